@@ -1,0 +1,1 @@
+"""A seat reservation server: one actor a showtime, written through to Postgres."""

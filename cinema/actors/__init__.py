@@ -1,0 +1,1 @@
+"""Showtime actors: mailbox, output gate, commit lanes, timers, passivation."""

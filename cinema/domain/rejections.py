@@ -1,0 +1,33 @@
+"""Refusals a client can cause: values with a code, never exceptions inside the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+
+class Rejection(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a request was refused; a refused request changed nothing.
+
+    `code` is one of the constants of this module's callers' error table (`docs/errors.md`);
+    an empty `message` stands for the table's default text.
+    """
+
+    code: str
+    message: str = ""
+    details: Mapping[str, Any] | None = None
+
+
+class Refused(Exception):  # noqa: N818  (a refusal is an answer, not an error of the server)
+    """Carries a `Rejection` out of a service to whoever answers the client."""
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(rejection.code)
+        self.rejection = rejection
+
+
+def refuse(code: str, message: str = "", **details: object) -> Refused:
+    """A `Refused` ready to raise; keyword arguments become `details`."""
+    return Refused(Rejection(code=code, message=message, details=details or None))

@@ -1,0 +1,1 @@
+"""The showtime: its commands, events, state and decisions."""

@@ -1,0 +1,1 @@
+"""Postgres and its in-memory twin; the only room that knows asyncpg."""
