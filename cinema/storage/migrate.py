@@ -1,0 +1,131 @@
+"""Brings a database to this build's schema: numbered SQL files, applied in order by Alembic."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+if TYPE_CHECKING:
+    from alembic.script import Script, ScriptDirectory
+    from sqlalchemy.engine import Connection
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+# Any constant will do that nothing else in the database locks on.
+_ADVISORY_LOCK = 0x63696E656D61
+_FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+
+
+class MigrationError(Exception):
+    """The migrations cannot be read, or the database was migrated by a newer build."""
+
+
+async def migrate(dsn: str, *, directory: Path = MIGRATIONS) -> None:
+    """Apply every `NNNN_name.sql` the database has not seen, all in one transaction.
+
+    One runner at a time: others wait on an advisory lock and then find nothing to do. When the
+    schema is current this costs one connection and one query; Alembic is not even imported.
+    """
+    files = _migration_files(directory)
+    current = await _current_revision(dsn)
+    if current == list(files)[-1]:
+        return
+    if current is not None and current not in files:
+        raise MigrationError(
+            f"the database is at revision {current}, which this build does not know; "
+            "run the build that migrated it, or a newer one"
+        )
+    await _upgrade(dsn, files, directory)
+
+
+def _migration_files(directory: Path) -> dict[str, Path]:
+    """Revision number to file, in order."""
+    files: dict[str, Path] = {}
+    for path in sorted(directory.glob("*.sql")):
+        match = _FILE_NAME.fullmatch(path.name)
+        if match is None:
+            raise MigrationError(f"{path.name}: a migration is named NNNN_name.sql")
+        if match[1] in files:
+            raise MigrationError(f"{path.name}: revision {match[1]} exists twice")
+        files[match[1]] = path
+    if not files:
+        raise MigrationError(f"no migrations in {directory}")
+    return files
+
+
+async def _current_revision(dsn: str) -> str | None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        revision = await connection.fetchval("select version_num from alembic_version")
+    except asyncpg.UndefinedTableError:
+        return None
+    finally:
+        await connection.close()
+    return None if revision is None else str(revision)
+
+
+async def _upgrade(dsn: str, files: dict[str, Path], directory: Path) -> None:
+    from sqlalchemy.ext.asyncio import create_async_engine
+    from sqlalchemy.pool import NullPool
+
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
+    )
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(_run, _script_directory(files, directory))
+    finally:
+        await engine.dispose()
+
+
+def _run(connection: Connection, scripts: ScriptDirectory) -> None:
+    """Lock, then let Alembic find and apply what is missing inside the same transaction."""
+    from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
+    from sqlalchemy import text
+
+    def missing(revision: tuple[str, ...], _context: MigrationContext) -> list[RevisionStep]:
+        ahead = scripts.iterate_revisions("head", revision or "base")
+        steps = [MigrationStep.upgrade_from_script(scripts.revision_map, one) for one in ahead]
+        return list(reversed(steps))
+
+    connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    context = MigrationContext.configure(connection, opts={"fn": missing})
+    context.run_migrations(connection=connection)
+
+
+def _script_directory(files: dict[str, Path], directory: Path) -> ScriptDirectory:
+    """Alembic's view of the SQL files: one line of revisions, each a module made here."""
+    from alembic.script import Script, ScriptDirectory
+    from alembic.script.revision import RevisionMap
+
+    def revisions() -> list[Script]:
+        previous: str | None = None
+        scripts = []
+        for number, path in files.items():
+            scripts.append(Script(_revision_module(number, previous, path), number, path))
+            previous = number
+        return scripts
+
+    scripts = ScriptDirectory(directory)
+    scripts.revision_map = RevisionMap(revisions)
+    return scripts
+
+
+def _revision_module(number: str, previous: str | None, path: Path) -> ModuleType:
+    """What a revision file of Alembic would define, for one SQL file."""
+
+    def upgrade(connection: Connection) -> None:
+        # The driver's own `execute` takes a whole script; SQLAlchemy's would prepare it.
+        driver = connection.connection.dbapi_connection
+        if driver is None:
+            raise MigrationError("the connection was lost")
+        sql = path.read_text(encoding="utf-8")
+        driver.run_async(lambda raw: raw.execute(sql))
+
+    module = ModuleType(path.stem)
+    module.__dict__.update(revision=number, down_revision=previous, upgrade=upgrade)
+    return module
