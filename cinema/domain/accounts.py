@@ -1,0 +1,89 @@
+"""Accounts as clients see them, and the rules for e-mail addresses and passwords."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from cinema.domain.limits_catalog import (
+    EMAIL_CHARS_MAX,
+    EMAIL_LOCAL_CHARS_MAX,
+    PASSWORD_CHARS_MAX,
+    PASSWORD_CHARS_MIN,
+)
+
+CUSTOMER: Final = "customer"
+STAFF: Final = "staff"
+MANAGER: Final = "manager"
+ADMIN: Final = "admin"
+ROLES: Final = (CUSTOMER, STAFF, MANAGER, ADMIN)
+
+# The form browsers accept (HTML Living Standard, "valid e-mail address"), with a dot in the domain.
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_EMAIL_KEY = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})+")
+
+Name = Annotated[str, msgspec.Meta(max_length=100)]
+Password = Annotated[
+    str, msgspec.Meta(min_length=PASSWORD_CHARS_MIN, max_length=PASSWORD_CHARS_MAX)
+]
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """An account, without anything secret."""
+
+    id: str
+    email: str
+    first_name: str
+    last_name: str
+    role: Literal["customer", "staff", "manager", "admin"]
+    email_verified: bool
+    created_at: datetime
+
+
+class RegisterInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a new customer sends."""
+
+    email: Annotated[str, msgspec.Meta(max_length=EMAIL_CHARS_MAX + 32)]
+    password: Password
+    first_name: Name = ""
+    last_name: Name = ""
+
+
+class LoginInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Credentials; any length that a register could not have taken is simply wrong."""
+
+    email: Annotated[str, msgspec.Meta(max_length=1000)]
+    password: Annotated[str, msgspec.Meta(max_length=1000)]
+
+
+class PromoteInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A new role, and for a manager the cinemas it is for (which replace those before)."""
+
+    role: Literal["customer", "staff", "manager", "admin"]
+    cinema_ids: Annotated[list[str], msgspec.Meta(max_length=200)] = []
+
+
+class Authenticated(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a registration or a login; `expires_in` is seconds."""
+
+    user: User
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  (a scheme, not a secret)
+    expires_in: int
+
+
+def email_key(email: str) -> str | None:
+    """The form under which an address is unique, or None when it is no address.
+
+    Upper and lower case are one, in the part before the @ too: no mail host in use tells them
+    apart, and people do not. Addresses outside ASCII are refused.
+    """
+    key = email.strip().lower()
+    local, _, _ = key.partition("@")
+    if len(key) > EMAIL_CHARS_MAX or len(local) > EMAIL_LOCAL_CHARS_MAX:
+        return None
+    return key if email.isascii() and _EMAIL_KEY.fullmatch(key) else None

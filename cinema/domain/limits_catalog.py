@@ -1,0 +1,73 @@
+"""Every bound of accounts and catalogue that is not a setting, with its unit and its reason."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TOKEN_CHARS: Final = 2048
+"""Longest token looked at: ours have under 500, and a cache must not hold what clients invent."""
+
+VERIFIED_TOKENS_KEPT: Final = 65_536
+"""Verified tokens remembered, about 600 bytes each; beyond it a signature is checked again."""
+
+SIGNING_KEY_BYTES: Final = 32
+"""Shortest key for HS256 (RFC 7518, section 3.2)."""
+
+PASSWORD_CHARS_MIN: Final = 8
+PASSWORD_CHARS_MAX: Final = 128
+"""Bounds of a password, in characters: longer ones only cost time to hash."""
+
+EMAIL_CHARS_MAX: Final = 254
+"""Longest address a mail path can carry (RFC 5321, section 4.5.3.1.3)."""
+
+EMAIL_LOCAL_CHARS_MAX: Final = 64
+"""Longest part before the @ (RFC 5321, section 4.5.3.1.1)."""
+
+HASHING_THREADS: Final = 2
+"""Threads that hash passwords: a storm of logins must leave cores to the seats."""
+
+HASHING_QUEUE: Final = 64
+"""Passwords waiting for a thread, about two seconds' work; beyond it a login is OVERLOADED."""
+
+HASHING_RETRY_AFTER_S: Final = 2
+"""What a client is told when the queue of passwords is full."""
+
+LOGIN_FAILURES: Final = 10
+"""Failed logins of one e-mail from one address within the window before more are refused."""
+
+LOGIN_WINDOW_S: Final = 300
+"""Length of that window, from the first failure."""
+
+LOGIN_PAIRS_KEPT: Final = 10_000
+"""Pairs of e-mail and address counted at once; the oldest are forgotten first."""
+
+PAGE_DEFAULT: Final = 50
+PAGE_LIMIT: Final = 200
+"""Items of one page of a list: the default, and the most a client may ask for."""
+
+CURSOR_CHARS: Final = 1024
+"""Longest cursor looked at: it holds one sort key and one id."""
+
+IDEMPOTENT_CLEANUP_PAGE: Final = 8
+"""Expired records each new one removes: more than one, so that the table shrinks under load."""
+
+LAYOUTS_KEPT: Final = 512
+"""Parsed seat plans kept, up to about 100 KiB each for the largest; shared by all showtimes."""
+
+ADS_MINUTES: Final = 20
+"""Advertisements and trailers before a film, minutes; part of the showtime."""
+
+CLEANING_MINUTES: Final = 15
+"""Time a screen stays empty after a showtime, minutes; not part of it, but no other may start."""
+
+SALES_OPEN_BEFORE_DAYS: Final = 30
+"""How long before its start a showtime goes on sale unless its request says otherwise."""
+
+SALES_CLOSE_AFTER_MINUTES: Final = 15
+"""How long after its start a showtime is sold unless its request says otherwise: latecomers."""
+
+SCHEDULE_AHEAD_DAYS: Final = 730
+"""How far ahead a showtime may start: beyond two years a date is a typing error."""
+
+DATE_RANGE_DAYS: Final = 366
+"""Longest span of one list of showtimes."""
