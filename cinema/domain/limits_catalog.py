@@ -41,8 +41,8 @@ LOGIN_WINDOW_S: Final = 300
 LOGIN_PAIRS_KEPT: Final = 10_000
 """Pairs of e-mail and address counted at once; the oldest are forgotten first."""
 
-PAGE_DEFAULT: Final = 50
-PAGE_LIMIT: Final = 200
+PAGE_DEFAULT: Final = 20
+PAGE_LIMIT: Final = 100
 """Items of one page of a list: the default, and the most a client may ask for."""
 
 CURSOR_CHARS: Final = 1024
@@ -71,3 +71,6 @@ SCHEDULE_AHEAD_DAYS: Final = 730
 
 DATE_RANGE_DAYS: Final = 366
 """Longest span of one list of showtimes."""
+
+DATABASE_WAIT_S: Final = 5.0
+"""Longest wait for a connection, or for the first of two requests with one idempotency key."""

@@ -90,7 +90,8 @@ alter table screens add constraint screens_current_layout
     foreign key (id, layout_version) references screen_layouts (screen_id, version)
     deferrable initially deferred;
 
--- `ends_at` is when the film is over, `clear_at` when the screen is clean for the next one.
+-- `ends_at` is when the film is over, `clear_at` when the screen is clean for the next one;
+-- `local_date` is the day of the start on the calendar of the cinema.
 create table showtimes (
     id uuid primary key,
     movie_id uuid not null constraint showtimes_movie references movies,
@@ -101,6 +102,7 @@ create table showtimes (
     starts_at timestamptz not null,
     ends_at timestamptz not null check (ends_at > starts_at),
     clear_at timestamptz not null check (clear_at >= ends_at),
+    local_date date not null,
     base_price_minor bigint not null check (base_price_minor between 0 and 100000000),
     currency text not null check (currency ~ '^[A-Z]{3}$'),
     price_overrides jsonb not null default '{}'
