@@ -111,6 +111,11 @@ class SeatPlan(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     blocks_by_distance: tuple[tuple[int, int, int], ...]
     rows_by_distance: tuple[tuple[int, int, int], ...]
 
+    def blocks_of_row(self, row: int) -> tuple[tuple[int, int], ...]:
+        """The blocks of a row from left to right."""
+        start, end = self.rows[row]
+        return self.blocks[self.block_of[start] : self.block_of[end - 1] + 1]
+
     def to_layout(self) -> Layout:
         """The layout this plan was parsed from."""
         gaps = dict(self.gaps)

@@ -1,0 +1,171 @@
+"""House rules on which free seats may be chosen together.
+
+**No orphan seat.** A choice may not leave an ordinary seat free with no free seat beside it, when
+before it had one; "beside" ends at a wall or an aisle, and a seat that is held, booked or blocked
+is not free. Seats that were alone already do not count, and accessible and companion seats are
+never orphans: a single one is what their customers look for. Two things lift the rule:
+
+- a choice with an accessible seat, whose place the room decides and not the customer;
+- in each row by itself, that no choice could keep it: the groups of adjacent seats chosen in this
+  row fit nowhere among its free ordinary seats (side by side or apart) without an orphan. Other
+  rows are no alternative to somebody who wants this one.
+
+**Companion seats.** A companion seat goes only with an accessible one: of its own block, or, where
+its block has none, of its row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from cinema.domain.seatmap import AVAILABLE, SeatPlan
+
+
+def orphaned_seats(plan: SeatPlan, status: bytes | bytearray, chosen: Sequence[int]) -> list[int]:
+    """The seats that choosing would newly leave alone, ascending; empty where the rule is lifted.
+
+    `status` is that from before the choice, and the chosen seats are free in it.
+    """
+    alone = _newly_alone(plan, status, chosen)
+    if not alone or any(plan.accessible[seat] for seat in chosen):
+        return []
+    row_of = plan.row_of
+    kept = {
+        row
+        for row in {row_of[seat] for seat in alone}
+        if _placeable(
+            _group_sizes(plan, [seat for seat in chosen if row_of[seat] == row]),
+            list(_free_runs(plan, status, row)),
+        )
+    }
+    return sorted(seat for seat in alone if row_of[seat] in kept)
+
+
+def leaves_orphan(plan: SeatPlan, status: bytes | bytearray, start: int, end: int) -> bool:
+    """Whether taking the free seats start..end-1 of one row would newly leave a seat alone."""
+    block_start = plan.blocks[plan.block_of[start]][0]
+    left = start - 1
+    if (
+        left >= block_start
+        and status[left] == AVAILABLE
+        and not plan.reserved[left]
+        and (left == block_start or status[left - 1] != AVAILABLE)
+    ):
+        return True
+    block_end = plan.blocks[plan.block_of[end - 1]][1]
+    return (
+        end < block_end
+        and status[end] == AVAILABLE
+        and not plan.reserved[end]
+        and (end + 1 == block_end or status[end + 1] != AVAILABLE)
+    )
+
+
+def companion_violations(plan: SeatPlan, chosen: Sequence[int]) -> list[int]:
+    """The chosen companion seats without a chosen accessible seat they belong to, in order."""
+    companions = [seat for seat in chosen if plan.companion[seat]]
+    if not companions:
+        return []
+    accessible = [seat for seat in chosen if plan.accessible[seat]]
+    return [
+        seat
+        for seat in companions
+        if not any(is_companion_of(plan, seat, other) for other in accessible)
+    ]
+
+
+def is_companion_of(plan: SeatPlan, companion: int, accessible: int) -> bool:
+    """Whether a companion seat is there for this accessible seat."""
+    if plan.row_of[companion] != plan.row_of[accessible]:
+        return False
+    block = plan.block_of[companion]
+    return (
+        block == plan.block_of[accessible] or 1 not in plan.accessible[slice(*plan.blocks[block])]
+    )
+
+
+def _newly_alone(plan: SeatPlan, status: bytes | bytearray, chosen: Sequence[int]) -> set[int]:
+    taken = set(chosen)
+    alone: set[int] = set()
+    for seat in chosen:
+        start, end = plan.blocks[plan.block_of[seat]]
+        for step in (-1, 1):
+            beside = seat + step
+            if not start <= beside < end or status[beside] != AVAILABLE or beside in taken:
+                continue
+            beyond = beside + step
+            if not start <= beyond < end or status[beyond] != AVAILABLE or beyond in taken:
+                alone.add(beside)
+    return {seat for seat in alone if not plan.reserved[seat]}
+
+
+def _group_sizes(plan: SeatPlan, chosen: list[int]) -> tuple[int, ...]:
+    """Sizes of the groups of adjacent seats among the chosen of one row, ascending."""
+    sizes: list[int] = []
+    previous = -2
+    for seat in sorted(chosen):
+        if seat == previous + 1 and plan.block_of[seat] == plan.block_of[previous]:
+            sizes[-1] += 1
+        else:
+            sizes.append(1)
+        previous = seat
+    return tuple(sorted(sizes))
+
+
+def _free_runs(plan: SeatPlan, status: bytes | bytearray, row: int) -> Iterator[tuple[int, bool]]:
+    """Length of each run of free ordinary seats, and whether a free reserved seat adjoins it.
+
+    Next to such a seat, the last seat of a run is not alone.
+    """
+    for block_start, block_end in plan.blocks_of_row(row):
+        length = 0
+        adjoins = False
+        for seat in range(block_start, block_end):
+            free = status[seat] == AVAILABLE
+            if free and not plan.reserved[seat]:
+                length += 1
+                continue
+            if length:
+                yield length, adjoins or free
+            length, adjoins = 0, free
+        if length:
+            yield length, adjoins
+
+
+def _placeable(groups: tuple[int, ...], runs: list[tuple[int, bool]]) -> bool:
+    """Whether all groups find room in the runs without leaving an orphan.
+
+    What is taken from a run is taken from an end of it, so a run of n closed seats takes any
+    number up to n except n - 1. One run for all settles nearly every case; the search over which
+    groups share which run is bounded by the few groups that one choice has in a row.
+    """
+    if any(_takes(run, sum(groups)) for run in runs):
+        return True
+    if len(groups) == 1:
+        return False
+    unplaced = {groups}
+    for run, copies in Counter(runs).items():
+        for _ in range(min(copies, len(groups))):
+            unplaced |= {
+                rest
+                for left in unplaced
+                for size, rest in _selections(left)
+                if size and _takes(run, size)
+            }
+    return () in unplaced
+
+
+def _takes(run: tuple[int, bool], size: int) -> bool:
+    length, adjoins = run
+    return size <= length and (adjoins or size != length - 1)
+
+
+def _selections(groups: tuple[int, ...]) -> set[tuple[int, tuple[int, ...]]]:
+    """Every way of picking some of the groups: (total size picked, groups left)."""
+    ways: set[tuple[int, tuple[int, ...]]] = {(0, ())}
+    for group in groups:
+        ways = {(size + group, rest) for size, rest in ways} | {
+            (size, (*rest, group)) for size, rest in ways
+        }
+    return ways
