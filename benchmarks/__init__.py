@@ -1,0 +1,1 @@
+"""What cinema does in a second, measured beside servers that do less."""

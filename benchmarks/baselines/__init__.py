@@ -1,0 +1,1 @@
+"""Servers to compare with: one that does nothing, and one that locks rows."""

@@ -1,0 +1,35 @@
+"""A bare aiohttp handler: decodes and encodes the JSON of a hold, and does nothing else.
+
+The ceiling for any hold over HTTP on aiohttp: no authentication, no metrics, no logs, no storage.
+
+Run: `python -m benchmarks.baselines.bare PORT`.
+"""
+
+import sys
+
+import uvloop
+from aiohttp import web
+
+from benchmarks.baselines.serving import serve
+from benchmarks.baselines.shapes import decode_request, encode, hold_reply
+
+HOLD_ID = "0190a1b2-0000-7000-8000-000000000000"
+EXPIRES_AT = "2026-01-01T00:00:00.000000Z"
+
+
+async def hold(request: web.Request) -> web.Response:
+    """Answer as a hold is answered."""
+    wanted = decode_request(await request.read())
+    reply = hold_reply(HOLD_ID, request.match_info["id"], wanted.seats, EXPIRES_AT, 1)
+    return web.Response(body=encode(reply), status=201, content_type="application/json")
+
+
+def application() -> web.Application:
+    """One route."""
+    app = web.Application()
+    app.router.add_post("/api/v1/showtimes/{id}/holds", hold)
+    return app
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(application(), int(sys.argv[1])))

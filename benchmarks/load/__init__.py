@@ -1,0 +1,1 @@
+"""Load generators, each run as a process of its own (`python -m benchmarks.load`)."""

@@ -1,0 +1,55 @@
+"""A load process: one spec in on standard input, reports out on standard output, a line each."""
+
+import gc
+import sys
+
+import msgspec
+import uvloop
+
+from benchmarks.load.commits import run_commits
+from benchmarks.load.contest import run_contest
+from benchmarks.load.holds import run_holds
+from benchmarks.load.sockets import run_sockets
+from benchmarks.load.specs import (
+    CommitProbe,
+    Contest,
+    HoldLoad,
+    Report,
+    SocketLoad,
+    Spec,
+    Watched,
+    Watching,
+)
+from benchmarks.load.watching import run_watching
+
+
+def say(value: object) -> None:
+    """Write one line of JSON for the parent to read."""
+    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+async def perform(spec: Spec) -> Report | Watched:
+    """Do what the spec says."""
+    match spec:
+        case HoldLoad():
+            return await run_holds(spec)
+        case SocketLoad():
+            return await run_sockets(spec)
+        case Contest():
+            return await run_contest(spec)
+        case CommitProbe():
+            return await run_commits(spec)
+        case Watching():
+            return await run_watching(spec, say)
+
+
+def main() -> None:
+    # A collection in the middle of a window would look like the server's latency.
+    gc.disable()
+    spec = msgspec.json.decode(sys.stdin.buffer.readline(), type=Spec)
+    say(uvloop.run(perform(spec)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""What a load process is told to do, and what it reports: both cross its standard streams as JSON."""
+
+from typing import Literal
+
+import msgspec
+
+from benchmarks.load.histogram import Histogram
+
+Order = Literal["spread", "hot"]
+"""`spread`: neighbouring requests go to different showtimes. `hot`: all go to one, until it is full."""
+
+AfterHold = Literal["keep", "release", "book"]
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """How long to send before measuring and how long to measure, and whose CPU to read meanwhile."""
+
+    warmup_s: float
+    seconds: float
+    observe: dict[str, int] = {}
+
+
+class HoldLoad(msgspec.Struct, frozen=True, kw_only=True, tag="holds"):
+    """Holds of one seat each over HTTP: closed loop without a rate, open loop with one."""
+
+    host: str
+    port: int
+    window: Window
+    connections: int
+    showtimes: list[str]
+    labels: list[str]
+    tokens: list[str]
+    order: Order
+    rate_per_s: float | None = None
+
+
+class SocketLoad(msgspec.Struct, frozen=True, kw_only=True, tag="sockets"):
+    """Holds of one seat each over WebSocket command channels: one socket a showtime, pipelined."""
+
+    host: str
+    port: int
+    window: Window
+    in_flight: int
+    showtimes: list[str]
+    labels: list[str]
+    tokens: list[str]
+
+
+class Contest(msgspec.Struct, frozen=True, kw_only=True, tag="contest"):
+    """As many clients as tokens, each trying random seats of one small showtime without a pause."""
+
+    host: str
+    port: int
+    window: Window
+    showtime: str
+    labels: list[str]
+    tokens: list[str]
+    after_hold: AfterHold
+    seed: int
+
+
+class Watching(msgspec.Struct, frozen=True, kw_only=True, tag="watching"):
+    """Sockets that watch one showtime until told the commit times of its changes."""
+
+    host: str
+    port: int
+    showtime: str
+    sockets: int
+
+
+class CommitProbe(msgspec.Struct, frozen=True, kw_only=True, tag="commits"):
+    """Commits of one row, one after the other, straight to Postgres."""
+
+    dsn: str
+    window: Window
+
+
+Spec = HoldLoad | SocketLoad | Contest | Watching | CommitProbe
+
+
+class Latencies(msgspec.Struct, frozen=True, kw_only=True):
+    """A histogram on its way between processes."""
+
+    buckets: list[tuple[int, int]]
+    total: int
+    highest: int
+
+    @classmethod
+    def of(cls, histogram: Histogram) -> "Latencies":
+        return cls(buckets=histogram.buckets(), total=histogram.total, highest=histogram.highest)
+
+    def histogram(self) -> Histogram:
+        return Histogram.restored(self.buckets, self.total, self.highest)
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a group of processes used during a window."""
+
+    cpu_s: float
+    rss_bytes: int
+
+
+class Acknowledged(msgspec.Struct, frozen=True, kw_only=True):
+    """A commit as its writer saw it: when the request left when its answer came (monotonic ns)."""
+
+    epoch: int
+    seq: int
+    sent_ns: int
+    answered_ns: int
+
+
+class Sale(msgspec.Struct, frozen=True, kw_only=True):
+    """A booking that a client was told it has."""
+
+    booking_id: str
+    label: str
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What happened in a window, by the load process's own account."""
+
+    seconds: float
+    outcomes: dict[str, int]
+    latency: Latencies
+    generator_cpu_s: float
+    machine_cpu_s: float
+    usage: dict[str, Usage] = {}
+    dropped: int = 0
+    exhausted: bool = False
+    send_delay: Latencies | None = None
+    acknowledged: list[Acknowledged] = []
+    sales: list[Sale] = []
+    violations: list[str] = []
+
+
+class Watched(msgspec.Struct, frozen=True, kw_only=True):
+    """What a group of watchers saw."""
+
+    from_answer: Latencies
+    from_request: Latencies
+    frames: int
+    gaps: int
+    resyncs: int
+    closed: int
+    unseen: int
+    generator_cpu_s: float
+    seconds: float
