@@ -1,0 +1,198 @@
+"""What can be set, with types, defaults, units and bounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+_PROJECT = Path(__file__).resolve().parents[2]
+_HOME = _PROJECT if (_PROJECT / "pyproject.toml").exists() else Path.cwd()
+
+
+class Secret(str):
+    """A text that is not shown by `repr`, and so not by logs and tracebacks."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret('…')" if self else "Secret('')"
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person has to know of a setting beside its name, type and default.
+
+    `low` and `high` are inclusive; `shown` replaces a default that depends on the machine.
+    """
+
+    doc: str
+    unit: str = ""
+    low: int | None = None
+    high: int | None = None
+    shown: str | None = None
+
+
+def _about(
+    doc: str,
+    unit: str = "",
+    *,
+    low: int | None = None,
+    high: int | None = None,
+    shown: str | None = None,
+) -> Setting:
+    return Setting(doc=doc, unit=unit, low=low, high=high, shown=shown)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings; each is the environment variable of its name in capitals."""
+
+    environment: Annotated[
+        Literal["development", "production"],
+        _about("production refuses everything that is only safe while developing"),
+    ] = "development"
+    host: Annotated[str, _about("address to listen on")] = "127.0.0.1"
+    port: Annotated[int, _about("port to listen on; 0 takes a free one", low=0, high=65_535)] = 8080
+    public_url: Annotated[
+        str, _about("address clients use, such as https://tickets.example.com; https in production")
+    ] = ""
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        _about("networks whose X-Forwarded-For and X-Forwarded-Proto are believed, with commas"),
+    ] = ()
+    allowed_origins: Annotated[
+        tuple[str, ...],
+        _about("origins that browsers may call from, with commas; * for any (not in production)"),
+    ] = ()
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], _about("least severe log events written")
+    ] = "info"
+    shutdown_grace_seconds: Annotated[
+        int, _about("how long requests under way may take to end at a stop", "s", low=0, high=300)
+    ] = 10
+
+    data_dir: Annotated[
+        Path, _about("folder of the embedded Postgres and generated secrets", shown="data")
+    ] = _HOME / "data"
+    database_url: Annotated[
+        Secret, _about("Postgres >= 17, as postgresql://…; empty starts the embedded one")
+    ] = Secret()
+    database_pool_size: Annotated[
+        int, _about("most connections to Postgres at a time", "connections", low=3, high=90)
+    ] = 12
+    redis_url: Annotated[
+        Secret, _about("Redis, as redis://…, for several nodes; one node needs none")
+    ] = Secret()
+
+    jwt_secret_key: Annotated[
+        Secret,
+        _about("key that signs access tokens, 32 bytes or more; generated while developing"),
+    ] = Secret()
+    jwt_access_token_expire_minutes: Annotated[
+        int, _about("life of an access token", "min", low=1, high=10_080)
+    ] = 60
+    bcrypt_cost: Annotated[
+        int, _about("work factor of password hashes, doubling with each step", low=10, high=16)
+    ] = 12
+    demo_payment: Annotated[
+        bool,
+        _about(
+            "accept payment method demo, which always succeeds; refused in production",
+        ),
+    ] = True
+    demo_data: Annotated[
+        bool,
+        _about(
+            "cinemas, films, showtimes and users to try things with; refused in production",
+        ),
+    ] = True
+
+    seat_hold_ttl_seconds: Annotated[
+        int, _about("life of a hold that is not extended", "s", low=1, high=86_400)
+    ] = 600
+    seat_hold_max_seconds: Annotated[
+        int, _about("life of a hold with all its extensions", "s", low=1, high=86_400)
+    ] = 1800
+    seats_per_hold: Annotated[int, _about("most seats in one hold", "seats", low=1, high=100)] = 10
+    live_holds_per_customer: Annotated[
+        int, _about("most live holds of a customer in one showtime", "holds", low=1, high=1000)
+    ] = 4
+
+    commit_lanes: Annotated[
+        int, _about("batches in flight to Postgres at a time", "lanes", low=1, high=32)
+    ] = 2
+    batch_limit_events: Annotated[
+        int, _about("most events in one commit", "events", low=1, high=10_000)
+    ] = 500
+    lease_ms: Annotated[
+        int,
+        _about(
+            "how long a confirmed epoch is trusted, and how long a takeover waits",
+            "ms",
+            low=50,
+            high=60_000,
+        ),
+    ] = 500
+    command_deadline_ms: Annotated[
+        int, _about("how long a command may wait for its commit", "ms", low=100, high=60_000)
+    ] = 5000
+    mailbox_limit: Annotated[
+        int,
+        _about(
+            "commands waiting at one showtime before it refuses", "commands", low=1, high=1_000_000
+        ),
+    ] = 4096
+    snapshot_every_events: Annotated[
+        int, _about("events of a showtime between two snapshots", "events", low=1, high=1_000_000)
+    ] = 1000
+    max_resident_showtimes: Annotated[
+        int, _about("showtimes kept in memory", "showtimes", low=1, high=1_000_000)
+    ] = 20_000
+    idle_passivation_seconds: Annotated[
+        int, _about("idle time after which a showtime leaves memory", "s", low=1, high=86_400)
+    ] = 300
+    journal_retention_days: Annotated[
+        int, _about("how long the journal is kept after a showtime", "days", low=0, high=3650)
+    ] = 90
+
+    body_limit_bytes: Annotated[
+        int, _about("largest request body", "bytes", low=1024, high=64 << 20)
+    ] = 1 << 20
+    request_timeout_seconds: Annotated[
+        int, _about("how long a request may take to arrive", "s", low=1, high=600)
+    ] = 15
+    watchers_limit: Annotated[
+        int, _about("most open WebSockets", "sockets", low=1, high=1_000_000)
+    ] = 20_000
+    watch_coalesce_ms: Annotated[
+        int, _about("how long changes are gathered into one frame", "ms", low=0, high=5000)
+    ] = 50
+    ws_frame_limit_bytes: Annotated[
+        int, _about("largest frame a client may send", "bytes", low=256, high=1 << 20)
+    ] = 16_384
+    ws_commands_in_flight: Annotated[
+        int,
+        _about(
+            "unanswered commands of one socket before it is read no further",
+            "commands",
+            low=1,
+            high=10_000,
+        ),
+    ] = 64
+    ws_pending_limit_bytes: Annotated[
+        int,
+        _about(
+            "bytes a slow watcher may have waiting before it is closed",
+            "bytes",
+            low=4096,
+            high=64 << 20,
+        ),
+    ] = 1 << 20
+    ws_heartbeat_seconds: Annotated[
+        int, _about("time between pings; a peer silent for two is closed", "s", low=1, high=600)
+    ] = 20
+
+    @property
+    def production(self) -> bool:
+        """Whether this server may be trusted with real customers."""
+        return self.environment == "production"
