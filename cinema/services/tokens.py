@@ -60,25 +60,28 @@ class TokenIssuer:
 
     def __init__(self, keys: Sequence[bytes], *, ttl_s: int, clock: Clock) -> None:
         self._key = _checked(keys)[0]
-        self._ttl_s = ttl_s
+        self.ttl_s = ttl_s
         self._clock = clock
 
-    def issue(self, *, user_id: bytes, role: str, session_id: bytes) -> AccessToken:
-        """A token for one session.
+    def issue(
+        self, *, user_id: bytes, role: str, session_id: bytes, at_s: float | None = None
+    ) -> AccessToken:
+        """A token for one session, issued at `at_s` (now).
 
-        `iat` has milliseconds, so that a token issued right after a revocation is told from
-        those before it.
+        `at_s` lies before the moment the role was read: then a change of role either was read
+        or revokes this token. It has milliseconds, so that a token issued right after a
+        revocation is told from those before it.
         """
-        issued_at_s = math.floor(self._clock() * 1000) / 1000
+        issued_at_s = math.floor((self._clock() if at_s is None else at_s) * 1000) / 1000
         claims = {
             "sub": format_id(user_id),
             "role": role,
             "sid": format_id(session_id),
             "iat": issued_at_s,
-            "exp": math.floor(issued_at_s) + self._ttl_s,
+            "exp": math.floor(issued_at_s) + self.ttl_s,
             "iss": ISSUER,
         }
-        return AccessToken(jwt.encode(claims, self._key, algorithm=ALGORITHM), self._ttl_s)
+        return AccessToken(jwt.encode(claims, self._key, algorithm=ALGORITHM), self.ttl_s)
 
 
 class TokenVerifier:

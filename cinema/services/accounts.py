@@ -1,0 +1,168 @@
+"""Accounts: register, log in, who am I, and roles."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from cinema.domain.accounts import (
+    ADMIN,
+    MANAGER,
+    Authenticated,
+    LoginInput,
+    PromoteInput,
+    RegisterInput,
+    User,
+    email_key,
+)
+from cinema.domain.idempotency import IdempotencyKey, request_fingerprint
+from cinema.domain.ids import format_id, parse_id
+from cinema.domain.rejections import refuse
+from cinema.services.login_throttle import LoginThrottle
+from cinema.services.passwords import PasswordHasher
+from cinema.services.tokens import Principal, TokenIssuer, TokenVerifier
+from cinema.storage.accounts import AccountsRepository, NewUser
+
+NewId = Callable[[], bytes]
+
+
+class AccountsService:
+    """Use cases of accounts; each refuses with a code of `docs/errors.md`."""
+
+    def __init__(
+        self,
+        accounts: AccountsRepository,
+        hasher: PasswordHasher,
+        throttle: LoginThrottle,
+        issuer: TokenIssuer,
+        verifier: TokenVerifier,
+        *,
+        new_id: NewId,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._accounts = accounts
+        self._hasher = hasher
+        self._throttle = throttle
+        self._issuer = issuer
+        self._verifier = verifier
+        self._new_id = new_id
+        self._clock = clock
+
+    async def register(
+        self, request: RegisterInput, key: IdempotencyKey | None = None
+    ) -> Authenticated:
+        """A new customer, signed in. Refuses VALIDATION_ERROR, EMAIL_TAKEN.
+
+        A repeat under the same key signs the same customer in again. Only its digest is used:
+        a fast hash of a body that holds a password must not be stored, so the fingerprint is of
+        the rest, and the password is compared with the account's.
+        """
+        unique = email_key(request.email)
+        if unique is None:
+            raise refuse("VALIDATION_ERROR", "This is no e-mail address.", path="$.email")
+        new = NewUser(
+            id=format_id(self._new_id()),
+            email=request.email.strip(),
+            email_key=unique,
+            password_hash=await self._hasher.hash(request.password),
+            first_name=request.first_name.strip(),
+            last_name=request.last_name.strip(),
+            created_at=self._now(),
+        )
+        user = await self._accounts.add_user(new, _without_password(key, new))
+        if user.id != new.id and not await self._is_password_of(user, request.password):
+            raise refuse("IDEMPOTENCY_MISMATCH")
+        return await self._sign_in(user.id)
+
+    async def login(self, request: LoginInput, address: str) -> Authenticated:
+        """A new session. Refuses RATE_LIMITED (`retry_after_s`), INVALID_CREDENTIALS.
+
+        `address` is the client's, as far as it can be trusted. An unknown e-mail takes as long
+        as a wrong password.
+        """
+        unique = email_key(request.email)
+        counted_as = unique or ""
+        retry_after_s = self._throttle.attempt(counted_as, address)
+        if retry_after_s is not None:
+            raise refuse("RATE_LIMITED", retry_after_s=retry_after_s)
+        known = None if unique is None else await self._accounts.credentials_by_email(unique)
+        stored = None if known is None else known.password_hash
+        if not await self._hasher.matches(request.password, stored) or known is None:
+            raise refuse("INVALID_CREDENTIALS")
+        self._throttle.succeeded(counted_as, address)
+        return await self._sign_in(known.user.id)
+
+    async def me(self, principal: Principal) -> User:
+        """The caller's account. Refuses NOT_FOUND when it is gone."""
+        return _found(await self._accounts.find_user(format_id(principal.user_id)))
+
+    async def promote(self, principal: Principal, user_id: bytes, request: PromoteInput) -> User:
+        """Give an account a role; its tokens end at once. Refuses FORBIDDEN, NOT_FOUND.
+
+        Only admins may; not on themselves, so that there is always one left.
+        """
+        if principal.role != ADMIN or principal.user_id == user_id:
+            raise refuse("FORBIDDEN")
+        cinema_ids = _cinemas_of(request)
+        user = _found(
+            await self._accounts.set_role(format_id(user_id), request.role, cinema_ids, self._now())
+        )
+        self._verifier.revoke_user(user_id)
+        return user
+
+    async def restore_revocations(self) -> None:
+        """Refuse, in a new process, what another has revoked; call before serving."""
+        for session_id in await self._accounts.revoked_sessions(self._now()):
+            self._verifier.revoke_session(_raw(session_id))
+
+    async def _sign_in(self, user_id: str) -> Authenticated:
+        """Open a session; the time is taken before the role is read (see `TokenIssuer`)."""
+        at_s = self._clock()
+        session_id = self._new_id()
+        opened = datetime.fromtimestamp(at_s, UTC)
+        user = await self._accounts.open_session(
+            format_id(session_id), user_id, opened, opened + timedelta(seconds=self._issuer.ttl_s)
+        )
+        token = self._issuer.issue(
+            user_id=_raw(user_id), role=user.role, session_id=session_id, at_s=at_s
+        )
+        return Authenticated(user=user, access_token=token.text, expires_in=token.expires_in_s)
+
+    async def _is_password_of(self, user: User, password: str) -> bool:
+        known = await self._accounts.credentials_by_id(user.id)
+        return await self._hasher.matches(password, known.password_hash if known else None)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def _without_password(key: IdempotencyKey | None, new: NewUser) -> IdempotencyKey | None:
+    if key is None:
+        return None
+    rest = msgspec.json.encode([new.email, new.first_name, new.last_name])
+    return IdempotencyKey(digest=key.digest, fingerprint=request_fingerprint(rest))
+
+
+def _cinemas_of(request: PromoteInput) -> list[str]:
+    if request.cinema_ids and request.role != MANAGER:
+        raise refuse("VALIDATION_ERROR", "Only a manager is for cinemas.", path="$.cinema_ids")
+    for at, text in enumerate(request.cinema_ids):
+        if parse_id(text) is None:
+            raise refuse("VALIDATION_ERROR", "This is no UUID.", path=f"$.cinema_ids[{at}]")
+    return request.cinema_ids
+
+
+def _found(user: User | None) -> User:
+    if user is None:
+        raise refuse("NOT_FOUND")
+    return user
+
+
+def _raw(own_id: str) -> bytes:
+    raw = parse_id(own_id)
+    if raw is None:
+        raise ValueError(f"{own_id} is no id")
+    return raw

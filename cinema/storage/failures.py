@@ -1,0 +1,58 @@
+"""What Postgres and its driver report, translated into refusals by constraint and SQLSTATE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import asyncpg
+
+from cinema.domain.rejections import refuse
+
+_CONSTRAINTS: Final = {
+    "users_email_taken": ("EMAIL_TAKEN", ""),
+    "screens_name_taken": ("NAME_TAKEN", "This cinema has a screen of that name."),
+    "showtimes_screen_occupied": ("SCREEN_OCCUPIED", ""),
+    "showtimes_movie": ("UNKNOWN_REFERENCE", "There is no such movie."),
+    "cinema_managers_cinema_id_fkey": ("UNKNOWN_REFERENCE", "There is no such cinema."),
+}
+
+_NO_EFFECT: Final = (
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.QueryCanceledError,
+)
+
+_LOST: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InterfaceError,
+    OSError,
+    TimeoutError,
+)
+
+
+@contextmanager
+def translated(*, lost: str = "RETRY") -> Iterator[None]:
+    """Turn driver errors a client can be told into `Refused`; the others pass as they are.
+
+    `lost` is the code for a lost connection or a timeout: RETRY where nothing can have been
+    committed yet, OUTCOME_UNKNOWN around a commit.
+    """
+    try:
+        yield
+    except asyncpg.IntegrityConstraintViolationError as error:
+        known = _CONSTRAINTS.get(error.constraint_name or "")
+        if known is None:
+            raise
+        raise refuse(*known) from error
+    except asyncpg.CharacterNotInRepertoireError as error:
+        raise refuse("VALIDATION_ERROR", "Text may not contain the character U+0000.") from error
+    except _NO_EFFECT as error:
+        raise refuse("RETRY") from error
+    except _LOST as error:
+        raise refuse(lost) from error
