@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from cinema.domain.limits_catalog import SCHEDULE_AHEAD_DAYS
-from cinema.domain.seatmap import MAX_ROWS, MAX_SEATS_PER_ROW, Layout
+from cinema.domain.seatmap import MAX_ROWS, MAX_SEATS, MAX_SEATS_PER_ROW, Layout
 
 Tag = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^\S(.*\S)?$")]
 Title = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"^\S(.*\S)?$")]
@@ -94,7 +94,7 @@ class Rules(
     """Conditions of sale. What is left out comes from the screen, then from the settings."""
 
     seats_per_hold: Annotated[int, Meta(ge=1, le=100)] | None = None
-    live_holds_per_customer: Annotated[int, Meta(ge=1, le=100)] | None = None
+    live_holds_per_customer: Annotated[int, Meta(ge=1, le=MAX_SEATS)] | None = None
     hold_ttl_s: Annotated[int, Meta(ge=1, le=3600)] | None = None
     hold_max_s: Annotated[int, Meta(ge=1, le=7200)] | None = None
     protect_orphans: bool | None = None
