@@ -1,0 +1,58 @@
+"""Every bound of the kernel that is not a setting, with its unit and its reason."""
+
+from __future__ import annotations
+
+from typing import Final
+
+IDEMPOTENCY_TTL_S: Final = 24 * 3600
+"""How long a stored success answers a repeated key; no hold may live longer (see settings)."""
+
+ENDED_HOLDS_KEPT: Final = 32
+"""Ended holds that stay in memory past a snapshot: what a client asks about just after the end."""
+
+REPLY_RECORDS_KEPT: Final = 64
+"""Stored successes that stay in memory past a snapshot: retries follow within seconds."""
+
+PRICE_LIMIT_MINOR: Final = 2**32 - 1
+"""The highest seat price, minor units: what a packed hold can carry."""
+
+EXPIRIES_PER_COMMAND: Final = 256
+"""Holds one turn expires before it looks at the next command, so that a mass expiry yields."""
+
+TURN_COMMANDS: Final = 64
+"""Commands an actor takes in one turn before it lets the others run."""
+
+CONNECT_BACKOFF_FIRST_S: Final = 0.05
+CONNECT_BACKOFF_LIMIT_S: Final = 2.0
+"""Pause between attempts to reach Postgres again; doubled each time, never above the limit."""
+
+RELOAD_BACKOFF_FIRST_S: Final = 0.02
+RELOAD_BACKOFF_LIMIT_S: Final = 1.0
+"""Pause between attempts to take a showtime over again after a failure."""
+
+ACTIVATIONS_AT_ONCE: Final = 16
+"""Concurrent takeovers of a node: above it Postgres connections, not actors, would queue."""
+
+EPOCH_REFUSALS_BEFORE_QUARANTINE: Final = 3
+"""Consecutive poisoned batches after which an actor stops and alerts."""
+
+LEASE_DRIFT_DIVISOR: Final = 10
+"""A lease is trusted for nine tenths of its length: clocks of two machines may drift apart."""
+
+SNAPSHOTS_PER_BATCH: Final = 16
+"""Snapshots one lane writes between two commits: a commit must not wait for many of them."""
+
+DUE_SWEEP_S: Final = 0.5
+"""Period of the look for holds due on showtimes that no actor here owns."""
+
+DUE_SWEEP_PAGE: Final = 500
+"""Showtimes one sweep activates at most."""
+
+TICK_S: Final = 0.1
+"""Period of the registry's tick: deadlines, passivation, lagging timers."""
+
+CLOCK_SYNC_S: Final = 10.0
+"""Period of the comparison with Postgres time."""
+
+CLOCK_DRIFT_PPM: Final = 200
+"""Assumed worst drift of the local clock against Postgres between two comparisons."""

@@ -1,0 +1,118 @@
+"""What a showtime can be asked to do.
+
+A command carries the ids it may create (the domain draws none) and a `command_id` of 16 bytes:
+the digest of the client's idempotency key, or one the server made. `fingerprint` (8 bytes) is
+set only with a client's key; with it a success is remembered and answers a repetition.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from cinema.domain.seatmap import SeatPlan
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """What every command carries."""
+
+    command_id: bytes
+    fingerprint: bytes = b""
+
+
+class HoldSeats(Command, frozen=True, kw_only=True):
+    """Hold the seats named by `labels` for `customer`, all or none."""
+
+    hold_id: bytes
+    customer: bytes
+    labels: list[str]
+
+
+class HoldBestAvailable(Command, frozen=True, kw_only=True):
+    """Hold the best `quantity` free seats, chosen by the showtime itself."""
+
+    hold_id: bytes
+    customer: bytes
+    quantity: int
+    category: str | None = None
+    accessible: bool = False
+
+
+class ExtendHold(Command, frozen=True, kw_only=True):
+    """Give a live hold its full time again, up to the cap of its whole life."""
+
+    hold_id: bytes
+    customer: bytes
+
+
+class ReleaseHold(Command, frozen=True, kw_only=True):
+    """Give back a live hold, or only the seats named by `labels`."""
+
+    hold_id: bytes
+    customer: bytes
+    labels: list[str] | None = None
+
+
+class BookHold(Command, frozen=True, kw_only=True):
+    """Turn a live hold into a booking; `code` is what people read out at the door."""
+
+    hold_id: bytes
+    customer: bytes
+    booking_id: bytes
+    code: str
+    payment_id: bytes
+    payment_method: str
+
+
+class CancelBooking(Command, frozen=True, kw_only=True):
+    """Cancel a booking, or only the seats named by `labels`; `customer` None means staff."""
+
+    booking_id: bytes
+    customer: bytes | None
+    labels: list[str] | None = None
+
+
+class BlockSeats(Command, frozen=True, kw_only=True):
+    """Take free seats off sale."""
+
+    labels: list[str]
+
+
+class UnblockSeats(Command, frozen=True, kw_only=True):
+    """Put blocked seats back on sale."""
+
+    labels: list[str]
+
+
+class PauseSales(Command, frozen=True, kw_only=True):
+    """Refuse new holds until sales resume; live holds can still be booked."""
+
+
+class ResumeSales(Command, frozen=True, kw_only=True):
+    """Accept holds again."""
+
+
+class ChangePlan(Command, frozen=True, kw_only=True):
+    """Pin another version of the seat plan, with a price for each of its categories."""
+
+    plan: SeatPlan
+    prices_minor: tuple[int, ...]
+
+
+class ExpireDue(Command, frozen=True, kw_only=True):
+    """Expire what is due; the timer's command, and a no-op when nothing is."""
+
+
+AnyCommand = (
+    HoldSeats
+    | HoldBestAvailable
+    | ExtendHold
+    | ReleaseHold
+    | BookHold
+    | CancelBooking
+    | BlockSeats
+    | UnblockSeats
+    | PauseSales
+    | ResumeSales
+    | ChangePlan
+    | ExpireDue
+)

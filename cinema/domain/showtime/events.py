@@ -1,0 +1,145 @@
+"""What happened at a showtime, as its journal keeps it.
+
+Seats are indexes into the plan pinned at that moment. Every event names all the seats it
+touches, so that a reply, a watcher's frame and a relational row follow from the event alone.
+Tags and field order are the stored format: add fields at the end only, never reuse a tag.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+Seats = tuple[int, ...]
+Prices = tuple[int, ...]
+
+
+class SeatsHeld(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
+    """Seats were free and are now held by one customer; `prices` in minor units, one a seat."""
+
+    hold_id: bytes
+    customer: bytes
+    seats: Seats
+    prices: Prices
+    expires_at_us: int
+
+
+class HoldExtended(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
+    """A live hold got a later deadline."""
+
+    hold_id: bytes
+    customer: bytes
+    seats: Seats
+    prices: Prices
+    expires_at_us: int
+
+
+class HoldReleased(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
+    """`released` are free again; `seats` stay held, and the hold ended if there are none."""
+
+    hold_id: bytes
+    customer: bytes
+    released: Seats
+    released_prices: Prices
+    seats: Seats
+    prices: Prices
+    expires_at_us: int
+
+
+class HoldExpired(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=4):
+    """A hold's deadline passed; its seats are free again."""
+
+    hold_id: bytes
+    seats: Seats
+
+
+class HoldBooked(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=5):
+    """A hold became a booking."""
+
+    hold_id: bytes
+    customer: bytes
+    seats: Seats
+    prices: Prices
+    booking_id: bytes
+    code: str
+    payment_id: bytes
+    payment_method: str
+    currency: str
+
+
+class BookingCancelled(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=6):
+    """`cancelled` are free again; `seats` stay booked, and the booking ended if there are none."""
+
+    booking_id: bytes
+    customer: bytes
+    cancelled: Seats
+    cancelled_prices: Prices
+    seats: Seats
+    prices: Prices
+
+
+class SeatsBlocked(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=7):
+    """Free seats were taken off sale."""
+
+    seats: Seats
+
+
+class SeatsUnblocked(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=8):
+    """Blocked seats were put back on sale."""
+
+    seats: Seats
+
+
+class SalesPaused(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=9):
+    """New holds are refused from here on."""
+
+
+class SalesResumed(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=10):
+    """New holds are accepted from here on."""
+
+
+class PlanChanged(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=11):
+    """Another plan version is pinned; `mapping` gives each old seat's new index or -1."""
+
+    layout_version: int
+    seat_count: int
+    mapping: tuple[int, ...]
+
+
+AnyEvent = (
+    SeatsHeld
+    | HoldExtended
+    | HoldReleased
+    | HoldExpired
+    | HoldBooked
+    | BookingCancelled
+    | SeatsBlocked
+    | SeatsUnblocked
+    | SalesPaused
+    | SalesResumed
+    | PlanChanged
+)
+
+
+class Recorded(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """An event as the journal stores it: with the command that caused it.
+
+    `command_id` is empty for what the clock caused; `fingerprint` is empty without a client's key.
+    """
+
+    command_id: bytes
+    fingerprint: bytes
+    event: AnyEvent
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Recorded).decode
+
+
+def encode_recorded(command_id: bytes, fingerprint: bytes, event: AnyEvent) -> bytes:
+    """The journal payload of one event."""
+    return _encode((command_id, fingerprint, event))
+
+
+def decode_recorded(payload: bytes) -> Recorded:
+    """The event of a journal payload; raises `msgspec.DecodeError` on a damaged one."""
+    return _decode(payload)

@@ -1,0 +1,90 @@
+"""The stored form of a whole showtime, versioned.
+
+A snapshot is for speed only: the journal up to its seq holds the same truth.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import msgspec
+
+from cinema.domain.showtime.events import decode_recorded
+from cinema.domain.showtime.records import ArchiveFilter, ReplyRecord
+from cinema.domain.showtime.state import ShowtimeState, Surplus
+
+FORMAT = 1
+
+
+class SnapshotFormatError(Exception):
+    """The snapshot was written by another version of the server, or is damaged."""
+
+
+class _Stored(msgspec.Struct, frozen=True, array_like=True):
+    format: int
+    seq: int
+    at_us: int
+    layout_version: int
+    paused: bool
+    seats: bytes
+    holds: dict[bytes, bytes]
+    bookings: dict[bytes, bytes]
+    ended: dict[bytes, bytes]
+    records: list[tuple[int, int, int, bytes]]
+    filter_layers: list[bytes]
+    filter_count: int
+    old_plans: dict[int, tuple[int, ...]]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Stored).decode
+
+
+def encode_snapshot(state: ShowtimeState, surplus: Surplus) -> bytes:
+    """The bytes of a showtime at its seq, without what is archived together with it."""
+    archive_filter = state.archive_filter.copy()
+    for key in surplus.archived_ids:
+        archive_filter.add(key)
+    leaving = dict(surplus.ended)
+    return _encode(
+        _Stored(
+            format=FORMAT,
+            seq=state.seq,
+            at_us=state.at_us,
+            layout_version=state.layout_version,
+            paused=state.paused,
+            seats=bytes(state.seats),
+            holds=state.holds,
+            bookings=state.bookings,
+            ended={key: packed for key, packed in state.ended.items() if key not in leaving},
+            records=[tuple(record) for record in islice(state.records, surplus.reply_count, None)],
+            filter_layers=[bytes(layer) for layer in archive_filter.layers],
+            filter_count=archive_filter.count,
+            old_plans=state.old_plans,
+        )
+    )
+
+
+def decode_snapshot(payload: bytes) -> ShowtimeState:
+    """The showtime of a snapshot's bytes; raises `SnapshotFormatError`."""
+    try:
+        stored = _decode(payload)
+    except msgspec.MsgspecError as error:
+        raise SnapshotFormatError(str(error)) from error
+    if stored.format != FORMAT:
+        raise SnapshotFormatError(f"format {stored.format}, this server reads {FORMAT}")
+    state = ShowtimeState(0, stored.layout_version)
+    state.seq = stored.seq
+    state.at_us = stored.at_us
+    state.paused = stored.paused
+    state.old_plans = stored.old_plans
+    state.seats = bytearray(stored.seats)
+    state.holds = stored.holds
+    state.bookings = stored.bookings
+    state.ended = stored.ended
+    for record in stored.records:
+        reply = ReplyRecord(*record)
+        state.records.add(decode_recorded(reply.payload).command_id, reply)
+    state.archive_filter = ArchiveFilter(stored.filter_layers, stored.filter_count)
+    state.earliest_due_us()
+    return state

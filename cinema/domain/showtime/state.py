@@ -1,0 +1,286 @@
+"""A showtime in memory, and how each event changes it.
+
+`evolve` is the only writer. It is deterministic: the same events in the same order give the same
+state on every machine. It trusts its input, since `decide` has checked what it records.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Final, assert_never
+
+import msgspec
+
+from cinema.domain.limits import ENDED_HOLDS_KEPT, IDEMPOTENCY_TTL_S, REPLY_RECORDS_KEPT
+from cinema.domain.seatmap import AVAILABLE, BLOCKED, BOOKED, HELD
+from cinema.domain.showtime.events import (
+    AnyEvent,
+    BookingCancelled,
+    HoldBooked,
+    HoldExpired,
+    HoldExtended,
+    HoldReleased,
+    PlanChanged,
+    SalesPaused,
+    SalesResumed,
+    SeatsBlocked,
+    SeatsHeld,
+    SeatsUnblocked,
+    decode_recorded,
+    encode_recorded,
+)
+from cinema.domain.showtime.packed import customer_of, expiry_of, pack, unpack
+from cinema.domain.showtime.records import ArchiveFilter, ReplyRecord, ReplyRecords
+from cinema.domain.showtime.replan import Mapping, composed, moved_event, moved_group
+
+NEVER_US: Final = 2**62
+"""A moment later than any: nothing is due."""
+
+ENDED_RELEASED: Final = 1
+ENDED_EXPIRED: Final = 2
+ENDED_BOOKED: Final = 3
+ENDED_NAMES: Final = {
+    ENDED_RELEASED: "released",
+    ENDED_EXPIRED: "expired",
+    ENDED_BOOKED: "booked",
+}
+
+_COUNTING_FROM: Final = 64
+
+
+class ShowtimeState:
+    """Seats, holds, bookings and stored replies of one showtime at `seq`.
+
+    `seats` has one status byte a seat. `holds` and `bookings` map ids to packed groups, `ended`
+    maps ids of finished holds to a status byte and the packed group. `old_plans` carries seats of
+    each former layout version to today's. `next_due_us` is a lower
+    bound of the earliest deadline among the live holds, `NEVER_US` without any.
+    """
+
+    __slots__ = (
+        "_holders",
+        "archive_filter",
+        "archive_generation",
+        "at_us",
+        "bookings",
+        "ended",
+        "holds",
+        "layout_version",
+        "next_due_us",
+        "old_plans",
+        "paused",
+        "records",
+        "seats",
+        "seq",
+    )
+
+    def __init__(self, seat_count: int, layout_version: int) -> None:
+        self.seq = 0
+        self.at_us = 0
+        self.layout_version = layout_version
+        self.old_plans: dict[int, Mapping] = {}
+        self.paused = False
+        self.seats = bytearray(seat_count)
+        self.holds: dict[bytes, bytes] = {}
+        self.bookings: dict[bytes, bytes] = {}
+        self.ended: dict[bytes, bytes] = {}
+        self.records = ReplyRecords()
+        self.archive_filter = ArchiveFilter()
+        self.archive_generation = 0
+        self.next_due_us = NEVER_US
+        self._holders: dict[bytes, int] | None = None
+
+    def live_holds_of(self, customer: bytes) -> int:
+        """How many live holds a customer has; counted only once there are many holds."""
+        if self._holders is None:
+            if len(self.holds) <= _COUNTING_FROM:
+                return sum(packed.startswith(customer) for packed in self.holds.values())
+            self._holders = {}
+            for packed in self.holds.values():
+                holder = customer_of(packed)
+                self._holders[holder] = self._holders.get(holder, 0) + 1
+        return self._holders.get(customer, 0)
+
+    def earliest_due_us(self) -> int:
+        """The earliest deadline exactly; also tightens `next_due_us`."""
+        self.next_due_us = min(map(expiry_of, self.holds.values()), default=NEVER_US)
+        return self.next_due_us
+
+    def stored_reply(self, command_id: bytes) -> tuple[ReplyRecord, Recorded] | None:
+        """The stored success of a keyed command, if it is still in memory."""
+        for record in self.records.matching(command_id):
+            recorded = decode_recorded(record.payload)
+            if recorded.command_id == command_id:
+                return record, recorded
+        return None
+
+    def put_hold(self, hold_id: bytes, packed: bytes, expires_at_us: int) -> None:
+        """Add or replace a live hold."""
+        if hold_id not in self.holds:
+            self._count_holder(packed, 1)
+        self.holds[hold_id] = packed
+        self.next_due_us = min(self.next_due_us, expires_at_us)
+
+    def end_hold(self, hold_id: bytes, status: int, packed: bytes | None = None) -> None:
+        """Move a live hold to the ended ones."""
+        last = self.holds.pop(hold_id)
+        self._count_holder(last, -1)
+        self.ended[hold_id] = bytes((status,)) + (packed or last)
+        if not self.holds:
+            self.next_due_us = NEVER_US
+
+    def _count_holder(self, packed: bytes, change: int) -> None:
+        if self._holders is None:
+            return
+        holder = customer_of(packed)
+        count = self._holders.get(holder, 0) + change
+        if count:
+            self._holders[holder] = count
+        else:
+            del self._holders[holder]
+
+
+class Surplus:
+    """What the next snapshot moves from memory to the archive: the oldest ended holds and replies.
+
+    Replies past their time are dropped instead. Memory keeps all of it until the archive has it.
+    """
+
+    __slots__ = ("archived_ids", "ended", "replies", "reply_count")
+
+    def __init__(self, state: ShowtimeState, now_us: int) -> None:
+        too_many = max(0, len(state.ended) - ENDED_HOLDS_KEPT)
+        self.ended = list(islice(state.ended.items(), too_many))
+        self.reply_count = 0
+        self.replies: list[tuple[bytes, ReplyRecord]] = []
+        keep_from = len(state.records) - REPLY_RECORDS_KEPT
+        oldest_us = now_us - IDEMPOTENCY_TTL_S * 1_000_000
+        for position, record in enumerate(state.records):
+            alive = record.recorded_at_us >= oldest_us
+            if alive and position >= keep_from:
+                break
+            self.reply_count = position + 1
+            if alive:
+                self.replies.append((decode_recorded(record.payload).command_id, record))
+        self.archived_ids = [hold_id for hold_id, _ in self.ended]
+        self.archived_ids.extend(command_id for command_id, _ in self.replies)
+
+    def remove_from(self, state: ShowtimeState) -> None:
+        """Forget it in memory, once the archive has it; the filter says where to look."""
+        for hold_id, _ in self.ended:
+            state.ended.pop(hold_id, None)
+        state.records.drop_oldest(self.reply_count)
+        for key in self.archived_ids:
+            state.archive_filter.add(key)
+        if self.archived_ids:
+            state.archive_generation += 1
+
+
+def evolve(  # noqa: PLR0913  (the journal's columns, in the journal's order)
+    state: ShowtimeState,
+    seq: int,
+    epoch: int,
+    at_us: int,
+    command_id: bytes,
+    fingerprint: bytes,
+    event: AnyEvent,
+    payload: bytes,
+) -> None:
+    """Apply one recorded event. `seq` must follow the state's; `payload` is its journal form."""
+    if seq != state.seq + 1:
+        raise ValueError(f"event {seq} cannot follow {state.seq}")
+    change(state, at_us, event)
+    state.seq = seq
+    state.at_us = at_us
+    if fingerprint:
+        state.records.add(command_id, ReplyRecord(seq, epoch, at_us, payload))
+
+
+def change(state: ShowtimeState, at_us: int, event: AnyEvent) -> None:  # noqa: C901, PLR0912
+    """What an event does to seats, holds and bookings."""
+    match event:
+        case SeatsHeld(hold_id, customer, seats, prices, expires_at_us):
+            _set(state.seats, seats, HELD)
+            packed = pack(customer, at_us, expires_at_us, seats, prices)
+            state.put_hold(hold_id, packed, expires_at_us)
+        case HoldExtended(hold_id, customer, seats, prices, expires_at_us):
+            placed_at_us = unpack(state.holds[hold_id]).placed_at_us
+            packed = pack(customer, placed_at_us, expires_at_us, seats, prices)
+            state.put_hold(hold_id, packed, expires_at_us)
+        case HoldReleased():
+            _set(state.seats, event.released, AVAILABLE)
+            _release(state, event)
+        case HoldExpired(hold_id, seats):
+            _set(state.seats, seats, AVAILABLE)
+            state.end_hold(hold_id, ENDED_EXPIRED)
+        case HoldBooked():
+            _set(state.seats, event.seats, BOOKED)
+            state.end_hold(event.hold_id, ENDED_BOOKED)
+            state.bookings[event.booking_id] = pack(
+                event.customer, at_us, at_us, event.seats, event.prices
+            )
+        case BookingCancelled():
+            _set(state.seats, event.cancelled, AVAILABLE)
+            if event.seats:
+                state.bookings[event.booking_id] = pack(
+                    event.customer, at_us, at_us, event.seats, event.prices
+                )
+            else:
+                del state.bookings[event.booking_id]
+        case SeatsBlocked(seats):
+            _set(state.seats, seats, BLOCKED)
+        case SeatsUnblocked(seats):
+            _set(state.seats, seats, AVAILABLE)
+        case SalesPaused():
+            state.paused = True
+        case SalesResumed():
+            state.paused = False
+        case PlanChanged():
+            _change_plan(state, event)
+        case _:
+            assert_never(event)
+
+
+def _set(seats: bytearray, indexes: tuple[int, ...], status: int) -> None:
+    for index in indexes:
+        seats[index] = status
+
+
+def _release(state: ShowtimeState, event: HoldReleased) -> None:
+    group = unpack(state.holds[event.hold_id])
+    if event.seats:
+        packed = pack(
+            group.customer, group.placed_at_us, group.expires_at_us, event.seats, event.prices
+        )
+        state.put_hold(event.hold_id, packed, group.expires_at_us)
+    else:
+        state.end_hold(event.hold_id, ENDED_RELEASED)
+
+
+def _change_plan(state: ShowtimeState, event: PlanChanged) -> None:
+    mapping = event.mapping
+    seats = bytearray(event.seat_count)
+    for old, new in enumerate(mapping):
+        if new >= 0:
+            seats[new] = state.seats[old]
+    state.seats = seats
+    for groups in (state.holds, state.bookings):
+        for key, packed in groups.items():
+            groups[key] = moved_group(packed, mapping)
+    for key, packed in state.ended.items():
+        state.ended[key] = packed[:1] + moved_group(packed[1:], mapping)
+    state.records = _moved_records(state.records, mapping)
+    state.old_plans = {
+        version: composed(older, mapping) for version, older in state.old_plans.items()
+    }
+    state.old_plans[state.layout_version] = mapping
+    state.layout_version = event.layout_version
+
+
+def _moved_records(records: ReplyRecords, mapping: Mapping) -> ReplyRecords:
+    moved = ReplyRecords()
+    for record in records:
+        command_id, fingerprint, event = msgspec.structs.astuple(decode_recorded(record.payload))
+        payload = encode_recorded(command_id, fingerprint, moved_event(event, mapping))
+        moved.add(command_id, record._replace(payload=payload))
+    return moved

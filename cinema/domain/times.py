@@ -1,0 +1,19 @@
+"""Moments at the edge: microseconds inside, RFC 3339 in UTC outside."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def format_time(at_us: int) -> str:
+    """The RFC 3339 text of a moment, with `Z` and microseconds only where there are any."""
+    moment = _EPOCH + timedelta(microseconds=at_us)
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def to_us(moment: datetime) -> int:
+    """Microseconds since the Unix epoch of an aware datetime, exactly."""
+    delta = moment - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
