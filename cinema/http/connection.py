@@ -1,0 +1,226 @@
+"""One connection: what aiohttp leaves to chance about broken and slow clients, decided."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+from aiohttp.http_exceptions import (
+    BadHttpMessage,
+    HttpProcessingError,
+    LineTooLong,
+)
+from aiohttp.http_writer import StreamWriter
+from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.web import BaseRequest, RequestPayloadError, Server, StreamResponse
+from aiohttp.web_protocol import ERROR, RequestHandler, _ErrInfo
+
+from cinema.domain.rejections import Rejection
+from cinema.http.limits import (
+    HEAD_READ_TIMEOUT_S,
+    HEADER_LIMIT_BYTES,
+    HEADERS_LIMIT,
+    KEEP_ALIVE_S,
+    LINGER_S,
+    REQUEST_LINE_LIMIT_BYTES,
+)
+
+LAST_REPLY_GRACE_S: Final = 0.01
+"""A client that half-closed is let go this long after its last reply."""
+
+
+class RefuseUnparsed(Protocol):
+    """Answers a request that could not be parsed; writes, counts and logs."""
+
+    def __call__(self, request: BaseRequest, rejection: Rejection) -> StreamResponse: ...
+
+
+class Connection(RequestHandler):
+    """aiohttp's connection, with an answer of the contract's form for each way to go wrong.
+
+    A head that does not come to its end in time gets 408, one that never can 400; a client that
+    half-closes is still answered; after a fatal error the connection lingers, so that a client
+    still sending reads why.
+    """
+
+    __slots__ = ("_gone", "_head_timer", "_refuse_unparsed")
+
+    def __init__(
+        self,
+        manager: Server,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        refuse_unparsed: RefuseUnparsed,
+    ) -> None:
+        super().__init__(
+            manager,
+            loop=loop,
+            keepalive_timeout=KEEP_ALIVE_S,
+            # None is how the library spells "no access log"; its signature does not say so.
+            access_log=_no_access_log(),
+            max_line_size=REQUEST_LINE_LIMIT_BYTES,
+            max_field_size=HEADER_LIMIT_BYTES,
+            max_headers=HEADERS_LIMIT,
+            lingering_time=LINGER_S,
+            auto_decompress=False,
+        )
+        self._refuse_unparsed = refuse_unparsed
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._gone: asyncio.Future[None] | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; start the clock when a head has begun and is not complete."""
+        seen = self._request_count
+        RequestHandler.data_received(self, data)
+        if self._request_count == seen:
+            if self._head_timer is None and self._is_idle():
+                self._head_timer = self._loop.call_later(HEAD_READ_TIMEOUT_S, self._head_is_late)
+        elif self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def eof_received(self) -> Any:
+        """Go on answering what was asked before the client closed its side.
+
+        Returns whether the connection stays open for that.
+        """
+        self._notice_end()
+        if self._upgraded or self._payload_parser is not None or self._parser is None:
+            return None
+        if self._is_idle():
+            if self._head_has_begun():
+                self._refuse(_rejection("The connection ended within the head of a request."))
+            return None
+        if self._head_has_begun():
+            payload = self._last_payload()
+            if payload is not None and not payload.is_eof():
+                payload.set_exception(RequestPayloadError("the body ended early"))
+        if self._keepalive_handle is not None:
+            self._keepalive_handle.cancel()
+            self._keepalive_handle = None
+        self._keepalive_timeout = LAST_REPLY_GRACE_S
+        return True
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Stop the clock."""
+        self._notice_end()
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> StreamResponse:
+        """Answer what went wrong outside of any endpoint."""
+        self.log_exception("error outside of an endpoint: %s", message or status, exc_info=exc)
+        return self._refuse_unparsed(request, Rejection(code="INTERNAL"))
+
+    def _make_error_handler(
+        self, err_info: _ErrInfo
+    ) -> Callable[[BaseRequest], Awaitable[StreamResponse]]:
+        async def answer(request: BaseRequest) -> StreamResponse:
+            finished = self._refuse_unparsed(request, _explain(err_info.exc))
+            await self._linger()
+            return finished
+
+        return answer
+
+    def _process_keepalive(self) -> None:
+        """An idle connection ends silently, one within a head with an answer."""
+        due = self._loop.time() >= self._next_keepalive_close_time
+        if due and self._keepalive and self._is_idle() and self._head_has_begun():
+            self._head_is_late()
+        else:
+            super()._process_keepalive()
+
+    def _is_idle(self) -> bool:
+        """Whether no request is at work or queued."""
+        waiter = self._waiter
+        return waiter is not None and not waiter.done() and not self._messages
+
+    def _head_has_begun(self) -> bool:
+        """Whether the parser is within a message; it cannot be used afterwards."""
+        if self._parser is None:
+            return False
+        try:
+            return self._parser.feed_eof() is not None
+        except HttpProcessingError:
+            return True
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self._is_idle():
+            self._refuse(Rejection(code="REQUEST_TIMEOUT"))
+
+    def _refuse(self, rejection: Rejection) -> None:
+        """Answer without a request, and close."""
+        task = self._task_handler
+        if task is not None and self.transport is not None:
+            writer = StreamWriter(self, self._loop)
+            request = BaseRequest(ERROR, EMPTY_PAYLOAD, self, writer, task, self._loop)
+            self._refuse_unparsed(request, rejection)
+        self.force_close()
+
+    async def _linger(self) -> None:
+        """Read and drop until the client has seen the answer and closes, within a bound."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        self._close = True
+        transport.write_eof()
+        self._gone = self._loop.create_future()
+        try:
+            async with asyncio.timeout(LINGER_S):
+                await self._gone
+        except TimeoutError:
+            pass
+
+    def _notice_end(self) -> None:
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
+
+    def _last_payload(self) -> Any:
+        if self._messages:
+            return self._messages[-1][1]
+        return None if self._current_request is None else self._current_request.content
+
+
+class ConnectionServer(Server):
+    """Makes a `Connection` for each client."""
+
+    def __init__(
+        self,
+        handler: Callable[[BaseRequest], Awaitable[StreamResponse]],
+        *,
+        refuse_unparsed: RefuseUnparsed,
+    ) -> None:
+        super().__init__(handler)
+        self._refuse_unparsed = refuse_unparsed
+
+    def __call__(self) -> RequestHandler:
+        """The protocol of a new connection."""
+        return Connection(self, loop=self._loop, refuse_unparsed=self._refuse_unparsed)
+
+
+def _explain(error: BaseException) -> Rejection:
+    if isinstance(error, LineTooLong):
+        return Rejection(code="HEADERS_TOO_LARGE")
+    if isinstance(error, BadHttpMessage):
+        first_line = error.message.strip().partition("\n")[0].rstrip(": ")
+        return _rejection(first_line)
+    return Rejection(code="BAD_REQUEST")
+
+
+def _rejection(reason: str) -> Rejection:
+    clean = reason.encode("ascii", "replace").decode()[:200]
+    return Rejection(code="BAD_REQUEST", details={"reason": clean})
+
+
+def _no_access_log() -> Any:
+    return None

@@ -1,0 +1,56 @@
+"""What a handler is given: one request after routing, authentication and validation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aiohttp.web import BaseRequest
+
+    from cinema.services.tokens import Principal
+
+
+class RequestContext:
+    """One request, as far as the route asked for it.
+
+    `params` are the path's ids in order, raw (16 bytes; a `:text` segment as UTF-8). `body` and
+    `query` are instances of the types the route declares, else None. `raw_body` is what was sent.
+    """
+
+    __slots__ = (
+        "body",
+        "caller",
+        "idempotency_key",
+        "params",
+        "query",
+        "raw_body",
+        "request",
+        "request_id",
+    )
+
+    def __init__(
+        self,
+        request: BaseRequest,
+        request_id: str,
+        params: tuple[bytes, ...],
+        caller: Principal | None = None,
+        body: Any = None,
+        raw_body: bytes = b"",
+        query: Any = None,
+        idempotency_key: str | None = None,
+    ) -> None:
+        self.request = request
+        self.request_id = request_id
+        self.params = params
+        self.caller = caller
+        self.body = body
+        self.raw_body = raw_body
+        self.query = query
+        self.idempotency_key = idempotency_key
+
+    @property
+    def principal(self) -> Principal:
+        """Who is calling; only on routes that ask for a token (else look at `caller`)."""
+        if self.caller is None:
+            raise LookupError("this route does not require a token")
+        return self.caller

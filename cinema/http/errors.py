@@ -1,0 +1,69 @@
+"""The one table of error codes: status, default text and when to try again."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+
+class ErrorKind(msgspec.Struct, frozen=True):
+    """What a client is told for one code; `retry_after_s` becomes the `Retry-After` header."""
+
+    status: int
+    message: str
+    retry_after_s: int | None = None
+
+
+ERROR_TABLE: Final[dict[str, ErrorKind]] = {
+    # The request as such, in the order in which it is looked at.
+    "BAD_REQUEST": ErrorKind(400, "This is not a well-formed HTTP request."),
+    "URI_TOO_LONG": ErrorKind(414, "The request line is too long."),
+    "HEADERS_TOO_LARGE": ErrorKind(431, "A header of the request is too long."),
+    "REQUEST_TIMEOUT": ErrorKind(408, "The request did not arrive in time."),
+    "HTTPS_REQUIRED": ErrorKind(403, "Use https for this service."),
+    "NOT_FOUND": ErrorKind(404, "There is nothing here, or it is not yours."),
+    "METHOD_NOT_ALLOWED": ErrorKind(405, "This method is not allowed here."),
+    "UPGRADE_REQUIRED": ErrorKind(426, "This address speaks WebSocket."),
+    "ORIGIN_NOT_ALLOWED": ErrorKind(403, "Pages of this origin may not connect."),
+    # Who is it, and may they.
+    "UNAUTHENTICATED": ErrorKind(401, "Sign in first: a valid access token is required."),
+    "INVALID_CREDENTIALS": ErrorKind(401, "The e-mail address or the password is wrong."),
+    "FORBIDDEN": ErrorKind(403, "Your role does not allow this."),
+    # What it says.
+    "UNSUPPORTED_MEDIA_TYPE": ErrorKind(415, "Send the body as application/json."),
+    "PAYLOAD_TOO_LARGE": ErrorKind(413, "The body is larger than the server accepts."),
+    "MALFORMED_JSON": ErrorKind(400, "The body is not valid JSON."),
+    "VALIDATION_ERROR": ErrorKind(400, "The request does not have the expected form."),
+    "PRECONDITION_REQUIRED": ErrorKind(428, "Send If-Match with the version you have seen."),
+    "PRECONDITION_FAILED": ErrorKind(412, "It has changed since you have seen it."),
+    # Well-formed, but impossible.
+    "IDEMPOTENCY_MISMATCH": ErrorKind(422, "This Idempotency-Key was used for another request."),
+    "UNKNOWN_SEAT": ErrorKind(422, "This screen has no such seat."),
+    "DUPLICATE_SEAT": ErrorKind(422, "A seat is named twice."),
+    # Lost: a seat, or a state.
+    "SALES_CLOSED": ErrorKind(409, "This showtime is not on sale now."),
+    "SALES_PAUSED": ErrorKind(409, "Sales of this showtime are paused."),
+    "HOLD_LIMIT": ErrorKind(409, "That is more than one customer may hold for this showtime."),
+    "SEAT_UNAVAILABLE": ErrorKind(409, "Someone else was faster: a seat is not available."),
+    "NOT_ENOUGH_SEATS": ErrorKind(409, "There are not enough seats together."),
+    "ORPHAN_SEAT": ErrorKind(409, "This choice would leave a single seat alone."),
+    "COMPANION_ONLY": ErrorKind(409, "A companion seat goes only with an accessible one."),
+    "HOLD_ENDED": ErrorKind(409, "This hold has ended."),
+    "PAYMENT_IN_PROGRESS": ErrorKind(409, "A payment for this hold is under way."),
+    "EMAIL_TAKEN": ErrorKind(409, "There is an account with this e-mail address."),
+    "HISTORY_TRUNCATED": ErrorKind(410, "The history does not reach back that far."),
+    # Not now.
+    "RATE_LIMITED": ErrorKind(429, "Too many requests; slow down.", retry_after_s=1),
+    "INTERNAL": ErrorKind(500, "Something went wrong on our side."),
+    "OVERLOADED": ErrorKind(503, "Too busy at the moment; nothing was changed.", retry_after_s=1),
+    "RETRY": ErrorKind(503, "Not possible at the moment; nothing was changed.", retry_after_s=1),
+    "OUTCOME_UNKNOWN": ErrorKind(
+        503, "It may or may not have happened: repeat it with the same key.", retry_after_s=2
+    ),
+    "NOT_READY": ErrorKind(503, "The server is not ready.", retry_after_s=1),
+}
+"""Code to answer, in order of precedence: when several apply, a client sees the first."""
+
+COMMON_ERRORS: Final = ("INTERNAL",)
+"""What each operation may answer besides its own errors."""

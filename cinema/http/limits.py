@@ -1,0 +1,57 @@
+"""Every bound of the HTTP edge that is not a setting, with its unit and its reason."""
+
+from __future__ import annotations
+
+from typing import Final
+
+HEAD_READ_TIMEOUT_S: Final = 10.0
+"""From the first byte of a request head to its last: above it the client is told and let go."""
+
+BODY_READ_TIMEOUT_S: Final = 20.0
+"""From the end of the head to the end of the body: a slow sender must not keep a task forever."""
+
+WRITE_TIMEOUT_S: Final = 20.0
+"""How long a reply may wait for a client that does not read."""
+
+KEEP_ALIVE_S: Final = 75.0
+"""Idle time of a connection; longer than the usual minute of a proxy, so the proxy closes first."""
+
+LINGER_S: Final = 2.0
+"""Reading on after an early refusal, so that a client still sending gets to see it."""
+
+REQUEST_LINE_LIMIT_BYTES: Final = 8190
+HEADER_LIMIT_BYTES: Final = 8190
+HEADERS_LIMIT: Final = 64
+"""The usual bounds of proxies; a longer request line or header is refused."""
+
+QUERY_PARAMETERS_LIMIT: Final = 32
+"""Parameters of one query; no call here takes a third of them."""
+
+REQUEST_ID_LIMIT_CHARACTERS: Final = 64
+"""A request id of a client is cut here: it is repeated in each log line."""
+
+IDEMPOTENCY_KEY_LIMIT_CHARACTERS: Final = 128
+"""As promised to clients."""
+
+PREFLIGHT_MAX_AGE_S: Final = 600
+"""How long a browser may remember a preflight; Chromium caps it at two hours."""
+
+HSTS_MAX_AGE_S: Final = 31_536_000
+"""One year, the least that preload lists accept."""
+
+LISTEN_BACKLOG: Final = 1024
+"""Connections the kernel queues while the loop is busy."""
+
+SHUTDOWN_GRACE_S: Final = 10.0
+"""Time for requests in flight once the server was told to stop."""
+
+LOG_FLUSH_S: Final = 0.1
+LOG_BATCH_LINES: Final = 1024
+"""Access lines are written together: after this time or number, whichever is first."""
+
+VALIDATION_MESSAGE_LIMIT_CHARACTERS: Final = 500
+"""A validation message may repeat a client's field name; it is cut here."""
+
+PAGE_LIMIT_DEFAULT: Final = 20
+PAGE_LIMIT_MAX: Final = 100
+"""Items of one page of a list."""

@@ -1,0 +1,154 @@
+"""Counters as plain integers, made into Prometheus families only when somebody scrapes."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+LATENCY_BOUNDS_US: Final = (
+    500, 1_000, 2_000, 3_000, 5_000, 7_500, 10_000, 15_000, 25_000, 50_000, 100_000, 250_000,
+    1_000_000, 5_000_000,
+)  # fmt: skip
+"""Upper bounds of the latency buckets; dense around the goals for holds (3 to 15 ms)."""
+
+Families = Callable[[], Iterable[Metric]]
+
+
+class RouteMetrics:
+    """What one route has answered: by status, by error code, and how fast."""
+
+    __slots__ = ("buckets", "by_code", "by_status", "method", "path", "total_us")
+
+    def __init__(self, method: str, path: str) -> None:
+        self.method = method
+        self.path = path
+        self.by_status: dict[int, int] = {}
+        self.by_code: dict[str, int] = {}
+        self.buckets = [0] * (len(LATENCY_BOUNDS_US) + 1)
+        self.total_us = 0
+
+    def observe(self, status: int, duration_us: int, error_code: str | None) -> None:
+        """Count one request."""
+        self.count(status, error_code)
+        self.buckets[bisect_left(LATENCY_BOUNDS_US, duration_us)] += 1
+        self.total_us += duration_us
+
+    def count(self, status: int, error_code: str | None) -> None:
+        """Count one request whose duration says nothing, such as a socket's."""
+        by_status = self.by_status
+        by_status[status] = by_status.get(status, 0) + 1
+        if error_code is not None:
+            self.by_code[error_code] = self.by_code.get(error_code, 0) + 1
+
+
+class _Collector(Collector):
+    def __init__(self, families: Families) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families()
+
+
+class Metrics:
+    """All metrics of a process; others join with `add_collector`."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        self._routes: list[RouteMetrics] = []
+        self._started_s = time.monotonic()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.add_collector(self._families)
+
+    def add_collector(self, families: Families) -> None:
+        """Have `families()` called at each scrape, on the event loop: it must not block."""
+        self.registry.register(_Collector(families))
+
+    def route(self, method: str, path: str) -> RouteMetrics:
+        """The counters of one route."""
+        metrics = RouteMetrics(method, path)
+        self._routes.append(metrics)
+        return metrics
+
+    def render(self) -> bytes:
+        """The text exposition format."""
+        return generate_latest(self.registry)
+
+    def _families(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "cinema_http_requests", "Requests answered.", labels=("method", "route", "status")
+        )
+        errors = CounterMetricFamily(
+            "cinema_http_errors", "Requests refused or failed.", labels=("method", "route", "code")
+        )
+        durations = HistogramMetricFamily(
+            "cinema_http_request_duration_seconds",
+            "From the parsed head to the written reply.",
+            labels=("method", "route"),
+        )
+        bounds = [*(f"{bound / 1e6:g}" for bound in LATENCY_BOUNDS_US), "+Inf"]
+        for route in self._routes:
+            labels = (route.method, route.path)
+            for status, count in route.by_status.items():
+                requests.add_metric((*labels, str(status)), count)
+            for code, count in route.by_code.items():
+                errors.add_metric((*labels, code), count)
+            if any(route.buckets):
+                buckets = list(zip(bounds, accumulate(route.buckets), strict=True))
+                durations.add_metric(labels, buckets, route.total_us / 1e6)
+        yield requests
+        yield errors
+        yield durations
+        yield GaugeMetricFamily(
+            "cinema_uptime_seconds",
+            "Since this process began to serve.",
+            value=time.monotonic() - self._started_s,
+        )
+
+
+def disk_families(path: Path) -> Families:
+    """Free and total space of the file system that holds `path`."""
+
+    def families() -> Iterator[Metric]:
+        usage = shutil.disk_usage(path)
+        yield GaugeMetricFamily("cinema_disk_free_bytes", "Free space for data.", value=usage.free)
+        yield GaugeMetricFamily("cinema_disk_total_bytes", "Space for data.", value=usage.total)
+
+    return families
+
+
+def pool_families(size: Callable[[], int], idle: Callable[[], int], limit: int) -> Families:
+    """Connections of the Postgres pool by what they do."""
+
+    def families() -> Iterator[Metric]:
+        gauge = GaugeMetricFamily(
+            "cinema_postgres_connections", "Connections of the pool.", labels=("state",)
+        )
+        idle_now = idle()
+        gauge.add_metric(("idle",), idle_now)
+        gauge.add_metric(("busy",), size() - idle_now)
+        yield gauge
+        yield GaugeMetricFamily(
+            "cinema_postgres_connections_limit", "Most connections the pool may open.", value=limit
+        )
+
+    return families

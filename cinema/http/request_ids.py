@@ -1,0 +1,25 @@
+"""Request ids: the client's if it is harmless, else our own."""
+
+from __future__ import annotations
+
+import re
+from random import getrandbits
+from typing import Final
+
+from cinema.http.limits import REQUEST_ID_LIMIT_CHARACTERS
+
+_HARMLESS: Final = re.compile(r"[A-Za-z0-9._\-]+")
+_HARMFUL: Final = re.compile(r"[^A-Za-z0-9._\-]")
+
+
+def new_request_id() -> str:
+    """96 random bits; ids name requests in logs and protect nothing."""
+    return f"{getrandbits(96):024x}"
+
+
+def clean_request_id(text: str) -> str:
+    """`text` without what could harm a log or a header, cut; our own if nothing is left."""
+    text = text[:REQUEST_ID_LIMIT_CHARACTERS]
+    if _HARMLESS.fullmatch(text):
+        return text
+    return _HARMFUL.sub("", text) or new_request_id()

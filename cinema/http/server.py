@@ -1,0 +1,156 @@
+"""The HTTP edge of a node: listens, finds the route, and lets its endpoint do the rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from http import HTTPStatus
+from time import time
+from typing import Final
+
+import msgspec
+from aiohttp.web import BaseRequest, StreamResponse
+from multidict import istr
+
+from cinema.domain.rejections import Rejection
+from cinema.http.access_log import AccessLog
+from cinema.http.connection import ConnectionServer
+from cinema.http.endpoint import REQUEST_ID, Serve, Surroundings, compose
+from cinema.http.limits import LISTEN_BACKLOG, SHUTDOWN_GRACE_S
+from cinema.http.metrics import Metrics, RouteMetrics
+from cinema.http.proxies import TrustedProxies
+from cinema.http.request_ids import clean_request_id, new_request_id
+from cinema.http.responses import Reply, header_lines, rejected
+from cinema.http.routing import Match, Route, Router, allowed_methods
+from cinema.http.wire import ORIGIN, ReplyWriter
+from cinema.services.tokens import Principal
+
+REQUEST_METHOD: Final = istr("Access-Control-Request-Method")
+UNROUTED: Final = "(none)"
+"""The route of requests that reach no endpoint, in log lines and metrics."""
+
+METHODS_COUNTED: Final = frozenset(
+    {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "UNKNOWN"}
+)
+
+
+class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of the edge; `trusted_proxies` are networks in CIDR form."""
+
+    allowed_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    require_https: bool = False
+    body_limit_bytes: int = 1_048_576
+
+
+class Edge:
+    """Serves a table of routes; `start` may be called for several addresses."""
+
+    def __init__(
+        self,
+        options: EdgeOptions,
+        *,
+        verify_token: Callable[[str], Principal],
+        metrics: Metrics,
+        write_log: Callable[[bytes], None],
+    ) -> None:
+        self.metrics = metrics
+        self.writer = ReplyWriter(
+            allowed_origins=options.allowed_origins, hsts=options.require_https
+        )
+        self.proxies = TrustedProxies(options.trusted_proxies)
+        self._log = AccessLog(write_log, asyncio.get_running_loop())
+        self._around = Surroundings(
+            writer=self.writer,
+            access_log=self._log,
+            verify_token=verify_token,
+            proxies=self.proxies,
+            require_https=options.require_https,
+            body_limit_bytes=options.body_limit_bytes,
+        )
+        self._router: Router[Serve] = Router()
+        self._find = self._router.find
+        self._unrouted: dict[str, RouteMetrics] = {
+            method: metrics.route(method, UNROUTED) for method in sorted(METHODS_COUNTED)
+        }
+        self._server = ConnectionServer(self._dispatch, refuse_unparsed=self._refuse_unparsed)
+        self._listeners: list[asyncio.Server] = []
+
+    def add_routes(self, routes: Iterable[Route]) -> None:
+        """Register routes; each gets its own counters."""
+        for route in routes:
+            counters = self.metrics.route(route.method, route.path)
+            self._router.add(route.method, route.path, compose(route, self._around, counters))
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen, and return the port (which the system chooses for 0)."""
+        listener = await asyncio.get_running_loop().create_server(
+            self._server, host, port, backlog=LISTEN_BACKLOG, reuse_address=True
+        )
+        self._listeners.append(listener)
+        bound: int = listener.sockets[0].getsockname()[1]
+        return bound
+
+    async def stop(self, grace_s: float = SHUTDOWN_GRACE_S) -> None:
+        """Stop listening, give requests in flight `grace_s` to finish, and write the last lines."""
+        for listener in self._listeners:
+            listener.close()
+        self.writer.draining = True
+        self._server.pre_shutdown()
+        await self._server.shutdown(grace_s)
+        for listener in self._listeners:
+            await listener.wait_closed()
+        self._listeners.clear()
+        self._log.flush()
+
+    def _dispatch(self, request: BaseRequest) -> Awaitable[StreamResponse]:
+        found = self._find(request.method, request.raw_path)
+        if isinstance(found, Match):
+            return found.target(request, found.params, found.showtime_id)
+        return self._answer_unrouted(request, found)
+
+    async def _answer_unrouted(
+        self, request: BaseRequest, methods: Mapping[str, Serve] | None
+    ) -> StreamResponse:
+        """OPTIONS, 404 and 405."""
+        request_id = _request_id(request)
+        if request.method == "OPTIONS" and (methods is not None or request.raw_path == "*"):
+            reply = self._options(request, allowed_methods(methods or ()))
+        elif methods is None:
+            reply = rejected(Rejection(code="NOT_FOUND"), request_id)
+        else:
+            allowed = allowed_methods(methods)
+            reply = rejected(
+                Rejection(code="METHOD_NOT_ALLOWED", details={"allowed": allowed.split(", ")}),
+                request_id,
+                header_lines(allow=allowed),
+            )
+        return self._send(request, reply, request_id)
+
+    def _options(self, request: BaseRequest, allowed: str) -> Reply:
+        extra = header_lines(allow=allowed)
+        origin = request.headers.get(ORIGIN)
+        if origin is not None and REQUEST_METHOD in request.headers:
+            extra += self.writer.preflight(origin, allowed)
+        return Reply(HTTPStatus.NO_CONTENT, extra=extra)
+
+    def _refuse_unparsed(self, request: BaseRequest, rejection: Rejection) -> StreamResponse:
+        """Answer what never became a request."""
+        request_id = new_request_id()
+        return self._send(request, rejected(rejection, request_id), request_id)
+
+    def _send(self, request: BaseRequest, reply: Reply, request_id: str) -> StreamResponse:
+        """Write, count and log a reply that no endpoint made."""
+        wall_s = time()
+        finished = self.writer.send(request, reply, request_id, wall_s)
+        method = request.method if request.method in METHODS_COUNTED else "UNKNOWN"
+        self._unrouted[method].count(reply.status, reply.error_code)
+        self._log.record(
+            wall_s, request_id, method, UNROUTED, reply.status, 0, None, reply.error_code, None
+        )
+        return finished
+
+
+def _request_id(request: BaseRequest) -> str:
+    given = request.headers.get(REQUEST_ID)
+    return new_request_id() if given is None else clean_request_id(given)

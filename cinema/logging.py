@@ -1,0 +1,136 @@
+"""Structured logs: one JSON object a line, written by a thread so that no request waits for it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import sys
+import threading
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+QUEUE_LIMIT_CHUNKS: Final = 10_000
+"""Chunks that wait for a slow reader of the log; beyond it lines are dropped and counted."""
+
+CLOSE_TIMEOUT_S: Final = 5.0
+"""How long a stopping server waits for its last lines to be written."""
+
+SECRET_KEYS: Final = frozenset(
+    {"password", "token", "access_token", "refresh_token", "authorization", "secret", "card"}
+)
+REDACTED: Final = "[redacted]"
+
+_encode = msgspec.json.Encoder(enc_hook=repr).encode
+
+
+class LogSink:
+    """Writes chunks of whole lines to a file descriptor, in order, from one thread.
+
+    `write` never blocks. `dropped_chunks` counts what a full queue could not take.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._queue: queue.Queue[bytes | None] = queue.Queue(QUEUE_LIMIT_CHUNKS)
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self.dropped_chunks = 0
+
+    def write(self, chunk: bytes) -> None:
+        """Queue `chunk`; starts the thread at first use."""
+        if self._thread is None:
+            self._start()
+        try:
+            self._queue.put_nowait(chunk)
+        except queue.Full:
+            self.dropped_chunks += 1
+
+    def close(self) -> None:
+        """Write what is queued and stop; a later `write` starts anew."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._queue.put(None)
+            thread.join(CLOSE_TIMEOUT_S)
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="log-sink", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while (chunk := self._queue.get()) is not None:
+            view = memoryview(chunk)
+            while view:
+                try:
+                    view = view[os.write(self._fd, view) :]
+                except OSError:  # nobody reads the log any more; the server goes on
+                    self.dropped_chunks += 1
+                    break
+
+
+class _SinkLogger:
+    """What structlog hands finished lines to."""
+
+    def __init__(self, sink: LogSink) -> None:
+        self._sink = sink
+
+    def msg(self, line: bytes) -> None:
+        self._sink.write(line + b"\n")
+
+    debug = info = warning = error = critical = exception = msg
+
+
+class _StandardHandler(logging.Handler):
+    """Takes what libraries log through the standard library into the same form."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logger = structlog.get_logger()
+        logger.log(
+            record.levelno,
+            "library_logged",
+            logger=record.name,
+            message=record.getMessage(),
+            exc_info=record.exc_info,
+        )
+
+
+def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Replace the values of keys that name secrets."""
+    for key in SECRET_KEYS.intersection(event):
+        event[key] = REDACTED
+    return event
+
+
+def render(_: Any, __: str, event: Mapping[str, Any]) -> bytes:
+    """One event as JSON."""
+    return _encode(event)
+
+
+def configure_logging(level: str, sink: LogSink) -> None:
+    """Send all logs of this process to `sink`, from `level` (DEBUG, INFO, ...) upwards."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            redact,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=lambda *_: _SinkLogger(sink),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(level=max(number, logging.INFO), handlers=[_StandardHandler()], force=True)
+
+
+def standard_error_sink() -> LogSink:
+    """The sink of a server process: its standard error."""
+    return LogSink(sys.stderr.fileno())
