@@ -8,8 +8,8 @@ The party sits, in this order of preference,
 
 and among the choices of the first kind there is, where the sum of the seats' distances to the
 focal point is smallest; ties go to the lower seat index. Where the no-orphan rule protects seats,
-a choice that keeps it goes before every choice of the same kind that does not, and the rule is
-not enforced when none does.
+a choice of the first two kinds that keeps it goes before every choice of the same kind that does
+not, and the rule is not enforced when none does; for the third see `neighbouring_rows`.
 
 Accessible and companion seats are offered only to those who ask for an accessible seat. They get
 at least one, for the first two kinds ranked by: fewest accessible seats (others need them), then
@@ -64,7 +64,7 @@ def find_best_available(
             found = _consecutive(plan, ranges, mask, taken, quantity, protect_orphans=False)
         if found is not None:
             return list(range(found, found + quantity))
-    return NeighbouringRows(plan, mask, taken, quantity).find(protect_orphans)
+    return NeighbouringRows(plan, mask, taken, quantity, protect_orphans=protect_orphans).find()
 
 
 def _mask(

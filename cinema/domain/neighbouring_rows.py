@@ -4,6 +4,9 @@ Each of k consecutive rows seats one group of adjacent people. A split costs the
 seats to the focal point, plus, for the quantity of seats, how far apart the middles of the groups
 in neighbouring rows are, plus `ALONE_MILLI` for each person who gets a row alone. Fewer rows come
 first, then the lower cost, then the lower first seat and the smaller group, from the front row on.
+
+The no-orphan rule is judged as for seats named by the customer, in each row by itself and lifted
+where it cannot be kept, so that nobody is put into a row alone to save a seat from it.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ MAX_ROWS_OF_A_PARTY = 4  # People who sit farther apart do not sit together.
 ALONE_MILLI = 10_000
 
 Group = tuple[int, int]  # first seat, size
+Seated = tuple[int, int, Group]  # middle of the group, its cost, the group
 Partial = tuple[int, int, tuple[Group, ...]]  # middle of the last group, cost, groups so far
 
 
@@ -30,24 +34,28 @@ class NeighbouringRows:
     """
 
     def __init__(
-        self, plan: SeatPlan, mask: bytes, taken: bytes | bytearray, quantity: int
+        self,
+        plan: SeatPlan,
+        mask: bytes,
+        taken: bytes | bytearray,
+        quantity: int,
+        *,
+        protect_orphans: bool,
     ) -> None:
         self._plan = plan
         self._mask = mask
         self._taken = taken
         self._quantity = quantity
+        self._protect_orphans = protect_orphans
         self._longest = [self._longest_run(row) for row in range(len(plan.rows))]
         self._nearest = [0] * len(plan.rows)
         for nearest, start, _ in plan.rows_by_distance:
             self._nearest[plan.row_of[start]] = nearest
 
-    def find(self, protect_orphans: bool) -> list[int] | None:
+    def find(self) -> list[int] | None:
         """The seats of the best split, ascending, or None if there is none."""
         for row_count in range(2, min(self._quantity, MAX_ROWS_OF_A_PARTY) + 1):
-            spans = sorted(self._spans(row_count))
-            groups = self._best(spans, protect_orphans)
-            if groups is None and protect_orphans:
-                groups = self._best(spans, protect_orphans=False)
+            groups = self._best(sorted(self._spans(row_count)))
             if groups is not None:
                 return [seat for start, size in groups for seat in range(start, start + size)]
         return None
@@ -67,19 +75,17 @@ class NeighbouringRows:
             if min(room) and sum(room) >= self._quantity:
                 yield self._quantity * min(self._nearest[first:end]), first, end
 
-    def _best(
-        self, spans: list[tuple[int, int, int]], protect_orphans: bool
-    ) -> tuple[Group, ...] | None:
+    def _best(self, spans: list[tuple[int, int, int]]) -> tuple[Group, ...] | None:
         best: tuple[int, tuple[Group, ...]] | None = None
         for least, first, end in spans:
             if best and least > best[0]:
                 break
-            for _, cost, groups in self._splits(first, end, protect_orphans):
+            for _, cost, groups in self._splits(first, end):
                 if best is None or (cost, groups) < best:
                     best = (cost, groups)
         return best and best[1]
 
-    def _splits(self, first: int, end: int, protect_orphans: bool) -> list[Partial]:
+    def _splits(self, first: int, end: int) -> list[Partial]:
         """The best split of the party over the rows for each last group there can be."""
         seated: dict[int, list[Partial]] = {0: []}
         for row in range(first, end):
@@ -88,32 +94,40 @@ class NeighbouringRows:
             for used, partials in seated.items():
                 most = min(self._longest[row], self._quantity - used - rows_left)
                 for size in range(1 if rows_left else self._quantity - used, most + 1):
-                    groups = self._groups(row, size, protect_orphans)
-                    if joined := list(self._joined(partials, groups)):
-                        longer.setdefault(used + size, []).extend(joined)
+                    joined = self._joined(partials, self._groups(row, size))
+                    longer.setdefault(used + size, []).extend(joined)
             seated = longer
         return seated.get(self._quantity, [])
 
-    def _groups(
-        self, row: int, size: int, protect_orphans: bool
-    ) -> Iterator[tuple[int, int, Group]]:
-        """(middle, cost, group) of every group of this size the row has room for."""
+    def _groups(self, row: int, size: int) -> list[Seated]:
+        """Every group of this size that the row has room for, or those that leave no orphan."""
         plan = self._plan
         before = plan.distance_before_milli
         alone = ALONE_MILLI if size == 1 else 0
-        room = bytes(size)
-        for block_start, end in plan.blocks_of_row(row):
+        starts = list(self._starts(row, bytes(size)))
+        if self._protect_orphans:
+            starts = [
+                start
+                for start in starts
+                if not leaves_orphan(plan, self._taken, start, start + size)
+            ] or starts
+        return [
+            (
+                round(500 * (plan.x[start] + plan.x[start + size - 1])),
+                before[start + size] - before[start] + alone,
+                (start, size),
+            )
+            for start in starts
+        ]
+
+    def _starts(self, row: int, room: bytes) -> Iterator[int]:
+        for block_start, end in self._plan.blocks_of_row(row):
             start = self._mask.find(room, block_start, end)
             while start >= 0:
-                last = start + size - 1
-                if not (protect_orphans and leaves_orphan(plan, self._taken, start, last + 1)):
-                    middle = round(500 * (plan.x[start] + plan.x[last]))
-                    yield middle, before[last + 1] - before[start] + alone, (start, size)
+                yield start
                 start = self._mask.find(room, start + 1, end)
 
-    def _joined(
-        self, partials: list[Partial], groups: Iterator[tuple[int, int, Group]]
-    ) -> Iterator[Partial]:
+    def _joined(self, partials: list[Partial], groups: list[Seated]) -> Iterator[Partial]:
         """Each group joined to the partial split that is best for it.
 
         The best one to the left of a middle does not depend on which middle it is, nor does the

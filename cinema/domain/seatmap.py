@@ -26,6 +26,7 @@ MAX_GAP_SEATS = 50
 MAX_FOCAL_X_SEATS = 2_000
 
 DEFAULT_CATEGORY = "regular"
+NO_GAP = 0.0  # One object: msgspec omits a default by identity.
 DEFAULT_FOCAL_DEPTH = 2 / 3  # The sweet spot of sight and sound: two thirds of the way back.
 
 _ROW_LABEL = re.compile("[A-Z]{1,3}")
@@ -49,7 +50,7 @@ class LayoutSeat(
     category: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CATEGORY_CHARS)]
     accessible: bool = False
     companion: bool = False
-    gap_before: Annotated[float, msgspec.Meta(ge=0, le=MAX_GAP_SEATS)] = 0.0
+    gap_before: Annotated[float, msgspec.Meta(ge=0, le=MAX_GAP_SEATS)] = NO_GAP
 
 
 class LayoutRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -128,7 +129,7 @@ class SeatPlan(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
                         category=self.categories[self.category_of[seat]],
                         accessible=bool(self.accessible[seat]),
                         companion=bool(self.companion[seat]),
-                        gap_before=gaps.get(seat, 0.0),
+                        gap_before=gaps.get(seat, NO_GAP),
                     )
                     for seat in range(start, end)
                 ),
