@@ -1,0 +1,224 @@
+"""The journal as the actors see it: heads, events, snapshots, archive; and how it can fail.
+
+Two stores implement it, Postgres and an in-memory twin, and pass one contract suite. The rules of
+DESIGN's fence live in the statements behind these methods: an append, a snapshot, a release or a
+truncation touches only showtimes whose head row carries the caller's epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from cinema.domain.showtime.state import NEVER_US
+
+ENDED_HOLD = 1
+STORED_REPLY = 2
+
+
+class CommitAborted(Exception):
+    """The statement certainly had no effect. `poison`: its content is at fault (class 23)."""
+
+    def __init__(self, sqlstate: str, constraint: str | None = None) -> None:
+        super().__init__(f"{sqlstate} {constraint or ''}".strip())
+        self.sqlstate = sqlstate
+        self.constraint = constraint
+
+    @property
+    def poison(self) -> bool:
+        """Whether repeating the same statement would fail again."""
+        return self.sqlstate.startswith("23")
+
+
+class CommitUnknown(Exception):
+    """Nobody can say yet whether the statement had its effect."""
+
+
+class StoreUnavailable(Exception):
+    """The store cannot be reached or did not answer in time; a read, so nothing is in doubt."""
+
+
+class BookedSeat(msgspec.Struct, frozen=True, gc=False):
+    """One seat of a booking row."""
+
+    label: str
+    category: str
+    price_minor: int
+
+
+class BookingMade(msgspec.Struct, frozen=True, gc=False):
+    """Rows of a new booking, its seats and its payment."""
+
+    booking_id: bytes
+    code: str
+    user_id: bytes
+    hold_id: bytes
+    currency: str
+    seats: tuple[BookedSeat, ...]
+    created_at_us: int
+    payment_id: bytes
+    payment_method: str
+    request_key: bytes | None
+
+
+class BookingReduced(msgspec.Struct, frozen=True, gc=False):
+    """Seats leave a booking and their price is refunded; `whole` ends it."""
+
+    booking_id: bytes
+    labels: tuple[str, ...]
+    refund_minor: int
+    whole: bool
+    at_us: int
+
+
+class PlanPinned(msgspec.Struct, frozen=True, gc=False):
+    """The showtime sells another layout version from here on."""
+
+    layout_version: int
+
+
+class SalesSwitched(msgspec.Struct, frozen=True, gc=False):
+    """Sales are paused, or resumed."""
+
+    paused: bool
+
+
+Effect = BookingMade | BookingReduced | PlanPinned | SalesSwitched
+
+
+class Append:
+    """The events of one showtime in one batch: `payloads[i]` becomes seq `prev_seq + 1 + i`.
+
+    `next_due_us` is the lower bound of deadlines after the last of them, `NEVER_US` for none.
+    """
+
+    __slots__ = (
+        "effects",
+        "epoch",
+        "next_due_us",
+        "payloads",
+        "prev_seq",
+        "recorded_at_us",
+        "showtime_id",
+    )
+
+    def __init__(self, showtime_id: bytes, epoch: int, prev_seq: int) -> None:
+        self.showtime_id = showtime_id
+        self.epoch = epoch
+        self.prev_seq = prev_seq
+        self.payloads: list[bytes] = []
+        self.recorded_at_us: list[int] = []
+        self.effects: list[Effect] = []
+        self.next_due_us = NEVER_US
+
+    @property
+    def last_seq(self) -> int:
+        """The head's seq once this is durable."""
+        return self.prev_seq + len(self.payloads)
+
+
+class ArchiveRow(msgspec.Struct, frozen=True, gc=False):
+    """An ended hold or stored reply outside memory."""
+
+    key: bytes
+    kind: int
+    seq: int
+    epoch: int
+    layout_version: int
+    recorded_at_us: int
+    payload: bytes
+
+
+class SnapshotSave(msgspec.Struct, frozen=True, gc=False):
+    """A snapshot at a durable seq; without `payload` only the head row is touched.
+
+    `release` hands the showtime back and needs the head to be at `seq` still.
+    """
+
+    showtime_id: bytes
+    epoch: int
+    seq: int
+    next_due_us: int
+    payload: bytes | None
+    archive: tuple[ArchiveRow, ...] = ()
+    release: bool = False
+
+
+class Takeover(msgspec.Struct, frozen=True, gc=False):
+    """The new epoch, and whether the owner before had given the showtime back."""
+
+    epoch: int
+    was_released: bool
+
+
+class JournalRow(msgspec.Struct, frozen=True, gc=False):
+    """One stored event."""
+
+    seq: int
+    epoch: int
+    recorded_at_us: int
+    payload: bytes
+
+
+class Loaded(msgspec.Struct, frozen=True, gc=False):
+    """Head, snapshot and the events after it, of one moment."""
+
+    epoch: int
+    seq: int
+    snapshot: bytes | None
+    snapshot_seq: int
+    tail: tuple[JournalRow, ...]
+
+
+class LaneStore(Protocol):
+    """What one commit lane writes through; one statement at a time."""
+
+    async def append(self, batch: Sequence[Append]) -> set[bytes]:
+        """Append to every showtime whose head matches; returns those. Each occurs at most once.
+
+        Raises `CommitAborted` (nothing happened) or `CommitUnknown`.
+        """
+
+    async def confirm(self, claims: Sequence[tuple[bytes, int]]) -> set[bytes]:
+        """The showtimes whose head still carries the claimed epoch. Raises `StoreUnavailable`."""
+
+    async def save_snapshots(self, saves: Sequence[SnapshotSave]) -> set[bytes]:
+        """Store snapshots of the showtimes whose head matches; returns those.
+
+        Raises `StoreUnavailable`; then any of them may have been stored, which harms nothing.
+        """
+
+    async def truncate(self, showtime_id: bytes, epoch: int, upto_seq: int) -> bool:
+        """Delete events up to a seq the snapshot covers. Raises `StoreUnavailable`."""
+
+    async def close(self) -> None:
+        """Give the connection back."""
+
+
+class JournalStore(Protocol):
+    """What a node needs besides its lanes. Every method raises `StoreUnavailable`."""
+
+    def lane(self) -> LaneStore:
+        """A store for one more lane."""
+
+    async def take_over(self, showtime_id: bytes) -> Takeover | None:
+        """Raise the epoch, so that no earlier owner can write; None if there is no head."""
+
+    async def load(self, showtime_id: bytes) -> Loaded | None:
+        """Head, snapshot and tail in one statement; also the strong read of a cold showtime."""
+
+    async def recall(self, showtime_id: bytes, key: bytes) -> ArchiveRow | None:
+        """What the archive keeps under an id."""
+
+    async def due(self, before_us: int, limit: int) -> list[bytes]:
+        """Showtimes that may have holds due before a moment, earliest first."""
+
+    async def history(
+        self, showtime_id: bytes, after_seq: int, limit: int
+    ) -> tuple[JournalRow, ...]:
+        """Stored events in order, one page."""
+
+    async def sweep_archive(self, replies_before_us: int, limit: int) -> int:
+        """Delete stored replies older than a moment; returns how many."""

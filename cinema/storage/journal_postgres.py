@@ -1,0 +1,284 @@
+"""The journal on Postgres: one connection a lane, a pool for everything else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+import asyncpg
+from asyncpg.pgproto.pgproto import UUID
+from asyncpg.prepared_stmt import PreparedStatement
+
+from cinema.domain.showtime.state import NEVER_US
+from cinema.storage import journal_sql as sql
+from cinema.storage.journal import (
+    Append,
+    ArchiveRow,
+    CommitAborted,
+    CommitUnknown,
+    JournalRow,
+    Loaded,
+    SnapshotSave,
+    StoreUnavailable,
+    Takeover,
+)
+from cinema.storage.journal_rows import RowColumns
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Statement: TypeAlias = "PreparedStatement[asyncpg.Record]"
+
+# Only these say that a statement had no effect; everything else is unknown. 08001: the
+# connection was never made, so nothing was sent. 57014 is not here: a cancelled wait for a
+# synchronous standby has committed.
+_ABORTS: Final = frozenset({"40001", "40P01", "55P03", "53100", "53200", "25006", "42P01"})
+_ABORT_CLASSES: Final = ("22", "23")
+_NOT_CONNECTED: Final = "08001"
+
+_LANE_SETTINGS: Final = {
+    "application_name": "cinema-lane",
+    # The statements join a handful of ids to indexed tables; without statistics (a fresh
+    # database) the planner would rather read whole tables.
+    "enable_seqscan": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+}
+
+_FAILURES: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+
+class PostgresLane:
+    """One lane's own connection, opened when needed and thrown away after any doubt.
+
+    `timeout_s` bounds each statement; a statement that takes longer has an unknown outcome.
+    """
+
+    def __init__(self, dsn: str, *, timeout_s: float) -> None:
+        self._dsn = dsn
+        self._timeout_s = timeout_s
+        self._connection: Connection | None = None
+        self._append: Statement | None = None
+        self._append_with_rows: Statement | None = None
+
+    async def append(self, batch: Sequence[Append]) -> set[bytes]:
+        """See `LaneStore.append`."""
+        try:
+            connection = await self._connected()
+        except _FAILURES as error:
+            raise CommitAborted(_NOT_CONNECTED) from error
+        with_rows = any(part.effects for part in batch)
+        statement = self._append_with_rows if with_rows else self._append
+        assert statement is not None
+        arguments = _append_arguments(batch)
+        if with_rows:
+            arguments.extend(RowColumns(batch).arguments())
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                rows = await statement.fetch(*arguments)
+        except asyncpg.PostgresError as error:
+            state = error.sqlstate or ""
+            if state in _ABORTS or state.startswith(_ABORT_CLASSES):
+                raise CommitAborted(state, getattr(error, "constraint_name", None)) from error
+            self._discard(connection)
+            raise CommitUnknown(state) from error
+        except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+            self._discard(connection)
+            raise CommitUnknown(type(error).__name__) from error
+        except BaseException:
+            self._discard(connection)
+            raise
+        return {row[0].bytes for row in rows}
+
+    async def confirm(self, claims: Sequence[tuple[bytes, int]]) -> set[bytes]:
+        """See `LaneStore.confirm`."""
+        ids = [UUID(showtime_id) for showtime_id, _ in claims]
+        rows = await self._read(sql.CONFIRM, ids, [epoch for _, epoch in claims])
+        return {row[0].bytes for row in rows}
+
+    async def save_snapshots(self, saves: Sequence[SnapshotSave]) -> set[bytes]:
+        """See `LaneStore.save_snapshots`."""
+        archive = [(position, row) for position, save in enumerate(saves, 1) for row in save.archive]
+        rows = await self._read(
+            sql.SAVE_SNAPSHOTS,
+            [UUID(save.showtime_id) for save in saves],
+            [save.epoch for save in saves],
+            [save.seq for save in saves],
+            [_due(save.next_due_us) for save in saves],
+            [save.payload for save in saves],
+            [save.release for save in saves],
+            [position for position, _ in archive],
+            [row.key for _, row in archive],
+            [row.kind for _, row in archive],
+            [row.seq for _, row in archive],
+            [row.epoch for _, row in archive],
+            [row.layout_version for _, row in archive],
+            [row.recorded_at_us for _, row in archive],
+            [row.payload for _, row in archive],
+        )
+        return {row[0].bytes for row in rows}
+
+    async def truncate(self, showtime_id: bytes, epoch: int, upto_seq: int) -> bool:
+        """See `LaneStore.truncate`."""
+        rows = await self._read(sql.TRUNCATE, UUID(showtime_id), epoch, upto_seq)
+        return bool(rows[0][0])
+
+    async def close(self) -> None:
+        """Close the connection; a statement in flight is lost."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.terminate()
+
+    async def _read(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        connection: Connection | None = None
+        try:
+            connection = await self._connected()
+            async with asyncio.timeout(self._timeout_s):
+                return await connection.fetch(query, *arguments)
+        except _FAILURES as error:
+            self._discard(connection)
+            raise StoreUnavailable(str(error) or type(error).__name__) from error
+        except BaseException:
+            self._discard(connection)
+            raise
+
+    async def _connected(self) -> Connection:
+        if self._connection is None or self._connection.is_closed():
+            connection: Connection = await asyncpg.connect(
+                self._dsn, timeout=self._timeout_s, server_settings=_LANE_SETTINGS
+            )
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    self._append = await connection.prepare(sql.APPEND)
+                    self._append_with_rows = await connection.prepare(sql.APPEND_WITH_ROWS)
+            except BaseException:
+                connection.terminate()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _discard(self, connection: Connection | None) -> None:
+        if connection is not None:
+            connection.terminate()
+        self._connection = None
+
+
+class PostgresJournal:
+    """Takeovers, loads and the sweep for due holds, over a pool of their own."""
+
+    def __init__(self, dsn: str, pool: Pool, *, statement_timeout_s: float) -> None:
+        self._dsn = dsn
+        self._pool = pool
+        self._timeout_s = statement_timeout_s
+
+    @classmethod
+    async def open(
+        cls, dsn: str, *, connections: int, statement_timeout_s: float, lock_timeout_s: float
+    ) -> PostgresJournal:
+        """Connect; the caller closes. A takeover waits `lock_timeout_s` for a statement in flight."""
+        pool: Pool = await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=connections,
+            timeout=statement_timeout_s,
+            server_settings={
+                "application_name": "cinema-kernel",
+                "lock_timeout": str(int(lock_timeout_s * 1000)),
+                "plan_cache_mode": "force_generic_plan",
+                "jit": "off",
+            },
+        )
+        return cls(dsn, pool, statement_timeout_s=statement_timeout_s)
+
+    @property
+    def pool(self) -> Pool:
+        """The pool behind takeovers and loads, for clock comparisons and gauges."""
+        return self._pool
+
+    async def close(self) -> None:
+        """Close the pool; lanes close theirs."""
+        self._pool.terminate()
+
+    def lane(self) -> PostgresLane:
+        """See `JournalStore.lane`."""
+        return PostgresLane(self._dsn, timeout_s=self._timeout_s)
+
+    async def take_over(self, showtime_id: bytes) -> Takeover | None:
+        """See `JournalStore.take_over`; an epoch raised by an answer that was lost stays raised."""
+        rows = await self._fetch(sql.TAKE_OVER, UUID(showtime_id))
+        return Takeover(*rows[0]) if rows else None
+
+    async def load(self, showtime_id: bytes) -> Loaded | None:
+        """See `JournalStore.load`."""
+        rows = await self._fetch(sql.LOAD, UUID(showtime_id))
+        if not rows:
+            return None
+        epoch, seq, snapshot, snapshot_seq, seqs, epochs, moments, payloads = rows[0]
+        tail = zip(seqs or (), epochs or (), moments or (), payloads or (), strict=True)
+        return Loaded(epoch, seq, snapshot, snapshot_seq, tuple(JournalRow(*row) for row in tail))
+
+    async def recall(self, showtime_id: bytes, key: bytes) -> ArchiveRow | None:
+        """See `JournalStore.recall`."""
+        rows = await self._fetch(sql.RECALL, UUID(showtime_id), key)
+        return ArchiveRow(*rows[0]) if rows else None
+
+    async def due(self, before_us: int, limit: int) -> list[bytes]:
+        """See `JournalStore.due`."""
+        return [row[0].bytes for row in await self._fetch(sql.DUE, before_us, limit)]
+
+    async def history(
+        self, showtime_id: bytes, after_seq: int, limit: int
+    ) -> tuple[JournalRow, ...]:
+        """See `JournalStore.history`."""
+        rows = await self._fetch(sql.HISTORY, UUID(showtime_id), after_seq, limit)
+        return tuple(JournalRow(*row) for row in rows)
+
+    async def sweep_archive(self, replies_before_us: int, limit: int) -> int:
+        """See `JournalStore.sweep_archive`."""
+
+        async def sweep(connection: Any) -> str:
+            status: str = await connection.execute(sql.SWEEP_ARCHIVE, replies_before_us, limit)
+            return status
+
+        return int((await self._with_connection(sweep)).rsplit(" ", 1)[-1])
+
+    async def _fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        async def fetch(connection: Any) -> list[asyncpg.Record]:
+            rows: list[asyncpg.Record] = await connection.fetch(query, *arguments)
+            return rows
+
+        return await self._with_connection(fetch)
+
+    async def _with_connection(self, use: Callable[[Any], Awaitable[Any]]) -> Any:
+        try:
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._pool.acquire(timeout=self._timeout_s) as connection,
+            ):
+                return await use(connection)
+        except _FAILURES as error:
+            raise StoreUnavailable(str(error) or type(error).__name__) from error
+
+
+def _append_arguments(batch: Sequence[Append]) -> list[Any]:
+    ids, epochs, before, after, due = [], [], [], [], []
+    positions: list[int] = []
+    seqs: list[int] = []
+    moments: list[int] = []
+    payloads: list[bytes] = []
+    for position, part in enumerate(batch, 1):
+        ids.append(UUID(part.showtime_id))
+        epochs.append(part.epoch)
+        before.append(part.prev_seq)
+        after.append(part.last_seq)
+        due.append(_due(part.next_due_us))
+        positions.extend([position] * len(part.payloads))
+        seqs.extend(range(part.prev_seq + 1, part.last_seq + 1))
+        moments.extend(part.recorded_at_us)
+        payloads.extend(part.payloads)
+    return [ids, epochs, before, after, due, positions, seqs, moments, payloads]
+
+
+def _due(next_due_us: int) -> int | None:
+    return None if next_due_us >= NEVER_US else next_due_us

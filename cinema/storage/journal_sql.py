@@ -1,0 +1,206 @@
+"""The kernel's statements. Each is one statement, so that each is one atomic step.
+
+Head rows are always locked in the order of their ids (`locked`), so that batches of different
+owners cannot deadlock. A head that does not match the claimed epoch (and seq) yields no row, and
+everything else joins the rows it yielded: what a fenced owner wanted to write is not written.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_MOMENT: Final = "'epoch'::timestamptz + {} * interval '1 microsecond'"
+
+# $1 ids (unique), $2 epochs, $3 seqs before, $4 seqs after, $5 deadlines;
+# $6 position of an event's claim, $7 its seq, $8 its moment, $9 its payload.
+_APPEND_EVENTS: Final = """
+with claim as (
+    select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+        with ordinality as c (showtime_id, epoch, prev_seq, seq, next_due_at, position)
+), locked as (
+    select h.showtime_id
+    from showtime_heads h
+    join claim c on c.showtime_id = h.showtime_id and c.epoch = h.epoch and c.prev_seq = h.seq
+    order by h.showtime_id
+    for update of h
+), heads as (
+    update showtime_heads h
+    set seq = c.seq, next_due_at = c.next_due_at
+    from claim c join locked using (showtime_id)
+    where h.showtime_id = c.showtime_id and h.epoch = c.epoch and h.seq = c.prev_seq
+    returning h.showtime_id, h.epoch, c.position
+), journal as (
+    insert into showtime_journal (showtime_id, seq, epoch, recorded_at, payload)
+    select heads.showtime_id, e.seq, heads.epoch, e.recorded_at, e.payload
+    from unnest($6::int[], $7::bigint[], $8::bigint[], $9::bytea[])
+        as e (position, seq, recorded_at, payload)
+    join heads on heads.position = e.position
+)"""
+
+_MATCHED: Final = """
+select showtime_id from heads"""
+
+APPEND: Final = _APPEND_EVENTS + _MATCHED
+
+# New bookings: $10 position, $11 id, $12 code, $13 user, $14 hold, $15 currency, $16 total,
+# $17 moment, $18 request key, $19 payment id, $20 payment method.
+# Their seats: $21 position, $22 booking, $23 place in the booking, $24 label, $25 category,
+# $26 price. Seats that leave: $27 position, $28 booking, $29 label. Bookings that shrink:
+# $30 position, $31 booking, $32 refund, $33 whole, $34 moment. Showtimes: $35 position,
+# $36 layout version or null, $37 paused or null.
+APPEND_WITH_ROWS: Final = f"""{_APPEND_EVENTS}, booked as (
+    insert into bookings (id, code, showtime_id, user_id, hold_id, status, total_minor, currency,
+        request_key, created_at)
+    select b.id, b.code, heads.showtime_id, b.user_id, b.hold_id, 'confirmed', b.total_minor,
+        b.currency, b.request_key, {_MOMENT.format("b.at_us")}
+    from unnest($10::int[], $11::uuid[], $12::text[], $13::uuid[], $14::uuid[], $15::text[],
+        $16::bigint[], $17::bigint[], $18::bytea[])
+        as b (position, id, code, user_id, hold_id, currency, total_minor, at_us, request_key)
+    join heads on heads.position = b.position
+), paid as (
+    insert into payments (id, booking_id, method, status, amount_minor, currency, created_at)
+    select p.id, p.booking_id, p.method, 'succeeded', p.amount_minor, p.currency,
+        {_MOMENT.format("p.at_us")}
+    from unnest($10::int[], $19::uuid[], $11::uuid[], $20::text[], $16::bigint[], $15::text[],
+        $17::bigint[]) as p (position, id, booking_id, method, amount_minor, currency, at_us)
+    join heads on heads.position = p.position
+), seated as (
+    insert into booking_seats (booking_id, position, showtime_id, seat, category, price_minor)
+    select s.booking_id, s.place, heads.showtime_id, s.seat, s.category, s.price_minor
+    from unnest($21::int[], $22::uuid[], $23::smallint[], $24::text[], $25::text[], $26::bigint[])
+        as s (position, booking_id, place, seat, category, price_minor)
+    join heads on heads.position = s.position
+), unseated as (
+    update booking_seats t
+    set live = false
+    from unnest($27::int[], $28::uuid[], $29::text[]) as u (position, booking_id, seat)
+    join heads on heads.position = u.position
+    where t.booking_id = u.booking_id and t.seat = u.seat and t.live
+), reduced as (
+    update bookings t
+    set status = case when r.whole then 'cancelled' else t.status end,
+        total_minor = case when r.whole then t.total_minor else t.total_minor - r.refund_minor end,
+        cancelled_at = case when r.whole then {_MOMENT.format("r.at_us")} end
+    from unnest($30::int[], $31::uuid[], $32::bigint[], $33::boolean[], $34::bigint[])
+        as r (position, booking_id, refund_minor, whole, at_us)
+    join heads on heads.position = r.position
+    where t.id = r.booking_id
+), refunded as (
+    update payments t
+    set status = case when r.whole then 'refunded' else 'partially_refunded' end,
+        refunded_minor = t.refunded_minor + r.refund_minor
+    from unnest($30::int[], $31::uuid[], $32::bigint[], $33::boolean[])
+        as r (position, booking_id, refund_minor, whole)
+    join heads on heads.position = r.position
+    where t.booking_id = r.booking_id
+), switched as (
+    update showtimes t
+    set layout_version = coalesce(s.layout_version, t.layout_version),
+        sales_paused = coalesce(s.paused, t.sales_paused)
+    from unnest($35::int[], $36::int[], $37::boolean[]) as s (position, layout_version, paused)
+    join heads on heads.position = s.position
+    where t.id = heads.showtime_id
+){_MATCHED}"""
+
+CONFIRM: Final = """
+select h.showtime_id
+from unnest($1::uuid[], $2::bigint[]) as c (showtime_id, epoch)
+join showtime_heads h on h.showtime_id = c.showtime_id and h.epoch = c.epoch"""
+
+# $1 ids, $2 epochs, $3 seqs, $4 deadlines, $5 payloads or null, $6 release;
+# $7 position of an archive row's claim, $8 key, $9 kind, $10 seq, $11 epoch, $12 layout version,
+# $13 moment, $14 payload.
+SAVE_SNAPSHOTS: Final = """
+with claim as (
+    select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[],
+        $6::boolean[]) with ordinality
+        as c (showtime_id, epoch, seq, next_due_at, payload, release, position)
+), locked as (
+    select h.showtime_id
+    from showtime_heads h
+    join claim c on c.showtime_id = h.showtime_id and c.epoch = h.epoch
+        and (c.seq = h.seq or (c.seq < h.seq and not c.release))
+    order by h.showtime_id
+    for update of h
+), heads as (
+    update showtime_heads h
+    set next_due_at = case when h.seq = c.seq then c.next_due_at else h.next_due_at end,
+        released = c.release
+    from claim c join locked using (showtime_id)
+    where h.showtime_id = c.showtime_id and h.epoch = c.epoch
+        and (c.seq = h.seq or (c.seq < h.seq and not c.release))
+    returning h.showtime_id, h.epoch, c.seq, c.payload, c.position
+), snapshots as (
+    insert into showtime_snapshots as s (showtime_id, epoch, seq, payload)
+    select showtime_id, epoch, seq, payload from heads where payload is not null
+    on conflict (showtime_id) do update
+    set epoch = excluded.epoch, seq = excluded.seq, payload = excluded.payload
+    where s.seq <= excluded.seq
+), archive as (
+    insert into showtime_archive (showtime_id, key, kind, seq, epoch, layout_version, recorded_at,
+        payload)
+    select heads.showtime_id, a.key, a.kind, a.seq, a.epoch, a.layout_version, a.recorded_at,
+        a.payload
+    from unnest($7::int[], $8::bytea[], $9::smallint[], $10::bigint[], $11::bigint[], $12::int[],
+        $13::bigint[], $14::bytea[])
+        as a (position, key, kind, seq, epoch, layout_version, recorded_at, payload)
+    join heads on heads.position = a.position
+    on conflict (showtime_id, key) do nothing
+)
+select showtime_id from heads"""
+
+# Only what the stored snapshot covers goes, and only while the epoch is the caller's.
+TRUNCATE: Final = """
+with head as (
+    update showtime_heads set epoch = epoch
+    where showtime_id = $1 and epoch = $2
+    returning showtime_id
+), gone as (
+    delete from showtime_journal j
+    using head, showtime_snapshots s
+    where j.showtime_id = head.showtime_id and s.showtime_id = head.showtime_id
+        and j.seq <= least($3::bigint, s.seq)
+)
+select count(*) > 0 from head"""
+
+TAKE_OVER: Final = """
+with before as (
+    select epoch, released from showtime_heads where showtime_id = $1 for update
+)
+update showtime_heads h
+set epoch = h.epoch + 1, released = false
+from before
+where h.showtime_id = $1
+returning h.epoch, before.released"""
+
+LOAD: Final = """
+select h.epoch, h.seq, s.payload, coalesce(s.seq, 0), tail.seqs, tail.epochs, tail.moments,
+    tail.payloads
+from showtime_heads h
+left join showtime_snapshots s using (showtime_id)
+cross join lateral (
+    select array_agg(j.seq order by j.seq), array_agg(j.epoch order by j.seq),
+        array_agg(j.recorded_at order by j.seq), array_agg(j.payload order by j.seq)
+    from showtime_journal j
+    where j.showtime_id = h.showtime_id and j.seq > coalesce(s.seq, 0)
+) as tail (seqs, epochs, moments, payloads)
+where h.showtime_id = $1"""
+
+RECALL: Final = """
+select key, kind, seq, epoch, layout_version, recorded_at, payload
+from showtime_archive where showtime_id = $1 and key = $2"""
+
+DUE: Final = """
+select showtime_id from showtime_heads
+where next_due_at <= $1 order by next_due_at, showtime_id limit $2"""
+
+HISTORY: Final = """
+select seq, epoch, recorded_at, payload from showtime_journal
+where showtime_id = $1 and seq > $2 order by seq limit $3"""
+
+SWEEP_ARCHIVE: Final = """
+delete from showtime_archive
+where (showtime_id, key) in (
+    select showtime_id, key from showtime_archive
+    where kind = 2 and recorded_at < $1 order by recorded_at limit $2
+)"""
