@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from cinema.domain.limits_catalog import SCHEDULE_AHEAD_DAYS
+from cinema.domain.limits_catalog import BASE_PRICE_MINOR_MAX, SCHEDULE_AHEAD_DAYS
+from cinema.domain.money import Money
 from cinema.domain.seatmap import MAX_ROWS, MAX_SEATS, MAX_SEATS_PER_ROW, Layout
 
 Tag = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^\S(.*\S)?$")]
@@ -22,18 +23,11 @@ LanguageTag = Annotated[
     Meta(pattern="^[a-zA-Z]{2,8}(-[a-zA-Z0-9]{1,8}){0,3}$", description="A BCP 47 tag, as `en`."),
 ]
 Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2.")]
-Currency = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217.")]
+CurrencyCode = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217.")]
 IdText = Annotated[str, Meta(min_length=36, max_length=36, description="A UUID.")]
 Instant = Annotated[datetime, Meta(tz=True)]
 SeatCategory = Annotated[str, Meta(min_length=1, max_length=32)]
-PriceMinor = Annotated[int, Meta(ge=0, le=100_000_000)]
-
-
-class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An amount in minor units of its currency."""
-
-    amount: PriceMinor
-    currency: Currency
+PriceMinor = Annotated[int, Meta(ge=0, le=BASE_PRICE_MINOR_MAX)]
 
 
 class MovieInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,7 +67,7 @@ class CinemaInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     city: City
     country: Country
     time_zone: Annotated[str, Meta(min_length=1, max_length=64)]
-    currency: Currency
+    currency: CurrencyCode
 
 
 class Cinema(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,7 +166,7 @@ class ShowtimeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     starts_at: Annotated[
         datetime, Meta(tz=True, description=f"At most {SCHEDULE_AHEAD_DAYS} days ahead.")
     ]
-    base_price: Price
+    base_price: Money
     price_overrides: Annotated[dict[SeatCategory, PriceMinor], Meta(max_length=64)] = {}
     format: Annotated[str, Meta(min_length=1, max_length=16)] = "2D"
     language: LanguageTag
@@ -190,7 +184,7 @@ class Showtime(msgspec.Struct, frozen=True, kw_only=True):
     layout_version: int
     starts_at: datetime
     ends_at: datetime
-    base_price: Price
+    base_price: Money
     format: str
     language: str
     status: Literal["scheduled", "cancelled"]

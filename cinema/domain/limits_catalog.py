@@ -45,7 +45,7 @@ PAGE_DEFAULT: Final = 20
 PAGE_LIMIT: Final = 100
 """Items of one page of a list: the default, and the most a client may ask for."""
 
-CURSOR_CHARS: Final = 1024
+CURSOR_CHARS: Final = 4096
 """Longest cursor looked at: it holds one sort key and one id."""
 
 IDEMPOTENT_CLEANUP_PAGE: Final = 8
@@ -69,8 +69,15 @@ SALES_CLOSE_AFTER_MINUTES: Final = 15
 SCHEDULE_AHEAD_DAYS: Final = 730
 """How far ahead a showtime may start: beyond two years a date is a typing error."""
 
-DATE_RANGE_DAYS: Final = 366
-"""Longest span of one list of showtimes."""
+YEAR_MIN: Final = 1970
+YEAR_MAX: Final = 2999
+"""Calendar years a filter may name: beyond them lie errors of typing and of arithmetic."""
+
+SEARCH_CHARS: Final = 100
+"""Longest text searched for, characters."""
 
 DATABASE_WAIT_S: Final = 5.0
 """Longest wait for a connection, or for the first of two requests with one idempotency key."""
+
+BASE_PRICE_MINOR_MAX: Final = 100_000_000
+"""Highest price of a seat, minor units: the database checks it too."""

@@ -50,7 +50,7 @@ def translated(*, lost: str = "RETRY") -> Iterator[None]:
         if known is None:
             raise
         raise refuse(*known) from error
-    except asyncpg.CharacterNotInRepertoireError as error:
+    except (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError) as error:
         raise refuse("VALIDATION_ERROR", "Text may not contain the character U+0000.") from error
     except _NO_EFFECT as error:
         raise refuse("RETRY") from error

@@ -1,0 +1,54 @@
+"""When a showtime ends, when its screen is free again, and how long it is sold."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, tzinfo
+from typing import Final
+
+import msgspec
+
+from cinema.domain.limits_catalog import (
+    ADS_MINUTES,
+    CLEANING_MINUTES,
+    SALES_CLOSE_AFTER_MINUTES,
+    SALES_OPEN_BEFORE_DAYS,
+)
+
+ADS: Final = timedelta(minutes=ADS_MINUTES)
+CLEANING: Final = timedelta(minutes=CLEANING_MINUTES)
+
+
+class Timetable(msgspec.Struct, frozen=True, kw_only=True):
+    """The moments of one showtime; the screen is its own from `starts_at` to `clear_at`."""
+
+    starts_at: datetime
+    ends_at: datetime
+    clear_at: datetime
+    local_date: date
+    sales_opens_at: datetime
+    sales_closes_at: datetime
+
+
+def timetable(
+    starts_at: datetime,
+    runtime_minutes: int,
+    zone: tzinfo,
+    *,
+    sales_opens_at: datetime | None = None,
+    sales_closes_at: datetime | None = None,
+) -> Timetable:
+    """The timetable of a film of `runtime_minutes` that starts at an instant (UTC).
+
+    Lengths are added to instants, so a change of the clocks during the film moves nothing.
+    """
+    ends_at = starts_at + ADS + timedelta(minutes=runtime_minutes)
+    opens_at = starts_at - timedelta(days=SALES_OPEN_BEFORE_DAYS)
+    closes_at = starts_at + timedelta(minutes=SALES_CLOSE_AFTER_MINUTES)
+    return Timetable(
+        starts_at=starts_at,
+        ends_at=ends_at,
+        clear_at=ends_at + CLEANING,
+        local_date=starts_at.astimezone(zone).date(),
+        sales_opens_at=sales_opens_at or opens_at,
+        sales_closes_at=sales_closes_at or closes_at,
+    )
