@@ -1,0 +1,1 @@
+"""Demo data: cinemas, screens, films and showtimes for a first start."""
