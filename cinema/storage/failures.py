@@ -23,10 +23,11 @@ _NO_EFFECT: Final = (
     asyncpg.LockNotAvailableError,
     asyncpg.TooManyConnectionsError,
     asyncpg.CannotConnectNowError,
-    asyncpg.QueryCanceledError,
 )
 
+# A cancelled statement is among them: a cancelled wait for a standby has committed.
 _LOST: Final = (
+    asyncpg.QueryCanceledError,
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -34,6 +35,9 @@ _LOST: Final = (
     OSError,
     TimeoutError,
 )
+
+UNREACHABLE: Final = (*_NO_EFFECT, *_LOST)
+"""What a read may meet when Postgres is away, starting, or out of connections."""
 
 
 @contextmanager
