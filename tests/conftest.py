@@ -1,0 +1,95 @@
+"""A real Postgres for the tests: one server a run, one database a test."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import tempfile
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import hypothesis
+import pytest
+
+from cinema.storage.embedded_postgres import EmbeddedPostgres
+from cinema.storage.migrate import migrate
+from cinema.storage.pool import open_pool
+
+# A shared machine may be slow at any moment; that is no defect of the code under test.
+hypothesis.settings.register_profile("cinema", deadline=None)
+hypothesis.settings.load_profile("cinema")
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The address of a Postgres where databases may be made: TEST_DATABASE_URL, or our own."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="cinema-test-") as folder:
+        server = EmbeddedPostgres(Path(folder), durable=False)
+        try:
+            yield server.start()
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres_server: str) -> Iterator[str]:
+    """The name of a migrated database that tests clone."""
+    name = f"cinema_template_{os.getpid()}"
+    _run(_execute(postgres_server, f"create database {name}"))
+    _run(migrate(_address(postgres_server, name)))
+    yield name
+    _run(_execute(postgres_server, f"drop database {name} with (force)"))
+
+
+@pytest.fixture
+async def empty_database(postgres_server: str) -> AsyncIterator[str]:
+    """The address of a database without tables."""
+    name = f"cinema_empty_{os.getpid()}_{next(_numbers)}"
+    await _execute(postgres_server, f"create database {name}")
+    yield _address(postgres_server, name)
+    await _execute(postgres_server, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def database(postgres_server: str, template_database: str) -> AsyncIterator[str]:
+    """The address of a migrated database of the test's own."""
+    name = f"cinema_test_{os.getpid()}_{next(_numbers)}"
+    await _execute(postgres_server, f"create database {name} template {template_database}")
+    yield _address(postgres_server, name)
+    await _execute(postgres_server, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+async def pool(database: str) -> AsyncIterator[asyncpg.Pool[asyncpg.Record]]:
+    """Connections to the test's own database."""
+    async with await open_pool(database, size=8) as opened:
+        yield opened
+
+
+def _address(server: str, database: str) -> str:
+    return urlunsplit(urlsplit(server)._replace(path=f"/{database}"))
+
+
+async def _execute(address: str, statement: str) -> None:
+    connection = await asyncpg.connect(address)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run it on a loop of its own, in a thread, so that the tests' loop is left alone."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()

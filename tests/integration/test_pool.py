@@ -1,0 +1,50 @@
+"""The pool and the check of what Postgres may lose."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from cinema.storage.pool import UnsafeDatabase, check_durability, open_pool
+
+_TRANSACTION_TIMEOUT = "25P04"
+
+pytestmark = pytest.mark.postgres
+
+
+async def _with(connection: asyncpg.Connection[asyncpg.Record], value: str) -> None:
+    await connection.execute(f"set synchronous_commit = {value}")
+
+
+async def test_production_refuses_a_database_that_may_lose_commits(database: str) -> None:
+    connection = await asyncpg.connect(database)
+    try:
+        await _with(connection, "off")
+        with pytest.raises(UnsafeDatabase, match="synchronous_commit is off"):
+            await check_durability(connection, production=True)
+    finally:
+        await connection.close()
+
+
+async def test_development_is_told_of_the_risk_and_goes_on(database: str) -> None:
+    connection = await asyncpg.connect(database)
+    try:
+        await _with(connection, "off")
+        assert "synchronous_commit is off" in await check_durability(connection, production=False)
+        await _with(connection, "on")
+        risks = await check_durability(connection, production=False)
+        assert "synchronous_commit is off" not in risks
+    finally:
+        await connection.close()
+
+
+async def test_a_transaction_that_lasts_is_ended_so_that_its_locks_go(database: str) -> None:
+    async with (
+        await open_pool(database, size=2, transaction_timeout_ms=50) as pool,
+        pool.acquire() as connection,
+    ):
+        transaction = connection.transaction()
+        await transaction.start()
+        with pytest.raises(asyncpg.PostgresError) as ended:
+            await connection.execute("select pg_sleep(5)")
+        assert ended.value.sqlstate == _TRANSACTION_TIMEOUT
