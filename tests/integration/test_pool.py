@@ -38,9 +38,10 @@ async def test_development_is_told_of_the_risk_and_goes_on(database: str) -> Non
 
 async def test_a_transaction_left_open_is_ended_so_that_its_locks_go(database: str) -> None:
     other = await asyncpg.connect(database)
-    async with await open_pool(database, size=2, transaction_timeout_ms=50) as pool:
-        async with pool.acquire() as frozen:
-            await frozen.execute("begin")
-            await frozen.execute("select pg_advisory_xact_lock(7)")
-            await other.execute("select pg_advisory_lock(7)", timeout=5)
+    pool = await open_pool(database, size=2, transaction_timeout_ms=50)
+    frozen = await pool.acquire()
+    await frozen.execute("begin")
+    await frozen.execute("select pg_advisory_xact_lock(7)")
+    await other.execute("select pg_advisory_lock(7)", timeout=5)
+    pool.terminate()
     await other.close()
