@@ -46,6 +46,8 @@ def test_a_focal_point_of_the_layout_is_where_the_best_seats_are() -> None:
 def test_equally_good_seats_go_by_index() -> None:
     assert _best(draw_plan("rrrr"), bytes(4), 1) == "A2"
     assert _best(draw_plan("rr", "rr", focal=LayoutFocal(y=0.5)), bytes(4), 2) == "A1 A2"
+    plan = draw_plan("rrr", "rrr", focal=LayoutFocal(y=1))
+    assert _best(plan, draw_status("...", ".h."), 1) == "A2"
 
 
 def test_held_booked_and_blocked_seats_are_not_offered() -> None:

@@ -85,6 +85,12 @@ def test_accessible_and_companion_seats_are_never_orphans_but_are_company() -> N
     assert _orphans(plan, draw_status("hh...."), "A4") == "A3"
 
 
+def test_a_run_beside_a_free_companion_seat_is_an_alternative() -> None:
+    plan = draw_plan("rrr WCrrr")  # A6 would keep the companion seat A5 beside it.
+    assert _orphans(plan, bytes(8), "A1 A2") == "A3"
+    assert _orphans(plan, draw_status("....h..."), "A1 A2") == ""
+
+
 @pytest.mark.parametrize(
     ("drawing", "chosen", "violations"),
     [
