@@ -77,7 +77,10 @@ SEARCH_CHARS: Final = 100
 """Longest text searched for, characters."""
 
 DATABASE_WAIT_S: Final = 5.0
-"""Longest wait for a connection, or for the first of two requests with one idempotency key."""
+"""Longest wait for a connection, and of a read for its answer."""
+
+IDEMPOTENT_WAIT_S: Final = 3.0
+"""Longest wait for the first of two requests with one key; below the pool's transaction limit."""
 
 BASE_PRICE_MINOR_MAX: Final = 100_000_000
 """Highest price of a seat, minor units: the database checks it too."""

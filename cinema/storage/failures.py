@@ -31,6 +31,7 @@ _LOST: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.InvalidTransactionStateError,
     asyncpg.InterfaceError,
     OSError,
     TimeoutError,

@@ -99,7 +99,9 @@ class PostgresLane:
 
     async def save_snapshots(self, saves: Sequence[SnapshotSave]) -> set[bytes]:
         """See `LaneStore.save_snapshots`."""
-        archive = [(position, row) for position, save in enumerate(saves, 1) for row in save.archive]
+        archive = [
+            (position, row) for position, save in enumerate(saves, 1) for row in save.archive
+        ]
         rows = await self._read(
             sql.SAVE_SNAPSHOTS,
             [UUID(save.showtime_id) for save in saves],

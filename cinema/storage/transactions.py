@@ -13,7 +13,11 @@ from asyncpg.pool import PoolConnectionProxy
 
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.limits import IDEMPOTENCY_TTL_S
-from cinema.domain.limits_catalog import DATABASE_WAIT_S, IDEMPOTENT_CLEANUP_PAGE
+from cinema.domain.limits_catalog import (
+    DATABASE_WAIT_S,
+    IDEMPOTENT_CLEANUP_PAGE,
+    IDEMPOTENT_WAIT_S,
+)
 from cinema.domain.rejections import refuse
 from cinema.storage.failures import translated
 
@@ -99,7 +103,7 @@ async def _claim(running: Connection, key: IdempotencyKey, now: datetime) -> byt
     """None when the key is ours now, else the stored answer."""
     expires_at = now + timedelta(seconds=IDEMPOTENCY_TTL_S)
     claimed = await running.fetchval(
-        _CLAIM, key.digest, key.fingerprint, expires_at, now, timeout=DATABASE_WAIT_S
+        _CLAIM, key.digest, key.fingerprint, expires_at, now, timeout=IDEMPOTENT_WAIT_S
     )
     if claimed:
         return None

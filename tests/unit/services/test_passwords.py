@@ -1,0 +1,74 @@
+import asyncio
+
+import bcrypt
+import pytest
+
+from cinema.domain.rejections import Refused
+from cinema.services.passwords import PasswordHasher
+
+
+@pytest.fixture
+async def hasher() -> PasswordHasher:
+    return PasswordHasher(10)
+
+
+async def test_stored_hash_matches_its_password_only(hasher: PasswordHasher) -> None:
+    stored = await hasher.hash("correct horse")
+    assert await hasher.matches("correct horse", stored)
+    assert not await hasher.matches("correct horsf", stored)
+    assert stored.startswith("$2b$10$")
+
+
+async def test_all_of_a_long_password_counts(hasher: PasswordHasher) -> None:
+    stored = await hasher.hash("a" * 100 + "x")
+    assert not await hasher.matches("a" * 100 + "y", stored)
+    stored = await hasher.hash("a\x00x")
+    assert not await hasher.matches("a\x00y", stored)
+
+
+async def test_keyboards_that_compose_accents_differently_agree(hasher: PasswordHasher) -> None:
+    stored = await hasher.hash("caf\u00e9-secret")
+    assert await hasher.matches("cafe\u0301-secret", stored)
+
+
+async def test_nobody_is_compared_with_the_same_effort_and_never_matches(
+    hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs = []
+    real = bcrypt.checkpw
+
+    def recording(password: bytes, hashed: bytes) -> bool:
+        costs.append(hashed[:7])
+        return real(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", recording)
+    stored = await hasher.hash("secret-secret")
+    assert not await hasher.matches("wrong-wrong", stored)
+    assert not await hasher.matches("", None)
+    assert costs == [b"$2b$10$", b"$2b$10$"]
+
+
+async def test_full_queue_is_overloaded_and_recovers() -> None:
+    hasher = PasswordHasher(10, threads=1, queue_limit=2)
+    results = await asyncio.gather(
+        *(hasher.hash("secret-secret") for _ in range(4)), return_exceptions=True
+    )
+    refused = [one for one in results if isinstance(one, Refused)]
+    assert [one.rejection.code for one in refused] == ["OVERLOADED"] * 2
+    assert refused[0].rejection.details == {"retry_after_s": 2}
+    assert await hasher.hash("secret-secret")
+
+
+async def test_loop_runs_on_while_a_password_is_hashed(hasher: PasswordHasher) -> None:
+    hashing = asyncio.ensure_future(hasher.hash("secret-secret"))
+    turns = 0
+    while not hashing.done() and turns < 3:
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns == 3
+    await hashing
+
+
+def test_weak_cost_is_refused() -> None:
+    with pytest.raises(ValueError, match="below 10"):
+        PasswordHasher(9)
