@@ -1,0 +1,197 @@
+"""The `cinema` command: serve, migrate, seed and check-config."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import msgspec
+
+from cinema.settings import (
+    Field,
+    Secret,
+    Settings,
+    SettingsError,
+    fields,
+    load_settings,
+    with_jwt_secret,
+)
+
+# Heavy rooms are imported by the commands that enter them, so that each starts quickly.
+
+_FAILED = 1
+_MISCONFIGURED = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 2 for wrong settings, 1 for other failures."""
+    arguments = vars(_parser().parse_args(argv))
+    run: Callable[[Settings, bool], None] = arguments.pop("run")
+    example = arguments.pop("example", False)
+    flags = {name: value for name, value in arguments.items() if value is not None}
+    try:
+        run(load_settings(os.environ, flags), example)
+    except SettingsError as error:
+        _complain(*error.problems)
+        return _MISCONFIGURED
+    except Exception as error:
+        message = _plain_message(error)
+        if message is None:
+            raise
+        _complain(message)
+        return _FAILED
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return 0
+
+
+def _serve(settings: Settings, _example: bool) -> None:
+    from cinema.app import serve
+
+    with _database(settings) as connected:
+        _run_loop(serve(with_jwt_secret(connected)))
+
+
+def _migrate(settings: Settings, _example: bool) -> None:
+    from cinema.storage.migrate import migrate
+
+    with _database(settings) as connected:
+        _run_loop(migrate(connected.database_url))
+
+
+def _seed(settings: Settings, _example: bool) -> None:
+    from cinema.app import seed
+
+    with _database(settings) as connected:
+        _run_loop(seed(connected))
+
+
+def _check_config(settings: Settings, example: bool) -> None:
+    from cinema.settings.example import example as example_text
+
+    if example:
+        print(example_text(), end="")
+        return
+    for field in fields():
+        print(f"{field.variable}={_shown(field, getattr(settings, field.attribute))}")
+
+
+def _shown(field: Field, value: object) -> str:
+    if field.secret:
+        return "(set)" if value else "(not set)"
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Settings]:
+    """The settings with the address of a database that runs: the given one, or our own."""
+    if settings.database_url:
+        yield settings
+        return
+    from cinema.storage.embedded_postgres import EmbeddedPostgres
+
+    if not (settings.data_dir / "postgres").exists():
+        print(f"cinema: making a database in {settings.data_dir} ...", file=sys.stderr)
+    # Until the loop takes the signals over, a stop has to unwind through the `finally` below.
+    signal.signal(signal.SIGTERM, _interrupt)
+    postgres = EmbeddedPostgres(settings.data_dir)
+    try:
+        address = postgres.start()
+        yield msgspec.structs.replace(settings, database_url=Secret(address))
+    finally:
+        # A second signal would leave Postgres behind; the stop is bounded in time.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        postgres.stop()
+
+
+def _interrupt(signum: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + signum)
+
+
+def _run_loop(work: Coroutine[Any, Any, None]) -> None:
+    import uvloop
+
+    uvloop.run(work)
+
+
+def _plain_message(error: Exception) -> str | None:
+    """One line for what people can put right themselves; None for a bug."""
+    from cinema.storage.data_dir import DataDirInUse
+    from cinema.storage.migrate import MigrationError
+    from cinema.storage.pool import UnsafeDatabase
+    from cinema.storage.postgres_home import EmbeddedPostgresError
+
+    if isinstance(error, (DataDirInUse, EmbeddedPostgresError, MigrationError, UnsafeDatabase)):
+        return str(error)
+    return _message_of_system(error) if isinstance(error, OSError) else None
+
+
+def _message_of_system(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"{error.strerror or error}; another server runs there, choose a port with --port"
+    if isinstance(error, socket.gaierror):
+        return f"no such host: {error.strerror}"
+    return str(error)
+
+
+def _complain(*lines: str) -> None:
+    for line in lines:
+        print(f"cinema: {line}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cinema", description="A seat reservation server for cinemas."
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="command")
+    settings = _settings_parser()
+    for name, run, text in (
+        ("serve", _serve, "serve the API; starts a Postgres unless DATABASE_URL names one"),
+        ("migrate", _migrate, "bring the database to this version's schema"),
+        ("seed", _seed, "add the demo data, or top up its showtimes"),
+        ("check-config", _check_config, "check the settings and print them, secrets left out"),
+    ):
+        command = commands.add_parser(name, help=text, description=text, parents=[settings])
+        command.set_defaults(run=run)
+        if run is _check_config:
+            command.add_argument("--example", action="store_true", help="print .env.example")
+    return parser
+
+
+def _settings_parser() -> argparse.ArgumentParser:
+    from cinema.settings.example import default_text, explain
+
+    parser = argparse.ArgumentParser(add_help=False, argument_default=None)
+    group = parser.add_argument_group(
+        "settings", "each also an environment variable: --log-level is LOG_LEVEL; see .env.example"
+    )
+    for field in fields():
+        if field.secret:
+            continue
+        flag = "--" + field.attribute.replace("_", "-")
+        text = explain(field).replace("%", "%%")
+        text += f"; default {default}" if (default := default_text(field)) else ""
+        if field.kind is bool:
+            group.add_argument(
+                flag, dest=field.attribute, action="store_const", const="true", help=text
+            )
+            no = flag.replace("--", "--no-", 1)
+            group.add_argument(no, dest=field.attribute, action="store_const", const="false")
+        else:
+            group.add_argument(flag, metavar=field.about.unit.upper() or "VALUE", help=text)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
