@@ -1,0 +1,234 @@
+"""Settings: what is read, what is refused, and that the documents tell the truth."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from cinema.__main__ import main
+from cinema.settings import (
+    Secret,
+    Settings,
+    SettingsError,
+    fields,
+    load_settings,
+    with_jwt_secret,
+)
+from cinema.settings.example import default_text, example
+
+ROOT = Path(__file__).parents[2]
+
+SOUND_KEY = "q7fJ2mX9vLc4RzT8wKp1bNd6hYs3gAe5"
+SOUND_PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "JWT_SECRET_KEY": SOUND_KEY,
+    "DATABASE_URL": "postgresql://cinema@db/cinema",
+    "PUBLIC_URL": "https://tickets.cinema.test",
+    "TRUSTED_PROXIES": "10.0.0.0/8",
+}
+
+
+def problems_of(environ: dict[str, str], flags: dict[str, str] | None = None) -> list[str]:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(environ, flags)
+    return refused.value.problems
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    assert load_settings({}) == Settings()
+
+
+def test_an_empty_value_counts_as_absent() -> None:
+    assert load_settings({"PORT": "", "DEMO_DATA": " "}) == Settings()
+
+
+def test_values_are_read_by_their_type() -> None:
+    settings = load_settings(
+        {
+            "PORT": "9000",
+            "DEMO_DATA": "off",
+            "LOG_LEVEL": "DEBUG",
+            "DATA_DIR": "/var/lib/cinema",
+            "ALLOWED_ORIGINS": "https://a.test, https://b.test",
+        }
+    )
+    assert settings.port == 9000
+    assert settings.demo_data is False
+    assert settings.log_level == "debug"
+    assert settings.data_dir == Path("/var/lib/cinema")
+    assert settings.allowed_origins == ("https://a.test", "https://b.test")
+
+
+def test_a_relative_folder_is_meant_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_settings({"DATA_DIR": "here"}).data_dir == tmp_path / "here"
+
+
+def test_a_flag_overrides_the_environment() -> None:
+    assert load_settings({"PORT": "9000"}, {"port": "9001"}).port == 9001
+
+
+def test_every_problem_is_told_at_once() -> None:
+    problems = problems_of(
+        {"PORT": "70000", "DEMO_DATA": "maybe", "LOG_LEVEL": "loud", "BCRYPT_COST": "ten"}
+    )
+    assert [problem.split(":")[0] for problem in problems] == [
+        "PORT",
+        "LOG_LEVEL",
+        "BCRYPT_COST",
+        "DEMO_DATA",
+    ]
+
+
+@pytest.mark.parametrize("field", fields(), ids=lambda field: field.variable)
+def test_every_number_has_bounds_that_hold(field) -> None:
+    if field.kind is not int:
+        return
+    about = field.about
+    assert about.low is not None
+    assert about.high is not None
+    assert about.low <= field.default <= about.high
+    for beyond in (about.low - 1, about.high + 1):
+        assert any(p.startswith(field.variable) for p in problems_of({field.variable: str(beyond)}))
+
+
+def test_bcrypt_is_never_cheaper_than_ten() -> None:
+    assert problems_of({"BCRYPT_COST": "9"}) == ["BCRYPT_COST: 9 is less than 10"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "problem"),
+    [
+        ({"SEAT_HOLD_TTL_SECONDS": "1900"}, "SEAT_HOLD_MAX_SECONDS"),
+        ({"DATABASE_POOL_SIZE": "4", "COMMIT_LANES": "4"}, "DATABASE_POOL_SIZE"),
+        ({"TRUSTED_PROXIES": "10.0.0.0/8,elsewhere"}, "TRUSTED_PROXIES: elsewhere"),
+        ({"ALLOWED_ORIGINS": "cinema.test"}, "ALLOWED_ORIGINS: cinema.test"),
+        ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL"),
+        ({"REDIS_URL": "http://x"}, "REDIS_URL"),
+        ({"PUBLIC_URL": "tickets.cinema.test"}, "PUBLIC_URL"),
+        ({"JWT_SECRET_KEY": "short"}, "JWT_SECRET_KEY is shorter"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(environ: dict[str, str], problem: str) -> None:
+    (told,) = problems_of(environ)
+    assert told.startswith(problem)
+
+
+def test_sound_production_settings_are_accepted_with_the_demo_off() -> None:
+    settings = load_settings(SOUND_PRODUCTION)
+    assert settings.production
+    assert not settings.demo_payment
+    assert not settings.demo_data
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"JWT_SECRET_KEY": ""}, "JWT_SECRET_KEY is required"),
+        ({"JWT_SECRET_KEY": "change-me-" * 4}, "JWT_SECRET_KEY looks like"),
+        ({"JWT_SECRET_KEY": "abcabcabc" * 4}, "JWT_SECRET_KEY looks like"),
+        ({"DATABASE_URL": ""}, "DATABASE_URL is required"),
+        ({"DEMO_PAYMENT": "true"}, "DEMO_PAYMENT must be off"),
+        ({"DEMO_DATA": "true"}, "DEMO_DATA must be off"),
+        ({"PUBLIC_URL": "http://tickets.cinema.test"}, "PUBLIC_URL must be"),
+        ({"TRUSTED_PROXIES": ""}, "TRUSTED_PROXIES must name"),
+        ({"ALLOWED_ORIGINS": "*"}, "ALLOWED_ORIGINS must not"),
+    ],
+)
+def test_production_refuses_what_is_only_safe_while_developing(
+    change: dict[str, str], problem: str
+) -> None:
+    (told,) = problems_of(SOUND_PRODUCTION | change)
+    assert told.startswith(problem)
+
+
+def test_a_secret_is_read_from_the_file_named(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(SOUND_KEY + "\n")
+    assert load_settings({"JWT_SECRET_KEY_FILE": str(file)}).jwt_secret_key == SOUND_KEY
+
+
+def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
+    environ = {"JWT_SECRET_KEY": SOUND_KEY, "JWT_SECRET_KEY_FILE": str(tmp_path / "key")}
+    assert problems_of(environ) == [
+        "JWT_SECRET_KEY: is set, and so is JWT_SECRET_KEY_FILE; give one"
+    ]
+
+
+def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    (told,) = problems_of({"JWT_SECRET_KEY_FILE": str(missing)})
+    assert str(missing) in told
+
+
+def test_a_secret_is_not_shown() -> None:
+    settings = load_settings({"JWT_SECRET_KEY": SOUND_KEY})
+    assert SOUND_KEY not in repr(settings)
+    assert settings.jwt_secret_key == SOUND_KEY
+
+
+def test_a_development_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    first = with_jwt_secret(settings)
+    second = with_jwt_secret(settings)
+    (file,) = (tmp_path / "data").iterdir()
+    assert len(first.jwt_secret_key) >= 32
+    assert first.jwt_secret_key == second.jwt_secret_key == file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_given_key_is_kept(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data", jwt_secret_key=Secret(SOUND_KEY))
+    assert with_jwt_secret(settings) is settings
+    assert not settings.data_dir.exists()
+
+
+def test_the_example_file_is_what_the_code_says() -> None:
+    assert (ROOT / ".env.example").read_text() == example(), (
+        "write it anew: python -m cinema check-config --example > .env.example"
+    )
+
+
+def test_the_example_uncommented_gives_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    lines = [line.removeprefix("#") for line in example().splitlines() if "=" in line]
+    environ = dict(line.split("=", 1) for line in lines if line.split("=")[0].isupper())
+    assert set(environ) >= {field.variable for field in fields()}
+    assert load_settings(environ) == Settings()
+
+
+def test_every_setting_but_the_secrets_has_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    words = capsys.readouterr().out.split()
+    for field in fields():
+        assert ("--" + field.attribute.replace("_", "-") in words) is not field.secret
+
+
+def test_checking_the_configuration_prints_it_without_the_secrets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JWT_SECRET_KEY", SOUND_KEY)
+    assert main(["check-config", "--port", "9001", "--no-demo-data"]) == 0
+    printed = capsys.readouterr().out
+    assert "PORT=9001\n" in printed
+    assert "DEMO_DATA=false\n" in printed
+    assert "JWT_SECRET_KEY=(set)\n" in printed
+    assert SOUND_KEY not in printed
+
+
+def test_a_wrong_configuration_ends_with_its_problems(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PORT", "eighty")
+    assert main(["check-config"]) == 2
+    assert capsys.readouterr().err == "cinema: PORT: 'eighty' is no whole number\n"
+
+
+def test_a_default_that_depends_on_the_machine_is_not_written_out() -> None:
+    (folder,) = [field for field in fields() if field.attribute == "data_dir"]
+    assert default_text(folder) == "data"
