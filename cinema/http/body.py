@@ -9,7 +9,6 @@ from aiohttp.web import BaseRequest, RequestPayloadError
 from multidict import istr
 
 from cinema.domain.rejections import Refused, refuse
-from cinema.http.limits import BODY_READ_TIMEOUT_S
 
 CONTENT_TYPE: Final = istr("Content-Type")
 CONTENT_LENGTH: Final = istr("Content-Length")
@@ -31,7 +30,7 @@ def body_at_hand(request: BaseRequest, limit_bytes: int) -> bytes | None:
     return body
 
 
-async def read_body(request: BaseRequest, limit_bytes: int) -> bytes:
+async def read_body(request: BaseRequest, limit_bytes: int, timeout_s: float) -> bytes:
     """The whole body; raises `Refused` if it is too large, too slow or ends early."""
     declared: str = request.headers.get(CONTENT_LENGTH, "0")
     if declared.isdecimal() and int(declared) > limit_bytes:
@@ -40,7 +39,7 @@ async def read_body(request: BaseRequest, limit_bytes: int) -> bytes:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     body = bytearray()
     try:
-        async with asyncio.timeout(BODY_READ_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             while chunk := await request.content.readany():
                 body += chunk
                 if len(body) > limit_bytes:

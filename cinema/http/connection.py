@@ -18,7 +18,6 @@ from aiohttp.web_protocol import ERROR, RequestHandler, _ErrInfo
 
 from cinema.domain.rejections import Rejection
 from cinema.http.limits import (
-    HEAD_READ_TIMEOUT_S,
     HEADER_LIMIT_BYTES,
     HEADERS_LIMIT,
     KEEP_ALIVE_S,
@@ -44,7 +43,7 @@ class Connection(RequestHandler):
     still sending reads why.
     """
 
-    __slots__ = ("_gone", "_head_timer", "_refuse_unparsed")
+    __slots__ = ("_gone", "_head_timeout_s", "_head_timer", "_refuse_unparsed")
 
     def __init__(
         self,
@@ -52,6 +51,7 @@ class Connection(RequestHandler):
         *,
         loop: asyncio.AbstractEventLoop,
         refuse_unparsed: RefuseUnparsed,
+        head_timeout_s: float,
     ) -> None:
         super().__init__(
             manager,
@@ -66,6 +66,7 @@ class Connection(RequestHandler):
             auto_decompress=False,
         )
         self._refuse_unparsed = refuse_unparsed
+        self._head_timeout_s = head_timeout_s
         self._head_timer: asyncio.TimerHandle | None = None
         self._gone: asyncio.Future[None] | None = None
 
@@ -75,7 +76,7 @@ class Connection(RequestHandler):
         RequestHandler.data_received(self, data)
         if self._request_count == seen:
             if self._head_timer is None and self._is_idle():
-                self._head_timer = self._loop.call_later(HEAD_READ_TIMEOUT_S, self._head_is_late)
+                self._head_timer = self._loop.call_later(self._head_timeout_s, self._head_is_late)
         elif self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
@@ -199,13 +200,20 @@ class ConnectionServer(Server):
         handler: Callable[[BaseRequest], Awaitable[StreamResponse]],
         *,
         refuse_unparsed: RefuseUnparsed,
+        head_timeout_s: float,
     ) -> None:
         super().__init__(handler)
         self._refuse_unparsed = refuse_unparsed
+        self._head_timeout_s = head_timeout_s
 
     def __call__(self) -> RequestHandler:
         """The protocol of a new connection."""
-        return Connection(self, loop=self._loop, refuse_unparsed=self._refuse_unparsed)
+        return Connection(
+            self,
+            loop=self._loop,
+            refuse_unparsed=self._refuse_unparsed,
+            head_timeout_s=self._head_timeout_s,
+        )
 
 
 def _explain(error: BaseException) -> Rejection:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cinema.domain.idempotency import ANONYMOUS, idempotency_key
+
 if TYPE_CHECKING:
     from aiohttp.web import BaseRequest
 
+    from cinema.domain.idempotency import IdempotencyKey
     from cinema.services.tokens import Principal
 
 
@@ -47,6 +50,23 @@ class RequestContext:
         self.raw_body = raw_body
         self.query = query
         self.idempotency_key = idempotency_key
+
+    @property
+    def request_key(self) -> IdempotencyKey | None:
+        """The name of this request under the client's `Idempotency-Key`, None without one.
+
+        Scoped to caller, method and path; the query counts as part of the request.
+        """
+        if self.idempotency_key is None:
+            return None
+        request = self.request
+        path, _, query = request.raw_path.partition("?")
+        return idempotency_key(
+            ANONYMOUS if self.caller is None else self.caller.user_id,
+            f"{request.method} {path}",
+            self.idempotency_key,
+            self.raw_body if not query else self.raw_body + b"?" + query.encode(errors="replace"),
+        )
 
     @property
     def principal(self) -> Principal:

@@ -50,7 +50,7 @@ def unreadable(error: Exception, raw: bytes) -> Rejection:
 
 
 def invalid(message: str) -> Rejection:
-    """A refusal with one detail, its path taken from the end of msgspec's `message`."""
+    """A refusal that says where, its path taken from the end of msgspec's `message`."""
     path = "$"
     if found := _AT.search(message):
         path = found[1]
@@ -58,8 +58,7 @@ def invalid(message: str) -> Rejection:
     if field := _FIELD.match(message):
         path = f"{path}.{field[1]}"
     return Rejection(
-        code="VALIDATION_ERROR",
-        details={"errors": [{"path": _cut(path), "message": _cut(message)}]},
+        code="VALIDATION_ERROR", message=_cut(f"{message}."), details={"path": _cut(path)}
     )
 
 
@@ -76,10 +75,12 @@ def query_decoder(query_type: type[msgspec.Struct]) -> Callable[[str], Any]:
                 max_num_fields=QUERY_PARAMETERS_LIMIT,
             )
         except ValueError:  # bad UTF-8, or too many
-            raise refuse("VALIDATION_ERROR", "The query string is not readable.") from None
+            raise refuse(
+                "VALIDATION_ERROR", "The query string is not readable.", path="$"
+            ) from None
         for name, value in pairs:
             if name in values:
-                raise _invalid_parameter(name, "given twice")
+                raise _invalid_parameter(name, "is given twice")
             if "\x00" in value:
                 raise _invalid_parameter(name, "contains the character NUL")
             values[name] = value
@@ -99,7 +100,7 @@ def checked_idempotency_key(key: str) -> str:
 
 
 def _invalid_parameter(name: str, message: str) -> Exception:
-    return refuse("VALIDATION_ERROR", errors=[{"path": _cut(name), "message": message}])
+    return refuse("VALIDATION_ERROR", f"It {message}.", path=_cut(name))
 
 
 def _is_json(raw: bytes) -> bool:

@@ -21,7 +21,7 @@ from cinema.http.limits import WRITE_TIMEOUT_S
 from cinema.http.metrics import RouteMetrics
 from cinema.http.proxies import TrustedProxies
 from cinema.http.request_ids import clean_request_id, new_request_id
-from cinema.http.responses import rejected
+from cinema.http.responses import Reply, rejected
 from cinema.http.routing import Route
 from cinema.http.wire import ReplyWriter
 from cinema.services.tokens import InvalidToken, Principal
@@ -53,6 +53,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     proxies: TrustedProxies
     require_https: bool
     body_limit_bytes: int
+    request_timeout_s: float
 
 
 def compose(route: Route, around: Surroundings, metrics: RouteMetrics) -> Serve:
@@ -88,10 +89,14 @@ def compose(route: Route, around: Surroundings, metrics: RouteMetrics) -> Serve:
         except Exception:
             log.exception(REQUEST_FAILED, request_id=request_id, route=route.path)
             outcome = INTERNAL
-        if isinstance(outcome, StreamResponse):
+        # StreamResponse is an abstract collection, whose instance check is slow: it comes last.
+        if isinstance(outcome, Reply):
+            reply = outcome
+        elif isinstance(outcome, Rejection):
+            reply = rejected(outcome, request_id)
+        else:
             finish(context, outcome.status, None, showtime_id, started_s)
             return outcome
-        reply = rejected(outcome, request_id) if isinstance(outcome, Rejection) else outcome
         finished = send(request, reply, request_id, time())
         finish(context, reply.status, reply.error_code, showtime_id, started_s)
         if request.protocol.writing_paused:
@@ -111,6 +116,7 @@ def _input(route: Route, around: Surroundings) -> TakeInput:
     takes_body = route.request is not None
     takes_key = route.idempotent
     limit_bytes = around.body_limit_bytes
+    timeout_s = around.request_timeout_s
 
     def take(context: RequestContext) -> Awaitable[None] | None:
         request = context.request
@@ -125,7 +131,7 @@ def _input(route: Route, around: Surroundings) -> TakeInput:
         return None
 
     async def take_late(context: RequestContext) -> None:
-        context.raw_body = await read_body(context.request, limit_bytes)
+        context.raw_body = await read_body(context.request, limit_bytes, timeout_s)
         take_rest(context)
 
     def take_rest(context: RequestContext) -> None:

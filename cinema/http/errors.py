@@ -39,19 +39,26 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "PRECONDITION_FAILED": ErrorKind(412, "It has changed since you have seen it."),
     # Well-formed, but impossible.
     "IDEMPOTENCY_MISMATCH": ErrorKind(422, "This Idempotency-Key was used for another request."),
+    "UNKNOWN_REFERENCE": ErrorKind(422, "The request names something that does not exist."),
     "UNKNOWN_SEAT": ErrorKind(422, "This screen has no such seat."),
     "DUPLICATE_SEAT": ErrorKind(422, "A seat is named twice."),
-    # Lost: a seat, or a state.
+    "UNKNOWN_CATEGORY": ErrorKind(422, "This screen has no such category of seats."),
+    # Lost: a state, or a seat.
+    "HOLD_ENDED": ErrorKind(409, "This hold has ended."),
+    "PAYMENT_IN_PROGRESS": ErrorKind(409, "A payment for this hold is under way."),
+    "BOOKING_ENDED": ErrorKind(409, "This booking has ended."),
+    "SHOWTIME_STARTED": ErrorKind(409, "The showtime has started."),
     "SALES_CLOSED": ErrorKind(409, "This showtime is not on sale now."),
     "SALES_PAUSED": ErrorKind(409, "Sales of this showtime are paused."),
     "HOLD_LIMIT": ErrorKind(409, "That is more than one customer may hold for this showtime."),
     "SEAT_UNAVAILABLE": ErrorKind(409, "Someone else was faster: a seat is not available."),
-    "NOT_ENOUGH_SEATS": ErrorKind(409, "There are not enough seats together."),
-    "ORPHAN_SEAT": ErrorKind(409, "This choice would leave a single seat alone."),
+    "NOT_ENOUGH_SEATS": ErrorKind(409, "There are not enough free seats of that kind."),
     "COMPANION_ONLY": ErrorKind(409, "A companion seat goes only with an accessible one."),
-    "HOLD_ENDED": ErrorKind(409, "This hold has ended."),
-    "PAYMENT_IN_PROGRESS": ErrorKind(409, "A payment for this hold is under way."),
+    "ORPHAN_SEAT": ErrorKind(409, "This choice would leave a single seat alone."),
+    "PLAN_IN_USE": ErrorKind(409, "Seats that would change are taken."),
     "EMAIL_TAKEN": ErrorKind(409, "There is an account with this e-mail address."),
+    "NAME_TAKEN": ErrorKind(409, "The name is taken."),
+    "SCREEN_OCCUPIED": ErrorKind(409, "Another showtime is on this screen at that time."),
     "HISTORY_TRUNCATED": ErrorKind(410, "The history does not reach back that far."),
     # Not now.
     "RATE_LIMITED": ErrorKind(429, "Too many requests; slow down.", retry_after_s=1),
@@ -64,6 +71,3 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "NOT_READY": ErrorKind(503, "The server is not ready.", retry_after_s=1),
 }
 """Code to answer, in order of precedence: when several apply, a client sees the first."""
-
-COMMON_ERRORS: Final = ("INTERNAL",)
-"""What each operation may answer besides its own errors."""

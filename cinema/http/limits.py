@@ -4,12 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-HEAD_READ_TIMEOUT_S: Final = 10.0
-"""From the first byte of a request head to its last: above it the client is told and let go."""
-
-BODY_READ_TIMEOUT_S: Final = 20.0
-"""From the end of the head to the end of the body: a slow sender must not keep a task forever."""
-
 WRITE_TIMEOUT_S: Final = 20.0
 """How long a reply may wait for a client that does not read."""
 
@@ -30,9 +24,6 @@ QUERY_PARAMETERS_LIMIT: Final = 32
 REQUEST_ID_LIMIT_CHARACTERS: Final = 64
 """A request id of a client is cut here: it is repeated in each log line."""
 
-IDEMPOTENCY_KEY_LIMIT_CHARACTERS: Final = 128
-"""As promised to clients."""
-
 PREFLIGHT_MAX_AGE_S: Final = 600
 """How long a browser may remember a preflight; Chromium caps it at two hours."""
 
@@ -42,16 +33,9 @@ HSTS_MAX_AGE_S: Final = 31_536_000
 LISTEN_BACKLOG: Final = 1024
 """Connections the kernel queues while the loop is busy."""
 
-SHUTDOWN_GRACE_S: Final = 10.0
-"""Time for requests in flight once the server was told to stop."""
-
 LOG_FLUSH_S: Final = 0.1
 LOG_BATCH_LINES: Final = 1024
 """Access lines are written together: after this time or number, whichever is first."""
 
 VALIDATION_MESSAGE_LIMIT_CHARACTERS: Final = 500
 """A validation message may repeat a client's field name; it is cut here."""
-
-PAGE_LIMIT_DEFAULT: Final = 20
-PAGE_LIMIT_MAX: Final = 100
-"""Items of one page of a list."""

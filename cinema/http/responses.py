@@ -114,8 +114,11 @@ def rejected(rejection: Rejection, request_id: str, extra: bytes = b"") -> Reply
     """
     code = rejection.code
     kind = ERROR_TABLE[code]
-    if kind.retry_after_s is not None:
-        extra = b"Retry-After: %d\r\n%b" % (kind.retry_after_s, extra)
+    retry_after_s = kind.retry_after_s
+    if retry_after_s is not None:
+        if rejection.details is not None:
+            retry_after_s = int(rejection.details.get("retry_after_s", retry_after_s))
+        extra = b"Retry-After: %d\r\n%b" % (retry_after_s, extra)
     if kind.status == 401:
         extra = b'WWW-Authenticate: Bearer realm="cinema"\r\n' + extra
     return Reply(kind.status, error_envelope(rejection, request_id), extra, JSON, code)

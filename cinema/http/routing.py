@@ -52,6 +52,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[str, ...] = ()
     idempotent: bool = False
     websocket: bool = False
+    etag: bool = False
     hidden: bool = False
     over_http: bool = False
 

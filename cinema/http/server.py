@@ -16,7 +16,7 @@ from cinema.domain.rejections import Rejection
 from cinema.http.access_log import AccessLog
 from cinema.http.connection import ConnectionServer
 from cinema.http.endpoint import REQUEST_ID, Serve, Surroundings, compose
-from cinema.http.limits import LISTEN_BACKLOG, SHUTDOWN_GRACE_S
+from cinema.http.limits import LISTEN_BACKLOG
 from cinema.http.metrics import Metrics, RouteMetrics
 from cinema.http.proxies import TrustedProxies
 from cinema.http.request_ids import clean_request_id, new_request_id
@@ -24,10 +24,14 @@ from cinema.http.responses import Reply, header_lines, rejected
 from cinema.http.routing import Match, Route, Router, allowed_methods
 from cinema.http.wire import ORIGIN, ReplyWriter
 from cinema.services.tokens import Principal
+from cinema.settings import Settings
 
 REQUEST_METHOD: Final = istr("Access-Control-Request-Method")
 UNROUTED: Final = "(none)"
 """The route of requests that reach no endpoint, in log lines and metrics."""
+
+KNOWN_TARGETS_LIMIT: Final = 4096
+"""Request targets whose route is remembered; finding one anew takes longer than all the rest here."""
 
 METHODS_COUNTED: Final = frozenset(
     {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "UNKNOWN"}
@@ -41,6 +45,18 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
     require_https: bool = False
     body_limit_bytes: int = 1_048_576
+    request_timeout_s: float = 15.0
+
+
+def edge_options(settings: Settings) -> EdgeOptions:
+    """The part of the settings that concerns the edge."""
+    return EdgeOptions(
+        allowed_origins=settings.allowed_origins,
+        trusted_proxies=settings.trusted_proxies,
+        require_https=settings.production,
+        body_limit_bytes=settings.body_limit_bytes,
+        request_timeout_s=settings.request_timeout_seconds,
+    )
 
 
 class Edge:
@@ -67,13 +83,18 @@ class Edge:
             proxies=self.proxies,
             require_https=options.require_https,
             body_limit_bytes=options.body_limit_bytes,
+            request_timeout_s=options.request_timeout_s,
         )
         self._router: Router[Serve] = Router()
-        self._find = self._router.find
+        self._known: dict[tuple[str, str], Match[Serve]] = {}
         self._unrouted: dict[str, RouteMetrics] = {
             method: metrics.route(method, UNROUTED) for method in sorted(METHODS_COUNTED)
         }
-        self._server = ConnectionServer(self._dispatch, refuse_unparsed=self._refuse_unparsed)
+        self._server = ConnectionServer(
+            self._dispatch,
+            refuse_unparsed=self._refuse_unparsed,
+            head_timeout_s=options.request_timeout_s,
+        )
         self._listeners: list[asyncio.Server] = []
 
     def add_routes(self, routes: Iterable[Route]) -> None:
@@ -91,7 +112,7 @@ class Edge:
         bound: int = listener.sockets[0].getsockname()[1]
         return bound
 
-    async def stop(self, grace_s: float = SHUTDOWN_GRACE_S) -> None:
+    async def stop(self, grace_s: float) -> None:
         """Stop listening, give requests in flight `grace_s` to finish, and write the last lines."""
         for listener in self._listeners:
             listener.close()
@@ -104,10 +125,18 @@ class Edge:
         self._log.flush()
 
     def _dispatch(self, request: BaseRequest) -> Awaitable[StreamResponse]:
-        found = self._find(request.method, request.raw_path)
-        if isinstance(found, Match):
-            return found.target(request, found.params, found.showtime_id)
-        return self._answer_unrouted(request, found)
+        target = request.raw_path
+        known = self._known
+        match = known.get((request.method, target))
+        if match is None:
+            found = self._router.find(request.method, target)
+            if not isinstance(found, Match):
+                return self._answer_unrouted(request, found)
+            match = found
+            if len(known) >= KNOWN_TARGETS_LIMIT:
+                known.clear()
+            known[request.method, target] = match
+        return match.target(request, match.params, match.showtime_id)
 
     async def _answer_unrouted(
         self, request: BaseRequest, methods: Mapping[str, Serve] | None

@@ -1,0 +1,101 @@
+"""Routes of accounts: register, log in, who am I, and roles."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cinema.domain.accounts import (
+    ADMIN,
+    Authenticated,
+    LoginInput,
+    PromoteInput,
+    RegisterInput,
+    User,
+)
+from cinema.http import examples
+from cinema.http.context import RequestContext
+from cinema.http.proxies import TrustedProxies
+from cinema.http.responses import Reply, success
+from cinema.http.routing import Route
+from cinema.services.accounts import AccountsService
+
+TAG: Final = "Accounts"
+
+
+def auth_routes(accounts: AccountsService, proxies: TrustedProxies) -> tuple[Route, ...]:
+    """The routes below `/auth`, and the one that gives roles."""
+
+    async def register(context: RequestContext) -> Reply:
+        return success(await accounts.register(context.body, context.request_key), status=201)
+
+    async def login(context: RequestContext) -> Reply:
+        return success(await accounts.login(context.body, proxies.client_address(context.request)))
+
+    async def me(context: RequestContext) -> Reply:
+        return success(await accounts.me(context.principal))
+
+    async def promote(context: RequestContext) -> Reply:
+        (user_id,) = context.params
+        return success(await accounts.promote(context.principal, user_id, context.body))
+
+    return (
+        Route(
+            method="POST",
+            path="/api/v1/auth/register",
+            handler=register,
+            operation_id="register",
+            summary="Open an account",
+            description="The new customer is signed in at once.",
+            tag=TAG,
+            request=RegisterInput,
+            request_example=examples.REGISTRATION,
+            response=Authenticated,
+            response_example=examples.AUTHENTICATED,
+            status=201,
+            errors=("EMAIL_TAKEN", "IDEMPOTENCY_MISMATCH", "OVERLOADED", "RETRY"),
+            idempotent=True,
+        ),
+        Route(
+            method="POST",
+            path="/api/v1/auth/login",
+            handler=login,
+            operation_id="login",
+            summary="Sign in",
+            description="Ten failures within five minutes from one address close the door "
+            "for that account and address until the window has passed.",
+            tag=TAG,
+            request=LoginInput,
+            request_example=examples.CREDENTIALS,
+            response=Authenticated,
+            response_example=examples.AUTHENTICATED,
+            errors=("INVALID_CREDENTIALS", "RATE_LIMITED", "OVERLOADED", "RETRY"),
+        ),
+        Route(
+            method="GET",
+            path="/api/v1/auth/me",
+            handler=me,
+            operation_id="me",
+            summary="Who am I",
+            tag=TAG,
+            auth="bearer",
+            response=User,
+            response_example=examples.USER,
+            errors=("NOT_FOUND", "RETRY"),
+        ),
+        Route(
+            method="POST",
+            path="/api/v1/admin/users/{user_id}/promote",
+            handler=promote,
+            operation_id="promoteUser",
+            summary="Give an account a role",
+            description="Tokens of the account end at once. Nobody can change their own role.",
+            tag=TAG,
+            auth="bearer",
+            roles=frozenset({ADMIN}),
+            request=PromoteInput,
+            request_example={"role": "manager", "cinema_ids": [examples.CINEMA_ID]},
+            response=User,
+            response_example={**examples.USER, "role": "manager"},
+            errors=("NOT_FOUND", "UNKNOWN_REFERENCE", "RETRY"),
+        ),
+    )

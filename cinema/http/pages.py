@@ -1,0 +1,23 @@
+"""Lists as the contract has them: items, and where the next page begins."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from cinema.http.responses import Reply, success
+from cinema.services.shapes import Page
+
+T = TypeVar("T")
+
+
+class PageMeta(msgspec.Struct, frozen=True):
+    """`next_cursor` goes into `?cursor=` for the next page; null at the end."""
+
+    next_cursor: str | None
+
+
+def listed(page: Page[T]) -> Reply:
+    """One page of a list."""
+    return success(page.items, meta=PageMeta(page.next_cursor))
