@@ -9,7 +9,7 @@ from pathlib import Path
 _FILE = "lock"
 
 
-class DataDirInUse(Exception):  # noqa: N818  (it says what is the matter)
+class DataDirInUse(Exception):
     """Another process works on the data folder."""
 
 

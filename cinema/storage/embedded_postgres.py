@@ -81,6 +81,8 @@ class EmbeddedPostgres:
         postmaster = find_postmaster(self._data)
         if postmaster is not None:
             self._shut_down(postmaster)
+        clear_stale_pid_file(self._data, _ORPHANS_TIMEOUT_S)
+        self._reap()
         self._lock.release()
 
     def _start(self) -> str:
@@ -152,8 +154,12 @@ class EmbeddedPostgres:
                 break
         else:
             raise EmbeddedPostgresError(f"Postgres (pid {postmaster.pid}) does not stop")
+        self._reap()
+
+    def _reap(self) -> None:
+        """Take note of the end of the child that we started, however it came about."""
         if self._child is not None:
-            self._child.wait()
+            self._child.wait(_STOP_TIMEOUT_S)
             self._child = None
 
     def _end_of_log(self) -> str:

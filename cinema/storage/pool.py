@@ -23,7 +23,7 @@ select current_setting('server_version_num')::int / 10000 as major_version,
 """
 
 
-class UnsafeDatabase(Exception):  # noqa: N818  (it says what is the matter)
+class UnsafeDatabase(Exception):
     """This Postgres must not hold what we promise to keep."""
 
 

@@ -23,7 +23,7 @@ _DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2
 _CAPABILITY_NAMES = {_DAC_OVERRIDE: "dac_override", _DAC_READ_SEARCH: "dac_read_search"}
 
 
-class CannotDropPrivileges(Exception):  # noqa: N818  (it says what is the matter)
+class CannotDropPrivileges(Exception):
     """Root has no way to run Postgres here as somebody else."""
 
 
