@@ -1,0 +1,89 @@
+"""The demo's programme: what runs when, the same whenever it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from cinema.demo.catalog import FILMS, HOUSES, Film, House, demo_id, screen_id
+from cinema.domain.scheduling import Timetable, timetable
+from cinema.domain.times import to_us
+from cinema.storage.demo_data import DemoShowtime
+
+DAYS_AHEAD: Final = 7
+"""Today is programmed, and as many days after it."""
+
+# On the clock of the cinema; the hours in which clocks change are not among them.
+_WEEKDAY_OPENING: Final = time(14, 0)
+_WEEKEND_OPENING: Final = time(11, 0)
+_LAST_START: Final = time(22, 45)
+_EVENING: Final = time(17, 0)
+_STEP: Final = timedelta(minutes=15)
+
+_MATINEE_PRICE_MINOR: Final = 950
+_EVENING_PRICE_MINOR: Final = 1250
+_LOUNGE_SURCHARGE_MINOR: Final = 600
+_IMAX_SURCHARGE_MINOR: Final = 400
+_IMAX_FILMS: Final = frozenset({"Dune: Part Two", "Inception", "Oppenheimer"})
+
+
+def programme(now: datetime) -> list[DemoShowtime]:
+    """The showtimes still to come today and on the days after, of all screens."""
+    return [
+        showtime
+        for house in HOUSES
+        for showtime in _of_house(house, now)
+        if showtime.times.starts_at > now
+    ]
+
+
+def _of_house(house: House, now: datetime) -> Iterator[DemoShowtime]:
+    zone = ZoneInfo(house.cinema.time_zone)
+    today = now.astimezone(zone).date()
+    for ahead in range(DAYS_AHEAD + 1):
+        for position, plan in enumerate(house.plans):
+            yield from _of_screen(house, plan, position, today + timedelta(days=ahead), zone)
+
+
+def _of_screen(
+    house: House, plan: str, position: int, day: date, zone: ZoneInfo
+) -> Iterator[DemoShowtime]:
+    """One screen's day: a film as soon as the screen is clean after the one before."""
+    opening = _WEEKEND_OPENING if day.weekday() >= 5 else _WEEKDAY_OPENING
+    starts_at = datetime.combine(day, opening, zone).astimezone(UTC) + position * _STEP
+    last_start = datetime.combine(day, _LAST_START, zone).astimezone(UTC)
+    slot = 0
+    while starts_at <= last_start:
+        film = FILMS[(day.toordinal() * 5 + position * 4 + slot) % len(FILMS)]
+        times = timetable(starts_at, film.runtime_minutes, zone)
+        yield _showtime(house, plan, film, times, zone)
+        starts_at = _next_step(times.clear_at)
+        slot += 1
+
+
+def _showtime(
+    house: House, plan: str, film: Film, times: Timetable, zone: ZoneInfo
+) -> DemoShowtime:
+    screen = screen_id(house, plan)
+    imax = plan == "grand" and film.title in _IMAX_FILMS
+    evening = times.starts_at.astimezone(zone).time() >= _EVENING
+    price_minor = _EVENING_PRICE_MINOR if evening else _MATINEE_PRICE_MINOR
+    price_minor += _LOUNGE_SURCHARGE_MINOR if plan == "lounge" else 0
+    price_minor += _IMAX_SURCHARGE_MINOR if imax else 0
+    return DemoShowtime(
+        id=demo_id("showtime", f"{screen}/{times.starts_at:%Y%m%dT%H%M}", to_us(times.starts_at)),
+        movie_id=demo_id("movie", film.title),
+        screen_id=screen,
+        times=times,
+        base_price_minor=price_minor,
+        format="IMAX" if imax else "2D",
+        language=film.language,
+    )
+
+
+def _next_step(moment: datetime) -> datetime:
+    """The next quarter of an hour, or the moment itself."""
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + -((midnight - moment) // _STEP) * _STEP
