@@ -51,7 +51,7 @@ class DatabaseClock:
         """See `Clock.boot_ns`."""
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
-    async def synchronise(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    async def synchronise(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
         """Compare with Postgres and keep the sample with the shortest round trip.
 
         A worse sample than the present estimate is kept only once that has aged past it.

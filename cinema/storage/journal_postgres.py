@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 import asyncpg
@@ -178,7 +178,10 @@ class PostgresJournal:
     async def open(
         cls, dsn: str, *, connections: int, statement_timeout_s: float, lock_timeout_s: float
     ) -> PostgresJournal:
-        """Connect; the caller closes. A takeover waits `lock_timeout_s` for a statement in flight."""
+        """Connect; the caller closes.
+
+        A takeover waits up to `lock_timeout_s` for a statement of the former owner.
+        """
         pool: Pool = await asyncpg.create_pool(
             dsn,
             min_size=1,
@@ -238,27 +241,17 @@ class PostgresJournal:
 
     async def sweep_archive(self, replies_before_us: int, limit: int) -> int:
         """See `JournalStore.sweep_archive`."""
-
-        async def sweep(connection: Any) -> str:
-            status: str = await connection.execute(sql.SWEEP_ARCHIVE, replies_before_us, limit)
-            return status
-
-        return int((await self._with_connection(sweep)).rsplit(" ", 1)[-1])
+        rows = await self._fetch(sql.SWEEP_ARCHIVE, replies_before_us, limit)
+        return int(rows[0][0])
 
     async def _fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-        async def fetch(connection: Any) -> list[asyncpg.Record]:
-            rows: list[asyncpg.Record] = await connection.fetch(query, *arguments)
-            return rows
-
-        return await self._with_connection(fetch)
-
-    async def _with_connection(self, use: Callable[[Any], Awaitable[Any]]) -> Any:
         try:
             async with (
                 asyncio.timeout(self._timeout_s),
                 self._pool.acquire(timeout=self._timeout_s) as connection,
             ):
-                return await use(connection)
+                rows: list[asyncpg.Record] = await connection.fetch(query, *arguments)
+                return rows
         except _FAILURES as error:
             raise StoreUnavailable(str(error) or type(error).__name__) from error
 

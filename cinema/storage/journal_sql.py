@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-_MOMENT: Final = "'epoch'::timestamptz + {} * interval '1 microsecond'"
-
 # $1 ids (unique), $2 epochs, $3 seqs before, $4 seqs after, $5 deadlines;
 # $6 position of an event's claim, $7 its seq, $8 its moment, $9 its payload.
 _APPEND_EVENTS: Final = """
@@ -48,11 +46,11 @@ APPEND: Final = _APPEND_EVENTS + _MATCHED
 # $26 price. Seats that leave: $27 position, $28 booking, $29 label. Bookings that shrink:
 # $30 position, $31 booking, $32 refund, $33 whole, $34 moment. Showtimes: $35 position,
 # $36 layout version or null, $37 paused or null.
-APPEND_WITH_ROWS: Final = f"""{_APPEND_EVENTS}, booked as (
+_APPEND_ROWS: Final = """, booked as (
     insert into bookings (id, code, showtime_id, user_id, hold_id, status, total_minor, currency,
         request_key, created_at)
     select b.id, b.code, heads.showtime_id, b.user_id, b.hold_id, 'confirmed', b.total_minor,
-        b.currency, b.request_key, {_MOMENT.format("b.at_us")}
+        b.currency, b.request_key, 'epoch'::timestamptz + b.at_us * interval '1 microsecond'
     from unnest($10::int[], $11::uuid[], $12::text[], $13::uuid[], $14::uuid[], $15::text[],
         $16::bigint[], $17::bigint[], $18::bytea[])
         as b (position, id, code, user_id, hold_id, currency, total_minor, at_us, request_key)
@@ -60,15 +58,15 @@ APPEND_WITH_ROWS: Final = f"""{_APPEND_EVENTS}, booked as (
 ), paid as (
     insert into payments (id, booking_id, method, status, amount_minor, currency, created_at)
     select p.id, p.booking_id, p.method, 'succeeded', p.amount_minor, p.currency,
-        {_MOMENT.format("p.at_us")}
+        'epoch'::timestamptz + p.at_us * interval '1 microsecond'
     from unnest($10::int[], $19::uuid[], $11::uuid[], $20::text[], $16::bigint[], $15::text[],
         $17::bigint[]) as p (position, id, booking_id, method, amount_minor, currency, at_us)
     join heads on heads.position = p.position
 ), seated as (
     insert into booking_seats (booking_id, position, showtime_id, seat, category, price_minor)
     select s.booking_id, s.place, heads.showtime_id, s.seat, s.category, s.price_minor
-    from unnest($21::int[], $22::uuid[], $23::smallint[], $24::text[], $25::text[], $26::bigint[])
-        as s (position, booking_id, place, seat, category, price_minor)
+    from unnest($21::int[], $22::uuid[], $23::smallint[], $24::text[], $25::text[],
+        $26::bigint[]) as s (position, booking_id, place, seat, category, price_minor)
     join heads on heads.position = s.position
 ), unseated as (
     update booking_seats t
@@ -80,7 +78,9 @@ APPEND_WITH_ROWS: Final = f"""{_APPEND_EVENTS}, booked as (
     update bookings t
     set status = case when r.whole then 'cancelled' else t.status end,
         total_minor = case when r.whole then t.total_minor else t.total_minor - r.refund_minor end,
-        cancelled_at = case when r.whole then {_MOMENT.format("r.at_us")} end
+        cancelled_at = case
+            when r.whole then 'epoch'::timestamptz + r.at_us * interval '1 microsecond'
+        end
     from unnest($30::int[], $31::uuid[], $32::bigint[], $33::boolean[], $34::bigint[])
         as r (position, booking_id, refund_minor, whole, at_us)
     join heads on heads.position = r.position
@@ -100,7 +100,9 @@ APPEND_WITH_ROWS: Final = f"""{_APPEND_EVENTS}, booked as (
     from unnest($35::int[], $36::int[], $37::boolean[]) as s (position, layout_version, paused)
     join heads on heads.position = s.position
     where t.id = heads.showtime_id
-){_MATCHED}"""
+)"""
+
+APPEND_WITH_ROWS: Final = _APPEND_EVENTS + _APPEND_ROWS + _MATCHED
 
 CONFIRM: Final = """
 select h.showtime_id
@@ -199,8 +201,12 @@ select seq, epoch, recorded_at, payload from showtime_journal
 where showtime_id = $1 and seq > $2 order by seq limit $3"""
 
 SWEEP_ARCHIVE: Final = """
-delete from showtime_archive
-where (showtime_id, key) in (
-    select showtime_id, key from showtime_archive
-    where kind = 2 and recorded_at < $1 order by recorded_at limit $2
-)"""
+with gone as (
+    delete from showtime_archive
+    where (showtime_id, key) in (
+        select showtime_id, key from showtime_archive
+        where kind = 2 and recorded_at < $1 order by recorded_at limit $2
+    )
+    returning 1
+)
+select count(*) from gone"""

@@ -422,7 +422,7 @@ def _change_plan(
     affected = [label for label in changed_seats(old, new) if state.seats[old.index[label]]]
     if affected:
         return Rejection(code="PLAN_IN_USE", details={"seats": sorted(affected)})
-    return PlanChanged(new.version, new.seat_count, tuple(seat_mapping(old, new)))
+    return PlanChanged(old.version, new.version, new.seat_count, tuple(seat_mapping(old, new)))
 
 
 def _expire_due(

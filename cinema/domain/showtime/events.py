@@ -100,6 +100,7 @@ class SalesResumed(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1
 class PlanChanged(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=11):
     """Another plan version is pinned; `mapping` gives each old seat's new index or -1."""
 
+    old_layout_version: int
     layout_version: int
     seat_count: int
     mapping: tuple[int, ...]

@@ -30,7 +30,7 @@ class _Stored(msgspec.Struct, frozen=True, array_like=True):
     holds: dict[bytes, bytes]
     bookings: dict[bytes, bytes]
     ended: dict[bytes, bytes]
-    records: list[tuple[int, int, int, bytes]]
+    records: list[ReplyRecord]
     filter_layers: list[bytes]
     filter_count: int
     old_plans: dict[int, tuple[int, ...]]
@@ -57,7 +57,7 @@ def encode_snapshot(state: ShowtimeState, surplus: Surplus) -> bytes:
             holds=state.holds,
             bookings=state.bookings,
             ended={key: packed for key, packed in state.ended.items() if key not in leaving},
-            records=[tuple(record) for record in islice(state.records, surplus.reply_count, None)],
+            records=list(islice(state.records, surplus.reply_count, None)),
             filter_layers=[bytes(layer) for layer in archive_filter.layers],
             filter_count=archive_filter.count,
             old_plans=state.old_plans,
@@ -83,8 +83,7 @@ def decode_snapshot(payload: bytes) -> ShowtimeState:
     state.bookings = stored.bookings
     state.ended = stored.ended
     for record in stored.records:
-        reply = ReplyRecord(*record)
-        state.records.add(decode_recorded(reply.payload).command_id, reply)
+        state.records.add(decode_recorded(record.payload).command_id, record)
     state.archive_filter = ArchiveFilter(stored.filter_layers, stored.filter_count)
     state.earliest_due_us()
     return state

@@ -21,6 +21,7 @@ from cinema.domain.showtime.events import (
     HoldExtended,
     HoldReleased,
     PlanChanged,
+    Recorded,
     SalesPaused,
     SalesResumed,
     SeatsBlocked,
@@ -176,7 +177,7 @@ class Surplus:
             state.archive_generation += 1
 
 
-def evolve(  # noqa: PLR0913  (the journal's columns, in the journal's order)
+def evolve(
     state: ShowtimeState,
     seq: int,
     epoch: int,

@@ -1,0 +1,391 @@
+"""The kernel of one node: which showtimes are in memory, and everything they share."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from typing import Final, Protocol
+
+import structlog
+
+from cinema.actors.actor import Letter, Phase, ShowtimeActor
+from cinema.actors.lane import CommitLane
+from cinema.actors.messages import TRY_AGAIN, Message, Outcome, Reply, SeatFeed
+from cinema.actors.restore import DamagedJournal, Restored, replayed
+from cinema.actors.settings import KernelMetrics, KernelSettings
+from cinema.actors.tasks import Tasks
+from cinema.actors.timers import DueQueue
+from cinema.domain.limits import (
+    ACTIVATIONS_AT_ONCE,
+    DUE_SWEEP_PAGE,
+    DUE_SWEEP_S,
+    EPOCH_REFUSALS_BEFORE_QUARANTINE,
+    LEASE_DRIFT_DIVISOR,
+    RELOAD_BACKOFF_FIRST_S,
+    RELOAD_BACKOFF_LIMIT_S,
+    TICK_S,
+)
+from cinema.domain.showtime.commands import ExpireDue
+from cinema.domain.showtime.decisions import Recalled
+from cinema.domain.showtime.events import decode_recorded
+from cinema.domain.showtime.records import ReplyRecord
+from cinema.domain.showtime.replan import moved_event, moved_group
+from cinema.domain.showtime.terms import ShowtimeTerms
+from cinema.storage.clock import Clock
+from cinema.storage.journal import STORED_REPLY, ArchiveRow, JournalStore, StoreUnavailable
+
+SHOWTIME_RESTORED: Final = "showtime_restored"
+SHOWTIME_QUARANTINED: Final = "showtime_quarantined"
+RESTORE_FAILED: Final = "restore_failed"
+DUE_SWEEP_FAILED: Final = "due_sweep_failed"
+
+_EXPIRE: Final = ExpireDue(command_id=b"")
+
+_log = structlog.get_logger(__name__)
+
+
+class TermsSource(Protocol):
+    """Where a showtime's terms come from. May raise what a lost connection raises."""
+
+    async def load_terms(self, showtime_id: bytes) -> ShowtimeTerms | None:
+        """The terms as they are now, or None if there is no such showtime."""
+
+
+class Kernel:
+    """Actors by showtime, spread over commit lanes; created on first use, passivated when idle.
+
+    Use it from one event loop. `start` and `stop` frame its life; between them `tell` and `ask`
+    reach any showtime of this node.
+    """
+
+    def __init__(
+        self,
+        store: JournalStore,
+        terms: TermsSource,
+        clock: Clock,
+        settings: KernelSettings,
+    ) -> None:
+        self.clock = clock
+        self.settings = settings
+        self.metrics = KernelMetrics()
+        self.lease_ns = settings.lease_ms * 1_000_000 * (LEASE_DRIFT_DIVISOR - 1)
+        self.lease_ns //= LEASE_DRIFT_DIVISOR
+        self.deadline_ns = settings.command_deadline_ms * 1_000_000
+        self._store = store
+        self._terms = terms
+        self._actors: dict[bytes, ShowtimeActor] = {}
+        self._stalled: set[ShowtimeActor] = set()
+        self._activations = asyncio.Semaphore(ACTIVATIONS_AT_ONCE)
+        self._due = DueQueue()
+        self._tasks = Tasks()
+        self._draining = False
+        self._now_ns = clock.boot_ns()
+        self._tick = 0
+        self._lanes = [
+            CommitLane(
+                store.lane(), clock, self.metrics, batch_limit_events=settings.batch_limit_events
+            )
+            for _ in range(settings.commit_lanes)
+        ]
+        self._lane_tasks: list[asyncio.Task[None]] = []
+
+    # --- life
+
+    async def start(self) -> None:
+        """Start lanes and timers."""
+        for number, lane in enumerate(self._lanes):
+            self._lane_tasks.append(self._tasks.start(f"commit-lane-{number}", lane.run()))
+        self._tasks.start("kernel-tick", self._run_ticks())
+        self._tasks.start("due-sweep", self._run_due_sweep())
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuse new messages, finish what is under way, give every showtime back.
+
+        What is not done within `grace_s` is left to the next owner, who waits the lease out.
+        """
+        self._draining = True
+        deadline_ns = self.clock.boot_ns() + int(grace_s * 1e9)
+        while self._actors and self.clock.boot_ns() < deadline_ns:
+            for actor in list(self._actors.values()):
+                if actor.idle_but_watched:
+                    actor.passivate()
+            await asyncio.sleep(0.005)
+        for lane in self._lanes:
+            lane.stop()
+        await asyncio.wait(self._lane_tasks, timeout=max(0.1, grace_s))
+        await self._tasks.cancel()
+        for actor in list(self._actors.values()):
+            actor.abandon()
+
+    # --- messages
+
+    def tell(self, showtime_id: bytes, message: Message, reply: Reply) -> None:
+        """Queue a message for a showtime, bringing it into memory first if it is not there.
+
+        `reply` is called exactly once, on the event loop, maybe before this returns.
+        """
+        if self._draining:
+            reply(TRY_AGAIN)
+            return
+        actor = self._actors.get(showtime_id)
+        if actor is None:
+            actor = self._activate(showtime_id)
+        actor.last_used = self._tick
+        actor.tell(Letter(message, reply, self._now_ns + self.deadline_ns))
+
+    async def ask(self, showtime_id: bytes, message: Message) -> Outcome:
+        """`tell`, and wait for the answer. Cancelling the wait does not cancel the command."""
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def settle(outcome: Outcome) -> None:
+            if not answer.done():
+                answer.set_result(outcome)
+
+        self.tell(showtime_id, message, settle)
+        return await answer
+
+    def unwatch(self, showtime_id: bytes, feed: SeatFeed) -> None:
+        """Stop telling a feed."""
+        actor = self._actors.get(showtime_id)
+        if actor is not None:
+            actor.unwatch(feed)
+
+    # --- gauges
+
+    def is_resident(self, showtime_id: bytes) -> bool:
+        """Whether the showtime is in memory or on its way there."""
+        return showtime_id in self._actors
+
+    @property
+    def resident_count(self) -> int:
+        """Showtimes in memory."""
+        return len(self._actors)
+
+    @property
+    def mailbox_depth(self) -> int:
+        """Messages waiting in all mailboxes."""
+        return sum(actor.mailbox_depth for actor in self._actors.values())
+
+    # --- for actors
+
+    def lane_of(self, showtime_id: bytes) -> CommitLane:
+        """The lane of a showtime, always the same one."""
+        return self._lanes[int.from_bytes(showtime_id[-4:], "big") % len(self._lanes)]
+
+    def arm(self, actor: ShowtimeActor) -> None:
+        """Wake the actor when its earliest hold comes due."""
+        due_us = actor.state.next_due_us
+        if due_us < actor.armed_us:
+            actor.armed_us = due_us
+            self._due.add(due_us, actor.showtime_id)
+
+    def restore(self, actor: ShowtimeActor, serving_epoch: int | None, reason: str) -> None:
+        """Reload a broken actor, or stop it for good if it keeps breaking."""
+        if actor.failures >= EPOCH_REFUSALS_BEFORE_QUARANTINE:
+            self._quarantine(actor, reason)
+            return
+        if reason == "fenced" and not actor.wanted:
+            self._forget(actor)
+            return
+        self._stalled.add(actor)
+        self._tasks.start(
+            f"restore-{actor.showtime_id.hex()}", self._restore(actor, serving_epoch, reason)
+        )
+
+    def passivated(self, actor: ShowtimeActor) -> None:
+        """The actor has given its showtime back; messages that came meanwhile wake a new one."""
+        self.metrics.passivations += 1
+        self._actors.pop(actor.showtime_id, None)
+        letters = actor.take_letters()
+        if not letters:
+            return
+        if self._draining:
+            for letter in letters:
+                letter.reply(TRY_AGAIN)
+            return
+        successor = self._activate(actor.showtime_id)
+        for letter in letters:
+            successor.tell(letter)
+
+    def recall(self, actor: ShowtimeActor, letter: Letter, key: bytes, generation: int) -> None:
+        """Look a key up in the archive, then let the message take its turn again."""
+        self._tasks.start(
+            f"recall-{actor.showtime_id.hex()}", self._recall(actor, letter, key, generation)
+        )
+
+    async def _recall(
+        self, actor: ShowtimeActor, letter: Letter, key: bytes, generation: int
+    ) -> None:
+        try:
+            row = await self._store.recall(actor.showtime_id, key)
+        except StoreUnavailable:
+            actor.recalled(letter, None)
+            return
+        if actor.phase is not Phase.SERVING:
+            actor.recalled(letter, None)
+            return
+        actor.recalled(letter, _recalled(row, key, generation, actor))
+
+    # --- restoring
+
+    def _activate(self, showtime_id: bytes) -> ShowtimeActor:
+        actor = ShowtimeActor(showtime_id, self)
+        self._actors[showtime_id] = actor
+        self.restore(actor, None, "first_use")
+        return actor
+
+    async def _restore(self, actor: ShowtimeActor, serving_epoch: int | None, reason: str) -> None:
+        """Take the showtime over and load it, again and again until it serves.
+
+        An actor that served `serving_epoch` itself need not wait its own lease out.
+        """
+        pause_s = RELOAD_BACKOFF_FIRST_S
+        while True:
+            try:
+                restored = await self._take_over(actor, serving_epoch)
+            except DamagedJournal as error:
+                self._quarantine(actor, str(error))
+                return
+            except StoreUnavailable as error:
+                _log.warning(RESTORE_FAILED, showtime=actor.showtime_id.hex(), reason=str(error))
+                restored = None
+                serving_epoch = None
+            if restored is not None or actor.phase is Phase.GONE:
+                break
+            if self._draining or (serving_epoch is None and not actor.wanted):
+                self._forget(actor)
+                return
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, RELOAD_BACKOFF_LIMIT_S)
+        if restored is None:
+            self._forget(actor)
+            return
+        self._stalled.discard(actor)
+        self.metrics.activations += 1
+        _log.debug(
+            SHOWTIME_RESTORED,
+            showtime=actor.showtime_id.hex(),
+            epoch=actor.epoch,
+            seq=actor.durable_seq,
+            reason=reason,
+        )
+
+    async def _take_over(self, actor: ShowtimeActor, serving_epoch: int | None) -> Restored | None:
+        """One attempt; None if somebody else took over meanwhile, or there is no such showtime."""
+        showtime_id = actor.showtime_id
+        async with self._activations:
+            sent_ns = self.clock.boot_ns()
+            bump = await self._store.take_over(showtime_id)
+            answered_ns = self.clock.boot_ns()
+            terms = None if bump is None else await self._load_terms(showtime_id)
+            if bump is None or terms is None:
+                actor.vanish()
+                return None
+            loaded = await self._store.load(showtime_id)
+        if loaded is None or loaded.epoch != bump.epoch:
+            return None
+        restored = replayed(loaded, terms)
+        if not bump.was_released and serving_epoch != bump.epoch - 1:
+            await self._sleep_until(answered_ns + self.settings.lease_ms * 1_000_000)
+        actor.resume(restored, sent_ns + self.lease_ns)
+        return restored
+
+    async def _load_terms(self, showtime_id: bytes) -> ShowtimeTerms | None:
+        try:
+            return await self._terms.load_terms(showtime_id)
+        except Exception as error:
+            raise StoreUnavailable(str(error)) from error
+
+    async def _sleep_until(self, boot_ns: int) -> None:
+        left_ns = boot_ns - self.clock.boot_ns()
+        if left_ns > 0:
+            await asyncio.sleep(left_ns / 1e9)
+            await self._sleep_until(boot_ns)
+
+    def _quarantine(self, actor: ShowtimeActor, reason: str) -> None:
+        self.metrics.quarantined += 1
+        _log.error(SHOWTIME_QUARANTINED, showtime=actor.showtime_id.hex(), reason=reason)
+        self._stalled.discard(actor)
+        actor.quarantine()
+
+    def _forget(self, actor: ShowtimeActor) -> None:
+        self._stalled.discard(actor)
+        self._actors.pop(actor.showtime_id, None)
+        actor.abandon()
+
+    # --- time
+
+    async def _run_ticks(self) -> None:
+        every_ticks = max(1, int(self.settings.idle_passivation_s / 10 / TICK_S))
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._tick += 1
+            self._now_ns = self.clock.boot_ns()
+            for actor in list(self._stalled):
+                actor.drop_late(self._now_ns)
+            self.expire_due()
+            if self._tick % every_ticks == 0:
+                self._passivate_idle()
+            if len(self._actors) > self.settings.max_resident_showtimes:
+                self._passivate_surplus()
+
+    def expire_due(self) -> None:
+        """Wake the resident actors whose holds have come due."""
+        late_us = self.clock.uncertainty_us()
+        for showtime_id in self._due.pop_due(self.clock.now_us() - late_us):
+            actor = self._actors.get(showtime_id)
+            if actor is not None and actor.phase is Phase.SERVING:
+                actor.come_due(Letter(_EXPIRE, _ignore, self._now_ns + self.deadline_ns))
+
+    def _passivate_idle(self) -> None:
+        since = self._tick - int(self.settings.idle_passivation_s / TICK_S)
+        for actor in list(self._actors.values()):
+            if actor.last_used <= since and actor.idle:
+                actor.passivate()
+
+    def _passivate_surplus(self) -> None:
+        surplus = len(self._actors) - self.settings.max_resident_showtimes
+        idle = [actor for actor in self._actors.values() if actor.idle]
+        for actor in heapq.nsmallest(surplus, idle, key=lambda actor: actor.last_used):
+            actor.passivate()
+
+    async def _run_due_sweep(self) -> None:
+        """Bring showtimes into memory shortly before a hold of theirs comes due.
+
+        Together with the head's deadline, which every append writes, this covers showtimes that
+        were passivated and those whose owner died.
+        """
+        while True:
+            try:
+                ahead_us = int(2 * DUE_SWEEP_S * 1_000_000)
+                due = await self._store.due(self.clock.now_us() + ahead_us, DUE_SWEEP_PAGE)
+                for showtime_id in due:
+                    if showtime_id not in self._actors:
+                        self.tell(showtime_id, _EXPIRE, _ignore)
+            except StoreUnavailable as error:
+                _log.warning(DUE_SWEEP_FAILED, reason=str(error))
+            await asyncio.sleep(DUE_SWEEP_S)
+
+
+def _ignore(_outcome: Outcome) -> None:
+    """Nobody waits for the clock's commands."""
+
+
+def _recalled(
+    row: ArchiveRow | None, key: bytes, generation: int, actor: ShowtimeActor
+) -> Recalled:
+    """An archive row under today's seat plan."""
+    if row is None:
+        return Recalled(generation, key)
+    mapping = actor.state.old_plans.get(row.layout_version)
+    if row.kind != STORED_REPLY:
+        packed = row.payload
+        if mapping is not None:
+            packed = packed[:1] + moved_group(packed[1:], mapping)
+        return Recalled(generation, key, ended=packed)
+    recorded = decode_recorded(row.payload)
+    if mapping is not None:
+        event = moved_event(recorded.event, mapping)
+        recorded = type(recorded)(recorded.command_id, recorded.fingerprint, event)
+    record = ReplyRecord(row.seq, row.epoch, row.recorded_at_us, row.payload)
+    return Recalled(generation, key, reply=(record, recorded))

@@ -1,0 +1,257 @@
+"""A commit lane: one connection, one batch in flight, the next one filling meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from cinema.actors.settings import KernelMetrics
+from cinema.actors.snapshots import PendingSnapshot
+from cinema.domain.limits import SNAPSHOTS_PER_BATCH
+from cinema.storage.clock import Clock
+from cinema.storage.journal import CommitAborted, CommitUnknown, LaneStore, StoreUnavailable
+
+if TYPE_CHECKING:
+    from cinema.actors.actor import Part, ShowtimeActor
+
+LANE_FAILED: Final = "lane_failed"
+COMMIT_UNKNOWN: Final = "commit_unknown"
+COMMIT_ABORTED: Final = "commit_aborted"
+APPEND_POISONED: Final = "append_poisoned"
+
+EXPECTED_CONSTRAINTS: Final = frozenset({"bookings_code", "bookings_request_key"})
+"""Unique keys a client's race or a drawn code can meet: refused, nobody's fault."""
+
+ATTEMPTS_AFTER_DEADLOCK: Final = 3
+"""Attempts of one batch that Postgres rolled back whole; it had no effect, so it may go again."""
+
+_TRANSIENT: Final = frozenset({"40001", "40P01", "55P03"})
+
+_log = structlog.get_logger(__name__)
+
+
+class CommitLane:
+    """Writes the events of its actors in batches, in the order each actor made them.
+
+    There is no timer: an idle lane commits at once, a busy one takes what has gathered. An actor
+    is in at most one batch at a time, so that its parts cannot overtake each other.
+    """
+
+    def __init__(
+        self,
+        store: LaneStore,
+        clock: Clock,
+        metrics: KernelMetrics,
+        *,
+        batch_limit_events: int,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._metrics = metrics
+        self._batch_limit_events = batch_limit_events
+        self._ready: dict[ShowtimeActor, None] = {}
+        self._checks: dict[ShowtimeActor, None] = {}
+        self._saves: list[tuple[ShowtimeActor, PendingSnapshot]] = []
+        self._wake: asyncio.Future[None] | None = None
+        self._stopping = False
+
+    # --- what actors ask for
+
+    def enlist(self, actor: ShowtimeActor) -> None:
+        """The actor has events for the next batch."""
+        self._ready[actor] = None
+        if self._wake is not None:
+            self._ring()
+
+    def check_lease(self, actor: ShowtimeActor) -> None:
+        """The actor has answers that need a fresh lease."""
+        self._checks[actor] = None
+        if self._wake is not None:
+            self._ring()
+
+    def save(self, actor: ShowtimeActor, pending: PendingSnapshot) -> None:
+        """Store a snapshot whose seq is durable."""
+        self._saves.append((actor, pending))
+        if self._wake is not None:
+            self._ring()
+
+    def forget(self, actor: ShowtimeActor) -> None:
+        """The actor discarded its memory: nothing of it may be written any more."""
+        self._ready.pop(actor, None)
+        self._checks.pop(actor, None)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits to be written or checked."""
+        return bool(self._ready or self._checks or self._saves)
+
+    # --- the loop
+
+    async def run(self) -> None:
+        """Work until `stop`, then until nothing is left."""
+        try:
+            while not (self._stopping and not self.busy):
+                if not self.busy:
+                    await self._sleep()
+                    continue
+                if self._ready:
+                    await self._commit(self._next_batch())
+                if self._checks:
+                    await self._confirm()
+                if self._saves:
+                    await self._save()
+        finally:
+            await self._store.close()
+
+    def stop(self) -> None:
+        """Let `run` end once everything is written."""
+        self._stopping = True
+        self._ring()
+
+    def _ring(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+    async def _sleep(self) -> None:
+        self._wake = asyncio.get_running_loop().create_future()
+        try:
+            await self._wake
+        finally:
+            self._wake = None
+
+    # --- batches
+
+    def _next_batch(self) -> list[Part]:
+        """Everything that waits, or fair shares of it: no showtime crowds the others out.
+
+        Small shares are taken whole; what they leave over goes to the larger ones.
+        """
+        waiting = list(self._ready)
+        room = self._batch_limit_events
+        if sum(actor.unwritten_count for actor in waiting) > room:
+            # Whoever is left out keeps its place and comes first next time.
+            waiting = sorted(waiting[:room], key=lambda actor: actor.unwritten_count)
+        batch: list[Part] = []
+        for position, actor in enumerate(waiting):
+            part = actor.take_part(max(1, room // (len(waiting) - position)))
+            room -= len(part.events)
+            del self._ready[actor]
+            if actor.has_unwritten:
+                self._ready[actor] = None
+            batch.append(part)
+        return batch
+
+    async def _commit(self, batch: list[Part]) -> None:
+        sent_ns = self._clock.boot_ns()
+        try:
+            matched = await self._append(batch)
+        except CommitAborted as error:
+            await self._aborted(batch, error)
+            return
+        except CommitUnknown as error:
+            self._metrics.commits_unknown += 1
+            _log.warning(COMMIT_UNKNOWN, reason=str(error), showtimes=len(batch))
+            for part in batch:
+                if part.actor.owns(part):
+                    part.actor.append_unknown()
+            return
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            _log.exception(LANE_FAILED, showtimes=len(batch))
+            for part in batch:
+                if part.actor.owns(part):
+                    part.actor.append_unknown()
+            return
+        self._count(batch, sent_ns)
+        for part in batch:
+            if not part.actor.owns(part):
+                continue
+            if part.append.showtime_id in matched:
+                part.actor.committed(part, sent_ns)
+            else:
+                part.actor.fenced()
+
+    async def _append(self, batch: list[Part]) -> set[bytes]:
+        appends = sorted((part.append for part in batch), key=lambda append: append.showtime_id)
+        for _ in range(ATTEMPTS_AFTER_DEADLOCK - 1):
+            try:
+                return await self._store.append(appends)
+            except CommitAborted as error:
+                if error.sqlstate not in _TRANSIENT:
+                    raise
+        return await self._store.append(appends)
+
+    async def _aborted(self, batch: list[Part], error: CommitAborted) -> None:
+        """Nothing was written. A poisonous batch is halved until the culprit stands alone."""
+        self._metrics.commits_aborted += 1
+        if error.poison and len(batch) > 1:
+            middle = len(batch) // 2
+            await self._commit(batch[:middle])
+            await self._commit(batch[middle:])
+            return
+        for part in batch:
+            if part.actor.owns(part):
+                self._refuse(part, error)
+
+    def _refuse(self, part: Part, error: CommitAborted) -> None:
+        if error.poison and error.constraint not in EXPECTED_CONSTRAINTS:
+            part.actor.failures += 1
+            _log.error(
+                APPEND_POISONED,
+                showtime=part.append.showtime_id.hex(),
+                sqlstate=error.sqlstate,
+                constraint=error.constraint,
+            )
+        else:
+            _log.warning(COMMIT_ABORTED, sqlstate=error.sqlstate)
+        part.actor.append_refused(error.sqlstate)
+
+    def _count(self, batch: list[Part], sent_ns: int) -> None:
+        metrics = self._metrics
+        metrics.batches += 1
+        metrics.batch_events += sum(len(part.events) for part in batch)
+        metrics.commit_ns[(self._clock.boot_ns() - sent_ns).bit_length()] += 1
+
+    # --- leases and snapshots
+
+    async def _confirm(self) -> None:
+        checks, self._checks = list(self._checks), {}
+        claims = [(actor.showtime_id, actor.epoch) for actor in checks]
+        sent_ns = self._clock.boot_ns()
+        self._metrics.lease_checks += 1
+        try:
+            held = await self._store.confirm(claims)
+        except StoreUnavailable:
+            for actor in checks:
+                actor.lease_unknown()
+            return
+        for actor, (showtime_id, epoch) in zip(checks, claims, strict=True):
+            if actor.epoch != epoch:
+                continue
+            if showtime_id in held:
+                actor.lease_confirmed(sent_ns)
+            else:
+                actor.fenced()
+
+    async def _save(self) -> None:
+        taken, self._saves = (
+            self._saves[:SNAPSHOTS_PER_BATCH],
+            self._saves[SNAPSHOTS_PER_BATCH:],
+        )
+        current = {actor: pending for actor, pending in taken if actor.pending_snapshot is pending}
+        if not current:
+            return
+        saves = sorted(
+            (pending.save for pending in current.values()), key=lambda save: save.showtime_id
+        )
+        try:
+            stored = await self._store.save_snapshots(saves)
+        except StoreUnavailable:
+            for actor, pending in current.items():
+                actor.snapshot_saved(pending, None)
+            return
+        for actor, pending in current.items():
+            actor.snapshot_saved(pending, actor.showtime_id in stored)

@@ -1,0 +1,111 @@
+"""What goes into a mailbox besides commands, and what comes out of the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import msgspec
+
+from cinema.domain.rejections import Rejection
+from cinema.domain.showtime.commands import AnyCommand
+from cinema.domain.showtime.events import AnyEvent
+from cinema.domain.showtime.packed import SeatGroup
+from cinema.domain.showtime.terms import ShowtimeTerms
+
+OVERLOADED: Final = "OVERLOADED"
+RETRY: Final = "RETRY"
+OUTCOME_UNKNOWN: Final = "OUTCOME_UNKNOWN"
+INTERNAL: Final = "INTERNAL"
+
+
+class SeatFeed(Protocol):
+    """Who is told of every durable change of a watched showtime, in order. Must not block."""
+
+    def changed(
+        self, epoch: int, prev_seq: int, seq: int, event: AnyEvent, terms: ShowtimeTerms
+    ) -> None:
+        """One event became durable; `terms` are those it was decided under."""
+
+    def lost(self) -> None:
+        """Events were missed: whoever watches must start from a new snapshot."""
+
+
+class ReadSeats(msgspec.Struct, frozen=True, kw_only=True):
+    """The seat map, linearizable; `customer` asks which seats are theirs."""
+
+    customer: bytes | None = None
+
+
+class ReadHold(msgspec.Struct, frozen=True, kw_only=True):
+    """One hold of one customer, live or ended."""
+
+    hold_id: bytes
+    customer: bytes
+
+
+class Watch(msgspec.Struct, frozen=True, kw_only=True):
+    """The seat map, and from exactly its seq on every change to `feed`."""
+
+    feed: SeatFeed
+
+
+Query = ReadSeats | ReadHold | Watch
+Message = AnyCommand | Query
+
+
+class Accepted(msgspec.Struct, frozen=True, gc=False):
+    """A command was carried out and is durable; `event` is None if nothing was to be done.
+
+    `replayed`: it was carried out earlier under the same key, and this is that success.
+    """
+
+    event: AnyEvent | None
+    seq: int
+    epoch: int
+    at_us: int
+    terms: ShowtimeTerms
+    replayed: bool = False
+
+
+class SeatsSeen(msgspec.Struct, frozen=True, gc=False):
+    """The seat map at `(epoch, seq)`: one status byte a seat, and the customer's own seats."""
+
+    epoch: int
+    seq: int
+    seats: bytes
+    mine: frozenset[int]
+    paused: bool
+    terms: ShowtimeTerms
+
+
+class HoldSeen(msgspec.Struct, frozen=True, gc=False):
+    """A hold at `(epoch, seq)`; `status` as the contract names it."""
+
+    hold_id: bytes
+    status: str
+    group: SeatGroup
+    epoch: int
+    seq: int
+    terms: ShowtimeTerms
+
+
+class Unavailable(msgspec.Struct, frozen=True, gc=False):
+    """The node cannot say now. `RETRY` and `OVERLOADED` had no effect."""
+
+    code: str
+    retry_after_s: int = 1
+
+
+class NoShowtime(msgspec.Struct, frozen=True, gc=False):
+    """There is no such showtime."""
+
+
+Outcome = Accepted | SeatsSeen | HoldSeen | Rejection | Unavailable | NoShowtime
+Reply = Callable[[Outcome], None]
+
+TRY_AGAIN: Final = Unavailable(RETRY)
+IN_DOUBT: Final = Unavailable(OUTCOME_UNKNOWN)
+TOO_BUSY: Final = Unavailable(OVERLOADED)
+BROKEN: Final = Unavailable(INTERNAL)
+NO_SHOWTIME: Final = NoShowtime()
