@@ -192,7 +192,7 @@ def _finisher(
 ) -> Callable[[RequestContext, int, str | None, str | None, float], None]:
     """What counts and logs a finished request; a socket's length says nothing about speed."""
     record = around.access_log.record
-    method, path, is_socket = route.method, route.path, route.websocket
+    path, is_socket = route.path, route.websocket
     observe = metrics.observe
 
     def finish(
@@ -211,7 +211,7 @@ def _finisher(
         record(
             time(),
             context.request_id,
-            method,
+            context.request.method,
             path,
             status,
             duration_us,

@@ -31,7 +31,7 @@ UNROUTED: Final = "(none)"
 """The route of requests that reach no endpoint, in log lines and metrics."""
 
 KNOWN_TARGETS_LIMIT: Final = 4096
-"""Request targets whose route is remembered; finding one anew takes longer than all the rest here."""
+"""Request targets whose route is remembered; finding one anew takes longer than the rest here."""
 
 METHODS_COUNTED: Final = frozenset(
     {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "UNKNOWN"}
