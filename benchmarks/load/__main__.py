@@ -8,11 +8,13 @@ import uvloop
 
 from benchmarks.load.commits import run_commits
 from benchmarks.load.contest import run_contest
+from benchmarks.load.filling import run_filling
 from benchmarks.load.holds import run_holds
 from benchmarks.load.sockets import run_sockets
 from benchmarks.load.specs import (
     CommitProbe,
     Contest,
+    Filling,
     HoldLoad,
     Report,
     SocketLoad,
@@ -38,6 +40,8 @@ async def perform(spec: Spec) -> Report | Watched:
             return await run_sockets(spec)
         case Contest():
             return await run_contest(spec)
+        case Filling():
+            return await run_filling(spec)
         case CommitProbe():
             return await run_commits(spec)
         case Watching():

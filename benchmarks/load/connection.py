@@ -40,7 +40,7 @@ class Connection(asyncio.Protocol):
         for status, body in self._parser.feed(data):
             self._replied(self, status, body)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         if not self.closing:
             self._lost(self)
 

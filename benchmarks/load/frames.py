@@ -21,7 +21,7 @@ UPGRADE_HEADERS = {
 }
 
 
-class UnreadableFrame(Exception):
+class UnreadableFrameError(Exception):
     """The peer sent something other than unmasked frames without extensions."""
 
 
@@ -48,7 +48,7 @@ class FrameReader:
         self._opcode = 0
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """The messages that are complete with this data; raises UnreadableFrame."""
+        """The messages that are complete with this data; raises UnreadableFrameError."""
         if self._rest:
             data = self._rest + data
         size = len(data)
@@ -64,7 +64,7 @@ class FrameReader:
                 elif length == 127:
                     payload_at = start + 10
                 else:
-                    raise UnreadableFrame("a masked frame from a server")
+                    raise UnreadableFrameError("a masked frame from a server")
                 if payload_at > size:
                     break
                 length = int.from_bytes(data[start + 2 : payload_at])
@@ -83,12 +83,12 @@ class FrameReader:
     def _other(self, first: int, payload: bytes, messages: list[tuple[int, bytes]]) -> None:
         opcode = first & 0x0F
         if first & 0x70:
-            raise UnreadableFrame("reserved bits are set")
+            raise UnreadableFrameError("reserved bits are set")
         if opcode >= CLOSE:
             messages.append((opcode, payload))
             return
         if (opcode == _CONTINUATION) != bool(self._opcode):
-            raise UnreadableFrame("a fragment out of order")
+            raise UnreadableFrameError("a fragment out of order")
         self._opcode = self._opcode or opcode
         self._fragments += payload
         if first & _FIN:

@@ -52,8 +52,7 @@ class Histogram:
 
     def record(self, value: int, times: int = 1) -> None:
         """Count a value; a negative one (clocks read in two processes) counts as zero."""
-        if value < 0:
-            value = 0
+        value = max(value, 0)
         # bucket_of, inlined: this line runs once a request in the generators.
         shift = value.bit_length() - PRECISION_BITS - 1
         bucket = value if shift <= 0 else (shift << PRECISION_BITS) + (value >> shift)
@@ -61,8 +60,7 @@ class Histogram:
         counts[bucket] = counts.get(bucket, 0) + times
         self._total += value * times
         self.count += times
-        if value > self.highest:
-            self.highest = value
+        self.highest = max(self.highest, value)
 
     def merge(self, other: "Histogram") -> None:
         """Add another histogram's counts to this one."""

@@ -87,7 +87,7 @@ class _Sender:
         showtime, end = seat
         connection.send(b"".join((_REQUEST_START, showtime, self._middles[connection], end)), at_ns)
 
-    def lost(self, connection: Connection) -> None:
+    def lost(self, _: Connection) -> None:
         self.tally.drop()
         if self.tally.dropped == len(self.connections):
             self.tally.exhaust()
@@ -107,7 +107,7 @@ class ClosedLoop(_Sender):
         for connection in self.connections:
             self.send_next(connection, time.monotonic_ns())
 
-    def replied(self, connection: Connection, status: int, body: bytes) -> None:
+    def replied(self, connection: Connection, status: int, _: bytes) -> None:
         now_ns = time.monotonic_ns()
         self.tally.count(status, now_ns - connection.sent_ns)
         if not self.tally.finished.is_set():

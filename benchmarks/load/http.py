@@ -1,4 +1,4 @@
-"""As much of HTTP/1.1 as a load generator needs: request bytes, and replies with a Content-Length."""
+"""As much of HTTP/1.1 as a load generator needs: requests, replies with a Content-Length."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ MAX_HEAD_BYTES = 64 * 1024
 _BODILESS = frozenset({204, 304})
 
 
-class UnreadableReply(Exception):
+class UnreadableReplyError(Exception):
     """The peer sent something other than an HTTP/1.1 reply with a Content-Length."""
 
 
@@ -40,12 +40,12 @@ def content_length(head: bytes) -> int:
         lowered = head.lower()
         at = lowered.find(b"\r\ncontent-length:")
         if at < 0:
-            raise UnreadableReply("a reply without Content-Length")
+            raise UnreadableReplyError("a reply without Content-Length")
     start = head.index(b":", at) + 1
     end = head.find(b"\r\n", start)
     digits = (head[start:end] if end >= 0 else head[start:]).strip()
     if not digits.isdigit():
-        raise UnreadableReply(f"Content-Length is {digits!r}")
+        raise UnreadableReplyError(f"Content-Length is {digits!r}")
     return int(digits)
 
 
@@ -63,7 +63,7 @@ class ReplyParser:
         return len(self._rest)
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """The replies that are complete with this data; raises UnreadableReply."""
+        """The replies that are complete with this data; raises UnreadableReplyError."""
         if self._rest:
             data = self._rest + data
         replies: list[tuple[int, bytes]] = []
@@ -72,7 +72,7 @@ class ReplyParser:
             head_end = data.find(b"\r\n\r\n", start)
             if head_end < 0:
                 if len(data) - start > MAX_HEAD_BYTES:
-                    raise UnreadableReply("a reply head without an end")
+                    raise UnreadableReplyError("a reply head without an end")
                 break
             head = data[start:head_end]
             status = _status(head)
@@ -89,5 +89,5 @@ class ReplyParser:
 
 def _status(head: bytes) -> int:
     if not head.startswith(b"HTTP/1.1 ") or not head[9:12].isdigit():
-        raise UnreadableReply(f"not a reply: {head[:40]!r}")
+        raise UnreadableReplyError(f"not a reply: {head[:40]!r}")
     return int(head[9:12])

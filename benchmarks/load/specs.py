@@ -1,4 +1,4 @@
-"""What a load process is told to do, and what it reports: both cross its standard streams as JSON."""
+"""What a load process is told to do and what it reports, as JSON on its standard streams."""
 
 from typing import Literal
 
@@ -7,13 +7,13 @@ import msgspec
 from benchmarks.load.histogram import Histogram
 
 Order = Literal["spread", "hot"]
-"""`spread`: neighbouring requests go to different showtimes. `hot`: all go to one, until it is full."""
+"""`spread`: neighbours in time go to different showtimes. `hot`: all to one until it is full."""
 
 AfterHold = Literal["keep", "release", "book"]
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """How long to send before measuring and how long to measure, and whose CPU to read meanwhile."""
+    """How long to send before measuring, how long to measure, and whose CPU to read meanwhile."""
 
     warmup_s: float
     seconds: float
@@ -59,6 +59,21 @@ class Contest(msgspec.Struct, frozen=True, kw_only=True, tag="contest"):
     seed: int
 
 
+class Filling(msgspec.Struct, frozen=True, kw_only=True, tag="filling"):
+    """The same past for many showtimes: `live_holds` that stay, of `requests` in all."""
+
+    host: str
+    port: int
+    window: Window
+    connections: int
+    showtimes: list[str]
+    labels: list[str]
+    tokens: list[str]
+    live_holds: int
+    requests: int
+    seats_each: int
+
+
 class Watching(msgspec.Struct, frozen=True, kw_only=True, tag="watching"):
     """Sockets that watch one showtime until told the commit times of its changes."""
 
@@ -75,7 +90,7 @@ class CommitProbe(msgspec.Struct, frozen=True, kw_only=True, tag="commits"):
     window: Window
 
 
-Spec = HoldLoad | SocketLoad | Contest | Watching | CommitProbe
+Spec = HoldLoad | SocketLoad | Contest | Filling | Watching | CommitProbe
 
 
 class Latencies(msgspec.Struct, frozen=True, kw_only=True):

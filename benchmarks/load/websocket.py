@@ -92,7 +92,7 @@ class WebSocketClient(asyncio.Protocol):
         """Called when the socket ended although this side had not closed it."""
         raise NotImplementedError
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         if not self.ready.done():
             self.ready.set_exception(ConnectionError("closed before it was ready"))
         if not self.closing:

@@ -1,0 +1,56 @@
+"""One picture a scenario: its figures as bars, each run as a dot."""
+
+from pathlib import Path
+
+from benchmarks.results import Figure, Outcome
+
+COLOURS = {"cinema": "#b3261e", "bare": "#8a8f98", "rowlock": "#4a6fa5", "one": "#c9a227"}
+
+
+def draw(outcome: Outcome, folder: Path) -> Path:
+    """Draw a scenario's figures, one panel a unit, and return the file."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "cinema"
+    from matplotlib import pyplot as plt
+
+    units = list(dict.fromkeys(figure.unit for figure in outcome.figures))
+    panels, axes = plt.subplots(
+        1, len(units), figsize=(4.5 * len(units) + 2, 3.6), squeeze=False, layout="constrained"
+    )
+    for axis, unit in zip(axes[0], units, strict=True):
+        figures = [figure for figure in outcome.figures if figure.unit == unit]
+        labels = [f"{figure.subject}\n{figure.measure}" for figure in figures]
+        places = range(len(figures))
+        axis.bar(
+            places,
+            [figure.median for figure in figures],
+            color=[_colour(figure) for figure in figures],
+            width=0.6,
+            alpha=0.85,
+        )
+        for place, figure in zip(places, figures, strict=True):
+            axis.plot([place] * len(figure.runs), [run.value for run in figure.runs], "k.", ms=4)
+            axis.annotate(
+                f"{figure.median:,.0f}" if figure.median >= 100 else f"{figure.median:.2g}",
+                (place, figure.median),
+                textcoords="offset points",
+                xytext=(0, 4),
+                ha="center",
+                fontsize=8,
+            )
+        axis.set_xticks(places, labels, fontsize=7)
+        axis.set_ylabel(unit)
+        axis.margins(y=0.15)
+        axis.spines[["top", "right"]].set_visible(False)
+    panels.suptitle(f"{outcome.scenario}: {outcome.summary}", fontsize=9)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{outcome.scenario}.svg"
+    panels.savefig(path, metadata={"Date": None})
+    plt.close(panels)
+    return path
+
+
+def _colour(figure: Figure) -> str:
+    return COLOURS.get(figure.subject.split(" ", 1)[0], "#5b5b5b")

@@ -1,0 +1,21 @@
+"""Every scenario, in the order a session runs them."""
+
+from benchmarks.scenarios.conflict import HOT_CONFLICT
+from benchmarks.scenarios.holds import HOLDS_HOT, HOLDS_SPREAD
+from benchmarks.scenarios.latency import LATENCY
+from benchmarks.scenarios.residents import RESIDENTS_SCENARIO
+from benchmarks.scenarios.sockets import HOLDS_SOCKET
+from benchmarks.scenarios.watchers import WATCHERS_SCENARIO
+
+SCENARIOS = {
+    scenario.name: scenario
+    for scenario in (
+        HOLDS_SPREAD,
+        HOLDS_HOT,
+        HOLDS_SOCKET,
+        HOT_CONFLICT,
+        LATENCY,
+        WATCHERS_SCENARIO,
+        RESIDENTS_SCENARIO,
+    )
+}

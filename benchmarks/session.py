@@ -1,0 +1,131 @@
+"""What the scenarios of one session share: its options, its folder, its progress bar."""
+
+import asyncio
+import shlex
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import msgspec
+from rich.progress import Progress, TaskID
+
+from benchmarks.load.specs import Report, Spec, Window
+from benchmarks.postgres import WAL_FLUSHES
+from benchmarks.processes import accepting, free_port, run_load, running
+from benchmarks.results import Outcome
+from benchmarks.server import Server, serving
+
+SETTLE_S = 0.3
+"""Pause before each window, so that the last one's closing connections are gone."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How much to measure."""
+
+    runs: int
+    seconds: float
+    quick: bool
+    command: str
+
+    @property
+    def warmup_s(self) -> float:
+        return 0.5 if self.quick else 1.0
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to measure: where it listens and whose CPU it uses."""
+
+    name: str
+    port: int
+    observed: dict[str, int]
+
+
+class Bench:
+    """One session."""
+
+    def __init__(self, options: Options, folder: Path, progress: Progress, task: TaskID) -> None:
+        self.options = options
+        self.postgres: dict[str, str] = {}
+        self._folder = folder
+        self._progress = progress
+        self._task = task
+        self._servers = 0
+
+    def say(self, text: str) -> None:
+        """Show what is being done."""
+        self._progress.update(self._task, description=text)
+
+    def step(self) -> None:
+        """One measured window is done."""
+        self._progress.advance(self._task)
+
+    def window(self, observe: Mapping[str, int], seconds: float | None = None) -> Window:
+        """A window of the session's length."""
+        return Window(
+            warmup_s=self.options.warmup_s,
+            seconds=seconds or self.options.seconds,
+            observe=dict(observe),
+        )
+
+    async def load(self, spec: Spec, text: str) -> Report:
+        """Run one load, after a short pause, and count it as a step."""
+        self.say(text)
+        await asyncio.sleep(SETTLE_S)
+        report = await run_load(spec)
+        self.step()
+        return report
+
+    @asynccontextmanager
+    async def cinema(self, settings: Mapping[str, str] | None = None) -> AsyncIterator[Server]:
+        """The server under test on a new data folder."""
+        self.say("starting cinema")
+        self._servers += 1
+        folder = self._folder / f"cinema-{self._servers}"
+        async with serving(shlex.split(self.options.command), folder, settings) as server:
+            self.postgres = server.durability
+            yield server
+
+    @asynccontextmanager
+    async def baseline(self, name: str, server: Server | None = None) -> AsyncIterator[Subject]:
+        """One of `benchmarks.baselines`; with a server, on the same Postgres."""
+        port = free_port()
+        arguments = [sys.executable, "-m", f"benchmarks.baselines.{name}", str(port)]
+        if server is not None:
+            arguments.append(server.postgres.dsn)
+        log = self._folder / f"{name}-{port}.log"
+        async with running(arguments, log) as process:
+            await accepting(port, process, log)
+            observed = {"server": process.pid}
+            if server is not None:
+                observed["postgres"] = server.postgres.pid
+            yield Subject(name=name, port=port, observed=observed)
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing to find out; `steps` says how many windows `run` will measure."""
+
+    name: str
+    summary: str
+    steps: Callable[[Options], int]
+    run: Callable[[Bench], Awaitable[Outcome]]
+
+
+async def wal_flushes(dsn: str) -> int:
+    """How often Postgres has flushed its write-ahead log so far."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        flushes: int = await connection.fetchval(WAL_FLUSHES)
+        return flushes
+    finally:
+        await connection.close()
+
+
+async def checkpoint(dsn: str) -> None:
+    """Write out what earlier runs left, so that no run pays for another."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("CHECKPOINT")
+    finally:
+        await connection.close()
