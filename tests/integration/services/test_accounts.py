@@ -1,0 +1,265 @@
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from cinema.domain.accounts import LoginInput, PromoteInput, RegisterInput
+from cinema.domain.idempotency import ANONYMOUS, IdempotencyKey, idempotency_key
+from cinema.domain.ids import RANDOM_BITS, format_id, new_id, parse_id
+from cinema.domain.rejections import Refused
+from cinema.services.accounts import AccountsService
+from cinema.services.login_throttle import LoginThrottle
+from cinema.services.passwords import PasswordHasher
+from cinema.services.tokens import InvalidToken, Principal, TokenIssuer, TokenVerifier
+from cinema.storage.accounts import AccountsRepository
+from cinema.storage.transactions import Pool
+
+pytestmark = pytest.mark.postgres
+
+KEY = b"k" * 32
+TTL_S = 900
+ADMIN = Principal(bytes(16), "admin", bytes(16), 0.0)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 1_790_000_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class House:
+    """The service with what a test needs to look at beside it."""
+
+    def __init__(self, pool: Pool, clock: Clock, hasher: PasswordHasher) -> None:
+        self.pool = pool
+        self.clock = clock
+        self.hasher = hasher
+        self.verifier = TokenVerifier([KEY], ttl_s=TTL_S, clock=clock)
+        self.accounts = AccountsService(
+            AccountsRepository(pool),
+            hasher,
+            LoginThrottle(clock, failures_limit=3),
+            TokenIssuer([KEY], ttl_s=TTL_S, clock=clock),
+            self.verifier,
+            new_id=lambda: new_id(time.time_ns() // 1000, secrets.randbits(RANDOM_BITS)),
+            clock=clock,
+        )
+
+    async def count(self, table: str) -> Any:
+        return await self.pool.fetchval(f"select count(*) from {table}")
+
+
+@pytest.fixture
+async def house(pool: Pool) -> AsyncIterator[House]:
+    hasher = PasswordHasher(10)
+    yield House(pool, Clock(), hasher)
+    hasher.close()
+
+
+def ann(**changes: str) -> RegisterInput:
+    fields = {"email": "Ann@Example.com", "password": "correct horse", "first_name": "Ann"}
+    return msgspec.convert(fields | changes, RegisterInput)
+
+
+def request_key(request: RegisterInput, key: str = "k") -> IdempotencyKey:
+    body = msgspec.json.encode(request)
+    return idempotency_key(ANONYMOUS, "POST /api/v1/auth/register", key, body)
+
+
+def raw(text: str) -> bytes:
+    found = parse_id(text)
+    assert found is not None
+    return found
+
+
+async def refusal(call: Any) -> str:
+    with pytest.raises(Refused) as caught:
+        await call
+    return caught.value.rejection.code
+
+
+async def test_registered_customer_is_signed_in_and_can_log_in(house: House) -> None:
+    made = await house.accounts.register(ann())
+    assert (made.user.email, made.user.role, made.expires_in) == (
+        "Ann@Example.com",
+        "customer",
+        TTL_S,
+    )
+    principal = house.verifier.verify(made.access_token)
+    assert await house.accounts.me(principal) == made.user
+    again = await house.accounts.login(
+        LoginInput(email="ann@EXAMPLE.com", password="correct horse"), "ip"
+    )
+    assert again.user == made.user
+    assert house.verifier.verify(again.access_token).session_id != principal.session_id
+
+
+async def test_second_account_on_one_email_is_refused_whatever_its_case(house: House) -> None:
+    await house.accounts.register(ann())
+    assert await refusal(house.accounts.register(ann(email="ANN@example.COM"))) == "EMAIL_TAKEN"
+
+
+async def test_of_concurrent_registrations_of_one_email_one_succeeds(house: House) -> None:
+    results = await asyncio.gather(
+        *(house.accounts.register(ann(first_name=f"Ann {n}")) for n in range(6)),
+        return_exceptions=True,
+    )
+    codes = [one.rejection.code for one in results if isinstance(one, Refused)]
+    assert codes == ["EMAIL_TAKEN"] * 5
+    assert await house.count("users") == 1
+
+
+async def test_what_is_no_email_is_refused(house: House) -> None:
+    assert await refusal(house.accounts.register(ann(email="ann"))) == "VALIDATION_ERROR"
+
+
+async def test_nul_character_is_refused_and_not_an_error(house: House) -> None:
+    assert await refusal(house.accounts.register(ann(first_name="A\x00"))) == "VALIDATION_ERROR"
+
+
+async def test_repeated_registration_signs_the_same_customer_in_again(house: House) -> None:
+    key = request_key(ann())
+    first = await house.accounts.register(ann(), key)
+    second = await house.accounts.register(ann(), key)
+    assert second.user == first.user
+    assert house.verifier.verify(second.access_token).user_id == raw(first.user.id)
+    assert await house.count("users") == 1
+
+
+async def test_concurrent_repeats_of_a_registration_make_one_account(house: House) -> None:
+    key = request_key(ann())
+    made = await asyncio.gather(*(house.accounts.register(ann(), key) for _ in range(5)))
+    assert len({one.user.id for one in made}) == 1
+    assert await house.count("users") == 1
+
+
+@pytest.mark.parametrize(
+    "other", [ann(email="bob@example.com"), ann(first_name="Bob"), ann(password="another horse")]
+)
+async def test_other_registration_under_the_key_is_a_mismatch(
+    house: House, other: RegisterInput
+) -> None:
+    await house.accounts.register(ann(), request_key(ann()))
+    assert await refusal(house.accounts.register(other, request_key(other))) == (
+        "IDEMPOTENCY_MISMATCH"
+    )
+    assert await house.count("users") == 1
+
+
+async def test_fingerprint_in_the_database_does_not_depend_on_the_password(house: House) -> None:
+    await house.accounts.register(ann(), request_key(ann()))
+    one = await house.pool.fetchval("select fingerprint from idempotent_requests")
+    await house.pool.execute("delete from idempotent_requests; delete from users cascade")
+    other = ann(password="another horse")
+    await house.accounts.register(other, request_key(other))
+    assert await house.pool.fetchval("select fingerprint from idempotent_requests") == one
+
+
+async def test_refused_registration_leaves_its_key_free(house: House) -> None:
+    await house.accounts.register(ann())
+    key = request_key(ann())
+    assert await refusal(house.accounts.register(ann(), key)) == "EMAIL_TAKEN"
+    assert await house.count("idempotent_requests") == 0
+
+
+async def test_key_is_free_again_after_its_time_and_expired_ones_are_cleared(house: House) -> None:
+    await house.accounts.register(ann(), request_key(ann()))
+    house.clock.now_s += 24 * 3600 + 1
+    bob = ann(email="bob@example.com")
+    made = await house.accounts.register(bob, request_key(bob))
+    assert made.user.email == "bob@example.com"
+    house.clock.now_s += 24 * 3600 + 1
+    eve = ann(email="eve@example.com")
+    await house.accounts.register(eve, request_key(eve, "other"))
+    assert await house.count("idempotent_requests") == 1
+
+
+async def test_wrong_password_and_unknown_email_are_refused_alike(house: House) -> None:
+    await house.accounts.register(ann())
+    for email, password in (
+        ("ann@example.com", "wrong horse"),
+        ("bob@example.com", "correct horse"),
+        ("not an address", "correct horse"),
+    ):
+        request = LoginInput(email=email, password=password)
+        assert await refusal(house.accounts.login(request, "ip")) == "INVALID_CREDENTIALS"
+
+
+async def test_guessing_is_limited_per_email_and_address(house: House) -> None:
+    await house.accounts.register(ann())
+    wrong = LoginInput(email="ann@example.com", password="wrong horse")
+    right = LoginInput(email="Ann@example.com", password="correct horse")
+    for _ in range(3):
+        await refusal(house.accounts.login(wrong, "ip"))
+    with pytest.raises(Refused) as caught:
+        await house.accounts.login(right, "ip")
+    assert caught.value.rejection.code == "RATE_LIMITED"
+    assert caught.value.rejection.details == {"retry_after_s": 300}
+    assert (await house.accounts.login(right, "elsewhere")).user.email == "Ann@Example.com"
+    house.clock.now_s += 300
+    await house.accounts.login(right, "ip")
+
+
+async def test_promotion_ends_the_tokens_there_are_and_the_next_has_the_role(house: House) -> None:
+    made = await house.accounts.register(ann())
+    house.verifier.verify(made.access_token)
+    promoted = await house.accounts.promote(ADMIN, raw(made.user.id), PromoteInput(role="staff"))
+    assert promoted.role == "staff"
+    with pytest.raises(InvalidToken) as caught:
+        house.verifier.verify(made.access_token)
+    assert caught.value.code == "TOKEN_REVOKED"
+    house.clock.now_s += 0.01
+    login = LoginInput(email="ann@example.com", password="correct horse")
+    again = await house.accounts.login(login, "ip")
+    assert house.verifier.verify(again.access_token).role == "staff"
+
+
+async def test_revocations_outlive_the_process(house: House) -> None:
+    made = await house.accounts.register(ann())
+    await house.accounts.promote(ADMIN, raw(made.user.id), PromoteInput(role="staff"))
+    restarted = House(house.pool, house.clock, house.hasher)
+    restarted.verifier.verify(made.access_token)
+    await restarted.accounts.restore_revocations()
+    with pytest.raises(InvalidToken):
+        restarted.verifier.verify(made.access_token)
+
+
+@pytest.mark.parametrize("role", ["customer", "staff", "manager"])
+async def test_only_admins_promote(house: House, role: str) -> None:
+    made = await house.accounts.register(ann())
+    caller = Principal(new_id(1, 1), role, bytes(16), 0.0)
+    call = house.accounts.promote(caller, raw(made.user.id), PromoteInput(role="admin"))
+    assert await refusal(call) == "FORBIDDEN"
+
+
+async def test_admins_cannot_change_their_own_role(house: House) -> None:
+    call = house.accounts.promote(ADMIN, ADMIN.user_id, PromoteInput(role="customer"))
+    assert await refusal(call) == "FORBIDDEN"
+
+
+async def test_promotion_of_nobody_or_for_no_cinema_is_refused(house: House) -> None:
+    nobody = house.accounts.promote(ADMIN, new_id(1, 1), PromoteInput(role="staff"))
+    assert await refusal(nobody) == "NOT_FOUND"
+    made = await house.accounts.register(ann())
+    for request, code in (
+        (PromoteInput(role="manager", cinema_ids=[format_id(new_id(1, 1))]), "UNKNOWN_REFERENCE"),
+        (PromoteInput(role="manager", cinema_ids=["x"]), "VALIDATION_ERROR"),
+        (PromoteInput(role="staff", cinema_ids=[format_id(new_id(1, 1))]), "VALIDATION_ERROR"),
+    ):
+        call = house.accounts.promote(ADMIN, raw(made.user.id), request)
+        assert await refusal(call) == code
+    principal = house.verifier.verify(made.access_token)
+    assert (await house.accounts.me(principal)).role == "customer"
+
+
+async def test_expired_sessions_are_cleared_by_later_ones(house: House) -> None:
+    await house.accounts.register(ann())
+    house.clock.now_s += TTL_S + 1
+    await house.accounts.login(LoginInput(email="ann@example.com", password="correct horse"), "ip")
+    assert await house.count("sessions") == 1
