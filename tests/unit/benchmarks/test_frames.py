@@ -16,7 +16,11 @@ from benchmarks.load.frames import (
     close_code,
 )
 
-payloads = st.one_of(st.binary(max_size=200), st.binary(min_size=65_530, max_size=65_545))
+SIZES = (0, 1, 125, 126, 127, 255, 256, 65_535, 65_536, 65_537)
+
+payloads = st.builds(
+    lambda size, byte: bytes([byte]) * size, st.sampled_from(SIZES), st.integers(0, 255)
+)
 
 
 def server_frame(payload: bytes, first: int = 0x80 | TEXT) -> bytes:
