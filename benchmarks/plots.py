@@ -1,4 +1,4 @@
-"""One picture a scenario: its figures as bars, each run as a dot."""
+"""One picture a scenario: medians as bars and in figures, each run as a dot."""
 
 from pathlib import Path
 
@@ -33,8 +33,8 @@ def draw(outcome: Outcome, folder: Path) -> Path:
         for place, figure in zip(places, figures, strict=True):
             axis.plot([place] * len(figure.runs), [run.value for run in figure.runs], "k.", ms=4)
             axis.annotate(
-                f"{figure.median:,.0f}" if figure.median >= 100 else f"{figure.median:.2g}",
-                (place, figure.median),
+                f"{figure.median:,.0f}" if figure.median >= 100 else f"{figure.median:.3g}",
+                (place, figure.highest),
                 textcoords="offset points",
                 xytext=(0, 4),
                 ha="center",

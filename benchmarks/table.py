@@ -49,15 +49,16 @@ def _cells(figure: Figure) -> list[str]:
         amount(figure.median, figure.unit),
         amount(figure.lowest),
         amount(figure.highest),
-        amount(_middle([tail.p50_ms for tail in tails])) if tails else "",
-        amount(_middle([tail.p99_ms for tail in tails])) if tails else "",
+        amount(middle([tail.p50_ms for tail in tails])) if tails else "",
+        amount(middle([tail.p99_ms for tail in tails])) if tails else "",
         "" if server_us is None else amount(server_us),
         "" if postgres_us is None else amount(postgres_us),
         f"{figure.generator_share:.0%}" if tails else "",
     ]
 
 
-def _middle(values: list[float]) -> float:
+def middle(values: list[float]) -> float:
+    """The middle one, the upper of two."""
     return sorted(values)[len(values) // 2]
 
 
