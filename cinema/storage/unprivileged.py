@@ -74,11 +74,13 @@ def _setpriv(uid: int, gid: int, capability: int | None) -> tuple[str, ...]:
             "Postgres does not run as root, and setpriv (package util-linux) is missing; "
             "install it, run as an ordinary user, or set DATABASE_URL"
         )
-    kept = "" if capability is None else f",+{_CAPABILITY_NAMES[capability]}"
-    return (
-        program, f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs",
-        f"--inh-caps=-all{kept}", f"--ambient-caps=-all{kept}", "--",
-    )  # fmt: skip
+    drop = [program, f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs"]
+    if capability is None:
+        return (*drop, "--inh-caps=-all", "--ambient-caps=-all", "--")
+    kept = f"-all,+{_CAPABILITY_NAMES[capability]}"
+    # Postgres asks access(2) about its programs, which heeds capabilities only with this bit.
+    bit = "--securebits=+no_setuid_fixup"
+    return (*drop, bit, f"--inh-caps={kept}", f"--ambient-caps={kept}", "--")
 
 
 def _capability(binaries: Path, data: Path) -> int | None:

