@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
@@ -39,9 +38,13 @@ class _Tagged(RequestLine, tag_field="event", tag=REQUEST_FINISHED):
 class AccessLog:
     """Collects lines and hands them to `write` at most `LOG_FLUSH_S` later, oldest first."""
 
-    def __init__(self, write: Callable[[bytes], None], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        write: Callable[[bytes], None],
+        call_later: Callable[[float, Callable[[], None]], object],
+    ) -> None:
         self._write = write
-        self._loop = loop
+        self._call_later = call_later
         self._lines: list[RequestLine] = []
         self._texts: dict[bytes, str] = {}
         self._encode_lines = msgspec.json.Encoder().encode_lines
@@ -68,7 +71,7 @@ class AccessLog:
         lines = self._lines
         lines.append(
             _Tagged(
-                f"{self._second_text}{(wall_s - second) * 1e6:06.0f}Z",
+                f"{self._second_text}{int((wall_s - second) * 1e6):06d}Z",
                 request_id,
                 method,
                 route,
@@ -83,7 +86,7 @@ class AccessLog:
             )
         )
         if len(lines) == 1:
-            self._loop.call_later(LOG_FLUSH_S, self.flush)
+            self._call_later(LOG_FLUSH_S, self.flush)
         elif len(lines) >= LOG_BATCH_LINES:
             self.flush()
 

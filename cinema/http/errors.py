@@ -43,6 +43,8 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "UNKNOWN_SEAT": ErrorKind(422, "This screen has no such seat."),
     "DUPLICATE_SEAT": ErrorKind(422, "A seat is named twice."),
     "UNKNOWN_CATEGORY": ErrorKind(422, "This screen has no such category of seats."),
+    "UNKNOWN_PAYMENT_METHOD": ErrorKind(422, "This payment method is not accepted here."),
+    "UNKNOWN_PROMO_CODE": ErrorKind(422, "There is no such promo code."),
     # Lost: a state, or a seat.
     "HOLD_ENDED": ErrorKind(409, "This hold has ended."),
     "PAYMENT_IN_PROGRESS": ErrorKind(409, "A payment for this hold is under way."),

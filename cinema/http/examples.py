@@ -101,3 +101,66 @@ SHOWTIME: Final = {
         "paused": False,
     },
 }
+HOLD_ID: Final = "019a0c1e-7000-7000-8000-0000000000f1"
+BOOKING_ID: Final = "019a0c1e-7000-7000-8000-0000000000a2"
+HELD_SEATS: Final = [
+    {"label": "F7", "category": "regular", "price": PRICE},
+    {"label": "F8", "category": "regular", "price": PRICE},
+]
+TOTAL: Final = {"amount": 2500, "currency": "EUR"}
+HOLD_INPUT: Final[dict[str, Any]] = {"seats": ["F7", "F8"]}
+HOLD: Final[dict[str, Any]] = {
+    "hold_id": HOLD_ID,
+    "showtime_id": SHOWTIME_ID,
+    "status": "active",
+    "seats": HELD_SEATS,
+    "total": TOTAL,
+    "expires_at": "2026-06-01T17:40:00Z",
+    "epoch": 1,
+    "seq": 42,
+}
+SEAT_MAP: Final[dict[str, Any]] = {
+    "showtime_id": SHOWTIME_ID,
+    "epoch": 1,
+    "seq": 42,
+    "layout_version": 1,
+    "seats": [
+        {
+            "label": "F7",
+            "row": "F",
+            "number": 7,
+            "category": "regular",
+            "status": "held",
+            "price": PRICE,
+            "mine": True,
+        },
+        {
+            "label": "F9",
+            "row": "F",
+            "number": 9,
+            "category": "regular",
+            "status": "available",
+            "price": PRICE,
+            "accessible": True,
+        },
+    ],
+}
+BOOKING_INPUT: Final[dict[str, Any]] = {
+    "showtime_id": SHOWTIME_ID,
+    "hold_id": HOLD_ID,
+    "payment": {"method": "demo"},
+}
+BOOKING: Final[dict[str, Any]] = {
+    "id": BOOKING_ID,
+    "code": "K7M2Q9XA",
+    "showtime_id": SHOWTIME_ID,
+    "status": "confirmed",
+    "seats": HELD_SEATS,
+    "total": TOTAL,
+    "created_at": "2026-06-01T17:31:00Z",
+    "payment": {
+        "id": "019a0c1e-7000-7000-8000-0000000000a3",
+        "method": "demo",
+        "status": "succeeded",
+    },
+}

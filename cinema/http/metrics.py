@@ -105,7 +105,7 @@ class Metrics:
             "From the parsed head to the written reply.",
             labels=("method", "route"),
         )
-        bounds = [*(f"{bound / 1e6:g}" for bound in LATENCY_BOUNDS_US), "+Inf"]
+        bounds = [*(str(bound / 1e6) for bound in LATENCY_BOUNDS_US), "+Inf"]
         for route in self._routes:
             labels = (route.method, route.path)
             for status, count in route.by_status.items():

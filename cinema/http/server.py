@@ -75,7 +75,7 @@ class Edge:
             allowed_origins=options.allowed_origins, hsts=options.require_https
         )
         self.proxies = TrustedProxies(options.trusted_proxies)
-        self._log = AccessLog(write_log, asyncio.get_running_loop())
+        self._log = AccessLog(write_log, asyncio.get_running_loop().call_later)
         self._around = Surroundings(
             writer=self.writer,
             access_log=self._log,
@@ -111,6 +111,10 @@ class Edge:
         self._listeners.append(listener)
         bound: int = listener.sockets[0].getsockname()[1]
         return bound
+
+    def flush_log(self) -> None:
+        """Write the access lines that wait for their batch."""
+        self._log.flush()
 
     async def stop(self, grace_s: float) -> None:
         """Stop listening, give requests in flight `grace_s` to finish, and write the last lines."""

@@ -1,0 +1,184 @@
+"""What every reply has: ids, headers, methods, origins, and one log line."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from cinema.http.server import EdgeOptions
+from tests.e2e.http.edge import USER, Server, request, serving
+
+GOOD = b'{"seats":["F7"]}'
+ID = "019A0C1E-7000-7000-8000-0000000000E1"
+ORIGIN = "https://tickets.example"
+
+
+async def test_request_id_comes_back_harmless(server: Server) -> None:
+    for given, back in (
+        ("abc-1.2_X", "abc-1.2_X"),
+        ("a b\tc<script>", "abcscript"),
+        ("x" * 200, "x" * 64),
+    ):
+        answer = await server.ask(request("GET", "/nowhere", x_request_id=given))
+        assert answer.headers["x-request-id"] == back
+    own = (await server.ask(request("GET", "/nowhere", x_request_id="<>"))).headers["x-request-id"]
+    assert len(own) == 24
+
+
+async def test_every_request_leaves_one_line(server: Server) -> None:
+    token = server.token()
+    async with server.client() as client:
+        await client.ask(request("GET", f"/showtimes/{ID}/seats", authorization=f"Bearer {token}"))
+        await client.ask(request("GET", "/me", authorization=f"Bearer {token}"))
+        await client.ask(request("GET", "/nowhere?password=secret"))
+        await client.ask(request("HEAD", "/healthz"), to_head=True)
+    seats, me, nowhere, head = server.lines()
+    assert (seats["route"], seats["status"]) == ("/showtimes/{showtime_id}/seats", 409)
+    assert (seats["error_code"], seats["showtime_id"]) == ("SEAT_UNAVAILABLE", ID.lower())
+    assert me["principal_id"].replace("-", "") == USER.hex()
+    assert (nowhere["route"], nowhere["error_code"]) == ("(none)", "NOT_FOUND")
+    assert (head["method"], head["route"]) == ("HEAD", "/healthz")
+    everything = str(server.lines())
+    assert token not in everything
+    assert "secret" not in everything
+
+
+async def test_requests_are_counted(server: Server) -> None:
+    await server.ask(request("POST", "/echo", GOOD))
+    await server.ask(request("GET", "/nowhere"))
+    text = (await server.ask(request("GET", "/metrics"))).body.decode()
+    assert 'cinema_http_requests_total{method="POST",route="/echo",status="201"} 1.0' in text
+    assert 'cinema_http_requests_total{method="GET",route="(none)",status="404"} 1.0' in text
+
+
+async def test_head_has_the_head_of_get(server: Server) -> None:
+    async with server.client() as client:
+        head = await client.ask(request("HEAD", "/healthz"), to_head=True)
+        get = await client.ask(request("GET", "/healthz"))
+    assert head.headers["content-length"] == get.headers["content-length"] == str(len(get.body))
+
+
+async def test_options_names_the_methods(server: Server) -> None:
+    answer = await server.ask(request("OPTIONS", "/echo"))
+    assert (answer.status, answer.headers["allow"]) == (204, "OPTIONS, POST")
+    assert "content-length" not in answer.headers
+    assert (await server.ask(request("OPTIONS", "*"))).status == 204
+    assert (await server.ask(request("OPTIONS", "/nowhere"))).code == "NOT_FOUND"
+
+
+async def test_method_not_allowed_names_the_right_ones(server: Server) -> None:
+    answer = await server.ask(request("DELETE", "/staff"))
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
+
+
+async def test_page_of_an_allowed_origin_may_read_the_reply(server: Server) -> None:
+    answer = await server.ask(request("POST", "/echo", GOOD, origin=ORIGIN))
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert answer.headers["access-control-expose-headers"] == "ETag, Retry-After, X-Request-ID"
+    assert answer.headers["vary"] == "Origin"
+    refused = await server.ask(request("GET", "/nowhere", origin=ORIGIN))
+    assert refused.headers["access-control-allow-origin"] == ORIGIN
+
+
+async def test_page_of_another_origin_may_not(server: Server) -> None:
+    answer = await server.ask(request("POST", "/echo", GOOD, origin="https://evil.example"))
+    assert "access-control-allow-origin" not in answer.headers
+    assert answer.headers["vary"] == "Origin"
+
+
+async def test_preflight_is_answered(server: Server) -> None:
+    ask = {"access_control_request_method": "POST"}
+    answer = await server.ask(request("OPTIONS", "/echo", origin=ORIGIN, **ask))
+    assert answer.headers["access-control-allow-methods"] == "OPTIONS, POST"
+    assert "Idempotency-Key" in answer.headers["access-control-allow-headers"]
+    other = await server.ask(request("OPTIONS", "/echo", origin="https://evil.example", **ask))
+    assert "access-control-allow-methods" not in other.headers
+
+
+async def test_any_origin_is_without_credentials() -> None:
+    async with serving(EdgeOptions(allowed_origins=("*",))) as server:
+        answer = await server.ask(request("POST", "/echo", GOOD, origin="https://any.example"))
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert "access-control-allow-credentials" not in answer.headers
+
+
+async def test_security_headers_are_on_every_reply(server: Server) -> None:
+    for path in ("/healthz", "/nowhere", "/me"):
+        headers = (await server.ask(request("GET", path))).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cache-control"] == "no-store"
+        assert "date" in headers
+
+
+@pytest.mark.parametrize(
+    ("version", "asked", "told", "stays"),
+    [
+        ("1.1", None, None, True),
+        ("1.1", "close", "close", False),
+        ("1.0", None, "close", False),
+        ("1.0", "keep-alive", "keep-alive", True),
+    ],
+)
+async def test_connection_stays_as_the_client_wants(
+    server: Server, version: str, asked: str | None, told: str | None, stays: bool
+) -> None:
+    headers = {} if asked is None else {"connection": asked}
+    async with server.client() as client:
+        answer = await client.ask(request("GET", "/healthz", version=version, **headers))
+        assert answer.headers.get("connection") == told
+        if stays:
+            assert (await client.ask(request("GET", "/healthz"))).status == 200
+        else:
+            assert await client.ends()
+
+
+async def test_body_may_wait_for_the_servers_consent(server: Server) -> None:
+    raw = request("POST", "/echo", GOOD, expect="100-continue")
+    async with server.client() as client:
+        client.send(raw[: -len(GOOD)])
+        assert (await client.answer()).status == 100
+        assert (await client.ask(GOOD)).status == 201
+
+
+async def test_role_is_checked_after_the_token(server: Server) -> None:
+    staff, customer = (f"bearer {server.token(role)}" for role in ("staff", "customer"))
+    assert (await server.ask(request("GET", "/staff", authorization=staff))).status == 200
+    answer = await server.ask(request("GET", "/staff", authorization=customer))
+    assert (answer.status, answer.code) == (403, "FORBIDDEN")
+
+
+async def test_plain_http_is_refused_where_https_is_required() -> None:
+    options = EdgeOptions(require_https=True, trusted_proxies=("127.0.0.0/8",))
+    async with serving(options) as server:
+        plain = await server.ask(request("POST", "/echo", GOOD))
+        assert (plain.status, plain.code) == (403, "HTTPS_REQUIRED")
+        told = await server.ask(request("POST", "/echo", GOOD, x_forwarded_proto="https"))
+        assert told.status == 201
+        assert told.headers["strict-transport-security"].startswith("max-age=31536000")
+        assert (await server.ask(request("GET", "/healthz"))).status == 200
+
+
+async def test_stranger_cannot_claim_https() -> None:
+    options = EdgeOptions(require_https=True, trusted_proxies=("10.0.0.0/8",))
+    async with serving(options) as server:
+        answer = await server.ask(request("POST", "/echo", GOOD, x_forwarded_proto="https"))
+        assert answer.code == "HTTPS_REQUIRED"
+
+
+async def test_stop_lets_requests_finish_and_closes(server: Server) -> None:
+    async with server.client() as busy, server.client() as idle:
+        assert (await idle.ask(request("GET", "/healthz"))).status == 200
+        busy.send(request("POST", "/echo", GOOD) + request("GET", "/slow"))
+        assert (await busy.answer()).status == 201
+        stopping = asyncio.ensure_future(server.edge.stop(5.0))
+        assert await idle.ends()
+        server.release.set()
+        last = await busy.answer()
+        assert (last.status, last.headers["connection"]) == (200, "close")
+        await stopping
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", server.port)

@@ -1,0 +1,111 @@
+"""Bodies and queries: what is readable, and what a client is told otherwise."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+import pytest
+
+from cinema.domain.rejections import Refused, Rejection
+from cinema.http.decoding import checked_idempotency_key, json_decoder, query_decoder
+
+
+class Wish(msgspec.Struct, forbid_unknown_fields=True):
+    seats: Annotated[list[str], msgspec.Meta(min_length=1)]
+    note: str = ""
+    extra: dict[str, list[str]] = {}
+
+
+class Filter(msgspec.Struct, forbid_unknown_fields=True):
+    limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 20
+    q: str | None = None
+
+
+def refusal_of(call: Any, *args: Any) -> Rejection:
+    with pytest.raises(Refused) as refused:
+        call(*args)
+    return refused.value.rejection
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"{",
+        b'{"seats":["A1"],}',
+        b'{"seats":["A1"]} x',
+        b'{"seats":["\xff"]}',
+        b'{"seats":["\\ud800"]}',
+        b'{"note":1',
+        b"[" * 100_000,
+        b'{"extra":' * 10_000,
+        b"\xef\xbb\xbf{}",
+        b"NaN",
+    ],
+)
+def test_what_is_no_json_is_malformed(raw: bytes) -> None:
+    assert refusal_of(json_decoder(Wish), raw).code == "MALFORMED_JSON"
+
+
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        (b"[]", "$"),
+        (b"null", "$"),
+        (b"{}", "$.seats"),
+        (b'{"seats":[]}', "$.seats"),
+        (b'{"seats":[1]}', "$.seats[0]"),
+        (b'{"seats":["A1"],"seat":1}', "$.seat"),
+        (b'{"seats":["A1"],"note":"a\\u0000b"}', "$.note"),
+        (b'{"seats":["\\u0000"]}', "$.seats[0]"),
+        (b'{"seats":["A1"],"extra":{"a":["\\u0000"]}}', "$.extra.a[0]"),
+    ],
+)
+def test_json_of_another_form_is_refused_with_its_path(raw: bytes, path: str) -> None:
+    refusal = refusal_of(json_decoder(Wish), raw)
+    assert (refusal.code, refusal.details) == ("VALIDATION_ERROR", {"path": path})
+    assert refusal.message
+
+
+def test_escaped_backslash_before_u0000_is_ordinary_text() -> None:
+    assert json_decoder(Wish)(b'{"seats":["\\\\u0000"]}').seats == ["\\u0000"]
+
+
+def test_long_field_name_is_cut_in_the_answer() -> None:
+    raw = msgspec.json.encode({"seats": ["A1"], "x" * 10_000: 1})
+    refusal = refusal_of(json_decoder(Wish), raw)
+    assert len(refusal.message) <= 500
+    assert len(str(refusal.details)) < 600
+
+
+def test_query_is_read_as_its_types() -> None:
+    assert query_decoder(Filter)("limit=5&q=caf%C3%A9+x") == Filter(limit=5, q="café x")
+    assert query_decoder(Filter)("") == Filter()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=101",
+        "limit=many",
+        "limit=1&limit=2",
+        "page=2",
+        "q=%00",
+        "q=%ff",
+        "&".join(f"a{n}=1" for n in range(100)),
+    ],
+)
+def test_unreadable_query_is_refused(query: str) -> None:
+    assert refusal_of(query_decoder(Filter), query).code == "VALIDATION_ERROR"
+
+
+@pytest.mark.parametrize("key", ["a", "a b~!", "x" * 128])
+def test_printable_key_is_accepted(key: str) -> None:
+    assert checked_idempotency_key(key) == key
+
+
+@pytest.mark.parametrize("key", ["", "x" * 129, "ü", "a\tb", "a\n", "\udcff"])
+def test_other_key_is_refused(key: str) -> None:
+    assert refusal_of(checked_idempotency_key, key).code == "VALIDATION_ERROR"
