@@ -1,4 +1,4 @@
-"""The `cinema` command: serve, migrate, seed and check-config."""
+"""The `cinema` command: serve, migrate, seed, check-config and healthcheck."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from types import FrameType
 from typing import Any
 
@@ -29,6 +30,13 @@ from cinema.settings import (
 
 _FAILED = 1
 _MISCONFIGURED = 2
+
+_HEALTHCHECK_TIMEOUT_S = 2.0
+_LONGEST_HEALTH_BYTES = 4096
+
+
+class NotReady(Exception):
+    """The server answered, and it is not ready."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,6 +92,24 @@ def _check_config(settings: Settings, example: bool) -> None:
         print(f"{field.variable}={_shown(field, getattr(settings, field.attribute))}")
 
 
+def _healthcheck(settings: Settings, _example: bool) -> None:
+    """Ask the server of these settings whether it is ready; for a container's health check."""
+    from http.client import HTTPConnection, HTTPException
+
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    connection = HTTPConnection(host, settings.port, timeout=_HEALTHCHECK_TIMEOUT_S)
+    try:
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        text = answer.read(_LONGEST_HEALTH_BYTES).decode(errors="replace")
+    except HTTPException as error:
+        raise NotReady(f"not ready: {error!r}") from error
+    finally:
+        connection.close()
+    if answer.status != HTTPStatus.OK:
+        raise NotReady(f"not ready: {answer.status} {text}")
+
+
 def _shown(field: Field, value: object) -> str:
     if field.secret:
         return "(set)" if value else "(not set)"
@@ -132,7 +158,8 @@ def _plain_message(error: Exception) -> str | None:
     from cinema.storage.pool import UnsafeDatabase
     from cinema.storage.postgres_home import EmbeddedPostgresError
 
-    if isinstance(error, (DataDirInUse, EmbeddedPostgresError, MigrationError, UnsafeDatabase)):
+    plain = (DataDirInUse, EmbeddedPostgresError, MigrationError, NotReady, UnsafeDatabase)
+    if isinstance(error, plain):
         return str(error)
     return _message_of_system(error) if isinstance(error, OSError) else None
 
@@ -161,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
         ("migrate", _migrate, "bring the database to this version's schema"),
         ("seed", _seed, "add the demo data, or top up its showtimes"),
         ("check-config", _check_config, "check the settings and print them, secrets left out"),
+        ("healthcheck", _healthcheck, "ask the server of these settings whether it is ready"),
     ):
         command = commands.add_parser(name, help=text, description=text, parents=[settings])
         command.set_defaults(run=run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +56,8 @@ def _problems_of_production(settings: Settings) -> Iterator[str]:
         yield "JWT_SECRET_KEY looks like a placeholder; use 32 random bytes"
     if not settings.database_url:
         yield "DATABASE_URL is required in production; the embedded Postgres is for trying things"
+    elif _has_default_password(settings.database_url):
+        yield "DATABASE_URL has the user's name as its password"
     if settings.demo_payment:
         yield "DEMO_PAYMENT must be off in production"
     if settings.demo_data:
@@ -65,6 +68,11 @@ def _problems_of_production(settings: Settings) -> Iterator[str]:
         yield "TRUSTED_PROXIES must name the proxy that ends TLS in production"
     if "*" in settings.allowed_origins:
         yield "ALLOWED_ORIGINS must not be * in production"
+
+
+def _has_default_password(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.password is not None and parts.password == parts.username
 
 
 def _is_guessable(secret: str) -> bool:

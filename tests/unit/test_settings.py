@@ -132,6 +132,7 @@ def test_sound_production_settings_are_accepted_with_the_demo_off() -> None:
         ({"JWT_SECRET_KEY": "change-me-" * 4}, "JWT_SECRET_KEY looks like"),
         ({"JWT_SECRET_KEY": "abcabcabc" * 4}, "JWT_SECRET_KEY looks like"),
         ({"DATABASE_URL": ""}, "DATABASE_URL is required"),
+        ({"DATABASE_URL": "postgresql://cinema:cinema@db/cinema"}, "DATABASE_URL has"),
         ({"DEMO_PAYMENT": "true"}, "DEMO_PAYMENT must be off"),
         ({"DEMO_DATA": "true"}, "DEMO_DATA must be off"),
         ({"PUBLIC_URL": "http://tickets.cinema.test"}, "PUBLIC_URL must be"),

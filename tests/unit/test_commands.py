@@ -1,0 +1,133 @@
+"""The files that start things: commands, container and compose file agree with the code."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cinema.__main__ import main
+from cinema.settings import fields
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = sorted([*(ROOT / "bin").iterdir(), ROOT / ".ci" / "run"])
+LOCKS = ("production", "serve", "dev")
+
+_PIN = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
+
+
+def pins(lock: str) -> set[tuple[str, str]]:
+    return set(_PIN.findall((ROOT / "requirements" / f"{lock}.lock").read_text()))
+
+
+@pytest.fixture
+def compose() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "compose.yaml").read_text())
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda path: path.name)
+def test_every_command_is_sound_shell(command: Path) -> None:
+    checked = subprocess.run(["bash", "-n", command], capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda path: path.name)
+def test_every_command_can_be_run_and_stops_at_the_first_error(command: Path) -> None:
+    text = command.read_text()
+    if command.name == "setup":
+        assert not os.access(command, os.X_OK), "it is sourced"
+        return
+    assert os.access(command, os.X_OK)
+    assert text.startswith("#!/usr/bin/env bash\n# ")
+    assert "\nset -euo pipefail\n" in text
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_locks_pin_hashes_and_name_no_place(lock: str) -> None:
+    text = (ROOT / "requirements" / f"{lock}.lock").read_text()
+    requirements = [line for line in text.splitlines() if line[:1] not in {" ", "#", ""}]
+    assert requirements
+    assert all("==" in line and line.endswith(" \\") for line in requirements)
+    assert text.count("==") <= text.count("--hash=sha256:")
+    assert not re.search(r"://|^-|/", text.replace("--hash", ""), re.MULTILINE)
+
+
+def test_a_greater_lock_holds_all_of_a_smaller_one() -> None:
+    assert pins("production") < pins("serve") < pins("dev")
+
+
+def test_locks_hold_what_the_project_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    asked = {
+        "production": project["dependencies"],
+        "serve": project["dependencies"] + extras["embedded"],
+        "dev": project["dependencies"] + extras["embedded"] + extras["dev"],
+    }
+    for lock, requirements in asked.items():
+        names = {re.split(r"[\[><=]", requirement)[0] for requirement in requirements}
+        assert names <= {name for name, _ in pins(lock)}
+
+
+def test_compose_sets_only_settings_that_exist(compose: dict[str, Any]) -> None:
+    known = {field.variable for field in fields()}
+    assert set(compose["services"]["app"]["environment"]) <= known
+
+
+def test_compose_waits_for_what_the_app_needs_to_be_healthy(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    needs = services["app"]["depends_on"]
+    assert set(needs) == {"postgres", "redis"}
+    for name, need in needs.items():
+        assert need == {"condition": "service_healthy"}
+        assert services[name]["healthcheck"]["test"]
+
+
+def test_compose_keeps_data_in_volumes_it_declares(compose: dict[str, Any]) -> None:
+    mounted = {
+        mount.split(":")[0]
+        for service in compose["services"].values()
+        for mount in service.get("volumes", [])
+    }
+    assert mounted == set(compose["volumes"])
+
+
+def test_compose_publishes_only_the_app_and_only_here(compose: dict[str, Any]) -> None:
+    published = {
+        name: service["ports"]
+        for name, service in compose["services"].items()
+        if "ports" in service
+    }
+    assert list(published) == ["app"]
+    assert all(port.startswith("127.0.0.1:") for port in published["app"])
+
+
+def test_the_image_runs_as_an_ordinary_user_and_checks_its_health() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    assert "USER cinema" in lines
+    assert any(line.startswith("HEALTHCHECK") for line in lines)
+    assert lines.index("USER cinema") < lines.index('ENTRYPOINT ["python", "-m", "cinema"]')
+
+
+def test_the_image_copies_only_what_the_ignore_file_lets_through() -> None:
+    kept = {
+        line.removeprefix("!")
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    }
+    copied = re.findall(r"^COPY (?!--from)(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert set(copied) == kept
+    assert all((ROOT / name).exists() for name in kept)
+
+
+def test_a_health_check_fails_where_nobody_serves(
+    unused_tcp_port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["healthcheck", "--port", str(unused_tcp_port)]) == 1
+    assert "refused" in capsys.readouterr().err
