@@ -200,7 +200,7 @@ async def test_movies_are_paged_by_title_without_gap_or_repeat(house: House) -> 
     titles = ["Zorn", "amélie", "Amélie", "Éclair", "Dune", "The Matrix", "dune"]
     made = [await house.movie(title) for title in titles]
     listed = await all_pages(
-        lambda cursor: house.catalog.movies(MovieQuery(limit=2, cursor=cursor))
+        lambda cursor: house.catalog.movies(MovieQuery(limit=1, cursor=cursor))
     )
     assert {movie.id for movie in listed} == {movie.id for movie in made}
     assert len(listed) == len(made)
@@ -390,6 +390,20 @@ async def test_of_concurrent_overlapping_showtimes_one_is_made(house: House) -> 
     assert sum(isinstance(one, Showtime) for one in results) == 1
 
 
+async def test_showtimes_of_one_screen_wait_for_each_other_and_do_not_deadlock(
+    house: House,
+) -> None:
+    screen = await house.screen(await house.cinema())
+    movie = await house.movie()
+    async with house.pool.acquire() as connection, connection.transaction():
+        await connection.execute("select from screens for no key update")
+        second = asyncio.ensure_future(house.show(movie, screen))
+        waiting = "select count(*) from pg_locks where not granted"
+        while not await connection.fetchval(waiting):
+            assert not second.done()
+    assert (await second).screen_id == screen.id
+
+
 async def test_cancelled_showtime_frees_its_screen(house: House) -> None:
     screen = await house.screen(await house.cinema())
     movie = await house.movie()
@@ -515,6 +529,16 @@ async def test_days_are_those_of_each_cinemas_calendar(house: House) -> None:
     assert await on(date_from=date(2026, 6, 1), date_to=date(2026, 6, 2)) == set(shows)
     assert await on(cinema_id=shows["berlin"].cinema_id) == {"berlin"}
     assert await on(movie_id=format_id(new_id(1, 1))) == set()
+
+
+async def test_the_whole_day_counts_at_either_end_of_the_world(house: House) -> None:
+    movie = await house.movie()
+    for name, hour, minute in (("Pacific/Kiritimati", 0, 0), ("Etc/GMT+12", 23, 59)):
+        screen = await house.screen(await house.cinema(name))
+        local = datetime(2026, 6, 2, hour, minute, tzinfo=ZoneInfo(name))
+        made = await house.show(movie, screen, local.astimezone(UTC))
+        query = ShowtimeQuery(date=date(2026, 6, 2), cinema_id=made.cinema_id)
+        assert (await house.showtimes.showtimes(query)).items == [made]
 
 
 async def test_days_on_which_clocks_change_hold_their_showtimes(house: House) -> None:
