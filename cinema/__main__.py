@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http import HTTPStatus
 from types import FrameType
 from typing import Any
@@ -76,10 +77,20 @@ def _migrate(settings: Settings, _example: bool) -> None:
 
 
 def _seed(settings: Settings, _example: bool) -> None:
-    from cinema.app import seed
-
+    if not settings.demo_data:
+        raise SettingsError(["DEMO_DATA is off, and there is nothing else to seed"])
     with _database(settings) as connected:
-        _run_loop(seed(connected))
+        _run_loop(_seeded(connected))
+
+
+async def _seeded(settings: Settings) -> None:
+    from cinema.demo.seed import seed
+    from cinema.storage.migrate import migrate
+    from cinema.storage.pool import open_pool
+
+    await migrate(settings.database_url)
+    async with await open_pool(settings.database_url, size=settings.database_pool_size) as pool:
+        await seed(pool, settings, datetime.now(UTC))
 
 
 def _check_config(settings: Settings, example: bool) -> None:
@@ -124,8 +135,12 @@ def _database(settings: Settings) -> Iterator[Settings]:
     if settings.database_url:
         yield settings
         return
-    from cinema.storage.embedded_postgres import EmbeddedPostgres
-
+    try:
+        from cinema.storage.embedded_postgres import EmbeddedPostgres
+    except ImportError as error:
+        raise SettingsError(
+            ["DATABASE_URL is not set, and the embedded Postgres (cinema[embedded]) not installed"]
+        ) from error
     if not (settings.data_dir / "postgres").exists():
         print(f"cinema: making a database in {settings.data_dir} ...", file=sys.stderr)
     # Until the loop takes the signals over, a stop has to unwind through the `finally` below.
