@@ -1,0 +1,166 @@
+"""`cinema serve` as a real process: started, stopped, killed, started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.process, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
+SECOND_START_LIMIT_S = 3.0
+
+
+class Served:
+    """A `cinema serve` under test and the folder it works on."""
+
+    def __init__(self, data_dir: Path, port: int, *flags: str) -> None:
+        self.data_dir = data_dir
+        self.port = port
+        self.started_at = time.monotonic()
+        settings = ["--no-demo-data", "--port", str(port), "--data-dir", str(data_dir), *flags]
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "cinema", "serve", *settings],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def await_ready(self) -> float:
+        """Seconds from the start to the first 200 of /readyz."""
+        while not self.is_ready():
+            assert self.process.poll() is None, self.complaint()
+            assert time.monotonic() - self.started_at < START_TIMEOUT_S
+            time.sleep(0.02)
+        return time.monotonic() - self.started_at
+
+    def is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as got:
+                return got.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def stop(self, how: signal.Signals) -> int:
+        self.process.send_signal(how)
+        return self.process.wait(STOP_TIMEOUT_S)
+
+    def complaint(self) -> str:
+        assert self.process.stderr is not None
+        return self.process.stderr.read()
+
+    def left_behind(self) -> list[str]:
+        """Processes that work in the data folder."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                alive = process.status() != psutil.STATUS_ZOMBIE
+                if alive and Path(process.cwd()).is_relative_to(self.data_dir):
+                    found.append(f"{process.pid} {process.name()}")
+            except psutil.Error:
+                continue
+        return found
+
+
+@contextmanager
+def serving(data_dir: Path, port: int, *flags: str) -> Iterator[Served]:
+    served = Served(data_dir, port, *flags)
+    try:
+        yield served
+    finally:
+        if served.process.poll() is None:
+            served.stop(signal.SIGTERM)
+        if served.process.stderr is not None:
+            served.process.stderr.close()
+
+
+@pytest.fixture(scope="module")
+def used_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder on which a server has run once."""
+    folder = tmp_path_factory.mktemp("used") / "data"
+    with serving(folder, free_port()) as first:
+        first.await_ready()
+    return folder
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_start_is_quick_and_a_stop_leaves_no_process(
+    used_folder: Path, how: signal.Signals
+) -> None:
+    with serving(used_folder, free_port()) as served:
+        assert served.await_ready() < SECOND_START_LIMIT_S
+        assert served.left_behind()
+        assert served.stop(how) == 0
+        assert not served.left_behind()
+
+
+def test_a_killed_server_is_followed_by_one_that_takes_its_postgres_over(used_folder: Path) -> None:
+    with serving(used_folder, free_port()) as killed:
+        killed.await_ready()
+        postmaster = (used_folder / "postgres" / "postmaster.pid").read_text().split()[0]
+        killed.stop(signal.SIGKILL)
+        assert killed.left_behind()
+    with serving(used_folder, free_port()) as served:
+        assert served.await_ready() < SECOND_START_LIMIT_S
+        assert (used_folder / "postgres" / "postmaster.pid").read_text().split()[0] == postmaster
+        assert served.stop(signal.SIGTERM) == 0
+        assert not served.left_behind()
+
+
+def test_a_port_in_use_is_said_in_one_line_and_leaves_no_process(used_folder: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with serving(used_folder, taken.getsockname()[1]) as served:
+            assert served.process.wait(START_TIMEOUT_S) == 1
+            complaint = [line for line in served.complaint().splitlines() if "cinema: " in line]
+            assert len(complaint) == 1
+            assert "choose a port with --port" in complaint[0]
+            assert not served.left_behind()
+
+
+def test_a_second_server_on_one_folder_is_refused_and_the_first_serves_on(
+    used_folder: Path,
+) -> None:
+    with serving(used_folder, free_port()) as first:
+        first.await_ready()
+        with serving(used_folder, free_port()) as second:
+            assert second.process.wait(START_TIMEOUT_S) == 1
+            assert "in use by another cinema process" in second.complaint()
+        assert first.is_ready()
+
+
+def test_a_stop_in_the_middle_of_the_first_start_leaves_no_process(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", free_port()) as served:
+        assert served.process.stderr is not None
+        assert "making a database" in served.process.stderr.readline()
+        served.stop(signal.SIGTERM)
+        assert not served.left_behind()
+    with serving(tmp_path / "data", free_port()) as again:
+        again.await_ready()
+        assert again.stop(signal.SIGTERM) == 0
+        assert not again.left_behind()
