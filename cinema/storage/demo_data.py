@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 
 import msgspec
 
@@ -14,9 +13,6 @@ from cinema.domain.seatmap import Layout
 from cinema.domain.text import fold
 from cinema.storage.accounts import NewUser
 from cinema.storage.transactions import Connection, Pool, connection, transaction
-
-# Any constant will do that nothing else in the database locks on.
-_ADVISORY_LOCK: Final = 0x64656D6F
 
 _KNOWN_USERS = "select email_key from users where email_key = any($1::text[])"
 
@@ -111,7 +107,7 @@ class DemoCatalog(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DemoRepository:
-    """Safe to use from several processes at once: they take turns."""
+    """Safe to use from several processes at once: they insert in one order and wait in turn."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -135,7 +131,6 @@ class DemoRepository:
     ) -> None:
         """All of it in one transaction."""
         async with transaction(self._pool) as running:
-            await running.execute("select pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
             await _insert_catalog(running, catalog, now)
             await _insert_users(running, users)
             await running.execute(_LOCK_SCREENS, [screen.id for screen, _ in catalog.screens])

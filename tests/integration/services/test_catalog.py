@@ -284,6 +284,18 @@ async def test_screen_needs_exactly_one_valid_layout(house: House) -> None:
         )
 
 
+async def test_screen_needs_a_cinema_that_exists(house: House) -> None:
+    for cinema_id, code in (
+        (format_id(new_id(1, 1)), "UNKNOWN_REFERENCE"),
+        ("x" * 36, "VALIDATION_ERROR"),
+    ):
+        request = ScreenInput(cinema_id=cinema_id, name="One", grid=Grid(rows=1, columns=1))
+        assert await refusal(house.catalog.create_screen(ADMIN, request)) == (
+            code,
+            "$.cinema_id",
+        )
+
+
 async def test_screens_of_a_cinema_have_different_names(house: House) -> None:
     cinema = await house.cinema()
     await house.screen(cinema)
