@@ -24,7 +24,7 @@ DEMO_ACCOUNTS: Final = {
 """Role to e-mail and password; the README says them. The manager is for Kino Aurora only."""
 
 
-class DemoRefused(Exception):  # noqa: N818  (a refusal, not a failure)
+class DemoRefused(Exception):
     """Demo accounts have passwords everyone can read: never in production."""
 
 
