@@ -32,7 +32,7 @@ class Principal(msgspec.Struct, frozen=True):
     expires_at_s: float
 
 
-class InvalidToken(Exception):  # noqa: N818  (a refusal is an answer, not an error of the server)
+class InvalidToken(Exception):
     """The token proves nothing; `code` says why in the client's terms."""
 
     def __init__(self, code: str) -> None:
