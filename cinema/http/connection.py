@@ -25,8 +25,8 @@ from cinema.http.limits import (
     REQUEST_LINE_LIMIT_BYTES,
 )
 
-LAST_REPLY_GRACE_S: Final = 0.01
-"""A client that half-closed is let go this long after its last reply."""
+HALF_CLOSED_PERIOD_S: Final = 0.05
+"""How often a half-closed connection with several requests queued looks whether it is done."""
 
 
 class RefuseUnparsed(Protocol):
@@ -94,13 +94,9 @@ class Connection(RequestHandler):
                 self._refuse(_rejection("The connection ended within the head of a request."))
             return None
         if self._head_has_begun():
-            payload = self._last_payload()
-            if payload is not None and not payload.is_eof():
-                payload.set_exception(RequestPayloadError("the body ended early"))
-        if self._keepalive_handle is not None:
-            self._keepalive_handle.cancel()
-            self._keepalive_handle = None
-        self._keepalive_timeout = LAST_REPLY_GRACE_S
+            # A request that has just left the queue is known only after its task has begun.
+            self._loop.call_soon(self._break_last_payload)
+        self._close_when_answered()
         return True
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -186,10 +182,25 @@ class Connection(RequestHandler):
         if self._gone is not None and not self._gone.done():
             self._gone.set_result(None)
 
-    def _last_payload(self) -> Any:
+    def _break_last_payload(self) -> None:
+        """Have whoever reads the last body learn that the rest of it will not come."""
         if self._messages:
-            return self._messages[-1][1]
-        return None if self._current_request is None else self._current_request.content
+            payload = self._messages[-1][1]
+        elif self._current_request is not None:
+            payload = self._current_request.content
+        else:
+            return
+        if not payload.is_eof():
+            payload.set_exception(RequestPayloadError("the body ended early"))
+
+    def _close_when_answered(self) -> None:
+        """Close after the last of the requests under way."""
+        if self._is_idle():
+            self.force_close()
+        elif self._messages:
+            self._loop.call_later(HALF_CLOSED_PERIOD_S, self._close_when_answered)
+        else:
+            self._close = True
 
 
 class ConnectionServer(Server):
@@ -218,6 +229,10 @@ class ConnectionServer(Server):
 
 def _explain(error: BaseException) -> Rejection:
     if isinstance(error, LineTooLong):
+        # The two limits differ, so that the parser's error tells which was exceeded.
+        too_long_uri = error.args[1] == REQUEST_LINE_LIMIT_BYTES
+        return Rejection(code="URI_TOO_LONG" if too_long_uri else "HEADERS_TOO_LARGE")
+    if isinstance(error, BadHttpMessage) and error.message.startswith("Too many headers"):
         return Rejection(code="HEADERS_TOO_LARGE")
     if isinstance(error, BadHttpMessage):
         first_line = error.message.strip().partition("\n")[0].rstrip(": ")

@@ -13,10 +13,10 @@ KEEP_ALIVE_S: Final = 75.0
 LINGER_S: Final = 2.0
 """Reading on after an early refusal, so that a client still sending gets to see it."""
 
-REQUEST_LINE_LIMIT_BYTES: Final = 8190
+REQUEST_LINE_LIMIT_BYTES: Final = 8192
 HEADER_LIMIT_BYTES: Final = 8190
 HEADERS_LIMIT: Final = 64
-"""The usual bounds of proxies; a longer request line or header is refused."""
+"""The usual bounds of proxies; the first two differ to be told apart (see `connection`)."""
 
 QUERY_PARAMETERS_LIMIT: Final = 32
 """Parameters of one query; no call here takes a third of them."""

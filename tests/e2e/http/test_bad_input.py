@@ -151,12 +151,23 @@ async def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
             assert (await client.answer()).json["data"]["seats"] == [f"A{number}"]
 
 
-async def test_garbage_behind_a_good_request_spoils_only_itself(server: Server) -> None:
+async def test_garbage_behind_a_request_is_answered_and_ends_the_connection(
+    server: Server,
+) -> None:
+    async with server.client() as client:
+        assert (await client.ask(request("POST", "/echo", GOOD))).status == 201
+        answer = await client.ask(b"\x00\x01garbage\r\n\r\n" * 100)
+        assert answer.code == "BAD_REQUEST"
+        assert answer.headers["connection"] == "close"
+        assert await client.ends()
+
+
+async def test_request_glued_to_garbage_is_refused_with_it(server: Server) -> None:
     async with server.client() as client:
         client.send(request("POST", "/echo", GOOD) + b"\x00\x01garbage\r\n\r\n")
-        assert (await client.answer()).status == 201
         assert (await client.answer()).code == "BAD_REQUEST"
         assert await client.ends()
+    assert server.handled == []
 
 
 @pytest.mark.parametrize(
