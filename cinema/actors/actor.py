@@ -26,8 +26,10 @@ from cinema.actors.messages import (
     Reply,
     SeatFeed,
     SeatsSeen,
+    TruncateJournal,
     Watch,
 )
+from cinema.actors.reads import seats_seen
 from cinema.actors.restore import Restored
 from cinema.actors.snapshots import PendingSnapshot, prepare_snapshot
 from cinema.domain.limits import TURN_COMMANDS
@@ -45,7 +47,13 @@ from cinema.domain.showtime.decisions import (
 )
 from cinema.domain.showtime.events import AnyEvent, encode_recorded
 from cinema.domain.showtime.packed import customer_of, unpack
-from cinema.domain.showtime.state import ENDED_NAMES, NEVER_US, ShowtimeState, evolve
+from cinema.domain.showtime.state import (
+    ENDED_NAMES,
+    NEVER_US,
+    HoldStatus,
+    ShowtimeState,
+    evolve,
+)
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.journal import Append, Effect
 
@@ -55,7 +63,7 @@ if TYPE_CHECKING:
 COMMAND_FAILED = "command_failed"
 REPLY_FAILED = "reply_failed"
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Phase(Enum):
@@ -268,7 +276,7 @@ class ShowtimeActor:
         try:
             all_expired = self.state.next_due_us > now_us or self._expire(now_us)
         except Exception:
-            _log.exception(COMMAND_FAILED, showtime=self.showtime_id.hex())
+            log.exception(COMMAND_FAILED, showtime=self.showtime_id.hex())
             self._break(self.epoch, "expiry_failed")
             return
         if not all_expired:
@@ -288,7 +296,7 @@ class ShowtimeActor:
             try:
                 self._handle(letter, now_us)
             except Exception:
-                _log.exception(COMMAND_FAILED, showtime=self.showtime_id.hex())
+                log.exception(COMMAND_FAILED, showtime=self.showtime_id.hex())
                 self._send(letter.reply, BROKEN)
         if self.state.next_due_us < self.armed_us:
             self._kernel.arm(self)
@@ -317,6 +325,8 @@ class ShowtimeActor:
                 self._read_hold(letter, message)
             case Watch(feed=feed):
                 self._watch(reply, feed)
+            case TruncateJournal():
+                self._truncate(reply)
             case _:
                 self._execute(letter, message, now_us)
 
@@ -389,21 +399,12 @@ class ShowtimeActor:
     # --- reads
 
     def _seats_seen(self, customer: bytes | None) -> SeatsSeen:
-        state = self.state
-        mine: frozenset[int] = frozenset()
-        if customer is not None:
-            groups = (*state.holds.values(), *state.bookings.values())
-            mine = frozenset(
-                seat
-                for packed in groups
-                if packed.startswith(customer)
-                for seat in unpack(packed).seats
-            )
-        return SeatsSeen(self.epoch, state.seq, bytes(state.seats), mine, state.paused, self.terms)
+        return seats_seen(self.state, self.terms, self.epoch, customer)
 
     def _read_hold(self, letter: Letter, query: ReadHold) -> None:
         state = self.state
-        packed, status = state.holds.get(query.hold_id), "active"
+        packed = state.holds.get(query.hold_id)
+        status: HoldStatus = "active"
         if packed is None:
             ended = ended_hold(state, query.hold_id, letter.recalled)
             if isinstance(ended, Recall):
@@ -473,7 +474,7 @@ class ShowtimeActor:
         try:
             reply(outcome)
         except Exception:
-            _log.exception(REPLY_FAILED, showtime=self.showtime_id.hex())
+            log.exception(REPLY_FAILED, showtime=self.showtime_id.hex())
 
     # --- what the lane reports
 
@@ -622,7 +623,17 @@ class ShowtimeActor:
             self.pending_snapshot = self._snapshot(release=False, only_head=True)
             self.lane.save(self, self.pending_snapshot)
 
-    def _snapshot(self, *, release: bool, only_head: bool = False) -> PendingSnapshot:
+    def _truncate(self, reply: Reply) -> None:
+        """Replace the journal by a snapshot, unless there is something else to do right now."""
+        if self.idle:
+            self.pending_snapshot = self._snapshot(release=False, truncate=True)
+            self.lane.save(self, self.pending_snapshot)
+        state = self.state
+        self._answer(reply, Accepted(None, state.seq, self.epoch, state.at_us, self.terms))
+
+    def _snapshot(
+        self, *, release: bool, only_head: bool = False, truncate: bool = False
+    ) -> PendingSnapshot:
         unchanged = only_head or (release and self.state.seq == self.snapshot_seq)
         return prepare_snapshot(
             self.showtime_id,
@@ -630,6 +641,7 @@ class ShowtimeActor:
             self.state,
             self._kernel.clock.now_us(),
             release=release,
+            truncate=truncate,
             with_payload=not unchanged,
         )
 

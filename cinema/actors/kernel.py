@@ -10,7 +10,16 @@ import structlog
 
 from cinema.actors.actor import Letter, Phase, ShowtimeActor
 from cinema.actors.lane import CommitLane
-from cinema.actors.messages import TRY_AGAIN, Message, Outcome, Reply, SeatFeed
+from cinema.actors.messages import (
+    TRY_AGAIN,
+    Message,
+    Outcome,
+    ReadSeats,
+    Reply,
+    SeatFeed,
+    TruncateJournal,
+)
+from cinema.actors.reads import seats_seen
 from cinema.actors.restore import DamagedJournal, Restored, replayed
 from cinema.actors.settings import KernelMetrics, KernelSettings
 from cinema.actors.tasks import Tasks
@@ -41,7 +50,7 @@ DUE_SWEEP_FAILED: Final = "due_sweep_failed"
 
 _EXPIRE: Final = ExpireDue(command_id=b"")
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class TermsSource(Protocol):
@@ -143,6 +152,47 @@ class Kernel:
 
         self.tell(showtime_id, message, settle)
         return await answer
+
+    async def exists(self, showtime_id: bytes) -> bool:
+        """Whether there is such a showtime; True if the store does not answer."""
+        actor = self._actors.get(showtime_id)
+        if actor is not None and actor.phase is not Phase.RESTORING:
+            return True
+        try:
+            return await self._load_terms(showtime_id) is not None
+        except StoreUnavailable:
+            return True
+
+    async def read_seats(self, showtime_id: bytes, query: ReadSeats) -> Outcome:
+        """The seat map; one that is not in memory is read in one statement and stays outside.
+
+        A hold that has come due must be expired first, which takes an actor.
+        """
+        if showtime_id not in self._actors and not self._draining:
+            try:
+                restored = await self._read_cold(showtime_id)
+            except StoreUnavailable:
+                return TRY_AGAIN
+            except DamagedJournal as error:
+                log.warning(RESTORE_FAILED, showtime=showtime_id.hex(), reason=str(error))
+                restored = None
+            if restored is not None and restored.state.next_due_us > self.clock.now_us():
+                return seats_seen(restored.state, restored.terms, restored.epoch, query.customer)
+        return await self.ask(showtime_id, query)
+
+    async def _read_cold(self, showtime_id: bytes) -> Restored | None:
+        loaded = await self._store.load(showtime_id)
+        terms = None if loaded is None else await self._load_terms(showtime_id)
+        if loaded is None or terms is None:
+            return None
+        return replayed(loaded, terms)
+
+    async def truncate(self, showtime_id: bytes) -> None:
+        """Drop the journal of a showtime that is over, keeping its snapshot.
+
+        The actor's lane does it, behind the snapshot that replaces the events.
+        """
+        await self.ask(showtime_id, TruncateJournal())
 
     def unwatch(self, showtime_id: bytes, feed: SeatFeed) -> None:
         """Stop telling a feed."""
@@ -247,7 +297,7 @@ class Kernel:
                 self._quarantine(actor, str(error))
                 return
             except StoreUnavailable as error:
-                _log.warning(RESTORE_FAILED, showtime=actor.showtime_id.hex(), reason=str(error))
+                log.warning(RESTORE_FAILED, showtime=actor.showtime_id.hex(), reason=str(error))
                 restored = None
                 serving_epoch = None
             if restored is not None or actor.phase is Phase.GONE:
@@ -262,7 +312,7 @@ class Kernel:
             return
         self._stalled.discard(actor)
         self.metrics.activations += 1
-        _log.debug(
+        log.debug(
             SHOWTIME_RESTORED,
             showtime=actor.showtime_id.hex(),
             epoch=actor.epoch,
@@ -304,7 +354,7 @@ class Kernel:
 
     def _quarantine(self, actor: ShowtimeActor, reason: str) -> None:
         self.metrics.quarantined += 1
-        _log.error(SHOWTIME_QUARANTINED, showtime=actor.showtime_id.hex(), reason=reason)
+        log.error(SHOWTIME_QUARANTINED, showtime=actor.showtime_id.hex(), reason=reason)
         self._stalled.discard(actor)
         actor.quarantine()
 
@@ -363,7 +413,7 @@ class Kernel:
                     if showtime_id not in self._actors:
                         self.tell(showtime_id, _EXPIRE, _ignore)
             except StoreUnavailable as error:
-                _log.warning(DUE_SWEEP_FAILED, reason=str(error))
+                log.warning(DUE_SWEEP_FAILED, reason=str(error))
             await asyncio.sleep(DUE_SWEEP_S)
 
 

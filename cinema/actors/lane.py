@@ -29,7 +29,7 @@ ATTEMPTS_AFTER_DEADLOCK: Final = 3
 
 _TRANSIENT: Final = frozenset({"40001", "40P01", "55P03"})
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class CommitLane:
@@ -152,7 +152,7 @@ class CommitLane:
             return
         except CommitUnknown as error:
             self._metrics.commits_unknown += 1
-            _log.warning(COMMIT_UNKNOWN, reason=str(error), showtimes=len(batch))
+            log.warning(COMMIT_UNKNOWN, reason=str(error), showtimes=len(batch))
             for part in batch:
                 if part.actor.owns(part):
                     part.actor.append_unknown()
@@ -160,7 +160,7 @@ class CommitLane:
         except asyncio.CancelledError:
             raise
         except Exception:
-            _log.exception(LANE_FAILED, showtimes=len(batch))
+            log.exception(LANE_FAILED, showtimes=len(batch))
             for part in batch:
                 if part.actor.owns(part):
                     part.actor.append_unknown()
@@ -199,14 +199,14 @@ class CommitLane:
     def _refuse(self, part: Part, error: CommitAborted) -> None:
         if error.poison and error.constraint not in EXPECTED_CONSTRAINTS:
             part.actor.failures += 1
-            _log.error(
+            log.error(
                 APPEND_POISONED,
                 showtime=part.append.showtime_id.hex(),
                 sqlstate=error.sqlstate,
                 constraint=error.constraint,
             )
         else:
-            _log.warning(COMMIT_ABORTED, sqlstate=error.sqlstate)
+            log.warning(COMMIT_ABORTED, sqlstate=error.sqlstate)
         part.actor.append_refused(error.sqlstate)
 
     def _count(self, batch: list[Part], sent_ns: int) -> None:

@@ -11,6 +11,7 @@ from cinema.domain.rejections import Rejection
 from cinema.domain.showtime.commands import AnyCommand
 from cinema.domain.showtime.events import AnyEvent
 from cinema.domain.showtime.packed import SeatGroup
+from cinema.domain.showtime.state import HoldStatus
 from cinema.domain.showtime.terms import ShowtimeTerms
 
 OVERLOADED: Final = "OVERLOADED"
@@ -50,7 +51,11 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     feed: SeatFeed
 
 
-Query = ReadSeats | ReadHold | Watch
+class TruncateJournal(msgspec.Struct, frozen=True, kw_only=True):
+    """Replace the events by a snapshot; skipped while the showtime is busy."""
+
+
+Query = ReadSeats | ReadHold | Watch | TruncateJournal
 Message = AnyCommand | Query
 
 
@@ -83,7 +88,7 @@ class HoldSeen(msgspec.Struct, frozen=True, gc=False):
     """A hold at `(epoch, seq)`; `status` as the contract names it."""
 
     hold_id: bytes
-    status: str
+    status: HoldStatus
     group: SeatGroup
     epoch: int
     seq: int

@@ -23,6 +23,7 @@ def prepare_snapshot(
     now_us: int,
     *,
     release: bool,
+    truncate: bool,
     with_payload: bool,
 ) -> PendingSnapshot:
     """The snapshot of a state at its seq; it must be written only once that seq is durable."""
@@ -37,6 +38,7 @@ def prepare_snapshot(
         payload=payload,
         archive=archive,
         release=release,
+        truncate=truncate,
     )
     return PendingSnapshot(save, surplus)
 

@@ -10,7 +10,7 @@ import structlog
 
 TASK_FAILED = "task_failed"
 
-_log = structlog.get_logger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Tasks:
@@ -36,4 +36,4 @@ class Tasks:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            _log.error(TASK_FAILED, task=task.get_name(), exc_info=task.exception())
+            log.error(TASK_FAILED, task=task.get_name(), exc_info=task.exception())

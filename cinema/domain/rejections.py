@@ -20,7 +20,7 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     details: Mapping[str, Any] | None = None
 
 
-class Refused(Exception):  # noqa: N818  (a refusal is an answer, not an error of the server)
+class Refused(Exception):
     """Carries a `Rejection` out of a service to whoever answers the client."""
 
     def __init__(self, rejection: Rejection) -> None:

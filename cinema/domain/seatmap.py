@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from array import array
 from itertools import accumulate, pairwise
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 AVAILABLE, HELD, BOOKED, BLOCKED = range(4)
-STATUS_NAMES = ("available", "held", "booked", "blocked")
+SeatStatus = Literal["available", "held", "booked", "blocked"]
+STATUS_NAMES: Final[tuple[SeatStatus, ...]] = ("available", "held", "booked", "blocked")
 
 MAX_SEATS = 50_000  # Seat indexes are 16 bits wide in commands, events and snapshots.
 MAX_ROWS = 1_000

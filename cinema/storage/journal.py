@@ -134,7 +134,8 @@ class ArchiveRow(msgspec.Struct, frozen=True, gc=False):
 class SnapshotSave(msgspec.Struct, frozen=True, gc=False):
     """A snapshot at a durable seq; without `payload` only the head row is touched.
 
-    `release` hands the showtime back and needs the head to be at `seq` still.
+    `release` hands the showtime back and needs the head to be at `seq` still. `truncate` deletes
+    the events that `payload` replaces.
     """
 
     showtime_id: bytes
@@ -144,6 +145,7 @@ class SnapshotSave(msgspec.Struct, frozen=True, gc=False):
     payload: bytes | None
     archive: tuple[ArchiveRow, ...] = ()
     release: bool = False
+    truncate: bool = False
 
 
 class Takeover(msgspec.Struct, frozen=True, gc=False):
@@ -189,9 +191,6 @@ class LaneStore(Protocol):
 
         Raises `StoreUnavailable`; then any of them may have been stored, which harms nothing.
         """
-
-    async def truncate(self, showtime_id: bytes, epoch: int, upto_seq: int) -> bool:
-        """Delete events up to a seq the snapshot covers. Raises `StoreUnavailable`."""
 
     async def close(self) -> None:
         """Give the connection back."""

@@ -158,19 +158,6 @@ class MemoryLane:
         await asyncio.sleep(0)
         return {save.showtime_id for save in saves if self._save(save)}
 
-    async def truncate(self, showtime_id: bytes, epoch: int, upto_seq: int) -> bool:
-        """See `LaneStore.truncate`."""
-        await asyncio.sleep(0)
-        store = self._store
-        head = store.heads.get(showtime_id)
-        if head is None or head.epoch != epoch:
-            return False
-        snapshot_seq, _ = store.snapshots.get(showtime_id, (0, b""))
-        upto_seq = min(upto_seq, snapshot_seq)
-        kept = [row for row in store.journal[showtime_id] if row.seq > upto_seq]
-        store.journal[showtime_id] = kept
-        return True
-
     async def close(self) -> None:
         """See `LaneStore.close`."""
 
@@ -187,6 +174,9 @@ class MemoryLane:
         stored_seq, _ = store.snapshots.get(save.showtime_id, (0, b""))
         if save.payload is not None and stored_seq <= save.seq:
             store.snapshots[save.showtime_id] = (save.seq, save.payload)
+        if save.truncate and save.payload is not None:
+            kept = [row for row in store.journal[save.showtime_id] if row.seq > save.seq]
+            store.journal[save.showtime_id] = kept
         for row in save.archive:
             store.archive.setdefault((save.showtime_id, row.key), row)
         return True

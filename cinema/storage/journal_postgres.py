@@ -118,13 +118,9 @@ class PostgresLane:
             [row.layout_version for _, row in archive],
             [row.recorded_at_us for _, row in archive],
             [row.payload for _, row in archive],
+            [save.truncate for save in saves],
         )
         return {row[0].bytes for row in rows}
-
-    async def truncate(self, showtime_id: bytes, epoch: int, upto_seq: int) -> bool:
-        """See `LaneStore.truncate`."""
-        rows = await self._read(sql.TRUNCATE, UUID(showtime_id), epoch, upto_seq)
-        return bool(rows[0][0])
 
     async def close(self) -> None:
         """Close the connection; a statement in flight is lost."""

@@ -111,12 +111,12 @@ join showtime_heads h on h.showtime_id = c.showtime_id and h.epoch = c.epoch"""
 
 # $1 ids, $2 epochs, $3 seqs, $4 deadlines, $5 payloads or null, $6 release;
 # $7 position of an archive row's claim, $8 key, $9 kind, $10 seq, $11 epoch, $12 layout version,
-# $13 moment, $14 payload.
+# $13 moment, $14 payload; $15 whether the events that a snapshot replaces are deleted.
 SAVE_SNAPSHOTS: Final = """
 with claim as (
     select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[],
-        $6::boolean[]) with ordinality
-        as c (showtime_id, epoch, seq, next_due_at, payload, release, position)
+        $6::boolean[], $15::boolean[]) with ordinality
+        as c (showtime_id, epoch, seq, next_due_at, payload, release, truncate, position)
 ), locked as (
     select h.showtime_id
     from showtime_heads h
@@ -131,7 +131,7 @@ with claim as (
     from claim c join locked using (showtime_id)
     where h.showtime_id = c.showtime_id and h.epoch = c.epoch
         and (c.seq = h.seq or (c.seq < h.seq and not c.release))
-    returning h.showtime_id, h.epoch, c.seq, c.payload, c.position
+    returning h.showtime_id, h.epoch, c.seq, c.payload, c.truncate, c.position
 ), snapshots as (
     insert into showtime_snapshots as s (showtime_id, epoch, seq, payload)
     select showtime_id, epoch, seq, payload from heads where payload is not null
@@ -148,22 +148,13 @@ with claim as (
         as a (position, key, kind, seq, epoch, layout_version, recorded_at, payload)
     join heads on heads.position = a.position
     on conflict (showtime_id, key) do nothing
+), truncated as (
+    delete from showtime_journal j
+    using heads
+    where j.showtime_id = heads.showtime_id and j.seq <= heads.seq
+        and heads.truncate and heads.payload is not null
 )
 select showtime_id from heads"""
-
-# Only what the stored snapshot covers goes, and only while the epoch is the caller's.
-TRUNCATE: Final = """
-with head as (
-    update showtime_heads set epoch = epoch
-    where showtime_id = $1 and epoch = $2
-    returning showtime_id
-), gone as (
-    delete from showtime_journal j
-    using head, showtime_snapshots s
-    where j.showtime_id = head.showtime_id and s.showtime_id = head.showtime_id
-        and j.seq <= least($3::bigint, s.seq)
-)
-select count(*) > 0 from head"""
 
 TAKE_OVER: Final = """
 with before as (

@@ -7,7 +7,7 @@ state on every machine. It trusts its input, since `decide` has checked what it 
 from __future__ import annotations
 
 from itertools import islice
-from typing import Final, assert_never
+from typing import Final, Literal, assert_never
 
 import msgspec
 
@@ -40,7 +40,9 @@ NEVER_US: Final = 2**62
 ENDED_RELEASED: Final = 1
 ENDED_EXPIRED: Final = 2
 ENDED_BOOKED: Final = 3
-ENDED_NAMES: Final = {
+HoldStatus = Literal["active", "paying", "booked", "released", "expired"]
+
+ENDED_NAMES: Final[dict[int, HoldStatus]] = {
     ENDED_RELEASED: "released",
     ENDED_EXPIRED: "expired",
     ENDED_BOOKED: "booked",

@@ -1,0 +1,294 @@
+"""The composition root: the only place that wires the rooms together."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import shutil
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from random import SystemRandom
+from typing import Final
+
+import structlog
+
+from cinema import __version__
+from cinema.actors.kernel import Kernel
+from cinema.actors.settings import KernelSettings
+from cinema.actors.tasks import Tasks
+from cinema.domain.ids import RANDOM_BITS, new_id
+from cinema.domain.limits import CLOCK_SYNC_S
+from cinema.domain.sale_rules import SaleRules
+from cinema.http.assets import docs_routes
+from cinema.http.auth import auth_routes
+from cinema.http.bookings import booking_routes
+from cinema.http.cinemas import cinema_routes
+from cinema.http.health import health_routes
+from cinema.http.holds import hold_routes
+from cinema.http.kernel_metrics import kernel_families, log_families, watch_families
+from cinema.http.metrics import Metrics, disk_families, pool_families
+from cinema.http.movies import movie_routes
+from cinema.http.openapi import openapi_document, openapi_route
+from cinema.http.routing import Route
+from cinema.http.screens import screen_routes
+from cinema.http.seats import seat_routes
+from cinema.http.server import Edge, edge_options
+from cinema.http.showtimes import showtime_routes
+from cinema.http.watch import WatchHub, WatchOptions
+from cinema.jobs.housekeeping import Housekeeping
+from cinema.logging import LogSink, configure_logging, standard_error_sink
+from cinema.services.accounts import AccountsService
+from cinema.services.authority import Authority
+from cinema.services.catalog import CatalogService
+from cinema.services.login_throttle import LoginThrottle
+from cinema.services.passwords import PasswordHasher
+from cinema.services.seats import SeatsService
+from cinema.services.showtimes import ShowtimesService
+from cinema.services.tokens import TokenIssuer, TokenVerifier
+from cinema.settings import Settings
+from cinema.storage.accounts import AccountsRepository
+from cinema.storage.bookings import BookingsRepository
+from cinema.storage.catalog import CatalogRepository
+from cinema.storage.clock import DatabaseClock
+from cinema.storage.journal_postgres import PostgresJournal
+from cinema.storage.migrate import migrate
+from cinema.storage.pool import check_durability, open_pool
+from cinema.storage.showtimes import ShowtimesRepository
+from cinema.storage.terms import TermsSource
+from cinema.storage.transactions import Pool
+
+SERVER_STARTED: Final = "server_started"
+SERVER_STOPPING: Final = "server_stopping"
+DATABASE_UNSAFE: Final = "database_unsafe"
+CLOCK_SYNC_FAILED: Final = "clock_sync_failed"
+
+KERNEL_CONNECTIONS: Final = 4
+"""Connections for takeovers and loads, besides one for each lane."""
+
+TAKEOVER_LOCK_S: Final = 1.0
+"""How long a takeover waits for a statement of the former owner before it tries again."""
+
+DISK_FREE_BYTES_MIN: Final = 200 * 1024 * 1024
+"""Below this the node is not ready: Postgres must not run out of space while it commits."""
+
+log = structlog.get_logger()
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then stop cleanly."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stopping.set)
+    sink = standard_error_sink()
+    configure_logging(settings.log_level, sink)
+    try:
+        async with running_node(settings, sink) as node:
+            port = await node.edge.start(settings.host, settings.port)
+            sys.stdout.write(f"cinema: http://{settings.host}:{port} (reference at /docs)\n")
+            sys.stdout.flush()
+            log.info(SERVER_STARTED, host=settings.host, port=port, version=__version__)
+            # What is loaded by now stays: no collection needs to look at it again.
+            gc.collect()
+            gc.freeze()
+            await stopping.wait()
+            log.info(SERVER_STOPPING)
+            await node.stop(settings.shutdown_grace_seconds)
+    finally:
+        sink.close()
+
+
+async def seed(settings: Settings) -> None:
+    """Migrate and add the demo data."""
+    from cinema.demo.seed import seed as seed_demo
+
+    await migrate(settings.database_url)
+    async with await open_pool(settings.database_url, size=4) as pool:
+        await seed_demo(pool, settings, datetime.now(UTC))
+
+
+class Node:
+    """One running server: its edge and its kernel."""
+
+    def __init__(self, edge: Edge, kernel: Kernel, hub: WatchHub) -> None:
+        self.edge = edge
+        self.kernel = kernel
+        self.hub = hub
+
+    async def stop(self, grace_s: float) -> None:
+        """Close sockets, finish requests, give every showtime back."""
+        await self.hub.close()
+        await self.edge.stop(grace_s)
+        await self.kernel.stop(grace_s)
+
+
+@asynccontextmanager
+async def running_node(settings: Settings, sink: LogSink) -> AsyncIterator[Node]:
+    """Everything but the listening socket, migrated, seeded and started."""
+    async with AsyncExitStack() as stack:
+        dsn = settings.database_url
+        await migrate(dsn)
+        pool = await stack.enter_async_context(
+            await open_pool(dsn, size=settings.database_pool_size)
+        )
+        async with pool.acquire() as connection:
+            for risk in await check_durability(connection, production=settings.production):
+                log.warning(DATABASE_UNSAFE, reason=risk)
+        if settings.demo_data and not settings.production:
+            from cinema.demo.seed import seed as seed_demo
+
+            await seed_demo(pool, settings, datetime.now(UTC))
+        clock = DatabaseClock()
+        journal = await PostgresJournal.open(
+            dsn,
+            connections=KERNEL_CONNECTIONS,
+            statement_timeout_s=settings.command_deadline_ms / 1000,
+            lock_timeout_s=TAKEOVER_LOCK_S,
+        )
+        stack.push_async_callback(journal.close)
+        await clock.synchronise(journal.pool)
+        kernel = Kernel(
+            journal, TermsSource(pool, sale_rules(settings)), clock, kernel_of(settings)
+        )
+        tasks = Tasks()
+        stack.push_async_callback(tasks.cancel)
+        tasks.start("clock-sync", _keep_clock(clock, journal))
+        tasks.start(
+            "housekeeping",
+            Housekeeping(journal, pool, kernel, settings.journal_retention_days).run(),
+        )
+        await kernel.start()
+        node = await _node(settings, pool, kernel, sink, stack)
+        yield node
+
+
+async def _node(
+    settings: Settings, pool: Pool, kernel: Kernel, sink: LogSink, stack: AsyncExitStack
+) -> Node:
+    keys = [settings.jwt_secret_key.encode()]
+    ttl_s = settings.jwt_access_token_expire_minutes * 60
+    now_s = time.time
+    verifier = TokenVerifier(keys, ttl_s=ttl_s, clock=now_s)
+    accounts_store = AccountsRepository(pool)
+    hasher = PasswordHasher(settings.bcrypt_cost)
+    stack.callback(hasher.close)
+    accounts = AccountsService(
+        accounts_store,
+        hasher,
+        LoginThrottle(now_s),
+        TokenIssuer(keys, ttl_s=ttl_s, clock=now_s),
+        verifier,
+        new_id=_next_id(kernel),
+    )
+    await accounts.restore_revocations()
+    authority = Authority(accounts_store)
+    catalog_store = CatalogRepository(pool)
+    catalog = CatalogService(catalog_store, authority, new_id=_next_id(kernel), now=_now)
+    showtimes = ShowtimesService(
+        ShowtimesRepository(pool), catalog_store, authority, new_id=_next_id(kernel), now=_now
+    )
+    seats = SeatsService(kernel, BookingsRepository(pool), demo_payment=settings.demo_payment)
+    metrics = Metrics()
+    edge = Edge(
+        edge_options(settings),
+        verify_token=verifier.verify,
+        metrics=metrics,
+        write_log=sink.write,
+    )
+    hub = WatchHub(seats, verifier.verify, edge.writer.allows_origin, _watch_options(settings))
+    metrics.add_collector(kernel_families(kernel))
+    metrics.add_collector(watch_families(hub))
+    metrics.add_collector(log_families(lambda: sink.dropped_chunks))
+    metrics.add_collector(disk_families(settings.data_dir))
+    metrics.add_collector(
+        pool_families(pool.get_size, pool.get_idle_size, settings.database_pool_size)
+    )
+    routes: list[Route] = [
+        *auth_routes(accounts, edge.proxies),
+        *movie_routes(catalog, showtimes),
+        *cinema_routes(catalog),
+        *screen_routes(catalog),
+        *showtime_routes(showtimes),
+        *seat_routes(seats),
+        *hold_routes(seats),
+        *booking_routes(seats),
+        *hub.routes(),
+        *health_routes(_checks(settings, pool), metrics),
+        *docs_routes(),
+    ]
+    document = openapi_document(routes, version=__version__, server_url=settings.public_url)
+    routes.append(openapi_route(document))
+    edge.add_routes(routes)
+    return Node(edge, kernel, hub)
+
+
+def kernel_of(settings: Settings) -> KernelSettings:
+    """The kernel's part of the settings."""
+    return KernelSettings(
+        commit_lanes=settings.commit_lanes,
+        lease_ms=settings.lease_ms,
+        snapshot_every_events=settings.snapshot_every_events,
+        mailbox_limit=settings.mailbox_limit,
+        command_deadline_ms=settings.command_deadline_ms,
+        max_resident_showtimes=settings.max_resident_showtimes,
+        idle_passivation_s=settings.idle_passivation_seconds,
+        batch_limit_events=settings.batch_limit_events,
+    )
+
+
+def sale_rules(settings: Settings) -> SaleRules:
+    """The rules of showtimes and screens that say nothing else."""
+    return SaleRules(
+        seats_per_hold=settings.seats_per_hold,
+        live_holds_per_customer=settings.live_holds_per_customer,
+        hold_ttl_s=settings.seat_hold_ttl_seconds,
+        hold_max_s=settings.seat_hold_max_seconds,
+    )
+
+
+def _watch_options(settings: Settings) -> WatchOptions:
+    return WatchOptions(
+        sockets_limit=settings.watchers_limit,
+        coalesce_s=settings.watch_coalesce_ms / 1000,
+        frame_limit_bytes=settings.ws_frame_limit_bytes,
+        commands_in_flight=settings.ws_commands_in_flight,
+        pending_limit_bytes=settings.ws_pending_limit_bytes,
+        heartbeat_s=settings.ws_heartbeat_seconds,
+    )
+
+
+def _checks(settings: Settings, pool: Pool) -> dict[str, Callable[[], Awaitable[str | None]]]:
+    async def database() -> str | None:
+        async with pool.acquire() as connection:
+            await connection.execute("select 1")
+        return None
+
+    async def disk() -> str | None:
+        free = shutil.disk_usage(settings.data_dir).free
+        return None if free >= DISK_FREE_BYTES_MIN else "too little free space"
+
+    return {"database": database, "disk": disk}
+
+
+async def _keep_clock(clock: DatabaseClock, journal: PostgresJournal) -> None:
+    """Compare with Postgres time for as long as the node runs."""
+    while True:
+        await asyncio.sleep(CLOCK_SYNC_S)
+        try:
+            async with asyncio.timeout(CLOCK_SYNC_S):
+                await clock.synchronise(journal.pool)
+        except Exception:
+            log.exception(CLOCK_SYNC_FAILED)
+
+
+def _next_id(kernel: Kernel) -> Callable[[], bytes]:
+    random_bits = SystemRandom().getrandbits
+    return lambda: new_id(kernel.clock.now_us(), random_bits(RANDOM_BITS))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,224 @@
+"""One watched showtime: its durable changes, gathered, encoded once, sent to all its watchers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Final
+
+from cinema.actors.kernel import Kernel
+from cinema.actors.messages import Outcome, SeatsSeen, Watch
+from cinema.domain.seatmap import STATUS_NAMES, SeatPlan, SeatStatus
+from cinema.domain.showtime.changes import seat_changes
+from cinema.domain.showtime.events import AnyEvent, PlanChanged
+from cinema.domain.showtime.terms import ShowtimeTerms
+from cinema.http.frames import RESYNC, delta_message, snapshot_message, text_frame
+from cinema.http.socket import SLOW_BUFFER_BYTES, Socket
+
+RECENT_FRAMES: Final = 256
+"""Delta frames kept for those who come back with `since`: about 13 s of a busy showtime."""
+
+SLOW_SECONDS: Final = 10.0
+"""How long a watcher may be behind before its socket is closed."""
+
+
+SLOW_CHECK_S: Final = 0.5
+"""Period of the look whether a slow watcher has caught up."""
+
+
+class _Watcher:
+    """A socket and whether it is behind: slow ones get no deltas, and one resync when they can."""
+
+    __slots__ = ("behind_since_s", "socket")
+
+    def __init__(self, socket: Socket) -> None:
+        self.socket = socket
+        self.behind_since_s: float | None = None
+
+
+class WatchedShowtime:
+    """Mirrors the durable seats of a showtime from the events its actor publishes.
+
+    The mirror serves snapshots, so that the actor is asked once however many come to watch.
+    """
+
+    def __init__(self, showtime_id: bytes, kernel: Kernel, coalesce_s: float) -> None:
+        self._showtime_id = showtime_id
+        self._kernel = kernel
+        self._coalesce_s = coalesce_s
+        self._watchers: dict[Socket, _Watcher] = {}
+        self._plan: SeatPlan | None = None
+        self._seats = bytearray()
+        self._epoch = 0
+        self._seq = 0
+        self._sent_seq = 0
+        self._changed: dict[int, int] = {}
+        self._recent: deque[tuple[int, int, bytes]] = deque(maxlen=RECENT_FRAMES)
+        self._timer: asyncio.TimerHandle | None = None
+        self._slow_timer: asyncio.TimerHandle | None = None
+        self._joining = 0
+        self._ready: asyncio.Future[Outcome] | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nobody watches or is about to."""
+        return not self._watchers and not self._joining
+
+    # --- watchers
+
+    async def join(self, socket: Socket, since: tuple[int, int] | None) -> Outcome | None:
+        """Bring a socket up to date and keep it so; the refusal if there is nothing to watch."""
+        if self._plan is None:
+            self._joining += 1
+            try:
+                outcome = await self._begin()
+            finally:
+                self._joining -= 1
+            if not isinstance(outcome, SeatsSeen):
+                return outcome
+        self._watchers[socket] = _Watcher(socket)
+        self.catch_up(socket, since)
+        return None
+
+    def leave(self, socket: Socket) -> None:
+        """Forget a socket; without any the actor need not publish."""
+        self._watchers.pop(socket, None)
+        if self.empty:
+            self._kernel.unwatch(self._showtime_id, self)
+            self._plan = None
+            self._stop_timer()
+
+    def catch_up(self, socket: Socket, since: tuple[int, int] | None) -> None:
+        """Send what a socket lacks: the deltas after `since` (epoch, seq), or a snapshot."""
+        self._flush()
+        if since is None or not self._replay(socket, since):
+            socket.send(self._snapshot())
+
+    def _replay(self, socket: Socket, since: tuple[int, int]) -> bool:
+        epoch, seq = since
+        if seq == self._seq and epoch <= self._epoch:
+            socket.send(delta_message(self._epoch, seq, seq, {}))
+            return True
+        frames = [frame for prev_seq, _, frame in self._recent if prev_seq >= seq]
+        starts = any(prev_seq == seq for prev_seq, _, _ in self._recent)
+        if not starts or epoch > self._epoch:
+            return False
+        for frame in frames:
+            socket.send_frame(frame)
+        return True
+
+    async def _begin(self) -> Outcome:
+        """Ask the actor for a snapshot, once for all who join meanwhile."""
+        if self._ready is None:
+            self._ready = asyncio.get_running_loop().create_future()
+            self._kernel.tell(self._showtime_id, Watch(feed=self), self._begun)
+        return await asyncio.shield(self._ready)
+
+    def _begun(self, outcome: Outcome) -> None:
+        if isinstance(outcome, SeatsSeen):
+            self._plan = outcome.terms.plan
+            self._seats = bytearray(outcome.seats)
+            self._epoch, self._seq = outcome.epoch, outcome.seq
+            self._sent_seq = outcome.seq
+            self._changed.clear()
+            self._recent.clear()
+            self._broadcast(text_frame(self._snapshot()))
+        ready, self._ready = self._ready, None
+        if ready is not None and not ready.done():
+            ready.set_result(outcome)
+
+    # --- what the actor publishes
+
+    def changed(
+        self, epoch: int, _prev_seq: int, seq: int, event: AnyEvent, _terms: ShowtimeTerms
+    ) -> None:
+        """See `SeatFeed.changed`."""
+        if isinstance(event, PlanChanged):
+            self.lost()
+            return
+        self._epoch, self._seq = epoch, seq
+        for seat, status in seat_changes(event):
+            self._seats[seat] = status
+            self._changed[seat] = status
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._coalesce_s, self._flush)
+
+    def lost(self) -> None:
+        """See `SeatFeed.lost`: everybody starts again from a new snapshot."""
+        self._stop_timer()
+        self._broadcast(text_frame(RESYNC))
+        if self._ready is None and self._watchers:
+            self._ready = asyncio.get_running_loop().create_future()
+            self._kernel.tell(self._showtime_id, Watch(feed=self), self._begun)
+
+    # --- frames
+
+    def _flush(self) -> None:
+        self._stop_timer()
+        if self._seq == self._sent_seq or self._plan is None:
+            return
+        labels = self._plan.labels
+        changes: dict[str, SeatStatus] = {
+            labels[seat]: STATUS_NAMES[status] for seat, status in self._changed.items()
+        }
+        frame = text_frame(delta_message(self._epoch, self._sent_seq, self._seq, changes))
+        self._recent.append((self._sent_seq, self._seq, frame))
+        self._sent_seq = self._seq
+        self._changed.clear()
+        self._broadcast(frame)
+
+    def _snapshot(self) -> bytes:
+        plan = self._plan
+        if plan is None:
+            return RESYNC
+        taken: dict[str, SeatStatus] = {
+            plan.labels[seat]: STATUS_NAMES[status]
+            for seat, status in enumerate(self._seats)
+            if status
+        }
+        return snapshot_message(self._epoch, self._seq, plan.version, taken)
+
+    def _broadcast(self, frame: bytes) -> None:
+        """Send to all who keep up; the others are caught up or closed, and delay nobody."""
+        now_s = asyncio.get_running_loop().time()
+        for watcher in self._watchers.values():
+            socket = watcher.socket
+            if socket.unsent_bytes > SLOW_BUFFER_BYTES:
+                self._note_behind(watcher, now_s)
+            elif watcher.behind_since_s is None:
+                socket.write_now(frame)
+        self._look_again_at_slow()
+
+    def _look_again_at_slow(self) -> None:
+        """A watcher that is behind must not have to wait for the next change of a seat."""
+        if self._slow_timer is None and any(
+            watcher.behind_since_s is not None for watcher in self._watchers.values()
+        ):
+            loop = asyncio.get_running_loop()
+            self._slow_timer = loop.call_later(SLOW_CHECK_S, self._check_slow)
+
+    def _check_slow(self) -> None:
+        self._slow_timer = None
+        now_s = asyncio.get_running_loop().time()
+        for watcher in list(self._watchers.values()):
+            if watcher.behind_since_s is None:
+                continue
+            if watcher.socket.unsent_bytes > SLOW_BUFFER_BYTES:
+                self._note_behind(watcher, now_s)
+            else:
+                watcher.behind_since_s = None
+                watcher.socket.send(RESYNC)
+                watcher.socket.send(self._snapshot())
+        self._look_again_at_slow()
+
+    def _note_behind(self, watcher: _Watcher, now_s: float) -> None:
+        if watcher.behind_since_s is None:
+            watcher.behind_since_s = now_s
+        elif now_s - watcher.behind_since_s > SLOW_SECONDS:
+            watcher.socket.abort()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,59 @@
+"""Deletes what nobody can ask for any more: old stored replies, journals past their retention."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from cinema.actors.kernel import Kernel
+from cinema.domain.limits import IDEMPOTENCY_TTL_S
+from cinema.domain.rejections import Refused
+from cinema.storage.expiry import ended_showtimes
+from cinema.storage.journal import JournalStore, StoreUnavailable
+from cinema.storage.transactions import Pool
+
+HOUSEKEEPING_FAILED: Final = "housekeeping_failed"
+
+PERIOD_S: Final = 600.0
+"""Time between two rounds: nothing here is urgent."""
+
+PAGE: Final = 1000
+"""Rows, or showtimes, of one step; a round takes as many steps as there is work."""
+
+_DAY_US: Final = 86_400 * 1_000_000
+
+log = structlog.get_logger()
+
+
+class Housekeeping:
+    """One round every `PERIOD_S`."""
+
+    def __init__(
+        self, journal: JournalStore, pool: Pool, kernel: Kernel, retention_days: int
+    ) -> None:
+        self._journal = journal
+        self._pool = pool
+        self._kernel = kernel
+        self._retention_us = retention_days * _DAY_US
+
+    async def run(self) -> None:
+        """For as long as the node runs."""
+        while True:
+            await asyncio.sleep(PERIOD_S)
+            try:
+                await self.round()
+            except (StoreUnavailable, Refused) as error:
+                log.warning(HOUSEKEEPING_FAILED, reason=str(error))
+
+    async def round(self) -> None:
+        """Everything that is due now."""
+        now_us = self._kernel.clock.now_us()
+        replies_before_us = now_us - IDEMPOTENCY_TTL_S * 1_000_000
+        swept = PAGE
+        while swept == PAGE:
+            swept = await self._journal.sweep_archive(replies_before_us, PAGE)
+        ended = await ended_showtimes(self._pool, now_us - self._retention_us, PAGE)
+        for showtime_id in ended:
+            await self._kernel.truncate(showtime_id)
