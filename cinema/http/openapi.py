@@ -112,7 +112,9 @@ def error_codes(route: Route) -> list[str]:
         codes |= {"REQUEST_TIMEOUT", "PAYLOAD_TOO_LARGE", "BAD_REQUEST"}
         if route.request is not bytes:
             codes |= {"UNSUPPORTED_MEDIA_TYPE", "MALFORMED_JSON", "VALIDATION_ERROR"}
-    if route.query is not None or route.idempotent:
+    if route.query is not None:
+        codes |= {"VALIDATION_ERROR", "URI_TOO_LONG"}
+    if route.idempotent:
         codes.add("VALIDATION_ERROR")
     return [code for code in ERROR_TABLE if code in codes]
 

@@ -11,15 +11,18 @@ import pytest
 
 from cinema.http.assets import Asset, docs_routes
 from cinema.http.auth import auth_routes
+from cinema.http.bookings import booking_routes
 from cinema.http.cinemas import cinema_routes
 from cinema.http.errors import ERROR_TABLE
 from cinema.http.health import health_routes
+from cinema.http.holds import hold_routes
 from cinema.http.metrics import Metrics
 from cinema.http.movies import movie_routes
 from cinema.http.openapi import error_codes, openapi_document
 from cinema.http.proxies import TrustedProxies
 from cinema.http.routing import Route
 from cinema.http.screens import screen_routes
+from cinema.http.seats import seat_routes
 from cinema.http.showtimes import showtime_routes
 
 NOTHING = cast("Any", None)  # Routes only keep the service for when they are called.
@@ -30,6 +33,9 @@ ROUTES: tuple[Route, ...] = (
     *cinema_routes(NOTHING),
     *screen_routes(NOTHING),
     *showtime_routes(NOTHING),
+    *seat_routes(NOTHING),
+    *hold_routes(NOTHING),
+    *booking_routes(NOTHING),
     *health_routes({}, Metrics()),
     *docs_routes(),
 )

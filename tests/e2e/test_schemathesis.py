@@ -1,0 +1,150 @@
+"""The OpenAPI document against the running server: what it promises is what one gets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import hypothesis
+import pytest
+import requests
+import schemathesis
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+pytestmark = [pytest.mark.process, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
+EXAMPLES = 15
+"""Requests per operation and caller; a nightly run may take more."""
+
+CANNOT_KNOW = positive_data_acceptance
+"""A schema cannot say which ids exist, which cursors are ours, or whose hold it is."""
+
+CALLERS = {
+    "customer": ("customer@cinema.example", "demo-customer"),
+    "admin": ("admin@cinema.example", "demo-admin"),
+}
+
+
+@pytest.fixture(scope="module")
+def database(postgres_server: str) -> Iterator[str]:
+    """The address of an empty database for the server to fill."""
+    name = f"cinema_schemathesis_{os.getpid()}"
+    asyncio.run(_execute(postgres_server, f"create database {name}"))
+    yield urlunsplit(urlsplit(postgres_server)._replace(path=f"/{name}"))
+    asyncio.run(_execute(postgres_server, f"drop database {name} with (force)"))
+
+
+@pytest.fixture(scope="module")
+def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server with demo data."""
+    data_dir = tmp_path_factory.mktemp("data")
+    with (data_dir / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "cinema", "serve", "--port", "0", "--bcrypt-cost", "10"],
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(ROOT),
+                "DATABASE_URL": database,
+                "DATA_DIR": str(data_dir),
+            },
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        address = next((word for word in line.split() if word.startswith("http://")), "")
+        assert address, (data_dir / "log").read_text()
+        _await_ready(address)
+        yield address
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(STOP_TIMEOUT_S)
+        process.stdout.close()
+    # Whatever was sent, nothing may have gone wrong inside.
+    assert "exception" not in (data_dir / "log").read_text()
+
+
+@pytest.fixture(scope="module")
+def tokens(server: str) -> dict[str, str]:
+    """An access token of each caller."""
+    answers = {
+        role: requests.post(
+            f"{server}/api/v1/auth/login", json={"email": email, "password": password}, timeout=10
+        )
+        for role, (email, password) in CALLERS.items()
+    }
+    return {role: answer.json()["data"]["access_token"] for role, answer in answers.items()}
+
+
+@pytest.fixture(scope="module")
+def document(server: str) -> schemathesis.BaseSchema:
+    """What the server says of itself, without what no plain request can try."""
+    loaded = schemathesis.openapi.from_url(f"{server}/api/v1/openapi.json")
+    return loaded.exclude(operation_id="watchShowtime")
+
+
+@pytest.mark.parametrize("mode", list(schemathesis.GenerationMode), ids=lambda mode: mode.value)
+@pytest.mark.parametrize("caller", ["anonymous", *CALLERS])
+def test_every_operation_answers_as_documented(
+    document: schemathesis.BaseSchema,
+    tokens: dict[str, str],
+    caller: str,
+    mode: schemathesis.GenerationMode,
+) -> None:
+    headers = {"Authorization": f"Bearer {tokens[caller]}"} if caller in tokens else {}
+    complaints: list[str] = []
+    for result in document.get_all_operations():
+        operation = result.ok()
+        if mode.is_negative and not _can_be_wrong(operation):
+            continue
+
+        @hypothesis.settings(
+            max_examples=EXAMPLES,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(hypothesis.HealthCheck),
+        )
+        @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
+        def answers_as_documented(case: schemathesis.Case) -> None:
+            response = case.call(headers=headers)
+            # A parameter that fills a request line is refused as such, whatever it would mean.
+            if response.status_code != 414:
+                case.validate_response(response, excluded_checks=[CANNOT_KNOW])
+
+        try:
+            answers_as_documented()
+        except (AssertionError, BaseExceptionGroup) as complaint:
+            complaints.append(f"{operation.label}: {complaint}")
+    assert not complaints, "\n\n".join(complaints)
+
+
+def _can_be_wrong(operation: schemathesis.APIOperation) -> bool:
+    return bool(operation.body) or any(operation.iter_parameters())
+
+
+def _await_ready(address: str) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while requests.get(f"{address}/readyz", timeout=5).status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+async def _execute(address: str, statement: str) -> None:
+    connection = await asyncpg.connect(address)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
