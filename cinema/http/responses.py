@@ -22,7 +22,6 @@ class Medium(msgspec.Struct, frozen=True, kw_only=True):
 
 JSON: Final = Medium(content_type="application/json")
 JSON_REVALIDATED: Final = Medium(content_type="application/json", cache_control="private, no-cache")
-JSON_PUBLIC: Final = Medium(content_type="application/json", cache_control="public, max-age=60")
 JSON_IMMUTABLE: Final = Medium(
     content_type="application/json", cache_control="public, max-age=31536000, immutable"
 )
@@ -58,7 +57,8 @@ def header_lines(**headers: str) -> bytes:
     for name, value in headers.items():
         if not value.isprintable():
             raise ValueError(f"control character in header {name}")
-        lines += f"{name.replace('_', '-').title()}: {value}\r\n".encode("latin-1", "replace")
+        spelling = "ETag" if name == "etag" else name.replace("_", "-").title()
+        lines += f"{spelling}: {value}\r\n".encode("latin-1", "replace")
     return bytes(lines)
 
 

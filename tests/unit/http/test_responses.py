@@ -60,7 +60,7 @@ def test_unauthenticated_names_the_scheme() -> None:
 
 
 def test_header_line_cannot_be_broken_out_of() -> None:
-    assert header_lines(retry_after="1", etag='"a"') == b'Retry-After: 1\r\nEtag: "a"\r\n'
+    assert header_lines(retry_after="1", etag='"a"') == b'Retry-After: 1\r\nETag: "a"\r\n'
     with pytest.raises(ValueError, match="control"):
         header_lines(location="/x\r\nSet-Cookie: a=b")
 

@@ -1,0 +1,145 @@
+"""Accounts and catalogue over HTTP, on a real Postgres with the demo's data."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+
+from cinema.app import running_node
+from cinema.demo.seed import DEMO_ACCOUNTS
+from cinema.logging import LogSink
+from cinema.settings import Secret, Settings
+
+Client = aiohttp.ClientSession
+Answer = tuple[int, Any]
+
+
+@pytest.fixture
+async def client(database: str) -> AsyncIterator[Client]:
+    """A client of a whole node."""
+    with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as folder:
+        sink = LogSink(log.fileno())
+        settings = Settings(
+            database_url=Secret(database),
+            data_dir=Path(folder),
+            jwt_secret_key=Secret("0123456789abcdef" * 2),
+            bcrypt_cost=10,
+        )
+        async with running_node(settings, sink) as node:
+            port = await node.edge.start("127.0.0.1", 0)
+            async with aiohttp.ClientSession(f"http://127.0.0.1:{port}/api/v1/") as session:
+                yield session
+            await node.stop(1.0)
+        sink.close()
+
+
+async def ask(client: Client, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+    """Status, and `data` or the error code."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with client.request(method, path, json=body, headers=named) as reply:
+        envelope = msgspec.json.decode(await reply.read())
+    if envelope["success"]:
+        return reply.status, envelope["data"]
+    return reply.status, envelope["error"]["code"]
+
+
+async def signed_in(client: Client, role: str) -> str:
+    email, password = DEMO_ACCOUNTS[role]
+    _, data = await ask(client, "POST", "auth/login", {"email": email, "password": password})
+    return f"Bearer {data['access_token']}"
+
+
+async def test_account_is_opened_used_and_guarded(client: Client) -> None:
+    account = {"email": "Ada@Example.com", "password": "correct horse"}
+    status, opened = await ask(client, "POST", "auth/register", account, Idempotency_Key="k")
+    assert (status, opened["token_type"], opened["user"]["role"]) == (201, "Bearer", "customer")
+    status, me = await ask(
+        client, "GET", "auth/me", Authorization=f"Bearer {opened['access_token']}"
+    )
+    assert (status, me) == (200, opened["user"])
+    status, again = await ask(client, "POST", "auth/register", account, Idempotency_Key="k")
+    assert (status, again["user"]["id"]) == (201, me["id"])
+    assert await ask(client, "POST", "auth/register", account) == (409, "EMAIL_TAKEN")
+    wrong = {**account, "password": "wrong horse"}
+    assert await ask(client, "POST", "auth/login", wrong) == (401, "INVALID_CREDENTIALS")
+    for _ in range(9):
+        await ask(client, "POST", "auth/login", wrong)
+    async with client.post("auth/login", json=wrong) as refused:
+        assert refused.status == 429
+        assert 0 < int(refused.headers["Retry-After"]) <= 300
+
+
+async def test_catalogue_is_read_by_everyone_and_written_by_some(client: Client) -> None:
+    admin, customer = await signed_in(client, "admin"), await signed_in(client, "customer")
+    film = {"title": "Zardoz", "runtime_minutes": 105}
+    assert await ask(client, "POST", "movies", film) == (401, "UNAUTHENTICATED")
+    assert await ask(client, "POST", "movies", film, Authorization=customer) == (403, "FORBIDDEN")
+    key = {"Authorization": admin, "Idempotency_Key": "one film"}
+    status, made = await ask(client, "POST", "movies", film, **key)
+    assert status == 201
+    assert await ask(client, "POST", "movies", film, **key) == (201, made)
+    other = {**film, "title": "Zodiac"}
+    assert await ask(client, "POST", "movies", other, **key) == (422, "IDEMPOTENCY_MISMATCH")
+    assert await ask(client, "GET", f"movies/{made['id'].upper()}") == (200, made)
+
+
+async def test_list_is_walked_page_by_page(client: Client) -> None:
+    titles: list[str] = []
+    cursor = ""
+    while cursor is not None:
+        query = {"limit": "5", **({"cursor": cursor} if cursor else {})}
+        async with client.get("movies", params=query) as reply:
+            envelope = msgspec.json.decode(await reply.read())
+        titles += [movie["title"] for movie in envelope["data"]]
+        cursor = envelope["meta"]["next_cursor"]
+    assert len(titles) == len(set(titles)) >= 12
+
+
+async def test_screen_gets_seats_and_a_showtime(client: Client) -> None:
+    admin = await signed_in(client, "admin")
+    _, cinemas = await ask(client, "GET", "cinemas")
+    _, movies = await ask(client, "GET", "movies?limit=1")
+    plan = {"cinema_id": cinemas[0]["id"], "name": "New", "grid": {"rows": 2, "columns": 3}}
+    status, screen = await ask(client, "POST", "screens", plan, Authorization=admin)
+    assert (status, screen["seat_count"]) == (201, 6)
+    _, screens = await ask(client, "GET", f"cinemas/{cinemas[0]['id']}/screens")
+    assert screen in screens
+    wanted = {
+        "movie_id": movies[0]["id"],
+        "screen_id": screen["id"],
+        "starts_at": _in_two_days(),
+        "base_price": {"amount": 900, "currency": cinemas[0]["currency"]},
+        "language": "en",
+    }
+    status, made = await ask(client, "POST", "showtimes", wanted, Authorization=admin)
+    assert (status, made["layout_version"]) == (201, 1)
+    occupied = await ask(client, "POST", "showtimes", wanted, Authorization=admin)
+    assert occupied == (409, "SCREEN_OCCUPIED")
+    assert await ask(client, "GET", f"showtimes/{made['id']}") == (200, made)
+    _, seats = await ask(client, "GET", f"showtimes/{made['id']}/seats")
+    assert [seat["label"] for seat in seats["seats"]] == ["A1", "A2", "A3", "B1", "B2", "B3"]
+
+
+async def test_layout_is_sent_once(client: Client) -> None:
+    _, cinemas = await ask(client, "GET", "cinemas")
+    _, screens = await ask(client, "GET", f"cinemas/{cinemas[0]['id']}/screens")
+    path = f"screens/{screens[0]['id']}/layout"
+    async with client.get(path) as first:
+        assert first.headers["Cache-Control"] == "private, no-cache"
+        tag = first.headers["ETag"]
+    async with client.get(path, headers={"If-None-Match": tag}) as second:
+        assert (second.status, await second.read()) == (304, b"")
+    async with client.get(path, params={"version": "1"}) as pinned:
+        assert "immutable" in pinned.headers["Cache-Control"]
+    assert await ask(client, "GET", f"{path}?version=99") == (404, "NOT_FOUND")
+
+
+def _in_two_days() -> str:
+    return (datetime.now(UTC) + timedelta(days=2)).isoformat()
