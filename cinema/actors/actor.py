@@ -492,7 +492,7 @@ class ShowtimeActor:
             append.next_due_us = unwritten.next_due_us
             part.events.append(unwritten)
         del self._unwritten[: len(part.events)]
-        self._written_seq = append.last_seq
+        self._written_seq = self._in_flight_seq = append.last_seq
         return part
 
     def owns(self, part: Part) -> bool:
