@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 import msgspec
 import structlog
@@ -34,7 +33,7 @@ from cinema.actors.restore import Restored
 from cinema.actors.snapshots import PendingSnapshot, prepare_snapshot
 from cinema.domain.limits import TURN_COMMANDS
 from cinema.domain.rejections import Rejection
-from cinema.domain.showtime.commands import AnyCommand, ChangePlan
+from cinema.domain.showtime.commands import AnyCommand, ChangePlan, Command
 from cinema.domain.showtime.decisions import (
     NOT_FOUND,
     Nothing,
@@ -45,7 +44,7 @@ from cinema.domain.showtime.decisions import (
     due_expiries,
     ended_hold,
 )
-from cinema.domain.showtime.events import AnyEvent, encode_recorded
+from cinema.domain.showtime.events import AnyEvent, Event, encode_recorded
 from cinema.domain.showtime.packed import customer_of, unpack
 from cinema.domain.showtime.state import (
     ENDED_NAMES,
@@ -265,14 +264,14 @@ class ShowtimeActor:
 
     def _schedule(self) -> None:
         self._scheduled = True
-        asyncio.get_running_loop().call_soon(self._turn)
+        self._kernel.schedule(self)
 
-    def _turn(self) -> None:
+    def turn(self, now_us: int) -> None:
         """Expire what is due, then take a bounded number of messages."""
         self._scheduled = False
         if self.phase is not Phase.SERVING:
             return
-        now_us = max(self._kernel.clock.now_us(), self.state.at_us)
+        now_us = max(now_us, self.state.at_us)
         try:
             all_expired = self.state.next_due_us > now_us or self._expire(now_us)
         except Exception:
@@ -290,14 +289,14 @@ class ShowtimeActor:
         else:
             self._mailbox = []
         for position, letter in enumerate(letters):
-            if self._broken:
-                self._mailbox = letters[position:] + self._mailbox
-                return
             try:
                 self._handle(letter, now_us)
             except Exception:
                 log.exception(COMMAND_FAILED, showtime=self.showtime_id.hex())
                 self._send(letter.reply, BROKEN)
+                if self._broken:
+                    self._mailbox = letters[position + 1 :] + self._mailbox
+                    return
         if self.state.next_due_us < self.armed_us:
             self._kernel.arm(self)
 
@@ -318,6 +317,9 @@ class ShowtimeActor:
 
     def _handle(self, letter: Letter, now_us: int) -> None:
         message, reply = letter.message, letter.reply
+        if isinstance(message, Command):
+            self._execute(letter, message, now_us)
+            return
         match message:
             case ReadSeats(customer=customer):
                 self._answer(reply, self._seats_seen(customer))
@@ -328,19 +330,30 @@ class ShowtimeActor:
             case TruncateJournal():
                 self._truncate(reply)
             case _:
-                self._execute(letter, message, now_us)
+                assert_never(message)
 
     def _execute(self, letter: Letter, command: AnyCommand, now_us: int) -> None:
         decision = decide(self.state, self.terms, command, now_us, letter.recalled)
         reply = letter.reply
         metrics = self._kernel.metrics
+        if isinstance(decision, Event):
+            metrics.decisions[type(command).__name__, "accepted"] += 1
+            self._record(command.command_id, command.fingerprint, decision, now_us)
+            terms, state = self.terms, self.state
+            if isinstance(command, ChangePlan):
+                self._pin(command)
+            outcome = Accepted(decision, state.seq, self.epoch, now_us, terms)
+            waiting = Waiting(state.seq, reply, outcome, command.command_id, leased=False)
+            self._gate.add(waiting)
+            return
         match decision:
             case Rejection():
                 metrics.decisions[type(command).__name__, decision.code] += 1
                 self._answer(reply, decision)
             case Nothing():
                 state = self.state
-                self._answer(reply, Accepted(None, state.seq, self.epoch, state.at_us, self.terms))
+                seen = Accepted(None, state.seq, self.epoch, state.at_us, self.terms)
+                self._answer(reply, seen)
             case Replay(record, recorded):
                 metrics.decisions[type(command).__name__, "replayed"] += 1
                 outcome = Accepted(
@@ -355,15 +368,7 @@ class ShowtimeActor:
             case Recall(key):
                 self._recall(letter, key)
             case _:
-                metrics.decisions[type(command).__name__, "accepted"] += 1
-                if isinstance(command, ChangePlan):
-                    self._record_plan(command, decision, now_us)
-                else:
-                    self._record(command.command_id, command.fingerprint, decision, now_us)
-                outcome = Accepted(decision, self.state.seq, self.epoch, now_us, self.terms)
-                self._gate.add(
-                    Waiting(self.state.seq, reply, outcome, command.command_id, leased=False)
-                )
+                assert_never(decision)
 
     def _record(self, command_id: bytes, fingerprint: bytes, event: AnyEvent, now_us: int) -> None:
         """Apply an event in memory and queue it for the next batch."""
@@ -390,8 +395,7 @@ class ShowtimeActor:
         )
         self.lane.enlist(self)
 
-    def _record_plan(self, command: ChangePlan, event: AnyEvent, now_us: int) -> None:
-        self._record(command.command_id, command.fingerprint, event, now_us)
+    def _pin(self, command: ChangePlan) -> None:
         self.terms = msgspec.structs.replace(
             self.terms, plan=command.plan, prices_minor=command.prices_minor
         )

@@ -9,6 +9,7 @@ from cinema.domain.showtime.events import (
     PlanChanged,
     SalesPaused,
     SalesResumed,
+    SeatsHeld,
 )
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.journal import (
@@ -25,6 +26,8 @@ def effect_of(
     event: AnyEvent, terms: ShowtimeTerms, at_us: int, request_key: bytes | None
 ) -> Effect | None:
     """The rows of an event decided under `terms`; `request_key` is the client's, if it sent one."""
+    if isinstance(event, SeatsHeld):
+        return None
     match event:
         case HoldBooked():
             return BookingMade(

@@ -83,6 +83,7 @@ class Kernel:
         self._store = store
         self._terms = terms
         self._actors: dict[bytes, ShowtimeActor] = {}
+        self._runnable: list[ShowtimeActor] = []
         self._stalled: set[ShowtimeActor] = set()
         self._activations = asyncio.Semaphore(ACTIVATIONS_AT_ONCE)
         self._due = DueQueue()
@@ -221,6 +222,18 @@ class Kernel:
     def lane_of(self, showtime_id: bytes) -> CommitLane:
         """The lane of a showtime, always the same one."""
         return self._lanes[int.from_bytes(showtime_id[-4:], "big") % len(self._lanes)]
+
+    def schedule(self, actor: ShowtimeActor) -> None:
+        """Give the actor a turn; all that ask within one step of the loop share a reading."""
+        if not self._runnable:
+            asyncio.get_running_loop().call_soon(self._run_turns)
+        self._runnable.append(actor)
+
+    def _run_turns(self) -> None:
+        runnable, self._runnable = self._runnable, []
+        now_us = self.clock.now_us()
+        for actor in runnable:
+            actor.turn(now_us)
 
     def arm(self, actor: ShowtimeActor) -> None:
         """Wake the actor when its earliest hold comes due."""

@@ -118,6 +118,9 @@ class SeatPlan(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
         start, end = self.rows[row]
         return self.blocks[self.block_of[start] : self.block_of[end - 1] + 1]
 
+    def __repr__(self) -> str:
+        return f"SeatPlan(version={self.version}, seat_count={self.seat_count})"
+
     def to_layout(self) -> Layout:
         """The layout this plan was parsed from."""
         gaps = dict(self.gaps)

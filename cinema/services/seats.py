@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from random import SystemRandom
 from typing import Final
 
 from cinema.actors.kernel import Kernel
@@ -22,7 +21,7 @@ from cinema.actors.messages import (
 )
 from cinema.domain.accounts import ADMIN, MANAGER, STAFF
 from cinema.domain.idempotency import IdempotencyKey
-from cinema.domain.ids import RANDOM_BITS, format_id, new_id
+from cinema.domain.ids import format_id
 from cinema.domain.money import Money
 from cinema.domain.rejections import Rejection, refuse
 from cinema.domain.reservations import (
@@ -55,6 +54,7 @@ from cinema.domain.showtime.events import (
 from cinema.domain.showtime.state import HoldStatus
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.domain.times import to_us
+from cinema.services.ids import IdSource
 from cinema.services.paging import BY_MOMENT, after, page
 from cinema.services.shapes import Page
 from cinema.services.tokens import Principal
@@ -67,7 +67,6 @@ CODE_CHARS: Final = 8
 COUNTER_ROLES: Final = frozenset({STAFF, MANAGER, ADMIN})
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_random_bits = SystemRandom().getrandbits
 
 _NOT_FOUND: Final = Rejection(code="NOT_FOUND")
 _INTERNAL: Final = Rejection(code="INTERNAL")
@@ -81,6 +80,7 @@ class SeatsService:
         self._bookings = bookings
         self._demo_payment = demo_payment
         self._now_us: Callable[[], int] = kernel.clock.now_us
+        self._next_id = IdSource(self._now_us).next_id
 
     @property
     def kernel(self) -> Kernel:
@@ -118,7 +118,7 @@ class SeatsService:
         self, customer: bytes, request: HoldInput, key: IdempotencyKey | None
     ) -> AnyCommand:
         """The command of a request to hold."""
-        hold_id = new_id(self._now_us(), _random_bits(RANDOM_BITS))
+        hold_id = self._next_id()
         if key is None:
             command_id, fingerprint = hold_id, b""
         else:
@@ -182,7 +182,6 @@ class SeatsService:
             used_for = await self._bookings.showtime_of_key(key.digest)
             if used_for not in {None, showtime_id}:
                 return Rejection(code="IDEMPOTENCY_MISMATCH")
-        now_us = self._now_us()
         command_id, fingerprint = _command_key(key)
         outcome = await self._kernel.ask(
             showtime_id,
@@ -191,9 +190,9 @@ class SeatsService:
                 fingerprint=fingerprint,
                 hold_id=request.hold_id.bytes,
                 customer=principal.user_id,
-                booking_id=new_id(now_us, _random_bits(RANDOM_BITS)),
+                booking_id=self._next_id(),
                 code="".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_CHARS)),
-                payment_id=new_id(now_us, _random_bits(RANDOM_BITS)),
+                payment_id=self._next_id(),
                 payment_method=request.payment.method,
             ),
         )

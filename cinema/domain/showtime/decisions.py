@@ -230,8 +230,9 @@ def _refuse_sale(
         return Rejection(code="SALES_PAUSED")
     if count > terms.seats_per_hold:
         return _limit("seats_per_hold", terms.seats_per_hold)
-    if state.live_holds_of(customer) >= terms.live_holds_per_customer:
-        return _limit("live_holds_per_customer", terms.live_holds_per_customer)
+    limit = terms.live_holds_per_customer
+    if len(state.holds) >= limit and state.live_holds_of(customer) >= limit:
+        return _limit("live_holds_per_customer", limit)
     return None
 
 

@@ -13,7 +13,11 @@ Seats = tuple[int, ...]
 Prices = tuple[int, ...]
 
 
-class SeatsHeld(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
+class Event(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What all events have in common: nothing but being one."""
+
+
+class SeatsHeld(Event, frozen=True, gc=False, array_like=True, tag=1):
     """Seats were free and are now held by one customer; `prices` in minor units, one a seat."""
 
     hold_id: bytes
@@ -23,7 +27,7 @@ class SeatsHeld(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
     expires_at_us: int
 
 
-class HoldExtended(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
+class HoldExtended(Event, frozen=True, gc=False, array_like=True, tag=2):
     """A live hold got a later deadline."""
 
     hold_id: bytes
@@ -33,7 +37,7 @@ class HoldExtended(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2
     expires_at_us: int
 
 
-class HoldReleased(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
+class HoldReleased(Event, frozen=True, gc=False, array_like=True, tag=3):
     """`released` are free again; `seats` stay held, and the hold ended if there are none."""
 
     hold_id: bytes
@@ -45,14 +49,14 @@ class HoldReleased(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3
     expires_at_us: int
 
 
-class HoldExpired(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=4):
+class HoldExpired(Event, frozen=True, gc=False, array_like=True, tag=4):
     """A hold's deadline passed; its seats are free again."""
 
     hold_id: bytes
     seats: Seats
 
 
-class HoldBooked(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=5):
+class HoldBooked(Event, frozen=True, gc=False, array_like=True, tag=5):
     """A hold became a booking."""
 
     hold_id: bytes
@@ -66,7 +70,7 @@ class HoldBooked(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=5):
     currency: str
 
 
-class BookingCancelled(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=6):
+class BookingCancelled(Event, frozen=True, gc=False, array_like=True, tag=6):
     """`cancelled` are free again; `seats` stay booked, and the booking ended if there are none."""
 
     booking_id: bytes
@@ -77,27 +81,27 @@ class BookingCancelled(msgspec.Struct, frozen=True, gc=False, array_like=True, t
     prices: Prices
 
 
-class SeatsBlocked(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=7):
+class SeatsBlocked(Event, frozen=True, gc=False, array_like=True, tag=7):
     """Free seats were taken off sale."""
 
     seats: Seats
 
 
-class SeatsUnblocked(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=8):
+class SeatsUnblocked(Event, frozen=True, gc=False, array_like=True, tag=8):
     """Blocked seats were put back on sale."""
 
     seats: Seats
 
 
-class SalesPaused(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=9):
+class SalesPaused(Event, frozen=True, gc=False, array_like=True, tag=9):
     """New holds are refused from here on."""
 
 
-class SalesResumed(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=10):
+class SalesResumed(Event, frozen=True, gc=False, array_like=True, tag=10):
     """New holds are accepted from here on."""
 
 
-class PlanChanged(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=11):
+class PlanChanged(Event, frozen=True, gc=False, array_like=True, tag=11):
     """Another plan version is pinned; `mapping` gives each old seat's new index or -1."""
 
     old_layout_version: int
