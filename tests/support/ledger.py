@@ -1,0 +1,269 @@
+"""What Postgres says happened at one showtime, replayed by a model that shares no code with ours.
+
+The model keeps plain dicts and believes nothing: every event that could not have followed the
+ones before it is a fault. Only the codec of the journal is the server's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from cinema.domain.showtime.events import (
+    AnyEvent,
+    BookingCancelled,
+    HoldBooked,
+    HoldExpired,
+    HoldExtended,
+    HoldReleased,
+    SeatsHeld,
+    decode_recorded,
+)
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the journal."""
+
+    seq: int
+    epoch: int
+    at_us: int
+    command_id: bytes
+    event: AnyEvent
+
+
+class BookingRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A booking as the tables have it; `seats` are the live ones."""
+
+    user_id: bytes
+    status: str
+    seats: frozenset[str]
+    paid_minor: int
+    refunded_minor: int
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+    """All rows of one showtime, read at one moment."""
+
+    showtime_id: str
+    labels: tuple[str, ...]
+    epoch: int
+    seq: int
+    entries: tuple[Entry, ...]
+    bookings: Mapping[str, BookingRow]
+
+
+class HeldNow(msgspec.Struct, frozen=True):
+    """A live hold or booking in the model."""
+
+    customer: bytes
+    seats: frozenset[int]
+    prices_minor: int
+    expires_at_us: int
+
+
+class Moment(msgspec.Struct, frozen=True, kw_only=True):
+    """The showtime at one seq; seats that are free are not in `taken`."""
+
+    epoch: int
+    taken: Mapping[str, str]
+    holds: Mapping[str, HeldNow]
+    ended: Mapping[str, str]
+    bookings: Mapping[str, HeldNow]
+
+
+async def read_ledger(
+    connection: asyncpg.Connection[asyncpg.Record], showtime_id: str, labels: Sequence[str]
+) -> Ledger:
+    """Everything about one showtime from one snapshot of the database."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        head = await connection.fetchrow(
+            "select epoch, seq from showtime_heads where showtime_id = $1", UUID(showtime_id)
+        )
+        rows = await connection.fetch(
+            "select seq, epoch, recorded_at, payload from showtime_journal "
+            "where showtime_id = $1 order by seq",
+            UUID(showtime_id),
+        )
+        bookings = await connection.fetch(
+            "select b.id, b.user_id, b.status, p.amount_minor, p.refunded_minor, "
+            "array(select seat from booking_seats s where s.booking_id = b.id and s.live) as seats "
+            "from bookings b join payments p on p.booking_id = b.id where b.showtime_id = $1",
+            UUID(showtime_id),
+        )
+    assert head is not None, f"no head row of {showtime_id}"
+    entries = []
+    for seq, epoch, at_us, payload in rows:
+        recorded = decode_recorded(payload)
+        entries.append(
+            Entry(
+                seq=seq,
+                epoch=epoch,
+                at_us=at_us,
+                command_id=recorded.command_id,
+                event=recorded.event,
+            )
+        )
+    return Ledger(
+        showtime_id=showtime_id,
+        labels=tuple(labels),
+        epoch=head["epoch"],
+        seq=head["seq"],
+        entries=tuple(entries),
+        bookings={
+            str(row["id"]): BookingRow(
+                user_id=row["user_id"].bytes,
+                status=row["status"],
+                seats=frozenset(row["seats"]),
+                paid_minor=row["amount_minor"],
+                refunded_minor=row["refunded_minor"],
+            )
+            for row in bookings
+        },
+    )
+
+
+class Replay:
+    """The showtime at every seq of a ledger, and what is wrong with the ledger by itself.
+
+    `moments[seq]` is the state after that event; `moments[0]` is the empty showtime.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.faults: list[str] = []
+        self._taken: dict[str, str] = {}
+        self._holds: dict[str, HeldNow] = {}
+        self._ended: dict[str, str] = {}
+        self._bookings: dict[str, HeldNow] = {}
+        self.moments: list[Moment] = [self._moment(0)]
+        for expected, entry in enumerate(ledger.entries, 1):
+            self._check_order(expected, entry)
+            self._apply(entry)
+            self.moments.append(self._moment(entry.epoch))
+        self._check_end()
+
+    def _moment(self, epoch: int) -> Moment:
+        return Moment(
+            epoch=epoch,
+            taken=dict(self._taken),
+            holds=dict(self._holds),
+            ended=dict(self._ended),
+            bookings=dict(self._bookings),
+        )
+
+    def _fault(self, entry: Entry, what: str) -> None:
+        self.faults.append(f"journal {entry.epoch}:{entry.seq} {entry.event!r}: {what}")
+
+    def _check_order(self, expected: int, entry: Entry) -> None:
+        if entry.seq != expected:
+            self._fault(entry, f"expected seq {expected}")
+        if entry.epoch < self.moments[-1].epoch:
+            self._fault(entry, "an older epoch wrote after a newer one")
+
+    def _apply(self, entry: Entry) -> None:
+        match entry.event:
+            case SeatsHeld(hold_id, customer, seats, prices, expires_at_us):
+                self._take(entry, seats)
+                self._holds[str(UUID(bytes=hold_id))] = HeldNow(
+                    customer, frozenset(seats), sum(prices), expires_at_us
+                )
+            case HoldExtended(hold_id, _, seats, _, expires_at_us):
+                held = self._live(entry, self._holds, hold_id, seats)
+                if held is not None:
+                    self._holds[str(UUID(bytes=hold_id))] = msgspec.structs.replace(
+                        held, expires_at_us=expires_at_us
+                    )
+            case HoldReleased(hold_id, _, released, _, seats, prices):
+                self._shrink(entry, self._holds, hold_id, (released, seats, prices), "released")
+            case HoldExpired(hold_id, seats):
+                held = self._live(entry, self._holds, hold_id, seats)
+                if held is not None and entry.at_us < held.expires_at_us:
+                    self._fault(entry, f"expired before {held.expires_at_us}")
+                self._shrink(entry, self._holds, hold_id, (seats, (), ()), "expired")
+            case HoldBooked():
+                self._book(entry, entry.event)
+            case BookingCancelled(booking_id, _, cancelled, _, seats, prices):
+                self._shrink(entry, self._bookings, booking_id, (cancelled, seats, prices), "")
+            case _:
+                self._fault(entry, "the tests cause no such event")
+
+    def _take(self, entry: Entry, seats: Sequence[int]) -> None:
+        for seat in seats:
+            label = self.ledger.labels[seat]
+            if label in self._taken:
+                self._fault(entry, f"seat {label} has two owners")
+            self._taken[label] = "held"
+
+    def _live(
+        self, entry: Entry, groups: Mapping[str, HeldNow], raw_id: bytes, seats: Sequence[int]
+    ) -> HeldNow | None:
+        held = groups.get(str(UUID(bytes=raw_id)))
+        if held is None:
+            self._fault(entry, "there is no such live hold or booking")
+        elif held.seats != frozenset(seats):
+            self._fault(entry, f"its seats are {sorted(held.seats)}")
+        return held
+
+    def _shrink(
+        self,
+        entry: Entry,
+        groups: dict[str, HeldNow],
+        raw_id: bytes,
+        part: tuple[Sequence[int], Sequence[int], Sequence[int]],
+        end: str,
+    ) -> None:
+        gone, kept, kept_prices = part
+        held = self._live(entry, groups, raw_id, (*gone, *kept))
+        for seat in gone:
+            self._taken.pop(self.ledger.labels[seat], None)
+        group_id = str(UUID(bytes=raw_id))
+        if held is None:
+            return
+        if kept:
+            groups[group_id] = HeldNow(
+                held.customer, frozenset(kept), sum(kept_prices), held.expires_at_us
+            )
+            return
+        del groups[group_id]
+        if end:
+            self._ended[group_id] = end
+
+    def _book(self, entry: Entry, event: HoldBooked) -> None:
+        self._live(entry, self._holds, event.hold_id, event.seats)
+        hold_id = str(UUID(bytes=event.hold_id))
+        if self._holds.pop(hold_id, None) is not None:
+            self._ended[hold_id] = "booked"
+        for seat in event.seats:
+            self._taken[self.ledger.labels[seat]] = "booked"
+        self._bookings[str(UUID(bytes=event.booking_id))] = HeldNow(
+            event.customer, frozenset(event.seats), sum(event.prices), 0
+        )
+
+    def _check_end(self) -> None:
+        """Head row and relational rows must say what the journal says."""
+        ledger = self.ledger
+        if ledger.seq != len(ledger.entries):
+            self.faults.append(f"head at {ledger.seq}, journal at {len(ledger.entries)}")
+        if ledger.epoch < self.moments[-1].epoch:
+            self.faults.append(f"head has epoch {ledger.epoch}, its journal a newer one")
+        ever = {
+            str(UUID(bytes=entry.event.booking_id))
+            for entry in ledger.entries
+            if isinstance(entry.event, HoldBooked)
+        }
+        if ever != set(ledger.bookings):
+            self.faults.append(f"bookings in one place only: {ever ^ set(ledger.bookings)}")
+        for booking_id, row in ledger.bookings.items():
+            now = self._bookings.get(booking_id)
+            seats = frozenset(ledger.labels[seat] for seat in now.seats) if now else frozenset()
+            left_minor = now.prices_minor if now else 0
+            status = "confirmed" if now else "cancelled"
+            if (row.seats, row.status, row.paid_minor - row.refunded_minor) != (
+                seats,
+                status,
+                left_minor,
+            ):
+                self.faults.append(f"booking {booking_id} is {row}, the journal says {now}")
