@@ -29,8 +29,8 @@ def seat_routes(seats: SeatsService) -> tuple[Route, ...]:
         if isinstance(seen, Rejection):
             return seen
         # What one caller sees as theirs is not what another sees under the same seq.
-        mine = ",".join(str(seat) for seat in sorted(seen.mine))
-        tag = f'"{seen.epoch}-{seen.seq}-{seen.terms.plan.version}-{hash_of(mine)}"'
+        mine = ".".join(str(seat) for seat in sorted(seen.mine)) or "none"
+        tag = f'"{seen.epoch}-{seen.seq}-{seen.terms.plan.version}-{mine}"'
         if has_seen(context.request, tag):
             return Reply(304, extra=header_lines(etag=tag), medium=JSON_REVALIDATED)
         return tagged(context.request, tag, success_body(seat_map(seen)))
@@ -52,11 +52,6 @@ def seat_routes(seats: SeatsService) -> tuple[Route, ...]:
             etag=True,
         ),
     )
-
-
-def hash_of(mine: str) -> str:
-    """A short text for the caller's own seats, `0` for none."""
-    return mine.replace(",", ".") or "0"
 
 
 def seat_map(seen: SeatsSeen) -> SeatMap:

@@ -105,8 +105,8 @@ class ShowtimesService:
         if first_day is not None and last_day is not None and first_day > last_day:
             raise refuse("VALIDATION_ERROR", "`date_to` lies before `date_from`.", path="$.date_to")
         return ShowtimeFilter(
-            cinema_id=query.cinema_id and known_id(query.cinema_id, "$.cinema_id"),
-            movie_id=query.movie_id and known_id(query.movie_id, "$.movie_id"),
+            cinema_id=_given_id(query.cinema_id, "$.cinema_id"),
+            movie_id=_given_id(query.movie_id, "$.movie_id"),
             first_day=first_day,
             last_day=last_day,
             running_after=self._now() if first_day is None else None,
@@ -152,6 +152,11 @@ def _plan(request: ShowtimeInput, facts: ScreenFacts, now: datetime) -> Timetabl
             "VALIDATION_ERROR", "Sales open before they close, before the end.", path="$.sales"
         )
     return times
+
+
+def _given_id(text: str | None, path: str) -> str | None:
+    """An empty text is no id: it must not reach Postgres as one."""
+    return None if text is None else known_id(text, path)
 
 
 def _check_year(day: date | None, path: str) -> None:
