@@ -1,0 +1,227 @@
+"""A showtime told as a story: given events, when a command comes, then these events.
+
+Times are seconds after `START_US`; ids and customers are named by words.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from cinema.domain.rejections import Rejection
+from cinema.domain.showtime.commands import (
+    AnyCommand,
+    BlockSeats,
+    BookHold,
+    CancelBooking,
+    ChangePlan,
+    ExtendHold,
+    HoldBestAvailable,
+    HoldSeats,
+    PauseSales,
+    ReleaseHold,
+    ResumeSales,
+    UnblockSeats,
+)
+from cinema.domain.showtime.decisions import (
+    NOTHING,
+    Decision,
+    Nothing,
+    Recall,
+    Recalled,
+    Replay,
+    decide,
+    due_expiries,
+)
+from cinema.domain.showtime.events import AnyEvent, Event, encode_recorded
+from cinema.domain.showtime.state import ShowtimeState, evolve
+from cinema.domain.showtime.terms import ShowtimeTerms
+from tests.unit.domain.seat_drawing import draw_plan
+
+START_US = 1_700_000_000_000_000
+EPOCH = 3
+PRICES_MINOR = (1000, 1250, 1600)
+ROOM = draw_plan("rrrr", "pppp")
+
+
+def second(count: float) -> int:
+    return START_US + round(count * 1_000_000)
+
+
+def id_of(name: str) -> bytes:
+    return blake2b(name.encode(), digest_size=16).digest()
+
+
+def fingerprint_of(body: str) -> bytes:
+    return blake2b(body.encode(), digest_size=8).digest()
+
+
+def terms(*rows: str, **changes: Any) -> ShowtimeTerms:
+    plan = draw_plan(*rows) if rows else ROOM
+    usual = ShowtimeTerms(
+        showtime_id=id_of("showtime"),
+        plan=plan,
+        currency="EUR",
+        prices_minor=PRICES_MINOR[: len(plan.categories)],
+        starts_at_us=second(7200),
+        ends_at_us=second(14_400),
+        sales_opens_at_us=second(-3600),
+        sales_closes_at_us=second(7200),
+        hold_ttl_s=600,
+        hold_max_s=1800,
+        seats_per_hold=6,
+        live_holds_per_customer=4,
+        protect_orphans=False,
+        companions_need_accessible=False,
+    )
+    return msgspec.structs.replace(usual, **changes)
+
+
+class Story:
+    """One showtime whose commands are carried out as its actor does: what is due expires first."""
+
+    def __init__(self, its_terms: ShowtimeTerms) -> None:
+        self.terms = its_terms
+        self.state = ShowtimeState(its_terms.plan.seat_count, its_terms.plan.version)
+        self.archive: dict[bytes, Recalled] = {}
+        self.decision: Decision = NOTHING
+        self.happened: list[AnyEvent] = []
+
+    def record(self, event: AnyEvent, at_us: int, command: AnyCommand | None = None) -> None:
+        command_id = command.command_id if command else b""
+        fingerprint = command.fingerprint if command else b""
+        payload = encode_recorded(command_id, fingerprint, event)
+        seq = self.state.seq + 1
+        evolve(self.state, seq, EPOCH, at_us, command_id, fingerprint, event, payload)
+        self.happened.append(event)
+
+    def when(self, command: AnyCommand, at_s: float = 0) -> Story:
+        now_us = max(second(at_s), self.state.at_us)
+        self.happened = []
+        for event in due_expiries(self.state, now_us):
+            self.record(event, now_us)
+        self.decision = decide(self.state, self.terms, command, now_us)
+        if isinstance(self.decision, Recall):
+            found = self.archive.get(self.decision.key)
+            recalled = found or Recalled(self.state.archive_generation, self.decision.key)
+            self.decision = decide(self.state, self.terms, command, now_us, recalled)
+        if isinstance(self.decision, Event):
+            self.record(self.decision, now_us, command)
+            if isinstance(command, ChangePlan):
+                self.terms = msgspec.structs.replace(
+                    self.terms, plan=command.plan, prices_minor=command.prices_minor
+                )
+        return self
+
+    def then(self, *events: AnyEvent) -> Story:
+        assert not isinstance(self.decision, Rejection | Replay | Recall), self.decision
+        assert self.happened == list(events)
+        return self
+
+    def then_refused(self, code: str, **details: object) -> Story:
+        assert self.decision == Rejection(code=code, details=details or None)
+        return self
+
+    def then_nothing(self) -> Story:
+        assert isinstance(self.decision, Nothing), self.decision
+        assert self.happened == []
+        return self
+
+    def drawn(self) -> str:
+        """The seats' statuses, a row after the other."""
+        marks = "".join(".hbx"[status] for status in self.state.seats)
+        return " ".join(marks[start:end] for start, end in self.terms.plan.rows)
+
+
+def given(*steps: AnyEvent | AnyCommand, **changes: Any) -> Story:
+    """A showtime after these commands (which must succeed) and events, all at second 0."""
+    story = Story(changes.pop("its_terms", None) or terms(**changes))
+    for step in steps:
+        if isinstance(step, Event):
+            story.record(step, START_US)
+        else:
+            story.when(step)
+            assert isinstance(story.decision, Event), story.decision
+    return story
+
+
+def _keyed(fields: dict[str, Any], key: str | None, body: str) -> dict[str, Any]:
+    if key is None:
+        return {"command_id": id_of(repr(fields)), **fields}
+    return {"command_id": id_of(key), "fingerprint": fingerprint_of(body), **fields}
+
+
+def _labels(named: str | None) -> list[str] | None:
+    return None if named is None else named.split()
+
+
+def hold(labels: str, hold_id: str = "hold", by: str = "ann", key: str | None = None) -> HoldSeats:
+    fields = {"hold_id": id_of(hold_id), "customer": id_of(by), "labels": labels.split()}
+    return HoldSeats(**_keyed(fields, key, labels))
+
+
+def hold_best(
+    quantity: int, hold_id: str = "hold", by: str = "ann", key: str | None = None, **wishes: Any
+) -> HoldBestAvailable:
+    fields = {"hold_id": id_of(hold_id), "customer": id_of(by), "quantity": quantity, **wishes}
+    return HoldBestAvailable(**_keyed(fields, key, f"{quantity}{wishes}"))
+
+
+def extend(hold_id: str = "hold", by: str = "ann", key: str | None = None) -> ExtendHold:
+    return ExtendHold(**_keyed({"hold_id": id_of(hold_id), "customer": id_of(by)}, key, "extend"))
+
+
+def release(
+    labels: str | None = None, hold_id: str = "hold", by: str = "ann", key: str | None = None
+) -> ReleaseHold:
+    fields = {"hold_id": id_of(hold_id), "customer": id_of(by), "labels": _labels(labels)}
+    return ReleaseHold(**_keyed(fields, key, str(labels)))
+
+
+def book(
+    hold_id: str = "hold", booking_id: str = "booking", by: str = "ann", key: str | None = None
+) -> BookHold:
+    fields = {
+        "hold_id": id_of(hold_id),
+        "customer": id_of(by),
+        "booking_id": id_of(booking_id),
+        "code": "7KXQ2MPA",
+        "payment_id": id_of(f"payment of {booking_id}"),
+        "payment_method": "demo",
+    }
+    return BookHold(**_keyed(fields, key, hold_id))
+
+
+def cancel(
+    labels: str | None = None,
+    booking_id: str = "booking",
+    by: str | None = "ann",
+    key: str | None = None,
+) -> CancelBooking:
+    customer = None if by is None else id_of(by)
+    fields = {"booking_id": id_of(booking_id), "customer": customer, "labels": _labels(labels)}
+    return CancelBooking(**_keyed(fields, key, str(labels)))
+
+
+def block(labels: str, key: str | None = None) -> BlockSeats:
+    return BlockSeats(**_keyed({"labels": labels.split()}, key, labels))
+
+
+def unblock(labels: str, key: str | None = None) -> UnblockSeats:
+    return UnblockSeats(**_keyed({"labels": labels.split()}, key, labels))
+
+
+def change_plan(*rows: str, version: int = 2, prices: tuple[int, ...] | None = None) -> ChangePlan:
+    plan = draw_plan(*rows, version=version)
+    prices = prices or PRICES_MINOR[: len(plan.categories)]
+    return ChangePlan(command_id=id_of(f"plan {version}"), plan=plan, prices_minor=prices)
+
+
+def pause() -> PauseSales:
+    return PauseSales(command_id=id_of("pause"))
+
+
+def resume() -> ResumeSales:
+    return ResumeSales(command_id=id_of("resume"))

@@ -1,0 +1,111 @@
+"""Of several refusals that apply, the first of the order in `decisions` is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cinema.domain.rejections import Rejection
+from cinema.domain.showtime.commands import AnyCommand
+from tests.unit.domain.showtime.story import (
+    block,
+    book,
+    cancel,
+    extend,
+    given,
+    hold,
+    hold_best,
+    pause,
+    release,
+    second,
+    terms,
+)
+
+CLOSED = {"sales_closes_at_us": second(1)}
+ONE_SEAT = {"seats_per_hold": 1}
+STARTED = {"starts_at_us": second(1)}
+
+NEW_HOLDS: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyCommand]] = [
+    (
+        "IDEMPOTENCY_MISMATCH",
+        "UNKNOWN_SEAT",
+        [hold("A1", key="k")],
+        {},
+        hold("Z1", "again", key="k"),
+    ),
+    ("UNKNOWN_SEAT", "DUPLICATE_SEAT", [], {}, hold("A3 A3 Z1")),
+    ("DUPLICATE_SEAT", "SALES_CLOSED", [], CLOSED, hold("A3 A3")),
+    ("UNKNOWN_SEAT", "SALES_CLOSED", [], CLOSED, hold("Z1")),
+    ("SALES_CLOSED", "SALES_PAUSED", [pause()], CLOSED, hold("A3")),
+    ("SALES_PAUSED", "HOLD_LIMIT", [pause()], ONE_SEAT, hold("A3 A4")),
+    ("HOLD_LIMIT", "SEAT_UNAVAILABLE", [block("A3")], ONE_SEAT, hold("A3 A4")),
+    ("SEAT_UNAVAILABLE", "COMPANION_ONLY", [block("A3")], {}, hold("A2 A3")),
+    ("COMPANION_ONLY", "ORPHAN_SEAT", [], {}, hold("A2 A4 A5")),
+    ("ORPHAN_SEAT", "nothing", [], {}, hold("A4 A5")),
+]
+
+BEST_AVAILABLE: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyCommand]] = [
+    (
+        "IDEMPOTENCY_MISMATCH",
+        "UNKNOWN_CATEGORY",
+        [hold_best(1, key="k")],
+        {},
+        hold_best(1, "again", key="k", category="box"),
+    ),
+    ("UNKNOWN_CATEGORY", "SALES_CLOSED", [], CLOSED, hold_best(1, category="box")),
+    ("SALES_CLOSED", "SALES_PAUSED", [pause()], CLOSED, hold_best(1)),
+    ("SALES_PAUSED", "HOLD_LIMIT", [pause()], ONE_SEAT, hold_best(2)),
+    ("HOLD_LIMIT", "NOT_ENOUGH_SEATS", [], ONE_SEAT, hold_best(7)),
+    ("NOT_ENOUGH_SEATS", "nothing", [], {}, hold_best(5)),
+]
+
+LIVE_AND_ENDED: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyCommand]] = [
+    (
+        "IDEMPOTENCY_MISMATCH",
+        "HOLD_ENDED",
+        [hold("A1"), release(key="k")],
+        {},
+        release("A1", key="k"),
+    ),
+    ("NOT_FOUND", "HOLD_ENDED", [hold("A1"), release()], {}, extend(by="bob")),
+    ("HOLD_ENDED", "UNKNOWN_SEAT", [hold("A1"), release()], {}, release("Z1")),
+    ("UNKNOWN_SEAT", "DUPLICATE_SEAT", [hold("A1 A2")], {}, release("A1 A1 Z1")),
+    ("DUPLICATE_SEAT", "UNKNOWN_SEAT", [hold("A1 A2")], {}, release("A3 A3")),
+    ("HOLD_ENDED", "HOLD_LIMIT", [hold("A1"), book()], {"hold_max_s": 1}, extend()),
+    ("NOT_FOUND", "HOLD_LIMIT", [hold("A1")], {"hold_max_s": 10}, extend(by="bob")),
+    (
+        "IDEMPOTENCY_MISMATCH",
+        "BOOKING_ENDED",
+        [hold("A1"), book(), cancel(key="k")],
+        {},
+        cancel("A1", key="k"),
+    ),
+    ("NOT_FOUND", "SHOWTIME_STARTED", [hold("A1"), book()], STARTED, cancel(by="bob")),
+    ("BOOKING_ENDED", "SHOWTIME_STARTED", [hold("A1"), book(), cancel()], STARTED, cancel()),
+    ("SHOWTIME_STARTED", "UNKNOWN_SEAT", [hold("A1"), book()], STARTED, cancel("Z1")),
+    ("UNKNOWN_SEAT", "DUPLICATE_SEAT", [hold("A1"), book()], {}, cancel("A1 A1 Z1")),
+    ("UNKNOWN_SEAT", "SEAT_UNAVAILABLE", [hold("A1")], {}, block("A1 Z1")),
+    ("DUPLICATE_SEAT", "SEAT_UNAVAILABLE", [hold("A1")], {}, block("A1 A1")),
+]
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "before", "changes", "command"),
+    [
+        pytest.param(*case, id=f"{type(case[4]).__name__}: {case[0]} before {case[1]}")
+        for case in NEW_HOLDS + BEST_AVAILABLE + LIVE_AND_ENDED
+    ],
+)
+def test_the_first_refusal_that_applies_is_given(
+    first: str, other: str, before: list[AnyCommand], changes: dict[str, Any], command: AnyCommand
+) -> None:
+    its_terms = terms("WCrrrr", companions_need_accessible=True, protect_orphans=True, **changes)
+    decision = given(*before, its_terms=its_terms).when(command, 2).decision
+    assert isinstance(decision, Rejection)
+    assert decision.code == first
+
+
+def test_too_many_seats_are_named_before_too_many_holds() -> None:
+    story = given(hold("A3", "1"), seats_per_hold=1, live_holds_per_customer=1)
+    story.when(hold("B1 B2")).then_refused("HOLD_LIMIT", limit="seats_per_hold", value=1)
