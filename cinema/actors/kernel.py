@@ -83,6 +83,7 @@ class Kernel:
         self._store = store
         self._terms = terms
         self._actors: dict[bytes, ShowtimeActor] = {}
+        self._loop: asyncio.AbstractEventLoop
         self._runnable: list[ShowtimeActor] = []
         self._stalled: set[ShowtimeActor] = set()
         self._activations = asyncio.Semaphore(ACTIVATIONS_AT_ONCE)
@@ -103,6 +104,8 @@ class Kernel:
 
     async def start(self) -> None:
         """Start lanes and timers."""
+        # Asked for once: each look for the running loop costs a system call on Python 3.11.
+        self._loop = asyncio.get_running_loop()
         for number, lane in enumerate(self._lanes):
             self._lane_tasks.append(self._tasks.start(f"commit-lane-{number}", lane.run()))
         self._tasks.start("kernel-tick", self._run_ticks())
@@ -145,7 +148,7 @@ class Kernel:
 
     async def ask(self, showtime_id: bytes, message: Message) -> Outcome:
         """`tell`, and wait for the answer. Cancelling the wait does not cancel the command."""
-        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Outcome] = self._loop.create_future()
 
         def settle(outcome: Outcome) -> None:
             if not answer.done():
@@ -226,7 +229,7 @@ class Kernel:
     def schedule(self, actor: ShowtimeActor) -> None:
         """Give the actor a turn; all that ask within one step of the loop share a reading."""
         if not self._runnable:
-            asyncio.get_running_loop().call_soon(self._run_turns)
+            self._loop.call_soon(self._run_turns)
         self._runnable.append(actor)
 
     def _run_turns(self) -> None:

@@ -56,6 +56,7 @@ class CommitLane:
         self._saves: list[tuple[ShowtimeActor, PendingSnapshot]] = []
         self._wake: asyncio.Future[None] | None = None
         self._stopping = False
+        self._loop: asyncio.AbstractEventLoop
 
     # --- what actors ask for
 
@@ -91,6 +92,7 @@ class CommitLane:
 
     async def run(self) -> None:
         """Work until `stop`, then until nothing is left."""
+        self._loop = asyncio.get_running_loop()
         try:
             while not (self._stopping and not self.busy):
                 if not self.busy:
@@ -115,7 +117,7 @@ class CommitLane:
             self._wake.set_result(None)
 
     async def _sleep(self) -> None:
-        self._wake = asyncio.get_running_loop().create_future()
+        self._wake = self._loop.create_future()
         try:
             await self._wake
         finally:

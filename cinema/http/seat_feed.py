@@ -57,6 +57,7 @@ class WatchedShowtime:
         self._timer: asyncio.TimerHandle | None = None
         self._slow_timer: asyncio.TimerHandle | None = None
         self._joining = 0
+        self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[Outcome] | None = None
 
     @property
@@ -110,7 +111,7 @@ class WatchedShowtime:
     async def _begin(self) -> Outcome:
         """Ask the actor for a snapshot, once for all who join meanwhile."""
         if self._ready is None:
-            self._ready = asyncio.get_running_loop().create_future()
+            self._ready = self._loop.create_future()
             self._kernel.tell(self._showtime_id, Watch(feed=self), self._begun)
         return await asyncio.shield(self._ready)
 
@@ -141,15 +142,14 @@ class WatchedShowtime:
             self._seats[seat] = status
             self._changed[seat] = status
         if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._coalesce_s, self._flush)
+            self._timer = self._loop.call_later(self._coalesce_s, self._flush)
 
     def lost(self) -> None:
         """See `SeatFeed.lost`: everybody starts again from a new snapshot."""
         self._stop_timer()
         self._broadcast(text_frame(RESYNC))
         if self._ready is None and self._watchers:
-            self._ready = asyncio.get_running_loop().create_future()
+            self._ready = self._loop.create_future()
             self._kernel.tell(self._showtime_id, Watch(feed=self), self._begun)
 
     # --- frames
@@ -181,7 +181,7 @@ class WatchedShowtime:
 
     def _broadcast(self, frame: bytes) -> None:
         """Send to all who keep up; the others are caught up or closed, and delay nobody."""
-        now_s = asyncio.get_running_loop().time()
+        now_s = self._loop.time()
         for watcher in self._watchers.values():
             socket = watcher.socket
             if socket.unsent_bytes > SLOW_BUFFER_BYTES:
@@ -195,12 +195,11 @@ class WatchedShowtime:
         if self._slow_timer is None and any(
             watcher.behind_since_s is not None for watcher in self._watchers.values()
         ):
-            loop = asyncio.get_running_loop()
-            self._slow_timer = loop.call_later(SLOW_CHECK_S, self._check_slow)
+            self._slow_timer = self._loop.call_later(SLOW_CHECK_S, self._check_slow)
 
     def _check_slow(self) -> None:
         self._slow_timer = None
-        now_s = asyncio.get_running_loop().time()
+        now_s = self._loop.time()
         for watcher in list(self._watchers.values()):
             if watcher.behind_since_s is None:
                 continue

@@ -21,7 +21,7 @@ class Socket:
     writer would frame them again for each.
     """
 
-    __slots__ = ("_closing", "_out", "_pending_limit_bytes", "_response", "_transport")
+    __slots__ = ("_closing", "_loop", "_out", "_pending_limit_bytes", "_response", "_transport")
 
     def __init__(
         self,
@@ -32,6 +32,7 @@ class Socket:
         self._response = response
         self._transport = transport
         self._pending_limit_bytes = pending_limit_bytes
+        self._loop = asyncio.get_running_loop()
         self._out: list[bytes] = []
         self._closing = False
 
@@ -52,7 +53,7 @@ class Socket:
     def send_frame(self, frame: bytes) -> None:
         """Send one encoded frame with the others of this loop turn."""
         if not self._out:
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._loop.call_soon(self._flush)
         self._out.append(frame)
 
     def write_now(self, frame: bytes) -> None:

@@ -247,6 +247,7 @@ class _Session:
         self._token: str | None = None
         if context.caller is not None:
             self._token = context.request.headers["Authorization"][7:]
+        self._loop = asyncio.get_running_loop()
         self._in_flight = 0
         self._room: asyncio.Future[None] | None = None
         self._bad_messages = 0
@@ -316,7 +317,7 @@ class _Session:
             if since is None:
                 await self._note_bad(message.ref, "since is epoch:seq", "VALIDATION_ERROR")
                 return
-        now_s = asyncio.get_running_loop().time()
+        now_s = self._loop.time()
         wait_s = self._last_sync_s + SYNC_PAUSE_S - now_s
         if wait_s > 0:
             await asyncio.sleep(wait_s)
@@ -353,7 +354,7 @@ class _Session:
 
         self._hub.seats.kernel.tell(self._showtime_id, command, answer)
         while self._in_flight >= self._hub.options.commands_in_flight:
-            self._room = asyncio.get_running_loop().create_future()
+            self._room = self._loop.create_future()
             await self._room
             self._room = None
 

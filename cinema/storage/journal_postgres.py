@@ -183,6 +183,8 @@ class PostgresJournal:
             min_size=1,
             max_size=connections,
             timeout=statement_timeout_s,
+            # Nothing here changes a session, so that giving a connection back needs no query.
+            reset=_keep_session,
             server_settings={
                 "application_name": "cinema-kernel",
                 "lock_timeout": str(int(lock_timeout_s * 1000)),
@@ -250,6 +252,10 @@ class PostgresJournal:
                 return rows
         except _FAILURES as error:
             raise StoreUnavailable(str(error) or type(error).__name__) from error
+
+
+async def _keep_session(_connection: object) -> None:
+    """Stands for asyncpg's reset query."""
 
 
 def _append_arguments(batch: Sequence[Append]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The README's tour, run as written: its bash blocks against a real server, its outputs compared."""
+"""What the documents show is true: the README's tour is run as written, statements are the code's."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from cinema.demo.seed import DEMO_ACCOUNTS
+from cinema.storage import journal_sql
 from tests.e2e.test_serve_process import Served, free_port, serving
 
 ROOT = Path(__file__).parents[2]
@@ -99,8 +100,16 @@ def test_the_readme_says_the_demo_accounts() -> None:
     assert told == [(role, *account) for role, account in DEMO_ACCOUNTS.items()]
 
 
+def test_statements_in_the_architecture_are_those_of_the_journal() -> None:
+    shown = re.findall(r"```sql\n(.*?)```", (ROOT / "docs/architecture.md").read_text(), re.DOTALL)
+    stored = {" ".join(value.split()) for value in vars(journal_sql).values() if type(value) is str}
+    assert shown
+    assert {" ".join(statement.split()) for statement in shown} <= stored
+
+
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
+    "page",
+    ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))],
 )
 def test_links_lead_to_files_that_exist(page: str) -> None:
     path = ROOT / page

@@ -124,6 +124,7 @@ class SocketCaller:
         self._history = history
         self._session = session
         self.server = server
+        self.customer = customer
         self._showtime_id = showtime_id
         self._headers = {"Authorization": f"Bearer {customer.token}"}
         self._refs = count(1)
