@@ -1,4 +1,4 @@
-"""What the documents show is true: the README's tour is run as written, statements are the code's."""
+"""What the documents show is true: the tour runs as written, statements are those of the code."""
 
 from __future__ import annotations
 
