@@ -1,0 +1,607 @@
+"""What only a real Postgres can show: plans, locks, lost connections and the rows it keeps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from cinema.domain.showtime.state import NEVER_US
+from cinema.storage import journal_sql as sql
+from cinema.storage.journal import (
+    BookedSeat,
+    BookingMade,
+    CommitAborted,
+    CommitUnknown,
+    PlanPinned,
+    SalesSwitched,
+    StoreUnavailable,
+    Takeover,
+)
+from cinema.storage.journal_postgres import _LANE_SETTINGS, PostgresJournal
+from tests.contract.stores import (
+    Stage,
+    append,
+    batch,
+    booking,
+    cancellation,
+    postgres_stage,
+    snapshot,
+    some_id,
+)
+
+pytestmark = pytest.mark.postgres
+
+MANY_HEADS = 20_000
+PATIENCE_S = 5.0
+
+
+@pytest.fixture
+async def stage(database: str) -> AsyncIterator[Stage]:
+    async with postgres_stage(database) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def watcher(database: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """A connection beside those under test."""
+    connection = await asyncpg.connect(database)
+    yield connection
+    await connection.close()
+
+
+# --- plans
+
+
+async def _plan(connection: asyncpg.Connection[asyncpg.Record], query: str, types: str) -> str:
+    """The generic plan of a statement, as a lane gets it."""
+    await connection.execute(f"prepare guarded ({types}) as {query}")
+    nulls = ", ".join(["null"] * len(types.split(", ")))
+    rows = await connection.fetch(f"explain (costs off) execute guarded ({nulls})")
+    await connection.execute("deallocate guarded")
+    return "\n".join(row[0] for row in rows)
+
+
+async def _fill_heads(
+    connection: asyncpg.Connection[asyncpg.Record], count: int, *, analyzed: bool
+) -> None:
+    await connection.execute(
+        "insert into showtime_heads (showtime_id, next_due_at) "
+        "select gen_random_uuid(), case when n % 100 = 0 then n end "
+        "from generate_series(1, $1::int) n",
+        count,
+    )
+    await connection.execute(
+        "insert into showtime_journal (showtime_id, seq, epoch, recorded_at, payload) "
+        "select showtime_id, 1, 1, 1, 'x' from showtime_heads"
+    )
+    if analyzed:
+        await connection.execute("analyze showtime_heads, showtime_journal")
+
+
+_CLAIM = "uuid[], bigint[], bigint[], bigint[], bigint[]"
+_EVENTS = "int[], bigint[], bigint[], bytea[]"
+_ROWS = (
+    "int[], uuid[], text[], uuid[], uuid[], text[], bigint[], bigint[], bytea[], uuid[], text[], "
+    "int[], uuid[], smallint[], text[], text[], bigint[], int[], uuid[], text[], "
+    "int[], uuid[], bigint[], boolean[], bigint[], int[], int[], boolean[]"
+)
+_SNAPSHOTS = (
+    "uuid[], bigint[], bigint[], bigint[], bytea[], boolean[], int[], bytea[], smallint[], "
+    "bigint[], bigint[], int[], bigint[], bytea[], boolean[]"
+)
+
+
+@pytest.mark.parametrize("analyzed", [False, True], ids=["fresh", "analyzed"])
+@pytest.mark.parametrize("count", [10, MANY_HEADS])
+async def test_a_lanes_statements_never_read_a_whole_table(
+    watcher: asyncpg.Connection[asyncpg.Record], count: int, analyzed: bool
+) -> None:
+    await _fill_heads(watcher, count, analyzed=analyzed)
+    for name, value in _LANE_SETTINGS.items():
+        await watcher.execute(f"set {name} = '{value}'")
+    statements = {
+        "append": (sql.APPEND, f"{_CLAIM}, {_EVENTS}"),
+        "append with rows": (sql.APPEND_WITH_ROWS, f"{_CLAIM}, {_EVENTS}, {_ROWS}"),
+        "confirm": (sql.CONFIRM, "uuid[], bigint[]"),
+        "save snapshots": (sql.SAVE_SNAPSHOTS, _SNAPSHOTS),
+    }
+    for name, (query, types) in statements.items():
+        plan = await _plan(watcher, query, types)
+        assert "Seq Scan" not in plan, f"{name}:\n{plan}"
+        assert "showtime_heads_pkey" in plan, f"{name}:\n{plan}"
+
+
+async def test_takeovers_loads_and_sweeps_use_indexes(
+    watcher: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    await _fill_heads(watcher, MANY_HEADS, analyzed=True)
+    await watcher.execute("set plan_cache_mode = force_generic_plan")
+    for query, types, index in [
+        (sql.TAKE_OVER, "uuid", "showtime_heads_pkey"),
+        (sql.LOAD, "uuid", "showtime_journal_pkey"),
+        (sql.DUE, "bigint, bigint", "showtime_heads_by_due"),
+        (sql.HISTORY, "uuid, bigint, bigint", "showtime_journal_pkey"),
+    ]:
+        plan = await _plan(watcher, query, types)
+        assert "Seq Scan" not in plan, plan
+        assert index in plan, plan
+
+
+# --- locks
+
+
+async def _until_waiting(watcher: asyncpg.Connection[asyncpg.Record], name: str) -> int:
+    """The backend of `name` that waits for a lock, once there is one."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            pid = await watcher.fetchval(
+                "select pid from pg_stat_activity where application_name = $1 "
+                "and wait_event_type = 'Lock' and datname = current_database()",
+                name,
+            )
+            if pid is not None:
+                return int(pid)
+
+
+@asynccontextmanager
+async def _locked(database: str, showtime_id: bytes) -> AsyncIterator[Any]:
+    """Somebody holds the head row until the block ends."""
+    holder = await asyncpg.connect(database)
+    try:
+        async with holder.transaction():
+            await holder.execute(
+                "select 1 from showtime_heads where showtime_id = $1 for update",
+                UUID(bytes=showtime_id),
+            )
+            yield holder
+    finally:
+        await holder.close()
+
+
+async def _settled(*works: Awaitable[Any]) -> list[Any]:
+    async with asyncio.timeout(PATIENCE_S * 2):
+        return list(await asyncio.gather(*works))
+
+
+async def test_batches_in_opposite_order_do_not_deadlock(stage: Stage) -> None:
+    showtimes = [await stage.owned() for _ in range(30)]
+    other = stage.journal.lane()
+    try:
+        for seq in range(6):
+            forward = [append(one, epoch, seq) for one, epoch in showtimes]
+            backward = [append(one, epoch, seq) for one, epoch in reversed(showtimes)]
+            first, second = await _settled(stage.lane.append(forward), other.append(backward))
+            # Each head matched for exactly one of them.
+            assert first | second == {one for one, _ in showtimes}
+            assert not first & second
+    finally:
+        await other.close()
+
+
+async def test_an_append_that_waits_for_a_takeover_writes_nothing(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record], database: str
+) -> None:
+    showtime_id, epoch = await stage.owned()
+    other, other_epoch = await stage.owned()
+    async with _locked(database, showtime_id) as holder:
+        parts = batch(append(showtime_id, epoch, 0, booking("A1")), append(other, other_epoch, 0))
+        late = asyncio.ensure_future(stage.lane.append(parts))
+        await _until_waiting(watcher, "cinema-lane")
+        await holder.fetch(sql.TAKE_OVER, UUID(bytes=showtime_id))
+    assert (await _settled(late))[0] == {other}
+    assert await stage.where(showtime_id) == (epoch + 1, 0)
+    assert await stage.journal.history(showtime_id, 0, 10) == ()
+    assert await watcher.fetchval("select count(*) from bookings") == 0
+
+
+async def test_a_takeover_waits_for_an_append_and_then_reads_it(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record], database: str
+) -> None:
+    showtime_id, epoch = await stage.owned()
+    owner = await asyncpg.connect(database)
+    try:
+        transaction = owner.transaction()
+        await transaction.start()
+        ids = [UUID(bytes=showtime_id)]
+        await owner.fetch(sql.APPEND, ids, [epoch], [0], [1], [None], [1], [1], [7], [b"late"])
+        bump = asyncio.ensure_future(stage.journal.take_over(showtime_id))
+        await _until_waiting(watcher, "cinema-kernel")
+        assert not bump.done()
+        await transaction.commit()
+    finally:
+        await owner.close()
+    assert (await _settled(bump))[0] == Takeover(epoch + 1, was_released=False)
+    loaded = await stage.journal.load(showtime_id)
+    assert loaded is not None
+    assert (loaded.epoch, loaded.seq) == (epoch + 1, 1)
+    assert [row.payload for row in loaded.tail] == [b"late"]
+
+
+async def test_two_takeovers_at_once_get_different_epochs(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record], database: str
+) -> None:
+    showtime_id, epoch = await stage.owned()
+    async with _locked(database, showtime_id):
+        bumps = [asyncio.ensure_future(stage.journal.take_over(showtime_id)) for _ in range(2)]
+        await _until_waiting(watcher, "cinema-kernel")
+    taken = await _settled(*bumps)
+    assert sorted(one.epoch for one in taken) == [epoch + 1, epoch + 2]
+
+
+async def test_a_takeover_gives_up_on_a_head_that_stays_locked(database: str) -> None:
+    journal = await PostgresJournal.open(
+        database, connections=1, statement_timeout_s=5.0, lock_timeout_s=0.05
+    )
+    showtime_id = some_id()
+    await journal.pool.execute(
+        "insert into showtime_heads (showtime_id) values ($1)", UUID(bytes=showtime_id)
+    )
+    async with _locked(database, showtime_id):
+        with pytest.raises(StoreUnavailable, match="lock timeout"):
+            await journal.take_over(showtime_id)
+    assert await journal.take_over(showtime_id) == Takeover(1, was_released=True)
+    await journal.close()
+
+
+async def test_a_snapshot_that_waits_for_a_takeover_is_not_stored(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record], database: str
+) -> None:
+    showtime_id, epoch = await stage.owned()
+    await stage.write(showtime_id, epoch, 0)
+    async with _locked(database, showtime_id) as holder:
+        save = snapshot(showtime_id, epoch, 1, release=True, truncate=True)
+        late = asyncio.ensure_future(stage.lane.save_snapshots([save]))
+        await _until_waiting(watcher, "cinema-lane")
+        await holder.fetch(sql.TAKE_OVER, UUID(bytes=showtime_id))
+    assert (await _settled(late))[0] == set()
+    loaded = await stage.journal.load(showtime_id)
+    assert loaded is not None
+    assert loaded.snapshot is None
+    assert len(loaded.tail) == 1
+    assert await stage.journal.take_over(showtime_id) == Takeover(epoch + 2, was_released=False)
+
+
+# --- lost connections
+
+
+async def test_an_append_whose_backend_is_killed_is_unknown_and_fenced_by_the_bump(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record], database: str
+) -> None:
+    showtime_id, epoch = await stage.owned()
+    async with _locked(database, showtime_id):
+        late = asyncio.ensure_future(stage.lane.append([append(showtime_id, epoch, 0)]))
+        pid = await _until_waiting(watcher, "cinema-lane")
+        await watcher.fetchval("select pg_terminate_backend($1)", pid)
+        with pytest.raises(CommitUnknown):
+            await asyncio.wait_for(late, PATIENCE_S)
+    assert await stage.where(showtime_id) == (epoch, 0)
+    # The lane opens another connection and goes on.
+    assert await stage.write(showtime_id, epoch, 0)
+
+
+async def test_an_append_that_is_cancelled_on_the_server_is_unknown(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record], database: str
+) -> None:
+    showtime_id, epoch = await stage.owned()
+    async with _locked(database, showtime_id):
+        late = asyncio.ensure_future(stage.lane.append([append(showtime_id, epoch, 0)]))
+        pid = await _until_waiting(watcher, "cinema-lane")
+        await watcher.fetchval("select pg_cancel_backend($1)", pid)
+        with pytest.raises(CommitUnknown, match="57014"):
+            await asyncio.wait_for(late, PATIENCE_S)
+
+
+async def test_an_append_that_takes_too_long_is_unknown_until_a_bump(
+    stage: Stage, database: str
+) -> None:
+    journal = await PostgresJournal.open(
+        database, connections=1, statement_timeout_s=0.3, lock_timeout_s=2.0
+    )
+    lane = journal.lane()
+    showtime_id, epoch = await stage.owned()
+    async with _locked(database, showtime_id):
+        with pytest.raises(CommitUnknown, match="TimeoutError"):
+            await lane.append([append(showtime_id, epoch, 0)])
+    # Giving up did not undo it: only a bump of the epoch settles what became of it.
+    taken = await stage.journal.take_over(showtime_id)
+    assert taken is not None
+    landed = await stage.where(showtime_id)
+    assert landed in {(taken.epoch, 0), (taken.epoch, 1)}
+    assert not await stage.write(showtime_id, epoch, landed[1])
+    await lane.close()
+    await journal.close()
+
+
+async def test_a_cancelled_append_drops_its_connection(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record], database: str
+) -> None:
+    showtime_id, epoch = await stage.owned()
+    async with _locked(database, showtime_id):
+        late = asyncio.ensure_future(stage.lane.append([append(showtime_id, epoch, 0)]))
+        await _until_waiting(watcher, "cinema-lane")
+        late.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await late
+    taken = await stage.journal.take_over(showtime_id)
+    assert taken is not None
+    _, seq = await stage.where(showtime_id)
+    assert await stage.write(showtime_id, taken.epoch, seq)
+
+
+async def test_a_database_that_cannot_be_reached_has_written_nothing(stage: Stage) -> None:
+    journal = PostgresJournal(
+        "postgresql://nobody@127.0.0.1:1/nothing", stage.journal.pool, statement_timeout_s=1.0
+    )
+    lane = journal.lane()
+    showtime_id, epoch = await stage.owned()
+    with pytest.raises(CommitAborted) as caught:
+        await lane.append([append(showtime_id, epoch, 0)])
+    assert not caught.value.poison
+    with pytest.raises(StoreUnavailable):
+        await lane.confirm([(showtime_id, epoch)])
+    with pytest.raises(StoreUnavailable):
+        await lane.save_snapshots([snapshot(showtime_id, epoch, 0)])
+    await lane.close()
+
+
+async def test_reads_of_a_lane_recover_from_a_killed_connection(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    showtime_id, epoch = await stage.owned()
+    await stage.lane.confirm([(showtime_id, epoch)])
+    await watcher.fetch(
+        "select pg_terminate_backend(pid, 2000) from pg_stat_activity "
+        "where application_name = 'cinema-lane' and datname = current_database()"
+    )
+    outcomes = []
+    for _ in range(2):
+        try:
+            outcomes.append(await stage.lane.confirm([(showtime_id, epoch)]))
+        except StoreUnavailable:
+            outcomes.append(None)
+    assert outcomes[-1] == {showtime_id}
+
+
+# --- rows
+
+
+async def _rows(pool: Any, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in await pool.fetch(query, *arguments)]
+
+
+def _dated(created_at_us: int) -> datetime:
+    return datetime.fromtimestamp(created_at_us / 1_000_000, UTC)
+
+
+async def test_a_booking_its_seats_and_its_payment_are_written_with_the_event(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    showtime_id, epoch = await stage.owned()
+    key = some_id()
+    made = BookingMade(
+        booking_id=some_id(),
+        code="LUNA42",
+        user_id=some_id(),
+        hold_id=some_id(),
+        currency="CHF",
+        seats=(BookedSeat("F8", "vip", 1600), BookedSeat("F7", "regular", 1000)),
+        created_at_us=1_767_225_600_123_456,
+        payment_id=some_id(),
+        payment_method="counter",
+        request_key=key,
+    )
+    assert await stage.write(showtime_id, epoch, 0, made)
+    assert await _rows(
+        watcher,
+        "select id, code, showtime_id, user_id, hold_id, status, total_minor, currency, "
+        "request_key, created_at, cancelled_at from bookings",
+    ) == [
+        (
+            UUID(bytes=made.booking_id),
+            "LUNA42",
+            UUID(bytes=showtime_id),
+            UUID(bytes=made.user_id),
+            UUID(bytes=made.hold_id),
+            "confirmed",
+            2600,
+            "CHF",
+            key,
+            datetime(2026, 1, 1, 0, 0, 0, 123456, tzinfo=UTC),
+            None,
+        )
+    ]
+    assert await _rows(
+        watcher,
+        "select booking_id, position, showtime_id, seat, category, price_minor, live "
+        "from booking_seats order by position",
+    ) == [
+        (UUID(bytes=made.booking_id), 0, UUID(bytes=showtime_id), "F8", "vip", 1600, True),
+        (UUID(bytes=made.booking_id), 1, UUID(bytes=showtime_id), "F7", "regular", 1000, True),
+    ]
+    assert await _rows(
+        watcher,
+        "select id, booking_id, method, status, amount_minor, refunded_minor, currency "
+        "from payments",
+    ) == [
+        (
+            UUID(bytes=made.payment_id),
+            UUID(bytes=made.booking_id),
+            "counter",
+            "succeeded",
+            2600,
+            0,
+            "CHF",
+        )
+    ]
+
+
+async def test_bookings_of_several_showtimes_go_to_their_own(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    plain, plain_epoch = await stage.owned()
+    first, first_epoch = await stage.owned()
+    stale, stale_epoch = await stage.owned()
+    second, second_epoch = await stage.owned()
+    await stage.journal.take_over(stale)
+    of_first = [booking("A1"), booking("A2", "A3")]
+    of_second = [booking("A1")]
+    matched = await stage.lane.append(
+        batch(
+            append(plain, plain_epoch, 0, events=4),
+            append(first, first_epoch, 0, *of_first, events=2),
+            append(stale, stale_epoch, 0, booking("A1")),
+            append(second, second_epoch, 0, *of_second, next_due_us=77),
+        )
+    )
+    assert matched == {plain, first, second}
+    expected = [
+        (UUID(bytes=showtime_id), UUID(bytes=made.booking_id), seat.label)
+        for showtime_id, bookings in [(first, of_first), (second, of_second)]
+        for made in bookings
+        for seat in made.seats
+    ]
+    assert expected == await _rows(
+        watcher,
+        "select showtime_id, booking_id, seat from booking_seats "
+        "order by showtime_id, booking_id, position",
+    )
+    assert await watcher.fetchval("select count(*) from payments") == 3
+    heads = await _rows(
+        watcher, "select showtime_id, seq, next_due_at from showtime_heads order by showtime_id"
+    )
+    assert heads == [
+        (UUID(bytes=plain), 4, None),
+        (UUID(bytes=first), 2, None),
+        (UUID(bytes=stale), 0, None),
+        (UUID(bytes=second), 1, 77),
+    ]
+
+
+_BOOKING = "select status, total_minor, cancelled_at from bookings where id = $1"
+_SEATS = "select seat, live from booking_seats where booking_id = $1 order by position"
+_PAYMENT = "select status, amount_minor, refunded_minor from payments where booking_id = $1"
+
+
+async def test_a_part_cancellation_frees_seats_and_refunds_their_price(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    showtime_id, epoch = await stage.owned()
+    made, other = booking("A1", "A2", "A3"), booking("B1", "B2")
+    assert await stage.write(showtime_id, epoch, 0, made, other, events=2)
+    assert await stage.write(showtime_id, epoch, 2, cancellation(made, "A2"))
+    booking_id = UUID(bytes=made.booking_id)
+    assert await _rows(watcher, _BOOKING, booking_id) == [("confirmed", 2000, None)]
+    seats = [("A1", True), ("A2", False), ("A3", True)]
+    assert await _rows(watcher, _SEATS, booking_id) == seats
+    assert await _rows(watcher, _PAYMENT, booking_id) == [("partially_refunded", 3000, 1000)]
+    untouched = UUID(bytes=other.booking_id)
+    assert await _rows(watcher, _BOOKING, untouched) == [("confirmed", 2000, None)]
+    assert await _rows(watcher, _SEATS, untouched) == [("B1", True), ("B2", True)]
+    assert await _rows(watcher, _PAYMENT, untouched) == [("succeeded", 2000, 0)]
+
+
+async def test_a_cancellation_ends_the_booking_and_keeps_what_it_cost(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    showtime_id, epoch = await stage.owned()
+    made = booking("A1", "A2")
+    whole = cancellation(made)
+    assert await stage.write(showtime_id, epoch, 0, made)
+    assert await stage.write(showtime_id, epoch, 1, whole)
+    booking_id = UUID(bytes=made.booking_id)
+    assert await _rows(watcher, _BOOKING, booking_id) == [("cancelled", 2000, _dated(whole.at_us))]
+    assert await _rows(watcher, _SEATS, booking_id) == [("A1", False), ("A2", False)]
+    assert await _rows(watcher, _PAYMENT, booking_id) == [("refunded", 2000, 2000)]
+
+
+async def test_a_fenced_cancellation_changes_no_row(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    showtime_id, epoch = await stage.owned()
+    made = booking("A1")
+    assert await stage.write(showtime_id, epoch, 0, made)
+    await stage.journal.take_over(showtime_id)
+    assert not await stage.write(showtime_id, epoch, 1, cancellation(made))
+    booking_id = UUID(bytes=made.booking_id)
+    assert await _rows(watcher, _BOOKING, booking_id) == [("confirmed", 1000, None)]
+    assert await _rows(watcher, _SEATS, booking_id) == [("A1", True)]
+    assert await _rows(watcher, _PAYMENT, booking_id) == [("succeeded", 1000, 0)]
+
+
+async def test_a_refund_above_the_payment_is_refused_whole(stage: Stage) -> None:
+    showtime_id, epoch = await stage.owned()
+    made = booking("A1")
+    assert await stage.write(showtime_id, epoch, 0, made)
+    assert await stage.write(showtime_id, epoch, 1, cancellation(made))
+    with pytest.raises(CommitAborted) as caught:
+        await stage.write(showtime_id, epoch, 2, cancellation(made))
+    assert caught.value.poison
+    assert await stage.where(showtime_id) == (epoch, 2)
+
+
+_CATALOG = """
+with film as (
+    insert into movies (id, title, runtime_minutes, sort_title, genre_keys, created_at)
+    values (gen_random_uuid(), 'Stalker', 161, 'stalker', '{}', now()) returning id
+), house as (
+    insert into cinemas (id, name, city, country, time_zone, currency, created_at)
+    values (gen_random_uuid(), 'Aurora', 'Berlin', 'DE', 'Europe/Berlin', 'EUR', now())
+    returning id
+), screen as (
+    insert into screens (id, cinema_id, name, layout_version, seat_count, created_at)
+    select gen_random_uuid(), id, 'One', 1, 4, now() from house returning id, cinema_id, screen_no
+), layouts as (
+    insert into screen_layouts (screen_id, version, layout, seat_count, created_at)
+    select id, version, '{}', 4, now() from screen, generate_series(1, 2) version
+    returning screen_id
+)
+insert into showtimes (id, movie_id, cinema_id, screen_id, screen_no, layout_version, starts_at,
+    ends_at, clear_at, local_date, base_price_minor, currency, format, language, sales_opens_at,
+    sales_closes_at, created_at)
+select s.id, film.id, screen.cinema_id, screen.id, screen.screen_no, 1,
+    now() + s.position * interval '1 day', now() + s.position * interval '1 day 2 hours',
+    now() + s.position * interval '1 day 2 hours', current_date, 1000, 'EUR', '2D', 'en',
+    now(), now() + interval '9 days', now()
+from unnest($1::uuid[]) with ordinality as s (id, position), film, screen
+"""
+
+_SHOWTIMES = "select layout_version, sales_paused from showtimes order by id"
+
+
+async def test_plan_and_sales_of_a_showtime_are_switched_with_the_event(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    showtime_id, epoch = await stage.owned()
+    other, other_epoch = await stage.owned()
+    await watcher.execute(_CATALOG, [UUID(bytes=showtime_id), UUID(bytes=other)])
+    assert await _rows(watcher, _SHOWTIMES) == [(1, False), (1, False)]
+    assert await stage.write(showtime_id, epoch, 0, PlanPinned(2))
+    assert await _rows(watcher, _SHOWTIMES) == [(2, False), (1, False)]
+    both = batch(
+        append(showtime_id, epoch, 1, SalesSwitched(paused=True)),
+        append(other, other_epoch, 0, PlanPinned(2)),
+    )
+    assert await stage.lane.append(both) == {showtime_id, other}
+    assert await _rows(watcher, _SHOWTIMES) == [(2, True), (2, False)]
+    assert await stage.write(showtime_id, epoch, 2, SalesSwitched(paused=False))
+    assert await _rows(watcher, _SHOWTIMES) == [(2, False), (2, False)]
+    await stage.journal.take_over(other)
+    assert not await stage.write(other, other_epoch, 1, SalesSwitched(paused=True))
+    assert await _rows(watcher, _SHOWTIMES) == [(2, False), (2, False)]
+
+
+async def test_a_snapshot_without_deadline_clears_the_heads(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    showtime_id, epoch = await stage.owned()
+    await stage.lane.append([append(showtime_id, epoch, 0, next_due_us=5)])
+    await stage.lane.save_snapshots([snapshot(showtime_id, epoch, 1, next_due_us=NEVER_US)])
+    heads = "select next_due_at, released from showtime_heads"
+    assert await _rows(watcher, heads) == [(None, False)]
