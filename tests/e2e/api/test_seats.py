@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.e2e.house import LABELS, UNKNOWN_ID, House
+from tests.e2e.api.house import LABELS, UNKNOWN_ID, House
 
 
 async def test_seat_map_has_the_contracts_shape(house: House) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.house import UNKNOWN_ID, Clocks, House, open_house
+from tests.e2e.api.house import UNKNOWN_ID, Clocks, House, open_house
 
 IMPOSSIBLE: list[tuple[Any, int, str, dict[str, Any]]] = [
     ({"seats": []}, 400, "VALIDATION_ERROR", {"path": "$.seats"}),

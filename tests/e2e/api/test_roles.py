@@ -1,0 +1,152 @@
+"""Every operation for every role: 401 without a token, 403 for the wrong role, else let in."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, NamedTuple
+
+from tests.e2e.api.house import BASE_PRICE, PEOPLE, House
+
+ANYBODY = frozenset({None, "ada", "staff", "manager", "admin"})
+SIGNED_IN = ANYBODY - {None}
+MANAGERS = frozenset({"manager", "admin"})
+ADMINS = frozenset({"admin"})
+
+
+class Call(NamedTuple):
+    """An operation that succeeds for `allowed`; `{…}` in the path and body are filled in."""
+
+    method: str
+    path: str
+    allowed: frozenset[str | None]
+    status: int = 200
+    body: Any = None
+
+
+def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
+    """Operation to call; `number` keeps names and times of repeated calls apart."""
+    account = {"email": f"new{number}@example.com", "password": "correct horse"}
+    showtime = {
+        "movie_id": house.movie_id,
+        "screen_id": house.screen_id,
+        "starts_at": f"2027-{number // 28 + 1:02}-{number % 28 + 1:02}T12:00:00Z",
+        "base_price": BASE_PRICE,
+        "language": "en",
+    }
+    screen = {"cinema_id": house.cinema_id, "name": f"New {number}"}
+    grid = {"grid": {"rows": 2, "columns": 2 + number}}
+    cinema = {"name": f"New {number}", "city": "Rome", "country": "IT"}
+    zone = {"time_zone": "Europe/Rome", "currency": "EUR"}
+    shown = f"showtimes/{facts['showtime']}"
+    held = f"{shown}/holds/{facts['hold']}"
+    booking = {
+        "showtime_id": facts["showtime"],
+        "hold_id": facts["hold"],
+        "payment": {"method": "demo"},
+    }
+    return {
+        "register": Call("POST", "auth/register", ANYBODY, 201, account),
+        "login": Call("POST", "auth/login", ANYBODY, 401, account),
+        "me": Call("GET", "auth/me", SIGNED_IN),
+        "promoteUser": Call(
+            "POST", f"admin/users/{PEOPLE['bob'][1]}/promote", ADMINS, 200, {"role": "customer"}
+        ),
+        "listMovies": Call("GET", "movies", ANYBODY),
+        "getMovie": Call("GET", f"movies/{house.movie_id}", ANYBODY),
+        "listShowtimesOfMovie": Call("GET", f"movies/{house.movie_id}/showtimes", ANYBODY),
+        "createMovie": Call("POST", "movies", ADMINS, 201, {"title": "M", "runtime_minutes": 9}),
+        "listCinemas": Call("GET", "cinemas", ANYBODY),
+        "getCinema": Call("GET", f"cinemas/{house.cinema_id}", ANYBODY),
+        "listScreensOfCinema": Call("GET", f"cinemas/{house.cinema_id}/screens", ANYBODY),
+        "createCinema": Call("POST", "cinemas", ADMINS, 201, {**cinema, **zone}),
+        "getScreen": Call("GET", f"screens/{house.screen_id}", ANYBODY),
+        "getLayout": Call("GET", f"screens/{house.screen_id}/layout", ANYBODY),
+        "createScreen": Call("POST", "screens", MANAGERS, 201, {**screen, **grid}),
+        "replaceLayout": Call("PUT", f"screens/{facts['screen']}/layout", MANAGERS, 200, grid),
+        "listShowtimes": Call("GET", "showtimes", ANYBODY),
+        "getShowtime": Call("GET", shown, ANYBODY),
+        "createShowtime": Call("POST", "showtimes", MANAGERS, 201, showtime),
+        "getSeats": Call("GET", f"{shown}/seats", ANYBODY),
+        "placeHold": Call("POST", f"{shown}/holds", SIGNED_IN, 201, {"seats": [facts["seat"]]}),
+        "getHold": Call("GET", held, SIGNED_IN),
+        "extendHold": Call("PATCH", held, SIGNED_IN, 200, {"extend": True}),
+        "releaseHold": Call("DELETE", f"{held}?seats={facts['part']}", SIGNED_IN),
+        "createBooking": Call("POST", "bookings", SIGNED_IN, 201, booking),
+        "listBookings": Call("GET", "bookings", SIGNED_IN),
+        "getBooking": Call("GET", f"bookings/{facts['booking']}", SIGNED_IN),
+        "cancelBooking": Call("DELETE", f"bookings/{facts['booking']}", SIGNED_IN),
+        "watchShowtime": Call("GET", f"{shown}/watch", ANYBODY, 426),
+        "healthz": Call("GET", "/healthz", ANYBODY),
+        "readyz": Call("GET", "/readyz", ANYBODY),
+        "metrics": Call("GET", "/metrics", ANYBODY),
+    }
+
+
+async def test_each_operation_lets_in_whom_it_should(house: House) -> None:
+    document = (await house.client.get("openapi.json")).json()
+    operations = {
+        operation["operationId"]: operation
+        for methods in (await document)["paths"].values()
+        for operation in methods.values()
+    }
+    plan = {"grid": {"rows": 26, "columns": 20}}
+    showtime_id = await house.showtime(
+        screen_id=await house.screen(**plan), live_holds_per_customer=24
+    )
+    screen_id = await house.screen(**plan)
+    numbers = itertools.count(1)
+    wrong: list[str] = []
+    for number, person in enumerate(sorted(ANYBODY, key=str)):
+        owner = person or "ada"
+        row = "ABCDEFGH"[number]
+        facts = {
+            "showtime": showtime_id,
+            "screen": screen_id,
+            "hold": await house.held(owner, showtime_id, f"{row}1", f"{row}2"),
+            "booking": await house.booked(owner, showtime_id, f"{row}3"),
+            "seat": f"{row}4",
+            "part": f"{row}2",
+        }
+        table = calls(house, facts, next(numbers))
+        assert set(table) == set(operations)
+        for name, call in table.items():
+            path = call.path if call.path[0] != "/" else f"http://127.0.0.1:{house.port}{call.path}"
+            headers = {"Authorization": f"Bearer {house.token(person)}"} if person else {}
+            reply = await house.client.request(call.method, path, json=call.body, headers=headers)
+            raw = await reply.text()
+            expected = call.status if person in call.allowed else 401 if person is None else 403
+            if reply.status != expected:
+                wrong.append(f"{name} as {person}: {reply.status}, not {expected}: {raw[:300]}")
+            documented = set(operations[name]["responses"])
+            if str(reply.status) not in documented:
+                wrong.append(f"{name} answers {reply.status}, which is not documented")
+    assert not wrong, "\n".join(wrong)
+
+
+async def test_manager_of_another_cinema_is_refused(house: House) -> None:
+    await house.database.execute("delete from cinema_managers")
+    showtime = {
+        "movie_id": house.movie_id,
+        "screen_id": house.screen_id,
+        "starts_at": "2027-01-01T12:00:00Z",
+        "base_price": BASE_PRICE,
+        "language": "en",
+    }
+    screen = {"cinema_id": house.cinema_id, "name": "New", "grid": {"rows": 2, "columns": 2}}
+    layout = {"grid": {"rows": 2, "columns": 2}}
+    for method, path, body in [
+        ("POST", "showtimes", showtime),
+        ("POST", "screens", screen),
+        ("PUT", f"screens/{house.screen_id}/layout", layout),
+    ]:
+        answer = await house.ask("manager", method, path, body)
+        assert answer.error == (403, "FORBIDDEN"), path
+
+
+async def test_change_of_role_ends_tokens_at_once(house: House) -> None:
+    assert (await house.ask("bob", "GET", "bookings")).status == 200
+    bob = PEOPLE["bob"][1]
+    promotion = await house.ask("admin", "POST", f"admin/users/{bob}/promote", {"role": "staff"})
+    assert promotion.data["role"] == "staff"
+    old = {"Authorization": f"Bearer {house.token('bob', at_s=1_000_000_000_000 / 1000)}"}
+    assert (await house.ask(None, "GET", "bookings", headers=old)).error[0] == 401
