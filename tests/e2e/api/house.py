@@ -294,4 +294,3 @@ def _nothing_wrong() -> Iterator[None]:
         logging.getLogger().removeHandler(handler)
     troubles += [event for event in events if event["log_level"] in {"error", "critical"}]
     assert not troubles
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from tests.e2e.api.house import BASE_PRICE, PEOPLE, House
@@ -11,6 +12,11 @@ ANYBODY = frozenset({None, "ada", "staff", "manager", "admin"})
 SIGNED_IN = ANYBODY - {None}
 MANAGERS = frozenset({"manager", "admin"})
 ADMINS = frozenset({"admin"})
+
+
+def later(days: int) -> str:
+    """A moment on which the house has nothing on its screens yet."""
+    return (datetime.now(UTC) + timedelta(days=60 + days)).isoformat()
 
 
 class Call(NamedTuple):
@@ -29,7 +35,7 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
     showtime = {
         "movie_id": house.movie_id,
         "screen_id": house.screen_id,
-        "starts_at": f"2027-{number // 28 + 1:02}-{number % 28 + 1:02}T12:00:00Z",
+        "starts_at": later(number),
         "base_price": BASE_PRICE,
         "language": "en",
     }
@@ -46,7 +52,7 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
     }
     return {
         "register": Call("POST", "auth/register", ANYBODY, 201, account),
-        "login": Call("POST", "auth/login", ANYBODY, 401, account),
+        "login": Call("POST", "auth/login", ANYBODY, 200, account),
         "me": Call("GET", "auth/me", SIGNED_IN),
         "promoteUser": Call(
             "POST", f"admin/users/{PEOPLE['bob'][1]}/promote", ADMINS, 200, {"role": "customer"}
@@ -128,7 +134,7 @@ async def test_manager_of_another_cinema_is_refused(house: House) -> None:
     showtime = {
         "movie_id": house.movie_id,
         "screen_id": house.screen_id,
-        "starts_at": "2027-01-01T12:00:00Z",
+        "starts_at": later(1),
         "base_price": BASE_PRICE,
         "language": "en",
     }
@@ -144,9 +150,11 @@ async def test_manager_of_another_cinema_is_refused(house: House) -> None:
 
 
 async def test_change_of_role_ends_tokens_at_once(house: House) -> None:
-    assert (await house.ask("bob", "GET", "bookings")).status == 200
+    bearer = {"Authorization": f"Bearer {house.token('bob')}"}
+    assert (await house.ask(None, "GET", "bookings", headers=bearer)).status == 200
     bob = PEOPLE["bob"][1]
     promotion = await house.ask("admin", "POST", f"admin/users/{bob}/promote", {"role": "staff"})
     assert promotion.data["role"] == "staff"
-    old = {"Authorization": f"Bearer {house.token('bob', at_s=1_000_000_000_000 / 1000)}"}
-    assert (await house.ask(None, "GET", "bookings", headers=old)).error[0] == 401
+    refused = await house.ask(None, "GET", "bookings", headers=bearer)
+    assert refused.error == (401, "UNAUTHENTICATED")
+    assert refused.details == {"reason": "TOKEN_REVOKED"}
