@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from cinema.domain.limits import IDEMPOTENCY_TTL_S
+from cinema.domain.showtime import state as state_module
+from cinema.domain.showtime.records import ArchiveFilter
+from cinema.domain.showtime.snapshot import SnapshotFormatError, decode_snapshot, encode_snapshot
+from cinema.domain.showtime.state import NEVER_US, ShowtimeState, Surplus
+from tests.unit.domain.showtime.story import (
+    START_US,
+    Story,
+    block,
+    book,
+    change_plan,
+    given,
+    hold,
+    id_of,
+    pause,
+    release,
+    second,
+    terms,
+)
+from tests.unit.domain.showtime.world import contents
+
+# What servers have stored must stay readable: a change of these bytes needs a new FORMAT.
+STORED = bytes.fromhex(
+    "9d0108cf00060a24181e400002c3c405010002030081c4101c6616224336f5d2"
+    "ea1e55c74768eac0c426d8963d899008cf8c05369be7b904271500401e18240a"
+    "06000086e13b240a06000000e803000081c41075383bf935f76b252e446a63ec"
+    "7fe2ebc426d8963d899008cf8c05369be7b904271500401e18240a060000401e"
+    "18240a06000200e803000082c4101b12f70d815aaa77e84cb540ce4f9233c427"
+    "03d8963d899008cf8c05369be7b904271500401e18240a06000086e13b240a06"
+    "000200e8030000c4101a29100df994bc770204179607490825c4270105cf8e6a"
+    "8c713212772cac9e6f1ea94800401e18240a06000086e13b240a06000100e803"
+    "000091940103cf00060a24181e4000c45293c41061f5dc14830084d8dc2d1ebc"
+    "02ef3decc40839f03b342c298c959601c4101c6616224336f5d2ea1e55c74768"
+    "eac0c410d8963d899008cf8c05369be7b9042715910091cd03e8cf00060a243b"
+    "e1860091c4400000000000000000000000000000100000000000000000000004"
+    "0000000000000000000000000000000000000000000000000080000000000000"
+    "0000000020000181019400010203"
+)
+
+
+def _everything() -> Story:
+    story = given(
+        hold("A1", "first", key="k"),
+        hold("B1", "second"),
+        book("second"),
+        hold("A2", "third", by="bob"),
+        release(None, "third", by="bob"),
+        block("B2"),
+        change_plan("rr", "rrr"),
+        pause(),
+        its_terms=terms("rr", "rr"),
+    )
+    story.state.archive_filter.add(id_of("archived"))
+    return story
+
+
+def test_the_stored_form_of_a_snapshot_is_stable() -> None:
+    state = _everything().state
+    assert encode_snapshot(state, Surplus(state, START_US)) == STORED
+
+
+def test_a_stored_snapshot_is_read_back_whole() -> None:
+    state = decode_snapshot(STORED)
+    assert contents(state) == contents(_everything().state)
+    assert state.next_due_us == second(600)
+    assert id_of("archived") in state.archive_filter
+    assert state.stored_reply(id_of("k")) is not None
+    assert (state.seq, state.paused, state.layout_version) == (8, True, 2)
+
+
+def test_an_empty_showtime_is_read_back_empty() -> None:
+    state = ShowtimeState(3, 7)
+    restored = decode_snapshot(encode_snapshot(state, Surplus(state, START_US)))
+    assert contents(restored) == contents(state)
+    assert restored.next_due_us == NEVER_US
+
+
+@pytest.mark.parametrize("other", [0, 2, 255])
+def test_a_snapshot_of_another_format_is_refused(other: int) -> None:
+    fields = msgspec.msgpack.decode(STORED)
+    payload = msgspec.msgpack.encode([other, *fields[1:]])
+    with pytest.raises(SnapshotFormatError, match=f"format {other}, this server reads 1"):
+        decode_snapshot(payload)
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", STORED[:-1], STORED[:100], b"\xc1" + STORED[1:], b"{}", b"\x91\x01"]
+)
+def test_a_damaged_snapshot_is_refused(payload: bytes) -> None:
+    with pytest.raises(SnapshotFormatError):
+        decode_snapshot(payload)
+
+
+# --- what a snapshot moves to the archive
+
+
+@pytest.fixture
+def _little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state_module, "ENDED_HOLDS_KEPT", 2)
+    monkeypatch.setattr(state_module, "REPLY_RECORDS_KEPT", 3)
+
+
+def _five_ended_holds() -> Story:
+    steps = [
+        step
+        for name in "12345"
+        for step in (hold("A1", name, key=f"hold {name}"), release(None, name))
+    ]
+    return given(*steps)
+
+
+@pytest.mark.usefixtures("_little_memory")
+def test_the_oldest_ended_holds_and_replies_leave_memory_once_they_are_archived() -> None:
+    state = _five_ended_holds().state
+    packed = dict(state.ended)
+    surplus = Surplus(state, START_US)
+    assert surplus.ended == [(id_of(name), packed[id_of(name)]) for name in "123"]
+    assert [key for key, _ in surplus.replies] == [id_of("hold 1"), id_of("hold 2")]
+    assert [record.seq for _, record in surplus.replies] == [1, 3]
+    assert len(state.ended) == 5  # Memory keeps all of it until the archive has it.
+    surplus.remove_from(state)
+    assert list(state.ended) == [id_of("4"), id_of("5")]
+    assert [record.seq for record in state.records] == [5, 7, 9]
+    for gone in ("1", "2", "3", "hold 1", "hold 2"):
+        assert id_of(gone) in state.archive_filter
+    assert id_of("4") not in state.archive_filter
+    assert state.archive_generation == 1
+
+
+@pytest.mark.usefixtures("_little_memory")
+def test_a_snapshot_is_without_its_surplus_but_knows_of_it() -> None:
+    state = _five_ended_holds().state
+    surplus = Surplus(state, START_US)
+    restored = decode_snapshot(encode_snapshot(state, surplus))
+    assert id_of("1") not in state.archive_filter
+    surplus.remove_from(state)
+    assert contents(restored) == contents(state)
+
+
+@pytest.mark.usefixtures("_little_memory")
+def test_events_between_a_snapshot_and_its_storing_stay_in_memory() -> None:
+    story = _five_ended_holds()
+    surplus = Surplus(story.state, START_US)
+    story.when(hold("A1", "6", key="hold 6")).when(release(None, "6"))
+    surplus.remove_from(story.state)
+    assert list(story.state.ended) == [id_of("4"), id_of("5"), id_of("6")]
+    assert [record.seq for record in story.state.records] == [5, 7, 9, 11]
+
+
+def test_replies_past_their_time_are_dropped_and_not_archived() -> None:
+    story = given(hold("A1", "1", key="first")).when(hold("A2", "2", key="second"), 10)
+    moment = second(10 + IDEMPOTENCY_TTL_S)
+    surplus = Surplus(story.state, moment)
+    assert (surplus.reply_count, surplus.replies, surplus.archived_ids) == (1, [], [])
+    surplus.remove_from(story.state)
+    assert [record.seq for record in story.state.records] == [2]
+    assert id_of("first") not in story.state.archive_filter
+    assert story.state.archive_generation == 0
+    Surplus(story.state, moment + 1).remove_from(story.state)
+    assert len(story.state.records) == 0
+
+
+def test_a_small_showtime_has_no_surplus() -> None:
+    state = _five_ended_holds().state
+    surplus = Surplus(state, START_US)
+    assert (surplus.ended, surplus.replies, surplus.reply_count) == ([], [], 0)
+    before = contents(state)
+    surplus.remove_from(state)
+    assert contents(state) == before
+    assert isinstance(state.archive_filter, ArchiveFilter)
