@@ -1,0 +1,50 @@
+"""What an event says, in the words of the box office on paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cinema.domain.showtime.events import (
+    AnyEvent,
+    BookingCancelled,
+    HoldBooked,
+    HoldExtended,
+    HoldReleased,
+    SalesPaused,
+    SalesResumed,
+    SeatsBlocked,
+    SeatsHeld,
+    SeatsUnblocked,
+)
+from tests.unit.domain.showtime.oracle import Done
+from tests.unit.domain.showtime.oracle_room import Prices
+
+
+def told(event: AnyEvent, labels: Sequence[str]) -> Done:
+    def priced(seats: tuple[int, ...], prices: tuple[int, ...] | None = None) -> Prices:
+        pairs = zip(seats, prices or (0,) * len(seats), strict=True)
+        return {labels[seat]: price for seat, price in pairs}
+
+    match event:
+        case SeatsHeld(hold_id, customer, seats, prices, until_us):
+            return Done("held", hold_id, customer, {}, priced(seats, prices), until_us)
+        case HoldExtended(hold_id, customer, seats, prices, until_us):
+            return Done("extended", hold_id, customer, {}, priced(seats, prices), until_us)
+        case HoldReleased(hold_id, customer, gone, gone_prices, seats, prices, until_us):
+            left = priced(seats, prices)
+            return Done("released", hold_id, customer, priced(gone, gone_prices), left, until_us)
+        case HoldBooked(hold_id, customer, seats, prices):
+            return Done("booked", hold_id, customer, {}, priced(seats, prices))
+        case BookingCancelled(booking_id, customer, gone, gone_prices, seats, prices):
+            left = priced(seats, prices)
+            return Done("cancelled", booking_id, customer, priced(gone, gone_prices), left)
+        case SeatsBlocked(seats):
+            return Done("blocked", left=priced(seats))
+        case SeatsUnblocked(seats):
+            return Done("unblocked", gone=priced(seats))
+        case SalesPaused():
+            return Done("paused")
+        case SalesResumed():
+            return Done("resumed")
+        case _:
+            raise AssertionError(event)

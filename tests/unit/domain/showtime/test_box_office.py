@@ -1,0 +1,511 @@
+"""Random lives of showtimes, each step compared with a box office on paper (`oracle`)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from cinema.domain.limits import IDEMPOTENCY_TTL_S
+from cinema.domain.rejections import Rejection
+from cinema.domain.seatmap import STATUS_NAMES, Layout, parse_layout
+from cinema.domain.showtime import decisions as decisions_module
+from cinema.domain.showtime import state as state_module
+from cinema.domain.showtime.commands import (
+    AnyCommand,
+    BlockSeats,
+    BookHold,
+    CancelBooking,
+    ChangePlan,
+    ExtendHold,
+    HoldBestAvailable,
+    HoldSeats,
+    PauseSales,
+    ReleaseHold,
+    ResumeSales,
+    UnblockSeats,
+)
+from cinema.domain.showtime.decisions import Decision, Nothing, Replay
+from cinema.domain.showtime.events import Event, HoldBooked
+from cinema.domain.showtime.packed import unpack
+from cinema.domain.showtime.state import ENDED_NAMES, NEVER_US
+from cinema.domain.showtime.terms import ShowtimeTerms
+from tests.unit.domain.seat_drawing import draw_layout
+from tests.unit.domain.showtime.oracle import (
+    BoxOffice,
+    Done,
+    Kept,
+    NothingToDo,
+    Refused,
+    Repeated,
+    Rules,
+    WhereverBest,
+)
+from tests.unit.domain.showtime.oracle_room import Room, companions_alone
+from tests.unit.domain.showtime.story import fingerprint_of, id_of, second
+from tests.unit.domain.showtime.telling import told
+from tests.unit.domain.showtime.world import World, contents
+
+CUSTOMERS = [id_of("ann"), id_of("bob"), id_of("cyd")]
+TTL_US = IDEMPOTENCY_TTL_S * 1_000_000
+FACTOR_MINOR = {"regular": 1000, "premium": 1250, "vip": 1600}
+
+_WHICH = st.integers(0, 11)
+_KEY = st.sampled_from([None, None, 1, 2])
+_SEAT = st.integers(0, 24)
+_SEATS = st.lists(_SEAT, min_size=1, max_size=4)
+_PART = st.none() | _SEATS
+_CUSTOMER = st.sampled_from(CUSTOMERS)
+_RARELY = st.sampled_from([False, False, False, False, True])
+
+
+class Showtime(RuleBasedStateMachine):
+    """Commands in any order, time passing, snapshots and crashes in between."""
+
+    layouts: ClassVar[list[Layout]]
+    rules_: ClassVar[Rules]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._limits = pytest.MonkeyPatch()
+        self._limits.setattr(state_module, "ENDED_HOLDS_KEPT", 2)
+        self._limits.setattr(state_module, "REPLY_RECORDS_KEPT", 2)
+        self._limits.setattr(state_module, "_COUNTING_FROM", 1)
+        self._limits.setattr(decisions_module, "EXPIRIES_PER_COMMAND", 2)
+        self.now_us = second(0)
+        self.made = 0
+        self.holds: list[bytes] = []
+        self.bookings: list[bytes] = []
+        self.keyed: list[AnyCommand] = []
+        self.version = 1
+        layout = self.layouts[0]
+        self.office = BoxOffice(Room.of(layout, self._price_of()), self.rules_)
+        self.world = World(self._terms(layout))
+
+    def teardown(self) -> None:
+        self._limits.undo()
+
+    def _price_of(self) -> dict[str, int]:
+        return {name: price + self.version for name, price in FACTOR_MINOR.items()}
+
+    def _terms(self, layout: Layout) -> ShowtimeTerms:
+        plan = parse_layout(layout, self.version)
+        its = self.rules_
+        return ShowtimeTerms(
+            showtime_id=id_of("showtime"),
+            plan=plan,
+            currency="EUR",
+            prices_minor=tuple(self._price_of()[name] for name in plan.categories),
+            starts_at_us=its.starts_us,
+            ends_at_us=its.starts_us + 1,
+            sales_opens_at_us=its.opens_us,
+            sales_closes_at_us=its.closes_us,
+            hold_ttl_s=its.ttl_s,
+            hold_max_s=its.max_s,
+            seats_per_hold=its.seats_per_hold,
+            live_holds_per_customer=its.holds_per_customer,
+            protect_orphans=its.protect_orphans,
+            companions_need_accessible=its.companions_need_accessible,
+        )
+
+    # --- what is asked
+
+    @rule(seats=_SEATS, customer=_CUSTOMER, key=_KEY)
+    def hold_any_seats(self, seats: list[int], customer: bytes, key: int | None) -> None:
+        self._hold(self._labels(seats), customer, key)
+
+    @rule(first=_SEAT, count=st.integers(1, 4), customer=_CUSTOMER, key=_KEY)
+    def hold_seats_in_a_row(self, first: int, count: int, customer: bytes, key: int | None) -> None:
+        labels = list(self.office.room.places)
+        start = first % len(labels)
+        self._hold(labels[start : start + count], customer, key)
+
+    def _hold(self, labels: list[str], customer: bytes, key: int | None) -> None:
+        names = self._name(key, "hold", customer, labels)
+        self._perform(
+            HoldSeats(hold_id=self._new(self.holds), customer=customer, labels=labels, **names)
+        )
+
+    @rule(
+        quantity=st.integers(1, 4),
+        category=st.sampled_from([None, None, "regular", "vip", "box"]),
+        accessible=_RARELY,
+        customer=_CUSTOMER,
+        key=_KEY,
+    )
+    def hold_the_best(
+        self,
+        quantity: int,
+        category: str | None,
+        accessible: bool,
+        customer: bytes,
+        key: int | None,
+    ) -> None:
+        wish = {"quantity": quantity, "category": category, "accessible": accessible}
+        names = self._name(key, "hold", customer, wish)
+        hold_id = self._new(self.holds)
+        self._perform(HoldBestAvailable(hold_id=hold_id, customer=customer, **wish, **names))
+
+    @rule(which=_WHICH, strange=_RARELY, key=_KEY)
+    def extend(self, which: int, strange: bool, key: int | None) -> None:
+        hold_id, customer = self._old(self.holds, which, strange)
+        names = self._name(key, ("extend", hold_id), customer)
+        self._perform(ExtendHold(hold_id=hold_id, customer=customer, **names))
+
+    @rule(which=_WHICH, strange=_RARELY, part=_PART, key=_KEY)
+    def release(self, which: int, strange: bool, part: list[int] | None, key: int | None) -> None:
+        hold_id, customer = self._old(self.holds, which, strange)
+        labels = self._part(self.office.holds.get(hold_id), part)
+        names = self._name(key, ("release", hold_id), customer, labels)
+        self._perform(ReleaseHold(hold_id=hold_id, customer=customer, labels=labels, **names))
+
+    @rule(which=_WHICH, strange=_RARELY, key=_KEY)
+    def book(self, which: int, strange: bool, key: int | None) -> None:
+        hold_id, customer = self._old(self.holds, which, strange)
+        self._perform(
+            BookHold(
+                hold_id=hold_id,
+                customer=customer,
+                booking_id=self._new(self.bookings),
+                code=f"CODE{self.made}",
+                payment_id=id_of(f"payment {self.made}"),
+                payment_method="demo",
+                **self._name(key, "book", customer, hold_id),
+            )
+        )
+
+    @rule(which=_WHICH, strange=_RARELY, staff=_RARELY, part=_PART, key=_KEY)
+    def cancel(
+        self, which: int, strange: bool, staff: bool, part: list[int] | None, key: int | None
+    ) -> None:
+        booking_id, customer = self._old(self.bookings, which, strange)
+        labels = self._part(self.office.bookings.get(booking_id), part)
+        names = self._name(key, ("cancel", booking_id), b"staff" if staff else customer, labels)
+        by = None if staff else customer
+        self._perform(CancelBooking(booking_id=booking_id, customer=by, labels=labels, **names))
+
+    @rule(seats=_SEATS, key=_KEY)
+    def block(self, seats: list[int], key: int | None) -> None:
+        labels = self._labels(seats)
+        self._perform(BlockSeats(labels=labels, **self._name(key, "block", b"", labels)))
+
+    @rule(seats=_SEATS, key=_KEY)
+    def unblock(self, seats: list[int], key: int | None) -> None:
+        labels = self._labels(seats)
+        self._perform(UnblockSeats(labels=labels, **self._name(key, "unblock", b"", labels)))
+
+    @rule(really=_RARELY)
+    def pause_or_resume(self, really: bool) -> None:
+        self._perform((PauseSales if really else ResumeSales)(command_id=b""))
+
+    @precondition(lambda self: self.keyed)
+    @rule(which=_WHICH, otherwise=_RARELY)
+    def repeat_a_key(self, which: int, otherwise: bool) -> None:
+        command = self.keyed[-1 - which % len(self.keyed)]
+        changes: dict[str, Any] = {}
+        if isinstance(command, HoldSeats | HoldBestAvailable):
+            changes["hold_id"] = self._new(self.holds)
+        if isinstance(command, BookHold):
+            changes["booking_id"] = self._new(self.bookings)
+        if otherwise:
+            changes["fingerprint"] = fingerprint_of("something else")
+        self._perform(msgspec.structs.replace(command, **changes))
+
+    @rule(which=_WHICH)
+    def change_the_plan(self, which: int) -> None:
+        layout = self.layouts[which % len(self.layouts)]
+        self._expire()
+        self.version += 1
+        terms = self._terms(layout)
+        room = Room.of(layout, self._price_of())
+        command = ChangePlan(
+            command_id=id_of(f"plan {self.version}"),
+            plan=terms.plan,
+            prices_minor=terms.prices_minor,
+        )
+        decision = self.world.decide(command, self.now_us)
+        in_the_way = self.office.in_the_way_of(room)
+        if in_the_way:
+            self._expect_refusal(Refused("PLAN_IN_USE", frozenset(in_the_way)), decision)
+            return
+        assert isinstance(decision, Event)
+        self.world.record(decision, self.now_us, command)
+        self.office.move_to(room)
+
+    # --- time, snapshots, crashes
+
+    @rule(step_us=st.sampled_from([1, 1_000_000, 4_000_000, 9_999_999, 10_000_000, 25_000_000]))
+    def time_passes(self, step_us: int) -> None:
+        self.now_us += step_us
+
+    @precondition(lambda self: self.rules_.closes_us > second(IDEMPOTENCY_TTL_S))
+    @rule(step_us=st.sampled_from([TTL_US - 5_000_000, TTL_US, TTL_US + 1]), really=_RARELY)
+    def a_day_passes(self, step_us: int, really: bool) -> None:
+        if really:
+            self.now_us += step_us
+
+    @precondition(lambda self: self.world.pending is None)
+    @rule()
+    def begin_a_snapshot(self) -> None:
+        self.world.begin_snapshot(self.now_us)
+
+    @precondition(lambda self: self.world.pending is not None)
+    @rule(how=st.sampled_from(["stored", "stored", "not stored", "stored untold", "lost"]))
+    def finish_the_snapshot(self, how: str) -> None:
+        self.world.finish_snapshot(stored="stored" in how[:6], told=how in {"stored", "not stored"})
+
+    @rule()
+    def sweep_the_archive(self) -> None:
+        self.world.sweep_archive(self.now_us)
+
+    @rule(really=_RARELY)
+    def crash(self, really: bool) -> None:
+        if really:
+            self.world.crash()
+
+    # --- how it is named
+
+    def _new(self, ids: list[bytes]) -> bytes:
+        self.made += 1
+        ids.append(id_of(f"made {self.made}"))
+        return ids[-1]
+
+    def _old(self, ids: list[bytes], which: int, strange: bool) -> tuple[bytes, bytes]:
+        """One of the latest ids with its customer, or with somebody else."""
+        chosen = ids[-1 - which % len(ids)] if ids else id_of("never")
+        slip = self.office.holds.get(chosen) or self.office.bookings.get(chosen)
+        owner = slip.customer if slip else CUSTOMERS[0]
+        return chosen, CUSTOMERS[CUSTOMERS.index(owner) - 1] if strange else owner
+
+    def _labels(self, seats: list[int]) -> list[str]:
+        labels = [*self.office.room.places, "Z9"]
+        return [labels[seat % len(labels)] for seat in seats]
+
+    def _part(self, slip: Any, seats: list[int] | None) -> list[str] | None:
+        if seats is None or slip is None or not slip.seats:
+            return None if seats is None else self._labels(seats)
+        own = [*slip.seats, *slip.seats, *self._labels(seats[:1])]
+        return [own[seat % len(own)] for seat in seats]
+
+    def _name(self, key: int | None, route: Any, who: bytes, body: Any = None) -> dict[str, bytes]:
+        if key is None:
+            self.made += 1
+            return {"command_id": id_of(f"command {self.made}")}
+        command_id = id_of(f"{who!r} {route!r} {key}")
+        return {"command_id": command_id, "fingerprint": fingerprint_of(repr(body))}
+
+    # --- how it is answered
+
+    def _expire(self) -> None:
+        due = self.office.due(self.now_us)
+        expired = self.world.expire(self.now_us)
+        assert [event.hold_id for event in expired] == due
+        labels = self.world.terms.plan.labels
+        for event in expired:
+            assert {labels[seat] for seat in event.seats} == set(
+                self.office.holds[event.hold_id].seats
+            )
+            self.office.carry_out(Done("expired", event.hold_id), self.now_us)
+
+    def _perform(self, command: AnyCommand) -> None:
+        self._expire()
+        decision = self.world.decide(command, self.now_us)
+        self._forget_if_forgotten(command, decision)
+        match self.office.answer(command, self.now_us):
+            case Refused() as refused:
+                self._expect_refusal(refused, decision)
+            case Repeated(done, seq):
+                assert isinstance(decision, Replay)
+                assert told(decision.recorded.event, self.world.terms.plan.labels) == done
+                assert decision.record.seq == seq
+            case NothingToDo():
+                assert isinstance(decision, Nothing)
+            case WhereverBest():
+                assert isinstance(command, HoldBestAvailable)
+                self._expect_best(command, decision)
+            case Done() as done:
+                self._expect_event(command, done, decision)
+
+    def _forget_if_forgotten(self, command: AnyCommand, decision: Decision) -> None:
+        """After a day a key may be forgotten, but need not be."""
+        kept = self.office.kept.get(command.command_id)
+        if kept is None or kept.at_us >= self.now_us - TTL_US:
+            return
+        mismatch = isinstance(decision, Rejection) and decision.code == "IDEMPOTENCY_MISMATCH"
+        if not isinstance(decision, Replay) and not mismatch:
+            del self.office.kept[command.command_id]
+
+    def _expect_refusal(self, refused: Refused, decision: Decision) -> None:
+        assert isinstance(decision, Rejection), (refused, decision)
+        details = decision.details or {}
+        code = f"{decision.code} {details['status']}" if "status" in details else decision.code
+        assert code == refused.code
+        if refused.seats is not None:
+            assert sorted(set(details["seats"])) == sorted(refused.seats)
+
+    def _expect_best(self, command: HoldBestAvailable, decision: Decision) -> None:
+        if isinstance(decision, Rejection):
+            assert decision.code == "NOT_ENOUGH_SEATS"
+            assert not self.office.fits_side_by_side(command)
+            return
+        assert isinstance(decision, Event)
+        plan = self.world.terms.plan
+        labels = list(told(decision, plan.labels).left)
+        assert len(labels) == command.quantity
+        places = [self.office.room.places[label] for label in labels]
+        assert all(self.office.offered(label, command) for label in labels)
+        if command.accessible:
+            assert any(place.accessible for place in places)
+            assert not companions_alone(self.office.room, labels)
+        if self.office.fits_side_by_side(command):
+            assert len({place.block for place in places}) == 1
+        self._expect_event(command, self.office.held(command, labels, self.now_us), decision)
+
+    def _expect_event(self, command: AnyCommand, done: Done, decision: Decision) -> None:
+        assert isinstance(decision, Event), (done, decision)
+        assert told(decision, self.world.terms.plan.labels) == done
+        booking_id = b""
+        if isinstance(decision, HoldBooked):
+            assert isinstance(command, BookHold)
+            booking_id = decision.booking_id
+            assert booking_id == command.booking_id
+            assert decision.code == command.code
+            assert decision.payment_id == command.payment_id
+        self.world.record(decision, self.now_us, command)
+        self.office.carry_out(done, self.now_us, booking_id)
+        if command.fingerprint:
+            self.keyed.append(command)
+            self.office.kept[command.command_id] = Kept(
+                command.fingerprint, done, self.world.state.seq, self.now_us
+            )
+
+    # --- what must always be true
+
+    @invariant()
+    def the_seats_are_those_of_the_box_office(self) -> None:
+        labels = self.world.terms.plan.labels
+        assert list(labels) == list(self.office.room.places)
+        for label, status in zip(labels, self.world.state.seats, strict=True):
+            owners = self.office.owners(label) or ["available"]
+            assert owners == [STATUS_NAMES[status]]
+
+    @invariant()
+    def holds_and_bookings_are_those_of_the_box_office(self) -> None:
+        state = self.world.state
+        holds = {key: self._on_paper(packed) for key, packed in state.holds.items()}
+        assert holds == {
+            key: (slip.customer, slip.seats, slip.placed_us, slip.until_us)
+            for key, slip in self.office.live().items()
+        }
+        bookings = {key: self._on_paper(packed)[:2] for key, packed in state.bookings.items()}
+        assert bookings == {
+            key: (slip.customer, slip.seats) for key, slip in self.office.bookings.items()
+        }
+        assert state.paused == self.office.paused
+        for customer in CUSTOMERS:
+            mine = [slip for slip in self.office.live().values() if slip.customer == customer]
+            assert state.live_holds_of(customer) == len(mine)
+
+    @invariant()
+    def every_ended_hold_says_how_it_ended(self) -> None:
+        for hold_id, slip in self.office.holds.items():
+            ended = self.world.ended(hold_id)
+            if slip.status == "active":
+                assert ended is None
+                continue
+            assert ended is not None
+            assert ENDED_NAMES[ended[0]] == slip.status
+            assert self._on_paper(ended[1:])[:2] == (slip.customer, slip.seats)
+        assert self.world.ended(id_of("never")) is None
+
+    @invariant()
+    def the_next_deadline_is_bounded_from_below(self) -> None:
+        deadlines = [slip.until_us for slip in self.office.live().values()]
+        bound = self.world.state.next_due_us
+        assert bound <= min(deadlines) if deadlines else bound == NEVER_US
+
+    @invariant()
+    def a_replay_gives_the_same_showtime(self) -> None:
+        state = self.world.state
+        restored = self.world.restored()
+        assert contents(restored) == contents(state)
+        replayed = self.world.replayed()
+        for part in ("seq", "at_us", "layout_version", "old_plans", "paused", "seats", "holds"):
+            assert contents(replayed)[part] == contents(state)[part]
+        assert replayed.bookings == state.bookings
+
+    def _on_paper(self, packed: bytes) -> tuple[bytes, dict[str, int], int, int]:
+        group = unpack(packed)
+        labels = self.world.terms.plan.labels
+        seats = {labels[seat]: price for seat, price in zip(group.seats, group.prices, strict=True)}
+        return group.customer, seats, group.placed_at_us, group.expires_at_us
+
+
+def _mirrored(layout: Layout) -> Layout:
+    """Seats numbered from the other side, rows from the back."""
+    return msgspec.structs.replace(
+        layout,
+        rows=tuple(
+            msgspec.structs.replace(row, seats=row.seats[::-1]) for row in reversed(layout.rows)
+        ),
+    )
+
+
+class PlainRoom(Showtime):
+    """Two rows of four, no rules; open for days, so that keys grow old."""
+
+    layouts: ClassVar[list[Layout]] = [
+        draw_layout("rrrr", "rrrr"),
+        _mirrored(draw_layout("rrrr", "rrrr")),
+        draw_layout("rrrr", "rrr"),
+        draw_layout("rrrrr", "rrrr", "rr"),
+    ]
+    rules_ = Rules(second(0), second(864_000), second(864_000))
+
+
+class RoomWithAisles(Showtime):
+    """Three rows of six in two blocks and three categories; no seat may be left alone."""
+
+    layouts: ClassVar[list[Layout]] = [
+        draw_layout("rrr rrr", "ppp ppp", "vvvvvv"),
+        draw_layout("rrr rrr", "ppp ppp", "vvv vvv"),
+        draw_layout("rrr rrr", "pppppp"),
+        draw_layout("rrr rrr", "ppp ppp", "vvvrrr"),
+    ]
+    rules_ = Rules(
+        second(5), second(150), second(160), max_s=10_000, seats_per_hold=4, protect_orphans=True
+    )
+
+
+class RoomForEverybody(Showtime):
+    """Wheelchair places with companion seats; a hold's whole life is shorter than its time."""
+
+    layouts: ClassVar[list[Layout]] = [
+        draw_layout("WCrr CW", "rrrrrr"),
+        draw_layout("WCrr CW", "rrrrr W"),
+        draw_layout("WCrr rr", "rrrrrr"),
+    ]
+    rules_ = Rules(
+        second(0),
+        second(400),
+        second(300),
+        ttl_s=20,
+        max_s=15,
+        holds_per_customer=1,
+        protect_orphans=True,
+        companions_need_accessible=True,
+    )
+
+
+_SETTINGS = settings(max_examples=60, stateful_step_count=40)
+
+TestPlainRoom = PlainRoom.TestCase
+TestPlainRoom.settings = _SETTINGS
+TestRoomWithAisles = RoomWithAisles.TestCase
+TestRoomWithAisles.settings = _SETTINGS
+TestRoomForEverybody = RoomForEverybody.TestCase
+TestRoomForEverybody.settings = _SETTINGS
