@@ -48,6 +48,9 @@ EXPECTED_REFUSALS = frozenset(
 )
 """What a load that names only real seats, and holds it was given, may be refused with."""
 
+UNTIL_TIMEOUT_S = 40.0
+"""How long a load may go on without getting anywhere."""
+
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What a client wants; a repetition is the same request again."""
@@ -151,11 +154,12 @@ class History:
 
     async def until(self, *, acknowledged: int = 0, told: Mapping[str, int] = {}) -> None:
         """Wait until so many commands were acknowledged, and so many refusals of each code came."""
-        while self.acknowledged < acknowledged or any(
-            self._told[code] < count for code, count in told.items()
-        ):
-            self._changed.clear()
-            await self._changed.wait()
+        async with asyncio.timeout(UNTIL_TIMEOUT_S):
+            while self.acknowledged < acknowledged or any(
+                self._told[code] < count for code, count in told.items()
+            ):
+                self._changed.clear()
+                await self._changed.wait()
 
     def unsettled(self) -> list[Request]:
         """Commands of which nobody knows yet whether they happened."""

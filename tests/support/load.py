@@ -92,7 +92,12 @@ class HttpCaller:
                 body = await reply.read()
                 self._note(attempt, reply, body)
         except aiohttp.ClientConnectorError:
-            history.refuse(attempt, UNSENT)
+            # The library sends a GET or DELETE again when an old connection turns out to be dead:
+            # then it is the second time that was refused.
+            if request.method in {"GET", "DELETE"}:
+                history.lose(attempt)
+            else:
+                history.refuse(attempt, UNSENT)
         except CLIENT_ERRORS:
             history.lose(attempt)
         return attempt
@@ -130,7 +135,7 @@ class SocketCaller:
         self._refs = count(1)
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._waiting: dict[int, asyncio.Future[dict[str, Any] | None]] = {}
-        self._seen: tuple[int, int] = (0, 0)
+        self._seen: tuple[int, int] | None = None
         self._taken: dict[str, str] = {}
 
     async def run(self) -> None:
@@ -140,6 +145,7 @@ class SocketCaller:
             with suppress(*CLIENT_ERRORS):
                 async with self._session.ws_connect(url, headers=self._headers) as socket:
                     self._socket = socket
+                    self._seen = None
                     try:
                         async for message in socket:
                             self._take(msgspec.json.decode(message.data))
@@ -186,7 +192,7 @@ class SocketCaller:
             case "snapshot":
                 self._taken = dict(message["taken"])
                 self._show(message["epoch"], message["seq"])
-            case "delta":
+            case "delta" if self._seen is not None:
                 gap = message["prev_seq"] != self._seen[1] or message["epoch"] < self._seen[0]
                 for label, status in message["changes"].items():
                     if status == "available":
@@ -248,25 +254,25 @@ class Client:
 
     def _next(self) -> Request:
         draw = self._draw.random()
+        # Enough is given back that seats never run out for good.
+        if self._bookings and draw < 0.05 * len(self._bookings):
+            booking_id = self._draw.choice(list(self._bookings))
+            showtime_id, seats = self._bookings[booking_id]
+            return self.request("cancel", showtime_id, booking_id, self._part_of(seats))
+        draw = self._draw.random()
         if not self._holds or draw < 0.3:
             return self._hold()
         hold_id = self._draw.choice(list(self._holds))
         showtime_id, seats = self._holds[hold_id]
         if draw < 0.4:
             return self.request("extend", showtime_id, hold_id)
-        if draw < 0.5:
+        if draw < 0.6 or self._caller.over_socket:
             return self.request("release", showtime_id, hold_id, self._part_of(seats))
-        if self._caller.over_socket:
-            return self.request("release", showtime_id, hold_id)
-        if draw < 0.75:
+        if draw < 0.85:
             return self.request("book", showtime_id, hold_id)
-        if draw < 0.8:
+        if draw < 0.92:
             return self.request("see_hold", showtime_id, hold_id)
-        if draw < 0.87 or not self._bookings:
-            return self.request("seats", showtime_id)
-        booking_id = self._draw.choice(list(self._bookings))
-        showtime_id, seats = self._bookings[booking_id]
-        return self.request("cancel", showtime_id, booking_id, self._part_of(seats))
+        return self.request("seats", showtime_id)
 
     def _hold(self) -> Request:
         showtime = self._draw.choice(self._showtimes)

@@ -1,0 +1,132 @@
+"""`cinema serve` as a process of its own, for tests that stop, freeze and kill it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import aiohttp
+import psutil
+
+ROOT = Path(__file__).parents[2]
+SECRET = "layer-five-secret-of-32-characters!"
+
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 40.0
+POLL_S = 0.02
+
+SETTINGS = {
+    "JWT_SECRET_KEY": SECRET,
+    "BCRYPT_COST": "10",
+    "LIVE_HOLDS_PER_CUSTOMER": "8",
+    # Small, so that snapshots, archived replies and takeovers from them are part of every run.
+    "SNAPSHOT_EVERY_EVENTS": "40",
+    "LEASE_MS": "200",
+    "LOG_LEVEL": "warning",
+}
+
+
+class ServerProcess:
+    """One server; `start` again after a kill works on the same data and port."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._settings: Mapping[str, str] = {**SETTINGS, **settings}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = folder.with_name(f"{folder.name}.log")
+
+    async def start(self) -> None:
+        """Start, and wait until it is ready."""
+        self.launch()
+        await self.await_ready()
+
+    def launch(self) -> None:
+        """Start without waiting."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "cinema", "serve", "--port", str(self.port)],
+                env={
+                    "PATH": os.environ["PATH"],
+                    "PYTHONPATH": str(ROOT),
+                    "DATA_DIR": str(self.folder),
+                    **self._settings,
+                },
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    async def await_ready(self) -> None:
+        """Wait for the first 200 of /readyz."""
+        async with asyncio.timeout(START_TIMEOUT_S), aiohttp.ClientSession() as session:
+            while not await self._is_ready(session):
+                assert self.running, f"the server ended:\n{self.log()[-4000:]}"
+                await asyncio.sleep(POLL_S)
+
+    async def _is_ready(self, session: aiohttp.ClientSession) -> bool:
+        try:
+            timeout = aiohttp.ClientTimeout(total=5)
+            async with session.get(f"{self.url}/readyz", timeout=timeout) as reply:
+                return reply.status == 200
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return False
+
+    @property
+    def running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def send(self, how: signal.Signals) -> None:
+        """Send a signal."""
+        assert self._process is not None
+        self._process.send_signal(how)
+
+    async def ended(self) -> int:
+        """Wait for its end; the exit code."""
+        assert self._process is not None
+        return await asyncio.to_thread(self._process.wait, STOP_TIMEOUT_S)
+
+    async def stop(self) -> None:
+        """Whatever became of it, leave nothing behind."""
+        if self.running:
+            self.send(signal.SIGCONT)
+            self.send(signal.SIGTERM)
+            try:
+                await self.ended()
+            except subprocess.TimeoutExpired:
+                self.send(signal.SIGKILL)
+                await self.ended()
+                raise
+
+    def log(self) -> str:
+        """What it has written so far, in all its lives."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def left_behind(self) -> list[str]:
+        """Processes that work in its data folder."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                alive = process.status() != psutil.STATUS_ZOMBIE
+                if alive and Path(process.cwd()).is_relative_to(self.folder):
+                    found.append(f"{process.pid} {process.name()}")
+            except psutil.Error:
+                continue
+        return found
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
