@@ -28,24 +28,35 @@ from cinema.domain.limits import (
     ACTIVATIONS_AT_ONCE,
     DUE_SWEEP_PAGE,
     DUE_SWEEP_S,
-    EPOCH_REFUSALS_BEFORE_QUARANTINE,
+    FAILURES_BEFORE_QUARANTINE,
     LEASE_DRIFT_DIVISOR,
     RELOAD_BACKOFF_FIRST_S,
     RELOAD_BACKOFF_LIMIT_S,
     TICK_S,
+    TURNS_BUDGET_NS,
 )
 from cinema.domain.showtime.commands import ExpireDue
-from cinema.domain.showtime.decisions import Recalled
-from cinema.domain.showtime.events import decode_recorded
+from cinema.domain.showtime.decisions import Archived
+from cinema.domain.showtime.events import Recorded, decode_recorded
 from cinema.domain.showtime.records import ReplyRecord
 from cinema.domain.showtime.replan import moved_event, moved_group
+from cinema.domain.showtime.state import ShowtimeState
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.clock import Clock
-from cinema.storage.journal import STORED_REPLY, ArchiveRow, JournalStore, StoreUnavailable
+from cinema.storage.journal import (
+    STORED_REPLY,
+    ArchiveRow,
+    JournalRow,
+    JournalStore,
+    Loaded,
+    StoreUnavailable,
+)
 
 SHOWTIME_RESTORED: Final = "showtime_restored"
 SHOWTIME_QUARANTINED: Final = "showtime_quarantined"
 RESTORE_FAILED: Final = "restore_failed"
+TURN_FAILED: Final = "turn_failed"
+TICK_FAILED: Final = "tick_failed"
 DUE_SWEEP_FAILED: Final = "due_sweep_failed"
 
 _EXPIRE: Final = ExpireDue(command_id=b"")
@@ -235,8 +246,17 @@ class Kernel:
     def _run_turns(self) -> None:
         runnable, self._runnable = self._runnable, []
         now_us = self.clock.now_us()
-        for actor in runnable:
-            actor.turn(now_us)
+        give_way_ns = self.clock.boot_ns() + TURNS_BUDGET_NS
+        for position, actor in enumerate(runnable):
+            try:
+                actor.turn(now_us)
+            except Exception:
+                log.exception(TURN_FAILED, showtime=actor.showtime_id.hex())
+                actor.fail("turn_failed")
+            if self.clock.boot_ns() > give_way_ns and position + 1 < len(runnable):
+                self._loop.call_soon(self._run_turns)
+                self._runnable = runnable[position + 1 :] + self._runnable
+                return
 
     def arm(self, actor: ShowtimeActor) -> None:
         """Wake the actor when its earliest hold comes due."""
@@ -247,7 +267,10 @@ class Kernel:
 
     def restore(self, actor: ShowtimeActor, serving_epoch: int | None, reason: str) -> None:
         """Reload a broken actor, or stop it for good if it keeps breaking."""
-        if actor.failures >= EPOCH_REFUSALS_BEFORE_QUARANTINE:
+        if self._draining:
+            self._forget(actor)
+            return
+        if actor.failures >= FAILURES_BEFORE_QUARANTINE:
             self._quarantine(actor, reason)
             return
         if reason == "fenced" and not actor.wanted:
@@ -258,10 +281,14 @@ class Kernel:
             f"restore-{actor.showtime_id.hex()}", self._restore(actor, serving_epoch, reason)
         )
 
+    def stalled(self, actor: ShowtimeActor) -> None:
+        """The actor cannot look at its mailbox for now: its letters' deadlines count."""
+        self._stalled.add(actor)
+
     def passivated(self, actor: ShowtimeActor) -> None:
         """The actor has given its showtime back; messages that came meanwhile wake a new one."""
         self.metrics.passivations += 1
-        self._actors.pop(actor.showtime_id, None)
+        self._remove(actor)
         letters = actor.take_letters()
         if not letters:
             return
@@ -270,6 +297,7 @@ class Kernel:
                 letter.reply(TRY_AGAIN)
             return
         successor = self._activate(actor.showtime_id)
+        successor.last_used = self._tick
         for letter in letters:
             successor.tell(letter)
 
@@ -282,15 +310,16 @@ class Kernel:
     async def _recall(
         self, actor: ShowtimeActor, letter: Letter, key: bytes, generation: int
     ) -> None:
+        epoch = actor.epoch
+        archived = None
         try:
             row = await self._store.recall(actor.showtime_id, key)
+            if actor.epoch == epoch and actor.is_serving:
+                archived = _archived(row, actor.state)
         except StoreUnavailable:
-            actor.recalled(letter, None)
-            return
-        if actor.phase is not Phase.SERVING:
-            actor.recalled(letter, None)
-            return
-        actor.recalled(letter, _recalled(row, key, generation, actor))
+            pass
+        finally:
+            actor.recalled(letter, epoch, generation, key, archived)
 
     # --- restoring
 
@@ -332,7 +361,7 @@ class Kernel:
             SHOWTIME_RESTORED,
             showtime=actor.showtime_id.hex(),
             epoch=actor.epoch,
-            seq=actor.durable_seq,
+            seq=actor.state.seq,
             reason=reason,
         )
 
@@ -348,13 +377,20 @@ class Kernel:
                 actor.vanish()
                 return None
             loaded = await self._store.load(showtime_id)
-        if loaded is None or loaded.epoch != bump.epoch:
-            return None
-        restored = replayed(loaded, terms)
+            if loaded is None or loaded.epoch != bump.epoch:
+                return None
+            restored = replayed(loaded, terms, await self._older(actor, loaded))
         if not bump.was_released and serving_epoch != bump.epoch - 1:
             await self._sleep_until(answered_ns + self.settings.lease_ms * 1_000_000)
         actor.resume(restored, sent_ns + self.lease_ns)
         return restored
+
+    async def _older(self, actor: ShowtimeActor, loaded: Loaded) -> list[JournalRow]:
+        """The events before the snapshot that commands in doubt wait for."""
+        rows: list[JournalRow] = []
+        for seq in {doubt.seq for doubt in actor.doubts if doubt.seq <= loaded.snapshot_seq}:
+            rows.extend(await self._store.history(actor.showtime_id, seq - 1, 1))
+        return [row for row in rows if row.seq <= loaded.snapshot_seq]
 
     async def _load_terms(self, showtime_id: bytes) -> ShowtimeTerms | None:
         try:
@@ -375,9 +411,13 @@ class Kernel:
         actor.quarantine()
 
     def _forget(self, actor: ShowtimeActor) -> None:
-        self._stalled.discard(actor)
-        self._actors.pop(actor.showtime_id, None)
+        self._remove(actor)
         actor.abandon()
+
+    def _remove(self, actor: ShowtimeActor) -> None:
+        self._stalled.discard(actor)
+        if self._actors.get(actor.showtime_id) is actor:
+            del self._actors[actor.showtime_id]
 
     # --- time
 
@@ -385,15 +425,22 @@ class Kernel:
         every_ticks = max(1, int(self.settings.idle_passivation_s / 10 / TICK_S))
         while True:
             await asyncio.sleep(TICK_S)
-            self._tick += 1
-            self._now_ns = self.clock.boot_ns()
-            for actor in list(self._stalled):
-                actor.drop_late(self._now_ns)
-            self.expire_due()
-            if self._tick % every_ticks == 0:
-                self._passivate_idle()
-            if len(self._actors) > self.settings.max_resident_showtimes:
-                self._passivate_surplus()
+            try:
+                self.tick()
+                if self._tick % every_ticks == 0:
+                    self._passivate_idle()
+                if len(self._actors) > self.settings.max_resident_showtimes:
+                    self._passivate_surplus()
+            except Exception:
+                log.exception(TICK_FAILED)
+
+    def tick(self) -> None:
+        """Deadlines and due holds."""
+        self._tick += 1
+        self._now_ns = self.clock.boot_ns()
+        for actor in list(self._stalled):
+            actor.drop_late(self._now_ns)
+        self.expire_due()
 
     def expire_due(self) -> None:
         """Wake the resident actors whose holds have come due."""
@@ -410,7 +457,8 @@ class Kernel:
                 actor.passivate()
 
     def _passivate_surplus(self) -> None:
-        surplus = len(self._actors) - self.settings.max_resident_showtimes
+        leaving = sum(actor.phase is Phase.PASSIVATING for actor in self._stalled)
+        surplus = len(self._actors) - leaving - self.settings.max_resident_showtimes
         idle = [actor for actor in self._actors.values() if actor.idle]
         for actor in heapq.nsmallest(surplus, idle, key=lambda actor: actor.last_used):
             actor.passivate()
@@ -423,35 +471,46 @@ class Kernel:
         """
         while True:
             try:
-                ahead_us = int(2 * DUE_SWEEP_S * 1_000_000)
-                due = await self._store.due(self.clock.now_us() + ahead_us, DUE_SWEEP_PAGE)
-                for showtime_id in due:
-                    if showtime_id not in self._actors:
-                        self.tell(showtime_id, _EXPIRE, _ignore)
+                await self.sweep_due()
             except StoreUnavailable as error:
                 log.warning(DUE_SWEEP_FAILED, reason=str(error))
+            except Exception:
+                log.exception(DUE_SWEEP_FAILED)
             await asyncio.sleep(DUE_SWEEP_S)
+
+    async def sweep_due(self) -> None:
+        """One look, page by page: rows of residents must not hide those of others."""
+        before_us = self.clock.now_us() + int(2 * DUE_SWEEP_S * 1_000_000)
+        after: tuple[int, bytes] | None = None
+        while True:
+            due = await self._store.due(before_us, after, DUE_SWEEP_PAGE)
+            for _, showtime_id in due:
+                if showtime_id not in self._actors:
+                    self.tell(showtime_id, _EXPIRE, _ignore)
+            if len(due) < DUE_SWEEP_PAGE:
+                return
+            after = due[-1]
 
 
 def _ignore(_outcome: Outcome) -> None:
     """Nobody waits for the clock's commands."""
 
 
-def _recalled(
-    row: ArchiveRow | None, key: bytes, generation: int, actor: ShowtimeActor
-) -> Recalled:
+def _archived(row: ArchiveRow | None, state: ShowtimeState) -> Archived:
     """An archive row under today's seat plan."""
     if row is None:
-        return Recalled(generation, key)
-    mapping = actor.state.old_plans.get(row.layout_version)
+        return Archived()
+    mapping = None
+    if row.layout_version != state.layout_version:
+        mapping = state.old_plans.get(row.layout_version)
     if row.kind != STORED_REPLY:
         packed = row.payload
         if mapping is not None:
             packed = packed[:1] + moved_group(packed[1:], mapping)
-        return Recalled(generation, key, ended=packed)
+        return Archived(ended=packed)
     recorded = decode_recorded(row.payload)
     if mapping is not None:
         event = moved_event(recorded.event, mapping)
-        recorded = type(recorded)(recorded.command_id, recorded.fingerprint, event)
+        recorded = Recorded(recorded.command_id, recorded.fingerprint, event)
     record = ReplyRecord(row.seq, row.epoch, row.recorded_at_us, row.payload)
-    return Recalled(generation, key, reply=(record, recorded))
+    return Archived(reply=(record, recorded))

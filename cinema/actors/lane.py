@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -14,15 +15,16 @@ from cinema.storage.clock import Clock
 from cinema.storage.journal import CommitAborted, CommitUnknown, LaneStore, StoreUnavailable
 
 if TYPE_CHECKING:
-    from cinema.actors.actor import Part, ShowtimeActor
+    from cinema.actors.actor import ShowtimeActor
+    from cinema.actors.backlog import Part
 
 LANE_FAILED: Final = "lane_failed"
 COMMIT_UNKNOWN: Final = "commit_unknown"
 COMMIT_ABORTED: Final = "commit_aborted"
 APPEND_POISONED: Final = "append_poisoned"
 
-EXPECTED_CONSTRAINTS: Final = frozenset({"bookings_code", "bookings_request_key"})
-"""Unique keys a client's race or a drawn code can meet: refused, nobody's fault."""
+EXPECTED_CONSTRAINTS: Final = frozenset({"bookings_code"})
+"""What a drawn code can meet once in a long while: refused, nobody's fault."""
 
 ATTEMPTS_AFTER_DEADLOCK: Final = 3
 """Attempts of one batch that Postgres rolled back whole; it had no effect, so it may go again."""
@@ -53,7 +55,7 @@ class CommitLane:
         self._batch_limit_events = batch_limit_events
         self._ready: dict[ShowtimeActor, None] = {}
         self._checks: dict[ShowtimeActor, None] = {}
-        self._saves: list[tuple[ShowtimeActor, PendingSnapshot]] = []
+        self._saves: dict[ShowtimeActor, PendingSnapshot] = {}
         self._wake: asyncio.Future[None] | None = None
         self._stopping = False
         self._loop: asyncio.AbstractEventLoop
@@ -74,7 +76,7 @@ class CommitLane:
 
     def save(self, actor: ShowtimeActor, pending: PendingSnapshot) -> None:
         """Store a snapshot whose seq is durable."""
-        self._saves.append((actor, pending))
+        self._saves[actor] = pending
         if self._wake is not None:
             self._ring()
 
@@ -98,14 +100,21 @@ class CommitLane:
                 if not self.busy:
                     await self._sleep()
                     continue
-                if self._ready:
-                    await self._commit(self._next_batch())
-                if self._checks:
-                    await self._confirm()
-                if self._saves:
-                    await self._save()
+                try:
+                    await self._step()
+                except Exception:
+                    # A bug in one actor's bookkeeping must not stop the others' commits.
+                    log.exception(LANE_FAILED)
         finally:
             await self._store.close()
+
+    async def _step(self) -> None:
+        if self._ready:
+            await self._commit(self._next_batch())
+        if self._checks:
+            await self._confirm()
+        if self._saves:
+            await self._save()
 
     def stop(self) -> None:
         """Let `run` end once everything is written."""
@@ -140,7 +149,7 @@ class CommitLane:
             part = actor.take_part(max(1, room // (len(waiting) - position)))
             room -= len(part.events)
             del self._ready[actor]
-            if actor.has_unwritten:
+            if actor.unwritten_count:
                 self._ready[actor] = None
             batch.append(part)
         return batch
@@ -159,22 +168,26 @@ class CommitLane:
                 if part.actor.owns(part):
                     part.actor.append_unknown()
             return
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            log.exception(LANE_FAILED, showtimes=len(batch))
+        except BaseException:
+            # Cancelled, or a bug: as unknown as a lost connection.
             for part in batch:
                 if part.actor.owns(part):
                     part.actor.append_unknown()
-            return
+            raise
         self._count(batch, sent_ns)
         for part in batch:
-            if not part.actor.owns(part):
-                continue
-            if part.append.showtime_id in matched:
+            if part.actor.owns(part):
+                self._tell(part, part.append.showtime_id in matched, sent_ns)
+
+    def _tell(self, part: Part, matched: bool, sent_ns: int) -> None:
+        try:
+            if matched:
                 part.actor.committed(part, sent_ns)
             else:
                 part.actor.fenced()
+        except Exception:
+            log.exception(LANE_FAILED, showtime=part.append.showtime_id.hex())
+            part.actor.fail("commit_bookkeeping_failed")
 
     async def _append(self, batch: list[Part]) -> set[bytes]:
         appends = sorted((part.append for part in batch), key=lambda append: append.showtime_id)
@@ -222,16 +235,20 @@ class CommitLane:
     async def _confirm(self) -> None:
         checks, self._checks = list(self._checks), {}
         claims = [(actor.showtime_id, actor.epoch) for actor in checks]
+        for actor in checks:
+            actor.lease_asked()
         sent_ns = self._clock.boot_ns()
         self._metrics.lease_checks += 1
         try:
             held = await self._store.confirm(claims)
-        except StoreUnavailable:
+        except BaseException as error:
             for actor in checks:
                 actor.lease_unknown()
-            return
+            if isinstance(error, StoreUnavailable):
+                return
+            raise
         for actor, (showtime_id, epoch) in zip(checks, claims, strict=True):
-            if actor.epoch != epoch:
+            if actor.epoch != epoch or not actor.is_serving:
                 continue
             if showtime_id in held:
                 actor.lease_confirmed(sent_ns)
@@ -239,10 +256,9 @@ class CommitLane:
                 actor.fenced()
 
     async def _save(self) -> None:
-        taken, self._saves = (
-            self._saves[:SNAPSHOTS_PER_BATCH],
-            self._saves[SNAPSHOTS_PER_BATCH:],
-        )
+        taken = list(islice(self._saves.items(), SNAPSHOTS_PER_BATCH))
+        for actor, _ in taken:
+            del self._saves[actor]
         current = {actor: pending for actor, pending in taken if actor.pending_snapshot is pending}
         if not current:
             return
@@ -251,9 +267,11 @@ class CommitLane:
         )
         try:
             stored = await self._store.save_snapshots(saves)
-        except StoreUnavailable:
+        except BaseException as error:
             for actor, pending in current.items():
                 actor.snapshot_saved(pending, None)
-            return
+            if isinstance(error, StoreUnavailable):
+                return
+            raise
         for actor, pending in current.items():
             actor.snapshot_saved(pending, actor.showtime_id in stored)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import msgspec
 
-from cinema.actors.messages import TRY_AGAIN, Accepted, Outcome
+from cinema.actors.messages import IN_DOUBT, TRY_AGAIN, Accepted, Outcome
 from cinema.domain.showtime.events import PlanChanged, Recorded, decode_recorded
-from cinema.domain.showtime.snapshot import SnapshotFormatError, decode_snapshot
+from cinema.domain.showtime.replan import moved_event
+from cinema.domain.showtime.snapshot import decode_snapshot
 from cinema.domain.showtime.state import ShowtimeState, evolve
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.journal import JournalRow, Loaded
@@ -18,24 +19,42 @@ class DamagedJournal(Exception):
     """Snapshot and journal do not add up to the head; nothing may be served from them."""
 
 
-class Restored(NamedTuple):
-    """A showtime as its head, snapshot and journal say it is, and the events after the snapshot."""
+class Restored(msgspec.Struct, frozen=True):
+    """A showtime as its head, snapshot and journal say it is.
+
+    `tail` are the events behind the snapshot; `older` those before it that somebody waits for.
+    """
 
     state: ShowtimeState
     terms: ShowtimeTerms
     epoch: int
     snapshot_seq: int
     tail: list[tuple[JournalRow, Recorded]]
+    older: dict[int, tuple[JournalRow, Recorded]]
 
-    def settled(self, command_id: bytes) -> Outcome:
-        """What became of a command in doubt: the journal has it, or it never will."""
-        for row, recorded in reversed(self.tail):
-            if recorded.command_id == command_id:
-                return Accepted(recorded.event, row.seq, row.epoch, row.recorded_at_us, self.terms)
-        return TRY_AGAIN
+    def settled(self, seq: int, command_id: bytes) -> Outcome:
+        """What became of a command whose event was sent as `seq`: it is there, or never will be.
+
+        Only where the journal was cut off before `seq` nobody can tell.
+        """
+        if seq > self.snapshot_seq:
+            at = seq - self.snapshot_seq - 1
+            found = self.tail[at] if at < len(self.tail) else None
+        elif seq in self.older:
+            found = self.older[seq]
+        else:
+            return IN_DOUBT
+        if found is None or found[1].command_id != command_id:
+            return TRY_AGAIN
+        row, recorded = found
+        event = recorded.event
+        for later, change in self.tail:
+            if later.seq > seq and isinstance(change.event, PlanChanged):
+                event = moved_event(event, change.event.mapping)
+        return Accepted(event, row.seq, row.epoch, row.recorded_at_us, self.terms)
 
 
-def replayed(loaded: Loaded, terms: ShowtimeTerms) -> Restored:
+def replayed(loaded: Loaded, terms: ShowtimeTerms, older: Sequence[JournalRow] = ()) -> Restored:
     """The state at the head's seq; raises `DamagedJournal` unless the replay ends exactly there."""
     tail: list[tuple[JournalRow, Recorded]] = []
     try:
@@ -53,15 +72,17 @@ def replayed(loaded: Loaded, terms: ShowtimeTerms) -> Restored:
                 row.payload,
             )
             tail.append((row, recorded))
-    except (msgspec.MsgspecError, SnapshotFormatError, ValueError, LookupError) as error:
-        raise DamagedJournal(str(error)) from error
+        before = {row.seq: (row, decode_recorded(row.payload)) for row in older}
+    except Exception as error:
+        # Whatever it is, these bytes do not make a state.
+        raise DamagedJournal(f"{type(error).__name__}: {error}") from error
     if state.seq != loaded.seq:
         raise DamagedJournal(f"replay ends at {state.seq}, head is at {loaded.seq}")
     if state.layout_version != terms.plan.version or len(state.seats) != terms.plan.seat_count:
         raise DamagedJournal(
             f"journal has plan {state.layout_version}, showtime has {terms.plan.version}"
         )
-    return Restored(state, terms, loaded.epoch, loaded.snapshot_seq, tail)
+    return Restored(state, terms, loaded.epoch, loaded.snapshot_seq, tail, before)
 
 
 def _start(loaded: Loaded, terms: ShowtimeTerms) -> ShowtimeState:

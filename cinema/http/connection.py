@@ -11,6 +11,7 @@ from aiohttp.http_exceptions import (
     HttpProcessingError,
     LineTooLong,
 )
+from aiohttp.http_websocket import WebSocketReader
 from aiohttp.http_writer import StreamWriter
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web import BaseRequest, RequestPayloadError, Server, StreamResponse
@@ -29,6 +30,11 @@ HALF_CLOSED_PERIOD_S: Final = 0.05
 """How often a half-closed connection with several requests queued looks whether it is done."""
 
 
+_MASKED: Final = 0x80
+_NO_FRAME: Final = b"\x70\x00"
+"""Reserved bits are set: the reader answers with a protocol error."""
+
+
 class RefuseUnparsed(Protocol):
     """Answers a request that could not be parsed; writes, counts and logs."""
 
@@ -43,7 +49,7 @@ class Connection(RequestHandler):
     still sending reads why.
     """
 
-    __slots__ = ("_gone", "_head_timeout_s", "_head_timer", "_refuse_unparsed")
+    __slots__ = ("_frames_begun", "_gone", "_head_timeout_s", "_head_timer", "_refuse_unparsed")
 
     def __init__(
         self,
@@ -69,9 +75,20 @@ class Connection(RequestHandler):
         self._head_timeout_s = head_timeout_s
         self._head_timer: asyncio.TimerHandle | None = None
         self._gone: asyncio.Future[None] | None = None
+        self._frames_begun = False
+
+    def set_parser(
+        self, parser: WebSocketReader, data_received_cb: Callable[[], None] | None = None
+    ) -> None:
+        """Give what comes from here on to a reader of frames."""
+        self._message_tail = self._with_masks(self._message_tail)
+        super().set_parser(parser, data_received_cb)
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; start the clock when a head has begun and is not complete."""
+        if self._payload_parser is not None:
+            RequestHandler.data_received(self, self._with_masks(data))
+            return
         seen = self._request_count
         RequestHandler.data_received(self, data)
         if self._request_count == seen:
@@ -135,6 +152,16 @@ class Connection(RequestHandler):
             self._head_is_late()
         else:
             super()._process_keepalive()
+
+    def _with_masks(self, frames: bytes) -> bytes:
+        """The frames, or no frame at all if the first is not masked (RFC 6455, 5.1).
+
+        The library's reader serves clients too and does not ask for masks.
+        """
+        if self._frames_begun or len(frames) < 2:
+            return frames
+        self._frames_begun = True
+        return frames if frames[1] & _MASKED else _NO_FRAME
 
     def _is_idle(self) -> bool:
         """Whether no request is at work or queued."""

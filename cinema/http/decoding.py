@@ -21,7 +21,7 @@ _ANY_JSON: Final = msgspec.json.Decoder()
 _ESCAPED_NUL: Final = b"\\u0000"
 
 
-_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def json_decoder(body_type: Any) -> Callable[[bytes], Any]:
@@ -31,7 +31,7 @@ def json_decoder(body_type: Any) -> Callable[[bytes], Any]:
     def decode_checked(raw: bytes) -> Any:
         try:
             value = decode(raw)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise Refused(unreadable(error, raw)) from None
         if _ESCAPED_NUL in raw:
             _refuse_nul(_ANY_JSON.decode(raw), "$")
@@ -106,7 +106,7 @@ def _invalid_parameter(name: str, message: str) -> Exception:
 def _is_json(raw: bytes) -> bool:
     try:
         _ANY_JSON.decode(raw)
-    except _UNREADABLE:
+    except UNREADABLE:
         return False
     return True
 

@@ -10,6 +10,7 @@ import msgspec
 
 from cinema.domain.rejections import Rejection
 from cinema.domain.reservations import Hold
+from cinema.domain.seatmap import STATUS_NAMES, SeatPlan
 from cinema.http.errors import ERROR_TABLE
 
 Ref = int | str
@@ -46,6 +47,12 @@ def snapshot_message(epoch: int, seq: int, layout_version: int, taken: Mapping[s
             "taken": taken,
         }
     )
+
+
+def taken_seats(plan: SeatPlan, seats: bytes | bytearray) -> dict[str, str]:
+    """Label to status of every seat that is not available."""
+    labels = plan.labels
+    return {labels[seat]: STATUS_NAMES[status] for seat, status in enumerate(seats) if status}
 
 
 def delta_message(epoch: int, prev_seq: int, seq: int, changes: Mapping[str, str]) -> bytes:

@@ -12,7 +12,7 @@ from cinema.domain.seatmap import STATUS_NAMES, SeatPlan, SeatStatus
 from cinema.domain.showtime.changes import seat_changes
 from cinema.domain.showtime.events import AnyEvent, PlanChanged
 from cinema.domain.showtime.terms import ShowtimeTerms
-from cinema.http.frames import RESYNC, delta_message, snapshot_message, text_frame
+from cinema.http.frames import RESYNC, delta_message, snapshot_message, taken_seats, text_frame
 from cinema.http.socket import SLOW_BUFFER_BYTES, Socket
 
 RECENT_FRAMES: Final = 256
@@ -24,6 +24,10 @@ SLOW_SECONDS: Final = 10.0
 
 SLOW_CHECK_S: Final = 0.5
 """Period of the look whether a slow watcher has caught up."""
+
+
+RESTART_PAUSE_S: Final = 0.5
+"""Time before a showtime that could not be watched is asked again."""
 
 
 class _Watcher:
@@ -56,7 +60,9 @@ class WatchedShowtime:
         self._recent: deque[tuple[int, int, bytes]] = deque(maxlen=RECENT_FRAMES)
         self._timer: asyncio.TimerHandle | None = None
         self._slow_timer: asyncio.TimerHandle | None = None
+        self._restart_timer: asyncio.TimerHandle | None = None
         self._joining = 0
+        self._fresh = False
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[Outcome] | None = None
 
@@ -69,7 +75,7 @@ class WatchedShowtime:
 
     async def join(self, socket: Socket, since: tuple[int, int] | None) -> Outcome | None:
         """Bring a socket up to date and keep it so; the refusal if there is nothing to watch."""
-        if self._plan is None:
+        if not self._fresh:
             self._joining += 1
             try:
                 outcome = await self._begin()
@@ -85,12 +91,14 @@ class WatchedShowtime:
         """Forget a socket; without any the actor need not publish."""
         self._watchers.pop(socket, None)
         if self.empty:
-            self._kernel.unwatch(self._showtime_id, self)
-            self._plan = None
-            self._stop_timer()
+            self._rest()
 
     def catch_up(self, socket: Socket, since: tuple[int, int] | None) -> None:
         """Send what a socket lacks: the deltas after `since` (epoch, seq), or a snapshot."""
+        if not self._fresh:
+            # The new snapshot goes to everybody as soon as there is one.
+            socket.send(RESYNC)
+            return
         self._flush()
         if since is None or not self._replay(socket, since):
             socket.send(self._snapshot())
@@ -110,13 +118,20 @@ class WatchedShowtime:
 
     async def _begin(self) -> Outcome:
         """Ask the actor for a snapshot, once for all who join meanwhile."""
-        if self._ready is None:
-            self._ready = self._loop.create_future()
-            self._kernel.tell(self._showtime_id, Watch(feed=self), self._begun)
-        return await asyncio.shield(self._ready)
+        return await asyncio.shield(self._ready or self._ask())
+
+    def _ask(self) -> asyncio.Future[Outcome]:
+        """Ask the actor, who may answer before this returns."""
+        self._stop_timers()
+        ready = self._ready = self._loop.create_future()
+        self._kernel.tell(self._showtime_id, Watch(feed=self), self._begun)
+        return ready
 
     def _begun(self, outcome: Outcome) -> None:
-        if isinstance(outcome, SeatsSeen):
+        if self.empty:
+            self._rest()
+        elif isinstance(outcome, SeatsSeen):
+            self._fresh = True
             self._plan = outcome.terms.plan
             self._seats = bytearray(outcome.seats)
             self._epoch, self._seq = outcome.epoch, outcome.seq
@@ -124,6 +139,8 @@ class WatchedShowtime:
             self._changed.clear()
             self._recent.clear()
             self._broadcast(text_frame(self._snapshot()))
+        elif self._watchers:
+            self._restart_timer = self._loop.call_later(RESTART_PAUSE_S, self._ask)
         ready, self._ready = self._ready, None
         if ready is not None and not ready.done():
             ready.set_result(outcome)
@@ -133,7 +150,9 @@ class WatchedShowtime:
     def changed(
         self, epoch: int, _prev_seq: int, seq: int, event: AnyEvent, _terms: ShowtimeTerms
     ) -> None:
-        """See `SeatFeed.changed`."""
+        """See `SeatFeed.changed`; until a new snapshot is there, changes say nothing."""
+        if not self._fresh:
+            return
         if isinstance(event, PlanChanged):
             self.lost()
             return
@@ -146,17 +165,18 @@ class WatchedShowtime:
 
     def lost(self) -> None:
         """See `SeatFeed.lost`: everybody starts again from a new snapshot."""
-        self._stop_timer()
+        self._fresh = False
         self._broadcast(text_frame(RESYNC))
         if self._ready is None and self._watchers:
-            self._ready = self._loop.create_future()
-            self._kernel.tell(self._showtime_id, Watch(feed=self), self._begun)
+            self._ask()
 
     # --- frames
 
     def _flush(self) -> None:
-        self._stop_timer()
-        if self._seq == self._sent_seq or self._plan is None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._seq == self._sent_seq or self._plan is None or not self._fresh:
             return
         labels = self._plan.labels
         changes: dict[str, SeatStatus] = {
@@ -172,11 +192,7 @@ class WatchedShowtime:
         plan = self._plan
         if plan is None:
             return RESYNC
-        taken: dict[str, SeatStatus] = {
-            plan.labels[seat]: STATUS_NAMES[status]
-            for seat, status in enumerate(self._seats)
-            if status
-        }
+        taken = taken_seats(plan, self._seats)
         return snapshot_message(self._epoch, self._seq, plan.version, taken)
 
     def _broadcast(self, frame: bytes) -> None:
@@ -208,7 +224,8 @@ class WatchedShowtime:
             else:
                 watcher.behind_since_s = None
                 watcher.socket.send(RESYNC)
-                watcher.socket.send(self._snapshot())
+                if self._fresh:
+                    watcher.socket.send(self._snapshot())
         self._look_again_at_slow()
 
     def _note_behind(self, watcher: _Watcher, now_s: float) -> None:
@@ -217,7 +234,14 @@ class WatchedShowtime:
         elif now_s - watcher.behind_since_s > SLOW_SECONDS:
             watcher.socket.abort()
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _rest(self) -> None:
+        """Nobody watches: the actor need not publish, nor the mirror follow."""
+        self._kernel.unwatch(self._showtime_id, self)
+        self._fresh = False
+        self._stop_timers()
+
+    def _stop_timers(self) -> None:
+        for timer in (self._timer, self._restart_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._restart_timer = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp import WSCloseCode
 from aiohttp.web import WebSocketResponse
@@ -12,6 +12,27 @@ from cinema.http.frames import text_frame
 
 SLOW_BUFFER_BYTES: Final = 65_536
 """Unsent bytes from which on a watcher counts as slow and gets no more deltas."""
+
+
+CLOSE_WAIT_S: Final = 2.0
+"""How long a client may take to answer a close before the connection is cut."""
+
+_REASONS: Final[dict[int, bytes]] = {
+    WSCloseCode.PROTOCOL_ERROR: b"not a well-formed WebSocket frame",
+    WSCloseCode.MESSAGE_TOO_BIG: b"message too big",
+}
+"""What the library closes for by itself, in words."""
+
+
+class SocketResponse(WebSocketResponse[Literal[False]]):
+    """The library's WebSocket, with a reason in every close."""
+
+    async def close(
+        self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True
+    ) -> bool:
+        """See `WebSocketResponse.close`."""
+        reason = message or _REASONS.get(code, b"")
+        return await super().close(code=code, message=reason, drain=drain)
 
 
 class Socket:
@@ -25,7 +46,7 @@ class Socket:
 
     def __init__(
         self,
-        response: WebSocketResponse,
+        response: SocketResponse,
         transport: asyncio.WriteTransport,
         pending_limit_bytes: int,
     ) -> None:
@@ -77,13 +98,22 @@ class Socket:
         self._transport.abort()
 
     async def close(self, code: int, reason: str) -> None:
-        """Say goodbye and close."""
-        if not self._closing:
-            self._flush()
-            self._closing = True
-            await self._response.close(code=code, message=reason.encode())
+        """Say goodbye and close; cut off a client that does not read or answer."""
+        self._flush()
+        if self.closed:
+            return
+        if self.unsent_bytes > SLOW_BUFFER_BYTES:
+            self.abort()
+            return
+        self._closing = True
+        try:
+            async with asyncio.timeout(2 * CLOSE_WAIT_S):
+                await self._response.close(code=code, message=reason.encode())
+        except TimeoutError:
+            self.abort()
 
 
+INTERNAL_ERROR: Final = WSCloseCode.INTERNAL_ERROR
 GOING_AWAY: Final = WSCloseCode.GOING_AWAY
 POLICY_VIOLATION: Final = WSCloseCode.POLICY_VIOLATION
 TRY_AGAIN_LATER: Final = WSCloseCode.TRY_AGAIN_LATER

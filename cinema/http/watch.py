@@ -9,8 +9,9 @@ from typing import Annotated, Final
 import msgspec
 import structlog
 from aiohttp import WSMsgType
-from aiohttp.web import WebSocketResponse
+from aiohttp.web import BaseRequest, StreamResponse
 from msgspec import Meta
+from multidict import istr
 
 from cinema.actors.messages import Outcome
 from cinema.domain.idempotency import IdempotencyKey, idempotency_key
@@ -19,11 +20,27 @@ from cinema.domain.rejections import Refused, Rejection
 from cinema.domain.reservations import HoldInput, SeatLabels
 from cinema.domain.showtime.commands import AnyCommand
 from cinema.http.context import RequestContext
-from cinema.http.decoding import checked_idempotency_key
-from cinema.http.frames import Ref, error_message, result_message, welcome_message
+from cinema.http.decoding import UNREADABLE, checked_idempotency_key, invalid, unreadable
+from cinema.http.frames import (
+    Ref,
+    error_message,
+    result_message,
+    snapshot_message,
+    taken_seats,
+    welcome_message,
+)
+from cinema.http.responses import Reply, header_lines, rejected
 from cinema.http.routing import Route
 from cinema.http.seat_feed import WatchedShowtime
-from cinema.http.socket import GOING_AWAY, POLICY_VIOLATION, TRY_AGAIN_LATER, Socket
+from cinema.http.socket import (
+    CLOSE_WAIT_S,
+    GOING_AWAY,
+    INTERNAL_ERROR,
+    POLICY_VIOLATION,
+    TRY_AGAIN_LATER,
+    Socket,
+    SocketResponse,
+)
 from cinema.http.wire import ORIGIN
 from cinema.services.seats import (
     SeatsService,
@@ -44,7 +61,13 @@ SYNC_PAUSE_S: Final = 0.05
 MESSAGES_PER_TURN: Final = 32
 """Messages of one socket read before the others get their turn."""
 
+HOST: Final = istr("Host")
+
+SOCKET_FAILED: Final = "socket_failed"
+
 log = structlog.get_logger()
+
+_BINARY: Final = Rejection(code="MALFORMED_JSON", message="Send text, not binary frames.")
 
 _Key = Annotated[str, Meta(min_length=1, max_length=128)]
 _Id = Annotated[str, Meta(min_length=36, max_length=36)]
@@ -131,6 +154,7 @@ class WatchHub:
         self._allows_origin = allows_origin
         self._showtimes: dict[bytes, WatchedShowtime] = {}
         self._sockets: set[Socket] = set()
+        self._opening = 0
 
     @property
     def socket_count(self) -> int:
@@ -198,35 +222,64 @@ class WatchHub:
         if watched is not None:
             watched.catch_up(socket, since)
 
-    async def _serve(self, context: RequestContext) -> Rejection | WebSocketResponse:
+    async def _serve(self, context: RequestContext) -> Reply | Rejection | StreamResponse:
         request = context.request
-        if not self._allows_origin(request.headers.get(ORIGIN)):
+        if not self._allows(request):
             return Rejection(code="ORIGIN_NOT_ALLOWED")
-        if len(self._sockets) >= self.options.sockets_limit:
+        if len(self._sockets) + self._opening >= self.options.sockets_limit:
             return Rejection(code="OVERLOADED")
-        response = WebSocketResponse(
+        response = SocketResponse(
+            timeout=CLOSE_WAIT_S,
             heartbeat=self.options.heartbeat_s,
             max_msg_size=self.options.frame_limit_bytes,
             compress=False,
             decode_text=False,
         )
         if not response.can_prepare(request):
-            return Rejection(code="UPGRADE_REQUIRED")
+            upgrade = header_lines(
+                upgrade="websocket", connection="Upgrade", sec_websocket_version="13"
+            )
+            return rejected(Rejection(code="UPGRADE_REQUIRED"), context.request_id, upgrade)
+        response.headers["Server"] = "cinema"
+        response.headers["X-Request-ID"] = context.request_id
+        self._opening += 1
+        try:
+            if not await self.seats.exists(context.params[0]):
+                return Rejection(code="NOT_FOUND")
+            await response.prepare(request)
+        finally:
+            self._opening -= 1
+        await self._converse(context, response)
+        return response
+
+    def _allows(self, request: BaseRequest) -> bool:
+        """Whether a page of this origin may connect: one of ours, or of the allowed ones.
+
+        Browsers name the origin even where page and socket have the same.
+        """
+        origin = request.headers.get(ORIGIN)
+        if self._allows_origin(origin) or origin is None:
+            return True
+        scheme, _, host = origin.partition("://")
+        return scheme in {"http", "https"} and host == request.headers.get(HOST)
+
+    async def _converse(self, context: RequestContext, response: SocketResponse) -> None:
+        request = context.request
         showtime_id = context.params[0]
-        if not await self.seats.exists(showtime_id):
-            return Rejection(code="NOT_FOUND")
-        await response.prepare(request)
         transport = request.transport
         if transport is None:
-            return response
+            return
         socket = Socket(response, transport, self.options.pending_limit_bytes)
         self._sockets.add(socket)
         try:
             await _Session(self, context, response, socket).run()
+        except Exception:
+            # The handshake is over: what is wrong now can only be said in a close frame.
+            log.exception(SOCKET_FAILED, request_id=context.request_id)
+            await socket.close(INTERNAL_ERROR, f"internal error, request {context.request_id}")
         finally:
             self._sockets.discard(socket)
             self.left(showtime_id, socket)
-        return response
 
 
 class _Session:
@@ -236,7 +289,7 @@ class _Session:
         self,
         hub: WatchHub,
         context: RequestContext,
-        response: WebSocketResponse,
+        response: SocketResponse,
         socket: Socket,
     ) -> None:
         self._hub = hub
@@ -269,7 +322,7 @@ class _Session:
             if kind is WSMsgType.TEXT:
                 await self._take(message.data)
             elif kind is WSMsgType.BINARY:
-                await self._note_bad(None, "Send text, not binary frames.")
+                await self._note_bad(None, _BINARY)
             else:
                 return
             if self._bad_messages > BAD_MESSAGES_LIMIT:
@@ -282,11 +335,8 @@ class _Session:
     async def _take(self, payload: bytes) -> None:
         try:
             message = _decode(payload)
-        except msgspec.ValidationError as error:
-            await self._note_bad(_ref_of(payload), str(error), "VALIDATION_ERROR")
-            return
-        except msgspec.DecodeError as error:
-            await self._note_bad(None, str(error))
+        except UNREADABLE as error:
+            await self._note_bad(_ref_of(payload), unreadable(error, payload))
             return
         if isinstance(message, SyncMessage):
             await self._sync(message)
@@ -295,9 +345,9 @@ class _Session:
         else:
             await self._command(message)
 
-    async def _note_bad(self, ref: Ref | None, reason: str, code: str = "MALFORMED_JSON") -> None:
+    async def _note_bad(self, ref: Ref | None, rejection: Rejection) -> None:
         self._bad_messages += 1
-        self._socket.send(error_message(ref, Rejection(code=code, message=reason[:500])))
+        self._socket.send(error_message(ref, rejection))
         await asyncio.sleep(0)
 
     def _sign_in(self, message: AuthMessage) -> None:
@@ -315,19 +365,27 @@ class _Session:
         if message.since is not None:
             since = _position(message.since)
             if since is None:
-                await self._note_bad(message.ref, "since is epoch:seq", "VALIDATION_ERROR")
+                await self._note_bad(message.ref, invalid("Expected epoch:seq - at `$.since`"))
                 return
-        now_s = self._loop.time()
-        wait_s = self._last_sync_s + SYNC_PAUSE_S - now_s
+        wait_s = self._last_sync_s + SYNC_PAUSE_S - self._loop.time()
         if wait_s > 0:
             await asyncio.sleep(wait_s)
-        self._last_sync_s = now_s
-        self._hub.catch_up(self._showtime_id, self._socket, since)
+        self._last_sync_s = self._loop.time()
+        if self._query.deltas:
+            self._hub.catch_up(self._showtime_id, self._socket, since)
+            return
+        seen = await self._hub.seats.seats(self._showtime_id, None)
+        if isinstance(seen, Rejection):
+            self._socket.send(error_message(message.ref, seen))
+            return
+        plan = seen.terms.plan
+        taken = taken_seats(plan, seen.seats)
+        self._socket.send(snapshot_message(seen.epoch, seen.seq, plan.version, taken))
 
     async def _command(self, message: Command) -> None:
         ref = message.ref
         if self._token is None:
-            self._socket.send(error_message(ref, _unauthenticated("NO_TOKEN")))
+            await self._note_bad(ref, _unauthenticated("NO_TOKEN"))
             return
         try:
             customer = self._hub.verify_token(self._token).user_id
@@ -395,7 +453,7 @@ def _ref_of(payload: bytes) -> Ref | None:
     """The `ref` of a message that is wrong otherwise, so that its sender knows which."""
     try:
         return msgspec.json.decode(payload, type=_OnlyRef).ref
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 

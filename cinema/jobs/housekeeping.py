@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -10,8 +11,9 @@ import structlog
 from cinema.actors.kernel import Kernel
 from cinema.domain.limits import IDEMPOTENCY_TTL_S
 from cinema.domain.rejections import Refused
+from cinema.storage.bookings import BookingsRepository
 from cinema.storage.expiry import ended_showtimes
-from cinema.storage.journal import JournalStore, StoreUnavailable
+from cinema.storage.journal import ENDED_HOLD, STORED_REPLY, JournalStore, StoreUnavailable
 from cinema.storage.transactions import Pool
 
 HOUSEKEEPING_FAILED: Final = "housekeeping_failed"
@@ -36,6 +38,7 @@ class Housekeeping:
         self._journal = journal
         self._pool = pool
         self._kernel = kernel
+        self._bookings = BookingsRepository(pool)
         self._retention_us = retention_days * _DAY_US
 
     async def run(self) -> None:
@@ -51,9 +54,18 @@ class Housekeeping:
         """Everything that is due now."""
         now_us = self._kernel.clock.now_us()
         replies_before_us = now_us - IDEMPOTENCY_TTL_S * 1_000_000
-        swept = PAGE
-        while swept == PAGE:
-            swept = await self._journal.sweep_archive(replies_before_us, PAGE)
+        await self._sweep(STORED_REPLY, replies_before_us)
+        await self._sweep(ENDED_HOLD, now_us - self._retention_us)
+        await self._bookings.forget_keys(_moment(now_us), PAGE)
         ended = await ended_showtimes(self._pool, now_us - self._retention_us, PAGE)
         for showtime_id in ended:
             await self._kernel.truncate(showtime_id)
+
+    async def _sweep(self, kind: int, before_us: int) -> None:
+        swept = PAGE
+        while swept == PAGE:
+            swept = await self._journal.sweep_archive(kind, before_us, PAGE)
+
+
+def _moment(at_us: int) -> datetime:
+    return datetime.fromtimestamp(at_us / 1_000_000, UTC)

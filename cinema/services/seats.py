@@ -179,8 +179,8 @@ class SeatsService:
         showtime_id = request.showtime_id.bytes
         if key is not None:
             # The key's scope is all showtimes, each of which knows only its own keys.
-            used_for = await self._bookings.showtime_of_key(key.digest)
-            if used_for not in {None, showtime_id}:
+            now = _moment(self._now_us())
+            if not await self._bookings.reserve_key(key.digest, showtime_id, now):
                 return Rejection(code="IDEMPOTENCY_MISMATCH")
         command_id, fingerprint = _command_key(key)
         outcome = await self._kernel.ask(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 import asyncpg
 import msgspec
 from asyncpg.pgproto.pgproto import UUID
 
+from cinema.domain.limits import IDEMPOTENCY_TTL_S
 from cinema.domain.money import Money
 from cinema.domain.reservations import Booking, HeldSeat, Payment
 from cinema.storage.transactions import Pool, connection
 
-# A whole cancellation keeps showing the seats that it had; a part given back before does not.
+# A booking cancelled whole keeps showing its seats; a seat given back alone is not shown.
 _SELECT: Final = """
 select b.id::text, b.code, b.showtime_id::text, b.status, b.total_minor, b.currency,
     b.created_at, p.id::text as payment_id, p.method, p.status as payment_status,
@@ -21,7 +22,7 @@ select b.id::text, b.code, b.showtime_id::text, b.status, b.total_minor, b.curre
     (
         select json_agg(json_build_array(s.seat, s.category, s.price_minor) order by s.position)
         from booking_seats s
-        where s.booking_id = b.id and (s.live or b.status = 'cancelled')
+        where s.booking_id = b.id and not s.given_back
     ) as seats
 from bookings b
 join payments p on p.booking_id = b.id
@@ -39,7 +40,23 @@ order by b.created_at desc, b.id desc
 limit $6"""
 )
 _PLACE: Final = "select showtime_id, user_id from bookings where id = $1"
-_BY_KEY: Final = "select showtime_id from bookings where request_key = $1"
+_RESERVE_KEY: Final = """
+insert into booking_keys as k (request_key, showtime_id, reserved_at) values ($1, $2, $3)
+on conflict (request_key) do update
+set showtime_id = excluded.showtime_id, reserved_at = excluded.reserved_at
+where k.showtime_id = excluded.showtime_id
+    or (k.reserved_at < $4 and not exists (
+        select from bookings b where b.request_key = $1 and b.created_at >= $5
+    ))
+returning true"""
+_FORGET_KEYS: Final = """
+delete from booking_keys where request_key in (
+    select request_key from booking_keys where reserved_at < $1 order by reserved_at limit $2
+)
+returning true"""
+
+UNDER_WAY_S: Final = 120
+"""Longer than any command can be under way (COMMAND_DEADLINE_MS is at most 60 s)."""
 
 _SEATS: Final = msgspec.json.Decoder(list[tuple[str, str, int]])
 
@@ -78,11 +95,29 @@ class BookingsRepository:
             row = await reading.fetchrow(_PLACE, UUID(booking_id))
         return None if row is None else (row[0].bytes, row[1].bytes)
 
-    async def showtime_of_key(self, request_key: bytes) -> bytes | None:
-        """The showtime booked under an idempotency key."""
-        async with connection(self._pool) as reading:
-            found = await reading.fetchval(_BY_KEY, request_key)
-        return None if found is None else bytes(found.bytes)
+    async def reserve_key(self, request_key: bytes, showtime_id: bytes, now: datetime) -> bool:
+        """Bind an idempotency key to a showtime; False if it is another's.
+
+        A key that led to no booking becomes free again once nothing of it can be under way.
+        """
+        async with connection(self._pool) as writing:
+            reserved = await writing.fetchval(
+                _RESERVE_KEY,
+                request_key,
+                UUID(showtime_id),
+                now,
+                now - timedelta(seconds=UNDER_WAY_S),
+                now - timedelta(seconds=IDEMPOTENCY_TTL_S),
+            )
+        return bool(reserved)
+
+    async def forget_keys(self, now: datetime, limit: int) -> int:
+        """Delete keys past their time, a bounded number; returns how many."""
+        async with connection(self._pool) as writing:
+            gone = await writing.fetch(
+                _FORGET_KEYS, now - timedelta(seconds=IDEMPOTENCY_TTL_S), limit
+            )
+        return len(gone)
 
 
 def _booking(row: asyncpg.Record) -> Booking:

@@ -19,7 +19,7 @@ STORED_REPLY = 2
 
 
 class CommitAborted(Exception):
-    """The statement certainly had no effect. `poison`: its content is at fault (class 23)."""
+    """The statement certainly had no effect. `poison`: its content is at fault (22, 23)."""
 
     def __init__(self, sqlstate: str, constraint: str | None = None) -> None:
         super().__init__(f"{sqlstate} {constraint or ''}".strip())
@@ -29,7 +29,7 @@ class CommitAborted(Exception):
     @property
     def poison(self) -> bool:
         """Whether repeating the same statement would fail again."""
-        return self.sqlstate.startswith("23")
+        return self.sqlstate.startswith(("22", "23"))
 
 
 class CommitUnknown(Exception):
@@ -211,13 +211,15 @@ class JournalStore(Protocol):
     async def recall(self, showtime_id: bytes, key: bytes) -> ArchiveRow | None:
         """What the archive keeps under an id."""
 
-    async def due(self, before_us: int, limit: int) -> list[bytes]:
-        """Showtimes that may have holds due before a moment, earliest first."""
+    async def due(
+        self, before_us: int, after: tuple[int, bytes] | None, limit: int
+    ) -> list[tuple[int, bytes]]:
+        """Deadlines up to a moment and their showtimes, earliest first, one page after `after`."""
 
     async def history(
         self, showtime_id: bytes, after_seq: int, limit: int
     ) -> tuple[JournalRow, ...]:
         """Stored events in order, one page."""
 
-    async def sweep_archive(self, replies_before_us: int, limit: int) -> int:
-        """Delete stored replies older than a moment; returns how many."""
+    async def sweep_archive(self, kind: int, before_us: int, limit: int) -> int:
+        """Delete archive rows of a kind older than a moment; returns how many."""

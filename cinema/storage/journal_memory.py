@@ -14,7 +14,6 @@ import msgspec
 
 from cinema.domain.showtime.state import NEVER_US
 from cinema.storage.journal import (
-    STORED_REPLY,
     Append,
     ArchiveRow,
     BookingMade,
@@ -49,7 +48,6 @@ class MemoryJournal:
         self.live_seats: dict[tuple[bytes, str], bytes] = {}
         self.bookings: dict[bytes, BookingMade] = {}
         self.codes: set[str] = set()
-        self.request_keys: set[bytes] = set()
 
     def add_showtime(self, showtime_id: bytes) -> None:
         """The head row that creating a showtime writes."""
@@ -86,7 +84,9 @@ class MemoryJournal:
         await asyncio.sleep(0)
         return self.archive.get((showtime_id, key))
 
-    async def due(self, before_us: int, limit: int) -> list[bytes]:
+    async def due(
+        self, before_us: int, after: tuple[int, bytes] | None, limit: int
+    ) -> list[tuple[int, bytes]]:
         """See `JournalStore.due`."""
         await asyncio.sleep(0)
         due = sorted(
@@ -94,7 +94,7 @@ class MemoryJournal:
             for showtime_id, head in self.heads.items()
             if head.next_due_us <= before_us
         )
-        return [showtime_id for _, showtime_id in due[:limit]]
+        return [one for one in due if after is None or one > after][:limit]
 
     async def history(
         self, showtime_id: bytes, after_seq: int, limit: int
@@ -104,13 +104,13 @@ class MemoryJournal:
         rows = [row for row in self.journal.get(showtime_id, ()) if row.seq > after_seq]
         return tuple(rows[:limit])
 
-    async def sweep_archive(self, replies_before_us: int, limit: int) -> int:
+    async def sweep_archive(self, kind: int, before_us: int, limit: int) -> int:
         """See `JournalStore.sweep_archive`."""
         await asyncio.sleep(0)
         old = sorted(
             (row.recorded_at_us, key)
             for key, row in self.archive.items()
-            if row.kind == STORED_REPLY and row.recorded_at_us < replies_before_us
+            if row.kind == kind and row.recorded_at_us < before_us
         )
         for _, key in old[:limit]:
             del self.archive[key]
@@ -137,8 +137,7 @@ class MemoryLane:
             if (head := store.heads.get(part.showtime_id)) is not None
             and (head.epoch, head.seq) == (part.epoch, part.prev_seq)
         ]
-        for part in matched:
-            self._check(part)
+        self._check(matched)
         for part in matched:
             self._apply(part)
         return {part.showtime_id for part in matched}
@@ -181,18 +180,21 @@ class MemoryLane:
             store.archive.setdefault((save.showtime_id, row.key), row)
         return True
 
-    def _check(self, part: Append) -> None:
+    def _check(self, parts: Sequence[Append]) -> None:
         """What Postgres' unique indexes refuse; the whole statement has no effect then."""
-        store = self._store
-        for effect in part.effects:
-            if isinstance(effect, BookingMade):
-                if effect.code in store.codes:
+        codes = set(self._store.codes)
+        taken = set(self._store.live_seats)
+        for part in parts:
+            for effect in part.effects:
+                if not isinstance(effect, BookingMade):
+                    continue
+                if effect.code in codes:
                     raise CommitAborted(_UNIQUE_VIOLATION, "bookings_code")
-                if effect.request_key is not None and effect.request_key in store.request_keys:
-                    raise CommitAborted(_UNIQUE_VIOLATION, "bookings_request_key")
+                codes.add(effect.code)
                 for seat in effect.seats:
-                    if (part.showtime_id, seat.label) in store.live_seats:
+                    if (part.showtime_id, seat.label) in taken:
                         raise CommitAborted(_UNIQUE_VIOLATION, "booking_seats_live")
+                    taken.add((part.showtime_id, seat.label))
 
     def _apply(self, part: Append) -> None:
         store = self._store
@@ -208,8 +210,6 @@ class MemoryLane:
                 case BookingMade():
                     store.bookings[effect.booking_id] = effect
                     store.codes.add(effect.code)
-                    if effect.request_key is not None:
-                        store.request_keys.add(effect.request_key)
                     for seat in effect.seats:
                         store.live_seats[(part.showtime_id, seat.label)] = effect.booking_id
                 case BookingReduced():

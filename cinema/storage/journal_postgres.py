@@ -35,6 +35,7 @@ Statement: TypeAlias = "PreparedStatement[asyncpg.Record]"
 _ABORTS: Final = frozenset({"40001", "40P01", "55P03", "53100", "53200", "25006", "42P01"})
 _ABORT_CLASSES: Final = ("22", "23")
 _NOT_CONNECTED: Final = "08001"
+_READ_ONLY: Final = "25006"
 
 _LANE_SETTINGS: Final = {
     "application_name": "cinema-lane",
@@ -80,6 +81,9 @@ class PostgresLane:
         except asyncpg.PostgresError as error:
             state = error.sqlstate or ""
             if state in _ABORTS or state.startswith(_ABORT_CLASSES):
+                if state == _READ_ONLY:
+                    # After a failover this connection leads to the wrong server.
+                    self._discard(connection)
                 raise CommitAborted(state, getattr(error, "constraint_name", None)) from error
             self._discard(connection)
             raise CommitUnknown(state) from error
@@ -144,7 +148,9 @@ class PostgresLane:
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
             connection: Connection = await asyncpg.connect(
-                self._dsn, timeout=self._timeout_s, server_settings=_LANE_SETTINGS
+                self._dsn,
+                timeout=self._timeout_s,
+                server_settings={**_LANE_SETTINGS, **_bounds(self._timeout_s)},
             )
             try:
                 async with asyncio.timeout(self._timeout_s):
@@ -226,9 +232,13 @@ class PostgresJournal:
         rows = await self._fetch(sql.RECALL, UUID(showtime_id), key)
         return ArchiveRow(*rows[0]) if rows else None
 
-    async def due(self, before_us: int, limit: int) -> list[bytes]:
+    async def due(
+        self, before_us: int, after: tuple[int, bytes] | None, limit: int
+    ) -> list[tuple[int, bytes]]:
         """See `JournalStore.due`."""
-        return [row[0].bytes for row in await self._fetch(sql.DUE, before_us, limit)]
+        due_us, last_id = (None, None) if after is None else (after[0], UUID(after[1]))
+        rows = await self._fetch(sql.DUE, before_us, due_us, last_id, limit)
+        return [(row[0], row[1].bytes) for row in rows]
 
     async def history(
         self, showtime_id: bytes, after_seq: int, limit: int
@@ -237,9 +247,9 @@ class PostgresJournal:
         rows = await self._fetch(sql.HISTORY, UUID(showtime_id), after_seq, limit)
         return tuple(JournalRow(*row) for row in rows)
 
-    async def sweep_archive(self, replies_before_us: int, limit: int) -> int:
+    async def sweep_archive(self, kind: int, before_us: int, limit: int) -> int:
         """See `JournalStore.sweep_archive`."""
-        rows = await self._fetch(sql.SWEEP_ARCHIVE, replies_before_us, limit)
+        rows = await self._fetch(sql.SWEEP_ARCHIVE, kind, before_us, limit)
         return int(rows[0][0])
 
     async def _fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
@@ -252,6 +262,17 @@ class PostgresJournal:
                 return rows
         except _FAILURES as error:
             raise StoreUnavailable(str(error) or type(error).__name__) from error
+
+
+def _bounds(timeout_s: float) -> dict[str, str]:
+    """What Postgres itself limits, so that a statement nobody waits for lets go of its locks."""
+    timeout_ms = max(1, int(timeout_s * 1000))
+    return {
+        "lock_timeout": str(max(1, timeout_ms // 2)),
+        "transaction_timeout": str(timeout_ms),
+        "idle_in_transaction_session_timeout": str(timeout_ms),
+        "client_connection_check_interval": "1000",
+    }
 
 
 async def _keep_session(_connection: object) -> None:

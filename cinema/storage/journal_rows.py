@@ -38,13 +38,15 @@ class RowColumns:
                         self._switched.append((position, None, paused))
 
     def arguments(self) -> list[list[Any]]:
-        """The arrays $10 to $37, in order."""
+        """The arrays $10 to $38, in order."""
+        *leaving, alone = _columns(self._leaving, 4)
         return [
             *_columns(self._bookings, 11),
             *_columns(self._seats, 6),
-            *_columns(self._leaving, 3),
+            *leaving,
             *_columns(self._reduced, 5),
             *_columns(self._switched, 3),
+            alone,
         ]
 
     def _add_booking(self, position: int, made: BookingMade) -> None:
@@ -71,7 +73,9 @@ class RowColumns:
 
     def _add_reduction(self, position: int, reduced: BookingReduced) -> None:
         booking_id = UUID(reduced.booking_id)
-        self._leaving.extend((position, booking_id, label) for label in reduced.labels)
+        self._leaving.extend(
+            (position, booking_id, label, not reduced.whole) for label in reduced.labels
+        )
         self._reduced.append(
             (position, booking_id, reduced.refund_minor, reduced.whole, reduced.at_us)
         )

@@ -43,7 +43,8 @@ APPEND: Final = _APPEND_EVENTS + _MATCHED
 # New bookings: $10 position, $11 id, $12 code, $13 user, $14 hold, $15 currency, $16 total,
 # $17 moment, $18 request key, $19 payment id, $20 payment method.
 # Their seats: $21 position, $22 booking, $23 place in the booking, $24 label, $25 category,
-# $26 price. Seats that leave: $27 position, $28 booking, $29 label. Bookings that shrink:
+# $26 price. Seats that leave: $27 position, $28 booking, $29 label, $38 alone (the booking
+# lives on without it). Bookings that shrink:
 # $30 position, $31 booking, $32 refund, $33 whole, $34 moment. Showtimes: $35 position,
 # $36 layout version or null, $37 paused or null.
 _APPEND_ROWS: Final = """, booked as (
@@ -70,8 +71,9 @@ _APPEND_ROWS: Final = """, booked as (
     join heads on heads.position = s.position
 ), unseated as (
     update booking_seats t
-    set live = false
-    from unnest($27::int[], $28::uuid[], $29::text[]) as u (position, booking_id, seat)
+    set live = false, given_back = u.alone
+    from unnest($27::int[], $28::uuid[], $29::text[], $38::boolean[])
+        as u (position, booking_id, seat, alone)
     join heads on heads.position = u.position
     where t.booking_id = u.booking_id and t.seat = u.seat and t.live
 ), reduced as (
@@ -184,8 +186,10 @@ select key, kind, seq, epoch, layout_version, recorded_at, payload
 from showtime_archive where showtime_id = $1 and key = $2"""
 
 DUE: Final = """
-select showtime_id from showtime_heads
-where next_due_at <= $1 order by next_due_at, showtime_id limit $2"""
+select next_due_at, showtime_id from showtime_heads
+where next_due_at <= $1
+    and ($2::bigint is null or (next_due_at, showtime_id) > ($2, $3::uuid))
+order by next_due_at, showtime_id limit $4"""
 
 HISTORY: Final = """
 select seq, epoch, recorded_at, payload from showtime_journal
@@ -196,7 +200,7 @@ with gone as (
     delete from showtime_archive
     where (showtime_id, key) in (
         select showtime_id, key from showtime_archive
-        where kind = 2 and recorded_at < $1 order by recorded_at limit $2
+        where kind = $1 and recorded_at < $2 order by recorded_at limit $3
     )
     returning 1
 )

@@ -74,13 +74,22 @@ class Recall(msgspec.Struct, frozen=True):
     key: bytes
 
 
-class Recalled(msgspec.Struct, frozen=True):
-    """What the archive said about `key` while the state had `generation`; None: not there."""
+class Archived(msgspec.Struct, frozen=True):
+    """What the archive said about one id; None: not there."""
 
-    generation: int
-    key: bytes
     reply: tuple[ReplyRecord, Recorded] | None = None
     ended: bytes | None = None
+
+
+class Recalled(msgspec.Struct, frozen=True):
+    """What the archive said about some ids while the state had `generation`.
+
+    An answer counts only while nothing more was archived. Generations start anew with each
+    restore: whoever discards a state must discard these too.
+    """
+
+    generation: int
+    found: dict[bytes, Archived]
 
 
 Decision = AnyEvent | Rejection | Nothing | Replay | Recall
@@ -125,9 +134,10 @@ def _known_reply(
 ) -> Decision | None:
     stored = state.stored_reply(command.command_id)
     if stored is None and command.command_id in state.archive_filter:
-        if not _answers(recalled, state, command.command_id):
+        archived = _archived(recalled, state, command.command_id)
+        if archived is None:
             return Recall(command.command_id)
-        stored = recalled.reply if recalled else None
+        stored = archived.reply
     if stored is None:
         return None
     record, recorded = stored
@@ -136,12 +146,11 @@ def _known_reply(
     return Replay(record, recorded)
 
 
-def _answers(recalled: Recalled | None, state: ShowtimeState, key: bytes) -> bool:
-    return (
-        recalled is not None
-        and recalled.key == key
-        and recalled.generation == state.archive_generation
-    )
+def _archived(recalled: Recalled | None, state: ShowtimeState, key: bytes) -> Archived | None:
+    """The archive's answer about `key`, if it has been asked and nothing was archived since."""
+    if recalled is None or recalled.generation != state.archive_generation:
+        return None
+    return recalled.found.get(key)
 
 
 def _hold_seats(
@@ -329,9 +338,8 @@ def ended_hold(
     ended = state.ended.get(hold_id)
     if ended is not None or hold_id not in state.archive_filter:
         return ended
-    if not _answers(recalled, state, hold_id):
-        return Recall(hold_id)
-    return recalled.ended if recalled else None
+    archived = _archived(recalled, state, hold_id)
+    return Recall(hold_id) if archived is None else archived.ended
 
 
 def _cancel_booking(

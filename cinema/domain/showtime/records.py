@@ -10,8 +10,8 @@ from typing import NamedTuple
 _PREFIX_BYTES = 8
 _HEAD = Struct("<QIq")  # seq, epoch, recorded_at_us
 _FIRST_FILTER_BYTES = 64
-_FILTER_BITS_PER_KEY = 10
-_PROBES = 4
+_FILTER_BITS_PER_KEY = 16
+_PROBES = 5
 
 
 class ReplyRecord(NamedTuple):
@@ -79,7 +79,7 @@ class ArchiveFilter:
     """A scalable Bloom filter over the ids a showtime has moved to its archive table.
 
     "No" is certain, so that most commands need no look at the table; "maybe" is wrong for about
-    one id in fifty. Source: Almeida et al., "Scalable Bloom Filters", 2007 (here with a fixed
+    one id in a hundred. Source: Almeida et al., "Scalable Bloom Filters", 2007 (here with a fixed
     ratio of bits: layers double). Ids must be uniformly distributed (digests, UUIDs' last bytes).
     """
 
@@ -122,7 +122,7 @@ class ArchiveFilter:
 
 
 def _probe_bits(key: bytes) -> list[int]:
-    """Four probes by double hashing over the id's last 8 bytes, the random end of a UUIDv7."""
-    first = int.from_bytes(key[8:12], "little")
+    """Probes by double hashing over the id's last 7 bytes, the random end of a UUIDv7."""
+    first = int.from_bytes(key[9:12], "little")
     step = int.from_bytes(key[12:16], "little") | 1
     return [first + probe * step for probe in range(_PROBES)]

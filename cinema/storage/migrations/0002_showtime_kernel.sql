@@ -45,7 +45,7 @@ create table showtime_archive (
     payload bytea not null,
     primary key (showtime_id, key)
 );
-create index showtime_archive_by_age on showtime_archive (recorded_at);
+create index showtime_archive_by_age on showtime_archive (kind, recorded_at);
 
 -- Relational rows, written in the statement of the event that causes them.
 create table bookings (
@@ -58,12 +58,21 @@ create table bookings (
         check (status in ('pending', 'confirmed', 'cancelled', 'expired', 'refunded')),
     total_minor bigint not null check (total_minor >= 0),
     currency text not null,
-    request_key bytea constraint bookings_request_key unique,
+    request_key bytea,
     created_at timestamptz not null,
     cancelled_at timestamptz
 );
 create index bookings_of_user on bookings (user_id, created_at desc, id desc);
 create index bookings_of_showtime on bookings (showtime_id);
+create index bookings_by_request_key on bookings (request_key) where request_key is not null;
+
+-- Which showtime an idempotency key was sent to: each showtime knows only its own keys.
+create table booking_keys (
+    request_key bytea primary key check (octet_length(request_key) = 16),
+    showtime_id uuid not null,
+    reserved_at timestamptz not null
+);
+create index booking_keys_by_age on booking_keys (reserved_at);
 
 create table booking_seats (
     booking_id uuid not null,
@@ -73,6 +82,7 @@ create table booking_seats (
     category text not null,
     price_minor bigint not null check (price_minor >= 0),
     live boolean not null default true,
+    given_back boolean not null default false,
     primary key (booking_id, position)
 );
 -- The backstop: whatever the kernel does, a seat has at most one live booking.

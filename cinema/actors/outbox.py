@@ -1,0 +1,182 @@
+"""The output gate: nothing leaves an actor that rests on what is not durable, or not its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+
+from cinema.actors.messages import IN_DOUBT, TRY_AGAIN, Outcome, Reply
+
+if TYPE_CHECKING:
+    from cinema.actors.actor import ShowtimeActor
+
+REPLY_FAILED: Final = "reply_failed"
+
+log = structlog.get_logger(__name__)
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """An answer that may leave once the journal is durable up to `seq`.
+
+    `event_seq` and `command_id` are those of the event it tells of, 0 and empty without one.
+    `leased`: it tells of the state as such (a refusal, a read), so that it also needs a fresh
+    lease when it leaves; what became of an event is true whoever owns the showtime by then.
+    """
+
+    seq: int
+    reply: Reply
+    outcome: Outcome
+    event_seq: int
+    command_id: bytes
+    leased: bool
+
+
+class Doubt(msgspec.Struct, frozen=True):
+    """A command whose event `seq` was sent to the journal and not answered."""
+
+    seq: int
+    command_id: bytes
+    reply: Reply
+    deadline_ns: int
+
+
+class Outbox:
+    """Answers of one actor on their way out, in the order of their seqs.
+
+    `durable_seq` is how far the journal is known to be durable, `lease_until_ns` how long the
+    epoch may be taken for current (boot time of the kernel's clock).
+    """
+
+    __slots__ = (
+        "_actor",
+        "_lease_asked",
+        "_lease_waiting",
+        "_waiting",
+        "durable_seq",
+        "lease_until_ns",
+    )
+
+    def __init__(self, actor: ShowtimeActor) -> None:
+        self._actor = actor
+        self.durable_seq = 0
+        self.lease_until_ns = 0
+        self._waiting: list[Waiting] = []
+        self._lease_waiting: list[Waiting] = []
+        self._lease_asked: list[Waiting] = []
+
+    @property
+    def empty(self) -> bool:
+        """Whether no answer waits for anything."""
+        return not (self._waiting or self._lease_waiting or self._lease_asked)
+
+    # --- in
+
+    def acknowledge(self, seq: int, reply: Reply, outcome: Outcome, command_id: bytes) -> None:
+        """The answer that tells of the event `seq`, just decided."""
+        self._waiting.append(Waiting(seq, reply, outcome, seq, command_id, False))
+
+    def repeat(self, event_seq: int, reply: Reply, outcome: Outcome, command_id: bytes) -> None:
+        """The answer to a repeated command, which tells of an earlier event, durable or not."""
+        self._enter(Waiting(event_seq, reply, outcome, event_seq, command_id, False))
+
+    def answer(self, seq: int, reply: Reply, outcome: Outcome) -> None:
+        """An answer about the state at `seq`."""
+        self._enter(Waiting(seq, reply, outcome, 0, b"", True))
+
+    def _enter(self, waiting: Waiting) -> None:
+        if waiting.seq <= self.durable_seq:
+            self._leave(waiting)
+            return
+        if self._waiting and self._waiting[-1].seq > waiting.seq:
+            waiting = msgspec.structs.replace(waiting, seq=self._waiting[-1].seq)
+        self._waiting.append(waiting)
+
+    # --- out
+
+    def open_to(self, durable_seq: int) -> None:
+        """The journal is durable up to `durable_seq`: let go what waited for it."""
+        self.durable_seq = durable_seq
+        waiting = self._waiting
+        if not waiting:
+            return
+        if waiting[-1].seq <= durable_seq:
+            self._waiting = []
+            leaving = waiting
+        else:
+            count = next(at for at, one in enumerate(waiting) if one.seq > durable_seq)
+            leaving, self._waiting = waiting[:count], waiting[count:]
+        for one in leaving:
+            if one.leased:
+                self._leave(one)
+            else:
+                self.send(one.reply, one.outcome)
+
+    def renew_lease(self, until_ns: int) -> None:
+        """The epoch was confirmed; a lease never gets shorter."""
+        self.lease_until_ns = max(self.lease_until_ns, until_ns)
+
+    def lease_asked(self) -> None:
+        """A statement that confirms the epoch is being sent.
+
+        Success proves all that waits by now, however long it takes: they were decided before, and
+        an epoch that is current later was current then.
+        """
+        self._lease_asked.extend(self._lease_waiting)
+        self._lease_waiting = []
+
+    def lease_confirmed(self) -> None:
+        """Let go what the statement proved; what came after it is judged by the clock."""
+        asked, self._lease_asked = self._lease_asked, []
+        waiting, self._lease_waiting = self._lease_waiting, []
+        for one in asked:
+            self.send(one.reply, one.outcome)
+        for one in waiting:
+            self._leave(one)
+
+    def lease_unknown(self) -> None:
+        """The store did not answer: what waited for the lease cannot leave, and had no effect."""
+        waiting = self._lease_asked + self._lease_waiting
+        self._lease_asked, self._lease_waiting = [], []
+        for one in waiting:
+            self.send(one.reply, TRY_AGAIN)
+
+    def break_open(self, in_flight_seq: int, deadline_ns: int) -> list[Doubt]:
+        """The state behind the gate is discarded.
+
+        What tells of a durable event may still leave; what tells of one sent and not answered
+        (up to `in_flight_seq`) is in doubt and is returned; all else had no effect and is told so.
+        """
+        waiting, self._waiting = self._waiting, []
+        doubts = []
+        for one in waiting:
+            if 0 < one.event_seq <= self.durable_seq:
+                self.send(one.reply, one.outcome)
+            elif 0 < one.event_seq <= in_flight_seq:
+                doubts.append(Doubt(one.event_seq, one.command_id, one.reply, deadline_ns))
+            else:
+                self.send(one.reply, TRY_AGAIN)
+        self.lease_unknown()
+        return doubts
+
+    def abandon(self) -> None:
+        """Nobody will know any more: whatever tells of an event is in doubt for good."""
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            self.send(one.reply, IN_DOUBT if one.event_seq else TRY_AGAIN)
+        self.lease_unknown()
+
+    def _leave(self, waiting: Waiting) -> None:
+        if waiting.leased and self._actor.clock.boot_ns() >= self.lease_until_ns:
+            self._lease_waiting.append(waiting)
+            self._actor.lane.check_lease(self._actor)
+        else:
+            self.send(waiting.reply, waiting.outcome)
+
+    def send(self, reply: Reply, outcome: Outcome) -> None:
+        """Answer; a reply that fails harms nobody else."""
+        try:
+            reply(outcome)
+        except Exception:
+            log.exception(REPLY_FAILED, showtime=self._actor.showtime_id.hex())
