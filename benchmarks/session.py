@@ -29,9 +29,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     quick: bool
     command: str
 
-    @property
-    def warmup_s(self) -> float:
-        return 0.5 if self.quick else 1.0
+    warmup_s: float = 1.0
+    """Long enough to activate the showtimes of a run, which is a scenario of its own."""
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ import asyncio
 from benchmarks.house import House, Screen
 from benchmarks.load.histogram import Histogram
 from benchmarks.load.specs import HoldLoad, Watched, Watching, Window
-from benchmarks.load.usage import tree_usage
+from benchmarks.load.usage import read_usage
 from benchmarks.processes import watching
 from benchmarks.results import Figures, Measurement, Outcome, Target, measurement
 from benchmarks.scenarios.holds import CUSTOMERS, interleaved
@@ -97,8 +97,8 @@ def _from_answer(watched: list[Watched]) -> Histogram:
 
 
 def rss_of(subject: Subject) -> int:
-    """Resident bytes of the server process."""
-    return tree_usage(subject.observed["server"]).rss_bytes
+    """Resident bytes of the server, without its Postgres."""
+    return read_usage(subject.observed)["server"].rss_bytes
 
 
 async def run_watchers(bench: Bench) -> Outcome:
