@@ -10,7 +10,7 @@ import msgspec
 class KernelSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of one node; `cinema/settings` documents each."""
 
-    commit_lanes: int = 2
+    commit_lanes: int = 1
     lease_ms: int = 500
     snapshot_every_events: int = 1000
     mailbox_limit: int = 4096

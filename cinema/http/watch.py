@@ -20,7 +20,7 @@ from cinema.domain.rejections import Refused, Rejection
 from cinema.domain.reservations import HoldInput, SeatLabels
 from cinema.domain.showtime.commands import AnyCommand
 from cinema.http.context import RequestContext
-from cinema.http.decoding import UNREADABLE, checked_idempotency_key, invalid, unreadable
+from cinema.http.decoding import UNREADABLE, invalid, unreadable
 from cinema.http.frames import (
     Ref,
     error_message,
@@ -69,7 +69,7 @@ log = structlog.get_logger()
 
 _BINARY: Final = Rejection(code="MALFORMED_JSON", message="Send text, not binary frames.")
 
-_Key = Annotated[str, Meta(min_length=1, max_length=128)]
+_Key = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[\x20-\x7e]+\Z")]
 _Id = Annotated[str, Meta(min_length=36, max_length=36)]
 _Ref = Annotated[int, Meta(ge=-(2**53), le=2**53)] | Annotated[str, Meta(max_length=64)] | None
 
@@ -160,6 +160,10 @@ class WatchHub:
     def socket_count(self) -> int:
         """Open sockets."""
         return len(self._sockets)
+
+    def sockets(self) -> list[Socket]:
+        """The open sockets, for whoever wants to know how far behind they are."""
+        return list(self._sockets)
 
     @property
     def showtime_count(self) -> int:
@@ -432,10 +436,9 @@ class _Session:
         """The key's scope is the customer, this showtime and the kind of command."""
         if message.key is None:
             return None
-        text = checked_idempotency_key(message.key)
         route = f"WS {self._showtime_id.hex()} {type(message).__name__}"
         unnamed = msgspec.structs.replace(message, ref=None, key=None)
-        return idempotency_key(customer, route, text, msgspec.json.encode(unnamed))
+        return idempotency_key(customer, route, message.key, msgspec.json.encode(unnamed))
 
 
 def _position(since: str | None) -> tuple[int, int] | None:

@@ -119,8 +119,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 4
 
     commit_lanes: Annotated[
-        int, _about("batches in flight to Postgres at a time", "lanes", low=1, high=32)
-    ] = 2
+        int,
+        _about(
+            "batches in flight to Postgres at a time; more only where a commit takes long",
+            "lanes",
+            low=1,
+            high=32,
+        ),
+    ] = 1
     batch_limit_events: Annotated[
         int, _about("most events in one commit", "events", low=1, high=10_000)
     ] = 500

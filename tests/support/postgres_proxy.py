@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from enum import Enum
 from pathlib import Path
-from struct import unpack_from
+from struct import pack, unpack_from
 
 APPEND = "insert into showtime_journal"
 TAKE_OVER = "set epoch = h.epoch + 1"
@@ -37,6 +37,8 @@ class Fault(Enum):
     STALL = "kept without a word until `Caught.deliver`"
 
 
+_COMPLETED = frozenset({b"S", b"Q"})
+_ENDS_GROUP = _COMPLETED | {b"H", b"X"}  # Flush and Terminate
 _KEEPING = frozenset({Fault.HOLD_BACK, Fault.STALL})
 
 
@@ -94,6 +96,11 @@ class PostgresProxy:
         """Break every connection."""
         for link in list(self._links):
             link.cut()
+
+    def announce_shutdown(self) -> None:
+        """Tell every client that Postgres ends its connection, and end none yet."""
+        for link in list(self._links):
+            link.announce_shutdown()
 
     def order(self, statement: str, fault: Fault) -> Caught:
         """Do this to the next statement that contains this text."""
@@ -162,6 +169,11 @@ class _Link:
         if self._to_server is not None and (late_too or not self._kept()):
             self._to_server.transport.abort()
 
+    def announce_shutdown(self) -> None:
+        """What Postgres sends to an idle connection before it closes it."""
+        fields = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0"
+        self._to_client.write(b"E" + pack("!i", 4 + len(fields)) + fields)
+
     async def run(self, upstream: Path) -> None:
         """Pass messages on until either side ends, and what is kept has had its time."""
         tasks: list[asyncio.Task[None]] = []
@@ -218,10 +230,10 @@ class _Link:
                 executes = self._queries.get(message[5:].split(b"\0", 2)[1], "")
             elif kind == b"Q":
                 executes = message[5:-1].decode()
-            if kind not in {b"S", b"Q"} and (executes or kind != b"H"):
+            if kind not in _ENDS_GROUP:
                 continue
-            # A Flush alone has no ReadyForQuery: nothing completes, and nothing is caught.
-            if kind != b"H":
+            # Only Sync and Query are answered by ReadyForQuery, which completes a statement.
+            if kind in _COMPLETED:
                 caught = self._proxy.caught(executes) if executes else None
                 self._in_flight.append(caught)
                 await self._before(caught)
@@ -262,18 +274,14 @@ class _Link:
     async def _after(self, caught: Caught, tag: str) -> bool:
         """Whether the answer may pass."""
         caught.tag = tag
-        if caught.fault is Fault.LOSE_ANSWER:
+        caught.finished.set()
+        if caught.fault in {Fault.LOSE_ANSWER, Fault.HOLD_BACK}:
             caught.happened.set()
-            caught.finished.set()
             self.cut()
             return False
         if caught.fault is Fault.STALL_ANSWER:
             caught.happened.set()
             await caught.released.wait()
-        caught.finished.set()
-        if caught.fault is Fault.HOLD_BACK:
-            self.cut()
-            return False
         return True
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import socket
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -105,6 +106,10 @@ class Clocks:
         monkeypatch.setattr(
             "cinema.app.time", SimpleNamespace(time=lambda: time.time() + self.ahead_s)
         )
+
+    def now_s(self) -> float:
+        """Unix time as tokens see it."""
+        return time.time() + self.ahead_s
 
 
 class House:
@@ -247,10 +252,26 @@ class House:
         seats = (await self.ask(person, "GET", f"showtimes/{showtime_id}/seats")).data["seats"]
         return {one["label"]: one["status"] for one in seats if one["status"] != "available"}
 
+    def narrow(self) -> None:
+        """Let connections from here on keep little in the system's buffers on our side."""
+        for listener in self.node.edge._listeners:
+            listener.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Ask the server for something simple until something else holds."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not holds():
+                await self.ask(None, "GET", "movies?limit=1")
+
 
 @asynccontextmanager
-async def open_house(database: str, **settings: Any) -> AsyncIterator[House]:
-    """A node with `settings` on a database of its own; nothing may have gone wrong inside."""
+async def open_house(
+    database: str, *, like: House | None = None, **settings: Any
+) -> AsyncIterator[House]:
+    """A node with `settings`; nothing may have gone wrong inside.
+
+    Its database is empty, or the one of `like`.
+    """
     with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as folder, _nothing_wrong():
         sink = LogSink(log.fileno())
         chosen = Settings(
@@ -271,7 +292,8 @@ async def open_house(database: str, **settings: Any) -> AsyncIterator[House]:
                 port = await node.edge.start("127.0.0.1", 0)
                 async with aiohttp.ClientSession(f"http://127.0.0.1:{port}/api/v1/") as client:
                     house = House(node, port, client, connection)
-                    await house.build()
+                    if like is None:
+                        await house.build()
                     yield house
                 async with asyncio.timeout(PATIENCE_S):
                     await node.stop(1.0)
@@ -293,4 +315,4 @@ def _nothing_wrong() -> Iterator[None]:
     finally:
         logging.getLogger().removeHandler(handler)
     troubles += [event for event in events if event["log_level"] in {"error", "critical"}]
-    assert not troubles
+    assert not troubles, "\n".join(str(trouble) for trouble in troubles)

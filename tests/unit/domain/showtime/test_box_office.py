@@ -54,10 +54,13 @@ CUSTOMERS = [id_of("ann"), id_of("bob"), id_of("cyd")]
 TTL_US = IDEMPOTENCY_TTL_S * 1_000_000
 FACTOR_MINOR = {"regular": 1000, "premium": 1250, "vip": 1600}
 
+_NO_SEAT = 24
 _WHICH = st.integers(0, 11)
-_KEY = st.sampled_from([None, None, 1, 2])
-_SEAT = st.integers(0, 24)
-_SEATS = st.lists(_SEAT, min_size=1, max_size=4)
+_KEY = st.none() | st.integers(1, 8)
+_SEAT = st.integers(0, _NO_SEAT - 1)
+_SEATS = st.lists(_SEAT, min_size=1, max_size=3, unique=True) | st.lists(
+    st.integers(0, _NO_SEAT), min_size=1, max_size=4
+)
 _PART = st.none() | _SEATS
 _CUSTOMER = st.sampled_from(CUSTOMERS)
 _RARELY = st.sampled_from([False, False, False, False, True])
@@ -72,14 +75,13 @@ class Showtime(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self._limits = pytest.MonkeyPatch()
-        self._limits.setattr(state_module, "ENDED_HOLDS_KEPT", 2)
-        self._limits.setattr(state_module, "REPLY_RECORDS_KEPT", 2)
+        self._limits.setattr(state_module, "ENDED_HOLDS_KEPT", 1)
+        self._limits.setattr(state_module, "REPLY_RECORDS_KEPT", 1)
         self._limits.setattr(state_module, "_COUNTING_FROM", 1)
         self._limits.setattr(decisions_module, "EXPIRIES_PER_COMMAND", 2)
         self.now_us = second(0)
         self.made = 0
-        self.holds: list[bytes] = []
-        self.bookings: list[bytes] = []
+        self.booked: list[bytes] = []
         self.keyed: list[AnyCommand] = []
         self.version = 1
         layout = self.layouts[0]
@@ -126,13 +128,11 @@ class Showtime(RuleBasedStateMachine):
 
     def _hold(self, labels: list[str], customer: bytes, key: int | None) -> None:
         names = self._name(key, "hold", customer, labels)
-        self._perform(
-            HoldSeats(hold_id=self._new(self.holds), customer=customer, labels=labels, **names)
-        )
+        self._perform(HoldSeats(hold_id=self._new(), customer=customer, labels=labels, **names))
 
     @rule(
         quantity=st.integers(1, 4),
-        category=st.sampled_from([None, None, "regular", "vip", "box"]),
+        category=st.sampled_from([None, None, None, "regular", "premium", "vip", "box"]),
         accessible=_RARELY,
         customer=_CUSTOMER,
         key=_KEY,
@@ -147,30 +147,33 @@ class Showtime(RuleBasedStateMachine):
     ) -> None:
         wish = {"quantity": quantity, "category": category, "accessible": accessible}
         names = self._name(key, "hold", customer, wish)
-        hold_id = self._new(self.holds)
+        hold_id = self._new()
         self._perform(HoldBestAvailable(hold_id=hold_id, customer=customer, **wish, **names))
 
+    @precondition(lambda self: self.office.holds)
     @rule(which=_WHICH, strange=_RARELY, key=_KEY)
     def extend(self, which: int, strange: bool, key: int | None) -> None:
-        hold_id, customer = self._old(self.holds, which, strange)
+        hold_id, customer = self._a_hold(which, strange)
         names = self._name(key, ("extend", hold_id), customer)
         self._perform(ExtendHold(hold_id=hold_id, customer=customer, **names))
 
+    @precondition(lambda self: self.office.holds)
     @rule(which=_WHICH, strange=_RARELY, part=_PART, key=_KEY)
     def release(self, which: int, strange: bool, part: list[int] | None, key: int | None) -> None:
-        hold_id, customer = self._old(self.holds, which, strange)
+        hold_id, customer = self._a_hold(which, strange)
         labels = self._part(self.office.holds.get(hold_id), part)
         names = self._name(key, ("release", hold_id), customer, labels)
         self._perform(ReleaseHold(hold_id=hold_id, customer=customer, labels=labels, **names))
 
+    @precondition(lambda self: self.office.holds)
     @rule(which=_WHICH, strange=_RARELY, key=_KEY)
     def book(self, which: int, strange: bool, key: int | None) -> None:
-        hold_id, customer = self._old(self.holds, which, strange)
+        hold_id, customer = self._a_hold(which, strange)
         self._perform(
             BookHold(
                 hold_id=hold_id,
                 customer=customer,
-                booking_id=self._new(self.bookings),
+                booking_id=self._new(),
                 code=f"CODE{self.made}",
                 payment_id=id_of(f"payment {self.made}"),
                 payment_method="demo",
@@ -178,11 +181,12 @@ class Showtime(RuleBasedStateMachine):
             )
         )
 
+    @precondition(lambda self: self.booked)
     @rule(which=_WHICH, strange=_RARELY, staff=_RARELY, part=_PART, key=_KEY)
     def cancel(
         self, which: int, strange: bool, staff: bool, part: list[int] | None, key: int | None
     ) -> None:
-        booking_id, customer = self._old(self.bookings, which, strange)
+        booking_id, customer = self._a_booking(which, strange)
         labels = self._part(self.office.bookings.get(booking_id), part)
         names = self._name(key, ("cancel", booking_id), b"staff" if staff else customer, labels)
         by = None if staff else customer
@@ -193,6 +197,7 @@ class Showtime(RuleBasedStateMachine):
         labels = self._labels(seats)
         self._perform(BlockSeats(labels=labels, **self._name(key, "block", b"", labels)))
 
+    @precondition(lambda self: self.office.blocked)
     @rule(seats=_SEATS, key=_KEY)
     def unblock(self, seats: list[int], key: int | None) -> None:
         labels = self._labels(seats)
@@ -208,9 +213,9 @@ class Showtime(RuleBasedStateMachine):
         command = self.keyed[-1 - which % len(self.keyed)]
         changes: dict[str, Any] = {}
         if isinstance(command, HoldSeats | HoldBestAvailable):
-            changes["hold_id"] = self._new(self.holds)
+            changes["hold_id"] = self._new()
         if isinstance(command, BookHold):
-            changes["booking_id"] = self._new(self.bookings)
+            changes["booking_id"] = self._new()
         if otherwise:
             changes["fingerprint"] = fingerprint_of("something else")
         self._perform(msgspec.structs.replace(command, **changes))
@@ -254,9 +259,15 @@ class Showtime(RuleBasedStateMachine):
         self.world.begin_snapshot(self.now_us)
 
     @precondition(lambda self: self.world.pending is not None)
-    @rule(how=st.sampled_from(["stored", "stored", "not stored", "stored untold", "lost"]))
-    def finish_the_snapshot(self, how: str) -> None:
-        self.world.finish_snapshot(stored="stored" in how[:6], told=how in {"stored", "not stored"})
+    @rule(stored=st.booleans(), untold=_RARELY)
+    def finish_the_snapshot(self, stored: bool, untold: bool) -> None:
+        self.world.finish_snapshot(stored=stored, told=not untold)
+
+    @precondition(lambda self: self.world.pending is None)
+    @rule()
+    def take_a_snapshot(self) -> None:
+        self.world.begin_snapshot(self.now_us)
+        self.world.finish_snapshot(stored=True, told=True)
 
     @rule()
     def sweep_the_archive(self) -> None:
@@ -269,21 +280,30 @@ class Showtime(RuleBasedStateMachine):
 
     # --- how it is named
 
-    def _new(self, ids: list[bytes]) -> bytes:
+    def _new(self) -> bytes:
         self.made += 1
-        ids.append(id_of(f"made {self.made}"))
-        return ids[-1]
+        return id_of(f"made {self.made}")
 
-    def _old(self, ids: list[bytes], which: int, strange: bool) -> tuple[bytes, bytes]:
-        """One of the latest ids with its customer, or with somebody else."""
-        chosen = ids[-1 - which % len(ids)] if ids else id_of("never")
-        slip = self.office.holds.get(chosen) or self.office.bookings.get(chosen)
-        owner = slip.customer if slip else CUSTOMERS[0]
-        return chosen, CUSTOMERS[CUSTOMERS.index(owner) - 1] if strange else owner
+    def _a_hold(self, which: int, strange: bool) -> tuple[bytes, bytes]:
+        """A hold, a live one at first, and its customer; or a stranger, or an unknown hold."""
+        holds = [*self.office.live(), *reversed(self.office.holds)]
+        hold_id = holds[which % len(holds)]
+        customer = self.office.holds[hold_id].customer
+        if not strange:
+            return hold_id, customer
+        return (id_of("never"), customer) if which % 4 == 0 else (hold_id, _other(customer))
+
+    def _a_booking(self, which: int, strange: bool) -> tuple[bytes, bytes]:
+        """A booking, a live one at first, and its customer; or a stranger."""
+        bookings = [*self.office.bookings, *reversed(self.booked)]
+        booking_id = bookings[which % len(bookings)]
+        slip = self.office.bookings.get(booking_id)
+        customer = slip.customer if slip else CUSTOMERS[0]
+        return booking_id, _other(customer) if strange else customer
 
     def _labels(self, seats: list[int]) -> list[str]:
-        labels = [*self.office.room.places, "Z9"]
-        return [labels[seat % len(labels)] for seat in seats]
+        labels = list(self.office.room.places)
+        return ["Z9" if seat == _NO_SEAT else labels[seat % len(labels)] for seat in seats]
 
     def _part(self, slip: Any, seats: list[int] | None) -> list[str] | None:
         if seats is None or slip is None or not slip.seats:
@@ -372,6 +392,7 @@ class Showtime(RuleBasedStateMachine):
         if isinstance(decision, HoldBooked):
             assert isinstance(command, BookHold)
             booking_id = decision.booking_id
+            self.booked.append(booking_id)
             assert booking_id == command.booking_id
             assert decision.code == command.code
             assert decision.payment_id == command.payment_id
@@ -445,6 +466,10 @@ class Showtime(RuleBasedStateMachine):
         return group.customer, seats, group.placed_at_us, group.expires_at_us
 
 
+def _other(customer: bytes) -> bytes:
+    return CUSTOMERS[CUSTOMERS.index(customer) - 1]
+
+
 def _mirrored(layout: Layout) -> Layout:
     """Seats numbered from the other side, rows from the back."""
     return msgspec.structs.replace(
@@ -477,7 +502,7 @@ class RoomWithAisles(Showtime):
         draw_layout("rrr rrr", "ppp ppp", "vvvrrr"),
     ]
     rules_ = Rules(
-        second(5), second(150), second(160), max_s=10_000, seats_per_hold=4, protect_orphans=True
+        second(0), second(300), second(310), max_s=10_000, seats_per_hold=4, protect_orphans=True
     )
 
 
@@ -501,7 +526,7 @@ class RoomForEverybody(Showtime):
     )
 
 
-_SETTINGS = settings(max_examples=60, stateful_step_count=40)
+_SETTINGS = settings(max_examples=100, stateful_step_count=50)
 
 TestPlainRoom = PlainRoom.TestCase
 TestPlainRoom.settings = _SETTINGS
