@@ -27,6 +27,7 @@ from cinema.domain.showtime.commands import (
 )
 from cinema.domain.showtime.decisions import (
     NOTHING,
+    Archived,
     Decision,
     Nothing,
     Recall,
@@ -85,7 +86,7 @@ class Story:
     def __init__(self, its_terms: ShowtimeTerms) -> None:
         self.terms = its_terms
         self.state = ShowtimeState(its_terms.plan.seat_count, its_terms.plan.version)
-        self.archive: dict[bytes, Recalled] = {}
+        self.archive: dict[bytes, Archived] = {}
         self.decision: Decision = NOTHING
         self.happened: list[AnyEvent] = []
 
@@ -103,9 +104,11 @@ class Story:
         for event in due_expiries(self.state, now_us):
             self.record(event, now_us)
         self.decision = decide(self.state, self.terms, command, now_us)
-        if isinstance(self.decision, Recall):
-            found = self.archive.get(self.decision.key)
-            recalled = found or Recalled(self.state.archive_generation, self.decision.key)
+        found: dict[bytes, Archived] = {}
+        while isinstance(self.decision, Recall):
+            assert self.decision.key not in found, "asked the archive twice for the same"
+            found[self.decision.key] = self.archive.get(self.decision.key, Archived())
+            recalled = Recalled(self.state.archive_generation, dict(found))
             self.decision = decide(self.state, self.terms, command, now_us, recalled)
         if isinstance(self.decision, Event):
             self.record(self.decision, now_us, command)

@@ -6,7 +6,14 @@ import msgspec
 import pytest
 
 from cinema.domain.showtime.commands import AnyCommand
-from cinema.domain.showtime.decisions import Recall, Recalled, Replay, decide, ended_hold
+from cinema.domain.showtime.decisions import (
+    Archived,
+    Recall,
+    Recalled,
+    Replay,
+    decide,
+    ended_hold,
+)
 from cinema.domain.showtime.events import Recorded, SeatsHeld, decode_recorded, encode_recorded
 from cinema.domain.showtime.packed import pack
 from cinema.domain.showtime.records import ReplyRecord
@@ -115,16 +122,18 @@ def test_a_stored_reply_reads_as_todays_plan_has_it() -> None:
 # --- what only the archive knows
 
 
-def _archived(key: str) -> Story:
+def _archived(*names: str) -> Story:
     story = given()
-    story.state.archive_filter.add(id_of(key))
+    for name in names:
+        story.state.archive_filter.add(id_of(name))
     return story
 
 
-def _reply(key: str, body: str) -> Recalled:
-    recorded = Recorded(id_of(key), fingerprint_of(body), HELD)
-    payload = encode_recorded(*msgspec.structs.astuple(recorded)[:2], HELD)
-    return Recalled(0, id_of(key), reply=(ReplyRecord(1, EPOCH, START_US, payload), recorded))
+def _reply(key: str, body: str) -> Archived:
+    command_id, fingerprint = id_of(key), fingerprint_of(body)
+    payload = encode_recorded(command_id, fingerprint, HELD)
+    recorded = Recorded(command_id, fingerprint, HELD)
+    return Archived(reply=(ReplyRecord(1, EPOCH, START_US, payload), recorded))
 
 
 def test_a_key_that_may_be_archived_is_looked_up_first() -> None:
@@ -146,9 +155,17 @@ def test_a_reply_from_the_archive_answers() -> None:
 def test_an_answer_to_another_question_or_from_before_a_move_is_not_taken() -> None:
     story = _archived("k")
     command = hold("A1", key="k")
-    for stale in (Recalled(0, id_of("other")), Recalled(1, id_of("k"))):
+    for stale in (Recalled(0, {id_of("other"): Archived()}), Recalled(1, {id_of("k"): Archived()})):
         asked = decide(story.state, story.terms, command, START_US, stale)
         assert asked == Recall(id_of("k"))
+
+
+def test_a_command_whose_key_and_hold_both_need_the_archive_is_answered() -> None:
+    story = _archived("k", "hold")
+    story.when(release(key="k")).then_refused("NOT_FOUND")
+    ended = bytes((ENDED_EXPIRED,)) + pack(ANN, START_US, second(600), (0,), (1000,))
+    story.archive[id_of("hold")] = Archived(ended=ended)
+    story.when(release(key="k")).then_refused("HOLD_ENDED", status="expired")
 
 
 def test_what_memory_knows_needs_no_archive() -> None:
@@ -168,7 +185,7 @@ def test_an_ended_hold_in_the_archive_says_how_it_ended_to_its_customer_only() -
     ended = bytes((ENDED_EXPIRED,)) + packed
     assert decide(story.state, story.terms, extend(), START_US) == Recall(id_of("hold"))
     story.when(extend()).then_refused("NOT_FOUND")
-    story.archive[id_of("hold")] = Recalled(0, id_of("hold"), ended=ended)
+    story.archive[id_of("hold")] = Archived(ended=ended)
     story.when(extend()).then_refused("HOLD_ENDED", status="expired")
     story.when(extend(by="bob")).then_refused("NOT_FOUND")
 

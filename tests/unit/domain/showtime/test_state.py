@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cinema.domain.showtime.changes import seat_changes
-from cinema.domain.showtime.events import PlanChanged, SalesPaused, encode_recorded
+from cinema.domain.showtime.events import SalesPaused, encode_recorded
 from cinema.domain.showtime.state import evolve
 from tests.unit.domain.showtime.story import EPOCH, START_US, given, hold
 from tests.unit.domain.showtime.world import contents
@@ -18,7 +17,3 @@ def test_an_event_that_does_not_follow_is_refused_and_changes_nothing(seq: int) 
     with pytest.raises(ValueError, match=f"event {seq} cannot follow 1"):
         evolve(state, seq, EPOCH, START_US, b"", b"", event, payload)
     assert contents(state) == before
-
-
-def test_a_plan_change_is_told_by_itself_and_not_seat_by_seat() -> None:
-    assert seat_changes(PlanChanged(1, 2, 2, (1, 0))) == []

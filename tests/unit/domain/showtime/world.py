@@ -13,6 +13,7 @@ from cinema.domain.limits import IDEMPOTENCY_TTL_S
 from cinema.domain.showtime.changes import seat_changes
 from cinema.domain.showtime.commands import AnyCommand, ChangePlan
 from cinema.domain.showtime.decisions import (
+    Archived,
     Decision,
     Recall,
     Recalled,
@@ -104,6 +105,7 @@ class World:
         expired: list[HoldExpired] = []
         while self.state.next_due_us <= now_us:
             turn = due_expiries(self.state, now_us)
+            assert turn or self.state.earliest_due_us() > now_us, "what is due does not expire"
             for event in turn:
                 self.record(event, now_us)
             expired += turn
@@ -112,16 +114,16 @@ class World:
 
     def decide(self, command: AnyCommand, now_us: int) -> Decision:
         recalled = None
-        asked: set[bytes] = set()
+        found: dict[bytes, Archived] = {}
         while True:
             before = contents(self.state)
             decision = decide(self.state, self.terms, command, now_us, recalled)
             assert contents(self.state) == before, "decide changed the state"
             if not isinstance(decision, Recall):
                 return decision
-            assert decision.key not in asked, "asked the archive twice for the same"
-            asked.add(decision.key)
-            recalled = self._look_up(decision.key)
+            assert decision.key not in found, "asked the archive twice for the same"
+            found[decision.key] = self._look_up(decision.key)
+            recalled = Recalled(self.state.archive_generation, dict(found))
 
     def record(self, event: AnyEvent, now_us: int, command: AnyCommand | None = None) -> None:
         command_id = command.command_id if command else b""
@@ -161,27 +163,28 @@ class World:
         """Status byte and packed group of an ended hold, from wherever it is."""
         ended = ended_hold(self.state, hold_id, None)
         if isinstance(ended, Recall):
-            ended = ended_hold(self.state, hold_id, self._look_up(ended.key))
+            found = {ended.key: self._look_up(ended.key)}
+            recalled = Recalled(self.state.archive_generation, found)
+            ended = ended_hold(self.state, hold_id, recalled)
         assert not isinstance(ended, Recall)
         return ended
 
-    def _look_up(self, key: bytes) -> Recalled:
-        generation = self.state.archive_generation
+    def _look_up(self, key: bytes) -> Archived:
         row = self.archive.get(key)
         if row is None:
-            return Recalled(generation, key)
+            return Archived()
         mapping = self.state.old_plans.get(row.layout_version)
         if row.ended is not None:
             ended = row.ended
             if mapping is not None:
                 ended = ended[:1] + moved_group(ended[1:], mapping)
-            return Recalled(generation, key, ended=ended)
+            return Archived(ended=ended)
         assert row.reply is not None
         recorded = decode_recorded(row.reply.payload)
         if mapping is not None:
             event = moved_event(recorded.event, mapping)
             recorded = msgspec.structs.replace(recorded, event=event)
-        return Recalled(generation, key, reply=(row.reply, recorded))
+        return Archived(reply=(row.reply, recorded))
 
     def sweep_archive(self, now_us: int) -> None:
         oldest_us = now_us - IDEMPOTENCY_TTL_S * 1_000_000
