@@ -344,7 +344,10 @@ async def test_client_that_sends_and_never_reads_is_cut_off(database: str) -> No
         assert await is_served(house, showtime_id)
 
 
-async def test_stopping_does_not_wait_for_clients_that_do_not_read(narrow: House) -> None:
+async def test_stopping_does_not_wait_for_clients_that_do_not_read(
+    narrow: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seat_feed, "SLOW_SECONDS", PATIENCE_S)
     screen_id = await narrow.screen(grid={"rows": 20, "columns": 40})
     showtime_id = await narrow.showtime(screen_id=screen_id, seats_per_hold=100)
     async with watching(narrow, showtime_id, receive_buffer_bytes=2048):
