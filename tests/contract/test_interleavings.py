@@ -62,6 +62,7 @@ class Confirm(NamedTuple):
 
 
 class Sweep(NamedTuple):
+    kind: int
     before_us: int
 
 
@@ -69,7 +70,12 @@ class Sweep(NamedTuple):
 _off = st.sampled_from([0, 0, 0, 0, 0, -1, 1])
 _claims = st.builds(Claim, st.integers(0, SHOWTIMES - 1), _off, _off)
 _deadlines = st.sampled_from([NEVER_US, 100, 200])
-_effects = st.sampled_from(["none", "book", "book two", "cancel", "pause", "same code", "same key"])
+_effects = st.sampled_from(
+    [
+        *["none", "book", "book two", "cancel", "pause"] * 2,
+        *["same code", "same code twice", "same seat twice"],
+    ]
+)
 _writes = st.lists(
     st.tuples(_claims, st.integers(1, 3), _deadlines, _effects),
     min_size=1,
@@ -93,7 +99,9 @@ _steps = st.lists(
         _saves,
         st.builds(TakeOver, st.integers(0, SHOWTIMES - 1)),
         _confirms,
-        st.builds(Sweep, st.sampled_from([0, 150, 10_000])),
+        st.builds(
+            Sweep, st.sampled_from([ENDED_HOLD, STORED_REPLY]), st.sampled_from([0, 150, 10_000])
+        ),
     ),
     min_size=4,
     max_size=14,
@@ -131,8 +139,9 @@ class Pair:
                     lambda stage, of=showtime_id, key=key: stage.journal.recall(of, key)
                 )
 
-        async def due(stage: Stage) -> list[bytes]:
-            return [one for one in await stage.journal.due(150, 1000) if one in self._showtimes]
+        async def due(stage: Stage) -> list[tuple[int, bytes]]:
+            page = await stage.journal.due(150, None, 1000)
+            return [one for one in page if one[1] in self._showtimes]
 
         await self.both(due)
 
@@ -149,8 +158,8 @@ class Pair:
             case Confirm(claims):
                 claimed = [(await self._claimed(claim))[:2] for claim in claims]
                 await self.both(lambda stage: stage.lane.confirm(claimed))
-            case Sweep(before_us):
-                await self.both(lambda stage: stage.journal.sweep_archive(before_us, 100))
+            case Sweep(kind, before_us):
+                await self.both(lambda stage: stage.journal.sweep_archive(kind, before_us, 100))
 
     async def _claimed(self, claim: Claim) -> tuple[bytes, int, int]:
         showtime_id = self._showtimes[claim.showtime]
@@ -185,9 +194,11 @@ class Pair:
                 return [SalesSwitched(paused=True)]
             case "same code" if self._bookings:
                 return [booking(f"B{self._marker}", code=self._bookings[-1][1].code)]
-            case "same key":
-                keys = [made.request_key for _, made in self._bookings if made.request_key]
-                return [booking(f"C{self._marker}", request_key=keys[-1] if keys else some_id())]
+            case "same code twice":
+                code = some_id().hex()
+                return [booking(f"{row}{self._marker}", code=code) for row in "CD"]
+            case "same seat twice":
+                return [booking(f"E{self._marker}"), booking(f"E{self._marker}")]
             case _:
                 return []
 

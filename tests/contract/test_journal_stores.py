@@ -26,16 +26,6 @@ from tests.contract.stores import (
     some_id,
 )
 
-
-@pytest.fixture
-def twin_checks_rows_before_it_stores_any(
-    journal_database: str | None, request: pytest.FixtureRequest
-) -> None:
-    """A known gap: the twin overlooks what two rows of one statement contest among themselves."""
-    if journal_database is None:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="the twin checks row by row"))
-
-
 # --- taking over
 
 
@@ -162,7 +152,6 @@ async def test_a_seat_with_a_live_booking_cannot_be_booked_again(stage: Stage) -
     assert await stage.write(showtime_id, epoch, 1, booking("A3"))
 
 
-@pytest.mark.usefixtures("twin_checks_rows_before_it_stores_any")
 async def test_two_bookings_of_one_seat_in_one_statement_abort_it(stage: Stage) -> None:
     showtime_id, epoch = await stage.owned()
     with pytest.raises(CommitAborted) as caught:
@@ -182,7 +171,6 @@ async def test_a_code_belongs_to_one_booking(stage: Stage) -> None:
     assert await stage.write(other, other_epoch, 0, booking("A1", code="STAR"))
 
 
-@pytest.mark.usefixtures("twin_checks_rows_before_it_stores_any")
 async def test_two_bookings_with_one_code_in_one_batch_abort_it(stage: Stage) -> None:
     first, first_epoch = await stage.owned()
     second, second_epoch = await stage.owned()
@@ -196,18 +184,6 @@ async def test_two_bookings_with_one_code_in_one_batch_abort_it(stage: Stage) ->
     assert caught.value.constraint == "bookings_code"
     assert await stage.where(first) == (first_epoch, 0)
     assert await stage.where(second) == (second_epoch, 0)
-
-
-async def test_a_clients_key_books_once_in_all_showtimes(stage: Stage) -> None:
-    showtime_id, epoch = await stage.owned()
-    other, other_epoch = await stage.owned()
-    key = some_id()
-    assert await stage.write(showtime_id, epoch, 0, booking("A1", request_key=key))
-    with pytest.raises(CommitAborted) as caught:
-        await stage.write(other, other_epoch, 0, booking("A1", request_key=key))
-    assert (caught.value.sqlstate, caught.value.constraint) == ("23505", "bookings_request_key")
-    assert await stage.where(other) == (other_epoch, 0)
-    assert await stage.write(other, other_epoch, 0, booking("A1"), booking("A2"), events=2)
 
 
 async def test_a_fenced_owners_booking_meets_no_backstop(stage: Stage) -> None:
@@ -290,7 +266,7 @@ async def test_a_snapshot_of_another_epoch_or_the_future_changes_nothing(
     assert await stage.lane.save_snapshots([snapshot(other, other_epoch, 0), wrong]) == {other}
     assert await stage.journal.load(showtime_id) == before
     assert await stage.journal.recall(showtime_id, key) is None
-    assert await stage.journal.due(5, 10) == []
+    assert await stage.journal.due(5, None, 10) == []
 
 
 async def test_only_the_owner_of_the_very_last_event_can_release(stage: Stage) -> None:
@@ -376,14 +352,17 @@ async def test_the_sweep_deletes_old_replies_a_page_at_a_time_and_no_holds(stage
         archive_row(hold, ENDED_HOLD, at_us=5),
     ]
     await stage.lane.save_snapshots([snapshot(showtime_id, epoch, 0, archive=rows)])
-    assert await stage.journal.sweep_archive(30, 1) == 1
+    assert await stage.journal.sweep_archive(STORED_REPLY, 30, 1) == 1
     assert await stage.journal.recall(showtime_id, older) is None
     assert await stage.journal.recall(showtime_id, old) is not None
-    assert await stage.journal.sweep_archive(30, 10) == 1
-    assert await stage.journal.sweep_archive(30, 10) == 0
+    assert await stage.journal.sweep_archive(STORED_REPLY, 30, 10) == 1
+    assert await stage.journal.sweep_archive(STORED_REPLY, 30, 10) == 0
     assert await stage.journal.recall(showtime_id, old) is None
     assert await stage.journal.recall(showtime_id, young) is not None
     assert await stage.journal.recall(showtime_id, hold) is not None
+    assert await stage.journal.sweep_archive(ENDED_HOLD, 5, 10) == 0
+    assert await stage.journal.sweep_archive(ENDED_HOLD, 6, 10) == 1
+    assert await stage.journal.recall(showtime_id, hold) is None
 
 
 # --- deadlines and history
@@ -396,20 +375,38 @@ async def test_due_names_showtimes_by_deadline_whoever_owns_them(stage: Stage) -
         part = append(showtime_id, epoch, 0, next_due_us=due_us)
         assert await stage.lane.append([part]) == {showtime_id}
     late, early, _, middle = (showtime_id for showtime_id, _ in owned)
-    assert await stage.journal.due(99, 10) == []
-    assert await stage.journal.due(100, 10) == [early]
-    assert await stage.journal.due(300, 10) == [early, middle, late]
-    assert await stage.journal.due(300, 2) == [early, middle]
+    all_due = [(100, early), (200, middle), (300, late)]
+    assert await stage.journal.due(99, None, 10) == []
+    assert await stage.journal.due(100, None, 10) == all_due[:1]
+    assert await stage.journal.due(300, None, 10) == all_due
+    assert await stage.journal.due(300, None, 2) == all_due[:2]
+
+
+async def test_due_goes_on_behind_the_last_of_a_page(stage: Stage) -> None:
+    owned = [await stage.owned() for _ in range(5)]
+    for (showtime_id, epoch), due_us in zip(owned, [7, 7, 7, 8, 9], strict=True):
+        await stage.lane.append([append(showtime_id, epoch, 0, next_due_us=due_us)])
+    pages = []
+    after = None
+    while page := await stage.journal.due(8, after, 2):
+        pages.append(page)
+        after = page[-1]
+    ids = [showtime_id for showtime_id, _ in owned]
+    assert pages == [[(7, ids[0]), (7, ids[1])], [(7, ids[2]), (8, ids[3])]]
 
 
 async def test_each_append_sets_the_deadline_anew(stage: Stage) -> None:
     showtime_id, epoch = await stage.owned()
-    for prev_seq, due_us, expected in [(0, 50, [showtime_id]), (1, 200, []), (2, NEVER_US, [])]:
+    for prev_seq, due_us, expected in [
+        (0, 50, [(50, showtime_id)]),
+        (1, 200, []),
+        (2, NEVER_US, []),
+    ]:
         part = append(showtime_id, epoch, prev_seq, next_due_us=due_us)
         await stage.lane.append([part])
-        assert await stage.journal.due(100, 10) == expected
+        assert await stage.journal.due(100, None, 10) == expected
     await stage.lane.append([append(showtime_id, epoch, 1, next_due_us=50)])
-    assert await stage.journal.due(100, 10) == []
+    assert await stage.journal.due(100, None, 10) == []
 
 
 async def test_a_snapshot_corrects_the_deadline_only_of_the_head_it_was_made_at(
@@ -418,9 +415,9 @@ async def test_a_snapshot_corrects_the_deadline_only_of_the_head_it_was_made_at(
     showtime_id, epoch = await stage.owned()
     await stage.lane.append([append(showtime_id, epoch, 0, events=2, next_due_us=50)])
     await stage.lane.save_snapshots([snapshot(showtime_id, epoch, 1)])
-    assert await stage.journal.due(100, 10) == [showtime_id]
+    assert await stage.journal.due(100, None, 10) == [(50, showtime_id)]
     await stage.lane.save_snapshots([snapshot(showtime_id, epoch, 2, payload=None)])
-    assert await stage.journal.due(100, 10) == []
+    assert await stage.journal.due(100, None, 10) == []
     loaded = await stage.journal.load(showtime_id)
     assert loaded is not None
     assert loaded.snapshot_seq == 1
@@ -430,7 +427,7 @@ async def test_a_takeover_leaves_deadline_and_events_alone(stage: Stage) -> None
     showtime_id, epoch = await stage.owned()
     await stage.lane.append([append(showtime_id, epoch, 0, next_due_us=50)])
     await stage.journal.take_over(showtime_id)
-    assert await stage.journal.due(50, 10) == [showtime_id]
+    assert await stage.journal.due(50, None, 10) == [(50, showtime_id)]
     assert await stage.where(showtime_id) == (epoch + 1, 1)
 
 
