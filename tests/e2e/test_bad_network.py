@@ -47,9 +47,7 @@ class Rig:
 
 
 @pytest.fixture
-async def rig(
-    tmp_path: Path, durable_postgres: DurablePostgres, seeded: str
-) -> AsyncIterator[Rig]:
+async def rig(tmp_path: Path, durable_postgres: DurablePostgres, seeded: str) -> AsyncIterator[Rig]:
     """The rig on a database of its own; at the end the books are checked."""
     async with _rig(tmp_path, durable_postgres, seeded) as made:
         yield made
@@ -141,9 +139,7 @@ async def test_booking_and_cancellation_in_doubt_have_one_effect(rig: Rig) -> No
     held = await rig.hold(2)
     rig.proxy.order(APPEND, Fault.LOSE_ANSWER)
     showtime_id = rig.stage.showtimes[0].id
-    booked = await rig.caller.send(
-        rig.client.request("book", showtime_id, held.data["hold_id"])
-    )
+    booked = await rig.caller.send(rig.client.request("book", showtime_id, held.data["hold_id"]))
     assert booked.acknowledged
     rig.proxy.order(APPEND, Fault.LOSE_ANSWER)
     cancelled = await rig.caller.send(rig.client.request("cancel", showtime_id, booked.data["id"]))
@@ -154,9 +150,7 @@ async def test_booking_and_cancellation_in_doubt_have_one_effect(rig: Rig) -> No
 async def test_cancellation_that_took_effect_is_never_told_retry(rig: Rig) -> None:
     held = await rig.hold(2)
     showtime_id = rig.stage.showtimes[0].id
-    booked = await rig.caller.send(
-        rig.client.request("book", showtime_id, held.data["hold_id"])
-    )
+    booked = await rig.caller.send(rig.client.request("book", showtime_id, held.data["hold_id"]))
     shown = rig.proxy.order("json_build_array", Fault.LOSE_ANSWER)
     cancelled = await rig.caller.send(rig.client.request("cancel", showtime_id, booked.data["id"]))
     assert shown.happened.is_set()

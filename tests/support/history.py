@@ -372,7 +372,9 @@ class _ShowtimeCheck:
             return
         moment = self._moment(frame.epoch, frame.seq, frame)
         if moment is not None and frame.taken != moment.taken:
-            self._fault("watchers were shown what was not", (frame, _difference(frame.taken, moment)))
+            self._fault(
+                "watchers were shown what was not", (frame, _difference(frame.taken, moment))
+            )
 
     def _moment(self, epoch: int, seq: int, about: object) -> Moment | None:
         moments = self._replay.moments

@@ -71,12 +71,12 @@ class HttpCaller:
     ) -> None:
         self._history = history
         self._session = session
-        self.servers = list(servers)
+        self._servers = servers
         self._authorization = f"Bearer {customer.token}"
         self._draw = draw
 
-    async def send(self, request: Request) -> Attempt:
-        """See `Caller.send`."""
+    async def send(self, request: Request, server: str | None = None) -> Attempt:
+        """See `Caller.send`; `server` is where to, instead of any."""
         history = self._history
         headers = {"Authorization": self._authorization}
         if request.key is not None:
@@ -84,7 +84,7 @@ class HttpCaller:
         if request.body is not None:
             headers["Content-Type"] = "application/json"
         attempt = history.begin(request)
-        url = self._draw.choice(self.servers) + request.path
+        url = (server or self._draw.choice(self._servers)) + request.path
         try:
             async with self._session.request(
                 request.method, url, data=request.body, headers=headers

@@ -162,6 +162,7 @@ class _Link:
         self._to_server: asyncio.StreamWriter | None = None
         self._queries: dict[bytes, str] = {}
         self._in_flight: deque[Caught | None] = deque()
+        self._muted = False
 
     def cut(self, *, late_too: bool = False) -> None:
         """Break both sides; a statement that is kept for later keeps its way to Postgres."""
@@ -170,8 +171,9 @@ class _Link:
             self._to_server.transport.abort()
 
     def announce_shutdown(self) -> None:
-        """What Postgres sends to an idle connection before it closes it."""
+        """What Postgres sends before it closes a connection; nothing more comes after it."""
         fields = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection\0\0"
+        self._muted = True
         self._to_client.write(b"E" + pack("!i", 4 + len(fields)) + fields)
 
     async def run(self, upstream: Path) -> None:
@@ -266,7 +268,8 @@ class _Link:
             caught = self._in_flight.popleft() if kind == b"Z" and self._in_flight else None
             if caught is not None and not await self._after(caught, tag):
                 return
-            self._to_client.write(bytes(answer))
+            if not self._muted:
+                self._to_client.write(bytes(answer))
             answer.clear()
             with suppress(OSError):
                 await self._to_client.drain()

@@ -90,6 +90,15 @@ class ServerProcess:
         assert self._process is not None
         self._process.send_signal(how)
 
+    async def freeze(self) -> None:
+        """Stop it in its tracks; `send(SIGCONT)` lets it go on."""
+        assert self._process is not None
+        self.send(signal.SIGSTOP)
+        process = psutil.Process(self._process.pid)
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            while process.status() != psutil.STATUS_STOPPED:
+                await asyncio.sleep(POLL_S)
+
     async def ended(self) -> int:
         """Wait for its end; the exit code."""
         assert self._process is not None

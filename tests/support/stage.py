@@ -48,9 +48,14 @@ class Stage:
         self.draw = random.Random(seed)
         self._session = session
         self._servers = list(servers)
+        self._urls = [server.url for server in servers]
         self._customers = iter(customers(SECRET, next(_first_customers), 64, now_s=time.time()))
         self._callers: dict[bytes, HttpCaller] = {}
         self._sockets: dict[bytes, SocketCaller] = {}
+
+    def send_all_to(self, server: ServerProcess) -> None:
+        """From now on every HTTP request goes to this server."""
+        self._urls[:] = [server.url]
 
     async def choose_showtimes(self, number: int) -> None:
         """Take some showtimes of the demo's plain screen that nobody uses yet."""
@@ -70,8 +75,7 @@ class Stage:
 
     def caller(self, customer: Customer) -> HttpCaller:
         """The customer's connection to any of the servers."""
-        urls = [server.url for server in self._servers]
-        caller = HttpCaller(self.history, self._session, urls, customer, self.draw)
+        caller = HttpCaller(self.history, self._session, self._urls, customer, self.draw)
         self._callers[customer.user_id] = caller
         return caller
 
@@ -84,14 +88,6 @@ class Stage:
         customer = self.customer()
         caller = self.caller(customer)
         return caller, Client(caller, customer, self.showtimes, self.draw)
-
-    async def tell(self, caller: HttpCaller, request: Request, *, server: int) -> Attempt:
-        """Send one request to one of the servers."""
-        servers, caller.servers = caller.servers, [self._servers[server].url]
-        try:
-            return await caller.send(request)
-        finally:
-            caller.servers = servers
 
     @asynccontextmanager
     async def load(self, http: int = 8, sockets: int = 2) -> AsyncIterator[None]:
@@ -152,9 +148,7 @@ class Stage:
             if target_id not in seen:
                 asked = attempt.request
                 seen.add(target_id)
-                requests.append(
-                    http_request(kind, asked.showtime_id, asked.customer, target_id)
-                )
+                requests.append(http_request(kind, asked.showtime_id, asked.customer, target_id))
         caller, _ = self.client()
         for showtime in self.showtimes:
             request = http_request("seats", showtime.id, b"")
@@ -169,9 +163,7 @@ class Stage:
         caller = self._callers.get(request.customer)
         if caller is None:
             line = self._sockets[request.customer]
-            caller = HttpCaller(
-                self.history, self._session, [line.server], line.customer, self.draw
-            )
+            caller = HttpCaller(self.history, self._session, self._urls, line.customer, self.draw)
         return await caller.send(request)
 
     async def ledgers(self, dsn: str) -> list[Ledger]:
