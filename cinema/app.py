@@ -65,8 +65,9 @@ SERVER_STOPPING: Final = "server_stopping"
 DATABASE_UNSAFE: Final = "database_unsafe"
 CLOCK_SYNC_FAILED: Final = "clock_sync_failed"
 
-KERNEL_CONNECTIONS: Final = 4
-"""Connections for takeovers and loads, besides one for each lane."""
+KERNEL_CONNECTIONS: Final = 8
+"""Connections for takeovers and loads, besides one for each lane: with fewer, activations at once
+would wait for each other more than for Postgres."""
 
 TAKEOVER_LOCK_S: Final = 1.0
 """How long a takeover waits for a statement of the former owner before it tries again."""
@@ -156,7 +157,7 @@ async def running_node(settings: Settings, sink: LogSink) -> AsyncIterator[Node]
         stack.push_async_callback(journal.close)
         await clock.synchronise(journal.pool)
         kernel = Kernel(
-            journal, TermsSource(pool, sale_rules(settings)), clock, kernel_of(settings)
+            journal, TermsSource(journal.pool, sale_rules(settings)), clock, kernel_of(settings)
         )
         tasks = Tasks()
         stack.push_async_callback(tasks.cancel)

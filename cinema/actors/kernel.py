@@ -372,11 +372,13 @@ class Kernel:
             sent_ns = self.clock.boot_ns()
             bump = await self._store.take_over(showtime_id)
             answered_ns = self.clock.boot_ns()
-            terms = None if bump is None else await self._load_terms(showtime_id)
+            # Both are read behind the bump: nothing can change them any more.
+            terms, loaded = await asyncio.gather(
+                self._load_terms(showtime_id), self._store.load(showtime_id)
+            )
             if bump is None or terms is None:
                 actor.vanish()
                 return None
-            loaded = await self._store.load(showtime_id)
             if loaded is None or loaded.epoch != bump.epoch:
                 return None
             restored = replayed(loaded, terms, await self._older(actor, loaded))

@@ -60,8 +60,7 @@ class PostgresLane:
         self._dsn = dsn
         self._timeout_s = timeout_s
         self._connection: Connection | None = None
-        self._append: Statement | None = None
-        self._append_with_rows: Statement | None = None
+        self._appends: dict[str, Statement] = {}
 
     async def append(self, batch: Sequence[Append]) -> set[bytes]:
         """See `LaneStore.append`."""
@@ -69,12 +68,8 @@ class PostgresLane:
             connection = await self._connected()
         except _FAILURES as error:
             raise CommitAborted(_NOT_CONNECTED) from error
-        with_rows = any(part.effects for part in batch)
-        statement = self._append_with_rows if with_rows else self._append
-        assert statement is not None
-        arguments = _append_arguments(batch)
-        if with_rows:
-            arguments.extend(RowColumns(batch).arguments())
+        query, arguments = _append_call(batch)
+        statement = self._appends[query]
         try:
             async with asyncio.timeout(self._timeout_s):
                 rows = await statement.fetch(*arguments)
@@ -154,8 +149,7 @@ class PostgresLane:
             )
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    self._append = await connection.prepare(sql.APPEND)
-                    self._append_with_rows = await connection.prepare(sql.APPEND_WITH_ROWS)
+                    self._appends = {query: await connection.prepare(query) for query in _APPENDS}
             except BaseException:
                 connection.terminate()
                 raise
@@ -277,6 +271,28 @@ def _bounds(timeout_s: float) -> dict[str, str]:
 
 async def _keep_session(_connection: object) -> None:
     """Stands for asyncpg's reset query."""
+
+
+_APPENDS: Final = (sql.APPEND_TO_ONE, sql.APPEND, sql.APPEND_WITH_ROWS)
+
+
+def _append_call(batch: Sequence[Append]) -> tuple[str, list[Any]]:
+    """The statement for a batch, with its arguments."""
+    if any(part.effects for part in batch):
+        return sql.APPEND_WITH_ROWS, [*_append_arguments(batch), *RowColumns(batch).arguments()]
+    if len(batch) > 1:
+        return sql.APPEND, _append_arguments(batch)
+    (part,) = batch
+    return sql.APPEND_TO_ONE, [
+        UUID(part.showtime_id),
+        part.epoch,
+        part.prev_seq,
+        part.last_seq,
+        _due(part.next_due_us),
+        list(range(part.prev_seq + 1, part.last_seq + 1)),
+        part.recorded_at_us,
+        part.payloads,
+    ]
 
 
 def _append_arguments(batch: Sequence[Append]) -> list[Any]:
