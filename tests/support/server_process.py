@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -96,8 +97,7 @@ class ServerProcess:
         self.send(signal.SIGSTOP)
         process = psutil.Process(self._process.pid)
         async with asyncio.timeout(STOP_TIMEOUT_S):
-            while process.status() != psutil.STATUS_STOPPED:
-                await asyncio.sleep(POLL_S)
+            await asyncio.to_thread(_await_stopped, process)
 
     async def ended(self) -> int:
         """Wait for its end; the exit code."""
@@ -131,6 +131,12 @@ class ServerProcess:
             except psutil.Error:
                 continue
         return found
+
+
+def _await_stopped(process: psutil.Process) -> None:
+    deadline_s = time.monotonic() + STOP_TIMEOUT_S
+    while process.status() != psutil.STATUS_STOPPED and time.monotonic() < deadline_s:
+        time.sleep(POLL_S)
 
 
 def free_port() -> int:
