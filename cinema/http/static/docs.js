@@ -56,7 +56,6 @@ function typeOf(schema) {
 
 function limitsOf(schema) {
   const words = [];
-  if (schema.description) words.push(schema.description);
   if (schema.minimum !== undefined) words.push(`≥ ${schema.minimum}`);
   if (schema.maximum !== undefined) words.push(`≤ ${schema.maximum}`);
   if (schema.minLength) words.push(`at least ${schema.minLength} characters`);
@@ -66,7 +65,8 @@ function limitsOf(schema) {
   if (schema.pattern) words.push(`\`${schema.pattern}\``);
   if (schema.default !== undefined && schema.default !== null)
     words.push(`default \`${JSON.stringify(schema.default)}\``);
-  return words.join(", ");
+  const about = schema.description || "";
+  return [about, words.join(", ")].filter(Boolean).join(/[.)]$/.test(about) ? " " : ", ");
 }
 
 function row(name, schema, required) {

@@ -1,0 +1,213 @@
+"""One watch socket's conversation."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from aiohttp import WSMsgType
+
+from cinema.actors.messages import Outcome
+from cinema.domain.idempotency import IdempotencyKey, idempotency_key
+from cinema.domain.ids import format_id, parse_id
+from cinema.domain.rejections import Refused, Rejection
+from cinema.domain.reservations import HoldInput
+from cinema.domain.showtime.commands import AnyCommand
+from cinema.http.context import RequestContext
+from cinema.http.decoding import UNREADABLE, invalid, unreadable
+from cinema.http.frames import (
+    Ref,
+    error_message,
+    result_message,
+    snapshot_message,
+    taken_seats,
+    welcome_message,
+)
+from cinema.http.socket import POLICY_VIOLATION, TRY_AGAIN_LATER, Socket, SocketResponse
+from cinema.http.watch_messages import (
+    AuthMessage,
+    Command,
+    ExtendMessage,
+    HoldMessage,
+    SyncMessage,
+    WatchQuery,
+    decode_message,
+    position,
+    ref_of,
+)
+from cinema.services.seats import extend_command, hold_of, refusal_of, release_command
+from cinema.services.tokens import InvalidToken
+
+if TYPE_CHECKING:
+    from cinema.http.watch import WatchHub
+
+BAD_MESSAGES_LIMIT: Final = 20
+"""Messages a socket may send that are none before it is closed."""
+
+SYNC_PAUSE_S: Final = 0.05
+"""A snapshot is large: asked for more often than this, it is made this often."""
+
+MESSAGES_PER_TURN: Final = 32
+"""Messages of one socket read before the others get their turn."""
+
+_BINARY: Final = Rejection(code="MALFORMED_JSON", message="Send text, not binary frames.")
+
+
+class Session:
+    """One socket's conversation: reads on only while its commands in flight are bounded."""
+
+    def __init__(
+        self,
+        hub: WatchHub,
+        context: RequestContext,
+        response: SocketResponse,
+        socket: Socket,
+    ) -> None:
+        self._hub = hub
+        self._response = response
+        self._socket = socket
+        self._showtime_id = context.params[0]
+        self._query: WatchQuery = context.query
+        self._token: str | None = None
+        if context.caller is not None:
+            self._token = context.request.headers["Authorization"][7:]
+        self._loop = asyncio.get_running_loop()
+        self._in_flight = 0
+        self._room: asyncio.Future[None] | None = None
+        self._bad_messages = 0
+        self._last_sync_s = 0.0
+
+    async def run(self) -> None:
+        """Until the client leaves or has to go."""
+        if self._query.deltas:
+            refused = await self._hub.watched(
+                self._showtime_id, self._socket, position(self._query.since)
+            )
+            if refused is not None:
+                await self._socket.close(TRY_AGAIN_LATER, refusal_of(refused).code)
+                return
+        read = 0
+        while True:
+            message = await self._response.receive()
+            kind = message.type
+            if kind is WSMsgType.TEXT:
+                await self._take(message.data)
+            elif kind is WSMsgType.BINARY:
+                await self._note_bad(None, _BINARY)
+            else:
+                return
+            if self._bad_messages > BAD_MESSAGES_LIMIT:
+                await self._socket.close(POLICY_VIOLATION, "too many malformed messages")
+                return
+            read += 1
+            if read % MESSAGES_PER_TURN == 0:
+                await asyncio.sleep(0)
+
+    async def _take(self, payload: bytes) -> None:
+        try:
+            message = decode_message(payload)
+        except UNREADABLE as error:
+            await self._note_bad(ref_of(payload), unreadable(error, payload))
+            return
+        if isinstance(message, SyncMessage):
+            await self._sync(message)
+        elif isinstance(message, AuthMessage):
+            self._sign_in(message)
+        else:
+            await self._command(message)
+
+    async def _note_bad(self, ref: Ref | None, rejection: Rejection) -> None:
+        self._bad_messages += 1
+        self._socket.send(error_message(ref, rejection))
+        await asyncio.sleep(0)
+
+    def _sign_in(self, message: AuthMessage) -> None:
+        try:
+            principal = self._hub.verify_token(message.token)
+        except InvalidToken as invalid:
+            self._bad_messages += 1
+            self._socket.send(error_message(message.ref, _unauthenticated(invalid.code)))
+            return
+        self._token = message.token
+        self._socket.send(welcome_message(message.ref, format_id(principal.user_id)))
+
+    async def _sync(self, message: SyncMessage) -> None:
+        since = None
+        if message.since is not None:
+            since = position(message.since)
+            if since is None:
+                await self._note_bad(message.ref, invalid("Expected epoch:seq - at `$.since`"))
+                return
+        wait_s = self._last_sync_s + SYNC_PAUSE_S - self._loop.time()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+        self._last_sync_s = self._loop.time()
+        if self._query.deltas:
+            self._hub.catch_up(self._showtime_id, self._socket, since)
+            return
+        seen = await self._hub.seats.seats(self._showtime_id, None)
+        if isinstance(seen, Rejection):
+            self._socket.send(error_message(message.ref, seen))
+            return
+        plan = seen.terms.plan
+        taken = taken_seats(plan, seen.seats)
+        self._socket.send(snapshot_message(seen.epoch, seen.seq, plan.version, taken))
+
+    async def _command(self, message: Command) -> None:
+        ref = message.ref
+        if self._token is None:
+            await self._note_bad(ref, _unauthenticated("NO_TOKEN"))
+            return
+        try:
+            customer = self._hub.verify_token(self._token).user_id
+            command = self._command_of(message, customer)
+        except InvalidToken as invalid:
+            self._socket.send(error_message(ref, _unauthenticated(invalid.code)))
+            return
+        except Refused as refused:
+            self._socket.send(error_message(ref, refused.rejection))
+            return
+        self._in_flight += 1
+        socket = self._socket
+
+        def answer(outcome: Outcome) -> None:
+            self._in_flight -= 1
+            room = self._room
+            if room is not None and not room.done():
+                room.set_result(None)
+            hold = hold_of(outcome)
+            if isinstance(hold, Rejection):
+                socket.send(error_message(ref, hold))
+            else:
+                socket.send(result_message(ref, hold))
+
+        self._hub.seats.kernel.tell(self._showtime_id, command, answer)
+        while self._in_flight >= self._hub.options.commands_in_flight:
+            self._room = self._loop.create_future()
+            await self._room
+            self._room = None
+
+    def _command_of(self, message: Command, customer: bytes) -> AnyCommand:
+        key = self._key_of(message, customer)
+        if isinstance(message, HoldMessage):
+            request = HoldInput(seats=message.seats)
+            return self._hub.seats.hold_command(customer, request, key)
+        hold_id = parse_id(message.hold_id)
+        if hold_id is None:
+            raise Refused(Rejection(code="NOT_FOUND"))
+        if isinstance(message, ExtendMessage):
+            return extend_command(customer, hold_id, key)
+        return release_command(customer, hold_id, message.seats, key)
+
+    def _key_of(self, message: Command, customer: bytes) -> IdempotencyKey | None:
+        """The key's scope is the customer, this showtime and the kind of command."""
+        if message.key is None:
+            return None
+        route = f"WS {self._showtime_id.hex()} {type(message).__name__}"
+        unnamed = msgspec.structs.replace(message, ref=None, key=None)
+        return idempotency_key(customer, route, message.key, msgspec.json.encode(unnamed))
+
+
+def _unauthenticated(reason: str) -> Rejection:
+    return Rejection(code="UNAUTHENTICATED", details={"reason": reason})
