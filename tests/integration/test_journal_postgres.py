@@ -85,6 +85,13 @@ async def _fill_heads(
         await connection.execute("analyze showtime_heads, showtime_journal")
 
 
+def _locking_steps(plan: str) -> list[str]:
+    """How the heads are found that an update locks: the join, and its scans from outer to inner."""
+    lines = [line.strip(" ->") for line in plan.splitlines()]
+    steps = lines[lines.index("Update on showtime_heads h") + 1 :]
+    return [steps[0], *[step for step in steps if "Scan" in step][:2]]
+
+
 _CLAIM = "uuid[], bigint[], bigint[], bigint[], bigint[]"
 _EVENTS = "int[], bigint[], bigint[], bytea[]"
 _ROWS = (
@@ -108,6 +115,10 @@ async def test_a_lanes_statements_never_read_a_whole_table(
         await watcher.execute(f"set {name} = '{value}'")
     statements = {
         "append": (sql.APPEND, f"{_CLAIM}, {_EVENTS}"),
+        "append to one": (
+            sql.APPEND_TO_ONE,
+            "uuid, bigint, bigint, bigint, bigint, bigint[], bigint[], bytea[]",
+        ),
         "append with rows": (sql.APPEND_WITH_ROWS, f"{_CLAIM}, {_EVENTS}, {_ROWS}"),
         "confirm": (sql.CONFIRM, "uuid[], bigint[]"),
         "save snapshots": (sql.SAVE_SNAPSHOTS, _SNAPSHOTS),
@@ -116,6 +127,13 @@ async def test_a_lanes_statements_never_read_a_whole_table(
         plan = await _plan(watcher, query, types)
         assert "Seq Scan" not in plan, f"{name}:\n{plan}"
         assert "showtime_heads_pkey" in plan, f"{name}:\n{plan}"
+        if "c (showtime_id" in query and "update" in query:
+            join, *scans = _locking_steps(plan)
+            # In the order of the claims, which come sorted: no two batches can deadlock.
+            assert scans[0] == "Function Scan on c", f"{name}:\n{plan}"
+            assert scans[1].startswith("Index Scan using showtime_heads_pkey"), f"{name}:\n{plan}"
+            # A handful of heads may be hashed whole; many must not.
+            assert join == "Nested Loop" or count < MANY_HEADS, f"{name}:\n{plan}"
 
 
 async def test_takeovers_loads_and_sweeps_use_indexes(
@@ -170,14 +188,21 @@ async def _settled(*works: Awaitable[Any]) -> list[Any]:
         return list(await asyncio.gather(*works))
 
 
-async def test_batches_in_opposite_order_do_not_deadlock(stage: Stage) -> None:
+async def test_batches_of_two_lanes_over_the_same_showtimes_do_not_deadlock(
+    stage: Stage,
+) -> None:
+    # Created in an order that has nothing to do with that of their ids.
     showtimes = [await stage.owned() for _ in range(30)]
+    for showtime_id, _ in sorted(showtimes, key=lambda one: one[0][::-1]):
+        await stage.journal.take_over(showtime_id)
     other = stage.journal.lane()
     try:
-        for seq in range(6):
-            forward = [append(one, epoch, seq) for one, epoch in showtimes]
-            backward = [append(one, epoch, seq) for one, epoch in reversed(showtimes)]
-            first, second = await _settled(stage.lane.append(forward), other.append(backward))
+        for seq in range(10):
+            forward = [append(one, epoch + 1, seq) for one, epoch in showtimes]
+            backward = [append(one, epoch + 1, seq) for one, epoch in reversed(showtimes)]
+            first, second = await _settled(
+                stage.lane.append(batch(*forward)), other.append(batch(*backward))
+            )
             # Each head matched for exactly one of them.
             assert first | second == {one for one, _ in showtimes}
             assert not first & second
@@ -185,17 +210,26 @@ async def test_batches_in_opposite_order_do_not_deadlock(stage: Stage) -> None:
         await other.close()
 
 
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("with_rows", [True, False])
 async def test_an_append_that_waits_for_a_takeover_writes_nothing(
-    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record], database: str
+    stage: Stage,
+    watcher: asyncpg.Connection[asyncpg.Record],
+    database: str,
+    alone: bool,
+    with_rows: bool,
 ) -> None:
     showtime_id, epoch = await stage.owned()
     other, other_epoch = await stage.owned()
     async with _locked(database, showtime_id) as holder:
-        parts = batch(append(showtime_id, epoch, 0, booking("A1")), append(other, other_epoch, 0))
-        late = asyncio.ensure_future(stage.lane.append(parts))
+        effects = [booking("A1")] if with_rows else []
+        parts = [append(showtime_id, epoch, 0, *effects)]
+        if not alone:
+            parts.append(append(other, other_epoch, 0))
+        late = asyncio.ensure_future(stage.lane.append(batch(*parts)))
         await _until_waiting(watcher, "cinema-lane")
         await holder.fetch(sql.TAKE_OVER, UUID(bytes=showtime_id))
-    assert (await _settled(late))[0] == {other}
+    assert (await _settled(late))[0] == (set() if alone else {other})
     assert await stage.where(showtime_id) == (epoch + 1, 0)
     assert await stage.journal.history(showtime_id, 0, 10) == ()
     assert await watcher.fetchval("select count(*) from bookings") == 0
@@ -209,8 +243,8 @@ async def test_a_takeover_waits_for_an_append_and_then_reads_it(
     try:
         transaction = owner.transaction()
         await transaction.start()
-        ids = [UUID(bytes=showtime_id)]
-        await owner.fetch(sql.APPEND, ids, [epoch], [0], [1], [None], [1], [1], [7], [b"late"])
+        head = UUID(bytes=showtime_id)
+        await owner.fetch(sql.APPEND_TO_ONE, head, epoch, 0, 1, None, [1], [7], [b"late"])
         bump = asyncio.ensure_future(stage.journal.take_over(showtime_id))
         await _until_waiting(watcher, "cinema-kernel")
         assert not bump.done()

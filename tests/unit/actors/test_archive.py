@@ -185,3 +185,20 @@ async def test_commands_that_change_nothing_are_accepted_without_an_event() -> N
         assert (await node.ask(showtime, hold(ANNA, "A2"))).code == "SALES_PAUSED"
         assert accepted(await node.ask(showtime, ResumeSales(command_id=some_id()))).seq == 3
         assert world.events(showtime) == ["SeatsBlocked", "SalesPaused", "SalesResumed"]
+
+
+@in_virtual_time
+async def test_letters_forget_what_the_archive_said_when_the_actor_breaks() -> None:
+    async with audited_world() as world:
+        node, showtime, (oldest, _) = await _archived(world)
+        node.store.held.update({"append", "recall"})
+        node.tell(showtime, hold(BERT, "D2"))
+        call = await node.store.next("append")
+        mail = node.tell(showtime, oldest)
+        recall = await node.store.next("recall")
+        recall.finish()
+        call.fail(StoreUnavailable("lost"))
+        node.store.held.clear()
+        await mail.answered.wait()
+        assert accepted(mail.outcome).replayed
+        assert node.store.count("recall") == 2
