@@ -54,7 +54,9 @@ function typeOf(schema) {
   return [schema.format ? `${schema.type} (${schema.format})` : String(schema.type)];
 }
 
-function limitsOf(schema) {
+function limitsOf(given) {
+  // What may also be null carries its limits in the other variant.
+  const schema = { ...(given.anyOf || []).find((one) => one.type !== "null"), ...given };
   const words = [];
   if (schema.minimum !== undefined) words.push(`≥ ${schema.minimum}`);
   if (schema.maximum !== undefined) words.push(`≤ ${schema.maximum}`);
@@ -66,7 +68,7 @@ function limitsOf(schema) {
   if (schema.default !== undefined && schema.default !== null)
     words.push(`default \`${JSON.stringify(schema.default)}\``);
   const about = schema.description || "";
-  return [about, words.join(", ")].filter(Boolean).join(/[.)]$/.test(about) ? " " : ", ");
+  return words.length && about ? `${about.replace(/\.$/, "")}; ${words.join(", ")}` : about || words.join(", ");
 }
 
 function row(name, schema, required) {
@@ -113,6 +115,12 @@ function responseOf(status, response) {
   return block;
 }
 
+function aboutParameter(one) {
+  const variants = [one, one.schema, ...(one.schema.anyOf || [])];
+  const about = variants.map((variant) => variant.description).find(Boolean);
+  return about ? `${one.in}: ${about}` : one.in;
+}
+
 function drawOperation(path, method, operation) {
   const verb = method.toUpperCase();
   const inside = make("div", { class: "inside" });
@@ -130,7 +138,7 @@ function drawOperation(path, method, operation) {
     const parameters = operation.parameters || [];
     if (parameters.length) {
       inside.append(make("h4", {}, "Parameters"), table(["Name", "Type", ""], parameters.map((one) =>
-        row(`${one.name}`, { ...one.schema, description: [one.in, one.description].filter(Boolean).join(": ") }, one.required))));
+        row(one.name, { ...one.schema, description: aboutParameter(one) }, one.required))));
     }
     const body = operation.requestBody && operation.requestBody.content["application/json"];
     if (body) {
@@ -224,8 +232,11 @@ function draw() {
 function openTarget() {
   const target = location.hash.length > 1 ? byId(decodeURIComponent(location.hash.slice(1))) : null;
   if (!target) return;
-  if (target.tagName === "DETAILS") target.open = true;
-  target.scrollIntoView();
+  if (target.tagName === "DETAILS" && !target.open) {
+    // Its content is drawn when it opens, and must be there before the page is scrolled to it.
+    target.addEventListener("toggle", () => target.scrollIntoView(), { once: true });
+    target.open = true;
+  } else target.scrollIntoView();
 }
 
 function filter() {
