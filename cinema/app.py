@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -209,7 +210,7 @@ async def _node(
     metrics.add_collector(kernel_families(kernel))
     metrics.add_collector(watch_families(hub))
     metrics.add_collector(log_families(lambda: sink.dropped_chunks))
-    metrics.add_collector(disk_families(settings.data_dir))
+    metrics.add_collector(disk_families(_existing(settings.data_dir)))
     metrics.add_collector(
         pool_families(pool.get_size, pool.get_idle_size, settings.database_pool_size)
     )
@@ -274,10 +275,17 @@ def _checks(settings: Settings, pool: Pool) -> dict[str, Callable[[], Awaitable[
         return None
 
     async def disk() -> str | None:
-        free = shutil.disk_usage(settings.data_dir).free
+        free = shutil.disk_usage(_existing(settings.data_dir)).free
         return None if free >= DISK_FREE_BYTES_MIN else "too little free space"
 
     return {"database": database, "disk": disk}
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists: a node without data of its own."""
+    while not folder.exists():
+        folder = folder.parent
+    return folder
 
 
 async def _keep_clock(clock: DatabaseClock, journal: PostgresJournal) -> None:

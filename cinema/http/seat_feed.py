@@ -83,6 +83,8 @@ class WatchedShowtime:
                 self._joining -= 1
             if not isinstance(outcome, SeatsSeen):
                 return outcome
+        # What is pending belongs to those who watch already; the newcomer starts behind it.
+        self._flush()
         self._watchers[socket] = _Watcher(socket)
         self.catch_up(socket, since)
         return None
@@ -215,6 +217,7 @@ class WatchedShowtime:
 
     def _check_slow(self) -> None:
         self._slow_timer = None
+        self._flush()
         now_s = self._loop.time()
         for watcher in list(self._watchers.values()):
             if watcher.behind_since_s is None:

@@ -14,7 +14,6 @@ from cinema.actors.messages import (
     HoldSeen,
     NoShowtime,
     Outcome,
-    ReadHold,
     ReadSeats,
     SeatsSeen,
     Unavailable,
@@ -44,6 +43,7 @@ from cinema.domain.showtime.commands import (
 )
 from cinema.domain.showtime.events import (
     AnyEvent,
+    BookingCancelled,
     HoldBooked,
     HoldExtended,
     HoldReleased,
@@ -58,13 +58,16 @@ from cinema.services.ids import IdSource
 from cinema.services.paging import BY_MOMENT, after, page
 from cinema.services.shapes import Page
 from cinema.services.tokens import Principal
-from cinema.storage.bookings import BookingsRepository
+from cinema.storage.bookings import BookingsRepository, Sale
 
 CODE_ALPHABET: Final = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 CODE_CHARS: Final = 8
 """Booking codes are read out and typed: no letters that look or sound alike."""
 
 COUNTER_ROLES: Final = frozenset({STAFF, MANAGER, ADMIN})
+
+SEATS_SHOWN_KEPT: Final = 16_384
+"""Seats kept as they are shown, alike in all showtimes; making one takes longer than a look-up."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -102,18 +105,6 @@ class SeatsService:
 
     # --- holds
 
-    async def hold(
-        self,
-        showtime_id: bytes,
-        customer: bytes,
-        request: HoldInput,
-        key: IdempotencyKey | None,
-    ) -> Hold | Rejection:
-        """Hold seats, all or none."""
-        return hold_of(
-            await self._kernel.ask(showtime_id, self.hold_command(customer, request, key))
-        )
-
     def hold_command(
         self, customer: bytes, request: HoldInput, key: IdempotencyKey | None
     ) -> AnyCommand:
@@ -143,31 +134,6 @@ class SeatsService:
             category=wanted.category,
             accessible=wanted.accessible,
         )
-
-    async def find_hold(
-        self, showtime_id: bytes, customer: bytes, hold_id: bytes
-    ) -> Hold | Rejection:
-        """A hold of the customer's own, live or ended."""
-        query = ReadHold(hold_id=hold_id, customer=customer)
-        return hold_of(await self._kernel.ask(showtime_id, query))
-
-    async def extend(
-        self, showtime_id: bytes, customer: bytes, hold_id: bytes, key: IdempotencyKey | None
-    ) -> Hold | Rejection:
-        """Give a hold its full time again."""
-        return hold_of(await self._kernel.ask(showtime_id, extend_command(customer, hold_id, key)))
-
-    async def release(
-        self,
-        showtime_id: bytes,
-        customer: bytes,
-        hold_id: bytes,
-        labels: list[str] | None,
-        key: IdempotencyKey | None,
-    ) -> Hold | Rejection:
-        """Give a hold back, or part of it."""
-        command = release_command(customer, hold_id, labels, key)
-        return hold_of(await self._kernel.ask(showtime_id, command))
 
     # --- bookings
 
@@ -225,12 +191,11 @@ class SeatsService:
         key: IdempotencyKey | None,
     ) -> Booking | Rejection:
         """Cancel a booking or part of it; staff may for anybody, and after the start."""
-        found = await self._bookings.place_of(booking_id)
-        if found is None:
+        sale = await self._bookings.sale_of(booking_id)
+        if sale is None:
             return _NOT_FOUND
-        showtime_id, owner = found
-        is_owner = owner == principal.user_id
-        if not is_owner and principal.role not in COUNTER_ROLES:
+        showtime_id = sale.showtime_id
+        if sale.user_id != principal.user_id and principal.role not in COUNTER_ROLES:
             return _NOT_FOUND
         command_id, fingerprint = _command_key(key)
         outcome = await self._kernel.ask(
@@ -243,9 +208,9 @@ class SeatsService:
                 labels=labels,
             ),
         )
-        if not isinstance(outcome, Accepted):
-            return refusal_of(outcome)
-        return await self._bookings.find(booking_id, None) or _NOT_FOUND
+        if isinstance(outcome, Accepted) and isinstance(outcome.event, BookingCancelled):
+            return _cancelled(outcome, outcome.event, sale)
+        return refusal_of(outcome)
 
     def _check_payment(self, principal: Principal, request: BookingInput) -> None:
         method = request.payment.method
@@ -349,7 +314,7 @@ def _hold(
 ) -> Hold:
     return Hold(
         format_id(hold_id),
-        format_id(terms.showtime_id),
+        _showtime_text(terms.showtime_id),
         status,
         held_seats(terms, seats, prices),
         money(sum(prices), terms.currency),
@@ -364,9 +329,14 @@ def held_seats(terms: ShowtimeTerms, seats: Seats, prices: Prices) -> list[HeldS
     plan, currency = terms.plan, terms.currency
     labels, categories, category_of = plan.labels, plan.categories, plan.category_of
     return [
-        HeldSeat(labels[seat], categories[category_of[seat]], money(price, currency))
+        _held_seat(labels[seat], categories[category_of[seat]], price, currency)
         for seat, price in zip(seats, prices, strict=True)
     ]
+
+
+@lru_cache(maxsize=SEATS_SHOWN_KEPT)
+def _held_seat(label: str, category: str, price_minor: int, currency: str) -> HeldSeat:
+    return HeldSeat(label, category, money(price_minor, currency))
 
 
 @lru_cache(maxsize=4096)
@@ -386,6 +356,35 @@ def _booking_of(accepted: Accepted, event: HoldBooked) -> Booking:
         total=money(sum(event.prices), event.currency),
         created_at=_moment(accepted.at_us),
         payment=Payment(format_id(event.payment_id), event.payment_method, "succeeded"),
+    )
+
+
+_showtime_text: Final = lru_cache(maxsize=4096)(format_id)
+
+
+@lru_cache(maxsize=256)
+def _cancelled(accepted: Accepted, event: BookingCancelled, sale: Sale) -> Booking:
+    """The booking behind a cancellation: from the event, for the database may be away by now."""
+    terms = accepted.terms
+    whole = not event.seats
+    seats, prices = event.seats, event.prices
+    if whole:
+        seats, prices = event.cancelled, event.cancelled_prices
+    refunded_minor = sale.amount_minor - sum(event.prices)
+    return Booking(
+        id=format_id(event.booking_id),
+        code=sale.code,
+        showtime_id=format_id(terms.showtime_id),
+        status="cancelled" if whole else "confirmed",
+        seats=held_seats(terms, seats, prices),
+        total=money(sum(prices), sale.currency),
+        created_at=sale.created_at,
+        payment=Payment(
+            sale.payment_id,
+            sale.method,
+            "refunded" if whole else "partially_refunded",
+            money(refunded_minor, sale.currency),
+        ),
     )
 
 

@@ -39,7 +39,12 @@ where b.user_id = $1
 order by b.created_at desc, b.id desc
 limit $6"""
 )
-_PLACE: Final = "select showtime_id, user_id from bookings where id = $1"
+_SALE: Final = """
+select b.showtime_id, b.user_id, b.code, b.created_at, p.id::text as payment_id, p.method,
+    p.amount_minor, b.currency
+from bookings b
+join payments p on p.booking_id = b.id
+where b.id = $1"""
 _RESERVE_KEY: Final = """
 insert into booking_keys as k (request_key, showtime_id, reserved_at) values ($1, $2, $3)
 on conflict (request_key) do update
@@ -59,6 +64,19 @@ UNDER_WAY_S: Final = 120
 """Longer than any command can be under way (COMMAND_DEADLINE_MS is at most 60 s)."""
 
 _SEATS: Final = msgspec.json.Decoder(list[tuple[str, str, int]])
+
+
+class Sale(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a booking that is settled when it is made."""
+
+    showtime_id: bytes
+    user_id: bytes
+    code: str
+    created_at: datetime
+    payment_id: str
+    method: str
+    amount_minor: int
+    currency: str
 
 
 class BookingsRepository:
@@ -89,11 +107,22 @@ class BookingsRepository:
             rows = await reading.fetch(_OF_USER, UUID(user_id), when, now, moment, last_id, limit)
         return [_booking(row) for row in rows]
 
-    async def place_of(self, booking_id: bytes) -> tuple[bytes, bytes] | None:
-        """Showtime and owner of a booking."""
+    async def sale_of(self, booking_id: bytes) -> Sale | None:
+        """What about a booking never changes."""
         async with connection(self._pool) as reading:
-            row = await reading.fetchrow(_PLACE, UUID(booking_id))
-        return None if row is None else (row[0].bytes, row[1].bytes)
+            row = await reading.fetchrow(_SALE, UUID(booking_id))
+        if row is None:
+            return None
+        return Sale(
+            showtime_id=row["showtime_id"].bytes,
+            user_id=row["user_id"].bytes,
+            code=row["code"],
+            created_at=row["created_at"],
+            payment_id=row["payment_id"],
+            method=row["method"],
+            amount_minor=row["amount_minor"],
+            currency=row["currency"],
+        )
 
     async def reserve_key(self, request_key: bytes, showtime_id: bytes, now: datetime) -> bool:
         """Bind an idempotency key to a showtime; False if it is another's.

@@ -33,6 +33,8 @@ _LOST: Final = (
     asyncpg.CrashShutdownError,
     asyncpg.InvalidTransactionStateError,
     asyncpg.InterfaceError,
+    # The driver has read the server's farewell, but not yet the end of the connection.
+    asyncpg.InternalClientError,
     OSError,
     TimeoutError,
 )

@@ -47,7 +47,9 @@ _LANE_SETTINGS: Final = {
     "jit": "off",
 }
 
-_FAILURES: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+# InternalClientError: the driver has read the server's farewell, but not yet the end.
+_LOST: Final = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_FAILURES: Final = (*_LOST, asyncpg.PostgresError)
 
 
 class PostgresLane:
@@ -82,7 +84,7 @@ class PostgresLane:
                 raise CommitAborted(state, getattr(error, "constraint_name", None)) from error
             self._discard(connection)
             raise CommitUnknown(state) from error
-        except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        except _LOST as error:
             self._discard(connection)
             raise CommitUnknown(type(error).__name__) from error
         except BaseException:
