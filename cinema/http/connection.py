@@ -21,10 +21,10 @@ from cinema.domain.rejections import Rejection
 from cinema.http.limits import (
     HEADER_LIMIT_BYTES,
     HEADERS_LIMIT,
-    KEEP_ALIVE_S,
     LINGER_S,
     REQUEST_LINE_LIMIT_BYTES,
 )
+from cinema.http.prompt_connection import PromptCallOf, PromptConnection
 
 HALF_CLOSED_PERIOD_S: Final = 0.05
 """How often a half-closed connection with several requests queued looks whether it is done."""
@@ -41,7 +41,7 @@ class RefuseUnparsed(Protocol):
     def __call__(self, request: BaseRequest, rejection: Rejection) -> StreamResponse: ...
 
 
-class Connection(RequestHandler):
+class Connection(PromptConnection):
     """aiohttp's connection, with an answer of the contract's form for each way to go wrong.
 
     A head that does not come to its end in time gets 408, one that never can 400; a client that
@@ -56,13 +56,14 @@ class Connection(RequestHandler):
         manager: Server,
         *,
         loop: asyncio.AbstractEventLoop,
+        prompt_call_of: PromptCallOf,
         refuse_unparsed: RefuseUnparsed,
         head_timeout_s: float,
     ) -> None:
         super().__init__(
             manager,
             loop=loop,
-            keepalive_timeout=KEEP_ALIVE_S,
+            prompt_call_of=prompt_call_of,
             # None is how the library spells "no access log"; its signature does not say so.
             access_log=_no_access_log(),
             max_line_size=REQUEST_LINE_LIMIT_BYTES,
@@ -90,7 +91,7 @@ class Connection(RequestHandler):
             RequestHandler.data_received(self, self._with_masks(data))
             return
         seen = self._request_count
-        RequestHandler.data_received(self, data)
+        PromptConnection.data_received(self, data)
         if self._request_count == seen:
             if self._head_timer is None and self._is_idle():
                 self._head_timer = self._loop.call_later(self._head_timeout_s, self._head_is_late)
@@ -237,10 +238,12 @@ class ConnectionServer(Server):
         self,
         handler: Callable[[BaseRequest], Awaitable[StreamResponse]],
         *,
+        prompt_call_of: PromptCallOf,
         refuse_unparsed: RefuseUnparsed,
         head_timeout_s: float,
     ) -> None:
         super().__init__(handler)
+        self._prompt_call_of = prompt_call_of
         self._refuse_unparsed = refuse_unparsed
         self._head_timeout_s = head_timeout_s
 
@@ -249,6 +252,7 @@ class ConnectionServer(Server):
         return Connection(
             self,
             loop=self._loop,
+            prompt_call_of=self._prompt_call_of,
             refuse_unparsed=self._refuse_unparsed,
             head_timeout_s=self._head_timeout_s,
         )

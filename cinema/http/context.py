@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from aiohttp.web import BaseRequest
 
     from cinema.domain.idempotency import IdempotencyKey
+    from cinema.http.request import Asked
     from cinema.services.tokens import Principal
 
 
-class RequestContext:
+class Call:
     """One request, as far as the route asked for it.
 
     `params` are the path's ids in order, raw (16 bytes; a `:text` segment as UTF-8). `body` and
@@ -33,7 +34,7 @@ class RequestContext:
 
     def __init__(
         self,
-        request: BaseRequest,
+        request: Asked,
         request_id: str,
         params: tuple[bytes, ...],
         caller: Principal | None = None,
@@ -74,3 +75,11 @@ class RequestContext:
         if self.caller is None:
             raise LookupError("this route does not require a token")
         return self.caller
+
+
+class RequestContext(Call):
+    """A call served in a task of its own, which may use all that aiohttp knows of its request."""
+
+    __slots__ = ()
+
+    request: BaseRequest

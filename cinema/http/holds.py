@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from cinema.actors.messages import Outcome, ReadHold
+from cinema.actors.messages import Reply as Answer
 from cinema.domain.rejections import Rejection
 from cinema.domain.reservations import ExtendInput, Hold, HoldInput, PartQuery
 from cinema.http import examples
-from cinema.http.context import RequestContext
+from cinema.http.context import Call
 from cinema.http.responses import Reply, success
-from cinema.http.routing import Route
-from cinema.services.seats import SeatsService
+from cinema.http.routing import Prompt, Route
+from cinema.services.seats import SeatsService, extend_command, hold_of, release_command
 
 TAG: Final = "Holds"
 
@@ -27,37 +29,34 @@ COMMAND_ERRORS: Final = (
 def hold_routes(seats: SeatsService) -> tuple[Route, ...]:
     """Place, see, extend and release holds."""
 
-    async def place_hold(context: RequestContext) -> Reply | Rejection:
-        hold = await seats.hold(
-            context.params[0], context.principal.user_id, context.body, context.request_key
+    def place_hold(call: Call, reply: Answer) -> None:
+        command = seats.hold_command(call.principal.user_id, call.body, call.request_key)
+        seats.kernel.tell(call.params[0], command, reply)
+
+    def get_hold(call: Call, reply: Answer) -> None:
+        showtime_id, hold_id = call.params
+        seats.kernel.tell(
+            showtime_id, ReadHold(hold_id=hold_id, customer=call.principal.user_id), reply
         )
-        return _shown(hold, 201)
 
-    async def get_hold(context: RequestContext) -> Reply | Rejection:
-        showtime_id, hold_id = context.params
-        return _shown(await seats.find_hold(showtime_id, context.principal.user_id, hold_id))
-
-    async def extend_hold(context: RequestContext) -> Reply | Rejection:
-        showtime_id, hold_id = context.params
-        customer = context.principal.user_id
-        return _shown(await seats.extend(showtime_id, customer, hold_id, context.request_key))
-
-    async def release_hold(context: RequestContext) -> Reply | Rejection:
-        showtime_id, hold_id = context.params
-        hold = await seats.release(
-            showtime_id,
-            context.principal.user_id,
-            hold_id,
-            context.query.labels(),
-            context.request_key,
+    def extend_hold(call: Call, reply: Answer) -> None:
+        showtime_id, hold_id = call.params
+        seats.kernel.tell(
+            showtime_id, extend_command(call.principal.user_id, hold_id, call.request_key), reply
         )
-        return _shown(hold)
+
+    def release_hold(call: Call, reply: Answer) -> None:
+        showtime_id, hold_id = call.params
+        customer, labels = call.principal.user_id, call.query.labels()
+        seats.kernel.tell(
+            showtime_id, release_command(customer, hold_id, labels, call.request_key), reply
+        )
 
     return (
         Route(
             method="POST",
             path="/api/v1/showtimes/{showtime_id}/holds",
-            handler=place_hold,
+            handler=Prompt(place_hold, _placed),
             operation_id="placeHold",
             summary="Hold seats, all or none",
             description="Named seats, or the best the showtime can find. A hold ends exactly "
@@ -87,7 +86,7 @@ def hold_routes(seats: SeatsService) -> tuple[Route, ...]:
         Route(
             method="GET",
             path="/api/v1/showtimes/{showtime_id}/holds/{hold_id}",
-            handler=get_hold,
+            handler=Prompt(get_hold, _shown),
             operation_id="getHold",
             summary="A hold of one's own, live or ended",
             tag=TAG,
@@ -99,7 +98,7 @@ def hold_routes(seats: SeatsService) -> tuple[Route, ...]:
         Route(
             method="PATCH",
             path="/api/v1/showtimes/{showtime_id}/holds/{hold_id}",
-            handler=extend_hold,
+            handler=Prompt(extend_hold, _shown),
             operation_id="extendHold",
             summary="Give a hold its full time again",
             description="Up to the cap of its whole life, counted from when it was placed.",
@@ -115,7 +114,7 @@ def hold_routes(seats: SeatsService) -> tuple[Route, ...]:
         Route(
             method="DELETE",
             path="/api/v1/showtimes/{showtime_id}/holds/{hold_id}",
-            handler=release_hold,
+            handler=Prompt(release_hold, _shown),
             operation_id="releaseHold",
             summary="Give a hold back, or part of it",
             tag=TAG,
@@ -135,5 +134,11 @@ def hold_routes(seats: SeatsService) -> tuple[Route, ...]:
     )
 
 
-def _shown(hold: Hold | Rejection, status: int = 200) -> Reply | Rejection:
-    return hold if isinstance(hold, Rejection) else success(hold, status=status)
+def _placed(outcome: Outcome) -> Reply | Rejection:
+    hold = hold_of(outcome)
+    return hold if isinstance(hold, Rejection) else success(hold, status=201)
+
+
+def _shown(outcome: Outcome) -> Reply | Rejection:
+    hold = hold_of(outcome)
+    return hold if isinstance(hold, Rejection) else success(hold)

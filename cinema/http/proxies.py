@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 from typing import Final
 
-from aiohttp.web import BaseRequest
 from multidict import istr
+
+from cinema.http.request import Asked
 
 FORWARDED_FOR: Final = istr("X-Forwarded-For")
 FORWARDED_PROTO: Final = istr("X-Forwarded-Proto")
@@ -19,7 +20,7 @@ class TrustedProxies:
     def __init__(self, networks: Iterable[str] = ()) -> None:
         self._networks = tuple(ip_network(network, strict=False) for network in networks)
 
-    def client_address(self, request: BaseRequest) -> str:
+    def client_address(self, request: Asked) -> str:
         """The nearest address that no trusted proxy vouches for; empty if unknown."""
         address = request.remote or ""
         if not self._networks or not self._trusts(address):
@@ -36,7 +37,7 @@ class TrustedProxies:
                 break
         return address
 
-    def is_https(self, request: BaseRequest) -> bool:
+    def is_https(self, request: Asked) -> bool:
         """Whether the client itself speaks https, to us or to a trusted proxy."""
         if request.secure:
             return True

@@ -11,7 +11,7 @@ from aiohttp.web import StreamResponse
 
 from cinema.domain.ids import parse_id
 from cinema.domain.rejections import Rejection
-from cinema.http.context import RequestContext
+from cinema.http.context import Call, RequestContext
 from cinema.http.responses import Reply
 
 Handler = Callable[[RequestContext], Awaitable[Reply | Rejection | StreamResponse]]
@@ -19,6 +19,18 @@ Handler = Callable[[RequestContext], Awaitable[Reply | Rejection | StreamRespons
 Auth = Literal["none", "optional", "bearer"]
 
 T = TypeVar("T")
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """A handler in two halves, with nothing awaited in between.
+
+    `ask` sends a message and returns; the callback it is given must be called exactly once, on
+    the event loop, maybe before `ask` returns. `show` makes the reply of what the callback got.
+    Both may raise `Refused`.
+    """
+
+    ask: Callable[[Call, Callable[[Any], None]], None]
+    show: Callable[[Any], Reply | Rejection]
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +46,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     method: str
     path: str
-    handler: Handler
+    handler: Handler | Prompt
     operation_id: str
     summary: str
     tag: str

@@ -15,13 +15,16 @@ from multidict import istr
 from cinema.domain.rejections import Rejection
 from cinema.http.access_log import AccessLog
 from cinema.http.connection import ConnectionServer
-from cinema.http.endpoint import REQUEST_ID, Serve, Surroundings, compose
+from cinema.http.endpoint import Endpoint, compose
 from cinema.http.limits import LISTEN_BACKLOG
 from cinema.http.metrics import Metrics, RouteMetrics
+from cinema.http.prompt import PromptCall
 from cinema.http.proxies import TrustedProxies
-from cinema.http.request_ids import clean_request_id, new_request_id
+from cinema.http.request import PromptRequest
+from cinema.http.request_ids import new_request_id
 from cinema.http.responses import Reply, header_lines, rejected
 from cinema.http.routing import Match, Route, Router, allowed_methods
+from cinema.http.steps import Surroundings, request_id_of
 from cinema.http.wire import ORIGIN, ReplyWriter
 from cinema.services.tokens import Principal
 from cinema.settings import Settings
@@ -85,13 +88,14 @@ class Edge:
             body_limit_bytes=options.body_limit_bytes,
             request_timeout_s=options.request_timeout_s,
         )
-        self._router: Router[Serve] = Router()
-        self._known: dict[tuple[str, str], Match[Serve]] = {}
+        self._router: Router[Endpoint] = Router()
+        self._known: dict[tuple[str, str], Match[Endpoint]] = {}
         self._unrouted: dict[str, RouteMetrics] = {
             method: metrics.route(method, UNROUTED) for method in sorted(METHODS_COUNTED)
         }
         self._server = ConnectionServer(
             self._dispatch,
+            prompt_call_of=self._prompt_call,
             refuse_unparsed=self._refuse_unparsed,
             head_timeout_s=options.request_timeout_s,
         )
@@ -128,25 +132,36 @@ class Edge:
         self._listeners.clear()
         self._log.flush()
 
-    def _dispatch(self, request: BaseRequest) -> Awaitable[StreamResponse]:
-        target = request.raw_path
+    def _find(self, method: str, target: str) -> Match[Endpoint] | Mapping[str, Endpoint] | None:
         known = self._known
-        match = known.get((request.method, target))
-        if match is None:
-            found = self._router.find(request.method, target)
-            if not isinstance(found, Match):
-                return self._answer_unrouted(request, found)
-            match = found
+        match = known.get((method, target))
+        if match is not None:
+            return match
+        found = self._router.find(method, target)
+        if isinstance(found, Match):
             if len(known) >= KNOWN_TARGETS_LIMIT:
                 known.clear()
-            known[request.method, target] = match
-        return match.target(request, match.params, match.showtime_id)
+            known[method, target] = found
+        return found
+
+    def _dispatch(self, request: BaseRequest) -> Awaitable[StreamResponse]:
+        match = self._find(request.method, request.raw_path)
+        if not isinstance(match, Match):
+            return self._answer_unrouted(request, match)
+        return match.target.serve(request, match.params, match.showtime_id)
+
+    def _prompt_call(self, request: PromptRequest) -> PromptCall | None:
+        """The call that serves `request` without a task, if its route can do that."""
+        match = self._find(request.method, request.raw_path)
+        if not isinstance(match, Match) or match.target.prompt is None:
+            return None
+        return PromptCall(match.target.prompt, request, match.params, match.showtime_id)
 
     async def _answer_unrouted(
-        self, request: BaseRequest, methods: Mapping[str, Serve] | None
+        self, request: BaseRequest, methods: Mapping[str, Endpoint] | None
     ) -> StreamResponse:
         """OPTIONS, 404 and 405."""
-        request_id = _request_id(request)
+        request_id = request_id_of(request)
         if request.method == "OPTIONS" and (methods is not None or request.raw_path == "*"):
             reply = self._options(request, allowed_methods(methods or ()))
         elif methods is None:
@@ -182,8 +197,3 @@ class Edge:
             wall_s, request_id, method, UNROUTED, reply.status, 0, None, reply.error_code, None
         )
         return finished
-
-
-def _request_id(request: BaseRequest) -> str:
-    given = request.headers.get(REQUEST_ID)
-    return new_request_id() if given is None else clean_request_id(given)

@@ -13,6 +13,7 @@ from aiohttp.web import BaseRequest, StreamResponse
 from multidict import istr
 
 from cinema.http.limits import HSTS_MAX_AGE_S, PREFLIGHT_MAX_AGE_S
+from cinema.http.request import Asked
 from cinema.http.responses import JSON, Medium, Reply
 
 ORIGIN: Final = istr("Origin")
@@ -71,7 +72,7 @@ class ReplyWriter:
         """Whether pages of `origin` may connect; a request without one is not from a page."""
         return origin is None or self._any_origin or origin in self._cors
 
-    def send(self, request: BaseRequest, reply: Reply, request_id: str, wall_s: float) -> Finished:
+    def send(self, request: Asked, reply: Reply, request_id: str, wall_s: float) -> Finished:
         """Write `reply` at `wall_s` (Unix time) and return what to give back to aiohttp."""
         if wall_s >= self._second_ends:
             self._turn_second(wall_s)

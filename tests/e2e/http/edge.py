@@ -1,20 +1,23 @@
-"""An edge with a few routes on a real socket, and a client that speaks bytes."""
+"""An edge with a few routes on a real socket, and a client that speaks bytes.
+
+Each route comes in two ways, with the same handler: as a coroutine, and prompt.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any
 
 import msgspec
 
-from cinema.domain.rejections import Rejection
-from cinema.http.context import RequestContext
+from cinema.domain.rejections import Rejection, refuse
+from cinema.http.context import Call, RequestContext
 from cinema.http.health import health_routes
 from cinema.http.metrics import Metrics
 from cinema.http.responses import Reply, success
-from cinema.http.routing import Route
+from cinema.http.routing import Handler, Prompt, Route
 from cinema.http.server import Edge, EdgeOptions
 from cinema.services.tokens import TokenIssuer, TokenVerifier
 
@@ -25,6 +28,10 @@ USER = bytes(range(16))
 
 class Wish(msgspec.Struct, forbid_unknown_fields=True):
     seats: Annotated[list[str], msgspec.Meta(min_length=1)]
+
+
+class Wanted(msgspec.Struct, forbid_unknown_fields=True):
+    limit: int = 20
 
 
 class Answer(msgspec.Struct):
@@ -58,6 +65,13 @@ class Client:
 
     def send(self, raw: bytes) -> None:
         self.writer.write(raw)
+
+    async def raw_answer(self) -> bytes:
+        """The next reply as its bytes."""
+        async with asyncio.timeout(10):
+            head = await self.reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0] or 0)
+            return head + await self.reader.readexactly(length)
 
     async def answer(self, *, to_head: bool = False) -> Answer:
         """The next reply."""
@@ -100,10 +114,16 @@ class Server:
     def __init__(self, edge: Edge, port: int, log: list[bytes], issuer: TokenIssuer) -> None:
         self.edge = edge
         self.port = port
-        self.handled: list[RequestContext] = []
+        self.handled: list[Call] = []
+        self.in_a_task: list[bool] = []
         self.release = asyncio.Event()
         self._log = log
         self._issuer = issuer
+
+    def handle(self, call: Call) -> None:
+        """Note that a request has reached its handler, and how."""
+        self.handled.append(call)
+        self.in_a_task.append(asyncio.current_task() is not None)
 
     def token(self, role: str = "customer") -> str:
         return self._issuer.issue(user_id=USER, role=role, session_id=USER, at_s=NOW_S).text
@@ -129,8 +149,10 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(options: EdgeOptions) -> AsyncIterator[Server]:
-    """An edge with `options`, stopped at the end."""
+async def serving(
+    options: EdgeOptions, *, promptly: bool = False, more: Iterable[Route] = ()
+) -> AsyncIterator[Server]:
+    """An edge with `options`, the house's routes and `more`, stopped at the end."""
     keys = [b"k" * 32]
     verifier = TokenVerifier(keys, ttl_s=3600, clock=lambda: NOW_S)
     issuer = TokenIssuer(keys, ttl_s=3600, clock=lambda: NOW_S)
@@ -139,55 +161,106 @@ async def serving(options: EdgeOptions) -> AsyncIterator[Server]:
     edge = Edge(options, verify_token=verifier.verify, metrics=metrics, write_log=log.append)
     port_later = await edge.start("127.0.0.1", 0)
     server = Server(edge, port_later, log, issuer)
-
-    async def echo(context: RequestContext) -> Reply:
-        server.handled.append(context)
-        return success(context.body, status=201)
-
-    async def whoami(context: RequestContext) -> Reply:
-        server.handled.append(context)
-        return success({"role": context.principal.role})
-
-    async def slow(_: RequestContext) -> Reply:
-        await server.release.wait()
-        return success("slow")
-
-    async def broken(_: RequestContext) -> Reply:
-        raise RuntimeError("the secret of the house")
-
-    async def refusing(_: RequestContext) -> Rejection:
-        return Rejection(code="SEAT_UNAVAILABLE", details={"seats": ["F7"]})
-
-    async def large(_: RequestContext) -> Reply:
-        return success("x" * 3_000_000)
-
-    def route(method: str, path: str, handler: Any, **more: Any) -> Route:
-        return Route(
-            method=method,
-            path=path,
-            handler=handler,
-            operation_id=handler.__name__ + method,
-            summary="",
-            tag="",
-            **more,
-        )
-
-    edge.add_routes(
-        [
-            route("POST", "/echo", echo, request=Wish, idempotent=True),
-            route("PUT", "/things/{thing_id}", echo, request=Wish),
-            route("GET", "/showtimes/{showtime_id}/seats", refusing),
-            route("GET", "/me", whoami, auth="bearer"),
-            route("GET", "/staff", whoami, auth="bearer", roles=frozenset({"staff"})),
-            route("POST", "/staff", whoami, auth="bearer", request=Wish),
-            route("GET", "/slow", slow),
-            route("GET", "/broken", broken),
-            route("GET", "/large", large),
-            *health_routes({}, metrics),
-        ]
-    )
+    edge.add_routes([*Handlers(server, promptly=promptly).routes(), *more])
+    edge.add_routes(health_routes({}, metrics))
     try:
         yield server
     finally:
         server.release.set()
         await edge.stop(1.0)
+
+
+class Handlers:
+    """What the routes do, and the two ways to do it."""
+
+    def __init__(self, server: Server, *, promptly: bool) -> None:
+        self._server = server
+        self._promptly = promptly
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    def routes(self) -> list[Route]:
+        """One route for each thing that can happen."""
+        staff = frozenset({"staff"})
+        return [
+            self._route("POST", "/echo", self.echo, request=Wish, idempotent=True),
+            self._route("PUT", "/things/{thing_id}", self.echo, request=Wish),
+            self._route("GET", "/showtimes/{showtime_id}/seats", self.refusing),
+            self._route("GET", "/me", self.whoami, auth="bearer", query=Wanted),
+            self._route("GET", "/staff", self.whoami, auth="bearer", roles=staff),
+            self._route("POST", "/staff", self.whoami, auth="bearer", request=Wish),
+            self._route("GET", "/slow", self.slow),
+            self._route("GET", "/broken", self.broken),
+            self._route("GET", "/misspelt", self.misspelt),
+            self._route("GET", "/overloaded", self.raising),
+            self._route("GET", "/large", self.large),
+        ]
+
+    def echo(self, call: Call) -> Reply:
+        self._server.handle(call)
+        return success(call.body, status=201)
+
+    def whoami(self, call: Call) -> Reply:
+        self._server.handle(call)
+        return success({"role": call.principal.role, "query": call.query})
+
+    def slow(self, _: Call) -> Reply:
+        return success("slow")
+
+    def broken(self, _: Call) -> Reply:
+        raise RuntimeError("the secret of the house")
+
+    def misspelt(self, _: Call) -> Rejection:
+        return Rejection(code="NO_SUCH_CODE")
+
+    def refusing(self, _: Call) -> Rejection:
+        return Rejection(code="SEAT_UNAVAILABLE", details={"seats": ["F7"]})
+
+    def raising(self, _: Call) -> Reply:
+        raise refuse("OVERLOADED", retry_after_s=3)
+
+    def large(self, _: Call) -> Reply:
+        return success("x" * 3_000_000)
+
+    def _route(
+        self, method: str, path: str, answer: Callable[[Call], Reply | Rejection], **more: Any
+    ) -> Route:
+        return route(
+            method, path, self._prompt(answer) if self._promptly else self._handler(answer), **more
+        )
+
+    def _handler(self, answer: Callable[[Call], Reply | Rejection]) -> Handler:
+        async def handle(context: RequestContext) -> Reply | Rejection:
+            if answer == self.slow:
+                await self._server.release.wait()
+            return answer(context)
+
+        return handle
+
+    def _prompt(self, answer: Callable[[Call], Reply | Rejection]) -> Prompt:
+        def ask(call: Call, reply: Callable[[Any], None]) -> None:
+            if answer != self.slow:
+                reply(call)
+                return
+            task = asyncio.ensure_future(reply_late(call, reply))
+            self._waiting.add(task)
+            task.add_done_callback(self._waiting.discard)
+            self._server.handle(call)
+
+        async def reply_late(call: Call, reply: Callable[[Any], None]) -> None:
+            await self._server.release.wait()
+            reply(call)
+
+        return Prompt(ask, answer)
+
+
+def route(method: str, path: str, handler: Handler | Prompt, **more: Any) -> Route:
+    """A route nobody needs to read about."""
+    return Route(
+        method=method,
+        path=path,
+        handler=handler,
+        operation_id=method + path,
+        summary="",
+        tag="",
+        **more,
+    )

@@ -1,0 +1,190 @@
+"""The steps around every handler: who may, what was sent, and what is counted and logged."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from time import perf_counter, time
+from typing import Final
+
+import msgspec
+from multidict import istr
+
+from cinema.domain.rejections import Rejection, refuse
+from cinema.http.access_log import AccessLog
+from cinema.http.body import body_at_hand, check_is_json, read_body
+from cinema.http.context import Call
+from cinema.http.decoding import checked_idempotency_key, json_decoder, query_decoder
+from cinema.http.metrics import RouteMetrics
+from cinema.http.proxies import TrustedProxies
+from cinema.http.request import Asked
+from cinema.http.request_ids import clean_request_id, new_request_id
+from cinema.http.routing import Route
+from cinema.http.wire import ReplyWriter
+from cinema.services.tokens import InvalidToken, Principal
+
+REQUEST_FAILED: Final = "request_failed"
+REQUEST_CANCELLED: Final = "CANCELLED"
+CANCELLED_STATUS: Final = 499
+"""Counted and logged, never sent: the server stopped, or the client left, before the answer."""
+
+AUTHORIZATION: Final = istr("Authorization")
+IDEMPOTENCY_KEY: Final = istr("Idempotency-Key")
+REQUEST_ID: Final = istr("X-Request-ID")
+
+INTERNAL: Final = Rejection(code="INTERNAL")
+
+Admit = Callable[[Asked], Principal | None]
+TakeInput = Callable[[Call], Awaitable[None] | None]
+Finish = Callable[[Call, int, str | None, str | None, float], None]
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What all endpoints of a server share."""
+
+    writer: ReplyWriter
+    access_log: AccessLog
+    verify_token: Callable[[str], Principal]
+    proxies: TrustedProxies
+    require_https: bool
+    body_limit_bytes: int
+    request_timeout_s: float
+
+
+class Steps:
+    """What is done around the handler of one route, in the order of precedence of its refusals.
+
+    https, token, role (`admit`); media type and size of the body, JSON, form, idempotency key,
+    query (`take_input`); then the handler, and at the end count and log line (`finish`).
+    """
+
+    __slots__ = ("admit", "finish", "path", "send", "take_input")
+
+    def __init__(self, route: Route, around: Surroundings, metrics: RouteMetrics) -> None:
+        self.path = route.path
+        self.admit = _gate(route, around)
+        self.take_input = _input(route, around)
+        self.send = around.writer.send
+        self.finish = _finisher(route, around, metrics)
+
+
+def request_id_of(request: Asked) -> str:
+    """The id of a request: the client's if it gave a harmless one."""
+    given = request.headers.get(REQUEST_ID)
+    return new_request_id() if given is None else clean_request_id(given)
+
+
+def _input(route: Route, around: Surroundings) -> TakeInput:
+    """What reads body, idempotency key and query into the call.
+
+    It returns None when that is done, or what to await when the body has not come yet.
+    """
+    decode_body = json_decoder(route.request) if route.request not in {None, bytes} else None
+    decode_query = None if route.query is None else query_decoder(route.query)
+    takes_body = route.request is not None
+    takes_key = route.idempotent
+    limit_bytes = around.body_limit_bytes
+    timeout_s = around.request_timeout_s
+
+    def take(call: Call) -> Awaitable[None] | None:
+        request = call.request
+        if takes_body:
+            if decode_body is not None:
+                check_is_json(request)
+            raw_body = body_at_hand(request, limit_bytes)
+            if raw_body is None:
+                return take_late(call)
+            call.raw_body = raw_body
+        take_rest(call)
+        return None
+
+    async def take_late(call: Call) -> None:
+        call.raw_body = await read_body(call.request, limit_bytes, timeout_s)
+        take_rest(call)
+
+    def take_rest(call: Call) -> None:
+        if decode_body is not None:
+            call.body = decode_body(call.raw_body)
+        if takes_key:
+            key = call.request.headers.get(IDEMPOTENCY_KEY)
+            if key is not None:
+                call.idempotency_key = checked_idempotency_key(key)
+        if decode_query is not None:
+            call.query = decode_query(call.request.query_string)
+
+    return take
+
+
+def _gate(route: Route, around: Surroundings) -> Admit:
+    """The check whether a request may go on: https, token, role, in this order."""
+    verify = around.verify_token
+    roles = route.roles
+    required = route.auth == "bearer"
+
+    def identify(request: Asked) -> Principal | None:
+        credentials = request.headers.get(AUTHORIZATION)
+        if credentials is None:
+            if required:
+                raise refuse("UNAUTHENTICATED")
+            return None
+        # The usual spelling first; the scheme's case is free.
+        if credentials[:7] != "Bearer " and credentials[:7].lower() != "bearer ":
+            raise refuse("UNAUTHENTICATED", reason="NO_BEARER_TOKEN")
+        try:
+            principal = verify(credentials[7:])
+        except InvalidToken as invalid:
+            raise refuse("UNAUTHENTICATED", reason=invalid.code) from None
+        if roles and principal.role not in roles:
+            raise refuse("FORBIDDEN")
+        return principal
+
+    check = _nobody if route.auth == "none" else identify
+    if not around.require_https or route.over_http:
+        return check
+    is_https = around.proxies.is_https
+
+    def check_over_https(request: Asked) -> Principal | None:
+        if not is_https(request):
+            raise refuse("HTTPS_REQUIRED")
+        return check(request)
+
+    return check_over_https
+
+
+def _nobody(_: Asked) -> None:
+    """Public routes do not look at credentials."""
+
+
+def _finisher(
+    route: Route, around: Surroundings, metrics: RouteMetrics
+) -> Callable[[Call, int, str | None, str | None, float], None]:
+    """What counts and logs a finished request; a socket's length says nothing about speed."""
+    record = around.access_log.record
+    path, is_socket = route.path, route.websocket
+    observe = metrics.observe
+
+    def finish(
+        call: Call,
+        status: int,
+        error_code: str | None,
+        showtime_id: str | None,
+        started_s: float,
+    ) -> None:
+        duration_us = int((perf_counter() - started_s) * 1e6)
+        if is_socket:
+            metrics.count(status, error_code)
+        else:
+            observe(status, duration_us, error_code)
+        caller = call.caller
+        record(
+            time(),
+            call.request_id,
+            call.request.method,
+            path,
+            status,
+            duration_us,
+            None if caller is None else caller.user_id,
+            error_code,
+            showtime_id,
+        )
+
+    return finish
