@@ -108,6 +108,10 @@ class PostgresProxy:
         self._orders.append(caught)
         return caught
 
+    def forget(self, order: Caught) -> None:
+        """Take back an order that nothing has met."""
+        self._orders.remove(order)
+
     def cause_chaos(self, draw: random.Random, share: float) -> None:
         """Do something bad to this share of all statements; 0 for none any more."""
         self._chaos = (draw, share) if share else None
