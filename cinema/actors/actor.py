@@ -384,15 +384,12 @@ class ShowtimeActor:
         self._kernel.recall(self, letter, key, self.state.archive_generation)
 
     def recalled(
-        self, letter: Letter, epoch: int, generation: int, key: bytes, archived: Archived | None
+        self, letter: Letter, generation: int, key: bytes, archived: Archived | None
     ) -> None:
         """The archive has answered (None: it could not): the message takes its turn again."""
         self._recalls -= 1
         if archived is None or letter.deadline_ns <= self.clock.boot_ns():
             self._outbox.send(letter.reply, TRY_AGAIN)
-            return
-        if epoch != self.epoch:
-            self.tell(_forgetful(letter))
             return
         before = letter.recalled
         found = before.found if before is not None and before.generation == generation else {}

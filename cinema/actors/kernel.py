@@ -129,17 +129,21 @@ class Kernel:
         """
         self._draining = True
         deadline_ns = self.clock.boot_ns() + int(grace_s * 1e9)
-        while self._actors and self.clock.boot_ns() < deadline_ns:
+        while self._has_work() and self.clock.boot_ns() < deadline_ns:
             for actor in list(self._actors.values()):
                 if actor.idle_but_watched:
                     actor.passivate()
             await asyncio.sleep(0.005)
         for lane in self._lanes:
             lane.stop()
-        await asyncio.wait(self._lane_tasks, timeout=max(0.1, grace_s))
+        if self._lane_tasks:
+            await asyncio.wait(self._lane_tasks, timeout=max(0.1, grace_s))
         await self._tasks.cancel()
         for actor in list(self._actors.values()):
             actor.abandon()
+
+    def _has_work(self) -> bool:
+        return any(actor.phase is not Phase.QUARANTINED for actor in self._actors.values())
 
     # --- messages
 
@@ -319,7 +323,8 @@ class Kernel:
         except StoreUnavailable:
             pass
         finally:
-            actor.recalled(letter, epoch, generation, key, archived)
+            # A state restored meanwhile has other generations: its answer would mean nothing.
+            actor.recalled(letter, generation, key, archived)
 
     # --- restoring
 
@@ -343,6 +348,17 @@ class Kernel:
                 return
             except StoreUnavailable as error:
                 log.warning(RESTORE_FAILED, showtime=actor.showtime_id.hex(), reason=str(error))
+                restored = None
+                serving_epoch = None
+            except Exception:
+                log.exception(RESTORE_FAILED, showtime=actor.showtime_id.hex())
+                if actor.is_serving:
+                    actor.fail("resume_failed")
+                    return
+                actor.failures += 1
+                if actor.failures >= FAILURES_BEFORE_QUARANTINE:
+                    self._quarantine(actor, "restore_failed")
+                    return
                 restored = None
                 serving_epoch = None
             if restored is not None or actor.phase is Phase.GONE:

@@ -141,12 +141,14 @@ class CommitLane:
         """
         waiting = list(self._ready)
         room = self._batch_limit_events
-        if sum(actor.unwritten_count for actor in waiting) > room:
+        crowded = sum(actor.unwritten_count for actor in waiting) > room
+        if crowded:
             # Whoever is left out keeps its place and comes first next time.
             waiting = sorted(waiting[:room], key=lambda actor: actor.unwritten_count)
         batch: list[Part] = []
         for position, actor in enumerate(waiting):
-            part = actor.take_part(max(1, room // (len(waiting) - position)))
+            share = max(1, room // (len(waiting) - position)) if crowded else room
+            part = actor.take_part(share)
             room -= len(part.events)
             del self._ready[actor]
             if actor.unwritten_count:

@@ -401,11 +401,6 @@ async def test_a_database_that_cannot_be_reached_has_written_nothing(stage: Stag
     await lane.close()
 
 
-@pytest.mark.xfail(
-    strict=False,
-    raises=asyncpg.InternalClientError,
-    reason="the driver may say so instead, while it has read the farewell and not yet the end",
-)
 async def test_reads_of_a_lane_recover_from_a_killed_connection(
     stage: Stage, watcher: asyncpg.Connection[asyncpg.Record]
 ) -> None:

@@ -188,7 +188,6 @@ async def test_a_bug_in_the_store_stops_no_lane(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["take_over", "load"])
-@pytest.mark.xfail(strict=True, reason="only StoreUnavailable is tried again")
 @in_virtual_time
 async def test_a_bug_on_the_way_into_memory_does_not_lock_a_showtime_out(name: str) -> None:
     async with audited_world() as world:
