@@ -88,7 +88,8 @@ class Session:
                 await self._socket.close(TRY_AGAIN_LATER, refusal_of(refused).code)
                 return
         read = 0
-        while True:
+        # A client that has left may have left messages: nobody waits for their answers.
+        while not self._socket.closed:
             message = await self._response.receive()
             kind = message.type
             if kind is WSMsgType.TEXT:

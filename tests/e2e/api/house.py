@@ -8,12 +8,13 @@ import logging
 import socket
 import tempfile
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import asyncpg
@@ -22,7 +23,6 @@ import pytest
 import structlog
 
 from cinema.app import Node, running_node
-from cinema.domain.ids import parse_id
 from cinema.logging import LogSink
 from cinema.services.tokens import TokenIssuer
 from cinema.settings import Secret, Settings
@@ -35,14 +35,14 @@ PATIENCE_S = 10.0
 
 UNKNOWN_ID = "019a0c1e-7000-7000-8000-0000000000ff"
 
-PEOPLE = {
-    "ada": ("customer", "019a0c1e-7000-7000-8000-000000000001"),
-    "bob": ("customer", "019a0c1e-7000-7000-8000-000000000002"),
-    "staff": ("staff", "019a0c1e-7000-7000-8000-000000000003"),
-    "manager": ("manager", "019a0c1e-7000-7000-8000-000000000004"),
-    "admin": ("admin", "019a0c1e-7000-7000-8000-000000000005"),
+ROLES = {
+    "ada": "customer",
+    "bob": "customer",
+    "staff": "staff",
+    "manager": "manager",
+    "admin": "admin",
 }
-"""Name to role and id; the manager is of the house's only cinema."""
+"""The people of a house by name; the manager is of the house's only cinema."""
 
 
 def _row(label: str, category: str, count: int = 8) -> dict[str, Any]:
@@ -99,40 +99,52 @@ class Clocks:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ahead_s = 0.0
-        now_us = DatabaseClock.now_us
-        monkeypatch.setattr(
-            DatabaseClock, "now_us", lambda clock: now_us(clock) + int(self.ahead_s * 1e6)
-        )
-        monkeypatch.setattr(
-            "cinema.app.time", SimpleNamespace(time=lambda: time.time() + self.ahead_s)
-        )
+        clocks = self
+
+        class MovedClock(DatabaseClock):
+            def now_us(self) -> int:
+                return super().now_us() + int(clocks.ahead_s * 1e6)
+
+        monkeypatch.setattr("cinema.app.DatabaseClock", MovedClock)
+        monkeypatch.setattr("cinema.app.time", SimpleNamespace(time=self.now_s))
 
     def now_s(self) -> float:
         """Unix time as tokens see it."""
         return time.time() + self.ahead_s
 
 
-class House:
-    """The node under test, as its clients see it."""
+class Site(NamedTuple):
+    """A running node, and ways to it."""
 
-    def __init__(
-        self, node: Node, port: int, client: aiohttp.ClientSession, database: asyncpg.Connection
-    ) -> None:
-        self.node = node
-        self.port = port
-        self.client = client
-        self.database = database
+    node: Node
+    port: int
+    client: aiohttp.ClientSession
+    address: str
+    database: asyncpg.Connection
+
+
+class House:
+    """Five people and a cinema with one screen, as clients of a node see it.
+
+    Several houses may stand on one site and know nothing of each other.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self.node = site.node
+        self.port = site.port
+        self.client = site.client
+        self.address = site.address
+        self.database = site.database
+        self.people = {name: str(uuid.uuid4()) for name in ROLES}
         self.cinema_id = self.movie_id = self.screen_id = ""
         self._tokens = TokenIssuer([KEY.encode()], ttl_s=3600, clock=time.time)
         self._days = itertools.count(1)
 
-    def token(self, person: str, *, role: str | None = None, at_s: float | None = None) -> str:
+    def token(self, person: str, *, at_s: float | None = None) -> str:
         """An access token of one of the people."""
-        usual_role, user_id = PEOPLE[person]
-        raw = parse_id(user_id)
-        assert raw is not None
+        user_id = uuid.UUID(self.people[person]).bytes
         return self._tokens.issue(
-            user_id=raw, role=role or usual_role, session_id=raw, at_s=at_s
+            user_id=user_id, role=ROLES[person], session_id=user_id, at_s=at_s
         ).text
 
     async def ask(
@@ -160,7 +172,10 @@ class House:
         await self.database.executemany(
             "insert into users (id, email, email_key, password_hash, role, created_at)"
             " values ($1, $2, $2, 'none', $3, now())",
-            [(user_id, f"{name}@example.com", role) for name, (role, user_id) in PEOPLE.items()],
+            [
+                (user_id, f"{user_id}@example.com", ROLES[name])
+                for name, user_id in self.people.items()
+            ],
         )
         cinema = {
             "name": "House",
@@ -175,7 +190,7 @@ class House:
         self.screen_id = await self.screen(layout=LAYOUT)
         await self.database.execute(
             "insert into cinema_managers (user_id, cinema_id) values ($1, $2)",
-            PEOPLE["manager"][1],
+            self.people["manager"],
             self.cinema_id,
         )
 
@@ -265,18 +280,23 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(
-    database: str, *, like: House | None = None, **settings: Any
-) -> AsyncIterator[House]:
-    """A node with `settings`; nothing may have gone wrong inside.
+async def open_house(address: str, **settings: Any) -> AsyncIterator[House]:
+    """A house on a site of its own."""
+    with nothing_wrong():
+        async with open_site(address, **settings) as site:
+            house = House(site)
+            await house.build()
+            yield house
 
-    Its database is empty, or the one of `like`.
-    """
-    with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as folder, _nothing_wrong():
+
+@asynccontextmanager
+async def open_site(address: str, **settings: Any) -> AsyncIterator[Site]:
+    """A node with `settings` on the database at `address`."""
+    with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as folder:
         sink = LogSink(log.fileno())
         chosen = Settings(
             **{
-                "database_url": Secret(database),
+                "database_url": Secret(address),
                 "data_dir": Path(folder),
                 "jwt_secret_key": Secret(KEY),
                 "bcrypt_cost": 10,
@@ -286,24 +306,21 @@ async def open_house(
                 **settings,
             }
         )
-        connection = await asyncpg.connect(database)
+        database = await asyncpg.connect(address)
         try:
             async with running_node(chosen, sink) as node:
                 port = await node.edge.start("127.0.0.1", 0)
                 async with aiohttp.ClientSession(f"http://127.0.0.1:{port}/api/v1/") as client:
-                    house = House(node, port, client, connection)
-                    if like is None:
-                        await house.build()
-                    yield house
+                    yield Site(node, port, client, address, database)
                 async with asyncio.timeout(PATIENCE_S):
                     await node.stop(1.0)
         finally:
             sink.close()
-            await connection.close()
+            await database.close()
 
 
 @contextmanager
-def _nothing_wrong() -> Iterator[None]:
+def nothing_wrong() -> Iterator[None]:
     """Fail at the end if anything was logged as an error, by us or by a library."""
     troubles: list[Any] = []
     handler = logging.Handler(logging.ERROR)

@@ -10,6 +10,8 @@ import pytest
 
 from tests.e2e.api.house import UNKNOWN_ID, House, open_house
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 async def test_demo_payment_confirms_at_once(house: House) -> None:
     showtime_id = await house.showtime()

@@ -10,6 +10,8 @@ import pytest
 
 from tests.e2e.api.house import UNKNOWN_ID, Clocks, House, open_house
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 IMPOSSIBLE: list[tuple[Any, int, str, dict[str, Any]]] = [
     ({"seats": []}, 400, "VALIDATION_ERROR", {"path": "$.seats"}),
     ({"seats": [7]}, 400, "VALIDATION_ERROR", {"path": "$.seats[0]"}),

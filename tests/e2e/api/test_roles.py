@@ -6,7 +6,11 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from tests.e2e.api.house import BASE_PRICE, PEOPLE, House
+import pytest
+
+from tests.e2e.api.house import BASE_PRICE, House
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ANYBODY = frozenset({None, "ada", "staff", "manager", "admin"})
 SIGNED_IN = ANYBODY - {None}
@@ -31,7 +35,7 @@ class Call(NamedTuple):
 
 def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
     """Operation to call; `number` keeps names and times of repeated calls apart."""
-    account = {"email": f"new{number}@example.com", "password": "correct horse"}
+    account = {"email": f"new{number}-{house.cinema_id}@example.com", "password": "correct horse"}
     showtime = {
         "movie_id": house.movie_id,
         "screen_id": house.screen_id,
@@ -55,7 +59,7 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "login": Call("POST", "auth/login", ANYBODY, 200, account),
         "me": Call("GET", "auth/me", SIGNED_IN),
         "promoteUser": Call(
-            "POST", f"admin/users/{PEOPLE['bob'][1]}/promote", ADMINS, 200, {"role": "customer"}
+            "POST", f"admin/users/{house.people['bob']}/promote", ADMINS, 200, {"role": "customer"}
         ),
         "listMovies": Call("GET", "movies", ANYBODY),
         "getMovie": Call("GET", f"movies/{house.movie_id}", ANYBODY),
@@ -130,7 +134,9 @@ async def test_each_operation_lets_in_whom_it_should(house: House) -> None:
 
 
 async def test_manager_of_another_cinema_is_refused(house: House) -> None:
-    await house.database.execute("delete from cinema_managers")
+    await house.database.execute(
+        "delete from cinema_managers where cinema_id = $1", house.cinema_id
+    )
     showtime = {
         "movie_id": house.movie_id,
         "screen_id": house.screen_id,
@@ -152,7 +158,7 @@ async def test_manager_of_another_cinema_is_refused(house: House) -> None:
 async def test_change_of_role_ends_tokens_at_once(house: House) -> None:
     bearer = {"Authorization": f"Bearer {house.token('bob')}"}
     assert (await house.ask(None, "GET", "bookings", headers=bearer)).status == 200
-    bob = PEOPLE["bob"][1]
+    bob = house.people["bob"]
     promotion = await house.ask("admin", "POST", f"admin/users/{bob}/promote", {"role": "staff"})
     assert promotion.data["role"] == "staff"
     refused = await house.ask(None, "GET", "bookings", headers=bearer)

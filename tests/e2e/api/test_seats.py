@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.e2e.api.house import LABELS, UNKNOWN_ID, House
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_seat_map_has_the_contracts_shape(house: House) -> None:
@@ -90,13 +94,15 @@ async def test_seats_of_no_showtime_are_not_found(house: House) -> None:
 
 
 async def test_asking_for_showtimes_that_are_none_leaves_nothing_in_memory(house: House) -> None:
+    kernel = house.node.kernel
+    before = kernel.resident_count
     ids = [f"{UNKNOWN_ID[:-2]}{number:02x}" for number in range(40)]
     answers = await asyncio.gather(
         *(house.ask("ada", "GET", f"showtimes/{one}/seats") for one in ids),
         *(house.hold("ada", one, "A1") for one in ids),
     )
     assert {answer.error for answer in answers} == {(404, "NOT_FOUND")}
-    assert house.node.kernel.resident_count == 0
+    assert kernel.resident_count <= before
 
 
 async def test_bad_token_is_refused_even_where_none_is_needed(house: House) -> None:

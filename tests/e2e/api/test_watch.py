@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from cinema.domain.ids import parse_id
 from cinema.domain.showtime.commands import BlockSeats, UnblockSeats
 from tests.e2e.api.house import ORIGIN, UNKNOWN_ID, Clocks, House, open_house
 from tests.e2e.api.sockets import Mirror, Socket, shake_hands, watching
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def seat_map(house: House, showtime_id: str) -> Any:
@@ -186,7 +190,9 @@ async def test_watchers_go_on_when_the_owner_changes(house: House) -> None:
         mirror = Mirror()
         mirror.take(await socket.message())
         await house.held("ada", showtime_id, "A1")
-        await house.database.execute("update showtime_heads set epoch = epoch + 1")
+        await house.database.execute(
+            "update showtime_heads set epoch = epoch + 1 where showtime_id = $1", showtime_id
+        )
         answer = await house.hold("ada", showtime_id, "A2")
         while answer.status == 503:
             assert answer.error == (503, "RETRY")
@@ -196,16 +202,14 @@ async def test_watchers_go_on_when_the_owner_changes(house: House) -> None:
         assert mirror.epoch == answer.data["epoch"] > 1
 
 
-async def test_watchers_resync_when_changes_were_made_elsewhere(
-    house: House, database: str
-) -> None:
+async def test_watchers_resync_when_changes_were_made_elsewhere(house: House) -> None:
     """Another node sold seats meanwhile and left only a snapshot of it."""
     showtime_id = await house.showtime()
     async with watching(house, showtime_id) as socket:
         mirror = Mirror()
         mirror.take(await socket.message())
         await house.held("ada", showtime_id, "A1")
-        async with open_house(database, like=house, snapshot_every_events=1, lease_ms=50) as other:
+        async with open_house(house.address, snapshot_every_events=1, lease_ms=50) as other:
             for number in (2, 3):
                 await other.held("bob", showtime_id, f"A{number}")
         answer = await house.hold("ada", showtime_id, "A4")

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from cinema.http import seat_feed
 from tests.e2e.api.house import PATIENCE_S, House, open_house
@@ -24,6 +25,8 @@ from tests.e2e.api.sockets import (
     frame,
     watching,
 )
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 QUIET = "?deltas=false"
 LIMIT_BYTES = 16_384
@@ -271,7 +274,7 @@ async def test_flood_hurts_nobody_else(house: House) -> None:
 # --- clients that do not read
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def narrow(database: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
     """A house whose sockets hold little in the system's buffers, and whose patience is short."""
     monkeypatch.setattr(seat_feed, "SLOW_SECONDS", 0.2)

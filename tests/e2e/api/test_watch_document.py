@@ -7,7 +7,11 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.api.house import PATIENCE_S, House
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "watch.md"
 
