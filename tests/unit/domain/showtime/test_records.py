@@ -104,6 +104,20 @@ def test_the_filter_grows_by_doubling_and_takes_a_few_bytes_an_id() -> None:
     assert 5000 <= sum(sizes) <= 8 * 5000
 
 
+def test_the_filter_counts_the_ids_of_its_newest_layer_only() -> None:
+    source = random.Random(3)
+    archive_filter = ArchiveFilter()
+    added = 0
+    while len(archive_filter.layers) < 2:
+        archive_filter.add(source.randbytes(16))
+        added += 1
+    first_layer_ids = added - 1
+    assert archive_filter.count == 1
+    for key in _digests(source, 2 * first_layer_ids):  # One more than a layer twice as big takes.
+        archive_filter.add(key)
+    assert (len(archive_filter.layers), archive_filter.count) == (3, 1)
+
+
 def test_a_copy_of_a_filter_is_independent_and_grows_like_the_original() -> None:
     keys = _digests(random.Random(2), 90)
     original, whole = ArchiveFilter(), ArchiveFilter()
