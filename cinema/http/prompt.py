@@ -80,8 +80,6 @@ class PromptCall(Call):
 
     def settle(self, answer: Any) -> None:
         """Write the reply that shows `answer`; the actor that calls this must not suffer."""
-        if self._is_over:
-            return
         endpoint = self._endpoint
         outcome: Reply | Rejection
         try:

@@ -62,7 +62,7 @@ class PromptConnection(RequestHandler):
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Read on; nothing where nothing is paused, as aiohttp would feed the parser each time."""
-        if self._reading_paused or self._buffer_paused:
+        if self._reading_paused:
             super().resume_reading(resume_parser)
 
     def resume_writing(self) -> None:
@@ -82,8 +82,9 @@ class PromptConnection(RequestHandler):
         try:
             await super().shutdown(timeout)
         finally:
-            if self._prompt is not None:
+            if self._prompt is not None and self._parked is not None:
                 self._prompt.give_up()
+                self._parked.cancel()
 
     def _serve_promptly(self, waiter: asyncio.Future[None]) -> bool:
         """Serve the request that has come; False if it needs `start`, and nothing is done."""
@@ -94,7 +95,6 @@ class PromptConnection(RequestHandler):
             or not payload.is_eof()
             or len(self._messages) > 1
             or self._upgraded
-            or self._reading_paused
             or self._paused
             or parser is None
             or manager is None

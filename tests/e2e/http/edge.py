@@ -24,6 +24,15 @@ from cinema.services.tokens import TokenIssuer, TokenVerifier
 BODY_LIMIT_BYTES = 4096
 NOW_S = 1_700_000_000.0
 USER = bytes(range(16))
+PATIENCE_S = 10.0
+"""How long a test waits for what must come; it never comes to that when all is well."""
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until something has happened."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():  # noqa: ASYNC110  (of the server within there is no event)
+            await asyncio.sleep(0)
 
 
 class Wish(msgspec.Struct, forbid_unknown_fields=True):
@@ -68,14 +77,14 @@ class Client:
 
     async def raw_answer(self) -> bytes:
         """The next reply as its bytes."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             head = await self.reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0] or 0)
             return head + await self.reader.readexactly(length)
 
     async def answer(self, *, to_head: bool = False) -> Answer:
         """The next reply."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
             status_line, *lines = head.strip().split("\r\n")
             headers = {}
@@ -93,7 +102,7 @@ class Client:
 
     async def ends(self) -> bool:
         """Whether the server closes without another byte."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             return await self.reader.read() == b""
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from cinema.http.server import EdgeOptions
-from tests.e2e.http.edge import USER, Server, request, serving
+from tests.e2e.http.edge import USER, Server, request, serving, until
 
 GOOD = b'{"seats":["F7"]}'
 ID = "019A0C1E-7000-7000-8000-0000000000E1"
@@ -142,6 +143,20 @@ async def test_body_may_wait_for_the_servers_consent(server: Server) -> None:
         client.send(raw[: -len(GOOD)])
         assert (await client.answer()).status == 100
         assert (await client.ask(GOOD)).status == 201
+
+
+@pytest.mark.parametrize("promptly", [False, True])
+async def test_long_body_is_read_when_its_turn_comes(promptly: bool) -> None:
+    seats = ["x" * 1000] * 900
+    body = msgspec.json.encode({"seats": seats})
+    options = EdgeOptions(body_limit_bytes=1_000_000)
+    async with serving(options, promptly=promptly) as server, server.client() as client:
+        client.send(request("GET", "/slow") + request("POST", "/echo", body))
+        await until(lambda: any(one._reading_paused for one in server.edge._server.connections))
+        server.release.set()
+        assert (await client.answer()).json["data"] == "slow"
+        assert (await client.answer()).json["data"] == {"seats": seats}
+        assert (await client.ask(request("POST", "/echo", body))).status == 201
 
 
 async def test_role_is_checked_after_the_token(server: Server) -> None:

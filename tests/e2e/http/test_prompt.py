@@ -1,0 +1,399 @@
+"""Requests served without a task: nobody can tell, except by the time it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from cinema.http import prompt_connection
+from cinema.http.context import Call
+from cinema.http.prompt_connection import PromptConnection
+from cinema.http.responses import Reply, success
+from cinema.http.routing import Prompt
+from cinema.http.server import EdgeOptions
+from tests.e2e.http.edge import (
+    BODY_LIMIT_BYTES,
+    PATIENCE_S,
+    Client,
+    Server,
+    request,
+    route,
+    serving,
+    until,
+)
+
+GOOD = b'{"seats":["F7"]}'
+ID = "019A0C1E-7000-7000-8000-0000000000E1"
+ORIGIN = "https://tickets.example"
+OPTIONS = EdgeOptions(
+    body_limit_bytes=BODY_LIMIT_BYTES, request_timeout_s=0.2, allowed_origins=(ORIGIN,)
+)
+
+
+class Desk:
+    """A prompt route whose callbacks the test calls itself."""
+
+    def __init__(self) -> None:
+        self.replies: list[Callable[[Any], None]] = []
+
+    def ask(self, _: Call, reply: Callable[[Any], None]) -> None:
+        self.replies.append(reply)
+
+    def show(self, answer: Any) -> Reply:
+        return success(answer)
+
+    async def reply(self, number: int = 0) -> Callable[[Any], None]:
+        """The callback of a request that must come."""
+        await until(lambda: len(self.replies) > number)
+        return self.replies[number]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+async def prompt(desk: Desk) -> AsyncIterator[Server]:
+    more = [route("GET", "/desk", Prompt(desk.ask, desk.show))]
+    async with serving(OPTIONS, promptly=True, more=more) as running:
+        yield running
+
+
+def connection_of(server: Server) -> PromptConnection:
+    """The server's side of the only connection there is."""
+    (connection,) = server.edge._server.connections
+    assert isinstance(connection, PromptConnection)
+    return connection
+
+
+# --- which way
+
+
+async def test_whole_request_on_an_idle_connection_needs_no_task(prompt: Server) -> None:
+    async with prompt.client() as client:
+        for _ in range(100):
+            await until(lambda: connection_of(prompt)._waiter is not None)
+            assert (await client.ask(request("POST", "/echo", GOOD))).status == 201
+    assert prompt.in_a_task == [False] * 100
+    assert prompt.edge._server.requests_count == 100
+
+
+@pytest.mark.parametrize(
+    ("raw", "rest"),
+    [
+        (request("POST", "/echo", GOOD), request("POST", "/echo", GOOD)),
+        (request("POST", "/echo", GOOD)[:-5], GOOD[-5:]),
+        (request("POST", "/echo", GOOD)[: -len(GOOD)], GOOD),
+    ],
+    ids=["two at once", "body in parts", "head before body"],
+)
+async def test_unusual_request_is_served_in_a_task(prompt: Server, raw: bytes, rest: bytes) -> None:
+    connections = prompt.edge._server.connections
+    async with prompt.client() as client:
+        if rest == raw:
+            client.send(raw + rest)
+        else:
+            client.send(raw)
+            await until(lambda: connections != prompt.edge._server.connections)
+            await until(lambda: connection_of(prompt)._request_in_progress)
+            client.send(rest)
+        assert (await client.answer()).status == 201
+    assert prompt.in_a_task[0]
+
+
+# --- the same bytes
+
+TOKEN = "Bearer {token}"
+ASKED = {
+    "success": request("POST", "/echo", GOOD),
+    "success in a chunk": request(
+        "POST", "/echo", content_type="application/json", transfer_encoding="chunked"
+    )
+    + b"10\r\n"
+    + GOOD
+    + b"\r\n0\r\n\r\n",
+    "success with a key": request("POST", "/echo", GOOD, idempotency_key="k"),
+    "success with a query": request("GET", "/me?limit=7", authorization=TOKEN),
+    "success with a body where none is asked": request("GET", "/me", GOOD, authorization=TOKEN),
+    "trailing slash": request("POST", "/echo/", GOOD),
+    "head": request("HEAD", "/me", authorization=TOKEN),
+    "origin": request("POST", "/echo", GOOD, origin=ORIGIN),
+    "other origin": request("POST", "/echo", GOOD, origin="https://evil.example"),
+    "close": request("POST", "/echo", GOOD, connection="close"),
+    "expect": request("POST", "/echo", GOOD, expect="100-continue"),
+    "http 1.0": request("POST", "/echo", GOOD, version="1.0"),
+    "http 1.0, kept": request("POST", "/echo", GOOD, version="1.0", connection="keep-alive"),
+    "harmful id": request("POST", "/echo", GOOD, x_request_id="a b<c>"),
+    "upgrade": request("GET", f"/showtimes/{ID}/seats", connection="upgrade", upgrade="websocket"),
+    "no token": request("GET", "/me"),
+    "other scheme": request("GET", "/me", authorization="Basic dTpw"),
+    "bad token": request("GET", "/me", authorization="Bearer nonsense"),
+    "wrong role": request("GET", "/staff", authorization=TOKEN),
+    "token before body": request("POST", "/staff", b"{"),
+    "media type": request("POST", "/echo", GOOD, content_type="text/plain"),
+    "no media type": request("POST", "/echo"),
+    "compressed": request("POST", "/echo", GOOD, content_encoding="gzip"),
+    "too large": request("POST", "/echo", b" " * (BODY_LIMIT_BYTES + 1)),
+    "no json": request("POST", "/echo", b"{"),
+    "no body": request("POST", "/echo", b""),
+    "wrong form": request("POST", "/echo", b'{"seats":7}'),
+    "nul": request("POST", "/echo", b'{"seats":["\\u0000"]}'),
+    "bad key": request("POST", "/echo", GOOD, idempotency_key="x" * 129),
+    "bad query": request("GET", "/me?limit=x", authorization=TOKEN),
+    "refused by the handler": request("GET", f"/showtimes/{ID}/seats"),
+    "refusal raised by the handler": request("GET", "/overloaded"),
+    "failed": request("GET", "/broken"),
+    "bad id": request("GET", "/showtimes/7/seats"),
+    "wrong method": request("DELETE", "/echo"),
+    "nowhere": request("GET", "/nowhere"),
+}
+
+
+@pytest.mark.parametrize("options", [OPTIONS, EdgeOptions(require_https=True)])
+async def test_both_ways_give_the_same_bytes(options: EdgeOptions) -> None:
+    async with (
+        serving(options) as usual,
+        serving(options, promptly=True) as prompt,
+    ):
+        for name, raw in ASKED.items():
+            given = raw.replace(TOKEN.encode(), f"Bearer {usual.token()}".encode())
+            answers = [await _whole_answer(server, given) for server in (usual, prompt)]
+            assert answers[0] == answers[1], name
+            lines = [_steady(server.lines()[-1]) for server in (usual, prompt)]
+            assert lines[0] == lines[1], name
+        counts = [_counts(server) for server in (usual, prompt)]
+        assert counts[0] == counts[1]
+    assert False not in usual.in_a_task
+    assert prompt.in_a_task.count(True) == 0
+
+
+async def _whole_answer(server: Server, raw: bytes) -> bytes:
+    """All that comes until the server or, after one reply, the client closes."""
+    async with server.client() as client:
+        await until(lambda: bool(server.edge._server.connections))
+        await until(lambda: connection_of(server)._waiter is not None)
+        client.send(raw)
+        async with asyncio.timeout(PATIENCE_S):
+            head = await client.reader.readuntil(b"\r\n\r\n")
+            if b"Connection: close" not in head:
+                client.send(request("GET", "/nowhere", connection="close"))
+            everything = head + await client.reader.read()
+    await until(lambda: not server.edge._server.connections)
+    everything = re.sub(rb"Date: [^\r]+", b"Date:", everything)
+    return re.sub(rb"[0-9a-f]{24}", b"<id>", everything)
+
+
+def _steady(line: dict[str, Any]) -> dict[str, Any]:
+    varying = ("timestamp", "request_id", "duration_us")
+    return {name: value for name, value in line.items() if name not in varying}
+
+
+def _counts(server: Server) -> list[str]:
+    text = server.edge.metrics.render().decode()
+    return [one for one in text.splitlines() if re.match(r"cinema_http_(requests|errors)", one)]
+
+
+# --- failures
+
+
+async def test_handler_that_fails_at_once_or_later_is_a_500_with_its_stack(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("the secret of the house")
+
+    def succeed(_: Call, reply: Callable[[Any], None]) -> None:
+        reply(None)
+
+    more = [
+        route("GET", "/asking", Prompt(fail, success)),
+        route("GET", "/showing", Prompt(succeed, fail)),
+    ]
+    async with serving(OPTIONS, promptly=True, more=more) as server, server.client() as client:
+        for path in ("/asking", "/showing", "/misspelt"):
+            answer = await client.ask(request("GET", path, x_request_id="find-me"))
+            assert (answer.status, answer.code) == (500, "INTERNAL")
+            assert b"secret" not in answer.body
+            written = capsys.readouterr().out
+            assert "find-me" in written
+            assert "Traceback" in written
+        assert [line["status"] for line in server.lines()] == [500, 500, 500]
+
+
+async def test_second_answer_to_one_request_is_dropped(prompt: Server, desk: Desk) -> None:
+    async with prompt.client() as client:
+        client.send(request("GET", "/desk"))
+        first = await desk.reply()
+        first("once")
+        first("twice")
+        assert (await client.answer()).json["data"] == "once"
+        client.send(request("GET", "/desk"))
+        second = await desk.reply(1)
+        first("thrice")
+        second("next")
+        assert (await client.answer()).json["data"] == "next"
+    assert len(prompt.lines()) == 2
+
+
+async def test_handler_that_fails_behind_its_answer_has_answered() -> None:
+    def answer_and_fail(_: Call, reply: Callable[[Any], None]) -> None:
+        reply("answered")
+        raise RuntimeError("too late to tell")
+
+    more = [route("GET", "/both", Prompt(answer_and_fail, success))]
+    async with serving(OPTIONS, promptly=True, more=more) as server, server.client() as client:
+        for _ in range(2):
+            assert (await client.ask(request("GET", "/both"))).json["data"] == "answered"
+        assert [line["status"] for line in server.lines()] == [200, 200]
+
+
+# --- while the answer is awaited
+
+
+async def test_requests_sent_meanwhile_are_answered_afterwards_in_order(
+    prompt: Server, desk: Desk
+) -> None:
+    async with prompt.client() as client:
+        client.send(request("GET", "/desk"))
+        reply = await desk.reply()
+        bodies = [b'{"seats":["A%d"]}' % number for number in range(100)]
+        for body in bodies:
+            client.send(request("POST", "/echo", body))
+        await until(lambda: len(connection_of(prompt)._messages) >= 32)
+        assert prompt.handled == []
+        reply("first")
+        assert (await client.answer()).json["data"] == "first"
+        for number in range(100):
+            assert (await client.answer()).json["data"]["seats"] == [f"A{number}"]
+        assert (await client.ask(request("POST", "/echo", GOOD))).status == 201
+    assert prompt.in_a_task == [True] * 100 + [False]
+
+
+async def test_garbage_sent_meanwhile_is_refused_afterwards(prompt: Server, desk: Desk) -> None:
+    async with prompt.client() as client:
+        client.send(request("GET", "/desk"))
+        reply = await desk.reply()
+        client.send(b"\x00garbage\r\n\r\n")
+        await until(lambda: bool(connection_of(prompt)._messages))
+        reply("first")
+        assert (await client.answer()).json["data"] == "first"
+        assert (await client.answer()).code == "BAD_REQUEST"
+        assert await client.ends()
+
+
+async def test_client_that_half_closes_meanwhile_is_answered(prompt: Server, desk: Desk) -> None:
+    async with prompt.client() as client:
+        client.send(request("GET", "/desk"))
+        reply = await desk.reply()
+        client.writer.write_eof()
+        await until(lambda: connection_of(prompt)._close)
+        reply("late")
+        assert (await client.answer()).json["data"] == "late"
+        assert await client.ends()
+    await until(lambda: not prompt.edge._server.connections)
+
+
+async def test_answer_for_a_client_that_is_gone_is_dropped(prompt: Server, desk: Desk) -> None:
+    async with prompt.client() as client:
+        client.send(request("GET", "/desk"))
+        reply = await desk.reply()
+        connection = connection_of(prompt)
+        raw = client.writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        client.writer.transport.abort()
+        await until(lambda: connection.transport is None)
+    assert prompt.lines() == []
+    reply("for nobody")
+    assert [line["status"] for line in prompt.lines()] == [200]
+    await until(lambda: not prompt.edge._server.connections)
+    assert (await prompt.ask(request("GET", "/healthz"))).status == 200
+
+
+async def test_keep_alive_does_not_end_a_connection_meanwhile(prompt: Server, desk: Desk) -> None:
+    async with prompt.client() as client:
+        client.send(request("GET", "/desk"))
+        reply = await desk.reply()
+        connection = connection_of(prompt)
+        connection._next_keepalive_close_time = 0.0
+        connection._process_keepalive()
+        assert connection._keepalive_handle is None
+        reply("kept")
+        assert (await client.answer()).json["data"] == "kept"
+        due_s = connection._next_keepalive_close_time - asyncio.get_running_loop().time()
+        assert due_s == pytest.approx(prompt_connection.KEEP_ALIVE_S, abs=5)
+        assert connection._keepalive_handle is not None
+        connection._next_keepalive_close_time = 0.0
+        connection._process_keepalive()
+        assert await client.ends()
+
+
+# --- stopping
+
+
+async def test_stop_waits_for_an_answer_under_way(prompt: Server, desk: Desk) -> None:
+    async with prompt.client() as client:
+        client.send(request("GET", "/desk"))
+        reply = await desk.reply()
+        stopping = asyncio.ensure_future(prompt.edge.stop(5.0))
+        await until(lambda: connection_of(prompt)._handler_waiter is not None)
+        reply("last")
+        answer = await client.answer()
+        assert (answer.json["data"], answer.headers["connection"]) == ("last", "close")
+        assert await client.ends()
+        async with asyncio.timeout(2.5):
+            await stopping
+
+
+async def test_request_unanswered_at_the_end_is_cancelled(prompt: Server, desk: Desk) -> None:
+    async with prompt.client() as client:
+        client.send(request("GET", "/desk"))
+        reply = await desk.reply()
+        await prompt.edge.stop(0.01)
+        assert await client.ends()
+    reply("too late")
+    (line,) = prompt.lines()
+    assert (line["status"], line["error_code"]) == (499, "CANCELLED")
+
+
+# --- clients that do not read
+
+
+async def _ask_and_not_read(server: Server, client: Client) -> int:
+    """Ask until the server has more to say than the system takes; how often that was."""
+    client.writer.transport.pause_reading()
+    asked = 0
+    while not asked or not connection_of(server).writing_paused:
+        client.send(request("GET", "/large"))
+        asked += 1
+        await until(lambda asked=asked: len(server.lines()) == asked)
+    return asked
+
+
+async def test_client_that_does_not_read_gets_no_further(prompt: Server) -> None:
+    async with prompt.client() as client:
+        asked = await _ask_and_not_read(prompt, client)
+        connection = connection_of(prompt)
+        client.send(request("POST", "/echo", GOOD))
+        await until(lambda: bool(connection._messages))
+        assert prompt.handled == []
+        client.writer.transport.resume_reading()
+        for _ in range(asked):
+            assert len((await client.answer()).json["data"]) == 3_000_000
+        assert (await client.answer()).status == 201
+        await until(lambda: not connection._request_in_progress)
+        assert connection._unread is None
+
+
+async def test_client_that_never_reads_loses_its_connection(
+    prompt: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompt_connection, "WRITE_TIMEOUT_S", 0.01)
+    async with prompt.client() as client:
+        await _ask_and_not_read(prompt, client)
+        await until(lambda: not prompt.edge._server.connections)
