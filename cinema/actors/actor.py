@@ -412,19 +412,25 @@ class ShowtimeActor:
         return self._backlog.is_in_flight(part) and part.append.epoch == self.epoch
 
     def committed(self, part: Part, sent_ns: int) -> None:
-        """A part is durable: tell the watchers, then let go what waited for it."""
+        """A part is durable; `deliver` follows once the lane has sent its next batch."""
+        self._backlog.in_flight_seq = 0
+        self._outbox.durable_seq = part.append.last_seq
+        self._outbox.renew_lease(sent_ns + self._kernel.lease_ns)
+        self.failures = 0
+
+    def deliver(self, part: Part) -> None:
+        """Tell the watchers of a durable part, then let go what waited for it."""
         append, outbox = part.append, self._outbox
         durable_seq = append.last_seq
-        self._backlog.in_flight_seq = 0
-        self.failures = 0
-        outbox.renew_lease(sent_ns + self._kernel.lease_ns)
         if self.feed is not None or self._joining:
             for seq, unwritten in enumerate(part.events, append.prev_seq + 1):
                 outbox.open_to(seq - 1)
                 self._publish(append.epoch, seq, unwritten.event, unwritten.terms)
         self._published_seq = durable_seq
         outbox.open_to(durable_seq)
-        if self.pending_snapshot is not None or self.state.seq >= self._snapshot_at_seq:
+        if self.is_serving and (
+            self.pending_snapshot is not None or self.state.seq >= self._snapshot_at_seq
+        ):
             self._consider_snapshot()
 
     def lease_asked(self) -> None:

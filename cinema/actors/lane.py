@@ -26,6 +26,9 @@ APPEND_POISONED: Final = "append_poisoned"
 EXPECTED_CONSTRAINTS: Final = frozenset({"bookings_code"})
 """What a drawn code can meet once in a long while: refused, nobody's fault."""
 
+SPLIT_FROM_EVENTS: Final = 16
+"""Smaller batches are not worth a second statement."""
+
 ATTEMPTS_AFTER_DEADLOCK: Final = 3
 """Attempts of one batch that Postgres rolled back whole; it had no effect, so it may go again."""
 
@@ -58,6 +61,7 @@ class CommitLane:
         self._saves: dict[ShowtimeActor, PendingSnapshot] = {}
         self._wake: asyncio.Future[None] | None = None
         self._stopping = False
+        self._was_idle = False
         self._loop: asyncio.AbstractEventLoop
 
     # --- what actors ask for
@@ -131,17 +135,24 @@ class CommitLane:
             await self._wake
         finally:
             self._wake = None
+            self._was_idle = True
 
     # --- batches
 
     def _next_batch(self) -> list[Part]:
         """Everything that waits, or fair shares of it: no showtime crowds the others out.
 
-        Small shares are taken whole; what they leave over goes to the larger ones.
+        Small shares are taken whole; what they leave over goes to the larger ones. A lane that
+        was idle leaves half of a large batch for the next one: clients who all wait for the same
+        commit come back all at once, and then nobody has work while it is in flight.
         """
         waiting = list(self._ready)
+        count = sum(actor.unwritten_count for actor in waiting)
         room = self._batch_limit_events
-        crowded = sum(actor.unwritten_count for actor in waiting) > room
+        if self._was_idle and count >= SPLIT_FROM_EVENTS:
+            room = min(room, count // 2)
+        self._was_idle = False
+        crowded = count > room
         if crowded:
             # Whoever is left out keeps its place and comes first next time.
             waiting = sorted(waiting[:room], key=lambda actor: actor.unwritten_count)
@@ -177,19 +188,25 @@ class CommitLane:
                     part.actor.append_unknown()
             raise
         self._count(batch, sent_ns)
+        durable = []
         for part in batch:
-            if part.actor.owns(part):
-                self._tell(part, part.append.showtime_id in matched, sent_ns)
-
-    def _tell(self, part: Part, matched: bool, sent_ns: int) -> None:
-        try:
-            if matched:
+            if not part.actor.owns(part):
+                continue
+            if part.append.showtime_id in matched:
                 part.actor.committed(part, sent_ns)
+                durable.append(part)
             else:
                 part.actor.fenced()
-        except Exception:
-            log.exception(LANE_FAILED, showtime=part.append.showtime_id.hex())
-            part.actor.fail("commit_bookkeeping_failed")
+        # Answers go out after the next batch: Postgres works on it while we write them.
+        self._loop.call_soon(self._deliver, durable)
+
+    def _deliver(self, durable: list[Part]) -> None:
+        for part in durable:
+            try:
+                part.actor.deliver(part)
+            except Exception:
+                log.exception(LANE_FAILED, showtime=part.append.showtime_id.hex())
+                part.actor.fail("delivery_failed")
 
     async def _append(self, batch: list[Part]) -> set[bytes]:
         appends = sorted((part.append for part in batch), key=lambda append: append.showtime_id)

@@ -97,7 +97,7 @@ class Outbox:
 
     def open_to(self, durable_seq: int) -> None:
         """The journal is durable up to `durable_seq`: let go what waited for it."""
-        self.durable_seq = durable_seq
+        self.durable_seq = max(self.durable_seq, durable_seq)
         waiting = self._waiting
         if not waiting:
             return
@@ -161,10 +161,13 @@ class Outbox:
         return doubts
 
     def abandon(self) -> None:
-        """Nobody will know any more: whatever tells of an event is in doubt for good."""
+        """Nobody will know any more: what tells of an event not yet durable stays in doubt."""
         waiting, self._waiting = self._waiting, []
         for one in waiting:
-            self.send(one.reply, IN_DOUBT if one.event_seq else TRY_AGAIN)
+            if 0 < one.event_seq <= self.durable_seq:
+                self.send(one.reply, one.outcome)
+            else:
+                self.send(one.reply, IN_DOUBT if one.event_seq else TRY_AGAIN)
         self.lease_unknown()
 
     def _leave(self, waiting: Waiting) -> None:

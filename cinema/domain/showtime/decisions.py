@@ -470,6 +470,8 @@ def _indexes(plan: SeatPlan, labels: Sequence[str]) -> tuple[int, ...] | Rejecti
     except KeyError:
         unknown = [label for label in labels if label not in index]
         return Rejection(code="UNKNOWN_SEAT", details={"seats": unknown})
+    if not seats:
+        return Rejection(code="UNKNOWN_SEAT", details={"seats": []})
     if len(seats) > 1 and len(set(seats)) != len(seats):
         twice = sorted({label for label in labels if labels.count(label) > 1})
         return Rejection(code="DUPLICATE_SEAT", details={"seats": twice})

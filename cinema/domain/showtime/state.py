@@ -278,6 +278,8 @@ def _change_plan(state: ShowtimeState, event: PlanChanged) -> None:
         version: composed(older, mapping) for version, older in state.old_plans.items()
     }
     state.old_plans[state.layout_version] = mapping
+    # What was archived under the version that is pinned again needs no carrying.
+    state.old_plans.pop(event.layout_version, None)
     state.layout_version = event.layout_version
 
 
