@@ -190,15 +190,17 @@ async def test_a_mass_expiry_comes_in_bounded_turns_and_all_of_it_before_the_nex
         node.store.held.add("append")
         await asyncio.sleep(HOLD_TTL_S + 0.1)
         call = await node.store.next("append")
-        assert len(call.argument[0].payloads) == EXPIRIES_PER_COMMAND
+        assert len(call.argument[0].payloads) <= EXPIRIES_PER_COMMAND
         read = node.tell(showtime, ReadSeats())
-        await settle()
-        call.finish()
-        rest = await node.store.next("append")
-        assert len(rest.argument[0].payloads) == count - EXPIRIES_PER_COMMAND
-        await settle()
-        assert read.outcome is None
-        rest.finish()
+        written = 0
+        while True:
+            await settle()
+            assert read.outcome is None
+            written += len(call.argument[0].payloads)
+            call.finish()
+            if written == count:
+                break
+            call = await node.store.next("append")
         await settle()
         assert sum(read.outcome.seats) == 0
         assert node.kernel.metrics.decisions["expire", "expired"] == count

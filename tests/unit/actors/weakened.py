@@ -166,6 +166,7 @@ class _Pipelined(CommitLane):
                 part.actor.fenced()
             elif part.append.epoch == part.actor.epoch:
                 part.actor.committed(part, self._clock.boot_ns())
+                part.actor.deliver(part)
 
 
 class Pipelines(Kernel):
