@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -31,6 +32,8 @@ SPLIT_FROM_EVENTS: Final = 16
 
 ATTEMPTS_AFTER_DEADLOCK: Final = 3
 """Attempts of one batch that Postgres rolled back whole; it had no effect, so it may go again."""
+
+_by_id = attrgetter("showtime_id")
 
 _TRANSIENT: Final = frozenset({"40001", "40P01", "55P03"})
 
@@ -209,7 +212,7 @@ class CommitLane:
                 part.actor.fail("delivery_failed")
 
     async def _append(self, batch: list[Part]) -> set[bytes]:
-        appends = sorted((part.append for part in batch), key=lambda append: append.showtime_id)
+        appends = sorted([part.append for part in batch], key=_by_id)
         for _ in range(ATTEMPTS_AFTER_DEADLOCK - 1):
             try:
                 return await self._store.append(appends)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 import asyncpg
@@ -90,7 +91,7 @@ class PostgresLane:
         except BaseException:
             self._discard(connection)
             raise
-        return {row[0].bytes for row in rows}
+        return {batch[row[0] - 1].showtime_id for row in rows}
 
     async def confirm(self, claims: Sequence[tuple[bytes, int]]) -> set[bytes]:
         """See `LaneStore.confirm`."""
@@ -275,18 +276,37 @@ async def _keep_session(_connection: object) -> None:
     """Stands for asyncpg's reset query."""
 
 
-_APPENDS: Final = (sql.APPEND_TO_ONE, sql.APPEND, sql.APPEND_WITH_ROWS)
+_APPENDS: Final = (
+    sql.APPEND_TO_ONE,
+    sql.APPEND_ONE_EACH,
+    sql.APPEND,
+    sql.APPEND_WITH_ROWS,
+)
+
+_uuid = lru_cache(maxsize=65_536)(UUID)
 
 
 def _append_call(batch: Sequence[Append]) -> tuple[str, list[Any]]:
     """The statement for a batch, with its arguments."""
     if any(part.effects for part in batch):
         return sql.APPEND_WITH_ROWS, [*_append_arguments(batch), *RowColumns(batch).arguments()]
-    if len(batch) > 1:
-        return sql.APPEND, _append_arguments(batch)
-    (part,) = batch
-    return sql.APPEND_TO_ONE, [
-        UUID(part.showtime_id),
+    if len(batch) == 1:
+        return sql.APPEND_TO_ONE, _arguments_of_one(batch[0])
+    if all(len(part.payloads) == 1 for part in batch):
+        return sql.APPEND_ONE_EACH, [
+            [_uuid(part.showtime_id) for part in batch],
+            [part.epoch for part in batch],
+            [part.prev_seq for part in batch],
+            [_due(part.next_due_us) for part in batch],
+            [part.recorded_at_us[0] for part in batch],
+            [part.payloads[0] for part in batch],
+        ]
+    return sql.APPEND, _append_arguments(batch)
+
+
+def _arguments_of_one(part: Append) -> list[Any]:
+    return [
+        _uuid(part.showtime_id),
         part.epoch,
         part.prev_seq,
         part.last_seq,
@@ -304,7 +324,7 @@ def _append_arguments(batch: Sequence[Append]) -> list[Any]:
     moments: list[int] = []
     payloads: list[bytes] = []
     for position, part in enumerate(batch, 1):
-        ids.append(UUID(part.showtime_id))
+        ids.append(_uuid(part.showtime_id))
         epochs.append(part.epoch)
         before.append(part.prev_seq)
         after.append(part.last_seq)

@@ -32,9 +32,26 @@ with claim as (
 )"""
 
 _MATCHED: Final = """
-select showtime_id from heads"""
+select position from heads"""
 
 APPEND: Final = _APPEND_EVENTS + _MATCHED
+
+# The same where each showtime has one event, the usual batch: $1 ids, $2 epochs, $3 seqs before,
+# $4 deadlines, $5 moments, $6 payloads.
+APPEND_ONE_EACH: Final = """
+with heads as (
+    update showtime_heads h
+    set seq = c.prev_seq + 1, next_due_at = c.next_due_at
+    from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[])
+        with ordinality
+        as c (showtime_id, epoch, prev_seq, next_due_at, recorded_at, payload, position)
+    where h.showtime_id = c.showtime_id and h.epoch = c.epoch and h.seq = c.prev_seq
+    returning h.showtime_id, h.seq, h.epoch, c.recorded_at, c.payload, c.position
+), journal as (
+    insert into showtime_journal (showtime_id, seq, epoch, recorded_at, payload)
+    select showtime_id, seq, epoch, recorded_at, payload from heads
+)
+select position from heads"""
 
 # The same for a batch of one showtime, at half the cost: $1 id, $2 epoch, $3 seq before, $4 seq
 # after, $5 deadline; $6 seqs, $7 moments, $8 payloads.
@@ -48,7 +65,7 @@ with head as (
     select head.showtime_id, e.seq, $2, e.recorded_at, e.payload
     from head, unnest($6::bigint[], $7::bigint[], $8::bytea[]) as e (seq, recorded_at, payload)
 )
-select showtime_id from head"""
+select 1::bigint from head"""
 
 # New bookings: $10 position, $11 id, $12 code, $13 user, $14 hold, $15 currency, $16 total,
 # $17 moment, $18 request key, $19 payment id, $20 payment method.
