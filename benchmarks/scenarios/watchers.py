@@ -5,7 +5,7 @@ import asyncio
 from benchmarks.house import House, Screen
 from benchmarks.load.histogram import Histogram
 from benchmarks.load.specs import HoldLoad, Watched, Watching, Window
-from benchmarks.load.usage import read_usage
+from benchmarks.load.usage import find_trees, read_usage
 from benchmarks.processes import watching
 from benchmarks.results import Figures, Measurement, Outcome, Target, measurement
 from benchmarks.scenarios.holds import CUSTOMERS, interleaved
@@ -98,7 +98,7 @@ def _from_answer(watched: list[Watched]) -> Histogram:
 
 def rss_of(subject: Subject) -> int:
     """Resident bytes of the server, without its Postgres."""
-    return read_usage(subject.observed)["server"].rss_bytes
+    return read_usage(find_trees(subject.observed))["server"].rss_bytes
 
 
 async def run_watchers(bench: Bench) -> Outcome:

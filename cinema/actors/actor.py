@@ -368,6 +368,9 @@ class ShowtimeActor:
                     deadline_ns = self.clock.boot_ns() + self._kernel.deadline_ns
                     self.tell(Letter(Watch(feed=feed), reply, deadline_ns))
                     return
+                if self.feed is not feed:
+                    # A feed that is displaced must know: it asks anew if anybody still needs it.
+                    self._lose_feed()
                 self.feed = feed
             reply(outcome)
 
@@ -502,11 +505,18 @@ class ShowtimeActor:
         self._catch_up_feed(restored)
         doubts, self.doubts = self.doubts, []
         for doubt in doubts:
-            self._outbox.send(doubt.reply, restored.settled(doubt.seq, doubt.command_id))
+            self._outbox.send(doubt.reply, self._settled(restored, doubt))
         if state.next_due_us < NEVER_US:
             self._kernel.arm(self)
         if self._mailbox and not self._scheduled:
             self._schedule()
+
+    def _settled(self, restored: Restored, doubt: Doubt) -> Outcome:
+        try:
+            return restored.settled(doubt.seq, doubt.command_id)
+        except Exception:
+            log.exception(COMMAND_FAILED, showtime=self.showtime_id.hex())
+            return IN_DOUBT
 
     def _catch_up_feed(self, restored: Restored) -> None:
         missed = [

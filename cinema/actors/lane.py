@@ -191,7 +191,9 @@ class CommitLane:
                     part.actor.append_unknown()
             raise
         self._count(batch, sent_ns)
-        durable = []
+        durable: list[Part] = []
+        # Answers go out after the next batch: Postgres works on it while we write them.
+        self._loop.call_soon(self._deliver, durable)
         for part in batch:
             if not part.actor.owns(part):
                 continue
@@ -200,8 +202,6 @@ class CommitLane:
                 durable.append(part)
             else:
                 part.actor.fenced()
-        # Answers go out after the next batch: Postgres works on it while we write them.
-        self._loop.call_soon(self._deliver, durable)
 
     def _deliver(self, durable: list[Part]) -> None:
         for part in durable:

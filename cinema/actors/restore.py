@@ -40,7 +40,7 @@ class Restored(msgspec.Struct, frozen=True):
         if seq > self.snapshot_seq:
             at = seq - self.snapshot_seq - 1
             found = self.tail[at] if at < len(self.tail) else None
-        elif seq in self.older:
+        elif seq in self.older and not self.state.old_plans:
             found = self.older[seq]
         else:
             return IN_DOUBT

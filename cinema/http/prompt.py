@@ -111,6 +111,9 @@ class PromptCall(Call):
         except Exception:
             log.exception(REQUEST_FAILED, request_id=request_id, route=steps.path)
             reply = rejected(INTERNAL, request_id)
-        finished = steps.send(request, reply, request_id, time())
-        steps.finish(self, reply.status, reply.error_code, self._showtime_id, self._started_s)
-        request.connection.prompt_over(keep_alive=bool(finished.keep_alive))
+        keep_alive = False
+        try:
+            keep_alive = bool(steps.send(request, reply, request_id, time()).keep_alive)
+            steps.finish(self, reply.status, reply.error_code, self._showtime_id, self._started_s)
+        finally:
+            request.connection.prompt_over(keep_alive=keep_alive)

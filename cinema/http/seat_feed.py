@@ -169,7 +169,7 @@ class WatchedShowtime:
         """See `SeatFeed.lost`: everybody starts again from a new snapshot."""
         self._fresh = False
         self._broadcast(text_frame(RESYNC))
-        if self._ready is None and self._watchers:
+        if self._ready is None and not self.empty:
             self._ask()
 
     # --- frames

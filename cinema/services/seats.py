@@ -362,7 +362,6 @@ def _booking_of(accepted: Accepted, event: HoldBooked) -> Booking:
 _showtime_text: Final = lru_cache(maxsize=4096)(format_id)
 
 
-@lru_cache(maxsize=256)
 def _cancelled(accepted: Accepted, event: BookingCancelled, sale: Sale) -> Booking:
     """The booking behind a cancellation: from the event, for the database may be away by now."""
     terms = accepted.terms
@@ -388,6 +387,7 @@ def _cancelled(accepted: Accepted, event: BookingCancelled, sale: Sale) -> Booki
     )
 
 
+@lru_cache(maxsize=256)
 def _moment(at_us: int) -> datetime:
     return _EPOCH + timedelta(microseconds=at_us)
 

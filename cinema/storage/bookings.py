@@ -60,8 +60,9 @@ delete from booking_keys where request_key in (
 )
 returning true"""
 
-UNDER_WAY_S: Final = 120
-"""Longer than any command can be under way (COMMAND_DEADLINE_MS is at most 60 s)."""
+UNDER_WAY_S: Final = 900
+"""Longer than any command can be under way: COMMAND_DEADLINE_MS, at most 60 s, bounds each of its
+few steps."""
 
 _SEATS: Final = msgspec.json.Decoder(list[tuple[str, str, int]])
 

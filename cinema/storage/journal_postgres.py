@@ -283,7 +283,7 @@ _APPENDS: Final = (
     sql.APPEND_WITH_ROWS,
 )
 
-_uuid = lru_cache(maxsize=65_536)(UUID)
+_uuid = lru_cache(maxsize=4096)(UUID)
 
 
 def _append_call(batch: Sequence[Append]) -> tuple[str, list[Any]]:

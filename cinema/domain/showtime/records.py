@@ -9,6 +9,13 @@ from typing import NamedTuple
 
 _PREFIX_BYTES = 8
 _HEAD = Struct("<QIq")  # seq, epoch, recorded_at_us
+# How a journal payload with a client's key begins: an array of three, 16 bytes of id, 8 of
+# fingerprint, each behind its msgpack header; then the event.
+_OPENING = b"\x93\xc4\x10"
+_BETWEEN = b"\xc4\x08"
+_REST_BYTES = 8
+_REST_OF_ID = slice(len(_OPENING) + _PREFIX_BYTES, len(_OPENING) + 16)
+_FINGERPRINT = len(_OPENING) + 16 + len(_BETWEEN)
 _FIRST_FILTER_BYTES = 64
 _FILTER_BITS_PER_KEY = 16
 _PROBES = 5
@@ -41,10 +48,11 @@ class ReplyRecords:
         return len(self._ends)
 
     def add(self, command_id: bytes, record: ReplyRecord) -> None:
-        """Remember one success."""
+        """Remember one success; its payload begins with the id and the fingerprint."""
         self._prefixes += command_id[:_PREFIX_BYTES]
         self._data += _HEAD.pack(record.seq, record.epoch, record.recorded_at_us)
-        self._data += record.payload
+        # The ids' framing is the same for all: only what differs is kept.
+        self._data += record.payload[_REST_OF_ID] + record.payload[_FINGERPRINT:]
         self._ends.append(len(self._data))
 
     def matching(self, command_id: bytes) -> Iterator[ReplyRecord]:
@@ -71,7 +79,10 @@ class ReplyRecords:
     def _record(self, position: int) -> ReplyRecord:
         start = self._ends[position - 1] if position else 0
         seq, epoch, recorded_at_us = _HEAD.unpack_from(self._data, start)
-        payload = bytes(self._data[start + _HEAD.size : self._ends[position]])
+        kept = bytes(self._data[start + _HEAD.size : self._ends[position]])
+        prefix = bytes(self._prefixes[position * _PREFIX_BYTES : (position + 1) * _PREFIX_BYTES])
+        rest, behind = kept[:_REST_BYTES], kept[_REST_BYTES:]
+        payload = _OPENING + prefix + rest + _BETWEEN + behind
         return ReplyRecord(seq, epoch, recorded_at_us, payload)
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cinema.domain.ids import RANDOM_BITS, new_id
+from cinema.domain.showtime.events import SalesPaused, encode_recorded
 from cinema.domain.showtime.records import ArchiveFilter, ReplyRecord, ReplyRecords
 
 _KEYS = st.binary(min_size=16, max_size=16)
@@ -23,6 +24,21 @@ _RECORDS = st.builds(
 )
 
 
+def _as_journalled(
+    entries: list[tuple[bytes, ReplyRecord]],
+) -> list[tuple[bytes, ReplyRecord]]:
+    """The records with payloads that begin as the journal's do: with the id and 8 bytes more."""
+    return [
+        (
+            key,
+            record._replace(
+                payload=encode_recorded(key, key[::-2], SalesPaused()) + record.payload
+            ),
+        )
+        for key, record in entries
+    ]
+
+
 @given(
     entries=st.lists(st.tuples(_KEYS | _ALIKE, _RECORDS), max_size=20),
     dropped=st.integers(-1, 20),
@@ -33,6 +49,7 @@ def test_records_keep_what_was_added_and_drop_the_oldest(
     dropped: int,
     later: list[tuple[bytes, ReplyRecord]],
 ) -> None:
+    entries, later = _as_journalled(entries), _as_journalled(later)
     records = ReplyRecords()
     for key, record in entries:
         records.add(key, record)
