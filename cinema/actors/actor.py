@@ -67,7 +67,7 @@ class Phase(Enum):
     GONE = "gone"
 
 
-class Letter(msgspec.Struct, frozen=True):
+class Letter(msgspec.Struct, frozen=True, gc=False):
     """One message in the mailbox; `deadline_ns` on the clock's boot time."""
 
     message: Message

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cinema.actors.actor import ShowtimeActor
 
 
-class Unwritten(msgspec.Struct, frozen=True):
+class Unwritten(msgspec.Struct, frozen=True, gc=False):
     """An event with what its append needs; `next_due_us` is the bound after it."""
 
     payload: bytes

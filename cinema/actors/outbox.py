@@ -17,7 +17,7 @@ REPLY_FAILED: Final = "reply_failed"
 log = structlog.get_logger(__name__)
 
 
-class Waiting(msgspec.Struct, frozen=True):
+class Waiting(msgspec.Struct, frozen=True, gc=False):
     """An answer that may leave once the journal is durable up to `seq`.
 
     `event_seq` and `command_id` are those of the event it tells of, 0 and empty without one.

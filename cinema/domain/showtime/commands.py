@@ -12,14 +12,14 @@ import msgspec
 from cinema.domain.seatmap import SeatPlan
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True):
+class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What every command carries."""
 
     command_id: bytes
     fingerprint: bytes = b""
 
 
-class HoldSeats(Command, frozen=True, kw_only=True):
+class HoldSeats(Command, frozen=True, kw_only=True, gc=False):
     """Hold the seats named by `labels` for `customer`, all or none."""
 
     hold_id: bytes
@@ -27,7 +27,7 @@ class HoldSeats(Command, frozen=True, kw_only=True):
     labels: list[str]
 
 
-class HoldBestAvailable(Command, frozen=True, kw_only=True):
+class HoldBestAvailable(Command, frozen=True, kw_only=True, gc=False):
     """Hold the best `quantity` free seats, chosen by the showtime itself."""
 
     hold_id: bytes
@@ -37,14 +37,14 @@ class HoldBestAvailable(Command, frozen=True, kw_only=True):
     accessible: bool = False
 
 
-class ExtendHold(Command, frozen=True, kw_only=True):
+class ExtendHold(Command, frozen=True, kw_only=True, gc=False):
     """Give a live hold its full time again, up to the cap of its whole life."""
 
     hold_id: bytes
     customer: bytes
 
 
-class ReleaseHold(Command, frozen=True, kw_only=True):
+class ReleaseHold(Command, frozen=True, kw_only=True, gc=False):
     """Give back a live hold, or only the seats named by `labels`."""
 
     hold_id: bytes
@@ -52,7 +52,7 @@ class ReleaseHold(Command, frozen=True, kw_only=True):
     labels: list[str] | None = None
 
 
-class BookHold(Command, frozen=True, kw_only=True):
+class BookHold(Command, frozen=True, kw_only=True, gc=False):
     """Turn a live hold into a booking; `code` is what people read out at the door."""
 
     hold_id: bytes
@@ -63,7 +63,7 @@ class BookHold(Command, frozen=True, kw_only=True):
     payment_method: str
 
 
-class CancelBooking(Command, frozen=True, kw_only=True):
+class CancelBooking(Command, frozen=True, kw_only=True, gc=False):
     """Cancel a booking, or only the seats named by `labels`; `customer` None means staff."""
 
     booking_id: bytes
@@ -71,34 +71,34 @@ class CancelBooking(Command, frozen=True, kw_only=True):
     labels: list[str] | None = None
 
 
-class BlockSeats(Command, frozen=True, kw_only=True):
+class BlockSeats(Command, frozen=True, kw_only=True, gc=False):
     """Take free seats off sale."""
 
     labels: list[str]
 
 
-class UnblockSeats(Command, frozen=True, kw_only=True):
+class UnblockSeats(Command, frozen=True, kw_only=True, gc=False):
     """Put blocked seats back on sale."""
 
     labels: list[str]
 
 
-class PauseSales(Command, frozen=True, kw_only=True):
+class PauseSales(Command, frozen=True, kw_only=True, gc=False):
     """Refuse new holds until sales resume; live holds can still be booked."""
 
 
-class ResumeSales(Command, frozen=True, kw_only=True):
+class ResumeSales(Command, frozen=True, kw_only=True, gc=False):
     """Accept holds again."""
 
 
-class ChangePlan(Command, frozen=True, kw_only=True):
+class ChangePlan(Command, frozen=True, kw_only=True, gc=False):
     """Pin another version of the seat plan, with a price for each of its categories."""
 
     plan: SeatPlan
     prices_minor: tuple[int, ...]
 
 
-class ExpireDue(Command, frozen=True, kw_only=True):
+class ExpireDue(Command, frozen=True, kw_only=True, gc=False):
     """Expire what is due; the timer's command, and a no-op when nothing is."""
 
 
