@@ -13,18 +13,11 @@ ENDED_HOLDS_KEPT: Final = 32
 REPLY_RECORDS_KEPT: Final = 64
 """Stored successes that stay in memory past a snapshot: retries follow within seconds."""
 
-PRICE_LIMIT_MINOR: Final = 2**32 - 1
-"""The highest seat price, minor units: what a packed hold can carry."""
-
 EXPIRIES_PER_COMMAND: Final = 256
 """Holds one turn expires before it looks at the next command, so that a mass expiry yields."""
 
 TURN_COMMANDS: Final = 64
 """Commands an actor takes in one turn before it lets the others run."""
-
-CONNECT_BACKOFF_FIRST_S: Final = 0.05
-CONNECT_BACKOFF_LIMIT_S: Final = 2.0
-"""Pause between attempts to reach Postgres again; doubled each time, never above the limit."""
 
 RELOAD_BACKOFF_FIRST_S: Final = 0.02
 RELOAD_BACKOFF_LIMIT_S: Final = 1.0
