@@ -13,6 +13,9 @@ ENDED_HOLDS_KEPT: Final = 32
 REPLY_RECORDS_KEPT: Final = 64
 """Stored successes that stay in memory past a snapshot: retries follow within seconds."""
 
+PRICE_LIMIT_MINOR: Final = 2**32 - 1
+"""The highest seat price, minor units: what a packed hold can carry."""
+
 EXPIRIES_PER_COMMAND: Final = 256
 """Holds one turn expires before it looks at the next command, so that a mass expiry yields."""
 
