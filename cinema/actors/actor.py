@@ -85,7 +85,6 @@ class ShowtimeActor:
     """
 
     __slots__ = (
-        "_backlog",
         "_joining",
         "_kernel",
         "_mailbox",
@@ -95,6 +94,7 @@ class ShowtimeActor:
         "_scheduled",
         "_snapshot_at_seq",
         "armed_us",
+        "backlog",
         "clock",
         "doubts",
         "epoch",
@@ -128,7 +128,7 @@ class ShowtimeActor:
         self._kernel = kernel
         self._mailbox: list[Letter] = []
         self._outbox = Outbox(self)
-        self._backlog = Backlog()
+        self.backlog = Backlog()
         self._published_seq = 0
         self._snapshot_at_seq = 0
         self._recalls = 0
@@ -170,7 +170,7 @@ class ShowtimeActor:
         return (
             self.phase is Phase.SERVING
             and not self._mailbox
-            and not self._backlog
+            and not self.backlog.unwritten
             and not self._recalls
             and self._outbox.empty
             and self.pending_snapshot is None
@@ -265,7 +265,7 @@ class ShowtimeActor:
         self._kernel.metrics.decisions["expire", "expired"] += len(expiries)
         next_due_us = state.earliest_due_us()
         if expiries:
-            self._backlog.tighten_due(next_due_us)
+            self.backlog.tighten_due(next_due_us)
         return next_due_us > due_us
 
     def _handle(self, letter: Letter, now_us: int) -> None:
@@ -327,7 +327,7 @@ class ShowtimeActor:
             # Memory may be half changed: only the journal knows the state now.
             self.fail("evolve_failed")
             raise
-        self._backlog.add(Unwritten(payload, now_us, state.next_due_us, effect, event, self.terms))
+        self.backlog.add(Unwritten(payload, now_us, state.next_due_us, effect, event, self.terms))
         self.lane.enlist(self)
 
     def _pin(self, command: ChangePlan) -> None:
@@ -401,37 +401,26 @@ class ShowtimeActor:
 
     # --- what the lane asks and reports
 
-    @property
-    def unwritten_count(self) -> int:
-        """Events for the next batches."""
-        return len(self._backlog)
-
-    def take_part(self, quota: int) -> Part:
-        """The actor's share of the next batch."""
-        return self._backlog.take(self, quota)
-
     def owns(self, part: Part) -> bool:
         """Whether the part is of the state in memory, not of one discarded since."""
-        return self._backlog.is_in_flight(part) and part.append.epoch == self.epoch
+        return self.backlog.in_flight_seq == part.last_seq and part.epoch == self.epoch
 
     def committed(self, part: Part, sent_ns: int) -> None:
         """A part is durable; `deliver` follows once the lane has sent its next batch."""
-        self._backlog.in_flight_seq = 0
-        self._outbox.durable_seq = part.append.last_seq
-        self._outbox.renew_lease(sent_ns + self._kernel.lease_ns)
+        self.backlog.in_flight_seq = 0
+        self._outbox.confirmed_to(part.last_seq, sent_ns + self._kernel.lease_ns)
         self.failures = 0
 
     def deliver(self, part: Part) -> None:
         """Tell the watchers of a durable part, then let go what waited for it."""
-        append, outbox = part.append, self._outbox
-        durable_seq = append.last_seq
+        outbox, durable_seq = self._outbox, part.last_seq
         if self.feed is not None or self._joining:
-            for seq, unwritten in enumerate(part.events, append.prev_seq + 1):
+            for seq, unwritten in enumerate(part.events, part.prev_seq + 1):
                 outbox.open_to(seq - 1)
-                self._publish(append.epoch, seq, unwritten.event, unwritten.terms)
+                self._publish(part.epoch, seq, unwritten.event, unwritten.terms)
         self._published_seq = durable_seq
         outbox.open_to(durable_seq)
-        if self.is_serving and (
+        if self.phase is Phase.SERVING and (
             self.pending_snapshot is not None or self.state.seq >= self._snapshot_at_seq
         ):
             self._consider_snapshot()
@@ -454,12 +443,12 @@ class ShowtimeActor:
         if self.phase not in {Phase.SERVING, Phase.PASSIVATING}:
             return
         self._kernel.metrics.fenced += 1
-        self._backlog.in_flight_seq = 0
+        self.backlog.in_flight_seq = 0
         self._break(None, "fenced")
 
     def append_refused(self, reason: str) -> None:
         """A part certainly had no effect: so neither has anything behind it."""
-        self._backlog.in_flight_seq = 0
+        self.backlog.in_flight_seq = 0
         self._break(self.epoch, reason)
 
     def fail(self, reason: str) -> None:
@@ -482,8 +471,8 @@ class ShowtimeActor:
         self.phase = Phase.RESTORING
         self._mailbox = [_forgetful(letter) for letter in self._mailbox]
         deadline_ns = self.clock.boot_ns() + self._kernel.deadline_ns
-        in_flight_seq = self._backlog.in_flight_seq
-        self._backlog.restart(0)
+        in_flight_seq = self.backlog.in_flight_seq
+        self.backlog.restart(0)
         self.pending_snapshot = None
         self.lane.forget(self)
         self.doubts.extend(self._outbox.break_open(in_flight_seq, deadline_ns))
@@ -496,7 +485,7 @@ class ShowtimeActor:
         state = self.state = restored.state
         self.terms = restored.terms
         self.epoch = restored.epoch
-        self._backlog.restart(state.seq)
+        self.backlog.restart(state.seq)
         self._outbox.open_to(state.seq)
         self._outbox.lease_until_ns = lease_until_ns
         self._note_snapshot(restored.snapshot_seq)

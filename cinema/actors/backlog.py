@@ -9,88 +9,79 @@ import msgspec
 from cinema.actors.effects import may_share_batch
 from cinema.domain.showtime.events import AnyEvent
 from cinema.domain.showtime.terms import ShowtimeTerms
-from cinema.storage.journal import Append, Effect
+from cinema.storage.journal import Append, Effect, NewEvent
 
 if TYPE_CHECKING:
     from cinema.actors.actor import ShowtimeActor
 
 
-class Unwritten(msgspec.Struct, frozen=True, gc=False):
-    """An event with what its append needs; `next_due_us` is the bound after it."""
+class Unwritten(NewEvent, frozen=True, gc=False):
+    """An event with what its append and its watchers need."""
 
-    payload: bytes
-    at_us: int
-    next_due_us: int
-    effect: Effect | None
     event: AnyEvent
     terms: ShowtimeTerms
 
 
-class Part:
-    """One actor's share of a batch: the rows for the store, the events for the watchers."""
+class Part(Append, frozen=True, gc=False):
+    """One actor's share of a batch."""
 
-    __slots__ = ("actor", "append", "events")
-
-    def __init__(self, actor: ShowtimeActor, append: Append, events: list[Unwritten]) -> None:
-        self.actor = actor
-        self.append = append
-        self.events = events
+    events: list[Unwritten]
+    actor: ShowtimeActor
 
 
 class Backlog:
     """One actor's events in order; at most one part of them is in flight.
 
-    `in_flight_seq` is the last seq of that part, 0 with none.
+    `unwritten` are those for the next parts; `in_flight_seq` is the last seq of the part in
+    flight, 0 with none.
     """
 
-    __slots__ = ("_unwritten", "_written_seq", "in_flight_seq")
+    __slots__ = ("_written_seq", "in_flight_seq", "unwritten")
 
     def __init__(self) -> None:
-        self._unwritten: list[Unwritten] = []
+        self.unwritten: list[Unwritten] = []
         self._written_seq = 0
         self.in_flight_seq = 0
 
-    def __len__(self) -> int:
-        return len(self._unwritten)
-
     def add(self, unwritten: Unwritten) -> None:
         """The next event."""
-        self._unwritten.append(unwritten)
+        self.unwritten.append(unwritten)
 
     def tighten_due(self, next_due_us: int) -> None:
         """Correct the bound that the last event leaves in the head row."""
-        if self._unwritten:
-            last = msgspec.structs.replace(self._unwritten[-1], next_due_us=next_due_us)
-            self._unwritten[-1] = last
+        if self.unwritten:
+            last = msgspec.structs.replace(self.unwritten[-1], next_due_us=next_due_us)
+            self.unwritten[-1] = last
 
     def restart(self, durable_seq: int) -> None:
         """Begin anew behind a durable seq; what was not written never will be."""
-        self._unwritten = []
+        self.unwritten = []
         self._written_seq = durable_seq
         self.in_flight_seq = 0
 
     def take(self, actor: ShowtimeActor, quota: int) -> Part:
         """The next events for a batch, at most `quota`, as many as one statement can write."""
-        append = Append(actor.showtime_id, actor.epoch, self._written_seq)
-        events = self._unwritten
-        if len(events) > quota:
-            events = events[:quota]
-        taken = 0
-        for unwritten in events:
-            if unwritten.effect is not None:
-                if not may_share_batch(append.effects, unwritten.effect):
-                    events = events[:taken]
-                    break
-                append.effects.append(unwritten.effect)
-            append.payloads.append(unwritten.payload)
-            append.recorded_at_us.append(unwritten.at_us)
-            append.next_due_us = unwritten.next_due_us
-            taken += 1
-        self._unwritten = self._unwritten[taken:]
-        self._written_seq += taken
-        self.in_flight_seq = self._written_seq
-        return Part(actor, append, events)
+        events = self.unwritten
+        count = min(len(events), quota)
+        for one in events:
+            if one.effect is not None:
+                count = _shareable(events, count)
+                break
+        if count == len(events):
+            self.unwritten = []
+        else:
+            events, self.unwritten = events[:count], events[count:]
+        prev_seq = self._written_seq
+        self._written_seq = self.in_flight_seq = last_seq = prev_seq + count
+        return Part(actor.showtime_id, actor.epoch, prev_seq, last_seq, events, actor)
 
-    def is_in_flight(self, part: Part) -> bool:
-        """Whether the part is the one in flight, and not of a state discarded since."""
-        return self.in_flight_seq == part.append.last_seq
+
+def _shareable(events: list[Unwritten], count: int) -> int:
+    """How many of the first `count` events one statement can write."""
+    effects: list[Effect] = []
+    for position, one in enumerate(events[:count]):
+        if one.effect is not None:
+            if not may_share_batch(effects, one.effect):
+                return position
+            effects.append(one.effect)
+    return count

@@ -149,8 +149,9 @@ class CommitLane:
         was idle leaves half of a large batch for the next one: clients who all wait for the same
         commit come back all at once, and then nobody has work while it is in flight.
         """
-        waiting = list(self._ready)
-        count = sum(actor.unwritten_count for actor in waiting)
+        ready = self._ready
+        waiting = list(ready)
+        count = sum([len(actor.backlog.unwritten) for actor in waiting])
         room = self._batch_limit_events
         if self._was_idle and count >= SPLIT_FROM_EVENTS:
             room = min(room, count // 2)
@@ -158,15 +159,16 @@ class CommitLane:
         crowded = count > room
         if crowded:
             # Whoever is left out keeps its place and comes first next time.
-            waiting = sorted(waiting[:room], key=lambda actor: actor.unwritten_count)
+            waiting = sorted(waiting[:room], key=lambda actor: len(actor.backlog.unwritten))
         batch: list[Part] = []
         for position, actor in enumerate(waiting):
             share = max(1, room // (len(waiting) - position)) if crowded else room
-            part = actor.take_part(share)
+            backlog = actor.backlog
+            part = backlog.take(actor, share)
             room -= len(part.events)
-            del self._ready[actor]
-            if actor.unwritten_count:
-                self._ready[actor] = None
+            del ready[actor]
+            if backlog.unwritten:
+                ready[actor] = None
             batch.append(part)
         return batch
 
@@ -195,24 +197,25 @@ class CommitLane:
         # Answers go out after the next batch: Postgres works on it while we write them.
         self._loop.call_soon(self._deliver, durable)
         for part in batch:
-            if not part.actor.owns(part):
+            actor = part.actor
+            if not actor.owns(part):
                 continue
-            if part.append.showtime_id in matched:
-                part.actor.committed(part, sent_ns)
+            if part.showtime_id in matched:
+                actor.committed(part, sent_ns)
                 durable.append(part)
             else:
-                part.actor.fenced()
+                actor.fenced()
 
     def _deliver(self, durable: list[Part]) -> None:
         for part in durable:
             try:
                 part.actor.deliver(part)
             except Exception:
-                log.exception(LANE_FAILED, showtime=part.append.showtime_id.hex())
+                log.exception(LANE_FAILED, showtime=part.showtime_id.hex())
                 part.actor.fail("delivery_failed")
 
     async def _append(self, batch: list[Part]) -> set[bytes]:
-        appends = sorted([part.append for part in batch], key=_by_id)
+        appends = sorted(batch, key=_by_id)
         for _ in range(ATTEMPTS_AFTER_DEADLOCK - 1):
             try:
                 return await self._store.append(appends)
@@ -238,7 +241,7 @@ class CommitLane:
             part.actor.failures += 1
             log.error(
                 APPEND_POISONED,
-                showtime=part.append.showtime_id.hex(),
+                showtime=part.showtime_id.hex(),
                 sqlstate=error.sqlstate,
                 constraint=error.constraint,
             )

@@ -95,6 +95,11 @@ class Outbox:
 
     # --- out
 
+    def confirmed_to(self, durable_seq: int, lease_until_ns: int) -> None:
+        """The journal is durable up to `durable_seq` under this epoch; `open_to` follows."""
+        self.durable_seq = durable_seq
+        self.lease_until_ns = max(self.lease_until_ns, lease_until_ns)
+
     def open_to(self, durable_seq: int) -> None:
         """The journal is durable up to `durable_seq`: let go what waited for it."""
         self.durable_seq = max(self.durable_seq, durable_seq)

@@ -7,6 +7,8 @@ our two readings, so the middle is off by at most half the round trip.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import asyncpg
@@ -34,6 +36,8 @@ class DatabaseClock:
     """A `Clock` set by `synchronise`; before the first success it follows the system's clock."""
 
     def __init__(self) -> None:
+        # Asked several times a command: a call into C without a frame of Python.
+        self.boot_ns: Callable[[], int] = partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME)
         self._offset_us = time.time_ns() // 1000 - self.boot_ns() // 1000
         self._error_us = 1_000_000
         self._set_at_us = self.boot_ns() // 1000
@@ -46,10 +50,6 @@ class DatabaseClock:
         """See `Clock.uncertainty_us`: grows with the time since the last comparison."""
         age_us = self.boot_ns() // 1000 - self._set_at_us
         return self._error_us + age_us * CLOCK_DRIFT_PPM // 1_000_000
-
-    def boot_ns(self) -> int:
-        """See `Clock.boot_ns`."""
-        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
     async def synchronise(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
         """Compare with Postgres and keep the sample with the shortest round trip.

@@ -12,8 +12,6 @@ from typing import Protocol
 
 import msgspec
 
-from cinema.domain.showtime.state import NEVER_US
-
 ENDED_HOLD = 1
 STORED_REPLY = 2
 
@@ -88,35 +86,36 @@ class SalesSwitched(msgspec.Struct, frozen=True, gc=False):
 Effect = BookingMade | BookingReduced | PlanPinned | SalesSwitched
 
 
-class Append:
-    """The events of one showtime in one batch: `payloads[i]` becomes seq `prev_seq + 1 + i`.
+class NewEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event for the journal; `next_due_us` bounds the holds' deadlines after it from below.
 
-    `next_due_us` is the lower bound of deadlines after the last of them, `NEVER_US` for none.
+    `NEVER_US` is the bound without holds; `effect` is what else the event writes.
     """
 
-    __slots__ = (
-        "effects",
-        "epoch",
-        "next_due_us",
-        "payloads",
-        "prev_seq",
-        "recorded_at_us",
-        "showtime_id",
-    )
+    payload: bytes
+    recorded_at_us: int
+    next_due_us: int
+    effect: Effect | None
 
-    def __init__(self, showtime_id: bytes, epoch: int, prev_seq: int) -> None:
-        self.showtime_id = showtime_id
-        self.epoch = epoch
-        self.prev_seq = prev_seq
-        self.payloads: list[bytes] = []
-        self.recorded_at_us: list[int] = []
-        self.effects: list[Effect] = []
-        self.next_due_us = NEVER_US
+
+class Append(msgspec.Struct, frozen=True, gc=False):
+    """The events of one showtime in one batch, at least one, of the seqs up to `last_seq`."""
+
+    showtime_id: bytes
+    epoch: int
+    prev_seq: int
+    last_seq: int
+    events: Sequence[NewEvent]
 
     @property
-    def last_seq(self) -> int:
-        """The head's seq once this is durable."""
-        return self.prev_seq + len(self.payloads)
+    def next_due_us(self) -> int:
+        """The bound of deadlines after the last event."""
+        return self.events[-1].next_due_us
+
+    @property
+    def effects(self) -> list[Effect]:
+        """What the events write besides themselves, in order."""
+        return [event.effect for event in self.events if event.effect is not None]
 
 
 class ArchiveRow(msgspec.Struct, frozen=True, gc=False):

@@ -200,9 +200,8 @@ class MemoryLane:
         store = self._store
         head = store.heads[part.showtime_id]
         rows = store.journal[part.showtime_id]
-        for offset, payload in enumerate(part.payloads):
-            seq = part.prev_seq + 1 + offset
-            rows.append(JournalRow(seq, part.epoch, part.recorded_at_us[offset], payload))
+        for seq, event in enumerate(part.events, part.prev_seq + 1):
+            rows.append(JournalRow(seq, part.epoch, event.recorded_at_us, event.payload))
         head.seq = part.last_seq
         head.next_due_us = part.next_due_us
         for effect in part.effects:

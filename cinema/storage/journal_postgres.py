@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 import asyncpg
@@ -13,6 +12,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from cinema.domain.showtime.state import NEVER_US
 from cinema.storage import journal_sql as sql
+from cinema.storage.array_text import ids_text, integers_text, joined
 from cinema.storage.journal import (
     Append,
     ArchiveRow,
@@ -91,7 +91,8 @@ class PostgresLane:
         except BaseException:
             self._discard(connection)
             raise
-        return {batch[row[0] - 1].showtime_id for row in rows}
+        matched = rows[0][0] or ()
+        return {batch[position - 1].showtime_id for position in matched}
 
     async def confirm(self, claims: Sequence[tuple[bytes, int]]) -> set[bytes]:
         """See `LaneStore.confirm`."""
@@ -283,57 +284,62 @@ _APPENDS: Final = (
     sql.APPEND_WITH_ROWS,
 )
 
-_uuid = lru_cache(maxsize=4096)(UUID)
-
 
 def _append_call(batch: Sequence[Append]) -> tuple[str, list[Any]]:
     """The statement for a batch, with its arguments."""
-    if any(part.effects for part in batch):
-        return sql.APPEND_WITH_ROWS, [*_append_arguments(batch), *RowColumns(batch).arguments()]
+    one_each = True
+    for part in batch:
+        if len(part.events) > 1:
+            one_each = False
+        for event in part.events:
+            if event.effect is not None:
+                rows = RowColumns(batch).arguments()
+                return sql.APPEND_WITH_ROWS, [*_append_arguments(batch), *rows]
     if len(batch) == 1:
         return sql.APPEND_TO_ONE, _arguments_of_one(batch[0])
-    if all(len(part.payloads) == 1 for part in batch):
-        return sql.APPEND_ONE_EACH, [
-            [_uuid(part.showtime_id) for part in batch],
-            [part.epoch for part in batch],
-            [part.prev_seq for part in batch],
-            [_due(part.next_due_us) for part in batch],
-            [part.recorded_at_us[0] for part in batch],
-            [part.payloads[0] for part in batch],
-        ]
-    return sql.APPEND, _append_arguments(batch)
+    if not one_each:
+        return sql.APPEND, _append_arguments(batch)
+    events = [part.events[0] for part in batch]
+    return sql.APPEND_ONE_EACH, [
+        ids_text([part.showtime_id for part in batch]),
+        integers_text([part.epoch for part in batch]),
+        integers_text([part.prev_seq for part in batch]),
+        integers_text([_due(event.next_due_us) for event in events]),
+        integers_text([event.recorded_at_us for event in events]),
+        *joined([event.payload for event in events]),
+    ]
 
 
 def _arguments_of_one(part: Append) -> list[Any]:
     return [
-        _uuid(part.showtime_id),
+        UUID(part.showtime_id),
         part.epoch,
         part.prev_seq,
         part.last_seq,
         _due(part.next_due_us),
-        list(range(part.prev_seq + 1, part.last_seq + 1)),
-        part.recorded_at_us,
-        part.payloads,
+        integers_text([event.recorded_at_us for event in part.events]),
+        *joined([event.payload for event in part.events]),
     ]
 
 
 def _append_arguments(batch: Sequence[Append]) -> list[Any]:
-    ids, epochs, before, after, due = [], [], [], [], []
     positions: list[int] = []
     seqs: list[int] = []
-    moments: list[int] = []
-    payloads: list[bytes] = []
     for position, part in enumerate(batch, 1):
-        ids.append(_uuid(part.showtime_id))
-        epochs.append(part.epoch)
-        before.append(part.prev_seq)
-        after.append(part.last_seq)
-        due.append(_due(part.next_due_us))
-        positions.extend([position] * len(part.payloads))
+        positions.extend([position] * len(part.events))
         seqs.extend(range(part.prev_seq + 1, part.last_seq + 1))
-        moments.extend(part.recorded_at_us)
-        payloads.extend(part.payloads)
-    return [ids, epochs, before, after, due, positions, seqs, moments, payloads]
+    events = [event for part in batch for event in part.events]
+    return [
+        ids_text([part.showtime_id for part in batch]),
+        integers_text([part.epoch for part in batch]),
+        integers_text([part.prev_seq for part in batch]),
+        integers_text([part.last_seq for part in batch]),
+        integers_text([_due(part.next_due_us) for part in batch]),
+        integers_text(positions),
+        integers_text(seqs),
+        integers_text([event.recorded_at_us for event in events]),
+        *joined([event.payload for event in events]),
+    ]
 
 
 def _due(next_due_us: int) -> int | None:

@@ -38,7 +38,7 @@ class RowColumns:
                         self._switched.append((position, None, paused))
 
     def arguments(self) -> list[list[Any]]:
-        """The arrays $10 to $38, in order."""
+        """The arrays $12 to $40, in order."""
         *leaving, alone = _columns(self._leaving, 4)
         return [
             *_columns(self._bookings, 11),

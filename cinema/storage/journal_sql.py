@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from typing import Final
 
+# Arrays of these statements come as text (`array_text`), payloads end to end in one value.
 # $1 ids (unique), $2 epochs, $3 seqs before, $4 seqs after, $5 deadlines;
-# $6 position of an event's claim, $7 its seq, $8 its moment, $9 its payload.
+# $6 position of an event's claim, $7 its seq, $8 its moment, $9 where its payload starts within
+# $11, $10 the payload's length.
 _APPEND_EVENTS: Final = """
 with claim as (
-    select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[])
+    select * from unnest($1::text::uuid[], $2::text::bigint[], $3::text::bigint[],
+        $4::text::bigint[], $5::text::bigint[])
         with ordinality as c (showtime_id, epoch, prev_seq, seq, next_due_at, position)
 ), heads as (
     update showtime_heads h
@@ -25,36 +28,40 @@ with claim as (
     returning h.showtime_id, h.epoch, c.position
 ), journal as (
     insert into showtime_journal (showtime_id, seq, epoch, recorded_at, payload)
-    select heads.showtime_id, e.seq, heads.epoch, e.recorded_at, e.payload
-    from unnest($6::int[], $7::bigint[], $8::bigint[], $9::bytea[])
-        as e (position, seq, recorded_at, payload)
+    select heads.showtime_id, e.seq, heads.epoch, e.recorded_at,
+        substring($11::bytea from e.start for e.length)
+    from unnest($6::text::int[], $7::text::bigint[], $8::text::bigint[], $9::text::int[],
+        $10::text::int[]) as e (position, seq, recorded_at, start, length)
     join heads on heads.position = e.position
 )"""
 
+# One row in every case: one a showtime would cost the driver more than the batch's arguments.
 _MATCHED: Final = """
-select position from heads"""
+select array_agg(position) from heads"""
 
 APPEND: Final = _APPEND_EVENTS + _MATCHED
 
 # The same where each showtime has one event, the usual batch: $1 ids, $2 epochs, $3 seqs before,
-# $4 deadlines, $5 moments, $6 payloads.
+# $4 deadlines, $5 moments, $6 where its payload starts within $8, $7 the payload's length.
 APPEND_ONE_EACH: Final = """
 with heads as (
     update showtime_heads h
     set seq = c.prev_seq + 1, next_due_at = c.next_due_at
-    from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[])
+    from unnest($1::text::uuid[], $2::text::bigint[], $3::text::bigint[], $4::text::bigint[],
+        $5::text::bigint[], $6::text::int[], $7::text::int[])
         with ordinality
-        as c (showtime_id, epoch, prev_seq, next_due_at, recorded_at, payload, position)
+        as c (showtime_id, epoch, prev_seq, next_due_at, recorded_at, start, length, position)
     where h.showtime_id = c.showtime_id and h.epoch = c.epoch and h.seq = c.prev_seq
-    returning h.showtime_id, h.seq, h.epoch, c.recorded_at, c.payload, c.position
+    returning h.showtime_id, h.seq, h.epoch, c.recorded_at, c.start, c.length, c.position
 ), journal as (
     insert into showtime_journal (showtime_id, seq, epoch, recorded_at, payload)
-    select showtime_id, seq, epoch, recorded_at, payload from heads
+    select showtime_id, seq, epoch, recorded_at, substring($8::bytea from start for length)
+    from heads
 )
-select position from heads"""
+select array_agg(position) from heads"""
 
 # The same for a batch of one showtime, at half the cost: $1 id, $2 epoch, $3 seq before, $4 seq
-# after, $5 deadline; $6 seqs, $7 moments, $8 payloads.
+# after, $5 deadline; $6 moments, $7 starts and $8 lengths within $9.
 APPEND_TO_ONE: Final = """
 with head as (
     update showtime_heads set seq = $4, next_due_at = $5
@@ -62,44 +69,46 @@ with head as (
     returning showtime_id
 ), journal as (
     insert into showtime_journal (showtime_id, seq, epoch, recorded_at, payload)
-    select head.showtime_id, e.seq, $2, e.recorded_at, e.payload
-    from head, unnest($6::bigint[], $7::bigint[], $8::bytea[]) as e (seq, recorded_at, payload)
+    select head.showtime_id, $3 + e.nth, $2, e.recorded_at,
+        substring($9::bytea from e.start for e.length)
+    from head, unnest($6::text::bigint[], $7::text::int[], $8::text::int[]) with ordinality
+        as e (recorded_at, start, length, nth)
 )
-select 1::bigint from head"""
+select array_agg(1) from head"""
 
-# New bookings: $10 position, $11 id, $12 code, $13 user, $14 hold, $15 currency, $16 total,
-# $17 moment, $18 request key, $19 payment id, $20 payment method.
-# Their seats: $21 position, $22 booking, $23 place in the booking, $24 label, $25 category,
-# $26 price. Seats that leave: $27 position, $28 booking, $29 label, $38 alone (the booking
+# New bookings: $12 position, $13 id, $14 code, $15 user, $16 hold, $17 currency, $18 total,
+# $19 moment, $20 request key, $21 payment id, $22 payment method.
+# Their seats: $23 position, $24 booking, $25 place in the booking, $26 label, $27 category,
+# $28 price. Seats that leave: $29 position, $30 booking, $31 label, $40 alone (the booking
 # lives on without it). Bookings that shrink:
-# $30 position, $31 booking, $32 refund, $33 whole, $34 moment. Showtimes: $35 position,
-# $36 layout version or null, $37 paused or null.
+# $32 position, $33 booking, $34 refund, $35 whole, $36 moment. Showtimes: $37 position,
+# $38 layout version or null, $39 paused or null.
 _APPEND_ROWS: Final = """, booked as (
     insert into bookings (id, code, showtime_id, user_id, hold_id, status, total_minor, currency,
         request_key, created_at)
     select b.id, b.code, heads.showtime_id, b.user_id, b.hold_id, 'confirmed', b.total_minor,
         b.currency, b.request_key, 'epoch'::timestamptz + b.at_us * interval '1 microsecond'
-    from unnest($10::int[], $11::uuid[], $12::text[], $13::uuid[], $14::uuid[], $15::text[],
-        $16::bigint[], $17::bigint[], $18::bytea[])
+    from unnest($12::int[], $13::uuid[], $14::text[], $15::uuid[], $16::uuid[], $17::text[],
+        $18::bigint[], $19::bigint[], $20::bytea[])
         as b (position, id, code, user_id, hold_id, currency, total_minor, at_us, request_key)
     join heads on heads.position = b.position
 ), paid as (
     insert into payments (id, booking_id, method, status, amount_minor, currency, created_at)
     select p.id, p.booking_id, p.method, 'succeeded', p.amount_minor, p.currency,
         'epoch'::timestamptz + p.at_us * interval '1 microsecond'
-    from unnest($10::int[], $19::uuid[], $11::uuid[], $20::text[], $16::bigint[], $15::text[],
-        $17::bigint[]) as p (position, id, booking_id, method, amount_minor, currency, at_us)
+    from unnest($12::int[], $21::uuid[], $13::uuid[], $22::text[], $18::bigint[], $17::text[],
+        $19::bigint[]) as p (position, id, booking_id, method, amount_minor, currency, at_us)
     join heads on heads.position = p.position
 ), seated as (
     insert into booking_seats (booking_id, position, showtime_id, seat, category, price_minor)
     select s.booking_id, s.place, heads.showtime_id, s.seat, s.category, s.price_minor
-    from unnest($21::int[], $22::uuid[], $23::smallint[], $24::text[], $25::text[],
-        $26::bigint[]) as s (position, booking_id, place, seat, category, price_minor)
+    from unnest($23::int[], $24::uuid[], $25::smallint[], $26::text[], $27::text[],
+        $28::bigint[]) as s (position, booking_id, place, seat, category, price_minor)
     join heads on heads.position = s.position
 ), unseated as (
     update booking_seats t
     set live = false, given_back = u.alone
-    from unnest($27::int[], $28::uuid[], $29::text[], $38::boolean[])
+    from unnest($29::int[], $30::uuid[], $31::text[], $40::boolean[])
         as u (position, booking_id, seat, alone)
     join heads on heads.position = u.position
     where t.booking_id = u.booking_id and t.seat = u.seat and t.live
@@ -110,7 +119,7 @@ _APPEND_ROWS: Final = """, booked as (
         cancelled_at = case
             when r.whole then 'epoch'::timestamptz + r.at_us * interval '1 microsecond'
         end
-    from unnest($30::int[], $31::uuid[], $32::bigint[], $33::boolean[], $34::bigint[])
+    from unnest($32::int[], $33::uuid[], $34::bigint[], $35::boolean[], $36::bigint[])
         as r (position, booking_id, refund_minor, whole, at_us)
     join heads on heads.position = r.position
     where t.id = r.booking_id
@@ -118,7 +127,7 @@ _APPEND_ROWS: Final = """, booked as (
     update payments t
     set status = case when r.whole then 'refunded' else 'partially_refunded' end,
         refunded_minor = t.refunded_minor + r.refund_minor
-    from unnest($30::int[], $31::uuid[], $32::bigint[], $33::boolean[])
+    from unnest($32::int[], $33::uuid[], $34::bigint[], $35::boolean[])
         as r (position, booking_id, refund_minor, whole)
     join heads on heads.position = r.position
     where t.booking_id = r.booking_id
@@ -126,7 +135,7 @@ _APPEND_ROWS: Final = """, booked as (
     update showtimes t
     set layout_version = coalesce(s.layout_version, t.layout_version),
         sales_paused = coalesce(s.paused, t.sales_paused)
-    from unnest($35::int[], $36::int[], $37::boolean[]) as s (position, layout_version, paused)
+    from unnest($37::int[], $38::int[], $39::boolean[]) as s (position, layout_version, paused)
     join heads on heads.position = s.position
     where t.id = heads.showtime_id
 )"""

@@ -18,6 +18,7 @@ from cinema.storage.journal import (
     Effect,
     JournalStore,
     LaneStore,
+    NewEvent,
     SnapshotSave,
 )
 from cinema.storage.journal_memory import MemoryJournal
@@ -111,13 +112,12 @@ def append(
     next_due_us: int = NEVER_US,
 ) -> Append:
     """One showtime's share of a batch, with payloads that say who wrote them."""
-    part = Append(showtime_id, epoch, prev_seq)
-    for seq in range(prev_seq + 1, prev_seq + 1 + events):
-        part.payloads.append(f"{epoch}:{seq}".encode())
-        part.recorded_at_us.append(seq * 1000)
-    part.effects.extend(effects)
-    part.next_due_us = next_due_us
-    return part
+    last_seq = prev_seq + events
+    rows = [
+        NewEvent(f"{epoch}:{seq}".encode(), seq * 1000, next_due_us, effect)
+        for seq, effect in itertools.zip_longest(range(prev_seq + 1, last_seq + 1), effects)
+    ]
+    return Append(showtime_id, epoch, prev_seq, last_seq, rows)
 
 
 def batch(*parts: Append) -> list[Append]:

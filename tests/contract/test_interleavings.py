@@ -172,8 +172,9 @@ class Pair:
             showtime_id, epoch, seq = await self._claimed(claim)
             effects = self._effects(showtime_id, kind)
             made.extend((showtime_id, one) for one in effects if isinstance(one, BookingMade))
+            count = max(events, len(effects))
             appends.append(
-                append(showtime_id, epoch, seq, *effects, events=events, next_due_us=due_us)
+                append(showtime_id, epoch, seq, *effects, events=count, next_due_us=due_us)
             )
         matched = await self.both(lambda stage: stage.lane.append(batch(*appends)))
         if isinstance(matched, set):

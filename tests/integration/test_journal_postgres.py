@@ -14,6 +14,7 @@ import pytest
 
 from cinema.domain.showtime.state import NEVER_US
 from cinema.storage import journal_sql as sql
+from cinema.storage.array_text import joined
 from cinema.storage.journal import (
     BookedSeat,
     BookingMade,
@@ -92,8 +93,7 @@ def _locking_steps(plan: str) -> list[str]:
     return [steps[0], *[step for step in steps if "Scan" in step][:2]]
 
 
-_CLAIM = "uuid[], bigint[], bigint[], bigint[], bigint[]"
-_EVENTS = "int[], bigint[], bigint[], bytea[]"
+_EVENTS = "text, text, text, text, text, text, text, text, text, text, bytea"
 _ROWS = (
     "int[], uuid[], text[], uuid[], uuid[], text[], bigint[], bigint[], bytea[], uuid[], text[], "
     "int[], uuid[], smallint[], text[], text[], bigint[], int[], uuid[], text[], "
@@ -114,12 +114,13 @@ async def test_a_lanes_statements_never_read_a_whole_table(
     for name, value in _LANE_SETTINGS.items():
         await watcher.execute(f"set {name} = '{value}'")
     statements = {
-        "append": (sql.APPEND, f"{_CLAIM}, {_EVENTS}"),
+        "append": (sql.APPEND, _EVENTS),
+        "append one each": (sql.APPEND_ONE_EACH, "text, text, text, text, text, text, text, bytea"),
         "append to one": (
             sql.APPEND_TO_ONE,
-            "uuid, bigint, bigint, bigint, bigint, bigint[], bigint[], bytea[]",
+            "uuid, bigint, bigint, bigint, bigint, text, text, text, bytea",
         ),
-        "append with rows": (sql.APPEND_WITH_ROWS, f"{_CLAIM}, {_EVENTS}, {_ROWS}"),
+        "append with rows": (sql.APPEND_WITH_ROWS, f"{_EVENTS}, {_ROWS}"),
         "confirm": (sql.CONFIRM, "uuid[], bigint[]"),
         "save snapshots": (sql.SAVE_SNAPSHOTS, _SNAPSHOTS),
     }
@@ -244,7 +245,8 @@ async def test_a_takeover_waits_for_an_append_and_then_reads_it(
         transaction = owner.transaction()
         await transaction.start()
         head = UUID(bytes=showtime_id)
-        await owner.fetch(sql.APPEND_TO_ONE, head, epoch, 0, 1, None, [1], [7], [b"late"])
+        late = "{7}", *joined([b"late"])
+        await owner.fetch(sql.APPEND_TO_ONE, head, epoch, 0, 1, None, *late)
         bump = asyncio.ensure_future(stage.journal.take_over(showtime_id))
         await _until_waiting(watcher, "cinema-kernel")
         assert not bump.done()

@@ -45,9 +45,8 @@ class RecordingJournal(MemoryJournal):
 
     def record(self, part: Append) -> None:
         """These events are durable now."""
-        for offset, payload in enumerate(part.payloads):
-            seq, at_us = part.prev_seq + 1 + offset, part.recorded_at_us[offset]
-            row = JournalRow(seq, part.epoch, at_us, payload)
+        for seq, event in enumerate(part.events, part.prev_seq + 1):
+            row = JournalRow(seq, part.epoch, event.recorded_at_us, event.payload)
             self.ledger[part.showtime_id].append(Written(row, self.now_us()))
 
 

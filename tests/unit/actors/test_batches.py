@@ -26,7 +26,7 @@ async def _behind_a_plug(world: World, wanted: dict[bytes, int], **settings: int
         call = await node.store.next("append")
         ids = [part.showtime_id for part in call.argument]
         assert ids == sorted(set(ids))
-        batches.append({part.showtime_id: len(part.payloads) for part in call.argument})
+        batches.append({part.showtime_id: len(part.events) for part in call.argument})
         call.finish()
         await settle()
     assert all(accepted(mail.outcome) for mail in mails)

@@ -75,7 +75,7 @@ async def test_the_actor_goes_on_while_a_batch_is_in_flight() -> None:
         assert first.code == "OK"
         assert [mail.outcome for mail in behind] == [None, None]
         assert [part.prev_seq for part in two.argument] == [1]
-        assert len(two.argument[0].payloads) == 2
+        assert len(two.argument[0].events) == 2
         two.finish()
         await settle()
         assert [mail.code for mail in behind] == ["OK", "OK"]
@@ -268,7 +268,7 @@ async def test_bookings_of_one_hold_go_in_batches_that_one_statement_can_write()
         sizes = []
         for _ in range(2):
             call = await node.store.next("append")
-            sizes.append(len(call.argument[0].payloads))
+            sizes.append(len(call.argument[0].events))
             call.finish()
         await settle()
         # Two bookings share a statement; a cancellation has to see their rows.

@@ -190,13 +190,13 @@ async def test_a_mass_expiry_comes_in_bounded_turns_and_all_of_it_before_the_nex
         node.store.held.add("append")
         await asyncio.sleep(HOLD_TTL_S + 0.1)
         call = await node.store.next("append")
-        assert len(call.argument[0].payloads) <= EXPIRIES_PER_COMMAND
+        assert len(call.argument[0].events) <= EXPIRIES_PER_COMMAND
         read = node.tell(showtime, ReadSeats())
         written = 0
         while True:
             await settle()
             assert read.outcome is None
-            written += len(call.argument[0].payloads)
+            written += len(call.argument[0].events)
             call.finish()
             if written == count:
                 break

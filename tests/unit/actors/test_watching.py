@@ -41,7 +41,7 @@ async def test_joining_between_two_events_of_a_batch_loses_and_repeats_nothing()
         await settle()
         call.finish()
         call = await node.store.next("append")
-        assert len(call.argument[0].payloads) == 2
+        assert len(call.argument[0].events) == 2
         call.finish()
         await settle()
         assert isinstance(mail.outcome, SeatsSeen)

@@ -149,22 +149,21 @@ class _Pipelined(CommitLane):
 
     async def _commit(self, batch: list[Any]) -> None:
         for part in batch:
-            part.actor._backlog.in_flight_seq = 0
+            part.actor.backlog.in_flight_seq = 0
         self._sending.add(self._loop.create_task(self._send(batch)))
         await asyncio.sleep(0)
 
     async def _send(self, batch: list[Any]) -> None:
-        appends = [part.append for part in batch]
         try:
-            matched = await self._store.append(appends)
+            matched = await self._store.append(batch)
         except CommitAborted as error:
             for part in batch:
                 part.actor.append_refused(error.sqlstate)
             return
         for part in batch:
-            if part.append.showtime_id not in matched:
+            if part.showtime_id not in matched:
                 part.actor.fenced()
-            elif part.append.epoch == part.actor.epoch:
+            elif part.epoch == part.actor.epoch:
                 part.actor.committed(part, self._clock.boot_ns())
                 part.actor.deliver(part)
 
