@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -124,9 +125,9 @@ class ShowtimeActor:
         self.last_used = 0
         self.failures = 0
         self.feed: SeatFeed | None = None
-        self.doubts: list[Doubt] = []
+        self.doubts: Sequence[Doubt] = ()
         self._kernel = kernel
-        self._mailbox: list[Letter] = []
+        self._mailbox: list[Letter] | tuple[()] = ()
         self._outbox = Outbox(self)
         self.backlog = Backlog()
         self._published_seq = 0
@@ -142,10 +143,13 @@ class ShowtimeActor:
         if self.phase is Phase.QUARANTINED:
             self._outbox.send(letter.reply, TRY_AGAIN)
             return
-        if len(self._mailbox) >= self._kernel.settings.mailbox_limit:
+        if not self._mailbox:
+            self._mailbox = [letter]
+        elif len(self._mailbox) < self._kernel.settings.mailbox_limit:
+            self._mailbox.append(letter)
+        else:
             self._outbox.send(letter.reply, TOO_BUSY)
             return
-        self._mailbox.append(letter)
         if not self._scheduled and self.phase is Phase.SERVING:
             self._schedule()
 
@@ -177,9 +181,9 @@ class ShowtimeActor:
             and self._outbox.durable_seq == self.state.seq
         )
 
-    def take_letters(self) -> list[Letter]:
+    def take_letters(self) -> Sequence[Letter]:
         """Hand the waiting messages to the actor's successor."""
-        letters, self._mailbox = self._mailbox, []
+        letters, self._mailbox = self._mailbox, ()
         return letters
 
     def drop_late(self, now_ns: int) -> None:
@@ -217,13 +221,12 @@ class ShowtimeActor:
         if not all_expired:
             self._schedule()
             return
-        letters = self._mailbox
+        letters: Sequence[Letter] = self._mailbox
         if len(letters) > TURN_COMMANDS:
-            self._mailbox = letters[TURN_COMMANDS:]
-            del letters[TURN_COMMANDS:]
+            letters, self._mailbox = letters[:TURN_COMMANDS], list(letters[TURN_COMMANDS:])
             self._schedule()
         else:
-            self._mailbox = []
+            self._mailbox = ()
         for position, letter in enumerate(letters):
             try:
                 self._handle(letter, now_us)
@@ -241,10 +244,10 @@ class ShowtimeActor:
         """Whether the actor answers from its memory."""
         return self.phase is Phase.SERVING
 
-    def _put_back(self, letters: list[Letter]) -> None:
+    def _put_back(self, letters: Sequence[Letter]) -> None:
         """The rest of a turn that broke the actor; what the archive said no longer counts."""
         if self.phase is Phase.RESTORING:
-            self._mailbox = [_forgetful(letter) for letter in letters] + self._mailbox
+            self._mailbox = [*map(_forgetful, letters), *self._mailbox]
             return
         for letter in letters:
             self._outbox.send(letter.reply, TRY_AGAIN)
@@ -475,7 +478,8 @@ class ShowtimeActor:
         self.backlog.restart(0)
         self.pending_snapshot = None
         self.lane.forget(self)
-        self.doubts.extend(self._outbox.break_open(in_flight_seq, deadline_ns))
+        doubts = self._outbox.break_open(in_flight_seq, deadline_ns)
+        self.doubts = [*self.doubts, *doubts]
         self._kernel.restore(self, serving_epoch, reason)
 
     def resume(self, restored: Restored, lease_until_ns: int) -> None:
@@ -492,7 +496,7 @@ class ShowtimeActor:
         self.armed_us = NEVER_US
         self.phase = Phase.SERVING
         self._catch_up_feed(restored)
-        doubts, self.doubts = self.doubts, []
+        doubts, self.doubts = self.doubts, ()
         for doubt in doubts:
             self._outbox.send(doubt.reply, self._settled(restored, doubt))
         if state.next_due_us < NEVER_US:
@@ -641,7 +645,7 @@ class ShowtimeActor:
         self._lose_feed()
         for letter in self.take_letters():
             self._outbox.send(letter.reply, outcome)
-        doubts, self.doubts = self.doubts, []
+        doubts, self.doubts = self.doubts, ()
         for doubt in doubts:
             self._outbox.send(doubt.reply, IN_DOUBT)
         self._outbox.abandon()

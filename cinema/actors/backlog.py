@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,7 +26,7 @@ class Unwritten(NewEvent, frozen=True, gc=False):
 class Part(Append, frozen=True, gc=False):
     """One actor's share of a batch."""
 
-    events: list[Unwritten]
+    events: Sequence[Unwritten]
     actor: ShowtimeActor
 
 
@@ -39,13 +40,16 @@ class Backlog:
     __slots__ = ("_written_seq", "in_flight_seq", "unwritten")
 
     def __init__(self) -> None:
-        self.unwritten: list[Unwritten] = []
+        self.unwritten: list[Unwritten] | tuple[()] = ()
         self._written_seq = 0
         self.in_flight_seq = 0
 
     def add(self, unwritten: Unwritten) -> None:
         """The next event."""
-        self.unwritten.append(unwritten)
+        if self.unwritten:
+            self.unwritten.append(unwritten)
+        else:
+            self.unwritten = [unwritten]
 
     def tighten_due(self, next_due_us: int) -> None:
         """Correct the bound that the last event leaves in the head row."""
@@ -55,28 +59,28 @@ class Backlog:
 
     def restart(self, durable_seq: int) -> None:
         """Begin anew behind a durable seq; what was not written never will be."""
-        self.unwritten = []
+        self.unwritten = ()
         self._written_seq = durable_seq
         self.in_flight_seq = 0
 
     def take(self, actor: ShowtimeActor, quota: int) -> Part:
         """The next events for a batch, at most `quota`, as many as one statement can write."""
-        events = self.unwritten
+        events: Sequence[Unwritten] = self.unwritten
         count = min(len(events), quota)
         for one in events:
             if one.effect is not None:
                 count = _shareable(events, count)
                 break
         if count == len(events):
-            self.unwritten = []
+            self.unwritten = ()
         else:
-            events, self.unwritten = events[:count], events[count:]
+            events, self.unwritten = events[:count], list(events[count:])
         prev_seq = self._written_seq
         self._written_seq = self.in_flight_seq = last_seq = prev_seq + count
         return Part(actor.showtime_id, actor.epoch, prev_seq, last_seq, events, actor)
 
 
-def _shareable(events: list[Unwritten], count: int) -> int:
+def _shareable(events: Sequence[Unwritten], count: int) -> int:
     """How many of the first `count` events one statement can write."""
     effects: list[Effect] = []
     for position, one in enumerate(events[:count]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 import structlog
@@ -42,6 +42,10 @@ class Doubt(msgspec.Struct, frozen=True):
     deadline_ns: int
 
 
+# 20,000 outboxes are empty most of the time: then they have no list either.
+_Queue: TypeAlias = list[Waiting] | tuple[()]
+
+
 class Outbox:
     """Answers of one actor on their way out, in the order of their seqs.
 
@@ -62,9 +66,9 @@ class Outbox:
         self._actor = actor
         self.durable_seq = 0
         self.lease_until_ns = 0
-        self._waiting: list[Waiting] = []
-        self._lease_waiting: list[Waiting] = []
-        self._lease_asked: list[Waiting] = []
+        self._waiting: _Queue = ()
+        self._lease_waiting: _Queue = ()
+        self._lease_asked: _Queue = ()
 
     @property
     def empty(self) -> bool:
@@ -75,7 +79,7 @@ class Outbox:
 
     def acknowledge(self, seq: int, reply: Reply, outcome: Outcome, command_id: bytes) -> None:
         """The answer that tells of the event `seq`, just decided."""
-        self._waiting.append(Waiting(seq, reply, outcome, seq, command_id, False))
+        self._wait(Waiting(seq, reply, outcome, seq, command_id, False))
 
     def repeat(self, event_seq: int, reply: Reply, outcome: Outcome, command_id: bytes) -> None:
         """The answer to a repeated command, which tells of an earlier event, durable or not."""
@@ -91,7 +95,13 @@ class Outbox:
             return
         if self._waiting and self._waiting[-1].seq > waiting.seq:
             waiting = msgspec.structs.replace(waiting, seq=self._waiting[-1].seq)
-        self._waiting.append(waiting)
+        self._wait(waiting)
+
+    def _wait(self, waiting: Waiting) -> None:
+        if self._waiting:
+            self._waiting.append(waiting)
+        else:
+            self._waiting = [waiting]
 
     # --- out
 
@@ -107,7 +117,7 @@ class Outbox:
         if not waiting:
             return
         if waiting[-1].seq <= durable_seq:
-            self._waiting = []
+            self._waiting = ()
             leaving = waiting
         else:
             count = next(at for at, one in enumerate(waiting) if one.seq > durable_seq)
@@ -128,13 +138,13 @@ class Outbox:
         Success proves all that waits by now, however long it takes: they were decided before, and
         an epoch that is current later was current then.
         """
-        self._lease_asked.extend(self._lease_waiting)
-        self._lease_waiting = []
+        self._lease_asked = [*self._lease_asked, *self._lease_waiting]
+        self._lease_waiting = ()
 
     def lease_confirmed(self) -> None:
         """Let go what the statement proved; what came after it is judged by the clock."""
-        asked, self._lease_asked = self._lease_asked, []
-        waiting, self._lease_waiting = self._lease_waiting, []
+        asked, self._lease_asked = self._lease_asked, ()
+        waiting, self._lease_waiting = self._lease_waiting, ()
         for one in asked:
             self.send(one.reply, one.outcome)
         for one in waiting:
@@ -142,8 +152,8 @@ class Outbox:
 
     def lease_unknown(self) -> None:
         """The store did not answer: what waited for the lease cannot leave, and had no effect."""
-        waiting = self._lease_asked + self._lease_waiting
-        self._lease_asked, self._lease_waiting = [], []
+        waiting = [*self._lease_asked, *self._lease_waiting]
+        self._lease_asked = self._lease_waiting = ()
         for one in waiting:
             self.send(one.reply, TRY_AGAIN)
 
@@ -153,7 +163,7 @@ class Outbox:
         What tells of a durable event may still leave; what tells of one sent and not answered
         (up to `in_flight_seq`) is in doubt and is returned; all else had no effect and is told so.
         """
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, ()
         doubts = []
         for one in waiting:
             if 0 < one.event_seq <= self.durable_seq:
@@ -167,7 +177,7 @@ class Outbox:
 
     def abandon(self) -> None:
         """Nobody will know any more: what tells of an event not yet durable stays in doubt."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, ()
         for one in waiting:
             if 0 < one.event_seq <= self.durable_seq:
                 self.send(one.reply, one.outcome)
@@ -177,7 +187,10 @@ class Outbox:
 
     def _leave(self, waiting: Waiting) -> None:
         if waiting.leased and self._actor.clock.boot_ns() >= self.lease_until_ns:
-            self._lease_waiting.append(waiting)
+            if self._lease_waiting:
+                self._lease_waiting.append(waiting)
+            else:
+                self._lease_waiting = [waiting]
             self._actor.lane.check_lease(self._actor)
         else:
             self.send(waiting.reply, waiting.outcome)

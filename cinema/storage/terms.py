@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import lru_cache
+from sys import intern
 from typing import Final
 
 import msgspec
@@ -40,6 +42,19 @@ _OVERRIDES: Final = msgspec.json.Decoder(dict[str, int])
 _STORED_LAYOUT: Final = msgspec.json.Decoder(Layout)
 
 
+# Showtimes are alike: these are read once and shared by all that say the same.
+
+
+@lru_cache(maxsize=1024)
+def _rules(defaults: SaleRules, screen: str, showtime: str) -> SaleRules:
+    return effective_rules(defaults, _RULES.decode(screen), _RULES.decode(showtime))
+
+
+@lru_cache(maxsize=1024)
+def _prices(base_minor: int, categories: tuple[str, ...], overrides: str) -> tuple[int, ...]:
+    return category_prices(base_minor, categories, _OVERRIDES.decode(overrides))
+
+
 class TermsSource:
     """Loads terms in one query; a seat plan is parsed once and shared by its showtimes.
 
@@ -61,15 +76,13 @@ class TermsSource:
         if row is None:
             return None
         plan = await self._plan(row["screen_id"], row["layout_version"])
-        rules = effective_rules(
-            self._defaults, _RULES.decode(row["screen_rules"]), _RULES.decode(row["rules"])
-        )
-        overrides = _OVERRIDES.decode(row["price_overrides"])
+        rules = _rules(self._defaults, row["screen_rules"], row["rules"])
+        prices = _prices(row["base_price_minor"], plan.categories, row["price_overrides"])
         return ShowtimeTerms(
             showtime_id=showtime_id,
             plan=plan,
-            currency=row["currency"],
-            prices_minor=category_prices(row["base_price_minor"], plan.categories, overrides),
+            currency=intern(row["currency"]),
+            prices_minor=prices,
             starts_at_us=to_us(row["starts_at"]),
             ends_at_us=to_us(row["ends_at"]),
             sales_opens_at_us=to_us(row["sales_opens_at"]),

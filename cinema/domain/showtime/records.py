@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import NamedTuple
 
 _PREFIX_BYTES = 8
-_HEAD = Struct("<QIq")  # seq, epoch, recorded_at_us
+# Bytes behind it, seq (its upper 16 of 48 bits, the lower 32), epoch, recorded_at_us.
+_HEAD = Struct("<IHIIq")
+_SIZE = Struct("<I")
 # How a journal payload with a client's key begins: an array of three, 16 bytes of id, 8 of
 # fingerprint, each behind its msgpack header; then the event.
 _OPENING = b"\x93\xc4\x10"
@@ -16,6 +17,9 @@ _BETWEEN = b"\xc4\x08"
 _REST_BYTES = 8
 _REST_OF_ID = slice(len(_OPENING) + _PREFIX_BYTES, len(_OPENING) + 16)
 _FINGERPRINT = len(_OPENING) + 16 + len(_BETWEEN)
+_EXACT_BYTES = 8192
+"""Up to here records are kept without room to grow: a copy is cheap, the room of thousands not."""
+
 _FIRST_FILTER_BYTES = 64
 _FILTER_BITS_PER_KEY = 16
 _PROBES = 5
@@ -34,26 +38,29 @@ class ReplyRecords:
     """Recent successes by command id, oldest first.
 
     The search runs over 8-byte prefixes of the ids laid end to end, so that a miss, the usual
-    case, costs one scan of a few hundred bytes and a record costs no object.
+    case, costs one scan of a few hundred bytes and a record costs no object. A hit walks over the
+    records before it.
     """
 
-    __slots__ = ("_data", "_ends", "_prefixes")
+    __slots__ = ("_data", "_prefixes")
 
     def __init__(self) -> None:
         self._prefixes = bytearray()
-        self._ends = array("I")
-        self._data = bytearray()
+        self._data: bytes | bytearray = b""
 
     def __len__(self) -> int:
-        return len(self._ends)
+        return len(self._prefixes) // _PREFIX_BYTES
 
     def add(self, command_id: bytes, record: ReplyRecord) -> None:
         """Remember one success; its payload begins with the id and the fingerprint."""
         self._prefixes += command_id[:_PREFIX_BYTES]
-        self._data += _HEAD.pack(record.seq, record.epoch, record.recorded_at_us)
         # The ids' framing is the same for all: only what differs is kept.
-        self._data += record.payload[_REST_OF_ID] + record.payload[_FINGERPRINT:]
-        self._ends.append(len(self._data))
+        kept = record.payload[_REST_OF_ID] + record.payload[_FINGERPRINT:]
+        seq_high, seq_low = divmod(record.seq, 1 << 32)
+        head = _HEAD.pack(len(kept), seq_high, seq_low, record.epoch, record.recorded_at_us)
+        if type(self._data) is bytes and len(self._data) > _EXACT_BYTES:
+            self._data = bytearray(self._data)
+        self._data += head + kept
 
     def matching(self, command_id: bytes) -> Iterator[ReplyRecord]:
         """The records whose id starts like `command_id`; the caller compares the whole id."""
@@ -61,29 +68,40 @@ class ReplyRecords:
         at = self._prefixes.find(prefix)
         while at >= 0:
             if at % _PREFIX_BYTES == 0:
-                yield self._record(at // _PREFIX_BYTES)
+                yield self._record(at, self._start_of(at // _PREFIX_BYTES))
             at = self._prefixes.find(prefix, at + 1)
 
     def __iter__(self) -> Iterator[ReplyRecord]:
-        return (self._record(position) for position in range(len(self._ends)))
+        start = 0
+        for at in range(0, len(self._prefixes), _PREFIX_BYTES):
+            yield self._record(at, start)
+            start = self._end_of(start)
 
     def drop_oldest(self, count: int) -> None:
         """Forget the first `count` records."""
         if count <= 0:
             return
-        cut = self._ends[count - 1]
+        self._data = bytes(self._data[self._start_of(count) :])
         self._prefixes = self._prefixes[count * _PREFIX_BYTES :]
-        self._data = self._data[cut:]
-        self._ends = array("I", (end - cut for end in self._ends[count:]))
 
-    def _record(self, position: int) -> ReplyRecord:
-        start = self._ends[position - 1] if position else 0
-        seq, epoch, recorded_at_us = _HEAD.unpack_from(self._data, start)
-        kept = bytes(self._data[start + _HEAD.size : self._ends[position]])
-        prefix = bytes(self._prefixes[position * _PREFIX_BYTES : (position + 1) * _PREFIX_BYTES])
+    def _start_of(self, position: int) -> int:
+        start = 0
+        for _ in range(position):
+            start = self._end_of(start)
+        return start
+
+    def _end_of(self, start: int) -> int:
+        size: int = _SIZE.unpack_from(self._data, start)[0]
+        return start + _HEAD.size + size
+
+    def _record(self, at: int, start: int) -> ReplyRecord:
+        """The record at `start` whose prefix is at `at`."""
+        _, seq_high, seq_low, epoch, recorded_at_us = _HEAD.unpack_from(self._data, start)
+        kept = bytes(self._data[start + _HEAD.size : self._end_of(start)])
+        prefix = bytes(self._prefixes[at : at + _PREFIX_BYTES])
         rest, behind = kept[:_REST_BYTES], kept[_REST_BYTES:]
         payload = _OPENING + prefix + rest + _BETWEEN + behind
-        return ReplyRecord(seq, epoch, recorded_at_us, payload)
+        return ReplyRecord((seq_high << 32) + seq_low, epoch, recorded_at_us, payload)
 
 
 class ArchiveFilter:
@@ -96,8 +114,8 @@ class ArchiveFilter:
 
     __slots__ = ("_count", "layers")
 
-    def __init__(self, layers: list[bytes] | None = None, count: int = 0) -> None:
-        self.layers = [bytearray(layer) for layer in layers or ()]
+    def __init__(self, layers: Sequence[bytes] = (), count: int = 0) -> None:
+        self.layers: Sequence[bytearray] = tuple(bytearray(layer) for layer in layers)
         self._count = count
 
     @property
@@ -113,7 +131,7 @@ class ArchiveFilter:
         """Remember a 16-byte id."""
         if not self.layers or self._count * _FILTER_BITS_PER_KEY >= len(self.layers[-1]) * 8:
             size = len(self.layers[-1]) * 2 if self.layers else _FIRST_FILTER_BYTES
-            self.layers.append(bytearray(size))
+            self.layers = (*self.layers, bytearray(size))
             self._count = 0
         layer = self.layers[-1]
         mask = len(layer) * 8 - 1

@@ -11,7 +11,7 @@ import msgspec
 
 from cinema.domain.showtime.events import decode_recorded
 from cinema.domain.showtime.records import ArchiveFilter, ReplyRecord
-from cinema.domain.showtime.state import ShowtimeState, Surplus
+from cinema.domain.showtime.state import NOTHING_YET, ShowtimeState, Surplus
 
 FORMAT = 1
 
@@ -55,12 +55,12 @@ def encode_snapshot(state: ShowtimeState, surplus: Surplus) -> bytes:
             paused=state.paused,
             seats=bytes(state.seats),
             holds=state.holds,
-            bookings=state.bookings,
+            bookings=dict(state.bookings),
             ended={key: packed for key, packed in state.ended.items() if key not in leaving},
             records=list(islice(state.records, surplus.reply_count, None)),
             filter_layers=[bytes(layer) for layer in archive_filter.layers],
             filter_count=archive_filter.count,
-            old_plans=state.old_plans,
+            old_plans=dict(state.old_plans),
         )
     )
 
@@ -77,11 +77,11 @@ def decode_snapshot(payload: bytes) -> ShowtimeState:
     state.seq = stored.seq
     state.at_us = stored.at_us
     state.paused = stored.paused
-    state.old_plans = stored.old_plans
+    state.old_plans = stored.old_plans or NOTHING_YET
     state.seats = bytearray(stored.seats)
     state.holds = stored.holds
-    state.bookings = stored.bookings
-    state.ended = stored.ended
+    state.bookings = stored.bookings or NOTHING_YET
+    state.ended = stored.ended or NOTHING_YET
     for record in stored.records:
         state.records.add(decode_recorded(record.payload).command_id, record)
     state.archive_filter = ArchiveFilter(stored.filter_layers, stored.filter_count)

@@ -6,8 +6,10 @@ state on every machine. It trusts its input, since `decide` has checked what it 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import islice
-from typing import Final, Literal, assert_never
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeVar, assert_never
 
 import msgspec
 
@@ -32,7 +34,8 @@ from cinema.domain.showtime.events import (
 )
 from cinema.domain.showtime.packed import customer_of, expiry_of, pack, unpack
 from cinema.domain.showtime.records import ArchiveFilter, ReplyRecord, ReplyRecords
-from cinema.domain.showtime.replan import Mapping, composed, moved_event, moved_group
+from cinema.domain.showtime.replan import Mapping as SeatMapping
+from cinema.domain.showtime.replan import composed, moved_event, moved_group
 
 NEVER_US: Final = 2**62
 """A moment later than any: nothing is due."""
@@ -50,6 +53,13 @@ ENDED_NAMES: Final[dict[int, HoldStatus]] = {
 
 _COUNTING_FROM: Final = 24
 """Live holds from which on a count by customer costs less than looking at each hold."""
+
+
+NOTHING_YET: Final[Mapping[Any, Any]] = MappingProxyType({})
+"""Stands for an empty dict: most of 20,000 residents have no booking, or no ended hold, yet."""
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 class ShowtimeState:
@@ -82,12 +92,12 @@ class ShowtimeState:
         self.seq = 0
         self.at_us = 0
         self.layout_version = layout_version
-        self.old_plans: dict[int, Mapping] = {}
+        self.old_plans: Mapping[int, SeatMapping] = NOTHING_YET
         self.paused = False
         self.seats = bytearray(seat_count)
         self.holds: dict[bytes, bytes] = {}
-        self.bookings: dict[bytes, bytes] = {}
-        self.ended: dict[bytes, bytes] = {}
+        self.bookings: Mapping[bytes, bytes] = NOTHING_YET
+        self.ended: Mapping[bytes, bytes] = NOTHING_YET
         self.records = ReplyRecords()
         self.archive_filter = ArchiveFilter()
         self.archive_generation = 0
@@ -129,7 +139,7 @@ class ShowtimeState:
         """Move a live hold to the ended ones."""
         last = self.holds.pop(hold_id)
         self._count_holder(last, -1)
-        self.ended[hold_id] = bytes((status,)) + (packed or last)
+        self.ended = _with(self.ended, hold_id, bytes((status,)) + (packed or last))
         if not self.holds:
             self.next_due_us = NEVER_US
 
@@ -172,7 +182,7 @@ class Surplus:
     def remove_from(self, state: ShowtimeState) -> None:
         """Forget it in memory, once the archive has it; the filter says where to look."""
         for hold_id, _ in self.ended:
-            state.ended.pop(hold_id, None)
+            state.ended = _without(state.ended, hold_id)
         state.records.drop_oldest(self.reply_count)
         for key in self.archived_ids:
             state.archive_filter.add(key)
@@ -220,17 +230,15 @@ def change(state: ShowtimeState, at_us: int, event: AnyEvent) -> None:  # noqa: 
         case HoldBooked():
             _set(state.seats, event.seats, BOOKED)
             state.end_hold(event.hold_id, ENDED_BOOKED)
-            state.bookings[event.booking_id] = pack(
-                event.customer, at_us, at_us, event.seats, event.prices
-            )
+            packed = pack(event.customer, at_us, at_us, event.seats, event.prices)
+            state.bookings = _with(state.bookings, event.booking_id, packed)
         case BookingCancelled():
             _set(state.seats, event.cancelled, AVAILABLE)
             if event.seats:
-                state.bookings[event.booking_id] = pack(
-                    event.customer, at_us, at_us, event.seats, event.prices
-                )
+                packed = pack(event.customer, at_us, at_us, event.seats, event.prices)
+                state.bookings = _with(state.bookings, event.booking_id, packed)
             else:
-                del state.bookings[event.booking_id]
+                state.bookings = _without(state.bookings, event.booking_id)
         case SeatsBlocked(seats):
             _set(state.seats, seats, BLOCKED)
         case SeatsUnblocked(seats):
@@ -243,6 +251,21 @@ def change(state: ShowtimeState, at_us: int, event: AnyEvent) -> None:  # noqa: 
             _change_plan(state, event)
         case _:
             assert_never(event)
+
+
+def _with(mapping: Mapping[Key, Value], key: Key, value: Value) -> Mapping[Key, Value]:
+    """The same dict with one more entry, or its first."""
+    if isinstance(mapping, dict):
+        mapping[key] = value
+        return mapping
+    return {key: value}
+
+
+def _without(mapping: Mapping[Key, Value], key: Key) -> Mapping[Key, Value]:
+    """The same dict without an entry."""
+    if isinstance(mapping, dict):
+        mapping.pop(key, None)
+    return mapping
 
 
 def _set(seats: bytearray, indexes: tuple[int, ...], status: int) -> None:
@@ -268,22 +291,21 @@ def _change_plan(state: ShowtimeState, event: PlanChanged) -> None:
         if new >= 0:
             seats[new] = state.seats[old]
     state.seats = seats
-    for groups in (state.holds, state.bookings):
-        for key, packed in groups.items():
-            groups[key] = moved_group(packed, mapping)
-    for key, packed in state.ended.items():
-        state.ended[key] = packed[:1] + moved_group(packed[1:], mapping)
-    state.records = _moved_records(state.records, mapping)
-    state.old_plans = {
-        version: composed(older, mapping) for version, older in state.old_plans.items()
+    state.holds = {key: moved_group(packed, mapping) for key, packed in state.holds.items()}
+    state.bookings = {key: moved_group(packed, mapping) for key, packed in state.bookings.items()}
+    state.ended = {
+        key: packed[:1] + moved_group(packed[1:], mapping) for key, packed in state.ended.items()
     }
-    state.old_plans[state.layout_version] = mapping
+    state.records = _moved_records(state.records, mapping)
+    old_plans = {version: composed(older, mapping) for version, older in state.old_plans.items()}
+    old_plans[state.layout_version] = mapping
     # What was archived under the version that is pinned again needs no carrying.
-    state.old_plans.pop(event.layout_version, None)
+    old_plans.pop(event.layout_version, None)
+    state.old_plans = old_plans
     state.layout_version = event.layout_version
 
 
-def _moved_records(records: ReplyRecords, mapping: Mapping) -> ReplyRecords:
+def _moved_records(records: ReplyRecords, mapping: SeatMapping) -> ReplyRecords:
     moved = ReplyRecords()
     for record in records:
         command_id, fingerprint, event = msgspec.structs.astuple(decode_recorded(record.payload))

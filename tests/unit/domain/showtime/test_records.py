@@ -17,10 +17,10 @@ _ALIKE = st.sampled_from([bytes(8), b"\0" * 7 + b"\1", b"\1" + b"\0" * 7]).flatm
 )
 _RECORDS = st.builds(
     ReplyRecord,
-    st.integers(0, 2**63),
+    st.integers(0, 2**48 - 1),
     st.integers(0, 2**32 - 1),
     st.integers(0, 2**62),
-    st.binary(max_size=40),
+    st.binary(max_size=40) | st.sampled_from([bytes(3000), bytes(9000)]),
 )
 
 
