@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
+from cinema.actors.activation import Activation, TermsSource
 from cinema.actors.actor import Letter, Phase, ShowtimeActor
+from cinema.actors.archive import archived_today
 from cinema.actors.lane import CommitLane
 from cinema.actors.messages import (
     TRY_AGAIN,
@@ -20,14 +22,11 @@ from cinema.actors.messages import (
     TruncateJournal,
 )
 from cinema.actors.reads import seats_seen
-from cinema.actors.restore import DamagedJournal, Restored, replayed
+from cinema.actors.restore import DamagedJournal
 from cinema.actors.settings import KernelMetrics, KernelSettings
 from cinema.actors.tasks import Tasks
-from cinema.actors.timers import DueQueue
+from cinema.actors.timers import DueQueue, DueSweep
 from cinema.domain.limits import (
-    ACTIVATIONS_AT_ONCE,
-    DUE_SWEEP_PAGE,
-    DUE_SWEEP_S,
     FAILURES_BEFORE_QUARANTINE,
     LEASE_DRIFT_DIVISOR,
     RELOAD_BACKOFF_FIRST_S,
@@ -36,39 +35,18 @@ from cinema.domain.limits import (
     TURNS_BUDGET_NS,
 )
 from cinema.domain.showtime.commands import ExpireDue
-from cinema.domain.showtime.decisions import Archived
-from cinema.domain.showtime.events import Recorded, decode_recorded
-from cinema.domain.showtime.records import ReplyRecord
-from cinema.domain.showtime.replan import moved_event, moved_group
-from cinema.domain.showtime.state import ShowtimeState
-from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.clock import Clock
-from cinema.storage.journal import (
-    STORED_REPLY,
-    ArchiveRow,
-    JournalRow,
-    JournalStore,
-    Loaded,
-    StoreUnavailable,
-)
+from cinema.storage.journal import JournalStore, StoreUnavailable
 
 SHOWTIME_RESTORED: Final = "showtime_restored"
 SHOWTIME_QUARANTINED: Final = "showtime_quarantined"
 RESTORE_FAILED: Final = "restore_failed"
 TURN_FAILED: Final = "turn_failed"
 TICK_FAILED: Final = "tick_failed"
-DUE_SWEEP_FAILED: Final = "due_sweep_failed"
 
 _EXPIRE: Final = ExpireDue(command_id=b"")
 
 log = structlog.get_logger(__name__)
-
-
-class TermsSource(Protocol):
-    """Where a showtime's terms come from. May raise what a lost connection raises."""
-
-    async def load_terms(self, showtime_id: bytes) -> ShowtimeTerms | None:
-        """The terms as they are now, or None if there is no such showtime."""
 
 
 class Kernel:
@@ -92,13 +70,19 @@ class Kernel:
         self.lease_ns //= LEASE_DRIFT_DIVISOR
         self.deadline_ns = settings.command_deadline_ms * 1_000_000
         self._store = store
-        self._terms = terms
+        self._activation = Activation(
+            store,
+            terms,
+            clock,
+            lease_ns=self.lease_ns,
+            wait_ns=settings.lease_ms * 1_000_000,
+        )
         self._actors: dict[bytes, ShowtimeActor] = {}
         self._loop: asyncio.AbstractEventLoop
         self._runnable: list[ShowtimeActor] = []
         self._stalled: set[ShowtimeActor] = set()
-        self._activations = asyncio.Semaphore(ACTIVATIONS_AT_ONCE)
         self._due = DueQueue()
+        self._due_sweep = DueSweep(store, clock, self._wake_due)
         self._tasks = Tasks()
         self._draining = False
         self._now_ns = clock.boot_ns()
@@ -120,7 +104,7 @@ class Kernel:
         for number, lane in enumerate(self._lanes):
             self._lane_tasks.append(self._tasks.start(f"commit-lane-{number}", lane.run()))
         self._tasks.start("kernel-tick", self._run_ticks())
-        self._tasks.start("due-sweep", self._run_due_sweep())
+        self._tasks.start("due-sweep", self._due_sweep.run())
 
     async def stop(self, grace_s: float) -> None:
         """Refuse new messages, finish what is under way, give every showtime back.
@@ -178,7 +162,7 @@ class Kernel:
         if actor is not None and actor.phase is not Phase.RESTORING:
             return True
         try:
-            return await self._load_terms(showtime_id) is not None
+            return await self._activation.terms(showtime_id) is not None
         except StoreUnavailable:
             return True
 
@@ -189,7 +173,7 @@ class Kernel:
         """
         if showtime_id not in self._actors and not self._draining:
             try:
-                restored = await self._read_cold(showtime_id)
+                restored = await self._activation.look(showtime_id)
             except StoreUnavailable:
                 return TRY_AGAIN
             except DamagedJournal as error:
@@ -198,13 +182,6 @@ class Kernel:
             if restored is not None and restored.state.next_due_us > self.clock.now_us():
                 return seats_seen(restored.state, restored.terms, restored.epoch, query.customer)
         return await self.ask(showtime_id, query)
-
-    async def _read_cold(self, showtime_id: bytes) -> Restored | None:
-        loaded = await self._store.load(showtime_id)
-        terms = None if loaded is None else await self._load_terms(showtime_id)
-        if loaded is None or terms is None:
-            return None
-        return replayed(loaded, terms)
 
     async def truncate(self, showtime_id: bytes) -> None:
         """Drop the journal of a showtime that is over, keeping its snapshot.
@@ -319,7 +296,7 @@ class Kernel:
         try:
             row = await self._store.recall(actor.showtime_id, key)
             if actor.epoch == epoch and actor.is_serving:
-                archived = _archived(row, actor.state)
+                archived = archived_today(row, actor.state)
         except StoreUnavailable:
             pass
         finally:
@@ -342,7 +319,7 @@ class Kernel:
         pause_s = RELOAD_BACKOFF_FIRST_S
         while True:
             try:
-                restored = await self._take_over(actor, serving_epoch)
+                restored = await self._activation.take_over(actor, serving_epoch)
             except DamagedJournal as error:
                 self._quarantine(actor, str(error))
                 return
@@ -380,47 +357,6 @@ class Kernel:
             seq=actor.state.seq,
             reason=reason,
         )
-
-    async def _take_over(self, actor: ShowtimeActor, serving_epoch: int | None) -> Restored | None:
-        """One attempt; None if somebody else took over meanwhile, or there is no such showtime."""
-        showtime_id = actor.showtime_id
-        async with self._activations:
-            sent_ns = self.clock.boot_ns()
-            bump = await self._store.take_over(showtime_id)
-            answered_ns = self.clock.boot_ns()
-            # Both are read behind the bump: nothing can change them any more.
-            terms, loaded = await asyncio.gather(
-                self._load_terms(showtime_id), self._store.load(showtime_id)
-            )
-            if bump is None or terms is None:
-                actor.vanish()
-                return None
-            if loaded is None or loaded.epoch != bump.epoch:
-                return None
-            restored = replayed(loaded, terms, await self._older(actor, loaded))
-        if not bump.was_released and serving_epoch != bump.epoch - 1:
-            await self._sleep_until(answered_ns + self.settings.lease_ms * 1_000_000)
-        actor.resume(restored, sent_ns + self.lease_ns)
-        return restored
-
-    async def _older(self, actor: ShowtimeActor, loaded: Loaded) -> list[JournalRow]:
-        """The events before the snapshot that commands in doubt wait for."""
-        rows: list[JournalRow] = []
-        for seq in {doubt.seq for doubt in actor.doubts if doubt.seq <= loaded.snapshot_seq}:
-            rows.extend(await self._store.history(actor.showtime_id, seq - 1, 1))
-        return [row for row in rows if row.seq <= loaded.snapshot_seq]
-
-    async def _load_terms(self, showtime_id: bytes) -> ShowtimeTerms | None:
-        try:
-            return await self._terms.load_terms(showtime_id)
-        except Exception as error:
-            raise StoreUnavailable(str(error)) from error
-
-    async def _sleep_until(self, boot_ns: int) -> None:
-        left_ns = boot_ns - self.clock.boot_ns()
-        if left_ns > 0:
-            await asyncio.sleep(left_ns / 1e9)
-            await self._sleep_until(boot_ns)
 
     def _quarantine(self, actor: ShowtimeActor, reason: str) -> None:
         self.metrics.quarantined += 1
@@ -468,6 +404,10 @@ class Kernel:
             if actor is not None and actor.phase is Phase.SERVING:
                 actor.come_due(Letter(_EXPIRE, _ignore, self._now_ns + self.deadline_ns))
 
+    def _wake_due(self, showtime_id: bytes) -> None:
+        if showtime_id not in self._actors:
+            self.tell(showtime_id, _EXPIRE, _ignore)
+
     def _passivate_idle(self) -> None:
         since = self._tick - int(self.settings.idle_passivation_s / TICK_S)
         for actor in list(self._actors.values()):
@@ -481,54 +421,6 @@ class Kernel:
         for actor in heapq.nsmallest(surplus, idle, key=lambda actor: actor.last_used):
             actor.passivate()
 
-    async def _run_due_sweep(self) -> None:
-        """Bring showtimes into memory shortly before a hold of theirs comes due.
-
-        Together with the head's deadline, which every append writes, this covers showtimes that
-        were passivated and those whose owner died.
-        """
-        while True:
-            try:
-                await self.sweep_due()
-            except StoreUnavailable as error:
-                log.warning(DUE_SWEEP_FAILED, reason=str(error))
-            except Exception:
-                log.exception(DUE_SWEEP_FAILED)
-            await asyncio.sleep(DUE_SWEEP_S)
-
-    async def sweep_due(self) -> None:
-        """One look, page by page: rows of residents must not hide those of others."""
-        before_us = self.clock.now_us() + int(2 * DUE_SWEEP_S * 1_000_000)
-        after: tuple[int, bytes] | None = None
-        while True:
-            due = await self._store.due(before_us, after, DUE_SWEEP_PAGE)
-            for _, showtime_id in due:
-                if showtime_id not in self._actors:
-                    self.tell(showtime_id, _EXPIRE, _ignore)
-            if len(due) < DUE_SWEEP_PAGE:
-                return
-            after = due[-1]
-
 
 def _ignore(_outcome: Outcome) -> None:
     """Nobody waits for the clock's commands."""
-
-
-def _archived(row: ArchiveRow | None, state: ShowtimeState) -> Archived:
-    """An archive row under today's seat plan."""
-    if row is None:
-        return Archived()
-    mapping = None
-    if row.layout_version != state.layout_version:
-        mapping = state.old_plans.get(row.layout_version)
-    if row.kind != STORED_REPLY:
-        packed = row.payload
-        if mapping is not None:
-            packed = packed[:1] + moved_group(packed[1:], mapping)
-        return Archived(ended=packed)
-    recorded = decode_recorded(row.payload)
-    if mapping is not None:
-        event = moved_event(recorded.event, mapping)
-        recorded = Recorded(recorded.command_id, recorded.fingerprint, event)
-    record = ReplyRecord(row.seq, row.epoch, row.recorded_at_us, row.payload)
-    return Archived(reply=(record, recorded))

@@ -1,8 +1,21 @@
-"""When holds of resident showtimes come due."""
+"""When holds come due: of residents from memory, of all others from the heads' deadlines."""
 
 from __future__ import annotations
 
+import asyncio
 import heapq
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from cinema.domain.limits import DUE_SWEEP_PAGE, DUE_SWEEP_S
+from cinema.storage.clock import Clock
+from cinema.storage.journal import JournalStore, StoreUnavailable
+
+DUE_SWEEP_FAILED: Final = "due_sweep_failed"
+
+log = structlog.get_logger(__name__)
 
 
 class DueQueue:
@@ -27,3 +40,39 @@ class DueQueue:
         while self._heap and self._heap[0][0] <= now_us:
             due.append(heapq.heappop(self._heap)[1])
         return due
+
+
+class DueSweep:
+    """Has showtimes that are not in memory woken shortly before a hold of theirs comes due.
+
+    Together with the head's deadline, which every append writes, this covers showtimes that were
+    passivated and those whose owner died.
+    """
+
+    def __init__(self, store: JournalStore, clock: Clock, wake: Callable[[bytes], None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._wake = wake
+
+    async def run(self) -> None:
+        """Look again and again; a store that does not answer is asked again."""
+        while True:
+            try:
+                await self.sweep()
+            except StoreUnavailable as error:
+                log.warning(DUE_SWEEP_FAILED, reason=str(error))
+            except Exception:
+                log.exception(DUE_SWEEP_FAILED)
+            await asyncio.sleep(DUE_SWEEP_S)
+
+    async def sweep(self) -> None:
+        """One look, page by page: rows of residents must not hide those of others."""
+        before_us = self._clock.now_us() + int(2 * DUE_SWEEP_S * 1_000_000)
+        after: tuple[int, bytes] | None = None
+        while True:
+            due = await self._store.due(before_us, after, DUE_SWEEP_PAGE)
+            for _, showtime_id in due:
+                self._wake(showtime_id)
+            if len(due) < DUE_SWEEP_PAGE:
+                return
+            after = due[-1]

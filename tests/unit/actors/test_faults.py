@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from cinema.actors import actor as actor_module
-from cinema.actors import kernel as kernel_module
+from cinema.actors import timers
 from cinema.actors.actor import Phase
 from cinema.actors.messages import ReadSeats, SeatsSeen, Watch
 from cinema.actors.tasks import TASK_FAILED, Tasks
@@ -469,7 +469,7 @@ async def test_a_sweep_looks_at_more_than_one_page(monkeypatch: pytest.MonkeyPat
             await dead.ask(showtime, hold(ANNA, "A1"))
         await dead.kernel._tasks.cancel()
         await asyncio.sleep(HOLD_TTL_S)
-        monkeypatch.setattr(kernel_module, "DUE_SWEEP_PAGE", 2)
+        monkeypatch.setattr(timers, "DUE_SWEEP_PAGE", 2)
         await world.node()
         await asyncio.sleep(0.7)
         for showtime in showtimes:

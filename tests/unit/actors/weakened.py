@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from cinema.actors.activation import Activation
 from cinema.actors.actor import ShowtimeActor
 from cinema.actors.kernel import Kernel
 from cinema.actors.lane import CommitLane
@@ -53,31 +54,43 @@ class _TrustingLane(RecordingLane):
         )
 
 
-class LoadsBeforeTheBump(Kernel):
-    """What is appended between the load and the bump is missed."""
-
-    async def _take_over(self, actor: ShowtimeActor, serving_epoch: int | None) -> Restored | None:
+class _LoadsFirst(Activation):
+    async def take_over(self, actor: ShowtimeActor, serving_epoch: int | None) -> Restored | None:
         showtime_id = actor.showtime_id
         loaded = await self._store.load(showtime_id)
-        terms = await self._load_terms(showtime_id)
-        sent_ns = self.clock.boot_ns()
+        terms = await self.terms(showtime_id)
+        sent_ns = self._clock.boot_ns()
         bump = await self._store.take_over(showtime_id)
         assert bump is not None
         assert terms is not None
         assert loaded is not None
-        answered_ns = self.clock.boot_ns()
+        answered_ns = self._clock.boot_ns()
         restored = replayed(msgspec.structs.replace(loaded, epoch=bump.epoch), terms)
         if not bump.was_released and serving_epoch != bump.epoch - 1:
-            await self._sleep_until(answered_ns + self.settings.lease_ms * 1_000_000)
-        actor.resume(restored, sent_ns + self.lease_ns)
+            await self._sleep_until(answered_ns + self._wait_ns)
+        actor.resume(restored, sent_ns + self._lease_ns)
         return restored
+
+
+class LoadsBeforeTheBump(Kernel):
+    """What is appended between the load and the bump is missed."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._activation.__class__ = _LoadsFirst
+
+
+class _Impatient(Activation):
+    async def _sleep_until(self, boot_ns: int) -> None:
+        return
 
 
 class WaitsForNoLease(Kernel):
     """A new owner serves as soon as it has loaded."""
 
-    async def _sleep_until(self, boot_ns: int) -> None:
-        return
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._activation.__class__ = _Impatient
 
 
 class _Changed(Kernel):

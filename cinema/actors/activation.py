@@ -1,0 +1,94 @@
+"""One attempt to bring a showtime into memory, as its owner or only to look."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from cinema.actors.restore import Restored, replayed
+from cinema.domain.limits import ACTIVATIONS_AT_ONCE
+from cinema.domain.showtime.terms import ShowtimeTerms
+from cinema.storage.clock import Clock
+from cinema.storage.journal import JournalRow, JournalStore, Loaded, StoreUnavailable
+
+if TYPE_CHECKING:
+    from cinema.actors.actor import ShowtimeActor
+
+
+class TermsSource(Protocol):
+    """Where a showtime's terms come from. May raise what a lost connection raises."""
+
+    async def load_terms(self, showtime_id: bytes) -> ShowtimeTerms | None:
+        """The terms as they are now, or None if there is no such showtime."""
+
+
+class Activation:
+    """Takes showtimes over, loads and replays them; a bounded number at once.
+
+    `lease_ns` is how long an owner may take itself for current, `wait_ns` how long a new owner
+    waits for the former one to stop doing so. Raises `StoreUnavailable` and `DamagedJournal`.
+    """
+
+    def __init__(
+        self, store: JournalStore, terms: TermsSource, clock: Clock, *, lease_ns: int, wait_ns: int
+    ) -> None:
+        self._store = store
+        self._terms = terms
+        self._clock = clock
+        self._lease_ns = lease_ns
+        self._wait_ns = wait_ns
+        self._at_once = asyncio.Semaphore(ACTIVATIONS_AT_ONCE)
+
+    async def terms(self, showtime_id: bytes) -> ShowtimeTerms | None:
+        """The terms of a showtime; None if there is no such showtime."""
+        try:
+            return await self._terms.load_terms(showtime_id)
+        except Exception as error:
+            raise StoreUnavailable(str(error)) from error
+
+    async def look(self, showtime_id: bytes) -> Restored | None:
+        """A showtime as it is stored, without owning it; None if there is nothing to see."""
+        loaded = await self._store.load(showtime_id)
+        terms = None if loaded is None else await self.terms(showtime_id)
+        if loaded is None or terms is None:
+            return None
+        return replayed(loaded, terms)
+
+    async def take_over(self, actor: ShowtimeActor, serving_epoch: int | None) -> Restored | None:
+        """Let the actor serve; None if somebody else took over meanwhile.
+
+        None as well if there is no such showtime: then the actor vanishes. An actor that served
+        `serving_epoch` itself need not wait its own lease out.
+        """
+        showtime_id = actor.showtime_id
+        async with self._at_once:
+            sent_ns = self._clock.boot_ns()
+            bump = await self._store.take_over(showtime_id)
+            answered_ns = self._clock.boot_ns()
+            # Both are read behind the bump: nothing can change them any more.
+            terms, loaded = await asyncio.gather(
+                self.terms(showtime_id), self._store.load(showtime_id)
+            )
+            if bump is None or terms is None:
+                actor.vanish()
+                return None
+            if loaded is None or loaded.epoch != bump.epoch:
+                return None
+            restored = replayed(loaded, terms, await self._older(actor, loaded))
+        if not bump.was_released and serving_epoch != bump.epoch - 1:
+            await self._sleep_until(answered_ns + self._wait_ns)
+        actor.resume(restored, sent_ns + self._lease_ns)
+        return restored
+
+    async def _older(self, actor: ShowtimeActor, loaded: Loaded) -> list[JournalRow]:
+        """The events before the snapshot that commands in doubt wait for."""
+        rows: list[JournalRow] = []
+        for seq in {doubt.seq for doubt in actor.doubts if doubt.seq <= loaded.snapshot_seq}:
+            rows.extend(await self._store.history(actor.showtime_id, seq - 1, 1))
+        return [row for row in rows if row.seq <= loaded.snapshot_seq]
+
+    async def _sleep_until(self, boot_ns: int) -> None:
+        left_ns = boot_ns - self._clock.boot_ns()
+        if left_ns > 0:
+            await asyncio.sleep(left_ns / 1e9)
+            await self._sleep_until(boot_ns)
