@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from cinema.domain.limits import IDEMPOTENCY_TTL_S
 from cinema.domain.rejections import Rejection
 from cinema.domain.seatmap import STATUS_NAMES, Layout, parse_layout
-from cinema.domain.showtime import decisions as decisions_module
+from cinema.domain.showtime import expiry
 from cinema.domain.showtime import state as state_module
 from cinema.domain.showtime.commands import (
     AnyCommand,
@@ -78,7 +78,7 @@ class Showtime(RuleBasedStateMachine):
         self._limits.setattr(state_module, "ENDED_HOLDS_KEPT", 1)
         self._limits.setattr(state_module, "REPLY_RECORDS_KEPT", 1)
         self._limits.setattr(state_module, "_COUNTING_FROM", 1)
-        self._limits.setattr(decisions_module, "EXPIRIES_PER_COMMAND", 2)
+        self._limits.setattr(expiry, "EXPIRIES_PER_COMMAND", 2)
         self.now_us = second(0)
         self.made = 0
         self.booked: list[bytes] = []

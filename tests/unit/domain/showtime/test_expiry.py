@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from cinema.domain.showtime import decisions
-from cinema.domain.showtime.decisions import due_expiries
+from cinema.domain.showtime import expiry
 from cinema.domain.showtime.events import AnyEvent, HoldExpired, SeatsHeld
+from cinema.domain.showtime.expiry import due_expiries
 from cinema.domain.showtime.state import NEVER_US
 from tests.unit.domain.showtime.story import (
     START_US,
@@ -46,7 +46,7 @@ def test_nothing_expires_before_its_deadline() -> None:
 def test_one_turn_expires_a_bounded_number_and_the_earliest_of_all(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(decisions, "EXPIRIES_PER_COMMAND", 2)
+    monkeypatch.setattr(expiry, "EXPIRIES_PER_COMMAND", 2)
     story = _three_holds()
     first = due_expiries(story.state, second(60))
     assert [event.hold_id for event in first] == [id_of("early"), id_of("middle")]

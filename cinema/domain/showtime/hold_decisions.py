@@ -1,0 +1,191 @@
+"""Decisions about holds: placing, extending and releasing them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cinema.domain.best_available import find_best_available
+from cinema.domain.rejections import Rejection
+from cinema.domain.seating_rules import companion_violations, orphaned_seats
+from cinema.domain.seatmap import SeatPlan
+from cinema.domain.showtime.commands import (
+    ExtendHold,
+    HoldBestAvailable,
+    HoldSeats,
+    ReleaseHold,
+)
+from cinema.domain.showtime.events import HoldExtended, HoldReleased, SeatsHeld
+from cinema.domain.showtime.named_seats import part, seats_named, unavailable
+from cinema.domain.showtime.outcomes import NOT_FOUND, Decision, Recall
+from cinema.domain.showtime.packed import SeatGroup, customer_of, unpack
+from cinema.domain.showtime.recall import Recalled, ended_hold
+from cinema.domain.showtime.state import ENDED_NAMES, ShowtimeState
+from cinema.domain.showtime.terms import ShowtimeTerms
+from cinema.domain.times import format_time
+
+
+def hold_seats(
+    state: ShowtimeState,
+    terms: ShowtimeTerms,
+    command: HoldSeats,
+    now_us: int,
+    _recalled: Recalled | None,
+) -> Decision:
+    """Holds the seats named, all or none."""
+    seats = seats_named(terms.plan, command.labels)
+    if isinstance(seats, Rejection):
+        return seats
+    refusal = _refuse_sale(state, terms, command.customer, len(seats), now_us)
+    if refusal is not None:
+        return refusal
+    status = state.seats
+    for seat in seats:
+        if status[seat]:
+            return unavailable(state, terms.plan, seats)
+    plan = terms.plan
+    if terms.companions_need_accessible:
+        lonely = companion_violations(plan, seats)
+        if lonely:
+            return Rejection(code="COMPANION_ONLY", details={"seats": _labels(plan, lonely)})
+    if terms.protect_orphans:
+        orphans = orphaned_seats(plan, status, seats)
+        if orphans:
+            return Rejection(code="ORPHAN_SEAT", details={"seats": _labels(plan, orphans)})
+    return _held(terms, command.hold_id, command.customer, seats, now_us)
+
+
+def hold_best_available(
+    state: ShowtimeState,
+    terms: ShowtimeTerms,
+    command: HoldBestAvailable,
+    now_us: int,
+    _recalled: Recalled | None,
+) -> Decision:
+    """Holds the best free seats of the quantity asked for."""
+    plan = terms.plan
+    category = None
+    if command.category is not None:
+        if command.category not in plan.categories:
+            details = {"category": command.category, "categories": list(plan.categories)}
+            return Rejection(code="UNKNOWN_CATEGORY", details=details)
+        category = plan.categories.index(command.category)
+    refusal = _refuse_sale(state, terms, command.customer, command.quantity, now_us)
+    if refusal is not None:
+        return refusal
+    seats = find_best_available(
+        plan,
+        state.seats,
+        command.quantity,
+        category=category,
+        accessible=command.accessible,
+        protect_orphans=terms.protect_orphans,
+    )
+    if seats is None:
+        return Rejection(code="NOT_ENOUGH_SEATS", details={"quantity": command.quantity})
+    return _held(terms, command.hold_id, command.customer, tuple(seats), now_us)
+
+
+def _held(
+    terms: ShowtimeTerms, hold_id: bytes, customer: bytes, seats: tuple[int, ...], now_us: int
+) -> SeatsHeld:
+    prices, category_of = terms.prices_minor, terms.plan.category_of
+    lifetime_s = min(terms.hold_ttl_s, terms.hold_max_s)
+    return SeatsHeld(
+        hold_id,
+        customer,
+        seats,
+        tuple([prices[category_of[seat]] for seat in seats]),
+        now_us + lifetime_s * 1_000_000,
+    )
+
+
+def _refuse_sale(
+    state: ShowtimeState, terms: ShowtimeTerms, customer: bytes, count: int, now_us: int
+) -> Rejection | None:
+    if not terms.sales_opens_at_us <= now_us < terms.sales_closes_at_us:
+        details = {
+            "opens_at": format_time(terms.sales_opens_at_us),
+            "closes_at": format_time(terms.sales_closes_at_us),
+        }
+        return Rejection(code="SALES_CLOSED", details=details)
+    if state.paused:
+        return Rejection(code="SALES_PAUSED")
+    if count > terms.seats_per_hold:
+        return _limit("seats_per_hold", terms.seats_per_hold)
+    limit = terms.live_holds_per_customer
+    if len(state.holds) >= limit and state.live_holds_of(customer) >= limit:
+        return _limit("live_holds_per_customer", limit)
+    return None
+
+
+def extend_hold(
+    state: ShowtimeState,
+    terms: ShowtimeTerms,
+    command: ExtendHold,
+    now_us: int,
+    recalled: Recalled | None,
+) -> Decision:
+    """Gives a live hold its full time again, up to the cap of its whole life."""
+    group = live_hold(state, command.hold_id, command.customer, recalled)
+    if not isinstance(group, SeatGroup):
+        return group
+    cap_us = group.placed_at_us + terms.hold_max_s * 1_000_000
+    if group.expires_at_us >= cap_us:
+        return _limit("hold_max_s", terms.hold_max_s)
+    wanted_us = min(now_us + terms.hold_ttl_s * 1_000_000, cap_us)
+    return HoldExtended(
+        command.hold_id,
+        command.customer,
+        group.seats,
+        group.prices,
+        max(group.expires_at_us, wanted_us),
+    )
+
+
+def release_hold(
+    state: ShowtimeState,
+    terms: ShowtimeTerms,
+    command: ReleaseHold,
+    _now_us: int,
+    recalled: Recalled | None,
+) -> Decision:
+    """Gives back a live hold or some of its seats."""
+    group = live_hold(state, command.hold_id, command.customer, recalled)
+    if not isinstance(group, SeatGroup):
+        return group
+    parted = part(terms.plan, group, command.labels)
+    if isinstance(parted, Rejection):
+        return parted
+    gone, gone_prices, kept, kept_prices = parted
+    return HoldReleased(
+        command.hold_id,
+        command.customer,
+        gone,
+        gone_prices,
+        kept,
+        kept_prices,
+        group.expires_at_us,
+    )
+
+
+def live_hold(
+    state: ShowtimeState, hold_id: bytes, customer: bytes, recalled: Recalled | None
+) -> SeatGroup | Rejection | Recall:
+    """The customer's live hold; otherwise why there is none, without telling of others' holds."""
+    packed = state.holds.get(hold_id)
+    if packed is not None:
+        return unpack(packed) if customer_of(packed) == customer else NOT_FOUND
+    ended = ended_hold(state, hold_id, recalled)
+    if isinstance(ended, Recall):
+        return ended
+    if ended is None or customer_of(ended[1:]) != customer:
+        return NOT_FOUND
+    return Rejection(code="HOLD_ENDED", details={"status": ENDED_NAMES[ended[0]]})
+
+
+def _labels(plan: SeatPlan, seats: Sequence[int]) -> list[str]:
+    return [plan.labels[seat] for seat in seats]
+
+
+def _limit(name: str, value: int) -> Rejection:
+    return Rejection(code="HOLD_LIMIT", details={"limit": name, "value": value})

@@ -1,0 +1,34 @@
+"""What a decision can be, besides an event or a refusal."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from cinema.domain.rejections import Rejection
+from cinema.domain.showtime.events import AnyEvent, Recorded
+from cinema.domain.showtime.records import ReplyRecord
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """The command asks for what already is: accepted, and nothing to record."""
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """The command was carried out before under the same key; this is what it did."""
+
+    record: ReplyRecord
+    recorded: Recorded
+
+
+class Recall(msgspec.Struct, frozen=True):
+    """Whether `key` is known can only be said after a look into the archive."""
+
+    key: bytes
+
+
+Decision = AnyEvent | Rejection | Nothing | Replay | Recall
+
+NOTHING: Final = Nothing()
+NOT_FOUND: Final = Rejection(code="NOT_FOUND")

@@ -1,0 +1,97 @@
+"""Decisions about what only staff ask for: blocked seats, paused sales, another seat plan."""
+
+from __future__ import annotations
+
+from cinema.domain.rejections import Rejection
+from cinema.domain.seatmap import AVAILABLE, BLOCKED, changed_seats, seat_mapping
+from cinema.domain.showtime.commands import (
+    BlockSeats,
+    ChangePlan,
+    PauseSales,
+    ResumeSales,
+    UnblockSeats,
+)
+from cinema.domain.showtime.events import (
+    PlanChanged,
+    SalesPaused,
+    SalesResumed,
+    SeatsBlocked,
+    SeatsUnblocked,
+)
+from cinema.domain.showtime.named_seats import seats_named, unavailable
+from cinema.domain.showtime.outcomes import NOTHING, Decision
+from cinema.domain.showtime.recall import Recalled
+from cinema.domain.showtime.state import ShowtimeState
+from cinema.domain.showtime.terms import ShowtimeTerms
+
+
+def block_seats(
+    state: ShowtimeState,
+    terms: ShowtimeTerms,
+    command: BlockSeats,
+    _now_us: int,
+    _recalled: Recalled | None,
+) -> Decision:
+    """Takes free seats off sale; those that are off sale already stay so."""
+    seats = seats_named(terms.plan, command.labels)
+    if isinstance(seats, Rejection):
+        return seats
+    if any(state.seats[seat] not in (AVAILABLE, BLOCKED) for seat in seats):
+        sellable = [seat for seat in seats if state.seats[seat] != BLOCKED]
+        return unavailable(state, terms.plan, sellable)
+    free = tuple(seat for seat in seats if state.seats[seat] == AVAILABLE)
+    return SeatsBlocked(free) if free else NOTHING
+
+
+def unblock_seats(
+    state: ShowtimeState,
+    terms: ShowtimeTerms,
+    command: UnblockSeats,
+    _now_us: int,
+    _recalled: Recalled | None,
+) -> Decision:
+    """Puts those seats back on sale that are blocked."""
+    seats = seats_named(terms.plan, command.labels)
+    if isinstance(seats, Rejection):
+        return seats
+    blocked = tuple(seat for seat in seats if state.seats[seat] == BLOCKED)
+    return SeatsUnblocked(blocked) if blocked else NOTHING
+
+
+def pause_sales(
+    state: ShowtimeState,
+    _terms: ShowtimeTerms,
+    _command: PauseSales,
+    _now_us: int,
+    _recalled: Recalled | None,
+) -> Decision:
+    """Refuses new holds from here on."""
+    return NOTHING if state.paused else SalesPaused()
+
+
+def resume_sales(
+    state: ShowtimeState,
+    _terms: ShowtimeTerms,
+    _command: ResumeSales,
+    _now_us: int,
+    _recalled: Recalled | None,
+) -> Decision:
+    """Accepts holds again."""
+    return SalesResumed() if state.paused else NOTHING
+
+
+def change_plan(
+    state: ShowtimeState,
+    terms: ShowtimeTerms,
+    command: ChangePlan,
+    _now_us: int,
+    _recalled: Recalled | None,
+) -> Decision:
+    """Pins another version of the plan, unless it changes seats that are not free."""
+    old, new = terms.plan, command.plan
+    if new.version == old.version:
+        return NOTHING
+    affected = [label for label in changed_seats(old, new) if state.seats[old.index[label]]]
+    if affected:
+        return Rejection(code="PLAN_IN_USE", details={"seats": sorted(affected)})
+    return PlanChanged(old.version, new.version, new.seat_count, tuple(seat_mapping(old, new)))
