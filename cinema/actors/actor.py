@@ -18,7 +18,7 @@ from cinema.actors.messages import (
     TOO_BUSY,
     TRY_AGAIN,
     Accepted,
-    Message,
+    Letter,
     Outcome,
     Query,
     ReadHold,
@@ -30,6 +30,7 @@ from cinema.actors.messages import (
     Watch,
 )
 from cinema.actors.outbox import Doubt, Outbox
+from cinema.actors.publisher import Publisher
 from cinema.actors.reads import hold_seen, seats_seen
 from cinema.actors.restore import Restored
 from cinema.actors.snapshots import PendingSnapshot, prepare_snapshot
@@ -45,7 +46,7 @@ from cinema.domain.showtime.decisions import (
     decide,
     due_expiries,
 )
-from cinema.domain.showtime.events import AnyEvent, Event, PlanChanged, encode_recorded
+from cinema.domain.showtime.events import AnyEvent, Event, encode_recorded
 from cinema.domain.showtime.state import NEVER_US, ShowtimeState, evolve
 from cinema.domain.showtime.terms import ShowtimeTerms
 
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from cinema.actors.kernel import Kernel
 
 COMMAND_FAILED: Final = "command_failed"
-FEED_FAILED: Final = "feed_failed"
 
 log = structlog.get_logger(__name__)
 
@@ -68,15 +68,6 @@ class Phase(Enum):
     GONE = "gone"
 
 
-class Letter(msgspec.Struct, frozen=True, gc=False):
-    """One message in the mailbox; `deadline_ns` on the clock's boot time."""
-
-    message: Message
-    reply: Reply
-    deadline_ns: int
-    recalled: Recalled | None = None
-
-
 class ShowtimeActor:
     """Takes the messages of one showtime in order; never waits for the store while it does.
 
@@ -86,11 +77,9 @@ class ShowtimeActor:
     """
 
     __slots__ = (
-        "_joining",
         "_kernel",
         "_mailbox",
         "_outbox",
-        "_published_seq",
         "_recalls",
         "_scheduled",
         "_snapshot_at_seq",
@@ -100,11 +89,11 @@ class ShowtimeActor:
         "doubts",
         "epoch",
         "failures",
-        "feed",
         "lane",
         "last_used",
         "pending_snapshot",
         "phase",
+        "publisher",
         "showtime_id",
         "snapshot_seq",
         "state",
@@ -124,16 +113,14 @@ class ShowtimeActor:
         self.armed_us = NEVER_US
         self.last_used = 0
         self.failures = 0
-        self.feed: SeatFeed | None = None
+        self.publisher = Publisher(showtime_id)
         self.doubts: Sequence[Doubt] = ()
         self._kernel = kernel
         self._mailbox: list[Letter] | tuple[()] = ()
         self._outbox = Outbox(self)
         self.backlog = Backlog()
-        self._published_seq = 0
         self._snapshot_at_seq = 0
         self._recalls = 0
-        self._joining = 0
         self._scheduled = False
 
     # --- the mailbox
@@ -161,12 +148,13 @@ class ShowtimeActor:
     @property
     def wanted(self) -> bool:
         """Whether anybody waits for the actor to serve."""
-        return bool(self._mailbox or self.doubts) or self.feed is not None
+        return bool(self._mailbox or self.doubts) or self.publisher.feed is not None
 
     @property
     def idle(self) -> bool:
         """Whether nothing is under way and nobody watches: the actor may leave memory."""
-        return self.feed is None and not self._joining and self.idle_but_watched
+        publisher = self.publisher
+        return publisher.feed is None and not publisher.joining and self.idle_but_watched
 
     @property
     def idle_but_watched(self) -> bool:
@@ -247,7 +235,7 @@ class ShowtimeActor:
     def _put_back(self, letters: Sequence[Letter]) -> None:
         """The rest of a turn that broke the actor; what the archive said no longer counts."""
         if self.phase is Phase.RESTORING:
-            self._mailbox = [*map(_forgetful, letters), *self._mailbox]
+            self._mailbox = [*[letter.forgetful() for letter in letters], *self._mailbox]
             return
         for letter in letters:
             self._outbox.send(letter.reply, TRY_AGAIN)
@@ -360,30 +348,20 @@ class ShowtimeActor:
                 assert_never(query)
 
     def _watch(self, reply: Reply, feed: SeatFeed) -> None:
-        self._joining += 1
+        publisher = self.publisher
+        publisher.joining += 1
 
         def begin(outcome: Outcome) -> None:
-            # The feed starts when the snapshot leaves, and only if all up to its seq, and
-            # nothing after it, has been published by then; else a newer snapshot is needed.
-            self._joining -= 1
-            if isinstance(outcome, SeatsSeen):
-                if outcome.seq != self._published_seq:
-                    deadline_ns = self.clock.boot_ns() + self._kernel.deadline_ns
-                    self.tell(Letter(Watch(feed=feed), reply, deadline_ns))
-                    return
-                if self.feed is not feed:
-                    # A feed that is displaced must know: it asks anew if anybody still needs it.
-                    self._lose_feed()
-                self.feed = feed
+            # The snapshot leaves the gate now: the feed starts here, or needs a newer one.
+            publisher.joining -= 1
+            if isinstance(outcome, SeatsSeen) and not publisher.begin(feed, outcome.seq):
+                deadline_ns = self.clock.boot_ns() + self._kernel.deadline_ns
+                self.tell(Letter(Watch(feed=feed), reply, deadline_ns))
+                return
             reply(outcome)
 
         seen = seats_seen(self.state, self.terms, self.epoch, None)
         self._outbox.answer(self.state.seq, begin, seen)
-
-    def unwatch(self, feed: SeatFeed) -> None:
-        """Stop telling `feed`; a later feed is left alone."""
-        if self.feed is feed:
-            self.feed = None
 
     def _recall(self, letter: Letter, key: bytes) -> None:
         self._recalls += 1
@@ -416,12 +394,12 @@ class ShowtimeActor:
 
     def deliver(self, part: Part) -> None:
         """Tell the watchers of a durable part, then let go what waited for it."""
-        outbox, durable_seq = self._outbox, part.last_seq
-        if self.feed is not None or self._joining:
+        outbox, publisher, durable_seq = self._outbox, self.publisher, part.last_seq
+        if publisher.feed is not None or publisher.joining:
             for seq, unwritten in enumerate(part.events, part.prev_seq + 1):
                 outbox.open_to(seq - 1)
-                self._publish(part.epoch, seq, unwritten.event, unwritten.terms)
-        self._published_seq = durable_seq
+                publisher.publish(part.epoch, seq, unwritten.event, unwritten.terms)
+        publisher.published_seq = durable_seq
         outbox.open_to(durable_seq)
         if self.phase is Phase.SERVING and (
             self.pending_snapshot is not None or self.state.seq >= self._snapshot_at_seq
@@ -472,7 +450,7 @@ class ShowtimeActor:
         What was sent and not answered is in doubt until then; all else had no effect.
         """
         self.phase = Phase.RESTORING
-        self._mailbox = [_forgetful(letter) for letter in self._mailbox]
+        self._mailbox = [letter.forgetful() for letter in self._mailbox]
         deadline_ns = self.clock.boot_ns() + self._kernel.deadline_ns
         in_flight_seq = self.backlog.in_flight_seq
         self.backlog.restart(0)
@@ -495,7 +473,7 @@ class ShowtimeActor:
         self._note_snapshot(restored.snapshot_seq)
         self.armed_us = NEVER_US
         self.phase = Phase.SERVING
-        self._catch_up_feed(restored)
+        self.publisher.catch_up(restored)
         doubts, self.doubts = self.doubts, ()
         for doubt in doubts:
             self._outbox.send(doubt.reply, self._settled(restored, doubt))
@@ -510,38 +488,6 @@ class ShowtimeActor:
         except Exception:
             log.exception(COMMAND_FAILED, showtime=self.showtime_id.hex())
             return IN_DOUBT
-
-    def _catch_up_feed(self, restored: Restored) -> None:
-        missed = [
-            (row, recorded.event)
-            for row, recorded in restored.tail
-            if row.seq > self._published_seq
-        ]
-        replanned = any(isinstance(event, PlanChanged) for _, event in missed)
-        if restored.snapshot_seq > self._published_seq or replanned:
-            self._lose_feed()
-        else:
-            for row, event in missed:
-                self._publish(row.epoch, row.seq, event, self.terms)
-        self._published_seq = self.state.seq
-
-    def _publish(self, epoch: int, seq: int, event: AnyEvent, terms: ShowtimeTerms) -> None:
-        self._published_seq = seq
-        if self.feed is not None:
-            try:
-                self.feed.changed(epoch, seq - 1, seq, event, terms)
-            except Exception:
-                log.exception(FEED_FAILED, showtime=self.showtime_id.hex())
-                self._lose_feed()
-
-    def _lose_feed(self) -> None:
-        """Watchers have to start again; a feed asks anew if it wants to go on."""
-        feed, self.feed = self.feed, None
-        if feed is not None:
-            try:
-                feed.lost()
-            except Exception:
-                log.exception(FEED_FAILED, showtime=self.showtime_id.hex())
 
     # --- timers, snapshots and leaving memory
 
@@ -642,17 +588,10 @@ class ShowtimeActor:
 
     def _stop(self, phase: Phase, outcome: Outcome) -> None:
         self.phase = phase
-        self._lose_feed()
+        self.publisher.lose()
         for letter in self.take_letters():
             self._outbox.send(letter.reply, outcome)
         doubts, self.doubts = self.doubts, ()
         for doubt in doubts:
             self._outbox.send(doubt.reply, IN_DOUBT)
         self._outbox.abandon()
-
-
-def _forgetful(letter: Letter) -> Letter:
-    """The letter without what the archive said about a state that is gone."""
-    if letter.recalled is None:
-        return letter
-    return msgspec.structs.replace(letter, recalled=None)

@@ -9,11 +9,12 @@ from typing import Final
 import structlog
 
 from cinema.actors.activation import Activation, TermsSource
-from cinema.actors.actor import Letter, Phase, ShowtimeActor
+from cinema.actors.actor import Phase, ShowtimeActor
 from cinema.actors.archive import archived_today
 from cinema.actors.lane import CommitLane
 from cinema.actors.messages import (
     TRY_AGAIN,
+    Letter,
     Message,
     Outcome,
     ReadSeats,
@@ -194,7 +195,7 @@ class Kernel:
         """Stop telling a feed."""
         actor = self._actors.get(showtime_id)
         if actor is not None:
-            actor.unwatch(feed)
+            actor.publisher.leave(feed)
 
     # --- gauges
 

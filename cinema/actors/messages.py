@@ -9,6 +9,7 @@ import msgspec
 
 from cinema.domain.rejections import Rejection
 from cinema.domain.showtime.commands import AnyCommand
+from cinema.domain.showtime.decisions import Recalled
 from cinema.domain.showtime.events import AnyEvent
 from cinema.domain.showtime.packed import SeatGroup
 from cinema.domain.showtime.state import HoldStatus
@@ -108,6 +109,25 @@ class NoShowtime(msgspec.Struct, frozen=True, gc=False):
 
 Outcome = Accepted | SeatsSeen | HoldSeen | Rejection | Unavailable | NoShowtime
 Reply = Callable[[Outcome], None]
+
+
+class Letter(msgspec.Struct, frozen=True, gc=False):
+    """One message in a mailbox; `deadline_ns` on the clock's boot time.
+
+    `recalled` is what the archive has said about it so far.
+    """
+
+    message: Message
+    reply: Reply
+    deadline_ns: int
+    recalled: Recalled | None = None
+
+    def forgetful(self) -> Letter:
+        """The letter without what the archive said about a state that is gone."""
+        if self.recalled is None:
+            return self
+        return msgspec.structs.replace(self, recalled=None)
+
 
 TRY_AGAIN: Final = Unavailable(RETRY)
 IN_DOUBT: Final = Unavailable(OUTCOME_UNKNOWN)
