@@ -262,9 +262,9 @@ def _with(mapping: Mapping[Key, Value], key: Key, value: Value) -> Mapping[Key, 
 
 
 def _without(mapping: Mapping[Key, Value], key: Key) -> Mapping[Key, Value]:
-    """The same dict without an entry."""
-    if isinstance(mapping, dict):
-        mapping.pop(key, None)
+    """The same dict without one of its entries."""
+    assert isinstance(mapping, dict), "nothing can be taken from what never had an entry"
+    mapping.pop(key, None)
     return mapping
 
 

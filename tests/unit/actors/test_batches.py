@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from cinema.actors.backlog import Backlog
 from cinema.domain.limits import SNAPSHOTS_PER_BATCH
 from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import ANNA, PLAN, Node, World, accepted, audited_world, hold
+from tests.unit.actors.world import ANNA, PLAN, Node, World, accepted, audited_world, book, hold
 
 
 async def _behind_a_plug(world: World, wanted: dict[bytes, int], **settings: int) -> list[dict]:
@@ -131,3 +132,32 @@ async def test_batches_and_their_times_are_counted() -> None:
         # A millisecond has 20 bits of nanoseconds.
         assert metrics.commit_ns[20] == 1
         assert metrics.decisions["HoldSeats", "accepted"] == 1
+
+
+@in_virtual_time
+async def test_holds_and_bookings_of_one_showtime_share_a_batch() -> None:
+    async with audited_world() as world:
+        showtime = world.showtime()
+        node = await world.warm_node(showtime)
+        wish, other = hold(ANNA, "A1"), hold(ANNA, "A2")
+        for command in (wish, other):
+            await node.ask(showtime, command)
+        node.store.held.add("append")
+        mails = [node.tell(showtime, hold(ANNA, "A3"))]
+        call = await node.store.next("append")
+        behind = [book(ANNA, wish.hold_id), hold(ANNA, "A4"), book(ANNA, other.hold_id)]
+        mails += [node.tell(showtime, command) for command in behind]
+        await settle()
+        call.finish()
+        call = await node.store.next("append")
+        effects = [event.effect is not None for event in call.argument[0].events]
+        assert effects == [True, False, True]
+        call.finish()
+        await settle()
+        assert [accepted(mail.outcome).seq for mail in mails] == [3, 4, 5, 6]
+
+
+def test_without_an_event_that_waits_there_is_no_bound_to_correct() -> None:
+    backlog = Backlog()
+    backlog.tighten_due(1)
+    assert list(backlog.unwritten) == []

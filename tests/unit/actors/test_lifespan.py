@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from cinema.actors.kernel import Kernel
 from cinema.actors.messages import ReadSeats, SeatsSeen
 from cinema.domain.limits import TURN_COMMANDS
 from cinema.storage.journal import StoreUnavailable
@@ -13,6 +14,7 @@ from tests.unit.actors.world import (
     ANNA,
     BERT,
     PLAN,
+    SETTINGS,
     Node,
     World,
     accepted,
@@ -379,6 +381,39 @@ async def test_what_a_drain_cannot_finish_is_answered_all_the_same() -> None:
         ]
         assert call.execute() == {showtime}
         assert not world.journal.heads[showtime].released
+
+
+@in_virtual_time
+async def test_a_repetition_that_waits_behind_other_events_when_a_drain_ends_is_told() -> None:
+    async with audited_world() as world:
+        other, showtime = world.showtime(), world.showtime()
+        node = await world.node(batch_limit_events=1)
+        for one in (other, showtime):
+            await node.ask(one, release(ANNA, some_id()))
+        wish = hold(ANNA, "A1", key=some_id())
+        node.store.held.add("append")
+        first = node.tell(showtime, wish)
+        call = await node.store.next("append")
+        node.tell(other, hold(ANNA, "A1"))
+        behind = node.tell(showtime, hold(ANNA, "A2"))
+        again = node.tell(showtime, wish)
+        await settle()
+        call.finish()
+        in_flight = await node.store.next("append")
+        assert [part.showtime_id for part in in_flight.argument] == [other]
+        assert (first.code, behind.outcome, again.outcome) == ("OK", None, None)
+        await node.kernel.stop(0.3)
+        # It tells of what is durable; what it waited behind is not, for all anybody knows.
+        assert accepted(again.outcome).replayed
+        assert behind.code == "OUTCOME_UNKNOWN"
+
+
+@in_virtual_time
+async def test_a_kernel_that_never_started_can_be_stopped() -> None:
+    async with audited_world() as world:
+        node = Node(world, Kernel, SETTINGS)
+        await node.kernel.stop(1)
+        assert node.tell(world.showtime(), hold(ANNA, "A1")).code == "RETRY"
 
 
 @in_virtual_time

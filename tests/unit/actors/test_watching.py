@@ -158,3 +158,16 @@ async def test_a_later_feed_replaces_an_earlier_one() -> None:
         node.kernel.unwatch(showtime, second)
         await node.ask(showtime, hold(ANNA, "A2"))
         assert second.frames == [(1, 0, 1)]
+
+
+@in_virtual_time
+async def test_a_feed_that_asks_again_is_not_displaced_by_itself() -> None:
+    async with audited_world() as world:
+        showtime = world.showtime()
+        node = await world.warm_node(showtime)
+        feed, _ = await node.watch(showtime)
+        await node.ask(showtime, hold(ANNA, "A1"))
+        seen = await node.ask(showtime, Watch(feed=feed))
+        assert isinstance(seen, SeatsSeen)
+        await node.ask(showtime, hold(ANNA, "A2"))
+        assert (seen.seq, feed.frames, feed.times_lost) == (1, [(1, 0, 1), (1, 1, 2)], 0)

@@ -159,6 +159,14 @@ def test_company_that_finds_no_room_in_the_row_sits_as_near_as_it_can() -> None:
     assert _best(plan, draw_status("hhhh", ".hhh", "hhhh"), 2, accessible=True) is None
 
 
+def test_the_accessible_seat_whose_company_sits_closest_is_taken_however_near_the_others() -> None:
+    plan = draw_plan("Wrrr", "rrrr", "rrrr", "Wrrr", focal=LayoutFocal(y=0))
+    far = draw_status(".hh.", "hhhh", "hhhh", ".h..")
+    assert _best(plan, far, 2, accessible=True) == "D1 D3"
+    farther = draw_status(".h..", "hhhh", "hhhh", ".hh.")
+    assert _best(plan, farther, 2, accessible=True) == "A1 A3"
+
+
 def test_orphans_do_not_keep_a_wheelchair_out() -> None:
     plan = draw_plan("Wrr")
     assert _best(plan, bytes(3), 2, accessible=True, protect_orphans=True) == "A1 A2"

@@ -48,6 +48,10 @@ def test_seats_are_indexed_in_row_order_and_found_by_label() -> None:
     assert plan.category_of == bytes([0, 0, 0, 1, 2])
 
 
+def test_a_plan_is_shown_short_in_logs_and_failures() -> None:
+    assert repr(draw_plan("rr r", "pv", version=7)) == "SeatPlan(version=7, seat_count=5)"
+
+
 def test_an_aisle_splits_a_row_into_blocks_and_a_leading_gap_does_not() -> None:
     plan = draw_plan(" rr r", "rrr")
     assert plan.blocks == ((0, 2), (2, 3), (3, 6))

@@ -56,6 +56,10 @@ def test_unknown_seats_are_named() -> None:
     given().when(hold("A1 C1 A9")).then_refused("UNKNOWN_SEAT", seats=["C1", "A9"])
 
 
+def test_a_hold_of_no_seats_is_refused() -> None:
+    given().when(hold("")).then_refused("UNKNOWN_SEAT", seats=[])
+
+
 def test_a_seat_named_twice_is_refused() -> None:
     given().when(hold("A2 A1 A2 A1 A3")).then_refused("DUPLICATE_SEAT", seats=["A1", "A2"])
 
