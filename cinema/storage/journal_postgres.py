@@ -91,7 +91,7 @@ class PostgresLane:
         except BaseException:
             self._discard(connection)
             raise
-        matched = rows[0][0] or ()
+        matched = rows[0][0] if rows else ()
         return {batch[position - 1].showtime_id for position in matched}
 
     async def confirm(self, claims: Sequence[tuple[bytes, int]]) -> set[bytes]:

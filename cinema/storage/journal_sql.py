@@ -35,9 +35,9 @@ with claim as (
     join heads on heads.position = e.position
 )"""
 
-# One row in every case: one a showtime would cost the driver more than the batch's arguments.
+# One row, or none: one a showtime would cost the driver more than the batch's arguments.
 _MATCHED: Final = """
-select array_agg(position) from heads"""
+select array_agg(position) from heads having count(*) > 0"""
 
 APPEND: Final = _APPEND_EVENTS + _MATCHED
 
@@ -58,7 +58,7 @@ with heads as (
     select showtime_id, seq, epoch, recorded_at, substring($8::bytea from start for length)
     from heads
 )
-select array_agg(position) from heads"""
+select array_agg(position) from heads having count(*) > 0"""
 
 # The same for a batch of one showtime, at half the cost: $1 id, $2 epoch, $3 seq before, $4 seq
 # after, $5 deadline; $6 moments, $7 starts and $8 lengths within $9.
@@ -74,7 +74,7 @@ with head as (
     from head, unnest($6::text::bigint[], $7::text::int[], $8::text::int[]) with ordinality
         as e (recorded_at, start, length, nth)
 )
-select array_agg(1) from head"""
+select array_agg(1) from head having count(*) > 0"""
 
 # New bookings: $12 position, $13 id, $14 code, $15 user, $16 hold, $17 currency, $18 total,
 # $19 moment, $20 request key, $21 payment id, $22 payment method.
