@@ -182,7 +182,8 @@ class Surplus:
     def remove_from(self, state: ShowtimeState) -> None:
         """Forget it in memory, once the archive has it; the filter says where to look."""
         for hold_id, _ in self.ended:
-            state.ended = _without(state.ended, hold_id)
+            if hold_id in state.ended:
+                state.ended = _without(state.ended, hold_id)
         state.records.drop_oldest(self.reply_count)
         for key in self.archived_ids:
             state.archive_filter.add(key)
@@ -262,9 +263,10 @@ def _with(mapping: Mapping[Key, Value], key: Key, value: Value) -> Mapping[Key, 
 
 
 def _without(mapping: Mapping[Key, Value], key: Key) -> Mapping[Key, Value]:
-    """The same dict without one of its entries."""
-    assert isinstance(mapping, dict), "nothing can be taken from what never had an entry"
-    mapping.pop(key, None)
+    """The same dict without one of its entries; `KeyError` if it has no such entry."""
+    if not isinstance(mapping, dict):
+        raise KeyError(key)
+    del mapping[key]
     return mapping
 
 
