@@ -1,0 +1,76 @@
+"""Which node owns a showtime: consistent hashing, the same on every node of a view.
+
+The points are those of nginx's `hash $showtime consistent` (Ketama), so that a balancer can send a
+request straight to its owner. Sources: Karger et al., "Consistent Hashing and Random Trees", 1997;
+nginx, `ngx_http_upstream_hash_module`: 160 points for each unit of weight, each the CRC-32 of
+host, a zero byte, port and the point before it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final
+from zlib import crc32
+
+import msgspec
+
+from cinema.domain.ids import format_id
+
+POINTS_PER_WEIGHT: Final = 160
+DEFAULT_WEIGHT: Final = 100
+"""16,000 points a node: the arcs of equal nodes differ by about one part in a hundred."""
+
+
+class Node(msgspec.Struct, frozen=True, order=True):
+    """A member as the ring sees it: the address that clients and balancers name it by.
+
+    A node of twice the `weight` owns twice the showtimes; 0 owns none (it is leaving).
+    """
+
+    host: str
+    port: int
+    weight: int = DEFAULT_WEIGHT
+
+    @property
+    def address(self) -> str:
+        """`host:port`, as balancers write it."""
+        return f"{self.host}:{self.port}"
+
+
+class Ring:
+    """The points of some nodes around the circle of 32-bit hashes; immutable."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self.nodes = tuple(sorted(nodes))
+        for one, other in pairwise(self.nodes):
+            if one.address == other.address:
+                raise ValueError(f"two nodes at {one.address}")
+        owners: dict[int, Node] = {}
+        for node in self.nodes:
+            for point in _points(node):
+                # Two nodes rarely meet in a point; whoever sorts first has it, on all nodes.
+                owners.setdefault(point, node)
+        self._hashes = array("I", sorted(owners))
+        self._owners = [owners[point] for point in self._hashes]
+
+    def owner_of(self, showtime_id: bytes) -> Node | None:
+        """The node at the first point from the showtime's hash on; None on an empty ring."""
+        if not self._hashes:
+            return None
+        at = bisect_left(self._hashes, crc32(format_id(showtime_id).encode()))
+        return self._owners[at % len(self._owners)]
+
+
+@lru_cache(maxsize=1024)
+def _points(node: Node) -> tuple[int, ...]:
+    start = crc32(f"{node.host}\0{node.port}".encode())
+    points = []
+    point = 0
+    for _ in range(node.weight * POINTS_PER_WEIGHT):
+        point = crc32(point.to_bytes(4, "little"), start)
+        points.append(point)
+    return tuple(points)
