@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from cinema.actors.actor import Phase
 from cinema.actors.restore import Restored
 from cinema.storage.journal import CommitAborted, CommitUnknown
+from tests.unit.actors.bugs import break_down_once
 from tests.unit.actors.virtual_time import in_virtual_time, settle
 from tests.unit.actors.world import ANNA, accepted, audited_world, hold
-
-
-def _break_down_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
-    """The next call fails; those after it do not."""
-    real = getattr(owner, name)
-
-    def fail(*_arguments: Any, **_options: Any) -> None:
-        monkeypatch.setattr(owner, name, real)
-        raise RuntimeError("a bug")
-
-    monkeypatch.setattr(owner, name, fail)
 
 
 @in_virtual_time
@@ -34,7 +23,7 @@ async def test_an_actor_that_breaks_while_it_resumes_is_reloaded_once_more(
         node = await world.warm_node(showtime)
         await node.ask(showtime, hold(ANNA, "A1"))
         node.store.fail_next("append", CommitAborted("53200"))
-        _break_down_once(monkeypatch, node.kernel, "arm")
+        break_down_once(monkeypatch, node.kernel, "arm")
         assert (await node.ask(showtime, hold(ANNA, "A2"))).code == "RETRY"
         await settle()
         assert node.actor(showtime).failures == 1
@@ -68,7 +57,7 @@ async def test_a_doubt_that_cannot_be_settled_stays_one_and_keeps_no_other_waiti
         mails = [node.tell(showtime, hold(ANNA, label)) for label in ("A1", "A2")]
         call = await node.store.next("append")
         node.store.held.clear()
-        _break_down_once(monkeypatch, Restored, "settled")
+        break_down_once(monkeypatch, Restored, "settled")
         call.execute()
         call.fail(CommitUnknown("connection lost"))
         await settle()

@@ -17,6 +17,7 @@ from cinema.actors.timers import DueQueue
 from cinema.domain.seatmap import Layout, LayoutRow, grid_layout, parse_layout
 from cinema.domain.showtime.commands import ChangePlan
 from cinema.storage.journal import CommitAborted, CommitUnknown
+from tests.unit.actors.bugs import break_down_once
 from tests.unit.actors.virtual_time import in_virtual_time, settle
 from tests.unit.actors.world import (
     ANNA,
@@ -36,17 +37,6 @@ LOST = CommitUnknown("connection lost")
 
 def _break_down(*_arguments: object, **_options: object) -> None:
     raise RuntimeError("a bug")
-
-
-def _break_down_once(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
-    """The next call fails; those after it do not."""
-    real = getattr(owner, name)
-
-    def fail(*_arguments: Any, **_options: Any) -> None:
-        monkeypatch.setattr(owner, name, real)
-        raise RuntimeError("a bug")
-
-    monkeypatch.setattr(owner, name, fail)
 
 
 # --- the journal's answers and the actor's turns in every order
@@ -211,7 +201,7 @@ async def test_bookkeeping_that_fails_after_a_commit_reloads_the_actor_alone(
         node = await world.node(snapshot_every_events=1)
         for one in (showtime, other):
             await node.ask(one, release(ANNA, some_id()))
-        _break_down_once(monkeypatch, actor_module, "prepare_snapshot")
+        break_down_once(monkeypatch, actor_module, "prepare_snapshot")
         mails = [node.tell(one, hold(ANNA, "A1")) for one in (showtime, other)]
         await settle()
         assert [mail.code for mail in mails] == ["OK", "OK"]
@@ -226,7 +216,7 @@ async def test_a_turn_that_fails_elsewhere_than_in_a_command_reloads_the_actor(
     async with audited_world() as world:
         showtime = world.showtime()
         node = await world.warm_node(showtime)
-        _break_down_once(monkeypatch, node.kernel, "arm")
+        break_down_once(monkeypatch, node.kernel, "arm")
         mail = node.tell(showtime, hold(ANNA, "A1"))
         await settle()
         assert mail.code in {"OK", "RETRY"}
@@ -295,7 +285,7 @@ async def test_a_tick_or_sweep_that_fails_is_followed_by_the_next(
         showtime = world.showtime()
         node = await world.warm_node(showtime)
         await node.ask(showtime, hold(ANNA, "A1"))
-        _break_down_once(monkeypatch, node.kernel, "tick")
+        break_down_once(monkeypatch, node.kernel, "tick")
         node.store.fail_next("due", ZeroDivisionError("a bug"))
         sweeps = node.store.count("due")
         await asyncio.sleep(HOLD_TTL_S + 1)
