@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -29,6 +29,9 @@ from cinema.settings import (
 
 # Heavy rooms are imported by the commands that enter them, so that each starts quickly.
 
+Command = Callable[[Settings, Mapping[str, Any]], None]
+"""What a command does, with the settings and the options that are its own."""
+
 _FAILED = 1
 _MISCONFIGURED = 2
 
@@ -43,11 +46,12 @@ class NotReady(Exception):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 2 for wrong settings, 1 for other failures."""
     arguments = vars(_parser().parse_args(argv))
-    run: Callable[[Settings, bool], None] = arguments.pop("run")
-    example = arguments.pop("example", False)
-    flags = {name: value for name, value in arguments.items() if value is not None}
+    run: Command = arguments.pop("run")
+    settings = {field.attribute for field in fields()}
+    flags = {name: arguments.pop(name) for name in settings & arguments.keys()}
+    given = {name: value for name, value in flags.items() if value is not None}
     try:
-        run(load_settings(os.environ, flags), example)
+        run(load_settings(os.environ, given), arguments)
     except SettingsError as error:
         _complain(*error.problems)
         return _MISCONFIGURED
@@ -62,21 +66,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _serve(settings: Settings, _example: bool) -> None:
+def _serve(settings: Settings, _options: Mapping[str, Any]) -> None:
     from cinema.app import serve
 
     with _database(settings) as connected:
         _run_loop(serve(with_jwt_secret(connected)))
 
 
-def _migrate(settings: Settings, _example: bool) -> None:
+def _migrate(settings: Settings, _options: Mapping[str, Any]) -> None:
     from cinema.storage.migrate import migrate
 
     with _database(settings) as connected:
         _run_loop(migrate(connected.database_url))
 
 
-def _seed(settings: Settings, _example: bool) -> None:
+def _seed(settings: Settings, _options: Mapping[str, Any]) -> None:
     if not settings.demo_data:
         raise SettingsError(["DEMO_DATA is off, and there is nothing else to seed"])
     with _database(settings) as connected:
@@ -93,17 +97,17 @@ async def _seeded(settings: Settings) -> None:
         await seed(pool, settings, datetime.now(UTC))
 
 
-def _check_config(settings: Settings, example: bool) -> None:
+def _check_config(settings: Settings, options: Mapping[str, Any]) -> None:
     from cinema.settings.example import example as example_text
 
-    if example:
+    if options["example"]:
         print(example_text(), end="")
         return
     for field in fields():
         print(f"{field.variable}={_shown(field, getattr(settings, field.attribute))}")
 
 
-def _healthcheck(settings: Settings, _example: bool) -> None:
+def _healthcheck(settings: Settings, _options: Mapping[str, Any]) -> None:
     """Ask the server of these settings whether it is ready; for a container's health check."""
     from http.client import HTTPConnection, HTTPException
 
