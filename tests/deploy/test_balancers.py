@@ -1,0 +1,253 @@
+"""The balancers of `deploy/`, each a real program before nodes that tell what they got."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from uuid import UUID
+
+import aiohttp
+import pytest
+
+from cinema.cluster.ring import Ring
+from cinema.http.errors import ERROR_TABLE
+from tests.deploy.balancers import BALANCERS, Balancer, HAProxy, Nginx
+from tests.deploy.nodes import StandIn, stand_ins
+
+pytestmark = pytest.mark.process
+
+_RANDOM = random.Random(18)
+SHOWTIMES = [UUID(bytes=_RANDOM.randbytes(16)) for _ in range(100)]
+POLL_S = 0.05
+TIMEOUT = aiohttp.ClientTimeout(total=20)
+
+
+@pytest.fixture(params=BALANCERS, ids=lambda kind: kind.name)
+def balancer(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Balancer]:
+    balancer: Balancer = request.param(tmp_path)
+    yield balancer
+    balancer.stop()
+
+
+@pytest.fixture
+async def nodes() -> AsyncIterator[list[StandIn]]:
+    nodes = await stand_ins()
+    yield nodes
+    for node in nodes:
+        await node.stop()
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(timeout=TIMEOUT) as client:
+        yield client
+
+
+def seats(showtime: UUID) -> str:
+    return f"/api/v1/showtimes/{showtime}/seats"
+
+
+def holds(showtime: UUID) -> str:
+    return f"/api/v1/showtimes/{showtime}/holds"
+
+
+def owner(nodes: Sequence[StandIn], showtime: UUID) -> StandIn:
+    chosen = Ring(node.node for node in nodes).owner_of(showtime.bytes)
+    return next(node for node in nodes if node.node == chosen)
+
+
+async def chosen(client: aiohttp.ClientSession, url: str, method: str = "GET") -> str:
+    async with client.request(method, url) as answer:
+        assert answer.status == 200, await answer.text()
+        return answer.headers["Cinema-Owner"]
+
+
+async def until(holds_now: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(15):
+        while True:
+            if await holds_now():
+                return
+            await asyncio.sleep(POLL_S)
+
+
+async def test_requests_about_a_showtime_reach_its_owner(
+    balancer: Balancer, nodes: list[StandIn], client: aiohttp.ClientSession
+) -> None:
+    await balancer.start(node.node for node in nodes)
+    for showtime in SHOWTIMES:
+        address = await chosen(client, balancer.url + seats(showtime))
+        assert address == owner(nodes, showtime).node.address
+        assert await chosen(client, balancer.url + holds(showtime), "POST") == address
+    assert len({node.node.port for node in nodes if node.received}) == 3
+
+
+async def test_weights_count_as_in_the_ring(
+    balancer: Balancer, client: aiohttp.ClientSession
+) -> None:
+    nodes = await stand_ins(100, 200, 50)
+    try:
+        await balancer.start(node.node for node in nodes)
+        for showtime in SHOWTIMES:
+            address = await chosen(client, balancer.url + seats(showtime))
+            assert address == owner(nodes, showtime).node.address
+    finally:
+        for node in nodes:
+            await node.stop()
+
+
+async def test_requests_about_no_showtime_are_spread(
+    balancer: Balancer, nodes: list[StandIn], client: aiohttp.ClientSession
+) -> None:
+    await balancer.start(node.node for node in nodes)
+    for path in ("/api/v1/movies", "/api/v1/showtimes", "/api/v1/bookings"):
+        answers = Counter([await chosen(client, balancer.url + path) for _ in range(30)])
+        assert answers.keys() == {node.node.address for node in nodes}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_a_node_that_refuses_is_passed_over(
+    balancer: Balancer, nodes: list[StandIn], client: aiohttp.ClientSession, method: str
+) -> None:
+    await balancer.start(node.node for node in nodes)
+    gone, *left = nodes
+    await gone.stop()
+    for showtime in SHOWTIMES[:40]:
+        address = await chosen(client, balancer.url + holds(showtime), method)
+        assert address in {node.node.address for node in left}
+
+
+async def test_showtimes_of_a_node_that_is_down_go_where_the_ring_moves_them(
+    balancer: Balancer, nodes: list[StandIn], client: aiohttp.ClientSession
+) -> None:
+    await balancer.start(node.node for node in nodes)
+    gone, *left = nodes
+    await gone.stop()
+
+    async def all_moved() -> bool:
+        addresses = [await chosen(client, balancer.url + seats(one)) for one in SHOWTIMES[:40]]
+        return addresses == [owner(left, showtime).node.address for showtime in SHOWTIMES[:40]]
+
+    await until(all_moved)
+
+
+async def test_a_request_that_may_have_happened_is_sent_once(
+    balancer: Balancer, nodes: list[StandIn], client: aiohttp.ClientSession
+) -> None:
+    await balancer.start(node.node for node in nodes)
+    for node in nodes:
+        node.breaks_off = True
+    kind = ERROR_TABLE["OUTCOME_UNKNOWN"]
+    async with client.post(balancer.url + holds(SHOWTIMES[0]), json={"seats": ["A1"]}) as answer:
+        body = await answer.json()
+        assert answer.status == kind.status
+        assert answer.headers["Retry-After"] == str(kind.retry_after_s)
+    assert sum(len(node.received) for node in nodes) == 1
+    assert body == {
+        "success": False,
+        "error": {"code": "OUTCOME_UNKNOWN", "message": kind.message, "details": {}},
+        "request_id": answer.headers["X-Request-ID"],
+    }
+
+
+async def test_where_no_node_answers_the_refusal_has_the_form_of_the_contract(
+    balancer: Balancer, nodes: list[StandIn], client: aiohttp.ClientSession
+) -> None:
+    await balancer.start(node.node for node in nodes)
+    for node in nodes:
+        await node.stop()
+    async with client.post(balancer.url + holds(SHOWTIMES[0])) as answer:
+        error = (await answer.json())["error"]
+        kind = ERROR_TABLE[error["code"]]
+        assert error["code"] in {"RETRY", "OUTCOME_UNKNOWN"}
+        assert (answer.status, error["message"]) == (kind.status, kind.message)
+        assert answer.headers["Retry-After"] == str(kind.retry_after_s)
+
+
+async def test_a_watcher_is_with_the_owner_and_talks_both_ways(
+    balancer: Balancer, nodes: list[StandIn], client: aiohttp.ClientSession
+) -> None:
+    await balancer.start(node.node for node in nodes)
+    for showtime in SHOWTIMES[:10]:
+        address = balancer.url + f"/api/v1/showtimes/{showtime}/watch?since=1:2"
+        async with client.ws_connect(address) as socket:
+            assert await socket.receive_str() == owner(nodes, showtime).node.address
+            await socket.send_str("ping")
+            assert await socket.receive_str() == "ping"
+
+
+async def test_what_a_client_claims_of_its_address_is_replaced(
+    balancer: Balancer, nodes: list[StandIn], client: aiohttp.ClientSession
+) -> None:
+    await balancer.start(node.node for node in nodes)
+    claims = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Proto": "https"}
+    async with client.get(balancer.url + seats(SHOWTIMES[0]), headers=claims):
+        pass
+    received = owner(nodes, SHOWTIMES[0]).received[0]
+    assert received.headers["X-Forwarded-For"] == "127.0.0.1"
+    assert received.headers["X-Forwarded-Proto"] == "http"
+    assert received.headers["Host"] == f"127.0.0.1:{balancer.port}"
+
+
+async def test_tls_ends_at_the_balancer_once_its_lines_are_taken_in(
+    balancer: Balancer, nodes: list[StandIn], client: aiohttp.ClientSession
+) -> None:
+    await balancer.start((node.node for node in nodes), with_tls=True)
+    trusted = ssl.create_default_context(cafile=str(balancer.folder / "tls.crt"))
+    async with client.get(balancer.tls_url + seats(SHOWTIMES[0]), ssl=trusted) as answer:
+        assert answer.status == 200
+    received = owner(nodes, SHOWTIMES[0]).received[0]
+    assert received.headers["X-Forwarded-Proto"] == "https"
+
+
+async def test_figures_are_not_shown_outside(
+    balancer: Balancer, nodes: list[StandIn], client: aiohttp.ClientSession
+) -> None:
+    await balancer.start(node.node for node in nodes)
+    async with client.get(balancer.url + "/metrics") as answer:
+        assert answer.status == 404
+    assert not any(node.received for node in nodes)
+
+
+async def test_haproxy_gives_a_node_that_is_not_ready_nothing_new(
+    tmp_path: Path, nodes: list[StandIn], client: aiohttp.ClientSession
+) -> None:
+    haproxy = HAProxy(tmp_path)
+    await haproxy.start(node.node for node in nodes)
+    try:
+        draining, *left = nodes
+        showtime = next(one for one in SHOWTIMES if owner(nodes, one) is draining)
+
+        async def is_with(node: StandIn) -> bool:
+            return await chosen(client, haproxy.url + seats(showtime)) == node.node.address
+
+        url = haproxy.url + f"/api/v1/showtimes/{showtime}/watch"
+        async with client.ws_connect(url) as watcher:
+            assert await watcher.receive_str() == draining.node.address
+            draining.ready = False
+            await until(lambda: is_with(owner(left, showtime)))
+            await watcher.send_str("still here")
+            assert await watcher.receive_str() == "still here"
+            draining.ready = True
+            await until(lambda: is_with(draining))
+    finally:
+        haproxy.stop()
+
+
+async def test_nginx_repeats_a_read_elsewhere(
+    tmp_path: Path, nodes: list[StandIn], client: aiohttp.ClientSession
+) -> None:
+    nginx = Nginx(tmp_path)
+    await nginx.start(node.node for node in nodes)
+    try:
+        broken = owner(nodes, SHOWTIMES[0])
+        broken.breaks_off = True
+        address = await chosen(client, nginx.url + seats(SHOWTIMES[0]))
+        left = [node for node in nodes if node is not broken]
+        assert address == owner(left, SHOWTIMES[0]).node.address
+        assert len(broken.received) == 1
+    finally:
+        nginx.stop()
