@@ -34,6 +34,7 @@ Command = Callable[[Settings, Mapping[str, Any]], None]
 
 _FAILED = 1
 _MISCONFIGURED = 2
+_DECLARED_DEAD = 70
 
 _HEALTHCHECK_TIMEOUT_S = 2.0
 _LONGEST_HEALTH_BYTES = 4096
@@ -44,7 +45,11 @@ class NotReady(Exception):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 2 for wrong settings, 1 for other failures."""
+    """Run one command and return its exit code.
+
+    2 for wrong settings, 70 for a node that its cluster took for dead and that is to be started
+    again, 1 for other failures.
+    """
     arguments = vars(_parser().parse_args(argv))
     run: Command = arguments.pop("run")
     settings = {field.attribute for field in fields()}
@@ -60,10 +65,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if message is None:
             raise
         _complain(message)
-        return _FAILED
+        return _exit_code(error)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return 0
+
+
+def _exit_code(error: Exception) -> int:
+    from cinema.cluster.node import DeclaredDead
+
+    return _DECLARED_DEAD if isinstance(error, DeclaredDead) else _FAILED
 
 
 def _serve(settings: Settings, _options: Mapping[str, Any]) -> None:
@@ -172,12 +183,22 @@ def _run_loop(work: Coroutine[Any, Any, None]) -> None:
 
 def _plain_message(error: Exception) -> str | None:
     """One line for what people can put right themselves; None for a bug."""
+    from cinema.cluster.membership import AddressTaken
+    from cinema.cluster.node import DeclaredDead
     from cinema.storage.data_dir import DataDirInUse
     from cinema.storage.migrate import MigrationError
     from cinema.storage.pool import UnsafeDatabase
     from cinema.storage.postgres_home import EmbeddedPostgresError
 
-    plain = (DataDirInUse, EmbeddedPostgresError, MigrationError, NotReady, UnsafeDatabase)
+    plain = (
+        AddressTaken,
+        DataDirInUse,
+        DeclaredDead,
+        EmbeddedPostgresError,
+        MigrationError,
+        NotReady,
+        UnsafeDatabase,
+    )
     if isinstance(error, plain):
         return str(error)
     return _message_of_system(error) if isinstance(error, OSError) else None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import hmac
+import secrets
 import shutil
 import signal
 import sys
@@ -17,15 +19,19 @@ from typing import Final
 import structlog
 
 from cinema import __version__
+from cinema.actors.dispatch import Dispatch
 from cinema.actors.kernel import Kernel
 from cinema.actors.settings import KernelSettings
 from cinema.actors.tasks import Tasks
+from cinema.cluster.node import ClusterNode, ClusterOptions, DeclaredDead
 from cinema.domain.limits import CLOCK_SYNC_S
+from cinema.domain.membership import Member
 from cinema.domain.sale_rules import SaleRules
 from cinema.http.assets import docs_routes
 from cinema.http.auth import auth_routes
 from cinema.http.bookings import booking_routes
 from cinema.http.cinemas import cinema_routes
+from cinema.http.cluster_metrics import cluster_families
 from cinema.http.health import health_routes
 from cinema.http.holds import hold_routes
 from cinema.http.kernel_metrics import kernel_families, log_families, watch_families
@@ -55,14 +61,17 @@ from cinema.storage.bookings import BookingsRepository
 from cinema.storage.catalog import CatalogRepository
 from cinema.storage.clock import DatabaseClock
 from cinema.storage.journal_postgres import PostgresJournal
+from cinema.storage.membership import PostgresViews
 from cinema.storage.migrate import migrate
 from cinema.storage.pool import check_durability, open_pool
+from cinema.storage.redis_heartbeats import RedisHeartbeats
 from cinema.storage.showtimes import ShowtimesRepository
 from cinema.storage.terms import TermsSource
 from cinema.storage.transactions import Pool
 
 SERVER_STARTED: Final = "server_started"
 SERVER_STOPPING: Final = "server_stopping"
+SERVER_DRAINING: Final = "server_draining"
 DATABASE_UNSAFE: Final = "database_unsafe"
 CLOCK_SYNC_FAILED: Final = "clock_sync_failed"
 
@@ -72,6 +81,9 @@ would wait for each other more than for Postgres."""
 
 TAKEOVER_LOCK_S: Final = 1.0
 """How long a takeover waits for a statement of the former owner before it tries again."""
+
+KEPT_CONNECTIONS_S: Final = 2.0
+"""How long a draining node waits for clients of kept connections to ask once more and be told."""
 
 COLLECT_AFTER: Final = (20_000, 20, 50)
 """Garbage collection thresholds: requests leave few cycles, and looking for them takes a tenth
@@ -94,6 +106,8 @@ async def serve(settings: Settings) -> None:
     try:
         async with running_node(settings, sink) as node:
             port = await node.edge.start(settings.host, settings.port)
+            if node.cluster is not None:
+                await node.cluster.join(member_of(settings, node.cluster, port))
             sys.stdout.write(f"cinema: http://{settings.host}:{port} (reference at /docs)\n")
             sys.stdout.flush()
             log.info(SERVER_STARTED, host=settings.host, port=port, version=__version__)
@@ -101,11 +115,25 @@ async def serve(settings: Settings) -> None:
             gc.collect()
             gc.freeze()
             gc.set_threshold(*COLLECT_AFTER)
-            await stopping.wait()
+            await _until_stopped(node, stopping)
             log.info(SERVER_STOPPING)
-            await node.stop(settings.shutdown_grace_seconds)
+            await node.stop(settings.shutdown_grace_seconds, settings.drain_seconds)
     finally:
         sink.close()
+
+
+async def _until_stopped(node: Node, stopping: asyncio.Event) -> None:
+    """Wait for a signal; raises `DeclaredDead` if the cluster goes on without this node."""
+    if node.cluster is None:
+        await stopping.wait()
+        return
+    signalled = asyncio.ensure_future(stopping.wait())
+    removed = asyncio.ensure_future(node.cluster.membership.declared_dead.wait())
+    await asyncio.wait({signalled, removed}, return_when=asyncio.FIRST_COMPLETED)
+    for waiter in (signalled, removed):
+        waiter.cancel()
+    if node.cluster.membership.declared_dead.is_set():
+        raise DeclaredDead("the other nodes took this node for dead; it must start anew")
 
 
 async def seed(settings: Settings) -> None:
@@ -118,18 +146,34 @@ async def seed(settings: Settings) -> None:
 
 
 class Node:
-    """One running server: its edge and its kernel."""
+    """One running server: its edge, its kernel, and the cluster if it is in one."""
 
-    def __init__(self, edge: Edge, kernel: Kernel, hub: WatchHub) -> None:
+    def __init__(
+        self, edge: Edge, kernel: Kernel, hub: WatchHub, cluster: ClusterNode | None
+    ) -> None:
         self.edge = edge
         self.kernel = kernel
         self.hub = hub
+        self.cluster = cluster
 
-    async def stop(self, grace_s: float) -> None:
-        """Close sockets, finish requests, give every showtime back."""
+    async def stop(self, grace_s: float, drain_s: float = 0.0) -> None:
+        """Close sockets, finish requests, give every showtime back.
+
+        A member of a cluster first hands its showtimes over, serving on all the while.
+        """
+        cluster = self.cluster
+        if cluster is not None:
+            self.edge.announce_end()
+            await cluster.drain(drain_s)
         await self.hub.close()
+        if cluster is not None:
+            await self.edge.drain(KEPT_CONNECTIONS_S)
         await self.edge.stop(grace_s)
+        if cluster is not None:
+            await cluster.leave(grace_s)
         await self.kernel.stop(grace_s)
+        if cluster is not None:
+            await cluster.stop()
 
 
 @asynccontextmanager
@@ -157,23 +201,29 @@ async def running_node(settings: Settings, sink: LogSink) -> AsyncIterator[Node]
         )
         stack.push_async_callback(journal.close)
         await clock.synchronise(journal.pool)
-        kernel = Kernel(
-            journal, TermsSource(journal.pool, sale_rules(settings)), clock, kernel_of(settings)
-        )
+        terms = TermsSource(journal.pool, sale_rules(settings))
+        kernel = Kernel(journal, terms, clock, kernel_of(settings))
         tasks = Tasks()
         stack.push_async_callback(tasks.cancel)
         tasks.start("clock-sync", _keep_clock(clock, journal))
+        await kernel.start()
+        cluster = await _cluster(settings, pool, kernel, terms, stack)
+        dispatch: Dispatch = kernel if cluster is None else cluster.router
         tasks.start(
             "housekeeping",
-            Housekeeping(journal, pool, kernel, settings.journal_retention_days).run(),
+            Housekeeping(journal, pool, dispatch, settings.journal_retention_days).run(),
         )
-        await kernel.start()
-        node = await _node(settings, pool, kernel, sink, stack)
-        yield node
+        yield await _node(settings, pool, kernel, cluster, dispatch, sink, stack)
 
 
 async def _node(
-    settings: Settings, pool: Pool, kernel: Kernel, sink: LogSink, stack: AsyncExitStack
+    settings: Settings,
+    pool: Pool,
+    kernel: Kernel,
+    cluster: ClusterNode | None,
+    dispatch: Dispatch,
+    sink: LogSink,
+    stack: AsyncExitStack,
 ) -> Node:
     keys = [settings.jwt_secret_key.encode()]
     ttl_s = settings.jwt_access_token_expire_minutes * 60
@@ -198,17 +248,20 @@ async def _node(
     showtimes = ShowtimesService(
         ShowtimesRepository(pool), catalog_store, authority, new_id=next_id, now=_now
     )
-    seats = SeatsService(kernel, BookingsRepository(pool), demo_payment=settings.demo_payment)
+    seats = SeatsService(dispatch, BookingsRepository(pool), demo_payment=settings.demo_payment)
     metrics = Metrics()
     edge = Edge(
         edge_options(settings),
         verify_token=verifier.verify,
         metrics=metrics,
         write_log=sink.write,
+        owner_of=None if cluster is None else cluster.placement.address_of_owner,
     )
     hub = WatchHub(seats, verifier.verify, edge.writer.allows_origin, _watch_options(settings))
     metrics.add_collector(kernel_families(kernel))
     metrics.add_collector(watch_families(hub))
+    if cluster is not None:
+        metrics.add_collector(cluster_families(cluster))
     metrics.add_collector(log_families(lambda: sink.dropped_chunks))
     metrics.add_collector(disk_families(_existing(settings.data_dir)))
     metrics.add_collector(
@@ -224,13 +277,57 @@ async def _node(
         *hold_routes(seats),
         *booking_routes(seats),
         *hub.routes(),
-        *health_routes(_checks(settings, pool), metrics),
+        *health_routes(_checks(settings, pool, cluster), metrics),
         *docs_routes(),
     ]
     document = openapi_document(routes, version=__version__, server_url=settings.public_url)
     routes.append(openapi_route(document))
     edge.add_routes(routes)
-    return Node(edge, kernel, hub)
+    return Node(edge, kernel, hub, cluster)
+
+
+async def _cluster(
+    settings: Settings, pool: Pool, kernel: Kernel, terms: TermsSource, stack: AsyncExitStack
+) -> ClusterNode | None:
+    """This node's part in a cluster, listening on its port; None for a node alone."""
+    if not settings.redis_url:
+        return None
+    timeout_s = settings.heartbeat_timeout_ms / 1000
+    loop = asyncio.get_running_loop()
+    cluster = ClusterNode(
+        kernel,
+        secrets.token_bytes(16),
+        ClusterOptions(secret=cluster_secret(settings), heartbeat_timeout_s=timeout_s),
+        beats=RedisHeartbeats(settings.redis_url, timeout_s=timeout_s / 2),
+        views=PostgresViews(pool, timeout_s=timeout_s / 2),
+        plans=terms,
+        dial=loop.create_connection,
+    )
+    stack.push_async_callback(cluster.stop)
+    listener = await loop.create_server(cluster.accept, settings.host, settings.cluster_port)
+    stack.callback(listener.close)
+    cluster.cluster_port = listener.sockets[0].getsockname()[1]
+    return cluster
+
+
+def member_of(settings: Settings, cluster: ClusterNode, port: int) -> Member:
+    """What the cluster is to know of this node, which listens on `port`."""
+    return Member(
+        node_id=cluster.placement.node_id,
+        host=settings.node_host or settings.host,
+        port=settings.node_port or port,
+        cluster_port=cluster.cluster_port,
+        weight=settings.node_weight,
+        software=__version__,
+    )
+
+
+def cluster_secret(settings: Settings) -> bytes:
+    """What nodes prove to each other that they know; the signing key itself is never sent."""
+    if settings.cluster_secret:
+        return settings.cluster_secret.encode()
+    key = settings.jwt_secret_key.encode()
+    return hmac.digest(key, b"cinema node to node", "sha256")
 
 
 def kernel_of(settings: Settings) -> KernelSettings:
@@ -268,7 +365,9 @@ def _watch_options(settings: Settings) -> WatchOptions:
     )
 
 
-def _checks(settings: Settings, pool: Pool) -> dict[str, Callable[[], Awaitable[str | None]]]:
+def _checks(
+    settings: Settings, pool: Pool, cluster: ClusterNode | None
+) -> dict[str, Callable[[], Awaitable[str | None]]]:
     async def database() -> str | None:
         async with pool.acquire() as connection:
             await connection.execute("select 1")
@@ -278,7 +377,15 @@ def _checks(settings: Settings, pool: Pool) -> dict[str, Callable[[], Awaitable[
         free = shutil.disk_usage(_existing(settings.data_dir)).free
         return None if free >= DISK_FREE_BYTES_MIN else "too little free space"
 
-    return {"database": database, "disk": disk}
+    async def membership() -> str | None:
+        if cluster is None or cluster.is_ready:
+            return None
+        return "draining" if cluster.draining else "no member yet"
+
+    checks: dict[str, Callable[[], Awaitable[str | None]]] = {"database": database, "disk": disk}
+    if cluster is not None:
+        checks["cluster"] = membership
+    return checks
 
 
 def _existing(folder: Path) -> Path:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from cinema.actors.neighbours import ALONE, Neighbours
 from cinema.actors.restore import Restored, replayed
 from cinema.domain.limits import ACTIVATIONS_AT_ONCE
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.clock import Clock
-from cinema.storage.journal import JournalRow, JournalStore, Loaded, StoreUnavailable
+from cinema.storage.journal import HeldBy, JournalRow, JournalStore, Loaded, StoreUnavailable
 
 if TYPE_CHECKING:
     from cinema.actors.actor import ShowtimeActor
@@ -20,6 +22,17 @@ class TermsSource(Protocol):
 
     async def load_terms(self, showtime_id: bytes) -> ShowtimeTerms | None:
         """The terms as they are now, or None if there is no such showtime."""
+
+
+class _Bumped(NamedTuple):
+    """A showtime whose epoch was raised by a statement sent at `sent_ns`.
+
+    It serves from `wait_until_ns` on, None for at once (boot time).
+    """
+
+    restored: Restored
+    sent_ns: int
+    wait_until_ns: int | None
 
 
 class Activation:
@@ -37,6 +50,7 @@ class Activation:
         self._clock = clock
         self._lease_ns = lease_ns
         self._wait_ns = wait_ns
+        self.neighbours: Neighbours = ALONE
         self._at_once = asyncio.Semaphore(ACTIVATIONS_AT_ONCE)
 
     async def terms(self, showtime_id: bytes) -> ShowtimeTerms | None:
@@ -57,14 +71,40 @@ class Activation:
     async def take_over(self, actor: ShowtimeActor, serving_epoch: int | None) -> Restored | None:
         """Let the actor serve; None if somebody else took over meanwhile.
 
-        None as well if there is no such showtime: then the actor vanishes. An actor that served
-        `serving_epoch` itself need not wait its own lease out.
+        None as well if there is no such showtime, and then the actor vanishes; or if it is
+        another node's, and then the actor moves away. An actor that served `serving_epoch` itself
+        need not wait its own lease out.
         """
+        showtime_id = actor.showtime_id
+        if not self.neighbours.owns(showtime_id) and await self._settled_elsewhere(actor):
+            actor.move_away()
+            return None
+        held = await self._bumped(actor, serving_epoch, self.neighbours.living_others)
+        if isinstance(held, HeldBy):
+            # Outside the semaphore: whoever waits for a neighbour must not hold up the others.
+            await self.neighbours.ask_back(held.owner, showtime_id)
+            if not self.neighbours.owns(showtime_id) and await self._settled_elsewhere(actor):
+                actor.move_away()
+                return None
+            held = await self._bumped(actor, serving_epoch, ())
+        if not isinstance(held, _Bumped):
+            return None
+        if held.wait_until_ns is not None:
+            await self._sleep_until(held.wait_until_ns)
+        actor.resume(held.restored, held.sent_ns + self._lease_ns)
+        return held.restored
+
+    async def _bumped(
+        self, actor: ShowtimeActor, serving_epoch: int | None, unless: Sequence[bytes]
+    ) -> _Bumped | HeldBy | None:
+        """Raise the epoch and load, unless one of the nodes `unless` still has the showtime."""
         showtime_id = actor.showtime_id
         async with self._at_once:
             sent_ns = self._clock.boot_ns()
-            bump = await self._store.take_over(showtime_id)
+            bump = await self._store.take_over(showtime_id, self.neighbours.node_id, unless)
             answered_ns = self._clock.boot_ns()
+            if isinstance(bump, HeldBy):
+                return bump
             # Both are read behind the bump: nothing can change them any more.
             terms, loaded = await asyncio.gather(
                 self.terms(showtime_id), self._store.load(showtime_id)
@@ -75,10 +115,25 @@ class Activation:
             if loaded is None or loaded.epoch != bump.epoch:
                 return None
             restored = replayed(loaded, terms, await self._older(actor, loaded))
-        if not bump.was_released and serving_epoch != bump.epoch - 1:
-            await self._sleep_until(answered_ns + self._wait_ns)
-        actor.resume(restored, sent_ns + self._lease_ns)
-        return restored
+        waits = not bump.was_released and serving_epoch != bump.epoch - 1
+        return _Bumped(restored, sent_ns, answered_ns + self._wait_ns if waits else None)
+
+    async def _settled_elsewhere(self, actor: ShowtimeActor) -> bool:
+        """Settle an actor's doubts without owning its showtime; False if only a takeover can.
+
+        Under a later epoch nothing of the actor's can become durable any more: the journal says
+        what did. Under its own epoch a statement may still be in flight.
+        """
+        if not actor.doubts:
+            return True
+        async with self._at_once:
+            terms, loaded = await asyncio.gather(
+                self.terms(actor.showtime_id), self._store.load(actor.showtime_id)
+            )
+            if terms is None or loaded is None or loaded.epoch <= actor.epoch:
+                return False
+            actor.settle(replayed(loaded, terms, await self._older(actor, loaded)))
+        return True
 
     async def _older(self, actor: ShowtimeActor, loaded: Loaded) -> list[JournalRow]:
         """The events before the snapshot that commands in doubt wait for."""

@@ -63,6 +63,7 @@ class Phase(Enum):
 
     RESTORING = "restoring"
     SERVING = "serving"
+    LEAVING = "leaving"
     PASSIVATING = "passivating"
     QUARANTINED = "quarantined"
     GONE = "gone"
@@ -159,10 +160,13 @@ class ShowtimeActor:
     @property
     def idle_but_watched(self) -> bool:
         """Whether nothing is under way, watchers aside."""
+        return self.phase is Phase.SERVING and not self._mailbox and self.settled
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that was decided is durable and answered."""
         return (
-            self.phase is Phase.SERVING
-            and not self._mailbox
-            and not self.backlog.unwritten
+            not self.backlog.unwritten
             and not self._recalls
             and self._outbox.empty
             and self.pending_snapshot is None
@@ -230,7 +234,7 @@ class ShowtimeActor:
     @property
     def is_serving(self) -> bool:
         """Whether the actor answers from its memory."""
-        return self.phase is Phase.SERVING
+        return self.phase is Phase.SERVING or self.phase is Phase.LEAVING
 
     def _put_back(self, letters: Sequence[Letter]) -> None:
         """The rest of a turn that broke the actor; what the archive said no longer counts."""
@@ -401,7 +405,7 @@ class ShowtimeActor:
                 publisher.publish(part.epoch, seq, unwritten.event, unwritten.terms)
         publisher.published_seq = durable_seq
         outbox.open_to(durable_seq)
-        if self.phase is Phase.SERVING and (
+        if self.is_serving and (
             self.pending_snapshot is not None or self.state.seq >= self._snapshot_at_seq
         ):
             self._consider_snapshot()
@@ -421,7 +425,7 @@ class ShowtimeActor:
 
     def fenced(self) -> None:
         """The head carries another epoch: somebody else owns the showtime."""
-        if self.phase not in {Phase.SERVING, Phase.PASSIVATING}:
+        if not self.is_serving and self.phase is not Phase.PASSIVATING:
             return
         self._kernel.metrics.fenced += 1
         self.backlog.in_flight_seq = 0
@@ -474,15 +478,19 @@ class ShowtimeActor:
         self.armed_us = NEVER_US
         self.phase = Phase.SERVING
         self.publisher.catch_up(restored)
-        doubts, self.doubts = self.doubts, ()
-        for doubt in doubts:
-            self._outbox.send(doubt.reply, self._settled(restored, doubt))
+        self.settle(restored)
         if state.next_due_us < NEVER_US:
             self._kernel.arm(self)
         if self._mailbox and not self._scheduled:
             self._schedule()
 
-    def _settled(self, restored: Restored, doubt: Doubt) -> Outcome:
+    def settle(self, restored: Restored) -> None:
+        """Answer what was in doubt from a state that can no longer change behind our back."""
+        doubts, self.doubts = self.doubts, ()
+        for doubt in doubts:
+            self._outbox.send(doubt.reply, self._outcome(restored, doubt))
+
+    def _outcome(self, restored: Restored, doubt: Doubt) -> Outcome:
         try:
             return restored.settled(doubt.seq, doubt.command_id)
         except Exception:
@@ -507,6 +515,12 @@ class ShowtimeActor:
             self.pending_snapshot = self._prepared()
         if self.pending_snapshot.save.seq <= self._outbox.durable_seq:
             self.lane.save(self, self.pending_snapshot)
+
+    def leave(self) -> None:
+        """Take no more messages: what waits is another node's. `passivate` follows once settled."""
+        if self.phase is Phase.SERVING:
+            self.phase = Phase.LEAVING
+            self._kernel.stalled(self)
 
     def passivate(self) -> None:
         """Leave memory: an idle actor stores what changed and gives the showtime back."""
@@ -563,6 +577,7 @@ class ShowtimeActor:
             self._kernel.metrics.snapshots += 1
         if save.release:
             self.phase = Phase.GONE
+            self.publisher.lose()
             self._kernel.passivated(self)
 
     def _note_snapshot(self, seq: int) -> None:
@@ -581,6 +596,11 @@ class ShowtimeActor:
     def vanish(self) -> None:
         """There is no such showtime."""
         self._stop(Phase.GONE, NO_SHOWTIME)
+
+    def move_away(self) -> None:
+        """The showtime is another node's: the kernel sends what waits after it."""
+        self.phase = Phase.GONE
+        self.publisher.lose()
 
     def abandon(self) -> None:
         """Leave without giving the showtime back: the next owner waits the lease out."""

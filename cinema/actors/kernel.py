@@ -22,6 +22,7 @@ from cinema.actors.messages import (
     SeatFeed,
     TruncateJournal,
 )
+from cinema.actors.neighbours import ALONE, Neighbours
 from cinema.actors.reads import seats_seen
 from cinema.actors.restore import DamagedJournal
 from cinema.actors.settings import KernelMetrics, KernelSettings
@@ -30,6 +31,7 @@ from cinema.actors.timers import DueQueue, DueSweep
 from cinema.domain.limits import (
     FAILURES_BEFORE_QUARANTINE,
     LEASE_DRIFT_DIVISOR,
+    LEAVING_POLL_S,
     RELOAD_BACKOFF_FIRST_S,
     RELOAD_BACKOFF_LIMIT_S,
     TICK_S,
@@ -78,6 +80,8 @@ class Kernel:
             lease_ns=self.lease_ns,
             wait_ns=settings.lease_ms * 1_000_000,
         )
+        self._neighbours: Neighbours = ALONE
+        self._releases: dict[bytes, asyncio.Task[None]] = {}
         self._actors: dict[bytes, ShowtimeActor] = {}
         self._loop: asyncio.AbstractEventLoop
         self._runnable: list[ShowtimeActor] = []
@@ -130,12 +134,20 @@ class Kernel:
     def _has_work(self) -> bool:
         return any(actor.phase is not Phase.QUARANTINED for actor in self._actors.values())
 
+    def join(self, neighbours: Neighbours) -> None:
+        """Be one node of several from now on."""
+        self._neighbours = self._activation.neighbours = neighbours
+
     # --- messages
 
-    def tell(self, showtime_id: bytes, message: Message, reply: Reply) -> None:
+    def tell(
+        self, showtime_id: bytes, message: Message, reply: Reply, deadline_ns: int | None = None
+    ) -> None:
         """Queue a message for a showtime, bringing it into memory first if it is not there.
 
-        `reply` is called exactly once, on the event loop, maybe before this returns.
+        `reply` is called exactly once, on the event loop, maybe before this returns. The message
+        may wait until `deadline_ns` (boot time; default: `command_deadline_ms` from now) while the
+        showtime cannot serve.
         """
         if self._draining:
             reply(TRY_AGAIN)
@@ -144,7 +156,7 @@ class Kernel:
         if actor is None:
             actor = self._activate(showtime_id)
         actor.last_used = self._tick
-        actor.tell(Letter(message, reply, self._now_ns + self.deadline_ns))
+        actor.tell(Letter(message, reply, deadline_ns or self._now_ns + self.deadline_ns))
 
     async def ask(self, showtime_id: bytes, message: Message) -> Outcome:
         """`tell`, and wait for the answer. Cancelling the wait does not cancel the command."""
@@ -190,6 +202,39 @@ class Kernel:
         The actor's lane does it, behind the snapshot that replaces the events.
         """
         await self.ask(showtime_id, TruncateJournal())
+
+    async def release(self, showtime_id: bytes) -> None:
+        """Give a showtime back for another node, whatever is under way; returns once it is done.
+
+        Messages that have not had their turn are sent after it. Cancelling the wait does not
+        cancel the release.
+        """
+        releasing = self._releases.get(showtime_id)
+        if releasing is None:
+            if showtime_id not in self._actors:
+                return
+            name = f"release-{showtime_id.hex()}"
+            releasing = self._tasks.start(name, self._release(showtime_id))
+            self._releases[showtime_id] = releasing
+        await asyncio.shield(releasing)
+
+    async def _release(self, showtime_id: bytes) -> None:
+        actor = self._actors.get(showtime_id)
+        try:
+            while actor is not None and self._actors.get(showtime_id) is actor:
+                actor.leave()
+                if actor.phase is Phase.LEAVING and actor.settled:
+                    actor.passivate()
+                elif actor.phase is Phase.QUARANTINED:
+                    self._remove(actor)
+                await asyncio.sleep(LEAVING_POLL_S)
+        finally:
+            del self._releases[showtime_id]
+
+    def strangers(self) -> list[bytes]:
+        """The showtimes in memory that are another node's."""
+        owns = self._neighbours.owns
+        return [showtime_id for showtime_id in self._actors if not owns(showtime_id)]
 
     def unwatch(self, showtime_id: bytes, feed: SeatFeed) -> None:
         """Stop telling a feed."""
@@ -271,12 +316,20 @@ class Kernel:
         """The actor has given its showtime back; messages that came meanwhile wake a new one."""
         self.metrics.passivations += 1
         self._remove(actor)
+        self._send_after(actor)
+
+    def _send_after(self, actor: ShowtimeActor) -> None:
+        """What waited at an actor that is gone goes to its successor, here or elsewhere."""
         letters = actor.take_letters()
         if not letters:
             return
         if self._draining:
             for letter in letters:
                 letter.reply(TRY_AGAIN)
+            return
+        if not self._neighbours.owns(actor.showtime_id):
+            for letter in letters:
+                self._neighbours.pass_on(actor.showtime_id, letter.forgetful())
             return
         successor = self._activate(actor.showtime_id)
         successor.last_used = self._tick
@@ -347,7 +400,8 @@ class Kernel:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, RELOAD_BACKOFF_LIMIT_S)
         if restored is None:
-            self._forget(actor)
+            self._remove(actor)
+            self._send_after(actor)
             return
         self._stalled.discard(actor)
         self.metrics.activations += 1
@@ -406,7 +460,7 @@ class Kernel:
                 actor.come_due(Letter(_EXPIRE, _ignore, self._now_ns + self.deadline_ns))
 
     def _wake_due(self, showtime_id: bytes) -> None:
-        if showtime_id not in self._actors:
+        if showtime_id not in self._actors and self._neighbours.owns(showtime_id):
             self.tell(showtime_id, _EXPIRE, _ignore)
 
     def _passivate_idle(self) -> None:

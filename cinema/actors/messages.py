@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import msgspec
 
 from cinema.domain.rejections import Rejection
-from cinema.domain.showtime.commands import AnyCommand
+from cinema.domain.showtime.commands import AnyCommand, SentCommand
 from cinema.domain.showtime.decisions import Recalled
 from cinema.domain.showtime.events import AnyEvent
 from cinema.domain.showtime.packed import SeatGroup
@@ -33,13 +33,13 @@ class SeatFeed(Protocol):
         """Events were missed: whoever watches must start from a new snapshot."""
 
 
-class ReadSeats(msgspec.Struct, frozen=True, kw_only=True):
+class ReadSeats(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=101):
     """The seat map, linearizable; `customer` asks which seats are theirs."""
 
     customer: bytes | None = None
 
 
-class ReadHold(msgspec.Struct, frozen=True, kw_only=True):
+class ReadHold(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=102):
     """One hold of one customer, live or ended."""
 
     hold_id: bytes
@@ -58,6 +58,8 @@ class TruncateJournal(msgspec.Struct, frozen=True, kw_only=True):
 
 Query = ReadSeats | ReadHold | Watch | TruncateJournal
 Message = AnyCommand | Query
+SentMessage = SentCommand | ReadSeats | ReadHold
+"""What one node may send another; everything else is a node's own business."""
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):

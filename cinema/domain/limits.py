@@ -47,6 +47,9 @@ DUE_SWEEP_S: Final = 0.5
 DUE_SWEEP_PAGE: Final = 500
 """Showtimes one sweep activates at most."""
 
+LEAVING_POLL_S: Final = 0.002
+"""Period of the look whether a showtime that moves to another node has settled: about a commit."""
+
 TICK_S: Final = 0.1
 """Period of the registry's tick: deadlines, passivation, lagging timers."""
 

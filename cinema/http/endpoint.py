@@ -66,7 +66,7 @@ def _awaited(prompt: Prompt) -> Handler:
 
 def _in_a_task(handler: Handler, steps: Steps) -> Serve:
     admit, take_input, send, finish = steps.admit, steps.take_input, steps.send, steps.finish
-    path = steps.path
+    path, owner_line = steps.path, steps.owner_line
 
     async def serve(
         request: BaseRequest, params: tuple[bytes, ...], showtime_id: str | None
@@ -96,7 +96,8 @@ def _in_a_task(handler: Handler, steps: Steps) -> Serve:
         else:
             finish(context, outcome.status, None, showtime_id, started_s)
             return outcome
-        finished = send(request, reply, request_id, time())
+        owner = b"" if owner_line is None else owner_line(params)
+        finished = send(request, reply, request_id, time(), owner)
         finish(context, reply.status, reply.error_code, showtime_id, started_s)
         if request.protocol.writing_paused:
             await _drain(request)

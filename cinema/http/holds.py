@@ -31,24 +31,24 @@ def hold_routes(seats: SeatsService) -> tuple[Route, ...]:
 
     def place_hold(call: Call, reply: Answer) -> None:
         command = seats.hold_command(call.principal.user_id, call.body, call.request_key)
-        seats.kernel.tell(call.params[0], command, reply)
+        seats.dispatch.tell(call.params[0], command, reply)
 
     def get_hold(call: Call, reply: Answer) -> None:
         showtime_id, hold_id = call.params
-        seats.kernel.tell(
+        seats.dispatch.tell(
             showtime_id, ReadHold(hold_id=hold_id, customer=call.principal.user_id), reply
         )
 
     def extend_hold(call: Call, reply: Answer) -> None:
         showtime_id, hold_id = call.params
-        seats.kernel.tell(
+        seats.dispatch.tell(
             showtime_id, extend_command(call.principal.user_id, hold_id, call.request_key), reply
         )
 
     def release_hold(call: Call, reply: Answer) -> None:
         showtime_id, hold_id = call.params
         customer, labels = call.principal.user_id, call.query.labels()
-        seats.kernel.tell(
+        seats.dispatch.tell(
             showtime_id, release_command(customer, hold_id, labels, call.request_key), reply
         )
 

@@ -113,7 +113,9 @@ class PromptCall(Call):
             reply = rejected(INTERNAL, request_id)
         keep_alive = False
         try:
-            keep_alive = bool(steps.send(request, reply, request_id, time()).keep_alive)
+            owner = b"" if steps.owner_line is None else steps.owner_line(self.params)
+            finished = steps.send(request, reply, request_id, time(), owner)
+            keep_alive = bool(finished.keep_alive)
             steps.finish(self, reply.status, reply.error_code, self._showtime_id, self._started_s)
         finally:
             request.connection.prompt_over(keep_alive=keep_alive)

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import Final
 
-from cinema.actors.kernel import Kernel
+from cinema.actors.dispatch import Dispatch
 from cinema.actors.messages import Outcome, SeatsSeen, Watch
 from cinema.domain.seatmap import STATUS_NAMES, SeatPlan, SeatStatus
 from cinema.domain.showtime.changes import seat_changes
@@ -46,9 +46,9 @@ class WatchedShowtime:
     The mirror serves snapshots, so that the actor is asked once however many come to watch.
     """
 
-    def __init__(self, showtime_id: bytes, kernel: Kernel, coalesce_s: float) -> None:
+    def __init__(self, showtime_id: bytes, dispatch: Dispatch, coalesce_s: float) -> None:
         self._showtime_id = showtime_id
-        self._kernel = kernel
+        self._dispatch = dispatch
         self._coalesce_s = coalesce_s
         self._watchers: dict[Socket, _Watcher] = {}
         self._plan: SeatPlan | None = None
@@ -126,7 +126,7 @@ class WatchedShowtime:
         """Ask the actor, who may answer before this returns."""
         self._stop_timers()
         ready = self._ready = self._loop.create_future()
-        self._kernel.tell(self._showtime_id, Watch(feed=self), self._begun)
+        self._dispatch.tell(self._showtime_id, Watch(feed=self), self._begun)
         return ready
 
     def _begun(self, outcome: Outcome) -> None:
@@ -239,7 +239,7 @@ class WatchedShowtime:
 
     def _rest(self) -> None:
         """Nobody watches: the actor need not publish, nor the mirror follow."""
-        self._kernel.unwatch(self._showtime_id, self)
+        self._dispatch.unwatch(self._showtime_id, self)
         self._fresh = False
         self._stop_timers()
 

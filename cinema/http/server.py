@@ -24,7 +24,7 @@ from cinema.http.request import PromptRequest
 from cinema.http.request_ids import new_request_id
 from cinema.http.responses import Reply, header_lines, rejected
 from cinema.http.routing import Match, Route, Router, allowed_methods
-from cinema.http.steps import Surroundings, request_id_of
+from cinema.http.steps import OwnerOf, Surroundings, request_id_of
 from cinema.http.wire import ORIGIN, ReplyWriter
 from cinema.services.tokens import Principal
 from cinema.settings import Settings
@@ -39,6 +39,10 @@ KNOWN_TARGETS_LIMIT: Final = 4096
 METHODS_COUNTED: Final = frozenset(
     {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "UNKNOWN"}
 )
+
+
+DRAIN_POLL_S: Final = 0.02
+"""Period of the look whether the last connection is closed."""
 
 
 class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +76,7 @@ class Edge:
         verify_token: Callable[[str], Principal],
         metrics: Metrics,
         write_log: Callable[[bytes], None],
+        owner_of: OwnerOf | None = None,
     ) -> None:
         self.metrics = metrics
         self.writer = ReplyWriter(
@@ -87,6 +92,7 @@ class Edge:
             require_https=options.require_https,
             body_limit_bytes=options.body_limit_bytes,
             request_timeout_s=options.request_timeout_s,
+            owner_of=owner_of,
         )
         self._router: Router[Endpoint] = Router()
         self._known: dict[tuple[str, str], Match[Endpoint]] = {}
@@ -119,6 +125,23 @@ class Edge:
     def flush_log(self) -> None:
         """Write the access lines that wait for their batch."""
         self._log.flush()
+
+    def announce_end(self) -> None:
+        """Go on serving, and have clients open their next connection elsewhere."""
+        self.writer.draining = True
+
+    async def drain(self, wait_s: float) -> None:
+        """Stop listening, and give kept connections `wait_s` to hear that they are to be closed.
+
+        Closing one while its client sends the next request would fail that request.
+        """
+        self.announce_end()
+        for listener in self._listeners:
+            listener.close()
+        for _ in range(int(wait_s / DRAIN_POLL_S)):
+            if not self._server.connections:
+                return
+            await asyncio.sleep(DRAIN_POLL_S)
 
     async def stop(self, grace_s: float) -> None:
         """Stop listening, give requests in flight `grace_s` to finish, and write the last lines."""

@@ -30,12 +30,21 @@ CANCELLED_STATUS: Final = 499
 AUTHORIZATION: Final = istr("Authorization")
 IDEMPOTENCY_KEY: Final = istr("Idempotency-Key")
 REQUEST_ID: Final = istr("X-Request-ID")
+OWNER: Final = "Cinema-Owner"
+"""Names the node that owns the showtime of a request; balancers may learn from it."""
+
+SHOWTIME_PATH: Final = "/api/v1/showtimes/{showtime_id}/"
+"""What is asked of a showtime's actor; the catalogue is every node's."""
 
 INTERNAL: Final = Rejection(code="INTERNAL")
 
 Admit = Callable[[Asked], Principal | None]
 TakeInput = Callable[[Call], Awaitable[None] | None]
 Finish = Callable[[Call, int, str | None, str | None, float], None]
+
+
+OwnerOf = Callable[[bytes], str | None]
+"""The address (`host:port`) of the node that owns a showtime, as the answer's header names it."""
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +57,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     require_https: bool
     body_limit_bytes: int
     request_timeout_s: float
+    owner_of: OwnerOf | None = None
 
 
 class Steps:
@@ -57,14 +67,33 @@ class Steps:
     query (`take_input`); then the handler, and at the end count and log line (`finish`).
     """
 
-    __slots__ = ("admit", "finish", "path", "send", "take_input")
+    __slots__ = ("admit", "finish", "owner_line", "path", "send", "take_input")
 
     def __init__(self, route: Route, around: Surroundings, metrics: RouteMetrics) -> None:
         self.path = route.path
         self.admit = _gate(route, around)
         self.take_input = _input(route, around)
         self.send = around.writer.send
+        self.owner_line = _owner_line(route, around.owner_of)
         self.finish = _finisher(route, around, metrics)
+
+
+def _owner_line(
+    route: Route, owner_of: OwnerOf | None
+) -> Callable[[tuple[bytes, ...]], bytes] | None:
+    """What makes the line that names the owner; None where there is no showtime or no cluster."""
+    if owner_of is None or not route.path.startswith(SHOWTIME_PATH):
+        return None
+    lines: dict[str | None, bytes] = {None: b""}
+
+    def line(params: tuple[bytes, ...]) -> bytes:
+        owner = owner_of(params[0])
+        known = lines.get(owner)
+        if known is None:
+            known = lines[owner] = f"{OWNER}: {owner}\r\n".encode()
+        return known
+
+    return line
 
 
 def request_id_of(request: Asked) -> str:

@@ -107,7 +107,7 @@ class WatchHub:
         watched = self._showtimes.get(showtime_id)
         if watched is None:
             watched = self._showtimes[showtime_id] = WatchedShowtime(
-                showtime_id, self.seats.kernel, self.options.coalesce_s
+                showtime_id, self.seats.dispatch, self.options.coalesce_s
             )
         refused = await watched.join(socket, since)
         if refused is not None:

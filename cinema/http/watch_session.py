@@ -183,7 +183,7 @@ class Session:
             else:
                 socket.send(result_message(ref, hold))
 
-        self._hub.seats.kernel.tell(self._showtime_id, command, answer)
+        self._hub.seats.dispatch.tell(self._showtime_id, command, answer)
         while self._in_flight >= self._hub.options.commands_in_flight:
             self._room = self._loop.create_future()
             await self._room

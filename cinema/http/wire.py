@@ -72,8 +72,13 @@ class ReplyWriter:
         """Whether pages of `origin` may connect; a request without one is not from a page."""
         return origin is None or self._any_origin or origin in self._cors
 
-    def send(self, request: Asked, reply: Reply, request_id: str, wall_s: float) -> Finished:
-        """Write `reply` at `wall_s` (Unix time) and return what to give back to aiohttp."""
+    def send(
+        self, request: Asked, reply: Reply, request_id: str, wall_s: float, owner: bytes = b""
+    ) -> Finished:
+        """Write `reply` at `wall_s` (Unix time) and return what to give back to aiohttp.
+
+        `owner` is a header line about the showtime's node, or nothing.
+        """
         if wall_s >= self._second_ends:
             self._turn_second(wall_s)
         status = reply.status
@@ -82,7 +87,7 @@ class ReplyWriter:
             head = self._json_heads.get(status) or self._json_head(status)
         else:
             head = self._heads.get((medium, status)) or self._head(medium, status)
-        extra = reply.extra
+        extra = reply.extra + owner
         origin = request.headers.get(ORIGIN)
         if origin is not None:
             extra += self._cors_for(origin)

@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from cinema.actors.kernel import Kernel
+from cinema.actors.dispatch import Dispatch
 from cinema.domain.limits import IDEMPOTENCY_TTL_S
 from cinema.domain.rejections import Refused
 from cinema.storage.bookings import BookingsRepository
@@ -33,11 +33,11 @@ class Housekeeping:
     """One round every `PERIOD_S`."""
 
     def __init__(
-        self, journal: JournalStore, pool: Pool, kernel: Kernel, retention_days: int
+        self, journal: JournalStore, pool: Pool, dispatch: Dispatch, retention_days: int
     ) -> None:
         self._journal = journal
         self._pool = pool
-        self._kernel = kernel
+        self._dispatch = dispatch
         self._bookings = BookingsRepository(pool)
         self._retention_us = retention_days * _DAY_US
 
@@ -52,14 +52,14 @@ class Housekeeping:
 
     async def round(self) -> None:
         """Everything that is due now."""
-        now_us = self._kernel.clock.now_us()
+        now_us = self._dispatch.clock.now_us()
         replies_before_us = now_us - IDEMPOTENCY_TTL_S * 1_000_000
         await self._sweep(STORED_REPLY, replies_before_us)
         await self._sweep(ENDED_HOLD, now_us - self._retention_us)
         await self._bookings.forget_keys(_moment(now_us), PAGE)
         ended = await ended_showtimes(self._pool, now_us - self._retention_us, PAGE)
         for showtime_id in ended:
-            await self._kernel.truncate(showtime_id)
+            await self._dispatch.truncate(showtime_id)
 
     async def _sweep(self, kind: int, before_us: int) -> None:
         swept = PAGE

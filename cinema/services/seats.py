@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from cinema.actors.kernel import Kernel
+from cinema.actors.dispatch import Dispatch
 from cinema.actors.messages import (
     Accepted,
     HoldSeen,
@@ -78,30 +78,32 @@ _INTERNAL: Final = Rejection(code="INTERNAL")
 class SeatsService:
     """Use cases of one showtime's seats; each answers a shape or a `Rejection`."""
 
-    def __init__(self, kernel: Kernel, bookings: BookingsRepository, *, demo_payment: bool) -> None:
-        self._kernel = kernel
+    def __init__(
+        self, dispatch: Dispatch, bookings: BookingsRepository, *, demo_payment: bool
+    ) -> None:
+        self._dispatch = dispatch
         self._bookings = bookings
         self._demo_payment = demo_payment
-        self._now_us: Callable[[], int] = kernel.clock.now_us
+        self._now_us: Callable[[], int] = dispatch.clock.now_us
         self._next_id = IdSource(self._now_us).next_id
 
     @property
-    def kernel(self) -> Kernel:
-        """Where the showtimes live."""
-        return self._kernel
+    def dispatch(self) -> Dispatch:
+        """The way to the showtimes."""
+        return self._dispatch
 
     # --- seats
 
     async def seats(self, showtime_id: bytes, customer: bytes | None) -> SeatsSeen | Rejection:
         """The seat map as it is now; a showtime nobody uses is read without waking it."""
-        outcome = await self._kernel.read_seats(showtime_id, ReadSeats(customer=customer))
+        outcome = await self._dispatch.read_seats(showtime_id, ReadSeats(customer=customer))
         if isinstance(outcome, SeatsSeen):
             return outcome
         return refusal_of(outcome)
 
     async def exists(self, showtime_id: bytes) -> bool:
         """Whether there is such a showtime."""
-        return await self._kernel.exists(showtime_id)
+        return await self._dispatch.exists(showtime_id)
 
     # --- holds
 
@@ -149,7 +151,7 @@ class SeatsService:
             if not await self._bookings.reserve_key(key.digest, showtime_id, now):
                 return Rejection(code="IDEMPOTENCY_MISMATCH")
         command_id, fingerprint = _command_key(key)
-        outcome = await self._kernel.ask(
+        outcome = await self._dispatch.ask(
             showtime_id,
             BookHold(
                 command_id=command_id,
@@ -198,7 +200,7 @@ class SeatsService:
         if sale.user_id != principal.user_id and principal.role not in COUNTER_ROLES:
             return _NOT_FOUND
         command_id, fingerprint = _command_key(key)
-        outcome = await self._kernel.ask(
+        outcome = await self._dispatch.ask(
             showtime_id,
             CancelBooking(
                 command_id=command_id,

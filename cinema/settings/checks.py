@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cinema.settings.fields import Settings
 
 SHORTEST_JWT_SECRET_BYTES = 32
+_WILDCARDS = ("0.0.0.0", "::")  # noqa: S104
 _PLACEHOLDERS = ("change", "example", "secret", "default", "password", "replace", "insecure")
 _FEWEST_DISTINCT_CHARACTERS = 12
 
@@ -34,6 +35,8 @@ def problems_together(settings: Settings) -> Iterator[str]:
         and len(settings.jwt_secret_key.encode()) < SHORTEST_JWT_SECRET_BYTES
     ):
         yield f"JWT_SECRET_KEY is shorter than {SHORTEST_JWT_SECRET_BYTES} bytes"
+    if settings.redis_url:
+        yield from _problems_of_a_cluster(settings)
     if settings.production:
         yield from _problems_of_production(settings)
 
@@ -47,6 +50,14 @@ def _problems_of_addresses(settings: Settings) -> Iterator[str]:
     for name, (value, prefixes) in schemes.items():
         if value and not value.startswith(prefixes):
             yield f"{name} does not begin with {' or '.join(prefixes)}"
+
+
+def _problems_of_a_cluster(settings: Settings) -> Iterator[str]:
+    if not settings.node_host and settings.host in _WILDCARDS:
+        yield "NODE_HOST must say how others reach this node, for HOST listens on all addresses"
+    secret = settings.cluster_secret
+    if secret and len(secret.encode()) < SHORTEST_JWT_SECRET_BYTES:
+        yield f"CLUSTER_SECRET is shorter than {SHORTEST_JWT_SECRET_BYTES} bytes"
 
 
 def _problems_of_production(settings: Settings) -> Iterator[str]:

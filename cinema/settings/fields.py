@@ -81,8 +81,38 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _about("most connections to Postgres at a time", "connections", low=3, high=90)
     ] = 12
     redis_url: Annotated[
-        Secret, _about("Redis, as redis://…, for several nodes; one node needs none")
+        Secret,
+        _about("Redis, as redis://…; makes this node one of a cluster, a node alone needs none"),
     ] = Secret()
+
+    node_host: Annotated[
+        str, _about("host by which clients, balancers and nodes reach this node; default HOST")
+    ] = ""
+    node_port: Annotated[
+        int,
+        _about(
+            "port by which clients and balancers reach this node; 0 for PORT", low=0, high=65_535
+        ),
+    ] = 0
+    node_weight: Annotated[
+        int, _about("share of the showtimes, against the other nodes' weights", low=1, high=1000)
+    ] = 100
+    cluster_port: Annotated[
+        int,
+        _about("port for the other nodes; 0 takes a free one", low=0, high=65_535),
+    ] = 7400
+    cluster_secret: Annotated[
+        Secret,
+        _about("what nodes prove to each other that they know; default: made from JWT_SECRET_KEY"),
+    ] = Secret()
+    heartbeat_timeout_ms: Annotated[
+        int,
+        _about("silence after which a node is taken for dead", "ms", low=500, high=60_000),
+    ] = 2000
+    drain_seconds: Annotated[
+        int,
+        _about("how long a stopping node may hand its showtimes over", "s", low=1, high=600),
+    ] = 30
 
     jwt_secret_key: Annotated[
         Secret,

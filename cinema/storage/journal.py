@@ -154,6 +154,12 @@ class Takeover(msgspec.Struct, frozen=True, gc=False):
     was_released: bool
 
 
+class HeldBy(msgspec.Struct, frozen=True, gc=False):
+    """Nothing was changed: the showtime has an owner that is to be asked first."""
+
+    owner: bytes
+
+
 class JournalRow(msgspec.Struct, frozen=True, gc=False):
     """One stored event."""
 
@@ -201,8 +207,13 @@ class JournalStore(Protocol):
     def lane(self) -> LaneStore:
         """A store for one more lane."""
 
-    async def take_over(self, showtime_id: bytes) -> Takeover | None:
-        """Raise the epoch, so that no earlier owner can write; None if there is no head."""
+    async def take_over(
+        self, showtime_id: bytes, owner: bytes | None = None, unless: Sequence[bytes] = ()
+    ) -> Takeover | HeldBy | None:
+        """Raise the epoch for `owner`, so that no earlier owner can write; None without a head.
+
+        Not if one of the nodes `unless` owns the showtime and has not given it back.
+        """
 
     async def load(self, showtime_id: bytes) -> Loaded | None:
         """Head, snapshot and tail in one statement; also the strong read of a cold showtime."""

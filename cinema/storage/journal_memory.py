@@ -19,6 +19,7 @@ from cinema.storage.journal import (
     BookingMade,
     BookingReduced,
     CommitAborted,
+    HeldBy,
     JournalRow,
     Loaded,
     SnapshotSave,
@@ -35,6 +36,7 @@ class Head(msgspec.Struct):
     seq: int = 0
     next_due_us: int = NEVER_US
     released: bool = True
+    owner: bytes | None = None
 
 
 class MemoryJournal:
@@ -58,13 +60,17 @@ class MemoryJournal:
         """See `JournalStore.lane`."""
         return MemoryLane(self)
 
-    async def take_over(self, showtime_id: bytes) -> Takeover | None:
+    async def take_over(
+        self, showtime_id: bytes, owner: bytes | None = None, unless: Sequence[bytes] = ()
+    ) -> Takeover | HeldBy | None:
         """See `JournalStore.take_over`."""
         await asyncio.sleep(0)
         head = self.heads.get(showtime_id)
         if head is None:
             return None
-        was_released, head.released = head.released, False
+        if not head.released and head.owner is not None and head.owner in unless:
+            return HeldBy(head.owner)
+        was_released, head.released, head.owner = head.released, False, owner
         head.epoch += 1
         return Takeover(head.epoch, was_released)
 

@@ -18,6 +18,7 @@ from cinema.storage.journal import (
     ArchiveRow,
     CommitAborted,
     CommitUnknown,
+    HeldBy,
     JournalRow,
     Loaded,
     SnapshotSave,
@@ -211,10 +212,20 @@ class PostgresJournal:
         """See `JournalStore.lane`."""
         return PostgresLane(self._dsn, timeout_s=self._timeout_s)
 
-    async def take_over(self, showtime_id: bytes) -> Takeover | None:
+    async def take_over(
+        self, showtime_id: bytes, owner: bytes | None = None, unless: Sequence[bytes] = ()
+    ) -> Takeover | HeldBy | None:
         """See `JournalStore.take_over`; an epoch raised by an answer that was lost stays raised."""
-        rows = await self._fetch(sql.TAKE_OVER, UUID(showtime_id))
-        return Takeover(*rows[0]) if rows else None
+        rows = await self._fetch(
+            sql.TAKE_OVER,
+            UUID(showtime_id),
+            None if owner is None else UUID(owner),
+            [UUID(one) for one in unless],
+        )
+        if not rows:
+            return None
+        epoch, was_released, held_by = rows[0]
+        return HeldBy(held_by.bytes) if epoch is None else Takeover(epoch, was_released)
 
     async def load(self, showtime_id: bytes) -> Loaded | None:
         """See `JournalStore.load`."""

@@ -187,15 +187,19 @@ with claim as (
 )
 select showtime_id from heads"""
 
+# $1 showtime, $2 the new owner or null, $3 owners that are to be asked first.
 TAKE_OVER: Final = """
 with before as (
-    select epoch, released from showtime_heads where showtime_id = $1 for update
+    select epoch, released, owner from showtime_heads where showtime_id = $1 for update
+), bumped as (
+    update showtime_heads h
+    set epoch = h.epoch + 1, released = false, owner = $2
+    from before
+    where h.showtime_id = $1
+        and (before.released or before.owner is null or before.owner <> all($3::uuid[]))
+    returning h.epoch
 )
-update showtime_heads h
-set epoch = h.epoch + 1, released = false
-from before
-where h.showtime_id = $1
-returning h.epoch, before.released"""
+select bumped.epoch, before.released, before.owner from before left join bumped on true"""
 
 LOAD: Final = """
 select h.epoch, h.seq, s.payload, coalesce(s.seq, 0), tail.seqs, tail.epochs, tail.moments,

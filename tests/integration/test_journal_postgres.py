@@ -143,7 +143,7 @@ async def test_takeovers_loads_and_sweeps_use_indexes(
     await _fill_heads(watcher, MANY_HEADS, analyzed=True)
     await watcher.execute("set plan_cache_mode = force_generic_plan")
     for query, types, index in [
-        (sql.TAKE_OVER, "uuid", "showtime_heads_pkey"),
+        (sql.TAKE_OVER, "uuid, uuid, uuid[]", "showtime_heads_pkey"),
         (sql.LOAD, "uuid", "showtime_journal_pkey"),
         (sql.DUE, "bigint, bigint, uuid, bigint", "showtime_heads_by_due"),
         (sql.HISTORY, "uuid, bigint, bigint", "showtime_journal_pkey"),

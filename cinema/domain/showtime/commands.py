@@ -3,6 +3,9 @@
 A command carries the ids it may create (the domain draws none) and a `command_id` of 16 bytes:
 the digest of the client's idempotency key, or one the server made. `fingerprint` (8 bytes) is
 set only with a client's key; with it a success is remembered and answers a repetition.
+
+Nodes of neighbouring versions send commands to each other: never reuse a tag, give new fields
+defaults and append them.
 """
 
 from __future__ import annotations
@@ -12,14 +15,14 @@ import msgspec
 from cinema.domain.seatmap import SeatPlan
 
 
-class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
     """What every command carries."""
 
     command_id: bytes
     fingerprint: bytes = b""
 
 
-class HoldSeats(Command, frozen=True, kw_only=True, gc=False):
+class HoldSeats(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=1):
     """Hold the seats named by `labels` for `customer`, all or none."""
 
     hold_id: bytes
@@ -27,7 +30,7 @@ class HoldSeats(Command, frozen=True, kw_only=True, gc=False):
     labels: list[str]
 
 
-class HoldBestAvailable(Command, frozen=True, kw_only=True, gc=False):
+class HoldBestAvailable(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=2):
     """Hold the best `quantity` free seats, chosen by the showtime itself."""
 
     hold_id: bytes
@@ -37,14 +40,14 @@ class HoldBestAvailable(Command, frozen=True, kw_only=True, gc=False):
     accessible: bool = False
 
 
-class ExtendHold(Command, frozen=True, kw_only=True, gc=False):
+class ExtendHold(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=3):
     """Give a live hold its full time again, up to the cap of its whole life."""
 
     hold_id: bytes
     customer: bytes
 
 
-class ReleaseHold(Command, frozen=True, kw_only=True, gc=False):
+class ReleaseHold(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=4):
     """Give back a live hold, or only the seats named by `labels`."""
 
     hold_id: bytes
@@ -52,7 +55,7 @@ class ReleaseHold(Command, frozen=True, kw_only=True, gc=False):
     labels: list[str] | None = None
 
 
-class BookHold(Command, frozen=True, kw_only=True, gc=False):
+class BookHold(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=5):
     """Turn a live hold into a booking; `code` is what people read out at the door."""
 
     hold_id: bytes
@@ -63,7 +66,7 @@ class BookHold(Command, frozen=True, kw_only=True, gc=False):
     payment_method: str
 
 
-class CancelBooking(Command, frozen=True, kw_only=True, gc=False):
+class CancelBooking(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=6):
     """Cancel a booking, or only the seats named by `labels`; `customer` None means staff."""
 
     booking_id: bytes
@@ -71,38 +74,38 @@ class CancelBooking(Command, frozen=True, kw_only=True, gc=False):
     labels: list[str] | None = None
 
 
-class BlockSeats(Command, frozen=True, kw_only=True, gc=False):
+class BlockSeats(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=7):
     """Take free seats off sale."""
 
     labels: list[str]
 
 
-class UnblockSeats(Command, frozen=True, kw_only=True, gc=False):
+class UnblockSeats(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=8):
     """Put blocked seats back on sale."""
 
     labels: list[str]
 
 
-class PauseSales(Command, frozen=True, kw_only=True, gc=False):
+class PauseSales(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=9):
     """Refuse new holds until sales resume; live holds can still be booked."""
 
 
-class ResumeSales(Command, frozen=True, kw_only=True, gc=False):
+class ResumeSales(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=10):
     """Accept holds again."""
 
 
-class ChangePlan(Command, frozen=True, kw_only=True, gc=False):
+class ChangePlan(Command, frozen=True, kw_only=True, gc=False, array_like=True):
     """Pin another version of the seat plan, with a price for each of its categories."""
 
     plan: SeatPlan
     prices_minor: tuple[int, ...]
 
 
-class ExpireDue(Command, frozen=True, kw_only=True, gc=False):
+class ExpireDue(Command, frozen=True, kw_only=True, gc=False, array_like=True):
     """Expire what is due; the timer's command, and a no-op when nothing is."""
 
 
-AnyCommand = (
+SentCommand = (
     HoldSeats
     | HoldBestAvailable
     | ExtendHold
@@ -113,6 +116,5 @@ AnyCommand = (
     | UnblockSeats
     | PauseSales
     | ResumeSales
-    | ChangePlan
-    | ExpireDue
 )
+AnyCommand = SentCommand | ChangePlan | ExpireDue

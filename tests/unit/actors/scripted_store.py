@@ -11,6 +11,7 @@ from cinema.storage.journal import (
     Append,
     ArchiveRow,
     CommitAborted,
+    HeldBy,
     JournalRow,
     Loaded,
     SnapshotSave,
@@ -150,8 +151,12 @@ class ScriptedStore:
     def lane(self) -> ScriptedLane:
         return ScriptedLane(self, self.journal.lane())
 
-    async def take_over(self, showtime_id: bytes) -> Takeover | None:
-        return await self._pass("take_over", showtime_id, self.journal.take_over, showtime_id)
+    async def take_over(
+        self, showtime_id: bytes, owner: bytes | None = None, unless: Sequence[bytes] = ()
+    ) -> Takeover | HeldBy | None:
+        return await self._pass(
+            "take_over", showtime_id, self.journal.take_over, showtime_id, owner, unless
+        )
 
     async def load(self, showtime_id: bytes) -> Loaded | None:
         return await self._pass("load", showtime_id, self.journal.load, showtime_id)

@@ -1,0 +1,64 @@
+"""Who has gone silent: each node judges by its own clock whether the others' counts still rise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from cinema.domain.membership import Member
+from cinema.storage.membership import Beat
+
+
+class FailureDetector:
+    """Suspects a node whose beats have not changed for `timeout_s` of this node's time.
+
+    No clocks are compared. Time in which this node could not look (Redis away, the process
+    frozen) is nobody's silence: a look that comes later than `blind_after_s` starts all anew.
+    Times are seconds of one monotonic clock.
+    """
+
+    def __init__(self, *, timeout_s: float, blind_after_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._blind_after_s = blind_after_s
+        self._seen: dict[bytes, tuple[int, float]] = {}
+        self._since_s = float("-inf")
+        self._looked_s = float("-inf")
+
+    def observe(self, beats: Mapping[bytes, Beat], now_s: float) -> None:
+        """One look at everybody's beats."""
+        if now_s - self._looked_s > self._blind_after_s:
+            self._since_s = now_s
+        self._looked_s = now_s
+        for node_id, beat in beats.items():
+            before = self._seen.get(node_id)
+            if before is None or before[0] != beat.count:
+                self._seen[node_id] = (beat.count, now_s)
+
+    def heard(self, node_id: bytes, now_s: float) -> None:
+        """The node showed otherwise that it lives."""
+        count = self._seen[node_id][0] if node_id in self._seen else -1
+        self._seen[node_id] = (count, now_s)
+
+    def silent(self, members: Iterable[Member], now_s: float) -> list[Member]:
+        """Those of `members` who have been silent for too long; nobody while this node is blind."""
+        if now_s - self._looked_s > self._blind_after_s:
+            return []
+        suspects = []
+        for member in members:
+            if member.node_id not in self._seen:
+                # Its time begins now: it may have joined a moment ago.
+                self._seen[member.node_id] = (-1, now_s)
+            changed_s = max(self._seen[member.node_id][1], self._since_s)
+            if now_s - changed_s >= self._timeout_s:
+                suspects.append(member)
+        return suspects
+
+    def forget_all_but(self, node_ids: frozenset[bytes], now_s: float) -> frozenset[bytes]:
+        """Forget who is no member and no longer beats; returns them."""
+        gone = frozenset(
+            node_id
+            for node_id, (_, changed_s) in self._seen.items()
+            if node_id not in node_ids and now_s - changed_s > 10 * self._timeout_s
+        )
+        for node_id in gone:
+            del self._seen[node_id]
+        return gone

@@ -1,0 +1,237 @@
+"""One connection between two nodes: who is there, then frames both ways, many at a time.
+
+Both sides prove that they know the cluster's secret before anything else is read: each answers the
+other's random challenge with an HMAC over both challenges, both node ids and its own part. What
+follows is neither encrypted nor signed: nodes talk over a private network, or through a mesh.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Callable
+from typing import Final, Protocol, cast
+
+import msgspec
+import structlog
+
+from cinema.cluster.wire import Frame, decode_frames, encode_frames
+
+PROTOCOL_VERSION: Final = 1
+CHALLENGE_BYTES: Final = 16
+GREETING_BYTES_MAX: Final = 256
+"""Before the peer is known nothing longer is read."""
+BATCH_BYTES_MAX: Final = 16 << 20
+"""Most bytes in one batch of frames: thousands of commands, or a few whole seat maps."""
+GREETING_TIMEOUT_S: Final = 5.0
+"""How long a connection may stay anonymous."""
+_HEAD_BYTES: Final = 4
+
+LINK_REFUSED: Final = "link_refused"
+
+log = structlog.get_logger(__name__)
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """What the dialling side says first."""
+
+    protocol: int
+    node_id: bytes
+    challenge: bytes
+
+
+class Welcome(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """The listening side's answer, with its proof."""
+
+    node_id: bytes
+    challenge: bytes
+    proof: bytes
+
+
+class Proof(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """The dialling side's proof; frames may follow at once."""
+
+    proof: bytes
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_greeting = msgspec.msgpack.Decoder(Hello | Welcome | Proof).decode
+
+
+class Refused(Exception):
+    """The other side is not who it should be."""
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who this node is on its links; `challenge` draws random bytes."""
+
+    node_id: bytes
+    secret: bytes
+    challenge: Callable[[], bytes]
+
+    def proof(self, part: bytes, *facts: bytes) -> bytes:
+        """What only a node of this cluster can say."""
+        # All facts but the part have fixed lengths, so that they cannot be cut differently.
+        message = b"cinema link 1\0" + part + b"\0" + b"".join(facts)
+        return hmac.new(self.secret, message, hashlib.sha256).digest()
+
+
+class LinkUser(Protocol):
+    """Who is told what happens on a link; all on the event loop, none may raise."""
+
+    def opened(self, link: Link) -> None:
+        """Both sides are known."""
+
+    def received(self, link: Link, frames: list[Frame]) -> None:
+        """Frames came, in the order they were sent."""
+
+    def closed(self, link: Link) -> None:
+        """The link is gone, opened or not; called once."""
+
+
+class Link(asyncio.Protocol):
+    """An asyncio protocol for either side; `expected` is the node that is dialled, None to listen.
+
+    Frames sent within one step of the loop travel together.
+    """
+
+    def __init__(self, me: Identity, user: LinkUser, expected: bytes | None = None) -> None:
+        self.peer_id = expected or b""
+        self.is_open = False
+        self._me = me
+        self._user = user
+        self._dials = expected is not None
+        self._challenge = me.challenge()
+        self._theirs = b""
+        self._buffer = bytearray()
+        self._out: list[Frame] = []
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+
+    # --- asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The dialling side greets."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._timer = self._loop.call_later(GREETING_TIMEOUT_S, self.abort)
+        if self._dials:
+            self._greet(Hello(PROTOCOL_VERSION, self._me.node_id, self._challenge))
+
+    def data_received(self, data: bytes) -> None:
+        """Whole batches are handed on; anything wrong ends the link."""
+        buffer = self._buffer
+        buffer += data
+        at = 0
+        try:
+            while len(buffer) - at >= _HEAD_BYTES:
+                size = int.from_bytes(buffer[at : at + _HEAD_BYTES], "big")
+                if size > (BATCH_BYTES_MAX if self.is_open else GREETING_BYTES_MAX):
+                    raise Refused(f"a batch of {size} bytes")
+                end = at + _HEAD_BYTES + size
+                if len(buffer) < end:
+                    break
+                with memoryview(buffer) as view, view[at + _HEAD_BYTES : end] as body:
+                    if self.is_open:
+                        frames = decode_frames(body)
+                    else:
+                        frames = []
+                        self._greeted(body)
+                at = end
+                if frames:
+                    self._user.received(self, frames)
+                if self._transport is None:
+                    return
+        except (Refused, msgspec.MsgspecError) as error:
+            log.warning(LINK_REFUSED, peer=self.peer_id.hex(), reason=str(error))
+            self.abort()
+            return
+        if at:
+            del buffer[:at]
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Told once, whoever ended it."""
+        self.is_open = False
+        self._transport = None
+        self._stop_timer()
+        self._user.closed(self)
+
+    # --- greetings
+
+    def _greet(self, greeting: Hello | Welcome | Proof) -> None:
+        self._write(_encode(greeting))
+
+    def _greeted(self, body: memoryview) -> None:
+        greeting = _greeting(body)
+        if isinstance(greeting, Hello) and not self._dials and not self._theirs:
+            if greeting.protocol != PROTOCOL_VERSION:
+                raise Refused(f"protocol {greeting.protocol}")
+            self._meet(greeting.node_id, greeting.challenge)
+            self.peer_id = greeting.node_id
+            proof = self._me.proof(b"listens", *self._facts())
+            self._greet(Welcome(self._me.node_id, self._challenge, proof))
+        elif isinstance(greeting, Welcome) and self._dials:
+            if greeting.node_id != self.peer_id:
+                raise Refused("another node answers at this address")
+            self._meet(greeting.node_id, greeting.challenge)
+            self._check(greeting.proof, b"listens")
+            self._greet(Proof(self._me.proof(b"dials", *self._facts())))
+            self._open()
+        elif isinstance(greeting, Proof) and not self._dials and self._theirs:
+            self._check(greeting.proof, b"dials")
+            self._open()
+        else:
+            raise Refused(f"{type(greeting).__name__} out of turn")
+
+    def _meet(self, node_id: bytes, challenge: bytes) -> None:
+        if len(challenge) != CHALLENGE_BYTES or len(node_id) != len(self._me.node_id):
+            raise Refused("a greeting of the wrong size")
+        self._theirs = challenge
+
+    def _facts(self) -> tuple[bytes, bytes, bytes, bytes]:
+        """Both ids and challenges, the dialling side's first."""
+        mine, theirs = (self._me.node_id, self._challenge), (self.peer_id, self._theirs)
+        return (*mine, *theirs) if self._dials else (*theirs, *mine)
+
+    def _check(self, proof: bytes, part: bytes) -> None:
+        if not hmac.compare_digest(proof, self._me.proof(part, *self._facts())):
+            raise Refused("the peer does not know CLUSTER_SECRET")
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _open(self) -> None:
+        self.is_open = True
+        self._stop_timer()
+        self._user.opened(self)
+
+    # --- frames
+
+    def send(self, frame: Frame) -> None:
+        """Send a frame with this step's others; one for a closed link is dropped."""
+        if not self._out:
+            self._loop.call_soon(self._flush)
+        self._out.append(frame)
+
+    def _flush(self) -> None:
+        frames, self._out = self._out, []
+        if self.is_open and frames:
+            self._write(encode_frames(frames))
+
+    def _write(self, body: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(len(body).to_bytes(_HEAD_BYTES, "big") + body)
+
+    def close(self) -> None:
+        """Send what was said and hang up."""
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Hang up at once."""
+        if self._transport is not None:
+            self._transport.abort()

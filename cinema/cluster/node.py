@@ -1,0 +1,147 @@
+"""One node of a cluster: membership, connections, routing and handover around its kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import msgspec
+import structlog
+
+from cinema.actors.kernel import Kernel
+from cinema.cluster.distant_terms import DistantTerms, PlanSource
+from cinema.cluster.handover import Handover
+from cinema.cluster.link import CHALLENGE_BYTES, Identity, Link
+from cinema.cluster.membership import Membership
+from cinema.cluster.peers import Dial, PeerLost, PeerRefused, Peers
+from cinema.cluster.placement import Placement
+from cinema.cluster.router import Router
+from cinema.domain.membership import Member, View
+from cinema.storage.membership import HeartbeatStore, ViewStore
+
+PING_TOPIC: Final = "ping"
+PING_TIMEOUT_S: Final = 0.5
+"""How long a silent member has to answer before it counts as dead."""
+
+HANDOVER_LATE: Final = "handover_late"
+
+log = structlog.get_logger(__name__)
+
+
+class Listener(Protocol):
+    """A listening socket."""
+
+    def close(self) -> None:
+        """Accept no more."""
+
+
+class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How this node takes part; `cinema/settings` documents each."""
+
+    secret: bytes
+    heartbeat_timeout_s: float
+
+
+class DeclaredDead(Exception):
+    """The cluster goes on without this node, which must not serve any longer."""
+
+
+class ClusterNode:
+    """Made before the node listens; `join` makes it a member, `drain` and `leave` end that."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        node_id: bytes,
+        options: ClusterOptions,
+        *,
+        beats: HeartbeatStore,
+        views: ViewStore,
+        plans: PlanSource,
+        dial: Dial,
+        challenge: Callable[[], bytes] = lambda: secrets.token_bytes(CHALLENGE_BYTES),
+    ) -> None:
+        self.kernel = kernel
+        self.placement = Placement(node_id)
+        self.peers = Peers(Identity(node_id, options.secret, challenge), dial)
+        self.membership = Membership(
+            node_id,
+            beats,
+            views,
+            timeout_s=options.heartbeat_timeout_s,
+            answers=self._answers,
+            on_view=self._follow,
+            announce=self._announce,
+        )
+        self.router = Router(
+            kernel, self.membership, self.placement, self.peers, DistantTerms(plans)
+        )
+        self.handover = Handover(kernel)
+        self.draining = False
+        self.cluster_port = 0
+        self._beats = beats
+        self.peers.answer(PING_TOPIC, _pong)
+        kernel.join(self.router)
+
+    def accept(self) -> Link:
+        """A protocol for a connection to the cluster port."""
+        return self.peers.accept()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether this node is a member and means to stay."""
+        return self.membership.joined and not self.draining
+
+    async def join(self, me: Member) -> None:
+        """Become the member `me` and own a share of the showtimes."""
+        self.router.start()
+        self.handover.start()
+        await self.membership.join(me)
+
+    async def drain(self, grace_s: float) -> None:
+        """Give every showtime to its next owner; what is late is left to a takeover."""
+        self.draining = True
+        try:
+            async with asyncio.timeout(grace_s):
+                await self.membership.drain()
+                await self.handover.finished()
+        except TimeoutError:
+            log.warning(HANDOVER_LATE, showtimes=len(self.kernel.strangers()))
+
+    async def leave(self, grace_s: float) -> None:
+        """Leave the cluster; the last member's showtimes are given back by its kernel."""
+        try:
+            async with asyncio.timeout(grace_s):
+                await self.membership.leave()
+        except TimeoutError:
+            log.warning(HANDOVER_LATE, showtimes=0)
+
+    async def stop(self) -> None:
+        """Hang up."""
+        await self.membership.stop()
+        await self.handover.stop()
+        await self.router.stop()
+        await self.peers.close()
+        await self._beats.close()
+
+    def _follow(self, view: View) -> None:
+        self.router.follow(view)
+        self.handover.view_changed()
+
+    def _announce(self, view: View) -> None:
+        self.peers.announce(self.placement.others, view.version)
+
+    async def _answers(self, member: Member) -> bool:
+        try:
+            await self.peers.peer(member).ask(PING_TOPIC, b"", PING_TIMEOUT_S)
+        except PeerRefused:
+            return True
+        except PeerLost:
+            return False
+        return True
+
+
+async def _pong(_peer_id: bytes, _payload: bytes) -> bytes:
+    return b""

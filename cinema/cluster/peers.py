@@ -1,0 +1,351 @@
+"""Connections to the other members: dialled on first use, kept, shared by all that goes there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final, Protocol
+
+import structlog
+
+from cinema.actors.tasks import Tasks
+from cinema.cluster.link import Identity, Link
+from cinema.cluster.wire import Answered, Ask, Elsewhere, Failed, Frame, Notice, Tell, Told
+from cinema.domain.membership import Member
+
+DIAL_TIMEOUT_S: Final = 1.0
+"""How long a peer may take to accept a connection and greet."""
+
+LINKS_IN_MAX: Final = 256
+"""Most connections of other nodes at a time: a cluster has tens of nodes."""
+
+ERRANDS_MAX: Final = 65_536
+"""Most messages on their way to one peer: beyond it this node is refusing, not queueing."""
+
+ASKS_AT_ONCE: Final = 256
+"""Most questions of one peer being answered at a time."""
+
+QUESTION_FAILED: Final = "question_failed"
+
+log = structlog.get_logger(__name__)
+
+Dial = Callable[[Callable[[], Link], str, int], Awaitable[object]]
+"""Connects a protocol to a host and port; `loop.create_connection` does."""
+
+Answer = Callable[[bytes, bytes], Awaitable[bytes]]
+"""Answers a question: who asks (node id) and the payload. What it raises reaches the asker."""
+
+
+class PeerLost(Exception):
+    """The peer could not be asked, or did not answer; whether it acted nobody knows."""
+
+
+class PeerRefused(Exception):
+    """The peer says that it cannot answer."""
+
+
+class Errand(Protocol):
+    """A message on its way to a peer; after `frame` exactly one of the others is called, once.
+
+    `deadline_ns` is on the clock's boot time.
+    """
+
+    deadline_ns: int
+
+    def frame(self, ref: int) -> Tell:
+        """What to send; asked for when a connection is there."""
+
+    def told(self, outcome: Told) -> None:
+        """The peer answered."""
+
+    def elsewhere(self, answer: Elsewhere) -> None:
+        """The peer is not the owner."""
+
+    def lost(self, *, sent: bool) -> None:
+        """No answer will come; if it was sent, the peer may have acted."""
+
+    def give_up(self) -> None:
+        """No answer came in time; the peer may have acted, or act yet."""
+
+    def too_many(self) -> None:
+        """It was not even queued: too much is on its way already."""
+
+
+class Peer:
+    """One other member, and everything that is on its way to it."""
+
+    def __init__(self, member: Member, peers: Peers) -> None:
+        self.member = member
+        self._peers = peers
+        self._link: Link | None = None
+        self._dialling: Link | None = None
+        self._refs = 0
+        self._waiting: list[Errand] = []
+        self._notice: Notice | None = None
+        self._errands: dict[int, Errand] = {}
+        self._questions: dict[int, asyncio.Future[bytes]] = {}
+        self._opened: asyncio.Event = asyncio.Event()
+
+    def send(self, errand: Errand) -> None:
+        """Take an errand there, dialling first if need be."""
+        if len(self._errands) + len(self._waiting) >= ERRANDS_MAX:
+            errand.too_many()
+            return
+        link = self._link
+        if link is None:
+            self._waiting.append(errand)
+            self._dial()
+            return
+        self._refs += 1
+        ref = self._refs
+        self._errands[ref] = errand
+        link.send(errand.frame(ref))
+
+    async def ask(self, topic: str, payload: bytes, timeout_s: float) -> bytes:
+        """Ask a question. Raises `PeerLost` and `PeerRefused`."""
+        ref = 0
+        try:
+            async with asyncio.timeout(timeout_s):
+                if self._link is None:
+                    self._opened.clear()
+                    self._dial()
+                    await self._opened.wait()
+                    if self._link is None:
+                        raise PeerLost(f"no connection to {self.member.address}")
+                self._refs += 1
+                ref = self._refs
+                answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+                self._questions[ref] = answer
+                self._link.send(Ask(ref, topic, payload))
+                return await answer
+        except TimeoutError as error:
+            raise PeerLost(f"{self.member.address} did not answer in {timeout_s} s") from error
+        finally:
+            self._questions.pop(ref, None)
+
+    def notify(self, frame: Notice) -> None:
+        """Say something that may be lost."""
+        if self._link is not None:
+            self._link.send(frame)
+        else:
+            self._notice = frame
+            self._dial()
+
+    def give_up_late(self, before_ns: int) -> None:
+        """Give up the errands whose deadline was before `before_ns`."""
+        late = [ref for ref, one in self._errands.items() if one.deadline_ns < before_ns]
+        for ref in late:
+            self._errands.pop(ref).give_up()
+
+    def close(self) -> None:
+        """Give up what is on its way and hang up."""
+        link, dialling = self._link, self._dialling
+        self._drop()
+        if link is not None:
+            link.abort()
+        if dialling is not None:
+            dialling.abort()
+
+    # --- the connection
+
+    def _dial(self) -> None:
+        if self._dialling is not None:
+            return
+        member = self.member
+        link = Link(self._peers.me, self, member.node_id)
+        self._dialling = link
+        self._peers.tasks.start(f"dial-{member.address}", self._connect(link))
+
+    async def _connect(self, link: Link) -> None:
+        member = self.member
+        try:
+            async with asyncio.timeout(DIAL_TIMEOUT_S):
+                await self._peers.dial(lambda: link, member.host, member.cluster_port)
+                while self._dialling is link and not link.is_open:
+                    self._opened.clear()
+                    await self._opened.wait()
+        except (OSError, TimeoutError):
+            link.abort()
+            if self._dialling is link:
+                self._drop()
+
+    def opened(self, link: Link) -> None:
+        """See `LinkUser.opened`."""
+        if link is not self._dialling:
+            link.abort()
+            return
+        self._link, self._dialling = link, None
+        self._opened.set()
+        if self._notice is not None:
+            link.send(self._notice)
+            self._notice = None
+        waiting, self._waiting = self._waiting, []
+        for errand in waiting:
+            self.send(errand)
+
+    def closed(self, link: Link) -> None:
+        """See `LinkUser.closed`."""
+        if link is self._link or link is self._dialling:
+            self._drop()
+
+    def _drop(self) -> None:
+        self._link = self._dialling = None
+        self._opened.set()
+        waiting, self._waiting = self._waiting, []
+        errands, self._errands = self._errands, {}
+        questions, self._questions = self._questions, {}
+        for answer in questions.values():
+            if not answer.done():
+                answer.set_exception(PeerLost(f"lost the connection to {self.member.address}"))
+        for errand in errands.values():
+            errand.lost(sent=True)
+        for errand in waiting:
+            errand.lost(sent=False)
+
+    def received(self, _link: Link, frames: list[Frame]) -> None:
+        """See `LinkUser.received`: answers, mostly."""
+        for frame in frames:
+            match frame:
+                case Told(ref):
+                    errand = self._errands.pop(ref, None)
+                    if errand is not None:
+                        errand.told(frame)
+                case Elsewhere(ref):
+                    errand = self._errands.pop(ref, None)
+                    if errand is not None:
+                        errand.elsewhere(frame)
+                case Answered(ref, payload):
+                    self._settle(ref, payload)
+                case Failed(ref, reason):
+                    self._settle(ref, PeerRefused(reason))
+                case _:
+                    # A dialled peer only answers.
+                    continue
+
+    def _settle(self, ref: int, answer: bytes | Exception) -> None:
+        question = self._questions.get(ref)
+        if question is None or question.done():
+            return
+        if isinstance(answer, bytes):
+            question.set_result(answer)
+        else:
+            question.set_exception(answer)
+
+
+class Service(Protocol):
+    """What this node does for its peers."""
+
+    def serve(self, link: Link, tell: Tell) -> None:
+        """Answer a message on its link, now or later."""
+
+    def heard_of(self, version: int) -> None:
+        """A peer knows the view of `version`."""
+
+
+class Peers:
+    """All connections of this node: those it dials, by member, and those it accepts."""
+
+    def __init__(self, me: Identity, dial: Dial) -> None:
+        self.me = me
+        self.dial = dial
+        self.tasks = Tasks()
+        self._peers: dict[bytes, Peer] = {}
+        self._accepted: set[Link] = set()
+        self._service: Service
+        self._answers: dict[str, Answer] = {}
+        self._answering = 0
+
+    def serve_with(self, service: Service) -> None:
+        """Who answers messages; set before the first connection."""
+        self._service = service
+
+    def answer(self, topic: str, answer: Answer) -> None:
+        """Who answers the questions of a topic."""
+        self._answers[topic] = answer
+
+    # --- dialled
+
+    def peer(self, member: Member) -> Peer:
+        """The way to a member."""
+        peer = self._peers.get(member.node_id)
+        if peer is None:
+            peer = self._peers[member.node_id] = Peer(member, self)
+        return peer
+
+    def keep_only(self, members: Iterable[Member]) -> None:
+        """Hang up on everybody else: what is on its way there will not be answered."""
+        kept = {member.node_id for member in members}
+        for node_id in [one for one in self._peers if one not in kept]:
+            self._peers.pop(node_id).close()
+
+    def announce(self, members: Iterable[Member], version: int) -> None:
+        """Tell all of them of a view."""
+        for member in members:
+            self.peer(member).notify(Notice(version))
+
+    def give_up_late(self, before_ns: int) -> None:
+        """Give up what should have been answered before `before_ns`."""
+        for peer in self._peers.values():
+            peer.give_up_late(before_ns)
+
+    # --- accepted
+
+    def accept(self) -> Link:
+        """A protocol for the next connection of a peer."""
+        return Link(self.me, self)
+
+    def opened(self, link: Link) -> None:
+        """See `LinkUser.opened`."""
+        if len(self._accepted) >= LINKS_IN_MAX:
+            link.abort()
+            return
+        self._accepted.add(link)
+
+    def closed(self, link: Link) -> None:
+        """See `LinkUser.closed`."""
+        self._accepted.discard(link)
+
+    def received(self, link: Link, frames: list[Frame]) -> None:
+        """See `LinkUser.received`: messages and questions."""
+        for frame in frames:
+            match frame:
+                case Tell():
+                    self._service.serve(link, frame)
+                case Ask():
+                    self._ask(link, frame)
+                case Notice(version):
+                    self._service.heard_of(version)
+                case _:
+                    # Whoever dialled gets answers and gives none.
+                    continue
+
+    def _ask(self, link: Link, ask: Ask) -> None:
+        if self._answering >= ASKS_AT_ONCE:
+            link.send(Failed(ask.ref, "too many questions"))
+            return
+        self._answering += 1
+        self.tasks.start(f"answer-{ask.topic}", self._answer(link, ask))
+
+    async def _answer(self, link: Link, ask: Ask) -> None:
+        try:
+            answer = self._answers.get(ask.topic)
+            if answer is None:
+                link.send(Failed(ask.ref, f"no such topic: {ask.topic}"))
+                return
+            link.send(Answered(ask.ref, await answer(link.peer_id, ask.payload)))
+        except PeerRefused as refusal:
+            link.send(Failed(ask.ref, str(refusal)))
+        except Exception:
+            log.exception(QUESTION_FAILED, topic=ask.topic)
+            link.send(Failed(ask.ref, "internal error"))
+        finally:
+            self._answering -= 1
+
+    async def close(self) -> None:
+        """Hang up everywhere."""
+        peers, self._peers = self._peers, {}
+        for peer in peers.values():
+            peer.close()
+        for link in list(self._accepted):
+            link.close()
+        await self.tasks.cancel()

@@ -1,0 +1,402 @@
+"""Messages for showtimes, from wherever they come to wherever the showtime is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import structlog
+
+from cinema.actors.kernel import Kernel
+from cinema.actors.messages import (
+    IN_DOUBT,
+    TOO_BUSY,
+    TRY_AGAIN,
+    Letter,
+    Message,
+    Outcome,
+    ReadSeats,
+    Reply,
+    SeatFeed,
+    SentMessage,
+    TruncateJournal,
+    Watch,
+)
+from cinema.actors.tasks import Tasks
+from cinema.cluster.distant_terms import DistantTerms, TermsUnknown
+from cinema.cluster.link import Link
+from cinema.cluster.membership import Membership
+from cinema.cluster.peers import PeerLost, PeerRefused, Peers
+from cinema.cluster.placement import Placement
+from cinema.cluster.wire import Elsewhere, SentOutcome, Tell, Told, basis_of, received, sent
+from cinema.domain.membership import View
+from cinema.domain.showtime.commands import ChangePlan, Command, ExpireDue
+from cinema.storage.membership import ViewsUnavailable
+
+PARKED_S: Final = 0.05
+"""How long a message waits before it is sent again, if no new view comes first."""
+
+SWEEP_S: Final = 0.1
+"""Period of the look for messages whose answer is late."""
+
+LATE_ANSWER_NS: Final = 200_000_000
+"""How much longer than the deadline an answer may take: the owner itself gives up at it."""
+
+HOPS_MAX: Final = 2
+"""Nodes a message is sent to in a row; after that it waits for a view that settles the matter."""
+
+RELEASE_WAIT_S: Final = 1.0
+"""How long a new owner waits for the former one to give a showtime back before it takes it."""
+
+RELEASE_TOPIC: Final = "release"
+
+ANSWER_FAILED: Final = "forwarded_answer_failed"
+
+log = structlog.get_logger(__name__)
+
+
+class RouterMetrics:
+    """Plain counters, exported when scraped."""
+
+    __slots__ = ("forwarded", "in_doubt", "misdirected", "parked", "releases_asked", "served")
+
+    def __init__(self) -> None:
+        self.forwarded = 0
+        self.served = 0
+        self.misdirected = 0
+        self.parked = 0
+        self.in_doubt = 0
+        self.releases_asked = 0
+
+
+class Release(msgspec.Struct, frozen=True, array_like=True):
+    """Asks an owner for a showtime, by the view of `version`."""
+
+    version: int
+    showtime_id: bytes
+
+
+class _Errand:
+    """A message of this node for another's showtime; `reply` is called once, whatever happens."""
+
+    __slots__ = ("_router", "deadline_ns", "hops", "message", "reply", "showtime_id")
+
+    def __init__(
+        self,
+        router: Router,
+        showtime_id: bytes,
+        message: SentMessage,
+        reply: Reply,
+        deadline_ns: int,
+    ) -> None:
+        self._router = router
+        self.showtime_id = showtime_id
+        self.message = message
+        self.reply = reply
+        self.deadline_ns = deadline_ns
+        self.hops = 0
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether carrying it out twice is the same as once."""
+        message = self.message
+        return not isinstance(message, Command) or bool(message.fingerprint)
+
+    def frame(self, ref: int) -> Tell:
+        router = self._router
+        self.hops += 1
+        left_ms = max(1, (self.deadline_ns - router.clock.boot_ns()) // 1_000_000)
+        return Tell(ref, router.placement.view.version, left_ms, self.showtime_id, self.message)
+
+    def answer(self, outcome: Outcome) -> None:
+        """Whoever asked must not harm the others whose answers came along."""
+        try:
+            self.reply(outcome)
+        except Exception:
+            log.exception(ANSWER_FAILED, showtime=self.showtime_id.hex())
+
+    def give_up(self) -> None:
+        """The deadline has passed with the message under way."""
+        self.answer(IN_DOUBT if isinstance(self.message, Command) else TRY_AGAIN)
+
+    def told(self, outcome: Told) -> None:
+        self._router.came_back(self, outcome.outcome)
+
+    def elsewhere(self, answer: Elsewhere) -> None:
+        self._router.misdirected(self, answer)
+
+    def lost(self, *, sent: bool) -> None:
+        if sent and not self.is_repeatable:
+            self._router.metrics.in_doubt += 1
+            self.answer(IN_DOUBT)
+        else:
+            self._router.park(self)
+
+    def too_many(self) -> None:
+        self.answer(TOO_BUSY)
+
+
+class Router:
+    """Has the kernel's ways to reach a showtime, for all showtimes of the cluster.
+
+    A message for another node's showtime goes to its owner, which answers or says who is; while
+    owners change it waits, up to the deadline it would have here. A command whose connection broke
+    is sent again only if it carries a key: the same command twice has one effect only then.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        membership: Membership,
+        placement: Placement,
+        peers: Peers,
+        terms: DistantTerms,
+    ) -> None:
+        self.kernel = kernel
+        self.clock = kernel.clock
+        self.placement = placement
+        self.metrics = RouterMetrics()
+        self._membership = membership
+        self._peers = peers
+        self._terms = terms
+        self._parked: list[_Errand] = []
+        self._early: list[tuple[Link, Tell, int]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks = Tasks()
+        self._loop = asyncio.get_running_loop()
+        peers.serve_with(self)
+        peers.answer(RELEASE_TOPIC, self._give_back)
+
+    def start(self) -> None:
+        """Begin to give up what is late."""
+        self._tasks.start("late-errands", self._sweep())
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self._peers.give_up_late(self.clock.boot_ns() - LATE_ANSWER_NS)
+
+    async def stop(self) -> None:
+        """Answer what waits."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._tasks.cancel()
+        parked, self._parked = self._parked, []
+        for errand in parked:
+            errand.answer(TRY_AGAIN)
+
+    # --- the kernel's ways
+
+    def tell(
+        self, showtime_id: bytes, message: Message, reply: Reply, deadline_ns: int | None = None
+    ) -> None:
+        """See `Kernel.tell`."""
+        owner = self.placement.owner_of(showtime_id)
+        if owner is not None and owner.node_id == self.placement.node_id:
+            self.kernel.tell(showtime_id, message, reply, deadline_ns)
+            return
+        if isinstance(message, Watch | TruncateJournal | ChangePlan | ExpireDue):
+            reply(TRY_AGAIN)
+            return
+        deadline_ns = deadline_ns or self.clock.boot_ns() + self.kernel.deadline_ns
+        self._send(_Errand(self, showtime_id, message, reply, deadline_ns))
+
+    async def ask(self, showtime_id: bytes, message: Message) -> Outcome:
+        """See `Kernel.ask`."""
+        answer: asyncio.Future[Outcome] = self._loop.create_future()
+
+        def settle(outcome: Outcome) -> None:
+            if not answer.done():
+                answer.set_result(outcome)
+
+        self.tell(showtime_id, message, settle)
+        return await answer
+
+    async def exists(self, showtime_id: bytes) -> bool:
+        """See `Kernel.exists`: the catalogue is everybody's."""
+        return await self.kernel.exists(showtime_id)
+
+    async def read_seats(self, showtime_id: bytes, query: ReadSeats) -> Outcome:
+        """See `Kernel.read_seats`."""
+        if self.placement.owns(showtime_id):
+            return await self.kernel.read_seats(showtime_id, query)
+        return await self.ask(showtime_id, query)
+
+    async def truncate(self, showtime_id: bytes) -> None:
+        """See `Kernel.truncate`; another node's showtime is left to it."""
+        if self.placement.owns(showtime_id):
+            await self.kernel.truncate(showtime_id)
+
+    def unwatch(self, showtime_id: bytes, feed: SeatFeed) -> None:
+        """See `Kernel.unwatch`."""
+        self.kernel.unwatch(showtime_id, feed)
+
+    # --- there and back
+
+    def _send(self, errand: _Errand) -> None:
+        owner = self.placement.owner_of(errand.showtime_id)
+        if owner is None or errand.hops >= HOPS_MAX:
+            self.park(errand)
+        elif owner.node_id == self.placement.node_id:
+            self.kernel.tell(errand.showtime_id, errand.message, errand.reply, errand.deadline_ns)
+        else:
+            self.metrics.forwarded += 1
+            self._peers.peer(owner).send(errand)
+
+    def came_back(self, errand: _Errand, outcome: SentOutcome) -> None:
+        """The owner answered: show it with the terms that this node looks up itself."""
+        basis = basis_of(outcome)
+        terms = None if basis is None else self._terms.known(errand.showtime_id, basis)
+        if basis is not None and terms is None:
+            self._tasks.start("distant-terms", self._show_later(errand, outcome))
+            return
+        errand.answer(received(outcome, terms))
+
+    async def _show_later(self, errand: _Errand, outcome: SentOutcome) -> None:
+        basis = basis_of(outcome)
+        shown: Outcome = IN_DOUBT if isinstance(errand.message, Command) else TRY_AGAIN
+        try:
+            if basis is not None:
+                terms = await self._terms.load(errand.showtime_id, basis)
+                shown = received(outcome, terms)
+        except TermsUnknown as error:
+            log.warning(ANSWER_FAILED, reason=str(error))
+        finally:
+            errand.answer(shown)
+
+    def misdirected(self, errand: _Errand, answer: Elsewhere) -> None:
+        """The peer is not the owner: go on by the newer view, or wait for one."""
+        self.metrics.misdirected += 1
+        if answer.version > self.placement.view.version:
+            self._membership.heard_of(answer.version)
+            self.park(errand)
+            return
+        owner = self.placement.owner_of(errand.showtime_id)
+        if owner is not None and owner.node_id == answer.owner:
+            self._send(errand)
+        else:
+            self.park(errand)
+
+    def park(self, errand: _Errand) -> None:
+        """Try again with the next view, or shortly; until its deadline."""
+        if errand.deadline_ns <= self.clock.boot_ns():
+            errand.answer(TRY_AGAIN)
+            return
+        self.metrics.parked += 1
+        self._parked.append(errand)
+        self._wake_later()
+
+    def _wake_later(self) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_later(PARKED_S, self._wake)
+
+    def _wake(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        parked, self._parked = self._parked, []
+        for errand in parked:
+            errand.hops = 0
+            if errand.deadline_ns <= self.clock.boot_ns():
+                errand.answer(TRY_AGAIN)
+            else:
+                self._send(errand)
+        early, self._early = self._early, []
+        for link, tell, deadline_ns in early:
+            self._serve(link, tell, deadline_ns)
+
+    def follow(self, view: View) -> None:
+        """Go by a new view."""
+        self.placement.follow(view)
+        self._peers.keep_only(self.placement.others)
+        self._wake()
+
+    # --- for the peers
+
+    def heard_of(self, version: int) -> None:
+        """See `Service.heard_of`."""
+        self._membership.heard_of(version)
+
+    def serve(self, link: Link, tell: Tell) -> None:
+        """See `Service.serve`."""
+        self.metrics.served += 1
+        self._serve(link, tell, self.clock.boot_ns() + tell.wait_ms * 1_000_000)
+
+    def _serve(self, link: Link, tell: Tell, deadline_ns: int) -> None:
+        version = self.placement.view.version
+        if self.placement.owns(tell.showtime_id):
+            ref = tell.ref
+
+            def reply(outcome: Outcome) -> None:
+                link.send(Told(ref, sent(outcome)))
+
+            self.kernel.tell(tell.showtime_id, tell.message, reply, deadline_ns)
+        elif tell.version > version and deadline_ns > self.clock.boot_ns():
+            # The peer knows more: judge by what it knows.
+            self._membership.heard_of(tell.version)
+            self._early.append((link, tell, deadline_ns))
+            self._wake_later()
+        else:
+            owner = self.placement.owner_of(tell.showtime_id)
+            link.send(Elsewhere(tell.ref, version, None if owner is None else owner.node_id))
+
+    # --- handing over
+
+    @property
+    def node_id(self) -> bytes:
+        """See `Neighbours.node_id`."""
+        return self.placement.node_id
+
+    @property
+    def living_others(self) -> Sequence[bytes]:
+        """See `Neighbours.living_others`."""
+        return [member.node_id for member in self.placement.others]
+
+    def owns(self, showtime_id: bytes) -> bool:
+        """See `Neighbours.owns`."""
+        return self.placement.owns(showtime_id)
+
+    async def ask_back(self, owner: bytes, showtime_id: bytes) -> None:
+        """See `Neighbours.ask_back`."""
+        member = self.placement.view.member(owner)
+        if member is None:
+            return
+        self.metrics.releases_asked += 1
+        request = Release(self.placement.view.version, showtime_id)
+        try:
+            await self._peers.peer(member).ask(
+                RELEASE_TOPIC, msgspec.msgpack.encode(request), RELEASE_WAIT_S
+            )
+        except PeerRefused:
+            # It goes by a newer view, in which the showtime is its own.
+            await self._refresh()
+        except PeerLost:
+            return
+
+    async def _give_back(self, _peer_id: bytes, payload: bytes) -> bytes:
+        """A peer asks for a showtime: give it back, unless it is ours by a view as new."""
+        request = msgspec.msgpack.decode(payload, type=Release)
+        if request.version > self.placement.view.version:
+            await self._refresh()
+        if self.placement.owns(request.showtime_id):
+            raise PeerRefused("the showtime is this node's")
+        try:
+            async with asyncio.timeout(RELEASE_WAIT_S):
+                await self.kernel.release(request.showtime_id)
+        except TimeoutError as error:
+            raise PeerRefused("the showtime has not settled yet") from error
+        return b""
+
+    async def _refresh(self) -> None:
+        try:
+            await self._membership.refresh()
+        except ViewsUnavailable:
+            return
+
+    def pass_on(self, showtime_id: bytes, letter: Letter) -> None:
+        """See `Neighbours.pass_on`."""
+        self._loop.call_soon(
+            self.tell, showtime_id, letter.message, letter.reply, letter.deadline_ns
+        )

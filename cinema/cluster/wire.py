@@ -1,0 +1,201 @@
+"""What nodes say to each other, and outcomes without the terms that both sides can look up.
+
+Nodes of neighbouring versions talk to each other: never reuse a tag, give new fields defaults and
+append them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+import msgspec
+
+from cinema.actors.messages import (
+    NO_SHOWTIME,
+    Accepted,
+    HoldSeen,
+    NoShowtime,
+    Outcome,
+    SeatsSeen,
+    SentMessage,
+    Unavailable,
+)
+from cinema.domain.rejections import Rejection
+from cinema.domain.showtime.events import AnyEvent
+from cinema.domain.showtime.packed import SeatGroup
+from cinema.domain.showtime.state import HoldStatus
+from cinema.domain.showtime.terms import ShowtimeTerms
+
+
+class Basis(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What of a showtime's terms an outcome shows and a change of plan may change."""
+
+    layout_version: int
+    prices_minor: tuple[int, ...]
+
+
+class SentAccepted(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
+    """`Accepted` on its way."""
+
+    event: AnyEvent | None
+    seq: int
+    epoch: int
+    at_us: int
+    replayed: bool
+    basis: Basis
+
+
+class SentSeats(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
+    """`SeatsSeen` on its way."""
+
+    epoch: int
+    seq: int
+    seats: bytes
+    mine: frozenset[int]
+    paused: bool
+    basis: Basis
+
+
+class SentHold(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
+    """`HoldSeen` on its way."""
+
+    hold_id: bytes
+    status: HoldStatus
+    group: SeatGroup
+    epoch: int
+    seq: int
+    basis: Basis
+
+
+class SentRejection(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """`Rejection` on its way."""
+
+    code: str
+    message: str
+    details: dict[str, Any] | None
+
+
+class SentUnavailable(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=5):
+    """`Unavailable` on its way."""
+
+    code: str
+    retry_after_s: int
+
+
+class SentNoShowtime(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=6):
+    """`NoShowtime` on its way."""
+
+
+SentOutcome = SentAccepted | SentSeats | SentHold | SentRejection | SentUnavailable | SentNoShowtime
+
+
+class Tell(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
+    """A message for a showtime of the peer, by the view of `version`; `wait_ms` are left."""
+
+    ref: int
+    version: int
+    wait_ms: int
+    showtime_id: bytes
+    message: SentMessage
+
+
+class Told(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
+    """The answer to `Tell`."""
+
+    ref: int
+    outcome: SentOutcome
+
+
+class Elsewhere(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
+    """Not the owner by the view of `version`; `owner` is (its node's id), if anybody."""
+
+    ref: int
+    version: int
+    owner: bytes | None
+
+
+class Ask(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=4):
+    """A question that is asked rarely; `topic` says what `payload` means."""
+
+    ref: int
+    topic: str
+    payload: bytes
+
+
+class Answered(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=5):
+    """The answer to `Ask`."""
+
+    ref: int
+    payload: bytes
+
+
+class Failed(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=6):
+    """The peer could not answer an `Ask`."""
+
+    ref: int
+    reason: str
+
+
+class Notice(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=7):
+    """There is a view of `version`."""
+
+    version: int
+
+
+Frame = Tell | Told | Elsewhere | Ask | Answered | Failed | Notice
+
+encode_frames = msgspec.msgpack.Encoder().encode
+decode_frames = msgspec.msgpack.Decoder(list[Frame]).decode
+
+
+def sent(outcome: Outcome) -> SentOutcome:
+    """An outcome as it goes over the wire."""
+    match outcome:
+        case Accepted(event, seq, epoch, at_us, terms, replayed):
+            return SentAccepted(event, seq, epoch, at_us, replayed, _basis(terms))
+        case SeatsSeen(epoch, seq, seats, mine, paused, terms):
+            return SentSeats(epoch, seq, seats, mine, paused, _basis(terms))
+        case HoldSeen(hold_id, status, group, epoch, seq, terms):
+            return SentHold(hold_id, status, group, epoch, seq, _basis(terms))
+        case Rejection():
+            details = None if outcome.details is None else dict(outcome.details)
+            return SentRejection(outcome.code, outcome.message, details)
+        case Unavailable(code, retry_after_s):
+            return SentUnavailable(code, retry_after_s)
+        case NoShowtime():
+            return SentNoShowtime()
+        case _:
+            assert_never(outcome)
+
+
+def basis_of(outcome: SentOutcome) -> Basis | None:
+    """What terms an outcome needs to be received; None if it needs none."""
+    if isinstance(outcome, SentAccepted | SentSeats | SentHold):
+        return outcome.basis
+    return None
+
+
+def received(outcome: SentOutcome, terms: ShowtimeTerms | None) -> Outcome:
+    """An outcome that came over the wire; `terms` are those of its basis, if it has one."""
+    match outcome:
+        case SentRejection(code, message, details):
+            return Rejection(code=code, message=message, details=details)
+        case SentUnavailable(code, retry_after_s):
+            return Unavailable(code, retry_after_s)
+        case SentNoShowtime():
+            return NO_SHOWTIME
+    if terms is None:
+        raise ValueError(f"{type(outcome).__name__} needs terms")
+    match outcome:
+        case SentAccepted(event, seq, epoch, at_us, replayed):
+            return Accepted(event, seq, epoch, at_us, terms, replayed)
+        case SentSeats(epoch, seq, seats, mine, paused):
+            return SeatsSeen(epoch, seq, seats, mine, paused, terms)
+        case SentHold(hold_id, status, group, epoch, seq):
+            return HoldSeen(hold_id, status, group, epoch, seq, terms)
+        case _:
+            assert_never(outcome)
+
+
+def _basis(terms: ShowtimeTerms) -> Basis:
+    return Basis(terms.plan.version, terms.prices_minor)

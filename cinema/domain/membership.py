@@ -1,0 +1,66 @@
+"""Who belongs to the cluster: members and the views that follow one another."""
+
+from __future__ import annotations
+
+import msgspec
+
+DEFAULT_WEIGHT = 100
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """One start of one node.
+
+    `node_id` (16 bytes) is new at every start, so that a node which was declared dead can never be
+    taken for its successor at the same address. `host` and `port` are where clients and balancers
+    find it, `cluster_port` is where the other nodes do. A node that is `draining` owns nothing
+    more and still forwards.
+    """
+
+    node_id: bytes
+    host: str
+    port: int
+    cluster_port: int
+    weight: int = DEFAULT_WEIGHT
+    draining: bool = False
+    software: str = ""
+
+    @property
+    def address(self) -> str:
+        """`host:port`, as balancers write it."""
+        return f"{self.host}:{self.port}"
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """The members from one change to the next; versions are given once and rise by one."""
+
+    version: int
+    members: tuple[Member, ...] = ()
+
+    def member(self, node_id: bytes) -> Member | None:
+        """The member of an id, if it belongs to the view."""
+        return next((one for one in self.members if one.node_id == node_id), None)
+
+    def with_member(self, member: Member) -> View:
+        """The next view, with a member added; it replaces what stood at its address before."""
+        others = (
+            one
+            for one in self.members
+            if one.address != member.address and one.node_id != member.node_id
+        )
+        return self._next((*others, member))
+
+    def without(self, node_ids: frozenset[bytes]) -> View:
+        """The next view, without some members."""
+        return self._next(tuple(one for one in self.members if one.node_id not in node_ids))
+
+    def owners(self) -> tuple[Member, ...]:
+        """The members that own showtimes: those that stay, or all when all are leaving."""
+        staying = tuple(one for one in self.members if not one.draining)
+        return staying or self.members
+
+    def _next(self, members: tuple[Member, ...]) -> View:
+        ordered = sorted(members, key=lambda one: (one.host, one.port, one.node_id))
+        return View(version=self.version + 1, members=tuple(ordered))
+
+
+NO_VIEW = View(version=0)
