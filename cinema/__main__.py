@@ -24,6 +24,7 @@ from cinema.settings import (
     SettingsError,
     fields,
     load_settings,
+    with_control_token,
     with_jwt_secret,
 )
 
@@ -81,7 +82,7 @@ def _serve(settings: Settings, _options: Mapping[str, Any]) -> None:
     from cinema.app import serve
 
     with _database(settings) as connected:
-        _run_loop(serve(with_jwt_secret(connected)))
+        _run_loop(serve(with_control_token(with_jwt_secret(connected))))
 
 
 def _migrate(settings: Settings, _options: Mapping[str, Any]) -> None:
@@ -206,7 +207,8 @@ def _plain_message(error: Exception) -> str | None:
 
 def _message_of_system(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"{error.strerror or error}; another server runs there, choose a port with --port"
+        told = error.strerror or error
+        return f"{told}; another server runs there, choose a port with --port or --control-port"
     if isinstance(error, socket.gaierror):
         return f"no such host: {error.strerror}"
     return str(error)

@@ -24,6 +24,7 @@ from cinema.actors.kernel import Kernel
 from cinema.actors.settings import KernelSettings
 from cinema.actors.tasks import Tasks
 from cinema.cluster.node import ClusterNode, ClusterOptions, DeclaredDead
+from cinema.control import Control
 from cinema.domain.limits import CLOCK_SYNC_S
 from cinema.domain.membership import Member
 from cinema.domain.sale_rules import SaleRules
@@ -104,8 +105,10 @@ async def serve(settings: Settings) -> None:
     sink = standard_error_sink()
     configure_logging(settings.log_level, sink)
     try:
-        async with running_node(settings, sink) as node:
+        async with running_node(settings, sink, stopping) as node:
+            await node.control.start()
             port = await node.edge.start(settings.host, settings.port)
+            node.control.serves_on(port)
             if node.cluster is not None:
                 await node.cluster.join(member_of(settings, node.cluster, port))
             sys.stdout.write(f"cinema: http://{settings.host}:{port} (reference at /docs)\n")
@@ -146,15 +149,21 @@ async def seed(settings: Settings) -> None:
 
 
 class Node:
-    """One running server: its edge, its kernel, and the cluster if it is in one."""
+    """One running server: its edges, its kernel, and the cluster if it is in one."""
 
     def __init__(
-        self, edge: Edge, kernel: Kernel, hub: WatchHub, cluster: ClusterNode | None
+        self,
+        edge: Edge,
+        kernel: Kernel,
+        hub: WatchHub,
+        cluster: ClusterNode | None,
+        control: Control,
     ) -> None:
         self.edge = edge
         self.kernel = kernel
         self.hub = hub
         self.cluster = cluster
+        self.control = control
 
     async def stop(self, grace_s: float, drain_s: float = 0.0) -> None:
         """Close sockets, finish requests, give every showtime back.
@@ -174,11 +183,18 @@ class Node:
         await self.kernel.stop(grace_s)
         if cluster is not None:
             await cluster.stop()
+        await self.control.stop()
 
 
 @asynccontextmanager
-async def running_node(settings: Settings, sink: LogSink) -> AsyncIterator[Node]:
-    """Everything but the listening socket, migrated, seeded and started."""
+async def running_node(
+    settings: Settings, sink: LogSink, stopping: asyncio.Event | None = None
+) -> AsyncIterator[Node]:
+    """Everything but the listening sockets, migrated, seeded and started.
+
+    `stopping` is set when an operator drains the node: whoever runs it then calls its `stop`.
+    """
+    stopping = stopping or asyncio.Event()
     async with AsyncExitStack() as stack:
         dsn = settings.database_url
         await migrate(dsn)
@@ -213,10 +229,12 @@ async def running_node(settings: Settings, sink: LogSink) -> AsyncIterator[Node]
             "housekeeping",
             Housekeeping(journal, pool, dispatch, settings.journal_retention_days).run(),
         )
-        yield await _node(settings, pool, kernel, cluster, dispatch, sink, stack)
+        control = Control(settings, kernel, cluster, journal, terms, sink, stopping.set)
+        edge, hub = await _edge(settings, pool, kernel, cluster, dispatch, sink, stack)
+        yield Node(edge, kernel, hub, cluster, control)
 
 
-async def _node(
+async def _edge(
     settings: Settings,
     pool: Pool,
     kernel: Kernel,
@@ -224,7 +242,7 @@ async def _node(
     dispatch: Dispatch,
     sink: LogSink,
     stack: AsyncExitStack,
-) -> Node:
+) -> tuple[Edge, WatchHub]:
     keys = [settings.jwt_secret_key.encode()]
     ttl_s = settings.jwt_access_token_expire_minutes * 60
     now_s = time.time
@@ -283,7 +301,7 @@ async def _node(
     document = openapi_document(routes, version=__version__, server_url=settings.public_url)
     routes.append(openapi_route(document))
     edge.add_routes(routes)
-    return Node(edge, kernel, hub, cluster)
+    return edge, hub
 
 
 async def _cluster(

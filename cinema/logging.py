@@ -114,7 +114,6 @@ def render(_: Any, __: str, event: Mapping[str, Any]) -> bytes:
 
 def configure_logging(level: str, sink: LogSink) -> None:
     """Send all logs of this process to `sink`, from `level` (DEBUG, INFO, ...) upwards."""
-    number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -124,11 +123,24 @@ def configure_logging(level: str, sink: LogSink) -> None:
             redact,
             render,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda *_: _SinkLogger(sink),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(level=max(number, logging.INFO), handlers=[_StandardHandler()], force=True)
+    logging.basicConfig(handlers=[_StandardHandler()], force=True)
+    set_log_level(level)
+
+
+def set_log_level(level: str) -> None:
+    """Write from `level` upwards from here on: our own events, and what libraries log from INFO."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(number))
+    logging.getLogger().setLevel(max(number, logging.INFO))
+
+
+def log_level() -> str:
+    """The least severe level written, in lower case."""
+    number: int = structlog.get_logger().new().get_effective_level()
+    return logging.getLevelName(number).lower()
 
 
 def standard_error_sink() -> LogSink:

@@ -24,6 +24,8 @@ POINTS_PER_WEIGHT: Final = 160
 DEFAULT_WEIGHT: Final = 100
 """16,000 points a node: the arcs of equal nodes differ by about one part in a hundred."""
 
+_CIRCLE: Final = 1 << 32
+
 
 class Node(msgspec.Struct, frozen=True, order=True):
     """A member as the ring sees it: the address that clients and balancers name it by.
@@ -63,6 +65,15 @@ class Ring:
             return None
         at = bisect_left(self._hashes, crc32(format_id(showtime_id).encode()))
         return self._owners[at % len(self._owners)]
+
+    def shares(self) -> dict[Node, float]:
+        """The part of the circle that each node owns; together 1, or nothing on an empty ring."""
+        arcs = dict.fromkeys(self.nodes, 0)
+        before = self._hashes[-1] - _CIRCLE if self._hashes else 0
+        for point, owner in zip(self._hashes, self._owners, strict=True):
+            arcs[owner] += point - before
+            before = point
+        return {node: arc / _CIRCLE for node, arc in arcs.items()}
 
 
 @lru_cache(maxsize=1024)

@@ -42,6 +42,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "UNKNOWN_REFERENCE": ErrorKind(422, "The request names something that does not exist."),
     "UNKNOWN_SEAT": ErrorKind(422, "This screen has no such seat."),
     "DUPLICATE_SEAT": ErrorKind(422, "A seat is named twice."),
+    "IN_THE_FUTURE": ErrorKind(422, "That moment, or that seq, has not come yet."),
     "UNKNOWN_CATEGORY": ErrorKind(422, "This screen has no such category of seats."),
     "UNKNOWN_PAYMENT_METHOD": ErrorKind(422, "This payment method is not accepted here."),
     "UNKNOWN_PROMO_CODE": ErrorKind(422, "There is no such promo code."),
@@ -61,6 +62,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "EMAIL_TAKEN": ErrorKind(409, "There is an account with this e-mail address."),
     "NAME_TAKEN": ErrorKind(409, "The name is taken."),
     "SCREEN_OCCUPIED": ErrorKind(409, "Another showtime is on this screen at that time."),
+    "SHOWTIME_WATCHED": ErrorKind(409, "Somebody watches this showtime: it stays in memory."),
     "HISTORY_TRUNCATED": ErrorKind(410, "The history does not reach back that far."),
     # Not now.
     "RATE_LIMITED": ErrorKind(429, "Too many requests; slow down.", retry_after_s=1),

@@ -45,6 +45,10 @@ _TAGS: Final = {
     "Bookings": "Seats sold.",
     "Watching": "Seat maps as they change, over a WebSocket.",
     "Operations": "For probes and scrapers.",
+    "Nodes": "The members of the cluster, and the ring between them.",
+    "Actors": "Showtimes in memory, and the state of each.",
+    "Interventions": "Seats off sale and back, sales paused and resumed.",
+    "History": "What happened at a showtime, and how it stood at any moment.",
 }
 
 
@@ -200,7 +204,7 @@ def _success(route: Route, schema_of: dict[str, Json]) -> Json:
     if route.response_example is not None:
         content["example"] = {"success": True, "data": route.response_example}
         if route.meta is not None:
-            content["example"]["meta"] = {"next_cursor": None}
+            content["example"]["meta"] = route.meta_example or {"next_cursor": None}
     response["content"] = {JSON_TYPE: content}
     if route.etag:
         response["headers"] = {"ETag": {"schema": {"type": "string"}}}

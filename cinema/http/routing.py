@@ -59,6 +59,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     response: Any = None
     response_example: Any = None
     meta: type[msgspec.Struct] | None = None
+    meta_example: Any = None
     status: int = 200
     media_type: str = "application/json"
     errors: tuple[str, ...] = ()

@@ -27,7 +27,7 @@ from cinema.http.routing import Match, Route, Router, allowed_methods
 from cinema.http.steps import OwnerOf, Surroundings, request_id_of
 from cinema.http.wire import ORIGIN, ReplyWriter
 from cinema.services.tokens import Principal
-from cinema.settings import Settings
+from cinema.settings import Settings, is_loopback
 
 REQUEST_METHOD: Final = istr("Access-Control-Request-Method")
 UNROUTED: Final = "(none)"
@@ -61,6 +61,16 @@ def edge_options(settings: Settings) -> EdgeOptions:
         allowed_origins=settings.allowed_origins,
         trusted_proxies=settings.trusted_proxies,
         require_https=settings.production,
+        body_limit_bytes=settings.body_limit_bytes,
+        request_timeout_s=settings.request_timeout_seconds,
+    )
+
+
+def control_options(settings: Settings) -> EdgeOptions:
+    """The same for the control endpoint: no page may call it, and no token travels in the clear."""
+    return EdgeOptions(
+        trusted_proxies=settings.trusted_proxies,
+        require_https=settings.production and not is_loopback(settings.control_host),
         body_limit_bytes=settings.body_limit_bytes,
         request_timeout_s=settings.request_timeout_seconds,
     )

@@ -1,7 +1,9 @@
 """Settings of a server: read once, checked together, then passed as values."""
 
+from cinema.settings.checks import is_loopback
+from cinema.settings.control_address import announce, announced, withdraw
 from cinema.settings.fields import Secret, Setting, Settings
-from cinema.settings.generated import with_jwt_secret
+from cinema.settings.generated import found_control_token, with_control_token, with_jwt_secret
 from cinema.settings.loading import Field, SettingsError, fields, load_settings
 
 __all__ = [
@@ -10,7 +12,13 @@ __all__ = [
     "Setting",
     "Settings",
     "SettingsError",
+    "announce",
+    "announced",
     "fields",
+    "found_control_token",
+    "is_loopback",
     "load_settings",
+    "with_control_token",
     "with_jwt_secret",
+    "withdraw",
 ]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cinema.settings.fields import Settings
 
 SHORTEST_JWT_SECRET_BYTES = 32
+SHORTEST_CONTROL_TOKEN_BYTES = 32
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104
 _PLACEHOLDERS = ("change", "example", "secret", "default", "password", "replace", "insecure")
 _FEWEST_DISTINCT_CHARACTERS = 12
@@ -37,8 +38,12 @@ def problems_together(settings: Settings) -> Iterator[str]:
         yield f"JWT_SECRET_KEY is shorter than {SHORTEST_JWT_SECRET_BYTES} bytes"
     if settings.redis_url:
         yield from _problems_of_a_cluster(settings)
+    token = settings.control_token
+    if token and len(token.encode()) < SHORTEST_CONTROL_TOKEN_BYTES:
+        yield f"CONTROL_TOKEN is shorter than {SHORTEST_CONTROL_TOKEN_BYTES} bytes"
     if settings.production:
         yield from _problems_of_production(settings)
+        yield from _problems_of_control(settings)
 
 
 def _problems_of_addresses(settings: Settings) -> Iterator[str]:
@@ -79,6 +84,27 @@ def _problems_of_production(settings: Settings) -> Iterator[str]:
         yield "TRUSTED_PROXIES must name the proxy that ends TLS in production"
     if "*" in settings.allowed_origins:
         yield "ALLOWED_ORIGINS must not be * in production"
+
+
+def _problems_of_control(settings: Settings) -> Iterator[str]:
+    token = settings.control_token
+    if not token:
+        if not is_loopback(settings.control_host):
+            yield "CONTROL_TOKEN is required in production where CONTROL_HOST is not loopback"
+    elif _is_guessable(token):
+        yield "CONTROL_TOKEN looks like a placeholder; use 32 random bytes"
+    elif token == settings.jwt_secret_key:
+        yield "CONTROL_TOKEN is the JWT_SECRET_KEY; use another 32 random bytes"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can connect to what listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _has_default_password(url: str) -> bool:

@@ -71,6 +71,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _about("how long requests under way may take to end at a stop", "s", low=0, high=300)
     ] = 10
 
+    control_host: Annotated[
+        str, _about("address the control endpoint listens on; keep it away from customers")
+    ] = "127.0.0.1"
+    control_port: Annotated[
+        int,
+        _about(
+            "port of the control endpoint; 0 takes a free one and notes it in DATA_DIR/control",
+            low=0,
+            high=65_535,
+        ),
+    ] = 0
+    control_token: Annotated[
+        Secret,
+        _about(
+            "admin token of the control endpoint, 32 bytes or more; generated while developing, "
+            "and in production there is no control endpoint without it"
+        ),
+    ] = Secret()
+
     data_dir: Annotated[
         Path, _about("folder of the embedded Postgres and generated secrets", shown="data")
     ] = _HOME / "data"

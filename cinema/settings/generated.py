@@ -1,4 +1,4 @@
-"""The signing key of a development server: made once, kept in its data folder."""
+"""The secrets of a development server: made once, kept in its data folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import msgspec
 
 from cinema.settings.fields import Secret, Settings
 
-_FILE = "jwt_secret_key"
+_SIGNING_KEY_FILE = "jwt_secret_key"
+_ADMIN_FILE = "control_token"
 _SECRET_BYTES = 32
 
 
@@ -19,11 +20,36 @@ def with_jwt_secret(settings: Settings) -> Settings:
     """The settings with a signing key: the given one, else the one made once in `DATA_DIR`."""
     if settings.jwt_secret_key:
         return settings
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    path = settings.data_dir / _FILE
+    secret = _made_once(settings.data_dir / _SIGNING_KEY_FILE)
+    return msgspec.structs.replace(settings, jwt_secret_key=secret)
+
+
+def with_control_token(settings: Settings) -> Settings:
+    """The settings with an admin token: the given one, else the one made once in `DATA_DIR`.
+
+    In production none is made.
+    """
+    if settings.control_token or settings.production:
+        return settings
+    secret = _made_once(settings.data_dir / _ADMIN_FILE)
+    return msgspec.structs.replace(settings, control_token=secret)
+
+
+def found_control_token(settings: Settings) -> Secret:
+    """The admin token a client of these settings has: given, or made by a server; else empty."""
+    if settings.control_token:
+        return settings.control_token
+    try:
+        return Secret((settings.data_dir / _ADMIN_FILE).read_text().strip())
+    except FileNotFoundError:
+        return Secret()
+
+
+def _made_once(path: Path) -> Secret:
+    path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         _write_once(path, secrets.token_urlsafe(_SECRET_BYTES))
-    return msgspec.structs.replace(settings, jwt_secret_key=Secret(path.read_text().strip()))
+    return Secret(path.read_text().strip())
 
 
 def _write_once(path: Path, text: str) -> None:

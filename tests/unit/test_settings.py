@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -12,9 +13,14 @@ from cinema.settings import (
     Secret,
     Settings,
     SettingsError,
+    announce,
+    announced,
     fields,
+    found_control_token,
     load_settings,
+    with_control_token,
     with_jwt_secret,
+    withdraw,
 )
 from cinema.settings.example import default_text, example
 
@@ -111,6 +117,7 @@ def test_bcrypt_is_never_cheaper_than_ten() -> None:
         ({"REDIS_URL": "http://x"}, "REDIS_URL"),
         ({"PUBLIC_URL": "tickets.cinema.test"}, "PUBLIC_URL"),
         ({"JWT_SECRET_KEY": "short"}, "JWT_SECRET_KEY is shorter"),
+        ({"CONTROL_TOKEN": "short"}, "CONTROL_TOKEN is shorter"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(environ: dict[str, str], problem: str) -> None:
@@ -138,6 +145,10 @@ def test_sound_production_settings_are_accepted_with_the_demo_off() -> None:
         ({"PUBLIC_URL": "http://tickets.cinema.test"}, "PUBLIC_URL must be"),
         ({"TRUSTED_PROXIES": ""}, "TRUSTED_PROXIES must name"),
         ({"ALLOWED_ORIGINS": "*"}, "ALLOWED_ORIGINS must not"),
+        ({"CONTROL_TOKEN": "change-me-" * 4}, "CONTROL_TOKEN looks like"),
+        ({"CONTROL_TOKEN": SOUND_KEY}, "CONTROL_TOKEN is the JWT_SECRET_KEY"),
+        ({"CONTROL_HOST": "0.0.0.0"}, "CONTROL_TOKEN is required"),
+        ({"CONTROL_HOST": "control.cinema.test"}, "CONTROL_TOKEN is required"),
     ],
 )
 def test_production_refuses_what_is_only_safe_while_developing(
@@ -180,6 +191,53 @@ def test_a_development_key_is_made_once_and_kept_private(tmp_path: Path) -> None
     assert len(first.jwt_secret_key) >= 32
     assert first.jwt_secret_key == second.jwt_secret_key == file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_an_admin_token_is_made_once_kept_private_and_found_by_clients(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    assert found_control_token(settings) == ""
+    made = with_control_token(settings)
+    (file,) = (tmp_path / "data").iterdir()
+    assert len(made.control_token) >= 32
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert with_control_token(settings).control_token == made.control_token
+    assert found_control_token(settings) == made.control_token
+
+
+def test_in_production_no_admin_token_is_made(tmp_path: Path) -> None:
+    settings = load_settings(SOUND_PRODUCTION | {"DATA_DIR": str(tmp_path / "data")})
+    assert with_control_token(settings).control_token == ""
+    assert not settings.data_dir.exists()
+
+
+def test_a_given_admin_token_wins_over_one_that_was_made(tmp_path: Path) -> None:
+    with_control_token(Settings(data_dir=tmp_path))
+    given = Settings(data_dir=tmp_path, control_token=Secret(SOUND_KEY))
+    assert with_control_token(given) is given
+    assert found_control_token(given) == SOUND_KEY
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.9", "::1", "localhost"])
+def test_production_needs_no_admin_token_on_loopback(host: str) -> None:
+    assert load_settings(SOUND_PRODUCTION | {"CONTROL_HOST": host}).control_token == ""
+
+
+def test_control_endpoints_are_announced_until_they_are_withdrawn(tmp_path: Path) -> None:
+    assert announced(tmp_path) == []
+    first = announce(tmp_path, "127.0.0.1", 4000)
+    second = announce(tmp_path, "0.0.0.0", 4001)
+    announce(tmp_path, "::1", 4002)
+    for age, port in enumerate((4002, 4001, 4000)):
+        os.utime(tmp_path / "control" / str(port), (1000 - age, 1000 - age))
+    assert announced(tmp_path) == [
+        "http://[::1]:4002",
+        "http://127.0.0.1:4001",
+        "http://127.0.0.1:4000",
+    ]
+    withdraw(second)
+    withdraw(second)
+    withdraw(first)
+    assert announced(tmp_path) == ["http://[::1]:4002"]
 
 
 def test_a_given_key_is_kept(tmp_path: Path) -> None:

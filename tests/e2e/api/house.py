@@ -121,6 +121,7 @@ class Site(NamedTuple):
     client: aiohttp.ClientSession
     address: str
     database: asyncpg.Connection
+    stopping: asyncio.Event
 
 
 class House:
@@ -308,10 +309,11 @@ async def open_site(address: str, **settings: Any) -> AsyncIterator[Site]:
         )
         database = await asyncpg.connect(address)
         try:
-            async with running_node(chosen, sink) as node:
+            stopping = asyncio.Event()
+            async with running_node(chosen, sink, stopping) as node:
                 port = await node.edge.start("127.0.0.1", 0)
                 async with aiohttp.ClientSession(f"http://127.0.0.1:{port}/api/v1/") as client:
-                    yield Site(node, port, client, address, database)
+                    yield Site(node, port, client, address, database, stopping)
                 async with asyncio.timeout(PATIENCE_S):
                     await node.stop(1.0)
         finally:

@@ -103,3 +103,18 @@ CHOSEN_BY_NGINX = {
 def test_the_owner_is_the_server_that_nginx_chooses(showtime: str, port: int) -> None:
     owner = Ring(Node("127.0.0.1", 9301 + n) for n in range(3)).owner_of(UUID(showtime).bytes)
     assert owner == Node("127.0.0.1", port)
+
+
+def test_shares_are_what_showtimes_really_get() -> None:
+    ring = Ring([Node("a", 1), Node("b", 1), Node("c", 1, weight=200)])
+    shares = ring.shares()
+    assert sum(shares.values()) == pytest.approx(1.0)
+    ids = [index.to_bytes(16, "big") for index in range(20_000)]
+    counted = Counter(ring.owner_of(showtime_id) for showtime_id in ids)
+    for node, share in shares.items():
+        assert counted[node] / len(ids) == pytest.approx(share, abs=0.015)
+
+
+def test_a_ring_without_nodes_has_no_shares() -> None:
+    assert Ring([]).shares() == {}
+    assert Ring([Node("a", 1, weight=0)]).shares() == {Node("a", 1, weight=0): 0.0}

@@ -1,0 +1,102 @@
+"""The cluster as the control endpoint sees it; a node alone is a cluster of one."""
+
+from __future__ import annotations
+
+import os
+from typing import Final, Protocol
+
+import msgspec
+
+from cinema.cluster.node import ClusterNode
+from cinema.cluster.peers import PeerLost, PeerRefused
+from cinema.cluster.ring import Node, Ring
+from cinema.domain.membership import Member, View
+
+TOPIC: Final = "control"
+"""What questions of the control endpoint are called among all that nodes ask each other."""
+
+PEER_TIMEOUT_S: Final = 5.0
+"""How long another node may take to answer; longer than a passivation may wait."""
+
+NODE_ID_BYTES: Final = 16
+
+
+class NodeUnreachable(Exception):
+    """A node did not answer in time, or is not a member any more."""
+
+
+class Cluster(Protocol):
+    """Who belongs to the cluster now, and a way to each."""
+
+    @property
+    def node_id(self) -> bytes:
+        """This node."""
+
+    @property
+    def view(self) -> View:
+        """The newest view this node knows of."""
+
+    @property
+    def ring(self) -> Ring:
+        """The ring of that view."""
+
+    def owner_of(self, showtime_id: bytes) -> Member | None:
+        """Which member owns a showtime; None before the first view."""
+
+    async def ask(self, node_id: bytes, payload: bytes) -> bytes:
+        """What another node answers to a question; raises `NodeUnreachable`."""
+
+
+class Alone:
+    """A cluster of one; `listens_on` tells it where clients find it."""
+
+    def __init__(self, host: str) -> None:
+        self.node_id = os.urandom(NODE_ID_BYTES)
+        self._go_by(Member(node_id=self.node_id, host=host, port=0, cluster_port=0))
+
+    def listens_on(self, port: int) -> None:
+        """Note the port that the system chose."""
+        self._go_by(msgspec.structs.replace(self._me, port=port))
+
+    def _go_by(self, me: Member) -> None:
+        self._me = me
+        self.view = View(version=0, members=(me,))
+        self.ring = Ring([Node(me.host, me.port, me.weight)])
+
+    def owner_of(self, showtime_id: bytes) -> Member:  # noqa: ARG002
+        """This node owns all."""
+        return self._me
+
+    async def ask(self, node_id: bytes, payload: bytes) -> bytes:  # noqa: ARG002
+        """There is nobody else."""
+        raise NodeUnreachable(node_id.hex())
+
+
+class Together:
+    """The cluster this node is a member of."""
+
+    def __init__(self, cluster: ClusterNode) -> None:
+        self._placement = cluster.placement
+        self._peers = cluster.peers
+        self.node_id = cluster.placement.node_id
+        self.owner_of = cluster.placement.owner_of
+
+    @property
+    def view(self) -> View:
+        """The newest view this node knows of."""
+        return self._placement.view
+
+    @property
+    def ring(self) -> Ring:
+        """The ring of that view."""
+        return self._placement.ring
+
+    async def ask(self, node_id: bytes, payload: bytes) -> bytes:
+        """What another member answers."""
+        member = self.view.member(node_id)
+        if member is None:
+            raise NodeUnreachable(node_id.hex())
+        try:
+            return await self._peers.peer(member).ask(TOPIC, payload, PEER_TIMEOUT_S)
+        except (PeerLost, PeerRefused) as error:
+            raise NodeUnreachable(str(error)) from error

@@ -1,0 +1,284 @@
+"""What the control endpoint shows, and what its nodes ask each other.
+
+Requests and what answers them are plain values that msgpack carries: the same question can be
+asked of this node or of another. What answers is also what the operator sees, as JSON.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from cinema.domain.limits_catalog import CURSOR_CHARS, PAGE_DEFAULT, PAGE_LIMIT
+
+PhaseName = Literal["restoring", "serving", "passivating", "quarantined", "gone"]
+LevelName = Literal["debug", "info", "warning", "error"]
+ActorOrder = Literal["mailbox", "last_used", "idle", "id"]
+
+
+class SeatCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How many seats are in each status."""
+
+    available: int
+    held: int
+    booked: int
+    blocked: int
+
+
+class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A node as it sees itself. `log_level` is the least severe level written."""
+
+    version: str
+    pid: int
+    started_at: datetime
+    uptime_s: float
+    draining: bool
+    residents: int
+    phases: dict[str, int]
+    mailbox_depth: int
+    lanes: int
+    log_level: str
+
+
+class NodeShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A member of the cluster; without a `status` it did not answer. `self` is who was asked."""
+
+    node_id: str
+    address: str
+    weight: int
+    draining: bool
+    this: bool
+    reachable: bool
+    status: NodeStatus | None
+
+
+class RingMember(msgspec.Struct, frozen=True, kw_only=True):
+    """A member's place on the ring: `share` is the part of all showtimes that it owns."""
+
+    node_id: str
+    address: str
+    weight: int
+    draining: bool
+    share: float
+
+
+class Owner(msgspec.Struct, frozen=True, kw_only=True):
+    """Which member owns a showtime, as the ring proposes."""
+
+    showtime_id: str
+    node_id: str
+    address: str
+
+
+class RingShown(msgspec.Struct, frozen=True, kw_only=True):
+    """The ring of a view; `owner` only if a showtime was asked for."""
+
+    view_version: int
+    members: list[RingMember]
+    owner: Owner | None
+
+
+class ActorShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A showtime in memory; counts of holds and bookings are absent while it loads.
+
+    `seq` may be ahead of `durable_seq`: memory runs ahead of the journal.
+    """
+
+    showtime_id: str
+    node_id: str
+    phase: str
+    epoch: int
+    seq: int
+    durable_seq: int
+    mailbox_depth: int
+    idle_s: float
+    last_used_at: datetime
+    lane: int
+    watched: bool
+    failures: int
+    holds: int | None
+    bookings: int | None
+    next_due_at: datetime | None
+
+
+class HoldShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A live hold."""
+
+    hold_id: str
+    customer_id: str
+    seats: list[str]
+    placed_at: datetime
+    expires_at: datetime
+
+
+class MemoryShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What only a showtime in memory has.
+
+    Answers wait at the output gate, unwritten events for their batch; `in_flight_seq` is the last
+    seq of the batch under way, 0 without one. `lease_age_ms` counts from the last confirmation.
+    """
+
+    node_id: str
+    phase: str
+    durable_seq: int
+    mailbox_depth: int
+    answers_waiting: int
+    unwritten_events: int
+    in_flight_seq: int
+    snapshot_pending: bool
+    lease_age_ms: int | None
+    lease_fresh: bool
+    doubts: int
+    lane: int
+    idle_s: float
+    watched: bool
+    failures: int
+
+
+class StateShown(msgspec.Struct, frozen=True, kw_only=True):
+    """What a showtime's state is."""
+
+    at: datetime | None
+    layout_version: int
+    paused: bool
+    seats: SeatCounts
+    holds: int
+    ended_holds: int
+    bookings: int
+    stored_replies: int
+    next_due_at: datetime | None
+    live_holds: list[HoldShown]
+
+
+class ShowtimeShown(msgspec.Struct, frozen=True, kw_only=True):
+    """A showtime: from the memory of the node that has it (`memory`), else as it is stored.
+
+    `state` is absent while it loads, and where the stored bytes do not add up (`problem`).
+    `live_holds` are those that end first, up to a bound.
+    """
+
+    showtime_id: str
+    resident: bool
+    epoch: int
+    seq: int
+    snapshot_seq: int
+    memory: MemoryShown | None = None
+    state: StateShown | None = None
+    problem: str | None = None
+
+
+class Passivated(msgspec.Struct, frozen=True, kw_only=True):
+    """The showtime is not in memory any more; `was_resident` says whether it had been."""
+
+    showtime_id: str
+    node_id: str
+    was_resident: bool
+
+
+class Draining(msgspec.Struct, frozen=True, kw_only=True):
+    """The node gives its showtimes away and ends."""
+
+    node_id: str
+    draining: bool
+
+
+class LogLevel(msgspec.Struct, frozen=True, kw_only=True):
+    """The least severe level a node writes."""
+
+    node_id: str
+    level: str
+
+
+class LogLevelInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The level to write from here on."""
+
+    level: LevelName
+
+
+# --- what nodes ask each other
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """One question to a node; the tag is the name of the type."""
+
+
+class AskStatus(Ask, frozen=True, kw_only=True):
+    """`NodeStatus`."""
+
+
+class AskActors(Ask, frozen=True, kw_only=True):
+    """One page of `ActorShown`, after a position of the order."""
+
+    order: ActorOrder
+    limit: int
+    after: tuple[float, str] | None = None
+    phase: PhaseName | None = None
+    lane: int | None = None
+    watched: bool | None = None
+    min_mailbox: int = 0
+
+
+class AskShowtime(Ask, frozen=True, kw_only=True):
+    """`ShowtimeShown` if the node has it in memory, else None."""
+
+    showtime_id: bytes
+
+
+class AskPassivate(Ask, frozen=True, kw_only=True):
+    """`Passivated`."""
+
+    showtime_id: bytes
+
+
+class AskDrain(Ask, frozen=True, kw_only=True):
+    """`Draining`."""
+
+
+class AskLogLevel(Ask, frozen=True, kw_only=True):
+    """`LogLevel`; sets it if one is given."""
+
+    level: LevelName | None = None
+
+
+AnyAsk = AskStatus | AskActors | AskShowtime | AskPassivate | AskDrain | AskLogLevel
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What came back: the data, or a refusal in the contract's terms."""
+
+    data: msgspec.Raw = msgspec.Raw(b"\xc0")
+    code: str = ""
+    message: str = ""
+    details: dict[str, Any] | None = None
+
+
+# --- queries of the routes
+
+
+class ActorsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which actors: deepest mailbox first unless another `sort` is asked for."""
+
+    sort: ActorOrder = "mailbox"
+    node_id: str | None = None
+    phase: PhaseName | None = None
+    lane: Annotated[int, Meta(ge=0)] | None = None
+    watched: bool | None = None
+    min_mailbox: Annotated[int, Meta(ge=0)] = 0
+    limit: Annotated[int, Meta(ge=1, le=PAGE_LIMIT)] = PAGE_DEFAULT
+    cursor: Annotated[str, Meta(max_length=CURSOR_CHARS)] | None = None
+
+
+class RingQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose owner to name besides."""
+
+    showtime_id: str | None = None
+
+
+class ActorsMeta(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the list goes on, and which nodes did not answer."""
+
+    next_cursor: str | None
+    unreachable: list[str] = []

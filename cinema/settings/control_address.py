@@ -1,0 +1,41 @@
+"""Where the control endpoints of this machine listen: one file a server in `DATA_DIR/control`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_FOLDER = "control"
+
+
+def announce(data_dir: Path, host: str, port: int) -> Path:
+    """Write down that a control endpoint listens; returns the file for `withdraw`.
+
+    A server that was killed leaves its file behind, and the next one on that port takes it over.
+    """
+    folder = data_dir / _FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    note = folder / str(port)
+    # Readers never see half a line: the new text takes the place of the old in one step.
+    draft = folder / f".{port}"
+    draft.write_text(f"http://{_reachable(host)}:{port}\n")
+    draft.replace(note)
+    return note
+
+
+def withdraw(note: Path) -> None:
+    """Take an announcement back."""
+    note.unlink(missing_ok=True)
+
+
+def announced(data_dir: Path) -> list[str]:
+    """The addresses announced on this machine, the newest first; some may be gone."""
+    notes = [path for path in (data_dir / _FOLDER).glob("[0-9]*") if path.is_file()]
+    notes.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    return [path.read_text().strip() for path in notes]
+
+
+def _reachable(host: str) -> str:
+    """The host as a client on this machine names it."""
+    if host in {"", "0.0.0.0", "::"}:  # noqa: S104  (read, not listened on)
+        return "127.0.0.1" if host != "::" else "[::1]"
+    return f"[{host}]" if ":" in host else host
