@@ -85,7 +85,7 @@ class Kernel:
         self._actors: dict[bytes, ShowtimeActor] = {}
         self._loop: asyncio.AbstractEventLoop
         self._runnable: list[ShowtimeActor] = []
-        self._stalled: set[ShowtimeActor] = set()
+        self._stalled: dict[ShowtimeActor, None] = {}
         self._due = DueQueue()
         self._due_sweep = DueSweep(store, clock, self._wake_due)
         self._tasks = Tasks()
@@ -303,14 +303,14 @@ class Kernel:
         if reason == "fenced" and not actor.wanted:
             self._forget(actor)
             return
-        self._stalled.add(actor)
+        self._stalled[actor] = None
         self._tasks.start(
             f"restore-{actor.showtime_id.hex()}", self._restore(actor, serving_epoch, reason)
         )
 
     def stalled(self, actor: ShowtimeActor) -> None:
         """The actor cannot look at its mailbox for now: its letters' deadlines count."""
-        self._stalled.add(actor)
+        self._stalled[actor] = None
 
     def passivated(self, actor: ShowtimeActor) -> None:
         """The actor has given its showtime back; messages that came meanwhile wake a new one."""
@@ -403,7 +403,7 @@ class Kernel:
             self._remove(actor)
             self._send_after(actor)
             return
-        self._stalled.discard(actor)
+        self._stalled.pop(actor, None)
         self.metrics.activations += 1
         log.debug(
             SHOWTIME_RESTORED,
@@ -416,7 +416,7 @@ class Kernel:
     def _quarantine(self, actor: ShowtimeActor, reason: str) -> None:
         self.metrics.quarantined += 1
         log.error(SHOWTIME_QUARANTINED, showtime=actor.showtime_id.hex(), reason=reason)
-        self._stalled.discard(actor)
+        self._stalled.pop(actor, None)
         actor.quarantine()
 
     def _forget(self, actor: ShowtimeActor) -> None:
@@ -424,7 +424,7 @@ class Kernel:
         actor.abandon()
 
     def _remove(self, actor: ShowtimeActor) -> None:
-        self._stalled.discard(actor)
+        self._stalled.pop(actor, None)
         if self._actors.get(actor.showtime_id) is actor:
             del self._actors[actor.showtime_id]
 
