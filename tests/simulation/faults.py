@@ -1,0 +1,222 @@
+"""What goes wrong, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from cinema.actors.messages import TruncateJournal
+from tests.simulation.database import Fates, Sender, Stage
+from tests.simulation.profile import chosen
+
+if TYPE_CHECKING:
+    from tests.simulation.node import Node
+    from tests.simulation.world import World
+
+_STATEMENTS: Final = ("append", "append", "append", "take_over", "load", "save", "confirm")
+_STAGES: Final[tuple[Stage, ...]] = ("sent", "applied", "answered")
+_STEPS_LIMIT: Final = 12
+"""A process is killed or frozen up to this many of its steps behind a statement's stage."""
+
+
+class Faults:
+    """Injects one fault after the other until the run is to heal."""
+
+    def __init__(self, world: World, rng: random.Random) -> None:
+        self._world = world
+        self._rng = rng
+        self._armed: list[tuple[str, str, Stage, Callable[[], None]]] = []
+        self._healed = False
+        world.database.on_stage = self._on_stage
+
+    async def run(self) -> None:
+        """Until `heal`."""
+        profile, rng = self._world.profile, self._rng
+        while not self._healed:
+            await asyncio.sleep(rng.expovariate(1 / profile.fault_gap_s))
+            if not self._healed:
+                name = chosen(rng, profile.faults)
+                self._world.trace.add(f"fault: {name}")
+                getattr(self, f"_{name}")()
+
+    def heal(self) -> None:
+        """Undo everything: from here on the world is well."""
+        self._healed = True
+        self._armed.clear()
+        world = self._world
+        world.trace.add("healed")
+        database = world.database
+        database.fates = Fates()
+        database.ways.clear()
+        database.slowness = 1.0
+        database.down = False
+        world.network.cut_off.clear()
+        for node in world.nodes.values():
+            node.thaw()
+            if node.process is not None:
+                node.process.loop.after_steps(0, _nothing)
+            node.boot()
+        world.views.change(world.nodes)
+        world.views.agree()
+
+    def _later(
+        self, least_s: float, most_s: float, action: Callable[..., None], *what: object
+    ) -> None:
+        """Do something after a while, unless all is healed by then."""
+
+        def act() -> None:
+            if not self._healed:
+                action(*what)
+
+        delay_ns = int(self._rng.uniform(least_s, most_s) * 1e9)
+        self._world.scheduler.after(delay_ns, act)
+
+    def _some_node(self) -> Node:
+        return self._rng.choice(list(self._world.nodes.values()))
+
+    # --- processes
+
+    def _kill(self) -> None:
+        self._kill_node(self._some_node())
+
+    def _kill_node(self, node: Node) -> None:
+        if node.up:
+            node.kill()
+            self._forget_member(node)
+            self._later(0.05, 2.0, self._start, node)
+
+    def _forget_member(self, node: Node) -> None:
+        views = self._world.views
+        left = [name for name in views.members if name != node.name]
+        if left:
+            views.change(left)
+
+    def _start(self, node: Node) -> None:
+        node.boot()
+        self._world.views.change([name for name, other in self._world.nodes.items() if other.up])
+
+    def _freeze(self) -> None:
+        self._freeze_node(self._some_node(), suspended=False)
+
+    def _suspend(self) -> None:
+        self._freeze_node(self._some_node(), suspended=True)
+
+    def _freeze_node(self, node: Node, *, suspended: bool) -> None:
+        node.freeze(suspended=suspended)
+        if self._rng.random() < 0.5:
+            self._forget_member(node)
+        self._later(0.02, 2.5, self._thaw, node)
+
+    def _thaw(self, node: Node) -> None:
+        node.thaw()
+        self._start(node)
+
+    def _kill_at_statement(self) -> None:
+        node = self._some_node()
+        self._arm(node, lambda: self._kill_node(node))
+
+    def _freeze_at_statement(self) -> None:
+        node = self._some_node()
+        suspended = self._rng.random() < 0.5
+        self._arm(node, lambda: self._freeze_node(node, suspended=suspended))
+
+    def _arm(self, node: Node, action: Callable[[], None]) -> None:
+        name, stage = self._rng.choice(_STATEMENTS), self._rng.choice(_STAGES)
+        self._armed.append((node.name, name, stage, action))
+
+    def _on_stage(self, sender: Sender, name: str, stage: Stage) -> None:
+        for armed in self._armed:
+            if armed[:3] == (sender.name, name, stage):
+                self._armed.remove(armed)
+                steps = self._rng.randint(0, _STEPS_LIMIT)
+                self._world.trace.add(f"{sender.name} is doomed: {name} {stage} +{steps}")
+                if steps:
+                    sender.loop.after_steps(steps, armed[3])
+                else:
+                    armed[3]()
+                return
+
+    def _rolling_restart(self) -> None:
+        nodes = list(self._world.nodes.values())
+        self._rng.shuffle(nodes)
+        grace_s = self._rng.choice((0.3, 2.0))
+        for position, node in enumerate(nodes):
+            at_s = position * (grace_s + 0.3)
+            self._later(at_s, at_s, self._stop, node, grace_s)
+
+    def _stop(self, node: Node, grace_s: float) -> None:
+        if node.process is not None:
+            self._world.trace.add(f"{node.name} is stopped")
+            self._forget_member(node)
+            node.process.stop(grace_s)
+            self._later(grace_s, grace_s + 0.2, self._start, node)
+
+    # --- Postgres
+
+    def _postgres_refuses(self) -> None:
+        self._cut_way("refused")
+
+    def _postgres_swallows(self) -> None:
+        self._cut_way("swallowed")
+
+    def _cut_way(self, how: str) -> None:
+        ways, name = self._world.database.ways, self._some_node().name
+        ways[name] = how  # type: ignore[assignment]
+        self._later(0.1, 2.5, lambda: ways.pop(name, None))
+
+    def _postgres_restarts(self) -> None:
+        database = self._world.database
+        database.down = True
+        database.restart()
+        self._later(0.01, 1.5, self._postgres_is_back)
+
+    def _postgres_is_back(self) -> None:
+        self._world.database.down = False
+
+    def _postgres_slow(self) -> None:
+        self._world.database.slowness = self._rng.choice((10.0, 100.0))
+        self._later(0.2, 1.5, self._postgres_is_fast)
+
+    def _postgres_is_fast(self) -> None:
+        self._world.database.slowness = 1.0
+
+    def _statements_lost(self) -> None:
+        rng = self._rng
+        self._world.database.fates = Fates(
+            lost_before=rng.choice((0.0, 0.05, 0.2)),
+            lost_after=rng.choice((0.0, 0.05, 0.2)),
+            late=rng.choice((0.0, 0.05, 0.2)),
+            deadlock=rng.choice((0.0, 0.05, 0.2)),
+            answered_late=rng.choice((0.0, 0.05, 0.3)),
+        )
+        self._later(0.3, 2.0, self._statements_arrive)
+
+    def _statements_arrive(self) -> None:
+        self._world.database.fates = Fates()
+
+    # --- everything else
+
+    def _client_cut_off(self) -> None:
+        cut_off, name = self._world.network.cut_off, self._some_node().name
+        cut_off[name] = None
+        self._later(0.1, 1.5, lambda: cut_off.pop(name, None))
+
+    def _views_disagree(self) -> None:
+        self._world.views.confuse()
+
+    def _truncate(self) -> None:
+        """Housekeeping drops events that a snapshot replaces, on whatever node it runs."""
+        showtime_id = self._rng.choice(self._world.showtimes)
+        for _ in range(self._rng.randint(1, 3)):
+            self._later(0.0, 0.5, self._truncate_on, self._some_node(), showtime_id)
+
+    def _truncate_on(self, node: Node, showtime_id: bytes) -> None:
+        process = node.process
+        if process is not None and process.serving:
+            process.loop.post(process.kernel.tell, showtime_id, TruncateJournal(), _nothing)
+
+
+def _nothing(*_arguments: object) -> None:
+    """Nobody waits for it."""

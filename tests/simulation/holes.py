@@ -1,0 +1,53 @@
+"""The server with one safeguard taken out, by name."""
+
+from __future__ import annotations
+
+import msgspec
+
+from cinema.actors.kernel import Kernel
+from tests.simulation import weakened as more
+from tests.unit.actors import weakened
+from tests.unit.actors.scripted_store import RecordingJournal
+
+
+class Hole(msgspec.Struct, frozen=True, kw_only=True):
+    """What takes the place of the real parts."""
+
+    name: str
+    found_by: int
+    """A seed that finds it; `bin/simulate --weakened NAME` searches for one."""
+    journal: type[RecordingJournal] = RecordingJournal
+    kernel: type[Kernel] = Kernel
+
+
+HOLES: dict[str, Hole] = {
+    hole.name: hole
+    for hole in (
+        Hole(name="truncation-deletes-fence", found_by=2, journal=more.PrimaryKeyFence),
+        Hole(
+            name="pipelined-stale-owner",
+            found_by=0,
+            journal=more.PrimaryKeyFence,
+            kernel=weakened.Pipelines,
+        ),
+        Hole(name="load-before-bump", found_by=3, kernel=weakened.LoadsBeforeTheBump),
+        Hole(name="no-lease-wait", found_by=2, kernel=weakened.WaitsForNoLease),
+        Hole(name="answers-without-lease", found_by=1, kernel=weakened.RefusesWithoutLease),
+        Hole(name="success-before-durable", found_by=0, kernel=weakened.AcknowledgesBeforeDurable),
+        Hole(name="answers-before-durable", found_by=0, kernel=weakened.AnswersBeforeDurable),
+        Hole(name="snapshot-by-former-owner", found_by=33, journal=weakened.TrustingSnapshots),
+        Hole(name="append-again-after-doubt", found_by=18, kernel=weakened.AppendsAgainAfterDoubt),
+        Hole(name="doubt-is-failure", found_by=18, kernel=weakened.CallsDoubtsFailures),
+        Hole(name="epoch-not-compared", found_by=1, journal=more.EpochsNotCompared),
+        Hole(name="truncation-by-former-owner", found_by=165, journal=more.UnfencedTruncation),
+        Hole(
+            name="snapshot-before-durable",
+            found_by=3,
+            journal=more.SnapshotsOfAnySeq,
+            kernel=more.UnsafeSnapshots,
+        ),
+        Hole(name="release-outlives-takeover", found_by=2, journal=more.ReleaseOutlivesTheTakeover),
+        Hole(name="clock-taken-for-exact", found_by=2, kernel=more.CertainClock),
+        Hole(name="archive-forgotten", found_by=2, kernel=more.ForgetsTheArchive),
+    )
+}

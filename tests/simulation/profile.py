@@ -1,0 +1,99 @@
+"""What a seed is about: how many nodes, which bounds, which faults, which clients.
+
+Every seed leaves some faults and operations out and does others often ("swarm testing", Groce et
+al., 2012): what is rare in an average run is common in some of them.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+import msgspec
+
+from cinema.actors.settings import KernelSettings
+
+FAULTS: Final = (
+    "kill",
+    "kill_at_statement",
+    "freeze",
+    "freeze_at_statement",
+    "suspend",
+    "rolling_restart",
+    "postgres_refuses",
+    "postgres_swallows",
+    "postgres_restarts",
+    "postgres_slow",
+    "statements_lost",
+    "client_cut_off",
+    "views_disagree",
+    "truncate",
+)
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """The shape of one run."""
+
+    nodes: int
+    showtimes: int
+    columns: int
+    clients: int
+    think_s: float
+    hold_ttl_s: int
+    settings: KernelSettings
+    operations: dict[str, float]
+    faults: dict[str, float]
+    fault_gap_s: float
+    stray: float
+    keyed: float
+    network_ms: float
+    database_ms: float
+    chaos_s: float
+    ended_kept: int
+    replies_kept: int
+
+
+def draw_profile(rng: random.Random) -> Profile:
+    """A profile; the same for the same state of `rng`."""
+    tiny = rng.random() < 0.5
+    settings = KernelSettings(
+        commit_lanes=rng.choice((1, 1, 2)),
+        lease_ms=rng.choice((200, 500)),
+        snapshot_every_events=rng.choice((3, 3, 20, 1000)),
+        mailbox_limit=2 if tiny else rng.choice((8, 4096)),
+        command_deadline_ms=rng.choice((1000, 2000)),
+        max_resident_showtimes=rng.choice((1, 20_000)),
+        idle_passivation_s=rng.choice((0.3, 2.0, 300.0)),
+        batch_limit_events=1 if tiny else rng.choice((4, 500)),
+    )
+    return Profile(
+        nodes=rng.randint(3, 5),
+        showtimes=rng.randint(1, 3),
+        columns=rng.choice((2, 4, 8)),
+        clients=rng.randint(4, 12),
+        think_s=rng.choice((0.02, 0.05, 0.15)),
+        hold_ttl_s=rng.choice((1, 2, 3)),
+        settings=settings,
+        operations={"hold": 1.5}
+        | _some(rng, ("hold", "extend", "release", "book", "cancel", "seats", "see_hold")),
+        faults=_some(rng, FAULTS),
+        fault_gap_s=rng.choice((0.15, 0.4, 1.0)),
+        stray=rng.choice((0.02, 0.1, 0.4)),
+        keyed=rng.choice((0.3, 0.8, 1.0)),
+        network_ms=rng.choice((0.2, 1.0, 10.0)),
+        database_ms=rng.choice((0.3, 2.0, 15.0)),
+        chaos_s=rng.choice((6.0, 8.0, 10.0)),
+        ended_kept=rng.choice((1, 32)),
+        replies_kept=rng.choice((1, 64)),
+    )
+
+
+def _some(rng: random.Random, names: tuple[str, ...]) -> dict[str, float]:
+    """Weights; about a third of the names is left out, but never all."""
+    weights = {name: rng.choice((0.3, 1.0, 3.0)) for name in names if rng.random() < 0.67}
+    return weights or {names[0]: 1.0}
+
+
+def chosen(rng: random.Random, weights: dict[str, float]) -> str:
+    """One of the names."""
+    return rng.choices(list(weights), weights=list(weights.values()))[0]

@@ -1,0 +1,113 @@
+"""One seed, from its beginning to its verdict."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import structlog
+
+from cinema.actors.kernel import Kernel
+from cinema.domain.showtime import state as showtime_state
+from tests.simulation.checker import check
+from tests.simulation.trace import Trace
+from tests.simulation.world import World
+from tests.unit.actors.scripted_store import RecordingJournal
+
+BUGS = frozenset({"error", "critical", "exception"})
+"""Levels of log events that no run may cause."""
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of one seed."""
+
+    seed: int
+    digest: str
+    violations: tuple[tuple[int, str], ...]
+    attempts: int
+    events: int
+    steps: int
+    took_s: float
+    lines: tuple[tuple[int, str], ...] = ()
+
+
+def simulate(
+    seed: int,
+    *,
+    keep_trace: bool = False,
+    journal_type: type[RecordingJournal] = RecordingJournal,
+    kernel_type: type[Kernel] = Kernel,
+) -> Verdict:
+    """Run a seed; the same seed gives the same digest in every process."""
+    began_s = time.perf_counter()
+    gc.disable()  # A collection ends forgotten coroutines, at moments that nobody can replay.
+    world = World(seed, keep_trace=keep_trace, journal_type=journal_type, kernel_type=kernel_type)
+    try:
+        with _logging_to(world), _keeping_little(world):
+            try:
+                world.run()
+            except Exception as error:  # noqa: BLE001  # the run itself is under test
+                world.violate(f"the run broke off: {error!r}")
+            check(world)
+            return _verdict(world, time.perf_counter() - began_s)
+    finally:
+        with structlog.testing.capture_logs():
+            world.bury()
+        del world
+        gc.enable()
+
+
+def _verdict(world: World, took_s: float) -> Verdict:
+    trace: Trace = world.trace
+    events = sum(len(written) for written in world.journal.ledger.values())
+    trace.add(
+        f"end: {world.scheduler.steps} steps, {len(world.attempts)} requests, {events} events"
+    )
+    return Verdict(
+        seed=world.seed,
+        digest=trace.hexdigest(),
+        violations=tuple(world.violations),
+        attempts=len(world.attempts),
+        events=events,
+        steps=world.scheduler.steps,
+        took_s=took_s,
+        lines=tuple(trace.lines or ()),
+    )
+
+
+@contextmanager
+def _logging_to(world: World) -> Iterator[None]:
+    """What the server logs goes into the trace; an error in it is a violation."""
+
+    def note(_logger: Any, level: str, event: dict[str, Any]) -> Any:
+        name = event.pop("event", "")
+        error = event.pop("exc_info", None)
+        told = " ".join(f"{key}={value}" for key, value in event.items())
+        if level in BUGS:
+            world.violate(f"logged {name} {told} {error!r}")
+        else:
+            world.trace.add(f"log: {name} {told}")
+        raise structlog.DropEvent
+
+    before = structlog.get_config()
+    structlog.configure(processors=[note], cache_logger_on_first_use=False)
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+@contextmanager
+def _keeping_little(world: World) -> Iterator[None]:
+    """Tiny bounds for what stays in memory, so that the archive has something to do."""
+    before = (showtime_state.ENDED_HOLDS_KEPT, showtime_state.REPLY_RECORDS_KEPT)
+    showtime_state.ENDED_HOLDS_KEPT = world.profile.ended_kept
+    showtime_state.REPLY_RECORDS_KEPT = world.profile.replies_kept
+    try:
+        yield
+    finally:
+        showtime_state.ENDED_HOLDS_KEPT, showtime_state.REPLY_RECORDS_KEPT = before

@@ -1,0 +1,137 @@
+"""One process's way to the simulated Postgres: the journal's interface over statements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cinema.domain.showtime.terms import ShowtimeTerms
+from cinema.storage.journal import (
+    Append,
+    ArchiveRow,
+    HeldBy,
+    JournalRow,
+    Loaded,
+    SnapshotSave,
+    Takeover,
+)
+from tests.simulation.database import Database, Sender
+from tests.unit.actors.scripted_store import RecordingLane, at_once
+
+
+class SimulatedStore:
+    """A `JournalStore`; `mine` says which due showtimes this node is to look after."""
+
+    def __init__(self, database: Database, sender: Sender, mine: Callable[[bytes], bool]) -> None:
+        self._database = database
+        self._journal = database.journal
+        self._sender = sender
+        self._mine = mine
+
+    def lane(self) -> SimulatedLane:
+        return SimulatedLane(self._database, self._sender)
+
+    async def take_over(
+        self, showtime_id: bytes, owner: bytes | None = None, unless: Sequence[bytes] = ()
+    ) -> Takeover | HeldBy | None:
+        return await self._run(
+            "take_over",
+            _of(showtime_id),
+            self._journal.take_over,
+            showtime_id,
+            owner,
+            unless,
+        )
+
+    async def load(self, showtime_id: bytes) -> Loaded | None:
+        return await self._run("load", _of(showtime_id), self._journal.load, showtime_id)
+
+    async def recall(self, showtime_id: bytes, key: bytes) -> ArchiveRow | None:
+        return await self._run("recall", _of(showtime_id), self._journal.recall, showtime_id, key)
+
+    async def due(
+        self, before_us: int, after: tuple[int, bytes] | None, limit: int
+    ) -> list[tuple[int, bytes]]:
+        due = await self._run("due", "", self._journal.due, before_us, after, limit)
+        return [one for one in due if self._mine(one[1])]
+
+    async def history(
+        self, showtime_id: bytes, after_seq: int, limit: int
+    ) -> tuple[JournalRow, ...]:
+        return await self._run(
+            "history", _of(showtime_id), self._journal.history, showtime_id, after_seq, limit
+        )
+
+    async def sweep_archive(self, kind: int, before_us: int, limit: int) -> int:
+        return await self._run("sweep", "", self._journal.sweep_archive, kind, before_us, limit)
+
+    async def _run(self, name: str, label: str, method: Callable[..., Any], *arguments: Any) -> Any:
+        return await self._database.run(
+            self._sender, name, label, lambda: at_once(method(*arguments))
+        )
+
+
+class SimulatedLane:
+    """One lane of a `SimulatedStore`."""
+
+    def __init__(self, database: Database, sender: Sender) -> None:
+        self._database = database
+        self._sender = sender
+        self._inner: RecordingLane = database.journal.lane()
+
+    async def append(self, batch: Sequence[Append]) -> set[bytes]:
+        label = " ".join(
+            f"{_of(part.showtime_id)}@{part.epoch}:{part.prev_seq}+{len(part.events)}"
+            for part in batch
+        )
+        return await self._database.run(
+            self._sender, "append", label, lambda: self._inner.append_now(batch)
+        )
+
+    async def confirm(self, claims: Sequence[tuple[bytes, int]]) -> set[bytes]:
+        label = " ".join(f"{_of(showtime_id)}@{epoch}" for showtime_id, epoch in claims)
+        return await self._database.run(
+            self._sender, "confirm", label, lambda: at_once(self._inner.confirm(claims))
+        )
+
+    async def save_snapshots(self, saves: Sequence[SnapshotSave]) -> set[bytes]:
+        label = " ".join(_shown(save) for save in saves)
+        return await self._database.run(
+            self._sender, "save", label, lambda: at_once(self._inner.save_snapshots(saves))
+        )
+
+    async def close(self) -> None:
+        """The connection needs no farewell."""
+
+
+class SimulatedTerms:
+    """A `TermsSource`."""
+
+    def __init__(
+        self, database: Database, sender: Sender, terms: dict[bytes, ShowtimeTerms]
+    ) -> None:
+        self._database = database
+        self._sender = sender
+        self._terms = terms
+
+    async def load_terms(self, showtime_id: bytes) -> ShowtimeTerms | None:
+        return await self._database.run(
+            self._sender, "terms", _of(showtime_id), lambda: self._terms.get(showtime_id)
+        )
+
+
+def _of(showtime_id: bytes) -> str:
+    return showtime_id.hex()[-4:]
+
+
+def _shown(save: SnapshotSave) -> str:
+    marks = "".join(
+        mark
+        for mark, there in (
+            ("s", save.payload is not None),
+            ("r", save.release),
+            ("t", save.truncate),
+        )
+        if there
+    )
+    return f"{_of(save.showtime_id)}@{save.epoch}:{save.seq}{marks}"

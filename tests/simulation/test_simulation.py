@@ -1,0 +1,88 @@
+"""A few seeds on every run, and what the simulator itself must be able to do.
+
+`bin/simulate` runs as many as one likes; continuous integration runs 2,000.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.__main__ import main
+from tests.simulation.holes import HOLES
+from tests.simulation.run import simulate
+
+ROOT = Path(__file__).parents[2]
+SEEDS = 20
+REPLAYED = 12
+"""Seeds whose traces are compared between two processes."""
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_nothing_is_violated(seed: int) -> None:
+    verdict = simulate(seed)
+    assert verdict.violations == ()
+    assert verdict.attempts > 0
+
+
+@pytest.mark.parametrize("hole", HOLES.values(), ids=HOLES)
+def test_the_seed_that_found_a_hole_finds_it_again(hole: object) -> None:
+    assert hole.found_by >= 0
+    verdict = simulate(hole.found_by, journal_type=hole.journal, kernel_type=hole.kernel)
+    assert verdict.violations != ()
+
+
+@pytest.mark.parametrize("seed", sorted({hole.found_by for hole in HOLES.values()}))
+def test_the_real_kernel_closes_the_hole(seed: int) -> None:
+    assert simulate(seed).violations == ()
+
+
+def test_a_seed_goes_the_same_way_in_every_process() -> None:
+    digests = [_digests(hash_seed) for hash_seed in ("1", "4242")]
+    assert len(digests[0].split()) == REPLAYED
+    assert digests[0] == digests[1]
+
+
+def _digests(hash_seed: str) -> str:
+    script = (
+        "from tests.simulation.run import simulate\n"
+        f"for seed in range({REPLAYED}): print(simulate(seed).digest)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return done.stdout
+
+
+def test_a_kept_trace_changes_nothing() -> None:
+    kept = simulate(3, keep_trace=True)
+    assert kept.digest == simulate(3).digest
+    assert len(kept.lines) > 100
+
+
+def test_seeds_differ() -> None:
+    assert simulate(1).digest != simulate(2).digest
+
+
+def test_a_failing_seed_is_printed_with_what_led_to_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--weakened", "success-before-durable", "--seeds", "3"]) == 0
+    assert "success-before-durable: seed" in capsys.readouterr().out
+
+
+def test_a_seed_is_replayed_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seed", "3", "--trace"]) == 0
+    printed = capsys.readouterr().out
+    assert "healed" in printed
+    assert printed.splitlines()[-1].endswith(simulate(3).digest)

@@ -1,0 +1,202 @@
+"""More of the server's safeguards taken out, beside those of the actors' own tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from cinema.actors.activation import Activation
+from cinema.actors.actor import ShowtimeActor
+from cinema.actors.kernel import Kernel
+from cinema.actors.outbox import Outbox
+from cinema.actors.restore import Restored
+from cinema.domain.showtime.decisions import Archived
+from cinema.storage.clock import Clock
+from cinema.storage.journal import Append, HeldBy, SnapshotSave, Takeover
+from tests.unit.actors.scripted_store import RecordingJournal, RecordingLane
+from tests.unit.actors.weakened import _Changed
+
+
+class TakesOverFromAnybodyAsFromItself(Kernel):
+    """After a doubt no lease is waited out, even if somebody else was owner meanwhile."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._activation.__class__ = _AsFromItself
+
+
+class _AsFromItself(Activation):
+    async def take_over(self, actor: ShowtimeActor, serving_epoch: int | None) -> Restored | None:
+        self._impatient = serving_epoch is not None
+        return await super().take_over(actor, serving_epoch)
+
+    async def _sleep_until(self, boot_ns: int) -> None:
+        if not self._impatient:
+            await super()._sleep_until(boot_ns)
+
+
+class LeaseFromTheAnswer(_Changed):
+    """The lease counts from the answer of the statement that confirmed it, not from its sending."""
+
+
+class _RenewedByTheAnswer(Outbox):
+    def confirmed_to(self, durable_seq: int, lease_until_ns: int) -> None:
+        super().confirmed_to(durable_seq, self._from_now())
+
+    def renew_lease(self, until_ns: int) -> None:
+        super().renew_lease(self._from_now())
+
+    def _from_now(self) -> int:
+        actor = self._actor
+        return actor.clock.boot_ns() + actor._kernel.lease_ns
+
+
+LeaseFromTheAnswer.outbox = _RenewedByTheAnswer
+
+
+class LeaseOnAClockThatStops(Kernel):
+    """Leases are measured by the monotonic clock, which stands still while the machine sleeps."""
+
+    def __init__(self, store: Any, terms: Any, clock: Any, settings: Any) -> None:
+        super().__init__(store, terms, _MonotonicClock(clock), settings)
+
+
+class _MonotonicClock:
+    def __init__(self, clock: Any) -> None:
+        self._clock: Clock = clock
+        self.boot_ns = clock._machine.monotonic_ns
+
+    def now_us(self) -> int:
+        return self._clock.now_us()
+
+    def uncertainty_us(self) -> int:
+        return self._clock.uncertainty_us()
+
+
+class CertainClock(Kernel):
+    """The clock's reading is taken for exact."""
+
+    def __init__(self, store: Any, terms: Any, clock: Any, settings: Any) -> None:
+        super().__init__(store, terms, _Certain(clock), settings)
+
+
+class _Certain:
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self._offset_us = clock._machine.wall_error_us
+        self.boot_ns = clock.boot_ns
+
+    def now_us(self) -> int:
+        return self._clock.now_us()
+
+    def uncertainty_us(self) -> int:
+        return 0
+
+
+class UnsafeSnapshots(Kernel):
+    """A snapshot is written at once, whether or not its seq is durable."""
+
+    def _activate(self, showtime_id: bytes) -> ShowtimeActor:
+        actor = super()._activate(showtime_id)
+        actor.__class__ = _Hurried
+        return actor
+
+
+class _Hurried(ShowtimeActor):
+    __slots__ = ()
+
+    def turn(self, now_us: int) -> None:
+        super().turn(now_us)
+        if self.is_serving and self.pending_snapshot is None and self.backlog.unwritten:
+            self.pending_snapshot = self._prepared()
+            self.lane.save(self, self.pending_snapshot)
+
+
+class SnapshotsOfAnySeq(RecordingJournal):
+    """A snapshot ahead of its head row is stored all the same."""
+
+    def lane(self) -> RecordingLane:
+        return _AnySeqLane(self)
+
+
+class _AnySeqLane(RecordingLane):
+    def _save(self, save: SnapshotSave) -> bool:
+        head = self.recording.heads[save.showtime_id]
+        if head.epoch == save.epoch and head.seq < save.seq and save.payload is not None:
+            self.recording.snapshots[save.showtime_id] = (save.seq, save.payload)
+            return True
+        return super()._save(save)
+
+
+class UnfencedTruncation(RecordingJournal):
+    """Events are deleted and replaced by whoever's snapshot, whatever the head row says."""
+
+    def lane(self) -> RecordingLane:
+        return _UnfencedLane(self)
+
+
+class _UnfencedLane(RecordingLane):
+    def _save(self, save: SnapshotSave) -> bool:
+        recording = self.recording
+        if save.truncate and save.payload is not None:
+            recording.snapshots[save.showtime_id] = (save.seq, save.payload)
+            kept = [row for row in recording.journal[save.showtime_id] if row.seq > save.seq]
+            recording.journal[save.showtime_id] = kept
+            return True
+        return super()._save(save)
+
+
+class EpochsNotCompared(RecordingJournal):
+    """An append only has to follow the last seq."""
+
+    def lane(self) -> RecordingLane:
+        return _AnyEpochLane(self)
+
+
+class _AnyEpochLane(RecordingLane):
+    def append_now(self, batch: Sequence[Append]) -> set[bytes]:
+        heads = self.recording.heads
+        return super().append_now(
+            [msgspec.structs.replace(part, epoch=heads[part.showtime_id].epoch) for part in batch]
+        )
+
+
+class ReleaseOutlivesTheTakeover(RecordingJournal):
+    """The mark of a release stays when somebody takes over."""
+
+    async def take_over(
+        self, showtime_id: bytes, owner: bytes | None = None, unless: Sequence[bytes] = ()
+    ) -> Takeover | HeldBy | None:
+        taken = await super().take_over(showtime_id, owner, unless)
+        if isinstance(taken, Takeover):
+            self.heads[showtime_id].released = taken.was_released
+        return taken
+
+
+class ForgetsTheArchive(Kernel):
+    """What left memory with a snapshot is taken for never having been."""
+
+    async def _recall(self, actor: Any, letter: Any, key: bytes, generation: int) -> None:
+        actor.recalled(letter, generation, key, Archived())
+
+
+class PrimaryKeyFence(RecordingJournal):
+    """Whoever is first to write a seq has it; the head row is not asked."""
+
+    def lane(self) -> RecordingLane:
+        return _PrimaryKeyFenceLane(self)
+
+
+class _PrimaryKeyFenceLane(RecordingLane):
+    def append_now(self, batch: Sequence[Append]) -> set[bytes]:
+        journal, matched = self.recording.journal, set()
+        for part in batch:
+            there = {row.seq for row in journal[part.showtime_id]}
+            if not there & set(range(part.prev_seq + 1, part.last_seq + 1)):
+                matched.add(part.showtime_id)
+                self._apply(part)
+                journal[part.showtime_id].sort(key=lambda row: row.seq)
+                self.recording.record(part)
+        return matched

@@ -1,0 +1,238 @@
+"""A whole cluster in one process: nodes, Postgres, clients, and what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+from cinema.actors.kernel import Kernel
+from cinema.actors.messages import Message, Outcome, Unavailable
+from cinema.domain.seatmap import grid_layout, parse_layout
+from cinema.domain.showtime.commands import HoldSeats
+from cinema.domain.showtime.terms import ShowtimeTerms
+from tests.simulation.clients import Client
+from tests.simulation.database import Database
+from tests.simulation.faults import Faults
+from tests.simulation.machine import START_US, Machine
+from tests.simulation.network import Network
+from tests.simulation.node import Node
+from tests.simulation.profile import Profile, draw_profile
+from tests.simulation.requests import Attempt
+from tests.simulation.scheduler import Scheduler, SimulatedLoop
+from tests.simulation.trace import Trace
+from tests.simulation.views import Views
+from tests.simulation.watching import Watcher
+from tests.unit.actors.scripted_store import RecordingJournal
+
+ROWS = 2
+PATIENCE_S = (0.2, 1.0, 5.0, 5.0)
+"""How long clients wait for an answer, before they ask again or go away."""
+
+CALM_S = 3.0
+"""How long clients go on after everything was healed."""
+
+
+class World:
+    """One run; everything random in it follows from the seed."""
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        keep_trace: bool = False,
+        journal_type: type[RecordingJournal] = RecordingJournal,
+        kernel_type: type[Kernel] = Kernel,
+    ) -> None:
+        self.seed = seed
+        self.profile: Profile = draw_profile(_rng(seed, "profile"))
+        profile = self.profile
+        self.scheduler = Scheduler()
+        self.trace = Trace(lambda: self.scheduler.now_ns, keep=keep_trace)
+        self.journal = journal_type(self._true_us)
+        self.kernel_type = kernel_type
+        self.violations: list[tuple[int, str]] = []
+        self.attempts: list[Attempt] = []
+        self.mirrors: list[tuple[bytes, int, bytes, str]] = []
+        self.calm = False
+        self.over = False
+        self.healed_ns = 0
+        self.stray = profile.stray
+        self._ids = _rng(seed, "ids")
+        self._patience = _rng(seed, "patience")
+        self.plan = parse_layout(grid_layout(ROWS, profile.columns), 1)
+        self.terms: dict[bytes, ShowtimeTerms] = {}
+        self.showtimes = [self._showtime() for _ in range(profile.showtimes)]
+        self.database = Database(
+            self.journal,
+            self.scheduler,
+            self.trace,
+            _rng(seed, "database"),
+            timeout_ns=profile.settings.command_deadline_ms * 1_000_000,
+            latency_ms=profile.database_ms,
+        )
+        self.nodes: dict[str, Node] = {}
+        machines = _rng(seed, "machines")
+        for number in range(1, profile.nodes + 1):
+            machine = Machine(
+                self.scheduler,
+                drift_ppm=machines.randint(-400, 400),
+                wall_error_us=machines.randint(-5_000_000, 5_000_000),
+            )
+            name = f"n{number}"
+            self.nodes[name] = Node(name, self, machine)
+        self.names = list(self.nodes)
+        self.network = Network(
+            self.scheduler,
+            self.trace,
+            _rng(seed, "network"),
+            self.nodes,
+            latency_ms=profile.network_ms,
+        )
+        self.views = Views(self.scheduler, _rng(seed, "views"), self.nodes)
+        self.faults = Faults(self, _rng(seed, "faults"))
+        true_clock = Machine(self.scheduler, drift_ppm=0, wall_error_us=0)
+        self.loop = SimulatedLoop(self.scheduler, true_clock, self.report)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def _true_us(self) -> int:
+        return START_US + self.scheduler.now_ns // 1000
+
+    def _showtime(self) -> bytes:
+        showtime_id = self._ids.randbytes(16)
+        self.journal.add_showtime(showtime_id)
+        far_us = START_US + 10**11
+        self.terms[showtime_id] = ShowtimeTerms(
+            showtime_id=showtime_id,
+            plan=self.plan,
+            currency="EUR",
+            prices_minor=(1000,) * len(self.plan.categories),
+            starts_at_us=far_us,
+            ends_at_us=2 * far_us,
+            sales_opens_at_us=0,
+            sales_closes_at_us=far_us,
+            hold_ttl_s=self.profile.hold_ttl_s,
+            hold_max_s=2 * self.profile.hold_ttl_s,
+            seats_per_hold=10,
+            live_holds_per_customer=4,
+            protect_orphans=False,
+            companions_need_accessible=False,
+        )
+        return showtime_id
+
+    # --- what everybody reports
+
+    def violate(self, what: str) -> None:
+        """Something that must never happen has happened."""
+        self.trace.add(f"VIOLATION {what}")
+        self.violations.append((self.scheduler.now_ns, what))
+
+    def report(self, what: str) -> None:
+        """An exception that nobody caught."""
+        self.violate(f"uncaught: {what}")
+
+    def durable_seq(self, showtime_id: bytes) -> int:
+        """How many events of a showtime are durable now."""
+        return len(self.journal.ledger[showtime_id])
+
+    # --- what clients do
+
+    async def ask(self, showtime_id: bytes, message: Message, node: str) -> Outcome | None:
+        """Send a message to a node; None if no answer came, or nobody was there to ask."""
+        return (await self.request(showtime_id, message, node)).heard
+
+    async def request(self, showtime_id: bytes, message: Message, node: str) -> Attempt:
+        """`ask`, and all that is known of it."""
+        now_ns = self.scheduler.now_ns
+        serial = len(self.attempts) + 1
+        attempt = Attempt(serial, showtime_id, message, now_ns, self.durable_seq(showtime_id))
+        attempt.node = node
+        self.attempts.append(attempt)
+        answer: asyncio.Future[Outcome | None] = self.loop.create_future()
+        self.network.send(attempt, answer)
+        patience_s = PATIENCE_S[-1] if self.healed_ns else self._patience.choice(PATIENCE_S)
+        timer = self.loop.call_later(patience_s, self._lose_patience, attempt, answer)
+        attempt.heard = await answer
+        timer.cancel()
+        return attempt
+
+    def _lose_patience(self, attempt: Attempt, answer: asyncio.Future[Any]) -> None:
+        self.network.forget(attempt)
+        if not answer.done():
+            self.trace.add(f"client gives up #{attempt.serial}")
+            answer.set_result(None)
+
+    # --- the run
+
+    def run(self) -> None:
+        """Chaos, healing, a calm while, then a look at what still works."""
+        profile, scheduler, seed = self.profile, self.scheduler, self.seed
+        clients = [
+            Client(self, f"c{number}", _rng(seed, f"client {number}"))
+            for number in range(1, profile.clients + 1)
+        ]
+        watchers = [
+            Watcher(self, f"w{number}", showtime_id)
+            for number, showtime_id in enumerate(self.showtimes, 1)
+        ]
+        for name in (*self.names, *(one.name for one in (*clients, *watchers))):
+            self.views.join(name)
+        for node in self.nodes.values():
+            node.boot()
+        scheduler.run_until(1_000_000_000)
+        for actor in (*clients, *watchers, self.faults):
+            self._go(actor.run())
+        scheduler.run_until(scheduler.now_ns + int(profile.chaos_s * 1e9))
+        self.faults.heal()
+        self.healed_ns = scheduler.now_ns
+        self.stray = 0.0
+        scheduler.run_until(self.healed_ns + self.recovery_ns + int(CALM_S * 1e9))
+        self.calm = True
+        drain_s = 2 * profile.hold_ttl_s + 2.0
+        scheduler.run_until(scheduler.now_ns + int(drain_s * 1e9))
+        self._go(self._probe())
+        scheduler.run_until(scheduler.now_ns + 3_000_000_000)
+        self.over = True
+
+    @property
+    def recovery_ns(self) -> int:
+        """By this time after healing everything must be as if nothing had happened.
+
+        A statement without answer is given up after its timeout; then a takeover may pause for the
+        longest backoff and wait a lease out.
+        """
+        settings = self.profile.settings
+        return (settings.command_deadline_ms + settings.lease_ms + 2500) * 1_000_000
+
+    def _go(self, work: Any) -> None:
+        self.loop.post(self._begin, work)
+
+    def _begin(self, work: Any) -> None:
+        self._tasks.append(self.loop.create_task(work))
+
+    async def _probe(self) -> None:
+        """Every showtime must take a hold again."""
+        for showtime_id in self.showtimes:
+            message = HoldSeats(
+                command_id=self._ids.randbytes(16),
+                hold_id=self._ids.randbytes(16),
+                customer=self._ids.randbytes(16),
+                labels=[self.plan.labels[0]],
+            )
+            node = self.views.owner("w1", showtime_id)
+            outcome = await self.ask(showtime_id, message, node)
+            if outcome is None or isinstance(outcome, Unavailable):
+                self.violate(f"{showtime_id.hex()[-4:]} does not serve on {node}: {outcome}")
+
+    def bury(self) -> None:
+        """Let go of everything."""
+        for node in self.nodes.values():
+            for process in (*node.ended_processes, node.process):
+                if process is not None:
+                    process.loop.bury()
+        self.loop.bury()
+
+
+def _rng(seed: int, name: str) -> random.Random:
+    """Randomness for one concern, so that one more draw here moves nothing there."""
+    return random.Random(f"{seed} {name}")
