@@ -65,6 +65,7 @@ from cinema.storage.journal_postgres import PostgresJournal
 from cinema.storage.membership import PostgresViews
 from cinema.storage.migrate import migrate
 from cinema.storage.pool import check_durability, open_pool
+from cinema.storage.redis_channels import RedisChannels
 from cinema.storage.redis_heartbeats import RedisHeartbeats
 from cinema.storage.showtimes import ShowtimesRepository
 from cinema.storage.terms import TermsSource
@@ -223,7 +224,7 @@ async def running_node(
         stack.push_async_callback(tasks.cancel)
         tasks.start("clock-sync", _keep_clock(clock, journal))
         await kernel.start()
-        cluster = await _cluster(settings, pool, kernel, terms, stack)
+        cluster = await _cluster(settings, pool, kernel, journal, terms, stack)
         dispatch: Dispatch = kernel if cluster is None else cluster.router
         tasks.start(
             "housekeeping",
@@ -305,7 +306,12 @@ async def _edge(
 
 
 async def _cluster(
-    settings: Settings, pool: Pool, kernel: Kernel, terms: TermsSource, stack: AsyncExitStack
+    settings: Settings,
+    pool: Pool,
+    kernel: Kernel,
+    journal: PostgresJournal,
+    terms: TermsSource,
+    stack: AsyncExitStack,
 ) -> ClusterNode | None:
     """This node's part in a cluster, listening on its port; None for a node alone."""
     if not settings.redis_url:
@@ -319,6 +325,8 @@ async def _cluster(
         beats=RedisHeartbeats(settings.redis_url, timeout_s=timeout_s / 2),
         views=PostgresViews(pool, timeout_s=timeout_s / 2),
         plans=terms,
+        channels=RedisChannels(settings.redis_url, timeout_s=timeout_s / 2),
+        journal=journal,
         dial=loop.create_connection,
     )
     stack.push_async_callback(cluster.stop)

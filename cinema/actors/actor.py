@@ -149,13 +149,13 @@ class ShowtimeActor:
     @property
     def wanted(self) -> bool:
         """Whether anybody waits for the actor to serve."""
-        return bool(self._mailbox or self.doubts) or self.publisher.feed is not None
+        return bool(self._mailbox or self.doubts or self.publisher.feeds)
 
     @property
     def idle(self) -> bool:
         """Whether nothing is under way and nobody watches: the actor may leave memory."""
         publisher = self.publisher
-        return publisher.feed is None and not publisher.joining and self.idle_but_watched
+        return not publisher.feeds and not publisher.joining and self.idle_but_watched
 
     @property
     def idle_but_watched(self) -> bool:
@@ -399,7 +399,7 @@ class ShowtimeActor:
     def deliver(self, part: Part) -> None:
         """Tell the watchers of a durable part, then let go what waited for it."""
         outbox, publisher, durable_seq = self._outbox, self.publisher, part.last_seq
-        if publisher.feed is not None or publisher.joining:
+        if publisher.feeds or publisher.joining:
             for seq, unwritten in enumerate(part.events, part.prev_seq + 1):
                 outbox.open_to(seq - 1)
                 publisher.publish(part.epoch, seq, unwritten.event, unwritten.terms)

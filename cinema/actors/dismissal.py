@@ -36,7 +36,7 @@ async def dismiss(kernel: Kernel, showtime_id: bytes, *, patience_s: float) -> D
         return Dismissal.DONE
     end_ns = kernel.clock.boot_ns() + int(patience_s * 1e9)
     while kernel._actors.get(showtime_id) is actor:
-        if actor.publisher.feed is not None:
+        if actor.publisher.feeds:
             return Dismissal.WATCHED
         if kernel.clock.boot_ns() >= end_ns:
             return Dismissal.BUSY

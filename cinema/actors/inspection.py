@@ -100,7 +100,7 @@ def _seen(kernel: Kernel, actor: ShowtimeActor) -> ActorSeen:
         idle_s=round((kernel._tick - actor.last_used) * TICK_S, 1),
         used_s=round(actor.last_used * TICK_S, 1),
         lane=kernel._lanes.index(actor.lane),
-        watched=actor.publisher.feed is not None,
+        watched=bool(actor.publisher.feeds),
         failures=actor.failures,
         state=actor.state if has_state else None,
         terms=actor.terms if has_state else None,

@@ -17,16 +17,17 @@ log = structlog.get_logger(__name__)
 
 
 class Publisher:
-    """The one feed of an actor, and how far the showtime's changes have been published.
+    """The feeds of an actor, and how far the showtime's changes have been published.
 
+    There are at most two: this node's watchers', and the one for the watchers of other nodes.
     `joining` counts the snapshots on their way to a feed; `published_seq` goes on without a feed.
     """
 
-    __slots__ = ("_showtime_id", "feed", "joining", "published_seq")
+    __slots__ = ("_showtime_id", "feeds", "joining", "published_seq")
 
     def __init__(self, showtime_id: bytes) -> None:
         self._showtime_id = showtime_id
-        self.feed: SeatFeed | None = None
+        self.feeds: tuple[SeatFeed, ...] = ()
         self.joining = 0
         self.published_seq = 0
 
@@ -34,26 +35,23 @@ class Publisher:
         """Start `feed` at a snapshot of `seq`, if exactly all up to it has been published."""
         if seq != self.published_seq:
             return False
-        if self.feed is not feed:
-            # A feed that is displaced must know: it asks anew if anybody still needs it.
-            self.lose()
-        self.feed = feed
+        if feed not in self.feeds:
+            self.feeds = (*self.feeds, feed)
         return True
 
     def leave(self, feed: SeatFeed) -> None:
-        """Stop telling `feed`; a later feed is left alone."""
-        if self.feed is feed:
-            self.feed = None
+        """Stop telling `feed`."""
+        self.feeds = tuple(one for one in self.feeds if one is not feed)
 
     def publish(self, epoch: int, seq: int, event: AnyEvent, terms: ShowtimeTerms) -> None:
         """One durable change, decided under `terms`."""
         self.published_seq = seq
-        if self.feed is not None:
+        for feed in self.feeds:
             try:
-                self.feed.changed(epoch, seq - 1, seq, event, terms)
+                feed.changed(epoch, seq - 1, seq, event, terms)
             except Exception:
                 log.exception(FEED_FAILED, showtime=self._showtime_id.hex())
-                self.lose()
+                self._lose(feed)
 
     def catch_up(self, restored: Restored) -> None:
         """What became durable while the actor had no memory; a gap or a new plan ends the feed."""
@@ -70,9 +68,12 @@ class Publisher:
 
     def lose(self) -> None:
         """Watchers have to start again; a feed asks anew if it wants to go on."""
-        feed, self.feed = self.feed, None
-        if feed is not None:
-            try:
-                feed.lost()
-            except Exception:
-                log.exception(FEED_FAILED, showtime=self._showtime_id.hex())
+        for feed in self.feeds:
+            self._lose(feed)
+
+    def _lose(self, feed: SeatFeed) -> None:
+        self.leave(feed)
+        try:
+            feed.lost()
+        except Exception:
+            log.exception(FEED_FAILED, showtime=self._showtime_id.hex())

@@ -12,6 +12,7 @@ import structlog
 
 from cinema.actors.kernel import Kernel
 from cinema.cluster.distant_terms import DistantTerms, PlanSource
+from cinema.cluster.fanout import FanOut
 from cinema.cluster.handover import Handover
 from cinema.cluster.link import CHALLENGE_BYTES, Identity, Link
 from cinema.cluster.membership import Membership
@@ -19,7 +20,9 @@ from cinema.cluster.peers import Dial, PeerLost, PeerRefused, Peers
 from cinema.cluster.placement import Placement
 from cinema.cluster.router import Router
 from cinema.domain.membership import Member, View
+from cinema.storage.journal import JournalStore
 from cinema.storage.membership import HeartbeatStore, ViewStore
+from cinema.storage.redis_channels import Channels
 
 PING_TOPIC: Final = "ping"
 PING_TIMEOUT_S: Final = 0.5
@@ -60,6 +63,8 @@ class ClusterNode:
         beats: HeartbeatStore,
         views: ViewStore,
         plans: PlanSource,
+        channels: Channels,
+        journal: JournalStore,
         dial: Dial,
         challenge: Callable[[], bytes] = lambda: secrets.token_bytes(CHALLENGE_BYTES),
     ) -> None:
@@ -75,8 +80,14 @@ class ClusterNode:
             on_view=self._follow,
             announce=self._announce,
         )
+        self.fanout = FanOut(kernel, self.placement, self.peers, self.membership, channels, journal)
         self.router = Router(
-            kernel, self.membership, self.placement, self.peers, DistantTerms(plans)
+            kernel,
+            self.membership,
+            self.placement,
+            self.peers,
+            DistantTerms(plans),
+            self.fanout,
         )
         self.handover = Handover(kernel)
         self.draining = False
@@ -98,6 +109,7 @@ class ClusterNode:
         """Become the member `me` and own a share of the showtimes."""
         self.router.start()
         self.handover.start()
+        self.fanout.start()
         await self.membership.join(me)
 
     async def drain(self, grace_s: float) -> None:
@@ -123,12 +135,14 @@ class ClusterNode:
         await self.membership.stop()
         await self.handover.stop()
         await self.router.stop()
+        await self.fanout.stop()
         await self.peers.close()
         await self._beats.close()
 
     def _follow(self, view: View) -> None:
         self.router.follow(view)
         self.handover.view_changed()
+        self.fanout.view_changed()
 
     def _announce(self, view: View) -> None:
         self.peers.announce(self.placement.others, view.version)

@@ -26,6 +26,7 @@ from cinema.actors.messages import (
 )
 from cinema.actors.tasks import Tasks
 from cinema.cluster.distant_terms import DistantTerms, TermsUnknown
+from cinema.cluster.fanout import FanOut
 from cinema.cluster.link import Link
 from cinema.cluster.membership import Membership
 from cinema.cluster.peers import PeerLost, PeerRefused, Peers
@@ -153,6 +154,7 @@ class Router:
         placement: Placement,
         peers: Peers,
         terms: DistantTerms,
+        fanout: FanOut,
     ) -> None:
         self.kernel = kernel
         self.clock = kernel.clock
@@ -161,6 +163,7 @@ class Router:
         self._membership = membership
         self._peers = peers
         self._terms = terms
+        self._fanout = fanout
         self._parked: list[_Errand] = []
         self._early: list[tuple[Link, Tell, int]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -197,7 +200,11 @@ class Router:
         if owner is not None and owner.node_id == self.placement.node_id:
             self.kernel.tell(showtime_id, message, reply, deadline_ns)
             return
-        if isinstance(message, Watch | TruncateJournal | ChangePlan | ExpireDue):
+        if isinstance(message, Watch):
+            self._fanout.watch(showtime_id, message.feed, self.ask, reply)
+            return
+        if isinstance(message, TruncateJournal | ChangePlan | ExpireDue):
+            # A node's own business, and no longer this node's.
             reply(TRY_AGAIN)
             return
         deadline_ns = deadline_ns or self.clock.boot_ns() + self.kernel.deadline_ns
@@ -232,6 +239,7 @@ class Router:
     def unwatch(self, showtime_id: bytes, feed: SeatFeed) -> None:
         """See `Kernel.unwatch`."""
         self.kernel.unwatch(showtime_id, feed)
+        self._fanout.unwatch(showtime_id, feed)
 
     # --- there and back
 

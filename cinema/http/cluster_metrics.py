@@ -15,6 +15,7 @@ def cluster_families(cluster: ClusterNode) -> Families:
 
     def families() -> Iterator[Metric]:
         view, metrics = cluster.placement.view, cluster.router.metrics
+        fanout = cluster.fanout.metrics
         for name, text, value in (
             ("cinema_cluster_view_version", "The view this node goes by.", view.version),
             ("cinema_cluster_members", "Members of that view.", len(view.members)),
@@ -48,6 +49,10 @@ def cluster_families(cluster: ClusterNode) -> Families:
                 "Showtimes given to their next owners.",
                 cluster.handover.released_count,
             ),
+            ("cinema_changes_published", "Changes sent to other nodes.", fanout.published),
+            ("cinema_changes_unpublished", "Changes Redis did not take.", fanout.unpublished),
+            ("cinema_changes_heard", "Changes heard from other nodes.", fanout.heard),
+            ("cinema_change_gaps", "Times changes had to be asked for.", fanout.gaps),
         ):
             yield CounterMetricFamily(name, text, value=value)
 

@@ -63,6 +63,7 @@ class WatchedShowtime:
         self._restart_timer: asyncio.TimerHandle | None = None
         self._joining = 0
         self._fresh = False
+        self._must_start = False
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[Outcome] | None = None
 
@@ -99,6 +100,7 @@ class WatchedShowtime:
         """Send what a socket lacks: the deltas after `since` (epoch, seq), or a snapshot."""
         if not self._fresh:
             # The new snapshot goes to everybody as soon as there is one.
+            self._must_start = True
             socket.send(RESYNC)
             return
         self._flush()
@@ -134,18 +136,50 @@ class WatchedShowtime:
             self._rest()
         elif isinstance(outcome, SeatsSeen):
             self._fresh = True
-            self._plan = outcome.terms.plan
-            self._seats = bytearray(outcome.seats)
-            self._epoch, self._seq = outcome.epoch, outcome.seq
-            self._sent_seq = outcome.seq
-            self._changed.clear()
-            self._recent.clear()
-            self._broadcast(text_frame(self._snapshot()))
+            if self._continues(outcome):
+                self._go_on(outcome)
+            else:
+                self._start(outcome)
         elif self._watchers:
             self._restart_timer = self._loop.call_later(RESTART_PAUSE_S, self._ask)
         ready, self._ready = self._ready, None
         if ready is not None and not ready.done():
             ready.set_result(outcome)
+
+    def _continues(self, seen: SeatsSeen) -> bool:
+        """Whether what the watchers have seen leads to this snapshot by a change of seats."""
+        plan = self._plan
+        return (
+            plan is not None
+            and not self._must_start
+            and plan.version == seen.terms.plan.version
+            and len(self._seats) == len(seen.seats)
+            and seen.seq >= self._seq
+        )
+
+    def _go_on(self, seen: SeatsSeen) -> None:
+        """What was missed, in one frame: nobody has to start again."""
+        for seat, status in enumerate(seen.seats):
+            if self._seats[seat] != status:
+                self._seats[seat] = status
+                self._changed[seat] = status
+        self._plan = seen.terms.plan
+        self._epoch, self._seq = max(self._epoch, seen.epoch), seen.seq
+        self._flush()
+
+    def _start(self, seen: SeatsSeen) -> None:
+        """Everybody starts from this snapshot."""
+        restarts = self._plan is not None
+        self._must_start = False
+        self._plan = seen.terms.plan
+        self._seats = bytearray(seen.seats)
+        self._epoch, self._seq = seen.epoch, seen.seq
+        self._sent_seq = seen.seq
+        self._changed.clear()
+        self._recent.clear()
+        if restarts:
+            self._broadcast(text_frame(RESYNC))
+        self._broadcast(text_frame(self._snapshot()))
 
     # --- what the actor publishes
 
@@ -157,6 +191,7 @@ class WatchedShowtime:
             return
         if isinstance(event, PlanChanged):
             self.lost()
+            self._must_start = True
             return
         self._epoch, self._seq = epoch, seq
         for seat, status in seat_changes(event):
@@ -166,9 +201,9 @@ class WatchedShowtime:
             self._timer = self._loop.call_later(self._coalesce_s, self._flush)
 
     def lost(self) -> None:
-        """See `SeatFeed.lost`: everybody starts again from a new snapshot."""
+        """See `SeatFeed.lost`: a new snapshot tells what was missed."""
+        self._flush()
         self._fresh = False
-        self._broadcast(text_frame(RESYNC))
         if self._ready is None and not self.empty:
             self._ask()
 
@@ -229,6 +264,8 @@ class WatchedShowtime:
                 watcher.socket.send(RESYNC)
                 if self._fresh:
                     watcher.socket.send(self._snapshot())
+                else:
+                    self._must_start = True
         self._look_again_at_slow()
 
     def _note_behind(self, watcher: _Watcher, now_s: float) -> None:

@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from cinema.storage.membership import Beat, BeatsUnavailable
+from cinema.storage.redis_client import UNREACHABLE, redis_client
 
 _KEY: Final = "cinema:beats"
-
-_UNREACHABLE: Final = (RedisError, OSError, TimeoutError)
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Beat).decode
@@ -26,9 +23,7 @@ class RedisHeartbeats:
     """
 
     def __init__(self, url: str, *, timeout_s: float) -> None:
-        self._redis: Redis = Redis.from_url(
-            url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s
-        )
+        self._redis = redis_client(url, timeout_s=timeout_s)
 
     async def beat(self, node_id: bytes, beat: Beat) -> Mapping[bytes, Beat]:
         """See `HeartbeatStore.beat`."""
@@ -37,7 +32,7 @@ class RedisHeartbeats:
                 pipeline.hset(_KEY, node_id.hex(), _encode(beat))
                 pipeline.hgetall(_KEY)
                 _, fields = await pipeline.execute()
-        except _UNREACHABLE as error:
+        except UNREACHABLE as error:
             raise BeatsUnavailable(str(error)) from error
         beats: dict[bytes, Beat] = {}
         for field, value in fields.items():
@@ -52,7 +47,7 @@ class RedisHeartbeats:
         """See `HeartbeatStore.forget`."""
         try:
             await self._redis.hdel(_KEY, *sorted(one.hex() for one in node_ids))
-        except _UNREACHABLE as error:
+        except UNREACHABLE as error:
             raise BeatsUnavailable(str(error)) from error
 
     async def close(self) -> None:

@@ -151,17 +151,35 @@ async def test_after_a_loss_nothing_is_told_before_a_new_snapshot(stage: Stage) 
     stage.block(9, 3, epoch=2)
     joining = stage.joining(late)
     await turns(3)
-    assert client.types() == ["snapshot", "resync"]
+    assert client.types() == ["snapshot"]
     assert late.got == []
-    stage.feed.catch_up(cast("Socket", client), (1, 5))
     stage.actor.answer(seen(2, 10, 3, 4))
     await joining
-    assert client.types() == ["snapshot", "resync", "resync", "snapshot"]
+    assert client.types() == ["snapshot", "delta"]
+    assert (client.got[1]["epoch"], client.got[1]["prev_seq"], client.got[1]["seq"]) == (2, 5, 10)
+    assert client.got[1]["changes"] == {"A4": "blocked", "B1": "blocked"}
     assert late.types() == ["snapshot"]
     assert late.got[0]["taken"] == {"A4": "blocked", "B1": "blocked"}
     stage.block(11, 5, epoch=2)
     await turns(3)
     assert client.got[-1]["prev_seq"] == late.got[-1]["prev_seq"] == 10
+
+
+async def test_who_asks_during_a_loss_gets_the_next_snapshot(stage: Stage) -> None:
+    client = Client()
+    await stage.joined(client, seen(1, 5))
+    stage.feed.lost()
+    stage.feed.catch_up(cast("Socket", client), (1, 5))
+    stage.actor.answer(seen(2, 10, 3))
+    assert client.types() == ["snapshot", "resync", "resync", "snapshot"]
+
+
+async def test_seats_freed_during_a_loss_are_told(stage: Stage) -> None:
+    client = Client()
+    await stage.joined(client, seen(1, 5, 2))
+    stage.feed.lost()
+    stage.actor.answer(seen(1, 6))
+    assert client.got[1]["changes"] == {"A3": "available"}
 
 
 async def test_new_plan_is_a_loss(stage: Stage) -> None:
@@ -181,7 +199,7 @@ async def test_loss_while_the_store_is_away_is_made_good_when_it_is_back(stage: 
         await turns(3)
         assert len(stage.actor.asked) == 1
     stage.actor.answer(seen(3, 8))
-    assert client.types() == ["snapshot", "resync", "snapshot"]
+    assert client.types() == ["snapshot", "delta"]
 
 
 async def test_nobody_is_asked_again_for_when_nobody_is_left(stage: Stage) -> None:
@@ -203,7 +221,7 @@ async def test_answer_that_comes_after_all_have_left_starts_no_feed(stage: Stage
     before = stage.actor.unwatched
     stage.actor.answer(seen(1, 6))
     assert stage.actor.unwatched == before + 1
-    assert client.types() == ["snapshot", "resync"]
+    assert client.types() == ["snapshot"]
 
 
 async def test_refusal_is_told_to_who_wanted_to_join(stage: Stage) -> None:

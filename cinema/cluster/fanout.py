@@ -1,0 +1,365 @@
+"""Seat changes between nodes: any node serves the watchers of any showtime.
+
+The owner publishes a showtime's changes over Redis, after their commit, while some node says that
+it is interested. A node that misses some asks the owner for them, or reads them in the journal;
+while Redis is away it reads them there all the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+import msgspec
+import structlog
+
+from cinema.actors.kernel import Kernel
+from cinema.actors.messages import TRY_AGAIN, Outcome, ReadSeats, Reply, SeatFeed, SeatsSeen
+from cinema.actors.tasks import Tasks
+from cinema.cluster.inbound import InboundFeed
+from cinema.cluster.membership import Membership
+from cinema.cluster.outbound import (
+    Change,
+    OutboundFeed,
+    Position,
+    decode_changes,
+    encode_changes,
+)
+from cinema.cluster.peers import PeerLost, PeerRefused, Peers
+from cinema.cluster.placement import Placement
+from cinema.domain.showtime.events import decode_recorded
+from cinema.storage.journal import JournalStore, StoreUnavailable
+from cinema.storage.redis_channels import Channels, ChannelsUnavailable
+
+INTEREST_TOPIC: Final = "interest"
+CHANGES_TOPIC: Final = "changes"
+
+INTEREST_EVERY_S: Final = 1.0
+"""Period in which a node repeats its interest; the answers also show it what it missed."""
+
+INTEREST_S: Final = 10.0
+"""How long an interest lasts that is not repeated."""
+
+ASK_TIMEOUT_S: Final = 1.0
+
+JOURNAL_EVERY_S: Final = 0.25
+"""Period in which changes are read in the journal while Redis is away."""
+
+HEAL_PAGE: Final = 500
+"""Changes read at a time."""
+
+PUBLISHED_AT_ONCE: Final = 1000
+"""Showtimes whose changes wait for Redis; beyond it they are dropped, and the gaps heal."""
+
+CHANGES_WAITING: Final = 512
+"""Changes of one showtime that wait for Redis."""
+
+FANOUT_FAILED: Final = "fanout_failed"
+CHANGES_UNPUBLISHED: Final = "changes_unpublished"
+
+_CHANNEL: Final = b"cinema:seats:"
+
+log = structlog.get_logger(__name__)
+
+_encode = msgspec.msgpack.Encoder().encode
+_ids = msgspec.msgpack.Decoder(list[bytes]).decode
+_positions = msgspec.msgpack.Decoder(list[Position]).decode
+_after = msgspec.msgpack.Decoder(tuple[bytes, int]).decode
+
+
+ReadRemote = Callable[[bytes, ReadSeats], Awaitable[Outcome]]
+"""Reads the seat map of another node's showtime."""
+
+
+class FanOutMetrics:
+    """Plain counters, exported when scraped."""
+
+    __slots__ = ("gaps", "heard", "published", "unpublished")
+
+    def __init__(self) -> None:
+        self.published = 0
+        self.unpublished = 0
+        self.heard = 0
+        self.gaps = 0
+
+
+class FanOut:
+    """Both directions of one node."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        placement: Placement,
+        peers: Peers,
+        membership: Membership,
+        channels: Channels,
+        journal: JournalStore,
+    ) -> None:
+        self.metrics = FanOutMetrics()
+        self._kernel = kernel
+        self._placement = placement
+        self._peers = peers
+        self._membership = membership
+        self._channels = channels
+        self._journal = journal
+        self._inbound: dict[bytes, InboundFeed] = {}
+        self._outbound: dict[bytes, OutboundFeed] = {}
+        self._waiting: dict[bytes, list[Change]] = {}
+        self._has_waiting = asyncio.Event()
+        self._renew = asyncio.Event()
+        self._is_up = False
+        self._tasks = Tasks()
+        self._loop = asyncio.get_running_loop()
+        peers.answer(INTEREST_TOPIC, self._noted)
+        peers.answer(CHANGES_TOPIC, self._recent_changes)
+
+    def start(self) -> None:
+        """Begin to listen, to publish and to look for gaps."""
+        self._tasks.start("fanout-listen", self._channels.listen(self._on_message, self._on_up))
+        self._tasks.start("fanout-publish", self._run_publishing())
+        self._tasks.start("fanout-interest", self._run_interest())
+        self._tasks.start("fanout-journal", self._run_journal())
+
+    async def stop(self) -> None:
+        """Hang up."""
+        await self._tasks.cancel()
+        await self._channels.close()
+
+    def view_changed(self) -> None:
+        """Watch where the showtimes are now."""
+        for inbound in list(self._inbound.values()):
+            if self._placement.owns(inbound.showtime_id):
+                # From now on the kernel of this node tells.
+                self.unwatch(inbound.showtime_id, inbound.feed)
+                inbound.feed.lost()
+        for showtime_id in [one for one in self._outbound if not self._placement.owns(one)]:
+            self._outbound.pop(showtime_id).end()
+        self._renew.set()
+
+    # --- for the watchers here
+
+    def watch(self, showtime_id: bytes, feed: SeatFeed, read: ReadRemote, reply: Reply) -> None:
+        """The seat map of another node's showtime, and from its seq on every change to `feed`."""
+        inbound = self._inbound.get(showtime_id)
+        if inbound is None or inbound.feed is not feed:
+            inbound = self._inbound[showtime_id] = InboundFeed(showtime_id, feed)
+        inbound.has_begun = False
+        self._tasks.start("fanout-watch", self._watch(inbound, read, reply))
+
+    def unwatch(self, showtime_id: bytes, feed: SeatFeed) -> None:
+        """Stop telling a feed; the interest lapses by itself."""
+        inbound = self._inbound.get(showtime_id)
+        if inbound is not None and inbound.feed is feed:
+            del self._inbound[showtime_id]
+            self._tasks.start(
+                "fanout-unsubscribe", self._channels.unsubscribe(_CHANNEL + showtime_id)
+            )
+
+    async def _watch(self, inbound: InboundFeed, read: ReadRemote, reply: Reply) -> None:
+        showtime_id = inbound.showtime_id
+        outcome: Outcome = TRY_AGAIN
+        try:
+            await self._channels.subscribe(_CHANNEL + showtime_id)
+            outcome = await read(showtime_id, ReadSeats())
+        finally:
+            if self._inbound.get(showtime_id) is not inbound:
+                # Nobody watches any more, or another asks already.
+                outcome = TRY_AGAIN
+            elif isinstance(outcome, SeatsSeen):
+                inbound.begin(outcome)
+            else:
+                self.unwatch(showtime_id, inbound.feed)
+            reply(outcome)
+        if inbound.has_begun:
+            if not inbound.take_early():
+                self._heal(inbound)
+            self._renew.set()
+
+    # --- hearing
+
+    def _on_up(self, is_up: bool) -> None:
+        self._is_up = is_up
+        if is_up:
+            # Whatever was said before is lost.
+            for inbound in self._inbound.values():
+                self._heal(inbound)
+
+    def _on_message(self, channel: bytes, payload: bytes) -> None:
+        inbound = self._inbound.get(channel.removeprefix(_CHANNEL))
+        if inbound is None:
+            return
+        try:
+            changes = decode_changes(payload)
+        except msgspec.MsgspecError:
+            # Somebody else's message, or a newer version's: the journal has it too.
+            self._heal(inbound)
+            return
+        self.metrics.heard += len(changes)
+        self._take(inbound, changes)
+
+    def _take(self, inbound: InboundFeed, changes: Iterable[Change]) -> None:
+        if not inbound.take(changes):
+            self._heal(inbound)
+
+    def _heal(self, inbound: InboundFeed) -> None:
+        if inbound.has_begun and not inbound.heals:
+            inbound.heals = True
+            self.metrics.gaps += 1
+            self._tasks.start("fanout-heal", self._healed(inbound))
+
+    async def _healed(self, inbound: InboundFeed) -> None:
+        try:
+            changes = await self._from_owner(inbound)
+            if changes is None:
+                changes = await self._from_journal(inbound)
+        except StoreUnavailable:
+            # The next look at the positions finds the gap again.
+            return
+        finally:
+            inbound.heals = False
+        if inbound.has_begun and not inbound.take(changes):
+            # The journal was cut off behind us.
+            inbound.has_begun = False
+            inbound.feed.lost()
+
+    async def _from_owner(self, inbound: InboundFeed) -> list[Change] | None:
+        owner = self._placement.owner_of(inbound.showtime_id)
+        if owner is None or owner.node_id == self._placement.node_id:
+            return None
+        question = _encode((inbound.showtime_id, inbound.seq))
+        try:
+            answer = await self._peers.peer(owner).ask(CHANGES_TOPIC, question, ASK_TIMEOUT_S)
+        except (PeerLost, PeerRefused):
+            return None
+        return decode_changes(answer)
+
+    async def _from_journal(self, inbound: InboundFeed) -> list[Change]:
+        rows = await self._journal.history(inbound.showtime_id, inbound.seq, HEAL_PAGE)
+        return [Change(row.epoch, row.seq, decode_recorded(row.payload).event) for row in rows]
+
+    async def _run_journal(self) -> None:
+        """While Redis is away, the journal tells."""
+        while True:
+            await asyncio.sleep(JOURNAL_EVERY_S)
+            if self._is_up and not self._membership.frozen:
+                continue
+            for inbound in list(self._inbound.values()):
+                if inbound.has_begun and not inbound.heals:
+                    inbound.heals = True
+                    await self._read_on(inbound)
+
+    async def _read_on(self, inbound: InboundFeed) -> None:
+        try:
+            changes = await self._from_journal(inbound)
+        except StoreUnavailable:
+            return
+        finally:
+            inbound.heals = False
+        if inbound.has_begun and not inbound.take(changes):
+            inbound.has_begun = False
+            inbound.feed.lost()
+
+    # --- interest
+
+    async def _run_interest(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(INTEREST_EVERY_S):
+                    await self._renew.wait()
+            except TimeoutError:
+                pass
+            self._renew.clear()
+            self._drop_uninteresting()
+            try:
+                await self._say_interest()
+            except Exception:
+                log.exception(FANOUT_FAILED)
+
+    async def _say_interest(self) -> None:
+        by_owner: dict[bytes, list[bytes]] = {}
+        for showtime_id in self._inbound:
+            owner = self._placement.owner_of(showtime_id)
+            if owner is not None and owner.node_id != self._placement.node_id:
+                by_owner.setdefault(owner.node_id, []).append(showtime_id)
+        await asyncio.gather(*(self._ask_owner(*one) for one in by_owner.items()))
+
+    async def _ask_owner(self, node_id: bytes, showtime_ids: list[bytes]) -> None:
+        member = self._placement.view.member(node_id)
+        if member is None:
+            return
+        try:
+            answer = await self._peers.peer(member).ask(
+                INTEREST_TOPIC, _encode(showtime_ids), ASK_TIMEOUT_S
+            )
+        except (PeerLost, PeerRefused):
+            return
+        for position in _positions(answer):
+            inbound = self._inbound.get(position.showtime_id)
+            if inbound is not None and inbound.has_begun and position.seq > inbound.seq:
+                self._heal(inbound)
+
+    async def _noted(self, _peer_id: bytes, payload: bytes) -> bytes:
+        """Another node is interested: say where each showtime stands, if it is ours."""
+        positions = []
+        for showtime_id in _ids(payload):
+            if not self._placement.owns(showtime_id):
+                continue
+            outbound = self._outbound.get(showtime_id)
+            if outbound is None:
+                outbound = self._outbound[showtime_id] = OutboundFeed(
+                    showtime_id, self._kernel, self._placement.owns, self._publish
+                )
+            outbound.interested_until_s = self._loop.time() + INTEREST_S
+            outbound.begin()
+            if outbound.position is not None:
+                positions.append(outbound.position)
+        return _encode(positions)
+
+    def _drop_uninteresting(self) -> None:
+        now_s = self._loop.time()
+        for showtime_id, outbound in list(self._outbound.items()):
+            if outbound.interested_until_s < now_s:
+                del self._outbound[showtime_id]
+                outbound.end()
+
+    async def _recent_changes(self, _peer_id: bytes, payload: bytes) -> bytes:
+        showtime_id, seq = _after(payload)
+        outbound = self._outbound.get(showtime_id)
+        changes = None if outbound is None else outbound.since(seq)
+        if changes is None:
+            raise PeerRefused("not known here")
+        return encode_changes(changes)
+
+    # --- publishing
+
+    def _publish(self, showtime_id: bytes, change: Change) -> None:
+        waiting = self._waiting.get(showtime_id)
+        if waiting is None:
+            if len(self._waiting) >= PUBLISHED_AT_ONCE:
+                self.metrics.unpublished += 1
+                return
+            self._waiting[showtime_id] = [change]
+        elif len(waiting) < CHANGES_WAITING:
+            waiting.append(change)
+        else:
+            self.metrics.unpublished += 1
+        self._has_waiting.set()
+
+    async def _run_publishing(self) -> None:
+        while True:
+            await self._has_waiting.wait()
+            self._has_waiting.clear()
+            waiting, self._waiting = self._waiting, {}
+            count = sum(len(changes) for changes in waiting.values())
+            try:
+                await self._channels.publish(
+                    [
+                        (_CHANNEL + showtime_id, encode_changes(changes))
+                        for showtime_id, changes in waiting.items()
+                    ]
+                )
+                self.metrics.published += count
+            except ChannelsUnavailable as error:
+                self.metrics.unpublished += count
+                log.debug(CHANGES_UNPUBLISHED, reason=str(error))

@@ -1,0 +1,58 @@
+"""What this node hears of showtimes that other nodes own and somebody here watches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cinema.actors.messages import SeatFeed, SeatsSeen
+from cinema.cluster.outbound import Change
+from cinema.domain.showtime.events import PlanChanged
+from cinema.domain.showtime.terms import ShowtimeTerms
+
+
+class InboundFeed:
+    """Hands changes on in order, each once; says when some are missing.
+
+    Until `begin` there is no position, and changes are kept: the snapshot may be older or newer.
+    """
+
+    def __init__(self, showtime_id: bytes, feed: SeatFeed) -> None:
+        self.showtime_id = showtime_id
+        self.feed = feed
+        self.seq = 0
+        self.has_begun = False
+        self.heals = False
+        self._terms: ShowtimeTerms
+        self._early: list[Change] = []
+
+    def begin(self, seen: SeatsSeen) -> None:
+        """The snapshot that the feed starts from; what came before it is known now."""
+        self._terms = seen.terms
+        self.seq = seen.seq
+        self.has_begun = True
+
+    def take_early(self) -> bool:
+        """Hand on what came before the snapshot did; False if something is missing."""
+        early, self._early = self._early, []
+        return self.take(early)
+
+    def take(self, changes: Iterable[Change]) -> bool:
+        """Hand on what follows; False if something is missing in between.
+
+        What was heard already is dropped: messages may come twice or late.
+        """
+        for change in changes:
+            if not self.has_begun:
+                self._early.append(change)
+            elif change.seq == self.seq + 1:
+                self.seq = change.seq
+                if isinstance(change.event, PlanChanged):
+                    self.has_begun = False
+                    self.feed.lost()
+                    return True
+                self.feed.changed(
+                    change.epoch, change.seq - 1, change.seq, change.event, self._terms
+                )
+            elif change.seq > self.seq:
+                return False
+        return True

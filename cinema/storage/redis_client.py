@@ -1,0 +1,27 @@
+"""Connections to Redis that say so when they break, instead of trying again by themselves."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+UNREACHABLE: Final = (RedisError, OSError, TimeoutError)
+"""What a call may meet when Redis is away, starting, or full."""
+
+
+def redis_client(url: str, *, timeout_s: float) -> Redis:
+    """A client whose connections and answers take `timeout_s` at most.
+
+    It never repeats a call: whoever listens must learn of a connection that was lost meanwhile,
+    and a heartbeat that is late is better left to the next one.
+    """
+    return Redis.from_url(
+        url,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 0),
+    )
