@@ -79,10 +79,16 @@ def _exit_code(error: Exception) -> int:
 
 
 def _serve(settings: Settings, _options: Mapping[str, Any]) -> None:
-    from cinema.app import serve
-
     with _database(settings) as connected:
-        _run_loop(serve(with_control_token(with_jwt_secret(connected))))
+        complete = with_control_token(with_jwt_secret(connected))
+        if complete.nodes > 1:
+            from cinema.local_cluster.command import serve_cluster
+
+            serve_cluster(complete)
+        else:
+            from cinema.app import serve
+
+            _run_loop(serve(complete))
 
 
 def _migrate(settings: Settings, _options: Mapping[str, Any]) -> None:
@@ -161,7 +167,9 @@ def _database(settings: Settings) -> Iterator[Settings]:
         print(f"cinema: making a database in {settings.data_dir} ...", file=sys.stderr)
     # Until the loop takes the signals over, a stop has to unwind through the `finally` below.
     signal.signal(signal.SIGTERM, _interrupt)
-    postgres = EmbeddedPostgres(settings.data_dir)
+    from cinema.local_cluster.plan import connections_needed
+
+    postgres = EmbeddedPostgres(settings.data_dir, connections=connections_needed(settings))
     try:
         address = postgres.start()
         yield msgspec.structs.replace(settings, database_url=Secret(address))
@@ -190,12 +198,14 @@ def _plain_message(error: Exception) -> str | None:
     from cinema.storage.migrate import MigrationError
     from cinema.storage.pool import UnsafeDatabase
     from cinema.storage.postgres_home import EmbeddedPostgresError
+    from cinema.storage.redis_server import LocalRedisError
 
     plain = (
         AddressTaken,
         DataDirInUse,
         DeclaredDead,
         EmbeddedPostgresError,
+        LocalRedisError,
         MigrationError,
         NotReady,
         UnsafeDatabase,

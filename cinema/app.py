@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import hmac
+import os
 import secrets
 import shutil
 import signal
@@ -35,6 +36,7 @@ from cinema.http.cinemas import cinema_routes
 from cinema.http.cluster_metrics import cluster_families
 from cinema.http.health import health_routes
 from cinema.http.holds import hold_routes
+from cinema.http.inherited import inherited_sockets, ports_of
 from cinema.http.kernel_metrics import kernel_families, log_families, watch_families
 from cinema.http.metrics import Metrics, disk_families, pool_families
 from cinema.http.movies import movie_routes
@@ -108,10 +110,15 @@ async def serve(settings: Settings) -> None:
     try:
         async with running_node(settings, sink, stopping) as node:
             await node.control.start()
-            port = await node.edge.start(settings.host, settings.port)
+            inherited = inherited_sockets(os.environ)
+            port = settings.port
+            if port not in ports_of(inherited):
+                port = await node.edge.start(settings.host, port)
             node.control.serves_on(port)
             if node.cluster is not None:
                 await node.cluster.join(member_of(settings, node.cluster, port))
+            # Others may accept from these too, and serve while this node joins.
+            await node.edge.share(inherited)
             sys.stdout.write(f"cinema: http://{settings.host}:{port} (reference at /docs)\n")
             sys.stdout.flush()
             log.info(SERVER_STARTED, host=settings.host, port=port, version=__version__)
@@ -176,7 +183,7 @@ class Node:
             self.edge.announce_end()
             await cluster.drain(drain_s)
         await self.hub.close()
-        if cluster is not None:
+        if cluster is not None or self.edge.shares:
             await self.edge.drain(KEPT_CONNECTIONS_S)
         await self.edge.stop(grace_s)
         if cluster is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from time import time
@@ -116,6 +117,7 @@ class Edge:
             head_timeout_s=options.request_timeout_s,
         )
         self._listeners: list[asyncio.Server] = []
+        self._shared: list[asyncio.Server] = []
 
     def add_routes(self, routes: Iterable[Route]) -> None:
         """Register routes; each gets its own counters."""
@@ -132,6 +134,19 @@ class Edge:
         bound: int = listener.sockets[0].getsockname()[1]
         return bound
 
+    async def share(self, opened: Iterable[socket.socket]) -> None:
+        """Accept from sockets that listen already, and that others may accept from too."""
+        loop = asyncio.get_running_loop()
+        for one in opened:
+            self._shared.append(
+                await loop.create_server(self._server, sock=one, backlog=LISTEN_BACKLOG)
+            )
+
+    @property
+    def shares(self) -> bool:
+        """Whether it accepts from sockets that live on without it."""
+        return bool(self._shared)
+
     def flush_log(self) -> None:
         """Write the access lines that wait for their batch."""
         self._log.flush()
@@ -139,6 +154,8 @@ class Edge:
     def announce_end(self) -> None:
         """Go on serving, and have clients open their next connection elsewhere."""
         self.writer.draining = True
+        for listener in self._shared:
+            listener.close()
 
     async def drain(self, wait_s: float) -> None:
         """Stop listening, and give kept connections `wait_s` to hear that they are to be closed.
@@ -155,14 +172,15 @@ class Edge:
 
     async def stop(self, grace_s: float) -> None:
         """Stop listening, give requests in flight `grace_s` to finish, and write the last lines."""
+        self.announce_end()
         for listener in self._listeners:
             listener.close()
-        self.writer.draining = True
         self._server.pre_shutdown()
         await self._server.shutdown(grace_s)
-        for listener in self._listeners:
+        for listener in (*self._listeners, *self._shared):
             await listener.wait_closed()
         self._listeners.clear()
+        self._shared.clear()
         self._log.flush()
 
     def _find(self, method: str, target: str) -> Match[Endpoint] | Mapping[str, Endpoint] | None:

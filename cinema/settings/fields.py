@@ -53,6 +53,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "development"
     host: Annotated[str, _about("address to listen on")] = "127.0.0.1"
     port: Annotated[int, _about("port to listen on; 0 takes a free one", low=0, high=65_535)] = 8080
+    nodes: Annotated[
+        int,
+        _about(
+            "processes of a local cluster, which share PORT; 1 serves alone",
+            "nodes",
+            low=1,
+            high=32,
+        ),
+    ] = 1
     public_url: Annotated[
         str, _about("address clients use, such as https://tickets.example.com; https in production")
     ] = ""

@@ -30,11 +30,12 @@ _POLL_S = 0.01
 _LARGEST_LOG_BYTES = 16 << 20
 _LOG_TAIL_BYTES = 2000
 
+_FEWEST_CONNECTIONS = 100
+
 _DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
 _CONFIGURATION = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "max_connections": "100",
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
     "random_page_cost": "1.1",
@@ -47,14 +48,18 @@ _CONFIGURATION = {
 class EmbeddedPostgres:
     """The Postgres of one data folder; `start` and `stop` block, so call them off the loop.
 
-    `durable=False` may lose commits in a crash of the machine and is for tests.
+    `durable=False` may lose commits in a crash of the machine and is for tests. At least
+    `connections` can be open at a time.
     """
 
-    def __init__(self, data_dir: Path, *, durable: bool = True) -> None:
+    def __init__(
+        self, data_dir: Path, *, durable: bool = True, connections: int = _FEWEST_CONNECTIONS
+    ) -> None:
         self._data_dir = data_dir.absolute()
         self._data = self._data_dir / "postgres"
         self._log = self._data_dir / "postgres.log"
         self._durable = durable
+        self._connections = max(connections, _FEWEST_CONNECTIONS)
         self._lock = DataDirLock(self._data_dir)
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -99,6 +104,7 @@ class EmbeddedPostgres:
         settings = {
             **_CONFIGURATION,
             **dict.fromkeys(_DURABILITY, switch),
+            "max_connections": str(self._connections),
             "unix_socket_directories": str(socket_folder),
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]

@@ -76,3 +76,13 @@ async def check_durability(connection: AnyConnection, *, production: bool) -> li
             f"Postgres may lose what it acknowledged ({', '.join(risks)}); turn them on"
         )
     return risks
+
+
+async def connections_limit(dsn: str) -> int:
+    """How many connections this Postgres takes, those it keeps for superusers included."""
+    connection = await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT_S)
+    try:
+        limit: int = await connection.fetchval("select current_setting('max_connections')::int")
+    finally:
+        await connection.close()
+    return limit

@@ -1,0 +1,1 @@
+"""A cluster on one machine: a supervisor and its nodes, one process each."""
