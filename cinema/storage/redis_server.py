@@ -255,8 +255,8 @@ def _find_program() -> Path:
             return program
     raise LocalRedisError(
         "several nodes need a redis-server >= 6.2, and there is none: install one (apt install "
-        "redis-server, brew install redis), or on x86-64 Linux use Python 3.11 or 3.12, for which "
-        "cinema[embedded] brings one, or set REDIS_URL"
+        "redis-server, brew install redis), or on x86-64 Linux let bin/serve or cinema[embedded] "
+        "(Python 3.11 and 3.12) bring one, or set REDIS_URL"
     )
 
 
@@ -264,9 +264,10 @@ def _programs() -> Iterator[Path]:
     on_path = shutil.which("redis-server")
     if on_path is not None:
         yield Path(on_path).absolute()
-    # The wheel is looked up but not imported.
+    # The wheel is looked up but not imported. bin/setup puts one that is for an older Python aside.
     spec = importlib.util.find_spec(_WHEEL)
-    for place in (spec.submodule_search_locations or ()) if spec else ():
+    places = [*(spec.submodule_search_locations or ())] if spec else []
+    for place in (*places, Path(sys.prefix) / "redis" / _WHEEL):
         program = Path(place) / "bin" / "redis-server"
         if os.access(program, os.X_OK):
             yield program
