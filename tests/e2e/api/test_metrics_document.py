@@ -1,0 +1,55 @@
+"""What `/metrics` tells is what `docs/telemetry.md` lists: names, types and labels."""
+
+from __future__ import annotations
+
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from cinema.domain.membership import Member
+from cinema.settings import Secret
+from tests.deploy.telemetry import listed_metrics
+from tests.e2e.api.house import House, open_house
+
+
+async def scrape(house: House) -> dict[str, Metric]:
+    async with house.client.get(f"http://127.0.0.1:{house.port}/metrics") as answer:
+        text = await answer.text()
+    families = text_string_to_metric_families(text)
+    return {
+        family.name + ("_total" if family.type == "counter" else ""): family
+        for family in families
+        if family.name.startswith("cinema_")
+    }
+
+
+async def join(house: House) -> None:
+    cluster = house.node.cluster
+    assert cluster is not None
+    await cluster.join(
+        Member(
+            node_id=cluster.placement.node_id,
+            host="127.0.0.1",
+            port=house.port,
+            cluster_port=cluster.cluster_port,
+            weight=100,
+            software="",
+        )
+    )
+
+
+async def test_every_metric_has_the_type_and_labels_that_are_listed(
+    database: str, redis_url: str
+) -> None:
+    async with open_house(database, redis_url=Secret(redis_url), cluster_port=0) as house:
+        await join(house)
+        showtime_id = await house.showtime()
+        await house.held("ada", showtime_id, "A1")
+        assert (await house.hold("bob", showtime_id, "A1")).status == 409
+        families = await scrape(house)
+    listed = listed_metrics()
+    assert families.keys() == listed.keys()
+    for name, family in families.items():
+        assert family.type == listed[name].kind
+        for sample in family.samples:
+            assert sample.labels.keys() - {"le"} == listed[name].labels, sample
+    assert all(family.samples for family in families.values())
