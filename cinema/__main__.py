@@ -1,4 +1,4 @@
-"""The `cinema` command: serve, migrate, seed, check-config and healthcheck."""
+"""The `cinema` command: serve, migrate, seed, admin, check-config and healthcheck."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from cinema.admin.arguments import add_admin
 from cinema.settings import (
     Field,
     Secret,
@@ -30,8 +31,8 @@ from cinema.settings import (
 
 # Heavy rooms are imported by the commands that enter them, so that each starts quickly.
 
-Command = Callable[[Settings, Mapping[str, Any]], None]
-"""What a command does, with the settings and the options that are its own."""
+Command = Callable[[Settings, Mapping[str, Any]], int | None]
+"""What a command does, with the settings and the options that are its own; maybe an exit code."""
 
 _FAILED = 1
 _MISCONFIGURED = 2
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags = {name: arguments.pop(name) for name in settings & arguments.keys()}
     given = {name: value for name, value in flags.items() if value is not None}
     try:
-        run(load_settings(os.environ, given), arguments)
+        return run(load_settings(os.environ, given), arguments) or 0
     except SettingsError as error:
         _complain(*error.problems)
         return _MISCONFIGURED
@@ -69,7 +70,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _exit_code(error)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    return 0
 
 
 def _exit_code(error: Exception) -> int:
@@ -141,6 +141,12 @@ def _healthcheck(settings: Settings, _options: Mapping[str, Any]) -> None:
         connection.close()
     if answer.status != HTTPStatus.OK:
         raise NotReady(f"not ready: {answer.status} {text}")
+
+
+def _admin(settings: Settings, options: Mapping[str, Any]) -> int:
+    from cinema.admin.run import run_admin
+
+    return run_admin(settings, options)
 
 
 def _shown(field: Field, value: object) -> str:
@@ -246,6 +252,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         if run is _check_config:
             command.add_argument("--example", action="store_true", help="print .env.example")
+    add_admin(commands, _admin)
     return parser
 
 

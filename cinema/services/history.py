@@ -38,7 +38,7 @@ from cinema.storage.clock import Clock
 from cinema.storage.journal import JournalRow, JournalStore, Loaded, StoreUnavailable
 
 ROWS_AT_ONCE: Final = 500
-"""Events read and replayed in one step: about two milliseconds, then others have their turn."""
+"""Events read and replayed in one step: about one millisecond, then others have their turn."""
 
 SCAN_LIMIT_ROWS: Final = 20_000
 """Events one request for a seat's history looks at; a page may end early, the next goes on."""

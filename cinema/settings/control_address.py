@@ -17,7 +17,7 @@ def announce(data_dir: Path, host: str, port: int) -> Path:
     note = folder / str(port)
     # Readers never see half a line: the new text takes the place of the old in one step.
     draft = folder / f".{port}"
-    draft.write_text(f"http://{_reachable(host)}:{port}\n")
+    draft.write_text(f"{control_url(host, port)}\n")
     draft.replace(note)
     return note
 
@@ -34,8 +34,7 @@ def announced(data_dir: Path) -> list[str]:
     return [path.read_text().strip() for path in notes]
 
 
-def _reachable(host: str) -> str:
-    """The host as a client on this machine names it."""
-    if host in {"", "0.0.0.0", "::"}:  # noqa: S104  (read, not listened on)
-        return "127.0.0.1" if host != "::" else "[::1]"
-    return f"[{host}]" if ":" in host else host
+def control_url(host: str, port: int) -> str:
+    """Where a client on this machine finds what listens on `host`."""
+    name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"

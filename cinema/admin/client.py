@@ -1,0 +1,148 @@
+"""Calls to a control endpoint, over nothing but the standard library."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+
+from cinema.admin.failures import UNREACHABLE, Failure, refused, unreachable
+
+BASE: Final = "/control/v1"
+TIMEOUT_S: Final = 15.0
+"""How long the server may take: longer than it waits itself for another node."""
+
+ATTEMPTS: Final = 3
+"""How often a call is made that is answered with 503; each is safe to repeat."""
+
+PAUSE_LIMIT_S: Final = 5
+"""The longest `Retry-After` that is waited out."""
+
+BODY_LIMIT_BYTES: Final = 64 << 20
+"""The longest answer read: a seat map of 50,000 seats is a tenth of it."""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What a call that succeeded gave; `meta` only of lists."""
+
+    data: Any
+    meta: dict[str, Any] | None = None
+
+
+class ControlClient:
+    """One control endpoint and the token for it; each call is a connection of its own.
+
+    `operator` is the name written to the server's log. Every method raises `Failure`.
+    """
+
+    def __init__(self, url: str, token: str, *, operator: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise unreachable(url, "it is no http:// or https:// address")
+        self.url = url.rstrip("/")
+        self._parts = parts
+        self._headers = {
+            "Authorization": f"Bearer {token}",
+            "Accept": "application/json",
+            "Cinema-Operator": operator,
+        }
+
+    def get(self, path: str, **query: Any) -> Reply:
+        """What is shown at a path below `/control/v1`; parameters that are None are left out."""
+        given = {name: _text(value) for name, value in query.items() if value is not None}
+        return self._call("GET", f"{path}?{urlencode(given)}" if given else path)
+
+    def post(self, path: str, body: Any = None, *, key: str | None = None) -> Reply:
+        """Do something; `key` makes it safe to repeat."""
+        return self._call("POST", path, body, key)
+
+    def put(self, path: str, body: Any) -> Reply:
+        """Set something."""
+        return self._call("PUT", path, body)
+
+    def pages(self, path: str, limit: int, page: int, **query: Any) -> Reply:
+        """Up to `limit` items of a list, however many pages that takes."""
+        items: list[Any] = []
+        meta: dict[str, Any] = {}
+        for reply in self._pages(path, page, limit, query):
+            items += reply.data
+            meta = reply.meta or {}
+            if len(items) >= limit:
+                break
+        return Reply(items[:limit], meta)
+
+    def _pages(self, path: str, page: int, limit: int, query: Mapping[str, Any]) -> Iterator[Reply]:
+        cursor = None
+        while True:
+            reply = self.get(path, limit=min(page, limit), cursor=cursor, **query)
+            yield reply
+            cursor = (reply.meta or {}).get("next_cursor")
+            if cursor is None:
+                return
+
+    def _call(self, method: str, path: str, body: Any = None, key: str | None = None) -> Reply:
+        for _ in range(ATTEMPTS - 1):
+            status, headers, answer = self._once(method, path, body, key)
+            if status != 503:
+                break
+            time.sleep(min(int(headers.get("Retry-After", "1")), PAUSE_LIMIT_S))
+        else:
+            status, headers, answer = self._once(method, path, body, key)
+        if answer.get("success") is True:
+            return Reply(answer["data"], answer.get("meta"))
+        error = answer["error"]
+        raise refused(status, error["code"], error["message"], error["details"])
+
+    def _once(
+        self, method: str, path: str, body: Any, key: str | None
+    ) -> tuple[int, Mapping[str, str], dict[str, Any]]:
+        headers = dict(self._headers)
+        payload = None
+        if body is not None:
+            payload = json.dumps(body).encode()
+            headers["Content-Type"] = "application/json"
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        connection = self._connection()
+        try:
+            connection.request(
+                method, f"{self._parts.path.rstrip('/')}{BASE}{path}", payload, headers
+            )
+            response = connection.getresponse()
+            return response.status, dict(response.getheaders()), self._envelope(response)
+        except (OSError, HTTPException) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise unreachable(self.url, reason) from error
+        finally:
+            connection.close()
+
+    def _connection(self) -> HTTPConnection:
+        host, port = self._parts.hostname or "", self._parts.port
+        if self._parts.scheme == "https":
+            context = ssl.create_default_context()
+            return HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)
+        return HTTPConnection(host, port, timeout=TIMEOUT_S)
+
+    def _envelope(self, response: HTTPResponse) -> dict[str, Any]:
+        try:
+            answer = json.loads(response.read(BODY_LIMIT_BYTES))
+            if answer["success"] is True:
+                answer["data"]
+            else:
+                error = answer["error"]
+                error["code"], error["message"], error["details"]
+        except (ValueError, LookupError, TypeError) as error:
+            told = f"Something else than a control endpoint answers at {self.url}."
+            raise Failure("UNREACHABLE", told, UNREACHABLE) from error
+        assert isinstance(answer, dict)
+        return answer
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,44 @@
+"""How a call can fail, and the exit code of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+FAILED: Final = 1
+USAGE: Final = 2
+NOT_FOUND: Final = 3
+NOT_ALLOWED: Final = 4
+UNREACHABLE: Final = 5
+
+_CODES: Final = {
+    HTTPStatus.NOT_FOUND: NOT_FOUND,
+    HTTPStatus.UNAUTHORIZED: NOT_ALLOWED,
+    HTTPStatus.FORBIDDEN: NOT_ALLOWED,
+}
+
+
+class Failure(Exception):
+    """Why the command did not do what it was asked; `exit_code` for scripts."""
+
+    def __init__(
+        self, code: str, message: str, exit_code: int, details: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.exit_code = exit_code
+        self.details = dict(details or {})
+
+
+def refused(status: int, code: str, message: str, details: Mapping[str, Any]) -> Failure:
+    """The server answered, and said no."""
+    if status == HTTPStatus.UNAUTHORIZED:
+        message = "The server does not know this token: see CONTROL_TOKEN, or --data-dir."
+    return Failure(code, message, _CODES.get(HTTPStatus(status), FAILED), details)
+
+
+def unreachable(url: str, reason: str) -> Failure:
+    """Nobody answered."""
+    return Failure("UNREACHABLE", f"No control endpoint answers at {url}: {reason}.", UNREACHABLE)
