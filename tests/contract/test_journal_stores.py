@@ -9,6 +9,7 @@ from cinema.storage.journal import (
     ENDED_HOLD,
     STORED_REPLY,
     CommitAborted,
+    HeldBy,
     JournalRow,
     Loaded,
     PlanPinned,
@@ -50,6 +51,46 @@ async def test_a_released_showtime_is_known_as_such_to_the_next_owner_only(stage
     assert saved == {showtime_id}
     assert await stage.journal.take_over(showtime_id) == Takeover(epoch + 1, was_released=True)
     assert await stage.journal.take_over(showtime_id) == Takeover(epoch + 2, was_released=False)
+
+
+async def test_an_owner_among_those_to_be_asked_first_keeps_the_showtime(stage: Stage) -> None:
+    showtime_id = await stage.showtime()
+    one, other, third = some_id(), some_id(), some_id()
+    journal = stage.journal
+    # Nobody has it yet: there is nobody to ask.
+    assert await journal.take_over(showtime_id, one, [other]) == Takeover(1, was_released=True)
+    assert await journal.take_over(showtime_id, other, [third, one]) == HeldBy(one)
+    assert await stage.where(showtime_id) == (1, 0)
+    assert await stage.write(showtime_id, 1, 0)
+    # It need not ask itself, nor one that is not named, nor anybody the second time.
+    assert await journal.take_over(showtime_id, one, [other]) == Takeover(2, was_released=False)
+    assert await journal.take_over(showtime_id, other, [third]) == Takeover(3, was_released=False)
+    assert await journal.take_over(showtime_id, third, [other]) == HeldBy(other)
+    assert await journal.take_over(showtime_id, third) == Takeover(4, was_released=False)
+    assert await journal.take_over(some_id(), third, [other]) is None
+
+
+async def test_a_showtime_that_was_given_back_is_taken_without_asking(stage: Stage) -> None:
+    showtime_id = await stage.showtime()
+    one, other = some_id(), some_id()
+    await stage.journal.take_over(showtime_id, one)
+    back = snapshot(showtime_id, 1, 0, payload=None, release=True)
+    assert await stage.lane.save_snapshots([back]) == {showtime_id}
+    taken = await stage.journal.take_over(showtime_id, other, [one])
+    assert taken == Takeover(2, was_released=True)
+    assert await stage.journal.take_over(showtime_id, one, [other]) == HeldBy(other)
+
+
+async def test_a_showtime_of_an_owner_without_a_name_is_taken_without_asking(stage: Stage) -> None:
+    showtime_id, epoch = await stage.owned()
+    one, other = some_id(), some_id()
+    taken = await stage.journal.take_over(showtime_id, one, [other])
+    assert taken == Takeover(epoch + 1, was_released=False)
+    # A node without a cluster takes it from whomever, and leaves no name.
+    taken = await stage.journal.take_over(showtime_id)
+    assert taken == Takeover(epoch + 2, was_released=False)
+    taken = await stage.journal.take_over(showtime_id, other, [one])
+    assert taken == Takeover(epoch + 3, was_released=False)
 
 
 # --- appending
