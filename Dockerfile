@@ -21,7 +21,7 @@ ENV PATH=/opt/cinema/bin:$PATH \
 USER cinema
 WORKDIR /var/lib/cinema
 VOLUME /var/lib/cinema
-EXPOSE 8080
+EXPOSE 8080 7400
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 \
     CMD ["python", "-m", "cinema", "healthcheck"]
 # Exec form: the server is process 1 and hears SIGTERM itself.

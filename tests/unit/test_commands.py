@@ -1,4 +1,4 @@
-"""The files that start things: commands, container and compose file agree with the code."""
+"""The files that start things: commands and container agree with the code."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ import re
 import subprocess
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from cinema.__main__ import main
-from cinema.settings import fields
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = sorted([*(ROOT / "bin").iterdir(), ROOT / ".ci" / "run"])
@@ -24,11 +21,6 @@ _PIN = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
 
 def pins(lock: str) -> set[tuple[str, str]]:
     return set(_PIN.findall((ROOT / "requirements" / f"{lock}.lock").read_text()))
-
-
-@pytest.fixture
-def compose() -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "compose.yaml").read_text())
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda path: path.name)
@@ -73,39 +65,6 @@ def test_locks_hold_what_the_project_asks_for() -> None:
     for lock, requirements in asked.items():
         names = {re.split(r"[\[><=]", requirement)[0] for requirement in requirements}
         assert names <= {name for name, _ in pins(lock)}
-
-
-def test_compose_sets_only_settings_that_exist(compose: dict[str, Any]) -> None:
-    known = {field.variable for field in fields()}
-    assert set(compose["services"]["app"]["environment"]) <= known
-
-
-def test_compose_waits_for_what_the_app_needs_to_be_healthy(compose: dict[str, Any]) -> None:
-    services = compose["services"]
-    needs = services["app"]["depends_on"]
-    assert set(needs) == {"postgres", "redis"}
-    for name, need in needs.items():
-        assert need == {"condition": "service_healthy"}
-        assert services[name]["healthcheck"]["test"]
-
-
-def test_compose_keeps_data_in_volumes_it_declares(compose: dict[str, Any]) -> None:
-    mounted = {
-        mount.split(":")[0]
-        for service in compose["services"].values()
-        for mount in service.get("volumes", [])
-    }
-    assert mounted == set(compose["volumes"])
-
-
-def test_compose_publishes_only_the_app_and_only_here(compose: dict[str, Any]) -> None:
-    published = {
-        name: service["ports"]
-        for name, service in compose["services"].items()
-        if "ports" in service
-    }
-    assert list(published) == ["app"]
-    assert all(port.startswith("127.0.0.1:") for port in published["app"])
 
 
 def test_the_image_runs_as_an_ordinary_user_and_checks_its_health() -> None:

@@ -1,0 +1,72 @@
+"""What the runbook names exists: settings, commands, figures, log events, errors, places."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+from cinema.__main__ import main
+from cinema.http.errors import ERROR_TABLE
+from cinema.settings import fields
+from tests.deploy.telemetry import known_series
+
+ROOT = Path(__file__).parents[2]
+RUNBOOK = ROOT / "docs" / "runbook.md"
+TEXT = RUNBOOK.read_text()
+CODE = re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL))
+TELEMETRY = (ROOT / "docs" / "telemetry.md").read_text()
+
+
+def anchors(text: str) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {
+        re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings
+    }
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)]+)\)", TEXT))))
+def test_links_lead_somewhere(link: str) -> None:
+    place, _, anchor = link.partition("#")
+    path = (RUNBOOK.parent / place).resolve() if place else RUNBOOK
+    assert path.exists()
+    assert not anchor or anchor in anchors(path.read_text())
+
+
+def test_settings_and_error_codes_exist() -> None:
+    of_systemd = {"LimitNOFILE"}
+    known = {field.variable for field in fields()} | ERROR_TABLE.keys() | of_systemd
+    named = {name for code in CODE for name in re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", code)}
+    assert named
+    assert named <= known
+
+
+def test_metrics_exist() -> None:
+    named = {name for code in CODE for name in re.findall(r"\bcinema_\w+", code)}
+    assert named
+    assert named <= known_series().keys()
+
+
+def test_log_events_exist() -> None:
+    events = set(re.findall(r"^\| `([a-z_]+)` \|", TELEMETRY, re.MULTILINE))
+    named = {
+        code
+        for code in CODE
+        if re.fullmatch(r"[a-z]+(_[a-z]+)*_(failed|unknown|aborted|poisoned|quarantined|dead|late|"
+                        r"refused|frozen|unreachable|finished)", code)
+    }  # fmt: skip
+    assert "showtime_quarantined" in named
+    assert named <= events
+
+
+def test_commands_of_operators_exist() -> None:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), pytest.raises(SystemExit):
+        main(["admin", "--help"])
+    table = TEXT.partition("## Tools")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `cinema admin (.*?)\|", table, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"[a-z-]+", row)}
+    assert named == set(re.findall(r"^    ([a-z-]+)\b", out.getvalue(), re.MULTILINE)) - {"command"}
