@@ -63,7 +63,7 @@ class Control:
         dispatch: Dispatch = kernel if cluster is None else cluster.router
         node = ControlNode(
             kernel,
-            known.node_id,
+            known,
             version=__version__,
             drain=drain,
             log_levels=LogLevels(current=log_level, change=set_log_level),

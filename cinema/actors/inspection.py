@@ -18,7 +18,7 @@ from cinema.domain.limits import TICK_S
 from cinema.domain.showtime.state import ShowtimeState
 from cinema.domain.showtime.terms import ShowtimeTerms
 
-_WITH_STATE = frozenset({Phase.SERVING, Phase.PASSIVATING})
+_WITH_STATE = frozenset({Phase.SERVING, Phase.LEAVING, Phase.PASSIVATING})
 
 
 class ActorSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,11 +46,13 @@ class ActorSeen(msgspec.Struct, frozen=True, kw_only=True):
 class MemorySeen(msgspec.Struct, frozen=True, kw_only=True):
     """What only the actor itself knows, besides its state.
 
+    `mailbox` counts the waiting messages by the name of their kind.
     `answers_waiting` wait at the output gate, `unwritten_events` for their batch; `in_flight_seq`
     is the last seq of the batch under way, 0 without one. `lease_age_ms` counts from when the
     epoch was last confirmed, None if it never was.
     """
 
+    mailbox: Mapping[str, int]
     answers_waiting: int
     unwritten_events: int
     in_flight_seq: int
@@ -113,6 +115,7 @@ def _memory(kernel: Kernel, actor: ShowtimeActor) -> MemorySeen:
     confirmed_ns = outbox.lease_until_ns - kernel.lease_ns
     answers = (outbox._waiting, outbox._lease_waiting, outbox._lease_asked)
     return MemorySeen(
+        mailbox=Counter(type(letter.message).__name__ for letter in actor._mailbox),
         answers_waiting=sum(map(len, answers)),
         unwritten_events=len(backlog.unwritten),
         in_flight_seq=backlog.in_flight_seq,

@@ -6,7 +6,7 @@ import argparse
 from typing import Any, Final
 
 SORTS: Final = ("mailbox", "last_used", "idle", "id")
-PHASES: Final = ("restoring", "serving", "passivating", "quarantined")
+PHASES: Final = ("restoring", "serving", "leaving", "passivating", "quarantined")
 LEVELS: Final = ("debug", "info", "warning", "error")
 
 _ABOUT: Final = """\

@@ -19,6 +19,9 @@ PIPED_WIDTH: Final = 240
 MARKS: Final = {"available": ".", "held": "h", "booked": "b", "blocked": "x"}
 STYLES: Final = {"held": "yellow", "booked": "green", "blocked": "red"}
 PHASES: Final = {"serving": "green", "quarantined": "bold red"}
+WHOLE: Final = frozenset({"node", "showtime", "hold", "at"})
+"""Columns that stay whole while others have room to give: people copy from them."""
+
 NOTHING: Final = "–"
 
 Options = Mapping[str, Any]
@@ -38,16 +41,16 @@ def view(reply: Reply, options: Options) -> RenderableType:
 
 
 def _nodes(reply: Reply, _options: Options) -> RenderableType:
-    table = _table("node", "address", "state", "up", ">residents", ">waiting", ">lanes", "log", "")
+    columns = ("node", "address", "state", "version", ">view", ">up", ">residents", ">waiting")
+    table = _table(*columns, ">lanes", "log", "")
     for node in reply.data:
         status = node["status"] or {}
-        state = "draining" if node["draining"] else "serving"
         table.add_row(
             node["node_id"],
             node["address"],
-            Text(state, "yellow" if node["draining"] else "green")
-            if node["reachable"]
-            else Text("silent", "bold red"),
+            _condition(node, status),
+            _text(status.get("version")),
+            _text(status.get("view_version")),
             _span(status.get("uptime_s")),
             _text(status.get("residents")),
             _text(status.get("mailbox_depth")),
@@ -56,6 +59,14 @@ def _nodes(reply: Reply, _options: Options) -> RenderableType:
             "this node" if node["this"] else "",
         )
     return table
+
+
+def _condition(node: Mapping[str, Any], status: Mapping[str, Any]) -> Text:
+    if not node["reachable"]:
+        return Text("silent", "bold red")
+    if node["draining"]:
+        return Text("draining", "yellow")
+    return Text("frozen", "yellow") if status["frozen"] else Text("serving", "green")
 
 
 def _ring(reply: Reply, _options: Options) -> RenderableType:
@@ -123,6 +134,7 @@ def _state(reply: Reply, _options: Options) -> RenderableType:
     ]
     if showtime["problem"] is not None:
         facts.append(("problem", Text(showtime["problem"], "bold red")))
+    facts += [("did not answer", Text(node, "bold red")) for node in showtime["unreachable"]]
     if memory is not None:
         facts += _memory_facts(memory)
     if state is not None:
@@ -141,7 +153,7 @@ def _memory_facts(memory: Mapping[str, Any]) -> list[tuple[str, RenderableType]]
     return [
         ("phase", _phase(memory["phase"])),
         ("durable seq", _text(memory["durable_seq"])),
-        ("mailbox", _text(memory["mailbox_depth"])),
+        ("mailbox", ", ".join([f"{n} {kind}" for kind, n in memory["mailbox"].items()]) or "empty"),
         ("answers at the gate", _text(memory["answers_waiting"])),
         (
             "events to write",
@@ -296,7 +308,7 @@ def _table(*columns: str, title: str | None = None) -> Table:
         if column.startswith(">"):
             table.add_column(column[1:], justify="right", no_wrap=True)
         else:
-            table.add_column(column, overflow="fold")
+            table.add_column(column, overflow="fold", no_wrap=column in WHOLE)
     return table
 
 

@@ -18,6 +18,8 @@ NODE: Final[dict[str, Any]] = {
     "reachable": True,
     "status": {
         "version": "0.1.0",
+        "view_version": 7,
+        "frozen": False,
         "pid": 17,
         "started_at": "2026-06-01T09:00:00Z",
         "uptime_s": 30_600.4,
@@ -69,7 +71,8 @@ SHOWTIME: Final[dict[str, Any]] = {
         "node_id": NODE_ID,
         "phase": "serving",
         "durable_seq": 42,
-        "mailbox_depth": 0,
+        "mailbox_depth": 3,
+        "mailbox": {"HoldSeats": 2, "ReadSeats": 1},
         "answers_waiting": 0,
         "unwritten_events": 0,
         "in_flight_seq": 0,
@@ -103,6 +106,7 @@ SHOWTIME: Final[dict[str, Any]] = {
         ],
     },
     "problem": None,
+    "unreachable": [],
 }
 PASSIVATED: Final = {"showtime_id": SHOWTIME_ID, "node_id": NODE_ID, "was_resident": True}
 DRAINING: Final = {"node_id": NODE_ID, "draining": True}

@@ -180,11 +180,19 @@ class ControlService:
     async def showtime(self, showtime_id: bytes) -> ShowtimeShown:
         """From the memory of whoever has it, else as it is stored."""
         ask = AskShowtime(showtime_id=showtime_id)
+        unreachable: list[str] = []
         for node_id in self._near(showtime_id):
-            shown: ShowtimeShown | None = await self._try(node_id, ask)
+            try:
+                shown: ShowtimeShown | None = await self._ask(node_id, ask)
+            except Refused as refused:
+                if refused.rejection.code != "RETRY":
+                    raise
+                unreachable.append(format_id(node_id))
+                continue
             if shown is not None:
                 return shown
-        return await self._stored(showtime_id)
+        stored = await self._stored(showtime_id)
+        return msgspec.structs.replace(stored, unreachable=unreachable)
 
     async def passivate(self, showtime_id: bytes) -> Passivated:
         """Put a showtime out of memory wherever it is."""
@@ -274,6 +282,8 @@ class ControlService:
             told = refused.rejection
             details = None if told.details is None else dict(told.details)
             return _encode(Answer(code=told.code, message=told.message, details=details))
+        except msgspec.MsgspecError:
+            return _encode(Answer(code="RETRY", message="A node is of another version."))
         except Exception:
             log.exception(CONTROL_QUESTION_FAILED)
             return _encode(Answer(code="INTERNAL"))

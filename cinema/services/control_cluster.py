@@ -40,6 +40,10 @@ class Cluster(Protocol):
     def ring(self) -> Ring:
         """The ring of that view."""
 
+    @property
+    def frozen(self) -> bool:
+        """Whether this node sees no heartbeats, so that it removes nobody."""
+
     def owner_of(self, showtime_id: bytes) -> Member | None:
         """Which member owns a showtime; None before the first view."""
 
@@ -52,6 +56,7 @@ class Alone:
 
     def __init__(self, host: str) -> None:
         self.node_id = os.urandom(NODE_ID_BYTES)
+        self.frozen = False
         self._go_by(Member(node_id=self.node_id, host=host, port=0, cluster_port=0))
 
     def listens_on(self, port: int) -> None:
@@ -77,6 +82,7 @@ class Together:
 
     def __init__(self, cluster: ClusterNode) -> None:
         self._placement = cluster.placement
+        self._membership = cluster.membership
         self._peers = cluster.peers
         self.node_id = cluster.placement.node_id
         self.owner_of = cluster.placement.owner_of
@@ -90,6 +96,11 @@ class Together:
     def ring(self) -> Ring:
         """The ring of that view."""
         return self._placement.ring
+
+    @property
+    def frozen(self) -> bool:
+        """Whether this node sees no heartbeats."""
+        return self._membership.frozen
 
     async def ask(self, node_id: bytes, payload: bytes) -> bytes:
         """What another member answers."""

@@ -25,6 +25,7 @@ from cinema.domain.rejections import refuse
 from cinema.domain.seatmap import AVAILABLE, BLOCKED, BOOKED, HELD, SeatPlan
 from cinema.domain.showtime.packed import expiry_of, unpack
 from cinema.domain.showtime.state import NEVER_US, ShowtimeState
+from cinema.services.control_cluster import Cluster
 from cinema.services.control_shapes import (
     ActorOrder,
     ActorShown,
@@ -78,14 +79,15 @@ class ControlNode:
     def __init__(
         self,
         kernel: Kernel,
-        node_id: bytes,
+        cluster: Cluster,
         *,
         version: str,
         drain: Callable[[], None],
         log_levels: LogLevels,
     ) -> None:
         self._kernel = kernel
-        self._node_id = format_id(node_id)
+        self._cluster = cluster
+        self._node_id = format_id(cluster.node_id)
         self._version = version
         self._drain = drain
         self._log_levels = log_levels
@@ -119,6 +121,8 @@ class ControlNode:
         kernel = self._kernel
         return NodeStatus(
             version=self._version,
+            view_version=self._cluster.view.version,
+            frozen=self._cluster.frozen,
             pid=os.getpid(),
             started_at=moment(self._started_us),
             uptime_s=round((kernel.clock.boot_ns() - self._started_ns) / 1e9, 1),
@@ -192,6 +196,7 @@ class ControlNode:
                 phase=seen.phase,
                 durable_seq=seen.durable_seq,
                 mailbox_depth=seen.mailbox_depth,
+                mailbox=dict(memory.mailbox),
                 answers_waiting=memory.answers_waiting,
                 unwritten_events=memory.unwritten_events,
                 in_flight_seq=memory.in_flight_seq,

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from cinema.domain.limits_catalog import CURSOR_CHARS, PAGE_DEFAULT, PAGE_LIMIT
 
-PhaseName = Literal["restoring", "serving", "passivating", "quarantined", "gone"]
+PhaseName = Literal["restoring", "serving", "leaving", "passivating", "quarantined", "gone"]
 LevelName = Literal["debug", "info", "warning", "error"]
 ActorOrder = Literal["mailbox", "last_used", "idle", "id"]
 
@@ -29,9 +29,15 @@ class SeatCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """A node as it sees itself. `log_level` is the least severe level written."""
+    """A node as it sees itself.
+
+    `view_version` is the view it goes by, `frozen` whether it sees no heartbeats and so removes
+    nobody; `log_level` is the least severe level written.
+    """
 
     version: str
+    view_version: int
+    frozen: bool
     pid: int
     started_at: datetime
     uptime_s: float
@@ -115,7 +121,7 @@ class HoldShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MemoryShown(msgspec.Struct, frozen=True, kw_only=True):
-    """What only a showtime in memory has.
+    """What only a showtime in memory has. `mailbox` says how many messages of each kind wait.
 
     Answers wait at the output gate, unwritten events for their batch; `in_flight_seq` is the last
     seq of the batch under way, 0 without one. `lease_age_ms` counts from the last confirmation.
@@ -125,6 +131,7 @@ class MemoryShown(msgspec.Struct, frozen=True, kw_only=True):
     phase: str
     durable_seq: int
     mailbox_depth: int
+    mailbox: dict[str, int]
     answers_waiting: int
     unwritten_events: int
     in_flight_seq: int
@@ -157,7 +164,8 @@ class ShowtimeShown(msgspec.Struct, frozen=True, kw_only=True):
     """A showtime: from the memory of the node that has it (`memory`), else as it is stored.
 
     `state` is absent while it loads, and where the stored bytes do not add up (`problem`).
-    `live_holds` are those that end first, up to a bound.
+    `live_holds` are those that end first, up to a bound. A node in `unreachable` may have it in
+    memory and did not answer.
     """
 
     showtime_id: str
@@ -168,6 +176,7 @@ class ShowtimeShown(msgspec.Struct, frozen=True, kw_only=True):
     memory: MemoryShown | None = None
     state: StateShown | None = None
     problem: str | None = None
+    unreachable: list[str] = []
 
 
 class Passivated(msgspec.Struct, frozen=True, kw_only=True):

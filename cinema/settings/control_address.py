@@ -29,9 +29,13 @@ def withdraw(note: Path) -> None:
 
 def announced(data_dir: Path) -> list[str]:
     """The addresses announced on this machine, the newest first; some may be gone."""
-    notes = [path for path in (data_dir / _FOLDER).glob("[0-9]*") if path.is_file()]
-    notes.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    return [path.read_text().strip() for path in notes]
+    found = []
+    for note in (data_dir / _FOLDER).glob("[0-9]*"):
+        try:
+            found.append((note.stat().st_mtime_ns, note.read_text().strip()))
+        except FileNotFoundError:  # its server has ended just now
+            continue
+    return [address for _, address in sorted(found, reverse=True)]
 
 
 def control_url(host: str, port: int) -> str:

@@ -14,6 +14,7 @@ import pytest
 import structlog
 from rich.console import Console
 
+from cinema import __version__
 from cinema.__main__ import main
 from cinema.admin.client import ControlClient
 from cinema.admin.failures import unreachable
@@ -68,6 +69,7 @@ async def test_people_see_nodes_ring_and_actors(desk: Desk, admin: Admin) -> Non
     nodes = await admin("nodes")
     assert nodes.code == 0
     assert f"{desk.node_id}  127.0.0.1:{desk.site.port}  serving" in nodes.out
+    assert __version__ in nodes.out
     ring = await admin("ring", showtime)
     assert "100.00%" in ring.out
     assert f"{showtime} is owned by 127.0.0.1:{desk.site.port}" in ring.out
@@ -296,7 +298,7 @@ async def test_a_live_view_at_a_terminal_waits_for_a_server_that_is_away(
     monkeypatch.setattr("cinema.admin.live.time.sleep", sleep)
     monkeypatch.setattr(ControlClient, "get", get)
     monkeypatch.setattr(
-        "cinema.admin.live.console", lambda: Console(force_terminal=True, width=120)
+        "cinema.admin.live.console", lambda: Console(force_terminal=True, width=140)
     )
     ran = await admin("nodes", "--watch")
     assert (ran.code, looks) == (0, 3)

@@ -81,6 +81,7 @@ async def test_an_actor_that_loads_shows_no_state() -> None:
         await settle()
         actor, memory = seen(node, showtime_id)
         assert (actor.phase, actor.mailbox_depth, actor.seq) == ("restoring", 1, 0)
+        assert memory.mailbox == {"HoldSeats": 1}
         assert actor.state is None
         assert actor.terms is None
         assert memory.lease_age_ms is None
