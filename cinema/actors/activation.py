@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from cinema.actors.neighbours import ALONE, Neighbours
 from cinema.actors.restore import Restored, replayed
-from cinema.domain.limits import ACTIVATIONS_AT_ONCE
+from cinema.domain.limits import ACTIVATIONS_AT_ONCE, INHERITED_AT_ONCE
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.clock import Clock
 from cinema.storage.journal import HeldBy, JournalRow, JournalStore, Loaded, StoreUnavailable
@@ -25,14 +25,14 @@ class TermsSource(Protocol):
 
 
 class _Bumped(NamedTuple):
-    """A showtime whose epoch was raised by a statement sent at `sent_ns`.
+    """A showtime of a raised epoch, which a statement sent at `sent_ns` has seen.
 
-    It serves from `wait_until_ns` on, None for at once (boot time).
+    It may serve from `serve_from_ns` on (boot time), when the former owner's lease is over.
     """
 
     restored: Restored
     sent_ns: int
-    wait_until_ns: int | None
+    serve_from_ns: int
 
 
 class Activation:
@@ -51,6 +51,7 @@ class Activation:
         self._lease_ns = lease_ns
         self._wait_ns = wait_ns
         self.neighbours: Neighbours = ALONE
+        self._inherited: dict[bytes, tuple[int, int]] = {}
         self._at_once = asyncio.Semaphore(ACTIVATIONS_AT_ONCE)
 
     async def terms(self, showtime_id: bytes) -> ShowtimeTerms | None:
@@ -89,10 +90,27 @@ class Activation:
             held = await self._bumped(actor, serving_epoch, ())
         if not isinstance(held, _Bumped):
             return None
-        if held.wait_until_ns is not None:
-            await self._sleep_until(held.wait_until_ns)
+        await self._sleep_until(held.serve_from_ns)
         actor.resume(held.restored, held.sent_ns + self._lease_ns)
         return held.restored
+
+    async def inherit(self, heir: bytes) -> int:
+        """Fence dead nodes off from all that is now this node's, at once; returns how much.
+
+        Their leases run out together, so that what is activated later neither waits for its own
+        nor raises the epoch again: nobody serves the one raised here before it is activated.
+        """
+        count = 0
+        living = [heir, *self.neighbours.living_others]
+        estate = [one for one in await self._store.estate(living) if self.neighbours.owns(one)]
+        for start in range(0, len(estate), INHERITED_AT_ONCE):
+            some = estate[start : start + INHERITED_AT_ONCE]
+            epochs = await self._store.inherit(some, living, heir)
+            serve_from_ns = self._clock.boot_ns() + self._wait_ns
+            for showtime_id, epoch in epochs.items():
+                self._inherited[showtime_id] = (epoch, serve_from_ns)
+            count += len(epochs)
+        return count
 
     async def _bumped(
         self, actor: ShowtimeActor, serving_epoch: int | None, unless: Sequence[bytes]
@@ -100,23 +118,39 @@ class Activation:
         """Raise the epoch and load, unless one of the nodes `unless` still has the showtime."""
         showtime_id = actor.showtime_id
         async with self._at_once:
+            inherited = self._inherited.pop(showtime_id, None)
+            if inherited is not None:
+                bumped = await self._loaded(actor, *inherited)
+                if bumped is not None:
+                    return bumped
             sent_ns = self._clock.boot_ns()
             bump = await self._store.take_over(showtime_id, self.neighbours.node_id, unless)
             answered_ns = self._clock.boot_ns()
             if isinstance(bump, HeldBy):
                 return bump
-            # Both are read behind the bump: nothing can change them any more.
-            terms, loaded = await asyncio.gather(
-                self.terms(showtime_id), self._store.load(showtime_id)
-            )
-            if bump is None or terms is None:
+            if bump is None:
                 actor.vanish()
                 return None
-            if loaded is None or loaded.epoch != bump.epoch:
-                return None
-            restored = replayed(loaded, terms, await self._older(actor, loaded))
-        waits = not bump.was_released and serving_epoch != bump.epoch - 1
-        return _Bumped(restored, sent_ns, answered_ns + self._wait_ns if waits else None)
+            waits = not bump.was_released and serving_epoch != bump.epoch - 1
+            serve_from_ns = answered_ns + self._wait_ns if waits else 0
+            bumped = await self._loaded(actor, bump.epoch, serve_from_ns)
+        return None if bumped is None else bumped._replace(sent_ns=sent_ns)
+
+    async def _loaded(self, actor: ShowtimeActor, epoch: int, serve_from_ns: int) -> _Bumped | None:
+        """What is stored of a showtime whose epoch was raised to `epoch`; None if it rose again.
+
+        All of it is read behind the bump: nothing can change it any more.
+        """
+        showtime_id = actor.showtime_id
+        sent_ns = self._clock.boot_ns()
+        terms, loaded = await asyncio.gather(self.terms(showtime_id), self._store.load(showtime_id))
+        if terms is None:
+            actor.vanish()
+            return None
+        if loaded is None or loaded.epoch != epoch:
+            return None
+        restored = replayed(loaded, terms, await self._older(actor, loaded))
+        return _Bumped(restored, sent_ns, serve_from_ns)
 
     async def _settled_elsewhere(self, actor: ShowtimeActor) -> bool:
         """Settle an actor's doubts without owning its showtime; False if only a takeover can.

@@ -231,6 +231,10 @@ class Kernel:
         finally:
             del self._releases[showtime_id]
 
+    async def inherit(self, heir: bytes) -> int:
+        """Fence dead nodes off from what is now this node's; see `Activation.inherit`."""
+        return await self._activation.inherit(heir)
+
     def strangers(self) -> list[bytes]:
         """The showtimes in memory that are another node's."""
         owns = self._neighbours.owns

@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from cinema.actors.kernel import Kernel
+from cinema.actors.tasks import Tasks
 from cinema.cluster.distant_terms import DistantTerms, PlanSource
 from cinema.cluster.fanout import FanOut
 from cinema.cluster.handover import Handover
@@ -20,7 +21,7 @@ from cinema.cluster.peers import Dial, PeerLost, PeerRefused, Peers
 from cinema.cluster.placement import Placement
 from cinema.cluster.router import Router
 from cinema.domain.membership import Member, View
-from cinema.storage.journal import JournalStore
+from cinema.storage.journal import JournalStore, StoreUnavailable
 from cinema.storage.membership import HeartbeatStore, ViewStore
 from cinema.storage.redis_channels import Channels
 
@@ -29,6 +30,8 @@ PING_TIMEOUT_S: Final = 0.5
 """How long a silent member has to answer before it counts as dead."""
 
 HANDOVER_LATE: Final = "handover_late"
+SHOWTIMES_INHERITED: Final = "showtimes_inherited"
+INHERITANCE_FAILED: Final = "inheritance_failed"
 
 log = structlog.get_logger(__name__)
 
@@ -93,6 +96,7 @@ class ClusterNode:
         self.draining = False
         self.cluster_port = 0
         self._beats = beats
+        self._tasks = Tasks()
         self.peers.answer(PING_TOPIC, _pong)
         kernel.join(self.router)
 
@@ -133,6 +137,7 @@ class ClusterNode:
     async def stop(self) -> None:
         """Hang up."""
         await self.membership.stop()
+        await self._tasks.cancel()
         await self.handover.stop()
         await self.router.stop()
         await self.fanout.stop()
@@ -140,9 +145,21 @@ class ClusterNode:
         await self._beats.close()
 
     def _follow(self, view: View) -> None:
+        before = self.placement.view
         self.router.follow(view)
+        if view.member(self.placement.node_id) is not None and _somebody_died(before, view):
+            self._tasks.start("inherit", self._inherit())
         self.handover.view_changed()
         self.fanout.view_changed()
+
+    async def _inherit(self) -> None:
+        try:
+            count = await self.kernel.inherit(self.placement.node_id)
+        except StoreUnavailable as error:
+            # Each showtime is taken over when it is asked for, and waits for its own lease then.
+            log.warning(INHERITANCE_FAILED, reason=str(error))
+            return
+        log.info(SHOWTIMES_INHERITED, showtimes=count)
 
     def _announce(self, view: View) -> None:
         self.peers.announce(self.placement.others, view.version)
@@ -155,6 +172,13 @@ class ClusterNode:
         except PeerLost:
             return False
         return True
+
+
+def _somebody_died(before: View, view: View) -> bool:
+    """Whether a member is gone that had not drained; before the first view nobody knows."""
+    return before.version == 0 or any(
+        not member.draining and view.member(member.node_id) is None for member in before.members
+    )
 
 
 async def _pong(_peer_id: bytes, _payload: bytes) -> bytes:

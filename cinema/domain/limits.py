@@ -50,6 +50,9 @@ DUE_SWEEP_PAGE: Final = 500
 LEAVING_POLL_S: Final = 0.002
 """Period of the look whether a showtime that moves to another node has settled: about a commit."""
 
+INHERITED_AT_ONCE: Final = 1000
+"""Showtimes of a dead node whose epochs one statement raises."""
+
 TICK_S: Final = 0.1
 """Period of the registry's tick: deadlines, passivation, lagging timers."""
 

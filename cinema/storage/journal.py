@@ -215,6 +215,14 @@ class JournalStore(Protocol):
         Not if one of the nodes `unless` owns the showtime and has not given it back.
         """
 
+    async def estate(self, living: Sequence[bytes]) -> list[bytes]:
+        """The showtimes whose owners live no more and have not given them back, sorted."""
+
+    async def inherit(
+        self, showtime_ids: Sequence[bytes], living: Sequence[bytes], heir: bytes
+    ) -> dict[bytes, int]:
+        """Raise the epochs of those that still are no living node's, for `heir`; the new epochs."""
+
     async def load(self, showtime_id: bytes) -> Loaded | None:
         """Head, snapshot and tail in one statement; also the strong read of a cold showtime."""
 

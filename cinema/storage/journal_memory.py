@@ -74,6 +74,30 @@ class MemoryJournal:
         head.epoch += 1
         return Takeover(head.epoch, was_released)
 
+    async def estate(self, living: Sequence[bytes]) -> list[bytes]:
+        """See `JournalStore.estate`."""
+        await asyncio.sleep(0)
+        return sorted(
+            showtime_id
+            for showtime_id, head in self.heads.items()
+            if head.owner not in {None, *living} and not head.released
+        )
+
+    async def inherit(
+        self, showtime_ids: Sequence[bytes], living: Sequence[bytes], heir: bytes
+    ) -> dict[bytes, int]:
+        """See `JournalStore.inherit`."""
+        await asyncio.sleep(0)
+        inherited = {}
+        for showtime_id in showtime_ids:
+            head = self.heads.get(showtime_id)
+            if head is None or head.released:
+                continue
+            if head.owner not in {None, *living}:
+                head.epoch, head.owner = head.epoch + 1, heir
+                inherited[showtime_id] = head.epoch
+        return inherited
+
     async def load(self, showtime_id: bytes) -> Loaded | None:
         """See `JournalStore.load`."""
         await asyncio.sleep(0)

@@ -227,6 +227,23 @@ class PostgresJournal:
         epoch, was_released, held_by = rows[0]
         return HeldBy(held_by.bytes) if epoch is None else Takeover(epoch, was_released)
 
+    async def estate(self, living: Sequence[bytes]) -> list[bytes]:
+        """See `JournalStore.estate`."""
+        rows = await self._fetch(sql.ESTATE, [UUID(one) for one in living])
+        return [row[0].bytes for row in rows]
+
+    async def inherit(
+        self, showtime_ids: Sequence[bytes], living: Sequence[bytes], heir: bytes
+    ) -> dict[bytes, int]:
+        """See `JournalStore.inherit`."""
+        rows = await self._fetch(
+            sql.INHERIT,
+            [UUID(one) for one in showtime_ids],
+            [UUID(one) for one in living],
+            UUID(heir),
+        )
+        return {row[0].bytes: row[1] for row in rows}
+
     async def load(self, showtime_id: bytes) -> Loaded | None:
         """See `JournalStore.load`."""
         rows = await self._fetch(sql.LOAD, UUID(showtime_id))

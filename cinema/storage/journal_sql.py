@@ -201,6 +201,24 @@ with before as (
 )
 select bumped.epoch, before.released, before.owner from before left join bumped on true"""
 
+# $1 living nodes. Rare enough to read all heads: an index would cost every append.
+ESTATE: Final = """
+select showtime_id from showtime_heads where owner <> all($1::uuid[]) and not released
+order by showtime_id"""
+
+# $1 showtimes, $2 living nodes, $3 the new owner.
+INHERIT: Final = """
+with heir as (
+    select showtime_id from showtime_heads
+    where showtime_id = any($1::uuid[]) and owner <> all($2::uuid[]) and not released
+    order by showtime_id for update
+)
+update showtime_heads h
+set epoch = h.epoch + 1, owner = $3
+from heir
+where h.showtime_id = heir.showtime_id
+returning h.showtime_id, h.epoch"""
+
 LOAD: Final = """
 select h.epoch, h.seq, s.payload, coalesce(s.seq, 0), tail.seqs, tail.epochs, tail.moments,
     tail.payloads
