@@ -240,6 +240,10 @@ class Kernel:
         owns = self._neighbours.owns
         return [showtime_id for showtime_id in self._actors if not owns(showtime_id)]
 
+    def is_stranger(self, showtime_id: bytes) -> bool:
+        """Whether the showtime is in memory and another node's."""
+        return showtime_id in self._actors and not self._neighbours.owns(showtime_id)
+
     def unwatch(self, showtime_id: bytes, feed: SeatFeed) -> None:
         """Stop telling a feed."""
         actor = self._actors.get(showtime_id)

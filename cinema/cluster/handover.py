@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Iterator
 from typing import Final
 
+import structlog
+
 from cinema.actors.kernel import Kernel
 from cinema.actors.tasks import Tasks
 
@@ -14,6 +16,11 @@ HANDOVERS_AT_ONCE: Final = 64
 
 LOOK_S: Final = 1.0
 """Period of the look for showtimes that are another node's, besides the one at each view."""
+
+
+HANDOVER_FAILED: Final = "handover_failed"
+
+log = structlog.get_logger(__name__)
 
 
 class Handover:
@@ -59,5 +66,12 @@ class Handover:
 
     async def _release(self, strangers: Iterator[bytes]) -> None:
         for showtime_id in strangers:
-            await self._kernel.release(showtime_id)
+            if not self._kernel.is_stranger(showtime_id):
+                # A newer view has given it back meanwhile.
+                continue
+            try:
+                await self._kernel.release(showtime_id)
+            except Exception:
+                log.exception(HANDOVER_FAILED, showtime=showtime_id.hex())
+                continue
             self.released_count += 1

@@ -26,6 +26,7 @@ ASKS_AT_ONCE: Final = 256
 """Most questions of one peer being answered at a time."""
 
 QUESTION_FAILED: Final = "question_failed"
+DIAL_FAILED: Final = "dial_failed"
 
 log = structlog.get_logger(__name__)
 
@@ -165,9 +166,16 @@ class Peer:
                     self._opened.clear()
                     await self._opened.wait()
         except (OSError, TimeoutError):
-            link.abort()
-            if self._dialling is link:
-                self._drop()
+            self._not_reached(link)
+        except Exception:
+            # A name that is none, or a bug: whoever waits must not wait for ever.
+            log.exception(DIAL_FAILED, peer=member.address)
+            self._not_reached(link)
+
+    def _not_reached(self, link: Link) -> None:
+        link.abort()
+        if self._dialling is link:
+            self._drop()
 
     def opened(self, link: Link) -> None:
         """See `LinkUser.opened`."""
@@ -285,7 +293,8 @@ class Peers:
 
     def give_up_late(self, before_ns: int) -> None:
         """Give up what should have been answered before `before_ns`."""
-        for peer in self._peers.values():
+        # An answer may bring the next message, and that one a new peer.
+        for peer in list(self._peers.values()):
             peer.give_up_late(before_ns)
 
     # --- accepted

@@ -22,6 +22,7 @@ from cinema.actors.messages import (
     SeatFeed,
     SentMessage,
     TruncateJournal,
+    Unavailable,
     Watch,
 )
 from cinema.actors.tasks import Tasks
@@ -39,6 +40,9 @@ from cinema.storage.membership import ViewsUnavailable
 PARKED_S: Final = 0.05
 """How long a message waits before it is sent again, if no new view comes first."""
 
+PARKED_MAX: Final = 65_536
+"""Most messages that wait for a view; beyond it this node is refusing, not queueing."""
+
 SWEEP_S: Final = 0.1
 """Period of the look for messages whose answer is late."""
 
@@ -54,6 +58,7 @@ RELEASE_WAIT_S: Final = 1.0
 RELEASE_TOPIC: Final = "release"
 
 ANSWER_FAILED: Final = "forwarded_answer_failed"
+SWEEP_FAILED: Final = "late_errands_failed"
 
 log = structlog.get_logger(__name__)
 
@@ -80,9 +85,13 @@ class Release(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Errand:
-    """A message of this node for another's showtime; `reply` is called once, whatever happens."""
+    """A message of this node for another's showtime; `reply` is called once, whatever happens.
 
-    __slots__ = ("_router", "deadline_ns", "hops", "message", "reply", "showtime_id")
+    `in_doubt`: a peer may have carried the command out and cannot say so any more. From then on
+    only a success or a refusal settles it: a later owner that cannot serve knows nothing of it.
+    """
+
+    __slots__ = ("_router", "deadline_ns", "hops", "in_doubt", "message", "reply", "showtime_id")
 
     def __init__(
         self,
@@ -98,6 +107,7 @@ class _Errand:
         self.reply = reply
         self.deadline_ns = deadline_ns
         self.hops = 0
+        self.in_doubt = False
 
     @property
     def is_repeatable(self) -> bool:
@@ -113,6 +123,8 @@ class _Errand:
 
     def answer(self, outcome: Outcome) -> None:
         """Whoever asked must not harm the others whose answers came along."""
+        if self.in_doubt and isinstance(outcome, Unavailable):
+            outcome = IN_DOUBT
         try:
             self.reply(outcome)
         except Exception:
@@ -129,6 +141,8 @@ class _Errand:
         self._router.misdirected(self, answer)
 
     def lost(self, *, sent: bool) -> None:
+        if sent and isinstance(self.message, Command):
+            self.in_doubt = True
         if sent and not self.is_repeatable:
             self._router.metrics.in_doubt += 1
             self.answer(IN_DOUBT)
@@ -167,6 +181,7 @@ class Router:
         self._parked: list[_Errand] = []
         self._early: list[tuple[Link, Tell, int]] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._stopped = False
         self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()
         peers.serve_with(self)
@@ -179,16 +194,21 @@ class Router:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_S)
-            self._peers.give_up_late(self.clock.boot_ns() - LATE_ANSWER_NS)
+            try:
+                self._peers.give_up_late(self.clock.boot_ns() - LATE_ANSWER_NS)
+            except Exception:
+                log.exception(SWEEP_FAILED)
 
     async def stop(self) -> None:
-        """Answer what waits."""
+        """Answer what waits, and at once what comes yet or loses its connection."""
+        self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
         await self._tasks.cancel()
         parked, self._parked = self._parked, []
         for errand in parked:
             errand.answer(TRY_AGAIN)
+        self._early.clear()
 
     # --- the kernel's ways
 
@@ -245,10 +265,10 @@ class Router:
 
     def _send(self, errand: _Errand) -> None:
         owner = self.placement.owner_of(errand.showtime_id)
-        if owner is None or errand.hops >= HOPS_MAX:
+        if owner is None or errand.hops >= HOPS_MAX or self._stopped:
             self.park(errand)
         elif owner.node_id == self.placement.node_id:
-            self.kernel.tell(errand.showtime_id, errand.message, errand.reply, errand.deadline_ns)
+            self.kernel.tell(errand.showtime_id, errand.message, errand.answer, errand.deadline_ns)
         else:
             self.metrics.forwarded += 1
             self._peers.peer(owner).send(errand)
@@ -289,8 +309,11 @@ class Router:
 
     def park(self, errand: _Errand) -> None:
         """Try again with the next view, or shortly; until its deadline."""
-        if errand.deadline_ns <= self.clock.boot_ns():
+        if self._stopped or errand.deadline_ns <= self.clock.boot_ns():
             errand.answer(TRY_AGAIN)
+            return
+        if len(self._parked) >= PARKED_MAX:
+            errand.answer(TOO_BUSY)
             return
         self.metrics.parked += 1
         self._parked.append(errand)
@@ -333,6 +356,9 @@ class Router:
         self._serve(link, tell, self.clock.boot_ns() + tell.wait_ms * 1_000_000)
 
     def _serve(self, link: Link, tell: Tell, deadline_ns: int) -> None:
+        if not link.is_open:
+            # It waited for a view. Its sender asks elsewhere by now, or has given up.
+            return
         version = self.placement.view.version
         if self.placement.owns(tell.showtime_id):
             ref = tell.ref
@@ -341,7 +367,11 @@ class Router:
                 link.send(Told(ref, sent(outcome)))
 
             self.kernel.tell(tell.showtime_id, tell.message, reply, deadline_ns)
-        elif tell.version > version and deadline_ns > self.clock.boot_ns():
+        elif (
+            tell.version > version
+            and deadline_ns > self.clock.boot_ns()
+            and len(self._early) < PARKED_MAX
+        ):
             # The peer knows more: judge by what it knows.
             self._membership.heard_of(tell.version)
             self._early.append((link, tell, deadline_ns))

@@ -1,0 +1,144 @@
+"""What becomes of a message whose way breaks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from cinema.actors.messages import IN_DOUBT, TRY_AGAIN
+from cinema.cluster.router import LATE_ANSWER_NS
+from tests.unit.actors.virtual_time import in_virtual_time, settle
+from tests.unit.actors.world import ANNA, BERT, accepted, hold, some_id
+from tests.unit.cluster.small_cluster import small_cluster
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[Any]]:
+    """The log events of the test, instead of lines and tracebacks on the terminal."""
+    with structlog.testing.capture_logs() as events:
+        yield events
+
+
+@in_virtual_time
+async def test_command_whose_effect_is_in_doubt_is_never_answered_with_retry() -> None:
+    async with small_cluster() as cluster:
+        one, other = await cluster.members(2)
+        showtime_id = cluster.showtime_of(other)
+        await one.ask(showtime_id, hold(BERT, "D1"))
+        # Carried out and durable, but the answer is lost with the connection for good.
+        cluster.network.swallows_answers = True
+        mail = one.tell(showtime_id, hold(ANNA, "A1", key=some_id()))
+        await asyncio.sleep(0.2)
+        assert len(cluster.world.events(showtime_id)) == 2
+        del cluster.network.listeners[other.me.cluster_port]
+        cluster.network.cut()
+        await mail.answered.wait()
+        assert mail.outcome == IN_DOUBT
+
+
+@in_virtual_time
+async def test_owner_that_cannot_serve_a_repeated_command_does_not_deny_its_effect() -> None:
+    async with small_cluster() as cluster:
+        one, other = await cluster.members(2)
+        showtime_id = cluster.showtime_of(other)
+        await one.ask(showtime_id, hold(BERT, "D1"))
+        cluster.network.swallows_answers = True
+        mail = one.tell(showtime_id, hold(ANNA, "A1", key=some_id()))
+        await asyncio.sleep(0.2)
+        other.kernel._draining = True
+        cluster.network.swallows_answers = False
+        cluster.network.cut()
+        await mail.answered.wait()
+        assert mail.outcome == IN_DOUBT
+
+
+@in_virtual_time
+async def test_owner_after_next_does_not_deny_what_the_one_before_did() -> None:
+    """As before, and the command ends at this node, which owns the showtime by then."""
+    async with small_cluster() as cluster:
+        one, other = await cluster.members(2)
+        showtime_id = cluster.showtime_of(other)
+        await one.ask(showtime_id, hold(BERT, "D1"))
+        cluster.network.swallows_answers = True
+        mail = one.tell(showtime_id, hold(ANNA, "A1", key=some_id()))
+        await asyncio.sleep(0.2)
+        one.store.down["take_over"] = cluster.unreachable()
+        cluster.kill(other)
+        await mail.answered.wait()
+        assert one.owns(showtime_id)
+        assert mail.outcome == IN_DOUBT
+
+
+@in_virtual_time
+async def test_repeated_command_gets_its_first_success() -> None:
+    async with small_cluster() as cluster:
+        one, other = await cluster.members(2)
+        showtime_id = cluster.showtime_of(other)
+        await one.ask(showtime_id, hold(BERT, "D1"))
+        cluster.network.swallows_answers = True
+        mail = one.tell(showtime_id, hold(ANNA, "A1", key=some_id()))
+        await asyncio.sleep(0.2)
+        cluster.kill(other)
+        await mail.answered.wait()
+        assert accepted(mail.outcome).replayed
+
+
+@in_virtual_time
+async def test_router_that_stops_answers_what_its_connections_lose() -> None:
+    async with small_cluster() as cluster:
+        one, other = await cluster.members(2)
+        showtime_id = cluster.showtime_of(other)
+        other.store.held.add("append")
+        mails = [
+            one.tell(showtime_id, hold(ANNA, "A1", key=some_id())),
+            one.tell(showtime_id, hold(ANNA, "A2")),
+        ]
+        await settle()
+        await asyncio.sleep(0.1)
+        await one.node.stop()
+        await settle()
+        assert [mail.outcome for mail in mails] == [IN_DOUBT, IN_DOUBT]
+        late = one.tell(showtime_id, hold(ANNA, "A3"))
+        await asyncio.sleep(0.2)
+        assert late.outcome == TRY_AGAIN
+
+
+@in_virtual_time
+async def test_late_errands_are_given_up_though_an_answer_opens_a_way_to_another_peer() -> None:
+    async with small_cluster() as cluster:
+        one, other, third = await cluster.members(3)
+        showtime_id, elsewhere = cluster.showtime_of(other), cluster.showtime_of(third)
+        other.store.held.add("append")
+        one.node.peers._peers.pop(third.node_id, None)
+        again: list[Any] = []
+
+        def reply(_outcome: object) -> None:
+            again.append(one.tell(elsewhere, hold(ANNA, "A1")))
+
+        deadline_ns = one.router.clock.boot_ns() + 100_000_000
+        one.router.tell(showtime_id, hold(ANNA, "A1"), reply, deadline_ns)
+        await asyncio.sleep(1.0)
+        accepted(again[0].outcome)
+        later = one.tell(showtime_id, hold(ANNA, "A2"))
+        await asyncio.sleep(5.5 + LATE_ANSWER_NS / 1e9)
+        assert later.outcome == IN_DOUBT
+
+
+@in_virtual_time
+@pytest.mark.parametrize("error", [UnicodeError("label too long"), ValueError("no such port")])
+async def test_peer_that_could_not_be_dialled_is_dialled_again(error: Exception) -> None:
+    async with small_cluster() as cluster:
+        one, other = await cluster.members(2)
+        showtime_id = cluster.showtime_of(other)
+        cluster.network.dial_error = error
+        cluster.network.cut()
+        await settle()
+        mail = one.tell(showtime_id, hold(ANNA, "A1"))
+        await asyncio.sleep(0.5)
+        cluster.network.dial_error = None
+        await mail.answered.wait()
+        accepted(mail.outcome)
