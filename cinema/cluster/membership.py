@@ -178,6 +178,9 @@ class Membership:
 
     async def _check_address(self) -> None:
         for member in self.view.members:
+            if member.node_id == self._node_id:
+                # The answer to an earlier proposal was lost: it was taken.
+                continue
             if member.address == self.me.address and await self._answers(member):
                 raise AddressTaken(f"another node serves at {member.address}")
 
@@ -190,11 +193,18 @@ class Membership:
                 async with asyncio.timeout(self._interval_s):
                     await self._beat()
             except (BeatsUnavailable, TimeoutError) as error:
-                if not self.frozen:
-                    self.frozen = True
-                    log.warning(MEMBERSHIP_FROZEN, reason=str(error) or type(error).__name__)
+                self._freeze(str(error) or type(error).__name__)
+            except Exception:
+                # Whatever it is, a heart that stands still would help nobody.
+                log.exception(MEMBERSHIP_FAILED)
+                self._freeze("internal error")
             spent_s = self._loop.time() - started_s
             await asyncio.sleep(max(0.0, self._interval_s - spent_s))
+
+    def _freeze(self, reason: str) -> None:
+        if not self.frozen:
+            self.frozen = True
+            log.warning(MEMBERSHIP_FROZEN, reason=reason)
 
     async def _beat(self) -> None:
         self._count += 1

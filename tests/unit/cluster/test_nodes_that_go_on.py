@@ -1,0 +1,63 @@
+"""Nodes that must not be stopped by one error."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from tests.unit.actors.virtual_time import in_virtual_time
+from tests.unit.actors.world import ANNA, hold
+from tests.unit.cluster.small_cluster import small_cluster
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[Any]]:
+    """The log events of the test, instead of lines and tracebacks on the terminal."""
+    with structlog.testing.capture_logs() as events:
+        yield events
+
+
+@in_virtual_time
+async def test_node_is_not_taken_for_another_one_at_its_own_address() -> None:
+    async with small_cluster() as cluster:
+        one = await cluster.place()
+        cluster.views.lose_next = 1
+        await one.node.join(one.me)
+        assert one.membership.view.member(one.node_id) is not None
+
+
+@in_virtual_time
+async def test_heart_goes_on_beating_after_an_unforeseen_error() -> None:
+    async with small_cluster() as cluster:
+        one = await cluster.member()
+        one.beats.errors.append(RuntimeError("a bug in a driver"))
+        await asyncio.sleep(2.0)
+        before = cluster.beats[one.node_id].count
+        await asyncio.sleep(2.0)
+        assert cluster.beats[one.node_id].count > before
+
+
+@in_virtual_time
+async def test_handover_goes_on_after_a_showtime_that_cannot_be_released() -> None:
+    async with small_cluster() as cluster:
+        one = await cluster.member()
+        showtimes = [cluster.world.showtime() for _ in range(40)]
+        for showtime_id in showtimes:
+            await one.ask(showtime_id, hold(ANNA, "A1"))
+        release, broken = one.kernel.release, []
+
+        async def release_or_fail(showtime_id: bytes) -> None:
+            if not broken:
+                broken.append(showtime_id)
+                raise RuntimeError("a bug")
+            await release(showtime_id)
+
+        one.kernel.release = release_or_fail  # type: ignore[method-assign]
+        await cluster.member()
+        await asyncio.sleep(3.0)
+        assert broken
+        assert one.kernel.strangers() == []
