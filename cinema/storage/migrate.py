@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
+
+from cinema.storage.schema_support import (
+    CREATE_SUPPORT,
+    RECORD_SUPPORT,
+    oldest_supported,
+    supports,
+)
 
 if TYPE_CHECKING:
     from alembic.script import Script, ScriptDirectory
@@ -17,6 +25,15 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 
 # Any constant will do that nothing else in the database locks on.
 _ADVISORY_LOCK = 0x63696E656D61
+
+LOCK_TIMEOUT_MS: Final = 1000
+"""A migration that waits for a table makes every later statement on it wait as well, commits
+included. Longer than this nobody shall; the run then starts over."""
+
+LOCK_ATTEMPTS: Final = 60
+LOCK_PAUSE_S: Final = 1.0
+"""Two minutes in all: a dump may hold its locks that long, and worse needs a person."""
+
 _FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
 
@@ -28,18 +45,26 @@ async def migrate(dsn: str, *, directory: Path = MIGRATIONS) -> None:
     """Apply every `NNNN_name.sql` the database has not seen, all in one transaction.
 
     One runner at a time: others wait on an advisory lock and then find nothing to do. When the
-    schema is current this costs one connection and one query; Alembic is not even imported.
+    schema is current this costs one connection and one query; Alembic is not even imported. A
+    database that a newer build has migrated is left alone, or refused if we cannot serve it.
     """
     files = _migration_files(directory)
-    current = await _current_revision(dsn)
-    if current == list(files)[-1]:
+    newest = list(files)[-1]
+    if await _current_revision(dsn, files) == newest:
         return
-    if current is not None and current not in files:
-        raise MigrationError(
-            f"the database is at revision {current}, which this build does not know; "
-            "run the build that migrated it, or a newer one"
-        )
-    await _upgrade(dsn, files, directory)
+    for attempt in range(1, LOCK_ATTEMPTS + 1):
+        try:
+            await _upgrade(dsn, files, directory)
+        except asyncpg.LockNotAvailableError as error:
+            if attempt == LOCK_ATTEMPTS:
+                raise MigrationError(
+                    f"could not lock what a migration changes: {error}; "
+                    "look for long transactions, such as a dump"
+                ) from error
+            await asyncio.sleep(LOCK_PAUSE_S)
+        else:
+            break
+    await _current_revision(dsn, files)
 
 
 def _migration_files(directory: Path) -> dict[str, Path]:
@@ -57,15 +82,28 @@ def _migration_files(directory: Path) -> dict[str, Path]:
     return files
 
 
-async def _current_revision(dsn: str) -> str | None:
+async def _current_revision(dsn: str, files: dict[str, Path]) -> str | None:
+    """The database's revision; the newest of `files` if it is beyond that and can be served.
+
+    Raises `MigrationError` if it cannot.
+    """
+    newest = list(files)[-1]
     connection = await asyncpg.connect(dsn)
     try:
-        revision = await connection.fetchval("select version_num from alembic_version")
+        found = await connection.fetchval("select version_num from alembic_version")
+        revision = None if found is None else str(found)
+        if revision is None or revision in files:
+            return revision
+        if revision > newest and await supports(connection, newest):
+            return newest
     except asyncpg.UndefinedTableError:
         return None
     finally:
         await connection.close()
-    return None if revision is None else str(revision)
+    raise MigrationError(
+        f"the database is at revision {revision}, which this build does not know; "
+        "run the build that migrated it, or a newer one"
+    )
 
 
 async def _upgrade(dsn: str, files: dict[str, Path], directory: Path) -> None:
@@ -77,12 +115,12 @@ async def _upgrade(dsn: str, files: dict[str, Path], directory: Path) -> None:
     )
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(_run, _script_directory(files, directory))
+            await connection.run_sync(_run, files, _script_directory(files, directory))
     finally:
         await engine.dispose()
 
 
-def _run(connection: Connection, scripts: ScriptDirectory) -> None:
+def _run(connection: Connection, files: dict[str, Path], scripts: ScriptDirectory) -> None:
     """Lock, then let Alembic find and apply what is missing inside the same transaction."""
     from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
     from sqlalchemy import text
@@ -93,8 +131,13 @@ def _run(connection: Connection, scripts: ScriptDirectory) -> None:
         return list(reversed(steps))
 
     connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    connection.execute(text(f"set local lock_timeout = {LOCK_TIMEOUT_MS}"))
     context = MigrationContext.configure(connection, opts={"fn": missing})
+    if (context.get_current_revision() or "") >= list(files)[-1]:
+        return  # somebody else was faster, maybe a newer build
     context.run_migrations(connection=connection)
+    connection.execute(text(CREATE_SUPPORT))
+    connection.execute(text(RECORD_SUPPORT), {"oldest": oldest_supported(files)})
 
 
 def _script_directory(files: dict[str, Path], directory: Path) -> ScriptDirectory:

@@ -74,15 +74,114 @@ async def test_current_database_does_not_import_alembic(
     assert "sqlalchemy" not in sys.modules
 
 
-async def test_database_of_a_newer_build_is_refused(empty_database: str, tmp_path: Path) -> None:
-    newer, older = tmp_path / "newer", tmp_path / "older"
-    newer.mkdir()
-    older.mkdir()
-    write(newer, _0001_one="create table one (x int)", _0002_two="create table two (x int)")
-    write(older, _0001_one="create table one (x int)")
+def build(folder: Path, **files: str) -> Path:
+    """The migrations of one version, in a folder of its own."""
+    directory = folder / str(len(files))
+    directory.mkdir()
+    return write(directory, **files)
+
+
+ONE = {"_0001_one": "create table one (x int)"}
+TWO = ONE | {"_0002_two": "alter table one add column y int"}
+THREE = TWO | {"_0003_three": "-- contract: 0002\nalter table one drop column x"}
+
+
+async def test_a_build_serves_what_a_newer_one_has_only_added_to(
+    empty_database: str, tmp_path: Path
+) -> None:
+    older, newer = build(tmp_path, **ONE), build(tmp_path, **TWO)
+    await migrate(empty_database, directory=older)
     await migrate(empty_database, directory=newer)
+    await migrate(empty_database, directory=older)
+    assert await fetch(empty_database, "select version_num from alembic_version") == ["0002"]
+
+
+async def test_a_build_is_refused_once_what_it_uses_is_gone(
+    empty_database: str, tmp_path: Path
+) -> None:
+    oldest, older, newest = (build(tmp_path, **files) for files in (ONE, TWO, THREE))
+    await migrate(empty_database, directory=newest)
+    await migrate(empty_database, directory=older)
+    with pytest.raises(MigrationError, match="0003, which this build does not know"):
+        await migrate(empty_database, directory=oldest)
+
+
+async def test_what_was_removed_stays_known_when_more_is_added(
+    empty_database: str, tmp_path: Path
+) -> None:
+    oldest, newest = build(tmp_path, **ONE), build(tmp_path, **THREE)
+    more = build(tmp_path, **THREE, _0004_more="create table more (x int)")
+    await migrate(empty_database, directory=newest)
+    await migrate(empty_database, directory=more)
+    await migrate(empty_database, directory=newest)
+    with pytest.raises(MigrationError, match="0004, which this build does not know"):
+        await migrate(empty_database, directory=oldest)
+
+
+async def test_a_database_that_tells_nothing_of_older_builds_is_refused(
+    empty_database: str, tmp_path: Path
+) -> None:
+    older, newer = build(tmp_path, **ONE), build(tmp_path, **TWO)
+    await migrate(empty_database, directory=newer)
+    await fetch(empty_database, "drop table schema_support")
     with pytest.raises(MigrationError, match="0002, which this build does not know"):
         await migrate(empty_database, directory=older)
+
+
+async def test_builds_of_two_versions_may_start_at_once(
+    empty_database: str, tmp_path: Path
+) -> None:
+    slow = TWO | {"_0002_two": "select pg_sleep(0.1); alter table one add column y int"}
+    older, newer = build(tmp_path, **ONE), build(tmp_path, **slow)
+    runners = [migrate(empty_database, directory=one) for one in (newer, older) * 3]
+    await asyncio.gather(*runners)
+    assert await fetch(empty_database, "select version_num from alembic_version") == ["0002"]
+
+
+async def test_a_migration_gives_way_rather_than_hold_everybody_up(
+    empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cinema.storage.migrate.LOCK_TIMEOUT_MS", 100)
+    monkeypatch.setattr("cinema.storage.migrate.LOCK_PAUSE_S", 0.1)
+    await migrate(empty_database, directory=build(tmp_path, **ONE))
+    newer = build(tmp_path, **TWO)
+    dump = await asyncpg.connect(empty_database)
+    try:
+        async with dump.transaction():
+            await dump.execute("lock table one in access share mode")
+            migrating = asyncio.ensure_future(migrate(empty_database, directory=newer))
+            async with asyncio.timeout(10):
+                await waits_for_table(empty_database)
+                await fetch(empty_database, "select x from one")
+            assert not migrating.done()
+        async with asyncio.timeout(10):
+            await migrating
+    finally:
+        await dump.close()
+    assert await fetch(empty_database, "select y from one") == []
+
+
+async def waits_for_table(dsn: str) -> None:
+    waiting = "select count(*) from pg_locks where relation = 'one'::regclass and not granted"
+    while await fetch(dsn, waiting) == [0]:
+        pass
+
+
+async def test_a_migration_that_finds_no_time_says_so(
+    empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cinema.storage.migrate.LOCK_TIMEOUT_MS", 10)
+    monkeypatch.setattr("cinema.storage.migrate.LOCK_PAUSE_S", 0.0)
+    monkeypatch.setattr("cinema.storage.migrate.LOCK_ATTEMPTS", 3)
+    await migrate(empty_database, directory=build(tmp_path, **ONE))
+    dump = await asyncpg.connect(empty_database)
+    try:
+        async with dump.transaction():
+            await dump.execute("lock table one in access share mode")
+            with pytest.raises(MigrationError, match="long transactions"):
+                await migrate(empty_database, directory=build(tmp_path, **TWO))
+    finally:
+        await dump.close()
 
 
 @pytest.mark.parametrize(
