@@ -1,4 +1,8 @@
-"""Decisions about what only staff ask for: blocked seats, paused sales, another seat plan."""
+"""Decisions about what only staff ask for: blocked seats, paused sales, another seat plan.
+
+A command with a client's key is recorded even if it changes nothing: repeated later, when it would
+change something, it must not.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +44,7 @@ def block_seats(
         sellable = [seat for seat in seats if state.seats[seat] != BLOCKED]
         return unavailable(state, terms.plan, sellable)
     free = tuple(seat for seat in seats if state.seats[seat] == AVAILABLE)
-    return SeatsBlocked(free) if free else NOTHING
+    return SeatsBlocked(free) if free or command.fingerprint else NOTHING
 
 
 def unblock_seats(
@@ -55,29 +59,29 @@ def unblock_seats(
     if isinstance(seats, Rejection):
         return seats
     blocked = tuple(seat for seat in seats if state.seats[seat] == BLOCKED)
-    return SeatsUnblocked(blocked) if blocked else NOTHING
+    return SeatsUnblocked(blocked) if blocked or command.fingerprint else NOTHING
 
 
 def pause_sales(
     state: ShowtimeState,
     _terms: ShowtimeTerms,
-    _command: PauseSales,
+    command: PauseSales,
     _now_us: int,
     _recalled: Recalled | None,
 ) -> Decision:
     """Refuses new holds from here on."""
-    return NOTHING if state.paused else SalesPaused()
+    return SalesPaused() if command.fingerprint or not state.paused else NOTHING
 
 
 def resume_sales(
     state: ShowtimeState,
     _terms: ShowtimeTerms,
-    _command: ResumeSales,
+    command: ResumeSales,
     _now_us: int,
     _recalled: Recalled | None,
 ) -> Decision:
     """Accepts holds again."""
-    return SalesResumed() if state.paused else NOTHING
+    return SalesResumed() if command.fingerprint or state.paused else NOTHING
 
 
 def change_plan(

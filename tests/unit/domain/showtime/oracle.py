@@ -156,15 +156,18 @@ class BoxOffice:
             case CancelBooking():
                 return self._cancel(command, now_us)
             case BlockSeats():
-                return self._block(command.labels)
+                return self._block(command)
             case UnblockSeats():
                 wrong = self._impossible(command.labels)
                 blocked = _unpriced([at for at in command.labels if at in self.blocked])
-                return wrong or (Done("unblocked", gone=blocked) if blocked else NothingToDo())
+                done = Done("unblocked", gone=blocked)
+                return wrong or (done if blocked or command.fingerprint else NothingToDo())
             case PauseSales():
-                return NothingToDo() if self.paused else Done("paused")
+                changes = bool(command.fingerprint) or not self.paused
+                return Done("paused") if changes else NothingToDo()
             case ResumeSales():
-                return Done("resumed") if self.paused else NothingToDo()
+                changes = bool(command.fingerprint) or self.paused
+                return Done("resumed") if changes else NothingToDo()
             case _:
                 raise AssertionError(command)
 
@@ -256,13 +259,14 @@ class BoxOffice:
         left = {label: price for label, price in slip.seats.items() if label not in gone}
         return Done(what, subject, slip.customer, gone, left, slip.until_us)
 
-    def _block(self, labels: list[str]) -> Answer:
+    def _block(self, command: BlockSeats) -> Answer:
+        labels = command.labels
         sold = frozenset(at for at in labels if not {"held", "booked"}.isdisjoint(self.owners(at)))
         refused = self._impossible(labels)
         if refused or sold:
             return refused or Refused("SEAT_UNAVAILABLE", sold)
         free = _unpriced([label for label in labels if self.free(label)])
-        return Done("blocked", left=free) if free else NothingToDo()
+        return Done("blocked", left=free) if free or command.fingerprint else NothingToDo()
 
     def _impossible(self, labels: list[str]) -> Refused | None:
         unknown = frozenset(label for label in labels if label not in self.room.places)

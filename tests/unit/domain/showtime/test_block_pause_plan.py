@@ -8,6 +8,7 @@ import pytest
 from cinema.domain.seatmap import parse_layout
 from cinema.domain.showtime.commands import AnyCommand, ExpireDue
 from cinema.domain.showtime.decisions import ended_hold
+from cinema.domain.showtime.decisions import Replay
 from cinema.domain.showtime.events import (
     PlanChanged,
     SalesPaused,
@@ -57,6 +58,14 @@ def test_only_free_seats_can_be_blocked_and_all_or_none_are() -> None:
 def test_blocking_tells_only_of_seats_that_were_free() -> None:
     story = given(block("A1")).when(block("A1 A2")).then(SeatsBlocked((1,)))
     story.when(block("A1 A2")).then_nothing()
+
+
+def test_a_keyed_command_that_changed_nothing_changes_nothing_later() -> None:
+    story = given(block("A1")).when(block("A1", key="once")).then(SeatsBlocked(()))
+    story.when(unblock("A1")).then(SeatsUnblocked((0,)))
+    story.when(block("A1", key="once"))
+    assert isinstance(story.decision, Replay)
+    assert story.drawn() == ".... ...."
 
 
 def test_unblocking_leaves_seats_alone_that_are_not_blocked() -> None:
