@@ -7,8 +7,7 @@ import pytest
 
 from cinema.domain.seatmap import parse_layout
 from cinema.domain.showtime.commands import AnyCommand, ExpireDue
-from cinema.domain.showtime.decisions import ended_hold
-from cinema.domain.showtime.decisions import Replay
+from cinema.domain.showtime.decisions import Replay, ended_hold
 from cinema.domain.showtime.events import (
     PlanChanged,
     SalesPaused,
