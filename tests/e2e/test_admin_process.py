@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cinema.settings import announced
 from tests.e2e.test_serve_process import ROOT, STOP_TIMEOUT_S, free_port, serving
+from tests.support.local_cluster import LocalCluster
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -77,3 +81,62 @@ def test_a_drained_server_ends_cleanly_and_takes_its_note_back(tmp_path: Path) -
         watching.send_signal(signal.SIGINT)
         assert watching.wait(STOP_TIMEOUT_S) == 0
         watching.stdout.close()
+
+
+async def test_any_node_of_a_cluster_answers_for_all(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    async with LocalCluster(data_dir, DEMO_DATA="true") as cluster:
+        endpoints = announced(data_dir)
+        assert len(endpoints) == 3
+
+        async def each(*argv: str) -> list[Any]:
+            """What the endpoint of each node answers."""
+            return [
+                await asyncio.to_thread(document, data_dir, *argv, "--url", endpoint)
+                for endpoint in endpoints
+            ]
+
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            # A view takes a moment to reach everybody.
+            while versions(seen := await each("nodes")) != {3}:
+                pass
+        assert len({node["node_id"] for node in seen[0]}) == 3
+        for nodes in seen:
+            assert [node["node_id"] for node in nodes] == [node["node_id"] for node in seen[0]]
+            assert all(node["reachable"] for node in nodes)
+            assert sum(node["this"] for node in nodes) == 1
+        assert len({node["status"]["pid"] for node in seen[0]}) == 3
+        showtime = await asyncio.to_thread(some_showtime, cluster.url)
+        (owner, *others) = [ring["owner"] for ring in await each("ring", showtime)]
+        assert others == [owner, owner]
+        for label, endpoint in zip(("A1", "A2", "A3"), endpoints, strict=True):
+            argv = ("block", showtime, label, "--url", endpoint)
+            blocked = await asyncio.to_thread(document, data_dir, *argv)
+            assert blocked["seats"] == [label]
+        for state in await each("state", showtime):
+            assert state["memory"]["node_id"] == owner["node_id"]
+            assert (state["epoch"], state["seq"]) == (1, 3)
+        for actors in await each("actors", "--sort", "id"):
+            assert [actor["showtime_id"] for actor in actors] == [showtime]
+        for past in await each("seats", showtime, "--seq", "2"):
+            assert past["counts"]["blocked"] == 2
+        far = next(
+            endpoint
+            for endpoint, nodes in zip(endpoints, seen, strict=True)
+            if not any(node["this"] and node["node_id"] == owner["node_id"] for node in nodes)
+        )
+        argv = ("drain", owner["address"], "--wait", "--yes", "--url", far)
+        await asyncio.to_thread(document, data_dir, *argv)
+        state = await asyncio.to_thread(document, data_dir, "state", showtime, "--url", far)
+        assert (state["seq"], state["state"]["seats"]["blocked"]) == (3, 3)
+        assert (state["memory"] or {}).get("node_id") != owner["node_id"]
+
+
+def versions(seen: list[Any]) -> set[int]:
+    """The views that the nodes go by, as each of them tells of all."""
+    return {(node["status"] or {}).get("view_version") for nodes in seen for node in nodes}
+
+
+def some_showtime(url: str) -> str:
+    with urllib.request.urlopen(f"{url}/api/v1/showtimes?limit=1") as reply:
+        return str(json.load(reply)["data"][0]["id"])
