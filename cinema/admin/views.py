@@ -269,16 +269,10 @@ def _passivate(reply: Reply, _options: Options) -> RenderableType:
 
 
 def _intervened(reply: Reply, options: Options) -> RenderableType:
-    done = reply.data
-    if not done["changed"]:
-        return f"nothing to {options['action']}"
-    what = {
-        "block": f"blocked {' '.join(done['seats'])}",
-        "unblock": f"unblocked {' '.join(done['seats'])}",
-        "pause": "sales paused",
-        "resume": "sales resumed",
-    }[options["action"]]
-    return f"{what} (seq {done['seq']})"
+    action, seats, seq = options["action"], reply.data["seats"], reply.data["seq"]
+    if action in {"pause", "resume"}:
+        return f"sales {action}d (seq {seq})"
+    return f"{action}ed {' '.join(seats)} (seq {seq})" if seats else f"nothing to {action}"
 
 
 _VIEWS: Final[dict[str, Callable[[Reply, Options], RenderableType]]] = {

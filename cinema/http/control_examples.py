@@ -160,7 +160,7 @@ INTERVENED: Final[dict[str, Any]] = {
     "epoch": 3,
     "seq": 43,
     "at": "2026-06-01T17:31:00Z",
-    "changed": True,
+    "recorded": True,
     "seats": ["F7", "F8"],
 }
 SWITCHED: Final[dict[str, Any]] = {**INTERVENED, "seats": []}

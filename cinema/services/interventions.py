@@ -34,17 +34,17 @@ class SeatsInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Intervened(msgspec.Struct, frozen=True, kw_only=True):
-    """The showtime after a command, which made event `seq`, or did nothing (`changed` false).
+    """The showtime after a command, `recorded` as event `seq`.
 
-    `seats` are those that changed: blocked seats that are to be blocked stay so. A repeated key
-    gives the first answer again.
+    `seats` are those that changed: blocked seats that are to be blocked stay so. What has nothing
+    to do is recorded only with a key, so that a repetition gets this answer again.
     """
 
     showtime_id: str
     epoch: int
     seq: int
     at: datetime
-    changed: bool
+    recorded: bool
     seats: list[str]
 
 
@@ -56,7 +56,7 @@ class Asks(Protocol):
 
 
 class InterventionService:
-    """Sends the commands; each method answers what changed, or why nothing did."""
+    """Sends the commands; each method answers what came of it, or why nothing did."""
 
     def __init__(self, showtimes: Asks) -> None:
         self._showtimes = showtimes
@@ -104,7 +104,7 @@ class InterventionService:
             epoch=outcome.epoch,
             seq=outcome.seq,
             at=moment(outcome.at_us),
-            changed=event is not None,
+            recorded=event is not None,
             seats=[labels[seat] for seat in seats],
         )
 

@@ -155,11 +155,11 @@ async def test_interventions_say_what_they_changed(desk: Desk, admin: Admin) -> 
     (acted,) = [one for one in events if one["event"] == "operator_acted"]
     assert re.fullmatch(r"\S+@\S+", acted["operator"])
     assert (await admin("block", showtime, "A1")).out == "nothing to block\n"
-    assert (await admin("unblock", showtime, "A1")).out == "unblocked A1 (seq 2)\n"
-    assert (await admin("pause", showtime)).out == "sales paused (seq 3)\n"
-    assert (await admin("resume", showtime, "--key", "k")).out == "sales resumed (seq 4)\n"
+    assert (await admin("unblock", showtime, "A1")).out == "unblocked A1 (seq 3)\n"
+    assert (await admin("pause", showtime)).out == "sales paused (seq 4)\n"
+    assert (await admin("resume", showtime, "--key", "k")).out == "sales resumed (seq 5)\n"
     await admin("pause", showtime)
-    assert (await admin("resume", showtime, "--key", "k")).out == "sales resumed (seq 4)\n"
+    assert (await admin("resume", showtime, "--key", "k")).out == "sales resumed (seq 5)\n"
     await desk.house.ask(None, "GET", "movies")
     await desk.ask("POST", f"showtimes/{showtime}/resume")
     await desk.house.held("ada", showtime, "C3")

@@ -17,12 +17,12 @@ async def test_blocked_seats_are_off_sale_until_they_are_unblocked(desk: Desk) -
     house = desk.house
     showtime = await house.showtime()
     blocked = (await desk.ask("POST", f"showtimes/{showtime}/block", {"seats": ["A1", "A2"]})).data
-    assert (blocked["changed"], blocked["seats"], blocked["seq"]) == (True, ["A1", "A2"], 1)
+    assert (blocked["recorded"], blocked["seats"], blocked["seq"]) == (True, ["A1", "A2"], 1)
     assert await house.statuses(showtime) == {"A1": "blocked", "A2": "blocked"}
     assert (await house.hold("ada", showtime, "A2")).error == (409, "SEAT_UNAVAILABLE")
     path = f"showtimes/{showtime}/unblock"
     unblocked = (await desk.ask("POST", path, {"seats": ["A2", "A3"]})).data
-    assert (unblocked["changed"], unblocked["seats"]) == (True, ["A2"])
+    assert (unblocked["recorded"], unblocked["seats"]) == (True, ["A2"])
     await house.held("ada", showtime, "A2")
 
 
@@ -40,24 +40,34 @@ async def test_seats_that_are_taken_refuse_the_whole(desk: Desk) -> None:
         assert (await desk.ask("POST", path, body)).error == (400, "VALIDATION_ERROR")
 
 
+async def test_a_key_is_remembered_even_if_there_was_nothing_to_do(desk: Desk) -> None:
+    showtime = await desk.house.showtime()
+    path, key = f"showtimes/{showtime}/unblock", str(uuid.uuid4())
+    first = (await desk.ask("POST", path, {"seats": ["A1"]}, key=key)).data
+    assert (first["recorded"], first["seq"], first["seats"]) == (True, 1, [])
+    await desk.ask("POST", f"showtimes/{showtime}/block", {"seats": ["A1"]})
+    assert (await desk.ask("POST", path, {"seats": ["A1"]}, key=key)).data == first
+    assert await desk.house.statuses(showtime) == {"A1": "blocked"}
+
+
 async def test_what_already_is_so_changes_nothing(desk: Desk) -> None:
     showtime = await desk.house.showtime()
     for action, body in (("unblock", {"seats": ["A1"]}), ("resume", None)):
         same = (await desk.ask("POST", f"showtimes/{showtime}/{action}", body)).data
-        assert (same["changed"], same["seq"], same["seats"]) == (False, 0, [])
+        assert (same["recorded"], same["seq"], same["seats"]) == (False, 0, [])
 
 
 async def test_paused_sales_refuse_holds_and_still_book(desk: Desk) -> None:
     house = desk.house
     showtime = await house.showtime()
     hold_id = await house.held("ada", showtime, "A1")
-    assert (await desk.ask("POST", f"showtimes/{showtime}/pause")).data["changed"] is True
+    assert (await desk.ask("POST", f"showtimes/{showtime}/pause")).data["recorded"] is True
     assert (await house.hold("bob", showtime, "A2")).error == (409, "SALES_PAUSED")
     assert (await house.book("ada", showtime, hold_id)).status == 201
     assert (await desk.get(f"showtimes/{showtime}"))["state"]["paused"] is True
     sales = (await house.ask(None, "GET", f"showtimes/{showtime}")).data["sales"]
     assert sales["paused"] is True
-    assert (await desk.ask("POST", f"showtimes/{showtime}/resume")).data["changed"] is True
+    assert (await desk.ask("POST", f"showtimes/{showtime}/resume")).data["recorded"] is True
     await house.held("bob", showtime, "A2")
 
 

@@ -15,7 +15,7 @@ from cinema.admin.client import ATTEMPTS, ControlClient
 from cinema.admin.failures import Failure
 
 BUSY = (503, {"success": False, "error": {"code": "RETRY", "message": "m", "details": {}}})
-DONE = (200, {"success": True, "data": {"changed": True}})
+DONE = (200, {"success": True, "data": {"recorded": True}})
 
 
 class Script:
@@ -68,7 +68,7 @@ def failure_of(client: ControlClient) -> Failure:
 
 def test_a_busy_server_is_asked_again_with_the_same_key() -> None:
     with served(BUSY, BUSY, DONE) as (client, script):
-        assert client.post("/showtimes/1/block", {"seats": ["A1"]}, key="k").data["changed"]
+        assert client.post("/showtimes/1/block", {"seats": ["A1"]}, key="k").data["recorded"]
     assert len(script.asked) == 3
     for method, path, headers, body in script.asked:
         assert (method, path) == ("POST", "/control/v1/showtimes/1/block")
