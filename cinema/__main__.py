@@ -1,4 +1,4 @@
-"""The `cinema` command: serve, migrate, seed, admin, check-config and healthcheck."""
+"""The `cinema` command: serve, migrate, seed, backup, restore, admin, check-config, healthcheck."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from cinema.admin.arguments import add_admin
+from cinema.commands.backup_options import add_backup_options, add_restore_options
 from cinema.settings import (
     Field,
     Secret,
@@ -125,6 +126,18 @@ def _check_config(settings: Settings, options: Mapping[str, Any]) -> None:
         print(f"{field.variable}={_shown(field, getattr(settings, field.attribute))}")
 
 
+def _backup(settings: Settings, options: Mapping[str, Any]) -> None:
+    from cinema.commands.backup import run_backup
+
+    run_backup(settings, options)
+
+
+def _restore(settings: Settings, options: Mapping[str, Any]) -> None:
+    from cinema.commands.backup import run_restore
+
+    run_restore(settings, options)
+
+
 def _healthcheck(settings: Settings, _options: Mapping[str, Any]) -> None:
     """Ask the server of these settings whether it is ready; for a container's health check."""
     from http.client import HTTPConnection, HTTPException
@@ -200,6 +213,7 @@ def _plain_message(error: Exception) -> str | None:
     """One line for what people can put right themselves; None for a bug."""
     from cinema.cluster.membership import AddressTaken
     from cinema.cluster.node import DeclaredDead
+    from cinema.storage.backups.errors import BackupError
     from cinema.storage.data_dir import DataDirInUse
     from cinema.storage.migrate import MigrationError
     from cinema.storage.pool import UnsafeDatabase
@@ -208,6 +222,7 @@ def _plain_message(error: Exception) -> str | None:
 
     plain = (
         AddressTaken,
+        BackupError,
         DataDirInUse,
         DeclaredDead,
         EmbeddedPostgresError,
@@ -245,6 +260,8 @@ def _parser() -> argparse.ArgumentParser:
         ("serve", _serve, "serve the API; starts a Postgres unless DATABASE_URL names one"),
         ("migrate", _migrate, "bring the database to this version's schema"),
         ("seed", _seed, "add the demo data, or top up its showtimes"),
+        ("backup", _backup, "copy the database: once, or continuously; list and verify copies"),
+        ("restore", _restore, "bring the database back as it was at some moment"),
         ("check-config", _check_config, "check the settings and print them, secrets left out"),
         ("healthcheck", _healthcheck, "ask the server of these settings whether it is ready"),
     ):
@@ -252,6 +269,10 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         if run is _check_config:
             command.add_argument("--example", action="store_true", help="print .env.example")
+        elif run is _backup:
+            add_backup_options(command)
+        elif run is _restore:
+            add_restore_options(command)
     add_admin(commands, _admin)
     return parser
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.messages import Outcome, SeatsSeen, Watch
+from cinema.domain.epochs import same_era
 from cinema.domain.seatmap import STATUS_NAMES, SeatPlan, SeatStatus
 from cinema.domain.showtime.changes import seat_changes
 from cinema.domain.showtime.events import AnyEvent, PlanChanged
@@ -109,6 +110,8 @@ class WatchedShowtime:
 
     def _replay(self, socket: Socket, since: tuple[int, int]) -> bool:
         epoch, seq = since
+        if not same_era(epoch, self._epoch):
+            return False
         if seq == self._seq and epoch <= self._epoch:
             socket.send(delta_message(self._epoch, seq, seq, {}))
             return True

@@ -108,6 +108,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_pool_size: Annotated[
         int, _about("most connections to Postgres at a time", "connections", low=3, high=90)
     ] = 12
+    backup_dir: Annotated[
+        Path, _about("folder of base backups and archived log; on another disk", shown="backups")
+    ] = _HOME / "backups"
+    backup_keep: Annotated[
+        int, _about("base backups that are kept, each with its log", "backups", low=1, high=1000)
+    ] = 7
+    backup_interval_hours: Annotated[
+        int, _about("time between two base backups of `backup --follow`", "h", low=1, high=8760)
+    ] = 24
     redis_url: Annotated[
         Secret,
         _about("Redis, as redis://…; makes this node one of a cluster, a node alone needs none"),

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -38,6 +38,8 @@ _CONFIGURATION = {
     "unix_socket_permissions": "0700",
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
+    # A backup that is no longer taken must not fill the disk with what it has not fetched.
+    "max_slot_wal_keep_size": "4GB",
     "random_page_cost": "1.1",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -49,17 +51,30 @@ class EmbeddedPostgres:
     """The Postgres of one data folder; `start` and `stop` block, so call them off the loop.
 
     `durable=False` may lose commits in a crash of the machine and is for tests. At least
-    `connections` can be open at a time.
+    `connections` can be open at a time. `settings` are Postgres's own, and `binaries` where its
+    programs are; `reads` is what they have to read outside of the data.
     """
 
     def __init__(
-        self, data_dir: Path, *, durable: bool = True, connections: int = _FEWEST_CONNECTIONS
+        self,
+        data_dir: Path,
+        *,
+        durable: bool = True,
+        connections: int = _FEWEST_CONNECTIONS,
+        settings: Mapping[str, str] | None = None,
+        binaries: Path | None = None,
+        reads: Sequence[Path] = (),
+        start_timeout_s: float = _START_TIMEOUT_S,
     ) -> None:
         self._data_dir = data_dir.absolute()
         self._data = self._data_dir / "postgres"
         self._log = self._data_dir / "postgres.log"
         self._durable = durable
         self._connections = max(connections, _FEWEST_CONNECTIONS)
+        self._settings = settings or {}
+        self._binaries = binaries
+        self._reads = reads
+        self._start_timeout_s = start_timeout_s
         self._lock = DataDirLock(self._data_dir)
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -91,13 +106,13 @@ class EmbeddedPostgres:
         self._lock.release()
 
     def _start(self) -> str:
-        home = PostgresHome(self._data_dir)
+        home = PostgresHome(self._data_dir, binaries=self._binaries, reads=self._reads)
         home.prepare(fsync=self._durable)
         socket_folder = home.socket_folder()
         command = self._command(home.binaries / "postgres", socket_folder)
         if not self._reuse(command):
             self._launch([*home.identity.prefix, *command])
-        return f"postgresql://{USER}@/{DATABASE}?host={quote(str(socket_folder), safe='/')}"
+        return _address(socket_folder)
 
     def _command(self, program: Path, socket_folder: Path) -> list[str]:
         switch = "on" if self._durable else "off"
@@ -106,6 +121,7 @@ class EmbeddedPostgres:
             **dict.fromkeys(_DURABILITY, switch),
             "max_connections": str(self._connections),
             "unix_socket_directories": str(socket_folder),
+            **self._settings,
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [str(program), "-D", str(self._data), *options]
@@ -114,7 +130,7 @@ class EmbeddedPostgres:
         """Whether the Postgres we want runs already; one with other settings is shut down."""
         postmaster = find_postmaster(self._data)
         if postmaster is not None:
-            if postmaster.settle(command, _START_TIMEOUT_S):
+            if postmaster.settle(command, self._start_timeout_s):
                 return True
             self._shut_down(postmaster)
         orphans = clear_stale_pid_file(self._data, _ORPHANS_TIMEOUT_S)
@@ -142,7 +158,7 @@ class EmbeddedPostgres:
         self._child = child
 
     def _await_ready(self, child: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + _START_TIMEOUT_S
+        deadline = time.monotonic() + self._start_timeout_s
         while time.monotonic() < deadline:
             if child.poll() is not None:
                 raise EmbeddedPostgresError(f"Postgres did not start:\n{self._end_of_log()}")
@@ -172,3 +188,16 @@ class EmbeddedPostgres:
         with self._log.open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
             return log.read().decode(errors="replace").strip()
+
+
+def running_address(data_dir: Path) -> str | None:
+    """The address of the folder's Postgres if it runs, whoever started it."""
+    data_dir = data_dir.absolute()
+    postmaster = find_postmaster(data_dir / "postgres")
+    if postmaster is None or not postmaster.ready():
+        return None
+    return _address(PostgresHome(data_dir).socket_folder())
+
+
+def _address(socket_folder: Path) -> str:
+    return f"postgresql://{USER}@/{DATABASE}?host={quote(str(socket_folder), safe='/')}"

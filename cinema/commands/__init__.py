@@ -1,0 +1,1 @@
+"""What the larger commands do, each imported only when it is given."""

@@ -1,0 +1,1 @@
+"""Base backups, the WAL archive, and restoring from them."""

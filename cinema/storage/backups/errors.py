@@ -1,0 +1,7 @@
+"""What people can put right about backups themselves."""
+
+from __future__ import annotations
+
+
+class BackupError(Exception):
+    """A backup or a restore cannot be done; the message says what to do."""
