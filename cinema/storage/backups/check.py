@@ -8,7 +8,7 @@ from cinema.storage.backups.folder import BackupFolder
 from cinema.storage.backups.manifest import check_files
 from cinema.storage.backups.programs import find_programs
 from cinema.storage.backups.uploads import check_uploads
-from cinema.storage.backups.wal import PARTIAL, segment_name
+from cinema.storage.backups.wal import segment_name
 
 
 async def check_folder(folder: BackupFolder) -> list[str]:
@@ -21,8 +21,10 @@ async def check_folder(folder: BackupFolder) -> list[str]:
         problems.extend(f"{base.id}: {problem}" for problem in found)
     for stream in folder.streams():
         for segment in stream.segments:
+            if segment.partial:
+                continue
             name = segment_name(segment.timeline, segment.number, archive.segment_bytes)
-            path = stream.folder / f"{name}{PARTIAL if segment.partial else ''}"
+            path = stream.folder / name
             if path.stat().st_size != archive.segment_bytes:
                 problems.append(f"{path} has {path.stat().st_size} bytes")
     return [*problems, *await asyncio.to_thread(check_uploads, folder)]

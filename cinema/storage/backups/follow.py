@@ -81,6 +81,7 @@ class Follower:
         self._uploads = uploads
         self._schedule = schedule
         self._streaming = False
+        self._working = asyncio.Lock()
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Follow until `stopping` is set; a server that is away is waited for."""
@@ -138,8 +139,9 @@ class Follower:
         while True:
             try:
                 if await self._due(source, stream):
-                    base = await take_base(source, self._folder, self._uploads)
-                    pruned = await asyncio.to_thread(prune, self._folder, self._schedule.keep)
+                    async with self._working:
+                        base = await take_base(source, self._folder, self._uploads)
+                        pruned = await asyncio.to_thread(prune, self._folder, self._schedule.keep)
                     log.info(
                         BACKUP_TAKEN,
                         backup=base.id,
@@ -166,10 +168,10 @@ class Follower:
         while True:
             await asyncio.sleep(UPLOADS_EVERY_S)
             try:
-                async with connected(source) as connection:
+                async with self._working, connected(source) as connection:
                     now = await read_now(connection)
-                with self._folder.locked():
-                    await asyncio.to_thread(store_uploads, self._folder, self._uploads, now)
+                    with self._folder.locked():
+                        await asyncio.to_thread(store_uploads, self._folder, self._uploads, now)
             except (BackupError, *UNREACHABLE) as error:
                 log.warning(BACKUP_FAILED, reason=str(error))
 

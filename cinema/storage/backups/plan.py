@@ -12,7 +12,8 @@ from cinema.storage.backups.folder import BackupFolder, Base, Stream
 from cinema.storage.backups.wal import Branch, format_lsn, parse_lsn, reach
 
 NOT_NOTED: Final = timedelta(minutes=1)
-"""What an archive may have beyond the last moment it noted; there Postgres itself has to see."""
+"""What an archive may have beyond the last moment it noted; there Postgres itself has to see.
+The same holds where the log has a hole: nobody noted the moment of that."""
 
 
 class RestorePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,17 +65,22 @@ def plan_restore(
             )
     base = leading[-1]
     span = span_of(folder, base, branches, streams)
-    if to_time is not None and (span.until is None or to_time >= span.until + NOT_NOTED):
-        reaches = "ends with its base backup" if span.until is None else span.until.isoformat()
-        raise BackupError(
-            f"{to_time.isoformat()} is after the end of the archive ({reaches}); "
-            "leave --to-time out to restore all there is"
-        )
+    if to_time is not None and span.hole is None:
+        _refuse_what_is_later(to_time, span.until)
     if to_time is None and span.hole is not None:
         raise BackupError(f"{span.hole}; restore to a moment before that with --to-time")
     return RestorePlan(
         base=base, timeline=wanted, to_time=to_time, least=_least(base, wanted, streams)
     )
+
+
+def _refuse_what_is_later(to_time: datetime, until: datetime | None) -> None:
+    if until is None or to_time >= until + NOT_NOTED:
+        reaches = "ends with its base backup" if until is None else f"ends at {until.isoformat()}"
+        raise BackupError(
+            f"{to_time.isoformat()} is after the archive, which {reaches}; "
+            "leave --to-time out to restore all there is"
+        )
 
 
 def newest_timeline(bases: list[Base], streams: list[Stream]) -> int:

@@ -136,12 +136,12 @@ class Running:
         return f"{self._name} failed ({self._process.returncode}): {text}"
 
     async def stop(self) -> None:
-        """Have it finish, and kill it where it does not."""
+        """Have it and what it started finish, and kill them where they do not."""
         for how in (signal.SIGINT, signal.SIGKILL):
             if not self.running:
                 return
             with suppress(ProcessLookupError):
-                self._process.send_signal(how)
+                os.killpg(self._process.pid, how)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), _STOP_TIMEOUT_S)
 

@@ -19,7 +19,13 @@ from cinema.storage.backups.errors import BackupError
 from cinema.storage.backups.folder import STATUS, BackupFolder, Status, Stream, write_whole
 from cinema.storage.backups.programs import Programs, Running, Source, start
 from cinema.storage.backups.server import ServerFacts
-from cinema.storage.backups.wal import format_lsn, parse_lsn, parse_segment, segment_name
+from cinema.storage.backups.wal import (
+    PARTIAL,
+    format_lsn,
+    parse_lsn,
+    parse_segment,
+    segment_name,
+)
 from cinema.storage.pool import AnyConnection
 
 APPLICATION_NAME: Final = "cinema_backup"
@@ -96,6 +102,7 @@ async def open_stream(
         name = segment_name(here.timeline, kept_from, facts.segment_bytes)
         target = folder.wal / name
         target.mkdir(mode=0o700, exist_ok=True)
+    _remove_unprepared(target, facts.segment_bytes)
     begins = parse_segment(target.name, facts.segment_bytes)
     assert begins is not None, "streams are named for their first segment"
     return OpenStream(
@@ -173,6 +180,16 @@ def _needed(stream: Stream, segment_bytes: int) -> int:
     first = parse_segment(stream.folder.name, segment_bytes)
     assert first is not None, "streams are named for their first segment"
     return first.number
+
+
+def _remove_unprepared(folder: Path, segment_bytes: int) -> None:
+    """Remove what a kill or a full disk left of a segment while it was filled with zeros.
+
+    It has no log yet, for that comes after, and pg_receivewal stumbles over it.
+    """
+    for path in folder.glob(f"*{PARTIAL}"):
+        if path.stat().st_size != segment_bytes:
+            path.unlink()
 
 
 def _refuse_a_server_behind(status: Status, flushed: int, folder: BackupFolder) -> None:

@@ -28,10 +28,15 @@ def find(backups: Path, segment_bytes: int, name: str) -> Path | None:
     whole = [path for place in _PLACES for path in sorted(backups.glob(f"{place}/{name}"))]
     if len(name) != _SEGMENT_NAME_LENGTH:
         return whole[-1] if whole else None
-    partial = list(backups.glob(f"wal/*/{name}.partial"))
-    for path in (*whole, *partial):
+    for path in whole:
         if path.stat().st_size != segment_bytes:
             raise DamagedError(f"{path} has {path.stat().st_size} bytes and not {segment_bytes}")
+    # One of another size was being prepared, and has nothing yet.
+    partial = [
+        path
+        for path in backups.glob(f"wal/*/{name}.partial")
+        if path.stat().st_size == segment_bytes
+    ]
     # They are filled with zeros up to their size: the fullest one has most of the log.
     return whole[-1] if whole else max(partial, key=_filled, default=None)
 

@@ -1,0 +1,171 @@
+"""A Postgres of the test's own with cinema's tables, and a folder to back it up into."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from cinema.storage.backups import follow, restore
+from cinema.storage.backups.base import take_base
+from cinema.storage.backups.errors import BackupError
+from cinema.storage.backups.folder import BackupFolder, Base
+from cinema.storage.backups.follow import Follower, Schedule
+from cinema.storage.backups.plan import plan_restore
+from cinema.storage.backups.programs import Source
+from cinema.storage.backups.restore import Places, Restored
+from cinema.storage.embedded_postgres import EmbeddedPostgres, running_address
+from cinema.storage.migrate import migrate
+
+WAIT_S = 30.0
+POLL_S = 0.02
+NEVER = timedelta(days=1)
+
+
+class House:
+    """One data folder, one folder of backups; times are the server's."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.data_dir = root / "data"
+        self.data = self.data_dir / "postgres"
+        self.uploads = self.data_dir / "uploads"
+        self.folder = BackupFolder(root / "backups")
+        self.postgres = EmbeddedPostgres(self.data_dir)
+
+    async def start(self) -> str:
+        return await asyncio.to_thread(self.postgres.start)
+
+    async def stop(self) -> None:
+        await asyncio.to_thread(self.postgres.stop)
+
+    @property
+    def source(self) -> Source:
+        address = running_address(self.data_dir)
+        if address is None:
+            raise BackupError("the server does not run")
+        return Source(address)
+
+    async def ask(self, statement: str, *values: object) -> Any:
+        connection = await asyncpg.connect(self.source.dsn)
+        try:
+            return await connection.fetchval(statement, *values)
+        finally:
+            await connection.close()
+
+    async def write(self, name: str) -> datetime:
+        """Commit something; a moment just after."""
+        await self.ask("insert into kept (name) values ($1)", name)
+        moment: datetime = await self.ask("select clock_timestamp()")
+        return moment
+
+    async def kept(self) -> list[str]:
+        connection = await asyncpg.connect(self.source.dsn)
+        try:
+            return [row[0] for row in await connection.fetch("select name from kept order by n")]
+        finally:
+            await connection.close()
+
+    async def take(self) -> Base:
+        return await take_base(self.source, self.folder, self.uploads)
+
+    @asynccontextmanager
+    async def following(self, *, keep: int = 9) -> AsyncIterator[None]:
+        """Archive while the body runs, to the end of what was written in it."""
+        stopping = asyncio.Event()
+        follower = Follower(
+            lambda: self.source, self.folder, self.uploads, Schedule(every=NEVER, keep=keep)
+        )
+        task = asyncio.create_task(follower.run(stopping))
+        try:
+            yield
+            await self.archived()
+        finally:
+            stopping.set()
+            await asyncio.wait_for(task, WAIT_S)
+
+    async def archived(self) -> None:
+        """Wait for a base backup on this timeline, and for the archive to reach now."""
+        now = await self.ask("select clock_timestamp()")
+        timeline = int((await self.ask("select pg_walfile_name(pg_current_wal_lsn())"))[:8], 16)
+
+        async def there() -> bool:
+            streams = self.folder.streams() if self.folder.wal.exists() else []
+            return any(base.timeline == timeline for base in self.folder.bases()) and any(
+                stream.status is not None and stream.status.reached_at > now for stream in streams
+            )
+
+        await until(there)
+
+    async def restore(
+        self, to_time: datetime | None = None, *, old: str = "old", **chosen: Any
+    ) -> Restored:
+        """Restore over the stopped server, and start it."""
+        plan = plan_restore(self.folder, to_time=to_time, **chosen)
+        places = Places(data=self.data, uploads=self.uploads, old=self.root / old)
+        done = await asyncio.to_thread(restore.restore, self.folder, plan, places)
+        await self.start()
+        return done
+
+
+async def until(there: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            if await there():
+                return
+            await asyncio.sleep(POLL_S)
+
+
+@pytest.fixture(scope="session")
+def prepared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stopped server's data folder with cinema's tables, for copies."""
+    house = House(tmp_path_factory.mktemp("prepared"))
+
+    async def prepare() -> None:
+        await migrate(house.postgres.start())
+        await house.ask("create table kept (n serial primary key, name text)")
+        await house.ask(
+            "insert into showtime_heads (showtime_id, epoch) "
+            "select gen_random_uuid(), n from generate_series(0, 9) as n"
+        )
+        house.postgres.stop()
+
+    with asyncio.Runner() as runner:
+        runner.run(prepare())
+    return house.data
+
+
+@pytest.fixture
+def stopped_house(tmp_path: Path, prepared_data: Path) -> Iterator[House]:
+    """A house whose server is still to be started, and is stopped in the end."""
+    house = House(tmp_path)
+    house.data_dir.mkdir()
+    shutil.copytree(prepared_data, house.data, symlinks=True)
+    owner = prepared_data.stat()
+    for path in (house.data, *house.data.rglob("*")):
+        shutil.chown(path, owner.st_uid, owner.st_gid)
+    yield house
+    house.postgres.stop()
+
+
+@pytest.fixture
+async def house(stopped_house: House) -> House:
+    """A house whose server runs."""
+    await stopped_house.start()
+    return stopped_house
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits longer than needed."""
+    monkeypatch.setattr(follow, "BEAT_S", 0.05)
+    monkeypatch.setattr(follow, "RETRY_S", (0.05, 0.2))
+    monkeypatch.setattr(follow, "DUE_CHECK_S", 0.1)
+    monkeypatch.setattr(follow, "UPLOADS_EVERY_S", 0.1)
