@@ -1,4 +1,4 @@
-"""The `cinema` command: serve, migrate, seed, backup, restore, admin, check-config, healthcheck."""
+"""The `cinema` command: serve, migrate, seed, backup, restore, admin and others."""
 
 from __future__ import annotations
 

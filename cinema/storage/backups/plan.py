@@ -45,6 +45,7 @@ def plan_restore(
     Without a timeline it is the one that was archived last. Postgres's own `latest` would be the
     highest number, which a restore that was given up may have taken.
     """
+    folder.archive()
     bases, streams = folder.bases(), folder.streams()
     if not bases:
         raise BackupError(f"{folder.root} has no base backup")

@@ -11,12 +11,15 @@ import msgspec
 import pytest
 
 from cinema.domain.epochs import EPOCHS_PER_ERA
+from cinema.domain.membership import View
 from cinema.storage.backups import restore as restoring
 from cinema.storage.backups.errors import BackupError
 from cinema.storage.backups.folder import BackupFolder
 from cinema.storage.backups.plan import plan_restore
 from cinema.storage.backups.restore import Places
 from cinema.storage.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from cinema.storage.membership import PostgresViews
+from cinema.storage.pool import open_pool
 from tests.integration.backups.conftest import House, until
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
@@ -85,6 +88,12 @@ async def test_a_restored_database_fences_whatever_its_lost_future_left(house: H
     await house.stop()
     await house.restore(old="older")
     assert set(await house.ask(epochs)) == {3 * EPOCHS_PER_ERA}
+    async with await open_pool(house.source.dsn, size=1) as pool:
+        views = PostgresViews(pool, timeout_s=5)
+        newest = await views.latest()
+        assert (newest.version, newest.members) == (3 * EPOCHS_PER_ERA, ())
+        member = View(version=newest.version + 1, members=())
+        assert await views.propose(member, bytes(16))
 
 
 async def test_a_second_restore_never_takes_the_first_ones_timeline(house: House) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from cinema.actors.kernel import Kernel
 from cinema.actors.messages import TRY_AGAIN, Message, Outcome, Reply, SeatsSeen
+from cinema.domain.epochs import EPOCHS_PER_ERA
 from cinema.domain.seatmap import SeatPlan, grid_layout, parse_layout
 from cinema.domain.showtime.events import PlanChanged, SeatsBlocked
 from cinema.domain.showtime.terms import ShowtimeTerms
@@ -239,6 +240,18 @@ async def test_resuming_gets_the_frames_after_since_and_no_others(stage: Stage) 
     again = Client()
     assert await stage.feed.join(cast("Socket", again), (1, 6)) is None
     assert [(one["prev_seq"], one["seq"]) for one in again.got] == [(6, 7), (7, 8)]
+
+
+async def test_who_saw_a_future_that_a_restore_undid_gets_a_snapshot(stage: Stage) -> None:
+    client = Client()
+    await stage.joined(client, seen(2 * EPOCHS_PER_ERA, 5))
+    for since in ((1, 5), (EPOCHS_PER_ERA + 7, 5)):
+        again = Client()
+        assert await stage.feed.join(cast("Socket", again), since) is None
+        assert again.types() == ["snapshot"]
+    again = Client()
+    assert await stage.feed.join(cast("Socket", again), (2 * EPOCHS_PER_ERA, 5)) is None
+    assert again.types() == ["delta"]
 
 
 async def test_resuming_within_a_frame_gets_a_snapshot(stage: Stage) -> None:
