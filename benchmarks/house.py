@@ -1,14 +1,15 @@
 """Sets the stage through the API: customers, a screen of any size, showtimes to fill."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import asyncpg
 import msgspec
 
 from benchmarks.load.batch import send_all, send_one
 from benchmarks.load.http import format_request
-from benchmarks.server import HOST, Server
+from benchmarks.postgres import Postgres
+from benchmarks.server import HOST
 
 PASSWORD = "a stage for benchmarks"
 
@@ -41,10 +42,22 @@ class Screen(msgspec.Struct, kw_only=True):
     next_start: datetime
 
 
+class Premises(Protocol):
+    """What a house needs of a server or a cluster."""
+
+    @property
+    def port(self) -> int:
+        """Where to send requests."""
+
+    @property
+    def postgres(self) -> Postgres:
+        """Its database."""
+
+
 class House:
     """A cinema of the server under test."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Premises) -> None:
         self._port = server.port
         self._admin = ""
         self._cinema = ""
@@ -52,7 +65,7 @@ class House:
         self.tokens: list[str] = []
 
     @classmethod
-    async def open(cls, server: Server, customers: int) -> Self:
+    async def open(cls, server: Premises, customers: int) -> Self:
         """Register an admin and customers, and open a cinema with one film."""
         house = cls(server)
         await house._post("/auth/register", _account("admin@example.org"))

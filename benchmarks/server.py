@@ -103,12 +103,7 @@ class Server:
     async def metric(self, name: str) -> float | None:
         """The sum of a metric's samples, or None if the server does not have it."""
         request = format_request("GET", "/metrics", host=f"{HOST}:{self.port}")
-        text = (await send_one(HOST, self.port, request)).decode()
-        values = [
-            float(line.rsplit(" ", 1)[1])
-            for line in text.splitlines()
-            if line.startswith((f"{name} ", f"{name}{{"))
-        ]
+        values = samples_of(name, await send_one(HOST, self.port, request))
         return sum(values) if values else None
 
     async def stop(self) -> None:
@@ -118,6 +113,15 @@ class Server:
         if self._postgres is not None:
             await _end_postgres(self._postgres.pid)
         self._process = self._postgres = None
+
+
+def samples_of(name: str, exposition: bytes) -> list[float]:
+    """The values of a metric's samples in what `/metrics` says."""
+    return [
+        float(line.rsplit(" ", 1)[1])
+        for line in exposition.decode().splitlines()
+        if line.startswith((f"{name} ", f"{name}{{"))
+    ]
 
 
 async def _end_postgres(pid: int) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import shlex
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import asyncpg
 import msgspec
 from rich.progress import Progress, TaskID
 
+from benchmarks.cluster import Cluster, clustered
 from benchmarks.load.specs import Report, Spec, Window
 from benchmarks.postgres import WAL_FLUSHES
 from benchmarks.processes import accepting, free_port, run_load, running
@@ -76,6 +77,14 @@ class Bench:
         self.step()
         return report
 
+    async def loads(self, specs: Sequence[Spec], text: str) -> list[Report]:
+        """Run several loads side by side, and count them as one step."""
+        self.say(text)
+        await asyncio.sleep(SETTLE_S)
+        reports = await asyncio.gather(*(run_load(spec) for spec in specs))
+        self.step()
+        return reports
+
     @asynccontextmanager
     async def cinema(self, settings: Mapping[str, str] | None = None) -> AsyncIterator[Server]:
         """The server under test on a new data folder."""
@@ -85,6 +94,19 @@ class Bench:
         async with serving(shlex.split(self.options.command), folder, settings) as server:
             self.postgres = server.durability
             yield server
+
+    @asynccontextmanager
+    async def cluster(
+        self, nodes: int, settings: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Cluster]:
+        """A cluster of the server under test on a new data folder."""
+        self.say(f"starting {nodes} nodes of cinema")
+        self._servers += 1
+        folder = self._folder / f"cluster-{self._servers}"
+        command = shlex.split(self.options.command)
+        async with clustered(command, folder, nodes, settings) as cluster:
+            self.postgres = cluster.durability
+            yield cluster
 
     @asynccontextmanager
     async def baseline(self, name: str, server: Server | None = None) -> AsyncIterator[Subject]:

@@ -9,13 +9,14 @@ import uvloop
 from benchmarks.load.commits import run_commits
 from benchmarks.load.contest import run_contest
 from benchmarks.load.filling import run_filling
-from benchmarks.load.holds import run_holds
+from benchmarks.load.holds import run_holds, run_holds_across
 from benchmarks.load.sockets import run_sockets
 from benchmarks.load.specs import (
     CommitProbe,
     Contest,
     Filling,
     HoldLoad,
+    HoldsAcross,
     Report,
     SocketLoad,
     Spec,
@@ -36,6 +37,8 @@ async def perform(spec: Spec) -> Report | Watched:
     match spec:
         case HoldLoad():
             return await run_holds(spec)
+        case HoldsAcross():
+            return await run_holds_across(spec)
         case SocketLoad():
             return await run_sockets(spec)
         case Contest():

@@ -9,7 +9,7 @@ import msgspec
 
 from benchmarks.load.connection import Connection, open_connections
 from benchmarks.load.histogram import Histogram
-from benchmarks.load.specs import Acknowledged, HoldLoad, Order, Report
+from benchmarks.load.specs import Acknowledged, HoldLoad, HoldsAcross, Order, Report
 from benchmarks.load.tally import Measured, Tally
 
 TICK_S = 0.001
@@ -61,9 +61,10 @@ def request_middle(host: str, port: int, token: str | None) -> bytes:
 class _Sender:
     """Composes each connection's next hold: its customer's token, the next free seat."""
 
-    def __init__(self, load: HoldLoad) -> None:
+    def __init__(self, load: HoldLoad, tally: Tally | None = None) -> None:
         self.load = load
-        self.tally = Tally()
+        self.tally = tally or Tally()
+        self._dropped = 0
         self.connections: list[Connection] = []
         self._seats = seat_order(load.showtimes, load.labels, load.order)
         self._middles: dict[Connection, bytes] = {}
@@ -89,7 +90,8 @@ class _Sender:
 
     def lost(self, _: Connection) -> None:
         self.tally.drop()
-        if self.tally.dropped == len(self.connections):
+        self._dropped += 1
+        if self._dropped == len(self.connections):
             self.tally.exhaust()
 
     def close(self) -> None:
@@ -178,6 +180,22 @@ async def run_holds(load: HoldLoad) -> Report:
     loop = OpenLoop(load)
     measured = await _measured(loop, loop.start)
     return measured.report(send_delay=loop.send_delay, acknowledged=loop.acknowledged)
+
+
+async def run_holds_across(across: HoldsAcross) -> Report:
+    """Send holds to all the nodes for the whole window and report them together."""
+    tally = Tally()
+    loops = [ClosedLoop(load, tally) for load in across.loads]
+    for loop in loops:
+        await loop.open()
+    measured = Measured(tally, across.window)
+    for loop in loops:
+        loop.start()
+    await measured.run()
+    tally.finished.set()
+    for loop in loops:
+        loop.close()
+    return measured.report()
 
 
 async def _measured(sender: "ClosedLoop | OpenLoop", start: Callable[[], None]) -> Measured:

@@ -34,6 +34,13 @@ class HoldLoad(msgspec.Struct, frozen=True, kw_only=True, tag="holds"):
     rate_per_s: float | None = None
 
 
+class HoldsAcross(msgspec.Struct, frozen=True, kw_only=True, tag="holds-across"):
+    """Closed loops of holds to several nodes at once, measured in one window."""
+
+    window: Window
+    loads: list[HoldLoad]
+
+
 class SocketLoad(msgspec.Struct, frozen=True, kw_only=True, tag="sockets"):
     """Holds of one seat each over WebSocket command channels: one socket a showtime, pipelined."""
 
@@ -90,7 +97,7 @@ class CommitProbe(msgspec.Struct, frozen=True, kw_only=True, tag="commits"):
     window: Window
 
 
-Spec = HoldLoad | SocketLoad | Contest | Filling | Watching | CommitProbe
+Spec = HoldLoad | HoldsAcross | SocketLoad | Contest | Filling | Watching | CommitProbe
 
 
 class Latencies(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,8 @@
 """Every scenario, in the order a session runs them."""
 
+from benchmarks.scenarios.cluster_scale import CLUSTER_SCALE
 from benchmarks.scenarios.conflict import HOT_CONFLICT
+from benchmarks.scenarios.forward import FORWARD
 from benchmarks.scenarios.holds import HOLDS_HOT, HOLDS_SPREAD
 from benchmarks.scenarios.latency import LATENCY
 from benchmarks.scenarios.residents import RESIDENTS_SCENARIO
@@ -17,5 +19,7 @@ SCENARIOS = {
         LATENCY,
         WATCHERS_SCENARIO,
         RESIDENTS_SCENARIO,
+        CLUSTER_SCALE,
+        FORWARD,
     )
 }
