@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.results import Figure, Outcome
+from benchmarks.results import Figure, Outcome, Timeline
 
 COLOURS = {"cinema": "#b3261e", "bare": "#8a8f98", "rowlock": "#4a6fa5", "one": "#c9a227"}
 
@@ -49,7 +49,44 @@ def draw(outcome: Outcome, folder: Path) -> Path:
     path = folder / f"{outcome.scenario}.svg"
     panels.savefig(path, metadata={"Date": None})
     plt.close(panels)
+    if outcome.timeline is not None:
+        draw_timeline(outcome.timeline, folder / f"{outcome.scenario}-time.svg")
     return path
+
+
+def draw_timeline(timeline: Timeline, path: Path) -> None:
+    """Draw latency over time; every failure is a cross."""
+    from matplotlib import pyplot as plt
+
+    panel, axis = plt.subplots(figsize=(9, 3.6), layout="constrained")
+    times = [point.at_s for point in timeline.points]
+    for name, colour, values in (
+        ("p50", "#4a6fa5", [point.p50_ms for point in timeline.points]),
+        ("p99", "#c9a227", [point.p99_ms for point in timeline.points]),
+        ("slowest", "#b3261e", [point.max_ms for point in timeline.points]),
+    ):
+        axis.plot(times, values, color=colour, label=name, lw=1.2)
+    highest = max((point.max_ms for point in timeline.points), default=1.0)
+    if timeline.failed_s:
+        axis.plot(timeline.failed_s, [highest] * len(timeline.failed_s), "kx", ms=5, label="failed")
+    for mark in timeline.marks:
+        axis.axvspan(mark.at_s, mark.until_s or mark.at_s, color="#8a8f98", alpha=0.2)
+        axis.annotate(
+            mark.text,
+            (mark.at_s, 1.0),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            xytext=(2, -10),
+            fontsize=7,
+        )
+    axis.set_yscale("log")
+    axis.set_xlabel("s")
+    axis.set_ylabel("ms")
+    axis.legend(loc="upper right", fontsize=7, frameon=False)
+    axis.spines[["top", "right"]].set_visible(False)
+    panel.suptitle(timeline.title, fontsize=9)
+    panel.savefig(path, metadata={"Date": None})
+    plt.close(panel)
 
 
 def _colour(figure: Figure) -> str:

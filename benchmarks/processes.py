@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.load.specs import Acknowledged, Report, Spec, Watched, Watching
+from benchmarks.load.specs import Acknowledged, Report, Spec, Steadied, Steady, Watched, Watching
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -151,3 +151,33 @@ async def watching(specs: Sequence[Watching]) -> AsyncIterator[WatcherProcesses]
     finally:
         for process in processes:
             await stop(process)
+
+
+class SteadyProcess:
+    """Steady clients at work in a process of their own."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @property
+    def running(self) -> bool:
+        """Whether they are still at it."""
+        return self._process.returncode is None
+
+    async def finish(self) -> Steadied:
+        """Have them stop, and tell."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(b"\n")
+        await self._process.stdin.drain()
+        return msgspec.json.decode(await _line(self._process), type=Steadied)
+
+
+@asynccontextmanager
+async def at_work(spec: Steady) -> AsyncIterator[SteadyProcess]:
+    """Steady clients, under way."""
+    process = await _start_load(spec)
+    try:
+        await _line(process)
+        yield SteadyProcess(process)
+    finally:
+        await stop(process)

@@ -77,6 +77,33 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         return self.measured >= self.wanted if self.at_least else self.measured <= self.wanted
 
 
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """The latencies of one stretch of a timeline."""
+
+    at_s: float
+    count: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+class Mark(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that was done at a moment of a timeline, or from then `until_s`."""
+
+    at_s: float
+    text: str
+    until_s: float | None = None
+
+
+class Timeline(msgspec.Struct, frozen=True, kw_only=True):
+    """Latency over time, with what happened meanwhile; `failed_s` are the failures' moments."""
+
+    title: str
+    points: list[Point]
+    marks: list[Mark] = []
+    failed_s: list[float] = []
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Everything one scenario has to say."""
 
@@ -86,6 +113,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     targets: list[Target]
     notes: list[str] = []
     problems: list[str] = []
+    timeline: Timeline | None = None
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):

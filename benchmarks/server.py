@@ -106,6 +106,19 @@ class Server:
         values = samples_of(name, await send_one(HOST, self.port, request))
         return sum(values) if values else None
 
+    def send(self, how: signal.Signals) -> None:
+        """Send a signal."""
+        assert self._process is not None
+        self._process.send_signal(how)
+
+    async def said(self, words: str) -> None:
+        """Wait until it has written these words."""
+        give_up_s = time.monotonic() + LISTEN_S
+        while words.encode() not in await asyncio.to_thread(self.log.read_bytes):
+            if time.monotonic() > give_up_s:
+                raise TimeoutError(f"it never wrote {words!r}; see {self.log}")
+            await asyncio.sleep(0.05)
+
     async def stop(self) -> None:
         """Stop the server, and its Postgres if the server left it running."""
         if self._process is not None:

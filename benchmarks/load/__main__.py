@@ -20,9 +20,12 @@ from benchmarks.load.specs import (
     Report,
     SocketLoad,
     Spec,
+    Steadied,
+    Steady,
     Watched,
     Watching,
 )
+from benchmarks.load.steady import run_steady
 from benchmarks.load.watching import run_watching
 
 
@@ -32,7 +35,7 @@ def say(value: object) -> None:
     sys.stdout.buffer.flush()
 
 
-async def perform(spec: Spec) -> Report | Watched:
+async def perform(spec: Spec) -> Report | Watched | Steadied:
     """Do what the spec says."""
     match spec:
         case HoldLoad():
@@ -49,6 +52,8 @@ async def perform(spec: Spec) -> Report | Watched:
             return await run_commits(spec)
         case Watching():
             return await run_watching(spec, say)
+        case Steady():
+            return await run_steady(spec, say)
 
 
 def main() -> None:

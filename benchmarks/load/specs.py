@@ -90,6 +90,22 @@ class Watching(msgspec.Struct, frozen=True, kw_only=True, tag="watching"):
     sockets: int
 
 
+class Steady(msgspec.Struct, frozen=True, kw_only=True, tag="steady"):
+    """Clients that hold, look and release at a steady pace, and watchers, until told to stop.
+
+    A client has a seat (a label) of its own in every showtime, so nothing may be refused.
+    """
+
+    host: str
+    port: int
+    showtimes: list[str]
+    labels: list[str]
+    tokens: list[str]
+    clients: int
+    rate_per_s: float
+    watchers: int
+
+
 class CommitProbe(msgspec.Struct, frozen=True, kw_only=True, tag="commits"):
     """Commits of one row, one after the other, straight to Postgres."""
 
@@ -97,7 +113,7 @@ class CommitProbe(msgspec.Struct, frozen=True, kw_only=True, tag="commits"):
     window: Window
 
 
-Spec = HoldLoad | HoldsAcross | SocketLoad | Contest | Filling | Watching | CommitProbe
+Spec = HoldLoad | HoldsAcross | SocketLoad | Contest | Filling | Watching | Steady | CommitProbe
 
 
 class Latencies(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,5 +181,35 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True):
     resyncs: int
     closed: int
     unseen: int
+    generator_cpu_s: float
+    seconds: float
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that had no success, as its client saw it."""
+
+    at_ns: int
+    what: str
+    why: str
+
+
+class Slot(msgspec.Struct, frozen=True, kw_only=True):
+    """Latencies of the requests that were due in one stretch of time."""
+
+    at_ns: int
+    latency: Latencies
+
+
+class Steadied(msgspec.Struct, frozen=True, kw_only=True):
+    """What steady clients and watchers were told. Times are of the machine's monotonic clock."""
+
+    requests: dict[str, int]
+    failed: list[Failed]
+    slots: list[Slot]
+    close_codes: dict[str, int]
+    resumed: int
+    snapshots: int
+    frames: int
+    missed: list[str]
     generator_cpu_s: float
     seconds: float

@@ -37,6 +37,7 @@ class WebSocketClient(asyncio.Protocol):
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport | None = None
         self.closing = False
+        self.upgraded = False
         self.closed_with: int | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -72,6 +73,7 @@ class WebSocketClient(asyncio.Protocol):
         if not head.startswith(b"HTTP/1.1 101"):
             self._fail(ConnectionError(f"no upgrade: {head[:60]!r} {rest[:200]!r}"))
             return None
+        self.upgraded = True
         return rest
 
     def _fail(self, error: ConnectionError) -> None:

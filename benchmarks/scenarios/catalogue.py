@@ -6,6 +6,7 @@ from benchmarks.scenarios.forward import FORWARD
 from benchmarks.scenarios.holds import HOLDS_HOT, HOLDS_SPREAD
 from benchmarks.scenarios.latency import LATENCY
 from benchmarks.scenarios.residents import RESIDENTS_SCENARIO
+from benchmarks.scenarios.rolling_restart import ROLLING_RESTART
 from benchmarks.scenarios.sockets import HOLDS_SOCKET
 from benchmarks.scenarios.watchers import WATCHERS_SCENARIO
 
@@ -21,5 +22,6 @@ SCENARIOS = {
         RESIDENTS_SCENARIO,
         CLUSTER_SCALE,
         FORWARD,
+        ROLLING_RESTART,
     )
 }
