@@ -77,6 +77,9 @@ class WatchedShowtime:
 
     async def join(self, socket: Socket, since: tuple[int, int] | None) -> Outcome | None:
         """Bring a socket up to date and keep it so; the refusal if there is nothing to watch."""
+        if self._fresh and since is not None and self._is_behind(since):
+            # Another node, which heard of the changes before this one, has shown it more.
+            self.lost()
         if not self._fresh:
             self._joining += 1
             try:
@@ -90,6 +93,10 @@ class WatchedShowtime:
         self._watchers[socket] = _Watcher(socket)
         self.catch_up(socket, since)
         return None
+
+    def _is_behind(self, since: tuple[int, int]) -> bool:
+        epoch, seq = since
+        return seq > self._seq or epoch > self._epoch
 
     def leave(self, socket: Socket) -> None:
         """Forget a socket; without any the actor need not publish."""

@@ -97,8 +97,10 @@ class Stage:
         self.actor = Actor()
         self.feed = WatchedShowtime(SHOWTIME, cast("Kernel", self.actor), 0.0)
 
-    def joining(self, client: Client) -> asyncio.Task[Outcome | None]:
-        return asyncio.ensure_future(self.feed.join(cast("Socket", client), None))
+    def joining(
+        self, client: Client, since: tuple[int, int] | None = None
+    ) -> asyncio.Task[Outcome | None]:
+        return asyncio.ensure_future(self.feed.join(cast("Socket", client), since))
 
     async def joined(self, client: Client, at: SeatsSeen) -> None:
         task = self.joining(client)
@@ -263,6 +265,23 @@ async def test_resuming_within_a_frame_gets_a_snapshot(stage: Stage) -> None:
     again = Client()
     assert await stage.feed.join(cast("Socket", again), (1, 6)) is None
     assert again.types() == ["snapshot"]
+
+
+@pytest.mark.parametrize("since", [(1, 7), (2, 5)])
+async def test_who_was_shown_more_elsewhere_is_not_shown_less(
+    stage: Stage, since: tuple[int, int]
+) -> None:
+    first, second = Client(), Client()
+    await stage.joined(first, seen(1, 5))
+    task = stage.joining(second, since)
+    await turns(2)
+    assert second.got == []
+    stage.actor.answer(seen(2, 7, 0))
+    assert await task is None
+    assert (second.got[0]["epoch"], second.got[0]["seq"]) == (2, 7)
+    # The one who was there hears of it as of any change.
+    assert first.types() == ["snapshot", "delta"]
+    assert first.got[1]["changes"] == {"A1": "blocked"}
 
 
 async def test_slow_watcher_gets_no_deltas_then_a_resync_and_a_snapshot(stage: Stage) -> None:
