@@ -9,6 +9,7 @@ from benchmarks.baselines.rowlock import new_hold_id
 from benchmarks.load.contest import Contestant, Ledger
 from benchmarks.load.filling import commands
 from benchmarks.load.holds import seat_order
+from benchmarks.load.resuming import Viewer
 from benchmarks.load.specs import Acknowledged, AfterHold, Contest, Filling, Window
 from benchmarks.load.watching import Gallery
 from benchmarks.results import Figures, Measurement, Target
@@ -179,3 +180,37 @@ def test_the_baselines_hold_ids_are_of_version_7_and_grow() -> None:
     assert {identity.variant for identity in made} == {RFC_4122}
     moments = [identity.int >> 80 for identity in made]
     assert all(earlier <= later for earlier, later in itertools.pairwise(moments))
+
+
+def shown(*frames: bytes) -> Viewer:
+    viewer = Viewer("s")
+    for frame in frames:
+        viewer.show(frame)
+    return viewer
+
+
+SNAPSHOT = b'{"type":"snapshot","epoch":1,"seq":5,"layout_version":1,"taken":{"A1":"held"}}'
+
+
+def freeing(prev_seq: int, seq: int, epoch: int = 1) -> bytes:
+    return b'{"type":"delta","epoch":%d,"prev_seq":%d,"seq":%d,"changes":{"A1":"available"}}' % (
+        epoch,
+        prev_seq,
+        seq,
+    )
+
+
+def test_a_viewer_who_is_shown_everything_misses_nothing() -> None:
+    viewer = shown(SNAPSHOT, freeing(5, 6), freeing(6, 8, epoch=2))
+    assert (viewer.gaps, viewer.taken, viewer.since) == ([], {}, "?since=2:8")
+
+
+def test_a_viewer_notices_a_gap_an_older_epoch_and_a_step_back() -> None:
+    assert shown(SNAPSHOT, freeing(6, 7)).gaps == ["1:6 after 1:5"]
+    assert shown(SNAPSHOT, freeing(5, 6, epoch=0)).gaps == ["0:5 after 1:5"]
+    assert shown(SNAPSHOT, freeing(5, 6), SNAPSHOT).gaps == ["a snapshot of 5 after 6"]
+
+
+def test_a_viewer_leaves_out_what_comes_between_a_resync_and_its_snapshot() -> None:
+    viewer = shown(SNAPSHOT, b'{"type":"resync"}', freeing(9, 10), SNAPSHOT, freeing(5, 6))
+    assert (viewer.gaps, viewer.seq) == ([], 6)
