@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import socket
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
@@ -28,7 +29,11 @@ GREETING_TIMEOUT_S: Final = 5.0
 """How long a connection may stay anonymous."""
 _HEAD_BYTES: Final = 4
 
+UNHEARD_S: Final = 5
+"""How long what was sent may stay unacknowledged by the other machine, and an idle link unheard."""
+
 LINK_REFUSED: Final = "link_refused"
+FRAME_TOO_LARGE: Final = "frame_too_large"
 
 log = structlog.get_logger(__name__)
 
@@ -115,6 +120,7 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The dialling side greets."""
         self._transport = cast("asyncio.Transport", transport)
+        _notice_silence(transport.get_extra_info("socket"))
         self._timer = self._loop.call_later(GREETING_TIMEOUT_S, self.abort)
         if self._dials:
             self._greet(Hello(PROTOCOL_VERSION, self._me.node_id, self._challenge))
@@ -219,7 +225,19 @@ class Link(asyncio.Protocol):
     def _flush(self) -> None:
         frames, self._out = self._out, []
         if self.is_open and frames:
-            self._write(encode_frames(frames))
+            self._send(frames)
+
+    def _send(self, frames: list[Frame]) -> None:
+        """Write them as one batch, or as several if it were too large for the other side."""
+        body = encode_frames(frames)
+        if len(body) <= BATCH_BYTES_MAX:
+            self._write(body)
+        elif len(frames) == 1:
+            log.error(FRAME_TOO_LARGE, peer=self.peer_id.hex(), bytes=len(body))
+        else:
+            middle = len(frames) // 2
+            self._send(frames[:middle])
+            self._send(frames[middle:])
 
     def _write(self, body: bytes) -> None:
         if self._transport is not None:
@@ -235,3 +253,16 @@ class Link(asyncio.Protocol):
         """Hang up at once."""
         if self._transport is not None:
             self._transport.abort()
+
+
+def _notice_silence(connection: socket.socket | None) -> None:
+    """Have the system end a connection whose other machine is gone, or cannot be reached.
+
+    Otherwise it would go on for a quarter of an hour, and each message on it until its deadline.
+    """
+    if connection is None or not hasattr(socket, "TCP_USER_TIMEOUT"):
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, UNHEARD_S)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNHEARD_S * 1000)

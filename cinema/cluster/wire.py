@@ -1,14 +1,16 @@
 """What nodes say to each other, and outcomes without the terms that both sides can look up.
 
 Nodes of neighbouring versions talk to each other: never reuse a tag, give new fields defaults and
-append them.
+append them. A frame or a command that is new is left out by a node that does not know it; whoever
+sent it gives it up at its deadline.
 """
 
 from __future__ import annotations
 
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 import msgspec
+import structlog
 
 from cinema.actors.messages import (
     NO_SHOWTIME,
@@ -25,6 +27,10 @@ from cinema.domain.showtime.events import AnyEvent
 from cinema.domain.showtime.packed import SeatGroup
 from cinema.domain.showtime.state import HoldStatus
 from cinema.domain.showtime.terms import ShowtimeTerms
+
+FRAMES_UNKNOWN: Final = "frames_unknown"
+
+log = structlog.get_logger(__name__)
 
 
 class Basis(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -145,7 +151,28 @@ class Notice(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=7):
 Frame = Tell | Told | Elsewhere | Ask | Answered | Failed | Notice
 
 encode_frames = msgspec.msgpack.Encoder().encode
-decode_frames = msgspec.msgpack.Decoder(list[Frame]).decode
+_decode_all = msgspec.msgpack.Decoder(list[Frame]).decode
+_decode_apart = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
+_decode_one = msgspec.msgpack.Decoder(Frame).decode
+
+
+def decode_frames(body: bytes | memoryview) -> list[Frame]:
+    """The frames of a batch, without those that this version does not know.
+
+    Raises `MsgspecError` for what is no list of anything.
+    """
+    try:
+        return _decode_all(body)
+    except msgspec.ValidationError:
+        frames = []
+    unknown = 0
+    for raw in _decode_apart(body):
+        try:
+            frames.append(_decode_one(raw))
+        except msgspec.ValidationError:
+            unknown += 1
+    log.warning(FRAMES_UNKNOWN, frames=unknown)
+    return frames
 
 
 def sent(outcome: Outcome) -> SentOutcome:
