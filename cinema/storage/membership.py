@@ -5,14 +5,17 @@ Views are in Postgres and decide; heartbeats are in Redis and only hint.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
+import asyncpg
 import msgspec
 
 from cinema.domain.membership import NO_VIEW, Member, View
 from cinema.storage.failures import UNREACHABLE
-from cinema.storage.transactions import Pool
+from cinema.storage.transactions import Connection, Pool
 
 VIEWS_KEPT: Final = 100
 """Older views are for people only: what became of the cluster in the last deployments."""
@@ -29,6 +32,9 @@ on conflict (version) do nothing
 returning version"""
 
 _FORGET: Final = "delete from cluster_views where version <= $1"
+
+_UNKNOWN: Final = (*UNREACHABLE, asyncpg.InsufficientResourcesError)
+"""A full disk or a server out of connections is nothing to stop for: it may pass."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[Member, ...]).decode
@@ -82,9 +88,10 @@ class PostgresViews:
     async def latest(self) -> View:
         """See `ViewStore.latest`."""
         try:
-            row = await self._pool.fetchrow(_LATEST, timeout=self._timeout_s)
-        except UNREACHABLE as error:
-            raise ViewsUnavailable(str(error)) from error
+            async with self._connected() as connection:
+                row = await connection.fetchrow(_LATEST)
+        except _UNKNOWN as error:
+            raise ViewsUnavailable(str(error) or type(error).__name__) from error
         if row is None:
             return NO_VIEW
         return View(version=row["version"], members=_decode(row["members"]))
@@ -92,13 +99,21 @@ class PostgresViews:
     async def propose(self, view: View, node_id: bytes) -> bool:
         """See `ViewStore.propose`."""
         try:
-            taken = await self._pool.fetchval(
-                _PROPOSE, view.version, _encode(view.members), node_id, timeout=self._timeout_s
-            )
-            if taken is not None and view.version > VIEWS_KEPT:
-                await self._pool.execute(
-                    _FORGET, view.version - VIEWS_KEPT, timeout=self._timeout_s
+            async with self._connected() as connection:
+                taken = await connection.fetchval(
+                    _PROPOSE, view.version, _encode(view.members), node_id
                 )
-        except UNREACHABLE as error:
-            raise ViewsUnavailable(str(error)) from error
+                if taken is not None and view.version > VIEWS_KEPT:
+                    await connection.execute(_FORGET, view.version - VIEWS_KEPT)
+        except _UNKNOWN as error:
+            raise ViewsUnavailable(str(error) or type(error).__name__) from error
         return taken is not None
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
+        """A connection for `timeout_s`, the wait for a free one included."""
+        async with (
+            asyncio.timeout(self._timeout_s),
+            self._pool.acquire(timeout=self._timeout_s) as connection,
+        ):
+            yield connection

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import AsyncExitStack
 
 import asyncpg
 import msgspec
@@ -51,6 +52,22 @@ async def test_views_say_so_when_the_connection_is_lost(
         await views.latest()
     with pytest.raises(ViewsUnavailable):
         await views.propose(View(version=1), ONE)
+
+
+@pytest.mark.postgres
+async def test_views_say_so_when_all_connections_are_in_use(
+    pool: asyncpg.Pool[asyncpg.Record],
+) -> None:
+    views = PostgresViews(pool, timeout_s=0.2)
+    async with AsyncExitStack() as stack:
+        for _ in range(pool.get_max_size()):
+            await stack.enter_async_context(pool.acquire())
+        async with asyncio.timeout(5.0):
+            with pytest.raises(ViewsUnavailable):
+                await views.latest()
+            with pytest.raises(ViewsUnavailable):
+                await views.propose(View(version=1), ONE)
+    assert await views.latest() == NO_VIEW
 
 
 @pytest.mark.postgres
