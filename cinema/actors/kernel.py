@@ -31,6 +31,7 @@ from cinema.actors.timers import DueQueue, DueSweep
 from cinema.domain.limits import (
     FAILURES_BEFORE_QUARANTINE,
     LEASE_DRIFT_DIVISOR,
+    LEAVING_POLL_LIMIT_S,
     LEAVING_POLL_S,
     RELOAD_BACKOFF_FIRST_S,
     RELOAD_BACKOFF_LIMIT_S,
@@ -220,14 +221,17 @@ class Kernel:
 
     async def _release(self, showtime_id: bytes) -> None:
         actor = self._actors.get(showtime_id)
+        pause_s = LEAVING_POLL_S
         try:
             while actor is not None and self._actors.get(showtime_id) is actor:
                 actor.leave()
                 if actor.phase is Phase.LEAVING and actor.settled:
                     actor.passivate()
+                    pause_s = LEAVING_POLL_S
                 elif actor.phase is Phase.QUARANTINED:
                     self._remove(actor)
-                await asyncio.sleep(LEAVING_POLL_S)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, LEAVING_POLL_LIMIT_S)
         finally:
             del self._releases[showtime_id]
 

@@ -47,7 +47,7 @@ class Handover:
         """Wait until nothing in memory is another node's."""
         while self._kernel.strangers():
             self._changed.set()
-            await asyncio.sleep(LOOK_S / 100)
+            await asyncio.sleep(LOOK_S / 20)
 
     async def stop(self) -> None:
         """Stop looking; what is being released goes on."""

@@ -48,7 +48,10 @@ DUE_SWEEP_PAGE: Final = 500
 """Showtimes one sweep activates at most."""
 
 LEAVING_POLL_S: Final = 0.002
-"""Period of the look whether a showtime that moves to another node has settled: about a commit."""
+"""First wait of the look whether a showtime that moves to another node has settled: a commit."""
+
+LEAVING_POLL_LIMIT_S: Final = 0.032
+"""Longest such wait: hundreds leave at once, and none of them can while Postgres is away."""
 
 INHERITED_AT_ONCE: Final = 1000
 """Showtimes of a dead node whose epochs one statement raises."""
