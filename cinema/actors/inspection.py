@@ -64,8 +64,8 @@ class MemorySeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def actors_seen(kernel: Kernel) -> Iterator[ActorSeen]:
-    """Every actor in memory, in no order; use the states at once, they change."""
-    for actor in kernel._actors.values():
+    """Every actor that is in memory at the beginning, in no order; their states go on changing."""
+    for actor in list(kernel._actors.values()):
         yield _seen(kernel, actor)
 
 

@@ -39,13 +39,11 @@ from cinema.services.control_shapes import (
     RingShown,
     ShowtimeShown,
 )
-from cinema.services.paging import after, page
+from cinema.services.paging import BY_MOMENT, after, page
 from cinema.services.shapes import Page
 from cinema.storage.journal import JournalStore, Loaded, StoreUnavailable
 
 CONTROL_QUESTION_FAILED: Final = "control_question_failed"
-
-BY_PLACE: Final = msgspec.json.Decoder(tuple[float, str])
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_ask: Final = msgspec.msgpack.Decoder(AnyAsk).decode
@@ -148,7 +146,7 @@ class ControlService:
         ask = AskActors(
             order=query.sort,
             limit=query.limit + 1,
-            after=after(query.cursor, BY_PLACE),
+            after=after(query.cursor, BY_MOMENT),
             phase=query.phase,
             lane=query.lane,
             watched=query.watched,

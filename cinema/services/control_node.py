@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import islice
+from operator import itemgetter
 from typing import Final
 
 import msgspec
@@ -20,11 +23,12 @@ from cinema.actors.inspection import (
     ticked_s,
 )
 from cinema.actors.kernel import Kernel
-from cinema.domain.ids import format_id
+from cinema.domain.ids import format_id, parse_id
 from cinema.domain.rejections import refuse
 from cinema.domain.seatmap import AVAILABLE, BLOCKED, BOOKED, HELD, SeatPlan
 from cinema.domain.showtime.packed import expiry_of, unpack
 from cinema.domain.showtime.state import NEVER_US, ShowtimeState
+from cinema.domain.times import to_us
 from cinema.services.control_cluster import Cluster
 from cinema.services.control_shapes import (
     ActorOrder,
@@ -53,6 +57,9 @@ LIVE_HOLDS_SHOWN: Final = 50
 
 PASSIVATE_WAIT_S: Final = 3.0
 """How long a busy showtime may take to become idle before an operator is told to try again."""
+
+ACTORS_AT_ONCE: Final = 1000
+"""Actors looked at in one step: about two milliseconds, then others have their turn."""
 
 MOMENTS_DRIFT_US: Final = 2_000_000
 """How far the moments of last use may be off: corrected seldom, they order the same on each page of
@@ -103,7 +110,7 @@ class ControlNode:
             case AskStatus():
                 return self._status()
             case AskActors():
-                return self._actors(ask)
+                return await self._actors(ask)
             case AskShowtime(showtime_id=showtime_id):
                 return self._showtime(showtime_id)
             case AskPassivate(showtime_id=showtime_id):
@@ -136,26 +143,27 @@ class ControlNode:
 
     # --- actors
 
-    def _actors(self, ask: AskActors) -> list[ActorShown]:
-        """One page, and one more if there are more."""
+    async def _actors(self, ask: AskActors) -> list[ActorShown]:
+        """The first so many of the order, behind a position."""
         began_us = self._kernel.clock.now_us() - int(ticked_s(self._kernel) * 1e6)
         if abs(began_us - self._ticks_began_us) > MOMENTS_DRIFT_US:
             self._ticks_began_us = began_us
-        shown = (self._shown(seen) for seen in self._matching(ask))
-        behind = ((place(ask.order, one), one) for one in shown)
-        after = ask.after
-        rest = [pair for pair in behind if after is None or pair[0] > after]
-        return [one for _, one in heapq.nsmallest(ask.limit, rest, key=lambda pair: pair[0])]
+        after = None if ask.after is None else (ask.after[0], parse_id(ask.after[1]) or b"")
+        first: list[tuple[int, bytes, ActorSeen]] = []
+        everybody = actors_seen(self._kernel)
+        while some := list(islice(everybody, ACTORS_AT_ONCE)):
+            placed = (
+                (_number(ask.order, one.mailbox_depth, self._used_us(one)), one.showtime_id, one)
+                for one in some
+                if _matches(one, ask)
+            )
+            first += [one for one in placed if after is None or one[:2] > after]
+            first = heapq.nsmallest(ask.limit, first, key=itemgetter(0, 1))
+            await asyncio.sleep(0)
+        return [self._shown(seen) for _, _, seen in first]
 
-    def _matching(self, ask: AskActors) -> Iterator[ActorSeen]:
-        for seen in actors_seen(self._kernel):
-            if (
-                seen.mailbox_depth >= ask.min_mailbox
-                and ask.phase in {None, seen.phase}
-                and ask.lane in {None, seen.lane}
-                and ask.watched in {None, seen.watched}
-            ):
-                yield seen
+    def _used_us(self, seen: ActorSeen) -> int:
+        return self._ticks_began_us + round(seen.used_s * 1e6)
 
     def _shown(self, seen: ActorSeen) -> ActorShown:
         state = seen.state
@@ -168,7 +176,7 @@ class ControlNode:
             durable_seq=seen.durable_seq,
             mailbox_depth=seen.mailbox_depth,
             idle_s=seen.idle_s,
-            last_used_at=moment(self._ticks_began_us + round(seen.used_s * 1e6)),
+            last_used_at=moment(self._used_us(seen)),
             lane=seen.lane,
             watched=seen.watched,
             failures=seen.failures,
@@ -225,17 +233,31 @@ class ControlNode:
         )
 
 
-def place(order: ActorOrder, one: ActorShown) -> tuple[float, str]:
+def _matches(seen: ActorSeen, ask: AskActors) -> bool:
+    return (
+        seen.mailbox_depth >= ask.min_mailbox
+        and ask.phase in {None, seen.phase}
+        and ask.lane in {None, seen.lane}
+        and ask.watched in {None, seen.watched}
+    )
+
+
+def place(order: ActorOrder, one: ActorShown) -> tuple[int, str]:
     """Where an actor stands in an order, the same on every node."""
+    return _number(order, one.mailbox_depth, to_us(one.last_used_at)), one.showtime_id
+
+
+def _number(order: ActorOrder, mailbox_depth: int, used_us: int) -> int:
+    """What an order goes by; ids decide where it is the same."""
     match order:
         case "mailbox":
-            return -one.mailbox_depth, one.showtime_id
+            return -mailbox_depth
         case "last_used":
-            return -one.last_used_at.timestamp(), one.showtime_id
+            return -used_us
         case "idle":
-            return one.last_used_at.timestamp(), one.showtime_id
+            return used_us
         case "id":
-            return 0.0, one.showtime_id
+            return 0
 
 
 def state_shown(state: ShowtimeState, plan: SeatPlan) -> StateShown:

@@ -223,7 +223,7 @@ class AskActors(Ask, frozen=True, kw_only=True):
 
     order: ActorOrder
     limit: int
-    after: tuple[float, str] | None = None
+    after: tuple[int, str] | None = None
     phase: PhaseName | None = None
     lane: int | None = None
     watched: bool | None = None
