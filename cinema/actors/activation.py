@@ -134,20 +134,19 @@ class Activation:
             waits = not bump.was_released and serving_epoch != bump.epoch - 1
             serve_from_ns = answered_ns + self._wait_ns if waits else 0
             bumped = await self._loaded(actor, bump.epoch, serve_from_ns)
+            if bumped is None and await self.terms(showtime_id) is None:
+                actor.vanish()
         return None if bumped is None else bumped._replace(sent_ns=sent_ns)
 
     async def _loaded(self, actor: ShowtimeActor, epoch: int, serve_from_ns: int) -> _Bumped | None:
-        """What is stored of a showtime whose epoch was raised to `epoch`; None if it rose again.
+        """What is stored of a showtime whose epoch was raised to `epoch`.
 
-        All of it is read behind the bump: nothing can change it any more.
+        None if it rose again, or if there is no such showtime. All of it is read behind the bump: nothing can change it any more.
         """
         showtime_id = actor.showtime_id
         sent_ns = self._clock.boot_ns()
         terms, loaded = await asyncio.gather(self.terms(showtime_id), self._store.load(showtime_id))
-        if terms is None:
-            actor.vanish()
-            return None
-        if loaded is None or loaded.epoch != epoch:
+        if terms is None or loaded is None or loaded.epoch != epoch:
             return None
         restored = replayed(loaded, terms, await self._older(actor, loaded))
         return _Bumped(restored, sent_ns, serve_from_ns)

@@ -81,6 +81,27 @@ async def test_a_showtime_that_was_given_back_is_taken_without_asking(stage: Sta
     assert await stage.journal.take_over(showtime_id, one, [other]) == HeldBy(other)
 
 
+async def test_an_heir_gets_what_no_living_node_owns_and_fences_the_dead_off(stage: Stage) -> None:
+    dead, living, heir = some_id(), some_id(), some_id()
+    journal = stage.journal
+    theirs, lost, back, nobodys = [await stage.showtime() for _ in range(4)]
+    await journal.take_over(theirs, living)
+    await journal.take_over(lost, dead)
+    await journal.take_over(back, dead)
+    given = snapshot(back, 1, 0, payload=None, release=True)
+    assert await stage.lane.save_snapshots([given]) == {back}
+    everything = sorted([theirs, lost, back, nobodys])
+    estate = await journal.estate([living, heir])
+    assert lost in estate
+    assert not {theirs, back, nobodys} & set(estate)
+    assert estate == sorted(estate)
+    assert await journal.inherit(everything, [living, heir], heir) == {lost: 2}
+    assert not await stage.write(lost, 1, 0)
+    assert await stage.where(lost) == (2, 0)
+    assert await journal.inherit(everything, [living, heir], heir) == {}
+    assert await journal.take_over(lost, living, [heir]) == HeldBy(heir)
+
+
 async def test_a_showtime_of_an_owner_without_a_name_is_taken_without_asking(stage: Stage) -> None:
     showtime_id, epoch = await stage.owned()
     one, other = some_id(), some_id()

@@ -102,7 +102,8 @@ class Call:
 class ScriptedStore:
     """One node's way to the journal: passes everything on, unless told otherwise.
 
-    Names of statements: append, confirm, save, take_over, load, recall, due, history, sweep.
+    Names of statements: append, confirm, save, take_over, estate, inherit, load, recall,
+    due, history, sweep.
     """
 
     def __init__(self, journal: RecordingJournal) -> None:
@@ -156,6 +157,16 @@ class ScriptedStore:
     ) -> Takeover | HeldBy | None:
         return await self._pass(
             "take_over", showtime_id, self.journal.take_over, showtime_id, owner, unless
+        )
+
+    async def estate(self, living: Sequence[bytes]) -> list[bytes]:
+        return await self._pass("estate", living, self.journal.estate, living)
+
+    async def inherit(
+        self, showtime_ids: Sequence[bytes], living: Sequence[bytes], heir: bytes
+    ) -> dict[bytes, int]:
+        return await self._pass(
+            "inherit", showtime_ids, self.journal.inherit, showtime_ids, living, heir
         )
 
     async def load(self, showtime_id: bytes) -> Loaded | None:

@@ -1,0 +1,119 @@
+"""A dead node's showtimes are fenced off at once, and their leases run out together."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cinema.actors import activation
+from cinema.storage.journal import HeldBy
+from tests.unit.actors.neighbourhood import Neighbour, Neighbourhood, pair
+from tests.unit.actors.virtual_time import in_virtual_time
+from tests.unit.actors.world import ANNA, BERT, SETTINGS, World, accepted, audited_world, hold
+
+LEASE_S = SETTINGS.lease_ms / 1000
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def _dead(world: World, showtimes: int) -> tuple[list[bytes], Neighbour, Neighbour]:
+    """Showtimes with a hold each of a node that lives no more, and the node that they are now."""
+    hood = Neighbourhood(world)
+    old, new = await hood.moves_in(), await hood.moves_in()
+    ids = [world.showtime() for _ in range(showtimes)]
+    for one in ids:
+        hood.owner[one] = old
+        await old.node.ask(one, hold(ANNA, "A1"))
+    hood.living.remove(old)
+    for one in ids:
+        hood.owner[one] = new
+    return ids, old, new
+
+
+@in_virtual_time
+async def test_what_is_inherited_waits_for_one_lease_together() -> None:
+    async with audited_world() as world:
+        showtimes, _, new = await _dead(world, 5)
+        started_s = _now_s()
+        assert await new.node.kernel.inherit(new.node_id) == 5
+        for one in showtimes:
+            # One after the other: each for itself would wait a lease of its own.
+            assert (await new.node.ask(one, hold(BERT, "A1"))).code == "SEAT_UNAVAILABLE"
+        assert LEASE_S <= _now_s() - started_s < 2 * LEASE_S
+        assert new.node.store.count("take_over") == 0
+
+
+@in_virtual_time
+async def test_the_dead_owner_that_comes_back_can_write_no_more() -> None:
+    async with audited_world() as world:
+        (showtime,), old, new = await _dead(world, 1)
+        await new.node.kernel.inherit(new.node_id)
+        old.hood.owner[showtime] = old
+        mail = old.node.tell(showtime, hold(BERT, "A2"))
+        old.hood.living.append(old)
+        await mail.answered.wait()
+        assert old.node.kernel.metrics.fenced == 1
+
+
+@in_virtual_time
+async def test_only_what_nobody_living_owns_is_inherited_and_only_by_its_next_owner() -> None:
+    async with audited_world() as world:
+        (mine, others, released), old, new = await _dead(world, 3)
+        third = await old.hood.moves_in()
+        old.hood.owner[others] = third
+        await old.node.kernel.release(released)
+        assert await new.node.kernel.inherit(new.node_id) == 1
+        assert await third.node.kernel.inherit(third.node_id) == 1
+        assert await new.node.kernel.inherit(new.node_id) == 0
+        assert accepted(await new.node.ask(mine, hold(BERT, "A2"))).epoch == 2
+        assert accepted(await third.node.ask(others, hold(BERT, "A2"))).epoch == 2
+        assert accepted(await new.node.ask(released, hold(BERT, "A2"))).epoch == 2
+
+
+@in_virtual_time
+async def test_an_inheritance_that_somebody_took_meanwhile_is_taken_over_like_any_other() -> None:
+    async with audited_world() as world:
+        (showtime,), old, new = await _dead(world, 1)
+        await new.node.kernel.inherit(new.node_id)
+        third = await old.hood.moves_in()
+        old.hood.owner[showtime] = third
+        assert (await third.node.store.take_over(showtime, third.node_id, [])).epoch == 3
+        old.hood.owner[showtime] = new
+        old.hood.living.remove(third)
+        started_s = _now_s()
+        assert accepted(await new.node.ask(showtime, hold(BERT, "A2"))).epoch == 4
+        assert _now_s() - started_s >= LEASE_S
+
+
+@in_virtual_time
+async def test_an_inherited_showtime_that_is_gone_is_not_there() -> None:
+    async with audited_world() as world:
+        (showtime,), _, new = await _dead(world, 1)
+        await new.node.kernel.inherit(new.node_id)
+        del world.terms.of[showtime]
+        await new.node.tell(showtime, hold(BERT, "A2")).answered.wait()
+        assert not new.node.kernel.is_resident(showtime)
+
+
+@in_virtual_time
+async def test_an_estate_is_inherited_in_bounded_statements() -> None:
+    async with audited_world() as world:
+        showtimes, _, new = await _dead(world, 5)
+        pages = activation.INHERITED_AT_ONCE
+        activation.INHERITED_AT_ONCE = 2
+        try:
+            assert await new.node.kernel.inherit(new.node_id) == len(showtimes)
+        finally:
+            activation.INHERITED_AT_ONCE = pages
+        assert new.node.store.count("inherit") == 3
+
+
+@in_virtual_time
+async def test_a_living_owners_showtimes_are_not_inherited() -> None:
+    async with audited_world() as world:
+        showtime, old, new = await pair(world)
+        old.hood.owner[showtime] = new
+        assert await new.node.kernel.inherit(new.node_id) == 0
+        held = await new.node.store.take_over(showtime, new.node_id, [old.node_id])
+        assert held == HeldBy(old.node_id)
