@@ -141,7 +141,8 @@ class Activation:
     async def _loaded(self, actor: ShowtimeActor, epoch: int, serve_from_ns: int) -> _Bumped | None:
         """What is stored of a showtime whose epoch was raised to `epoch`.
 
-        None if it rose again, or if there is no such showtime. All of it is read behind the bump: nothing can change it any more.
+        None if it rose again, or if there is no such showtime. All of it is read behind the bump:
+        nothing can change it any more.
         """
         showtime_id = actor.showtime_id
         sent_ns = self._clock.boot_ns()
