@@ -1,0 +1,198 @@
+"""Nodes as real processes behind the balancers of `deploy/`: nothing forwarded, nothing lost."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from cinema.cluster.ring import Node
+from tests.deploy.balancers import BALANCERS, Balancer
+from tests.e2e.conftest import DurablePostgres
+from tests.support.load import Customer, customers
+from tests.support.server_process import SECRET, ServerProcess
+
+pytestmark = [pytest.mark.process, pytest.mark.slow]
+
+NODES = 3
+CUSTOMERS = 8
+ANSWERS_BETWEEN_RESTARTS = 40
+
+
+@pytest.fixture(params=BALANCERS, ids=lambda kind: kind.name)
+def balancer(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Balancer]:
+    folder = tmp_path / "balancer"
+    folder.mkdir()
+    balancer: Balancer = request.param(folder)
+    yield balancer
+    balancer.stop()
+
+
+@pytest.fixture
+async def nodes(
+    durable_postgres: DurablePostgres, seeded: str, redis_url: str, tmp_path: Path
+) -> AsyncIterator[list[ServerProcess]]:
+    nodes = [
+        ServerProcess(
+            tmp_path / f"node-{number}",
+            DATABASE_URL=durable_postgres.dsn(seeded),
+            REDIS_URL=redis_url,
+            CLUSTER_PORT="0",
+            DEMO_DATA="false",
+        )
+        for number in range(NODES)
+    ]
+    try:
+        for node in nodes:
+            node.launch()
+        for node in nodes:
+            await node.await_ready()
+        yield nodes
+    finally:
+        for node in nodes:
+            if node.running:
+                node.send(signal.SIGTERM)  # all at once, for each takes its time
+        for node in nodes:
+            await node.stop()
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as client:
+        yield client
+
+
+async def showtimes(client: aiohttp.ClientSession, url: str) -> list[str]:
+    async with client.get(f"{url}/api/v1/showtimes", params={"limit": "50"}) as answer:
+        return [one["id"] for one in (await answer.json())["data"]]
+
+
+def somebody(number: int) -> list[Customer]:
+    return customers(SECRET, 40_000, number, now_s=time.time())
+
+
+async def hold(client: aiohttp.ClientSession, url: str, showtime: str, person: Customer) -> str:
+    body = {"best_available": {"quantity": 1}}
+    headers = {"Authorization": f"Bearer {person.token}"}
+    address = f"{url}/api/v1/showtimes/{showtime}/holds"
+    async with client.post(address, json=body, headers=headers) as answer:
+        assert answer.status == 201, await answer.text()
+        hold_id: str = (await answer.json())["data"]["hold_id"]
+        return hold_id
+
+
+async def forwarded(client: aiohttp.ClientSession, nodes: list[ServerProcess]) -> float:
+    """Messages that any of the nodes sent to another."""
+    total = 0.0
+    for node in nodes:
+        async with client.get(f"{node.url}/metrics") as answer:
+            families = text_string_to_metric_families(await answer.text())
+        total += sum(
+            sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == "cinema_forwarded_messages_total"
+        )
+    return total
+
+
+def as_the_ring_sees(nodes: list[ServerProcess]) -> list[Node]:
+    return [Node("127.0.0.1", node.port) for node in nodes]
+
+
+async def test_behind_a_balancer_nothing_has_to_be_forwarded(
+    balancer: Balancer, nodes: list[ServerProcess], client: aiohttp.ClientSession
+) -> None:
+    await balancer.start(as_the_ring_sees(nodes))
+    (person,) = somebody(1)
+    found = await showtimes(client, balancer.url)
+    for showtime in found:
+        await hold(client, balancer.url, showtime, person)
+    assert await forwarded(client, nodes) == 0
+    for showtime in found:
+        await hold(client, nodes[0].url, showtime, person)
+    assert await forwarded(client, nodes) > len(found) / 3
+
+
+class Customers:
+    """People who hold a seat and give it back, without pause and without a second try."""
+
+    def __init__(self, url: str, showtimes: list[str]) -> None:
+        self.answered = 0
+        self.failures: list[str] = []
+        self._url = url
+        self._showtimes = showtimes
+
+    async def visit(self, number: int, person: Customer, *, keep_alive: bool) -> None:
+        headers = {"Authorization": f"Bearer {person.token}"}
+        connector = aiohttp.TCPConnector(force_close=not keep_alive)
+        async with aiohttp.ClientSession(connector=connector, headers=headers) as client:
+            while True:
+                number += 1
+                showtime = self._showtimes[number % len(self._showtimes)]
+                address = f"{self._url}/api/v1/showtimes/{showtime}/holds"
+                body = {"best_available": {"quantity": 1}}
+                held = await self._ask(client, "POST", address, json=body)
+                if held is not None:
+                    await self._ask(client, "DELETE", f"{address}/{held}")
+
+    async def _ask(
+        self, client: aiohttp.ClientSession, method: str, address: str, **body: object
+    ) -> str | None:
+        try:
+            async with client.request(method, address, **body) as answer:  # type: ignore[arg-type]
+                self.answered += 1
+                if answer.status >= 400:
+                    self.failures.append(f"{method}: {answer.status} {await answer.text()}")
+                    return None
+                return (await answer.json())["data"]["hold_id"]  # type: ignore[no-any-return]
+        except aiohttp.ClientError as error:
+            self.failures.append(f"{method}: {error!r}")
+            return None
+
+    async def more(self) -> None:
+        """Wait until some more were answered."""
+        goal = self.answered + ANSWERS_BETWEEN_RESTARTS
+        async with asyncio.timeout(30):
+            while True:
+                if self.answered >= goal:
+                    return
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def visited(url: str, showtimes: list[str]) -> AsyncIterator[Customers]:
+    """Customers, half of them on new connections each time."""
+    visitors = Customers(url, showtimes)
+    visits = [
+        asyncio.ensure_future(visitors.visit(7 * number, person, keep_alive=number % 2 == 0))
+        for number, person in enumerate(somebody(CUSTOMERS))
+    ]
+    try:
+        yield visitors
+    finally:
+        for visit in visits:
+            visit.cancel()
+        await asyncio.gather(*visits, return_exceptions=True)
+
+
+async def test_a_rolling_restart_behind_a_balancer_fails_no_request(
+    balancer: Balancer, nodes: list[ServerProcess], client: aiohttp.ClientSession
+) -> None:
+    await balancer.start(as_the_ring_sees(nodes))
+    found = await showtimes(client, balancer.url)
+    async with visited(balancer.url, found) as visitors:
+        for node in nodes:
+            await visitors.more()
+            node.send(signal.SIGTERM)
+            assert await node.ended() == 0
+            await node.start()
+        await visitors.more()
+    assert not visitors.failures
