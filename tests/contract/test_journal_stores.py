@@ -81,27 +81,6 @@ async def test_a_showtime_that_was_given_back_is_taken_without_asking(stage: Sta
     assert await stage.journal.take_over(showtime_id, one, [other]) == HeldBy(other)
 
 
-async def test_an_heir_gets_what_no_living_node_owns_and_fences_the_dead_off(stage: Stage) -> None:
-    dead, living, heir = some_id(), some_id(), some_id()
-    journal = stage.journal
-    theirs, lost, back, nobodys = [await stage.showtime() for _ in range(4)]
-    await journal.take_over(theirs, living)
-    await journal.take_over(lost, dead)
-    await journal.take_over(back, dead)
-    given = snapshot(back, 1, 0, payload=None, release=True)
-    assert await stage.lane.save_snapshots([given]) == {back}
-    everything = sorted([theirs, lost, back, nobodys])
-    estate = await journal.estate([living, heir])
-    assert lost in estate
-    assert not {theirs, back, nobodys} & set(estate)
-    assert estate == sorted(estate)
-    assert await journal.inherit(everything, [living, heir], heir) == {lost: 2}
-    assert not await stage.write(lost, 1, 0)
-    assert await stage.where(lost) == (2, 0)
-    assert await journal.inherit(everything, [living, heir], heir) == {}
-    assert await journal.take_over(lost, living, [heir]) == HeldBy(heir)
-
-
 async def test_a_showtime_of_an_owner_without_a_name_is_taken_without_asking(stage: Stage) -> None:
     showtime_id, epoch = await stage.owned()
     one, other = some_id(), some_id()
@@ -112,6 +91,47 @@ async def test_a_showtime_of_an_owner_without_a_name_is_taken_without_asking(sta
     assert taken == Takeover(epoch + 2, was_released=False)
     taken = await stage.journal.take_over(showtime_id, other, [one])
     assert taken == Takeover(epoch + 3, was_released=False)
+
+
+# --- what dead nodes leave
+
+
+async def test_the_estate_is_what_nobody_living_owns_and_nobody_gave_back(stage: Stage) -> None:
+    dead, living = some_id(), some_id()
+    journal = stage.journal
+    left, also_left, kept, nobodys, given_back = [await stage.showtime() for _ in range(5)]
+    for showtime_id, owner in ((left, dead), (also_left, dead), (kept, living), (given_back, dead)):
+        await journal.take_over(showtime_id, owner)
+    await journal.take_over(nobodys)
+    back = snapshot(given_back, 1, 0, payload=None, release=True)
+    assert await stage.lane.save_snapshots([back]) == {given_back}
+    assert await journal.estate([living]) == [left, also_left]
+    assert await journal.estate([living, dead]) == []
+    assert await journal.estate([some_id()]) == [left, also_left, kept]
+
+
+async def test_an_heir_raises_the_epoch_of_what_is_still_left_and_owns_it(stage: Stage) -> None:
+    dead, living, heir = some_id(), some_id(), some_id()
+    journal = stage.journal
+    left, taken, given_back, nobodys = [await stage.showtime() for _ in range(4)]
+    for showtime_id in (left, taken, given_back):
+        await journal.take_over(showtime_id, dead)
+    assert await stage.write(left, 1, 0)
+    await journal.take_over(taken, living)
+    back = snapshot(given_back, 1, 0, payload=None, release=True)
+    assert await stage.lane.save_snapshots([back]) == {given_back}
+    every = [left, taken, given_back, nobodys, some_id()]
+    assert await journal.inherit(every, [heir, living], heir) == {left: 2}
+    assert await stage.where(left) == (2, 1)
+    # The dead one writes and gives back nothing any more.
+    assert not await stage.write(left, 1, 1)
+    late = snapshot(left, 1, 1, payload=None, release=True)
+    assert await stage.lane.save_snapshots([late]) == set()
+    assert await stage.write(left, 2, 1)
+    assert await journal.inherit(every, [heir, living], heir) == {}
+    assert await journal.take_over(left, living, [heir]) == HeldBy(heir)
+    assert await journal.take_over(left, heir, [living]) == Takeover(3, was_released=False)
+    assert await journal.take_over(given_back, living) == Takeover(2, was_released=True)
 
 
 # --- appending

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from cinema.actors import activation
-from cinema.storage.journal import HeldBy
+from cinema.storage.journal import HeldBy, StoreUnavailable
 from tests.unit.actors.neighbourhood import Neighbour, Neighbourhood, pair
 from tests.unit.actors.virtual_time import in_virtual_time
 from tests.unit.actors.world import ANNA, BERT, SETTINGS, World, accepted, audited_world, hold
@@ -117,3 +119,36 @@ async def test_a_living_owners_showtimes_are_not_inherited() -> None:
         assert await new.node.kernel.inherit(new.node_id) == 0
         held = await new.node.store.take_over(showtime, new.node_id, [old.node_id])
         assert held == HeldBy(old.node_id)
+
+
+@in_virtual_time
+async def test_an_inheritance_is_used_once() -> None:
+    async with audited_world() as world:
+        (showtime,), _, new = await _dead(world, 1)
+        await new.node.kernel.inherit(new.node_id)
+        assert accepted(await new.node.ask(showtime, hold(BERT, "A2"))).epoch == 2
+        new.node.store.fail_next("append", StoreUnavailable("lost"))
+        assert (await new.node.ask(showtime, hold(BERT, "A3"))).code == "RETRY"
+        # It took over from itself: a statement of its own may have been under way.
+        assert accepted(await new.node.ask(showtime, hold(BERT, "A3"))).epoch == 3
+
+
+@in_virtual_time
+async def test_an_inheritance_that_cannot_be_loaded_is_taken_over() -> None:
+    async with audited_world() as world:
+        (showtime,), _, new = await _dead(world, 1)
+        await new.node.kernel.inherit(new.node_id)
+        new.node.store.fail_next("load", StoreUnavailable("gone"))
+        assert accepted(await new.node.ask(showtime, hold(BERT, "A2"))).epoch == 3
+
+
+@in_virtual_time
+async def test_an_estate_that_cannot_be_read_is_told_of() -> None:
+    async with audited_world() as world:
+        (showtime,), _, new = await _dead(world, 1)
+        for statement in ("estate", "inherit"):
+            new.node.store.fail_next(statement, StoreUnavailable("gone"))
+            with pytest.raises(StoreUnavailable):
+                await new.node.kernel.inherit(new.node_id)
+        # Each showtime is taken over when it is asked for then.
+        assert accepted(await new.node.ask(showtime, hold(BERT, "A2"))).epoch == 2
