@@ -503,8 +503,11 @@ async def test_strangers_are_the_showtimes_in_memory_that_are_another_nodes() ->
         assert old.node.kernel.strangers() == []
         old.hood.owner[showtime] = new
         assert old.node.kernel.strangers() == [showtime]
+        assert old.node.kernel.is_stranger(showtime)
+        assert not old.node.kernel.is_stranger(mine)
         await _left(old, showtime)
         assert old.node.kernel.strangers() == []
+        assert not old.node.kernel.is_stranger(showtime)
         assert old.node.kernel.is_resident(mine)
 
 
