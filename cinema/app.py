@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import hmac
 import os
-import secrets
 import shutil
 import signal
 import sys
@@ -24,10 +22,10 @@ from cinema.actors.dispatch import Dispatch
 from cinema.actors.kernel import Kernel
 from cinema.actors.settings import KernelSettings
 from cinema.actors.tasks import Tasks
-from cinema.cluster.node import ClusterNode, ClusterOptions, DeclaredDead
+from cinema.cluster.node import ClusterNode, DeclaredDead
+from cinema.clustering import member_of, open_cluster
 from cinema.control import Control
 from cinema.domain.limits import CLOCK_SYNC_S
-from cinema.domain.membership import Member
 from cinema.domain.sale_rules import SaleRules
 from cinema.http.assets import docs_routes
 from cinema.http.auth import auth_routes
@@ -46,6 +44,7 @@ from cinema.http.screens import screen_routes
 from cinema.http.seats import seat_routes
 from cinema.http.server import Edge, edge_options
 from cinema.http.showtimes import showtime_routes
+from cinema.http.steps import OwnerOf
 from cinema.http.watch import WatchHub, WatchOptions
 from cinema.jobs.housekeeping import Housekeeping
 from cinema.logging import LogSink, configure_logging, standard_error_sink
@@ -64,11 +63,8 @@ from cinema.storage.bookings import BookingsRepository
 from cinema.storage.catalog import CatalogRepository
 from cinema.storage.clock import DatabaseClock
 from cinema.storage.journal_postgres import PostgresJournal
-from cinema.storage.membership import PostgresViews
 from cinema.storage.migrate import migrate
 from cinema.storage.pool import check_durability, open_pool
-from cinema.storage.redis_channels import RedisChannels
-from cinema.storage.redis_heartbeats import RedisHeartbeats
 from cinema.storage.showtimes import ShowtimesRepository
 from cinema.storage.terms import TermsSource
 from cinema.storage.transactions import Pool
@@ -231,7 +227,7 @@ async def running_node(
         stack.push_async_callback(tasks.cancel)
         tasks.start("clock-sync", _keep_clock(clock, journal))
         await kernel.start()
-        cluster = await _cluster(settings, pool, kernel, journal, terms, stack)
+        cluster = await open_cluster(settings, pool, kernel, journal, terms, stack)
         dispatch: Dispatch = kernel if cluster is None else cluster.router
         tasks.start(
             "housekeeping",
@@ -276,14 +272,17 @@ async def _edge(
     )
     seats = SeatsService(dispatch, BookingsRepository(pool), demo_payment=settings.demo_payment)
     metrics = Metrics()
+    owner_of = None if cluster is None else cluster.placement.address_of_owner
     edge = Edge(
         edge_options(settings),
         verify_token=verifier.verify,
         metrics=metrics,
         write_log=sink.write,
-        owner_of=None if cluster is None else cluster.placement.address_of_owner,
+        owner_of=owner_of,
     )
-    hub = WatchHub(seats, verifier.verify, edge.writer.allows_origin, _watch_options(settings))
+    hub = WatchHub(
+        seats, verifier.verify, edge.writer.allows_origin, _watch_options(settings, owner_of)
+    )
     metrics.add_collector(kernel_families(kernel))
     metrics.add_collector(watch_families(hub))
     if cluster is not None:
@@ -312,57 +311,6 @@ async def _edge(
     return edge, hub
 
 
-async def _cluster(
-    settings: Settings,
-    pool: Pool,
-    kernel: Kernel,
-    journal: PostgresJournal,
-    terms: TermsSource,
-    stack: AsyncExitStack,
-) -> ClusterNode | None:
-    """This node's part in a cluster, listening on its port; None for a node alone."""
-    if not settings.redis_url:
-        return None
-    timeout_s = settings.heartbeat_timeout_ms / 1000
-    loop = asyncio.get_running_loop()
-    cluster = ClusterNode(
-        kernel,
-        secrets.token_bytes(16),
-        ClusterOptions(secret=cluster_secret(settings), heartbeat_timeout_s=timeout_s),
-        beats=RedisHeartbeats(settings.redis_url, timeout_s=timeout_s / 2),
-        views=PostgresViews(pool, timeout_s=timeout_s / 2),
-        plans=terms,
-        channels=RedisChannels(settings.redis_url, timeout_s=timeout_s / 2),
-        journal=journal,
-        dial=loop.create_connection,
-    )
-    stack.push_async_callback(cluster.stop)
-    listener = await loop.create_server(cluster.accept, settings.host, settings.cluster_port)
-    stack.callback(listener.close)
-    cluster.cluster_port = listener.sockets[0].getsockname()[1]
-    return cluster
-
-
-def member_of(settings: Settings, cluster: ClusterNode, port: int) -> Member:
-    """What the cluster is to know of this node, which listens on `port`."""
-    return Member(
-        node_id=cluster.placement.node_id,
-        host=settings.node_host or settings.host,
-        port=settings.node_port or port,
-        cluster_port=cluster.cluster_port,
-        weight=settings.node_weight,
-        software=__version__,
-    )
-
-
-def cluster_secret(settings: Settings) -> bytes:
-    """What nodes prove to each other that they know; the signing key itself is never sent."""
-    if settings.cluster_secret:
-        return settings.cluster_secret.encode()
-    key = settings.jwt_secret_key.encode()
-    return hmac.digest(key, b"cinema node to node", "sha256")
-
-
 def kernel_of(settings: Settings) -> KernelSettings:
     """The kernel's part of the settings."""
     return KernelSettings(
@@ -387,7 +335,7 @@ def sale_rules(settings: Settings) -> SaleRules:
     )
 
 
-def _watch_options(settings: Settings) -> WatchOptions:
+def _watch_options(settings: Settings, owner_of: OwnerOf | None) -> WatchOptions:
     return WatchOptions(
         sockets_limit=settings.watchers_limit,
         coalesce_s=settings.watch_coalesce_ms / 1000,
@@ -395,6 +343,7 @@ def _watch_options(settings: Settings) -> WatchOptions:
         commands_in_flight=settings.ws_commands_in_flight,
         pending_limit_bytes=settings.ws_pending_limit_bytes,
         heartbeat_s=settings.ws_heartbeat_seconds,
+        owner_of=owner_of,
     )
 
 

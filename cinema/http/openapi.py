@@ -14,6 +14,7 @@ from cinema.http.context import RequestContext
 from cinema.http.errors import ERROR_TABLE
 from cinema.http.responses import JSON_REVALIDATED, Reply
 from cinema.http.routing import Route
+from cinema.http.steps import OWNER, SHOWTIME_PATH
 
 Json = dict[str, Any]
 
@@ -22,6 +23,9 @@ JSON_TYPE: Final = "application/json"
 _PARAMETER: Final = re.compile(r"\{(\w+)(:text)?\}")
 _REF: Final = "#/components/schemas/{name}"
 
+_OWNER: Final = (
+    "In a cluster, the node (`host:port`) that owns the showtime: requests sent there are quickest."
+)
 _REQUEST_ID: Final = "019a0c1e70007000800000ff"
 
 _INTRODUCTION: Final = """\
@@ -206,8 +210,13 @@ def _success(route: Route, schema_of: dict[str, Json]) -> Json:
         if route.meta is not None:
             content["example"]["meta"] = route.meta_example or {"next_cursor": None}
     response["content"] = {JSON_TYPE: content}
+    headers: Json = {}
     if route.etag:
-        response["headers"] = {"ETag": {"schema": {"type": "string"}}}
+        headers["ETag"] = {"schema": {"type": "string"}}
+    if route.path.startswith(SHOWTIME_PATH):
+        headers[OWNER] = {"description": _OWNER, "schema": {"type": "string"}}
+    if headers:
+        response["headers"] = headers
     return response
 
 

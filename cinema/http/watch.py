@@ -18,6 +18,7 @@ from cinema.http.responses import Reply, header_lines, rejected
 from cinema.http.routing import Route
 from cinema.http.seat_feed import WatchedShowtime
 from cinema.http.socket import CLOSE_WAIT_S, GOING_AWAY, INTERNAL_ERROR, Socket, SocketResponse
+from cinema.http.steps import OWNER, OwnerOf
 from cinema.http.watch_messages import PROTOCOL, WatchQuery
 from cinema.http.watch_session import Session
 from cinema.http.wire import ORIGIN
@@ -42,6 +43,7 @@ class WatchOptions(msgspec.Struct, frozen=True, kw_only=True):
     commands_in_flight: int
     pending_limit_bytes: int
     heartbeat_s: float
+    owner_of: OwnerOf | None = None
 
 
 class WatchHub:
@@ -151,6 +153,9 @@ class WatchHub:
             return rejected(Rejection(code="UPGRADE_REQUIRED"), context.request_id, upgrade)
         response.headers["Server"] = "cinema"
         response.headers["X-Request-ID"] = context.request_id
+        owner_of = self.options.owner_of
+        if owner_of is not None and (owner := owner_of(context.params[0])) is not None:
+            response.headers[OWNER] = owner
         self._opening += 1
         try:
             if not await self.seats.exists(context.params[0]):
