@@ -29,6 +29,8 @@ class Tasks:
 
     async def cancel(self) -> None:
         """Cancel what still runs and wait for it."""
+        # One that has not taken its first step would end without its `finally`.
+        await asyncio.sleep(0)
         running = list(self._running)
         for task in running:
             task.cancel()

@@ -137,8 +137,9 @@ class ScriptedStore:
         """One statement."""
         self.seen.append((name, argument))
         if self._failures[name]:
+            error = self._failures[name].popleft()
             await asyncio.sleep(0)
-            raise self._failures[name].popleft()
+            raise error
         if name in self.down:
             await asyncio.sleep(0)
             raise self.down[name]

@@ -33,7 +33,11 @@ class Wire(asyncio.Transport):
 
     def write(self, data: Any) -> None:
         if not self.closing and not self.cable.swallows(self):
-            asyncio.get_running_loop().call_soon(self.other.arrive, bytes(data))
+            loop, delay_s = asyncio.get_running_loop(), self.cable.network.delay_s
+            if delay_s:
+                loop.call_later(delay_s, self.other.arrive, bytes(data))
+            else:
+                loop.call_soon(self.other.arrive, bytes(data))
 
     def arrive(self, data: bytes) -> None:
         """Something comes out at this end."""
@@ -79,6 +83,7 @@ class Network:
         self.cables: list[Cable] = []
         self.dial_error: Exception | None = None
         self.swallows_answers = False
+        self.delay_s = 0.0
 
     async def dial(self, make: Callable[[], Link], _host: str, port: int) -> object:
         """See `cinema.cluster.peers.Dial`."""

@@ -66,7 +66,7 @@ async def test_owner_after_next_does_not_deny_what_the_one_before_did() -> None:
         cluster.network.swallows_answers = True
         mail = one.tell(showtime_id, hold(ANNA, "A1", key=some_id()))
         await asyncio.sleep(0.2)
-        one.store.down["take_over"] = cluster.unreachable()
+        one.store.down["take_over"] = one.store.down["load"] = cluster.unreachable()
         cluster.kill(other)
         await mail.answered.wait()
         assert one.owns(showtime_id)
