@@ -287,7 +287,7 @@ async def _edge(
     metrics.add_collector(watch_families(hub))
     if cluster is not None:
         metrics.add_collector(cluster_families(cluster))
-    metrics.add_collector(log_families(lambda: sink.dropped_chunks))
+    metrics.add_collector(log_families(lambda: sink.dropped_chunks, sink.events))
     metrics.add_collector(disk_families(_existing(settings.data_dir)))
     metrics.add_collector(
         pool_families(pool.get_size, pool.get_idle_size, settings.database_pool_size)

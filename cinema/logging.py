@@ -7,11 +7,13 @@ import os
 import queue
 import sys
 import threading
+from collections import Counter
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
 import msgspec
 import structlog
+from structlog.typing import EventDict, Processor
 
 QUEUE_LIMIT_CHUNKS: Final = 10_000
 """Chunks that wait for a slow reader of the log; beyond it lines are dropped and counted."""
@@ -30,7 +32,8 @@ _encode = msgspec.json.Encoder(enc_hook=repr).encode
 class LogSink:
     """Writes chunks of whole lines to a file descriptor, in order, from one thread.
 
-    `write` never blocks. `dropped_chunks` counts what a full queue could not take.
+    `write` never blocks. `dropped_chunks` counts what a full queue could not take, `events` the
+    events written by level and name; request lines are not among them.
     """
 
     def __init__(self, fd: int) -> None:
@@ -39,6 +42,7 @@ class LogSink:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self.dropped_chunks = 0
+        self.events: Counter[tuple[str, str]] = Counter()
 
     def write(self, chunk: bytes) -> None:
         """Queue `chunk`; starts the thread at first use."""
@@ -107,6 +111,14 @@ def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
     return event
 
 
+def _counted_by(sink: LogSink) -> Processor:
+    def count(_: Any, __: str, event: EventDict) -> EventDict:
+        sink.events[event["level"], event["event"]] += 1
+        return event
+
+    return count
+
+
 def render(_: Any, __: str, event: Mapping[str, Any]) -> bytes:
     """One event as JSON."""
     return _encode(event)
@@ -121,6 +133,7 @@ def configure_logging(level: str, sink: LogSink) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             redact,
+            _counted_by(sink),
             render,
         ],
         logger_factory=lambda *_: _SinkLogger(sink),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 from typing import Final
 
@@ -69,13 +69,21 @@ def watch_families(hub: WatchHub) -> Families:
     return families
 
 
-def log_families(dropped_chunks: Callable[[], int]) -> Families:
-    """Log lines that nobody took."""
+def log_families(
+    dropped_chunks: Callable[[], int], events: Mapping[tuple[str, str], int]
+) -> Families:
+    """What was logged, and log lines that nobody took."""
 
     def families() -> Iterator[Metric]:
         yield CounterMetricFamily(
             "cinema_log_chunks_dropped", "Chunks of log lines dropped.", value=dropped_chunks()
         )
+        logged = CounterMetricFamily(
+            "cinema_log_events", "Log events but request lines.", labels=("level", "event")
+        )
+        for (level, event), count in events.items():
+            logged.add_metric((level, event), count)
+        yield logged
 
     return families
 

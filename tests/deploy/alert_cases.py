@@ -124,6 +124,17 @@ CASES = (
         at="30m",
     ),
     Case(
+        alert="CinemaErrorsLogged",
+        firing={f'cinema_log_events_total{{{A},level="error",event="task_failed"}}': "_x80 1x60"},
+        labels={"instance": "a", "event": "task_failed"},
+        quiet={
+            f'cinema_log_events_total{{{A},level="error",event="task_failed"}}': "1x200",
+            f'cinema_log_events_total{{{A},level="error",event="request_failed"}}': "0+1x200",
+            f'cinema_log_events_total{{{A},level="warning",event="restore_failed"}}': "0+1x200",
+        },
+        at="30m",
+    ),
+    Case(
         alert="CinemaSlowRoute",
         firing=_latency("/holds", fast="0+90x60", slow="0+100x60"),
         labels=ROUTE,

@@ -49,6 +49,11 @@ def listed_metrics() -> dict[str, Listed]:
     }
 
 
+def listed_events() -> set[str]:
+    """Every log event of the table."""
+    return set(re.findall(r"^\| `([a-z_]+)` \|", DOCUMENT.read_text(), re.MULTILINE))
+
+
 def known_series() -> dict[str, frozenset[str]]:
     """Name and labels of every series a scrape can bring."""
     series = dict.fromkeys(OF_EVERY_PROCESS, OF_PROMETHEUS)

@@ -17,7 +17,7 @@ import yaml
 from cinema.http.errors import ERROR_TABLE
 from cinema.http.metrics import LATENCY_BOUNDS_US
 from tests.deploy.alert_cases import CASES, Case
-from tests.deploy.telemetry import grouped_by, known_series, uses
+from tests.deploy.telemetry import grouped_by, known_series, listed_events, uses
 from tests.support.programs import program
 
 ROOT = Path(__file__).parents[2]
@@ -84,6 +84,12 @@ def test_error_codes_asked_for_exist(title: str, expression: str) -> None:
         outcome = use.matchers.get("outcome", "")
         assert code is None or set(code.split("|")) <= ERROR_TABLE.keys()
         assert not outcome.isupper() or outcome in ERROR_TABLE
+
+
+@pytest.mark.parametrize(("title", "expression"), EXPRESSIONS)
+def test_log_events_asked_for_exist(title: str, expression: str) -> None:
+    for use in uses(expression):
+        assert set(use.matchers.get("event", "task_failed").split("|")) <= listed_events()
 
 
 def test_a_quantile_is_compared_at_a_bound_of_its_buckets() -> None:

@@ -57,6 +57,18 @@ def test_lines_below_the_level_are_left_out(written: Written) -> None:
     assert written.lines() == []
 
 
+def test_events_are_counted_by_level_and_name(written: Written) -> None:
+    log = structlog.get_logger()
+    log.debug("detail_seen")
+    log.info("server_started")
+    log.error("task_failed")
+    try:
+        raise ValueError
+    except ValueError:
+        log.exception("task_failed")
+    assert written.sink.events == {("info", "server_started"): 1, ("error", "task_failed"): 2}
+
+
 def test_secrets_are_not_written(written: Written) -> None:
     structlog.get_logger().info("signed_in", password="hunter2", token="eyJ", user="ada")
     (line,) = written.lines()

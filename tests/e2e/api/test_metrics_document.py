@@ -52,4 +52,7 @@ async def test_every_metric_has_the_type_and_labels_that_are_listed(
         assert family.type == listed[name].kind
         for sample in family.samples:
             assert sample.labels.keys() - {"le"} == listed[name].labels, sample
-    assert all(family.samples for family in families.values())
+    # This node logs nowhere.
+    assert {name for name, family in families.items() if not family.samples} <= {
+        "cinema_log_events_total"
+    }
