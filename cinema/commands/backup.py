@@ -21,6 +21,7 @@ from cinema.storage.backups.errors import BackupError
 from cinema.storage.backups.folder import BackupFolder
 from cinema.storage.backups.follow import Follower, Schedule
 from cinema.storage.backups.listing import Listed, list_backups
+from cinema.storage.backups.metrics import backup_metrics
 from cinema.storage.backups.plan import plan_restore
 from cinema.storage.backups.programs import Source
 from cinema.storage.backups.pruning import prune
@@ -32,11 +33,14 @@ from cinema.storage.embedded_postgres import EmbeddedPostgres, running_address
 
 
 def run_backup(settings: Settings, options: Mapping[str, Any]) -> None:
-    """Take, follow, list, verify or forget."""
+    """Take, follow, list, measure, verify or forget."""
     folder = _folder(settings, options["to"])
     if options["list"]:
         listed = list_backups(folder, datetime.now(UTC))
         _print(listed, options, _table(listed))
+    elif options["metrics"]:
+        now = datetime.now(UTC)
+        sys.stdout.write(backup_metrics(list_backups(folder, now), now))
     elif options["verify"]:
         _verify(folder, options)
     elif options["follow"]:

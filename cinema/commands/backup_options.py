@@ -16,6 +16,9 @@ def add_backup_options(command: argparse.ArgumentParser) -> None:
         help="archive the log as it is written, and take base backups when due, until stopped",
     )
     what.add_argument("--list", action="store_true", help="what can be restored")
+    what.add_argument(
+        "--metrics", action="store_true", help="the same for Prometheus, to be put into a file"
+    )
     what.add_argument("--verify", action="store_true", help="read everything and compare")
     what.add_argument(
         "--forget",

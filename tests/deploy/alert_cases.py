@@ -20,6 +20,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     at: str = "10m"
 
 
+E = 'job="machines",instance="backup"'
+ON_EXPORTER = {"job": "machines", "instance": "backup"}
 A = 'job="cinema",instance="a"'
 HOLDS = f'{A},method="POST",route="/holds"'
 ROUTE = {"method": "POST", "route": "/holds"}
@@ -340,5 +342,24 @@ CASES = (
         firing={f"cinema_log_chunks_dropped_total{{{A}}}": "0x30 1x60"},
         labels=NODE,
         quiet={f"cinema_log_chunks_dropped_total{{{A}}}": "7x60"},
+    ),
+    Case(
+        alert="CinemaBackupBehind",
+        firing={f"cinema_backup_log_timestamp_seconds{{{E}}}": "0+15x10 150x60"},
+        labels=ON_EXPORTER,
+        quiet={f"cinema_backup_log_timestamp_seconds{{{E}}}": "0+15x60"},
+    ),
+    Case(
+        alert="CinemaBackupOld",
+        firing={f"cinema_backup_base_timestamp_seconds{{{E}}}": "0x12000"},
+        labels=ON_EXPORTER,
+        quiet={f"cinema_backup_base_timestamp_seconds{{{E}}}": "86400x12000"},
+        at="49h",
+    ),
+    Case(
+        alert="CinemaBackupHole",
+        firing={f"cinema_backup_holes{{{E}}}": "1x60"},
+        labels=ON_EXPORTER,
+        quiet={f"cinema_backup_holes{{{E}}}": "0x60"},
     ),
 )

@@ -27,6 +27,17 @@ OF_EVERY_PROCESS = frozenset(
 )
 
 
+OF_BACKUPS = frozenset(
+    {
+        "cinema_backup_bases",
+        "cinema_backup_base_timestamp_seconds",
+        "cinema_backup_holes",
+        "cinema_backup_log_timestamp_seconds",
+    }
+)
+"""What no node tells, but `cinema backup --metrics`."""
+
+
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
     """One metric of the table."""
 
