@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from typing import Final, Protocol
 
@@ -29,11 +30,12 @@ class PlanSource(TermsSource, Protocol):
 
 
 class DistantTerms:
-    """Keeps terms by showtime; those of another basis are loaded anew."""
+    """Keeps terms by showtime; those of another basis are loaded anew, once for all who wait."""
 
     def __init__(self, source: PlanSource) -> None:
         self._source = source
         self._kept: OrderedDict[bytes, ShowtimeTerms] = OrderedDict()
+        self._loading: dict[tuple[bytes, int], asyncio.Future[ShowtimeTerms | None]] = {}
 
     def known(self, showtime_id: bytes, basis: Basis) -> ShowtimeTerms | None:
         """The terms of an outcome, if they are here."""
@@ -45,6 +47,31 @@ class DistantTerms:
 
     async def load(self, showtime_id: bytes, basis: Basis) -> ShowtimeTerms:
         """The terms of an outcome, loaded. Raises `TermsUnknown`."""
+        # They may have come since they were looked for.
+        known = self.known(showtime_id, basis)
+        if known is not None:
+            return known
+        key = (showtime_id, basis.layout_version)
+        loading = self._loading.get(key)
+        if loading is not None:
+            # Many answers of one showtime come at once, before the first could be shown.
+            terms = await asyncio.shield(loading)
+            if terms is None:
+                raise TermsUnknown("they could not be loaded")
+            return _priced(terms, basis)
+        terms = None
+        loading = self._loading[key] = asyncio.get_running_loop().create_future()
+        try:
+            terms = await self._load(showtime_id, basis)
+        finally:
+            del self._loading[key]
+            loading.set_result(terms)
+        self._kept[showtime_id] = terms
+        if len(self._kept) > TERMS_KEPT:
+            self._kept.popitem(last=False)
+        return _priced(terms, basis)
+
+    async def _load(self, showtime_id: bytes, basis: Basis) -> ShowtimeTerms:
         try:
             terms = await self._source.load_terms(showtime_id)
             if terms is not None and terms.plan.version != basis.layout_version:
@@ -54,10 +81,7 @@ class DistantTerms:
             raise TermsUnknown(str(error)) from error
         if terms is None:
             raise TermsUnknown(f"no terms of layout {basis.layout_version}")
-        self._kept[showtime_id] = terms
-        if len(self._kept) > TERMS_KEPT:
-            self._kept.popitem(last=False)
-        return _priced(terms, basis)
+        return terms
 
 
 def _priced(terms: ShowtimeTerms, basis: Basis) -> ShowtimeTerms:

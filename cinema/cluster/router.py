@@ -285,12 +285,14 @@ class Router:
     async def _show_later(self, errand: _Errand, outcome: SentOutcome) -> None:
         basis = basis_of(outcome)
         shown: Outcome = IN_DOUBT if isinstance(errand.message, Command) else TRY_AGAIN
+        left_ns = errand.deadline_ns + LATE_ANSWER_NS - self.clock.boot_ns()
         try:
             if basis is not None:
-                terms = await self._terms.load(errand.showtime_id, basis)
+                async with asyncio.timeout(left_ns / 1e9):
+                    terms = await self._terms.load(errand.showtime_id, basis)
                 shown = received(outcome, terms)
-        except TermsUnknown as error:
-            log.warning(ANSWER_FAILED, reason=str(error))
+        except (TermsUnknown, TimeoutError) as error:
+            log.warning(ANSWER_FAILED, reason=str(error) or type(error).__name__)
         finally:
             errand.answer(shown)
 
@@ -361,12 +363,15 @@ class Router:
             return
         version = self.placement.view.version
         if self.placement.owns(tell.showtime_id):
-            ref = tell.ref
+            ref, message = tell.ref, tell.message
+            if isinstance(message, ReadSeats) and not self.kernel.is_resident(tell.showtime_id):
+                self._tasks.start("read-seats", self._read(link, ref, tell.showtime_id, message))
+                return
 
             def reply(outcome: Outcome) -> None:
                 link.send(Told(ref, sent(outcome)))
 
-            self.kernel.tell(tell.showtime_id, tell.message, reply, deadline_ns)
+            self.kernel.tell(tell.showtime_id, message, reply, deadline_ns)
         elif (
             tell.version > version
             and deadline_ns > self.clock.boot_ns()
@@ -379,6 +384,14 @@ class Router:
         else:
             owner = self.placement.owner_of(tell.showtime_id)
             link.send(Elsewhere(tell.ref, version, None if owner is None else owner.node_id))
+
+    async def _read(self, link: Link, ref: int, showtime_id: bytes, query: ReadSeats) -> None:
+        """A seat map for a peer, without waking a showtime that nobody here uses."""
+        outcome: Outcome = TRY_AGAIN
+        try:
+            outcome = await self.kernel.read_seats(showtime_id, query)
+        finally:
+            link.send(Told(ref, sent(outcome)))
 
     # --- handing over
 

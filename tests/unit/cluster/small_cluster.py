@@ -182,9 +182,12 @@ class Plans:
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
         self.loads = 0
+        self.held: asyncio.Event | None = None
 
     async def load_terms(self, showtime_id: bytes) -> ShowtimeTerms | None:
         self.loads += 1
+        if self.held is not None:
+            await self.held.wait()
         return await self.terms.load_terms(showtime_id)
 
     async def load_plan(self, _showtime_id: bytes, _version: int) -> SeatPlan | None:
