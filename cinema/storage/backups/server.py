@@ -55,7 +55,12 @@ async def connected(source: Source) -> AsyncIterator[AnyConnection]:
             source.dsn,
             timeout=_CONNECT_TIMEOUT_S,
             command_timeout=_STATEMENT_TIMEOUT_S,
-            server_settings={"application_name": "cinema backup", "timezone": "UTC"},
+            server_settings={
+                "application_name": "cinema backup",
+                "timezone": "UTC",
+                # A beat is on disk here when its commit returns, whatever others are content with.
+                "synchronous_commit": "local",
+            },
         )
     except UNREACHABLE as error:
         raise BackupError(f"cannot connect to Postgres: {error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from cinema.storage.backups.programs import Source
 from cinema.storage.backups.restore import Places, Restored
 from cinema.storage.embedded_postgres import EmbeddedPostgres, running_address
 from cinema.storage.migrate import migrate
+from cinema.storage.postgres_home import PostgresHome, clean_environment
 
 WAIT_S = 30.0
 POLL_S = 0.02
@@ -38,7 +40,7 @@ class House:
         self.data = self.data_dir / "postgres"
         self.uploads = self.data_dir / "uploads"
         self.folder = BackupFolder(root / "backups")
-        self.postgres = EmbeddedPostgres(self.data_dir)
+        self.postgres = EmbeddedPostgres(self.data_dir, durable=False)
 
     async def start(self) -> str:
         return await asyncio.to_thread(self.postgres.start)
@@ -123,10 +125,29 @@ async def until(there: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(POLL_S)
 
 
+def make_data(data_dir: Path) -> None:
+    """Data whose segments of log are small, so that they are quickly made and flushed."""
+    data_dir.mkdir(parents=True)
+    home = PostgresHome(data_dir)
+    home.data.mkdir(mode=0o700)
+    shutil.chown(home.data, home.identity.uid, home.identity.gid)
+    initdb = [
+        *home.identity.prefix, home.binaries / "initdb", "-D", home.data, "--username=cinema",
+        "--auth=trust", "--no-locale", "--encoding=UTF8", "--no-sync", "--wal-segsize=1",
+    ]  # fmt: skip
+    subprocess.run(initdb, check=True, env=clean_environment(), cwd="/", stdout=subprocess.DEVNULL)
+    single = [*home.identity.prefix, home.binaries / "postgres", "--single", "-D", home.data]
+    subprocess.run(
+        [*single, "postgres"], input=b"create database cinema\n", check=True, cwd="/",
+        env=clean_environment(), stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="session")
 def prepared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A stopped server's data folder with cinema's tables, for copies."""
     house = House(tmp_path_factory.mktemp("prepared"))
+    make_data(house.data_dir)
 
     async def prepare() -> None:
         await migrate(house.postgres.start())

@@ -116,7 +116,7 @@ async def test_a_cancelled_base_backup_leaves_nothing(house: House) -> None:
 
 
 async def test_a_disk_that_fills_up_leaves_no_backup(house: House) -> None:
-    with file_size_limit(1 << 20), pytest.raises(BackupError, match="pg_basebackup failed"):
+    with file_size_limit(1 << 18), pytest.raises(BackupError, match="pg_basebackup failed"):
         await house.take()
     assert not any(house.folder.base.iterdir())
     await house.take()
@@ -389,11 +389,11 @@ async def test_a_segment_that_was_only_being_prepared_stops_nothing(house: House
     for left in house.folder.wal.glob("*/*.partial"):
         left.unlink()
     unprepared = partial.with_name(f"{number:024X}.partial")
-    unprepared.write_bytes(bytes(4 << 20))
+    unprepared.write_bytes(bytes(1 << 18))
     assert not await check_folder(house.folder)
     async with house.following():
         await house.write("two")
-    assert unprepared.stat().st_size == 16 << 20
+    assert unprepared.stat().st_size == 1 << 20
     await house.stop()
     await house.restore()
     assert await house.kept() == ["one", "two"]
