@@ -36,7 +36,7 @@ from cinema.http.health import health_routes
 from cinema.http.holds import hold_routes
 from cinema.http.inherited import inherited_sockets, ports_of
 from cinema.http.kernel_metrics import kernel_families, log_families, watch_families
-from cinema.http.metrics import Metrics, disk_families, pool_families
+from cinema.http.metrics import Metrics, disk_families, pool_families, replica_families
 from cinema.http.movies import movie_routes
 from cinema.http.openapi import openapi_document, openapi_route
 from cinema.http.routing import Route
@@ -65,6 +65,7 @@ from cinema.storage.clock import DatabaseClock
 from cinema.storage.journal_postgres import PostgresJournal
 from cinema.storage.migrate import migrate
 from cinema.storage.pool import check_durability, open_pool
+from cinema.storage.read_replica import ReplicaReads, open_replica_pool
 from cinema.storage.showtimes import ShowtimesRepository
 from cinema.storage.terms import TermsSource
 from cinema.storage.transactions import Pool
@@ -265,12 +266,15 @@ async def _edge(
     )
     await accounts.restore_revocations()
     authority = Authority(accounts_store)
-    catalog_store = CatalogRepository(pool)
+    reads = await _replica(settings, pool, stack)
+    catalog_store = CatalogRepository(pool, reads)
     catalog = CatalogService(catalog_store, authority, new_id=next_id, now=_now)
     showtimes = ShowtimesService(
-        ShowtimesRepository(pool), catalog_store, authority, new_id=next_id, now=_now
+        ShowtimesRepository(pool, reads), catalog_store, authority, new_id=next_id, now=_now
     )
-    seats = SeatsService(dispatch, BookingsRepository(pool), demo_payment=settings.demo_payment)
+    seats = SeatsService(
+        dispatch, BookingsRepository(pool, reads), demo_payment=settings.demo_payment
+    )
     metrics = Metrics()
     owner_of = None if cluster is None else cluster.placement.address_of_owner
     edge = Edge(
@@ -287,6 +291,8 @@ async def _edge(
     metrics.add_collector(watch_families(hub))
     if cluster is not None:
         metrics.add_collector(cluster_families(cluster))
+    if reads is not None:
+        metrics.add_collector(replica_families(reads.outcomes))
     metrics.add_collector(log_families(lambda: sink.dropped_chunks, sink.events))
     metrics.add_collector(disk_families(_existing(settings.data_dir)))
     metrics.add_collector(
@@ -309,6 +315,16 @@ async def _edge(
     routes.append(openapi_route(document))
     edge.add_routes(routes)
     return edge, hub
+
+
+async def _replica(settings: Settings, pool: Pool, stack: AsyncExitStack) -> ReplicaReads | None:
+    """Reads on the replica, if one is set; the kernel never sees them."""
+    if not settings.database_read_url:
+        return None
+    replica = await open_replica_pool(settings.database_read_url, size=settings.database_pool_size)
+    # Nothing is lost with a read: it is not waited for.
+    stack.callback(replica.terminate)
+    return ReplicaReads(pool, replica)
 
 
 def kernel_of(settings: Settings) -> KernelSettings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 from pathlib import Path
 from typing import Final
@@ -133,6 +133,20 @@ def disk_families(path: Path) -> Families:
         usage = shutil.disk_usage(path)
         yield GaugeMetricFamily("cinema_disk_free_bytes", "Free space for data.", value=usage.free)
         yield GaugeMetricFamily("cinema_disk_total_bytes", "Space for data.", value=usage.total)
+
+    return families
+
+
+def replica_families(outcomes: Mapping[str, int]) -> Families:
+    """Where reads went that may go to a replica."""
+
+    def families() -> Iterator[Metric]:
+        reads = CounterMetricFamily(
+            "cinema_replica_reads", "Reads that may go to a replica.", labels=("outcome",)
+        )
+        for outcome, count in outcomes.items():
+            reads.add_metric((outcome,), count)
+        yield reads
 
     return families
 

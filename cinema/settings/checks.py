@@ -31,6 +31,8 @@ def problems_together(settings: Settings) -> Iterator[str]:
         if origin != "*" and not origin.startswith(("http://", "https://")):
             yield f"ALLOWED_ORIGINS: {origin} does not begin with http:// or https://"
     yield from _problems_of_addresses(settings)
+    if settings.database_read_url and not settings.database_url:
+        yield "DATABASE_READ_URL needs DATABASE_URL: the embedded Postgres has no replica"
     if (
         settings.jwt_secret_key
         and len(settings.jwt_secret_key.encode()) < SHORTEST_JWT_SECRET_BYTES
@@ -49,6 +51,7 @@ def problems_together(settings: Settings) -> Iterator[str]:
 def _problems_of_addresses(settings: Settings) -> Iterator[str]:
     schemes = {
         "DATABASE_URL": (settings.database_url, ("postgresql://", "postgres://")),
+        "DATABASE_READ_URL": (settings.database_read_url, ("postgresql://", "postgres://")),
         "REDIS_URL": (settings.redis_url, ("redis://", "rediss://", "unix://")),
         "PUBLIC_URL": (settings.public_url, ("http://", "https://")),
     }

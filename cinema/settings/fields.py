@@ -105,6 +105,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: Annotated[
         Secret, _about("Postgres >= 17, as postgresql://…; empty starts the embedded one")
     ] = Secret()
+    database_read_url: Annotated[
+        Secret,
+        _about(
+            "a replica of DATABASE_URL that serves lists and gets of the catalogue and of bookings"
+        ),
+    ] = Secret()
     database_pool_size: Annotated[
         int, _about("most connections to Postgres at a time", "connections", low=3, high=90)
     ] = 12

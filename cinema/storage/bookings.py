@@ -12,6 +12,7 @@ from asyncpg.pgproto.pgproto import UUID
 from cinema.domain.limits import IDEMPOTENCY_TTL_S
 from cinema.domain.money import Money
 from cinema.domain.reservations import Booking, HeldSeat, Payment
+from cinema.storage.reads import PrimaryReads, Reads
 from cinema.storage.transactions import Pool, connection
 
 # A booking cancelled whole keeps showing its seats; a seat given back alone is not shown.
@@ -83,14 +84,14 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
 class BookingsRepository:
     """Reads bookings."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, reads: Reads | None = None) -> None:
         self._pool = pool
+        self._reads = reads or PrimaryReads(pool)
 
     async def find(self, booking_id: bytes, user_id: bytes | None) -> Booking | None:
         """A booking, of one user only if given."""
         owner = None if user_id is None else UUID(user_id)
-        async with connection(self._pool) as reading:
-            row = await reading.fetchrow(_BY_ID, UUID(booking_id), owner)
+        row = await self._reads.fetchrow(_BY_ID, UUID(booking_id), owner)
         return None if row is None else _booking(row)
 
     async def list_of_user(
@@ -104,12 +105,11 @@ class BookingsRepository:
     ) -> list[Booking]:
         """A user's bookings, newest first."""
         moment, last_id = after or (None, None)
-        async with connection(self._pool) as reading:
-            rows = await reading.fetch(_OF_USER, UUID(user_id), when, now, moment, last_id, limit)
+        rows = await self._reads.fetch(_OF_USER, UUID(user_id), when, now, moment, last_id, limit)
         return [_booking(row) for row in rows]
 
     async def sale_of(self, booking_id: bytes) -> Sale | None:
-        """What about a booking never changes."""
+        """What about a booking never changes; for commands, so from the primary."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_SALE, UUID(booking_id))
         if row is None:

@@ -21,7 +21,8 @@ from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.rejections import refuse
 from cinema.domain.seatmap import Layout
 from cinema.domain.text import fold
-from cinema.storage.transactions import Connection, Pool, connection, run_once
+from cinema.storage.reads import PrimaryReads, Reads
+from cinema.storage.transactions import Connection, Pool, run_once
 
 _MOVIE: Final = (
     "id::text, title, description, genres, runtime_minutes, release_date, age_rating, "
@@ -104,8 +105,9 @@ FIRST_ID: Final = "00000000-0000-0000-0000-000000000000"
 class CatalogRepository:
     """Reads and writes of what changes rarely; writes happen once for an idempotency key."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, reads: Reads | None = None) -> None:
         self._pool = pool
+        self._reads = reads or PrimaryReads(pool)
 
     async def add_movie(
         self, movie_id: str, movie: MovieInput, now: datetime, key: IdempotencyKey | None
@@ -135,8 +137,7 @@ class CatalogRepository:
 
     async def find_movie(self, movie_id: str) -> Movie | None:
         """The movie of an id."""
-        async with connection(self._pool) as reading:
-            row = await reading.fetchrow(_MOVIE_BY_ID, movie_id)
+        row = await self._reads.fetchrow(_MOVIE_BY_ID, movie_id)
         return None if row is None else _movie(row)
 
     async def list_movies(
@@ -145,10 +146,9 @@ class CatalogRepository:
         """Movies by folded title, each with that title; `genre` and `q` are compared folded."""
         title, last_id = after or ("", FIRST_ID)
         pattern = None if q is None else f"%{_like_literal(fold(q))}%"
-        async with connection(self._pool) as reading:
-            rows = await reading.fetch(
-                _LIST_MOVIES, None if genre is None else fold(genre), pattern, title, last_id, limit
-            )
+        rows = await self._reads.fetch(
+            _LIST_MOVIES, None if genre is None else fold(genre), pattern, title, last_id, limit
+        )
         return [(row["sort_title"], _movie(row)) for row in rows]
 
     async def add_cinema(
@@ -179,14 +179,12 @@ class CatalogRepository:
 
     async def find_cinema(self, cinema_id: str) -> Cinema | None:
         """The cinema of an id."""
-        async with connection(self._pool) as reading:
-            row = await reading.fetchrow(_CINEMA_BY_ID, cinema_id)
+        row = await self._reads.fetchrow(_CINEMA_BY_ID, cinema_id)
         return None if row is None else _cinema(row)
 
     async def list_cinemas(self, *, after_id: str | None, limit: int) -> list[Cinema]:
         """Cinemas in the order they were made."""
-        async with connection(self._pool) as reading:
-            rows = await reading.fetch(_LIST_CINEMAS, after_id or FIRST_ID, limit)
+        rows = await self._reads.fetch(_LIST_CINEMAS, after_id or FIRST_ID, limit)
         return [_cinema(row) for row in rows]
 
     async def add_screen(
@@ -236,22 +234,19 @@ class CatalogRepository:
 
     async def find_screen(self, screen_id: str) -> Screen | None:
         """The screen of an id."""
-        async with connection(self._pool) as reading:
-            row = await reading.fetchrow(_SCREEN_BY_ID, screen_id)
+        row = await self._reads.fetchrow(_SCREEN_BY_ID, screen_id)
         return None if row is None else _screen(row)
 
     async def list_screens(
         self, cinema_id: str, *, after_id: str | None, limit: int
     ) -> list[Screen]:
         """A cinema's screens in the order they were made."""
-        async with connection(self._pool) as reading:
-            rows = await reading.fetch(_LIST_SCREENS, cinema_id, after_id or FIRST_ID, limit)
+        rows = await self._reads.fetch(_LIST_SCREENS, cinema_id, after_id or FIRST_ID, limit)
         return [_screen(row) for row in rows]
 
     async def find_layout(self, screen_id: str, version: int | None) -> ScreenLayout | None:
         """One version of a screen's layout; None means the current one."""
-        async with connection(self._pool) as reading:
-            row = await reading.fetchrow(_LAYOUT, screen_id, version)
+        row = await self._reads.fetchrow(_LAYOUT, screen_id, version)
         if row is None:
             return None
         return ScreenLayout(

@@ -15,7 +15,8 @@ from cinema.domain.money import Money
 from cinema.domain.rejections import refuse
 from cinema.domain.scheduling import Timetable
 from cinema.storage.catalog import FIRST_ID
-from cinema.storage.transactions import Connection, Pool, connection, run_once
+from cinema.storage.reads import PrimaryReads, Reads
+from cinema.storage.transactions import Connection, Pool, run_once
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
@@ -88,8 +89,9 @@ class ShowtimeFilter(msgspec.Struct, frozen=True, kw_only=True):
 class ShowtimesRepository:
     """Reads showtimes, and schedules them one at a time per screen."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, reads: Reads | None = None) -> None:
         self._pool = pool
+        self._reads = reads or PrimaryReads(pool)
 
     async def schedule(
         self,
@@ -142,8 +144,7 @@ class ShowtimesRepository:
 
     async def find(self, showtime_id: str) -> Showtime | None:
         """The showtime of an id."""
-        async with connection(self._pool) as reading:
-            row = await reading.fetchrow(_BY_ID, showtime_id)
+        row = await self._reads.fetchrow(_BY_ID, showtime_id)
         return None if row is None else _showtime(row)
 
     async def list(
@@ -151,8 +152,7 @@ class ShowtimesRepository:
     ) -> list[Showtime]:
         """Showtimes by start."""
         sql, arguments = _list_statement(wanted, after, limit)
-        async with connection(self._pool) as reading:
-            rows = await reading.fetch(sql, *arguments)
+        rows = await self._reads.fetch(sql, *arguments)
         return [_showtime(row) for row in rows]
 
 
