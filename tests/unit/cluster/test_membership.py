@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import structlog
 
+from cinema.cluster import membership as membership_module
 from cinema.cluster.membership import (
     DECLARED_DEAD,
     MEMBER_SILENT,
@@ -73,7 +74,10 @@ async def test_whoever_joins_is_a_member_and_everybody_learns_of_it() -> None:
 
 
 @in_virtual_time
-async def test_news_that_got_lost_come_with_the_next_heartbeats() -> None:
+async def test_news_that_got_lost_come_with_the_next_heartbeats(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(membership_module, "VIEW_POLL_S", 1000.0)
     async with circle() as around:
         around.hears_news = False
         one = await around.somebody(1).join()
