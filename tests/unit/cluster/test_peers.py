@@ -210,6 +210,7 @@ async def test_more_errands_than_may_be_on_their_way_are_turned_away(
         errands = [Kept() for _ in range(6)]
         for errand in errands[:4]:
             made.there.send(errand)
+        assert errands[3].came == ["too many"]
         await settle()
         made.there.send(errands[4])
         assert [one.came for one in errands[:5]] == [[], [], [], ["too many"], ["too many"]]
@@ -329,6 +330,7 @@ async def test_a_question_without_an_answer_in_time_is_lost() -> None:
         made.yonder.answer("hang", hang)
         with pytest.raises(PeerLost):
             await made.there.ask("hang", b"", 1.0)
+        assert made.there._questions == {}
         # The late answer is nobody's.
         await asyncio.sleep(2.0)
         made.yonder.answer("echo", lambda _peer_id, payload: _echo(payload))
