@@ -14,7 +14,7 @@ from cinema.actors.messages import ReadSeats
 from cinema.cluster import peers as peers_module
 from cinema.cluster.link import Link
 from cinema.cluster.peers import DIAL_TIMEOUT_S, Peer, PeerLost, PeerRefused, Peers
-from cinema.cluster.wire import Elsewhere, Notice, SentNoShowtime, Tell, Told
+from cinema.cluster.wire import Answered, Elsewhere, Failed, Notice, SentNoShowtime, Tell, Told
 from cinema.domain.membership import Member
 from tests.unit.actors.virtual_time import in_virtual_time, settle
 from tests.unit.cluster.members import member, node_id
@@ -125,6 +125,7 @@ async def test_errands_share_one_connection_and_get_each_its_own_answer() -> Non
         # In any order, and each once.
         third[0].send(Told(refs[2], SentNoShowtime()))
         first[0].send(Elsewhere(refs[0], 1, b"owner"))
+        first[0].send(Elsewhere(refs[0], 2, b"another"))
         second[0].send(Told(refs[1], SentNoShowtime()))
         second[0].send(Told(refs[1], SentNoShowtime()))
         second[0].send(Elsewhere(refs[1], 1, None))
@@ -348,11 +349,26 @@ async def test_a_question_is_lost_with_its_connection() -> None:
         asked = asyncio.ensure_future(made.there.ask("hang", b"", 50.0))
         await settle()
         made.network.cut()
+        await settle()
+        assert asked.done()
         with pytest.raises(PeerLost):
             await asked
         made.hang_up_here()
         with pytest.raises(PeerLost):
             await made.there.ask("hang", b"", 1.0)
+
+
+@in_virtual_time
+async def test_a_question_that_is_answered_twice_was_answered_once() -> None:
+    async with street() as made:
+        made.yonder.answer("hang", lambda _peer_id, _payload: asyncio.sleep(9, b""))
+        asked = asyncio.ensure_future(made.there.ask("hang", b"", 5.0))
+        await settle()
+        (cable,) = made.network.cables
+        for answer in (Answered(1, b"first"), Answered(1, b"second"), Failed(1, "third")):
+            cable.accepted.protocol.send(answer)
+        assert await asked == b"first"
+        assert cable.dialled.protocol.is_open
 
 
 @in_virtual_time
