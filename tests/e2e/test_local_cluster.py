@@ -137,7 +137,6 @@ async def test_holds_go_on_through_a_rolling_restart_without_a_failed_request(
             for one in holding:
                 one.cancel()
             await asyncio.gather(*holding, return_exceptions=True)
-    print(stream.answered)
     assert stream.failures == []
 
 
@@ -165,6 +164,20 @@ async def test_a_killed_node_comes_back_at_its_address(cluster: LocalCluster) ->
     for url in [cluster.url, *cluster.node_urls]:
         await await_ready(url)
     assert set(cluster.nodes()) & set(first) == {first[0], first[2]}
+
+
+async def test_a_node_that_was_declared_dead_comes_back_as_a_new_member(
+    cluster: LocalCluster,
+) -> None:
+    frozen = cluster.nodes()[0]
+    frozen.suspend()
+    await cluster.until(lambda: '"member_silent"' in cluster.log())
+    await cluster.until(lambda: '"answers":false' in cluster.log())
+    frozen.resume()
+    await cluster.until(lambda: '"exit_code":70' in cluster.log())
+    await cluster.until(lambda: len(cluster.nodes()) == 3 and frozen not in cluster.nodes())
+    for url in cluster.node_urls:
+        await await_ready(url)
 
 
 async def test_a_killed_redis_comes_back(cluster: LocalCluster) -> None:

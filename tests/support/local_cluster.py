@@ -34,8 +34,12 @@ class LocalCluster:
 
     async def __aenter__(self) -> Self:
         self.launch()
-        await self.until(lambda: bool(_SHARED.search(self._out.read_text())))
-        await self.until(lambda: len(self.node_urls) == self._nodes)
+        try:
+            await self.until(lambda: bool(_SHARED.search(self._out.read_text())))
+            await self.until(lambda: len(self.node_urls) == self._nodes)
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
