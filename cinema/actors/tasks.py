@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
 TASK_FAILED = "task_failed"
+
+CANCEL_AGAIN_S: Final = 1.0
+"""How long a cancelled task may tidy up before it is taken to have missed that."""
 
 log = structlog.get_logger(__name__)
 
@@ -28,13 +31,19 @@ class Tasks:
         return task
 
     async def cancel(self) -> None:
-        """Cancel what still runs and wait for it."""
+        """Cancel what still runs and wait for it.
+
+        A task can miss its cancellation: `asyncio.wait_for` of Python 3.11, which drivers use,
+        drops one that comes in the same step as its result. Such a task is cancelled again.
+        """
         # One that has not taken its first step would end without its `finally`.
         await asyncio.sleep(0)
         running = list(self._running)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        while running:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=CANCEL_AGAIN_S)
+            running = [task for task in running if not task.done()]
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.pop(task, None)
