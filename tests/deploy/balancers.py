@@ -167,6 +167,29 @@ class HAProxy(Balancer):
         return [haproxy, "-db", "-f", str(path)]
 
 
+class HAProxyOfPods(Balancer):
+    """`deploy/kubernetes/haproxy`, where only the addresses behind the names are ours."""
+
+    name = "haproxy of pods"
+    folder_of_files = DEPLOY / "kubernetes" / "haproxy"
+
+    def command(self, nodes: list[Node], *, with_tls: bool) -> list[str]:
+        """The file, whose first servers are these nodes; the others do not exist."""
+        assert not with_tls
+        haproxy = program("haproxy", package="haproxy")
+        text = (self.folder_of_files / "haproxy.cfg").read_text()
+        text = text.replace("/usr/local/etc/haproxy", str(self.folder_of_files))
+        text = text.replace("bind :8080", f"bind 127.0.0.1:{self.port}")
+        text = text.replace("parse-resolv-conf", "nameserver nobody 127.0.0.1:1")
+        for number, node in enumerate(nodes):
+            place = f'"cinema-{number}.cinema-nodes.${{NAMESPACE}}.svc.cluster.local:8080"'
+            assert place in text
+            text = text.replace(place, node.address)
+        path = self.folder / "haproxy.cfg"
+        path.write_text(text.replace("${NAMESPACE}", "default"))
+        return [haproxy, "-db", "-f", str(path)]
+
+
 BALANCERS: tuple[type[Balancer], ...] = (Nginx, HAProxy)
 
 

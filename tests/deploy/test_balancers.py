@@ -13,9 +13,9 @@ from uuid import UUID
 import aiohttp
 import pytest
 
-from cinema.cluster.ring import Ring
+from cinema.cluster.ring import Node, Ring
 from cinema.http.errors import ERROR_TABLE
-from tests.deploy.balancers import BALANCERS, Balancer, HAProxy, Nginx
+from tests.deploy.balancers import BALANCERS, Balancer, HAProxy, HAProxyOfPods, Nginx
 from tests.deploy.nodes import StandIn, stand_ins
 
 pytestmark = pytest.mark.process
@@ -233,6 +233,26 @@ async def test_haproxy_gives_a_node_that_is_not_ready_nothing_new(
             assert await watcher.receive_str() == "still here"
             draining.ready = True
             await until(lambda: is_with(draining))
+    finally:
+        haproxy.stop()
+
+
+async def test_the_balancer_of_pods_goes_by_the_names_of_those_that_are_there(
+    tmp_path: Path, nodes: list[StandIn], client: aiohttp.ClientSession
+) -> None:
+    haproxy = HAProxyOfPods(tmp_path)
+    await haproxy.start(node.node for node in nodes)
+    try:
+        ring = Ring(Node(f"cinema-{number}.cinema-nodes", 8080) for number in range(len(nodes)))
+        by_name = dict(zip(ring.nodes, nodes, strict=True))
+
+        async def all_found() -> bool:
+            owners = [ring.owner_of(showtime.bytes) for showtime in SHOWTIMES]
+            wanted = [by_name[one].node.address for one in owners if one is not None]
+            found = [await chosen(client, haproxy.url + seats(one)) for one in SHOWTIMES]
+            return found == wanted
+
+        await until(all_found)
     finally:
         haproxy.stop()
 

@@ -13,11 +13,13 @@ import pytest
 import yaml
 
 from cinema.app import DISK_FREE_BYTES_MIN
+from cinema.cluster.ring import DEFAULT_WEIGHT
 from cinema.settings import Settings, fields, load_settings
 from tests.deploy.stopping import longest_stop_s
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
+BALANCER = FOLDER / "haproxy"
 NEWEST = kubernetes_validate.latest_version()
 """What `bin/check` does with an older version, done with the newest that is known."""
 
@@ -231,6 +233,54 @@ def test_one_node_at_a_time_is_taken_away() -> None:
     assert resource("StatefulSet")["spec"]["updateStrategy"] == {"type": "RollingUpdate"}
     for policies in resource("HorizontalPodAutoscaler")["spec"]["behavior"].values():
         assert [one["value"] for one in policies["policies"]] == [1]
+
+
+def test_the_balancer_names_all_nodes_there_may_be_as_the_ring_does() -> None:
+    text = (BALANCER / "haproxy.cfg").read_text()
+    most = resource("HorizontalPodAutoscaler")["spec"]["maxReplicas"]
+    headless = resource("Service", "cinema-nodes")["metadata"]["name"]
+    port = resource("ConfigMap")["data"]["PORT"]
+    hosts = [f"cinema-{number}.{headless}" for number in range(most)]
+    assert re.findall(r'^ *server (\S+) "(\S+)"$', text, re.MULTILINE) == [
+        (f"{host}:{port}", f"{host}.${{NAMESPACE}}.svc.cluster.local:{port}") for host in hosts
+    ]
+    assert f"default-server weight {DEFAULT_WEIGHT} " in text
+    ring = ROOT / "deploy" / "haproxy" / "ring.lua"
+    assert (BALANCER / "ring.lua").read_text() == ring.read_text()
+
+
+def test_the_balancer_says_and_waits_as_the_one_outside_of_kubernetes_does() -> None:
+    def defaults(path: Path) -> str:
+        return path.read_text().partition("\ndefaults\n")[2].partition("\n\n")[0]
+
+    outside = defaults(ROOT / "deploy" / "haproxy" / "haproxy.cfg")
+    assert outside
+    assert defaults(BALANCER / "haproxy.cfg") == outside
+
+
+def test_the_manifests_of_the_balancer_fit_each_other() -> None:
+    documents = list(yaml.safe_load_all((BALANCER / "balancer.yaml").read_text()))
+    for document in documents:
+        kubernetes_validate.validate(document, NEWEST, strict=True)
+        assert document["metadata"]["name"] == "cinema-balancer"
+    service, deployment, budget = (document["spec"] for document in documents)
+    label = {"app.kubernetes.io/name": "cinema-balancer"}
+    assert service["selector"] == budget["selector"]["matchLabels"] == label
+    assert deployment["selector"]["matchLabels"] == label
+    assert deployment["template"]["metadata"]["labels"] == label
+    (made,) = yaml.safe_load((BALANCER / "kustomization.yaml").read_text())["configMapGenerator"]
+    (volume,) = deployment["template"]["spec"]["volumes"]
+    assert volume["configMap"]["name"] == made["name"]
+    (haproxy,) = deployment["template"]["spec"]["containers"]
+    (mount,) = haproxy["volumeMounts"]
+    text = (BALANCER / "haproxy.cfg").read_text()
+    assert f"lua-load-per-thread {mount['mountPath']}/ring.lua" in text
+    assert f"monitor-uri {haproxy['readinessProbe']['httpGet']['path']}" in text
+    (port,) = haproxy["ports"]
+    assert f"bind :{port['containerPort']}\n" in text
+    assert {path.name for path in BALANCER.iterdir()} == {
+        *made["files"], "balancer.yaml", "kustomization.yaml"
+    }  # fmt: skip
 
 
 def test_only_nodes_reach_the_cluster_port() -> None:
