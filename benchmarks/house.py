@@ -1,5 +1,6 @@
 """Sets the stage through the API: customers, a screen of any size, showtimes to fill."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, Self
 
@@ -112,7 +113,9 @@ class House:
         tomorrow = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
         return Screen(id=screen_id, labels=labels, next_start=tomorrow)
 
-    async def showtimes(self, screen: Screen, count: int) -> list[str]:
+    async def showtimes(
+        self, screen: Screen, count: int, rules: Mapping[str, Any] = RULES
+    ) -> list[str]:
         """That many new showtimes on a screen, on sale already."""
         opens_at = datetime.now(UTC) - timedelta(days=1)
         bodies = []
@@ -125,7 +128,7 @@ class House:
                     "base_price": {"amount": 1250, "currency": "EUR"},
                     "language": "fr",
                     "sales": {"opens_at": opens_at},
-                    "rules": RULES,
+                    "rules": rules,
                 }
             )
             screen.next_start += SLOT

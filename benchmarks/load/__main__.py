@@ -10,6 +10,7 @@ from benchmarks.load.commits import run_commits
 from benchmarks.load.contest import run_contest
 from benchmarks.load.filling import run_filling
 from benchmarks.load.holds import run_holds, run_holds_across
+from benchmarks.load.revival import run_revival
 from benchmarks.load.sockets import run_sockets
 from benchmarks.load.specs import (
     CommitProbe,
@@ -18,6 +19,7 @@ from benchmarks.load.specs import (
     HoldLoad,
     HoldsAcross,
     Report,
+    Revival,
     SocketLoad,
     Spec,
     Steadied,
@@ -48,6 +50,8 @@ async def perform(spec: Spec) -> Report | Watched | Steadied:
             return await run_contest(spec)
         case Filling():
             return await run_filling(spec)
+        case Revival():
+            return await run_revival(spec)
         case CommitProbe():
             return await run_commits(spec)
         case Watching():

@@ -81,6 +81,19 @@ class Filling(msgspec.Struct, frozen=True, kw_only=True, tag="filling"):
     seats_each: int
 
 
+class Revival(msgspec.Struct, frozen=True, kw_only=True, tag="revival"):
+    """The end of a process, and a hold in each of its showtimes, from another one."""
+
+    host: str
+    port: int
+    window: Window
+    connections: int
+    showtimes: list[str]
+    label: str
+    tokens: list[str]
+    kill_pid: int
+
+
 class Watching(msgspec.Struct, frozen=True, kw_only=True, tag="watching"):
     """Sockets that watch one showtime until told the commit times of its changes."""
 
@@ -113,7 +126,17 @@ class CommitProbe(msgspec.Struct, frozen=True, kw_only=True, tag="commits"):
     window: Window
 
 
-Spec = HoldLoad | HoldsAcross | SocketLoad | Contest | Filling | Watching | Steady | CommitProbe
+Spec = (
+    HoldLoad
+    | HoldsAcross
+    | SocketLoad
+    | Contest
+    | Filling
+    | Revival
+    | Watching
+    | Steady
+    | CommitProbe
+)
 
 
 class Latencies(msgspec.Struct, frozen=True, kw_only=True):

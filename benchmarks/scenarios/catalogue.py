@@ -8,6 +8,7 @@ from benchmarks.scenarios.latency import LATENCY
 from benchmarks.scenarios.residents import RESIDENTS_SCENARIO
 from benchmarks.scenarios.rolling_restart import ROLLING_RESTART
 from benchmarks.scenarios.sockets import HOLDS_SOCKET
+from benchmarks.scenarios.takeover import TAKEOVER
 from benchmarks.scenarios.watchers import WATCHERS_SCENARIO
 
 SCENARIOS = {
@@ -22,6 +23,7 @@ SCENARIOS = {
         RESIDENTS_SCENARIO,
         CLUSTER_SCALE,
         FORWARD,
+        TAKEOVER,
         ROLLING_RESTART,
     )
 }
