@@ -238,9 +238,11 @@ class Client:
         self._holds: dict[str, tuple[str, set[str]]] = {}
         self._bookings: dict[str, tuple[str, set[str]]] = {}
 
-    async def run(self, actions: int) -> None:
-        """At most `actions` things, unless cancelled before."""
+    async def run(self, actions: int, pause_s: float = 0.0) -> None:
+        """At most `actions` things, unless cancelled before; `pause_s` before each on average."""
         for _ in range(actions):
+            if pause_s:
+                await asyncio.sleep(self._draw.uniform(0, 2 * pause_s))
             request = self._next()
             attempt = await self._caller.send(request)
             repeats = self._draw.choice((0, REPEATS))

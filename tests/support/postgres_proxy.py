@@ -3,7 +3,7 @@
 It follows the wire protocol just as far as needed to say which statement a message belongs to
 and when that statement is complete. Its tricks are those of a bad network: an answer is lost
 after the statement took effect, a statement arrives long after its sender has given up, an answer
-is late, connections break or are refused.
+is late, connections break or are refused, everything takes its time.
 
 Source: PostgreSQL documentation, "Frontend/Backend Protocol", Message Formats.
 """
@@ -64,6 +64,7 @@ class PostgresProxy:
     """Listens on loopback; `dsn` leads through it to the Postgres behind the unix socket."""
 
     def __init__(self, socket_folder: Path, database: str, user: str) -> None:
+        self.socket_folder = socket_folder
         self._upstream = socket_folder / ".s.PGSQL.5432"
         self._database = database
         self._user = user
@@ -72,6 +73,7 @@ class PostgresProxy:
         self._links: set[_Link] = set()
         self._orders: list[Caught] = []
         self._chaos: tuple[random.Random, float] | None = None
+        self.delay_s = 0.0
         self.statements = 0
         self.faults_done = 0
 
@@ -115,6 +117,10 @@ class PostgresProxy:
     def cause_chaos(self, draw: random.Random, share: float) -> None:
         """Do something bad to this share of all statements; 0 for none any more."""
         self._chaos = (draw, share) if share else None
+
+    def slow_down(self, delay_s: float) -> None:
+        """Keep every statement this long before it goes on; 0 for as fast as can be."""
+        self.delay_s = delay_s
 
     def caught(self, statement: str) -> Caught | None:
         """What to do with a statement that is about to be executed."""
@@ -243,6 +249,8 @@ class _Link:
                 caught = self._proxy.caught(executes) if executes else None
                 self._in_flight.append(caught)
                 await self._before(caught)
+                if self._proxy.delay_s:
+                    await asyncio.sleep(self._proxy.delay_s)
             self._to_server.write(bytes(group))
             await self._to_server.drain()
             group.clear()

@@ -36,10 +36,10 @@ SETTINGS = {
 class ServerProcess:
     """One server; `start` again after a kill works on the same data and port."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, port: int = 0, **settings: str) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
-        self.port = free_port()
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._settings: Mapping[str, str] = {**SETTINGS, **settings}
         self._process: subprocess.Popen[bytes] | None = None
@@ -85,6 +85,15 @@ class ServerProcess:
     def running(self) -> bool:
         """Whether the process has not ended."""
         return self._process is not None and self._process.poll() is None
+
+    async def outlived(self, poll_s: float) -> int:
+        """Wait for its end without keeping a thread; the exit code."""
+        assert self._process is not None
+        while True:
+            code = self._process.poll()
+            if code is not None:
+                return code
+            await asyncio.sleep(poll_s)
 
     def send(self, how: signal.Signals) -> None:
         """Send a signal."""

@@ -34,22 +34,30 @@ ACTIONS = 2000
 SETTLE_TIMEOUT_S = 30.0
 SEATS = 96
 
-_first_customers = count(1, 64)
+CUSTOMERS = 64
+_first_customers = count(1, CUSTOMERS)
 
 
 class Stage:
     """Clients of one or more servers on one database, and all they were told."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, servers: Sequence[ServerProcess], seed: int
+        self,
+        session: aiohttp.ClientSession,
+        servers: Sequence[ServerProcess],
+        seed: int,
+        *,
+        people: int = CUSTOMERS,
+        history: History | None = None,
     ) -> None:
-        self.history = History()
+        self.history = history or History()
         self.showtimes: list[Showtime] = []
         self.draw = random.Random(seed)
         self._session = session
         self._servers = list(servers)
         self._urls = [server.url for server in servers]
-        self._customers = iter(customers(SECRET, next(_first_customers), 64, now_s=time.time()))
+        first = next(_first_customers)
+        self._customers = iter(customers(SECRET, first, people, now_s=time.time()))
         self._callers: dict[bytes, HttpCaller] = {}
         self._sockets: dict[bytes, SocketCaller] = {}
 
@@ -90,13 +98,18 @@ class Stage:
         return caller, Client(caller, customer, self.showtimes, self.draw)
 
     @asynccontextmanager
-    async def load(self, http: int = 8, sockets: int = 2) -> AsyncIterator[None]:
-        """Clients at work for as long as the body runs; then they finish what they are at."""
+    async def load(
+        self, http: int = 8, sockets: int = 2, pause_s: float = 0.0
+    ) -> AsyncIterator[None]:
+        """Clients at work for as long as the body runs; then they finish what they are at.
+
+        Each socket has three of them.
+        """
         tasks: list[asyncio.Task[None]] = []
         lines: list[asyncio.Task[None]] = []
         for _ in range(http):
             _, client = self.client()
-            tasks.append(asyncio.create_task(client.run(ACTIONS), name="client"))
+            tasks.append(asyncio.create_task(client.run(ACTIONS, pause_s), name="client"))
         for position in range(sockets):
             showtime = self.showtimes[position % len(self.showtimes)]
             server = self._servers[position % len(self._servers)].url
@@ -106,7 +119,9 @@ class Stage:
             lines.append(asyncio.create_task(line.run(), name="socket"))
             for _ in range(3):
                 client = Client(line, customer, [showtime], self.draw)
-                tasks.append(asyncio.create_task(client.run(ACTIONS), name="socket-client"))
+                tasks.append(
+                    asyncio.create_task(client.run(ACTIONS, pause_s), name="socket-client")
+                )
         try:
             yield
         finally:
