@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -68,7 +69,8 @@ class PostgresProxy:
         self._upstream = socket_folder / ".s.PGSQL.5432"
         self._database = database
         self._user = user
-        self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._serving: set[asyncio.Task[None]] = set()
         self._port = 0
         self._links: set[_Link] = set()
         self._orders: list[Caught] = []
@@ -84,14 +86,17 @@ class PostgresProxy:
 
     async def listen(self) -> None:
         """Take connections, on the same port as before."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
+        self._listener = socket.create_server(("127.0.0.1", self._port))
+        self._listener.setblocking(False)
+        self._port = self._listener.getsockname()[1]
+        asyncio.get_running_loop().add_reader(self._listener, self._accept)
 
     def refuse(self) -> None:
         """Refuse connections from now on, and break those there are."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
         self.cut()
 
     def cut(self) -> None:
@@ -140,6 +145,18 @@ class PostgresProxy:
         asyncio.get_running_loop().call_later(draw.uniform(0, 0.5), caught.released.set)
         return caught
 
+    def _accept(self) -> None:
+        """Like `asyncio.start_server`, whose end leaves open what it has just accepted."""
+        assert self._listener is not None
+        with suppress(BlockingIOError):
+            connection, _ = self._listener.accept()
+            serving = asyncio.create_task(self._take(connection), name="proxy-link")
+            self._serving.add(serving)
+            serving.add_done_callback(self._serving.discard)
+
+    async def _take(self, connection: socket.socket) -> None:
+        await self._serve(*await asyncio.open_connection(sock=connection))
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _Link(self, reader, writer)
         self._links.add(link)
@@ -154,7 +171,7 @@ class PostgresProxy:
         for order in self._orders:
             order.released.set()
         self.refuse()
-        while self._links:
+        while self._serving:
             for link in list(self._links):
                 link.cut(late_too=True)
             await asyncio.sleep(0.01)

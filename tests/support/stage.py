@@ -12,7 +12,7 @@ from itertools import count
 import aiohttp
 import asyncpg
 
-from tests.support.history import Attempt, History, Request, check
+from tests.support.history import NOT_NOW, Attempt, History, Request, check
 from tests.support.ledger import Ledger, read_ledger
 from tests.support.load import (
     API,
@@ -32,6 +32,9 @@ ACTIONS = 2000
 """More than a client does before it is stopped; bounds a run that nobody stops."""
 
 SETTLE_TIMEOUT_S = 30.0
+TRIES = 50
+"""How often a read is tried before a server that only says RETRY has failed."""
+
 SEATS = 96
 
 CUSTOMERS = 64
@@ -167,7 +170,8 @@ class Stage:
         caller, _ = self.client()
         for showtime in self.showtimes:
             request = http_request("seats", showtime.id, b"")
-            assert (await caller.send(request)).acknowledged
+            attempt = await _insist(caller, request)
+            assert attempt.acknowledged, f"no seat map: {attempt}"
         for start in range(0, len(requests), 32):
             attempts = await asyncio.gather(*map(self._look, requests[start : start + 32]))
             for attempt in attempts:
@@ -179,7 +183,7 @@ class Stage:
         if caller is None:
             line = self._sockets[request.customer]
             caller = HttpCaller(self.history, self._session, self._urls, line.customer, self.draw)
-        return await caller.send(request)
+        return await _insist(caller, request)
 
     async def ledgers(self, dsn: str) -> list[Ledger]:
         """The books of every showtime under load."""
@@ -195,6 +199,17 @@ class Stage:
         await self.look_at_everything()
         faults = check(self.history, await self.ledgers(dsn))
         assert not faults, "\n".join([f"{len(faults)} faults", *faults[:20]])
+
+
+async def _insist(caller: HttpCaller, request: Request) -> Attempt:
+    """Ask again while the server says that it cannot tell now, as a slow machine makes it."""
+    attempt = await caller.send(request)
+    for _ in range(TRIES):
+        if attempt.code not in NOT_NOW:
+            break
+        await asyncio.sleep(PAUSE_S)
+        attempt = await caller.send(request)
+    return attempt
 
 
 @asynccontextmanager
