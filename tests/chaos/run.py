@@ -33,6 +33,9 @@ PAUSE_S = 1.5
 
 SOCKETS = 12
 CLIENTS_A_SOCKET = 3
+WARM_UP_S = 2.0
+"""Until all sockets are connected and all showtimes in memory."""
+
 CALM_S = 2.0
 """How long all is left alone after a fault has healed."""
 
@@ -120,6 +123,7 @@ class Chaos:
             stage.showtimes = [Showtime(one, labels) for one in ids]
             http = self._options.clients - sockets * CLIENTS_A_SOCKET
             async with stage.load(http, sockets, PAUSE_S):
+                await asyncio.sleep(WARM_UP_S)
                 times = [await self._slot(number, slot) for slot in slots]
                 for earlier, later in itertools.pairwise(times):
                     earlier.ended_ns = later.began_ns
