@@ -264,7 +264,11 @@ async def _edge(
         verifier,
         new_id=next_id,
     )
-    await accounts.restore_revocations()
+    await accounts.learn_revocations()
+    if cluster is not None:
+        tasks = Tasks()
+        stack.push_async_callback(tasks.cancel)
+        tasks.start("revocations", accounts.follow_revocations())
     authority = Authority(accounts_store)
     reads = await _replica(settings, pool, stack)
     catalog_store = CatalogRepository(pool, reads)

@@ -88,7 +88,7 @@ class TokenVerifier:
     """Verifies tokens under any of `keys`, and remembers the verified ones.
 
     A revocation takes effect with the call. It is kept as long as a token issued before it can
-    live (`ttl_s`), in this process; `AccountsService.restore_revocations` feeds a new process.
+    live (`ttl_s`), in this process; `AccountsService.learn_revocations` brings those of others.
     """
 
     def __init__(
@@ -128,6 +128,10 @@ class TokenVerifier:
         self._forget_old_revocations()
         self._revoked_users[user_id] = self._clock() if before_s is None else before_s
         self._drop(lambda principal: principal.user_id == user_id)
+
+    def has_revoked(self, session_id: bytes) -> bool:
+        """Whether the tokens of this session are refused already."""
+        return session_id in self._revoked_sessions
 
     def __len__(self) -> int:
         return len(self._verified)

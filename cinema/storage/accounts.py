@@ -69,7 +69,7 @@ select exists (
 """
 
 _REVOKED = """
-select id::text from sessions where revoked_at is not null and expires_at > $1
+select id::text from sessions where revoked_at > $2 and expires_at > $1
 """
 
 
@@ -157,10 +157,10 @@ class AccountsRepository:
         async with connection(self._pool) as reading:
             return bool(await reading.fetchval(_MANAGES, user_id, cinema_id))
 
-    async def revoked_sessions(self, now: datetime) -> list[str]:
-        """Sessions whose tokens may look valid still."""
+    async def revoked_sessions(self, now: datetime, since: datetime) -> list[str]:
+        """Sessions revoked after `since` whose tokens may look valid still."""
         async with connection(self._pool) as reading:
-            return [row["id"] for row in await reading.fetch(_REVOKED, now)]
+            return [row["id"] for row in await reading.fetch(_REVOKED, now, since)]
 
     async def _credentials(self, sql: str, argument: str) -> Credentials | None:
         async with connection(self._pool) as reading:

@@ -2,6 +2,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 from cinema.domain.accounts import LoginInput, PromoteInput, RegisterInput
 from cinema.domain.idempotency import ANONYMOUS, IdempotencyKey, idempotency_key
 from cinema.domain.ids import RANDOM_BITS, format_id, new_id, parse_id
-from cinema.domain.rejections import Refused
+from cinema.domain.rejections import Refused, refuse
 from cinema.services.accounts import AccountsService
 from cinema.services.login_throttle import LoginThrottle
 from cinema.services.passwords import PasswordHasher
@@ -225,9 +226,50 @@ async def test_revocations_outlive_the_process(house: House) -> None:
     await house.accounts.promote(ADMIN, raw(made.user.id), PromoteInput(role="staff"))
     restarted = House(house.pool, house.clock, house.hasher)
     restarted.verifier.verify(made.access_token)
-    await restarted.accounts.restore_revocations()
+    await restarted.accounts.learn_revocations()
     with pytest.raises(InvalidToken):
         restarted.verifier.verify(made.access_token)
+
+
+async def test_revocations_reach_the_other_nodes(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await house.accounts.register(ann())
+    neighbour = House(house.pool, house.clock, house.hasher)
+    await neighbour.accounts.learn_revocations()
+    session_id = neighbour.verifier.verify(made.access_token).session_id
+    failures: list[Exception] = [ConnectionError("a bug"), refuse("RETRY")]
+    read = neighbour.accounts._accounts.revoked_sessions
+
+    async def read_or_fail(now: datetime, since: datetime) -> list[str]:
+        if failures:
+            raise failures.pop()
+        return await read(now, since)
+
+    monkeypatch.setattr(neighbour.accounts._accounts, "revoked_sessions", read_or_fail)
+    following = asyncio.create_task(neighbour.accounts.follow_revocations(every_s=0.001))
+    await house.accounts.promote(ADMIN, raw(made.user.id), PromoteInput(role="staff"))
+    async with asyncio.timeout(10):
+        while not neighbour.verifier.has_revoked(session_id):  # noqa: ASYNC110  # nobody tells when
+            await asyncio.sleep(0.001)
+    following.cancel()
+    assert not failures
+    with pytest.raises(InvalidToken) as caught:
+        neighbour.verifier.verify(made.access_token)
+    assert caught.value.code == "TOKEN_REVOKED"
+
+
+async def test_revocation_is_learnt_though_the_clock_of_its_node_lags(house: House) -> None:
+    made = await house.accounts.register(ann())
+    neighbour = House(house.pool, house.clock, house.hasher)
+    house.clock.now_s += 50
+    await neighbour.accounts.learn_revocations()
+    house.clock.now_s -= 50
+    await house.accounts.promote(ADMIN, raw(made.user.id), PromoteInput(role="staff"))
+    house.clock.now_s += 50
+    await neighbour.accounts.learn_revocations()
+    with pytest.raises(InvalidToken):
+        neighbour.verifier.verify(made.access_token)
 
 
 @pytest.mark.parametrize("role", ["customer", "staff", "manager"])
