@@ -62,7 +62,7 @@ def draw_timeline(timeline: Timeline, path: Path) -> None:
     times = [point.at_s for point in timeline.points]
     for name, colour, values in (
         ("p50", "#4a6fa5", [point.p50_ms for point in timeline.points]),
-        ("p99", "#c9a227", [point.p99_ms for point in timeline.points]),
+        ("p90", "#c9a227", [point.p90_ms for point in timeline.points]),
         ("slowest", "#b3261e", [point.max_ms for point in timeline.points]),
     ):
         axis.plot(times, values, color=colour, label=name, lw=1.2)

@@ -83,7 +83,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     at_s: float
     count: int
     p50_ms: float
-    p99_ms: float
+    p90_ms: float
     max_ms: float
 
 

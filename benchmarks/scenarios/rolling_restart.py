@@ -166,7 +166,7 @@ def timeline(told: Steadied, marks: list[Mark]) -> Timeline:
                 at_s=slot.at_ns / 1e9 - start_s,
                 count=tail.count,
                 p50_ms=tail.p50_ms,
-                p99_ms=tail.p99_ms,
+                p90_ms=tail.p90_ms,
                 max_ms=tail.max_ms,
             )
         )

@@ -22,23 +22,24 @@ class ChaosHistory(History):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lost: set[int] = set()
+        self._lost_ns: dict[int, int] = {}
 
     def lose(self, attempt: Attempt) -> None:
         """See `History.lose`."""
         super().lose(attempt)
-        self.lost.add(id(attempt))
+        self._lost_ns[id(attempt)] = time.monotonic_ns()
+
+    def ended_ns(self, attempt: Attempt) -> int | None:
+        """When the answer came, or its client knew that none would; None if it was stopped."""
+        return attempt.answered_ns or self._lost_ns.get(id(attempt))
 
     def outcome(self, attempt: Attempt) -> str | None:
-        """What went wrong: empty for a success or a refusal of the usual kind.
-
-        None for what was under way when its client was stopped.
-        """
+        """What went wrong: empty for a success or a refusal of the usual kind, None if unknown."""
         if attempt.acknowledged or attempt.code in EXPECTED_REFUSALS:
             return ""
         if attempt.code is not None:
             return attempt.code
-        return LOST if id(attempt) in self.lost else None
+        return LOST if id(attempt) in self._lost_ns else None
 
 
 class SlotAccount(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,15 +81,18 @@ class SlotTimes:
 def account_of(
     history: ChaosHistory, times: SlotTimes, showtimes: Iterable[str], start_ns: int
 ) -> SlotAccount:
-    """The requests that were sent in a slot, and each showtime's longest time without a success."""
+    """The requests that ended in a slot, and each showtime's longest time without a success."""
     requests = 0
     failed: dict[str, int] = {}
     successes: dict[str, list[int]] = {showtime: [] for showtime in showtimes}
     for attempt in history.attempts:
         outcome = history.outcome(attempt)
-        if outcome == "" and attempt.answered_ns is not None:
-            successes[attempt.request.showtime_id].append(attempt.answered_ns)
-        if times.began_ns <= attempt.sent_ns < times.ended_ns and outcome is not None:
+        ended_ns = history.ended_ns(attempt)
+        if outcome is None or ended_ns is None:
+            continue
+        if not outcome:
+            successes[attempt.request.showtime_id].append(ended_ns)
+        if times.began_ns <= ended_ns < times.ended_ns:
             requests += 1
             if outcome:
                 failed[outcome] = failed.get(outcome, 0) + 1
@@ -120,10 +124,10 @@ def steps_of(history: ChaosHistory, start_ns: int) -> list[Step]:
     """How many requests were served, failed, or refused by a port without a listener, over time."""
     counts: dict[int, list[int]] = {}
     for attempt in history.attempts:
-        outcome = history.outcome(attempt)
-        if outcome is None:
+        outcome, ended_ns = history.outcome(attempt), history.ended_ns(attempt)
+        if outcome is None or ended_ns is None:
             continue
-        step = counts.setdefault(int((attempt.sent_ns - start_ns) / 1e9 // STEP_S), [0, 0, 0])
+        step = counts.setdefault(int((ended_ns - start_ns) / 1e9 // STEP_S), [0, 0, 0])
         step[2 if outcome == UNSENT else 1 if outcome else 0] += 1
     return [
         Step(at_s=number * STEP_S, served=served, failed=failed, refused=refused)

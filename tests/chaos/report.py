@@ -85,11 +85,13 @@ def draw(outcome: Outcome, path: Path) -> None:
         ("failed", "#b3261e", [step.failed for step in outcome.steps]),
         ("connection refused", "#e08a84", [step.refused for step in outcome.steps]),
     ):
-        axis.bar(times, counts, bottom=below, width=0.5, align="edge", color=colour, label=name)
+        axis.bar(
+            times, counts, bottom=below, width=0.5, align="edge", color=colour, label=name, zorder=2
+        )
         below = [one + other for one, other in zip(below, counts, strict=True)]
     for slot in outcome.slots:
         colour = KIND_COLOURS.get(slot.kind, "#5b5b5b")
-        axis.axvspan(slot.began_s, slot.healed_s, color=colour, alpha=0.15, lw=0)
+        axis.axvspan(slot.began_s, slot.healed_s, color=colour, alpha=0.25, lw=0, zorder=0)
         axis.annotate(
             slot.kind,
             (slot.began_s, 1.0),
@@ -101,7 +103,7 @@ def draw(outcome: Outcome, path: Path) -> None:
             va="top",
         )
     axis.set_xlabel("s; a band lasts from the fault until all nodes were well again")
-    axis.set_ylabel("requests sent in half a second")
+    axis.set_ylabel("requests ended in half a second")
     axis.margins(x=0.01)
     axis.legend(loc="lower right", fontsize=7)
     axis.spines[["top", "right"]].set_visible(False)

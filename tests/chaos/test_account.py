@@ -32,15 +32,22 @@ def test_the_longest_gap_counts_from_border_to_border(moments: list[int], gap_s:
     assert longest_gap_s([moment * S for moment in moments], 0, 10 * S) == gap_s
 
 
-def test_failures_are_what_is_neither_a_success_nor_a_usual_refusal() -> None:
-    history = ChaosHistory()
+@pytest.fixture
+def history(monkeypatch: pytest.MonkeyPatch) -> ChaosHistory:
+    monkeypatch.setattr("tests.chaos.account.time.monotonic_ns", lambda: 6 * S)
+    return ChaosHistory()
+
+
+def test_failures_are_what_is_neither_a_success_nor_a_usual_refusal(
+    history: ChaosHistory,
+) -> None:
     attempt(history, 1, 2, data={})
     attempt(history, 2, 3, code="SEAT_UNAVAILABLE")
     attempt(history, 3, 4, code="RETRY")
     attempt(history, 4, 5, code=UNSENT)
     history.lose(attempt(history, 5, None))
     attempt(history, 6, None)  # was under way at the end
-    attempt(history, 11, 12, data={})  # of the next slot
+    attempt(history, 9, 12, data={})  # of the next slot
     times = SlotTimes(CALM)
     times.began_ns, times.ended_ns = 0, 10 * S
     account = account_of(history, times, ["s"], 0)
@@ -49,8 +56,8 @@ def test_failures_are_what_is_neither_a_success_nor_a_usual_refusal() -> None:
     assert account.longest_gap_s == 7.0
     steps = steps_of(history, 0)
     assert sum(step.served for step in steps) == 3
-    assert [step.at_s for step in steps if step.failed] == [3.0, 5.0]
-    assert [step.at_s for step in steps if step.refused] == [4.0]
+    assert [step.at_s for step in steps if step.failed] == [4.0, 6.0]
+    assert [step.at_s for step in steps if step.refused] == [5.0]
 
 
 def test_a_seed_says_what_happens_and_every_round_has_every_kind() -> None:

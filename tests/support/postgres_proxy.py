@@ -297,7 +297,7 @@ class _Link:
             caught = self._in_flight.popleft() if kind == b"Z" and self._in_flight else None
             if caught is not None and not await self._after(caught, tag):
                 return
-            if not self._muted:
+            if not self._muted and not self._to_client.is_closing():
                 self._to_client.write(bytes(answer))
             answer.clear()
             with suppress(OSError):
