@@ -62,11 +62,16 @@ class Line:
         self._kept = kept
         self._open: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
+    @property
+    def reader(self) -> asyncio.StreamReader | None:
+        """What the server sends on the open connection, if there is one."""
+        return None if self._open is None else self._open[0]
+
     async def ask(self, request: bytes) -> tuple[int, bytes]:
         """Status and body of the answer; raises OSError, EOFError or TimeoutError without one."""
         async with asyncio.timeout(TIMEOUT_S):
             # A connection that the server has closed meanwhile is not used for another request.
-            if self._open is not None and self._open[0].at_eof():
+            if self.reader is not None and self.reader.at_eof():
                 self.close()
             if self._open is None:
                 self._open = await asyncio.open_connection(*self._address)
