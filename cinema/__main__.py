@@ -212,7 +212,7 @@ def _run_loop(work: Coroutine[Any, Any, None]) -> None:
 def _plain_message(error: Exception) -> str | None:
     """One line for what people can put right themselves; None for a bug."""
     from cinema.cluster.membership import AddressTaken
-    from cinema.cluster.node import DeclaredDead
+    from cinema.cluster.node import DeclaredDead, SecretWrong
     from cinema.storage.backups.errors import BackupError
     from cinema.storage.data_dir import DataDirInUse
     from cinema.storage.migrate import MigrationError
@@ -229,6 +229,7 @@ def _plain_message(error: Exception) -> str | None:
         LocalRedisError,
         MigrationError,
         NotReady,
+        SecretWrong,
         UnsafeDatabase,
     )
     if isinstance(error, plain):

@@ -104,6 +104,7 @@ class Link(asyncio.Protocol):
     def __init__(self, me: Identity, user: LinkUser, expected: bytes | None = None) -> None:
         self.peer_id = expected or b""
         self.is_open = False
+        self.is_unproven = False
         self._me = me
         self._user = user
         self._dials = expected is not None
@@ -202,6 +203,7 @@ class Link(asyncio.Protocol):
 
     def _check(self, proof: bytes, part: bytes) -> None:
         if not hmac.compare_digest(proof, self._me.proof(part, *self._facts())):
+            self.is_unproven = True
             raise Refused("the peer does not know CLUSTER_SECRET")
 
     def _stop_timer(self) -> None:

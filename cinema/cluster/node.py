@@ -17,12 +17,12 @@ from cinema.cluster.fanout import FanOut
 from cinema.cluster.handover import Handover
 from cinema.cluster.link import CHALLENGE_BYTES, Identity, Link
 from cinema.cluster.membership import Membership
-from cinema.cluster.peers import Dial, PeerLost, PeerRefused, Peers
+from cinema.cluster.peers import Dial, PeerLost, PeerRefused, Peers, PeerUnproven
 from cinema.cluster.placement import Placement
 from cinema.cluster.router import Router
 from cinema.domain.membership import Member, View
 from cinema.storage.journal import JournalStore, StoreUnavailable
-from cinema.storage.membership import HeartbeatStore, ViewStore
+from cinema.storage.membership import HeartbeatStore, ViewStore, ViewsUnavailable
 from cinema.storage.redis_channels import Channels
 
 PING_TOPIC: Final = "ping"
@@ -52,6 +52,10 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 class DeclaredDead(Exception):
     """The cluster goes on without this node, which must not serve any longer."""
+
+
+class SecretWrong(Exception):
+    """The members of the cluster have another secret: none of them could reach this node."""
 
 
 class ClusterNode:
@@ -96,6 +100,7 @@ class ClusterNode:
         self.draining = False
         self.cluster_port = 0
         self._beats = beats
+        self._views = views
         self._tasks = Tasks()
         self.peers.answer(PING_TOPIC, _pong)
         kernel.join(self.router)
@@ -110,7 +115,11 @@ class ClusterNode:
         return self.membership.joined and not self.draining
 
     async def join(self, me: Member) -> None:
-        """Become the member `me` and own a share of the showtimes."""
+        """Become the member `me` and own a share of the showtimes.
+
+        Raises `SecretWrong` and `AddressTaken`.
+        """
+        await self._check_secret()
         self.router.start()
         self.handover.start()
         self.fanout.start()
@@ -164,14 +173,40 @@ class ClusterNode:
     def _announce(self, view: View) -> None:
         self.peers.announce(self.placement.others, view.version)
 
+    async def _check_secret(self) -> None:
+        """A member that nobody reaches would make its share of the showtimes unreachable."""
+        try:
+            view = await self._views.latest()
+        except ViewsUnavailable:
+            # To join means to wait for them; nobody may be there to compare with.
+            return
+        proofs = await asyncio.gather(*(self._proves(member) for member in view.members))
+        if False in proofs and True not in proofs:
+            raise SecretWrong("the members of this cluster have another CLUSTER_SECRET")
+
+    async def _proves(self, member: Member) -> bool | None:
+        """Whether a member knows this node's secret; None if it does not answer."""
+        try:
+            await self._ping(member)
+        except PeerUnproven:
+            return False
+        except PeerLost:
+            return None
+        return True
+
     async def _answers(self, member: Member) -> bool:
         try:
-            await self.peers.peer(member).ask(PING_TOPIC, b"", PING_TIMEOUT_S)
-        except PeerRefused:
-            return True
+            await self._ping(member)
         except PeerLost:
             return False
         return True
+
+    async def _ping(self, member: Member) -> None:
+        try:
+            await self.peers.peer(member).ask(PING_TOPIC, b"", PING_TIMEOUT_S)
+        except PeerRefused:
+            # It is too busy to say more than that it lives.
+            return
 
 
 def _somebody_died(before: View, view: View) -> bool:

@@ -41,6 +41,10 @@ class PeerLost(Exception):
     """The peer could not be asked, or did not answer; whether it acted nobody knows."""
 
 
+class PeerUnproven(PeerLost):
+    """The peer does not know this node's secret."""
+
+
 class PeerRefused(Exception):
     """The peer says that it cannot answer."""
 
@@ -83,6 +87,7 @@ class Peer:
         self._refs = 0
         self._waiting: list[Errand] = []
         self._notice: Notice | None = None
+        self._is_unproven = False
         self._errands: dict[int, Errand] = {}
         self._questions: dict[int, asyncio.Future[bytes]] = {}
         self._opened: asyncio.Event = asyncio.Event()
@@ -103,7 +108,7 @@ class Peer:
         link.send(errand.frame(ref))
 
     async def ask(self, topic: str, payload: bytes, timeout_s: float) -> bytes:
-        """Ask a question. Raises `PeerLost` and `PeerRefused`."""
+        """Ask a question. Raises `PeerLost`, `PeerUnproven` among it, and `PeerRefused`."""
         ref = 0
         try:
             async with asyncio.timeout(timeout_s):
@@ -112,7 +117,8 @@ class Peer:
                     self._dial()
                     await self._opened.wait()
                     if self._link is None:
-                        raise PeerLost(f"no connection to {self.member.address}")
+                        lost = PeerUnproven if self._is_unproven else PeerLost
+                        raise lost(f"no connection to {self.member.address}")
                 self._refs += 1
                 ref = self._refs
                 answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -194,6 +200,7 @@ class Peer:
     def closed(self, link: Link) -> None:
         """See `LinkUser.closed`."""
         if link is self._link or link is self._dialling:
+            self._is_unproven = link.is_unproven
             self._drop()
 
     def _drop(self) -> None:

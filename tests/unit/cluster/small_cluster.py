@@ -197,7 +197,7 @@ class Plans:
 class Place:
     """One node of the cluster: its kernel, and its part in the cluster around it."""
 
-    def __init__(self, cluster: SmallCluster, node: Node, port: int) -> None:
+    def __init__(self, cluster: SmallCluster, node: Node, port: int, secret: bytes) -> None:
         self.world_node = node
         self.store = node.store
         self.kernel = node.kernel
@@ -207,7 +207,7 @@ class Place:
         self.node = ClusterNode(
             node.kernel,
             self.node_id,
-            ClusterOptions(secret=SECRET, heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S),
+            ClusterOptions(secret=secret, heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S),
             beats=self.beats,
             views=cluster.views,
             plans=self.plans,
@@ -250,9 +250,9 @@ class SmallCluster:
         self.beats: dict[bytes, Beat] = {}
         self.places: list[Place] = []
 
-    async def place(self, **settings: Any) -> Place:
+    async def place(self, *, secret: bytes = SECRET, **settings: Any) -> Place:
         """One more node, which has not joined."""
-        made = Place(self, await self.world.node(**settings), len(self.places) + 1)
+        made = Place(self, await self.world.node(**settings), len(self.places) + 1, secret)
         self.places.append(made)
         return made
 

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 import structlog
 
+from cinema.cluster.node import SecretWrong
 from tests.unit.actors.virtual_time import in_virtual_time
-from tests.unit.actors.world import ANNA, hold
+from tests.unit.actors.world import ANNA, hold, some_id
 from tests.unit.cluster.small_cluster import small_cluster
 
 
@@ -61,3 +63,35 @@ async def test_handover_goes_on_after_a_showtime_that_cannot_be_released() -> No
         await asyncio.sleep(3.0)
         assert broken
         assert one.kernel.strangers() == []
+
+
+@in_virtual_time
+async def test_node_with_another_secret_does_not_become_a_member() -> None:
+    async with small_cluster() as cluster:
+        one, other = await cluster.members(2)
+        stranger = await cluster.place(secret=b"known to the nodes of another cluster")
+        with pytest.raises(SecretWrong):
+            await stranger.node.join(stranger.me)
+        assert {one.node_id for one in cluster.views.view.members} == {one.node_id, other.node_id}
+
+
+@in_virtual_time
+async def test_node_joins_though_one_member_has_another_secret_and_one_is_dead() -> None:
+    async with small_cluster() as cluster:
+        one = await cluster.member()
+        wrong = await cluster.place(secret=b"known to the nodes of another cluster")
+        dead = msgspec.structs.replace(one.me, node_id=some_id(), port=9000, cluster_port=9001)
+        for member in (wrong.me, dead):
+            assert await cluster.views.propose(cluster.views.view.with_member(member), b"")
+        joined = await cluster.member()
+        assert joined.membership.joined
+
+
+@in_virtual_time
+async def test_first_nodes_join_while_all_former_members_are_dead() -> None:
+    async with small_cluster() as cluster:
+        one = await cluster.place()
+        dead = msgspec.structs.replace(one.me, node_id=some_id(), port=9000, cluster_port=9001)
+        assert await cluster.views.propose(cluster.views.view.with_member(dead), b"")
+        await one.node.join(one.me)
+        assert one.membership.joined
