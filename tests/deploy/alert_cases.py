@@ -230,6 +230,20 @@ CASES = (
         },
     ),
     Case(
+        alert="CinemaReplicaUnused",
+        firing={
+            f'cinema_replica_reads_total{{{A},outcome="replica"}}': "0+10x100",
+            f'cinema_replica_reads_total{{{A},outcome="behind"}}': "0+5x100",
+            f'cinema_replica_reads_total{{{A},outcome="resting"}}': "0+10x100",
+        },
+        labels=NODE,
+        quiet={
+            f'cinema_replica_reads_total{{{A},outcome="replica"}}': "0+20x100",
+            f'cinema_replica_reads_total{{{A},outcome="behind"}}': "0+5x100",
+        },
+        at="20m",
+    ),
+    Case(
         alert="CinemaClockUncertain",
         firing={f"cinema_clock_uncertainty_seconds{{{A}}}": "0.3x60"},
         labels=ON_NODE,
