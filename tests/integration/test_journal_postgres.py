@@ -20,6 +20,7 @@ from cinema.storage.journal import (
     BookingMade,
     CommitAborted,
     CommitUnknown,
+    HeldBy,
     PlanPinned,
     SalesSwitched,
     StoreUnavailable,
@@ -39,6 +40,7 @@ from tests.contract.stores import (
 
 pytestmark = pytest.mark.postgres
 
+HEIR, NEIGHBOUR, DEAD = b"h" * 16, b"n" * 16, b"d" * 16
 MANY_HEADS = 20_000
 PATIENCE_S = 5.0
 
@@ -229,7 +231,7 @@ async def test_an_append_that_waits_for_a_takeover_writes_nothing(
             parts.append(append(other, other_epoch, 0))
         late = asyncio.ensure_future(stage.lane.append(batch(*parts)))
         await _until_waiting(watcher, "cinema-lane")
-        await holder.fetch(sql.TAKE_OVER, UUID(bytes=showtime_id))
+        await holder.fetch(sql.TAKE_OVER, UUID(bytes=showtime_id), None, [])
     assert (await _settled(late))[0] == (set() if alone else {other})
     assert await stage.where(showtime_id) == (epoch + 1, 0)
     assert await stage.journal.history(showtime_id, 0, 10) == ()
@@ -271,6 +273,48 @@ async def test_two_takeovers_at_once_get_different_epochs(
     assert sorted(one.epoch for one in taken) == [epoch + 1, epoch + 2]
 
 
+async def test_a_takeover_that_waits_for_another_node_asks_that_node_first(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record], database: str
+) -> None:
+    showtime_id, epoch = await stage.owned()
+    async with _locked(database, showtime_id) as holder:
+        late = asyncio.ensure_future(stage.journal.take_over(showtime_id, HEIR, [NEIGHBOUR]))
+        await _until_waiting(watcher, "cinema-kernel")
+        await holder.fetch(sql.TAKE_OVER, UUID(bytes=showtime_id), UUID(bytes=NEIGHBOUR), [])
+    assert await _settled(late) == [HeldBy(NEIGHBOUR)]
+    assert await stage.where(showtime_id) == (epoch + 1, 0)
+
+
+async def test_a_takeover_that_waits_for_a_release_finds_the_showtime_given_back(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record], database: str
+) -> None:
+    showtime_id, _ = await stage.owned()
+    held = await stage.journal.take_over(showtime_id, NEIGHBOUR)
+    assert isinstance(held, Takeover)
+    head = UUID(bytes=showtime_id)
+    async with _locked(database, showtime_id) as holder:
+        late = asyncio.ensure_future(stage.journal.take_over(showtime_id, HEIR, [NEIGHBOUR]))
+        await _until_waiting(watcher, "cinema-kernel")
+        await holder.execute(
+            "update showtime_heads set released = true where showtime_id = $1", head
+        )
+    assert await _settled(late) == [Takeover(held.epoch + 1, was_released=True)]
+
+
+async def test_an_heir_leaves_alone_what_a_living_node_takes_meanwhile(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record], database: str
+) -> None:
+    (taken, _), (left, _) = await stage.owned(), await stage.owned()
+    for one in (taken, left):
+        await stage.journal.take_over(one, DEAD)
+    async with _locked(database, taken) as holder:
+        late = asyncio.ensure_future(stage.journal.inherit([taken, left], [HEIR, NEIGHBOUR], HEIR))
+        await _until_waiting(watcher, "cinema-kernel")
+        await holder.fetch(sql.TAKE_OVER, UUID(bytes=taken), UUID(bytes=NEIGHBOUR), [])
+    assert await _settled(late) == [{left: 3}]
+    assert await stage.where(taken) == (3, 0)
+
+
 async def test_a_takeover_gives_up_on_a_head_that_stays_locked(database: str) -> None:
     journal = await PostgresJournal.open(
         database, connections=1, statement_timeout_s=5.0, lock_timeout_s=0.05
@@ -295,7 +339,7 @@ async def test_a_snapshot_that_waits_for_a_takeover_is_not_stored(
         save = snapshot(showtime_id, epoch, 1, release=True, truncate=True)
         late = asyncio.ensure_future(stage.lane.save_snapshots([save]))
         await _until_waiting(watcher, "cinema-lane")
-        await holder.fetch(sql.TAKE_OVER, UUID(bytes=showtime_id))
+        await holder.fetch(sql.TAKE_OVER, UUID(bytes=showtime_id), None, [])
     assert (await _settled(late))[0] == set()
     loaded = await stage.journal.load(showtime_id)
     assert loaded is not None
