@@ -64,22 +64,25 @@ class Stage:
         self._callers: dict[bytes, HttpCaller] = {}
         self._sockets: dict[bytes, SocketCaller] = {}
 
-    def send_all_to(self, server: ServerProcess) -> None:
-        """From now on every HTTP request goes to this server."""
-        self._urls[:] = [server.url]
+    def send_all_to(self, *servers: ServerProcess) -> None:
+        """From now on every HTTP request goes to one of these servers."""
+        self._urls[:] = [server.url for server in servers]
 
-    async def choose_showtimes(self, number: int) -> None:
-        """Take some showtimes of the demo's plain screen that nobody uses yet."""
+    async def choose_showtimes(self, number: int, used: set[str]) -> None:
+        """Take some showtimes of the demo's plain screen that nobody uses yet; adds to `used`."""
         url = self._servers[0].url + API
         query = {"limit": "100"}
         async with self._session.get(f"{url}/showtimes", params=query) as reply:
             found = (await reply.json())["data"]
         for one in reversed(found):
+            if one["id"] in used:
+                continue
             async with self._session.get(f"{url}/showtimes/{one['id']}/seats") as reply:
                 shown = (await reply.json())["data"]
             if len(shown["seats"]) == SEATS:
                 labels = tuple(seat["label"] for seat in shown["seats"])
                 self.showtimes.append(Showtime(one["id"], labels))
+                used.add(one["id"])
             if len(self.showtimes) == number:
                 return
         raise AssertionError("the demo has too few showtimes")
@@ -214,10 +217,14 @@ async def _insist(caller: HttpCaller, request: Request) -> Attempt:
 
 @asynccontextmanager
 async def staged(
-    servers: Sequence[ServerProcess], *, seed: int, showtimes: int = 2
+    servers: Sequence[ServerProcess],
+    *,
+    seed: int,
+    showtimes: int = 2,
+    used: set[str] | None = None,
 ) -> AsyncIterator[Stage]:
-    """A stage on servers that run."""
+    """A stage on servers that run, with showtimes that are not among those `used`."""
     async with http_session() as session:
         stage = Stage(session, servers, seed)
-        await stage.choose_showtimes(showtimes)
+        await stage.choose_showtimes(showtimes, set() if used is None else used)
         yield stage

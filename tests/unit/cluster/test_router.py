@@ -18,7 +18,7 @@ from cinema.actors.messages import (
     SeatsSeen,
     TruncateJournal,
 )
-from cinema.cluster.router import LATE_ANSWER_NS, PARKED_S, RELEASE_WAIT_S
+from cinema.cluster.router import HOPS_MAX, LATE_ANSWER_NS, PARKED_S, RELEASE_WAIT_S
 from cinema.domain.membership import View
 from cinema.domain.seatmap import grid_layout, parse_layout
 from cinema.domain.showtime.commands import (
@@ -386,6 +386,19 @@ async def test_nodes_that_disagree_do_not_send_a_message_round_in_circles() -> N
 
 
 @in_virtual_time
+async def test_a_peer_that_contradicts_itself_is_not_asked_without_a_pause() -> None:
+    async with small_cluster() as cluster:
+        one, other = await cluster.members(2)
+        showtime = cluster.showtime_of(other)
+        other.router.placement.owns = lambda _id: False  # type: ignore[method-assign]
+        mail = one.tell(showtime, hold(ANNA, "A1"))
+        await asyncio.sleep(10 * PARKED_S)
+        assert one.router.metrics.forwarded <= 11 * HOPS_MAX
+        await mail.answered.wait()
+        assert mail.code == "RETRY"
+
+
+@in_virtual_time
 async def test_a_message_waits_for_the_first_view_up_to_its_deadline() -> None:
     async with small_cluster() as cluster:
         one = await cluster.place()
@@ -638,6 +651,65 @@ async def test_an_owner_by_an_older_view_is_asked_and_learns_that_it_is_none() -
         assert _now_s() - started_s < LEASE_S
         assert third.router.metrics.releases_asked == 1
         assert not former.owns(showtime)
+
+
+@in_virtual_time
+async def test_a_node_with_an_older_view_that_asks_the_owner_learns_that_it_is_none() -> None:
+    async with small_cluster() as cluster:
+        one, former = await cluster.members(2)
+        showtime = cluster.showtime_of(former)
+        await former.membership.stop()
+        drained = msgspec.structs.replace(former.me, draining=True)
+        await one.membership._propose(one.membership.view.with_member(drained))
+        assert accepted(await one.ask(showtime, hold(ANNA, "A1"))).epoch == 1
+        assert former.owns(showtime)
+        # It finds out before it takes the showtime from its owner.
+        assert accepted(await former.ask(showtime, hold(BERT, "A2"))).epoch == 1
+        assert not former.owns(showtime)
+        assert former.router.metrics.releases_asked == 1
+
+
+@in_virtual_time
+async def test_a_message_on_its_way_to_a_node_that_is_removed_goes_to_the_next_owner() -> None:
+    async with small_cluster() as cluster:
+        one, dead = await cluster.members(2)
+        showtime = cluster.showtime_of(dead)
+        await one.ask(showtime, hold(ANNA, "A1"))
+        dead.store.held.add("append")
+        mail = one.tell(showtime, hold(ANNA, "A2", key=some_id()))
+        unkeyed = one.tell(showtime, hold(ANNA, "A3"))
+        await dead.store.next("append")
+        started_s = _now_s()
+        # Its connection stands, and nothing will ever come over it.
+        await one.membership._propose(one.membership.view.without(frozenset({dead.node_id})))
+        await mail.answered.wait()
+        assert accepted(mail.outcome).epoch == 2
+        assert unkeyed.code == "OUTCOME_UNKNOWN"
+        assert _now_s() - started_s < 2 * LEASE_S
+
+
+@in_virtual_time
+async def test_a_message_that_is_passed_on_keeps_its_deadline() -> None:
+    async with small_cluster() as cluster:
+        _, former = await cluster.members(2)
+        showtimes = [cluster.showtime_of(former) for _ in range(20)]
+        for showtime in showtimes:
+            await former.ask(showtime, hold(ANNA, "A1"))
+        former.store.held.add("save")
+        third = await cluster.member()
+        third.store.held.add("load")
+        moved = next(showtime for showtime in showtimes if third.owns(showtime))
+        await asyncio.sleep(0.1)
+        outcomes: list[Any] = []
+        deadline_ns = former.router.clock.boot_ns() + 1_000_000_000
+        former.kernel.tell(moved, hold(BERT, "A2"), outcomes.append, deadline_ns)
+        former.store.held.clear()
+        for call in former.store.calls:
+            call.finish()
+        await asyncio.sleep(1.0 + LATE_S + 0.2)
+        assert not former.kernel.is_resident(moved)
+        assert len(outcomes) == 1
+        assert outcomes[0].code in {"RETRY", "OUTCOME_UNKNOWN"}
 
 
 @in_virtual_time
