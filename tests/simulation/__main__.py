@@ -54,8 +54,12 @@ def _verdicts(start: int, seeds: int, jobs: int, hole: Hole | None = None) -> It
     if jobs == 1:
         yield from map(run, range(start, start + seeds))
         return
-    with ProcessPoolExecutor(jobs) as pool:
+    pool = ProcessPoolExecutor(jobs)
+    try:
         yield from pool.map(run, range(start, start + seeds), chunksize=CHUNK_SEEDS)
+    finally:
+        # Whoever has seen enough does not wait for the rest.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def simulate_with(hole: Hole | None, seed: int) -> Verdict:

@@ -78,7 +78,7 @@ class Client:
 
     async def _send(self, showtime_id: bytes, message: Message) -> Outcome | None:
         world = self._world
-        if self._rng.random() < world.stray:
+        if world.profile.clustered or self._rng.random() < world.stray:
             node = self._rng.choice(world.names)
         else:
             node = world.views.owner(self.name, showtime_id)

@@ -223,13 +223,13 @@ def _nothing_happens(_sender: Sender, _name: str, _stage: Stage) -> None:
 def _not_connected(name: str) -> Exception:
     if name == "append":
         return CommitAborted(_NOT_CONNECTED)
-    return ConnectionError("refused") if name in {"terms", "time"} else StoreUnavailable("refused")
+    return ConnectionError("refused") if name == "time" else StoreUnavailable("refused")
 
 
 def _lost(name: str, reason: str) -> Exception:
     if name == "append":
         return CommitUnknown(reason)
-    return ConnectionError(reason) if name in {"terms", "time"} else StoreUnavailable(reason)
+    return ConnectionError(reason) if name == "time" else StoreUnavailable(reason)
 
 
 def _told(result: Any) -> str:
@@ -238,9 +238,15 @@ def _told(result: Any) -> str:
             return f"{type(result).__name__} {result}"
         case set():
             return "matched " + ",".join(sorted(one.hex()[-4:] for one in result))
+        case bool():
+            return "yes" if result else "no"
+        case _ if hasattr(result, "version"):
+            return f"version {result.version}"
         case _ if hasattr(result, "epoch"):
             released = getattr(result, "was_released", "")
             return f"{result.epoch}:{getattr(result, 'seq', '')}{'released' if released else ''}"
+        case dict():
+            return " ".join(f"{one.hex()[-4:]}@{epoch}" for one, epoch in result.items())
         case list() | tuple():
             return f"{len(result)} rows"
         case _:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from tests.simulation.node import Node
     from tests.simulation.world import World
 
-_STATEMENTS: Final = ("append", "append", "append", "take_over", "load", "save", "confirm")
+_STATEMENTS: Final = (
+    *("append", "append", "append", "take_over", "load", "save", "confirm"),
+    *("inherit", "propose", "view"),
+)
 _STAGES: Final[tuple[Stage, ...]] = ("sent", "applied", "answered")
 _STEPS_LIMIT: Final = 12
 """A process is killed or frozen up to this many of its steps behind a statement's stage."""
@@ -53,6 +56,10 @@ class Faults:
         database.slowness = 1.0
         database.down = False
         world.network.cut_off.clear()
+        world.wires.open_all()
+        world.redis.down = False
+        world.redis.lossy = 0.0
+        world.redis.cut_off.clear()
         for node in world.nodes.values():
             node.thaw()
             if node.process is not None:
@@ -81,9 +88,12 @@ class Faults:
     def _kill(self) -> None:
         self._kill_node(self._some_node())
 
-    def _kill_node(self, node: Node) -> None:
+    def _power_loss(self) -> None:
+        self._kill_node(self._some_node(), silently=True)
+
+    def _kill_node(self, node: Node, *, silently: bool = False) -> None:
         if node.up:
-            node.kill()
+            node.kill(silently=silently)
             self._forget_member(node)
             self._later(0.05, 2.0, self._start, node)
 
@@ -195,6 +205,51 @@ class Faults:
 
     def _statements_arrive(self) -> None:
         self._world.database.fates = Fates()
+
+    # --- Redis, and the ways between nodes
+
+    def _redis_down(self) -> None:
+        redis = self._world.redis
+        redis.stop()
+        if self._rng.random() < 0.5:
+            redis.wipe()
+        self._later(0.1, 3.0, self._redis_is_back)
+
+    def _redis_is_back(self) -> None:
+        self._world.redis.down = False
+
+    def _redis_wiped(self) -> None:
+        self._world.redis.wipe()
+
+    def _redis_cut_off(self) -> None:
+        cut_off, name = self._world.redis.cut_off, self._some_node().name
+        cut_off[name] = None
+        self._later(0.1, 3.0, lambda: cut_off.pop(name, None))
+
+    def _deltas_lost(self) -> None:
+        redis = self._world.redis
+        redis.lossy = self._rng.choice((0.1, 0.5))
+        self._later(0.3, 2.0, self._deltas_arrive)
+
+    def _deltas_arrive(self) -> None:
+        self._world.redis.lossy = 0.0
+
+    def _nodes_parted(self) -> None:
+        """One node, or a few, on one side; all others on the other."""
+        names = self._rng.sample(self._world.names, len(self._world.names))
+        size = self._rng.randint(1, len(names) // 2)
+        ways = [(one, other) for one in names[:size] for other in names[size:]]
+        self._part([*ways, *((other, one) for one, other in ways)])
+
+    def _one_way_parted(self) -> None:
+        one, other = self._rng.sample(self._world.names, 2)
+        self._part([(one, other)])
+
+    def _part(self, ways: list[tuple[str, str]]) -> None:
+        wires = self._world.wires
+        for way in ways:
+            wires.close_way(*way)
+        self._later(0.1, 3.0, lambda: [wires.open_way(*way) for way in ways])
 
     # --- everything else
 

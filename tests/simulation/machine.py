@@ -37,8 +37,10 @@ class Machine:
 
     def monotonic_ns(self) -> int:
         """The same without the time it was suspended."""
-        now_ns = self.boot_ns() if self._suspended_at is None else self._suspended_at
-        return now_ns - self._suspended_ns
+        if self._suspended_at is not None:
+            return self._suspended_at - self._suspended_ns
+        boot_ns = self._scheduler.now_ns * self._rate // _MILLION + 7_000_000_000
+        return boot_ns - self._suspended_ns
 
     def when_monotonic(self, due_ns: int) -> int:
         """The true time at which `monotonic_ns` reaches a value, if nothing intervenes."""

@@ -30,10 +30,42 @@ FAULTS: Final = (
     "truncate",
 )
 
+CLUSTER_FAULTS: Final = (
+    "redis_down",
+    "redis_wiped",
+    "redis_cut_off",
+    "deltas_lost",
+    "nodes_parted",
+    "one_way_parted",
+    "power_loss",
+)
+"""What can go wrong between nodes; the list before is for all runs."""
+
+DUEL_FAULTS: Final = (
+    "freeze",
+    "freeze_at_statement",
+    "kill_at_statement",
+    "postgres_swallows",
+    "rolling_restart",
+    "statements_lost",
+    "suspend",
+    "truncate",
+    "views_disagree",
+)
+"""What makes owners believe that they still are."""
+
+OPERATIONS: Final = ("hold", "extend", "release", "book", "cancel", "seats", "see_hold")
+
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """The shape of one run."""
+    """The shape of one run.
 
+    With `clustered` the nodes are a cluster; otherwise kernels stand alone, and clients and nodes
+    go by views that the simulation hands out, which is the harder case for the fence.
+    """
+
+    clustered: bool
+    heartbeat_s: float
     nodes: int
     showtimes: int
     columns: int
@@ -55,6 +87,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 def draw_profile(rng: random.Random) -> Profile:
     """A profile; the same for the same state of `rng`."""
+    clustered = rng.random() < 0.5
     tiny = rng.random() < 0.5
     settings = KernelSettings(
         commit_lanes=rng.choice((1, 1, 2)),
@@ -66,7 +99,9 @@ def draw_profile(rng: random.Random) -> Profile:
         idle_passivation_s=rng.choice((0.3, 2.0, 300.0)),
         batch_limit_events=1 if tiny else rng.choice((4, 500)),
     )
-    return Profile(
+    drawn = Profile(
+        clustered=clustered,
+        heartbeat_s=rng.choice((0.5, 1.0)),
         nodes=rng.randint(3, 5),
         showtimes=rng.randint(1, 3),
         columns=rng.choice((2, 4, 8)),
@@ -74,9 +109,8 @@ def draw_profile(rng: random.Random) -> Profile:
         think_s=rng.choice((0.02, 0.05, 0.15)),
         hold_ttl_s=rng.choice((1, 2, 3)),
         settings=settings,
-        operations={"hold": 1.5}
-        | _some(rng, ("hold", "extend", "release", "book", "cancel", "seats", "see_hold")),
-        faults=_some(rng, FAULTS),
+        operations={"hold": 1.5} | _some(rng, OPERATIONS),
+        faults=_some(rng, FAULTS + CLUSTER_FAULTS if clustered else FAULTS),
         fault_gap_s=rng.choice((0.15, 0.4, 1.0)),
         stray=rng.choice((0.02, 0.1, 0.4)),
         keyed=rng.choice((0.3, 0.8, 1.0)),
@@ -85,6 +119,32 @@ def draw_profile(rng: random.Random) -> Profile:
         chaos_s=rng.choice((6.0, 8.0, 10.0)),
         ended_kept=rng.choice((1, 32)),
         replies_kept=rng.choice((1, 64)),
+    )
+    return _duel(rng, drawn) if not clustered and rng.random() < 0.5 else drawn
+
+
+def _duel(rng: random.Random, drawn: Profile) -> Profile:
+    """Kernels that take one showtime from each other all the time, read by many."""
+    settings = msgspec.structs.replace(
+        drawn.settings,
+        lease_ms=500,
+        mailbox_limit=4096,
+        idle_passivation_s=0.3,
+        snapshot_every_events=rng.choice((3, 20)),
+    )
+    faults = dict.fromkeys(rng.sample(DUEL_FAULTS, 3), 1.0)
+    return msgspec.structs.replace(
+        drawn,
+        showtimes=1,
+        nodes=3,
+        settings=settings,
+        operations=drawn.operations | {"hold": 2.0, "seats": 3.0, "release": 2.0},
+        faults=faults,
+        fault_gap_s=0.15,
+        stray=rng.choice((0.1, 0.3, 0.6)),
+        think_s=rng.choice((0.02, 0.05)),
+        network_ms=0.2,
+        database_ms=rng.choice((0.3, 2.0)),
     )
 
 

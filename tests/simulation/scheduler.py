@@ -8,9 +8,8 @@ any two of its steps while the others go on. Nothing here waits, and nothing is 
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections.abc import Callable, Coroutine
-from contextvars import Context
+from heapq import heappop, heappush
 from typing import Any
 
 from tests.simulation.machine import Machine
@@ -25,34 +24,87 @@ class Endless(Exception):
     """A run takes more steps than any honest one."""
 
 
+class Step:
+    """A callback of some loop, which may be cancelled; stands for asyncio's handles.
+
+    It runs without a context of its own: nothing in the server goes by context variables.
+    """
+
+    __slots__ = ("arguments", "callback", "due_ns", "is_cancelled", "loop")
+
+    def __init__(
+        self,
+        loop: SimulatedLoop,
+        callback: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        due_ns: int,
+    ) -> None:
+        self.loop = loop
+        self.callback = callback
+        self.arguments = arguments
+        self.due_ns = due_ns
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        """See `asyncio.Handle.cancel`."""
+        self.is_cancelled = True
+        self.arguments = ()
+
+    def cancelled(self) -> bool:
+        """See `asyncio.Handle.cancelled`."""
+        return self.is_cancelled
+
+    def when(self) -> float:
+        """See `asyncio.TimerHandle.when`."""
+        return self.due_ns / 1e9
+
+
 class Scheduler:
     """The queue of all that will happen, by true time; ties go to whoever asked first."""
 
     def __init__(self) -> None:
         self.now_ns = 0
         self.steps = 0
-        self._queue: list[tuple[int, int, Callable[..., Any], tuple[Any, ...]]] = []
+        self._queue: list[tuple[int, int, Any, Any]] = []
         self._serial = 0
 
     def at(self, at_ns: int, action: Callable[..., Any], *arguments: Any) -> None:
         """Do something at a moment, or now if that has passed."""
         self._serial += 1
         at_ns = max(at_ns, self.now_ns)
-        heapq.heappush(self._queue, (at_ns, self._serial, action, arguments))
+        heappush(self._queue, (at_ns, self._serial, action, arguments))
 
     def after(self, delay_ns: int, action: Callable[..., Any], *arguments: Any) -> None:
         """Do something a while from now."""
-        self.at(self.now_ns + delay_ns, action, *arguments)
+        self._serial += 1
+        heappush(self._queue, (self.now_ns + delay_ns, self._serial, action, arguments))
+
+    def step_at(self, at_ns: int, step: Step) -> None:
+        """Let a loop take a step at a moment, or now if that has passed."""
+        self._serial += 1
+        at_ns = max(at_ns, self.now_ns)
+        heappush(self._queue, (at_ns, self._serial, None, step))
 
     def run_until(self, end_ns: int) -> None:
         """Let everything happen up to a moment."""
         queue = self._queue
-        while queue and queue[0][0] <= end_ns:
-            self.now_ns, _, action, arguments = heapq.heappop(queue)
-            self.steps += 1
-            if self.steps > STEPS_LIMIT:
-                raise Endless(f"{STEPS_LIMIT} steps, and it is {self.now_ns} ns only")
-            action(*arguments)
+        running: SimulatedLoop | None = None
+        try:
+            while queue and queue[0][0] <= end_ns:
+                self.now_ns, _, action, what = heappop(queue)
+                self.steps += 1
+                if action is not None:
+                    action(*what)
+                    continue
+                loop = what.loop
+                if loop is not running:
+                    _set_running_loop(loop)
+                    running = loop
+                loop.take(what)
+                if self.steps > STEPS_LIMIT:
+                    raise Endless(f"{STEPS_LIMIT} steps, and it is {self.now_ns} ns only")
+        finally:
+            _set_running_loop(None)
         self.now_ns = max(self.now_ns, end_ns)
 
 
@@ -68,7 +120,7 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         self._scheduler = scheduler
         self._machine = machine
         self._report = report
-        self._held: list[tuple[asyncio.Handle, int]] = []
+        self._held: list[Step] = []
         self._graveyard: list[Any] = []
         self._steps_left: int | None = None
         self._last_word: Callable[[], None] | None = None
@@ -85,8 +137,8 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         """Go on with what was due meanwhile."""
         self.frozen = False
         held, self._held = self._held, []
-        for handle, due_ns in held:
-            self._scheduler.after(0, self._step, handle, due_ns)
+        for step in held:
+            self._scheduler.step_at(0, step)
 
     def die(self) -> None:
         """As `kill -9`: whatever was about to happen never does, not even `finally`."""
@@ -122,22 +174,22 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
         """Something arrives from outside: the network, a signal."""
         self.call_soon(callback, *arguments)
 
-    def _step(self, handle: asyncio.Handle, due_ns: int) -> None:
-        """Run one callback; `due_ns` is its moment on the process's own clock, 0 for at once."""
-        if self.dead or handle._cancelled:
+    def take(self, step: Step) -> None:
+        """Run one callback, unless the process cannot."""
+        if self.dead or step.is_cancelled:
             return
         if self.frozen:
-            self._held.append((handle, due_ns))
+            self._held.append(step)
             return
+        due_ns = step.due_ns
         if due_ns and self._machine.monotonic_ns() < due_ns:
             # The clock of the process stood still meanwhile.
-            self._scheduler.at(self._machine.when_monotonic(due_ns), self._step, handle, due_ns)
+            self._scheduler.step_at(self._machine.when_monotonic(due_ns), step)
             return
-        _set_running_loop(self)
         try:
-            handle._run()
-        finally:
-            _set_running_loop(None)
+            step.callback(*step.arguments)
+        except Exception as error:  # noqa: BLE001  # as asyncio's loop has it
+            self._report(f"{step.callback}: {error!r}")
         if self._steps_left is not None:
             self._steps_left -= 1
             if self._steps_left <= 0 and self._last_word is not None:
@@ -149,29 +201,29 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     def time(self) -> float:
         return self._machine.monotonic_ns() / 1e9
 
-    def call_soon(
-        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
-        handle = asyncio.Handle(callback, args, self, context)
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., Any], *args: Any, context: Any = None
+    ) -> Step:
+        step = Step(self, callback, args, 0)
         if not self.dead:
-            self._scheduler.after(0, self._step, handle, 0)
-        return handle
+            self._scheduler.step_at(0, step)
+        return step
 
-    call_soon_threadsafe = call_soon
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]
 
-    def call_later(
-        self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
-        return self.call_at(self.time() + delay, callback, *args, context=context)
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., Any], *args: Any, context: Any = None
+    ) -> Step:
+        return self.call_at(self._machine.monotonic_ns() / 1e9 + delay, callback, *args)
 
-    def call_at(
-        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Any = None
+    ) -> Step:
+        due_ns = max(1, round(when * 1e9))
+        step = Step(self, callback, args, due_ns)
         if not self.dead:
-            due_ns = max(1, round(when * 1e9))
-            self._scheduler.at(self._machine.when_monotonic(due_ns), self._step, handle, due_ns)
-        return handle
+            self._scheduler.step_at(self._machine.when_monotonic(due_ns), step)
+        return step
 
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)
@@ -187,9 +239,6 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         if not self.dead:
             self._report(f"{context.get('message')}: {context.get('exception')!r}")
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """The step finds out by itself."""
 
     def get_debug(self) -> bool:
         return False

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from cinema.domain.membership import NO_VIEW, View
+from cinema.domain.seatmap import SeatPlan
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.journal import (
     Append,
@@ -13,8 +15,10 @@ from cinema.storage.journal import (
     JournalRow,
     Loaded,
     SnapshotSave,
+    StoreUnavailable,
     Takeover,
 )
+from cinema.storage.membership import ViewsUnavailable
 from tests.simulation.database import Database, Sender
 from tests.unit.actors.scripted_store import RecordingLane, at_once
 
@@ -42,6 +46,15 @@ class SimulatedStore:
             owner,
             unless,
         )
+
+    async def estate(self, living: Sequence[bytes]) -> list[bytes]:
+        return await self._run("estate", "", self._journal.estate, living)
+
+    async def inherit(
+        self, showtime_ids: Sequence[bytes], living: Sequence[bytes], heir: bytes
+    ) -> dict[bytes, int]:
+        label = " ".join(map(_of, showtime_ids))
+        return await self._run("inherit", label, self._journal.inherit, showtime_ids, living, heir)
 
     async def load(self, showtime_id: bytes) -> Loaded | None:
         return await self._run("load", _of(showtime_id), self._journal.load, showtime_id)
@@ -118,6 +131,47 @@ class SimulatedTerms:
         return await self._database.run(
             self._sender, "terms", _of(showtime_id), lambda: self._terms.get(showtime_id)
         )
+
+    async def load_plan(self, showtime_id: bytes, version: int) -> SeatPlan | None:
+        terms = await self.load_terms(showtime_id)
+        return terms.plan if terms is not None and terms.plan.version == version else None
+
+
+class ViewTable:
+    """The table of views."""
+
+    def __init__(self) -> None:
+        self.newest = NO_VIEW
+
+    def propose(self, view: View) -> bool:
+        """Take a view whose turn it is."""
+        taken = view.version == self.newest.version + 1
+        if taken:
+            self.newest = view
+        return taken
+
+
+class SimulatedViews:
+    """A `ViewStore`."""
+
+    def __init__(self, database: Database, sender: Sender, table: ViewTable) -> None:
+        self._database = database
+        self._sender = sender
+        self._table = table
+
+    async def latest(self) -> View:
+        return await self._run("view", "", lambda: self._table.newest)
+
+    async def propose(self, view: View, _node_id: bytes) -> bool:
+        names = " ".join(f"{one.host}{'-' if one.draining else ''}" for one in view.members)
+        label = f"{view.version}: {names}"
+        return await self._run("propose", label, lambda: self._table.propose(view))
+
+    async def _run(self, name: str, label: str, execute: Callable[[], Any]) -> Any:
+        try:
+            return await self._database.run(self._sender, name, label, execute)
+        except StoreUnavailable as error:
+            raise ViewsUnavailable(str(error)) from error
 
 
 def _of(showtime_id: bytes) -> str:

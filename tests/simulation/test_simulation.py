@@ -13,11 +13,15 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.__main__ import main
-from tests.simulation.holes import HOLES
+from tests.simulation.holes import HOLES, Hole
 from tests.simulation.run import simulate
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 20
+COMMON = {name: hole for name, hole in HOLES.items() if not hole.is_rare}
+SEARCHED = 200
+"""Seeds in which a hole is looked for, from the one that found it last."""
+
 REPLAYED = 12
 """Seeds whose traces are compared between two processes."""
 
@@ -29,15 +33,18 @@ def test_nothing_is_violated(seed: int) -> None:
     assert verdict.attempts > 0
 
 
-@pytest.mark.parametrize("hole", HOLES.values(), ids=HOLES)
-def test_the_seed_that_found_a_hole_finds_it_again(hole: object) -> None:
-    assert hole.found_by >= 0
-    verdict = simulate(hole.found_by, journal_type=hole.journal, kernel_type=hole.kernel)
-    assert verdict.violations != ()
+@pytest.mark.slow
+@pytest.mark.parametrize("hole", COMMON.values(), ids=COMMON)
+def test_a_hole_is_found(hole: Hole) -> None:
+    """By the seed that found it; if the server has changed its ways since, by one near it."""
+    assert any(
+        simulate(seed, journal_type=hole.journal, kernel_type=hole.kernel).violations
+        for seed in range(hole.found_by, hole.found_by + SEARCHED)
+    ), f"search for another seed: bin/simulate --weakened {hole.name} --seeds 2000"
 
 
 @pytest.mark.parametrize("seed", sorted({hole.found_by for hole in HOLES.values()}))
-def test_the_real_kernel_closes_the_hole(seed: int) -> None:
+def test_the_real_server_closes_the_hole(seed: int) -> None:
     assert simulate(seed).violations == ()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import TYPE_CHECKING
 
 from cinema.actors.messages import SeatsSeen, Watch
@@ -85,14 +86,15 @@ class Connection:
             process.world.network.travel(self._watcher.hang_up, self)
 
     def _leave(self) -> None:
-        self.process.kernel.unwatch(self._showtime_id, self)
+        self.process.dispatch.unwatch(self._showtime_id, self)
 
 
 class Watcher:
     """A client that keeps a copy of one showtime's seats."""
 
-    def __init__(self, world: World, name: str, showtime_id: bytes) -> None:
+    def __init__(self, world: World, name: str, showtime_id: bytes, rng: random.Random) -> None:
         self.name = name
+        self._rng = rng
         self.showtime_id = showtime_id
         self.connection: Connection | None = None
         self.seats: bytearray | None = None
@@ -112,7 +114,7 @@ class Watcher:
 
     async def _watch_once(self) -> None:
         world = self._world
-        process = world.nodes[world.views.owner(self.name, self.showtime_id)].process
+        process = world.nodes[self._choose()].process
         if process is None or not process.serving:
             await asyncio.sleep(REJOIN_S)
             return
@@ -122,7 +124,7 @@ class Watcher:
         while self.connection is not None and left_s > 0 and not world.over:
             await asyncio.sleep(REJOIN_S)
             left_s -= REJOIN_S
-            if world.views.owner(self.name, self.showtime_id) != process.name:
+            if not world.profile.clustered and self._choose() != process.name:
                 break
             if self.seats is None:
                 await self._join()
@@ -130,6 +132,13 @@ class Watcher:
             self.connection.cut()
             self.connection = None
         self.seats = None
+
+    def _choose(self) -> str:
+        """Any node of a cluster, else the owner."""
+        world = self._world
+        if world.profile.clustered:
+            return self._rng.choice(world.names)
+        return world.views.owner(self.name, self.showtime_id)
 
     async def _join(self) -> None:
         """Ask for a snapshot; the frames that follow it may already be on their way."""
@@ -144,7 +153,13 @@ class Watcher:
         )
         seen = attempt.heard
         self._joining = False
-        if self.connection is not connection or not isinstance(seen, SeatsSeen):
+        if self.connection is not connection:
+            return
+        if seen is None:
+            # It may still be answered: only another socket begins anew for certain.
+            connection.cut()
+            return
+        if not isinstance(seen, SeatsSeen):
             return
         self.seats = bytearray(seen.seats)
         self.epoch, self.seq = seen.epoch, seen.seq

@@ -16,18 +16,24 @@ from tests.simulation.database import Database
 from tests.simulation.faults import Faults
 from tests.simulation.machine import START_US, Machine
 from tests.simulation.network import Network
-from tests.simulation.node import Node
+from tests.simulation.node import CLUSTER_PORT, Node
 from tests.simulation.profile import Profile, draw_profile
+from tests.simulation.redis import Redis
 from tests.simulation.requests import Attempt
 from tests.simulation.scheduler import Scheduler, SimulatedLoop
+from tests.simulation.store import ViewTable
 from tests.simulation.trace import Trace
 from tests.simulation.views import Views
 from tests.simulation.watching import Watcher
+from tests.simulation.wires import Wires
 from tests.unit.actors.scripted_store import RecordingJournal
 
 ROWS = 2
 PATIENCE_S = (0.2, 1.0, 5.0, 5.0)
 """How long clients wait for an answer, before they ask again or go away."""
+
+BOOT_NS = 1_500_000_000
+"""When clients come and faults begin."""
 
 CALM_S = 3.0
 """How long clients go on after everything was healed."""
@@ -58,7 +64,7 @@ class World:
         self.over = False
         self.healed_ns = 0
         self.stray = profile.stray
-        self._ids = _rng(seed, "ids")
+        self.ids = _rng(seed, "ids")
         self._patience = _rng(seed, "patience")
         self.plan = parse_layout(grid_layout(ROWS, profile.columns), 1)
         self.terms: dict[bytes, ShowtimeTerms] = {}
@@ -89,6 +95,13 @@ class World:
             self.nodes,
             latency_ms=profile.network_ms,
         )
+        self.redis = Redis(
+            self.scheduler, self.trace, _rng(seed, "redis"), latency_ms=profile.network_ms
+        )
+        self.wires = Wires(self.scheduler, _rng(seed, "wires"), latency_ms=profile.network_ms)
+        for name, node in self.nodes.items():
+            self.wires.listening[name, CLUSTER_PORT] = node
+        self.view_table = ViewTable()
         self.views = Views(self.scheduler, _rng(seed, "views"), self.nodes)
         self.faults = Faults(self, _rng(seed, "faults"))
         true_clock = Machine(self.scheduler, drift_ppm=0, wall_error_us=0)
@@ -99,7 +112,7 @@ class World:
         return START_US + self.scheduler.now_ns // 1000
 
     def _showtime(self) -> bytes:
-        showtime_id = self._ids.randbytes(16)
+        showtime_id = self.ids.randbytes(16)
         self.journal.add_showtime(showtime_id)
         far_us = START_US + 10**11
         self.terms[showtime_id] = ShowtimeTerms(
@@ -134,6 +147,11 @@ class World:
     def durable_seq(self, showtime_id: bytes) -> int:
         """How many events of a showtime are durable now."""
         return len(self.journal.ledger[showtime_id])
+
+    def clock_error_us(self) -> int:
+        """By how much the worst clock of a node that has joined may be wrong now."""
+        clocks = [node.clock for node in self.nodes.values() if node.clock is not None]
+        return max(clock.uncertainty_us() for clock in clocks)
 
     # --- what clients do
 
@@ -172,14 +190,14 @@ class World:
             for number in range(1, profile.clients + 1)
         ]
         watchers = [
-            Watcher(self, f"w{number}", showtime_id)
+            Watcher(self, f"w{number}", showtime_id, _rng(seed, f"watcher {number}"))
             for number, showtime_id in enumerate(self.showtimes, 1)
         ]
         for name in (*self.names, *(one.name for one in (*clients, *watchers))):
             self.views.join(name)
         for node in self.nodes.values():
             node.boot()
-        scheduler.run_until(1_000_000_000)
+        scheduler.run_until(BOOT_NS)
         for actor in (*clients, *watchers, self.faults):
             self._go(actor.run())
         scheduler.run_until(scheduler.now_ns + int(profile.chaos_s * 1e9))
@@ -199,10 +217,13 @@ class World:
         """By this time after healing everything must be as if nothing had happened.
 
         A statement without answer is given up after its timeout; then a takeover may pause for the
-        longest backoff and wait a lease out.
+        longest backoff and wait a lease out. A cluster also has to find out who is there.
         """
-        settings = self.profile.settings
-        return (settings.command_deadline_ms + settings.lease_ms + 2500) * 1_000_000
+        profile, settings = self.profile, self.profile.settings
+        recovery_ms = settings.command_deadline_ms + settings.lease_ms + 2500
+        if profile.clustered:
+            recovery_ms += int(3000 * profile.heartbeat_s) + 2000
+        return recovery_ms * 1_000_000
 
     def _go(self, work: Any) -> None:
         self.loop.post(self._begin, work)
@@ -214,12 +235,14 @@ class World:
         """Every showtime must take a hold again."""
         for showtime_id in self.showtimes:
             message = HoldSeats(
-                command_id=self._ids.randbytes(16),
-                hold_id=self._ids.randbytes(16),
-                customer=self._ids.randbytes(16),
+                command_id=self.ids.randbytes(16),
+                hold_id=self.ids.randbytes(16),
+                customer=self.ids.randbytes(16),
                 labels=[self.plan.labels[0]],
             )
-            node = self.views.owner("w1", showtime_id)
+            node = self.names[0]
+            if not self.profile.clustered:
+                node = self.views.owner("w1", showtime_id)
             outcome = await self.ask(showtime_id, message, node)
             if outcome is None or isinstance(outcome, Unavailable):
                 self.violate(f"{showtime_id.hex()[-4:]} does not serve on {node}: {outcome}")
