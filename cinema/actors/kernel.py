@@ -270,6 +270,11 @@ class Kernel:
         """Messages waiting in all mailboxes."""
         return sum(actor.mailbox_depth for actor in self._actors.values())
 
+    @property
+    def quarantined_count(self) -> int:
+        """Showtimes that were stopped and have not been dismissed."""
+        return sum(actor.phase is Phase.QUARANTINED for actor in self._actors.values())
+
     # --- for actors
 
     def lane_of(self, showtime_id: bytes) -> CommitLane:

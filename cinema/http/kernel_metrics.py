@@ -27,6 +27,9 @@ def kernel_families(kernel: Kernel) -> Families:
     def families() -> Iterator[Metric]:
         metrics = kernel.metrics
         yield _gauge("cinema_resident_showtimes", "Showtimes in memory.", kernel.resident_count)
+        yield _gauge(
+            "cinema_quarantined_showtimes", "Showtimes stopped now.", kernel.quarantined_count
+        )
         yield _gauge("cinema_mailbox_depth", "Messages in all mailboxes.", kernel.mailbox_depth)
         yield _gauge(
             "cinema_clock_uncertainty_seconds",

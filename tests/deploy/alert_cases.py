@@ -157,9 +157,9 @@ CASES = (
     ),
     Case(
         alert="CinemaShowtimeQuarantined",
-        firing={f"cinema_quarantines_total{{{A}}}": "0x20 1x40"},
+        firing={f"cinema_quarantined_showtimes{{{A}}}": "0x20 1x40"},
         labels=ON_NODE,
-        quiet={f"cinema_quarantines_total{{{A}}}": "0x60"},
+        quiet={f"cinema_quarantined_showtimes{{{A}}}": "0x60"},
     ),
     Case(
         alert="CinemaConflictSpike",

@@ -241,6 +241,7 @@ async def test_a_success_in_between_starts_the_count_anew() -> None:
                 assert (await node.ask(showtime, book(ANNA, wish.hold_id))).code == "RETRY"
             accepted(await node.ask(showtime, hold(BERT, label)))
         assert node.kernel.metrics.quarantined == 0
+        assert node.kernel.quarantined_count == 0
 
 
 @in_virtual_time
@@ -377,6 +378,7 @@ async def test_a_damaged_journal_is_quarantined_and_not_served() -> None:
         node = await world.node()
         assert (await node.ask(damaged, hold(ANNA, "A1"))).code == "RETRY"
         assert node.kernel.metrics.quarantined == 1
+        assert node.kernel.quarantined_count == 1
         assert accepted(await node.ask(showtime, hold(ANNA, "A1"))).seq == 1
 
 
