@@ -51,6 +51,7 @@ class NodeProcess:
         self._pace = Pace()
         self._process: asyncio.subprocess.Process | None = None
         self._stopped = asyncio.Event()
+        self._doomed = False
         self._replacing = False
         self._born = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -103,7 +104,9 @@ class NodeProcess:
 
     def kill(self) -> None:
         """End it at once, and for good."""
+        self._doomed = True
         self._stopped.set()
+        self._hurry.set()
         self._send(signal.SIGKILL)
 
     async def await_ready(self, timeout_s: float) -> bool:
@@ -133,7 +136,8 @@ class NodeProcess:
         self._born.set()
         log.info(NODE_PROCESS_STARTED, node=self.plan.number, pid=process.pid, port=self.plan.port)
         if self._stopped.is_set():
-            self._send(signal.SIGTERM)
+            # It was being started when the end came.
+            self._send(signal.SIGKILL if self._doomed else signal.SIGTERM)
         code = await process.wait()
         self._process = None
         return code
@@ -143,6 +147,8 @@ class NodeProcess:
         if process is None:
             return
         self._send(signal.SIGTERM)
+        # One that was frozen hears it only now.
+        self._send(signal.SIGCONT)
         try:
             async with asyncio.timeout(self._longest_stop_s):
                 await process.wait()

@@ -18,7 +18,9 @@ from cinema.local_cluster.plan import NodePlan
 PLAN = NodePlan(number=1, port=1, cluster_port=2, control_port=3)
 PATIENCE_S = 20.0
 
-OBEYS = "import signal, sys; signal.signal(15, lambda *_: sys.exit(0)); {ready}; signal.pause()"
+OBEYS = (
+    "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [15]); {ready}; signal.sigwait([15])"
+)
 HANGS = "import signal; signal.signal(15, signal.SIG_IGN); {ready}\nwhile True: signal.pause()"
 ENDS = "{ready}; raise SystemExit({code})"
 """Each life writes a line, so that a test sees how often there was one and when it is set up."""
@@ -98,6 +100,15 @@ async def test_one_that_hangs_at_a_stop_is_killed(tmp_path: Path) -> None:
         assert one.node.pid is None
 
 
+async def test_one_that_is_frozen_can_still_stop_in_order(tmp_path: Path) -> None:
+    async with kept(tmp_path, OBEYS) as one:
+        await one.until(lambda: one.lives() == 1)
+        assert one.node.pid is not None
+        psutil.Process(one.node.pid).suspend()
+        await asyncio.wait_for(one.node.stop(), PATIENCE_S / 2)
+        await asyncio.wait_for(one.keeping, PATIENCE_S)
+
+
 async def test_a_replaced_one_has_a_successor_at_once(tmp_path: Path) -> None:
     async with kept(tmp_path, OBEYS) as one:
         await one.until(lambda: one.lives() == 1)
@@ -105,6 +116,14 @@ async def test_a_replaced_one_has_a_successor_at_once(tmp_path: Path) -> None:
         await one.node.replace()
         assert one.node.pid not in {None, before}
         await one.until(lambda: one.lives() == 2)
+
+
+async def test_one_that_is_killed_while_it_starts_does_not_live(tmp_path: Path) -> None:
+    async with kept(tmp_path, HANGS) as one:
+        await asyncio.sleep(0)
+        assert one.node.pid is None
+        one.node.kill()
+        await asyncio.wait_for(one.keeping, PATIENCE_S)
 
 
 async def test_one_with_wrong_settings_is_given_up(tmp_path: Path) -> None:
