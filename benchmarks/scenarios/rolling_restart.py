@@ -120,11 +120,8 @@ async def measure(
 
 
 def _note(figures: Figures, told: Steadied, begun_s: float, ended_s: float) -> None:
-    failed = Measurement(
-        value=len(told.failed),
-        outcomes=told.requests,
-        generator_share=told.generator_cpu_s / told.seconds,
-    )
+    share = told.generator_cpu_s / told.seconds
+    failed = Measurement(value=len(told.failed), outcomes=told.requests)
     figures.add("cinema", "failed requests", "", failed)
     figures.add(
         "watchers",
@@ -140,7 +137,8 @@ def _note(figures: Figures, told: Steadied, begun_s: float, ended_s: float) -> N
     during = [slot for slot in told.slots if begun_s * 1e9 <= slot.at_ns < ended_s * 1e9]
     for subject, slots in (("before", before), ("restarting", during)):
         tail = merged(slots).tail()
-        figures.add(subject, "p99", "ms", Measurement(value=tail.p99_ms, latency=tail))
+        run = Measurement(value=tail.p99_ms, latency=tail, generator_share=share)
+        figures.add(subject, "p99", "ms", run)
     for why, times in Counter(f"{one.what}: {one.why}" for one in told.failed).most_common(10):
         figures.problem(f"{times} × {why}")
     for what in told.missed[:10]:

@@ -36,6 +36,9 @@ CLIENTS_A_SOCKET = 3
 WARM_UP_S = 2.0
 """Until all sockets are connected and all showtimes in memory."""
 
+LOOKS = 2000
+"""Holds and bookings that are read once more after a round; the journal is checked for all."""
+
 CALM_S = 2.0
 """How long all is left alone after a fault has healed."""
 
@@ -152,7 +155,7 @@ class Chaos:
         except TimeoutError:
             wrong.append(f"never settled: {stage.history.unsettled()[:5]}")
         try:
-            await stage.look_at_everything()
+            await stage.look_at_everything(most=LOOKS)
         except AssertionError as error:
             wrong.append(str(error))
         ledgers = await stage.ledgers(self._rig.dsn)

@@ -157,8 +157,11 @@ class Stage:
         else:
             await self._callers[request.customer].send(request)
 
-    async def look_at_everything(self) -> None:
-        """Read each seat map, acknowledged hold and booking once more, as its owner sees it."""
+    async def look_at_everything(self, *, most: int | None = None) -> None:
+        """Read each seat map, acknowledged hold and booking once more, as its owner sees it.
+
+        Not more than `most` of the holds and bookings, chosen at random; seat maps show them all.
+        """
         requests = []
         seen: set[str] = set()
         for attempt in self.history.attempts:
@@ -170,6 +173,8 @@ class Stage:
                 asked = attempt.request
                 seen.add(target_id)
                 requests.append(http_request(kind, asked.showtime_id, asked.customer, target_id))
+        if most is not None and len(requests) > most:
+            requests = self.draw.sample(requests, most)
         caller, _ = self.client()
         for showtime in self.showtimes:
             request = http_request("seats", showtime.id, b"")
