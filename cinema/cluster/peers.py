@@ -312,6 +312,9 @@ class Peers:
 
     def opened(self, link: Link) -> None:
         """See `LinkUser.opened`."""
+        for former in [one for one in self._accepted if one.peer_id == link.peer_id]:
+            # Its dialler has given it up: what it still brings was sent again, or given up too.
+            former.abort()
         if len(self._accepted) >= LINKS_IN_MAX:
             link.abort()
             return

@@ -153,6 +153,23 @@ class _Errand:
         self.answer(TOO_BUSY)
 
 
+class _PeerReply:
+    """The answer to a peer's message, over the link on which that came."""
+
+    __slots__ = ("_link", "_ref")
+
+    def __init__(self, link: Link, ref: int) -> None:
+        self._link = link
+        self._ref = ref
+
+    def __call__(self, outcome: Outcome) -> None:
+        self._link.send(Told(self._ref, sent(outcome)))
+
+    def elsewhere(self, version: int, owner: bytes | None) -> None:
+        """The message was not carried out here; who sent it may send it elsewhere."""
+        self._link.send(Elsewhere(self._ref, version, owner))
+
+
 class Router:
     """Has the kernel's ways to reach a showtime, for all showtimes of the cluster.
 
@@ -368,9 +385,7 @@ class Router:
                 self._tasks.start("read-seats", self._read(link, ref, tell.showtime_id, message))
                 return
 
-            def reply(outcome: Outcome) -> None:
-                link.send(Told(ref, sent(outcome)))
-
+            reply = _PeerReply(link, ref)
             self.kernel.tell(tell.showtime_id, message, reply, deadline_ns)
         elif (
             tell.version > version
@@ -447,7 +462,17 @@ class Router:
             return
 
     def pass_on(self, showtime_id: bytes, letter: Letter) -> None:
-        """See `Neighbours.pass_on`."""
+        """See `Neighbours.pass_on`; what came from a peer is left to that peer.
+
+        Only one node may carry a message about. When the link is gone the sender has asked the
+        next owner itself, and perhaps been refused: a copy that comes later must have no effect.
+        """
+        if isinstance(letter.reply, _PeerReply):
+            owner = self.placement.owner_of(showtime_id)
+            letter.reply.elsewhere(
+                self.placement.view.version, None if owner is None else owner.node_id
+            )
+            return
         self._loop.call_soon(
             self.tell, showtime_id, letter.message, letter.reply, letter.deadline_ns
         )

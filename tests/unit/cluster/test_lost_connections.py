@@ -12,7 +12,7 @@ import structlog
 from cinema.actors.messages import IN_DOUBT, TRY_AGAIN
 from cinema.cluster.router import LATE_ANSWER_NS
 from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import ANNA, BERT, accepted, hold, some_id
+from tests.unit.actors.world import ANNA, BERT, accepted, hold, release, some_id
 from tests.unit.cluster.small_cluster import small_cluster
 
 
@@ -85,6 +85,48 @@ async def test_repeated_command_gets_its_first_success() -> None:
         cluster.kill(other)
         await mail.answered.wait()
         assert accepted(mail.outcome).replayed
+
+
+@in_virtual_time
+async def test_what_waits_at_a_dead_node_is_not_done_after_its_sender_was_refused() -> None:
+    async with small_cluster() as cluster:
+        one, dead = await cluster.members(2)
+        showtime_id = cluster.showtime_of(dead)
+        wish = hold(BERT, "A1")
+        await one.ask(showtime_id, wish)
+        await dead.kernel.release(showtime_id)
+        dead.store.held.add("take_over")
+        mail = one.tell(showtime_id, hold(ANNA, "A1", key=some_id()))
+        waking = await dead.store.next("take_over")
+        await one.membership._propose(one.membership.view.without(frozenset({dead.node_id})))
+        await mail.answered.wait()
+        assert mail.code == "SEAT_UNAVAILABLE"
+        await one.ask(showtime_id, release(BERT, wish.hold_id))
+        # It wakes up, learns that it is dead, and has the command still.
+        waking.fail(cluster.unreachable())
+        await dead.membership.refresh()
+        await asyncio.sleep(2.0)
+        assert not dead.kernel.is_resident(showtime_id)
+        assert cluster.world.events(showtime_id) == ["SeatsHeld", "HoldReleased"]
+
+
+@in_virtual_time
+async def test_a_new_connection_of_a_peer_replaces_the_one_before() -> None:
+    """What the old one still brings was sent again meanwhile: it must not be heard after that."""
+    async with small_cluster() as cluster:
+        one, other = await cluster.members(2)
+        showtime_id = cluster.showtime_of(other)
+        await one.ask(showtime_id, hold(BERT, "D1"))
+        [old] = [
+            cable
+            for cable in cluster.network.cables
+            if cable.accepted.protocol.peer_id == one.node_id
+        ]
+        # The one who dialled has given up; the other end has not heard of it.
+        old.dialled.end()
+        assert old.accepted.protocol.is_open
+        accepted(await one.ask(showtime_id, hold(ANNA, "A1")))
+        assert old.accepted.closing
 
 
 @in_virtual_time
