@@ -100,7 +100,8 @@ def span_of(
     segment_bytes = folder.archive().segment_bytes
     segments = [segment for stream in streams for segment in stream.segments]
     # The backup itself has its log up to where it is consistent.
-    found = reach(segments, branches, base.stop // segment_bytes, segment_bytes)
+    first = base.stop // segment_bytes
+    found = reach(segments, branches, first, segment_bytes)
     end = (found.last + 1) * segment_bytes
     until = max(
         (
@@ -113,7 +114,8 @@ def span_of(
         default=None,
     )
     hole = None
-    if found.beyond is not None:
+    # A backup from before anybody followed has its own log only, and nothing is missing.
+    if found.beyond is not None and found.last >= first:
         hole = (
             f"the log behind base backup {base.id} has a hole from {format_lsn(end)} "
             f"to {format_lsn(found.beyond * segment_bytes)}"

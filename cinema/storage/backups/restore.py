@@ -193,7 +193,12 @@ def _recovering(
 ) -> EmbeddedPostgres:
     segment_bytes = folder.archive().segment_bytes
     script = Path(wal_fetch.__file__)
-    words = [sys.executable, "-I", "-S", str(script), str(folder.root), str(segment_bytes)]
+    ends = ",".join(
+        f"{branch.timeline:08X}:{branch.ends // segment_bytes}"
+        for branch in folder.lineage(plan.timeline)
+        if branch.ends is not None
+    )
+    words = [sys.executable, "-I", "-S", str(script), str(folder.root), str(segment_bytes), ends]
     command = " ".join(shlex.quote(word).replace("%", "%%") for word in words)
     settings = {
         "config_file": str(draft / "postgresql.conf"),

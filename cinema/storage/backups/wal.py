@@ -106,14 +106,18 @@ class Reach(NamedTuple):
 def reach(
     segments: Iterable[Segment], branches: Collection[Branch], first: int, segment_bytes: int
 ) -> Reach:
-    """How far the segments reach from number `first` on, along a history."""
+    """How far the segments reach from number `first` on, along a history.
+
+    Where a branch ends, the next one has the segment: the old one's goes on in the history that
+    was given up.
+    """
     there = {
         segment.number
         for segment in segments
         for branch in branches
         if segment.timeline == branch.timeline
         and segment.number >= branch.begins // segment_bytes
-        and (branch.ends is None or segment.number <= branch.ends // segment_bytes)
+        and (branch.ends is None or segment.number < branch.ends // segment_bytes)
     }
     last = first - 1
     while last + 1 in there:

@@ -46,6 +46,7 @@ async def test_a_base_backup_is_listed_with_the_moments_it_leads_to(house: House
     listed = list_backups(house.folder, datetime.now(UTC))
     assert listed.backups[-1].until is not None
     assert listed.backups[-1].until > late
+    assert not any(one.hole for one in listed.backups)
     assert listed.behind_s is not None
     assert listed.behind_s < 60
     assert not await check_folder(house.folder)

@@ -147,6 +147,31 @@ async def test_a_new_timeline_leaves_the_old_ones_archive_as_it_is(house: House)
     assert await house.kept() == ["early", "other"]
 
 
+async def test_a_history_that_was_given_up_is_not_replayed_along_the_new_one(
+    house: House,
+) -> None:
+    async with house.following():
+        await house.archived()
+        early = await house.write("early")
+        between = await house.write("given up")
+        await house.write("given up later")
+    await house.stop()
+    await house.restore(early)
+    async with house.following():
+        await house.archived()
+        await house.write("new")
+    await house.stop()
+    # On timeline 2 nothing had happened at that moment; on timeline 1 it had.
+    first = house.folder.bases()[0].id
+    await house.restore(between, old="older", base_id=first)
+    assert await house.kept() == ["early"]
+    await house.stop()
+    # Even if timeline 2 lacks the segment it began in, for that is on timeline 1 as well.
+    min(house.folder.wal.glob("*/00000002????????????????")).unlink()
+    with pytest.raises(BackupError, match="the log ends before"):
+        await house.restore(between, old="oldest", timeline=2, base_id=first)
+
+
 async def test_data_that_is_there_is_not_overwritten(house: House) -> None:
     await house.take()
     await house.stop()

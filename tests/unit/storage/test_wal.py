@@ -90,7 +90,8 @@ def test_the_segment_being_received_counts() -> None:
 def test_only_the_branches_of_the_history_count() -> None:
     line = lineage(2, f"1\t{format_lsn(4 * SIZE + 100)}\tbefore")
     # Timeline 1 went on to 6 in a future that was given up; 2 has its own 4.
-    assert reach(whole(1, 3, 4, 5, 6), line, 3, SIZE) == Reach(4, None)
+    assert reach(whole(1, 3, 4, 5, 6), line, 3, SIZE) == Reach(3, None)
+    assert reach([*whole(1, 3, 4, 5, 6), *whole(2, 5)], line, 3, SIZE) == Reach(3, 5)
     assert reach([*whole(1, 3, 4, 5, 6), *whole(2, 4, 5)], line, 3, SIZE) == Reach(5, None)
     assert reach([*whole(1, 3), *whole(2, 3, 4)], line, 3, SIZE) == Reach(4, None)
     assert reach(whole(2, 2, 3), line, 3, SIZE) == Reach(2, None)

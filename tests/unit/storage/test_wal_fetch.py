@@ -22,9 +22,9 @@ def backups(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def fetch(backups: Path, name: str = NAME) -> tuple[int, bytes | None]:
+def fetch(backups: Path, name: str = NAME, ends: str = "") -> tuple[int, bytes | None]:
     target = backups / "target"
-    code = main([str(backups), str(SIZE), name, str(target)])
+    code = main([str(backups), str(SIZE), ends, name, str(target)])
     return code, target.read_bytes() if target.exists() else None
 
 
@@ -65,7 +65,7 @@ def test_half_a_segment_does_not_pass_for_the_end(
 
 def test_a_segment_that_cannot_be_read_does_not_pass_for_the_end(backups: Path) -> None:
     (backups / "wal/old" / NAME).write_bytes(filled(b"whole"))
-    assert main([str(backups), str(SIZE), NAME, str(backups / "no" / "target")]) == BROKEN
+    assert main([str(backups), str(SIZE), "", NAME, str(backups / "no" / "target")]) == BROKEN
 
 
 def test_timelines_are_found_wherever_they_are(backups: Path) -> None:
@@ -75,9 +75,22 @@ def test_timelines_are_found_wherever_they_are(backups: Path) -> None:
     assert fetch(backups, "00000003.history") == (0, b"2 0/2 why")
 
 
+def test_a_branch_that_was_left_ends_where_it_was_left(backups: Path) -> None:
+    for timeline in (1, 2):
+        for number in (2, 3, 4):
+            name = f"{timeline:08X}{0:08X}{number:08X}"
+            (backups / "wal/old" / name).write_bytes(filled(name.encode()))
+    ends = "00000001:3,00000005:1"
+    assert fetch(backups, "000000010000000000000002", ends)[0] == 0
+    for name in ("000000010000000000000003", "000000010000000000000004"):
+        assert fetch(backups, name, ends)[0] == NOT_THERE
+    for name in ("000000020000000000000003", "000000020000000000000004"):
+        assert fetch(backups, name, ends)[0] == 0
+
+
 def test_it_runs_without_the_package(backups: Path) -> None:
     (backups / "wal/old" / NAME).write_bytes(filled(b"whole"))
     target = backups / "target"
-    command = [sys.executable, "-I", "-S", wal_fetch.__file__, backups, str(SIZE), NAME, target]
+    command = [sys.executable, "-I", "-S", wal_fetch.__file__, backups, str(SIZE), "", NAME, target]
     assert subprocess.run(command, check=False, env={}).returncode == 0
     assert target.read_bytes() == filled(b"whole")
