@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import random
 import re
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 
 from cinema.__main__ import main
+from cinema.cluster.ring import Node, Ring
 from cinema.http.errors import ERROR_TABLE
 from cinema.settings import fields
 from tests.deploy.telemetry import known_series, listed_events
@@ -68,3 +72,18 @@ def test_commands_of_operators_exist() -> None:
     rows = re.findall(r"^\| `cinema admin (.*?)\|", table, re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"[a-z-]+", row)}
     assert named == set(re.findall(r"^    ([a-z-]+)\b", out.getvalue(), re.MULTILINE)) - {"command"}
+
+
+def test_clients_find_the_owner_as_the_runbook_says() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    told: dict[str, Any] = {}
+    exec(code, told)
+    nodes = [("node-10", 8080, 100), ("node-2", 8081, 50), ("node-2", 8080, 7)]
+    circle = told["circle"](nodes)
+    ring = Ring(Node(host, port, weight) for host, port, weight in nodes)
+    draw = random.Random(18)
+    for _ in range(200):
+        showtime = UUID(bytes=draw.randbytes(16))
+        found = ring.owner_of(showtime.bytes)
+        assert found is not None
+        assert told["owner"](circle, str(showtime)) == (found.host, found.port)
