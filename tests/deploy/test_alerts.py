@@ -127,12 +127,15 @@ def test_each_alert_is_tried() -> None:
     assert {case.alert for case in CASES} == {rule.alert for rule in rules()}
 
 
-def test_prometheus_takes_the_rules_and_the_configuration() -> None:
+def test_prometheus_takes_the_rules_and_the_configurations(tmp_path: Path) -> None:
     promtool = program("promtool", package="prometheus")
-    for command in (
-        ["check", "rules", RULES],
-        ["check", "config", RULES.with_name("prometheus.yaml")],
-    ):
+    # Debian builds Prometheus without its knowledge of Kubernetes.
+    pods = yaml.safe_load(RULES.with_name("kubernetes.yaml").read_text())
+    assert pods["scrape_configs"][0].pop("kubernetes_sd_configs")
+    (tmp_path / "kubernetes.yaml").write_text(yaml.safe_dump(pods))
+    (tmp_path / "alerts.yaml").write_text(RULES.read_text())
+    configurations = [RULES.with_name("prometheus.yaml"), tmp_path / "kubernetes.yaml"]
+    for command in (["check", "rules", RULES], ["check", "config", *configurations]):
         checked = subprocess.run([promtool, *command], capture_output=True, text=True, check=False)
         assert checked.returncode == 0, checked.stdout + checked.stderr
 

@@ -146,8 +146,20 @@ def test_ports_are_those_of_the_settings() -> None:
     policy = resource("NetworkPolicy")["spec"]
     opened = {one["port"] for rule in policy["ingress"] for one in rule["ports"]}
     assert opened == ports.keys()
-    annotations = pod()["metadata"]["annotations"]
-    assert annotations["prometheus.io/port"] == str(ports["http"])
+
+
+def test_prometheus_finds_the_pods_by_label_and_port_and_names_them_as_they_stay() -> None:
+    text = yaml.safe_load((ROOT / "deploy" / "prometheus" / "kubernetes.yaml").read_text())
+    (scrape,) = text["scrape_configs"]
+    assert scrape["job_name"] == "cinema"
+    (discovery,) = scrape["kubernetes_sd_configs"]
+    (selector,) = discovery["selectors"]
+    name, _, value = selector["label"].partition("=")
+    assert pod()["metadata"]["labels"] == {name: value}
+    kept, named = scrape["relabel_configs"]
+    assert kept["regex"] in {one["name"] for one in container()["ports"]}
+    assert named["target_label"] == "instance"
+    assert named["source_labels"] == ["__meta_kubernetes_pod_name"]
 
 
 def test_nodes_have_stable_names_before_they_are_ready() -> None:
