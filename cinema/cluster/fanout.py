@@ -132,7 +132,7 @@ class FanOut:
             if self._placement.owns(inbound.showtime_id):
                 # From now on the kernel of this node tells.
                 self.unwatch(inbound.showtime_id, inbound.feed)
-                inbound.feed.lost()
+                inbound.lose()
         for showtime_id in [one for one in self._outbound if not self._placement.owns(one)]:
             self._outbound.pop(showtime_id).end()
         self._renew.set()
@@ -141,6 +141,10 @@ class FanOut:
 
     def watch(self, showtime_id: bytes, feed: SeatFeed, read: ReadRemote, reply: Reply) -> None:
         """The seat map of another node's showtime, and from its seq on every change to `feed`."""
+        if isinstance(feed, OutboundFeed):
+            # It was to tell other nodes of a showtime that has moved away meanwhile.
+            reply(TRY_AGAIN)
+            return
         inbound = self._inbound.get(showtime_id)
         if inbound is None or inbound.feed is not feed:
             inbound = self._inbound[showtime_id] = InboundFeed(showtime_id, feed)
@@ -152,6 +156,7 @@ class FanOut:
         inbound = self._inbound.get(showtime_id)
         if inbound is not None and inbound.feed is feed:
             del self._inbound[showtime_id]
+            inbound.end()
             self._tasks.start(
                 "fanout-unsubscribe", self._channels.unsubscribe(_CHANNEL + showtime_id)
             )
@@ -220,8 +225,7 @@ class FanOut:
             inbound.heals = False
         if inbound.has_begun and not inbound.take(changes):
             # The journal was cut off behind us.
-            inbound.has_begun = False
-            inbound.feed.lost()
+            inbound.lose()
 
     async def _from_owner(self, inbound: InboundFeed) -> list[Change] | None:
         owner = self._placement.owner_of(inbound.showtime_id)
@@ -247,7 +251,11 @@ class FanOut:
             for inbound in list(self._inbound.values()):
                 if inbound.has_begun and not inbound.heals:
                     inbound.heals = True
-                    await self._read_on(inbound)
+                    try:
+                        await self._read_on(inbound)
+                    except Exception:
+                        # One journal that cannot be read must not keep the others from it.
+                        log.exception(FANOUT_FAILED)
 
     async def _read_on(self, inbound: InboundFeed) -> None:
         try:
@@ -257,8 +265,7 @@ class FanOut:
         finally:
             inbound.heals = False
         if inbound.has_begun and not inbound.take(changes):
-            inbound.has_begun = False
-            inbound.feed.lost()
+            inbound.lose()
 
     # --- interest
 
@@ -363,3 +370,6 @@ class FanOut:
             except ChannelsUnavailable as error:
                 self.metrics.unpublished += count
                 log.debug(CHANGES_UNPUBLISHED, reason=str(error))
+            except Exception:
+                self.metrics.unpublished += count
+                log.exception(FANOUT_FAILED)

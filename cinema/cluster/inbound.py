@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import structlog
+
 from cinema.actors.messages import SeatFeed, SeatsSeen
+from cinema.actors.publisher import FEED_FAILED
 from cinema.cluster.outbound import Change
 from cinema.domain.showtime.events import PlanChanged
 from cinema.domain.showtime.terms import ShowtimeTerms
+
+log = structlog.get_logger(__name__)
 
 
 class InboundFeed:
@@ -46,13 +51,30 @@ class InboundFeed:
                 self._early.append(change)
             elif change.seq == self.seq + 1:
                 self.seq = change.seq
-                if isinstance(change.event, PlanChanged):
-                    self.has_begun = False
-                    self.feed.lost()
+                if isinstance(change.event, PlanChanged) or not self._tell(change):
+                    self.lose()
                     return True
-                self.feed.changed(
-                    change.epoch, change.seq - 1, change.seq, change.event, self._terms
-                )
             elif change.seq > self.seq:
                 return False
         return True
+
+    def _tell(self, change: Change) -> bool:
+        """Whether the feed has taken it: a bug of one must not keep the others from hearing."""
+        try:
+            self.feed.changed(change.epoch, change.seq - 1, change.seq, change.event, self._terms)
+        except Exception:
+            log.exception(FEED_FAILED, showtime=self.showtime_id.hex())
+            return False
+        return True
+
+    def lose(self) -> None:
+        """Whoever watches has to start again."""
+        self.end()
+        try:
+            self.feed.lost()
+        except Exception:
+            log.exception(FEED_FAILED, showtime=self.showtime_id.hex())
+
+    def end(self) -> None:
+        """Tell nothing more, not even what is being asked for right now."""
+        self.has_begun = False

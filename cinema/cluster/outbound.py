@@ -57,6 +57,7 @@ class OutboundFeed:
         self._recent: deque[Change] = deque(maxlen=RECENT_CHANGES)
         self._began = False
         self._asking = False
+        self._ended = False
         self._epoch = 0
         self._seq = 0
         self.interested_until_s = 0.0
@@ -76,7 +77,8 @@ class OutboundFeed:
         self._kernel.tell(self._showtime_id, Watch(feed=self), self._begun)
 
     def end(self) -> None:
-        """Nobody is interested any more."""
+        """Nobody is interested any more, for good."""
+        self._ended = True
         self._began = False
         self._kernel.unwatch(self._showtime_id, self)
 
@@ -89,7 +91,10 @@ class OutboundFeed:
 
     def _begun(self, outcome: Outcome) -> None:
         self._asking = False
-        if isinstance(outcome, SeatsSeen):
+        if self._ended:
+            # The showtime tells from now on, and must not.
+            self._kernel.unwatch(self._showtime_id, self)
+        elif isinstance(outcome, SeatsSeen):
             self._began = True
             self._recent.clear()
             self._epoch, self._seq = outcome.epoch, outcome.seq
@@ -106,5 +111,5 @@ class OutboundFeed:
     def lost(self) -> None:
         """See `SeatFeed.lost`: whoever is still interested asks again."""
         self._began = False
-        if self._owns(self._showtime_id):
+        if not self._ended and self._owns(self._showtime_id):
             self.begin()

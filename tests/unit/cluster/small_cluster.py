@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from cinema.actors.messages import Message
+from cinema.actors.messages import Message, SeatsSeen, Watch
 from cinema.cluster.link import Link
 from cinema.cluster.node import ClusterNode, ClusterOptions
 from cinema.domain.membership import NO_VIEW, Member, View
@@ -15,7 +15,9 @@ from cinema.domain.seatmap import SeatPlan
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.journal import StoreUnavailable
 from cinema.storage.membership import Beat, BeatsUnavailable, ViewsUnavailable
+from tests.unit.actors.auditor import Feed
 from tests.unit.actors.world import PLAN, Mail, Node, Terms, World, some_id, stop
+from tests.unit.cluster.bus import Bus
 
 SECRET = b"known to the nodes of one cluster"
 HEARTBEAT_TIMEOUT_S = 2.0
@@ -157,25 +159,6 @@ class MemoryBeats:
         """Nothing to give back."""
 
 
-class Silence:
-    """Channels on which nothing is ever heard."""
-
-    async def publish(self, _messages: Sequence[tuple[bytes, bytes]]) -> None:
-        """Lost."""
-
-    async def subscribe(self, _channel: bytes) -> None:
-        """Heard by nobody."""
-
-    async def unsubscribe(self, _channel: bytes) -> None:
-        """Heard by nobody."""
-
-    async def listen(self, _on_message: Any, _on_up: Any) -> None:
-        await asyncio.Event().wait()
-
-    async def close(self) -> None:
-        """Nothing to give back."""
-
-
 class Plans:
     """Terms and plans as every node looks them up."""
 
@@ -211,7 +194,7 @@ class Place:
             beats=self.beats,
             views=cluster.views,
             plans=self.plans,
-            channels=Silence(),
+            channels=cluster.bus.connect(),
             journal=node.store,
             dial=cluster.network.dial,
         )
@@ -235,6 +218,13 @@ class Place:
         await mail.answered.wait()
         return mail.outcome
 
+    async def watch(self, showtime_id: bytes) -> tuple[Feed, SeatsSeen]:
+        """Begin to watch here: the feed and the snapshot it continues."""
+        feed = Feed(self.world_node.world.auditor, showtime_id)
+        seen = await self.ask(showtime_id, Watch(feed=feed))
+        assert isinstance(seen, SeatsSeen), seen
+        return feed, seen
+
     def owns(self, showtime_id: bytes) -> bool:
         """Whether the showtime is this node's."""
         return self.router.owns(showtime_id)
@@ -246,6 +236,7 @@ class SmallCluster:
     def __init__(self, world: World) -> None:
         self.world = world
         self.network = Network()
+        self.bus = Bus()
         self.views = MemoryViews()
         self.beats: dict[bytes, Beat] = {}
         self.places: list[Place] = []
