@@ -96,6 +96,9 @@ class WatchedShowtime:
 
     def _is_behind(self, since: tuple[int, int]) -> bool:
         epoch, seq = since
+        if epoch < self._epoch and not same_era(epoch, self._epoch):
+            # What it saw beyond us is a future that a restore undid.
+            return False
         return seq > self._seq or epoch > self._epoch
 
     def leave(self, socket: Socket) -> None:

@@ -247,10 +247,11 @@ async def test_resuming_gets_the_frames_after_since_and_no_others(stage: Stage) 
 async def test_who_saw_a_future_that_a_restore_undid_gets_a_snapshot(stage: Stage) -> None:
     client = Client()
     await stage.joined(client, seen(2 * EPOCHS_PER_ERA, 5))
-    for since in ((1, 5), (EPOCHS_PER_ERA + 7, 5)):
+    for since in ((1, 5), (EPOCHS_PER_ERA + 7, 5), (1, 500)):
         again = Client()
         assert await stage.feed.join(cast("Socket", again), since) is None
         assert again.types() == ["snapshot"]
+    assert client.types() == ["snapshot"], "nobody else is troubled"
     again = Client()
     assert await stage.feed.join(cast("Socket", again), (2 * EPOCHS_PER_ERA, 5)) is None
     assert again.types() == ["delta"]
