@@ -241,6 +241,22 @@ async def test_terms_are_looked_up_once_for_all_answers_of_a_showtime() -> None:
 
 
 @in_virtual_time
+async def test_terms_of_no_more_showtimes_are_kept_than_may_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cinema.cluster.distant_terms.TERMS_KEPT", 2)
+    async with small_cluster() as cluster:
+        one, owner = await cluster.members(2)
+        first, second, third = (cluster.showtime_of(owner) for _ in range(3))
+        for showtime in (first, second, first, third, first):
+            await one.ask(showtime, ReadSeats())
+        assert one.plans.loads == 3
+        # The one least recently asked for had to go.
+        await one.ask(second, ReadSeats())
+        assert one.plans.loads == 4
+
+
+@in_virtual_time
 async def test_terms_that_changed_at_the_owner_are_looked_up_anew() -> None:
     async with small_cluster() as cluster:
         one, owner = await cluster.members(2)
@@ -528,6 +544,58 @@ async def test_a_killed_nodes_showtimes_serve_elsewhere_within_the_timeout_and_t
         assert [(await one.ask(s, hold(BERT, "A1"))).code for s in showtimes] == [
             "SEAT_UNAVAILABLE"
         ] * 5
+
+
+@in_virtual_time
+async def test_what_nobody_asked_for_when_a_node_died_need_not_be_waited_for_later() -> None:
+    async with small_cluster() as cluster:
+        one, dead = await cluster.members(2)
+        showtimes = [cluster.showtime_of(dead) for _ in range(3)]
+        for showtime in showtimes:
+            await one.ask(showtime, hold(ANNA, "A1"))
+        cluster.kill(dead)
+        await asyncio.sleep(HEARTBEAT_TIMEOUT_S + 2)
+        started_s = _now_s()
+        for showtime in showtimes:
+            assert accepted(await one.ask(showtime, hold(BERT, "A2"))).epoch == 2
+        assert _now_s() - started_s < LEASE_S / 10
+        assert one.store.count("take_over") == 0
+
+
+@in_virtual_time
+async def test_the_first_node_after_the_end_of_all_inherits_what_they_left() -> None:
+    async with small_cluster() as cluster:
+        before = await cluster.member()
+        showtimes = [cluster.world.showtime() for _ in range(3)]
+        for showtime in showtimes:
+            await before.ask(showtime, hold(ANNA, "A1"))
+        cluster.kill(before)
+        anew = await cluster.place()
+        await anew.node.join(msgspec.structs.replace(anew.me, port=before.me.port))
+        await settle()
+        assert {cluster.world.journal.heads[one].owner for one in showtimes} == {anew.node_id}
+        assert accepted(await anew.ask(showtimes[0], hold(BERT, "A2"))).epoch == 2
+
+
+@in_virtual_time
+async def test_a_silent_member_that_is_too_busy_to_answer_lives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with small_cluster() as cluster:
+        one, busy = await cluster.members(2)
+        monkeypatch.setattr("cinema.cluster.peers.ASKS_AT_ONCE", 0)
+        busy.beats.away = True
+        await asyncio.sleep(4 * HEARTBEAT_TIMEOUT_S)
+        assert one.membership.view.member(busy.node_id) is not None
+
+
+@in_virtual_time
+async def test_a_router_that_stops_answers_what_waits_for_a_view() -> None:
+    async with small_cluster() as cluster:
+        one = await cluster.place()
+        mail = one.tell(cluster.world.showtime(), hold(ANNA, "A1"))
+        await one.router.stop()
+        assert mail.code == "RETRY"
 
 
 # --- handing over
