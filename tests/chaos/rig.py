@@ -32,6 +32,8 @@ HEARTBEAT_TIMEOUT_S = 1.0
 DECLARED_DEAD = 70
 """Exit code of a node that the others have removed."""
 
+STARTED = '"event":"server_started"'
+
 POLL_S = 0.05
 HEALED_TIMEOUT_S = 60.0
 POSTGRES_TIMEOUT_S = 60.0
@@ -54,6 +56,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     node: int
     code: int
     meant: bool
+    had_started: bool
 
 
 class Rig:
@@ -113,11 +116,21 @@ class Rig:
     async def _keep(self, node: int) -> None:
         """As a supervisor does: start it again soon after it has ended."""
         server = self.servers[node]
+        starts = 0
         while True:
             code = await server.outlived(POLL_S)
             meant = node in self._meant
             self._meant.discard(node)
-            self.ends.append(End(at_ns=time.monotonic_ns(), node=node, code=code, meant=meant))
+            starts, before = server.log().count(STARTED), starts
+            self.ends.append(
+                End(
+                    at_ns=time.monotonic_ns(),
+                    node=node,
+                    code=code,
+                    meant=meant,
+                    had_started=starts > before,
+                )
+            )
             async with self._changed:
                 self._changed.notify_all()
             await asyncio.sleep(self._draw.uniform(0.1, 1.5))

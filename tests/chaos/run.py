@@ -33,6 +33,9 @@ PAUSE_S = 1.5
 
 SOCKETS = 12
 CLIENTS_A_SOCKET = 3
+START_FAILED = 1
+"""Exit code of a node that cannot start, as without Postgres; its supervisor tries again."""
+
 WARM_UP_S = 2.0
 """Until all sockets are connected and all showtimes in memory."""
 
@@ -182,7 +185,7 @@ class Chaos:
             outcome.ends[name] = outcome.ends.get(name, 0) + 1
             if end.code == DECLARED_DEAD:
                 outcome.zombies += 1
-            elif not end.meant:
+            elif not end.meant and (end.had_started or end.code != START_FAILED):
                 outcome.wrong.append(f"node {end.node + 1} ended by itself with {end.code}")
         for server in self._rig.servers:
             for surprise in surprises(server.log()):
