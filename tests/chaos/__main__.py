@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from tests.chaos.faults import KINDS
 from tests.chaos.report import draw, table
 from tests.chaos.run import Options, cause_chaos
 
@@ -25,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 1 if anything was found."""
     asked = _parser().parse_args(arguments)
     seed = secrets.randbelow(1_000_000) if asked.seed is None else asked.seed
-    options = Options(seed=seed, clients=asked.clients, seconds=asked.minutes * 60)
+    options = Options(
+        seed=seed, clients=asked.clients, seconds=asked.minutes * 60, only=tuple(asked.only)
+    )
     folder = Path(tempfile.mkdtemp(prefix="cinema-chaos-"))
     try:
         outcome = asyncio.run(cause_chaos(options, folder, _say))
@@ -66,6 +69,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, help="of the schedule (default: a new one)")
     parser.add_argument("--clients", type=int, default=500, help="(default: 500)")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="FAULT",
+        choices=list(KINDS),
+        help=f"this kind of fault and no other (may be repeated): {', '.join(KINDS)}",
+    )
     parser.add_argument("--leave", action="store_true", help="leave logs and data in place")
     parser.add_argument(
         "--keep",

@@ -6,7 +6,8 @@ import asyncio
 import random
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from itertools import cycle, islice
 
 import msgspec
 
@@ -14,6 +15,9 @@ from tests.chaos.rig import DECLARED_DEAD, HEARTBEAT_TIMEOUT_S, NODES, POLL_S, R
 
 FROZEN_TIMEOUTS = 3
 """How many heartbeat time-outs a node is frozen for, at least."""
+
+FROZEN_ON_S = 1.5
+"""How long it stays frozen after the others have removed it."""
 
 LONGEST_FROZEN_S = 12 * HEARTBEAT_TIMEOUT_S
 ZOMBIE_END_S = 10.0
@@ -60,11 +64,11 @@ async def _freeze(rig: Rig, fault: Fault) -> list[str]:
     began_s = time.monotonic()
     await server.freeze()
     removed = False
-    while (spent_s := time.monotonic() - began_s) < LONGEST_FROZEN_S:
-        removed = removed or not await rig.is_member(fault.node)
-        if removed and spent_s >= fault.seconds:
-            break
+    while (spent_s := time.monotonic() - began_s) < LONGEST_FROZEN_S and not removed:
         await asyncio.sleep(POLL_S)
+        removed = not await rig.is_member(fault.node)
+    # Its successors have time to change what it remembers, and clients to ask it in vain.
+    await asyncio.sleep(max(FROZEN_ON_S, fault.seconds - spent_s))
     server.send(signal.SIGCONT)
     if not removed:
         return [f"frozen for {spent_s:.1f} s, node {fault.node + 1} was never removed"]
@@ -152,16 +156,22 @@ PAIRS = (
 TOGETHER = "two at once"
 
 
-def schedule(seed: int) -> Iterator[list[Slot]]:
-    """Rounds without end: in each all kinds in some order, and then two at once."""
+def schedule(seed: int, only: Sequence[str] = ()) -> Iterator[list[Slot]]:
+    """Rounds without end: in each all kinds in some order, and then two at once.
+
+    With `only` some kinds, as many as there are of all, and nothing at once.
+    """
     draw = random.Random(seed)
     while True:
-        kinds = list(KINDS)
+        kinds = list(islice(cycle(only), len(KINDS))) or list(KINDS)
         draw.shuffle(kinds)
         slots = [CALM]
         slots.extend(
             Slot(kind=kind, faults=(_drawn(draw, kind, draw.randrange(NODES)),)) for kind in kinds
         )
+        if only:
+            yield slots
+            continue
         one, other = draw.choice(PAIRS)
         node = draw.randrange(NODES)
         elsewhere = (node + draw.randrange(1, NODES)) % NODES

@@ -60,6 +60,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     clients: int = 500
     seconds: float = 0.0
     rounds: int = 1
+    only: tuple[str, ...] = ()
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -107,7 +108,7 @@ class Chaos:
         self._note_ends()
 
     def _rounds(self, began_s: float) -> Iterator[tuple[int, list[Slot]]]:
-        for number, slots in enumerate(schedule(self._options.seed), 1):
+        for number, slots in enumerate(schedule(self._options.seed, self._options.only), 1):
             enough = time.monotonic() - began_s >= self._options.seconds
             if number > self._options.rounds and enough:
                 return
