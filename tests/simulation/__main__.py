@@ -64,9 +64,7 @@ def _verdicts(start: int, seeds: int, jobs: int, hole: Hole | None = None) -> It
 
 def simulate_with(hole: Hole | None, seed: int) -> Verdict:
     """One seed with the real server, or with a weakened one."""
-    if hole is None:
-        return simulate(seed)
-    return simulate(seed, journal_type=hole.journal, kernel_type=hole.kernel)
+    return simulate(seed) if hole is None else hole.simulate(seed)
 
 
 def _run_all(start: int, seeds: int, jobs: int) -> int:

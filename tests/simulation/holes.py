@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from cinema.actors.kernel import Kernel
+from cinema.cluster.node import ClusterNode
 from tests.simulation import weakened as more
+from tests.simulation.run import Verdict, simulate
 from tests.unit.actors import weakened
 from tests.unit.actors.scripted_store import RecordingJournal
 
@@ -18,8 +20,18 @@ class Hole(msgspec.Struct, frozen=True, kw_only=True):
     """A seed that finds it; `bin/simulate --weakened NAME` searches for one."""
     journal: type[RecordingJournal] = RecordingJournal
     kernel: type[Kernel] = Kernel
+    cluster: type[ClusterNode] = ClusterNode
     is_rare: bool = False
     """Found in one seed of hundreds: too long a search for every run of the tests."""
+
+    def simulate(self, seed: int) -> Verdict:
+        """A run of the server without this safeguard."""
+        return simulate(
+            seed,
+            journal_type=self.journal,
+            kernel_type=self.kernel,
+            cluster_type=self.cluster,
+        )
 
 
 HOLES: dict[str, Hole] = {
@@ -75,6 +87,8 @@ HOLES: dict[str, Hole] = {
             kernel=more.LeaseOnAClockThatStops,
         ),
         Hole(name="clock-taken-for-exact", found_by=2, kernel=more.CertainClock),
+        Hole(name="gaps-not-healed", found_by=42, cluster=more.GapsStay),
+        Hole(name="denied-after-lost-connection", found_by=26, cluster=more.DeniesAfterLoss),
         Hole(name="archive-forgotten", found_by=1, kernel=more.ForgetsTheArchive),
     )
 }

@@ -42,6 +42,7 @@ class Process:
         self._machine = machine
         self._node = node
         self._tasks = Tasks()
+        self._booted = asyncio.Event()
         self.listens = False
         self.clock: SimulatedClock
         self.kernel: Kernel
@@ -67,6 +68,7 @@ class Process:
         if world.profile.clustered:
             await self._join(store, terms)
         self.serving = True
+        self._booted.set()
         world.trace.add(f"{self.name} serves")
         while True:
             await asyncio.sleep(CLOCK_SYNC_S)
@@ -75,7 +77,7 @@ class Process:
     async def _join(self, store: SimulatedStore, terms: SimulatedTerms) -> None:
         """Become a member of the cluster."""
         world, timeout_s = self.world, self.world.profile.heartbeat_s
-        self.cluster = ClusterNode(
+        self.cluster = world.cluster_type(
             self.kernel,
             world.ids.randbytes(16),
             ClusterOptions(secret=b"secret", heartbeat_timeout_s=timeout_s),
@@ -175,8 +177,9 @@ class Process:
         self._tasks.start("stop", self._leave(grace_s))
 
     async def _leave(self, grace_s: float) -> None:
-        """The order of the server's own stop."""
-        cluster: ClusterNode | None = getattr(self, "cluster", None)
+        """The order of the server's own stop, which begins once it has started."""
+        await self._booted.wait()
+        cluster = self.cluster if self.world.profile.clustered else None
         if cluster is not None:
             await cluster.drain(grace_s)
         self.serving = False
@@ -184,8 +187,7 @@ class Process:
             connection.cut()
         if cluster is not None:
             await cluster.leave(grace_s)
-        if hasattr(self, "kernel"):
-            await self.kernel.stop(grace_s)
+        await self.kernel.stop(grace_s)
         if cluster is not None:
             await cluster.stop()
         self.world.trace.add(f"{self.name} has stopped")

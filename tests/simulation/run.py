@@ -14,6 +14,7 @@ import structlog
 
 from cinema.actors.kernel import Kernel
 from cinema.cluster import handover
+from cinema.cluster.node import ClusterNode
 from cinema.domain.showtime import state as showtime_state
 from tests.simulation.checker import check
 from tests.simulation.trace import Trace
@@ -46,11 +47,18 @@ def simulate(
     keep_trace: bool = False,
     journal_type: type[RecordingJournal] = RecordingJournal,
     kernel_type: type[Kernel] = Kernel,
+    cluster_type: type[ClusterNode] = ClusterNode,
 ) -> Verdict:
     """Run a seed; the same seed gives the same digest in every process."""
     began_s = time.perf_counter()
     gc.disable()  # A collection ends forgotten coroutines, at moments that nobody can replay.
-    world = World(seed, keep_trace=keep_trace, journal_type=journal_type, kernel_type=kernel_type)
+    world = World(
+        seed,
+        keep_trace=keep_trace,
+        journal_type=journal_type,
+        kernel_type=kernel_type,
+        cluster_type=cluster_type,
+    )
     try:
         with _logging_to(world), _keeping_little(world):
             try:
@@ -90,7 +98,9 @@ def _logging_to(world: World) -> Iterator[None]:
 
     def note(_logger: Any, level: str, event: dict[str, Any]) -> Any:
         name = event.pop("event", "")
-        error = event.pop("exc_info", None) and sys.exc_info()[1]
+        error = event.pop("exc_info", None)
+        if error is True:
+            error = sys.exc_info()[1]
         told = " ".join(f"{key}={value}" for key, value in event.items())
         if level in BUGS and name not in EXPECTED:
             world.violate(f"logged {name} {told} {error!r}")

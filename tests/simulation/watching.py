@@ -108,9 +108,8 @@ class Watcher:
     async def run(self) -> None:
         """Watch from one node after the other."""
         world = self._world
-        while not world.calm:
+        while not world.over:
             await self._watch_once()
-        await self._watch_once()
 
     async def _watch_once(self) -> None:
         world = self._world
@@ -121,7 +120,7 @@ class Watcher:
         self.connection = Connection(process, self)
         await self._join()
         left_s = WATCH_FOR_S
-        while self.connection is not None and left_s > 0 and not world.over:
+        while self.connection is not None and (left_s > 0 or world.calm) and not world.over:
             await asyncio.sleep(REJOIN_S)
             left_s -= REJOIN_S
             if not world.profile.clustered and self._choose() != process.name:
@@ -187,6 +186,10 @@ class Watcher:
     def lose(self, connection: Connection) -> None:
         """The node says that changes were missed."""
         self.seats = None
+
+    def is_up_to_date(self) -> bool:
+        """Whether the copy is of the last change there was."""
+        return self.seats is not None and self.seq == self._world.durable_seq(self.showtime_id)
 
     def hang_up(self, connection: Connection) -> None:
         """The socket is gone."""

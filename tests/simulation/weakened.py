@@ -12,6 +12,7 @@ from cinema.actors.actor import ShowtimeActor
 from cinema.actors.kernel import Kernel
 from cinema.actors.outbox import Outbox
 from cinema.actors.restore import Restored
+from cinema.cluster.node import ClusterNode
 from cinema.domain.showtime.decisions import Archived
 from cinema.storage.clock import Clock
 from cinema.storage.journal import Append, HeldBy, SnapshotSave, Takeover
@@ -200,3 +201,29 @@ class _PrimaryKeyFenceLane(RecordingLane):
                 journal[part.showtime_id].sort(key=lambda row: row.seq)
                 self.recording.record(part)
         return matched
+
+
+class GapsStay(ClusterNode):
+    """Changes that a node missed stay missing."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.fanout._heal = _ignore
+
+
+def _ignore(*_arguments: Any) -> None:
+    """Nothing is done about it."""
+
+
+class DeniesAfterLoss(ClusterNode):
+    """What is said of a command's repetition is taken for the truth about the first sending."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        park = self.router.park
+
+        def forget(errand: Any) -> None:
+            errand.in_doubt = False
+            park(errand)
+
+        self.router.park = forget

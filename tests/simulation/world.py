@@ -8,6 +8,7 @@ from typing import Any
 
 from cinema.actors.kernel import Kernel
 from cinema.actors.messages import Message, Outcome, Unavailable
+from cinema.cluster.node import ClusterNode
 from cinema.domain.seatmap import grid_layout, parse_layout
 from cinema.domain.showtime.commands import HoldSeats
 from cinema.domain.showtime.terms import ShowtimeTerms
@@ -49,6 +50,7 @@ class World:
         keep_trace: bool = False,
         journal_type: type[RecordingJournal] = RecordingJournal,
         kernel_type: type[Kernel] = Kernel,
+        cluster_type: type[ClusterNode] = ClusterNode,
     ) -> None:
         self.seed = seed
         self.profile: Profile = draw_profile(_rng(seed, "profile"))
@@ -57,6 +59,7 @@ class World:
         self.trace = Trace(lambda: self.scheduler.now_ns, keep=keep_trace)
         self.journal = journal_type(self._true_us)
         self.kernel_type = kernel_type
+        self.cluster_type = cluster_type
         self.violations: list[tuple[int, str]] = []
         self.attempts: list[Attempt] = []
         self.mirrors: list[tuple[bytes, int, bytes, str]] = []
@@ -210,6 +213,10 @@ class World:
         scheduler.run_until(scheduler.now_ns + int(drain_s * 1e9))
         self._go(self._probe())
         scheduler.run_until(scheduler.now_ns + 3_000_000_000)
+        for watcher in watchers:
+            if not watcher.is_up_to_date():
+                seq = self.durable_seq(watcher.showtime_id)
+                self.violate(f"{watcher.name} is at {watcher.seq}, the journal at {seq}")
         self.over = True
 
     @property
