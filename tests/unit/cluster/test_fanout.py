@@ -10,11 +10,14 @@ import msgspec
 import pytest
 import structlog
 
-from cinema.actors.messages import Watch
+from cinema.actors.messages import SeatsSeen, Watch
 from cinema.cluster import fanout as fanout_module
 from cinema.cluster.fanout import INTEREST_EVERY_S, INTEREST_S, JOURNAL_EVERY_S
+from cinema.cluster.inbound import InboundFeed
+from cinema.cluster.outbound import Change
 from cinema.domain.seatmap import grid_layout, parse_layout
 from cinema.domain.showtime.commands import ChangePlan
+from cinema.domain.showtime.events import SalesPaused
 from tests.unit.actors.auditor import Feed
 from tests.unit.actors.bugs import break_down_once
 from tests.unit.actors.virtual_time import in_virtual_time, settle
@@ -115,6 +118,37 @@ async def test_changes_between_snapshot_and_first_message_are_not_missed() -> No
         assert feed.frames == []
 
 
+class _Told:
+    """A feed that keeps the seqs it was told."""
+
+    def __init__(self) -> None:
+        self.seqs: list[int] = []
+
+    def changed(self, _epoch: int, _prev_seq: int, seq: int, *_: Any) -> None:
+        self.seqs.append(seq)
+
+    def lost(self) -> None:
+        self.seqs.append(-1)
+
+
+@pytest.mark.parametrize(
+    ("heard", "is_whole", "told"),
+    [([], True, []), ([1, 2], True, []), ([2, 3, 4], True, [3, 4]), ([4], False, [])],
+)
+def test_what_was_heard_before_the_snapshot_came_is_told_behind_it(
+    heard: list[int], is_whole: bool, told: list[int]
+) -> None:
+    feed = _Told()
+    inbound = InboundFeed(b"s" * 16, feed)
+    assert inbound.take([Change(1, seq, SalesPaused()) for seq in heard])
+    assert feed.seqs == []
+    nothing: Any = None
+    inbound.begin(SeatsSeen(1, 2, b"", frozenset(), False, nothing))
+    assert inbound.take_early() == is_whole
+    assert feed.seqs == told
+    assert inbound.take_early()
+
+
 @in_virtual_time
 async def test_messages_told_twice_count_once() -> None:
     async with small_cluster() as cluster:
@@ -193,12 +227,13 @@ async def test_what_is_in_no_journal_any_more_makes_watchers_start_again() -> No
 async def test_rubbish_on_a_channel_is_a_gap_like_any_other() -> None:
     async with small_cluster() as cluster:
         showtime, owner, _, feed = await _watched(cluster)
-        cluster.bus.lose = 1
-        await _change(owner, showtime)
-        for rubbish in (b"\xc1", msgspec.msgpack.encode([[1, 2, [99]]])):
+        for number, rubbish in enumerate((b"\xc1", msgspec.msgpack.encode([[1, 2, [99]]])), 2):
+            cluster.bus.lose = 1
+            await _change(owner, showtime)
+            await settle()
             cluster.bus.spread(b"cinema:seats:" + showtime, rubbish)
-        await settle()
-        assert _seqs(feed) == [2]
+            await settle()
+            assert _seqs(feed)[-1] == number
         cluster.bus.spread(b"cinema:seats:" + b"?" * 16, b"?")
         await settle()
 
@@ -382,6 +417,20 @@ async def _noted(place: Place, showtime: bytes) -> None:
 
 
 # --- the end of interest
+
+
+@in_virtual_time
+async def test_whoever_does_not_watch_any_more_hears_nothing_that_was_still_asked_for() -> None:
+    async with small_cluster() as cluster:
+        showtime, owner, watching, feed = await _watched(cluster)
+        watching.store.held.add("history")
+        cluster.bus.go_away()
+        await _change(owner, showtime)
+        read = await watching.store.next("history")
+        watching.router.unwatch(showtime, feed)
+        read.finish()
+        await settle()
+        assert feed.frames == []
 
 
 @in_virtual_time
