@@ -132,6 +132,7 @@ class ClusterNode:
             async with asyncio.timeout(grace_s):
                 await self.membership.drain()
                 await self.handover.finished()
+                await self.router.answered()
         except TimeoutError:
             log.warning(HANDOVER_LATE, showtimes=len(self.kernel.strangers()))
 
@@ -139,6 +140,7 @@ class ClusterNode:
         """Leave the cluster; the last member's showtimes are given back by its kernel."""
         try:
             async with asyncio.timeout(grace_s):
+                await self.router.answered()
                 await self.membership.leave()
         except TimeoutError:
             log.warning(HANDOVER_LATE, showtimes=0)

@@ -138,6 +138,11 @@ class Peer:
             self._notice = frame
             self._dial()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is on its way there."""
+        return bool(self._errands or self._waiting)
+
     def give_up_late(self, before_ns: int) -> None:
         """Give up the errands whose deadline was before `before_ns`."""
         late = [ref for ref, one in self._errands.items() if one.deadline_ns < before_ns]
@@ -265,6 +270,7 @@ class Peers:
         self.dial = dial
         self.tasks = Tasks()
         self._peers: dict[bytes, Peer] = {}
+        self._leaving: list[Peer] = []
         self._accepted: set[Link] = set()
         self._service: Service
         self._answers: dict[str, Answer] = {}
@@ -293,6 +299,13 @@ class Peers:
         for node_id in [one for one in self._peers if one not in kept]:
             self._peers.pop(node_id).close()
 
+    def let_go(self, members: Iterable[Member]) -> None:
+        """Send nothing more to members that leave in order; what they owe may still come."""
+        for member in members:
+            peer = self._peers.pop(member.node_id, None)
+            if peer is not None:
+                self._leaving.append(peer)
+
     def announce(self, members: Iterable[Member], version: int) -> None:
         """Tell all of them of a view."""
         for member in members:
@@ -301,8 +314,11 @@ class Peers:
     def give_up_late(self, before_ns: int) -> None:
         """Give up what should have been answered before `before_ns`."""
         # An answer may bring the next message, and that one a new peer.
-        for peer in list(self._peers.values()):
+        for peer in [*self._peers.values(), *self._leaving]:
             peer.give_up_late(before_ns)
+        for peer in [one for one in self._leaving if not one.is_busy]:
+            self._leaving.remove(peer)
+            peer.close()
 
     # --- accepted
 
@@ -362,8 +378,9 @@ class Peers:
 
     async def close(self) -> None:
         """Hang up everywhere."""
-        peers, self._peers = self._peers, {}
-        for peer in peers.values():
+        peers, self._peers = [*self._peers.values(), *self._leaving], {}
+        self._leaving = []
+        for peer in peers:
             peer.close()
         for link in list(self._accepted):
             link.close()

@@ -154,19 +154,22 @@ class _Errand:
 
 
 class _PeerReply:
-    """The answer to a peer's message, over the link on which that came."""
+    """The answer to a peer's message, over the link on which that came; owed until it is given."""
 
-    __slots__ = ("_link", "_ref")
+    __slots__ = ("_link", "_ref", "_router")
 
-    def __init__(self, link: Link, ref: int) -> None:
+    def __init__(self, link: Link, ref: int, router: Router) -> None:
         self._link = link
         self._ref = ref
+        self._router = router
 
     def __call__(self, outcome: Outcome) -> None:
+        self._router.pay(self)
         self._link.send(Told(self._ref, sent(outcome)))
 
     def elsewhere(self, version: int, owner: bytes | None) -> None:
         """The message was not carried out here; who sent it may send it elsewhere."""
+        self._router.pay(self)
         self._link.send(Elsewhere(self._ref, version, owner))
 
 
@@ -198,6 +201,8 @@ class Router:
         self._parked: list[_Errand] = []
         self._early: list[tuple[Link, Tell, int]] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._owed: set[_PeerReply] = set()
+        self._paid: asyncio.Future[None] | None = None
         self._stopped = False
         self._tasks = Tasks()
         self._loop = asyncio.get_running_loop()
@@ -215,6 +220,18 @@ class Router:
                 self._peers.give_up_late(self.clock.boot_ns() - LATE_ANSWER_NS)
             except Exception:
                 log.exception(SWEEP_FAILED)
+
+    def pay(self, reply: _PeerReply) -> None:
+        """A peer gets its answer."""
+        self._owed.discard(reply)
+        if not self._owed and self._paid is not None and not self._paid.done():
+            self._paid.set_result(None)
+
+    async def answered(self) -> None:
+        """Wait until no peer waits for an answer of this node; what came before has deadlines."""
+        while self._owed:
+            self._paid = self._loop.create_future()
+            await self._paid
 
     async def stop(self) -> None:
         """Answer what waits, and at once what comes yet or loses its connection."""
@@ -359,7 +376,10 @@ class Router:
 
     def follow(self, view: View) -> None:
         """Go by a new view."""
+        gone = [one for one in self.placement.others if view.member(one.node_id) is None]
         self.placement.follow(view)
+        # Who drained has answered all, and hangs up itself: its last answers may be on their way.
+        self._peers.let_go(one for one in gone if one.draining)
         self._peers.keep_only(self.placement.others)
         self._wake()
 
@@ -385,7 +405,8 @@ class Router:
                 self._tasks.start("read-seats", self._read(link, ref, tell.showtime_id, message))
                 return
 
-            reply = _PeerReply(link, ref)
+            reply = _PeerReply(link, ref, self)
+            self._owed.add(reply)
             self.kernel.tell(tell.showtime_id, message, reply, deadline_ns)
         elif (
             tell.version > version

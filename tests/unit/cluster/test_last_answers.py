@@ -1,0 +1,59 @@
+"""What a node still owes when it leaves in order."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from cinema.actors.messages import IN_DOUBT
+from tests.unit.actors.virtual_time import in_virtual_time
+from tests.unit.actors.world import ANNA, BERT, Mail, accepted, hold
+from tests.unit.cluster.small_cluster import Place, SmallCluster, small_cluster
+
+SLOW_S = 0.3
+
+
+async def _under_way(cluster: SmallCluster) -> tuple[Place, Place, Mail]:
+    """Two nodes, and a command without a key that the second one takes long to commit."""
+    one, other = await cluster.members(2)
+    showtime_id = cluster.showtime_of(other)
+    await one.ask(showtime_id, hold(BERT, "D1"))
+    other.store.latency_s["append"] = SLOW_S
+    mail = one.tell(showtime_id, hold(ANNA, "A1"))
+    await asyncio.sleep(SLOW_S / 10)
+    return one, other, mail
+
+
+@in_virtual_time
+async def test_a_node_that_drains_leaves_only_when_all_peers_have_their_answers() -> None:
+    async with small_cluster() as cluster:
+        _, other, mail = await _under_way(cluster)
+        await other.node.drain(5)
+        await other.node.leave(5)
+        assert mail.answered.is_set()
+        assert accepted(mail.outcome).seq == 2
+
+
+@in_virtual_time
+async def test_the_last_answer_of_a_node_that_drained_may_come_after_the_view_without_it() -> None:
+    async with small_cluster() as cluster:
+        one, other, mail = await _under_way(cluster)
+        draining = msgspec.structs.replace(other.me, draining=True)
+        one.node._follow(one.membership.view.with_member(draining))
+        one.node._follow(one.router.placement.view.without(frozenset({other.node_id})))
+        assert not mail.answered.is_set()
+        await mail.answered.wait()
+        assert accepted(mail.outcome).seq == 2
+        # Nothing is on its way there any more: the connection goes, too.
+        await asyncio.sleep(1)
+        assert one.node.peers._leaving == []
+
+
+@in_virtual_time
+async def test_a_node_that_died_owes_nothing() -> None:
+    async with small_cluster() as cluster:
+        one, other, mail = await _under_way(cluster)
+        one.node._follow(one.membership.view.without(frozenset({other.node_id})))
+        await asyncio.sleep(0)
+        assert mail.outcome == IN_DOUBT
