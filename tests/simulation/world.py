@@ -36,6 +36,9 @@ PATIENCE_S = (0.2, 1.0, 5.0, 5.0)
 BOOT_NS = 1_500_000_000
 """When clients come and faults begin."""
 
+WATCHERS_S = 3.5
+"""Every watcher has seen the last change this long after it, and a moment for its own way."""
+
 CALM_S = 3.0
 """How long clients go on after everything was healed."""
 
@@ -212,7 +215,8 @@ class World:
         drain_s = 2 * profile.hold_ttl_s + 2.0
         scheduler.run_until(scheduler.now_ns + int(drain_s * 1e9))
         self._go(self._probe())
-        scheduler.run_until(scheduler.now_ns + 3_000_000_000)
+        # The hold of the probe expires, and watchers have their time to hear of it.
+        scheduler.run_until(scheduler.now_ns + int((profile.hold_ttl_s + WATCHERS_S) * 1e9))
         for watcher in watchers:
             if not watcher.is_up_to_date():
                 seq = self.durable_seq(watcher.showtime_id)
