@@ -16,6 +16,9 @@ from tests.simulation.__main__ import main
 from tests.simulation.holes import HOLES, Hole
 from tests.simulation.run import simulate
 
+pytestmark = pytest.mark.no_cover
+"""Tracing would make a seed several times slower, and shows nothing that unit tests do not."""
+
 ROOT = Path(__file__).parents[2]
 SEEDS = 20
 COMMON = {name: hole for name, hole in HOLES.items() if not hole.is_rare}
