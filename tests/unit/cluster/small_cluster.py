@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -31,18 +32,22 @@ class Wire(asyncio.Transport):
         self.protocol = protocol
         self.cable = cable
         self.other: Wire
+        self.coming: deque[bytes] = deque()
         self.closing = False
 
     def write(self, data: Any) -> None:
         if not self.closing and not self.cable.swallows(self):
+            # Timers of one moment come in any order; bytes must not.
+            self.other.coming.append(bytes(data))
             loop, delay_s = asyncio.get_running_loop(), self.cable.network.delay_s
             if delay_s:
-                loop.call_later(delay_s, self.other.arrive, bytes(data))
+                loop.call_later(delay_s, self.other.arrive)
             else:
-                loop.call_soon(self.other.arrive, bytes(data))
+                loop.call_soon(self.other.arrive)
 
-    def arrive(self, data: bytes) -> None:
+    def arrive(self) -> None:
         """Something comes out at this end."""
+        data = self.coming.popleft()
         if not self.closing:
             self.protocol.data_received(data)
 
