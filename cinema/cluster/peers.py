@@ -22,8 +22,13 @@ LINKS_IN_MAX: Final = 256
 ERRANDS_MAX: Final = 65_536
 """Most messages on their way to one peer: beyond it this node is refusing, not queueing."""
 
-ASKS_AT_ONCE: Final = 256
-"""Most questions of one peer being answered at a time."""
+ASKS_AT_ONCE: Final = 4096
+"""Most questions of peers being answered at a time.
+
+When nodes come and go, busy showtimes are asked for as fast as clients do, and each takes two
+commits to leave. One that is refused is taken by force: it loses its owner's last commands, and
+waits a lease out.
+"""
 
 QUESTION_FAILED: Final = "question_failed"
 DIAL_FAILED: Final = "dial_failed"

@@ -12,7 +12,7 @@ import structlog
 
 from cinema.cluster.node import SecretWrong
 from tests.unit.actors.virtual_time import in_virtual_time
-from tests.unit.actors.world import ANNA, hold, some_id
+from tests.unit.actors.world import ANNA, accepted, hold, release, some_id
 from tests.unit.cluster.small_cluster import small_cluster
 
 
@@ -95,3 +95,24 @@ async def test_first_nodes_join_while_all_former_members_are_dead() -> None:
         assert await cluster.views.propose(cluster.views.view.with_member(dead), b"")
         await one.node.join(one.me)
         assert one.membership.joined
+
+
+@in_virtual_time
+async def test_showtimes_asked_for_all_at_once_are_all_given_back() -> None:
+    """None is taken by force, which would cost its clients a lease and their last commands."""
+    async with small_cluster() as cluster:
+        one = await cluster.member()
+        one.store.latency_s = {"append": 0.003, "save": 0.004}
+        cluster.network.delay_s = 0.001
+        showtimes = [cluster.world.showtime() for _ in range(900)]
+        for showtime_id in showtimes:
+            one.tell(showtime_id, release(ANNA, some_id()))
+        await asyncio.sleep(1.0)
+        other = await cluster.member()
+        moved = [showtime_id for showtime_id in showtimes if other.owns(showtime_id)]
+        assert len(moved) > 300
+        mails = [other.tell(showtime_id, hold(ANNA, "A1")) for showtime_id in moved]
+        for mail in mails:
+            await mail.answered.wait()
+            accepted(mail.outcome)
+        assert one.kernel.metrics.fenced == 0
