@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.test_crashes import running
 from tests.support.replica import Pair, ask, caught_up, pause
-from tests.support.server_process import ServerProcess
+from tests.support.server_process import POLL_S, START_TIMEOUT_S, ServerProcess
 from tests.support.stage import staged
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.postgres]
@@ -76,7 +76,10 @@ async def test_the_catalogue_is_read_from_the_replica_and_shows_what_was_just_wr
                     await asyncio.to_thread(pair.replica.stop)
                     await stage.history.until(acknowledged=200)
                 await stage.verify(pair.dsn)
-            assert (await api.reads())["unreachable"] > 0
+            async with asyncio.timeout(START_TIMEOUT_S):
+                while not (await api.reads())["unreachable"]:
+                    assert await api.send("GET", "/movies")
+                    await asyncio.sleep(POLL_S)
             assert "Traceback" not in server.log()
     finally:
         await asyncio.to_thread(pair.stop)

@@ -174,6 +174,8 @@ def stopped_house(tmp_path: Path, prepared_data: Path) -> Iterator[House]:
         shutil.chown(path, owner.st_uid, owner.st_gid)
     yield house
     house.postgres.stop()
+    # Each leaves a hundred megabytes or two.
+    shutil.rmtree(house.root, ignore_errors=True)
 
 
 @pytest.fixture
