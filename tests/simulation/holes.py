@@ -16,8 +16,11 @@ class Hole(msgspec.Struct, frozen=True, kw_only=True):
     """What takes the place of the real parts."""
 
     name: str
-    found_by: int
-    """A seed that finds it; `bin/simulate --weakened NAME` searches for one."""
+    found_by: int | None
+    """A seed that finds it; None if none is known since the simulator last changed.
+
+    `bin/simulate --weakened NAME` searches for one.
+    """
     journal: type[RecordingJournal] = RecordingJournal
     kernel: type[Kernel] = Kernel
     cluster: type[ClusterNode] = ClusterNode
@@ -53,7 +56,7 @@ HOLES: dict[str, Hole] = {
         Hole(name="answers-before-durable", found_by=1, kernel=weakened.AnswersBeforeDurable),
         Hole(
             name="snapshot-by-former-owner",
-            found_by=0,
+            found_by=None,
             is_rare=True,
             journal=weakened.TrustingSnapshots,
         ),
@@ -62,7 +65,7 @@ HOLES: dict[str, Hole] = {
         Hole(name="epoch-not-compared", found_by=1, journal=more.EpochsNotCompared),
         Hole(
             name="truncation-by-former-owner",
-            found_by=0,
+            found_by=72,
             is_rare=True,
             journal=more.UnfencedTruncation,
         ),
@@ -75,14 +78,14 @@ HOLES: dict[str, Hole] = {
         Hole(name="release-outlives-takeover", found_by=2, journal=more.ReleaseOutlivesTheTakeover),
         Hole(
             name="own-lease-not-checked",
-            found_by=0,
+            found_by=None,
             is_rare=True,
             kernel=more.TakesOverFromAnybodyAsFromItself,
         ),
-        Hole(name="lease-from-answer", found_by=0, is_rare=True, kernel=more.LeaseFromTheAnswer),
+        Hole(name="lease-from-answer", found_by=None, is_rare=True, kernel=more.LeaseFromTheAnswer),
         Hole(
             name="lease-on-clock-that-stops",
-            found_by=0,
+            found_by=None,
             is_rare=True,
             kernel=more.LeaseOnAClockThatStops,
         ),
