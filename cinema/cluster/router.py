@@ -125,6 +125,8 @@ class _Errand:
         """Whoever asked must not harm the others whose answers came along."""
         if self.in_doubt and isinstance(outcome, Unavailable):
             outcome = IN_DOUBT
+        if outcome is IN_DOUBT:
+            self._router.metrics.in_doubt += 1
         try:
             self.reply(outcome)
         except Exception:
@@ -144,7 +146,6 @@ class _Errand:
         if sent and isinstance(self.message, Command):
             self.in_doubt = True
         if sent and not self.is_repeatable:
-            self._router.metrics.in_doubt += 1
             self.answer(IN_DOUBT)
         else:
             self._router.park(self)

@@ -38,6 +38,7 @@ async def test_command_whose_effect_is_in_doubt_is_never_answered_with_retry() -
         cluster.network.cut()
         await mail.answered.wait()
         assert mail.outcome == IN_DOUBT
+        assert one.router.metrics.in_doubt == 1
 
 
 @in_virtual_time
