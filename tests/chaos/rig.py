@@ -106,12 +106,19 @@ class Rig:
         ]
         await self.healed()
 
-    async def stop(self) -> None:
-        """Stop all nodes for good."""
+    async def stop(self) -> list[str]:
+        """Stop all nodes for good; those that had to be killed in the end."""
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
-        await asyncio.gather(*(server.stop() for server in self.servers))
+        stops = await asyncio.gather(
+            *(server.stop() for server in self.servers), return_exceptions=True
+        )
+        return [
+            f"node {node} did not stop: {stop}"
+            for node, stop in enumerate(stops, 1)
+            if isinstance(stop, BaseException)
+        ]
 
     async def _keep(self, node: int) -> None:
         """As a supervisor does: start it again soon after it has ended."""

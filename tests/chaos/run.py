@@ -243,4 +243,5 @@ async def cause_chaos(options: Options, folder: Path, say: Callable[[str], None]
     async with rigged(folder, options.seed) as rig:
         chaos = Chaos(options, rig, folder, say)
         await chaos.run()
+        chaos.outcome.wrong += await rig.stop()
         return chaos.outcome
