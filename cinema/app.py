@@ -64,7 +64,7 @@ from cinema.storage.catalog import CatalogRepository
 from cinema.storage.clock import DatabaseClock
 from cinema.storage.journal_postgres import PostgresJournal
 from cinema.storage.migrate import migrate
-from cinema.storage.pool import check_durability, open_pool
+from cinema.storage.pool import check_durability, close_pool, open_pool
 from cinema.storage.read_replica import ReplicaReads, open_replica_pool
 from cinema.storage.showtimes import ShowtimesRepository
 from cinema.storage.terms import TermsSource
@@ -203,9 +203,8 @@ async def running_node(
     async with AsyncExitStack() as stack:
         dsn = settings.database_url
         await migrate(dsn)
-        pool = await stack.enter_async_context(
-            await open_pool(dsn, size=settings.database_pool_size)
-        )
+        pool = await open_pool(dsn, size=settings.database_pool_size)
+        stack.push_async_callback(close_pool, pool)
         async with pool.acquire() as connection:
             for risk in await check_durability(connection, production=settings.production):
                 log.warning(DATABASE_UNSAFE, reason=risk)

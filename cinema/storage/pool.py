@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TypeAlias
 
 import asyncpg
+import structlog
 from asyncpg.pool import PoolConnectionProxy
 
 # Text, because the driver's classes are generic for type checkers only.
@@ -15,6 +17,12 @@ AnyConnection: TypeAlias = (
 OLDEST_MAJOR_VERSION = 17
 
 _CONNECT_TIMEOUT_S = 10.0
+_CLOSE_TIMEOUT_S = 3.0
+
+POOL_CUT_OFF = "pool_cut_off"
+
+log = structlog.get_logger(__name__)
+
 _DURABILITY = """
 select current_setting('server_version_num')::int / 10000 as major_version,
        current_setting('fsync') as fsync,
@@ -56,6 +64,19 @@ async def open_pool(
         },
     )
     return pool
+
+
+async def close_pool(pool: asyncpg.Pool[asyncpg.Record]) -> None:
+    """Close a pool; connections that are still in use after `_CLOSE_TIMEOUT_S` are cut.
+
+    The driver waits for them without a bound, and a process that was told to stop must end.
+    """
+    try:
+        async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+            await pool.close()
+    except TimeoutError:
+        log.warning(POOL_CUT_OFF, connections=pool.get_size() - pool.get_idle_size())
+        pool.terminate()
 
 
 async def check_durability(connection: AnyConnection, *, production: bool) -> list[str]:
