@@ -161,6 +161,8 @@ class WatchHub:
             if not await self.seats.exists(context.params[0]):
                 return Rejection(code="NOT_FOUND")
             await response.prepare(request)
+        except ConnectionResetError as error:
+            raise asyncio.CancelledError("the client has left") from error
         finally:
             self._opening -= 1
         await self._converse(context, response)

@@ -113,6 +113,48 @@ async def test_guessing_tokens_ends_the_conversation(house: House) -> None:
         assert await socket.ending() == (1008, "too many malformed messages")
 
 
+async def test_client_that_leaves_before_it_is_let_in_is_no_error(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    showtime_id = await house.showtime()
+    asked, left = asyncio.Event(), asyncio.Event()
+    seats = type(house.node.hub.seats)
+    exists = seats.exists
+
+    async def slow(self: Any, showtime_id: bytes) -> bool:
+        asked.set()
+        await left.wait()
+        return await exists(self, showtime_id)
+
+    monkeypatch.setattr(seats, "exists", slow)
+    _, writer = await asyncio.open_connection("127.0.0.1", house.port)
+    head = "Host: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    path = f"/api/v1/showtimes/{showtime_id}/watch"
+    writer.write(f"GET {path} HTTP/1.1\r\n{head}{key}\r\n".encode())
+    await asked.wait()
+    ours = writer.get_extra_info("sockname")
+    writer.transport.abort()
+    await house.until(lambda: ours not in map(peer_of, house.node.edge._server.connections))
+    left.set()
+    line = 'route="/api/v1/showtimes/{showtime_id}/watch",status="499"} 1.0'
+    async with asyncio.timeout(PATIENCE_S):
+        while line not in (told := await metrics(house)):
+            assert 'watch",status="500"' not in told
+
+
+def peer_of(connection: Any) -> object:
+    """The client's address of a connection that stands."""
+    transport = connection.transport
+    return None if transport is None else transport.get_extra_info("peername")
+
+
+async def metrics(house: House) -> str:
+    """What the node exports."""
+    async with house.client.get(f"http://127.0.0.1:{house.port}/metrics") as reply:
+        return await reply.text()
+
+
 # --- frames that are none
 
 BROKEN = {
