@@ -72,7 +72,6 @@ from cinema.storage.transactions import Pool
 
 SERVER_STARTED: Final = "server_started"
 SERVER_STOPPING: Final = "server_stopping"
-SERVER_DRAINING: Final = "server_draining"
 DATABASE_UNSAFE: Final = "database_unsafe"
 CLOCK_SYNC_FAILED: Final = "clock_sync_failed"
 

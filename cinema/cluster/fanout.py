@@ -213,9 +213,9 @@ class FanOut:
             self.metrics.gaps += 1
             self._tasks.start("fanout-heal", self._healed(inbound))
 
-    async def _healed(self, inbound: InboundFeed) -> None:
+    async def _healed(self, inbound: InboundFeed, *, by_owner: bool = True) -> None:
         try:
-            changes = await self._from_owner(inbound)
+            changes = await self._from_owner(inbound) if by_owner else None
             if changes is None:
                 changes = await self._from_journal(inbound)
         except StoreUnavailable:
@@ -252,20 +252,10 @@ class FanOut:
                 if inbound.has_begun and not inbound.heals:
                     inbound.heals = True
                     try:
-                        await self._read_on(inbound)
+                        await self._healed(inbound, by_owner=False)
                     except Exception:
                         # One journal that cannot be read must not keep the others from it.
                         log.exception(FANOUT_FAILED)
-
-    async def _read_on(self, inbound: InboundFeed) -> None:
-        try:
-            changes = await self._from_journal(inbound)
-        except StoreUnavailable:
-            return
-        finally:
-            inbound.heals = False
-        if inbound.has_begun and not inbound.take(changes):
-            inbound.lose()
 
     # --- interest
 
