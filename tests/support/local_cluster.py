@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -10,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import psutil
 
@@ -105,6 +106,10 @@ class LocalCluster:
     def log(self) -> str:
         """What supervisor and nodes have written so far."""
         return self._log.read_text(errors="replace")
+
+    def events(self) -> list[dict[str, Any]]:
+        """The log's lines that are events; each process's own come in order."""
+        return [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
 
     def left_behind(self, *, without: str = "") -> list[str]:
         """Processes that were told of the data folder; `without` those of one name."""
