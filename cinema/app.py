@@ -36,6 +36,7 @@ from cinema.http.health import health_routes
 from cinema.http.holds import hold_routes
 from cinema.http.inherited import inherited_sockets, ports_of
 from cinema.http.kernel_metrics import kernel_families, log_families, watch_families
+from cinema.http.limits import KEPT_CONNECTIONS_S
 from cinema.http.metrics import Metrics, disk_families, pool_families, replica_families
 from cinema.http.movies import movie_routes
 from cinema.http.openapi import openapi_document, openapi_route
@@ -81,9 +82,6 @@ would wait for each other more than for Postgres."""
 
 TAKEOVER_LOCK_S: Final = 1.0
 """How long a takeover waits for a statement of the former owner before it tries again."""
-
-KEPT_CONNECTIONS_S: Final = 2.0
-"""How long a draining node waits for clients of kept connections to ask once more and be told."""
 
 COLLECT_AFTER: Final = (20_000, 20, 50)
 """Garbage collection thresholds: requests leave few cycles, and looking for them takes a tenth

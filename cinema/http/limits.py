@@ -10,6 +10,10 @@ WRITE_TIMEOUT_S: Final = 20.0
 KEEP_ALIVE_S: Final = 75.0
 """Idle time of a connection; longer than the usual minute of a proxy, so the proxy closes first."""
 
+KEPT_CONNECTIONS_S: Final = 2.0
+"""How long a draining node waits for clients of kept connections to ask once more and be told; a
+balancer that closes idle connections earlier loses no request."""
+
 LINGER_S: Final = 2.0
 """Reading on after an early refusal, so that a client still sending gets to see it."""
 

@@ -18,6 +18,7 @@ from cinema.http.access_log import AccessLog
 from cinema.http.connection import ConnectionServer
 from cinema.http.endpoint import Endpoint, compose
 from cinema.http.limits import LISTEN_BACKLOG
+from cinema.http.listening import close_when_accepted
 from cinema.http.metrics import Metrics, RouteMetrics
 from cinema.http.prompt import PromptCall
 from cinema.http.proxies import TrustedProxies
@@ -163,12 +164,12 @@ class Edge:
         Closing one while its client sends the next request would fail that request.
         """
         self.announce_end()
-        for listener in self._listeners:
-            listener.close()
+        await asyncio.gather(*(close_when_accepted(one) for one in self._listeners))
         for _ in range(int(wait_s / DRAIN_POLL_S)):
+            # The last that were accepted are among the connections a few turns of the loop later.
+            await asyncio.sleep(DRAIN_POLL_S)
             if not self._server.connections:
                 return
-            await asyncio.sleep(DRAIN_POLL_S)
 
     async def stop(self, grace_s: float) -> None:
         """Stop listening, give requests in flight `grace_s` to finish, and write the last lines."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 import ssl
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 
 from cinema.cluster.ring import Node, Ring
 from cinema.http.errors import ERROR_TABLE
+from cinema.http.listening import ignore_new_connections
 from tests.deploy.balancers import BALANCERS, Balancer, HAProxy, HAProxyOfPods, Nginx
 from tests.deploy.nodes import StandIn, stand_ins
 
@@ -118,6 +121,34 @@ async def test_a_node_that_refuses_is_passed_over(
     for showtime in SHOWTIMES[:40]:
         address = await chosen(client, balancer.url + holds(showtime), method)
         assert address in {node.node.address for node in left}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's filters of Linux")
+async def test_a_node_whose_machine_is_gone_is_passed_over(
+    balancer: Balancer, nodes: list[StandIn], client: aiohttp.ClientSession
+) -> None:
+    await balancer.start(node.node for node in nodes)
+    gone, *left = nodes
+    its_own = [showtime for showtime in SHOWTIMES if owner(nodes, showtime) is gone]
+    await gone.stop()
+    with socket.create_server((gone.node.host, gone.node.port)) as silent:
+        assert ignore_new_connections(silent)
+        for showtime in its_own[:3]:
+            address = await chosen(client, balancer.url + holds(showtime), "POST")
+            assert address in {node.node.address for node in left}
+
+
+async def test_nodes_that_restart_soon_after_each_other_are_not_all_taken_for_dead(
+    balancer: Balancer, nodes: list[StandIn], client: aiohttp.ClientSession
+) -> None:
+    await balancer.start(node.node for node in nodes)
+    for node in nodes:
+        await node.stop()
+        for showtime in SHOWTIMES:
+            await chosen(client, balancer.url + holds(showtime), "POST")
+        await node.start()
+    for showtime in SHOWTIMES:
+        await chosen(client, balancer.url + holds(showtime), "POST")
 
 
 async def test_showtimes_of_a_node_that_is_down_go_where_the_ring_moves_them(

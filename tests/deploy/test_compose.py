@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from cinema.cluster.ring import DEFAULT_WEIGHT
-from cinema.http.limits import KEEP_ALIVE_S
+from cinema.http.limits import KEPT_CONNECTIONS_S
 from cinema.local_cluster.plan import CONNECTIONS_BESIDES_POOL, CONNECTIONS_TO_SPARE
 from cinema.settings import Settings, fields, load_settings
 from tests.deploy.stopping import longest_stop_s
@@ -207,7 +207,7 @@ def test_balancers_wait_longer_than_nodes_take_and_close_first() -> None:
     assert "timeout tunnel 60s" in HAPROXY
     assert 2 * settings.ws_heartbeat_seconds < 60
     kept = {seconds(one) for one in re.findall(r"keepalive_timeout (\w+);", NGINX)}
-    assert max(kept) < KEEP_ALIVE_S
+    assert max(kept) < KEPT_CONNECTIONS_S, "a node that stops closes what is idle for longer"
     assert (
         int(re.search(r"client_max_body_size (\d)m;", NGINX)[1]) << 20 > settings.body_limit_bytes
     )

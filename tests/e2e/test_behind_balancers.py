@@ -187,7 +187,6 @@ async def visited(url: str, showtimes: list[str]) -> AsyncIterator[Customers]:
         await asyncio.gather(*visits, return_exceptions=True)
 
 
-@pytest.mark.xfail(reason="a restart behind a balancer still loses a request now and then")
 async def test_a_rolling_restart_behind_a_balancer_fails_no_request(
     balancer: Balancer, nodes: list[ServerProcess], client: aiohttp.ClientSession
 ) -> None:
