@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,17 @@ hypothesis.settings.register_profile("cinema", deadline=None)
 hypothesis.settings.load_profile("cinema")
 
 _numbers = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """Have the processes that tests start hear signals, also in a run that ignores them itself.
+
+    A shell starts what runs in its background with SIGINT ignored, `nohup` with SIGHUP; children
+    inherit that, but not a handler.
+    """
+    for signum in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(signum) is signal.SIG_IGN:
+            signal.signal(signum, lambda *_: None)
 
 
 @pytest.fixture(scope="session")

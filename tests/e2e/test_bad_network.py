@@ -57,7 +57,10 @@ async def rig(tmp_path: Path, durable_postgres: DurablePostgres, seeded: str) ->
 async def _rig(folder: Path, postgres: DurablePostgres, database: str) -> AsyncIterator[Rig]:
     async with proxied(postgres.socket_folder, database, "cinema") as proxy:
         server = ServerProcess(
-            folder / "data", DATABASE_URL=proxy.dsn, COMMAND_DEADLINE_MS=DEADLINE_MS
+            folder / "data",
+            DATABASE_URL=proxy.dsn,
+            COMMAND_DEADLINE_MS=DEADLINE_MS,
+            DEMO_DATA="false",
         )
         try:
             await server.start()

@@ -51,6 +51,7 @@ class Trio:
                 REDIS_URL=redis.url,
                 CLUSTER_PORT="0",
                 HEARTBEAT_TIMEOUT_MS=str(int(HEARTBEAT_TIMEOUT_S * 1000)),
+                DEMO_DATA="false",
                 COMMAND_DEADLINE_MS="10000",
                 DRAIN_SECONDS="15",
             )

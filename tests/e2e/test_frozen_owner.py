@@ -36,12 +36,15 @@ async def pair(
 ) -> AsyncIterator[Pair]:
     """Two servers that know nothing of each other; at the end the books are checked."""
     dsn = durable_postgres.dsn(seeded)
-    servers = [ServerProcess(tmp_path / name, DATABASE_URL=dsn) for name in ("old", "new")]
+    servers = [
+        ServerProcess(tmp_path / name, DATABASE_URL=dsn, DEMO_DATA="false")
+        for name in ("old", "new")
+    ]
     async with AsyncExitStack() as exits:
         for server in servers:
             exits.push_async_callback(server.stop)
             await server.start()
-        stage = await exits.enter_async_context(staged(servers, seed=4, showtimes=1))
+        stage = await exits.enter_async_context(staged(servers, seed=4, showtimes=4))
         yield Pair(servers, stage, dsn)
         for server in servers:
             server.send(signal.SIGCONT)

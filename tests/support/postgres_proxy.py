@@ -150,6 +150,8 @@ class PostgresProxy:
         assert self._listener is not None
         with suppress(BlockingIOError):
             connection, _ = self._listener.accept()
+            # asyncio does this for sockets that it has made itself.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             serving = asyncio.create_task(self._take(connection), name="proxy-link")
             self._serving.add(serving)
             serving.add_done_callback(self._serving.discard)
