@@ -9,11 +9,11 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -110,21 +110,37 @@ async def serve(settings: Settings) -> None:
                 port = await node.edge.start(settings.host, port)
             node.control.serves_on(port)
             if node.cluster is not None:
-                await node.cluster.join(member_of(settings, node.cluster, port))
-            # Others may accept from these too, and serve while this node joins.
-            await node.edge.share(inherited)
-            sys.stdout.write(f"cinema: http://{settings.host}:{port} (reference at /docs)\n")
-            sys.stdout.flush()
-            log.info(SERVER_STARTED, host=settings.host, port=port, version=__version__)
-            # What is loaded by now stays: no collection needs to look at it again.
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(*COLLECT_AFTER)
-            await _until_stopped(node, stopping)
+                me = member_of(settings, node.cluster, port)
+                await _unless(stopping, node.cluster.join(me))
+            if not stopping.is_set():
+                # Only now: others may accept from these too, and serve while this node joins.
+                await node.edge.share(inherited)
+                sys.stdout.write(f"cinema: http://{settings.host}:{port} (reference at /docs)\n")
+                sys.stdout.flush()
+                log.info(SERVER_STARTED, host=settings.host, port=port, version=__version__)
+                # What is loaded by now stays: no collection needs to look at it again.
+                gc.collect()
+                gc.freeze()
+                gc.set_threshold(*COLLECT_AFTER)
+                await _until_stopped(node, stopping)
             log.info(SERVER_STOPPING)
             await node.stop(settings.shutdown_grace_seconds, settings.drain_seconds)
     finally:
         sink.close()
+
+
+async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work, and give it up when told to stop: without Postgres a join waits for ever."""
+    working = asyncio.ensure_future(work)
+    told = asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait({working, told}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+    finally:
+        working.cancel()
+        told.cancel()
+        await asyncio.wait({working, told})
 
 
 async def _until_stopped(node: Node, stopping: asyncio.Event) -> None:

@@ -98,6 +98,7 @@ class ClusterNode:
         )
         self.handover = Handover(kernel)
         self.draining = False
+        self._known = False  # whether other nodes may know of this one
         self.cluster_port = 0
         self._beats = beats
         self._views = views
@@ -123,11 +124,14 @@ class ClusterNode:
         self.router.start()
         self.handover.start()
         self.fanout.start()
+        self._known = True
         await self.membership.join(me)
 
     async def drain(self, grace_s: float) -> None:
         """Give every showtime to its next owner; what is late is left to a takeover."""
         self.draining = True
+        if not self._known:
+            return
         try:
             async with asyncio.timeout(grace_s):
                 await self.membership.drain()
@@ -138,6 +142,8 @@ class ClusterNode:
 
     async def leave(self, grace_s: float) -> None:
         """Leave the cluster; the last member's showtimes are given back by its kernel."""
+        if not self._known:
+            return
         try:
             async with asyncio.timeout(grace_s):
                 await self.router.answered()

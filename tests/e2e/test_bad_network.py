@@ -6,6 +6,7 @@ What is checked after each is the whole of `tests/support/history.py`.
 from __future__ import annotations
 
 import random
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -188,3 +189,25 @@ async def test_chaos_on_the_way_to_postgres_loses_and_doubles_nothing(rig: Rig, 
             await rig.stage.history.until(acknowledged=rig.stage.history.acknowledged + 1)
         rig.proxy.cause_chaos(random.Random(seed), 0)
         await rig.stage.history.until(acknowledged=rig.stage.history.acknowledged + 100)
+
+
+async def test_a_node_that_waits_for_postgres_to_join_its_cluster_can_be_stopped(
+    tmp_path: Path, durable_postgres: DurablePostgres, seeded: str, redis_url: str
+) -> None:
+    async with proxied(durable_postgres.socket_folder, seeded, "cinema") as proxy:
+        server = ServerProcess(
+            tmp_path / "data",
+            DATABASE_URL=proxy.dsn,
+            REDIS_URL=redis_url,
+            CLUSTER_PORT="0",
+            DEMO_DATA="false",
+        )
+        stalled = proxy.order("cluster_views", Fault.STALL)
+        try:
+            server.launch()
+            await stalled.happened.wait()
+            proxy.refuse()
+            server.send(signal.SIGTERM)
+            assert await server.ended() == 0
+        finally:
+            await server.stop()
