@@ -52,6 +52,20 @@ class FailureDetector:
                 suspects.append(member)
         return suspects
 
+    def next_silence_s(self, members: Iterable[Member]) -> float:
+        """When the first of `members` will be silent for too long, if it is heard of no more.
+
+        Infinity if none of them has been seen.
+        """
+        return min(
+            (
+                max(self._seen[member.node_id][1], self._since_s) + self._timeout_s
+                for member in members
+                if member.node_id in self._seen
+            ),
+            default=float("inf"),
+        )
+
     def forget_all_but(self, node_ids: frozenset[bytes], now_s: float) -> frozenset[bytes]:
         """Forget who is no member and no longer beats; returns them."""
         gone = frozenset(

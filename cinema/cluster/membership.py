@@ -23,6 +23,9 @@ from cinema.storage.membership import (
 BEATS_IN_TIMEOUT: Final = 5
 """Heartbeats within one time-out: four may be late or lost."""
 
+WATCH_PAUSE_MIN_S: Final = 0.001
+"""The least pause between two looks for silent members; timers may fire a hair early."""
+
 VIEW_POLL_S: Final = 2.0
 """Period of the look at the newest view when no heartbeat tells of one."""
 
@@ -226,7 +229,7 @@ class Membership:
     async def _run_watch(self) -> None:
         while not self.declared_dead.is_set():
             try:
-                async with asyncio.timeout(self._interval_s):
+                async with asyncio.timeout(self._watch_pause_s()):
                     await self._look.wait()
             except TimeoutError:
                 pass
@@ -238,12 +241,23 @@ class Membership:
             except Exception:
                 log.exception(MEMBERSHIP_FAILED)
 
+    def _watch_pause_s(self) -> float:
+        """Until the next silence is due, so that it is noticed then, and one beat at the most."""
+        left_s = self._detector.next_silence_s(self._others()) - self._loop.time()
+        return (
+            min(max(left_s, WATCH_PAUSE_MIN_S), self._interval_s)
+            if left_s > 0
+            else self._interval_s
+        )
+
+    def _others(self) -> list[Member]:
+        return [one for one in self.view.members if one.node_id != self._node_id]
+
     async def _watch(self) -> None:
         now_s = self._loop.time()
         if self._known_version > self.view.version or now_s - self._looked_s >= VIEW_POLL_S:
             await self.refresh()
-        others = [one for one in self.view.members if one.node_id != self._node_id]
-        suspects = self._detector.silent(others, self._loop.time())
+        suspects = self._detector.silent(self._others(), self._loop.time())
         dead = await self._dead(suspects) if suspects else frozenset()
         if dead:
             await self._propose(self.view.without(dead))

@@ -108,6 +108,19 @@ def test_who_answered_otherwise_has_the_whole_timeout_again() -> None:
     assert watcher.silent([ONE, OTHER], 10) == [ONE, OTHER]
 
 
+def test_the_next_silence_is_due_when_the_first_of_the_members_would_be_suspected() -> None:
+    watcher = detector()
+    assert watcher.next_silence_s([ONE, OTHER]) == float("inf")
+    look(watcher, 10, n1=1, n2=1)
+    look(watcher, 11, n1=2, n2=1)
+    assert watcher.next_silence_s([ONE, OTHER]) == 15
+    assert watcher.next_silence_s([ONE]) == 16
+    watcher.heard(OTHER.node_id, 12)
+    assert watcher.next_silence_s([ONE, OTHER]) == 16
+    look(watcher, 20, n1=2, n2=1)  # it was blind until now
+    assert watcher.next_silence_s([ONE, OTHER]) == 25
+
+
 def test_who_left_long_ago_is_forgotten_and_members_are_not() -> None:
     watcher = detector()
     look(watcher, 0, n1=1, n2=1)

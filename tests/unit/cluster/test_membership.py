@@ -178,6 +178,21 @@ async def test_a_dead_node_is_removed_after_the_timeout_and_not_before(logged: l
 
 
 @in_virtual_time
+async def test_a_silence_is_noticed_when_it_is_due_and_not_at_the_next_look() -> None:
+    async with circle() as around:
+        one, other = await around.joined(1, 2)
+        await asyncio.sleep(TIMEOUT_S)
+        await other.die()
+        await asyncio.sleep(TIMEOUT_S / 2)
+        due_s = one.membership._detector.next_silence_s([other.me])
+        # News have it look out of turn: from here on its looks fall between the beats.
+        await asyncio.sleep(due_s - asyncio.get_running_loop().time() - 0.3)
+        one.membership.heard_of(one.view.version + 1)
+        await _until_gone(one, other)
+        assert asyncio.get_running_loop().time() <= due_s + 0.1
+
+
+@in_virtual_time
 async def test_several_dead_nodes_are_removed_and_one_is_left_to_do_it() -> None:
     async with circle() as around:
         one, *others = await around.joined(1, 2, 3, 4)
