@@ -32,10 +32,13 @@ def scenario(outcome: Outcome) -> str:
         _row(HEADINGS),
         _row(["---", "---", *["---:"] * (len(HEADINGS) - 2)]),
         *(_row(_cells(figure)) for figure in outcome.figures),
-        "",
-        _row(["target", "wanted", "measured", ""]),
-        _row(["---", "---:", "---:", "---"]),
     ]
+    if outcome.targets:
+        lines += [
+            "",
+            _row(["target", "wanted", "measured", ""]),
+            _row(["---", "---:", "---:", "---"]),
+        ]
     for target in outcome.targets:
         sign = "≥" if target.at_least else "≤"
         lines.append(
