@@ -83,6 +83,9 @@ would wait for each other more than for Postgres."""
 TAKEOVER_LOCK_S: Final = 1.0
 """How long a takeover waits for a statement of the former owner before it tries again."""
 
+CANCEL_AGAIN_S: Final = 1.0
+"""How long what is given up may take to end until it is cancelled once more."""
+
 COLLECT_AFTER: Final = (20_000, 20, 50)
 """Garbage collection thresholds: requests leave few cycles, and looking for them takes a tenth
 of a hold's time with the defaults."""
@@ -138,9 +141,11 @@ async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> N
         if working.done():
             working.result()
     finally:
-        working.cancel()
-        told.cancel()
-        await asyncio.wait({working, told})
+        for one in (working, told):
+            # More than once: a failure on the way out may take the place of the cancellation.
+            while not one.done():
+                one.cancel()
+                await asyncio.wait({one}, timeout=CANCEL_AGAIN_S)
 
 
 async def _until_stopped(node: Node, stopping: asyncio.Event) -> None:

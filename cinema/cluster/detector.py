@@ -48,23 +48,21 @@ class FailureDetector:
                 # Its time begins now: it may have joined a moment ago.
                 self._seen[member.node_id] = (-1, now_s)
             changed_s = max(self._seen[member.node_id][1], self._since_s)
-            if now_s - changed_s >= self._timeout_s:
+            if now_s >= changed_s + self._timeout_s:
                 suspects.append(member)
         return suspects
 
-    def next_silence_s(self, members: Iterable[Member]) -> float:
-        """When the first of `members` will be silent for too long, if it is heard of no more.
+    def next_silence_s(self, members: Iterable[Member], now_s: float) -> float:
+        """When the next of `members` will have been silent for too long, if it is heard of no more.
 
-        Infinity if none of them has been seen.
+        Infinity if none of them is to come: not seen yet, or silent for too long already.
         """
-        return min(
-            (
-                max(self._seen[member.node_id][1], self._since_s) + self._timeout_s
-                for member in members
-                if member.node_id in self._seen
-            ),
-            default=float("inf"),
+        due = (
+            max(self._seen[member.node_id][1], self._since_s) + self._timeout_s
+            for member in members
+            if member.node_id in self._seen
         )
+        return min((due_s for due_s in due if due_s > now_s), default=float("inf"))
 
     def forget_all_but(self, node_ids: frozenset[bytes], now_s: float) -> frozenset[bytes]:
         """Forget who is no member and no longer beats; returns them."""

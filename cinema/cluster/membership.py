@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -112,8 +113,12 @@ class Membership:
         await self._propose_until(lambda: self.view.with_member(self.me), self._is_draining)
 
     async def leave(self) -> None:
-        """Leave the cluster for good."""
+        """Leave the cluster for good, also in the middle of joining it."""
         self._leaving = True
+        if not self.joined:
+            # A proposal that was given up may have been taken all the same.
+            with suppress(ViewsUnavailable):
+                await self.refresh()
         mine = frozenset({self._node_id})
         await self._propose_until(
             lambda: self.view.without(mine),
@@ -243,12 +248,9 @@ class Membership:
 
     def _watch_pause_s(self) -> float:
         """Until the next silence is due, so that it is noticed then, and one beat at the most."""
-        left_s = self._detector.next_silence_s(self._others()) - self._loop.time()
-        return (
-            min(max(left_s, WATCH_PAUSE_MIN_S), self._interval_s)
-            if left_s > 0
-            else self._interval_s
-        )
+        now_s = self._loop.time()
+        left_s = self._detector.next_silence_s(self._others(), now_s) - now_s
+        return min(max(left_s, WATCH_PAUSE_MIN_S), self._interval_s)
 
     def _others(self) -> list[Member]:
         return [one for one in self.view.members if one.node_id != self._node_id]

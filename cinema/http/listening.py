@@ -23,7 +23,7 @@ _SYN_ALONE: Final = (
     (0x30, 0, 0, 13),  # load the byte at 13
     (0x45, 0, 1, 0x02),  # if SYN is set (nobody sends SYN with ACK to a listening socket)
     (0x06, 0, 0, 0),  # then drop the segment
-    (0x06, 0, 0, 0xFFFF),  # else keep it
+    (0x06, 0, 0, 0xFFFFFFFF),  # else keep it
 )
 
 
@@ -46,7 +46,8 @@ async def close_when_accepted(server: asyncio.Server) -> None:
     are refused, or have gone elsewhere. Where that is not possible (outside Linux) connections
     made in the last instant are lost.
     """
-    listening = server.sockets
+    # A server whose accepting has failed for good may have closed them already.
+    listening = [one for one in server.sockets if one.fileno() >= 0]
     for one in listening:
         ignore_new_connections(one)
     await asyncio.sleep(HANDSHAKE_S)
@@ -70,6 +71,6 @@ def ignore_new_connections(listening: Filterable) -> bool:
     described = struct.pack("@HP", len(_SYN_ALONE), ctypes.addressof(buffer))
     try:
         listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, described)
-    except OSError:
+    except (OSError, ValueError):
         return False
     return True

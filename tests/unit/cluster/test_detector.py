@@ -108,17 +108,31 @@ def test_who_answered_otherwise_has_the_whole_timeout_again() -> None:
     assert watcher.silent([ONE, OTHER], 10) == [ONE, OTHER]
 
 
-def test_the_next_silence_is_due_when_the_first_of_the_members_would_be_suspected() -> None:
+def test_the_next_silence_is_due_when_the_next_of_the_members_would_be_suspected() -> None:
     watcher = detector()
-    assert watcher.next_silence_s([ONE, OTHER]) == float("inf")
+    assert watcher.next_silence_s([ONE, OTHER], 0) == float("inf")
     look(watcher, 10, n1=1, n2=1)
     look(watcher, 11, n1=2, n2=1)
-    assert watcher.next_silence_s([ONE, OTHER]) == 15
-    assert watcher.next_silence_s([ONE]) == 16
+    assert watcher.next_silence_s([ONE, OTHER], 11) == 15
+    assert watcher.next_silence_s([ONE], 11) == 16
+    assert watcher.next_silence_s([ONE, OTHER], 15) == 16, "who is overdue hides nobody"
     watcher.heard(OTHER.node_id, 12)
-    assert watcher.next_silence_s([ONE, OTHER]) == 16
+    assert watcher.next_silence_s([ONE, OTHER], 12) == 16
     look(watcher, 20, n1=2, n2=1)  # it was blind until now
-    assert watcher.next_silence_s([ONE, OTHER]) == 25
+    assert watcher.next_silence_s([ONE, OTHER], 20) == 25
+
+
+@given(
+    changed_s=st.integers(0, 10**9).map(lambda ms: ms / 1000),
+    timeout_s=st.integers(500, 60_000).map(lambda ms: ms / 1000),
+)
+def test_at_the_very_moment_that_a_silence_is_due_it_is_seen(
+    changed_s: float, timeout_s: float
+) -> None:
+    watcher = FailureDetector(timeout_s=timeout_s, blind_after_s=2 * timeout_s)
+    look(watcher, changed_s, n1=1)
+    due_s = watcher.next_silence_s([ONE], changed_s)
+    assert watcher.silent([ONE], due_s) == [ONE]
 
 
 def test_who_left_long_ago_is_forgotten_and_members_are_not() -> None:

@@ -13,6 +13,7 @@ import structlog
 from cinema.cluster import membership as membership_module
 from cinema.cluster.membership import (
     DECLARED_DEAD,
+    JOIN_PAUSE_S,
     MEMBER_SILENT,
     MEMBERSHIP_FAILED,
     MEMBERSHIP_FROZEN,
@@ -159,6 +160,25 @@ async def test_a_proposal_whose_answer_was_lost_is_not_taken_for_somebody_else()
         assert one.asked == []
 
 
+@in_virtual_time
+async def test_a_join_that_is_given_up_after_it_was_taken_is_taken_back() -> None:
+    async with circle() as around:
+        (one,) = await around.joined(1)
+        other = around.somebody(2)
+        other.views.lose_answers = 1
+        joining = asyncio.ensure_future(other.join())
+        await asyncio.sleep(JOIN_PAUSE_S / 2)
+        joining.cancel()
+        await asyncio.wait({joining})
+        await one.membership.refresh()
+        assert one.members == {node_id(1), node_id(2)}
+        await other.membership.drain()
+        await other.membership.leave()
+        await one.membership.refresh()
+        assert one.members == {node_id(1)}
+        assert not other.membership.declared_dead.is_set()
+
+
 # --- falling silent
 
 
@@ -184,9 +204,10 @@ async def test_a_silence_is_noticed_when_it_is_due_and_not_at_the_next_look() ->
         await asyncio.sleep(TIMEOUT_S)
         await other.die()
         await asyncio.sleep(TIMEOUT_S / 2)
-        due_s = one.membership._detector.next_silence_s([other.me])
+        now_s = asyncio.get_running_loop().time()
+        due_s = one.membership._detector.next_silence_s([other.me], now_s)
         # News have it look out of turn: from here on its looks fall between the beats.
-        await asyncio.sleep(due_s - asyncio.get_running_loop().time() - 0.3)
+        await asyncio.sleep(due_s - now_s - 0.3)
         one.membership.heard_of(one.view.version + 1)
         await _until_gone(one, other)
         assert asyncio.get_running_loop().time() <= due_s + 0.1
