@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -241,15 +242,15 @@ async def running_node(
         await clock.synchronise(journal.pool)
         terms = TermsSource(journal.pool, sale_rules(settings))
         kernel = Kernel(journal, terms, clock, kernel_of(settings))
-        tasks = Tasks()
+        tasks = Tasks(kernel.metrics.task_failures)
         stack.push_async_callback(tasks.cancel)
-        tasks.start("clock-sync", _keep_clock(clock, journal))
+        tasks.keep("clock-sync", partial(_keep_clock, clock, journal))
         await kernel.start()
         cluster = await open_cluster(settings, pool, kernel, journal, terms, stack)
         dispatch: Dispatch = kernel if cluster is None else cluster.router
-        tasks.start(
+        tasks.keep(
             "housekeeping",
-            Housekeeping(journal, pool, dispatch, settings.journal_retention_days).run(),
+            Housekeeping(journal, pool, dispatch, settings.journal_retention_days).run,
         )
         control = Control(settings, kernel, cluster, journal, terms, sink, stopping.set)
         edge, hub = await _edge(settings, pool, kernel, cluster, dispatch, sink, stack)
@@ -283,9 +284,9 @@ async def _edge(
     )
     await accounts.learn_revocations()
     if cluster is not None:
-        tasks = Tasks()
+        tasks = Tasks(kernel.metrics.task_failures)
         stack.push_async_callback(tasks.cancel)
-        tasks.start("revocations", accounts.follow_revocations())
+        tasks.keep("revocations", accounts.follow_revocations)
     authority = Authority(accounts_store)
     reads = await _replica(settings, pool, stack)
     catalog_store = CatalogRepository(pool, reads)

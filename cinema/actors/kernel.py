@@ -89,7 +89,7 @@ class Kernel:
         self._stalled: dict[ShowtimeActor, None] = {}
         self._due = DueQueue()
         self._due_sweep = DueSweep(store, clock, self._wake_due)
-        self._tasks = Tasks()
+        self._tasks = Tasks(self.metrics.task_failures)
         self._draining = False
         self._now_ns = clock.boot_ns()
         self._tick = 0
@@ -108,9 +108,9 @@ class Kernel:
         # Asked for once: each look for the running loop costs a system call on Python 3.11.
         self._loop = asyncio.get_running_loop()
         for number, lane in enumerate(self._lanes):
-            self._lane_tasks.append(self._tasks.start(f"commit-lane-{number}", lane.run()))
-        self._tasks.start("kernel-tick", self._run_ticks())
-        self._tasks.start("due-sweep", self._due_sweep.run())
+            self._lane_tasks.append(self._tasks.keep(f"commit-lane-{number}", lane.run))
+        self._tasks.keep("kernel-tick", self._run_ticks)
+        self._tasks.keep("due-sweep", self._due_sweep.run)
 
     async def stop(self, grace_s: float) -> None:
         """Refuse new messages, finish what is under way, give every showtime back.
@@ -214,8 +214,7 @@ class Kernel:
         if releasing is None:
             if showtime_id not in self._actors:
                 return
-            name = f"release-{showtime_id.hex()}"
-            releasing = self._tasks.start(name, self._release(showtime_id))
+            releasing = self._tasks.start("release", self._release(showtime_id), showtime_id.hex())
             self._releases[showtime_id] = releasing
         await asyncio.shield(releasing)
 
@@ -322,7 +321,7 @@ class Kernel:
             return
         self._stalled[actor] = None
         self._tasks.start(
-            f"restore-{actor.showtime_id.hex()}", self._restore(actor, serving_epoch, reason)
+            "restore", self._restore(actor, serving_epoch, reason), actor.showtime_id.hex()
         )
 
     def stalled(self, actor: ShowtimeActor) -> None:
@@ -356,7 +355,7 @@ class Kernel:
     def recall(self, actor: ShowtimeActor, letter: Letter, key: bytes, generation: int) -> None:
         """Look a key up in the archive, then let the message take its turn again."""
         self._tasks.start(
-            f"recall-{actor.showtime_id.hex()}", self._recall(actor, letter, key, generation)
+            "recall", self._recall(actor, letter, key, generation), actor.showtime_id.hex()
         )
 
     async def _recall(

@@ -36,6 +36,7 @@ class KernelMetrics:
         "passivations",
         "quarantined",
         "snapshots",
+        "task_failures",
     )
 
     def __init__(self) -> None:
@@ -51,3 +52,4 @@ class KernelMetrics:
         self.commits_aborted = 0
         self.commits_unknown = 0
         self.commit_ns: list[int] = [0] * 64
+        self.task_failures: Counter[str] = Counter()

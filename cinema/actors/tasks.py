@@ -1,34 +1,77 @@
-"""The one way to start a task: named, referenced until it ends, its failure logged."""
+"""The one way to start a task: named, referenced until it ends, its failure logged and counted."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections import Counter
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import structlog
 
-TASK_FAILED = "task_failed"
+TASK_FAILED: Final = "task_failed"
 
 CANCEL_AGAIN_S: Final = 1.0
 """How long a cancelled task may tidy up before it is taken to have missed that."""
+
+AGAIN_FIRST_S: Final = 0.1
+AGAIN_LIMIT_S: Final = 30.0
+"""Pause before a task that is to run for ever is started again; it doubles from end to end."""
+
+STEADY_S: Final = 60.0
+"""A task that ran this long was well: what happened before no longer slows its next start."""
 
 log = structlog.get_logger(__name__)
 
 
 class Tasks:
-    """The background tasks of one owner; `cancel` ends them all."""
+    """The background tasks of one owner; `cancel` ends them all.
 
-    def __init__(self) -> None:
+    `failures` counts those that failed by the name they were started under, for all owners that
+    share it. A task that was cancelled by nobody here has failed too: it would not be missed.
+    """
+
+    def __init__(self, failures: Counter[str] | None = None) -> None:
+        self.failures: Counter[str] = Counter() if failures is None else failures
         # In the order of their start, so that they are cancelled in the same order in every run.
-        self._running: dict[asyncio.Task[Any], None] = {}
+        self._running: dict[asyncio.Task[Any], str] = {}
 
-    def start(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run `work` in the background."""
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        self._running[task] = None
+    def start(
+        self, name: str, work: Coroutine[Any, Any, None], about: str = ""
+    ) -> asyncio.Task[None]:
+        """Run `work` in the background, once; `about` says what it works on."""
+        task = asyncio.get_running_loop().create_task(
+            work, name=f"{name}-{about}" if about else name
+        )
+        self._running[task] = name
         task.add_done_callback(self._ended)
         return task
+
+    def keep(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        """Run in the background what is to go on for ever: it is started again after a failure.
+
+        When `run` returns, it meant to.
+        """
+        return self.start(name, self._kept(name, run))
+
+    async def _kept(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        clock = asyncio.get_running_loop().time
+        next_s = AGAIN_FIRST_S
+        while True:
+            started_s = clock()
+            try:
+                await run()
+            except (Exception, asyncio.CancelledError) as error:
+                if _is_cancelled(asyncio.current_task()):
+                    raise
+                if clock() - started_s >= STEADY_S:
+                    next_s = AGAIN_FIRST_S
+                self.failures[name] += 1
+                log.exception(TASK_FAILED, task=name, reason=repr(error), again_in_s=next_s)
+            else:
+                return
+            await asyncio.sleep(next_s)
+            next_s = min(2 * next_s, AGAIN_LIMIT_S)
 
     async def cancel(self) -> None:
         """Cancel what still runs and wait for it.
@@ -46,6 +89,20 @@ class Tasks:
             running = [task for task in running if not task.done()]
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._running.pop(task, None)
-        if not task.cancelled() and task.exception() is not None:
-            log.error(TASK_FAILED, task=task.get_name(), exc_info=task.exception())
+        name = self._running.pop(task)
+        if task.cancelled():
+            if _is_cancelled(task):
+                return
+            error: BaseException = asyncio.CancelledError()
+        else:
+            failure = task.exception()
+            if failure is None:
+                return
+            error = failure
+        self.failures[name] += 1
+        log.error(TASK_FAILED, task=task.get_name(), reason=repr(error), exc_info=error)
+
+
+def _is_cancelled(task: asyncio.Task[Any] | None) -> bool:
+    """Whether somebody asked the task to end; a cancelled future it waits for is nobody's wish."""
+    return task is not None and task.cancelling() > 0

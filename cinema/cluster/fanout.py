@@ -109,17 +109,17 @@ class FanOut:
         self._has_waiting = asyncio.Event()
         self._renew = asyncio.Event()
         self._is_up = False
-        self._tasks = Tasks()
+        self._tasks = Tasks(kernel.metrics.task_failures)
         self._loop = asyncio.get_running_loop()
         peers.answer(INTEREST_TOPIC, self._noted)
         peers.answer(CHANGES_TOPIC, self._recent_changes)
 
     def start(self) -> None:
         """Begin to listen, to publish and to look for gaps."""
-        self._tasks.start("fanout-listen", self._channels.listen(self._on_message, self._on_up))
-        self._tasks.start("fanout-publish", self._run_publishing())
-        self._tasks.start("fanout-interest", self._run_interest())
-        self._tasks.start("fanout-journal", self._run_journal())
+        self._tasks.keep("fanout-listen", self._listen)
+        self._tasks.keep("fanout-publish", self._run_publishing)
+        self._tasks.keep("fanout-interest", self._run_interest)
+        self._tasks.keep("fanout-journal", self._run_journal)
 
     async def stop(self) -> None:
         """Hang up."""
@@ -182,6 +182,9 @@ class FanOut:
             self._renew.set()
 
     # --- hearing
+
+    async def _listen(self) -> None:
+        await self._channels.listen(self._on_message, self._on_up)
 
     def _on_up(self, is_up: bool) -> None:
         self._is_up = is_up

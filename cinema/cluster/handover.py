@@ -33,11 +33,11 @@ class Handover:
         self.released_count = 0
         self._kernel = kernel
         self._changed = asyncio.Event()
-        self._tasks = Tasks()
+        self._tasks = Tasks(kernel.metrics.task_failures)
 
     def start(self) -> None:
         """Begin to look."""
-        self._tasks.start("handover", self._run())
+        self._tasks.keep("handover", self._run)
 
     def view_changed(self) -> None:
         """Look now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Final
@@ -67,6 +68,7 @@ class Membership:
         answers: Callable[[Member], Awaitable[bool]],
         on_view: Callable[[View], None],
         announce: Callable[[View], None],
+        task_failures: Counter[str] | None = None,
     ) -> None:
         self.me: Member
         self._node_id = node_id
@@ -86,7 +88,7 @@ class Membership:
         self._look = asyncio.Event()
         self._looked_s = float("-inf")
         self._leaving = False
-        self._tasks = Tasks()
+        self._tasks = Tasks(task_failures)
         self._loop: asyncio.AbstractEventLoop
 
     # --- life
@@ -95,7 +97,7 @@ class Membership:
         """Become the member `me`. Raises `AddressTaken`; waits for Postgres, not for Redis."""
         self.me = me
         self._loop = asyncio.get_running_loop()
-        self._tasks.start("heartbeats", self._run_beats())
+        self._tasks.keep("heartbeats", self._run_beats)
         while True:
             try:
                 await self.refresh()
@@ -105,7 +107,7 @@ class Membership:
             except ViewsUnavailable as error:
                 log.warning(VIEWS_UNREACHABLE, reason=str(error))
             await asyncio.sleep(JOIN_PAUSE_S)
-        self._tasks.start("membership", self._run_watch())
+        self._tasks.keep("membership", self._run_watch)
 
     async def drain(self) -> None:
         """Own nothing more from the next view on; this node still forwards."""

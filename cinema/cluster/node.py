@@ -77,7 +77,8 @@ class ClusterNode:
     ) -> None:
         self.kernel = kernel
         self.placement = Placement(node_id)
-        self.peers = Peers(Identity(node_id, options.secret, challenge), dial)
+        failures = kernel.metrics.task_failures
+        self.peers = Peers(Identity(node_id, options.secret, challenge), dial, failures)
         self.membership = Membership(
             node_id,
             beats,
@@ -86,6 +87,7 @@ class ClusterNode:
             answers=self._answers,
             on_view=self._follow,
             announce=self._announce,
+            task_failures=failures,
         )
         self.fanout = FanOut(kernel, self.placement, self.peers, self.membership, channels, journal)
         self.router = Router(
@@ -102,7 +104,7 @@ class ClusterNode:
         self.cluster_port = 0
         self._beats = beats
         self._views = views
-        self._tasks = Tasks()
+        self._tasks = Tasks(failures)
         self.peers.answer(PING_TOPIC, _pong)
         kernel.join(self.router)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, Protocol
 
@@ -171,7 +172,7 @@ class Peer:
         member = self.member
         link = Link(self._peers.me, self, member.node_id)
         self._dialling = link
-        self._peers.tasks.start(f"dial-{member.address}", self._connect(link))
+        self._peers.tasks.start("dial", self._connect(link), member.address)
 
     async def _connect(self, link: Link) -> None:
         member = self.member
@@ -270,10 +271,10 @@ class Service(Protocol):
 class Peers:
     """All connections of this node: those it dials, by member, and those it accepts."""
 
-    def __init__(self, me: Identity, dial: Dial) -> None:
+    def __init__(self, me: Identity, dial: Dial, task_failures: Counter[str] | None = None) -> None:
         self.me = me
         self.dial = dial
-        self.tasks = Tasks()
+        self.tasks = Tasks(task_failures)
         self._peers: dict[bytes, Peer] = {}
         self._leaving: list[Peer] = []
         self._accepted: set[Link] = set()
@@ -364,7 +365,7 @@ class Peers:
             link.send(Failed(ask.ref, "too many questions"))
             return
         self._answering += 1
-        self.tasks.start(f"answer-{ask.topic}", self._answer(link, ask))
+        self.tasks.start("answer", self._answer(link, ask), ask.topic)
 
     async def _answer(self, link: Link, ask: Ask) -> None:
         try:

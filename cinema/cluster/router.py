@@ -205,14 +205,14 @@ class Router:
         self._owed: set[_PeerReply] = set()
         self._paid: asyncio.Future[None] | None = None
         self._stopped = False
-        self._tasks = Tasks()
+        self._tasks = Tasks(kernel.metrics.task_failures)
         self._loop = asyncio.get_running_loop()
         peers.serve_with(self)
         peers.answer(RELEASE_TOPIC, self._give_back)
 
     def start(self) -> None:
         """Begin to give up what is late."""
-        self._tasks.start("late-errands", self._sweep())
+        self._tasks.keep("late-errands", self._sweep)
 
     async def _sweep(self) -> None:
         while True:

@@ -44,6 +44,14 @@ def kernel_families(kernel: Kernel) -> Families:
         for (command, outcome), count in metrics.decisions.items():
             decisions.add_metric((command, outcome), count)
         yield decisions
+        failures = CounterMetricFamily(
+            "cinema_task_failures",
+            "Background tasks that failed, by name; those that are to run for ever start again.",
+            labels=("task",),
+        )
+        for task, count in metrics.task_failures.items():
+            failures.add_metric((task,), count)
+        yield failures
         for name, text, value in (
             ("cinema_activations", "Showtimes brought into memory.", metrics.activations),
             ("cinema_passivations", "Showtimes that left memory.", metrics.passivations),

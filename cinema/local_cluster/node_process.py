@@ -18,9 +18,13 @@ from cinema.storage.tether import tethered
 MISCONFIGURED: Final = 2
 """Exit code of a node whose settings are wrong: starting it again would not help."""
 
+NOT_STARTED: Final = 1
+"""What stands for the exit code of a node that the system did not start."""
+
 READY_POLL_S: Final = 0.05
 NODE_PROCESS_STARTED: Final = "node_process_started"
 NODE_PROCESS_ENDED: Final = "node_process_ended"
+NODE_START_FAILED: Final = "node_start_failed"
 
 log = structlog.get_logger()
 
@@ -66,7 +70,12 @@ class NodeProcess:
         clock = asyncio.get_running_loop().time
         while not self._stopped.is_set():
             started_s = clock()
-            code = await self._run()
+            try:
+                code = await self._run()
+            except OSError:
+                # The machine may have no room for a process now; it may have later.
+                log.exception(NODE_START_FAILED, node=self.plan.number)
+                code = NOT_STARTED
             ran_s = clock() - started_s
             if self._stopped.is_set():
                 return

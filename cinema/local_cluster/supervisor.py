@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
 import structlog
 
 import cinema
+from cinema.actors.tasks import Tasks
 from cinema.local_cluster.node_process import NodeMisconfigured, NodeProcess
 from cinema.local_cluster.plan import (
     NodePlan,
@@ -102,23 +104,23 @@ class Supervisor:
         ]
 
     async def _keep(self, nodes: list[NodeProcess], shared_port: int) -> None:
+        # What goes on around the nodes must not end them, whatever befalls it.
+        around = Tasks()
         try:
             async with asyncio.TaskGroup() as group:
                 for node in nodes:
                     group.create_task(node.keep())
-                around = [
-                    group.create_task(self._announce(nodes, shared_port)),
-                    group.create_task(self._restart_when_told(nodes)),
-                    group.create_task(self._keep_redis()),
-                ]
+                around.start("announce", self._announce(nodes, shared_port))
+                around.keep("rolling-restart", partial(self._restart_when_told, nodes))
+                around.keep("redis", self._keep_redis)
                 await self._stopping.wait()
                 log.info(CLUSTER_STOPPING)
-                for task in around:
-                    task.cancel()
+                await around.cancel()
                 await asyncio.gather(*(node.stop() for node in nodes))
         finally:
             for node in nodes:
                 node.kill()
+            await around.cancel()
 
     async def _announce(self, nodes: list[NodeProcess], shared_port: int) -> None:
         """Say all addresses as soon as every node can serve."""

@@ -127,14 +127,37 @@ CASES = (
     ),
     Case(
         alert="CinemaErrorsLogged",
-        firing={f'cinema_log_events_total{{{A},level="error",event="task_failed"}}': "_x80 1x60"},
-        labels={"instance": "a", "event": "task_failed"},
+        firing={f'cinema_log_events_total{{{A},level="error",event="tick_failed"}}': "_x80 1x60"},
+        labels={"instance": "a", "event": "tick_failed"},
         quiet={
-            f'cinema_log_events_total{{{A},level="error",event="task_failed"}}': "1x200",
+            f'cinema_log_events_total{{{A},level="error",event="tick_failed"}}': "1x200",
             f'cinema_log_events_total{{{A},level="error",event="request_failed"}}': "0+1x200",
+            f'cinema_log_events_total{{{A},level="error",event="task_failed"}}': "0+1x200",
             f'cinema_log_events_total{{{A},level="warning",event="restore_failed"}}': "0+1x200",
         },
         at="30m",
+    ),
+    Case(
+        alert="CinemaTaskFailed",
+        firing={f'cinema_task_failures_total{{{A},task="housekeeping"}}': "_x80 1x60"},
+        labels={"instance": "a", "task": "housekeeping"},
+        quiet={f'cinema_task_failures_total{{{A},task="housekeeping"}}': "1x200"},
+        at="30m",
+    ),
+    Case(
+        alert="CinemaHousekeepingFails",
+        firing={
+            f'cinema_log_events_total{{{A},level="warning",event="housekeeping_failed"}}': (
+                "1x40 2x40 3x40 4x40 5x40 6x40"
+            )
+        },
+        labels=NODE,
+        quiet={
+            f'cinema_log_events_total{{{A},level="warning",event="housekeeping_failed"}}': (
+                "1x40 2x200"
+            )
+        },
+        at="60m",
     ),
     Case(
         alert="CinemaSlowRoute",

@@ -12,7 +12,6 @@ from cinema.actors import actor as actor_module
 from cinema.actors import timers
 from cinema.actors.actor import Phase
 from cinema.actors.messages import ReadSeats, SeatsSeen, Watch
-from cinema.actors.tasks import TASK_FAILED, Tasks
 from cinema.actors.timers import DueQueue
 from cinema.domain.seatmap import Layout, LayoutRow, grid_layout, parse_layout
 from cinema.domain.showtime.commands import ChangePlan
@@ -291,19 +290,6 @@ async def test_a_tick_or_sweep_that_fails_is_followed_by_the_next(
         await asyncio.sleep(HOLD_TTL_S + 1)
         assert world.events(showtime) == ["SeatsHeld", "HoldExpired"]
         assert node.store.count("due") > sweeps + 2
-
-
-@in_virtual_time
-async def test_a_task_that_fails_is_logged(logged: list[Any]) -> None:
-    tasks = Tasks()
-
-    async def fail() -> None:
-        raise RuntimeError("a bug")
-
-    tasks.start("doomed", fail())
-    await settle()
-    assert [(one["event"], one["task"]) for one in logged] == [(TASK_FAILED, "doomed")]
-    await tasks.cancel()
 
 
 # --- feeds
