@@ -41,10 +41,10 @@ from cinema.domain.showtime.decisions import (
     Archived,
     Nothing,
     Recall,
-    Recalled,
     Replay,
     decide,
     due_expiries,
+    with_answer,
 )
 from cinema.domain.showtime.events import AnyEvent, Event, encode_recorded
 from cinema.domain.showtime.state import NEVER_US, ShowtimeState, evolve
@@ -369,19 +369,21 @@ class ShowtimeActor:
 
     def _recall(self, letter: Letter, key: bytes) -> None:
         self._recalls += 1
-        self._kernel.recall(self, letter, key, self.state.archive_generation)
+        state = self.state
+        self._kernel.recall(self, letter, key, state.epoch, state.archive_generation)
 
     def recalled(
-        self, letter: Letter, generation: int, key: bytes, archived: Archived | None
+        self, letter: Letter, epoch: int, generation: int, key: bytes, archived: Archived | None
     ) -> None:
-        """The archive has answered (None: it could not): the message takes its turn again."""
+        """The archive has answered (None: it could not): the message takes its turn again.
+
+        `epoch` and `generation` are those of the state that asked.
+        """
         self._recalls -= 1
         if archived is None or letter.deadline_ns <= self.clock.boot_ns():
             self._outbox.send(letter.reply, TRY_AGAIN)
             return
-        before = letter.recalled
-        found = before.found if before is not None and before.generation == generation else {}
-        recalled = Recalled(generation, {**found, key: archived})
+        recalled = with_answer(letter.recalled, epoch, generation, key, archived)
         self.tell(msgspec.structs.replace(letter, recalled=recalled))
 
     # --- what the lane asks and reports

@@ -350,18 +350,24 @@ class Kernel:
         successor = self._activate(actor.showtime_id)
         successor.last_used = self._tick
         for letter in letters:
-            successor.tell(letter)
+            successor.tell(letter.forgetful())
 
-    def recall(self, actor: ShowtimeActor, letter: Letter, key: bytes, generation: int) -> None:
-        """Look a key up in the archive, then let the message take its turn again."""
+    def recall(
+        self, actor: ShowtimeActor, letter: Letter, key: bytes, epoch: int, generation: int
+    ) -> None:
+        """Look a key up in the archive, then let the message take its turn again.
+
+        `epoch` and `generation` are those of the state that asks.
+        """
         self._tasks.start(
-            "recall", self._recall(actor, letter, key, generation), actor.showtime_id.hex()
+            "recall",
+            self._recall(actor, letter, key, epoch, generation),
+            actor.showtime_id.hex(),
         )
 
     async def _recall(
-        self, actor: ShowtimeActor, letter: Letter, key: bytes, generation: int
+        self, actor: ShowtimeActor, letter: Letter, key: bytes, epoch: int, generation: int
     ) -> None:
-        epoch = actor.epoch
         archived = None
         try:
             row = await self._store.recall(actor.showtime_id, key)
@@ -370,8 +376,7 @@ class Kernel:
         except StoreUnavailable:
             pass
         finally:
-            # A state restored meanwhile has other generations: its answer would mean nothing.
-            actor.recalled(letter, generation, key, archived)
+            actor.recalled(letter, epoch, generation, key, archived)
 
     # --- restoring
 

@@ -82,6 +82,7 @@ def replayed(loaded: Loaded, terms: ShowtimeTerms, older: Sequence[JournalRow] =
         raise DamagedJournal(
             f"journal has plan {state.layout_version}, showtime has {terms.plan.version}"
         )
+    state.epoch = loaded.epoch
     return Restored(state, terms, loaded.epoch, loaded.snapshot_seq, tail, before)
 
 

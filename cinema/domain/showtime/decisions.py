@@ -45,7 +45,7 @@ from cinema.domain.showtime.outcomes import (
     Recall,
     Replay,
 )
-from cinema.domain.showtime.recall import Archived, Recalled, ended_hold, from_archive
+from cinema.domain.showtime.recall import Archived, Recalled, ended_hold, from_archive, with_answer
 from cinema.domain.showtime.staff_decisions import (
     block_seats,
     change_plan,
@@ -118,4 +118,5 @@ __all__ = [
     "decide",
     "due_expiries",
     "ended_hold",
+    "with_answer",
 ]

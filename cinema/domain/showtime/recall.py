@@ -18,21 +18,32 @@ class Archived(msgspec.Struct, frozen=True):
 
 
 class Recalled(msgspec.Struct, frozen=True):
-    """What the archive said about some ids while the state had `generation`.
+    """What the archive said about some ids while a memory of `epoch` had `generation`.
 
-    An answer counts only while nothing more was archived. Generations start anew with each
-    restore: whoever discards a state must discard these too.
+    An answer counts only for that memory, and only while nothing more was archived. Generations
+    start anew with each restore; no two memories of a showtime have the same epoch.
     """
 
+    epoch: int
     generation: int
     found: dict[bytes, Archived]
 
 
 def from_archive(recalled: Recalled | None, state: ShowtimeState, key: bytes) -> Archived | None:
-    """The archive's answer about `key`, if it has been asked and nothing was archived since."""
-    if recalled is None or recalled.generation != state.archive_generation:
+    """The archive's answer about `key`, if it was asked for this state and still counts."""
+    if recalled is None or recalled.epoch != state.epoch:
         return None
-    return recalled.found.get(key)
+    return recalled.found.get(key) if recalled.generation == state.archive_generation else None
+
+
+def with_answer(
+    before: Recalled | None, epoch: int, generation: int, key: bytes, archived: Archived
+) -> Recalled:
+    """What the archive has said by now; answers to a former memory or generation are left out."""
+    found = {}
+    if before is not None and (before.epoch, before.generation) == (epoch, generation):
+        found = before.found
+    return Recalled(epoch, generation, {**found, key: archived})
 
 
 def ended_hold(

@@ -68,7 +68,9 @@ class ShowtimeState:
     `seats` has one status byte a seat. `holds` and `bookings` map ids to packed groups, `ended`
     maps ids of finished holds to a status byte and the packed group. `old_plans` carries seats of
     each former layout version to today's. `next_due_us` is a lower
-    bound of the earliest deadline among the live holds, `NEVER_US` without any.
+    bound of the earliest deadline among the live holds, `NEVER_US` without any. `epoch` is the one
+    under which it was brought into memory; `archive_generation` changes whenever what the archive
+    said before may no longer be so.
     """
 
     __slots__ = (
@@ -78,6 +80,7 @@ class ShowtimeState:
         "at_us",
         "bookings",
         "ended",
+        "epoch",
         "holds",
         "layout_version",
         "next_due_us",
@@ -101,6 +104,7 @@ class ShowtimeState:
         self.records = ReplyRecords()
         self.archive_filter = ArchiveFilter()
         self.archive_generation = 0
+        self.epoch = 0
         self.next_due_us = NEVER_US
         self._holders: dict[bytes, int] | None = None
 
@@ -305,6 +309,8 @@ def _change_plan(state: ShowtimeState, event: PlanChanged) -> None:
     old_plans.pop(event.layout_version, None)
     state.old_plans = old_plans
     state.layout_version = event.layout_version
+    # What the archive has said so far was told in seats of the former plan.
+    state.archive_generation += 1
 
 
 def _moved_records(records: ReplyRecords, mapping: SeatMapping) -> ReplyRecords:

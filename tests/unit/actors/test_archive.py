@@ -9,8 +9,15 @@ from typing import Any
 from cinema.actors.messages import HoldSeen, ReadHold, ReadSeats
 from cinema.domain.limits import ENDED_HOLDS_KEPT, REPLY_RECORDS_KEPT
 from cinema.domain.seatmap import LayoutRow, grid_layout, parse_layout
-from cinema.domain.showtime.commands import BlockSeats, ChangePlan, PauseSales, ResumeSales
+from cinema.domain.showtime.commands import (
+    BlockSeats,
+    ChangePlan,
+    HoldSeats,
+    PauseSales,
+    ResumeSales,
+)
 from cinema.storage.journal import StoreUnavailable
+from tests.unit.actors.neighbourhood import pair
 from tests.unit.actors.virtual_time import in_virtual_time, settle
 from tests.unit.actors.world import (
     ANNA,
@@ -34,6 +41,12 @@ async def _archived(world: World) -> tuple[Node, bytes, Any]:
     node = await world.node(snapshot_every_events=10)
     oldest = hold(ANNA, "B7", key=some_id())
     first = accepted(await node.ask(showtime, oldest))
+    await _bury(node, showtime, oldest)
+    return node, showtime, (oldest, first)
+
+
+async def _bury(node: Node, showtime: bytes, oldest: HoldSeats) -> None:
+    """So much happens that a hold ends and leaves memory with its stored reply."""
     for number in range(ENOUGH):
         key = some_id()
         await node.ask(showtime, hold(ANNA, PLAN.labels[number], key=key))
@@ -41,9 +54,9 @@ async def _archived(world: World) -> tuple[Node, bytes, Any]:
     await node.ask(showtime, hold(BERT, "D1"))
     await settle()
     await asyncio.sleep(0.5)
-    assert (showtime, oldest.command_id) in world.journal.archive
-    assert (showtime, oldest.hold_id) in world.journal.archive
-    return node, showtime, (oldest, first)
+    archive = node.world.journal.archive
+    assert (showtime, oldest.command_id) in archive
+    assert (showtime, oldest.hold_id) in archive
 
 
 @in_virtual_time
@@ -153,16 +166,83 @@ async def test_an_answer_of_the_archive_is_asked_again_if_more_was_archived_mean
 
 
 @in_virtual_time
+async def test_what_the_archive_told_another_memory_does_not_count_for_its_successor() -> None:
+    async with audited_world() as world:
+        showtime, old, new = await pair(
+            world, snapshot_every_events=10, command_deadline_ms=600_000
+        )
+        oldest = hold(ANNA, "B7", key=some_id())
+        await old.node.ask(showtime, oldest)
+        await _bury(old.node, showtime, oldest)
+        # Brought into memory again, this node's has archived nothing yet, as all that follow.
+        await old.node.kernel.release(showtime)
+        await old.node.ask(showtime, hold(BERT, "D2"))
+        state = old.node.actor(showtime).state
+        assert state.archive_generation == 0
+        maybe = next(key for key in iter(some_id, b"") if key in state.archive_filter)
+        command = hold(ANNA, "B8", key=maybe)
+        script = old.node.store
+        script.held.update({"recall", "save", "take_over"})
+        mail = old.node.tell(showtime, command)
+        recall = await script.next("recall")
+        # The archive has never heard of the key, and says so while the showtime leaves.
+        old.hood.owner[showtime] = new
+        leaving = asyncio.ensure_future(old.node.kernel.release(showtime))
+        await settle()
+        recall.finish()
+        save = await script.next("save")
+        # It comes back before it has left: the letter waits for the successor on the same node.
+        old.hood.owner[showtime] = old
+        save.finish()
+        await leaving
+        takeover = await script.next("take_over")
+        # By then the same key has had its effect elsewhere, long enough ago to be archived.
+        old.hood.owner[showtime] = new
+        assert not accepted(await new.node.ask(showtime, command)).replayed
+        await _bury(new.node, showtime, command)
+        old.hood.owner[showtime] = old
+        await new.node.kernel.release(showtime)
+        script.held.clear()
+        takeover.finish()
+        await mail.answered.wait()
+        assert accepted(mail.outcome).replayed
+
+
+@in_virtual_time
+async def test_what_the_archive_told_before_a_change_of_plan_does_not_count_after_it() -> None:
+    async with audited_world() as world:
+        node, showtime, (oldest, _) = await _archived(world)
+        change = _with_a_row_in_front()
+        node.store.held.add("recall")
+        mail = node.tell(showtime, oldest)
+        recall = await node.store.next("recall")
+        # Both come in one turn: the change first, then the repeated hold with its answer.
+        recall.finish()
+        changed = node.tell(showtime, change)
+        node.store.held.clear()
+        await settle()
+        assert accepted(changed.outcome).event.layout_version == 2
+        assert [change.plan.labels[seat] for seat in accepted(mail.outcome).event.seats] == ["B7"]
+        world.auditor.violations.clear()
+        world.journal.ledger.clear()
+
+
+def _with_a_row_in_front() -> ChangePlan:
+    rows = grid_layout(4, 25).rows
+    first = LayoutRow(label="Z", seats=rows[0].seats)
+    layout = type(grid_layout(1, 1))(rows=[first, *rows])
+    shifted = parse_layout(layout, 2)
+    return ChangePlan(
+        command_id=some_id(), plan=shifted, prices_minor=(1000,) * len(shifted.categories)
+    )
+
+
+@in_virtual_time
 async def test_what_was_archived_under_another_plan_is_told_in_todays_seats() -> None:
     async with audited_world() as world:
         node, showtime, (oldest, _) = await _archived(world)
-        rows = grid_layout(4, 25).rows
-        first = LayoutRow(label="Z", seats=rows[0].seats)
-        layout = type(grid_layout(1, 1))(rows=[first, *rows])
-        shifted = parse_layout(layout, 2)
-        change = ChangePlan(
-            command_id=some_id(), plan=shifted, prices_minor=(1000,) * len(shifted.categories)
-        )
+        change = _with_a_row_in_front()
+        shifted = change.plan
         assert accepted(await node.ask(showtime, change)).event.layout_version == 2
         again = accepted(await node.ask(showtime, oldest))
         assert [shifted.labels[seat] for seat in again.event.seats] == ["B7"]

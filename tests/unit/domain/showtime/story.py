@@ -108,7 +108,7 @@ class Story:
         while isinstance(self.decision, Recall):
             assert self.decision.key not in found, "asked the archive twice for the same"
             found[self.decision.key] = self.archive.get(self.decision.key, Archived())
-            recalled = Recalled(self.state.archive_generation, dict(found))
+            recalled = Recalled(self.state.epoch, self.state.archive_generation, dict(found))
             self.decision = decide(self.state, self.terms, command, now_us, recalled)
         if isinstance(self.decision, Event):
             self.record(self.decision, now_us, command)

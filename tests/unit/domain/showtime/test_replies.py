@@ -13,6 +13,7 @@ from cinema.domain.showtime.decisions import (
     Replay,
     decide,
     ended_hold,
+    with_answer,
 )
 from cinema.domain.showtime.events import Recorded, SeatsHeld, decode_recorded, encode_recorded
 from cinema.domain.showtime.packed import pack
@@ -155,9 +156,24 @@ def test_a_reply_from_the_archive_answers() -> None:
 def test_an_answer_to_another_question_or_from_before_a_move_is_not_taken() -> None:
     story = _archived("k")
     command = hold("A1", key="k")
-    for stale in (Recalled(0, {id_of("other"): Archived()}), Recalled(1, {id_of("k"): Archived()})):
+    epoch, generation = story.state.epoch, story.state.archive_generation
+    not_there = {id_of("k"): Archived()}
+    for stale in (
+        Recalled(epoch, generation, {id_of("other"): Archived()}),
+        Recalled(epoch, generation + 1, not_there),
+        Recalled(epoch + 1, generation, not_there),
+    ):
         asked = decide(story.state, story.terms, command, START_US, stale)
         assert asked == Recall(id_of("k"))
+
+
+def test_answers_of_one_memory_gather_and_those_of_another_are_left_out() -> None:
+    first = with_answer(None, 3, 1, b"one", Archived())
+    both = with_answer(first, 3, 1, b"two", Archived())
+    assert both == Recalled(3, 1, {b"one": Archived(), b"two": Archived()})
+    for epoch, generation in ((4, 1), (3, 2)):
+        moved_on = with_answer(both, epoch, generation, b"new", Archived())
+        assert moved_on == Recalled(epoch, generation, {b"new": Archived()})
 
 
 def test_a_command_whose_key_and_hold_both_need_the_archive_is_answered() -> None:

@@ -123,7 +123,7 @@ class World:
                 return decision
             assert decision.key not in found, "asked the archive twice for the same"
             found[decision.key] = self._look_up(decision.key)
-            recalled = Recalled(self.state.archive_generation, dict(found))
+            recalled = Recalled(self.state.epoch, self.state.archive_generation, dict(found))
 
     def record(self, event: AnyEvent, now_us: int, command: AnyCommand | None = None) -> None:
         command_id = command.command_id if command else b""
@@ -164,7 +164,7 @@ class World:
         ended = ended_hold(self.state, hold_id, None)
         if isinstance(ended, Recall):
             found = {ended.key: self._look_up(ended.key)}
-            recalled = Recalled(self.state.archive_generation, found)
+            recalled = Recalled(self.state.epoch, self.state.archive_generation, found)
             ended = ended_hold(self.state, hold_id, recalled)
         assert not isinstance(ended, Recall)
         return ended
