@@ -394,8 +394,8 @@ class ShowtimeActor:
 
     def committed(self, part: Part, sent_ns: int) -> None:
         """A part is durable; `deliver` follows once the lane has sent its next batch."""
-        self.backlog.in_flight_seq = 0
         self._outbox.confirmed_to(part.last_seq, sent_ns + self._kernel.lease_ns)
+        self.backlog.in_flight_seq = 0
         self.failures = 0
 
     def deliver(self, part: Part) -> None:

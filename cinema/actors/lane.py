@@ -13,7 +13,14 @@ from cinema.actors.settings import KernelMetrics
 from cinema.actors.snapshots import PendingSnapshot
 from cinema.domain.limits import SNAPSHOTS_PER_BATCH
 from cinema.storage.clock import Clock
-from cinema.storage.journal import CommitAborted, CommitUnknown, LaneStore, StoreUnavailable
+from cinema.storage.journal import (
+    LOCK_TIMEOUT,
+    CommitAborted,
+    CommitUnknown,
+    HeadsLocked,
+    LaneStore,
+    StoreUnavailable,
+)
 
 if TYPE_CHECKING:
     from cinema.actors.actor import ShowtimeActor
@@ -35,7 +42,16 @@ ATTEMPTS_AFTER_DEADLOCK: Final = 3
 
 _by_id = attrgetter("showtime_id")
 
-_TRANSIENT: Final = frozenset({"40001", "40P01", "55P03"})
+_TRANSIENT: Final = frozenset({"40001", "40P01"})
+
+LOCK_WAITS_PER_BATCH: Final = 12
+"""Waits for row locks that nobody is known to hold, in one batch: enough to find one by halving.
+
+Each keeps all of the lane's showtimes waiting; whoever would need more of them is refused.
+"""
+
+PAUSE_AFTER_BUG_S: Final = 0.05
+"""What a lane waits after a step that failed: it may fail again at once, and others must run."""
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +81,7 @@ class CommitLane:
         self._wake: asyncio.Future[None] | None = None
         self._stopping = False
         self._was_idle = False
+        self._lock_waits = 0
         self._loop: asyncio.AbstractEventLoop
 
     # --- what actors ask for
@@ -112,12 +129,16 @@ class CommitLane:
                 except Exception:
                     # A bug in one actor's bookkeeping must not stop the others' commits.
                     log.exception(LANE_FAILED)
+                    await asyncio.sleep(PAUSE_AFTER_BUG_S)
         finally:
             await self._store.close()
 
     async def _step(self) -> None:
         if self._ready:
-            await self._commit(self._next_batch())
+            batch = self._next_batch()
+            if batch:
+                self._lock_waits = 0
+                await self._commit(batch)
         if self._checks:
             await self._confirm()
         if self._saves:
@@ -163,11 +184,17 @@ class CommitLane:
         batch: list[Part] = []
         for position, actor in enumerate(waiting):
             share = max(1, room // (len(waiting) - position)) if crowded else room
-            backlog = actor.backlog
-            part = backlog.take(actor, share)
+            try:
+                part = actor.backlog.take(actor, share)
+            except Exception:
+                # Whoever stayed would break each of the next batches too.
+                log.exception(LANE_FAILED, showtime=actor.showtime_id.hex())
+                del ready[actor]
+                actor.fail("batch_failed")
+                continue
             room -= len(part.events)
             del ready[actor]
-            if backlog.unwritten:
+            if actor.backlog.unwritten:
                 ready[actor] = None
             batch.append(part)
         return batch
@@ -200,11 +227,15 @@ class CommitLane:
             actor = part.actor
             if not actor.owns(part):
                 continue
-            if part.showtime_id in matched:
-                actor.committed(part, sent_ns)
-                durable.append(part)
-            else:
-                actor.fenced()
+            try:
+                if part.showtime_id in matched:
+                    actor.committed(part, sent_ns)
+                    durable.append(part)
+                else:
+                    actor.fenced()
+            except Exception:
+                log.exception(LANE_FAILED, showtime=part.showtime_id.hex())
+                actor.fail("commit_failed")
 
     def _deliver(self, durable: list[Part]) -> None:
         for part in durable:
@@ -225,16 +256,32 @@ class CommitLane:
         return await self._store.append(appends)
 
     async def _aborted(self, batch: list[Part], error: CommitAborted) -> None:
-        """Nothing was written. A poisonous batch is halved until the culprit stands alone."""
+        """Nothing was written. The rest goes without those at fault.
+
+        A batch in which they are not known is halved until the culprit stands alone.
+        """
         self._metrics.commits_aborted += 1
-        if error.poison and len(batch) > 1:
+        if error.locked:
+            refused = [part for part in batch if part.showtime_id in error.locked]
+            others = [part for part in batch if part.showtime_id not in error.locked]
+        elif len(batch) > 1 and self._may_halve(error):
             middle = len(batch) // 2
             await self._commit(batch[:middle])
             await self._commit(batch[middle:])
             return
-        for part in batch:
+        else:
+            refused, others = batch, []
+        for part in refused:
             if part.actor.owns(part):
                 self._refuse(part, error)
+        if others:
+            await self._commit(others)
+
+    def _may_halve(self, error: CommitAborted) -> bool:
+        if error.sqlstate == LOCK_TIMEOUT:
+            self._lock_waits += 1
+            return self._lock_waits < LOCK_WAITS_PER_BATCH
+        return error.poison
 
     def _refuse(self, part: Part, error: CommitAborted) -> None:
         if error.poison and error.constraint not in EXPECTED_CONSTRAINTS:
@@ -246,7 +293,7 @@ class CommitLane:
                 constraint=error.constraint,
             )
         else:
-            log.warning(COMMIT_ABORTED, sqlstate=error.sqlstate)
+            log.warning(COMMIT_ABORTED, showtime=part.showtime_id.hex(), sqlstate=error.sqlstate)
         part.actor.append_refused(error.sqlstate)
 
     def _count(self, batch: list[Part], sent_ns: int) -> None:
@@ -292,6 +339,13 @@ class CommitLane:
         )
         try:
             stored = await self._store.save_snapshots(saves)
+        except HeadsLocked as error:
+            for actor, pending in current.items():
+                if not error.locked or actor.showtime_id in error.locked:
+                    actor.snapshot_saved(pending, None)
+                else:
+                    self._saves.setdefault(actor, pending)
+            return
         except BaseException as error:
             for actor, pending in current.items():
                 actor.snapshot_saved(pending, None)

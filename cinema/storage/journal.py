@@ -8,7 +8,7 @@ truncation touches only showtimes whose head row carries the caller's epoch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -16,13 +16,27 @@ ENDED_HOLD = 1
 STORED_REPLY = 2
 
 
-class CommitAborted(Exception):
-    """The statement certainly had no effect. `poison`: its content is at fault (22, 23)."""
+LOCK_TIMEOUT: Final = "55P03"
+"""SQLSTATE of a statement that waited too long for somebody else's lock."""
 
-    def __init__(self, sqlstate: str, constraint: str | None = None) -> None:
+
+class CommitAborted(Exception):
+    """The statement certainly had no effect. `poison`: its content is at fault (22, 23).
+
+    After `LOCK_TIMEOUT`, `locked` are the showtimes whose heads somebody else holds, as far as
+    could be found out; without any the lock was on another row, or is gone by now.
+    """
+
+    def __init__(
+        self,
+        sqlstate: str,
+        constraint: str | None = None,
+        locked: frozenset[bytes] = frozenset(),
+    ) -> None:
         super().__init__(f"{sqlstate} {constraint or ''}".strip())
         self.sqlstate = sqlstate
         self.constraint = constraint
+        self.locked = locked
 
     @property
     def poison(self) -> bool:
@@ -36,6 +50,17 @@ class CommitUnknown(Exception):
 
 class StoreUnavailable(Exception):
     """The store cannot be reached or did not answer in time; a read, so nothing is in doubt."""
+
+
+class HeadsLocked(StoreUnavailable):
+    """Nothing was written: somebody else holds the heads of `locked`, or a row that goes with one.
+
+    `locked` as for `CommitAborted`.
+    """
+
+    def __init__(self, locked: frozenset[bytes]) -> None:
+        super().__init__(f"lock timeout, {len(locked)} heads locked")
+        self.locked = locked
 
 
 class BookedSeat(msgspec.Struct, frozen=True, gc=False):
@@ -195,6 +220,7 @@ class LaneStore(Protocol):
         """Store snapshots of the showtimes whose head matches; returns those.
 
         Raises `StoreUnavailable`; then any of them may have been stored, which harms nothing.
+        None was if that is `HeadsLocked`.
         """
 
     async def close(self) -> None:

@@ -14,10 +14,12 @@ from cinema.domain.showtime.state import NEVER_US
 from cinema.storage import journal_sql as sql
 from cinema.storage.array_text import ids_text, integers_text, joined
 from cinema.storage.journal import (
+    LOCK_TIMEOUT,
     Append,
     ArchiveRow,
     CommitAborted,
     CommitUnknown,
+    HeadsLocked,
     HeldBy,
     JournalRow,
     Loaded,
@@ -39,6 +41,12 @@ _ABORT_CLASSES: Final = ("22", "23")
 _NOT_CONNECTED: Final = "08001"
 _READ_ONLY: Final = "25006"
 
+LANE_LOCK_TIMEOUT_S: Final = 0.1
+"""How long a lane's statement waits for somebody else's row lock: all its showtimes wait with it.
+
+Takeovers hold a head for one commit; whoever holds it longer is an operator, or frozen.
+"""
+
 _LANE_SETTINGS: Final = {
     "application_name": "cinema-lane",
     # The statements join a handful of ids to indexed tables; without statistics (a fresh
@@ -57,12 +65,15 @@ _FAILURES: Final = (*_LOST, asyncpg.PostgresError)
 class PostgresLane:
     """One lane's own connection, opened when needed and thrown away after any doubt.
 
-    `timeout_s` bounds each statement; a statement that takes longer has an unknown outcome.
+    `timeout_s` bounds each statement; a statement that takes longer has an unknown outcome. One
+    that waits for a row lock longer than `lock_timeout_s` has none, and the showtimes at fault are
+    named.
     """
 
-    def __init__(self, dsn: str, *, timeout_s: float) -> None:
+    def __init__(self, dsn: str, *, timeout_s: float, lock_timeout_s: float) -> None:
         self._dsn = dsn
         self._timeout_s = timeout_s
+        self._lock_timeout_s = lock_timeout_s
         self._connection: Connection | None = None
         self._appends: dict[str, Statement] = {}
 
@@ -83,7 +94,11 @@ class PostgresLane:
                 if state == _READ_ONLY:
                     # After a failover this connection leads to the wrong server.
                     self._discard(connection)
-                raise CommitAborted(state, getattr(error, "constraint_name", None)) from error
+                locked: frozenset[bytes] = frozenset()
+                if state == LOCK_TIMEOUT:
+                    locked = await self._locked(connection, [part.showtime_id for part in batch])
+                constraint = getattr(error, "constraint_name", None)
+                raise CommitAborted(state, constraint, locked) from error
             self._discard(connection)
             raise CommitUnknown(state) from error
         except _LOST as error:
@@ -106,9 +121,10 @@ class PostgresLane:
         archive = [
             (position, row) for position, save in enumerate(saves, 1) for row in save.archive
         ]
+        ids = [save.showtime_id for save in saves]
         rows = await self._read(
             sql.SAVE_SNAPSHOTS,
-            [UUID(save.showtime_id) for save in saves],
+            [UUID(showtime_id) for showtime_id in ids],
             [save.epoch for save in saves],
             [save.seq for save in saves],
             [_due(save.next_due_us) for save in saves],
@@ -123,6 +139,7 @@ class PostgresLane:
             [row.recorded_at_us for _, row in archive],
             [row.payload for _, row in archive],
             [save.truncate for save in saves],
+            locks=ids,
         )
         return {row[0].bytes for row in rows}
 
@@ -132,12 +149,17 @@ class PostgresLane:
             connection, self._connection = self._connection, None
             connection.terminate()
 
-    async def _read(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+    async def _read(
+        self, query: str, *arguments: Any, locks: Sequence[bytes] = ()
+    ) -> list[asyncpg.Record]:
+        """One statement that may be repeated; `locks` are the showtimes whose heads it locks."""
         connection: Connection | None = None
         try:
             connection = await self._connected()
             async with asyncio.timeout(self._timeout_s):
                 return await connection.fetch(query, *arguments)
+        except asyncpg.LockNotAvailableError as error:
+            raise HeadsLocked(await self._locked(connection, locks)) from error
         except _FAILURES as error:
             self._discard(connection)
             raise StoreUnavailable(str(error) or type(error).__name__) from error
@@ -145,12 +167,34 @@ class PostgresLane:
             self._discard(connection)
             raise
 
+    async def _locked(
+        self, connection: Connection | None, showtime_ids: Sequence[bytes]
+    ) -> frozenset[bytes]:
+        """Those whose heads somebody else holds right now; all of them if nobody gets any."""
+        if connection is None or len(showtime_ids) <= 1:
+            # One that was alone needs no search.
+            return frozenset()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                ids = [UUID(one) for one in showtime_ids]
+                rows = await connection.fetch(sql.UNLOCKED, ids)
+        except _FAILURES:
+            self._discard(connection)
+            return frozenset(showtime_ids)
+        except BaseException:
+            self._discard(connection)
+            raise
+        return frozenset(showtime_ids) - {row[0].bytes for row in rows}
+
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
             connection: Connection = await asyncpg.connect(
                 self._dsn,
                 timeout=self._timeout_s,
-                server_settings={**_LANE_SETTINGS, **_bounds(self._timeout_s)},
+                server_settings={
+                    **_LANE_SETTINGS,
+                    **_bounds(self._timeout_s, self._lock_timeout_s),
+                },
             )
             try:
                 async with asyncio.timeout(self._timeout_s):
@@ -170,18 +214,33 @@ class PostgresLane:
 class PostgresJournal:
     """Takeovers, loads and the sweep for due holds, over a pool of their own."""
 
-    def __init__(self, dsn: str, pool: Pool, *, statement_timeout_s: float) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        pool: Pool,
+        *,
+        statement_timeout_s: float,
+        lane_lock_timeout_s: float = LANE_LOCK_TIMEOUT_S,
+    ) -> None:
         self._dsn = dsn
         self._pool = pool
         self._timeout_s = statement_timeout_s
+        self._lane_lock_timeout_s = lane_lock_timeout_s
 
     @classmethod
     async def open(
-        cls, dsn: str, *, connections: int, statement_timeout_s: float, lock_timeout_s: float
+        cls,
+        dsn: str,
+        *,
+        connections: int,
+        statement_timeout_s: float,
+        lock_timeout_s: float,
+        lane_lock_timeout_s: float = LANE_LOCK_TIMEOUT_S,
     ) -> PostgresJournal:
         """Connect; the caller closes.
 
-        A takeover waits up to `lock_timeout_s` for a statement of the former owner.
+        A takeover waits up to `lock_timeout_s` for a statement of the former owner, a lane's
+        statement up to `lane_lock_timeout_s` for whoever has locked one of its rows.
         """
         pool: Pool = await asyncpg.create_pool(
             dsn,
@@ -197,7 +256,12 @@ class PostgresJournal:
                 "jit": "off",
             },
         )
-        return cls(dsn, pool, statement_timeout_s=statement_timeout_s)
+        return cls(
+            dsn,
+            pool,
+            statement_timeout_s=statement_timeout_s,
+            lane_lock_timeout_s=lane_lock_timeout_s,
+        )
 
     @property
     def pool(self) -> Pool:
@@ -210,7 +274,9 @@ class PostgresJournal:
 
     def lane(self) -> PostgresLane:
         """See `JournalStore.lane`."""
-        return PostgresLane(self._dsn, timeout_s=self._timeout_s)
+        return PostgresLane(
+            self._dsn, timeout_s=self._timeout_s, lock_timeout_s=self._lane_lock_timeout_s
+        )
 
     async def take_over(
         self, showtime_id: bytes, owner: bytes | None = None, unless: Sequence[bytes] = ()
@@ -290,11 +356,11 @@ class PostgresJournal:
             raise StoreUnavailable(str(error) or type(error).__name__) from error
 
 
-def _bounds(timeout_s: float) -> dict[str, str]:
+def _bounds(timeout_s: float, lock_timeout_s: float) -> dict[str, str]:
     """What Postgres itself limits, so that a statement nobody waits for lets go of its locks."""
     timeout_ms = max(1, int(timeout_s * 1000))
     return {
-        "lock_timeout": str(max(1, timeout_ms // 2)),
+        "lock_timeout": str(max(1, int(lock_timeout_s * 1000))),
         "transaction_timeout": str(timeout_ms),
         "idle_in_transaction_session_timeout": str(timeout_ms),
         "client_connection_check_interval": "1000",

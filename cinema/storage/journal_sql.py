@@ -201,6 +201,11 @@ with before as (
 )
 select bumped.epoch, before.released, before.owner from before left join bumped on true"""
 
+# $1 showtimes. Those whose heads an append could lock right now.
+UNLOCKED: Final = """
+select showtime_id from showtime_heads where showtime_id = any($1::uuid[])
+for no key update skip locked"""
+
 # $1 living nodes. Rare enough to read all heads: an index would cost every append.
 ESTATE: Final = """
 select showtime_id from showtime_heads where owner <> all($1::uuid[]) and not released

@@ -85,6 +85,7 @@ async def postgres_stage(database: str) -> AsyncIterator[Stage]:
         connections=3,
         statement_timeout_s=STATEMENT_TIMEOUT_S,
         lock_timeout_s=LOCK_TIMEOUT_S,
+        lane_lock_timeout_s=LOCK_TIMEOUT_S,
     )
 
     async def create(showtime_id: bytes) -> None:

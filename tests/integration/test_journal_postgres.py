@@ -16,17 +16,19 @@ from cinema.domain.showtime.state import NEVER_US
 from cinema.storage import journal_sql as sql
 from cinema.storage.array_text import joined
 from cinema.storage.journal import (
+    LOCK_TIMEOUT,
     BookedSeat,
     BookingMade,
     CommitAborted,
     CommitUnknown,
+    HeadsLocked,
     HeldBy,
     PlanPinned,
     SalesSwitched,
     StoreUnavailable,
     Takeover,
 )
-from cinema.storage.journal_postgres import _LANE_SETTINGS, PostgresJournal
+from cinema.storage.journal_postgres import _LANE_SETTINGS, PostgresJournal, PostgresLane
 from tests.contract.stores import (
     Stage,
     append,
@@ -405,14 +407,81 @@ async def test_an_append_that_takes_too_long_is_unknown_until_a_bump(
 async def test_an_append_that_cannot_have_its_locks_in_time_had_no_effect(
     stage: Stage, database: str
 ) -> None:
-    lane = PostgresJournal(database, stage.journal.pool, statement_timeout_s=0.4).lane()
     showtime_id, epoch = await stage.owned()
-    async with _locked(database, showtime_id):
-        with pytest.raises(CommitAborted, match="55P03") as caught:
-            await lane.append([append(showtime_id, epoch, 0)])
-    assert not caught.value.poison
-    assert await lane.append([append(showtime_id, epoch, 0)]) == {showtime_id}
+    async with _impatient_lane(stage, database) as lane:
+        async with _locked(database, showtime_id):
+            with pytest.raises(CommitAborted, match=LOCK_TIMEOUT) as caught:
+                await lane.append([append(showtime_id, epoch, 0)])
+        assert not caught.value.poison
+        assert caught.value.locked == frozenset()
+        assert await lane.append([append(showtime_id, epoch, 0)]) == {showtime_id}
+
+
+@asynccontextmanager
+async def _impatient_lane(stage: Stage, database: str) -> AsyncIterator[PostgresLane]:
+    """A lane that waits for locks no longer than it must."""
+    assert isinstance(stage.journal, PostgresJournal)
+    journal = PostgresJournal(
+        database, stage.journal.pool, statement_timeout_s=PATIENCE_S, lane_lock_timeout_s=0.02
+    )
+    lane = journal.lane()
+    yield lane
     await lane.close()
+
+
+async def test_whose_heads_are_locked_is_told_with_the_refusal(stage: Stage, database: str) -> None:
+    owned = [await stage.owned() for _ in range(5)]
+    parts = [append(one, epoch, 0) for one, epoch in owned]
+    saves = [snapshot(one, epoch, 0) for one, epoch in owned]
+    async with (
+        _impatient_lane(stage, database) as lane,
+        _locked(database, owned[1][0]),
+        _locked(database, owned[4][0]),
+    ):
+        locked = {owned[1][0], owned[4][0]}
+        with pytest.raises(CommitAborted, match=LOCK_TIMEOUT) as aborted:
+            await lane.append(batch(*parts))
+        assert aborted.value.locked == locked
+        with pytest.raises(HeadsLocked) as refused:
+            await lane.save_snapshots(saves)
+        assert refused.value.locked == locked
+        others = [part for part in parts if part.showtime_id not in locked]
+        assert await lane.append(batch(*others)) == {one.showtime_id for one in others}
+
+
+async def test_a_lock_on_all_heads_is_everybodys(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record], database: str
+) -> None:
+    owned = [await stage.owned() for _ in range(2)]
+    parts = [append(one, epoch, 0) for one, epoch in owned]
+    async with _impatient_lane(stage, database) as lane:
+        assert await lane.confirm(owned) == {one for one, _ in owned}
+        async with watcher.transaction():
+            await watcher.execute("lock table showtime_heads in exclusive mode")
+            with pytest.raises(CommitAborted, match=LOCK_TIMEOUT) as aborted:
+                await lane.append(batch(*parts))
+        assert aborted.value.locked == {one for one, _ in owned}
+        assert await lane.append(batch(*parts)) == {one for one, _ in owned}
+
+
+async def test_a_search_for_locks_that_is_cancelled_drops_its_connection(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record], database: str
+) -> None:
+    owned = [await stage.owned() for _ in range(2)]
+    parts = [append(one, epoch, 0) for one, epoch in owned]
+    ids = [part.showtime_id for part in parts]
+    lane = stage.lane
+    assert isinstance(lane, PostgresLane)
+    connection = await lane._connected()
+    async with watcher.transaction():
+        await watcher.execute("lock table showtime_heads in exclusive mode")
+        search = asyncio.ensure_future(lane._locked(connection, ids))
+        await _until_waiting(watcher, "cinema-lane")
+        search.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await search
+    assert connection.is_closed()
+    assert await lane.append(batch(*parts)) == {one for one, _ in owned}
 
 
 async def test_a_cancelled_append_drops_its_connection(

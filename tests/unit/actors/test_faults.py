@@ -11,7 +11,10 @@ import pytest
 from cinema.actors import actor as actor_module
 from cinema.actors import timers
 from cinema.actors.actor import Phase
+from cinema.actors.backlog import Backlog
+from cinema.actors.lane import CommitLane
 from cinema.actors.messages import ReadSeats, SeatsSeen, Watch
+from cinema.actors.outbox import Outbox
 from cinema.actors.timers import DueQueue
 from cinema.domain.seatmap import Layout, LayoutRow, grid_layout, parse_layout
 from cinema.domain.showtime.commands import ChangePlan
@@ -206,6 +209,79 @@ async def test_bookkeeping_that_fails_after_a_commit_reloads_the_actor_alone(
         assert [mail.code for mail in mails] == ["OK", "OK"]
         epochs = sorted(node.actor(one).epoch for one in (showtime, other))
         assert epochs == [1, 2]
+
+
+@in_virtual_time
+async def test_an_actor_whose_events_cannot_be_taken_is_left_out_of_the_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with audited_world() as world:
+        culprit, other = world.showtime(), world.showtime()
+        node = await world.node()
+        for one in (culprit, other):
+            await node.ask(one, release(ANNA, some_id()))
+        take = Backlog.take
+
+        def fail_for_the_culprit(backlog: Backlog, actor: Any, quota: int) -> Any:
+            if (actor.showtime_id, actor.epoch) == (culprit, 1):
+                raise RuntimeError("a bug")
+            return take(backlog, actor, quota)
+
+        monkeypatch.setattr(Backlog, "take", fail_for_the_culprit)
+        alone = node.tell(culprit, hold(ANNA, "A1"))
+        await settle()
+        assert alone.code == "RETRY"
+        assert accepted(await node.ask(culprit, hold(ANNA, "A1"))).epoch == 2
+        monkeypatch.setattr(Backlog, "take", take)
+        assert accepted(await node.ask(other, hold(ANNA, "A1"))).epoch == 1
+
+
+@in_virtual_time
+async def test_a_culprit_among_others_does_not_hold_up_their_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with audited_world() as world:
+        culprit, other = world.showtime(), world.showtime()
+        node = await world.node()
+        for one in (culprit, other):
+            await node.ask(one, release(ANNA, some_id()))
+        break_down_once(monkeypatch, Backlog, "take")
+        mails = [node.tell(one, hold(ANNA, "A1")) for one in (culprit, other)]
+        await settle()
+        assert [mail.code for mail in mails] == ["RETRY", "OK"]
+
+
+@in_virtual_time
+async def test_a_lane_that_fails_at_every_step_lets_others_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with audited_world() as world:
+        showtime = world.showtime()
+        node = await world.warm_node(showtime)
+        with monkeypatch.context() as patch:
+            patch.setattr(CommitLane, "_next_batch", _break_down)
+            mail = node.tell(showtime, hold(ANNA, "A1"))
+            await asyncio.sleep(1)
+            assert mail.outcome is None
+        await mail.answered.wait()
+        assert mail.code == "OK"
+
+
+@in_virtual_time
+async def test_a_commit_that_one_actor_cannot_take_note_of_is_settled_for_it_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with audited_world() as world:
+        showtime, other = world.showtime(), world.showtime()
+        node = await world.node()
+        for one in (showtime, other):
+            await node.ask(one, release(ANNA, some_id()))
+        break_down_once(monkeypatch, Outbox, "confirmed_to")
+        mails = [node.tell(one, hold(ANNA, "A1")) for one in (showtime, other)]
+        await settle()
+        # It is durable, so it is acknowledged, once the journal has been asked.
+        assert [mail.code for mail in mails] == ["OK", "OK"]
+        assert [node.actor(one).epoch for one in (showtime, other)] == [2, 1]
 
 
 @in_virtual_time
