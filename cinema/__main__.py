@@ -80,23 +80,27 @@ def _exit_code(error: Exception) -> int:
 
 
 def _serve(settings: Settings, _options: Mapping[str, Any]) -> None:
+    from cinema.local_cluster.ports import refuse_used_ports
+
+    # Before a database is made or started, which takes much longer than this.
+    refuse_used_ports(settings, os.environ)
     with _database(settings) as connected:
         complete = with_control_token(with_jwt_secret(connected))
         if complete.nodes > 1:
             from cinema.local_cluster.command import serve_cluster
 
-            serve_cluster(complete)
+            serve_cluster(complete, _report)
         else:
             from cinema.app import serve
 
-            _run_loop(serve(complete))
+            _run_loop(serve(complete, _report))
 
 
 def _migrate(settings: Settings, _options: Mapping[str, Any]) -> None:
     from cinema.storage.migrate import migrate
 
     with _database(settings) as connected:
-        _run_loop(migrate(connected.database_url))
+        _run_loop(migrate(connected.database_url, report=_report))
 
 
 def _seed(settings: Settings, _options: Mapping[str, Any]) -> None:
@@ -111,9 +115,9 @@ async def _seeded(settings: Settings) -> None:
     from cinema.storage.migrate import migrate
     from cinema.storage.pool import open_pool
 
-    await migrate(settings.database_url)
+    await migrate(settings.database_url, report=_report)
     async with await open_pool(settings.database_url, size=settings.database_pool_size) as pool:
-        await seed(pool, settings, datetime.now(UTC))
+        await seed(pool, settings, datetime.now(UTC), report=_report)
 
 
 def _check_config(settings: Settings, options: Mapping[str, Any]) -> None:
@@ -183,7 +187,7 @@ def _database(settings: Settings) -> Iterator[Settings]:
             ["DATABASE_URL is not set, and the embedded Postgres (cinema[embedded]) not installed"]
         ) from error
     if not (settings.data_dir / "postgres").exists():
-        print(f"cinema: making a database in {settings.data_dir} ...", file=sys.stderr)
+        _report(f"making a database in {settings.data_dir} (some seconds, only once)")
     # Until the loop takes the signals over, a stop has to unwind through the `finally` below.
     signal.signal(signal.SIGTERM, _interrupt)
     from cinema.local_cluster.plan import connections_needed
@@ -244,6 +248,11 @@ def _message_of_system(error: OSError) -> str:
     if isinstance(error, socket.gaierror):
         return f"no such host: {error.strerror}"
     return str(error)
+
+
+def _report(step: str) -> None:
+    """Tell a person who waits what is being done: one line a step, only where there is work."""
+    print(f"cinema: {step} ...", file=sys.stderr, flush=True)
 
 
 def _complain(*lines: str) -> None:

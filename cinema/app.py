@@ -50,6 +50,7 @@ from cinema.http.steps import OwnerOf
 from cinema.http.watch import WatchHub, WatchOptions
 from cinema.jobs.housekeeping import Housekeeping
 from cinema.logging import LogSink, configure_logging, standard_error_sink
+from cinema.progress import Report, unheard
 from cinema.services.accounts import AccountsService
 from cinema.services.authority import Authority
 from cinema.services.catalog import CatalogService
@@ -97,8 +98,8 @@ DISK_FREE_BYTES_MIN: Final = 200 * 1024 * 1024
 log = structlog.get_logger()
 
 
-async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then stop cleanly."""
+async def serve(settings: Settings, report: Report) -> None:
+    """Serve until SIGTERM or SIGINT, then stop cleanly; `report` is told what a start waits for."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -106,7 +107,7 @@ async def serve(settings: Settings) -> None:
     sink = standard_error_sink()
     configure_logging(settings.log_level, sink)
     try:
-        async with running_node(settings, sink, stopping) as node:
+        async with running_node(settings, sink, stopping, report) as node:
             await node.control.start()
             inherited = inherited_sockets(os.environ)
             port = settings.port
@@ -163,15 +164,6 @@ async def _until_stopped(node: Node, stopping: asyncio.Event) -> None:
         raise DeclaredDead("the other nodes took this node for dead; it must start anew")
 
 
-async def seed(settings: Settings) -> None:
-    """Migrate and add the demo data."""
-    from cinema.demo.seed import seed as seed_demo
-
-    await migrate(settings.database_url)
-    async with await open_pool(settings.database_url, size=4) as pool:
-        await seed_demo(pool, settings, datetime.now(UTC))
-
-
 class Node:
     """One running server: its edges, its kernel, and the cluster if it is in one."""
 
@@ -212,16 +204,20 @@ class Node:
 
 @asynccontextmanager
 async def running_node(
-    settings: Settings, sink: LogSink, stopping: asyncio.Event | None = None
+    settings: Settings,
+    sink: LogSink,
+    stopping: asyncio.Event | None = None,
+    report: Report = unheard,
 ) -> AsyncIterator[Node]:
     """Everything but the listening sockets, migrated, seeded and started.
 
     `stopping` is set when an operator drains the node: whoever runs it then calls its `stop`.
+    `report` is told each step that takes a while, where there is something to do.
     """
     stopping = stopping or asyncio.Event()
     async with AsyncExitStack() as stack:
         dsn = settings.database_url
-        await migrate(dsn)
+        await migrate(dsn, report=report)
         pool = await open_pool(dsn, size=settings.database_pool_size)
         stack.push_async_callback(close_pool, pool)
         async with pool.acquire() as connection:
@@ -230,7 +226,7 @@ async def running_node(
         if settings.demo_data and not settings.production:
             from cinema.demo.seed import seed as seed_demo
 
-            await seed_demo(pool, settings, datetime.now(UTC))
+            await seed_demo(pool, settings, datetime.now(UTC), report=report)
         clock = DatabaseClock()
         journal = await PostgresJournal.open(
             dsn,

@@ -17,6 +17,8 @@ _CODES: Final = {
     HTTPStatus.UNAUTHORIZED: NOT_ALLOWED,
     HTTPStatus.FORBIDDEN: NOT_ALLOWED,
 }
+_NO_SUCH: Final = frozenset({"UNKNOWN_SEAT"})
+"""Codes that mean "there is no such thing" whatever their status."""
 
 
 class Failure(Exception):
@@ -36,7 +38,8 @@ def refused(status: int, code: str, message: str, details: Mapping[str, Any]) ->
     """The server answered, and said no."""
     if status == HTTPStatus.UNAUTHORIZED:
         message = "The server does not know this token: see CONTROL_TOKEN, or --data-dir."
-    return Failure(code, message, _CODES.get(HTTPStatus(status), FAILED), details)
+    exit_code = NOT_FOUND if code in _NO_SUCH else _CODES.get(HTTPStatus(status), FAILED)
+    return Failure(code, message, exit_code, details)
 
 
 def unreachable(url: str, reason: str) -> Failure:

@@ -51,7 +51,10 @@ def found_client(settings: Settings, url: str | None) -> ControlClient:
         told = f"The token in {settings.data_dir} cannot be read: {error.strerror or error}."
         raise Failure("NO_TOKEN", told, NOT_ALLOWED) from error
     if not token:
-        told = f"There is no token: neither CONTROL_TOKEN, nor one in {settings.data_dir}."
+        told = (
+            f"There is no token: neither CONTROL_TOKEN, nor one in {settings.data_dir}. "
+            "If the server's DATA_DIR is another folder, name it with --data-dir."
+        )
         raise Failure("NO_TOKEN", told, NOT_ALLOWED)
     operator = _operator()
     addresses = [url] if url else _addresses(settings)
@@ -73,7 +76,10 @@ def _addresses(settings: Settings) -> Sequence[str]:
         return [control_url(settings.control_host, settings.control_port)]
     found = announced(settings.data_dir)
     if not found:
-        told = f"No server has noted its address in {settings.data_dir}; is it running? (or --url)"
+        told = (
+            f"No server has noted its address in {settings.data_dir}. If one runs, name its "
+            "DATA_DIR with --data-dir, or its control endpoint with --url."
+        )
         raise Failure("UNREACHABLE", told, UNREACHABLE)
     return found
 

@@ -20,7 +20,7 @@ from cinema.storage.backups.check import check_folder
 from cinema.storage.backups.errors import BackupError
 from cinema.storage.backups.folder import BackupFolder
 from cinema.storage.backups.follow import Follower, Schedule
-from cinema.storage.backups.listing import Listed, list_backups
+from cinema.storage.backups.listing import Listed, ListedBackup, list_backups
 from cinema.storage.backups.metrics import backup_metrics
 from cinema.storage.backups.plan import plan_restore
 from cinema.storage.backups.programs import Source
@@ -74,9 +74,10 @@ def run_restore(settings: Settings, options: Mapping[str, Any]) -> None:
     signal.signal(signal.SIGTERM, _interrupted)
     with _locked(settings.data_dir if into is None else None):
         done = restore(folder, plan, places)
+    files = f" and {done.uploads} uploaded files" if done.uploads else ""
     text = (
-        f"restored to {done.lsn} from base backup {done.base}: {done.showtimes} showtimes, "
-        f"{done.uploads} uploads, in {data} on timeline {done.timeline}"
+        f"restored to {done.lsn} from base backup {done.base}: {done.showtimes} showtimes{files} "
+        f"in {data} on timeline {done.timeline}"
     )
     _print(done, options, text)
 
@@ -135,7 +136,7 @@ def _uploads(settings: Settings) -> Path:
 def _running_source(settings: Settings) -> Source:
     address = settings.database_url or running_address(settings.data_dir)
     if not address:
-        raise BackupError(f"no Postgres runs on {settings.data_dir}; start `cinema serve`")
+        raise BackupError(f"no Postgres runs on {settings.data_dir}; start the server")
     return Source(address)
 
 
@@ -195,16 +196,20 @@ def _print(outcome: object, options: Mapping[str, Any], text: str) -> None:
 def _table(listed: Listed) -> str:
     lines = []
     for one in listed.backups:
-        until = "its own end only" if one.until is None else f"to {one.until:%F %T}Z"
         lines.append(
-            f"{one.id}  timeline {one.timeline}  {_size(one.size_bytes):>9}  "
-            f"any moment from {one.since:%F %T}Z {until}"
+            f"{one.id}  timeline {one.timeline}  {_size(one.size_bytes):>9}  {_moments(one)}"
         )
         if one.hole is not None:
             lines.append(f"    {one.hole}")
     if listed.behind_s is not None:
         lines.append(f"the archive is {listed.behind_s:.0f} s behind")
     return "\n".join(lines) or "no backups"
+
+
+def _moments(one: ListedBackup) -> str:
+    if one.until is None:
+        return f"only {one.since:%F %T}Z, when it was taken: no log was archived after it"
+    return f"any moment from {one.since:%F %T}Z to {one.until:%F %T}Z"
 
 
 def _size(size_bytes: int) -> str:

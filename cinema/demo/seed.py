@@ -9,6 +9,7 @@ from typing import Final
 from cinema.demo.catalog import AURORA, HOUSES, demo_id, movies, screens
 from cinema.demo.programme import programme
 from cinema.domain.accounts import ADMIN, CUSTOMER, MANAGER, STAFF
+from cinema.progress import Report, unheard
 from cinema.services.passwords import PasswordHasher
 from cinema.settings import Settings
 from cinema.storage.accounts import NewUser
@@ -28,10 +29,11 @@ class DemoRefused(Exception):
     """Demo accounts have passwords everyone can read: never in production."""
 
 
-async def seed(pool: Pool, settings: Settings, now: datetime) -> None:
+async def seed(pool: Pool, settings: Settings, now: datetime, report: Report = unheard) -> None:
     """Insert what is missing of the demo's data; two queries when nothing is.
 
-    May run in several processes at once. What was changed or added by hand stays.
+    May run in several processes at once. What was changed or added by hand stays. `report` is told
+    when there is something to do, in words for a person who waits.
     """
     if settings.production:
         raise DemoRefused("demo data is refused in production")
@@ -43,6 +45,10 @@ async def seed(pool: Pool, settings: Settings, now: datetime) -> None:
     missing = [showtime for showtime in planned if showtime.id not in known_showtimes]
     if not missing and len(known_emails) == len(emails):
         return
+    if known_emails:
+        report(f"adding {len(missing)} showtimes to the demo data")
+    else:
+        report(f"adding the demo data: accounts, films, cinemas and {len(missing)} showtimes")
     catalog = DemoCatalog(
         movies=movies(), cinemas=[house.cinema for house in HOUSES], screens=screens()
     )

@@ -15,17 +15,19 @@ from cinema.local_cluster.node_process import NodeMisconfigured
 from cinema.local_cluster.plan import connections_needed
 from cinema.local_cluster.supervisor import Supervisor
 from cinema.logging import configure_logging, standard_error_sink
+from cinema.progress import Report
 from cinema.settings import Secret, Settings, SettingsError
 from cinema.storage.migrate import migrate
 from cinema.storage.pool import connections_limit, open_pool
 from cinema.storage.redis_server import LocalRedis
 
 
-def serve_cluster(settings: Settings) -> None:
+def serve_cluster(settings: Settings, report: Report) -> None:
     """Serve with `settings.nodes` processes until SIGTERM, SIGINT or SIGHUP, then stop cleanly.
 
     Postgres runs already; a Redis is started unless one is given. Raises `SettingsError` when the
-    nodes do not accept their settings or Postgres cannot take them all.
+    nodes do not accept their settings or Postgres cannot take them all. `report` is told each step
+    that takes a while.
     """
     # Until the loop takes the signals over, a stop has to unwind through what is open.
     signal.signal(signal.SIGTERM, _interrupt)
@@ -34,21 +36,21 @@ def serve_cluster(settings: Settings) -> None:
     configure_logging(settings.log_level, sink)
     try:
         with _redis(settings) as (complete, redis):
-            asyncio.run(_serve(complete, redis))
+            asyncio.run(_serve(complete, redis, report))
     except NodeMisconfigured as error:
         raise SettingsError([str(error)]) from error
     finally:
         sink.close()
 
 
-async def _serve(settings: Settings, redis: LocalRedis | None) -> None:
-    await _prepare(settings)
+async def _serve(settings: Settings, redis: LocalRedis | None, report: Report) -> None:
+    await _prepare(settings, report)
     await Supervisor(settings, redis, _say).run()
 
 
-async def _prepare(settings: Settings) -> None:
+async def _prepare(settings: Settings, report: Report) -> None:
     """Do once what every node would do at its start, and see whether Postgres takes them all."""
-    await migrate(settings.database_url)
+    await migrate(settings.database_url, report=report)
     needed = connections_needed(settings)
     limit = await connections_limit(settings.database_url)
     if needed > limit:
@@ -61,7 +63,7 @@ async def _prepare(settings: Settings) -> None:
         from cinema.demo.seed import seed
 
         async with await open_pool(settings.database_url, size=4) as pool:
-            await seed(pool, settings, datetime.now(UTC))
+            await seed(pool, settings, datetime.now(UTC), report=report)
 
 
 @contextmanager

@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import socket
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Final
+
+from cinema.settings import Settings
 
 BACKLOG: Final = 1024
 """Connections the kernel queues for all nodes together."""
@@ -64,6 +67,22 @@ class Ports:
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         return opened
+
+
+def refuse_used_ports(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Raise `OSError` if one of the ports asked for is another program's already.
+
+    A look ahead, so that it is told at once: whoever listens later finds out for certain. Sockets
+    that were opened for this process (LISTEN_FDS) hold their ports rightly.
+    """
+    ports = Ports()
+    try:
+        if settings.port and not environ.get("LISTEN_FDS"):
+            ports.listen(settings.host, settings.port)
+        if settings.control_port and settings.nodes == 1:
+            ports.listen(settings.control_host, settings.control_port)
+    finally:
+        ports.close()
 
 
 def _bind(opened: socket.socket, address: str, port: int) -> None:

@@ -7,8 +7,8 @@ from typing import Literal, get_args, get_origin
 from cinema.settings.loading import Field, fields
 
 _HEAD = """\
-# Settings of cinema, each with its default. `cinema check-config --example` writes this file.
-# Every line is an environment variable; `cinema serve` has a flag of the same name for all but
+# Settings of cinema, each with its default. `bin/cinema check-config --example` writes this file.
+# Every line is an environment variable; `bin/serve` has a flag of the same name for all but
 # the secrets (PORT=8080 is --port 8080). To use this file: cp .env.example .env, uncomment what
 # you change, then: set -a; . ./.env; set +a; bin/serve
 """

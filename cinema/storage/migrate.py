@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
+import structlog
 
+from cinema.progress import Report, unheard
 from cinema.storage.schema_support import (
     CREATE_SUPPORT,
     RECORD_SUPPORT,
@@ -20,6 +23,8 @@ from cinema.storage.schema_support import (
 if TYPE_CHECKING:
     from alembic.script import Script, ScriptDirectory
     from sqlalchemy.engine import Connection
+
+DATABASE_MIGRATED: Final = "database_migrated"
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -36,22 +41,30 @@ LOCK_PAUSE_S: Final = 1.0
 
 _FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
+log = structlog.get_logger()
+
 
 class MigrationError(Exception):
     """The migrations cannot be read, or the database was migrated by a newer build."""
 
 
-async def migrate(dsn: str, *, directory: Path = MIGRATIONS) -> None:
+async def migrate(dsn: str, *, directory: Path = MIGRATIONS, report: Report = unheard) -> None:
     """Apply every `NNNN_name.sql` the database has not seen, all in one transaction.
 
     One runner at a time: others wait on an advisory lock and then find nothing to do. When the
     schema is current this costs one connection and one query; Alembic is not even imported. A
     database that a newer build has migrated is left alone, or refused if we cannot serve it.
+    `report` is told when there is something to do, in words for a person who waits.
     """
     files = _migration_files(directory)
     newest = list(files)[-1]
-    if await _current_revision(dsn, files) == newest:
+    before = await _current_revision(dsn, files)
+    if before == newest:
         return
+    if before is None:
+        report("making the tables")
+    else:
+        report(f"bringing the database from revision {before} to {newest}")
     for attempt in range(1, LOCK_ATTEMPTS + 1):
         try:
             await _upgrade(dsn, files, directory)
@@ -65,6 +78,7 @@ async def migrate(dsn: str, *, directory: Path = MIGRATIONS) -> None:
         else:
             break
     await _current_revision(dsn, files)
+    log.info(DATABASE_MIGRATED, from_revision=before, to_revision=newest)
 
 
 def _migration_files(directory: Path) -> dict[str, Path]:
@@ -110,6 +124,8 @@ async def _upgrade(dsn: str, files: dict[str, Path], directory: Path) -> None:
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.pool import NullPool
 
+    # Its steps are for its developers; ours is `database_migrated`.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -106,6 +107,8 @@ async def test_any_node_of_a_cluster_answers_for_all(tmp_path: Path) -> None:
             assert all(node["reachable"] for node in nodes)
             assert sum(node["this"] for node in nodes) == 1
         assert len({node["status"]["pid"] for node in seen[0]}) == 3
+        told = await asyncio.to_thread(told_by_curl, data_dir)
+        assert [node["node_id"] for node in told] == [node["node_id"] for node in seen[0]]
         showtime = await asyncio.to_thread(some_showtime, cluster.url)
         (owner, *others) = [ring["owner"] for ring in await each("ring", showtime)]
         assert others == [owner, owner]
@@ -130,6 +133,20 @@ async def test_any_node_of_a_cluster_answers_for_all(tmp_path: Path) -> None:
         state = await asyncio.to_thread(document, data_dir, "state", showtime, "--url", far)
         assert (state["seq"], state["state"]["seats"]["blocked"]) == (3, 3)
         assert (state["memory"] or {}).get("node_id") != owner["node_id"]
+
+
+def told_by_curl(data_dir: Path) -> Any:
+    """The answer to the call that docs/control.md shows, made beside the folder `data`."""
+    (call,) = re.findall(r"^curl .*$", (ROOT / "docs/control.md").read_text(), re.MULTILINE)
+    assert data_dir.name == "data"
+    ran = subprocess.run(
+        ["bash", "-c", f"{call} --silent --show-error"],
+        cwd=data_dir.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(ran.stdout)["data"]
 
 
 def versions(seen: list[Any]) -> set[int]:

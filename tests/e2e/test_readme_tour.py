@@ -55,13 +55,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield served
 
 
-def take_tour(server: Served, steps: list[Step]) -> list[str]:
-    """What each step prints, in one shell, with only the server's address changed."""
+def take_tour(port: int, steps: list[Step], prefix: str = sys.prefix) -> list[str]:
+    """What each step prints, in one shell; only the server's address and its packages are ours."""
     script = "set -euo pipefail\n" + f"\necho '{MARK}'\n".join(step.commands for step in steps)
     environment = {
-        "PATH": f"{sys.prefix}/bin{os.pathsep}{os.environ['PATH']}",
-        "VENV_DIR": sys.prefix,
-        "CINEMA": f"http://127.0.0.1:{server.port}",
+        "PATH": f"{prefix}/bin{os.pathsep}{os.environ['PATH']}",
+        "VENV_DIR": prefix,
+        "CINEMA": f"http://127.0.0.1:{port}",
     }
     run = subprocess.run(
         ["bash", "-c", script],
@@ -78,21 +78,44 @@ def take_tour(server: Served, steps: list[Step]) -> list[str]:
     return run.stdout.split(f"{MARK}\n")
 
 
+def assert_as_told(steps: list[Step], printed: list[str]) -> None:
+    for step, output in zip(steps, printed, strict=True):
+        assert re.fullmatch(step.pattern, output), f"{step.commands}\nprinted\n{output}"
+
+
 @pytest.mark.process
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the tour needs curl")
 def test_the_tour_prints_what_the_readme_says_and_can_be_taken_again(server: Served) -> None:
     steps = tour()
     for _ in range(2):
-        printed = take_tour(server, steps)
-        for step, output in zip(steps, printed, strict=True):
-            assert re.fullmatch(step.pattern, output), f"{step.commands}\nprinted\n{output}"
+        assert_as_told(steps, take_tour(server.port, steps))
     assert server.stop(signal.SIGTERM) == 0
 
 
 def test_the_tour_names_the_address_only_where_it_can_be_changed() -> None:
     addresses = [line for step in tour() for line in step.commands.splitlines() if "127.0" in line]
     assert addresses == ["API=${CINEMA:=http://127.0.0.1:8080}/api/v1"]
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/*.md")), ids=lambda page: page.name)
+def test_pages_name_commands_that_a_checkout_has(page: Path) -> None:
+    """`cinema …` exists where the package is installed; in a checkout it is `bin/cinema …`."""
+    said = rf"(?:`|^|\$ )cinema (?:{'|'.join(commands())})\b"
+    of_packages = ["`cinema serve"] if page.name == "operations.md" else []
+    assert re.findall(said, page.read_text(), re.MULTILINE) == of_packages
+
+
+def commands() -> list[str]:
+    """The commands of `cinema`, as its help lists them."""
+    helped = subprocess.run(
+        [sys.executable, "-P", "-m", "cinema", "--help"],
+        env={"PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return re.findall(r"^    ([a-z-]+) ", helped.stdout, re.MULTILINE)
 
 
 def test_the_readme_says_the_demo_accounts() -> None:

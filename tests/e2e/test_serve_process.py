@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -141,6 +143,47 @@ def test_a_port_in_use_is_said_in_one_line_and_leaves_no_process(used_folder: Pa
             assert len(complaint) == 1
             assert "choose a port with --port" in complaint[0]
             assert not served.left_behind()
+
+
+def test_a_port_in_use_is_found_before_a_database_is_made(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for flags in ((port,), (free_port(), "--control-port", str(port)), (port, "--nodes", "2")):
+            with serving(tmp_path / "data", *flags) as served:
+                assert served.process.wait(START_TIMEOUT_S) == 1
+                (complaint,) = served.complaint().splitlines()
+                assert "choose a port with --port or --control-port" in complaint
+                assert not (tmp_path / "data").exists()
+
+
+def test_a_first_start_tells_its_steps_a_line_each_and_a_second_none(tmp_path: Path) -> None:
+    for nodes in ("1", "2"):
+        folder = tmp_path / nodes
+        flags = ("--demo-data", "--bcrypt-cost", "10", "--nodes", nodes)
+        with serving(folder, free_port(), *flags) as first:
+            first.await_ready()
+            assert first.stop(signal.SIGTERM) == 0
+            told = steps_told(first)
+        assert re.fullmatch(
+            r"making a database in \S+ \(.+\) \.\.\.\n"
+            r"making the tables \.\.\.\n"
+            r"adding the demo data: accounts, films, cinemas and \d+ showtimes \.\.\.",
+            told,
+        )
+        with serving(folder, free_port(), *flags) as second:
+            second.await_ready()
+            assert second.stop(signal.SIGTERM) == 0
+            assert steps_told(second) == ""
+
+
+def steps_told(served: Served) -> str:
+    """What it told people; all else on its standard error is JSON, and no library's chatter."""
+    lines = served.complaint().splitlines()
+    events = [line for line in lines if not line.startswith("cinema: ")]
+    assert "library_logged" not in [json.loads(event)["event"] for event in events]
+    return "\n".join(line[8:] for line in lines if line.startswith("cinema: "))
 
 
 def test_a_second_server_on_one_folder_is_refused_and_the_first_serves_on(

@@ -166,6 +166,10 @@ async def test_interventions_say_what_they_changed(desk: Desk, admin: Admin) -> 
     taken = await admin("block", showtime, "C3", "C4")
     assert taken.code == 1
     assert "seats: C3" in taken.err
+    unknown = await admin("block", showtime, "C3", "Z9")
+    assert unknown.code == 3
+    assert "seats: Z9" in unknown.err
+    assert (await admin("block", UNKNOWN_ID, "A1")).code == 3
 
 
 async def test_the_log_level_is_shown_and_set(desk: Desk, admin: Admin) -> None:
@@ -198,6 +202,7 @@ async def test_failures_have_exit_codes_and_say_what_to_do(
     nowhere = await admin("nodes", url=None)
     assert nowhere.code == 5
     assert f"No server has noted its address in {tmp_path}" in nowhere.err
+    assert "--data-dir" in nowhere.err
     monkeypatch.setenv("CONTROL_TOKEN", TOKEN[::-1])
     wrong = await admin("nodes")
     assert wrong.code == 4
@@ -206,6 +211,7 @@ async def test_failures_have_exit_codes_and_say_what_to_do(
     none = await admin("nodes")
     assert none.code == 4
     assert "There is no token" in none.err
+    assert "--data-dir" in none.err
     (tmp_path / "control_token").mkdir()
     assert (await admin("nodes")).code == 4
     monkeypatch.setenv("CONTROL_TOKEN", "short")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,12 @@ def test_a_stopped_house_is_backed_up_listed_verified_and_restored(
     assert code == 0
     assert "taken and verified" in said
     backup = printed(capsys, "backup", "--list")["backups"][0]["id"]
-    assert spoken(capsys, "backup", "--list")[1].startswith(f"cinema: {backup}  timeline 1")
+    listed = spoken(capsys, "backup", "--list")[1]
+    assert listed.startswith(f"cinema: {backup}  timeline 1")
+    assert re.search(
+        r"  only \S+ \S+Z, when it was taken: no log was archived after it$", listed, re.MULTILINE
+    )
+    assert "any moment" not in listed
     assert spoken(capsys, "backup", "--verify") == (0, "cinema: all backups are sound\n")
     assert printed(capsys, "backup", "--verify") == {"problems": []}
     code, said = spoken(capsys, "restore")
