@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import structlog
 
 from cinema import __version__
@@ -47,6 +48,7 @@ from cinema.http.seats import seat_routes
 from cinema.http.server import Edge, edge_options
 from cinema.http.showtimes import showtime_routes
 from cinema.http.steps import OwnerOf
+from cinema.http.throttle_metrics import throttle_families
 from cinema.http.watch import WatchHub, WatchOptions
 from cinema.jobs.housekeeping import Housekeeping
 from cinema.logging import LogSink, configure_logging, standard_error_sink
@@ -59,6 +61,7 @@ from cinema.services.login_throttle import LoginThrottle
 from cinema.services.passwords import PasswordHasher
 from cinema.services.seats import SeatsService
 from cinema.services.showtimes import ShowtimesService
+from cinema.services.throttles import ThrottleRules, Throttles
 from cinema.services.tokens import TokenIssuer, TokenVerifier
 from cinema.settings import Settings
 from cinema.storage.accounts import AccountsRepository
@@ -66,11 +69,13 @@ from cinema.storage.bookings import BookingsRepository
 from cinema.storage.catalog import CatalogRepository
 from cinema.storage.clock import DatabaseClock
 from cinema.storage.journal_postgres import PostgresJournal
+from cinema.storage.login_addresses import LoginAddresses
 from cinema.storage.migrate import migrate
 from cinema.storage.pool import check_durability, close_pool, open_pool
 from cinema.storage.read_replica import ReplicaReads, open_replica_pool
 from cinema.storage.showtimes import ShowtimesRepository
 from cinema.storage.terms import TermsSource
+from cinema.storage.throttle_counts import ThrottleCounts
 from cinema.storage.transactions import Pool
 
 SERVER_STARTED: Final = "server_started"
@@ -268,12 +273,16 @@ async def _edge(
     next_id = IdSource(kernel.clock.now_us).next_id
     verifier = TokenVerifier(keys, ttl_s=ttl_s, clock=now_s)
     accounts_store = AccountsRepository(pool)
-    hasher = PasswordHasher(settings.bcrypt_cost)
+    hasher = PasswordHasher(settings.bcrypt_cost, share=settings.hashing_per_address)
     stack.callback(hasher.close)
+    counts = ThrottleCounts(now_s, redis_url=settings.redis_url)
+    stack.push_async_callback(counts.close)
+    throttles = Throttles(counts, throttle_rules(settings))
     accounts = AccountsService(
         accounts_store,
         hasher,
-        LoginThrottle(now_s),
+        throttles,
+        LoginThrottle(throttles, LoginAddresses(pool), clock=now_s),
         TokenIssuer(keys, ttl_s=ttl_s, clock=now_s),
         verifier,
         new_id=next_id,
@@ -311,6 +320,7 @@ async def _edge(
         metrics.add_collector(cluster_families(cluster))
     if reads is not None:
         metrics.add_collector(replica_families(reads.outcomes))
+    metrics.add_collector(throttle_families(throttles, counts, hasher))
     metrics.add_collector(log_families(lambda: sink.dropped_chunks, sink.events))
     metrics.add_collector(disk_families(_existing(settings.data_dir)))
     metrics.add_collector(
@@ -357,6 +367,12 @@ def kernel_of(settings: Settings) -> KernelSettings:
         idle_passivation_s=settings.idle_passivation_seconds,
         batch_limit_events=settings.batch_limit_events,
     )
+
+
+def throttle_rules(settings: Settings) -> ThrottleRules:
+    """How often clients may do what; each has a setting of its name."""
+    names = (field.name for field in msgspec.structs.fields(ThrottleRules))
+    return ThrottleRules(**{name: getattr(settings, name) for name in names})
 
 
 def sale_rules(settings: Settings) -> SaleRules:

@@ -10,7 +10,7 @@ from cinema.demo.catalog import AURORA, HOUSES, demo_id, movies, screens
 from cinema.demo.programme import programme
 from cinema.domain.accounts import ADMIN, CUSTOMER, MANAGER, STAFF
 from cinema.progress import Report, unheard
-from cinema.services.passwords import PasswordHasher
+from cinema.services.passwords import OURSELVES, PasswordHasher
 from cinema.settings import Settings
 from cinema.storage.accounts import NewUser
 from cinema.storage.demo_data import DemoCatalog, DemoRepository, DemoUser
@@ -62,7 +62,9 @@ async def _users(known: set[str], bcrypt_cost: int, now: datetime) -> list[DemoU
         return []
     hasher = PasswordHasher(bcrypt_cost)
     try:
-        hashes = await asyncio.gather(*(hasher.hash(DEMO_ACCOUNTS[role][1]) for role in roles))
+        hashes = await asyncio.gather(
+            *(hasher.hash(DEMO_ACCOUNTS[role][1], OURSELVES) for role in roles)
+        )
     finally:
         hasher.close()
     return [

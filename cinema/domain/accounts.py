@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import datetime
 from typing import Annotated, Final, Literal
 
@@ -76,14 +77,39 @@ class Authenticated(msgspec.Struct, frozen=True, kw_only=True):
     expires_in: int
 
 
+def tidy_email(email: str) -> str:
+    """An address as it is kept and shown: what keyboards write differently is one (NFKC)."""
+    return unicodedata.normalize("NFKC", email).strip()
+
+
 def email_key(email: str) -> str | None:
     """The form under which an address is unique, or None when it is no address.
 
     Upper and lower case are one, in the part before the @ too: no mail host in use tells them
-    apart, and people do not. Addresses outside ASCII are refused.
+    apart, and people do not. A domain counts in its ASCII form (IDNA); one that does not come
+    back from that form as it was could be mistaken for another, and is refused, as is a part
+    before the @ outside ASCII.
     """
-    key = email.strip().lower()
-    local, _, _ = key.partition("@")
+    local, _, domain = tidy_email(email).lower().rpartition("@")
+    if not domain.isascii():
+        ascii_domain = _ascii_domain(domain)
+        if ascii_domain is None:
+            return None
+        domain = ascii_domain
+    key = f"{local}@{domain}"
     if len(key) > EMAIL_CHARS_MAX or len(local) > EMAIL_LOCAL_CHARS_MAX:
         return None
-    return key if email.isascii() and _EMAIL_KEY.fullmatch(key) else None
+    return key if _EMAIL_KEY.fullmatch(key) else None
+
+
+def account_key(email: str) -> str:
+    """The form under which attempts at an account are counted, also where it can be none."""
+    return email_key(email) or tidy_email(email).lower()
+
+
+def _ascii_domain(domain: str) -> str | None:
+    try:
+        encoded = domain.encode("idna")
+        return encoded.decode("ascii") if encoded.decode("idna") == domain else None
+    except UnicodeError:
+        return None

@@ -27,19 +27,22 @@ HASHING_THREADS: Final = 2
 """Threads that hash passwords: a storm of logins must leave cores to the seats."""
 
 HASHING_QUEUE: Final = 64
-"""Passwords waiting for a thread, about two seconds' work; beyond it a login is OVERLOADED."""
+"""Passwords waiting for a thread, some seconds' work; beyond it a login is OVERLOADED."""
+
+HASHING_SHARE: Final = 8
+"""Passwords of one address that may wait (default of the setting): a second's work."""
 
 HASHING_RETRY_AFTER_S: Final = 2
 """What a client is told when the queue of passwords is full."""
 
-LOGIN_FAILURES: Final = 10
-"""Failed logins of one e-mail from one address within the window before more are refused."""
+LOGIN_ADDRESSES_KEPT: Final = 32
+"""Addresses remembered for one account as those it was signed in from; the latest stay."""
 
-LOGIN_WINDOW_S: Final = 300
-"""Length of that window, from the first failure."""
+LOGIN_ADDRESS_DAYS: Final = 180
+"""How long an address stays known after its last login, days."""
 
-LOGIN_PAIRS_KEPT: Final = 10_000
-"""Pairs of e-mail and address counted at once; the oldest are forgotten first."""
+LOGIN_ADDRESS_NOTED_S: Final = 86_400
+"""A login from a known address is written down again after this time, and not before."""
 
 PAGE_DEFAULT: Final = 20
 PAGE_LIMIT: Final = 100

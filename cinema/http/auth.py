@@ -26,7 +26,9 @@ def auth_routes(accounts: AccountsService, proxies: TrustedProxies) -> tuple[Rou
     """The routes below `/auth`, and the one that gives roles."""
 
     async def register(context: RequestContext) -> Reply:
-        return success(await accounts.register(context.body, context.request_key), status=201)
+        address = proxies.client_address(context.request)
+        made = await accounts.register(context.body, address, context.request_key)
+        return success(made, status=201)
 
     async def login(context: RequestContext) -> Reply:
         return success(await accounts.login(context.body, proxies.client_address(context.request)))
@@ -45,14 +47,21 @@ def auth_routes(accounts: AccountsService, proxies: TrustedProxies) -> tuple[Rou
             handler=register,
             operation_id="register",
             summary="Open an account",
-            description="The new customer is signed in at once.",
+            description="The new customer is signed in at once. One address may open five "
+            "accounts an hour.",
             tag=TAG,
             request=RegisterInput,
             request_example=examples.REGISTRATION,
             response=Authenticated,
             response_example=examples.AUTHENTICATED,
             status=201,
-            errors=("EMAIL_TAKEN", "IDEMPOTENCY_MISMATCH", "OVERLOADED", "RETRY"),
+            errors=(
+                "RATE_LIMITED",
+                "EMAIL_TAKEN",
+                "IDEMPOTENCY_MISMATCH",
+                "OVERLOADED",
+                "RETRY",
+            ),
             idempotent=True,
         ),
         Route(
@@ -62,7 +71,9 @@ def auth_routes(accounts: AccountsService, proxies: TrustedProxies) -> tuple[Rou
             operation_id="login",
             summary="Sign in",
             description="Ten failures within five minutes from one address close the door "
-            "for that account and address until the window has passed.",
+            "for that account and address until the window has passed; so do a hundred failures "
+            "of one address, and thirty at one account within an hour for addresses from which "
+            "nobody has signed in to it before.",
             tag=TAG,
             request=LoginInput,
             request_example=examples.CREDENTIALS,

@@ -20,12 +20,14 @@ from cinema.domain.accounts import (
     RegisterInput,
     User,
     email_key,
+    tidy_email,
 )
 from cinema.domain.idempotency import IdempotencyKey, request_fingerprint
 from cinema.domain.ids import format_id, parse_id
 from cinema.domain.rejections import Refused, refuse
 from cinema.services.login_throttle import LoginThrottle
 from cinema.services.passwords import PasswordHasher
+from cinema.services.throttles import Throttles
 from cinema.services.tokens import Principal, TokenIssuer, TokenVerifier
 from cinema.storage.accounts import AccountsRepository, NewUser
 
@@ -51,7 +53,8 @@ class AccountsService:
         self,
         accounts: AccountsRepository,
         hasher: PasswordHasher,
-        throttle: LoginThrottle,
+        throttles: Throttles,
+        logins: LoginThrottle,
         issuer: TokenIssuer,
         verifier: TokenVerifier,
         *,
@@ -60,7 +63,8 @@ class AccountsService:
     ) -> None:
         self._accounts = accounts
         self._hasher = hasher
-        self._throttle = throttle
+        self._throttles = throttles
+        self._logins = logins
         self._issuer = issuer
         self._verifier = verifier
         self._new_id = new_id
@@ -68,28 +72,34 @@ class AccountsService:
         self._revocations_known = _LONG_AGO
 
     async def register(
-        self, request: RegisterInput, key: IdempotencyKey | None = None
+        self, request: RegisterInput, address: str, key: IdempotencyKey | None = None
     ) -> Authenticated:
-        """A new customer, signed in. Refuses VALIDATION_ERROR, EMAIL_TAKEN.
+        """A new customer, signed in. Refuses RATE_LIMITED, VALIDATION_ERROR, EMAIL_TAKEN.
 
         A repeat under the same key signs the same customer in again. Only its digest is used:
         a fast hash of a body that holds a password must not be stored, so the fingerprint is of
-        the rest, and the password is compared with the account's.
+        the rest, and the password is compared with the account's. `address` is the client's.
         """
+        async with self._throttles.registration(address):
+            return await self._register(request, address, key)
+
+    async def _register(
+        self, request: RegisterInput, address: str, key: IdempotencyKey | None
+    ) -> Authenticated:
         unique = email_key(request.email)
         if unique is None:
             raise refuse("VALIDATION_ERROR", "This is no e-mail address.", path="$.email")
         new = NewUser(
             id=format_id(self._new_id()),
-            email=request.email.strip(),
+            email=tidy_email(request.email),
             email_key=unique,
-            password_hash=await self._hasher.hash(request.password),
+            password_hash=await self._hasher.hash(request.password, address),
             first_name=request.first_name.strip(),
             last_name=request.last_name.strip(),
             created_at=self._now(),
         )
         user = await self._accounts.add_user(new, _without_password(key, new))
-        if user.id != new.id and not await self._is_password_of(user, request.password):
+        if user.id != new.id and not await self._is_password_of(user, request.password, address):
             raise refuse("IDEMPOTENCY_MISMATCH")
         return await self._sign_in(user.id)
 
@@ -99,17 +109,14 @@ class AccountsService:
         `address` is the client's, as far as it can be trusted. An unknown e-mail takes as long
         as a wrong password.
         """
-        unique = email_key(request.email)
-        counted_as = unique or ""
-        retry_after_s = self._throttle.attempt(counted_as, address)
-        if retry_after_s is not None:
-            raise refuse("RATE_LIMITED", retry_after_s=retry_after_s)
-        known = None if unique is None else await self._accounts.credentials_by_email(unique)
-        stored = None if known is None else known.password_hash
-        if not await self._hasher.matches(request.password, stored) or known is None:
-            raise refuse("INVALID_CREDENTIALS")
-        self._throttle.succeeded(counted_as, address)
-        return await self._sign_in(known.user.id)
+        async with self._logins.attempt(request.email, address):
+            unique = email_key(request.email)
+            known = None if unique is None else await self._accounts.credentials_by_email(unique)
+            stored = None if known is None else known.password_hash
+            is_right = await self._hasher.matches(request.password, stored, address)
+            if not is_right or known is None:
+                raise refuse("INVALID_CREDENTIALS")
+            return await self._sign_in(known.user.id)
 
     async def me(self, principal: Principal) -> User:
         """The caller's account. Refuses NOT_FOUND when it is gone."""
@@ -162,9 +169,10 @@ class AccountsService:
         )
         return Authenticated(user=user, access_token=token.text, expires_in=token.expires_in_s)
 
-    async def _is_password_of(self, user: User, password: str) -> bool:
+    async def _is_password_of(self, user: User, password: str, address: str) -> bool:
         known = await self._accounts.credentials_by_id(user.id)
-        return await self._hasher.matches(password, known.password_hash if known else None)
+        stored = known.password_hash if known else None
+        return await self._hasher.matches(password, stored, address)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)

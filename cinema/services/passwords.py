@@ -12,57 +12,87 @@ from typing import Final, TypeVar
 
 import bcrypt
 
-from cinema.domain.limits_catalog import HASHING_QUEUE, HASHING_RETRY_AFTER_S, HASHING_THREADS
+from cinema.domain.limits_catalog import (
+    HASHING_QUEUE,
+    HASHING_RETRY_AFTER_S,
+    HASHING_SHARE,
+    HASHING_THREADS,
+)
 from cinema.domain.rejections import refuse
+from cinema.services.fair_turns import FairTurns, NoRoom
 
 COST_MIN: Final = 10
+
+OURSELVES: Final = ""
+"""Stands for the address of a client where the server itself has a password hashed."""
 
 T = TypeVar("T")
 
 
 class PasswordHasher:
-    """Hashes and compares passwords in a few threads; a full queue is OVERLOADED.
+    """Hashes and compares passwords in a few threads, in rotation of the addresses that ask.
+
+    Who has `share` waiting already, or meets a full queue of those who have no more than itself,
+    is OVERLOADED: one address can neither fill the queue nor keep the others waiting.
 
     A password goes through NFKC (keyboards differ in how they write one character), SHA-256 and
     base64 before bcrypt, which would otherwise ignore all beyond 72 bytes and stop at a zero.
     """
 
     def __init__(
-        self, cost: int, *, threads: int = HASHING_THREADS, queue_limit: int = HASHING_QUEUE
+        self,
+        cost: int,
+        *,
+        threads: int = HASHING_THREADS,
+        queue_limit: int = HASHING_QUEUE,
+        share: int = HASHING_SHARE,
     ) -> None:
         if cost < COST_MIN:
             raise ValueError(f"a bcrypt cost below {COST_MIN} is too weak")
         self._cost = cost
-        self._queue_limit = queue_limit
-        self._waiting = 0
+        self._turns = FairTurns(threads, queue_limit=queue_limit, share=share)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
+        self.refused = 0
         # Compared with when there is no account, so that this takes as long as a wrong password.
         self._nobody = bcrypt.hashpw(b"", bcrypt.gensalt(cost)).decode()
 
-    async def hash(self, password: str) -> str:
-        """The text to store for a password."""
+    @property
+    def waiting(self) -> int:
+        """Passwords that wait for a thread."""
+        return self._turns.waiting
+
+    async def hash(self, password: str, address: str) -> str:
+        """The text to store for a password that came from `address`."""
         return await self._run(
-            lambda: bcrypt.hashpw(_digest(password), bcrypt.gensalt(self._cost)).decode()
+            address, lambda: bcrypt.hashpw(_digest(password), bcrypt.gensalt(self._cost)).decode()
         )
 
-    async def matches(self, password: str, stored: str | None) -> bool:
+    async def matches(self, password: str, stored: str | None, address: str) -> bool:
         """Whether this is the password; None stands for no account, and takes as long."""
         against = (self._nobody if stored is None else stored).encode()
-        equal = await self._run(lambda: bcrypt.checkpw(_digest(password), against))
+        equal = await self._run(address, lambda: bcrypt.checkpw(_digest(password), against))
         return equal and stored is not None
 
     def close(self) -> None:
         """Stop the threads; what waits is cancelled."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        if self._waiting >= self._queue_limit:
-            raise refuse("OVERLOADED", retry_after_s=HASHING_RETRY_AFTER_S)
-        self._waiting += 1
+    async def _run(self, address: str, work: Callable[[], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        finally:
-            self._waiting -= 1
+            await self._turns.begin(address)
+        except NoRoom:
+            self.refused += 1
+            raise refuse("OVERLOADED", retry_after_s=HASHING_RETRY_AFTER_S) from None
+        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        # The thread works on when nobody waits any more: its turn ends with the work.
+        running.add_done_callback(self._worked)
+        return await asyncio.shield(running)
+
+    def _worked(self, running: asyncio.Future[T]) -> None:
+        self._turns.end()
+        if not running.cancelled():
+            # Whoever waited has seen it; if nobody does any more, nobody needs to.
+            running.exception()
 
 
 def _digest(password: str) -> bytes:

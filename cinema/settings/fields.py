@@ -167,6 +167,56 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     bcrypt_cost: Annotated[
         int, _about("work factor of password hashes, doubling with each step", low=10, high=16)
     ] = 12
+    hashing_per_address: Annotated[
+        int,
+        _about(
+            "passwords of one client address that may wait to be hashed; more answer 503",
+            "passwords",
+            low=1,
+            high=64,
+        ),
+    ] = 8
+    login_window_seconds: Annotated[
+        int,
+        _about(
+            "time in which failed logins are counted, by account and address and by address",
+            "s",
+            low=1,
+            high=86_400,
+        ),
+    ] = 300
+    login_failures_per_account_and_address: Annotated[
+        int,
+        _about(
+            "failed logins in that time at one account from one client address",
+            "logins",
+            low=1,
+            high=1_000_000,
+        ),
+    ] = 10
+    login_failures_per_address: Annotated[
+        int,
+        _about(
+            "failed logins in that time from one client address, at whichever accounts",
+            "logins",
+            low=1,
+            high=1_000_000,
+        ),
+    ] = 100
+    login_failures_per_account_per_hour: Annotated[
+        int,
+        _about(
+            "failed logins in an hour at one account, before addresses are stopped from which "
+            "nobody has signed in to it",
+            "logins",
+            low=1,
+            high=1_000_000,
+        ),
+    ] = 30
+    registrations_per_hour_per_address: Annotated[
+        int,
+        _about("accounts opened in an hour from one client address", low=1, high=1_000_000),
+    ] = 5
     demo_payment: Annotated[
         bool,
         _about(

@@ -122,7 +122,7 @@ async def test_passwords_are_the_documented_ones(pool: Pool) -> None:
         row = await pool.fetchrow("select role, password_hash from users where email = $1", email)
         assert row is not None
         assert row["role"] == role
-        assert await hasher.matches(password, row["password_hash"])
+        assert await hasher.matches(password, row["password_hash"], "")
     hasher.close()
 
 

@@ -15,8 +15,11 @@ from cinema.domain.rejections import Refused, refuse
 from cinema.services.accounts import AccountsService
 from cinema.services.login_throttle import LoginThrottle
 from cinema.services.passwords import PasswordHasher
+from cinema.services.throttles import ThrottleRules, Throttles
 from cinema.services.tokens import InvalidToken, Principal, TokenIssuer, TokenVerifier
 from cinema.storage.accounts import AccountsRepository
+from cinema.storage.login_addresses import LoginAddresses
+from cinema.storage.throttle_counts import ThrottleCounts
 from cinema.storage.transactions import Pool
 
 pytestmark = pytest.mark.postgres
@@ -42,10 +45,15 @@ class House:
         self.clock = clock
         self.hasher = hasher
         self.verifier = TokenVerifier([KEY], ttl_s=TTL_S, clock=clock)
+        rules = ThrottleRules(
+            login_failures_per_account_and_address=3, registrations_per_hour_per_address=50
+        )
+        throttles = Throttles(ThrottleCounts(clock), rules)
         self.accounts = AccountsService(
             AccountsRepository(pool),
             hasher,
-            LoginThrottle(clock, failures_limit=3),
+            throttles,
+            LoginThrottle(throttles, LoginAddresses(pool), clock=clock),
             TokenIssuer([KEY], ttl_s=TTL_S, clock=clock),
             self.verifier,
             new_id=lambda: new_id(time.time_ns() // 1000, secrets.randbits(RANDOM_BITS)),
@@ -86,7 +94,7 @@ async def refusal(call: Any) -> str:
 
 
 async def test_registered_customer_is_signed_in_and_can_log_in(house: House) -> None:
-    made = await house.accounts.register(ann())
+    made = await house.accounts.register(ann(), "192.0.2.1")
     assert (made.user.email, made.user.role, made.expires_in) == (
         "Ann@Example.com",
         "customer",
@@ -95,20 +103,23 @@ async def test_registered_customer_is_signed_in_and_can_log_in(house: House) -> 
     principal = house.verifier.verify(made.access_token)
     assert await house.accounts.me(principal) == made.user
     again = await house.accounts.login(
-        LoginInput(email="ann@EXAMPLE.com", password="correct horse"), "ip"
+        LoginInput(email="ann@EXAMPLE.com", password="correct horse"), "192.0.2.1"
     )
     assert again.user == made.user
     assert house.verifier.verify(again.access_token).session_id != principal.session_id
 
 
 async def test_second_account_on_one_email_is_refused_whatever_its_case(house: House) -> None:
-    await house.accounts.register(ann())
-    assert await refusal(house.accounts.register(ann(email="ANN@example.COM"))) == "EMAIL_TAKEN"
+    await house.accounts.register(ann(), "192.0.2.1")
+    assert (
+        await refusal(house.accounts.register(ann(email="ANN@example.COM"), "192.0.2.1"))
+        == "EMAIL_TAKEN"
+    )
 
 
 async def test_of_concurrent_registrations_of_one_email_one_succeeds(house: House) -> None:
     results = await asyncio.gather(
-        *(house.accounts.register(ann(first_name=f"Ann {n}")) for n in range(6)),
+        *(house.accounts.register(ann(first_name=f"Ann {n}"), "192.0.2.1") for n in range(6)),
         return_exceptions=True,
     )
     codes = [one.rejection.code for one in results if isinstance(one, Refused)]
@@ -117,17 +128,22 @@ async def test_of_concurrent_registrations_of_one_email_one_succeeds(house: Hous
 
 
 async def test_what_is_no_email_is_refused(house: House) -> None:
-    assert await refusal(house.accounts.register(ann(email="ann"))) == "VALIDATION_ERROR"
+    assert (
+        await refusal(house.accounts.register(ann(email="ann"), "192.0.2.1")) == "VALIDATION_ERROR"
+    )
 
 
 async def test_nul_character_is_refused_and_not_an_error(house: House) -> None:
-    assert await refusal(house.accounts.register(ann(first_name="A\x00"))) == "VALIDATION_ERROR"
+    assert (
+        await refusal(house.accounts.register(ann(first_name="A\x00"), "192.0.2.1"))
+        == "VALIDATION_ERROR"
+    )
 
 
 async def test_repeated_registration_signs_the_same_customer_in_again(house: House) -> None:
     key = request_key(ann())
-    first = await house.accounts.register(ann(), key)
-    second = await house.accounts.register(ann(), key)
+    first = await house.accounts.register(ann(), "192.0.2.1", key)
+    second = await house.accounts.register(ann(), "192.0.2.1", key)
     assert second.user == first.user
     assert house.verifier.verify(second.access_token).user_id == raw(first.user.id)
     assert await house.count("users") == 1
@@ -135,7 +151,9 @@ async def test_repeated_registration_signs_the_same_customer_in_again(house: Hou
 
 async def test_concurrent_repeats_of_a_registration_make_one_account(house: House) -> None:
     key = request_key(ann())
-    made = await asyncio.gather(*(house.accounts.register(ann(), key) for _ in range(5)))
+    made = await asyncio.gather(
+        *(house.accounts.register(ann(), "192.0.2.1", key) for _ in range(5))
+    )
     assert len({one.user.id for one in made}) == 1
     assert await house.count("users") == 1
 
@@ -146,69 +164,69 @@ async def test_concurrent_repeats_of_a_registration_make_one_account(house: Hous
 async def test_other_registration_under_the_key_is_a_mismatch(
     house: House, other: RegisterInput
 ) -> None:
-    await house.accounts.register(ann(), request_key(ann()))
-    assert await refusal(house.accounts.register(other, request_key(other))) == (
+    await house.accounts.register(ann(), "192.0.2.1", request_key(ann()))
+    assert await refusal(house.accounts.register(other, "192.0.2.1", request_key(other))) == (
         "IDEMPOTENCY_MISMATCH"
     )
     assert await house.count("users") == 1
 
 
 async def test_fingerprint_in_the_database_does_not_depend_on_the_password(house: House) -> None:
-    await house.accounts.register(ann(), request_key(ann()))
+    await house.accounts.register(ann(), "192.0.2.1", request_key(ann()))
     one = await house.pool.fetchval("select fingerprint from idempotent_requests")
     await house.pool.execute("delete from idempotent_requests; delete from users cascade")
     other = ann(password="another horse")
-    await house.accounts.register(other, request_key(other))
+    await house.accounts.register(other, "192.0.2.1", request_key(other))
     assert await house.pool.fetchval("select fingerprint from idempotent_requests") == one
 
 
 async def test_refused_registration_leaves_its_key_free(house: House) -> None:
-    await house.accounts.register(ann())
+    await house.accounts.register(ann(), "192.0.2.1")
     key = request_key(ann())
-    assert await refusal(house.accounts.register(ann(), key)) == "EMAIL_TAKEN"
+    assert await refusal(house.accounts.register(ann(), "192.0.2.1", key)) == "EMAIL_TAKEN"
     assert await house.count("idempotent_requests") == 0
 
 
 async def test_key_is_free_again_after_its_time_and_expired_ones_are_cleared(house: House) -> None:
-    await house.accounts.register(ann(), request_key(ann()))
+    await house.accounts.register(ann(), "192.0.2.1", request_key(ann()))
     house.clock.now_s += 24 * 3600 + 1
     bob = ann(email="bob@example.com")
-    made = await house.accounts.register(bob, request_key(bob))
+    made = await house.accounts.register(bob, "192.0.2.1", request_key(bob))
     assert made.user.email == "bob@example.com"
     house.clock.now_s += 24 * 3600 + 1
     eve = ann(email="eve@example.com")
-    await house.accounts.register(eve, request_key(eve, "other"))
+    await house.accounts.register(eve, "192.0.2.1", request_key(eve, "other"))
     assert await house.count("idempotent_requests") == 1
 
 
 async def test_wrong_password_and_unknown_email_are_refused_alike(house: House) -> None:
-    await house.accounts.register(ann())
+    await house.accounts.register(ann(), "192.0.2.1")
     for email, password in (
         ("ann@example.com", "wrong horse"),
         ("bob@example.com", "correct horse"),
         ("not an address", "correct horse"),
     ):
         request = LoginInput(email=email, password=password)
-        assert await refusal(house.accounts.login(request, "ip")) == "INVALID_CREDENTIALS"
+        assert await refusal(house.accounts.login(request, "192.0.2.1")) == "INVALID_CREDENTIALS"
 
 
 async def test_guessing_is_limited_per_email_and_address(house: House) -> None:
-    await house.accounts.register(ann())
+    await house.accounts.register(ann(), "192.0.2.1")
     wrong = LoginInput(email="ann@example.com", password="wrong horse")
     right = LoginInput(email="Ann@example.com", password="correct horse")
     for _ in range(3):
-        await refusal(house.accounts.login(wrong, "ip"))
+        await refusal(house.accounts.login(wrong, "192.0.2.1"))
     with pytest.raises(Refused) as caught:
-        await house.accounts.login(right, "ip")
+        await house.accounts.login(right, "192.0.2.1")
     assert caught.value.rejection.code == "RATE_LIMITED"
     assert caught.value.rejection.details == {"retry_after_s": 300}
-    assert (await house.accounts.login(right, "elsewhere")).user.email == "Ann@Example.com"
+    assert (await house.accounts.login(right, "192.0.2.2")).user.email == "Ann@Example.com"
     house.clock.now_s += 300
-    await house.accounts.login(right, "ip")
+    await house.accounts.login(right, "192.0.2.1")
 
 
 async def test_promotion_ends_the_tokens_there_are_and_the_next_has_the_role(house: House) -> None:
-    made = await house.accounts.register(ann())
+    made = await house.accounts.register(ann(), "192.0.2.1")
     house.verifier.verify(made.access_token)
     promoted = await house.accounts.promote(ADMIN, raw(made.user.id), PromoteInput(role="staff"))
     assert promoted.role == "staff"
@@ -217,12 +235,12 @@ async def test_promotion_ends_the_tokens_there_are_and_the_next_has_the_role(hou
     assert caught.value.code == "TOKEN_REVOKED"
     house.clock.now_s += 0.01
     login = LoginInput(email="ann@example.com", password="correct horse")
-    again = await house.accounts.login(login, "ip")
+    again = await house.accounts.login(login, "192.0.2.1")
     assert house.verifier.verify(again.access_token).role == "staff"
 
 
 async def test_revocations_outlive_the_process(house: House) -> None:
-    made = await house.accounts.register(ann())
+    made = await house.accounts.register(ann(), "192.0.2.1")
     await house.accounts.promote(ADMIN, raw(made.user.id), PromoteInput(role="staff"))
     restarted = House(house.pool, house.clock, house.hasher)
     restarted.verifier.verify(made.access_token)
@@ -234,7 +252,7 @@ async def test_revocations_outlive_the_process(house: House) -> None:
 async def test_revocations_reach_the_other_nodes(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = await house.accounts.register(ann())
+    made = await house.accounts.register(ann(), "192.0.2.1")
     neighbour = House(house.pool, house.clock, house.hasher)
     await neighbour.accounts.learn_revocations()
     session_id = neighbour.verifier.verify(made.access_token).session_id
@@ -260,7 +278,7 @@ async def test_revocations_reach_the_other_nodes(
 
 
 async def test_revocation_is_learnt_though_the_clock_of_its_node_lags(house: House) -> None:
-    made = await house.accounts.register(ann())
+    made = await house.accounts.register(ann(), "192.0.2.1")
     neighbour = House(house.pool, house.clock, house.hasher)
     house.clock.now_s += 50
     await neighbour.accounts.learn_revocations()
@@ -274,7 +292,7 @@ async def test_revocation_is_learnt_though_the_clock_of_its_node_lags(house: Hou
 
 @pytest.mark.parametrize("role", ["customer", "staff", "manager"])
 async def test_only_admins_promote(house: House, role: str) -> None:
-    made = await house.accounts.register(ann())
+    made = await house.accounts.register(ann(), "192.0.2.1")
     caller = Principal(new_id(1, 1), role, bytes(16), 0.0)
     call = house.accounts.promote(caller, raw(made.user.id), PromoteInput(role="admin"))
     assert await refusal(call) == "FORBIDDEN"
@@ -288,7 +306,7 @@ async def test_admins_cannot_change_their_own_role(house: House) -> None:
 async def test_promotion_of_nobody_or_for_no_cinema_is_refused(house: House) -> None:
     nobody = house.accounts.promote(ADMIN, new_id(1, 1), PromoteInput(role="staff"))
     assert await refusal(nobody) == "NOT_FOUND"
-    made = await house.accounts.register(ann())
+    made = await house.accounts.register(ann(), "192.0.2.1")
     for request, code in (
         (PromoteInput(role="manager", cinema_ids=[format_id(new_id(1, 1))]), "UNKNOWN_REFERENCE"),
         (PromoteInput(role="manager", cinema_ids=["x"]), "VALIDATION_ERROR"),
@@ -301,7 +319,9 @@ async def test_promotion_of_nobody_or_for_no_cinema_is_refused(house: House) -> 
 
 
 async def test_expired_sessions_are_cleared_by_later_ones(house: House) -> None:
-    await house.accounts.register(ann())
+    await house.accounts.register(ann(), "192.0.2.1")
     house.clock.now_s += TTL_S + 1
-    await house.accounts.login(LoginInput(email="ann@example.com", password="correct horse"), "ip")
+    await house.accounts.login(
+        LoginInput(email="ann@example.com", password="correct horse"), "192.0.2.1"
+    )
     assert await house.count("sessions") == 1

@@ -1,0 +1,89 @@
+"""Turns at a scarce thing, shared among those who ask and not among their requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+
+
+class NoRoom(Exception):
+    """Too many wait already, of this asker or of all."""
+
+
+class FairTurns:
+    """At most `at_once` have a turn; those who wait get theirs in rotation of the askers.
+
+    An asker may have `share` waiting. When `queue_limit` wait in all, whoever has fewer waiting
+    takes the place of the last of whoever has most, which ends with `NoRoom`.
+    """
+
+    def __init__(self, at_once: int, *, queue_limit: int, share: int) -> None:
+        self._free = at_once
+        self._queue_limit = queue_limit
+        self._share = share
+        self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._waiting = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for their turn."""
+        return self._waiting
+
+    async def begin(self, asker: str) -> None:
+        """Wait for a turn; raises `NoRoom`. `end` must follow, unless the wait is cancelled."""
+        if self._free and not self._waiting:
+            self._free -= 1
+            return
+        queue = self._queues.get(asker, ())
+        if len(queue) >= self._share:
+            raise NoRoom
+        if self._waiting >= self._queue_limit:
+            self._drop_for(len(queue))
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queues.setdefault(asker, deque()).append(turn)
+        self._waiting += 1
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._leave(asker, turn)
+            elif turn.exception() is None:
+                # The turn came in the same moment: it is for the next one.
+                self.end()
+            raise
+
+    def end(self) -> None:
+        """The turn is over: the next asker's first has the next."""
+        self._free += 1
+        while self._queues and self._free:
+            asker, queue = next(iter(self._queues.items()))
+            turn = self._take(asker, queue, 0)
+            if queue:
+                self._queues.move_to_end(asker)
+            if not turn.cancelled():
+                self._free -= 1
+                turn.set_result(None)
+
+    def _drop_for(self, newcomer_waiting: int) -> None:
+        asker, queue = max(self._queues.items(), key=lambda item: len(item[1]))
+        if len(queue) <= newcomer_waiting + 1:
+            raise NoRoom
+        turn = self._take(asker, queue, -1)
+        if not turn.cancelled():
+            turn.set_exception(NoRoom())
+
+    def _leave(self, asker: str, turn: asyncio.Future[None]) -> None:
+        """Take out whoever waits no more, unless it was just passed over for that."""
+        queue = self._queues.get(asker)
+        if queue is not None and turn in queue:
+            self._take(asker, queue, queue.index(turn))
+
+    def _take(
+        self, asker: str, queue: deque[asyncio.Future[None]], at: int
+    ) -> asyncio.Future[None]:
+        turn = queue[at]
+        del queue[at]
+        self._waiting -= 1
+        if not queue:
+            del self._queues[asker]
+        return turn
