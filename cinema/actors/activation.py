@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from cinema.actors.neighbours import ALONE, Neighbours
-from cinema.actors.restore import Restored, replayed
+from cinema.actors.restore import DamagedJournal, Restored, replayed
 from cinema.domain.limits import ACTIVATIONS_AT_ONCE, INHERITED_AT_ONCE
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.clock import Clock
@@ -39,7 +39,8 @@ class Activation:
     """Takes showtimes over, loads and replays them; a bounded number at once.
 
     `lease_ns` is how long an owner may take itself for current, `wait_ns` how long a new owner
-    waits for the former one to stop doing so. Raises `StoreUnavailable` and `DamagedJournal`.
+    waits for the former one to stop doing so. Raises `StoreUnavailable`, and `DamagedJournal` only
+    of a showtime that was this node's when it was read.
     """
 
     def __init__(
@@ -63,11 +64,25 @@ class Activation:
 
     async def look(self, showtime_id: bytes) -> Restored | None:
         """A showtime as it is stored, without owning it; None if there is nothing to see."""
-        loaded = await self._store.load(showtime_id)
-        terms = None if loaded is None else await self.terms(showtime_id)
-        if loaded is None or terms is None:
-            return None
-        return replayed(loaded, terms)
+        try:
+            return await self._seen(showtime_id)
+        except DamagedJournal:
+            # Its owner may have changed the plan behind the terms: then all of it fits now.
+            return await self._seen(showtime_id)
+
+    async def _seen(self, showtime_id: bytes) -> Restored | None:
+        read = await self._read(showtime_id)
+        return None if read is None else replayed(*read)
+
+    async def _read(self, showtime_id: bytes) -> tuple[Loaded, ShowtimeTerms] | None:
+        """What is stored of a showtime that somebody else may own; None if there is none.
+
+        The journal is read behind the terms. So it tells of every change of plan that the terms do
+        not know yet, and `replayed` finds that they do not fit; the other way round it could not.
+        """
+        terms = await self.terms(showtime_id)
+        loaded = None if terms is None else await self._store.load(showtime_id)
+        return None if terms is None or loaded is None else (loaded, terms)
 
     async def take_over(self, actor: ShowtimeActor, serving_epoch: int | None) -> Restored | None:
         """Let the actor serve; None if somebody else took over meanwhile.
@@ -142,11 +157,14 @@ class Activation:
         """What is stored of a showtime whose epoch was raised to `epoch`.
 
         None if it rose again, or if there is no such showtime. All of it is read behind the bump:
-        nothing can change it any more.
+        nobody else changes it before a later one and the wait for this node's lease. Whatever
+        took longer than that is read behind the terms once more.
         """
         showtime_id = actor.showtime_id
         sent_ns = self._clock.boot_ns()
         terms, loaded = await asyncio.gather(self.terms(showtime_id), self._store.load(showtime_id))
+        if self._clock.boot_ns() >= sent_ns + self._lease_ns:
+            loaded = await self._store.load(showtime_id)
         if terms is None or loaded is None or loaded.epoch != epoch:
             return None
         restored = replayed(loaded, terms, await self._older(actor, loaded))
@@ -161,12 +179,14 @@ class Activation:
         if not actor.doubts:
             return True
         async with self._at_once:
-            terms, loaded = await asyncio.gather(
-                self.terms(actor.showtime_id), self._store.load(actor.showtime_id)
-            )
-            if terms is None or loaded is None or loaded.epoch <= actor.epoch:
+            read = await self._read(actor.showtime_id)
+            if read is None or read[0].epoch <= actor.epoch:
                 return False
-            actor.settle(replayed(loaded, terms, await self._older(actor, loaded)))
+            try:
+                actor.settle(replayed(*read, await self._older(actor, read[0])))
+            except DamagedJournal as error:
+                # Its owner may have changed the plan behind the terms, and judges the journal.
+                raise StoreUnavailable(str(error)) from error
         return True
 
     async def _older(self, actor: ShowtimeActor, loaded: Loaded) -> list[JournalRow]:

@@ -435,6 +435,11 @@ class Kernel:
         )
 
     def _quarantine(self, actor: ShowtimeActor, reason: str) -> None:
+        if not self._neighbours.owns(actor.showtime_id):
+            # Only its owner may judge a showtime, and will see for itself.
+            log.warning(RESTORE_FAILED, showtime=actor.showtime_id.hex(), reason=reason)
+            self._forget(actor)
+            return
         self.metrics.quarantined += 1
         log.error(SHOWTIME_QUARANTINED, showtime=actor.showtime_id.hex(), reason=reason)
         self._stalled.pop(actor, None)

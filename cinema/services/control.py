@@ -209,18 +209,22 @@ class ControlService:
         return [here] if owner is None or owner.node_id == here else [here, owner.node_id]
 
     async def _stored(self, showtime_id: bytes) -> ShowtimeShown:
-        loaded = await self._load(showtime_id)
-        if loaded is None:
+        """As it is stored; read twice if it does not fit, for a plan may change in between."""
+        shown = await self._stored_now(showtime_id)
+        return shown if shown.problem is None else await self._stored_now(showtime_id)
+
+    async def _stored_now(self, showtime_id: bytes) -> ShowtimeShown:
+        try:
+            # Before the journal, which so tells of every plan that the terms do not know yet.
+            terms = await self._terms.load_terms(showtime_id)
+        except StoreUnavailable:
+            raise refuse("RETRY") from None
+        loaded = None if terms is None else await self._load(showtime_id)
+        if terms is None or loaded is None:
             raise refuse("NOT_FOUND")
         state, problem = None, None
         try:
-            terms = await self._terms.load_terms(showtime_id)
-            if terms is None:
-                raise refuse("NOT_FOUND")
-            restored = replayed(loaded, terms)
-            state = state_shown(restored.state, terms.plan)
-        except StoreUnavailable:
-            raise refuse("RETRY") from None
+            state = state_shown(replayed(loaded, terms).state, terms.plan)
         except DamagedJournal as error:
             problem = str(error)
         return ShowtimeShown(

@@ -22,6 +22,7 @@ from cinema.services.control_cluster import NodeUnreachable
 from cinema.services.control_node import ControlNode, LogLevels
 from cinema.services.control_shapes import ActorsQuery, Answer, PhaseName
 from cinema.storage.journal import StoreUnavailable
+from tests.unit.actors.in_between import LateTerms, change_plan
 from tests.unit.actors.virtual_time import in_virtual_time
 from tests.unit.actors.world import ANNA, Node, World, audited_world, hold, some_id
 
@@ -183,6 +184,25 @@ async def test_a_showtime_is_seen_where_it_is_from_every_node() -> None:
 
 
 @in_virtual_time
+async def test_a_plan_that_changes_while_it_is_read_is_no_problem() -> None:
+    async with audited_world() as world:
+        desk, (showtime_id,) = await desk_of(world, 1)
+        owner = desk.owner(showtime_id)
+        far = (owner + 1) % 3
+        await desk.nodes[owner].ask(showtime_id, hold(ANNA, "B1"))
+        desk.wire.cut_off = {desk.ids[owner]}
+        desk.services[far]._terms = late = LateTerms(world, desk.nodes[far])
+        looking = asyncio.ensure_future(desk.services[far].showtime(showtime_id))
+        await late.answer_first()
+        await change_plan(world, desk.nodes[owner], showtime_id)
+        late.let_go()
+        shown = await looking
+        assert shown.problem is None
+        assert shown.state is not None
+        assert shown.state.live_holds[1].seats == ["B1"]
+
+
+@in_virtual_time
 async def test_a_refusal_of_another_node_is_handed_on() -> None:
     async with audited_world() as world:
         desk, (showtime_id,) = await desk_of(world, 1)
@@ -237,7 +257,7 @@ async def test_questions_of_other_versions_and_bugs_harm_nobody() -> None:
         assert [one["event"] for one in events] == ["control_question_failed"]
         for node in desk.nodes:
             node.store.down["load"] = StoreUnavailable("gone")
-        assert await code_of(desk.services[0].showtime(some_id())) == "RETRY"
+        assert await code_of(desk.services[0].showtime(world.showtime())) == "RETRY"
         # What is in memory needs no store.
         assert (await desk.services[0].showtime(showtime_id)).resident
 
