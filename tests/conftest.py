@@ -1,4 +1,4 @@
-"""A real Postgres for the tests, one server a run and one database a test; a real Redis."""
+"""A real Postgres for the tests, one server a worker and one database a test; a real Redis."""
 
 from __future__ import annotations
 
@@ -26,6 +26,15 @@ from cinema.storage.redis_server import LocalRedis
 hypothesis.settings.register_profile("cinema", deadline=None)
 hypothesis.settings.load_profile("cinema")
 
+LONGEST_FILES = (
+    "test_schemathesis.py",
+    "test_local_cluster.py",
+    "test_box_office.py",
+    "test_restore_under_load.py",
+    "test_behind_balancers.py",
+    "test_installed_package.py",
+)
+
 _numbers = itertools.count(1)
 
 
@@ -38,6 +47,28 @@ def pytest_configure() -> None:
     for signum in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(signum) is signal.SIG_IGN:
             signal.signal(signum, lambda *_: None)
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One worker a processor and one more, since tests wait often; none for a single file."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return int(os.environ["PYTEST_XDIST_AUTO_NUM_WORKERS"])
+    files = {argument.partition("::")[0] for argument in config.args}
+    if len(files) == 1 and Path(files.pop()).is_file():
+        return 0
+    return len(os.sched_getaffinity(0)) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes begin first; chaos, which asks for the whole machine, comes last."""
+    order = {name: rank for rank, name in enumerate(LONGEST_FILES)}
+
+    def rank(item: pytest.Item) -> int:
+        if "chaos" in item.path.parent.name:
+            return len(order) + 1
+        return order.get(item.path.name, len(order))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +123,7 @@ async def pool(database: str) -> AsyncIterator[asyncpg.Pool[asyncpg.Record]]:
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[LocalRedis]:
-    """The Redis that all tests of a run share; for one to kill there is `own_redis`."""
+    """The Redis that all tests of a worker share; for one to kill there is `own_redis`."""
     with tempfile.TemporaryDirectory(prefix="cinema-test-") as folder:
         server = LocalRedis(Path(folder))
         try:
