@@ -219,8 +219,8 @@ def _plain_message(error: Exception) -> str | None:
     from cinema.cluster.node import DeclaredDead, SecretWrong
     from cinema.storage.backups.errors import BackupError
     from cinema.storage.data_dir import DataDirInUse
+    from cinema.storage.durability import UnsafeDatabase
     from cinema.storage.migrate import MigrationError
-    from cinema.storage.pool import UnsafeDatabase
     from cinema.storage.postgres_home import EmbeddedPostgresError
     from cinema.storage.redis_server import LocalRedisError
 

@@ -39,7 +39,13 @@ from cinema.http.holds import hold_routes
 from cinema.http.inherited import inherited_sockets, ports_of
 from cinema.http.kernel_metrics import kernel_families, log_families, watch_families
 from cinema.http.limits import KEPT_CONNECTIONS_S
-from cinema.http.metrics import Metrics, disk_families, pool_families, replica_families
+from cinema.http.metrics import (
+    Metrics,
+    disk_families,
+    durability_families,
+    pool_families,
+    replica_families,
+)
 from cinema.http.movies import movie_routes
 from cinema.http.openapi import openapi_document, openapi_route
 from cinema.http.routing import Route
@@ -68,10 +74,11 @@ from cinema.storage.accounts import AccountsRepository
 from cinema.storage.bookings import BookingsRepository
 from cinema.storage.catalog import CatalogRepository
 from cinema.storage.clock import DatabaseClock
+from cinema.storage.durability import DurabilityWatch, require_durability
 from cinema.storage.journal_postgres import PostgresJournal
 from cinema.storage.login_addresses import LoginAddresses
 from cinema.storage.migrate import migrate
-from cinema.storage.pool import check_durability, close_pool, open_pool
+from cinema.storage.pool import close_pool, open_pool
 from cinema.storage.read_replica import ReplicaReads, open_replica_pool
 from cinema.storage.showtimes import ShowtimesRepository
 from cinema.storage.terms import TermsSource
@@ -80,7 +87,6 @@ from cinema.storage.transactions import Pool
 
 SERVER_STARTED: Final = "server_started"
 SERVER_STOPPING: Final = "server_stopping"
-DATABASE_UNSAFE: Final = "database_unsafe"
 CLOCK_SYNC_FAILED: Final = "clock_sync_failed"
 
 KERNEL_CONNECTIONS: Final = 8
@@ -222,12 +228,14 @@ async def running_node(
     stopping = stopping or asyncio.Event()
     async with AsyncExitStack() as stack:
         dsn = settings.database_url
+        production = settings.production
+        durability = await require_durability(dsn, production=production)
         await migrate(dsn, report=report)
-        pool = await open_pool(dsn, size=settings.database_pool_size)
+        pool = await open_pool(
+            dsn, size=settings.database_pool_size, synchronous_commit=durability.commits
+        )
         stack.push_async_callback(close_pool, pool)
-        async with pool.acquire() as connection:
-            for risk in await check_durability(connection, production=settings.production):
-                log.warning(DATABASE_UNSAFE, reason=risk)
+        watch = DurabilityWatch(dsn, production=production, risks=durability.risks)
         if settings.demo_data and not settings.production:
             from cinema.demo.seed import seed as seed_demo
 
@@ -238,6 +246,7 @@ async def running_node(
             connections=KERNEL_CONNECTIONS,
             statement_timeout_s=settings.command_deadline_ms / 1000,
             lock_timeout_s=TAKEOVER_LOCK_S,
+            synchronous_commit=durability.commits,
         )
         stack.push_async_callback(journal.close)
         await clock.synchronise(journal.pool)
@@ -246,6 +255,7 @@ async def running_node(
         tasks = Tasks(kernel.metrics.task_failures)
         stack.push_async_callback(tasks.cancel)
         tasks.keep("clock-sync", partial(_keep_clock, clock, journal))
+        tasks.keep("durability-watch", watch.run)
         await kernel.start()
         cluster = await open_cluster(settings, pool, kernel, journal, terms, stack)
         dispatch: Dispatch = kernel if cluster is None else cluster.router
@@ -254,7 +264,7 @@ async def running_node(
             Housekeeping(journal, pool, dispatch, settings.journal_retention_days).run,
         )
         control = Control(settings, kernel, cluster, journal, terms, sink, stopping.set)
-        edge, hub = await _edge(settings, pool, kernel, cluster, dispatch, sink, stack)
+        edge, hub = await _edge(settings, pool, kernel, cluster, dispatch, watch, sink, stack)
         yield Node(edge, kernel, hub, cluster, control)
 
 
@@ -264,6 +274,7 @@ async def _edge(
     kernel: Kernel,
     cluster: ClusterNode | None,
     dispatch: Dispatch,
+    durability: DurabilityWatch,
     sink: LogSink,
     stack: AsyncExitStack,
 ) -> tuple[Edge, WatchHub]:
@@ -322,6 +333,9 @@ async def _edge(
         metrics.add_collector(replica_families(reads.outcomes))
     metrics.add_collector(throttle_families(throttles, counts, hasher))
     metrics.add_collector(log_families(lambda: sink.dropped_chunks, sink.events))
+    metrics.add_collector(
+        durability_families(lambda: len(durability.risks), lambda: durability.changes)
+    )
     metrics.add_collector(disk_families(_existing(settings.data_dir)))
     metrics.add_collector(
         pool_families(pool.get_size, pool.get_idle_size, settings.database_pool_size)
@@ -336,7 +350,7 @@ async def _edge(
         *hold_routes(seats),
         *booking_routes(seats),
         *hub.routes(),
-        *health_routes(_checks(settings, pool, cluster), metrics),
+        *health_routes(_checks(settings, pool, cluster, durability), metrics),
         *docs_routes(),
     ]
     document = openapi_document(routes, version=__version__, server_url=settings.public_url)
@@ -398,7 +412,7 @@ def _watch_options(settings: Settings, owner_of: OwnerOf | None) -> WatchOptions
 
 
 def _checks(
-    settings: Settings, pool: Pool, cluster: ClusterNode | None
+    settings: Settings, pool: Pool, cluster: ClusterNode | None, durability: DurabilityWatch
 ) -> dict[str, Callable[[], Awaitable[str | None]]]:
     async def database() -> str | None:
         async with pool.acquire() as connection:
@@ -414,7 +428,11 @@ def _checks(
             return None
         return "draining" if cluster.draining else "no member yet"
 
-    checks: dict[str, Callable[[], Awaitable[str | None]]] = {"database": database, "disk": disk}
+    checks: dict[str, Callable[[], Awaitable[str | None]]] = {
+        "database": database,
+        "durability": durability.ready,
+        "disk": disk,
+    }
     if cluster is not None:
         checks["cluster"] = membership
     return checks

@@ -151,6 +151,24 @@ def replica_families(outcomes: Mapping[str, int]) -> Families:
     return families
 
 
+def durability_families(risks: Callable[[], int], found: Callable[[], int]) -> Families:
+    """Whether Postgres keeps what it acknowledges, by the last look."""
+
+    def families() -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "cinema_database_risks",
+            "Settings of Postgres by which it may lose what it acknowledges.",
+            value=risks(),
+        )
+        yield CounterMetricFamily(
+            "cinema_database_risks_found",
+            "Such settings that came up while the node ran.",
+            value=found(),
+        )
+
+    return families
+
+
 def pool_families(size: Callable[[], int], idle: Callable[[], int], limit: int) -> Families:
     """Connections of the Postgres pool by what they do."""
 

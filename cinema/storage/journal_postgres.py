@@ -13,6 +13,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 from cinema.domain.showtime.state import NEVER_US
 from cinema.storage import journal_sql as sql
 from cinema.storage.array_text import ids_text, integers_text, joined
+from cinema.storage.durability import COMMITS
 from cinema.storage.journal import (
     LOCK_TIMEOUT,
     Append,
@@ -70,10 +71,18 @@ class PostgresLane:
     named.
     """
 
-    def __init__(self, dsn: str, *, timeout_s: float, lock_timeout_s: float) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        timeout_s: float,
+        lock_timeout_s: float,
+        synchronous_commit: str = COMMITS,
+    ) -> None:
         self._dsn = dsn
         self._timeout_s = timeout_s
         self._lock_timeout_s = lock_timeout_s
+        self._synchronous_commit = synchronous_commit
         self._connection: Connection | None = None
         self._appends: dict[str, Statement] = {}
 
@@ -193,6 +202,7 @@ class PostgresLane:
                 timeout=self._timeout_s,
                 server_settings={
                     **_LANE_SETTINGS,
+                    "synchronous_commit": self._synchronous_commit,
                     **_bounds(self._timeout_s, self._lock_timeout_s),
                 },
             )
@@ -221,11 +231,13 @@ class PostgresJournal:
         *,
         statement_timeout_s: float,
         lane_lock_timeout_s: float = LANE_LOCK_TIMEOUT_S,
+        synchronous_commit: str = COMMITS,
     ) -> None:
         self._dsn = dsn
         self._pool = pool
         self._timeout_s = statement_timeout_s
         self._lane_lock_timeout_s = lane_lock_timeout_s
+        self._synchronous_commit = synchronous_commit
 
     @classmethod
     async def open(
@@ -236,11 +248,14 @@ class PostgresJournal:
         statement_timeout_s: float,
         lock_timeout_s: float,
         lane_lock_timeout_s: float = LANE_LOCK_TIMEOUT_S,
+        synchronous_commit: str = COMMITS,
     ) -> PostgresJournal:
         """Connect; the caller closes.
 
         A takeover waits up to `lock_timeout_s` for a statement of the former owner, a lane's
-        statement up to `lane_lock_timeout_s` for whoever has locked one of its rows.
+        statement up to `lane_lock_timeout_s` for whoever has locked one of its rows. Appends and
+        takeovers alike wait for the disk, whatever the server's default: an epoch that a crash
+        takes back would belong to two owners.
         """
         pool: Pool = await asyncpg.create_pool(
             dsn,
@@ -251,6 +266,7 @@ class PostgresJournal:
             reset=_keep_session,
             server_settings={
                 "application_name": "cinema-kernel",
+                "synchronous_commit": synchronous_commit,
                 "lock_timeout": str(int(lock_timeout_s * 1000)),
                 "plan_cache_mode": "force_generic_plan",
                 "jit": "off",
@@ -261,6 +277,7 @@ class PostgresJournal:
             pool,
             statement_timeout_s=statement_timeout_s,
             lane_lock_timeout_s=lane_lock_timeout_s,
+            synchronous_commit=synchronous_commit,
         )
 
     @property
@@ -275,7 +292,10 @@ class PostgresJournal:
     def lane(self) -> PostgresLane:
         """See `JournalStore.lane`."""
         return PostgresLane(
-            self._dsn, timeout_s=self._timeout_s, lock_timeout_s=self._lane_lock_timeout_s
+            self._dsn,
+            timeout_s=self._timeout_s,
+            lock_timeout_s=self._lane_lock_timeout_s,
+            synchronous_commit=self._synchronous_commit,
         )
 
     async def take_over(

@@ -1,4 +1,4 @@
-"""Connections to Postgres, and whether what it acknowledges is really on disk."""
+"""Connections to Postgres."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import asyncpg
 import structlog
 from asyncpg.pool import PoolConnectionProxy
 
+from cinema.storage.durability import COMMITS
+
 # Text, because the driver's classes are generic for type checkers only.
 AnyConnection: TypeAlias = (
     "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 )
-
-OLDEST_MAJOR_VERSION = 17
 
 _CONNECT_TIMEOUT_S = 10.0
 _CLOSE_TIMEOUT_S = 3.0
@@ -22,17 +22,6 @@ _CLOSE_TIMEOUT_S = 3.0
 POOL_CUT_OFF = "pool_cut_off"
 
 log = structlog.get_logger(__name__)
-
-_DURABILITY = """
-select current_setting('server_version_num')::int / 10000 as major_version,
-       current_setting('fsync') as fsync,
-       current_setting('full_page_writes') as full_page_writes,
-       current_setting('synchronous_commit') as synchronous_commit
-"""
-
-
-class UnsafeDatabase(Exception):
-    """This Postgres must not hold what we promise to keep."""
 
 
 async def open_pool(
@@ -42,6 +31,7 @@ async def open_pool(
     application_name: str = "cinema",
     command_timeout_s: float = 30.0,
     transaction_timeout_ms: int = 4000,
+    synchronous_commit: str = COMMITS,
 ) -> asyncpg.Pool[asyncpg.Record]:
     """A pool of at most `size` connections, two of them open from the start.
 
@@ -59,6 +49,7 @@ async def open_pool(
             "application_name": application_name,
             "timezone": "UTC",
             "jit": "off",
+            "synchronous_commit": synchronous_commit,
             "idle_in_transaction_session_timeout": timeout,
             "transaction_timeout": timeout,
         },
@@ -77,26 +68,6 @@ async def close_pool(pool: asyncpg.Pool[asyncpg.Record]) -> None:
     except TimeoutError:
         log.warning(POOL_CUT_OFF, connections=pool.get_size() - pool.get_idle_size())
         pool.terminate()
-
-
-async def check_durability(connection: AnyConnection, *, production: bool) -> list[str]:
-    """What this Postgres may lose in a crash; empty when it keeps what it acknowledges.
-
-    Raises `UnsafeDatabase` for a version that is too old and, in production, for any such risk.
-    """
-    row = await connection.fetchrow(_DURABILITY)
-    assert row is not None, "a select without a from clause has one row"
-    if row["major_version"] < OLDEST_MAJOR_VERSION:
-        raise UnsafeDatabase(
-            f"Postgres {row['major_version']} is too old: {OLDEST_MAJOR_VERSION} or newer is needed"
-        )
-    names = ("fsync", "full_page_writes", "synchronous_commit")
-    risks = [f"{name} is off" for name in names if row[name] == "off"]
-    if risks and production:
-        raise UnsafeDatabase(
-            f"Postgres may lose what it acknowledged ({', '.join(risks)}); turn them on"
-        )
-    return risks
 
 
 async def connections_limit(dsn: str) -> int:

@@ -267,6 +267,12 @@ CASES = (
         at="20m",
     ),
     Case(
+        alert="CinemaDatabaseUnsafe",
+        firing={f"cinema_database_risks{{{A}}}": "0x20 1x40"},
+        labels=ON_NODE,
+        quiet={f"cinema_database_risks{{{A}}}": "1x20 0x40"},
+    ),
+    Case(
         alert="CinemaClockUncertain",
         firing={f"cinema_clock_uncertainty_seconds{{{A}}}": "0.3x60"},
         labels=ON_NODE,

@@ -80,11 +80,14 @@ async def other_node(pair: Pair) -> AsyncIterator[Node]:
 class open_pool_of:  # noqa: N801
     """A node for as long as the body runs."""
 
-    def __init__(self, dsn: str, read_dsn: str) -> None:
+    def __init__(self, dsn: str, read_dsn: str, *, synchronous_commit: str = "on") -> None:
         self._dsn, self._read_dsn = dsn, read_dsn
+        self._synchronous_commit = synchronous_commit
 
     async def __aenter__(self) -> Node:
-        self._primary = await open_pool(self._dsn, size=4)
+        self._primary = await open_pool(
+            self._dsn, size=4, synchronous_commit=self._synchronous_commit
+        )
         self._replica = await open_replica_pool(self._read_dsn, size=4)
         return Node(self._primary, self._replica)
 
@@ -250,8 +253,7 @@ async def test_what_is_no_replica_of_the_primary_is_not_read(pair: Pair) -> None
 
 
 async def test_a_primary_that_acknowledges_too_early_is_not_compared_with(pair: Pair) -> None:
-    hasty = f"{pair.dsn}&options=-csynchronous_commit%3Doff"
-    async with open_pool_of(hasty, pair.read_dsn) as node:
+    async with open_pool_of(pair.dsn, pair.read_dsn, synchronous_commit="off") as node:
         assert await node.names() == []
         assert node.outcomes == {"unfit": 1}
 

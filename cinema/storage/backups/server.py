@@ -12,7 +12,8 @@ import msgspec
 
 from cinema.storage.backups.errors import BackupError
 from cinema.storage.backups.programs import Source
-from cinema.storage.pool import OLDEST_MAJOR_VERSION, AnyConnection
+from cinema.storage.durability import OLDEST_MAJOR_VERSION
+from cinema.storage.pool import AnyConnection
 
 _CONNECT_TIMEOUT_S: Final = 10.0
 _STATEMENT_TIMEOUT_S: Final = 60.0
