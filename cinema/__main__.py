@@ -166,6 +166,12 @@ def _admin(settings: Settings, options: Mapping[str, Any]) -> int:
     return run_admin(settings, options)
 
 
+def _create_admin(settings: Settings, options: Mapping[str, Any]) -> None:
+    from cinema.commands.create_admin import run_create_admin
+
+    run_create_admin(settings, options, _report)
+
+
 def _shown(field: Field, value: object) -> str:
     if field.secret:
         return "(set)" if value else "(not set)"
@@ -207,7 +213,7 @@ def _interrupt(signum: int, _frame: FrameType | None) -> None:
     raise SystemExit(128 + signum)
 
 
-def _run_loop(work: Coroutine[Any, Any, None]) -> None:
+def _run_loop(work: Coroutine[Any, Any, object]) -> None:
     import uvloop
 
     uvloop.run(work)
@@ -217,6 +223,7 @@ def _plain_message(error: Exception) -> str | None:
     """One line for what people can put right themselves; None for a bug."""
     from cinema.cluster.membership import AddressTaken
     from cinema.cluster.node import DeclaredDead, SecretWrong
+    from cinema.commands.create_admin import AdminNotCreated
     from cinema.storage.backups.errors import BackupError
     from cinema.storage.data_dir import DataDirInUse
     from cinema.storage.durability import UnsafeDatabase
@@ -226,6 +233,7 @@ def _plain_message(error: Exception) -> str | None:
 
     plain = (
         AddressTaken,
+        AdminNotCreated,
         BackupError,
         DataDirInUse,
         DeclaredDead,
@@ -283,7 +291,7 @@ def _parser() -> argparse.ArgumentParser:
             add_backup_options(command)
         elif run is _restore:
             add_restore_options(command)
-    add_admin(commands, _admin)
+    add_admin(commands, _admin, _create_admin)
     return parser
 
 

@@ -87,6 +87,7 @@ from cinema.storage.transactions import Pool
 
 SERVER_STARTED: Final = "server_started"
 SERVER_STOPPING: Final = "server_stopping"
+DATABASE_MIGRATED: Final = "database_migrated"
 CLOCK_SYNC_FAILED: Final = "clock_sync_failed"
 
 KERNEL_CONNECTIONS: Final = 8
@@ -230,7 +231,9 @@ async def running_node(
         dsn = settings.database_url
         production = settings.production
         durability = await require_durability(dsn, production=production)
-        await migrate(dsn, report=report)
+        revision = await migrate(dsn, report=report)
+        if revision is not None:
+            log.info(DATABASE_MIGRATED, revision=revision)
         pool = await open_pool(
             dsn, size=settings.database_pool_size, synchronous_commit=durability.commits
         )

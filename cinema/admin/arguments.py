@@ -12,7 +12,8 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 _ABOUT: Final = """\
 Looks into a running server and acts on it, over its control endpoint. Without --url the server of
 these settings is meant: the one of CONTROL_HOST and CONTROL_PORT, else one that noted its address
-in DATA_DIR. The token comes from CONTROL_TOKEN, CONTROL_TOKEN_FILE or DATA_DIR.
+in DATA_DIR. The token comes from CONTROL_TOKEN, CONTROL_TOKEN_FILE or DATA_DIR. create-admin needs
+no server: it works on the database of DATABASE_URL or DATA_DIR.
 """
 _CODES: Final = """\
 exit codes: 0 done; 1 the server refused, or failed; 2 wrong usage or settings; 3 no such showtime,
@@ -20,8 +21,11 @@ seat or node; 4 no token, or a wrong one; 5 no control endpoint answers
 """
 
 
-def add_admin(commands: Any, run: Any) -> None:
-    """Add `admin` with its own commands to the parser's; `run` is called with what was chosen."""
+def add_admin(commands: Any, run: Any, create_admin: Any) -> None:
+    """Add `admin` with its own commands to the parser's; `run` is called with what was chosen.
+
+    `create_admin` is run for the one command that works on the database, not on a server.
+    """
     admin = commands.add_parser(
         "admin",
         help="look into a running server, and act on it",
@@ -34,6 +38,8 @@ def add_admin(commands: Any, run: Any) -> None:
         for name, parser in add(actions):
             _common(parser)
             parser.set_defaults(run=run, action=name, watch=parser.get_default("watch") or False)
+    name, parser = _creating(actions)
+    parser.set_defaults(run=create_admin)
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
@@ -120,6 +126,21 @@ def _acting(actions: Any) -> list[tuple[str, argparse.ArgumentParser]]:
     level[1].add_argument("level", nargs="?", choices=LEVELS)
     level[1].add_argument("--node", help="its id, the beginning of it, or its address")
     return [passivate, block, unblock, pause, resume, drain, level]
+
+
+def _creating(actions: Any) -> tuple[str, argparse.ArgumentParser]:
+    name, parser = _command(
+        actions, "create-admin", "make an account with the role admin, in the database itself"
+    )
+    add = parser.add_argument
+    add("email", metavar="EMAIL", help="what the admin will sign in with")
+    add("--password-file", metavar="FILE", help="where the password is; - for standard input")
+    add("--promote", action="store_true", help="give the role to the account that is there")
+    add("--first-name", default="", metavar="NAME")
+    add("--last-name", default="", metavar="NAME")
+    add("--data-dir", metavar="FOLDER", help="DATA_DIR, where DATABASE_URL is not set")
+    add("--json", action="store_true", help="one JSON document, for machines")
+    return name, parser
 
 
 def _count(text: str) -> int:

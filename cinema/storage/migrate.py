@@ -10,7 +10,6 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
-import structlog
 
 from cinema.progress import Report, unheard
 from cinema.storage.schema_support import (
@@ -23,8 +22,6 @@ from cinema.storage.schema_support import (
 if TYPE_CHECKING:
     from alembic.script import Script, ScriptDirectory
     from sqlalchemy.engine import Connection
-
-DATABASE_MIGRATED: Final = "database_migrated"
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -41,15 +38,17 @@ LOCK_PAUSE_S: Final = 1.0
 
 _FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
-log = structlog.get_logger()
-
 
 class MigrationError(Exception):
     """The migrations cannot be read, or the database was migrated by a newer build."""
 
 
-async def migrate(dsn: str, *, directory: Path = MIGRATIONS, report: Report = unheard) -> None:
+async def migrate(
+    dsn: str, *, directory: Path = MIGRATIONS, report: Report = unheard
+) -> str | None:
     """Apply every `NNNN_name.sql` the database has not seen, all in one transaction.
+
+    Returns the revision that the database was brought to, None if there was nothing to do.
 
     One runner at a time: others wait on an advisory lock and then find nothing to do. When the
     schema is current this costs one connection and one query; Alembic is not even imported. A
@@ -60,7 +59,7 @@ async def migrate(dsn: str, *, directory: Path = MIGRATIONS, report: Report = un
     newest = list(files)[-1]
     before = await _current_revision(dsn, files)
     if before == newest:
-        return
+        return None
     if before is None:
         report("making the tables")
     else:
@@ -78,7 +77,7 @@ async def migrate(dsn: str, *, directory: Path = MIGRATIONS, report: Report = un
         else:
             break
     await _current_revision(dsn, files)
-    log.info(DATABASE_MIGRATED, from_revision=before, to_revision=newest)
+    return newest
 
 
 def _migration_files(directory: Path) -> dict[str, Path]:
