@@ -208,7 +208,7 @@ class Kernel:
         """Give a showtime back for another node, whatever is under way; returns once it is done.
 
         Messages that have not had their turn are sent after it. Cancelling the wait does not
-        cancel the release.
+        cancel the release; one that the kernel's own end cuts short is over too.
         """
         releasing = self._releases.get(showtime_id)
         if releasing is None:
@@ -216,7 +216,9 @@ class Kernel:
                 return
             releasing = self._tasks.start("release", self._release(showtime_id), showtime_id.hex())
             self._releases[showtime_id] = releasing
-        await asyncio.shield(releasing)
+        await asyncio.wait((releasing,))
+        if not releasing.cancelled():
+            releasing.result()
 
     async def _release(self, showtime_id: bytes) -> None:
         actor = self._actors.get(showtime_id)

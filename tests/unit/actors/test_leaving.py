@@ -243,6 +243,21 @@ async def test_two_who_ask_for_a_release_get_the_same_one_and_neither_can_cancel
 
 
 @in_virtual_time
+async def test_whoever_waits_for_a_release_is_not_cancelled_when_the_kernel_stops() -> None:
+    async with audited_world() as world:
+        showtime, old, new = await pair(world)
+        old.node.store.held.add("append")
+        old.node.tell(showtime, hold(ANNA, "A1"))
+        await old.node.store.next("append")
+        old.hood.owner[showtime] = new
+        waiting = _leave(old, showtime)
+        await settle()
+        await old.node.kernel._tasks.cancel()
+        await waiting
+        assert not waiting.cancelled()
+
+
+@in_virtual_time
 async def test_a_showtime_that_is_not_in_memory_is_released_already() -> None:
     async with audited_world() as world:
         _, old, _ = await pair(world)
