@@ -81,6 +81,7 @@ class ShowtimeActor:
         "_kernel",
         "_mailbox",
         "_outbox",
+        "_plan_seq",
         "_recalls",
         "_scheduled",
         "_snapshot_at_seq",
@@ -121,6 +122,7 @@ class ShowtimeActor:
         self._outbox = Outbox(self)
         self.backlog = Backlog()
         self._snapshot_at_seq = 0
+        self._plan_seq = 0
         self._recalls = 0
         self._scheduled = False
 
@@ -296,7 +298,7 @@ class ShowtimeActor:
                 decisions[type(command).__name__, "replayed"] += 1
                 seq, epoch, at_us, _ = record
                 earlier = Accepted(recorded.event, seq, epoch, at_us, self.terms, replayed=True)
-                outbox.repeat(seq, reply, earlier, command.command_id)
+                outbox.repeat(seq, self._plan_seq, reply, earlier, command.command_id)
             case Recall(key):
                 self._recall(letter, key)
             case _:
@@ -326,6 +328,7 @@ class ShowtimeActor:
         self.lane.enlist(self)
 
     def _pin(self, command: ChangePlan) -> None:
+        self._plan_seq = self.state.seq
         self.terms = msgspec.structs.replace(
             self.terms, plan=command.plan, prices_minor=command.prices_minor
         )
@@ -476,6 +479,7 @@ class ShowtimeActor:
         self.backlog.restart(state.seq)
         self._outbox.open_to(state.seq)
         self._outbox.lease_until_ns = lease_until_ns
+        self._plan_seq = 0
         self._note_snapshot(restored.snapshot_seq)
         self.armed_us = NEVER_US
         self.phase = Phase.SERVING

@@ -33,6 +33,10 @@ class Waiting(msgspec.Struct, frozen=True, gc=False):
     leased: bool
 
 
+class WaitingForPlan(Waiting, frozen=True, gc=False):
+    """An answer that names seats of a plan which is not durable either, up to `seq`."""
+
+
 class Doubt(msgspec.Struct, frozen=True):
     """A command whose event `seq` was sent to the journal and not answered."""
 
@@ -81,9 +85,17 @@ class Outbox:
         """The answer that tells of the event `seq`, just decided."""
         self._wait(Waiting(seq, reply, outcome, seq, command_id, False))
 
-    def repeat(self, event_seq: int, reply: Reply, outcome: Outcome, command_id: bytes) -> None:
-        """The answer to a repeated command, which tells of an earlier event, durable or not."""
-        self._enter(Waiting(event_seq, reply, outcome, event_seq, command_id, False))
+    def repeat(
+        self, event_seq: int, plan_seq: int, reply: Reply, outcome: Outcome, command_id: bytes
+    ) -> None:
+        """The answer to a repeated command, which tells of an earlier event, durable or not.
+
+        It names seats of the plan that the event `plan_seq` pinned.
+        """
+        if plan_seq > max(self.durable_seq, event_seq):
+            self._enter(WaitingForPlan(plan_seq, reply, outcome, event_seq, command_id, False))
+        else:
+            self._enter(Waiting(event_seq, reply, outcome, event_seq, command_id, False))
 
     def answer(self, seq: int, reply: Reply, outcome: Outcome) -> None:
         """An answer about the state at `seq`."""
@@ -161,14 +173,15 @@ class Outbox:
         """The state behind the gate is discarded.
 
         What tells of a durable event may still leave; what tells of one sent and not answered
-        (up to `in_flight_seq`) is in doubt and is returned; all else had no effect and is told so.
+        (up to `in_flight_seq`), or of one in seats of a plan that is not durable, is in doubt and
+        is returned; all else had no effect and is told so.
         """
         waiting, self._waiting = self._waiting, ()
         doubts = []
         for one in waiting:
-            if 0 < one.event_seq <= self.durable_seq:
+            if self._may_tell(one):
                 self.send(one.reply, one.outcome)
-            elif 0 < one.event_seq <= in_flight_seq:
+            elif 0 < one.event_seq <= max(in_flight_seq, self.durable_seq):
                 doubts.append(Doubt(one.event_seq, one.command_id, one.reply, deadline_ns))
             else:
                 self.send(one.reply, TRY_AGAIN)
@@ -179,11 +192,16 @@ class Outbox:
         """Nobody will know any more: what tells of an event not yet durable stays in doubt."""
         waiting, self._waiting = self._waiting, ()
         for one in waiting:
-            if 0 < one.event_seq <= self.durable_seq:
+            if self._may_tell(one):
                 self.send(one.reply, one.outcome)
             else:
                 self.send(one.reply, IN_DOUBT if one.event_seq else TRY_AGAIN)
         self.lease_unknown()
+
+    def _may_tell(self, waiting: Waiting) -> bool:
+        """Whether an answer may leave although what it waits behind is given up."""
+        needed_seq = waiting.seq if isinstance(waiting, WaitingForPlan) else waiting.event_seq
+        return bool(waiting.event_seq) and needed_seq <= self.durable_seq
 
     def _leave(self, waiting: Waiting) -> None:
         if waiting.leased and self._actor.clock.boot_ns() >= self.lease_until_ns:

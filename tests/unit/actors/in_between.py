@@ -10,23 +10,36 @@ import msgspec
 from cinema.domain.seatmap import SeatPlan, grid_layout, parse_layout
 from cinema.domain.showtime.commands import ChangePlan
 from cinema.domain.showtime.terms import ShowtimeTerms
+from tests.unit.actors.scripted_store import Call
 from tests.unit.actors.virtual_time import settle
-from tests.unit.actors.world import Node, World, accepted, some_id
+from tests.unit.actors.world import Mail, Node, World, accepted, some_id
 
 WIDER: SeatPlan = parse_layout(grid_layout(4, 26), 2)
 """The plan with one more column: every seat but those of the first row has another index."""
 
 
-async def change_plan(world: World, node: Node, showtime: bytes) -> None:
-    """Pin the wider plan, with the terms in the same statement."""
-    prices = (1000,) * len(WIDER.categories)
-    change = ChangePlan(command_id=some_id(), plan=WIDER, prices_minor=prices)
+PRICES_MINOR = (1000,) * len(WIDER.categories)
+
+
+async def begin_to_change_plan(node: Node, showtime: bytes) -> tuple[Call, Mail]:
+    """Ask for the wider plan; its append is held."""
+    change = ChangePlan(command_id=some_id(), plan=WIDER, prices_minor=PRICES_MINOR)
     node.store.held.add("append")
     mail = node.tell(showtime, change)
-    call = await node.store.next("append")
-    node.store.held.discard("append")
+    return await node.store.next("append"), mail
+
+
+def pin(world: World, showtime: bytes) -> None:
+    """What the append of a change of plan writes into the catalogue."""
     terms = world.terms.of[showtime]
-    world.terms.of[showtime] = msgspec.structs.replace(terms, plan=WIDER, prices_minor=prices)
+    world.terms.of[showtime] = msgspec.structs.replace(terms, plan=WIDER, prices_minor=PRICES_MINOR)
+
+
+async def change_plan(world: World, node: Node, showtime: bytes) -> None:
+    """Pin the wider plan, with the terms in the same statement."""
+    call, mail = await begin_to_change_plan(node, showtime)
+    node.store.held.discard("append")
+    pin(world, showtime)
     call.finish()
     await mail.answered.wait()
     accepted(mail.outcome)

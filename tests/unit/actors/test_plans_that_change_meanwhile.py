@@ -5,13 +5,21 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from cinema.actors.messages import ReadSeats, SeatsSeen
 from cinema.domain.limits import FAILURES_BEFORE_QUARANTINE
 from cinema.storage.journal import CommitUnknown
-from tests.unit.actors.in_between import WIDER, LateTerms, change_plan
+from tests.unit.actors.in_between import (
+    WIDER,
+    LateTerms,
+    begin_to_change_plan,
+    change_plan,
+    pin,
+)
 from tests.unit.actors.neighbourhood import pair
 from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import ANNA, BERT, accepted, audited_world, hold
+from tests.unit.actors.world import ANNA, BERT, accepted, audited_world, hold, some_id
 
 LOST = CommitUnknown("connection lost")
 
@@ -146,6 +154,55 @@ async def test_a_look_whose_terms_are_late_shows_the_seats_of_its_seq() -> None:
         seen = await reading
         assert isinstance(seen, SeatsSeen)
         assert _labels(seen) == ["B1"]
+
+
+@in_virtual_time
+@pytest.mark.parametrize("happened", [True, False])
+async def test_a_repetition_is_not_told_in_seats_of_a_plan_that_is_not_durable(
+    happened: bool,
+) -> None:
+    async with audited_world() as world:
+        showtime = world.showtime()
+        node = await world.warm_node(showtime)
+        wish = hold(ANNA, "B1", key=some_id())
+        accepted(await node.ask(showtime, wish))
+        call, changed = await begin_to_change_plan(node, showtime)
+        again = node.tell(showtime, wish)
+        await settle()
+        assert again.outcome is None
+        if happened:
+            pin(world, showtime)
+            call.execute()
+        node.store.held.clear()
+        call.fail(LOST)
+        await changed.answered.wait()
+        await again.answered.wait()
+        assert changed.code == ("OK" if happened else "RETRY")
+        told: Any = accepted(again.outcome)
+        assert told.terms.plan.version == (2 if happened else 1)
+        assert [told.terms.plan.labels[seat] for seat in told.event.seats] == ["B1"]
+
+
+@in_virtual_time
+@pytest.mark.parametrize("durable", [True, False])
+async def test_a_repetition_that_waits_for_a_plan_when_its_actor_ends_is_told_what_is_durable(
+    durable: bool,
+) -> None:
+    async with audited_world() as world:
+        showtime = world.showtime()
+        node = await world.warm_node(showtime)
+        wish = hold(ANNA, "B1", key=some_id())
+        accepted(await node.ask(showtime, wish))
+        call, changed = await begin_to_change_plan(node, showtime)
+        again = node.tell(showtime, wish)
+        await settle()
+        if durable:
+            pin(world, showtime)
+            call.finish()
+            await settle()
+        else:
+            node.actor(showtime).abandon()
+        assert again.code == changed.code == ("OK" if durable else "OUTCOME_UNKNOWN")
 
 
 @in_virtual_time
