@@ -26,6 +26,7 @@ from cinema.settings import (
     SettingsError,
     fields,
     load_settings,
+    reachable,
     with_control_token,
     with_jwt_secret,
 )
@@ -146,7 +147,7 @@ def _healthcheck(settings: Settings, _options: Mapping[str, Any]) -> None:
     """Ask the server of these settings whether it is ready; for a container's health check."""
     from http.client import HTTPConnection, HTTPException
 
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    host = reachable(settings.host)
     connection = HTTPConnection(host, settings.port, timeout=_HEALTHCHECK_TIMEOUT_S)
     try:
         connection.request("GET", "/readyz")

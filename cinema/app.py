@@ -69,7 +69,7 @@ from cinema.services.seats import SeatsService
 from cinema.services.showtimes import ShowtimesService
 from cinema.services.throttles import ThrottleRules, Throttles
 from cinema.services.tokens import TokenIssuer, TokenVerifier
-from cinema.settings import Settings
+from cinema.settings import Settings, url_of
 from cinema.storage.accounts import AccountsRepository
 from cinema.storage.bookings import BookingsRepository
 from cinema.storage.catalog import CatalogRepository
@@ -132,7 +132,7 @@ async def serve(settings: Settings, report: Report) -> None:
             if not stopping.is_set():
                 # Only now: others may accept from these too, and serve while this node joins.
                 await node.edge.share(inherited)
-                sys.stdout.write(f"cinema: http://{settings.host}:{port} (reference at /docs)\n")
+                sys.stdout.write(f"cinema: {url_of(settings.host, port)} (reference at /docs)\n")
                 sys.stdout.flush()
                 log.info(SERVER_STARTED, host=settings.host, port=port, version=__version__)
                 # What is loaded by now stays: no collection needs to look at it again.

@@ -13,7 +13,7 @@ from typing import Any, Final
 from cinema.admin.client import ControlClient, Reply
 from cinema.admin.commands import perform
 from cinema.admin.failures import FAILED, NOT_ALLOWED, UNREACHABLE, USAGE, Failure
-from cinema.settings import Settings, announced, control_url, found_control_token
+from cinema.settings import Settings, announced, found_control_token, url_of
 
 _UNSPEAKABLE: Final = re.compile(r"[^\x21-\x7e]")
 _NAME_LIMIT: Final = 64
@@ -73,7 +73,7 @@ def found_client(settings: Settings, url: str | None) -> ControlClient:
 
 def _addresses(settings: Settings) -> Sequence[str]:
     if settings.control_port:
-        return [control_url(settings.control_host, settings.control_port)]
+        return [url_of(settings.control_host, settings.control_port)]
     found = announced(settings.data_dir)
     if not found:
         told = (

@@ -18,6 +18,7 @@ from zlib import crc32
 
 import msgspec
 
+from cinema.domain.host_and_port import address_of, bracketed
 from cinema.domain.ids import format_id
 
 POINTS_PER_WEIGHT: Final = 160
@@ -40,7 +41,7 @@ class Node(msgspec.Struct, frozen=True, order=True):
     @property
     def address(self) -> str:
         """`host:port`, as balancers write it."""
-        return f"{self.host}:{self.port}"
+        return address_of(self.host, self.port)
 
 
 class Ring:
@@ -78,7 +79,8 @@ class Ring:
 
 @lru_cache(maxsize=1024)
 def _points(node: Node) -> tuple[int, ...]:
-    start = crc32(f"{node.host}\0{node.port}".encode())
+    # Balancers take the host from what they write, so that an IPv6 address has its brackets.
+    start = crc32(f"{bracketed(node.host)}\0{node.port}".encode())
     points = []
     point = 0
     for _ in range(node.weight * POINTS_PER_WEIGHT):

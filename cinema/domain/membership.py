@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from cinema.domain.host_and_port import address_of
+
 DEFAULT_WEIGHT = 100
 
 
@@ -27,7 +29,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def address(self) -> str:
         """`host:port`, as balancers write it."""
-        return f"{self.host}:{self.port}"
+        return address_of(self.host, self.port)
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):

@@ -82,7 +82,8 @@ class AccessLog:
                 else self._texts.get(principal_id) or self._text(principal_id),
                 error_code,
                 showtime_id,
-                "info" if status < 500 else "error",
+                # 503 is an answer that is meant: too busy, or not now. Only 500 is a bug of ours.
+                "info" if status < 500 else "error" if status == 500 else "warning",
             )
         )
         if len(lines) == 1:

@@ -32,7 +32,10 @@ def body_at_hand(request: Asked, limit_bytes: int) -> bytes | None:
 
 
 async def read_body(request: Asked, limit_bytes: int, timeout_s: float) -> bytes:
-    """The whole body; raises `Refused` if it is too large, too slow or ends early."""
+    """The whole body; raises `Refused` if it is too large, too slow or ends early.
+
+    A client that is gone cancels the request.
+    """
     declared: str = request.headers.get(CONTENT_LENGTH, "0")
     if declared.isdecimal() and int(declared) > limit_bytes:
         raise _too_large(limit_bytes)
@@ -47,8 +50,10 @@ async def read_body(request: Asked, limit_bytes: int, timeout_s: float) -> bytes
                     raise _too_large(limit_bytes)
     except TimeoutError:
         raise refuse("REQUEST_TIMEOUT", "The body did not arrive in time.") from None
-    except (RequestPayloadError, OSError):
+    except RequestPayloadError:
         raise refuse("BAD_REQUEST", "The body ended early or is not well-formed.") from None
+    except OSError as error:
+        raise asyncio.CancelledError("the client has left") from error
     return bytes(body)
 
 

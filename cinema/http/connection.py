@@ -13,26 +13,24 @@ from aiohttp.http_exceptions import (
 )
 from aiohttp.http_websocket import WebSocketReader
 from aiohttp.http_writer import StreamWriter
-from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web import BaseRequest, RequestPayloadError, Server, StreamResponse
 from aiohttp.web_protocol import ERROR, RequestHandler, _ErrInfo
 
 from cinema.domain.rejections import Rejection
+from cinema.http.frames import MaskedFrames
 from cinema.http.limits import (
+    BEGUN_HEAD_LIMIT_BYTES,
     HEADER_LIMIT_BYTES,
     HEADERS_LIMIT,
     LINGER_S,
     REQUEST_LINE_LIMIT_BYTES,
 )
 from cinema.http.prompt_connection import PromptCallOf, PromptConnection
+from cinema.http.upgrades import behind_upgrade
 
 HALF_CLOSED_PERIOD_S: Final = 0.05
 """How often a half-closed connection with several requests queued looks whether it is done."""
-
-
-_MASKED: Final = 0x80
-_NO_FRAME: Final = b"\x70\x00"
-"""Reserved bits are set: the reader answers with a protocol error."""
 
 
 class RefuseUnparsed(Protocol):
@@ -45,11 +43,21 @@ class Connection(PromptConnection):
     """aiohttp's connection, with an answer of the contract's form for each way to go wrong.
 
     A head that does not come to its end in time gets 408, one that never can 400; a client that
-    half-closes is still answered; after a fatal error the connection lingers, so that a client
-    still sending reads why.
+    half-closes is still answered; what comes behind a request for another protocol is answered
+    too if we stay with HTTP; after a fatal error the connection lingers, so that a client still
+    sending reads why.
     """
 
-    __slots__ = ("_frames_begun", "_gone", "_head_timeout_s", "_head_timer", "_refuse_unparsed")
+    __slots__ = (
+        "_answered",
+        "_begun_head",
+        "_frames",
+        "_gone",
+        "_half_closed",
+        "_head_timeout_s",
+        "_head_timer",
+        "_refuse_unparsed",
+    )
 
     def __init__(
         self,
@@ -76,28 +84,38 @@ class Connection(PromptConnection):
         self._head_timeout_s = head_timeout_s
         self._head_timer: asyncio.TimerHandle | None = None
         self._gone: asyncio.Future[None] | None = None
-        self._frames_begun = False
+        self._answered: StreamReader = EMPTY_PAYLOAD
+        self._begun_head = bytearray()
+        self._half_closed = False
+        self._frames: MaskedFrames | None = None
 
     def set_parser(
         self, parser: WebSocketReader, data_received_cb: Callable[[], None] | None = None
     ) -> None:
         """Give what comes from here on to a reader of frames."""
-        self._message_tail = self._with_masks(self._message_tail)
+        frames = self._frames = MaskedFrames()
+        self._message_tail = frames.take(self._message_tail)
         super().set_parser(parser, data_received_cb)
+        if self._half_closed:
+            parser.feed_eof()
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; start the clock when a head has begun and is not complete."""
-        if self._payload_parser is not None:
-            RequestHandler.data_received(self, self._with_masks(data))
+        if self._frames is not None:
+            RequestHandler.data_received(self, self._frames.take(data))
             return
         seen = self._request_count
         PromptConnection.data_received(self, data)
         if self._request_count == seen:
-            if self._head_timer is None and self._is_idle():
-                self._head_timer = self._loop.call_later(self._head_timeout_s, self._head_is_late)
-        elif self._head_timer is not None:
+            if self._is_idle():
+                self._note_begun_head(data)
+            return
+        if self._messages:
+            self._look_behind_upgrade(data, self._request_count - seen)
+        if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+            self._begun_head.clear()
 
     def eof_received(self) -> Any:
         """Go on answering what was asked before the client closed its side.
@@ -105,15 +123,19 @@ class Connection(PromptConnection):
         Returns whether the connection stays open for that.
         """
         self._notice_end()
-        if self._upgraded or self._payload_parser is not None or self._parser is None:
+        if self._payload_parser is not None or self._parser is None:
             return None
+        self._half_closed = True
+        if self._upgraded:
+            # Whether we upgrade is not decided yet: what came behind may be frames or requests.
+            self._close_when_answered()
+            return True
         if self._is_idle():
             if self._head_has_begun():
                 self._refuse(_rejection("The connection ended within the head of a request."))
             return None
         if self._head_has_begun():
-            # A request that has just left the queue is known only after its task has begun.
-            self._loop.call_soon(self._break_last_payload)
+            self._break_last_payload()
         self._close_when_answered()
         return True
 
@@ -124,6 +146,24 @@ class Connection(PromptConnection):
             self._head_timer.cancel()
             self._head_timer = None
         super().connection_lost(exc)
+        self._end_answered_payload()
+
+    async def finish_response(
+        self, request: BaseRequest, resp: StreamResponse, start_time: float | None
+    ) -> tuple[StreamResponse, bool]:
+        """Stay with HTTP if the upgrade that was asked for is declined."""
+        self._answered = request.content
+        parser = self._parser
+        # The last of the requests that have come is the one that asked.
+        if self._upgraded and not self._messages and self._frames is None and parser is not None:
+            behind, self._message_tail = self._message_tail, b""
+            parser.set_upgraded(False)
+            self._upgraded = False
+            RequestHandler.data_received(self, behind)
+            self._read_behind_upgrade(behind)
+            if self._buffer_paused:
+                self._resume_reading_if_drained()
+        return await super().finish_response(request, resp, start_time)
 
     def handle_error(
         self,
@@ -154,15 +194,46 @@ class Connection(PromptConnection):
         else:
             super()._process_keepalive()
 
-    def _with_masks(self, frames: bytes) -> bytes:
-        """The frames, or no frame at all if the first is not masked (RFC 6455, 5.1).
+    def _note_begun_head(self, data: bytes) -> None:
+        """Give a head that is not complete its time, and keep it in case its end tells more."""
+        begun = self._begun_head
+        begun += data
+        if len(begun) > BEGUN_HEAD_LIMIT_BYTES:
+            # The parser has limits of its own for all but empty lines in front of a request.
+            self._refuse(Rejection(code="HEADERS_TOO_LARGE"))
+        elif self._head_timer is None:
+            self._head_timer = self._loop.call_later(self._head_timeout_s, self._head_is_late)
 
-        The library's reader serves clients too and does not ask for masks.
+    def _look_behind_upgrade(self, data: bytes, new: int) -> None:
+        """See to what came behind the last of the `new` requests, if that asks for an upgrade."""
+        message = self._messages[-1][0]
+        if isinstance(message, _ErrInfo) or not message.upgrade:
+            return
+        waiter = self._waiter
+        was_idle = waiter is not None and waiter.done() and len(self._messages) == new
+        self._read_behind_upgrade(bytes(self._begun_head) + data if was_idle else None)
+
+    def _read_behind_upgrade(self, come: bytes | None) -> None:
+        """Feed the parser what it has dropped behind requests for protocols it does not know.
+
+        `come` is what came since the end of a request, None if nobody knows. Where that does not
+        tell what was dropped, the connection ends with the answer, so that the client knows.
         """
-        if self._frames_begun or len(frames) < 2:
-            return frames
-        self._frames_begun = True
-        return frames if frames[1] & _MASKED else _NO_FRAME
+        while self._messages and not self._upgraded:
+            message, payload = self._messages[-1]
+            if isinstance(message, _ErrInfo) or not message.upgrade:
+                return
+            is_full = len(self._messages) >= self._max_msg_queue_size
+            if come is None or is_full or not payload.is_eof():
+                self._messages[-1] = message._replace(should_close=True), payload
+                return
+            come = behind_upgrade(come, self._loop)
+            if not come:
+                return
+            count = len(self._messages)
+            RequestHandler.data_received(self, come)
+            if len(self._messages) == count:
+                return
 
     def _is_idle(self) -> bool:
         """Whether no request is at work or queued."""
@@ -212,20 +283,37 @@ class Connection(PromptConnection):
 
     def _break_last_payload(self) -> None:
         """Have whoever reads the last body learn that the rest of it will not come."""
+        payload: StreamReader
         if self._messages:
             payload = self._messages[-1][1]
         elif self._current_request is not None:
             payload = self._current_request.content
+        elif not self._answered.is_eof():
+            self._end_answered_payload()
+            return
+        elif self._waiter is None and self._prompt is None and self._parser is not None:
+            # It has just left the queue and is known once its task has begun.
+            self._loop.call_soon(self._break_last_payload)
+            return
         else:
             return
         if not payload.is_eof():
             payload.set_exception(RequestPayloadError("the body ended early"))
+            # Nobody is to wait for the rest, or to read on when the request is answered.
+            payload.feed_eof()
+
+    def _end_answered_payload(self) -> None:
+        """Have nobody read on behind an answer that came before the whole body."""
+        if not self._answered.is_eof():
+            self._answered.feed_eof()
 
     def _close_when_answered(self) -> None:
         """Close after the last of the requests under way."""
+        if self._parser is None:
+            return
         if self._is_idle():
             self.force_close()
-        elif self._messages:
+        elif self._messages or (self._upgraded and self._frames is None):
             self._loop.call_later(HALF_CLOSED_PERIOD_S, self._close_when_answered)
         else:
             self._close = True

@@ -107,10 +107,12 @@ def _in_a_task(handler: Handler, steps: Steps) -> Serve:
 
 
 async def _drain(request: BaseRequest) -> None:
-    """Wait for a client that reads slowly, within a bound."""
+    """Wait for a client that reads slowly, within a bound; one that leaves is no error."""
     try:
         async with asyncio.timeout(WRITE_TIMEOUT_S):
             await request.writer.drain()
     except TimeoutError:
         if request.transport is not None:
             request.transport.abort()
+    except ConnectionError:
+        return

@@ -21,6 +21,14 @@ _MEDIUM: Final = 1 << 16
 _HEAD_MEDIUM: Final = Struct("!BBH").pack
 _HEAD_LONG: Final = Struct("!BBQ").pack
 
+_MASKED: Final = 0x80
+_LENGTH: Final = 0x7F
+_HEAD_SHORT_BYTES: Final = 6
+"""Opcode, length and mask of a client's frame with less than 126 bytes."""
+
+_NO_FRAME: Final = b"\x70\x00"
+"""Reserved bits are set: a reader answers with a protocol error."""
+
 _encode: Final = msgspec.json.Encoder().encode
 
 RESYNC: Final = b'{"type":"resync"}'
@@ -34,6 +42,66 @@ def text_frame(payload: bytes) -> bytes:
     if length < _MEDIUM:
         return _HEAD_MEDIUM(_TEXT, 126, length) + payload
     return _HEAD_LONG(_TEXT, 127, length) + payload
+
+
+class MaskedFrames:
+    """Lets the frames of a client pass as long as each is masked (RFC 6455, 5.1).
+
+    The library's reader serves clients too and does not ask for masks.
+    """
+
+    __slots__ = ("_head", "_rest_bytes")
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._rest_bytes = 0
+
+    def take(self, data: bytes) -> bytes:
+        """What a reader is to get of `data`: an error in place of the first frame without a mask.
+
+        A frame's head is kept back until all of it but the mask is there.
+        """
+        # Mostly it is one whole short frame.
+        if (
+            len(data) >= _HEAD_SHORT_BYTES
+            and len(data) == (data[1] ^ _MASKED) + _HEAD_SHORT_BYTES < _SHORT
+            and not self._rest_bytes
+            and not self._head
+        ):
+            return data
+        return self._walk(data)
+
+    def _walk(self, data: bytes) -> bytes:
+        data = self._head + data
+        come = len(data)
+        at = self._rest_bytes
+        while at < come:
+            size = _size_of_frame(data, at)
+            if size is None:
+                break
+            if size == 0:
+                # The reader reads nothing behind an error.
+                return data[:at] + _NO_FRAME
+            at += size
+        self._rest_bytes = max(0, at - come)
+        self._head = data[at:]
+        return data[:at]
+
+
+def _size_of_frame(data: bytes, at: int) -> int | None:
+    """How long the masked frame is that begins at `at`: 0 if it has no mask, None if it is open."""
+    start = at + 2
+    if start > len(data):
+        return None
+    if not data[at + 1] & _MASKED:
+        return 0
+    length = data[at + 1] & _LENGTH
+    if length < _SHORT:
+        return _HEAD_SHORT_BYTES + length
+    width = 2 if length == _SHORT else 8
+    if start + width > len(data):
+        return None
+    return _HEAD_SHORT_BYTES + width + int.from_bytes(data[start : start + width])
 
 
 def snapshot_message(epoch: int, seq: int, layout_version: int, taken: Mapping[str, str]) -> bytes:

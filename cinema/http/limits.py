@@ -22,6 +22,9 @@ HEADER_LIMIT_BYTES: Final = 8190
 HEADERS_LIMIT: Final = 64
 """The usual bounds of proxies; the first two differ to be told apart (see `connection`)."""
 
+BEGUN_HEAD_LIMIT_BYTES: Final = REQUEST_LINE_LIMIT_BYTES + HEADERS_LIMIT * HEADER_LIMIT_BYTES
+"""What is kept of a head until it is complete: the longest that can be."""
+
 QUERY_PARAMETERS_LIMIT: Final = 32
 """Parameters of one query; no call here takes a third of them."""
 

@@ -71,7 +71,7 @@ def openapi_document(routes: Iterable[Route], *, version: str, server_url: str =
     return {
         "openapi": "3.1.0",
         "info": {"title": "cinema", "version": version, "description": _INTRODUCTION},
-        "servers": [{"url": server_url or "/"}],
+        "servers": [{"url": server_url.rstrip("/") or "/"}],
         "tags": [{"name": n, "description": _TAGS[n]} for n in _TAGS if n in used],
         "paths": paths,
         "components": {

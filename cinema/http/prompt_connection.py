@@ -94,7 +94,7 @@ class PromptConnection(RequestHandler):
             isinstance(message, _ErrInfo)
             or not payload.is_eof()
             or len(self._messages) > 1
-            or self._upgraded
+            or message.upgrade
             or self._paused
             or parser is None
             or manager is None

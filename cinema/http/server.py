@@ -27,6 +27,7 @@ from cinema.http.request_ids import new_request_id
 from cinema.http.responses import Reply, header_lines, rejected
 from cinema.http.routing import Match, Route, Router, allowed_methods
 from cinema.http.steps import OwnerOf, Surroundings, request_id_of
+from cinema.http.targets import is_whole_server, origin_form
 from cinema.http.wire import ORIGIN, ReplyWriter
 from cinema.services.tokens import Principal
 from cinema.settings import Settings, is_loopback
@@ -189,7 +190,7 @@ class Edge:
         match = known.get((method, target))
         if match is not None:
             return match
-        found = self._router.find(method, target)
+        found = self._router.find(method, origin_form(target))
         if isinstance(found, Match):
             if len(known) >= KNOWN_TARGETS_LIMIT:
                 known.clear()
@@ -214,7 +215,9 @@ class Edge:
     ) -> StreamResponse:
         """OPTIONS, 404 and 405."""
         request_id = request_id_of(request)
-        if request.method == "OPTIONS" and (methods is not None or request.raw_path == "*"):
+        if request.method == "OPTIONS" and (
+            methods is not None or is_whole_server(request.raw_path)
+        ):
             reply = self._options(request, allowed_methods(methods or ()))
         elif methods is None:
             reply = rejected(Rejection(code="NOT_FOUND"), request_id)

@@ -19,6 +19,7 @@ from cinema.http.routing import Route
 from cinema.http.seat_feed import WatchedShowtime
 from cinema.http.socket import CLOSE_WAIT_S, GOING_AWAY, INTERNAL_ERROR, Socket, SocketResponse
 from cinema.http.steps import OWNER, OwnerOf
+from cinema.http.targets import authority
 from cinema.http.watch_messages import PROTOCOL, WatchQuery
 from cinema.http.watch_session import Session
 from cinema.http.wire import ORIGIN
@@ -177,7 +178,8 @@ class WatchHub:
         if self._allows_origin(origin) or origin is None:
             return True
         scheme, _, host = origin.partition("://")
-        return scheme in {"http", "https"} and host == request.headers.get(HOST)
+        asked = authority(request.raw_path, request.headers.get(HOST))
+        return scheme in {"http", "https"} and host == asked
 
     async def _converse(self, context: RequestContext, response: SocketResponse) -> None:
         request = context.request

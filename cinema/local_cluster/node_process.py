@@ -11,8 +11,9 @@ from typing import Final
 import structlog
 
 from cinema.local_cluster.pace import Pace
-from cinema.local_cluster.plan import NodePlan, reachable
+from cinema.local_cluster.plan import NodePlan
 from cinema.local_cluster.readiness import is_ready
+from cinema.settings import reachable
 from cinema.storage.tether import tethered
 
 MISCONFIGURED: Final = 2

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from cinema.local_cluster.ports import Ports
-from cinema.settings import Settings, fields
+from cinema.settings import Settings, fields, reachable
 
 CONNECTIONS_BESIDES_POOL: Final = 24
 """Connections of a node for lanes, takeovers and the cluster, at most; the pool comes on top."""
@@ -23,7 +23,6 @@ STOP_MARGIN_S: Final = 10.0
 """For what has no grace: kept connections, logs, the interpreter."""
 
 _SERVED_BY_NODES: Final = "1"
-_WILDCARDS: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 class NodePlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,11 +61,6 @@ def _reserve(ports: Ports, settings: Settings, host: str, first: int) -> list[in
         found.append(port)
         first = port + 1 if first else 0
     return found
-
-
-def reachable(host: str) -> str:
-    """The host as other nodes and people on this machine name it."""
-    return _WILDCARDS.get(host, host)
 
 
 def node_environment(

@@ -16,15 +16,9 @@ import structlog
 import cinema
 from cinema.actors.tasks import Tasks
 from cinema.local_cluster.node_process import NodeMisconfigured, NodeProcess
-from cinema.local_cluster.plan import (
-    NodePlan,
-    longest_stop_s,
-    node_environment,
-    plan_nodes,
-    reachable,
-)
+from cinema.local_cluster.plan import NodePlan, longest_stop_s, node_environment, plan_nodes
 from cinema.local_cluster.ports import Ports
-from cinema.settings import Settings
+from cinema.settings import Settings, url_of
 
 READY_TIMEOUT_S: Final = 60.0
 """How long a node may take until it can serve; a rolling restart ends at one that takes longer."""
@@ -125,13 +119,13 @@ class Supervisor:
     async def _announce(self, nodes: list[NodeProcess], shared_port: int) -> None:
         """Say all addresses as soon as every node can serve."""
         await asyncio.gather(*(self._await_ready(node) for node in nodes))
-        host = reachable(self._settings.host)
-        self._say(f"cinema: {_url(host, shared_port)} ({len(nodes)} nodes; reference at /docs)")
+        host = self._settings.host
+        self._say(f"cinema: {url_of(host, shared_port)} ({len(nodes)} nodes; reference at /docs)")
         for node in nodes:
             plan = node.plan
             self._say(
-                f"cinema: node {plan.number} at {_url(host, plan.port)}, "
-                f"control {_url(reachable(self._settings.control_host), plan.control_port)}"
+                f"cinema: node {plan.number} at {url_of(host, plan.port)}, "
+                f"control {url_of(self._settings.control_host, plan.control_port)}"
             )
         log.info(CLUSTER_STARTED, nodes=len(nodes), port=shared_port)
 
@@ -180,7 +174,3 @@ def _environment_of_python(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment in which a node finds the same `cinema` as this process."""
     places = [str(Path(cinema.__file__).parents[1]), environ.get("PYTHONPATH", "")]
     return {**environ, "PYTHONPATH": os.pathsep.join(place for place in places if place)}
-
-
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,7 +1,8 @@
 """Settings of a server: read once, checked together, then passed as values."""
 
+from cinema.settings.addresses import reachable, url_of
 from cinema.settings.checks import is_loopback
-from cinema.settings.control_address import announce, announced, control_url, withdraw
+from cinema.settings.control_address import announce, announced, withdraw
 from cinema.settings.fields import Secret, Setting, Settings
 from cinema.settings.generated import found_control_token, with_control_token, with_jwt_secret
 from cinema.settings.loading import Field, SettingsError, fields, load_settings
@@ -14,11 +15,12 @@ __all__ = [
     "SettingsError",
     "announce",
     "announced",
-    "control_url",
     "fields",
     "found_control_token",
     "is_loopback",
     "load_settings",
+    "reachable",
+    "url_of",
     "with_control_token",
     "with_jwt_secret",
     "withdraw",

@@ -6,6 +6,8 @@ import ipaddress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from cinema.settings.origins import problem_of_origin
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -28,8 +30,8 @@ def problems_together(settings: Settings) -> Iterator[str]:
         if not _is_network(network):
             yield f"TRUSTED_PROXIES: {network} is no address or network"
     for origin in settings.allowed_origins:
-        if origin != "*" and not origin.startswith(("http://", "https://")):
-            yield f"ALLOWED_ORIGINS: {origin} does not begin with http:// or https://"
+        if origin != "*" and (problem := problem_of_origin(origin)):
+            yield f"ALLOWED_ORIGINS: {origin} {problem}"
     yield from _problems_of_addresses(settings)
     if settings.database_read_url and not settings.database_url:
         yield "DATABASE_READ_URL needs DATABASE_URL: the embedded Postgres has no replica"

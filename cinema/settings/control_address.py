@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cinema.settings.addresses import url_of
+
 _FOLDER = "control"
 
 
@@ -17,7 +19,7 @@ def announce(data_dir: Path, host: str, port: int) -> Path:
     note = folder / str(port)
     # Readers never see half a line: the new text takes the place of the old in one step.
     draft = folder / f".{port}"
-    draft.write_text(f"{control_url(host, port)}\n")
+    draft.write_text(f"{url_of(host, port)}\n")
     draft.replace(note)
     return note
 
@@ -36,9 +38,3 @@ def announced(data_dir: Path) -> list[str]:
         except FileNotFoundError:  # its server has ended just now
             continue
     return [address for _, address in sorted(found, reverse=True)]
-
-
-def control_url(host: str, port: int) -> str:
-    """Where a client on this machine finds what listens on `host`."""
-    name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"

@@ -18,6 +18,7 @@ from cinema.settings import (
     fields,
     found_control_token,
     load_settings,
+    url_of,
     with_control_token,
     with_jwt_secret,
     withdraw,
@@ -113,6 +114,10 @@ def test_bcrypt_is_never_cheaper_than_ten() -> None:
         ({"DATABASE_POOL_SIZE": "4", "COMMIT_LANES": "4"}, "DATABASE_POOL_SIZE"),
         ({"TRUSTED_PROXIES": "10.0.0.0/8,elsewhere"}, "TRUSTED_PROXIES: elsewhere"),
         ({"ALLOWED_ORIGINS": "cinema.test"}, "ALLOWED_ORIGINS: cinema.test"),
+        ({"ALLOWED_ORIGINS": "null"}, "ALLOWED_ORIGINS: null"),
+        ({"ALLOWED_ORIGINS": "https://"}, "ALLOWED_ORIGINS: https:// is no origin"),
+        ({"ALLOWED_ORIGINS": "https://a:b"}, "ALLOWED_ORIGINS: https://a:b is no origin"),
+        ({"ALLOWED_ORIGINS": "https://[::1"}, "ALLOWED_ORIGINS: https://[::1 is no origin"),
         ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL"),
         ({"REDIS_URL": "http://x"}, "REDIS_URL"),
         ({"PUBLIC_URL": "tickets.cinema.test"}, "PUBLIC_URL"),
@@ -123,6 +128,29 @@ def test_bcrypt_is_never_cheaper_than_ten() -> None:
 def test_settings_that_cannot_work_are_refused(environ: dict[str, str], problem: str) -> None:
     (told,) = problems_of(environ)
     assert told.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("https://a.test/", "https://a.test"),
+        ("https://a.test/tickets", "https://a.test"),
+        ("https://a.test?x", "https://a.test"),
+        ("https://A.test", "https://a.test"),
+        ("https://a.test:443", "https://a.test"),
+        ("http://a.test:80", "http://a.test"),
+        ("http://a.test:443/", "http://a.test:443"),
+        ("https://user@a.test", "https://a.test"),
+        ("https://łódź.test", "https://xn--d-uga0v4h.test"),
+        ("http://[::1]:8080/", "http://[::1]:8080"),
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_refused_with_the_one_they_do(
+    written: str, sent: str
+) -> None:
+    (told,) = problems_of({"ALLOWED_ORIGINS": written})
+    assert told == f"ALLOWED_ORIGINS: {written} never matches: browsers write {sent}"
+    assert load_settings({"ALLOWED_ORIGINS": sent}).allowed_origins == (sent,)
 
 
 def test_sound_production_settings_are_accepted_with_the_demo_off() -> None:
@@ -220,6 +248,21 @@ def test_a_given_admin_token_wins_over_one_that_was_made(tmp_path: Path) -> None
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.9", "::1", "localhost"])
 def test_production_needs_no_admin_token_on_loopback(host: str) -> None:
     assert load_settings(SOUND_PRODUCTION | {"CONTROL_HOST": host}).control_token == ""
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("::1", "http://[::1]:80"),
+        ("::", "http://[::1]:80"),
+        ("0.0.0.0", "http://127.0.0.1:80"),
+        ("", "http://127.0.0.1:80"),
+        ("node-1", "http://node-1:80"),
+    ],
+)
+def test_a_printed_address_can_be_opened_on_this_machine(host: str, url: str) -> None:
+    assert url_of(host, 80) == url
 
 
 def test_control_endpoints_are_announced_until_they_are_withdrawn(tmp_path: Path) -> None:

@@ -19,7 +19,14 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 encode = msgspec.json.encode
 
 
-def frame(payload: bytes, opcode: int = TEXT, *, fin: bool = True, masked: bool = True) -> bytes:
+def frame(
+    payload: bytes,
+    opcode: int = TEXT,
+    *,
+    fin: bool = True,
+    masked: bool = True,
+    mask: bytes | None = None,
+) -> bytes:
     """One frame as a client has to send it, unless told otherwise."""
     head = bytes([opcode | 0x80 * fin])
     flag = 0x80 * masked
@@ -31,7 +38,7 @@ def frame(payload: bytes, opcode: int = TEXT, *, fin: bool = True, masked: bool 
         head += bytes([flag | 127]) + len(payload).to_bytes(8, "big")
     if not masked:
         return head + payload
-    mask = os.urandom(4)
+    mask = mask or os.urandom(4)
     mixed = bytes(byte ^ key for byte, key in zip(payload, itertools.cycle(mask), strict=False))
     return head + mask + mixed
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -113,8 +114,9 @@ async def test_guessing_tokens_ends_the_conversation(house: House) -> None:
         assert await socket.ending() == (1008, "too many malformed messages")
 
 
+@pytest.mark.parametrize("how", ["resets", "closes"])
 async def test_client_that_leaves_before_it_is_let_in_is_no_error(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], how: str
 ) -> None:
     showtime_id = await house.showtime()
     asked, left = asyncio.Event(), asyncio.Event()
@@ -134,13 +136,36 @@ async def test_client_that_leaves_before_it_is_let_in_is_no_error(
     writer.write(f"GET {path} HTTP/1.1\r\n{head}{key}\r\n".encode())
     await asked.wait()
     ours = writer.get_extra_info("sockname")
+    (theirs,) = (one for one in house.node.edge._server.connections if peer_of(one) == ours)
+    before = counted(await metrics(house))
+    capsys.readouterr()
+    if how == "resets":
+        raw = writer.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
     writer.transport.abort()
-    await house.until(lambda: ours not in map(peer_of, house.node.edge._server.connections))
+    await house.until(lambda: theirs.transport is None or theirs._half_closed)
     left.set()
-    line = 'route="/api/v1/showtimes/{showtime_id}/watch",status="499"} 1.0'
+    await house.until(lambda: theirs not in house.node.edge._server.connections)
     async with asyncio.timeout(PATIENCE_S):
-        while line not in (told := await metrics(house)):
-            assert 'watch",status="500"' not in told
+        after = before
+        while after == before:
+            after = counted(await metrics(house))
+    assert set(after) - set(before) <= {"499", "101"}
+    assert house.node.hub.socket_count == 0
+    assert capsys.readouterr().out == ""
+
+
+def counted(told: str) -> dict[str, float]:
+    """How often the route of sockets gave each status."""
+    route = 'cinema_http_requests_total{method="GET",route="/api/v1/showtimes/{showtime_id}/watch",'
+    lines = (line for line in told.splitlines() if line.startswith(route))
+    return {line.split('"')[-2]: float(line.split()[-1]) for line in lines}
+
+
+def within_a_frame(connection: Any) -> bool:
+    """Whether a part of a frame has come to the server, and not all of it."""
+    frames = connection._frames
+    return bool(frames._head or frames._rest_bytes)
 
 
 def peer_of(connection: Any) -> object:
@@ -203,6 +228,74 @@ async def test_first_frame_sent_with_the_handshake_must_be_masked_too(house: Hou
         assert ending is not None
         assert ending[0] == 1002
     assert await house.statuses(showtime_id) == {}
+
+
+UNMASKED = {
+    "text": frame(encode(HOLD), masked=False),
+    "empty text": frame(b"", masked=False),
+    "long text": frame(b" " * 300, masked=False),
+    "very long text": frame(b" " * 70_000, masked=False),
+    "ping": frame(b"x", PING, masked=False),
+    "close": frame((1000).to_bytes(2, "big"), CLOSE, masked=False),
+}
+
+
+async def test_unmasked_frames_are_refused_at_any_time(house: House) -> None:
+    showtime_id = await house.showtime()
+    good = frame(encode({**HOLD, "seats": ["Z9"], "ref": 1}))
+    before = {
+        "nothing": b"",
+        "a message": good,
+        "many messages": good * 20,
+        "a long message": frame(b" " * 300 + encode({"type": "sync"})),
+        "part of a message": frame(b"{", fin=False),
+        "a ping": frame(b"", PING),
+    }
+    for earlier, first in before.items():
+        for name, raw in UNMASKED.items():
+            for together in (True, False):
+                async with watching(house, showtime_id, QUIET, person="ada") as socket:
+                    socket.send_raw(first)
+                    if not together:
+                        await socket.writer.drain()
+                        await asyncio.sleep(0)
+                    socket.send_raw(raw + frame(encode(HOLD)))
+                    ending = await socket.ending()
+                    assert ending == (1002, "not a well-formed WebSocket frame"), (earlier, name)
+    assert await house.statuses(showtime_id) == {}
+
+
+async def test_unmasked_frame_is_refused_byte_by_byte(house: House) -> None:
+    showtime_id = await house.showtime()
+    async with watching(house, showtime_id, QUIET, person="ada") as socket:
+        raw = frame(encode({"type": "hold", "seats": ["Z9"], "ref": 1})) + UNMASKED["text"]
+        for at in range(len(raw)):
+            socket.send_raw(raw[at : at + 1])
+            await socket.writer.drain()
+        ending = await socket.ending()
+        assert ending is not None
+        assert ending[0] == 1002
+
+
+@pytest.mark.parametrize("mask", [b"\x00\x00\x00\x00", b"\x01\x02\x03\x04", b"\x7f\xff\x80\x00"])
+async def test_first_frame_may_come_in_any_two_parts(house: House, mask: bytes) -> None:
+    """A mask below 0x80 is no second byte of a frame."""
+    showtime_id = await house.showtime()
+    long = b" " * 200 + encode({"type": "hold", "seats": ["Z9"], "ref": 1})
+    for payload in (encode({"type": "hold", "seats": ["Z9"], "ref": 1}), long):
+        raw = frame(payload, mask=mask)
+        for cut in (1, 2, 3, 4, 5, 6, 7, 9, len(raw) - 1):
+            async with watching(house, showtime_id, QUIET, person="ada") as socket:
+                socket.send_raw(raw[:cut])
+                await socket.writer.drain()
+                (mine,) = (
+                    one
+                    for one in house.node.edge._server.connections
+                    if peer_of(one) == socket.writer.get_extra_info("sockname")
+                )
+                await house.until(lambda: within_a_frame(mine))  # noqa: B023
+                socket.send_raw(raw[cut:])
+                assert (await socket.message())["ref"] == 1, cut
 
 
 async def test_message_sent_with_the_handshake_is_taken(house: House) -> None:

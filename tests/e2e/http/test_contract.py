@@ -197,3 +197,27 @@ async def test_stop_lets_requests_finish_and_closes(server: Server) -> None:
         await stopping
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", server.port)
+
+
+@pytest.mark.parametrize("authority", ["http://test", "https://elsewhere:99", "HTTP://[::1]:80"])
+async def test_target_may_be_a_whole_address(server: Server, authority: str) -> None:
+    """As clients write it to a proxy; servers must take it too (RFC 9112, 3.2.2)."""
+    token = f"Bearer {server.token()}"
+    asked = await server.ask(request("POST", f"{authority}/echo", GOOD))
+    assert (asked.status, asked.json["data"]) == (201, {"seats": ["F7"]})
+    me = await server.ask(request("GET", f"{authority}/me?limit=7", authorization=token))
+    assert me.json["data"]["query"] == {"limit": 7}
+    assert (await server.ask(request("DELETE", f"{authority}/echo"))).status == 405
+    assert (await server.ask(request("GET", authority))).code == "NOT_FOUND"
+    assert (await server.ask(request("OPTIONS", authority))).status == 204
+    lines = server.lines()
+    assert [line["route"] for line in lines[:2]] == ["/echo", "/me"]
+    assert len(server.handled) == 2
+
+
+@pytest.mark.parametrize(
+    "target", ["ftp://test/echo", "http://user:word@test/echo", "http:///echo"]
+)
+async def test_target_of_another_kind_is_nowhere(server: Server, target: str) -> None:
+    assert (await server.ask(request("POST", target, GOOD))).status in {400, 404}
+    assert server.handled == []

@@ -118,3 +118,10 @@ def test_shares_are_what_showtimes_really_get() -> None:
 def test_a_ring_without_nodes_has_no_shares() -> None:
     assert Ring([]).shares() == {}
     assert Ring([Node("a", 1, weight=0)]).shares() == {Node("a", 1, weight=0): 0.0}
+
+
+def test_a_node_of_ipv6_is_placed_as_balancers_spell_it() -> None:
+    """Nginx and `ring.lua` take the host from `[::1]:8080`, brackets and all."""
+    plain, bracketed = Ring([Node("::1", 8080)]), Ring([Node("[::1]", 8080)])
+    assert plain.nodes[0].address == bracketed.nodes[0].address == "[::1]:8080"
+    assert plain._hashes == bracketed._hashes

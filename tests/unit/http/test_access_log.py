@@ -59,11 +59,13 @@ def test_fraction_of_a_second_never_grows_a_seventh_digit() -> None:
     assert stamp == "2023-11-14T22:13:20.999999Z"
 
 
-def test_failure_of_the_server_is_an_error() -> None:
+def test_failure_of_the_server_is_an_error_and_being_busy_is_not() -> None:
     log, written, _ = logs()
-    record(log, status=500)
+    for status in (499, 500, 503):
+        record(log, status=status)
     log.flush()
-    assert msgspec.json.decode(written[0])["level"] == "error"
+    levels = [msgspec.json.decode(line)["level"] for line in written[0].splitlines()]
+    assert levels == ["info", "error", "warning"]
 
 
 def test_lines_are_written_together_and_in_order() -> None:

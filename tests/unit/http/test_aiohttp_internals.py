@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from aiohttp import http_parser
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler
@@ -21,6 +22,7 @@ READ: dict[Callable[..., Any], str] = {
     RequestHandler.data_received: "1ee57ebe052e6c80",
     RequestHandler.start: "2e565fd40c8e04fb",
     RequestHandler._handle_request: "a88a34ee65a2714c",
+    RequestHandler.finish_response: "b7eb53db8f4b30ca",
     RequestHandler._process_keepalive: "b472e0fb8445ce42",
     RequestHandler._resume_reading_if_drained: "27f2a6fbbb3a790e",
     RequestHandler.close: "84518f965e198ee3",
@@ -49,3 +51,8 @@ def test_code_of_aiohttp_is_the_one_we_have_read(code: Callable[..., Any]) -> No
         f"aiohttp has changed {code.__qualname__}. Read it against prompt_connection.py and "
         f"connection.py, run tests/e2e/http, then note {digest} here."
     )
+
+
+def test_parser_is_the_one_in_c() -> None:
+    """What it drops behind an upgrade, `cinema/http/upgrades.py` finds; Python's drops nothing."""
+    assert http_parser.HttpRequestParser is not http_parser.HttpRequestParserPy
