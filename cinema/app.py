@@ -381,6 +381,8 @@ def kernel_of(settings: Settings) -> KernelSettings:
         mailbox_limit=settings.mailbox_limit,
         command_deadline_ms=settings.command_deadline_ms,
         max_resident_showtimes=settings.max_resident_showtimes,
+        # Whoever is watched stays in memory.
+        max_watched_showtimes=settings.max_resident_showtimes,
         idle_passivation_s=settings.idle_passivation_seconds,
         batch_limit_events=settings.batch_limit_events,
     )

@@ -96,6 +96,7 @@ class ShowtimeActor:
         "pending_snapshot",
         "phase",
         "publisher",
+        "ranked_tick",
         "showtime_id",
         "snapshot_seq",
         "state",
@@ -114,8 +115,9 @@ class ShowtimeActor:
         self.pending_snapshot: PendingSnapshot | None = None
         self.armed_us = NEVER_US
         self.last_used = 0
+        self.ranked_tick = 0
         self.failures = 0
-        self.publisher = Publisher(showtime_id)
+        self.publisher = Publisher(showtime_id, kernel.watched)
         self.doubts: Sequence[Doubt] = ()
         self._kernel = kernel
         self._mailbox: list[Letter] | tuple[()] = ()
@@ -199,8 +201,11 @@ class ShowtimeActor:
         self._scheduled = True
         self._kernel.schedule(self)
 
-    def turn(self, now_us: int) -> None:
-        """Expire what is due, then take a bounded number of messages."""
+    def turn(self, now_us: int, give_way_ns: int) -> None:
+        """Expire what is due, then take messages: a bounded number, the last one at `give_way_ns`.
+
+        A single message may take long (the best seats of a full house), and is never cut.
+        """
         self._scheduled = False
         if self.phase is not Phase.SERVING:
             return
@@ -221,6 +226,7 @@ class ShowtimeActor:
             self._schedule()
         else:
             self._mailbox = ()
+        last, boot_ns = len(letters) - 1, self.clock.boot_ns
         for position, letter in enumerate(letters):
             try:
                 self._handle(letter, now_us)
@@ -230,6 +236,11 @@ class ShowtimeActor:
                 if not self.is_serving:
                     self._put_back(letters[position + 1 :])
                     return
+            if position < last and boot_ns() >= give_way_ns:
+                self._mailbox = [*letters[position + 1 :], *self._mailbox]
+                if not self._scheduled:
+                    self._schedule()
+                break
         if self.state.next_due_us < self.armed_us:
             self._kernel.arm(self)
 
@@ -361,7 +372,9 @@ class ShowtimeActor:
         def begin(outcome: Outcome) -> None:
             # The snapshot leaves the gate now: the feed starts here, or needs a newer one.
             publisher.joining -= 1
-            if isinstance(outcome, SeatsSeen) and not publisher.begin(feed, outcome.seq):
+            if not publisher.takes_feeds:
+                outcome = TOO_BUSY
+            elif isinstance(outcome, SeatsSeen) and not publisher.begin(feed, outcome.seq):
                 deadline_ns = self.clock.boot_ns() + self._kernel.deadline_ns
                 self.tell(Letter(Watch(feed=feed), reply, deadline_ns))
                 return
@@ -530,9 +543,11 @@ class ShowtimeActor:
 
     def passivate(self) -> None:
         """Leave memory: an idle actor stores what changed and gives the showtime back."""
+        pending = self._prepared(release=True, only_head=self.state.seq == self.snapshot_seq)
         self.phase = Phase.PASSIVATING
-        self._kernel.stalled(self)
-        self._save(release=True, only_head=self.state.seq == self.snapshot_seq)
+        self._kernel.passivating(self)
+        self.pending_snapshot = pending
+        self.lane.save(self, pending)
 
     def _truncate(self, reply: Reply) -> None:
         """Replace the journal by a snapshot, unless there is something else to do right now."""
@@ -542,12 +557,8 @@ class ShowtimeActor:
         done = Accepted(None, state.seq, self.epoch, state.at_us, self.terms)
         self._outbox.answer(state.seq, reply, done)
 
-    def _save(
-        self, *, release: bool = False, only_head: bool = False, truncate: bool = False
-    ) -> None:
-        self.pending_snapshot = self._prepared(
-            release=release, only_head=only_head, truncate=truncate
-        )
+    def _save(self, *, only_head: bool = False, truncate: bool = False) -> None:
+        self.pending_snapshot = self._prepared(only_head=only_head, truncate=truncate)
         self.lane.save(self, self.pending_snapshot)
 
     def _prepared(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 from typing import Final
 
 import structlog
@@ -23,18 +22,26 @@ from cinema.actors.messages import (
     TruncateJournal,
 )
 from cinema.actors.neighbours import ALONE, Neighbours
+from cinema.actors.publisher import Watched
 from cinema.actors.reads import seats_seen
+from cinema.actors.recency import Recency
 from cinema.actors.restore import DamagedJournal
 from cinema.actors.settings import KernelMetrics, KernelSettings
+from cinema.actors.slices import Slices
 from cinema.actors.tasks import Tasks
 from cinema.actors.timers import DueQueue, DueSweep
 from cinema.domain.limits import (
+    DUE_PER_STEP,
     FAILURES_BEFORE_QUARANTINE,
     LEASE_DRIFT_DIVISOR,
     LEAVING_POLL_LIMIT_S,
     LEAVING_POLL_S,
+    PASSIVATING_AT_ONCE,
+    PASSIVATIONS_PER_STEP,
     RELOAD_BACKOFF_FIRST_S,
     RELOAD_BACKOFF_LIMIT_S,
+    ROOM_LOOK_S,
+    SURPLUS_PAUSE_TICKS,
     TICK_S,
     TURNS_BUDGET_NS,
 )
@@ -47,8 +54,10 @@ SHOWTIME_QUARANTINED: Final = "showtime_quarantined"
 RESTORE_FAILED: Final = "restore_failed"
 TURN_FAILED: Final = "turn_failed"
 TICK_FAILED: Final = "tick_failed"
+PASSIVATION_FAILED: Final = "passivation_failed"
 
 _EXPIRE: Final = ExpireDue(command_id=b"")
+_UNRANKED: Final = -1
 
 log = structlog.get_logger(__name__)
 
@@ -87,6 +96,11 @@ class Kernel:
         self._loop: asyncio.AbstractEventLoop
         self._runnable: list[ShowtimeActor] = []
         self._stalled: dict[ShowtimeActor, None] = {}
+        self._passivating: dict[ShowtimeActor, None] = {}
+        self._quarantined: dict[ShowtimeActor, None] = {}
+        self._recency = Recency()
+        self.watched = Watched(settings.max_watched_showtimes, self._freed)
+        self._surplus_at_tick = 0
         self._due = DueQueue()
         self._due_sweep = DueSweep(store, clock, self._wake_due)
         self._tasks = Tasks(self.metrics.task_failures)
@@ -110,6 +124,7 @@ class Kernel:
         for number, lane in enumerate(self._lanes):
             self._lane_tasks.append(self._tasks.keep(f"commit-lane-{number}", lane.run))
         self._tasks.keep("kernel-tick", self._run_ticks)
+        self._tasks.keep("passivation", self._run_passivation)
         self._tasks.keep("due-sweep", self._due_sweep.run)
 
     async def stop(self, grace_s: float) -> None:
@@ -120,20 +135,32 @@ class Kernel:
         self._draining = True
         deadline_ns = self.clock.boot_ns() + int(grace_s * 1e9)
         while self._has_work() and self.clock.boot_ns() < deadline_ns:
-            for actor in list(self._actors.values()):
-                if actor.idle_but_watched:
-                    actor.passivate()
-            await asyncio.sleep(0.005)
+            await self._give_back_the_idle(deadline_ns)
+            await asyncio.sleep(ROOM_LOOK_S)
         for lane in self._lanes:
             lane.stop()
         if self._lane_tasks:
             await asyncio.wait(self._lane_tasks, timeout=max(0.1, grace_s))
         await self._tasks.cancel()
+        slices = Slices(self.clock.boot_ns)
         for actor in list(self._actors.values()):
             actor.abandon()
+            await slices.give_way()
 
     def _has_work(self) -> bool:
-        return any(actor.phase is not Phase.QUARANTINED for actor in self._actors.values())
+        return len(self._actors) > len(self._quarantined)
+
+    async def _give_back_the_idle(self, deadline_ns: int) -> None:
+        """Passivate who can be, until so many are on their way out that others must wait."""
+        slices = Slices(self.clock.boot_ns, PASSIVATIONS_PER_STEP)
+        for actor in list(self._actors.values()):
+            if len(self._passivating) >= PASSIVATING_AT_ONCE:
+                return
+            if actor.idle_but_watched:
+                self._passivate_one(actor)
+                await slices.give_way()
+                if self.clock.boot_ns() >= deadline_ns:
+                    return
 
     def join(self, neighbours: Neighbours) -> None:
         """Be one node of several from now on."""
@@ -240,10 +267,15 @@ class Kernel:
         """Fence dead nodes off from what is now this node's; see `Activation.inherit`."""
         return await self._activation.inherit(heir)
 
-    def strangers(self) -> list[bytes]:
-        """The showtimes in memory that are another node's."""
-        owns = self._neighbours.owns
-        return [showtime_id for showtime_id in self._actors if not owns(showtime_id)]
+    async def strangers(self) -> list[bytes]:
+        """The showtimes in memory that are another node's; looks at all, slice by slice."""
+        found = []
+        slices = Slices(self.clock.boot_ns)
+        for showtime_id in list(self._actors):
+            if self.is_stranger(showtime_id):
+                found.append(showtime_id)
+            await slices.give_way()
+        return found
 
     def is_stranger(self, showtime_id: bytes) -> bool:
         """Whether the showtime is in memory and another node's."""
@@ -274,7 +306,7 @@ class Kernel:
     @property
     def quarantined_count(self) -> int:
         """Showtimes that were stopped and have not been dismissed."""
-        return sum(actor.phase is Phase.QUARANTINED for actor in self._actors.values())
+        return len(self._quarantined)
 
     # --- for actors
 
@@ -294,7 +326,7 @@ class Kernel:
         give_way_ns = self.clock.boot_ns() + TURNS_BUDGET_NS
         for position, actor in enumerate(runnable):
             try:
-                actor.turn(now_us)
+                actor.turn(now_us, give_way_ns)
             except Exception:
                 log.exception(TURN_FAILED, showtime=actor.showtime_id.hex())
                 actor.fail("turn_failed")
@@ -312,6 +344,10 @@ class Kernel:
 
     def restore(self, actor: ShowtimeActor, serving_epoch: int | None, reason: str) -> None:
         """Reload a broken actor, or stop it for good if it keeps breaking."""
+        if actor in self._passivating:
+            # It stays after all, and is to be looked at again.
+            del self._passivating[actor]
+            self._rank(actor, self._tick)
         if self._draining:
             self._forget(actor)
             return
@@ -329,6 +365,11 @@ class Kernel:
     def stalled(self, actor: ShowtimeActor) -> None:
         """The actor cannot look at its mailbox for now: its letters' deadlines count."""
         self._stalled[actor] = None
+
+    def passivating(self, actor: ShowtimeActor) -> None:
+        """The actor is giving its showtime back."""
+        self._passivating[actor] = None
+        self.stalled(actor)
 
     def passivated(self, actor: ShowtimeActor) -> None:
         """The actor has given its showtime back; messages that came meanwhile wake a new one."""
@@ -385,6 +426,7 @@ class Kernel:
     def _activate(self, showtime_id: bytes) -> ShowtimeActor:
         actor = ShowtimeActor(showtime_id, self)
         self._actors[showtime_id] = actor
+        self._rank(actor, self._tick)
         self.restore(actor, None, "first_use")
         return actor
 
@@ -445,6 +487,7 @@ class Kernel:
         self.metrics.quarantined += 1
         log.error(SHOWTIME_QUARANTINED, showtime=actor.showtime_id.hex(), reason=reason)
         self._stalled.pop(actor, None)
+        self._quarantined[actor] = None
         actor.quarantine()
 
     def _forget(self, actor: ShowtimeActor) -> None:
@@ -453,56 +496,119 @@ class Kernel:
 
     def _remove(self, actor: ShowtimeActor) -> None:
         self._stalled.pop(actor, None)
+        self._passivating.pop(actor, None)
+        self._quarantined.pop(actor, None)
         if self._actors.get(actor.showtime_id) is actor:
             del self._actors[actor.showtime_id]
 
     # --- time
 
     async def _run_ticks(self) -> None:
-        every_ticks = max(1, int(self.settings.idle_passivation_s / 10 / TICK_S))
         while True:
             await asyncio.sleep(TICK_S)
             try:
                 self.tick()
-                if self._tick % every_ticks == 0:
-                    self._passivate_idle()
-                if len(self._actors) > self.settings.max_resident_showtimes:
-                    self._passivate_surplus()
+                await self._drop_late()
+                await self._expire_all_due()
             except Exception:
                 log.exception(TICK_FAILED)
 
     def tick(self) -> None:
-        """Deadlines and due holds."""
+        """Another `TICK_S` has passed."""
         self._tick += 1
         self._now_ns = self.clock.boot_ns()
+
+    async def _expire_all_due(self) -> None:
+        slices = Slices(self.clock.boot_ns, pieces=1)
+        while not self.expire_due():
+            await slices.give_way()
+
+    async def _drop_late(self) -> None:
+        """Deadlines of what waits where nobody can look at it."""
+        slices = Slices(self.clock.boot_ns)
         for actor in list(self._stalled):
             actor.drop_late(self._now_ns)
-        self.expire_due()
+            await slices.give_way()
 
-    def expire_due(self) -> None:
-        """Wake the resident actors whose holds have come due."""
-        late_us = self.clock.uncertainty_us()
-        for showtime_id in self._due.pop_due(self.clock.now_us() - late_us):
+    def expire_due(self) -> bool:
+        """Wake resident actors whose holds have come due; False if a step's share was not all."""
+        before_us = self.clock.now_us() - self.clock.uncertainty_us()
+        due = self._due.pop_due(before_us, DUE_PER_STEP)
+        for showtime_id in due:
             actor = self._actors.get(showtime_id)
             if actor is not None and actor.phase is Phase.SERVING:
                 actor.come_due(Letter(_EXPIRE, _ignore, self._now_ns + self.deadline_ns))
+        return len(due) < DUE_PER_STEP
 
     def _wake_due(self, showtime_id: bytes) -> None:
         if showtime_id not in self._actors and self._neighbours.owns(showtime_id):
             self.tell(showtime_id, _EXPIRE, _ignore)
 
-    def _passivate_idle(self) -> None:
-        since = self._tick - int(self.settings.idle_passivation_s / TICK_S)
-        for actor in list(self._actors.values()):
-            if actor.last_used <= since and actor.idle:
-                actor.passivate()
+    async def _run_passivation(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            await self._passivate()
 
-    def _passivate_surplus(self) -> None:
-        leaving = sum(actor.phase is Phase.PASSIVATING for actor in self._stalled)
-        surplus = len(self._actors) - leaving - self.settings.max_resident_showtimes
-        idle = [actor for actor in self._actors.values() if actor.idle]
-        for actor in heapq.nsmallest(surplus, idle, key=lambda actor: actor.last_used):
+    async def _passivate(self) -> None:
+        """Put out of memory who was idle for long, then the least recently used beyond the cap.
+
+        Those that cannot leave now are looked at again as if they had been used now. How many are
+        on their way out at once is bounded, and so is what one step does.
+        """
+        now_tick = self._tick
+        long_ago_tick = now_tick - int(self.settings.idle_passivation_s / TICK_S)
+        slices = Slices(self.clock.boot_ns, PASSIVATIONS_PER_STEP)
+        while True:
+            if len(self._passivating) >= PASSIVATING_AT_ONCE:
+                await asyncio.sleep(ROOM_LOOK_S)
+                continue
+            is_surplus = self._surplus > 0 and now_tick >= self._surplus_at_tick
+            oldest = self._recency.take(now_tick if is_surplus else long_ago_tick)
+            if oldest is None:
+                if is_surplus:
+                    self._surplus_at_tick = now_tick + SURPLUS_PAUSE_TICKS
+                return
+            self._put_out(*oldest)
+            await slices.give_way()
+
+    @property
+    def _surplus(self) -> int:
+        """Showtimes in memory beyond the cap that are not on their way out."""
+        staying = len(self._actors) - len(self._passivating)
+        return staying - self.settings.max_resident_showtimes
+
+    def _put_out(self, ranked_tick: int, showtime_id: bytes) -> None:
+        """Passivate the showtime if it has not been used since `ranked_tick` and can leave."""
+        actor = self._actors.get(showtime_id)
+        if actor is None or actor.ranked_tick != ranked_tick:
+            # An actor that is gone stood there.
+            return
+        if actor.last_used > ranked_tick:
+            self._rank(actor, actor.last_used)
+        elif actor.idle:
+            self._passivate_one(actor)
+        elif actor.publisher.feeds:
+            # It stays until `_freed` says that nobody watches any more.
+            actor.ranked_tick = _UNRANKED
+        else:
+            self._rank(actor, self._tick + 1)
+
+    def _passivate_one(self, actor: ShowtimeActor) -> None:
+        try:
             actor.passivate()
+        except Exception:
+            log.exception(PASSIVATION_FAILED, showtime=actor.showtime_id.hex())
+            self._rank(actor, self._tick + 1)
+
+    def _freed(self, showtime_id: bytes) -> None:
+        """Nobody watches the showtime any more: its time in memory begins to run."""
+        actor = self._actors.get(showtime_id)
+        if actor is not None:
+            self._rank(actor, self._tick)
+
+    def _rank(self, actor: ShowtimeActor, tick: int) -> None:
+        actor.ranked_tick = tick
+        self._recency.add(tick, actor.showtime_id)
 
 
 def _ignore(_outcome: Outcome) -> None:

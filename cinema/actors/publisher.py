@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -16,6 +17,32 @@ FEED_FAILED: Final = "feed_failed"
 log = structlog.get_logger(__name__)
 
 
+class Watched:
+    """How many showtimes of a node somebody watches: they stay in memory, so it is bounded.
+
+    `freed` is called with each that nobody watches any more.
+    """
+
+    def __init__(self, limit: int, freed: Callable[[bytes], None]) -> None:
+        self.count = 0
+        self._limit = limit
+        self._freed = freed
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no other showtime may be watched."""
+        return self.count >= self._limit
+
+    def begin(self) -> None:
+        """One more is watched."""
+        self.count += 1
+
+    def end(self, showtime_id: bytes) -> None:
+        """Its last feed has left it."""
+        self.count -= 1
+        self._freed(showtime_id)
+
+
 class Publisher:
     """The feeds of an actor, and how far the showtime's changes have been published.
 
@@ -23,25 +50,37 @@ class Publisher:
     `joining` counts the snapshots on their way to a feed; `published_seq` goes on without a feed.
     """
 
-    __slots__ = ("_showtime_id", "feeds", "joining", "published_seq")
+    __slots__ = ("_showtime_id", "_watched", "feeds", "joining", "published_seq")
 
-    def __init__(self, showtime_id: bytes) -> None:
+    def __init__(self, showtime_id: bytes, watched: Watched) -> None:
         self._showtime_id = showtime_id
+        self._watched = watched
         self.feeds: tuple[SeatFeed, ...] = ()
         self.joining = 0
         self.published_seq = 0
+
+    @property
+    def takes_feeds(self) -> bool:
+        """Whether this showtime is watched already, or one more may be."""
+        return bool(self.feeds) or not self._watched.is_full
 
     def begin(self, feed: SeatFeed, seq: int) -> bool:
         """Start `feed` at a snapshot of `seq`, if exactly all up to it has been published."""
         if seq != self.published_seq:
             return False
+        if not self.feeds:
+            self._watched.begin()
         if feed not in self.feeds:
             self.feeds = (*self.feeds, feed)
         return True
 
     def leave(self, feed: SeatFeed) -> None:
         """Stop telling `feed`."""
-        self.feeds = tuple(one for one in self.feeds if one is not feed)
+        if self.feeds == (feed,):
+            self.feeds = ()
+            self._watched.end(self._showtime_id)
+        else:
+            self.feeds = tuple(one for one in self.feeds if one is not feed)
 
     def publish(self, epoch: int, seq: int, event: AnyEvent, terms: ShowtimeTerms) -> None:
         """One durable change, decided under `terms`."""

@@ -16,6 +16,7 @@ class KernelSettings(msgspec.Struct, frozen=True, kw_only=True):
     mailbox_limit: int = 4096
     command_deadline_ms: int = 5000
     max_resident_showtimes: int = 20_000
+    max_watched_showtimes: int = 20_000
     idle_passivation_s: float = 300.0
     batch_limit_events: int = 500
 

@@ -34,10 +34,10 @@ class DueQueue:
         """Look at a showtime at `due_us`."""
         heapq.heappush(self._heap, (due_us, showtime_id))
 
-    def pop_due(self, now_us: int) -> list[bytes]:
-        """Take out the showtimes whose moment has come."""
-        due = []
-        while self._heap and self._heap[0][0] <= now_us:
+    def pop_due(self, now_us: int, limit: int) -> list[bytes]:
+        """Take out the showtimes whose moment has come, at most `limit` of them."""
+        due: list[bytes] = []
+        while len(due) < limit and self._heap and self._heap[0][0] <= now_us:
             due.append(heapq.heappop(self._heap)[1])
         return due
 

@@ -294,10 +294,19 @@ class FanOut:
             )
         except (PeerLost, PeerRefused):
             return
-        for position in _positions(answer):
-            inbound = self._inbound.get(position.showtime_id)
-            if inbound is not None and inbound.has_begun and position.seq > inbound.seq:
+        placed = {position.showtime_id: position for position in _positions(answer)}
+        for showtime_id in showtime_ids:
+            inbound = self._inbound.get(showtime_id)
+            if inbound is None or not inbound.has_begun:
+                continue
+            position = placed.get(showtime_id)
+            if position is None:
+                # Just asked, or its owner has no room for another that is watched.
+                if inbound.is_unplaced:
+                    self._heal(inbound)
+            elif position.seq > inbound.seq:
                 self._heal(inbound)
+            inbound.is_unplaced = position is None
 
     async def _noted(self, _peer_id: bytes, payload: bytes) -> bytes:
         """Another node is interested: say where each showtime stands, if it is ours."""

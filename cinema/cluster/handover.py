@@ -45,7 +45,7 @@ class Handover:
 
     async def finished(self) -> None:
         """Wait until nothing in memory is another node's."""
-        while self._kernel.strangers():
+        while await self._kernel.strangers():
             self._changed.set()
             await asyncio.sleep(LOOK_S / 20)
 
@@ -61,7 +61,7 @@ class Handover:
             except TimeoutError:
                 pass
             self._changed.clear()
-            strangers = iter(self._kernel.strangers())
+            strangers = iter(await self._kernel.strangers())
             await asyncio.gather(*(self._release(strangers) for _ in range(HANDOVERS_AT_ONCE)))
 
     async def _release(self, strangers: Iterator[bytes]) -> None:

@@ -27,6 +27,7 @@ class InboundFeed:
         self.seq = 0
         self.has_begun = False
         self.heals = False
+        self.is_unplaced = False
         self._terms: ShowtimeTerms
         self._early: list[Change] = []
 

@@ -35,6 +35,28 @@ FAILURES_BEFORE_QUARANTINE: Final = 3
 TURNS_BUDGET_NS: Final = 5_000_000
 """Time the actors of one loop step take together before sockets get their turn."""
 
+SLICE_NS: Final = 5_000_000
+"""Time long work takes in one step of the loop: ten slices, of whatever kinds, are no long step."""
+
+SLICE_PIECES: Final = 1024
+"""Pieces of long work in one step where each takes a few microseconds."""
+
+PASSIVATIONS_PER_STEP: Final = 32
+"""Showtimes put out of memory in one step: encoding an ordinary one takes a tenth of a ms."""
+
+PASSIVATING_AT_ONCE: Final = 128
+"""Showtimes on their way out at a time: enough to fill several batches of snapshots, few enough
+that a message for one of them waits for no more than those."""
+
+ROOM_LOOK_S: Final = 0.005
+"""Time between two looks whether more showtimes may leave: a commit takes about as long."""
+
+SURPLUS_PAUSE_TICKS: Final = 10
+"""Ticks without a look for surplus showtimes when the last one found none that could leave."""
+
+DUE_PER_STEP: Final = 512
+"""Residents with due holds that are woken in one step."""
+
 LEASE_DRIFT_DIVISOR: Final = 10
 """A lease is trusted for nine tenths of its length: clocks of two machines may drift apart."""
 

@@ -275,7 +275,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _about("events of a showtime between two snapshots", "events", low=1, high=1_000_000)
     ] = 1000
     max_resident_showtimes: Annotated[
-        int, _about("showtimes kept in memory", "showtimes", low=1, high=1_000_000)
+        int,
+        _about(
+            "showtimes kept in memory, and the most that can be watched at a time",
+            "showtimes",
+            low=1,
+            high=1_000_000,
+        ),
     ] = 20_000
     idle_passivation_seconds: Annotated[
         int, _about("idle time after which a showtime leaves memory", "s", low=1, high=86_400)

@@ -108,8 +108,8 @@ class UnsafeSnapshots(Kernel):
 class _Hurried(ShowtimeActor):
     __slots__ = ()
 
-    def turn(self, now_us: int) -> None:
-        super().turn(now_us)
+    def turn(self, now_us: int, give_way_ns: int) -> None:
+        super().turn(now_us, give_way_ns)
         if self.is_serving and self.pending_snapshot is None and self.backlog.unwritten:
             self.pending_snapshot = self._prepared()
             self.lane.save(self, self.pending_snapshot)

@@ -532,9 +532,9 @@ def test_the_due_queue_gives_what_is_due_in_order() -> None:
     due = DueQueue()
     for due_us, name in [(30, b"c"), (10, b"a"), (20, b"b")]:
         due.add(due_us, name)
-    assert (len(due), due.pop_due(9)) == (3, [])
-    assert due.pop_due(20) == [b"a", b"b"]
-    assert (len(due), due.pop_due(99)) == (1, [b"c"])
+    assert (len(due), due.pop_due(9, 5)) == (3, [])
+    assert due.pop_due(20, 5) == [b"a", b"b"]
+    assert (len(due), due.pop_due(99, 5)) == (1, [b"c"])
 
 
 # --- plans that change in between

@@ -282,6 +282,24 @@ async def test_while_redis_is_away_the_journal_tells() -> None:
 
 
 @in_virtual_time
+async def test_an_owner_without_room_for_another_watched_showtime_leaves_it_to_the_journal() -> (
+    None
+):
+    async with small_cluster() as cluster:
+        owner = await cluster.member(max_watched_showtimes=0)
+        watching = await cluster.member()
+        await settle()
+        showtime = cluster.showtime_of(owner)
+        await _change(owner, showtime)
+        feed, _ = await watching.watch(showtime)
+        for number in range(2, 5):
+            await _change(owner, showtime)
+            await asyncio.sleep(2 * INTEREST_EVERY_S + 0.1)
+            assert _seqs(feed) == list(range(2, number + 1))
+        assert owner.kernel.watched.count == 0
+
+
+@in_virtual_time
 async def test_what_was_said_while_a_connection_was_lost_is_asked_for_when_it_is_back() -> None:
     async with small_cluster() as cluster:
         showtime, owner, watching, feed = await _watched(cluster)
