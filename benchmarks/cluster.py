@@ -12,14 +12,12 @@ from benchmarks.load.batch import UnexpectedAnswerError, send_one
 from benchmarks.load.http import format_request
 from benchmarks.postgres import Postgres, describe_postgres, find_postgres
 from benchmarks.processes import LISTEN_S, ROOT, accepting, stop
-from benchmarks.server import HOST, SETTINGS, samples_of
+from benchmarks.server import HOST, SECRET, SETTINGS, samples_of
 from cinema.cluster.ring import Node as RingNode
 from cinema.cluster.ring import Ring
 from cinema.local_cluster.ports import Ports
 from cinema.storage.embedded_postgres import EmbeddedPostgres
 from cinema.storage.redis_server import LocalRedis
-
-SECRET = "signs the tokens of a benchmark, and nothing else"
 
 CONNECTIONS_A_NODE = 40
 """Connections to Postgres that a node may open, at most."""
@@ -106,6 +104,11 @@ class Cluster:
         return self.nodes[0].port
 
     @property
+    def jwt_secret(self) -> str:
+        """What every node signs tokens with."""
+        return SECRET
+
+    @property
     def observed(self) -> dict[str, int]:
         """Whose CPU a window reads."""
         return {
@@ -166,7 +169,6 @@ async def clustered(
             own = {
                 "DATABASE_URL": dsn,
                 "REDIS_URL": redis.url,
-                "JWT_SECRET_KEY": SECRET,
                 "CLUSTER_PORT": str(ports.reserve(HOST, 0)),
                 "DATA_DIR": str(folder / f"node{number}"),
                 **(settings or {}),

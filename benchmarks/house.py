@@ -1,5 +1,7 @@
-"""Sets the stage through the API: customers, a screen of any size, showtimes to fill."""
+"""Sets the stage: customers, and through the API a screen of any size and showtimes to fill."""
 
+import time
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, Self
@@ -11,13 +13,13 @@ from benchmarks.load.batch import send_all, send_one
 from benchmarks.load.http import format_request
 from benchmarks.postgres import Postgres
 from benchmarks.server import HOST
-
-PASSWORD = "a stage for benchmarks"
+from cinema.services.tokens import TokenIssuer
 
 SLOT = timedelta(minutes=45)
 """A film of one minute with its advertisements and the cleaning fits into this."""
 
-REGISTRATIONS_AT_ONCE = 8
+TOKENS_LIVE_S = 36_000
+"""Longer than any run."""
 
 RULES = {
     # Limits that a benchmark's few customers would hit at once.
@@ -28,7 +30,16 @@ RULES = {
     "protect_orphans": False,
 }
 
-PROMOTE = "UPDATE users SET role = 'admin' WHERE email = $1"
+# Registration takes a password's hash each, and one address may open only a few accounts.
+OPEN_ACCOUNTS = """
+WITH account AS (
+    INSERT INTO users (id, email, email_key, password_hash, role, created_at)
+    SELECT id, id || '@example.org', id || '@example.org', 'none', $2, now()
+    FROM unnest($1::uuid[]) AS one (id)
+)
+INSERT INTO sessions (id, user_id, created_at, expires_at)
+SELECT id, id, now(), now() + make_interval(secs => $3) FROM unnest($1::uuid[]) AS one (id)
+"""
 
 
 class _Envelope(msgspec.Struct):
@@ -54,6 +65,10 @@ class Premises(Protocol):
     def postgres(self) -> Postgres:
         """Its database."""
 
+    @property
+    def jwt_secret(self) -> str:
+        """What it signs tokens with."""
+
 
 class House:
     """A cinema of the server under test."""
@@ -67,18 +82,16 @@ class House:
 
     @classmethod
     async def open(cls, server: Premises, customers: int) -> Self:
-        """Register an admin and customers, and open a cinema with one film."""
+        """Open accounts of an admin and of customers, and a cinema with one film."""
         house = cls(server)
-        await house._post("/auth/register", _account("admin@example.org"))
         connection = await asyncpg.connect(server.postgres.dsn)
         try:
-            await connection.execute(PROMOTE, "admin@example.org")
+            (house._admin,) = await _open_accounts(connection, server.jwt_secret, "admin", 1)
+            house.tokens = await _open_accounts(
+                connection, server.jwt_secret, "customer", customers
+            )
         finally:
             await connection.close()
-        house._admin = (await house._post("/auth/login", _account("admin@example.org")))[
-            "access_token"
-        ]
-        house.tokens = await house._register(customers)
         house._cinema = (
             await house._post(
                 "/cinemas",
@@ -140,16 +153,6 @@ class House:
         )
         return [_data(answer)["id"] for answer in answers]
 
-    async def _register(self, customers: int) -> list[str]:
-        requests = (
-            self._request("POST", "/auth/register", _account(f"customer{number}@example.org"))
-            for number in range(customers)
-        )
-        answers = await send_all(
-            HOST, self._port, requests, connections=min(REGISTRATIONS_AT_ONCE, customers)
-        )
-        return [_data(answer)["access_token"] for answer in answers]
-
     async def _post(self, path: str, body: object) -> dict[str, Any]:
         return _data(await send_one(HOST, self._port, self._request("POST", path, body)))
 
@@ -166,8 +169,14 @@ class House:
         )
 
 
-def _account(email: str) -> dict[str, str]:
-    return {"email": email, "password": PASSWORD}
+async def _open_accounts(
+    connection: asyncpg.Connection, secret: str, role: str, number: int
+) -> list[str]:
+    """Access tokens of as many new accounts."""
+    people = [uuid.uuid4() for _ in range(number)]
+    await connection.execute(OPEN_ACCOUNTS, people, role, TOKENS_LIVE_S)
+    issuer = TokenIssuer([secret.encode()], ttl_s=TOKENS_LIVE_S, clock=time.time)
+    return [issuer.issue(user_id=one.bytes, role=role, session_id=one.bytes).text for one in people]
 
 
 def _data(body: bytes) -> dict[str, Any]:

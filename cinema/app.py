@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -60,6 +61,7 @@ from cinema.jobs.housekeeping import Housekeeping
 from cinema.logging import LogSink, configure_logging, standard_error_sink
 from cinema.progress import Report, unheard
 from cinema.services.accounts import AccountsService
+from cinema.services.admission import Admission
 from cinema.services.authority import Authority
 from cinema.services.catalog import CatalogService
 from cinema.services.ids import IdSource
@@ -70,6 +72,7 @@ from cinema.services.showtimes import ShowtimesService
 from cinema.services.throttles import ThrottleRules, Throttles
 from cinema.services.tokens import TokenIssuer, TokenVerifier
 from cinema.settings import Settings, url_of
+from cinema.storage.account_changes import AccountStandings
 from cinema.storage.accounts import AccountsRepository
 from cinema.storage.bookings import BookingsRepository
 from cinema.storage.catalog import CatalogRepository
@@ -285,7 +288,7 @@ async def _edge(
     ttl_s = settings.jwt_access_token_expire_minutes * 60
     now_s = time.time
     next_id = IdSource(kernel.clock.now_us).next_id
-    verifier = TokenVerifier(keys, ttl_s=ttl_s, clock=now_s)
+    admission = await _admission(settings, pool, keys, kernel.metrics.task_failures, stack)
     accounts_store = AccountsRepository(pool)
     hasher = PasswordHasher(settings.bcrypt_cost, share=settings.hashing_per_address)
     stack.callback(hasher.close)
@@ -298,14 +301,9 @@ async def _edge(
         throttles,
         LoginThrottle(throttles, LoginAddresses(pool), clock=now_s),
         TokenIssuer(keys, ttl_s=ttl_s, clock=now_s),
-        verifier,
+        admission,
         new_id=next_id,
     )
-    await accounts.learn_revocations()
-    if cluster is not None:
-        tasks = Tasks(kernel.metrics.task_failures)
-        stack.push_async_callback(tasks.cancel)
-        tasks.keep("revocations", accounts.follow_revocations)
     authority = Authority(accounts_store)
     reads = await _replica(settings, pool, stack)
     catalog_store = CatalogRepository(pool, reads)
@@ -320,13 +318,18 @@ async def _edge(
     owner_of = None if cluster is None else cluster.placement.address_of_owner
     edge = Edge(
         edge_options(settings),
-        verify_token=verifier.verify,
+        verify_token=admission.verify,
+        look_up_token=admission.look_up,
         metrics=metrics,
         write_log=sink.write,
         owner_of=owner_of,
     )
     hub = WatchHub(
-        seats, verifier.verify, edge.writer.allows_origin, _watch_options(settings, owner_of)
+        seats,
+        admission.verify,
+        admission.look_up,
+        edge.writer.allows_origin,
+        _watch_options(settings, owner_of),
     )
     metrics.add_collector(kernel_families(kernel))
     metrics.add_collector(watch_families(hub))
@@ -360,6 +363,26 @@ async def _edge(
     routes.append(openapi_route(document))
     edge.add_routes(routes)
     return edge, hub
+
+
+async def _admission(
+    settings: Settings,
+    pool: Pool,
+    keys: list[bytes],
+    task_failures: Counter[str],
+    stack: AsyncExitStack,
+) -> Admission:
+    """What lets tokens in, and reads who may no longer."""
+    feed = await open_pool(settings.database_url, size=1)
+    stack.push_async_callback(close_pool, feed)
+    admission = Admission(
+        TokenVerifier(keys, clock=time.time), AccountStandings(pool, feed), clock=time.time
+    )
+    tasks = Tasks(task_failures)
+    stack.push_async_callback(tasks.cancel)
+    await admission.read_changes()
+    tasks.keep("account-changes", admission.follow)
+    return admission
 
 
 async def _replica(settings: Settings, pool: Pool, stack: AsyncExitStack) -> ReplicaReads | None:

@@ -10,6 +10,26 @@ TOKEN_CHARS: Final = 2048
 VERIFIED_TOKENS_KEPT: Final = 65_536
 """Verified tokens remembered, about 600 bytes each; beyond it a signature is checked again."""
 
+REFUSED_TOKENS_KEPT: Final = 4096
+REFUSED_TOKEN_KEPT_S: Final = 5.0
+"""Signed tokens of accounts that may not act, and how long each is refused without asking again."""
+
+ACCOUNT_CHANGES_EVERY_S: Final = 1.0
+ACCOUNT_CHANGES_WAIT_S: Final = 2.0
+"""Pause between two looks for accounts that changed, and the longest wait for the answer."""
+
+ACCOUNTS_CURRENT_S: Final = 4.0
+"""How long after a look tokens are admitted from memory: revocations take effect within 5 s."""
+
+ACCOUNT_CHANGES_OVERLAP_S: Final = 60.0
+"""How much further back a look reaches that follows a failed one, for clocks that differ."""
+
+ACCOUNT_CHANGES_KEPT_S: Final = 86_400.0
+"""How long changes are kept for nodes that could not look; such a node then forgets all tokens."""
+
+ACCOUNT_CHANGES_PAGE: Final = 1000
+"""Changes deleted at once."""
+
 SIGNING_KEY_BYTES: Final = 32
 """Shortest key for HS256 (RFC 7518, section 3.2)."""
 

@@ -22,6 +22,7 @@ from cinema.http.steps import (
     INTERNAL,
     REQUEST_CANCELLED,
     REQUEST_FAILED,
+    LookUp,
     Steps,
     Surroundings,
     request_id_of,
@@ -75,7 +76,10 @@ def _in_a_task(handler: Handler, steps: Steps) -> Serve:
         request_id = request_id_of(request)
         context = RequestContext(request, request_id, params)
         try:
-            context.caller = admit(request)
+            try:
+                context.caller = admit(request)
+            except LookUp as unknown:
+                context.caller = await unknown.identify()
             still_arriving = take_input(context)
             if still_arriving is not None:
                 await still_arriving

@@ -22,6 +22,7 @@ from cinema.http.steps import (
     INTERNAL,
     REQUEST_CANCELLED,
     REQUEST_FAILED,
+    LookUp,
     Steps,
     request_id_of,
 )
@@ -43,10 +44,11 @@ class PromptEndpoint:
 class PromptCall(Call):
     """One request on its prompt way: `begin`, then `settle` or `give_up`, whichever is first.
 
-    None of them raises; each way ends with `Connection.prompt_over`, except giving up.
+    Before that `is_admitted` says whether it may take this way. None of them raises; each way
+    ends with `Connection.prompt_over`, except giving up.
     """
 
-    __slots__ = ("_endpoint", "_is_over", "_showtime_id", "_started_s")
+    __slots__ = ("_endpoint", "_is_over", "_refused", "_showtime_id", "_started_s")
 
     request: PromptRequest
 
@@ -62,13 +64,30 @@ class PromptCall(Call):
         self._endpoint = endpoint
         self._showtime_id = showtime_id
         self._is_over = False
+        self._refused: Rejection | None = None
+
+    def is_admitted(self) -> bool:
+        """False if who asks is not known yet, which needs a task; nothing is done then."""
+        steps = self._endpoint.steps
+        try:
+            self.caller = steps.admit(self.request)
+        except LookUp:
+            return False
+        except Refused as refusal:
+            self._refused = refusal.rejection
+        except Exception:
+            log.exception(REQUEST_FAILED, request_id=self.request_id, route=steps.path)
+            self._refused = INTERNAL
+        return True
 
     def begin(self) -> None:
         """Check the request and send the handler's message."""
         endpoint = self._endpoint
         steps = endpoint.steps
+        if self._refused is not None:
+            self._end(self._refused)
+            return
         try:
-            self.caller = steps.admit(self.request)
             # The body has come whole: there is nothing to await.
             steps.take_input(self)
             endpoint.ask(self, self.settle)

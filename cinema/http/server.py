@@ -80,13 +80,17 @@ def control_options(settings: Settings) -> EdgeOptions:
 
 
 class Edge:
-    """Serves a table of routes; `start` may be called for several addresses."""
+    """Serves a table of routes; `start` may be called for several addresses.
+
+    Tokens that `verify_token` answers with None are looked up by `look_up_token`.
+    """
 
     def __init__(
         self,
         options: EdgeOptions,
         *,
-        verify_token: Callable[[str], Principal],
+        verify_token: Callable[[str], Principal | None],
+        look_up_token: Callable[[str], Awaitable[Principal]] | None = None,
         metrics: Metrics,
         write_log: Callable[[bytes], None],
         owner_of: OwnerOf | None = None,
@@ -101,6 +105,7 @@ class Edge:
             writer=self.writer,
             access_log=self._log,
             verify_token=verify_token,
+            look_up_token=look_up_token,
             proxies=self.proxies,
             require_https=options.require_https,
             body_limit_bytes=options.body_limit_bytes,
@@ -208,7 +213,8 @@ class Edge:
         match = self._find(request.method, request.raw_path)
         if not isinstance(match, Match) or match.target.prompt is None:
             return None
-        return PromptCall(match.target.prompt, request, match.params, match.showtime_id)
+        call = PromptCall(match.target.prompt, request, match.params, match.showtime_id)
+        return call if call.is_admitted() else None
 
     async def _answer_unrouted(
         self, request: BaseRequest, methods: Mapping[str, Endpoint] | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from time import perf_counter, time
 from typing import Final
 
@@ -20,7 +21,7 @@ from cinema.http.request import Asked
 from cinema.http.request_ids import clean_request_id, new_request_id
 from cinema.http.routing import Route
 from cinema.http.wire import ReplyWriter
-from cinema.services.tokens import InvalidToken, Principal
+from cinema.services.tokens import INVALID_TOKEN, InvalidToken, Principal
 
 REQUEST_FAILED: Final = "request_failed"
 REQUEST_CANCELLED: Final = "CANCELLED"
@@ -39,6 +40,8 @@ SHOWTIME_PATH: Final = "/api/v1/showtimes/{showtime_id}/"
 INTERNAL: Final = Rejection(code="INTERNAL")
 
 Admit = Callable[[Asked], Principal | None]
+"""Who asks; raises `LookUp` for a token that has to be looked up first."""
+
 TakeInput = Callable[[Call], Awaitable[None] | None]
 Finish = Callable[[Call, int, str | None, str | None, float], None]
 
@@ -47,12 +50,24 @@ OwnerOf = Callable[[bytes], str | None]
 """The address (`host:port`) of the node that owns a showtime, as the answer's header names it."""
 
 
+class LookUp(Exception):
+    """The token is not known here yet: `identify` asks the database, and refuses as `admit` does.
+
+    Only the first request with a token meets it, so that those after it need not wait.
+    """
+
+    def __init__(self, identify: Callable[[], Awaitable[Principal]]) -> None:
+        super().__init__("the token has to be looked up")
+        self.identify = identify
+
+
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What all endpoints of a server share."""
 
     writer: ReplyWriter
     access_log: AccessLog
-    verify_token: Callable[[str], Principal]
+    verify_token: Callable[[str], Principal | None]
+    look_up_token: Callable[[str], Awaitable[Principal]] | None = None
     proxies: TrustedProxies
     require_https: bool
     body_limit_bytes: int
@@ -158,10 +173,13 @@ def _gate(route: Route, around: Surroundings) -> Admit:
         # The usual spelling first; the scheme's case is free.
         if credentials[:7] != "Bearer " and credentials[:7].lower() != "bearer ":
             raise refuse("UNAUTHENTICATED", reason="NO_BEARER_TOKEN")
+        token = credentials[7:]
         try:
-            principal = verify(credentials[7:])
+            principal = verify(token)
         except InvalidToken as invalid:
             raise refuse("UNAUTHENTICATED", reason=invalid.code) from None
+        if principal is None:
+            raise LookUp(partial(_identify_unknown, token, around.look_up_token, roles))
         if roles and principal.role not in roles:
             raise refuse("FORBIDDEN")
         return principal
@@ -177,6 +195,21 @@ def _gate(route: Route, around: Surroundings) -> Admit:
         return check(request)
 
     return check_over_https
+
+
+async def _identify_unknown(
+    token: str, look_up: Callable[[str], Awaitable[Principal]] | None, roles: frozenset[str]
+) -> Principal:
+    """Whom a token stands for that is not known here yet; see `_gate`."""
+    if look_up is None:
+        raise refuse("UNAUTHENTICATED", reason=INVALID_TOKEN)
+    try:
+        principal = await look_up(token)
+    except InvalidToken as invalid:
+        raise refuse("UNAUTHENTICATED", reason=invalid.code) from None
+    if roles and principal.role not in roles:
+        raise refuse("FORBIDDEN")
+    return principal
 
 
 def _nobody(_: Asked) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -53,12 +53,14 @@ class WatchHub:
     def __init__(
         self,
         seats: SeatsService,
-        verify_token: Callable[[str], Principal],
+        verify_token: Callable[[str], Principal | None],
+        look_up_token: Callable[[str], Awaitable[Principal]],
         allows_origin: Callable[[str | None], bool],
         options: WatchOptions,
     ) -> None:
         self.seats = seats
-        self.verify_token = verify_token
+        self._verify_token = verify_token
+        self._look_up_token = look_up_token
         self.options = options
         self._allows_origin = allows_origin
         self._showtimes: dict[bytes, WatchedShowtime] = {}
@@ -78,6 +80,13 @@ class WatchHub:
     def showtime_count(self) -> int:
         """Showtimes somebody watches."""
         return len(self._showtimes)
+
+    async def identify(self, token: str) -> Principal:
+        """Whom a token stands for; waits only for one that has to be looked up.
+
+        Raises `InvalidToken`, and `Refused` with RETRY.
+        """
+        return self._verify_token(token) or await self._look_up_token(token)
 
     def routes(self) -> tuple[Route, ...]:
         """`GET /showtimes/{id}/watch`."""

@@ -114,7 +114,7 @@ class Session:
         if isinstance(message, SyncMessage):
             await self._sync(message)
         elif isinstance(message, AuthMessage):
-            self._sign_in(message)
+            await self._sign_in(message)
         else:
             await self._command(message)
 
@@ -123,12 +123,15 @@ class Session:
         self._socket.send(error_message(ref, rejection))
         await asyncio.sleep(0)
 
-    def _sign_in(self, message: AuthMessage) -> None:
+    async def _sign_in(self, message: AuthMessage) -> None:
         try:
-            principal = self._hub.verify_token(message.token)
+            principal = await self._hub.identify(message.token)
         except InvalidToken as invalid:
             self._bad_messages += 1
             self._socket.send(error_message(message.ref, _unauthenticated(invalid.code)))
+            return
+        except Refused as refused:
+            self._socket.send(error_message(message.ref, refused.rejection))
             return
         self._token = message.token
         self._socket.send(welcome_message(message.ref, format_id(principal.user_id)))
@@ -161,7 +164,7 @@ class Session:
             await self._note_bad(ref, _unauthenticated("NO_TOKEN"))
             return
         try:
-            customer = self._hub.verify_token(self._token).user_id
+            customer = (await self._hub.identify(self._token)).user_id
             command = self._command_of(message, customer)
         except InvalidToken as invalid:
             self._socket.send(error_message(ref, _unauthenticated(invalid.code)))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final
 
 import msgspec
-import structlog
 
 from cinema.domain.accounts import (
     ADMIN,
@@ -24,24 +21,13 @@ from cinema.domain.accounts import (
 )
 from cinema.domain.idempotency import IdempotencyKey, request_fingerprint
 from cinema.domain.ids import format_id, parse_id
-from cinema.domain.rejections import Refused, refuse
+from cinema.domain.rejections import refuse
+from cinema.services.admission import Admission
 from cinema.services.login_throttle import LoginThrottle
 from cinema.services.passwords import PasswordHasher
 from cinema.services.throttles import Throttles
-from cinema.services.tokens import Principal, TokenIssuer, TokenVerifier
+from cinema.services.tokens import Principal, TokenIssuer
 from cinema.storage.accounts import AccountsRepository, NewUser
-
-REVOCATIONS_EVERY_S: Final = 1.0
-"""How long a token may be good at a node after another has revoked it."""
-
-REVOCATIONS_OVERLAP_S: Final = 60.0
-"""How far the clocks of nodes may differ, and a revocation's commit lag behind its time."""
-
-REVOCATIONS_UNREAD: Final = "revocations_unread"
-
-_LONG_AGO: Final = datetime.fromtimestamp(REVOCATIONS_OVERLAP_S, UTC)
-
-log = structlog.get_logger(__name__)
 
 NewId = Callable[[], bytes]
 
@@ -56,7 +42,7 @@ class AccountsService:
         throttles: Throttles,
         logins: LoginThrottle,
         issuer: TokenIssuer,
-        verifier: TokenVerifier,
+        admission: Admission,
         *,
         new_id: NewId,
         clock: Callable[[], float] = time.time,
@@ -66,10 +52,9 @@ class AccountsService:
         self._throttles = throttles
         self._logins = logins
         self._issuer = issuer
-        self._verifier = verifier
+        self._admission = admission
         self._new_id = new_id
         self._clock = clock
-        self._revocations_known = _LONG_AGO
 
     async def register(
         self, request: RegisterInput, address: str, key: IdempotencyKey | None = None
@@ -114,7 +99,7 @@ class AccountsService:
             known = None if unique is None else await self._accounts.credentials_by_email(unique)
             stored = None if known is None else known.password_hash
             is_right = await self._hasher.matches(request.password, stored, address)
-            if not is_right or known is None:
+            if not is_right or known is None or known.disabled:
                 raise refuse("INVALID_CREDENTIALS")
             return await self._sign_in(known.user.id)
 
@@ -133,31 +118,11 @@ class AccountsService:
         user = _found(
             await self._accounts.set_role(format_id(user_id), request.role, cinema_ids, self._now())
         )
-        self._verifier.revoke_user(user_id)
+        self._admission.forget({user_id})
         return user
 
-    async def learn_revocations(self) -> None:
-        """Refuse what other processes have revoked since the last time; call before serving."""
-        now = self._now()
-        since = self._revocations_known - timedelta(seconds=REVOCATIONS_OVERLAP_S)
-        for session_id in map(_raw, await self._accounts.revoked_sessions(now, since)):
-            if not self._verifier.has_revoked(session_id):
-                self._verifier.revoke_session(session_id)
-        self._revocations_known = now
-
-    async def follow_revocations(self, every_s: float = REVOCATIONS_EVERY_S) -> None:
-        """Learn them again and again, for as long as other nodes revoke."""
-        while True:
-            await asyncio.sleep(every_s)
-            try:
-                await self.learn_revocations()
-            except Refused as away:
-                log.warning(REVOCATIONS_UNREAD, reason=away.rejection.code)
-            except Exception:
-                log.exception(REVOCATIONS_UNREAD)
-
     async def _sign_in(self, user_id: str) -> Authenticated:
-        """Open a session; the time is taken before the role is read (see `TokenIssuer`)."""
+        """Open a session. A role that changes just then shows when the token is first seen."""
         at_s = self._clock()
         session_id = self._new_id()
         opened = datetime.fromtimestamp(at_s, UTC)

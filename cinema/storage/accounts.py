@@ -23,9 +23,9 @@ returning {_USER}
 
 _USER_BY_ID = f"select {_USER} from users where id = $1::text::uuid"  # noqa: S608
 
-_CREDENTIALS_BY_EMAIL = f"select {_USER}, password_hash from users where email_key = $1"  # noqa: S608
-
-_CREDENTIALS_BY_ID = f"select {_USER}, password_hash from users where id = $1::text::uuid"  # noqa: S608
+_CREDENTIALS = f"select {_USER}, password_hash, disabled_at is not null as disabled from users"  # noqa: S608
+_CREDENTIALS_BY_EMAIL = f"{_CREDENTIALS} where email_key = $1"
+_CREDENTIALS_BY_ID = f"{_CREDENTIALS} where id = $1::text::uuid"
 
 _OPEN_SESSION = f"""
 with opened as (
@@ -68,10 +68,6 @@ select exists (
 )
 """
 
-_REVOKED = """
-select id::text from sessions where revoked_at > $2 and expires_at > $1
-"""
-
 
 class NewUser(msgspec.Struct, frozen=True, kw_only=True):
     """An account to be made."""
@@ -90,6 +86,7 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
 
     user: User
     password_hash: str
+    disabled: bool
 
 
 class AccountsRepository:
@@ -157,17 +154,14 @@ class AccountsRepository:
         async with connection(self._pool) as reading:
             return bool(await reading.fetchval(_MANAGES, user_id, cinema_id))
 
-    async def revoked_sessions(self, now: datetime, since: datetime) -> list[str]:
-        """Sessions revoked after `since` whose tokens may look valid still."""
-        async with connection(self._pool) as reading:
-            return [row["id"] for row in await reading.fetch(_REVOKED, now, since)]
-
     async def _credentials(self, sql: str, argument: str) -> Credentials | None:
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(sql, argument)
         if row is None:
             return None
-        return Credentials(user=_user(row), password_hash=row["password_hash"])
+        return Credentials(
+            user=_user(row), password_hash=row["password_hash"], disabled=row["disabled"]
+        )
 
 
 _USER_FIELDS: Final = tuple(field.name for field in msgspec.structs.fields(User))

@@ -24,7 +24,7 @@ from cinema.storage.postgres_home import DATABASE, USER
 from cinema.storage.postmaster import find_postmaster
 from cinema.storage.redis_server import LocalRedis
 from tests.support.postgres_proxy import PostgresProxy
-from tests.support.server_process import ServerProcess
+from tests.support.server_process import SECRET, ServerProcess
 
 HOST = "127.0.0.1"
 NODES = 3
@@ -92,6 +92,11 @@ class Rig:
     def postgres(self) -> Postgres:
         """The database, past the proxy."""
         return Postgres(pid=find_postgres(self.data_dir).pid, dsn=self.dsn)
+
+    @property
+    def jwt_secret(self) -> str:
+        """What every node signs tokens with."""
+        return SECRET
 
     # --- nodes
 

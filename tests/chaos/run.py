@@ -128,6 +128,7 @@ class Chaos:
                 history=history,
             )
             stage.showtimes = [Showtime(one, labels) for one in ids]
+            await stage.enrol()
             http = self._options.clients - sockets * CLIENTS_A_SOCKET
             async with stage.load(http, sockets, PAUSE_S):
                 await asyncio.sleep(WARM_UP_S)

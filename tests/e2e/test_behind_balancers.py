@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from cinema.cluster.ring import Node, Ring
 from tests.deploy.balancers import BALANCERS, Balancer
 from tests.e2e.conftest import DurablePostgres
-from tests.support.load import Customer, customers
+from tests.support.load import Customer, customers, enrol
 from tests.support.server_process import SECRET, ServerProcess
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
@@ -75,8 +75,10 @@ async def showtimes(client: aiohttp.ClientSession, url: str) -> list[str]:
         return [one["id"] for one in (await answer.json())["data"]]
 
 
-def somebody(number: int) -> list[Customer]:
-    return customers(SECRET, 40_000, number, now_s=time.time())
+async def somebody(number: int, nodes: list[ServerProcess]) -> list[Customer]:
+    people = customers(SECRET, 40_000, number, now_s=time.time())
+    await enrol(nodes[0].dsn, people)
+    return people
 
 
 async def hold(client: aiohttp.ClientSession, url: str, showtime: str, person: Customer) -> str:
@@ -112,7 +114,7 @@ async def test_behind_a_balancer_nothing_has_to_be_forwarded(
     balancer: Balancer, nodes: list[ServerProcess], client: aiohttp.ClientSession
 ) -> None:
     await balancer.start(as_the_ring_sees(nodes))
-    (person,) = somebody(1)
+    (person,) = await somebody(1, nodes)
     found = await showtimes(client, balancer.url)
     ring = Ring(as_the_ring_sees(nodes))
     for showtime in found:
@@ -172,12 +174,14 @@ class Customers:
 
 
 @asynccontextmanager
-async def visited(url: str, showtimes: list[str]) -> AsyncIterator[Customers]:
+async def visited(
+    url: str, showtimes: list[str], people: list[Customer]
+) -> AsyncIterator[Customers]:
     """Customers, half of them on new connections each time."""
     visitors = Customers(url, showtimes)
     visits = [
         asyncio.ensure_future(visitors.visit(7 * number, person, keep_alive=number % 2 == 0))
-        for number, person in enumerate(somebody(CUSTOMERS))
+        for number, person in enumerate(people)
     ]
     try:
         yield visitors
@@ -192,7 +196,7 @@ async def test_a_rolling_restart_behind_a_balancer_fails_no_request(
 ) -> None:
     await balancer.start(as_the_ring_sees(nodes))
     found = await showtimes(client, balancer.url)
-    async with visited(balancer.url, found) as visitors:
+    async with visited(balancer.url, found, await somebody(CUSTOMERS, nodes)) as visitors:
         for node in nodes:
             await visitors.more()
             node.send(signal.SIGTERM)

@@ -29,10 +29,6 @@ async def running(server: ServerProcess) -> AsyncIterator[ServerProcess]:
         await server.stop()
 
 
-def embedded_dsn(folder: Path) -> str:
-    return f"postgresql://cinema@/cinema?host={folder / 'socket'}"
-
-
 async def test_a_killed_server_has_kept_all_it_acknowledged_and_a_stopped_one_leaves_nothing(
     tmp_path: Path,
 ) -> None:
@@ -54,7 +50,7 @@ async def test_a_killed_server_has_kept_all_it_acknowledged_and_a_stopped_one_le
             assert await server.ended() == 0, server.log()[-4000:]
         assert not server.left_behind()
         await server.start()
-        await stage.verify(embedded_dsn(server.folder))
+        await stage.verify(server.dsn)
         assert "Traceback" not in server.log()
 
 

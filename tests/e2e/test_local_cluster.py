@@ -15,9 +15,9 @@ import aiohttp
 import psutil
 import pytest
 
-from tests.support.load import Customer, customers
+from tests.support.load import Customer, customers, enrol
 from tests.support.local_cluster import LocalCluster
-from tests.support.server_process import SECRET, START_TIMEOUT_S
+from tests.support.server_process import SECRET, START_TIMEOUT_S, embedded_dsn
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -115,6 +115,7 @@ async def test_holds_go_on_through_a_rolling_restart_without_a_failed_request(
 ) -> None:
     buyers = customers(SECRET, 1, 24, now_s=time.time())
     async with LocalCluster(tmp_path / "data", LOG_LEVEL="info") as cluster:
+        await enrol(embedded_dsn(cluster.folder), buyers)
         async with (
             aiohttp.ClientSession() as session,
             session.get(f"{cluster.url}/api/v1/showtimes?limit=12") as reply,

@@ -17,7 +17,7 @@ import asyncpg
 import pytest
 
 from cinema.domain.epochs import EPOCHS_PER_ERA
-from tests.e2e.test_crashes import embedded_dsn, running
+from tests.e2e.test_crashes import running
 from tests.support.history import History, check
 from tests.support.server_process import POLL_S, ROOT, ServerProcess
 from tests.support.stage import staged
@@ -97,7 +97,7 @@ class Moment:
 
 
 async def moment_of(history: History, server: ServerProcess) -> Moment:
-    connection = await asyncpg.connect(embedded_dsn(server.folder))
+    connection = await asyncpg.connect(server.dsn)
     try:
         before_ns, frames = time.monotonic_ns(), len(history.frames)
         at = await connection.fetchval("select clock_timestamp()")
@@ -132,7 +132,7 @@ async def test_a_moment_under_load_is_restored_and_the_house_sells_on(tmp_path: 
         moment.forget_what_came_later()
         acknowledged = [one for one in stage.history.attempts if one.acknowledged]
         assert len(acknowledged) >= 200
-        ledgers = await stage.ledgers(embedded_dsn(server.folder))
+        ledgers = await stage.ledgers(server.dsn)
         faults = check(stage.history, ledgers)
         assert not faults, "\n".join([f"{len(faults)} faults", *faults[:20]])
         assert all(ledger.epoch >= 2 * EPOCHS_PER_ERA for ledger in ledgers)
@@ -140,7 +140,7 @@ async def test_a_moment_under_load_is_restored_and_the_house_sells_on(tmp_path: 
         acknowledged_before = stage.history.acknowledged
         async with stage.load():
             await stage.history.until(acknowledged=acknowledged_before + 100)
-        await stage.verify(embedded_dsn(server.folder))
+        await stage.verify(server.dsn)
         assert "Traceback" not in server.log()
 
 
@@ -164,4 +164,4 @@ async def test_the_end_of_the_archive_has_all_that_was_acknowledged(tmp_path: Pa
         (server.folder / "postgres").rename(tmp_path / "lost")
         await backups.run("restore")
         await server.start()
-        await stage.verify(embedded_dsn(server.folder))
+        await stage.verify(server.dsn)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 from typing import Any, Protocol
 
 import aiohttp
+import asyncpg
 import msgspec
 
 from cinema.domain.idempotency import key_digest
@@ -46,7 +48,7 @@ class Customer(msgspec.Struct, frozen=True):
 
 
 def customers(secret: str, first: int, number: int, *, now_s: float) -> list[Customer]:
-    """Some customers; the server knows them by its signature alone."""
+    """Some customers, each with a token; `enrol` opens their accounts."""
     issuer = TokenIssuer([secret.encode()], ttl_s=3600, clock=lambda: now_s)
     made = []
     for position in range(first, first + number):
@@ -54,6 +56,28 @@ def customers(secret: str, first: int, number: int, *, now_s: float) -> list[Cus
         token = issuer.issue(user_id=user_id, role="customer", session_id=user_id)
         made.append(Customer(user_id, token.text))
     return made
+
+
+_ENROL = """
+with account as (
+    insert into users (id, email, email_key, password_hash, created_at)
+    select id, id || '@example.com', id || '@example.com', 'none', now()
+    from unnest($1::uuid[]) as one (id)
+    on conflict do nothing
+)
+insert into sessions (id, user_id, created_at, expires_at)
+select id, id, now(), now() + interval '1 day' from unnest($1::uuid[]) as one (id)
+on conflict do nothing
+"""
+
+
+async def enrol(dsn: str, people: Sequence[Customer]) -> None:
+    """Accounts and sessions for tokens that no server has issued."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(_ENROL, [uuid.UUID(bytes=one.user_id) for one in people])
+    finally:
+        await connection.close()
 
 
 class HttpCaller:

@@ -45,6 +45,11 @@ class ServerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._log = folder.with_name(f"{folder.name}.log")
 
+    @property
+    def dsn(self) -> str:
+        """Its database, the embedded one unless a setting names another."""
+        return self._settings.get("DATABASE_URL") or embedded_dsn(self.folder)
+
     async def start(self) -> None:
         """Start, and wait until it is ready."""
         self.launch()
@@ -140,6 +145,11 @@ class ServerProcess:
             except psutil.Error:
                 continue
         return found
+
+
+def embedded_dsn(folder: Path) -> str:
+    """The embedded Postgres of a data folder."""
+    return f"postgresql://cinema@/cinema?host={folder / 'socket'}"
 
 
 def _await_stopped(process: psutil.Process) -> None:

@@ -23,6 +23,7 @@ from tests.support.load import (
     Showtime,
     SocketCaller,
     customers,
+    enrol,
     http_request,
     http_session,
 )
@@ -60,7 +61,8 @@ class Stage:
         self._servers = list(servers)
         self._urls = [server.url for server in servers]
         first = next(_first_customers)
-        self._customers = iter(customers(SECRET, first, people, now_s=time.time()))
+        self._people = customers(SECRET, first, people, now_s=time.time())
+        self._customers = iter(self._people)
         self._callers: dict[bytes, HttpCaller] = {}
         self._sockets: dict[bytes, SocketCaller] = {}
 
@@ -86,6 +88,10 @@ class Stage:
             if len(self.showtimes) == number:
                 return
         raise AssertionError("the demo has too few showtimes")
+
+    async def enrol(self) -> None:
+        """Open the accounts of its customers."""
+        await enrol(self._servers[0].dsn, self._people)
 
     def caller(self, customer: Customer) -> HttpCaller:
         """The customer's connection to any of the servers."""
@@ -231,5 +237,6 @@ async def staged(
     """A stage on servers that run, with showtimes that are not among those `used`."""
     async with http_session() as session:
         stage = Stage(session, servers, seed)
+        await stage.enrol()
         await stage.choose_showtimes(showtimes, set() if used is None else used)
         yield stage

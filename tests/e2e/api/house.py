@@ -178,6 +178,11 @@ class House:
                 for name, user_id in self.people.items()
             ],
         )
+        await self.database.execute(
+            "insert into sessions (id, user_id, created_at, expires_at)"
+            " select id, id, now(), now() + interval '1 day' from users where id = any($1)",
+            list(self.people.values()),
+        )
         cinema = {
             "name": "House",
             "city": "Berlin",

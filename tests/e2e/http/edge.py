@@ -163,7 +163,7 @@ async def serving(
 ) -> AsyncIterator[Server]:
     """An edge with `options`, the house's routes and `more`, stopped at the end."""
     keys = [b"k" * 32]
-    verifier = TokenVerifier(keys, ttl_s=3600, clock=lambda: NOW_S)
+    verifier = TokenVerifier(keys, clock=lambda: NOW_S)
     issuer = TokenIssuer(keys, ttl_s=3600, clock=lambda: NOW_S)
     log: list[bytes] = []
     metrics = Metrics()
