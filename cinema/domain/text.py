@@ -1,12 +1,49 @@
-"""Text as people compare it: without case, accents or extra space."""
+"""Text as people compare it, and characters that nobody can see."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from typing import Final
+
+_BASE_LETTERS: Final = (
+    "æae œoe ꜳaa ꜵao ꜷau ꜹav ꜽay ꝏoo ðd đd ɖd ɗd þth łl ƚl ɫl ɬl ɭl øo ɵo ħh ɦh ıi ɨi ŋn ɲn ɳn ƞn "
+    "ŧt ƭt ʈt ƀb ɓb ƃb ƈc ȼc ɇe ɛe ƒf ɠg ǥg ɡg ɉj ʝj ĸq ƙk ɱm ƥp ɍr ɼr ɽr ȿs ʂs ʉu ʋv ⱱv ⱳw ƴy ɏy "
+    "ƶz ȥz ʐz ɀz ’' ‘' ‚' ‛' ʼ' ʻ' ʽ' ʹ' ′' `' “\" ”\" „\" ‟\" «\" »\" ‐- ‑- ‒- –- —- ―- −-"
+)
+"""Letters that Unicode takes for whole ones, and punctuation, as `unaccent` of Postgres does."""
+
+_FOLDED: Final = {ord(pair[0]): pair[1:] for pair in _BASE_LETTERS.split()}
+
+_UNSEEN: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e00ff]"
+)
+"""Controls, what turns the direction of text, has no width or is blank and no space: names with it
+look like others. Selectors of variants are not among them: Japanese names and emoji need them."""
+
+_UNSEEN_IN_LINES: Final = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+)
+"""The same for paragraphs, which have line breaks, and joiners where a script needs them."""
 
 
 def fold(text: str) -> str:
-    """The form in which two texts are the same to a searcher: `Amélie` and `AMELIE`."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    bare = "".join(char for char in decomposed if not unicodedata.combining(char))
-    return " ".join(bare.split())
+    """The form in which two texts are the same to a searcher: `Łódź` and `LODZ`.
+
+    Case, accents, ligatures, kinds of apostrophe and what cannot be seen do not count. Follows
+    `unaccent` of Postgres, which is an extension and not everywhere. Columns are stored folded:
+    whoever changes this changes them too.
+    """
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    bare = "".join(
+        char for char in decomposed.translate(_FOLDED) if not unicodedata.combining(char)
+    )
+    return " ".join(_UNSEEN.sub("", " ".join(bare.split())).split())
+
+
+def hidden_character(text: str, *, has_lines: bool = False) -> str | None:
+    """The first character that may not stand in a name, or in several lines; None if all may."""
+    found = (_UNSEEN_IN_LINES if has_lines else _UNSEEN).search(text)
+    return None if found is None else found[0]

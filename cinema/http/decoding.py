@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -10,7 +11,12 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from cinema.domain.rejections import Refused, Rejection, refuse
-from cinema.http.limits import QUERY_PARAMETERS_LIMIT, VALIDATION_MESSAGE_LIMIT_CHARACTERS
+from cinema.domain.text import hidden_character
+from cinema.http.limits import (
+    COMPOSED_LIMIT_CHARACTERS,
+    QUERY_PARAMETERS_LIMIT,
+    VALIDATION_MESSAGE_LIMIT_CHARACTERS,
+)
 
 _AT: Final = re.compile(r" - at `(.+)`$", re.DOTALL)
 _FIELD: Final = re.compile(
@@ -18,24 +24,35 @@ _FIELD: Final = re.compile(
 )
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x20-\x7e]{1,128}")
 _ANY_JSON: Final = msgspec.json.Decoder()
-_ESCAPED_NUL: Final = b"\\u0000"
+
+_SEVERAL_LINES: Final = frozenset({"description"})
+"""Fields of which a person writes paragraphs; all other texts are names of something."""
+
+_OPAQUE: Final = frozenset({"password", "new_password", "current_password", "token", "cursor"})
+"""Fields that nobody reads: taken as they are."""
 
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def json_decoder(body_type: Any) -> Callable[[bytes], Any]:
-    """A function from body to `body_type`; raises `Refused`."""
+    """A function from body to `body_type`; raises `Refused`.
+
+    Text becomes NFC; what cannot be seen in it is refused.
+    """
     decode = msgspec.json.Decoder(body_type).decode
 
     def decode_checked(raw: bytes) -> Any:
         try:
             value = decode(raw)
+            # What is ASCII without escapes has nothing to hide: nearly every body.
+            if raw.isascii() and b"\\" not in raw:
+                return value
+            # Only now: what has the form is bounded, and some texts take long to compose.
+            composed = _composed(raw)
+            return value if composed is None else decode(composed)
         except UNREADABLE as error:
             raise Refused(unreadable(error, raw)) from None
-        if _ESCAPED_NUL in raw:
-            _refuse_nul(_ANY_JSON.decode(raw), "$")
-        return value
 
     return decode_checked
 
@@ -111,18 +128,36 @@ def _is_json(raw: bytes) -> bool:
     return True
 
 
-def _refuse_nul(value: Any, path: str) -> None:
-    """Refuse text with NUL, which Postgres cannot store."""
+def _composed(raw: bytes) -> bytes | None:
+    """JSON with its texts in NFC, None if they are; raises `Refused` for what cannot be seen."""
+    found = _ANY_JSON.decode(raw)
+    composed = _clean(found, "$", "")
+    return None if composed == found else msgspec.json.encode(composed)
+
+
+def _clean(value: Any, path: str, field: str) -> Any:
+    """A JSON value in NFC, of the field of that name, after a look at each of its texts."""
     if isinstance(value, str):
-        if "\x00" in value:
+        return _clean_text(value, path, field)
+    if isinstance(value, list):
+        return [_clean(item, f"{path}[{number}]", field) for number, item in enumerate(value)]
+    if isinstance(value, dict):
+        return {
+            _clean_text(name, path, ""): _clean(item, f"{path}.{name}", name)
+            for name, item in value.items()
+        }
+    return value
+
+
+def _clean_text(text: str, path: str, field: str) -> str:
+    if field in _OPAQUE:
+        if "\x00" in text:
             raise _invalid_parameter(path, "contains the character NUL")
-    elif isinstance(value, list):
-        for position, item in enumerate(value):
-            _refuse_nul(item, f"{path}[{position}]")
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            _refuse_nul(name, path)
-            _refuse_nul(item, f"{path}.{name}")
+        return text
+    hidden = hidden_character(text, has_lines=field in _SEVERAL_LINES)
+    if hidden is not None:
+        raise _invalid_parameter(path, f"contains U+{ord(hidden):04X}, which cannot be seen")
+    return text if len(text) > COMPOSED_LIMIT_CHARACTERS else unicodedata.normalize("NFC", text)
 
 
 def _cut(text: str) -> str:

@@ -8,15 +8,20 @@ from typing import Final
 
 import msgspec
 import structlog
+from multidict import istr
 
 from cinema.domain.rejections import Rejection
 from cinema.http.context import RequestContext
 from cinema.http.metrics import Metrics
+from cinema.http.proxies import FORWARDED_FOR
 from cinema.http.responses import Medium, Reply, success
 from cinema.http.routing import Route
 
 TAG: Final = "Operations"
 CHECK_FAILED: Final = "readiness_check_failed"
+FORWARDED: Final = istr("Forwarded")
+"""What RFC 7239 has in the place of `X-Forwarded-For`."""
+
 CHECK_TIMEOUT_S: Final = 2.0
 """A probe waits no longer for one check: what is this slow is not ready."""
 
@@ -54,7 +59,11 @@ def health_routes(checks: Mapping[str, Check], metrics: Metrics) -> tuple[Route,
             return success(Readiness("ok", results))
         return Rejection(code="NOT_READY", details={"checks": results})
 
-    async def render_metrics(_: RequestContext) -> Reply:
+    async def render_metrics(context: RequestContext) -> Reply | Rejection:
+        headers = context.request.headers
+        if FORWARDED_FOR in headers or FORWARDED in headers:
+            # A scraper asks a node itself; what a proxy forwards comes from outside.
+            return Rejection(code="NOT_FOUND")
         return Reply(200, metrics.render(), medium=PROMETHEUS)
 
     return (
@@ -88,9 +97,13 @@ def health_routes(checks: Mapping[str, Check], metrics: Metrics) -> tuple[Route,
             handler=render_metrics,
             operation_id="metrics",
             summary="Prometheus metrics",
+            description="For scrapers inside: 404 for any other spelling of the path, and for "
+            "what a proxy forwards (`X-Forwarded-For`, `Forwarded`).",
             tag=TAG,
             media_type="text/plain",
             over_http=True,
+            literal=True,
+            errors=("NOT_FOUND",),
         ),
     )
 

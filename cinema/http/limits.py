@@ -44,5 +44,8 @@ LOG_FLUSH_S: Final = 0.1
 LOG_BATCH_LINES: Final = 1024
 """Access lines are written together: after this time or number, whichever is first."""
 
+COMPOSED_LIMIT_CHARACTERS: Final = 5000
+"""The longest text brought into NFC, a description: the time grows with the square."""
+
 VALIDATION_MESSAGE_LIMIT_CHARACTERS: Final = 500
 """A validation message may repeat a client's field name; it is cut here."""

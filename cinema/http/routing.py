@@ -13,6 +13,7 @@ from cinema.domain.ids import parse_id
 from cinema.domain.rejections import Rejection
 from cinema.http.context import Call, RequestContext
 from cinema.http.responses import Reply
+from cinema.http.targets import origin_form
 
 Handler = Callable[[RequestContext], Awaitable[Reply | Rejection | StreamResponse]]
 
@@ -41,7 +42,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     handler reads itself; `query` is a Struct of query parameters; `response` is the type of
     `data` in the envelope, None for a reply of `media_type` without one. `roles` empty means
     any signed-in caller. `idempotent` routes accept `Idempotency-Key`. `over_http` routes are
-    answered without https too, for probes from inside.
+    answered without https too, for probes from inside. A `literal` one is reached by its path to
+    the letter, no other spelling, so that balancers can keep it inside.
     """
 
     method: str
@@ -68,6 +70,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     etag: bool = False
     hidden: bool = False
     over_http: bool = False
+    literal: bool = False
 
 
 class Match(Generic[T]):
@@ -82,7 +85,7 @@ class Match(Generic[T]):
 
 
 class _Node(Generic[T]):
-    __slots__ = ("children", "methods", "parameter", "parameter_is_text", "showtime_at")
+    __slots__ = ("children", "literal", "methods", "parameter", "parameter_is_text", "showtime_at")
 
     def __init__(self) -> None:
         self.children: dict[str, _Node[T]] = {}
@@ -90,6 +93,7 @@ class _Node(Generic[T]):
         self.parameter_is_text = False
         self.methods: dict[str, T] = {}
         self.showtime_at: int | None = None
+        self.literal: str | None = None
 
 
 SHOWTIME_PARAMETER: Final = "showtime_id"
@@ -101,7 +105,7 @@ class Router(Generic[T]):
     def __init__(self) -> None:
         self._root: _Node[T] = _Node()
 
-    def add(self, method: str, path: str, target: T) -> None:
+    def add(self, method: str, path: str, target: T, *, literal: bool = False) -> None:
         """Register `target`; two targets for one method and path are an error."""
         node = self._root
         names: list[str] = []
@@ -120,6 +124,8 @@ class Router(Generic[T]):
         if method in node.methods:
             raise ValueError(f"{method} {path} is routed twice")
         node.methods[method] = target
+        if literal:
+            node.literal = path
         if SHOWTIME_PARAMETER in names:
             node.showtime_at = names.index(SHOWTIME_PARAMETER)
 
@@ -127,9 +133,10 @@ class Router(Generic[T]):
         """What answers `method` at `raw_target` (path and query, as sent).
 
         A mapping of the methods that would be answered if only the method is wrong; None if
-        there is nothing at all. HEAD is answered by GET; one trailing slash is ignored.
+        there is nothing at all. HEAD is answered by GET; one trailing slash is ignored. The target
+        may be a whole address.
         """
-        path, _, _ = raw_target.partition("?")
+        path, _, _ = origin_form(raw_target).partition("?")
         segments = path.split("/")
         if segments[-1] == "" and len(segments) > 2:
             segments.pop()
@@ -159,6 +166,8 @@ class Router(Generic[T]):
                 child = node.parameter
             node = child
             position += 1
+        if node.literal is not None and raw_target.partition("?")[0] != node.literal:
+            return None
         methods = node.methods
         target = methods.get(method)
         if target is None and method == "HEAD":

@@ -27,7 +27,7 @@ from cinema.http.request_ids import new_request_id
 from cinema.http.responses import Reply, header_lines, rejected
 from cinema.http.routing import Match, Route, Router, allowed_methods
 from cinema.http.steps import OwnerOf, Surroundings, request_id_of
-from cinema.http.targets import is_whole_server, origin_form
+from cinema.http.targets import is_whole_server
 from cinema.http.wire import ORIGIN, ReplyWriter
 from cinema.services.tokens import Principal
 from cinema.settings import Settings, is_loopback
@@ -130,7 +130,8 @@ class Edge:
         """Register routes; each gets its own counters."""
         for route in routes:
             counters = self.metrics.route(route.method, route.path)
-            self._router.add(route.method, route.path, compose(route, self._around, counters))
+            endpoint = compose(route, self._around, counters)
+            self._router.add(route.method, route.path, endpoint, literal=route.literal)
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port (which the system chooses for 0)."""
@@ -195,7 +196,7 @@ class Edge:
         match = known.get((method, target))
         if match is not None:
             return match
-        found = self._router.find(method, origin_form(target))
+        found = self._router.find(method, target)
         if isinstance(found, Match):
             if len(known) >= KNOWN_TARGETS_LIMIT:
                 known.clear()

@@ -16,6 +16,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
 
     method: str
     path: str
+    raw_path: str
     headers: dict[str, str]
 
 
@@ -78,7 +79,11 @@ class StandIn:
 
     def _note(self, request: web.Request) -> None:
         headers = dict(request.headers)
-        self.received.append(Received(method=request.method, path=request.path, headers=headers))
+        self.received.append(
+            Received(
+                method=request.method, path=request.path, raw_path=request.raw_path, headers=headers
+            )
+        )
 
 
 async def stand_ins(*weights: int) -> list[StandIn]:

@@ -249,6 +249,29 @@ async def test_figures_are_not_shown_outside(
     assert not any(node.received for node in nodes)
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/metrics?x", "/metrics/", "/%6detrics", "//metrics", "/./metrics", "/x/../metrics",
+        "/metrics%3fx", "http://test/metrics", "http://test//metrics", "/metrics/.", "/metrics;x",
+    ],
+)  # fmt: skip
+async def test_no_spelling_of_the_figures_path_comes_to_a_node_as_it_answers_it(
+    balancer: Balancer, nodes: list[StandIn], target: str
+) -> None:
+    """A node knows its literal path alone, and only from who asks it directly."""
+    await balancer.start(node.node for node in nodes)
+    reader, writer = await asyncio.open_connection("127.0.0.1", balancer.port)
+    writer.write(f"GET {target} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        await reader.read()
+    writer.close()
+    for node in nodes:
+        for received in node.received:
+            assert received.raw_path.partition("?")[0] != "/metrics"
+            assert "X-Forwarded-For" in received.headers
+
+
 async def test_haproxy_gives_a_node_that_is_not_ready_nothing_new(
     tmp_path: Path, nodes: list[StandIn], client: aiohttp.ClientSession
 ) -> None:

@@ -221,3 +221,29 @@ async def test_target_may_be_a_whole_address(server: Server, authority: str) -> 
 async def test_target_of_another_kind_is_nowhere(server: Server, target: str) -> None:
     assert (await server.ask(request("POST", target, GOOD))).status in {400, 404}
     assert server.handled == []
+
+
+SPELLINGS = (
+    "/metrics/", "/%6detrics", "/%6Detrics", "/metric%73", "//metrics", "/./metrics",
+    "/x/../metrics", "/metrics%2F", "/metrics%3Fx", "/metrics;x", "/METRICS", "/metrics%00",
+    "http://test/metrics", "/metrics/?x", "/metrics#x",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("target", SPELLINGS)
+async def test_metrics_are_reached_by_their_literal_path_alone(server: Server, target: str) -> None:
+    """Balancers keep `/metrics` inside: nothing else may lead there."""
+    for method in ("GET", "HEAD", "POST", "OPTIONS"):
+        async with server.client() as client:
+            answer = await client.ask(request(method, target), to_head=method == "HEAD")
+            assert answer.status == 404, method
+            assert b"cinema_http" not in answer.body
+    assert (await server.ask(request("GET", "/metrics?x"))).status == 200
+    assert (await server.ask(request("POST", "/metrics"))).status == 405
+
+
+@pytest.mark.parametrize("header", ["x_forwarded_for", "forwarded"])
+async def test_metrics_are_not_for_what_a_proxy_forwards(server: Server, header: str) -> None:
+    answer = await server.ask(request("GET", "/metrics", **{header: "for=192.0.2.1"}))
+    assert answer.code == "NOT_FOUND"
+    assert (await server.ask(request("GET", "/healthz", **{header: "192.0.2.1"}))).status == 200

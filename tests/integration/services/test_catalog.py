@@ -1,6 +1,7 @@
 import asyncio
 import itertools
 import secrets
+import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -29,6 +30,7 @@ from cinema.domain.money import Money
 from cinema.domain.rejections import Refused
 from cinema.domain.sale_rules import SaleRules
 from cinema.domain.seatmap import Layout, LayoutRow, LayoutSeat
+from cinema.domain.text import fold
 from cinema.services.authority import Authority
 from cinema.services.catalog import CatalogService
 from cinema.services.shapes import MovieQuery, Page, PageQuery, ShowtimeQuery
@@ -36,6 +38,7 @@ from cinema.services.showtimes import ShowtimesService
 from cinema.services.tokens import Principal
 from cinema.storage.accounts import AccountsRepository
 from cinema.storage.catalog import CatalogRepository
+from cinema.storage.migrate import MIGRATIONS
 from cinema.storage.showtimes import ShowtimesRepository
 from cinema.storage.terms import TermsSource
 from cinema.storage.transactions import Pool
@@ -224,6 +227,39 @@ async def test_movies_are_found_by_genre_and_part_of_the_title(house: House) -> 
     assert await found(q="_") == {percent.id}
     assert await found(q="\\") == set()
     assert await found(genre="come") == set()
+
+
+async def test_search_takes_letters_as_people_type_them(house: House) -> None:
+    movie = await house.movie("Łódź Ærø L’été", genres=["Œuvre"])
+
+    async def found(**query: Any) -> set[str]:
+        page = await house.catalog.movies(MovieQuery(**query))
+        return {one.id for one in page.items}
+
+    for q in ("lodz", "LODZ", "aero", "l'ete", "l’été", "lodz aero", "  lodz   aero  "):
+        assert await found(q=q) == {movie.id}, q
+    assert await found(genre="oeuvre") == {movie.id}
+    assert await found(q="lete") == set()
+
+
+async def test_titles_folded_by_an_older_version_are_folded_again(pool: Pool) -> None:
+    folded = "łódź ærø l’été".translate({ord("ó"): "o", ord("ź"): "z", ord("é"): "e"})
+    movie_id = str(uuid.uuid4())
+    await pool.execute(
+        "insert into movies (id, title, runtime_minutes, sort_title, genre_keys, created_at)"
+        " values ($1::text::uuid, 'Łódź Ærø L’été', 90, $2, $3, now())",
+        movie_id,
+        folded,
+        ["œuvre", "þriller", "plain"],
+    )
+    async with pool.acquire() as connection:
+        await connection.execute((MIGRATIONS / "0007_fold_more_letters.sql").read_text())
+    row = await pool.fetchrow(
+        "select sort_title, genre_keys from movies where id = $1::text::uuid", movie_id
+    )
+    assert row is not None
+    assert row["sort_title"] == fold("Łódź Ærø L’été")
+    assert row["genre_keys"] == ["oeuvre", "thriller", "plain"]
 
 
 async def test_cursor_that_is_not_ours_is_refused(house: House) -> None:

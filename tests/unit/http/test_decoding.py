@@ -13,7 +13,9 @@ from cinema.http.decoding import checked_idempotency_key, json_decoder, query_de
 
 class Wish(msgspec.Struct, forbid_unknown_fields=True):
     seats: Annotated[list[str], msgspec.Meta(min_length=1)]
-    note: str = ""
+    note: Annotated[str, msgspec.Meta(max_length=4)] = ""
+    description: str = ""
+    password: str = ""
     extra: dict[str, list[str]] = {}
 
 
@@ -60,6 +62,13 @@ def test_what_is_no_json_is_malformed(raw: bytes) -> None:
         (b'{"seats":["A1"],"note":"a\\u0000b"}', "$.note"),
         (b'{"seats":["\\u0000"]}', "$.seats[0]"),
         (b'{"seats":["A1"],"extra":{"a":["\\u0000"]}}', "$.extra.a[0]"),
+        ('{"seats":["A1"],"note":"a\u202eb"}'.encode(), "$.note"),
+        (b'{"seats":["A1"],"note":"a\\u200bb"}', "$.note"),
+        (b'{"seats":["A1"],"note":"a\\n"}', "$.note"),
+        ('{"seats":["A\ufeff"]}'.encode(), "$.seats[0]"),
+        (b'{"seats":["A1"],"extra":{"a\\u0007":[]}}', "$.extra"),
+        (b'{"seats":["A1"],"description":"a\\u0000"}', "$.description"),
+        (b'{"seats":["A1"],"password":"a\\u0000"}', "$.password"),
     ],
 )
 def test_json_of_another_form_is_refused_with_its_path(raw: bytes, path: str) -> None:
@@ -109,3 +118,26 @@ def test_printable_key_is_accepted(key: str) -> None:
 @pytest.mark.parametrize("key", ["", "x" * 129, "ü", "a\tb", "a\n", "\udcff"])
 def test_other_key_is_refused(key: str) -> None:
     assert refusal_of(checked_idempotency_key, key).code == "VALIDATION_ERROR"
+
+
+def test_texts_become_composed() -> None:
+    raw = '{"seats":["A1"],"note":"e\u0301","extra":{"u\u0308":["o\u0308"]}}'.encode()
+    wish = json_decoder(Wish)(raw)
+    assert (wish.note, wish.extra) == ("é", {"ü": ["ö"]})
+
+
+def test_text_that_grows_when_composed_is_still_bounded() -> None:
+    raw = '{"seats":["A1"],"note":"\u0958\u0958\u0958"}'.encode()
+    refusal = refusal_of(json_decoder(Wish), raw)
+    assert (refusal.code, refusal.details) == ("VALIDATION_ERROR", {"path": "$.note"})
+
+
+def test_passwords_are_taken_as_they_are_and_paragraphs_have_lines() -> None:
+    raw = '{"seats":["A1"],"password":"e\u0301\u200b","description":"one\\ntwo"}'.encode()
+    wish = json_decoder(Wish)(raw)
+    assert (wish.password, wish.description) == ("e\u0301\u200b", "one\ntwo")
+
+
+def test_text_too_long_to_compose_is_left_as_it_is() -> None:
+    long = "e\u0301" * 3000
+    assert json_decoder(Wish)(msgspec.json.encode({"seats": [long]})).seats == [long]
