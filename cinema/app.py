@@ -40,6 +40,7 @@ from cinema.http.holds import hold_routes
 from cinema.http.inherited import inherited_sockets, ports_of
 from cinema.http.kernel_metrics import kernel_families, log_families, watch_families
 from cinema.http.limits import KEPT_CONNECTIONS_S
+from cinema.http.loop_metrics import LoopProbe, loop_families
 from cinema.http.metrics import (
     Metrics,
     disk_families,
@@ -90,6 +91,7 @@ from cinema.storage.transactions import Pool
 
 SERVER_STARTED: Final = "server_started"
 SERVER_STOPPING: Final = "server_stopping"
+SERVER_STOPPED: Final = "server_stopped"
 DATABASE_MIGRATED: Final = "database_migrated"
 CLOCK_SYNC_FAILED: Final = "clock_sync_failed"
 
@@ -144,7 +146,9 @@ async def serve(settings: Settings, report: Report) -> None:
                 gc.set_threshold(*COLLECT_AFTER)
                 await _until_stopped(node, stopping)
             log.info(SERVER_STOPPING)
+            node.loop_probe.begin_anew()
             await node.stop(settings.shutdown_grace_seconds, settings.drain_seconds)
+            log.info(SERVER_STOPPED, longest_step_ms=round(node.loop_probe.longest_s * 1000, 1))
     finally:
         sink.close()
 
@@ -189,12 +193,14 @@ class Node:
         hub: WatchHub,
         cluster: ClusterNode | None,
         control: Control,
+        loop_probe: LoopProbe,
     ) -> None:
         self.edge = edge
         self.kernel = kernel
         self.hub = hub
         self.cluster = cluster
         self.control = control
+        self.loop_probe = loop_probe
 
     async def stop(self, grace_s: float, drain_s: float = 0.0) -> None:
         """Close sockets, finish requests, give every showtime back.
@@ -270,8 +276,14 @@ async def running_node(
             Housekeeping(journal, pool, dispatch, settings.journal_retention_days).run,
         )
         control = Control(settings, kernel, cluster, journal, terms, sink, stopping.set)
-        edge, hub = await _edge(settings, pool, kernel, cluster, dispatch, watch, sink, stack)
-        yield Node(edge, kernel, hub, cluster, control)
+        edge, hub, metrics = await _edge(
+            settings, pool, kernel, cluster, dispatch, watch, sink, stack
+        )
+        loop_probe = LoopProbe(asyncio.get_running_loop())
+        stack.callback(loop_probe.stop)
+        loop_probe.start()
+        metrics.add_collector(loop_families(loop_probe))
+        yield Node(edge, kernel, hub, cluster, control, loop_probe)
 
 
 async def _edge(
@@ -283,7 +295,7 @@ async def _edge(
     durability: DurabilityWatch,
     sink: LogSink,
     stack: AsyncExitStack,
-) -> tuple[Edge, WatchHub]:
+) -> tuple[Edge, WatchHub, Metrics]:
     keys = [settings.jwt_secret_key.encode()]
     ttl_s = settings.jwt_access_token_expire_minutes * 60
     now_s = time.time
@@ -362,7 +374,7 @@ async def _edge(
     document = openapi_document(routes, version=__version__, server_url=settings.public_url)
     routes.append(openapi_route(document))
     edge.add_routes(routes)
-    return edge, hub
+    return edge, hub, metrics
 
 
 async def _admission(

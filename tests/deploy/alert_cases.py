@@ -145,6 +145,12 @@ CASES = (
         at="30m",
     ),
     Case(
+        alert="CinemaLongSteps",
+        firing={f"cinema_loop_longest_step_seconds{{{A}}}": "0.4x60"},
+        labels=ON_NODE,
+        quiet={f"cinema_loop_longest_step_seconds{{{A}}}": "0.04x36 0.4x4 0.04x20"},
+    ),
+    Case(
         alert="CinemaHousekeepingFails",
         firing={
             f'cinema_log_events_total{{{A},level="warning",event="housekeeping_failed"}}': (

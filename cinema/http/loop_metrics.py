@@ -1,0 +1,101 @@
+"""How long the steps of the event loop last: while one lasts, nobody else is served."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Final
+
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from cinema.http.metrics import Families
+
+LOOK_S: Final = 0.005
+"""Time between two looks at the loop: what a step is shorter than that, nobody sees."""
+
+WINDOW_S: Final = 60.0
+"""How far back the longest step is told; whoever scrapes, and however often, sees the same."""
+
+PART_S: Final = 5.0
+"""The window moves on in parts."""
+
+BOUNDS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class LoopProbe:
+    """A timer that notes how late it comes: as late as the step lasted in which it fell due.
+
+    A step begins up to `LOOK_S` before the timer is due, so it is told that much too short at most.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.counts = [0] * (len(BOUNDS_S) + 1)
+        self.total_s = 0.0
+        self._loop = loop
+        self._parts: deque[float] = deque([0.0], maxlen=int(WINDOW_S / PART_S))
+        self._part_ends_s = 0.0
+        self._due_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin to look."""
+        now_s = self._loop.time()
+        self._part_ends_s = now_s + PART_S
+        self._look_after(now_s)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def begin_anew(self) -> None:
+        """Forget the longest step so far."""
+        self._parts.clear()
+        self._parts.append(0.0)
+
+    @property
+    def longest_s(self) -> float:
+        """The longest step of the last `WINDOW_S`."""
+        return max(self._parts)
+
+    def _look_after(self, now_s: float) -> None:
+        self._due_s = now_s + LOOK_S
+        self._timer = self._loop.call_at(self._due_s, self._look)
+
+    def _look(self) -> None:
+        now_s = self._loop.time()
+        self.note(max(0.0, now_s - self._due_s), now_s)
+        self._look_after(now_s)
+
+    def note(self, late_s: float, now_s: float) -> None:
+        """The timer came so late."""
+        self.counts[bisect_left(BOUNDS_S, late_s)] += 1
+        self.total_s += late_s
+        while now_s >= self._part_ends_s:
+            self._part_ends_s += PART_S
+            self._parts.append(0.0)
+        self._parts[-1] = max(self._parts[-1], late_s)
+
+
+def loop_families(probe: LoopProbe) -> Families:
+    """The longest step of the last minute, and how often steps were long."""
+
+    def families() -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "cinema_loop_longest_step_seconds",
+            "The longest step of the event loop within the last minute.",
+            value=probe.longest_s,
+        )
+        lateness = HistogramMetricFamily(
+            "cinema_loop_lateness_seconds",
+            f"How late a timer comes that looks at the loop every {LOOK_S * 1000:.0f} ms.",
+        )
+        bounds = [*(f"{bound:g}" for bound in BOUNDS_S), "+Inf"]
+        sums = accumulate(probe.counts)
+        lateness.add_metric((), list(zip(bounds, sums, strict=True)), probe.total_s)
+        yield lateness
+
+    return families
