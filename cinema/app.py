@@ -59,7 +59,7 @@ from cinema.http.steps import OwnerOf
 from cinema.http.throttle_metrics import throttle_families
 from cinema.http.watch import WatchHub, WatchOptions
 from cinema.jobs.housekeeping import Housekeeping
-from cinema.logging import LogSink, configure_logging, standard_error_sink
+from cinema.logging import LogLimit, LogSink, configure_logging, standard_error_sink
 from cinema.progress import Report, unheard
 from cinema.services.accounts import AccountsService
 from cinema.services.admission import Admission
@@ -79,6 +79,7 @@ from cinema.storage.bookings import BookingsRepository
 from cinema.storage.catalog import CatalogRepository
 from cinema.storage.clock import DatabaseClock
 from cinema.storage.durability import DurabilityWatch, require_durability
+from cinema.storage.failures import UNREACHABLE
 from cinema.storage.journal_postgres import PostgresJournal
 from cinema.storage.login_addresses import LoginAddresses
 from cinema.storage.migrate import migrate
@@ -98,6 +99,9 @@ CLOCK_SYNC_FAILED: Final = "clock_sync_failed"
 KERNEL_CONNECTIONS: Final = 8
 """Connections for takeovers and loads, besides one for each lane: with fewer, activations at once
 would wait for each other more than for Postgres."""
+
+CLOCK_FAILURES_LOGGED_S: Final = 600.0
+"""In such a time three failed comparisons with Postgres time are logged: more say nothing new."""
 
 TAKEOVER_LOCK_S: Final = 1.0
 """How long a takeover waits for a statement of the former owner before it tries again."""
@@ -487,13 +491,17 @@ def _existing(folder: Path) -> Path:
 
 async def _keep_clock(clock: DatabaseClock, journal: PostgresJournal) -> None:
     """Compare with Postgres time for as long as the node runs."""
+    limit = LogLimit(lines=3, period_s=CLOCK_FAILURES_LOGGED_S)
     while True:
         await asyncio.sleep(CLOCK_SYNC_S)
         try:
             async with asyncio.timeout(CLOCK_SYNC_S):
                 await clock.synchronise(journal.pool)
-        except Exception:
-            log.exception(CLOCK_SYNC_FAILED)
+        except UNREACHABLE as error:
+            suppressed = limit.admit()
+            if suppressed is not None:
+                reason = str(error) or type(error).__name__
+                log.warning(CLOCK_SYNC_FAILED, reason=reason, suppressed=suppressed)
 
 
 def _now() -> datetime:

@@ -7,8 +7,9 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections import Counter
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 import msgspec
@@ -76,6 +77,33 @@ class LogSink:
                 except OSError:  # nobody reads the log any more; the server goes on
                     self.dropped_chunks += 1
                     break
+
+
+class LogLimit:
+    """Lets through the first `lines` of a kind in each `period_s`, and counts what it left out."""
+
+    def __init__(
+        self, *, lines: int, period_s: float = 60.0, now_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._lines = lines
+        self._period_s = period_s
+        self._now_s = now_s
+        self._ends_s = now_s() + period_s
+        self._logged = 0
+        self._suppressed = 0
+
+    def admit(self) -> int | None:
+        """How many were left out since the last line, which the next one is to say; None for no."""
+        now_s = self._now_s()
+        if now_s >= self._ends_s:
+            self._ends_s = now_s + self._period_s
+            self._logged = 0
+        if self._logged >= self._lines:
+            self._suppressed += 1
+            return None
+        self._logged += 1
+        suppressed, self._suppressed = self._suppressed, 0
+        return suppressed
 
 
 class _SinkLogger:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from cinema.actors.neighbours import ALONE, Neighbours
 from cinema.actors.restore import DamagedJournal, Restored, replayed
-from cinema.domain.limits import ACTIVATIONS_AT_ONCE, INHERITED_AT_ONCE
+from cinema.actors.slices import Slices
+from cinema.domain.limits import (
+    ACTIVATIONS_AT_ONCE,
+    FORGOTTEN_PER_TICK,
+    INHERITED_AT_ONCE,
+    INHERITED_KEPT,
+    INHERITED_KEPT_S,
+)
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.clock import Clock
 from cinema.storage.journal import HeldBy, JournalRow, JournalStore, Loaded, StoreUnavailable
@@ -117,15 +124,32 @@ class Activation:
         """
         count = 0
         living = [heir, *self.neighbours.living_others]
-        estate = [one for one in await self._store.estate(living) if self.neighbours.owns(one)]
+        slices = Slices(self._clock.boot_ns)
+        estate = []
+        for one in await self._store.estate(living):
+            if self.neighbours.owns(one):
+                estate.append(one)
+            await slices.give_way()
         for start in range(0, len(estate), INHERITED_AT_ONCE):
             some = estate[start : start + INHERITED_AT_ONCE]
             epochs = await self._store.inherit(some, living, heir)
             serve_from_ns = self._clock.boot_ns() + self._wait_ns
             for showtime_id, epoch in epochs.items():
+                # Taken out first: the order of the dict is that of the moments.
+                self._inherited.pop(showtime_id, None)
                 self._inherited[showtime_id] = (epoch, serve_from_ns)
             count += len(epochs)
         return count
+
+    def forget_inherited(self) -> None:
+        """Forget what nobody asked for in a long time, a bounded number at a time."""
+        before_ns = self._clock.boot_ns() - INHERITED_KEPT_S * 1_000_000_000
+        inherited = self._inherited
+        for _ in range(min(FORGOTTEN_PER_TICK, len(inherited))):
+            showtime_id = next(iter(inherited))
+            if len(inherited) <= INHERITED_KEPT and inherited[showtime_id][1] >= before_ns:
+                return
+            del inherited[showtime_id]
 
     async def _bumped(
         self, actor: ShowtimeActor, serving_epoch: int | None, unless: Sequence[bytes]

@@ -510,6 +510,7 @@ class Kernel:
                 self.tick()
                 await self._drop_late()
                 await self._expire_all_due()
+                self._activation.forget_inherited()
             except Exception:
                 log.exception(TICK_FAILED)
 

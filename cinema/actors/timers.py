@@ -10,10 +10,14 @@ from typing import Final
 import structlog
 
 from cinema.domain.limits import DUE_SWEEP_PAGE, DUE_SWEEP_S
+from cinema.logging import LogLimit
 from cinema.storage.clock import Clock
 from cinema.storage.journal import JournalStore, StoreUnavailable
 
 DUE_SWEEP_FAILED: Final = "due_sweep_failed"
+
+SWEEP_FAILURES_LOGGED: Final = 5
+"""Failed looks that are logged in a minute, of about a hundred while Postgres is away."""
 
 log = structlog.get_logger(__name__)
 
@@ -56,11 +60,14 @@ class DueSweep:
 
     async def run(self) -> None:
         """Look again and again; a store that does not answer is asked again."""
+        limit = LogLimit(lines=SWEEP_FAILURES_LOGGED)
         while True:
             try:
                 await self.sweep()
             except StoreUnavailable as error:
-                log.warning(DUE_SWEEP_FAILED, reason=str(error))
+                suppressed = limit.admit()
+                if suppressed is not None:
+                    log.warning(DUE_SWEEP_FAILED, reason=str(error), suppressed=suppressed)
             except Exception:
                 log.exception(DUE_SWEEP_FAILED)
             await asyncio.sleep(DUE_SWEEP_S)

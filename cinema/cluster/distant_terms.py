@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import Final, Protocol
 
 import msgspec
+import structlog
 
 from cinema.actors.activation import TermsSource
+from cinema.actors.tasks import Tasks
 from cinema.cluster.wire import Basis
 from cinema.domain.seatmap import SeatPlan
 from cinema.domain.showtime.terms import ShowtimeTerms
@@ -16,6 +18,11 @@ from cinema.storage.journal import StoreUnavailable
 
 TERMS_KEPT: Final = 20_000
 """Showtimes whose terms are kept; those least recently asked for are forgotten."""
+
+
+TERMS_UNKNOWN: Final = "distant_terms_unknown"
+
+log = structlog.get_logger(__name__)
 
 
 class TermsUnknown(Exception):
@@ -30,10 +37,14 @@ class PlanSource(TermsSource, Protocol):
 
 
 class DistantTerms:
-    """Keeps terms by showtime; those of another basis are loaded anew, once for all who wait."""
+    """Keeps terms by showtime; those of another basis are loaded anew, once for all who wait.
 
-    def __init__(self, source: PlanSource) -> None:
+    Nobody's patience counts for the others: whoever gives up leaves the load to those who do not.
+    """
+
+    def __init__(self, source: PlanSource, task_failures: Counter[str] | None = None) -> None:
         self._source = source
+        self._tasks = Tasks(task_failures)
         self._kept: OrderedDict[bytes, ShowtimeTerms] = OrderedDict()
         self._loading: dict[tuple[bytes, int], asyncio.Future[ShowtimeTerms | None]] = {}
 
@@ -46,30 +57,43 @@ class DistantTerms:
         return _priced(terms, basis)
 
     async def load(self, showtime_id: bytes, basis: Basis) -> ShowtimeTerms:
-        """The terms of an outcome, loaded. Raises `TermsUnknown`."""
+        """The terms of an outcome, loaded. Raises `TermsUnknown`.
+
+        Cancelling the wait does not cancel the load.
+        """
         # They may have come since they were looked for.
         known = self.known(showtime_id, basis)
         if known is not None:
             return known
         key = (showtime_id, basis.layout_version)
         loading = self._loading.get(key)
-        if loading is not None:
+        if loading is None:
             # Many answers of one showtime come at once, before the first could be shown.
-            terms = await asyncio.shield(loading)
-            if terms is None:
-                raise TermsUnknown("they could not be loaded")
-            return _priced(terms, basis)
+            loading = self._loading[key] = asyncio.get_running_loop().create_future()
+            self._tasks.start("distant-terms", self._fetch(showtime_id, basis, loading))
+        terms = await asyncio.shield(loading)
+        if terms is None:
+            raise TermsUnknown("they could not be loaded")
+        return _priced(terms, basis)
+
+    async def stop(self) -> None:
+        """Load nothing more; whoever waits learns that the terms are unknown."""
+        await self._tasks.cancel()
+
+    async def _fetch(
+        self, showtime_id: bytes, basis: Basis, loading: asyncio.Future[ShowtimeTerms | None]
+    ) -> None:
         terms = None
-        loading = self._loading[key] = asyncio.get_running_loop().create_future()
         try:
             terms = await self._load(showtime_id, basis)
+            self._kept[showtime_id] = terms
+            if len(self._kept) > TERMS_KEPT:
+                self._kept.popitem(last=False)
+        except TermsUnknown as unknown:
+            log.info(TERMS_UNKNOWN, showtime=showtime_id.hex(), reason=str(unknown))
         finally:
-            del self._loading[key]
+            del self._loading[showtime_id, basis.layout_version]
             loading.set_result(terms)
-        self._kept[showtime_id] = terms
-        if len(self._kept) > TERMS_KEPT:
-            self._kept.popitem(last=False)
-        return _priced(terms, basis)
 
     async def _load(self, showtime_id: bytes, basis: Basis) -> ShowtimeTerms:
         try:

@@ -18,6 +18,7 @@ import msgspec
 import structlog
 
 from cinema.cluster.wire import Frame, decode_frames, encode_frames
+from cinema.logging import LogLimit
 
 PROTOCOL_VERSION: Final = 1
 CHALLENGE_BYTES: Final = 16
@@ -31,6 +32,9 @@ _HEAD_BYTES: Final = 4
 
 UNHEARD_S: Final = 5
 """How long what was sent may stay unacknowledged by the other machine, and an idle link unheard."""
+
+REFUSALS_LOGGED: Final = 5
+"""Refused links that a node logs in a minute; of the others it says how many they were."""
 
 LINK_REFUSED: Final = "link_refused"
 FRAME_TOO_LARGE: Final = "frame_too_large"
@@ -98,10 +102,18 @@ class LinkUser(Protocol):
 class Link(asyncio.Protocol):
     """An asyncio protocol for either side; `expected` is the node that is dialled, None to listen.
 
-    Frames sent within one step of the loop travel together.
+    Frames sent within one step of the loop travel together. `refusals` bounds what all links that
+    share it log of those who are not who they should be: anybody can knock.
     """
 
-    def __init__(self, me: Identity, user: LinkUser, expected: bytes | None = None) -> None:
+    def __init__(
+        self,
+        me: Identity,
+        user: LinkUser,
+        expected: bytes | None = None,
+        refusals: LogLimit | None = None,
+    ) -> None:
+        self._refusals = refusals or LogLimit(lines=REFUSALS_LOGGED)
         self.peer_id = expected or b""
         self.is_open = False
         self.is_unproven = False
@@ -151,7 +163,10 @@ class Link(asyncio.Protocol):
                 if self._transport is None:
                     return
         except (Refused, msgspec.MsgspecError) as error:
-            log.warning(LINK_REFUSED, peer=self.peer_id.hex(), reason=str(error))
+            suppressed = self._refusals.admit()
+            if suppressed is not None:
+                peer, reason = self.peer_id.hex(), str(error)
+                log.warning(LINK_REFUSED, peer=peer, reason=reason, suppressed=suppressed)
             self.abort()
             return
         if at:

@@ -95,7 +95,7 @@ class ClusterNode:
             self.membership,
             self.placement,
             self.peers,
-            DistantTerms(plans),
+            DistantTerms(plans, failures),
             self.fanout,
         )
         self.handover = Handover(kernel)

@@ -10,9 +10,10 @@ from typing import Final, Protocol
 import structlog
 
 from cinema.actors.tasks import Tasks
-from cinema.cluster.link import Identity, Link
+from cinema.cluster.link import REFUSALS_LOGGED, Identity, Link
 from cinema.cluster.wire import Answered, Ask, Elsewhere, Failed, Frame, Notice, Tell, Told
 from cinema.domain.membership import Member
+from cinema.logging import LogLimit
 
 DIAL_TIMEOUT_S: Final = 1.0
 """How long a peer may take to accept a connection and greet."""
@@ -170,7 +171,7 @@ class Peer:
         if self._dialling is not None:
             return
         member = self.member
-        link = Link(self._peers.me, self, member.node_id)
+        link = Link(self._peers.me, self, member.node_id, self._peers.refusals)
         self._dialling = link
         self._peers.tasks.start("dial", self._connect(link), member.address)
 
@@ -275,6 +276,7 @@ class Peers:
         self.me = me
         self.dial = dial
         self.tasks = Tasks(task_failures)
+        self.refusals = LogLimit(lines=REFUSALS_LOGGED)
         self._peers: dict[bytes, Peer] = {}
         self._leaving: list[Peer] = []
         self._accepted: set[Link] = set()
@@ -330,7 +332,7 @@ class Peers:
 
     def accept(self) -> Link:
         """A protocol for the next connection of a peer."""
-        return Link(self.me, self)
+        return Link(self.me, self, refusals=self.refusals)
 
     def opened(self, link: Link) -> None:
         """See `LinkUser.opened`."""

@@ -239,6 +239,7 @@ class Router:
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
+        await self._terms.stop()
         await self._tasks.cancel()
         parked, self._parked = self._parked, []
         for errand in parked:

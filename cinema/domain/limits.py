@@ -78,6 +78,16 @@ LEAVING_POLL_LIMIT_S: Final = 0.032
 INHERITED_AT_ONCE: Final = 1000
 """Showtimes of a dead node whose epochs one statement raises."""
 
+INHERITED_KEPT_S: Final = 3600
+"""How long an inherited showtime may come into memory without another bump and a wait of its own:
+most that are asked for at all are asked for by then."""
+
+INHERITED_KEPT: Final = 100_000
+"""Inherited showtimes remembered at most; of more, the oldest wait a lease when asked for."""
+
+FORGOTTEN_PER_TICK: Final = 2000
+"""Inherited showtimes forgotten in one step."""
+
 TICK_S: Final = 0.1
 """Period of the registry's tick: deadlines, passivation, lagging timers."""
 

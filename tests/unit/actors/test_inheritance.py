@@ -152,3 +152,36 @@ async def test_an_estate_that_cannot_be_read_is_told_of() -> None:
                 await new.node.kernel.inherit(new.node_id)
         # Each showtime is taken over when it is asked for then.
         assert accepted(await new.node.ask(showtime, hold(BERT, "A2"))).epoch == 2
+
+
+@in_virtual_time
+async def test_what_was_inherited_and_never_asked_for_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(activation, "INHERITED_KEPT_S", 20)
+    async with audited_world() as world:
+        showtimes, _, new = await _dead(world, 3)
+        await new.node.kernel.inherit(new.node_id)
+        remembered = new.node.kernel._activation._inherited
+        await asyncio.sleep(15)
+        assert set(remembered) == set(showtimes)
+        await asyncio.sleep(10)
+        assert not remembered
+        assert (await new.node.ask(showtimes[0], hold(BERT, "A1"))).code == "SEAT_UNAVAILABLE"
+
+
+@in_virtual_time
+async def test_no_more_is_remembered_than_there_is_room_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(activation, "INHERITED_KEPT", 4)
+    monkeypatch.setattr(activation, "FORGOTTEN_PER_TICK", 2)
+    async with audited_world() as world:
+        _, _, new = await _dead(world, 9)
+        await new.node.kernel.inherit(new.node_id)
+        kernel = new.node.kernel
+        remembered = list(kernel._activation._inherited)
+        kernel._activation.forget_inherited()
+        assert list(kernel._activation._inherited) == remembered[2:]
+        await asyncio.sleep(1)
+        assert list(kernel._activation._inherited) == remembered[-4:]

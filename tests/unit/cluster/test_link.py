@@ -24,9 +24,27 @@ from cinema.cluster.link import (
     Welcome,
 )
 from cinema.cluster.wire import Answered, Ask, Frame, Notice, encode_frames
+from cinema.logging import LogLimit
 from tests.unit.actors.virtual_time import in_virtual_time, settle
 from tests.unit.cluster.members import node_id
 from tests.unit.cluster.wires import End, Listener, Wire, identity
+
+
+@in_virtual_time
+async def test_a_flood_of_strangers_is_logged_a_few_times_and_counted(logged: list[Any]) -> None:
+    now_s = 0.0
+    refusals = LogLimit(lines=5, now_s=lambda: now_s)
+
+    def knock() -> None:
+        link = Link(identity(2), Listener(), refusals=refusals)
+        link.connection_made(End(link))
+        link.data_received(b"\xff" * 8)
+
+    for _ in range(100):
+        knock()
+    now_s = 61.0
+    knock()
+    assert [one["suppressed"] for one in logged] == [0, 0, 0, 0, 0, 95]
 
 
 @pytest.fixture(autouse=True)
