@@ -541,9 +541,11 @@ class Kernel:
                 actor.come_due(Letter(_EXPIRE, _ignore, self._now_ns + self.deadline_ns))
         return len(due) < DUE_PER_STEP
 
-    def _wake_due(self, showtime_id: bytes) -> None:
-        if showtime_id not in self._actors and self._neighbours.owns(showtime_id):
+    def _wake_due(self, showtime_id: bytes) -> bool:
+        wanted = showtime_id not in self._actors and self._neighbours.owns(showtime_id)
+        if wanted:
             self.tell(showtime_id, _EXPIRE, _ignore)
+        return wanted
 
     async def _run_passivation(self) -> None:
         while True:

@@ -11,7 +11,7 @@ import structlog
 
 from cinema.actors.settings import KernelMetrics
 from cinema.actors.snapshots import PendingSnapshot
-from cinema.domain.limits import SNAPSHOTS_PER_BATCH
+from cinema.domain.limits import SNAPSHOTS_PER_BATCH, TRUNCATED_AT_ONCE
 from cinema.storage.clock import Clock
 from cinema.storage.journal import (
     LOCK_TIMEOUT,
@@ -78,6 +78,7 @@ class CommitLane:
         self._ready: dict[ShowtimeActor, None] = {}
         self._checks: dict[ShowtimeActor, None] = {}
         self._saves: dict[ShowtimeActor, PendingSnapshot] = {}
+        self._truncations: dict[bytes, int] = {}
         self._wake: asyncio.Future[None] | None = None
         self._stopping = False
         self._was_idle = False
@@ -112,7 +113,7 @@ class CommitLane:
     @property
     def busy(self) -> bool:
         """Whether anything waits to be written or checked."""
-        return bool(self._ready or self._checks or self._saves)
+        return bool(self._ready or self._checks or self._saves or self._truncations)
 
     # --- the loop
 
@@ -143,10 +144,13 @@ class CommitLane:
             await self._confirm()
         if self._saves:
             await self._save()
+        if self._truncations:
+            await self._truncate()
 
     def stop(self) -> None:
-        """Let `run` end once everything is written."""
+        """Let `run` end once everything is written; what was to be deleted can stay."""
         self._stopping = True
+        self._truncations.clear()
         self._ring()
 
     def _ring(self) -> None:
@@ -354,3 +358,18 @@ class CommitLane:
             raise
         for actor, pending in current.items():
             actor.snapshot_saved(pending, actor.showtime_id in stored)
+            save = pending.save
+            if save.truncate and save.showtime_id in stored and not self._stopping:
+                self._truncations[save.showtime_id] = save.epoch
+
+    async def _truncate(self) -> None:
+        """One step of a truncation, which may take many: commits must not wait for all of it."""
+        showtime_id, epoch = next(iter(self._truncations.items()))
+        del self._truncations[showtime_id]
+        try:
+            gone = await self._store.truncate(showtime_id, epoch, TRUNCATED_AT_ONCE)
+        except StoreUnavailable:
+            # Housekeeping comes again.
+            return
+        if gone == TRUNCATED_AT_ONCE and not self._stopping:
+            self._truncations.setdefault(showtime_id, epoch)

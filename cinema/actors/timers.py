@@ -9,7 +9,12 @@ from typing import Final
 
 import structlog
 
-from cinema.domain.limits import DUE_SWEEP_PAGE, DUE_SWEEP_S
+from cinema.domain.limits import (
+    DUE_SWEEP_GOES_ON_S,
+    DUE_SWEEP_PAGE,
+    DUE_SWEEP_PAGES,
+    DUE_SWEEP_S,
+)
 from cinema.logging import LogLimit
 from cinema.storage.clock import Clock
 from cinema.storage.journal import JournalStore, StoreUnavailable
@@ -50,13 +55,14 @@ class DueSweep:
     """Has showtimes that are not in memory woken shortly before a hold of theirs comes due.
 
     Together with the head's deadline, which every append writes, this covers showtimes that were
-    passivated and those whose owner died.
+    passivated and those whose owner died. `wake` says whether it had to.
     """
 
-    def __init__(self, store: JournalStore, clock: Clock, wake: Callable[[bytes], None]) -> None:
+    def __init__(self, store: JournalStore, clock: Clock, wake: Callable[[bytes], bool]) -> None:
         self._store = store
         self._clock = clock
         self._wake = wake
+        self._after: tuple[int, bytes] | None = None
 
     async def run(self) -> None:
         """Look again and again; a store that does not answer is asked again."""
@@ -70,16 +76,20 @@ class DueSweep:
                     log.warning(DUE_SWEEP_FAILED, reason=str(error), suppressed=suppressed)
             except Exception:
                 log.exception(DUE_SWEEP_FAILED)
-            await asyncio.sleep(DUE_SWEEP_S)
+            await asyncio.sleep(DUE_SWEEP_S if self._after is None else DUE_SWEEP_GOES_ON_S)
 
     async def sweep(self) -> None:
-        """One look, page by page: rows of residents must not hide those of others."""
+        """One look, page by page: rows of residents must not hide those of others.
+
+        It ends behind the page in which it has woken enough, or after many pages; the next one
+        goes on from there, and begins anew once all have been seen. So each row of a backlog is
+        read once a pass, however long that takes.
+        """
         before_us = self._clock.now_us() + int(2 * DUE_SWEEP_S * 1_000_000)
-        after: tuple[int, bytes] | None = None
-        while True:
-            due = await self._store.due(before_us, after, DUE_SWEEP_PAGE)
-            for _, showtime_id in due:
-                self._wake(showtime_id)
-            if len(due) < DUE_SWEEP_PAGE:
+        woken = 0
+        for _ in range(DUE_SWEEP_PAGES):
+            due = await self._store.due(before_us, self._after, DUE_SWEEP_PAGE)
+            self._after = due[-1] if len(due) == DUE_SWEEP_PAGE else None
+            woken += sum(self._wake(showtime_id) for _, showtime_id in due)
+            if self._after is None or woken >= DUE_SWEEP_PAGE:
                 return
-            after = due[-1]

@@ -7,6 +7,10 @@ from typing import Final
 IDEMPOTENCY_TTL_S: Final = 24 * 3600
 """How long a stored success answers a repeated key; no hold may live longer (see settings)."""
 
+ENDED_HOLD_TTL_S: Final = 7 * 24 * 3600
+"""How long the archive answers for a hold that ended: longer than anybody asks about one that led
+to no booking, and short enough that the archive does not grow with the journal."""
+
 ENDED_HOLDS_KEPT: Final = 32
 """Ended holds that stay in memory past a snapshot: what a client asks about just after the end."""
 
@@ -63,11 +67,20 @@ LEASE_DRIFT_DIVISOR: Final = 10
 SNAPSHOTS_PER_BATCH: Final = 16
 """Snapshots one lane writes between two commits: a commit must not wait for many of them."""
 
+TRUNCATED_AT_ONCE: Final = 1000
+"""Events one step of a truncation deletes: commits of the same lane wait a few milliseconds."""
+
 DUE_SWEEP_S: Final = 0.5
 """Period of the look for holds due on showtimes that no actor here owns."""
 
+DUE_SWEEP_GOES_ON_S: Final = 0.1
+"""Pause before a look that did not see all goes on: so many activations take at least as long."""
+
 DUE_SWEEP_PAGE: Final = 500
-"""Showtimes one sweep activates at most."""
+"""Rows that sweep reads at a time; it ends behind the page in which it has woken as many."""
+
+DUE_SWEEP_PAGES: Final = 20
+"""Pages of one sweep: the next one goes on where it ended, so that a backlog is read once."""
 
 LEAVING_POLL_S: Final = 0.002
 """First wait of the look whether a showtime that moves to another node has settled: a commit."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import structlog
 
 from cinema.actors.dispatch import Dispatch
-from cinema.domain.limits import IDEMPOTENCY_TTL_S
+from cinema.domain.limits import ENDED_HOLD_TTL_S, IDEMPOTENCY_TTL_S
 from cinema.domain.rejections import Refused
 from cinema.storage.bookings import BookingsRepository
-from cinema.storage.expiry import ended_showtimes
 from cinema.storage.journal import ENDED_HOLD, STORED_REPLY, JournalStore, StoreUnavailable
+from cinema.storage.journal_months import JournalMonths, Month
+from cinema.storage.retention import BEGINNING, Retention
 from cinema.storage.transactions import Pool
 
 HOUSEKEEPING_FAILED: Final = "housekeeping_failed"
@@ -24,47 +27,93 @@ PERIOD_S: Final = 600.0
 PAGE: Final = 1000
 """Rows, or showtimes, of one step; a round takes as many steps as there is work."""
 
+SETTLED_AT_ONCE: Final = 64
+"""Showtimes that are brought into memory together, to have snapshots say all of them: each may
+wait for a lease."""
+
 _DAY_US: Final = 86_400 * 1_000_000
 
 log = structlog.get_logger()
 
 
 class Housekeeping:
-    """One round every `PERIOD_S`."""
+    """One round every `PERIOD_S`, on every node: each takes what no other is at."""
 
     def __init__(
         self, journal: JournalStore, pool: Pool, dispatch: Dispatch, retention_days: int
     ) -> None:
         self._journal = journal
-        self._pool = pool
         self._dispatch = dispatch
         self._bookings = BookingsRepository(pool)
+        self._retention = Retention(pool)
+        self._months = JournalMonths(pool)
         self._retention_us = retention_days * _DAY_US
 
     async def run(self) -> None:
         """For as long as the node runs."""
         while True:
             await asyncio.sleep(PERIOD_S)
-            try:
-                await self.round()
-            except (StoreUnavailable, Refused) as error:
-                log.warning(HOUSEKEEPING_FAILED, reason=str(error))
+            await self.round()
 
     async def round(self) -> None:
-        """Everything that is due now."""
-        now_us = self._dispatch.clock.now_us()
-        replies_before_us = now_us - IDEMPOTENCY_TTL_S * 1_000_000
-        await self._sweep(STORED_REPLY, replies_before_us)
-        await self._sweep(ENDED_HOLD, now_us - self._retention_us)
-        await self._bookings.forget_keys(_moment(now_us), PAGE)
-        ended = await ended_showtimes(self._pool, now_us - self._retention_us, PAGE)
-        for showtime_id in ended:
-            await self._dispatch.truncate(showtime_id)
+        """Everything that is due now. What fails does not keep the rest from being done.
 
-    async def _sweep(self, kind: int, before_us: int) -> None:
-        swept = PAGE
-        while swept == PAGE:
-            swept = await self._journal.sweep_archive(kind, before_us, PAGE)
+        Raises the last failure that was not to be foreseen, once all has been tried.
+        """
+        now_us = self._dispatch.clock.now_us()
+        unforeseen: Exception | None = None
+        for part in (self._add_months, self._sweep_archive, self._forget_keys, self._let_go):
+            try:
+                await part(now_us)
+            except (StoreUnavailable, Refused) as error:
+                log.warning(HOUSEKEEPING_FAILED, part=part.__name__, reason=str(error))
+            except Exception as error:
+                log.exception(HOUSEKEEPING_FAILED, part=part.__name__, reason=repr(error))
+                unforeseen = error
+        if unforeseen is not None:
+            raise unforeseen
+
+    async def _add_months(self, _now_us: int) -> None:
+        await self._months.make()
+
+    async def _sweep_archive(self, now_us: int) -> None:
+        replies_us = now_us - IDEMPOTENCY_TTL_S * 1_000_000
+        holds_us = now_us - min(ENDED_HOLD_TTL_S * 1_000_000, self._retention_us)
+        for kind, before_us in ((STORED_REPLY, replies_us), (ENDED_HOLD, holds_us)):
+            await _until_done(partial(self._journal.sweep_archive, kind, before_us, PAGE))
+
+    async def _forget_keys(self, now_us: int) -> None:
+        now = _moment(now_us)
+        await _until_done(partial(self._bookings.forget_keys, now, PAGE))
+
+    async def _let_go(self, now_us: int) -> None:
+        """Seal what ended long ago; then drop the months of which everything is sealed."""
+        before = _moment(now_us - self._retention_us)
+        months = await self._months.attached()
+        after = BEGINNING
+        while page := await self._retention.ended(before, after, PAGE):
+            await self._seal([showtime_id for _, showtime_id in page], before, months)
+            after = page[-1]
+        await self._months.let_go(before)
+
+    async def _seal(self, ended: list[bytes], before: datetime, months: list[Month]) -> None:
+        for showtime_id in ended:
+            if not any(month.has(showtime_id) for month in months):
+                # Its events lie where nothing is dropped whole.
+                await self._retention.drain(showtime_id)
+        sealed = await self._retention.seal(ended, before)
+        # Others were left by an owner that died, or are in memory: theirs gives them back with a
+        # snapshot when they are idle, and the next round finds that.
+        left = [showtime_id for showtime_id in ended if showtime_id not in sealed]
+        for start in range(0, len(left), SETTLED_AT_ONCE):
+            some = left[start : start + SETTLED_AT_ONCE]
+            await asyncio.gather(*(self._dispatch.truncate(showtime_id) for showtime_id in some))
+
+
+async def _until_done(step: Callable[[], Awaitable[int]]) -> None:
+    """Take full pages until one is not full."""
+    while await step() == PAGE:
+        pass
 
 
 def _moment(at_us: int) -> datetime:

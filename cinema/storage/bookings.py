@@ -55,11 +55,16 @@ where k.showtime_id = excluded.showtime_id
         select from bookings b where b.request_key = $1 and b.created_at >= $5
     ))
 returning true"""
+# Nodes that do this at the same time take different rows.
 _FORGET_KEYS: Final = """
-delete from booking_keys where request_key in (
-    select request_key from booking_keys where reserved_at < $1 order by reserved_at limit $2
+with gone as (
+    delete from booking_keys where ctid = any(array(
+        select ctid from booking_keys where reserved_at < $1 order by reserved_at limit $2
+        for update skip locked
+    ))
+    returning 1
 )
-returning true"""
+select count(*) from gone"""
 
 UNDER_WAY_S: Final = 900
 """Longer than any command can be under way: COMMAND_DEADLINE_MS, at most 60 s, bounds each of its
@@ -144,10 +149,10 @@ class BookingsRepository:
     async def forget_keys(self, now: datetime, limit: int) -> int:
         """Delete keys past their time, a bounded number; returns how many."""
         async with connection(self._pool) as writing:
-            gone = await writing.fetch(
+            gone: int = await writing.fetchval(
                 _FORGET_KEYS, now - timedelta(seconds=IDEMPOTENCY_TTL_S), limit
             )
-        return len(gone)
+        return gone
 
 
 def _booking(row: asyncpg.Record) -> Booking:

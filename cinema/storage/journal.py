@@ -158,8 +158,8 @@ class ArchiveRow(msgspec.Struct, frozen=True, gc=False):
 class SnapshotSave(msgspec.Struct, frozen=True, gc=False):
     """A snapshot at a durable seq; without `payload` only the head row is touched.
 
-    `release` hands the showtime back and needs the head to be at `seq` still. `truncate` deletes
-    the events that `payload` replaces.
+    `release` hands the showtime back and needs the head to be at `seq` still. `truncate` asks
+    for the events that `payload` replaces to be deleted afterwards, see `LaneStore.truncate`.
     """
 
     showtime_id: bytes
@@ -221,6 +221,13 @@ class LaneStore(Protocol):
 
         Raises `StoreUnavailable`; then any of them may have been stored, which harms nothing.
         None was if that is `HeadsLocked`.
+        """
+
+    async def truncate(self, showtime_id: bytes, epoch: int, limit: int) -> int | None:
+        """Delete up to `limit` events, the oldest first, that the stored snapshot replaces.
+
+        Returns how many; None if the head carries another epoch or there is no snapshot. Raises
+        `StoreUnavailable`; then it may have happened, which harms nothing.
         """
 
     async def close(self) -> None:

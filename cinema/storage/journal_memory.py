@@ -187,6 +187,18 @@ class MemoryLane:
         await asyncio.sleep(0)
         return {save.showtime_id for save in saves if self._save(save)}
 
+    async def truncate(self, showtime_id: bytes, epoch: int, limit: int) -> int | None:
+        """See `LaneStore.truncate`."""
+        await asyncio.sleep(0)
+        store = self._store
+        head, snapshot = store.heads.get(showtime_id), store.snapshots.get(showtime_id)
+        if head is None or head.epoch != epoch or snapshot is None:
+            return None
+        rows = store.journal[showtime_id]
+        gone = min(bisect_right(rows, snapshot[0], key=lambda row: row.seq), limit)
+        store.journal[showtime_id] = rows[gone:]
+        return gone
+
     async def close(self) -> None:
         """See `LaneStore.close`."""
 
@@ -203,9 +215,6 @@ class MemoryLane:
         stored_seq, _ = store.snapshots.get(save.showtime_id, (0, b""))
         if save.payload is not None and stored_seq <= save.seq:
             store.snapshots[save.showtime_id] = (save.seq, save.payload)
-        if save.truncate and save.payload is not None:
-            kept = [row for row in store.journal[save.showtime_id] if row.seq > save.seq]
-            store.journal[save.showtime_id] = kept
         for row in save.archive:
             store.archive.setdefault((save.showtime_id, row.key), row)
         return True

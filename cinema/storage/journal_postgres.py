@@ -58,6 +58,16 @@ _LANE_SETTINGS: Final = {
     "jit": "off",
 }
 
+_POOL_SETTINGS: Final = {
+    "application_name": "cinema-kernel",
+    # A month of the journal is empty when its plans are made, and full when they are used.
+    "enable_seqscan": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+}
+
+_BEFORE_ALL_US: Final = -(2**63)
+
 # InternalClientError: the driver has read the server's farewell, but not yet the end.
 _LOST: Final = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _FAILURES: Final = (*_LOST, asyncpg.PostgresError)
@@ -147,10 +157,15 @@ class PostgresLane:
             [row.layout_version for _, row in archive],
             [row.recorded_at_us for _, row in archive],
             [row.payload for _, row in archive],
-            [save.truncate for save in saves],
             locks=ids,
         )
         return {row[0].bytes for row in rows}
+
+    async def truncate(self, showtime_id: bytes, epoch: int, limit: int) -> int | None:
+        """See `LaneStore.truncate`."""
+        rows = await self._read(sql.TRUNCATE, UUID(showtime_id), limit, epoch)
+        matched, gone = rows[0]
+        return int(gone) if matched else None
 
     async def close(self) -> None:
         """Close the connection; a statement in flight is lost."""
@@ -265,11 +280,9 @@ class PostgresJournal:
             # Nothing here changes a session, so that giving a connection back needs no query.
             reset=_keep_session,
             server_settings={
-                "application_name": "cinema-kernel",
+                **_POOL_SETTINGS,
                 "synchronous_commit": synchronous_commit,
                 "lock_timeout": str(int(lock_timeout_s * 1000)),
-                "plan_cache_mode": "force_generic_plan",
-                "jit": "off",
             },
         )
         return cls(
@@ -348,8 +361,8 @@ class PostgresJournal:
         self, before_us: int, after: tuple[int, bytes] | None, limit: int
     ) -> list[tuple[int, bytes]]:
         """See `JournalStore.due`."""
-        due_us, last_id = (None, None) if after is None else (after[0], UUID(after[1]))
-        rows = await self._fetch(sql.DUE, before_us, due_us, last_id, limit)
+        due_us, last_id = (_BEFORE_ALL_US, bytes(16)) if after is None else after
+        rows = await self._fetch(sql.DUE, before_us, due_us, UUID(last_id), limit)
         return [(row[0], row[1].bytes) for row in rows]
 
     async def history(

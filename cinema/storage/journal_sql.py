@@ -149,12 +149,12 @@ join showtime_heads h on h.showtime_id = c.showtime_id and h.epoch = c.epoch"""
 
 # $1 ids, $2 epochs, $3 seqs, $4 deadlines, $5 payloads or null, $6 release;
 # $7 position of an archive row's claim, $8 key, $9 kind, $10 seq, $11 epoch, $12 layout version,
-# $13 moment, $14 payload; $15 whether the events that a snapshot replaces are deleted.
+# $13 moment, $14 payload.
 SAVE_SNAPSHOTS: Final = """
 with claim as (
     select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[],
-        $6::boolean[], $15::boolean[]) with ordinality
-        as c (showtime_id, epoch, seq, next_due_at, payload, release, truncate, position)
+        $6::boolean[]) with ordinality
+        as c (showtime_id, epoch, seq, next_due_at, payload, release, position)
 ), heads as (
     update showtime_heads h
     set next_due_at = case when h.seq = c.seq then c.next_due_at else h.next_due_at end,
@@ -162,7 +162,7 @@ with claim as (
     from claim c
     where h.showtime_id = c.showtime_id and h.epoch = c.epoch
         and (c.seq = h.seq or (c.seq < h.seq and not c.release))
-    returning h.showtime_id, h.epoch, c.seq, c.payload, c.truncate, c.position
+    returning h.showtime_id, h.epoch, c.seq, c.payload, c.position
 ), snapshots as (
     insert into showtime_snapshots as s (showtime_id, epoch, seq, payload)
     select showtime_id, epoch, seq, payload from heads where payload is not null
@@ -179,15 +179,11 @@ with claim as (
         as a (position, key, kind, seq, epoch, layout_version, recorded_at, payload)
     join heads on heads.position = a.position
     on conflict (showtime_id, key) do nothing
-), truncated as (
-    delete from showtime_journal j
-    using heads
-    where j.showtime_id = heads.showtime_id and j.seq <= heads.seq
-        and heads.truncate and heads.payload is not null
 )
 select showtime_id from heads"""
 
-# $1 showtime, $2 the new owner or null, $3 owners that are to be asked first.
+# $1 showtime, $2 the new owner or null, $3 owners that are to be asked first. From here on there
+# may be events that no snapshot replaces: `kept_journals` says so before the first of them.
 TAKE_OVER: Final = """
 with before as (
     select epoch, released, owner from showtime_heads where showtime_id = $1 for update
@@ -198,6 +194,11 @@ with before as (
     where h.showtime_id = $1
         and (before.released or before.owner is null or before.owner <> all($3::uuid[]))
     returning h.epoch
+), kept as (
+    insert into kept_journals (showtime_id, ends_at)
+    select $1, coalesce((select ends_at from showtimes where id = $1), now())
+    from bumped cross join before where before.released
+    on conflict do nothing
 )
 select bumped.epoch, before.released, before.owner from before left join bumped on true"""
 
@@ -224,6 +225,7 @@ from heir
 where h.showtime_id = heir.showtime_id
 returning h.showtime_id, h.epoch"""
 
+# The journal is asked by the parameter: then all its months but one are ruled out at once.
 LOAD: Final = """
 select h.epoch, h.seq, s.payload, coalesce(s.seq, 0), tail.seqs, tail.epochs, tail.moments,
     tail.payloads
@@ -233,7 +235,7 @@ cross join lateral (
     select array_agg(j.seq order by j.seq), array_agg(j.epoch order by j.seq),
         array_agg(j.recorded_at order by j.seq), array_agg(j.payload order by j.seq)
     from showtime_journal j
-    where j.showtime_id = h.showtime_id and j.seq > coalesce(s.seq, 0)
+    where j.showtime_id = $1 and j.seq > coalesce(s.seq, 0)
 ) as tail (seqs, epochs, moments, payloads)
 where h.showtime_id = $1"""
 
@@ -241,23 +243,80 @@ RECALL: Final = """
 select key, kind, seq, epoch, layout_version, recorded_at, payload
 from showtime_archive where showtime_id = $1 and key = $2"""
 
+# $2 and $3 are where the last page ended, always given: an `or` would make each page read all
+# those before it.
 DUE: Final = """
 select next_due_at, showtime_id from showtime_heads
-where next_due_at <= $1
-    and ($2::bigint is null or (next_due_at, showtime_id) > ($2, $3::uuid))
+where next_due_at <= $1 and (next_due_at, showtime_id) > ($2::bigint, $3::uuid)
 order by next_due_at, showtime_id limit $4"""
 
 HISTORY: Final = """
 select seq, epoch, recorded_at, payload from showtime_journal
 where showtime_id = $1 and seq > $2 order by seq limit $3"""
 
+# Nodes that sweep at the same time take different rows.
 SWEEP_ARCHIVE: Final = """
 with gone as (
     delete from showtime_archive
-    where (showtime_id, key) in (
-        select showtime_id, key from showtime_archive
+    where ctid = any(array(
+        select ctid from showtime_archive
         where kind = $1 and recorded_at < $2 order by recorded_at limit $3
-    )
+        for update skip locked
+    ))
     returning 1
 )
 select count(*) from gone"""
+
+# $1 showtime, $2 most events. One of a showtime's many steps; the head row is locked in each, and
+# compared: no row comes out of `head` if it says something else.
+_TRUNCATE: Final = """
+    for share of h
+), first as (
+    select seq from showtime_journal where showtime_id = $1 order by seq limit 1
+), gone as (
+    delete from showtime_journal j
+    using head, first
+    where j.showtime_id = $1 and j.seq <= head.seq and j.seq < first.seq + $2::bigint
+    returning 1
+)
+select count(*), (select count(*) from gone) from head"""
+
+_SNAPSHOT_OF_HEAD: Final = """
+with head as (
+    select s.seq from showtime_heads h
+    join showtime_snapshots s on s.showtime_id = h.showtime_id
+    where h.showtime_id = $1 and """
+
+# What a snapshot replaces, for its owner: $3 epoch.
+TRUNCATE: Final = _SNAPSHOT_OF_HEAD + "h.epoch = $3" + _TRUNCATE
+
+# The same where nobody owns the showtime and its snapshot says all.
+DRAIN: Final = _SNAPSHOT_OF_HEAD + "h.released and s.seq = h.seq" + _TRUNCATE
+
+# $1 before when, $2 and $3 where the last page ended, $4 how many.
+ENDED: Final = """
+select ends_at, showtime_id from kept_journals
+where ends_at < $1 and (ends_at, showtime_id) > ($2::timestamptz, $3::uuid)
+order by ends_at, showtime_id limit $4"""
+
+# Those of $1 that ended before $2 need their events no more if nobody owns them and a snapshot
+# says all. A takeover locks the head first too, and makes the row anew. One that was moved to a
+# later time is noted with its new end.
+SEAL: Final = """
+with head as (
+    select h.showtime_id, t.ends_at from showtime_heads h
+    left join showtime_snapshots s on s.showtime_id = h.showtime_id
+    left join showtimes t on t.id = h.showtime_id
+    where h.showtime_id = any($1::uuid[]) and h.released and (h.seq = 0 or s.seq = h.seq)
+    order by h.showtime_id
+    for no key update of h skip locked
+), put_off as (
+    update kept_journals k set ends_at = head.ends_at from head
+    where k.showtime_id = head.showtime_id and head.ends_at >= $2
+    returning k.showtime_id
+), sealed as (
+    delete from kept_journals k using head
+    where k.showtime_id = head.showtime_id and coalesce(head.ends_at < $2, true)
+    returning k.showtime_id
+)
+select showtime_id from sealed union all select showtime_id from put_off"""

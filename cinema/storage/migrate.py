@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 
 from cinema.progress import Report, unheard
+from cinema.storage.journal_months import NotPartitioned, make_months
 from cinema.storage.schema_support import (
     CREATE_SUPPORT,
     RECORD_SUPPORT,
@@ -51,7 +52,8 @@ async def migrate(
     Returns the revision that the database was brought to, None if there was nothing to do.
 
     One runner at a time: others wait on an advisory lock and then find nothing to do. When the
-    schema is current this costs one connection and one query; Alembic is not even imported. A
+    schema is current this costs two connections and a few queries, which make the coming months of
+    the journal; Alembic is not even imported. A
     database that a newer build has migrated is left alone, or refused if we cannot serve it.
     `report` is told when there is something to do, in words for a person who waits.
     """
@@ -59,6 +61,7 @@ async def migrate(
     newest = list(files)[-1]
     before = await _current_revision(dsn, files)
     if before == newest:
+        await _make_months(dsn)
         return None
     if before is None:
         report("making the tables")
@@ -77,6 +80,7 @@ async def migrate(
         else:
             break
     await _current_revision(dsn, files)
+    await _make_months(dsn)
     return newest
 
 
@@ -117,6 +121,17 @@ async def _current_revision(dsn: str, files: dict[str, Path]) -> str | None:
         f"the database is at revision {revision}, which this build does not know; "
         "run the build that migrated it, or a newer one"
     )
+
+
+async def _make_months(dsn: str) -> None:
+    """The tables that the coming months need."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await make_months(connection)
+    except NotPartitioned as error:
+        raise MigrationError(f"{error}; start with a new one") from error
+    finally:
+        await connection.close()
 
 
 async def _upgrade(dsn: str, files: dict[str, Path], directory: Path) -> None:

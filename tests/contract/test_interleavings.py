@@ -225,6 +225,10 @@ class Pair:
                 )
             )
         await self.both(lambda stage: stage.lane.save_snapshots(saves))
+        for save in saves:
+            if save.truncate:
+                one, epoch = save.showtime_id, save.epoch
+                await self.both(lambda stage, a=one, b=epoch: stage.lane.truncate(a, b, 2))
 
 
 @pytest.fixture

@@ -379,9 +379,11 @@ async def test_truncation_deletes_what_the_snapshot_replaces_and_the_fence_stays
 ) -> None:
     showtime_id, epoch = await stage.owned()
     assert await stage.write(showtime_id, epoch, 0, events=3)
-    saves = [snapshot(showtime_id, epoch, 2, payload=b"two", truncate=True)]
+    saves = [snapshot(showtime_id, epoch, 2, payload=b"two")]
     assert await stage.lane.save_snapshots(saves) == {showtime_id}
+    assert await stage.lane.truncate(showtime_id, epoch, 10) == 2
     assert [row.seq for row in await stage.journal.history(showtime_id, 0, 10)] == [3]
+    assert await stage.lane.truncate(showtime_id, epoch, 10) == 0
     assert not await stage.write(showtime_id, epoch, 0)
     assert not await stage.write(showtime_id, epoch, 1)
     assert await stage.write(showtime_id, epoch, 3)
@@ -390,9 +392,35 @@ async def test_truncation_deletes_what_the_snapshot_replaces_and_the_fence_stays
 async def test_nothing_is_truncated_without_a_snapshot(stage: Stage) -> None:
     showtime_id, epoch = await stage.owned()
     assert await stage.write(showtime_id, epoch, 0, events=2)
-    saves = [snapshot(showtime_id, epoch, 2, payload=None, truncate=True)]
-    assert await stage.lane.save_snapshots(saves) == {showtime_id}
+    assert await stage.lane.truncate(showtime_id, epoch, 10) is None
     assert len(await stage.journal.history(showtime_id, 0, 10)) == 2
+
+
+async def test_a_truncation_takes_the_oldest_events_first_in_steps(stage: Stage) -> None:
+    showtime_id, epoch = await stage.owned()
+    other, other_epoch = await stage.owned()
+    for one, its_epoch in ((showtime_id, epoch), (other, other_epoch)):
+        assert await stage.write(one, its_epoch, 0, events=5)
+        await stage.lane.save_snapshots([snapshot(one, its_epoch, 5, payload=b"five")])
+    left = []
+    for gone in (2, 2, 1, 0):
+        assert await stage.lane.truncate(showtime_id, epoch, 2) == gone
+        left.append([row.seq for row in await stage.journal.history(showtime_id, 0, 10)])
+    assert left == [[3, 4, 5], [5], [], []]
+    assert len(await stage.journal.history(other, 0, 10)) == 5
+    loaded = await stage.journal.load(showtime_id)
+    assert loaded == Loaded(epoch, 5, b"five", 5, ())
+
+
+async def test_only_the_owner_truncates_also_between_two_steps(stage: Stage) -> None:
+    showtime_id, epoch = await stage.owned()
+    assert await stage.write(showtime_id, epoch, 0, events=4)
+    await stage.lane.save_snapshots([snapshot(showtime_id, epoch, 4, payload=b"four")])
+    assert await stage.lane.truncate(showtime_id, epoch, 2) == 2
+    await stage.journal.take_over(showtime_id)
+    assert await stage.lane.truncate(showtime_id, epoch, 2) is None
+    assert [row.seq for row in await stage.journal.history(showtime_id, 0, 10)] == [3, 4]
+    assert await stage.lane.truncate(some_id(), epoch, 2) is None
 
 
 async def test_many_snapshots_go_in_one_statement(stage: Stage) -> None:

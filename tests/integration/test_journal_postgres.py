@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ import asyncpg
 import pytest
 
 from cinema.domain.showtime.state import NEVER_US
+from cinema.storage import bookings as bookings_sql
+from cinema.storage import journal_months
 from cinema.storage import journal_sql as sql
 from cinema.storage.array_text import joined
 from cinema.storage.journal import (
@@ -28,7 +31,13 @@ from cinema.storage.journal import (
     StoreUnavailable,
     Takeover,
 )
-from cinema.storage.journal_postgres import _LANE_SETTINGS, PostgresJournal, PostgresLane
+from cinema.storage.journal_months import Month, bytes_of
+from cinema.storage.journal_postgres import (
+    _LANE_SETTINGS,
+    _POOL_SETTINGS,
+    PostgresJournal,
+    PostgresLane,
+)
 from tests.contract.stores import (
     Stage,
     append,
@@ -105,7 +114,7 @@ _ROWS = (
 )
 _SNAPSHOTS = (
     "uuid[], bigint[], bigint[], bigint[], bytea[], boolean[], int[], bytea[], smallint[], "
-    "bigint[], bigint[], int[], bigint[], bytea[], boolean[]"
+    "bigint[], bigint[], int[], bigint[], bytea[]"
 )
 
 
@@ -127,6 +136,7 @@ async def test_a_lanes_statements_never_read_a_whole_table(
         "append with rows": (sql.APPEND_WITH_ROWS, f"{_EVENTS}, {_ROWS}"),
         "confirm": (sql.CONFIRM, "uuid[], bigint[]"),
         "save snapshots": (sql.SAVE_SNAPSHOTS, _SNAPSHOTS),
+        "truncate": (sql.TRUNCATE, "uuid, bigint, bigint"),
     }
     for name, (query, types) in statements.items():
         plan = await _plan(watcher, query, types)
@@ -141,20 +151,70 @@ async def test_a_lanes_statements_never_read_a_whole_table(
             assert (join, scans[0]) == ("Nested Loop", claims) or count < MANY_HEADS, plan
 
 
+async def _as_pool(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    for name, value in _POOL_SETTINGS.items():
+        await connection.execute(f"set {name} = '{value}'")
+
+
 async def test_takeovers_loads_and_sweeps_use_indexes(
     watcher: asyncpg.Connection[asyncpg.Record],
 ) -> None:
     await _fill_heads(watcher, MANY_HEADS, analyzed=True)
-    await watcher.execute("set plan_cache_mode = force_generic_plan")
+    await _as_pool(watcher)
     for query, types, index in [
         (sql.TAKE_OVER, "uuid, uuid, uuid[]", "showtime_heads_pkey"),
-        (sql.LOAD, "uuid", "showtime_journal_pkey"),
         (sql.DUE, "bigint, bigint, uuid, bigint", "showtime_heads_by_due"),
-        (sql.HISTORY, "uuid, bigint, bigint", "showtime_journal_pkey"),
+        (sql.SWEEP_ARCHIVE, "smallint, bigint, bigint", "showtime_archive_by_age"),
+        (bookings_sql._FORGET_KEYS, "timestamptz, bigint", "booking_keys_by_age"),
+        (sql.ENDED, "timestamptz, timestamptz, uuid, bigint", "kept_journals_by_end"),
+        (sql.SEAL, "uuid[], timestamptz", "showtime_heads_pkey"),
     ]:
         plan = await _plan(watcher, query, types)
         assert "Seq Scan" not in plan, plan
         assert index in plan, plan
+
+
+async def test_a_page_of_due_holds_begins_where_the_last_one_ended(
+    watcher: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    await _fill_heads(watcher, MANY_HEADS, analyzed=True)
+    await _as_pool(watcher)
+    plan = await _plan(watcher, sql.DUE, "bigint, bigint, uuid, bigint")
+    (condition,) = [line for line in plan.splitlines() if "Index Cond" in line]
+    assert "ROW(next_due_at, showtime_id) >" in condition, plan
+    assert "Filter" not in plan, plan
+
+
+@pytest.mark.parametrize("where", ["a month", "no month"])
+async def test_what_is_of_one_showtime_is_looked_up_in_one_month_alone(
+    watcher: asyncpg.Connection[asyncpg.Record], where: str
+) -> None:
+    for number in range(24):
+        await journal_months._Adding(watcher, Month(2010 + number // 12, number % 12 + 1))()
+    month = Month(2011, 5)
+    outside = bytes_of(datetime(2001, 1, 1, tzinfo=UTC))
+    showtime_id = month.first_id if where == "a month" else UUID(bytes=outside)
+    table = month.table if where == "a month" else "showtime_journal_default"
+    # Nothing is in them yet: what is planned now is used when they are full.
+    await _as_pool(watcher)
+    for query, types, rest in [
+        (sql.LOAD, "uuid", ""),
+        (sql.HISTORY, "uuid, bigint, bigint", ", 0, 10"),
+        (sql.TRUNCATE, "uuid, bigint, bigint", ", 10, 1"),
+        (sql.DRAIN, "uuid, bigint", ", 10"),
+    ]:
+        await watcher.execute(f"prepare guarded ({types}) as {query}")
+        rows = await watcher.fetch(f"explain (costs off) execute guarded ('{showtime_id}'{rest})")
+        await watcher.execute("deallocate guarded")
+        plan = "\n".join(row[0] for row in rows)
+        scans = {
+            name
+            for line in plan.splitlines()
+            for name in re.findall(r"on (showtime_journal_\w+)", line)
+        }
+        assert scans == {table}, plan
+        assert "Seq Scan" not in plan, plan
+        assert "Subplans Removed" in plan, plan
 
 
 # --- locks

@@ -113,6 +113,14 @@ class SimulatedLane:
             self._sender, "save", label, lambda: at_once(self._inner.save_snapshots(saves))
         )
 
+    async def truncate(self, showtime_id: bytes, epoch: int, limit: int) -> int | None:
+        return await self._database.run(
+            self._sender,
+            "truncate",
+            f"{_of(showtime_id)}@{epoch}",
+            lambda: at_once(self._inner.truncate(showtime_id, epoch, limit)),
+        )
+
     async def close(self) -> None:
         """The connection needs no farewell."""
 

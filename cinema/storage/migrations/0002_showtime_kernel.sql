@@ -21,8 +21,19 @@ create table showtime_journal (
     recorded_at bigint not null,
     payload bytea not null,
     primary key (showtime_id, seq)
-);
+) partition by range (showtime_id);
+-- Ids begin with the moment they were made, so a range of ids is a month. The months are made by
+-- the server (storage/journal_months.py); here lands what belongs to none of them.
+create table showtime_journal_default partition of showtime_journal default;
 alter table showtime_journal alter column payload set storage plain;
+
+-- The showtimes whose events are still needed: those that somebody has owned since their snapshot
+-- last replaced all of them for good. A month whose showtimes have no row here may be dropped.
+create table kept_journals (
+    showtime_id uuid primary key,
+    ends_at timestamptz not null
+);
+create index kept_journals_by_end on kept_journals (ends_at, showtime_id);
 
 create table showtime_snapshots (
     showtime_id uuid primary key,

@@ -103,7 +103,7 @@ class ScriptedStore:
     """One node's way to the journal: passes everything on, unless told otherwise.
 
     Names of statements: append, confirm, save, take_over, estate, inherit, load, recall,
-    due, history, sweep.
+    truncate, due, history, sweep.
     """
 
     def __init__(self, journal: RecordingJournal) -> None:
@@ -214,6 +214,13 @@ class ScriptedLane:
     async def save_snapshots(self, saves: Sequence[SnapshotSave]) -> set[bytes]:
         return await self.script.run(
             "save", saves, lambda: at_once(self.inner.save_snapshots(saves))
+        )
+
+    async def truncate(self, showtime_id: bytes, epoch: int, limit: int) -> int | None:
+        return await self.script.run(
+            "truncate",
+            showtime_id,
+            lambda: at_once(self.inner.truncate(showtime_id, epoch, limit)),
         )
 
     async def close(self) -> None:

@@ -523,7 +523,7 @@ async def test_a_sweep_looks_at_more_than_one_page(monkeypatch: pytest.MonkeyPat
         await asyncio.sleep(HOLD_TTL_S)
         monkeypatch.setattr(timers, "DUE_SWEEP_PAGE", 2)
         await world.node()
-        await asyncio.sleep(0.7)
+        await asyncio.sleep(1.0)
         for showtime in showtimes:
             assert world.events(showtime) == ["SeatsHeld", "HoldExpired"]
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
+from cinema.actors import lane
 from cinema.actors.kernel import Kernel
 from cinema.actors.messages import ReadSeats, SeatsSeen
 from cinema.domain.limits import TURN_COMMANDS
@@ -295,6 +298,62 @@ async def test_a_journal_is_truncated_behind_its_snapshot() -> None:
         assert len(world.journal.journal[showtime]) == 2
         other = await world.node()
         assert (await other.ask(showtime, ReadSeats())).seq == 3
+
+
+@in_virtual_time
+async def test_a_long_journal_is_truncated_in_steps_and_commits_go_in_between(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lane, "TRUNCATED_AT_ONCE", 2)
+    async with audited_world() as world:
+        showtime, other = world.showtime(), world.showtime()
+        node = await world.warm_node(showtime)
+        for seat in range(1, 6):
+            await node.ask(showtime, hold(some_id(), f"A{seat}"))
+        node.store.held.add("truncate")
+        await node.kernel.truncate(showtime)
+        left = []
+        for step in range(3):
+            call = await node.store.next("truncate")
+            mail = node.tell(other, hold(some_id(), f"B{3 * step + 1}"))
+            await settle()
+            call.finish()
+            await settle()
+            # Whoever shares the lane commits between two steps.
+            assert mail.code == "OK"
+            left.append(len(world.journal.journal[showtime]))
+        await settle()
+        assert (left, node.store.count("truncate")) == ([3, 1, 0], 3)
+
+
+@pytest.mark.parametrize("end", ["fenced", "unavailable", "stopped"])
+@in_virtual_time
+async def test_a_truncation_ends_when_it_is_not_its_owners_any_more(
+    monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(lane, "TRUNCATED_AT_ONCE", 2)
+    async with audited_world() as world:
+        showtime = world.showtime()
+        node = await world.warm_node(showtime)
+        for seat in range(1, 6):
+            await node.ask(showtime, hold(some_id(), f"A{seat}"))
+        node.store.held.add("truncate")
+        await node.kernel.truncate(showtime)
+        step = await node.store.next("truncate")
+        if end == "fenced":
+            await world.journal.take_over(showtime)
+            step.finish()
+        elif end == "unavailable":
+            step.fail(StoreUnavailable("gone"))
+        else:
+            stopping = asyncio.ensure_future(node.kernel.stop(1.0))
+            await settle()
+            node.kernel.lane_of(showtime).stop()
+            step.finish()
+            await stopping
+        await settle()
+        assert node.store.count("truncate") == 1
+        assert len(world.journal.journal[showtime]) == (3 if end == "stopped" else 5)
 
 
 # --- cold reads

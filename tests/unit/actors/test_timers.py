@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
+import pytest
+
+from cinema.actors import timers
 from cinema.actors.messages import HoldSeen, ReadHold, ReadSeats
-from cinema.domain.limits import EXPIRIES_PER_COMMAND
+from cinema.actors.timers import DueSweep
+from cinema.domain.limits import DUE_SWEEP_GOES_ON_S, DUE_SWEEP_S, EXPIRIES_PER_COMMAND
 from cinema.domain.seatmap import grid_layout, parse_layout
 from cinema.storage.journal import StoreUnavailable
-from tests.unit.actors.scripted_store import Written
+from tests.unit.actors.scripted_store import ScriptedStore, Written
 from tests.unit.actors.virtual_time import in_virtual_time, settle
 from tests.unit.actors.world import (
     ANNA,
     BERT,
     HOLD_TTL_S,
+    NodeClock,
     World,
     accepted,
     audited_world,
@@ -248,3 +254,82 @@ async def test_a_full_mailbox_does_not_keep_holds_from_ending() -> None:
         node.kernel.expire_due()
         await asyncio.sleep(0.2)
         assert _end_of(world, showtime).at_us >= held.event.expires_at_us
+
+
+# --- the sweep's pages
+
+OVERDUE = 23
+
+
+def _overdue_journal(world: World) -> list[bytes]:
+    """Showtimes whose deadlines are long over, earliest first."""
+    showtimes = [world.showtime() for _ in range(OVERDUE)]
+    for number, showtime in enumerate(showtimes):
+        world.journal.heads[showtime].next_due_us = 1 + number // 2
+    return showtimes
+
+
+def _sweep(
+    world: World, monkeypatch: pytest.MonkeyPatch, wake: Callable[[bytes], bool]
+) -> tuple[DueSweep, ScriptedStore]:
+    """A sweep of three pages of four rows."""
+    monkeypatch.setattr(timers, "DUE_SWEEP_PAGE", 4)
+    monkeypatch.setattr(timers, "DUE_SWEEP_PAGES", 3)
+    store = ScriptedStore(world.journal)
+    return DueSweep(store, NodeClock(), wake), store
+
+
+@in_virtual_time
+async def test_a_sweep_wakes_a_bounded_number_and_the_next_goes_on_behind_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with audited_world() as world:
+        showtimes = _overdue_journal(world)
+        woken: list[bytes] = []
+        sweep, store = _sweep(world, monkeypatch, lambda one: woken.append(one) is None)
+        counts = []
+        for _ in range(7):
+            await sweep.sweep()
+            counts.append(len(woken))
+        # One page each, and from the beginning once all have been seen.
+        assert counts == [4, 8, 12, 16, 20, 23, 27]
+        assert woken == showtimes + showtimes[:4]
+        assert store.count("due") == 7
+
+
+@in_virtual_time
+async def test_rows_of_others_are_passed_over_a_bounded_number_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with audited_world() as world:
+        showtimes = _overdue_journal(world)
+        looked_at: list[bytes] = []
+
+        def wake(showtime: bytes) -> bool:
+            looked_at.append(showtime)
+            return showtime == showtimes[-1]
+
+        sweep, store = _sweep(world, monkeypatch, wake)
+        await sweep.sweep()
+        assert (looked_at, store.count("due")) == (showtimes[:12], 3)
+        await sweep.sweep()
+        # Each row was read once, however many pages that took.
+        assert (looked_at, store.count("due")) == (showtimes, 6)
+        await sweep.sweep()
+        assert looked_at == showtimes + showtimes[:12]
+
+
+@in_virtual_time
+async def test_a_sweep_that_has_not_seen_all_goes_on_sooner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with audited_world() as world:
+        _overdue_journal(world)
+        woken: list[bytes] = []
+        sweep, _ = _sweep(world, monkeypatch, lambda one: woken.append(one) is None)
+        running = asyncio.ensure_future(sweep.run())
+        await asyncio.sleep(DUE_SWEEP_GOES_ON_S * 5.5)
+        assert len(woken) == OVERDUE
+        await asyncio.sleep(DUE_SWEEP_S)
+        assert len(woken) == OVERDUE + 4
+        running.cancel()
