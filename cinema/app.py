@@ -63,7 +63,6 @@ from cinema.logging import LogLimit, LogSink, configure_logging, standard_error_
 from cinema.progress import Report, unheard
 from cinema.services.accounts import AccountsService
 from cinema.services.admission import Admission
-from cinema.services.authority import Authority
 from cinema.services.catalog import CatalogService
 from cinema.services.ids import IdSource
 from cinema.services.login_throttle import LoginThrottle
@@ -320,12 +319,11 @@ async def _edge(
         admission,
         new_id=next_id,
     )
-    authority = Authority(accounts_store)
     reads = await _replica(settings, pool, stack)
     catalog_store = CatalogRepository(pool, reads)
-    catalog = CatalogService(catalog_store, authority, new_id=next_id, now=_now)
+    catalog = CatalogService(catalog_store, new_id=next_id, now=_now)
     showtimes = ShowtimesService(
-        ShowtimesRepository(pool, reads), catalog_store, authority, new_id=next_id, now=_now
+        ShowtimesRepository(pool, reads), catalog_store, new_id=next_id, now=_now
     )
     seats = SeatsService(
         dispatch, BookingsRepository(pool, reads), demo_payment=settings.demo_payment

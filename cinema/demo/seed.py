@@ -22,7 +22,7 @@ DEMO_ACCOUNTS: Final = {
     MANAGER: ("manager@cinema.example", "demo-manager"),
     ADMIN: ("admin@cinema.example", "demo-admin"),
 }
-"""Role to e-mail and password; the README says them. The manager is for Kino Aurora only."""
+"""Role to e-mail and password; the README says them. Staff and manager belong to Kino Aurora."""
 
 
 class DemoRefused(Exception):
@@ -79,7 +79,7 @@ async def _users(known: set[str], bcrypt_cost: int, now: datetime) -> list[DemoU
                 created_at=now,
             ),
             role=role,
-            cinema_ids=(AURORA.cinema.id,) if role == MANAGER else (),
+            cinema_ids=(AURORA.cinema.id,) if role in {STAFF, MANAGER} else (),
         )
         for role, password_hash in zip(roles, hashes, strict=True)
     ]

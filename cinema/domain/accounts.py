@@ -62,7 +62,7 @@ class LoginInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class PromoteInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A new role, and for a manager the cinemas it is for (which replace those before)."""
+    """A new role, and for staff and managers their cinemas (which replace those before)."""
 
     role: Literal["customer", "staff", "manager", "admin"]
     cinema_ids: Annotated[list[str], msgspec.Meta(max_length=200)] = []

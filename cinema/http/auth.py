@@ -99,7 +99,8 @@ def auth_routes(accounts: AccountsService, proxies: TrustedProxies) -> tuple[Rou
             handler=promote,
             operation_id="promoteUser",
             summary="Give an account a role",
-            description="Tokens of the account end at once. Nobody can change their own role.",
+            description="Staff and managers act only at the cinemas of `cinema_ids`, which replace "
+            "those before. Tokens of the account end at once. Nobody can change their own role.",
             tag=TAG,
             auth="bearer",
             roles=frozenset({ADMIN}),

@@ -45,7 +45,8 @@ def booking_routes(seats: SeatsService) -> tuple[Route, ...]:
             handler=create_booking,
             operation_id="createBooking",
             summary="Book a hold",
-            description="`demo` confirms at once; `counter` is for staff who have taken the money.",
+            description="`demo` confirms at once; `counter` is for staff of the cinema who have "
+            "taken the money.",
             tag=TAG,
             auth="bearer",
             request=BookingInput,
@@ -94,7 +95,7 @@ def booking_routes(seats: SeatsService) -> tuple[Route, ...]:
             handler=cancel_booking,
             operation_id="cancelBooking",
             summary="Cancel a booking, or part of it",
-            description="Before the start; staff may cancel anybody's, and later.",
+            description="Before the start; staff of its cinema may cancel anybody's, and later.",
             tag=TAG,
             auth="bearer",
             query=PartQuery,

@@ -24,7 +24,7 @@ def cinema_routes(catalog: CatalogService) -> tuple[Route, ...]:
         return listed(await catalog.cinemas(context.query))
 
     async def create_cinema(context: RequestContext) -> Reply:
-        cinema = await catalog.create_cinema(context.principal, context.body, context.request_key)
+        cinema = await catalog.create_cinema(context.body, context.request_key)
         return success(cinema, status=201)
 
     async def get_cinema(context: RequestContext) -> Reply:

@@ -25,7 +25,7 @@ def movie_routes(catalog: CatalogService, showtimes: ShowtimesService) -> tuple[
         return listed(await catalog.movies(context.query))
 
     async def create_movie(context: RequestContext) -> Reply:
-        movie = await catalog.create_movie(context.principal, context.body, context.request_key)
+        movie = await catalog.create_movie(context.body, context.request_key)
         return success(movie, status=201)
 
     async def get_movie(context: RequestContext) -> Reply:

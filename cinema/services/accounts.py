@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from cinema.domain.accounts import (
-    ADMIN,
     MANAGER,
+    STAFF,
     Authenticated,
     LoginInput,
     PromoteInput,
@@ -108,12 +108,13 @@ class AccountsService:
         return _found(await self._accounts.find_user(format_id(principal.user_id)))
 
     async def promote(self, principal: Principal, user_id: bytes, request: PromoteInput) -> User:
-        """Give an account a role; its tokens end at once. Refuses FORBIDDEN, NOT_FOUND.
+        """Give an account a role and its cinemas; its tokens end at once.
 
-        Only admins may; not on themselves, so that there is always one left.
+        Refuses NOT_FOUND, UNKNOWN_REFERENCE, and FORBIDDEN to who would change their own role,
+        so that there is always an admin left.
         """
-        if principal.role != ADMIN or principal.user_id == user_id:
-            raise refuse("FORBIDDEN")
+        if principal.user_id == user_id:
+            raise refuse("FORBIDDEN", "Nobody changes their own role.")
         cinema_ids = _cinemas_of(request)
         user = _found(
             await self._accounts.set_role(format_id(user_id), request.role, cinema_ids, self._now())
@@ -151,8 +152,10 @@ def _without_password(key: IdempotencyKey | None, new: NewUser) -> IdempotencyKe
 
 
 def _cinemas_of(request: PromoteInput) -> list[str]:
-    if request.cinema_ids and request.role != MANAGER:
-        raise refuse("VALIDATION_ERROR", "Only a manager is for cinemas.", path="$.cinema_ids")
+    if request.cinema_ids and request.role not in {STAFF, MANAGER}:
+        raise refuse(
+            "VALIDATION_ERROR", "Only staff and managers belong to cinemas.", path="$.cinema_ids"
+        )
     for at, text in enumerate(request.cinema_ids):
         if parse_id(text) is None:
             raise refuse("VALIDATION_ERROR", "This is no UUID.", path=f"$.cinema_ids[{at}]")

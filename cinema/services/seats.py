@@ -18,7 +18,7 @@ from cinema.actors.messages import (
     SeatsSeen,
     Unavailable,
 )
-from cinema.domain.accounts import ADMIN, MANAGER, STAFF
+from cinema.domain.accounts import ADMIN
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.ids import format_id
 from cinema.domain.money import Money
@@ -54,6 +54,7 @@ from cinema.domain.showtime.events import (
 from cinema.domain.showtime.state import HoldStatus
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.domain.times import to_us
+from cinema.services.authority import COUNTER_ROLES, serves
 from cinema.services.ids import IdSource
 from cinema.services.paging import BY_MOMENT, after, page
 from cinema.services.shapes import Page
@@ -63,8 +64,6 @@ from cinema.storage.bookings import BookingsRepository, Sale
 CODE_ALPHABET: Final = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 CODE_CHARS: Final = 8
 """Booking codes are read out and typed: no letters that look or sound alike."""
-
-COUNTER_ROLES: Final = frozenset({STAFF, MANAGER, ADMIN})
 
 SEATS_SHOWN_KEPT: Final = 16_384
 """Seats kept as they are shown, alike in all showtimes; making one takes longer than a look-up."""
@@ -143,7 +142,7 @@ class SeatsService:
         self, principal: Principal, request: BookingInput, key: IdempotencyKey | None
     ) -> Booking | Rejection:
         """Turn a hold into a booking. Refuses payment methods that are not for the caller."""
-        self._check_payment(principal, request)
+        await self._check_payment(principal, request)
         showtime_id = request.showtime_id.bytes
         if key is not None:
             # The key's scope is all showtimes, each of which knows only its own keys.
@@ -169,9 +168,10 @@ class SeatsService:
         return refusal_of(outcome)
 
     async def booking(self, principal: Principal, booking_id: bytes) -> Booking | Rejection:
-        """A booking of the caller's own; staff see anybody's."""
-        owner = None if principal.role in COUNTER_ROLES else principal.user_id
-        return await self._bookings.find(booking_id, owner) or _NOT_FOUND
+        """A booking of the caller's own; staff see anybody's at their cinemas, admins all."""
+        owner = None if principal.role == ADMIN else principal.user_id
+        cinemas = principal.cinema_ids if principal.role in COUNTER_ROLES else ()
+        return await self._bookings.find(booking_id, owner, cinemas) or _NOT_FOUND
 
     async def bookings(self, principal: Principal, query: BookingQuery) -> Page[Booking]:
         """The caller's bookings, newest first."""
@@ -192,12 +192,16 @@ class SeatsService:
         labels: list[str] | None,
         key: IdempotencyKey | None,
     ) -> Booking | Rejection:
-        """Cancel a booking or part of it; staff may for anybody, and after the start."""
+        """Cancel a booking or part of it; staff of its cinema may for anybody, and after the start.
+
+        To other cinemas' staff it is as unknown as to other customers.
+        """
         sale = await self._bookings.sale_of(booking_id)
         if sale is None:
             return _NOT_FOUND
         showtime_id = sale.showtime_id
-        if sale.user_id != principal.user_id and principal.role not in COUNTER_ROLES:
+        at_counter = serves(principal, sale.cinema_id)
+        if sale.user_id != principal.user_id and not at_counter:
             return _NOT_FOUND
         command_id, fingerprint = _command_key(key)
         outcome = await self._dispatch.ask(
@@ -206,7 +210,7 @@ class SeatsService:
                 command_id=command_id,
                 fingerprint=fingerprint,
                 booking_id=booking_id,
-                customer=None if principal.role in COUNTER_ROLES else principal.user_id,
+                customer=None if at_counter else principal.user_id,
                 labels=labels,
             ),
         )
@@ -214,11 +218,14 @@ class SeatsService:
             return _cancelled(outcome, outcome.event, sale)
         return refusal_of(outcome)
 
-    def _check_payment(self, principal: Principal, request: BookingInput) -> None:
+    async def _check_payment(self, principal: Principal, request: BookingInput) -> None:
         method = request.payment.method
         if method == "counter":
             if principal.role not in COUNTER_ROLES:
                 raise refuse("FORBIDDEN", "Only staff can take money at the counter.")
+            cinema_id = await self._bookings.cinema_of(request.showtime_id.bytes)
+            if cinema_id is not None and not serves(principal, cinema_id):
+                raise refuse("FORBIDDEN", "You do not work at this showtime's cinema.")
         elif method != "demo" or not self._demo_payment:
             raise refuse("UNKNOWN_PAYMENT_METHOD", method=method)
         if request.promo_code is not None:

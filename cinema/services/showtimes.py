@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from cinema.domain.accounts import ADMIN, MANAGER
 from cinema.domain.catalog import Showtime, ShowtimeInput
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.ids import format_id
@@ -22,7 +21,7 @@ from cinema.domain.limits_catalog import (
 from cinema.domain.rejections import refuse
 from cinema.domain.scheduling import Timetable, timetable
 from cinema.domain.times import to_us
-from cinema.services.authority import Authority, known_id
+from cinema.services.authority import known_id, require_manager
 from cinema.services.catalog import found
 from cinema.services.paging import BY_MOMENT, after, page
 from cinema.services.shapes import Page, ShowtimeQuery
@@ -41,14 +40,12 @@ class ShowtimesService:
         self,
         showtimes: ShowtimesRepository,
         catalog: CatalogRepository,
-        authority: Authority,
         *,
         new_id: Callable[[], bytes],
         now: Callable[[], datetime],
     ) -> None:
         self._showtimes = showtimes
         self._catalog = catalog
-        self._authority = authority
         self._new_id = new_id
         self._now = now
 
@@ -59,7 +56,6 @@ class ShowtimesService:
 
         Refuses VALIDATION_ERROR, UNKNOWN_REFERENCE, FORBIDDEN, SCREEN_OCCUPIED.
         """
-        self._authority.require(principal, ADMIN, MANAGER)
         request = msgspec.structs.replace(
             request,
             movie_id=known_id(request.movie_id, "$.movie_id"),
@@ -69,7 +65,7 @@ class ShowtimesService:
         screen = await self._catalog.find_screen(request.screen_id)
         if screen is None:
             raise refuse("UNKNOWN_REFERENCE", "There is no such screen.", path="$.screen_id")
-        await self._authority.require_manager(principal, screen.cinema_id)
+        require_manager(principal, screen.cinema_id)
         now = self._now()
         return await self._showtimes.schedule(
             format_id(self._new_id()), request, lambda facts: _plan(request, facts, now), now, key

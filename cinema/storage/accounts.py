@@ -61,13 +61,6 @@ select $1::text::uuid, one::uuid from unnest($2::text[]) as one
 on conflict do nothing
 """
 
-_MANAGES = """
-select exists (
-    select from cinema_managers
-    where user_id = $1::text::uuid and cinema_id = $2::text::uuid
-)
-"""
-
 
 class NewUser(msgspec.Struct, frozen=True, kw_only=True):
     """An account to be made."""
@@ -148,11 +141,6 @@ class AccountsRepository:
             await running.execute(_ADD_CINEMAS, user_id, cinema_ids)
             await running.execute(_END_SESSIONS, user_id, now)
         return _user(row)
-
-    async def manages(self, user_id: str, cinema_id: str) -> bool:
-        """Whether a manager is for this cinema."""
-        async with connection(self._pool) as reading:
-            return bool(await reading.fetchval(_MANAGES, user_id, cinema_id))
 
     async def _credentials(self, sql: str, argument: str) -> Credentials | None:
         async with connection(self._pool) as reading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
@@ -28,7 +29,14 @@ select b.id::text, b.code, b.showtime_id::text, b.status, b.total_minor, b.curre
 from bookings b
 join payments p on p.booking_id = b.id
 """
-_BY_ID: Final = _SELECT + "where b.id = $1 and ($2::uuid is null or b.user_id = $2)"
+_BY_ID: Final = (
+    _SELECT
+    + """
+where b.id = $1 and (
+    $2::uuid is null or b.user_id = $2
+    or exists (select from showtimes t where t.id = b.showtime_id and t.cinema_id = any($3))
+)"""
+)
 _OF_USER: Final = (
     _SELECT
     + """
@@ -42,10 +50,12 @@ limit $6"""
 )
 _SALE: Final = """
 select b.showtime_id, b.user_id, b.code, b.created_at, p.id::text as payment_id, p.method,
-    p.amount_minor, b.currency
+    p.amount_minor, b.currency, t.cinema_id
 from bookings b
 join payments p on p.booking_id = b.id
+left join showtimes t on t.id = b.showtime_id
 where b.id = $1"""
+_CINEMA: Final = "select cinema_id from showtimes where id = $1"
 _RESERVE_KEY: Final = """
 insert into booking_keys as k (request_key, showtime_id, reserved_at) values ($1, $2, $3)
 on conflict (request_key) do update
@@ -77,6 +87,7 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a booking that is settled when it is made."""
 
     showtime_id: bytes
+    cinema_id: bytes | None
     user_id: bytes
     code: str
     created_at: datetime
@@ -93,10 +104,14 @@ class BookingsRepository:
         self._pool = pool
         self._reads = reads or PrimaryReads(pool)
 
-    async def find(self, booking_id: bytes, user_id: bytes | None) -> Booking | None:
-        """A booking, of one user only if given."""
+    async def find(
+        self, booking_id: bytes, user_id: bytes | None, cinema_ids: Iterable[bytes] = ()
+    ) -> Booking | None:
+        """A booking; of one user only if given, or of somebody at one of the cinemas."""
         owner = None if user_id is None else UUID(user_id)
-        row = await self._reads.fetchrow(_BY_ID, UUID(booking_id), owner)
+        row = await self._reads.fetchrow(
+            _BY_ID, UUID(booking_id), owner, [UUID(one) for one in cinema_ids]
+        )
         return None if row is None else _booking(row)
 
     async def list_of_user(
@@ -113,6 +128,12 @@ class BookingsRepository:
         rows = await self._reads.fetch(_OF_USER, UUID(user_id), when, now, moment, last_id, limit)
         return [_booking(row) for row in rows]
 
+    async def cinema_of(self, showtime_id: bytes) -> bytes | None:
+        """The cinema of a showtime, if there is one."""
+        async with connection(self._pool) as reading:
+            cinema_id = await reading.fetchval(_CINEMA, UUID(showtime_id))
+        return None if cinema_id is None else bytes(cinema_id.bytes)
+
     async def sale_of(self, booking_id: bytes) -> Sale | None:
         """What about a booking never changes; for commands, so from the primary."""
         async with connection(self._pool) as reading:
@@ -121,6 +142,7 @@ class BookingsRepository:
             return None
         return Sale(
             showtime_id=row["showtime_id"].bytes,
+            cinema_id=None if row["cinema_id"] is None else row["cinema_id"].bytes,
             user_id=row["user_id"].bytes,
             code=row["code"],
             created_at=row["created_at"],

@@ -37,14 +37,30 @@ async def test_demo_payment_confirms_at_once(house: House) -> None:
 
 async def test_counter_payment_is_for_staff(house: House) -> None:
     showtime_id = await house.showtime()
-    for number, person in enumerate(("ada", "staff", "manager", "admin"), 1):
+    people = ("ada", "staff elsewhere", "manager elsewhere", "staff", "manager", "admin")
+    for number, person in enumerate(people, 1):
         hold_id = await house.held(person, showtime_id, f"A{number}")
         answer = await house.book(person, showtime_id, hold_id, method="counter")
-        if person == "ada":
+        if person == "ada" or "elsewhere" in person:
             assert answer.error == (403, "FORBIDDEN")
         else:
             assert (answer.status, answer.data["payment"]["method"]) == (201, "counter")
     assert (await house.statuses(showtime_id))["A1"] == "held"
+    unknown = await house.book("staff elsewhere", UNKNOWN_ID, UNKNOWN_ID, method="counter")
+    assert unknown.error == (404, "NOT_FOUND")
+
+
+async def test_staff_elsewhere_are_customers_here(house: House) -> None:
+    showtime_id = await house.showtime()
+    mine = await house.booked("staff elsewhere", showtime_id, "A1")
+    assert (await house.ask("staff elsewhere", "GET", f"bookings/{mine}")).status == 200
+    await house.database.execute(
+        "insert into cinema_managers select $1, id from cinemas where id <> $2",
+        house.people["staff elsewhere"],
+        house.cinema_id,
+    )
+    cancelled = await house.ask("staff elsewhere", "DELETE", f"bookings/{mine}")
+    assert cancelled.data["status"] == "cancelled"
 
 
 async def test_demo_payment_can_be_off(database: str) -> None:

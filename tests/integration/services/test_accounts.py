@@ -351,12 +351,24 @@ async def test_old_changes_are_deleted(house: House) -> None:
     assert made.user.id
 
 
-@pytest.mark.parametrize("role", ["customer", "staff", "manager"])
-async def test_only_admins_promote(house: House, role: str) -> None:
+async def test_staff_and_managers_belong_to_cinemas_until_they_are_given_others(
+    house: House,
+) -> None:
     made = await house.accounts.register(ann(), "192.0.2.1")
-    caller = Principal(new_id(1, 1), role, bytes(16), 0.0)
-    call = house.accounts.promote(caller, raw(made.user.id), PromoteInput(role="admin"))
-    assert await refusal(call) == "FORBIDDEN"
+    cinemas = [new_id(1, number) for number in range(2)]
+    for one in cinemas:
+        await house.pool.execute(
+            "insert into cinemas (id, name, city, country, time_zone, currency, created_at)"
+            " values ($1::text::uuid, 'A', 'B', 'DE', 'UTC', 'EUR', now())",
+            format_id(one),
+        )
+    login = LoginInput(email="ann@example.com", password="correct horse")
+    for role, own in (("staff", cinemas[:1]), ("manager", cinemas[1:]), ("customer", [])):
+        request = PromoteInput(role=role, cinema_ids=[format_id(one) for one in own])
+        await house.accounts.promote(ADMIN, raw(made.user.id), request)
+        again = await house.accounts.login(login, "192.0.2.1")
+        principal = await house.admission.look_up(again.access_token)
+        assert (principal.role, principal.cinema_ids) == (role, set(own))
 
 
 async def test_admins_cannot_change_their_own_role(house: House) -> None:
@@ -371,7 +383,7 @@ async def test_promotion_of_nobody_or_for_no_cinema_is_refused(house: House) -> 
     for request, code in (
         (PromoteInput(role="manager", cinema_ids=[format_id(new_id(1, 1))]), "UNKNOWN_REFERENCE"),
         (PromoteInput(role="manager", cinema_ids=["x"]), "VALIDATION_ERROR"),
-        (PromoteInput(role="staff", cinema_ids=[format_id(new_id(1, 1))]), "VALIDATION_ERROR"),
+        (PromoteInput(role="admin", cinema_ids=[format_id(new_id(1, 1))]), "VALIDATION_ERROR"),
     ):
         call = house.accounts.promote(ADMIN, raw(made.user.id), request)
         assert await refusal(call) == code
