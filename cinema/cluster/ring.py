@@ -26,6 +26,8 @@ DEFAULT_WEIGHT: Final = 100
 """16,000 points a node: the arcs of equal nodes differ by about one part in a hundred."""
 
 _CIRCLE: Final = 1 << 32
+_POSITION_BITS: Final = 16
+_POSITION_MASK: Final = (1 << _POSITION_BITS) - 1
 
 
 class Node(msgspec.Struct, frozen=True, order=True):
@@ -52,38 +54,42 @@ class Ring:
         for one, other in pairwise(self.nodes):
             if one.address == other.address:
                 raise ValueError(f"two nodes at {one.address}")
-        owners: dict[int, Node] = {}
-        for node in self.nodes:
-            for point in _points(node):
-                # Two nodes rarely meet in a point; whoever sorts first has it, on all nodes.
-                owners.setdefault(point, node)
-        self._hashes = array("I", sorted(owners))
-        self._owners = [owners[point] for point in self._hashes]
+        # A point and, below it, the position of its node. Where nodes meet in a point, which is
+        # rare, whoever sorts first has it, on all nodes. Each node's points are sorted already,
+        # and sorting runs one after the other only merges them.
+        points: list[int] = []
+        for position, node in enumerate(self.nodes):
+            points += [point | position for point in _points(node)]
+        points.sort()
+        self._points = array("Q", points)
 
     def owner_of(self, showtime_id: bytes) -> Node | None:
         """The node at the first point from the showtime's hash on; None on an empty ring."""
-        if not self._hashes:
+        points = self._points
+        if not points:
             return None
-        at = bisect_left(self._hashes, crc32(format_id(showtime_id).encode()))
-        return self._owners[at % len(self._owners)]
+        at = bisect_left(points, crc32(format_id(showtime_id).encode()) << _POSITION_BITS)
+        return self.nodes[points[at % len(points)] & _POSITION_MASK]
 
     def shares(self) -> dict[Node, float]:
         """The part of the circle that each node owns; together 1, or nothing on an empty ring."""
         arcs = dict.fromkeys(self.nodes, 0)
-        before = self._hashes[-1] - _CIRCLE if self._hashes else 0
-        for point, owner in zip(self._hashes, self._owners, strict=True):
-            arcs[owner] += point - before
+        before = (self._points[-1] >> _POSITION_BITS) - _CIRCLE if self._points else 0
+        for placed in self._points:
+            point = placed >> _POSITION_BITS
+            arcs[self.nodes[placed & _POSITION_MASK]] += point - before
             before = point
         return {node: arc / _CIRCLE for node, arc in arcs.items()}
 
 
 @lru_cache(maxsize=1024)
 def _points(node: Node) -> tuple[int, ...]:
+    """The node's points in order, with room below each for its position among the nodes."""
     # Balancers take the host from what they write, so that an IPv6 address has its brackets.
     start = crc32(f"{bracketed(node.host)}\0{node.port}".encode())
     points = []
     point = 0
     for _ in range(node.weight * POINTS_PER_WEIGHT):
         point = crc32(point.to_bytes(4, "little"), start)
-        points.append(point)
-    return tuple(points)
+        points.append(point << _POSITION_BITS)
+    return tuple(sorted(points))
