@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -30,6 +30,9 @@ from cinema.settings import (
     with_control_token,
     with_jwt_secret,
 )
+
+if TYPE_CHECKING:
+    from cinema.storage.embedded_postgres import EmbeddedPostgres
 
 # Heavy rooms are imported by the commands that enter them, so that each starts quickly.
 
@@ -85,29 +88,29 @@ def _serve(settings: Settings, _options: Mapping[str, Any]) -> None:
 
     # Before a database is made or started, which takes much longer than this.
     refuse_used_ports(settings, os.environ)
-    with _database(settings) as connected:
+    with _database(settings) as (connected, postgres):
         complete = with_control_token(with_jwt_secret(connected))
         if complete.nodes > 1:
             from cinema.local_cluster.command import serve_cluster
 
-            serve_cluster(complete, _report)
+            serve_cluster(complete, postgres, _report)
         else:
             from cinema.app import serve
 
-            _run_loop(serve(complete, _report))
+            _run_loop(serve(complete, _report, postgres))
 
 
 def _migrate(settings: Settings, _options: Mapping[str, Any]) -> None:
     from cinema.storage.migrate import migrate
 
-    with _database(settings) as connected:
+    with _database(settings) as (connected, _):
         _run_loop(migrate(connected.database_url, report=_report))
 
 
 def _seed(settings: Settings, _options: Mapping[str, Any]) -> None:
     if not settings.demo_data:
         raise SettingsError(["DEMO_DATA is off, and there is nothing else to seed"])
-    with _database(settings) as connected:
+    with _database(settings) as (connected, _):
         _run_loop(_seeded(connected))
 
 
@@ -182,10 +185,10 @@ def _shown(field: Field, value: object) -> str:
 
 
 @contextmanager
-def _database(settings: Settings) -> Iterator[Settings]:
+def _database(settings: Settings) -> Iterator[tuple[Settings, EmbeddedPostgres | None]]:
     """The settings with the address of a database that runs: the given one, or our own."""
     if settings.database_url:
-        yield settings
+        yield settings, None
         return
     try:
         from cinema.storage.embedded_postgres import EmbeddedPostgres
@@ -202,7 +205,7 @@ def _database(settings: Settings) -> Iterator[Settings]:
     postgres = EmbeddedPostgres(settings.data_dir, connections=connections_needed(settings))
     try:
         address = postgres.start()
-        yield msgspec.structs.replace(settings, database_url=Secret(address))
+        yield msgspec.structs.replace(settings, database_url=Secret(address)), postgres
     finally:
         # A second signal would leave Postgres behind; the stop is bounded in time.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -80,6 +80,7 @@ from cinema.storage.clock import DatabaseClock
 from cinema.storage.durability import DurabilityWatch, require_durability
 from cinema.storage.failures import UNREACHABLE
 from cinema.storage.journal_postgres import PostgresJournal
+from cinema.storage.keep_postgres import OwnPostgres, keep_postgres
 from cinema.storage.login_addresses import LoginAddresses
 from cinema.storage.migrate import migrate
 from cinema.storage.pool import close_pool, open_pool
@@ -118,8 +119,11 @@ DISK_FREE_BYTES_MIN: Final = 200 * 1024 * 1024
 log = structlog.get_logger()
 
 
-async def serve(settings: Settings, report: Report) -> None:
-    """Serve until SIGTERM or SIGINT, then stop cleanly; `report` is told what a start waits for."""
+async def serve(settings: Settings, report: Report, postgres: OwnPostgres | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then stop cleanly; `report` is told what a start waits for.
+
+    `postgres` is the one of our own, which is brought back if it dies.
+    """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT):
@@ -128,6 +132,8 @@ async def serve(settings: Settings, report: Report) -> None:
     configure_logging(settings.log_level, sink)
     try:
         async with running_node(settings, sink, stopping, report) as node:
+            if postgres is not None:
+                node.tasks.keep("postgres", partial(keep_postgres, postgres))
             await node.control.start()
             inherited = inherited_sockets(os.environ)
             port = settings.port
@@ -197,6 +203,7 @@ class Node:
         cluster: ClusterNode | None,
         control: Control,
         loop_probe: LoopProbe,
+        tasks: Tasks,
     ) -> None:
         self.edge = edge
         self.kernel = kernel
@@ -204,6 +211,7 @@ class Node:
         self.cluster = cluster
         self.control = control
         self.loop_probe = loop_probe
+        self.tasks = tasks
 
     async def stop(self, grace_s: float, drain_s: float = 0.0) -> None:
         """Close sockets, finish requests, give every showtime back.
@@ -286,7 +294,7 @@ async def running_node(
         stack.callback(loop_probe.stop)
         loop_probe.start()
         metrics.add_collector(loop_families(loop_probe))
-        yield Node(edge, kernel, hub, cluster, control, loop_probe)
+        yield Node(edge, kernel, hub, cluster, control, loop_probe, tasks)
 
 
 async def _edge(

@@ -17,17 +17,18 @@ from cinema.local_cluster.supervisor import Supervisor
 from cinema.logging import configure_logging, standard_error_sink
 from cinema.progress import Report
 from cinema.settings import Secret, Settings, SettingsError
+from cinema.storage.keep_postgres import OwnPostgres
 from cinema.storage.migrate import migrate
 from cinema.storage.pool import connections_limit, open_pool
 from cinema.storage.redis_server import LocalRedis
 
 
-def serve_cluster(settings: Settings, report: Report) -> None:
+def serve_cluster(settings: Settings, postgres: OwnPostgres | None, report: Report) -> None:
     """Serve with `settings.nodes` processes until SIGTERM, SIGINT or SIGHUP, then stop cleanly.
 
-    Postgres runs already; a Redis is started unless one is given. Raises `SettingsError` when the
-    nodes do not accept their settings or Postgres cannot take them all. `report` is told each step
-    that takes a while.
+    Postgres runs already (`postgres` is ours to bring back if it dies); a Redis is started unless
+    one is given. Raises `SettingsError` when the nodes do not accept their settings or Postgres
+    cannot take them all. `report` is told each step that takes a while.
     """
     # Until the loop takes the signals over, a stop has to unwind through what is open.
     signal.signal(signal.SIGTERM, _interrupt)
@@ -36,16 +37,18 @@ def serve_cluster(settings: Settings, report: Report) -> None:
     configure_logging(settings.log_level, sink)
     try:
         with _redis(settings) as (complete, redis):
-            asyncio.run(_serve(complete, redis, report))
+            asyncio.run(_serve(complete, postgres, redis, report))
     except NodeMisconfigured as error:
         raise SettingsError([str(error)]) from error
     finally:
         sink.close()
 
 
-async def _serve(settings: Settings, redis: LocalRedis | None, report: Report) -> None:
+async def _serve(
+    settings: Settings, postgres: OwnPostgres | None, redis: LocalRedis | None, report: Report
+) -> None:
     await _prepare(settings, report)
-    await Supervisor(settings, redis, _say).run()
+    await Supervisor(settings, postgres, redis, _say).run()
 
 
 async def _prepare(settings: Settings, report: Report) -> None:

@@ -19,6 +19,7 @@ from cinema.local_cluster.node_process import NodeMisconfigured, NodeProcess
 from cinema.local_cluster.plan import NodePlan, longest_stop_s, node_environment, plan_nodes
 from cinema.local_cluster.ports import Ports
 from cinema.settings import Settings, url_of
+from cinema.storage.keep_postgres import OwnPostgres, keep_postgres
 
 READY_TIMEOUT_S: Final = 60.0
 """How long a node may take until it can serve; a rolling restart ends at one that takes longer."""
@@ -57,9 +58,14 @@ class Supervisor:
     """
 
     def __init__(
-        self, settings: Settings, redis: Redis | None, say: Callable[[str], object]
+        self,
+        settings: Settings,
+        postgres: OwnPostgres | None,
+        redis: Redis | None,
+        say: Callable[[str], object],
     ) -> None:
         self._settings = settings
+        self._postgres = postgres
         self._redis = redis
         self._say = say
         self._stopping = asyncio.Event()
@@ -107,6 +113,8 @@ class Supervisor:
                 around.start("announce", self._announce(nodes, shared_port))
                 around.keep("rolling-restart", partial(self._restart_when_told, nodes))
                 around.keep("redis", self._keep_redis)
+                if self._postgres is not None:
+                    around.keep("postgres", partial(keep_postgres, self._postgres))
                 await self._stopping.wait()
                 log.info(CLUSTER_STOPPING)
                 await around.cancel()

@@ -94,6 +94,24 @@ class EmbeddedPostgres:
             self._lock.release()
             raise
 
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended, for whatever reason; cheap enough to be asked often."""
+        if self._child is not None:
+            return self._child.poll() is None
+        return find_postmaster(self._data) is not None
+
+    def revive(self) -> None:
+        """Bring back one that died after `start`; harmless when it runs. The address stays.
+
+        Raises `EmbeddedPostgresError` when it cannot run now; it may be tried again.
+        """
+        if not self._lock.held:
+            raise EmbeddedPostgresError("it was stopped, or never started")
+        if self._child is not None and self._child.poll() is not None:
+            self._child = None
+        self._start()
+
     def stop(self) -> None:
         """Shut Postgres down with a checkpoint, wait for its last process, release the folder."""
         if not self._lock.held:

@@ -6,6 +6,7 @@ that the bad thing really happened in the middle of something.
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,11 @@ from tests.support.server_process import ServerProcess
 from tests.support.stage import staged
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.postgres]
+
+
+def postmaster_pid(folder: Path) -> int:
+    """The process id of the Postgres that a server has started in its folder."""
+    return int((folder / "postgres" / "postmaster.pid").read_text().splitlines()[0])
 
 
 @asynccontextmanager
@@ -52,6 +58,25 @@ async def test_a_killed_server_has_kept_all_it_acknowledged_and_a_stopped_one_le
         await server.start()
         await stage.verify(server.dsn)
         assert "Traceback" not in server.log()
+
+
+async def test_an_embedded_postgres_that_is_killed_comes_back_and_nothing_is_lost(
+    tmp_path: Path,
+) -> None:
+    server = ServerProcess(tmp_path / "data", COMMAND_DEADLINE_MS="1000")
+    async with running(server), staged([server], seed=3) as stage:
+        for kill in range(1, 3):
+            async with stage.load():
+                await stage.history.until(acknowledged=stage.history.acknowledged + 100)
+                os.kill(postmaster_pid(tmp_path / "data"), signal.SIGKILL)
+                await stage.history.until(told={"RETRY": stage.history.count("RETRY") + 1})
+                await stage.history.until(acknowledged=stage.history.acknowledged + 100)
+            assert server.log().count("postgres_restarted") == kill
+        assert server.running
+        await stage.verify(server.dsn)
+        server.send(signal.SIGTERM)
+        assert await server.ended() == 0, server.log()[-4000:]
+        assert not server.left_behind()
 
 
 @pytest.mark.parametrize("how", [signal.SIGQUIT, signal.SIGINT])

@@ -187,6 +187,20 @@ async def test_a_killed_redis_comes_back(cluster: LocalCluster) -> None:
     assert cluster.redis() != before
 
 
+async def test_a_killed_postgres_comes_back(cluster: LocalCluster, tmp_path: Path) -> None:
+    postmaster = (tmp_path / "data" / "postgres" / "postmaster.pid").read_text().split()[0]
+    nodes = cluster.nodes()
+    psutil.Process(int(postmaster)).kill()
+    await cluster.until(lambda: '"postgres_restarted"' in cluster.log())
+    async with aiohttp.ClientSession() as session, asyncio.timeout(START_TIMEOUT_S):
+        status = 0
+        while status != 200:
+            async with session.get(f"{cluster.url}/api/v1/movies") as reply:
+                status = reply.status
+            assert status in {200, 503}
+    assert cluster.nodes() == nodes
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_a_stop_leaves_no_process(tmp_path: Path, how: signal.Signals) -> None:
     async with LocalCluster(tmp_path / "data", DEMO_DATA="false") as cluster:

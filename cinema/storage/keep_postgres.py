@@ -1,0 +1,41 @@
+"""Bringing the embedded Postgres back when it dies under its server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Protocol
+
+import structlog
+
+POSTGRES_RESTARTED: Final = "postgres_restarted"
+POSTGRES_RESTART_FAILED: Final = "postgres_restart_failed"
+
+LOOK_S: Final = 0.5
+"""How often it is asked whether Postgres still runs."""
+
+log = structlog.get_logger(__name__)
+
+
+class OwnPostgres(Protocol):
+    """A Postgres that this process has started."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+
+    def revive(self) -> None:
+        """Bring it back; blocks."""
+
+
+async def keep_postgres(postgres: OwnPostgres) -> None:
+    """Start it again whenever it has died, for ever; what it had committed is there again."""
+    while True:
+        await asyncio.sleep(LOOK_S)
+        if postgres.running:
+            continue
+        try:
+            await asyncio.to_thread(postgres.revive)
+        except Exception:
+            log.exception(POSTGRES_RESTART_FAILED)
+        else:
+            log.warning(POSTGRES_RESTARTED)
