@@ -124,4 +124,4 @@ def test_a_node_of_ipv6_is_placed_as_balancers_spell_it() -> None:
     """Nginx and `ring.lua` take the host from `[::1]:8080`, brackets and all."""
     plain, bracketed = Ring([Node("::1", 8080)]), Ring([Node("[::1]", 8080)])
     assert plain.nodes[0].address == bracketed.nodes[0].address == "[::1]:8080"
-    assert plain._hashes == bracketed._hashes
+    assert plain._points == bracketed._points
