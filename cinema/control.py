@@ -15,7 +15,7 @@ from cinema.cluster.node import ClusterNode
 from cinema.http.control import control_routes, document_route
 from cinema.http.control_actions import action_routes
 from cinema.http.control_audit import Audit
-from cinema.http.control_auth import AdminToken
+from cinema.http.control_auth import OperatorTokens, text_of
 from cinema.http.control_history import history_routes
 from cinema.http.control_interventions import intervention_routes
 from cinema.http.metrics import Metrics
@@ -74,13 +74,16 @@ class Control:
         self.edge: Edge | None = None
         self._note: Path | None = None
         if settings.control_token:
+            given = settings.control_token
+            operators = OperatorTokens(given, text_of(given.file) if given.file else None)
             self.edge = Edge(
                 control_options(settings),
-                verify_token=AdminToken(settings.control_token).verify,
+                verify_token=operators.verify,
+                operators=operators,
                 metrics=Metrics(),
                 write_log=sink.write,
             )
-            audit = Audit(self.edge.proxies)
+            audit = Audit(self.edge.proxies, operators.name_of)
             routes = (
                 *control_routes(service),
                 *action_routes(service, audit),

@@ -1,4 +1,4 @@
-"""Calls to a control endpoint, over nothing but the standard library."""
+"""Signed calls to a control endpoint, over nothing but the standard library."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import ssl
 import time
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
@@ -13,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from cinema.admin.failures import UNREACHABLE, Failure, refused, unreachable
+from cinema.control_signatures import PROOF_HEADER, Called, answer_mac, same, signed_now
 
 BASE: Final = "/control/v1"
 TIMEOUT_S: Final = 15.0
@@ -38,7 +40,9 @@ class Reply(msgspec.Struct, frozen=True):
 class ControlClient:
     """One control endpoint and the token for it; each call is a connection of its own.
 
-    `operator` is the name written to the server's log. Every method raises `Failure`.
+    The token is not sent: it signs calls, and an answer is believed that is signed with it. So
+    nothing is given away at an address where something else listens by now. `operator` is the
+    name written to the server's log. Every method raises `Failure`.
     """
 
     def __init__(self, url: str, token: str, *, operator: str) -> None:
@@ -47,11 +51,8 @@ class ControlClient:
             raise unreachable(url, "it is no http:// or https:// address")
         self.url = url.rstrip("/")
         self._parts = parts
-        self._headers = {
-            "Authorization": f"Bearer {token}",
-            "Accept": "application/json",
-            "Cinema-Operator": operator,
-        }
+        self._token = token
+        self._operator = operator
 
     def get(self, path: str, **query: Any) -> Reply:
         """What is shown at a path below `/control/v1`; parameters that are None are left out."""
@@ -102,25 +103,42 @@ class ControlClient:
     def _once(
         self, method: str, path: str, body: Any, key: str | None
     ) -> tuple[int, Mapping[str, str], dict[str, Any]]:
-        headers = dict(self._headers)
-        payload = None
+        payload = b"" if body is None else json.dumps(body).encode()
+        target = f"{BASE}{path}"
+        called = Called(method, target, key or "", self._operator)
+        credentials, nonce = signed_now(self._token, called, payload, time.time())
+        headers = {
+            "Authorization": credentials,
+            "Accept": "application/json",
+            "Cinema-Operator": self._operator,
+        }
         if body is not None:
-            payload = json.dumps(body).encode()
             headers["Content-Type"] = "application/json"
         if key is not None:
             headers["Idempotency-Key"] = key
         connection = self._connection()
         try:
             connection.request(
-                method, f"{self._parts.path.rstrip('/')}{BASE}{path}", payload, headers
+                method, f"{self._parts.path.rstrip('/')}{target}", payload or None, headers
             )
             response = connection.getresponse()
-            return response.status, dict(response.getheaders()), self._envelope(response)
+            answer = response.read(BODY_LIMIT_BYTES)
         except (OSError, HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise unreachable(self.url, reason) from error
         finally:
             connection.close()
+        self._check_proof(response, nonce, answer)
+        return response.status, dict(response.getheaders()), self._envelope(answer)
+
+    def _check_proof(self, response: HTTPResponse, nonce: str, answer: bytes) -> None:
+        """Raise `Failure` unless whoever answers has the token."""
+        wanted = answer_mac(self._token, nonce, response.status, answer)
+        if same(response.getheader(PROOF_HEADER, ""), wanted):
+            return
+        if response.status == HTTPStatus.UNAUTHORIZED:
+            raise refused(response.status, "UNAUTHENTICATED", "", {})
+        raise self._stranger()
 
     def _connection(self) -> HTTPConnection:
         host, port = self._parts.hostname or "", self._parts.port
@@ -129,19 +147,22 @@ class ControlClient:
             return HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)
         return HTTPConnection(host, port, timeout=TIMEOUT_S)
 
-    def _envelope(self, response: HTTPResponse) -> dict[str, Any]:
+    def _envelope(self, raw: bytes) -> dict[str, Any]:
         try:
-            answer = json.loads(response.read(BODY_LIMIT_BYTES))
+            answer = json.loads(raw)
             if answer["success"] is True:
                 answer["data"]
             else:
                 error = answer["error"]
                 error["code"], error["message"], error["details"]
         except (ValueError, LookupError, TypeError) as error:
-            told = f"Something else than a control endpoint answers at {self.url}."
-            raise Failure("UNREACHABLE", told, UNREACHABLE) from error
+            raise self._stranger() from error
         assert isinstance(answer, dict)
         return answer
+
+    def _stranger(self) -> Failure:
+        told = f"Something else than a control endpoint with this token answers at {self.url}."
+        return Failure("UNREACHABLE", told, UNREACHABLE)
 
 
 def _text(value: Any) -> str:

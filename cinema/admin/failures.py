@@ -38,6 +38,8 @@ def refused(status: int, code: str, message: str, details: Mapping[str, Any]) ->
     """The server answered, and said no."""
     if status == HTTPStatus.UNAUTHORIZED:
         message = "The server does not know this token: see CONTROL_TOKEN, or --data-dir."
+        if details.get("reason") == "TOKEN_EXPIRED":
+            message = "The clocks of this machine and of the server differ by more than a minute."
     exit_code = NOT_FOUND if code in _NO_SUCH else _CODES.get(HTTPStatus(status), FAILED)
     return Failure(code, message, exit_code, details)
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from cinema.admin.client import ControlClient, Reply
 from cinema.admin.commands import perform
 from cinema.admin.failures import FAILED, NOT_ALLOWED, UNREACHABLE, USAGE, Failure
-from cinema.settings import Settings, announced, found_control_token, url_of
+from cinema.settings import Settings, announced, found_control_token, parsed_tokens, url_of
 
 _UNSPEAKABLE: Final = re.compile(r"[^\x21-\x7e]")
 _NAME_LIMIT: Final = 64
@@ -56,10 +56,11 @@ def found_client(settings: Settings, url: str | None) -> ControlClient:
             "If the server's DATA_DIR is another folder, name it with --data-dir."
         )
         raise Failure("NO_TOKEN", told, NOT_ALLOWED)
+    newest = parsed_tokens(token)[0].secret
     operator = _operator()
     addresses = [url] if url else _addresses(settings)
     for address in addresses[:-1]:
-        client = ControlClient(address, token, operator=operator)
+        client = ControlClient(address, newest, operator=operator)
         try:
             client.get("/nodes")
         except Failure as failure:
@@ -68,7 +69,7 @@ def found_client(settings: Settings, url: str | None) -> ControlClient:
                 raise
             continue
         return client
-    return ControlClient(addresses[-1], token, operator=operator)
+    return ControlClient(addresses[-1], newest, operator=operator)
 
 
 def _addresses(settings: Settings) -> Sequence[str]:

@@ -123,7 +123,7 @@ def document_route(routes: Iterable[Route], *, version: str) -> Route:
     document["components"]["securitySchemes"]["bearer"] = {
         "type": "http",
         "scheme": "bearer",
-        "description": "The admin token, `CONTROL_TOKEN`.",
+        "description": "A token of `CONTROL_TOKEN`; `cinema admin` signs its calls instead.",
     }
     body = msgspec.json.encode(document)
 

@@ -18,11 +18,12 @@ from cinema.http.context import RequestContext
 from cinema.http.proxies import TrustedProxies
 from cinema.http.responses import Reply
 from cinema.http.routing import Handler
+from cinema.services.tokens import Principal
 
 OPERATOR_ACTED: Final = "operator_acted"
 
 OPERATOR_HEADER: Final = istr("Cinema-Operator")
-"""Who acts, as the client says; all operators share one token, so nothing proves it."""
+"""Who acts, as the client says; what is proven is only whose token it has, the `holder`."""
 
 UNNAMED: Final = "unnamed"
 _HARMLESS: Final = re.compile(r"[\x21-\x7e]{1,64}")
@@ -36,8 +37,9 @@ log = structlog.wrap_logger(
 class Audit:
     """Wraps handlers that change something."""
 
-    def __init__(self, proxies: TrustedProxies) -> None:
+    def __init__(self, proxies: TrustedProxies, name_of: Callable[[Principal], str]) -> None:
         self._proxies = proxies
+        self._name_of = name_of
 
     def of(self, action: str, target: str, handler: Handler) -> Handler:
         """`handler`, with a line for each call; `target` names what the path's id is of."""
@@ -67,6 +69,7 @@ class Audit:
                 OPERATOR_ACTED,
                 action=action,
                 outcome=outcome,
+                holder=self._name_of(context.principal),
                 operator=operator if _HARMLESS.fullmatch(operator) else UNNAMED,
                 address=self._proxies.client_address(request),
                 request_id=context.request_id,

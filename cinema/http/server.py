@@ -16,6 +16,7 @@ from multidict import istr
 from cinema.domain.rejections import Rejection
 from cinema.http.access_log import AccessLog
 from cinema.http.connection import ConnectionServer
+from cinema.http.control_auth import OperatorTokens, ProvingWriter
 from cinema.http.endpoint import Endpoint, compose
 from cinema.http.limits import LISTEN_BACKLOG
 from cinema.http.listening import close_when_accepted
@@ -82,7 +83,8 @@ def control_options(settings: Settings) -> EdgeOptions:
 class Edge:
     """Serves a table of routes; `start` may be called for several addresses.
 
-    Tokens that `verify_token` answers with None are looked up by `look_up_token`.
+    Tokens that `verify_token` answers with None are looked up by `look_up_token`. With `operators`
+    calls may be signed instead, and answers to those prove who gives them.
     """
 
     def __init__(
@@ -91,14 +93,18 @@ class Edge:
         *,
         verify_token: Callable[[str], Principal | None],
         look_up_token: Callable[[str], Awaitable[Principal]] | None = None,
+        operators: OperatorTokens | None = None,
         metrics: Metrics,
         write_log: Callable[[bytes], None],
         owner_of: OwnerOf | None = None,
     ) -> None:
         self.metrics = metrics
-        self.writer = ReplyWriter(
-            allowed_origins=options.allowed_origins, hsts=options.require_https
-        )
+        if operators is None:
+            self.writer = ReplyWriter(
+                allowed_origins=options.allowed_origins, hsts=options.require_https
+            )
+        else:
+            self.writer = ProvingWriter(operators, hsts=options.require_https)
         self.proxies = TrustedProxies(options.trusted_proxies)
         self._log = AccessLog(write_log, asyncio.get_running_loop().call_later)
         self._around = Surroundings(
@@ -111,6 +117,8 @@ class Edge:
             body_limit_bytes=options.body_limit_bytes,
             request_timeout_s=options.request_timeout_s,
             owner_of=owner_of,
+            verify_signed=None if operators is None else operators.verify_signed,
+            check_body=None if operators is None else operators.check_body,
         )
         self._router: Router[Endpoint] = Router()
         self._known: dict[tuple[str, str], Match[Endpoint]] = {}

@@ -73,6 +73,9 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     body_limit_bytes: int
     request_timeout_s: float
     owner_of: OwnerOf | None = None
+    verify_signed: Callable[[Asked, str], Principal] | None = None
+    check_body: Callable[[Asked, bytes], None] | None = None
+    """Where calls may be signed instead of bearing a token: the control endpoint."""
 
 
 class Steps:
@@ -126,6 +129,7 @@ def _input(route: Route, around: Surroundings) -> TakeInput:
     decode_query = None if route.query is None else query_decoder(route.query)
     takes_body = route.request is not None
     takes_key = route.idempotent
+    check_body = around.check_body
     limit_bytes = around.body_limit_bytes
     timeout_s = around.request_timeout_s
 
@@ -147,6 +151,8 @@ def _input(route: Route, around: Surroundings) -> TakeInput:
 
     def take_rest(call: Call) -> None:
         if decode_body is not None:
+            if check_body is not None:
+                check_body(call.request, call.raw_body)
             call.body = decode_body(call.raw_body)
         if takes_key:
             key = call.request.headers.get(IDEMPOTENCY_KEY)
@@ -161,6 +167,7 @@ def _input(route: Route, around: Surroundings) -> TakeInput:
 def _gate(route: Route, around: Surroundings) -> Admit:
     """The check whether a request may go on: https, token, role, in this order."""
     verify = around.verify_token
+    verify_signed = around.verify_signed
     roles = route.roles
     required = route.auth == "bearer"
 
@@ -172,7 +179,9 @@ def _gate(route: Route, around: Surroundings) -> Admit:
             return None
         # The usual spelling first; the scheme's case is free.
         if credentials[:7] != "Bearer " and credentials[:7].lower() != "bearer ":
-            raise refuse("UNAUTHENTICATED", reason="NO_BEARER_TOKEN")
+            if verify_signed is None:
+                raise refuse("UNAUTHENTICATED", reason="NO_BEARER_TOKEN")
+            return _checked(verify_signed, request, credentials)
         token = credentials[7:]
         try:
             principal = verify(token)
@@ -195,6 +204,16 @@ def _gate(route: Route, around: Surroundings) -> Admit:
         return check(request)
 
     return check_over_https
+
+
+def _checked(
+    verify_signed: Callable[[Asked, str], Principal], request: Asked, credentials: str
+) -> Principal:
+    """Whose signature a request bears."""
+    try:
+        return verify_signed(request, credentials)
+    except InvalidToken as invalid:
+        raise refuse("UNAUTHENTICATED", reason=invalid.code) from None
 
 
 async def _identify_unknown(

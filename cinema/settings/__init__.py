@@ -3,11 +3,13 @@
 from cinema.settings.addresses import reachable, url_of
 from cinema.settings.checks import is_loopback
 from cinema.settings.control_address import announce, announced, withdraw
+from cinema.settings.control_tokens import ControlToken, parsed_tokens, problems_of_tokens
 from cinema.settings.fields import Secret, Setting, Settings
 from cinema.settings.generated import found_control_token, with_control_token, with_jwt_secret
 from cinema.settings.loading import Field, SettingsError, fields, load_settings
 
 __all__ = [
+    "ControlToken",
     "Field",
     "Secret",
     "Setting",
@@ -19,6 +21,8 @@ __all__ = [
     "found_control_token",
     "is_loopback",
     "load_settings",
+    "parsed_tokens",
+    "problems_of_tokens",
     "reachable",
     "url_of",
     "with_control_token",

@@ -6,6 +6,7 @@ import ipaddress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from cinema.settings.control_tokens import parsed_tokens, problems_of_tokens
 from cinema.settings.origins import problem_of_origin
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from cinema.settings.fields import Settings
 
 SHORTEST_JWT_SECRET_BYTES = 32
-SHORTEST_CONTROL_TOKEN_BYTES = 32
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104
 _PLACEHOLDERS = ("change", "example", "secret", "default", "password", "replace", "insecure")
 _FEWEST_DISTINCT_CHARACTERS = 12
@@ -42,9 +42,8 @@ def problems_together(settings: Settings) -> Iterator[str]:
         yield f"JWT_SECRET_KEY is shorter than {SHORTEST_JWT_SECRET_BYTES} bytes"
     if settings.redis_url:
         yield from _problems_of_a_cluster(settings)
-    token = settings.control_token
-    if token and len(token.encode()) < SHORTEST_CONTROL_TOKEN_BYTES:
-        yield f"CONTROL_TOKEN is shorter than {SHORTEST_CONTROL_TOKEN_BYTES} bytes"
+    for problem in problems_of_tokens(parsed_tokens(settings.control_token)):
+        yield f"CONTROL_TOKEN {problem}"
     if settings.production:
         yield from _problems_of_production(settings)
         yield from _problems_of_control(settings)
@@ -93,12 +92,12 @@ def _problems_of_production(settings: Settings) -> Iterator[str]:
 
 def _problems_of_control(settings: Settings) -> Iterator[str]:
     token = settings.control_token
-    if not token:
-        if not is_loopback(settings.control_host):
-            yield "CONTROL_TOKEN is required in production where CONTROL_HOST is not loopback"
-    elif _is_guessable(token):
+    if not token and not is_loopback(settings.control_host):
+        yield "CONTROL_TOKEN is required in production where CONTROL_HOST is not loopback"
+    secrets = [one.secret for one in parsed_tokens(token)]
+    if any(_is_guessable(secret) for secret in secrets):
         yield "CONTROL_TOKEN looks like a placeholder; use 32 random bytes"
-    elif token == settings.jwt_secret_key:
+    elif settings.jwt_secret_key and settings.jwt_secret_key in secrets:
         yield "CONTROL_TOKEN is the JWT_SECRET_KEY; use another 32 random bytes"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import msgspec
 
@@ -12,9 +12,19 @@ _HOME = _PROJECT if (_PROJECT / "pyproject.toml").exists() else Path.cwd()
 
 
 class Secret(str):
-    """A text that is not shown by `repr`, and so not by logs and tracebacks."""
+    """A text that is not shown by `repr`, and so not by logs and tracebacks.
 
-    __slots__ = ()
+    `file` is where it came from, for what is read again while the server runs.
+    """
+
+    __slots__ = ("file",)
+    file: Path | None
+
+    def __new__(cls, text: str = "", file: Path | None = None) -> Self:
+        """The text, and the file it was read from."""
+        secret = super().__new__(cls, text)
+        secret.file = file
+        return secret
 
     def __repr__(self) -> str:
         return "Secret('…')" if self else "Secret('')"
@@ -94,8 +104,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     control_token: Annotated[
         Secret,
         _about(
-            "admin token of the control endpoint, 32 bytes or more; generated while developing, "
-            "and in production there is no control endpoint without it"
+            "admin tokens of the control endpoint, newest first, each of 32 bytes or more, or "
+            "holder:token; the file is read again while the server runs; generated while "
+            "developing, and in production there is no control endpoint without"
         ),
     ] = Secret()
 

@@ -39,8 +39,9 @@ def found_control_token(settings: Settings) -> Secret:
     """The admin token a client of these settings has: given, or made by a server; else empty."""
     if settings.control_token:
         return settings.control_token
+    file = settings.data_dir / _ADMIN_FILE
     try:
-        return Secret((settings.data_dir / _ADMIN_FILE).read_text().strip())
+        return Secret(file.read_text().strip(), file)
     except FileNotFoundError:
         return Secret()
 
@@ -49,7 +50,7 @@ def _made_once(path: Path) -> Secret:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         _write_once(path, secrets.token_urlsafe(_SECRET_BYTES))
-    return Secret(path.read_text().strip())
+    return Secret(path.read_text().strip(), path)
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -69,7 +69,7 @@ def load_settings(environ: Mapping[str, str], flags: Mapping[str, str] | None = 
         try:
             text = flags.get(field.attribute) or _text(field, environ)
             if text:
-                values[field.attribute] = _parse(field, text)
+                values[field.attribute] = _from_file(field, _parse(field, text), environ)
         except ValueError as problem:
             problems.append(f"{field.variable}: {problem}")
     if values.get("environment") == "production":
@@ -94,6 +94,14 @@ def _text(field: Field, environ: Mapping[str, str]) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is not UTF-8 text"
         raise ValueError(f"cannot read {path}: {reason}") from error
+
+
+def _from_file(field: Field, value: object, environ: Mapping[str, str]) -> object:
+    """A secret that knows its file; all else as it is."""
+    path = environ.get(f"{field.variable}_FILE", "").strip()
+    if not (path and isinstance(value, Secret)):
+        return value
+    return Secret(value, Path(path).absolute())
 
 
 def _parse(field: Field, text: str) -> object:

@@ -18,6 +18,7 @@ from cinema.settings import (
     fields,
     found_control_token,
     load_settings,
+    parsed_tokens,
     url_of,
     with_control_token,
     with_jwt_secret,
@@ -123,6 +124,8 @@ def test_bcrypt_is_never_cheaper_than_ten() -> None:
         ({"PUBLIC_URL": "tickets.cinema.test"}, "PUBLIC_URL"),
         ({"JWT_SECRET_KEY": "short"}, "JWT_SECRET_KEY is shorter"),
         ({"CONTROL_TOKEN": "short"}, "CONTROL_TOKEN is shorter"),
+        ({"CONTROL_TOKEN": f"ada:{'x' * 32}, bob:short"}, "CONTROL_TOKEN is shorter"),
+        ({"CONTROL_TOKEN": f"{'x' * 32}\n" * 17}, "CONTROL_TOKEN holds more than 16"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(environ: dict[str, str], problem: str) -> None:
@@ -334,3 +337,21 @@ def test_a_wrong_configuration_ends_with_its_problems(
 def test_a_default_that_depends_on_the_machine_is_not_written_out() -> None:
     (folder,) = [field for field in fields() if field.attribute == "data_dir"]
     assert default_text(folder) == "data"
+
+
+def test_control_tokens_name_their_holders_and_keep_their_order() -> None:
+    text = "ada@desk:new-of-ada, ada@desk:old-of-ada\n plain  has:colon:within"
+    assert parsed_tokens(text) == (
+        ("ada@desk", "new-of-ada"),
+        ("ada@desk", "old-of-ada"),
+        ("operator", "plain"),
+        ("has", "colon:within"),
+    )
+
+
+def test_a_secret_knows_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("x" * 40 + "\n")
+    read = load_settings({"CONTROL_TOKEN_FILE": str(file)}).control_token
+    assert (read, read.file) == ("x" * 40, file)
+    assert load_settings({"CONTROL_TOKEN": "x" * 40}).control_token.file is None

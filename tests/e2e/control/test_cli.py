@@ -197,7 +197,8 @@ async def test_failures_have_exit_codes_and_say_what_to_do(
     assert "No control endpoint answers at" in away.err
     assert "refused" in away.err
     api = await admin("nodes", url=f"http://127.0.0.1:{desk.site.port}")
-    assert (api.code, api.out) == (3, "")
+    assert (api.code, api.out) == (5, "")
+    assert "Something else" in api.err
     assert (await admin("nodes", url="ftp://here")).code == 5
     nowhere = await admin("nodes", url=None)
     assert nowhere.code == 5

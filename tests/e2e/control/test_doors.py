@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from cinema.http.control import BASE
-from cinema.http.control_auth import AdminToken
+from cinema.http.control_auth import OperatorTokens
 from cinema.logging import log_level, set_log_level
 from cinema.services.tokens import InvalidToken
 from cinema.settings import Settings
@@ -70,10 +70,11 @@ async def test_pages_of_other_origins_get_no_permission(desk: Desk) -> None:
 
 
 async def test_an_empty_token_opens_nothing() -> None:
-    with pytest.raises(ValueError, match="empty"):
-        AdminToken("")
+    for nothing in ("", " ,\n"):
+        with pytest.raises(ValueError, match="empty"):
+            OperatorTokens(nothing)
     with pytest.raises(InvalidToken):
-        AdminToken(TOKEN).verify("")
+        OperatorTokens(TOKEN).verify("")
 
 
 async def test_what_operators_do_is_logged_whatever_the_level(desk: Desk) -> None:
@@ -92,6 +93,7 @@ async def test_what_operators_do_is_logged_whatever_the_level(desk: Desk) -> Non
         "log_level": "info",
         "action": "passivate",
         "outcome": "done",
+        "holder": "operator",
         "operator": "ada@desk",
         "address": "127.0.0.1",
         "request_id": "who-did-it",

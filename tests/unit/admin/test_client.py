@@ -13,6 +13,14 @@ import pytest
 
 from cinema.admin.client import ATTEMPTS, ControlClient
 from cinema.admin.failures import Failure
+from cinema.control_signatures import (
+    PROOF_HEADER,
+    Called,
+    answer_mac,
+    digest,
+    parsed,
+    request_mac,
+)
 
 BUSY = (503, {"success": False, "error": {"code": "RETRY", "message": "m", "details": {}}})
 DONE = (200, {"success": True, "data": {"recorded": True}})
@@ -24,6 +32,7 @@ class Script:
     def __init__(self, answers: list[tuple[int, Any]]) -> None:
         self.answers = answers
         self.asked: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.token: str | None = "token"
 
 
 @contextmanager
@@ -40,6 +49,11 @@ def served(*answers: tuple[int, Any]) -> Iterator[tuple[ControlClient, Script]]:
             self.send_response(status)
             self.send_header("Retry-After", "0")
             self.send_header("Content-Length", str(len(raw)))
+            signed = parsed(self.headers["Authorization"])
+            assert signed is not None
+            if script.token is not None:
+                proof = answer_mac(script.token, signed.nonce, status, raw)
+                self.send_header(PROOF_HEADER, proof)
             self.end_headers()
             self.wfile.write(raw)
 
@@ -73,7 +87,11 @@ def test_a_busy_server_is_asked_again_with_the_same_key() -> None:
     for method, path, headers, body in script.asked:
         assert (method, path) == ("POST", "/control/v1/showtimes/1/block")
         assert headers["Idempotency-Key"] == "k"
-        assert headers["Authorization"] == "Bearer token"
+        signed = parsed(headers["Authorization"])
+        assert signed is not None
+        called = Called(method, path, "k", "ada@desk")
+        assert signed.mac == request_mac("token", called, signed)
+        assert signed.body_digest == digest(body)
         assert headers["Cinema-Operator"] == "ada@desk"
         assert json.loads(body) == {"seats": ["A1"]}
 
@@ -113,3 +131,30 @@ def test_an_address_that_is_none_is_told() -> None:
         with pytest.raises(Failure) as failed:
             ControlClient(url, "token", operator="ada")
         assert failed.value.exit_code == 5
+
+
+@pytest.mark.parametrize("token", [None, "another"])
+@pytest.mark.parametrize("answer", [DONE, BUSY, (200, b"hello")])
+def test_whoever_has_not_the_token_is_neither_believed_nor_told_it(
+    token: str | None, answer: tuple[int, Any]
+) -> None:
+    with served(answer) as (client, script):
+        script.token = token
+        failure = failure_of(client)
+    assert (failure.code, failure.exit_code) == ("UNREACHABLE", 5)
+    assert len(script.asked) == 1
+    assert "token" not in str(script.asked).replace("Something", "")
+
+
+def test_a_server_that_knows_another_token_is_told_from_a_stranger() -> None:
+    error = {"code": "UNAUTHENTICATED", "message": "m", "details": {}}
+    with served((401, {"success": False, "error": error})) as (client, script):
+        script.token = None
+        failure = failure_of(client)
+    assert failure.exit_code == 4
+
+
+def test_clocks_that_differ_are_told() -> None:
+    error = {"code": "UNAUTHENTICATED", "message": "m", "details": {"reason": "TOKEN_EXPIRED"}}
+    with served((401, {"success": False, "error": error})) as (client, _):
+        assert "clocks" in failure_of(client).message

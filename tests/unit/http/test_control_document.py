@@ -18,7 +18,7 @@ from cinema.http.proxies import TrustedProxies
 from cinema.http.routing import Route
 
 NOTHING = cast("Any", None)  # Routes only keep the service for when they are called.
-AUDIT = Audit(TrustedProxies())
+AUDIT = Audit(TrustedProxies(), lambda _: "operator")
 ROUTES: tuple[Route, ...] = (
     *control_routes(NOTHING),
     *action_routes(NOTHING, AUDIT),
