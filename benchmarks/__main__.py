@@ -38,6 +38,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="length of a run (4; quick: 2)")
     parser.add_argument("--quick", action="store_true", help="few short runs, small set-ups")
     parser.add_argument(
+        "--rows",
+        type=int,
+        default=20_000_000,
+        help="events of the large database of `retention` (default: %(default)s)",
+    )
+    parser.add_argument(
         "--command",
         default=DEFAULT_COMMAND,
         help="what serves; --port N is appended (default: %(default)s)",
@@ -100,6 +106,7 @@ def main(arguments: Sequence[str]) -> int:
         seconds=asked.seconds or (2.0 if asked.quick else 4.0),
         quick=asked.quick,
         command=asked.command,
+        rows=asked.rows,
     )
     started = datetime.now(UTC)
     folder = Path(tempfile.mkdtemp(prefix="cinema-bench-"))

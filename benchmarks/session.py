@@ -30,6 +30,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     quick: bool
     command: str
 
+    rows: int = 20_000_000
+    """Events of the large database of `retention`."""
+
     warmup_s: float = 1.0
     """Long enough to activate the showtimes of a run, which is a scenario of its own."""
 

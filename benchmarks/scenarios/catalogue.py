@@ -6,6 +6,7 @@ from benchmarks.scenarios.forward import FORWARD
 from benchmarks.scenarios.holds import HOLDS_HOT, HOLDS_SPREAD
 from benchmarks.scenarios.latency import LATENCY
 from benchmarks.scenarios.residents import RESIDENTS_SCENARIO
+from benchmarks.scenarios.retention import RETENTION
 from benchmarks.scenarios.rolling_restart import ROLLING_RESTART
 from benchmarks.scenarios.sockets import HOLDS_SOCKET
 from benchmarks.scenarios.takeover import TAKEOVER
@@ -21,6 +22,7 @@ SCENARIOS = {
         LATENCY,
         WATCHERS_SCENARIO,
         RESIDENTS_SCENARIO,
+        RETENTION,
         CLUSTER_SCALE,
         FORWARD,
         TAKEOVER,
