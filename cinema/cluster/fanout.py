@@ -16,6 +16,7 @@ import structlog
 
 from cinema.actors.kernel import Kernel
 from cinema.actors.messages import TRY_AGAIN, Outcome, ReadSeats, Reply, SeatFeed, SeatsSeen
+from cinema.actors.slices import Slices
 from cinema.actors.tasks import Tasks
 from cinema.cluster.inbound import InboundFeed
 from cinema.cluster.membership import Membership
@@ -42,6 +43,9 @@ INTEREST_S: Final = 10.0
 """How long an interest lasts that is not repeated."""
 
 ASK_TIMEOUT_S: Final = 1.0
+
+WATCHED_PER_STEP: Final = 256
+"""Showtimes of other nodes' watchers that are looked at in one step; each may be activated."""
 
 JOURNAL_EVERY_S: Final = 0.25
 """Period in which changes are read in the journal while Redis is away."""
@@ -109,6 +113,7 @@ class FanOut:
         self._has_waiting = asyncio.Event()
         self._renew = asyncio.Event()
         self._is_up = False
+        self._has_moved = False
         self._tasks = Tasks(kernel.metrics.task_failures)
         self._loop = asyncio.get_running_loop()
         peers.answer(INTEREST_TOPIC, self._noted)
@@ -127,15 +132,23 @@ class FanOut:
         await self._channels.close()
 
     def view_changed(self) -> None:
-        """Watch where the showtimes are now."""
+        """Watch where the showtimes are now, soon: there may be many."""
+        self._has_moved = True
+        self._renew.set()
+
+    async def _follow_moved(self) -> None:
+        slices = Slices(self._kernel.clock.boot_ns)
         for inbound in list(self._inbound.values()):
-            if self._placement.owns(inbound.showtime_id):
+            is_watched = self._inbound.get(inbound.showtime_id) is inbound
+            if is_watched and self._placement.owns(inbound.showtime_id):
                 # From now on the kernel of this node tells.
                 self.unwatch(inbound.showtime_id, inbound.feed)
                 inbound.lose()
-        for showtime_id in [one for one in self._outbound if not self._placement.owns(one)]:
-            self._outbound.pop(showtime_id).end()
-        self._renew.set()
+            await slices.give_way()
+        for showtime_id in list(self._outbound):
+            if showtime_id in self._outbound and not self._placement.owns(showtime_id):
+                self._outbound.pop(showtime_id).end()
+            await slices.give_way()
 
     # --- for the watchers here
 
@@ -270,7 +283,10 @@ class FanOut:
             except TimeoutError:
                 pass
             self._renew.clear()
-            self._drop_uninteresting()
+            if self._has_moved:
+                self._has_moved = False
+                await self._follow_moved()
+            await self._drop_uninteresting()
             try:
                 await self._say_interest()
             except Exception:
@@ -278,7 +294,9 @@ class FanOut:
 
     async def _say_interest(self) -> None:
         by_owner: dict[bytes, list[bytes]] = {}
-        for showtime_id in self._inbound:
+        slices = Slices(self._kernel.clock.boot_ns)
+        for showtime_id in list(self._inbound):
+            await slices.give_way()
             owner = self._placement.owner_of(showtime_id)
             if owner is not None and owner.node_id != self._placement.node_id:
                 by_owner.setdefault(owner.node_id, []).append(showtime_id)
@@ -311,7 +329,9 @@ class FanOut:
     async def _noted(self, _peer_id: bytes, payload: bytes) -> bytes:
         """Another node is interested: say where each showtime stands, if it is ours."""
         positions = []
+        slices = Slices(self._kernel.clock.boot_ns, WATCHED_PER_STEP)
         for showtime_id in _ids(payload):
+            await slices.give_way()
             if not self._placement.owns(showtime_id):
                 continue
             outbound = self._outbound.get(showtime_id)
@@ -325,12 +345,15 @@ class FanOut:
                 positions.append(outbound.position)
         return _encode(positions)
 
-    def _drop_uninteresting(self) -> None:
+    async def _drop_uninteresting(self) -> None:
         now_s = self._loop.time()
+        slices = Slices(self._kernel.clock.boot_ns)
         for showtime_id, outbound in list(self._outbound.items()):
-            if outbound.interested_until_s < now_s:
+            is_told = self._outbound.get(showtime_id) is outbound
+            if is_told and outbound.interested_until_s < now_s:
                 del self._outbound[showtime_id]
                 outbound.end()
+            await slices.give_way()
 
     async def _recent_changes(self, _peer_id: bytes, payload: bytes) -> bytes:
         showtime_id, seq = _after(payload)

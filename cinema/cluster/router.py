@@ -43,6 +43,9 @@ PARKED_S: Final = 0.05
 PARKED_MAX: Final = 65_536
 """Most messages that wait for a view; beyond it this node is refusing, not queueing."""
 
+WOKEN_PER_STEP: Final = 512
+"""Parked messages that are sent again in one step: some milliseconds."""
+
 SWEEP_S: Final = 0.1
 """Period of the look for messages whose answer is late."""
 
@@ -200,6 +203,8 @@ class Router:
         self._terms = terms
         self._fanout = fanout
         self._parked: list[_Errand] = []
+        self._waking: list[_Errand] = []
+        self._is_waking = False
         self._early: list[tuple[Link, Tell, int]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._owed: set[_PeerReply] = set()
@@ -241,7 +246,8 @@ class Router:
             self._timer.cancel()
         await self._terms.stop()
         await self._tasks.cancel()
-        parked, self._parked = self._parked, []
+        parked = [*self._waking, *self._parked]
+        self._waking, self._parked = [], []
         for errand in parked:
             errand.answer(TRY_AGAIN)
         self._early.clear()
@@ -350,7 +356,7 @@ class Router:
         if self._stopped or errand.deadline_ns <= self.clock.boot_ns():
             errand.answer(TRY_AGAIN)
             return
-        if len(self._parked) >= PARKED_MAX:
+        if len(self._parked) + len(self._waking) >= PARKED_MAX:
             errand.answer(TOO_BUSY)
             return
         self.metrics.parked += 1
@@ -365,14 +371,34 @@ class Router:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        parked, self._parked = self._parked, []
-        for errand in parked:
+        self._waking += self._parked
+        self._parked = []
+        if not self._is_waking:
+            self._wake_some()
+        early, self._early = self._early, []
+        for start in range(0, len(early), WOKEN_PER_STEP):
+            # The first at once, as all that came with them expect.
+            some = early[start : start + WOKEN_PER_STEP]
+            if start:
+                self._loop.call_soon(self._serve_early, some)
+            else:
+                self._serve_early(some)
+
+    def _wake_some(self) -> None:
+        """Send again a step's share of what was parked; the others follow in the next steps."""
+        self._is_waking = False
+        some, self._waking = self._waking[:WOKEN_PER_STEP], self._waking[WOKEN_PER_STEP:]
+        for errand in some:
             errand.hops = 0
             if errand.deadline_ns <= self.clock.boot_ns():
                 errand.answer(TRY_AGAIN)
             else:
                 self._send(errand)
-        early, self._early = self._early, []
+        if self._waking:
+            self._is_waking = True
+            self._loop.call_soon(self._wake_some)
+
+    def _serve_early(self, early: list[tuple[Link, Tell, int]]) -> None:
         for link, tell, deadline_ns in early:
             self._serve(link, tell, deadline_ns)
 

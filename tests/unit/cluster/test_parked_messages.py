@@ -1,0 +1,34 @@
+"""Messages that wait for a view are sent again in bounded steps."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from cinema.actors.messages import ReadSeats
+from cinema.cluster.router import PARKED_S, WOKEN_PER_STEP
+from tests.unit.actors.test_short_steps import Steps
+from tests.unit.actors.virtual_time import in_virtual_time
+from tests.unit.cluster.small_cluster import small_cluster
+
+
+@in_virtual_time
+async def test_what_was_parked_is_sent_again_over_many_steps_in_its_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with small_cluster() as cluster:
+        place = await cluster.place(command_deadline_ms=1000)
+        count = 2 * WOKEN_PER_STEP + 3
+        showtime = cluster.world.showtime()
+        # It is no member: nobody owns anything yet.
+        mails = [place.tell(showtime, ReadSeats()) for _ in range(count)]
+        steps = Steps()
+        monkeypatch.setattr(place.router, "_send", steps.counted(place.router._send))
+        await asyncio.sleep(1.5 * PARKED_S)
+        assert steps.most <= WOKEN_PER_STEP
+        assert steps.total == count
+        await asyncio.sleep(1.5)
+        assert {mail.code for mail in mails} == {"RETRY"}
+        assert steps.most <= WOKEN_PER_STEP
+        assert place.world_node.order == mails
