@@ -26,6 +26,8 @@ _LENGTH: Final = 0x7F
 _HEAD_SHORT_BYTES: Final = 6
 """Opcode, length and mask of a client's frame with less than 126 bytes."""
 
+_MASKED_SHORT: Final = _MASKED - _HEAD_SHORT_BYTES
+
 _NO_FRAME: Final = b"\x70\x00"
 """Reserved bits are set: a reader answers with a protocol error."""
 
@@ -61,10 +63,11 @@ class MaskedFrames:
 
         A frame's head is kept back until all of it but the mask is there.
         """
-        # Mostly it is one whole short frame.
+        # Mostly it is one whole short frame: what follows its head is as long as its length says.
+        come = len(data)
         if (
-            len(data) >= _HEAD_SHORT_BYTES
-            and len(data) == (data[1] ^ _MASKED) + _HEAD_SHORT_BYTES < _SHORT
+            _HEAD_SHORT_BYTES <= come < _SHORT
+            and data[1] == come + _MASKED_SHORT
             and not self._rest_bytes
             and not self._head
         ):
