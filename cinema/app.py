@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import structlog
@@ -57,6 +57,7 @@ from cinema.http.server import Edge, edge_options
 from cinema.http.showtimes import showtime_routes
 from cinema.http.steps import OwnerOf
 from cinema.http.throttle_metrics import throttle_families
+from cinema.http.throttling import EdgeLimits
 from cinema.http.watch import WatchHub, WatchOptions
 from cinema.jobs.housekeeping import Housekeeping
 from cinema.logging import LogLimit, LogSink, configure_logging, standard_error_sink
@@ -64,10 +65,11 @@ from cinema.progress import Report, unheard
 from cinema.services.accounts import AccountsService
 from cinema.services.admission import Admission
 from cinema.services.catalog import CatalogService
+from cinema.services.hold_limits import HoldLimits, HoldRates
 from cinema.services.ids import IdSource
 from cinema.services.login_throttle import LoginThrottle
 from cinema.services.passwords import PasswordHasher
-from cinema.services.seats import SeatsService
+from cinema.services.seats import SeatsService, UnpaidLimits
 from cinema.services.showtimes import ShowtimesService
 from cinema.services.throttles import ThrottleRules, Throttles
 from cinema.services.tokens import TokenIssuer, TokenVerifier
@@ -115,6 +117,8 @@ of a hold's time with the defaults."""
 
 DISK_FREE_BYTES_MIN: Final = 200 * 1024 * 1024
 """Below this the node is not ready: Postgres must not run out of space while it commits."""
+
+Part = TypeVar("Part", ThrottleRules, HoldRates, UnpaidLimits)
 
 log = structlog.get_logger()
 
@@ -334,9 +338,13 @@ async def _edge(
         ShowtimesRepository(pool, reads), catalog_store, new_id=next_id, now=_now
     )
     seats = SeatsService(
-        dispatch, BookingsRepository(pool, reads), demo_payment=settings.demo_payment
+        dispatch,
+        BookingsRepository(pool, reads),
+        demo_payment=settings.demo_payment,
+        unpaid=_part_of(settings, UnpaidLimits),
     )
     metrics = Metrics()
+    limits = EdgeLimits(throttles, HoldLimits(throttles, hold_rates(settings)))
     owner_of = None if cluster is None else cluster.placement.address_of_owner
     edge = Edge(
         edge_options(settings),
@@ -345,6 +353,7 @@ async def _edge(
         metrics=metrics,
         write_log=sink.write,
         owner_of=owner_of,
+        limits=limits,
     )
     hub = WatchHub(
         seats,
@@ -352,6 +361,8 @@ async def _edge(
         admission.look_up,
         edge.writer.allows_origin,
         _watch_options(settings, owner_of),
+        limits=limits,
+        key_of=edge.proxies.client_key,
     )
     metrics.add_collector(kernel_families(kernel))
     metrics.add_collector(watch_families(hub))
@@ -435,8 +446,17 @@ def kernel_of(settings: Settings) -> KernelSettings:
 
 def throttle_rules(settings: Settings) -> ThrottleRules:
     """How often clients may do what; each has a setting of its name."""
-    names = (field.name for field in msgspec.structs.fields(ThrottleRules))
-    return ThrottleRules(**{name: getattr(settings, name) for name in names})
+    return _part_of(settings, ThrottleRules)
+
+
+def hold_rates(settings: Settings) -> HoldRates:
+    """How fast one may hold; each has a setting of its name."""
+    return _part_of(settings, HoldRates)
+
+
+def _part_of(settings: Settings, part: type[Part]) -> Part:
+    names = (field.name for field in msgspec.structs.fields(part))
+    return part(**{name: getattr(settings, name) for name in names})
 
 
 def sale_rules(settings: Settings) -> SaleRules:
@@ -457,6 +477,8 @@ def _watch_options(settings: Settings, owner_of: OwnerOf | None) -> WatchOptions
         commands_in_flight=settings.ws_commands_in_flight,
         pending_limit_bytes=settings.ws_pending_limit_bytes,
         heartbeat_s=settings.ws_heartbeat_seconds,
+        sockets_per_address=settings.watchers_per_address,
+        sockets_per_user=settings.watchers_per_user,
         owner_of=owner_of,
     )
 

@@ -46,7 +46,7 @@ from cinema.domain.showtime.decisions import (
     due_expiries,
     with_answer,
 )
-from cinema.domain.showtime.events import AnyEvent, Event, encode_recorded
+from cinema.domain.showtime.events import AnyEvent, Event, SeatsHeld, encode_recorded
 from cinema.domain.showtime.state import NEVER_US, ShowtimeState, evolve
 from cinema.domain.showtime.terms import ShowtimeTerms
 
@@ -285,6 +285,8 @@ class ShowtimeActor:
 
     def _execute(self, letter: Letter, command: AnyCommand, now_us: int) -> None:
         decision = decide(self.state, self.terms, command, now_us, letter.recalled)
+        if isinstance(decision, SeatsHeld):
+            decision = self._kernel.unpaid.refusal(command, decision) or decision
         reply, outbox = letter.reply, self._outbox
         decisions = self._kernel.metrics.decisions
         if isinstance(decision, Event):
@@ -486,7 +488,9 @@ class ShowtimeActor:
         """Serve from what was restored: settle doubts, catch the watchers up, open the mailbox."""
         if self.phase is not Phase.RESTORING:
             raise RuntimeError(f"an actor that is {self.phase.value} cannot resume")
+        self.discard_state(is_ours=False)
         state = self.state = restored.state
+        self._kernel.unpaid.woken(self.showtime_id, state)
         self.terms = restored.terms
         self.epoch = restored.epoch
         self.backlog.restart(state.seq)
@@ -502,6 +506,12 @@ class ShowtimeActor:
             self._kernel.arm(self)
         if self._mailbox and not self._scheduled:
             self._schedule()
+
+    def discard_state(self, *, is_ours: bool) -> None:
+        """Let the state go, if there is one; its holds count on while the showtime is ours."""
+        state: ShowtimeState | None = getattr(self, "state", None)
+        if state is not None:
+            self._kernel.unpaid.left(self.showtime_id, state, is_ours=is_ours)
 
     def settle(self, restored: Restored) -> None:
         """Answer what was in doubt from a state that can no longer change behind our back."""

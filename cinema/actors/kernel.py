@@ -30,6 +30,7 @@ from cinema.actors.settings import KernelMetrics, KernelSettings
 from cinema.actors.slices import Slices
 from cinema.actors.tasks import Tasks
 from cinema.actors.timers import DueQueue, DueSweep
+from cinema.actors.unpaid import UnpaidSeats
 from cinema.domain.limits import (
     DUE_PER_STEP,
     FAILURES_BEFORE_QUARANTINE,
@@ -90,6 +91,7 @@ class Kernel:
             lease_ns=self.lease_ns,
             wait_ns=settings.lease_ms * 1_000_000,
         )
+        self.unpaid = UnpaidSeats()
         self._neighbours: Neighbours = ALONE
         self._releases: dict[bytes, asyncio.Task[None]] = {}
         self._actors: dict[bytes, ShowtimeActor] = {}
@@ -498,6 +500,7 @@ class Kernel:
         self._stalled.pop(actor, None)
         self._passivating.pop(actor, None)
         self._quarantined.pop(actor, None)
+        actor.discard_state(is_ours=self._neighbours.owns(actor.showtime_id))
         if self._actors.get(actor.showtime_id) is actor:
             del self._actors[actor.showtime_id]
 
@@ -518,6 +521,7 @@ class Kernel:
         """Another `TICK_S` has passed."""
         self._tick += 1
         self._now_ns = self.clock.boot_ns()
+        self.unpaid.sift(self._neighbours.owns, self.clock.now_us())
 
     async def _expire_all_due(self) -> None:
         slices = Slices(self.clock.boot_ns, pieces=1)

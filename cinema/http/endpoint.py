@@ -67,7 +67,7 @@ def _awaited(prompt: Prompt) -> Handler:
 
 def _in_a_task(handler: Handler, steps: Steps) -> Serve:
     admit, take_input, send, finish = steps.admit, steps.take_input, steps.send, steps.finish
-    path, owner_line = steps.path, steps.owner_line
+    path, owner_line, count_write = steps.path, steps.owner_line, steps.count_write
 
     async def serve(
         request: BaseRequest, params: tuple[bytes, ...], showtime_id: str | None
@@ -80,6 +80,8 @@ def _in_a_task(handler: Handler, steps: Steps) -> Serve:
                 context.caller = admit(request)
             except LookUp as unknown:
                 context.caller = await unknown.identify()
+            if count_write is not None and context.caller is not None:
+                await count_write(context.caller)
             still_arriving = take_input(context)
             if still_arriving is not None:
                 await still_arriving

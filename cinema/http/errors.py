@@ -30,6 +30,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "UNAUTHENTICATED": ErrorKind(401, "Sign in first: a valid access token is required."),
     "INVALID_CREDENTIALS": ErrorKind(401, "The e-mail address or the password is wrong."),
     "FORBIDDEN": ErrorKind(403, "Your role does not allow this."),
+    "RATE_LIMITED": ErrorKind(429, "Too many requests; slow down.", retry_after_s=1),
     # What it says.
     "UNSUPPORTED_MEDIA_TYPE": ErrorKind(415, "Send the body as application/json."),
     "PAYLOAD_TOO_LARGE": ErrorKind(413, "The body is larger than the server accepts."),
@@ -53,7 +54,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "SHOWTIME_STARTED": ErrorKind(409, "The showtime has started."),
     "SALES_CLOSED": ErrorKind(409, "This showtime is not on sale now."),
     "SALES_PAUSED": ErrorKind(409, "Sales of this showtime are paused."),
-    "HOLD_LIMIT": ErrorKind(409, "That is more than one customer may hold for this showtime."),
+    "HOLD_LIMIT": ErrorKind(409, "That is more than one customer may hold."),
     "SEAT_UNAVAILABLE": ErrorKind(409, "Someone else was faster: a seat is not available."),
     "NOT_ENOUGH_SEATS": ErrorKind(409, "There are not enough free seats of that kind."),
     "COMPANION_ONLY": ErrorKind(409, "A companion seat goes only with an accessible one."),
@@ -65,7 +66,6 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "SHOWTIME_WATCHED": ErrorKind(409, "Somebody watches this showtime: it stays in memory."),
     "HISTORY_TRUNCATED": ErrorKind(410, "The history does not reach back that far."),
     # Not now.
-    "RATE_LIMITED": ErrorKind(429, "Too many requests; slow down.", retry_after_s=1),
     "INTERNAL": ErrorKind(500, "Something went wrong on our side."),
     "OVERLOADED": ErrorKind(503, "Too busy at the moment; nothing was changed.", retry_after_s=1),
     "RETRY": ErrorKind(503, "Not possible at the moment; nothing was changed.", retry_after_s=1),

@@ -152,5 +152,6 @@ def error_message(ref: Ref | None, rejection: Rejection) -> bytes:
         "details": rejection.details or {},
     }
     if kind.retry_after_s is not None:
-        error["retry_after_s"] = kind.retry_after_s
+        known = rejection.details or {}
+        error["retry_after_s"] = known.get("retry_after_s", kind.retry_after_s)
     return _encode({"type": "error", "ref": ref, "error": error})

@@ -30,7 +30,7 @@ def hold_routes(seats: SeatsService) -> tuple[Route, ...]:
     """Place, see, extend and release holds."""
 
     def place_hold(call: Call, reply: Answer) -> None:
-        command = seats.hold_command(call.principal.user_id, call.body, call.request_key)
+        command = seats.hold_command(call.principal, call.body, call.request_key)
         seats.dispatch.tell(call.params[0], command, reply)
 
     def get_hold(call: Call, reply: Answer) -> None:
@@ -57,6 +57,7 @@ def hold_routes(seats: SeatsService) -> tuple[Route, ...]:
             method="POST",
             path="/api/v1/showtimes/{showtime_id}/holds",
             handler=Prompt(place_hold, _placed),
+            throttle="holds",
             operation_id="placeHold",
             summary="Hold seats, all or none",
             description="Named seats, or the best the showtime can find. A hold ends exactly "
@@ -99,6 +100,7 @@ def hold_routes(seats: SeatsService) -> tuple[Route, ...]:
             method="PATCH",
             path="/api/v1/showtimes/{showtime_id}/holds/{hold_id}",
             handler=Prompt(extend_hold, _shown),
+            throttle="holds",
             operation_id="extendHold",
             summary="Give a hold its full time again",
             description="Up to the cap of its whole life, counted from when it was placed.",
@@ -115,6 +117,7 @@ def hold_routes(seats: SeatsService) -> tuple[Route, ...]:
             method="DELETE",
             path="/api/v1/showtimes/{showtime_id}/holds/{hold_id}",
             handler=Prompt(release_hold, _shown),
+            throttle="holds",
             operation_id="releaseHold",
             summary="Give a hold back, or part of it",
             tag=TAG,

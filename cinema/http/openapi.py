@@ -13,7 +13,7 @@ from cinema.http.conditional import tagged
 from cinema.http.context import RequestContext
 from cinema.http.errors import ERROR_TABLE
 from cinema.http.responses import JSON_REVALIDATED, Reply
-from cinema.http.routing import Route
+from cinema.http.routing import WRITES, Route
 from cinema.http.steps import OWNER, SHOWTIME_PATH
 
 Json = dict[str, Any]
@@ -114,6 +114,8 @@ def error_codes(route: Route) -> list[str]:
         codes.add("NOT_FOUND")
     if route.auth != "none":
         codes.add("UNAUTHENTICATED")
+        if route.auth == "bearer" and route.method in WRITES and route.path.startswith("/api/"):
+            codes.add("RATE_LIMITED")
     if route.roles:
         codes.add("FORBIDDEN")
     if route.request is not None:

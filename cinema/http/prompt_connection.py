@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from aiohttp.web import Server
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
+from cinema.domain.addresses import address_key
 from cinema.http.limits import KEEP_ALIVE_S, WRITE_TIMEOUT_S
 from cinema.http.prompt import PromptCall
 from cinema.http.request import PromptRequest
@@ -28,7 +29,7 @@ class PromptConnection(RequestHandler):
     arrives is queued, keep-alive and shutdown wait. Afterwards the future is put back.
     """
 
-    __slots__ = ("_parked", "_prompt", "_prompt_call_of", "_unread")
+    __slots__ = ("_parked", "_prompt", "_prompt_call_of", "_unread", "address_key")
 
     def __init__(self, manager: Server, *, prompt_call_of: PromptCallOf, **options: Any) -> None:
         super().__init__(manager, keepalive_timeout=KEEP_ALIVE_S, **options)
@@ -36,6 +37,13 @@ class PromptConnection(RequestHandler):
         self._prompt: PromptCall | None = None
         self._parked: asyncio.Future[None] | None = None
         self._unread: asyncio.TimerHandle | None = None
+        self.address_key = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note once who is at the other end, as throttles count it."""
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self.address_key = address_key(str(peer[0])) if isinstance(peer, tuple) else ""
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; serve what it gives, or wake `start` for it."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from ipaddress import ip_address, ip_network
+from functools import lru_cache
+from ipaddress import ip_network
 from typing import Final
 
 from multidict import istr
 
-from cinema.http.request import Asked
+from cinema.domain.addresses import ADDRESSES_KEPT, address_key, parsed_address
+from cinema.http.request import Asked, PromptRequest
 
 FORWARDED_FOR: Final = istr("X-Forwarded-For")
 FORWARDED_PROTO: Final = istr("X-Forwarded-Proto")
+
+# Some proxies add the client's port: 192.0.2.7:51234, [2001:db8::7]:51234.
+_WITH_PORT: Final = re.compile(r"(?:\[([^\]]*)\]|([0-9.]+))(?::[0-9]+)?")
 
 
 class TrustedProxies:
@@ -19,23 +25,20 @@ class TrustedProxies:
 
     def __init__(self, networks: Iterable[str] = ()) -> None:
         self._networks = tuple(ip_network(network, strict=False) for network in networks)
+        self._key_behind = lru_cache(maxsize=ADDRESSES_KEPT)(self._key_of_hops)
 
     def client_address(self, request: Asked) -> str:
         """The nearest address that no trusted proxy vouches for; empty if unknown."""
-        address = request.remote or ""
-        if not self._networks or not self._trusts(address):
-            return address
-        hops = ",".join(request.headers.getall(FORWARDED_FOR, ()))
-        for hop in reversed(hops.split(",")):
-            candidate = hop.strip()
-            if not candidate:
-                continue
-            if not _is_address(candidate):
-                return address
-            address = candidate
-            if not self._trusts(address):
-                break
-        return address
+        remote = request.remote or ""
+        return self._behind(remote, _hops(request)) if self._networks else remote
+
+    def client_key(self, request: Asked) -> str:
+        """The form under which the client of a request is counted; cheap for a known client."""
+        if self._networks:
+            return self._key_behind(request.remote or "", _hops(request))
+        if isinstance(request, PromptRequest):
+            return request.connection.address_key
+        return address_key(request.remote or "")
 
     def is_https(self, request: Asked) -> bool:
         """Whether the client itself speaks https, to us or to a trusted proxy."""
@@ -46,16 +49,33 @@ class TrustedProxies:
         schemes: str = request.headers.get(FORWARDED_PROTO, "")
         return schemes.rpartition(",")[2].strip().lower() == "https"
 
+    def _key_of_hops(self, remote: str, hops: str) -> str:
+        return address_key(self._behind(remote, hops))
+
+    def _behind(self, address: str, hops: str) -> str:
+        if not self._trusts(address):
+            return address
+        for hop in reversed(hops.split(",")):
+            candidate = _without_port(hop.strip())
+            if not candidate:
+                continue
+            if parsed_address(candidate) is None:
+                return address
+            address = candidate
+            if not self._trusts(address):
+                break
+        return address
+
     def _trusts(self, address: str) -> bool:
-        if not _is_address(address):
-            return False
-        parsed = ip_address(address)
-        return any(parsed in network for network in self._networks)
+        parsed = parsed_address(address)
+        return parsed is not None and any(parsed in network for network in self._networks)
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
+def _hops(request: Asked) -> str:
+    lines = request.headers.getall(FORWARDED_FOR, ())
+    return lines[0] if len(lines) == 1 else ",".join(lines)
+
+
+def _without_port(hop: str) -> str:
+    found = _WITH_PORT.fullmatch(hop)
+    return hop if found is None else found[1] or found[2] or ""

@@ -19,6 +19,10 @@ Handler = Callable[[RequestContext], Awaitable[Reply | Rejection | StreamRespons
 
 Auth = Literal["none", "optional", "bearer"]
 
+Throttle = Literal["writes", "holds"]
+
+WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
 T = TypeVar("T")
 
 
@@ -43,7 +47,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     `data` in the envelope, None for a reply of `media_type` without one. `roles` empty means
     any signed-in caller. `idempotent` routes accept `Idempotency-Key`. `over_http` routes are
     answered without https too, for probes from inside. A `literal` one is reached by its path to
-    the letter, no other spelling, so that balancers can keep it inside.
+    the letter, no other spelling, so that balancers can keep it inside. `throttle`
+    names what a request of somebody signed in counts as: a write, unless its method only reads,
+    or a command to a hold.
     """
 
     method: str
@@ -71,6 +77,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     hidden: bool = False
     over_http: bool = False
     literal: bool = False
+    throttle: Throttle = "writes"
 
 
 class Match(Generic[T]):

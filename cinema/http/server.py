@@ -29,6 +29,7 @@ from cinema.http.responses import Reply, header_lines, rejected
 from cinema.http.routing import Match, Route, Router, allowed_methods
 from cinema.http.steps import OwnerOf, Surroundings, request_id_of
 from cinema.http.targets import is_whole_server
+from cinema.http.throttling import EdgeLimits
 from cinema.http.wire import ORIGIN, ReplyWriter
 from cinema.services.tokens import Principal
 from cinema.settings import Settings, is_loopback
@@ -97,6 +98,7 @@ class Edge:
         metrics: Metrics,
         write_log: Callable[[bytes], None],
         owner_of: OwnerOf | None = None,
+        limits: EdgeLimits | None = None,
     ) -> None:
         self.metrics = metrics
         if operators is None:
@@ -117,6 +119,7 @@ class Edge:
             body_limit_bytes=options.body_limit_bytes,
             request_timeout_s=options.request_timeout_s,
             owner_of=owner_of,
+            limits=limits,
             verify_signed=None if operators is None else operators.verify_signed,
             check_body=None if operators is None else operators.check_body,
         )

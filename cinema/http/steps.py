@@ -20,6 +20,7 @@ from cinema.http.proxies import TrustedProxies
 from cinema.http.request import Asked
 from cinema.http.request_ids import clean_request_id, new_request_id
 from cinema.http.routing import Route
+from cinema.http.throttling import CountWrite, EdgeLimits, hold_check, write_count
 from cinema.http.wire import ReplyWriter
 from cinema.services.tokens import INVALID_TOKEN, InvalidToken, Principal
 
@@ -73,6 +74,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     body_limit_bytes: int
     request_timeout_s: float
     owner_of: OwnerOf | None = None
+    limits: EdgeLimits | None = None
     verify_signed: Callable[[Asked, str], Principal] | None = None
     check_body: Callable[[Asked, bytes], None] | None = None
     """Where calls may be signed instead of bearing a token: the control endpoint."""
@@ -81,15 +83,17 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 class Steps:
     """What is done around the handler of one route, in the order of precedence of its refusals.
 
-    https, token, role (`admit`); media type and size of the body, JSON, form, idempotency key,
-    query (`take_input`); then the handler, and at the end count and log line (`finish`).
+    https, token, role, commands to holds (`admit`); other writes (`count_write`); media type and
+    size of the body, JSON, form, idempotency key, query (`take_input`); then the handler, and at
+    the end count and log line (`finish`).
     """
 
-    __slots__ = ("admit", "finish", "owner_line", "path", "send", "take_input")
+    __slots__ = ("admit", "count_write", "finish", "owner_line", "path", "send", "take_input")
 
     def __init__(self, route: Route, around: Surroundings, metrics: RouteMetrics) -> None:
         self.path = route.path
         self.admit = _gate(route, around)
+        self.count_write: CountWrite | None = write_count(route, around.limits)
         self.take_input = _input(route, around)
         self.send = around.writer.send
         self.owner_line = _owner_line(route, around.owner_of)
@@ -165,11 +169,12 @@ def _input(route: Route, around: Surroundings) -> TakeInput:
 
 
 def _gate(route: Route, around: Surroundings) -> Admit:
-    """The check whether a request may go on: https, token, role, in this order."""
+    """The check whether a request may go on: https, token, role, rate of holds, in this order."""
     verify = around.verify_token
     verify_signed = around.verify_signed
     roles = route.roles
     required = route.auth == "bearer"
+    check_hold = hold_check(route, around.limits, around.proxies)
 
     def identify(request: Asked) -> Principal | None:
         credentials = request.headers.get(AUTHORIZATION)
@@ -188,15 +193,22 @@ def _gate(route: Route, around: Surroundings) -> Admit:
         except InvalidToken as invalid:
             raise refuse("UNAUTHENTICATED", reason=invalid.code) from None
         if principal is None:
-            raise LookUp(partial(_identify_unknown, token, around.look_up_token, roles))
+            then = None if check_hold is None else partial(check_hold, request=request)
+            raise LookUp(partial(_identify_unknown, token, around.look_up_token, roles, then))
         if roles and principal.role not in roles:
             raise refuse("FORBIDDEN")
+        if check_hold is not None:
+            check_hold(principal, request)
         return principal
 
     check = _nobody if route.auth == "none" else identify
     if not around.require_https or route.over_http:
         return check
-    is_https = around.proxies.is_https
+    return _over_https(check, around.proxies)
+
+
+def _over_https(check: Admit, proxies: TrustedProxies) -> Admit:
+    is_https = proxies.is_https
 
     def check_over_https(request: Asked) -> Principal | None:
         if not is_https(request):
@@ -217,7 +229,10 @@ def _checked(
 
 
 async def _identify_unknown(
-    token: str, look_up: Callable[[str], Awaitable[Principal]] | None, roles: frozenset[str]
+    token: str,
+    look_up: Callable[[str], Awaitable[Principal]] | None,
+    roles: frozenset[str],
+    then: Callable[[Principal], None] | None,
 ) -> Principal:
     """Whom a token stands for that is not known here yet; see `_gate`."""
     if look_up is None:
@@ -228,6 +243,8 @@ async def _identify_unknown(
         raise refuse("UNAUTHENTICATED", reason=invalid.code) from None
     if roles and principal.role not in roles:
         raise refuse("FORBIDDEN")
+    if then is not None:
+        then(principal)
     return principal
 
 

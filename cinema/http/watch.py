@@ -14,12 +14,15 @@ from multidict import istr
 from cinema.actors.messages import Outcome
 from cinema.domain.rejections import Rejection
 from cinema.http.context import RequestContext
+from cinema.http.request import Asked
 from cinema.http.responses import Reply, header_lines, rejected
 from cinema.http.routing import Route
 from cinema.http.seat_feed import WatchedShowtime
 from cinema.http.socket import CLOSE_WAIT_S, GOING_AWAY, INTERNAL_ERROR, Socket, SocketResponse
+from cinema.http.socket_places import SocketPlace, SocketPlaces
 from cinema.http.steps import OWNER, OwnerOf
 from cinema.http.targets import authority
+from cinema.http.throttling import EdgeLimits
 from cinema.http.watch_messages import PROTOCOL, WatchQuery
 from cinema.http.watch_session import Session
 from cinema.http.wire import ORIGIN
@@ -44,6 +47,8 @@ class WatchOptions(msgspec.Struct, frozen=True, kw_only=True):
     commands_in_flight: int
     pending_limit_bytes: int
     heartbeat_s: float
+    sockets_per_address: int
+    sockets_per_user: int
     owner_of: OwnerOf | None = None
 
 
@@ -57,11 +62,21 @@ class WatchHub:
         look_up_token: Callable[[str], Awaitable[Principal]],
         allows_origin: Callable[[str | None], bool],
         options: WatchOptions,
+        *,
+        limits: EdgeLimits,
+        key_of: Callable[[Asked], str],
     ) -> None:
         self.seats = seats
         self._verify_token = verify_token
         self._look_up_token = look_up_token
         self.options = options
+        self.holds = limits.holds
+        self._key_of = key_of
+        self._places = SocketPlaces(
+            limits.throttles,
+            per_address=options.sockets_per_address,
+            per_user=options.sockets_per_user,
+        )
         self._allows_origin = allows_origin
         self._showtimes: dict[bytes, WatchedShowtime] = {}
         self._sockets: set[Socket] = set()
@@ -102,7 +117,13 @@ class WatchHub:
                 auth="optional",
                 query=WatchQuery,
                 status=101,
-                errors=("NOT_FOUND", "UPGRADE_REQUIRED", "ORIGIN_NOT_ALLOWED", "OVERLOADED"),
+                errors=(
+                    "NOT_FOUND",
+                    "UPGRADE_REQUIRED",
+                    "ORIGIN_NOT_ALLOWED",
+                    "RATE_LIMITED",
+                    "OVERLOADED",
+                ),
                 websocket=True,
             ),
         )
@@ -147,6 +168,18 @@ class WatchHub:
         request = context.request
         if not self._allows(request):
             return Rejection(code="ORIGIN_NOT_ALLOWED")
+        place = self._places.open(self._key_of(request))
+        try:
+            if context.caller is not None:
+                place.sign_in(context.caller.user_id)
+            return await self._upgrade(context, place)
+        finally:
+            place.close()
+
+    async def _upgrade(
+        self, context: RequestContext, place: SocketPlace
+    ) -> Reply | Rejection | StreamResponse:
+        request = context.request
         if len(self._sockets) + self._opening >= self.options.sockets_limit:
             return Rejection(code="OVERLOADED")
         response = SocketResponse(
@@ -175,7 +208,7 @@ class WatchHub:
             raise asyncio.CancelledError("the client has left") from error
         finally:
             self._opening -= 1
-        await self._converse(context, response)
+        await self._converse(context, response, place)
         return response
 
     def _allows(self, request: BaseRequest) -> bool:
@@ -190,7 +223,9 @@ class WatchHub:
         asked = authority(request.raw_path, request.headers.get(HOST))
         return scheme in {"http", "https"} and host == asked
 
-    async def _converse(self, context: RequestContext, response: SocketResponse) -> None:
+    async def _converse(
+        self, context: RequestContext, response: SocketResponse, place: SocketPlace
+    ) -> None:
         request = context.request
         showtime_id = context.params[0]
         transport = request.transport
@@ -199,7 +234,7 @@ class WatchHub:
         socket = Socket(response, transport, self.options.pending_limit_bytes)
         self._sockets.add(socket)
         try:
-            await Session(self, context, response, socket).run()
+            await Session(self, context, response, socket, place).run()
         except Exception:
             # The handshake is over: what is wrong now can only be said in a close frame.
             log.exception(SOCKET_FAILED, request_id=context.request_id)

@@ -30,6 +30,8 @@ With a token in the header, or after `{"type": "auth", "token"}`, it takes comma
 
 It closes with 1001 when the server stops, 1002 and 1009 for frames that are broken or too big, \
 1008 after too many malformed messages, 1013 when it cannot say now.
+
+One address and one user may have so many sockets open; one more is refused with 429.
 """
 
 _Key = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[\x20-\x7e]+\Z")]

@@ -25,6 +25,7 @@ from cinema.http.frames import (
     welcome_message,
 )
 from cinema.http.socket import POLICY_VIOLATION, TRY_AGAIN_LATER, Socket, SocketResponse
+from cinema.http.socket_places import SocketPlace
 from cinema.http.watch_messages import (
     AuthMessage,
     Command,
@@ -37,7 +38,7 @@ from cinema.http.watch_messages import (
     ref_of,
 )
 from cinema.services.seats import extend_command, hold_of, refusal_of, release_command
-from cinema.services.tokens import InvalidToken
+from cinema.services.tokens import InvalidToken, Principal
 
 if TYPE_CHECKING:
     from cinema.http.watch import WatchHub
@@ -63,10 +64,12 @@ class Session:
         context: RequestContext,
         response: SocketResponse,
         socket: Socket,
+        place: SocketPlace,
     ) -> None:
         self._hub = hub
         self._response = response
         self._socket = socket
+        self._place = place
         self._showtime_id = context.params[0]
         self._query: WatchQuery = context.query
         self._token: str | None = None
@@ -126,6 +129,7 @@ class Session:
     async def _sign_in(self, message: AuthMessage) -> None:
         try:
             principal = await self._hub.identify(message.token)
+            self._place.sign_in(principal.user_id)
         except InvalidToken as invalid:
             self._bad_messages += 1
             self._socket.send(error_message(message.ref, _unauthenticated(invalid.code)))
@@ -164,8 +168,9 @@ class Session:
             await self._note_bad(ref, _unauthenticated("NO_TOKEN"))
             return
         try:
-            customer = (await self._hub.identify(self._token)).user_id
-            command = self._command_of(message, customer)
+            principal = await self._hub.identify(self._token)
+            self._hub.holds.check(principal, self._place.address_key)
+            command = self._command_of(message, principal)
         except InvalidToken as invalid:
             self._socket.send(error_message(ref, _unauthenticated(invalid.code)))
             return
@@ -192,11 +197,12 @@ class Session:
             await self._room
             self._room = None
 
-    def _command_of(self, message: Command, customer: bytes) -> AnyCommand:
+    def _command_of(self, message: Command, principal: Principal) -> AnyCommand:
+        customer = principal.user_id
         key = self._key_of(message, customer)
         if isinstance(message, HoldMessage):
             request = HoldInput(seats=message.seats)
-            return self._hub.seats.hold_command(customer, request, key)
+            return self._hub.seats.hold_command(principal, request, key)
         hold_id = parse_id(message.hold_id)
         if hold_id is None:
             raise Refused(Rejection(code="NOT_FOUND"))

@@ -133,7 +133,9 @@ class Admission:
         if standing is None or not standing.allows(claimed.role):
             self._remember_refused(token, claimed.user_id)
             raise InvalidToken(TOKEN_REVOKED)
-        principal = msgspec.structs.replace(claimed, cinema_ids=standing.cinema_ids)
+        principal = msgspec.structs.replace(
+            claimed, cinema_ids=standing.cinema_ids, verified=standing.verified
+        )
         self._remember(token, principal)
         return principal
 

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
+import msgspec
+
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.messages import (
     Accepted,
@@ -18,7 +20,7 @@ from cinema.actors.messages import (
     SeatsSeen,
     Unavailable,
 )
-from cinema.domain.accounts import ADMIN
+from cinema.domain.accounts import ADMIN, CUSTOMER
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.ids import format_id
 from cinema.domain.money import Money
@@ -74,15 +76,29 @@ _NOT_FOUND: Final = Rejection(code="NOT_FOUND")
 _INTERNAL: Final = Rejection(code="INTERNAL")
 
 
+class UnpaidLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Seats one may hold unpaid over all showtimes; the settings of the same names say more."""
+
+    unpaid_seats_per_customer: int = 20
+    unpaid_seats_per_unverified: int = 10
+    unpaid_seats_per_staff: int = 200
+
+
 class SeatsService:
     """Use cases of one showtime's seats; each answers a shape or a `Rejection`."""
 
     def __init__(
-        self, dispatch: Dispatch, bookings: BookingsRepository, *, demo_payment: bool
+        self,
+        dispatch: Dispatch,
+        bookings: BookingsRepository,
+        *,
+        demo_payment: bool,
+        unpaid: UnpaidLimits,
     ) -> None:
         self._dispatch = dispatch
         self._bookings = bookings
         self._demo_payment = demo_payment
+        self._unpaid = unpaid
         self._now_us: Callable[[], int] = dispatch.clock.now_us
         self._next_id = IdSource(self._now_us).next_id
 
@@ -107,9 +123,16 @@ class SeatsService:
     # --- holds
 
     def hold_command(
-        self, customer: bytes, request: HoldInput, key: IdempotencyKey | None
+        self, principal: Principal, request: HoldInput, key: IdempotencyKey | None
     ) -> AnyCommand:
         """The command of a request to hold."""
+        customer, limits = principal.user_id, self._unpaid
+        if principal.role != CUSTOMER:
+            unpaid_limit = limits.unpaid_seats_per_staff
+        elif principal.verified:
+            unpaid_limit = limits.unpaid_seats_per_customer
+        else:
+            unpaid_limit = limits.unpaid_seats_per_unverified
         hold_id = self._next_id()
         if key is None:
             command_id, fingerprint = hold_id, b""
@@ -122,6 +145,7 @@ class SeatsService:
                 hold_id=hold_id,
                 customer=customer,
                 labels=request.seats,
+                unpaid_limit=unpaid_limit,
             )
         wanted = request.best_available
         if wanted is None:
@@ -134,6 +158,7 @@ class SeatsService:
             quantity=wanted.quantity,
             category=wanted.category,
             accessible=wanted.accessible,
+            unpaid_limit=unpaid_limit,
         )
 
     # --- bookings

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DIGEST_BYTES: Final = 16
 
 HOUR_S: Final = 3600
+MINUTE_S: Final = 60
 
 
 class ThrottleRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +38,7 @@ class ThrottleRules(msgspec.Struct, frozen=True, kw_only=True):
     login_failures_per_address: int = 100
     login_failures_per_account_per_hour: int = 30
     registrations_per_hour_per_address: int = 5
+    writes_per_minute_per_user: int = 120
 
 
 class Throttles:
@@ -54,6 +56,7 @@ class Throttles:
             "login_account", rules.login_failures_per_account_per_hour, HOUR_S
         )
         self.register = limit_of("register", rules.registrations_per_hour_per_address, HOUR_S)
+        self.writes = limit_of("writes", rules.writes_per_minute_per_user, MINUTE_S)
 
     async def count(self, limit: RateLimitItem, *who: str) -> None:
         """Count once, and refuse what is beyond the limit."""

@@ -26,7 +26,8 @@ Clock = Callable[[], float]
 class Principal(msgspec.Struct, frozen=True):
     """Who asks; `expires_at_s` is the token's end in Unix time.
 
-    `cinema_ids` are the cinemas that staff and managers belong to.
+    `cinema_ids` are the cinemas that staff and managers belong to; `verified` says that the
+    e-mail address is proven.
     """
 
     user_id: bytes
@@ -34,6 +35,7 @@ class Principal(msgspec.Struct, frozen=True):
     session_id: bytes
     expires_at_s: float
     cinema_ids: frozenset[bytes] = frozenset()
+    verified: bool = False
 
 
 class InvalidToken(Exception):

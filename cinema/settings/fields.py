@@ -228,6 +228,38 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         _about("accounts opened in an hour from one client address", low=1, high=1_000_000),
     ] = 5
+    writes_per_minute_per_user: Annotated[
+        int,
+        _about(
+            "changes in a minute by one user, commands to holds left out",
+            "requests",
+            low=1,
+            high=1_000_000,
+        ),
+    ] = 120
+    holds_per_second_per_user: Annotated[
+        int,
+        _about(
+            "holds placed, extended and released in a second by one customer, on average",
+            "commands",
+            low=1,
+            high=1_000_000,
+        ),
+    ] = 5
+    holds_per_second_per_staff: Annotated[
+        int,
+        _about("the same by one of the staff", "commands", low=1, high=1_000_000),
+    ] = 20
+    holds_per_second_per_address: Annotated[
+        int,
+        _about(
+            "the same by all customers of one client address", "commands", low=1, high=1_000_000
+        ),
+    ] = 100
+    holds_burst_seconds: Annotated[
+        int,
+        _about("how many seconds' worth of these may come at once", "s", low=1, high=3600),
+    ] = 6
     demo_payment: Annotated[
         bool,
         _about(
@@ -251,6 +283,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     live_holds_per_customer: Annotated[
         int, _about("most live holds of a customer in one showtime", "holds", low=1, high=1000)
     ] = 4
+
+    unpaid_seats_per_customer: Annotated[
+        int,
+        _about(
+            "most seats a customer may hold unpaid over all showtimes",
+            "seats",
+            low=1,
+            high=1_000_000,
+        ),
+    ] = 20
+    unpaid_seats_per_unverified: Annotated[
+        int,
+        _about("the same while the e-mail address is not proven", "seats", low=1, high=1_000_000),
+    ] = 10
+    unpaid_seats_per_staff: Annotated[
+        int, _about("the same for one of the staff", "seats", low=1, high=1_000_000)
+    ] = 200
 
     commit_lanes: Annotated[
         int,
@@ -310,6 +359,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     watchers_limit: Annotated[
         int, _about("most open WebSockets", "sockets", low=1, high=1_000_000)
     ] = 20_000
+    watchers_per_address: Annotated[
+        int,
+        _about("most open WebSockets of one client address", "sockets", low=1, high=1_000_000),
+    ] = 200
+    watchers_per_user: Annotated[
+        int, _about("most open WebSockets of one user", "sockets", low=1, high=1_000_000)
+    ] = 20
     watch_coalesce_ms: Annotated[
         int, _about("how long changes are gathered into one frame", "ms", low=0, high=5000)
     ] = 50

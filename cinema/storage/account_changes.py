@@ -12,6 +12,7 @@ from cinema.storage.transactions import Pool, connection
 
 _STANDING: Final = """
 select account.role, account.disabled_at is not null as disabled,
+    account.email_verified as verified,
     array(select cinema_id from cinema_managers where user_id = account.id) as cinema_ids
 from users account
 join sessions session on session.user_id = account.id
@@ -46,6 +47,7 @@ class Standing(msgspec.Struct, frozen=True):
     role: str
     disabled: bool
     cinema_ids: frozenset[bytes]
+    verified: bool = False
 
     def allows(self, role: str) -> bool:
         """Whether a token with this role says the truth still."""
@@ -72,7 +74,7 @@ class AccountStandings:
             row = await reading.fetchrow(_STANDING, UUID(user_id), UUID(session_id))
         if row is None:
             return None
-        return Standing(row["role"], row["disabled"], _raw(row["cinema_ids"]))
+        return Standing(row["role"], row["disabled"], _raw(row["cinema_ids"]), row["verified"])
 
     async def changes(self, since: str | None, missed_s: float) -> AccountChanges:
         """Whose standing changed since a horizon, and in the last `missed_s`; None is nobody's.

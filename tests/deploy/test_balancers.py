@@ -331,3 +331,28 @@ async def test_nginx_repeats_a_read_elsewhere(
         assert len(broken.received) == 1
     finally:
         nginx.stop()
+
+
+async def test_nginx_bounds_what_one_address_asks_of_passwords(
+    tmp_path: Path, nodes: list[StandIn], client: aiohttp.ClientSession
+) -> None:
+    """A flood of logins is refused in the contract's form, and all else goes on."""
+    nginx = Nginx(tmp_path)
+    try:
+        await nginx.start(node.node for node in nodes)
+        url = f"{nginx.url}/api/v1/auth/login"
+        statuses: Counter[int] = Counter()
+
+        async def login() -> None:
+            async with client.post(url, json={}) as answer:
+                statuses[answer.status] += 1
+                if answer.status == ERROR_TABLE["RATE_LIMITED"].status:
+                    assert answer.headers["Retry-After"] == "1"
+                    assert (await answer.json())["error"]["code"] == "RATE_LIMITED"
+
+        await asyncio.gather(*(login() for _ in range(400)))
+        assert statuses[429] > 0
+        assert statuses[200] >= 51
+        assert (await client.get(f"{nginx.url}/api/v1/movies")).status == 200
+    finally:
+        nginx.stop()

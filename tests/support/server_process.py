@@ -26,6 +26,14 @@ SETTINGS = {
     "JWT_SECRET_KEY": SECRET,
     "BCRYPT_COST": "10",
     "LIVE_HOLDS_PER_CUSTOMER": "8",
+    # The clients are few accounts at one address.
+    "WRITES_PER_MINUTE_PER_USER": "1000000",
+    "HOLDS_PER_SECOND_PER_USER": "1000000",
+    "HOLDS_PER_SECOND_PER_ADDRESS": "1000000",
+    "WATCHERS_PER_ADDRESS": "1000000",
+    "WATCHERS_PER_USER": "1000000",
+    "UNPAID_SEATS_PER_CUSTOMER": "1000000",
+    "UNPAID_SEATS_PER_UNVERIFIED": "1000000",
     # Small, so that snapshots, archived replies and takeovers from them are part of every run.
     "SNAPSHOT_EVERY_EVENTS": "40",
     "LEASE_MS": "200",

@@ -3,6 +3,7 @@
 A command carries the ids it may create (the domain draws none) and a `command_id` of 16 bytes:
 the digest of the client's idempotency key, or one the server made. `fingerprint` (8 bytes) is
 set only with a client's key; with it a success is remembered and answers a repetition.
+`unpaid_limit` is how many seats the customer may hold unpaid over all showtimes; 0 is no limit.
 
 Nodes of neighbouring versions send commands to each other: never reuse a tag, give new fields
 defaults and append them.
@@ -28,6 +29,7 @@ class HoldSeats(Command, frozen=True, kw_only=True, gc=False, array_like=True, t
     hold_id: bytes
     customer: bytes
     labels: list[str]
+    unpaid_limit: int = 0
 
 
 class HoldBestAvailable(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=2):
@@ -38,6 +40,7 @@ class HoldBestAvailable(Command, frozen=True, kw_only=True, gc=False, array_like
     quantity: int
     category: str | None = None
     accessible: bool = False
+    unpaid_limit: int = 0
 
 
 class ExtendHold(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=3):

@@ -55,6 +55,11 @@ def customer_of(packed: bytes) -> bytes:
     return packed[:16]
 
 
+def seats_in(packed: bytes) -> int:
+    """How many seats it has, without unpacking them."""
+    return (len(packed) - _HEAD.size) // _SEAT_BYTES
+
+
 def expiry_of(packed: bytes) -> int:
     """The deadline in microseconds, without unpacking the rest."""
     expires_at_us: int = _EXPIRY.unpack_from(packed, _EXPIRY_OFFSET)[0]

@@ -32,7 +32,7 @@ from cinema.domain.showtime.events import (
     decode_recorded,
     encode_recorded,
 )
-from cinema.domain.showtime.packed import customer_of, expiry_of, pack, unpack
+from cinema.domain.showtime.packed import customer_of, expiry_of, pack, seats_in, unpack
 from cinema.domain.showtime.records import ArchiveFilter, ReplyRecord, ReplyRecords
 from cinema.domain.showtime.replan import Mapping as SeatMapping
 from cinema.domain.showtime.replan import composed, moved_event, moved_group
@@ -89,6 +89,7 @@ class ShowtimeState:
         "records",
         "seats",
         "seq",
+        "unpaid",
     )
 
     def __init__(self, seat_count: int, layout_version: int) -> None:
@@ -107,6 +108,7 @@ class ShowtimeState:
         self.epoch = 0
         self.next_due_us = NEVER_US
         self._holders: dict[bytes, int] | None = None
+        self.unpaid: dict[bytes, int] | None = None
 
     def live_holds_of(self, customer: bytes) -> int:
         """How many live holds a customer has; counted only once there are many holds."""
@@ -134,15 +136,21 @@ class ShowtimeState:
 
     def put_hold(self, hold_id: bytes, packed: bytes, expires_at_us: int) -> None:
         """Add or replace a live hold."""
-        if hold_id not in self.holds:
+        before = self.holds.get(hold_id)
+        if before is None:
             self._count_holder(packed, 1)
         self.holds[hold_id] = packed
+        if self.unpaid is not None:
+            seats = seats_in(packed)
+            count_unpaid(self.unpaid, packed, seats if before is None else seats - seats_in(before))
         self.next_due_us = min(self.next_due_us, expires_at_us)
 
     def end_hold(self, hold_id: bytes, status: int, packed: bytes | None = None) -> None:
         """Move a live hold to the ended ones."""
         last = self.holds.pop(hold_id)
         self._count_holder(last, -1)
+        if self.unpaid is not None:
+            count_unpaid(self.unpaid, last, -seats_in(last))
         self.ended = _with(self.ended, hold_id, bytes((status,)) + (packed or last))
         if not self.holds:
             self.next_due_us = NEVER_US
@@ -156,6 +164,16 @@ class ShowtimeState:
             self._holders[holder] = count
         else:
             del self._holders[holder]
+
+
+def count_unpaid(counts: dict[bytes, int], packed: bytes, change: int) -> None:
+    """Count seats of a hold for its customer; who has none has no entry."""
+    customer = customer_of(packed)
+    count = counts.get(customer, 0) + change
+    if count:
+        counts[customer] = count
+    else:
+        del counts[customer]
 
 
 class Surplus:

@@ -1,0 +1,87 @@
+"""How many seats each customer holds and has not paid, over all showtimes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Final
+
+from cinema.domain.rejections import Rejection
+from cinema.domain.showtime.commands import AnyCommand, HoldBestAvailable, HoldSeats
+from cinema.domain.showtime.events import SeatsHeld
+from cinema.domain.showtime.packed import expiry_of, seats_in
+from cinema.domain.showtime.state import ShowtimeState, count_unpaid
+
+FORGET_AFTER_US: Final = 60_000_000
+"""How long after their end holds outside of memory still count, if nothing has ended them."""
+
+SIFTED_AT_ONCE: Final = 100
+"""Showtimes outside of memory looked at in one step of the kernel's clock, ten times a second."""
+
+
+class UnpaidSeats:
+    """Counts the seats of live holds by customer: this node's exactly, the others' as they tell.
+
+    `here` is kept by the states themselves, hold by hold. A showtime that leaves memory is still
+    this node's: its holds go on counting until it is back, or another node's.
+    """
+
+    __slots__ = ("_asleep", "elsewhere", "here")
+
+    def __init__(self) -> None:
+        self.here: dict[bytes, int] = {}
+        self.elsewhere: Mapping[bytes, int] = {}
+        self._asleep: dict[bytes, tuple[bytes, ...]] = {}
+
+    def refusal(self, command: AnyCommand, event: SeatsHeld) -> Rejection | None:
+        """Why a hold is more than its customer may have unpaid; None if it is not."""
+        if not isinstance(command, HoldSeats | HoldBestAvailable) or not command.unpaid_limit:
+            return None
+        customer, limit = event.customer, command.unpaid_limit
+        held = self.here.get(customer, 0) + self.elsewhere.get(customer, 0)
+        if held + len(event.seats) <= limit:
+            return None
+        details = {"limit": "unpaid_seats", "value": limit, "unpaid": held}
+        return Rejection(
+            code="HOLD_LIMIT",
+            message="That is more than one customer may hold unpaid, over all showtimes.",
+            details=details,
+        )
+
+    def woken(self, showtime_id: bytes, state: ShowtimeState) -> None:
+        """A showtime is in memory: what is known of it from before counts no more."""
+        self.gone(showtime_id)
+        state.unpaid = self.here
+        for packed in state.holds.values():
+            count_unpaid(self.here, packed, seats_in(packed))
+
+    def left(self, showtime_id: bytes, state: ShowtimeState, *, is_ours: bool) -> None:
+        """A state is discarded; while the showtime is this node's, its holds go on counting."""
+        if state.unpaid is None:
+            return
+        state.unpaid = None
+        if is_ours and state.holds:
+            self._asleep[showtime_id] = tuple(state.holds.values())
+            return
+        for packed in state.holds.values():
+            count_unpaid(self.here, packed, -seats_in(packed))
+
+    def gone(self, showtime_id: bytes) -> None:
+        """A showtime outside of memory counts no more."""
+        for packed in self._asleep.pop(showtime_id, ()):
+            count_unpaid(self.here, packed, -seats_in(packed))
+
+    def sift(self, owns: Callable[[bytes], bool], now_us: int) -> None:
+        """Look through some showtimes outside of memory: those of others count no more.
+
+        Nor do holds that should have ended long ago; somebody else has ended them.
+        """
+        for showtime_id in list(islice(self._asleep, SIFTED_AT_ONCE)):
+            holds = self._asleep[showtime_id]
+            ended = max(map(expiry_of, holds)) + FORGET_AFTER_US < now_us
+            if ended or not owns(showtime_id):
+                self.gone(showtime_id)
+            else:
+                # Behind all others, until its turn comes again.
+                del self._asleep[showtime_id]
+                self._asleep[showtime_id] = holds
