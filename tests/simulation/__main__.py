@@ -51,12 +51,13 @@ def _parser() -> argparse.ArgumentParser:
 def _verdicts(start: int, seeds: int, jobs: int, hole: Hole | None = None) -> Iterator[Verdict]:
     """Verdicts in the order of seeds, whatever the number of jobs."""
     run = partial(simulate_with, hole)
+    chosen = range(start, start + seeds) if hole is None else hole.seeds(start, seeds)
     if jobs == 1:
-        yield from map(run, range(start, start + seeds))
+        yield from map(run, chosen)
         return
     pool = ProcessPoolExecutor(jobs)
     try:
-        yield from pool.map(run, range(start, start + seeds), chunksize=CHUNK_SEEDS)
+        yield from pool.map(run, chosen, chunksize=CHUNK_SEEDS)
     finally:
         # Whoever has seen enough does not wait for the rest.
         pool.shutdown(wait=False, cancel_futures=True)

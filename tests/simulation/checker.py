@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import msgspec
+
 from cinema.actors.messages import (
     OVERLOADED,
     Accepted,
@@ -24,13 +26,21 @@ from cinema.actors.messages import (
 )
 from cinema.actors.reads import hold_seen, seats_seen
 from cinema.domain.rejections import Rejection
-from cinema.domain.showtime.commands import Command
-from cinema.domain.showtime.decisions import decide
-from cinema.domain.showtime.events import Event, HoldExpired, Recorded, decode_recorded
+from cinema.domain.showtime.commands import ChangePlan, Command
+from cinema.domain.showtime.decisions import Nothing, decide
+from cinema.domain.showtime.events import (
+    Event,
+    HoldExpired,
+    PlanChanged,
+    Recorded,
+    decode_recorded,
+)
 from cinema.domain.showtime.packed import expiry_of
+from cinema.domain.showtime.replan import moved_event
 from cinema.domain.showtime.snapshot import decode_snapshot
 from cinema.domain.showtime.state import ShowtimeState, evolve
 from tests.simulation.machine import START_US
+from tests.simulation.plans import prices_minor
 from tests.simulation.requests import NEVER_NS, Attempt
 from tests.support.ledger import BookingRow, Entry, Ledger, Replay
 from tests.unit.actors.scripted_store import Written
@@ -64,8 +74,22 @@ def _check_health(world: World) -> None:
         outcome = attempt.outcome
         if outcome is None or attempt.answered_ns == NEVER_NS:
             world.violate(f"no answer, though all is well: {attempt!r}")
+        elif world.profile.clustered and isinstance(attempt.message, ChangePlan):
+            continue  # Nodes do not send it to each other.
         elif isinstance(outcome, Unavailable) and outcome.code != OVERLOADED:
             world.violate(f"turned away, though all is well: {attempt!r}")
+
+
+def _with_seats_that_were_gone(truth: Any, seen: Any) -> Any:
+    """What memory says of an ended hold, as the archive may say it too.
+
+    A seat that one plan lacked and a later one has again is back in what was archived before both.
+    """
+    if isinstance(truth, HoldSeen) and isinstance(seen, HoldSeen) and truth.status != "active":
+        more = set(seen.group.seats) > set(truth.group.seats)
+        if more and seen.group[:3] == truth.group[:3]:
+            return msgspec.structs.replace(truth, group=seen.group)
+    return truth
 
 
 class _ShowtimeCheck:
@@ -75,10 +99,11 @@ class _ShowtimeCheck:
         self._world = world
         self._name = showtime_id.hex()[-4:]
         self._showtime_id = showtime_id
-        self._terms = world.terms[showtime_id]
+        self._terms = world.first_terms[showtime_id]
         self._written: list[Written] = world.journal.ledger[showtime_id]
         self._recorded = [decode_recorded(one.row.payload) for one in self._written]
         self._attempts = attempts
+        self._versions = self._versions_by_seq()
         self._by_command: dict[bytes, list[Attempt]] = defaultdict(list)
         for attempt in attempts:
             if attempt.command_id:
@@ -107,6 +132,15 @@ class _ShowtimeCheck:
         self._check_end(state)
         self._check_by_other_model()
 
+    def _versions_by_seq(self) -> list[int]:
+        """The version of the seat plan at each seq."""
+        versions = [self._terms.plan.version]
+        for recorded in self._recorded:
+            event = recorded.event
+            changed = isinstance(event, PlanChanged)
+            versions.append(event.layout_version if changed else versions[-1])
+        return versions
+
     def _fault(self, what: str) -> None:
         self._world.violate(f"{self._name}: {what}")
 
@@ -117,7 +151,7 @@ class _ShowtimeCheck:
             match outcome:
                 case None:
                     pass
-                case SeatsSeen() | HoldSeen():
+                case SeatsSeen() | HoldSeen() | Accepted(event=None):
                     if not attempt.from_seq <= outcome.seq <= attempt.to_seq:
                         self._fault(
                             f"read outside its time, {attempt.from_seq} to {attempt.to_seq}: "
@@ -158,6 +192,22 @@ class _ShowtimeCheck:
                 self._fault(f"denied, and yet it happened at {seq}: {attempts}")
             elif one.at_us < START_US + attempts[0].sent_ns // 1000:
                 self._fault(f"event {seq} happened before it was asked for: {attempts}")
+            else:
+                self._check_refusals(one, attempts)
+
+    def _check_refusals(self, one: Written, attempts: Sequence[Attempt]) -> None:
+        """Nobody who repeated a command was refused before it happened.
+
+        Unless the repetition overtook the command, or came again behind the refusal: a refusal had
+        no effect, and what has its turn later is decided anew.
+        """
+        for refused in attempts:
+            if not refused.is_refused or START_US + refused.sent_ns // 1000 >= one.at_us:
+                continue
+            if all(other.denied or other.over_ns < refused.sent_ns for other in attempts):
+                self._fault(
+                    f"refused on the repetition, and yet happened: {one.row.seq} {attempts}"
+                )
 
     def _apply(self, state: ShowtimeState, seq: int) -> bool:
         """One event; False if nothing can follow it."""
@@ -188,6 +238,11 @@ class _ShowtimeCheck:
         except LookupError:
             self._fault(f"event {seq} ends what is over: {recorded.event}")
             return False
+        if isinstance(recorded.event, PlanChanged):
+            plan = self._world.plans[recorded.event.layout_version - 1]
+            self._terms = msgspec.structs.replace(
+                self._terms, plan=plan, prices_minor=prices_minor(plan)
+            )
         return True
 
     def _check_decision(
@@ -230,7 +285,7 @@ class _ShowtimeCheck:
 
     def _check_by_other_model(self) -> None:
         """The naive model of the history check, which shares no code with the server."""
-        journal, labels = self._world.journal, self._terms.plan.labels
+        journal, plans = self._world.journal, self._world.plans
         seats: dict[bytes, set[str]] = defaultdict(set)
         for (showtime_id, label), booking_id in journal.live_seats.items():
             if showtime_id == self._showtime_id:
@@ -262,7 +317,8 @@ class _ShowtimeCheck:
         ]
         ledger = Ledger(
             showtime_id=self._name,
-            labels=tuple(labels),
+            labels=plans[0].labels,
+            later_labels={plan.version: plan.labels for plan in plans[1:]},
             epoch=head.epoch,
             seq=head.seq,
             entries=tuple(entries),
@@ -282,23 +338,37 @@ class _ShowtimeCheck:
             self._fault(f"acknowledged, and lost: {attempt!r}")
             return
         row, recorded = self._written[seq - 1].row, self._recorded[seq - 1]
-        if (row.epoch, recorded.command_id, recorded.event) != (
-            outcome.epoch,
-            attempt.command_id,
-            outcome.event,
+        told = (outcome.event, outcome.terms.plan.version)
+        if (row.epoch, recorded.command_id) != (outcome.epoch, attempt.command_id) or (
+            told not in self._tellings(seq, attempt.to_seq)
         ):
             self._fault(f"acknowledged otherwise than it happened: {attempt!r}, {recorded.event}")
         if seq > attempt.to_seq:
             self._fault(f"acknowledged before it was durable: {attempt!r}")
 
+    def _tellings(self, seq: int, to_seq: int) -> list[tuple[Event, int]]:
+        """An event and its plan's version, as it was and as changes of plan up to a seq have it."""
+        event = self._recorded[seq - 1].event
+        told = [(event, self._versions[seq - 1])]
+        for later in range(seq, min(to_seq, len(self._recorded)) + 1):
+            change = self._recorded[later - 1].event
+            if isinstance(change, PlanChanged):
+                event = moved_event(event, change.mapping)
+                told.append((event, change.layout_version))
+        return told
+
     def _check_seen(self, state: ShowtimeState, attempt: Attempt) -> None:
         """A read shows the state of its seq, and no hold that was over before it was asked."""
         outcome, message = attempt.outcome, attempt.message
-        assert isinstance(outcome, SeatsSeen | HoldSeen)
+        assert isinstance(outcome, SeatsSeen | HoldSeen | Accepted)
         self._check_epoch(attempt, outcome.epoch, outcome.seq)
         truth: Any
-        if isinstance(message, ReadHold):
+        if isinstance(message, Command):
+            same = isinstance(decide(state, self._terms, message, state.at_us), Nothing)
+            truth = outcome if same else "something was to be done"
+        elif isinstance(message, ReadHold):
             truth = hold_seen(state, self._terms, outcome.epoch, message, None)
+            truth = _with_seats_that_were_gone(truth, outcome)
         else:
             customer = message.customer if isinstance(message, ReadSeats) else None
             truth = seats_seen(state, self._terms, outcome.epoch, customer)

@@ -1,23 +1,33 @@
-"""Customers: they hold, extend, release, book, cancel and look, and repeat what they must."""
+"""Customers: they hold, extend, release, book, cancel and look, and repeat what they must.
+
+Now and then one of them does what staff do: block seats, pause sales, move to another seat plan.
+Readers only look.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cinema.actors.messages import Accepted, Message, Outcome, ReadHold, ReadSeats
 from cinema.domain.rejections import Rejection
 from cinema.domain.showtime.commands import (
+    BlockSeats,
     BookHold,
     CancelBooking,
-    Command,
+    ChangePlan,
     ExtendHold,
+    HoldBestAvailable,
     HoldSeats,
+    PauseSales,
     ReleaseHold,
+    ResumeSales,
+    UnblockSeats,
 )
 from cinema.domain.showtime.events import BookingCancelled, HoldBooked, HoldReleased, SeatsHeld
+from tests.simulation.plans import prices_minor
 from tests.simulation.profile import chosen
 
 if TYPE_CHECKING:
@@ -27,9 +37,28 @@ REPETITIONS = 4
 DOUBLE_CLICKS = 0.1
 OTHER_REQUEST = 0.02
 MEMORY = 6
+PAUSE_S = 0.3
+"""What staff take off sale is back on sale after this time at most, if nothing goes wrong."""
+
+READING_GAP_S = 0.03
+READING_S = (0.2, 1.5)
+"""How long a reader asks the same node."""
 
 Make = Callable[[bytes, bytes], Message]
 """A message for a command id and a fingerprint; ids that the server draws are new each time."""
+
+_ABOUT_BOOKINGS: Final = frozenset({"cancel", "cancel_part"})
+
+
+class Owned:
+    """A hold or booking of a customer: its id, and the labels it had when it was made."""
+
+    __slots__ = ("labels", "showtime_id", "target")
+
+    def __init__(self, showtime_id: bytes, target: bytes, labels: list[str]) -> None:
+        self.showtime_id = showtime_id
+        self.target = target
+        self.labels = labels
 
 
 class Client:
@@ -40,8 +69,8 @@ class Client:
         self._world = world
         self._rng = rng
         self._customer = rng.randbytes(16)
-        self._holds: list[tuple[bytes, bytes]] = []
-        self._bookings: list[tuple[bytes, bytes]] = []
+        self._holds: list[Owned] = []
+        self._bookings: list[Owned] = []
 
     async def run(self) -> None:
         """Act until the run is calm."""
@@ -51,14 +80,22 @@ class Client:
             await self._act(chosen(rng, world.profile.operations))
 
     async def _act(self, operation: str) -> None:
-        """One wish, repeated with its key until something is known."""
+        """One wish, and what staff do about it afterwards."""
         showtime_id, make = self._wish(operation)
         if make is None:
             return
-        rng = self._rng
         if operation in {"seats", "see_hold"}:
             await self._send(showtime_id, make(b"", b""))
             return
+        await self._ask(showtime_id, make)
+        undo = self._undoing(operation, make)
+        if undo is not None:
+            await asyncio.sleep(self._rng.uniform(0.0, PAUSE_S))
+            await self._ask(showtime_id, undo)
+
+    async def _ask(self, showtime_id: bytes, make: Make) -> None:
+        """A command, repeated with its key until something is known."""
+        rng = self._rng
         keyed = rng.random() < self._world.profile.keyed
         if not keyed:
             await self._send(showtime_id, make(rng.randbytes(16), b""))
@@ -88,40 +125,71 @@ class Client:
         return outcome
 
     def _remember(self, showtime_id: bytes, outcome: Accepted) -> None:
+        labels = outcome.terms.plan.labels
         match outcome.event:
-            case SeatsHeld(hold_id=hold_id):
-                self._holds = [*self._holds[-MEMORY:], (showtime_id, hold_id)]
+            case SeatsHeld(hold_id=hold_id, seats=seats):
+                made = Owned(showtime_id, hold_id, [labels[seat] for seat in seats])
+                self._holds = [*self._holds[-MEMORY:], made]
             case HoldReleased(hold_id=hold_id, seats=()):
-                self._holds = [one for one in self._holds if one[1] != hold_id]
-            case HoldBooked(hold_id=hold_id, booking_id=booking_id):
-                self._holds = [one for one in self._holds if one[1] != hold_id]
-                self._bookings = [*self._bookings[-MEMORY:], (showtime_id, booking_id)]
+                self._forget_hold(hold_id)
+            case HoldBooked(hold_id=hold_id, booking_id=booking_id, seats=seats):
+                self._forget_hold(hold_id)
+                made = Owned(showtime_id, booking_id, [labels[seat] for seat in seats])
+                self._bookings = [*self._bookings[-MEMORY:], made]
             case BookingCancelled(booking_id=booking_id, seats=()):
-                self._bookings = [one for one in self._bookings if one[1] != booking_id]
+                self._bookings = [one for one in self._bookings if one.target != booking_id]
             case _:
                 pass
+
+    def _forget_hold(self, hold_id: bytes) -> None:
+        self._holds = [one for one in self._holds if one.target != hold_id]
+
+    # --- wishes
 
     def _wish(self, operation: str) -> tuple[bytes, Make | None]:
         """What to ask for, of which showtime; nothing if there is nothing to ask about."""
         rng, customer = self._rng, self._customer
-        if operation in {"hold", "seats"}:
-            showtime_id = rng.choice(self._world.showtimes)
-            if operation == "seats":
+        showtime_id = rng.choice(self._world.showtimes)
+        match operation:
+            case "seats":
                 return showtime_id, lambda _id, _mark: ReadSeats(customer=customer)
-            return showtime_id, self._hold()
-        known = self._bookings if operation == "cancel" else self._holds
-        if not known:
-            return b"", None
-        showtime_id, target = rng.choice(known)
-        return showtime_id, self._about(operation, target)
+            case "hold":
+                return showtime_id, self._hold(showtime_id)
+            case "hold_best":
+                return showtime_id, self._hold_best()
+            case "block":
+                return showtime_id, self._block(showtime_id)
+            case "pause":
+                return showtime_id, _pause
+            case "change_plan":
+                return showtime_id, self._change_plan(showtime_id)
+            case _:
+                known = self._bookings if operation in _ABOUT_BOOKINGS else self._holds
+                if not known:
+                    return b"", None
+                owned = rng.choice(known)
+                return owned.showtime_id, self._about(operation, owned)
 
-    def _hold(self) -> Make:
-        labels = self._world.plan.labels
-        count = min(self._rng.choice((1, 1, 2, 3)), len(labels))
-        first = self._rng.randrange(len(labels) - count + 1)
-        wanted = list(labels[first : first + count])
+    def _undoing(self, operation: str, make: Make) -> Make | None:
+        """What puts back on sale what was taken off."""
+        if operation == "pause":
+            return _resume
+        if operation != "block":
+            return None
+        blocked = make(b"", b"")
+        assert isinstance(blocked, BlockSeats)
 
-        def make(command_id: bytes, fingerprint: bytes) -> Command:
+        def unblock(command_id: bytes, fingerprint: bytes) -> Message:
+            return UnblockSeats(
+                command_id=command_id, fingerprint=fingerprint, labels=blocked.labels
+            )
+
+        return unblock
+
+    def _hold(self, showtime_id: bytes) -> Make:
+        wanted = self._neighbours(showtime_id, self._rng.choice((1, 1, 2, 3)))
+
+        def make(command_id: bytes, fingerprint: bytes) -> Message:
             return HoldSeats(
                 command_id=command_id,
                 fingerprint=fingerprint,
@@ -132,8 +200,58 @@ class Client:
 
         return make
 
-    def _about(self, operation: str, target: bytes) -> Make:
-        rng, customer = self._rng, self._customer
+    def _hold_best(self) -> Make:
+        quantity = self._rng.choice((1, 2, 3))
+
+        def make(command_id: bytes, fingerprint: bytes) -> Message:
+            return HoldBestAvailable(
+                command_id=command_id,
+                fingerprint=fingerprint,
+                hold_id=self._rng.randbytes(16),
+                customer=self._customer,
+                quantity=quantity,
+            )
+
+        return make
+
+    def _block(self, showtime_id: bytes) -> Make:
+        wanted = self._neighbours(showtime_id, self._rng.choice((1, 2)))
+
+        def make(command_id: bytes, fingerprint: bytes) -> Message:
+            return BlockSeats(command_id=command_id, fingerprint=fingerprint, labels=wanted)
+
+        return make
+
+    def _change_plan(self, showtime_id: bytes) -> Make | None:
+        """On to the next version, as long as there is one."""
+        world = self._world
+        version = world.terms[showtime_id].plan.version
+        if version == len(world.plans):
+            return None
+        plan = world.plans[version]
+
+        def make(command_id: bytes, fingerprint: bytes) -> Message:
+            return ChangePlan(
+                command_id=command_id,
+                fingerprint=fingerprint,
+                plan=plan,
+                prices_minor=prices_minor(plan),
+            )
+
+        return make
+
+    def _neighbours(self, showtime_id: bytes, count: int) -> list[str]:
+        """Seats in a row of today's plan."""
+        labels = self._world.terms[showtime_id].plan.labels
+        count = min(count, len(labels))
+        first = self._rng.randrange(len(labels) - count + 1)
+        return list(labels[first : first + count])
+
+    def _about(self, operation: str, owned: Owned) -> Make:
+        rng, customer, target = self._rng, self._customer, owned.target
+        some: list[str] | None = None
+        if operation in {"release_part", "cancel_part"}:
+            some = rng.sample(owned.labels, rng.randint(1, len(owned.labels)))
 
         def make(command_id: bytes, fingerprint: bytes) -> Message:
             match operation:
@@ -144,19 +262,21 @@ class Client:
                         hold_id=target,
                         customer=customer,
                     )
-                case "release":
+                case "release" | "release_part":
                     return ReleaseHold(
                         command_id=command_id,
                         fingerprint=fingerprint,
                         hold_id=target,
                         customer=customer,
+                        labels=some,
                     )
-                case "cancel":
+                case "cancel" | "cancel_part":
                     return CancelBooking(
                         command_id=command_id,
                         fingerprint=fingerprint,
                         booking_id=target,
                         customer=customer,
+                        labels=some,
                     )
                 case "see_hold":
                     return ReadHold(hold_id=target, customer=customer)
@@ -174,3 +294,36 @@ class Client:
                     )
 
         return make
+
+
+def _pause(command_id: bytes, fingerprint: bytes) -> Message:
+    return PauseSales(command_id=command_id, fingerprint=fingerprint)
+
+
+def _resume(command_id: bytes, fingerprint: bytes) -> Message:
+    return ResumeSales(command_id=command_id, fingerprint=fingerprint)
+
+
+class Reader:
+    """Somebody who looks at a seat map again and again, at one node for a while.
+
+    It goes by no view: as a balancer does that has not heard of the last change, or a browser that
+    keeps its connection. Once all is well it finds its way.
+    """
+
+    def __init__(self, world: World, name: str, rng: random.Random) -> None:
+        self.name = name
+        self._world = world
+        self._rng = rng
+
+    async def run(self) -> None:
+        """Look until the run is calm."""
+        world, rng = self._world, self._rng
+        while not world.calm:
+            showtime_id, node = rng.choice(world.showtimes), rng.choice(world.names)
+            until_ns = world.scheduler.now_ns + int(rng.uniform(*READING_S) * 1e9)
+            while world.scheduler.now_ns < until_ns and not world.calm:
+                await asyncio.sleep(rng.expovariate(1 / READING_GAP_S))
+                if world.healed_ns:
+                    node = world.views.owner("w1", showtime_id)
+                await world.ask(showtime_id, ReadSeats(), node)

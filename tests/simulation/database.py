@@ -97,6 +97,7 @@ class Database:
         self.journal = journal
         self.fates = Fates()
         self.ways: dict[str, Way] = {}
+        self.delays: dict[tuple[str, str], tuple[str, int]] = {}
         self.slowness = 1.0
         self.down = False
         self.on_stage: Callable[[Sender, str, Stage], None] = _nothing_happens
@@ -142,6 +143,10 @@ class Database:
             if self._rng.random() < 0.5:
                 self._scheduler.after(self._long_ns(), self._arrive_late, call)
             return
+        delay = self.delays.pop((call.sender.name, call.name), None)
+        if delay is not None:
+            self._delay(call, *delay)
+            return
         match fate:
             case "lost_before":
                 self._travel(self._fail, call, "connection lost")
@@ -154,7 +159,21 @@ class Database:
                 self._in_flight[call] = None
                 self._travel(self._arrive, call, fate)
 
-    def _arrive(self, call: Call, fate: str) -> None:
+    def _delay(self, call: Call, where: str, delay_ns: int) -> None:
+        """The packets of one statement, or of its answer, are sent again and again, or in vain."""
+        self._trace.add(f"{call.sender.name} : {call.name} is late {where}")
+        if where == "in vain":
+            self._scheduler.after(delay_ns, self._fail, call, "connection lost")
+            if self._rng.random() < 0.5:
+                self._travel(self._arrive_late, call)
+            return
+        self._in_flight[call] = None
+        if where == "there":
+            self._scheduler.after(delay_ns, self._arrive, call, "answered")
+        else:
+            self._travel(self._arrive, call, delay_ns)
+
+    def _arrive(self, call: Call, fate: str | int) -> None:
         if call not in self._in_flight:
             return
         del self._in_flight[call]
@@ -162,6 +181,8 @@ class Database:
         swallowed = self.ways.get(call.sender.name) == "swallowed"
         if fate == "lost_after":
             self._travel(self._fail, call, "connection lost")
+        elif isinstance(fate, int):
+            self._scheduler.after(fate, self._answer, call, result)
         elif fate == "answered_late":
             late_ns = int(self._rng.uniform(0.1, 0.9) * self._timeout_ns)
             self._scheduler.after(late_ns, self._answer, call, result)

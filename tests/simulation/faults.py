@@ -19,7 +19,19 @@ _STATEMENTS: Final = (
     *("append", "append", "append", "take_over", "load", "save", "confirm"),
     *("inherit", "propose", "view"),
 )
+_DELAYED: Final = ("append", "append", "confirm", "confirm", "save", "take_over")
+_WHERE: Final = ("there", "back", "in vain")
+_HANGING: Final = (
+    ("append", "in vain"),
+    ("append", "in vain"),
+    ("confirm", "back"),
+    ("save", "there"),
+    ("take_over", "there"),
+)
 _STAGES: Final[tuple[Stage, ...]] = ("sent", "applied", "answered")
+AIMED: Final = 0.5
+"""Share of the faults in a watched duel that meet the owner."""
+
 _STEPS_LIMIT: Final = 12
 """A process is killed or frozen up to this many of its steps behind a statement's stage."""
 
@@ -53,6 +65,7 @@ class Faults:
         database = world.database
         database.fates = Fates()
         database.ways.clear()
+        database.delays.clear()
         database.slowness = 1.0
         database.down = False
         world.network.cut_off.clear()
@@ -81,7 +94,11 @@ class Faults:
         self._world.scheduler.after(delay_ns, act)
 
     def _some_node(self) -> Node:
-        return self._rng.choice(list(self._world.nodes.values()))
+        """Any; where readers watch a duel, often the one that a customer takes for the owner."""
+        world = self._world
+        if world.profile.readers and self._rng.random() < AIMED:
+            return world.nodes[world.views.owner("c1", world.showtimes[0])]
+        return self._rng.choice(list(world.nodes.values()))
 
     # --- processes
 
@@ -141,7 +158,7 @@ class Faults:
             if armed[:3] == (sender.name, name, stage):
                 self._armed.remove(armed)
                 steps = self._rng.randint(0, _STEPS_LIMIT)
-                self._world.trace.add(f"{sender.name} is doomed: {name} {stage} +{steps}")
+                self._world.trace.add(f"{sender.name} is in for it: {name} {stage} +{steps}")
                 if steps:
                     sender.loop.after_steps(steps, armed[3])
                 else:
@@ -205,6 +222,32 @@ class Faults:
 
     def _statements_arrive(self) -> None:
         self._world.database.fates = Fates()
+
+    def _statement_delayed(self) -> None:
+        """One statement of one node, or its answer, takes long; the node goes on meanwhile."""
+        rng = self._rng
+        where = rng.choice(_WHERE)
+        delay_ns = int(rng.uniform(0.1, 2.0) * 1e9)
+        key = self._some_node().name, rng.choice(_DELAYED)
+        self._world.database.delays[key] = where, delay_ns
+
+    def _node_hangs(self) -> None:
+        """One statement of a node takes long: customers go elsewhere, and come back some time."""
+        rng, node = self._rng, self._some_node()
+        name, where = rng.choice(_HANGING)
+        delay_s = rng.uniform(0.5, 2.0)
+        if name == "save":
+            # Whoever takes over meanwhile still waits for the lease then.
+            delay_s /= 5
+        back_s = delay_s + rng.uniform(-0.3, 0.3)
+        self._world.database.delays[node.name, name] = where, int(delay_s * 1e9)
+
+        def flee() -> None:
+            views = self._world.views
+            views.tell_clients([one for one in views.members if one != node.name])
+            self._later(back_s, back_s, lambda: views.tell_clients(views.members))
+
+        self._armed.append((node.name, name, "sent", flee))
 
     # --- Redis, and the ways between nodes
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import msgspec
 
 from cinema.actors.kernel import Kernel
 from cinema.cluster.node import ClusterNode
 from tests.simulation import weakened as more
+from tests.simulation.profile import Kind, is_of_kind, profile_of
 from tests.simulation.run import Verdict, simulate
 from tests.unit.actors import weakened
 from tests.unit.actors.scripted_store import RecordingJournal
@@ -16,16 +20,20 @@ class Hole(msgspec.Struct, frozen=True, kw_only=True):
     """What takes the place of the real parts."""
 
     name: str
-    found_by: int | None
-    """A seed that finds it; None if none is known since the simulator last changed.
-
-    `bin/simulate --weakened NAME` searches for one.
-    """
+    found_by: int
+    """A seed that finds it; `bin/simulate --weakened NAME` searches for another."""
     journal: type[RecordingJournal] = RecordingJournal
     kernel: type[Kernel] = Kernel
     cluster: type[ClusterNode] = ClusterNode
-    is_rare: bool = False
-    """Found in one seed of hundreds: too long a search for every run of the tests."""
+    kind: Kind = "any"
+    """The seeds in which it can show: no others are searched."""
+
+    def seeds(self, start: int, count: int) -> Iterator[int]:
+        """The next `count` seeds of its kind."""
+        fitting = (
+            seed for seed in itertools.count(start) if is_of_kind(profile_of(seed), self.kind)
+        )
+        return itertools.islice(fitting, count)
 
     def simulate(self, seed: int) -> Verdict:
         """A run of the server without this safeguard."""
@@ -48,50 +56,63 @@ HOLES: dict[str, Hole] = {
             kernel=weakened.Pipelines,
         ),
         Hole(
-            name="load-before-bump", found_by=108, is_rare=True, kernel=weakened.LoadsBeforeTheBump
+            name="load-before-bump",
+            kind="watched",
+            found_by=108,
+            kernel=weakened.LoadsBeforeTheBump,
         ),
         Hole(name="no-lease-wait", found_by=1, kernel=weakened.WaitsForNoLease),
         Hole(name="answers-without-lease", found_by=2, kernel=weakened.RefusesWithoutLease),
         Hole(name="success-before-durable", found_by=0, kernel=weakened.AcknowledgesBeforeDurable),
-        Hole(name="answers-before-durable", found_by=1, kernel=weakened.AnswersBeforeDurable),
+        Hole(name="answers-before-durable", found_by=0, kernel=weakened.AnswersBeforeDurable),
         Hole(
             name="snapshot-by-former-owner",
-            found_by=None,
-            is_rare=True,
+            kind="watched",
+            found_by=0,
             journal=weakened.TrustingSnapshots,
         ),
-        Hole(name="append-again-after-doubt", found_by=0, kernel=weakened.AppendsAgainAfterDoubt),
-        Hole(name="doubt-is-failure", found_by=0, kernel=weakened.CallsDoubtsFailures),
+        Hole(name="append-again-after-doubt", found_by=51, kernel=weakened.AppendsAgainAfterDoubt),
+        Hole(name="doubt-is-failure", found_by=50, kernel=weakened.CallsDoubtsFailures),
         Hole(name="epoch-not-compared", found_by=1, journal=more.EpochsNotCompared),
         Hole(
             name="truncation-by-former-owner",
-            found_by=72,
-            is_rare=True,
+            kind="truncated",
+            found_by=217,
             journal=more.UnfencedTruncation,
         ),
         Hole(
             name="snapshot-before-durable",
-            found_by=3,
+            found_by=0,
             journal=more.SnapshotsOfAnySeq,
             kernel=more.UnsafeSnapshots,
         ),
-        Hole(name="release-outlives-takeover", found_by=2, journal=more.ReleaseOutlivesTheTakeover),
+        Hole(
+            name="release-outlives-takeover", found_by=11, journal=more.ReleaseOutlivesTheTakeover
+        ),
         Hole(
             name="own-lease-not-checked",
-            found_by=None,
-            is_rare=True,
+            kind="watched",
+            found_by=83,
             kernel=more.TakesOverFromAnybodyAsFromItself,
         ),
-        Hole(name="lease-from-answer", found_by=None, is_rare=True, kernel=more.LeaseFromTheAnswer),
+        Hole(
+            name="lease-from-answer", kind="watched", found_by=267, kernel=more.LeaseFromTheAnswer
+        ),
         Hole(
             name="lease-on-clock-that-stops",
-            found_by=None,
-            is_rare=True,
+            kind="watched",
+            found_by=493,
             kernel=more.LeaseOnAClockThatStops,
         ),
-        Hole(name="clock-taken-for-exact", found_by=2, kernel=more.CertainClock),
-        Hole(name="gaps-not-healed", found_by=42, cluster=more.GapsStay),
-        Hole(name="denied-after-lost-connection", found_by=26, cluster=more.DeniesAfterLoss),
-        Hole(name="archive-forgotten", found_by=1, kernel=more.ForgetsTheArchive),
+        Hole(name="clock-taken-for-exact", found_by=7, kernel=more.CertainClock),
+        Hole(name="gaps-not-healed", kind="clustered", found_by=14, cluster=more.GapsStay),
+        Hole(
+            name="denied-after-lost-connection",
+            kind="clustered",
+            found_by=4,
+            cluster=more.DeniesAfterLoss,
+        ),
+        Hole(name="tries-again-unasked", found_by=154, kernel=more.TriesAgainBehindTheClientsBack),
+        Hole(name="archive-forgotten", found_by=0, kernel=more.ForgetsTheArchive),
     )
 }

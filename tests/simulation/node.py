@@ -61,7 +61,7 @@ class Process:
             await asyncio.sleep(RETRY_BOOT_S)
         self._node.clock = clock
         store = SimulatedStore(world.database, self, self._is_mine)
-        terms = SimulatedTerms(world.database, self, world.terms)
+        terms = SimulatedTerms(world.database, self, world.terms, world.plans)
         self.kernel = world.kernel_type(store, terms, clock, world.profile.settings)
         await self.kernel.start()
         self.dispatch = self.kernel
@@ -162,6 +162,9 @@ class Process:
         """As `kill -9`; `silently` if the machine has no power either."""
         self.serving = self.listens = False
         self.loop.die()
+        if not self.world.profile.clustered:
+            for attempt in self.open:
+                attempt.ended_ns = self.world.scheduler.now_ns
         self.world.wires.died(self, silently=silently)
         if not silently:
             for attempt in list(self.open):

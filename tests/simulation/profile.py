@@ -7,7 +7,7 @@ al., 2012): what is rare in an average run is common in some of them.
 from __future__ import annotations
 
 import random
-from typing import Final
+from typing import Final, Literal, assert_never
 
 import msgspec
 
@@ -26,8 +26,10 @@ FAULTS: Final = (
     "postgres_slow",
     "statements_lost",
     "client_cut_off",
+    "statement_delayed",
     "views_disagree",
     "truncate",
+    "node_hangs",
 )
 
 CLUSTER_FAULTS: Final = (
@@ -47,6 +49,7 @@ DUEL_FAULTS: Final = (
     "kill_at_statement",
     "postgres_swallows",
     "rolling_restart",
+    "statement_delayed",
     "statements_lost",
     "suspend",
     "truncate",
@@ -54,14 +57,43 @@ DUEL_FAULTS: Final = (
 )
 """What makes owners believe that they still are."""
 
-OPERATIONS: Final = ("hold", "extend", "release", "book", "cancel", "seats", "see_hold")
+WATCHED_DUEL_FAULTS: Final = (
+    "freeze_at_statement",
+    "postgres_swallows",
+    "rolling_restart",
+    "statement_delayed",
+    "statements_lost",
+    "suspend",
+)
+"""What an owner sleeps through, or hears of too late, besides a node that hangs."""
+
+STAFF_OPERATIONS: Final = ("block", "pause", "change_plan")
+"""What staff do, once in a while."""
+
+OPERATIONS: Final = (
+    "hold",
+    "hold_best",
+    "extend",
+    "release",
+    "release_part",
+    "book",
+    "cancel",
+    "cancel_part",
+    "seats",
+    "see_hold",
+    *STAFF_OPERATIONS,
+)
+
+STAFF_SHARE: Final = 0.2
+"""How often staff do something, against customers."""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """The shape of one run.
 
     With `clustered` the nodes are a cluster; otherwise kernels stand alone, and clients and nodes
-    go by views that the simulation hands out, which is the harder case for the fence.
+    go by views that the simulation hands out, which is the harder case for the fence. `readers` are
+    clients that only look, at one node for a while, whoever owns what.
     """
 
     clustered: bool
@@ -70,6 +102,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     showtimes: int
     columns: int
     clients: int
+    readers: int
     think_s: float
     hold_ttl_s: int
     settings: KernelSettings
@@ -83,6 +116,30 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     chaos_s: float
     ended_kept: int
     replies_kept: int
+
+
+Kind = Literal["any", "clustered", "watched", "truncated"]
+"""Which seeds: clusters, the duels that readers watch, or kernels alone that truncate often."""
+
+
+def profile_of(seed: int) -> Profile:
+    """The profile of a seed."""
+    return draw_profile(random.Random(f"{seed} profile"))
+
+
+def is_of_kind(profile: Profile, kind: Kind) -> bool:
+    """Whether a profile is one of a kind."""
+    match kind:
+        case "any":
+            return True
+        case "clustered":
+            return profile.clustered
+        case "watched":
+            return profile.readers > 0
+        case "truncated":
+            return not profile.clustered and profile.faults.get("truncate", 0.0) >= 1.0
+        case _:
+            assert_never(kind)
 
 
 def draw_profile(rng: random.Random) -> Profile:
@@ -106,10 +163,11 @@ def draw_profile(rng: random.Random) -> Profile:
         showtimes=rng.randint(1, 3),
         columns=rng.choice((2, 4, 8)),
         clients=rng.randint(4, 12),
+        readers=0,
         think_s=rng.choice((0.02, 0.05, 0.15)),
         hold_ttl_s=rng.choice((1, 2, 3)),
         settings=settings,
-        operations={"hold": 1.5} | _some(rng, OPERATIONS),
+        operations={"hold": 1.5} | _operations(rng),
         faults=_some(rng, FAULTS + CLUSTER_FAULTS if clustered else FAULTS),
         fault_gap_s=rng.choice((0.15, 0.4, 1.0)),
         stray=rng.choice((0.02, 0.1, 0.4)),
@@ -120,7 +178,9 @@ def draw_profile(rng: random.Random) -> Profile:
         ended_kept=rng.choice((1, 32)),
         replies_kept=rng.choice((1, 64)),
     )
-    return _duel(rng, drawn) if not clustered and rng.random() < 0.5 else drawn
+    if clustered or rng.random() < 0.4:
+        return drawn
+    return _duel(rng, drawn) if rng.random() < 0.5 else _watched_duel(rng, drawn)
 
 
 def _duel(rng: random.Random, drawn: Profile) -> Profile:
@@ -146,6 +206,36 @@ def _duel(rng: random.Random, drawn: Profile) -> Profile:
         network_ms=0.2,
         database_ms=rng.choice((0.3, 2.0)),
     )
+
+
+def _watched_duel(rng: random.Random, drawn: Profile) -> Profile:
+    """One or two customers move from owner to owner; readers stay where they were before.
+
+    A former owner that nobody sends a command does not learn that it is one. Only the rules about
+    leases keep it from showing the readers what was true once.
+    """
+    duel = _duel(rng, drawn)
+    settings = msgspec.structs.replace(duel.settings, lease_ms=rng.choice((200, 500)))
+    faults = dict.fromkeys(rng.sample(WATCHED_DUEL_FAULTS, 1), 1.0)
+    faults |= {"node_hangs": 1.0, "views_disagree": rng.choice((0.5, 1.0))}
+    return msgspec.structs.replace(
+        duel,
+        settings=settings,
+        clients=rng.choice((1, 2)),
+        readers=rng.randint(2, 4),
+        stray=0.0,
+        think_s=rng.choice((0.05, 0.15)),
+        faults=faults,
+    )
+
+
+def _operations(rng: random.Random) -> dict[str, float]:
+    """Weights of operations; those of staff are small."""
+    weights = _some(rng, OPERATIONS)
+    for name in STAFF_OPERATIONS:
+        if name in weights:
+            weights[name] *= STAFF_SHARE
+    return weights
 
 
 def _some(rng: random.Random, names: tuple[str, ...]) -> dict[str, float]:

@@ -8,7 +8,8 @@ import msgspec
 
 from cinema.actors.messages import Message, Outcome, Unavailable
 from cinema.domain.rejections import Rejection
-from cinema.domain.showtime.commands import Command
+from cinema.domain.showtime.commands import ChangePlan, Command
+from cinema.domain.showtime.events import BookingCancelled, HoldReleased
 
 NEVER_NS: Final = 2**62
 
@@ -20,7 +21,8 @@ class Attempt:
     """One message sent to one node.
 
     `outcome` is what the node said, `heard` what the client got. Moments are true time: `left_ns`
-    is when the answer left the node, `answered_ns` when the client had it (`NEVER_NS`: never).
+    is when the answer left the node, `answered_ns` when the client had it (`NEVER_NS`: never);
+    `ended_ns` is when the message was lost with the only process that had it.
     `from_seq` was durable when the client sent the message, `to_seq` when the answer left.
     """
 
@@ -28,6 +30,7 @@ class Attempt:
         "answered_ns",
         "arrived_us",
         "clock_error_us",
+        "ended_ns",
         "from_seq",
         "heard",
         "left_ns",
@@ -53,6 +56,7 @@ class Attempt:
         self.arrived_us = 0
         self.clock_error_us = 0
         self.left_ns = NEVER_NS
+        self.ended_ns = NEVER_NS
         self.to_seq = -1
         self.answered_ns = NEVER_NS
         self.outcome: Outcome | None = None
@@ -73,6 +77,17 @@ class Attempt:
             return self.outcome.code in DENIALS
         return isinstance(self.outcome, Rejection)
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether the showtime itself said no: nothing has happened, and nothing will."""
+        outcome = self.outcome
+        return isinstance(outcome, Rejection) and outcome.code != "IDEMPOTENCY_MISMATCH"
+
+    @property
+    def over_ns(self) -> int:
+        """From here on the message waits nowhere, so that no turn of it can come."""
+        return min(self.left_ns, self.ended_ns)
+
     def __repr__(self) -> str:
         return (
             f"#{self.serial} {asked(self.message)} at {self.showtime_id.hex()[-4:]} "
@@ -89,6 +104,8 @@ def asked(message: Message) -> str:
         value = getattr(message, name, None)
         if value:
             parts.append(f"{name}={value.hex()[-4:]}")
+    if isinstance(message, ChangePlan):
+        parts.append(f"to {message.plan.version}")
     labels = getattr(message, "labels", None)
     if labels:
         parts.append(",".join(labels))
@@ -107,6 +124,8 @@ def told(outcome: Any) -> str:
     if hasattr(outcome, "seq"):
         event = getattr(outcome, "event", None)
         what = type(event).__name__ if event is not None else name
+        if isinstance(event, HoldReleased | BookingCancelled) and event.seats:
+            what += "InPart"
         again = " again" if getattr(outcome, "replayed", False) else ""
         return f"{what}{again} {outcome.epoch}:{outcome.seq}"
     return name

@@ -129,11 +129,16 @@ class SimulatedTerms:
     """A `TermsSource`."""
 
     def __init__(
-        self, database: Database, sender: Sender, terms: dict[bytes, ShowtimeTerms]
+        self,
+        database: Database,
+        sender: Sender,
+        terms: dict[bytes, ShowtimeTerms],
+        plans: Sequence[SeatPlan],
     ) -> None:
         self._database = database
         self._sender = sender
         self._terms = terms
+        self._plans = {plan.version: plan for plan in plans}
 
     async def load_terms(self, showtime_id: bytes) -> ShowtimeTerms | None:
         return await self._database.run(
@@ -141,8 +146,9 @@ class SimulatedTerms:
         )
 
     async def load_plan(self, showtime_id: bytes, version: int) -> SeatPlan | None:
-        terms = await self.load_terms(showtime_id)
-        return terms.plan if terms is not None and terms.plan.version == version else None
+        return await self._database.run(
+            self._sender, "plan", _of(showtime_id), lambda: self._plans.get(version)
+        )
 
 
 class ViewTable:

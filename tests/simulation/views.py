@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 from tests.simulation.scheduler import Scheduler
@@ -17,6 +17,7 @@ class Views:
 
     def __init__(self, scheduler: Scheduler, rng: random.Random, members: Iterable[str]) -> None:
         self.members = tuple(members)
+        self._names = self.members
         self.seen: dict[str, tuple[str, ...]] = {}
         self._scheduler = scheduler
         self._rng = rng
@@ -44,6 +45,12 @@ class Views:
                 self.seen[observer] = tuple(self._rng.sample(self.members, count))
                 delay_ns = int(self._rng.uniform(0, 2 * NEWS_DELAY_S) * 1e9)
                 self._scheduler.after(delay_ns, self._hear, observer)
+
+    def tell_clients(self, members: Sequence[str]) -> None:
+        """All who are no node themselves hear at once whom to ask."""
+        for observer in self.seen:
+            if observer not in self._names and members:
+                self.seen[observer] = tuple(members)
 
     def agree(self) -> None:
         """Everybody knows the truth."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cinema.actors.messages import SeatsSeen, Watch
 from cinema.domain.showtime.changes import seat_changes
-from cinema.domain.showtime.events import AnyEvent, decode_recorded
+from cinema.domain.showtime.events import AnyEvent, PlanChanged, decode_recorded
 from cinema.domain.showtime.terms import ShowtimeTerms
 
 if TYPE_CHECKING:
@@ -178,6 +178,10 @@ class Watcher:
             self._world.violate(
                 f"{self.name} was at {self.epoch}:{self.seq} and got {epoch}:{prev_seq}+{seq}"
             )
+        if isinstance(event, PlanChanged):
+            # Other seats: the watcher begins anew, as over a real socket.
+            self.seats = None
+            return
         for seat, status in seat_changes(event):
             self.seats[seat] = status
         self.epoch, self.seq = epoch, seq

@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 
 from cinema.actors.activation import Activation
-from cinema.actors.actor import ShowtimeActor
+from cinema.actors.actor import Phase, ShowtimeActor
 from cinema.actors.kernel import Kernel
-from cinema.actors.outbox import Outbox
+from cinema.actors.messages import IN_DOUBT, TRY_AGAIN, Accepted, Letter, Outcome
+from cinema.actors.outbox import Doubt, Outbox
 from cinema.actors.restore import Restored
 from cinema.cluster.node import ClusterNode
+from cinema.domain.showtime.commands import Command
 from cinema.domain.showtime.decisions import Archived
 from cinema.storage.clock import Clock
 from cinema.storage.journal import Append, HeldBy, SnapshotSave, Takeover
@@ -174,6 +176,51 @@ class ReleaseOutlivesTheTakeover(RecordingJournal):
         if isinstance(taken, Takeover):
             self.heads[showtime_id].released = taken.was_released
         return taken
+
+
+class TriesAgainBehindTheClientsBack(Kernel):
+    """What had no effect is called unknown, and decided once more when nobody waits for it."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.under_way: dict[bytes, Command] = {}
+
+    def _activate(self, showtime_id: bytes) -> ShowtimeActor:
+        actor = super()._activate(showtime_id)
+        actor.__class__ = _Stubborn
+        return actor
+
+
+class _Stubborn(ShowtimeActor):
+    __slots__ = ()
+
+    def _execute(self, letter: Letter, command: Any, now_us: int) -> None:
+        self._kernel.under_way[command.command_id] = command  # type: ignore[attr-defined]
+        super()._execute(letter, command, now_us)
+
+    def _outcome(self, restored: Restored, doubt: Doubt) -> Outcome:
+        outcome = super()._outcome(restored, doubt)
+        if outcome is not TRY_AGAIN:
+            return outcome
+        kernel: Any = self._kernel
+        again, left = kernel.under_way[doubt.command_id], STUBBORN_TIMES
+
+        def insist(outcome: Outcome) -> None:
+            nonlocal left
+            left -= 1
+            if left and not isinstance(outcome, Accepted):
+                kernel._loop.call_later(STUBBORN_S, tell)
+
+        def tell() -> None:
+            if self.phase is Phase.SERVING:
+                kernel.tell(self.showtime_id, again, insist)
+
+        insist(TRY_AGAIN)
+        return IN_DOUBT
+
+
+STUBBORN_S = 0.05
+STUBBORN_TIMES = 40
 
 
 class ForgetsTheArchive(Kernel):

@@ -6,19 +6,22 @@ import asyncio
 import random
 from typing import Any
 
+import msgspec
+
 from cinema.actors.kernel import Kernel
 from cinema.actors.messages import Message, Outcome, Unavailable
 from cinema.cluster.node import ClusterNode
-from cinema.domain.seatmap import grid_layout, parse_layout
 from cinema.domain.showtime.commands import HoldSeats
 from cinema.domain.showtime.terms import ShowtimeTerms
-from tests.simulation.clients import Client
+from cinema.storage.journal import Effect, PlanPinned
+from tests.simulation.clients import Client, Reader
 from tests.simulation.database import Database
 from tests.simulation.faults import Faults
 from tests.simulation.machine import START_US, Machine
 from tests.simulation.network import Network
 from tests.simulation.node import CLUSTER_PORT, Node
-from tests.simulation.profile import Profile, draw_profile
+from tests.simulation.plans import prices_minor, seat_plans
+from tests.simulation.profile import Profile, profile_of
 from tests.simulation.redis import Redis
 from tests.simulation.requests import Attempt
 from tests.simulation.scheduler import Scheduler, SimulatedLoop
@@ -29,7 +32,6 @@ from tests.simulation.watching import Watcher
 from tests.simulation.wires import Wires
 from tests.unit.actors.scripted_store import RecordingJournal
 
-ROWS = 2
 PATIENCE_S = (0.2, 1.0, 5.0, 5.0)
 """How long clients wait for an answer, before they ask again or go away."""
 
@@ -56,7 +58,7 @@ class World:
         cluster_type: type[ClusterNode] = ClusterNode,
     ) -> None:
         self.seed = seed
-        self.profile: Profile = draw_profile(_rng(seed, "profile"))
+        self.profile: Profile = profile_of(seed)
         profile = self.profile
         self.scheduler = Scheduler()
         self.trace = Trace(lambda: self.scheduler.now_ns, keep=keep_trace)
@@ -72,9 +74,11 @@ class World:
         self.stray = profile.stray
         self.ids = _rng(seed, "ids")
         self._patience = _rng(seed, "patience")
-        self.plan = parse_layout(grid_layout(ROWS, profile.columns), 1)
+        self.plans = seat_plans(profile.columns)
+        self.journal.on_effect = self._pin
         self.terms: dict[bytes, ShowtimeTerms] = {}
         self.showtimes = [self._showtime() for _ in range(profile.showtimes)]
+        self.first_terms = dict(self.terms)
         self.database = Database(
             self.journal,
             self.scheduler,
@@ -123,9 +127,9 @@ class World:
         far_us = START_US + 10**11
         self.terms[showtime_id] = ShowtimeTerms(
             showtime_id=showtime_id,
-            plan=self.plan,
+            plan=self.plans[0],
             currency="EUR",
-            prices_minor=(1000,) * len(self.plan.categories),
+            prices_minor=prices_minor(self.plans[0]),
             starts_at_us=far_us,
             ends_at_us=2 * far_us,
             sales_opens_at_us=0,
@@ -138,6 +142,14 @@ class World:
             companions_need_accessible=False,
         )
         return showtime_id
+
+    def _pin(self, showtime_id: bytes, effect: Effect) -> None:
+        """What a change of plan writes beside its event."""
+        if isinstance(effect, PlanPinned):
+            plan = self.plans[effect.layout_version - 1]
+            self.terms[showtime_id] = msgspec.structs.replace(
+                self.terms[showtime_id], plan=plan, prices_minor=prices_minor(plan)
+            )
 
     # --- what everybody reports
 
@@ -199,12 +211,16 @@ class World:
             Watcher(self, f"w{number}", showtime_id, _rng(seed, f"watcher {number}"))
             for number, showtime_id in enumerate(self.showtimes, 1)
         ]
+        readers = [
+            Reader(self, f"r{number}", _rng(seed, f"reader {number}"))
+            for number in range(1, profile.readers + 1)
+        ]
         for name in (*self.names, *(one.name for one in (*clients, *watchers))):
             self.views.join(name)
         for node in self.nodes.values():
             node.boot()
         scheduler.run_until(BOOT_NS)
-        for actor in (*clients, *watchers, self.faults):
+        for actor in (*clients, *readers, *watchers, self.faults):
             self._go(actor.run())
         scheduler.run_until(scheduler.now_ns + int(profile.chaos_s * 1e9))
         self.faults.heal()
@@ -249,7 +265,7 @@ class World:
                 command_id=self.ids.randbytes(16),
                 hold_id=self.ids.randbytes(16),
                 customer=self.ids.randbytes(16),
-                labels=[self.plan.labels[0]],
+                labels=[self.plans[0].labels[0]],
             )
             node = self.names[0]
             if not self.profile.clustered:

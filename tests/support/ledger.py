@@ -7,6 +7,7 @@ ones before it is a fault. Only the codec of the journal is the server's own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import assert_never
 from uuid import UUID
 
 import asyncpg
@@ -19,7 +20,12 @@ from cinema.domain.showtime.events import (
     HoldExpired,
     HoldExtended,
     HoldReleased,
+    PlanChanged,
+    SalesPaused,
+    SalesResumed,
+    SeatsBlocked,
     SeatsHeld,
+    SeatsUnblocked,
     decode_recorded,
 )
 
@@ -45,10 +51,15 @@ class BookingRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
-    """All rows of one showtime, read at one moment."""
+    """All rows of one showtime, read at one moment.
+
+    `labels` are the seats of the plan that it begins with, `later_labels` those of the versions
+    that it may change to.
+    """
 
     showtime_id: str
     labels: tuple[str, ...]
+    later_labels: Mapping[int, tuple[str, ...]] = {}
     epoch: int
     seq: int
     entries: tuple[Entry, ...]
@@ -134,6 +145,8 @@ class Replay:
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
         self.faults: list[str] = []
+        self._labels = ledger.labels
+        self._paused = False
         self._taken: dict[str, str] = {}
         self._holds: dict[str, HeldNow] = {}
         self._ended: dict[str, str] = {}
@@ -166,7 +179,9 @@ class Replay:
     def _apply(self, entry: Entry) -> None:
         match entry.event:
             case SeatsHeld(hold_id, customer, seats, prices, expires_at_us):
-                self._take(entry, seats)
+                if self._paused:
+                    self._fault(entry, "sales were paused")
+                self._take(entry, seats, "held")
                 self._holds[str(UUID(bytes=hold_id))] = HeldNow(
                     customer, frozenset(seats), sum(prices), expires_at_us
                 )
@@ -188,14 +203,47 @@ class Replay:
             case BookingCancelled(booking_id, _, cancelled, _, seats, prices):
                 self._shrink(entry, self._bookings, booking_id, (cancelled, seats, prices), "")
             case _:
-                self._fault(entry, "the tests cause no such event")
+                self._apply_staff(entry, entry.event)
 
-    def _take(self, entry: Entry, seats: Sequence[int]) -> None:
+    def _apply_staff(
+        self,
+        entry: Entry,
+        event: SeatsBlocked | SeatsUnblocked | SalesPaused | SalesResumed | PlanChanged,
+    ) -> None:
+        match event:
+            case SeatsBlocked(seats):
+                self._take(entry, seats, "blocked")
+            case SeatsUnblocked(seats):
+                for seat in seats:
+                    if self._taken.pop(self._labels[seat], None) != "blocked":
+                        self._fault(entry, f"seat {self._labels[seat]} was not blocked")
+            case SalesPaused() | SalesResumed():
+                self._paused = isinstance(event, SalesPaused)
+            case PlanChanged():
+                self._change_plan(entry, event)
+            case _:
+                assert_never(event)
+
+    def _take(self, entry: Entry, seats: Sequence[int], status: str) -> None:
         for seat in seats:
-            label = self.ledger.labels[seat]
+            label = self._labels[seat]
             if label in self._taken:
                 self._fault(entry, f"seat {label} has two owners")
-            self._taken[label] = "held"
+            self._taken[label] = status
+
+    def _change_plan(self, entry: Entry, event: PlanChanged) -> None:
+        """Seats keep their labels, and whoever has some keeps them."""
+        before, after = self._labels, self.ledger.later_labels[event.layout_version]
+        lost = set(self._taken) - set(after)
+        if lost:
+            self._fault(entry, f"{sorted(lost)} were taken, and are gone")
+        if tuple(after.index(one) if one in after else -1 for one in before) != event.mapping:
+            self._fault(entry, "it mixes seats up")
+        self._labels = after
+        for groups in (self._holds, self._bookings):
+            for group_id, group in groups.items():
+                seats = frozenset(event.mapping[seat] for seat in group.seats)
+                groups[group_id] = msgspec.structs.replace(group, seats=seats)
 
     def _live(
         self, entry: Entry, groups: Mapping[str, HeldNow], raw_id: bytes, seats: Sequence[int]
@@ -218,7 +266,7 @@ class Replay:
         gone, kept, kept_prices = part
         held = self._live(entry, groups, raw_id, (*gone, *kept))
         for seat in gone:
-            self._taken.pop(self.ledger.labels[seat], None)
+            self._taken.pop(self._labels[seat], None)
         group_id = str(UUID(bytes=raw_id))
         if held is None:
             return
@@ -237,7 +285,7 @@ class Replay:
         if self._holds.pop(hold_id, None) is not None:
             self._ended[hold_id] = "booked"
         for seat in event.seats:
-            self._taken[self.ledger.labels[seat]] = "booked"
+            self._taken[self._labels[seat]] = "booked"
         self._bookings[str(UUID(bytes=event.booking_id))] = HeldNow(
             event.customer, frozenset(event.seats), sum(event.prices), 0
         )
@@ -258,7 +306,7 @@ class Replay:
             self.faults.append(f"bookings in one place only: {ever ^ set(ledger.bookings)}")
         for booking_id, row in ledger.bookings.items():
             now = self._bookings.get(booking_id)
-            seats = frozenset(ledger.labels[seat] for seat in now.seats) if now else frozenset()
+            seats = frozenset(self._labels[seat] for seat in now.seats) if now else frozenset()
             left_minor = now.prices_minor if now else 0
             status = "confirmed" if now else "cancelled"
             if (row.seats, row.status, row.paid_minor - row.refunded_minor) != (

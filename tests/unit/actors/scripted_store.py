@@ -11,6 +11,7 @@ from cinema.storage.journal import (
     Append,
     ArchiveRow,
     CommitAborted,
+    Effect,
     HeldBy,
     JournalRow,
     Loaded,
@@ -36,6 +37,7 @@ class RecordingJournal(MemoryJournal):
         super().__init__()
         self.now_us = now_us
         self.ledger: dict[bytes, list[Written]] = {}
+        self.on_effect: Callable[[bytes, Effect], None] = _nothing_more
 
     def add_showtime(self, showtime_id: bytes) -> None:
         super().add_showtime(showtime_id)
@@ -49,6 +51,12 @@ class RecordingJournal(MemoryJournal):
         for seq, event in enumerate(part.events, part.prev_seq + 1):
             row = JournalRow(seq, part.epoch, event.recorded_at_us, event.payload)
             self.ledger[part.showtime_id].append(Written(row, self.now_us()))
+            if event.effect is not None:
+                self.on_effect(part.showtime_id, event.effect)
+
+
+def _nothing_more(_showtime_id: bytes, _effect: Effect) -> None:
+    """Nobody keeps other tables than the journal's own."""
 
 
 class RecordingLane(MemoryLane):
