@@ -24,6 +24,7 @@ from cinema.domain.limits import (
     SLICE_PIECES,
     SURPLUS_PAUSE_TICKS,
     TICK_S,
+    TURN_COMMANDS,
 )
 from cinema.storage.journal import StoreUnavailable
 from tests.unit.actors.auditor import Feed
@@ -265,6 +266,26 @@ async def test_no_more_showtimes_are_watched_than_may_be_in_memory() -> None:
 
 
 @in_virtual_time
+async def test_a_watched_showtime_that_breaks_while_the_node_stops_is_counted_no_more() -> None:
+    async with audited_world() as world:
+        node = await world.node()
+        showtime = world.showtime()
+        feed, _ = await node.watch(showtime)
+        assert node.kernel.watched.count == 1
+        node.store.held.add("append")
+        mail = node.tell(showtime, hold(ANNA, "A1"))
+        await node.store.next("append")
+        stopping = asyncio.ensure_future(node.kernel.stop(1))
+        await settle()
+        assert node.actor(showtime).phase is Phase.SERVING
+        node.actor(showtime).fail("a bug")
+        await stopping
+        assert mail.code == "OUTCOME_UNKNOWN"
+        assert node.kernel.watched.count == 0
+        assert feed.times_lost == 1
+
+
+@in_virtual_time
 async def test_watched_showtimes_are_looked_at_once_and_then_when_they_are_free(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -369,6 +390,21 @@ async def test_a_turn_gives_way_once_its_time_is_over(
         assert steps.most <= most + (not each_ns)
         assert [mail.outcome.seq for mail in mails] == list(range(1, 11))
         assert late.code == "SEAT_UNAVAILABLE"
+
+
+@in_virtual_time
+async def test_a_full_turn_of_slow_decisions_gives_way_and_keeps_the_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with audited_world() as world:
+        showtime = world.showtime()
+        node = await world.warm_node(showtime)
+        _SlowDecisions(node, monkeypatch, 1_000_000)
+        steps = stepper(monkeypatch, actor_module, "decide")
+        mails = [node.tell(showtime, release(ANNA, some_id())) for _ in range(TURN_COMMANDS + 9)]
+        await asyncio.gather(*(mail.answered.wait() for mail in mails))
+        assert steps.most < TURN_COMMANDS
+        assert [mail for mail in node.order if mail in mails] == mails
 
 
 @in_virtual_time
