@@ -53,6 +53,11 @@ class RegisterInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     first_name: Name = ""
     last_name: Name = ""
 
+    def meaning(self) -> object:
+        """All but the password, of which no fast hash may be stored."""
+        email = email_key(self.email) or self.email
+        return email, self.first_name.strip(), self.last_name.strip()
+
 
 class LoginInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Credentials; any length that a register could not have taken is simply wrong."""

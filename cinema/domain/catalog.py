@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from cinema.domain.idempotency import fields_given
 from cinema.domain.limits_catalog import BASE_PRICE_MINOR_MAX, SCHEDULE_AHEAD_DAYS
 from cinema.domain.money import Money
 from cinema.domain.seatmap import MAX_ROWS, MAX_SEATS, MAX_SEATS_PER_ROW, Layout
@@ -111,6 +112,10 @@ class ScreenInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     grid: Grid | None = None
     rules: Rules = Rules()
 
+    def meaning(self) -> object:
+        """An id is the same in either case."""
+        return fields_given(self) | {"cinema_id": self.cinema_id.lower()}
+
 
 class LayoutInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The next version of a screen's seats, as either a `layout` or a `grid`."""
@@ -172,6 +177,13 @@ class ShowtimeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     language: LanguageTag
     sales: SalesInput = SalesInput()
     rules: Rules = Rules()
+
+    def meaning(self) -> object:
+        """An id is the same in either case."""
+        ids = {"movie_id": self.movie_id.lower(), "screen_id": self.screen_id.lower()}
+        if self.cinema_id is not None:
+            ids["cinema_id"] = self.cinema_id.lower()
+        return fields_given(self) | ids
 
 
 class Showtime(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from cinema.domain.idempotency import meaning
 from cinema.domain.money import Money
 from cinema.domain.seatmap import SeatStatus
 from cinema.domain.showtime.state import HoldStatus
@@ -35,6 +36,10 @@ class HoldInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def __post_init__(self) -> None:
         if (self.seats is None) == (self.best_available is None):
             raise ValueError("name either seats or best_available")
+
+    def meaning(self) -> object:
+        """The seats in any order, or what to choose by."""
+        return meaning(self.best_available) if self.seats is None else sorted(self.seats)
 
 
 class ExtendInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -146,3 +151,7 @@ class PartQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def labels(self) -> list[str] | None:
         """The labels, None for all seats."""
         return None if self.seats is None else self.seats.split(",")
+
+    def meaning(self) -> object:
+        """The labels in any order."""
+        return None if self.seats is None else sorted(self.seats.split(","))

@@ -78,6 +78,28 @@ class Layout(
     rows: Annotated[tuple[LayoutRow, ...], msgspec.Meta(min_length=1, max_length=MAX_ROWS)]
     focal: LayoutFocal | None = None
 
+    def meaning(self) -> object:
+        """All of it as plain tuples: said here, as a room has up to 50,000 seats."""
+        return (
+            None if self.focal is None else (self.focal.x + 0.0, self.focal.y + 0.0),
+            [
+                (
+                    row.label,
+                    [
+                        (
+                            seat.number,
+                            seat.category,
+                            seat.accessible,
+                            seat.companion,
+                            seat.gap_before + 0.0,  # -0.0 is another bit pattern.
+                        )
+                        for seat in row.seats
+                    ],
+                )
+                for row in self.rows
+            ],
+        )
+
 
 class SeatPlan(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     """One version of a screen's seats, indexed 0..n-1 in row order; shared by its showtimes.

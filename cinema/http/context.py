@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cinema.domain.idempotency import ANONYMOUS, idempotency_key
-
 if TYPE_CHECKING:
     from aiohttp.web import BaseRequest
 
@@ -19,17 +17,18 @@ class Call:
 
     `params` are the path's ids in order, raw (16 bytes; a `:text` segment as UTF-8). `body` and
     `query` are instances of the types the route declares, else None. `raw_body` is what was sent.
+    `request_key` names the request under the client's `Idempotency-Key`, None without one.
     """
 
     __slots__ = (
         "body",
         "caller",
-        "idempotency_key",
         "params",
         "query",
         "raw_body",
         "request",
         "request_id",
+        "request_key",
     )
 
     def __init__(
@@ -41,7 +40,7 @@ class Call:
         body: Any = None,
         raw_body: bytes = b"",
         query: Any = None,
-        idempotency_key: str | None = None,
+        request_key: IdempotencyKey | None = None,
     ) -> None:
         self.request = request
         self.request_id = request_id
@@ -50,24 +49,7 @@ class Call:
         self.body = body
         self.raw_body = raw_body
         self.query = query
-        self.idempotency_key = idempotency_key
-
-    @property
-    def request_key(self) -> IdempotencyKey | None:
-        """The name of this request under the client's `Idempotency-Key`, None without one.
-
-        Scoped to caller, method and path; the query counts as part of the request.
-        """
-        if self.idempotency_key is None:
-            return None
-        request = self.request
-        path, _, query = request.raw_path.partition("?")
-        return idempotency_key(
-            ANONYMOUS if self.caller is None else self.caller.user_id,
-            f"{request.method} {path}",
-            self.idempotency_key,
-            self.raw_body if not query else self.raw_body + b"?" + query.encode(errors="replace"),
-        )
+        self.request_key = request_key
 
     @property
     def principal(self) -> Principal:

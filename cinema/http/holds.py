@@ -16,6 +16,11 @@ from cinema.services.seats import SeatsService, extend_command, hold_of, release
 
 TAG: Final = "Holds"
 
+PLACE_HOLD: Final = "placeHold"
+EXTEND_HOLD: Final = "extendHold"
+RELEASE_HOLD: Final = "releaseHold"
+"""Operations that the watch socket takes too, so that a key counts for both."""
+
 COMMAND_ERRORS: Final = (
     "NOT_FOUND",
     "IDEMPOTENCY_MISMATCH",
@@ -58,7 +63,7 @@ def hold_routes(seats: SeatsService) -> tuple[Route, ...]:
             path="/api/v1/showtimes/{showtime_id}/holds",
             handler=Prompt(place_hold, _placed),
             throttle="holds",
-            operation_id="placeHold",
+            operation_id=PLACE_HOLD,
             summary="Hold seats, all or none",
             description="Named seats, or the best the showtime can find. A hold ends exactly "
             "once: booked, released, or expired at `expires_at`.",
@@ -101,7 +106,7 @@ def hold_routes(seats: SeatsService) -> tuple[Route, ...]:
             path="/api/v1/showtimes/{showtime_id}/holds/{hold_id}",
             handler=Prompt(extend_hold, _shown),
             throttle="holds",
-            operation_id="extendHold",
+            operation_id=EXTEND_HOLD,
             summary="Give a hold its full time again",
             description="Up to the cap of its whole life, counted from when it was placed.",
             tag=TAG,
@@ -118,7 +123,7 @@ def hold_routes(seats: SeatsService) -> tuple[Route, ...]:
             path="/api/v1/showtimes/{showtime_id}/holds/{hold_id}",
             handler=Prompt(release_hold, _shown),
             throttle="holds",
-            operation_id="releaseHold",
+            operation_id=RELEASE_HOLD,
             summary="Give a hold back, or part of it",
             tag=TAG,
             auth="bearer",

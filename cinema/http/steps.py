@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from multidict import istr
 
+from cinema.domain.idempotency import ANONYMOUS, IdempotencyKey, idempotency_key
 from cinema.domain.rejections import Rejection, refuse
 from cinema.http.access_log import AccessLog
 from cinema.http.body import body_at_hand, check_is_json, read_body
@@ -129,18 +130,16 @@ def _input(route: Route, around: Surroundings) -> TakeInput:
 
     It returns None when that is done, or what to await when the body has not come yet.
     """
-    decode_body = json_decoder(route.request) if route.request not in {None, bytes} else None
-    decode_query = None if route.query is None else query_decoder(route.query)
     takes_body = route.request is not None
-    takes_key = route.idempotent
-    check_body = around.check_body
+    takes_json = takes_body and route.request is not bytes
+    take_rest = _decoding(route, around)
     limit_bytes = around.body_limit_bytes
     timeout_s = around.request_timeout_s
 
     def take(call: Call) -> Awaitable[None] | None:
         request = call.request
         if takes_body:
-            if decode_body is not None:
+            if takes_json:
                 check_is_json(request)
             raw_body = body_at_hand(request, limit_bytes)
             if raw_body is None:
@@ -153,19 +152,39 @@ def _input(route: Route, around: Surroundings) -> TakeInput:
         call.raw_body = await read_body(call.request, limit_bytes, timeout_s)
         take_rest(call)
 
+    return take
+
+
+def _decoding(route: Route, around: Surroundings) -> Callable[[Call], None]:
+    """What decodes a body that has come, and names the request under its idempotency key."""
+    decode_body = json_decoder(route.request) if route.request not in {None, bytes} else None
+    decode_query = None if route.query is None else query_decoder(route.query)
+    takes_key = route.idempotent
+    check_body = around.check_body
+    operation = route.operation_id
+
     def take_rest(call: Call) -> None:
         if decode_body is not None:
             if check_body is not None:
                 check_body(call.request, call.raw_body)
             call.body = decode_body(call.raw_body)
+        key = None
         if takes_key:
             key = call.request.headers.get(IDEMPOTENCY_KEY)
             if key is not None:
-                call.idempotency_key = checked_idempotency_key(key)
+                checked_idempotency_key(key)
         if decode_query is not None:
             call.query = decode_query(call.request.query_string)
+        if key is not None:
+            call.request_key = _named(call, operation, key)
 
-    return take
+    return take_rest
+
+
+def _named(call: Call, operation: str, key: str) -> IdempotencyKey:
+    """The name of a request by what was decoded: how the client wrote it does not count."""
+    caller = ANONYMOUS if call.caller is None else call.caller.user_id
+    return idempotency_key(caller, operation, call.params, key, call.body, call.query)
 
 
 def _gate(route: Route, around: Surroundings) -> Admit:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 from aiohttp import WSMsgType
 
 from cinema.actors.messages import Outcome
 from cinema.domain.idempotency import IdempotencyKey, idempotency_key
 from cinema.domain.ids import format_id, parse_id
 from cinema.domain.rejections import Refused, Rejection
-from cinema.domain.reservations import HoldInput
+from cinema.domain.reservations import ExtendInput, HoldInput, PartQuery
 from cinema.domain.showtime.commands import AnyCommand
 from cinema.http.context import RequestContext
 from cinema.http.decoding import UNREADABLE, invalid, unreadable
@@ -24,6 +23,7 @@ from cinema.http.frames import (
     taken_seats,
     welcome_message,
 )
+from cinema.http.holds import EXTEND_HOLD, PLACE_HOLD, RELEASE_HOLD
 from cinema.http.socket import POLICY_VIOLATION, TRY_AGAIN_LATER, Socket, SocketResponse
 from cinema.http.socket_places import SocketPlace
 from cinema.http.watch_messages import (
@@ -198,25 +198,36 @@ class Session:
             self._room = None
 
     def _command_of(self, message: Command, principal: Principal) -> AnyCommand:
+        """The command, under the key that the same request has over HTTP."""
         customer = principal.user_id
-        key = self._key_of(message, customer)
         if isinstance(message, HoldMessage):
             request = HoldInput(seats=message.seats)
+            key = self._key(message.key, customer, PLACE_HOLD, body=request)
             return self._hub.seats.hold_command(principal, request, key)
         hold_id = parse_id(message.hold_id)
         if hold_id is None:
             raise Refused(Rejection(code="NOT_FOUND"))
         if isinstance(message, ExtendMessage):
+            body = ExtendInput(extend=True)
+            key = self._key(message.key, customer, EXTEND_HOLD, hold_id, body=body)
             return extend_command(customer, hold_id, key)
+        part = PartQuery(seats=None if message.seats is None else ",".join(message.seats))
+        key = self._key(message.key, customer, RELEASE_HOLD, hold_id, query=part)
         return release_command(customer, hold_id, message.seats, key)
 
-    def _key_of(self, message: Command, customer: bytes) -> IdempotencyKey | None:
-        """The key's scope is the customer, this showtime and the kind of command."""
-        if message.key is None:
+    def _key(
+        self,
+        key: str | None,
+        customer: bytes,
+        operation: str,
+        *hold_id: bytes,
+        body: object = None,
+        query: object = None,
+    ) -> IdempotencyKey | None:
+        if key is None:
             return None
-        route = f"WS {self._showtime_id.hex()} {type(message).__name__}"
-        unnamed = msgspec.structs.replace(message, ref=None, key=None)
-        return idempotency_key(customer, route, message.key, msgspec.json.encode(unnamed))
+        ids = (self._showtime_id, *hold_id)
+        return idempotency_key(customer, operation, ids, key, body, query)
 
 
 def _unauthenticated(reason: str) -> Rejection:

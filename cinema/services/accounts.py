@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import msgspec
-
 from cinema.domain.accounts import (
     MANAGER,
     STAFF,
@@ -19,7 +17,7 @@ from cinema.domain.accounts import (
     email_key,
     tidy_email,
 )
-from cinema.domain.idempotency import IdempotencyKey, request_fingerprint
+from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.ids import format_id, parse_id
 from cinema.domain.rejections import refuse
 from cinema.services.admission import Admission
@@ -61,9 +59,8 @@ class AccountsService:
     ) -> Authenticated:
         """A new customer, signed in. Refuses RATE_LIMITED, VALIDATION_ERROR, EMAIL_TAKEN.
 
-        A repeat under the same key signs the same customer in again. Only its digest is used:
-        a fast hash of a body that holds a password must not be stored, so the fingerprint is of
-        the rest, and the password is compared with the account's. `address` is the client's.
+        A repeat under the same key signs the same customer in again. Its fingerprint is of all
+        but the password, which is compared with the account's. `address` is the client's.
         """
         async with self._throttles.registration(address):
             return await self._register(request, address, key)
@@ -83,7 +80,7 @@ class AccountsService:
             last_name=request.last_name.strip(),
             created_at=self._now(),
         )
-        user = await self._accounts.add_user(new, _without_password(key, new))
+        user = await self._accounts.add_user(new, key)
         if user.id != new.id and not await self._is_password_of(user, request.password, address):
             raise refuse("IDEMPOTENCY_MISMATCH")
         return await self._sign_in(user.id)
@@ -142,13 +139,6 @@ class AccountsService:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
-
-
-def _without_password(key: IdempotencyKey | None, new: NewUser) -> IdempotencyKey | None:
-    if key is None:
-        return None
-    rest = msgspec.json.encode([new.email, new.first_name, new.last_name])
-    return IdempotencyKey(digest=key.digest, fingerprint=request_fingerprint(rest))
 
 
 def _cinemas_of(request: PromoteInput) -> list[str]:

@@ -32,6 +32,10 @@ class SeatsInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     seats: Annotated[list[SeatLabel], Meta(min_length=1, max_length=MAX_SEATS)]
 
+    def meaning(self) -> object:
+        """The seats in any order."""
+        return sorted(self.seats)
+
 
 class Intervened(msgspec.Struct, frozen=True, kw_only=True):
     """The showtime after a command, `recorded` as event `seq`.

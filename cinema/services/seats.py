@@ -143,7 +143,7 @@ class SeatsService:
                 command_id=command_id,
                 fingerprint=fingerprint,
                 hold_id=hold_id,
-                customer=customer,
+                customer=principal.user_id,
                 labels=request.seats,
                 unpaid_limit=unpaid_limit,
             )
@@ -154,7 +154,7 @@ class SeatsService:
             command_id=command_id,
             fingerprint=fingerprint,
             hold_id=hold_id,
-            customer=customer,
+            customer=principal.user_id,
             quantity=wanted.quantity,
             category=wanted.category,
             accessible=wanted.accessible,

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 from typing import Any, Protocol
+from uuid import UUID
 
 import aiohttp
 import asyncpg
@@ -392,7 +393,7 @@ def http_request(
         kind=kind,
         showtime_id=showtime_id,
         customer=customer,
-        command_id=b"" if key is None else key_digest(customer, f"{method} {path}", key),
+        command_id=_command_id(kind, showtime_id, customer, target_id, key),
         method=method,
         path=path + query,
         key=key,
@@ -411,23 +412,39 @@ def socket_request(
 ) -> Request:
     """A command for the watch socket."""
     key = f"key-{next(_keys)}"
-    name = {"hold": "HoldMessage", "extend": "ExtendMessage", "release": "ReleaseMessage"}[kind]
     message: dict[str, Any] = {"type": kind}
     if target_id is not None:
         message["hold_id"] = target_id
     if seats is not None:
         message["seats"] = seats
-    route = f"WS {showtime_id.replace('-', '')} {name}"
     return Request(
         kind=kind,
         showtime_id=showtime_id,
         customer=customer,
-        command_id=key_digest(customer, route, key),
+        command_id=_command_id(kind, showtime_id, customer, target_id, key),
         key=key,
         message=message,
         seats=seats,
         target_id=target_id,
     )
+
+
+def _command_id(
+    kind: Kind, showtime_id: str, customer: bytes, target_id: str | None, key: str | None
+) -> bytes:
+    """The name of a command under its key, the same over HTTP and the socket."""
+    if key is None:
+        return b""
+    target = () if target_id is None else (UUID(target_id).bytes,)
+    showtime = (UUID(showtime_id).bytes,)
+    operation, ids = {
+        "hold": ("placeHold", showtime),
+        "extend": ("extendHold", showtime + target),
+        "release": ("releaseHold", showtime + target),
+        "book": ("createBooking", ()),
+        "cancel": ("cancelBooking", target),
+    }[kind]
+    return key_digest(customer, operation, ids, key)
 
 
 @asynccontextmanager

@@ -80,8 +80,7 @@ def ann(**changes: str) -> RegisterInput:
 
 
 def request_key(request: RegisterInput, key: str = "k") -> IdempotencyKey:
-    body = msgspec.json.encode(request)
-    return idempotency_key(ANONYMOUS, "POST /api/v1/auth/register", key, body)
+    return idempotency_key(ANONYMOUS, "register", (), key, request)
 
 
 def raw(text: str) -> bytes:

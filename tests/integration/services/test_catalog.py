@@ -475,10 +475,10 @@ async def test_impossible_showtimes_are_refused(house: House) -> None:
 async def test_same_key_makes_one_showtime_and_answers_the_same(house: House) -> None:
     movie, screen = await house.movie(), await house.screen(await house.cinema())
     request = showing(movie, screen, house.now + timedelta(hours=1))
-    key = idempotency_key(ADMIN.user_id, "POST /showtimes", "k", msgspec.json.encode(request))
+    key = idempotency_key(ADMIN.user_id, "createShowtime", (), "k", request)
     first = await house.showtimes.create_showtime(ADMIN, request, key)
     assert await house.showtimes.create_showtime(ADMIN, request, key) == first
-    other = idempotency_key(ADMIN.user_id, "POST /showtimes", "k", b"other")
+    other = idempotency_key(ADMIN.user_id, "createShowtime", (), "k", "other")
     call = house.showtimes.create_showtime(ADMIN, request, other)
     assert (await refusal(call))[0] == "IDEMPOTENCY_MISMATCH"
     house.now += timedelta(hours=2)
@@ -487,7 +487,7 @@ async def test_same_key_makes_one_showtime_and_answers_the_same(house: House) ->
 
 async def test_concurrent_requests_with_one_key_have_one_effect(house: House) -> None:
     request = MovieInput(title="Stalker", runtime_minutes=161)
-    key = idempotency_key(ADMIN.user_id, "POST /movies", "k", msgspec.json.encode(request))
+    key = idempotency_key(ADMIN.user_id, "createMovie", (), "k", request)
     made = await asyncio.gather(*(house.catalog.create_movie(request, key) for _ in range(8)))
     assert len({movie.id for movie in made}) == 1
     assert await house.pool.fetchval("select count(*) from movies") == 1
@@ -495,7 +495,7 @@ async def test_concurrent_requests_with_one_key_have_one_effect(house: House) ->
 
 async def test_second_request_does_the_work_when_the_first_is_undone(house: House) -> None:
     request = MovieInput(title="Stalker", runtime_minutes=161)
-    key = idempotency_key(ADMIN.user_id, "POST /movies", "k", msgspec.json.encode(request))
+    key = idempotency_key(ADMIN.user_id, "createMovie", (), "k", request)
     async with house.pool.acquire() as connection:
         undone = connection.transaction()
         await undone.start()
