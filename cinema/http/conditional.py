@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from aiohttp.web import BaseRequest
@@ -9,7 +10,10 @@ from multidict import istr
 
 from cinema.http.responses import JSON_REVALIDATED, Medium, Reply, header_lines
 
+IF_MATCH: Final = istr("If-Match")
 IF_NONE_MATCH: Final = istr("If-None-Match")
+
+_VERSION_TAG: Final = re.compile(r'"(0|[1-9]\d{0,17})"')
 
 
 def has_seen(request: BaseRequest, tag: str) -> bool:
@@ -20,6 +24,21 @@ def has_seen(request: BaseRequest, tag: str) -> bool:
     if header == tag or header.strip() == "*":
         return True
     return any(part.strip().removeprefix("W/") == tag for part in header.split(","))
+
+
+def versions_seen(request: BaseRequest) -> frozenset[int] | None:
+    """The versions whose tags (`"3"`) `If-Match` names; None where it names none in particular.
+
+    That is without the header, and with `*`: an update must rest on what its sender has seen. Tags
+    are compared strongly, so weak ones and those of another form stand for no version.
+    """
+    headers = request.headers.getall(IF_MATCH, None)
+    if headers is None:
+        return None
+    tags = [tag.strip() for tag in ",".join(headers).split(",")]
+    if "*" in tags:
+        return None
+    return frozenset(int(found[1]) for tag in tags if (found := _VERSION_TAG.fullmatch(tag)))
 
 
 def tagged(request: BaseRequest, tag: str, body: bytes, medium: Medium = JSON_REVALIDATED) -> Reply:

@@ -126,6 +126,8 @@ def error_codes(route: Route) -> list[str]:
         codes |= {"VALIDATION_ERROR", "URI_TOO_LONG"}
     if route.idempotent:
         codes.add("VALIDATION_ERROR")
+    if route.if_match:
+        codes |= {"PRECONDITION_REQUIRED", "PRECONDITION_FAILED"}
     return [code for code in ERROR_TABLE if code in codes]
 
 
@@ -177,14 +179,17 @@ def _parameters(route: Route, components: dict[str, Any], schema_of: dict[str, J
     if route.etag:
         about = "The `ETag` you have; 304 if it is still the same."
         parameters.append(_header("If-None-Match", {"type": "string"}, about))
+    if route.if_match:
+        about = 'The `ETag` of the version that is changed, such as `"3"`; `*` is refused.'
+        parameters.append(_header("If-Match", {"type": "string"}, about, required=True))
     return parameters
 
 
-def _header(name: str, schema: Json, description: str) -> Json:
+def _header(name: str, schema: Json, description: str, *, required: bool = False) -> Json:
     return {
         "name": name,
         "in": "header",
-        "required": False,
+        "required": required,
         "schema": schema,
         "description": description,
     }

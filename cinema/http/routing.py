@@ -45,11 +45,11 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     `{name:text}` any text. `request` is the type of the JSON body, or `bytes` for a body the
     handler reads itself; `query` is a Struct of query parameters; `response` is the type of
     `data` in the envelope, None for a reply of `media_type` without one. `roles` empty means
-    any signed-in caller. `idempotent` routes accept `Idempotency-Key`. `over_http` routes are
-    answered without https too, for probes from inside. A `literal` one is reached by its path to
-    the letter, no other spelling, so that balancers can keep it inside. `throttle`
-    names what a request of somebody signed in counts as: a write, unless its method only reads,
-    or a command to a hold.
+    any signed-in caller. `idempotent` routes accept `Idempotency-Key`; `if_match` ones demand the
+    tag of the version they change. `over_http` routes are answered without https too, for probes
+    from inside. A `literal` one is reached by its path to the letter, no other spelling, so that
+    balancers can keep it inside. `throttle` names what a request of somebody signed in counts as: a
+    write, unless its method only reads, or a command to a hold.
     """
 
     method: str
@@ -74,6 +74,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     idempotent: bool = False
     websocket: bool = False
     etag: bool = False
+    if_match: bool = False
     hidden: bool = False
     over_http: bool = False
     literal: bool = False

@@ -9,7 +9,7 @@ import msgspec
 from cinema.domain.accounts import ADMIN, MANAGER
 from cinema.domain.catalog import LayoutInput, Screen, ScreenInput, ScreenLayout
 from cinema.http import examples
-from cinema.http.conditional import tagged
+from cinema.http.conditional import tagged, versions_seen
 from cinema.http.context import RequestContext
 from cinema.http.responses import JSON_IMMUTABLE, JSON_REVALIDATED, Reply, success, success_body
 from cinema.http.routing import Route
@@ -46,7 +46,10 @@ def screen_routes(catalog: CatalogService) -> tuple[Route, ...]:
 
     async def replace_layout(context: RequestContext) -> Reply:
         (screen_id,) = context.params
-        return success(await catalog.replace_layout(context.principal, screen_id, context.body))
+        seen = versions_seen(context.request)
+        return success(
+            await catalog.replace_layout(context.principal, screen_id, context.body, seen)
+        )
 
     return (
         Route(
@@ -105,7 +108,8 @@ def screen_routes(catalog: CatalogService) -> tuple[Route, ...]:
             handler=replace_layout,
             operation_id="replaceLayout",
             summary="Give a screen new seats",
-            description="The next version of the layout; showtimes made before keep theirs.",
+            description="The next version of the layout; showtimes made before keep theirs. "
+            "`If-Match` names the version it is made from, so that nobody's change is lost.",
             tag=TAG,
             auth="bearer",
             roles=frozenset({ADMIN, MANAGER}),
@@ -113,6 +117,7 @@ def screen_routes(catalog: CatalogService) -> tuple[Route, ...]:
             request_example=examples.GRID,
             response=Screen,
             response_example={**examples.SCREEN, "layout_version": 2},
+            if_match=True,
             errors=("NOT_FOUND", "RETRY", "OUTCOME_UNKNOWN"),
         ),
     )

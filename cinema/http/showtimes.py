@@ -67,6 +67,7 @@ def showtime_routes(showtimes: ShowtimesService) -> tuple[Route, ...]:
             status=201,
             errors=(
                 "UNKNOWN_REFERENCE",
+                "UNKNOWN_CATEGORY",
                 "SCREEN_OCCUPIED",
                 "IDEMPOTENCY_MISMATCH",
                 "RETRY",

@@ -117,17 +117,20 @@ class CatalogService:
         principal: Principal,
         screen_id: bytes,
         request: LayoutInput,
-        key: IdempotencyKey | None = None,
+        seen: frozenset[int] | None,
     ) -> Screen:
         """The next version of a screen's seats; showtimes made before keep theirs.
 
-        Refuses NOT_FOUND, FORBIDDEN, VALIDATION_ERROR.
+        `seen` are the versions that the caller may have had before it. Refuses NOT_FOUND,
+        FORBIDDEN, VALIDATION_ERROR, PRECONDITION_REQUIRED (without `seen`), PRECONDITION_FAILED.
         """
         screen = await self.screen(screen_id)
         require_manager(principal, screen.cinema_id)
         plan, layout = _plan_of(request.layout, request.grid)
+        if seen is None:
+            raise refuse("PRECONDITION_REQUIRED")
         return await self._catalog.replace_layout(
-            screen.id, layout=layout, seat_count=plan.seat_count, now=self._now(), key=key
+            screen.id, seen, layout=layout, seat_count=plan.seat_count, now=self._now()
         )
 
     async def screen(self, screen_id: bytes) -> Screen:

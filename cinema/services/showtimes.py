@@ -54,7 +54,7 @@ class ShowtimesService:
     ) -> Showtime:
         """A new showtime on the screen's current layout, by an admin or the cinema's manager.
 
-        Refuses VALIDATION_ERROR, UNKNOWN_REFERENCE, FORBIDDEN, SCREEN_OCCUPIED.
+        Refuses VALIDATION_ERROR, UNKNOWN_REFERENCE, UNKNOWN_CATEGORY, FORBIDDEN, SCREEN_OCCUPIED.
         """
         request = msgspec.structs.replace(
             request,
@@ -147,6 +147,9 @@ def _plan(request: ShowtimeInput, facts: ScreenFacts, now: datetime) -> Timetabl
         raise refuse(
             "VALIDATION_ERROR", "Sales open before they close, before the end.", path="$.sales"
         )
+    for category in request.price_overrides:
+        if category not in facts.categories:
+            raise refuse("UNKNOWN_CATEGORY", category=category, categories=sorted(facts.categories))
     return times
 
 

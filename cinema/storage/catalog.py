@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
@@ -22,7 +23,7 @@ from cinema.domain.rejections import refuse
 from cinema.domain.seatmap import Layout
 from cinema.domain.text import fold
 from cinema.storage.reads import PrimaryReads, Reads
-from cinema.storage.transactions import Connection, Pool, run_once
+from cinema.storage.transactions import Connection, Pool, run_once, transaction
 
 _MOVIE: Final = (
     "id::text, title, description, genres, runtime_minutes, release_date, age_rating, "
@@ -76,10 +77,10 @@ insert into screen_layouts (screen_id, version, layout, seat_count, created_at)
 values ($1::text::uuid, $2, $3::text::jsonb, $4, $5)
 """
 
-# The row lock gives each replacement its own version.
+# Of two replacements of one version the second waits for the row, and finds another version.
 _NEXT_LAYOUT = f"""
 update screens set layout_version = layout_version + 1, seat_count = $2
-where id = $1::text::uuid
+where id = $1::text::uuid and layout_version = any($3::bigint[])
 returning {_SCREEN}
 """
 
@@ -213,24 +214,27 @@ class CatalogRepository:
     async def replace_layout(
         self,
         screen_id: str,
+        seen: Collection[int],
         *,
         layout: Layout,
         seat_count: int,
         now: datetime,
-        key: IdempotencyKey | None,
     ) -> Screen:
-        """The screen with its next layout version; showtimes keep the one they have."""
+        """The screen with its next layout version; showtimes keep the one they have.
 
-        async def replace(running: Connection) -> Screen:
-            row = await running.fetchrow(_NEXT_LAYOUT, screen_id, seat_count)
+        Refuses NOT_FOUND, and PRECONDITION_FAILED unless the version before is one of `seen`.
+        """
+        async with transaction(self._pool) as running:
+            row = await running.fetchrow(_NEXT_LAYOUT, screen_id, seat_count, list(seen))
             if row is None:
-                raise refuse("NOT_FOUND")
+                row = await running.fetchrow(_SCREEN_BY_ID, screen_id)
+                if row is None:
+                    raise refuse("NOT_FOUND")
+                raise refuse("PRECONDITION_FAILED", layout_version=row["layout_version"])
             await running.execute(
                 _INSERT_LAYOUT, screen_id, row["layout_version"], _json(layout), seat_count, now
             )
             return _screen(row)
-
-        return await run_once(self._pool, key, now, Screen, replace)
 
     async def find_screen(self, screen_id: str) -> Screen | None:
         """The screen of an id."""

@@ -38,6 +38,14 @@ where screen.id = $1::text::uuid
 for no key update of screen
 """
 
+# Only for showtimes that name categories: it reads the whole layout.
+_CATEGORIES = """
+select distinct category #>> '{}'
+from screen_layouts,
+    jsonb_path_query(layout, '$.rows[*].seats[*].category') as category
+where screen_id = $1::text::uuid and version = $2
+"""
+
 _INSERT = f"""
 insert into showtimes (
     id, movie_id, cinema_id, screen_id, screen_no, layout_version, starts_at, ends_at, clear_at,
@@ -63,7 +71,10 @@ _LONGEST: Final = timedelta(days=1)
 
 
 class ScreenFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a showtime takes from its screen, cinema and film."""
+    """What a showtime takes from its screen, cinema and film.
+
+    `categories` are those of the layout's seats, if the showtime prices any by name.
+    """
 
     cinema_id: str
     screen_no: int
@@ -71,6 +82,7 @@ class ScreenFacts(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str
     currency: str
     runtime_minutes: int | None
+    categories: frozenset[str]
 
 
 class ShowtimeFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +123,11 @@ class ShowtimesRepository:
             row = await running.fetchrow(_FACTS, request.screen_id, request.movie_id)
             if row is None:
                 raise refuse("UNKNOWN_REFERENCE", "There is no such screen.", path="$.screen_id")
-            facts = ScreenFacts(**dict(row))
+            categories: frozenset[str] = frozenset()
+            if request.price_overrides:
+                named = await running.fetch(_CATEGORIES, request.screen_id, row["layout_version"])
+                categories = frozenset(one[0] for one in named)
+            facts = ScreenFacts(**dict(row), categories=categories)
             times = plan(facts)
             row = await running.fetchrow(
                 _INSERT,

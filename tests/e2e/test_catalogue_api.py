@@ -141,5 +141,58 @@ async def test_layout_is_sent_once(client: Client) -> None:
     assert await ask(client, "GET", f"{path}?version=99") == (404, "NOT_FOUND")
 
 
+async def test_layout_is_replaced_only_by_who_has_seen_it(client: Client) -> None:
+    admin = await signed_in(client, "admin")
+    _, cinemas = await ask(client, "GET", "cinemas")
+    plan = {"cinema_id": cinemas[0]["id"], "name": "Seen", "grid": {"rows": 1, "columns": 1}}
+    _, screen = await ask(client, "POST", "screens", plan, Authorization=admin)
+    path = f"screens/{screen['id']}/layout"
+    async with client.get(path) as shown:
+        tag = shown.headers["ETag"]
+
+    async def replace(columns: int, **headers: str) -> Answer:
+        grid = {"grid": {"rows": 1, "columns": columns}}
+        return await ask(client, "PUT", path, grid, Authorization=admin, **headers)
+
+    for without in ({}, {"If_Match": "*"}):
+        assert await replace(2, **without) == (428, "PRECONDITION_REQUIRED")
+    for stale in ('"0"', f"W/{tag}", "1", '"x"'):
+        assert await replace(2, If_Match=stale) == (412, "PRECONDITION_FAILED")
+    status, replaced = await replace(2, If_Match=tag)
+    assert (status, replaced["layout_version"], replaced["seat_count"]) == (200, 2, 2)
+    assert await replace(3, If_Match=tag) == (412, "PRECONDITION_FAILED")
+    status, replaced = await replace(3, If_Match=f'"9", "{replaced["layout_version"]}"')
+    assert (status, replaced["seat_count"]) == (200, 3)
+    wrong = {"grid": {"rows": 1}}
+    refused = await ask(client, "PUT", path, wrong, Authorization=admin)
+    assert refused == (400, "VALIDATION_ERROR")
+    nowhere = f"screens/{cinemas[0]['id']}/layout"
+    gone = await ask(client, "PUT", nowhere, {"grid": plan["grid"]}, Authorization=admin)
+    assert gone == (404, "NOT_FOUND")
+
+
+async def test_prices_are_only_for_categories_of_the_screen(client: Client) -> None:
+    admin = await signed_in(client, "admin")
+    _, cinemas = await ask(client, "GET", "cinemas")
+    _, movies = await ask(client, "GET", "movies?limit=1")
+    plan = {"cinema_id": cinemas[0]["id"], "name": "Priced", "grid": {"rows": 1, "columns": 1}}
+    _, screen = await ask(client, "POST", "screens", plan, Authorization=admin)
+    wanted = {
+        "movie_id": movies[0]["id"],
+        "screen_id": screen["id"],
+        "starts_at": _in_two_days(),
+        "base_price": {"amount": 900, "currency": cinemas[0]["currency"]},
+        "language": "en",
+    }
+    sofas = {**wanted, "price_overrides": {"sofa": 5000}}
+    refused = await ask(client, "POST", "showtimes", sofas, Authorization=admin)
+    assert refused == (422, "UNKNOWN_CATEGORY")
+    named = {**wanted, "price_overrides": {"regular": 5000}}
+    status, made = await ask(client, "POST", "showtimes", named, Authorization=admin)
+    assert status == 201
+    _, seats = await ask(client, "GET", f"showtimes/{made['id']}/seats")
+    assert seats["seats"][0]["price"]["amount"] == 5000
+
+
 def _in_two_days() -> str:
     return (datetime.now(UTC) + timedelta(days=2)).isoformat()

@@ -43,6 +43,7 @@ class Call(NamedTuple):
     allowed: frozenset[str | None]
     status: int = 200
     body: Any = None
+    headers: dict[str, str] = {}  # noqa: RUF012  (nobody changes it)
 
 
 def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
@@ -84,7 +85,10 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "getScreen": Call("GET", f"screens/{house.screen_id}", ANYBODY),
         "getLayout": Call("GET", f"screens/{house.screen_id}/layout", ANYBODY),
         "createScreen": Call("POST", "screens", MANAGERS, 201, {**screen, **grid}),
-        "replaceLayout": Call("PUT", f"screens/{facts['screen']}/layout", MANAGERS, 200, grid),
+        "replaceLayout": Call(
+            *("PUT", f"screens/{facts['screen']}/layout", MANAGERS, 200, grid),
+            headers={"If-Match": '"1", "2"'},
+        ),
         "listShowtimes": Call("GET", "showtimes", ANYBODY),
         "getShowtime": Call("GET", shown, ANYBODY),
         "createShowtime": Call("POST", "showtimes", MANAGERS, 201, showtime),
@@ -133,7 +137,9 @@ async def test_each_operation_lets_in_whom_it_should(house: House) -> None:
         assert set(table) == set(operations)
         for name, call in table.items():
             path = call.path if call.path[0] != "/" else f"http://127.0.0.1:{house.port}{call.path}"
-            headers = {"Authorization": f"Bearer {house.token(person)}"} if person else {}
+            headers = dict(call.headers)
+            if person:
+                headers["Authorization"] = f"Bearer {house.token(person)}"
             reply = await house.client.request(call.method, path, json=call.body, headers=headers)
             raw = await reply.text()
             expected = call.status if person in call.allowed else 401 if person is None else 403

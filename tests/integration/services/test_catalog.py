@@ -46,6 +46,8 @@ pytestmark = pytest.mark.postgres
 ADMIN = Principal(bytes(16), "admin", bytes(16), 0.0)
 MANAGER = Principal(new_id(1, 7), "manager", bytes(16), 0.0)
 START = datetime(2026, 6, 1, 18, 0, tzinfo=UTC)
+FIRST = frozenset({1})
+"""What somebody has seen who knows a layout's first version."""
 DEFAULTS = SaleRules(seats_per_hold=10, live_holds_per_customer=4, hold_ttl_s=600, hold_max_s=1800)
 
 
@@ -326,12 +328,12 @@ async def test_managers_change_only_their_own_cinema(house: House) -> None:
     mine = await house.catalog.create_screen(manager, new_screen(own))
     theirs = await house.screen(other)
     again = LayoutInput(grid=Grid(rows=2, columns=2))
-    await house.catalog.replace_layout(manager, raw(mine.id), again)
+    await house.catalog.replace_layout(manager, raw(mine.id), again, FIRST)
     await house.showtimes.create_showtime(manager, showing(movie, mine))
     for call in (
         house.catalog.create_screen(manager, new_screen(other)),
         house.catalog.create_screen(MANAGER, new_screen(own)),
-        house.catalog.replace_layout(manager, raw(theirs.id), again),
+        house.catalog.replace_layout(manager, raw(theirs.id), again, None),
         house.showtimes.create_showtime(manager, showing(movie, theirs)),
         house.showtimes.create_showtime(staff, showing(movie, mine)),
     ):
@@ -342,7 +344,7 @@ async def test_new_layout_is_a_new_version_and_showtimes_keep_theirs(house: Hous
     screen = await house.screen(await house.cinema())
     old = await house.show(await house.movie(), screen)
     replaced = await house.catalog.replace_layout(
-        ADMIN, raw(screen.id), LayoutInput(grid=Grid(rows=4, columns=4))
+        ADMIN, raw(screen.id), LayoutInput(grid=Grid(rows=4, columns=4)), FIRST
     )
     assert (replaced.layout_version, replaced.seat_count) == (2, 16)
     new = await house.show(await house.movie(), screen, START + timedelta(days=1))
@@ -354,17 +356,57 @@ async def test_new_layout_is_a_new_version_and_showtimes_keep_theirs(house: Hous
     assert (await house.catalog.layout(raw(screen.id), 1)).seat_count == 6
 
 
-async def test_concurrent_replacements_get_versions_of_their_own(house: House) -> None:
+async def test_of_concurrent_replacements_of_one_version_one_succeeds(house: House) -> None:
     screen = await house.screen(await house.cinema())
     results = await asyncio.gather(
         *(
             house.catalog.replace_layout(
-                ADMIN, raw(screen.id), LayoutInput(grid=Grid(rows=1, columns=n))
+                ADMIN, raw(screen.id), LayoutInput(grid=Grid(rows=1, columns=n)), FIRST
             )
             for n in range(1, 6)
-        )
+        ),
+        return_exceptions=True,
     )
-    assert sorted(one.layout_version for one in results) == [2, 3, 4, 5, 6]
+    (made,) = [one for one in results if isinstance(one, Screen)]
+    refused = [one.rejection for one in results if isinstance(one, Refused)]
+    assert made.layout_version == 2
+    assert [one.code for one in refused] == ["PRECONDITION_FAILED"] * 4
+    assert refused[0].details == {"layout_version": 2}
+    assert await house.catalog.screen(raw(screen.id)) == made
+
+
+async def test_layout_is_replaced_by_whoever_has_seen_it(house: House) -> None:
+    screen = await house.screen(await house.cinema())
+    wanted = LayoutInput(grid=Grid(rows=1, columns=1))
+
+    def replace(seen: frozenset[int] | None, screen_id: str = screen.id) -> Awaitable[Screen]:
+        return house.catalog.replace_layout(ADMIN, raw(screen_id), wanted, seen)
+
+    assert (await refusal(replace(None)))[0] == "PRECONDITION_REQUIRED"
+    for stale in (set(), {2}, {0, 10**18}):
+        assert (await refusal(replace(frozenset(stale))))[0] == "PRECONDITION_FAILED"
+    assert (await replace(frozenset({1, 7}))).layout_version == 2
+    assert (await refusal(replace(FIRST)))[0] == "PRECONDITION_FAILED"
+    gone = format_id(bytes(16))
+    for seen in (None, FIRST):
+        assert (await refusal(replace(seen, gone)))[0] == "NOT_FOUND"
+
+
+async def test_prices_are_only_for_categories_of_the_screens_layout(house: House) -> None:
+    screen = await house.screen(await house.cinema())
+    movie = await house.movie()
+    with pytest.raises(Refused) as caught:
+        await house.show(movie, screen, price_overrides={"regular": 900, "sofa": 5000})
+    assert caught.value.rejection.code == "UNKNOWN_CATEGORY"
+    assert caught.value.rejection.details == {"category": "sofa", "categories": ["regular"]}
+    await house.show(movie, screen, price_overrides={"regular": 900})
+    seats = (LayoutSeat(number=1, category="sofa"),)
+    layout = Layout(rows=(LayoutRow(label="A", seats=seats),))
+    await house.catalog.replace_layout(ADMIN, raw(screen.id), LayoutInput(layout=layout), FIRST)
+    day_after = START + timedelta(days=1)
+    await house.show(movie, screen, day_after, price_overrides={"sofa": 5000})
+    again = house.show(movie, screen, day_after, price_overrides={"regular": 900})
+    assert (await refusal(again))[0] == "UNKNOWN_CATEGORY"
 
 
 async def test_showtime_ends_after_advertisements_and_film(house: House) -> None:

@@ -118,6 +118,16 @@ def test_errors_and_authentication_are_documented(route: Route) -> None:
     assert ("Idempotency-Key" in str(described.get("parameters"))) == route.idempotent
 
 
+@pytest.mark.parametrize(
+    "route", [route for route in SHOWN if route.method == "PUT"], ids=lambda route: route.path
+)
+def test_whoever_replaces_something_has_seen_it(route: Route) -> None:
+    assert route.if_match
+    assert {"PRECONDITION_REQUIRED", "PRECONDITION_FAILED"} <= set(error_codes(route))
+    (header,) = [one for one in operation(route)["parameters"] if one["in"] == "header"]
+    assert (header["name"], header["required"]) == ("If-Match", True)
+
+
 def test_query_parameters_come_from_the_type() -> None:
     (listing,) = [route for route in SHOWN if route.operation_id == "listShowtimes"]
     names = {one["name"] for one in operation(listing)["parameters"]}
