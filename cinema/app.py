@@ -464,6 +464,8 @@ def sale_rules(settings: Settings) -> SaleRules:
     return SaleRules(
         seats_per_hold=settings.seats_per_hold,
         live_holds_per_customer=settings.live_holds_per_customer,
+        seats_per_staff_hold=settings.seats_per_staff_hold,
+        live_holds_per_staff=settings.live_holds_per_staff,
         hold_ttl_s=settings.seat_hold_ttl_seconds,
         hold_max_s=settings.seat_hold_max_seconds,
     )

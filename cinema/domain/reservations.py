@@ -113,11 +113,12 @@ class BookingInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Payment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """How a booking was paid; `refunded` is what was given back."""
+    """How a booking was paid: `amount` once, of which `refunded` was given back since."""
 
     id: str
     method: str
     status: Literal["pending", "succeeded", "failed", "refunded", "partially_refunded"]
+    amount: Money
     refunded: Money | None = None
     client_secret: str | None = None
 
@@ -138,7 +139,16 @@ class Booking(msgspec.Struct, frozen=True, gc=False):
 class BookingQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which of the caller's bookings."""
 
-    when: Literal["upcoming", "past"] | None = None
+    when: (
+        Annotated[
+            Literal["upcoming", "past"],
+            Meta(
+                description="`upcoming`: what can still be attended. `past`: the rest, so whatever "
+                "is over, was cancelled or expired. All without."
+            ),
+        ]
+        | None
+    ) = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     cursor: Annotated[str, Meta(max_length=4096)] | None = None
 

@@ -12,6 +12,8 @@ class SaleRules(msgspec.Struct, frozen=True, kw_only=True):
 
     seats_per_hold: int
     live_holds_per_customer: int
+    seats_per_staff_hold: int
+    live_holds_per_staff: int
     hold_ttl_s: int
     hold_max_s: int
     protect_orphans: bool = True

@@ -52,9 +52,12 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "PAYMENT_IN_PROGRESS": ErrorKind(409, "A payment for this hold is under way."),
     "BOOKING_ENDED": ErrorKind(409, "This booking has ended."),
     "SHOWTIME_STARTED": ErrorKind(409, "The showtime has started."),
+    "SEAT_NOT_INCLUDED": ErrorKind(
+        409, "A seat is not, or no longer, part of this hold or booking."
+    ),
     "SALES_CLOSED": ErrorKind(409, "This showtime is not on sale now."),
     "SALES_PAUSED": ErrorKind(409, "Sales of this showtime are paused."),
-    "HOLD_LIMIT": ErrorKind(409, "That is more than one customer may hold."),
+    "HOLD_LIMIT": ErrorKind(409, "A limit of holds is reached."),
     "SEAT_UNAVAILABLE": ErrorKind(409, "Someone else was faster: a seat is not available."),
     "NOT_ENOUGH_SEATS": ErrorKind(409, "There are not enough free seats of that kind."),
     "COMPANION_ONLY": ErrorKind(409, "A companion seat goes only with an accessible one."),

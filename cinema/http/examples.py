@@ -162,5 +162,6 @@ BOOKING: Final[dict[str, Any]] = {
         "id": "019a0c1e-7000-7000-8000-0000000000a3",
         "method": "demo",
         "status": "succeeded",
+        "amount": TOTAL,
     },
 }

@@ -136,6 +136,7 @@ def hold_routes(seats: SeatsService) -> tuple[Route, ...]:
                 "DUPLICATE_SEAT",
                 "HOLD_ENDED",
                 "PAYMENT_IN_PROGRESS",
+                "SEAT_NOT_INCLUDED",
             ),
             idempotent=True,
         ),

@@ -125,7 +125,7 @@ class SeatsService:
     def hold_command(
         self, principal: Principal, request: HoldInput, key: IdempotencyKey | None
     ) -> AnyCommand:
-        """The command of a request to hold."""
+        """The command of a request to hold; staff have limits of their own."""
         customer, limits = principal.user_id, self._unpaid
         if principal.role != CUSTOMER:
             unpaid_limit = limits.unpaid_seats_per_staff
@@ -134,6 +134,7 @@ class SeatsService:
         else:
             unpaid_limit = limits.unpaid_seats_per_unverified
         hold_id = self._next_id()
+        by_staff = principal.role in COUNTER_ROLES
         if key is None:
             command_id, fingerprint = hold_id, b""
         else:
@@ -143,9 +144,10 @@ class SeatsService:
                 command_id=command_id,
                 fingerprint=fingerprint,
                 hold_id=hold_id,
-                customer=principal.user_id,
+                customer=customer,
                 labels=request.seats,
                 unpaid_limit=unpaid_limit,
+                by_staff=by_staff,
             )
         wanted = request.best_available
         if wanted is None:
@@ -154,11 +156,12 @@ class SeatsService:
             command_id=command_id,
             fingerprint=fingerprint,
             hold_id=hold_id,
-            customer=principal.user_id,
+            customer=customer,
             quantity=wanted.quantity,
             category=wanted.category,
             accessible=wanted.accessible,
             unpaid_limit=unpaid_limit,
+            by_staff=by_staff,
         )
 
     # --- bookings
@@ -381,15 +384,16 @@ def money(amount_minor: int, currency: str) -> Money:
 
 def _booking_of(accepted: Accepted, event: HoldBooked) -> Booking:
     terms = accepted.terms
+    total = money(sum(event.prices), event.currency)
     return Booking(
         id=format_id(event.booking_id),
         code=event.code,
         showtime_id=format_id(terms.showtime_id),
         status="confirmed",
         seats=held_seats(terms, event.seats, event.prices),
-        total=money(sum(event.prices), event.currency),
+        total=total,
         created_at=_moment(accepted.at_us),
-        payment=Payment(format_id(event.payment_id), event.payment_method, "succeeded"),
+        payment=Payment(format_id(event.payment_id), event.payment_method, "succeeded", total),
     )
 
 
@@ -416,6 +420,7 @@ def _cancelled(accepted: Accepted, event: BookingCancelled, sale: Sale) -> Booki
             sale.payment_id,
             sale.method,
             "refunded" if whole else "partially_refunded",
+            money(sale.amount_minor, sale.currency),
             money(refunded_minor, sale.currency),
         ),
     )

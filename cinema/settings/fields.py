@@ -283,6 +283,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     live_holds_per_customer: Annotated[
         int, _about("most live holds of a customer in one showtime", "holds", low=1, high=1000)
     ] = 4
+    seats_per_staff_hold: Annotated[
+        int, _about("most seats in one hold of staff, who sell at a till", "seats", low=1, high=100)
+    ] = 50
+    live_holds_per_staff: Annotated[
+        int, _about("most live holds of one of the staff in a showtime", "holds", low=1, high=1000)
+    ] = 50
 
     unpaid_seats_per_customer: Annotated[
         int,

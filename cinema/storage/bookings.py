@@ -20,7 +20,7 @@ from cinema.storage.transactions import Pool, connection
 _SELECT: Final = """
 select b.id::text, b.code, b.showtime_id::text, b.status, b.total_minor, b.currency,
     b.created_at, p.id::text as payment_id, p.method, p.status as payment_status,
-    p.refunded_minor,
+    p.amount_minor, p.refunded_minor,
     (
         select json_agg(json_build_array(s.seat, s.category, s.price_minor) order by s.position)
         from booking_seats s
@@ -43,7 +43,7 @@ _OF_USER: Final = (
 join showtimes t on t.id = b.showtime_id
 where b.user_id = $1
     and ($2::text is null
-        or ($2 = 'upcoming' and t.ends_at > $3) or ($2 = 'past' and t.ends_at <= $3))
+        or ($2 = 'upcoming') = (t.ends_at > $3 and b.status in ('pending', 'confirmed')))
     and ($4::timestamptz is null or (b.created_at, b.id) < ($4, $5::text::uuid))
 order by b.created_at desc, b.id desc
 limit $6"""
@@ -123,7 +123,10 @@ class BookingsRepository:
         after: tuple[datetime, str] | None,
         limit: int,
     ) -> list[Booking]:
-        """A user's bookings, newest first."""
+        """A user's bookings, newest first; each is either upcoming or past.
+
+        Upcoming is what can still be attended: not over, and not ended before.
+        """
         moment, last_id = after or (None, None)
         rows = await self._reads.fetch(_OF_USER, UUID(user_id), when, now, moment, last_id, limit)
         return [_booking(row) for row in rows]
@@ -195,6 +198,7 @@ def _booking(row: asyncpg.Record) -> Booking:
             row["payment_id"],
             row["method"],
             row["payment_status"],
+            Money(row["amount_minor"], currency),
             Money(refunded_minor, currency) if refunded_minor else None,
         ),
     )

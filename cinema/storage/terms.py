@@ -91,6 +91,8 @@ class TermsSource:
             hold_max_s=rules.hold_max_s,
             seats_per_hold=rules.seats_per_hold,
             live_holds_per_customer=rules.live_holds_per_customer,
+            seats_per_staff_hold=rules.seats_per_staff_hold,
+            live_holds_per_staff=rules.live_holds_per_staff,
             protect_orphans=rules.protect_orphans,
             companions_need_accessible=rules.companions_need_accessible,
         )

@@ -18,7 +18,14 @@ pytestmark = pytest.mark.postgres
 NOW = datetime(2026, 5, 20, tzinfo=UTC)
 MOVIE = MovieInput(title="Stalker", runtime_minutes=161)
 MOVIE_ID = format_id(new_id(1, 1))
-DEFAULTS = SaleRules(seats_per_hold=1, live_holds_per_customer=1, hold_ttl_s=1, hold_max_s=1)
+DEFAULTS = SaleRules(
+    seats_per_hold=1,
+    live_holds_per_customer=1,
+    seats_per_staff_hold=50,
+    live_holds_per_staff=40,
+    hold_ttl_s=1,
+    hold_max_s=1,
+)
 
 DIES = """
 create function die() returns trigger language plpgsql as

@@ -138,6 +138,8 @@ class World:
             hold_max_s=2 * self.profile.hold_ttl_s,
             seats_per_hold=10,
             live_holds_per_customer=4,
+            seats_per_staff_hold=100,
+            live_holds_per_staff=100,
             protect_orphans=False,
             companions_need_accessible=False,
         )

@@ -24,12 +24,16 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=Tr
 
 
 class HoldSeats(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=1):
-    """Hold the seats named by `labels` for `customer`, all or none."""
+    """Hold the seats named by `labels` for `customer`, all or none.
+
+    `by_staff`: under the limits of a till instead of a customer's.
+    """
 
     hold_id: bytes
     customer: bytes
     labels: list[str]
     unpaid_limit: int = 0
+    by_staff: bool = False
 
 
 class HoldBestAvailable(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=2):
@@ -41,6 +45,7 @@ class HoldBestAvailable(Command, frozen=True, kw_only=True, gc=False, array_like
     category: str | None = None
     accessible: bool = False
     unpaid_limit: int = 0
+    by_staff: bool = False
 
 
 class ExtendHold(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=3):

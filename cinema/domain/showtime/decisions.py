@@ -5,7 +5,7 @@ is given (each has a test): the key's (`IDEMPOTENCY_MISMATCH`), impossible seats
 `DUPLICATE_SEAT`, `UNKNOWN_CATEGORY`), sales (`SALES_CLOSED`, `SALES_PAUSED`), limits
 (`HOLD_LIMIT`), seats (`SEAT_UNAVAILABLE`, `NOT_ENOUGH_SEATS`), rules (`COMPANION_ONLY`,
 `ORPHAN_SEAT`); for an existing hold or booking: `NOT_FOUND`, `HOLD_ENDED` or `BOOKING_ENDED`,
-`SHOWTIME_STARTED`, impossible seats, limits.
+`SHOWTIME_STARTED`, impossible seats, `SEAT_NOT_INCLUDED`, limits.
 """
 
 from __future__ import annotations

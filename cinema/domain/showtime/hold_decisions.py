@@ -35,7 +35,7 @@ def hold_seats(
     seats = seats_named(terms.plan, command.labels)
     if isinstance(seats, Rejection):
         return seats
-    refusal = _refuse_sale(state, terms, command.customer, len(seats), now_us)
+    refusal = _refuse_sale(state, terms, command, len(seats), now_us)
     if refusal is not None:
         return refusal
     status = state.seats
@@ -69,7 +69,7 @@ def hold_best_available(
             details = {"category": command.category, "categories": list(plan.categories)}
             return Rejection(code="UNKNOWN_CATEGORY", details=details)
         category = plan.categories.index(command.category)
-    refusal = _refuse_sale(state, terms, command.customer, command.quantity, now_us)
+    refusal = _refuse_sale(state, terms, command, command.quantity, now_us)
     if refusal is not None:
         return refusal
     seats = find_best_available(
@@ -100,7 +100,11 @@ def _held(
 
 
 def _refuse_sale(
-    state: ShowtimeState, terms: ShowtimeTerms, customer: bytes, count: int, now_us: int
+    state: ShowtimeState,
+    terms: ShowtimeTerms,
+    command: HoldSeats | HoldBestAvailable,
+    count: int,
+    now_us: int,
 ) -> Rejection | None:
     if not terms.sales_opens_at_us <= now_us < terms.sales_closes_at_us:
         details = {
@@ -110,11 +114,16 @@ def _refuse_sale(
         return Rejection(code="SALES_CLOSED", details=details)
     if state.paused:
         return Rejection(code="SALES_PAUSED")
-    if count > terms.seats_per_hold:
-        return _limit("seats_per_hold", terms.seats_per_hold)
-    limit = terms.live_holds_per_customer
-    if len(state.holds) >= limit and state.live_holds_of(customer) >= limit:
-        return _limit("live_holds_per_customer", limit)
+    by_staff = command.by_staff
+    most_seats = terms.seats_per_staff_hold if by_staff else terms.seats_per_hold
+    if count > most_seats:
+        name = "seats_per_staff_hold" if by_staff else "seats_per_hold"
+        return _limit(name, most_seats, f"At most {most_seats} seats in one hold.")
+    most_holds = terms.live_holds_per_staff if by_staff else terms.live_holds_per_customer
+    if len(state.holds) >= most_holds and state.live_holds_of(command.customer) >= most_holds:
+        name = "live_holds_per_staff" if by_staff else "live_holds_per_customer"
+        message = f"At most {most_holds} holds at a time for this showtime: book or release one."
+        return _limit(name, most_holds, message)
     return None
 
 
@@ -131,7 +140,9 @@ def extend_hold(
         return group
     cap_us = group.placed_at_us + terms.hold_max_s * 1_000_000
     if group.expires_at_us >= cap_us:
-        return _limit("hold_max_s", terms.hold_max_s)
+        message = f"This hold cannot be extended further: none lives over {terms.hold_max_s} s."
+        expires_at = format_time(group.expires_at_us)
+        return _limit("hold_max_s", terms.hold_max_s, message, expires_at=expires_at)
     wanted_us = min(now_us + terms.hold_ttl_s * 1_000_000, cap_us)
     return HoldExtended(
         command.hold_id,
@@ -187,5 +198,6 @@ def _labels(plan: SeatPlan, seats: Sequence[int]) -> list[str]:
     return [plan.labels[seat] for seat in seats]
 
 
-def _limit(name: str, value: int) -> Rejection:
-    return Rejection(code="HOLD_LIMIT", details={"limit": name, "value": value})
+def _limit(name: str, value: int, message: str, **more: str) -> Rejection:
+    details = {"limit": name, "value": value, **more}
+    return Rejection(code="HOLD_LIMIT", message=message, details=details)

@@ -37,7 +37,7 @@ def part(
         return gone
     foreign = [plan.labels[seat] for seat in gone if seat not in group.seats]
     if foreign:
-        return Rejection(code="UNKNOWN_SEAT", details={"seats": foreign})
+        return Rejection(code="SEAT_NOT_INCLUDED", details={"seats": foreign})
     price_of = dict(zip(group.seats, group.prices, strict=True))
     kept = tuple(seat for seat in group.seats if seat not in gone)
     return (

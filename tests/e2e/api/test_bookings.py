@@ -24,7 +24,8 @@ async def test_demo_payment_confirms_at_once(house: House) -> None:
     }
     assert (booking["status"], booking["showtime_id"]) == ("confirmed", showtime_id)
     assert (booking["seats"], booking["total"]) == (hold["seats"], hold["total"])
-    assert set(booking["payment"]) == {"id", "method", "status"}
+    assert set(booking["payment"]) == {"id", "method", "status", "amount"}
+    assert booking["payment"]["amount"] == booking["total"]
     assert (booking["payment"]["method"], booking["payment"]["status"]) == ("demo", "succeeded")
     assert await house.statuses(showtime_id) == {"B1": "booked", "B2": "booked"}
     assert (await house.ask("ada", "GET", f"bookings/{booking['id']}")).data == booking
@@ -179,10 +180,20 @@ async def test_bookings_are_listed_newest_first_and_page_by_page(house: House) -
 async def test_bookings_are_upcoming_or_past(house: House) -> None:
     soon_id, over_id = await house.showtime(), await house.showtime()
     soon, over = await house.booked("ada", soon_id, "A1"), await house.booked("ada", over_id, "A1")
+    both = await house.booked("ada", soon_id, "A3", "A4")
+    gone = await house.booked("ada", soon_id, "A2")
+    await house.ask("ada", "DELETE", f"bookings/{gone}")
+    await house.ask("ada", "DELETE", f"bookings/{both}?seats=A3")
     await house.move(over_id, starts_in=timedelta(days=-2))
-    for query, expected in [("upcoming", [soon]), ("past", [over])]:
-        answer = await house.ask("ada", "GET", f"bookings?when={query}")
+    for query, expected in [
+        ("?when=upcoming", [both, soon]),
+        ("?when=past", [gone, over]),
+        ("", [gone, both, over, soon]),
+    ]:
+        answer = await house.ask("ada", "GET", f"bookings{query}")
         assert [booking["id"] for booking in answer.data] == expected
+        (first,) = (await house.ask("ada", "GET", f"bookings{query or '?'}&limit=1")).data
+        assert first["id"] == expected[0]
 
 
 @pytest.mark.parametrize(
@@ -234,11 +245,39 @@ async def test_part_of_a_booking_is_cancelled(house: House) -> None:
     assert part["payment"]["status"] == "partially_refunded"
     assert part["payment"]["refunded"] == {"amount": 2250, "currency": "EUR"}
     assert await house.statuses(showtime_id) == {"A1": "booked"}
-    for seats, code in [("A2", "UNKNOWN_SEAT"), ("A1,A1", "DUPLICATE_SEAT")]:
-        assert (await house.ask("ada", "DELETE", f"{path}?seats={seats}")).error == (422, code)
+    for seats, status, code in [
+        ("Z9", 422, "UNKNOWN_SEAT"),
+        ("A1,A1", 422, "DUPLICATE_SEAT"),
+        ("A2", 409, "SEAT_NOT_INCLUDED"),
+        ("A1,A2,C8", 409, "SEAT_NOT_INCLUDED"),
+    ]:
+        refused = await house.ask("ada", "DELETE", f"{path}?seats={seats}")
+        assert refused.error == (status, code)
+    assert refused.details == {"seats": ["A2", "C8"]}
     rest = (await house.ask("ada", "DELETE", f"{path}?seats=A1")).data
     assert rest["status"] == "cancelled"
     assert rest["payment"]["refunded"] == {"amount": 3250, "currency": "EUR"}
+
+
+async def test_what_was_paid_stays_visible_while_seats_are_given_back(house: House) -> None:
+    booking_id = await house.booked("ada", await house.showtime(), "A1", "B1", "A2")
+    path = f"bookings/{booking_id}"
+    paid = {"amount": 3250, "currency": "EUR"}
+    assert (await house.ask("ada", "GET", path)).data["payment"]["amount"] == paid
+    for seat, status, total, refunded in [
+        ("A1", "partially_refunded", 2250, 1000),
+        ("B1", "partially_refunded", 1000, 2250),
+        ("A2", "refunded", 1000, 3250),
+    ]:
+        answer = await house.ask("ada", "DELETE", f"{path}?seats={seat}")
+        payment = answer.data["payment"]
+        assert (payment["status"], payment["amount"]) == (status, paid)
+        assert payment["refunded"]["amount"] == refunded
+        assert answer.data["total"]["amount"] == total
+        assert (await house.ask("ada", "GET", path)).data == answer.data
+        (listed,) = (await house.ask("ada", "GET", "bookings")).data
+        assert listed == answer.data
+    assert answer.data["status"] == "cancelled"
 
 
 async def test_total_of_a_booking_is_that_of_its_seats(house: House) -> None:

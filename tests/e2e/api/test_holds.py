@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.api.house import UNKNOWN_ID, Clocks, House, open_house
+from tests.e2e.api.sockets import watching
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -161,6 +162,38 @@ async def test_customer_may_have_only_so_many_live_holds(house: House) -> None:
     assert (await house.hold("ada", showtime_id, "A4")).status == 201
 
 
+@pytest.mark.parametrize("person", ["staff", "manager", "admin"])
+async def test_till_has_limits_of_its_own(house: House, person: str) -> None:
+    showtime_id = await house.showtime(live_holds_per_customer=1)
+    eleven = [f"{row}{number}" for row in "AB" for number in range(1, 9)][:11]
+    refused = await house.hold("ada", showtime_id, *eleven)
+    assert refused.details == {"limit": "seats_per_hold", "value": 10}
+    assert len((await house.hold(person, showtime_id, *eleven)).data["seats"]) == 11
+    for number in range(3, 8):
+        assert (await house.hold(person, showtime_id, f"C{number}")).status == 201
+    wish = {"best_available": {"quantity": 11}}
+    refused = await house.ask("bob", "POST", f"showtimes/{showtime_id}/holds", wish)
+    assert refused.details["limit"] == "seats_per_hold"
+    refused = await house.ask(person, "POST", f"showtimes/{showtime_id}/holds", wish)
+    assert refused.error == (409, "NOT_ENOUGH_SEATS")
+    async with watching(house, await house.showtime(), "?deltas=false", person=person) as socket:
+        answer = await socket.ask(type="hold", seats=eleven)
+        assert len(answer["data"]["seats"]) == 11
+
+
+async def test_limits_of_the_till_are_settings(database: str) -> None:
+    async with open_house(database, seats_per_staff_hold=3, live_holds_per_staff=2) as house:
+        showtime_id = await house.showtime()
+        refused = await house.hold("staff", showtime_id, "A1", "A2", "A3", "A4")
+        assert refused.error == (409, "HOLD_LIMIT")
+        assert refused.details == {"limit": "seats_per_staff_hold", "value": 3}
+        assert (await house.hold("staff", showtime_id, "A1", "A2", "A3")).status == 201
+        assert (await house.hold("staff", showtime_id, "A4")).status == 201
+        refused = await house.hold("staff", showtime_id, "A5")
+        assert refused.details == {"limit": "live_holds_per_staff", "value": 2}
+        assert (await house.hold("ada", showtime_id, "B1", "B2", "B3", "B4")).status == 201
+
+
 async def test_paused_sales_refuse_holds_but_not_bookings(house: House) -> None:
     from cinema.domain.ids import parse_id
     from cinema.domain.showtime.commands import PauseSales
@@ -285,12 +318,13 @@ async def test_part_of_a_hold_is_released(house: House) -> None:
     assert [seat["label"] for seat in part.data["seats"]] == ["A2"]
     assert part.data["total"]["amount"] == 1000
     assert await house.statuses(showtime_id) == {"A2": "held"}
-    for seats, code in [
-        ("A1", "UNKNOWN_SEAT"),
-        ("Z9", "UNKNOWN_SEAT"),
-        ("A2,A2", "DUPLICATE_SEAT"),
+    for seats, status, code in [
+        ("A1", 409, "SEAT_NOT_INCLUDED"),
+        ("Z9", 422, "UNKNOWN_SEAT"),
+        ("A2,A2", 422, "DUPLICATE_SEAT"),
     ]:
-        assert (await house.ask("ada", "DELETE", f"{path}?seats={seats}")).error == (422, code)
+        refused = await house.ask("ada", "DELETE", f"{path}?seats={seats}")
+        assert refused.error == (status, code)
     assert (await house.ask("ada", "DELETE", f"{path}?seats=")).error == (400, "VALIDATION_ERROR")
     rest = await house.ask("ada", "DELETE", f"{path}?seats=A2")
     assert rest.data["status"] == "released"
@@ -328,6 +362,12 @@ async def test_hold_is_extended_up_to_its_cap(clocks: Clocks, database: str) -> 
         assert _seconds_between(placed, second) == pytest.approx(300, abs=0.001)
         refused = await house.ask("ada", "PATCH", path, {"extend": True})
         assert refused.error == (409, "HOLD_LIMIT")
+        assert refused.details == {
+            "limit": "hold_max_s",
+            "value": 900,
+            "expires_at": second["expires_at"],
+        }
+        assert "cannot be extended" in refused.envelope["error"]["message"]
 
 
 async def test_hold_ends_when_its_time_is_over(clocks: Clocks, database: str) -> None:

@@ -48,7 +48,14 @@ MANAGER = Principal(new_id(1, 7), "manager", bytes(16), 0.0)
 START = datetime(2026, 6, 1, 18, 0, tzinfo=UTC)
 FIRST = frozenset({1})
 """What somebody has seen who knows a layout's first version."""
-DEFAULTS = SaleRules(seats_per_hold=10, live_holds_per_customer=4, hold_ttl_s=600, hold_max_s=1800)
+DEFAULTS = SaleRules(
+    seats_per_hold=10,
+    live_holds_per_customer=4,
+    seats_per_staff_hold=50,
+    live_holds_per_staff=40,
+    hold_ttl_s=600,
+    hold_max_s=1800,
+)
 
 
 class House:

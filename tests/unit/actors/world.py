@@ -174,6 +174,8 @@ class World:
             hold_max_s=3 * HOLD_TTL_S,
             seats_per_hold=100,
             live_holds_per_customer=1000,
+            seats_per_staff_hold=100,
+            live_holds_per_staff=100,
             protect_orphans=False,
             companions_need_accessible=False,
         )

@@ -65,6 +65,8 @@ TERMS = ShowtimeTerms(
     hold_max_s=180,
     seats_per_hold=10,
     live_holds_per_customer=5,
+    seats_per_staff_hold=100,
+    live_holds_per_staff=100,
     protect_orphans=False,
     companions_need_accessible=False,
 )
@@ -193,7 +195,7 @@ def test_what_is_a_nodes_own_business_cannot_be_received() -> None:
 def test_frames_of_a_later_version_with_more_fields_are_understood() -> None:
     (came,) = decode_frames(msgspec.msgpack.encode([[7, 12, "news", None]]))
     assert came == Notice(12)
-    hold = [1, b"c" * 16, b"", b"h" * 16, b"a" * 16, ["A1"], 0, "news"]
+    hold = [1, b"c" * 16, b"", b"h" * 16, b"a" * 16, ["A1"], 0, False, "news"]
     (came,) = decode_frames(msgspec.msgpack.encode([[1, 4, 2, 500, b"i" * 16, hold]]))
     wish = HoldSeats(command_id=b"c" * 16, hold_id=b"h" * 16, customer=b"a" * 16, labels=["A1"])
     assert came == Tell(4, 2, 500, b"i" * 16, wish)

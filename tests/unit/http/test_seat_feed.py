@@ -34,6 +34,8 @@ TERMS = ShowtimeTerms(
     hold_max_s=1,
     seats_per_hold=1,
     live_holds_per_customer=1,
+    seats_per_staff_hold=100,
+    live_holds_per_staff=100,
     protect_orphans=False,
     companions_need_accessible=False,
 )

@@ -41,6 +41,8 @@ class Rules:
     max_s: int = 25
     seats_per_hold: int = 3
     holds_per_customer: int = 2
+    seats_per_staff_hold: int = 4
+    holds_per_staff: int = 3
     protect_orphans: bool = False
     companions_need_accessible: bool = False
 
@@ -173,7 +175,7 @@ class BoxOffice:
 
     def _hold(self, command: HoldSeats, now_us: int) -> Answer:
         refused = self._impossible(command.labels) or self._no_sale(
-            command.customer, len(command.labels), now_us
+            command, len(command.labels), now_us
         )
         if refused:
             return refused
@@ -198,7 +200,7 @@ class BoxOffice:
         known = {place.sold_as[0] for place in self.room.places.values()}
         if command.category is not None and command.category not in known:
             return Refused("UNKNOWN_CATEGORY")
-        return self._no_sale(command.customer, command.quantity, now_us) or WhereverBest()
+        return self._no_sale(command, command.quantity, now_us) or WhereverBest()
 
     def fits_side_by_side(self, command: HoldBestAvailable) -> bool:
         """Whether so many free seats that may be offered lie next to each other in one block."""
@@ -254,7 +256,7 @@ class BoxOffice:
             return refused
         foreign = [label for label in labels if label not in slip.seats]
         if foreign:
-            return Refused("UNKNOWN_SEAT", frozenset(foreign))
+            return Refused("SEAT_NOT_INCLUDED", frozenset(foreign))
         gone = {label: slip.seats[label] for label in labels}
         left = {label: price for label, price in slip.seats.items() if label not in gone}
         return Done(what, subject, slip.customer, gone, left, slip.until_us)
@@ -275,13 +277,18 @@ class BoxOffice:
         twice = frozenset(label for label in labels if labels.count(label) > 1)
         return Refused("DUPLICATE_SEAT", twice) if twice else None
 
-    def _no_sale(self, customer: bytes, count: int, now_us: int) -> Refused | None:
+    def _no_sale(
+        self, command: HoldSeats | HoldBestAvailable, count: int, now_us: int
+    ) -> Refused | None:
         if now_us < self.rules.opens_us or now_us >= self.rules.closes_us:
             return Refused("SALES_CLOSED")
         if self.paused:
             return Refused("SALES_PAUSED")
-        mine = [slip for slip in self.live().values() if slip.customer == customer]
-        if count > self.rules.seats_per_hold or len(mine) >= self.rules.holds_per_customer:
+        mine = [slip for slip in self.live().values() if slip.customer == command.customer]
+        seats, holds = self.rules.seats_per_hold, self.rules.holds_per_customer
+        if command.by_staff:
+            seats, holds = self.rules.seats_per_staff_hold, self.rules.holds_per_staff
+        if count > seats or len(mine) >= holds:
             return Refused("HOLD_LIMIT")
         return None
 

@@ -74,6 +74,8 @@ def terms(*rows: str, **changes: Any) -> ShowtimeTerms:
         hold_max_s=1800,
         seats_per_hold=6,
         live_holds_per_customer=4,
+        seats_per_staff_hold=8,
+        live_holds_per_staff=6,
         protect_orphans=False,
         companions_need_accessible=False,
     )
@@ -124,8 +126,15 @@ class Story:
         return self
 
     def then_refused(self, code: str, **details: object) -> Story:
-        assert self.decision == Rejection(code=code, details=details or None)
+        assert isinstance(self.decision, Rejection), self.decision
+        assert (self.decision.code, self.decision.details) == (code, details or None)
         return self
+
+    @property
+    def message(self) -> str:
+        """What the last refusal tells people."""
+        assert isinstance(self.decision, Rejection), self.decision
+        return self.decision.message
 
     def then_nothing(self) -> Story:
         assert isinstance(self.decision, Nothing), self.decision
@@ -160,8 +169,10 @@ def _labels(named: str | None) -> list[str] | None:
     return None if named is None else named.split()
 
 
-def hold(labels: str, hold_id: str = "hold", by: str = "ann", key: str | None = None) -> HoldSeats:
-    fields = {"hold_id": id_of(hold_id), "customer": id_of(by), "labels": labels.split()}
+def hold(
+    labels: str, hold_id: str = "hold", by: str = "ann", key: str | None = None, **more: Any
+) -> HoldSeats:
+    fields = {"hold_id": id_of(hold_id), "customer": id_of(by), "labels": labels.split(), **more}
     return HoldSeats(**_keyed(fields, key, labels))
 
 

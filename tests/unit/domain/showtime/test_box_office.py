@@ -51,6 +51,7 @@ from tests.unit.domain.showtime.telling import told
 from tests.unit.domain.showtime.world import World, contents
 
 CUSTOMERS = [id_of("ann"), id_of("bob"), id_of("cyd")]
+STAFF = CUSTOMERS[2]
 TTL_US = IDEMPOTENCY_TTL_S * 1_000_000
 FACTOR_MINOR = {"regular": 1000, "premium": 1250, "vip": 1600}
 
@@ -110,6 +111,8 @@ class Showtime(RuleBasedStateMachine):
             hold_max_s=its.max_s,
             seats_per_hold=its.seats_per_hold,
             live_holds_per_customer=its.holds_per_customer,
+            seats_per_staff_hold=its.seats_per_staff_hold,
+            live_holds_per_staff=its.holds_per_staff,
             protect_orphans=its.protect_orphans,
             companions_need_accessible=its.companions_need_accessible,
         )
@@ -128,6 +131,7 @@ class Showtime(RuleBasedStateMachine):
 
     def _hold(self, labels: list[str], customer: bytes, key: int | None) -> None:
         names = self._name(key, "hold", customer, labels)
+        names["by_staff"] = customer == STAFF
         self._perform(HoldSeats(hold_id=self._new(), customer=customer, labels=labels, **names))
 
     @rule(
@@ -147,6 +151,7 @@ class Showtime(RuleBasedStateMachine):
     ) -> None:
         wish = {"quantity": quantity, "category": category, "accessible": accessible}
         names = self._name(key, "hold", customer, wish)
+        names["by_staff"] = customer == STAFF
         hold_id = self._new()
         self._perform(HoldBestAvailable(hold_id=hold_id, customer=customer, **wish, **names))
 

@@ -112,6 +112,30 @@ def test_a_customer_has_at_most_so_many_live_holds(command: AnyCommand) -> None:
     story.when(command).then_refused("HOLD_LIMIT", limit="live_holds_per_customer", value=2)
 
 
+@pytest.mark.parametrize(
+    "command", [hold("A1 A2 A3 A4", by_staff=True), hold_best(4, by_staff=True)]
+)
+def test_a_hold_of_staff_has_its_own_number_of_seats(command: AnyCommand) -> None:
+    story = given(seats_per_hold=2, seats_per_staff_hold=3)
+    story.when(command).then_refused("HOLD_LIMIT", limit="seats_per_staff_hold", value=3)
+    assert "3 seats" in story.message
+    story.when(hold("A1 A2 A3", by_staff=True))
+    assert isinstance(story.decision, SeatsHeld)
+
+
+@pytest.mark.parametrize(
+    "command", [hold("A4", "4", by_staff=True), hold_best(1, "4", by_staff=True)]
+)
+def test_staff_have_their_own_number_of_live_holds(command: AnyCommand) -> None:
+    limits = {"live_holds_per_customer": 1, "live_holds_per_staff": 3}
+    crowd = [hold(f"A{seat}", f"{seat}", by_staff=True) for seat in (1, 2, 3)]
+    story = given(*crowd, **limits)
+    story.when(command).then_refused("HOLD_LIMIT", limit="live_holds_per_staff", value=3)
+    assert "3 holds" in story.message
+    story.when(hold("B1", "b", by="bob")).when(hold("B2", "c", by="bob"))
+    story.then_refused("HOLD_LIMIT", limit="live_holds_per_customer", value=1)
+
+
 @pytest.mark.parametrize("ending", [release(None, "1"), book("1")])
 def test_an_ended_hold_makes_room_for_another(ending: AnyCommand) -> None:
     story = given(hold("A1", "1"), ending, live_holds_per_customer=1)
@@ -203,7 +227,10 @@ def test_extensions_end_at_the_cap_of_the_whole_life() -> None:
     story = given(hold("A1"), hold_max_s=1000)
     story.when(extend(), 399).then(HoldExtended(HOLD, ANN, (0,), (1000,), second(999)))
     story.when(extend(), 401).then(HoldExtended(HOLD, ANN, (0,), (1000,), second(1000)))
-    story.when(extend(), 402).then_refused("HOLD_LIMIT", limit="hold_max_s", value=1000)
+    story.when(extend(), 402)
+    at_the_cap = {"limit": "hold_max_s", "value": 1000, "expires_at": "2023-11-14T22:30:00Z"}
+    story.then_refused("HOLD_LIMIT", **at_the_cap)
+    assert "cannot be extended" in story.message
     story.when(extend(), 1000).then_refused("HOLD_ENDED", status="expired")
 
 
@@ -216,7 +243,9 @@ def test_the_cap_counts_from_the_placing_also_after_a_partial_release() -> None:
 def test_a_hold_is_never_placed_for_longer_than_its_whole_life() -> None:
     story = given(hold_ttl_s=600, hold_max_s=60).when(hold("A1"))
     story.then(SeatsHeld(HOLD, ANN, (0,), (1000,), second(60)))
-    story.when(extend(), 1).then_refused("HOLD_LIMIT", limit="hold_max_s", value=60)
+    story.when(extend(), 1)
+    at_the_cap = {"limit": "hold_max_s", "value": 60, "expires_at": "2023-11-14T22:14:20Z"}
+    story.then_refused("HOLD_LIMIT", **at_the_cap)
 
 
 def test_an_extension_never_shortens_a_hold() -> None:
@@ -242,6 +271,13 @@ def test_a_partial_release_frees_only_the_seats_named() -> None:
     assert story.drawn() == ".... b..."
 
 
+def test_a_seat_that_was_released_before_is_known_and_no_longer_of_the_hold() -> None:
+    story = given(hold("A1 A2")).when(release("A1"))
+    story.when(release("A1")).then_refused("SEAT_NOT_INCLUDED", seats=["A1"])
+    story.when(release("A1 A2")).then_refused("SEAT_NOT_INCLUDED", seats=["A1"])
+    assert story.drawn() == ".h.. ...."
+
+
 def test_releasing_every_seat_by_name_ends_the_hold() -> None:
     story = given(hold("A1 A2")).when(release("A2")).when(release("A1"))
     story.then(HoldReleased(HOLD, ANN, (0,), (1000,), (), (), second(600)))
@@ -250,7 +286,7 @@ def test_releasing_every_seat_by_name_ends_the_hold() -> None:
 
 def test_a_seat_outside_the_hold_cannot_be_released_with_it() -> None:
     story = given(hold("A1"), hold("A2", "other"))
-    story.when(release("A1 A2")).then_refused("UNKNOWN_SEAT", seats=["A2"])
+    story.when(release("A1 A2")).then_refused("SEAT_NOT_INCLUDED", seats=["A2"])
     story.when(release("C1 A1")).then_refused("UNKNOWN_SEAT", seats=["C1"])
     story.when(release("A1 A1")).then_refused("DUPLICATE_SEAT", seats=["A1"])
     assert story.drawn() == "hh.. ...."

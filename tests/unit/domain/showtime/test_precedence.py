@@ -71,7 +71,8 @@ LIVE_AND_ENDED: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyComman
     ("NOT_FOUND", "HOLD_ENDED", [hold("A1"), release()], {}, extend(by="bob")),
     ("HOLD_ENDED", "UNKNOWN_SEAT", [hold("A1"), release()], {}, release("Z1")),
     ("UNKNOWN_SEAT", "DUPLICATE_SEAT", [hold("A1 A2")], {}, release("A1 A1 Z1")),
-    ("DUPLICATE_SEAT", "UNKNOWN_SEAT", [hold("A1 A2")], {}, release("A3 A3")),
+    ("UNKNOWN_SEAT", "SEAT_NOT_INCLUDED", [hold("A1 A2")], {}, release("A3 Z1")),
+    ("DUPLICATE_SEAT", "SEAT_NOT_INCLUDED", [hold("A1 A2")], {}, release("A3 A3")),
     ("HOLD_ENDED", "HOLD_LIMIT", [hold("A1"), book()], {"hold_max_s": 1}, extend()),
     ("NOT_FOUND", "HOLD_LIMIT", [hold("A1")], {"hold_max_s": 10}, extend(by="bob")),
     (
@@ -84,7 +85,9 @@ LIVE_AND_ENDED: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyComman
     ("NOT_FOUND", "SHOWTIME_STARTED", [hold("A1"), book()], STARTED, cancel(by="bob")),
     ("BOOKING_ENDED", "SHOWTIME_STARTED", [hold("A1"), book(), cancel()], STARTED, cancel()),
     ("SHOWTIME_STARTED", "UNKNOWN_SEAT", [hold("A1"), book()], STARTED, cancel("Z1")),
+    ("SHOWTIME_STARTED", "SEAT_NOT_INCLUDED", [hold("A1"), book()], STARTED, cancel("A3")),
     ("UNKNOWN_SEAT", "DUPLICATE_SEAT", [hold("A1"), book()], {}, cancel("A1 A1 Z1")),
+    ("DUPLICATE_SEAT", "SEAT_NOT_INCLUDED", [hold("A1"), book()], {}, cancel("A3 A3")),
     ("UNKNOWN_SEAT", "SEAT_UNAVAILABLE", [hold("A1")], {}, block("A1 Z1")),
     ("DUPLICATE_SEAT", "SEAT_UNAVAILABLE", [hold("A1")], {}, block("A1 A1")),
 ]
