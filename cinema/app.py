@@ -56,7 +56,7 @@ from cinema.http.seats import seat_routes
 from cinema.http.server import Edge, edge_options
 from cinema.http.showtimes import showtime_routes
 from cinema.http.steps import OwnerOf
-from cinema.http.throttle_metrics import throttle_families
+from cinema.http.throttle_metrics import login_families, throttle_families
 from cinema.http.throttling import EdgeLimits
 from cinema.http.watch import WatchHub, WatchOptions
 from cinema.jobs.housekeeping import Housekeeping
@@ -330,6 +330,7 @@ async def _edge(
         TokenIssuer(keys, ttl_s=ttl_s, clock=now_s),
         admission,
         new_id=next_id,
+        log_key=keys[0],
     )
     reads = await _replica(settings, pool, stack)
     catalog_store = CatalogRepository(pool, reads)
@@ -370,6 +371,7 @@ async def _edge(
         metrics.add_collector(cluster_families(cluster))
     if reads is not None:
         metrics.add_collector(replica_families(reads.outcomes))
+    metrics.add_collector(login_families(accounts.logins))
     metrics.add_collector(throttle_families(throttles, counts, hasher))
     metrics.add_collector(log_families(lambda: sink.dropped_chunks, sink.events))
     metrics.add_collector(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import re
 import sys
 import threading
 import time
@@ -25,7 +26,12 @@ CLOSE_TIMEOUT_S: Final = 5.0
 SECRET_KEYS: Final = frozenset(
     {"password", "token", "access_token", "refresh_token", "authorization", "secret", "card"}
 )
+FREE_TEXT_KEYS: Final = frozenset({"exception", "message", "reason"})
+"""Fields with the words of drivers and libraries, which quote what they were given."""
+
 REDACTED: Final = "[redacted]"
+
+_EMAIL: Final = re.compile(r"[^\s@()<>\"',;:=]+@[^\s@()<>\"',;:/]+\.[A-Za-z0-9-]+")
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
@@ -133,9 +139,13 @@ class _StandardHandler(logging.Handler):
 
 
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace the values of keys that name secrets."""
+    """Replace the values of keys that name secrets, and e-mail addresses in what others wrote."""
     for key in SECRET_KEYS.intersection(event):
         event[key] = REDACTED
+    for key in FREE_TEXT_KEYS.intersection(event):
+        text = event[key]
+        if isinstance(text, str) and "@" in text:
+            event[key] = _EMAIL.sub(REDACTED, text)
     return event
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -40,5 +40,21 @@ def throttle_families(
             "Passwords not hashed because too many waited.",
             value=hasher.refused,
         )
+
+    return families
+
+
+def login_families(outcomes: Mapping[str, int]) -> Families:
+    """Logins by how they ended."""
+
+    def families() -> Iterator[Metric]:
+        logins = CounterMetricFamily(
+            "cinema_logins",
+            "Logins by outcome; guesses at a registration's key are failed ones.",
+            labels=("outcome",),
+        )
+        for outcome, count in outcomes.items():
+            logins.add_metric((outcome,), count)
+        yield logins
 
     return families

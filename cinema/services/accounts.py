@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hmac
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
 
 from cinema.domain.accounts import (
     MANAGER,
@@ -19,13 +24,21 @@ from cinema.domain.accounts import (
 )
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.ids import format_id, parse_id
-from cinema.domain.rejections import refuse
+from cinema.domain.rejections import Refused, refuse
 from cinema.services.admission import Admission
-from cinema.services.login_throttle import LoginThrottle
+from cinema.services.login_throttle import FAILED, LoginThrottle
+from cinema.services.password_policy import check_password
 from cinema.services.passwords import PasswordHasher
 from cinema.services.throttles import Throttles
 from cinema.services.tokens import Principal, TokenIssuer
 from cinema.storage.accounts import AccountsRepository, NewUser
+
+LOGIN_FAILED: Final = "login_failed"
+
+ACCOUNT_HASH_BYTES: Final = 12
+"""Of the keyed hash of an account in log lines: enough to tell accounts apart."""
+
+log = structlog.get_logger(__name__)
 
 NewId = Callable[[], bytes]
 
@@ -43,6 +56,7 @@ class AccountsService:
         admission: Admission,
         *,
         new_id: NewId,
+        log_key: bytes,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._accounts = accounts
@@ -52,6 +66,8 @@ class AccountsService:
         self._issuer = issuer
         self._admission = admission
         self._new_id = new_id
+        self._log_key = log_key
+        self.logins: Counter[str] = Counter(succeeded=0, failed=0)
         self._clock = clock
 
     async def register(
@@ -71,6 +87,7 @@ class AccountsService:
         unique = email_key(request.email)
         if unique is None:
             raise refuse("VALIDATION_ERROR", "This is no e-mail address.", path="$.email")
+        check_password(request.password, request.email)
         new = NewUser(
             id=format_id(self._new_id()),
             email=tidy_email(request.email),
@@ -81,9 +98,28 @@ class AccountsService:
             created_at=self._now(),
         )
         user = await self._accounts.add_user(new, key)
-        if user.id != new.id and not await self._is_password_of(user, request.password, address):
-            raise refuse("IDEMPOTENCY_MISMATCH")
+        if user.id != new.id and key is not None:
+            await self._check_repetition(user, request, address, key)
         return await self._sign_in(user.id)
+
+    async def _check_repetition(
+        self, user: User, request: RegisterInput, address: str, key: IdempotencyKey
+    ) -> None:
+        """Let in only who knows the password; refuses RATE_LIMITED, IDEMPOTENCY_MISMATCH.
+
+        Whoever guesses here is counted like at a login, and has one guess: a wrong one spoils the
+        key, so that the right password is answered like any other from then on.
+        """
+        try:
+            async with self._logins.attempt(request.email, address):
+                if not await self._is_password_of(user, request.password, address):
+                    raise refuse(FAILED)
+        except Refused as refused:
+            if refused.rejection.code != FAILED:
+                raise
+            self._note_failure(request.email, address)
+            await self._accounts.spoil_key(key)
+            raise refuse("IDEMPOTENCY_MISMATCH") from None
 
     async def login(self, request: LoginInput, address: str) -> Authenticated:
         """A new session. Refuses RATE_LIMITED (`retry_after_s`), INVALID_CREDENTIALS.
@@ -97,7 +133,9 @@ class AccountsService:
             stored = None if known is None else known.password_hash
             is_right = await self._hasher.matches(request.password, stored, address)
             if not is_right or known is None or known.disabled:
-                raise refuse("INVALID_CREDENTIALS")
+                self._note_failure(request.email, address)
+                raise refuse(FAILED)
+            self.logins["succeeded"] += 1
             return await self._sign_in(known.user.id)
 
     async def me(self, principal: Principal) -> User:
@@ -131,6 +169,13 @@ class AccountsService:
             user_id=_raw(user_id), role=user.role, session_id=session_id, at_s=at_s
         )
         return Authenticated(user=user, access_token=token.text, expires_in=token.expires_in_s)
+
+    def _note_failure(self, email: str, address: str) -> None:
+        """Count and log; the account by a keyed hash, which no list of addresses undoes."""
+        self.logins["failed"] += 1
+        name = (email_key(email) or email.strip().lower()).encode(errors="replace")
+        account = hmac.digest(self._log_key, b"account in a log line:" + name, "sha256")
+        log.info(LOGIN_FAILED, address=address, account=account[:ACCOUNT_HASH_BYTES].hex())
 
     async def _is_password_of(self, user: User, password: str, address: str) -> bool:
         known = await self._accounts.credentials_by_id(user.id)

@@ -9,8 +9,9 @@ import asyncpg
 import msgspec
 
 from cinema.domain.accounts import User
-from cinema.domain.idempotency import IdempotencyKey
+from cinema.domain.idempotency import FINGERPRINT_BYTES, IdempotencyKey
 from cinema.domain.limits_catalog import IDEMPOTENT_CLEANUP_PAGE
+from cinema.domain.rejections import refuse
 from cinema.storage.transactions import Connection, Pool, connection, run_once, transaction
 
 _USER = "id::text, email, first_name, last_name, role, email_verified, created_at"
@@ -18,10 +19,16 @@ _USER = "id::text, email, first_name, last_name, role, email_verified, created_a
 _INSERT_USER = f"""
 insert into users (id, email, email_key, password_hash, first_name, last_name, created_at)
 values ($1::text::uuid, $2, $3, $4, $5, $6, $7)
+on conflict (email_key) do nothing
 returning {_USER}
 """  # noqa: S608  (columns named above)
 
 _USER_BY_ID = f"select {_USER} from users where id = $1::text::uuid"  # noqa: S608
+
+_SPOIL_KEY = "update idempotent_requests set fingerprint = $2 where key_digest = $1"
+
+_SPOILT = bytes(FINGERPRINT_BYTES)
+"""The fingerprint of no request."""
 
 _CREDENTIALS = f"select {_USER}, password_hash, disabled_at is not null as disabled from users"  # noqa: S608
 _CREDENTIALS_BY_EMAIL = f"{_CREDENTIALS} where email_key = $1"
@@ -102,9 +109,17 @@ class AccountsRepository:
                 user.last_name,
                 user.created_at,
             )
+            if row is None:
+                # Not by a violation, whose detail would put the address into Postgres' log.
+                raise refuse("EMAIL_TAKEN")
             return _user(row)
 
         return await run_once(self._pool, key, user.created_at, User, insert)
+
+    async def spoil_key(self, key: IdempotencyKey) -> None:
+        """Have every repetition under this key be another request from now on."""
+        async with connection(self._pool) as writing:
+            await writing.execute(_SPOIL_KEY, key.digest, _SPOILT)
 
     async def find_user(self, user_id: str) -> User | None:
         """The account of an id."""

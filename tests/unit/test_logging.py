@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import structlog
 
-from cinema.logging import LogSink, configure_logging
+from cinema.logging import LogSink, configure_logging, redact
 
 
 class Written:
@@ -115,3 +115,16 @@ def test_reader_that_is_gone_stops_nothing() -> None:
     sink.close()
     os.close(writing)
     assert sink.dropped_chunks == 1
+
+
+def test_email_addresses_in_what_others_wrote_are_redacted() -> None:
+    event = {
+        "exception": "UniqueViolationError\nDETAIL:  Key (email_key)=(ann.b+c@example.com) exists.",
+        "reason": "mail for 'Ann@Example.co.uk', refused",
+        "message": 3,
+        "event": "x",
+    }
+    shown = str(redact(None, "", event)).lower()
+    assert "ann" not in shown
+    assert "example" not in shown
+    assert "(email_key)=(" in shown

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import structlog
 
 from cinema.domain.accounts import LoginInput, PromoteInput, RegisterInput
 from cinema.domain.idempotency import ANONYMOUS, IdempotencyKey, idempotency_key
@@ -60,6 +61,7 @@ class House:
             TokenIssuer([KEY], ttl_s=TTL_S, clock=clock),
             self.admission,
             new_id=lambda: new_id(time.time_ns() // 1000, secrets.randbits(RANDOM_BITS)),
+            log_key=KEY,
             clock=clock,
         )
 
@@ -154,7 +156,7 @@ async def test_repeated_registration_signs_the_same_customer_in_again(house: Hou
 async def test_concurrent_repeats_of_a_registration_make_one_account(house: House) -> None:
     key = request_key(ann())
     made = await asyncio.gather(
-        *(house.accounts.register(ann(), "192.0.2.1", key) for _ in range(5))
+        *(house.accounts.register(ann(), "192.0.2.1", key) for _ in range(4))
     )
     assert len({one.user.id for one in made}) == 1
     assert await house.count("users") == 1
@@ -397,3 +399,39 @@ async def test_expired_sessions_are_cleared_by_later_ones(house: House) -> None:
         LoginInput(email="ann@example.com", password="correct horse"), "192.0.2.1"
     )
     assert await house.count("sessions") == 1
+
+
+async def test_repetition_with_a_wrong_password_spoils_the_key_and_counts_as_a_guess(
+    house: House,
+) -> None:
+    await house.accounts.register(ann(), "192.0.2.1", request_key(ann()))
+    guess = ann(password="another horse")
+    for request in (guess, ann(), guess, ann()):
+        call = house.accounts.register(request, "192.0.2.2", request_key(request))
+        assert await refusal(call) == "IDEMPOTENCY_MISMATCH"
+    assert house.accounts.logins == {"succeeded": 0, "failed": 1}
+    login = LoginInput(email="ann@example.com", password="correct horse")
+    assert (await house.accounts.login(login, "192.0.2.1")).user.email == "Ann@Example.com"
+
+
+@pytest.mark.parametrize("password", ["password1", "ANN@example.com"])
+async def test_weak_password_is_refused(house: House, password: str) -> None:
+    call = house.accounts.register(ann(password=password), "192.0.2.1")
+    assert await refusal(call) == "VALIDATION_ERROR"
+    assert await house.count("users") == 0
+
+
+async def test_failed_login_leaves_address_and_a_keyed_hash_of_the_account(house: House) -> None:
+    await house.accounts.register(ann(), "192.0.2.1")
+    emails = ("ann@example.com", "ANN@Example.com", "bob@example.com", "not an address")
+    with structlog.testing.capture_logs() as events:
+        for email in emails:
+            wrong = LoginInput(email=email, password="wrong horse")
+            await refusal(house.accounts.login(wrong, "192.0.2.1"))
+    lines = [event for event in events if event["event"] == "login_failed"]
+    assert {line["address"] for line in lines} == {"192.0.2.1"}
+    accounts = [line["account"] for line in lines]
+    assert accounts[0] == accounts[1]
+    assert len(set(accounts)) == 3
+    assert "example" not in str(lines)
+    assert house.accounts.logins["failed"] == 4
