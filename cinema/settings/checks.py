@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
 from cinema.settings.control_tokens import parsed_tokens, problems_of_tokens
 from cinema.settings.origins import problem_of_origin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from cinema.settings.fields import Settings
 
@@ -18,6 +18,14 @@ SHORTEST_JWT_SECRET_BYTES = 32
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104
 _PLACEHOLDERS = ("change", "example", "secret", "default", "password", "replace", "insecure")
 _FEWEST_DISTINCT_CHARACTERS = 12
+
+SHORTEST_PASSWORD_CHARS = 12
+"""Of a password in an address; people do not type it."""
+
+WIDEST_PROXIES = {4: 8, 6: 7}
+"""Shortest prefix of trusted networks by version: the largest private ones have these."""
+
+_IPV4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
 def problems_together(settings: Settings) -> Iterator[str]:
@@ -76,8 +84,6 @@ def _problems_of_production(settings: Settings) -> Iterator[str]:
         yield "JWT_SECRET_KEY looks like a placeholder; use 32 random bytes"
     if not settings.database_url:
         yield "DATABASE_URL is required in production; the embedded Postgres is for trying things"
-    elif _has_default_password(settings.database_url):
-        yield "DATABASE_URL has the user's name as its password"
     if settings.demo_payment:
         yield "DEMO_PAYMENT must be off in production"
     if settings.demo_data:
@@ -86,8 +92,36 @@ def _problems_of_production(settings: Settings) -> Iterator[str]:
         yield "PUBLIC_URL must be an https:// address in production"
     if not settings.trusted_proxies:
         yield "TRUSTED_PROXIES must name the proxy that ends TLS in production"
-    if "*" in settings.allowed_origins:
-        yield "ALLOWED_ORIGINS must not be * in production"
+    elif _is_everybody(filter(_is_network, settings.trusted_proxies)):
+        yield "TRUSTED_PROXIES must name proxies, not everybody, who could then claim any address"
+    for origin in settings.allowed_origins:
+        if origin == "*":
+            yield "ALLOWED_ORIGINS must not be * in production"
+        elif origin.startswith("http://"):
+            yield f"ALLOWED_ORIGINS: {origin} must be https:// in production"
+    yield from _problems_of_passwords(settings)
+
+
+def _problems_of_passwords(settings: Settings) -> Iterator[str]:
+    """Secrets that others could guess, in settings and in addresses."""
+    secret = settings.cluster_secret
+    if secret and _is_guessable(secret):
+        yield "CLUSTER_SECRET looks like a placeholder; use 32 random bytes"
+    elif secret and secret == settings.jwt_secret_key:
+        yield "CLUSTER_SECRET is the JWT_SECRET_KEY; use another 32 random bytes"
+    for name, url in (
+        ("DATABASE_URL", settings.database_url),
+        ("DATABASE_READ_URL", settings.database_read_url),
+        ("REDIS_URL", settings.redis_url),
+    ):
+        parts = urlsplit(url)
+        password = parts.password or dict(parse_qsl(parts.query)).get("password", "")
+        if password and password == parts.username:
+            yield f"{name} has the user's name as its password"
+        elif password and _is_default_password(password):
+            yield f"{name} has a password that is a placeholder or too short; use a random one"
+        elif not password and name == "REDIS_URL" and not _is_local(url):
+            yield "REDIS_URL must have a password in production, unless Redis is on this machine"
 
 
 def _problems_of_control(settings: Settings) -> Iterator[str]:
@@ -111,9 +145,31 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _has_default_password(url: str) -> bool:
+def _is_local(url: str) -> bool:
     parts = urlsplit(url)
-    return parts.password is not None and parts.password == parts.username
+    return not url or parts.scheme == "unix" or is_loopback(parts.hostname or "localhost")
+
+
+def _is_default_password(password: str) -> bool:
+    lower = password.lower()
+    return len(password) < SHORTEST_PASSWORD_CHARS or any(word in lower for word in _PLACEHOLDERS)
+
+
+def _is_everybody(networks: Iterable[str]) -> bool:
+    """Whether these networks together have one that is larger than any of one's own."""
+    of_version: dict[int, list[Any]] = {4: [], 6: []}
+    for text in networks:
+        network: ipaddress.IPv4Network | ipaddress.IPv6Network
+        network = ipaddress.ip_network(text, strict=False)
+        if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_IPV4_MAPPED):
+            address = network.network_address.ipv4_mapped
+            network = ipaddress.IPv4Network(f"{address}/{network.prefixlen - 96}")
+        of_version[network.version].append(network)
+    return any(
+        network.prefixlen < WIDEST_PROXIES[version]
+        for version, own in of_version.items()
+        for network in ipaddress.collapse_addresses(own)
+    )
 
 
 def _is_guessable(secret: str) -> bool:

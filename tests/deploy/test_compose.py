@@ -98,7 +98,7 @@ def make_secrets(services: dict[str, Any], folder: Path) -> None:
     """Run the script of the service `secrets` here."""
     (script,) = services["secrets"]["command"]
     script = script.replace("$$", "$")
-    for place in ("cinema", "postgres"):
+    for place in ("cinema", "postgres", "redis"):
         (folder / place).mkdir(exist_ok=True)
         script = script.replace(f"/run/{place}/", f"{folder}/{place}/")
     subprocess.run([*services["secrets"]["entrypoint"], script], check=True)
@@ -114,10 +114,14 @@ def test_secrets_are_made_once(services: dict[str, Any], tmp_path: Path) -> None
     assert after == before
     password = (tmp_path / "postgres" / "password").read_text()
     assert f":{password}@" in (tmp_path / "cinema" / "database_url").read_text()
+    password = (tmp_path / "redis" / "password").read_text()
+    assert f":{password}@" in (tmp_path / "cinema" / "redis_url").read_text()
+    assert (tmp_path / "redis" / "redis.conf").read_text() == f"requirepass {password}\n"
 
 
 def test_nobody_starts_before_what_it_needs(services: dict[str, Any]) -> None:
     assert services["postgres"]["depends_on"].keys() == {"secrets"}
+    assert services["redis"]["depends_on"].keys() == {"secrets"}
     assert services["balancer"]["depends_on"].keys() == set(NODES)
     for name in NODES:
         needs = services[name]["depends_on"]

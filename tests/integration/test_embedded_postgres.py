@@ -265,3 +265,30 @@ def test_root_keeps_its_private_folders_private(
     after = home.stat()
     assert owner != 0
     assert (after.st_mode, after.st_uid) == (before.st_mode, before.st_uid)
+
+
+async def _provoke(address: str) -> None:
+    """Violations, whose details quote the row, and a statement with a value in its text."""
+    connection = await asyncpg.connect(address)
+    try:
+        await connection.execute("create table people (email text unique, age int)")
+        insert = "insert into people (email) values ($1)"
+        await connection.execute(insert, "ann@example.com")
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await connection.execute(insert, "ann@example.com")
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await connection.execute("insert into people (email) values ('ann@example.com')")
+    finally:
+        await connection.close()
+
+
+def test_no_email_address_comes_into_its_log(folder: Path) -> None:
+    server = postgres(folder)
+    address = server.start()
+    try:
+        asyncio.run(_provoke(address))
+    finally:
+        server.stop()
+    log = (folder / "postgres.log").read_text()
+    assert "people_email_key" in log
+    assert "ann@" not in log

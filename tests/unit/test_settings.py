@@ -175,7 +175,27 @@ def test_sound_production_settings_are_accepted_with_the_demo_off() -> None:
         ({"DEMO_DATA": "true"}, "DEMO_DATA must be off"),
         ({"PUBLIC_URL": "http://tickets.cinema.test"}, "PUBLIC_URL must be"),
         ({"TRUSTED_PROXIES": ""}, "TRUSTED_PROXIES must name"),
+        ({"TRUSTED_PROXIES": "0.0.0.0/0"}, "TRUSTED_PROXIES must name proxies, not everybody"),
+        ({"TRUSTED_PROXIES": "::/0"}, "TRUSTED_PROXIES must name proxies, not everybody"),
+        ({"TRUSTED_PROXIES": "::ffff:0:0/96"}, "TRUSTED_PROXIES must name proxies, not"),
+        ({"TRUSTED_PROXIES": "128.0.0.0/1,0.0.0.0/1"}, "TRUSTED_PROXIES must name proxies, not"),
         ({"ALLOWED_ORIGINS": "*"}, "ALLOWED_ORIGINS must not"),
+        ({"ALLOWED_ORIGINS": "http://www.cinema.test"}, "ALLOWED_ORIGINS: http://www"),
+        ({"DATABASE_URL": "postgresql://cinema:s3cr@db/cinema"}, "DATABASE_URL has a password"),
+        (
+            {"DATABASE_READ_URL": "postgresql://reader:change-me-please@db/cinema"},
+            "DATABASE_READ_URL has a password",
+        ),
+        ({"REDIS_URL": "redis://redis:6379/0", "NODE_HOST": "a"}, "REDIS_URL must have"),
+        ({"REDIS_URL": "redis://:redis@redis/0", "NODE_HOST": "a"}, "REDIS_URL has a password"),
+        (
+            {"REDIS_URL": "redis://localhost", "CLUSTER_SECRET": "change-me-" * 4},
+            "CLUSTER_SECRET looks like",
+        ),
+        (
+            {"REDIS_URL": "redis://localhost", "CLUSTER_SECRET": SOUND_KEY},
+            "CLUSTER_SECRET is the JWT_SECRET_KEY",
+        ),
         ({"CONTROL_TOKEN": "change-me-" * 4}, "CONTROL_TOKEN looks like"),
         ({"CONTROL_TOKEN": SOUND_KEY}, "CONTROL_TOKEN is the JWT_SECRET_KEY"),
         ({"CONTROL_HOST": "0.0.0.0"}, "CONTROL_TOKEN is required"),
@@ -187,6 +207,23 @@ def test_production_refuses_what_is_only_safe_while_developing(
 ) -> None:
     (told,) = problems_of(SOUND_PRODUCTION | change)
     assert told.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"REDIS_URL": "redis://127.0.0.1:6379/0"},
+        {"REDIS_URL": "redis://[::1]/0"},
+        {"REDIS_URL": "unix:///run/redis.sock"},
+        {"REDIS_URL": "rediss://:q7fJ2mX9vLc4RzT8@redis/0"},
+        {"DATABASE_URL": "postgresql://cinema:q7fJ2mX9vLc4RzT8@db/cinema"},
+        {"TRUSTED_PROXIES": "10.0.0.0/8,fc00::/7,::ffff:10.0.0.1"},
+        {"ALLOWED_ORIGINS": "https://www.cinema.test"},
+    ],
+    ids=str,
+)
+def test_production_takes_what_is_sound(change: dict[str, str]) -> None:
+    assert load_settings(SOUND_PRODUCTION | {"NODE_HOST": "a"} | change).production
 
 
 def test_a_secret_is_read_from_the_file_named(tmp_path: Path) -> None:
