@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from cinema import __version__
 from cinema.actors.kernel import Kernel
 from cinema.cluster.node import ClusterNode, ClusterOptions
+from cinema.cluster.unpaid_counts import UnpaidCounts
 from cinema.domain.membership import Member
 from cinema.settings import Settings
 from cinema.storage.journal_postgres import PostgresJournal
@@ -45,6 +46,11 @@ async def open_cluster(
         dial=loop.create_connection,
     )
     stack.push_async_callback(cluster.stop)
+    unpaid = UnpaidCounts(
+        kernel.unpaid, cluster.placement, cluster.peers, kernel.metrics.task_failures
+    )
+    unpaid.start()
+    stack.push_async_callback(unpaid.stop)
     listener = await loop.create_server(cluster.accept, settings.host, settings.cluster_port)
     stack.callback(listener.close)
     cluster.cluster_port = listener.sockets[0].getsockname()[1]

@@ -69,7 +69,7 @@ def test_commands_of_operators_exist() -> None:
     with contextlib.redirect_stdout(out), pytest.raises(SystemExit):
         main(["admin", "--help"])
     table = TEXT.partition("## Tools")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `cinema admin (.*?)\|", table, re.MULTILINE)
+    rows = re.findall(r"^\| `bin/cinema admin (.*?)\|", table, re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"[a-z-]+", row)}
     assert named == set(re.findall(r"^    ([a-z-]+)\b", out.getvalue(), re.MULTILINE)) - {"command"}
 
