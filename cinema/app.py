@@ -78,7 +78,7 @@ from cinema.storage.account_changes import AccountStandings
 from cinema.storage.accounts import AccountsRepository
 from cinema.storage.bookings import BookingsRepository
 from cinema.storage.catalog import CatalogRepository
-from cinema.storage.clock import DatabaseClock
+from cinema.storage.clock import DatabaseClock, boot_s
 from cinema.storage.durability import DurabilityWatch, require_durability
 from cinema.storage.failures import UNREACHABLE
 from cinema.storage.journal_postgres import PostgresJournal
@@ -319,7 +319,7 @@ async def _edge(
     accounts_store = AccountsRepository(pool)
     hasher = PasswordHasher(settings.bcrypt_cost, share=settings.hashing_per_address)
     stack.callback(hasher.close)
-    counts = ThrottleCounts(now_s, redis_url=settings.redis_url)
+    counts = ThrottleCounts(boot_s, redis_url=settings.redis_url)
     stack.push_async_callback(counts.close)
     throttles = Throttles(counts, throttle_rules(settings))
     accounts = AccountsService(
@@ -411,7 +411,10 @@ async def _admission(
     feed = await open_pool(settings.database_url, size=1)
     stack.push_async_callback(close_pool, feed)
     admission = Admission(
-        TokenVerifier(keys, clock=time.time), AccountStandings(pool, feed), clock=time.time
+        TokenVerifier(keys, clock=time.time),
+        AccountStandings(pool, feed),
+        clock=time.time,
+        steady=boot_s,
     )
     tasks = Tasks(task_failures)
     stack.push_async_callback(tasks.cancel)

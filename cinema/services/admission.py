@@ -87,11 +87,14 @@ class Admission:
         accounts: Accounts,
         *,
         clock: Clock,
+        steady: Clock,
         cache_limit: int = VERIFIED_TOKENS_KEPT,
     ) -> None:
+        """`clock` tells when tokens expire; `steady`, which nobody sets, how old news is."""
         self._verifier = verifier
         self._accounts = accounts
         self._clock = clock
+        self._steady = steady
         self._cache_limit = cache_limit
         self._known: dict[str, Principal] = {}
         self._refused: dict[str, _RefusedToken] = {}
@@ -107,29 +110,31 @@ class Admission:
         principal = self._known.get(token)
         if principal is None:
             return None
-        now_s = self._clock()
-        if now_s >= principal.expires_at_s:
+        if self._clock() >= principal.expires_at_s:
             del self._known[token]
             raise InvalidToken(TOKEN_EXPIRED)
-        return principal if now_s < self._current_until_s else None
+        return principal if self._steady() < self._current_until_s else None
 
     async def look_up(self, token: str) -> Principal:
         """Whom a token stands for, as the database says.
 
         Raises `InvalidToken`. Refuses RETRY when the database cannot be asked.
         """
-        if self._clock() >= self._current_until_s:
+        if not self._is_current():
             await self.read_changes()
-            if self._clock() >= self._current_until_s:
+            if not self._is_current():
                 raise refuse("RETRY")
         known = self.verify(token)
         if known is not None:
             return known
         claimed = self._verifier.verify(token)
         refused = self._refused.get(token)
-        if refused is not None and self._clock() < refused.until_s:
+        if refused is not None and self._steady() < refused.until_s:
             raise InvalidToken(TOKEN_REVOKED)
         standing = await self._standing_of(claimed)
+        if not self._is_current():
+            # The answer took so long that nobody knows what has become of the account since.
+            raise refuse("RETRY")
         if standing is None or not standing.allows(claimed.role):
             self._remember_refused(token, claimed.user_id)
             raise InvalidToken(TOKEN_REVOKED)
@@ -171,19 +176,22 @@ class Admission:
 
     async def follow(self, every_s: float = ACCOUNT_CHANGES_EVERY_S) -> None:
         """Read the feed again and again, for as long as the node runs."""
-        forget_at_s = self._clock()
+        forget_at_s = self._steady()
         while True:
             await self.read_changes()
-            if self._clock() >= forget_at_s and not self._missed:
-                forget_at_s = self._clock() + ACCOUNT_CHANGES_KEPT_S / 24
+            if self._steady() >= forget_at_s and not self._missed:
+                forget_at_s = self._steady() + ACCOUNT_CHANGES_KEPT_S / 24
                 await self._forget_changes()
             await asyncio.sleep(every_s)
 
     def __len__(self) -> int:
         return len(self._known)
 
+    def _is_current(self) -> bool:
+        return self._steady() < self._current_until_s
+
     async def _read_changes(self) -> None:
-        asked_at_s = self._clock()
+        asked_at_s = self._steady()
         missed_s = 0.0
         if self._missed and self._since is not None:
             # Another server may answer now, which counts its transactions in its own way.
@@ -191,6 +199,10 @@ class Admission:
         async with asyncio.timeout(ACCOUNT_CHANGES_WAIT_S):
             changes = await self._accounts.changes(self._since, missed_s)
         if self._since is None or missed_s > ACCOUNT_CHANGES_KEPT_S:
+            self._forget_all()
+        elif int(changes.horizon) < int(self._since):
+            # Another server, or a restored one, which has used none of these numbers yet: what it
+            # has counted below ours would never be told.
             self._forget_all()
         elif changes.user_ids:
             self.forget(changes.user_ids)
@@ -239,7 +251,7 @@ class Admission:
         """Spare the database whoever goes on with a token that is no good."""
         if len(self._refused) >= REFUSED_TOKENS_KEPT:
             self._refused.clear()
-        self._refused[token] = _RefusedToken(user_id, self._clock() + REFUSED_TOKEN_KEPT_S)
+        self._refused[token] = _RefusedToken(user_id, self._steady() + REFUSED_TOKEN_KEPT_S)
 
     def _forget_all(self) -> None:
         self._known.clear()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 import asyncpg
 
@@ -17,6 +17,10 @@ from cinema.domain.limits import CLOCK_DRIFT_PPM
 
 _SAMPLES = 3
 _QUERY = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint"
+
+
+boot_s: Final[Callable[[], float]] = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+"""A local clock that never steps and goes on while the machine sleeps, seconds."""
 
 
 class Clock(Protocol):

@@ -116,10 +116,11 @@ class ThrottleCounts:
 
     Memory always counts along, so that nobody gains by a Redis that goes away. What Redis does
     not answer in time counts as away for `SHARED_REST_S`: no caller waits longer than
-    `SHARED_TIMEOUT_S`, and none is refused or let through for it.
+    `SHARED_TIMEOUT_S`, and none is refused or let through for it. `clock` is one that nobody sets:
+    set back, it would keep a window, or the rest of Redis, for as long as it was set back.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time, *, redis_url: str = "") -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, redis_url: str = "") -> None:
         self.memory = BoundedMemory(clock)
         self._clock = clock
         self._here = FixedWindowRateLimiter(self.memory)

@@ -47,7 +47,10 @@ class House:
         self.clock = clock
         self.hasher = hasher
         self.admission = Admission(
-            TokenVerifier([KEY], clock=clock), AccountStandings(pool, pool), clock=clock
+            TokenVerifier([KEY], clock=clock),
+            AccountStandings(pool, pool),
+            clock=clock,
+            steady=clock,
         )
         rules = ThrottleRules(
             login_failures_per_account_and_address=3, registrations_per_hour_per_address=50

@@ -11,6 +11,7 @@ import structlog
 from cinema.domain.ids import new_id
 from cinema.domain.limits_catalog import (
     ACCOUNT_CHANGES_KEPT_S,
+    ACCOUNT_CHANGES_OVERLAP_S,
     ACCOUNTS_CURRENT_S,
     REFUSED_TOKEN_KEPT_S,
     REFUSED_TOKENS_KEPT,
@@ -29,10 +30,16 @@ TTL_S = 900
 
 
 class Clock:
+    """The time of day, which somebody may set, and a clock that nobody sets."""
+
     def __init__(self) -> None:
         self.now_s = 1_790_000_000.0
+        self.set_by_s = 0.0
 
     def __call__(self) -> float:
+        return self.now_s + self.set_by_s
+
+    def steady(self) -> float:
         return self.now_s
 
 
@@ -52,6 +59,7 @@ class Accounts:
         self.reads: list[tuple[str | None, float]] = []
         self.forgotten = 0
         self.gate: asyncio.Event | None = None
+        self.first_horizon = 0
 
     async def standing(self, user_id: bytes, session_id: bytes) -> Standing | None:
         self.looks += 1
@@ -67,7 +75,7 @@ class Accounts:
         if self.failures:
             raise self.failures.pop(0)
         changed, self.changed = frozenset(self.changed), set()
-        return AccountChanges(changed, str(len(self.reads)))
+        return AccountChanges(changed, str(self.first_horizon + len(self.reads)))
 
     async def forget_changes(self, kept_s: float) -> None:
         self.forgotten += 1
@@ -86,6 +94,7 @@ class Door:
             TokenVerifier([KEY], clock=self.clock),
             self.accounts,
             clock=self.clock,
+            steady=self.clock.steady,
             cache_limit=cache_limit,
         )
 
@@ -225,6 +234,54 @@ async def test_without_news_of_changes_nobody_is_let_in_from_memory(door: Door) 
     # One look at the feed brings all tokens back, without looking up each.
     assert (await door.admission.look_up(token)).user_id == USER
     assert door.accounts.looks == 1
+
+
+async def test_clock_that_is_set_back_lets_nobody_in_for_longer(door: Door) -> None:
+    token = door.token()
+    await door.admission.look_up(token)
+    door.clock.now_s += ACCOUNTS_CURRENT_S
+    door.clock.set_by_s = -600
+    assert door.admission.verify(token) is None
+    door.accounts.failures = [refuse("RETRY")]
+    with structlog.testing.capture_logs(), pytest.raises(Refused):
+        await door.admission.look_up(token)
+    # What was missed is counted by the steady clock as well.
+    await door.admission.read_changes()
+    assert door.accounts.reads[-1][1] == ACCOUNTS_CURRENT_S + ACCOUNT_CHANGES_OVERLAP_S
+
+
+async def test_clock_that_is_set_back_refuses_nobody_for_longer(door: Door) -> None:
+    token = door.token()
+    standing = door.accounts.standings.pop(USER)
+    assert await door.refusal(token) == "TOKEN_REVOKED"
+    door.accounts.standings[USER] = standing
+    door.clock.now_s += REFUSED_TOKEN_KEPT_S
+    door.clock.set_by_s = -600
+    assert (await door.admission.look_up(token)).user_id == USER
+
+
+async def test_answer_that_took_longer_than_the_news_is_good_for_lets_nobody_in(
+    door: Door,
+) -> None:
+    def wait() -> None:
+        door.clock.now_s += ACCOUNTS_CURRENT_S
+
+    door.accounts.meanwhile = [wait]
+    with pytest.raises(Refused) as caught:
+        await door.admission.look_up(door.token())
+    assert caught.value.rejection.code == "RETRY"
+    assert len(door.admission) == 0
+
+
+async def test_database_that_counts_from_further_back_has_everybody_looked_up(door: Door) -> None:
+    token = door.token()
+    door.accounts.first_horizon = 1000
+    await door.admission.look_up(token)
+    door.accounts.first_horizon = 900
+    await door.admission.read_changes()
+    assert door.admission.verify(token) is None
+    assert (await door.admission.look_up(token)).user_id == USER
+    assert door.accounts.looks == 2
 
 
 async def test_failures_of_the_feed_are_logged_and_the_next_look_reaches_back(door: Door) -> None:
