@@ -83,8 +83,8 @@ class LoginThrottle:
             if retry_after_s is None or (is_by_account and await self._is_known(account, pair)):
                 taken.append((limit, who))
                 continue
-            # What is refused here tried no password: it counts nowhere else.
-            for earlier, whose in taken:
+            # What is refused tried no password: it counts nowhere.
+            for earlier, whose in (*taken, (limit, who)):
                 await counts.give_back(earlier, whose)
             raise throttles.refusal(limit.namespace, retry_after_s)
         return taken

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 
 import bcrypt
 
+from cinema.domain.addresses import address_key
 from cinema.domain.limits_catalog import (
     HASHING_QUEUE,
     HASHING_RETRY_AFTER_S,
@@ -33,7 +34,8 @@ class PasswordHasher:
     """Hashes and compares passwords in a few threads, in rotation of the addresses that ask.
 
     Who has `share` waiting already, or meets a full queue of those who have no more than itself,
-    is OVERLOADED: one address can neither fill the queue nor keep the others waiting.
+    is OVERLOADED: one address can neither fill the queue nor keep the others waiting. Addresses
+    count as for throttles, IPv6 by /64.
 
     A password goes through NFKC (keyboards differ in how they write one character), SHA-256 and
     base64 before bcrypt, which would otherwise ignore all beyond 72 bytes and stop at a zero.
@@ -79,7 +81,7 @@ class PasswordHasher:
 
     async def _run(self, address: str, work: Callable[[], T]) -> T:
         try:
-            await self._turns.begin(address)
+            await self._turns.begin(address_key(address))
         except NoRoom:
             self.refused += 1
             raise refuse("OVERLOADED", retry_after_s=HASHING_RETRY_AFTER_S) from None

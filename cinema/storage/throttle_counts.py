@@ -81,6 +81,10 @@ class BoundedMemory(Storage):
         if until_s <= now_s:
             until_s, count = now_s + expiry, 0
         count = max(0, count + amount)
+        if not count:
+            # What did not happen takes no place from what did.
+            self._windows.pop(key, None)
+            return 0
         self._windows[key] = (until_s, count)
         self._windows.move_to_end(key)
         if len(self._windows) > self._keys_limit:

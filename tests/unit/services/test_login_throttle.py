@@ -42,7 +42,8 @@ class Door:
             login_failures_per_address=6,
             login_failures_per_account_per_hour=9,
         )
-        self.throttles = Throttles(ThrottleCounts(lambda: self.now_s), rules)
+        self.counts = ThrottleCounts(lambda: self.now_s)
+        self.throttles = Throttles(self.counts, rules)
         self.throttle = LoginThrottle(self.throttles, self.notebook, clock=lambda: self.now_s)
 
     async def attempt(self, email: str, address: str, ends: str = "INVALID_CREDENTIALS") -> str:
@@ -198,3 +199,23 @@ async def test_registrations_of_an_address_are_bounded_and_untried_ones_do_not_c
     assert await register("ok", ELSEWHERE) == "ok"
     door.now_s += 3600
     assert await register("ok") == "ok"
+
+
+async def test_crowd_that_knows_its_passwords_does_not_lock_its_address(door: Door) -> None:
+    """Who comes while too many are at it is refused, which is no failure of anybody."""
+    crowd = [door.throttle.attempt(f"{one}@example.com", HOME) for one in range(6)]
+    for attempt in crowd:
+        await attempt.__aenter__()
+    for one in range(20):
+        assert (await door.attempt(f"late{one}@example.com", HOME)).startswith("RATE_LIMITED")
+    for attempt in crowd:
+        await attempt.__aexit__(None, None, None)
+    assert await door.attempt("ann@example.com", HOME, "ok") == "ok"
+
+
+async def test_attempts_that_were_not_answered_push_no_failures_out_of_memory(door: Door) -> None:
+    """Else whoever fills the queue for passwords could wipe out what is counted."""
+    await door.fails(3)
+    for one in range(20):
+        await door.attempt(f"{one}@example.com", ELSEWHERE, "OVERLOADED")
+    assert len(door.counts.memory) == 3

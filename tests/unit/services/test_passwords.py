@@ -59,6 +59,17 @@ async def test_full_queue_is_overloaded_and_recovers() -> None:
     assert await hasher.hash("secret-secret", "ip")
 
 
+async def test_all_addresses_of_a_subscriber_have_one_share() -> None:
+    hasher = PasswordHasher(10, threads=1, queue_limit=8, share=2)
+    results = await asyncio.gather(
+        *(hasher.hash("secret-secret", f"2001:db8::{host:x}") for host in range(1, 6)),
+        return_exceptions=True,
+    )
+    refused = [one for one in results if isinstance(one, Refused)]
+    assert [one.rejection.code for one in refused] == ["OVERLOADED"] * 2
+    hasher.close()
+
+
 async def test_loop_runs_on_while_a_password_is_hashed(hasher: PasswordHasher) -> None:
     hashing = asyncio.ensure_future(hasher.hash("secret-secret", "ip"))
     turns = 0
