@@ -68,6 +68,7 @@ def _awaited(prompt: Prompt) -> Handler:
 def _in_a_task(handler: Handler, steps: Steps) -> Serve:
     admit, take_input, send, finish = steps.admit, steps.take_input, steps.send, steps.finish
     path, owner_line, count_write = steps.path, steps.owner_line, steps.count_write
+    admit_late = steps.admit_late
 
     async def serve(
         request: BaseRequest, params: tuple[bytes, ...], showtime_id: str | None
@@ -85,6 +86,7 @@ def _in_a_task(handler: Handler, steps: Steps) -> Serve:
             still_arriving = take_input(context)
             if still_arriving is not None:
                 await still_arriving
+                await admit_late(context)
             outcome = await handler(context)
         except Refused as refusal:
             outcome = refusal.rejection

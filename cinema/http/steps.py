@@ -45,6 +45,9 @@ Admit = Callable[[Asked], Principal | None]
 """Who asks; raises `LookUp` for a token that has to be looked up first."""
 
 TakeInput = Callable[[Call], Awaitable[None] | None]
+AdmitLate = Callable[[Call], Awaitable[None]]
+"""Whether who asked at the head of a request may still act when its body is there."""
+
 Finish = Callable[[Call, int, str | None, str | None, float], None]
 
 
@@ -85,15 +88,26 @@ class Steps:
     """What is done around the handler of one route, in the order of precedence of its refusals.
 
     https, token, role, commands to holds (`admit`); other writes (`count_write`); media type and
-    size of the body, JSON, form, idempotency key, query (`take_input`); then the handler, and at
-    the end count and log line (`finish`).
+    size of the body, JSON, form, idempotency key, query (`take_input`); for a body that was waited
+    for, token and role again (`admit_late`); then the handler, and at the end count and log line
+    (`finish`).
     """
 
-    __slots__ = ("admit", "count_write", "finish", "owner_line", "path", "send", "take_input")
+    __slots__ = (
+        "admit",
+        "admit_late",
+        "count_write",
+        "finish",
+        "owner_line",
+        "path",
+        "send",
+        "take_input",
+    )
 
     def __init__(self, route: Route, around: Surroundings, metrics: RouteMetrics) -> None:
         self.path = route.path
         self.admit = _gate(route, around)
+        self.admit_late = _late_gate(route, around)
         self.count_write: CountWrite | None = write_count(route, around.limits)
         self.take_input = _input(route, around)
         self.send = around.writer.send
@@ -224,6 +238,27 @@ def _gate(route: Route, around: Surroundings) -> Admit:
     if not around.require_https or route.over_http:
         return check
     return _over_https(check, around.proxies)
+
+
+def _late_gate(route: Route, around: Surroundings) -> AdmitLate:
+    """The check after a wait for the body: a client could wait with it until after a revocation."""
+    verify, look_up, roles = around.verify_token, around.look_up_token, route.roles
+
+    async def admit_late(call: Call) -> None:
+        credentials = call.request.headers.get(AUTHORIZATION, "")
+        if call.caller is None or credentials[:7].lower() != "bearer ":
+            # Nobody, or a signature: that counts once and for this body, so it was looked at.
+            return
+        token = credentials[7:]
+        try:
+            principal = verify(token)
+        except InvalidToken as invalid:
+            raise refuse("UNAUTHENTICATED", reason=invalid.code) from None
+        if principal is None:
+            principal = await _identify_unknown(token, look_up, roles, None)
+        call.caller = principal
+
+    return admit_late
 
 
 def _over_https(check: Admit, proxies: TrustedProxies) -> Admit:

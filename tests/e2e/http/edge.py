@@ -19,7 +19,13 @@ from cinema.http.metrics import Metrics
 from cinema.http.responses import Reply, success
 from cinema.http.routing import Handler, Prompt, Route
 from cinema.http.server import Edge, EdgeOptions
-from cinema.services.tokens import TokenIssuer, TokenVerifier
+from cinema.services.tokens import (
+    TOKEN_REVOKED,
+    InvalidToken,
+    Principal,
+    TokenIssuer,
+    TokenVerifier,
+)
 
 BODY_LIMIT_BYTES = 4096
 NOW_S = 1_700_000_000.0
@@ -117,10 +123,33 @@ def request(
     return "\r\n".join(lines).encode("utf-8") + b"\r\n\r\n" + (body or b"")
 
 
+class Gatekeeper:
+    """Verifies tokens until they are revoked."""
+
+    def __init__(self, keys: list[bytes]) -> None:
+        self._verifier = TokenVerifier(keys, clock=lambda: NOW_S)
+        self.revoked: set[str] = set()
+        self.looks = 0
+
+    def verify(self, token: str) -> Principal:
+        self.looks += 1
+        if token in self.revoked:
+            raise InvalidToken(TOKEN_REVOKED)
+        return self._verifier.verify(token)
+
+
 class Server:
     """The edge under test and what it has left behind."""
 
-    def __init__(self, edge: Edge, port: int, log: list[bytes], issuer: TokenIssuer) -> None:
+    def __init__(
+        self,
+        edge: Edge,
+        port: int,
+        log: list[bytes],
+        issuer: TokenIssuer,
+        gatekeeper: Gatekeeper,
+    ) -> None:
+        self.gatekeeper = gatekeeper
         self.edge = edge
         self.port = port
         self.handled: list[Call] = []
@@ -163,13 +192,13 @@ async def serving(
 ) -> AsyncIterator[Server]:
     """An edge with `options`, the house's routes and `more`, stopped at the end."""
     keys = [b"k" * 32]
-    verifier = TokenVerifier(keys, clock=lambda: NOW_S)
+    gatekeeper = Gatekeeper(keys)
     issuer = TokenIssuer(keys, ttl_s=3600, clock=lambda: NOW_S)
     log: list[bytes] = []
     metrics = Metrics()
-    edge = Edge(options, verify_token=verifier.verify, metrics=metrics, write_log=log.append)
+    edge = Edge(options, verify_token=gatekeeper.verify, metrics=metrics, write_log=log.append)
     port_later = await edge.start("127.0.0.1", 0)
-    server = Server(edge, port_later, log, issuer)
+    server = Server(edge, port_later, log, issuer, gatekeeper)
     edge.add_routes([*Handlers(server, promptly=promptly).routes(), *more])
     edge.add_routes(health_routes({}, metrics))
     try:

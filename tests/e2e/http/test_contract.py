@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
 
 from cinema.http.server import EdgeOptions
-from tests.e2e.http.edge import USER, Server, request, serving, until
+from tests.e2e.http.edge import BODY_LIMIT_BYTES, USER, Server, request, serving, until
 
 GOOD = b'{"seats":["F7"]}'
 ID = "019A0C1E-7000-7000-8000-0000000000E1"
@@ -164,6 +165,38 @@ async def test_role_is_checked_after_the_token(server: Server) -> None:
     assert (await server.ask(request("GET", "/staff", authorization=staff))).status == 200
     answer = await server.ask(request("GET", "/staff", authorization=customer))
     assert (answer.status, answer.code) == (403, "FORBIDDEN")
+
+
+@pytest.fixture
+async def patient() -> AsyncIterator[Server]:
+    """A server that waits for bodies longer than any test takes."""
+    options = EdgeOptions(body_limit_bytes=BODY_LIMIT_BYTES, request_timeout_s=60.0)
+    async with serving(options, promptly=True) as running:
+        yield running
+
+
+async def test_token_that_ends_while_the_body_is_on_its_way_does_nothing(patient: Server) -> None:
+    """Else whoever keeps requests open could act long after a revocation."""
+    token, gatekeeper = patient.token(), patient.gatekeeper
+    whole = request("POST", "/staff", GOOD, authorization=f"Bearer {token}")
+    async with patient.client() as client:
+        client.send(whole[:-4])
+        await until(lambda: gatekeeper.looks == 1)
+        gatekeeper.revoked.add(token)
+        client.send(whole[-4:])
+        answer = await client.answer()
+    assert (answer.status, answer.code) == (401, "UNAUTHENTICATED")
+    assert not patient.handled
+
+
+async def test_body_that_comes_late_is_taken_from_whoever_may_still_act(patient: Server) -> None:
+    whole = request("POST", "/staff", GOOD, authorization=f"Bearer {patient.token()}")
+    async with patient.client() as client:
+        client.send(whole[:-4])
+        await until(lambda: patient.gatekeeper.looks == 1)
+        client.send(whole[-4:])
+        assert (await client.answer()).status == 200
+    assert patient.gatekeeper.looks == 2
 
 
 async def test_plain_http_is_refused_where_https_is_required() -> None:
