@@ -440,6 +440,8 @@ def kernel_of(settings: Settings) -> KernelSettings:
         lease_ms=settings.lease_ms,
         snapshot_every_events=settings.snapshot_every_events,
         mailbox_limit=settings.mailbox_limit,
+        node_waiting_limit=settings.node_waiting_limit,
+        overloaded_after_ms=settings.overloaded_after_ms,
         command_deadline_ms=settings.command_deadline_ms,
         max_resident_showtimes=settings.max_resident_showtimes,
         # Whoever is watched stays in memory.

@@ -74,7 +74,8 @@ class ShowtimeActor:
 
     Only the kernel creates actors. Everything runs on the event loop's thread: `tell` queues a
     message and asks for a turn, `turn` decides and evolves, the lane reports what became of it.
-    `state` and `terms` are unset until `resume`.
+    `state` and `terms` are unset until `resume`. `waiting` counts the messages that were taken and
+    not answered yet; an actor that is `closed` takes no new ones for now.
     """
 
     __slots__ = (
@@ -88,11 +89,13 @@ class ShowtimeActor:
         "armed_us",
         "backlog",
         "clock",
+        "closed",
         "doubts",
         "epoch",
         "failures",
         "lane",
         "last_used",
+        "load",
         "pending_snapshot",
         "phase",
         "publisher",
@@ -101,6 +104,7 @@ class ShowtimeActor:
         "snapshot_seq",
         "state",
         "terms",
+        "waiting",
     )
 
     def __init__(self, showtime_id: bytes, kernel: Kernel) -> None:
@@ -119,7 +123,10 @@ class ShowtimeActor:
         self.failures = 0
         self.publisher = Publisher(showtime_id, kernel.watched)
         self.doubts: Sequence[Doubt] = ()
+        self.waiting = 0
+        self.closed = False
         self._kernel = kernel
+        self.load = kernel.load
         self._mailbox: list[Letter] | tuple[()] = ()
         self._outbox = Outbox(self)
         self.backlog = Backlog()
@@ -131,17 +138,43 @@ class ShowtimeActor:
     # --- the mailbox
 
     def tell(self, letter: Letter) -> None:
-        """Queue a message; a full mailbox, or an actor in quarantine, refuses it at once."""
+        """Queue a new message, or refuse it at once, without any effect.
+
+        Refused is what comes while too much waits here or on the node, or waits for too long, and
+        all that comes to an actor in quarantine.
+        """
+        load = self.load
+        if (
+            self.waiting >= load.showtime_limit
+            or load.waiting >= load.limit
+            or self.lane.late
+            or self.closed
+        ):
+            self._outbox.turn_away(letter.reply, self._refusal())
+        else:
+            self.take(letter)
+
+    def _refusal(self) -> Outcome:
         if self.phase is Phase.QUARANTINED:
-            self._outbox.send(letter.reply, TRY_AGAIN)
-            return
-        if not self._mailbox:
-            self._mailbox = [letter]
-        elif len(self._mailbox) < self._kernel.settings.mailbox_limit:
+            return TRY_AGAIN
+        load = self.load
+        if self.waiting >= load.showtime_limit:
+            load.refused["showtime"] += 1
+        elif not load.is_full():
+            load.refused["age"] += 1
+        return TOO_BUSY
+
+    def take(self, letter: Letter) -> None:
+        """Queue a message that must not be refused: the kernel's own, or one taken before."""
+        self.waiting += 1
+        self.load.waiting += 1
+        self._put(letter)
+
+    def _put(self, letter: Letter) -> None:
+        if self._mailbox:
             self._mailbox.append(letter)
         else:
-            self._outbox.send(letter.reply, TOO_BUSY)
-            return
+            self._mailbox = [letter]
         if not self._scheduled and self.phase is Phase.SERVING:
             self._schedule()
 
@@ -180,6 +213,8 @@ class ShowtimeActor:
     def take_letters(self) -> Sequence[Letter]:
         """Hand the waiting messages to the actor's successor."""
         letters, self._mailbox = self._mailbox, ()
+        self.waiting -= len(letters)
+        self.load.waiting -= len(letters)
         return letters
 
     def drop_late(self, now_ns: int) -> None:
@@ -378,7 +413,7 @@ class ShowtimeActor:
                 outcome = TOO_BUSY
             elif isinstance(outcome, SeatsSeen) and not publisher.begin(feed, outcome.seq):
                 deadline_ns = self.clock.boot_ns() + self._kernel.deadline_ns
-                self.tell(Letter(Watch(feed=feed), reply, deadline_ns))
+                self.take(Letter(Watch(feed=feed), reply, deadline_ns))
                 return
             reply(outcome)
 
@@ -402,7 +437,8 @@ class ShowtimeActor:
             self._outbox.send(letter.reply, TRY_AGAIN)
             return
         recalled = with_answer(letter.recalled, epoch, generation, key, archived)
-        self.tell(msgspec.structs.replace(letter, recalled=recalled))
+        # It was taken before, and counts already.
+        self._put(msgspec.structs.replace(letter, recalled=recalled))
 
     # --- what the lane asks and reports
 
@@ -500,6 +536,7 @@ class ShowtimeActor:
         self._note_snapshot(restored.snapshot_seq)
         self.armed_us = NEVER_US
         self.phase = Phase.SERVING
+        self.closed = False
         self.publisher.catch_up(restored)
         self.settle(restored)
         if state.next_due_us < NEVER_US:
@@ -532,7 +569,7 @@ class ShowtimeActor:
         """The armed moment has come: expire, or correct a deadline that no longer stands."""
         self.armed_us = NEVER_US
         if self.state.earliest_due_us() <= self.clock.now_us():
-            self.tell(expire)
+            self.take(expire)
             return
         self._kernel.arm(self)
         if self.idle_but_watched:
@@ -619,6 +656,7 @@ class ShowtimeActor:
     def quarantine(self) -> None:
         """Stop serving for good: neither memory nor journal can be trusted."""
         self._stop(Phase.QUARANTINED, TRY_AGAIN)
+        self.closed = True
 
     def vanish(self) -> None:
         """There is no such showtime."""
@@ -636,7 +674,8 @@ class ShowtimeActor:
     def _stop(self, phase: Phase, outcome: Outcome) -> None:
         self.phase = phase
         self.publisher.lose()
-        for letter in self.take_letters():
+        letters, self._mailbox = self._mailbox, ()
+        for letter in letters:
             self._outbox.send(letter.reply, outcome)
         doubts, self.doubts = self.doubts, ()
         for doubt in doubts:

@@ -11,7 +11,9 @@ from cinema.actors.activation import Activation, TermsSource
 from cinema.actors.actor import Phase, ShowtimeActor
 from cinema.actors.archive import archived_today
 from cinema.actors.lane import CommitLane
+from cinema.actors.load import NodeLoad
 from cinema.actors.messages import (
+    TOO_BUSY,
     TRY_AGAIN,
     Letter,
     Message,
@@ -83,6 +85,9 @@ class Kernel:
         self.lease_ns = settings.lease_ms * 1_000_000 * (LEASE_DRIFT_DIVISOR - 1)
         self.lease_ns //= LEASE_DRIFT_DIVISOR
         self.deadline_ns = settings.command_deadline_ms * 1_000_000
+        self._late_ns = settings.overloaded_after_ms * 1_000_000
+        # Half of the deadline leaves time for a takeover and its lease, and some to answer in.
+        self._close_after_ticks = max(1, int(settings.command_deadline_ms / 2000 / TICK_S))
         self._store = store
         self._activation = Activation(
             store,
@@ -92,12 +97,15 @@ class Kernel:
             wait_ns=settings.lease_ms * 1_000_000,
         )
         self.unpaid = UnpaidSeats()
+        self.load = NodeLoad(
+            limit=settings.node_waiting_limit, showtime_limit=settings.mailbox_limit
+        )
         self._neighbours: Neighbours = ALONE
         self._releases: dict[bytes, asyncio.Task[None]] = {}
         self._actors: dict[bytes, ShowtimeActor] = {}
         self._loop: asyncio.AbstractEventLoop
         self._runnable: list[ShowtimeActor] = []
-        self._stalled: dict[ShowtimeActor, None] = {}
+        self._stalled: dict[ShowtimeActor, int] = {}
         self._passivating: dict[ShowtimeActor, None] = {}
         self._quarantined: dict[ShowtimeActor, None] = {}
         self._recency = Recency()
@@ -175,6 +183,7 @@ class Kernel:
     ) -> None:
         """Queue a message for a showtime, bringing it into memory first if it is not there.
 
+        It is refused at once if too much waits already, or for too long; see `ShowtimeActor.tell`.
         `reply` is called exactly once, on the event loop, maybe before this returns. The message
         may wait until `deadline_ns` (boot time; default: `command_deadline_ms` from now) while the
         showtime cannot serve.
@@ -184,9 +193,19 @@ class Kernel:
             return
         actor = self._actors.get(showtime_id)
         if actor is None:
+            if self._refuses_more(showtime_id):
+                reply(TOO_BUSY)
+                return
             actor = self._activate(showtime_id)
         actor.last_used = self._tick
         actor.tell(Letter(message, reply, deadline_ns or self._now_ns + self.deadline_ns))
+
+    def _refuses_more(self, showtime_id: bytes) -> bool:
+        """Whether not even an actor is to be made for what is new."""
+        if self.lane_of(showtime_id).late:
+            self.load.refused["age"] += 1
+            return True
+        return self.load.is_full()
 
     async def ask(self, showtime_id: bytes, message: Message) -> Outcome:
         """`tell`, and wait for the answer. Cancelling the wait does not cancel the command."""
@@ -215,6 +234,9 @@ class Kernel:
         A hold that has come due must be expired first, which takes an actor.
         """
         if showtime_id not in self._actors and not self._draining:
+            if self.load.is_full():
+                return TOO_BUSY
+            self.load.waiting += 1
             try:
                 restored = await self._activation.look(showtime_id)
             except StoreUnavailable:
@@ -222,6 +244,8 @@ class Kernel:
             except DamagedJournal as error:
                 log.warning(RESTORE_FAILED, showtime=showtime_id.hex(), reason=str(error))
                 restored = None
+            finally:
+                self.load.waiting -= 1
             if restored is not None and restored.state.next_due_us > self.clock.now_us():
                 return seats_seen(restored.state, restored.terms, restored.epoch, query.customer)
         return await self.ask(showtime_id, query)
@@ -306,6 +330,12 @@ class Kernel:
         return sum(actor.mailbox_depth for actor in self._actors.values())
 
     @property
+    def oldest_event_s(self) -> float:
+        """How long the oldest event that is not durable has waited, or the lanes for an answer."""
+        now_ns, now_us = self.clock.boot_ns(), self.clock.now_us()
+        return max(lane.age_ns(now_ns, now_us) for lane in self._lanes) / 1e9
+
+    @property
     def quarantined_count(self) -> int:
         """Showtimes that were stopped and have not been dismissed."""
         return len(self._quarantined)
@@ -359,14 +389,14 @@ class Kernel:
         if reason == "fenced" and not actor.wanted:
             self._forget(actor)
             return
-        self._stalled[actor] = None
+        self._stalled.setdefault(actor, self._tick)
         self._tasks.start(
             "restore", self._restore(actor, serving_epoch, reason), actor.showtime_id.hex()
         )
 
     def stalled(self, actor: ShowtimeActor) -> None:
         """The actor cannot look at its mailbox for now: its letters' deadlines count."""
-        self._stalled[actor] = None
+        self._stalled.setdefault(actor, self._tick)
 
     def passivating(self, actor: ShowtimeActor) -> None:
         """The actor is giving its showtime back."""
@@ -395,7 +425,7 @@ class Kernel:
         successor = self._activate(actor.showtime_id)
         successor.last_used = self._tick
         for letter in letters:
-            successor.tell(letter.forgetful())
+            successor.take(letter.forgetful())
 
     def recall(
         self, actor: ShowtimeActor, letter: Letter, key: bytes, epoch: int, generation: int
@@ -521,7 +551,10 @@ class Kernel:
         """Another `TICK_S` has passed."""
         self._tick += 1
         self._now_ns = self.clock.boot_ns()
-        self.unpaid.sift(self._neighbours.owns, self.clock.now_us())
+        now_us = self.clock.now_us()
+        for lane in self._lanes:
+            lane.look_at_age(self._now_ns, now_us, self._late_ns)
+        self.unpaid.sift(self._neighbours.owns, now_us)
 
     async def _expire_all_due(self) -> None:
         slices = Slices(self.clock.boot_ns, pieces=1)
@@ -529,10 +562,13 @@ class Kernel:
             await slices.give_way()
 
     async def _drop_late(self) -> None:
-        """Deadlines of what waits where nobody can look at it."""
+        """Deadlines of what waits where nobody can look at it; what stays so takes no more."""
+        close_from = self._tick - self._close_after_ticks
         slices = Slices(self.clock.boot_ns)
-        for actor in list(self._stalled):
+        for actor, since in list(self._stalled.items()):
             actor.drop_late(self._now_ns)
+            if actor in self._stalled:
+                actor.closed = since <= close_from
             await slices.give_way()
 
     def expire_due(self) -> bool:
@@ -546,9 +582,15 @@ class Kernel:
         return len(due) < DUE_PER_STEP
 
     def _wake_due(self, showtime_id: bytes) -> bool:
-        wanted = showtime_id not in self._actors and self._neighbours.owns(showtime_id)
+        wanted = (
+            showtime_id not in self._actors
+            and not self._draining
+            and self._neighbours.owns(showtime_id)
+        )
         if wanted:
-            self.tell(showtime_id, _EXPIRE, _ignore)
+            actor = self._activate(showtime_id)
+            actor.last_used = self._tick
+            actor.take(Letter(_EXPIRE, _ignore, self._now_ns + self.deadline_ns))
         return wanted
 
     async def _run_passivation(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
@@ -83,6 +84,10 @@ class CommitLane:
         self._stopping = False
         self._was_idle = False
         self._lock_waits = 0
+        self._in_flight: Sequence[Part] = ()
+        self._since_ns = 0
+        self._was_old = False
+        self.late = False
         self._loop: asyncio.AbstractEventLoop
 
     # --- what actors ask for
@@ -110,6 +115,27 @@ class CommitLane:
         self._ready.pop(actor, None)
         self._checks.pop(actor, None)
 
+    def age_ns(self, now_ns: int, now_us: int) -> int:
+        """How long the oldest event has waited for its commit, and the statement for its answer."""
+        age_ns = now_ns - self._since_ns if self._since_ns else 0
+        oldest_us = now_us
+        for part in self._in_flight:
+            oldest_us = min(oldest_us, part.events[0].recorded_at_us)
+        for actor in self._ready:
+            for event in actor.backlog.unwritten[:1]:
+                oldest_us = min(oldest_us, event.recorded_at_us)
+        return max(age_ns, (now_us - oldest_us) * 1000)
+
+    def look_at_age(self, now_ns: int, now_us: int, limit_ns: int) -> None:
+        """Be `late`, so that its showtimes refuse what is new, while something waits too long.
+
+        Asked for with each tick; two in a row must say so, since a loop that was held up for a
+        moment may have the answer before it already.
+        """
+        is_old = self.age_ns(now_ns, now_us) > limit_ns
+        self.late = is_old and self._was_old
+        self._was_old = is_old
+
     @property
     def busy(self) -> bool:
         """Whether anything waits to be written or checked."""
@@ -135,17 +161,23 @@ class CommitLane:
             await self._store.close()
 
     async def _step(self) -> None:
-        if self._ready:
-            batch = self._next_batch()
-            if batch:
-                self._lock_waits = 0
-                await self._commit(batch)
-        if self._checks:
-            await self._confirm()
-        if self._saves:
-            await self._save()
-        if self._truncations:
-            await self._truncate()
+        try:
+            if self._ready:
+                batch = self._next_batch()
+                if batch:
+                    self._lock_waits = 0
+                    self._in_flight = batch
+                    await self._commit(batch)
+                    self._in_flight = ()
+            if self._checks:
+                await self._confirm()
+            if self._saves:
+                await self._save()
+            if self._truncations:
+                await self._truncate()
+        finally:
+            self._in_flight = ()
+            self._since_ns = 0
 
     def stop(self) -> None:
         """Let `run` end once everything is written; what was to be deleted can stay."""
@@ -204,7 +236,7 @@ class CommitLane:
         return batch
 
     async def _commit(self, batch: list[Part]) -> None:
-        sent_ns = self._clock.boot_ns()
+        sent_ns = self._since_ns = self._clock.boot_ns()
         try:
             matched = await self._append(batch)
         except CommitAborted as error:
@@ -313,7 +345,7 @@ class CommitLane:
         claims = [(actor.showtime_id, actor.epoch) for actor in checks]
         for actor in checks:
             actor.lease_asked()
-        sent_ns = self._clock.boot_ns()
+        sent_ns = self._since_ns = self._clock.boot_ns()
         self._metrics.lease_checks += 1
         try:
             held = await self._store.confirm(claims)
@@ -341,6 +373,7 @@ class CommitLane:
         saves = sorted(
             (pending.save for pending in current.values()), key=lambda save: save.showtime_id
         )
+        self._since_ns = self._clock.boot_ns()
         try:
             stored = await self._store.save_snapshots(saves)
         except HeadsLocked as error:
@@ -366,6 +399,7 @@ class CommitLane:
         """One step of a truncation, which may take many: commits must not wait for all of it."""
         showtime_id, epoch = next(iter(self._truncations.items()))
         del self._truncations[showtime_id]
+        self._since_ns = self._clock.boot_ns()
         try:
             gone = await self._store.truncate(showtime_id, epoch, TRUNCATED_AT_ONCE)
         except StoreUnavailable:

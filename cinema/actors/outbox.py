@@ -214,7 +214,14 @@ class Outbox:
             self.send(waiting.reply, waiting.outcome)
 
     def send(self, reply: Reply, outcome: Outcome) -> None:
-        """Answer; a reply that fails harms nobody else."""
+        """Answer a message that the actor took."""
+        actor = self._actor
+        actor.waiting -= 1
+        actor.load.waiting -= 1
+        self.turn_away(reply, outcome)
+
+    def turn_away(self, reply: Reply, outcome: Outcome) -> None:
+        """Answer a message that was not taken; a reply that fails harms nobody else."""
         try:
             reply(outcome)
         except Exception:

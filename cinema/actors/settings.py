@@ -14,6 +14,8 @@ class KernelSettings(msgspec.Struct, frozen=True, kw_only=True):
     lease_ms: int = 500
     snapshot_every_events: int = 1000
     mailbox_limit: int = 4096
+    node_waiting_limit: int = 16_384
+    overloaded_after_ms: int = 500
     command_deadline_ms: int = 5000
     max_resident_showtimes: int = 20_000
     max_watched_showtimes: int = 20_000

@@ -40,9 +40,6 @@ from cinema.storage.membership import ViewsUnavailable
 PARKED_S: Final = 0.05
 """How long a message waits before it is sent again, if no new view comes first."""
 
-PARKED_MAX: Final = 65_536
-"""Most messages that wait for a view; beyond it this node is refusing, not queueing."""
-
 WOKEN_PER_STEP: Final = 512
 """Parked messages that are sent again in one step: some milliseconds."""
 
@@ -126,6 +123,7 @@ class _Errand:
 
     def answer(self, outcome: Outcome) -> None:
         """Whoever asked must not harm the others whose answers came along."""
+        self._router.load.waiting -= 1
         if self.in_doubt and isinstance(outcome, Unavailable):
             outcome = IN_DOUBT
         if outcome is IN_DOUBT:
@@ -195,6 +193,7 @@ class Router:
         fanout: FanOut,
     ) -> None:
         self.kernel = kernel
+        self.load = kernel.load
         self.clock = kernel.clock
         self.placement = placement
         self.metrics = RouterMetrics()
@@ -250,6 +249,7 @@ class Router:
         self._waking, self._parked = [], []
         for errand in parked:
             errand.answer(TRY_AGAIN)
+        self.load.waiting -= len(self._early)
         self._early.clear()
 
     # --- the kernel's ways
@@ -269,6 +269,10 @@ class Router:
             # A node's own business, and no longer this node's.
             reply(TRY_AGAIN)
             return
+        if self.load.is_full():
+            reply(TOO_BUSY)
+            return
+        self.load.waiting += 1
         deadline_ns = deadline_ns or self.clock.boot_ns() + self.kernel.deadline_ns
         self._send(_Errand(self, showtime_id, message, reply, deadline_ns))
 
@@ -356,9 +360,6 @@ class Router:
         if self._stopped or errand.deadline_ns <= self.clock.boot_ns():
             errand.answer(TRY_AGAIN)
             return
-        if len(self._parked) + len(self._waking) >= PARKED_MAX:
-            errand.answer(TOO_BUSY)
-            return
         self.metrics.parked += 1
         self._parked.append(errand)
         self._wake_later()
@@ -399,6 +400,7 @@ class Router:
             self._loop.call_soon(self._wake_some)
 
     def _serve_early(self, early: list[tuple[Link, Tell, int]]) -> None:
+        self.load.waiting -= len(early)
         for link, tell, deadline_ns in early:
             self._serve(link, tell, deadline_ns)
 
@@ -439,10 +441,11 @@ class Router:
         elif (
             tell.version > version
             and deadline_ns > self.clock.boot_ns()
-            and len(self._early) < PARKED_MAX
+            and not self.load.is_full()
         ):
             # The peer knows more: judge by what it knows.
             self._membership.heard_of(tell.version)
+            self.load.waiting += 1
             self._early.append((link, tell, deadline_ns))
             self._wake_later()
         else:

@@ -32,6 +32,22 @@ def kernel_families(kernel: Kernel) -> Families:
         )
         yield _gauge("cinema_mailbox_depth", "Messages in all mailboxes.", kernel.mailbox_depth)
         yield _gauge(
+            "cinema_messages_waiting", "Messages taken and not answered yet.", kernel.load.waiting
+        )
+        yield _gauge(
+            "cinema_oldest_event_seconds",
+            "How long the oldest event has waited for its commit.",
+            kernel.oldest_event_s,
+        )
+        refused = CounterMetricFamily(
+            "cinema_messages_refused",
+            "Messages refused as OVERLOADED: too many at the showtime or on the node, or too old.",
+            labels=("excess",),
+        )
+        for excess, count in kernel.load.refused.items():
+            refused.add_metric((excess,), count)
+        yield refused
+        yield _gauge(
             "cinema_clock_uncertainty_seconds",
             "How far Postgres time may be off the estimate.",
             kernel.clock.uncertainty_us() / 1e6,

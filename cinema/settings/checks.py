@@ -34,6 +34,7 @@ def problems_together(settings: Settings) -> Iterator[str]:
         yield "SEAT_HOLD_MAX_SECONDS is less than SEAT_HOLD_TTL_SECONDS"
     if settings.database_pool_size <= settings.commit_lanes:
         yield "DATABASE_POOL_SIZE must be greater than COMMIT_LANES"
+    yield from _problems_of_waiting(settings)
     for network in settings.trusted_proxies:
         if not _is_network(network):
             yield f"TRUSTED_PROXIES: {network} is no address or network"
@@ -55,6 +56,11 @@ def problems_together(settings: Settings) -> Iterator[str]:
     if settings.production:
         yield from _problems_of_production(settings)
         yield from _problems_of_control(settings)
+
+
+def _problems_of_waiting(settings: Settings) -> Iterator[str]:
+    if settings.overloaded_after_ms >= settings.command_deadline_ms:
+        yield "OVERLOADED_AFTER_MS must be less than COMMAND_DEADLINE_MS"
 
 
 def _problems_of_addresses(settings: Settings) -> Iterator[str]:

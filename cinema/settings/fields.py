@@ -334,9 +334,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mailbox_limit: Annotated[
         int,
         _about(
-            "commands waiting at one showtime before it refuses", "commands", low=1, high=1_000_000
+            "commands that wait, or are not answered yet, at one showtime before it refuses",
+            "commands",
+            low=1,
+            high=1_000_000,
         ),
     ] = 4096
+    node_waiting_limit: Annotated[
+        int,
+        _about(
+            "commands that wait, or are not answered yet, on a node before it refuses",
+            "commands",
+            low=1,
+            high=10_000_000,
+        ),
+    ] = 16_384
+    overloaded_after_ms: Annotated[
+        int,
+        _about(
+            "how long the oldest event may wait for its commit before new commands are refused",
+            "ms",
+            low=10,
+            high=60_000,
+        ),
+    ] = 500
     snapshot_every_events: Annotated[
         int, _about("events of a showtime between two snapshots", "events", low=1, high=1_000_000)
     ] = 1000

@@ -113,6 +113,7 @@ def test_bcrypt_is_never_cheaper_than_ten() -> None:
     [
         ({"SEAT_HOLD_TTL_SECONDS": "1900"}, "SEAT_HOLD_MAX_SECONDS"),
         ({"DATABASE_POOL_SIZE": "4", "COMMIT_LANES": "4"}, "DATABASE_POOL_SIZE"),
+        ({"OVERLOADED_AFTER_MS": "500", "COMMAND_DEADLINE_MS": "500"}, "OVERLOADED_AFTER_MS"),
         ({"TRUSTED_PROXIES": "10.0.0.0/8,elsewhere"}, "TRUSTED_PROXIES: elsewhere"),
         ({"ALLOWED_ORIGINS": "cinema.test"}, "ALLOWED_ORIGINS: cinema.test"),
         ({"ALLOWED_ORIGINS": "null"}, "ALLOWED_ORIGINS: null"),

@@ -208,8 +208,20 @@ async def audited_world() -> AsyncIterator[World]:
     """A world whose history must be faultless in the end."""
     world = World()
     yield world
+    for node in world.nodes:
+        check_counts(node.kernel)
     await stop(world)
     assert world.auditor.finish() == []
+
+
+def check_counts(kernel: Kernel) -> None:
+    """Each message counts once from when it is taken until it is answered."""
+    actors = list(kernel._actors.values())
+    for actor in actors:
+        outbox = actor._outbox
+        queues = (actor._mailbox, outbox._waiting, outbox._lease_waiting, outbox._lease_asked)
+        assert actor.waiting == sum(map(len, queues)) + actor._recalls + len(actor.doubts)
+    assert kernel.load.waiting == sum(actor.waiting for actor in actors)
 
 
 async def stop(world: World) -> None:

@@ -164,9 +164,9 @@ async def test_late_errands_are_given_up_though_an_answer_opens_a_way_to_another
 
         deadline_ns = one.router.clock.boot_ns() + 100_000_000
         one.router.tell(showtime_id, hold(ANNA, "A1"), reply, deadline_ns)
+        later = one.tell(showtime_id, hold(ANNA, "A2"))
         await asyncio.sleep(1.0)
         accepted(again[0].outcome)
-        later = one.tell(showtime_id, hold(ANNA, "A2"))
         await asyncio.sleep(5.5 + LATE_ANSWER_NS / 1e9)
         assert later.outcome == IN_DOUBT
 

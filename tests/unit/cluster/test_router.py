@@ -375,10 +375,20 @@ async def test_a_message_that_comes_before_the_view_does_waits_for_it() -> None:
         await asyncio.sleep(1)
         assert mail.outcome is None
         assert one.router.metrics.misdirected == 0
+        # It counts among what waits there; one more than may wait is sent back.
+        assert other.router.load.waiting == 1
+        other.router.load.limit = 1
+        second = one.tell(showtime, hold(ANNA, "A2"))
+        await asyncio.sleep(0.1)
+        assert second.outcome is None
+        assert one.router.metrics.misdirected > 0
+        other.router.load.limit = 2
         take_off()
-        await mail.answered.wait()
-        assert mail.code == "OK"
+        for waits in (mail, second):
+            await waits.answered.wait()
+            assert waits.code == "OK"
         assert other.kernel.is_resident(showtime)
+        assert other.router.load.waiting == 0
 
 
 @in_virtual_time
@@ -847,3 +857,21 @@ async def test_wishes_for_the_same_seats_at_all_nodes_get_each_seat_once() -> No
         codes = [mail.code for mail in asked]
         assert codes.count("OK") == 18
         assert codes.count("SEAT_UNAVAILABLE") == 36
+
+
+@in_virtual_time
+async def test_what_is_under_way_to_other_nodes_is_bounded() -> None:
+    async with small_cluster() as cluster:
+        one, other = await cluster.members(2)
+        one.router.load.limit = 3
+        showtime_id = cluster.showtime_of(other)
+        other.store.held.add("take_over")
+        mails = [one.tell(showtime_id, hold(ANNA, label)) for label in PLAN.labels[:5]]
+        assert [mail.code for mail in mails] == [None] * 3 + ["OVERLOADED"] * 2
+        assert one.router.load.waiting == 3
+        takeover = await other.store.next("take_over")
+        other.store.held.clear()
+        takeover.finish()
+        await mails[2].answered.wait()
+        assert [mail.code for mail in mails[:3]] == ["OK"] * 3
+        assert one.router.load.waiting == other.router.load.waiting == 0
