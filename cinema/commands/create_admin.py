@@ -22,6 +22,7 @@ from cinema.domain.ids import format_id
 from cinema.domain.rejections import Refused
 from cinema.progress import Report
 from cinema.services.ids import IdSource
+from cinema.services.password_policy import check_password
 from cinema.services.passwords import OURSELVES, PasswordHasher
 from cinema.settings import Settings
 from cinema.storage.accounts import AccountsRepository, NewUser
@@ -49,7 +50,7 @@ def run_create_admin(settings: Settings, options: Mapping[str, Any], report: Rep
 
 
 def _request(options: Mapping[str, Any], password: str) -> RegisterInput:
-    """The account asked for, held to the same form as one that registers over HTTP."""
+    """The account asked for, held to the same rules as one that registers over HTTP."""
     given = {
         "email": options["email"],
         "password": password,
@@ -57,9 +58,13 @@ def _request(options: Mapping[str, Any], password: str) -> RegisterInput:
         "last_name": options["last_name"],
     }
     try:
-        return msgspec.convert(given, RegisterInput)
+        request = msgspec.convert(given, RegisterInput)
+        check_password(request.password, request.email)
     except msgspec.ValidationError as error:
         raise AdminNotCreated(str(error)) from error
+    except Refused as refused:
+        raise AdminNotCreated(refused.rejection.message or refused.rejection.code) from refused
+    return request
 
 
 def _password(file: str | None) -> str:
