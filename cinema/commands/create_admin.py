@@ -10,7 +10,7 @@ import asyncio
 import getpass
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,8 @@ def run_create_admin(settings: Settings, options: Mapping[str, Any], report: Rep
     request = None
     if not options["promote"]:
         request = _request(options, _password(options["password_file"]))
-    with _database(settings) as dsn:
+    # Standard output is for the result alone, also for what is logged while tables are made.
+    with redirect_stdout(sys.stderr), _database(settings) as dsn:
         user = asyncio.run(_create(dsn, options["email"], request, settings.bcrypt_cost, report))
     if options["json"]:
         sys.stdout.write(msgspec.json.encode({"data": user}).decode() + "\n")
