@@ -16,6 +16,9 @@ from cinema.http.request import Asked, PromptRequest
 FORWARDED_FOR: Final = istr("X-Forwarded-For")
 FORWARDED_PROTO: Final = istr("X-Forwarded-Proto")
 
+HOPS_KEPT_CHARS: Final = 256
+"""Longest list of hops whose client is remembered: five addresses in IPv6."""
+
 # Some proxies add the client's port: 192.0.2.7:51234, [2001:db8::7]:51234.
 _WITH_PORT: Final = re.compile(r"(?:\[([^\]]*)\]|([0-9.]+))(?::[0-9]+)?")
 
@@ -35,7 +38,10 @@ class TrustedProxies:
     def client_key(self, request: Asked) -> str:
         """The form under which the client of a request is counted; cheap for a known client."""
         if self._networks:
-            return self._key_behind(request.remote or "", _hops(request))
+            hops = _hops(request)
+            # Longer ones are a client's own making; kept, they would fill memory.
+            key_of = self._key_behind if len(hops) <= HOPS_KEPT_CHARS else self._key_of_hops
+            return key_of(request.remote or "", hops)
         if isinstance(request, PromptRequest):
             return request.connection.address_key
         return address_key(request.remote or "")
@@ -61,7 +67,8 @@ class TrustedProxies:
                 continue
             if parsed_address(candidate) is None:
                 return address
-            address = candidate
+            # A zone is no part of who it is, and as long as a client likes.
+            address = candidate.partition("%")[0]
             if not self._trusts(address):
                 break
         return address

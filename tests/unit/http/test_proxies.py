@@ -27,6 +27,7 @@ def asked(remote: str, **headers: str) -> BaseRequest:
         ("10.0.0.1", "198.51.100.9, forged", "10.0.0.1"),
         ("10.0.0.1", "", "10.0.0.1"),
         ("2001:db8::1", "2001:db8::2", "2001:db8::2"),
+        ("10.0.0.1", "fe80::7%" + "z" * 4000, "fe80::7"),
     ],
 )
 def test_client_is_the_nearest_address_nobody_vouches_for(
@@ -34,6 +35,16 @@ def test_client_is_the_nearest_address_nobody_vouches_for(
 ) -> None:
     headers = {} if forwarded is None else {"x_forwarded_for": forwarded}
     assert TRUSTED.client_address(asked(remote, **headers)) == client
+
+
+def test_hops_as_long_as_a_client_likes_are_not_remembered() -> None:
+    proxies = TrustedProxies(["10.0.0.0/8"])
+    for one in range(3):
+        hops = f"{one}, " * 1000 + "198.51.100.9"
+        assert proxies.client_key(asked("10.0.0.1", x_forwarded_for=hops)) == "198.51.100.9"
+    assert proxies._key_behind.cache_info().currsize == 0
+    assert proxies.client_key(asked("10.0.0.1", x_forwarded_for="198.51.100.9")) == "198.51.100.9"
+    assert proxies._key_behind.cache_info().currsize == 1
 
 
 def test_without_trusted_proxies_headers_are_ignored() -> None:
