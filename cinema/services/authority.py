@@ -13,6 +13,13 @@ COUNTER_ROLES: Final = frozenset({STAFF, MANAGER, ADMIN})
 """Those who serve customers; which ones, `serves` says."""
 
 
+def has_counter(principal: Principal) -> bool:
+    """Whether the caller sells at some cinema's counter, with the limits of a till."""
+    return principal.role == ADMIN or (
+        principal.role in COUNTER_ROLES and bool(principal.cinema_ids)
+    )
+
+
 def serves(principal: Principal, cinema_id: bytes | None) -> bool:
     """Whether the caller works at this cinema's counter; None stands for one that is gone."""
     if principal.role == ADMIN:

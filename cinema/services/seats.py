@@ -56,7 +56,7 @@ from cinema.domain.showtime.events import (
 from cinema.domain.showtime.state import HoldStatus
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.domain.times import to_us
-from cinema.services.authority import COUNTER_ROLES, serves
+from cinema.services.authority import COUNTER_ROLES, has_counter, serves
 from cinema.services.ids import IdSource
 from cinema.services.paging import BY_MOMENT, after, page
 from cinema.services.shapes import Page
@@ -125,16 +125,16 @@ class SeatsService:
     def hold_command(
         self, principal: Principal, request: HoldInput, key: IdempotencyKey | None
     ) -> AnyCommand:
-        """The command of a request to hold; staff have limits of their own."""
+        """The command of a request to hold; staff of a cinema have limits of their own."""
         customer, limits = principal.user_id, self._unpaid
-        if principal.role != CUSTOMER:
+        by_staff = principal.role != CUSTOMER and has_counter(principal)
+        if by_staff:
             unpaid_limit = limits.unpaid_seats_per_staff
         elif principal.verified:
             unpaid_limit = limits.unpaid_seats_per_customer
         else:
             unpaid_limit = limits.unpaid_seats_per_unverified
         hold_id = self._next_id()
-        by_staff = principal.role in COUNTER_ROLES
         if key is None:
             command_id, fingerprint = hold_id, b""
         else:

@@ -6,9 +6,11 @@ from cinema.services.throttles import ThrottleRules, Throttles
 from cinema.services.tokens import Principal
 from cinema.storage.throttle_counts import ThrottleCounts
 
+CINEMA = b"cinema".ljust(16)
 
-def person(number: int, role: str = "customer") -> Principal:
-    return Principal(number.to_bytes(16, "big"), role, bytes(16), 0.0)
+
+def person(number: int, role: str = "customer", *cinemas: bytes) -> Principal:
+    return Principal(number.to_bytes(16, "big"), role, bytes(16), 0.0, cinema_ids=cinemas)
 
 
 class Rig:
@@ -56,6 +58,13 @@ def test_all_customers_of_one_address_are_bounded_together(rig: Rig) -> None:
 def test_tills_share_no_bound_with_the_foyer(rig: Rig) -> None:
     for number in range(6):
         rig.passes(person(number))
-    assert [rig.passes(person(100, "staff")) for _ in range(7)] == [True] * 6 + [False]
-    assert rig.passes(person(101, "manager"))
+    assert [rig.passes(person(100, "staff", CINEMA)) for _ in range(7)] == [True] * 6 + [False]
+    assert rig.passes(person(101, "manager", CINEMA))
     assert rig.throttles.refused["holds_staff"] == 1
+
+
+@pytest.mark.parametrize("role", ["staff", "manager"])
+def test_who_sells_nowhere_has_the_bounds_of_a_customer(rig: Rig, role: str) -> None:
+    assert [rig.passes(person(100, role)) for _ in range(3)] == [True, True, False]
+    assert rig.throttles.refused == {"holds_user": 1}
+    assert rig.passes(person(102, "admin"))
