@@ -8,6 +8,7 @@ import uvloop
 
 from benchmarks.load.commits import run_commits
 from benchmarks.load.contest import run_contest
+from benchmarks.load.crowd import run_crowd
 from benchmarks.load.filling import run_filling
 from benchmarks.load.holds import run_holds, run_holds_across
 from benchmarks.load.revival import run_revival
@@ -15,6 +16,7 @@ from benchmarks.load.sockets import run_sockets
 from benchmarks.load.specs import (
     CommitProbe,
     Contest,
+    Crowd,
     Filling,
     HoldLoad,
     HoldsAcross,
@@ -42,6 +44,8 @@ async def perform(spec: Spec) -> Report | Watched | Steadied:
     match spec:
         case HoldLoad():
             return await run_holds(spec)
+        case Crowd():
+            return await run_crowd(spec)
         case HoldsAcross():
             return await run_holds_across(spec)
         case SocketLoad():

@@ -9,7 +9,7 @@ import msgspec
 
 from benchmarks.load.connection import Connection, open_connections
 from benchmarks.load.histogram import Histogram
-from benchmarks.load.specs import Acknowledged, HoldLoad, HoldsAcross, Order, Report
+from benchmarks.load.specs import Acknowledged, Crowd, HoldLoad, HoldsAcross, Order, Report
 from benchmarks.load.tally import Measured, Tally
 
 TICK_S = 0.001
@@ -58,10 +58,10 @@ def request_middle(host: str, port: int, token: str | None) -> bytes:
     ).encode("ascii")
 
 
-class _Sender:
+class Sender:
     """Composes each connection's next hold: its customer's token, the next free seat."""
 
-    def __init__(self, load: HoldLoad, tally: Tally | None = None) -> None:
+    def __init__(self, load: HoldLoad | Crowd, tally: Tally | None = None) -> None:
         self.load = load
         self.tally = tally or Tally()
         self._dropped = 0
@@ -102,7 +102,7 @@ class _Sender:
         raise NotImplementedError
 
 
-class ClosedLoop(_Sender):
+class ClosedLoop(Sender):
     """Each connection sends its next request when the answer to the last has come."""
 
     def start(self) -> None:
@@ -116,7 +116,7 @@ class ClosedLoop(_Sender):
             self.send_next(connection, now_ns)
 
 
-class OpenLoop(_Sender):
+class OpenLoop(Sender):
     """Requests start at a fixed rate whatever the server does.
 
     A latency counts from the moment its request was due, also when all connections were busy then,

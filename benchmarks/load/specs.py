@@ -34,6 +34,23 @@ class HoldLoad(msgspec.Struct, frozen=True, kw_only=True, tag="holds"):
     rate_per_s: float | None = None
 
 
+class Crowd(msgspec.Struct, frozen=True, kw_only=True, tag="crowd"):
+    """Holds of one seat each at a rate that the server may not reach.
+
+    A request that finds all connections waiting for an answer is not sent, nor later.
+    """
+
+    host: str
+    port: int
+    window: Window
+    connections: int
+    showtimes: list[str]
+    labels: list[str]
+    tokens: list[str]
+    order: Order
+    rate_per_s: float
+
+
 class HoldsAcross(msgspec.Struct, frozen=True, kw_only=True, tag="holds-across"):
     """Closed loops of holds to several nodes at once, measured in one window."""
 
@@ -128,6 +145,7 @@ class CommitProbe(msgspec.Struct, frozen=True, kw_only=True, tag="commits"):
 
 Spec = (
     HoldLoad
+    | Crowd
     | HoldsAcross
     | SocketLoad
     | Contest
@@ -192,6 +210,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged: list[Acknowledged] = []
     sales: list[Sale] = []
     violations: list[str] = []
+    unsent: int = 0
+    accepted: Latencies | None = None
+    refused: Latencies | None = None
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True):

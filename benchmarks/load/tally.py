@@ -86,6 +86,9 @@ class Measured:
         acknowledged: list[Acknowledged] | None = None,
         sales: list[Sale] | None = None,
         violations: list[str] | None = None,
+        unsent: int = 0,
+        accepted: Latencies | None = None,
+        refused: Latencies | None = None,
     ) -> Report:
         """The window's report, with what only some loads have."""
         tally = self._tally
@@ -102,4 +105,7 @@ class Measured:
             acknowledged=acknowledged or [],
             sales=sales or [],
             violations=violations or [],
+            unsent=unsent,
+            accepted=accepted,
+            refused=refused,
         )

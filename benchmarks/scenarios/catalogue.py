@@ -5,6 +5,7 @@ from benchmarks.scenarios.conflict import HOT_CONFLICT
 from benchmarks.scenarios.forward import FORWARD
 from benchmarks.scenarios.holds import HOLDS_HOT, HOLDS_SPREAD
 from benchmarks.scenarios.latency import LATENCY
+from benchmarks.scenarios.overload import OVERLOAD
 from benchmarks.scenarios.residents import RESIDENTS_SCENARIO
 from benchmarks.scenarios.retention import RETENTION
 from benchmarks.scenarios.rolling_restart import ROLLING_RESTART
@@ -20,6 +21,7 @@ SCENARIOS = {
         HOLDS_SOCKET,
         HOT_CONFLICT,
         LATENCY,
+        OVERLOAD,
         WATCHERS_SCENARIO,
         RESIDENTS_SCENARIO,
         RETENTION,
