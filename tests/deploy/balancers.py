@@ -23,12 +23,16 @@ POLL_S = 0.02
 
 
 class Balancer(ABC):
-    """One balancer before some nodes, listening on ports of its own."""
+    """One balancer before some nodes, listening on ports of its own.
+
+    A test whose clients all share one address lifts the limit of requests from each.
+    """
 
     name: ClassVar[str]
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, limits_clients: bool = True) -> None:
         self.folder = folder
+        self.limits_clients = limits_clients
         self.port = free_port()
         self.tls_port = free_port()
         self._log = folder / "balancer.log"
@@ -102,6 +106,9 @@ class Nginx(Balancer):
             text,
         )
         assert replaced == 2
+        if not self.limits_clients:
+            assert "rate=200r/s" in text
+            text = text.replace("rate=200r/s", "rate=100000r/s")
         text = text.replace("listen 8080;", f"listen 127.0.0.1:{self.port};")
         if with_tls:
             certificate, key = self.certificate()

@@ -61,6 +61,7 @@ async def _rig(folder: Path, postgres: DurablePostgres, database: str) -> AsyncI
             folder / "data",
             DATABASE_URL=proxy.dsn,
             COMMAND_DEADLINE_MS=DEADLINE_MS,
+            OVERLOADED_AFTER_MS="500",
             DEMO_DATA="false",
         )
         try:

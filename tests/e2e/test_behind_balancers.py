@@ -31,7 +31,7 @@ ANSWERS_BETWEEN_RESTARTS = 40
 def balancer(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Balancer]:
     folder = tmp_path / "balancer"
     folder.mkdir()
-    balancer: Balancer = request.param(folder)
+    balancer: Balancer = request.param(folder, limits_clients=False)
     yield balancer
     balancer.stop()
 
