@@ -58,7 +58,7 @@ HOLES: dict[str, Hole] = {
         Hole(
             name="load-before-bump",
             kind="watched",
-            found_by=108,
+            found_by=114,
             kernel=weakened.LoadsBeforeTheBump,
         ),
         Hole(name="no-lease-wait", found_by=1, kernel=weakened.WaitsForNoLease),
@@ -68,7 +68,7 @@ HOLES: dict[str, Hole] = {
         Hole(
             name="snapshot-by-former-owner",
             kind="watched",
-            found_by=0,
+            found_by=147,
             journal=weakened.TrustingSnapshots,
         ),
         Hole(name="append-again-after-doubt", found_by=51, kernel=weakened.AppendsAgainAfterDoubt),
@@ -92,7 +92,7 @@ HOLES: dict[str, Hole] = {
         Hole(
             name="own-lease-not-checked",
             kind="watched",
-            found_by=83,
+            found_by=132,
             kernel=more.TakesOverFromAnybodyAsFromItself,
         ),
         Hole(
@@ -101,7 +101,7 @@ HOLES: dict[str, Hole] = {
         Hole(
             name="lease-on-clock-that-stops",
             kind="watched",
-            found_by=493,
+            found_by=429,
             kernel=more.LeaseOnAClockThatStops,
         ),
         Hole(name="clock-taken-for-exact", found_by=7, kernel=more.CertainClock),

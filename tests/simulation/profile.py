@@ -84,6 +84,9 @@ OPERATIONS: Final = (
     *STAFF_OPERATIONS,
 )
 
+LONG_HOLD_TTL_S: Final = 8
+"""Nothing comes due for long: a hold that does brings a showtime back to whoever left it."""
+
 STAFF_SHARE: Final = 0.2
 """How often staff do something, against customers."""
 
@@ -215,7 +218,14 @@ def _watched_duel(rng: random.Random, drawn: Profile) -> Profile:
     leases keep it from showing the readers what was true once.
     """
     duel = _duel(rng, drawn)
-    settings = msgspec.structs.replace(duel.settings, lease_ms=rng.choice((200, 500)))
+    # Few snapshots, for each takes back what another wrote into the head row. Who is left leaves
+    # memory while its successor waits for the lease (a third: a draw no duel uses), or later.
+    settings = msgspec.structs.replace(
+        duel.settings,
+        lease_ms=rng.choice((200, 500)),
+        snapshot_every_events=20,
+        idle_passivation_s=0.1 if drawn.nodes == 3 else 0.3,
+    )
     faults = dict.fromkeys(rng.sample(WATCHED_DUEL_FAULTS, 1), 1.0)
     faults |= {"node_hangs": 1.0, "views_disagree": rng.choice((0.5, 1.0))}
     return msgspec.structs.replace(
@@ -225,6 +235,7 @@ def _watched_duel(rng: random.Random, drawn: Profile) -> Profile:
         readers=rng.randint(2, 4),
         stray=0.0,
         think_s=rng.choice((0.05, 0.15)),
+        hold_ttl_s=LONG_HOLD_TTL_S,
         faults=faults,
     )
 
