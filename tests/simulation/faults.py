@@ -236,9 +236,8 @@ class Faults:
         rng, node = self._rng, self._some_node()
         name, where = rng.choice(_HANGING)
         delay_s = rng.uniform(0.5, 2.0)
-        if name == "save":
-            # Whoever takes over meanwhile still waits for the lease then.
-            delay_s /= 5
+        # Whoever takes over meanwhile still waits for the lease then, or has just begun to serve.
+        delay_s /= {"save": 5, "confirm": 2}.get(name, 1)
         back_s = delay_s + rng.uniform(-0.3, 0.3)
         self._world.database.delays[node.name, name] = where, int(delay_s * 1e9)
 

@@ -66,6 +66,7 @@ class SimulatedClock(DatabaseClock):
         super().__init__()
         self._machine = machine
         self.boot_ns = machine.boot_ns
+        self.awake_ns = machine.monotonic_ns
         wall_us = true_us() + machine.wall_error_us
         self._offset_us = wall_us - machine.boot_ns() // 1000
         self._set_at_us = machine.boot_ns() // 1000

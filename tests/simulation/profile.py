@@ -154,6 +154,7 @@ def draw_profile(rng: random.Random) -> Profile:
         lease_ms=rng.choice((200, 500)),
         snapshot_every_events=rng.choice((3, 3, 20, 1000)),
         mailbox_limit=2 if tiny else rng.choice((8, 4096)),
+        node_waiting_limit=3 if tiny else 16_384,
         command_deadline_ms=rng.choice((1000, 2000)),
         max_resident_showtimes=rng.choice((1, 20_000)),
         idle_passivation_s=rng.choice((0.3, 2.0, 300.0)),
@@ -192,6 +193,7 @@ def _duel(rng: random.Random, drawn: Profile) -> Profile:
         drawn.settings,
         lease_ms=500,
         mailbox_limit=4096,
+        node_waiting_limit=16_384,
         idle_passivation_s=0.3,
         snapshot_every_events=rng.choice((3, 20)),
     )
@@ -218,15 +220,17 @@ def _watched_duel(rng: random.Random, drawn: Profile) -> Profile:
     leases keep it from showing the readers what was true once.
     """
     duel = _duel(rng, drawn)
-    # Few snapshots, for each takes back what another wrote into the head row. Who is left leaves
+    # A lane that waits for long refuses nobody here: that would hide who answers wrongly. There are
+    # few snapshots, for each takes back what another wrote into the head row. Who is left leaves
     # memory while its successor waits for the lease (a third: a draw no duel uses), or later.
     settings = msgspec.structs.replace(
         duel.settings,
         lease_ms=rng.choice((200, 500)),
         snapshot_every_events=20,
+        overloaded_after_ms=10_000,
         idle_passivation_s=0.1 if drawn.nodes == 3 else 0.3,
     )
-    faults = dict.fromkeys(rng.sample(WATCHED_DUEL_FAULTS, 1), 1.0)
+    faults = dict.fromkeys(rng.sample(WATCHED_DUEL_FAULTS, 2), 1.0)
     faults |= {"node_hangs": 1.0, "views_disagree": rng.choice((0.5, 1.0))}
     return msgspec.structs.replace(
         duel,

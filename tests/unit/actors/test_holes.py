@@ -163,6 +163,54 @@ async def _old_owner_releases_for_the_new_one(world: World, kernel: type[Kernel]
     assert accepted(taken.outcome)
 
 
+async def _successor_has_a_lease_when_a_doubt_ends(world: World, kernel: type[Kernel]) -> None:
+    """Who takes a showtime back after a doubt is not the only one who served it meanwhile."""
+    showtime = world.showtime()
+    old = await world.node(kernel)
+    await old.ask(showtime, release(ANNA, some_id()))
+    old.store.held.add("append")
+    old.tell(showtime, hold(ANNA, "A1"))
+    call = await old.store.next("append")
+    new = await world.node(kernel)
+    await new.ask(showtime, ReadSeats())
+    old.store.held.clear()
+    call.fail(LOST)
+    taken = old.tell(showtime, hold(ANNA, "A2"))
+    await _read_until_fenced(new, showtime)
+    await taken.answered.wait()
+    assert accepted(taken.outcome)
+
+
+async def _answer_to_a_lease_check_is_late(world: World, kernel: type[Kernel]) -> None:
+    """It says what was so when it was asked: meanwhile somebody else has written."""
+    showtime = world.showtime()
+    old = await world.node(kernel)
+    await old.ask(showtime, release(ANNA, some_id()))
+    await asyncio.sleep(1)
+    old.store.held.add("confirm")
+    asked = old.tell(showtime, ReadSeats())
+    call = await old.store.next("confirm")
+    call.execute()
+    new = await world.node(kernel)
+    assert accepted(await new.ask(showtime, hold(BERT, "A1")))
+    old.store.held.clear()
+    call.reply()
+    await asked.answered.wait()
+    await old.ask(showtime, ReadSeats())
+
+
+async def _machine_sleeps_under_a_lease(world: World, kernel: type[Kernel]) -> None:
+    """It wakes up when somebody else has written, and has not noticed that time went by."""
+    showtime = world.showtime()
+    old = await world.node(kernel)
+    await old.ask(showtime, release(ANNA, some_id()))
+    new = await world.node(kernel)
+    fell_asleep_ns = old.clock.boot_ns()
+    assert accepted(await new.ask(showtime, hold(BERT, "A1")))
+    old.clock.asleep_ns = old.clock.boot_ns() - fell_asleep_ns
+    await old.ask(showtime, ReadSeats())
+
+
 HOLES: dict[str, tuple[Scenario, type[RecordingJournal], type[Kernel]]] = {
     "truncation deletes the fence": (
         _replaced_owner_writes_after_truncation,
@@ -203,6 +251,21 @@ HOLES: dict[str, tuple[Scenario, type[RecordingJournal], type[Kernel]]] = {
         _old_owner_releases_for_the_new_one,
         weakened.TrustingSnapshots,
         Kernel,
+    ),
+    "another's lease not waited for after doubt": (
+        _successor_has_a_lease_when_a_doubt_ends,
+        RecordingJournal,
+        weakened.TakesOverFromAnybodyAsFromItself,
+    ),
+    "a lease that counts from the answer": (
+        _answer_to_a_lease_check_is_late,
+        RecordingJournal,
+        weakened.LeaseFromTheAnswer,
+    ),
+    "a lease on a clock that stops": (
+        _machine_sleeps_under_a_lease,
+        RecordingJournal,
+        weakened.LeaseOnAClockThatStops,
     ),
     "the same seq appended again after doubt": (
         _answer_to_a_commit_is_lost,

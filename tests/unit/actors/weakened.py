@@ -137,6 +137,63 @@ class AnswersBeforeDurable(_Changed):
     outbox = _Careless
 
 
+class TakesOverFromAnybodyAsFromItself(Kernel):
+    """After a doubt no lease is waited out, even if somebody else was owner meanwhile."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._activation.__class__ = _AsFromItself
+
+
+class _AsFromItself(Activation):
+    async def take_over(self, actor: ShowtimeActor, serving_epoch: int | None) -> Restored | None:
+        self._impatient = serving_epoch is not None
+        return await super().take_over(actor, serving_epoch)
+
+    async def _sleep_until(self, boot_ns: int) -> None:
+        if not self._impatient:
+            await super()._sleep_until(boot_ns)
+
+
+class _RenewedByTheAnswer(Outbox):
+    def confirmed_to(self, durable_seq: int, lease_until_ns: int) -> None:
+        super().confirmed_to(durable_seq, self._from_now())
+
+    def renew_lease(self, until_ns: int) -> None:
+        super().renew_lease(self._from_now())
+
+    def _from_now(self) -> int:
+        actor = self._actor
+        return actor.clock.boot_ns() + actor._kernel.lease_ns
+
+
+class LeaseFromTheAnswer(_Changed):
+    """The lease counts from the answer of the statement that confirmed it, not from its sending."""
+
+    outbox = _RenewedByTheAnswer
+
+
+class LeaseOnAClockThatStops(Kernel):
+    """Leases are measured by the monotonic clock, which stands still while the machine sleeps."""
+
+    def __init__(self, store: Any, terms: Any, clock: Any, settings: Any) -> None:
+        super().__init__(store, terms, _MonotonicClock(clock), settings)
+
+
+class _MonotonicClock:
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self.boot_ns = clock.awake_ns
+
+    def now_us(self) -> int:
+        now_us: int = self._clock.now_us()
+        return now_us
+
+    def uncertainty_us(self) -> int:
+        uncertainty_us: int = self._clock.uncertainty_us()
+        return uncertainty_us
+
+
 class _AppendingAgain(CommitLane):
     async def _append(self, batch: list[Any]) -> set[bytes]:
         try:

@@ -51,6 +51,7 @@ class NodeClock:
         self._loop = asyncio.get_running_loop()
         self.offset_us = 0
         self.error_us = 0
+        self.asleep_ns = 0
 
     def now_us(self) -> int:
         return true_time_us() + self.offset_us
@@ -60,6 +61,10 @@ class NodeClock:
 
     def boot_ns(self) -> int:
         return round(self._loop.time() * 1e9) + 7_000_000_000
+
+    def awake_ns(self) -> int:
+        """What a clock says that stands still while the machine sleeps, `asleep_ns` by now."""
+        return self.boot_ns() - self.asleep_ns
 
 
 def true_time_us() -> int:
