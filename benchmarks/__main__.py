@@ -18,6 +18,7 @@ from benchmarks.results import Outcome, Results, write_results
 from benchmarks.scenarios.catalogue import SCENARIOS
 from benchmarks.server import DEFAULT_COMMAND
 from benchmarks.session import Bench, Options, Scenario
+from benchmarks.side_by_side import SIDES, compared, joined, turns
 from benchmarks.table import show
 
 HERE = Path(__file__).resolve().parent
@@ -49,6 +50,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="what serves; --port N is appended (default: %(default)s)",
     )
     parser.add_argument(
+        "--against",
+        metavar="COMMAND",
+        help="what served before the change: measure both in turn and compare them pair by pair",
+    )
+    parser.add_argument(
         "--keep",
         metavar="NAME",
         help="write results/NAME.json and plots/, which git keeps, instead of results/local/",
@@ -70,7 +76,11 @@ def chosen(options: argparse.Namespace, parser_error: Console) -> list[Scenario]
 
 
 async def measure(
-    scenarios: list[Scenario], options: Options, folder: Path, console: Console
+    scenarios: list[Scenario],
+    options: Options,
+    folder: Path,
+    console: Console,
+    against: str | None,
 ) -> tuple[list[Outcome], dict[str, str]]:
     """Run the scenarios and show each as soon as it is done; returns what Postgres said too."""
     outcomes: list[Outcome] = []
@@ -82,12 +92,34 @@ async def measure(
     )
     with Progress(*columns, console=console, transient=True) as progress:
         steps = sum(scenario.steps(options) for scenario in scenarios)
-        bench = Bench(options, folder, progress, progress.add_task("", total=steps))
+        bench = Bench(
+            options,
+            folder,
+            progress,
+            progress.add_task("", total=steps * (1 if against is None else 2)),
+        )
         for scenario in scenarios:
-            outcome = await scenario.run(bench)
+            if against is None:
+                outcome = await scenario.run(bench)
+            elif scenario.compare is not None:
+                outcome = await scenario.compare(bench, against)
+            else:
+                outcome = await in_turn(scenario, bench, against)
             outcomes.append(outcome)
             show(console, outcome)
     return outcomes, bench.postgres
+
+
+async def in_turn(scenario: Scenario, bench: Bench, against: str) -> Outcome:
+    """The scenario on both versions, a run of each in turn."""
+    commands = {"now": bench.options.command, "before": against}
+    outcomes: dict[str, list[Outcome]] = {side: [] for side in SIDES}
+    for run in range(bench.options.runs):
+        for side in turns(run):
+            one = bench.one_run_of(commands[side], f"{scenario.name}-{side}-{run}")
+            outcomes[side].append(await scenario.run(one))
+            bench.postgres = one.postgres
+    return compared(joined(outcomes["now"]), joined(outcomes["before"]))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -111,7 +143,7 @@ def main(arguments: Sequence[str]) -> int:
     started = datetime.now(UTC)
     folder = Path(tempfile.mkdtemp(prefix="cinema-bench-"))
     try:
-        outcomes, postgres = uvloop.run(measure(scenarios, options, folder, console))
+        outcomes, postgres = uvloop.run(measure(scenarios, options, folder, console, asked.against))
     except BaseException:
         console.print(f"logs are in {folder}")
         raise

@@ -30,6 +30,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     quick: bool
     command: str
 
+    against: str | None = None
+    """The command of an earlier version to compare with."""
+
     rows: int = 20_000_000
     """Events of the large database of `retention`."""
 
@@ -51,18 +54,25 @@ class Bench:
     def __init__(self, options: Options, folder: Path, progress: Progress, task: TaskID) -> None:
         self.options = options
         self.postgres: dict[str, str] = {}
+        self.task = task
         self._folder = folder
         self._progress = progress
-        self._task = task
         self._servers = 0
+
+    def one_run_of(self, command: str, name: str) -> "Bench":
+        """A session of one run of another command, in a folder of its own."""
+        folder = self._folder / name
+        folder.mkdir()
+        options = msgspec.structs.replace(self.options, command=command, runs=1)
+        return Bench(options, folder, self._progress, self.task)
 
     def say(self, text: str) -> None:
         """Show what is being done."""
-        self._progress.update(self._task, description=text)
+        self._progress.update(self.task, description=text)
 
     def step(self) -> None:
         """One measured window is done."""
-        self._progress.advance(self._task)
+        self._progress.advance(self.task)
 
     def window(self, observe: Mapping[str, int], seconds: float | None = None) -> Window:
         """A window of the session's length."""
@@ -89,12 +99,15 @@ class Bench:
         return reports
 
     @asynccontextmanager
-    async def cinema(self, settings: Mapping[str, str] | None = None) -> AsyncIterator[Server]:
-        """The server under test on a new data folder."""
+    async def cinema(
+        self, settings: Mapping[str, str] | None = None, *, command: str | None = None
+    ) -> AsyncIterator[Server]:
+        """The server under test, or another version of it, on a new data folder."""
         self.say("starting cinema")
         self._servers += 1
         folder = self._folder / f"cinema-{self._servers}"
-        async with serving(shlex.split(self.options.command), folder, settings) as server:
+        command = command or self.options.command
+        async with serving(shlex.split(command), folder, settings) as server:
             self.postgres = server.durability
             yield server
 
@@ -134,6 +147,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     steps: Callable[[Options], int]
     run: Callable[[Bench], Awaitable[Outcome]]
+
+    compare: Callable[[Bench, str], Awaitable[Outcome]] | None = None
+    """Both versions at once, measured in short windows by turns; without it, whole runs in turn."""
 
 
 async def wal_flushes(dsn: str) -> int:

@@ -7,6 +7,7 @@ from benchmarks.load.specs import HoldLoad, Order
 from benchmarks.results import Figures, Outcome, Target, measurement
 from benchmarks.server import HOST, Server
 from benchmarks.session import Bench, Options, Scenario, Subject, checkpoint, wal_flushes
+from benchmarks.side_by_side import SIDES, compared, outcome, turns
 from benchmarks.stage import (
     BUDGET_PER_S,
     Stage,
@@ -146,6 +147,24 @@ async def run_holds(bench: Bench, order: Order) -> Outcome:
     )
 
 
+async def compare_holds(bench: Bench, before: str, order: Order) -> Outcome:
+    """Both versions serve all the time and are measured by turns, so that both have one weather."""
+    sides = {side: Figures() for side in SIDES}
+    async with bench.cinema() as now, bench.cinema(command=before) as then:
+        servers = dict(zip(SIDES, (now, then), strict=True))
+        houses = {side: await House.open(servers[side], CUSTOMERS) for side in SIDES}
+        runs = {side: HoldRuns(bench, order, sides[side]) for side in SIDES}
+        screens = {side: await runs[side].screen(houses[side]) for side in SIDES}
+        for run in range(bench.options.runs):
+            for side in turns(run):
+                server, house = servers[side], houses[side]
+                stage = await runs[side].stage("cinema", server, house, screens[side])
+                subject = Subject(name="cinema", port=server.port, observed=server.observed)
+                await runs[side].measure(subject, stage, server, house)
+    name, summary = f"holds-{order}", SUMMARIES[order]
+    return compared(*(outcome(name, summary, sides[side]) for side in SIDES))
+
+
 SUMMARIES: dict[Order, str] = {
     "spread": "durable holds over HTTP, 64 connections, over hundreds of showtimes",
     "hot": "durable holds over HTTP, 64 connections, all on one showtime at a time",
@@ -161,7 +180,12 @@ HOLDS_SPREAD = Scenario(
     summary=SUMMARIES["spread"],
     steps=steps,
     run=partial(run_holds, order="spread"),
+    compare=partial(compare_holds, order="spread"),
 )
 HOLDS_HOT = Scenario(
-    name="holds-hot", summary=SUMMARIES["hot"], steps=steps, run=partial(run_holds, order="hot")
+    name="holds-hot",
+    summary=SUMMARIES["hot"],
+    steps=steps,
+    run=partial(run_holds, order="hot"),
+    compare=partial(compare_holds, order="hot"),
 )

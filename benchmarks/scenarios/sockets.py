@@ -6,6 +6,7 @@ from benchmarks.results import Figures, Outcome, Target, measurement
 from benchmarks.scenarios.holds import CONNECTIONS, CUSTOMERS, flush_notes, interleaved
 from benchmarks.server import HOST
 from benchmarks.session import Bench, Options, Scenario, Subject, checkpoint, wal_flushes
+from benchmarks.side_by_side import SIDES, compared, outcome, turns
 from benchmarks.stage import BUDGET_PER_S, Stage, bare_stage, cinema_stage, showtimes_needed
 
 SOCKETS = 64
@@ -42,8 +43,7 @@ async def run_sockets(bench: Bench) -> Outcome:
     duration_s = options.warmup_s + options.seconds
     async with bench.cinema() as server, bench.baseline("bare_socket") as bare:
         house = await House.open(server, CUSTOMERS)
-        rows = -(-round(SOCKET_BUDGET_PER_S * duration_s) // (SOCKETS * ROW_SEATS))
-        screen = await house.screen("Screen sockets", rows, ROW_SEATS)
+        screen = await house.screen("Screen sockets", rows_for(options), ROW_SEATS)
         cinema = Subject(name="cinema socket", port=server.port, observed=server.observed)
         over_http = showtimes_needed(BUDGET_PER_S["cinema"] * duration_s, len(screen.labels))
         for run in range(options.runs):
@@ -104,8 +104,41 @@ async def run_sockets(bench: Bench) -> Outcome:
     )
 
 
+async def compare_sockets(bench: Bench, before: str) -> Outcome:
+    """Both versions serve all the time and their sockets are measured by turns."""
+    sides = {side: Figures() for side in SIDES}
+    options = bench.options
+    rows = rows_for(options)
+    async with bench.cinema() as now, bench.cinema(command=before) as then:
+        servers = dict(zip(SIDES, (now, then), strict=True))
+        houses = {side: await House.open(servers[side], CUSTOMERS) for side in SIDES}
+        screens = {
+            side: await houses[side].screen("Screen sockets", rows, ROW_SEATS) for side in SIDES
+        }
+        for run in range(options.runs):
+            for side in turns(run):
+                server, house = servers[side], houses[side]
+                subject = Subject(name="cinema", port=server.port, observed=server.observed)
+                await checkpoint(server.postgres.dsn)
+                stage = await cinema_stage(house, screens[side], SOCKETS)
+                load = socket_load(bench, subject, stage, house.tokens)
+                report = await bench.load(load, f"holds-socket: {side}")
+                sides[side].add("cinema", "holds", "/s", measurement(report, ["201"]))
+                if set(report.outcomes) != {"201"} or report.dropped:
+                    sides[side].problem(f"{report.outcomes}, {report.dropped} connections dropped")
+    return compared(*(outcome("holds-socket", SUMMARY, sides[side]) for side in SIDES))
+
+
+def rows_for(options: Options) -> int:
+    """Rows of a screen that has seats enough for a run of its socket."""
+    seats = round(SOCKET_BUDGET_PER_S * (options.warmup_s + options.seconds))
+    return -(-seats // (SOCKETS * ROW_SEATS))
+
+
 def steps(options: Options) -> int:
     return options.runs * len(SUBJECTS)
 
 
-HOLDS_SOCKET = Scenario(name="holds-socket", summary=SUMMARY, steps=steps, run=run_sockets)
+HOLDS_SOCKET = Scenario(
+    name="holds-socket", summary=SUMMARY, steps=steps, run=run_sockets, compare=compare_sockets
+)
