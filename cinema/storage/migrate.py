@@ -93,6 +93,9 @@ def _migration_files(directory: Path) -> dict[str, Path]:
             raise MigrationError(f"{path.name}: a migration is named NNNN_name.sql")
         if match[1] in files:
             raise MigrationError(f"{path.name}: revision {match[1]} exists twice")
+        # A database behind a hole would never get what fills it later.
+        if int(match[1]) != len(files) + 1:
+            raise MigrationError(f"{path.name}: there is no revision {len(files) + 1:04}")
         files[match[1]] = path
     if not files:
         raise MigrationError(f"no migrations in {directory}")

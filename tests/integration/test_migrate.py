@@ -189,6 +189,7 @@ async def test_a_migration_that_finds_no_time_says_so(
     [
         (["0001_one", "0001_two"], "0001 exists twice"),
         (["1_one"], "named NNNN_name.sql"),
+        (["0001_one", "0003_three"], "there is no revision 0002"),
         ([], "no migrations"),
     ],
 )

@@ -237,7 +237,7 @@ async def test_titles_folded_by_an_older_version_are_folded_again(pool: Pool) ->
         ["œuvre", "þriller", "plain"],
     )
     async with pool.acquire() as connection:
-        await connection.execute((MIGRATIONS / "0007_fold_more_letters.sql").read_text())
+        await connection.execute((MIGRATIONS / "0005_fold_more_letters.sql").read_text())
     row = await pool.fetchrow(
         "select sort_title, genre_keys from movies where id = $1::text::uuid", movie_id
     )
