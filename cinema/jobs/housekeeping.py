@@ -14,8 +14,9 @@ from cinema.actors.dispatch import Dispatch
 from cinema.domain.limits import ENDED_HOLD_TTL_S, IDEMPOTENCY_TTL_S
 from cinema.domain.rejections import Refused
 from cinema.storage.bookings import BookingsRepository
-from cinema.storage.journal import ENDED_HOLD, STORED_REPLY, JournalStore, StoreUnavailable
-from cinema.storage.journal_months import JournalMonths, Month
+from cinema.storage.journal import ENDED_HOLD, STORED_REPLY, StoreUnavailable
+from cinema.storage.journal_months import JournalMonths, Month, outside
+from cinema.storage.journal_postgres import PostgresJournal
 from cinema.storage.retention import BEGINNING, Retention
 from cinema.storage.transactions import Pool
 
@@ -40,12 +41,13 @@ class Housekeeping:
     """One round every `PERIOD_S`, on every node: each takes what no other is at."""
 
     def __init__(
-        self, journal: JournalStore, pool: Pool, dispatch: Dispatch, retention_days: int
+        self, journal: PostgresJournal, pool: Pool, dispatch: Dispatch, retention_days: int
     ) -> None:
         self._journal = journal
         self._dispatch = dispatch
         self._bookings = BookingsRepository(pool)
-        self._retention = Retention(pool)
+        # The kernel's connections do not plan by how much there happens to be.
+        self._retention = Retention(journal.pool)
         self._months = JournalMonths(pool)
         self._retention_us = retention_days * _DAY_US
 
@@ -97,10 +99,9 @@ class Housekeeping:
         await self._months.let_go(before)
 
     async def _seal(self, ended: list[bytes], before: datetime, months: list[Month]) -> None:
-        for showtime_id in ended:
-            if not any(month.has(showtime_id) for month in months):
-                # Its events lie where nothing is dropped whole.
-                await self._retention.drain(showtime_id)
+        for showtime_id in outside(months, ended):
+            # Its events lie where nothing is dropped whole.
+            await self._retention.drain(showtime_id)
         sealed = await self._retention.seal(ended, before)
         # Others were left by an owner that died, or are in memory: theirs gives them back with a
         # snapshot when they are idle, and the next round finds that.

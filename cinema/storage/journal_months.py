@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
@@ -132,14 +133,22 @@ class Month(msgspec.Struct, frozen=True, order=True):
         late = "_late" if self.slim else ""
         return f"showtime_journal_{self.year:04}_{self.number:02}{late}"
 
-    def has(self, showtime_id: bytes) -> bool:
-        """Whether an id is of this month."""
-        return self.first_id.bytes <= showtime_id < self.end_id.bytes
-
 
 def bytes_of(moment: datetime) -> bytes:
     """The smallest id made at a moment."""
     return int(moment.timestamp() * 1000).to_bytes(6, "big") + bytes(10)
+
+
+def outside(months: Sequence[Month], showtime_ids: Iterable[bytes]) -> list[bytes]:
+    """The ids that are of none of these months, which come in order."""
+    firsts = [month.first_id.bytes for month in months]
+    ends = [month.end_id.bytes for month in months]
+    found = []
+    for one in showtime_ids:
+        place = bisect_right(firsts, one) - 1
+        if place < 0 or one >= ends[place]:
+            found.append(one)
+    return found
 
 
 async def attached_months(connection: AnyConnection) -> list[Month]:

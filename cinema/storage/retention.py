@@ -22,7 +22,11 @@ BEGINNING: Final = (datetime(1, 1, 1, tzinfo=UTC), bytes(16))
 
 
 class Retention:
-    """Lets go of journals; the months that hold them are `JournalMonths`'."""
+    """Lets go of journals; the months that hold them are `JournalMonths`'.
+
+    `pool` is the kernel's: on others the planner, which sees how many ids it is given, would read
+    whole tables rather than look each of them up, and take the longer the more there is.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

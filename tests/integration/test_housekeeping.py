@@ -17,8 +17,10 @@ from cinema.domain.limits import ENDED_HOLD_TTL_S, IDEMPOTENCY_TTL_S
 from cinema.domain.rejections import refuse
 from cinema.jobs import housekeeping
 from cinema.jobs.housekeeping import HOUSEKEEPING_FAILED, Housekeeping
+from cinema.storage import journal_months
 from cinema.storage.journal import ENDED_HOLD, STORED_REPLY
-from cinema.storage.journal_months import Month, bytes_of
+from cinema.storage.journal_months import Month, attached_months, bytes_of
+from cinema.storage.pool import close_pool, open_pool
 from tests.contract.stores import Stage, archive_row, postgres_stage, snapshot, some_id
 from tests.integration.test_journal_postgres import _CATALOG
 
@@ -61,7 +63,12 @@ class House:
 
     def node(self) -> Housekeeping:
         dispatch: Any = self.desk
-        return Housekeeping(self.stage.journal, self.pool, dispatch, RETENTION_DAYS)
+        journal: Any = self.stage.journal
+        return Housekeeping(journal, self.pool, dispatch, RETENTION_DAYS)
+
+    async def months(self) -> list[Month]:
+        async with self.pool.acquire() as connection:
+            return await attached_months(connection)
 
     async def count(self, table: str) -> int:
         return int(await self.pool.fetchval(f"select count(*) from {table}"))
@@ -108,6 +115,81 @@ async def test_all_journals_past_their_retention_go_in_one_round(house: House) -
     assert await house.count("showtime_journal") == 0
     assert await house.count("showtime_snapshots") == len(sold) + len(strays)
     assert house.desk.asked == []
+
+
+_ENDED = """
+with made as (
+    select ($2::text || lpad(to_hex(n), 20, '0'))::uuid as id from generate_series(1, $1::int) n
+), heads as (
+    insert into showtime_heads (showtime_id, epoch, seq) select id, 1, 2 from made
+), snapshots as (
+    insert into showtime_snapshots (showtime_id, epoch, seq, payload)
+    select id, 1, 2, decode(repeat('ab', 400), 'hex') from made
+)
+insert into kept_journals (showtime_id, ends_at) select id, now() from made
+"""
+
+_READ_WHOLE = """
+select relname::text from pg_stat_user_tables
+where seq_tup_read > 0 and relname in ('kept_journals', 'showtime_heads', 'showtime_snapshots')
+"""
+
+
+async def _fill_with_ended(database: str, made: datetime, count: int) -> None:
+    connection = await asyncpg.connect(database)
+    await connection.execute(_ENDED, count, bytes_of(made)[:6].hex())
+    await connection.execute("vacuum analyze")
+    await connection.execute("select pg_stat_reset()")
+    await connection.close()
+
+
+async def _left_alone(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Wait until everybody else has hung up: only then have they told what they read."""
+    async with asyncio.timeout(20):
+        while await connection.fetchval(
+            "select count(*) from pg_stat_activity where datname = current_database() "
+            "and backend_type = 'client backend' and pid <> pg_backend_pid()"
+        ):
+            pass
+
+
+async def test_a_round_looks_up_what_it_lets_go_of_and_reads_no_table_whole(
+    database: str,
+) -> None:
+    made = datetime.now(UTC)
+    await _fill_with_ended(database, made, 3000)
+    pool = await open_pool(database, size=2)
+    async with postgres_stage(database) as stage:
+        house = House(stage, pool)
+        house.clock.now = made + timedelta(days=RETENTION_DAYS, minutes=5)
+        await house.work.round()
+    await close_pool(pool)
+    connection = await asyncpg.connect(database)
+    await _left_alone(connection)
+    assert await connection.fetch(_READ_WHOLE) == []
+    assert await connection.fetchval("select count(*) from kept_journals") == 0
+    await connection.close()
+
+
+async def test_a_round_reckons_the_ranges_of_its_months_once_a_page(
+    house: House, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = datetime.now(UTC)
+    reckoned = 0
+
+    def counted(moment: datetime) -> bytes:
+        nonlocal reckoned
+        reckoned += 1
+        return bytes_of(moment)
+
+    monkeypatch.setattr(housekeeping, "PAGE", 1000)
+    monkeypatch.setattr(journal_months, "bytes_of", counted)
+    await _fill_with_ended(database, made, 500)
+    months = len(await house.months())
+    house.clock.now = made + timedelta(days=RETENTION_DAYS, minutes=5)
+    await house.work.round()
+    assert await house.count("kept_journals") == 0
+    assert 0 < reckoned <= 2 * months
 
 
 async def test_a_showtime_that_somebody_has_is_asked_for_and_keeps_its_month(

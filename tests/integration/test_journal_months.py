@@ -27,6 +27,7 @@ from cinema.storage.journal_months import (
     attached_months,
     bytes_of,
     make_months,
+    outside,
 )
 from cinema.storage.journal_sql import SEAL
 from cinema.storage.migrate import MigrationError, migrate
@@ -110,12 +111,25 @@ def test_a_month_is_a_range_of_ids() -> None:
         datetime(2027, 1, 1, tzinfo=UTC),
     )
     assert month.table == "showtime_journal_2026_12"
-    last = month.ends - timedelta(milliseconds=1)
-    assert month.has(bytes_of(month.begins))
-    assert month.has(bytes_of(last)[:6] + b"\xff" * 10)
-    assert not month.has(bytes_of(month.ends))
-    assert not month.has(bytes_of(month.begins - timedelta(milliseconds=1)) + b"")
     assert Month.of(datetime(2026, 12, 31, 23, tzinfo=UTC)) == month
+
+
+def test_an_id_is_of_the_month_it_was_made_in() -> None:
+    moment = timedelta(milliseconds=1)
+    may, july = Month(2026, 5), Month(2026, 7)
+    inside = [
+        bytes_of(may.begins),
+        bytes_of(may.ends - moment)[:6] + b"\xff" * 10,
+        bytes_of(july.begins),
+    ]
+    beside = [
+        bytes_of(may.begins - moment)[:6] + b"\xff" * 10,
+        bytes_of(may.ends),
+        bytes_of(july.begins - moment),
+        bytes_of(july.ends),
+    ]
+    assert outside([may, july], inside + beside) == beside
+    assert outside([], inside) == inside
 
 
 # --- made ahead
