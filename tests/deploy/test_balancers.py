@@ -8,13 +8,15 @@ import socket
 import ssl
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, suppress
 from functools import cache
 from pathlib import Path
 from uuid import UUID
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from cinema.cluster.ring import Node, Ring
 from cinema.http.errors import ERROR_TABLE
@@ -28,6 +30,7 @@ _RANDOM = random.Random(18)
 SHOWTIMES = [UUID(bytes=_RANDOM.randbytes(16)) for _ in range(100)]
 POLL_S = 0.05
 TIMEOUT = aiohttp.ClientTimeout(total=20)
+LIMITED = ERROR_TABLE["RATE_LIMITED"]
 
 
 @pytest.fixture(params=BALANCERS, ids=lambda kind: kind.name)
@@ -333,26 +336,111 @@ async def test_nginx_repeats_a_read_elsewhere(
         nginx.stop()
 
 
-async def test_nginx_bounds_what_one_address_asks_of_passwords(
+async def statuses_of(
+    client: aiohttp.ClientSession, method: str, urls: Iterable[str | URL], bound: int
+) -> Counter[int]:
+    """What many requests sent at once are answered; a refusal has the form of the contract."""
+    statuses: Counter[int] = Counter()
+
+    async def ask(url: str | URL) -> None:
+        async with asyncio.timeout(60), at_once, client.request(method, url, json={}) as answer:
+            statuses[answer.status] += 1
+            if answer.status == LIMITED.status:
+                assert answer.headers["Retry-After"] == "1"
+                assert await answer.json() == {
+                    "success": False,
+                    "error": {"code": "RATE_LIMITED", "message": LIMITED.message, "details": {}},
+                    "request_id": answer.headers["X-Request-ID"],
+                }
+
+    at_once = asyncio.Semaphore(bound)
+    await asyncio.gather(*(ask(url) for url in urls))
+    return statuses
+
+
+@pytest.mark.parametrize("path", ["auth/login", "auth/login/", "auth/%6Cogin", "auth/register"])
+async def test_what_one_address_asks_of_passwords_is_bounded(
+    balancer: Balancer, nodes: list[StandIn], client: aiohttp.ClientSession, path: str
+) -> None:
+    """A flood of logins is refused however the path is written, and all else goes on."""
+    await balancer.start(node.node for node in nodes)
+    url = URL(f"{balancer.url}/api/v1/{path}", encoded=True)
+    statuses = await statuses_of(client, "POST", [url] * 400, 100)
+    assert statuses[LIMITED.status] > 0
+    assert statuses[200] >= 51
+    assert statuses.total() == statuses[LIMITED.status] + statuses[200]
+    assert (await client.get(f"{balancer.url}/api/v1/movies")).status == 200
+
+
+async def test_haproxy_bounds_the_holds_of_one_address(
     tmp_path: Path, nodes: list[StandIn], client: aiohttp.ClientSession
 ) -> None:
-    """A flood of logins is refused in the contract's form, and all else goes on."""
-    nginx = Nginx(tmp_path)
+    """Changes count, over all showtimes and nodes; looking at a hold goes on."""
+    haproxy = HAProxy(tmp_path, forgets=False)
     try:
-        await nginx.start(node.node for node in nodes)
-        url = f"{nginx.url}/api/v1/auth/login"
-        statuses: Counter[int] = Counter()
-
-        async def login() -> None:
-            async with client.post(url, json={}) as answer:
-                statuses[answer.status] += 1
-                if answer.status == ERROR_TABLE["RATE_LIMITED"].status:
-                    assert answer.headers["Retry-After"] == "1"
-                    assert (await answer.json())["error"]["code"] == "RATE_LIMITED"
-
-        await asyncio.gather(*(login() for _ in range(400)))
-        assert statuses[429] > 0
-        assert statuses[200] >= 51
-        assert (await client.get(f"{nginx.url}/api/v1/movies")).status == 200
+        await haproxy.start(node.node for node in nodes)
+        urls = [haproxy.url + holds(SHOWTIMES[number % 100]) for number in range(1700)]
+        statuses = await statuses_of(client, "POST", urls, 100)
+        assert statuses == {200: 1600, LIMITED.status: 100}
+        url = haproxy.url + holds(SHOWTIMES[0])
+        assert (await client.delete(f"{url}/7?seats=A1")).status == LIMITED.status
+        assert (await client.get(f"{url}/7")).status == 200
     finally:
-        nginx.stop()
+        haproxy.stop()
+
+
+async def test_haproxy_bounds_the_sockets_of_one_address(
+    tmp_path: Path, nodes: list[StandIn]
+) -> None:
+    """As many as are open count: one that ends makes room for another."""
+    haproxy = HAProxy(tmp_path)
+
+    def url(number: int) -> str:
+        return f"{haproxy.url}/api/v1/showtimes/{SHOWTIMES[number % 100]}/watch"
+
+    try:
+        await haproxy.start(node.node for node in nodes)
+        async with AsyncExitStack() as stack:
+            connector = aiohttp.TCPConnector(limit=0)
+            client = aiohttp.ClientSession(timeout=TIMEOUT, connector=connector)
+            await stack.enter_async_context(client)
+            sockets = [
+                await stack.enter_async_context(client.ws_connect(url(number)))
+                for number in range(200)
+            ]
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await client.ws_connect(url(0))
+            assert refused.value.status == LIMITED.status
+            await sockets[0].close()
+
+            async def there_is_room() -> bool:
+                with suppress(aiohttp.WSServerHandshakeError):
+                    await stack.enter_async_context(client.ws_connect(url(0)))
+                    return True
+                return False
+
+            await until(there_is_room)
+            assert (await client.get(haproxy.url + seats(SHOWTIMES[0]))).status == 200
+    finally:
+        haproxy.stop()
+
+
+async def test_haproxy_bounds_the_connections_of_one_address(
+    tmp_path: Path, nodes: list[StandIn]
+) -> None:
+    """One connection too many is answered why, whatever the others do."""
+    haproxy = HAProxy(tmp_path)
+    question = b"GET /api/v1/movies HTTP/1.1\r\nHost: test\r\n\r\n"
+    try:
+        await haproxy.start(node.node for node in nodes)
+        async with AsyncExitStack() as stack:
+            for allowed in (True, False):
+                for _ in range(500 if allowed else 1):
+                    reader, writer = await asyncio.open_connection("127.0.0.1", haproxy.port)
+                    stack.callback(writer.close)
+                writer.write(question)
+                async with asyncio.timeout(15):
+                    line = await reader.readline()
+                assert line.split()[1] == (b"200" if allowed else b"429")
+    finally:
+        haproxy.stop()
