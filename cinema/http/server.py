@@ -28,7 +28,7 @@ from cinema.http.request_ids import new_request_id
 from cinema.http.responses import Reply, header_lines, rejected
 from cinema.http.routing import Match, Route, Router, allowed_methods
 from cinema.http.steps import OwnerOf, Surroundings, request_id_of
-from cinema.http.targets import is_whole_server
+from cinema.http.targets import HOST, Hosts, is_whole_server
 from cinema.http.throttling import EdgeLimits
 from cinema.http.wire import ORIGIN, ReplyWriter
 from cinema.services.tokens import Principal
@@ -124,6 +124,7 @@ class Edge:
             check_body=None if operators is None else operators.check_body,
         )
         self._router: Router[Endpoint] = Router()
+        self._is_host = Hosts().is_valid
         self._known: dict[tuple[str, str], Match[Endpoint]] = {}
         self._unrouted: dict[str, RouteMetrics] = {
             method: metrics.route(method, UNROUTED) for method in sorted(METHODS_COUNTED)
@@ -215,6 +216,8 @@ class Edge:
         return found
 
     def _dispatch(self, request: BaseRequest) -> Awaitable[StreamResponse]:
+        if not self._is_host(request.headers.get(HOST)):
+            return self._answer_bad_host(request)
         match = self._find(request.method, request.raw_path)
         if not isinstance(match, Match):
             return self._answer_unrouted(request, match)
@@ -222,11 +225,19 @@ class Edge:
 
     def _prompt_call(self, request: PromptRequest) -> PromptCall | None:
         """The call that serves `request` without a task, if its route can do that."""
+        if not self._is_host(request.headers.get(HOST)):
+            return None
         match = self._find(request.method, request.raw_path)
         if not isinstance(match, Match) or match.target.prompt is None:
             return None
         call = PromptCall(match.target.prompt, request, match.params, match.showtime_id)
         return call if call.is_admitted() else None
+
+    async def _answer_bad_host(self, request: BaseRequest) -> StreamResponse:
+        """400 whatever is asked (RFC 9112, 3.2): proxies and we may not mean the same server."""
+        request_id = request_id_of(request)
+        rejection = Rejection(code="BAD_REQUEST", details={"reason": "Host names no host."})
+        return self._send(request, rejected(rejection, request_id), request_id)
 
     async def _answer_unrouted(
         self, request: BaseRequest, methods: Mapping[str, Endpoint] | None

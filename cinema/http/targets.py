@@ -1,11 +1,64 @@
-"""The forms of a request's target (RFC 9112, 3.2)."""
+"""The forms of a request's target, and the host it is for (RFC 9112, 3.2)."""
 
 from __future__ import annotations
 
 import re
+from ipaddress import IPv6Address
 from typing import Final
 
+from multidict import istr
+
+HOST: Final = istr("Host")
+
 _ABSOLUTE: Final = re.compile(r"https?://([^/?#@]+)(?=[/?#]|$)", re.IGNORECASE)
+
+_HOST: Final = re.compile(
+    r"(?:\[(?P<v6>[0-9a-f:.]+)\]|\[v[0-9a-f]+\.[a-z0-9._~!$&'()*+,;=:-]+\]"
+    r"|(?:[a-z0-9._~!$&'()*+,;=-]|%[0-9a-f]{2})+)(?::[0-9]*)?",
+    re.ASCII | re.IGNORECASE,
+)
+"""What `Host` may say: the grammar of RFC 3986 (3.2.2), without an empty name (RFC 9110, 4.2.1)."""
+
+HOSTS_KEPT: Final = 256
+"""Values of `Host` remembered as good: a server is called by few names."""
+
+
+class Hosts:
+    """Knows which values of `Host` are well-formed; those seen before cost one look-up."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        # What no client of HTTP/1.0 need send; the parser refuses it to the others.
+        self._known: set[str | None] = {None}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def is_valid(self, host: str | None) -> bool:
+        """Whether this names a host, None standing for no header at all."""
+        if host in self._known:
+            return True
+        if not is_host(host or ""):
+            return False
+        if len(self._known) > HOSTS_KEPT:
+            self._known = {None}
+        self._known.add(host)
+        return True
+
+
+def is_host(text: str) -> bool:
+    """Whether this is a host with or without a port."""
+    match = _HOST.fullmatch(text)
+    if match is None:
+        return False
+    address = match["v6"]
+    if address is not None:
+        try:
+            IPv6Address(address)
+        except ValueError:
+            return False
+    return True
 
 
 def origin_form(target: str) -> str:

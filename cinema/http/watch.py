@@ -9,7 +9,6 @@ from typing import Final
 import msgspec
 import structlog
 from aiohttp.web import BaseRequest, StreamResponse
-from multidict import istr
 
 from cinema.actors.messages import Outcome
 from cinema.domain.rejections import Rejection
@@ -21,7 +20,7 @@ from cinema.http.seat_feed import WatchedShowtime
 from cinema.http.socket import CLOSE_WAIT_S, GOING_AWAY, INTERNAL_ERROR, Socket, SocketResponse
 from cinema.http.socket_places import SocketPlace, SocketPlaces
 from cinema.http.steps import OWNER, OwnerOf
-from cinema.http.targets import authority
+from cinema.http.targets import HOST, authority
 from cinema.http.throttling import EdgeLimits
 from cinema.http.watch_messages import PROTOCOL, WatchQuery
 from cinema.http.watch_session import Session
@@ -31,7 +30,6 @@ from cinema.services.tokens import Principal
 
 TAG: Final = "Seats"
 
-HOST: Final = istr("Host")
 
 SOCKET_FAILED: Final = "socket_failed"
 

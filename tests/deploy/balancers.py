@@ -25,8 +25,8 @@ POLL_S = 0.02
 class Balancer(ABC):
     """One balancer before some nodes, listening on ports of its own.
 
-    A test whose clients all share one address lifts the limit of requests from each. One that counts
-    up to a limit has HAProxy forget nothing meanwhile, however slow the machine is.
+    A test whose clients all share one address lifts the limit of requests from each. One that
+    counts up to a limit has HAProxy forget nothing meanwhile, however slow the machine is.
     """
 
     name: ClassVar[str]

@@ -50,6 +50,30 @@ ID = "019a0c1e-7000-7000-8000-0000000000e1"
         (b"GET /me HTTP/1.1\r\n\r\n", 400, "BAD_REQUEST"),
         (b"GET /me HTTP/1.1\r\nHost: a\r\nbroken header\r\n\r\n", 400, "BAD_REQUEST"),
         (b"GET /me HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, "BAD_REQUEST"),
+        (b"GET /me HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400, "BAD_REQUEST"),
+        (b"GET /me HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", 400, "BAD_REQUEST"),
+        *(
+            (b"%b HTTP/1.1\r\nHost: %b\r\n\r\n" % (line, host), 400, "BAD_REQUEST")
+            for line in (b"GET /me", b"GET /nowhere", b"GET http://a/me", b"OPTIONS *")
+            for host in (
+                b"",
+                b"a b",
+                b"a/b",
+                b"u@a",
+                b"a:b",
+                b"a:1:2",
+                b"[::1",
+                b"[::1::]",
+                b"[1.2.3.4]",
+                b"a?b",
+                b"a%2",
+                b"a,b c",
+                b":80",
+                b"http://a",
+                b"\xc3\xbc",
+                b"a\\b",
+            )
+        ),
         (b"GET /me HTTP/9.9\r\nHost: a\r\n\r\n", 400, "BAD_REQUEST"),
         (b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400, "BAD_REQUEST"),
         (
@@ -76,6 +100,20 @@ async def test_bad_request_gets_a_clear_answer(
     assert (answer.status, answer.code) == (status, code)
     assert server.handled == []
     assert server.lines()[-1]["error_code"] == code
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["a", "A.example", "a:8080", "a:", "127.0.0.1:1", "[::1]", "[::ffff:192.0.2.1]:80", "[v1.a:b]",
+     "cinema_1", "a-b~c.x", "%C3%BC.example", "xn--kino-jna.example:443"],
+)  # fmt: skip
+async def test_any_well_formed_host_is_answered(server: Server, host: str) -> None:
+    answer = await server.ask(f"GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    assert answer.status == 200
+
+
+async def test_old_clients_need_no_host(server: Server) -> None:
+    assert (await server.ask(b"GET /healthz HTTP/1.0\r\n\r\n")).status == 200
 
 
 async def test_connection_goes_on_after_a_refusal(server: Server) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cinema.http.targets import authority, is_whole_server, origin_form
+from cinema.http.targets import HOSTS_KEPT, Hosts, authority, is_whole_server, origin_form
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,14 @@ def test_options_may_ask_about_the_whole_server() -> None:
     assert is_whole_server("http://test")
     assert not is_whole_server("/")
     assert not is_whole_server("http://test/x")
+
+
+def test_no_flood_of_hosts_is_remembered() -> None:
+    hosts = Hosts()
+    assert hosts.is_valid(None)
+    for number in range(3 * HOSTS_KEPT):
+        assert hosts.is_valid(f"host-{number}")
+        assert not hosts.is_valid(f"host {number}")
+        assert len(hosts) <= HOSTS_KEPT + 1
+    assert hosts.is_valid(None)
+    assert not hosts.is_valid("")
