@@ -6,6 +6,7 @@ import hmac
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -31,7 +32,7 @@ from cinema.services.password_policy import check_password
 from cinema.services.passwords import PasswordHasher
 from cinema.services.throttles import Throttles
 from cinema.services.tokens import Principal, TokenIssuer
-from cinema.storage.accounts import AccountsRepository, NewUser
+from cinema.storage.accounts import AccountsRepository, Credentials, NewUser
 
 LOGIN_FAILED: Final = "login_failed"
 
@@ -135,6 +136,7 @@ class AccountsService:
             if not is_right or known is None or known.disabled:
                 self._note_failure(request.email, address)
                 raise refuse(FAILED)
+            await self._renew_hash(known, request.password, address)
             self.logins["succeeded"] += 1
             return await self._sign_in(known.user.id)
 
@@ -169,6 +171,18 @@ class AccountsService:
             user_id=_raw(user_id), role=user.role, session_id=session_id, at_s=at_s
         )
         return Authenticated(user=user, access_token=token.text, expires_in=token.expires_in_s)
+
+    async def _renew_hash(self, known: Credentials, password: str, address: str) -> None:
+        """Store the password at the cost in force, if another was before.
+
+        Whoever changed the password meanwhile, or was faster, is left alone. That there was no room
+        for it is no reason to keep somebody out: the next login tries again.
+        """
+        if not self._hasher.is_outdated(known.password_hash):
+            return
+        with suppress(Refused):
+            renewed = await self._hasher.hash(password, address)
+            await self._accounts.replace_hash(known.user.id, known.password_hash, renewed)
 
     def _note_failure(self, email: str, address: str) -> None:
         """Count and log; the account by a keyed hash, which no list of addresses undoes."""

@@ -70,14 +70,29 @@ class PasswordHasher:
         )
 
     async def matches(self, password: str, stored: str | None, address: str) -> bool:
-        """Whether this is the password; None stands for no account, and takes as long."""
-        against = (self._nobody if stored is None else stored).encode()
-        equal = await self._run(address, lambda: bcrypt.checkpw(_digest(password), against))
+        """Whether this is the password; None stands for no account.
+
+        It takes as long for each account, and for none, as a hash of the cost in force, so that
+        nobody learns from the time who has one; but longer for one stored at a higher cost.
+        """
+        against = self._nobody if stored is None else stored
+        equal = await self._run(address, lambda: self._compare(_digest(password), against))
         return equal and stored is not None
+
+    def is_outdated(self, stored: str) -> bool:
+        """Whether a hash has another cost than the one in force."""
+        return _cost_of(stored) != self._cost
 
     def close(self) -> None:
         """Stop the threads; what waits is cancelled."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _compare(self, digest: bytes, against: str) -> bool:
+        equal = bcrypt.checkpw(digest, against.encode())
+        # A cost doubles the work of the one below it: 2^n and 2^n + … + 2^m make 2^(m + 1).
+        for cost in range(_cost_of(against), self._cost):
+            bcrypt.hashpw(digest, bcrypt.gensalt(cost))
+        return equal
 
     async def _run(self, address: str, work: Callable[[], T]) -> T:
         try:
@@ -95,6 +110,11 @@ class PasswordHasher:
         if not running.cancelled():
             # Whoever waited has seen it; if nobody does any more, nobody needs to.
             running.exception()
+
+
+def _cost_of(stored: str) -> int:
+    """The cost of a hash, as in `$2b$12$…`."""
+    return int(stored.split("$")[2])
 
 
 def _digest(password: str) -> bytes:

@@ -176,7 +176,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _about("life of an access token", "min", low=1, high=10_080)
     ] = 60
     bcrypt_cost: Annotated[
-        int, _about("work factor of password hashes, doubling with each step", low=10, high=16)
+        int,
+        _about(
+            "work factor of password hashes, doubling with each step; a change comes to a stored"
+            " one with the next login",
+            low=10,
+            high=16,
+        ),
     ] = 12
     hashing_per_address: Annotated[
         int,

@@ -34,6 +34,10 @@ _CREDENTIALS = f"select {_USER}, password_hash, disabled_at is not null as disab
 _CREDENTIALS_BY_EMAIL = f"{_CREDENTIALS} where email_key = $1"
 _CREDENTIALS_BY_ID = f"{_CREDENTIALS} where id = $1::text::uuid"
 
+_REPLACE_HASH = """
+update users set password_hash = $3 where id = $1::text::uuid and password_hash = $2
+"""
+
 _OPEN_SESSION = f"""
 with opened as (
     insert into sessions (id, user_id, created_at, expires_at)
@@ -134,6 +138,11 @@ class AccountsRepository:
     async def credentials_by_id(self, user_id: str) -> Credentials | None:
         """What a repeated registration is compared with."""
         return await self._credentials(_CREDENTIALS_BY_ID, user_id)
+
+    async def replace_hash(self, user_id: str, before: str, after: str) -> None:
+        """Store another hash of a password, unless it is no longer the one `before`."""
+        async with connection(self._pool) as writing:
+            await writing.execute(_REPLACE_HASH, user_id, before, after)
 
     async def open_session(
         self, session_id: str, user_id: str, created_at: datetime, expires_at: datetime

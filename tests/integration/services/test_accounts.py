@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+import bcrypt
 import msgspec
 import pytest
 import structlog
@@ -11,7 +12,7 @@ import structlog
 from cinema.domain.accounts import LoginInput, PromoteInput, RegisterInput
 from cinema.domain.idempotency import ANONYMOUS, IdempotencyKey, idempotency_key
 from cinema.domain.ids import RANDOM_BITS, format_id, new_id, parse_id
-from cinema.domain.rejections import Refused
+from cinema.domain.rejections import Refused, refuse
 from cinema.services.accounts import AccountsService
 from cinema.services.admission import Admission
 from cinema.services.login_throttle import LoginThrottle
@@ -438,3 +439,87 @@ async def test_failed_login_leaves_address_and_a_keyed_hash_of_the_account(house
     assert len(set(accounts)) == 3
     assert "example" not in str(lines)
     assert house.accounts.logins["failed"] == 4
+
+
+@pytest.fixture
+async def dearer(pool: Pool, house: House) -> AsyncIterator[House]:
+    """The same database, served at a higher cost of hashes."""
+    hasher = PasswordHasher(11)
+    yield House(pool, house.clock, hasher)
+    hasher.close()
+
+
+async def hash_of(house: House, email: str) -> str:
+    stored = await house.pool.fetchval(
+        "select password_hash from users where email_key = $1", email.lower()
+    )
+    return str(stored)
+
+
+CREDENTIALS = LoginInput(email="ann@example.com", password="correct horse")
+WRONG = LoginInput(email="ann@example.com", password="wrong horse")
+
+
+async def test_login_after_a_change_of_cost_hashes_the_password_again_once(
+    house: House, dearer: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.accounts.register(ann(), "192.0.2.1")
+    old = await hash_of(house, "ann@example.com")
+    assert await refusal(dearer.accounts.login(WRONG, "192.0.2.1")) == "INVALID_CREDENTIALS"
+    assert await hash_of(house, "ann@example.com") == old
+    await dearer.accounts.login(CREDENTIALS, "192.0.2.1")
+    renewed = await hash_of(house, "ann@example.com")
+    assert (old[:7], renewed[:7]) == ("$2b$10$", "$2b$11$")
+    made: list[bytes] = []
+    hashpw = bcrypt.hashpw
+
+    def make(password: bytes, salt: bytes) -> bytes:
+        made.append(salt)
+        return hashpw(password, salt)
+
+    monkeypatch.setattr(bcrypt, "hashpw", make)
+    await dearer.accounts.login(CREDENTIALS, "192.0.2.1")
+    assert made == []
+    assert await hash_of(house, "ann@example.com") == renewed
+
+
+async def test_logins_at_once_leave_one_new_hash_and_all_succeed(
+    house: House, dearer: House
+) -> None:
+    await house.accounts.register(ann(), "192.0.2.1")
+    signed_in = await asyncio.gather(
+        *(dearer.accounts.login(CREDENTIALS, "192.0.2.1") for _ in range(3))
+    )
+    assert len({one.access_token for one in signed_in}) == 3
+    assert (await hash_of(house, "ann@example.com")).startswith("$2b$11$")
+    await dearer.accounts.login(CREDENTIALS, "192.0.2.1")
+
+
+async def test_password_that_changed_during_a_login_is_not_overwritten(
+    house: House, dearer: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.accounts.register(ann(), "192.0.2.1")
+    changed = await house.hasher.hash("another horse", "192.0.2.1")
+    hash_again = dearer.hasher.hash
+
+    async def change_first(password: str, address: str) -> str:
+        await house.pool.execute("update users set password_hash = $1", changed)
+        return await hash_again(password, address)
+
+    monkeypatch.setattr(dearer.hasher, "hash", change_first)
+    await dearer.accounts.login(CREDENTIALS, "192.0.2.1")
+    assert await hash_of(house, "ann@example.com") == changed
+
+
+async def test_no_room_to_hash_again_keeps_nobody_out(
+    house: House, dearer: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.accounts.register(ann(), "192.0.2.1")
+    old = await hash_of(house, "ann@example.com")
+
+    async def no_room(_password: str, _address: str) -> str:
+        raise refuse("OVERLOADED", retry_after_s=2)
+
+    monkeypatch.setattr(dearer.hasher, "hash", no_room)
+    await dearer.accounts.login(CREDENTIALS, "192.0.2.1")
+    assert await hash_of(house, "ann@example.com") == old

@@ -48,6 +48,51 @@ async def test_nobody_is_compared_with_the_same_effort_and_never_matches(
     assert costs == [b"$2b$10$", b"$2b$10$"]
 
 
+def recorded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The cost of each hash that is made or compared from here on."""
+    costs: list[int] = []
+    checkpw, hashpw = bcrypt.checkpw, bcrypt.hashpw
+
+    def check(password: bytes, hashed: bytes) -> bool:
+        costs.append(int(hashed[4:6]))
+        return checkpw(password, hashed)
+
+    def make(password: bytes, salt: bytes) -> bytes:
+        costs.append(int(salt[4:6]))
+        return hashpw(password, salt)
+
+    monkeypatch.setattr(bcrypt, "checkpw", check)
+    monkeypatch.setattr(bcrypt, "hashpw", make)
+    return costs
+
+
+@pytest.mark.parametrize("password", ["secret-secret", "wrong-wrong"])
+async def test_old_hash_nobody_and_a_current_one_cost_the_same(
+    hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    old = await hasher.hash("secret-secret", "ip")
+    dearer = PasswordHasher(12)
+    current = await dearer.hash("secret-secret", "ip")
+    costs = recorded(monkeypatch)
+    work = []
+    for stored in (old, current, None):
+        costs.clear()
+        right = await dearer.matches(password, stored, "ip")
+        assert right is (password == "secret-secret" and stored is not None)
+        work.append(sum(2**cost for cost in costs))
+    assert work == [2**12] * 3
+    dearer.close()
+
+
+async def test_hash_of_another_cost_is_outdated(hasher: PasswordHasher) -> None:
+    stored = await hasher.hash("secret-secret", "ip")
+    assert not hasher.is_outdated(stored)
+    for cost in (10, 11):
+        other = PasswordHasher(cost)
+        assert other.is_outdated(stored) is (cost != 10)
+        other.close()
+
+
 async def test_full_queue_is_overloaded_and_recovers() -> None:
     hasher = PasswordHasher(10, threads=1, queue_limit=2)
     results = await asyncio.gather(
