@@ -58,6 +58,7 @@ from cinema.http.showtimes import showtime_routes
 from cinema.http.steps import OwnerOf
 from cinema.http.throttle_metrics import login_families, throttle_families
 from cinema.http.throttling import EdgeLimits
+from cinema.http.users import user_routes
 from cinema.http.watch import WatchHub, WatchOptions
 from cinema.jobs.housekeeping import Housekeeping
 from cinema.logging import LogLimit, LogSink, configure_logging, standard_error_sink
@@ -383,6 +384,7 @@ async def _edge(
     )
     routes: list[Route] = [
         *auth_routes(accounts, edge.proxies),
+        *user_routes(accounts),
         *movie_routes(catalog, showtimes),
         *cinema_routes(catalog),
         *screen_routes(catalog),

@@ -1,17 +1,10 @@
-"""Routes of accounts: register, log in, who am I, and roles."""
+"""Routes of accounts for everybody: register, log in, who am I."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from cinema.domain.accounts import (
-    ADMIN,
-    Authenticated,
-    LoginInput,
-    PromoteInput,
-    RegisterInput,
-    User,
-)
+from cinema.domain.accounts import Authenticated, LoginInput, RegisterInput, User
 from cinema.http import examples
 from cinema.http.context import RequestContext
 from cinema.http.proxies import TrustedProxies
@@ -23,7 +16,7 @@ TAG: Final = "Accounts"
 
 
 def auth_routes(accounts: AccountsService, proxies: TrustedProxies) -> tuple[Route, ...]:
-    """The routes below `/auth`, and the one that gives roles."""
+    """The routes below `/auth`."""
 
     async def register(context: RequestContext) -> Reply:
         address = proxies.client_address(context.request)
@@ -35,10 +28,6 @@ def auth_routes(accounts: AccountsService, proxies: TrustedProxies) -> tuple[Rou
 
     async def me(context: RequestContext) -> Reply:
         return success(await accounts.me(context.principal))
-
-    async def promote(context: RequestContext) -> Reply:
-        (user_id,) = context.params
-        return success(await accounts.promote(context.principal, user_id, context.body))
 
     return (
         Route(
@@ -92,22 +81,5 @@ def auth_routes(accounts: AccountsService, proxies: TrustedProxies) -> tuple[Rou
             response=User,
             response_example=examples.USER,
             errors=("NOT_FOUND", "RETRY"),
-        ),
-        Route(
-            method="POST",
-            path="/api/v1/admin/users/{user_id}/promote",
-            handler=promote,
-            operation_id="promoteUser",
-            summary="Give an account a role",
-            description="Staff and managers act only at the cinemas of `cinema_ids`, which replace "
-            "those before. Tokens of the account end at once. Nobody can change their own role.",
-            tag=TAG,
-            auth="bearer",
-            roles=frozenset({ADMIN}),
-            request=PromoteInput,
-            request_example={"role": "manager", "cinema_ids": [examples.CINEMA_ID]},
-            response=User,
-            response_example={**examples.USER, "role": "manager"},
-            errors=("NOT_FOUND", "UNKNOWN_REFERENCE", "RETRY"),
         ),
     )

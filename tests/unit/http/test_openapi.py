@@ -24,11 +24,13 @@ from cinema.http.routing import Route
 from cinema.http.screens import screen_routes
 from cinema.http.seats import seat_routes
 from cinema.http.showtimes import showtime_routes
+from cinema.http.users import user_routes
 
 NOTHING = cast("Any", None)  # Routes only keep the service for when they are called.
 
 ROUTES: tuple[Route, ...] = (
     *auth_routes(NOTHING, TrustedProxies()),
+    *user_routes(NOTHING),
     *movie_routes(NOTHING, NOTHING),
     *cinema_routes(NOTHING),
     *screen_routes(NOTHING),
