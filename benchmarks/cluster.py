@@ -90,10 +90,17 @@ class ClusterNode:
 
 
 class Cluster:
-    """Nodes, their Postgres and their Redis."""
+    """Nodes, their Postgres and their Redis; `spares` are nodes that nobody has started yet."""
 
-    def __init__(self, nodes: list[ClusterNode], postgres: Postgres, redis_pid: int) -> None:
+    def __init__(
+        self,
+        nodes: list[ClusterNode],
+        spares: list[ClusterNode],
+        postgres: Postgres,
+        redis_pid: int,
+    ) -> None:
         self.nodes = nodes
+        self.spares = spares
         self.postgres = postgres
         self.redis_pid = redis_pid
         self.durability: dict[str, str] = {}
@@ -153,9 +160,11 @@ async def clustered(
     folder: Path,
     nodes: int,
     settings: Mapping[str, str] | None = None,
+    spares: int = 0,
 ) -> AsyncIterator[Cluster]:
     """A cluster whose nodes all know each other, on a new data folder; stopped at the end."""
-    postgres = EmbeddedPostgres(folder / "data", connections=nodes * CONNECTIONS_A_NODE + 20)
+    most = nodes + spares
+    postgres = EmbeddedPostgres(folder / "data", connections=most * CONNECTIONS_A_NODE + 20)
     redis = LocalRedis(folder / "redis")
     ports = Ports()
     async with AsyncExitStack() as stack:
@@ -165,7 +174,7 @@ async def clustered(
         stack.push_async_callback(asyncio.to_thread, redis.stop)
         await asyncio.to_thread(redis.start)
         made = []
-        for number in range(1, nodes + 1):
+        for number in range(1, most + 1):
             own = {
                 "DATABASE_URL": dsn,
                 "REDIS_URL": redis.url,
@@ -175,7 +184,9 @@ async def clustered(
             }
             log = folder / f"node{number}.log"
             made.append(ClusterNode(f"node{number}", command, own, ports.reserve(HOST, 0), log))
-        cluster = Cluster(made, find_postgres(folder / "data"), _pid_of(redis))
+        cluster = Cluster(
+            made[:nodes], made[nodes:], find_postgres(folder / "data"), _pid_of(redis)
+        )
         cluster.durability = await describe_postgres(dsn)
         for node in made:
             # All are asked to end before the first is waited for, see below.
@@ -183,7 +194,7 @@ async def clustered(
         stack.callback(_ask_to_end, made)
         # The first one migrates; the others find that done.
         await made[0].start()
-        await asyncio.gather(*(node.start() for node in made[1:]))
+        await asyncio.gather(*(node.start() for node in made[1:nodes]))
         await cluster.settled()
         yield cluster
 

@@ -9,7 +9,9 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import psutil
 
 from benchmarks.load.batch import UnexpectedAnswerError, send_one
@@ -81,8 +83,11 @@ class Server:
         rss: int = psutil.Process(self.pid).memory_info().rss
         return rss
 
-    async def start(self) -> None:
-        """Start and wait until it is ready; raises NotDurableError if its Postgres is not."""
+    async def start(self, settings: Mapping[str, str] | None = None) -> None:
+        """Start and wait until it is ready; raises NotDurableError if its Postgres is not.
+
+        `settings` go before those it was made with, this once.
+        """
         data_dir = self._folder / "data"
         data_dir.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -92,7 +97,13 @@ class Server:
                 "--port",
                 str(self.port),
                 cwd=ROOT,
-                env={**os.environ, **SETTINGS, "DATA_DIR": str(data_dir), **self._settings},
+                env={
+                    **os.environ,
+                    **SETTINGS,
+                    "DATA_DIR": str(data_dir),
+                    **self._settings,
+                    **(settings or {}),
+                },
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -142,6 +153,15 @@ class Server:
         if self._postgres is not None:
             await _end_postgres(self._postgres.pid)
         self._process = self._postgres = None
+
+
+def last_logged(log: Path, event: str) -> dict[str, Any]:
+    """The last line of a server's log with this event; raises ValueError if there is none."""
+    for line in reversed(log.read_bytes().splitlines()):
+        if f'"event":"{event}"'.encode() in line:
+            found: dict[str, Any] = msgspec.json.decode(line)
+            return found
+    raise ValueError(f"no {event} in {log}")
 
 
 def samples_of(name: str, exposition: bytes) -> list[float]:

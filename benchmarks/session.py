@@ -113,14 +113,14 @@ class Bench:
 
     @asynccontextmanager
     async def cluster(
-        self, nodes: int, settings: Mapping[str, str] | None = None
+        self, nodes: int, settings: Mapping[str, str] | None = None, spares: int = 0
     ) -> AsyncIterator[Cluster]:
-        """A cluster of the server under test on a new data folder."""
+        """A cluster of the server under test on a new data folder; spares are not started."""
         self.say(f"starting {nodes} nodes of cinema")
         self._servers += 1
         folder = self._folder / f"cluster-{self._servers}"
         command = shlex.split(self.options.command)
-        async with clustered(command, folder, nodes, settings) as cluster:
+        async with clustered(command, folder, nodes, settings, spares) as cluster:
             self.postgres = cluster.durability
             yield cluster
 

@@ -137,6 +137,12 @@ async def serve(settings: Settings, report: Report, postgres: OwnPostgres | None
     configure_logging(settings.log_level, sink)
     try:
         async with running_node(settings, sink, stopping, report) as node:
+            # What is loaded by now stays: no collection needs to look at it again. Nobody waits
+            # yet for the tenth of a second that this takes.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*COLLECT_AFTER)
+            node.loop_probe.start()
             if postgres is not None:
                 node.tasks.keep("postgres", partial(keep_postgres, postgres))
             await node.control.start()
@@ -154,15 +160,15 @@ async def serve(settings: Settings, report: Report, postgres: OwnPostgres | None
                 sys.stdout.write(f"cinema: {url_of(settings.host, port)} (reference at /docs)\n")
                 sys.stdout.flush()
                 log.info(SERVER_STARTED, host=settings.host, port=port, version=__version__)
-                # What is loaded by now stays: no collection needs to look at it again.
-                gc.collect()
-                gc.freeze()
-                gc.set_threshold(*COLLECT_AFTER)
                 await _until_stopped(node, stopping)
             log.info(SERVER_STOPPING)
             node.loop_probe.begin_anew()
             await node.stop(settings.shutdown_grace_seconds, settings.drain_seconds)
-            log.info(SERVER_STOPPED, longest_step_ms=round(node.loop_probe.longest_s * 1000, 1))
+            log.info(
+                SERVER_STOPPED,
+                longest_step_ms=round(node.loop_probe.longest_s * 1000, 1),
+                longest_step_cpu_ms=round(node.loop_probe.longest_cpu_s * 1000, 1),
+            )
     finally:
         sink.close()
 
@@ -246,7 +252,7 @@ async def running_node(
     stopping: asyncio.Event | None = None,
     report: Report = unheard,
 ) -> AsyncIterator[Node]:
-    """Everything but the listening sockets, migrated, seeded and started.
+    """Everything but the listening sockets and the loop's probe, migrated, seeded and started.
 
     `stopping` is set when an operator drains the node: whoever runs it then calls its `stop`.
     `report` is told each step that takes a while, where there is something to do.
@@ -297,7 +303,6 @@ async def running_node(
         )
         loop_probe = LoopProbe(asyncio.get_running_loop())
         stack.callback(loop_probe.stop)
-        loop_probe.start()
         metrics.add_collector(loop_families(loop_probe))
         yield Node(edge, kernel, hub, cluster, control, loop_probe, tasks)
 

@@ -10,6 +10,7 @@ from benchmarks.load.specs import Filling, HoldLoad, Window
 from benchmarks.results import Figures, Measurement, Outcome, Target
 from benchmarks.scenarios.holds import CONNECTIONS, CUSTOMERS
 from benchmarks.scenarios.latency import from_quantile
+from benchmarks.scenarios.short_steps import STEP_MS, Stage, on_nodes, on_one_node, watched
 from benchmarks.server import HOST, Server
 from benchmarks.session import Bench, Options, Scenario, Subject, checkpoint
 
@@ -101,7 +102,7 @@ class Residents:
         if report.dropped or not report.exhausted:
             raise RuntimeError(f"filling ended early: {report.outcomes}, {report.dropped} dropped")
 
-    async def memory(self, count: int) -> Memory:
+    async def memory(self, count: int) -> tuple[list[str], Memory]:
         """Make that many showtimes resident and see what it costs."""
         self._bench.say(f"residents: creating {count:,} showtimes")
         warm = await self._house.showtimes(self._screen, min(WARM_SHOWTIMES, count))
@@ -111,7 +112,7 @@ class Residents:
         before = self._server.rss_bytes
         await self.fill(showtimes, RECORDS, f"residents: filling {count:,} showtimes")
         await asyncio.sleep(REST_S)
-        return Memory(
+        return showtimes, Memory(
             showtimes=count,
             before_bytes=before,
             after_bytes=self._server.rss_bytes,
@@ -170,8 +171,16 @@ async def run_residents(bench: Bench) -> Outcome:
         house = await House.open(server, CUSTOMERS)
         screen = await house.screen("Screen resident", ROWS, COLUMNS)
         residents = Residents(bench, server, house, screen)
-        memory = await residents.memory(count)
-    figures.add("cinema", "memory of a resident", "KiB", Measurement(value=memory.kib_each))
+        stage = Stage(bench, house, screen, figures)
+        async with watched(stage, [server], "filling"):
+            showtimes, memory = await residents.memory(count)
+        figures.add("cinema", "memory of a resident", "KiB", Measurement(value=memory.kib_each))
+        await on_one_node(stage, server, showtimes)
+    async with bench.cluster(2, SETTINGS, spares=1) as cluster:
+        house = await House.open(cluster, CUSTOMERS)
+        screen = await house.screen("Screen moving", ROWS, COLUMNS)
+        stage = Stage(bench, house, screen, figures)
+        await on_nodes(stage, cluster, count, LIVE_HOLDS, SEATS_EACH)
     async with bench.cinema(SETTINGS) as server:
         house = await House.open(server, CUSTOMERS)
         screen = await house.screen("Screen cold", ROWS, COLUMNS)
@@ -205,6 +214,13 @@ async def run_residents(bench: Bench) -> Outcome:
                 measured=figures.of("cinema", "p99 cold, 200/s").median,
                 at_least=False,
             ),
+            Target(
+                text=f"longest step with {count:,} residents, by its CPU",
+                unit="ms",
+                wanted=STEP_MS,
+                measured=max(one.highest for one in figures.all() if one.subject == "longest step"),
+                at_least=False,
+            ),
         ],
         notes=[
             (
@@ -218,7 +234,7 @@ async def run_residents(bench: Bench) -> Outcome:
 
 
 def steps(options: Options) -> int:
-    return 3 + 2 * options.runs
+    return 6 + 2 * options.runs
 
 
 RESIDENTS_SCENARIO = Scenario(name="residents", summary=SUMMARY, steps=steps, run=run_residents)

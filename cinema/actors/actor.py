@@ -171,6 +171,7 @@ class ShowtimeActor:
         self._put(letter)
 
     def _put(self, letter: Letter) -> None:
+        self.load.mail += 1
         if self._mailbox:
             self._mailbox.append(letter)
         else:
@@ -215,6 +216,7 @@ class ShowtimeActor:
         letters, self._mailbox = self._mailbox, ()
         self.waiting -= len(letters)
         self.load.waiting -= len(letters)
+        self.load.mail -= len(letters)
         return letters
 
     def drop_late(self, now_ns: int) -> None:
@@ -222,6 +224,7 @@ class ShowtimeActor:
         late = [letter for letter in self._mailbox if letter.deadline_ns <= now_ns]
         if late:
             self._mailbox = [letter for letter in self._mailbox if letter.deadline_ns > now_ns]
+            self.load.mail -= len(late)
         for letter in late:
             self._outbox.send(letter.reply, TRY_AGAIN)
         lost = [doubt for doubt in self.doubts if doubt.deadline_ns <= now_ns]
@@ -261,6 +264,7 @@ class ShowtimeActor:
             self._schedule()
         else:
             self._mailbox = ()
+        self.load.mail -= len(letters)
         last, boot_ns = len(letters) - 1, self.clock.boot_ns
         for position, letter in enumerate(letters):
             try:
@@ -273,6 +277,7 @@ class ShowtimeActor:
                     return
             if position < last and boot_ns() >= give_way_ns:
                 self._mailbox = [*letters[position + 1 :], *self._mailbox]
+                self.load.mail += last - position
                 if not self._scheduled:
                     self._schedule()
                 break
@@ -288,6 +293,7 @@ class ShowtimeActor:
         """The rest of a turn that broke the actor; what the archive said no longer counts."""
         if self.phase is Phase.RESTORING:
             self._mailbox = [*[letter.forgetful() for letter in letters], *self._mailbox]
+            self.load.mail += len(letters)
             return
         for letter in letters:
             self._outbox.send(letter.reply, TRY_AGAIN)
@@ -675,6 +681,7 @@ class ShowtimeActor:
         self.phase = phase
         self.publisher.lose()
         letters, self._mailbox = self._mailbox, ()
+        self.load.mail -= len(letters)
         for letter in letters:
             self._outbox.send(letter.reply, outcome)
         doubts, self.doubts = self.doubts, ()

@@ -14,6 +14,7 @@ import msgspec
 
 from cinema.actors.actor import Phase, ShowtimeActor
 from cinema.actors.kernel import Kernel
+from cinema.actors.slices import Slices
 from cinema.domain.limits import TICK_S
 from cinema.domain.showtime.state import ShowtimeState
 from cinema.domain.showtime.terms import ShowtimeTerms
@@ -75,9 +76,14 @@ def actor_seen(kernel: Kernel, showtime_id: bytes) -> tuple[ActorSeen, MemorySee
     return None if actor is None else (_seen(kernel, actor), _memory(kernel, actor))
 
 
-def phases(kernel: Kernel) -> Mapping[str, int]:
-    """How many actors are in each phase."""
-    return Counter(actor.phase.value for actor in kernel._actors.values())
+async def phases(kernel: Kernel) -> Mapping[str, int]:
+    """How many actors are in each phase; looks at all, slice by slice."""
+    counts: Counter[str] = Counter()
+    slices = Slices(kernel.clock.boot_ns)
+    for actor in list(kernel._actors.values()):
+        counts[actor.phase.value] += 1
+        await slices.give_way()
+    return counts
 
 
 def ticked_s(kernel: Kernel) -> float:

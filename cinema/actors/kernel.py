@@ -327,7 +327,7 @@ class Kernel:
     @property
     def mailbox_depth(self) -> int:
         """Messages waiting in all mailboxes."""
-        return sum(actor.mailbox_depth for actor in self._actors.values())
+        return self.load.mail
 
     @property
     def oldest_event_s(self) -> float:

@@ -15,15 +15,17 @@ class NodeLoad:
     A message counts wherever it is: in a mailbox, on its way to the archive or the journal, at the
     output gate, in doubt, or under way to another node. `limit` bounds all of them,
     `showtime_limit` those of one showtime. Whoever takes a message adds one to `waiting`, and
-    whoever answers it takes one away.
+    whoever answers it takes one away; `mail` counts those of them that are in mailboxes, so that
+    nobody has to ask all actors.
     """
 
-    __slots__ = ("limit", "refused", "showtime_limit", "waiting")
+    __slots__ = ("limit", "mail", "refused", "showtime_limit", "waiting")
 
     def __init__(self, *, limit: int, showtime_limit: int) -> None:
         self.limit = limit
         self.showtime_limit = showtime_limit
         self.waiting = 0
+        self.mail = 0
         self.refused: Counter[Excess] = Counter()
 
     def is_full(self) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import Final
 
@@ -29,16 +30,24 @@ class LoopProbe:
     """A timer that notes how late it comes: as late as the step lasted in which it fell due.
 
     A step begins up to `LOOK_S` before the timer is due, so it is told that much too short at most.
+    A machine that is busy with something else makes a step long, but does not let it use CPU. What
+    the loop's thread used between two looks, by `cpu_s`, is the most that the step can have used.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, cpu_s: Callable[[], float] = time.thread_time
+    ) -> None:
         self.counts = [0] * (len(BOUNDS_S) + 1)
         self.total_s = 0.0
         self._loop = loop
-        self._parts: deque[float] = deque([0.0], maxlen=int(WINDOW_S / PART_S))
+        self._cpu_s = cpu_s
+        self._used_s = 0.0
+        self._lasted: deque[float] = deque(maxlen=int(WINDOW_S / PART_S))
+        self._worked: deque[float] = deque(maxlen=int(WINDOW_S / PART_S))
         self._part_ends_s = 0.0
         self._due_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self.begin_anew()
 
     def start(self) -> None:
         """Begin to look."""
@@ -53,31 +62,40 @@ class LoopProbe:
 
     def begin_anew(self) -> None:
         """Forget the longest step so far."""
-        self._parts.clear()
-        self._parts.append(0.0)
+        for parts in (self._lasted, self._worked):
+            parts.clear()
+            parts.append(0.0)
 
     @property
     def longest_s(self) -> float:
         """The longest step of the last `WINDOW_S`."""
-        return max(self._parts)
+        return max(self._lasted)
+
+    @property
+    def longest_cpu_s(self) -> float:
+        """The most CPU that a step of the last `WINDOW_S` took."""
+        return max(self._worked)
 
     def _look_after(self, now_s: float) -> None:
         self._due_s = now_s + LOOK_S
+        self._used_s = self._cpu_s()
         self._timer = self._loop.call_at(self._due_s, self._look)
 
     def _look(self) -> None:
         now_s = self._loop.time()
-        self.note(max(0.0, now_s - self._due_s), now_s)
+        late_s = max(0.0, now_s - self._due_s)
+        self._note(late_s, min(late_s, self._cpu_s() - self._used_s), now_s)
         self._look_after(now_s)
 
-    def note(self, late_s: float, now_s: float) -> None:
-        """The timer came so late."""
+    def _note(self, late_s: float, cpu_s: float, now_s: float) -> None:
         self.counts[bisect_left(BOUNDS_S, late_s)] += 1
         self.total_s += late_s
         while now_s >= self._part_ends_s:
             self._part_ends_s += PART_S
-            self._parts.append(0.0)
-        self._parts[-1] = max(self._parts[-1], late_s)
+            self._lasted.append(0.0)
+            self._worked.append(0.0)
+        self._lasted[-1] = max(self._lasted[-1], late_s)
+        self._worked[-1] = max(self._worked[-1], cpu_s)
 
 
 def loop_families(probe: LoopProbe) -> Families:
@@ -88,6 +106,11 @@ def loop_families(probe: LoopProbe) -> Families:
             "cinema_loop_longest_step_seconds",
             "The longest step of the event loop within the last minute.",
             value=probe.longest_s,
+        )
+        yield GaugeMetricFamily(
+            "cinema_loop_longest_step_cpu_seconds",
+            "The most CPU that a step of the event loop took within the last minute.",
+            value=probe.longest_cpu_s,
         )
         lateness = HistogramMetricFamily(
             "cinema_loop_lateness_seconds",

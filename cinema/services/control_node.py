@@ -108,7 +108,7 @@ class ControlNode:
         """The answer to one question; raises `Refused`."""
         match ask:
             case AskStatus():
-                return self._status()
+                return await self._status()
             case AskActors():
                 return await self._actors(ask)
             case AskShowtime(showtime_id=showtime_id):
@@ -124,7 +124,7 @@ class ControlNode:
                     self._log_levels.change(level)
                 return LogLevel(node_id=self._node_id, level=self._log_levels.current())
 
-    def _status(self) -> NodeStatus:
+    async def _status(self) -> NodeStatus:
         kernel = self._kernel
         return NodeStatus(
             version=self._version,
@@ -135,7 +135,7 @@ class ControlNode:
             uptime_s=round((kernel.clock.boot_ns() - self._started_ns) / 1e9, 1),
             draining=self._draining or is_draining(kernel),
             residents=kernel.resident_count,
-            phases=dict(phases(kernel)),
+            phases=dict(await phases(kernel)),
             mailbox_depth=kernel.mailbox_depth,
             lanes=self._lane_count,
             log_level=self._log_levels.current(),

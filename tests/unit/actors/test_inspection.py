@@ -47,7 +47,7 @@ async def test_a_serving_actor_shows_its_state_and_where_it_stands() -> None:
         assert 900 <= memory.lease_age_ms <= 1100
         assert not memory.lease_fresh
         assert {one.showtime_id for one in actors_seen(node.kernel)} == {showtime_id, other}
-        assert phases(node.kernel) == {"serving": 2}
+        assert await phases(node.kernel) == {"serving": 2}
         assert not is_draining(node.kernel)
 
 

@@ -12,6 +12,7 @@ import pytest
 from cinema.actors import actor as actor_module
 from cinema.actors import snapshots
 from cinema.actors.actor import Phase
+from cinema.actors.inspection import phases
 from cinema.actors.kernel import PASSIVATION_FAILED
 from cinema.actors.messages import SeatsSeen, Watch
 from cinema.actors.recency import Recency
@@ -353,6 +354,60 @@ async def test_strangers_are_looked_for_over_many_steps(monkeypatch: pytest.Monk
         assert steps.most <= SLICE_PIECES
         for one in [one for one in hood if one != showtime]:
             del old.node.kernel._actors[one]
+
+
+# --- what is told of all
+
+
+@in_virtual_time
+async def test_phases_are_counted_over_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with audited_world() as world:
+        node, (showtime,) = await residents(world, 1)
+        actors = node.kernel._actors
+        for _ in range(2 * SLICE_PIECES):
+            actors[some_id()] = node.actor(showtime)
+        steps = Steps()
+        monkeypatch.setattr(node.kernel, "_actors", _CountedValues(actors, steps))
+        assert await phases(node.kernel) == {"serving": 2 * SLICE_PIECES + 1}
+        assert steps.most <= SLICE_PIECES
+        for one in [one for one in actors if one != showtime]:
+            del actors[one]
+        monkeypatch.undo()
+
+
+@in_virtual_time
+async def test_mail_is_told_without_a_look_at_any_actor(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with audited_world() as world:
+        node, showtimes = await residents(world, 3)
+        mails = [node.tell(one, hold(ANNA, "A2")) for one in showtimes]
+        steps = Steps()
+        with monkeypatch.context() as patched:
+            patched.setattr(node.kernel, "_actors", _CountedValues(node.kernel._actors, steps))
+            assert node.kernel.mailbox_depth == 3
+        assert steps.total == 0
+        await asyncio.gather(*(mail.answered.wait() for mail in mails))
+        assert node.kernel.mailbox_depth == 0
+
+
+class _CountedValues(dict[bytes, Any]):
+    """Counts whose phase or mail is asked for."""
+
+    def __init__(self, real: dict[bytes, Any], steps: Steps) -> None:
+        super().__init__(real)
+        self._steps = steps
+
+    def values(self) -> Any:
+        return [_CountedActor(actor, self._steps) for actor in super().values()]
+
+
+class _CountedActor:
+    def __init__(self, actor: Any, steps: Steps) -> None:
+        self._actor = actor
+        self._steps = steps
+
+    def __getattr__(self, name: str) -> Any:
+        self._steps.note()
+        return getattr(self._actor, name)
 
 
 # --- turns

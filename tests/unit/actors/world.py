@@ -220,13 +220,14 @@ async def audited_world() -> AsyncIterator[World]:
 
 
 def check_counts(kernel: Kernel) -> None:
-    """Each message counts once from when it is taken until it is answered."""
+    """Each message counts once from when it is taken until it is answered, and in its mailbox."""
     actors = list(kernel._actors.values())
     for actor in actors:
         outbox = actor._outbox
         queues = (actor._mailbox, outbox._waiting, outbox._lease_waiting, outbox._lease_asked)
         assert actor.waiting == sum(map(len, queues)) + actor._recalls + len(actor.doubts)
     assert kernel.load.waiting == sum(actor.waiting for actor in actors)
+    assert kernel.mailbox_depth == sum(actor.mailbox_depth for actor in actors)
 
 
 async def stop(world: World) -> None:

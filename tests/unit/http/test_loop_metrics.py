@@ -46,6 +46,34 @@ async def test_a_long_step_is_told_for_a_minute() -> None:
 
 
 @in_virtual_time
+async def test_a_step_is_judged_by_the_cpu_it_took_too() -> None:
+    used_s = 0.0
+    probe = LoopProbe(asyncio.get_running_loop(), lambda: used_s)
+    probe.start()
+    await asyncio.sleep(1.0)
+    for lasted_s, cpu_s in ((0.3, 0.02), (0.1, 0.08)):
+        busy_for(lasted_s)
+        used_s += cpu_s
+        await asyncio.sleep(2 * LOOK_S)
+    assert probe.longest_s >= 0.3 - LOOK_S - 1e-6
+    assert probe.longest_cpu_s == pytest.approx(0.08)
+    assert samples(probe)["cinema_loop_longest_step_cpu_seconds"] == probe.longest_cpu_s
+    # Work of many short steps is that of none: a late timer bounds what its step can have used.
+    used_s += 0.5
+    await asyncio.sleep(LOOK_S)
+    assert probe.longest_cpu_s == pytest.approx(0.08)
+    await asyncio.sleep(WINDOW_S + PART_S)
+    assert probe.longest_cpu_s == 0.0
+    used_s += 0.2
+    busy_for(0.3)
+    await asyncio.sleep(2 * LOOK_S)
+    assert probe.longest_cpu_s == pytest.approx(0.2)
+    probe.begin_anew()
+    assert probe.longest_cpu_s == 0.0
+    probe.stop()
+
+
+@in_virtual_time
 async def test_steps_are_counted_by_how_long_they_were() -> None:
     probe = LoopProbe(asyncio.get_running_loop())
     probe.stop()
