@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from operator import itemgetter
 from typing import Final
 from zlib import crc32
 
@@ -26,8 +27,6 @@ DEFAULT_WEIGHT: Final = 100
 """16,000 points a node: the arcs of equal nodes differ by about one part in a hundred."""
 
 _CIRCLE: Final = 1 << 32
-_POSITION_BITS: Final = 16
-_POSITION_MASK: Final = (1 << _POSITION_BITS) - 1
 
 
 class Node(msgspec.Struct, frozen=True, order=True):
@@ -54,42 +53,46 @@ class Ring:
         for one, other in pairwise(self.nodes):
             if one.address == other.address:
                 raise ValueError(f"two nodes at {one.address}")
-        # A point and, below it, the position of its node. Where nodes meet in a point, which is
-        # rare, whoever sorts first has it, on all nodes. Each node's points are sorted already,
-        # and sorting runs one after the other only merges them.
-        points: list[int] = []
-        for position, node in enumerate(self.nodes):
-            points += [point | position for point in _points(node)]
-        points.sort()
-        self._points = array("Q", points)
+        # Each node's points by themselves: a view comes in one step of the loop, and to merge those
+        # of many nodes takes long. To look in each of them takes a microsecond, once a showtime.
+        self._points = [(node, _points(node)) for node in self.nodes if node.weight]
 
     def owner_of(self, showtime_id: bytes) -> Node | None:
-        """The node at the first point from the showtime's hash on; None on an empty ring."""
-        points = self._points
-        if not points:
-            return None
-        at = bisect_left(points, crc32(format_id(showtime_id).encode()) << _POSITION_BITS)
-        return self.nodes[points[at % len(points)] & _POSITION_MASK]
+        """The node at the first point from the showtime's hash on; None on an empty ring.
+
+        Where nodes meet in a point, which is rare, whoever sorts first has it, on all nodes.
+        """
+        start = crc32(format_id(showtime_id).encode())
+        owner, nearest = None, 2 * _CIRCLE
+        for node, points in self._points:
+            at = bisect_left(points, start)
+            point = points[at] if at < len(points) else points[0] + _CIRCLE
+            if point < nearest:
+                owner, nearest = node, point
+        return owner
 
     def shares(self) -> dict[Node, float]:
         """The part of the circle that each node owns; together 1, or nothing on an empty ring."""
         arcs = dict.fromkeys(self.nodes, 0)
-        before = (self._points[-1] >> _POSITION_BITS) - _CIRCLE if self._points else 0
-        for placed in self._points:
-            point = placed >> _POSITION_BITS
-            arcs[self.nodes[placed & _POSITION_MASK]] += point - before
+        placed = sorted(
+            [(point, node) for node, points in self._points for point in points],
+            key=itemgetter(0),
+        )
+        before = placed[-1][0] - _CIRCLE if placed else 0
+        for point, node in placed:
+            arcs[node] += point - before
             before = point
         return {node: arc / _CIRCLE for node, arc in arcs.items()}
 
 
 @lru_cache(maxsize=1024)
-def _points(node: Node) -> tuple[int, ...]:
-    """The node's points in order, with room below each for its position among the nodes."""
+def _points(node: Node) -> Sequence[int]:
+    """The node's points in order."""
     # Balancers take the host from what they write, so that an IPv6 address has its brackets.
     start = crc32(f"{bracketed(node.host)}\0{node.port}".encode())
-    points = []
+    points = array("I")
     point = 0
     for _ in range(node.weight * POINTS_PER_WEIGHT):
         point = crc32(point.to_bytes(4, "little"), start)
-        points.append(point << _POSITION_BITS)
-    return tuple(sorted(points))
+        points.append(point)
+    return array("I", sorted(points))

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cinema.cluster.ring import DEFAULT_WEIGHT, Node, Ring
+from cinema.cluster import ring as ring_module
+from cinema.cluster.ring import DEFAULT_WEIGHT, POINTS_PER_WEIGHT, Node, Ring
 
 _RANDOM = random.Random(2026)
 SHOWTIMES = [_RANDOM.randbytes(16) for _ in range(10_000)]
@@ -124,4 +127,32 @@ def test_a_node_of_ipv6_is_placed_as_balancers_spell_it() -> None:
     """Nginx and `ring.lua` take the host from `[::1]:8080`, brackets and all."""
     plain, bracketed = Ring([Node("::1", 8080)]), Ring([Node("[::1]", 8080)])
     assert plain.nodes[0].address == bracketed.nodes[0].address == "[::1]:8080"
-    assert plain._points == bracketed._points
+    (one,), (other,) = plain._points, bracketed._points
+    assert one[1] == other[1]
+
+
+class _Touched(Sequence[int]):
+    """Points that count how often they are looked at."""
+
+    def __init__(self, points: Sequence[int], touched: Counter[str]) -> None:
+        self._points = points
+        self._touched = touched
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    def __getitem__(self, at: Any) -> Any:
+        self._touched["points"] += 1
+        return self._points[at]
+
+
+def test_a_ring_of_known_nodes_goes_through_none_of_their_points(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    touched: Counter[str] = Counter()
+    known = ring_module._points
+    monkeypatch.setattr(ring_module, "_points", lambda node: _Touched(known(node), touched))
+    ring = Ring(HOUSE[:3])
+    assert touched["points"] == 0
+    assert ring.owner_of(SHOWTIMES[0]) is not None
+    assert touched["points"] <= 3 * (POINTS_PER_WEIGHT * DEFAULT_WEIGHT).bit_length() + 3
