@@ -542,10 +542,8 @@ async def _keep_clock(clock: DatabaseClock, journal: PostgresJournal) -> None:
             async with asyncio.timeout(CLOCK_SYNC_S):
                 await clock.synchronise(journal.pool)
         except UNREACHABLE as error:
-            suppressed = limit.admit()
-            if suppressed is not None:
-                reason = str(error) or type(error).__name__
-                log.warning(CLOCK_SYNC_FAILED, reason=reason, suppressed=suppressed)
+            reason = str(error) or type(error).__name__
+            limit.write(log.warning, CLOCK_SYNC_FAILED, reason=reason)
 
 
 def _now() -> datetime:

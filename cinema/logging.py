@@ -85,11 +85,19 @@ class LogSink:
                     break
 
 
+LINES_A_MINUTE: Final = 20
+"""Of one kind from one place: enough to see what is the matter, and no flood."""
+
+
 class LogLimit:
     """Lets through the first `lines` of a kind in each `period_s`, and counts what it left out."""
 
     def __init__(
-        self, *, lines: int, period_s: float = 60.0, now_s: Callable[[], float] = time.monotonic
+        self,
+        *,
+        lines: int = LINES_A_MINUTE,
+        period_s: float = 60.0,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lines = lines
         self._period_s = period_s
@@ -110,6 +118,12 @@ class LogLimit:
         self._logged += 1
         suppressed, self._suppressed = self._suppressed, 0
         return suppressed
+
+    def write(self, log: Callable[..., Any], event: str, **values: object) -> None:
+        """Log an event by `log`, a method of a logger, unless it is left out."""
+        suppressed = self.admit()
+        if suppressed is not None:
+            log(event, **values, suppressed=suppressed)
 
 
 class _SinkLogger:

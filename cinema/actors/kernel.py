@@ -49,6 +49,7 @@ from cinema.domain.limits import (
     TURNS_BUDGET_NS,
 )
 from cinema.domain.showtime.commands import ExpireDue
+from cinema.logging import LogLimit
 from cinema.storage.clock import Clock
 from cinema.storage.journal import JournalStore, StoreUnavailable
 
@@ -106,6 +107,7 @@ class Kernel:
         self._loop: asyncio.AbstractEventLoop
         self._runnable: list[ShowtimeActor] = []
         self._stalled: dict[ShowtimeActor, int] = {}
+        self._not_restored = LogLimit()
         self._passivating: dict[ShowtimeActor, None] = {}
         self._quarantined: dict[ShowtimeActor, None] = {}
         self._recency = Recency()
@@ -242,7 +244,9 @@ class Kernel:
             except StoreUnavailable:
                 return TRY_AGAIN
             except DamagedJournal as error:
-                log.warning(RESTORE_FAILED, showtime=showtime_id.hex(), reason=str(error))
+                self._not_restored.write(
+                    log.warning, RESTORE_FAILED, showtime=showtime_id.hex(), reason=str(error)
+                )
                 restored = None
             finally:
                 self.load.waiting -= 1
@@ -475,7 +479,9 @@ class Kernel:
                 self._quarantine(actor, str(error))
                 return
             except StoreUnavailable as error:
-                log.warning(RESTORE_FAILED, showtime=actor.showtime_id.hex(), reason=str(error))
+                self._not_restored.write(
+                    log.warning, RESTORE_FAILED, showtime=actor.showtime_id.hex(), reason=str(error)
+                )
                 restored = None
                 serving_epoch = None
             except Exception:
@@ -513,7 +519,9 @@ class Kernel:
     def _quarantine(self, actor: ShowtimeActor, reason: str) -> None:
         if not self._neighbours.owns(actor.showtime_id):
             # Only its owner may judge a showtime, and will see for itself.
-            log.warning(RESTORE_FAILED, showtime=actor.showtime_id.hex(), reason=reason)
+            self._not_restored.write(
+                log.warning, RESTORE_FAILED, showtime=actor.showtime_id.hex(), reason=reason
+            )
             self._forget(actor)
             return
         self.metrics.quarantined += 1

@@ -13,6 +13,7 @@ import structlog
 from cinema.actors.settings import KernelMetrics
 from cinema.actors.snapshots import PendingSnapshot
 from cinema.domain.limits import SNAPSHOTS_PER_BATCH, TRUNCATED_AT_ONCE
+from cinema.logging import LogLimit
 from cinema.storage.clock import Clock
 from cinema.storage.journal import (
     LOCK_TIMEOUT,
@@ -87,6 +88,8 @@ class CommitLane:
         self._in_flight: Sequence[Part] = ()
         self._since_ns = 0
         self._was_old = False
+        self._aborts = LogLimit()
+        self._unknowns = LogLimit()
         self.late = False
         self._loop: asyncio.AbstractEventLoop
 
@@ -244,7 +247,9 @@ class CommitLane:
             return
         except CommitUnknown as error:
             self._metrics.commits_unknown += 1
-            log.warning(COMMIT_UNKNOWN, reason=str(error), showtimes=len(batch))
+            self._unknowns.write(
+                log.warning, COMMIT_UNKNOWN, reason=str(error), showtimes=len(batch)
+            )
             for part in batch:
                 if part.actor.owns(part):
                     part.actor.append_unknown()
@@ -329,7 +334,12 @@ class CommitLane:
                 constraint=error.constraint,
             )
         else:
-            log.warning(COMMIT_ABORTED, showtime=part.showtime_id.hex(), sqlstate=error.sqlstate)
+            self._aborts.write(
+                log.warning,
+                COMMIT_ABORTED,
+                showtime=part.showtime_id.hex(),
+                sqlstate=error.sqlstate,
+            )
         part.actor.append_refused(error.sqlstate)
 
     def _count(self, batch: list[Part], sent_ns: int) -> None:

@@ -71,9 +71,7 @@ class DueSweep:
             try:
                 await self.sweep()
             except StoreUnavailable as error:
-                suppressed = limit.admit()
-                if suppressed is not None:
-                    log.warning(DUE_SWEEP_FAILED, reason=str(error), suppressed=suppressed)
+                limit.write(log.warning, DUE_SWEEP_FAILED, reason=str(error))
             except Exception:
                 log.exception(DUE_SWEEP_FAILED)
             await asyncio.sleep(DUE_SWEEP_S if self._after is None else DUE_SWEEP_GOES_ON_S)

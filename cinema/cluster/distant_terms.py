@@ -14,6 +14,7 @@ from cinema.actors.tasks import Tasks
 from cinema.cluster.wire import Basis
 from cinema.domain.seatmap import SeatPlan
 from cinema.domain.showtime.terms import ShowtimeTerms
+from cinema.logging import LogLimit
 from cinema.storage.journal import StoreUnavailable
 
 TERMS_KEPT: Final = 20_000
@@ -45,6 +46,7 @@ class DistantTerms:
     def __init__(self, source: PlanSource, task_failures: Counter[str] | None = None) -> None:
         self._source = source
         self._tasks = Tasks(task_failures)
+        self._unknown = LogLimit()
         self._kept: OrderedDict[bytes, ShowtimeTerms] = OrderedDict()
         self._loading: dict[tuple[bytes, int], asyncio.Future[ShowtimeTerms | None]] = {}
 
@@ -90,7 +92,9 @@ class DistantTerms:
             if len(self._kept) > TERMS_KEPT:
                 self._kept.popitem(last=False)
         except TermsUnknown as unknown:
-            log.info(TERMS_UNKNOWN, showtime=showtime_id.hex(), reason=str(unknown))
+            self._unknown.write(
+                log.info, TERMS_UNKNOWN, showtime=showtime_id.hex(), reason=str(unknown)
+            )
         finally:
             del self._loading[showtime_id, basis.layout_version]
             loading.set_result(terms)

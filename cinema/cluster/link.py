@@ -163,10 +163,8 @@ class Link(asyncio.Protocol):
                 if self._transport is None:
                     return
         except (Refused, msgspec.MsgspecError) as error:
-            suppressed = self._refusals.admit()
-            if suppressed is not None:
-                peer, reason = self.peer_id.hex(), str(error)
-                log.warning(LINK_REFUSED, peer=peer, reason=reason, suppressed=suppressed)
+            peer, reason = self.peer_id.hex(), str(error)
+            self._refusals.write(log.warning, LINK_REFUSED, peer=peer, reason=reason)
             self.abort()
             return
         if at:

@@ -14,6 +14,7 @@ import structlog
 from cinema.actors.tasks import Tasks
 from cinema.cluster.detector import FailureDetector
 from cinema.domain.membership import NO_VIEW, Member, View
+from cinema.logging import LogLimit
 from cinema.storage.membership import (
     Beat,
     BeatsUnavailable,
@@ -84,6 +85,7 @@ class Membership:
         self._on_view = on_view
         self._announce = announce
         self._count = 0
+        self._unreachable = LogLimit()
         self._known_version = 0
         self._look = asyncio.Event()
         self._looked_s = float("-inf")
@@ -105,7 +107,7 @@ class Membership:
                 if await self._propose(self.view.with_member(self.me)):
                     break
             except ViewsUnavailable as error:
-                log.warning(VIEWS_UNREACHABLE, reason=str(error))
+                self._unreachable.write(log.warning, VIEWS_UNREACHABLE, reason=str(error))
             await asyncio.sleep(JOIN_PAUSE_S)
         self._tasks.keep("membership", self._run_watch)
 
@@ -140,7 +142,7 @@ class Membership:
             try:
                 await self._propose(following())
             except ViewsUnavailable as error:
-                log.warning(VIEWS_UNREACHABLE, reason=str(error))
+                self._unreachable.write(log.warning, VIEWS_UNREACHABLE, reason=str(error))
                 await asyncio.sleep(JOIN_PAUSE_S)
 
     # --- views
@@ -244,7 +246,7 @@ class Membership:
             try:
                 await self._watch()
             except ViewsUnavailable as error:
-                log.warning(VIEWS_UNREACHABLE, reason=str(error))
+                self._unreachable.write(log.warning, VIEWS_UNREACHABLE, reason=str(error))
             except Exception:
                 log.exception(MEMBERSHIP_FAILED)
 

@@ -35,6 +35,7 @@ from cinema.cluster.placement import Placement
 from cinema.cluster.wire import Elsewhere, SentOutcome, Tell, Told, basis_of, received, sent
 from cinema.domain.membership import View
 from cinema.domain.showtime.commands import ChangePlan, Command, ExpireDue
+from cinema.logging import LogLimit
 from cinema.storage.membership import ViewsUnavailable
 
 PARKED_S: Final = 0.05
@@ -210,6 +211,7 @@ class Router:
         self._paid: asyncio.Future[None] | None = None
         self._stopped = False
         self._tasks = Tasks(kernel.metrics.task_failures)
+        self.unanswered = LogLimit()
         self._loop = asyncio.get_running_loop()
         peers.serve_with(self)
         peers.answer(RELEASE_TOPIC, self._give_back)
@@ -338,7 +340,8 @@ class Router:
                     terms = await self._terms.load(errand.showtime_id, basis)
                 shown = received(outcome, terms)
         except (TermsUnknown, TimeoutError) as error:
-            log.warning(ANSWER_FAILED, reason=str(error) or type(error).__name__)
+            reason = str(error) or type(error).__name__
+            self.unanswered.write(log.warning, ANSWER_FAILED, reason=reason)
         finally:
             errand.answer(shown)
 

@@ -26,6 +26,7 @@ from cinema.domain.limits_catalog import (
     VERIFIED_TOKENS_KEPT,
 )
 from cinema.domain.rejections import Refused, refuse
+from cinema.logging import LogLimit
 from cinema.services.tokens import (
     TOKEN_EXPIRED,
     TOKEN_REVOKED,
@@ -103,6 +104,7 @@ class Admission:
         self._read_at_s = -1.0
         self._current_until_s = -1.0
         self._missed = False
+        self._unread = LogLimit()
         self._reading: asyncio.Future[None] | None = None
 
     def verify(self, token: str) -> Principal | None:
@@ -166,7 +168,7 @@ class Admission:
         except (Refused, TimeoutError) as away:
             self._missed = True
             reason = away.rejection.code if isinstance(away, Refused) else "TIMEOUT"
-            log.warning(REVOCATIONS_UNREAD, reason=reason)
+            self._unread.write(log.warning, REVOCATIONS_UNREAD, reason=reason)
         except Exception:
             self._missed = True
             log.exception(REVOCATIONS_UNREAD)
@@ -215,7 +217,7 @@ class Admission:
         try:
             await self._accounts.forget_changes(ACCOUNT_CHANGES_KEPT_S)
         except Refused as away:
-            log.warning(REVOCATIONS_UNREAD, reason=away.rejection.code)
+            self._unread.write(log.warning, REVOCATIONS_UNREAD, reason=away.rejection.code)
         except Exception:
             log.exception(REVOCATIONS_UNREAD)
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import structlog
 
-from cinema.logging import LogSink, configure_logging, redact
+from cinema.logging import LogLimit, LogSink, configure_logging, redact
 
 
 class Written:
@@ -128,3 +128,20 @@ def test_email_addresses_in_what_others_wrote_are_redacted() -> None:
     assert "ann" not in shown
     assert "example" not in shown
     assert "(email_key)=(" in shown
+
+
+def test_limited_lines_say_how_many_were_left_out() -> None:
+    now_s = 0.0
+    limit = LogLimit(lines=2, period_s=60.0, now_s=lambda: now_s)
+    written: list[tuple[str, dict[str, object]]] = []
+
+    def log(event: str, **values: object) -> None:
+        written.append((event, values))
+
+    for number in range(5):
+        limit.write(log, "task_failed", number=number)
+    now_s = 60.0
+    limit.write(log, "task_failed", number=5)
+    assert [(values["number"], values["suppressed"]) for _, values in written] == [
+        (0, 0), (1, 0), (5, 3),
+    ]  # fmt: skip
