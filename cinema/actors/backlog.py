@@ -44,12 +44,13 @@ class Backlog:
         self._written_seq = 0
         self.in_flight_seq = 0
 
-    def add(self, unwritten: Unwritten) -> None:
-        """The next event."""
+    def add(self, unwritten: Unwritten) -> bool:
+        """The next event; whether it is the first, so that the lane does not know of any yet."""
         if self.unwritten:
             self.unwritten.append(unwritten)
-        else:
-            self.unwritten = [unwritten]
+            return False
+        self.unwritten = [unwritten]
+        return True
 
     def tighten_due(self, next_due_us: int) -> None:
         """Correct the bound that the last event leaves in the head row."""

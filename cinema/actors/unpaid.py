@@ -7,13 +7,16 @@ from itertools import islice
 from typing import Final
 
 from cinema.domain.rejections import Rejection
-from cinema.domain.showtime.commands import AnyCommand, HoldBestAvailable, HoldSeats
+from cinema.domain.showtime.commands import HoldBestAvailable, HoldSeats
 from cinema.domain.showtime.events import SeatsHeld
 from cinema.domain.showtime.packed import expiry_of, seats_in
 from cinema.domain.showtime.state import ShowtimeState, count_unpaid
 
 FORGET_AFTER_US: Final = 60_000_000
 """How long after their end holds outside of memory still count, if nothing has ended them."""
+
+HOLDS: Final = (HoldSeats, HoldBestAvailable)
+"""The commands by which seats come to be held."""
 
 SIFTED_AT_ONCE: Final = 100
 """Showtimes outside of memory looked at in one step of the kernel's clock, ten times a second."""
@@ -33,13 +36,11 @@ class UnpaidSeats:
         self.elsewhere: Mapping[bytes, int] = {}
         self._asleep: dict[bytes, tuple[bytes, ...]] = {}
 
-    def refusal(self, command: AnyCommand, event: SeatsHeld) -> Rejection | None:
+    def refusal(self, command: HoldSeats | HoldBestAvailable, event: SeatsHeld) -> Rejection | None:
         """Why a hold is more than its customer may have unpaid; None if it is not."""
-        if not isinstance(command, HoldSeats | HoldBestAvailable) or not command.unpaid_limit:
-            return None
         customer, limit = event.customer, command.unpaid_limit
         held = self.here.get(customer, 0) + self.elsewhere.get(customer, 0)
-        if held + len(event.seats) <= limit:
+        if held + len(event.seats) <= limit or not limit:
             return None
         details = {"limit": "unpaid_seats", "value": limit, "unpaid": held}
         return Rejection(

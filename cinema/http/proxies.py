@@ -11,7 +11,7 @@ from typing import Final
 from multidict import istr
 
 from cinema.domain.addresses import ADDRESSES_KEPT, address_key, parsed_address
-from cinema.http.request import Asked, PromptRequest
+from cinema.http.request import Asked
 
 FORWARDED_FOR: Final = istr("X-Forwarded-For")
 FORWARDED_PROTO: Final = istr("X-Forwarded-Proto")
@@ -30,6 +30,11 @@ class TrustedProxies:
         self._networks = tuple(ip_network(network, strict=False) for network in networks)
         self._key_behind = lru_cache(maxsize=ADDRESSES_KEPT)(self._key_of_hops)
 
+    @property
+    def are_none(self) -> bool:
+        """Whether nobody is trusted: then whoever connects is the client."""
+        return not self._networks
+
     def client_address(self, request: Asked) -> str:
         """The nearest address that no trusted proxy vouches for; empty if unknown."""
         remote = request.remote or ""
@@ -42,8 +47,6 @@ class TrustedProxies:
             # Longer ones are a client's own making; kept, they would fill memory.
             key_of = self._key_behind if len(hops) <= HOPS_KEPT_CHARS else self._key_of_hops
             return key_of(request.remote or "", hops)
-        if isinstance(request, PromptRequest):
-            return request.connection.address_key
         return address_key(request.remote or "")
 
     def is_https(self, request: Asked) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 
 from cinema.domain.ids import format_id
 from cinema.http.proxies import TrustedProxies
-from cinema.http.request import Asked
+from cinema.http.request import Asked, PromptRequest
 from cinema.http.routing import WRITES, Route
 from cinema.services.hold_limits import HoldLimits
 from cinema.services.throttles import Throttles
@@ -38,10 +38,13 @@ def hold_check(
     """What counts a command to a hold; None for any other route."""
     if limits is None or route.throttle != "holds":
         return None
-    check, key_of = limits.holds.check, proxies.client_key
+    check, key_of, is_direct = limits.holds.check, proxies.client_key, proxies.are_none
 
     def check_hold(principal: Principal, request: Asked) -> None:
-        check(principal, key_of(request))
+        if is_direct and isinstance(request, PromptRequest):
+            check(principal, request.connection.address_key)
+        else:
+            check(principal, key_of(request))
 
     return check_hold
 

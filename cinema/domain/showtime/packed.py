@@ -13,7 +13,9 @@ from typing import NamedTuple
 from cinema.domain.showtime.events import Prices, Seats
 
 _HEAD = Struct("<16sqq")
-_SEAT_BYTES = 6
+CUSTOMER_BYTES = 16
+HEAD_BYTES = _HEAD.size
+SEAT_BYTES = 6
 _EXPIRY = Struct("<q")
 _EXPIRY_OFFSET = 24
 
@@ -45,19 +47,19 @@ def pack(
 
 def unpack(packed: bytes) -> SeatGroup:
     """The hold or booking of its bytes."""
-    count = (len(packed) - _HEAD.size) // _SEAT_BYTES
+    count = (len(packed) - HEAD_BYTES) // SEAT_BYTES
     customer, placed_at_us, expires_at_us, *flat = _seats_format(count).unpack(packed)
     return SeatGroup(customer, placed_at_us, expires_at_us, tuple(flat[::2]), tuple(flat[1::2]))
 
 
 def customer_of(packed: bytes) -> bytes:
     """Whose hold or booking it is, without unpacking the rest."""
-    return packed[:16]
+    return packed[:CUSTOMER_BYTES]
 
 
 def seats_in(packed: bytes) -> int:
     """How many seats it has, without unpacking them."""
-    return (len(packed) - _HEAD.size) // _SEAT_BYTES
+    return (len(packed) - HEAD_BYTES) // SEAT_BYTES
 
 
 def expiry_of(packed: bytes) -> int:

@@ -32,7 +32,16 @@ from cinema.domain.showtime.events import (
     decode_recorded,
     encode_recorded,
 )
-from cinema.domain.showtime.packed import customer_of, expiry_of, pack, seats_in, unpack
+from cinema.domain.showtime.packed import (
+    CUSTOMER_BYTES,
+    HEAD_BYTES,
+    SEAT_BYTES,
+    customer_of,
+    expiry_of,
+    pack,
+    seats_in,
+    unpack,
+)
 from cinema.domain.showtime.records import ArchiveFilter, ReplyRecord, ReplyRecords
 from cinema.domain.showtime.replan import Mapping as SeatMapping
 from cinema.domain.showtime.replan import composed, moved_event, moved_group
@@ -137,12 +146,14 @@ class ShowtimeState:
     def put_hold(self, hold_id: bytes, packed: bytes, expires_at_us: int) -> None:
         """Add or replace a live hold."""
         before = self.holds.get(hold_id)
-        if before is None:
+        if before is None and self._holders is not None:
             self._count_holder(packed, 1)
         self.holds[hold_id] = packed
         if self.unpaid is not None:
-            seats = seats_in(packed)
-            count_unpaid(self.unpaid, packed, seats if before is None else seats - seats_in(before))
+            # Holds differ in length by their seats alone.
+            more = len(packed) - (HEAD_BYTES if before is None else len(before))
+            if more:
+                count_unpaid(self.unpaid, packed, more // SEAT_BYTES)
         self.next_due_us = min(self.next_due_us, expires_at_us)
 
     def end_hold(self, hold_id: bytes, status: int, packed: bytes | None = None) -> None:
@@ -168,7 +179,7 @@ class ShowtimeState:
 
 def count_unpaid(counts: dict[bytes, int], packed: bytes, change: int) -> None:
     """Count seats of a hold for its customer; who has none has no entry."""
-    customer = customer_of(packed)
+    customer = packed[:CUSTOMER_BYTES]
     count = counts.get(customer, 0) + change
     if count:
         counts[customer] = count
