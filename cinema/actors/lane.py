@@ -210,9 +210,10 @@ class CommitLane:
         commit come back all at once, and then nobody has work while it is in flight.
         """
         ready = self._ready
-        waiting = list(ready)
-        count = sum([len(actor.backlog.unwritten) for actor in waiting])
         room = self._batch_limit_events
+        # Each has an event at least: more than these could not change what follows.
+        waiting = list(islice(ready, 2 * room))
+        count = sum([len(actor.backlog.unwritten) for actor in waiting])
         if self._was_idle and count >= SPLIT_FROM_EVENTS:
             room = min(room, count // 2)
         self._was_idle = False

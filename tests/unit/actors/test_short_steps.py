@@ -358,6 +358,39 @@ async def test_strangers_are_looked_for_over_many_steps(monkeypatch: pytest.Monk
             del old.node.kernel._actors[one]
 
 
+# --- batches
+
+
+@in_virtual_time
+async def test_a_batch_looks_at_no_more_actors_than_it_may_need(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limit = 4
+    async with audited_world() as world:
+        node, showtimes = await residents(world, 20 * limit, batch_limit_events=limit)
+        (lane,) = node.kernel._lanes
+        ready = _CountedKeys()
+        monkeypatch.setattr(lane, "_ready", ready)
+        mails = [node.tell(one, hold(ANNA, "A2")) for one in showtimes]
+        await asyncio.gather(*(mail.answered.wait() for mail in mails))
+        assert {mail.code for mail in mails} == {"OK"}
+        assert max(ready.looks) == 2 * limit
+
+
+class _CountedKeys(dict[Any, None]):
+    """Counts how many are looked at each time that somebody goes through them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks: list[int] = []
+
+    def __iter__(self) -> Any:
+        self.looks.append(0)
+        for one in super().__iter__():
+            self.looks[-1] += 1
+            yield one
+
+
 # --- what is told of all
 
 
