@@ -56,8 +56,8 @@ class Accounts(Protocol):
     async def changes(self, since: str | None, missed_s: float) -> AccountChanges:
         """Whose standing has changed since a horizon, and in the last `missed_s`. Refuses RETRY."""
 
-    async def forget_changes(self, kept_s: float) -> None:
-        """Delete what everybody has read. Refuses RETRY."""
+    async def forget_changes(self, kept_s: float) -> bool:
+        """Delete some of what everybody has read; whether there may be more. Refuses RETRY."""
 
 
 class _Look:
@@ -177,13 +177,17 @@ class Admission:
             self._reading = None
 
     async def follow(self, every_s: float = ACCOUNT_CHANGES_EVERY_S) -> None:
-        """Read the feed again and again, for as long as the node runs."""
+        """Read the feed again and again, for as long as the node runs.
+
+        What is old is deleted a page after each look until none is left: it holds up no look.
+        """
         forget_at_s = self._steady()
         while True:
             await self.read_changes()
             if self._steady() >= forget_at_s and not self._missed:
-                forget_at_s = self._steady() + ACCOUNT_CHANGES_KEPT_S / 24
-                await self._forget_changes()
+                now_s = self._steady()
+                if not await self._forget_changes():
+                    forget_at_s = now_s + ACCOUNT_CHANGES_KEPT_S / 24
             await asyncio.sleep(every_s)
 
     def __len__(self) -> int:
@@ -213,13 +217,15 @@ class Admission:
         self._read_at_s = asked_at_s
         self._current_until_s = asked_at_s + ACCOUNTS_CURRENT_S
 
-    async def _forget_changes(self) -> None:
+    async def _forget_changes(self) -> bool:
+        """Delete a page; whether there may be more, which nobody knows after a failure."""
         try:
-            await self._accounts.forget_changes(ACCOUNT_CHANGES_KEPT_S)
+            return await self._accounts.forget_changes(ACCOUNT_CHANGES_KEPT_S)
         except Refused as away:
             self._unread.write(log.warning, REVOCATIONS_UNREAD, reason=away.rejection.code)
         except Exception:
             log.exception(REVOCATIONS_UNREAD)
+        return False
 
     async def _standing_of(self, claimed: Principal) -> Standing | None:
         """What the account is, in an answer that no change which we know of has overtaken."""

@@ -32,12 +32,16 @@ select pg_snapshot_xmin(pg_current_snapshot())::text as horizon,
 """
 
 _FORGET: Final = """
-delete from account_changes where (changed_in, user_id) in (
-    select changed_in, user_id from account_changes
-    where changed_at < now() - $1::float8 * interval '1 second'
-    order by changed_in limit $2
-    for update skip locked
+with gone as (
+    delete from account_changes where (changed_in, user_id) in (
+        select changed_in, user_id from account_changes
+        where changed_at < now() - $1::float8 * interval '1 second'
+        order by changed_in limit $2
+        for update skip locked
+    )
+    returning 1
 )
+select count(*) from gone
 """
 
 
@@ -87,10 +91,11 @@ class AccountStandings:
             raise LookupError("a select without a from clause has one row")
         return AccountChanges(_raw(row["user_ids"]), row["horizon"])
 
-    async def forget_changes(self, kept_s: float) -> None:
-        """Delete a page of changes older than that. Refuses RETRY."""
+    async def forget_changes(self, kept_s: float) -> bool:
+        """Delete a page of changes older than that; whether there may be more. Refuses RETRY."""
         async with connection(self._feed) as writing:
-            await writing.execute(_FORGET, kept_s, ACCOUNT_CHANGES_PAGE)
+            gone = await writing.fetchval(_FORGET, kept_s, ACCOUNT_CHANGES_PAGE)
+        return bool(gone == ACCOUNT_CHANGES_PAGE)
 
 
 def _raw(ids: list[UUID]) -> frozenset[bytes]:

@@ -12,6 +12,7 @@ import structlog
 from cinema.domain.accounts import LoginInput, PromoteInput, RegisterInput
 from cinema.domain.idempotency import ANONYMOUS, IdempotencyKey, idempotency_key
 from cinema.domain.ids import RANDOM_BITS, format_id, new_id, parse_id
+from cinema.domain.limits_catalog import ACCOUNT_CHANGES_PAGE
 from cinema.domain.rejections import Refused, refuse
 from cinema.services.accounts import AccountsService
 from cinema.services.admission import Admission
@@ -354,6 +355,19 @@ async def test_old_changes_are_deleted(house: House) -> None:
     await standings.forget_changes(3600)
     assert await house.count("account_changes") == 0
     assert made.user.id
+
+
+async def test_a_full_page_of_old_changes_says_that_there_may_be_more(house: House) -> None:
+    await house.pool.execute(
+        "insert into account_changes (user_id, changed_at) "
+        "select gen_random_uuid(), now() - interval '2 hours' from generate_series(1, $1::int)",
+        ACCOUNT_CHANGES_PAGE + 1,
+    )
+    standings = AccountStandings(house.pool, house.pool)
+    assert await standings.forget_changes(3600)
+    assert await house.count("account_changes") == 1
+    assert not await standings.forget_changes(3600)
+    assert await house.count("account_changes") == 0
 
 
 async def test_staff_and_managers_belong_to_cinemas_until_they_are_given_others(

@@ -58,6 +58,8 @@ class Accounts:
         self.looks = 0
         self.reads: list[tuple[str | None, float]] = []
         self.forgotten = 0
+        self.old_pages = 0
+        self.reads_before_forgetting: list[int] = []
         self.gate: asyncio.Event | None = None
         self.first_horizon = 0
 
@@ -77,10 +79,13 @@ class Accounts:
         changed, self.changed = frozenset(self.changed), set()
         return AccountChanges(changed, str(self.first_horizon + len(self.reads)))
 
-    async def forget_changes(self, kept_s: float) -> None:
+    async def forget_changes(self, kept_s: float) -> bool:
         self.forgotten += 1
+        self.reads_before_forgetting.append(len(self.reads))
         if self.deletions_that_fail:
             raise self.deletions_that_fail.pop(0)
+        self.old_pages = max(0, self.old_pages - 1)
+        return self.old_pages > 0
 
 
 class Door:
@@ -362,6 +367,18 @@ async def test_feed_is_followed_whatever_happens_and_old_changes_are_deleted(doo
             door.clock.now_s += ACCOUNT_CHANGES_KEPT_S / 2
         following.cancel()
     assert [event["event"] for event in events] == [REVOCATIONS_UNREAD] * 3
+
+
+async def test_old_changes_are_deleted_a_page_after_each_look_until_none_is_left(
+    door: Door,
+) -> None:
+    accounts = door.accounts
+    accounts.old_pages = 5
+    following = asyncio.create_task(door.admission.follow(every_s=0))
+    await until(lambda: len(accounts.reads) >= 20)
+    following.cancel()
+    assert accounts.old_pages == 0
+    assert accounts.reads_before_forgetting == [1, 2, 3, 4, 5]
 
 
 async def test_memory_stays_within_its_bound_and_drops_the_oldest() -> None:
