@@ -11,6 +11,7 @@ from cinema.actors.restore import DamagedJournal, Restored, replayed
 from cinema.actors.slices import Slices
 from cinema.domain.limits import (
     ACTIVATIONS_AT_ONCE,
+    ESTATE_PAGE,
     FORGOTTEN_PER_TICK,
     INHERITED_AT_ONCE,
     INHERITED_KEPT,
@@ -125,21 +126,31 @@ class Activation:
         count = 0
         living = [heir, *self.neighbours.living_others]
         slices = Slices(self._clock.boot_ns)
-        estate = []
-        for one in await self._store.estate(living):
-            if self.neighbours.owns(one):
-                estate.append(one)
-            await slices.give_way()
-        for start in range(0, len(estate), INHERITED_AT_ONCE):
-            some = estate[start : start + INHERITED_AT_ONCE]
-            epochs = await self._store.inherit(some, living, heir)
-            serve_from_ns = self._clock.boot_ns() + self._wait_ns
-            for showtime_id, epoch in epochs.items():
-                # Taken out first: the order of the dict is that of the moments.
-                self._inherited.pop(showtime_id, None)
-                self._inherited[showtime_id] = (epoch, serve_from_ns)
-            count += len(epochs)
-        return count
+        mine: list[bytes] = []
+        after: bytes | None = None
+        while True:
+            estate = await self._store.estate(living, after, ESTATE_PAGE)
+            for one in estate.left:
+                if self.neighbours.owns(one):
+                    mine.append(one)
+                await slices.give_way()
+            after = estate.after
+            while len(mine) >= INHERITED_AT_ONCE or (mine and after is None):
+                count += await self._inherit_some(mine[:INHERITED_AT_ONCE], living, heir)
+                del mine[:INHERITED_AT_ONCE]
+            if after is None:
+                return count
+
+    async def _inherit_some(
+        self, showtime_ids: Sequence[bytes], living: Sequence[bytes], heir: bytes
+    ) -> int:
+        epochs = await self._store.inherit(showtime_ids, living, heir)
+        serve_from_ns = self._clock.boot_ns() + self._wait_ns
+        for showtime_id, epoch in epochs.items():
+            # Taken out first: the order of the dict is that of the moments.
+            self._inherited.pop(showtime_id, None)
+            self._inherited[showtime_id] = (epoch, serve_from_ns)
+        return len(epochs)
 
     def forget_inherited(self) -> None:
         """Forget what nobody asked for in a long time, a bounded number at a time."""

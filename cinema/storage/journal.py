@@ -185,6 +185,13 @@ class HeldBy(msgspec.Struct, frozen=True, gc=False):
     owner: bytes
 
 
+class Estate(msgspec.Struct, frozen=True):
+    """One page of what dead nodes left, in order; `after` begins the next one, None ends it."""
+
+    left: list[bytes]
+    after: bytes | None
+
+
 class JournalRow(msgspec.Struct, frozen=True, gc=False):
     """One stored event."""
 
@@ -248,13 +255,19 @@ class JournalStore(Protocol):
         Not if one of the nodes `unless` owns the showtime and has not given it back.
         """
 
-    async def estate(self, living: Sequence[bytes]) -> list[bytes]:
-        """The showtimes whose owners live no more and have not given them back, sorted."""
+    async def estate(self, living: Sequence[bytes], after: bytes | None, heads: int) -> Estate:
+        """The showtimes whose owners live no more and have not given them back.
+
+        Looks at so many heads behind `after`, in the order of their ids.
+        """
 
     async def inherit(
         self, showtime_ids: Sequence[bytes], living: Sequence[bytes], heir: bytes
     ) -> dict[bytes, int]:
-        """Raise the epochs of those that still are no living node's, for `heir`; the new epochs."""
+        """Raise the epochs of those that still are no living node's, for `heir`; the new epochs.
+
+        Waits for nobody: those that somebody else is at are left out.
+        """
 
     async def load(self, showtime_id: bytes) -> Loaded | None:
         """Head, snapshot and tail in one statement; also the strong read of a cold showtime."""

@@ -19,6 +19,7 @@ from cinema.storage.journal import (
     BookingMade,
     BookingReduced,
     CommitAborted,
+    Estate,
     HeldBy,
     JournalRow,
     Loaded,
@@ -74,14 +75,17 @@ class MemoryJournal:
         head.epoch += 1
         return Takeover(head.epoch, was_released)
 
-    async def estate(self, living: Sequence[bytes]) -> list[bytes]:
+    async def estate(self, living: Sequence[bytes], after: bytes | None, heads: int) -> Estate:
         """See `JournalStore.estate`."""
         await asyncio.sleep(0)
-        return sorted(
-            showtime_id
-            for showtime_id, head in self.heads.items()
-            if head.owner not in {None, *living} and not head.released
-        )
+        page = sorted(one for one in self.heads if after is None or one > after)[:heads]
+        nobodys = {None, *living}
+        left = [
+            one
+            for one in page
+            if self.heads[one].owner not in nobodys and not self.heads[one].released
+        ]
+        return Estate(left, page[-1] if len(page) == heads else None)
 
     async def inherit(
         self, showtime_ids: Sequence[bytes], living: Sequence[bytes], heir: bytes

@@ -20,6 +20,7 @@ from cinema.storage.journal import (
     ArchiveRow,
     CommitAborted,
     CommitUnknown,
+    Estate,
     HeadsLocked,
     HeldBy,
     JournalRow,
@@ -326,10 +327,13 @@ class PostgresJournal:
         epoch, was_released, held_by = rows[0]
         return HeldBy(held_by.bytes) if epoch is None else Takeover(epoch, was_released)
 
-    async def estate(self, living: Sequence[bytes]) -> list[bytes]:
+    async def estate(self, living: Sequence[bytes], after: bytes | None, heads: int) -> Estate:
         """See `JournalStore.estate`."""
-        rows = await self._fetch(sql.ESTATE, [UUID(one) for one in living])
-        return [row[0].bytes for row in rows]
+        rows = await self._fetch(
+            sql.ESTATE, [UUID(one) for one in living], UUID(after or bytes(16)), heads
+        )
+        left, last, seen = rows[0]
+        return Estate([one.bytes for one in left], last.bytes if seen == heads else None)
 
     async def inherit(
         self, showtime_ids: Sequence[bytes], living: Sequence[bytes], heir: bytes

@@ -207,17 +207,32 @@ UNLOCKED: Final = """
 select showtime_id from showtime_heads where showtime_id = any($1::uuid[])
 for no key update skip locked"""
 
-# $1 living nodes. Rare enough to read all heads: an index would cost every append.
+# $1 living nodes, $2 where the last page of heads ended, $3 how many heads one has. Rare enough to
+# read all of them: an index would cost every append. One row; what was left, the last head, and
+# how many there were.
 ESTATE: Final = """
-select showtime_id from showtime_heads where owner <> all($1::uuid[]) and not released
-order by showtime_id"""
+with page as (
+    select showtime_id, owner, released from showtime_heads
+    where showtime_id > $2 order by showtime_id limit $3
+)
+select
+    coalesce(
+        array_agg(showtime_id order by showtime_id)
+            filter (where owner <> all($1::uuid[]) and not released),
+        '{}'
+    ),
+    (select showtime_id from page order by showtime_id desc limit 1),
+    count(*)
+from page"""
 
-# $1 showtimes, $2 living nodes, $3 the new owner.
+# $1 showtimes, $2 living nodes, $3 the new owner. Of a head that is locked somebody takes care now,
+# or a frozen node holds it for a while: neither keeps the others waiting, and it is taken over
+# when it is asked for.
 INHERIT: Final = """
 with heir as (
     select showtime_id from showtime_heads
     where showtime_id = any($1::uuid[]) and owner <> all($2::uuid[]) and not released
-    order by showtime_id for update
+    order by showtime_id for update skip locked
 )
 update showtime_heads h
 set epoch = h.epoch + 1, owner = $3

@@ -9,6 +9,7 @@ from cinema.storage.journal import (
     ENDED_HOLD,
     STORED_REPLY,
     CommitAborted,
+    Estate,
     HeldBy,
     JournalRow,
     Loaded,
@@ -105,9 +106,28 @@ async def test_the_estate_is_what_nobody_living_owns_and_nobody_gave_back(stage:
     await journal.take_over(nobodys)
     back = snapshot(given_back, 1, 0, payload=None, release=True)
     assert await stage.lane.save_snapshots([back]) == {given_back}
-    assert await journal.estate([living]) == [left, also_left]
-    assert await journal.estate([living, dead]) == []
-    assert await journal.estate([some_id()]) == [left, also_left, kept]
+    assert await journal.estate([living], None, 100) == Estate([left, also_left], None)
+    assert await journal.estate([living, dead], None, 100) == Estate([], None)
+    assert await journal.estate([some_id()], None, 100) == Estate([left, also_left, kept], None)
+
+
+async def test_an_estate_is_read_by_pages_of_heads(stage: Stage) -> None:
+    dead = some_id()
+    showtimes = [await stage.showtime() for _ in range(5)]
+    for showtime_id in (showtimes[0], showtimes[3], showtimes[4]):
+        await stage.journal.take_over(showtime_id, dead)
+    pages, after = [], None
+    while True:
+        page = await stage.journal.estate([some_id()], after, 2)
+        pages.append(page.left)
+        after = page.after
+        if after is None:
+            break
+        assert after in showtimes
+    assert pages == [showtimes[:1], showtimes[3:4], showtimes[4:]]
+    # A page may be full, and the last.
+    assert await stage.journal.estate([], showtimes[2], 2) == Estate(showtimes[3:], showtimes[4])
+    assert await stage.journal.estate([], showtimes[4], 2) == Estate([], None)
 
 
 async def test_an_heir_raises_the_epoch_of_what_is_still_left_and_owns_it(stage: Stage) -> None:

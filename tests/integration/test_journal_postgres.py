@@ -363,18 +363,30 @@ async def test_a_takeover_that_waits_for_a_release_finds_the_showtime_given_back
     assert await _settled(late) == [Takeover(held.epoch + 1, was_released=True)]
 
 
-async def test_an_heir_leaves_alone_what_a_living_node_takes_meanwhile(
-    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record], database: str
-) -> None:
+async def test_an_heir_waits_for_nobody_who_is_at_a_showtime(stage: Stage, database: str) -> None:
     (taken, _), (left, _) = await stage.owned(), await stage.owned()
     for one in (taken, left):
         await stage.journal.take_over(one, DEAD)
     async with _locked(database, taken) as holder:
-        late = asyncio.ensure_future(stage.journal.inherit([taken, left], [HEIR, NEIGHBOUR], HEIR))
-        await _until_waiting(watcher, "cinema-kernel")
+        # A frozen node, or a living one that takes it.
+        inheriting = stage.journal.inherit([taken, left], [HEIR, NEIGHBOUR], HEIR)
+        assert await inheriting == {left: 3}
         await holder.fetch(sql.TAKE_OVER, UUID(bytes=taken), UUID(bytes=NEIGHBOUR), [])
-    assert await _settled(late) == [{left: 3}]
     assert await stage.where(taken) == (3, 0)
+    assert await stage.journal.inherit([taken, left], [HEIR, NEIGHBOUR], HEIR) == {}
+
+
+async def test_a_page_of_an_estate_begins_where_the_last_one_ended(
+    watcher: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    await _fill_heads(watcher, MANY_HEADS, analyzed=True)
+    await _as_pool(watcher)
+    plan = await _plan(watcher, sql.ESTATE, "uuid[], uuid, bigint")
+    assert "Seq Scan" not in plan, plan
+    (scan,) = [line for line in plan.splitlines() if "showtime_heads" in line]
+    (condition,) = [line for line in plan.splitlines() if "Index Cond" in line]
+    assert "Index Scan using showtime_heads_pkey" in scan, plan
+    assert "showtime_id >" in condition, plan
 
 
 async def test_a_takeover_gives_up_on_a_head_that_stays_locked(database: str) -> None:

@@ -11,6 +11,7 @@ from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.journal import (
     Append,
     ArchiveRow,
+    Estate,
     HeldBy,
     JournalRow,
     Loaded,
@@ -47,8 +48,8 @@ class SimulatedStore:
             unless,
         )
 
-    async def estate(self, living: Sequence[bytes]) -> list[bytes]:
-        return await self._run("estate", "", self._journal.estate, living)
+    async def estate(self, living: Sequence[bytes], after: bytes | None, heads: int) -> Estate:
+        return await self._run("estate", "", self._journal.estate, living, after, heads)
 
     async def inherit(
         self, showtime_ids: Sequence[bytes], living: Sequence[bytes], heir: bytes

@@ -12,6 +12,7 @@ from cinema.storage.journal import (
     ArchiveRow,
     CommitAborted,
     Effect,
+    Estate,
     HeldBy,
     JournalRow,
     Loaded,
@@ -168,8 +169,8 @@ class ScriptedStore:
             "take_over", showtime_id, self.journal.take_over, showtime_id, owner, unless
         )
 
-    async def estate(self, living: Sequence[bytes]) -> list[bytes]:
-        return await self._pass("estate", living, self.journal.estate, living)
+    async def estate(self, living: Sequence[bytes], after: bytes | None, heads: int) -> Estate:
+        return await self._pass("estate", after, self.journal.estate, living, after, heads)
 
     async def inherit(
         self, showtime_ids: Sequence[bytes], living: Sequence[bytes], heir: bytes

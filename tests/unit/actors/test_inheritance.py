@@ -112,6 +112,23 @@ async def test_an_estate_is_inherited_in_bounded_statements() -> None:
 
 
 @in_virtual_time
+async def test_heads_are_looked_through_by_pages_and_inherited_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(activation, "ESTATE_PAGE", 2)
+    monkeypatch.setattr(activation, "INHERITED_AT_ONCE", 3)
+    async with audited_world() as world:
+        showtimes, _, new = await _dead(world, 7)
+        seen = new.node.store.seen
+        del seen[:]
+        assert await new.node.kernel.inherit(new.node_id) == 7
+        sent = [name for name, _ in seen if name in {"estate", "inherit"}]
+        assert sent == ["estate", "estate", "inherit", "estate", "inherit", "estate", "inherit"]
+        inherited = [one for name, some in seen if name == "inherit" for one in some]
+        assert inherited == sorted(showtimes)
+
+
+@in_virtual_time
 async def test_a_living_owners_showtimes_are_not_inherited() -> None:
     async with audited_world() as world:
         showtime, old, new = await pair(world)
