@@ -138,6 +138,11 @@ class Subject:
         for part in batch:
             self._seqs[part.showtime_id] += 1
 
+    async def touch(self) -> None:
+        """Bring the showtimes in use into Postgres' memory."""
+        for showtime_id in self.data.ids:
+            await self.journal.load(showtime_id)
+
     async def activate(self) -> None:
         """Load a cold showtime."""
         loaded = await self.journal.load(random.choice(self.data.ids))
@@ -270,6 +275,7 @@ async def measure(bench: Bench, figures: Figures, name: str, subjects: list[Subj
     """Some runs of one measure, the databases in turn."""
     bench.say(f"retention: {name}")
     for one in subjects:
+        await one.touch()
         for _ in range(8):
             await getattr(one, name)()
             await one.restore()
