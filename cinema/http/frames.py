@@ -78,30 +78,27 @@ class MaskedFrames:
         data = self._head + data
         come = len(data)
         at = self._rest_bytes
-        while at < come:
-            size = _size_of_frame(data, at)
-            if size is None:
-                break
-            if size == 0:
+        while at + 1 < come:
+            second = data[at + 1]
+            if second < _MASKED:
                 # The reader reads nothing behind an error.
                 return data[:at] + _NO_FRAME
+            if second < _MASKED + _SHORT:
+                at += second - _MASKED_SHORT
+                continue
+            size = _size_of_long_frame(data, at)
+            if size is None:
+                break
             at += size
         self._rest_bytes = max(0, at - come)
         self._head = data[at:]
         return data[:at]
 
 
-def _size_of_frame(data: bytes, at: int) -> int | None:
-    """How long the masked frame is that begins at `at`: 0 if it has no mask, None if it is open."""
+def _size_of_long_frame(data: bytes, at: int) -> int | None:
+    """How long the frame is that begins at `at`; None if its length has not come whole."""
     start = at + 2
-    if start > len(data):
-        return None
-    if not data[at + 1] & _MASKED:
-        return 0
-    length = data[at + 1] & _LENGTH
-    if length < _SHORT:
-        return _HEAD_SHORT_BYTES + length
-    width = 2 if length == _SHORT else 8
+    width = 2 if data[at + 1] & _LENGTH == _SHORT else 8
     if start + width > len(data):
         return None
     return _HEAD_SHORT_BYTES + width + int.from_bytes(data[start : start + width])

@@ -65,7 +65,7 @@ class WatchHub:
         key_of: Callable[[Asked], str],
     ) -> None:
         self.seats = seats
-        self._verify_token = verify_token
+        self.known = verify_token
         self._look_up_token = look_up_token
         self.options = options
         self.holds = limits.holds
@@ -99,7 +99,7 @@ class WatchHub:
 
         Raises `InvalidToken`, and `Refused` with RETRY.
         """
-        return self._verify_token(token) or await self._look_up_token(token)
+        return self.known(token) or await self._look_up_token(token)
 
     def routes(self) -> tuple[Route, ...]:
         """`GET /showtimes/{id}/watch`."""

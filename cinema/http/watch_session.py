@@ -168,7 +168,8 @@ class Session:
             await self._note_bad(ref, _unauthenticated("NO_TOKEN"))
             return
         try:
-            principal = await self._hub.identify(self._token)
+            # Known but for the first time, and then without a coroutine.
+            principal = self._hub.known(self._token) or await self._hub.identify(self._token)
             self._hub.holds.check(principal, self._place.address_key)
             command = self._command_of(message, principal)
         except InvalidToken as invalid:
@@ -202,7 +203,9 @@ class Session:
         customer = principal.user_id
         if isinstance(message, HoldMessage):
             request = HoldInput(seats=message.seats)
-            key = self._key(message.key, customer, PLACE_HOLD, body=request)
+            key = None
+            if message.key is not None:
+                key = self._key(message.key, customer, PLACE_HOLD, body=request)
             return self._hub.seats.hold_command(principal, request, key)
         hold_id = parse_id(message.hold_id)
         if hold_id is None:
