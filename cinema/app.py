@@ -58,6 +58,8 @@ from cinema.http.showtimes import showtime_routes
 from cinema.http.steps import OwnerOf
 from cinema.http.throttle_metrics import login_families, throttle_families
 from cinema.http.throttling import EdgeLimits
+from cinema.http.turn_metrics import turn_families
+from cinema.http.turns import Turns
 from cinema.http.users import user_routes
 from cinema.http.watch import WatchHub, WatchOptions
 from cinema.jobs.housekeeping import Housekeeping
@@ -353,6 +355,7 @@ async def _edge(
     metrics = Metrics()
     limits = EdgeLimits(throttles, HoldLimits(throttles, hold_rates(settings)))
     owner_of = None if cluster is None else cluster.placement.address_of_owner
+    turns = Turns(asyncio.get_running_loop())
     edge = Edge(
         edge_options(settings),
         verify_token=admission.verify,
@@ -361,6 +364,7 @@ async def _edge(
         write_log=sink.write,
         owner_of=owner_of,
         limits=limits,
+        turns=turns,
     )
     hub = WatchHub(
         seats,
@@ -369,10 +373,12 @@ async def _edge(
         edge.writer.allows_origin,
         _watch_options(settings, owner_of),
         limits=limits,
+        turns=turns,
         key_of=edge.proxies.client_key,
     )
     metrics.add_collector(kernel_families(kernel))
     metrics.add_collector(watch_families(hub))
+    metrics.add_collector(turn_families(turns))
     if cluster is not None:
         metrics.add_collector(cluster_families(cluster))
     if reads is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final, Protocol
 
 from aiohttp.http_exceptions import (
@@ -23,11 +24,19 @@ from cinema.http.limits import (
     BEGUN_HEAD_LIMIT_BYTES,
     HEADER_LIMIT_BYTES,
     HEADERS_LIMIT,
+    KEEP_ALIVE_S,
     LINGER_S,
     REQUEST_LINE_LIMIT_BYTES,
 )
-from cinema.http.prompt_connection import PromptCallOf, PromptConnection
+from cinema.http.prompt import LateCall
+from cinema.http.prompt_connection import LateCallOf, PromptCallOf, PromptConnection
+from cinema.http.request import Asked
+from cinema.http.turns import Turns
 from cinema.http.upgrades import behind_upgrade
+from cinema.http.wire import Finished
+
+IN_LINE_LIMIT_BYTES: Final = 65_536
+"""What is read of a connection that stands in line: a client may send a body with its request."""
 
 HALF_CLOSED_PERIOD_S: Final = 0.05
 """How often a half-closed connection with several requests queued looks whether it is done."""
@@ -37,6 +46,12 @@ class RefuseUnparsed(Protocol):
     """Answers a request that could not be parsed; writes, counts and logs."""
 
     def __call__(self, request: BaseRequest, rejection: Rejection) -> StreamResponse: ...
+
+
+class RefuseLate(Protocol):
+    """Answers a request whose turn came too late; writes, counts and logs."""
+
+    def __call__(self, request: Asked) -> Finished: ...
 
 
 class Connection(PromptConnection):
@@ -51,12 +66,17 @@ class Connection(PromptConnection):
     __slots__ = (
         "_answered",
         "_begun_head",
+        "_ended_in_line",
         "_frames",
         "_gone",
         "_half_closed",
         "_head_timeout_s",
         "_head_timer",
+        "_in_line",
+        "_refuse_late",
         "_refuse_unparsed",
+        "_serve",
+        "_turns",
     )
 
     def __init__(
@@ -64,7 +84,10 @@ class Connection(PromptConnection):
         manager: Server,
         *,
         loop: asyncio.AbstractEventLoop,
+        turns: Turns,
         prompt_call_of: PromptCallOf,
+        late_call_of: LateCallOf,
+        refuse_late: RefuseLate,
         refuse_unparsed: RefuseUnparsed,
         head_timeout_s: float,
     ) -> None:
@@ -72,6 +95,7 @@ class Connection(PromptConnection):
             manager,
             loop=loop,
             prompt_call_of=prompt_call_of,
+            late_call_of=late_call_of,
             # None is how the library spells "no access log"; its signature does not say so.
             access_log=_no_access_log(),
             max_line_size=REQUEST_LINE_LIMIT_BYTES,
@@ -80,7 +104,13 @@ class Connection(PromptConnection):
             lingering_time=LINGER_S,
             auto_decompress=False,
         )
+        self._turns = turns
+        self._in_line: bytes | None = None
+        self._ended_in_line = False
+        self._refuse_late = refuse_late
         self._refuse_unparsed = refuse_unparsed
+        self._serve = manager.request_handler
+        self._request_handler = self._serve_in_turn
         self._head_timeout_s = head_timeout_s
         self._head_timer: asyncio.TimerHandle | None = None
         self._gone: asyncio.Future[None] | None = None
@@ -100,10 +130,69 @@ class Connection(PromptConnection):
             parser.feed_eof()
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser; start the clock when a head has begun and is not complete."""
+        """Take what has come if it is this connection's turn, else stand in line with it."""
         if self._frames is not None:
             RequestHandler.data_received(self, self._frames.take(data))
             return
+        turns = self._turns
+        if turns.left:
+            turns.left -= 1
+        elif self._stands_in_line(data):
+            return
+        self._take(data)
+
+    def take_turn(self, *, is_late: bool) -> bool:
+        """Take what has come while this connection stood in line; False if it is lost."""
+        data, self._in_line = self._in_line, None
+        transport = self.transport
+        if data is None or transport is None:
+            return False
+        if self._buffer_paused:
+            self._resume_reading_for_buffer()
+        self._is_late = is_late
+        try:
+            self._take(data)
+            if self._ended_in_line and not self.eof_received():
+                transport.close()
+        except BaseException:
+            transport.abort()
+            raise
+        finally:
+            self._is_late = False
+        return True
+
+    def _stands_in_line(self, data: bytes) -> bool:
+        """Keep what has come until its turn; False if it belongs to a request that had one."""
+        come = self._in_line
+        if come is None:
+            if not data or not self._is_idle():
+                return False
+            self._turns.join(self, is_probe=data.startswith(self._turns.probes))
+            self._in_line = data
+        else:
+            data = self._in_line = come + data
+            if len(data) > IN_LINE_LIMIT_BYTES and not self._buffer_paused:
+                self._pause_reading_for_buffer()
+        return True
+
+    def _serve_in_turn(self, request: BaseRequest) -> Awaitable[StreamResponse]:
+        """Serve a request that needs a task; one that came behind another waits for its turn."""
+        turn, self._turn_of_next = self._turn_of_next, "to come"
+        if turn == "had":
+            return self._serve(request)
+        return self._serve_later(request, is_late=turn == "late")
+
+    async def _serve_later(self, request: BaseRequest, *, is_late: bool) -> StreamResponse:
+        turns = self._turns
+        if not is_late:
+            if turns.left:
+                turns.left -= 1
+            else:
+                is_late = await turns.wait()
+        return self._refuse_late(request) if is_late else await self._serve(request)
+
+    def _take(self, data: bytes) -> None:
+        """Feed the parser; start the clock when a head has begun and is not complete."""
         seen = self._request_count
         PromptConnection.data_received(self, data)
         if self._request_count == seen:
@@ -125,6 +214,9 @@ class Connection(PromptConnection):
         self._notice_end()
         if self._payload_parser is not None or self._parser is None:
             return None
+        if self._in_line is not None:
+            self._ended_in_line = True
+            return True
         self._half_closed = True
         if self._upgraded:
             # Whether we upgrade is not decided yet: what came behind may be frames or requests.
@@ -142,6 +234,7 @@ class Connection(PromptConnection):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Stop the clock."""
         self._notice_end()
+        self._in_line = None
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
@@ -188,6 +281,9 @@ class Connection(PromptConnection):
 
     def _process_keepalive(self) -> None:
         """An idle connection ends silently, one within a head with an answer."""
+        if self._in_line is not None:
+            # It is we who let it wait.
+            self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_S
         due = self._loop.time() >= self._next_keepalive_close_time
         if due and self._keepalive and self._is_idle() and self._head_has_begun():
             self._head_is_late()
@@ -236,9 +332,14 @@ class Connection(PromptConnection):
                 return
 
     def _is_idle(self) -> bool:
-        """Whether no request is at work or queued."""
+        """Whether no request is at work, queued or in line."""
         waiter = self._waiter
-        return waiter is not None and not waiter.done() and not self._messages
+        return (
+            waiter is not None
+            and not waiter.done()
+            and not self._messages
+            and self._in_line is None
+        )
 
     def _head_has_begun(self) -> bool:
         """Whether the parser is within a message; it cannot be used afterwards."""
@@ -326,12 +427,17 @@ class ConnectionServer(Server):
         self,
         handler: Callable[[BaseRequest], Awaitable[StreamResponse]],
         *,
+        turns: Turns,
         prompt_call_of: PromptCallOf,
+        refuse_late: RefuseLate,
         refuse_unparsed: RefuseUnparsed,
         head_timeout_s: float,
     ) -> None:
         super().__init__(handler)
+        self._turns = turns
         self._prompt_call_of = prompt_call_of
+        self._refuse_late = refuse_late
+        self._late_call_of = partial(LateCall, refuse=refuse_late)
         self._refuse_unparsed = refuse_unparsed
         self._head_timeout_s = head_timeout_s
 
@@ -340,7 +446,10 @@ class ConnectionServer(Server):
         return Connection(
             self,
             loop=self._loop,
+            turns=self._turns,
             prompt_call_of=self._prompt_call_of,
+            late_call_of=self._late_call_of,
+            refuse_late=self._refuse_late,
             refuse_unparsed=self._refuse_unparsed,
             head_timeout_s=self._head_timeout_s,
         )

@@ -7,6 +7,7 @@ request is served right from the parser; the actor's answer writes the reply.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter, time
 from typing import Any
 
@@ -14,7 +15,7 @@ import structlog
 
 from cinema.domain.rejections import Refused, Rejection
 from cinema.http.context import Call
-from cinema.http.request import PromptRequest
+from cinema.http.request import Asked, PromptRequest
 from cinema.http.responses import Reply, rejected
 from cinema.http.routing import Prompt
 from cinema.http.steps import (
@@ -26,6 +27,7 @@ from cinema.http.steps import (
     Steps,
     request_id_of,
 )
+from cinema.http.wire import Finished
 
 log = structlog.get_logger()
 
@@ -39,6 +41,27 @@ class PromptEndpoint:
         self.ask = prompt.ask
         self.show = prompt.show
         self.steps = steps
+
+
+class LateCall:
+    """A request whose turn came too late, on the prompt way: refused unread."""
+
+    __slots__ = ("_refuse", "_request")
+
+    def __init__(self, request: PromptRequest, refuse: Callable[[Asked], Finished]) -> None:
+        self._request = request
+        self._refuse = refuse
+
+    def begin(self) -> None:
+        """Write the refusal."""
+        keep_alive = False
+        try:
+            keep_alive = bool(self._refuse(self._request).keep_alive)
+        finally:
+            self._request.connection.prompt_over(keep_alive=keep_alive)
+
+    def give_up(self) -> None:
+        """Nothing: it has been counted."""
 
 
 class PromptCall(Call):

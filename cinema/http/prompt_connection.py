@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from aiohttp.web import Server
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from cinema.domain.addresses import address_key
 from cinema.http.limits import KEEP_ALIVE_S, WRITE_TIMEOUT_S
-from cinema.http.prompt import PromptCall
+from cinema.http.prompt import LateCall, PromptCall
 from cinema.http.request import PromptRequest
+
+Turn = Literal["to come", "had", "late"]
+"""What the next request for `start` knows of its turn; one that came behind another asks for it."""
 
 
 class PromptCallOf(Protocol):
     """Gives the call that serves a request without a task, None if its route needs one."""
 
     def __call__(self, request: PromptRequest) -> PromptCall | None: ...
+
+
+class LateCallOf(Protocol):
+    """Gives the call that refuses a request whose turn has come too late."""
+
+    def __call__(self, request: PromptRequest) -> LateCall: ...
 
 
 class PromptConnection(RequestHandler):
@@ -29,12 +38,31 @@ class PromptConnection(RequestHandler):
     arrives is queued, keep-alive and shutdown wait. Afterwards the future is put back.
     """
 
-    __slots__ = ("_parked", "_prompt", "_prompt_call_of", "_unread", "address_key")
+    __slots__ = (
+        "_is_late",
+        "_late_call_of",
+        "_parked",
+        "_prompt",
+        "_prompt_call_of",
+        "_turn_of_next",
+        "_unread",
+        "address_key",
+    )
 
-    def __init__(self, manager: Server, *, prompt_call_of: PromptCallOf, **options: Any) -> None:
+    def __init__(
+        self,
+        manager: Server,
+        *,
+        prompt_call_of: PromptCallOf,
+        late_call_of: LateCallOf,
+        **options: Any,
+    ) -> None:
         super().__init__(manager, keepalive_timeout=KEEP_ALIVE_S, **options)
         self._prompt_call_of = prompt_call_of
-        self._prompt: PromptCall | None = None
+        self._late_call_of = late_call_of
+        self._is_late = False
+        self._turn_of_next: Turn = "to come"
+        self._prompt: PromptCall | LateCall | None = None
         self._parked: asyncio.Future[None] | None = None
         self._unread: asyncio.TimerHandle | None = None
         self.address_key = ""
@@ -58,6 +86,7 @@ class PromptConnection(RequestHandler):
         finally:
             self._waiter = waiter
         if self._messages and not self._serve_promptly(waiter):
+            self._turn_of_next = "late" if self._is_late else "had"
             waiter.set_result(None)
 
     def prompt_over(self, *, keep_alive: bool) -> None:
@@ -108,7 +137,8 @@ class PromptConnection(RequestHandler):
             or manager is None
         ):
             return False
-        call = self._prompt_call_of(PromptRequest(message, payload, self))
+        request = PromptRequest(message, payload, self)
+        call = self._late_call_of(request) if self._is_late else self._prompt_call_of(request)
         if call is None:
             return False
         self._messages.clear()

@@ -23,14 +23,15 @@ from cinema.http.listening import close_when_accepted
 from cinema.http.metrics import Metrics, RouteMetrics
 from cinema.http.prompt import PromptCall
 from cinema.http.proxies import TrustedProxies
-from cinema.http.request import PromptRequest
+from cinema.http.request import Asked, PromptRequest
 from cinema.http.request_ids import new_request_id
 from cinema.http.responses import Reply, header_lines, rejected
 from cinema.http.routing import Match, Route, Router, allowed_methods
 from cinema.http.steps import OwnerOf, Surroundings, request_id_of
 from cinema.http.targets import HOST, Hosts, is_whole_server
 from cinema.http.throttling import EdgeLimits
-from cinema.http.wire import ORIGIN, ReplyWriter
+from cinema.http.turns import Turns
+from cinema.http.wire import ORIGIN, Finished, ReplyWriter
 from cinema.services.tokens import Principal
 from cinema.settings import Settings, is_loopback
 
@@ -85,7 +86,8 @@ class Edge:
     """Serves a table of routes; `start` may be called for several addresses.
 
     Tokens that `verify_token` answers with None are looked up by `look_up_token`. With `operators`
-    calls may be signed instead, and answers to those prove who gives them.
+    calls may be signed instead, and answers to those prove who gives them. `turns` are shared with
+    whoever else does clients' work in this loop; by default the edge has its own.
     """
 
     def __init__(
@@ -99,8 +101,10 @@ class Edge:
         write_log: Callable[[bytes], None],
         owner_of: OwnerOf | None = None,
         limits: EdgeLimits | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self.metrics = metrics
+        self._turns = turns or Turns(asyncio.get_running_loop())
         if operators is None:
             self.writer = ReplyWriter(
                 allowed_origins=options.allowed_origins, hsts=options.require_https
@@ -131,7 +135,9 @@ class Edge:
         }
         self._server = ConnectionServer(
             self._dispatch,
+            turns=self._turns,
             prompt_call_of=self._prompt_call,
+            refuse_late=self._refuse_late,
             refuse_unparsed=self._refuse_unparsed,
             head_timeout_s=options.request_timeout_s,
         )
@@ -144,6 +150,8 @@ class Edge:
             counters = self.metrics.route(route.method, route.path)
             endpoint = compose(route, self._around, counters)
             self._router.add(route.method, route.path, endpoint, literal=route.literal)
+            if route.over_http:
+                self._turns.probes += (f"{route.method} {route.path} ".encode(),)
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port (which the system chooses for 0)."""
@@ -195,6 +203,10 @@ class Edge:
         self.announce_end()
         for listener in self._listeners:
             listener.close()
+        for _ in range(int(grace_s / DRAIN_POLL_S)):
+            if not self._turns.waiting:
+                break
+            await asyncio.sleep(DRAIN_POLL_S)
         self._server.pre_shutdown()
         await self._server.shutdown(grace_s)
         for listener in (*self._listeners, *self._shared):
@@ -271,7 +283,13 @@ class Edge:
         request_id = new_request_id()
         return self._send(request, rejected(rejection, request_id), request_id)
 
-    def _send(self, request: BaseRequest, reply: Reply, request_id: str) -> StreamResponse:
+    def _refuse_late(self, request: Asked) -> Finished:
+        """Answer a request that has waited for its turn too long, without a look at it."""
+        self._turns.refused += 1
+        request_id = request_id_of(request)
+        return self._send(request, rejected(Rejection(code="OVERLOADED"), request_id), request_id)
+
+    def _send(self, request: Asked, reply: Reply, request_id: str) -> Finished:
         """Write, count and log a reply that no endpoint made."""
         wall_s = time()
         finished = self.writer.send(request, reply, request_id, wall_s)

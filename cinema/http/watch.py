@@ -22,6 +22,7 @@ from cinema.http.socket_places import SocketPlace, SocketPlaces
 from cinema.http.steps import OWNER, OwnerOf
 from cinema.http.targets import HOST, authority
 from cinema.http.throttling import EdgeLimits
+from cinema.http.turns import Turns
 from cinema.http.watch_messages import PROTOCOL, WatchQuery
 from cinema.http.watch_session import Session
 from cinema.http.wire import ORIGIN
@@ -62,6 +63,7 @@ class WatchHub:
         options: WatchOptions,
         *,
         limits: EdgeLimits,
+        turns: Turns,
         key_of: Callable[[Asked], str],
     ) -> None:
         self.seats = seats
@@ -69,6 +71,7 @@ class WatchHub:
         self._look_up_token = look_up_token
         self.options = options
         self.holds = limits.holds
+        self.turns = turns
         self._key_of = key_of
         self._places = SocketPlaces(
             limits.throttles,

@@ -52,6 +52,8 @@ SYNC_PAUSE_S: Final = 0.05
 MESSAGES_PER_TURN: Final = 32
 """Messages of one socket read before the others get their turn."""
 
+OVERLOADED: Final = Rejection(code="OVERLOADED")
+
 _BINARY: Final = Rejection(code="MALFORMED_JSON", message="Send text, not binary frames.")
 
 
@@ -164,6 +166,13 @@ class Session:
 
     async def _command(self, message: Command) -> None:
         ref = message.ref
+        turns = self._hub.turns
+        if turns.left:
+            turns.left -= 1
+        elif await turns.wait():
+            turns.refused += 1
+            self._socket.send(error_message(ref, OVERLOADED))
+            return
         if self._token is None:
             await self._note_bad(ref, _unauthenticated("NO_TOKEN"))
             return

@@ -247,3 +247,20 @@ async def test_answer_to_a_client_that_left_is_dropped_and_its_hold_stays(house:
         again = await socket.ask(type="hold", seats=["A1"], key="k")
         assert again["data"]["seats"][0]["label"] == "A1"
     assert await house.statuses(showtime_id) == {"A1": "held"}
+
+
+async def test_commands_take_turns_with_the_requests_of_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    showtime_id = await house.showtime()
+    turns = house.node.hub.turns
+    async with watching(house, showtime_id, person="ada") as socket:
+        turns.left = 0
+        answer = await socket.ask(type="hold", ref=1, seats=["A1"])
+        assert answer["type"] == "result"
+        monkeypatch.setattr("cinema.http.turns.LATE_S", -1.0)
+        turns.left, refused = 0, turns.refused
+        answer = await socket.ask(type="hold", ref=2, seats=["A2"])
+        assert (answer["error"]["code"], answer["error"]["retry_after_s"]) == ("OVERLOADED", 1)
+        assert turns.refused == refused + 1
+    assert await house.statuses(showtime_id) == {"A1": "held"}

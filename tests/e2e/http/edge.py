@@ -19,6 +19,7 @@ from cinema.http.metrics import Metrics
 from cinema.http.responses import Reply, success
 from cinema.http.routing import Handler, Prompt, Route
 from cinema.http.server import Edge, EdgeOptions
+from cinema.http.turns import Turns
 from cinema.services.tokens import (
     TOKEN_REVOKED,
     InvalidToken,
@@ -188,7 +189,11 @@ class Server:
 
 @asynccontextmanager
 async def serving(
-    options: EdgeOptions, *, promptly: bool = False, more: Iterable[Route] = ()
+    options: EdgeOptions,
+    *,
+    promptly: bool = False,
+    more: Iterable[Route] = (),
+    turns: Turns | None = None,
 ) -> AsyncIterator[Server]:
     """An edge with `options`, the house's routes and `more`, stopped at the end."""
     keys = [b"k" * 32]
@@ -196,7 +201,13 @@ async def serving(
     issuer = TokenIssuer(keys, ttl_s=3600, clock=lambda: NOW_S)
     log: list[bytes] = []
     metrics = Metrics()
-    edge = Edge(options, verify_token=gatekeeper.verify, metrics=metrics, write_log=log.append)
+    edge = Edge(
+        options,
+        verify_token=gatekeeper.verify,
+        metrics=metrics,
+        write_log=log.append,
+        turns=turns,
+    )
     port_later = await edge.start("127.0.0.1", 0)
     server = Server(edge, port_later, log, issuer, gatekeeper)
     edge.add_routes([*Handlers(server, promptly=promptly).routes(), *more])

@@ -1,0 +1,31 @@
+"""The line before the edge as Prometheus families."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from cinema.http.metrics import Families
+from cinema.http.turns import Turns
+
+
+def turn_families(turns: Turns) -> Families:
+    """Who stands in line, for how long, and who was turned away."""
+
+    def families() -> Iterator[Metric]:
+        yield GaugeMetricFamily(
+            "cinema_http_waiting", "Requests that wait to be begun.", value=turns.waiting
+        )
+        yield GaugeMetricFamily(
+            "cinema_http_waiting_seconds",
+            "How long the first of them has waited.",
+            value=turns.oldest_s,
+        )
+        yield CounterMetricFamily(
+            "cinema_http_waited_too_long",
+            "Requests refused as OVERLOADED unread, since their turn came too late.",
+            value=turns.refused,
+        )
+
+    return families
