@@ -28,10 +28,16 @@ class _JumpingSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> Any:
         if not self._stuck:
             self._advance(timeout)
+        else:
+            # Who tidies up and waits for a time that never comes must not wait for ever.
+            self._steps += 1
+            if self._steps > STEPS_AT_ONE_MOMENT:
+                self._steps = 0
+                raise Stuck("somebody waits on the way out, and no time passes any more")
         return super().select(0)
 
     def _advance(self, timeout: float | None) -> None:
-        self._stuck = True  # Said once only, so that the loop can end its tasks.
+        self._stuck = True  # Time stands still from then on, so that the loop can end its tasks.
         if timeout is None:
             raise Stuck("nothing is left that could happen")
         self._steps = self._steps + 1 if timeout <= 0 else 0
