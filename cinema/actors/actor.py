@@ -344,7 +344,8 @@ class ShowtimeActor:
     def _execute(self, letter: Letter, command: AnyCommand, now_us: int) -> None:
         decision = decide(self.state, self.terms, command, now_us, letter.recalled)
         if isinstance(decision, SeatsHeld) and isinstance(command, HOLDS):
-            decision = self._kernel.unpaid.refusal(command, decision) or decision
+            cinema_id = self.terms.cinema_id
+            decision = self._kernel.unpaid.refusal(command, decision, cinema_id) or decision
         reply, outbox = letter.reply, self._outbox
         decisions = self._kernel.metrics.decisions
         if isinstance(decision, Event):

@@ -36,9 +36,13 @@ class UnpaidSeats:
         self.elsewhere: Mapping[bytes, int] = {}
         self._asleep: dict[bytes, tuple[bytes, ...]] = {}
 
-    def refusal(self, command: HoldSeats | HoldBestAvailable, event: SeatsHeld) -> Rejection | None:
+    def refusal(
+        self, command: HoldSeats | HoldBestAvailable, event: SeatsHeld, cinema_id: bytes
+    ) -> Rejection | None:
         """Why a hold is more than its customer may have unpaid; None if it is not."""
         customer, limit = event.customer, command.unpaid_limit
+        if cinema_id in command.staff_cinemas:
+            limit = command.staff_unpaid_limit
         held = self.here.get(customer, 0) + self.elsewhere.get(customer, 0)
         if held + len(event.seats) <= limit or not limit:
             return None

@@ -20,7 +20,7 @@ from cinema.actors.messages import (
     SeatsSeen,
     Unavailable,
 )
-from cinema.domain.accounts import ADMIN, CUSTOMER
+from cinema.domain.accounts import ADMIN
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.ids import format_id
 from cinema.domain.money import Money
@@ -56,7 +56,7 @@ from cinema.domain.showtime.events import (
 from cinema.domain.showtime.state import HoldStatus
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.domain.times import to_us
-from cinema.services.authority import COUNTER_ROLES, has_counter, serves
+from cinema.services.authority import COUNTER_ROLES, serves
 from cinema.services.ids import IdSource
 from cinema.services.paging import BY_MOMENT, after, page
 from cinema.services.shapes import Page
@@ -71,6 +71,8 @@ SEATS_SHOWN_KEPT: Final = 16_384
 """Seats kept as they are shown, alike in all showtimes; making one takes longer than a look-up."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_NOWHERE: Final[frozenset[bytes]] = frozenset()
 
 _NOT_FOUND: Final = Rejection(code="NOT_FOUND")
 _INTERNAL: Final = Rejection(code="INTERNAL")
@@ -125,9 +127,10 @@ class SeatsService:
     def hold_command(
         self, principal: Principal, request: HoldInput, key: IdempotencyKey | None
     ) -> AnyCommand:
-        """The command of a request to hold; staff of a cinema have limits of their own."""
+        """The command of a request to hold; staff have those of a till at their cinemas."""
         customer, limits = principal.user_id, self._unpaid
-        by_staff = principal.role != CUSTOMER and has_counter(principal)
+        by_staff = principal.role == ADMIN
+        staff_cinemas = principal.cinema_ids if principal.role in COUNTER_ROLES else _NOWHERE
         if by_staff:
             unpaid_limit = limits.unpaid_seats_per_staff
         elif principal.verified:
@@ -148,6 +151,8 @@ class SeatsService:
                 labels=request.seats,
                 unpaid_limit=unpaid_limit,
                 by_staff=by_staff,
+                staff_cinemas=staff_cinemas,
+                staff_unpaid_limit=limits.unpaid_seats_per_staff,
             )
         wanted = request.best_available
         if wanted is None:
@@ -162,6 +167,8 @@ class SeatsService:
             accessible=wanted.accessible,
             unpaid_limit=unpaid_limit,
             by_staff=by_staff,
+            staff_cinemas=staff_cinemas,
+            staff_unpaid_limit=limits.unpaid_seats_per_staff,
         )
 
     # --- bookings

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from cinema.domain.catalog import Rules
-from cinema.domain.ids import format_id
+from cinema.domain.ids import format_id, parse_id
 from cinema.domain.limits_catalog import DATABASE_WAIT_S, LAYOUTS_KEPT
 from cinema.domain.pricing import category_prices
 from cinema.domain.sale_rules import SaleRules, effective_rules
@@ -22,9 +22,9 @@ from cinema.storage.journal import StoreUnavailable
 from cinema.storage.transactions import Pool
 
 _TERMS: Final = """
-select showtime.screen_id::text, showtime.layout_version, showtime.currency,
-       showtime.base_price_minor, showtime.price_overrides::text, showtime.starts_at,
-       showtime.ends_at, showtime.sales_opens_at, showtime.sales_closes_at,
+select showtime.cinema_id::text, showtime.screen_id::text, showtime.layout_version,
+       showtime.currency, showtime.base_price_minor, showtime.price_overrides::text,
+       showtime.starts_at, showtime.ends_at, showtime.sales_opens_at, showtime.sales_closes_at,
        showtime.rules::text, screen.rules::text as screen_rules
 from showtimes showtime
 join screens screen on screen.id = showtime.screen_id
@@ -95,6 +95,7 @@ class TermsSource:
             live_holds_per_staff=rules.live_holds_per_staff,
             protect_orphans=rules.protect_orphans,
             companions_need_accessible=rules.companions_need_accessible,
+            cinema_id=parse_id(row["cinema_id"]) or b"",
         )
 
     async def load_plan(self, showtime_id: bytes, version: int) -> SeatPlan | None:

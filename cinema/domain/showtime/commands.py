@@ -26,7 +26,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=Tr
 class HoldSeats(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=1):
     """Hold the seats named by `labels` for `customer`, all or none.
 
-    `by_staff`: under the limits of a till instead of a customer's.
+    Under the limits of a till instead of a customer's: `by_staff`, or where the showtime's cinema
+    is one of `staff_cinemas`; `staff_unpaid_limit` goes with the latter.
     """
 
     hold_id: bytes
@@ -34,6 +35,8 @@ class HoldSeats(Command, frozen=True, kw_only=True, gc=False, array_like=True, t
     labels: list[str]
     unpaid_limit: int = 0
     by_staff: bool = False
+    staff_cinemas: frozenset[bytes] = frozenset()
+    staff_unpaid_limit: int = 0
 
 
 class HoldBestAvailable(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=2):
@@ -46,6 +49,13 @@ class HoldBestAvailable(Command, frozen=True, kw_only=True, gc=False, array_like
     accessible: bool = False
     unpaid_limit: int = 0
     by_staff: bool = False
+    staff_cinemas: frozenset[bytes] = frozenset()
+    staff_unpaid_limit: int = 0
+
+
+def sells(command: HoldSeats | HoldBestAvailable, cinema_id: bytes) -> bool:
+    """Whether a hold is under the limits of a till; elsewhere staff are customers."""
+    return command.by_staff or cinema_id in command.staff_cinemas
 
 
 class ExtendHold(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=3):

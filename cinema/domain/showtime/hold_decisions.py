@@ -13,6 +13,7 @@ from cinema.domain.showtime.commands import (
     HoldBestAvailable,
     HoldSeats,
     ReleaseHold,
+    sells,
 )
 from cinema.domain.showtime.events import HoldExtended, HoldReleased, SeatsHeld
 from cinema.domain.showtime.named_seats import part, seats_named, unavailable
@@ -114,7 +115,7 @@ def _refuse_sale(
         return Rejection(code="SALES_CLOSED", details=details)
     if state.paused:
         return Rejection(code="SALES_PAUSED")
-    by_staff = command.by_staff
+    by_staff = sells(command, terms.cinema_id)
     most_seats = terms.seats_per_staff_hold if by_staff else terms.seats_per_hold
     if count > most_seats:
         name = "seats_per_staff_hold" if by_staff else "seats_per_hold"

@@ -11,8 +11,8 @@ class ShowtimeTerms(msgspec.Struct, frozen=True, gc=False):
     """The conditions of one showtime, loaded with its actor.
 
     `prices_minor` follows `plan.categories`. A hold lives `hold_ttl_s` from the moment it is
-    placed or extended, and never longer than `hold_max_s` in all. Staff, who sell to everybody who
-    comes, have limits of their own.
+    placed or extended, and never longer than `hold_max_s` in all. Staff of
+    its cinema, who sell to everybody who comes, have limits of their own.
     """
 
     showtime_id: bytes
@@ -31,3 +31,4 @@ class ShowtimeTerms(msgspec.Struct, frozen=True, gc=False):
     live_holds_per_staff: int
     protect_orphans: bool
     companions_need_accessible: bool
+    cinema_id: bytes = b""

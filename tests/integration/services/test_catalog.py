@@ -688,6 +688,7 @@ async def test_terms_gather_prices_times_and_rules(house: House) -> None:
     terms = await house.terms.load_terms(raw(made.id))
     assert terms is not None
     assert terms.prices_minor == (1200, 1500, 5000)
+    assert terms.cinema_id == raw(made.cinema_id)
     assert (terms.currency, terms.starts_at_us) == ("EUR", int(START.timestamp() * 1_000_000))
     assert terms.ends_at_us == int(made.ends_at.timestamp() * 1_000_000)
     assert terms.sales_closes_at_us == int(made.sales.closes_at.timestamp() * 1_000_000)

@@ -186,3 +186,20 @@ async def test_seats_at_other_nodes_count_as_those_say() -> None:
         node.kernel.unpaid.elsewhere = {ANNA: 3}
         assert refused(await node.ask(showtime, bounded(ANNA, "A1", "A2")))["unpaid"] == 3
         accepted(await node.ask(showtime, bounded(ANNA, "A1")))
+
+
+@in_virtual_time
+async def test_staff_have_the_bound_of_a_till_at_their_own_cinemas_only() -> None:
+    async with audited_world() as world:
+        cinema_id = b"here"
+        showtime = world.showtime(cinema_id=cinema_id)
+        node = await world.node()
+        many = msgspec.structs.replace(bounded(ANNA, "A1", "A2", limit=1), staff_unpaid_limit=3)
+        for cinemas in (frozenset[bytes](), frozenset({b"elsewhere"})):
+            elsewhere = msgspec.structs.replace(many, staff_cinemas=cinemas)
+            assert refused(await node.ask(showtime, elsewhere))["value"] == 1
+        home = frozenset({b"elsewhere", cinema_id})
+        accepted(await node.ask(showtime, msgspec.structs.replace(many, staff_cinemas=home)))
+        more = msgspec.structs.replace(bounded(ANNA, "B1", "B2", limit=1), staff_unpaid_limit=3)
+        outcome = await node.ask(showtime, msgspec.structs.replace(more, staff_cinemas=home))
+        assert refused(outcome) == {"limit": "unpaid_seats", "value": 3, "unpaid": 2}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from cinema.domain.rejections import Rejection
@@ -332,3 +333,13 @@ def test_booking_just_before_the_deadline_wins_over_expiry() -> None:
     assert isinstance(story.decision, HoldBooked)
     story.when(cancel("A9"), 600).then_refused("UNKNOWN_SEAT", seats=["A9"])
     assert story.drawn() == "b... ...."
+
+
+@pytest.mark.parametrize("command", [hold("A1 A2 A3"), hold_best(3)])
+@pytest.mark.parametrize("cinemas", [set(), {b"elsewhere"}, {b"elsewhere", b"here"}])
+def test_staff_have_the_limits_of_a_till_at_their_own_cinemas_only(
+    command: AnyCommand, cinemas: set[bytes]
+) -> None:
+    story = given(seats_per_hold=2, seats_per_staff_hold=5, cinema_id=b"here")
+    story.when(msgspec.structs.replace(command, staff_cinemas=frozenset(cinemas)))
+    assert isinstance(story.decision, SeatsHeld) is (b"here" in cinemas)
