@@ -216,3 +216,17 @@ async def test_stopping_server_answers_those_in_line_first(crowd: Crowd) -> None
     answer = await client.answer()
     assert (answer.status, answer.headers["connection"]) == (201, "close")
     await stopping
+
+
+async def test_connection_whose_share_was_full_is_read_on_after_a_refusal(crowd: Crowd) -> None:
+    whole = request("POST", "/echo", b"x" * 70_000)
+    client = await crowd.comes(whole[:1000])
+    connection = crowd.connection()
+    client.send(whole[1000:])
+    await until(lambda: connection._buffer_paused)
+    crowd.loop.now_s += 2 * LATE_S
+    crowd.loop.step()
+    assert (await client.answer()).code == "OVERLOADED"
+    await crowd.comes(wish("A2"), client)
+    crowd.loop.step()
+    assert (await client.answer()).status == 201
