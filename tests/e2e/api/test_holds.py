@@ -181,6 +181,26 @@ async def test_till_has_limits_of_its_own(house: House, person: str) -> None:
         assert len(answer["data"]["seats"]) == 11
 
 
+@pytest.mark.parametrize("person", ["staff elsewhere", "manager elsewhere"])
+async def test_till_of_another_cinema_has_the_limits_of_customers(
+    house: House, person: str
+) -> None:
+    showtime_id = await house.showtime(live_holds_per_customer=1)
+    address = {"city": "Paris", "country": "FR", "time_zone": "Europe/Paris", "currency": "EUR"}
+    theirs = await house.ask("admin", "POST", "cinemas", {"name": "Rex", "address": "x", **address})
+    await house.database.execute(
+        "insert into cinema_managers (user_id, cinema_id) values ($1, $2)",
+        house.people[person],
+        theirs.data["id"],
+    )
+    seats = [f"{row}{number}" for row in "AB" for number in range(1, 9)][:11]
+    refused = await house.hold(person, showtime_id, *seats)
+    assert refused.details == {"limit": "seats_per_hold", "value": 10}
+    assert (await house.hold(person, showtime_id, "A1")).status == 201
+    refused = await house.hold(person, showtime_id, "A2")
+    assert refused.details == {"limit": "live_holds_per_customer", "value": 1}
+
+
 async def test_limits_of_the_till_are_settings(database: str) -> None:
     async with open_house(database, seats_per_staff_hold=3, live_holds_per_staff=2) as house:
         showtime_id = await house.showtime()
