@@ -139,7 +139,11 @@ class Connection(PromptConnection):
             turns.left -= 1
         elif self._stands_in_line(data):
             return
-        self._take(data)
+        # As in `take_turn`; what is not usual costs a call.
+        seen = self._request_count
+        PromptConnection.data_received(self, data)
+        if self._request_count == seen or self._messages or self._head_timer is not None:
+            self._look_at_parsed(data, seen)
 
     def take_turn(self, *, is_late: bool) -> bool:
         """Take what has come while this connection stood in line; False if it is lost."""
@@ -151,7 +155,9 @@ class Connection(PromptConnection):
             self._resume_reading_for_buffer()
         self._is_late = is_late
         try:
-            self._take(data)
+            seen = self._request_count
+            PromptConnection.data_received(self, data)
+            self._look_at_parsed(data, seen)
             if self._ended_in_line and not self.eof_received():
                 transport.close()
         except BaseException:
@@ -191,10 +197,11 @@ class Connection(PromptConnection):
                 is_late = await turns.wait()
         return self._refuse_late(request) if is_late else await self._serve(request)
 
-    def _take(self, data: bytes) -> None:
-        """Feed the parser; start the clock when a head has begun and is not complete."""
-        seen = self._request_count
-        PromptConnection.data_received(self, data)
+    def _look_at_parsed(self, data: bytes, seen: int) -> None:
+        """Start the clock when a head has begun and is not complete; stop it when it is.
+
+        `seen` are the requests that had come before `data` was parsed.
+        """
         if self._request_count == seen:
             if self._is_idle():
                 self._note_begun_head(data)

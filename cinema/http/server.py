@@ -128,7 +128,7 @@ class Edge:
             check_body=None if operators is None else operators.check_body,
         )
         self._router: Router[Endpoint] = Router()
-        self._is_host = Hosts().is_valid
+        self._hosts = Hosts()
         self._known: dict[tuple[str, str], Match[Endpoint]] = {}
         self._unrouted: dict[str, RouteMetrics] = {
             method: metrics.route(method, UNROUTED) for method in sorted(METHODS_COUNTED)
@@ -228,7 +228,7 @@ class Edge:
         return found
 
     def _dispatch(self, request: BaseRequest) -> Awaitable[StreamResponse]:
-        if not self._is_host(request.headers.get(HOST)):
+        if not self._hosts.is_valid(request.headers.get(HOST)):
             return self._answer_bad_host(request)
         match = self._find(request.method, request.raw_path)
         if not isinstance(match, Match):
@@ -237,7 +237,8 @@ class Edge:
 
     def _prompt_call(self, request: PromptRequest) -> PromptCall | None:
         """The call that serves `request` without a task, if its route can do that."""
-        if not self._is_host(request.headers.get(HOST)):
+        host = request.headers.get(HOST)
+        if host not in self._hosts.known and not self._hosts.is_valid(host):
             return None
         match = self._find(request.method, request.raw_path)
         if not isinstance(match, Match) or match.target.prompt is None:

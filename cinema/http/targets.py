@@ -24,26 +24,26 @@ HOSTS_KEPT: Final = 256
 
 
 class Hosts:
-    """Knows which values of `Host` are well-formed; those seen before cost one look-up."""
+    """Knows which values of `Host` are well-formed; those seen before are `known`."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("known",)
 
     def __init__(self) -> None:
         # What no client of HTTP/1.0 need send; the parser refuses it to the others.
-        self._known: set[str | None] = {None}
+        self.known: set[str | None] = {None}
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self.known)
 
     def is_valid(self, host: str | None) -> bool:
         """Whether this names a host, None standing for no header at all."""
-        if host in self._known:
+        if host in self.known:
             return True
         if not is_host(host or ""):
             return False
-        if len(self._known) > HOSTS_KEPT:
-            self._known = {None}
-        self._known.add(host)
+        if len(self.known) > HOSTS_KEPT:
+            self.known = {None}
+        self.known.add(host)
         return True
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cinema.http.watch_session import COMMANDS_PER_TURN
 from tests.e2e.api.house import UNKNOWN_ID, Clocks, House, open_house
 from tests.e2e.api.sockets import Mirror, watching
 
@@ -260,7 +261,13 @@ async def test_commands_take_turns_with_the_requests_of_others(
         assert answer["type"] == "result"
         monkeypatch.setattr("cinema.http.turns.LATE_S", -1.0)
         turns.left, refused = 0, turns.refused
-        answer = await socket.ask(type="hold", ref=2, seats=["A2"])
-        assert (answer["error"]["code"], answer["error"]["retry_after_s"]) == ("OVERLOADED", 1)
-        assert turns.refused == refused + 1
+        # The turn has paid for some more commands.
+        for ref in range(2, COMMANDS_PER_TURN + 1):
+            answer = await socket.ask(type="hold", ref=ref, seats=["A1"])
+            assert answer["error"]["code"] == "SEAT_UNAVAILABLE"
+        for ref in range(COMMANDS_PER_TURN + 1, COMMANDS_PER_TURN + 3):
+            turns.left = 0
+            answer = await socket.ask(type="hold", ref=ref, seats=["A2"])
+            assert (answer["error"]["code"], answer["error"]["retry_after_s"]) == ("OVERLOADED", 1)
+        assert turns.refused == refused + 2
     assert await house.statuses(showtime_id) == {"A1": "held"}

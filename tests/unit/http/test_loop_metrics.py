@@ -80,7 +80,7 @@ async def test_steps_are_counted_by_how_long_they_were() -> None:
     probe.start()
     for _ in range(3):
         await asyncio.sleep(10 * LOOK_S)
-        busy_for(0.06)
+        busy_for(0.08)
     await asyncio.sleep(LOOK_S / 2)
     told = samples(probe)
     name = "cinema_loop_lateness_seconds"
@@ -88,6 +88,6 @@ async def test_steps_are_counted_by_how_long_they_were() -> None:
     assert told[f"{name}_bucket[+Inf]"] == told[f"{name}_bucket[0.1]"] == count
     assert count - told[f"{name}_bucket[0.05]"] == 3
     assert told[f"{name}_bucket[0.005]"] == count - 3
-    assert told[f"{name}_sum"] == pytest.approx(0.18, abs=3.1 * LOOK_S)
+    assert told[f"{name}_sum"] == pytest.approx(0.24, abs=3.1 * LOOK_S)
     assert told["cinema_loop_longest_step_seconds"] == probe.longest_s
     probe.stop()
