@@ -132,7 +132,7 @@ class ShowtimeActor:
         self._kernel = kernel
         self.load = kernel.load
         self._mailbox: list[Letter] | tuple[()] = ()
-        self._outbox = Outbox(self)
+        self._outbox = Outbox()
         self.backlog = Backlog()
         self._snapshot_at_seq = 0
         self._plan_seq = 0
@@ -154,7 +154,7 @@ class ShowtimeActor:
             or self.lane.late
             or self.closed
         ):
-            self._outbox.turn_away(letter.reply, self._refusal())
+            self._outbox.turn_away(self, letter.reply, self._refusal())
             return
         # As in `take`, without its calls.
         self.waiting += 1
@@ -239,12 +239,12 @@ class ShowtimeActor:
             self._mailbox = [letter for letter in self._mailbox if letter.deadline_ns > now_ns]
             self.load.mail -= len(late)
         for letter in late:
-            self._outbox.send(letter.reply, TRY_AGAIN)
+            self._outbox.send(self, letter.reply, TRY_AGAIN)
         lost = [doubt for doubt in self.doubts if doubt.deadline_ns <= now_ns]
         if lost:
             self.doubts = [doubt for doubt in self.doubts if doubt.deadline_ns > now_ns]
         for doubt in lost:
-            self._outbox.send(doubt.reply, IN_DOUBT)
+            self._outbox.send(self, doubt.reply, IN_DOUBT)
 
     # --- turns
 
@@ -291,7 +291,7 @@ class ShowtimeActor:
                     self._query(letter, message)
             except Exception:
                 log.exception(COMMAND_FAILED, showtime=self.showtime_id.hex())
-                self._outbox.send(letter.reply, BROKEN)
+                self._outbox.send(self, letter.reply, BROKEN)
                 if not self.is_serving:
                     self._put_back(letters[position + 1 :])
                     return
@@ -320,7 +320,7 @@ class ShowtimeActor:
             self.load.mail += len(letters)
             return
         for letter in letters:
-            self._outbox.send(letter.reply, TRY_AGAIN)
+            self._outbox.send(self, letter.reply, TRY_AGAIN)
 
     def _expire(self, now_us: int) -> bool:
         """Expire due holds; False if a bounded share was not all of them.
@@ -361,16 +361,16 @@ class ShowtimeActor:
         match decision:
             case Rejection():
                 decisions[type(command).__name__, decision.code] += 1
-                outbox.answer(self.state.seq, reply, decision)
+                outbox.answer(self, self.state.seq, reply, decision)
             case Nothing():
                 state = self.state
                 same = Accepted(None, state.seq, self.epoch, state.at_us, self.terms)
-                outbox.answer(state.seq, reply, same)
+                outbox.answer(self, state.seq, reply, same)
             case Replay(record, recorded):
                 decisions[type(command).__name__, "replayed"] += 1
                 seq, epoch, at_us, _ = record
                 earlier = Accepted(recorded.event, seq, epoch, at_us, self.terms, replayed=True)
-                outbox.repeat(seq, self._plan_seq, reply, earlier, command.command_id)
+                outbox.repeat(self, seq, self._plan_seq, reply, earlier, command.command_id)
             case Recall(key):
                 self._recall(letter, key)
             case _:
@@ -413,13 +413,13 @@ class ShowtimeActor:
         match query:
             case ReadSeats(customer=customer):
                 seen = seats_seen(state, self.terms, self.epoch, customer)
-                self._outbox.answer(state.seq, reply, seen)
+                self._outbox.answer(self, state.seq, reply, seen)
             case ReadHold():
                 hold = hold_seen(state, self.terms, self.epoch, query, letter.recalled)
                 if isinstance(hold, Recall):
                     self._recall(letter, hold.key)
                 else:
-                    self._outbox.answer(state.seq, reply, hold)
+                    self._outbox.answer(self, state.seq, reply, hold)
             case Watch(feed=feed):
                 self._watch(reply, feed)
             case TruncateJournal():
@@ -443,7 +443,7 @@ class ShowtimeActor:
             reply(outcome)
 
         seen = seats_seen(self.state, self.terms, self.epoch, None)
-        self._outbox.answer(self.state.seq, begin, seen)
+        self._outbox.answer(self, self.state.seq, begin, seen)
 
     def _recall(self, letter: Letter, key: bytes) -> None:
         self._recalls += 1
@@ -459,7 +459,7 @@ class ShowtimeActor:
         """
         self._recalls -= 1
         if archived is None or letter.deadline_ns <= self.clock.boot_ns():
-            self._outbox.send(letter.reply, TRY_AGAIN)
+            self._outbox.send(self, letter.reply, TRY_AGAIN)
             return
         recalled = with_answer(letter.recalled, epoch, generation, key, archived)
         # It was taken before, and counts already.
@@ -482,10 +482,10 @@ class ShowtimeActor:
         outbox, publisher, durable_seq = self._outbox, self.publisher, part.last_seq
         if publisher.feeds or publisher.joining:
             for seq, unwritten in enumerate(part.events, part.prev_seq + 1):
-                outbox.open_to(seq - 1)
+                outbox.open_to(self, seq - 1)
                 publisher.publish(part.epoch, seq, unwritten.event, unwritten.terms)
         publisher.published_seq = durable_seq
-        outbox.open_to(durable_seq)
+        outbox.open_to(self, durable_seq)
         if self.is_serving and (
             self.pending_snapshot is not None or self.state.seq >= self._snapshot_at_seq
         ):
@@ -498,11 +498,11 @@ class ShowtimeActor:
     def lease_confirmed(self, sent_ns: int) -> None:
         """The head still carried this epoch when asked at `sent_ns`."""
         self._outbox.renew_lease(sent_ns + self._kernel.lease_ns)
-        self._outbox.lease_confirmed()
+        self._outbox.lease_confirmed(self)
 
     def lease_unknown(self) -> None:
         """The store did not answer whether the epoch is current."""
-        self._outbox.lease_unknown()
+        self._outbox.lease_unknown(self)
 
     def fenced(self) -> None:
         """The head carries another epoch: somebody else owns the showtime."""
@@ -541,7 +541,7 @@ class ShowtimeActor:
         self.backlog.restart(0)
         self.pending_snapshot = None
         self.lane.forget(self)
-        doubts = self._outbox.break_open(in_flight_seq, deadline_ns)
+        doubts = self._outbox.break_open(self, in_flight_seq, deadline_ns)
         self.doubts = [*self.doubts, *doubts]
         self._kernel.restore(self, serving_epoch, reason)
 
@@ -555,7 +555,7 @@ class ShowtimeActor:
         self.terms = restored.terms
         self.epoch = restored.epoch
         self.backlog.restart(state.seq)
-        self._outbox.open_to(state.seq)
+        self._outbox.open_to(self, state.seq)
         self._outbox.lease_until_ns = lease_until_ns
         self._plan_seq = 0
         self._note_snapshot(restored.snapshot_seq)
@@ -579,7 +579,7 @@ class ShowtimeActor:
         """Answer what was in doubt from a state that can no longer change behind our back."""
         doubts, self.doubts = self.doubts, ()
         for doubt in doubts:
-            self._outbox.send(doubt.reply, self._outcome(restored, doubt))
+            self._outbox.send(self, doubt.reply, self._outcome(restored, doubt))
 
     def _outcome(self, restored: Restored, doubt: Doubt) -> Outcome:
         try:
@@ -627,7 +627,7 @@ class ShowtimeActor:
             self._save(truncate=True)
         state = self.state
         done = Accepted(None, state.seq, self.epoch, state.at_us, self.terms)
-        self._outbox.answer(state.seq, reply, done)
+        self._outbox.answer(self, state.seq, reply, done)
 
     def _save(self, *, only_head: bool = False, truncate: bool = False) -> None:
         self.pending_snapshot = self._prepared(only_head=only_head, truncate=truncate)
@@ -702,8 +702,8 @@ class ShowtimeActor:
         letters, self._mailbox = self._mailbox, ()
         self.load.mail -= len(letters)
         for letter in letters:
-            self._outbox.send(letter.reply, outcome)
+            self._outbox.send(self, letter.reply, outcome)
         doubts, self.doubts = self.doubts, ()
         for doubt in doubts:
-            self._outbox.send(doubt.reply, IN_DOUBT)
-        self._outbox.abandon()
+            self._outbox.send(self, doubt.reply, IN_DOUBT)
+        self._outbox.abandon(self)

@@ -54,11 +54,12 @@ class Outbox:
     """Answers of one actor on their way out, in the order of their seqs.
 
     `durable_seq` is how far the journal is known to be durable, `lease_until_ns` how long the
-    epoch may be taken for current (boot time of the kernel's clock).
+    epoch may be taken for current (boot time of the kernel's clock). What lets answers go is told
+    whose they are: an outbox that knew its actor would make a cycle with it, and showtimes that
+    have left memory would stay as garbage.
     """
 
     __slots__ = (
-        "_actor",
         "_lease_asked",
         "_lease_waiting",
         "_waiting",
@@ -66,8 +67,7 @@ class Outbox:
         "lease_until_ns",
     )
 
-    def __init__(self, actor: ShowtimeActor) -> None:
-        self._actor = actor
+    def __init__(self) -> None:
         self.durable_seq = 0
         self.lease_until_ns = 0
         self._waiting: _Queue = ()
@@ -86,24 +86,33 @@ class Outbox:
         self._wait(Waiting(seq, reply, outcome, seq, command_id, False))
 
     def repeat(
-        self, event_seq: int, plan_seq: int, reply: Reply, outcome: Outcome, command_id: bytes
+        self,
+        actor: ShowtimeActor,
+        event_seq: int,
+        plan_seq: int,
+        reply: Reply,
+        outcome: Outcome,
+        command_id: bytes,
     ) -> None:
         """The answer to a repeated command, which tells of an earlier event, durable or not.
 
         It names seats of the plan that the event `plan_seq` pinned.
         """
         if plan_seq > max(self.durable_seq, event_seq):
-            self._enter(WaitingForPlan(plan_seq, reply, outcome, event_seq, command_id, False))
+            waiting: Waiting = WaitingForPlan(
+                plan_seq, reply, outcome, event_seq, command_id, False
+            )
         else:
-            self._enter(Waiting(event_seq, reply, outcome, event_seq, command_id, False))
+            waiting = Waiting(event_seq, reply, outcome, event_seq, command_id, False)
+        self._enter(actor, waiting)
 
-    def answer(self, seq: int, reply: Reply, outcome: Outcome) -> None:
+    def answer(self, actor: ShowtimeActor, seq: int, reply: Reply, outcome: Outcome) -> None:
         """An answer about the state at `seq`."""
-        self._enter(Waiting(seq, reply, outcome, 0, b"", True))
+        self._enter(actor, Waiting(seq, reply, outcome, 0, b"", True))
 
-    def _enter(self, waiting: Waiting) -> None:
+    def _enter(self, actor: ShowtimeActor, waiting: Waiting) -> None:
         if waiting.seq <= self.durable_seq:
-            self._leave(waiting)
+            self._leave(actor, waiting)
             return
         if self._waiting and self._waiting[-1].seq > waiting.seq:
             waiting = msgspec.structs.replace(waiting, seq=self._waiting[-1].seq)
@@ -122,7 +131,7 @@ class Outbox:
         self.durable_seq = durable_seq
         self.lease_until_ns = max(self.lease_until_ns, lease_until_ns)
 
-    def open_to(self, durable_seq: int) -> None:
+    def open_to(self, actor: ShowtimeActor, durable_seq: int) -> None:
         """The journal is durable up to `durable_seq`: let go what waited for it."""
         self.durable_seq = max(self.durable_seq, durable_seq)
         waiting = self._waiting
@@ -134,11 +143,10 @@ class Outbox:
         else:
             count = next(at for at, one in enumerate(waiting) if one.seq > durable_seq)
             leaving, self._waiting = waiting[:count], waiting[count:]
-        actor = self._actor
         load = actor.load
         for one in leaving:
             if one.leased:
-                self._leave(one)
+                self._leave(actor, one)
                 continue
             # As in `send`, without its call: each command passes here.
             actor.waiting -= 1
@@ -161,23 +169,23 @@ class Outbox:
         self._lease_asked = [*self._lease_asked, *self._lease_waiting]
         self._lease_waiting = ()
 
-    def lease_confirmed(self) -> None:
+    def lease_confirmed(self, actor: ShowtimeActor) -> None:
         """Let go what the statement proved; what came after it is judged by the clock."""
         asked, self._lease_asked = self._lease_asked, ()
         waiting, self._lease_waiting = self._lease_waiting, ()
         for one in asked:
-            self.send(one.reply, one.outcome)
+            self.send(actor, one.reply, one.outcome)
         for one in waiting:
-            self._leave(one)
+            self._leave(actor, one)
 
-    def lease_unknown(self) -> None:
+    def lease_unknown(self, actor: ShowtimeActor) -> None:
         """The store did not answer: what waited for the lease cannot leave, and had no effect."""
         waiting = [*self._lease_asked, *self._lease_waiting]
         self._lease_asked = self._lease_waiting = ()
         for one in waiting:
-            self.send(one.reply, TRY_AGAIN)
+            self.send(actor, one.reply, TRY_AGAIN)
 
-    def break_open(self, in_flight_seq: int, deadline_ns: int) -> list[Doubt]:
+    def break_open(self, actor: ShowtimeActor, in_flight_seq: int, deadline_ns: int) -> list[Doubt]:
         """The state behind the gate is discarded.
 
         What tells of a durable event may still leave; what tells of one sent and not answered
@@ -188,49 +196,48 @@ class Outbox:
         doubts = []
         for one in waiting:
             if self._may_tell(one):
-                self.send(one.reply, one.outcome)
+                self.send(actor, one.reply, one.outcome)
             elif 0 < one.event_seq <= max(in_flight_seq, self.durable_seq):
                 doubts.append(Doubt(one.event_seq, one.command_id, one.reply, deadline_ns))
             else:
-                self.send(one.reply, TRY_AGAIN)
-        self.lease_unknown()
+                self.send(actor, one.reply, TRY_AGAIN)
+        self.lease_unknown(actor)
         return doubts
 
-    def abandon(self) -> None:
+    def abandon(self, actor: ShowtimeActor) -> None:
         """Nobody will know any more: what tells of an event not yet durable stays in doubt."""
         waiting, self._waiting = self._waiting, ()
         for one in waiting:
             if self._may_tell(one):
-                self.send(one.reply, one.outcome)
+                self.send(actor, one.reply, one.outcome)
             else:
-                self.send(one.reply, IN_DOUBT if one.event_seq else TRY_AGAIN)
-        self.lease_unknown()
+                self.send(actor, one.reply, IN_DOUBT if one.event_seq else TRY_AGAIN)
+        self.lease_unknown(actor)
 
     def _may_tell(self, waiting: Waiting) -> bool:
         """Whether an answer may leave although what it waits behind is given up."""
         needed_seq = waiting.seq if isinstance(waiting, WaitingForPlan) else waiting.event_seq
         return bool(waiting.event_seq) and needed_seq <= self.durable_seq
 
-    def _leave(self, waiting: Waiting) -> None:
-        if waiting.leased and self._actor.clock.boot_ns() >= self.lease_until_ns:
+    def _leave(self, actor: ShowtimeActor, waiting: Waiting) -> None:
+        if waiting.leased and actor.clock.boot_ns() >= self.lease_until_ns:
             if self._lease_waiting:
                 self._lease_waiting.append(waiting)
             else:
                 self._lease_waiting = [waiting]
-            self._actor.lane.check_lease(self._actor)
+            actor.lane.check_lease(actor)
         else:
-            self.send(waiting.reply, waiting.outcome)
+            self.send(actor, waiting.reply, waiting.outcome)
 
-    def send(self, reply: Reply, outcome: Outcome) -> None:
+    def send(self, actor: ShowtimeActor, reply: Reply, outcome: Outcome) -> None:
         """Answer a message that the actor took."""
-        actor = self._actor
         actor.waiting -= 1
         actor.load.waiting -= 1
-        self.turn_away(reply, outcome)
+        self.turn_away(actor, reply, outcome)
 
-    def turn_away(self, reply: Reply, outcome: Outcome) -> None:
+    def turn_away(self, actor: ShowtimeActor, reply: Reply, outcome: Outcome) -> None:
         """Answer a message that was not taken; a reply that fails harms nobody else."""
         try:
             reply(outcome)
         except Exception:
-            log.exception(REPLY_FAILED, showtime=self._actor.showtime_id.hex())
+            log.exception(REPLY_FAILED, showtime=actor.showtime_id.hex())

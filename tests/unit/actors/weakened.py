@@ -93,20 +93,27 @@ class WaitsForNoLease(Kernel):
         self._activation.__class__ = _Impatient
 
 
+class _Knowing(Outbox):
+    """An outbox that knows its actor."""
+
+    actor: ShowtimeActor
+
+
 class _Changed(Kernel):
     """A kernel whose actors have another outbox."""
 
-    outbox: type[Outbox]
+    outbox: type[_Knowing]
 
     def _activate(self, showtime_id: bytes) -> ShowtimeActor:
         actor = super()._activate(showtime_id)
-        actor._outbox = self.outbox(actor)
+        actor._outbox = outbox = self.outbox()
+        outbox.actor = actor
         return actor
 
 
-class _WithoutLease(Outbox):
-    def _leave(self, waiting: Waiting) -> None:
-        self.send(waiting.reply, waiting.outcome)
+class _WithoutLease(_Knowing):
+    def _leave(self, actor: ShowtimeActor, waiting: Waiting) -> None:
+        self.send(actor, waiting.reply, waiting.outcome)
 
 
 class RefusesWithoutLease(_Changed):
@@ -115,9 +122,9 @@ class RefusesWithoutLease(_Changed):
     outbox = _WithoutLease
 
 
-class _Hasty(Outbox):
+class _Hasty(_Knowing):
     def acknowledge(self, seq: int, reply: Reply, outcome: Outcome, command_id: bytes) -> None:
-        self.send(reply, outcome)
+        self.send(self.actor, reply, outcome)
 
 
 class AcknowledgesBeforeDurable(_Changed):
@@ -126,9 +133,9 @@ class AcknowledgesBeforeDurable(_Changed):
     outbox = _Hasty
 
 
-class _Careless(Outbox):
-    def _enter(self, waiting: Waiting) -> None:
-        self._leave(waiting)
+class _Careless(_Knowing):
+    def _enter(self, actor: ShowtimeActor, waiting: Waiting) -> None:
+        self._leave(actor, waiting)
 
 
 class AnswersBeforeDurable(_Changed):
@@ -155,7 +162,7 @@ class _AsFromItself(Activation):
             await super()._sleep_until(boot_ns)
 
 
-class _RenewedByTheAnswer(Outbox):
+class _RenewedByTheAnswer(_Knowing):
     def confirmed_to(self, durable_seq: int, lease_until_ns: int) -> None:
         super().confirmed_to(durable_seq, self._from_now())
 
@@ -163,7 +170,7 @@ class _RenewedByTheAnswer(Outbox):
         super().renew_lease(self._from_now())
 
     def _from_now(self) -> int:
-        actor = self._actor
+        actor = self.actor
         return actor.clock.boot_ns() + actor._kernel.lease_ns
 
 
