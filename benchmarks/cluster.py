@@ -15,9 +15,9 @@ from benchmarks.processes import LISTEN_S, ROOT, accepting, stop
 from benchmarks.server import HOST, SECRET, SETTINGS, samples_of
 from cinema.cluster.ring import Node as RingNode
 from cinema.cluster.ring import Ring
-from cinema.local_cluster.ports import Ports
-from cinema.storage.embedded_postgres import EmbeddedPostgres
-from cinema.storage.redis_server import LocalRedis
+from cinema.local.cluster.ports import Ports
+from cinema.local.embedded_postgres import EmbeddedPostgres
+from cinema.local.redis_server import LocalRedis
 
 CONNECTIONS_A_NODE = 40
 """Connections to Postgres that a node may open, at most."""

@@ -10,8 +10,8 @@ import asyncpg
 import msgspec
 
 from benchmarks.session import Bench
-from cinema.storage.journal_months import Month, attached_months, bytes_of
-from cinema.storage.migrate import migrate
+from cinema.storage.database.migrate import migrate
+from cinema.storage.journal.months import Month, attached_months, bytes_of
 
 EVENTS_EACH = 100
 """Events of each showtime; its snapshot replaces all of them."""

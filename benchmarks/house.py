@@ -13,7 +13,7 @@ from benchmarks.load.batch import send_all, send_one
 from benchmarks.load.http import format_request
 from benchmarks.postgres import Postgres
 from benchmarks.server import HOST
-from cinema.services.tokens import TokenIssuer
+from cinema.features.accounts.tokens import TokenIssuer
 
 SLOT = timedelta(minutes=45)
 """A film of one minute with its advertisements and the cleaning fits into this."""

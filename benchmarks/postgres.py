@@ -6,7 +6,7 @@ from urllib.parse import quote
 import asyncpg
 import msgspec
 
-from cinema.storage.postgres_home import DATABASE, USER
+from cinema.local.postgres_home import DATABASE, USER
 
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 """Settings without which a rate says nothing."""

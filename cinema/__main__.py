@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cinema.admin.arguments import add_admin
-from cinema.commands.backup_options import add_backup_options, add_restore_options
+from cinema.cli.admin.arguments import add_admin
+from cinema.cli.backup_options import add_backup_options, add_restore_options
 from cinema.settings import (
     Field,
     Secret,
@@ -32,7 +32,7 @@ from cinema.settings import (
 )
 
 if TYPE_CHECKING:
-    from cinema.storage.embedded_postgres import EmbeddedPostgres
+    from cinema.local.embedded_postgres import EmbeddedPostgres
 
 # Heavy rooms are imported by the commands that enter them, so that each starts quickly.
 
@@ -84,24 +84,24 @@ def _exit_code(error: Exception) -> int:
 
 
 def _serve(settings: Settings, _options: Mapping[str, Any]) -> None:
-    from cinema.local_cluster.ports import refuse_used_ports
+    from cinema.local.cluster.ports import refuse_used_ports
 
     # Before a database is made or started, which takes much longer than this.
     refuse_used_ports(settings, os.environ)
     with _database(settings) as (connected, postgres):
         complete = with_control_token(with_jwt_secret(connected))
         if complete.nodes > 1:
-            from cinema.local_cluster.command import serve_cluster
+            from cinema.local.cluster.command import serve_cluster
 
             serve_cluster(complete, postgres, _report)
         else:
-            from cinema.app import serve
+            from cinema.app.serve import serve
 
             _run_loop(serve(complete, _report, postgres))
 
 
 def _migrate(settings: Settings, _options: Mapping[str, Any]) -> None:
-    from cinema.storage.migrate import migrate
+    from cinema.storage.database.migrate import migrate
 
     with _database(settings) as (connected, _):
         _run_loop(migrate(connected.database_url, report=_report))
@@ -116,8 +116,8 @@ def _seed(settings: Settings, _options: Mapping[str, Any]) -> None:
 
 async def _seeded(settings: Settings) -> None:
     from cinema.demo.seed import seed
-    from cinema.storage.migrate import migrate
-    from cinema.storage.pool import open_pool
+    from cinema.storage.database.migrate import migrate
+    from cinema.storage.database.pool import open_pool
 
     await migrate(settings.database_url, report=_report)
     async with await open_pool(settings.database_url, size=settings.database_pool_size) as pool:
@@ -135,13 +135,13 @@ def _check_config(settings: Settings, options: Mapping[str, Any]) -> None:
 
 
 def _backup(settings: Settings, options: Mapping[str, Any]) -> None:
-    from cinema.commands.backup import run_backup
+    from cinema.cli.backup import run_backup
 
     run_backup(settings, options)
 
 
 def _restore(settings: Settings, options: Mapping[str, Any]) -> None:
-    from cinema.commands.backup import run_restore
+    from cinema.cli.backup import run_restore
 
     run_restore(settings, options)
 
@@ -165,13 +165,13 @@ def _healthcheck(settings: Settings, _options: Mapping[str, Any]) -> None:
 
 
 def _admin(settings: Settings, options: Mapping[str, Any]) -> int:
-    from cinema.admin.run import run_admin
+    from cinema.cli.admin.run import run_admin
 
     return run_admin(settings, options)
 
 
 def _create_admin(settings: Settings, options: Mapping[str, Any]) -> None:
-    from cinema.commands.create_admin import run_create_admin
+    from cinema.cli.create_admin import run_create_admin
 
     run_create_admin(settings, options, _report)
 
@@ -191,7 +191,7 @@ def _database(settings: Settings) -> Iterator[tuple[Settings, EmbeddedPostgres |
         yield settings, None
         return
     try:
-        from cinema.storage.embedded_postgres import EmbeddedPostgres
+        from cinema.local.embedded_postgres import EmbeddedPostgres
     except ImportError as error:
         raise SettingsError(
             ["DATABASE_URL is not set, and the embedded Postgres (cinema[embedded]) not installed"]
@@ -200,7 +200,7 @@ def _database(settings: Settings) -> Iterator[tuple[Settings, EmbeddedPostgres |
         _report(f"making a database in {settings.data_dir} (some seconds, only once)")
     # Until the loop takes the signals over, a stop has to unwind through the `finally` below.
     signal.signal(signal.SIGTERM, _interrupt)
-    from cinema.local_cluster.plan import connections_needed
+    from cinema.local.cluster.plan import connections_needed
 
     postgres = EmbeddedPostgres(settings.data_dir, connections=connections_needed(settings))
     try:
@@ -225,15 +225,15 @@ def _run_loop(work: Coroutine[Any, Any, object]) -> None:
 
 def _plain_message(error: Exception) -> str | None:
     """One line for what people can put right themselves; None for a bug."""
+    from cinema.backups.errors import BackupError
+    from cinema.cli.create_admin import AdminNotCreated
     from cinema.cluster.membership import AddressTaken
     from cinema.cluster.node import DeclaredDead, SecretWrong
-    from cinema.commands.create_admin import AdminNotCreated
-    from cinema.storage.backups.errors import BackupError
-    from cinema.storage.data_dir import DataDirInUse
-    from cinema.storage.durability import UnsafeDatabase
-    from cinema.storage.migrate import MigrationError
-    from cinema.storage.postgres_home import EmbeddedPostgresError
-    from cinema.storage.redis_server import LocalRedisError
+    from cinema.local.data_dir import DataDirInUse
+    from cinema.local.postgres_home import EmbeddedPostgresError
+    from cinema.local.redis_server import LocalRedisError
+    from cinema.storage.database.durability import UnsafeDatabase
+    from cinema.storage.database.migrate import MigrationError
 
     plain = (
         AddressTaken,

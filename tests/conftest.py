@@ -17,10 +17,10 @@ import asyncpg
 import hypothesis
 import pytest
 
-from cinema.storage.embedded_postgres import EmbeddedPostgres
-from cinema.storage.migrate import migrate
-from cinema.storage.pool import open_pool
-from cinema.storage.redis_server import LocalRedis
+from cinema.local.embedded_postgres import EmbeddedPostgres
+from cinema.local.redis_server import LocalRedis
+from cinema.storage.database.migrate import migrate
+from cinema.storage.database.pool import open_pool
 
 # A shared machine may be slow at any moment; that is no defect of the code under test.
 hypothesis.settings.register_profile("cinema", deadline=None)

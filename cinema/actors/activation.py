@@ -18,8 +18,8 @@ from cinema.domain.limits import (
     INHERITED_KEPT_S,
 )
 from cinema.domain.showtime.terms import ShowtimeTerms
-from cinema.storage.clock import Clock
-from cinema.storage.journal import HeldBy, JournalRow, JournalStore, Loaded, StoreUnavailable
+from cinema.storage.journal.clock import Clock
+from cinema.storage.journal.store import HeldBy, JournalRow, JournalStore, Loaded, StoreUnavailable
 
 if TYPE_CHECKING:
     from cinema.actors.actor import ShowtimeActor

@@ -7,7 +7,7 @@ from cinema.domain.showtime.events import Recorded, decode_recorded
 from cinema.domain.showtime.records import ReplyRecord
 from cinema.domain.showtime.replan import moved_event, moved_group
 from cinema.domain.showtime.state import ShowtimeState
-from cinema.storage.journal import STORED_REPLY, ArchiveRow
+from cinema.storage.journal.store import STORED_REPLY, ArchiveRow
 
 
 def archived_today(row: ArchiveRow | None, state: ShowtimeState) -> Archived:

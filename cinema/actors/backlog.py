@@ -10,7 +10,7 @@ import msgspec
 from cinema.actors.effects import may_share_batch
 from cinema.domain.showtime.events import AnyEvent
 from cinema.domain.showtime.terms import ShowtimeTerms
-from cinema.storage.journal import Append, Effect, NewEvent
+from cinema.storage.journal.store import Append, Effect, NewEvent
 
 if TYPE_CHECKING:
     from cinema.actors.actor import ShowtimeActor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from cinema.actors.messages import Message, Outcome, ReadSeats, Reply, SeatFeed
-from cinema.storage.clock import Clock
+from cinema.storage.journal.clock import Clock
 
 
 class Dispatch(Protocol):

@@ -12,7 +12,7 @@ from cinema.domain.showtime.events import (
     SeatsHeld,
 )
 from cinema.domain.showtime.terms import ShowtimeTerms
-from cinema.storage.journal import (
+from cinema.storage.journal.store import (
     BookedSeat,
     BookingMade,
     BookingReduced,

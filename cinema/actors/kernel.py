@@ -49,9 +49,9 @@ from cinema.domain.limits import (
     TURNS_BUDGET_NS,
 )
 from cinema.domain.showtime.commands import ExpireDue
-from cinema.logging import LogLimit
-from cinema.storage.clock import Clock
-from cinema.storage.journal import JournalStore, StoreUnavailable
+from cinema.storage.journal.clock import Clock
+from cinema.storage.journal.store import JournalStore, StoreUnavailable
+from cinema.telemetry.logging import LogLimit
 
 SHOWTIME_RESTORED: Final = "showtime_restored"
 SHOWTIME_QUARANTINED: Final = "showtime_quarantined"

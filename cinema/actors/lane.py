@@ -13,9 +13,8 @@ import structlog
 from cinema.actors.settings import KernelMetrics
 from cinema.actors.snapshots import PendingSnapshot
 from cinema.domain.limits import SNAPSHOTS_PER_BATCH, TRUNCATED_AT_ONCE
-from cinema.logging import LogLimit
-from cinema.storage.clock import Clock
-from cinema.storage.journal import (
+from cinema.storage.journal.clock import Clock
+from cinema.storage.journal.store import (
     LOCK_TIMEOUT,
     CommitAborted,
     CommitUnknown,
@@ -23,6 +22,7 @@ from cinema.storage.journal import (
     LaneStore,
     StoreUnavailable,
 )
+from cinema.telemetry.logging import LogLimit
 
 if TYPE_CHECKING:
     from cinema.actors.actor import ShowtimeActor

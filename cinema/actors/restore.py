@@ -12,7 +12,7 @@ from cinema.domain.showtime.replan import moved_event
 from cinema.domain.showtime.snapshot import decode_snapshot
 from cinema.domain.showtime.state import ShowtimeState, evolve
 from cinema.domain.showtime.terms import ShowtimeTerms
-from cinema.storage.journal import JournalRow, Loaded
+from cinema.storage.journal.store import JournalRow, Loaded
 
 
 class DamagedJournal(Exception):

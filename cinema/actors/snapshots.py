@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from cinema.domain.showtime.snapshot import encode_snapshot
 from cinema.domain.showtime.state import ShowtimeState, Surplus
-from cinema.storage.journal import ENDED_HOLD, STORED_REPLY, ArchiveRow, SnapshotSave
+from cinema.storage.journal.store import ENDED_HOLD, STORED_REPLY, ArchiveRow, SnapshotSave
 
 
 class PendingSnapshot(NamedTuple):

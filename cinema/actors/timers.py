@@ -15,9 +15,9 @@ from cinema.domain.limits import (
     DUE_SWEEP_PAGES,
     DUE_SWEEP_S,
 )
-from cinema.logging import LogLimit
-from cinema.storage.clock import Clock
-from cinema.storage.journal import JournalStore, StoreUnavailable
+from cinema.storage.journal.clock import Clock
+from cinema.storage.journal.store import JournalStore, StoreUnavailable
+from cinema.telemetry.logging import LogLimit
 
 DUE_SWEEP_FAILED: Final = "due_sweep_failed"
 

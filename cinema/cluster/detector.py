@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from cinema.domain.membership import Member
-from cinema.storage.membership import Beat
+from cinema.storage.membership.views import Beat
 
 
 class FailureDetector:

@@ -14,8 +14,8 @@ from cinema.actors.tasks import Tasks
 from cinema.cluster.wire import Basis
 from cinema.domain.seatmap import SeatPlan
 from cinema.domain.showtime.terms import ShowtimeTerms
-from cinema.logging import LogLimit
-from cinema.storage.journal import StoreUnavailable
+from cinema.storage.journal.store import StoreUnavailable
+from cinema.telemetry.logging import LogLimit
 
 TERMS_KEPT: Final = 20_000
 """Showtimes whose terms are kept; those least recently asked for are forgotten."""

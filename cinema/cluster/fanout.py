@@ -30,8 +30,8 @@ from cinema.cluster.outbound import (
 from cinema.cluster.peers import PeerLost, PeerRefused, Peers
 from cinema.cluster.placement import Placement
 from cinema.domain.showtime.events import decode_recorded
-from cinema.storage.journal import JournalStore, StoreUnavailable
-from cinema.storage.redis_channels import Channels, ChannelsUnavailable
+from cinema.storage.journal.store import JournalStore, StoreUnavailable
+from cinema.storage.redis.channels import Channels, ChannelsUnavailable
 
 INTEREST_TOPIC: Final = "interest"
 CHANGES_TOPIC: Final = "changes"

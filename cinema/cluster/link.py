@@ -18,7 +18,7 @@ import msgspec
 import structlog
 
 from cinema.cluster.wire import Frame, decode_frames, encode_frames
-from cinema.logging import LogLimit
+from cinema.telemetry.logging import LogLimit
 
 PROTOCOL_VERSION: Final = 1
 CHALLENGE_BYTES: Final = 16

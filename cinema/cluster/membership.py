@@ -14,14 +14,14 @@ import structlog
 from cinema.actors.tasks import Tasks
 from cinema.cluster.detector import FailureDetector
 from cinema.domain.membership import NO_VIEW, Member, View
-from cinema.logging import LogLimit
-from cinema.storage.membership import (
+from cinema.storage.membership.views import (
     Beat,
     BeatsUnavailable,
     HeartbeatStore,
     ViewStore,
     ViewsUnavailable,
 )
+from cinema.telemetry.logging import LogLimit
 
 BEATS_IN_TIMEOUT: Final = 5
 """Heartbeats within one time-out: four may be late or lost."""

@@ -21,9 +21,9 @@ from cinema.cluster.peers import Dial, PeerLost, PeerRefused, Peers, PeerUnprove
 from cinema.cluster.placement import Placement
 from cinema.cluster.router import Router
 from cinema.domain.membership import Member, View
-from cinema.storage.journal import JournalStore, StoreUnavailable
-from cinema.storage.membership import HeartbeatStore, ViewStore, ViewsUnavailable
-from cinema.storage.redis_channels import Channels
+from cinema.storage.journal.store import JournalStore, StoreUnavailable
+from cinema.storage.membership.views import HeartbeatStore, ViewStore, ViewsUnavailable
+from cinema.storage.redis.channels import Channels
 
 PING_TOPIC: Final = "ping"
 PING_TIMEOUT_S: Final = 0.5

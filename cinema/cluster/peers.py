@@ -13,7 +13,7 @@ from cinema.actors.tasks import Tasks
 from cinema.cluster.link import REFUSALS_LOGGED, Identity, Link
 from cinema.cluster.wire import Answered, Ask, Elsewhere, Failed, Frame, Notice, Tell, Told
 from cinema.domain.membership import Member
-from cinema.logging import LogLimit
+from cinema.telemetry.logging import LogLimit
 
 DIAL_TIMEOUT_S: Final = 1.0
 """How long a peer may take to accept a connection and greet."""

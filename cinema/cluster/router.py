@@ -35,8 +35,8 @@ from cinema.cluster.placement import Placement
 from cinema.cluster.wire import Elsewhere, SentOutcome, Tell, Told, basis_of, received, sent
 from cinema.domain.membership import View
 from cinema.domain.showtime.commands import ChangePlan, Command, ExpireDue
-from cinema.logging import LogLimit
-from cinema.storage.membership import ViewsUnavailable
+from cinema.storage.membership.views import ViewsUnavailable
+from cinema.telemetry.logging import LogLimit
 
 PARKED_S: Final = 0.05
 """How long a message waits before it is sent again, if no new view comes first."""

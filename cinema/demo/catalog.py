@@ -7,9 +7,9 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from cinema.demo.plans import demo_plans
-from cinema.domain.catalog import Cinema, Movie, Screen
 from cinema.domain.ids import RANDOM_BITS, format_id, new_id
 from cinema.domain.seatmap import Layout
+from cinema.features.catalog.shapes import Cinema, Movie, Screen
 
 # 2026-01-01T00:00:00Z; the ids of the demo are the same on every machine.
 _MADE_AT_US: Final = 1_767_225_600_000_000

@@ -8,9 +8,9 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from cinema.demo.catalog import FILMS, HOUSES, Film, House, demo_id, screen_id
-from cinema.domain.scheduling import Timetable, timetable
+from cinema.demo.store import DemoShowtime
 from cinema.domain.times import to_us
-from cinema.storage.demo_data import DemoShowtime
+from cinema.features.showtimes.rules import Timetable, timetable
 
 DAYS_AHEAD: Final = 7
 """Today is programmed, and as many days after it."""

@@ -8,13 +8,18 @@ from typing import Final
 
 from cinema.demo.catalog import AURORA, HOUSES, demo_id, movies, screens
 from cinema.demo.programme import programme
-from cinema.domain.accounts import ADMIN, CUSTOMER, MANAGER, STAFF
-from cinema.progress import Report, unheard
-from cinema.services.passwords import OURSELVES, PasswordHasher
+from cinema.demo.store import DemoCatalog, DemoRepository, DemoUser
+from cinema.domain.principal import (
+    ADMIN,
+    CUSTOMER,
+    MANAGER,
+    STAFF,
+)
+from cinema.domain.progress import Report, unheard
+from cinema.features.accounts.passwords import OURSELVES, PasswordHasher
+from cinema.features.accounts.store import NewUser
 from cinema.settings import Settings
-from cinema.storage.accounts import NewUser
-from cinema.storage.demo_data import DemoCatalog, DemoRepository, DemoUser
-from cinema.storage.transactions import Pool
+from cinema.storage.database.transactions import Pool
 
 DEMO_ACCOUNTS: Final = {
     CUSTOMER: ("customer@cinema.example", "demo-customer"),

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Annotated
 
-from cinema.domain.catalog import Rules
+import msgspec
+from msgspec import Meta
+
+from cinema.domain.seatmap import MAX_SEATS
+
+
+class Rules(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Conditions of sale. What is left out comes from the screen, then from the settings."""
+
+    seats_per_hold: Annotated[int, Meta(ge=1, le=100)] | None = None
+    live_holds_per_customer: Annotated[int, Meta(ge=1, le=MAX_SEATS)] | None = None
+    hold_ttl_s: Annotated[int, Meta(ge=1, le=3600)] | None = None
+    hold_max_s: Annotated[int, Meta(ge=1, le=7200)] | None = None
+    protect_orphans: bool | None = None
+    companions_need_accessible: bool | None = None
 
 
 class SaleRules(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,8 +9,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def format_time(at_us: int) -> str:
     """The RFC 3339 text of a moment, with `Z` and microseconds only where there are any."""
-    moment = _EPOCH + timedelta(microseconds=at_us)
-    return moment.isoformat().replace("+00:00", "Z")
+    return from_us(at_us).isoformat().replace("+00:00", "Z")
+
+
+def from_us(at_us: int) -> datetime:
+    """The aware datetime of microseconds since the Unix epoch, in UTC."""
+    return _EPOCH + timedelta(microseconds=at_us)
 
 
 def to_us(moment: datetime) -> int:

@@ -1,1 +1,1 @@
-"""The HTTP and WebSocket edge; the only room that knows aiohttp web."""
+"""A web framework that knows no cinema."""

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from aiohttp.web import BaseRequest
 
     from cinema.domain.idempotency import IdempotencyKey
-    from cinema.http.request import Asked
-    from cinema.services.tokens import Principal
+    from cinema.domain.principal import Principal
+    from cinema.http.connections.request import Asked
 
 
 class Call:

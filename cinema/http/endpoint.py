@@ -13,7 +13,6 @@ from aiohttp.web import BaseRequest, StreamResponse
 from cinema.domain.rejections import Refused, Rejection
 from cinema.http.context import RequestContext
 from cinema.http.limits import WRITE_TIMEOUT_S
-from cinema.http.metrics import RouteMetrics
 from cinema.http.prompt import PromptEndpoint
 from cinema.http.responses import Reply, rejected
 from cinema.http.routing import Handler, Prompt, Route
@@ -27,6 +26,7 @@ from cinema.http.steps import (
     Surroundings,
     request_id_of,
 )
+from cinema.telemetry.metrics import RouteMetrics
 
 Serve = Callable[[BaseRequest, tuple[bytes, ...], str | None], Awaitable[StreamResponse]]
 

@@ -40,10 +40,6 @@ HSTS_MAX_AGE_S: Final = 31_536_000
 LISTEN_BACKLOG: Final = 1024
 """Connections the kernel queues while the loop is busy."""
 
-LOG_FLUSH_S: Final = 0.1
-LOG_BATCH_LINES: Final = 1024
-"""Access lines are written together: after this time or number, whichever is first."""
-
 COMPOSED_LIMIT_CHARACTERS: Final = 5000
 """The longest text brought into NFC, a description: the time grows with the square."""
 

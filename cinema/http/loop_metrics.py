@@ -12,7 +12,7 @@ from typing import Final
 
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from cinema.http.metrics import Families
+from cinema.telemetry.metrics import Families
 
 LOOK_S: Final = 0.02
 """Time between two looks at the loop: what a step is shorter than that, nobody sees.

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import msgspec
 
+from cinema.domain.paging import Page
 from cinema.http.responses import Reply, success
-from cinema.services.shapes import Page
 
 T = TypeVar("T")
 

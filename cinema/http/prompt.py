@@ -14,8 +14,9 @@ from typing import Any
 import structlog
 
 from cinema.domain.rejections import Refused, Rejection
+from cinema.http.connections.request import Asked, PromptRequest
+from cinema.http.connections.wire import Finished
 from cinema.http.context import Call
-from cinema.http.request import Asked, PromptRequest
 from cinema.http.responses import Reply, rejected
 from cinema.http.routing import Prompt
 from cinema.http.steps import (
@@ -27,7 +28,6 @@ from cinema.http.steps import (
     Steps,
     request_id_of,
 )
-from cinema.http.wire import Finished
 
 log = structlog.get_logger()
 

@@ -7,23 +7,22 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from time import time
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 from aiohttp.web import BaseRequest, StreamResponse
 from multidict import istr
 
+from cinema.domain.principal import Principal
 from cinema.domain.rejections import Rejection
-from cinema.http.access_log import AccessLog
-from cinema.http.connection import ConnectionServer
-from cinema.http.control_auth import OperatorTokens, ProvingWriter
+from cinema.http.connections.connection import ConnectionServer
+from cinema.http.connections.listening import close_when_accepted
+from cinema.http.connections.proxies import TrustedProxies
+from cinema.http.connections.request import Asked, PromptRequest
+from cinema.http.connections.wire import ORIGIN, Finished, ReplyWriter
 from cinema.http.endpoint import Endpoint, compose
 from cinema.http.limits import LISTEN_BACKLOG
-from cinema.http.listening import close_when_accepted
-from cinema.http.metrics import Metrics, RouteMetrics
 from cinema.http.prompt import PromptCall
-from cinema.http.proxies import TrustedProxies
-from cinema.http.request import Asked, PromptRequest
 from cinema.http.request_ids import new_request_id
 from cinema.http.responses import Reply, header_lines, rejected
 from cinema.http.routing import Match, Route, Router, allowed_methods
@@ -31,9 +30,9 @@ from cinema.http.steps import OwnerOf, Surroundings, request_id_of
 from cinema.http.targets import HOST, Hosts, is_whole_server
 from cinema.http.throttling import EdgeLimits
 from cinema.http.turns import Turns
-from cinema.http.wire import ORIGIN, Finished, ReplyWriter
-from cinema.services.tokens import Principal
 from cinema.settings import Settings, is_loopback
+from cinema.telemetry.access_log import AccessLog
+from cinema.telemetry.metrics import Metrics, RouteMetrics
 
 REQUEST_METHOD: Final = istr("Access-Control-Request-Method")
 UNROUTED: Final = "(none)"
@@ -82,12 +81,22 @@ def control_options(settings: Settings) -> EdgeOptions:
     )
 
 
+class Signatures(Protocol):
+    """Checks calls that are signed instead of carrying a token."""
+
+    def verify_signed(self, request: Asked, credentials: str) -> Principal:
+        """Whose signature a request bears; raises `InvalidToken`."""
+
+    def check_body(self, request: Asked, body: bytes) -> None:
+        """Refuse a body that is not the signed one."""
+
+
 class Edge:
     """Serves a table of routes; `start` may be called for several addresses.
 
-    Tokens that `verify_token` answers with None are looked up by `look_up_token`. With `operators`
-    calls may be signed instead, and answers to those prove who gives them. `turns` are shared with
-    whoever else does clients' work in this loop; by default the edge has its own.
+    Tokens that `verify_token` answers with None are looked up by `look_up_token`. With `signatures`
+    calls may be signed instead. `writer`, `proxies` and `turns` are shared with whoever else speaks
+    to the same clients in this loop; by default the edge has its own.
     """
 
     def __init__(
@@ -96,7 +105,9 @@ class Edge:
         *,
         verify_token: Callable[[str], Principal | None],
         look_up_token: Callable[[str], Awaitable[Principal]] | None = None,
-        operators: OperatorTokens | None = None,
+        signatures: Signatures | None = None,
+        writer: ReplyWriter | None = None,
+        proxies: TrustedProxies | None = None,
         metrics: Metrics,
         write_log: Callable[[bytes], None],
         owner_of: OwnerOf | None = None,
@@ -105,13 +116,10 @@ class Edge:
     ) -> None:
         self.metrics = metrics
         self._turns = turns or Turns(asyncio.get_running_loop())
-        if operators is None:
-            self.writer = ReplyWriter(
-                allowed_origins=options.allowed_origins, hsts=options.require_https
-            )
-        else:
-            self.writer = ProvingWriter(operators, hsts=options.require_https)
-        self.proxies = TrustedProxies(options.trusted_proxies)
+        self.writer = writer or ReplyWriter(
+            allowed_origins=options.allowed_origins, hsts=options.require_https
+        )
+        self.proxies = proxies or TrustedProxies(options.trusted_proxies)
         self._log = AccessLog(write_log, asyncio.get_running_loop().call_later)
         self._around = Surroundings(
             writer=self.writer,
@@ -124,8 +132,8 @@ class Edge:
             request_timeout_s=options.request_timeout_s,
             owner_of=owner_of,
             limits=limits,
-            verify_signed=None if operators is None else operators.verify_signed,
-            check_body=None if operators is None else operators.check_body,
+            verify_signed=None if signatures is None else signatures.verify_signed,
+            check_body=None if signatures is None else signatures.check_body,
         )
         self._router: Router[Endpoint] = Router()
         self._hosts = Hosts()

@@ -11,19 +11,19 @@ import msgspec
 from multidict import istr
 
 from cinema.domain.idempotency import ANONYMOUS, IdempotencyKey, idempotency_key
+from cinema.domain.principal import INVALID_TOKEN, InvalidToken, Principal
 from cinema.domain.rejections import Rejection, refuse
-from cinema.http.access_log import AccessLog
-from cinema.http.body import body_at_hand, check_is_json, read_body
+from cinema.http.connections.body import body_at_hand, check_is_json, read_body
+from cinema.http.connections.proxies import TrustedProxies
+from cinema.http.connections.request import Asked
+from cinema.http.connections.wire import ReplyWriter
 from cinema.http.context import Call
 from cinema.http.decoding import checked_idempotency_key, json_decoder, query_decoder
-from cinema.http.metrics import RouteMetrics
-from cinema.http.proxies import TrustedProxies
-from cinema.http.request import Asked
 from cinema.http.request_ids import clean_request_id, new_request_id
 from cinema.http.routing import Route
 from cinema.http.throttling import CountWrite, EdgeLimits, hold_check, write_count
-from cinema.http.wire import ReplyWriter
-from cinema.services.tokens import INVALID_TOKEN, InvalidToken, Principal
+from cinema.telemetry.access_log import AccessLog
+from cinema.telemetry.metrics import RouteMetrics
 
 REQUEST_FAILED: Final = "request_failed"
 REQUEST_CANCELLED: Final = "CANCELLED"

@@ -7,13 +7,10 @@ from typing import Protocol
 
 import msgspec
 
-from cinema.domain.ids import format_id
-from cinema.http.proxies import TrustedProxies
-from cinema.http.request import Asked, PromptRequest
+from cinema.domain.principal import Principal
+from cinema.http.connections.proxies import TrustedProxies
+from cinema.http.connections.request import Asked, PromptRequest
 from cinema.http.routing import WRITES, Route
-from cinema.services.hold_limits import HoldLimits
-from cinema.services.throttles import Throttles
-from cinema.services.tokens import Principal
 
 
 class CheckHold(Protocol):
@@ -26,10 +23,13 @@ CountWrite = Callable[[Principal], Awaitable[None]]
 
 
 class EdgeLimits(msgspec.Struct, frozen=True):
-    """What the routes of an edge are limited by."""
+    """What counts for the routes of an edge; each refuses RATE_LIMITED.
 
-    throttles: Throttles
-    holds: HoldLimits
+    `take_hold` is given whoever asks and the form in which their address is counted.
+    """
+
+    count_write: CountWrite
+    take_hold: Callable[[Principal, str], None]
 
 
 def hold_check(
@@ -38,7 +38,7 @@ def hold_check(
     """What counts a command to a hold; None for any other route."""
     if limits is None or route.throttle != "holds":
         return None
-    check, key_of, is_direct = limits.holds.check, proxies.client_key, proxies.are_none
+    check, key_of, is_direct = limits.take_hold, proxies.client_key, proxies.are_none
 
     def check_hold(principal: Principal, request: Asked) -> None:
         if is_direct and isinstance(request, PromptRequest):
@@ -54,9 +54,4 @@ def write_count(route: Route, limits: EdgeLimits | None) -> CountWrite | None:
     is_write = route.method in WRITES and route.auth == "bearer" and route.throttle == "writes"
     if limits is None or not is_write:
         return None
-    throttles = limits.throttles
-
-    async def count(principal: Principal) -> None:
-        await throttles.count(throttles.writes, format_id(principal.user_id))
-
-    return count
+    return limits.count_write

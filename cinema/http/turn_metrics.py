@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from cinema.http.metrics import Families
 from cinema.http.turns import Turns
+from cinema.telemetry.metrics import Families
 
 
 def turn_families(turns: Turns) -> Families:

@@ -13,12 +13,12 @@ import structlog
 from cinema.actors.dispatch import Dispatch
 from cinema.domain.limits import ENDED_HOLD_TTL_S, IDEMPOTENCY_TTL_S
 from cinema.domain.rejections import Refused
-from cinema.storage.bookings import BookingsRepository
-from cinema.storage.journal import ENDED_HOLD, STORED_REPLY, StoreUnavailable
-from cinema.storage.journal_months import JournalMonths, Month, outside
-from cinema.storage.journal_postgres import PostgresJournal
-from cinema.storage.retention import BEGINNING, Retention
-from cinema.storage.transactions import Pool
+from cinema.features.bookings.store import BookingsRepository
+from cinema.storage.database.transactions import Pool
+from cinema.storage.journal.months import JournalMonths, Month, outside
+from cinema.storage.journal.postgres import PostgresJournal
+from cinema.storage.journal.retention import BEGINNING, Retention
+from cinema.storage.journal.store import ENDED_HOLD, STORED_REPLY, StoreUnavailable
 
 HOUSEKEEPING_FAILED: Final = "housekeeping_failed"
 

@@ -18,11 +18,11 @@ import msgspec
 from benchmarks.postgres import Postgres, find_postgres
 from benchmarks.server import samples_of
 from cinema.domain.membership import Member
-from cinema.local_cluster.ports import Ports
-from cinema.storage.embedded_postgres import EmbeddedPostgres
-from cinema.storage.postgres_home import DATABASE, USER
-from cinema.storage.postmaster import find_postmaster
-from cinema.storage.redis_server import LocalRedis
+from cinema.local.cluster.ports import Ports
+from cinema.local.embedded_postgres import EmbeddedPostgres
+from cinema.local.postgres_home import DATABASE, USER
+from cinema.local.postmaster import find_postmaster
+from cinema.local.redis_server import LocalRedis
 from tests.support.postgres_proxy import PostgresProxy
 from tests.support.server_process import SECRET, ServerProcess
 

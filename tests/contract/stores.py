@@ -9,7 +9,9 @@ from typing import NamedTuple
 from uuid import UUID
 
 from cinema.domain.showtime.state import NEVER_US
-from cinema.storage.journal import (
+from cinema.storage.journal.memory import MemoryJournal
+from cinema.storage.journal.postgres import PostgresJournal
+from cinema.storage.journal.store import (
     Append,
     ArchiveRow,
     BookedSeat,
@@ -21,8 +23,6 @@ from cinema.storage.journal import (
     NewEvent,
     SnapshotSave,
 )
-from cinema.storage.journal_memory import MemoryJournal
-from cinema.storage.journal_postgres import PostgresJournal
 
 STATEMENT_TIMEOUT_S = 5.0
 LOCK_TIMEOUT_S = 2.0

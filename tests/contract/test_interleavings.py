@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cinema.domain.showtime.state import NEVER_US
-from cinema.storage.journal import (
+from cinema.storage.journal.store import (
     ENDED_HOLD,
     STORED_REPLY,
     BookingMade,

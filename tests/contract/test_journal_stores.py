@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cinema.domain.showtime.state import NEVER_US
-from cinema.storage.journal import (
+from cinema.storage.journal.store import (
     ENDED_HOLD,
     STORED_REPLY,
     CommitAborted,

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import pytest
 
 from cinema.domain.membership import NO_VIEW, Member, View
-from cinema.storage.membership import Beat, HeartbeatStore, PostgresViews, ViewStore
-from cinema.storage.membership_memory import MemoryHeartbeats, MemoryViews
-from cinema.storage.pool import open_pool
-from cinema.storage.redis_heartbeats import RedisHeartbeats
+from cinema.storage.database.pool import open_pool
+from cinema.storage.membership.memory import MemoryHeartbeats, MemoryViews
+from cinema.storage.membership.views import Beat, HeartbeatStore, PostgresViews, ViewStore
+from cinema.storage.redis.heartbeats import RedisHeartbeats
 from tests.contract.stores import some_id
 
 PROPOSERS = 8

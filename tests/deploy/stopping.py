@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cinema.local_cluster.plan import STEPS_WITH_GRACE, STOP_MARGIN_S
+from cinema.local.cluster.plan import STEPS_WITH_GRACE, STOP_MARGIN_S
 from cinema.settings import Settings
 
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from cinema.http.errors import ERROR_TABLE
-from cinema.http.metrics import LATENCY_BOUNDS_US
+from cinema.telemetry.metrics import LATENCY_BOUNDS_US
 from tests.deploy.alert_cases import CASES, Case
 from tests.deploy.telemetry import OF_BACKUPS, grouped_by, known_series, listed_events, uses
 from tests.support.programs import program

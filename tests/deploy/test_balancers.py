@@ -19,8 +19,8 @@ import pytest
 from yarl import URL
 
 from cinema.cluster.ring import Node, Ring
+from cinema.http.connections.listening import ignore_new_connections
 from cinema.http.errors import ERROR_TABLE
-from cinema.http.listening import ignore_new_connections
 from tests.deploy.balancers import BALANCERS, Balancer, HAProxy, HAProxyOfPods, Nginx
 from tests.deploy.nodes import StandIn, stand_ins
 

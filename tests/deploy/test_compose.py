@@ -16,7 +16,7 @@ import yaml
 
 from cinema.cluster.ring import DEFAULT_WEIGHT
 from cinema.http.limits import KEPT_CONNECTIONS_S
-from cinema.local_cluster.plan import CONNECTIONS_BESIDES_POOL, CONNECTIONS_TO_SPARE
+from cinema.local.cluster.plan import CONNECTIONS_BESIDES_POOL, CONNECTIONS_TO_SPARE
 from cinema.settings import Settings, fields, load_settings
 from tests.deploy.stopping import longest_stop_s
 

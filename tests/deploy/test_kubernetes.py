@@ -12,7 +12,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from cinema.app import DISK_FREE_BYTES_MIN
+from cinema.app.features import DISK_FREE_BYTES_MIN
 from cinema.cluster.ring import DEFAULT_WEIGHT
 from cinema.settings import Settings, fields, load_settings
 from tests.deploy.stopping import longest_stop_s

@@ -16,8 +16,8 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from cinema.storage.embedded_postgres import EmbeddedPostgres
-from cinema.storage.postmaster import find_postmaster
+from cinema.local.embedded_postgres import EmbeddedPostgres
+from cinema.local.postmaster import find_postmaster
 from tests.support.server_process import ROOT, SETTINGS
 
 SEED_TIMEOUT_S = 60.0

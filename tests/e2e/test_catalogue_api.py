@@ -12,10 +12,10 @@ import aiohttp
 import msgspec
 import pytest
 
-from cinema.app import running_node
+from cinema.app.node import running_node
 from cinema.demo.seed import DEMO_ACCOUNTS
-from cinema.logging import LogSink
 from cinema.settings import Secret, Settings
+from cinema.telemetry.logging import LogSink
 
 Client = aiohttp.ClientSession
 Answer = tuple[int, Any]

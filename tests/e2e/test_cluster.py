@@ -18,7 +18,7 @@ import aiohttp
 import asyncpg
 import pytest
 
-from cinema.storage.redis_server import LocalRedis
+from cinema.local.redis_server import LocalRedis
 from tests.e2e.conftest import DurablePostgres
 from tests.support.server_process import ServerProcess
 from tests.support.stage import Stage, staged

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from cinema.storage.tether import tethered
+from cinema.local.tether import tethered
 from tests.support.server_process import ROOT, SETTINGS, STOP_TIMEOUT_S
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]

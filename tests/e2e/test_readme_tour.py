@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from cinema.demo.seed import DEMO_ACCOUNTS
-from cinema.storage import journal_sql
+from cinema.storage.journal import sql as journal_sql
 from tests.e2e.test_serve_process import Served, free_port, serving
 
 ROOT = Path(__file__).parents[2]

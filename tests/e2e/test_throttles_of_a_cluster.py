@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from cinema.storage.redis_server import LocalRedis
+from cinema.local.redis_server import LocalRedis
 from tests.e2e.conftest import DurablePostgres
 from tests.support.server_process import ServerProcess
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from cinema.storage.array_text import ids_text, integers_text, joined
+from cinema.storage.journal.array_text import ids_text, integers_text, joined
 
 
 @pytest.mark.parametrize(

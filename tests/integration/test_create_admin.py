@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from cinema.__main__ import main
-from cinema.services.passwords import PasswordHasher
+from cinema.features.accounts.passwords import PasswordHasher
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 

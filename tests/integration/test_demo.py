@@ -7,9 +7,9 @@ import pytest
 
 from cinema.demo.catalog import HOUSES
 from cinema.demo.seed import DEMO_ACCOUNTS, DemoRefused, seed
-from cinema.services.passwords import PasswordHasher
+from cinema.features.accounts.passwords import PasswordHasher
 from cinema.settings import Settings
-from cinema.storage.transactions import Pool
+from cinema.storage.database.transactions import Pool
 
 pytestmark = pytest.mark.postgres
 

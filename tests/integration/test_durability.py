@@ -12,8 +12,9 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from cinema.storage import embedded_postgres
-from cinema.storage.durability import (
+from cinema.local import embedded_postgres
+from cinema.local.embedded_postgres import EmbeddedPostgres
+from cinema.storage.database.durability import (
     DATABASE_SECURED,
     DATABASE_UNSAFE,
     DURABILITY_UNKNOWN,
@@ -22,9 +23,8 @@ from cinema.storage.durability import (
     look_at_durability,
     require_durability,
 )
-from cinema.storage.embedded_postgres import EmbeddedPostgres
-from cinema.storage.journal_postgres import PostgresJournal
-from cinema.storage.pool import open_pool
+from cinema.storage.database.pool import open_pool
+from cinema.storage.journal.postgres import PostgresJournal
 
 pytestmark = pytest.mark.postgres
 

@@ -16,9 +16,9 @@ import asyncpg
 import psutil
 import pytest
 
-from cinema.storage import postgres_home
-from cinema.storage.data_dir import DataDirInUse
-from cinema.storage.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from cinema.local import postgres_home
+from cinema.local.data_dir import DataDirInUse
+from cinema.local.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 
 pytestmark = [pytest.mark.postgres, pytest.mark.process]
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 VICTIM = """
 import sys
 from pathlib import Path
-from cinema.storage.embedded_postgres import EmbeddedPostgres
+from cinema.local.embedded_postgres import EmbeddedPostgres
 EmbeddedPostgres(Path(sys.argv[1]), durable=False).start()
 print("started", flush=True)
 sys.stdin.read()

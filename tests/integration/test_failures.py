@@ -3,15 +3,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cinema.domain.catalog import CinemaInput, Movie, MovieInput
 from cinema.domain.ids import format_id, new_id
 from cinema.domain.rejections import Refused
 from cinema.domain.sale_rules import SaleRules
-from cinema.storage.catalog import CatalogRepository
-from cinema.storage.journal import StoreUnavailable
-from cinema.storage.pool import open_pool
-from cinema.storage.terms import TermsSource
-from cinema.storage.transactions import Pool
+from cinema.features.catalog.shapes import CinemaInput, Movie, MovieInput
+from cinema.features.catalog.store import CatalogRepository
+from cinema.storage.database.pool import open_pool
+from cinema.storage.database.transactions import Pool
+from cinema.storage.journal.store import StoreUnavailable
+from cinema.storage.journal.terms import TermsSource
 
 pytestmark = pytest.mark.postgres
 

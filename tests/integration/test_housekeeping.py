@@ -17,10 +17,10 @@ from cinema.domain.limits import ENDED_HOLD_TTL_S, IDEMPOTENCY_TTL_S
 from cinema.domain.rejections import refuse
 from cinema.jobs import housekeeping
 from cinema.jobs.housekeeping import HOUSEKEEPING_FAILED, Housekeeping
-from cinema.storage import journal_months
-from cinema.storage.journal import ENDED_HOLD, STORED_REPLY
-from cinema.storage.journal_months import Month, attached_months, bytes_of
-from cinema.storage.pool import close_pool, open_pool
+from cinema.storage.database.pool import close_pool, open_pool
+from cinema.storage.journal import months as journal_months
+from cinema.storage.journal.months import Month, attached_months, bytes_of
+from cinema.storage.journal.store import ENDED_HOLD, STORED_REPLY
 from tests.contract.stores import Stage, archive_row, postgres_stage, snapshot, some_id
 from tests.integration.test_journal_postgres import _CATALOG
 

@@ -14,9 +14,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from cinema.domain.showtime.state import NEVER_US
-from cinema.storage import journal_months
-from cinema.storage.journal import Append, NewEvent
-from cinema.storage.journal_months import (
+from cinema.storage.database.migrate import MigrationError, migrate
+from cinema.storage.journal import months as journal_months
+from cinema.storage.journal.months import (
     JOURNAL_MONTH_DROPPED,
     JOURNAL_MONTH_POSTPONED,
     JOURNAL_MONTH_SLIMMED,
@@ -29,9 +29,9 @@ from cinema.storage.journal_months import (
     make_months,
     outside,
 )
-from cinema.storage.journal_sql import SEAL
-from cinema.storage.migrate import MigrationError, migrate
-from cinema.storage.retention import BEGINNING, Retention
+from cinema.storage.journal.retention import BEGINNING, Retention
+from cinema.storage.journal.sql import SEAL
+from cinema.storage.journal.store import Append, NewEvent
 from tests.contract.stores import Stage, postgres_stage, snapshot
 
 pytestmark = pytest.mark.postgres
@@ -296,7 +296,7 @@ async def test_events_outside_of_all_months_are_deleted_in_steps(
     retention: Retention,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("cinema.storage.retention.TRUNCATED_AT_ONCE", 2)
+    monkeypatch.setattr("cinema.storage.journal.retention.TRUNCATED_AT_ONCE", 2)
     mine, running = an_id(Month(2031, 7)), an_id(Month(2031, 7))
     await given_back(stage, mine, events=5)
     await owned(stage, running, events=5)

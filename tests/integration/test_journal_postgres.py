@@ -14,11 +14,17 @@ import asyncpg
 import pytest
 
 from cinema.domain.showtime.state import NEVER_US
-from cinema.storage import bookings as bookings_sql
-from cinema.storage import journal_months
-from cinema.storage import journal_sql as sql
-from cinema.storage.array_text import joined
-from cinema.storage.journal import (
+from cinema.features.bookings import store as bookings_sql
+from cinema.storage.journal import months as journal_months
+from cinema.storage.journal.array_text import joined
+from cinema.storage.journal.months import Month, bytes_of
+from cinema.storage.journal.postgres import (
+    _LANE_SETTINGS,
+    _POOL_SETTINGS,
+    PostgresJournal,
+    PostgresLane,
+)
+from cinema.storage.journal.store import (
     LOCK_TIMEOUT,
     BookedSeat,
     BookingMade,
@@ -30,13 +36,7 @@ from cinema.storage.journal import (
     SalesSwitched,
     StoreUnavailable,
     Takeover,
-)
-from cinema.storage.journal_months import Month, bytes_of
-from cinema.storage.journal_postgres import (
-    _LANE_SETTINGS,
-    _POOL_SETTINGS,
-    PostgresJournal,
-    PostgresLane,
+    sql,
 )
 from tests.contract.stores import (
     Stage,

@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cinema.domain.limits_catalog import LOGIN_ADDRESS_DAYS, LOGIN_ADDRESSES_KEPT
-from cinema.storage.login_addresses import LoginAddresses
-from cinema.storage.transactions import Pool
+from cinema.features.accounts.login_addresses_store import LoginAddresses
+from cinema.storage.database.transactions import Pool
 
 pytestmark = pytest.mark.postgres
 

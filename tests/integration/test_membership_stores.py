@@ -12,15 +12,15 @@ import pytest
 from redis.asyncio import Redis
 
 from cinema.domain.membership import NO_VIEW, Member, View
-from cinema.storage.membership import (
+from cinema.local.redis_server import LocalRedis
+from cinema.storage.membership.views import (
     VIEWS_KEPT,
     Beat,
     BeatsUnavailable,
     PostgresViews,
     ViewsUnavailable,
 )
-from cinema.storage.redis_heartbeats import RedisHeartbeats
-from cinema.storage.redis_server import LocalRedis
+from cinema.storage.redis.heartbeats import RedisHeartbeats
 
 ONE, OTHER = b"1" * 16, b"2" * 16
 

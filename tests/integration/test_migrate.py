@@ -5,7 +5,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from cinema.storage.migrate import MIGRATIONS, MigrationError, migrate
+from cinema.storage.database.migrate import MIGRATIONS, MigrationError, migrate
 
 pytestmark = pytest.mark.postgres
 
@@ -141,8 +141,8 @@ async def test_builds_of_two_versions_may_start_at_once(
 async def test_a_migration_gives_way_rather_than_hold_everybody_up(
     empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cinema.storage.migrate.LOCK_TIMEOUT_MS", 100)
-    monkeypatch.setattr("cinema.storage.migrate.LOCK_PAUSE_S", 0.1)
+    monkeypatch.setattr("cinema.storage.database.migrate.LOCK_TIMEOUT_MS", 100)
+    monkeypatch.setattr("cinema.storage.database.migrate.LOCK_PAUSE_S", 0.1)
     await migrate(empty_database, directory=build(tmp_path, **ONE))
     newer = build(tmp_path, **TWO)
     dump = await asyncpg.connect(empty_database)
@@ -170,9 +170,9 @@ async def waits_for_table(dsn: str) -> None:
 async def test_a_migration_that_finds_no_time_says_so(
     empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cinema.storage.migrate.LOCK_TIMEOUT_MS", 10)
-    monkeypatch.setattr("cinema.storage.migrate.LOCK_PAUSE_S", 0.0)
-    monkeypatch.setattr("cinema.storage.migrate.LOCK_ATTEMPTS", 3)
+    monkeypatch.setattr("cinema.storage.database.migrate.LOCK_TIMEOUT_MS", 10)
+    monkeypatch.setattr("cinema.storage.database.migrate.LOCK_PAUSE_S", 0.0)
+    monkeypatch.setattr("cinema.storage.database.migrate.LOCK_ATTEMPTS", 3)
     await migrate(empty_database, directory=build(tmp_path, **ONE))
     dump = await asyncpg.connect(empty_database)
     try:

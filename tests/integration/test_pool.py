@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from cinema.storage.pool import open_pool
+from cinema.storage.database.pool import open_pool
 
 pytestmark = pytest.mark.postgres
 

@@ -12,16 +12,16 @@ from typing import Any
 import asyncpg
 import pytest
 
-from cinema.storage import read_replica
-from cinema.storage.embedded_postgres import running_address
-from cinema.storage.pool import open_pool
-from cinema.storage.read_replica import (
+from cinema.local.embedded_postgres import running_address
+from cinema.storage.database import read_replica
+from cinema.storage.database.pool import open_pool
+from cinema.storage.database.read_replica import (
     REST_S,
     PrimaryPosition,
     ReplicaReads,
     open_replica_pool,
 )
-from cinema.storage.transactions import Pool
+from cinema.storage.database.transactions import Pool
 from tests.support.replica import WAIT_S, Pair, ask, caught_up, pause
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from cinema.storage.redis_channels import ChannelsUnavailable, RedisChannels
-from cinema.storage.redis_server import LocalRedis
+from cinema.local.redis_server import LocalRedis
+from cinema.storage.redis.channels import ChannelsUnavailable, RedisChannels
 
 PATIENCE_S = 20.0
 TEST = b"a test message, which counts for nothing"

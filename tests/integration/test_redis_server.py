@@ -15,16 +15,16 @@ import pytest
 import uvloop
 from redis.asyncio import Redis
 
-from cinema.storage import redis_server
-from cinema.storage.data_dir import DataDirInUse
-from cinema.storage.redis_server import LocalRedis, LocalRedisError
+from cinema.local import redis_server
+from cinema.local.data_dir import DataDirInUse
+from cinema.local.redis_server import LocalRedis, LocalRedisError
 
 ROOT = Path(__file__).parents[2]
 
 _STARTS_ONE = """
 import sys, threading
 from pathlib import Path
-from cinema.storage.redis_server import LocalRedis
+from cinema.local.redis_server import LocalRedis
 server = LocalRedis(Path(sys.argv[1]))
 starter = threading.Thread(target=server.start)
 starter.start()

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 import pytest
 import structlog
 
-from cinema.storage.redis_server import LocalRedis
-from cinema.storage.throttle_counts import (
+from cinema.local.redis_server import LocalRedis
+from cinema.storage.redis.throttle_counts import (
     SHARED_COUNTS_FOUND,
     SHARED_COUNTS_LOST,
     ThrottleCounts,

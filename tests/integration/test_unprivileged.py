@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cinema.storage import unprivileged
-from cinema.storage.unprivileged import CannotDropPrivileges, Identity, postgres_identity
+from cinema.local import unprivileged
+from cinema.local.unprivileged import CannotDropPrivileges, Identity, postgres_identity
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to drop")
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import msgspec
 
-from cinema.storage.journal import CommitAborted, CommitUnknown, StoreUnavailable
+from cinema.storage.journal.store import CommitAborted, CommitUnknown, StoreUnavailable
 from tests.simulation.machine import START_US
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.trace import Trace

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from cinema.storage.clock import DatabaseClock
+from cinema.storage.journal.clock import DatabaseClock
 
 if TYPE_CHECKING:
     from tests.simulation.scheduler import Scheduler

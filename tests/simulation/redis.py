@@ -7,8 +7,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cinema.storage.membership import Beat, BeatsUnavailable
-from cinema.storage.redis_channels import RECONNECT_S, ChannelsUnavailable
+from cinema.storage.membership.views import Beat, BeatsUnavailable
+from cinema.storage.redis.channels import RECONNECT_S, ChannelsUnavailable
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.trace import Trace
 

@@ -8,7 +8,7 @@ from typing import Any
 from cinema.domain.membership import NO_VIEW, View
 from cinema.domain.seatmap import SeatPlan
 from cinema.domain.showtime.terms import ShowtimeTerms
-from cinema.storage.journal import (
+from cinema.storage.journal.store import (
     Append,
     ArchiveRow,
     Estate,
@@ -19,7 +19,7 @@ from cinema.storage.journal import (
     StoreUnavailable,
     Takeover,
 )
-from cinema.storage.membership import ViewsUnavailable
+from cinema.storage.membership.views import ViewsUnavailable
 from tests.simulation.database import Database, Sender
 from tests.unit.actors.scripted_store import RecordingLane, at_once
 

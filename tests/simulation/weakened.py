@@ -15,7 +15,7 @@ from cinema.actors.restore import Restored
 from cinema.cluster.node import ClusterNode
 from cinema.domain.showtime.commands import Command
 from cinema.domain.showtime.decisions import Archived
-from cinema.storage.journal import Append, HeldBy, SnapshotSave, Takeover
+from cinema.storage.journal.store import Append, HeldBy, SnapshotSave, Takeover
 from tests.unit.actors.scripted_store import RecordingJournal, RecordingLane
 
 

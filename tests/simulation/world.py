@@ -13,7 +13,7 @@ from cinema.actors.messages import Message, Outcome, Unavailable
 from cinema.cluster.node import ClusterNode
 from cinema.domain.showtime.commands import HoldSeats
 from cinema.domain.showtime.terms import ShowtimeTerms
-from cinema.storage.journal import Effect, PlanPinned
+from cinema.storage.journal.store import Effect, PlanPinned
 from tests.simulation.clients import Client, Reader
 from tests.simulation.database import Database
 from tests.simulation.faults import Faults

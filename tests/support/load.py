@@ -16,7 +16,7 @@ import asyncpg
 import msgspec
 
 from cinema.domain.idempotency import key_digest
-from cinema.services.tokens import TokenIssuer
+from cinema.features.accounts.tokens import TokenIssuer
 from tests.support.history import UNSENT, Attempt, Frame, History, Kind, Request
 
 REQUEST_TIMEOUT_S = 30.0

@@ -10,9 +10,9 @@ from typing import Any
 
 import asyncpg
 
-from cinema.storage.backups.programs import Source
-from cinema.storage.embedded_postgres import EmbeddedPostgres
-from cinema.storage.postgres_home import PostgresHome, clean_environment
+from cinema.backups.programs import Source
+from cinema.local.embedded_postgres import EmbeddedPostgres
+from cinema.local.postgres_home import PostgresHome, clean_environment
 
 WAIT_S = 30.0
 POLL_S = 0.02

@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import asyncpg
 
-from cinema.storage.embedded_postgres import EmbeddedPostgres
-from cinema.storage.postgres_home import DATABASE, USER, PostgresHome, clean_environment
-from cinema.storage.postmaster import find_postmaster
+from cinema.local.embedded_postgres import EmbeddedPostgres
+from cinema.local.postgres_home import DATABASE, USER, PostgresHome, clean_environment
+from cinema.local.postmaster import find_postmaster
 from tests.support.server_process import POLL_S
 
 NAME = "standby"

@@ -24,10 +24,10 @@ PERIOD_S = 60.0
 STARTERS = {"create_task", "ensure_future", "run_coroutine_threadsafe"}
 
 AWAITED = {
-    "app.py",  # what `_unless` and `_until_stopped` wait for themselves
+    "app/serve.py",  # what `_unless` and `_until_stopped` wait for themselves
     "actors/tasks.py",  # the wrapper
-    "local_cluster/supervisor.py",  # a group that ends with its first failure, and says why
-    "storage/backups/follow.py",  # the same
+    "local/cluster/supervisor.py",  # a group that ends with its first failure, and says why
+    "backups/follow.py",  # the same
 }
 """Where tasks may start without the wrapper, because somebody waits for each of them."""
 

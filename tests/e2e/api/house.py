@@ -22,11 +22,11 @@ import msgspec
 import pytest
 import structlog
 
-from cinema.app import Node, running_node
-from cinema.logging import LogSink
-from cinema.services.tokens import TokenIssuer
+from cinema.app.node import Node, running_node
+from cinema.features.accounts.tokens import TokenIssuer
 from cinema.settings import Secret, Settings
-from cinema.storage.clock import DatabaseClock
+from cinema.storage.journal.clock import DatabaseClock
+from cinema.telemetry.logging import LogSink
 
 KEY = "0123456789abcdef" * 2
 ORIGIN = "https://tickets.example"
@@ -107,8 +107,8 @@ class Clocks:
             def now_us(self) -> int:
                 return super().now_us() + int(clocks.ahead_s * 1e6)
 
-        monkeypatch.setattr("cinema.app.DatabaseClock", MovedClock)
-        monkeypatch.setattr("cinema.app.time", SimpleNamespace(time=self.now_s))
+        monkeypatch.setattr("cinema.app.node.DatabaseClock", MovedClock)
+        monkeypatch.setattr("cinema.app.features.time", SimpleNamespace(time=self.now_s))
 
     def now_s(self) -> float:
         """Unix time as tokens see it."""

@@ -8,9 +8,9 @@ from typing import Any
 
 from cinema.domain.ids import parse_id
 from cinema.jobs.housekeeping import Housekeeping
-from cinema.storage.journal_months import Month, attached_months
-from cinema.storage.journal_postgres import PostgresJournal
-from cinema.storage.pool import close_pool, open_pool
+from cinema.storage.database.pool import close_pool, open_pool
+from cinema.storage.journal.months import Month, attached_months
+from cinema.storage.journal.postgres import PostgresJournal
 from tests.e2e.api.house import House, open_house
 
 RETENTION_DAYS = 30

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from cinema.http import seat_feed
+from cinema.features.watching import feed as seat_feed
 from tests.e2e.api.house import PATIENCE_S, House, open_house
 from tests.e2e.api.sockets import (
     BINARY,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cinema.http.watch_session import COMMANDS_PER_TURN
+from cinema.features.watching.session import COMMANDS_PER_TURN
 from tests.e2e.api.house import UNKNOWN_ID, Clocks, House, open_house
 from tests.e2e.api.sockets import Mirror, watching
 

@@ -16,8 +16,8 @@ from rich.console import Console
 
 from cinema import __version__
 from cinema.__main__ import main
-from cinema.admin.client import ControlClient
-from cinema.admin.failures import unreachable
+from cinema.cli.admin.client import ControlClient
+from cinema.cli.admin.failures import unreachable
 from cinema.settings import announce
 from tests.e2e.api.house import UNKNOWN_ID
 from tests.e2e.control.desk import TOKEN, Desk
@@ -276,7 +276,7 @@ async def test_a_view_is_live_until_it_is_interrupted(
         if looks == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("cinema.admin.live.time.sleep", sleep)
+    monkeypatch.setattr("cinema.cli.admin.live.time.sleep", sleep)
     for command in (["nodes"], ["actors"], ["state", showtime], ["seats", showtime]):
         looks = 0
         ran = await admin(*command, "--watch", "--interval", "0.1")
@@ -302,10 +302,10 @@ async def test_a_live_view_at_a_terminal_waits_for_a_server_that_is_away(
             raise unreachable(client.url, "gone")
         return real(client, path, **query)
 
-    monkeypatch.setattr("cinema.admin.live.time.sleep", sleep)
+    monkeypatch.setattr("cinema.cli.admin.live.time.sleep", sleep)
     monkeypatch.setattr(ControlClient, "get", get)
     monkeypatch.setattr(
-        "cinema.admin.live.console", lambda: Console(force_terminal=True, width=140)
+        "cinema.cli.admin.live.console", lambda: Console(force_terminal=True, width=140)
     )
     ran = await admin("nodes", "--watch")
     assert (ran.code, looks) == (0, 3)

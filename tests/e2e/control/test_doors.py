@@ -8,11 +8,11 @@ import logging
 import pytest
 import structlog
 
-from cinema.http.control import BASE
-from cinema.http.control_auth import OperatorTokens
-from cinema.logging import log_level, set_log_level
-from cinema.services.tokens import InvalidToken
+from cinema.domain.principal import InvalidToken
+from cinema.features.operations.routes import BASE
+from cinema.features.operations.token import OperatorTokens
 from cinema.settings import Settings
+from cinema.telemetry.logging import log_level, set_log_level
 from tests.e2e.api.house import ROLES, UNKNOWN_ID
 from tests.e2e.control.desk import TOKEN, Desk, open_desk
 

@@ -10,17 +10,17 @@ import msgspec
 import pytest
 import structlog
 
-from cinema.control_signatures import (
+from cinema.domain.control_signatures import (
     PROOF_HEADER,
     SCHEME,
     Called,
     answer_mac,
     signed_now,
 )
-from cinema.http.control_auth import SIGNATURE_LIFE_S, OperatorTokens
-from cinema.logging import set_log_level
-from cinema.services.tokens import InvalidToken
+from cinema.domain.principal import InvalidToken
+from cinema.features.operations.token import SIGNATURE_LIFE_S, OperatorTokens
 from cinema.settings import Secret
+from cinema.telemetry.logging import set_log_level
 from tests.e2e.api.house import UNKNOWN_ID, House, open_site
 from tests.e2e.control.desk import TOKEN, Desk
 
@@ -161,7 +161,7 @@ async def test_a_file_that_is_no_good_leaves_the_tokens_as_they_were(tmp_path: P
 async def test_nonces_are_forgotten_in_time_and_never_too_many(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("cinema.http.control_auth.NONCES_LIMIT", 2)
+    monkeypatch.setattr("cinema.features.operations.token.NONCES_LIMIT", 2)
     now = [1000.0]
     tokens = OperatorTokens(TOKEN, clock=lambda: now[0])
     for nonce in ("a", "b"):

@@ -12,21 +12,16 @@ from typing import Annotated, Any
 
 import msgspec
 
+from cinema.domain.principal import TOKEN_REVOKED, InvalidToken, Principal
 from cinema.domain.rejections import Rejection, refuse
+from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
+from cinema.features.operations.health import health_routes
 from cinema.http.context import Call, RequestContext
-from cinema.http.health import health_routes
-from cinema.http.metrics import Metrics
 from cinema.http.responses import Reply, success
 from cinema.http.routing import Handler, Prompt, Route
 from cinema.http.server import Edge, EdgeOptions
 from cinema.http.turns import Turns
-from cinema.services.tokens import (
-    TOKEN_REVOKED,
-    InvalidToken,
-    Principal,
-    TokenIssuer,
-    TokenVerifier,
-)
+from cinema.telemetry.metrics import Metrics
 
 BODY_LIMIT_BYTES = 4096
 NOW_S = 1_700_000_000.0

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from cinema.http.listening import ignore_new_connections
+from cinema.http.connections.listening import ignore_new_connections
 from cinema.http.server import EdgeOptions
 from tests.e2e.http.edge import request, serving
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from cinema.http import connection as connections
-from cinema.http.connection import Connection
+from cinema.http.connections import connection as connections
+from cinema.http.connections.connection import Connection
 from cinema.http.server import EdgeOptions
 from tests.e2e.http.edge import (
     BODY_LIMIT_BYTES,

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from cinema.http import prompt_connection
+from cinema.http.connections import prompt_connection
+from cinema.http.connections.prompt_connection import PromptConnection
 from cinema.http.context import Call
-from cinema.http.prompt_connection import PromptConnection
 from cinema.http.responses import Reply, success
 from cinema.http.routing import Prompt
 from cinema.http.server import EdgeOptions

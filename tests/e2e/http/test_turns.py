@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from cinema.http.connection import Connection
+from cinema.http.connections.connection import Connection
 from cinema.http.server import EdgeOptions
 from cinema.http.turns import LATE_S, Turns
 from tests.e2e.http.edge import BODY_LIMIT_BYTES, Client, Server, request, serving, until

@@ -14,17 +14,17 @@ from typing import Any
 import asyncpg
 import pytest
 
-from cinema.storage.backups import follow, restore
-from cinema.storage.backups.base import take_base
-from cinema.storage.backups.errors import BackupError
-from cinema.storage.backups.folder import BackupFolder, Base
-from cinema.storage.backups.follow import Follower, Schedule
-from cinema.storage.backups.plan import plan_restore
-from cinema.storage.backups.programs import Source
-from cinema.storage.backups.restore import Places, Restored
-from cinema.storage.embedded_postgres import EmbeddedPostgres, running_address
-from cinema.storage.migrate import migrate
-from cinema.storage.postgres_home import PostgresHome, clean_environment
+from cinema.backups import follow, restore
+from cinema.backups.base import take_base
+from cinema.backups.errors import BackupError
+from cinema.backups.folder import BackupFolder, Base
+from cinema.backups.follow import Follower, Schedule
+from cinema.backups.plan import plan_restore
+from cinema.backups.programs import Source
+from cinema.backups.restore import Places, Restored
+from cinema.local.embedded_postgres import EmbeddedPostgres, running_address
+from cinema.local.postgres_home import PostgresHome, clean_environment
+from cinema.storage.database.migrate import migrate
 
 WAIT_S = 30.0
 POLL_S = 0.02

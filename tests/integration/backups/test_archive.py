@@ -16,15 +16,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cinema.storage.backups import follow, stream
-from cinema.storage.backups.check import check_folder
-from cinema.storage.backups.errors import BackupError
-from cinema.storage.backups.folder import BackupFolder
-from cinema.storage.backups.listing import list_backups
-from cinema.storage.backups.programs import Source
-from cinema.storage.backups.pruning import prune
-from cinema.storage.backups.server import connected, read_facts
-from cinema.storage.embedded_postgres import running_address
+from cinema.backups import follow, stream
+from cinema.backups.check import check_folder
+from cinema.backups.errors import BackupError
+from cinema.backups.folder import BackupFolder
+from cinema.backups.listing import list_backups
+from cinema.backups.programs import Source
+from cinema.backups.pruning import prune
+from cinema.backups.server import connected, read_facts
+from cinema.local.embedded_postgres import running_address
 from tests.integration.backups.conftest import House, until
 from tests.support.server_process import ROOT
 

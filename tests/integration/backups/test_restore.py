@@ -10,16 +10,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from cinema.backups import restore as restoring
+from cinema.backups.errors import BackupError
+from cinema.backups.folder import BackupFolder
+from cinema.backups.plan import plan_restore
+from cinema.backups.restore import Places
 from cinema.domain.epochs import EPOCHS_PER_ERA
 from cinema.domain.membership import View
-from cinema.storage.backups import restore as restoring
-from cinema.storage.backups.errors import BackupError
-from cinema.storage.backups.folder import BackupFolder
-from cinema.storage.backups.plan import plan_restore
-from cinema.storage.backups.restore import Places
-from cinema.storage.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
-from cinema.storage.membership import PostgresViews
-from cinema.storage.pool import open_pool
+from cinema.local.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
+from cinema.storage.database.pool import open_pool
+from cinema.storage.membership.views import PostgresViews
 from tests.integration.backups.conftest import House, until
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]

@@ -7,7 +7,8 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 
-from cinema.storage.journal import (
+from cinema.storage.journal.memory import MemoryJournal, MemoryLane
+from cinema.storage.journal.store import (
     Append,
     ArchiveRow,
     CommitAborted,
@@ -19,7 +20,6 @@ from cinema.storage.journal import (
     SnapshotSave,
     Takeover,
 )
-from cinema.storage.journal_memory import MemoryJournal, MemoryLane
 
 _PATIENCE_S = 30.0
 

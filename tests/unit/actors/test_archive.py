@@ -16,7 +16,7 @@ from cinema.domain.showtime.commands import (
     PauseSales,
     ResumeSales,
 )
-from cinema.storage.journal import StoreUnavailable
+from cinema.storage.journal.store import StoreUnavailable
 from tests.unit.actors.neighbourhood import pair
 from tests.unit.actors.virtual_time import in_virtual_time, settle
 from tests.unit.actors.world import (

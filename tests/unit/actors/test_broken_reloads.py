@@ -8,7 +8,7 @@ import pytest
 
 from cinema.actors.actor import Phase
 from cinema.actors.restore import Restored
-from cinema.storage.journal import CommitAborted, CommitUnknown
+from cinema.storage.journal.store import CommitAborted, CommitUnknown
 from tests.unit.actors.bugs import break_down_once
 from tests.unit.actors.virtual_time import in_virtual_time, settle
 from tests.unit.actors.world import ANNA, accepted, audited_world, hold

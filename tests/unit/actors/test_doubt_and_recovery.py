@@ -12,7 +12,7 @@ import pytest
 from cinema.actors.messages import ReadSeats, SeatsSeen
 from cinema.domain.seatmap import grid_layout, parse_layout
 from cinema.domain.showtime.decisions import due_expiries
-from cinema.storage.journal import CommitAborted, CommitUnknown, StoreUnavailable
+from cinema.storage.journal.store import CommitAborted, CommitUnknown, StoreUnavailable
 from tests.unit.actors.virtual_time import in_virtual_time, settle
 from tests.unit.actors.world import (
     ANNA,

@@ -14,7 +14,7 @@ import pytest
 
 from cinema.actors.kernel import Kernel
 from cinema.actors.messages import ReadSeats, SeatsSeen
-from cinema.storage.journal import CommitUnknown
+from cinema.storage.journal.store import CommitUnknown
 from tests.unit.actors import weakened
 from tests.unit.actors.scripted_store import RecordingJournal
 from tests.unit.actors.virtual_time import in_virtual_time, settle

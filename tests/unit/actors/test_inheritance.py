@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from cinema.actors import activation
-from cinema.storage.journal import HeldBy, StoreUnavailable
+from cinema.storage.journal.store import HeldBy, StoreUnavailable
 from tests.unit.actors.neighbourhood import Neighbour, Neighbourhood, pair
 from tests.unit.actors.virtual_time import in_virtual_time
 from tests.unit.actors.world import ANNA, BERT, SETTINGS, World, accepted, audited_world, hold

@@ -11,7 +11,7 @@ from cinema.actors.kernel import Kernel
 from cinema.actors.messages import Letter, ReadHold, ReadSeats, SeatsSeen, Watch
 from cinema.actors.neighbours import ALONE
 from cinema.domain.limits import ENDED_HOLDS_KEPT
-from cinema.storage.journal import CommitUnknown, StoreUnavailable
+from cinema.storage.journal.store import CommitUnknown, StoreUnavailable
 from tests.unit.actors.auditor import Feed
 from tests.unit.actors.bugs import break_down_once
 from tests.unit.actors.neighbourhood import Neighbour, Neighbourhood, pair

@@ -11,7 +11,7 @@ from cinema.actors import lane
 from cinema.actors.kernel import Kernel
 from cinema.actors.messages import ReadSeats, SeatsSeen
 from cinema.domain.limits import TURN_COMMANDS
-from cinema.storage.journal import StoreUnavailable
+from cinema.storage.journal.store import StoreUnavailable
 from tests.unit.actors.virtual_time import in_virtual_time, settle
 from tests.unit.actors.world import (
     ANNA,

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from cinema.actors.lane import LOCK_WAITS_PER_BATCH
-from cinema.storage.journal import LOCK_TIMEOUT, CommitAborted, HeadsLocked
+from cinema.storage.journal.store import LOCK_TIMEOUT, CommitAborted, HeadsLocked
 from tests.unit.actors.virtual_time import in_virtual_time, settle
 from tests.unit.actors.world import (
     ANNA,

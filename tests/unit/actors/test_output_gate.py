@@ -6,7 +6,7 @@ import asyncio
 
 from cinema.actors.messages import HoldSeen, ReadHold, ReadSeats, SeatsSeen, Watch
 from cinema.domain.seatmap import AVAILABLE, HELD
-from cinema.storage.journal import CommitAborted, StoreUnavailable
+from cinema.storage.journal.store import CommitAborted, StoreUnavailable
 from tests.unit.actors.auditor import Feed
 from tests.unit.actors.virtual_time import in_virtual_time, settle
 from tests.unit.actors.world import (

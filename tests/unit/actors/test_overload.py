@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cinema.actors.messages import ReadHold, ReadSeats, SeatsSeen
-from cinema.storage.journal import CommitUnknown, StoreUnavailable
+from cinema.storage.journal.store import CommitUnknown, StoreUnavailable
 from tests.unit.actors.neighbourhood import pair
 from tests.unit.actors.virtual_time import in_virtual_time, settle
 from tests.unit.actors.world import (

@@ -9,7 +9,7 @@ import pytest
 
 from cinema.actors.messages import ReadSeats, SeatsSeen
 from cinema.domain.limits import FAILURES_BEFORE_QUARANTINE
-from cinema.storage.journal import CommitUnknown
+from cinema.storage.journal.store import CommitUnknown
 from tests.unit.actors.in_between import (
     WIDER,
     LateTerms,

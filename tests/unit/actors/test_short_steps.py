@@ -28,7 +28,7 @@ from cinema.domain.limits import (
     TURN_COMMANDS,
 )
 from cinema.domain.showtime.commands import HoldBestAvailable
-from cinema.storage.journal import StoreUnavailable
+from cinema.storage.journal.store import StoreUnavailable
 from tests.unit.actors.auditor import Feed
 from tests.unit.actors.bugs import break_down_once
 from tests.unit.actors.neighbourhood import pair

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from cinema.actors.messages import ReadSeats, SeatsSeen
-from cinema.storage.journal import CommitUnknown, HeldBy, StoreUnavailable
+from cinema.storage.journal.store import CommitUnknown, HeldBy, StoreUnavailable
 from tests.unit.actors.neighbourhood import pair
 from tests.unit.actors.virtual_time import in_virtual_time, settle
 from tests.unit.actors.world import (

@@ -12,7 +12,7 @@ from cinema.actors.messages import HoldSeen, ReadHold, ReadSeats
 from cinema.actors.timers import DueSweep
 from cinema.domain.limits import DUE_SWEEP_GOES_ON_S, DUE_SWEEP_S, EXPIRIES_PER_COMMAND
 from cinema.domain.seatmap import grid_layout, parse_layout
-from cinema.storage.journal import StoreUnavailable
+from cinema.storage.journal.store import StoreUnavailable
 from tests.unit.actors.scripted_store import ScriptedStore, Written
 from tests.unit.actors.virtual_time import in_virtual_time, settle
 from tests.unit.actors.world import (

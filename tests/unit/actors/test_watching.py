@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from cinema.actors.messages import SeatsSeen, Watch
-from cinema.storage.journal import CommitUnknown, StoreUnavailable
+from cinema.storage.journal.store import CommitUnknown, StoreUnavailable
 from tests.unit.actors.auditor import Feed
 from tests.unit.actors.virtual_time import in_virtual_time, settle
 from tests.unit.actors.world import ANNA, BERT, accepted, audited_world, hold, release

@@ -15,7 +15,7 @@ from cinema.actors.lane import CommitLane
 from cinema.actors.messages import Outcome, Reply
 from cinema.actors.outbox import Outbox, Waiting
 from cinema.actors.restore import Restored, replayed
-from cinema.storage.journal import Append, CommitAborted, CommitUnknown, SnapshotSave
+from cinema.storage.journal.store import Append, CommitAborted, CommitUnknown, SnapshotSave
 from tests.unit.actors.scripted_store import RecordingJournal, RecordingLane
 
 

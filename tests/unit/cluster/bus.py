@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from cinema.storage.redis_channels import ChannelsUnavailable
+from cinema.storage.redis.channels import ChannelsUnavailable
 
 
 class Bus:

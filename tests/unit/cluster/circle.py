@@ -10,8 +10,8 @@ import msgspec
 
 from cinema.cluster.membership import Membership
 from cinema.domain.membership import Member, View
-from cinema.storage.membership import Beat, BeatsUnavailable, ViewsUnavailable
-from cinema.storage.membership_memory import MemoryHeartbeats, MemoryViews
+from cinema.storage.membership.memory import MemoryHeartbeats, MemoryViews
+from cinema.storage.membership.views import Beat, BeatsUnavailable, ViewsUnavailable
 from tests.unit.cluster.members import member
 
 TIMEOUT_S = 5.0

@@ -14,8 +14,8 @@ from cinema.cluster.node import ClusterNode, ClusterOptions
 from cinema.domain.membership import NO_VIEW, Member, View
 from cinema.domain.seatmap import SeatPlan
 from cinema.domain.showtime.terms import ShowtimeTerms
-from cinema.storage.journal import StoreUnavailable
-from cinema.storage.membership import Beat, BeatsUnavailable, ViewsUnavailable
+from cinema.storage.journal.store import StoreUnavailable
+from cinema.storage.membership.views import Beat, BeatsUnavailable, ViewsUnavailable
 from tests.unit.actors.auditor import Feed
 from tests.unit.actors.world import PLAN, Mail, Node, Terms, World, some_id, stop
 from tests.unit.cluster.bus import Bus

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cinema.cluster.detector import FailureDetector
-from cinema.storage.membership import Beat
+from cinema.storage.membership.views import Beat
 from tests.unit.cluster.members import member, node_id
 
 TIMEOUT_S = 5.0

@@ -9,7 +9,7 @@ import pytest
 
 from cinema.cluster.distant_terms import DistantTerms, TermsUnknown
 from cinema.cluster.wire import Basis
-from cinema.storage.journal import StoreUnavailable
+from cinema.storage.journal.store import StoreUnavailable
 from tests.unit.actors.virtual_time import in_virtual_time, settle
 from tests.unit.actors.world import PLAN, World
 

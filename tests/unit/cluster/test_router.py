@@ -30,7 +30,7 @@ from cinema.domain.showtime.commands import (
     ResumeSales,
     UnblockSeats,
 )
-from cinema.storage.membership import ViewsUnavailable
+from cinema.storage.membership.views import ViewsUnavailable
 from tests.unit.actors.virtual_time import in_virtual_time, settle
 from tests.unit.actors.world import (
     ANNA,
@@ -310,7 +310,7 @@ async def test_an_answer_whose_terms_cannot_be_found_is_not_made_up(logged: list
 
 
 async def _unavailable(_showtime_id: bytes) -> None:
-    from cinema.storage.journal import StoreUnavailable
+    from cinema.storage.journal.store import StoreUnavailable
 
     raise StoreUnavailable("away")
 

@@ -6,7 +6,7 @@ import pytest
 
 from cinema.demo.catalog import FILMS, HOUSES, screen_id
 from cinema.demo.programme import programme
-from cinema.storage.demo_data import DemoShowtime
+from cinema.demo.store import DemoShowtime
 
 ZONES = {
     screen_id(house, plan): ZoneInfo(house.cinema.time_zone)

@@ -1,6 +1,6 @@
 import pytest
 
-from cinema.domain.accounts import account_key, email_key, tidy_email
+from cinema.features.accounts.shapes import account_key, email_key, tidy_email
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,6 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from cinema.domain.accounts import RegisterInput
-from cinema.domain.catalog import ScreenInput, ShowtimeInput
 from cinema.domain.idempotency import (
     ANONYMOUS,
     idempotency_key,
@@ -16,8 +14,12 @@ from cinema.domain.idempotency import (
     meaning,
     request_fingerprint,
 )
-from cinema.domain.reservations import BookingInput, HoldInput, PartQuery
 from cinema.domain.seatmap import Layout
+from cinema.features.accounts.shapes import RegisterInput
+from cinema.features.bookings.shapes import BookingInput
+from cinema.features.catalog.shapes import ScreenInput
+from cinema.features.seats.shapes import HoldInput, PartQuery
+from cinema.features.showtimes.shapes import ShowtimeInput
 
 ALICE = b"a" * 16
 BOB = b"b" * 16

@@ -3,7 +3,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from cinema.domain.reservations import ExtendInput, HoldInput, PartQuery
+from cinema.features.seats.shapes import ExtendInput, HoldInput, PartQuery
 
 
 @pytest.mark.parametrize(

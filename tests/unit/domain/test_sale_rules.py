@@ -1,5 +1,4 @@
-from cinema.domain.catalog import Rules
-from cinema.domain.sale_rules import SaleRules, effective_rules
+from cinema.domain.sale_rules import Rules, SaleRules, effective_rules
 
 DEFAULTS = SaleRules(
     seats_per_hold=10,

@@ -1,7 +1,7 @@
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from cinema.domain.scheduling import ADS, CLEANING, timetable
+from cinema.features.showtimes.rules import ADS, CLEANING, timetable
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

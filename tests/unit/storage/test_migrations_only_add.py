@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from cinema.storage.migrate import MIGRATIONS
-from cinema.storage.schema_support import contract_of, oldest_supported
+from cinema.storage.database.migrate import MIGRATIONS
+from cinema.storage.database.schema_support import contract_of, oldest_supported
 
 FILES = {path.name[:4]: path for path in sorted(MIGRATIONS.glob("*.sql"))}
 

@@ -1,4 +1,4 @@
-from cinema.storage.throttle_counts import BoundedMemory, ThrottleCounts, limit_of
+from cinema.storage.redis.throttle_counts import BoundedMemory, ThrottleCounts, limit_of
 
 
 class Clock:

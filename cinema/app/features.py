@@ -1,0 +1,256 @@
+"""THE list of features: how each is built, and in which order."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from cinema.actors.dispatch import Dispatch
+from cinema.actors.kernel import Kernel
+from cinema.app.settings_parts import hold_rates, throttle_rules, unpaid_limits, watch_options
+from cinema.cluster.node import ClusterNode
+from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.changes_store import AccountStandings
+from cinema.features.accounts.login_addresses_store import LoginAddresses
+from cinema.features.accounts.login_throttle import LoginThrottle
+from cinema.features.accounts.metrics import login_families, throttle_families
+from cinema.features.accounts.passwords import PasswordHasher
+from cinema.features.accounts.routes import auth_routes
+from cinema.features.accounts.service import AccountsService
+from cinema.features.accounts.store import AccountsRepository
+from cinema.features.accounts.throttles import Throttles
+from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
+from cinema.features.accounts.user_routes import user_routes
+from cinema.features.bookings.routes import booking_routes
+from cinema.features.bookings.service import BookingsService
+from cinema.features.bookings.store import BookingsRepository
+from cinema.features.catalog.cinema_routes import cinema_routes
+from cinema.features.catalog.movie_routes import movie_routes
+from cinema.features.catalog.screen_routes import screen_routes
+from cinema.features.catalog.service import CatalogService
+from cinema.features.catalog.store import CatalogRepository
+from cinema.features.feature import Feature
+from cinema.features.operations.cluster_metrics import cluster_families
+from cinema.features.operations.health import health_routes
+from cinema.features.operations.kernel_metrics import kernel_families, log_families, watch_families
+from cinema.features.seats.hold_limits import HoldLimits
+from cinema.features.seats.hold_routes import hold_routes
+from cinema.features.seats.seat_routes import seat_routes
+from cinema.features.seats.service import SeatsService
+from cinema.features.showtimes.routes import showtime_routes
+from cinema.features.showtimes.service import ShowtimesService
+from cinema.features.showtimes.store import ShowtimesRepository
+from cinema.features.watching.hub import WatchHub
+from cinema.http.connections.proxies import TrustedProxies
+from cinema.http.connections.wire import ReplyWriter
+from cinema.http.turns import Turns
+from cinema.settings import Settings
+from cinema.storage.database.durability import DurabilityWatch
+from cinema.storage.database.pool import close_pool, open_pool
+from cinema.storage.database.read_replica import ReplicaReads
+from cinema.storage.database.transactions import Pool
+from cinema.storage.journal.clock import boot_s
+from cinema.storage.redis.throttle_counts import ThrottleCounts
+from cinema.telemetry.logging import LogSink
+from cinema.telemetry.metrics import (
+    Metrics,
+    disk_families,
+    durability_families,
+    pool_families,
+    replica_families,
+)
+
+DISK_FREE_BYTES_MIN: Final = 200 * 1024 * 1024
+"""Below this the node is not ready: Postgres must not run out of space while it commits."""
+
+
+class Ground(msgspec.Struct, frozen=True, kw_only=True):
+    """What the features of one node stand on."""
+
+    settings: Settings
+    pool: Pool
+    reads: ReplicaReads | None
+    kernel: Kernel
+    cluster: ClusterNode | None
+    dispatch: Dispatch
+    durability: DurabilityWatch
+    sink: LogSink
+    metrics: Metrics
+    proxies: TrustedProxies
+    writer: ReplyWriter
+    turns: Turns
+    next_id: Callable[[], bytes]
+    stack: AsyncExitStack
+
+
+class Offered:
+    """What features offer to those after them in the list."""
+
+    admission: Admission
+    throttles: Throttles
+    catalog: CatalogRepository
+    seats: SeatsService
+    holds: HoldLimits
+    hub: WatchHub
+
+
+Build = Callable[[Ground, Offered], Awaitable[Feature]]
+
+
+async def _accounts(ground: Ground, offered: Offered) -> Feature:
+    settings, pool, stack = ground.settings, ground.pool, ground.stack
+    keys = [settings.jwt_secret_key.encode()]
+    feed = await open_pool(settings.database_url, size=1)
+    stack.push_async_callback(close_pool, feed)
+    admission = offered.admission = Admission(
+        TokenVerifier(keys, clock=time.time),
+        AccountStandings(pool, feed),
+        clock=time.time,
+        steady=boot_s,
+    )
+    await admission.read_changes()
+    hasher = PasswordHasher(settings.bcrypt_cost, share=settings.hashing_per_address)
+    stack.callback(hasher.close)
+    counts = ThrottleCounts(boot_s, redis_url=settings.redis_url)
+    stack.push_async_callback(counts.close)
+    throttles = offered.throttles = Throttles(counts, throttle_rules(settings))
+    ttl_s = settings.jwt_access_token_expire_minutes * 60
+    accounts = AccountsService(
+        AccountsRepository(pool),
+        hasher,
+        throttles,
+        LoginThrottle(throttles, LoginAddresses(pool), clock=time.time),
+        TokenIssuer(keys, ttl_s=ttl_s, clock=time.time),
+        admission,
+        new_id=ground.next_id,
+        log_key=keys[0],
+    )
+    return Feature(
+        routes=(*auth_routes(accounts, ground.proxies), *user_routes(accounts)),
+        metrics=(login_families(accounts.logins), throttle_families(throttles, counts, hasher)),
+        jobs={"account-changes": admission.follow},
+    )
+
+
+async def _catalog(ground: Ground, offered: Offered) -> Feature:
+    store = offered.catalog = CatalogRepository(ground.pool, ground.reads)
+    catalog = CatalogService(store, new_id=ground.next_id, now=_now)
+    return Feature(
+        routes=(*movie_routes(catalog), *cinema_routes(catalog), *screen_routes(catalog))
+    )
+
+
+async def _seats(ground: Ground, offered: Offered) -> Feature:
+    settings = ground.settings
+    offered.holds = HoldLimits(offered.throttles, hold_rates(settings))
+    seats = offered.seats = SeatsService(
+        ground.dispatch, unpaid=unpaid_limits(settings), next_id=ground.next_id
+    )
+    return Feature(routes=(*seat_routes(seats), *hold_routes(seats)))
+
+
+async def _showtimes(ground: Ground, offered: Offered) -> Feature:
+    store = ShowtimesRepository(ground.pool, ground.reads)
+    showtimes = ShowtimesService(store, offered.catalog, new_id=ground.next_id, now=_now)
+    return Feature(routes=showtime_routes(showtimes))
+
+
+async def _bookings(ground: Ground, _offered: Offered) -> Feature:
+    bookings = BookingsService(
+        ground.dispatch,
+        BookingsRepository(ground.pool, ground.reads),
+        demo_payment=ground.settings.demo_payment,
+        next_id=ground.next_id,
+    )
+    return Feature(routes=booking_routes(bookings))
+
+
+async def _watching(ground: Ground, offered: Offered) -> Feature:
+    hub = offered.hub = WatchHub(
+        offered.seats,
+        offered.admission.verify,
+        offered.admission.look_up,
+        ground.writer.allows_origin,
+        watch_options(ground.settings, owner_of(ground.cluster)),
+        holds=offered.holds,
+        throttles=offered.throttles,
+        turns=ground.turns,
+        key_of=ground.proxies.client_key,
+    )
+    return Feature(routes=hub.routes(), metrics=(watch_families(hub),))
+
+
+async def _operations(ground: Ground, _offered: Offered) -> Feature:
+    settings, pool, durability = ground.settings, ground.pool, ground.durability
+    families = [
+        kernel_families(ground.kernel),
+        log_families(lambda: ground.sink.dropped_chunks, ground.sink.events),
+        durability_families(lambda: len(durability.risks), lambda: durability.changes),
+        disk_families(_existing(settings.data_dir)),
+        pool_families(pool.get_size, pool.get_idle_size, settings.database_pool_size),
+    ]
+    if ground.cluster is not None:
+        families.append(cluster_families(ground.cluster))
+    if ground.reads is not None:
+        families.append(replica_families(ground.reads.outcomes))
+    checks: dict[str, Callable[[], Awaitable[str | None]]] = {
+        "database": partial(_database, pool),
+        "durability": durability.ready,
+        "disk": partial(_disk, settings.data_dir),
+    }
+    if ground.cluster is not None:
+        checks["cluster"] = partial(_membership, ground.cluster)
+    return Feature(routes=health_routes(checks, ground.metrics), metrics=tuple(families))
+
+
+FEATURES: Final[dict[str, Build]] = {
+    "accounts": _accounts,
+    "catalog": _catalog,
+    "seats": _seats,
+    "showtimes": _showtimes,
+    "bookings": _bookings,
+    "watching": _watching,
+    "operations": _operations,
+}
+"""Each is built with what those before it offer; `cinema/features` has a folder of each name."""
+
+
+def owner_of(cluster: ClusterNode | None) -> Callable[[bytes], str | None] | None:
+    """Tells the address of a showtime's owner; None where there is only this node."""
+    return None if cluster is None else cluster.placement.address_of_owner
+
+
+async def _database(pool: Pool) -> str | None:
+    async with pool.acquire() as connection:
+        await connection.execute("select 1")
+    return None
+
+
+async def _disk(folder: Path) -> str | None:
+    free = shutil.disk_usage(_existing(folder)).free
+    return None if free >= DISK_FREE_BYTES_MIN else "too little free space"
+
+
+async def _membership(cluster: ClusterNode) -> str | None:
+    if cluster.is_ready:
+        return None
+    return "draining" if cluster.draining else "no member yet"
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists: a node without data of its own."""
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

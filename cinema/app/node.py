@@ -1,0 +1,244 @@
+"""One running server: where the rooms are wired together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+import structlog
+
+from cinema import __version__
+from cinema.actors.dispatch import Dispatch
+from cinema.actors.kernel import Kernel
+from cinema.actors.tasks import Tasks
+from cinema.app.cluster import open_cluster
+from cinema.app.features import FEATURES, Ground, Offered, owner_of
+from cinema.app.operators import Control
+from cinema.app.settings_parts import kernel_settings, sale_rules
+from cinema.cluster.node import ClusterNode
+from cinema.domain.limits import CLOCK_SYNC_S
+from cinema.domain.progress import Report, unheard
+from cinema.features.feature import Feature
+from cinema.features.ids import IdSource
+from cinema.features.watching.hub import WatchHub
+from cinema.http.connections.proxies import TrustedProxies
+from cinema.http.connections.wire import ReplyWriter
+from cinema.http.document.assets import docs_routes
+from cinema.http.document.openapi import openapi_document, openapi_route
+from cinema.http.limits import KEPT_CONNECTIONS_S
+from cinema.http.loop_metrics import LoopProbe, loop_families
+from cinema.http.server import Edge, edge_options
+from cinema.http.throttling import EdgeLimits
+from cinema.http.turn_metrics import turn_families
+from cinema.http.turns import Turns
+from cinema.jobs.housekeeping import Housekeeping
+from cinema.settings import Settings
+from cinema.storage.database.durability import DurabilityWatch, require_durability
+from cinema.storage.database.failures import UNREACHABLE
+from cinema.storage.database.migrate import migrate
+from cinema.storage.database.pool import close_pool, open_pool
+from cinema.storage.database.read_replica import ReplicaReads, open_replica_pool
+from cinema.storage.database.transactions import Pool
+from cinema.storage.journal.clock import DatabaseClock
+from cinema.storage.journal.postgres import PostgresJournal
+from cinema.storage.journal.terms import TermsSource
+from cinema.telemetry.logging import LogLimit, LogSink
+from cinema.telemetry.metrics import (
+    Metrics,
+)
+
+DATABASE_MIGRATED: Final = "database_migrated"
+CLOCK_SYNC_FAILED: Final = "clock_sync_failed"
+
+KERNEL_CONNECTIONS: Final = 8
+"""Connections for takeovers and loads, besides one for each lane: with fewer, activations at once
+would wait for each other more than for Postgres."""
+
+CLOCK_FAILURES_LOGGED_S: Final = 600.0
+"""In such a time three failed comparisons with Postgres time are logged: more say nothing new."""
+
+TAKEOVER_LOCK_S: Final = 1.0
+"""How long a takeover waits for a statement of the former owner before it tries again."""
+
+log = structlog.get_logger()
+
+
+class Node:
+    """One running server: its edges, its kernel, and the cluster if it is in one."""
+
+    def __init__(
+        self,
+        edge: Edge,
+        kernel: Kernel,
+        hub: WatchHub,
+        cluster: ClusterNode | None,
+        control: Control,
+        loop_probe: LoopProbe,
+        tasks: Tasks,
+    ) -> None:
+        self.edge = edge
+        self.kernel = kernel
+        self.hub = hub
+        self.cluster = cluster
+        self.control = control
+        self.loop_probe = loop_probe
+        self.tasks = tasks
+
+    async def stop(self, grace_s: float, drain_s: float = 0.0) -> None:
+        """Close sockets, finish requests, give every showtime back.
+
+        A member of a cluster first hands its showtimes over, serving on all the while.
+        """
+        cluster = self.cluster
+        if cluster is not None:
+            self.edge.announce_end()
+            await cluster.drain(drain_s)
+        await self.hub.close()
+        if cluster is not None or self.edge.shares:
+            await self.edge.drain(KEPT_CONNECTIONS_S)
+        await self.edge.stop(grace_s)
+        if cluster is not None:
+            await cluster.leave(grace_s)
+        await self.kernel.stop(grace_s)
+        if cluster is not None:
+            await cluster.stop()
+        await self.control.stop()
+
+
+@asynccontextmanager
+async def running_node(
+    settings: Settings,
+    sink: LogSink,
+    stopping: asyncio.Event | None = None,
+    report: Report = unheard,
+) -> AsyncIterator[Node]:
+    """Everything but the listening sockets and the loop's probe, migrated, seeded and started.
+
+    `stopping` is set when an operator drains the node: whoever runs it then calls its `stop`.
+    `report` is told each step that takes a while, where there is something to do.
+    """
+    stopping = stopping or asyncio.Event()
+    async with AsyncExitStack() as stack:
+        dsn = settings.database_url
+        production = settings.production
+        durability = await require_durability(dsn, production=production)
+        revision = await migrate(dsn, report=report)
+        if revision is not None:
+            log.info(DATABASE_MIGRATED, revision=revision)
+        pool = await open_pool(
+            dsn, size=settings.database_pool_size, synchronous_commit=durability.commits
+        )
+        stack.push_async_callback(close_pool, pool)
+        watch = DurabilityWatch(dsn, production=production, risks=durability.risks)
+        if settings.demo_data and not settings.production:
+            from cinema.demo.seed import seed as seed_demo
+
+            await seed_demo(pool, settings, datetime.now(UTC), report=report)
+        clock = DatabaseClock()
+        journal = await PostgresJournal.open(
+            dsn,
+            connections=KERNEL_CONNECTIONS,
+            statement_timeout_s=settings.command_deadline_ms / 1000,
+            lock_timeout_s=TAKEOVER_LOCK_S,
+            synchronous_commit=durability.commits,
+        )
+        stack.push_async_callback(journal.close)
+        await clock.synchronise(journal.pool)
+        terms = TermsSource(journal.pool, sale_rules(settings))
+        kernel = Kernel(journal, terms, clock, kernel_settings(settings))
+        tasks = Tasks(kernel.metrics.task_failures)
+        stack.push_async_callback(tasks.cancel)
+        tasks.keep("clock-sync", partial(_keep_clock, clock, journal))
+        tasks.keep("durability-watch", watch.run)
+        await kernel.start()
+        cluster = await open_cluster(settings, pool, kernel, journal, terms, stack)
+        dispatch: Dispatch = kernel if cluster is None else cluster.router
+        tasks.keep(
+            "housekeeping",
+            Housekeeping(journal, pool, dispatch, settings.journal_retention_days).run,
+        )
+        control = Control(settings, kernel, cluster, journal, terms, sink, stopping.set)
+        metrics = Metrics()
+        writer = ReplyWriter(allowed_origins=settings.allowed_origins, hsts=settings.production)
+        ground = Ground(
+            settings=settings,
+            pool=pool,
+            reads=await _replica(settings, pool, stack),
+            kernel=kernel,
+            cluster=cluster,
+            dispatch=dispatch,
+            durability=watch,
+            sink=sink,
+            metrics=metrics,
+            proxies=TrustedProxies(settings.trusted_proxies),
+            writer=writer,
+            turns=Turns(asyncio.get_running_loop()),
+            next_id=IdSource(clock.now_us).next_id,
+            stack=stack,
+        )
+        offered = Offered()
+        features = [await build(ground, offered) for build in FEATURES.values()]
+        jobs = Tasks(kernel.metrics.task_failures)
+        # They end before what they use is closed.
+        stack.push_async_callback(jobs.cancel)
+        for feature in features:
+            for families in feature.metrics:
+                metrics.add_collector(families)
+            for name, job in feature.jobs.items():
+                jobs.keep(name, job)
+        edge = _edge(ground, offered, features)
+        loop_probe = LoopProbe(asyncio.get_running_loop())
+        stack.callback(loop_probe.stop)
+        for families in (loop_families(loop_probe), turn_families(ground.turns)):
+            metrics.add_collector(families)
+        yield Node(edge, kernel, offered.hub, cluster, control, loop_probe, tasks)
+
+
+def _edge(ground: Ground, offered: Offered, features: Sequence[Feature]) -> Edge:
+    """Where clients arrive: all features' routes, and the document that describes them."""
+    holds, throttles = offered.holds, offered.throttles
+    edge = Edge(
+        edge_options(ground.settings),
+        verify_token=offered.admission.verify,
+        look_up_token=offered.admission.look_up,
+        metrics=ground.metrics,
+        writer=ground.writer,
+        proxies=ground.proxies,
+        write_log=ground.sink.write,
+        owner_of=owner_of(ground.cluster),
+        limits=EdgeLimits(count_write=throttles.count_write, take_hold=holds.check),
+        turns=ground.turns,
+    )
+    routes = [route for feature in features for route in feature.routes]
+    routes += docs_routes()
+    url = ground.settings.public_url
+    document = openapi_document(routes, version=__version__, server_url=url)
+    edge.add_routes([*routes, openapi_route(document)])
+    return edge
+
+
+async def _replica(settings: Settings, pool: Pool, stack: AsyncExitStack) -> ReplicaReads | None:
+    """Reads on the replica, if one is set; the kernel never sees them."""
+    if not settings.database_read_url:
+        return None
+    replica = await open_replica_pool(settings.database_read_url, size=settings.database_pool_size)
+    # Nothing is lost with a read: it is not waited for.
+    stack.callback(replica.terminate)
+    return ReplicaReads(pool, replica)
+
+
+async def _keep_clock(clock: DatabaseClock, journal: PostgresJournal) -> None:
+    """Compare with Postgres time for as long as the node runs."""
+    limit = LogLimit(lines=3, period_s=CLOCK_FAILURES_LOGGED_S)
+    while True:
+        await asyncio.sleep(CLOCK_SYNC_S)
+        try:
+            async with asyncio.timeout(CLOCK_SYNC_S):
+                await clock.synchronise(journal.pool)
+        except UNREACHABLE as error:
+            reason = str(error) or type(error).__name__
+            limit.write(log.warning, CLOCK_SYNC_FAILED, reason=reason)

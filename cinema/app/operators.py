@@ -1,0 +1,120 @@
+"""The composition root's part for the control endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from cinema import __version__
+from cinema.actors.dispatch import Dispatch
+from cinema.actors.kernel import Kernel
+from cinema.cluster.node import ClusterNode
+from cinema.features.operations.action_routes import action_routes
+from cinema.features.operations.audit import Audit
+from cinema.features.operations.cluster import TOPIC, Alone, Together
+from cinema.features.operations.history import HistoryService
+from cinema.features.operations.history_routes import history_routes
+from cinema.features.operations.intervention_routes import intervention_routes
+from cinema.features.operations.interventions import InterventionService
+from cinema.features.operations.node import ControlNode, LogLevels
+from cinema.features.operations.routes import control_routes, document_route
+from cinema.features.operations.service import ControlService
+from cinema.features.operations.token import OperatorTokens, ProvingWriter, text_of
+from cinema.http.server import Edge, control_options
+from cinema.settings import Settings, announce, withdraw
+from cinema.storage.journal.postgres import PostgresJournal
+from cinema.storage.journal.terms import TermsSource
+from cinema.telemetry.logging import LogSink, log_level, set_log_level
+from cinema.telemetry.metrics import Metrics
+
+CONTROL_STARTED: Final = "control_started"
+CONTROL_OFF: Final = "control_off"
+CONTROL_UNANNOUNCED: Final = "control_unannounced"
+
+GRACE_S: Final = 1.0
+"""How long a stop waits for the last answers, after all else has ended."""
+
+log = structlog.get_logger()
+
+
+class Control:
+    """The control endpoint of a node; without `CONTROL_TOKEN` it only answers the other nodes.
+
+    `drain` has the node stop as a signal does.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        kernel: Kernel,
+        cluster: ClusterNode | None,
+        journal: PostgresJournal,
+        terms: TermsSource,
+        sink: LogSink,
+        drain: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._alone = Alone(settings.node_host or settings.host)
+        known = self._alone if cluster is None else Together(cluster)
+        self.node_id = known.node_id
+        dispatch: Dispatch = kernel if cluster is None else cluster.router
+        node = ControlNode(
+            kernel,
+            known,
+            version=__version__,
+            drain=drain,
+            log_levels=LogLevels(current=log_level, change=set_log_level),
+        )
+        service = ControlService(node, known, journal, terms)
+        if cluster is not None:
+            cluster.peers.answer(TOPIC, service.answer_peer)
+        self.edge: Edge | None = None
+        self._note: Path | None = None
+        if settings.control_token:
+            given = settings.control_token
+            operators = OperatorTokens(given, text_of(given.file) if given.file else None)
+            options = control_options(settings)
+            self.edge = Edge(
+                options,
+                verify_token=operators.verify,
+                signatures=operators,
+                writer=ProvingWriter(operators, hsts=options.require_https),
+                metrics=Metrics(),
+                write_log=sink.write,
+            )
+            audit = Audit(self.edge.proxies, operators.name_of)
+            routes = (
+                *control_routes(service),
+                *action_routes(service, audit),
+                *history_routes(HistoryService(journal, terms, dispatch.read_seats, kernel.clock)),
+                *intervention_routes(InterventionService(dispatch), audit),
+            )
+            self.edge.add_routes((*routes, document_route(routes, version=__version__)))
+
+    def serves_on(self, port: int) -> None:
+        """Note where the API listens, which names a node that is alone."""
+        self._alone.listens_on(self._settings.node_port or port)
+
+    async def start(self) -> int | None:
+        """Listen, and note in `DATA_DIR` where; the port, None without an endpoint."""
+        if self.edge is None:
+            log.info(CONTROL_OFF)
+            return None
+        host = self._settings.control_host
+        port = await self.edge.start(host, self._settings.control_port)
+        log.info(CONTROL_STARTED, host=host, port=port)
+        try:
+            self._note = announce(self._settings.data_dir, host, port)
+        except OSError as error:
+            log.warning(CONTROL_UNANNOUNCED, reason=str(error))
+        return port
+
+    async def stop(self) -> None:
+        """Stop listening; the last of all, so that operators may look on."""
+        if self._note is not None:
+            withdraw(self._note)
+        if self.edge is not None:
+            await self.edge.stop(GRACE_S)

@@ -1,0 +1,116 @@
+"""`cinema serve`: one node from its start until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any, Final
+
+import structlog
+
+from cinema import __version__
+from cinema.app.cluster import member_of
+from cinema.app.node import Node, running_node
+from cinema.cluster.node import DeclaredDead
+from cinema.domain.progress import Report
+from cinema.http.connections.inherited import inherited_sockets, ports_of
+from cinema.local.keep_postgres import OwnPostgres, keep_postgres
+from cinema.settings import Settings, url_of
+from cinema.telemetry.logging import configure_logging, standard_error_sink
+
+SERVER_STARTED: Final = "server_started"
+SERVER_STOPPING: Final = "server_stopping"
+SERVER_STOPPED: Final = "server_stopped"
+
+CANCEL_AGAIN_S: Final = 1.0
+"""How long what is given up may take to end until it is cancelled once more."""
+
+COLLECT_AFTER: Final = (20_000, 20, 50)
+"""Garbage collection thresholds: requests leave few cycles, and looking for them takes a tenth
+of a hold's time with the defaults."""
+
+log = structlog.get_logger()
+
+
+async def serve(settings: Settings, report: Report, postgres: OwnPostgres | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then stop cleanly; `report` is told what a start waits for.
+
+    `postgres` is the one of our own, which is brought back if it dies.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stopping.set)
+    sink = standard_error_sink()
+    configure_logging(settings.log_level, sink)
+    try:
+        async with running_node(settings, sink, stopping, report) as node:
+            # What is loaded by now stays: no collection needs to look at it again. Nobody waits
+            # yet for the tenth of a second that this takes.
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(*COLLECT_AFTER)
+            node.loop_probe.start()
+            if postgres is not None:
+                node.tasks.keep("postgres", partial(keep_postgres, postgres))
+            await node.control.start()
+            inherited = inherited_sockets(os.environ)
+            port = settings.port
+            if port not in ports_of(inherited):
+                port = await node.edge.start(settings.host, port)
+            node.control.serves_on(port)
+            if node.cluster is not None:
+                me = member_of(settings, node.cluster, port)
+                await _unless(stopping, node.cluster.join(me))
+            if not stopping.is_set():
+                # Only now: others may accept from these too, and serve while this node joins.
+                await node.edge.share(inherited)
+                sys.stdout.write(f"cinema: {url_of(settings.host, port)} (reference at /docs)\n")
+                sys.stdout.flush()
+                log.info(SERVER_STARTED, host=settings.host, port=port, version=__version__)
+                await _until_stopped(node, stopping)
+            log.info(SERVER_STOPPING)
+            node.loop_probe.begin_anew()
+            await node.stop(settings.shutdown_grace_seconds, settings.drain_seconds)
+            log.info(
+                SERVER_STOPPED,
+                longest_step_ms=round(node.loop_probe.longest_s * 1000, 1),
+                longest_step_cpu_ms=round(node.loop_probe.longest_cpu_s * 1000, 1),
+            )
+    finally:
+        sink.close()
+
+
+async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do the work, and give it up when told to stop: without Postgres a join waits for ever."""
+    working = asyncio.ensure_future(work)
+    told = asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait({working, told}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+    finally:
+        for one in (working, told):
+            # More than once: a failure on the way out may take the place of the cancellation.
+            while not one.done():
+                one.cancel()
+                await asyncio.wait({one}, timeout=CANCEL_AGAIN_S)
+
+
+async def _until_stopped(node: Node, stopping: asyncio.Event) -> None:
+    """Wait for a signal; raises `DeclaredDead` if the cluster goes on without this node."""
+    if node.cluster is None:
+        await stopping.wait()
+        return
+    signalled = asyncio.ensure_future(stopping.wait())
+    removed = asyncio.ensure_future(node.cluster.membership.declared_dead.wait())
+    await asyncio.wait({signalled, removed}, return_when=asyncio.FIRST_COMPLETED)
+    for waiter in (signalled, removed):
+        waiter.cancel()
+    if node.cluster.membership.declared_dead.is_set():
+        raise DeclaredDead("the other nodes took this node for dead; it must start anew")

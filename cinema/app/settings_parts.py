@@ -1,0 +1,83 @@
+"""The parts of the settings that the rooms are handed: they know no settings themselves."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from cinema.actors.settings import KernelSettings
+from cinema.domain.sale_rules import SaleRules
+from cinema.features.accounts.throttles import ThrottleRules
+from cinema.features.seats.hold_limits import HoldRates
+from cinema.features.seats.service import UnpaidLimits
+from cinema.features.watching.hub import WatchOptions
+from cinema.http.steps import OwnerOf
+from cinema.settings import Settings
+
+Part = TypeVar("Part", ThrottleRules, HoldRates, UnpaidLimits)
+
+
+def kernel_settings(settings: Settings) -> KernelSettings:
+    """The kernel's part of the settings."""
+    return KernelSettings(
+        commit_lanes=settings.commit_lanes,
+        lease_ms=settings.lease_ms,
+        snapshot_every_events=settings.snapshot_every_events,
+        mailbox_limit=settings.mailbox_limit,
+        node_waiting_limit=settings.node_waiting_limit,
+        overloaded_after_ms=settings.overloaded_after_ms,
+        command_deadline_ms=settings.command_deadline_ms,
+        max_resident_showtimes=settings.max_resident_showtimes,
+        # Whoever is watched stays in memory.
+        max_watched_showtimes=settings.max_resident_showtimes,
+        idle_passivation_s=settings.idle_passivation_seconds,
+        batch_limit_events=settings.batch_limit_events,
+    )
+
+
+def throttle_rules(settings: Settings) -> ThrottleRules:
+    """How often clients may do what; each has a setting of its name."""
+    return _part_of(settings, ThrottleRules)
+
+
+def hold_rates(settings: Settings) -> HoldRates:
+    """How fast one may hold; each has a setting of its name."""
+    return _part_of(settings, HoldRates)
+
+
+def _part_of(settings: Settings, part: type[Part]) -> Part:
+    names = (field.name for field in msgspec.structs.fields(part))
+    return part(**{name: getattr(settings, name) for name in names})
+
+
+def sale_rules(settings: Settings) -> SaleRules:
+    """The rules of showtimes and screens that say nothing else."""
+    return SaleRules(
+        seats_per_hold=settings.seats_per_hold,
+        live_holds_per_customer=settings.live_holds_per_customer,
+        seats_per_staff_hold=settings.seats_per_staff_hold,
+        live_holds_per_staff=settings.live_holds_per_staff,
+        hold_ttl_s=settings.seat_hold_ttl_seconds,
+        hold_max_s=settings.seat_hold_max_seconds,
+    )
+
+
+def unpaid_limits(settings: Settings) -> UnpaidLimits:
+    """How many seats one may hold unpaid; each has a setting of its name."""
+    return _part_of(settings, UnpaidLimits)
+
+
+def watch_options(settings: Settings, owner_of: OwnerOf | None) -> WatchOptions:
+    """The part that concerns watch sockets."""
+    return WatchOptions(
+        sockets_limit=settings.watchers_limit,
+        coalesce_s=settings.watch_coalesce_ms / 1000,
+        frame_limit_bytes=settings.ws_frame_limit_bytes,
+        commands_in_flight=settings.ws_commands_in_flight,
+        pending_limit_bytes=settings.ws_pending_limit_bytes,
+        heartbeat_s=settings.ws_heartbeat_seconds,
+        sockets_per_address=settings.watchers_per_address,
+        sockets_per_user=settings.watchers_per_user,
+        owner_of=owner_of,
+    )

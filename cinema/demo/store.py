@@ -1,0 +1,214 @@
+"""Inserts what of the demo's data is not there yet; what is there is left as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from cinema.domain.seatmap import Layout
+from cinema.domain.text import fold
+from cinema.features.accounts.store import NewUser
+from cinema.features.catalog.shapes import Cinema, Movie, Screen
+from cinema.features.showtimes.rules import Timetable
+from cinema.storage.database.transactions import Connection, Pool, connection, transaction
+
+_KNOWN_USERS = "select email_key from users where email_key = any($1::text[])"
+
+_KNOWN_SHOWTIMES = "select id::text from showtimes where id = any($1::text[]::uuid[])"
+
+_INSERT_USER = """
+insert into users (id, email, email_key, password_hash, first_name, last_name, created_at, role,
+                   email_verified)
+values ($1::text::uuid, $2, $3, $4, $5, $6, $7, $8, true)
+on conflict do nothing
+"""
+
+_INSERT_MANAGER = """
+insert into cinema_managers (user_id, cinema_id)
+select id, $2::text::uuid from users where email_key = $1
+on conflict do nothing
+"""
+
+_INSERT_MOVIE = """
+insert into movies (id, title, description, genres, runtime_minutes, release_date, age_rating,
+                    languages, poster_url, trailer_url, sort_title, genre_keys, created_at)
+values ($1::text::uuid, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+on conflict do nothing
+"""
+
+_INSERT_CINEMA = """
+insert into cinemas (id, name, address, city, country, time_zone, currency, created_at)
+values ($1::text::uuid, $2, $3, $4, $5, $6, $7, $8)
+on conflict do nothing
+"""
+
+_INSERT_SCREEN = """
+with screen as (
+    insert into screens (id, cinema_id, name, layout_version, seat_count, created_at)
+    values ($1::text::uuid, $2::text::uuid, $3, 1, $4, $6)
+    on conflict do nothing
+    returning id
+)
+insert into screen_layouts (screen_id, version, layout, seat_count, created_at)
+select id, 1, $5::text::jsonb, $4, $6 from screen
+"""
+
+_LOCK_SCREENS = """
+select from screens where id = any($1::text[]::uuid[]) order by id for no key update
+"""
+
+# A showtime that would overlap one made by hand is left out.
+_INSERT_SHOWTIME = """
+with showtime as (
+    insert into showtimes (
+        id, movie_id, cinema_id, screen_id, screen_no, layout_version, starts_at, ends_at,
+        clear_at, local_date, base_price_minor, currency, format, language, sales_opens_at,
+        sales_closes_at, created_at
+    )
+    select $1::text::uuid, $2::text::uuid, screen.cinema_id, screen.id, screen.screen_no,
+           screen.layout_version, $4, $5, $6, $7, $8, cinema.currency, $9, $10, $11, $12, $13
+    from screens screen join cinemas cinema on cinema.id = screen.cinema_id
+    where screen.id = $3::text::uuid
+    on conflict do nothing
+    returning id
+)
+insert into showtime_heads (showtime_id, epoch, seq) select id, 0, 0 from showtime
+"""
+
+
+class DemoUser(msgspec.Struct, frozen=True, kw_only=True):
+    """An account with a role, and the cinemas it manages."""
+
+    user: NewUser
+    role: str
+    cinema_ids: tuple[str, ...] = ()
+
+
+class DemoShowtime(msgspec.Struct, frozen=True, kw_only=True):
+    """A showtime on a screen's current layout, sold in the currency of its cinema."""
+
+    id: str
+    movie_id: str
+    screen_id: str
+    times: Timetable
+    base_price_minor: int
+    format: str
+    language: str
+
+
+class DemoCatalog(msgspec.Struct, frozen=True, kw_only=True):
+    """What showtimes stand on."""
+
+    movies: Sequence[Movie]
+    cinemas: Sequence[Cinema]
+    screens: Sequence[tuple[Screen, Layout]]
+
+
+class DemoRepository:
+    """Safe to use from several processes at once: they insert in one order and wait in turn."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def known_emails(self, emails: Sequence[str]) -> set[str]:
+        """Which of these accounts exist."""
+        async with connection(self._pool) as reading:
+            return {row["email_key"] for row in await reading.fetch(_KNOWN_USERS, emails)}
+
+    async def known_showtimes(self, ids: Sequence[str]) -> set[str]:
+        """Which of these showtimes exist."""
+        async with connection(self._pool) as reading:
+            return {row["id"] for row in await reading.fetch(_KNOWN_SHOWTIMES, ids)}
+
+    async def insert_missing(
+        self,
+        catalog: DemoCatalog,
+        users: Sequence[DemoUser],
+        showtimes: Sequence[DemoShowtime],
+        now: datetime,
+    ) -> None:
+        """All of it in one transaction."""
+        async with transaction(self._pool) as running:
+            await _insert_catalog(running, catalog, now)
+            await _insert_users(running, users)
+            await running.execute(_LOCK_SCREENS, [screen.id for screen, _ in catalog.screens])
+            await _insert_showtimes(running, showtimes, now)
+
+
+async def _insert_catalog(running: Connection, catalog: DemoCatalog, now: datetime) -> None:
+    await running.executemany(
+        _INSERT_MOVIE,
+        [
+            (
+                movie.id,
+                movie.title,
+                movie.description,
+                movie.genres,
+                movie.runtime_minutes,
+                movie.release_date,
+                movie.age_rating,
+                movie.languages,
+                movie.poster_url,
+                movie.trailer_url,
+                fold(movie.title),
+                [fold(genre) for genre in movie.genres],
+                now,
+            )
+            for movie in catalog.movies
+        ],
+    )
+    await running.executemany(
+        _INSERT_CINEMA, [(*msgspec.structs.astuple(one), now) for one in catalog.cinemas]
+    )
+    await running.executemany(
+        _INSERT_SCREEN,
+        [
+            (
+                screen.id,
+                screen.cinema_id,
+                screen.name,
+                screen.seat_count,
+                msgspec.json.encode(layout).decode(),
+                now,
+            )
+            for screen, layout in catalog.screens
+        ],
+    )
+
+
+async def _insert_users(running: Connection, users: Sequence[DemoUser]) -> None:
+    await running.executemany(
+        _INSERT_USER, [(*msgspec.structs.astuple(one.user), one.role) for one in users]
+    )
+    await running.executemany(
+        _INSERT_MANAGER,
+        [(one.user.email_key, cinema_id) for one in users for cinema_id in one.cinema_ids],
+    )
+
+
+async def _insert_showtimes(
+    running: Connection, showtimes: Sequence[DemoShowtime], now: datetime
+) -> None:
+    await running.executemany(
+        _INSERT_SHOWTIME,
+        [
+            (
+                one.id,
+                one.movie_id,
+                one.screen_id,
+                one.times.starts_at,
+                one.times.ends_at,
+                one.times.clear_at,
+                one.times.local_date,
+                one.base_price_minor,
+                one.format,
+                one.language,
+                one.times.sales_opens_at,
+                one.times.sales_closes_at,
+                now,
+            )
+            for one in showtimes
+        ],
+    )

@@ -1,0 +1,54 @@
+"""Pages of lists: one item more than asked for tells whether there is another page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Final, Generic, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from cinema.domain.cursors import decode_cursor, encode_cursor
+from cinema.domain.limits_catalog import CURSOR_CHARS, PAGE_DEFAULT, PAGE_LIMIT
+from cinema.domain.rejections import refuse
+
+T = TypeVar("T")
+K = TypeVar("K")
+
+BY_TEXT: Final = msgspec.json.Decoder(tuple[str, str])
+BY_MOMENT: Final = msgspec.json.Decoder(tuple[int, str])
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """Part of a list; `next_cursor` is None at its end."""
+
+    items: list[T]
+    next_cursor: str | None
+
+
+Limit = Annotated[int, Meta(ge=1, le=PAGE_LIMIT)]
+Cursor = Annotated[str, Meta(max_length=CURSOR_CHARS)]
+
+
+class PageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which part of a list."""
+
+    limit: Limit = PAGE_DEFAULT
+    cursor: Cursor | None = None
+
+
+def page(found: Sequence[T], limit: int, key: Callable[[T], tuple[object, str]]) -> Page[T]:
+    """The first `limit` of up to `limit + 1` items; `key` gives an item's sort key and id."""
+    items = list(found[:limit])
+    more = len(found) > limit
+    return Page(items=items, next_cursor=encode_cursor(*key(items[-1])) if more else None)
+
+
+def after(cursor: str | None, decoder: msgspec.json.Decoder[tuple[K, str]]) -> tuple[K, str] | None:
+    """Where a page starts; refuses a cursor that is not ours."""
+    if cursor is None:
+        return None
+    position = decode_cursor(cursor, decoder)
+    if position is None:
+        raise refuse("VALIDATION_ERROR", "This cursor is not one of ours.", path="$.cursor")
+    return position

@@ -1,0 +1,272 @@
+"""Who a request is from: a token that was signed here, of an account that may still act.
+
+A signature says who somebody was when they signed in. Whether the account exists, is not disabled
+and has the role of its token still, and whether its session goes on, only the database knows: it
+is asked when a token is first seen, and a feed of changes says when to ask again. While the feed
+is current, a token seen before costs one look-up in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import Final, Protocol, TypeVar
+
+import msgspec
+import structlog
+
+from cinema.domain.limits_catalog import (
+    ACCOUNT_CHANGES_EVERY_S,
+    ACCOUNT_CHANGES_KEPT_S,
+    ACCOUNT_CHANGES_OVERLAP_S,
+    ACCOUNT_CHANGES_WAIT_S,
+    ACCOUNTS_CURRENT_S,
+    REFUSED_TOKEN_KEPT_S,
+    REFUSED_TOKENS_KEPT,
+    VERIFIED_TOKENS_KEPT,
+)
+from cinema.domain.principal import (
+    TOKEN_EXPIRED,
+    TOKEN_REVOKED,
+    InvalidToken,
+    Principal,
+)
+from cinema.domain.rejections import Refused, refuse
+from cinema.features.accounts.changes_store import AccountChanges, Standing
+from cinema.features.accounts.tokens import Clock, TokenVerifier
+from cinema.telemetry.logging import LogLimit
+
+REVOCATIONS_UNREAD: Final = "revocations_unread"
+
+_LOOKS: Final = 3
+"""How often a token is looked up when its account changes meanwhile; it hardly does twice."""
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+class Accounts(Protocol):
+    """What the database says of accounts; `AccountStandings` is the one there is."""
+
+    async def standing(self, user_id: bytes, session_id: bytes) -> Standing | None:
+        """What an account and its session are now. Refuses RETRY."""
+
+    async def changes(self, since: str | None, missed_s: float) -> AccountChanges:
+        """Whose standing has changed since a horizon, and in the last `missed_s`. Refuses RETRY."""
+
+    async def forget_changes(self, kept_s: float) -> bool:
+        """Delete some of what everybody has read; whether there may be more. Refuses RETRY."""
+
+
+class _Look:
+    """A look-up under way; `overtaken` when the account changed meanwhile."""
+
+    __slots__ = ("overtaken", "user_id")
+
+    def __init__(self, user_id: bytes) -> None:
+        self.user_id = user_id
+        self.overtaken = False
+
+
+class _RefusedToken(msgspec.Struct, frozen=True):
+    user_id: bytes
+    until_s: float
+
+
+class Admission:
+    """Admits tokens; what is revoked, demoted, disabled or deleted is out within five seconds.
+
+    That holds on every node, for each reads the feed by itself: a node that cannot read it
+    admits nobody from `ACCOUNTS_CURRENT_S` after its last look on, and answers RETRY.
+    """
+
+    def __init__(
+        self,
+        verifier: TokenVerifier,
+        accounts: Accounts,
+        *,
+        clock: Clock,
+        steady: Clock,
+        cache_limit: int = VERIFIED_TOKENS_KEPT,
+    ) -> None:
+        """`clock` tells when tokens expire; `steady`, which nobody sets, how old news is."""
+        self._verifier = verifier
+        self._accounts = accounts
+        self._clock = clock
+        self._steady = steady
+        self._cache_limit = cache_limit
+        self._known: dict[str, Principal] = {}
+        self._refused: dict[str, _RefusedToken] = {}
+        self._looks: set[_Look] = set()
+        self._since: str | None = None
+        self._read_at_s = -1.0
+        self._current_until_s = -1.0
+        self._missed = False
+        self._unread = LogLimit()
+        self._reading: asyncio.Future[None] | None = None
+
+    def verify(self, token: str) -> Principal | None:
+        """Whom a token stands for, None if that has to be looked up; raises `InvalidToken`."""
+        principal = self._known.get(token)
+        if principal is None:
+            return None
+        if self._clock() >= principal.expires_at_s:
+            del self._known[token]
+            raise InvalidToken(TOKEN_EXPIRED)
+        return principal if self._steady() < self._current_until_s else None
+
+    async def look_up(self, token: str) -> Principal:
+        """Whom a token stands for, as the database says.
+
+        Raises `InvalidToken`. Refuses RETRY when the database cannot be asked.
+        """
+        if not self._is_current():
+            await self.read_changes()
+            if not self._is_current():
+                raise refuse("RETRY")
+        known = self.verify(token)
+        if known is not None:
+            return known
+        claimed = self._verifier.verify(token)
+        refused = self._refused.get(token)
+        if refused is not None and self._steady() < refused.until_s:
+            raise InvalidToken(TOKEN_REVOKED)
+        standing = await self._standing_of(claimed)
+        if not self._is_current():
+            # The answer took so long that nobody knows what has become of the account since.
+            raise refuse("RETRY")
+        if standing is None or not standing.allows(claimed.role):
+            self._remember_refused(token, claimed.user_id)
+            raise InvalidToken(TOKEN_REVOKED)
+        principal = msgspec.structs.replace(
+            claimed, cinema_ids=standing.cinema_ids, verified=standing.verified
+        )
+        self._remember(token, principal)
+        return principal
+
+    def forget(self, user_ids: Collection[bytes]) -> None:
+        """Look every token of these accounts up again from now on."""
+        _drop(self._known, [one for one, who in self._known.items() if who.user_id in user_ids])
+        _drop(self._refused, [one for one, who in self._refused.items() if who.user_id in user_ids])
+        for look in self._looks:
+            if look.user_id in user_ids:
+                look.overtaken = True
+
+    async def read_changes(self) -> None:
+        """Learn what has changed since the last time; a failure is logged and noted.
+
+        Two at once are one. Cancelled, it leaves the others to try again.
+        """
+        if self._reading is not None:
+            await asyncio.shield(self._reading)
+            return
+        self._reading = asyncio.get_running_loop().create_future()
+        try:
+            await self._read_changes()
+        except (Refused, TimeoutError) as away:
+            self._missed = True
+            reason = away.rejection.code if isinstance(away, Refused) else "TIMEOUT"
+            self._unread.write(log.warning, REVOCATIONS_UNREAD, reason=reason)
+        except Exception:
+            self._missed = True
+            log.exception(REVOCATIONS_UNREAD)
+        finally:
+            self._reading.set_result(None)
+            self._reading = None
+
+    async def follow(self, every_s: float = ACCOUNT_CHANGES_EVERY_S) -> None:
+        """Read the feed again and again, for as long as the node runs.
+
+        What is old is deleted a page after each look until none is left: it holds up no look.
+        """
+        forget_at_s = self._steady()
+        while True:
+            await self.read_changes()
+            if self._steady() >= forget_at_s and not self._missed:
+                now_s = self._steady()
+                if not await self._forget_changes():
+                    forget_at_s = now_s + ACCOUNT_CHANGES_KEPT_S / 24
+            await asyncio.sleep(every_s)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def _is_current(self) -> bool:
+        return self._steady() < self._current_until_s
+
+    async def _read_changes(self) -> None:
+        asked_at_s = self._steady()
+        missed_s = 0.0
+        if self._missed and self._since is not None:
+            # Another server may answer now, which counts its transactions in its own way.
+            missed_s = asked_at_s - self._read_at_s + ACCOUNT_CHANGES_OVERLAP_S
+        async with asyncio.timeout(ACCOUNT_CHANGES_WAIT_S):
+            changes = await self._accounts.changes(self._since, missed_s)
+        if self._since is None or missed_s > ACCOUNT_CHANGES_KEPT_S:
+            self._forget_all()
+        elif int(changes.horizon) < int(self._since):
+            # Another server, or a restored one, which has used none of these numbers yet: what it
+            # has counted below ours would never be told.
+            self._forget_all()
+        elif changes.user_ids:
+            self.forget(changes.user_ids)
+        self._since = changes.horizon
+        self._missed = False
+        self._read_at_s = asked_at_s
+        self._current_until_s = asked_at_s + ACCOUNTS_CURRENT_S
+
+    async def _forget_changes(self) -> bool:
+        """Delete a page; whether there may be more, which nobody knows after a failure."""
+        try:
+            return await self._accounts.forget_changes(ACCOUNT_CHANGES_KEPT_S)
+        except Refused as away:
+            self._unread.write(log.warning, REVOCATIONS_UNREAD, reason=away.rejection.code)
+        except Exception:
+            log.exception(REVOCATIONS_UNREAD)
+        return False
+
+    async def _standing_of(self, claimed: Principal) -> Standing | None:
+        """What the account is, in an answer that no change which we know of has overtaken."""
+        for _ in range(_LOOKS):
+            look = _Look(claimed.user_id)
+            self._looks.add(look)
+            try:
+                standing = await self._accounts.standing(claimed.user_id, claimed.session_id)
+            finally:
+                self._looks.discard(look)
+            if not look.overtaken:
+                return standing
+        raise refuse("RETRY")
+
+    def _remember(self, token: str, principal: Principal) -> None:
+        if len(self._known) >= self._cache_limit:
+            self._make_room()
+        self._known[token] = principal
+
+    def _make_room(self) -> None:
+        """Drop the expired, and if that is little, the quarter that came first.
+
+        A quarter at a time keeps the cost of one new token constant on average.
+        """
+        now_s = self._clock()
+        _drop(self._known, [one for one, who in self._known.items() if who.expires_at_s <= now_s])
+        excess = len(self._known) - self._cache_limit * 3 // 4
+        _drop(self._known, list(self._known)[: max(excess, 0)])
+
+    def _remember_refused(self, token: str, user_id: bytes) -> None:
+        """Spare the database whoever goes on with a token that is no good."""
+        if len(self._refused) >= REFUSED_TOKENS_KEPT:
+            self._refused.clear()
+        self._refused[token] = _RefusedToken(user_id, self._steady() + REFUSED_TOKEN_KEPT_S)
+
+    def _forget_all(self) -> None:
+        self._known.clear()
+        self._refused.clear()
+        for look in self._looks:
+            look.overtaken = True
+
+
+def _drop(kept: dict[str, T], tokens: Collection[str]) -> None:
+    for token in tokens:
+        del kept[token]

@@ -1,0 +1,102 @@
+"""What accounts may do now, and a feed of those for whom that has changed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from cinema.domain.limits_catalog import ACCOUNT_CHANGES_PAGE
+from cinema.storage.database.driver import UUID
+from cinema.storage.database.transactions import Pool, connection
+
+_STANDING: Final = """
+select account.role, account.disabled_at is not null as disabled,
+    account.email_verified as verified,
+    array(select cinema_id from cinema_managers where user_id = account.id) as cinema_ids
+from users account
+join sessions session on session.user_id = account.id
+where account.id = $1 and session.id = $2 and session.revoked_at is null
+"""
+
+# What ended below the horizon of the last look was seen by it. After a look that failed, the
+# server may be another one, whose transactions have other numbers: there the time counts.
+_CHANGES: Final = """
+select pg_snapshot_xmin(pg_current_snapshot())::text as horizon,
+    array(
+        select user_id from account_changes where changed_in >= $1::text::xid8
+        union
+        select user_id from account_changes
+        where changed_at > now() - $2::float8 * interval '1 second' and $2 > 0
+    ) as user_ids
+"""
+
+_FORGET: Final = """
+with gone as (
+    delete from account_changes where (changed_in, user_id) in (
+        select changed_in, user_id from account_changes
+        where changed_at < now() - $1::float8 * interval '1 second'
+        order by changed_in limit $2
+        for update skip locked
+    )
+    returning 1
+)
+select count(*) from gone
+"""
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """What an account with a session that goes on is now."""
+
+    role: str
+    disabled: bool
+    cinema_ids: frozenset[bytes]
+    verified: bool = False
+
+    def allows(self, role: str) -> bool:
+        """Whether a token with this role says the truth still."""
+        return not self.disabled and self.role == role
+
+
+class AccountChanges(msgspec.Struct, frozen=True):
+    """Accounts that changed, some maybe told before, and where the next look begins."""
+
+    user_ids: frozenset[bytes]
+    horizon: str
+
+
+class AccountStandings:
+    """Reads on the primary; the feed has a pool of its own, so that it never stands in a queue."""
+
+    def __init__(self, pool: Pool, feed: Pool) -> None:
+        self._pool = pool
+        self._feed = feed
+
+    async def standing(self, user_id: bytes, session_id: bytes) -> Standing | None:
+        """What an account is; None if it, or its session, is gone. Refuses RETRY."""
+        async with connection(self._pool) as reading:
+            row = await reading.fetchrow(_STANDING, UUID(user_id), UUID(session_id))
+        if row is None:
+            return None
+        return Standing(row["role"], row["disabled"], _raw(row["cinema_ids"]), row["verified"])
+
+    async def changes(self, since: str | None, missed_s: float) -> AccountChanges:
+        """Whose standing changed since a horizon, and in the last `missed_s`; None is nobody's.
+
+        Whatever commits after this look is told by one that begins at its horizon. Refuses RETRY.
+        """
+        async with connection(self._feed) as reading:
+            row = await reading.fetchrow(_CHANGES, since, missed_s)
+        if row is None:
+            raise LookupError("a select without a from clause has one row")
+        return AccountChanges(_raw(row["user_ids"]), row["horizon"])
+
+    async def forget_changes(self, kept_s: float) -> bool:
+        """Delete a page of changes older than that; whether there may be more. Refuses RETRY."""
+        async with connection(self._feed) as writing:
+            gone = await writing.fetchval(_FORGET, kept_s, ACCOUNT_CHANGES_PAGE)
+        return bool(gone == ACCOUNT_CHANGES_PAGE)
+
+
+def _raw(ids: list[UUID]) -> frozenset[bytes]:
+    return frozenset(one.bytes for one in ids)

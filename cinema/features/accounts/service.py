@@ -1,0 +1,223 @@
+"""Accounts: register, log in, who am I, and roles."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+
+from cinema.domain.idempotency import IdempotencyKey
+from cinema.domain.ids import format_id, parse_id
+from cinema.domain.principal import MANAGER, STAFF, Principal
+from cinema.domain.rejections import Refused, refuse
+from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.login_throttle import FAILED, LoginThrottle
+from cinema.features.accounts.password_policy import check_password
+from cinema.features.accounts.passwords import PasswordHasher
+from cinema.features.accounts.shapes import (
+    Authenticated,
+    LoginInput,
+    PromoteInput,
+    RegisterInput,
+    User,
+    email_key,
+    tidy_email,
+)
+from cinema.features.accounts.store import AccountsRepository, Credentials, NewUser
+from cinema.features.accounts.throttles import Throttles
+from cinema.features.accounts.tokens import TokenIssuer
+
+LOGIN_FAILED: Final = "login_failed"
+
+ACCOUNT_HASH_BYTES: Final = 12
+"""Of the keyed hash of an account in log lines: enough to tell accounts apart."""
+
+log = structlog.get_logger(__name__)
+
+NewId = Callable[[], bytes]
+
+
+class AccountsService:
+    """Use cases of accounts; each refuses with a code of `docs/errors.md`."""
+
+    def __init__(
+        self,
+        accounts: AccountsRepository,
+        hasher: PasswordHasher,
+        throttles: Throttles,
+        logins: LoginThrottle,
+        issuer: TokenIssuer,
+        admission: Admission,
+        *,
+        new_id: NewId,
+        log_key: bytes,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._accounts = accounts
+        self._hasher = hasher
+        self._throttles = throttles
+        self._logins = logins
+        self._issuer = issuer
+        self._admission = admission
+        self._new_id = new_id
+        self._log_key = log_key
+        self.logins: Counter[str] = Counter(succeeded=0, failed=0)
+        self._clock = clock
+
+    async def register(
+        self, request: RegisterInput, address: str, key: IdempotencyKey | None = None
+    ) -> Authenticated:
+        """A new customer, signed in. Refuses RATE_LIMITED, VALIDATION_ERROR, EMAIL_TAKEN.
+
+        A repeat under the same key signs the same customer in again. Its fingerprint is of all
+        but the password, which is compared with the account's. `address` is the client's.
+        """
+        async with self._throttles.registration(address):
+            return await self._register(request, address, key)
+
+    async def _register(
+        self, request: RegisterInput, address: str, key: IdempotencyKey | None
+    ) -> Authenticated:
+        unique = email_key(request.email)
+        if unique is None:
+            raise refuse("VALIDATION_ERROR", "This is no e-mail address.", path="$.email")
+        check_password(request.password, request.email)
+        new = NewUser(
+            id=format_id(self._new_id()),
+            email=tidy_email(request.email),
+            email_key=unique,
+            password_hash=await self._hasher.hash(request.password, address),
+            first_name=request.first_name.strip(),
+            last_name=request.last_name.strip(),
+            created_at=self._now(),
+        )
+        user = await self._accounts.add_user(new, key)
+        if user.id != new.id and key is not None:
+            await self._check_repetition(user, request, address, key)
+        return await self._sign_in(user.id)
+
+    async def _check_repetition(
+        self, user: User, request: RegisterInput, address: str, key: IdempotencyKey
+    ) -> None:
+        """Let in only who knows the password; refuses RATE_LIMITED, IDEMPOTENCY_MISMATCH.
+
+        Whoever guesses here is counted like at a login, and has one guess: a wrong one spoils the
+        key, so that the right password is answered like any other from then on.
+        """
+        try:
+            async with self._logins.attempt(request.email, address):
+                if not await self._is_password_of(user, request.password, address):
+                    raise refuse(FAILED)
+        except Refused as refused:
+            if refused.rejection.code != FAILED:
+                raise
+            self._note_failure(request.email, address)
+            await self._accounts.spoil_key(key)
+            raise refuse("IDEMPOTENCY_MISMATCH") from None
+
+    async def login(self, request: LoginInput, address: str) -> Authenticated:
+        """A new session. Refuses RATE_LIMITED (`retry_after_s`), INVALID_CREDENTIALS.
+
+        `address` is the client's, as far as it can be trusted. An unknown e-mail takes as long
+        as a wrong password.
+        """
+        async with self._logins.attempt(request.email, address):
+            unique = email_key(request.email)
+            known = None if unique is None else await self._accounts.credentials_by_email(unique)
+            stored = None if known is None else known.password_hash
+            is_right = await self._hasher.matches(request.password, stored, address)
+            if not is_right or known is None or known.disabled:
+                self._note_failure(request.email, address)
+                raise refuse(FAILED)
+            await self._renew_hash(known, request.password, address)
+            self.logins["succeeded"] += 1
+            return await self._sign_in(known.user.id)
+
+    async def me(self, principal: Principal) -> User:
+        """The caller's account. Refuses NOT_FOUND when it is gone."""
+        return _found(await self._accounts.find_user(format_id(principal.user_id)))
+
+    async def promote(self, principal: Principal, user_id: bytes, request: PromoteInput) -> User:
+        """Give an account a role and its cinemas; its tokens end at once.
+
+        Refuses NOT_FOUND, UNKNOWN_REFERENCE, and FORBIDDEN to who would change their own role,
+        so that there is always an admin left.
+        """
+        if principal.user_id == user_id:
+            raise refuse("FORBIDDEN", "Nobody changes their own role.")
+        cinema_ids = _cinemas_of(request)
+        user = _found(
+            await self._accounts.set_role(format_id(user_id), request.role, cinema_ids, self._now())
+        )
+        self._admission.forget({user_id})
+        return user
+
+    async def _sign_in(self, user_id: str) -> Authenticated:
+        """Open a session. A role that changes just then shows when the token is first seen."""
+        at_s = self._clock()
+        session_id = self._new_id()
+        opened = datetime.fromtimestamp(at_s, UTC)
+        user = await self._accounts.open_session(
+            format_id(session_id), user_id, opened, opened + timedelta(seconds=self._issuer.ttl_s)
+        )
+        token = self._issuer.issue(
+            user_id=_raw(user_id), role=user.role, session_id=session_id, at_s=at_s
+        )
+        return Authenticated(user=user, access_token=token.text, expires_in=token.expires_in_s)
+
+    async def _renew_hash(self, known: Credentials, password: str, address: str) -> None:
+        """Store the password at the cost in force, if another was before.
+
+        Whoever changed the password meanwhile, or was faster, is left alone. That there was no room
+        for it is no reason to keep somebody out: the next login tries again.
+        """
+        if not self._hasher.is_outdated(known.password_hash):
+            return
+        with suppress(Refused):
+            renewed = await self._hasher.hash(password, address)
+            await self._accounts.replace_hash(known.user.id, known.password_hash, renewed)
+
+    def _note_failure(self, email: str, address: str) -> None:
+        """Count and log; the account by a keyed hash, which no list of addresses undoes."""
+        self.logins["failed"] += 1
+        name = (email_key(email) or email.strip().lower()).encode(errors="replace")
+        account = hmac.digest(self._log_key, b"account in a log line:" + name, "sha256")
+        log.info(LOGIN_FAILED, address=address, account=account[:ACCOUNT_HASH_BYTES].hex())
+
+    async def _is_password_of(self, user: User, password: str, address: str) -> bool:
+        known = await self._accounts.credentials_by_id(user.id)
+        stored = known.password_hash if known else None
+        return await self._hasher.matches(password, stored, address)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def _cinemas_of(request: PromoteInput) -> list[str]:
+    if request.cinema_ids and request.role not in {STAFF, MANAGER}:
+        raise refuse(
+            "VALIDATION_ERROR", "Only staff and managers belong to cinemas.", path="$.cinema_ids"
+        )
+    for at, text in enumerate(request.cinema_ids):
+        if parse_id(text) is None:
+            raise refuse("VALIDATION_ERROR", "This is no UUID.", path=f"$.cinema_ids[{at}]")
+    return request.cinema_ids
+
+
+def _found(user: User | None) -> User:
+    if user is None:
+        raise refuse("NOT_FOUND")
+    return user
+
+
+def _raw(own_id: str) -> bytes:
+    raw = parse_id(own_id)
+    if raw is None:
+        raise ValueError(f"{own_id} is no id")
+    return raw

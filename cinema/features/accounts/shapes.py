@@ -1,0 +1,114 @@
+"""Accounts as clients see them, and the rules for e-mail addresses and passwords."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from cinema.domain.limits_catalog import (
+    EMAIL_CHARS_MAX,
+    EMAIL_LOCAL_CHARS_MAX,
+    PASSWORD_CHARS_MAX,
+    PASSWORD_CHARS_MIN,
+)
+
+# The form browsers accept (HTML Living Standard, "valid e-mail address"), with a dot in the domain.
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_EMAIL_KEY = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})+")
+
+Name = Annotated[str, msgspec.Meta(max_length=100)]
+Password = Annotated[
+    str, msgspec.Meta(min_length=PASSWORD_CHARS_MIN, max_length=PASSWORD_CHARS_MAX)
+]
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """An account, without anything secret."""
+
+    id: str
+    email: str
+    first_name: str
+    last_name: str
+    role: Literal["customer", "staff", "manager", "admin"]
+    email_verified: bool
+    created_at: datetime
+
+
+class RegisterInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a new customer sends."""
+
+    email: Annotated[str, msgspec.Meta(max_length=EMAIL_CHARS_MAX + 32)]
+    password: Password
+    first_name: Name = ""
+    last_name: Name = ""
+
+    def meaning(self) -> object:
+        """All but the password, of which no fast hash may be stored."""
+        email = email_key(self.email) or self.email
+        return email, self.first_name.strip(), self.last_name.strip()
+
+
+class LoginInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Credentials; any length that a register could not have taken is simply wrong."""
+
+    email: Annotated[str, msgspec.Meta(max_length=1000)]
+    password: Annotated[str, msgspec.Meta(max_length=1000)]
+
+
+class PromoteInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A new role, and for staff and managers their cinemas (which replace those before)."""
+
+    role: Literal["customer", "staff", "manager", "admin"]
+    cinema_ids: Annotated[list[str], msgspec.Meta(max_length=200)] = []
+
+
+class Authenticated(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a registration or a login; `expires_in` is seconds."""
+
+    user: User
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  (a scheme, not a secret)
+    expires_in: int
+
+
+def tidy_email(email: str) -> str:
+    """An address as it is kept and shown: what keyboards write differently is one (NFKC)."""
+    return unicodedata.normalize("NFKC", email).strip()
+
+
+def email_key(email: str) -> str | None:
+    """The form under which an address is unique, or None when it is no address.
+
+    Upper and lower case are one, in the part before the @ too: no mail host in use tells them
+    apart, and people do not. A domain counts in its ASCII form (IDNA); one that does not come
+    back from that form as it was could be mistaken for another, and is refused, as is a part
+    before the @ outside ASCII.
+    """
+    local, _, domain = tidy_email(email).lower().rpartition("@")
+    if not domain.isascii():
+        ascii_domain = _ascii_domain(domain)
+        if ascii_domain is None:
+            return None
+        domain = ascii_domain
+    key = f"{local}@{domain}"
+    if len(key) > EMAIL_CHARS_MAX or len(local) > EMAIL_LOCAL_CHARS_MAX:
+        return None
+    return key if _EMAIL_KEY.fullmatch(key) else None
+
+
+def account_key(email: str) -> str:
+    """The form under which attempts at an account are counted, also where it can be none."""
+    return email_key(email) or tidy_email(email).lower()
+
+
+def _ascii_domain(domain: str) -> str | None:
+    try:
+        encoded = domain.encode("idna")
+        return encoded.decode("ascii") if encoded.decode("idna") == domain else None
+    except UnicodeError:
+        return None

@@ -1,0 +1,185 @@
+"""Accounts and sessions in Postgres. Ids are text here, so that no codec of a pool matters."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from cinema.domain.idempotency import FINGERPRINT_BYTES, IdempotencyKey
+from cinema.domain.limits_catalog import IDEMPOTENT_CLEANUP_PAGE
+from cinema.domain.rejections import refuse
+from cinema.features.accounts.shapes import User
+from cinema.storage.database.driver import Record
+from cinema.storage.database.transactions import Connection, Pool, connection, run_once, transaction
+
+_USER = "id::text, email, first_name, last_name, role, email_verified, created_at"
+
+_INSERT_USER = f"""
+insert into users (id, email, email_key, password_hash, first_name, last_name, created_at)
+values ($1::text::uuid, $2, $3, $4, $5, $6, $7)
+on conflict (email_key) do nothing
+returning {_USER}
+"""  # noqa: S608  (columns named above)
+
+_USER_BY_ID = f"select {_USER} from users where id = $1::text::uuid"  # noqa: S608
+
+_SPOIL_KEY = "update idempotent_requests set fingerprint = $2 where key_digest = $1"
+
+_SPOILT = bytes(FINGERPRINT_BYTES)
+"""The fingerprint of no request."""
+
+_CREDENTIALS = f"select {_USER}, password_hash, disabled_at is not null as disabled from users"  # noqa: S608
+_CREDENTIALS_BY_EMAIL = f"{_CREDENTIALS} where email_key = $1"
+_CREDENTIALS_BY_ID = f"{_CREDENTIALS} where id = $1::text::uuid"
+
+_REPLACE_HASH = """
+update users set password_hash = $3 where id = $1::text::uuid and password_hash = $2
+"""
+
+_OPEN_SESSION = f"""
+with opened as (
+    insert into sessions (id, user_id, created_at, expires_at)
+    values ($1::text::uuid, $2::text::uuid, $3, $4)
+    returning user_id
+)
+select {_USER} from users where id = (select user_id from opened)
+"""  # noqa: S608
+
+_CLEAN_UP_SESSIONS = """
+delete from sessions where id in (
+    select id from sessions where expires_at <= $1
+    order by expires_at limit $2
+    for update skip locked
+)
+"""
+
+_SET_ROLE = f"""
+update users set role = $2 where id = $1::text::uuid returning {_USER}
+"""  # noqa: S608
+
+_END_SESSIONS = """
+update sessions set revoked_at = $2
+where user_id = $1::text::uuid and revoked_at is null and expires_at > $2
+"""
+
+_CLEAR_CINEMAS = "delete from cinema_managers where user_id = $1::text::uuid"
+
+_ADD_CINEMAS = """
+insert into cinema_managers (user_id, cinema_id)
+select $1::text::uuid, one::uuid from unnest($2::text[]) as one
+on conflict do nothing
+"""
+
+
+class NewUser(msgspec.Struct, frozen=True, kw_only=True):
+    """An account to be made."""
+
+    id: str
+    email: str
+    email_key: str
+    password_hash: str
+    first_name: str
+    last_name: str
+    created_at: datetime
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """An account with what proves it."""
+
+    user: User
+    password_hash: str
+    disabled: bool
+
+
+class AccountsRepository:
+    """Users, their sessions, and the cinemas managers are for."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def add_user(self, user: NewUser, key: IdempotencyKey | None) -> User:
+        """The new account, or the one the key made before; refuses EMAIL_TAKEN."""
+
+        async def insert(running: Connection) -> User:
+            row = await running.fetchrow(
+                _INSERT_USER,
+                user.id,
+                user.email,
+                user.email_key,
+                user.password_hash,
+                user.first_name,
+                user.last_name,
+                user.created_at,
+            )
+            if row is None:
+                # Not by a violation, whose detail would put the address into Postgres' log.
+                raise refuse("EMAIL_TAKEN")
+            return _user(row)
+
+        return await run_once(self._pool, key, user.created_at, User, insert)
+
+    async def spoil_key(self, key: IdempotencyKey) -> None:
+        """Have every repetition under this key be another request from now on."""
+        async with connection(self._pool) as writing:
+            await writing.execute(_SPOIL_KEY, key.digest, _SPOILT)
+
+    async def find_user(self, user_id: str) -> User | None:
+        """The account of an id."""
+        async with connection(self._pool) as reading:
+            row = await reading.fetchrow(_USER_BY_ID, user_id)
+        return None if row is None else _user(row)
+
+    async def credentials_by_email(self, email_key: str) -> Credentials | None:
+        """What a login for this address is compared with."""
+        return await self._credentials(_CREDENTIALS_BY_EMAIL, email_key)
+
+    async def credentials_by_id(self, user_id: str) -> Credentials | None:
+        """What a repeated registration is compared with."""
+        return await self._credentials(_CREDENTIALS_BY_ID, user_id)
+
+    async def replace_hash(self, user_id: str, before: str, after: str) -> None:
+        """Store another hash of a password, unless it is no longer the one `before`."""
+        async with connection(self._pool) as writing:
+            await writing.execute(_REPLACE_HASH, user_id, before, after)
+
+    async def open_session(
+        self, session_id: str, user_id: str, created_at: datetime, expires_at: datetime
+    ) -> User:
+        """Record a session and read its user; clear away a few sessions that have expired."""
+        async with transaction(self._pool) as running:
+            row = await running.fetchrow(_OPEN_SESSION, session_id, user_id, created_at, expires_at)
+            await running.execute(_CLEAN_UP_SESSIONS, created_at, IDEMPOTENT_CLEANUP_PAGE)
+        return _user(row)
+
+    async def set_role(
+        self, user_id: str, role: str, cinema_ids: list[str], now: datetime
+    ) -> User | None:
+        """Give an account a role and the cinemas it manages; its sessions end with it."""
+        async with transaction(self._pool) as running:
+            row = await running.fetchrow(_SET_ROLE, user_id, role)
+            if row is None:
+                return None
+            await running.execute(_CLEAR_CINEMAS, user_id)
+            await running.execute(_ADD_CINEMAS, user_id, cinema_ids)
+            await running.execute(_END_SESSIONS, user_id, now)
+        return _user(row)
+
+    async def _credentials(self, sql: str, argument: str) -> Credentials | None:
+        async with connection(self._pool) as reading:
+            row = await reading.fetchrow(sql, argument)
+        if row is None:
+            return None
+        return Credentials(
+            user=_user(row), password_hash=row["password_hash"], disabled=row["disabled"]
+        )
+
+
+_USER_FIELDS: Final = tuple(field.name for field in msgspec.structs.fields(User))
+
+
+def _user(row: Record | None) -> User:
+    if row is None:
+        raise LookupError("the statement returned no row")
+    return User(**{name: row[name] for name in _USER_FIELDS})

@@ -1,0 +1,110 @@
+"""How often a client may do what costs the server or others something.
+
+A new throttle is one line in `Throttles.__init__`: its kind, how often, in which time. The kind
+names it in Redis and in the metric. What is counted by account is counted by the one form that an
+e-mail address has, what is counted by address by the form of `address_key`; only digests are kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from limits import RateLimitItem
+
+from cinema.domain.addresses import address_key
+from cinema.domain.ids import format_id
+from cinema.domain.principal import Principal
+from cinema.domain.rejections import Refused, refuse
+from cinema.features.accounts.shapes import account_key
+from cinema.storage.redis.throttle_counts import limit_of
+
+if TYPE_CHECKING:
+    from cinema.storage.redis.throttle_counts import Counts
+
+DIGEST_BYTES: Final = 16
+
+HOUR_S: Final = 3600
+MINUTE_S: Final = 60
+
+
+class ThrottleRules(msgspec.Struct, frozen=True, kw_only=True):
+    """How often; the settings of the same names document each."""
+
+    login_window_seconds: int = 300
+    login_failures_per_account_and_address: int = 10
+    login_failures_per_address: int = 100
+    login_failures_per_account_per_hour: int = 30
+    registrations_per_hour_per_address: int = 5
+    writes_per_minute_per_user: int = 120
+
+
+class Throttles:
+    """The limits that a request may meet; each refuses with RATE_LIMITED and `retry_after_s`."""
+
+    def __init__(self, counts: Counts, rules: ThrottleRules) -> None:
+        self.counts = counts
+        self.refused: Counter[str] = Counter()
+        window_s = rules.login_window_seconds
+        self.login_pair = limit_of(
+            "login_account_address", rules.login_failures_per_account_and_address, window_s
+        )
+        self.login_address = limit_of("login_address", rules.login_failures_per_address, window_s)
+        self.login_account = limit_of(
+            "login_account", rules.login_failures_per_account_per_hour, HOUR_S
+        )
+        self.register = limit_of("register", rules.registrations_per_hour_per_address, HOUR_S)
+        self.writes = limit_of("writes", rules.writes_per_minute_per_user, MINUTE_S)
+
+    async def count(self, limit: RateLimitItem, *who: str) -> None:
+        """Count once, and refuse what is beyond the limit."""
+        retry_after_s = await self.counts.take(limit, *who)
+        if retry_after_s is not None:
+            raise self.refusal(limit.namespace, retry_after_s)
+
+    async def count_write(self, principal: Principal) -> None:
+        """Count a write of somebody signed in. Refuses RATE_LIMITED."""
+        await self.count(self.writes, format_id(principal.user_id))
+
+    def refusal(self, kind: str, retry_after_s: int) -> Refused:
+        """The refusal of a kind of throttle, counted."""
+        self.refused[kind] += 1
+        return refuse("RATE_LIMITED", retry_after_s=retry_after_s)
+
+    @asynccontextmanager
+    async def registration(self, address: str) -> AsyncIterator[None]:
+        """Around a registration: counts unless it was not tried, or we could not serve it."""
+        who = address_digest(address)
+        await self.count(self.register, who)
+        try:
+            yield
+        except Exception as error:
+            if not _was_tried(error):
+                await self.counts.give_back(self.register, who)
+            raise
+
+
+def _was_tried(error: Exception) -> bool:
+    """Whether a client learned from a refusal what it wanted to know, or cost us a hash."""
+    code = error.rejection.code if isinstance(error, Refused) else ""
+    return code in {"EMAIL_TAKEN", "IDEMPOTENCY_MISMATCH"}
+
+
+def account_digest(email: str) -> bytes:
+    """What stands for an account, by whatever spelling of its e-mail address."""
+    return blake2b(account_key(email).encode(errors="replace"), digest_size=DIGEST_BYTES).digest()
+
+
+def address_digest(address: str) -> str:
+    """What stands for a client's address, by whatever spelling."""
+    return blake2b(address_key(address).encode(), digest_size=DIGEST_BYTES).hexdigest()
+
+
+def pair_digest(account: bytes, address: str) -> bytes:
+    """What stands for an address at an account; the same one at another looks different."""
+    key = address_key(address).encode()
+    return blake2b(key, digest_size=DIGEST_BYTES, key=account).digest()

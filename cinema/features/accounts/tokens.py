@@ -1,0 +1,108 @@
+"""Access tokens: HS256 JWTs, issued at login; what they are still good for, `admission` knows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import jwt
+import msgspec
+
+from cinema.domain.ids import format_id, parse_id
+from cinema.domain.limits_catalog import SIGNING_KEY_BYTES, TOKEN_CHARS
+from cinema.domain.principal import INVALID_TOKEN, ROLES, TOKEN_EXPIRED, InvalidToken, Principal
+
+ISSUER: Final = "cinema"
+ALGORITHM: Final = "HS256"
+
+Clock = Callable[[], float]
+
+
+class AccessToken(msgspec.Struct, frozen=True):
+    """A token and its lifetime in seconds."""
+
+    text: str
+    expires_in_s: int
+
+
+class _Claims(msgspec.Struct, frozen=True):
+    sub: str
+    role: str
+    sid: str
+    iat: float
+    exp: float
+
+
+class TokenIssuer:
+    """Signs with the first of `keys`; the others are for verifiers during a rotation."""
+
+    def __init__(self, keys: Sequence[bytes], *, ttl_s: int, clock: Clock) -> None:
+        self._key = _checked(keys)[0]
+        self.ttl_s = ttl_s
+        self._clock = clock
+
+    def issue(
+        self, *, user_id: bytes, role: str, session_id: bytes, at_s: float | None = None
+    ) -> AccessToken:
+        """A token for one session, issued at `at_s` (now)."""
+        issued_at_s = math.floor((self._clock() if at_s is None else at_s) * 1000) / 1000
+        claims = {
+            "sub": format_id(user_id),
+            "role": role,
+            "sid": format_id(session_id),
+            "iat": issued_at_s,
+            "exp": math.floor(issued_at_s) + self.ttl_s,
+            "iss": ISSUER,
+        }
+        return AccessToken(jwt.encode(claims, self._key, algorithm=ALGORITHM), self.ttl_s)
+
+
+class TokenVerifier:
+    """Checks what a token says of itself: its signature under any of `keys`, form and time."""
+
+    def __init__(self, keys: Sequence[bytes], *, clock: Clock) -> None:
+        self._keys = _checked(keys)
+        self._clock = clock
+
+    def verify(self, token: str) -> Principal:
+        """Whom the token was issued to; raises `InvalidToken`."""
+        claims = self._claims(token)
+        user_id, session_id = parse_id(claims.sub), parse_id(claims.sid)
+        if user_id is None or session_id is None or claims.role not in ROLES:
+            raise InvalidToken(INVALID_TOKEN)
+        if not self._clock() < claims.exp:
+            raise InvalidToken(TOKEN_EXPIRED)
+        return Principal(user_id, claims.role, session_id, claims.exp)
+
+    def _claims(self, token: str) -> _Claims:
+        if len(token) > TOKEN_CHARS:
+            raise InvalidToken(INVALID_TOKEN)
+        for key in self._keys:
+            try:
+                # Times are compared with the injected clock, not with the library's.
+                payload = jwt.decode(
+                    token,
+                    key,
+                    algorithms=[ALGORITHM],
+                    issuer=ISSUER,
+                    options={
+                        "require": ["sub", "role", "sid", "iat", "exp", "iss"],
+                        "verify_exp": False,
+                        "verify_iat": False,
+                        "verify_nbf": False,
+                        "verify_aud": False,
+                    },
+                )
+                return msgspec.convert(payload, _Claims)
+            except jwt.InvalidSignatureError:
+                continue
+            except (jwt.InvalidTokenError, msgspec.ValidationError, UnicodeError):
+                break
+        raise InvalidToken(INVALID_TOKEN)
+
+
+def _checked(keys: Sequence[bytes]) -> tuple[bytes, ...]:
+    if not keys or any(len(key) < SIGNING_KEY_BYTES for key in keys):
+        raise ValueError(f"a signing key has at least {SIGNING_KEY_BYTES} bytes")
+    return tuple(keys)

@@ -1,0 +1,71 @@
+"""Bookings as clients send and see them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from cinema.domain.money import Money
+from cinema.features.seats.shapes import HeldSeat
+
+BookingStatus = Literal["pending", "confirmed", "cancelled", "expired", "refunded"]
+
+
+class PaymentInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How it is paid: `demo` always succeeds, `counter` is for staff who took the money."""
+
+    method: Annotated[str, Meta(min_length=1, max_length=32, examples=["demo"])]
+
+
+class BookingInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Book a hold."""
+
+    showtime_id: UUID
+    hold_id: UUID
+    payment: PaymentInput
+    promo_code: Annotated[str, Meta(max_length=64)] | None = None
+
+
+class Payment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """How a booking was paid: `amount` once, of which `refunded` was given back since."""
+
+    id: str
+    method: str
+    status: Literal["pending", "succeeded", "failed", "refunded", "partially_refunded"]
+    amount: Money
+    refunded: Money | None = None
+    client_secret: str | None = None
+
+
+class Booking(msgspec.Struct, frozen=True, gc=False):
+    """A booking; `seats` are those it still has, or had when it ended."""
+
+    id: str
+    code: str
+    showtime_id: str
+    status: BookingStatus
+    seats: list[HeldSeat]
+    total: Money
+    created_at: datetime
+    payment: Payment
+
+
+class BookingQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which of the caller's bookings."""
+
+    when: (
+        Annotated[
+            Literal["upcoming", "past"],
+            Meta(
+                description="`upcoming`: what can still be attended. `past`: the rest, so whatever "
+                "is over, was cancelled or expired. All without."
+            ),
+        ]
+        | None
+    ) = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 20
+    cursor: Annotated[str, Meta(max_length=4096)] | None = None

@@ -1,0 +1,204 @@
+"""Bookings as Postgres shows them; only the kernel's appends write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+import msgspec
+
+from cinema.domain.limits import IDEMPOTENCY_TTL_S
+from cinema.domain.money import Money
+from cinema.features.bookings.shapes import Booking, Payment
+from cinema.features.seats.shapes import HeldSeat
+from cinema.storage.database.driver import UUID, Record
+from cinema.storage.database.reads import PrimaryReads, Reads
+from cinema.storage.database.transactions import Pool, connection
+
+# A booking cancelled whole keeps showing its seats; a seat given back alone is not shown.
+_SELECT: Final = """
+select b.id::text, b.code, b.showtime_id::text, b.status, b.total_minor, b.currency,
+    b.created_at, p.id::text as payment_id, p.method, p.status as payment_status,
+    p.amount_minor, p.refunded_minor,
+    (
+        select json_agg(json_build_array(s.seat, s.category, s.price_minor) order by s.position)
+        from booking_seats s
+        where s.booking_id = b.id and not s.given_back
+    ) as seats
+from bookings b
+join payments p on p.booking_id = b.id
+"""
+_BY_ID: Final = (
+    _SELECT
+    + """
+where b.id = $1 and (
+    $2::uuid is null or b.user_id = $2
+    or exists (select from showtimes t where t.id = b.showtime_id and t.cinema_id = any($3))
+)"""
+)
+_OF_USER: Final = (
+    _SELECT
+    + """
+join showtimes t on t.id = b.showtime_id
+where b.user_id = $1
+    and ($2::text is null
+        or ($2 = 'upcoming') = (t.ends_at > $3 and b.status in ('pending', 'confirmed')))
+    and ($4::timestamptz is null or (b.created_at, b.id) < ($4, $5::text::uuid))
+order by b.created_at desc, b.id desc
+limit $6"""
+)
+_SALE: Final = """
+select b.showtime_id, b.user_id, b.code, b.created_at, p.id::text as payment_id, p.method,
+    p.amount_minor, b.currency, t.cinema_id
+from bookings b
+join payments p on p.booking_id = b.id
+left join showtimes t on t.id = b.showtime_id
+where b.id = $1"""
+_CINEMA: Final = "select cinema_id from showtimes where id = $1"
+_RESERVE_KEY: Final = """
+insert into booking_keys as k (request_key, showtime_id, reserved_at) values ($1, $2, $3)
+on conflict (request_key) do update
+set showtime_id = excluded.showtime_id, reserved_at = excluded.reserved_at
+where k.showtime_id = excluded.showtime_id
+    or (k.reserved_at < $4 and not exists (
+        select from bookings b where b.request_key = $1 and b.created_at >= $5
+    ))
+returning true"""
+# Nodes that do this at the same time take different rows.
+_FORGET_KEYS: Final = """
+with gone as (
+    delete from booking_keys where ctid = any(array(
+        select ctid from booking_keys where reserved_at < $1 order by reserved_at limit $2
+        for update skip locked
+    ))
+    returning 1
+)
+select count(*) from gone"""
+
+UNDER_WAY_S: Final = 900
+"""Longer than any command can be under way: COMMAND_DEADLINE_MS, at most 60 s, bounds each of its
+few steps."""
+
+_SEATS: Final = msgspec.json.Decoder(list[tuple[str, str, int]])
+
+
+class Sale(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a booking that is settled when it is made."""
+
+    showtime_id: bytes
+    cinema_id: bytes | None
+    user_id: bytes
+    code: str
+    created_at: datetime
+    payment_id: str
+    method: str
+    amount_minor: int
+    currency: str
+
+
+class BookingsRepository:
+    """Reads bookings."""
+
+    def __init__(self, pool: Pool, reads: Reads | None = None) -> None:
+        self._pool = pool
+        self._reads = reads or PrimaryReads(pool)
+
+    async def find(
+        self, booking_id: bytes, user_id: bytes | None, cinema_ids: Iterable[bytes] = ()
+    ) -> Booking | None:
+        """A booking; of one user only if given, or of somebody at one of the cinemas."""
+        owner = None if user_id is None else UUID(user_id)
+        row = await self._reads.fetchrow(
+            _BY_ID, UUID(booking_id), owner, [UUID(one) for one in cinema_ids]
+        )
+        return None if row is None else _booking(row)
+
+    async def list_of_user(
+        self,
+        user_id: bytes,
+        *,
+        when: Literal["upcoming", "past"] | None,
+        now: datetime,
+        after: tuple[datetime, str] | None,
+        limit: int,
+    ) -> list[Booking]:
+        """A user's bookings, newest first; each is either upcoming or past.
+
+        Upcoming is what can still be attended: not over, and not ended before.
+        """
+        moment, last_id = after or (None, None)
+        rows = await self._reads.fetch(_OF_USER, UUID(user_id), when, now, moment, last_id, limit)
+        return [_booking(row) for row in rows]
+
+    async def cinema_of(self, showtime_id: bytes) -> bytes | None:
+        """The cinema of a showtime, if there is one."""
+        async with connection(self._pool) as reading:
+            cinema_id = await reading.fetchval(_CINEMA, UUID(showtime_id))
+        return None if cinema_id is None else bytes(cinema_id.bytes)
+
+    async def sale_of(self, booking_id: bytes) -> Sale | None:
+        """What about a booking never changes; for commands, so from the primary."""
+        async with connection(self._pool) as reading:
+            row = await reading.fetchrow(_SALE, UUID(booking_id))
+        if row is None:
+            return None
+        return Sale(
+            showtime_id=row["showtime_id"].bytes,
+            cinema_id=None if row["cinema_id"] is None else row["cinema_id"].bytes,
+            user_id=row["user_id"].bytes,
+            code=row["code"],
+            created_at=row["created_at"],
+            payment_id=row["payment_id"],
+            method=row["method"],
+            amount_minor=row["amount_minor"],
+            currency=row["currency"],
+        )
+
+    async def reserve_key(self, request_key: bytes, showtime_id: bytes, now: datetime) -> bool:
+        """Bind an idempotency key to a showtime; False if it is another's.
+
+        A key that led to no booking becomes free again once nothing of it can be under way.
+        """
+        async with connection(self._pool) as writing:
+            reserved = await writing.fetchval(
+                _RESERVE_KEY,
+                request_key,
+                UUID(showtime_id),
+                now,
+                now - timedelta(seconds=UNDER_WAY_S),
+                now - timedelta(seconds=IDEMPOTENCY_TTL_S),
+            )
+        return bool(reserved)
+
+    async def forget_keys(self, now: datetime, limit: int) -> int:
+        """Delete keys past their time, a bounded number; returns how many."""
+        async with connection(self._pool) as writing:
+            gone: int = await writing.fetchval(
+                _FORGET_KEYS, now - timedelta(seconds=IDEMPOTENCY_TTL_S), limit
+            )
+        return gone
+
+
+def _booking(row: Record) -> Booking:
+    currency = row["currency"]
+    refunded_minor = row["refunded_minor"]
+    return Booking(
+        id=row["id"],
+        code=row["code"],
+        showtime_id=row["showtime_id"],
+        status=row["status"],
+        seats=[
+            HeldSeat(label, category, Money(price_minor, currency))
+            for label, category, price_minor in _SEATS.decode(row["seats"] or "[]")
+        ],
+        total=Money(row["total_minor"], currency),
+        created_at=row["created_at"],
+        payment=Payment(
+            row["payment_id"],
+            row["method"],
+            row["payment_status"],
+            Money(row["amount_minor"], currency),
+            Money(refunded_minor, currency) if refunded_minor else None,
+        ),
+    )

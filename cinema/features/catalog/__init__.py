@@ -1,0 +1,1 @@
+"""Films, cinemas, screens and their layouts."""

@@ -1,0 +1,190 @@
+"""The catalogue: movies, cinemas and screens, for everyone to read and for some to change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cinema.domain.idempotency import IdempotencyKey
+from cinema.domain.ids import format_id
+from cinema.domain.money import CURRENCY_DIGITS
+from cinema.domain.paging import BY_TEXT, Page, PageQuery, after, page
+from cinema.domain.principal import Principal
+from cinema.domain.rejections import refuse
+from cinema.domain.seatmap import Layout, LayoutError, SeatPlan, grid_layout, parse_layout
+from cinema.features.accounts.authority import known_id, require_manager
+from cinema.features.catalog.shapes import (
+    Cinema,
+    CinemaInput,
+    Grid,
+    LayoutInput,
+    Movie,
+    MovieInput,
+    MovieQuery,
+    Screen,
+    ScreenInput,
+    ScreenLayout,
+)
+from cinema.features.catalog.store import CatalogRepository
+
+T = TypeVar("T")
+
+
+class _Identified(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+class CatalogService:
+    """Use cases of movies, cinemas and screens; each refuses with a code of `docs/errors.md`."""
+
+    def __init__(
+        self,
+        catalog: CatalogRepository,
+        *,
+        new_id: Callable[[], bytes],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._catalog = catalog
+        self._new_id = new_id
+        self._now = now
+
+    async def create_movie(self, request: MovieInput, key: IdempotencyKey | None = None) -> Movie:
+        """A new movie."""
+        return await self._catalog.add_movie(self._next_id(), request, self._now(), key)
+
+    async def movie(self, movie_id: bytes) -> Movie:
+        """One movie. Refuses NOT_FOUND."""
+        return found(await self._catalog.find_movie(format_id(movie_id)))
+
+    async def movies(self, query: MovieQuery) -> Page[Movie]:
+        """Movies by title."""
+        rows = await self._catalog.list_movies(
+            genre=query.genre,
+            q=query.q,
+            after=after(query.cursor, BY_TEXT),
+            limit=query.limit + 1,
+        )
+        titled = page(rows, query.limit, lambda row: (row[0], row[1].id))
+        return Page(items=[movie for _, movie in titled.items], next_cursor=titled.next_cursor)
+
+    async def create_cinema(
+        self, request: CinemaInput, key: IdempotencyKey | None = None
+    ) -> Cinema:
+        """A new cinema. Refuses VALIDATION_ERROR (zone, currency)."""
+        if not _is_time_zone(request.time_zone):
+            raise refuse("VALIDATION_ERROR", "This is no IANA time zone.", path="$.time_zone")
+        if request.currency not in CURRENCY_DIGITS:
+            raise refuse("VALIDATION_ERROR", "This is no ISO 4217 currency.", path="$.currency")
+        return await self._catalog.add_cinema(self._next_id(), request, self._now(), key)
+
+    async def cinema(self, cinema_id: bytes) -> Cinema:
+        """One cinema. Refuses NOT_FOUND."""
+        return found(await self._catalog.find_cinema(format_id(cinema_id)))
+
+    async def cinemas(self, query: PageQuery) -> Page[Cinema]:
+        """Cinemas, the oldest first."""
+        rows = await self._catalog.list_cinemas(after_id=_last_id(query), limit=query.limit + 1)
+        return page(rows, query.limit, _by_id)
+
+    async def create_screen(
+        self, principal: Principal, request: ScreenInput, key: IdempotencyKey | None = None
+    ) -> Screen:
+        """A new screen, by an admin or the cinema's manager.
+
+        Refuses VALIDATION_ERROR, FORBIDDEN, UNKNOWN_REFERENCE, NAME_TAKEN.
+        """
+        cinema_id = known_id(request.cinema_id, "$.cinema_id")
+        require_manager(principal, cinema_id)
+        plan, layout = _plan_of(request.layout, request.grid)
+        if await self._catalog.find_cinema(cinema_id) is None:
+            raise refuse("UNKNOWN_REFERENCE", "There is no such cinema.", path="$.cinema_id")
+        return await self._catalog.add_screen(
+            self._next_id(),
+            cinema_id=cinema_id,
+            name=request.name,
+            layout=layout,
+            seat_count=plan.seat_count,
+            rules=request.rules,
+            now=self._now(),
+            key=key,
+        )
+
+    async def replace_layout(
+        self,
+        principal: Principal,
+        screen_id: bytes,
+        request: LayoutInput,
+        seen: frozenset[int] | None,
+    ) -> Screen:
+        """The next version of a screen's seats; showtimes made before keep theirs.
+
+        `seen` are the versions that the caller may have had before it. Refuses NOT_FOUND,
+        FORBIDDEN, VALIDATION_ERROR, PRECONDITION_REQUIRED (without `seen`), PRECONDITION_FAILED.
+        """
+        screen = await self.screen(screen_id)
+        require_manager(principal, screen.cinema_id)
+        plan, layout = _plan_of(request.layout, request.grid)
+        if seen is None:
+            raise refuse("PRECONDITION_REQUIRED")
+        return await self._catalog.replace_layout(
+            screen.id, seen, layout=layout, seat_count=plan.seat_count, now=self._now()
+        )
+
+    async def screen(self, screen_id: bytes) -> Screen:
+        """One screen. Refuses NOT_FOUND."""
+        return found(await self._catalog.find_screen(format_id(screen_id)))
+
+    async def screens(self, cinema_id: bytes, query: PageQuery) -> Page[Screen]:
+        """A cinema's screens, the oldest first. Refuses NOT_FOUND."""
+        cinema = await self.cinema(cinema_id)
+        rows = await self._catalog.list_screens(
+            cinema.id, after_id=_last_id(query), limit=query.limit + 1
+        )
+        return page(rows, query.limit, _by_id)
+
+    async def layout(self, screen_id: bytes, version: int | None = None) -> ScreenLayout:
+        """A version of a screen's layout, the current one by default. Refuses NOT_FOUND."""
+        return found(await self._catalog.find_layout(format_id(screen_id), version))
+
+    def _next_id(self) -> str:
+        return format_id(self._new_id())
+
+
+def found(value: T | None) -> T:
+    """The value, or a NOT_FOUND."""
+    if value is None:
+        raise refuse("NOT_FOUND")
+    return value
+
+
+def _by_id(item: _Identified) -> tuple[object, str]:
+    return "", item.id
+
+
+def _last_id(query: PageQuery) -> str | None:
+    position = after(query.cursor, BY_TEXT)
+    return None if position is None else position[1]
+
+
+def _is_time_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def _plan_of(layout: Layout | None, grid: Grid | None) -> tuple[SeatPlan, Layout]:
+    """The plan and layout a request asks for, which gives exactly one of the two."""
+    if (layout is None) == (grid is None):
+        raise refuse("VALIDATION_ERROR", "Give either `layout` or `grid`.")
+    field = "layout" if grid is None else "grid"
+    try:
+        wanted = layout or grid_layout(*((grid.rows, grid.columns) if grid else (0, 0)))
+        return parse_layout(wanted, 1), wanted
+    except LayoutError as error:
+        path = error.path.replace("$", f"$.{field}", 1)
+        raise refuse("VALIDATION_ERROR", error.message, path=path) from error

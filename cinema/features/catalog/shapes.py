@@ -1,0 +1,140 @@
+"""The catalogue as clients send and see it: movies, cinemas and screens."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from cinema.domain.idempotency import fields_given
+from cinema.domain.limits_catalog import BASE_PRICE_MINOR_MAX, PAGE_DEFAULT, SEARCH_CHARS
+from cinema.domain.paging import Cursor, Limit
+from cinema.domain.sale_rules import Rules
+from cinema.domain.seatmap import MAX_ROWS, MAX_SEATS_PER_ROW, Layout
+
+Tag = Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^\S(.*\S)?$")]
+Title = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"^\S(.*\S)?$")]
+CinemaName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")]
+ScreenName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
+City = Annotated[str, Meta(min_length=1, max_length=100)]
+Url = Annotated[str, Meta(max_length=2000, pattern=r"^(https?://|/)[!-~]+$")]
+LanguageTag = Annotated[
+    str,
+    Meta(pattern="^[a-zA-Z]{2,8}(-[a-zA-Z0-9]{1,8}){0,3}$", description="A BCP 47 tag, as `en`."),
+]
+Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2.")]
+CurrencyCode = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217.")]
+IdText = Annotated[str, Meta(min_length=36, max_length=36, description="A UUID.")]
+Instant = Annotated[datetime, Meta(tz=True)]
+SeatCategory = Annotated[str, Meta(min_length=1, max_length=32)]
+PriceMinor = Annotated[int, Meta(ge=0, le=BASE_PRICE_MINOR_MAX)]
+
+
+class MovieInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A film, as an admin describes it."""
+
+    title: Title
+    description: Annotated[str, Meta(max_length=5000)] = ""
+    genres: Annotated[list[Tag], Meta(max_length=16)] = []
+    runtime_minutes: Annotated[int, Meta(ge=1, le=1000)]
+    release_date: date | None = None
+    age_rating: Annotated[str, Meta(min_length=1, max_length=16)] | None = None
+    languages: Annotated[list[LanguageTag], Meta(max_length=32)] = []
+    poster_url: Url | None = None
+    trailer_url: Url | None = None
+
+
+class Movie(msgspec.Struct, frozen=True, kw_only=True):
+    """A film that is, was or will be shown."""
+
+    id: str
+    title: str
+    description: str
+    genres: list[str]
+    runtime_minutes: int
+    release_date: date | None
+    age_rating: str | None
+    languages: list[str]
+    poster_url: str | None
+    trailer_url: str | None
+
+
+class CinemaInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A cinema, as an admin describes it; `time_zone` is a name of the IANA database."""
+
+    name: CinemaName
+    address: Annotated[str, Meta(max_length=300)] = ""
+    city: City
+    country: Country
+    time_zone: Annotated[str, Meta(min_length=1, max_length=64)]
+    currency: CurrencyCode
+
+
+class Cinema(msgspec.Struct, frozen=True, kw_only=True):
+    """A house with screens; its calendar runs in `time_zone`, its prices in `currency`."""
+
+    id: str
+    name: str
+    address: str
+    city: str
+    country: str
+    time_zone: str
+    currency: str
+
+
+class Grid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A plain rectangle of regular seats."""
+
+    rows: Annotated[int, Meta(ge=1, le=MAX_ROWS)]
+    columns: Annotated[int, Meta(ge=1, le=MAX_SEATS_PER_ROW)]
+
+
+class ScreenInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A new screen, with either a `layout` or a `grid`."""
+
+    cinema_id: IdText
+    name: ScreenName
+    layout: Layout | None = None
+    grid: Grid | None = None
+    rules: Rules = Rules()
+
+    def meaning(self) -> object:
+        """An id is the same in either case."""
+        return fields_given(self) | {"cinema_id": self.cinema_id.lower()}
+
+
+class LayoutInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The next version of a screen's seats, as either a `layout` or a `grid`."""
+
+    layout: Layout | None = None
+    grid: Grid | None = None
+
+
+class Screen(msgspec.Struct, frozen=True, kw_only=True):
+    """A room with seats; `layout_version` is the one new showtimes get."""
+
+    id: str
+    cinema_id: str
+    name: str
+    layout_version: int
+    seat_count: int
+
+
+class ScreenLayout(msgspec.Struct, frozen=True, kw_only=True):
+    """The fixed part of a screen's seat map; a version never changes."""
+
+    screen_id: str
+    layout_version: int
+    seat_count: int
+    layout: Layout
+
+
+class MovieQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which movies; `genre` and `q` (part of a title) ignore case and accents."""
+
+    genre: Annotated[str, Meta(max_length=SEARCH_CHARS)] | None = None
+    q: Annotated[str, Meta(max_length=SEARCH_CHARS)] | None = None
+    limit: Limit = PAGE_DEFAULT
+    cursor: Cursor | None = None

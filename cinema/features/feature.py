@@ -1,0 +1,22 @@
+"""What a feature hands over to the node that it is part of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import msgspec
+
+from cinema.http.routing import Route
+from cinema.telemetry.metrics import Families
+
+
+class Feature(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of one feature.
+
+    `jobs` run for as long as the node does, each under its name.
+    """
+
+    routes: tuple[Route, ...] = ()
+    metrics: tuple[Families, ...] = ()
+    jobs: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = {}

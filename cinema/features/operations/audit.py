@@ -1,0 +1,80 @@
+"""A log line for everything an operator does: who, what, from where, and what came of it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+import structlog
+from aiohttp.web import StreamResponse
+from multidict import istr
+
+from cinema.domain.ids import format_id
+from cinema.domain.principal import Principal
+from cinema.domain.rejections import Refused, Rejection
+from cinema.http.connections.proxies import TrustedProxies
+from cinema.http.context import RequestContext
+from cinema.http.responses import Reply
+from cinema.http.routing import Handler
+
+OPERATOR_ACTED: Final = "operator_acted"
+
+OPERATOR_HEADER: Final = istr("Cinema-Operator")
+"""Who acts, as the client says; what is proven is only whose token it has, the `holder`."""
+
+UNNAMED: Final = "unnamed"
+_HARMLESS: Final = re.compile(r"[\x21-\x7e]{1,64}")
+
+# Whatever level is written: nobody can hide what they do by turning the log down first.
+log = structlog.wrap_logger(
+    None, wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG)
+)
+
+
+class Audit:
+    """Wraps handlers that change something."""
+
+    def __init__(self, proxies: TrustedProxies, name_of: Callable[[Principal], str]) -> None:
+        self._proxies = proxies
+        self._name_of = name_of
+
+    def of(self, action: str, target: str, handler: Handler) -> Handler:
+        """`handler`, with a line for each call; `target` names what the path's id is of."""
+
+        async def handle(context: RequestContext) -> Reply | Rejection | StreamResponse:
+            write = self._writer(action, target, context)
+            try:
+                outcome = await handler(context)
+            except Refused as refused:
+                write(refused.rejection.code)
+                raise
+            except BaseException:
+                write("failed")
+                raise
+            write(outcome.code if isinstance(outcome, Rejection) else "done")
+            return outcome
+
+        return handle
+
+    def _writer(self, action: str, target: str, context: RequestContext) -> Callable[[str], None]:
+        request = context.request
+        operator = request.headers.get(OPERATOR_HEADER, "")
+        asked = {} if context.body is None else {"asked": msgspec.to_builtins(context.body)}
+
+        def write(outcome: str) -> None:
+            log.info(
+                OPERATOR_ACTED,
+                action=action,
+                outcome=outcome,
+                holder=self._name_of(context.principal),
+                operator=operator if _HARMLESS.fullmatch(operator) else UNNAMED,
+                address=self._proxies.client_address(request),
+                request_id=context.request_id,
+                **{target: format_id(context.params[0])},
+                **asked,
+            )
+
+        return write

@@ -1,0 +1,59 @@
+"""The cluster's counters as Prometheus families."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from cinema.cluster.node import ClusterNode
+from cinema.telemetry.metrics import Families
+
+
+def cluster_families(cluster: ClusterNode) -> Families:
+    """Membership, forwarding, handovers."""
+
+    def families() -> Iterator[Metric]:
+        view, metrics = cluster.placement.view, cluster.router.metrics
+        fanout = cluster.fanout.metrics
+        for name, text, value in (
+            ("cinema_cluster_view_version", "The view this node goes by.", view.version),
+            ("cinema_cluster_members", "Members of that view.", len(view.members)),
+            (
+                "cinema_cluster_frozen",
+                "1 while Redis is away and nobody can be declared dead.",
+                int(cluster.membership.frozen),
+            ),
+            ("cinema_cluster_draining", "1 while this node hands over.", int(cluster.draining)),
+        ):
+            yield GaugeMetricFamily(name, text, value=value)
+        forwarded = CounterMetricFamily(
+            "cinema_forwarded_messages",
+            "Messages for other nodes' showtimes, by what became of them: sent, misdirected, "
+            "parked (to be sent again), in_doubt.",
+            labels=("outcome",),
+        )
+        for outcome, count in (
+            ("sent", metrics.forwarded),
+            ("misdirected", metrics.misdirected),
+            ("parked", metrics.parked),
+            ("in_doubt", metrics.in_doubt),
+        ):
+            forwarded.add_metric((outcome,), count)
+        yield forwarded
+        for name, text, value in (
+            ("cinema_served_messages", "Messages that peers forwarded here.", metrics.served),
+            ("cinema_releases_asked", "Owners asked for a showtime.", metrics.releases_asked),
+            (
+                "cinema_handovers",
+                "Showtimes given to their next owners.",
+                cluster.handover.released_count,
+            ),
+            ("cinema_changes_published", "Changes sent to other nodes.", fanout.published),
+            ("cinema_changes_unpublished", "Changes Redis did not take.", fanout.unpublished),
+            ("cinema_changes_heard", "Changes heard from other nodes.", fanout.heard),
+            ("cinema_change_gaps", "Times changes had to be asked for.", fanout.gaps),
+        ):
+            yield CounterMetricFamily(name, text, value=value)
+
+    return families

@@ -1,0 +1,146 @@
+"""Events of the journal as an operator reads them."""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+import msgspec
+
+from cinema.domain.ids import format_id
+from cinema.domain.money import Money
+from cinema.domain.seatmap import STATUS_NAMES, SeatPlan
+from cinema.domain.showtime.changes import seat_changes
+from cinema.domain.showtime.events import (
+    AnyEvent,
+    BookingCancelled,
+    HoldBooked,
+    HoldExpired,
+    HoldExtended,
+    HoldReleased,
+    PlanChanged,
+    Recorded,
+    SalesPaused,
+    SalesResumed,
+    SeatsBlocked,
+    SeatsHeld,
+    SeatsUnblocked,
+    decode_recorded,
+)
+from cinema.features.operations.history_shapes import EventShown, SeatChange
+from cinema.features.operations.node import moment
+from cinema.storage.journal.store import JournalRow
+
+UNREADABLE = "Unreadable"
+
+
+def recorded_in(row: JournalRow) -> Recorded | None:
+    """What a row says; None if its bytes are damaged."""
+    try:
+        return decode_recorded(row.payload)
+    except msgspec.MsgspecError:
+        return None
+
+
+def event_shown(row: JournalRow, plan: SeatPlan, currency: str) -> EventShown:
+    """One row, with the labels of the plan that was pinned then."""
+    recorded = recorded_in(row)
+    if recorded is None:
+        return EventShown(
+            seq=row.seq, epoch=row.epoch, at=moment(row.recorded_at_us), event=UNREADABLE
+        )
+    return EventShown(
+        seq=row.seq,
+        epoch=row.epoch,
+        at=moment(row.recorded_at_us),
+        event=type(recorded.event).__name__,
+        command_id=recorded.command_id.hex(),
+        keyed=bool(recorded.fingerprint),
+        **_details(recorded.event, plan, currency),
+    )
+
+
+def _details(event: AnyEvent, plan: SeatPlan, currency: str) -> dict[str, Any]:
+    def labels(seats: tuple[int, ...]) -> list[str]:
+        return [plan.labels[seat] for seat in seats]
+
+    def total(prices: tuple[int, ...]) -> Money:
+        return Money(sum(prices), currency)
+
+    match event:
+        case SeatsHeld() | HoldExtended():
+            return {
+                "seats": labels(event.seats),
+                "hold_id": format_id(event.hold_id),
+                "customer_id": format_id(event.customer),
+                "total": total(event.prices),
+                "expires_at": moment(event.expires_at_us),
+            }
+        case HoldReleased():
+            return {
+                "seats": labels(event.released),
+                "kept": labels(event.seats),
+                "hold_id": format_id(event.hold_id),
+                "customer_id": format_id(event.customer),
+            }
+        case HoldExpired():
+            return {"seats": labels(event.seats), "hold_id": format_id(event.hold_id)}
+        case HoldBooked():
+            return {
+                "seats": labels(event.seats),
+                "hold_id": format_id(event.hold_id),
+                "customer_id": format_id(event.customer),
+                "booking_id": format_id(event.booking_id),
+                "code": event.code,
+                "payment_id": format_id(event.payment_id),
+                "payment_method": event.payment_method,
+                "total": Money(sum(event.prices), event.currency),
+            }
+        case BookingCancelled():
+            return {
+                "seats": labels(event.cancelled),
+                "kept": labels(event.seats),
+                "booking_id": format_id(event.booking_id),
+                "customer_id": format_id(event.customer),
+                "total": total(event.cancelled_prices),
+            }
+        case SeatsBlocked() | SeatsUnblocked():
+            return {"seats": labels(event.seats)}
+        case SalesPaused() | SalesResumed():
+            return {}
+        case PlanChanged():
+            return {
+                "old_layout_version": event.old_layout_version,
+                "layout_version": event.layout_version,
+            }
+        case _:
+            assert_never(event)
+
+
+def seat_change(row: JournalRow, event: AnyEvent, seat: int) -> SeatChange | None:
+    """What an event did to a seat of the plan pinned before it; None if nothing."""
+    status = None
+    if isinstance(event, PlanChanged):
+        if event.mapping[seat] >= 0:
+            return None
+    else:
+        found = [after for changed, after in seat_changes(event) if changed == seat]
+        if not found:
+            return None
+        status = STATUS_NAMES[found[0]]
+    ids = {
+        name: format_id(raw)
+        for name, attribute in (
+            ("hold_id", "hold_id"),
+            ("booking_id", "booking_id"),
+            ("customer_id", "customer"),
+        )
+        if (raw := getattr(event, attribute, None)) is not None
+    }
+    return SeatChange(
+        seq=row.seq,
+        epoch=row.epoch,
+        at=moment(row.recorded_at_us),
+        event=type(event).__name__,
+        status=status,
+        **ids,
+    )

@@ -1,0 +1,117 @@
+"""What a showtime's past looks like to an operator."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from cinema.domain.limits_catalog import CURSOR_CHARS, PAGE_DEFAULT, PAGE_LIMIT
+from cinema.domain.money import Money
+from cinema.domain.seatmap import SeatStatus
+from cinema.features.operations.shapes import SeatCounts
+
+Seq = Annotated[int, Meta(ge=0)]
+
+
+class EventShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One event of the journal; what does not apply to its kind is left out.
+
+    `seats` are those it changed (or, extended, left held), `kept` those that a part of a hold or
+    booking left as they were. `command_id` is the digest of the client's key where `keyed`, and
+    empty for what the clock caused. `event` is `Unreadable` where the stored bytes are damaged.
+    """
+
+    seq: int
+    epoch: int
+    at: datetime
+    event: str
+    command_id: str = ""
+    keyed: bool = False
+    seats: list[str] = []
+    kept: list[str] = []
+    hold_id: str | None = None
+    customer_id: str | None = None
+    booking_id: str | None = None
+    code: str | None = None
+    payment_id: str | None = None
+    payment_method: str | None = None
+    total: Money | None = None
+    expires_at: datetime | None = None
+    old_layout_version: int | None = None
+    layout_version: int | None = None
+
+
+class SeatAt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A seat at a moment, and whose it was if it was held or booked."""
+
+    label: str
+    row: str
+    number: int
+    category: str
+    status: SeatStatus
+    hold_id: str | None = None
+    booking_id: str | None = None
+    customer_id: str | None = None
+
+
+class SeatsAt(msgspec.Struct, frozen=True, kw_only=True):
+    """The seat map after the event `seq`, which was recorded `at`; both absent before the first.
+
+    `epoch` is absent too where the journal no longer has that event.
+    """
+
+    showtime_id: str
+    seq: int
+    epoch: int | None
+    at: datetime | None
+    layout_version: int
+    paused: bool
+    counts: SeatCounts
+    seats: list[SeatAt]
+
+
+class SeatChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one event did to one seat; without a `status` a change of plan took the seat away."""
+
+    seq: int
+    epoch: int
+    at: datetime
+    event: str
+    status: SeatStatus | None = None
+    hold_id: str | None = None
+    booking_id: str | None = None
+    customer_id: str | None = None
+
+
+class HistoryMeta(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the list goes on; the journal reaches from `first_seq` to `last_seq`, older is gone."""
+
+    next_cursor: str | None
+    first_seq: int
+    last_seq: int
+
+
+class JournalQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which events: from a seq on, or the `last` few."""
+
+    from_seq: Seq = 0
+    last: Annotated[int, Meta(ge=1, le=PAGE_LIMIT)] | None = None
+    limit: Annotated[int, Meta(ge=1, le=PAGE_LIMIT)] = PAGE_DEFAULT
+    cursor: Annotated[str, Meta(max_length=CURSOR_CHARS)] | None = None
+
+
+class SeatsAtQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """As of which event or which moment; without either, as of now."""
+
+    seq: Seq | None = None
+    at: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+class SeatHistoryQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which part of a seat's history."""
+
+    limit: Annotated[int, Meta(ge=1, le=PAGE_LIMIT)] = PAGE_DEFAULT
+    cursor: Annotated[str, Meta(max_length=CURSOR_CHARS)] | None = None

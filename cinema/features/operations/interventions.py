@@ -1,0 +1,117 @@
+"""What operators do to a showtime: block seats, pause sales, and the reverse of both."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from typing import Annotated, Protocol
+
+import msgspec
+from msgspec import Meta
+
+from cinema.actors.asking import refusal_of
+from cinema.actors.messages import Accepted, Message, Outcome
+from cinema.domain.idempotency import IdempotencyKey
+from cinema.domain.ids import format_id
+from cinema.domain.rejections import Rejection
+from cinema.domain.seatmap import MAX_SEATS
+from cinema.domain.showtime.commands import (
+    AnyCommand,
+    BlockSeats,
+    PauseSales,
+    ResumeSales,
+    UnblockSeats,
+)
+from cinema.domain.showtime.events import SeatsBlocked, SeatsUnblocked
+from cinema.features.operations.node import moment
+from cinema.features.seats.shapes import SeatLabel
+
+
+class SeatsInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which seats, by label; all or none."""
+
+    seats: Annotated[list[SeatLabel], Meta(min_length=1, max_length=MAX_SEATS)]
+
+    def meaning(self) -> object:
+        """The seats in any order."""
+        return sorted(self.seats)
+
+
+class Intervened(msgspec.Struct, frozen=True, kw_only=True):
+    """The showtime after a command, `recorded` as event `seq`.
+
+    `seats` are those that changed: blocked seats that are to be blocked stay so. What has nothing
+    to do is recorded only with a key, so that a repetition gets this answer again.
+    """
+
+    showtime_id: str
+    epoch: int
+    seq: int
+    at: datetime
+    recorded: bool
+    seats: list[str]
+
+
+class Asks(Protocol):
+    """The way to every showtime, wherever it lives: a kernel, or the router of a cluster."""
+
+    async def ask(self, showtime_id: bytes, message: Message) -> Outcome:
+        """Send a message and wait for the answer."""
+
+
+class InterventionService:
+    """Sends the commands; each method answers what came of it, or why nothing did."""
+
+    def __init__(self, showtimes: Asks) -> None:
+        self._showtimes = showtimes
+
+    async def block(
+        self, showtime_id: bytes, request: SeatsInput, key: IdempotencyKey | None
+    ) -> Intervened | Rejection:
+        """Take free seats off sale."""
+        command_id, fingerprint = _command_key(key)
+        command = BlockSeats(command_id=command_id, fingerprint=fingerprint, labels=request.seats)
+        return await self._send(showtime_id, command)
+
+    async def unblock(
+        self, showtime_id: bytes, request: SeatsInput, key: IdempotencyKey | None
+    ) -> Intervened | Rejection:
+        """Put blocked seats back on sale."""
+        command_id, fingerprint = _command_key(key)
+        command = UnblockSeats(command_id=command_id, fingerprint=fingerprint, labels=request.seats)
+        return await self._send(showtime_id, command)
+
+    async def pause(self, showtime_id: bytes, key: IdempotencyKey | None) -> Intervened | Rejection:
+        """Refuse new holds from here on."""
+        command_id, fingerprint = _command_key(key)
+        return await self._send(
+            showtime_id, PauseSales(command_id=command_id, fingerprint=fingerprint)
+        )
+
+    async def resume(
+        self, showtime_id: bytes, key: IdempotencyKey | None
+    ) -> Intervened | Rejection:
+        """Accept holds again."""
+        command_id, fingerprint = _command_key(key)
+        return await self._send(
+            showtime_id, ResumeSales(command_id=command_id, fingerprint=fingerprint)
+        )
+
+    async def _send(self, showtime_id: bytes, command: AnyCommand) -> Intervened | Rejection:
+        outcome = await self._showtimes.ask(showtime_id, command)
+        if not isinstance(outcome, Accepted):
+            return refusal_of(outcome)
+        event, labels = outcome.event, outcome.terms.plan.labels
+        seats = event.seats if isinstance(event, SeatsBlocked | SeatsUnblocked) else ()
+        return Intervened(
+            showtime_id=format_id(showtime_id),
+            epoch=outcome.epoch,
+            seq=outcome.seq,
+            at=moment(outcome.at_us),
+            recorded=event is not None,
+            seats=[labels[seat] for seat in seats],
+        )
+
+
+def _command_key(key: IdempotencyKey | None) -> tuple[bytes, bytes]:
+    return (secrets.token_bytes(16), b"") if key is None else (key.digest, key.fingerprint)

@@ -1,0 +1,291 @@
+"""What operators see of the cluster and do to it, from any of its nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from cinema.actors.activation import TermsSource
+from cinema.actors.restore import DamagedJournal, replayed
+from cinema.domain.ids import format_id, parse_id
+from cinema.domain.membership import Member
+from cinema.domain.paging import BY_MOMENT, Page, after, page
+from cinema.domain.rejections import Refused, Rejection, refuse
+from cinema.features.operations.cluster import Cluster, NodeUnreachable
+from cinema.features.operations.node import ControlNode, place, state_shown
+from cinema.features.operations.shapes import (
+    ActorShown,
+    ActorsQuery,
+    Answer,
+    AnyAsk,
+    AskActors,
+    AskDrain,
+    AskLogLevel,
+    AskPassivate,
+    AskShowtime,
+    AskStatus,
+    Draining,
+    LevelName,
+    LogLevel,
+    NodeShown,
+    NodeStatus,
+    Owner,
+    Passivated,
+    RingMember,
+    RingShown,
+    ShowtimeShown,
+)
+from cinema.storage.journal.store import JournalStore, Loaded, StoreUnavailable
+
+CONTROL_QUESTION_FAILED: Final = "control_question_failed"
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode_ask: Final = msgspec.msgpack.Decoder(AnyAsk).decode
+_decode_answer: Final = msgspec.msgpack.Decoder(Answer).decode
+_DATA: Final[dict[type, msgspec.msgpack.Decoder[Any]]] = {
+    AskStatus: msgspec.msgpack.Decoder(NodeStatus),
+    AskActors: msgspec.msgpack.Decoder(list[ActorShown]),
+    AskShowtime: msgspec.msgpack.Decoder(ShowtimeShown | None),
+    AskPassivate: msgspec.msgpack.Decoder(Passivated),
+    AskDrain: msgspec.msgpack.Decoder(Draining),
+    AskLogLevel: msgspec.msgpack.Decoder(LogLevel),
+}
+"""What answers each question."""
+
+log = structlog.get_logger(__name__)
+
+
+class ControlService:
+    """Use cases of operators. Each raises `Refused`.
+
+    What concerns one node is a question (`AnyAsk`) that this node answers itself or sends to
+    another; `answer_peer` is what the other calls with it. `journal` and `terms` are for
+    showtimes that no node has in memory.
+    """
+
+    def __init__(
+        self, node: ControlNode, cluster: Cluster, journal: JournalStore, terms: TermsSource
+    ) -> None:
+        self._node = node
+        self._cluster = cluster
+        self._journal = journal
+        self._terms = terms
+
+    # --- nodes
+
+    async def nodes(self) -> list[NodeShown]:
+        """All members, each with what it says of itself."""
+        members = self._cluster.view.members
+        answers: list[NodeStatus | None] = await asyncio.gather(
+            *(self._try(one.node_id, AskStatus()) for one in members)
+        )
+        return [
+            NodeShown(
+                node_id=format_id(one.node_id),
+                address=one.address,
+                weight=one.weight,
+                draining=one.draining or (status is not None and status.draining),
+                this=one.node_id == self._cluster.node_id,
+                reachable=status is not None,
+                status=status,
+            )
+            for one, status in zip(members, answers, strict=True)
+        ]
+
+    def ring(self, showtime_id: str | None) -> RingShown:
+        """The ring of the newest view, and the owner of a showtime on it."""
+        members = self._cluster.view.members
+        shares = {node.address: share for node, share in self._cluster.ring.shares().items()}
+        return RingShown(
+            view_version=self._cluster.view.version,
+            members=[
+                RingMember(
+                    node_id=format_id(one.node_id),
+                    address=one.address,
+                    weight=one.weight,
+                    draining=one.draining,
+                    share=round(shares.get(one.address, 0.0), 6),
+                )
+                for one in members
+            ],
+            owner=None if showtime_id is None else self._owner(showtime_id),
+        )
+
+    def _owner(self, showtime_id: str) -> Owner | None:
+        raw_id = parse_id(showtime_id)
+        if raw_id is None:
+            raise refuse("VALIDATION_ERROR", "This is not a UUID.", path="showtime_id")
+        owner = self._cluster.owner_of(raw_id)
+        if owner is None:
+            return None
+        return Owner(
+            showtime_id=format_id(raw_id), node_id=format_id(owner.node_id), address=owner.address
+        )
+
+    async def drain(self, node_id: bytes) -> Draining:
+        """Have a node give its showtimes away and end."""
+        answer: Draining = await self._ask(self._member(node_id).node_id, AskDrain())
+        return answer
+
+    async def log_level(self, node_id: bytes, level: LevelName | None) -> LogLevel:
+        """The level a node writes; set first if one is given."""
+        ask = AskLogLevel(level=level)
+        answer: LogLevel = await self._ask(self._member(node_id).node_id, ask)
+        return answer
+
+    # --- actors
+
+    async def actors(self, query: ActorsQuery) -> tuple[Page[ActorShown], list[str]]:
+        """One page over all nodes (or the one asked for), and the nodes that did not answer."""
+        ask = AskActors(
+            order=query.sort,
+            limit=query.limit + 1,
+            after=after(query.cursor, BY_MOMENT),
+            phase=query.phase,
+            lane=query.lane,
+            watched=query.watched,
+            min_mailbox=query.min_mailbox,
+        )
+        members = self._asked(query.node_id)
+        answers: list[list[ActorShown] | None] = await asyncio.gather(
+            *(self._try(one.node_id, ask) for one in members)
+        )
+        lists = [answer for answer in answers if answer is not None]
+        merged = list(heapq.merge(*lists, key=lambda one: place(query.sort, one)))
+        silent = [
+            format_id(one.node_id)
+            for one, answer in zip(members, answers, strict=True)
+            if answer is None
+        ]
+        return page(merged, query.limit, lambda one: place(query.sort, one)), silent
+
+    def _asked(self, node_id: str | None) -> Sequence[Member]:
+        if node_id is None:
+            return self._cluster.view.members
+        raw_id = parse_id(node_id)
+        if raw_id is None:
+            raise refuse("VALIDATION_ERROR", "This is not a UUID.", path="node_id")
+        return (self._member(raw_id),)
+
+    # --- one showtime
+
+    async def showtime(self, showtime_id: bytes) -> ShowtimeShown:
+        """From the memory of whoever has it, else as it is stored."""
+        ask = AskShowtime(showtime_id=showtime_id)
+        unreachable: list[str] = []
+        for node_id in self._near(showtime_id):
+            try:
+                shown: ShowtimeShown | None = await self._ask(node_id, ask)
+            except Refused as refused:
+                if refused.rejection.code != "RETRY":
+                    raise
+                unreachable.append(format_id(node_id))
+                continue
+            if shown is not None:
+                return shown
+        stored = await self._stored(showtime_id)
+        return msgspec.structs.replace(stored, unreachable=unreachable)
+
+    async def passivate(self, showtime_id: bytes) -> Passivated:
+        """Put a showtime out of memory wherever it is."""
+        ask = AskPassivate(showtime_id=showtime_id)
+        if await self._load(showtime_id) is None:
+            raise refuse("NOT_FOUND")
+        answers: list[Passivated] = [
+            await self._ask(node_id, ask) for node_id in self._near(showtime_id)
+        ]
+        return next((one for one in answers if one.was_resident), answers[0])
+
+    def _near(self, showtime_id: bytes) -> list[bytes]:
+        """Who may have it in memory: this node, and the owner by the ring."""
+        here = self._cluster.node_id
+        owner = self._cluster.owner_of(showtime_id)
+        return [here] if owner is None or owner.node_id == here else [here, owner.node_id]
+
+    async def _stored(self, showtime_id: bytes) -> ShowtimeShown:
+        """As it is stored; read twice if it does not fit, for a plan may change in between."""
+        shown = await self._stored_now(showtime_id)
+        return shown if shown.problem is None else await self._stored_now(showtime_id)
+
+    async def _stored_now(self, showtime_id: bytes) -> ShowtimeShown:
+        try:
+            # Before the journal, which so tells of every plan that the terms do not know yet.
+            terms = await self._terms.load_terms(showtime_id)
+        except StoreUnavailable:
+            raise refuse("RETRY") from None
+        loaded = None if terms is None else await self._load(showtime_id)
+        if terms is None or loaded is None:
+            raise refuse("NOT_FOUND")
+        state, problem = None, None
+        try:
+            state = state_shown(replayed(loaded, terms).state, terms.plan)
+        except DamagedJournal as error:
+            problem = str(error)
+        return ShowtimeShown(
+            showtime_id=format_id(showtime_id),
+            resident=False,
+            epoch=loaded.epoch,
+            seq=loaded.seq,
+            snapshot_seq=loaded.snapshot_seq,
+            state=state,
+            problem=problem,
+        )
+
+    async def _load(self, showtime_id: bytes) -> Loaded | None:
+        try:
+            return await self._journal.load(showtime_id)
+        except StoreUnavailable:
+            raise refuse("RETRY") from None
+
+    # --- questions
+
+    def _member(self, node_id: bytes) -> Member:
+        member = self._cluster.view.member(node_id)
+        if member is None:
+            raise refuse("NOT_FOUND", "No such node belongs to the cluster.")
+        return member
+
+    async def _try(self, node_id: bytes, ask: AnyAsk) -> Any:
+        """The answer of a node, None if it does not come."""
+        try:
+            return await self._ask(node_id, ask)
+        except Refused as refused:
+            if refused.rejection.code != "RETRY":
+                raise
+            return None
+
+    async def _ask(self, node_id: bytes, ask: AnyAsk) -> Any:
+        """What a node answers, of the type that the question has; `RETRY` if it does not."""
+        if node_id == self._cluster.node_id:
+            return await self._node.answer(ask)
+        try:
+            raw = await self._cluster.ask(node_id, _encode(ask))
+        except NodeUnreachable:
+            told = "A node of the cluster did not answer."
+            raise refuse("RETRY", told, node_id=format_id(node_id)) from None
+        answer = _decode_answer(raw)
+        if answer.code:
+            raise Refused(
+                Rejection(code=answer.code, message=answer.message, details=answer.details)
+            )
+        return _DATA[type(ask)].decode(answer.data)
+
+    async def answer_peer(self, _peer_id: bytes, payload: bytes) -> bytes:
+        """Answer a question of another node: the other end of `Cluster.ask`."""
+        try:
+            data = await self._node.answer(_decode_ask(payload))
+        except Refused as refused:
+            told = refused.rejection
+            details = None if told.details is None else dict(told.details)
+            return _encode(Answer(code=told.code, message=told.message, details=details))
+        except msgspec.MsgspecError:
+            return _encode(Answer(code="RETRY", message="A node is of another version."))
+        except Exception:
+            log.exception(CONTROL_QUESTION_FAILED)
+            return _encode(Answer(code="INTERNAL"))
+        return _encode(Answer(data=msgspec.Raw(_encode(data))))

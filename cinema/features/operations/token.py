@@ -1,0 +1,209 @@
+"""Who may use the control endpoint: whoever has one of its tokens, or signs with one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from hmac import compare_digest
+from math import inf
+from pathlib import Path
+from time import time
+from typing import Final
+
+import structlog
+from multidict import istr
+
+from cinema.domain.control_signatures import (
+    PROOF_HEADER,
+    Called,
+    Signed,
+    answer_mac,
+    digest,
+    parsed,
+    request_mac,
+    same,
+)
+from cinema.domain.principal import (
+    ADMIN,
+    INVALID_TOKEN,
+    TOKEN_EXPIRED,
+    InvalidToken,
+    Principal,
+)
+from cinema.domain.rejections import refuse
+from cinema.http.connections.request import Asked
+from cinema.http.connections.wire import Finished, ReplyWriter
+from cinema.http.responses import Reply
+from cinema.settings import ControlToken, parsed_tokens, problems_of_tokens
+
+CONTROL_TOKENS_RELOADED: Final = "control_tokens_reloaded"
+CONTROL_TOKENS_REFUSED: Final = "control_tokens_refused"
+
+AUTHORIZATION: Final = istr("Authorization")
+IDEMPOTENCY_KEY: Final = istr("Idempotency-Key")
+OPERATOR: Final = istr("Cinema-Operator")
+
+SIGNATURE_LIFE_S: Final = 60
+"""How far the clocks of an operator's machine and of the server may be apart."""
+
+NONCES_LIMIT: Final = 10_000
+"""Signed calls remembered, so that none is taken twice: 80 a second over both sides' life."""
+
+TOKEN_FILE_LIMIT_BYTES: Final = 64 << 10
+
+ReadText = Callable[[], str]
+
+log = structlog.get_logger()
+
+
+def text_of(file: Path) -> ReadText:
+    """Reads the tokens in `file`, each time anew."""
+
+    def read() -> str:
+        with file.open("rb") as opened:
+            return opened.read(TOKEN_FILE_LIMIT_BYTES).decode().strip()
+
+    return read
+
+
+class OperatorTokens:
+    """The tokens that count at the moment; `read` gives the text of a file that may change.
+
+    It is read at every call, which are few, so that a token given up opens nothing from then on.
+    What cannot be read, or is no good, leaves the tokens as they were.
+    """
+
+    def __init__(
+        self, text: str, read: ReadText | None = None, clock: Callable[[], float] = time
+    ) -> None:
+        self._text = text
+        self._refused_text: str | None = None
+        self._tokens = parsed_tokens(text)
+        if not self._tokens:
+            raise ValueError("an empty token would let everybody in")
+        self._read = read
+        self._clock = clock
+        self._nonces: dict[str, float] = {}
+        self._names: dict[bytes, str] = {}
+
+    def verify(self, given: str) -> Principal:
+        """The holder of a token that is sent; raises `InvalidToken`."""
+        self._reload()
+        wanted = _digest(given)
+        found = [one for one in self._tokens if compare_digest(wanted, _digest(one.secret))]
+        if not found:
+            raise InvalidToken(INVALID_TOKEN)
+        return self._principal(found[0])
+
+    def verify_signed(self, request: Asked, credentials: str) -> Principal:
+        """The holder of the token that a call is signed with; raises `InvalidToken`.
+
+        The body is looked at later, by `check_body`. Each signature counts once, and not long.
+        """
+        self._reload()
+        signed = parsed(credentials)
+        token = None if signed is None else self._signer(request, signed)
+        if signed is None or token is None:
+            raise InvalidToken(INVALID_TOKEN)
+        now_s = self._clock()
+        if abs(now_s - signed.created_s) > SIGNATURE_LIFE_S:
+            raise InvalidToken(TOKEN_EXPIRED)
+        self._take_nonce(signed.nonce, now_s)
+        return self._principal(token)
+
+    def check_body(self, request: Asked, body: bytes) -> None:
+        """Refuse a body that is not the signed one."""
+        signed = parsed(request.headers.get(AUTHORIZATION, ""))
+        if signed is not None and not same(signed.body_digest, digest(body)):
+            raise refuse("UNAUTHENTICATED", reason=INVALID_TOKEN)
+
+    def proof_of(self, request: Asked, reply: Reply) -> bytes:
+        """A header line that proves the answer to a signed call; nothing for any other."""
+        signed = parsed(request.headers.get(AUTHORIZATION, ""))
+        token = None if signed is None else self._signer(request, signed)
+        if signed is None or token is None:
+            return b""
+        proof = answer_mac(token.secret, signed.nonce, reply.status, reply.body)
+        return f"{PROOF_HEADER}: {proof}\r\n".encode()
+
+    def name_of(self, principal: Principal) -> str:
+        """Whose token a caller has shown."""
+        return self._names[principal.user_id]
+
+    def _signer(self, request: Asked, signed: Signed) -> ControlToken | None:
+        headers = request.headers
+        called = Called(
+            request.method,
+            request.raw_path,
+            headers.get(IDEMPOTENCY_KEY, ""),
+            headers.get(OPERATOR, ""),
+        )
+        for one in self._tokens:
+            if same(signed.mac, request_mac(one.secret, called, signed)):
+                return one
+        return None
+
+    def _take_nonce(self, nonce: str, now_s: float) -> None:
+        """Note a nonce for as long as its signature could come again."""
+        nonces = self._nonces
+        if nonce in nonces:
+            raise InvalidToken(INVALID_TOKEN)
+        while nonces and (oldest := next(iter(nonces))) and nonces[oldest] < now_s:
+            del nonces[oldest]
+        if len(nonces) >= NONCES_LIMIT:
+            raise refuse("OVERLOADED")
+        nonces[nonce] = now_s + 2 * SIGNATURE_LIFE_S
+
+    def _principal(self, token: ControlToken) -> Principal:
+        """Who acts, in log lines and idempotency keys: a holder is the same with a new token."""
+        holder_id = sha256(f"cinema operator {token.holder}".encode()).digest()[:16]
+        self._names[holder_id] = token.holder
+        return Principal(holder_id, ADMIN, holder_id, inf)
+
+    def _reload(self) -> None:
+        if self._read is None:
+            return
+        try:
+            text = self._read()
+        except (OSError, UnicodeDecodeError) as error:
+            self._refuse(f"unreadable {error}", [str(error)])
+            return
+        if text == self._text:
+            self._refused_text = None
+            return
+        tokens = parsed_tokens(text)
+        problems = list(problems_of_tokens(tokens)) if tokens else ["there is none"]
+        if problems:
+            self._refuse(text, problems)
+            return
+        self._text, self._tokens, self._refused_text = text, tokens, None
+        log.info(CONTROL_TOKENS_RELOADED, holders=_names(tokens))
+
+    def _refuse(self, text: str, problems: list[str]) -> None:
+        """Say once that the file is no good."""
+        if text != self._refused_text:
+            self._refused_text = text
+            log.error(CONTROL_TOKENS_REFUSED, reason="; ".join(problems))
+
+
+class ProvingWriter(ReplyWriter):
+    """Writes replies that prove who answers."""
+
+    def __init__(self, tokens: OperatorTokens, *, hsts: bool) -> None:
+        super().__init__(hsts=hsts)
+        self._tokens = tokens
+
+    def send(
+        self, request: Asked, reply: Reply, request_id: str, wall_s: float, owner: bytes = b""
+    ) -> Finished:
+        """See `ReplyWriter.send`."""
+        proof = self._tokens.proof_of(request, reply)
+        return super().send(request, reply, request_id, wall_s, owner + proof)
+
+
+def _names(tokens: Iterable[ControlToken]) -> list[str]:
+    return list(dict.fromkeys(one.holder for one in tokens))
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode(errors="surrogatepass")).digest()

@@ -1,0 +1,252 @@
+"""Seats of a showtime for one caller: see, hold, extend, release."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from cinema.actors.asking import command_key, refusal_of
+from cinema.actors.dispatch import Dispatch
+from cinema.actors.messages import (
+    Accepted,
+    HoldSeen,
+    Outcome,
+    ReadSeats,
+    SeatsSeen,
+)
+from cinema.domain.idempotency import IdempotencyKey
+from cinema.domain.ids import format_id
+from cinema.domain.money import Money
+from cinema.domain.principal import ADMIN, Principal
+from cinema.domain.rejections import Rejection, refuse
+from cinema.domain.showtime.commands import (
+    AnyCommand,
+    ExtendHold,
+    HoldBestAvailable,
+    HoldSeats,
+    ReleaseHold,
+)
+from cinema.domain.showtime.events import (
+    AnyEvent,
+    HoldExtended,
+    HoldReleased,
+    Prices,
+    Seats,
+    SeatsHeld,
+)
+from cinema.domain.showtime.state import HoldStatus
+from cinema.domain.showtime.terms import ShowtimeTerms
+from cinema.domain.times import from_us
+from cinema.features.accounts.authority import COUNTER_ROLES
+from cinema.features.seats.shapes import HeldSeat, Hold, HoldInput
+
+SEATS_SHOWN_KEPT: Final = 16_384
+"""Seats kept as they are shown, alike in all showtimes; making one takes longer than a look-up."""
+
+_NOWHERE: Final[frozenset[bytes]] = frozenset()
+
+
+class UnpaidLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Seats one may hold unpaid over all showtimes; the settings of the same names say more."""
+
+    unpaid_seats_per_customer: int = 20
+    unpaid_seats_per_unverified: int = 10
+    unpaid_seats_per_staff: int = 200
+
+
+class SeatsService:
+    """Use cases of one showtime's seats; each answers a shape or a `Rejection`."""
+
+    def __init__(
+        self,
+        dispatch: Dispatch,
+        *,
+        unpaid: UnpaidLimits,
+        next_id: Callable[[], bytes],
+    ) -> None:
+        self._dispatch = dispatch
+        self._unpaid = unpaid
+        self._next_id = next_id
+
+    @property
+    def dispatch(self) -> Dispatch:
+        """The way to the showtimes."""
+        return self._dispatch
+
+    # --- seats
+
+    async def seats(self, showtime_id: bytes, customer: bytes | None) -> SeatsSeen | Rejection:
+        """The seat map as it is now; a showtime nobody uses is read without waking it."""
+        outcome = await self._dispatch.read_seats(showtime_id, ReadSeats(customer=customer))
+        if isinstance(outcome, SeatsSeen):
+            return outcome
+        return refusal_of(outcome)
+
+    async def exists(self, showtime_id: bytes) -> bool:
+        """Whether there is such a showtime."""
+        return await self._dispatch.exists(showtime_id)
+
+    # --- holds
+
+    def hold_command(
+        self, principal: Principal, request: HoldInput, key: IdempotencyKey | None
+    ) -> AnyCommand:
+        """The command of a request to hold; staff have those of a till at their cinemas."""
+        customer, limits = principal.user_id, self._unpaid
+        by_staff = principal.role == ADMIN
+        staff_cinemas = principal.cinema_ids if principal.role in COUNTER_ROLES else _NOWHERE
+        if by_staff:
+            unpaid_limit = limits.unpaid_seats_per_staff
+        elif principal.verified:
+            unpaid_limit = limits.unpaid_seats_per_customer
+        else:
+            unpaid_limit = limits.unpaid_seats_per_unverified
+        hold_id = self._next_id()
+        if key is None:
+            command_id, fingerprint = hold_id, b""
+        else:
+            command_id, fingerprint = key.digest, key.fingerprint
+        if request.seats is not None:
+            return HoldSeats(
+                command_id=command_id,
+                fingerprint=fingerprint,
+                hold_id=hold_id,
+                customer=customer,
+                labels=request.seats,
+                unpaid_limit=unpaid_limit,
+                by_staff=by_staff,
+                staff_cinemas=staff_cinemas,
+                staff_unpaid_limit=limits.unpaid_seats_per_staff,
+            )
+        wanted = request.best_available
+        if wanted is None:
+            raise refuse("VALIDATION_ERROR")
+        return HoldBestAvailable(
+            command_id=command_id,
+            fingerprint=fingerprint,
+            hold_id=hold_id,
+            customer=customer,
+            quantity=wanted.quantity,
+            category=wanted.category,
+            accessible=wanted.accessible,
+            unpaid_limit=unpaid_limit,
+            by_staff=by_staff,
+            staff_cinemas=staff_cinemas,
+            staff_unpaid_limit=limits.unpaid_seats_per_staff,
+        )
+
+
+def extend_command(customer: bytes, hold_id: bytes, key: IdempotencyKey | None) -> ExtendHold:
+    """The command of a request to extend."""
+    command_id, fingerprint = command_key(key)
+    return ExtendHold(
+        command_id=command_id, fingerprint=fingerprint, hold_id=hold_id, customer=customer
+    )
+
+
+def release_command(
+    customer: bytes, hold_id: bytes, labels: list[str] | None, key: IdempotencyKey | None
+) -> ReleaseHold:
+    """The command of a request to release."""
+    command_id, fingerprint = command_key(key)
+    return ReleaseHold(
+        command_id=command_id,
+        fingerprint=fingerprint,
+        hold_id=hold_id,
+        customer=customer,
+        labels=labels,
+    )
+
+
+def hold_of(outcome: Outcome) -> Hold | Rejection:
+    """The hold that an outcome shows, or why there is none."""
+    if isinstance(outcome, Accepted):
+        return _hold_of_event(outcome, outcome.event)
+    if isinstance(outcome, HoldSeen):
+        group = outcome.group
+        return _hold(
+            outcome.terms,
+            outcome.hold_id,
+            outcome.status,
+            group.seats,
+            group.prices,
+            group.expires_at_us,
+            outcome.epoch,
+            outcome.seq,
+        )
+    return refusal_of(outcome)
+
+
+def _hold_of_event(accepted: Accepted, event: AnyEvent | None) -> Hold:
+    status: HoldStatus
+    match event:
+        case SeatsHeld() | HoldExtended():
+            status, seats, prices = "active", event.seats, event.prices
+        case HoldReleased() if event.seats:
+            status, seats, prices = "active", event.seats, event.prices
+        case HoldReleased():
+            status, seats, prices = "released", event.released, event.released_prices
+        case _:
+            raise TypeError(f"{type(event).__name__} shows no hold")
+    return _hold(
+        accepted.terms,
+        event.hold_id,
+        status,
+        seats,
+        prices,
+        event.expires_at_us,
+        accepted.epoch,
+        accepted.seq,
+    )
+
+
+def _hold(
+    terms: ShowtimeTerms,
+    hold_id: bytes,
+    status: HoldStatus,
+    seats: Seats,
+    prices: Prices,
+    expires_at_us: int,
+    epoch: int,
+    seq: int,
+) -> Hold:
+    return Hold(
+        format_id(hold_id),
+        _showtime_text(terms.showtime_id),
+        status,
+        held_seats(terms, seats, prices),
+        money(sum(prices), terms.currency),
+        _moment(expires_at_us),
+        epoch,
+        seq,
+    )
+
+
+def held_seats(terms: ShowtimeTerms, seats: Seats, prices: Prices) -> list[HeldSeat]:
+    """Seats as a client sees them."""
+    plan, currency = terms.plan, terms.currency
+    labels, categories, category_of = plan.labels, plan.categories, plan.category_of
+    return [
+        _held_seat(labels[seat], categories[category_of[seat]], price, currency)
+        for seat, price in zip(seats, prices, strict=True)
+    ]
+
+
+@lru_cache(maxsize=SEATS_SHOWN_KEPT)
+def _held_seat(label: str, category: str, price_minor: int, currency: str) -> HeldSeat:
+    return HeldSeat(label, category, money(price_minor, currency))
+
+
+@lru_cache(maxsize=4096)
+def money(amount_minor: int, currency: str) -> Money:
+    """An amount; a cinema has few different ones."""
+    return Money(amount_minor, currency)
+
+
+_showtime_text: Final = lru_cache(maxsize=4096)(format_id)
+
+
+_moment: Final = lru_cache(maxsize=256)(from_us)

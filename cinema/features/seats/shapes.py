@@ -1,0 +1,109 @@
+"""Seats and holds as clients send and see them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from cinema.domain.idempotency import meaning
+from cinema.domain.money import Money
+from cinema.domain.seatmap import SeatStatus
+from cinema.domain.showtime.state import HoldStatus
+
+SeatLabel = Annotated[str, Meta(min_length=2, max_length=8, examples=["F7"])]
+SeatLabels = Annotated[list[SeatLabel], Meta(min_length=1, max_length=100)]
+
+
+class BestAvailable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Let the showtime choose: the best adjacent seats, of one category if given."""
+
+    quantity: Annotated[int, Meta(ge=1, le=100)]
+    category: Annotated[str, Meta(max_length=32)] | None = None
+    accessible: bool = False
+
+
+class HoldInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which seats to hold: either `seats` by label, or `best_available`."""
+
+    seats: SeatLabels | None = None
+    best_available: BestAvailable | None = None
+
+    def __post_init__(self) -> None:
+        if (self.seats is None) == (self.best_available is None):
+            raise ValueError("name either seats or best_available")
+
+    def meaning(self) -> object:
+        """The seats in any order, or what to choose by."""
+        return meaning(self.best_available) if self.seats is None else sorted(self.seats)
+
+
+class ExtendInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change about a hold: `{"extend": true}` gives it its full time again."""
+
+    extend: bool
+
+    def __post_init__(self) -> None:
+        if not self.extend:
+            raise ValueError("extend must be true")
+
+
+class HeldSeat(msgspec.Struct, frozen=True, gc=False):
+    """One seat of a hold or booking, at the price it was taken for."""
+
+    label: str
+    category: str
+    price: Money
+
+
+class Hold(msgspec.Struct, frozen=True, gc=False):
+    """A hold; `(epoch, seq)` is the state of the showtime that this answer shows."""
+
+    hold_id: str
+    showtime_id: str
+    status: HoldStatus
+    seats: list[HeldSeat]
+    total: Money
+    expires_at: datetime
+    epoch: int
+    seq: int
+
+
+class ShownSeat(msgspec.Struct, frozen=True, gc=False):
+    """One seat of a seat map; `mine` only where it is the caller's."""
+
+    label: str
+    row: str
+    number: int
+    category: str
+    status: SeatStatus
+    price: Money
+    accessible: bool | UnsetType = UNSET
+    companion: bool | UnsetType = UNSET
+    mine: bool | UnsetType = UNSET
+
+
+class SeatMap(msgspec.Struct, frozen=True, gc=False):
+    """All seats of a showtime at `(epoch, seq)`."""
+
+    showtime_id: str
+    epoch: int
+    seq: int
+    layout_version: int
+    seats: list[ShownSeat]
+
+
+class PartQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which part to give back: labels with commas; all without."""
+
+    seats: Annotated[str, Meta(min_length=1, max_length=1000, examples=["F7,F8"])] | None = None
+
+    def labels(self) -> list[str] | None:
+        """The labels, None for all seats."""
+        return None if self.seats is None else self.seats.split(",")
+
+    def meaning(self) -> object:
+        """The labels in any order."""
+        return None if self.seats is None else sorted(self.seats.split(","))

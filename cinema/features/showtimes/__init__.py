@@ -1,0 +1,1 @@
+"""Which film runs when on which screen."""

@@ -1,0 +1,89 @@
+"""Showtimes as clients send and see them."""
+
+from __future__ import annotations
+
+from datetime import date as Date  # noqa: N812  (a field below is named `date`)
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from cinema.domain.idempotency import fields_given
+from cinema.domain.limits_catalog import PAGE_DEFAULT, SCHEDULE_AHEAD_DAYS
+from cinema.domain.money import Money
+from cinema.domain.paging import Cursor, Limit
+from cinema.domain.sale_rules import Rules
+from cinema.features.catalog.shapes import IdText, Instant, LanguageTag, PriceMinor, SeatCategory
+
+
+class SalesInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a showtime is on sale; each bound has a default."""
+
+    opens_at: Instant | None = None
+    closes_at: Instant | None = None
+
+
+class Sales(msgspec.Struct, frozen=True, kw_only=True):
+    """When a showtime is on sale, and whether sales are paused by hand."""
+
+    opens_at: datetime
+    closes_at: datetime
+    paused: bool
+
+
+class ShowtimeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A new showtime; its end follows from the film's runtime.
+
+    `price_overrides` gives a seat category its own price, minor units, instead of a factor on
+    the base price.
+    """
+
+    movie_id: IdText
+    screen_id: IdText
+    cinema_id: IdText | None = None
+    starts_at: Annotated[
+        datetime, Meta(tz=True, description=f"At most {SCHEDULE_AHEAD_DAYS} days ahead.")
+    ]
+    base_price: Money
+    price_overrides: Annotated[dict[SeatCategory, PriceMinor], Meta(max_length=64)] = {}
+    format: Annotated[str, Meta(min_length=1, max_length=16)] = "2D"
+    language: LanguageTag
+    sales: SalesInput = SalesInput()
+    rules: Rules = Rules()
+
+    def meaning(self) -> object:
+        """An id is the same in either case."""
+        ids = {"movie_id": self.movie_id.lower(), "screen_id": self.screen_id.lower()}
+        if self.cinema_id is not None:
+            ids["cinema_id"] = self.cinema_id.lower()
+        return fields_given(self) | ids
+
+
+class Showtime(msgspec.Struct, frozen=True, kw_only=True):
+    """One showing of a film on a screen; advertisements are part of it."""
+
+    id: str
+    movie_id: str
+    cinema_id: str
+    screen_id: str
+    layout_version: int
+    starts_at: datetime
+    ends_at: datetime
+    base_price: Money
+    format: str
+    language: str
+    status: Literal["scheduled", "cancelled"]
+    sales: Sales
+
+
+class ShowtimeQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which showtimes. Days are those of each cinema's own calendar; without any: not yet over."""
+
+    date: Date | None = None
+    date_from: Date | None = None
+    date_to: Date | None = None
+    cinema_id: str | None = None
+    movie_id: str | None = None
+    limit: Limit = PAGE_DEFAULT
+    cursor: Cursor | None = None

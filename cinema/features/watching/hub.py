@@ -1,0 +1,253 @@
+"""The watch socket: seat maps as they change, and commands on the same connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+import structlog
+from aiohttp.web import BaseRequest, StreamResponse
+
+from cinema.actors.messages import Outcome
+from cinema.domain.principal import Principal
+from cinema.domain.rejections import Rejection
+from cinema.features.accounts.throttles import Throttles
+from cinema.features.seats.hold_limits import HoldLimits
+from cinema.features.seats.service import SeatsService
+from cinema.features.watching.feed import WatchedShowtime
+from cinema.features.watching.messages import PROTOCOL, WatchQuery
+from cinema.features.watching.session import Session
+from cinema.features.watching.socket import (
+    CLOSE_WAIT_S,
+    GOING_AWAY,
+    INTERNAL_ERROR,
+    Socket,
+    SocketResponse,
+)
+from cinema.features.watching.socket_places import SocketPlace, SocketPlaces
+from cinema.http.connections.request import Asked
+from cinema.http.connections.wire import ORIGIN
+from cinema.http.context import RequestContext
+from cinema.http.responses import Reply, header_lines, rejected
+from cinema.http.routing import Route
+from cinema.http.steps import OWNER, OwnerOf
+from cinema.http.targets import HOST, authority
+from cinema.http.turns import Turns
+
+TAG: Final = "Seats"
+
+
+SOCKET_FAILED: Final = "socket_failed"
+
+log = structlog.get_logger()
+
+
+class WatchOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of watch sockets; the settings document each."""
+
+    sockets_limit: int
+    coalesce_s: float
+    frame_limit_bytes: int
+    commands_in_flight: int
+    pending_limit_bytes: int
+    heartbeat_s: float
+    sockets_per_address: int
+    sockets_per_user: int
+    owner_of: OwnerOf | None = None
+
+
+class WatchHub:
+    """All watch sockets of this process."""
+
+    def __init__(
+        self,
+        seats: SeatsService,
+        verify_token: Callable[[str], Principal | None],
+        look_up_token: Callable[[str], Awaitable[Principal]],
+        allows_origin: Callable[[str | None], bool],
+        options: WatchOptions,
+        *,
+        holds: HoldLimits,
+        throttles: Throttles,
+        turns: Turns,
+        key_of: Callable[[Asked], str],
+    ) -> None:
+        self.seats = seats
+        self.known = verify_token
+        self._look_up_token = look_up_token
+        self.options = options
+        self.holds = holds
+        self.turns = turns
+        self._key_of = key_of
+        self._places = SocketPlaces(
+            throttles,
+            per_address=options.sockets_per_address,
+            per_user=options.sockets_per_user,
+        )
+        self._allows_origin = allows_origin
+        self._showtimes: dict[bytes, WatchedShowtime] = {}
+        self._sockets: set[Socket] = set()
+        self._opening = 0
+
+    @property
+    def socket_count(self) -> int:
+        """Open sockets."""
+        return len(self._sockets)
+
+    def sockets(self) -> list[Socket]:
+        """The open sockets, for whoever wants to know how far behind they are."""
+        return list(self._sockets)
+
+    @property
+    def showtime_count(self) -> int:
+        """Showtimes somebody watches."""
+        return len(self._showtimes)
+
+    async def identify(self, token: str) -> Principal:
+        """Whom a token stands for; waits only for one that has to be looked up.
+
+        Raises `InvalidToken`, and `Refused` with RETRY.
+        """
+        return self.known(token) or await self._look_up_token(token)
+
+    def routes(self) -> tuple[Route, ...]:
+        """`GET /showtimes/{id}/watch`."""
+        return (
+            Route(
+                method="GET",
+                path="/api/v1/showtimes/{showtime_id}/watch",
+                handler=self._serve,
+                operation_id="watchShowtime",
+                summary="Watch seats change, and send commands (WebSocket)",
+                description=PROTOCOL,
+                tag=TAG,
+                auth="optional",
+                query=WatchQuery,
+                status=101,
+                errors=(
+                    "NOT_FOUND",
+                    "UPGRADE_REQUIRED",
+                    "ORIGIN_NOT_ALLOWED",
+                    "RATE_LIMITED",
+                    "OVERLOADED",
+                ),
+                websocket=True,
+            ),
+        )
+
+    async def close(self) -> None:
+        """Tell everybody to reconnect elsewhere."""
+        closing = [socket.close(GOING_AWAY, "server stopping") for socket in self._sockets]
+        await asyncio.gather(*closing, return_exceptions=True)
+
+    async def watched(
+        self, showtime_id: bytes, socket: Socket, since: tuple[int, int] | None
+    ) -> Outcome | None:
+        """Let a socket watch a showtime; the outcome that refuses it, else None."""
+        watched = self._showtimes.get(showtime_id)
+        if watched is None:
+            watched = self._showtimes[showtime_id] = WatchedShowtime(
+                showtime_id, self.seats.dispatch, self.options.coalesce_s
+            )
+        refused = await watched.join(socket, since)
+        if refused is not None:
+            self._left(showtime_id, watched)
+        return refused
+
+    def left(self, showtime_id: bytes, socket: Socket) -> None:
+        """A socket watches no more."""
+        watched = self._showtimes.get(showtime_id)
+        if watched is not None:
+            watched.leave(socket)
+            self._left(showtime_id, watched)
+
+    def _left(self, showtime_id: bytes, watched: WatchedShowtime) -> None:
+        if watched.empty and self._showtimes.get(showtime_id) is watched:
+            del self._showtimes[showtime_id]
+
+    def catch_up(self, showtime_id: bytes, socket: Socket, since: tuple[int, int] | None) -> None:
+        """Send what a watching socket lacks."""
+        watched = self._showtimes.get(showtime_id)
+        if watched is not None:
+            watched.catch_up(socket, since)
+
+    async def _serve(self, context: RequestContext) -> Reply | Rejection | StreamResponse:
+        request = context.request
+        if not self._allows(request):
+            return Rejection(code="ORIGIN_NOT_ALLOWED")
+        place = self._places.open(self._key_of(request))
+        try:
+            if context.caller is not None:
+                place.sign_in(context.caller.user_id)
+            return await self._upgrade(context, place)
+        finally:
+            place.close()
+
+    async def _upgrade(
+        self, context: RequestContext, place: SocketPlace
+    ) -> Reply | Rejection | StreamResponse:
+        request = context.request
+        if len(self._sockets) + self._opening >= self.options.sockets_limit:
+            return Rejection(code="OVERLOADED")
+        response = SocketResponse(
+            timeout=CLOSE_WAIT_S,
+            heartbeat=self.options.heartbeat_s,
+            max_msg_size=self.options.frame_limit_bytes,
+            compress=False,
+            decode_text=False,
+        )
+        if not response.can_prepare(request):
+            upgrade = header_lines(
+                upgrade="websocket", connection="Upgrade", sec_websocket_version="13"
+            )
+            return rejected(Rejection(code="UPGRADE_REQUIRED"), context.request_id, upgrade)
+        response.headers["Server"] = "cinema"
+        response.headers["X-Request-ID"] = context.request_id
+        owner_of = self.options.owner_of
+        if owner_of is not None and (owner := owner_of(context.params[0])) is not None:
+            response.headers[OWNER] = owner
+        self._opening += 1
+        try:
+            if not await self.seats.exists(context.params[0]):
+                return Rejection(code="NOT_FOUND")
+            await response.prepare(request)
+        except ConnectionResetError as error:
+            raise asyncio.CancelledError("the client has left") from error
+        finally:
+            self._opening -= 1
+        await self._converse(context, response, place)
+        return response
+
+    def _allows(self, request: BaseRequest) -> bool:
+        """Whether a page of this origin may connect: one of ours, or of the allowed ones.
+
+        Browsers name the origin even where page and socket have the same.
+        """
+        origin = request.headers.get(ORIGIN)
+        if self._allows_origin(origin) or origin is None:
+            return True
+        scheme, _, host = origin.partition("://")
+        asked = authority(request.raw_path, request.headers.get(HOST))
+        return scheme in {"http", "https"} and host == asked
+
+    async def _converse(
+        self, context: RequestContext, response: SocketResponse, place: SocketPlace
+    ) -> None:
+        request = context.request
+        showtime_id = context.params[0]
+        transport = request.transport
+        if transport is None:
+            return
+        socket = Socket(response, transport, self.options.pending_limit_bytes)
+        self._sockets.add(socket)
+        try:
+            await Session(self, context, response, socket, place).run()
+        except Exception:
+            # The handshake is over: what is wrong now can only be said in a close frame.
+            log.exception(SOCKET_FAILED, request_id=context.request_id)
+            await socket.close(INTERNAL_ERROR, f"internal error, request {context.request_id}")
+        finally:
+            self._sockets.discard(socket)
+            self.left(showtime_id, socket)

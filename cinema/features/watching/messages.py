@@ -1,0 +1,122 @@
+"""What a client may send on the watch socket, and the description of all that goes over it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from cinema.features.seats.shapes import SeatLabels
+from cinema.features.watching.frames import Ref
+from cinema.http.decoding import UNREADABLE
+
+PROTOCOL: Final = """
+The server sends JSON messages:
+
+- `{"type": "snapshot", "epoch", "seq", "layout_version", "taken": {"F7": "held"}}` at first
+- `{"type": "delta", "epoch", "prev_seq", "seq", "changes": {"F7": "available"}}` for what \
+changed; it fits if `prev_seq` is the seq before
+- `{"type": "resync"}` when something was left out; a snapshot follows
+- `{"type": "result", "ref", "data"}` or `{"type": "error", "ref", "error"}` for each command
+
+With a token in the header, or after `{"type": "auth", "token"}`, it takes commands, pipelined; \
+`ref` and `key` (as `Idempotency-Key`) are optional:
+
+- `{"type": "hold", "ref": 1, "seats": ["F7"], "key"}`
+- `{"type": "release", "ref": 2, "hold_id", "seats", "key"}`, without `seats` the whole hold
+- `{"type": "extend", "ref": 3, "hold_id", "key"}`
+- `{"type": "sync", "since": "3:41"}` for what was missed since that epoch and seq
+
+It closes with 1001 when the server stops, 1002 and 1009 for frames that are broken or too big, \
+1008 after too many malformed messages, 1013 when it cannot say now.
+
+One address and one user may have so many sockets open; one more is refused with 429.
+"""
+
+_Key = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[\x20-\x7e]+\Z")]
+_Id = Annotated[str, Meta(min_length=36, max_length=36)]
+_Ref = Annotated[int, Meta(ge=-(2**53), le=2**53)] | Annotated[str, Meta(max_length=64)] | None
+
+
+class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    ref: _Ref = None
+
+
+class AuthMessage(_Message, frozen=True, kw_only=True, tag="auth", forbid_unknown_fields=True):
+    """Say who is there; also renews a token on the way."""
+
+    token: Annotated[str, Meta(max_length=4096)]
+
+
+class HoldMessage(_Message, frozen=True, kw_only=True, tag="hold", forbid_unknown_fields=True):
+    """Hold the named seats."""
+
+    seats: SeatLabels
+    key: _Key | None = None
+
+
+class ReleaseMessage(
+    _Message, frozen=True, kw_only=True, tag="release", forbid_unknown_fields=True
+):
+    """Give a hold back, or only `seats` of it."""
+
+    hold_id: _Id
+    seats: SeatLabels | None = None
+    key: _Key | None = None
+
+
+class ExtendMessage(_Message, frozen=True, kw_only=True, tag="extend", forbid_unknown_fields=True):
+    """Give a hold its full time again."""
+
+    hold_id: _Id
+    key: _Key | None = None
+
+
+class SyncMessage(_Message, frozen=True, kw_only=True, tag="sync", forbid_unknown_fields=True):
+    """Ask for what was missed since `epoch:seq`, or for a snapshot."""
+
+    since: Annotated[str, Meta(max_length=40)] | None = None
+
+
+Command = HoldMessage | ReleaseMessage | ExtendMessage
+Incoming = AuthMessage | HoldMessage | ReleaseMessage | ExtendMessage | SyncMessage
+
+decode_message: Final = msgspec.json.Decoder(Incoming).decode
+
+
+class WatchQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where to resume, as `epoch:seq`; `deltas=false` leaves out seat maps for pure commands."""
+
+    since: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^\d{1,18}:\d{1,18}$",
+                description="Epoch and seq to resume from.",
+                examples=["3:1042"],
+            ),
+        ]
+        | None
+    ) = None
+    deltas: Annotated[bool, Meta(description="Whether seat maps are sent at all.")] = True
+
+
+def position(since: str | None) -> tuple[int, int] | None:
+    """Epoch and seq of `epoch:seq`; None for anything else."""
+    epoch, _, seq = (since or "").partition(":")
+    if not (epoch.isdecimal() and seq.isdecimal()):
+        return None
+    return int(epoch), int(seq)
+
+
+class _OnlyRef(msgspec.Struct, frozen=True):
+    ref: _Ref = None
+
+
+def ref_of(payload: bytes) -> Ref | None:
+    """The `ref` of a message that is wrong otherwise, so that its sender knows which."""
+    try:
+        return msgspec.json.decode(payload, type=_OnlyRef).ref
+    except UNREADABLE:
+        return None

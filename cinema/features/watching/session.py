@@ -1,0 +1,265 @@
+"""One watch socket's conversation."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import WSMsgType
+
+from cinema.actors.asking import refusal_of
+from cinema.actors.messages import Outcome
+from cinema.domain.idempotency import IdempotencyKey, idempotency_key
+from cinema.domain.ids import format_id, parse_id
+from cinema.domain.principal import InvalidToken, Principal
+from cinema.domain.rejections import Refused, Rejection
+from cinema.domain.showtime.commands import AnyCommand
+from cinema.features.seats.hold_routes import EXTEND_HOLD, PLACE_HOLD, RELEASE_HOLD
+from cinema.features.seats.service import extend_command, hold_of, release_command
+from cinema.features.seats.shapes import ExtendInput, HoldInput, PartQuery
+from cinema.features.watching.frames import (
+    Ref,
+    error_message,
+    result_message,
+    snapshot_message,
+    taken_seats,
+    welcome_message,
+)
+from cinema.features.watching.messages import (
+    AuthMessage,
+    Command,
+    ExtendMessage,
+    HoldMessage,
+    SyncMessage,
+    WatchQuery,
+    decode_message,
+    position,
+    ref_of,
+)
+from cinema.features.watching.socket import (
+    POLICY_VIOLATION,
+    TRY_AGAIN_LATER,
+    Socket,
+    SocketResponse,
+)
+from cinema.features.watching.socket_places import SocketPlace
+from cinema.http.context import RequestContext
+from cinema.http.decoding import UNREADABLE, invalid, unreadable
+
+if TYPE_CHECKING:
+    from cinema.features.watching.hub import WatchHub
+
+BAD_MESSAGES_LIMIT: Final = 20
+"""Messages a socket may send that are none before it is closed."""
+
+SYNC_PAUSE_S: Final = 0.05
+"""A snapshot is large: asked for more often than this, it is made this often."""
+
+MESSAGES_PER_TURN: Final = 32
+"""Messages of one socket read before the others get their turn."""
+
+COMMANDS_PER_TURN: Final = 8
+"""Commands of one socket that one turn pays for: each costs the loop less than a request."""
+
+OVERLOADED: Final = Rejection(code="OVERLOADED")
+
+_BINARY: Final = Rejection(code="MALFORMED_JSON", message="Send text, not binary frames.")
+
+
+class Session:
+    """One socket's conversation: reads on only while its commands in flight are bounded."""
+
+    def __init__(
+        self,
+        hub: WatchHub,
+        context: RequestContext,
+        response: SocketResponse,
+        socket: Socket,
+        place: SocketPlace,
+    ) -> None:
+        self._hub = hub
+        self._response = response
+        self._socket = socket
+        self._place = place
+        self._showtime_id = context.params[0]
+        self._query: WatchQuery = context.query
+        self._token: str | None = None
+        if context.caller is not None:
+            self._token = context.request.headers["Authorization"][7:]
+        self._loop = asyncio.get_running_loop()
+        self._in_flight = 0
+        self._paid_for = 0
+        self._room: asyncio.Future[None] | None = None
+        self._bad_messages = 0
+        self._last_sync_s = 0.0
+
+    async def run(self) -> None:
+        """Until the client leaves or has to go."""
+        if self._query.deltas:
+            refused = await self._hub.watched(
+                self._showtime_id, self._socket, position(self._query.since)
+            )
+            if refused is not None:
+                await self._socket.close(TRY_AGAIN_LATER, refusal_of(refused).code)
+                return
+        read = 0
+        # A client that has left may have left messages: nobody waits for their answers.
+        while not self._socket.closed:
+            message = await self._response.receive()
+            kind = message.type
+            if kind is WSMsgType.TEXT:
+                await self._take(message.data)
+            elif kind is WSMsgType.BINARY:
+                await self._note_bad(None, _BINARY)
+            else:
+                return
+            if self._bad_messages > BAD_MESSAGES_LIMIT:
+                await self._socket.close(POLICY_VIOLATION, "too many malformed messages")
+                return
+            read += 1
+            if read % MESSAGES_PER_TURN == 0:
+                await asyncio.sleep(0)
+
+    async def _take(self, payload: bytes) -> None:
+        try:
+            message = decode_message(payload)
+        except UNREADABLE as error:
+            await self._note_bad(ref_of(payload), unreadable(error, payload))
+            return
+        if isinstance(message, SyncMessage):
+            await self._sync(message)
+        elif isinstance(message, AuthMessage):
+            await self._sign_in(message)
+        else:
+            await self._command(message)
+
+    async def _note_bad(self, ref: Ref | None, rejection: Rejection) -> None:
+        self._bad_messages += 1
+        self._socket.send(error_message(ref, rejection))
+        await asyncio.sleep(0)
+
+    async def _sign_in(self, message: AuthMessage) -> None:
+        try:
+            principal = await self._hub.identify(message.token)
+            self._place.sign_in(principal.user_id)
+        except InvalidToken as invalid:
+            self._bad_messages += 1
+            self._socket.send(error_message(message.ref, _unauthenticated(invalid.code)))
+            return
+        except Refused as refused:
+            self._socket.send(error_message(message.ref, refused.rejection))
+            return
+        self._token = message.token
+        self._socket.send(welcome_message(message.ref, format_id(principal.user_id)))
+
+    async def _sync(self, message: SyncMessage) -> None:
+        since = None
+        if message.since is not None:
+            since = position(message.since)
+            if since is None:
+                await self._note_bad(message.ref, invalid("Expected epoch:seq - at `$.since`"))
+                return
+        wait_s = self._last_sync_s + SYNC_PAUSE_S - self._loop.time()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+        self._last_sync_s = self._loop.time()
+        if self._query.deltas:
+            self._hub.catch_up(self._showtime_id, self._socket, since)
+            return
+        seen = await self._hub.seats.seats(self._showtime_id, None)
+        if isinstance(seen, Rejection):
+            self._socket.send(error_message(message.ref, seen))
+            return
+        plan = seen.terms.plan
+        taken = taken_seats(plan, seen.seats)
+        self._socket.send(snapshot_message(seen.epoch, seen.seq, plan.version, taken))
+
+    async def _turn_is_late(self) -> bool:
+        """Take a turn, for some commands at once; whether it came too late for this one."""
+        turns = self._hub.turns
+        if turns.left:
+            turns.left -= 1
+        elif await turns.wait():
+            turns.refused += 1
+            return True
+        self._paid_for = COMMANDS_PER_TURN - 1
+        return False
+
+    async def _command(self, message: Command) -> None:
+        ref = message.ref
+        if self._paid_for:
+            self._paid_for -= 1
+        elif await self._turn_is_late():
+            self._socket.send(error_message(ref, OVERLOADED))
+            return
+        if self._token is None:
+            await self._note_bad(ref, _unauthenticated("NO_TOKEN"))
+            return
+        try:
+            # Known but for the first time, and then without a coroutine.
+            principal = self._hub.known(self._token) or await self._hub.identify(self._token)
+            self._hub.holds.check(principal, self._place.address_key)
+            command = self._command_of(message, principal)
+        except InvalidToken as invalid:
+            self._socket.send(error_message(ref, _unauthenticated(invalid.code)))
+            return
+        except Refused as refused:
+            self._socket.send(error_message(ref, refused.rejection))
+            return
+        self._in_flight += 1
+        socket = self._socket
+
+        def answer(outcome: Outcome) -> None:
+            self._in_flight -= 1
+            room = self._room
+            if room is not None and not room.done():
+                room.set_result(None)
+            hold = hold_of(outcome)
+            if isinstance(hold, Rejection):
+                socket.send(error_message(ref, hold))
+            else:
+                socket.send(result_message(ref, hold))
+
+        self._hub.seats.dispatch.tell(self._showtime_id, command, answer)
+        while self._in_flight >= self._hub.options.commands_in_flight:
+            self._room = self._loop.create_future()
+            await self._room
+            self._room = None
+
+    def _command_of(self, message: Command, principal: Principal) -> AnyCommand:
+        """The command, under the key that the same request has over HTTP."""
+        customer = principal.user_id
+        if isinstance(message, HoldMessage):
+            request = HoldInput(seats=message.seats)
+            key = None
+            if message.key is not None:
+                key = self._key(message.key, customer, PLACE_HOLD, body=request)
+            return self._hub.seats.hold_command(principal, request, key)
+        hold_id = parse_id(message.hold_id)
+        if hold_id is None:
+            raise Refused(Rejection(code="NOT_FOUND"))
+        if isinstance(message, ExtendMessage):
+            body = ExtendInput(extend=True)
+            key = self._key(message.key, customer, EXTEND_HOLD, hold_id, body=body)
+            return extend_command(customer, hold_id, key)
+        part = PartQuery(seats=None if message.seats is None else ",".join(message.seats))
+        key = self._key(message.key, customer, RELEASE_HOLD, hold_id, query=part)
+        return release_command(customer, hold_id, message.seats, key)
+
+    def _key(
+        self,
+        key: str | None,
+        customer: bytes,
+        operation: str,
+        *hold_id: bytes,
+        body: object = None,
+        query: object = None,
+    ) -> IdempotencyKey | None:
+        if key is None:
+            return None
+        ids = (self._showtime_id, *hold_id)
+        return idempotency_key(customer, operation, ids, key, body, query)
+
+
+def _unauthenticated(reason: str) -> Rejection:
+    return Rejection(code="UNAUTHENTICATED", details={"reason": reason})

@@ -1,0 +1,1 @@
+"""Connections of clients, from bytes to requests and back."""

@@ -1,0 +1,172 @@
+"""A connection that serves requests promptly: from the parser, without waking a task."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Literal, Protocol
+
+from aiohttp.web import Server
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
+
+from cinema.domain.addresses import address_key
+from cinema.http.connections.request import PromptRequest
+from cinema.http.limits import KEEP_ALIVE_S, WRITE_TIMEOUT_S
+from cinema.http.prompt import LateCall, PromptCall
+
+Turn = Literal["to come", "had", "late"]
+"""What the next request for `start` knows of its turn; one that came behind another asks for it."""
+
+
+class PromptCallOf(Protocol):
+    """Gives the call that serves a request without a task, None if its route needs one."""
+
+    def __call__(self, request: PromptRequest) -> PromptCall | None: ...
+
+
+class LateCallOf(Protocol):
+    """Gives the call that refuses a request whose turn has come too late."""
+
+    def __call__(self, request: PromptRequest) -> LateCall: ...
+
+
+class PromptConnection(RequestHandler):
+    """aiohttp's connection with a short way for the usual request of a prompt route.
+
+    Usual is what comes whole, alone and to an idle connection; the rest goes to `start`, aiohttp's
+    loop over the requests of a connection. During a prompt request `start` sleeps on, because
+    the future it waits for is set aside. That makes the connection look busy to aiohttp: what
+    arrives is queued, keep-alive and shutdown wait. Afterwards the future is put back.
+    """
+
+    __slots__ = (
+        "_is_late",
+        "_late_call_of",
+        "_parked",
+        "_prompt",
+        "_prompt_call_of",
+        "_turn_of_next",
+        "_unread",
+        "address_key",
+    )
+
+    def __init__(
+        self,
+        manager: Server,
+        *,
+        prompt_call_of: PromptCallOf,
+        late_call_of: LateCallOf,
+        **options: Any,
+    ) -> None:
+        super().__init__(manager, keepalive_timeout=KEEP_ALIVE_S, **options)
+        self._prompt_call_of = prompt_call_of
+        self._late_call_of = late_call_of
+        self._is_late = False
+        self._turn_of_next: Turn = "to come"
+        self._prompt: PromptCall | LateCall | None = None
+        self._parked: asyncio.Future[None] | None = None
+        self._unread: asyncio.TimerHandle | None = None
+        self.address_key = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note once who is at the other end, as throttles count it."""
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self.address_key = address_key(str(peer[0])) if isinstance(peer, tuple) else ""
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; serve what it gives, or wake `start` for it."""
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            RequestHandler.data_received(self, data)
+            return
+        # Without its future aiohttp cannot wake `start`, which may not be needed.
+        self._waiter = None
+        try:
+            RequestHandler.data_received(self, data)
+        finally:
+            self._waiter = waiter
+        if self._messages and not self._serve_promptly(waiter):
+            self._turn_of_next = "late" if self._is_late else "had"
+            waiter.set_result(None)
+
+    def prompt_over(self, *, keep_alive: bool) -> None:
+        """The reply is written: go on, but not before the client has read most of it."""
+        self._keepalive = keep_alive
+        if self._paused and self.transport is not None:
+            self._unread = self._loop.call_later(WRITE_TIMEOUT_S, self.transport.abort)
+        else:
+            self._end_prompt()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Read on; nothing where nothing is paused, as aiohttp would feed the parser each time."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
+    def resume_writing(self) -> None:
+        """Go on, as the client has read."""
+        super().resume_writing()
+        if self._unread is not None:
+            self._end_prompt()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Stop waiting for the client to read."""
+        super().connection_lost(exc)
+        if self._unread is not None:
+            self._end_prompt()
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109  (aiohttp's name)
+        """Let the request at work finish within `timeout`, then end it and the connection."""
+        try:
+            await super().shutdown(timeout)
+        finally:
+            if self._prompt is not None and self._parked is not None:
+                self._prompt.give_up()
+                self._parked.cancel()
+
+    def _serve_promptly(self, waiter: asyncio.Future[None]) -> bool:
+        """Serve the request that has come; False if it needs `start`, and nothing is done."""
+        message, payload = self._messages[0]
+        parser, manager = self._parser, self._manager
+        if (
+            isinstance(message, _ErrInfo)
+            or not payload.is_eof()
+            or len(self._messages) > 1
+            or message.upgrade
+            or self._paused
+            or parser is None
+            or manager is None
+        ):
+            return False
+        request = PromptRequest(message, payload, self)
+        call = self._late_call_of(request) if self._is_late else self._prompt_call_of(request)
+        if call is None:
+            return False
+        self._messages.clear()
+        parser.message_consumed()
+        manager.requests_count += 1
+        self._waiter = None
+        self._parked = waiter
+        self._request_in_progress = True
+        self._prompt = call
+        call.begin()
+        return True
+
+    def _end_prompt(self) -> None:
+        """Do what `start` does between two requests."""
+        waiter = self._waiter = self._parked
+        self._parked = self._prompt = None
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+        self._request_in_progress = False
+        if self._handler_waiter is not None:
+            self._handler_waiter.set_result(None)
+        if not self._keepalive or self._close or self._force_close:
+            # Ends `start` too; what is written still goes out.
+            self.force_close()
+            return
+        due_s = self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_S
+        if self._keepalive_handle is None:
+            self._keepalive_handle = self._loop.call_at(due_s, self._process_keepalive)
+        if self._messages and waiter is not None and not waiter.done():
+            waiter.set_result(None)

@@ -1,0 +1,91 @@
+"""Whose word counts about the client's address and scheme."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import ip_network
+from typing import Final
+
+from multidict import istr
+
+from cinema.domain.addresses import ADDRESSES_KEPT, address_key, parsed_address
+from cinema.http.connections.request import Asked
+
+FORWARDED_FOR: Final = istr("X-Forwarded-For")
+FORWARDED_PROTO: Final = istr("X-Forwarded-Proto")
+
+HOPS_KEPT_CHARS: Final = 256
+"""Longest list of hops whose client is remembered: five addresses in IPv6."""
+
+# Some proxies add the client's port: 192.0.2.7:51234, [2001:db8::7]:51234.
+_WITH_PORT: Final = re.compile(r"(?:\[([^\]]*)\]|([0-9.]+))(?::[0-9]+)?")
+
+
+class TrustedProxies:
+    """Networks whose `X-Forwarded-*` headers are believed; from anyone else they are ignored."""
+
+    def __init__(self, networks: Iterable[str] = ()) -> None:
+        self._networks = tuple(ip_network(network, strict=False) for network in networks)
+        self._key_behind = lru_cache(maxsize=ADDRESSES_KEPT)(self._key_of_hops)
+
+    @property
+    def are_none(self) -> bool:
+        """Whether nobody is trusted: then whoever connects is the client."""
+        return not self._networks
+
+    def client_address(self, request: Asked) -> str:
+        """The nearest address that no trusted proxy vouches for; empty if unknown."""
+        remote = request.remote or ""
+        return self._behind(remote, _hops(request)) if self._networks else remote
+
+    def client_key(self, request: Asked) -> str:
+        """The form under which the client of a request is counted; cheap for a known client."""
+        if self._networks:
+            hops = _hops(request)
+            # Longer ones are a client's own making; kept, they would fill memory.
+            key_of = self._key_behind if len(hops) <= HOPS_KEPT_CHARS else self._key_of_hops
+            return key_of(request.remote or "", hops)
+        return address_key(request.remote or "")
+
+    def is_https(self, request: Asked) -> bool:
+        """Whether the client itself speaks https, to us or to a trusted proxy."""
+        if request.secure:
+            return True
+        if not self._networks or not self._trusts(request.remote or ""):
+            return False
+        schemes: str = request.headers.get(FORWARDED_PROTO, "")
+        return schemes.rpartition(",")[2].strip().lower() == "https"
+
+    def _key_of_hops(self, remote: str, hops: str) -> str:
+        return address_key(self._behind(remote, hops))
+
+    def _behind(self, address: str, hops: str) -> str:
+        if not self._trusts(address):
+            return address
+        for hop in reversed(hops.split(",")):
+            candidate = _without_port(hop.strip())
+            if not candidate:
+                continue
+            if parsed_address(candidate) is None:
+                return address
+            # A zone is no part of who it is, and as long as a client likes.
+            address = candidate.partition("%")[0]
+            if not self._trusts(address):
+                break
+        return address
+
+    def _trusts(self, address: str) -> bool:
+        parsed = parsed_address(address)
+        return parsed is not None and any(parsed in network for network in self._networks)
+
+
+def _hops(request: Asked) -> str:
+    lines = request.headers.getall(FORWARDED_FOR, ())
+    return lines[0] if len(lines) == 1 else ",".join(lines)
+
+
+def _without_port(hop: str) -> str:
+    found = _WITH_PORT.fullmatch(hop)
+    return hop if found is None else found[1] or found[2] or ""

@@ -1,0 +1,96 @@
+"""The reference page and its files: served from the package, readable without a network."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from importlib.resources import files
+from typing import Final
+
+from cinema.domain.rejections import Rejection
+from cinema.http.conditional import tagged
+from cinema.http.context import RequestContext
+from cinema.http.responses import Medium, Reply
+from cinema.http.routing import Route
+
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_FOLDER: Final = "static"
+
+
+class Asset:
+    """One file, read once; its tag changes when the file does."""
+
+    __slots__ = ("body", "medium", "tag")
+
+    def __init__(self, name: str) -> None:
+        self.body = files("cinema.http.document").joinpath(_FOLDER, name).read_bytes()
+        self.tag = content_tag(self.body)
+        self.medium = Medium(
+            content_type=_TYPES[name[name.rindex(".") :]],
+            cache_control="no-cache",
+            content_security_policy=_POLICY,
+        )
+
+    def answer(self, context: RequestContext) -> Reply:
+        """The file, or 304."""
+        return tagged(context.request, self.tag, self.body, self.medium)
+
+
+def content_tag(body: bytes) -> str:
+    """An `ETag` that names this content."""
+    return f'"{blake2b(body, digest_size=12).hexdigest()}"'
+
+
+def docs_routes() -> tuple[Route, ...]:
+    """`/docs`, what it needs, and the way to it from `/`."""
+    page = Asset("docs.html")
+    assets = {name: Asset(name) for name in ("docs.css", "docs.js", "icon.svg")}
+
+    async def docs(context: RequestContext) -> Reply:
+        return page.answer(context)
+
+    async def static(context: RequestContext) -> Reply | Rejection:
+        (name,) = context.params
+        asset = assets.get(name.decode())
+        return Rejection(code="NOT_FOUND") if asset is None else asset.answer(context)
+
+    async def root(_: RequestContext) -> Reply:
+        return Reply(307, extra=b"Location: /docs\r\n")
+
+    return (
+        Route(
+            method="GET",
+            path="/docs",
+            handler=docs,
+            operation_id="docs",
+            summary="The reference page",
+            tag="Operations",
+            hidden=True,
+        ),
+        Route(
+            method="GET",
+            path="/static/{name:text}",
+            handler=static,
+            operation_id="static",
+            summary="Files of the reference page",
+            tag="Operations",
+            hidden=True,
+        ),
+        Route(
+            method="GET",
+            path="/",
+            handler=root,
+            operation_id="root",
+            summary="To the reference page",
+            tag="Operations",
+            hidden=True,
+        ),
+    )

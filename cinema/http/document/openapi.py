@@ -1,0 +1,297 @@
+"""The OpenAPI 3.1 document, from the route table and the msgspec types."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from cinema.http.conditional import tagged
+from cinema.http.context import RequestContext
+from cinema.http.document.assets import content_tag
+from cinema.http.errors import ERROR_TABLE
+from cinema.http.responses import JSON_REVALIDATED, Reply
+from cinema.http.routing import WRITES, Route
+from cinema.http.steps import OWNER, SHOWTIME_PATH
+
+Json = dict[str, Any]
+
+OPENAPI_PATH: Final = "/api/v1/openapi.json"
+JSON_TYPE: Final = "application/json"
+_PARAMETER: Final = re.compile(r"\{(\w+)(:text)?\}")
+_REF: Final = "#/components/schemas/{name}"
+
+_OWNER: Final = (
+    "In a cluster, the node (`host:port`) that owns the showtime: requests sent there are quickest."
+)
+_REQUEST_ID: Final = "019a0c1e70007000800000ff"
+
+_INTRODUCTION: Final = """\
+Seats of cinemas: look at them, hold them, book them, and watch them change.
+
+Times are UTC (RFC 3339), money is in minor units, ids are UUIDs, and a seat is named by its label \
+within the screen, such as `F7`. Every answer is an envelope: `{"success": true, "data": …}` or \
+`{"success": false, "error": {"code", "message", "details"}, "request_id"}`. Lists carry \
+`meta.next_cursor` for the next page. `X-Request-ID` is taken over and given back. With an \
+`Idempotency-Key` a request can be repeated safely: the same key gives the stored success.
+"""
+
+_TAGS: Final = {
+    "Accounts": "Open an account, sign in, and see who you are.",
+    "Movies": "Films that are, were or will be shown.",
+    "Cinemas": "The houses.",
+    "Screens": "Their rooms, and the fixed part of the seat maps.",
+    "Showtimes": "What is shown when, and what can be sold.",
+    "Seats": "Seat maps as they are now.",
+    "Holds": "Seats kept for a customer until they are booked, released or run out of time.",
+    "Bookings": "Seats sold.",
+    "Watching": "Seat maps as they change, over a WebSocket.",
+    "Operations": "For probes and scrapers.",
+    "Nodes": "The members of the cluster, and the ring between them.",
+    "Actors": "Showtimes in memory, and the state of each.",
+    "Interventions": "Seats off sale and back, sales paused and resumed.",
+    "History": "What happened at a showtime, and how it stood at any moment.",
+}
+
+
+def openapi_document(routes: Iterable[Route], *, version: str, server_url: str = "") -> Json:
+    """The whole document; hidden routes are left out."""
+    shown = [route for route in routes if not route.hidden]
+    types = _types(shown)
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
+    schema_of = {_key(one): schema for one, schema in zip(types, schemas, strict=True)}
+    components["Error"] = _error_schema()
+    paths: dict[str, Json] = {}
+    for route in shown:
+        path = _PARAMETER.sub(r"{\1}", route.path)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route, schema_of, components)
+    used = {route.tag for route in shown}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "cinema", "version": version, "description": _INTRODUCTION},
+        "servers": [{"url": server_url.rstrip("/") or "/"}],
+        "tags": [{"name": n, "description": _TAGS[n]} for n in _TAGS if n in used],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "The `access_token` of a registration or a login.",
+                }
+            },
+        },
+    }
+
+
+def openapi_route(document: Json) -> Route:
+    """The route that serves the document."""
+    body = msgspec.json.encode(document)
+    tag = content_tag(body)
+
+    async def get_openapi(context: RequestContext) -> Reply:
+        return tagged(context.request, tag, body, JSON_REVALIDATED)
+
+    return Route(
+        method="GET",
+        path=OPENAPI_PATH,
+        handler=get_openapi,
+        operation_id="openapi",
+        summary="This document",
+        tag="Operations",
+        hidden=True,
+    )
+
+
+def error_codes(route: Route) -> list[str]:
+    """All codes an operation may answer, in order of precedence."""
+    codes = {"INTERNAL", *route.errors}
+    if "{" in route.path:
+        codes.add("NOT_FOUND")
+    if route.auth != "none":
+        codes.add("UNAUTHENTICATED")
+        if route.auth == "bearer" and route.method in WRITES and route.path.startswith("/api/"):
+            codes.add("RATE_LIMITED")
+    if route.roles:
+        codes.add("FORBIDDEN")
+    if route.request is not None:
+        codes |= {"REQUEST_TIMEOUT", "PAYLOAD_TOO_LARGE", "BAD_REQUEST"}
+        if route.request is not bytes:
+            codes |= {"UNSUPPORTED_MEDIA_TYPE", "MALFORMED_JSON", "VALIDATION_ERROR"}
+    if route.query is not None:
+        codes |= {"VALIDATION_ERROR", "URI_TOO_LONG"}
+    if route.idempotent:
+        codes.add("VALIDATION_ERROR")
+    if route.if_match:
+        codes |= {"PRECONDITION_REQUIRED", "PRECONDITION_FAILED"}
+    return [code for code in ERROR_TABLE if code in codes]
+
+
+def _operation(route: Route, schema_of: dict[str, Json], components: dict[str, Any]) -> Json:
+    operation: Json = {
+        "operationId": route.operation_id,
+        "summary": route.summary,
+        "tags": [route.tag],
+        "responses": {str(route.status): _success(route, schema_of), **_refusals(route)},
+    }
+    if route.etag:
+        operation["responses"]["304"] = {"description": "You have it already (`If-None-Match`)."}
+    description = [route.description] if route.description else []
+    if route.roles:
+        description.append(f"Roles: {', '.join(sorted(route.roles))}.")
+    if description:
+        operation["description"] = "\n\n".join(description)
+    if parameters := _parameters(route, components, schema_of):
+        operation["parameters"] = parameters
+    if route.auth != "none":
+        anonymous: list[Json] = [{}] if route.auth == "optional" else []
+        operation["security"] = [*anonymous, {"bearer": []}]
+    if route.request is bytes:
+        operation["requestBody"] = {"required": True, "content": {"*/*": {}}}
+    elif route.request is not None:
+        content: Json = {"schema": schema_of[_key(route.request)]}
+        if route.request_example is not None:
+            content["example"] = route.request_example
+        operation["requestBody"] = {"required": True, "content": {JSON_TYPE: content}}
+    return operation
+
+
+def _parameters(route: Route, components: dict[str, Any], schema_of: dict[str, Json]) -> list[Json]:
+    parameters: list[Json] = []
+    for name, is_text in _PARAMETER.findall(route.path):
+        schema: Json = {"type": "string"} if is_text else {"type": "string", "format": "uuid"}
+        parameters.append({"name": name, "in": "path", "required": True, "schema": schema})
+    if route.query is not None:
+        described = components[schema_of[_key(route.query)]["$ref"].rpartition("/")[2]]
+        required = described.get("required", ())
+        parameters += [
+            {"name": name, "in": "query", "required": name in required, "schema": schema}
+            for name, schema in described["properties"].items()
+        ]
+    if route.idempotent:
+        schema = {"type": "string", "pattern": "^[ -~]{1,128}$"}
+        about = "Makes the request safe to repeat: the same key gives the stored success."
+        parameters.append(_header("Idempotency-Key", schema, about))
+    if route.etag:
+        about = "The `ETag` you have; 304 if it is still the same."
+        parameters.append(_header("If-None-Match", {"type": "string"}, about))
+    if route.if_match:
+        about = 'The `ETag` of the version that is changed, such as `"3"`; `*` is refused.'
+        parameters.append(_header("If-Match", {"type": "string"}, about, required=True))
+    return parameters
+
+
+def _header(name: str, schema: Json, description: str, *, required: bool = False) -> Json:
+    return {
+        "name": name,
+        "in": "header",
+        "required": required,
+        "schema": schema,
+        "description": description,
+    }
+
+
+def _success(route: Route, schema_of: dict[str, Json]) -> Json:
+    if route.websocket:
+        return {"description": "The connection speaks WebSocket from here on."}
+    response: Json = {"description": "Success."}
+    if route.response is None:
+        response["content"] = {route.media_type: {"schema": {"type": "string"}}}
+        return response
+    properties: Json = {
+        "success": {"const": True},
+        "data": schema_of[_key(route.response)],
+        "message": {"type": "string"},
+    }
+    required = ["success", "data"]
+    if route.meta is not None:
+        properties["meta"] = schema_of[_key(route.meta)]
+        required.append("meta")
+    content: Json = {"schema": {"type": "object", "required": required, "properties": properties}}
+    if route.response_example is not None:
+        content["example"] = {"success": True, "data": route.response_example}
+        if route.meta is not None:
+            content["example"]["meta"] = route.meta_example or {"next_cursor": None}
+    response["content"] = {JSON_TYPE: content}
+    headers: Json = {}
+    if route.etag:
+        headers["ETag"] = {"schema": {"type": "string"}}
+    if route.path.startswith(SHOWTIME_PATH):
+        headers[OWNER] = {"description": _OWNER, "schema": {"type": "string"}}
+    if headers:
+        response["headers"] = headers
+    return response
+
+
+def _refusals(route: Route) -> dict[str, Json]:
+    by_status: dict[int, list[str]] = {}
+    for code in error_codes(route):
+        by_status.setdefault(ERROR_TABLE[code].status, []).append(code)
+    return {str(status): _refusal(codes) for status, codes in sorted(by_status.items())}
+
+
+def _refusal(codes: Sequence[str]) -> Json:
+    schema = {
+        "allOf": [
+            {"$ref": _REF.format(name="Error")},
+            {"properties": {"error": {"properties": {"code": {"enum": list(codes)}}}}},
+        ]
+    }
+    examples = {
+        code: {
+            "summary": ERROR_TABLE[code].message,
+            "value": {
+                "success": False,
+                "error": {"code": code, "message": ERROR_TABLE[code].message, "details": {}},
+                "request_id": _REQUEST_ID,
+            },
+        }
+        for code in codes
+    }
+    refusal: Json = {
+        "description": "\n".join(f"- `{code}`: {ERROR_TABLE[code].message}" for code in codes),
+        "content": {JSON_TYPE: {"schema": schema, "examples": examples}},
+    }
+    if any(ERROR_TABLE[code].retry_after_s is not None for code in codes):
+        refusal["headers"] = {
+            "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+        }
+    return refusal
+
+
+def _error_schema() -> Json:
+    return {
+        "title": "Error",
+        "type": "object",
+        "required": ["success", "error", "request_id"],
+        "properties": {
+            "success": {"const": False},
+            "error": {
+                "type": "object",
+                "required": ["code", "message", "details"],
+                "properties": {
+                    "code": {"type": "string"},
+                    "message": {"type": "string"},
+                    "details": {"type": "object"},
+                },
+            },
+            "request_id": {"type": "string"},
+        },
+    }
+
+
+def _types(routes: Sequence[Route]) -> list[Any]:
+    found: dict[str, Any] = {}
+    for route in routes:
+        for one in (route.request, route.response, route.query, route.meta):
+            if one is not None and one is not bytes:
+                found.setdefault(_key(one), one)
+    return list(found.values())
+
+
+def _key(one: Any) -> str:
+    return f"{getattr(one, '__module__', '')}.{one!r}"

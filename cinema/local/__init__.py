@@ -1,0 +1,1 @@
+"""A Postgres, a Redis and nodes of our own on one machine."""

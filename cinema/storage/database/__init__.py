@@ -1,0 +1,1 @@
+"""Postgres for everybody: pool, transactions, reads, migrations."""

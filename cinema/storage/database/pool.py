@@ -1,0 +1,80 @@
+"""Connections to Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeAlias
+
+import asyncpg
+import structlog
+from asyncpg.pool import PoolConnectionProxy
+
+from cinema.storage.database.durability import COMMITS
+
+# Text, because the driver's classes are generic for type checkers only.
+AnyConnection: TypeAlias = (
+    "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+)
+
+_CONNECT_TIMEOUT_S = 10.0
+_CLOSE_TIMEOUT_S = 3.0
+
+POOL_CUT_OFF = "pool_cut_off"
+
+log = structlog.get_logger(__name__)
+
+
+async def open_pool(
+    dsn: str,
+    *,
+    size: int,
+    application_name: str = "cinema",
+    command_timeout_s: float = 30.0,
+    transaction_timeout_ms: int = 4000,
+    synchronous_commit: str = COMMITS,
+) -> asyncpg.Pool[asyncpg.Record]:
+    """A pool of at most `size` connections, two of them open from the start.
+
+    A transaction that lasts, or idles, longer than `transaction_timeout_ms` is ended by Postgres,
+    so that a frozen process cannot keep its successor from the rows.
+    """
+    timeout = str(transaction_timeout_ms)
+    pool: asyncpg.Pool[asyncpg.Record] = await asyncpg.create_pool(
+        dsn,
+        min_size=min(2, size),
+        max_size=size,
+        timeout=_CONNECT_TIMEOUT_S,
+        command_timeout=command_timeout_s,
+        server_settings={
+            "application_name": application_name,
+            "timezone": "UTC",
+            "jit": "off",
+            "synchronous_commit": synchronous_commit,
+            "idle_in_transaction_session_timeout": timeout,
+            "transaction_timeout": timeout,
+        },
+    )
+    return pool
+
+
+async def close_pool(pool: asyncpg.Pool[asyncpg.Record]) -> None:
+    """Close a pool; connections that are still in use after `_CLOSE_TIMEOUT_S` are cut.
+
+    The driver waits for them without a bound, and a process that was told to stop must end.
+    """
+    try:
+        async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+            await pool.close()
+    except TimeoutError:
+        log.warning(POOL_CUT_OFF, connections=pool.get_size() - pool.get_idle_size())
+        pool.terminate()
+
+
+async def connections_limit(dsn: str) -> int:
+    """How many connections this Postgres takes, those it keeps for superusers included."""
+    connection = await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT_S)
+    try:
+        limit: int = await connection.fetchval("select current_setting('max_connections')::int")
+    finally:
+        await connection.close()
+    return limit

@@ -1,0 +1,207 @@
+"""Reads on a replica, when it has replayed all that anybody can have been told.
+
+Before each read the primary says how far its log is flushed: every acknowledged write, of any node
+and any session, lies before that. The replica serves once it has replayed as far, on the same
+timeline; else the primary does. Positions are asked for in batches, one question in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+import asyncpg
+import msgspec
+import structlog
+
+from cinema.storage.database.failures import UNREACHABLE
+from cinema.storage.database.reads import Query, T
+from cinema.storage.database.transactions import Connection, Pool, connection
+
+REPLICA_UNUSED: Final = "replica_unused"
+
+CATCH_UP_S: Final = 0.05
+"""How long a read waits for the replica to catch up; healthy ones are milliseconds behind."""
+
+REST_S: Final = 1.0
+"""How long reads go straight to the primary after the replica was too far behind or away."""
+
+CONNECT_TIMEOUT_S: Final = 1.0
+"""A replica that takes longer to connect to is away, and somebody waits for the answer."""
+
+READ_TIMEOUT_S: Final = 5.0
+"""Longer than any of our lists takes; then the primary is asked."""
+
+_POLL_S: Final = (0.001, 0.01)
+
+OUTCOMES: Final = ("replica", "behind", "unreachable", "unfit", "resting")
+"""Where a read went: to the replica, or to the primary because the replica was …"""
+
+_PRIMARY: Final = """
+select (pg_current_wal_flush_lsn() - '0/0')::bigint as position,
+    substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8) as timeline,
+    system_identifier::text, current_database() as database,
+    current_setting('synchronous_commit') as synchronous_commit
+from pg_control_system()
+"""
+# The control file names the timeline of the last checkpoint that was replayed: it is right, or
+# too old for some minutes after a failover, and never that of a history that was given up.
+_REPLICA: Final = """
+select pg_is_in_recovery() as standby,
+    (pg_last_wal_replay_lsn() - '0/0')::bigint as position,
+    lpad(upper(to_hex(timeline_id)), 8, '0') as timeline,
+    system_identifier::text, current_database() as database
+from pg_control_system(), pg_control_checkpoint()
+"""
+
+log = structlog.get_logger()
+
+
+class _Behind(Exception):
+    """The replica has not replayed yet what the primary has flushed."""
+
+
+class _Unfit(Exception):
+    """This is no replica of that primary, or the two are not to be compared."""
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a primary's log is flushed, and which log that is."""
+
+    flushed: int
+    timeline: str
+    system_identifier: str
+    database: str
+
+
+async def open_replica_pool(dsn: str, *, size: int) -> Pool:
+    """Connections to a replica, none of them open yet: it may be away when we start."""
+    pool: Pool = await asyncpg.create_pool(
+        dsn,
+        min_size=0,
+        max_size=size,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=READ_TIMEOUT_S,
+        server_settings={
+            "application_name": "cinema reads",
+            "timezone": "UTC",
+            "jit": "off",
+            "default_transaction_read_only": "on",
+        },
+    )
+    return pool
+
+
+class PrimaryPosition:
+    """Asks the primary how far it is, once for all who ask at a time."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._asking = asyncio.Lock()
+        self._asked = 0
+        self._last: Position | None = None
+
+    async def now(self) -> Position:
+        """A position that the primary was asked for after this call began."""
+        before = self._asked
+        async with self._asking:
+            # Whoever held the lock after us may have asked later than we came.
+            if self._asked > before and self._last is not None:
+                return self._last
+            self._last = None
+            self._asked += 1
+            self._last = await self._ask()
+            return self._last
+
+    async def _ask(self) -> Position:
+        async with self._pool.acquire(timeout=READ_TIMEOUT_S) as asking:
+            row = await asking.fetchrow(_PRIMARY)
+        assert row is not None, "the control file has one row"
+        if row["synchronous_commit"] == "off":
+            raise _Unfit("the primary acknowledges what it has not flushed (synchronous_commit)")
+        return Position(
+            flushed=row["position"],
+            timeline=row["timeline"],
+            system_identifier=row["system_identifier"],
+            database=row["database"],
+        )
+
+
+class ReplicaReads:
+    """See `Reads`; `outcomes` counts where they went."""
+
+    def __init__(
+        self, primary: Pool, replica: Pool, *, clock_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._primary = primary
+        self._replica = replica
+        self._clock_s = clock_s
+        self._position = PrimaryPosition(primary)
+        self._rests_until_s = clock_s()
+        self._reason = ""
+        self.outcomes = dict.fromkeys(OUTCOMES, 0)
+
+    async def fetch(self, statement: str, *values: object) -> list[asyncpg.Record]:
+        """See `Reads.fetch`."""
+        return await self._read(lambda reading: reading.fetch(statement, *values))
+
+    async def fetchrow(self, statement: str, *values: object) -> asyncpg.Record | None:
+        """See `Reads.fetchrow`."""
+        return await self._read(lambda reading: reading.fetchrow(statement, *values))
+
+    async def _read(self, query: Query[T]) -> T:
+        if self._clock_s() < self._rests_until_s:
+            self.outcomes["resting"] += 1
+        else:
+            try:
+                found = await self._read_on_replica(query)
+            except _Behind as error:
+                self._rest("behind", error)
+            except _Unfit as error:
+                self._rest("unfit", error)
+            # Whatever else was wrong there, a refusal must come from the primary.
+            except (asyncpg.PostgresError, *UNREACHABLE) as error:
+                self._rest("unreachable", error)
+            else:
+                self.outcomes["replica"] += 1
+                self._reason = ""
+                return found
+        async with connection(self._primary) as reading:
+            return await query(reading)
+
+    async def _read_on_replica(self, query: Query[T]) -> T:
+        position = await self._position.now()
+        async with self._replica.acquire(timeout=CONNECT_TIMEOUT_S) as reading:
+            await self._catch_up(reading, position)
+            return await query(reading)
+
+    async def _catch_up(self, reading: Connection, position: Position) -> None:
+        """Wait a little until this connection's server has replayed up to a position."""
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + CATCH_UP_S
+        pause_s, longest_s = _POLL_S
+        while True:
+            row = await reading.fetchrow(_REPLICA)
+            assert row is not None, "the control file has one row"
+            if not row["standby"] or row["position"] is None:
+                raise _Unfit("DATABASE_READ_URL is no replica")
+            if (row["system_identifier"], row["database"]) != (
+                position.system_identifier,
+                position.database,
+            ):
+                raise _Unfit("DATABASE_READ_URL is a replica of another database")
+            if row["timeline"] == position.timeline and row["position"] >= position.flushed:
+                return
+            if loop.time() + pause_s > deadline_s:
+                raise _Behind(f"{position.flushed - row['position']} bytes behind")
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, longest_s)
+
+    def _rest(self, outcome: str, error: Exception) -> None:
+        self.outcomes[outcome] += 1
+        self._rests_until_s = self._clock_s() + REST_S
+        if outcome != self._reason:
+            self._reason = outcome
+            log.warning(REPLICA_UNUSED, outcome=outcome, reason=str(error) or repr(error))

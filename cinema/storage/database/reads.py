@@ -1,0 +1,41 @@
+"""Reading for lists and gets: from the primary, or from where a setting says."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+import asyncpg
+
+from cinema.storage.database.transactions import Connection, Pool, connection
+
+T = TypeVar("T")
+
+Query = Callable[[Connection], Awaitable[T]]
+
+
+class Reads(Protocol):
+    """Reads that see whatever was acknowledged to anybody before they were asked for."""
+
+    async def fetch(self, statement: str, *values: object) -> list[asyncpg.Record]:
+        """All rows. Refuses RETRY when no server can be reached."""
+
+    async def fetchrow(self, statement: str, *values: object) -> asyncpg.Record | None:
+        """The first row, if any. Refuses RETRY when no server can be reached."""
+
+
+class PrimaryReads:
+    """Reads on the server that takes the writes."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def fetch(self, statement: str, *values: object) -> list[asyncpg.Record]:
+        """See `Reads.fetch`."""
+        async with connection(self._pool) as reading:
+            return await reading.fetch(statement, *values)
+
+    async def fetchrow(self, statement: str, *values: object) -> asyncpg.Record | None:
+        """See `Reads.fetchrow`."""
+        async with connection(self._pool) as reading:
+            return await reading.fetchrow(statement, *values)

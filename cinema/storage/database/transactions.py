@@ -1,0 +1,115 @@
+"""Transactions whose effect happens once for one idempotency key."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import TypeAlias, TypeVar
+
+import asyncpg
+import msgspec
+from asyncpg.pool import PoolConnectionProxy
+
+from cinema.domain.idempotency import IdempotencyKey
+from cinema.domain.limits import IDEMPOTENCY_TTL_S
+from cinema.domain.limits_catalog import (
+    DATABASE_WAIT_S,
+    IDEMPOTENT_CLEANUP_PAGE,
+    IDEMPOTENT_WAIT_S,
+)
+from cinema.domain.rejections import refuse
+from cinema.storage.database.failures import translated
+
+# Text, because the driver's classes are generic for type checkers only.
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
+
+T = TypeVar("T")
+
+# Waits for a claim in flight: the unique index lets a second in only after the first has ended.
+_CLAIM = """
+insert into idempotent_requests as claim (key_digest, fingerprint, expires_at)
+values ($1, $2, $3::timestamptz)
+on conflict (key_digest) do update
+    set fingerprint = excluded.fingerprint, response = null, expires_at = excluded.expires_at
+    where claim.expires_at <= $4
+returning true
+"""
+
+_STORED = "select fingerprint, response from idempotent_requests where key_digest = $1"
+
+_STORE = "update idempotent_requests set response = $2 where key_digest = $1"
+
+_CLEAN_UP = """
+delete from idempotent_requests where key_digest in (
+    select key_digest from idempotent_requests
+    where expires_at <= $1
+    order by expires_at limit $2
+    for update skip locked
+)
+"""
+
+
+@asynccontextmanager
+async def connection(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection for reading, with the driver's errors translated."""
+    with translated():
+        async with pool.acquire(timeout=DATABASE_WAIT_S) as acquired:
+            yield acquired
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """A transaction, committed when the body ends; RETRY means that it had no effect."""
+    async with connection(pool) as acquired:
+        running = acquired.transaction()
+        await running.start()
+        try:
+            yield acquired
+        except BaseException:
+            if not acquired.is_closed():
+                await running.rollback()
+            raise
+        with translated(lost="OUTCOME_UNKNOWN"):
+            await running.commit()
+
+
+async def run_once(
+    pool: Pool,
+    key: IdempotencyKey | None,
+    now: datetime,
+    answer: type[T],
+    effect: Callable[[Connection], Awaitable[T]],
+) -> T:
+    """Run `effect` and commit it with its answer; under a known key, give the stored answer.
+
+    A concurrent second request waits for the first. Another request under the key is refused as
+    IDEMPOTENCY_MISMATCH. A refusal of `effect` leaves no trace and is decided anew.
+    """
+    async with transaction(pool) as running:
+        if key is None:
+            return await effect(running)
+        stored = await _claim(running, key, now)
+        if stored is not None:
+            return msgspec.json.decode(stored, type=answer)
+        result = await effect(running)
+        await running.execute(_STORE, key.digest, msgspec.json.encode(result))
+        await running.execute(_CLEAN_UP, now, IDEMPOTENT_CLEANUP_PAGE)
+        return result
+
+
+async def _claim(running: Connection, key: IdempotencyKey, now: datetime) -> bytes | None:
+    """None when the key is ours now, else the stored answer."""
+    expires_at = now + timedelta(seconds=IDEMPOTENCY_TTL_S)
+    claimed = await running.fetchval(
+        _CLAIM, key.digest, key.fingerprint, expires_at, now, timeout=IDEMPOTENT_WAIT_S
+    )
+    if claimed:
+        return None
+    stored = await running.fetchrow(_STORED, key.digest)
+    if stored is None or stored["response"] is None:
+        raise refuse("RETRY")
+    if stored["fingerprint"] != key.fingerprint:
+        raise refuse("IDEMPOTENCY_MISMATCH")
+    return bytes(stored["response"])

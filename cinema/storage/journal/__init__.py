@@ -1,0 +1,1 @@
+"""The journal of showtimes, in Postgres and in memory."""

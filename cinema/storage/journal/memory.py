@@ -1,0 +1,261 @@
+"""The journal's in-memory twin: same answers as Postgres, for tests and simulation.
+
+Every method yields to the loop where Postgres would, then acts in one step, as one statement does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from cinema.domain.showtime.state import NEVER_US
+from cinema.storage.journal.store import (
+    Append,
+    ArchiveRow,
+    BookingMade,
+    BookingReduced,
+    CommitAborted,
+    Estate,
+    HeldBy,
+    JournalRow,
+    Loaded,
+    SnapshotSave,
+    Takeover,
+)
+
+_UNIQUE_VIOLATION: Final = "23505"
+
+
+class Head(msgspec.Struct):
+    """One head row."""
+
+    epoch: int = 0
+    seq: int = 0
+    next_due_us: int = NEVER_US
+    released: bool = True
+    owner: bytes | None = None
+
+
+class MemoryJournal:
+    """All tables of the kernel as dictionaries; `lane` hands out views of the same data."""
+
+    def __init__(self) -> None:
+        self.heads: dict[bytes, Head] = {}
+        self.journal: dict[bytes, list[JournalRow]] = {}
+        self.snapshots: dict[bytes, tuple[int, bytes]] = {}
+        self.archive: dict[tuple[bytes, bytes], ArchiveRow] = {}
+        self.live_seats: dict[tuple[bytes, str], bytes] = {}
+        self.bookings: dict[bytes, BookingMade] = {}
+        self.codes: set[str] = set()
+
+    def add_showtime(self, showtime_id: bytes) -> None:
+        """The head row that creating a showtime writes."""
+        self.heads[showtime_id] = Head()
+        self.journal[showtime_id] = []
+
+    def lane(self) -> MemoryLane:
+        """See `JournalStore.lane`."""
+        return MemoryLane(self)
+
+    async def take_over(
+        self, showtime_id: bytes, owner: bytes | None = None, unless: Sequence[bytes] = ()
+    ) -> Takeover | HeldBy | None:
+        """See `JournalStore.take_over`."""
+        await asyncio.sleep(0)
+        head = self.heads.get(showtime_id)
+        if head is None:
+            return None
+        if not head.released and head.owner is not None and head.owner in unless:
+            return HeldBy(head.owner)
+        was_released, head.released, head.owner = head.released, False, owner
+        head.epoch += 1
+        return Takeover(head.epoch, was_released)
+
+    async def estate(self, living: Sequence[bytes], after: bytes | None, heads: int) -> Estate:
+        """See `JournalStore.estate`."""
+        await asyncio.sleep(0)
+        page = sorted(one for one in self.heads if after is None or one > after)[:heads]
+        nobodys = {None, *living}
+        left = [
+            one
+            for one in page
+            if self.heads[one].owner not in nobodys and not self.heads[one].released
+        ]
+        return Estate(left, page[-1] if len(page) == heads else None)
+
+    async def inherit(
+        self, showtime_ids: Sequence[bytes], living: Sequence[bytes], heir: bytes
+    ) -> dict[bytes, int]:
+        """See `JournalStore.inherit`."""
+        await asyncio.sleep(0)
+        inherited = {}
+        for showtime_id in showtime_ids:
+            head = self.heads.get(showtime_id)
+            if head is None or head.released:
+                continue
+            if head.owner not in {None, *living}:
+                head.epoch, head.owner = head.epoch + 1, heir
+                inherited[showtime_id] = head.epoch
+        return inherited
+
+    async def load(self, showtime_id: bytes) -> Loaded | None:
+        """See `JournalStore.load`."""
+        await asyncio.sleep(0)
+        head = self.heads.get(showtime_id)
+        if head is None:
+            return None
+        snapshot_seq, snapshot = self.snapshots.get(showtime_id, (0, None))
+        rows = self.journal[showtime_id]
+        tail = rows[bisect_right(rows, snapshot_seq, key=lambda row: row.seq) :]
+        return Loaded(head.epoch, head.seq, snapshot, snapshot_seq, tuple(tail))
+
+    async def recall(self, showtime_id: bytes, key: bytes) -> ArchiveRow | None:
+        """See `JournalStore.recall`."""
+        await asyncio.sleep(0)
+        return self.archive.get((showtime_id, key))
+
+    async def due(
+        self, before_us: int, after: tuple[int, bytes] | None, limit: int
+    ) -> list[tuple[int, bytes]]:
+        """See `JournalStore.due`."""
+        await asyncio.sleep(0)
+        due = sorted(
+            (head.next_due_us, showtime_id)
+            for showtime_id, head in self.heads.items()
+            if head.next_due_us <= before_us
+        )
+        return [one for one in due if after is None or one > after][:limit]
+
+    async def history(
+        self, showtime_id: bytes, after_seq: int, limit: int
+    ) -> tuple[JournalRow, ...]:
+        """See `JournalStore.history`."""
+        await asyncio.sleep(0)
+        rows = [row for row in self.journal.get(showtime_id, ()) if row.seq > after_seq]
+        return tuple(rows[:limit])
+
+    async def sweep_archive(self, kind: int, before_us: int, limit: int) -> int:
+        """See `JournalStore.sweep_archive`."""
+        await asyncio.sleep(0)
+        old = sorted(
+            (row.recorded_at_us, key)
+            for key, row in self.archive.items()
+            if row.kind == kind and row.recorded_at_us < before_us
+        )
+        for _, key in old[:limit]:
+            del self.archive[key]
+        return len(old[:limit])
+
+
+class MemoryLane:
+    """One lane's view."""
+
+    def __init__(self, store: MemoryJournal) -> None:
+        self._store = store
+
+    async def append(self, batch: Sequence[Append]) -> set[bytes]:
+        """See `LaneStore.append`."""
+        await asyncio.sleep(0)
+        return self.append_now(batch)
+
+    def append_now(self, batch: Sequence[Append]) -> set[bytes]:
+        """The statement itself, in one step."""
+        store = self._store
+        matched = [
+            part
+            for part in batch
+            if (head := store.heads.get(part.showtime_id)) is not None
+            and (head.epoch, head.seq) == (part.epoch, part.prev_seq)
+        ]
+        self._check(matched)
+        for part in matched:
+            self._apply(part)
+        return {part.showtime_id for part in matched}
+
+    async def confirm(self, claims: Sequence[tuple[bytes, int]]) -> set[bytes]:
+        """See `LaneStore.confirm`."""
+        await asyncio.sleep(0)
+        heads = self._store.heads
+        return {
+            showtime_id
+            for showtime_id, epoch in claims
+            if showtime_id in heads and heads[showtime_id].epoch == epoch
+        }
+
+    async def save_snapshots(self, saves: Sequence[SnapshotSave]) -> set[bytes]:
+        """See `LaneStore.save_snapshots`."""
+        await asyncio.sleep(0)
+        return {save.showtime_id for save in saves if self._save(save)}
+
+    async def truncate(self, showtime_id: bytes, epoch: int, limit: int) -> int | None:
+        """See `LaneStore.truncate`."""
+        await asyncio.sleep(0)
+        store = self._store
+        head, snapshot = store.heads.get(showtime_id), store.snapshots.get(showtime_id)
+        if head is None or head.epoch != epoch or snapshot is None:
+            return None
+        rows = store.journal[showtime_id]
+        gone = min(bisect_right(rows, snapshot[0], key=lambda row: row.seq), limit)
+        store.journal[showtime_id] = rows[gone:]
+        return gone
+
+    async def close(self) -> None:
+        """See `LaneStore.close`."""
+
+    def _save(self, save: SnapshotSave) -> bool:
+        store = self._store
+        head = store.heads.get(save.showtime_id)
+        if head is None or head.epoch != save.epoch or head.seq < save.seq:
+            return False
+        if save.release and head.seq != save.seq:
+            return False
+        if head.seq == save.seq:
+            head.next_due_us = save.next_due_us
+        head.released = save.release
+        stored_seq, _ = store.snapshots.get(save.showtime_id, (0, b""))
+        if save.payload is not None and stored_seq <= save.seq:
+            store.snapshots[save.showtime_id] = (save.seq, save.payload)
+        for row in save.archive:
+            store.archive.setdefault((save.showtime_id, row.key), row)
+        return True
+
+    def _check(self, parts: Sequence[Append]) -> None:
+        """What Postgres' unique indexes refuse; the whole statement has no effect then."""
+        codes = set(self._store.codes)
+        taken = set(self._store.live_seats)
+        for part in parts:
+            for effect in part.effects:
+                if not isinstance(effect, BookingMade):
+                    continue
+                if effect.code in codes:
+                    raise CommitAborted(_UNIQUE_VIOLATION, "bookings_code")
+                codes.add(effect.code)
+                for seat in effect.seats:
+                    if (part.showtime_id, seat.label) in taken:
+                        raise CommitAborted(_UNIQUE_VIOLATION, "booking_seats_live")
+                    taken.add((part.showtime_id, seat.label))
+
+    def _apply(self, part: Append) -> None:
+        store = self._store
+        head = store.heads[part.showtime_id]
+        rows = store.journal[part.showtime_id]
+        for seq, event in enumerate(part.events, part.prev_seq + 1):
+            rows.append(JournalRow(seq, part.epoch, event.recorded_at_us, event.payload))
+        head.seq = part.last_seq
+        head.next_due_us = part.next_due_us
+        for effect in part.effects:
+            match effect:
+                case BookingMade():
+                    store.bookings[effect.booking_id] = effect
+                    store.codes.add(effect.code)
+                    for seat in effect.seats:
+                        store.live_seats[(part.showtime_id, seat.label)] = effect.booking_id
+                case BookingReduced():
+                    for label in effect.labels:
+                        store.live_seats.pop((part.showtime_id, label), None)
+                case _:
+                    pass

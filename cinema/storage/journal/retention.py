@@ -1,0 +1,60 @@
+"""Which journals have outlived their retention, and what lets go of them without their owners.
+
+`kept_journals` names the showtimes whose events are still needed, by their end. A takeover adds
+one, `seal` takes out those that ended, that nobody owns and whose snapshot says all. So a round
+looks only at what is to be done, however many showtimes ever ended; and nodes may do it at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from asyncpg.pgproto.pgproto import UUID
+
+from cinema.domain.limits import TRUNCATED_AT_ONCE
+from cinema.storage.database.transactions import Pool, connection
+from cinema.storage.journal import sql
+
+BEGINNING: Final = (datetime(1, 1, 1, tzinfo=UTC), bytes(16))
+"""Before the first of all."""
+
+
+class Retention:
+    """Lets go of journals; the months that hold them are `JournalMonths`'.
+
+    `pool` is the kernel's: on others the planner, which sees how many ids it is given, would read
+    whole tables rather than look each of them up, and take the longer the more there is.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def ended(
+        self, before: datetime, after: tuple[datetime, bytes], limit: int
+    ) -> list[tuple[datetime, bytes]]:
+        """Showtimes that ended before a moment and keep their events, oldest first, one page."""
+        async with connection(self._pool) as reading:
+            rows = await reading.fetch(sql.ENDED, before, after[0], UUID(after[1]), limit)
+        return [(row[0], row[1].bytes) for row in rows]
+
+    async def seal(self, showtime_ids: Sequence[bytes], before: datetime) -> set[bytes]:
+        """Note that these need their events no more; returns those of which that is true.
+
+        Those that somebody owns, or whose snapshot is behind, are left out. Those that turn out to
+        end later than noted are taken for done here: their new end is noted.
+        """
+        ids = [UUID(one) for one in showtime_ids]
+        async with connection(self._pool) as writing:
+            rows = await writing.fetch(sql.SEAL, ids, before)
+        return {row[0].bytes for row in rows}
+
+    async def drain(self, showtime_id: bytes) -> None:
+        """Delete the events of a showtime nobody owns and whose snapshot says all, in steps."""
+        gone: int | None = TRUNCATED_AT_ONCE
+        while gone == TRUNCATED_AT_ONCE:
+            async with connection(self._pool) as writing:
+                _, gone = await writing.fetchrow(
+                    sql.DRAIN, UUID(showtime_id), TRUNCATED_AT_ONCE
+                ) or (0, None)

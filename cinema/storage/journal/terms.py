@@ -1,0 +1,133 @@
+"""The terms a showtime's actor sells on, loaded when it is activated."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from functools import lru_cache
+from sys import intern
+from typing import Final
+
+import msgspec
+
+from cinema.domain.ids import format_id, parse_id
+from cinema.domain.limits_catalog import DATABASE_WAIT_S, LAYOUTS_KEPT
+from cinema.domain.pricing import category_prices
+from cinema.domain.sale_rules import Rules, SaleRules, effective_rules
+from cinema.domain.seatmap import Layout, SeatPlan, parse_layout
+from cinema.domain.showtime.terms import ShowtimeTerms
+from cinema.domain.times import to_us
+from cinema.storage.database.failures import UNREACHABLE
+from cinema.storage.database.transactions import Pool
+from cinema.storage.journal.store import StoreUnavailable
+
+_TERMS: Final = """
+select showtime.cinema_id::text, showtime.screen_id::text, showtime.layout_version,
+       showtime.currency, showtime.base_price_minor, showtime.price_overrides::text,
+       showtime.starts_at, showtime.ends_at, showtime.sales_opens_at, showtime.sales_closes_at,
+       showtime.rules::text, screen.rules::text as screen_rules
+from showtimes showtime
+join screens screen on screen.id = showtime.screen_id
+where showtime.id = $1::text::uuid
+"""
+
+_LAYOUT: Final = """
+select layout::text from screen_layouts where screen_id = $1::text::uuid and version = $2
+"""
+
+_SCREEN_OF: Final = "select screen_id::text from showtimes where id = $1::text::uuid"
+
+_RULES: Final = msgspec.json.Decoder(Rules)
+_OVERRIDES: Final = msgspec.json.Decoder(dict[str, int])
+_STORED_LAYOUT: Final = msgspec.json.Decoder(Layout)
+
+
+# Showtimes are alike: these are read once and shared by all that say the same.
+
+
+@lru_cache(maxsize=1024)
+def _rules(defaults: SaleRules, screen: str, showtime: str) -> SaleRules:
+    return effective_rules(defaults, _RULES.decode(screen), _RULES.decode(showtime))
+
+
+@lru_cache(maxsize=1024)
+def _prices(base_minor: int, categories: tuple[str, ...], overrides: str) -> tuple[int, ...]:
+    return category_prices(base_minor, categories, _OVERRIDES.decode(overrides))
+
+
+class TermsSource:
+    """Loads terms in one query; a seat plan is parsed once and shared by its showtimes.
+
+    Raises `StoreUnavailable` when Postgres does not answer.
+    """
+
+    def __init__(self, pool: Pool, defaults: SaleRules, *, plans_limit: int = LAYOUTS_KEPT) -> None:
+        self._pool = pool
+        self._defaults = defaults
+        self._plans_limit = plans_limit
+        self._plans: OrderedDict[tuple[str, int], SeatPlan] = OrderedDict()
+
+    async def load_terms(self, showtime_id: bytes) -> ShowtimeTerms | None:
+        """The terms of a showtime on the plan it has now; None if there is no such showtime."""
+        try:
+            row = await self._pool.fetchrow(_TERMS, format_id(showtime_id), timeout=DATABASE_WAIT_S)
+        except UNREACHABLE as error:
+            raise StoreUnavailable(str(error)) from error
+        if row is None:
+            return None
+        plan = await self._plan(row["screen_id"], row["layout_version"])
+        rules = _rules(self._defaults, row["screen_rules"], row["rules"])
+        prices = _prices(row["base_price_minor"], plan.categories, row["price_overrides"])
+        return ShowtimeTerms(
+            showtime_id=showtime_id,
+            plan=plan,
+            currency=intern(row["currency"]),
+            prices_minor=prices,
+            starts_at_us=to_us(row["starts_at"]),
+            ends_at_us=to_us(row["ends_at"]),
+            sales_opens_at_us=to_us(row["sales_opens_at"]),
+            sales_closes_at_us=to_us(row["sales_closes_at"]),
+            hold_ttl_s=rules.hold_ttl_s,
+            hold_max_s=rules.hold_max_s,
+            seats_per_hold=rules.seats_per_hold,
+            live_holds_per_customer=rules.live_holds_per_customer,
+            seats_per_staff_hold=rules.seats_per_staff_hold,
+            live_holds_per_staff=rules.live_holds_per_staff,
+            protect_orphans=rules.protect_orphans,
+            companions_need_accessible=rules.companions_need_accessible,
+            cinema_id=parse_id(row["cinema_id"]) or b"",
+        )
+
+    async def load_plan(self, showtime_id: bytes, version: int) -> SeatPlan | None:
+        """Another version of the seat plan of the showtime's screen, or None."""
+        try:
+            screen_id = await self._pool.fetchval(
+                _SCREEN_OF, format_id(showtime_id), timeout=DATABASE_WAIT_S
+            )
+        except UNREACHABLE as error:
+            raise StoreUnavailable(str(error)) from error
+        if screen_id is None:
+            return None
+        try:
+            return await self._plan(screen_id, version)
+        except LookupError:
+            return None
+
+    async def _plan(self, screen_id: str, version: int) -> SeatPlan:
+        key = (screen_id, version)
+        plan = self._plans.get(key)
+        if plan is None:
+            try:
+                stored = await self._pool.fetchval(
+                    _LAYOUT, screen_id, version, timeout=DATABASE_WAIT_S
+                )
+            except UNREACHABLE as error:
+                raise StoreUnavailable(str(error)) from error
+            if stored is None:
+                raise LookupError(f"screen {screen_id} has no layout {version}")
+            # Looked up again: whoever asked meanwhile shares one plan.
+            plan = self._plans.get(key) or parse_layout(_STORED_LAYOUT.decode(stored), version)
+        self._plans[key] = plan
+        self._plans.move_to_end(key)
+        if len(self._plans) > self._plans_limit:
+            self._plans.popitem(last=False)
+        return plan

@@ -1,0 +1,1 @@
+"""Views of the cluster, in Postgres and in memory."""

@@ -1,0 +1,119 @@
+"""Where views are kept, and where members show that they live.
+
+Views are in Postgres and decide; heartbeats are in Redis and only hint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final, Protocol
+
+import asyncpg
+import msgspec
+
+from cinema.domain.membership import NO_VIEW, Member, View
+from cinema.storage.database.failures import UNREACHABLE
+from cinema.storage.database.transactions import Connection, Pool
+
+VIEWS_KEPT: Final = 100
+"""Older views are for people only: what became of the cluster in the last deployments."""
+
+_LATEST: Final = """
+select version, members from cluster_views order by version desc limit 1"""
+
+# Somebody who proposes the same version at once meets the primary key.
+_PROPOSE: Final = """
+insert into cluster_views (version, members, proposed_by)
+select $1::bigint, $2::bytea, $3::bytea
+where coalesce((select max(version) from cluster_views), 0) = $1::bigint - 1
+on conflict (version) do nothing
+returning version"""
+
+_FORGET: Final = "delete from cluster_views where version <= $1"
+
+_UNKNOWN: Final = (*UNREACHABLE, asyncpg.InsufficientResourcesError)
+"""A full disk or a server out of connections is nothing to stop for: it may pass."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(tuple[Member, ...]).decode
+
+
+class ViewsUnavailable(Exception):
+    """Nobody can tell the newest view now, nor whether a proposal was taken."""
+
+
+class BeatsUnavailable(Exception):
+    """Nobody's signs of life can be read now."""
+
+
+class Beat(msgspec.Struct, frozen=True, array_like=True):
+    """A sign of life: a count that rises, and the version of the view its node goes by."""
+
+    count: int
+    version: int
+
+
+class ViewStore(Protocol):
+    """The totally ordered views. Every method raises `ViewsUnavailable`."""
+
+    async def latest(self) -> View:
+        """The newest view; version 0 before the first."""
+
+    async def propose(self, view: View, node_id: bytes) -> bool:
+        """Make `view` the newest, unless another took its version."""
+
+
+class HeartbeatStore(Protocol):
+    """The signs of life of all nodes. Every method but `close` raises `BeatsUnavailable`."""
+
+    async def beat(self, node_id: bytes, beat: Beat) -> Mapping[bytes, Beat]:
+        """Leave one's own and see everybody's."""
+
+    async def forget(self, node_ids: frozenset[bytes]) -> None:
+        """Remove what dead nodes left."""
+
+    async def close(self) -> None:
+        """Give the connection back."""
+
+
+class PostgresViews:
+    """Views in the table `cluster_views`."""
+
+    def __init__(self, pool: Pool, *, timeout_s: float) -> None:
+        self._pool = pool
+        self._timeout_s = timeout_s
+
+    async def latest(self) -> View:
+        """See `ViewStore.latest`."""
+        try:
+            async with self._connected() as connection:
+                row = await connection.fetchrow(_LATEST)
+        except _UNKNOWN as error:
+            raise ViewsUnavailable(str(error) or type(error).__name__) from error
+        if row is None:
+            return NO_VIEW
+        return View(version=row["version"], members=_decode(row["members"]))
+
+    async def propose(self, view: View, node_id: bytes) -> bool:
+        """See `ViewStore.propose`."""
+        try:
+            async with self._connected() as connection:
+                taken = await connection.fetchval(
+                    _PROPOSE, view.version, _encode(view.members), node_id
+                )
+                if taken is not None and view.version > VIEWS_KEPT:
+                    await connection.execute(_FORGET, view.version - VIEWS_KEPT)
+        except _UNKNOWN as error:
+            raise ViewsUnavailable(str(error) or type(error).__name__) from error
+        return taken is not None
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
+        """A connection for `timeout_s`, the wait for a free one included."""
+        async with (
+            asyncio.timeout(self._timeout_s),
+            self._pool.acquire(timeout=self._timeout_s) as connection,
+        ):
+            yield connection

@@ -1,0 +1,1 @@
+"""Hints that nodes share through Redis."""

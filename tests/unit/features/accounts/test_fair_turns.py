@@ -1,0 +1,136 @@
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+
+from cinema.features.accounts.fair_turns import FairTurns, NoRoom
+
+
+class Desk:
+    """Askers at one desk, who note when their turn comes and end it when they are told."""
+
+    def __init__(self, *, queue_limit: int = 8, share: int = 4) -> None:
+        self.turns = FairTurns(1, queue_limit=queue_limit, share=share)
+        self.served: list[str] = []
+        self.refused: list[str] = []
+
+    async def ask(self, asker: str) -> None:
+        try:
+            await self.turns.begin(asker)
+        except NoRoom:
+            self.refused.append(asker)
+        else:
+            self.served.append(asker)
+
+    async def queue(self, askers: Iterable[str]) -> list[asyncio.Task[None]]:
+        tasks = [asyncio.create_task(self.ask(asker)) for asker in askers]
+        await self.settle()
+        return tasks
+
+    async def settle(self) -> None:
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    async def serve_all(self) -> list[str]:
+        """End turn after turn until nobody waits."""
+        while self.turns.waiting:
+            self.turns.end()
+            await self.settle()
+        self.turns.end()
+        return self.served
+
+
+async def test_first_comes_at_once_and_others_in_rotation_of_the_askers() -> None:
+    desk = Desk()
+    await desk.queue(["a", "a", "a", "a", "b", "c", "b"])
+    assert await desk.serve_all() == ["a", "a", "b", "c", "a", "b", "a"]
+
+
+async def test_asker_beyond_its_share_is_refused_and_nobody_else() -> None:
+    desk = Desk(share=2)
+    await desk.queue("aaaaab")
+    assert desk.refused == ["a", "a"]
+    assert await desk.serve_all() == ["a", "a", "b", "a"]
+
+
+async def test_newcomer_takes_the_last_place_of_whoever_has_most() -> None:
+    desk = Desk(queue_limit=4)
+    await desk.queue("xaaab")
+    assert desk.turns.waiting == 4
+    await desk.queue("c")
+    assert desk.refused == ["a"]
+    await desk.queue("dd")
+    assert sorted(desk.refused) == ["a", "a", "d"]
+    assert await desk.serve_all() == ["x", "a", "b", "c", "d"]
+
+
+async def test_full_queue_of_equals_refuses_the_newcomer() -> None:
+    desk = Desk(queue_limit=2)
+    await desk.queue("xab")
+    await desk.queue("c")
+    assert desk.refused == ["c"]
+
+
+async def test_who_stops_waiting_leaves_its_place() -> None:
+    desk = Desk()
+    tasks = await desk.queue("xaab")
+    tasks[1].cancel()
+    await desk.settle()
+    assert desk.turns.waiting == 2
+    assert await desk.serve_all() == ["x", "a", "b"]
+    await desk.queue("y")
+    assert desk.served[-1] == "y"
+
+
+async def test_turn_of_who_has_just_stopped_waiting_goes_to_the_next() -> None:
+    desk = Desk()
+    tasks = await desk.queue("xab")
+    desk.turns.end()
+    tasks[1].cancel()
+    await desk.settle()
+    assert desk.served == ["x", "b"]
+
+
+async def test_turn_is_not_given_to_who_stops_waiting_in_that_moment() -> None:
+    desk = Desk()
+    tasks = await desk.queue("xab")
+    tasks[1].cancel()
+    desk.turns.end()
+    await desk.settle()
+    assert desk.served == ["x", "b"]
+    assert desk.turns.waiting == 0
+
+
+async def test_place_of_who_stops_waiting_in_that_moment_is_taken_once() -> None:
+    desk = Desk(queue_limit=2)
+    tasks = await desk.queue("xaa")
+    tasks[2].cancel()
+    newcomer = desk.ask("b")
+    waiting = asyncio.create_task(newcomer)
+    await desk.settle()
+    assert desk.refused == []
+    assert await desk.serve_all() == ["x", "a", "b"]
+    await waiting
+
+
+async def test_who_is_dropped_while_it_stops_waiting_gives_no_turn_away() -> None:
+    desk = Desk(queue_limit=2)
+    tasks = await desk.queue("xaa")
+    await_b = asyncio.create_task(desk.ask("b"))
+    await asyncio.sleep(0)
+    tasks[2].cancel()
+    await desk.settle()
+    assert desk.served == ["x"]
+    assert await desk.serve_all() == ["x", "a", "b"]
+    await await_b
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+async def test_as_many_turns_at_once_as_there_are(at_once: int) -> None:
+    turns = FairTurns(at_once, queue_limit=8, share=8)
+    waiting = [asyncio.create_task(turns.begin("a")) for _ in range(5)]
+    await asyncio.sleep(0)
+    assert sum(one.done() for one in waiting) == at_once
+    for _ in range(5):
+        turns.end()
+    await asyncio.gather(*waiting)

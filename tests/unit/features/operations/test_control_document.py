@@ -1,0 +1,58 @@
+"""The control endpoint's OpenAPI document: complete, and true to its own examples."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import jsonschema_rs
+import pytest
+
+from cinema.features.operations.action_routes import action_routes
+from cinema.features.operations.audit import Audit
+from cinema.features.operations.history_routes import history_routes
+from cinema.features.operations.intervention_routes import intervention_routes
+from cinema.features.operations.routes import control_routes
+from cinema.http.connections.proxies import TrustedProxies
+from cinema.http.document.openapi import error_codes, openapi_document
+from cinema.http.errors import ERROR_TABLE
+from cinema.http.routing import Route
+
+NOTHING = cast("Any", None)  # Routes only keep the service for when they are called.
+AUDIT = Audit(TrustedProxies(), lambda _: "operator")
+ROUTES: tuple[Route, ...] = (
+    *control_routes(NOTHING),
+    *action_routes(NOTHING, AUDIT),
+    *history_routes(NOTHING),
+    *intervention_routes(NOTHING, AUDIT),
+)
+DOCUMENT = openapi_document(ROUTES, version="1.2.3")
+
+
+def complaints(schema: dict[str, Any], value: Any) -> list[str]:
+    whole = {**schema, "components": DOCUMENT["components"]}
+    return [str(error) for error in jsonschema_rs.Draft202012Validator(whole).iter_errors(value)]
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: str(route.operation_id))
+def test_examples_have_the_documented_form(route: Route) -> None:
+    path = route.path.replace(":text}", "}")
+    described = DOCUMENT["paths"][path][route.method.lower()]
+    bodies = [described["responses"][str(route.status)]["content"]["application/json"]]
+    if "requestBody" in described:
+        bodies.append(described["requestBody"]["content"]["application/json"])
+    for body in bodies:
+        assert complaints(body["schema"], body["example"]) == []
+    for code in error_codes(route):
+        assert str(ERROR_TABLE[code].status) in described["responses"]
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: str(route.operation_id))
+def test_every_call_asks_for_the_token(route: Route) -> None:
+    assert route.auth == "bearer"
+    assert route.roles == {"admin"}
+    assert route.path.startswith("/control/v1/")
+
+
+def test_operation_ids_are_unique() -> None:
+    ids = [route.operation_id for route in ROUTES]
+    assert len(ids) == len(set(ids))

@@ -1,0 +1,146 @@
+"""The OpenAPI document: complete, resolvable, and true to its own examples."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, cast
+
+import jsonschema_rs
+import pytest
+
+from cinema.features.accounts.routes import auth_routes
+from cinema.features.accounts.user_routes import user_routes
+from cinema.features.bookings.routes import booking_routes
+from cinema.features.catalog.cinema_routes import cinema_routes
+from cinema.features.catalog.movie_routes import movie_routes
+from cinema.features.catalog.screen_routes import screen_routes
+from cinema.features.operations.health import health_routes
+from cinema.features.seats.hold_routes import hold_routes
+from cinema.features.seats.seat_routes import seat_routes
+from cinema.features.showtimes.routes import showtime_routes
+from cinema.http.connections.proxies import TrustedProxies
+from cinema.http.document.assets import Asset, docs_routes
+from cinema.http.document.openapi import error_codes, openapi_document
+from cinema.http.errors import ERROR_TABLE
+from cinema.http.routing import Route
+from cinema.telemetry.metrics import Metrics
+
+NOTHING = cast("Any", None)  # Routes only keep the service for when they are called.
+
+ROUTES: tuple[Route, ...] = (
+    *auth_routes(NOTHING, TrustedProxies()),
+    *user_routes(NOTHING),
+    *movie_routes(NOTHING),
+    *cinema_routes(NOTHING),
+    *screen_routes(NOTHING),
+    *showtime_routes(NOTHING),
+    *seat_routes(NOTHING),
+    *hold_routes(NOTHING),
+    *booking_routes(NOTHING),
+    *health_routes({}, Metrics()),
+    *docs_routes(),
+)
+SHOWN = [route for route in ROUTES if not route.hidden]
+DOCUMENT = openapi_document(ROUTES, version="1.2.3")
+
+
+def operation(route: Route) -> dict[str, Any]:
+    path = re.sub(r":text\}", "}", route.path)
+    return cast("dict[str, Any]", DOCUMENT["paths"][path][route.method.lower()])
+
+
+def references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "$ref":
+                yield value
+            else:
+                yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+def complaints(schema: dict[str, Any], value: Any) -> list[str]:
+    whole = {**schema, "components": DOCUMENT["components"]}
+    return [str(error) for error in jsonschema_rs.Draft202012Validator(whole).iter_errors(value)]
+
+
+def test_every_reference_leads_somewhere() -> None:
+    for reference in set(references(DOCUMENT)):
+        name = reference.removeprefix("#/components/schemas/")
+        assert name in DOCUMENT["components"]["schemas"]
+
+
+def test_operation_ids_are_unique() -> None:
+    ids = [route.operation_id for route in ROUTES]
+    assert len(ids) == len(set(ids))
+
+
+def test_hidden_routes_are_left_out() -> None:
+    assert "/docs" not in DOCUMENT["paths"]
+    assert DOCUMENT["info"]["version"] == "1.2.3"
+
+
+@pytest.mark.parametrize("route", SHOWN, ids=lambda route: str(route.operation_id))
+def test_examples_have_the_documented_form(route: Route) -> None:
+    described = operation(route)
+    contents = [
+        body
+        for answer in described["responses"].values()
+        for body in answer.get("content", {}).values()
+    ]
+    if "requestBody" in described:
+        body = described["requestBody"]["content"]["application/json"]
+        assert "example" in body
+        contents.append(body)
+    if route.response is not None:
+        assert "example" in described["responses"][str(route.status)]["content"]["application/json"]
+    for content in contents:
+        values = [one["value"] for one in content.get("examples", {}).values()]
+        if "example" in content:
+            values.append(content["example"])
+        for value in values:
+            assert complaints(content["schema"], value) == []
+
+
+@pytest.mark.parametrize("route", SHOWN, ids=lambda route: str(route.operation_id))
+def test_errors_and_authentication_are_documented(route: Route) -> None:
+    described = operation(route)
+    assert ("security" in described) == (route.auth != "none")
+    for code in error_codes(route):
+        answer = described["responses"][str(ERROR_TABLE[code].status)]
+        assert code in answer["content"]["application/json"]["examples"]
+    assert set(route.errors) <= set(error_codes(route))
+    assert described["tags"][0] in {tag["name"] for tag in DOCUMENT["tags"]}
+    names = re.findall(r"\{(\w+)", route.path)
+    documented = [one["name"] for one in described.get("parameters", []) if one["in"] == "path"]
+    assert documented == names
+    assert ("Idempotency-Key" in str(described.get("parameters"))) == route.idempotent
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in SHOWN if route.method == "PUT"], ids=lambda route: route.path
+)
+def test_whoever_replaces_something_has_seen_it(route: Route) -> None:
+    assert route.if_match
+    assert {"PRECONDITION_REQUIRED", "PRECONDITION_FAILED"} <= set(error_codes(route))
+    (header,) = [one for one in operation(route)["parameters"] if one["in"] == "header"]
+    assert (header["name"], header["required"]) == ("If-Match", True)
+
+
+def test_query_parameters_come_from_the_type() -> None:
+    (listing,) = [route for route in SHOWN if route.operation_id == "listShowtimes"]
+    names = {one["name"] for one in operation(listing)["parameters"]}
+    assert names == {"date", "date_from", "date_to", "cinema_id", "movie_id", "limit", "cursor"}
+
+
+@pytest.mark.parametrize("name", ["docs.html", "docs.css", "docs.js", "icon.svg"])
+def test_page_needs_nothing_from_elsewhere(name: str) -> None:
+    asset = Asset(name)
+    text = asset.body.decode().replace("http://www.w3.org/2000/svg", "")
+    assert "http://" not in text
+    assert "https://" not in text
+    assert not re.search(r"<script>|<style>|style=|onclick=|\beval\(|innerHTML", text)
+    assert "'unsafe-inline'" not in asset.medium.content_security_policy
