@@ -45,8 +45,9 @@ def json_decoder(body_type: Any) -> Callable[[bytes], Any]:
     def decode_checked(raw: bytes) -> Any:
         try:
             value = decode(raw)
-            # What is ASCII without escapes has nothing to hide: nearly every body.
-            if raw.isascii() and b"\\" not in raw:
+            # What is ASCII without escapes has nothing to hide but DEL, which JSON allows as it is:
+            # nearly every body.
+            if raw.isascii() and b"\\" not in raw and b"\x7f" not in raw:
                 return value
             # Only now: what has the form is bounded, and some texts take long to compose.
             composed = _composed(raw)

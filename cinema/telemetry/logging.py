@@ -31,6 +31,9 @@ FREE_TEXT_KEYS: Final = frozenset({"exception", "message", "reason"})
 
 REDACTED: Final = "[redacted]"
 
+_TOLD_BY_CLIENTS: Final = ("aiohttp.websocket",)
+"""Loggers that warn of each odd header: whoever sends them could fill the log."""
+
 _EMAIL: Final = re.compile(r"[^\s@()<>\"',;:=]+@[^\s@()<>\"',;:/]+\.[A-Za-z0-9-]+")
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
@@ -192,6 +195,8 @@ def configure_logging(level: str, sink: LogSink) -> None:
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_StandardHandler()], force=True)
+    for name in _TOLD_BY_CLIENTS:
+        logging.getLogger(name).setLevel(logging.ERROR)
     set_log_level(level)
 
 

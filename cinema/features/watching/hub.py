@@ -23,6 +23,7 @@ from cinema.features.watching.socket import (
     CLOSE_WAIT_S,
     GOING_AWAY,
     INTERNAL_ERROR,
+    VERSION,
     Socket,
     SocketResponse,
 )
@@ -200,7 +201,7 @@ class WatchHub:
         )
         if not response.can_prepare(request):
             upgrade = header_lines(
-                upgrade="websocket", connection="Upgrade", sec_websocket_version="13"
+                upgrade="websocket", connection="Upgrade", sec_websocket_version=VERSION
             )
             return rejected(Rejection(code="UPGRADE_REQUIRED"), context.request_id, upgrade)
         response.headers["Server"] = "cinema"

@@ -6,13 +6,16 @@ import asyncio
 from typing import Final, Literal
 
 from aiohttp import WSCloseCode
-from aiohttp.web import WebSocketResponse
+from aiohttp.hdrs import SEC_WEBSOCKET_VERSION
+from aiohttp.web import BaseRequest, WebSocketReady, WebSocketResponse
 
 from cinema.features.watching.frames import text_frame
 
 SLOW_BUFFER_BYTES: Final = 65_536
 """Unsent bytes from which on a watcher counts as slow and gets no more deltas."""
 
+VERSION: Final = "13"
+"""The only version of WebSocket we speak, that of RFC 6455."""
 
 CLOSE_WAIT_S: Final = 2.0
 """How long a client may take to answer a close before the connection is cut."""
@@ -25,7 +28,14 @@ _REASONS: Final[dict[int, bytes]] = {
 
 
 class SocketResponse(WebSocketResponse[Literal[False]]):
-    """The library's WebSocket, with a reason in every close."""
+    """The library's WebSocket, of the version of the RFC, with a reason in every close."""
+
+    def can_prepare(self, request: BaseRequest) -> WebSocketReady:
+        """See `WebSocketResponse.can_prepare`."""
+        # The library takes drafts too; in those a browser names its origin in another header.
+        if request.headers.get(SEC_WEBSOCKET_VERSION) != VERSION:
+            return WebSocketReady(False, None)
+        return super().can_prepare(request)
 
     async def close(
         self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True

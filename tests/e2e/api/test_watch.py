@@ -240,6 +240,7 @@ async def test_request_without_upgrade_is_told_to(house: House) -> None:
         {"Sec_WebSocket_Key": ""},
         {"Sec_WebSocket_Key": "short"},
         {"Sec_WebSocket_Version": "99"},
+        {"Sec_WebSocket_Version": "8"},
         {"Upgrade": "h2c"},
         {"Connection": "keep-alive"},
     ):

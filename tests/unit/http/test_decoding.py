@@ -64,6 +64,7 @@ def test_what_is_no_json_is_malformed(raw: bytes) -> None:
         (b'{"seats":["A1"],"extra":{"a":["\\u0000"]}}', "$.extra.a[0]"),
         ('{"seats":["A1"],"note":"a\u202eb"}'.encode(), "$.note"),
         (b'{"seats":["A1"],"note":"a\\u200bb"}', "$.note"),
+        (b'{"seats":["A1"],"note":"a\x7fb"}', "$.note"),
         (b'{"seats":["A1"],"note":"a\\n"}', "$.note"),
         ('{"seats":["A\ufeff"]}'.encode(), "$.seats[0]"),
         (b'{"seats":["A1"],"extra":{"a\\u0007":[]}}', "$.extra"),

@@ -93,6 +93,13 @@ def test_libraries_log_in_the_same_form(written: Written) -> None:
     assert line["message"] == "odd: {'a': 1}"
 
 
+def test_library_does_not_warn_of_what_any_client_can_send(written: Written) -> None:
+    logging.getLogger("aiohttp.websocket").warning("%s: odd protocols", "127.0.0.1")
+    logging.getLogger("aiohttp.websocket").error("broken")
+    (line,) = written.lines()
+    assert line["message"] == "broken"
+
+
 def test_what_json_does_not_know_is_written_as_text(written: Written) -> None:
     structlog.get_logger().info("odd", value=object, raw=b"\x00")
     (line,) = written.lines()
