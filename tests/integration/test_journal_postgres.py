@@ -16,6 +16,7 @@ import pytest
 from cinema.domain.showtime.state import NEVER_US
 from cinema.features.bookings import store as bookings_sql
 from cinema.storage.journal import months as journal_months
+from cinema.storage.journal import sql
 from cinema.storage.journal.array_text import joined
 from cinema.storage.journal.months import Month, bytes_of
 from cinema.storage.journal.postgres import (
@@ -36,7 +37,6 @@ from cinema.storage.journal.store import (
     SalesSwitched,
     StoreUnavailable,
     Takeover,
-    sql,
 )
 from tests.contract.stores import (
     Stage,

@@ -1,5 +1,4 @@
 import asyncio
-import sys
 from pathlib import Path
 
 import asyncpg
@@ -64,14 +63,37 @@ async def test_failing_revision_leaves_nothing_of_the_run(
     assert await fetch(empty_database, "select to_regclass('one')::text") == [None]
 
 
-async def test_current_database_does_not_import_alembic(
-    database: str, monkeypatch: pytest.MonkeyPatch
+async def test_database_that_alembic_has_made_goes_on_from_there(
+    empty_database: str, tmp_path: Path
 ) -> None:
-    for name in [name for name in sys.modules if name.split(".")[0] in {"alembic", "sqlalchemy"}]:
-        monkeypatch.delitem(sys.modules, name)
-    await migrate(database)
-    assert "alembic" not in sys.modules
-    assert "sqlalchemy" not in sys.modules
+    made = """
+    create table one (x int);
+    create table alembic_version (
+        version_num varchar(32) not null, constraint alembic_version_pkc primary key (version_num)
+    );
+    insert into alembic_version values ('0001')
+    """
+    connection = await asyncpg.connect(empty_database)
+    await connection.execute(made)
+    await connection.close()
+    write(tmp_path, _0001_one="create table one (x int)", _0002_two="create table two (y int)")
+    assert await migrate(empty_database, directory=tmp_path) == "0002"
+    assert await migrate(empty_database, directory=tmp_path) is None
+    assert await fetch(empty_database, "select version_num from alembic_version") == ["0002"]
+    assert await fetch(empty_database, "select count(*) from two") == [0]
+
+
+async def test_a_lost_connection_leaves_nothing_of_the_run(
+    empty_database: str, tmp_path: Path
+) -> None:
+    write(
+        tmp_path,
+        _0001_one="create table one (x int)",
+        _0002_two="select pg_terminate_backend(pg_backend_pid())",
+    )
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        await migrate(empty_database, directory=tmp_path)
+    assert await fetch(empty_database, "select to_regclass('one')::text") == [None]
 
 
 def build(folder: Path, **files: str) -> Path:

@@ -1,13 +1,11 @@
-"""Brings a database to this build's schema: numbered SQL files, applied in order by Alembic."""
+"""Brings a database to this build's schema: numbered SQL files, applied in order."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import asyncpg
 
@@ -19,10 +17,6 @@ from cinema.storage.database.schema_support import (
     supports,
 )
 from cinema.storage.journal.months import NotPartitioned, make_months
-
-if TYPE_CHECKING:
-    from alembic.script import Script, ScriptDirectory
-    from sqlalchemy.engine import Connection
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -36,6 +30,14 @@ included. Longer than this nobody shall; the run then starts over."""
 LOCK_ATTEMPTS: Final = 60
 LOCK_PAUSE_S: Final = 1.0
 """Two minutes in all: a dump may hold its locks that long, and worse needs a person."""
+
+# The table is Alembic's, which ran these files once: its name and form stay.
+_CREATE_VERSION: Final = """
+create table if not exists alembic_version (
+    version_num varchar(32) not null constraint alembic_version_pkc primary key
+)
+"""
+_VERSION: Final = "select version_num from alembic_version"
 
 _FILE_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
@@ -53,8 +55,8 @@ async def migrate(
 
     One runner at a time: others wait on an advisory lock and then find nothing to do. When the
     schema is current this costs two connections and a few queries, which make the coming months of
-    the journal; Alembic is not even imported. A
-    database that a newer build has migrated is left alone, or refused if we cannot serve it.
+    the journal. A database that a newer build has migrated is left alone, or refused if we cannot
+    serve it.
     `report` is told when there is something to do, in words for a person who waits.
     """
     files = _migration_files(directory)
@@ -69,7 +71,7 @@ async def migrate(
         report(f"bringing the database from revision {before} to {newest}")
     for attempt in range(1, LOCK_ATTEMPTS + 1):
         try:
-            await _upgrade(dsn, files, directory)
+            await _upgrade(dsn, files)
         except asyncpg.LockNotAvailableError as error:
             if attempt == LOCK_ATTEMPTS:
                 raise MigrationError(
@@ -110,7 +112,7 @@ async def _current_revision(dsn: str, files: dict[str, Path]) -> str | None:
     newest = list(files)[-1]
     connection = await asyncpg.connect(dsn)
     try:
-        found = await connection.fetchval("select version_num from alembic_version")
+        found = await connection.fetchval(_VERSION)
         revision = None if found is None else str(found)
         if revision is None or revision in files:
             return revision
@@ -137,71 +139,24 @@ async def _make_months(dsn: str) -> None:
         await connection.close()
 
 
-async def _upgrade(dsn: str, files: dict[str, Path], directory: Path) -> None:
-    from sqlalchemy.ext.asyncio import create_async_engine
-    from sqlalchemy.pool import NullPool
-
-    # Its steps are for its developers; ours is `database_migrated`.
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
-    )
+async def _upgrade(dsn: str, files: dict[str, Path]) -> None:
+    """Lock, then apply what is missing inside the same transaction."""
+    connection = await asyncpg.connect(dsn)
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(_run, files, _script_directory(files, directory))
+        async with connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
+            await connection.execute(f"set local lock_timeout = {LOCK_TIMEOUT_MS}")
+            await connection.execute(_CREATE_VERSION)
+            current = await connection.fetchval(_VERSION) or ""
+            if current >= max(files):
+                return  # somebody else was faster, maybe a newer build
+            for revision, path in files.items():
+                if revision > current:
+                    # Without arguments the driver takes a whole script.
+                    await connection.execute(path.read_text(encoding="utf-8"))
+            await connection.execute("delete from alembic_version")
+            await connection.execute("insert into alembic_version values ($1)", max(files))
+            await connection.execute(CREATE_SUPPORT)
+            await connection.execute(RECORD_SUPPORT, oldest_supported(files))
     finally:
-        await engine.dispose()
-
-
-def _run(connection: Connection, files: dict[str, Path], scripts: ScriptDirectory) -> None:
-    """Lock, then let Alembic find and apply what is missing inside the same transaction."""
-    from alembic.runtime.migration import MigrationContext, MigrationStep, RevisionStep
-    from sqlalchemy import text
-
-    def missing(revision: tuple[str, ...], _context: MigrationContext) -> list[RevisionStep]:
-        ahead = scripts.iterate_revisions("head", revision or "base")
-        steps = [MigrationStep.upgrade_from_script(scripts.revision_map, one) for one in ahead]
-        return list(reversed(steps))
-
-    connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-    connection.execute(text(f"set local lock_timeout = {LOCK_TIMEOUT_MS}"))
-    context = MigrationContext.configure(connection, opts={"fn": missing})
-    if (context.get_current_revision() or "") >= list(files)[-1]:
-        return  # somebody else was faster, maybe a newer build
-    context.run_migrations(connection=connection)
-    connection.execute(text(CREATE_SUPPORT))
-    connection.execute(text(RECORD_SUPPORT), {"oldest": oldest_supported(files)})
-
-
-def _script_directory(files: dict[str, Path], directory: Path) -> ScriptDirectory:
-    """Alembic's view of the SQL files: one line of revisions, each a module made here."""
-    from alembic.script import Script, ScriptDirectory
-    from alembic.script.revision import RevisionMap
-
-    def revisions() -> list[Script]:
-        previous: str | None = None
-        scripts = []
-        for number, path in files.items():
-            scripts.append(Script(_revision_module(number, previous, path), number, path))
-            previous = number
-        return scripts
-
-    scripts = ScriptDirectory(directory)
-    scripts.revision_map = RevisionMap(revisions)
-    return scripts
-
-
-def _revision_module(number: str, previous: str | None, path: Path) -> ModuleType:
-    """What a revision file of Alembic would define, for one SQL file."""
-
-    def upgrade(connection: Connection) -> None:
-        # The driver's own `execute` takes a whole script; SQLAlchemy's would prepare it.
-        driver = connection.connection.dbapi_connection
-        if driver is None:
-            raise MigrationError("the connection was lost")
-        sql = path.read_text(encoding="utf-8")
-        driver.run_async(lambda raw: raw.execute(sql))
-
-    module = ModuleType(path.stem)
-    module.__dict__.update(revision=number, down_revision=previous, upgrade=upgrade)
-    return module
+        await connection.close()

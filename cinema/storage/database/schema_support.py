@@ -27,7 +27,7 @@ create table if not exists schema_support (
 )
 """
 RECORD_SUPPORT: Final = """
-insert into schema_support (oldest) values (:oldest)
+insert into schema_support (oldest) values ($1)
 on conflict (only_row) do update set oldest = excluded.oldest
 """
 

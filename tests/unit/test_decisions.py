@@ -1,0 +1,31 @@
+"""The records of decisions: one number each, in the name and in the heading, in one form."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "docs" / "adr"
+RECORDS = sorted(FOLDER.glob("*.md"))
+_NAME = re.compile(r"(\d{3})-[a-z0-9-]+\.md")
+_HEAD = re.compile(r"# (\d+)\. \S.*\n\n\d{4}-\d\d-\d\d\. Accepted\.")
+
+
+def test_no_number_is_given_twice_or_left_out() -> None:
+    numbers = Counter(int(path.name[:3]) for path in RECORDS)
+    assert numbers == Counter(range(1, len(RECORDS) + 1))
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
+def test_every_record_has_the_form(path: Path) -> None:
+    name, text = _NAME.fullmatch(path.name), path.read_text()
+    head = _HEAD.match(text)
+    assert name
+    assert head
+    assert int(name[1]) == int(head[1])
+    sections = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert sections[:2] == ["Context", "Decision"]
+    assert "Consequences" in sections
