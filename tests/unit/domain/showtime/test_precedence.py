@@ -1,7 +1,10 @@
-"""Of several refusals that apply, the first of the order in `decisions` is given."""
+"""Of several refusals that apply, the first of the order in `docs/errors.md` is given."""
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,6 +110,39 @@ def test_the_first_refusal_that_applies_is_given(
     decision = given(*before, its_terms=its_terms).when(command, 2).decision
     assert isinstance(decision, Rejection)
     assert decision.code == first
+
+
+KINDS = {
+    "HoldSeats": "new hold",
+    "HoldBestAvailable": "best available",
+    "ExtendHold": "existing hold",
+    "ReleaseHold": "existing hold",
+    "CancelBooking": "existing booking",
+    "BlockSeats": "seats blocked by staff",
+}
+
+
+def documented() -> dict[str, list[str]]:
+    """The order of refusals by kind of command, as clients read it."""
+    text = (Path(__file__).parents[4] / "docs" / "errors.md").read_text()
+    section = text.partition("## Precedence")[2].partition("\n\n`VALIDATION_ERROR`")[0]
+    items = re.findall(r"^- ([a-z ]+): (.+(?:\n  .+)*)", section, re.MULTILINE)
+    return {kind: re.findall(r"`([A-Z_]+)`", codes) for kind, codes in items}
+
+
+def test_the_document_has_every_kind_and_its_order() -> None:
+    orders = documented()
+    assert orders.keys() == set(KINDS.values())
+    shown: dict[str, set[tuple[str, str]]] = {kind: set() for kind in orders}
+    for first, other, _, _, command in NEW_HOLDS + BEST_AVAILABLE + LIVE_AND_ENDED:
+        kind = KINDS[type(command).__name__]
+        order = [*orders[kind], "nothing"]
+        assert order.index(first) < order.index(other), (kind, first, other)
+        shown[kind].add((first, other))
+    for kind in ("new hold", "best available"):
+        order = [*orders[kind], "nothing"]
+        # What stands side by side is shown side by side, so that no two can change places.
+        assert set(pairwise(order)) <= shown[kind]
 
 
 def test_too_many_seats_are_named_before_too_many_holds() -> None:
