@@ -25,7 +25,7 @@ def refusal_of(outcome: Outcome) -> Rejection:
         case NoShowtime():
             return NOT_FOUND
         case _:
-            raise TypeError(f"{type(outcome).__name__} is no answer to this request")
+            raise TypeError(f"{type(outcome).__name__} is not an answer to this request")
 
 
 def command_key(key: IdempotencyKey | None) -> tuple[bytes, bytes]:

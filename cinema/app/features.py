@@ -242,7 +242,7 @@ async def _disk(folder: Path) -> str | None:
 async def _membership(cluster: ClusterNode) -> str | None:
     if cluster.is_ready:
         return None
-    return "draining" if cluster.draining else "no member yet"
+    return "draining" if cluster.draining else "not a member yet"
 
 
 def _existing(folder: Path) -> Path:

@@ -110,7 +110,7 @@ class BackupFolder:
         self.uploads = self.root / "uploads"
 
     def archive(self) -> Archive:
-        """Whose backups these are; refuses a folder that is none of ours."""
+        """Whose backups these are; refuses a folder that is not one of ours."""
         found = _read(self.root / _IDENTITY, Archive)
         if found is None:
             raise BackupError(f"{self.root} holds no backups of cinema")

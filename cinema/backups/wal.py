@@ -41,7 +41,7 @@ def parse_lsn(text: str) -> int:
     """The position in bytes of `16/B374D848`."""
     match = _LSN.fullmatch(text)
     if match is None:
-        raise BackupError(f"{text!r} is no position in a log")
+        raise BackupError(f"{text!r} is not a position in a log")
     return (int(match[1], 16) << 32) + int(match[2], 16)
 
 

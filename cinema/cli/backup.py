@@ -180,7 +180,7 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise BackupError(f"{text!r} is no moment such as 2026-11-21T18:30:00+01:00") from error
+        raise BackupError(f"{text!r} is not a moment such as 2026-11-21T18:30:00+01:00") from error
     if moment.tzinfo is None:
         raise BackupError(f"{text} has no offset; write {text}Z for UTC")
     return moment.astimezone(UTC)

@@ -67,7 +67,7 @@ class PostgresHome:
         """Make the data aside, then rename: a half-made one is never taken for the whole."""
         if self.data.exists() and any(self.data.iterdir()):
             raise EmbeddedPostgresError(
-                f"{self.data} holds files that are no Postgres data; move them away"
+                f"{self.data} holds files that are not Postgres data; move them away"
             )
         unfinished = self.data.with_name(f"{self.data.name}{RESTORE_SUFFIX}")
         if unfinished.exists():

@@ -37,7 +37,7 @@ def problems_together(settings: Settings) -> Iterator[str]:
     yield from _problems_of_waiting(settings)
     for network in settings.trusted_proxies:
         if not _is_network(network):
-            yield f"TRUSTED_PROXIES: {network} is no address or network"
+            yield f"TRUSTED_PROXIES: {network} is not an address or network"
     for origin in settings.allowed_origins:
         if origin != "*" and (problem := problem_of_origin(origin)):
             yield f"ALLOWED_ORIGINS: {origin} {problem}"

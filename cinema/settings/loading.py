@@ -121,7 +121,7 @@ def _parse(field: Field, text: str) -> object:
 
 def _choice(text: str, choices: tuple[str, ...]) -> str:
     if text.lower() not in choices:
-        raise ValueError(f"{text!r} is none of {', '.join(choices)}")
+        raise ValueError(f"{text!r} is not one of {', '.join(choices)}")
     return text.lower()
 
 
@@ -136,7 +136,7 @@ def _truth(text: str) -> bool:
 def _bounded(text: str, about: Setting) -> int:
     unit = f" {about.unit}" if about.unit else ""
     if not _INTEGER.fullmatch(text):
-        raise ValueError(f"{text!r} is no whole number")
+        raise ValueError(f"{text!r} is not a whole number")
     number = int(text)
     if about.low is not None and number < about.low:
         raise ValueError(f"{number} is less than {about.low}{unit}")

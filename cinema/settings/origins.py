@@ -16,13 +16,13 @@ def problem_of_origin(text: str) -> str | None:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError:
-        return "is no origin"
+        return "is not an origin"
     if not host:
-        return "is no origin"
+        return "is not an origin"
     if not host.isascii():
         host = _ascii(host)
         if host is None:
-            return "is no origin"
+            return "is not an origin"
     name = f"[{host}]" if ":" in host else host
     sent = f"{parts.scheme}://{name}"
     if port is not None and port != _DEFAULT_PORTS[parts.scheme]:

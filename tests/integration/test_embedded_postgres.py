@@ -219,7 +219,7 @@ def test_an_interrupted_first_start_is_begun_anew(folder: Path) -> None:
 def test_files_of_somebody_else_are_not_overwritten(folder: Path) -> None:
     (folder / "postgres").mkdir(parents=True)
     (folder / "postgres" / "thesis.txt").write_text("years of work")
-    with pytest.raises(EmbeddedPostgresError, match="no Postgres data"):
+    with pytest.raises(EmbeddedPostgresError, match="not Postgres data"):
         postgres(folder).start()
     assert (folder / "postgres" / "thesis.txt").read_text() == "years of work"
 

@@ -117,9 +117,9 @@ def test_bcrypt_is_never_cheaper_than_ten() -> None:
         ({"TRUSTED_PROXIES": "10.0.0.0/8,elsewhere"}, "TRUSTED_PROXIES: elsewhere"),
         ({"ALLOWED_ORIGINS": "cinema.test"}, "ALLOWED_ORIGINS: cinema.test"),
         ({"ALLOWED_ORIGINS": "null"}, "ALLOWED_ORIGINS: null"),
-        ({"ALLOWED_ORIGINS": "https://"}, "ALLOWED_ORIGINS: https:// is no origin"),
-        ({"ALLOWED_ORIGINS": "https://a:b"}, "ALLOWED_ORIGINS: https://a:b is no origin"),
-        ({"ALLOWED_ORIGINS": "https://[::1"}, "ALLOWED_ORIGINS: https://[::1 is no origin"),
+        ({"ALLOWED_ORIGINS": "https://"}, "ALLOWED_ORIGINS: https:// is not an origin"),
+        ({"ALLOWED_ORIGINS": "https://a:b"}, "ALLOWED_ORIGINS: https://a:b is not an origin"),
+        ({"ALLOWED_ORIGINS": "https://[::1"}, "ALLOWED_ORIGINS: https://[::1 is not an origin"),
         ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL"),
         ({"REDIS_URL": "http://x"}, "REDIS_URL"),
         ({"PUBLIC_URL": "tickets.cinema.test"}, "PUBLIC_URL"),
@@ -369,7 +369,7 @@ def test_a_wrong_configuration_ends_with_its_problems(
 ) -> None:
     monkeypatch.setenv("PORT", "eighty")
     assert main(["check-config"]) == 2
-    assert capsys.readouterr().err == "cinema: PORT: 'eighty' is no whole number\n"
+    assert capsys.readouterr().err == "cinema: PORT: 'eighty' is not a whole number\n"
 
 
 def test_a_default_that_depends_on_the_machine_is_not_written_out() -> None:

@@ -48,7 +48,7 @@ class ControlClient:
     def __init__(self, url: str, token: str, *, operator: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise unreachable(url, "it is no http:// or https:// address")
+            raise unreachable(url, "it is not an http:// or https:// address")
         self.url = url.rstrip("/")
         self._parts = parts
         self._token = token

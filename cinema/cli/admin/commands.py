@@ -149,7 +149,7 @@ def node_named(client: ControlClient, name: str | None) -> dict[str, Any]:
         return found[0]
     several = f"{len(found)} nodes are called {name}." if found else f"No node is called {name}."
     raise Failure(
-        "NOT_FOUND", "This node is no member yet." if name is None else several, NOT_FOUND
+        "NOT_FOUND", "This node is not a member yet." if name is None else several, NOT_FOUND
     )
 
 

@@ -38,5 +38,5 @@ def known_id(text: str, path: str) -> str:
     """The canonical form of an id in a request, or a VALIDATION_ERROR."""
     raw = parse_id(text)
     if raw is None:
-        raise refuse("VALIDATION_ERROR", "This is no UUID.", path=path)
+        raise refuse("VALIDATION_ERROR", "This is not a UUID.", path=path)
     return format_id(raw)

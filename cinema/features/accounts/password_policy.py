@@ -22,7 +22,7 @@ def check_password(password: str, email: str, *, path: str = "$.password") -> No
     if plain in _commonest():
         raise _refusal("This password is among the commonest ones: choose another.", path)
     if plain in {_plain(email), email_key(email)}:
-        raise _refusal("The e-mail address is no password: choose another.", path)
+        raise _refusal("Choose a password that is not your e-mail address.", path)
 
 
 def _refusal(message: str, path: str) -> Refused:

@@ -86,7 +86,7 @@ class AccountsService:
     ) -> Authenticated:
         unique = email_key(request.email)
         if unique is None:
-            raise refuse("VALIDATION_ERROR", "This is no e-mail address.", path="$.email")
+            raise refuse("VALIDATION_ERROR", "This is not an e-mail address.", path="$.email")
         check_password(request.password, request.email)
         new = NewUser(
             id=format_id(self._new_id()),
@@ -206,7 +206,7 @@ def _cinemas_of(request: PromoteInput) -> list[str]:
         )
     for at, text in enumerate(request.cinema_ids):
         if parse_id(text) is None:
-            raise refuse("VALIDATION_ERROR", "This is no UUID.", path=f"$.cinema_ids[{at}]")
+            raise refuse("VALIDATION_ERROR", "This is not a UUID.", path=f"$.cinema_ids[{at}]")
     return request.cinema_ids
 
 
@@ -219,5 +219,5 @@ def _found(user: User | None) -> User:
 def _raw(own_id: str) -> bytes:
     raw = parse_id(own_id)
     if raw is None:
-        raise ValueError(f"{own_id} is no id")
+        raise ValueError(f"{own_id} is not an id")
     return raw

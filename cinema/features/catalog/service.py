@@ -75,9 +75,9 @@ class CatalogService:
     ) -> Cinema:
         """A new cinema. Refuses VALIDATION_ERROR (zone, currency)."""
         if not _is_time_zone(request.time_zone):
-            raise refuse("VALIDATION_ERROR", "This is no IANA time zone.", path="$.time_zone")
+            raise refuse("VALIDATION_ERROR", "This is not an IANA time zone.", path="$.time_zone")
         if request.currency not in CURRENCY_DIGITS:
-            raise refuse("VALIDATION_ERROR", "This is no ISO 4217 currency.", path="$.currency")
+            raise refuse("VALIDATION_ERROR", "This is not an ISO 4217 currency.", path="$.currency")
         return await self._catalog.add_cinema(self._next_id(), request, self._now(), key)
 
     async def cinema(self, cinema_id: bytes) -> Cinema:

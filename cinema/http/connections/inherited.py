@@ -21,7 +21,7 @@ _VARIABLES: Final = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 def inherited_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
     """The sockets handed to this process; the variables are removed, so that no child claims them.
 
-    Raises `OSError` when a descriptor is no listening stream socket.
+    Raises `OSError` when a descriptor is not a listening stream socket.
     """
     count, pid, _ = (environ.pop(name, "") for name in _VARIABLES)
     if pid != str(os.getpid()) or not count.isdecimal():
@@ -48,5 +48,5 @@ def _listening(opened: socket.socket) -> socket.socket:
         socket.SOL_SOCKET, socket.SO_ACCEPTCONN
     ):
         opened.close()
-        raise OSError("an inherited descriptor is no listening stream socket")
+        raise OSError("an inherited descriptor is not a listening stream socket")
     return opened

@@ -64,7 +64,7 @@ class _Behind(Exception):
 
 
 class _Unfit(Exception):
-    """This is no replica of that primary, or the two are not to be compared."""
+    """This is not a replica of that primary, or the two are not to be compared."""
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,7 +186,7 @@ class ReplicaReads:
             row = await reading.fetchrow(_REPLICA)
             assert row is not None, "the control file has one row"
             if not row["standby"] or row["position"] is None:
-                raise _Unfit("DATABASE_READ_URL is no replica")
+                raise _Unfit("DATABASE_READ_URL is not a replica")
             if (row["system_identifier"], row["database"]) != (
                 position.system_identifier,
                 position.database,

@@ -82,7 +82,7 @@ def test_only_as_many_backups_stay_as_are_wanted(
 
 @pytest.mark.parametrize(
     ("moment", "why"),
-    [("yesterday", "is no moment"), ("2026-11-21T18:30:00", "has no offset")],
+    [("yesterday", "is not a moment"), ("2026-11-21T18:30:00", "has no offset")],
 )
 def test_a_moment_is_given_with_its_offset(
     moment: str, why: str, capsys: pytest.CaptureFixture[str]

@@ -28,7 +28,7 @@ def whole(timeline: int, *numbers: int) -> list[Segment]:
 def test_positions_are_read_and_written_as_postgres_does() -> None:
     assert parse_lsn("16/B374D848") == 0x16B374D848
     assert format_lsn(0x16B374D848) == "16/B374D848"
-    with pytest.raises(BackupError, match="no position"):
+    with pytest.raises(BackupError, match="not a position"):
         parse_lsn("nonsense")
 
 

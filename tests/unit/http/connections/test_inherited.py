@@ -49,7 +49,7 @@ def test_a_socket_that_does_not_listen_is_refused() -> None:
     with socket.socket() as mute:
         told = tell(mute)
     assert told.returncode == 1
-    assert "no listening stream socket" in told.stderr
+    assert "not a listening stream socket" in told.stderr
 
 
 @pytest.mark.parametrize(
