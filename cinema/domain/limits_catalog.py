@@ -100,7 +100,11 @@ SEARCH_CHARS: Final = 100
 """Longest text searched for, characters."""
 
 DATABASE_WAIT_S: Final = 5.0
-"""Longest wait for a connection, and of a read for its answer."""
+"""Longest wait for a connection, and of a statement for its answer. Postgres itself ends a
+transaction before, so this is for one that is frozen or cut off."""
+
+DATABASE_RELEASE_S: Final = 1.0
+"""Longest wait for a connection that goes back to be fit for another; then it is cut."""
 
 IDEMPOTENT_WAIT_S: Final = 3.0
 """Longest wait for the first of two requests with one key; below the pool's transaction limit."""

@@ -9,6 +9,7 @@ import asyncpg
 import structlog
 from asyncpg.pool import PoolConnectionProxy
 
+from cinema.domain.limits_catalog import DATABASE_WAIT_S
 from cinema.storage.database.durability import COMMITS
 
 # Text, because the driver's classes are generic for type checkers only.
@@ -29,14 +30,15 @@ async def open_pool(
     *,
     size: int,
     application_name: str = "cinema",
-    command_timeout_s: float = 30.0,
+    command_timeout_s: float = DATABASE_WAIT_S,
     transaction_timeout_ms: int = 4000,
     synchronous_commit: str = COMMITS,
 ) -> asyncpg.Pool[asyncpg.Record]:
     """A pool of at most `size` connections, two of them open from the start.
 
     A transaction that lasts, or idles, longer than `transaction_timeout_ms` is ended by Postgres,
-    so that a frozen process cannot keep its successor from the rows.
+    so that a frozen process cannot keep its successor from the rows. A Postgres that
+    is frozen itself, or cut off, is waited for `command_timeout_s` for each statement.
     """
     timeout = str(transaction_timeout_ms)
     pool: asyncpg.Pool[asyncpg.Record] = await asyncpg.create_pool(

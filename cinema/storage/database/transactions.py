@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import TypeAlias, TypeVar
 
@@ -14,12 +14,13 @@ from asyncpg.pool import PoolConnectionProxy
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.limits import IDEMPOTENCY_TTL_S
 from cinema.domain.limits_catalog import (
+    DATABASE_RELEASE_S,
     DATABASE_WAIT_S,
     IDEMPOTENT_CLEANUP_PAGE,
     IDEMPOTENT_WAIT_S,
 )
 from cinema.domain.rejections import refuse
-from cinema.storage.database.failures import translated
+from cinema.storage.database.failures import UNREACHABLE, translated
 
 # Text, because the driver's classes are generic for type checkers only.
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -55,8 +56,18 @@ delete from idempotent_requests where key_digest in (
 async def connection(pool: Pool) -> AsyncIterator[Connection]:
     """A connection for reading, with the driver's errors translated."""
     with translated():
-        async with pool.acquire(timeout=DATABASE_WAIT_S) as acquired:
+        acquired = await pool.acquire(timeout=DATABASE_WAIT_S)
+        try:
             yield acquired
+        finally:
+            await _give_back(pool, acquired)
+
+
+async def _give_back(pool: Pool, acquired: Connection) -> None:
+    # What the connection was for is over, maybe committed: how it goes back says nothing about
+    # that. One that cannot be reset the pool has cut, and opens another when it needs one.
+    with suppress(*UNREACHABLE):
+        await pool.release(acquired, timeout=DATABASE_RELEASE_S)
 
 
 @asynccontextmanager
