@@ -28,13 +28,14 @@ from cinema.domain.limits import DUE_SWEEP_PAGE, DUE_SWEEP_PAGES, DUE_SWEEP_S
 from cinema.domain.showtime.state import NEVER_US
 from cinema.jobs.housekeeping import Housekeeping
 from cinema.storage.database.pool import open_pool
+from cinema.storage.journal import sql
 from cinema.storage.journal.postgres import (
     _LANE_SETTINGS,
     _POOL_SETTINGS,
     PostgresJournal,
     _append_call,
 )
-from cinema.storage.journal.store import STORED_REPLY, Append, NewEvent, sql
+from cinema.storage.journal.store import STORED_REPLY, Append, NewEvent
 
 SMALL_SHOWTIMES = 10_000
 QUICK_ROWS = 2_000_000
