@@ -9,10 +9,13 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from cinema.domain.ids import new_id
 from cinema.domain.limits_catalog import DATABASE_WAIT_S
 from cinema.storage.database import transactions
 from cinema.storage.database.pool import open_pool
 from cinema.storage.database.transactions import Pool, connection, transaction
+from cinema.storage.journal.terms import TermsSource
+from tests.integration.test_failures import DEFAULTS
 
 pytestmark = pytest.mark.postgres
 
@@ -58,6 +61,13 @@ async def test_a_refusal_is_not_replaced_by_the_loss_of_its_connection(lossy: Po
         await fail()
     async with connection(lossy) as reading:
         assert await reading.fetchval(STORED) == 0
+
+
+async def test_terms_are_there_though_the_server_is_gone_right_after(lossy: Pool) -> None:
+    terms = TermsSource(lossy, DEFAULTS)
+    async with asyncio.timeout(20):  # without a bound inside, there was no end
+        assert await terms.load_terms(new_id(1, 1)) is None
+        assert await terms.load_plan(new_id(1, 1), 1) is None
 
 
 def test_a_statement_waits_no_longer_for_a_frozen_server_than_a_request_for_a_connection() -> None:

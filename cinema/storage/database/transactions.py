@@ -53,21 +53,27 @@ delete from idempotent_requests where key_digest in (
 
 
 @asynccontextmanager
+async def borrowed(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection; what is waited for on its way out and back is bounded.
+
+    The pool's own `fetch` and `acquire` wait without an end for a server that is frozen.
+    """
+    acquired = await pool.acquire(timeout=DATABASE_WAIT_S)
+    try:
+        yield acquired
+    finally:
+        # What it was for is over, maybe committed: how it goes back says nothing about that. One
+        # that cannot be reset the pool has cut, and opens another when it needs one.
+        with suppress(*UNREACHABLE):
+            await pool.release(acquired, timeout=DATABASE_RELEASE_S)
+
+
+@asynccontextmanager
 async def connection(pool: Pool) -> AsyncIterator[Connection]:
     """A connection for reading, with the driver's errors translated."""
     with translated():
-        acquired = await pool.acquire(timeout=DATABASE_WAIT_S)
-        try:
-            yield acquired
-        finally:
-            await _give_back(pool, acquired)
-
-
-async def _give_back(pool: Pool, acquired: Connection) -> None:
-    # What the connection was for is over, maybe committed: how it goes back says nothing about
-    # that. One that cannot be reset the pool has cut, and opens another when it needs one.
-    with suppress(*UNREACHABLE):
-        await pool.release(acquired, timeout=DATABASE_RELEASE_S)
+        async with borrowed(pool) as reading:
+            yield reading
 
 
 @asynccontextmanager

@@ -16,8 +16,9 @@ from cinema.domain.sale_rules import Rules, SaleRules, effective_rules
 from cinema.domain.seatmap import Layout, SeatPlan, parse_layout
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.domain.times import to_us
+from cinema.storage.database.driver import Record
 from cinema.storage.database.failures import UNREACHABLE
-from cinema.storage.database.transactions import Pool
+from cinema.storage.database.transactions import Pool, borrowed
 from cinema.storage.journal.store import StoreUnavailable
 
 _TERMS: Final = """
@@ -68,10 +69,7 @@ class TermsSource:
 
     async def load_terms(self, showtime_id: bytes) -> ShowtimeTerms | None:
         """The terms of a showtime on the plan it has now; None if there is no such showtime."""
-        try:
-            row = await self._pool.fetchrow(_TERMS, format_id(showtime_id), timeout=DATABASE_WAIT_S)
-        except UNREACHABLE as error:
-            raise StoreUnavailable(str(error)) from error
+        row = await self._row(_TERMS, format_id(showtime_id))
         if row is None:
             return None
         plan = await self._plan(row["screen_id"], row["layout_version"])
@@ -99,16 +97,11 @@ class TermsSource:
 
     async def load_plan(self, showtime_id: bytes, version: int) -> SeatPlan | None:
         """Another version of the seat plan of the showtime's screen, or None."""
-        try:
-            screen_id = await self._pool.fetchval(
-                _SCREEN_OF, format_id(showtime_id), timeout=DATABASE_WAIT_S
-            )
-        except UNREACHABLE as error:
-            raise StoreUnavailable(str(error)) from error
-        if screen_id is None:
+        screen = await self._row(_SCREEN_OF, format_id(showtime_id))
+        if screen is None:
             return None
         try:
-            return await self._plan(screen_id, version)
+            return await self._plan(screen[0], version)
         except LookupError:
             return None
 
@@ -116,18 +109,20 @@ class TermsSource:
         key = (screen_id, version)
         plan = self._plans.get(key)
         if plan is None:
-            try:
-                stored = await self._pool.fetchval(
-                    _LAYOUT, screen_id, version, timeout=DATABASE_WAIT_S
-                )
-            except UNREACHABLE as error:
-                raise StoreUnavailable(str(error)) from error
+            stored = await self._row(_LAYOUT, screen_id, version)
             if stored is None:
                 raise LookupError(f"screen {screen_id} has no layout {version}")
             # Looked up again: whoever asked meanwhile shares one plan.
-            plan = self._plans.get(key) or parse_layout(_STORED_LAYOUT.decode(stored), version)
+            plan = self._plans.get(key) or parse_layout(_STORED_LAYOUT.decode(stored[0]), version)
         self._plans[key] = plan
         self._plans.move_to_end(key)
         if len(self._plans) > self._plans_limit:
             self._plans.popitem(last=False)
         return plan
+
+    async def _row(self, statement: str, *values: object) -> Record | None:
+        try:
+            async with borrowed(self._pool) as reading:
+                return await reading.fetchrow(statement, *values, timeout=DATABASE_WAIT_S)
+        except UNREACHABLE as error:
+            raise StoreUnavailable(str(error)) from error
