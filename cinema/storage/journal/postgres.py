@@ -12,6 +12,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from cinema.domain.showtime.state import NEVER_US
 from cinema.storage.database.durability import COMMITS
+from cinema.storage.database.prompt_pool import open_prompt_pool
 from cinema.storage.journal import sql
 from cinema.storage.journal.array_text import ids_text, integers_text, joined
 from cinema.storage.journal.rows import RowColumns
@@ -273,13 +274,10 @@ class PostgresJournal:
         takeovers alike wait for the disk, whatever the server's default: an epoch that a crash
         takes back would belong to two owners.
         """
-        pool: Pool = await asyncpg.create_pool(
+        pool = await open_prompt_pool(
             dsn,
-            min_size=1,
-            max_size=connections,
-            timeout=statement_timeout_s,
-            # Nothing here changes a session, so that giving a connection back needs no query.
-            reset=_keep_session,
+            size=connections,
+            timeout_s=statement_timeout_s,
             server_settings={
                 **_POOL_SETTINGS,
                 "synchronous_commit": synchronous_commit,
@@ -383,10 +381,7 @@ class PostgresJournal:
 
     async def _fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         try:
-            async with (
-                asyncio.timeout(self._timeout_s),
-                self._pool.acquire(timeout=self._timeout_s) as connection,
-            ):
+            async with asyncio.timeout(self._timeout_s), self._pool.acquire() as connection:
                 rows: list[asyncpg.Record] = await connection.fetch(query, *arguments)
                 return rows
         except _FAILURES as error:
@@ -402,10 +397,6 @@ def _bounds(timeout_s: float, lock_timeout_s: float) -> dict[str, str]:
         "idle_in_transaction_session_timeout": str(timeout_ms),
         "client_connection_check_interval": "1000",
     }
-
-
-async def _keep_session(_connection: object) -> None:
-    """Stands for asyncpg's reset query."""
 
 
 _APPENDS: Final = (
