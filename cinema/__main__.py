@@ -232,7 +232,7 @@ def _plain_message(error: Exception) -> str | None:
     from cinema.local.data_dir import DataDirInUse
     from cinema.local.postgres_home import EmbeddedPostgresError
     from cinema.local.redis_server import LocalRedisError
-    from cinema.storage.database.durability import UnsafeDatabase
+    from cinema.storage.database.durability import UnsafeDatabase, UnusableDatabase
     from cinema.storage.database.migrate import MigrationError
 
     plain = (
@@ -247,6 +247,7 @@ def _plain_message(error: Exception) -> str | None:
         NotReady,
         SecretWrong,
         UnsafeDatabase,
+        UnusableDatabase,
     )
     if isinstance(error, plain):
         return str(error)

@@ -20,6 +20,7 @@ from cinema.storage.database.durability import (
     DURABILITY_UNKNOWN,
     DurabilityWatch,
     UnsafeDatabase,
+    UnusableDatabase,
     look_at_durability,
     require_durability,
 )
@@ -187,3 +188,12 @@ async def test_a_server_that_cannot_be_asked_changes_nothing() -> None:
         await watch.look()
     assert (watch.risks, watch.failures) == (("x",), 1)
     assert [line["event"] for line in logs] == [DURABILITY_UNKNOWN]
+
+
+async def test_a_start_says_that_it_is_postgres_which_cannot_be_used(database: str) -> None:
+    there = urlsplit(database)
+    other = there._replace(path=f"{there.path}_not_there").geturl()
+    nowhere = "postgresql://cinema@127.0.0.1:1/cinema"
+    for dsn, reason in ((nowhere, "(refused|failed)"), (other, "does not exist")):
+        with pytest.raises(UnusableDatabase, match=f"DATABASE_URL: .*{reason}"):
+            await require_durability(dsn, production=True)

@@ -56,6 +56,10 @@ class UnsafeDatabase(Exception):
     """This Postgres must not hold what we promise to keep."""
 
 
+class UnusableDatabase(Exception):
+    """Nothing answers where Postgres should be, or it does not let us in."""
+
+
 class Durability(msgspec.Struct, frozen=True, kw_only=True):
     """What a new session gets: its `risks`, and the `synchronous_commit` that ours set instead."""
 
@@ -91,8 +95,15 @@ async def look_at_durability(dsn: str, *, production: bool) -> Durability:
 
 
 async def require_durability(dsn: str, *, production: bool) -> Durability:
-    """The look before a start; raises `UnsafeDatabase` for any risk in production."""
-    durability = await look_at_durability(dsn, production=production)
+    """The look before a start.
+
+    Raises `UnsafeDatabase` for any risk in production, and `UnusableDatabase`.
+    """
+    try:
+        durability = await look_at_durability(dsn, production=production)
+    except (OSError, asyncpg.PostgresError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or "it does not answer"
+        raise UnusableDatabase(f"Postgres cannot be used, see DATABASE_URL: {reason}") from error
     if durability.risks and production:
         raise UnsafeDatabase(
             f"Postgres may lose what it acknowledged ({', '.join(durability.risks)}); turn them on"
