@@ -11,11 +11,11 @@ from cinema.actors.restore import DamagedJournal, Restored, replayed
 from cinema.actors.slices import Slices
 from cinema.domain.limits import (
     ACTIVATIONS_AT_ONCE,
-    ESTATE_PAGE,
     FORGOTTEN_PER_TICK,
     INHERITED_AT_ONCE,
     INHERITED_KEPT,
     INHERITED_KEPT_S,
+    LEFT_BEHIND_PAGE,
 )
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.journal.clock import Clock
@@ -129,12 +129,12 @@ class Activation:
         mine: list[bytes] = []
         after: bytes | None = None
         while True:
-            estate = await self._store.estate(living, after, ESTATE_PAGE)
-            for one in estate.left:
+            left_behind = await self._store.left_behind(living, after, LEFT_BEHIND_PAGE)
+            for one in left_behind.left:
                 if self.neighbours.owns(one):
                     mine.append(one)
                 await slices.give_way()
-            after = estate.after
+            after = left_behind.after
             while len(mine) >= INHERITED_AT_ONCE or (mine and after is None):
                 count += await self._inherit_some(mine[:INHERITED_AT_ONCE], living, heir)
                 del mine[:INHERITED_AT_ONCE]

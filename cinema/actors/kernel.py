@@ -297,7 +297,7 @@ class Kernel:
         """Fence dead nodes off from what is now this node's; see `Activation.inherit`."""
         return await self._activation.inherit(heir)
 
-    async def strangers(self) -> list[bytes]:
+    async def showtimes_of_others(self) -> list[bytes]:
         """The showtimes in memory that are another node's; looks at all, slice by slice."""
         found = []
         slices = Slices(self.clock.boot_ns)

@@ -11,7 +11,7 @@ import structlog
 
 from cinema.actors.activation import TermsSource
 from cinema.actors.tasks import Tasks
-from cinema.cluster.wire import Basis
+from cinema.cluster.wire import TermsBasis
 from cinema.domain.seatmap import SeatPlan
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.journal.store import StoreUnavailable
@@ -50,7 +50,7 @@ class DistantTerms:
         self._kept: OrderedDict[bytes, ShowtimeTerms] = OrderedDict()
         self._loading: dict[tuple[bytes, int], asyncio.Future[ShowtimeTerms | None]] = {}
 
-    def known(self, showtime_id: bytes, basis: Basis) -> ShowtimeTerms | None:
+    def known(self, showtime_id: bytes, basis: TermsBasis) -> ShowtimeTerms | None:
         """The terms of an outcome, if they are here."""
         terms = self._kept.get(showtime_id)
         if terms is None or terms.plan.version != basis.layout_version:
@@ -58,7 +58,7 @@ class DistantTerms:
         self._kept.move_to_end(showtime_id)
         return _priced(terms, basis)
 
-    async def load(self, showtime_id: bytes, basis: Basis) -> ShowtimeTerms:
+    async def load(self, showtime_id: bytes, basis: TermsBasis) -> ShowtimeTerms:
         """The terms of an outcome, loaded. Raises `TermsUnknown`.
 
         Cancelling the wait does not cancel the load.
@@ -83,7 +83,7 @@ class DistantTerms:
         await self._tasks.cancel()
 
     async def _fetch(
-        self, showtime_id: bytes, basis: Basis, loading: asyncio.Future[ShowtimeTerms | None]
+        self, showtime_id: bytes, basis: TermsBasis, loading: asyncio.Future[ShowtimeTerms | None]
     ) -> None:
         terms = None
         try:
@@ -99,7 +99,7 @@ class DistantTerms:
             del self._loading[showtime_id, basis.layout_version]
             loading.set_result(terms)
 
-    async def _load(self, showtime_id: bytes, basis: Basis) -> ShowtimeTerms:
+    async def _load(self, showtime_id: bytes, basis: TermsBasis) -> ShowtimeTerms:
         try:
             terms = await self._source.load_terms(showtime_id)
             if terms is not None and terms.plan.version != basis.layout_version:
@@ -112,7 +112,7 @@ class DistantTerms:
         return terms
 
 
-def _priced(terms: ShowtimeTerms, basis: Basis) -> ShowtimeTerms:
+def _priced(terms: ShowtimeTerms, basis: TermsBasis) -> ShowtimeTerms:
     if terms.prices_minor == basis.prices_minor:
         return terms
     return msgspec.structs.replace(terms, prices_minor=basis.prices_minor)

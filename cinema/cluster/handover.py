@@ -45,7 +45,7 @@ class Handover:
 
     async def finished(self) -> None:
         """Wait until nothing in memory is another node's."""
-        while await self._kernel.strangers():
+        while await self._kernel.showtimes_of_others():
             self._changed.set()
             await asyncio.sleep(LOOK_S / 20)
 
@@ -61,11 +61,13 @@ class Handover:
             except TimeoutError:
                 pass
             self._changed.clear()
-            strangers = iter(await self._kernel.strangers())
-            await asyncio.gather(*(self._release(strangers) for _ in range(HANDOVERS_AT_ONCE)))
+            showtimes_of_others = iter(await self._kernel.showtimes_of_others())
+            await asyncio.gather(
+                *(self._release(showtimes_of_others) for _ in range(HANDOVERS_AT_ONCE))
+            )
 
-    async def _release(self, strangers: Iterator[bytes]) -> None:
-        for showtime_id in strangers:
+    async def _release(self, showtimes_of_others: Iterator[bytes]) -> None:
+        for showtime_id in showtimes_of_others:
             if not self._kernel.is_stranger(showtime_id):
                 # A newer view has given it back meanwhile.
                 continue

@@ -140,7 +140,7 @@ class ClusterNode:
                 await self.handover.finished()
                 await self.router.answered()
         except TimeoutError:
-            log.warning(HANDOVER_LATE, showtimes=len(await self.kernel.strangers()))
+            log.warning(HANDOVER_LATE, showtimes=len(await self.kernel.showtimes_of_others()))
 
     async def leave(self, grace_s: float) -> None:
         """Leave the cluster; the last member's showtimes are given back by its kernel."""

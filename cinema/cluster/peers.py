@@ -11,7 +11,7 @@ import structlog
 
 from cinema.actors.tasks import Tasks
 from cinema.cluster.link import REFUSALS_LOGGED, Identity, Link
-from cinema.cluster.wire import Answered, Ask, Elsewhere, Failed, Frame, Notice, Tell, Told
+from cinema.cluster.wire import Answered, Ask, Failed, Frame, Notice, NotOwner, Tell, Told
 from cinema.domain.membership import Member
 from cinema.telemetry.logging import LogLimit
 
@@ -70,7 +70,7 @@ class Errand(Protocol):
     def told(self, outcome: Told) -> None:
         """The peer answered."""
 
-    def elsewhere(self, answer: Elsewhere) -> None:
+    def elsewhere(self, answer: NotOwner) -> None:
         """The peer is not the owner."""
 
     def lost(self, *, sent: bool) -> None:
@@ -237,7 +237,7 @@ class Peer:
                     errand = self._errands.pop(ref, None)
                     if errand is not None:
                         errand.told(frame)
-                case Elsewhere(ref):
+                case NotOwner(ref):
                     errand = self._errands.pop(ref, None)
                     if errand is not None:
                         errand.elsewhere(frame)

@@ -32,7 +32,7 @@ from cinema.cluster.link import Link
 from cinema.cluster.membership import Membership
 from cinema.cluster.peers import PeerLost, PeerRefused, Peers
 from cinema.cluster.placement import Placement
-from cinema.cluster.wire import Elsewhere, SentOutcome, Tell, Told, basis_of, received, sent
+from cinema.cluster.wire import NotOwner, SentOutcome, Tell, Told, basis_of, received, sent
 from cinema.domain.membership import View
 from cinema.domain.showtime.commands import ChangePlan, Command, ExpireDue
 from cinema.storage.membership.views import ViewsUnavailable
@@ -141,7 +141,7 @@ class _Errand:
     def told(self, outcome: Told) -> None:
         self._router.came_back(self, outcome.outcome)
 
-    def elsewhere(self, answer: Elsewhere) -> None:
+    def elsewhere(self, answer: NotOwner) -> None:
         self._router.misdirected(self, answer)
 
     def lost(self, *, sent: bool) -> None:
@@ -173,7 +173,7 @@ class _PeerReply:
     def elsewhere(self, version: int, owner: bytes | None) -> None:
         """The message was not carried out here; who sent it may send it elsewhere."""
         self._router.pay(self)
-        self._link.send(Elsewhere(self._ref, version, owner))
+        self._link.send(NotOwner(self._ref, version, owner))
 
 
 class Router:
@@ -345,7 +345,7 @@ class Router:
         finally:
             errand.answer(shown)
 
-    def misdirected(self, errand: _Errand, answer: Elsewhere) -> None:
+    def misdirected(self, errand: _Errand, answer: NotOwner) -> None:
         """The peer is not the owner: go on by the newer view, or wait for one."""
         self.metrics.misdirected += 1
         if answer.version > self.placement.view.version:
@@ -453,7 +453,7 @@ class Router:
             self._wake_later()
         else:
             owner = self.placement.owner_of(tell.showtime_id)
-            link.send(Elsewhere(tell.ref, version, None if owner is None else owner.node_id))
+            link.send(NotOwner(tell.ref, version, None if owner is None else owner.node_id))
 
     async def _read(self, link: Link, ref: int, showtime_id: bytes, query: ReadSeats) -> None:
         """A seat map for a peer, without waking a showtime that nobody here uses."""

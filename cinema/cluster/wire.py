@@ -33,7 +33,7 @@ FRAMES_UNKNOWN: Final = "frames_unknown"
 log = structlog.get_logger(__name__)
 
 
-class Basis(msgspec.Struct, frozen=True, gc=False, array_like=True):
+class TermsBasis(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What of a showtime's terms an outcome shows and a change of plan may change."""
 
     layout_version: int
@@ -48,7 +48,7 @@ class SentAccepted(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1
     epoch: int
     at_us: int
     replayed: bool
-    basis: Basis
+    basis: TermsBasis
 
 
 class SentSeats(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
@@ -59,7 +59,7 @@ class SentSeats(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
     seats: bytes
     mine: frozenset[int]
     paused: bool
-    basis: Basis
+    basis: TermsBasis
 
 
 class SentHold(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
@@ -70,7 +70,7 @@ class SentHold(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
     group: SeatGroup
     epoch: int
     seq: int
-    basis: Basis
+    basis: TermsBasis
 
 
 class SentRejection(msgspec.Struct, frozen=True, array_like=True, tag=4):
@@ -112,7 +112,7 @@ class Told(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
     outcome: SentOutcome
 
 
-class Elsewhere(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
+class NotOwner(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
     """Not the owner by the view of `version`; `owner` is (its node's id), if anybody."""
 
     ref: int
@@ -148,7 +148,7 @@ class Notice(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=7):
     version: int
 
 
-Frame = Tell | Told | Elsewhere | Ask | Answered | Failed | Notice
+Frame = Tell | Told | NotOwner | Ask | Answered | Failed | Notice
 
 encode_frames = msgspec.msgpack.Encoder().encode
 _decode_all = msgspec.msgpack.Decoder(list[Frame]).decode
@@ -195,7 +195,7 @@ def sent(outcome: Outcome) -> SentOutcome:
             assert_never(outcome)
 
 
-def basis_of(outcome: SentOutcome) -> Basis | None:
+def basis_of(outcome: SentOutcome) -> TermsBasis | None:
     """What terms an outcome needs to be received; None if it needs none."""
     if isinstance(outcome, SentAccepted | SentSeats | SentHold):
         return outcome.basis
@@ -224,5 +224,5 @@ def received(outcome: SentOutcome, terms: ShowtimeTerms | None) -> Outcome:
             assert_never(outcome)
 
 
-def _basis(terms: ShowtimeTerms) -> Basis:
-    return Basis(terms.plan.version, terms.prices_minor)
+def _basis(terms: ShowtimeTerms) -> TermsBasis:
+    return TermsBasis(terms.plan.version, terms.prices_minor)

@@ -88,7 +88,7 @@ LEAVING_POLL_S: Final = 0.002
 LEAVING_POLL_LIMIT_S: Final = 0.032
 """Longest such wait: hundreds leave at once, and none of them can while Postgres is away."""
 
-ESTATE_PAGE: Final = 5000
+LEFT_BEHIND_PAGE: Final = 5000
 """Heads one statement looks at for what a dead node left: some tens of milliseconds."""
 
 INHERITED_AT_ONCE: Final = 1000

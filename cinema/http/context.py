@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from cinema.domain.idempotency import IdempotencyKey
     from cinema.domain.principal import Principal
-    from cinema.http.connections.request import Asked
+    from cinema.http.connections.request import HttpRequest
 
 
 class Call:
@@ -33,7 +33,7 @@ class Call:
 
     def __init__(
         self,
-        request: Asked,
+        request: HttpRequest,
         request_id: str,
         params: tuple[bytes, ...],
         caller: Principal | None = None,

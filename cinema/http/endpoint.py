@@ -21,9 +21,9 @@ from cinema.http.steps import (
     INTERNAL,
     REQUEST_CANCELLED,
     REQUEST_FAILED,
+    EdgeParts,
     LookUp,
     Steps,
-    Surroundings,
     request_id_of,
 )
 from cinema.telemetry.metrics import RouteMetrics
@@ -40,7 +40,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     prompt: PromptEndpoint | None
 
 
-def compose(route: Route, around: Surroundings, metrics: RouteMetrics) -> Endpoint:
+def compose(route: Route, around: EdgeParts, metrics: RouteMetrics) -> Endpoint:
     """The whole way of a request of `route`, from the parsed head to the written reply."""
     steps = Steps(route, around, metrics)
     handler = route.handler

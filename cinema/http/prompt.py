@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from cinema.domain.rejections import Refused, Rejection
-from cinema.http.connections.request import Asked, PromptRequest
+from cinema.http.connections.request import HttpRequest, PromptRequest
 from cinema.http.connections.wire import Finished
 from cinema.http.context import Call
 from cinema.http.responses import Reply, rejected
@@ -48,7 +48,7 @@ class LateCall:
 
     __slots__ = ("_refuse", "_request")
 
-    def __init__(self, request: PromptRequest, refuse: Callable[[Asked], Finished]) -> None:
+    def __init__(self, request: PromptRequest, refuse: Callable[[HttpRequest], Finished]) -> None:
         self._request = request
         self._refuse = refuse
 

@@ -18,7 +18,7 @@ from cinema.domain.rejections import Rejection
 from cinema.http.connections.connection import ConnectionServer
 from cinema.http.connections.listening import close_when_accepted
 from cinema.http.connections.proxies import TrustedProxies
-from cinema.http.connections.request import Asked, PromptRequest
+from cinema.http.connections.request import HttpRequest, PromptRequest
 from cinema.http.connections.wire import ORIGIN, Finished, ReplyWriter
 from cinema.http.endpoint import Endpoint, compose
 from cinema.http.limits import LISTEN_BACKLOG
@@ -26,7 +26,7 @@ from cinema.http.prompt import PromptCall
 from cinema.http.request_ids import new_request_id
 from cinema.http.responses import Reply, header_lines, rejected
 from cinema.http.routing import Match, Route, Router, allowed_methods
-from cinema.http.steps import OwnerOf, Surroundings, request_id_of
+from cinema.http.steps import EdgeParts, OwnerOf, request_id_of
 from cinema.http.targets import HOST, Hosts, is_whole_server
 from cinema.http.throttling import EdgeLimits
 from cinema.http.turns import Turns
@@ -84,10 +84,10 @@ def control_options(settings: Settings) -> EdgeOptions:
 class Signatures(Protocol):
     """Checks calls that are signed instead of carrying a token."""
 
-    def verify_signed(self, request: Asked, credentials: str) -> Principal:
+    def verify_signed(self, request: HttpRequest, credentials: str) -> Principal:
         """Whose signature a request bears; raises `InvalidToken`."""
 
-    def check_body(self, request: Asked, body: bytes) -> None:
+    def check_body(self, request: HttpRequest, body: bytes) -> None:
         """Refuse a body that is not the signed one."""
 
 
@@ -121,7 +121,7 @@ class Edge:
         )
         self.proxies = proxies or TrustedProxies(options.trusted_proxies)
         self._log = AccessLog(write_log, asyncio.get_running_loop().call_later)
-        self._around = Surroundings(
+        self._around = EdgeParts(
             writer=self.writer,
             access_log=self._log,
             verify_token=verify_token,
@@ -292,13 +292,13 @@ class Edge:
         request_id = new_request_id()
         return self._send(request, rejected(rejection, request_id), request_id)
 
-    def _refuse_late(self, request: Asked) -> Finished:
+    def _refuse_late(self, request: HttpRequest) -> Finished:
         """Answer a request that has waited for its turn too long, without a look at it."""
         self._turns.refused += 1
         request_id = request_id_of(request)
         return self._send(request, rejected(Rejection(code="OVERLOADED"), request_id), request_id)
 
-    def _send(self, request: Asked, reply: Reply, request_id: str) -> Finished:
+    def _send(self, request: HttpRequest, reply: Reply, request_id: str) -> Finished:
         """Write, count and log a reply that no endpoint made."""
         wall_s = time()
         finished = self.writer.send(request, reply, request_id, wall_s)

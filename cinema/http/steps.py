@@ -15,7 +15,7 @@ from cinema.domain.principal import INVALID_TOKEN, InvalidToken, Principal
 from cinema.domain.rejections import Rejection, refuse
 from cinema.http.connections.body import body_at_hand, check_is_json, read_body
 from cinema.http.connections.proxies import TrustedProxies
-from cinema.http.connections.request import Asked
+from cinema.http.connections.request import HttpRequest
 from cinema.http.connections.wire import ReplyWriter
 from cinema.http.context import Call
 from cinema.http.decoding import checked_idempotency_key, json_decoder, query_decoder
@@ -41,7 +41,7 @@ SHOWTIME_PATH: Final = "/api/v1/showtimes/{showtime_id}/"
 
 INTERNAL: Final = Rejection(code="INTERNAL")
 
-Admit = Callable[[Asked], Principal | None]
+Admit = Callable[[HttpRequest], Principal | None]
 """Who asks; raises `LookUp` for a token that has to be looked up first."""
 
 TakeInput = Callable[[Call], Awaitable[None] | None]
@@ -66,7 +66,7 @@ class LookUp(Exception):
         self.identify = identify
 
 
-class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+class EdgeParts(msgspec.Struct, frozen=True, kw_only=True):
     """What all endpoints of a server share."""
 
     writer: ReplyWriter
@@ -79,8 +79,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout_s: float
     owner_of: OwnerOf | None = None
     limits: EdgeLimits | None = None
-    verify_signed: Callable[[Asked, str], Principal] | None = None
-    check_body: Callable[[Asked, bytes], None] | None = None
+    verify_signed: Callable[[HttpRequest, str], Principal] | None = None
+    check_body: Callable[[HttpRequest, bytes], None] | None = None
     """Where calls may be signed instead of bearing a token: the control endpoint."""
 
 
@@ -104,7 +104,7 @@ class Steps:
         "take_input",
     )
 
-    def __init__(self, route: Route, around: Surroundings, metrics: RouteMetrics) -> None:
+    def __init__(self, route: Route, around: EdgeParts, metrics: RouteMetrics) -> None:
         self.path = route.path
         self.admit = _gate(route, around)
         self.admit_late = _late_gate(route, around)
@@ -133,13 +133,13 @@ def _owner_line(
     return line
 
 
-def request_id_of(request: Asked) -> str:
+def request_id_of(request: HttpRequest) -> str:
     """The id of a request: the client's if it gave a harmless one."""
     given = request.headers.get(REQUEST_ID)
     return new_request_id() if given is None else clean_request_id(given)
 
 
-def _input(route: Route, around: Surroundings) -> TakeInput:
+def _input(route: Route, around: EdgeParts) -> TakeInput:
     """What reads body, idempotency key and query into the call.
 
     It returns None when that is done, or what to await when the body has not come yet.
@@ -169,7 +169,7 @@ def _input(route: Route, around: Surroundings) -> TakeInput:
     return take
 
 
-def _decoding(route: Route, around: Surroundings) -> Callable[[Call], None]:
+def _decoding(route: Route, around: EdgeParts) -> Callable[[Call], None]:
     """What decodes a body that has come, and names the request under its idempotency key."""
     decode_body = json_decoder(route.request) if route.request not in {None, bytes} else None
     decode_query = None if route.query is None else query_decoder(route.query)
@@ -201,7 +201,7 @@ def _named(call: Call, operation: str, key: str) -> IdempotencyKey:
     return idempotency_key(caller, operation, call.params, key, call.body, call.query)
 
 
-def _gate(route: Route, around: Surroundings) -> Admit:
+def _gate(route: Route, around: EdgeParts) -> Admit:
     """The check whether a request may go on: https, token, role, rate of holds, in this order."""
     verify = around.verify_token
     verify_signed = around.verify_signed
@@ -209,7 +209,7 @@ def _gate(route: Route, around: Surroundings) -> Admit:
     required = route.auth == "bearer"
     check_hold = hold_check(route, around.limits, around.proxies)
 
-    def identify(request: Asked) -> Principal | None:
+    def identify(request: HttpRequest) -> Principal | None:
         credentials = request.headers.get(AUTHORIZATION)
         if credentials is None:
             if required:
@@ -240,7 +240,7 @@ def _gate(route: Route, around: Surroundings) -> Admit:
     return _over_https(check, around.proxies)
 
 
-def _late_gate(route: Route, around: Surroundings) -> AdmitLate:
+def _late_gate(route: Route, around: EdgeParts) -> AdmitLate:
     """The check after a wait for the body: a client could wait with it until after a revocation."""
     verify, look_up, roles = around.verify_token, around.look_up_token, route.roles
 
@@ -264,7 +264,7 @@ def _late_gate(route: Route, around: Surroundings) -> AdmitLate:
 def _over_https(check: Admit, proxies: TrustedProxies) -> Admit:
     is_https = proxies.is_https
 
-    def check_over_https(request: Asked) -> Principal | None:
+    def check_over_https(request: HttpRequest) -> Principal | None:
         if not is_https(request):
             raise refuse("HTTPS_REQUIRED")
         return check(request)
@@ -273,7 +273,7 @@ def _over_https(check: Admit, proxies: TrustedProxies) -> Admit:
 
 
 def _checked(
-    verify_signed: Callable[[Asked, str], Principal], request: Asked, credentials: str
+    verify_signed: Callable[[HttpRequest, str], Principal], request: HttpRequest, credentials: str
 ) -> Principal:
     """Whose signature a request bears."""
     try:
@@ -302,12 +302,12 @@ async def _identify_unknown(
     return principal
 
 
-def _nobody(_: Asked) -> None:
+def _nobody(_: HttpRequest) -> None:
     """Public routes do not look at credentials."""
 
 
 def _finisher(
-    route: Route, around: Surroundings, metrics: RouteMetrics
+    route: Route, around: EdgeParts, metrics: RouteMetrics
 ) -> Callable[[Call, int, str | None, str | None, float], None]:
     """What counts and logs a finished request; a socket's length says nothing about speed."""
     record = around.access_log.record

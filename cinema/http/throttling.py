@@ -9,14 +9,14 @@ import msgspec
 
 from cinema.domain.principal import Principal
 from cinema.http.connections.proxies import TrustedProxies
-from cinema.http.connections.request import Asked, PromptRequest
+from cinema.http.connections.request import HttpRequest, PromptRequest
 from cinema.http.routing import WRITES, Route
 
 
 class CheckHold(Protocol):
     """Counts a command to a hold. Refuses RATE_LIMITED."""
 
-    def __call__(self, principal: Principal, request: Asked) -> None: ...
+    def __call__(self, principal: Principal, request: HttpRequest) -> None: ...
 
 
 CountWrite = Callable[[Principal], Awaitable[None]]
@@ -40,7 +40,7 @@ def hold_check(
         return None
     check, key_of, is_direct = limits.take_hold, proxies.client_key, proxies.are_none
 
-    def check_hold(principal: Principal, request: Asked) -> None:
+    def check_hold(principal: Principal, request: HttpRequest) -> None:
         if is_direct and isinstance(request, PromptRequest):
             check(principal, request.connection.address_key)
         else:

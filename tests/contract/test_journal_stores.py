@@ -9,9 +9,9 @@ from cinema.storage.journal.store import (
     ENDED_HOLD,
     STORED_REPLY,
     CommitAborted,
-    Estate,
     HeldBy,
     JournalRow,
+    LeftBehind,
     Loaded,
     PlanPinned,
     SalesSwitched,
@@ -106,9 +106,11 @@ async def test_the_estate_is_what_nobody_living_owns_and_nobody_gave_back(stage:
     await journal.take_over(nobodys)
     back = snapshot(given_back, 1, 0, payload=None, release=True)
     assert await stage.lane.save_snapshots([back]) == {given_back}
-    assert await journal.estate([living], None, 100) == Estate([left, also_left], None)
-    assert await journal.estate([living, dead], None, 100) == Estate([], None)
-    assert await journal.estate([some_id()], None, 100) == Estate([left, also_left, kept], None)
+    assert await journal.left_behind([living], None, 100) == LeftBehind([left, also_left], None)
+    assert await journal.left_behind([living, dead], None, 100) == LeftBehind([], None)
+    assert await journal.left_behind([some_id()], None, 100) == LeftBehind(
+        [left, also_left, kept], None
+    )
 
 
 async def test_an_estate_is_read_by_pages_of_heads(stage: Stage) -> None:
@@ -118,7 +120,7 @@ async def test_an_estate_is_read_by_pages_of_heads(stage: Stage) -> None:
         await stage.journal.take_over(showtime_id, dead)
     pages, after = [], None
     while True:
-        page = await stage.journal.estate([some_id()], after, 2)
+        page = await stage.journal.left_behind([some_id()], after, 2)
         pages.append(page.left)
         after = page.after
         if after is None:
@@ -126,8 +128,10 @@ async def test_an_estate_is_read_by_pages_of_heads(stage: Stage) -> None:
         assert after in showtimes
     assert pages == [showtimes[:1], showtimes[3:4], showtimes[4:]]
     # A page may be full, and the last.
-    assert await stage.journal.estate([], showtimes[2], 2) == Estate(showtimes[3:], showtimes[4])
-    assert await stage.journal.estate([], showtimes[4], 2) == Estate([], None)
+    assert await stage.journal.left_behind([], showtimes[2], 2) == LeftBehind(
+        showtimes[3:], showtimes[4]
+    )
+    assert await stage.journal.left_behind([], showtimes[4], 2) == LeftBehind([], None)
 
 
 async def test_an_heir_raises_the_epoch_of_what_is_still_left_and_owns_it(stage: Stage) -> None:

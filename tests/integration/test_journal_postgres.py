@@ -381,7 +381,7 @@ async def test_a_page_of_an_estate_begins_where_the_last_one_ended(
 ) -> None:
     await _fill_heads(watcher, MANY_HEADS, analyzed=True)
     await _as_pool(watcher)
-    plan = await _plan(watcher, sql.ESTATE, "uuid[], uuid, bigint")
+    plan = await _plan(watcher, sql.LEFT_BEHIND, "uuid[], uuid, bigint")
     assert "Seq Scan" not in plan, plan
     (scan,) = [line for line in plan.splitlines() if "showtime_heads" in line]
     (condition,) = [line for line in plan.splitlines() if "Index Cond" in line]

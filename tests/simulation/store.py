@@ -11,9 +11,9 @@ from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.journal.store import (
     Append,
     ArchiveRow,
-    Estate,
     HeldBy,
     JournalRow,
+    LeftBehind,
     Loaded,
     SnapshotSave,
     StoreUnavailable,
@@ -48,8 +48,10 @@ class SimulatedStore:
             unless,
         )
 
-    async def estate(self, living: Sequence[bytes], after: bytes | None, heads: int) -> Estate:
-        return await self._run("estate", "", self._journal.estate, living, after, heads)
+    async def left_behind(
+        self, living: Sequence[bytes], after: bytes | None, heads: int
+    ) -> LeftBehind:
+        return await self._run("left_behind", "", self._journal.left_behind, living, after, heads)
 
     async def inherit(
         self, showtime_ids: Sequence[bytes], living: Sequence[bytes], heir: bytes

@@ -31,7 +31,7 @@ from cinema.domain.principal import (
     Principal,
 )
 from cinema.domain.rejections import refuse
-from cinema.http.connections.request import Asked
+from cinema.http.connections.request import HttpRequest
 from cinema.http.connections.wire import Finished, ReplyWriter
 from cinema.http.responses import Reply
 from cinema.settings import ControlToken, parsed_tokens, problems_of_tokens
@@ -95,7 +95,7 @@ class OperatorTokens:
             raise InvalidToken(INVALID_TOKEN)
         return self._principal(found[0])
 
-    def verify_signed(self, request: Asked, credentials: str) -> Principal:
+    def verify_signed(self, request: HttpRequest, credentials: str) -> Principal:
         """The holder of the token that a call is signed with; raises `InvalidToken`.
 
         The body is looked at later, by `check_body`. Each signature counts once, and not long.
@@ -111,13 +111,13 @@ class OperatorTokens:
         self._take_nonce(signed.nonce, now_s)
         return self._principal(token)
 
-    def check_body(self, request: Asked, body: bytes) -> None:
+    def check_body(self, request: HttpRequest, body: bytes) -> None:
         """Refuse a body that is not the signed one."""
         signed = parsed(request.headers.get(AUTHORIZATION, ""))
         if signed is not None and not same(signed.body_digest, digest(body)):
             raise refuse("UNAUTHENTICATED", reason=INVALID_TOKEN)
 
-    def proof_of(self, request: Asked, reply: Reply) -> bytes:
+    def proof_of(self, request: HttpRequest, reply: Reply) -> bytes:
         """A header line that proves the answer to a signed call; nothing for any other."""
         signed = parsed(request.headers.get(AUTHORIZATION, ""))
         token = None if signed is None else self._signer(request, signed)
@@ -130,7 +130,7 @@ class OperatorTokens:
         """Whose token a caller has shown."""
         return self._names[principal.user_id]
 
-    def _signer(self, request: Asked, signed: Signed) -> ControlToken | None:
+    def _signer(self, request: HttpRequest, signed: Signed) -> ControlToken | None:
         headers = request.headers
         called = Called(
             request.method,
@@ -194,7 +194,7 @@ class ProvingWriter(ReplyWriter):
         self._tokens = tokens
 
     def send(
-        self, request: Asked, reply: Reply, request_id: str, wall_s: float, owner: bytes = b""
+        self, request: HttpRequest, reply: Reply, request_id: str, wall_s: float, owner: bytes = b""
     ) -> Finished:
         """See `ReplyWriter.send`."""
         proof = self._tokens.proof_of(request, reply)

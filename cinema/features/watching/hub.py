@@ -28,7 +28,7 @@ from cinema.features.watching.socket import (
     SocketResponse,
 )
 from cinema.features.watching.socket_places import SocketPlace, SocketPlaces
-from cinema.http.connections.request import Asked
+from cinema.http.connections.request import HttpRequest
 from cinema.http.connections.wire import ORIGIN
 from cinema.http.context import RequestContext
 from cinema.http.responses import Reply, header_lines, rejected
@@ -73,7 +73,7 @@ class WatchHub:
         holds: HoldLimits,
         throttles: Throttles,
         turns: Turns,
-        key_of: Callable[[Asked], str],
+        key_of: Callable[[HttpRequest], str],
     ) -> None:
         self.seats = seats
         self.known = verify_token

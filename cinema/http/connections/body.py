@@ -9,7 +9,7 @@ from aiohttp.web import RequestPayloadError
 from multidict import istr
 
 from cinema.domain.rejections import Refused, refuse
-from cinema.http.connections.request import Asked
+from cinema.http.connections.request import HttpRequest
 
 CONTENT_TYPE: Final = istr("Content-Type")
 CONTENT_LENGTH: Final = istr("Content-Length")
@@ -17,7 +17,7 @@ CONTENT_ENCODING: Final = istr("Content-Encoding")
 EXPECT: Final = istr("Expect")
 
 
-def body_at_hand(request: Asked, limit_bytes: int) -> bytes | None:
+def body_at_hand(request: HttpRequest, limit_bytes: int) -> bytes | None:
     """The body if all of it has come with the head, as it mostly does; else None."""
     content = request.content
     if not content.is_eof():
@@ -31,7 +31,7 @@ def body_at_hand(request: Asked, limit_bytes: int) -> bytes | None:
     return body
 
 
-async def read_body(request: Asked, limit_bytes: int, timeout_s: float) -> bytes:
+async def read_body(request: HttpRequest, limit_bytes: int, timeout_s: float) -> bytes:
     """The whole body; raises `Refused` if it is too large, too slow or ends early.
 
     A client that is gone cancels the request.
@@ -57,7 +57,7 @@ async def read_body(request: Asked, limit_bytes: int, timeout_s: float) -> bytes
     return bytes(body)
 
 
-def check_is_json(request: Asked) -> None:
+def check_is_json(request: HttpRequest) -> None:
     """Refuse a body that does not say it is plain JSON in UTF-8."""
     headers = request.headers
     content_type: str = headers.get(CONTENT_TYPE, "")

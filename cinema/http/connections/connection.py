@@ -21,7 +21,7 @@ from aiohttp.web_protocol import ERROR, RequestHandler, _ErrInfo
 from cinema.domain.rejections import Rejection
 from cinema.http.connections.masked_frames import MaskedFrames
 from cinema.http.connections.prompt_connection import LateCallOf, PromptCallOf, PromptConnection
-from cinema.http.connections.request import Asked
+from cinema.http.connections.request import HttpRequest
 from cinema.http.connections.wire import Finished
 from cinema.http.limits import (
     BEGUN_HEAD_LIMIT_BYTES,
@@ -51,7 +51,7 @@ class RefuseUnparsed(Protocol):
 class RefuseLate(Protocol):
     """Answers a request whose turn came too late; writes, counts and logs."""
 
-    def __call__(self, request: Asked) -> Finished: ...
+    def __call__(self, request: HttpRequest) -> Finished: ...
 
 
 class Connection(PromptConnection):

@@ -11,7 +11,7 @@ from typing import Final
 from multidict import istr
 
 from cinema.domain.addresses import ADDRESSES_KEPT, address_key, parsed_address
-from cinema.http.connections.request import Asked
+from cinema.http.connections.request import HttpRequest
 
 FORWARDED_FOR: Final = istr("X-Forwarded-For")
 FORWARDED_PROTO: Final = istr("X-Forwarded-Proto")
@@ -35,12 +35,12 @@ class TrustedProxies:
         """Whether nobody is trusted: then whoever connects is the client."""
         return not self._networks
 
-    def client_address(self, request: Asked) -> str:
+    def client_address(self, request: HttpRequest) -> str:
         """The nearest address that no trusted proxy vouches for; empty if unknown."""
         remote = request.remote or ""
         return self._behind(remote, _hops(request)) if self._networks else remote
 
-    def client_key(self, request: Asked) -> str:
+    def client_key(self, request: HttpRequest) -> str:
         """The form under which the client of a request is counted; cheap for a known client."""
         if self._networks:
             hops = _hops(request)
@@ -49,7 +49,7 @@ class TrustedProxies:
             return key_of(request.remote or "", hops)
         return address_key(request.remote or "")
 
-    def is_https(self, request: Asked) -> bool:
+    def is_https(self, request: HttpRequest) -> bool:
         """Whether the client itself speaks https, to us or to a trusted proxy."""
         if request.secure:
             return True
@@ -81,7 +81,7 @@ class TrustedProxies:
         return parsed is not None and any(parsed in network for network in self._networks)
 
 
-def _hops(request: Asked) -> str:
+def _hops(request: HttpRequest) -> str:
     lines = request.headers.getall(FORWARDED_FOR, ())
     return lines[0] if len(lines) == 1 else ",".join(lines)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cinema.http.connections.prompt_connection import PromptConnection
 
 
-class Asked(Protocol):
+class HttpRequest(Protocol):
     """The part of aiohttp's `BaseRequest` that the steps around a handler look at."""
 
     @property

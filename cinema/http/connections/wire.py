@@ -12,7 +12,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web import BaseRequest, StreamResponse
 from multidict import istr
 
-from cinema.http.connections.request import Asked
+from cinema.http.connections.request import HttpRequest
 from cinema.http.limits import HSTS_MAX_AGE_S, PREFLIGHT_MAX_AGE_S
 from cinema.http.responses import JSON, Medium, Reply
 
@@ -73,7 +73,7 @@ class ReplyWriter:
         return origin is None or self._any_origin or origin in self._cors
 
     def send(
-        self, request: Asked, reply: Reply, request_id: str, wall_s: float, owner: bytes = b""
+        self, request: HttpRequest, reply: Reply, request_id: str, wall_s: float, owner: bytes = b""
     ) -> Finished:
         """Write `reply` at `wall_s` (Unix time) and return what to give back to aiohttp.
 

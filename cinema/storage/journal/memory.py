@@ -19,9 +19,9 @@ from cinema.storage.journal.store import (
     BookingMade,
     BookingReduced,
     CommitAborted,
-    Estate,
     HeldBy,
     JournalRow,
+    LeftBehind,
     Loaded,
     SnapshotSave,
     Takeover,
@@ -75,8 +75,10 @@ class MemoryJournal:
         head.epoch += 1
         return Takeover(head.epoch, was_released)
 
-    async def estate(self, living: Sequence[bytes], after: bytes | None, heads: int) -> Estate:
-        """See `JournalStore.estate`."""
+    async def left_behind(
+        self, living: Sequence[bytes], after: bytes | None, heads: int
+    ) -> LeftBehind:
+        """See `JournalStore.left_behind`."""
         await asyncio.sleep(0)
         page = sorted(one for one in self.heads if after is None or one > after)[:heads]
         nobodys = {None, *living}
@@ -85,7 +87,7 @@ class MemoryJournal:
             for one in page
             if self.heads[one].owner not in nobodys and not self.heads[one].released
         ]
-        return Estate(left, page[-1] if len(page) == heads else None)
+        return LeftBehind(left, page[-1] if len(page) == heads else None)
 
     async def inherit(
         self, showtime_ids: Sequence[bytes], living: Sequence[bytes], heir: bytes

@@ -22,10 +22,10 @@ from cinema.storage.journal.store import (
     ArchiveRow,
     CommitAborted,
     CommitUnknown,
-    Estate,
     HeadsLocked,
     HeldBy,
     JournalRow,
+    LeftBehind,
     Loaded,
     SnapshotSave,
     StoreUnavailable,
@@ -325,13 +325,15 @@ class PostgresJournal:
         epoch, was_released, held_by = rows[0]
         return HeldBy(held_by.bytes) if epoch is None else Takeover(epoch, was_released)
 
-    async def estate(self, living: Sequence[bytes], after: bytes | None, heads: int) -> Estate:
-        """See `JournalStore.estate`."""
+    async def left_behind(
+        self, living: Sequence[bytes], after: bytes | None, heads: int
+    ) -> LeftBehind:
+        """See `JournalStore.left_behind`."""
         rows = await self._fetch(
-            sql.ESTATE, [UUID(one) for one in living], UUID(after or bytes(16)), heads
+            sql.LEFT_BEHIND, [UUID(one) for one in living], UUID(after or bytes(16)), heads
         )
         left, last, seen = rows[0]
-        return Estate([one.bytes for one in left], last.bytes if seen == heads else None)
+        return LeftBehind([one.bytes for one in left], last.bytes if seen == heads else None)
 
     async def inherit(
         self, showtime_ids: Sequence[bytes], living: Sequence[bytes], heir: bytes

@@ -210,7 +210,7 @@ for no key update skip locked"""
 # $1 living nodes, $2 where the last page of heads ended, $3 how many heads one has. Rare enough to
 # read all of them: an index would cost every append. One row; what was left, the last head, and
 # how many there were.
-ESTATE: Final = """
+LEFT_BEHIND: Final = """
 with page as (
     select showtime_id, owner, released from showtime_heads
     where showtime_id > $2 order by showtime_id limit $3

@@ -185,7 +185,7 @@ class HeldBy(msgspec.Struct, frozen=True, gc=False):
     owner: bytes
 
 
-class Estate(msgspec.Struct, frozen=True):
+class LeftBehind(msgspec.Struct, frozen=True):
     """One page of what dead nodes left, in order; `after` begins the next one, None ends it."""
 
     left: list[bytes]
@@ -255,7 +255,9 @@ class JournalStore(Protocol):
         Not if one of the nodes `unless` owns the showtime and has not given it back.
         """
 
-    async def estate(self, living: Sequence[bytes], after: bytes | None, heads: int) -> Estate:
+    async def left_behind(
+        self, living: Sequence[bytes], after: bytes | None, heads: int
+    ) -> LeftBehind:
         """The showtimes whose owners live no more and have not given them back.
 
         Looks at so many heads behind `after`, in the order of their ids.

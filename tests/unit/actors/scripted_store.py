@@ -13,9 +13,9 @@ from cinema.storage.journal.store import (
     ArchiveRow,
     CommitAborted,
     Effect,
-    Estate,
     HeldBy,
     JournalRow,
+    LeftBehind,
     Loaded,
     SnapshotSave,
     Takeover,
@@ -111,7 +111,7 @@ class Call:
 class ScriptedStore:
     """One node's way to the journal: passes everything on, unless told otherwise.
 
-    Names of statements: append, confirm, save, take_over, estate, inherit, load, recall,
+    Names of statements: append, confirm, save, take_over, left_behind, inherit, load, recall,
     truncate, due, history, sweep.
     """
 
@@ -169,8 +169,12 @@ class ScriptedStore:
             "take_over", showtime_id, self.journal.take_over, showtime_id, owner, unless
         )
 
-    async def estate(self, living: Sequence[bytes], after: bytes | None, heads: int) -> Estate:
-        return await self._pass("estate", after, self.journal.estate, living, after, heads)
+    async def left_behind(
+        self, living: Sequence[bytes], after: bytes | None, heads: int
+    ) -> LeftBehind:
+        return await self._pass(
+            "left_behind", after, self.journal.left_behind, living, after, heads
+        )
 
     async def inherit(
         self, showtime_ids: Sequence[bytes], living: Sequence[bytes], heir: bytes

@@ -115,15 +115,23 @@ async def test_an_estate_is_inherited_in_bounded_statements() -> None:
 async def test_heads_are_looked_through_by_pages_and_inherited_meanwhile(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(activation, "ESTATE_PAGE", 2)
+    monkeypatch.setattr(activation, "LEFT_BEHIND_PAGE", 2)
     monkeypatch.setattr(activation, "INHERITED_AT_ONCE", 3)
     async with audited_world() as world:
         showtimes, _, new = await _dead(world, 7)
         seen = new.node.store.seen
         del seen[:]
         assert await new.node.kernel.inherit(new.node_id) == 7
-        sent = [name for name, _ in seen if name in {"estate", "inherit"}]
-        assert sent == ["estate", "estate", "inherit", "estate", "inherit", "estate", "inherit"]
+        sent = [name for name, _ in seen if name in {"left_behind", "inherit"}]
+        assert sent == [
+            "left_behind",
+            "left_behind",
+            "inherit",
+            "left_behind",
+            "inherit",
+            "left_behind",
+            "inherit",
+        ]
         inherited = [one for name, some in seen if name == "inherit" for one in some]
         assert inherited == sorted(showtimes)
 
@@ -163,7 +171,7 @@ async def test_an_inheritance_that_cannot_be_loaded_is_taken_over() -> None:
 async def test_an_estate_that_cannot_be_read_is_told_of() -> None:
     async with audited_world() as world:
         (showtime,), _, new = await _dead(world, 1)
-        for statement in ("estate", "inherit"):
+        for statement in ("left_behind", "inherit"):
             new.node.store.fail_next(statement, StoreUnavailable("gone"))
             with pytest.raises(StoreUnavailable):
                 await new.node.kernel.inherit(new.node_id)

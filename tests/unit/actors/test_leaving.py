@@ -515,13 +515,13 @@ async def test_strangers_are_the_showtimes_in_memory_that_are_another_nodes() ->
         mine = world.showtime()
         old.hood.owner[mine] = old
         await old.node.ask(mine, hold(ANNA, "A1"))
-        assert await old.node.kernel.strangers() == []
+        assert await old.node.kernel.showtimes_of_others() == []
         old.hood.owner[showtime] = new
-        assert await old.node.kernel.strangers() == [showtime]
+        assert await old.node.kernel.showtimes_of_others() == [showtime]
         assert old.node.kernel.is_stranger(showtime)
         assert not old.node.kernel.is_stranger(mine)
         await _left(old, showtime)
-        assert await old.node.kernel.strangers() == []
+        assert await old.node.kernel.showtimes_of_others() == []
         assert not old.node.kernel.is_stranger(showtime)
         assert old.node.kernel.is_resident(mine)
 
@@ -534,7 +534,7 @@ async def test_a_node_without_a_cluster_owns_everything_and_asks_nobody() -> Non
         world.nodes.append(node)
         await node.kernel.start()
         await node.ask(showtime, hold(ANNA, "A1"))
-        assert await node.kernel.strangers() == []
+        assert await node.kernel.showtimes_of_others() == []
         assert world.journal.heads[showtime].owner is None
         with pytest.raises(AssertionError):
             await ALONE.ask_back(some_id(), showtime)

@@ -352,7 +352,7 @@ async def test_strangers_are_looked_for_over_many_steps(monkeypatch: pytest.Monk
             old.node.kernel._actors[one] = old.node.actor(showtime)
         steps = Steps()
         monkeypatch.setattr(old, "owns", steps.counted(old.owns))
-        assert await old.node.kernel.strangers() == [showtime]
+        assert await old.node.kernel.showtimes_of_others() == [showtime]
         assert steps.most <= SLICE_PIECES
         for one in [one for one in hood if one != showtime]:
             del old.node.kernel._actors[one]

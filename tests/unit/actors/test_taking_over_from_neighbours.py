@@ -234,7 +234,7 @@ async def test_a_doubt_under_the_current_epoch_is_settled_only_by_a_takeover() -
         await mail.answered.wait()
         assert (accepted(mail.outcome).seq, accepted(mail.outcome).epoch) == (1, 1)
         # It serves until its handover releases it.
-        assert await old.node.kernel.strangers() == [showtime]
+        assert await old.node.kernel.showtimes_of_others() == [showtime]
 
 
 @pytest.mark.parametrize("happened", [True, False])

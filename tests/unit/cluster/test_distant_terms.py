@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from cinema.cluster.distant_terms import DistantTerms, TermsUnknown
-from cinema.cluster.wire import Basis
+from cinema.cluster.wire import TermsBasis
 from cinema.storage.journal.store import StoreUnavailable
 from tests.unit.actors.virtual_time import in_virtual_time, settle
 from tests.unit.actors.world import PLAN, World
 
-BASIS = Basis(PLAN.version, (1000,) * len(PLAN.categories))
+BASIS = TermsBasis(PLAN.version, (1000,) * len(PLAN.categories))
 
 
 class Source:

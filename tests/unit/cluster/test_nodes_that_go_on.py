@@ -62,7 +62,7 @@ async def test_handover_goes_on_after_a_showtime_that_cannot_be_released() -> No
         await cluster.member()
         await asyncio.sleep(3.0)
         assert broken
-        assert await one.kernel.strangers() == []
+        assert await one.kernel.showtimes_of_others() == []
 
 
 @in_virtual_time

@@ -14,7 +14,7 @@ from cinema.actors.messages import ReadSeats
 from cinema.cluster import peers as peers_module
 from cinema.cluster.link import Link
 from cinema.cluster.peers import DIAL_TIMEOUT_S, Peer, PeerLost, PeerRefused, Peers
-from cinema.cluster.wire import Answered, Elsewhere, Failed, Notice, SentNoShowtime, Tell, Told
+from cinema.cluster.wire import Answered, Failed, Notice, NotOwner, SentNoShowtime, Tell, Told
 from cinema.domain.membership import Member
 from tests.unit.actors.virtual_time import in_virtual_time, settle
 from tests.unit.cluster.members import member, node_id
@@ -44,7 +44,7 @@ class Kept:
     def told(self, outcome: Told) -> None:
         self.came.append(outcome.outcome)
 
-    def elsewhere(self, answer: Elsewhere) -> None:
+    def elsewhere(self, answer: NotOwner) -> None:
         self.came.append(answer.owner)
 
     def lost(self, *, sent: bool) -> None:
@@ -124,13 +124,13 @@ async def test_errands_share_one_connection_and_get_each_its_own_answer() -> Non
         assert len(set(refs)) == 3
         # In any order, and each once.
         third[0].send(Told(refs[2], SentNoShowtime()))
-        first[0].send(Elsewhere(refs[0], 1, b"owner"))
-        first[0].send(Elsewhere(refs[0], 2, b"another"))
+        first[0].send(NotOwner(refs[0], 1, b"owner"))
+        first[0].send(NotOwner(refs[0], 2, b"another"))
         second[0].send(Told(refs[1], SentNoShowtime()))
         second[0].send(Told(refs[1], SentNoShowtime()))
-        second[0].send(Elsewhere(refs[1], 1, None))
+        second[0].send(NotOwner(refs[1], 1, None))
         second[0].send(Told(999, SentNoShowtime()))
-        second[0].send(Elsewhere(999, 1, None))
+        second[0].send(NotOwner(999, 1, None))
         await settle()
         assert [one.came for one in errands] == [[b"owner"], [SentNoShowtime()], [SentNoShowtime()]]
 

@@ -633,7 +633,7 @@ async def test_a_node_that_joins_gets_its_share_and_nobody_notices() -> None:
         assert _now_s() - started_s < LEASE_S
         for place in (one, other):
             await place.node.handover.finished()
-            assert await place.kernel.strangers() == []
+            assert await place.kernel.showtimes_of_others() == []
             assert place.kernel.metrics.fenced == 0
         assert all(third.kernel.is_resident(showtime) for showtime in moved)
 

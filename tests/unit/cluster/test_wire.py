@@ -25,11 +25,11 @@ from cinema.actors.messages import (
 from cinema.cluster.wire import (
     Answered,
     Ask,
-    Basis,
-    Elsewhere,
     Failed,
     Notice,
+    NotOwner,
     Tell,
+    TermsBasis,
     Told,
     basis_of,
     decode_frames,
@@ -150,7 +150,7 @@ def test_every_outcome_arrives_as_the_owner_told_it(outcome: Outcome) -> None:
     (told,) = arrived(Told(3, sent(outcome)))
     assert told.ref == 3
     basis = basis_of(told.outcome)
-    assert basis in {None, Basis(7, TERMS.prices_minor)}
+    assert basis in {None, TermsBasis(7, TERMS.prices_minor)}
     shown = received(told.outcome, None if basis is None else TERMS)
     assert shown == outcome
     assert type(shown) is type(outcome)
@@ -158,7 +158,7 @@ def test_every_outcome_arrives_as_the_owner_told_it(outcome: Outcome) -> None:
         assert type(shown.event) is type(outcome.event)
 
 
-@given(st.lists(values(Elsewhere | Ask | Answered | Failed | Notice), max_size=6))
+@given(st.lists(values(NotOwner | Ask | Answered | Failed | Notice), max_size=6))
 def test_frames_that_travel_together_arrive_in_order(frames: list[Any]) -> None:
     assert arrived(*frames) == frames
 
@@ -184,7 +184,7 @@ def test_what_is_no_list_of_anything_is_refused(rubbish: bytes) -> None:
 )
 def test_frames_this_version_does_not_know_take_nothing_else_along(unknown: Any) -> None:
     batch = [[7, 12], unknown, [3, 1, 2, None]]
-    assert decode_frames(msgspec.msgpack.encode(batch)) == [Notice(12), Elsewhere(1, 2, None)]
+    assert decode_frames(msgspec.msgpack.encode(batch)) == [Notice(12), NotOwner(1, 2, None)]
 
 
 def test_what_is_a_nodes_own_business_cannot_be_received() -> None:
@@ -215,7 +215,7 @@ def test_frames_look_as_they_did_in_the_first_version() -> None:
             6,
             [1, [1, b"h", b"a", [1, 2], [1250, 1250], 99], 5, 2, 77, False, basis],
         ],
-        Elsewhere(7, 3, None): [3, 7, 3, None],
+        NotOwner(7, 3, None): [3, 7, 3, None],
         Ask(8, "ping", b""): [4, 8, "ping", b""],
         Answered(9, b"x"): [5, 9, b"x"],
         Failed(10, "no"): [6, 10, "no"],
