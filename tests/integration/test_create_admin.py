@@ -119,7 +119,7 @@ async def test_an_account_that_is_there_keeps_its_password_and_is_promoted_on_de
         ("boss", ("--password-file", "-"), PASSWORD, "is not an e-mail address"),
         (EMAIL, ("--password-file", "-"), "short", "$.password"),
         (EMAIL, ("--password-file", "-"), "Password123", "commonest"),
-        (EMAIL, ("--password-file", "-"), EMAIL.lower(), "is no password"),
+        (EMAIL, ("--password-file", "-"), EMAIL.lower(), "is not your e-mail address"),
         (EMAIL, (), PASSWORD, "--password-file"),
         (EMAIL, ("--promote",), PASSWORD, "there is no account"),
         (EMAIL, ("--password-file", "/nowhere/at/all"), PASSWORD, "No such file"),
