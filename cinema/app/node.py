@@ -47,9 +47,7 @@ from cinema.storage.journal.clock import DatabaseClock
 from cinema.storage.journal.postgres import PostgresJournal
 from cinema.storage.journal.terms import TermsSource
 from cinema.telemetry.logging import LogLimit, LogSink
-from cinema.telemetry.metrics import (
-    Metrics,
-)
+from cinema.telemetry.metrics import Metrics
 
 DATABASE_MIGRATED: Final = "database_migrated"
 CLOCK_SYNC_FAILED: Final = "clock_sync_failed"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 import re
-import secrets
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -42,12 +41,12 @@ class Called(NamedTuple):
     operator: str
 
 
-def signed_now(token: str, called: Called, body: bytes, now_s: float) -> tuple[str, str]:
-    """The credentials for a call, and their nonce."""
-    unsigned = Signed(int(now_s), secrets.token_hex(NONCE_BYTES), digest(body), "")
+def credentials_for(token: str, called: Called, body: bytes, now_s: float, nonce: str) -> str:
+    """The credentials for a call made now; a `nonce` of `NONCE_BYTES` in hex counts once."""
+    unsigned = Signed(int(now_s), nonce, digest(body), "")
     mac = request_mac(token, called, unsigned)
     parts = (str(unsigned.created_s), unsigned.nonce, unsigned.body_digest, mac)
-    return f"{SCHEME} {'.'.join(parts)}", unsigned.nonce
+    return f"{SCHEME} {'.'.join(parts)}"
 
 
 def parsed(credentials: str) -> Signed | None:

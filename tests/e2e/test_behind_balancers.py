@@ -18,7 +18,7 @@ from cinema.cluster.ring import Node, Ring
 from tests.deploy.balancers import BALANCERS, Balancer
 from tests.e2e.conftest import DurablePostgres
 from tests.support.load import Customer, customers, enrol
-from tests.support.server_process import SECRET, ServerProcess
+from tests.support.server_process import SECRET, ServerProcess, serving_together
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -50,18 +50,8 @@ async def nodes(
         )
         for number in range(NODES)
     ]
-    try:
-        for node in nodes:
-            node.launch()
-        for node in nodes:
-            await node.await_ready()
+    async with serving_together(nodes):
         yield nodes
-    finally:
-        for node in nodes:
-            if node.running:
-                node.send(signal.SIGTERM)  # all at once, for each takes its time
-        for node in nodes:
-            await node.stop()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -16,7 +15,7 @@ import pytest
 from cinema.local.redis_server import LocalRedis
 from tests.e2e.conftest import DurablePostgres
 from tests.support.load import Customer, customers, enrol
-from tests.support.server_process import SECRET, ServerProcess
+from tests.support.server_process import SECRET, ServerProcess, serving_together
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -37,18 +36,8 @@ async def nodes(
         )
         for number in range(2)
     ]
-    try:
-        for node in nodes:
-            node.launch()
-        for node in nodes:
-            await node.await_ready()
+    async with serving_together(nodes):
         yield nodes
-    finally:
-        for node in nodes:
-            if node.running:
-                node.send(signal.SIGTERM)
-        for node in nodes:
-            await node.stop()
 
 
 async def status(client: aiohttp.ClientSession, node: ServerProcess, person: Customer) -> int:

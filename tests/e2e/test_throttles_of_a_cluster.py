@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from cinema.local.redis_server import LocalRedis
 from tests.e2e.conftest import DurablePostgres
-from tests.support.server_process import ServerProcess
+from tests.support.server_process import ServerProcess, serving_together
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.postgres]
 
@@ -43,18 +42,8 @@ async def nodes(
         )
         for number in range(3)
     ]
-    try:
-        for node in nodes:
-            node.launch()
-        for node in nodes:
-            await node.await_ready()
+    async with serving_together(nodes):
         yield nodes
-    finally:
-        for node in nodes:
-            if node.running:
-                node.send(signal.SIGTERM)
-        for node in nodes:
-            await node.stop()
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -155,6 +156,23 @@ class ServerProcess:
             except psutil.Error:
                 continue
         return found
+
+
+@asynccontextmanager
+async def serving_together(nodes: Sequence[ServerProcess]) -> AsyncIterator[None]:
+    """Nodes that start at once, and that are told to stop at once."""
+    try:
+        for node in nodes:
+            node.launch()
+        for node in nodes:
+            await node.await_ready()
+        yield
+    finally:
+        for node in nodes:
+            if node.running:
+                node.send(signal.SIGTERM)
+        for node in nodes:
+            await node.stop()
 
 
 def embedded_dsn(folder: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import ssl
 import time
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,14 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from cinema.cli.admin.failures import UNREACHABLE, Failure, refused, unreachable
-from cinema.domain.control_signatures import PROOF_HEADER, Called, answer_mac, same, signed_now
+from cinema.domain.control_signatures import (
+    NONCE_BYTES,
+    PROOF_HEADER,
+    Called,
+    answer_mac,
+    credentials_for,
+    same,
+)
 
 BASE: Final = "/control/v1"
 TIMEOUT_S: Final = 15.0
@@ -106,7 +114,8 @@ class ControlClient:
         payload = b"" if body is None else json.dumps(body).encode()
         target = f"{BASE}{path}"
         called = Called(method, target, key or "", self._operator)
-        credentials, nonce = signed_now(self._token, called, payload, time.time())
+        nonce = secrets.token_hex(NONCE_BYTES)
+        credentials = credentials_for(self._token, called, payload, time.time(), nonce)
         headers = {
             "Authorization": credentials,
             "Accept": "application/json",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import pytest
 import structlog
 
 from cinema.domain.control_signatures import (
+    NONCE_BYTES,
     PROOF_HEADER,
     SCHEME,
     Called,
     answer_mac,
-    signed_now,
+    credentials_for,
 )
 from cinema.domain.principal import InvalidToken
 from cinema.features.operations.token import SIGNATURE_LIFE_S, OperatorTokens
@@ -48,7 +50,9 @@ async def call(
     called = Called(
         method, target, named.get("Idempotency-Key", ""), named.get("Cinema-Operator", "")
     )
-    made, nonce = signed_now(token, called, body, time.time() if now_s is None else now_s)
+    nonce = secrets.token_hex(NONCE_BYTES)
+    at_s = time.time() if now_s is None else now_s
+    made = credentials_for(token, called, body, at_s, nonce)
     named["Authorization"] = credentials or made
     url = f"http://127.0.0.1:{desk.client._base_url.port}{target}"  # type: ignore[union-attr]
     data = body if sent is None else sent
@@ -84,7 +88,7 @@ async def test_a_signature_from_another_time_is_refused_and_the_reason_proven(
 
 async def test_a_signature_counts_once_and_for_its_call_alone(desk: Desk) -> None:
     called = Called("GET", NODES, "", "")
-    credentials, _ = signed_now(TOKEN, called, b"", time.time())
+    credentials = credentials_for(TOKEN, called, b"", time.time(), secrets.token_hex(NONCE_BYTES))
     assert (await call(desk, "GET", "/control/v1/ring", credentials=credentials))[0] == 401
     assert (await call(desk, "GET", NODES + "?x", credentials=credentials))[0] == 401
     assert (await call(desk, "GET", NODES, credentials=credentials, Cinema_Operator="mallory"))[
