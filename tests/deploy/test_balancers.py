@@ -33,19 +33,23 @@ TIMEOUT = aiohttp.ClientTimeout(total=20)
 LIMITED = ERROR_TABLE["RATE_LIMITED"]
 
 
-@pytest.fixture(params=BALANCERS, ids=lambda kind: kind.name)
-def balancer(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Balancer]:
-    balancer: Balancer = request.param(tmp_path)
-    yield balancer
-    balancer.stop()
-
-
 @pytest.fixture
 async def nodes() -> AsyncIterator[list[StandIn]]:
     nodes = await stand_ins()
     yield nodes
     for node in nodes:
         await node.stop()
+
+
+@pytest.fixture(params=BALANCERS, ids=lambda kind: kind.name)
+def balancer(
+    request: pytest.FixtureRequest, tmp_path: Path, nodes: list[StandIn]
+) -> Iterator[Balancer]:
+    # It ends before them: else its checks connect while they stop, and nobody closes that.
+    assert nodes
+    balancer: Balancer = request.param(tmp_path)
+    yield balancer
+    balancer.stop()
 
 
 @pytest.fixture
