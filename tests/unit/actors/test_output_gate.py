@@ -245,8 +245,11 @@ async def test_a_reply_that_raises_harms_nobody_else() -> None:
             raise RuntimeError("the client's connection is in pieces")
 
         node.kernel.tell(showtime, hold(ANNA, "A1"), raising)
+        node.kernel.tell(showtime, hold(BERT, "A1"), raising)
+        node.kernel.tell(showtime, ReadSeats(), raising)
         after = await node.ask(showtime, hold(ANNA, "A2"))
         assert accepted(after).seq == 2
+        assert node.actor(showtime).waiting == 0
 
 
 @in_virtual_time
