@@ -17,40 +17,41 @@ from cinema.actors.dispatch import Dispatch
 from cinema.actors.kernel import Kernel
 from cinema.app.settings_parts import hold_rates, throttle_rules, unpaid_limits, watch_options
 from cinema.cluster.node import ClusterNode
+from cinema.features.accounts import routes as auth_routes
+from cinema.features.accounts import user_routes
 from cinema.features.accounts.admission import Admission
 from cinema.features.accounts.changes_store import AccountStandings
 from cinema.features.accounts.login_addresses_store import LoginAddresses
 from cinema.features.accounts.login_throttle import LoginThrottle
 from cinema.features.accounts.metrics import login_families, throttle_families
 from cinema.features.accounts.passwords import PasswordHasher
-from cinema.features.accounts.routes import auth_routes
+from cinema.features.accounts.routes import AuthParts
 from cinema.features.accounts.service import AccountsService
 from cinema.features.accounts.store import AccountsRepository
 from cinema.features.accounts.throttles import Throttles
 from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
-from cinema.features.accounts.user_routes import user_routes
-from cinema.features.bookings.routes import booking_routes
+from cinema.features.bookings import routes as booking_routes
 from cinema.features.bookings.service import BookingsService
 from cinema.features.bookings.store import BookingsRepository
-from cinema.features.catalog.cinema_routes import cinema_routes
-from cinema.features.catalog.movie_routes import movie_routes
-from cinema.features.catalog.screen_routes import screen_routes
+from cinema.features.catalog import cinema_routes, movie_routes, screen_routes
 from cinema.features.catalog.service import CatalogService
 from cinema.features.catalog.store import CatalogRepository
 from cinema.features.feature import Feature
+from cinema.features.operations import health_routes
 from cinema.features.operations.cluster_metrics import cluster_families
-from cinema.features.operations.health import health_routes
+from cinema.features.operations.health_routes import HealthParts
 from cinema.features.operations.kernel_metrics import kernel_families, log_families, watch_families
+from cinema.features.seats import hold_routes, seat_routes
 from cinema.features.seats.hold_limits import HoldLimits
-from cinema.features.seats.hold_routes import hold_routes
-from cinema.features.seats.seat_routes import seat_routes
 from cinema.features.seats.service import SeatsService
-from cinema.features.showtimes.routes import showtime_routes
+from cinema.features.showtimes import routes as showtime_routes
 from cinema.features.showtimes.service import ShowtimesService
 from cinema.features.showtimes.store import ShowtimesRepository
+from cinema.features.watching import routes as watch_routes
 from cinema.features.watching.hub import WatchHub
 from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.connections.wire import ReplyWriter
+from cinema.http.routes import bound
 from cinema.http.turns import Turns
 from cinema.settings import Settings
 from cinema.storage.database.durability import DurabilityWatch
@@ -134,7 +135,10 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         log_key=keys[0],
     )
     return Feature(
-        routes=(*auth_routes(accounts, ground.proxies), *user_routes(accounts)),
+        routes=(
+            *bound(auth_routes.ROUTES, AuthParts(accounts, ground.proxies.client_address)),
+            *bound(user_routes.ROUTES, accounts),
+        ),
         metrics=(login_families(accounts.logins), throttle_families(throttles, counts, hasher)),
         jobs={"account-changes": admission.follow},
     )
@@ -144,7 +148,11 @@ async def _catalog(ground: Ground, offered: Offered) -> Feature:
     store = offered.catalog = CatalogRepository(ground.pool, ground.reads)
     catalog = CatalogService(store, new_id=ground.next_id, now=_now)
     return Feature(
-        routes=(*movie_routes(catalog), *cinema_routes(catalog), *screen_routes(catalog))
+        routes=(
+            *bound(movie_routes.ROUTES, catalog),
+            *bound(cinema_routes.ROUTES, catalog),
+            *bound(screen_routes.ROUTES, catalog),
+        )
     )
 
 
@@ -154,13 +162,13 @@ async def _seats(ground: Ground, offered: Offered) -> Feature:
     seats = offered.seats = SeatsService(
         ground.dispatch, unpaid=unpaid_limits(settings), next_id=ground.next_id
     )
-    return Feature(routes=(*seat_routes(seats), *hold_routes(seats)))
+    return Feature(routes=(*bound(seat_routes.ROUTES, seats), *bound(hold_routes.ROUTES, seats)))
 
 
 async def _showtimes(ground: Ground, offered: Offered) -> Feature:
     store = ShowtimesRepository(ground.pool, ground.reads)
     showtimes = ShowtimesService(store, offered.catalog, new_id=ground.next_id, now=_now)
-    return Feature(routes=showtime_routes(showtimes))
+    return Feature(routes=bound(showtime_routes.ROUTES, showtimes))
 
 
 async def _bookings(ground: Ground, _offered: Offered) -> Feature:
@@ -170,7 +178,7 @@ async def _bookings(ground: Ground, _offered: Offered) -> Feature:
         demo_payment=ground.settings.demo_payment,
         next_id=ground.next_id,
     )
-    return Feature(routes=booking_routes(bookings))
+    return Feature(routes=bound(booking_routes.ROUTES, bookings))
 
 
 async def _watching(ground: Ground, offered: Offered) -> Feature:
@@ -185,7 +193,7 @@ async def _watching(ground: Ground, offered: Offered) -> Feature:
         turns=ground.turns,
         key_of=ground.proxies.client_key,
     )
-    return Feature(routes=hub.routes(), metrics=(watch_families(hub),))
+    return Feature(routes=bound(watch_routes.ROUTES, hub), metrics=(watch_families(hub),))
 
 
 async def _operations(ground: Ground, _offered: Offered) -> Feature:
@@ -208,7 +216,10 @@ async def _operations(ground: Ground, _offered: Offered) -> Feature:
     }
     if ground.cluster is not None:
         checks["cluster"] = partial(_membership, ground.cluster)
-    return Feature(routes=health_routes(checks, ground.metrics), metrics=tuple(families))
+    return Feature(
+        routes=bound(health_routes.ROUTES, HealthParts(checks, ground.metrics)),
+        metrics=tuple(families),
+    )
 
 
 FEATURES: Final[dict[str, Build]] = {

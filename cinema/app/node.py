@@ -27,10 +27,10 @@ from cinema.features.ids import IdSource
 from cinema.features.watching.hub import WatchHub
 from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.connections.wire import ReplyWriter
-from cinema.http.document.assets import docs_routes
-from cinema.http.document.openapi import openapi_document, openapi_route
+from cinema.http.document import assets, openapi
 from cinema.http.limits import KEPT_CONNECTIONS_S
 from cinema.http.loop_metrics import LoopProbe, loop_families
+from cinema.http.routes import bound
 from cinema.http.server import Edge, edge_options
 from cinema.http.throttling import EdgeLimits
 from cinema.http.turn_metrics import turn_families
@@ -212,10 +212,10 @@ def _edge(ground: Ground, offered: Offered, features: Sequence[Feature]) -> Edge
         turns=ground.turns,
     )
     routes = [route for feature in features for route in feature.routes]
-    routes += docs_routes()
+    routes += bound(assets.ROUTES, assets.ReferencePage())
     url = ground.settings.public_url
-    document = openapi_document(routes, version=__version__, server_url=url)
-    edge.add_routes([*routes, openapi_route(document)])
+    document = openapi.openapi_document(routes, version=__version__, server_url=url)
+    edge.add_routes([*routes, *bound(openapi.ROUTES, openapi.Document(document))])
     return edge
 
 

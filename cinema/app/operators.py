@@ -12,17 +12,19 @@ from cinema import __version__
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.kernel import Kernel
 from cinema.cluster.node import ClusterNode
-from cinema.features.operations.action_routes import action_routes
+from cinema.features.operations import action_routes, history_routes, intervention_routes
+from cinema.features.operations import routes as control_routes
+from cinema.features.operations.action_routes import ActionParts
 from cinema.features.operations.audit import Audit
 from cinema.features.operations.cluster import TOPIC, Alone, Together
 from cinema.features.operations.history import HistoryService
-from cinema.features.operations.history_routes import history_routes
-from cinema.features.operations.intervention_routes import intervention_routes
+from cinema.features.operations.intervention_routes import InterventionParts
 from cinema.features.operations.interventions import InterventionService
 from cinema.features.operations.node import ControlNode, LogLevels
-from cinema.features.operations.routes import control_routes, document_route
+from cinema.features.operations.routes import ControlDocument
 from cinema.features.operations.service import ControlService
 from cinema.features.operations.token import OperatorTokens, ProvingWriter, text_of
+from cinema.http.routes import bound
 from cinema.http.server import Edge, control_options
 from cinema.settings import Settings, announce, withdraw
 from cinema.storage.journal.postgres import PostgresJournal
@@ -86,13 +88,16 @@ class Control:
                 write_log=sink.write,
             )
             audit = Audit(self.edge.proxies, operators.name_of)
+            history = HistoryService(journal, terms, dispatch.read_seats, kernel.clock)
+            interventions = InterventionParts(InterventionService(dispatch), audit)
             routes = (
-                *control_routes(service),
-                *action_routes(service, audit),
-                *history_routes(HistoryService(journal, terms, dispatch.read_seats, kernel.clock)),
-                *intervention_routes(InterventionService(dispatch), audit),
+                *bound(control_routes.ROUTES, service),
+                *bound(action_routes.ROUTES, ActionParts(service, audit)),
+                *bound(history_routes.ROUTES, history),
+                *bound(intervention_routes.ROUTES, interventions),
             )
-            self.edge.add_routes((*routes, document_route(routes, version=__version__)))
+            document = ControlDocument(routes, version=__version__)
+            self.edge.add_routes((*routes, *bound(control_routes.DOCUMENT_ROUTES, document)))
 
     def serves_on(self, port: int) -> None:
         """Note where the API listens, which names a node that is alone."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from cinema.http.routing import Route
+from cinema.http.routes import Route
 from cinema.telemetry.metrics import Families
 
 

@@ -15,7 +15,7 @@ from cinema.http.context import RequestContext
 from cinema.http.limits import WRITE_TIMEOUT_S
 from cinema.http.prompt import PromptEndpoint
 from cinema.http.responses import Reply, rejected
-from cinema.http.routing import Handler, Prompt, Route
+from cinema.http.routes import Handler, Prompt, Route
 from cinema.http.steps import (
     CANCELLED_STATUS,
     INTERNAL,

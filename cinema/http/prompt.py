@@ -18,7 +18,7 @@ from cinema.http.connections.request import HttpRequest, PromptRequest
 from cinema.http.connections.wire import Finished
 from cinema.http.context import Call
 from cinema.http.responses import Reply, rejected
-from cinema.http.routing import Prompt
+from cinema.http.routes import Prompt
 from cinema.http.steps import (
     CANCELLED_STATUS,
     INTERNAL,

@@ -1,84 +1,15 @@
-"""Routes as data, and the way from a path to one of them."""
+"""The way from a path to the route that answers there."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final, Generic, Literal, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Final, Generic, TypeVar
 from urllib.parse import unquote
 
-import msgspec
-from aiohttp.web import StreamResponse
-
 from cinema.domain.ids import parse_id
-from cinema.domain.rejections import Rejection
-from cinema.http.context import Call, RequestContext
-from cinema.http.responses import Reply
 from cinema.http.targets import origin_form
 
-Handler = Callable[[RequestContext], Awaitable[Reply | Rejection | StreamResponse]]
-
-Auth = Literal["none", "optional", "bearer"]
-
-Throttle = Literal["writes", "holds"]
-
-WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-
 T = TypeVar("T")
-
-
-class Prompt(msgspec.Struct, frozen=True):
-    """A handler in two halves, with nothing awaited in between.
-
-    `ask` sends a message and returns; the callback it is given must be called exactly once, on
-    the event loop, maybe before `ask` returns. `show` makes the reply of what the callback got.
-    Both may raise `Refused`.
-    """
-
-    ask: Callable[[Call, Callable[[Any], None]], None]
-    show: Callable[[Any], Reply | Rejection]
-
-
-class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """One operation: how it is reached, what it takes and gives, and what documents it.
-
-    `path` has its parameters in braces: `{showtime_id}` is a UUID (anything else is 404),
-    `{name:text}` any text. `request` is the type of the JSON body, or `bytes` for a body the
-    handler reads itself; `query` is a Struct of query parameters; `response` is the type of
-    `data` in the envelope, None for a reply of `media_type` without one. `roles` empty means
-    any signed-in caller. `idempotent` routes accept `Idempotency-Key`; `if_match` ones demand the
-    tag of the version they change. `over_http` routes are answered without https too, for probes
-    from inside. A `literal` one is reached by its path to the letter, no other spelling, so that
-    balancers can keep it inside. `throttle` names what a request of somebody signed in counts as: a
-    write, unless its method only reads, or a command to a hold.
-    """
-
-    method: str
-    path: str
-    handler: Handler | Prompt
-    operation_id: str
-    summary: str
-    tag: str
-    description: str = ""
-    auth: Auth = "none"
-    roles: frozenset[str] = frozenset()
-    request: Any = None
-    request_example: Any = None
-    query: type[msgspec.Struct] | None = None
-    response: Any = None
-    response_example: Any = None
-    meta: type[msgspec.Struct] | None = None
-    meta_example: Any = None
-    status: int = 200
-    media_type: str = "application/json"
-    errors: tuple[str, ...] = ()
-    idempotent: bool = False
-    websocket: bool = False
-    etag: bool = False
-    if_match: bool = False
-    hidden: bool = False
-    over_http: bool = False
-    literal: bool = False
-    throttle: Throttle = "writes"
 
 
 class Match(Generic[T]):

@@ -25,7 +25,8 @@ from cinema.http.limits import LISTEN_BACKLOG
 from cinema.http.prompt import PromptCall
 from cinema.http.request_ids import new_request_id
 from cinema.http.responses import Reply, header_lines, rejected
-from cinema.http.routing import Match, Route, Router, allowed_methods
+from cinema.http.routes import Route
+from cinema.http.routing import Match, Router, allowed_methods
 from cinema.http.steps import EdgeParts, OwnerOf, request_id_of
 from cinema.http.targets import HOST, Hosts, is_whole_server
 from cinema.http.throttling import EdgeLimits

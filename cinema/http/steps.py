@@ -20,7 +20,7 @@ from cinema.http.connections.wire import ReplyWriter
 from cinema.http.context import Call
 from cinema.http.decoding import checked_idempotency_key, json_decoder, query_decoder
 from cinema.http.request_ids import clean_request_id, new_request_id
-from cinema.http.routing import Route
+from cinema.http.routes import Route
 from cinema.http.throttling import CountWrite, EdgeLimits, hold_check, write_count
 from cinema.telemetry.access_log import AccessLog
 from cinema.telemetry.metrics import RouteMetrics

@@ -10,7 +10,7 @@ import msgspec
 from cinema.domain.principal import Principal
 from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.connections.request import HttpRequest, PromptRequest
-from cinema.http.routing import WRITES, Route
+from cinema.http.routes import WRITES, Route
 
 
 class CheckHold(Protocol):

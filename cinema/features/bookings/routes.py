@@ -5,115 +5,112 @@ from __future__ import annotations
 from typing import Final
 
 from cinema.domain.rejections import Rejection
+from cinema.features.bookings import examples
 from cinema.features.bookings.service import BookingsService
 from cinema.features.bookings.shapes import Booking, BookingInput, BookingQuery
-from cinema.features.seats.hold_routes import COMMAND_ERRORS
+from cinema.features.seats.hold_routes import COMMAND_ERRORS, NAMED_SEATS_ERRORS
 from cinema.features.seats.shapes import PartQuery
 from cinema.http.context import RequestContext
-from cinema.http.document import examples
 from cinema.http.pages import PageMeta, listed
 from cinema.http.responses import Reply, success
-from cinema.http.routing import Route
+from cinema.http.routes import Operation
 
 TAG: Final = "Bookings"
 
 
-def booking_routes(bookings: BookingsService) -> tuple[Route, ...]:
-    """Book, list, see and cancel."""
+@Operation(
+    method="POST",
+    path="/api/v1/bookings",
+    operation_id="createBooking",
+    summary="Book a hold",
+    description="`demo` confirms at once; `counter` is for staff of the cinema who have taken the "
+    "money.",
+    tag=TAG,
+    auth="bearer",
+    request=BookingInput,
+    request_example=examples.BOOKING_INPUT,
+    response=Booking,
+    response_example=examples.BOOKING,
+    status=201,
+    errors=(
+        *COMMAND_ERRORS,
+        "FORBIDDEN",
+        "UNKNOWN_PAYMENT_METHOD",
+        "UNKNOWN_PROMO_CODE",
+        "HOLD_ENDED",
+    ),
+    idempotent=True,
+)
+async def create_booking(bookings: BookingsService, context: RequestContext) -> Reply | Rejection:
+    """Turn a hold of the caller's into a booking."""
+    booking = await bookings.book(context.principal, context.body, context.request_key)
+    return _shown(booking, 201)
 
-    async def create_booking(context: RequestContext) -> Reply | Rejection:
-        booking = await bookings.book(context.principal, context.body, context.request_key)
-        return _shown(booking, 201)
 
-    async def list_bookings(context: RequestContext) -> Reply:
-        return listed(await bookings.bookings(context.principal, context.query))
+@Operation(
+    method="GET",
+    path="/api/v1/bookings",
+    operation_id="listBookings",
+    summary="One's own bookings, newest first",
+    description="Each is either upcoming or past; cancelled ones are past at once.",
+    tag=TAG,
+    auth="bearer",
+    query=BookingQuery,
+    response=list[Booking],
+    response_example=[examples.BOOKING],
+    meta=PageMeta,
+    errors=("RETRY",),
+)
+async def list_bookings(bookings: BookingsService, context: RequestContext) -> Reply:
+    """A page of the caller's bookings."""
+    return listed(await bookings.bookings(context.principal, context.query))
 
-    async def get_booking(context: RequestContext) -> Reply | Rejection:
-        (booking_id,) = context.params
-        return _shown(await bookings.booking(context.principal, booking_id))
 
-    async def cancel_booking(context: RequestContext) -> Reply | Rejection:
-        (booking_id,) = context.params
-        labels = context.query.labels()
-        return _shown(
-            await bookings.cancel(context.principal, booking_id, labels, context.request_key)
-        )
+@Operation(
+    method="GET",
+    path="/api/v1/bookings/{booking_id}",
+    operation_id="getBooking",
+    summary="One booking",
+    tag=TAG,
+    auth="bearer",
+    response=Booking,
+    response_example=examples.BOOKING,
+    errors=("RETRY",),
+)
+async def get_booking(bookings: BookingsService, context: RequestContext) -> Reply | Rejection:
+    """A booking that the caller may see."""
+    (booking_id,) = context.params
+    return _shown(await bookings.booking(context.principal, booking_id))
 
-    return (
-        Route(
-            method="POST",
-            path="/api/v1/bookings",
-            handler=create_booking,
-            operation_id="createBooking",
-            summary="Book a hold",
-            description="`demo` confirms at once; `counter` is for staff of the cinema who have "
-            "taken the money.",
-            tag=TAG,
-            auth="bearer",
-            request=BookingInput,
-            request_example=examples.BOOKING_INPUT,
-            response=Booking,
-            response_example=examples.BOOKING,
-            status=201,
-            errors=(
-                *COMMAND_ERRORS,
-                "FORBIDDEN",
-                "UNKNOWN_PAYMENT_METHOD",
-                "UNKNOWN_PROMO_CODE",
-                "HOLD_ENDED",
-            ),
-            idempotent=True,
-        ),
-        Route(
-            method="GET",
-            path="/api/v1/bookings",
-            handler=list_bookings,
-            operation_id="listBookings",
-            summary="One's own bookings, newest first",
-            description="Each is either upcoming or past; cancelled ones are past at once.",
-            tag=TAG,
-            auth="bearer",
-            query=BookingQuery,
-            response=list[Booking],
-            response_example=[examples.BOOKING],
-            meta=PageMeta,
-            errors=("RETRY",),
-        ),
-        Route(
-            method="GET",
-            path="/api/v1/bookings/{booking_id}",
-            handler=get_booking,
-            operation_id="getBooking",
-            summary="One booking",
-            tag=TAG,
-            auth="bearer",
-            response=Booking,
-            response_example=examples.BOOKING,
-            errors=("NOT_FOUND", "RETRY"),
-        ),
-        Route(
-            method="DELETE",
-            path="/api/v1/bookings/{booking_id}",
-            handler=cancel_booking,
-            operation_id="cancelBooking",
-            summary="Cancel a booking, or part of it",
-            description="Before the start; staff of its cinema may cancel anybody's, and later.",
-            tag=TAG,
-            auth="bearer",
-            query=PartQuery,
-            response=Booking,
-            response_example={**examples.BOOKING, "status": "cancelled"},
-            errors=(
-                *COMMAND_ERRORS,
-                "UNKNOWN_SEAT",
-                "DUPLICATE_SEAT",
-                "BOOKING_ENDED",
-                "SHOWTIME_STARTED",
-                "SEAT_NOT_INCLUDED",
-            ),
-            idempotent=True,
-        ),
-    )
+
+@Operation(
+    method="DELETE",
+    path="/api/v1/bookings/{booking_id}",
+    operation_id="cancelBooking",
+    summary="Cancel a booking, or part of it",
+    description="Before the start; staff of its cinema may cancel anybody's, and later.",
+    tag=TAG,
+    auth="bearer",
+    query=PartQuery,
+    response=Booking,
+    response_example=examples.CANCELLED,
+    errors=(
+        *COMMAND_ERRORS,
+        *NAMED_SEATS_ERRORS,
+        "BOOKING_ENDED",
+        "SHOWTIME_STARTED",
+        "SEAT_NOT_INCLUDED",
+    ),
+    idempotent=True,
+)
+async def cancel_booking(bookings: BookingsService, context: RequestContext) -> Reply | Rejection:
+    """Give seats of a booking back, all without `seats`."""
+    (booking_id,) = context.params
+    labels = context.query.labels()
+    return _shown(await bookings.cancel(context.principal, booking_id, labels, context.request_key))
+
+
+ROUTES: Final = (create_booking, list_bookings, get_booking, cancel_booking)
 
 
 def _shown(booking: Booking | Rejection, status: int = 200) -> Reply | Rejection:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+import msgspec
+
 from cinema.features.operations import examples
 from cinema.features.operations.audit import Audit
 from cinema.features.operations.routes import ACTORS, BASE, NODES, OPERATORS
@@ -9,80 +13,90 @@ from cinema.features.operations.service import ControlService
 from cinema.features.operations.shapes import Draining, LogLevel, LogLevelInput, Passivated
 from cinema.http.context import RequestContext
 from cinema.http.responses import Reply, success
-from cinema.http.routing import Route
+from cinema.http.routes import Operation
 
 
-def action_routes(control: ControlService, audit: Audit) -> tuple[Route, ...]:
-    """What can be done to nodes and to what they hold in memory."""
+class ActionParts(msgspec.Struct, frozen=True):
+    """What these routes work with."""
 
-    async def drain(context: RequestContext) -> Reply:
-        return success(await control.drain(context.params[0]), status=202)
+    control: ControlService
+    audit: Audit
 
-    async def get_log_level(context: RequestContext) -> Reply:
-        return success(await control.log_level(context.params[0], None))
 
-    async def set_log_level(context: RequestContext) -> Reply:
-        return success(await control.log_level(context.params[0], context.body.level))
+@Operation(
+    method="POST",
+    path=f"{BASE}/nodes/{{node_id}}/drain",
+    operation_id="drainNode",
+    summary="Have a node give its showtimes away and end",
+    description="Answered when it begins. A node that is alone stops taking new work, finishes "
+    "what is under way and ends. Repeating it changes nothing.",
+    tag=NODES,
+    response=Draining,
+    response_example=examples.DRAINING,
+    status=202,
+    errors=("RETRY",),
+    **OPERATORS,
+)
+async def drain(actions: ActionParts, context: RequestContext) -> Reply:
+    """Have a node end."""
+    with actions.audit.line("drain", "node_id", context):
+        return success(await actions.control.drain(context.params[0]), status=202)
 
-    async def passivate(context: RequestContext) -> Reply:
-        return success(await control.passivate(context.params[0]))
 
-    return (
-        Route(
-            method="POST",
-            path=f"{BASE}/nodes/{{node_id}}/drain",
-            handler=audit.of("drain", "node_id", drain),
-            operation_id="drainNode",
-            summary="Have a node give its showtimes away and end",
-            description="Answered when it begins. A node that is alone stops taking new work, "
-            "finishes what is under way and ends. Repeating it changes nothing.",
-            tag=NODES,
-            response=Draining,
-            response_example=examples.DRAINING,
-            status=202,
-            errors=("NOT_FOUND", "RETRY"),
-            **OPERATORS,
-        ),
-        Route(
-            method="GET",
-            path=f"{BASE}/nodes/{{node_id}}/log-level",
-            handler=get_log_level,
-            operation_id="getLogLevel",
-            summary="The least severe level a node writes",
-            tag=NODES,
-            response=LogLevel,
-            response_example=examples.LOG_LEVEL,
-            errors=("NOT_FOUND", "RETRY"),
-            **OPERATORS,
-        ),
-        Route(
-            method="PUT",
-            path=f"{BASE}/nodes/{{node_id}}/log-level",
-            handler=audit.of("log_level", "node_id", set_log_level),
-            operation_id="setLogLevel",
-            summary="Write more, or less",
-            description="Until the node ends; then `LOG_LEVEL` counts again. Request lines and "
-            "what operators do are written at every level.",
-            tag=NODES,
-            request=LogLevelInput,
-            request_example={"level": "debug"},
-            response=LogLevel,
-            response_example=examples.LOG_LEVEL,
-            errors=("NOT_FOUND", "RETRY"),
-            **OPERATORS,
-        ),
-        Route(
-            method="POST",
-            path=f"{BASE}/showtimes/{{showtime_id}}/passivate",
-            handler=audit.of("passivate", "showtime_id", passivate),
-            operation_id="passivateShowtime",
-            summary="Put a showtime out of memory",
-            description="Once it is idle; the next message brings it back. One in quarantine is "
-            "forgotten, and loaded anew when it is asked for.",
-            tag=ACTORS,
-            response=Passivated,
-            response_example=examples.PASSIVATED,
-            errors=("NOT_FOUND", "SHOWTIME_WATCHED", "RETRY"),
-            **OPERATORS,
-        ),
-    )
+@Operation(
+    method="GET",
+    path=f"{BASE}/nodes/{{node_id}}/log-level",
+    operation_id="getLogLevel",
+    summary="The least severe level a node writes",
+    tag=NODES,
+    response=LogLevel,
+    response_example=examples.LOG_LEVEL,
+    errors=("RETRY",),
+    **OPERATORS,
+)
+async def get_log_level(actions: ActionParts, context: RequestContext) -> Reply:
+    """What a node writes."""
+    return success(await actions.control.log_level(context.params[0], None))
+
+
+@Operation(
+    method="PUT",
+    path=f"{BASE}/nodes/{{node_id}}/log-level",
+    operation_id="setLogLevel",
+    summary="Write more, or less",
+    description="Until the node ends; then `LOG_LEVEL` counts again. Request lines and what "
+    "operators do are written at every level.",
+    tag=NODES,
+    request=LogLevelInput,
+    request_example=examples.LOG_LEVEL_INPUT,
+    response=LogLevel,
+    response_example=examples.LOG_LEVEL,
+    errors=("RETRY",),
+    **OPERATORS,
+)
+async def set_log_level(actions: ActionParts, context: RequestContext) -> Reply:
+    """Have a node write more, or less."""
+    with actions.audit.line("log_level", "node_id", context):
+        return success(await actions.control.log_level(context.params[0], context.body.level))
+
+
+@Operation(
+    method="POST",
+    path=f"{BASE}/showtimes/{{showtime_id}}/passivate",
+    operation_id="passivateShowtime",
+    summary="Put a showtime out of memory",
+    description="Once it is idle; the next message brings it back. One in quarantine is forgotten, "
+    "and loaded anew when it is asked for.",
+    tag=ACTORS,
+    response=Passivated,
+    response_example=examples.PASSIVATED,
+    errors=("SHOWTIME_WATCHED", "RETRY"),
+    **OPERATORS,
+)
+async def passivate(actions: ActionParts, context: RequestContext) -> Reply:
+    """Put a showtime out of memory."""
+    with actions.audit.line("passivate", "showtime_id", context):
+        return success(await actions.control.passivate(context.params[0]))
+
+
+ROUTES: Final = (drain, get_log_level, set_log_level, passivate)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
 import structlog
-from aiohttp.web import StreamResponse
 from multidict import istr
 
 from cinema.domain.ids import format_id
 from cinema.domain.principal import Principal
-from cinema.domain.rejections import Refused, Rejection
+from cinema.domain.rejections import Refused
 from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.context import RequestContext
-from cinema.http.responses import Reply
-from cinema.http.routing import Handler
 
 OPERATOR_ACTED: Final = "operator_acted"
 
@@ -35,29 +33,25 @@ log = structlog.wrap_logger(
 
 
 class Audit:
-    """Wraps handlers that change something."""
+    """Stands around what handlers change."""
 
     def __init__(self, proxies: TrustedProxies, name_of: Callable[[Principal], str]) -> None:
         self._proxies = proxies
         self._name_of = name_of
 
-    def of(self, action: str, target: str, handler: Handler) -> Handler:
-        """`handler`, with a line for each call; `target` names what the path's id is of."""
-
-        async def handle(context: RequestContext) -> Reply | Rejection | StreamResponse:
-            write = self._writer(action, target, context)
-            try:
-                outcome = await handler(context)
-            except Refused as refused:
-                write(refused.rejection.code)
-                raise
-            except BaseException:
-                write("failed")
-                raise
-            write(outcome.code if isinstance(outcome, Rejection) else "done")
-            return outcome
-
-        return handle
+    @contextmanager
+    def line(self, action: str, target: str, context: RequestContext) -> Iterator[None]:
+        """Writes a line when what is within ends; `target` names what the path's id is of."""
+        write = self._writer(action, target, context)
+        try:
+            yield
+        except Refused as refused:
+            write(refused.rejection.code)
+            raise
+        except BaseException:
+            write("failed")
+            raise
+        write("done")
 
     def _writer(self, action: str, target: str, context: RequestContext) -> Callable[[str], None]:
         request = context.request

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from cinema.http.document.examples import HOLD_ID, SHOWTIME_ID, TOTAL, USER_ID
+from cinema.features.example_ids import HOLD_ID, SHOWTIME_ID, USER_ID
+from cinema.features.seats.examples import TOTAL
 
 NODE_ID: Final = "5f0c2d8e-91b7-4c53-a6d0-3e7f18c9b240"
 ADDRESS: Final = "10.0.0.11:8080"
@@ -110,6 +111,7 @@ SHOWTIME: Final[dict[str, Any]] = {
 }
 PASSIVATED: Final = {"showtime_id": SHOWTIME_ID, "node_id": NODE_ID, "was_resident": True}
 DRAINING: Final = {"node_id": NODE_ID, "draining": True}
+LOG_LEVEL_INPUT: Final = {"level": "debug"}
 LOG_LEVEL: Final = {"node_id": NODE_ID, "level": "info"}
 EVENT: Final[dict[str, Any]] = {
     "seq": 42,
@@ -155,6 +157,7 @@ SEAT_CHANGE: Final[dict[str, Any]] = {
     "customer_id": USER_ID,
 }
 HISTORY_META: Final = {"next_cursor": None, "first_seq": 1, "last_seq": 42}
+SEATS_INPUT: Final = {"seats": ["F7", "F8"]}
 INTERVENED: Final[dict[str, Any]] = {
     "showtime_id": SHOWTIME_ID,
     "epoch": 3,

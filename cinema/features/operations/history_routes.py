@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from cinema.features.operations import examples
 from cinema.features.operations.history import HistoryService
 from cinema.features.operations.history_shapes import (
@@ -16,75 +18,73 @@ from cinema.features.operations.history_shapes import (
 from cinema.features.operations.routes import BASE, OPERATORS
 from cinema.http.context import RequestContext
 from cinema.http.responses import Reply, success
-from cinema.http.routing import Route
+from cinema.http.routes import Operation
 
-HISTORY = "History"
+HISTORY: Final = "History"
 
 
-def history_routes(history: HistoryService) -> tuple[Route, ...]:
-    """The journal, the seat map of any moment, and the life of one seat."""
+@Operation(
+    method="GET",
+    path=f"{BASE}/showtimes/{{showtime_id}}/journal",
+    operation_id="getJournal",
+    summary="The events of a showtime, in order",
+    description="From `from_seq` on, or the `last` few. `meta` says how far back the journal "
+    "reaches.",
+    tag=HISTORY,
+    query=JournalQuery,
+    response=list[EventShown],
+    response_example=[examples.EVENT],
+    meta=HistoryMeta,
+    meta_example=examples.HISTORY_META,
+    errors=("HISTORY_TRUNCATED", "RETRY"),
+    **OPERATORS,
+)
+async def get_journal(history: HistoryService, context: RequestContext) -> Reply:
+    """A page of the journal."""
+    found, meta = await history.events(context.params[0], context.query)
+    return success(found, meta=meta)
 
-    async def get_journal(context: RequestContext) -> Reply:
-        found, meta = await history.events(context.params[0], context.query)
-        return success(found, meta=meta)
 
-    async def get_seats(context: RequestContext) -> Reply:
-        return success(await history.seats_at(context.params[0], context.query))
+@Operation(
+    method="GET",
+    path=f"{BASE}/showtimes/{{showtime_id}}/seats",
+    operation_id="getSeatsAt",
+    summary="The seat map as of any event or moment",
+    description="Replayed from the journal up to `seq`, or up to the last event recorded by `at`; "
+    "without either, as it is now. 410 where the journal does not reach back so far.",
+    tag=HISTORY,
+    query=SeatsAtQuery,
+    response=SeatsAt,
+    response_example=examples.SEATS_AT,
+    errors=("IN_THE_FUTURE", "HISTORY_TRUNCATED", "RETRY", "OVERLOADED"),
+    **OPERATORS,
+)
+async def get_seats(history: HistoryService, context: RequestContext) -> Reply:
+    """The seat map of any moment."""
+    return success(await history.seats_at(context.params[0], context.query))
 
-    async def get_seat(context: RequestContext) -> Reply:
-        showtime_id, label = context.params
-        found, meta = await history.seat(showtime_id, label.decode(), context.query)
-        return success(found, meta=meta)
 
-    return (
-        Route(
-            method="GET",
-            path=f"{BASE}/showtimes/{{showtime_id}}/journal",
-            handler=get_journal,
-            operation_id="getJournal",
-            summary="The events of a showtime, in order",
-            description="From `from_seq` on, or the `last` few. `meta` says how far back the "
-            "journal reaches.",
-            tag=HISTORY,
-            query=JournalQuery,
-            response=list[EventShown],
-            response_example=[examples.EVENT],
-            meta=HistoryMeta,
-            meta_example=examples.HISTORY_META,
-            errors=("NOT_FOUND", "HISTORY_TRUNCATED", "RETRY"),
-            **OPERATORS,
-        ),
-        Route(
-            method="GET",
-            path=f"{BASE}/showtimes/{{showtime_id}}/seats",
-            handler=get_seats,
-            operation_id="getSeatsAt",
-            summary="The seat map as of any event or moment",
-            description="Replayed from the journal up to `seq`, or up to the last event recorded "
-            "by `at`; without either, as it is now. 410 where the journal does not reach back so "
-            "far.",
-            tag=HISTORY,
-            query=SeatsAtQuery,
-            response=SeatsAt,
-            response_example=examples.SEATS_AT,
-            errors=("NOT_FOUND", "IN_THE_FUTURE", "HISTORY_TRUNCATED", "RETRY", "OVERLOADED"),
-            **OPERATORS,
-        ),
-        Route(
-            method="GET",
-            path=f"{BASE}/showtimes/{{showtime_id}}/seats/{{label:text}}/history",
-            handler=get_seat,
-            operation_id="getSeatHistory",
-            summary="What happened to one seat",
-            description="A page may be short, and even empty, before the end of the list: a "
-            "request looks at a bounded number of events.",
-            tag=HISTORY,
-            query=SeatHistoryQuery,
-            response=list[SeatChange],
-            response_example=[examples.SEAT_CHANGE],
-            meta=HistoryMeta,
-            meta_example=examples.HISTORY_META,
-            errors=("NOT_FOUND", "HISTORY_TRUNCATED", "RETRY"),
-            **OPERATORS,
-        ),
-    )
+@Operation(
+    method="GET",
+    path=f"{BASE}/showtimes/{{showtime_id}}/seats/{{label:text}}/history",
+    operation_id="getSeatHistory",
+    summary="What happened to one seat",
+    description="A page may be short, and even empty, before the end of the list: a request looks "
+    "at a bounded number of events.",
+    tag=HISTORY,
+    query=SeatHistoryQuery,
+    response=list[SeatChange],
+    response_example=[examples.SEAT_CHANGE],
+    meta=HistoryMeta,
+    meta_example=examples.HISTORY_META,
+    errors=("HISTORY_TRUNCATED", "RETRY"),
+    **OPERATORS,
+)
+async def get_seat(history: HistoryService, context: RequestContext) -> Reply:
+    """A page of one seat's life."""
+    showtime_id, label = context.params
+    found, meta = await history.seat(showtime_id, label.decode(), context.query)
+    return success(found, meta=meta)
+
+
+ROUTES: Final = (get_journal, get_seats, get_seat)

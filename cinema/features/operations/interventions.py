@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import datetime
 from typing import Annotated, Protocol
 
 import msgspec
 from msgspec import Meta
 
-from cinema.actors.asking import refusal_of
+from cinema.actors.asking import command_key, refusal_of
 from cinema.actors.messages import Accepted, Message, Outcome
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.ids import format_id
-from cinema.domain.rejections import Rejection
+from cinema.domain.rejections import Refused
 from cinema.domain.seatmap import MAX_SEATS
 from cinema.domain.showtime.commands import (
     AnyCommand,
@@ -60,47 +59,45 @@ class Asks(Protocol):
 
 
 class InterventionService:
-    """Sends the commands; each method answers what came of it, or why nothing did."""
+    """Sends the commands; each method answers what came of it, or raises `Refused`."""
 
     def __init__(self, showtimes: Asks) -> None:
         self._showtimes = showtimes
 
     async def block(
         self, showtime_id: bytes, request: SeatsInput, key: IdempotencyKey | None
-    ) -> Intervened | Rejection:
+    ) -> Intervened:
         """Take free seats off sale."""
-        command_id, fingerprint = _command_key(key)
+        command_id, fingerprint = command_key(key)
         command = BlockSeats(command_id=command_id, fingerprint=fingerprint, labels=request.seats)
         return await self._send(showtime_id, command)
 
     async def unblock(
         self, showtime_id: bytes, request: SeatsInput, key: IdempotencyKey | None
-    ) -> Intervened | Rejection:
+    ) -> Intervened:
         """Put blocked seats back on sale."""
-        command_id, fingerprint = _command_key(key)
+        command_id, fingerprint = command_key(key)
         command = UnblockSeats(command_id=command_id, fingerprint=fingerprint, labels=request.seats)
         return await self._send(showtime_id, command)
 
-    async def pause(self, showtime_id: bytes, key: IdempotencyKey | None) -> Intervened | Rejection:
+    async def pause(self, showtime_id: bytes, key: IdempotencyKey | None) -> Intervened:
         """Refuse new holds from here on."""
-        command_id, fingerprint = _command_key(key)
+        command_id, fingerprint = command_key(key)
         return await self._send(
             showtime_id, PauseSales(command_id=command_id, fingerprint=fingerprint)
         )
 
-    async def resume(
-        self, showtime_id: bytes, key: IdempotencyKey | None
-    ) -> Intervened | Rejection:
+    async def resume(self, showtime_id: bytes, key: IdempotencyKey | None) -> Intervened:
         """Accept holds again."""
-        command_id, fingerprint = _command_key(key)
+        command_id, fingerprint = command_key(key)
         return await self._send(
             showtime_id, ResumeSales(command_id=command_id, fingerprint=fingerprint)
         )
 
-    async def _send(self, showtime_id: bytes, command: AnyCommand) -> Intervened | Rejection:
+    async def _send(self, showtime_id: bytes, command: AnyCommand) -> Intervened:
         outcome = await self._showtimes.ask(showtime_id, command)
         if not isinstance(outcome, Accepted):
-            return refusal_of(outcome)
+            raise Refused(refusal_of(outcome))
         event, labels = outcome.event, outcome.terms.plan.labels
         seats = event.seats if isinstance(event, SeatsBlocked | SeatsUnblocked) else ()
         return Intervened(
@@ -111,7 +108,3 @@ class InterventionService:
             recorded=event is not None,
             seats=[labels[seat] for seat in seats],
         )
-
-
-def _command_key(key: IdempotencyKey | None) -> tuple[bytes, bytes]:
-    return (secrets.token_bytes(16), b"") if key is None else (key.digest, key.fingerprint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final, TypedDict
 
 import msgspec
 
@@ -22,14 +22,22 @@ from cinema.features.operations.shapes import (
 from cinema.http.context import RequestContext
 from cinema.http.document.openapi import openapi_document
 from cinema.http.responses import Reply, success
-from cinema.http.routing import Route
+from cinema.http.routes import Auth, Operation, Route
 
 BASE: Final = "/control/v1"
 NODES: Final = "Nodes"
 ACTORS: Final = "Actors"
 
-OPERATORS: Final[dict[str, Any]] = {"auth": "bearer", "roles": frozenset({ADMIN})}
-"""What every route here asks for; the verifier of this edge knows only the admin token."""
+
+class ForOperators(TypedDict):
+    """The part of an operation that all of this endpoint share."""
+
+    auth: Auth
+    roles: frozenset[str]
+
+
+OPERATORS: Final[ForOperators] = {"auth": "bearer", "roles": frozenset({ADMIN})}
+"""The verifier of this edge knows only tokens of operators."""
 
 _INTRODUCTION: Final = """\
 For operators, on a listener of its own: see nodes, ring, actors, journals and past seat maps; put \
@@ -40,103 +48,108 @@ written to the log with the name in `Cinema-Operator`.
 """
 
 
-def control_routes(control: ControlService) -> tuple[Route, ...]:
-    """What can be seen of nodes and actors."""
-
-    async def get_nodes(_: RequestContext) -> Reply:
-        return success(await control.nodes())
-
-    async def get_ring(context: RequestContext) -> Reply:
-        return success(control.ring(context.query.showtime_id))
-
-    async def list_actors(context: RequestContext) -> Reply:
-        found, silent = await control.actors(context.query)
-        meta = ActorsMeta(next_cursor=found.next_cursor, unreachable=silent)
-        return success(found.items, meta=meta)
-
-    async def get_showtime(context: RequestContext) -> Reply:
-        return success(await control.showtime(context.params[0]))
-
-    return (
-        Route(
-            method="GET",
-            path=f"{BASE}/nodes",
-            handler=get_nodes,
-            operation_id="listNodes",
-            summary="The members of the cluster, each with what it says of itself",
-            tag=NODES,
-            response=list[NodeShown],
-            response_example=[examples.NODE],
-            **OPERATORS,
-        ),
-        Route(
-            method="GET",
-            path=f"{BASE}/ring",
-            handler=get_ring,
-            operation_id="getRing",
-            summary="Who owns which part of the showtimes",
-            description="With `showtime_id`: who owns that one, as the ring proposes.",
-            tag=NODES,
-            query=RingQuery,
-            response=RingShown,
-            response_example=examples.RING,
-            **OPERATORS,
-        ),
-        Route(
-            method="GET",
-            path=f"{BASE}/actors",
-            handler=list_actors,
-            operation_id="listActors",
-            summary="Showtimes in memory, of all nodes",
-            description="By `sort`: `mailbox` (the deepest first), `last_used` (the latest first), "
-            "`idle` (the longest idle first) or `id`. The list moves while it is read. Nodes that "
-            "did not answer are in `meta.unreachable`.",
-            tag=ACTORS,
-            query=ActorsQuery,
-            response=list[ActorShown],
-            response_example=[examples.ACTOR],
-            meta=ActorsMeta,
-            errors=("NOT_FOUND", "RETRY"),
-            **OPERATORS,
-        ),
-        Route(
-            method="GET",
-            path=f"{BASE}/showtimes/{{showtime_id}}",
-            handler=get_showtime,
-            operation_id="getShowtimeState",
-            summary="The state of a showtime",
-            description="From the memory of the node that has it; else as it is stored, without "
-            "waking it. Memory may be ahead of the journal: `seq` against `memory.durable_seq`.",
-            tag=ACTORS,
-            response=ShowtimeShown,
-            response_example=examples.SHOWTIME,
-            errors=("NOT_FOUND", "RETRY"),
-            **OPERATORS,
-        ),
-    )
+@Operation(
+    method="GET",
+    path=f"{BASE}/nodes",
+    operation_id="listNodes",
+    summary="The members of the cluster, each with what it says of itself",
+    tag=NODES,
+    response=list[NodeShown],
+    response_example=[examples.NODE],
+    **OPERATORS,
+)
+async def get_nodes(control: ControlService, _: RequestContext) -> Reply:
+    """All nodes."""
+    return success(await control.nodes())
 
 
-def document_route(routes: Iterable[Route], *, version: str) -> Route:
-    """The OpenAPI document of this endpoint; it asks for the token like all others."""
-    document = openapi_document(routes, version=version)
-    document["info"] |= {"title": "cinema, control endpoint", "description": _INTRODUCTION}
-    document["components"]["securitySchemes"]["bearer"] = {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "A token of `CONTROL_TOKEN`; `cinema admin` signs its calls instead.",
-    }
-    body = msgspec.json.encode(document)
+@Operation(
+    method="GET",
+    path=f"{BASE}/ring",
+    operation_id="getRing",
+    summary="Who owns which part of the showtimes",
+    description="With `showtime_id`: who owns that one, as the ring proposes.",
+    tag=NODES,
+    query=RingQuery,
+    response=RingShown,
+    response_example=examples.RING,
+    **OPERATORS,
+)
+async def get_ring(control: ControlService, context: RequestContext) -> Reply:
+    """The ring of the newest view."""
+    return success(control.ring(context.query.showtime_id))
 
-    async def get_document(_: RequestContext) -> Reply:
-        return Reply(200, body)
 
-    return Route(
-        method="GET",
-        path=f"{BASE}/openapi.json",
-        handler=get_document,
-        operation_id="controlOpenapi",
-        summary="This document",
-        tag=NODES,
-        hidden=True,
-        **OPERATORS,
-    )
+@Operation(
+    method="GET",
+    path=f"{BASE}/actors",
+    operation_id="listActors",
+    summary="Showtimes in memory, of all nodes",
+    description="By `sort`: `mailbox` (the deepest first), `last_used` (the latest first), `idle` "
+    "(the longest idle first) or `id`. The list moves while it is read. Nodes that did not answer "
+    "are in `meta.unreachable`.",
+    tag=ACTORS,
+    query=ActorsQuery,
+    response=list[ActorShown],
+    response_example=[examples.ACTOR],
+    meta=ActorsMeta,
+    errors=("NOT_FOUND", "RETRY"),
+    **OPERATORS,
+)
+async def list_actors(control: ControlService, context: RequestContext) -> Reply:
+    """A page of what is in memory."""
+    found, silent = await control.actors(context.query)
+    meta = ActorsMeta(next_cursor=found.next_cursor, unreachable=silent)
+    return success(found.items, meta=meta)
+
+
+@Operation(
+    method="GET",
+    path=f"{BASE}/showtimes/{{showtime_id}}",
+    operation_id="getShowtimeState",
+    summary="The state of a showtime",
+    description="From the memory of the node that has it; else as it is stored, without waking it. "
+    "Memory may be ahead of the journal: `seq` against `memory.durable_seq`.",
+    tag=ACTORS,
+    response=ShowtimeShown,
+    response_example=examples.SHOWTIME,
+    errors=("RETRY",),
+    **OPERATORS,
+)
+async def get_showtime(control: ControlService, context: RequestContext) -> Reply:
+    """One showtime, in memory or as it is stored."""
+    return success(await control.showtime(context.params[0]))
+
+
+ROUTES: Final = (get_nodes, get_ring, list_actors, get_showtime)
+
+
+class ControlDocument:
+    """The OpenAPI document of this endpoint, as it is served."""
+
+    def __init__(self, routes: Iterable[Route], *, version: str) -> None:
+        document = openapi_document(routes, version=version)
+        document["info"] |= {"title": "cinema, control endpoint", "description": _INTRODUCTION}
+        document["components"]["securitySchemes"]["bearer"] = {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A token of `CONTROL_TOKEN`; `cinema admin` signs its calls instead.",
+        }
+        self.body = msgspec.json.encode(document)
+
+
+@Operation(
+    method="GET",
+    path=f"{BASE}/openapi.json",
+    operation_id="controlOpenapi",
+    summary="This document",
+    tag=NODES,
+    hidden=True,
+    **OPERATORS,
+)
+async def get_document(document: ControlDocument, _: RequestContext) -> Reply:
+    """The document; it asks for the token like all others."""
+    return Reply(200, document.body)
+
+
+DOCUMENT_ROUTES: Final = (get_document,)

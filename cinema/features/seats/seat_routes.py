@@ -8,50 +8,47 @@ from cinema.actors.messages import SeatsSeen
 from cinema.domain.ids import format_id
 from cinema.domain.rejections import Rejection
 from cinema.domain.seatmap import STATUS_NAMES
+from cinema.features.seats import examples
 from cinema.features.seats.service import SeatsService, money
 from cinema.features.seats.shapes import SeatMap, ShownSeat
 from cinema.http.conditional import has_seen, tagged
 from cinema.http.context import RequestContext
-from cinema.http.document import examples
 from cinema.http.responses import JSON_REVALIDATED, Reply, header_lines, success_body
-from cinema.http.routing import Route
+from cinema.http.routes import Operation
 
 TAG: Final = "Seats"
 
 
-def seat_routes(seats: SeatsService) -> tuple[Route, ...]:
-    """`GET /showtimes/{id}/seats`."""
+@Operation(
+    method="GET",
+    path="/api/v1/showtimes/{showtime_id}/seats",
+    operation_id="getSeats",
+    summary="The seat map, as it is now",
+    description="Linearizable: it shows everything acknowledged before the request. With a token, "
+    "the caller's own seats are marked `mine`.",
+    tag=TAG,
+    auth="optional",
+    response=SeatMap,
+    response_example=examples.SEAT_MAP,
+    errors=("RETRY", "OVERLOADED"),
+    etag=True,
+)
+async def get_seats(seats: SeatsService, context: RequestContext) -> Reply | Rejection:
+    """The seat map of a showtime, or that the client has it already."""
+    (showtime_id,) = context.params
+    customer = None if context.caller is None else context.caller.user_id
+    seen = await seats.seats(showtime_id, customer)
+    if isinstance(seen, Rejection):
+        return seen
+    # What one caller sees as theirs is not what another sees under the same seq.
+    mine = ".".join(str(seat) for seat in sorted(seen.mine)) or "none"
+    tag = f'"{seen.epoch}-{seen.seq}-{seen.terms.plan.version}-{mine}"'
+    if has_seen(context.request, tag):
+        return Reply(304, extra=header_lines(etag=tag), medium=JSON_REVALIDATED)
+    return tagged(context.request, tag, success_body(seat_map(seen)))
 
-    async def get_seats(context: RequestContext) -> Reply | Rejection:
-        (showtime_id,) = context.params
-        customer = None if context.caller is None else context.caller.user_id
-        seen = await seats.seats(showtime_id, customer)
-        if isinstance(seen, Rejection):
-            return seen
-        # What one caller sees as theirs is not what another sees under the same seq.
-        mine = ".".join(str(seat) for seat in sorted(seen.mine)) or "none"
-        tag = f'"{seen.epoch}-{seen.seq}-{seen.terms.plan.version}-{mine}"'
-        if has_seen(context.request, tag):
-            return Reply(304, extra=header_lines(etag=tag), medium=JSON_REVALIDATED)
-        return tagged(context.request, tag, success_body(seat_map(seen)))
 
-    return (
-        Route(
-            method="GET",
-            path="/api/v1/showtimes/{showtime_id}/seats",
-            handler=get_seats,
-            operation_id="getSeats",
-            summary="The seat map, as it is now",
-            description="Linearizable: it shows everything acknowledged before the request. With "
-            "a token, the caller's own seats are marked `mine`.",
-            tag=TAG,
-            auth="optional",
-            response=SeatMap,
-            response_example=examples.SEAT_MAP,
-            errors=("NOT_FOUND", "RETRY", "OVERLOADED"),
-            etag=True,
-        ),
-    )
+ROUTES: Final = (get_seats,)
 
 
 def seat_map(seen: SeatsSeen) -> SeatMap:

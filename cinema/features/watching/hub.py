@@ -12,12 +12,11 @@ from aiohttp.web import BaseRequest, StreamResponse
 
 from cinema.actors.messages import Outcome
 from cinema.domain.principal import Principal
-from cinema.domain.rejections import Rejection
+from cinema.domain.rejections import Rejection, refuse
 from cinema.features.accounts.throttles import Throttles
 from cinema.features.seats.hold_limits import HoldLimits
 from cinema.features.seats.service import SeatsService
 from cinema.features.watching.feed import WatchedShowtime
-from cinema.features.watching.messages import PROTOCOL, WatchQuery
 from cinema.features.watching.session import Session
 from cinema.features.watching.socket import (
     CLOSE_WAIT_S,
@@ -32,13 +31,9 @@ from cinema.http.connections.request import HttpRequest
 from cinema.http.connections.wire import ORIGIN
 from cinema.http.context import RequestContext
 from cinema.http.responses import Reply, header_lines, rejected
-from cinema.http.routing import Route
 from cinema.http.steps import OWNER, OwnerOf
 from cinema.http.targets import HOST, authority
 from cinema.http.turns import Turns
-
-TAG: Final = "Seats"
-
 
 SOCKET_FAILED: Final = "socket_failed"
 
@@ -113,30 +108,18 @@ class WatchHub:
         """
         return self.known(token) or await self._look_up_token(token)
 
-    def routes(self) -> tuple[Route, ...]:
-        """`GET /showtimes/{id}/watch`."""
-        return (
-            Route(
-                method="GET",
-                path="/api/v1/showtimes/{showtime_id}/watch",
-                handler=self._serve,
-                operation_id="watchShowtime",
-                summary="Watch seats change, and send commands (WebSocket)",
-                description=PROTOCOL,
-                tag=TAG,
-                auth="optional",
-                query=WatchQuery,
-                status=101,
-                errors=(
-                    "NOT_FOUND",
-                    "UPGRADE_REQUIRED",
-                    "ORIGIN_NOT_ALLOWED",
-                    "RATE_LIMITED",
-                    "OVERLOADED",
-                ),
-                websocket=True,
-            ),
-        )
+    async def serve(self, context: RequestContext) -> Reply | StreamResponse:
+        """The whole life of a socket; a reply where the handshake fails."""
+        request = context.request
+        if not self._allows(request):
+            raise refuse("ORIGIN_NOT_ALLOWED")
+        place = self._places.open(self._key_of(request))
+        try:
+            if context.caller is not None:
+                place.sign_in(context.caller.user_id)
+            return await self._upgrade(context, place)
+        finally:
+            place.close()
 
     async def close(self) -> None:
         """Tell everybody to reconnect elsewhere."""
@@ -174,24 +157,10 @@ class WatchHub:
         if watched is not None:
             watched.catch_up(socket, since)
 
-    async def _serve(self, context: RequestContext) -> Reply | Rejection | StreamResponse:
-        request = context.request
-        if not self._allows(request):
-            return Rejection(code="ORIGIN_NOT_ALLOWED")
-        place = self._places.open(self._key_of(request))
-        try:
-            if context.caller is not None:
-                place.sign_in(context.caller.user_id)
-            return await self._upgrade(context, place)
-        finally:
-            place.close()
-
-    async def _upgrade(
-        self, context: RequestContext, place: SocketPlace
-    ) -> Reply | Rejection | StreamResponse:
+    async def _upgrade(self, context: RequestContext, place: SocketPlace) -> Reply | StreamResponse:
         request = context.request
         if len(self._sockets) + self._opening >= self.options.sockets_limit:
-            return Rejection(code="OVERLOADED")
+            raise refuse("OVERLOADED")
         response = SocketResponse(
             timeout=CLOSE_WAIT_S,
             heartbeat=self.options.heartbeat_s,
@@ -212,7 +181,7 @@ class WatchHub:
         self._opening += 1
         try:
             if not await self.seats.exists(context.params[0]):
-                return Rejection(code="NOT_FOUND")
+                raise refuse("NOT_FOUND")
             await response.prepare(request)
         except ConnectionResetError as error:
             raise asyncio.CancelledError("the client has left") from error

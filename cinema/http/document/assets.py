@@ -6,11 +6,11 @@ from hashlib import blake2b
 from importlib.resources import files
 from typing import Final
 
-from cinema.domain.rejections import Rejection
+from cinema.domain.rejections import refuse
 from cinema.http.conditional import tagged
 from cinema.http.context import RequestContext
 from cinema.http.responses import Medium, Reply
-from cinema.http.routing import Route
+from cinema.http.routes import Operation
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -49,48 +49,55 @@ def content_tag(body: bytes) -> str:
     return f'"{blake2b(body, digest_size=12).hexdigest()}"'
 
 
-def docs_routes() -> tuple[Route, ...]:
-    """`/docs`, what it needs, and the way to it from `/`."""
-    page = Asset("docs.html")
-    assets = {name: Asset(name) for name in ("docs.css", "docs.js", "icon.svg")}
+class ReferencePage:
+    """The page and its files."""
 
-    async def docs(context: RequestContext) -> Reply:
-        return page.answer(context)
+    def __init__(self) -> None:
+        self.page = Asset("docs.html")
+        self.files = {name: Asset(name) for name in ("docs.css", "docs.js", "icon.svg")}
 
-    async def static(context: RequestContext) -> Reply | Rejection:
-        (name,) = context.params
-        asset = assets.get(name.decode())
-        return Rejection(code="NOT_FOUND") if asset is None else asset.answer(context)
 
-    async def root(_: RequestContext) -> Reply:
-        return Reply(307, extra=b"Location: /docs\r\n")
+@Operation(
+    method="GET",
+    path="/docs",
+    operation_id="docs",
+    summary="The reference page",
+    tag="Operations",
+    hidden=True,
+)
+async def docs(reference: ReferencePage, context: RequestContext) -> Reply:
+    """The page."""
+    return reference.page.answer(context)
 
-    return (
-        Route(
-            method="GET",
-            path="/docs",
-            handler=docs,
-            operation_id="docs",
-            summary="The reference page",
-            tag="Operations",
-            hidden=True,
-        ),
-        Route(
-            method="GET",
-            path="/static/{name:text}",
-            handler=static,
-            operation_id="static",
-            summary="Files of the reference page",
-            tag="Operations",
-            hidden=True,
-        ),
-        Route(
-            method="GET",
-            path="/",
-            handler=root,
-            operation_id="root",
-            summary="To the reference page",
-            tag="Operations",
-            hidden=True,
-        ),
-    )
+
+@Operation(
+    method="GET",
+    path="/static/{name:text}",
+    operation_id="static",
+    summary="Files of the reference page",
+    tag="Operations",
+    hidden=True,
+)
+async def static(reference: ReferencePage, context: RequestContext) -> Reply:
+    """One of its files."""
+    (name,) = context.params
+    asset = reference.files.get(name.decode())
+    if asset is None:
+        raise refuse("NOT_FOUND")
+    return asset.answer(context)
+
+
+@Operation(
+    method="GET",
+    path="/",
+    operation_id="root",
+    summary="To the reference page",
+    tag="Operations",
+    hidden=True,
+)
+async def root(_reference: ReferencePage, _: RequestContext) -> Reply:
+    """The way to the page."""
+    return Reply(307, extra=b"Location: /docs\r\n")
+
+
+ROUTES: Final = (docs, static, root)

@@ -13,7 +13,7 @@ from cinema.http.context import RequestContext
 from cinema.http.document.assets import content_tag
 from cinema.http.errors import ERROR_TABLE
 from cinema.http.responses import JSON_REVALIDATED, Reply
-from cinema.http.routing import WRITES, Route
+from cinema.http.routes import WRITES, Operation, Route
 from cinema.http.steps import OWNER, SHOWTIME_PATH
 
 Json = dict[str, Any]
@@ -88,23 +88,28 @@ def openapi_document(routes: Iterable[Route], *, version: str, server_url: str =
     }
 
 
-def openapi_route(document: Json) -> Route:
-    """The route that serves the document."""
-    body = msgspec.json.encode(document)
-    tag = content_tag(body)
+class Document:
+    """The document as it is served."""
 
-    async def get_openapi(context: RequestContext) -> Reply:
-        return tagged(context.request, tag, body, JSON_REVALIDATED)
+    def __init__(self, document: Json) -> None:
+        self.body = msgspec.json.encode(document)
+        self.tag = content_tag(self.body)
 
-    return Route(
-        method="GET",
-        path=OPENAPI_PATH,
-        handler=get_openapi,
-        operation_id="openapi",
-        summary="This document",
-        tag="Operations",
-        hidden=True,
-    )
+
+@Operation(
+    method="GET",
+    path=OPENAPI_PATH,
+    operation_id="openapi",
+    summary="This document",
+    tag="Operations",
+    hidden=True,
+)
+async def get_openapi(document: Document, context: RequestContext) -> Reply:
+    """The document, or that the client has it already."""
+    return tagged(context.request, document.tag, document.body, JSON_REVALIDATED)
+
+
+ROUTES: Final = (get_openapi,)
 
 
 def error_codes(route: Route) -> list[str]:
@@ -125,7 +130,7 @@ def error_codes(route: Route) -> list[str]:
     if route.query is not None:
         codes |= {"VALIDATION_ERROR", "URI_TOO_LONG"}
     if route.idempotent:
-        codes.add("VALIDATION_ERROR")
+        codes |= {"VALIDATION_ERROR", "IDEMPOTENCY_MISMATCH"}
     if route.if_match:
         codes |= {"PRECONDITION_REQUIRED", "PRECONDITION_FAILED"}
     return [code for code in ERROR_TABLE if code in codes]

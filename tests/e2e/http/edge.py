@@ -15,10 +15,10 @@ import msgspec
 from cinema.domain.principal import TOKEN_REVOKED, InvalidToken, Principal
 from cinema.domain.rejections import Rejection, refuse
 from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
-from cinema.features.operations.health import health_routes
+from cinema.features.operations import health_routes
 from cinema.http.context import Call, RequestContext
 from cinema.http.responses import Reply, success
-from cinema.http.routing import Handler, Prompt, Route
+from cinema.http.routes import Handler, Prompt, Route, bound
 from cinema.http.server import Edge, EdgeOptions
 from cinema.http.turns import Turns
 from cinema.telemetry.metrics import Metrics
@@ -206,7 +206,8 @@ async def serving(
     port_later = await edge.start("127.0.0.1", 0)
     server = Server(edge, port_later, log, issuer, gatekeeper)
     edge.add_routes([*Handlers(server, promptly=promptly).routes(), *more])
-    edge.add_routes(health_routes({}, metrics))
+    health = health_routes.HealthParts({}, metrics)
+    edge.add_routes(bound(health_routes.ROUTES, health))
     try:
         yield server
     finally:

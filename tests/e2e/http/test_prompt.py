@@ -14,7 +14,7 @@ from cinema.http.connections import prompt_connection
 from cinema.http.connections.prompt_connection import PromptConnection
 from cinema.http.context import Call
 from cinema.http.responses import Reply, success
-from cinema.http.routing import Prompt
+from cinema.http.routes import Prompt
 from cinema.http.server import EdgeOptions
 from tests.e2e.http.edge import (
     BODY_LIMIT_BYTES,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import cinema
 from cinema.app.features import FEATURES
+from cinema.http.routes import Declared
 
 HOUSE = Path(cinema.__file__).parent
 FOLDERS = {path.name: path for path in (HOUSE / "features").iterdir() if path.is_dir()}
@@ -19,9 +21,24 @@ def test_the_list_of_features_is_that_of_the_folders() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(FOLDERS))
-def test_every_feature_has_shapes_a_service_and_routes_where_it_has_any(name: str) -> None:
+def test_every_feature_has_routes_and_what_a_store_needs(name: str) -> None:
     files = {path.stem for path in FOLDERS[name].glob("*.py")}
     of_kinds = {stem.rpartition("_")[2] for stem in files}
-    assert "routes" in of_kinds or name == "watching"
+    assert "routes" in of_kinds
     if "store" in of_kinds:
         assert {"service", "shapes"} <= files
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted((HOUSE / "features").glob("*/*routes.py")),
+    ids=lambda path: f"{path.parent.name}.{path.stem}",
+)
+def test_every_handler_that_is_declared_is_listed(path: Path) -> None:
+    module = vars(import_module(f"cinema.features.{path.parent.name}.{path.stem}"))
+    declared = [one for one in module.values() if isinstance(one, Declared)]
+    lists = [found for name, found in module.items() if name.endswith("ROUTES")]
+    listed = [one for found in lists if isinstance(found, tuple) for one in found]
+    assert declared
+    assert {id(one) for one in declared} == {id(one) for one in listed}
+    assert len(declared) == len(listed)

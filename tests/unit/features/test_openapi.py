@@ -9,37 +9,33 @@ from typing import Any, cast
 import jsonschema_rs
 import pytest
 
-from cinema.features.accounts.routes import auth_routes
-from cinema.features.accounts.user_routes import user_routes
-from cinema.features.bookings.routes import booking_routes
-from cinema.features.catalog.cinema_routes import cinema_routes
-from cinema.features.catalog.movie_routes import movie_routes
-from cinema.features.catalog.screen_routes import screen_routes
-from cinema.features.operations.health import health_routes
-from cinema.features.seats.hold_routes import hold_routes
-from cinema.features.seats.seat_routes import seat_routes
-from cinema.features.showtimes.routes import showtime_routes
-from cinema.http.connections.proxies import TrustedProxies
-from cinema.http.document.assets import Asset, docs_routes
+from cinema.features.accounts import routes as auth_routes
+from cinema.features.accounts import user_routes
+from cinema.features.bookings import routes as booking_routes
+from cinema.features.catalog import cinema_routes, movie_routes, screen_routes
+from cinema.features.operations import health_routes
+from cinema.features.seats import hold_routes, seat_routes
+from cinema.features.showtimes import routes as showtime_routes
+from cinema.http.document import assets
+from cinema.http.document.assets import Asset
 from cinema.http.document.openapi import error_codes, openapi_document
 from cinema.http.errors import ERROR_TABLE
-from cinema.http.routing import Route
-from cinema.telemetry.metrics import Metrics
+from cinema.http.routes import Route, bound
 
-NOTHING = cast("Any", None)  # Routes only keep the service for when they are called.
+NOTHING = cast("Any", object())  # Routes only keep the service for when they are called.
 
 ROUTES: tuple[Route, ...] = (
-    *auth_routes(NOTHING, TrustedProxies()),
-    *user_routes(NOTHING),
-    *movie_routes(NOTHING),
-    *cinema_routes(NOTHING),
-    *screen_routes(NOTHING),
-    *showtime_routes(NOTHING),
-    *seat_routes(NOTHING),
-    *hold_routes(NOTHING),
-    *booking_routes(NOTHING),
-    *health_routes({}, Metrics()),
-    *docs_routes(),
+    *bound(auth_routes.ROUTES, NOTHING),
+    *bound(user_routes.ROUTES, NOTHING),
+    *bound(movie_routes.ROUTES, NOTHING),
+    *bound(cinema_routes.ROUTES, NOTHING),
+    *bound(screen_routes.ROUTES, NOTHING),
+    *bound(showtime_routes.ROUTES, NOTHING),
+    *bound(seat_routes.ROUTES, NOTHING),
+    *bound(hold_routes.ROUTES, NOTHING),
+    *bound(booking_routes.ROUTES, NOTHING),
+    *bound(health_routes.ROUTES, NOTHING),
+    *bound(assets.ROUTES, NOTHING),
 )
 SHOWN = [route for route in ROUTES if not route.hidden]
 DOCUMENT = openapi_document(ROUTES, version="1.2.3")

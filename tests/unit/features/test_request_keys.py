@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from cinema.domain.idempotency import meaning, request_fingerprint
-from cinema.http.routing import Route
+from cinema.http.routes import Route
 from tests.unit.features.operations.test_control_document import ROUTES as CONTROL_ROUTES
 from tests.unit.features.test_openapi import ROUTES
 

@@ -7,23 +7,18 @@ from typing import Any, cast
 import jsonschema_rs
 import pytest
 
-from cinema.features.operations.action_routes import action_routes
-from cinema.features.operations.audit import Audit
-from cinema.features.operations.history_routes import history_routes
-from cinema.features.operations.intervention_routes import intervention_routes
-from cinema.features.operations.routes import control_routes
-from cinema.http.connections.proxies import TrustedProxies
+from cinema.features.operations import action_routes, history_routes, intervention_routes
+from cinema.features.operations import routes as control_routes
 from cinema.http.document.openapi import error_codes, openapi_document
 from cinema.http.errors import ERROR_TABLE
-from cinema.http.routing import Route
+from cinema.http.routes import Route, bound
 
-NOTHING = cast("Any", None)  # Routes only keep the service for when they are called.
-AUDIT = Audit(TrustedProxies(), lambda _: "operator")
+NOTHING = cast("Any", object())  # Routes only keep the service for when they are called.
 ROUTES: tuple[Route, ...] = (
-    *control_routes(NOTHING),
-    *action_routes(NOTHING, AUDIT),
-    *history_routes(NOTHING),
-    *intervention_routes(NOTHING, AUDIT),
+    *bound(control_routes.ROUTES, NOTHING),
+    *bound(action_routes.ROUTES, NOTHING),
+    *bound(history_routes.ROUTES, NOTHING),
+    *bound(intervention_routes.ROUTES, NOTHING),
 )
 DOCUMENT = openapi_document(ROUTES, version="1.2.3")
 

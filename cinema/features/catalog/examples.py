@@ -1,0 +1,56 @@
+"""Examples of films, cinemas and screens, as they stand in the documentation."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from cinema.features.example_ids import CINEMA_ID, MOVIE_ID, SCREEN_ID
+
+MOVIE_INPUT: Final[dict[str, Any]] = {
+    "title": "Metropolis",
+    "description": "A city of two classes, and the machine that sets them against each other.",
+    "genres": ["Science fiction", "Drama"],
+    "runtime_minutes": 153,
+    "release_date": "1927-01-10",
+    "age_rating": "PG",
+    "languages": ["de"],
+    "poster_url": None,
+    "trailer_url": None,
+}
+MOVIE: Final = {"id": MOVIE_ID, **MOVIE_INPUT}
+CINEMA_INPUT: Final[dict[str, Any]] = {
+    "name": "Odeon am Markt",
+    "address": "Marktplatz 1",
+    "city": "Leipzig",
+    "country": "DE",
+    "time_zone": "Europe/Berlin",
+    "currency": "EUR",
+}
+CINEMA: Final = {"id": CINEMA_ID, **CINEMA_INPUT}
+GRID: Final = {"grid": {"rows": 8, "columns": 12}}
+SCREEN_INPUT: Final = {"cinema_id": CINEMA_ID, "name": "Screen 1", **GRID}
+SCREEN: Final = {
+    "id": SCREEN_ID,
+    "cinema_id": CINEMA_ID,
+    "name": "Screen 1",
+    "layout_version": 1,
+    "seat_count": 96,
+}
+LAYOUT: Final = {
+    "screen_id": SCREEN_ID,
+    "layout_version": 1,
+    "seat_count": 3,
+    "layout": {
+        "rows": [
+            {
+                "label": "A",
+                "seats": [
+                    {"number": 1, "category": "regular", "accessible": True},
+                    {"number": 2, "category": "regular", "companion": True},
+                    {"number": 3, "category": "premium", "gap_before": 1.0},
+                ],
+            }
+        ]
+    },
+}
+SCREEN_CHANGED: Final = {**SCREEN, "layout_version": 2}

@@ -1,0 +1,126 @@
+"""Routes for probes and scrapers: alive, ready, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import msgspec
+import structlog
+from multidict import istr
+
+from cinema.domain.rejections import refuse
+from cinema.http.connections.proxies import FORWARDED_FOR
+from cinema.http.context import RequestContext
+from cinema.http.responses import Medium, Reply, success
+from cinema.http.routes import Operation
+from cinema.telemetry.metrics import Metrics
+
+TAG: Final = "Operations"
+CHECK_FAILED: Final = "readiness_check_failed"
+FORWARDED: Final = istr("Forwarded")
+"""What RFC 7239 has in the place of `X-Forwarded-For`."""
+
+CHECK_TIMEOUT_S: Final = 2.0
+"""A probe waits no longer for one check: what is this slow is not ready."""
+
+PROMETHEUS: Final = Medium(content_type="text/plain; version=0.0.4; charset=utf-8")
+
+Check = Callable[[], Awaitable[str | None]]
+"""None if all is well, else a short text for the operator that gives no secret away."""
+
+log = structlog.get_logger()
+
+
+class Health(msgspec.Struct, frozen=True):
+    """`ok`, or nothing at all."""
+
+    status: str
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """What was looked at, each `ok`."""
+
+    status: str
+    checks: dict[str, str]
+
+
+class HealthParts(msgspec.Struct, frozen=True):
+    """What these routes work with: what has to be well, and what is counted."""
+
+    checks: Mapping[str, Check]
+    metrics: Metrics
+
+
+@Operation(
+    method="GET",
+    path="/healthz",
+    operation_id="healthz",
+    summary="Is the process alive",
+    tag=TAG,
+    response=Health,
+    response_example={"status": "ok"},
+    over_http=True,
+)
+async def healthz(_parts: HealthParts, _: RequestContext) -> Reply:
+    """That this process answers."""
+    return success(Health("ok"))
+
+
+@Operation(
+    method="GET",
+    path="/readyz",
+    operation_id="readyz",
+    summary="Can it serve",
+    description="Database, disk and whatever else this node needs.",
+    tag=TAG,
+    response=Readiness,
+    response_example={"status": "ok", "checks": {"database": "ok", "disk": "ok"}},
+    errors=("NOT_READY",),
+    over_http=True,
+)
+async def readyz(parts: HealthParts, _: RequestContext) -> Reply:
+    """What all checks say, which run at once."""
+    checks = parts.checks
+    answers = await asyncio.gather(*(_run(name, check) for name, check in checks.items()))
+    results = dict(zip(checks, answers, strict=True))
+    if any(answer != "ok" for answer in answers):
+        raise refuse("NOT_READY", checks=results)
+    return success(Readiness("ok", results))
+
+
+@Operation(
+    method="GET",
+    path="/metrics",
+    operation_id="metrics",
+    summary="Prometheus metrics",
+    description="For scrapers inside: 404 for any other spelling of the path, and for what a proxy "
+    "forwards (`X-Forwarded-For`, `Forwarded`).",
+    tag=TAG,
+    media_type="text/plain",
+    over_http=True,
+    literal=True,
+    errors=("NOT_FOUND",),
+)
+async def render_metrics(parts: HealthParts, context: RequestContext) -> Reply:
+    """All metrics in the text format."""
+    headers = context.request.headers
+    if FORWARDED_FOR in headers or FORWARDED in headers:
+        # A scraper asks a node itself; what a proxy forwards comes from outside.
+        raise refuse("NOT_FOUND")
+    return Reply(200, parts.metrics.render(), medium=PROMETHEUS)
+
+
+ROUTES: Final = (healthz, readyz, render_metrics)
+
+
+async def _run(name: str, check: Check) -> str:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT_S):
+            return await check() or "ok"
+    except TimeoutError:
+        return "timed out"
+    except Exception:
+        log.exception(CHECK_FAILED, check=name)
+        return "failed"

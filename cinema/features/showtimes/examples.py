@@ -1,0 +1,35 @@
+"""Examples of showtimes, as they stand in the documentation."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from cinema.features.example_ids import CINEMA_ID, MOVIE_ID, SCREEN_ID, SHOWTIME_ID
+from cinema.features.seats.examples import PRICE
+
+SHOWTIME_INPUT: Final[dict[str, Any]] = {
+    "movie_id": MOVIE_ID,
+    "screen_id": SCREEN_ID,
+    "starts_at": "2026-06-01T18:00:00Z",
+    "base_price": PRICE,
+    "format": "2D",
+    "language": "de",
+}
+SHOWTIME: Final = {
+    "id": SHOWTIME_ID,
+    "movie_id": MOVIE_ID,
+    "cinema_id": CINEMA_ID,
+    "screen_id": SCREEN_ID,
+    "layout_version": 1,
+    "starts_at": "2026-06-01T18:00:00Z",
+    "ends_at": "2026-06-01T20:53:00Z",
+    "base_price": PRICE,
+    "format": "2D",
+    "language": "de",
+    "status": "scheduled",
+    "sales": {
+        "opens_at": "2026-05-02T18:00:00Z",
+        "closes_at": "2026-06-01T18:15:00Z",
+        "paused": False,
+    },
+}

@@ -1,0 +1,143 @@
+"""What a route is, and how a handler declares its own: as a decorator above a function.
+
+    @Operation(method="GET", path="/movies/{movie_id}", operation_id="getMovie", ...)
+    async def get_movie(catalog: CatalogService, context: RequestContext) -> Reply: ...
+
+    ROUTES = (get_movie, ...)
+
+The function is given its service first. `bound(ROUTES, catalog)` makes the routes of a node at its
+start; a request then calls the handler as a method of the service, with nothing in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from types import MethodType
+from typing import Any, Final, Generic, Literal, TypeVar
+
+import msgspec
+from aiohttp.web import StreamResponse
+
+from cinema.domain.rejections import Rejection
+from cinema.http.context import Call, RequestContext
+from cinema.http.responses import Reply
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+Handler = Callable[[RequestContext], Awaitable[Reply | Rejection | StreamResponse]]
+
+HandlerOf = Callable[[S, RequestContext], Awaitable[Reply | Rejection | StreamResponse]]
+"""A handler before it has its service."""
+
+Auth = Literal["none", "optional", "bearer"]
+
+Throttle = Literal["writes", "holds"]
+
+WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """A handler in two halves, with nothing awaited in between.
+
+    `ask` sends a message and returns; the callback it is given must be called exactly once, on
+    the event loop, maybe before `ask` returns. `show` makes the reply of what the callback got.
+    Both may raise `Refused`.
+    """
+
+    ask: Callable[[Call, Callable[[Any], None]], None]
+    show: Callable[[Any], Reply | Rejection]
+
+
+class PromptOf(msgspec.Struct, Generic[S], frozen=True):
+    """A prompt handler before it has its service."""
+
+    ask: Callable[[S, Call, Callable[[Any], None]], None]
+    show: Callable[[Any], Reply | Rejection]
+
+
+def shown_by(
+    show: Callable[[T], Reply | Rejection],
+) -> Callable[[Callable[[S, Call, Callable[[T], None]], None]], PromptOf[S]]:
+    """Makes a function the first half of a `Prompt`, of which `show` is the second."""
+
+    def declare(ask: Callable[[S, Call, Callable[[T], None]], None]) -> PromptOf[S]:
+        return PromptOf(ask, show)
+
+    return declare
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """How an operation is reached, what it takes and gives, and what documents it.
+
+    `path` has its parameters in braces: `{showtime_id}` is a UUID (anything else is 404),
+    `{name:text}` any text. `request` is the type of the JSON body, or `bytes` for a body the
+    handler reads itself; `query` is a Struct of query parameters; `response` is the type of
+    `data` in the envelope, None for a reply of `media_type` without one. `roles` empty means
+    any signed-in caller. `errors` are the codes beyond those that follow from the rest
+    (`document/openapi.py`). `idempotent` operations accept `Idempotency-Key`, whose scope
+    `operation_id` is part of; `if_match` ones demand the tag of the version they change.
+    `over_http` ones are answered without https too, for probes from inside. A `literal` one is
+    reached by its path to the letter, no other spelling, so that balancers can keep it inside.
+    `throttle` names what a request of somebody signed in counts as: a write, unless its method
+    only reads, or a command to a hold.
+    """
+
+    method: str
+    path: str
+    operation_id: str
+    summary: str
+    tag: str
+    description: str = ""
+    auth: Auth = "none"
+    roles: frozenset[str] = frozenset()
+    request: Any = None
+    request_example: Any = None
+    query: type[msgspec.Struct] | None = None
+    response: Any = None
+    response_example: Any = None
+    meta: type[msgspec.Struct] | None = None
+    meta_example: Any = None
+    status: int = 200
+    media_type: str = "application/json"
+    errors: tuple[str, ...] = ()
+    idempotent: bool = False
+    websocket: bool = False
+    etag: bool = False
+    if_match: bool = False
+    hidden: bool = False
+    over_http: bool = False
+    literal: bool = False
+    throttle: Throttle = "writes"
+
+    def __call__(self, handler: HandlerOf[S] | PromptOf[S]) -> Declared[S]:
+        """Declares `handler`: an operation stands above the function that carries it out."""
+        return Declared(self, handler)
+
+
+class Route(Operation, frozen=True, kw_only=True):
+    """An operation and what answers it."""
+
+    handler: Handler | Prompt
+
+
+class Declared(msgspec.Struct, Generic[S], frozen=True):
+    """An operation and its handler, which still lacks the service it works with."""
+
+    operation: Operation
+    handler: HandlerOf[S] | PromptOf[S]
+
+    def bound(self, service: S) -> Route:
+        """The route, with `service` for the handler's first argument."""
+        handler = self.handler
+        if isinstance(handler, PromptOf):
+            return self._route(Prompt(MethodType(handler.ask, service), handler.show))
+        return self._route(MethodType(handler, service))
+
+    def _route(self, handler: Handler | Prompt) -> Route:
+        return Route(**msgspec.structs.asdict(self.operation), handler=handler)
+
+
+def bound(declared: Iterable[Declared[S]], service: S) -> tuple[Route, ...]:
+    """The routes of handlers that work with the same service."""
+    return tuple(one.bound(service) for one in declared)
