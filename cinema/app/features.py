@@ -183,6 +183,7 @@ async def _bookings(ground: Ground, _offered: Offered) -> Feature:
 
 async def _watching(ground: Ground, offered: Offered) -> Feature:
     hub = offered.hub = WatchHub(
+        ground.dispatch,
         offered.seats,
         offered.admission.verify,
         offered.admission.look_up,

@@ -11,7 +11,7 @@ from cinema.domain.sale_rules import SaleRules
 from cinema.features.accounts.throttles import ThrottleRules
 from cinema.features.seats.hold_limits import HoldRates
 from cinema.features.seats.service import UnpaidLimits
-from cinema.features.watching.hub import WatchOptions
+from cinema.features.watching.options import WatchOptions
 from cinema.http.steps import OwnerOf
 from cinema.settings import Settings
 

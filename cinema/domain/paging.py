@@ -10,10 +10,16 @@ from msgspec import Meta
 
 from cinema.domain.cursors import decode_cursor, encode_cursor
 from cinema.domain.limits_catalog import CURSOR_CHARS, PAGE_DEFAULT, PAGE_LIMIT
-from cinema.domain.rejections import refuse
+from cinema.domain.rejections import Rejection
 
 T = TypeVar("T")
 K = TypeVar("K")
+
+NOT_OURS: Final = Rejection(
+    code="VALIDATION_ERROR",
+    message="This cursor is not one of ours.",
+    details={"path": "$.cursor"},
+)
 
 BY_TEXT: Final = msgspec.json.Decoder(tuple[str, str])
 BY_MOMENT: Final = msgspec.json.Decoder(tuple[int, str])
@@ -44,11 +50,10 @@ def page(found: Sequence[T], limit: int, key: Callable[[T], tuple[object, str]])
     return Page(items=items, next_cursor=encode_cursor(*key(items[-1])) if more else None)
 
 
-def after(cursor: str | None, decoder: msgspec.json.Decoder[tuple[K, str]]) -> tuple[K, str] | None:
+def after(
+    cursor: str | None, decoder: msgspec.json.Decoder[tuple[K, str]]
+) -> tuple[K, str] | Rejection | None:
     """Where a page starts; refuses a cursor that is not ours."""
     if cursor is None:
         return None
-    position = decode_cursor(cursor, decoder)
-    if position is None:
-        raise refuse("VALIDATION_ERROR", "This cursor is not one of ours.", path="$.cursor")
-    return position
+    return decode_cursor(cursor, decoder) or NOT_OURS

@@ -52,7 +52,7 @@ def compose(route: Route, around: EdgeParts, metrics: RouteMetrics) -> Endpoint:
 def _awaited(prompt: Prompt) -> Handler:
     """A prompt handler as a coroutine, for requests that come in an unusual way."""
 
-    async def handle(context: RequestContext) -> Reply | Rejection:
+    async def handle(context: RequestContext) -> Reply:
         answer = asyncio.get_running_loop().create_future()
 
         def settle(outcome: object) -> None:
@@ -60,7 +60,10 @@ def _awaited(prompt: Prompt) -> Handler:
                 answer.set_result(outcome)
 
         prompt.ask(context, settle)
-        return prompt.show(await answer)
+        shown = prompt.show(await answer)
+        if isinstance(shown, Rejection):
+            raise Refused(shown)
+        return shown
 
     return handle
 
@@ -76,6 +79,7 @@ def _in_a_task(handler: Handler, steps: Steps) -> Serve:
         started_s = perf_counter()
         request_id = request_id_of(request)
         context = RequestContext(request, request_id, params)
+        outcome: Reply | Rejection | StreamResponse
         try:
             try:
                 context.caller = admit(request)

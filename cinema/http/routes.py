@@ -25,9 +25,10 @@ from cinema.http.responses import Reply
 S = TypeVar("S")
 T = TypeVar("T")
 
-Handler = Callable[[RequestContext], Awaitable[Reply | Rejection | StreamResponse]]
+Handler = Callable[[RequestContext], Awaitable[Reply | StreamResponse]]
+"""Answers a request in a task of its own; refuses by raising `Refused`."""
 
-HandlerOf = Callable[[S, RequestContext], Awaitable[Reply | Rejection | StreamResponse]]
+HandlerOf = Callable[[S, RequestContext], Awaitable[Reply | StreamResponse]]
 """A handler before it has its service."""
 
 Auth = Literal["none", "optional", "bearer"]
@@ -41,8 +42,8 @@ class Prompt(msgspec.Struct, frozen=True):
     """A handler in two halves, with nothing awaited in between.
 
     `ask` sends a message and returns; the callback it is given must be called exactly once, on
-    the event loop, maybe before `ask` returns. `show` makes the reply of what the callback got.
-    Both may raise `Refused`.
+    the event loop, maybe before `ask` returns. `show` makes the reply of what the callback got, or
+    answers why there is none. Both may raise `Refused`.
     """
 
     ask: Callable[[Call, Callable[[Any], None]], None]

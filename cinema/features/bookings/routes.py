@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from cinema.domain.rejections import Rejection
 from cinema.features.bookings import examples
 from cinema.features.bookings.service import BookingsService
 from cinema.features.bookings.shapes import Booking, BookingInput, BookingQuery
@@ -41,10 +40,10 @@ TAG: Final = "Bookings"
     ),
     idempotent=True,
 )
-async def create_booking(bookings: BookingsService, context: RequestContext) -> Reply | Rejection:
+async def create_booking(bookings: BookingsService, context: RequestContext) -> Reply:
     """Turn a hold of the caller's into a booking."""
     booking = await bookings.book(context.principal, context.body, context.request_key)
-    return _shown(booking, 201)
+    return success(booking, status=201)
 
 
 @Operation(
@@ -77,10 +76,10 @@ async def list_bookings(bookings: BookingsService, context: RequestContext) -> R
     response_example=examples.BOOKING,
     errors=("RETRY",),
 )
-async def get_booking(bookings: BookingsService, context: RequestContext) -> Reply | Rejection:
+async def get_booking(bookings: BookingsService, context: RequestContext) -> Reply:
     """A booking that the caller may see."""
     (booking_id,) = context.params
-    return _shown(await bookings.booking(context.principal, booking_id))
+    return success(await bookings.booking(context.principal, booking_id))
 
 
 @Operation(
@@ -103,15 +102,13 @@ async def get_booking(bookings: BookingsService, context: RequestContext) -> Rep
     ),
     idempotent=True,
 )
-async def cancel_booking(bookings: BookingsService, context: RequestContext) -> Reply | Rejection:
+async def cancel_booking(bookings: BookingsService, context: RequestContext) -> Reply:
     """Give seats of a booking back, all without `seats`."""
     (booking_id,) = context.params
     labels = context.query.labels()
-    return _shown(await bookings.cancel(context.principal, booking_id, labels, context.request_key))
+    return success(
+        await bookings.cancel(context.principal, booking_id, labels, context.request_key)
+    )
 
 
 ROUTES: Final = (create_booking, list_bookings, get_booking, cancel_booking)
-
-
-def _shown(booking: Booking | Rejection, status: int = 200) -> Reply | Rejection:
-    return booking if isinstance(booking, Rejection) else success(booking, status=status)

@@ -6,9 +6,9 @@ import secrets
 from collections.abc import Callable
 from typing import Final
 
-from cinema.actors.asking import NOT_FOUND, command_key, refusal_of
+from cinema.actors.asking import command_key, refusal_of
 from cinema.actors.dispatch import Dispatch
-from cinema.actors.messages import Accepted
+from cinema.actors.messages import Accepted, Outcome
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.ids import format_id
 from cinema.domain.paging import BY_MOMENT, Page, after, page
@@ -20,6 +20,7 @@ from cinema.domain.times import from_us, to_us
 from cinema.features.accounts.authority import COUNTER_ROLES, serves
 from cinema.features.bookings.shapes import Booking, BookingInput, BookingQuery, Payment
 from cinema.features.bookings.store import BookingsRepository, Sale
+from cinema.features.refusals import found, granted
 from cinema.features.seats.service import held_seats, money
 
 CODE_ALPHABET: Final = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
@@ -28,7 +29,7 @@ CODE_CHARS: Final = 8
 
 
 class BookingsService:
-    """Use cases of bookings; each answers a shape or a `Rejection`."""
+    """Use cases of bookings; each refuses with a code of `docs/errors.md`."""
 
     def __init__(
         self,
@@ -45,7 +46,7 @@ class BookingsService:
 
     async def book(
         self, principal: Principal, request: BookingInput, key: IdempotencyKey | None
-    ) -> Booking | Rejection:
+    ) -> Booking:
         """Turn a hold into a booking. Refuses payment methods that are not for the caller."""
         await self._check_payment(principal, request)
         showtime_id = request.showtime_id.bytes
@@ -53,7 +54,7 @@ class BookingsService:
             # The key's scope is all showtimes, each of which knows only its own keys.
             now = from_us(self._dispatch.clock.now_us())
             if not await self._bookings.reserve_key(key.digest, showtime_id, now):
-                return Rejection(code="IDEMPOTENCY_MISMATCH")
+                raise refuse("IDEMPOTENCY_MISMATCH")
         command_id, fingerprint = command_key(key)
         outcome = await self._dispatch.ask(
             showtime_id,
@@ -68,19 +69,17 @@ class BookingsService:
                 payment_method=request.payment.method,
             ),
         )
-        if isinstance(outcome, Accepted) and isinstance(outcome.event, HoldBooked):
-            return _booking_of(outcome, outcome.event)
-        return refusal_of(outcome)
+        return granted(_booked(outcome))
 
-    async def booking(self, principal: Principal, booking_id: bytes) -> Booking | Rejection:
+    async def booking(self, principal: Principal, booking_id: bytes) -> Booking:
         """A booking of the caller's own; staff see anybody's at their cinemas, admins all."""
         owner = None if principal.role == ADMIN else principal.user_id
         cinemas = principal.cinema_ids if principal.role in COUNTER_ROLES else ()
-        return await self._bookings.find(booking_id, owner, cinemas) or NOT_FOUND
+        return found(await self._bookings.find(booking_id, owner, cinemas))
 
     async def bookings(self, principal: Principal, query: BookingQuery) -> Page[Booking]:
         """The caller's bookings, newest first."""
-        position = after(query.cursor, BY_MOMENT)
+        position = granted(after(query.cursor, BY_MOMENT))
         rows = await self._bookings.list_of_user(
             principal.user_id,
             when=query.when,
@@ -96,18 +95,16 @@ class BookingsService:
         booking_id: bytes,
         labels: list[str] | None,
         key: IdempotencyKey | None,
-    ) -> Booking | Rejection:
+    ) -> Booking:
         """Cancel a booking or part of it; staff of its cinema may for anybody, and after the start.
 
         To other cinemas' staff it is as unknown as to other customers.
         """
-        sale = await self._bookings.sale_of(booking_id)
-        if sale is None:
-            return NOT_FOUND
+        sale = found(await self._bookings.sale_of(booking_id))
         showtime_id = sale.showtime_id
         at_counter = serves(principal, sale.cinema_id)
         if sale.user_id != principal.user_id and not at_counter:
-            return NOT_FOUND
+            raise refuse("NOT_FOUND")
         command_id, fingerprint = command_key(key)
         outcome = await self._dispatch.ask(
             showtime_id,
@@ -119,9 +116,7 @@ class BookingsService:
                 labels=labels,
             ),
         )
-        if isinstance(outcome, Accepted) and isinstance(outcome.event, BookingCancelled):
-            return _cancelled(outcome, outcome.event, sale)
-        return refusal_of(outcome)
+        return granted(_cancelled(outcome, sale))
 
     async def _check_payment(self, principal: Principal, request: BookingInput) -> None:
         method = request.payment.method
@@ -137,7 +132,11 @@ class BookingsService:
             raise refuse("UNKNOWN_PROMO_CODE")
 
 
-def _booking_of(accepted: Accepted, event: HoldBooked) -> Booking:
+def _booked(outcome: Outcome) -> Booking | Rejection:
+    """The booking that an outcome shows, or why there is none."""
+    if not isinstance(outcome, Accepted) or not isinstance(outcome.event, HoldBooked):
+        return refusal_of(outcome)
+    accepted, event = outcome, outcome.event
     terms = accepted.terms
     total = money(sum(event.prices), event.currency)
     return Booking(
@@ -152,8 +151,11 @@ def _booking_of(accepted: Accepted, event: HoldBooked) -> Booking:
     )
 
 
-def _cancelled(accepted: Accepted, event: BookingCancelled, sale: Sale) -> Booking:
+def _cancelled(outcome: Outcome, sale: Sale) -> Booking | Rejection:
     """The booking behind a cancellation: from the event, for the database may be away by now."""
+    if not isinstance(outcome, Accepted) or not isinstance(outcome.event, BookingCancelled):
+        return refusal_of(outcome)
+    accepted, event = outcome, outcome.event
     terms = accepted.terms
     whole = not event.seats
     seats, prices = event.seats, event.prices

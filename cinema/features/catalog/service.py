@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cinema.domain.idempotency import IdempotencyKey
@@ -28,8 +28,7 @@ from cinema.features.catalog.shapes import (
     ScreenLayout,
 )
 from cinema.features.catalog.store import CatalogRepository
-
-T = TypeVar("T")
+from cinema.features.refusals import found, granted
 
 
 class _Identified(Protocol):
@@ -64,7 +63,7 @@ class CatalogService:
         rows = await self._catalog.list_movies(
             genre=query.genre,
             q=query.q,
-            after=after(query.cursor, BY_TEXT),
+            after=granted(after(query.cursor, BY_TEXT)),
             limit=query.limit + 1,
         )
         titled = page(rows, query.limit, lambda row: (row[0], row[1].id))
@@ -153,19 +152,12 @@ class CatalogService:
         return format_id(self._new_id())
 
 
-def found(value: T | None) -> T:
-    """The value, or a NOT_FOUND."""
-    if value is None:
-        raise refuse("NOT_FOUND")
-    return value
-
-
 def _by_id(item: _Identified) -> tuple[object, str]:
     return "", item.id
 
 
 def _last_id(query: PageQuery) -> str | None:
-    position = after(query.cursor, BY_TEXT)
+    position = granted(after(query.cursor, BY_TEXT))
     return None if position is None else position[1]
 
 

@@ -14,7 +14,7 @@ from cinema.actors.messages import Outcome, ReadSeats, SeatsSeen
 from cinema.domain.cursors import encode_cursor
 from cinema.domain.ids import format_id
 from cinema.domain.paging import BY_MOMENT, after, page
-from cinema.domain.rejections import Refused, refuse
+from cinema.domain.rejections import refuse
 from cinema.domain.seatmap import STATUS_NAMES, SeatPlan
 from cinema.domain.showtime.events import PlanChanged
 from cinema.domain.showtime.packed import unpack
@@ -34,6 +34,7 @@ from cinema.features.operations.history_shapes import (
     SeatsAtQuery,
 )
 from cinema.features.operations.node import moment, seat_counts
+from cinema.features.refusals import granted
 from cinema.storage.journal.clock import Clock
 from cinema.storage.journal.store import JournalRow, JournalStore, Loaded, StoreUnavailable
 
@@ -79,7 +80,7 @@ class HistoryService:
         """One page of events, in order."""
         loaded, terms = await self._load(showtime_id)
         from_seq = query.from_seq
-        position = after(query.cursor, BY_MOMENT)
+        position = granted(after(query.cursor, BY_MOMENT))
         if position is not None:
             from_seq = position[0] + 1
         elif query.last is not None:
@@ -99,7 +100,7 @@ class HistoryService:
     ) -> tuple[list[SeatChange], HistoryMeta]:
         """One page of what happened to a seat, in order; the label is of each moment's plan."""
         loaded, terms = await self._load(showtime_id)
-        position = after(query.cursor, BY_MOMENT)
+        position = granted(after(query.cursor, BY_MOMENT))
         from_seq = 1 if position is None else position[0] + 1
         trail = await self._trail(loaded, terms, from_seq)
         known = label in terms.plan.index or label in trail.plan.index
@@ -159,9 +160,8 @@ class HistoryService:
             raise refuse("IN_THE_FUTURE", now=moment(now_us).isoformat())
         if at_us > now_us - SETTLED_S * 1e6:
             # What was decided by now may still be on its way to the disk; this waits for it.
-            seen = await self._read_seats(showtime_id, ReadSeats())
-            if not isinstance(seen, SeatsSeen):
-                raise Refused(refusal_of(seen))
+            outcome = await self._read_seats(showtime_id, ReadSeats())
+            seen = granted(outcome if isinstance(outcome, SeatsSeen) else refusal_of(outcome))
             if at is None:
                 return _Until(seq=seen.seq)
         return _Until(at_us=at_us)

@@ -12,7 +12,7 @@ from cinema.actors.asking import command_key, refusal_of
 from cinema.actors.messages import Accepted, Message, Outcome
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.ids import format_id
-from cinema.domain.rejections import Refused
+from cinema.domain.rejections import Rejection
 from cinema.domain.seatmap import MAX_SEATS
 from cinema.domain.showtime.commands import (
     AnyCommand,
@@ -23,6 +23,7 @@ from cinema.domain.showtime.commands import (
 )
 from cinema.domain.showtime.events import SeatsBlocked, SeatsUnblocked
 from cinema.features.operations.node import moment
+from cinema.features.refusals import granted
 from cinema.features.seats.shapes import SeatLabel
 
 
@@ -96,15 +97,20 @@ class InterventionService:
 
     async def _send(self, showtime_id: bytes, command: AnyCommand) -> Intervened:
         outcome = await self._showtimes.ask(showtime_id, command)
-        if not isinstance(outcome, Accepted):
-            raise Refused(refusal_of(outcome))
-        event, labels = outcome.event, outcome.terms.plan.labels
-        seats = event.seats if isinstance(event, SeatsBlocked | SeatsUnblocked) else ()
-        return Intervened(
-            showtime_id=format_id(showtime_id),
-            epoch=outcome.epoch,
-            seq=outcome.seq,
-            at=moment(outcome.at_us),
-            recorded=event is not None,
-            seats=[labels[seat] for seat in seats],
-        )
+        return granted(_intervened(showtime_id, outcome))
+
+
+def _intervened(showtime_id: bytes, outcome: Outcome) -> Intervened | Rejection:
+    """The showtime after a command, or why there was none."""
+    if not isinstance(outcome, Accepted):
+        return refusal_of(outcome)
+    event, labels = outcome.event, outcome.terms.plan.labels
+    seats = event.seats if isinstance(event, SeatsBlocked | SeatsUnblocked) else ()
+    return Intervened(
+        showtime_id=format_id(showtime_id),
+        epoch=outcome.epoch,
+        seq=outcome.seq,
+        at=moment(outcome.at_us),
+        recorded=event is not None,
+        seats=[labels[seat] for seat in seats],
+    )

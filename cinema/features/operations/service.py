@@ -40,6 +40,7 @@ from cinema.features.operations.shapes import (
     RingShown,
     ShowtimeShown,
 )
+from cinema.features.refusals import granted
 from cinema.storage.journal.store import JournalStore, Loaded, StoreUnavailable
 
 CONTROL_QUESTION_FAILED: Final = "control_question_failed"
@@ -145,7 +146,7 @@ class ControlService:
         ask = AskActors(
             order=query.sort,
             limit=query.limit + 1,
-            after=after(query.cursor, BY_MOMENT),
+            after=granted(after(query.cursor, BY_MOMENT)),
             phase=query.phase,
             lane=query.lane,
             watched=query.watched,
@@ -268,12 +269,7 @@ class ControlService:
         except NodeUnreachable:
             told = "A node of the cluster did not answer."
             raise refuse("RETRY", told, node_id=format_id(node_id)) from None
-        answer = _decode_answer(raw)
-        if answer.code:
-            raise Refused(
-                Rejection(code=answer.code, message=answer.message, details=answer.details)
-            )
-        return _DATA[type(ask)].decode(answer.data)
+        return _DATA[type(ask)].decode(granted(_data_of(_decode_answer(raw))))
 
     async def answer_peer(self, _peer_id: bytes, payload: bytes) -> bytes:
         """Answer a question of another node: the other end of `Cluster.ask`."""
@@ -289,3 +285,10 @@ class ControlService:
             log.exception(CONTROL_QUESTION_FAILED)
             return _encode(Answer(code="INTERNAL"))
         return _encode(Answer(data=msgspec.Raw(_encode(data))))
+
+
+def _data_of(answer: Answer) -> msgspec.Raw | Rejection:
+    """What another node found, or its refusal."""
+    if answer.code:
+        return Rejection(code=answer.code, message=answer.message, details=answer.details)
+    return answer.data

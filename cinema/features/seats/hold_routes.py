@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from cinema.actors.messages import Outcome, ReadHold
-from cinema.actors.messages import Reply as Answer
 from cinema.domain.rejections import Rejection
 from cinema.features.seats import examples
-from cinema.features.seats.service import SeatsService, extend_command, hold_of, release_command
+from cinema.features.seats.service import HoldAnswer, HoldOutcome, SeatsService, hold_of
 from cinema.features.seats.shapes import ExtendInput, Hold, HoldInput, PartQuery
 from cinema.http.context import Call
 from cinema.http.responses import Reply, success
@@ -28,12 +26,12 @@ NAMED_SEATS_ERRORS: Final = ("UNKNOWN_SEAT", "DUPLICATE_SEAT")
 """What whoever names seats can meet."""
 
 
-def _placed(outcome: Outcome) -> Reply | Rejection:
+def _placed(outcome: HoldOutcome) -> Reply | Rejection:
     hold = hold_of(outcome)
     return hold if isinstance(hold, Rejection) else success(hold, status=201)
 
 
-def _shown(outcome: Outcome) -> Reply | Rejection:
+def _shown(outcome: HoldOutcome) -> Reply | Rejection:
     hold = hold_of(outcome)
     return hold if isinstance(hold, Rejection) else success(hold)
 
@@ -68,10 +66,9 @@ def _shown(outcome: Outcome) -> Reply | Rejection:
     idempotent=True,
 )
 @shown_by(_placed)
-def place_hold(seats: SeatsService, call: Call, answer: Answer) -> None:
+def place_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
     """Hold seats for the caller."""
-    command = seats.hold_command(call.principal, call.body, call.request_key)
-    seats.dispatch.tell(call.params[0], command, answer)
+    seats.place_hold(call.params[0], call.principal, call.body, call.request_key, answer)
 
 
 @Operation(
@@ -86,12 +83,10 @@ def place_hold(seats: SeatsService, call: Call, answer: Answer) -> None:
     errors=("OVERLOADED", "RETRY"),
 )
 @shown_by(_shown)
-def get_hold(seats: SeatsService, call: Call, answer: Answer) -> None:
+def get_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
     """A hold of the caller's."""
     showtime_id, hold_id = call.params
-    seats.dispatch.tell(
-        showtime_id, ReadHold(hold_id=hold_id, customer=call.principal.user_id), answer
-    )
+    seats.read_hold(showtime_id, call.principal.user_id, hold_id, answer)
 
 
 @Operation(
@@ -111,12 +106,10 @@ def get_hold(seats: SeatsService, call: Call, answer: Answer) -> None:
     idempotent=True,
 )
 @shown_by(_shown)
-def extend_hold(seats: SeatsService, call: Call, answer: Answer) -> None:
+def extend_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
     """Give a hold its full time again."""
     showtime_id, hold_id = call.params
-    seats.dispatch.tell(
-        showtime_id, extend_command(call.principal.user_id, hold_id, call.request_key), answer
-    )
+    seats.extend_hold(showtime_id, call.principal.user_id, hold_id, call.request_key, answer)
 
 
 @Operation(
@@ -140,13 +133,11 @@ def extend_hold(seats: SeatsService, call: Call, answer: Answer) -> None:
     idempotent=True,
 )
 @shown_by(_shown)
-def release_hold(seats: SeatsService, call: Call, answer: Answer) -> None:
+def release_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
     """Give seats of a hold back, all without `seats`."""
     showtime_id, hold_id = call.params
     customer, labels = call.principal.user_id, call.query.labels()
-    seats.dispatch.tell(
-        showtime_id, release_command(customer, hold_id, labels, call.request_key), answer
-    )
+    seats.release_hold(showtime_id, customer, hold_id, labels, call.request_key, answer)
 
 
 ROUTES: Final = (place_hold, get_hold, extend_hold, release_hold)

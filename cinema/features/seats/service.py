@@ -10,20 +10,13 @@ import msgspec
 
 from cinema.actors.asking import command_key, refusal_of
 from cinema.actors.dispatch import Dispatch
-from cinema.actors.messages import (
-    Accepted,
-    HoldSeen,
-    Outcome,
-    ReadSeats,
-    SeatsSeen,
-)
+from cinema.actors.messages import Accepted, HoldSeen, Outcome, ReadHold, ReadSeats, SeatsSeen
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.ids import format_id
 from cinema.domain.money import Money
 from cinema.domain.principal import ADMIN, Principal
 from cinema.domain.rejections import Rejection, refuse
 from cinema.domain.showtime.commands import (
-    AnyCommand,
     ExtendHold,
     HoldBestAvailable,
     HoldSeats,
@@ -41,12 +34,19 @@ from cinema.domain.showtime.state import HoldStatus
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.domain.times import from_us
 from cinema.features.accounts.authority import COUNTER_ROLES
+from cinema.features.refusals import granted
 from cinema.features.seats.shapes import HeldSeat, Hold, HoldInput
 
 SEATS_SHOWN_KEPT: Final = 16_384
 """Seats kept as they are shown, alike in all showtimes; making one takes longer than a look-up."""
 
 _NOWHERE: Final[frozenset[bytes]] = frozenset()
+
+HoldOutcome = Outcome
+"""What a showtime answers to a message about a hold; `hold_of` shows it."""
+
+HoldAnswer = Callable[[HoldOutcome], None]
+"""Is given the outcome, once, maybe before the call that asked for it returns."""
 
 
 class UnpaidLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +58,13 @@ class UnpaidLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeatsService:
-    """Use cases of one showtime's seats; each answers a shape or a `Rejection`."""
+    """Use cases of one showtime's seats.
+
+    Those of holds await nothing, so that the prompt way can use them: they send a message, and
+    `hold_of` makes what its answer is given into a hold or a `Rejection`. That is a value even
+    here, where other services raise: in a rush most holds are refused, and raising costs a
+    fiftieth of what such a request takes.
+    """
 
     def __init__(
         self,
@@ -71,19 +77,12 @@ class SeatsService:
         self._unpaid = unpaid
         self._next_id = next_id
 
-    @property
-    def dispatch(self) -> Dispatch:
-        """The way to the showtimes."""
-        return self._dispatch
-
     # --- seats
 
-    async def seats(self, showtime_id: bytes, customer: bytes | None) -> SeatsSeen | Rejection:
+    async def seats(self, showtime_id: bytes, customer: bytes | None) -> SeatsSeen:
         """The seat map as it is now; a showtime nobody uses is read without waking it."""
         outcome = await self._dispatch.read_seats(showtime_id, ReadSeats(customer=customer))
-        if isinstance(outcome, SeatsSeen):
-            return outcome
-        return refusal_of(outcome)
+        return granted(outcome if isinstance(outcome, SeatsSeen) else refusal_of(outcome))
 
     async def exists(self, showtime_id: bytes) -> bool:
         """Whether there is such a showtime."""
@@ -91,10 +90,15 @@ class SeatsService:
 
     # --- holds
 
-    def hold_command(
-        self, principal: Principal, request: HoldInput, key: IdempotencyKey | None
-    ) -> AnyCommand:
-        """The command of a request to hold; staff have those of a till at their cinemas."""
+    def place_hold(
+        self,
+        showtime_id: bytes,
+        principal: Principal,
+        request: HoldInput,
+        key: IdempotencyKey | None,
+        answer: HoldAnswer,
+    ) -> None:
+        """Hold seats; staff have the limits of a till at their cinemas."""
         customer, limits = principal.user_id, self._unpaid
         by_staff = principal.role == ADMIN
         staff_cinemas = principal.cinema_ids if principal.role in COUNTER_ROLES else _NOWHERE
@@ -109,8 +113,9 @@ class SeatsService:
             command_id, fingerprint = hold_id, b""
         else:
             command_id, fingerprint = key.digest, key.fingerprint
+        command: HoldSeats | HoldBestAvailable
         if request.seats is not None:
-            return HoldSeats(
+            command = HoldSeats(
                 command_id=command_id,
                 fingerprint=fingerprint,
                 hold_id=hold_id,
@@ -121,47 +126,68 @@ class SeatsService:
                 staff_cinemas=staff_cinemas,
                 staff_unpaid_limit=limits.unpaid_seats_per_staff,
             )
-        wanted = request.best_available
-        if wanted is None:
-            raise refuse("VALIDATION_ERROR")
-        return HoldBestAvailable(
+        else:
+            wanted = request.best_available
+            if wanted is None:
+                raise refuse("VALIDATION_ERROR")
+            command = HoldBestAvailable(
+                command_id=command_id,
+                fingerprint=fingerprint,
+                hold_id=hold_id,
+                customer=customer,
+                quantity=wanted.quantity,
+                category=wanted.category,
+                accessible=wanted.accessible,
+                unpaid_limit=unpaid_limit,
+                by_staff=by_staff,
+                staff_cinemas=staff_cinemas,
+                staff_unpaid_limit=limits.unpaid_seats_per_staff,
+            )
+        self._dispatch.tell(showtime_id, command, answer)
+
+    def read_hold(
+        self, showtime_id: bytes, customer: bytes, hold_id: bytes, answer: HoldAnswer
+    ) -> None:
+        """One hold of the customer's, live or ended."""
+        self._dispatch.tell(showtime_id, ReadHold(hold_id=hold_id, customer=customer), answer)
+
+    def extend_hold(
+        self,
+        showtime_id: bytes,
+        customer: bytes,
+        hold_id: bytes,
+        key: IdempotencyKey | None,
+        answer: HoldAnswer,
+    ) -> None:
+        """Give a hold its full time again."""
+        command_id, fingerprint = command_key(key)
+        command = ExtendHold(
+            command_id=command_id, fingerprint=fingerprint, hold_id=hold_id, customer=customer
+        )
+        self._dispatch.tell(showtime_id, command, answer)
+
+    def release_hold(
+        self,
+        showtime_id: bytes,
+        customer: bytes,
+        hold_id: bytes,
+        labels: list[str] | None,
+        key: IdempotencyKey | None,
+        answer: HoldAnswer,
+    ) -> None:
+        """Give a hold back, or the part of it that `labels` name."""
+        command_id, fingerprint = command_key(key)
+        command = ReleaseHold(
             command_id=command_id,
             fingerprint=fingerprint,
             hold_id=hold_id,
             customer=customer,
-            quantity=wanted.quantity,
-            category=wanted.category,
-            accessible=wanted.accessible,
-            unpaid_limit=unpaid_limit,
-            by_staff=by_staff,
-            staff_cinemas=staff_cinemas,
-            staff_unpaid_limit=limits.unpaid_seats_per_staff,
+            labels=labels,
         )
+        self._dispatch.tell(showtime_id, command, answer)
 
 
-def extend_command(customer: bytes, hold_id: bytes, key: IdempotencyKey | None) -> ExtendHold:
-    """The command of a request to extend."""
-    command_id, fingerprint = command_key(key)
-    return ExtendHold(
-        command_id=command_id, fingerprint=fingerprint, hold_id=hold_id, customer=customer
-    )
-
-
-def release_command(
-    customer: bytes, hold_id: bytes, labels: list[str] | None, key: IdempotencyKey | None
-) -> ReleaseHold:
-    """The command of a request to release."""
-    command_id, fingerprint = command_key(key)
-    return ReleaseHold(
-        command_id=command_id,
-        fingerprint=fingerprint,
-        hold_id=hold_id,
-        customer=customer,
-        labels=labels,
-    )
-
-
-def hold_of(outcome: Outcome) -> Hold | Rejection:
+def hold_of(outcome: HoldOutcome) -> Hold | Rejection:
     """The hold that an outcome shows, or why there is none."""
     if isinstance(outcome, Accepted):
         return _hold_of_event(outcome, outcome.event)

@@ -22,8 +22,8 @@ from cinema.domain.principal import Principal
 from cinema.domain.rejections import refuse
 from cinema.domain.times import from_us, to_us
 from cinema.features.accounts.authority import known_id, require_manager
-from cinema.features.catalog.service import found
 from cinema.features.catalog.store import CatalogRepository
+from cinema.features.refusals import found, granted
 from cinema.features.showtimes.rules import Timetable, timetable
 from cinema.features.showtimes.shapes import Showtime, ShowtimeInput, ShowtimeQuery
 from cinema.features.showtimes.store import ScreenFacts, ShowtimeFilter, ShowtimesRepository
@@ -75,7 +75,7 @@ class ShowtimesService:
 
     async def showtimes(self, query: ShowtimeQuery) -> Page[Showtime]:
         """Showtimes by start; without a day only those not yet over."""
-        position = after(query.cursor, BY_MOMENT)
+        position = granted(after(query.cursor, BY_MOMENT))
         rows = await self._showtimes.list(
             self._filter(query),
             after=None if position is None else (_moment(position[0]), position[1]),

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import msgspec
 import structlog
 from aiohttp.web import BaseRequest, StreamResponse
 
+from cinema.actors.dispatch import Dispatch
 from cinema.actors.messages import Outcome
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Rejection, refuse
@@ -17,6 +17,7 @@ from cinema.features.accounts.throttles import Throttles
 from cinema.features.seats.hold_limits import HoldLimits
 from cinema.features.seats.service import SeatsService
 from cinema.features.watching.feed import WatchedShowtime
+from cinema.features.watching.options import WatchOptions
 from cinema.features.watching.session import Session
 from cinema.features.watching.socket import (
     CLOSE_WAIT_S,
@@ -31,7 +32,7 @@ from cinema.http.connections.request import HttpRequest
 from cinema.http.connections.wire import ORIGIN
 from cinema.http.context import RequestContext
 from cinema.http.responses import Reply, header_lines, rejected
-from cinema.http.steps import OWNER, OwnerOf
+from cinema.http.steps import OWNER
 from cinema.http.targets import HOST, authority
 from cinema.http.turns import Turns
 
@@ -40,25 +41,12 @@ SOCKET_FAILED: Final = "socket_failed"
 log = structlog.get_logger()
 
 
-class WatchOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of watch sockets; the settings document each."""
-
-    sockets_limit: int
-    coalesce_s: float
-    frame_limit_bytes: int
-    commands_in_flight: int
-    pending_limit_bytes: int
-    heartbeat_s: float
-    sockets_per_address: int
-    sockets_per_user: int
-    owner_of: OwnerOf | None = None
-
-
 class WatchHub:
     """All watch sockets of this process."""
 
     def __init__(
         self,
+        dispatch: Dispatch,
         seats: SeatsService,
         verify_token: Callable[[str], Principal | None],
         look_up_token: Callable[[str], Awaitable[Principal]],
@@ -70,6 +58,7 @@ class WatchHub:
         turns: Turns,
         key_of: Callable[[HttpRequest], str],
     ) -> None:
+        self._dispatch = dispatch
         self.seats = seats
         self.known = verify_token
         self._look_up_token = look_up_token
@@ -133,7 +122,7 @@ class WatchHub:
         watched = self._showtimes.get(showtime_id)
         if watched is None:
             watched = self._showtimes[showtime_id] = WatchedShowtime(
-                showtime_id, self.seats.dispatch, self.options.coalesce_s
+                showtime_id, self._dispatch, self.options.coalesce_s
             )
         refused = await watched.join(socket, since)
         if refused is not None:

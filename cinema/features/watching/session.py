@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from aiohttp import WSMsgType
 
@@ -12,10 +13,10 @@ from cinema.actors.messages import Outcome
 from cinema.domain.idempotency import IdempotencyKey, idempotency_key
 from cinema.domain.ids import format_id, parse_id
 from cinema.domain.principal import InvalidToken, Principal
-from cinema.domain.rejections import Refused, Rejection
-from cinema.domain.showtime.commands import AnyCommand
+from cinema.domain.rejections import Refused, Rejection, refuse
+from cinema.features.seats.hold_limits import HoldLimits
 from cinema.features.seats.hold_routes import EXTEND_HOLD, PLACE_HOLD, RELEASE_HOLD
-from cinema.features.seats.service import extend_command, hold_of, release_command
+from cinema.features.seats.service import HoldAnswer, HoldOutcome, SeatsService, hold_of
 from cinema.features.seats.shapes import ExtendInput, HoldInput, PartQuery
 from cinema.features.watching.frames import (
     Ref,
@@ -36,6 +37,7 @@ from cinema.features.watching.messages import (
     position,
     ref_of,
 )
+from cinema.features.watching.options import WatchOptions
 from cinema.features.watching.socket import (
     POLICY_VIOLATION,
     TRY_AGAIN_LATER,
@@ -45,9 +47,7 @@ from cinema.features.watching.socket import (
 from cinema.features.watching.socket_places import SocketPlace
 from cinema.http.context import RequestContext
 from cinema.http.decoding import UNREADABLE, invalid, unreadable
-
-if TYPE_CHECKING:
-    from cinema.features.watching.hub import WatchHub
+from cinema.http.turns import Turns
 
 BAD_MESSAGES_LIMIT: Final = 20
 """Messages a socket may send that are none before it is closed."""
@@ -66,12 +66,33 @@ OVERLOADED: Final = Rejection(code="OVERLOADED")
 _BINARY: Final = Rejection(code="MALFORMED_JSON", message="Send text, not binary frames.")
 
 
+class Hub(Protocol):
+    """What a session needs of the hub it belongs to, which documents each."""
+
+    seats: SeatsService
+    known: Callable[[str], Principal | None]
+    holds: HoldLimits
+    turns: Turns
+    options: WatchOptions
+
+    async def identify(self, token: str) -> Principal:
+        """Whom a token stands for."""
+
+    async def watched(
+        self, showtime_id: bytes, socket: Socket, since: tuple[int, int] | None
+    ) -> Outcome | None:
+        """Let a socket watch a showtime."""
+
+    def catch_up(self, showtime_id: bytes, socket: Socket, since: tuple[int, int] | None) -> None:
+        """Send what a watching socket lacks."""
+
+
 class Session:
     """One socket's conversation: reads on only while its commands in flight are bounded."""
 
     def __init__(
         self,
-        hub: WatchHub,
+        hub: Hub,
         context: RequestContext,
         response: SocketResponse,
         socket: Socket,
@@ -166,9 +187,10 @@ class Session:
         if self._query.deltas:
             self._hub.catch_up(self._showtime_id, self._socket, since)
             return
-        seen = await self._hub.seats.seats(self._showtime_id, None)
-        if isinstance(seen, Rejection):
-            self._socket.send(error_message(message.ref, seen))
+        try:
+            seen = await self._hub.seats.seats(self._showtime_id, None)
+        except Refused as refused:
+            self._socket.send(error_message(message.ref, refused.rejection))
             return
         plan = seen.terms.plan
         taken = taken_seats(plan, seen.seats)
@@ -199,17 +221,47 @@ class Session:
             # Known but for the first time, and then without a coroutine.
             principal = self._hub.known(self._token) or await self._hub.identify(self._token)
             self._hub.holds.check(principal, self._place.address_key)
-            command = self._command_of(message, principal)
+            self._tell(message, principal)
         except InvalidToken as invalid:
             self._socket.send(error_message(ref, _unauthenticated(invalid.code)))
             return
         except Refused as refused:
             self._socket.send(error_message(ref, refused.rejection))
             return
+        while self._in_flight >= self._hub.options.commands_in_flight:
+            self._room = self._loop.create_future()
+            await self._room
+            self._room = None
+
+    def _tell(self, message: Command, principal: Principal) -> None:
+        """Send the command, under the key that the same request has over HTTP."""
+        seats, showtime_id, customer = self._hub.seats, self._showtime_id, principal.user_id
+        if isinstance(message, HoldMessage):
+            request = HoldInput(seats=message.seats)
+            key = None
+            if message.key is not None:
+                key = self._key(message.key, customer, PLACE_HOLD, body=request)
+            seats.place_hold(showtime_id, principal, request, key, self._answer_to(message.ref))
+            return
+        hold_id = parse_id(message.hold_id)
+        if hold_id is None:
+            raise refuse("NOT_FOUND")
+        answer = self._answer_to(message.ref)
+        if isinstance(message, ExtendMessage):
+            body = ExtendInput(extend=True)
+            key = self._key(message.key, customer, EXTEND_HOLD, hold_id, body=body)
+            seats.extend_hold(showtime_id, customer, hold_id, key, answer)
+            return
+        part = PartQuery(seats=None if message.seats is None else ",".join(message.seats))
+        key = self._key(message.key, customer, RELEASE_HOLD, hold_id, query=part)
+        seats.release_hold(showtime_id, customer, hold_id, message.seats, key, answer)
+
+    def _answer_to(self, ref: Ref | None) -> HoldAnswer:
+        """Counts one more command in flight, and gives what sends its answer."""
         self._in_flight += 1
         socket = self._socket
 
-        def answer(outcome: Outcome) -> None:
+        def answer(outcome: HoldOutcome) -> None:
             self._in_flight -= 1
             room = self._room
             if room is not None and not room.done():
@@ -220,31 +272,7 @@ class Session:
             else:
                 socket.send(result_message(ref, hold))
 
-        self._hub.seats.dispatch.tell(self._showtime_id, command, answer)
-        while self._in_flight >= self._hub.options.commands_in_flight:
-            self._room = self._loop.create_future()
-            await self._room
-            self._room = None
-
-    def _command_of(self, message: Command, principal: Principal) -> AnyCommand:
-        """The command, under the key that the same request has over HTTP."""
-        customer = principal.user_id
-        if isinstance(message, HoldMessage):
-            request = HoldInput(seats=message.seats)
-            key = None
-            if message.key is not None:
-                key = self._key(message.key, customer, PLACE_HOLD, body=request)
-            return self._hub.seats.hold_command(principal, request, key)
-        hold_id = parse_id(message.hold_id)
-        if hold_id is None:
-            raise Refused(Rejection(code="NOT_FOUND"))
-        if isinstance(message, ExtendMessage):
-            body = ExtendInput(extend=True)
-            key = self._key(message.key, customer, EXTEND_HOLD, hold_id, body=body)
-            return extend_command(customer, hold_id, key)
-        part = PartQuery(seats=None if message.seats is None else ",".join(message.seats))
-        key = self._key(message.key, customer, RELEASE_HOLD, hold_id, query=part)
-        return release_command(customer, hold_id, message.seats, key)
+        return answer
 
     def _key(
         self,

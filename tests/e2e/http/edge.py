@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from cinema.domain.principal import TOKEN_REVOKED, InvalidToken, Principal
-from cinema.domain.rejections import Rejection, refuse
+from cinema.domain.rejections import Refused, Rejection, refuse
 from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
 from cinema.features.operations import health_routes
 from cinema.http.context import Call, RequestContext
@@ -274,10 +274,13 @@ class Handlers:
         )
 
     def _handler(self, answer: Callable[[Call], Reply | Rejection]) -> Handler:
-        async def handle(context: RequestContext) -> Reply | Rejection:
+        async def handle(context: RequestContext) -> Reply:
             if answer == self.slow:
                 await self._server.release.wait()
-            return answer(context)
+            shown = answer(context)
+            if isinstance(shown, Rejection):
+                raise Refused(shown)
+            return shown
 
         return handle
 

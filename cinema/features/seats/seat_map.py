@@ -1,0 +1,52 @@
+"""The seat map of a showtime as one caller sees it."""
+
+from __future__ import annotations
+
+from cinema.actors.messages import SeatsSeen
+from cinema.domain.ids import format_id
+from cinema.domain.seatmap import STATUS_NAMES
+from cinema.features.seats.service import money
+from cinema.features.seats.shapes import SeatMap, ShownSeat
+
+
+def seat_map_version(seen: SeatsSeen) -> str:
+    """Names what is seen: other seats, another plan or another caller have another name."""
+    # What one caller sees as theirs is not what another sees under the same seq.
+    mine = ".".join(str(seat) for seat in sorted(seen.mine)) or "none"
+    return f"{seen.epoch}-{seen.seq}-{seen.terms.plan.version}-{mine}"
+
+
+def seat_map(seen: SeatsSeen) -> SeatMap:
+    """The contract's shape of a seat map."""
+    terms = seen.terms
+    plan = terms.plan
+    prices = [money(price_minor, terms.currency) for price_minor in terms.prices_minor]
+    shown: list[ShownSeat] = []
+    for seat, status in enumerate(seen.seats):
+        category = plan.category_of[seat]
+        one = ShownSeat(
+            plan.labels[seat],
+            plan.row_labels[plan.row_of[seat]],
+            plan.numbers[seat],
+            plan.categories[category],
+            STATUS_NAMES[status],
+            prices[category],
+        )
+        if plan.reserved[seat] or seat in seen.mine:
+            one = _marked(seen, seat, one)
+        shown.append(one)
+    return SeatMap(format_id(terms.showtime_id), seen.epoch, seen.seq, plan.version, shown)
+
+
+def _marked(seen: SeatsSeen, seat: int, one: ShownSeat) -> ShownSeat:
+    plan = seen.terms.plan
+    marks = {
+        name: True
+        for name, is_so in (
+            ("accessible", plan.accessible[seat]),
+            ("companion", plan.companion[seat]),
+            ("mine", seat in seen.mine),
+        )
+        if is_so
+    }
+    return ShownSeat(one.label, one.row, one.number, one.category, one.status, one.price, **marks)
