@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import asyncio
+    from ssl import SSLContext
 
     from aiohttp import HttpVersion
     from aiohttp.http import RawRequestMessage
     from aiohttp.streams import StreamReader
     from multidict import CIMultiDictProxy
-
-    from cinema.http.connections.prompt_connection import PromptConnection
 
 
 class HttpRequest(Protocol):
@@ -59,13 +58,36 @@ class HttpRequest(Protocol):
         """Whether the connection itself is encrypted."""
 
 
+class Serving(Protocol):
+    """The connection that a prompt request came over, as far as its steps look at it."""
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """Where the reply goes; None when the client is gone."""
+
+    @property
+    def peername(self) -> str | tuple[object, ...] | None:
+        """Who is at the other end."""
+
+    @property
+    def ssl_context(self) -> SSLContext | None:
+        """How it is encrypted; None if it is not."""
+
+    @property
+    def address_key(self) -> str:
+        """The form in which the client's address is counted."""
+
+    def prompt_over(self, *, keep_alive: bool) -> None:
+        """The reply is written: go on to the next request."""
+
+
 class PromptRequest:
     """A parsed request without what only a task needs: a fifth of the cost of `BaseRequest`."""
 
     __slots__ = ("_message", "connection", "content", "headers", "keep_alive", "method", "raw_path")
 
     def __init__(
-        self, message: RawRequestMessage, content: StreamReader, connection: PromptConnection
+        self, message: RawRequestMessage, content: StreamReader, connection: Serving
     ) -> None:
         self._message = message
         self.content = content
