@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from cinema.__main__ import main
+from cinema.cli.main import main
 from cinema.cluster.ring import Node, Ring
 from cinema.http.errors import ERROR_TABLE
 from cinema.settings import fields

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import asyncpg
 import pytest
 
-from cinema.__main__ import main
+from cinema.cli.main import main
 from cinema.features.accounts.passwords import PasswordHasher
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cinema.__main__ import main
+from cinema.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = sorted([*(ROOT / "bin").iterdir(), ROOT / ".ci" / "run"])

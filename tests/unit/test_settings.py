@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cinema.__main__ import main
+from cinema.cli.main import main
 from cinema.settings import (
     Secret,
     Settings,

@@ -15,9 +15,9 @@ import structlog
 from rich.console import Console
 
 from cinema import __version__
-from cinema.__main__ import main
 from cinema.cli.admin.client import ControlClient
 from cinema.cli.admin.failures import unreachable
+from cinema.cli.main import main
 from cinema.settings import announce
 from tests.e2e.api.house import UNKNOWN_ID
 from tests.e2e.control.desk import TOKEN, Desk

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cinema.__main__ import main
+from cinema.cli.main import main
 from tests.integration.backups.conftest import House
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
