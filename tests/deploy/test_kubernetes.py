@@ -20,6 +20,7 @@ from tests.deploy.stopping import longest_stop_s
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
 BALANCER = FOLDER / "haproxy"
+OUTSIDE = ROOT / "deploy" / "haproxy"
 NEWEST = kubernetes_validate.latest_version()
 """What `bin/check` does with an older version, done with the newest that is known."""
 
@@ -257,15 +258,13 @@ def test_the_balancer_names_all_nodes_there_may_be_as_the_ring_does() -> None:
         (f"{host}:{port}", f"{host}.${{NAMESPACE}}.svc.cluster.local:{port}") for host in hosts
     ]
     assert f"default-server weight {DEFAULT_WEIGHT} " in text
-    ring = ROOT / "deploy" / "haproxy" / "ring.lua"
-    assert (BALANCER / "ring.lua").read_text() == ring.read_text()
 
 
 def test_the_balancer_says_and_waits_as_the_one_outside_of_kubernetes_does() -> None:
     def defaults(path: Path) -> str:
         return path.read_text().partition("\ndefaults\n")[2].partition("\n\n")[0]
 
-    outside = defaults(ROOT / "deploy" / "haproxy" / "haproxy.cfg")
+    outside = defaults(OUTSIDE / "haproxy.cfg")
     assert outside
     assert defaults(BALANCER / "haproxy.cfg") == outside
 
@@ -280,19 +279,34 @@ def test_the_manifests_of_the_balancer_fit_each_other() -> None:
     assert service["selector"] == budget["selector"]["matchLabels"] == label
     assert deployment["selector"]["matchLabels"] == label
     assert deployment["template"]["metadata"]["labels"] == label
-    (made,) = yaml.safe_load((BALANCER / "kustomization.yaml").read_text())["configMapGenerator"]
+    own, base = (
+        yaml.safe_load((folder / "kustomization.yaml").read_text())
+        for folder in (BALANCER, OUTSIDE)
+    )
+    assert own["resources"] == ["../../haproxy", "balancer.yaml"]
+    assert (BALANCER / own["resources"][0]).resolve() == OUTSIDE
+    (added,), (made,) = own["configMapGenerator"], base["configMapGenerator"]
+    # It merges its configuration into the map of the base, which brings the ring.
+    assert (added["name"], added["behavior"]) == (made["name"], "merge")
     (volume,) = deployment["template"]["spec"]["volumes"]
     assert volume["configMap"]["name"] == made["name"]
     (haproxy,) = deployment["template"]["spec"]["containers"]
     (mount,) = haproxy["volumeMounts"]
     text = (BALANCER / "haproxy.cfg").read_text()
-    assert f"lua-load-per-thread {mount['mountPath']}/ring.lua" in text
+    (ring,) = made["files"]
+    assert f"lua-load-per-thread {mount['mountPath']}/{ring}" in text
+    assert (OUTSIDE / ring).exists()
     assert f"monitor-uri {haproxy['readinessProbe']['httpGet']['path']}" in text
     (port,) = haproxy["ports"]
     assert f"bind :{port['containerPort']}\n" in text
     assert {path.name for path in BALANCER.iterdir()} == {
-        *made["files"], "balancer.yaml", "kustomization.yaml"
+        *added["files"], "balancer.yaml", "kustomization.yaml"
     }  # fmt: skip
+
+
+def test_no_file_of_a_deployment_stands_twice() -> None:
+    files = [path for path in (ROOT / "deploy").rglob("*") if path.is_file()]
+    assert len({path.read_bytes() for path in files}) == len(files) > 10
 
 
 def test_only_nodes_reach_the_cluster_port() -> None:
