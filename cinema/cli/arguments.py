@@ -63,5 +63,5 @@ def _settings_parser() -> argparse.ArgumentParser:
             no = flag.replace("--", "--no-", 1)
             group.add_argument(no, dest=field.attribute, action="store_const", const="false")
         else:
-            group.add_argument(flag, metavar=field.about.unit.upper() or "VALUE", help=text)
+            group.add_argument(flag, metavar=field.unit.upper() or "VALUE", help=text)
     return parser

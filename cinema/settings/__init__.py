@@ -4,7 +4,7 @@ from cinema.settings.addresses import reachable, url_of
 from cinema.settings.checks import is_loopback
 from cinema.settings.control_address import announce, announced, withdraw
 from cinema.settings.control_tokens import ControlToken, parsed_tokens, problems_of_tokens
-from cinema.settings.fields import Secret, Setting, Settings
+from cinema.settings.fields import Secret, Settings
 from cinema.settings.generated import found_control_token, with_control_token, with_jwt_secret
 from cinema.settings.loading import Field, SettingsError, fields, load_settings
 
@@ -12,7 +12,6 @@ __all__ = [
     "ControlToken",
     "Field",
     "Secret",
-    "Setting",
     "Settings",
     "SettingsError",
     "announce",

@@ -21,20 +21,19 @@ def example() -> str:
 
 def explain(field: Field) -> str:
     """The meaning of a setting with its unit, bounds or choices, in one line."""
-    about, parts = field.about, []
-    if about.unit:
-        parts.append(about.unit)
-    if about.low is not None and about.high is not None:
-        parts.append(f"{about.low} to {about.high}")
+    parts = [field.unit] if field.unit else []
+    if field.kind is int:
+        parts.append(f"{field.about.ge} to {field.about.le}")
     if get_origin(field.kind) is Literal:
         parts.append(" or ".join(get_args(field.kind)))
-    return f"{about.doc} ({', '.join(parts)})" if parts else about.doc
+    return f"{field.doc} ({', '.join(parts)})" if parts else field.doc
 
 
 def default_text(field: Field) -> str:
     """The default as one would write it."""
-    if field.about.shown is not None:
-        return field.about.shown
+    shown = (field.about.extra or {})["shown"]
+    if shown is not None:
+        return str(shown)
     if isinstance(field.default, bool):
         return "true" if field.default else "false"
     if isinstance(field.default, tuple):

@@ -30,19 +30,6 @@ class Secret(str):
         return "Secret('…')" if self else "Secret('')"
 
 
-class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person has to know of a setting beside its name, type and default.
-
-    `low` and `high` are inclusive; `shown` replaces a default that depends on the machine.
-    """
-
-    doc: str
-    unit: str = ""
-    low: int | None = None
-    high: int | None = None
-    shown: str | None = None
-
-
 def _about(
     doc: str,
     unit: str = "",
@@ -50,8 +37,12 @@ def _about(
     low: int | None = None,
     high: int | None = None,
     shown: str | None = None,
-) -> Setting:
-    return Setting(doc=doc, unit=unit, low=low, high=high, shown=shown)
+) -> msgspec.Meta:
+    """What a person has to know of a setting beside its name, type and default.
+
+    `low` and `high` are inclusive; `shown` replaces a default that depends on the machine.
+    """
+    return msgspec.Meta(description=doc, ge=low, le=high, extra={"unit": unit, "shown": shown})
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

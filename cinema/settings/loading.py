@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from cinema.settings.checks import problems_together
-from cinema.settings.fields import Secret, Setting, Settings
+from cinema.settings.fields import Secret, Settings
 
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off"})
-_INTEGER = re.compile(r"[+-]?[0-9]{1,12}")
+# Beside true, false, 1 and 0, which msgspec knows.
+_SWITCHES = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 _LONGEST_SECRET_FILE_BYTES = 64 << 10
 _ONLY_WHILE_DEVELOPING = ("demo_payment", "demo_data")
 
@@ -32,7 +30,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
     attribute: str
     kind: Any
-    about: Setting
+    about: msgspec.Meta
     default: object
 
     @property
@@ -44,6 +42,30 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     def secret(self) -> bool:
         """Whether the value is never shown, takes no flag, and may come from a file."""
         return self.kind is Secret
+
+    @property
+    def hint(self) -> Any:
+        """The type with its bounds, as msgspec takes it."""
+        return Annotated[self.kind, self.about]
+
+    @property
+    def doc(self) -> str:
+        """What the setting means."""
+        return self.about.description or ""
+
+    @property
+    def unit(self) -> str:
+        """What a number counts; may be empty."""
+        return str((self.about.extra or {})["unit"])
+
+    @property
+    def expected(self) -> str:
+        """What values may be, as it follows "is not" in a message."""
+        if self.kind is bool:
+            return "true or false"
+        if get_origin(self.kind) is Literal:
+            return f"one of {', '.join(get_args(self.kind))}"
+        return f"a whole number from {self.about.ge} to {self.about.le} {self.unit}".rstrip()
 
 
 def fields() -> list[Field]:
@@ -105,41 +127,20 @@ def _from_file(field: Field, value: object, environ: Mapping[str, str]) -> objec
 
 
 def _parse(field: Field, text: str) -> object:
-    kind = field.kind
-    if get_origin(kind) is Literal:
-        return _choice(text, get_args(kind))
-    if kind is bool:
-        return _truth(text)
-    if kind is int:
-        return _bounded(text, field.about)
-    if kind is Path:
-        return Path(text).expanduser().absolute()
-    if get_origin(kind) is tuple:
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    return kind(text)
+    """The value that the text stands for; msgspec converts it and checks its bounds."""
+    value: object = text
+    if field.kind is bool:
+        value = _SWITCHES.get(text.lower(), text)
+    elif get_origin(field.kind) is Literal:
+        value = text.lower()
+    elif get_origin(field.kind) is tuple:
+        value = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return msgspec.convert(value, field.hint, strict=False, dec_hook=_from_text)
+    except msgspec.ValidationError:
+        raise ValueError(f"{text!r} is not {field.expected}") from None
 
 
-def _choice(text: str, choices: tuple[str, ...]) -> str:
-    if text.lower() not in choices:
-        raise ValueError(f"{text!r} is not one of {', '.join(choices)}")
-    return text.lower()
-
-
-def _truth(text: str) -> bool:
-    if text.lower() in _TRUE:
-        return True
-    if text.lower() in _FALSE:
-        return False
-    raise ValueError(f"{text!r} is neither true nor false")
-
-
-def _bounded(text: str, about: Setting) -> int:
-    unit = f" {about.unit}" if about.unit else ""
-    if not _INTEGER.fullmatch(text):
-        raise ValueError(f"{text!r} is not a whole number")
-    number = int(text)
-    if about.low is not None and number < about.low:
-        raise ValueError(f"{number} is less than {about.low}{unit}")
-    if about.high is not None and number > about.high:
-        raise ValueError(f"{number} is more than {about.high}{unit}")
-    return number
+def _from_text(kind: type[Path | Secret], text: str) -> object:
+    value = kind(text)
+    return value.expanduser().absolute() if isinstance(value, Path) else value

@@ -97,15 +97,42 @@ def test_every_number_has_bounds_that_hold(field) -> None:
     if field.kind is not int:
         return
     about = field.about
-    assert about.low is not None
-    assert about.high is not None
-    assert about.low <= field.default <= about.high
-    for beyond in (about.low - 1, about.high + 1):
+    assert about.ge is not None
+    assert about.le is not None
+    assert about.ge <= field.default <= about.le
+    for beyond in (about.ge - 1, about.le + 1):
         assert any(p.startswith(field.variable) for p in problems_of({field.variable: str(beyond)}))
 
 
 def test_bcrypt_is_never_cheaper_than_ten() -> None:
-    assert problems_of({"BCRYPT_COST": "9"}) == ["BCRYPT_COST: 9 is less than 10"]
+    assert problems_of({"BCRYPT_COST": "9"}) == [
+        "BCRYPT_COST: '9' is not a whole number from 10 to 16"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "expected"),
+    [
+        ("LEASE_MS", "12.5", "a whole number from 50 to 60000 ms"),
+        ("LEASE_MS", "60001", "a whole number from 50 to 60000 ms"),
+        ("DEMO_DATA", "maybe", "true or false"),
+        ("LOG_LEVEL", "loud", "one of debug, info, warning, error"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_told_with_what_would(
+    variable: str, text: str, expected: str
+) -> None:
+    assert problems_of({variable: text}) == [f"{variable}: {text!r} is not {expected}"]
+
+
+@pytest.mark.parametrize("text", ["true", "True", "1", "yes", "ON"])
+def test_a_switch_may_be_written_in_several_ways(text: str) -> None:
+    assert load_settings({"DEMO_DATA": text}).demo_data is True
+
+
+@pytest.mark.parametrize("text", ["false", "FALSE", "0", "no", "Off"])
+def test_a_switch_may_be_turned_off_in_several_ways(text: str) -> None:
+    assert load_settings({"DEMO_DATA": text}).demo_data is False
 
 
 @pytest.mark.parametrize(
@@ -369,7 +396,9 @@ def test_a_wrong_configuration_ends_with_its_problems(
 ) -> None:
     monkeypatch.setenv("PORT", "eighty")
     assert main(["check-config"]) == 2
-    assert capsys.readouterr().err == "cinema: PORT: 'eighty' is not a whole number\n"
+    assert capsys.readouterr().err == (
+        "cinema: PORT: 'eighty' is not a whole number from 0 to 65535\n"
+    )
 
 
 def test_a_default_that_depends_on_the_machine_is_not_written_out() -> None:
