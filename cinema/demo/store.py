@@ -8,9 +8,9 @@ from datetime import datetime
 import msgspec
 
 from cinema.domain.seatmap import Layout
-from cinema.domain.text import fold
 from cinema.features.accounts.store import NewUser
 from cinema.features.catalog.shapes import Cinema, Movie, Screen
+from cinema.features.catalog.store import INSERT_MOVIE, movie_values
 from cinema.features.showtimes.rules import Timetable
 from cinema.storage.database.transactions import Connection, Pool, connection, transaction
 
@@ -31,12 +31,7 @@ select id, $2::text::uuid from users where email_key = $1
 on conflict do nothing
 """
 
-_INSERT_MOVIE = """
-insert into movies (id, title, description, genres, runtime_minutes, release_date, age_rating,
-                    languages, poster_url, trailer_url, sort_title, genre_keys, created_at)
-values ($1::text::uuid, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-on conflict do nothing
-"""
+_ADD_MOVIE = f"{INSERT_MOVIE} on conflict do nothing"
 
 _INSERT_CINEMA = """
 insert into cinemas (id, name, address, city, country, time_zone, currency, created_at)
@@ -139,25 +134,8 @@ class DemoRepository:
 
 async def _insert_catalog(running: Connection, catalog: DemoCatalog, now: datetime) -> None:
     await running.executemany(
-        _INSERT_MOVIE,
-        [
-            (
-                movie.id,
-                movie.title,
-                movie.description,
-                movie.genres,
-                movie.runtime_minutes,
-                movie.release_date,
-                movie.age_rating,
-                movie.languages,
-                movie.poster_url,
-                movie.trailer_url,
-                fold(movie.title),
-                [fold(genre) for genre in movie.genres],
-                now,
-            )
-            for movie in catalog.movies
-        ],
+        _ADD_MOVIE,
+        [movie_values(movie.id, movie, now) for movie in catalog.movies],
     )
     await running.executemany(
         _INSERT_CINEMA, [(*msgspec.structs.astuple(one), now) for one in catalog.cinemas]

@@ -20,8 +20,8 @@ def granted(answer: T | Rejection) -> T:
     return answer
 
 
-def found(value: T | None) -> T:
+def found(value: T | None, message: str = "") -> T:
     """What was looked for. Refuses NOT_FOUND where there is nothing."""
     if value is None:
-        raise refuse("NOT_FOUND")
+        raise refuse("NOT_FOUND", message)
     return value

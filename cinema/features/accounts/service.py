@@ -32,6 +32,7 @@ from cinema.features.accounts.shapes import (
 from cinema.features.accounts.store import AccountsRepository, Credentials, NewUser
 from cinema.features.accounts.throttles import Throttles
 from cinema.features.accounts.tokens import TokenIssuer
+from cinema.features.refusals import found
 
 LOGIN_FAILED: Final = "login_failed"
 
@@ -141,7 +142,7 @@ class AccountsService:
 
     async def me(self, principal: Principal) -> User:
         """The caller's account. Refuses NOT_FOUND when it is gone."""
-        return _found(await self._accounts.find_user(format_id(principal.user_id)))
+        return found(await self._accounts.find_user(format_id(principal.user_id)))
 
     async def promote(self, principal: Principal, user_id: bytes, request: PromoteInput) -> User:
         """Give an account a role and its cinemas; its tokens end at once.
@@ -152,7 +153,7 @@ class AccountsService:
         if principal.user_id == user_id:
             raise refuse("FORBIDDEN", "Nobody changes their own role.")
         cinema_ids = _cinemas_of(request)
-        user = _found(
+        user = found(
             await self._accounts.set_role(format_id(user_id), request.role, cinema_ids, self._now())
         )
         self._admission.forget({user_id})
@@ -208,12 +209,6 @@ def _cinemas_of(request: PromoteInput) -> list[str]:
         if parse_id(text) is None:
             raise refuse("VALIDATION_ERROR", "This is not a UUID.", path=f"$.cinema_ids[{at}]")
     return request.cinema_ids
-
-
-def _found(user: User | None) -> User:
-    if user is None:
-        raise refuse("NOT_FOUND")
-    return user
 
 
 def _raw(own_id: str) -> bytes:

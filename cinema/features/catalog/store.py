@@ -34,13 +34,15 @@ _SCREEN: Final = "id::text, cinema_id::text, name, layout_version, seat_count"
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
-_INSERT_MOVIE = f"""
+INSERT_MOVIE = """
 insert into movies (
     id, title, description, genres, runtime_minutes, release_date, age_rating, languages,
     poster_url, trailer_url, sort_title, genre_keys, created_at
 ) values ($1::text::uuid, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-returning {_MOVIE}
 """
+"""Takes `movie_values`; callers add what happens on a conflict, or what is returned."""
+
+_ADD_MOVIE = f"{INSERT_MOVIE} returning {_MOVIE}"
 
 _MOVIE_BY_ID = f"select {_MOVIE} from movies where id = $1::text::uuid"
 
@@ -116,22 +118,7 @@ class CatalogRepository:
         """The new movie."""
 
         async def insert(running: Connection) -> Movie:
-            row = await running.fetchrow(
-                _INSERT_MOVIE,
-                movie_id,
-                movie.title,
-                movie.description,
-                movie.genres,
-                movie.runtime_minutes,
-                movie.release_date,
-                movie.age_rating,
-                movie.languages,
-                movie.poster_url,
-                movie.trailer_url,
-                fold(movie.title),
-                [fold(genre) for genre in movie.genres],
-                now,
-            )
+            row = await running.fetchrow(_ADD_MOVIE, *movie_values(movie_id, movie, now))
             return _movie(_some(row))
 
         return await run_once(self._pool, key, now, Movie, insert)
@@ -276,6 +263,25 @@ def _cinema(row: Record) -> Cinema:
 
 def _screen(row: Record) -> Screen:
     return Screen(**{field.name: row[field.name] for field in _SCREEN_FIELDS})
+
+
+def movie_values(movie_id: str, movie: MovieInput | Movie, now: datetime) -> tuple[object, ...]:
+    """What `INSERT_MOVIE` inserts."""
+    return (
+        movie_id,
+        movie.title,
+        movie.description,
+        movie.genres,
+        movie.runtime_minutes,
+        movie.release_date,
+        movie.age_rating,
+        movie.languages,
+        movie.poster_url,
+        movie.trailer_url,
+        fold(movie.title),
+        [fold(genre) for genre in movie.genres],
+        now,
+    )
 
 
 def _some(row: Record | None) -> Record:

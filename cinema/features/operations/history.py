@@ -34,7 +34,7 @@ from cinema.features.operations.history_shapes import (
     SeatsAtQuery,
 )
 from cinema.features.operations.node import moment, seat_counts
-from cinema.features.refusals import granted
+from cinema.features.refusals import found, granted
 from cinema.storage.journal.clock import Clock
 from cinema.storage.journal.store import JournalRow, JournalStore, Loaded, StoreUnavailable
 
@@ -104,10 +104,10 @@ class HistoryService:
         from_seq = 1 if position is None else position[0] + 1
         trail = await self._trail(loaded, terms, from_seq)
         known = label in terms.plan.index or label in trail.plan.index
-        found: list[SeatChange] = []
+        changes: list[SeatChange] = []
         seq = from_seq - 1
         async for row in self._all(showtime_id, from_seq - 1):
-            if len(found) == query.limit or row.seq >= from_seq + SCAN_LIMIT_ROWS:
+            if len(changes) == query.limit or row.seq >= from_seq + SCAN_LIMIT_ROWS:
                 break
             seq = row.seq
             recorded = recorded_in(row)
@@ -116,12 +116,12 @@ class HistoryService:
                 known = True
                 change = seat_change(row, recorded.event, seat)
                 if change is not None:
-                    found.append(change)
+                    changes.append(change)
             await trail.step(row)
         if not known:
             raise refuse("NOT_FOUND", "This showtime has never had such a seat.")
         cursor = encode_cursor(seq, format_id(showtime_id)) if seq < loaded.seq else None
-        return found, await self._meta(loaded, cursor, showtime_id)
+        return changes, await self._meta(loaded, cursor, showtime_id)
 
     async def _meta(
         self, loaded: Loaded, next_cursor: str | None, showtime_id: bytes
@@ -202,9 +202,7 @@ class HistoryService:
             terms = await self._plans.load_terms(showtime_id)
         except StoreUnavailable:
             raise refuse("RETRY") from None
-        if loaded is None or terms is None:
-            raise refuse("NOT_FOUND")
-        return loaded, terms
+        return found(loaded), found(terms)
 
     async def _rows(self, showtime_id: bytes, after_seq: int, limit: int) -> tuple[JournalRow, ...]:
         try:

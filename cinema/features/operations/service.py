@@ -40,7 +40,7 @@ from cinema.features.operations.shapes import (
     RingShown,
     ShowtimeShown,
 )
-from cinema.features.refusals import granted
+from cinema.features.refusals import found, granted
 from cinema.storage.journal.store import JournalStore, Loaded, StoreUnavailable
 
 CONTROL_QUESTION_FAILED: Final = "control_question_failed"
@@ -195,8 +195,7 @@ class ControlService:
     async def passivate(self, showtime_id: bytes) -> Passivated:
         """Put a showtime out of memory wherever it is."""
         ask = AskPassivate(showtime_id=showtime_id)
-        if await self._load(showtime_id) is None:
-            raise refuse("NOT_FOUND")
+        found(await self._load(showtime_id))
         answers: list[Passivated] = [
             await self._ask(node_id, ask) for node_id in self._near(showtime_id)
         ]
@@ -219,9 +218,8 @@ class ControlService:
             terms = await self._terms.load_terms(showtime_id)
         except StoreUnavailable:
             raise refuse("RETRY") from None
-        loaded = None if terms is None else await self._load(showtime_id)
-        if terms is None or loaded is None:
-            raise refuse("NOT_FOUND")
+        terms = found(terms)
+        loaded = found(await self._load(showtime_id))
         state, problem = None, None
         try:
             state = state_shown(replayed(loaded, terms).state, terms.plan)
@@ -247,9 +245,7 @@ class ControlService:
 
     def _member(self, node_id: bytes) -> Member:
         member = self._cluster.view.member(node_id)
-        if member is None:
-            raise refuse("NOT_FOUND", "No such node belongs to the cluster.")
-        return member
+        return found(member, "No such node belongs to the cluster.")
 
     async def _try(self, node_id: bytes, ask: AnyAsk) -> Any:
         """The answer of a node, None if it does not come."""
