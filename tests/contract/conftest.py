@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from tests.contract.stores import Stage, memory_stage, postgres_stage
+from tests.support.stores import Stage, memory_stage, postgres_stage
 
 _EMPTY = """
 truncate showtime_heads, showtime_journal, showtime_snapshots, showtime_archive, bookings,

@@ -18,7 +18,7 @@ from cinema.storage.journal.store import (
     Effect,
     SalesSwitched,
 )
-from tests.contract.stores import (
+from tests.support.stores import (
     Stage,
     append,
     archive_row,

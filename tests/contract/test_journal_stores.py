@@ -17,7 +17,7 @@ from cinema.storage.journal.store import (
     SalesSwitched,
     Takeover,
 )
-from tests.contract.stores import (
+from tests.support.stores import (
     Stage,
     append,
     archive_row,

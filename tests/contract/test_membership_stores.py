@@ -13,7 +13,7 @@ from cinema.storage.database.pool import open_pool
 from cinema.storage.membership.memory import MemoryHeartbeats, MemoryViews
 from cinema.storage.membership.views import Beat, HeartbeatStore, PostgresViews, ViewStore
 from cinema.storage.redis.heartbeats import RedisHeartbeats
-from tests.contract.stores import some_id
+from tests.support.stores import some_id
 
 PROPOSERS = 8
 

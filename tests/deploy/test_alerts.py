@@ -17,8 +17,8 @@ import yaml
 from cinema.http.errors import ERROR_TABLE
 from cinema.telemetry.metrics import LATENCY_BOUNDS_US
 from tests.deploy.alert_cases import CASES, Case
-from tests.deploy.telemetry import OF_BACKUPS, grouped_by, known_series, listed_events, uses
 from tests.support.programs import program
+from tests.support.telemetry import OF_BACKUPS, grouped_by, known_series, listed_events, uses
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "alerts.yaml"

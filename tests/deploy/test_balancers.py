@@ -21,8 +21,8 @@ from yarl import URL
 from cinema.cluster.ring import Node, Ring
 from cinema.http.connections.listening import ignore_new_connections
 from cinema.http.errors import ERROR_TABLE
-from tests.deploy.balancers import BALANCERS, Balancer, HAProxy, HAProxyOfPods, Nginx
 from tests.deploy.nodes import StandIn, stand_ins
+from tests.support.balancers import BALANCERS, Balancer, HAProxy, HAProxyOfPods, Nginx
 
 pytestmark = pytest.mark.process
 

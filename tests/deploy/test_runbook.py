@@ -16,7 +16,7 @@ from cinema.cli.main import main
 from cinema.cluster.ring import Node, Ring
 from cinema.http.errors import ERROR_TABLE
 from cinema.settings import fields
-from tests.deploy.telemetry import known_series, listed_events
+from tests.support.telemetry import known_series, listed_events
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = ROOT / "docs" / "runbook.md"

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from cinema.settings import announced
-from tests.e2e.test_serve_process import ROOT, STOP_TIMEOUT_S, free_port, serving
 from tests.support.local_cluster import LocalCluster
+from tests.support.served import STOP_TIMEOUT_S, serving
+from tests.support.server_process import ROOT, free_port
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 

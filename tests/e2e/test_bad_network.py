@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import DurablePostgres
+from tests.support.durable_postgres import DurablePostgres
 from tests.support.history import Attempt
 from tests.support.load import Client, HttpCaller
 from tests.support.postgres_proxy import APPEND, LOAD, TAKE_OVER, Fault, PostgresProxy, proxied

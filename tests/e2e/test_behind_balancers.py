@@ -15,8 +15,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from cinema.cluster.ring import Node, Ring
-from tests.deploy.balancers import BALANCERS, Balancer
-from tests.e2e.conftest import DurablePostgres
+from tests.support.balancers import BALANCERS, Balancer
+from tests.support.durable_postgres import DurablePostgres
 from tests.support.load import Customer, customers, enrol
 from tests.support.server_process import SECRET, ServerProcess, serving_together
 

@@ -19,7 +19,7 @@ import asyncpg
 import pytest
 
 from cinema.local.redis_server import LocalRedis
-from tests.e2e.conftest import DurablePostgres
+from tests.support.durable_postgres import DurablePostgres
 from tests.support.server_process import ServerProcess
 from tests.support.stage import Stage, staged
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import DurablePostgres
-from tests.support.server_process import ServerProcess
+from tests.support.durable_postgres import DurablePostgres
+from tests.support.server_process import ServerProcess, running
 from tests.support.stage import staged
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.postgres]
@@ -24,15 +22,6 @@ pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.postgres]
 def postmaster_pid(folder: Path) -> int:
     """The process id of the Postgres that a server has started in its folder."""
     return int((folder / "postgres" / "postmaster.pid").read_text().splitlines()[0])
-
-
-@asynccontextmanager
-async def running(server: ServerProcess) -> AsyncIterator[ServerProcess]:
-    try:
-        await server.start()
-        yield server
-    finally:
-        await server.stop()
 
 
 async def test_a_killed_server_has_kept_all_it_acknowledged_and_a_stopped_one_leaves_nothing(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import DurablePostgres
+from tests.support.durable_postgres import DurablePostgres
 from tests.support.history import Attempt, Request
 from tests.support.load import HttpCaller
 from tests.support.server_process import ServerProcess

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_readme_tour import assert_as_told, take_tour, tour
-from tests.e2e.test_serve_process import ROOT, STOP_TIMEOUT_S, free_port
+from tests.support.readme_tour import assert_as_told, take_tour, tour
+from tests.support.served import STOP_TIMEOUT_S
+from tests.support.server_process import ROOT, free_port
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 

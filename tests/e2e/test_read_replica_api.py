@@ -10,9 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.e2e.test_crashes import running
 from tests.support.replica import Pair, ask, caught_up, pause
-from tests.support.server_process import POLL_S, START_TIMEOUT_S, ServerProcess
+from tests.support.server_process import POLL_S, START_TIMEOUT_S, ServerProcess, running
 from tests.support.stage import staged
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.postgres]

@@ -17,9 +17,8 @@ import asyncpg
 import pytest
 
 from cinema.domain.epochs import EPOCHS_PER_ERA
-from tests.e2e.test_crashes import running
 from tests.support.history import History, check
-from tests.support.server_process import POLL_S, ROOT, ServerProcess
+from tests.support.server_process import POLL_S, ROOT, ServerProcess, running
 from tests.support.stage import staged
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.postgres]

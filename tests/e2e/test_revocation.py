@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from cinema.local.redis_server import LocalRedis
-from tests.e2e.conftest import DurablePostgres
+from tests.support.durable_postgres import DurablePostgres
 from tests.support.load import Customer, customers, enrol
 from tests.support.server_process import SECRET, ServerProcess, serving_together
 

@@ -16,7 +16,8 @@ import schemathesis
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from cinema.settings import announced
-from tests.e2e.test_serve_process import ROOT, STOP_TIMEOUT_S
+from tests.support.served import STOP_TIMEOUT_S
+from tests.support.server_process import ROOT
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from cinema.local.redis_server import LocalRedis
-from tests.e2e.conftest import DurablePostgres
+from tests.support.durable_postgres import DurablePostgres
 from tests.support.server_process import ServerProcess, serving_together
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.postgres]

@@ -5,27 +5,19 @@ import pytest
 
 from cinema.domain.ids import format_id, new_id
 from cinema.domain.rejections import Refused
-from cinema.domain.sale_rules import SaleRules
 from cinema.features.catalog.shapes import CinemaInput, Movie, MovieInput
 from cinema.features.catalog.store import CatalogRepository
 from cinema.storage.database.pool import open_pool
 from cinema.storage.database.transactions import Pool
 from cinema.storage.journal.store import StoreUnavailable
 from cinema.storage.journal.terms import TermsSource
+from tests.support.sale_rules import DEFAULTS
 
 pytestmark = pytest.mark.postgres
 
 NOW = datetime(2026, 5, 20, tzinfo=UTC)
 MOVIE = MovieInput(title="Stalker", runtime_minutes=161)
 MOVIE_ID = format_id(new_id(1, 1))
-DEFAULTS = SaleRules(
-    seats_per_hold=1,
-    live_holds_per_customer=1,
-    seats_per_staff_hold=50,
-    live_holds_per_staff=40,
-    hold_ttl_s=1,
-    hold_max_s=1,
-)
 
 DIES = """
 create function die() returns trigger language plpgsql as

@@ -15,7 +15,7 @@ from cinema.storage.database import transactions
 from cinema.storage.database.pool import open_pool
 from cinema.storage.database.transactions import Pool, connection, transaction
 from cinema.storage.journal.terms import TermsSource
-from tests.integration.test_failures import DEFAULTS
+from tests.support.sale_rules import DEFAULTS
 
 pytestmark = pytest.mark.postgres
 

@@ -21,8 +21,8 @@ from cinema.storage.database.pool import close_pool, open_pool
 from cinema.storage.journal import months as journal_months
 from cinema.storage.journal.months import Month, attached_months, bytes_of
 from cinema.storage.journal.store import ENDED_HOLD, STORED_REPLY
-from tests.contract.stores import Stage, archive_row, postgres_stage, snapshot, some_id
-from tests.integration.test_journal_postgres import _CATALOG
+from tests.support.catalog_rows import INSERT_SHOWTIMES
+from tests.support.stores import Stage, archive_row, postgres_stage, snapshot, some_id
 
 pytestmark = pytest.mark.postgres
 
@@ -217,7 +217,7 @@ async def test_a_showtime_that_was_put_off_is_kept_until_its_new_end(house: Hous
     showtime_id = an_id_of(made)
     await house.sold(showtime_id)
     # The catalogue has it end a day after it was taken over; it was noted without knowing that.
-    await house.pool.execute(_CATALOG, [UUID(bytes=showtime_id)])
+    await house.pool.execute(INSERT_SHOWTIMES, [UUID(bytes=showtime_id)])
     house.clock.now = made + timedelta(days=RETENTION_DAYS, minutes=1)
     await house.work.round()
     assert await house.count("kept_journals") == 1

@@ -32,7 +32,7 @@ from cinema.storage.journal.months import (
 from cinema.storage.journal.retention import BEGINNING, Retention
 from cinema.storage.journal.sql import SEAL
 from cinema.storage.journal.store import Append, NewEvent
-from tests.contract.stores import Stage, postgres_stage, snapshot
+from tests.support.stores import Stage, postgres_stage, snapshot
 
 pytestmark = pytest.mark.postgres
 

@@ -42,8 +42,8 @@ from cinema.domain.showtime.state import ShowtimeState, evolve
 from tests.simulation.machine import START_US
 from tests.simulation.plans import prices_minor
 from tests.simulation.requests import NEVER_NS, Attempt
+from tests.support.actors.scripted_store import Written
 from tests.support.ledger import BookingRow, Entry, Ledger, Replay
-from tests.unit.actors.scripted_store import Written
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -18,7 +18,7 @@ from cinema.storage.journal.store import CommitAborted, CommitUnknown, StoreUnav
 from tests.simulation.machine import START_US
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.trace import Trace
-from tests.unit.actors.scripted_store import RecordingJournal
+from tests.support.actors.scripted_store import RecordingJournal
 
 if TYPE_CHECKING:
     from tests.simulation.scheduler import SimulatedLoop

@@ -12,8 +12,8 @@ from cinema.cluster.node import ClusterNode
 from tests.simulation import weakened as more
 from tests.simulation.profile import Kind, is_of_kind, profile_of
 from tests.simulation.run import Verdict, simulate
-from tests.unit.actors import weakened
-from tests.unit.actors.scripted_store import RecordingJournal
+from tests.support.actors import weakened
+from tests.support.actors.scripted_store import RecordingJournal
 
 
 class Hole(msgspec.Struct, frozen=True, kw_only=True):

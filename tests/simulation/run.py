@@ -19,7 +19,7 @@ from cinema.domain.showtime import state as showtime_state
 from tests.simulation.checker import check
 from tests.simulation.trace import Trace
 from tests.simulation.world import World
-from tests.unit.actors.scripted_store import RecordingJournal
+from tests.support.actors.scripted_store import RecordingJournal
 
 BUGS = frozenset({"error", "critical", "exception"})
 """Levels of log events that no run may cause."""

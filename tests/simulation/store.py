@@ -21,7 +21,7 @@ from cinema.storage.journal.store import (
 )
 from cinema.storage.membership.views import ViewsUnavailable
 from tests.simulation.database import Database, Sender
-from tests.unit.actors.scripted_store import RecordingLane, at_once
+from tests.support.actors.scripted_store import RecordingLane, at_once
 
 
 class SimulatedStore:

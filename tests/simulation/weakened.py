@@ -16,7 +16,7 @@ from cinema.cluster.node import ClusterNode
 from cinema.domain.showtime.commands import Command
 from cinema.domain.showtime.decisions import Archived
 from cinema.storage.journal.store import Append, HeldBy, SnapshotSave, Takeover
-from tests.unit.actors.scripted_store import RecordingJournal, RecordingLane
+from tests.support.actors.scripted_store import RecordingJournal, RecordingLane
 
 
 class CertainClock(Kernel):

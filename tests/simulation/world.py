@@ -30,7 +30,7 @@ from tests.simulation.trace import Trace
 from tests.simulation.views import Views
 from tests.simulation.watching import Watcher
 from tests.simulation.wires import Wires
-from tests.unit.actors.scripted_store import RecordingJournal
+from tests.support.actors.scripted_store import RecordingJournal
 
 PATIENCE_S = (0.2, 1.0, 5.0, 5.0)
 """How long clients wait for an answer, before they ask again or go away."""

@@ -186,6 +186,16 @@ def _await_stopped(process: psutil.Process) -> None:
         time.sleep(POLL_S)
 
 
+@asynccontextmanager
+async def running(server: ServerProcess) -> AsyncIterator[ServerProcess]:
+    """The server, from its start to its stop."""
+    try:
+        await server.start()
+        yield server
+    finally:
+        await server.stop()
+
+
 def free_port() -> int:
     """A port that was free a moment ago."""
     with socket.socket() as probe:

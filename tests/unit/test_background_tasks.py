@@ -15,7 +15,7 @@ import cinema
 from cinema.actors.tasks import Tasks
 from cinema.jobs import housekeeping
 from cinema.jobs.housekeeping import Housekeeping
-from tests.unit.actors.virtual_time import in_virtual_time
+from tests.support.actors.virtual_time import in_virtual_time
 
 PACKAGE = Path(cinema.__file__).parent
 

@@ -7,8 +7,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cinema.domain.membership import Member
 from cinema.settings import Secret
-from tests.deploy.telemetry import OF_BACKUPS, listed_metrics
 from tests.e2e.api.house import House, open_house
+from tests.support.telemetry import OF_BACKUPS, listed_metrics
 
 
 async def scrape(house: House) -> dict[str, Metric]:

@@ -25,7 +25,7 @@ from cinema.backups.programs import Source
 from cinema.backups.pruning import prune
 from cinema.backups.server import connected, read_facts
 from cinema.local.embedded_postgres import running_address
-from tests.integration.backups.conftest import House, until
+from tests.integration.backups.house import House, until
 from tests.support.server_process import ROOT
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cinema.cli.main import main
-from tests.integration.backups.conftest import House
+from tests.integration.backups.house import House
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 

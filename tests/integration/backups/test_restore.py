@@ -20,7 +20,7 @@ from cinema.domain.membership import View
 from cinema.local.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
 from cinema.storage.database.pool import open_pool
 from cinema.storage.membership.views import PostgresViews
-from tests.integration.backups.conftest import House, until
+from tests.integration.backups.house import House, until
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 

@@ -16,7 +16,7 @@ from cinema.domain.money import Money
 from cinema.domain.paging import Page, PageQuery
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused
-from cinema.domain.sale_rules import Rules, SaleRules
+from cinema.domain.sale_rules import Rules
 from cinema.domain.seatmap import Layout, LayoutRow, LayoutSeat
 from cinema.domain.text import fold
 from cinema.features.catalog.service import CatalogService
@@ -38,6 +38,7 @@ from cinema.features.showtimes.store import ShowtimesRepository
 from cinema.storage.database.migrate import MIGRATIONS
 from cinema.storage.database.transactions import Pool
 from cinema.storage.journal.terms import TermsSource
+from tests.support.sale_rules import DEFAULTS
 
 pytestmark = pytest.mark.postgres
 
@@ -46,14 +47,6 @@ MANAGER = Principal(new_id(1, 7), "manager", bytes(16), 0.0)
 START = datetime(2026, 6, 1, 18, 0, tzinfo=UTC)
 FIRST = frozenset({1})
 """What somebody has seen who knows a layout's first version."""
-DEFAULTS = SaleRules(
-    seats_per_hold=10,
-    live_holds_per_customer=4,
-    seats_per_staff_hold=50,
-    live_holds_per_staff=40,
-    hold_ttl_s=600,
-    hold_max_s=1800,
-)
 
 
 class House:

@@ -17,9 +17,9 @@ from cinema.domain.showtime.commands import (
     ResumeSales,
 )
 from cinema.storage.journal.store import StoreUnavailable
-from tests.unit.actors.neighbourhood import pair
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import (
+from tests.support.actors.neighbourhood import pair
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import (
     ANNA,
     BERT,
     PLAN,

@@ -8,8 +8,8 @@ from cinema.actors.asking import NOT_FOUND, command_key, refusal_of
 from cinema.actors.messages import NoShowtime, Outcome, ReadSeats, Unavailable
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.rejections import Rejection
-from tests.unit.actors.virtual_time import in_virtual_time
-from tests.unit.actors.world import audited_world
+from tests.support.actors.virtual_time import in_virtual_time
+from tests.support.actors.world import audited_world
 
 TAKEN = Rejection(code="SEAT_UNAVAILABLE", details={"seats": ["A1"]})
 

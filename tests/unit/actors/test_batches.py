@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cinema.actors.backlog import Backlog
 from cinema.domain.limits import SNAPSHOTS_PER_BATCH
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import ANNA, PLAN, Node, World, accepted, audited_world, book, hold
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import ANNA, PLAN, Node, World, accepted, audited_world, book, hold
 
 
 async def _behind_a_plug(world: World, wanted: dict[bytes, int], **settings: int) -> list[dict]:

@@ -9,9 +9,9 @@ import pytest
 from cinema.actors.actor import Phase
 from cinema.actors.restore import Restored
 from cinema.storage.journal.store import CommitAborted, CommitUnknown
-from tests.unit.actors.bugs import break_down_once
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import ANNA, accepted, audited_world, hold
+from tests.support.actors.bugs import break_down_once
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import ANNA, accepted, audited_world, hold
 
 
 @in_virtual_time

@@ -13,8 +13,8 @@ from cinema.actors.messages import ReadSeats, SeatsSeen
 from cinema.domain.seatmap import grid_layout, parse_layout
 from cinema.domain.showtime.decisions import due_expiries
 from cinema.storage.journal.store import CommitAborted, CommitUnknown, StoreUnavailable
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import (
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import (
     ANNA,
     BERT,
     World,

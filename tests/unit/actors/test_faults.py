@@ -19,9 +19,9 @@ from cinema.actors.timers import DueQueue
 from cinema.domain.seatmap import Layout, LayoutRow, grid_layout, parse_layout
 from cinema.domain.showtime.commands import ChangePlan
 from cinema.storage.journal.store import CommitAborted, CommitUnknown
-from tests.unit.actors.bugs import break_down_once
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import (
+from tests.support.actors.bugs import break_down_once
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import (
     ANNA,
     BERT,
     HOLD_TTL_S,

@@ -16,9 +16,9 @@ from cinema.actors.dismissal import Dismissal, dismiss
 from cinema.actors.messages import NO_SHOWTIME, ReadSeats
 from cinema.domain.limits import PASSIVATIONS_PER_STEP, REPLY_RECORDS_KEPT
 from cinema.storage.journal.store import StoreUnavailable
-from tests.unit.actors.neighbourhood import pair
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import (
+from tests.support.actors.neighbourhood import pair
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import (
     ANNA,
     BERT,
     HOLD_TTL_S,

@@ -15,10 +15,10 @@ import pytest
 from cinema.actors.kernel import Kernel
 from cinema.actors.messages import ReadSeats, SeatsSeen
 from cinema.storage.journal.store import CommitUnknown
-from tests.unit.actors import weakened
-from tests.unit.actors.scripted_store import RecordingJournal
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import ANNA, BERT, World, accepted, hold, release, some_id, stop
+from tests.support.actors import weakened
+from tests.support.actors.scripted_store import RecordingJournal
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import ANNA, BERT, World, accepted, hold, release, some_id, stop
 
 LOST = CommitUnknown("connection lost")
 Scenario = Callable[[World, type[Kernel]], Awaitable[None]]

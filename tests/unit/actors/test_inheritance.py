@@ -8,9 +8,9 @@ import pytest
 
 from cinema.actors import activation
 from cinema.storage.journal.store import HeldBy, StoreUnavailable
-from tests.unit.actors.neighbourhood import Neighbour, Neighbourhood, pair
-from tests.unit.actors.virtual_time import in_virtual_time
-from tests.unit.actors.world import ANNA, BERT, SETTINGS, World, accepted, audited_world, hold
+from tests.support.actors.neighbourhood import Neighbour, Neighbourhood, pair
+from tests.support.actors.virtual_time import in_virtual_time
+from tests.support.actors.world import ANNA, BERT, SETTINGS, World, accepted, audited_world, hold
 
 LEASE_S = SETTINGS.lease_ms / 1000
 

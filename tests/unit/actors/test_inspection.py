@@ -9,8 +9,8 @@ import pytest
 
 from cinema.actors.dismissal import Dismissal, dismiss
 from cinema.actors.inspection import actor_seen, actors_seen, is_draining, phases, ticked_s
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import ANNA, BERT, Node, accepted, audited_world, book, hold
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import ANNA, BERT, Node, accepted, audited_world, book, hold
 
 PATIENCE_S = 2.0
 

@@ -12,11 +12,11 @@ from cinema.actors.messages import Letter, ReadHold, ReadSeats, SeatsSeen, Watch
 from cinema.actors.neighbours import ALONE
 from cinema.domain.limits import ENDED_HOLDS_KEPT
 from cinema.storage.journal.store import CommitUnknown, StoreUnavailable
-from tests.unit.actors.auditor import Feed
-from tests.unit.actors.bugs import break_down_once
-from tests.unit.actors.neighbourhood import Neighbour, Neighbourhood, pair
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import (
+from tests.support.actors.auditor import Feed
+from tests.support.actors.bugs import break_down_once
+from tests.support.actors.neighbourhood import Neighbour, Neighbourhood, pair
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import (
     ANNA,
     BERT,
     SETTINGS,

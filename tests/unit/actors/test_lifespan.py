@@ -12,8 +12,8 @@ from cinema.actors.kernel import Kernel
 from cinema.actors.messages import ReadSeats, SeatsSeen
 from cinema.domain.limits import TURN_COMMANDS
 from cinema.storage.journal.store import StoreUnavailable
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import (
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import (
     ANNA,
     BERT,
     PLAN,

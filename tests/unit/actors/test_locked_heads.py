@@ -7,8 +7,8 @@ from typing import Any
 
 from cinema.actors.lane import LOCK_WAITS_PER_BATCH
 from cinema.storage.journal.store import LOCK_TIMEOUT, CommitAborted, HeadsLocked
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import (
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import (
     ANNA,
     BERT,
     Mail,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from cinema.actors.tasks import Tasks
-from tests.unit.actors.virtual_time import in_virtual_time
-from tests.unit.actors.world import ANNA, audited_world, hold
+from tests.support.actors.virtual_time import in_virtual_time
+from tests.support.actors.world import ANNA, audited_world, hold
 
 MANY = 50
 """By chance, so many come in order about never."""

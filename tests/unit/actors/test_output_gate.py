@@ -7,9 +7,9 @@ import asyncio
 from cinema.actors.messages import HoldSeen, ReadHold, ReadSeats, SeatsSeen, Watch
 from cinema.domain.seatmap import AVAILABLE, HELD
 from cinema.storage.journal.store import CommitAborted, StoreUnavailable
-from tests.unit.actors.auditor import Feed
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import (
+from tests.support.actors.auditor import Feed
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import (
     ANNA,
     BERT,
     PLAN,

@@ -9,9 +9,9 @@ import pytest
 
 from cinema.actors.messages import ReadHold, ReadSeats, SeatsSeen
 from cinema.storage.journal.store import CommitUnknown, StoreUnavailable
-from tests.unit.actors.neighbourhood import pair
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import (
+from tests.support.actors.neighbourhood import pair
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import (
     ANNA,
     BERT,
     HOLD_TTL_S,

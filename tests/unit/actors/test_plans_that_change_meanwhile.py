@@ -10,16 +10,16 @@ import pytest
 from cinema.actors.messages import ReadSeats, SeatsSeen
 from cinema.domain.limits import FAILURES_BEFORE_QUARANTINE
 from cinema.storage.journal.store import CommitUnknown
-from tests.unit.actors.in_between import (
+from tests.support.actors.in_between import (
     WIDER,
     LateTerms,
     begin_to_change_plan,
     change_plan,
     pin,
 )
-from tests.unit.actors.neighbourhood import pair
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import ANNA, BERT, accepted, audited_world, hold, some_id
+from tests.support.actors.neighbourhood import pair
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import ANNA, BERT, accepted, audited_world, hold, some_id
 
 LOST = CommitUnknown("connection lost")
 

@@ -29,11 +29,12 @@ from cinema.domain.limits import (
 )
 from cinema.domain.showtime.commands import HoldBestAvailable
 from cinema.storage.journal.store import StoreUnavailable
-from tests.unit.actors.auditor import Feed
-from tests.unit.actors.bugs import break_down_once
-from tests.unit.actors.neighbourhood import pair
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import (
+from tests.support.actors.auditor import Feed
+from tests.support.actors.bugs import break_down_once
+from tests.support.actors.neighbourhood import pair
+from tests.support.actors.step_counts import StepCounts
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import (
     ANNA,
     HOLD_TTL_S,
     PLAN,
@@ -50,41 +51,6 @@ MANY = 3 * PASSIVATIONS_PER_STEP + 5
 IDLE_S = 1.0
 
 
-class Steps:
-    """Counts pieces of work by the step of the loop in which they are done."""
-
-    def __init__(self) -> None:
-        self._step = 0
-        self.work: Counter[int] = Counter()
-        # The loop looks for events once in each step.
-        selector: Any = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
-        self._select = selector.select
-        selector.select = self._next
-
-    def _next(self, timeout: float | None = None) -> Any:
-        self._step += 1
-        return self._select(timeout)
-
-    def note(self) -> None:
-        self.work[self._step] += 1
-
-    def counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any, **options: Any) -> Any:
-            self.note()
-            return function(*arguments, **options)
-
-        return call
-
-    @property
-    def most(self) -> int:
-        """The most pieces of work that one step did."""
-        return max(self.work.values(), default=0)
-
-    @property
-    def total(self) -> int:
-        return self.work.total()
-
-
 async def residents(world: World, count: int, **settings: Any) -> tuple[Node, list[bytes]]:
     """A node with that many showtimes in memory, each with a hold to be snapshot."""
     node = await world.node(**settings)
@@ -95,9 +61,9 @@ async def residents(world: World, count: int, **settings: Any) -> tuple[Node, li
     return node, showtimes
 
 
-def stepper(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> Steps:
+def stepper(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> StepCounts:
     """Counts the calls of a function of a module."""
-    steps = Steps()
+    steps = StepCounts()
     monkeypatch.setattr(module, name, steps.counted(getattr(module, name)))
     return steps
 
@@ -230,7 +196,7 @@ async def test_a_surplus_that_cannot_leave_is_not_looked_at_all_the_time(
         for _ in range(3):
             node.tell(world.showtime(), hold(ANNA, "A1"))
         await settle()
-        looks = Steps()
+        looks = StepCounts()
         monkeypatch.setattr(node.kernel, "_put_out", looks.counted(node.kernel._put_out))
         await asyncio.sleep(20.5 * SURPLUS_PAUSE_TICKS * TICK_S)
         assert 3 * 19 <= looks.total <= 3 * 21
@@ -296,7 +262,7 @@ async def test_watched_showtimes_are_looked_at_once_and_then_when_they_are_free(
         node = await world.node(idle_passivation_s=IDLE_S)
         showtime = world.showtime()
         feed, _ = await node.watch(showtime)
-        looks = Steps()
+        looks = StepCounts()
         monkeypatch.setattr(node.kernel, "_put_out", looks.counted(node.kernel._put_out))
         await asyncio.sleep(20 * IDLE_S)
         assert looks.total == 1
@@ -320,7 +286,7 @@ async def test_holds_that_come_due_together_are_woken_over_many_steps(
         due_us = node.clock.now_us() + 1
         for _ in range(2 * DUE_PER_STEP + 7):
             queue.add(due_us, some_id())
-        steps = Steps()
+        steps = StepCounts()
         monkeypatch.setattr(node.kernel, "_actors", _Counted(node.kernel._actors, steps))
         await asyncio.sleep(2.5 * TICK_S)
         assert steps.most <= DUE_PER_STEP
@@ -331,7 +297,7 @@ async def test_holds_that_come_due_together_are_woken_over_many_steps(
 class _Counted(dict[bytes, Any]):
     """Counts who is looked up."""
 
-    def __init__(self, real: dict[bytes, Any], steps: Steps) -> None:
+    def __init__(self, real: dict[bytes, Any], steps: StepCounts) -> None:
         super().__init__(real)
         self._steps = steps
 
@@ -350,7 +316,7 @@ async def test_strangers_are_looked_for_over_many_steps(monkeypatch: pytest.Monk
             one = some_id()
             hood[one] = old
             old.node.kernel._actors[one] = old.node.actor(showtime)
-        steps = Steps()
+        steps = StepCounts()
         monkeypatch.setattr(old, "owns", steps.counted(old.owns))
         assert await old.node.kernel.showtimes_of_others() == [showtime]
         assert steps.most <= SLICE_PIECES
@@ -401,7 +367,7 @@ async def test_phases_are_counted_over_many_steps(monkeypatch: pytest.MonkeyPatc
         actors = node.kernel._actors
         for _ in range(2 * SLICE_PIECES):
             actors[some_id()] = node.actor(showtime)
-        steps = Steps()
+        steps = StepCounts()
         monkeypatch.setattr(node.kernel, "_actors", _CountedValues(actors, steps))
         assert await phases(node.kernel) == {"serving": 2 * SLICE_PIECES + 1}
         assert steps.most <= SLICE_PIECES
@@ -415,7 +381,7 @@ async def test_mail_is_told_without_a_look_at_any_actor(monkeypatch: pytest.Monk
     async with audited_world() as world:
         node, showtimes = await residents(world, 3)
         mails = [node.tell(one, hold(ANNA, "A2")) for one in showtimes]
-        steps = Steps()
+        steps = StepCounts()
         with monkeypatch.context() as patched:
             patched.setattr(node.kernel, "_actors", _CountedValues(node.kernel._actors, steps))
             assert node.kernel.mailbox_depth == 3
@@ -427,7 +393,7 @@ async def test_mail_is_told_without_a_look_at_any_actor(monkeypatch: pytest.Monk
 class _CountedValues(dict[bytes, Any]):
     """Counts whose phase or mail is asked for."""
 
-    def __init__(self, real: dict[bytes, Any], steps: Steps) -> None:
+    def __init__(self, real: dict[bytes, Any], steps: StepCounts) -> None:
         super().__init__(real)
         self._steps = steps
 
@@ -436,7 +402,7 @@ class _CountedValues(dict[bytes, Any]):
 
 
 class _CountedActor:
-    def __init__(self, actor: Any, steps: Steps) -> None:
+    def __init__(self, actor: Any, steps: StepCounts) -> None:
         self._actor = actor
         self._steps = steps
 
@@ -548,7 +514,7 @@ async def test_a_slow_showtime_lets_others_and_newcomers_have_their_turn(
 @in_virtual_time
 async def test_a_slice_ends_by_count_or_by_time() -> None:
     now_ns = 0
-    steps = Steps()
+    steps = StepCounts()
     slices = Slices(lambda: now_ns, pieces=4)
     for piece in range(12):
         steps.note()

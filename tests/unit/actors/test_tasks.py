@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 from cinema.actors.tasks import AGAIN_FIRST_S, AGAIN_LIMIT_S, STEADY_S, TASK_FAILED, Tasks
-from tests.unit.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.virtual_time import in_virtual_time, settle
 
 
 @in_virtual_time

@@ -13,9 +13,9 @@ from cinema.actors.timers import DueSweep
 from cinema.domain.limits import DUE_SWEEP_GOES_ON_S, DUE_SWEEP_S, EXPIRIES_PER_COMMAND
 from cinema.domain.seatmap import grid_layout, parse_layout
 from cinema.storage.journal.store import StoreUnavailable
-from tests.unit.actors.scripted_store import ScriptedStore, Written
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import (
+from tests.support.actors.scripted_store import ScriptedStore, Written
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import (
     ANNA,
     BERT,
     HOLD_TTL_S,

@@ -10,8 +10,8 @@ import msgspec
 from cinema.actors.messages import Outcome
 from cinema.domain.rejections import Rejection
 from cinema.domain.showtime.commands import HoldBestAvailable
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import (
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import (
     ANNA,
     BERT,
     HOLD_TTL_S,

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.unit.actors.virtual_time import Stuck, VirtualTimeLoop
+from tests.support.actors.virtual_time import Stuck, VirtualTimeLoop
 
 
 def test_who_waits_on_the_way_out_of_a_stuck_test_does_not_wait_for_ever() -> None:

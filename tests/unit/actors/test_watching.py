@@ -6,9 +6,9 @@ import asyncio
 
 from cinema.actors.messages import SeatsSeen, Watch
 from cinema.storage.journal.store import CommitUnknown, StoreUnavailable
-from tests.unit.actors.auditor import Feed
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import ANNA, BERT, accepted, audited_world, hold, release
+from tests.support.actors.auditor import Feed
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import ANNA, BERT, accepted, audited_world, hold, release
 
 LOST = CommitUnknown("connection lost")
 

@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cinema.backups.listing import Listed, ListedBackup
 from cinema.backups.metrics import backup_metrics
-from tests.deploy.telemetry import OF_BACKUPS
+from tests.support.telemetry import OF_BACKUPS
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

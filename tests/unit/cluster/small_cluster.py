@@ -16,8 +16,8 @@ from cinema.domain.seatmap import SeatPlan
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.journal.store import StoreUnavailable
 from cinema.storage.membership.views import Beat, BeatsUnavailable, ViewsUnavailable
-from tests.unit.actors.auditor import Feed
-from tests.unit.actors.world import PLAN, Mail, Node, Terms, World, some_id, stop
+from tests.support.actors.auditor import Feed
+from tests.support.actors.world import PLAN, Mail, Node, Terms, World, some_id, stop
 from tests.unit.cluster.bus import Bus
 
 SECRET = b"known to the nodes of one cluster"

@@ -10,8 +10,8 @@ import pytest
 from cinema.cluster.distant_terms import DistantTerms, TermsUnknown
 from cinema.cluster.wire import TermsBasis
 from cinema.storage.journal.store import StoreUnavailable
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import PLAN, World
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import PLAN, World
 
 BASIS = TermsBasis(PLAN.version, (1000,) * len(PLAN.categories))
 

@@ -18,10 +18,10 @@ from cinema.cluster.outbound import Change
 from cinema.domain.seatmap import grid_layout, parse_layout
 from cinema.domain.showtime.commands import ChangePlan
 from cinema.domain.showtime.events import SalesPaused
-from tests.unit.actors.auditor import Feed
-from tests.unit.actors.bugs import break_down_once
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import ANNA, PLAN, accepted, hold, some_id
+from tests.support.actors.auditor import Feed
+from tests.support.actors.bugs import break_down_once
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import ANNA, PLAN, accepted, hold, some_id
 from tests.unit.cluster.small_cluster import Place, SmallCluster, small_cluster
 
 A_LOOK_S = INTEREST_EVERY_S + 0.2

@@ -7,8 +7,8 @@ import asyncio
 import msgspec
 
 from cinema.actors.messages import IN_DOUBT
-from tests.unit.actors.virtual_time import in_virtual_time
-from tests.unit.actors.world import ANNA, BERT, Mail, accepted, hold
+from tests.support.actors.virtual_time import in_virtual_time
+from tests.support.actors.world import ANNA, BERT, Mail, accepted, hold
 from tests.unit.cluster.small_cluster import Place, SmallCluster, small_cluster
 
 SLOW_S = 0.3

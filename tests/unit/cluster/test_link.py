@@ -25,7 +25,7 @@ from cinema.cluster.link import (
 )
 from cinema.cluster.wire import Answered, Ask, Frame, Notice, encode_frames
 from cinema.telemetry.logging import LogLimit
-from tests.unit.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.unit.cluster.members import node_id
 from tests.unit.cluster.wires import End, Listener, Wire, identity
 

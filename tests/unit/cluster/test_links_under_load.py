@@ -14,7 +14,7 @@ import structlog
 from cinema.cluster import link as links
 from cinema.cluster.link import Identity, Link
 from cinema.cluster.wire import Ask, Frame, Notice, decode_frames, encode_frames
-from tests.unit.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.unit.cluster.small_cluster import Cable, Network
 
 ME, PEER = b"m" * 16, b"p" * 16

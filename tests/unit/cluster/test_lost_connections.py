@@ -11,8 +11,8 @@ import structlog
 
 from cinema.actors.messages import IN_DOUBT, TRY_AGAIN
 from cinema.cluster.router import LATE_ANSWER_NS
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import ANNA, BERT, accepted, hold, release, some_id
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import ANNA, BERT, accepted, hold, release, some_id
 from tests.unit.cluster.small_cluster import small_cluster
 
 

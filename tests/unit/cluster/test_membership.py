@@ -24,7 +24,7 @@ from cinema.cluster.membership import (
 )
 from cinema.domain.membership import NO_VIEW, View
 from cinema.storage.membership.views import Beat
-from tests.unit.actors.virtual_time import in_virtual_time
+from tests.support.actors.virtual_time import in_virtual_time
 from tests.unit.cluster.circle import TIMEOUT_S, Somebody, circle
 from tests.unit.cluster.members import node_id
 

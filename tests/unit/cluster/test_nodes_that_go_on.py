@@ -11,8 +11,8 @@ import pytest
 import structlog
 
 from cinema.cluster.node import SecretWrong
-from tests.unit.actors.virtual_time import in_virtual_time
-from tests.unit.actors.world import ANNA, accepted, hold, release, some_id
+from tests.support.actors.virtual_time import in_virtual_time
+from tests.support.actors.world import ANNA, accepted, hold, release, some_id
 from tests.unit.cluster.small_cluster import small_cluster
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from cinema.actors.messages import ReadSeats
 from cinema.cluster.router import PARKED_S, WOKEN_PER_STEP
-from tests.unit.actors.test_short_steps import Steps
-from tests.unit.actors.virtual_time import in_virtual_time
+from tests.support.actors.step_counts import StepCounts
+from tests.support.actors.virtual_time import in_virtual_time
 from tests.unit.cluster.small_cluster import small_cluster
 
 
@@ -23,7 +23,7 @@ async def test_what_was_parked_is_sent_again_over_many_steps_in_its_order(
         showtime = cluster.world.showtime()
         # It is no member: nobody owns anything yet.
         mails = [place.tell(showtime, ReadSeats()) for _ in range(count)]
-        steps = Steps()
+        steps = StepCounts()
         monkeypatch.setattr(place.router, "_send", steps.counted(place.router._send))
         await asyncio.sleep(1.5 * PARKED_S)
         assert steps.most <= WOKEN_PER_STEP

@@ -16,7 +16,7 @@ from cinema.cluster.link import Link
 from cinema.cluster.peers import DIAL_TIMEOUT_S, Peer, PeerLost, PeerRefused, Peers
 from cinema.cluster.wire import Answered, Failed, Notice, NotOwner, SentNoShowtime, Tell, Told
 from cinema.domain.membership import Member
-from tests.unit.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.unit.cluster.members import member, node_id
 from tests.unit.cluster.small_cluster import Network
 from tests.unit.cluster.wires import identity

@@ -31,8 +31,8 @@ from cinema.domain.showtime.commands import (
     UnblockSeats,
 )
 from cinema.storage.membership.views import ViewsUnavailable
-from tests.unit.actors.virtual_time import in_virtual_time, settle
-from tests.unit.actors.world import (
+from tests.support.actors.virtual_time import in_virtual_time, settle
+from tests.support.actors.world import (
     ANNA,
     BERT,
     PLAN,

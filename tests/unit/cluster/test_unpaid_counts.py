@@ -13,8 +13,8 @@ import pytest
 from cinema.cluster import unpaid_counts
 from cinema.cluster.unpaid_counts import EVERY_S, UnpaidCounts
 from cinema.domain.rejections import Rejection
-from tests.unit.actors.virtual_time import in_virtual_time
-from tests.unit.actors.world import ANNA, BERT, accepted, hold, release
+from tests.support.actors.virtual_time import in_virtual_time
+from tests.support.actors.world import ANNA, BERT, accepted, hold, release
 from tests.unit.cluster.small_cluster import Place, SmallCluster, small_cluster
 
 LIMIT = 4

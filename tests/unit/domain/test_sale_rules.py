@@ -1,13 +1,5 @@
-from cinema.domain.sale_rules import Rules, SaleRules, effective_rules
-
-DEFAULTS = SaleRules(
-    seats_per_hold=10,
-    live_holds_per_customer=4,
-    seats_per_staff_hold=50,
-    live_holds_per_staff=40,
-    hold_ttl_s=600,
-    hold_max_s=1800,
-)
+from cinema.domain.sale_rules import Rules, effective_rules
+from tests.support.sale_rules import DEFAULTS
 
 
 def test_without_rules_the_defaults_hold() -> None:

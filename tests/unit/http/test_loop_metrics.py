@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cinema.http.loop_metrics import LOOK_S, PART_S, WINDOW_S, LoopProbe, loop_families
-from tests.unit.actors.virtual_time import in_virtual_time
+from tests.support.actors.virtual_time import in_virtual_time
 
 
 def samples(probe: LoopProbe) -> dict[str, float]:

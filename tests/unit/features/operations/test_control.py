@@ -22,9 +22,9 @@ from cinema.features.operations.node import ControlNode, LogLevels
 from cinema.features.operations.service import ControlService
 from cinema.features.operations.shapes import ActorsQuery, Answer, PhaseName
 from cinema.storage.journal.store import StoreUnavailable
-from tests.unit.actors.in_between import LateTerms, change_plan
-from tests.unit.actors.virtual_time import in_virtual_time
-from tests.unit.actors.world import ANNA, Node, World, audited_world, hold, some_id
+from tests.support.actors.in_between import LateTerms, change_plan
+from tests.support.actors.virtual_time import in_virtual_time
+from tests.support.actors.world import ANNA, Node, World, audited_world, hold, some_id
 
 AnswerPeer = Callable[[bytes, bytes], Awaitable[bytes]]
 

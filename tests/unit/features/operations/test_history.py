@@ -31,8 +31,8 @@ from cinema.features.operations.history_shapes import (
 )
 from cinema.features.operations.node import moment
 from cinema.storage.journal.store import JournalRow, StoreUnavailable
-from tests.unit.actors.virtual_time import VirtualTimeLoop, in_virtual_time
-from tests.unit.actors.world import (
+from tests.support.actors.virtual_time import VirtualTimeLoop, in_virtual_time
+from tests.support.actors.world import (
     ANNA,
     BERT,
     PLAN,

@@ -21,7 +21,7 @@ from cinema.domain.showtime.packed import expiry_of
 from cinema.domain.showtime.replan import moved_event
 from cinema.domain.showtime.state import ShowtimeState, evolve
 from cinema.domain.showtime.terms import ShowtimeTerms
-from tests.unit.actors.scripted_store import RecordingJournal
+from tests.support.actors.scripted_store import RecordingJournal
 
 
 class Auditor:

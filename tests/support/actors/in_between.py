@@ -10,9 +10,9 @@ import msgspec
 from cinema.domain.seatmap import SeatPlan, grid_layout, parse_layout
 from cinema.domain.showtime.commands import ChangePlan
 from cinema.domain.showtime.terms import ShowtimeTerms
-from tests.unit.actors.scripted_store import Call
-from tests.unit.actors.virtual_time import settle
-from tests.unit.actors.world import Mail, Node, World, accepted, some_id
+from tests.support.actors.scripted_store import Call
+from tests.support.actors.virtual_time import settle
+from tests.support.actors.world import Mail, Node, World, accepted, some_id
 
 WIDER: SeatPlan = parse_layout(grid_layout(4, 26), 2)
 """The plan with one more column: every seat but those of the first row has another index."""

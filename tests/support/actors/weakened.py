@@ -16,7 +16,7 @@ from cinema.actors.messages import Outcome, Reply
 from cinema.actors.outbox import Outbox, Waiting
 from cinema.actors.restore import Restored, replayed
 from cinema.storage.journal.store import Append, CommitAborted, CommitUnknown, SnapshotSave
-from tests.unit.actors.scripted_store import RecordingJournal, RecordingLane
+from tests.support.actors.scripted_store import RecordingJournal, RecordingLane
 
 
 class PrimaryKeyJournal(RecordingJournal):

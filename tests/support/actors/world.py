@@ -22,8 +22,8 @@ from cinema.domain.showtime.commands import (
     ReleaseHold,
 )
 from cinema.domain.showtime.terms import ShowtimeTerms
-from tests.unit.actors.auditor import Auditor, Feed
-from tests.unit.actors.scripted_store import RecordingJournal, ScriptedStore
+from tests.support.actors.auditor import Auditor, Feed
+from tests.support.actors.scripted_store import RecordingJournal, ScriptedStore
 
 START_US = 1_800_000_000_000_000
 HOLD_TTL_S = 60

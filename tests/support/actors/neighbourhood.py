@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from cinema.actors.messages import Letter
-from tests.unit.actors.world import ANNA, Node, World, release, some_id
+from tests.support.actors.world import ANNA, Node, World, release, some_id
 
 
 class Neighbour:
