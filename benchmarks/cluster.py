@@ -13,8 +13,7 @@ from benchmarks.load.http import format_request
 from benchmarks.postgres import Postgres, describe_postgres, find_postgres
 from benchmarks.processes import LISTEN_S, ROOT, accepting, stop
 from benchmarks.server import HOST, SECRET, SETTINGS, samples_of
-from cinema.cluster.ring import Node as RingNode
-from cinema.cluster.ring import Ring
+from cinema.cluster.ring import Ring, RingNode
 from cinema.local.cluster.ports import Ports
 from cinema.local.embedded_postgres import EmbeddedPostgres
 from cinema.local.redis_server import LocalRedis

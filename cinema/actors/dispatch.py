@@ -1,4 +1,4 @@
-"""Where messages for showtimes go: to the kernel of a node alone, or to the router of a cluster."""
+"""Where messages for showtimes go: to the kernel of a lone node, or to a cluster's forwarder."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ async def running_node(
         tasks.keep("durability-watch", watch.run)
         await kernel.start()
         cluster = await open_cluster(settings, pool, kernel, journal, terms, stack)
-        dispatch: Dispatch = kernel if cluster is None else cluster.router
+        dispatch: Dispatch = kernel if cluster is None else cluster.forwarder
         tasks.keep(
             "housekeeping",
             Housekeeping(journal, pool, dispatch, settings.journal_retention_days).run,

@@ -62,7 +62,7 @@ class Control:
         self._alone = Alone(settings.node_host or settings.host)
         known = self._alone if cluster is None else Together(cluster)
         self.node_id = known.node_id
-        dispatch: Dispatch = kernel if cluster is None else cluster.router
+        dispatch: Dispatch = kernel if cluster is None else cluster.forwarder
         node = ControlNode(
             kernel,
             known,

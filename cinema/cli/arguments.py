@@ -11,7 +11,7 @@ from cinema.cli.backup_options import add_backup_options, add_restore_options
 from cinema.settings import Settings, fields
 from cinema.settings.example import default_text, explain
 
-Command = Callable[[Settings, Mapping[str, Any]], int | None]
+Subcommand = Callable[[Settings, Mapping[str, Any]], int | None]
 """What a command does, with the settings and the options that are its own; maybe an exit code."""
 
 _HELP = {
@@ -25,7 +25,7 @@ _HELP = {
 }
 
 
-def parser_of(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
+def parser_of(commands: Mapping[str, Subcommand]) -> argparse.ArgumentParser:
     """The parser; what it parses carries the command itself as `run`."""
     parser = argparse.ArgumentParser(
         prog="cinema", description="A seat reservation server for cinemas."

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from cinema.cli.arguments import Command, parser_of
+from cinema.cli.arguments import Subcommand, parser_of
 from cinema.cli.report import complain, report
 from cinema.settings import Settings, SettingsError, fields, load_settings
 
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     again, 1 for other failures.
     """
     arguments = vars(parser_of(COMMANDS).parse_args(argv))
-    run: Command = arguments.pop("run")
+    run: Subcommand = arguments.pop("run")
     settings = {field.attribute for field in fields()}
     flags = {name: arguments.pop(name) for name in settings & arguments.keys()}
     given = {name: value for name, value in flags.items() if value is not None}
@@ -101,7 +101,7 @@ def _create_admin(settings: Settings, options: Mapping[str, Any]) -> None:
     run_create_admin(settings, options, report)
 
 
-COMMANDS: Final[dict[str, Command]] = {
+COMMANDS: Final[dict[str, Subcommand]] = {
     "serve": _serve,
     "migrate": _migrate,
     "seed": _seed,

@@ -68,7 +68,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _greeting = msgspec.msgpack.Decoder(Hello | Welcome | Proof).decode
 
 
-class Refused(Exception):
+class LinkRefused(Exception):
     """The other side is not who it should be."""
 
 
@@ -147,7 +147,7 @@ class Link(asyncio.Protocol):
             while len(buffer) - at >= _HEAD_BYTES:
                 size = int.from_bytes(buffer[at : at + _HEAD_BYTES], "big")
                 if size > (BATCH_BYTES_MAX if self.is_open else GREETING_BYTES_MAX):
-                    raise Refused(f"a batch of {size} bytes")
+                    raise LinkRefused(f"a batch of {size} bytes")
                 end = at + _HEAD_BYTES + size
                 if len(buffer) < end:
                     break
@@ -162,7 +162,7 @@ class Link(asyncio.Protocol):
                     self._user.received(self, frames)
                 if self._transport is None:
                     return
-        except (Refused, msgspec.MsgspecError) as error:
+        except (LinkRefused, msgspec.MsgspecError) as error:
             peer, reason = self.peer_id.hex(), str(error)
             self._refusals.write(log.warning, LINK_REFUSED, peer=peer, reason=reason)
             self.abort()
@@ -186,14 +186,14 @@ class Link(asyncio.Protocol):
         greeting = _greeting(body)
         if isinstance(greeting, Hello) and not self._dials and not self._theirs:
             if greeting.protocol != PROTOCOL_VERSION:
-                raise Refused(f"protocol {greeting.protocol}")
+                raise LinkRefused(f"protocol {greeting.protocol}")
             self._meet(greeting.node_id, greeting.challenge)
             self.peer_id = greeting.node_id
             proof = self._me.proof(b"listens", *self._facts())
             self._greet(Welcome(self._me.node_id, self._challenge, proof))
         elif isinstance(greeting, Welcome) and self._dials:
             if greeting.node_id != self.peer_id:
-                raise Refused("another node answers at this address")
+                raise LinkRefused("another node answers at this address")
             self._meet(greeting.node_id, greeting.challenge)
             self._check(greeting.proof, b"listens")
             self._greet(Proof(self._me.proof(b"dials", *self._facts())))
@@ -202,11 +202,11 @@ class Link(asyncio.Protocol):
             self._check(greeting.proof, b"dials")
             self._open()
         else:
-            raise Refused(f"{type(greeting).__name__} out of turn")
+            raise LinkRefused(f"{type(greeting).__name__} out of turn")
 
     def _meet(self, node_id: bytes, challenge: bytes) -> None:
         if len(challenge) != CHALLENGE_BYTES or len(node_id) != len(self._me.node_id):
-            raise Refused("a greeting of the wrong size")
+            raise LinkRefused("a greeting of the wrong size")
         self._theirs = challenge
 
     def _facts(self) -> tuple[bytes, bytes, bytes, bytes]:
@@ -217,7 +217,7 @@ class Link(asyncio.Protocol):
     def _check(self, proof: bytes, part: bytes) -> None:
         if not hmac.compare_digest(proof, self._me.proof(part, *self._facts())):
             self.is_unproven = True
-            raise Refused("the peer does not know CLUSTER_SECRET")
+            raise LinkRefused("the peer does not know CLUSTER_SECRET")
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -14,12 +14,12 @@ from cinema.actors.kernel import Kernel
 from cinema.actors.tasks import Tasks
 from cinema.cluster.distant_terms import DistantTerms, PlanSource
 from cinema.cluster.fanout import FanOut
+from cinema.cluster.forwarder import Forwarder
 from cinema.cluster.handover import Handover
 from cinema.cluster.link import CHALLENGE_BYTES, Identity, Link
 from cinema.cluster.membership import Membership
 from cinema.cluster.peers import Dial, PeerLost, PeerRefused, Peers, PeerUnproven
 from cinema.cluster.placement import Placement
-from cinema.cluster.router import Router
 from cinema.domain.membership import Member, View
 from cinema.storage.journal.store import JournalStore, StoreUnavailable
 from cinema.storage.membership.views import HeartbeatStore, ViewStore, ViewsUnavailable
@@ -90,7 +90,7 @@ class ClusterNode:
             task_failures=failures,
         )
         self.fanout = FanOut(kernel, self.placement, self.peers, self.membership, channels, journal)
-        self.router = Router(
+        self.forwarder = Forwarder(
             kernel,
             self.membership,
             self.placement,
@@ -106,7 +106,7 @@ class ClusterNode:
         self._views = views
         self._tasks = Tasks(failures)
         self.peers.answer(PING_TOPIC, _pong)
-        kernel.join(self.router)
+        kernel.join(self.forwarder)
 
     def accept(self) -> Link:
         """A protocol for a connection to the cluster port."""
@@ -123,7 +123,7 @@ class ClusterNode:
         Raises `SecretWrong` and `AddressTaken`.
         """
         await self._check_secret()
-        self.router.start()
+        self.forwarder.start()
         self.handover.start()
         self.fanout.start()
         self._known = True
@@ -138,7 +138,7 @@ class ClusterNode:
             async with asyncio.timeout(grace_s):
                 await self.membership.drain()
                 await self.handover.finished()
-                await self.router.answered()
+                await self.forwarder.answered()
         except TimeoutError:
             log.warning(HANDOVER_LATE, showtimes=len(await self.kernel.showtimes_of_others()))
 
@@ -148,7 +148,7 @@ class ClusterNode:
             return
         try:
             async with asyncio.timeout(grace_s):
-                await self.router.answered()
+                await self.forwarder.answered()
                 await self.membership.leave()
         except TimeoutError:
             log.warning(HANDOVER_LATE, showtimes=0)
@@ -158,14 +158,14 @@ class ClusterNode:
         await self.membership.stop()
         await self._tasks.cancel()
         await self.handover.stop()
-        await self.router.stop()
+        await self.forwarder.stop()
         await self.fanout.stop()
         await self.peers.close()
         await self._beats.close()
 
     def _follow(self, view: View) -> None:
         before = self.placement.view
-        self.router.follow(view)
+        self.forwarder.follow(view)
         if view.member(self.placement.node_id) is not None and _somebody_died(before, view):
             self._tasks.start("inherit", self._inherit())
         self.handover.view_changed()

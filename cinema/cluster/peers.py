@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 Dial = Callable[[Callable[[], Link], str, int], Awaitable[object]]
 """Connects a protocol to a host and port; `loop.create_connection` does."""
 
-Answer = Callable[[bytes, bytes], Awaitable[bytes]]
+AskHandler = Callable[[bytes, bytes], Awaitable[bytes]]
 """Answers a question: who asks (node id) and the payload. What it raises reaches the asker."""
 
 
@@ -281,14 +281,14 @@ class Peers:
         self._leaving: list[Peer] = []
         self._accepted: set[Link] = set()
         self._service: Service
-        self._answers: dict[str, Answer] = {}
+        self._answers: dict[str, AskHandler] = {}
         self._answering = 0
 
     def serve_with(self, service: Service) -> None:
         """Who answers messages; set before the first connection."""
         self._service = service
 
-    def answer(self, topic: str, answer: Answer) -> None:
+    def answer(self, topic: str, answer: AskHandler) -> None:
         """Who answers the questions of a topic."""
         self._answers[topic] = answer
 

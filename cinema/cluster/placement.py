@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from cinema.cluster.ring import Node, Ring
+from cinema.cluster.ring import Ring, RingNode
 from cinema.domain.membership import NO_VIEW, Member, View
 
 OWNERS_KEPT: Final = 100_000
@@ -30,7 +30,7 @@ class Placement:
         """Go by a new view."""
         self.view = view
         owners = view.owners()
-        self.ring = Ring(Node(one.host, one.port, one.weight) for one in owners)
+        self.ring = Ring(RingNode(one.host, one.port, one.weight) for one in owners)
         self._members = {one.address: one for one in owners}
         self._owners = {}
 

@@ -29,7 +29,7 @@ DEFAULT_WEIGHT: Final = 100
 _CIRCLE: Final = 1 << 32
 
 
-class Node(msgspec.Struct, frozen=True, order=True):
+class RingNode(msgspec.Struct, frozen=True, order=True):
     """A member as the ring sees it: the address that clients and balancers name it by.
 
     A node of twice the `weight` owns twice the showtimes; 0 owns none (it is leaving).
@@ -48,7 +48,7 @@ class Node(msgspec.Struct, frozen=True, order=True):
 class Ring:
     """The points of some nodes around the circle of 32-bit hashes; immutable."""
 
-    def __init__(self, nodes: Iterable[Node]) -> None:
+    def __init__(self, nodes: Iterable[RingNode]) -> None:
         self.nodes = tuple(sorted(nodes))
         for one, other in pairwise(self.nodes):
             if one.address == other.address:
@@ -57,7 +57,7 @@ class Ring:
         # of many nodes takes long. To look in each of them takes a microsecond, once a showtime.
         self._points = [(node, _points(node)) for node in self.nodes if node.weight]
 
-    def owner_of(self, showtime_id: bytes) -> Node | None:
+    def owner_of(self, showtime_id: bytes) -> RingNode | None:
         """The node at the first point from the showtime's hash on; None on an empty ring.
 
         Where nodes meet in a point, which is rare, whoever sorts first has it, on all nodes.
@@ -71,7 +71,7 @@ class Ring:
                 owner, nearest = node, point
         return owner
 
-    def shares(self) -> dict[Node, float]:
+    def shares(self) -> dict[RingNode, float]:
         """The part of the circle that each node owns; together 1, or nothing on an empty ring."""
         arcs = dict.fromkeys(self.nodes, 0)
         placed = sorted(
@@ -86,7 +86,7 @@ class Ring:
 
 
 @lru_cache(maxsize=1024)
-def _points(node: Node) -> Sequence[int]:
+def _points(node: RingNode) -> Sequence[int]:
     """The node's points in order."""
     # Balancers take the host from what they write, so that an IPv6 address has its brackets.
     start = crc32(f"{bracketed(node.host)}\0{node.port}".encode())

@@ -8,7 +8,7 @@ from typing import Self
 import msgspec
 from aiohttp import WSMsgType, web
 
-from cinema.cluster.ring import DEFAULT_WEIGHT, Node
+from cinema.cluster.ring import DEFAULT_WEIGHT, RingNode
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,9 +32,9 @@ class StandIn:
         self.received: list[Received] = []
 
     @property
-    def node(self) -> Node:
+    def node(self) -> RingNode:
         """The node as the ring sees it."""
-        return Node("127.0.0.1", self._port, weight=self._weight)
+        return RingNode("127.0.0.1", self._port, weight=self._weight)
 
     async def start(self) -> Self:
         """Listen, at a second start on the port of the first."""

@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from cinema.cluster.ring import Node, Ring
+from cinema.cluster.ring import Ring, RingNode
 from cinema.http.connections.listening import ignore_new_connections
 from cinema.http.errors import ERROR_TABLE
 from tests.deploy.nodes import StandIn, stand_ins
@@ -67,7 +67,7 @@ def holds(showtime: UUID) -> str:
 
 
 @cache
-def ring_of(nodes: tuple[Node, ...]) -> Ring:
+def ring_of(nodes: tuple[RingNode, ...]) -> Ring:
     return Ring(nodes)
 
 
@@ -310,7 +310,7 @@ async def test_the_balancer_of_pods_goes_by_the_names_of_those_that_are_there(
     haproxy = HAProxyOfPods(tmp_path)
     await haproxy.start(node.node for node in nodes)
     try:
-        ring = Ring(Node(f"cinema-{number}.cinema-nodes", 8080) for number in range(len(nodes)))
+        ring = Ring(RingNode(f"cinema-{number}.cinema-nodes", 8080) for number in range(len(nodes)))
         by_name = dict(zip(ring.nodes, nodes, strict=True))
 
         async def all_found() -> bool:

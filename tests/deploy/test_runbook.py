@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from cinema.cli.main import main
-from cinema.cluster.ring import Node, Ring
+from cinema.cluster.ring import Ring, RingNode
 from cinema.http.errors import ERROR_TABLE
 from cinema.settings import fields
 from tests.support.telemetry import known_series, listed_events
@@ -80,7 +80,7 @@ def test_clients_find_the_owner_as_the_runbook_says() -> None:
     exec(code, told)
     nodes = [("node-10", 8080, 100), ("node-2", 8081, 50), ("node-2", 8080, 7)]
     circle = told["circle"](nodes)
-    ring = Ring(Node(host, port, weight) for host, port, weight in nodes)
+    ring = Ring(RingNode(host, port, weight) for host, port, weight in nodes)
     draw = random.Random(18)
     for _ in range(200):
         showtime = UUID(bytes=draw.randbytes(16))

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from cinema.cluster.ring import Node, Ring
+from cinema.cluster.ring import Ring, RingNode
 from tests.support.balancers import BALANCERS, Balancer
 from tests.support.durable_postgres import DurablePostgres
 from tests.support.load import Customer, customers, enrol
@@ -96,8 +96,8 @@ async def forwarded(client: aiohttp.ClientSession, nodes: list[ServerProcess]) -
     return total
 
 
-def as_the_ring_sees(nodes: list[ServerProcess]) -> list[Node]:
-    return [Node("127.0.0.1", node.port) for node in nodes]
+def as_the_ring_sees(nodes: list[ServerProcess]) -> list[RingNode]:
+    return [RingNode("127.0.0.1", node.port) for node in nodes]
 
 
 async def test_behind_a_balancer_nothing_has_to_be_forwarded(

@@ -89,7 +89,7 @@ class Process:
             dial=world.wires.dial(self),
             challenge=lambda: world.ids.randbytes(CHALLENGE_BYTES),
         )
-        self.dispatch = self.cluster.router
+        self.dispatch = self.cluster.forwarder
         self.listens = self.serving = True
         self._tasks.start("declared-dead", self._await_death())
         me = Member(

@@ -208,10 +208,10 @@ class DeniesAfterLoss(ClusterNode):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        park = self.router.park
+        park = self.forwarder.park
 
         def forget(errand: Any) -> None:
             errand.in_doubt = False
             park(errand)
 
-        self.router.park = forget
+        self.forwarder.park = forget

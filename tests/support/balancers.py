@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
-from cinema.cluster.ring import Node
+from cinema.cluster.ring import RingNode
 from tests.support.programs import program
 from tests.support.server_process import free_port
 
@@ -51,10 +51,10 @@ class Balancer(ABC):
         return f"https://127.0.0.1:{self.tls_port}"
 
     @abstractmethod
-    def command(self, nodes: list[Node], *, with_tls: bool) -> list[str]:
+    def command(self, nodes: list[RingNode], *, with_tls: bool) -> list[str]:
         """Write the configuration for these nodes; the command that runs it in the foreground."""
 
-    async def start(self, nodes: Iterable[Node], *, with_tls: bool = False) -> None:
+    async def start(self, nodes: Iterable[RingNode], *, with_tls: bool = False) -> None:
         """Run it and wait until it listens."""
         process = self._launch(self.command(list(nodes), with_tls=with_tls))
         deadline_s = time.monotonic() + START_TIMEOUT_S
@@ -95,7 +95,7 @@ class Nginx(Balancer):
 
     name = "nginx"
 
-    def command(self, nodes: list[Node], *, with_tls: bool) -> list[str]:
+    def command(self, nodes: list[RingNode], *, with_tls: bool) -> list[str]:
         """An nginx.conf around the file, with all it writes in our folder."""
         nginx = program("nginx", package="nginx-light")
         text = (DEPLOY / "nginx" / "cinema.conf").read_text()
@@ -150,7 +150,7 @@ class HAProxy(Balancer):
 
     name = "haproxy"
 
-    def command(self, nodes: list[Node], *, with_tls: bool) -> list[str]:
+    def command(self, nodes: list[RingNode], *, with_tls: bool) -> list[str]:
         """The file with these nodes."""
         haproxy = program("haproxy", package="haproxy")
         text = (DEPLOY / "haproxy" / "haproxy.cfg").read_text()
@@ -189,7 +189,7 @@ class HAProxyOfPods(Balancer):
     name = "haproxy of pods"
     folder_of_files = DEPLOY / "kubernetes" / "haproxy"
 
-    def command(self, nodes: list[Node], *, with_tls: bool) -> list[str]:
+    def command(self, nodes: list[RingNode], *, with_tls: bool) -> list[str]:
         """The file, whose first servers are these nodes; the others do not exist."""
         assert not with_tls
         haproxy = program("haproxy", package="haproxy")

@@ -38,7 +38,7 @@ BODY_LIMIT_BYTES: Final = 64 << 20
 """The longest answer read: a seat map of 50,000 seats is a tenth of it."""
 
 
-class Reply(msgspec.Struct, frozen=True):
+class ControlReply(msgspec.Struct, frozen=True):
     """What a call that succeeded gave; `meta` only of lists."""
 
     data: Any
@@ -62,20 +62,20 @@ class ControlClient:
         self._token = token
         self._operator = operator
 
-    def get(self, path: str, **query: Any) -> Reply:
+    def get(self, path: str, **query: Any) -> ControlReply:
         """What is shown at a path below `/control/v1`; parameters that are None are left out."""
         given = {name: _text(value) for name, value in query.items() if value is not None}
         return self._call("GET", f"{path}?{urlencode(given)}" if given else path)
 
-    def post(self, path: str, body: Any = None, *, key: str | None = None) -> Reply:
+    def post(self, path: str, body: Any = None, *, key: str | None = None) -> ControlReply:
         """Do something; `key` makes it safe to repeat."""
         return self._call("POST", path, body, key)
 
-    def put(self, path: str, body: Any) -> Reply:
+    def put(self, path: str, body: Any) -> ControlReply:
         """Set something."""
         return self._call("PUT", path, body)
 
-    def pages(self, path: str, limit: int, page: int, **query: Any) -> Reply:
+    def pages(self, path: str, limit: int, page: int, **query: Any) -> ControlReply:
         """Up to `limit` items of a list, however many pages that takes."""
         items: list[Any] = []
         meta: dict[str, Any] = {}
@@ -84,9 +84,11 @@ class ControlClient:
             meta = reply.meta or {}
             if len(items) >= limit:
                 break
-        return Reply(items[:limit], meta)
+        return ControlReply(items[:limit], meta)
 
-    def _pages(self, path: str, page: int, limit: int, query: Mapping[str, Any]) -> Iterator[Reply]:
+    def _pages(
+        self, path: str, page: int, limit: int, query: Mapping[str, Any]
+    ) -> Iterator[ControlReply]:
         cursor = None
         while True:
             reply = self.get(path, limit=min(page, limit), cursor=cursor, **query)
@@ -95,7 +97,9 @@ class ControlClient:
             if cursor is None:
                 return
 
-    def _call(self, method: str, path: str, body: Any = None, key: str | None = None) -> Reply:
+    def _call(
+        self, method: str, path: str, body: Any = None, key: str | None = None
+    ) -> ControlReply:
         for _ in range(ATTEMPTS - 1):
             status, headers, answer = self._once(method, path, body, key)
             if status != 503:
@@ -104,7 +108,7 @@ class ControlClient:
         else:
             status, headers, answer = self._once(method, path, body, key)
         if answer.get("success") is True:
-            return Reply(answer["data"], answer.get("meta"))
+            return ControlReply(answer["data"], answer.get("meta"))
         error = answer["error"]
         raise refused(status, error["code"], error["message"], error["details"])
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from cinema.cli.admin.client import ControlClient, Reply
+from cinema.cli.admin.client import ControlClient, ControlReply
 from cinema.cli.admin.failures import FAILED, NOT_FOUND, UNREACHABLE, Failure
 
 PAGE: Final = 100
@@ -26,20 +26,20 @@ LOOK_S: Final = 0.5
 Options = Mapping[str, Any]
 
 
-def perform(client: ControlClient, options: Options) -> Reply:
+def perform(client: ControlClient, options: Options) -> ControlReply:
     """Do what the options say; raises `Failure`."""
     return _COMMANDS[options["action"]](client, options)
 
 
-def _nodes(client: ControlClient, _options: Options) -> Reply:
+def _nodes(client: ControlClient, _options: Options) -> ControlReply:
     return client.get("/nodes")
 
 
-def _ring(client: ControlClient, options: Options) -> Reply:
+def _ring(client: ControlClient, options: Options) -> ControlReply:
     return client.get("/ring", showtime_id=options["showtime"])
 
 
-def _actors(client: ControlClient, options: Options) -> Reply:
+def _actors(client: ControlClient, options: Options) -> ControlReply:
     node = options["node"]
     return client.pages(
         "/actors",
@@ -54,11 +54,11 @@ def _actors(client: ControlClient, options: Options) -> Reply:
     )
 
 
-def _state(client: ControlClient, options: Options) -> Reply:
+def _state(client: ControlClient, options: Options) -> ControlReply:
     return client.get(_path(options))
 
 
-def _journal(client: ControlClient, options: Options) -> Reply:
+def _journal(client: ControlClient, options: Options) -> ControlReply:
     path, from_seq, last = _path(options, "journal"), options["from_seq"], options["last"]
     if from_seq is None:
         wanted = last or LAST_EVENTS
@@ -69,28 +69,28 @@ def _journal(client: ControlClient, options: Options) -> Reply:
     return client.pages(path, limit, PAGE, from_seq=from_seq)
 
 
-def _seats(client: ControlClient, options: Options) -> Reply:
+def _seats(client: ControlClient, options: Options) -> ControlReply:
     if options["seat"] is not None:
         path = _path(options, f"seats/{quote(options['seat'], safe='')}/history")
         return client.pages(path, options["limit"], PAGE)
     return client.get(_path(options, "seats"), seq=options["seq"], at=options["at"])
 
 
-def _passivate(client: ControlClient, options: Options) -> Reply:
+def _passivate(client: ControlClient, options: Options) -> ControlReply:
     return client.post(_path(options, "passivate"))
 
 
-def _on_seats(client: ControlClient, options: Options) -> Reply:
+def _on_seats(client: ControlClient, options: Options) -> ControlReply:
     return client.post(
         _path(options, options["action"]), {"seats": options["seats"]}, key=_key(options)
     )
 
 
-def _on_sales(client: ControlClient, options: Options) -> Reply:
+def _on_sales(client: ControlClient, options: Options) -> ControlReply:
     return client.post(_path(options, options["action"]), key=_key(options))
 
 
-def _drain(client: ControlClient, options: Options) -> Reply:
+def _drain(client: ControlClient, options: Options) -> ControlReply:
     node = node_named(client, options["node"])
     reply = client.post(f"/nodes/{node['node_id']}/drain")
     if options["wait"]:
@@ -113,13 +113,13 @@ def _await_end(client: ControlClient, node_id: str) -> None:
     raise Failure("NOT_GONE", f"The node is still there after {GONE_WITHIN_S:.0f} s.", FAILED)
 
 
-def _log_level(client: ControlClient, options: Options) -> Reply:
+def _log_level(client: ControlClient, options: Options) -> ControlReply:
     path = f"/nodes/{node_named(client, options['node'])['node_id']}/log-level"
     level = options["level"]
     return client.get(path) if level is None else client.put(path, {"level": level})
 
 
-_COMMANDS: Final[dict[str, Callable[[ControlClient, Options], Reply]]] = {
+_COMMANDS: Final[dict[str, Callable[[ControlClient, Options], ControlReply]]] = {
     "nodes": _nodes,
     "ring": _ring,
     "actors": _actors,

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from cinema.cli.admin.client import ControlClient, Reply
+from cinema.cli.admin.client import ControlClient, ControlReply
 from cinema.cli.admin.commands import perform
 from cinema.cli.admin.failures import FAILED, NOT_ALLOWED, UNREACHABLE, USAGE, Failure
 from cinema.settings import Settings, announced, found_control_token, parsed_tokens, url_of
@@ -104,7 +104,7 @@ def _ask_first(options: Mapping[str, Any]) -> None:
         raise Failure("CANCELLED", "Nothing was done.", FAILED)
 
 
-def _show(reply: Reply, options: Mapping[str, Any]) -> None:
+def _show(reply: ControlReply, options: Mapping[str, Any]) -> None:
     from cinema.cli.admin.views import console, view
 
     console().print(view(reply, options))

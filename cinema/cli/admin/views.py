@@ -11,7 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cinema.cli.admin.client import Reply
+from cinema.cli.admin.client import ControlReply
 
 PIPED_WIDTH: Final = 240
 """Columns where no terminal says how many it has: nothing is cut in a pipe."""
@@ -32,7 +32,7 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
 
 
-def view(reply: Reply, options: Options) -> RenderableType:
+def view(reply: ControlReply, options: Options) -> RenderableType:
     """The answer to a command, to be looked at."""
     return _VIEWS[options["action"]](reply, options)
 
@@ -40,7 +40,7 @@ def view(reply: Reply, options: Options) -> RenderableType:
 # --- nodes
 
 
-def _nodes(reply: Reply, _options: Options) -> RenderableType:
+def _nodes(reply: ControlReply, _options: Options) -> RenderableType:
     columns = ("node", "address", "state", "version", ">view", ">up", ">residents", ">waiting")
     table = _table(*columns, ">lanes", "log", "")
     for node in reply.data:
@@ -69,7 +69,7 @@ def _condition(node: Mapping[str, Any], status: Mapping[str, Any]) -> Text:
     return Text("frozen", "yellow") if status["frozen"] else Text("serving", "green")
 
 
-def _ring(reply: Reply, _options: Options) -> RenderableType:
+def _ring(reply: ControlReply, _options: Options) -> RenderableType:
     ring = reply.data
     table = _table("node", "address", ">weight", ">share", "", title=f"view {ring['view_version']}")
     for member in ring["members"]:
@@ -86,18 +86,18 @@ def _ring(reply: Reply, _options: Options) -> RenderableType:
     return Group(table, f"{owner['showtime_id']} is owned by {owner['address']}")
 
 
-def _log_level(reply: Reply, _options: Options) -> RenderableType:
+def _log_level(reply: ControlReply, _options: Options) -> RenderableType:
     return f"{reply.data['node_id']} writes from {reply.data['level']} upwards"
 
 
-def _drain(reply: Reply, options: Options) -> RenderableType:
+def _drain(reply: ControlReply, options: Options) -> RenderableType:
     return f"{reply.data['node_id']} {'is gone' if options['wait'] else 'drains'}"
 
 
 # --- actors
 
 
-def _actors(reply: Reply, _options: Options) -> RenderableType:
+def _actors(reply: ControlReply, _options: Options) -> RenderableType:
     columns = ("showtime", "phase", ">mailbox", ">epoch", ">seq", ">durable", ">holds")
     more = (">bookings", "next due", ">idle", ">lane", "watched", "node")
     table = _table(*columns, *more)
@@ -124,7 +124,7 @@ def _actors(reply: Reply, _options: Options) -> RenderableType:
     return Group(table, *notes)
 
 
-def _state(reply: Reply, _options: Options) -> RenderableType:
+def _state(reply: ControlReply, _options: Options) -> RenderableType:
     showtime, memory, state = reply.data, reply.data["memory"], reply.data["state"]
     facts: list[tuple[str, RenderableType]] = [
         ("showtime", showtime["showtime_id"]),
@@ -197,7 +197,7 @@ def _holds(state: Mapping[str, Any]) -> RenderableType:
 # --- history
 
 
-def _journal(reply: Reply, _options: Options) -> RenderableType:
+def _journal(reply: ControlReply, _options: Options) -> RenderableType:
     table = _table(">seq", ">epoch", "at", "event", "seats", "of", "details")
     for event in reply.data:
         details = {
@@ -220,7 +220,7 @@ def _journal(reply: Reply, _options: Options) -> RenderableType:
     return Group(table, *_reach(reply))
 
 
-def _seats(reply: Reply, options: Options) -> RenderableType:
+def _seats(reply: ControlReply, options: Options) -> RenderableType:
     if options["seat"] is not None:
         return _seat(reply)
     shown = reply.data
@@ -236,7 +236,7 @@ def _seats(reply: Reply, options: Options) -> RenderableType:
     return Group(head, *rows.values(), counts)
 
 
-def _seat(reply: Reply) -> RenderableType:
+def _seat(reply: ControlReply) -> RenderableType:
     table = _table(">seq", ">epoch", "at", "event", "status", "hold", "booking", "customer")
     for change in reply.data:
         status = change.get("status")
@@ -253,7 +253,7 @@ def _seat(reply: Reply) -> RenderableType:
     return Group(table, *_reach(reply))
 
 
-def _reach(reply: Reply) -> Sequence[str]:
+def _reach(reply: ControlReply) -> Sequence[str]:
     """How far back the journal goes, where that is not to its beginning."""
     first = (reply.meta or {}).get("first_seq", 1)
     return [f"the journal begins at {first}: what was before is gone"] if first > 1 else []
@@ -262,20 +262,20 @@ def _reach(reply: Reply) -> Sequence[str]:
 # --- what was done
 
 
-def _passivate(reply: Reply, _options: Options) -> RenderableType:
+def _passivate(reply: ControlReply, _options: Options) -> RenderableType:
     if reply.data["was_resident"]:
         return f"{reply.data['showtime_id']} is out of memory"
     return f"{reply.data['showtime_id']} was not in memory"
 
 
-def _intervened(reply: Reply, options: Options) -> RenderableType:
+def _intervened(reply: ControlReply, options: Options) -> RenderableType:
     action, seats, seq = options["action"], reply.data["seats"], reply.data["seq"]
     if action in {"pause", "resume"}:
         return f"sales {action}d (seq {seq})"
     return f"{action}ed {' '.join(seats)} (seq {seq})" if seats else f"nothing to {action}"
 
 
-_VIEWS: Final[dict[str, Callable[[Reply, Options], RenderableType]]] = {
+_VIEWS: Final[dict[str, Callable[[ControlReply, Options], RenderableType]]] = {
     "nodes": _nodes,
     "ring": _ring,
     "actors": _actors,

@@ -9,7 +9,7 @@ import msgspec
 
 from cinema.cluster.node import ClusterNode
 from cinema.cluster.peers import PeerLost, PeerRefused
-from cinema.cluster.ring import Node, Ring
+from cinema.cluster.ring import Ring, RingNode
 from cinema.domain.membership import Member, View
 
 TOPIC: Final = "control"
@@ -66,7 +66,7 @@ class Alone:
     def _go_by(self, me: Member) -> None:
         self._me = me
         self.view = View(version=0, members=(me,))
-        self.ring = Ring([Node(me.host, me.port, me.weight)])
+        self.ring = Ring([RingNode(me.host, me.port, me.weight)])
 
     def owner_of(self, showtime_id: bytes) -> Member:  # noqa: ARG002
         """This node owns all."""

@@ -14,7 +14,7 @@ def cluster_families(cluster: ClusterNode) -> Families:
     """Membership, forwarding, handovers."""
 
     def families() -> Iterator[Metric]:
-        view, metrics = cluster.placement.view, cluster.router.metrics
+        view, metrics = cluster.placement.view, cluster.forwarder.metrics
         fanout = cluster.fanout.metrics
         for name, text, value in (
             ("cinema_cluster_view_version", "The view this node goes by.", view.version),

@@ -53,7 +53,7 @@ class Intervened(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asks(Protocol):
-    """The way to every showtime, wherever it lives: a kernel, or the router of a cluster."""
+    """The way to every showtime, wherever it lives: a kernel, or the forwarder of a cluster."""
 
     async def ask(self, showtime_id: bytes, message: Message) -> Outcome:
         """Send a message and wait for the answer."""

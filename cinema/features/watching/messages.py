@@ -79,7 +79,7 @@ class SyncMessage(_Message, frozen=True, kw_only=True, tag="sync", forbid_unknow
     since: Annotated[str, Meta(max_length=40)] | None = None
 
 
-Command = HoldMessage | ReleaseMessage | ExtendMessage
+SocketCommand = HoldMessage | ReleaseMessage | ExtendMessage
 Incoming = AuthMessage | HoldMessage | ReleaseMessage | ExtendMessage | SyncMessage
 
 decode_message: Final = msgspec.json.Decoder(Incoming).decode

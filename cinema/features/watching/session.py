@@ -28,9 +28,9 @@ from cinema.features.watching.frames import (
 )
 from cinema.features.watching.messages import (
     AuthMessage,
-    Command,
     ExtendMessage,
     HoldMessage,
+    SocketCommand,
     SyncMessage,
     WatchQuery,
     decode_message,
@@ -207,7 +207,7 @@ class Session:
         self._paid_for = COMMANDS_PER_TURN - 1
         return False
 
-    async def _command(self, message: Command) -> None:
+    async def _command(self, message: SocketCommand) -> None:
         ref = message.ref
         if self._paid_for:
             self._paid_for -= 1
@@ -233,7 +233,7 @@ class Session:
             await self._room
             self._room = None
 
-    def _tell(self, message: Command, principal: Principal) -> None:
+    def _tell(self, message: SocketCommand, principal: Principal) -> None:
         """Send the command, under the key that the same request has over HTTP."""
         seats, showtime_id, customer = self._hub.seats, self._showtime_id, principal.user_id
         if isinstance(message, HoldMessage):

@@ -203,7 +203,7 @@ class Place:
             journal=node.store,
             dial=cluster.network.dial,
         )
-        self.router = self.node.router
+        self.forwarder = self.node.forwarder
         self.membership = self.node.membership
         self.me = Member(
             node_id=self.node_id, host="127.0.0.1", port=8000 + port, cluster_port=7000 + port
@@ -211,10 +211,10 @@ class Place:
         cluster.network.listeners[self.me.cluster_port] = self.node.accept
 
     def tell(self, showtime_id: bytes, message: Message) -> Mail:
-        """Send a message through the router; its answer is audited the moment it leaves."""
+        """Send a message through the forwarder; its answer is audited the moment it leaves."""
         mail = Mail()
         reply = self.world_node.audited(showtime_id, message, mail)
-        self.router.tell(showtime_id, message, reply)
+        self.forwarder.tell(showtime_id, message, reply)
         return mail
 
     async def ask(self, showtime_id: bytes, message: Message) -> Any:
@@ -232,7 +232,7 @@ class Place:
 
     def owns(self, showtime_id: bytes) -> bool:
         """Whether the showtime is this node's."""
-        return self.router.owns(showtime_id)
+        return self.forwarder.owns(showtime_id)
 
 
 class SmallCluster:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from cinema.actors.messages import IN_DOUBT, ReadSeats, SeatsSeen
-from cinema.cluster.router import LATE_ANSWER_NS
+from cinema.cluster.forwarder import LATE_ANSWER_NS
 from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.support.actors.world import ANNA, accepted, hold
 from tests.unit.cluster.small_cluster import small_cluster

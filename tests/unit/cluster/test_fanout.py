@@ -106,7 +106,7 @@ async def test_watchers_of_several_nodes_see_the_same_and_the_owners_own_too() -
 async def test_changes_between_snapshot_and_first_message_are_not_missed() -> None:
     async with small_cluster() as cluster:
         showtime, owner, watching, feed = await _watched(cluster)
-        watching.router.unwatch(showtime, feed)
+        watching.forwarder.unwatch(showtime, feed)
         late = Feed(cluster.world.auditor, showtime)
         mail = watching.tell(showtime, Watch(feed=late))
         # The interest is still said: these are heard before the snapshot is there, or after it.
@@ -445,7 +445,7 @@ async def test_whoever_does_not_watch_any_more_hears_nothing_that_was_still_aske
         cluster.bus.go_away()
         await _change(owner, showtime)
         read = await watching.store.next("history")
-        watching.router.unwatch(showtime, feed)
+        watching.forwarder.unwatch(showtime, feed)
         read.finish()
         await settle()
         assert feed.frames == []
@@ -460,7 +460,7 @@ async def test_a_showtime_nobody_watches_any_more_is_told_of_no_more_and_may_lea
         await settle()
         assert _seqs(feed) == [2]
         assert not owner.world_node.actor(showtime).idle
-        watching.router.unwatch(showtime, feed)
+        watching.forwarder.unwatch(showtime, feed)
         await asyncio.sleep(INTEREST_S + 2 * INTEREST_EVERY_S)
         heard = len(cluster.bus.heard)
         await _change(owner, showtime)

@@ -41,7 +41,7 @@ async def test_the_last_answer_of_a_node_that_drained_may_come_after_the_view_wi
         one, other, mail = await _under_way(cluster)
         draining = msgspec.structs.replace(other.me, draining=True)
         one.node._follow(one.membership.view.with_member(draining))
-        one.node._follow(one.router.placement.view.without(frozenset({other.node_id})))
+        one.node._follow(one.forwarder.placement.view.without(frozenset({other.node_id})))
         assert not mail.answered.is_set()
         await mail.answered.wait()
         assert accepted(mail.outcome).seq == 2

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from cinema.actors.messages import IN_DOUBT, TRY_AGAIN
-from cinema.cluster.router import LATE_ANSWER_NS
+from cinema.cluster.forwarder import LATE_ANSWER_NS
 from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.support.actors.world import ANNA, BERT, accepted, hold, release, some_id
 from tests.unit.cluster.small_cluster import small_cluster
@@ -38,7 +38,7 @@ async def test_command_whose_effect_is_in_doubt_is_never_answered_with_retry() -
         cluster.network.cut()
         await mail.answered.wait()
         assert mail.outcome == IN_DOUBT
-        assert one.router.metrics.in_doubt == 1
+        assert one.forwarder.metrics.in_doubt == 1
 
 
 @in_virtual_time
@@ -162,8 +162,8 @@ async def test_late_errands_are_given_up_though_an_answer_opens_a_way_to_another
         def reply(_outcome: object) -> None:
             again.append(one.tell(elsewhere, hold(ANNA, "A1")))
 
-        deadline_ns = one.router.clock.boot_ns() + 100_000_000
-        one.router.tell(showtime_id, hold(ANNA, "A1"), reply, deadline_ns)
+        deadline_ns = one.forwarder.clock.boot_ns() + 100_000_000
+        one.forwarder.tell(showtime_id, hold(ANNA, "A1"), reply, deadline_ns)
         later = one.tell(showtime_id, hold(ANNA, "A2"))
         await asyncio.sleep(1.0)
         accepted(again[0].outcome)

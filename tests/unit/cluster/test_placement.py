@@ -9,7 +9,7 @@ import pytest
 
 from cinema.cluster import placement as placement_module
 from cinema.cluster.placement import Placement
-from cinema.cluster.ring import Node, Ring
+from cinema.cluster.ring import Ring, RingNode
 from cinema.domain.membership import Member, View
 from tests.unit.cluster.members import member, node_id
 
@@ -18,7 +18,7 @@ SHOWTIMES = [_RANDOM.randbytes(16) for _ in range(500)]
 
 
 def following(*members: Member, version: int = 1) -> Placement:
-    """Node 1, which goes by a view of some members."""
+    """RingNode 1, which goes by a view of some members."""
     placed = Placement(node_id(1))
     placed.follow(View(version=version, members=members))
     return placed
@@ -35,7 +35,7 @@ def test_before_the_first_view_nobody_owns_anything() -> None:
 def test_owners_are_those_of_the_ring_that_balancers_know() -> None:
     members = [member(number) for number in (1, 2, 3)]
     placed = following(*members)
-    ring = Ring(Node(one.host, one.port) for one in members)
+    ring = Ring(RingNode(one.host, one.port) for one in members)
     for showtime_id in SHOWTIMES:
         node = ring.owner_of(showtime_id)
         assert node is not None

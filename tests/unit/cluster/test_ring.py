@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cinema.cluster import ring as ring_module
-from cinema.cluster.ring import DEFAULT_WEIGHT, POINTS_PER_WEIGHT, Node, Ring
+from cinema.cluster.ring import DEFAULT_WEIGHT, POINTS_PER_WEIGHT, Ring, RingNode
 
 _RANDOM = random.Random(2026)
 SHOWTIMES = [_RANDOM.randbytes(16) for _ in range(10_000)]
-HOUSE = [Node(f"10.0.0.{number}", 8080) for number in range(1, 17)]
+HOUSE = [RingNode(f"10.0.0.{number}", 8080) for number in range(1, 17)]
 
 
-def _owners(ring: Ring) -> list[Node]:
+def _owners(ring: Ring) -> list[RingNode]:
     owners = []
     for showtime in SHOWTIMES:
         owner = ring.owner_of(showtime)
@@ -54,7 +54,7 @@ def test_what_a_node_leaves_behind_goes_to_all_others() -> None:
 
 @settings(max_examples=20)
 @given(st.permutations(HOUSE[:6]))
-def test_every_node_sees_the_same_ring(nodes: list[Node]) -> None:
+def test_every_node_sees_the_same_ring(nodes: list[RingNode]) -> None:
     ring, reference = Ring(nodes), Ring(HOUSE[:6])
     assert ring.nodes == reference.nodes
     for showtime in SHOWTIMES[:200]:
@@ -62,13 +62,13 @@ def test_every_node_sees_the_same_ring(nodes: list[Node]) -> None:
 
 
 def test_a_node_of_twice_the_weight_owns_twice_as_much() -> None:
-    heavy = Node("10.0.1.1", 8080, weight=2 * DEFAULT_WEIGHT)
+    heavy = RingNode("10.0.1.1", 8080, weight=2 * DEFAULT_WEIGHT)
     shares = Counter(_owners(Ring([*HOUSE[:2], heavy])))
     assert 0.45 <= shares[heavy] / len(SHOWTIMES) <= 0.55
 
 
 def test_more_weight_takes_from_others_and_moves_nothing_between_them() -> None:
-    light, heavy = Node("10.0.1.1", 8080, weight=50), Node("10.0.1.1", 8080, weight=150)
+    light, heavy = RingNode("10.0.1.1", 8080, weight=50), RingNode("10.0.1.1", 8080, weight=150)
     before, after = _owners(Ring([*HOUSE[:3], light])), _owners(Ring([*HOUSE[:3], heavy]))
     moved = [(old, new) for old, new in zip(before, after, strict=True) if old.host != new.host]
     assert moved
@@ -76,7 +76,7 @@ def test_more_weight_takes_from_others_and_moves_nothing_between_them() -> None:
 
 
 def test_nobody_owns_anything_on_an_empty_ring_or_with_no_weight() -> None:
-    idle = Node("10.0.1.1", 8080, weight=0)
+    idle = RingNode("10.0.1.1", 8080, weight=0)
     assert Ring([]).owner_of(SHOWTIMES[0]) is None
     assert Ring([idle]).owner_of(SHOWTIMES[0]) is None
     assert set(_owners(Ring([HOUSE[0], idle]))) == {HOUSE[0]}
@@ -84,7 +84,7 @@ def test_nobody_owns_anything_on_an_empty_ring_or_with_no_weight() -> None:
 
 def test_two_nodes_cannot_share_an_address() -> None:
     with pytest.raises(ValueError, match=r"10\.0\.0\.1:8080"):
-        Ring([HOUSE[0], Node(HOUSE[0].host, HOUSE[0].port, weight=7)])
+        Ring([HOUSE[0], RingNode(HOUSE[0].host, HOUSE[0].port, weight=7)])
 
 
 # What nginx 1.22.1 chose with `hash $showtime consistent` over three servers of weight 100.
@@ -104,12 +104,12 @@ CHOSEN_BY_NGINX = {
 
 @pytest.mark.parametrize(("showtime", "port"), CHOSEN_BY_NGINX.items())
 def test_the_owner_is_the_server_that_nginx_chooses(showtime: str, port: int) -> None:
-    owner = Ring(Node("127.0.0.1", 9301 + n) for n in range(3)).owner_of(UUID(showtime).bytes)
-    assert owner == Node("127.0.0.1", port)
+    owner = Ring(RingNode("127.0.0.1", 9301 + n) for n in range(3)).owner_of(UUID(showtime).bytes)
+    assert owner == RingNode("127.0.0.1", port)
 
 
 def test_shares_are_what_showtimes_really_get() -> None:
-    ring = Ring([Node("a", 1), Node("b", 1), Node("c", 1, weight=200)])
+    ring = Ring([RingNode("a", 1), RingNode("b", 1), RingNode("c", 1, weight=200)])
     shares = ring.shares()
     assert sum(shares.values()) == pytest.approx(1.0)
     ids = [index.to_bytes(16, "big") for index in range(20_000)]
@@ -120,12 +120,12 @@ def test_shares_are_what_showtimes_really_get() -> None:
 
 def test_a_ring_without_nodes_has_no_shares() -> None:
     assert Ring([]).shares() == {}
-    assert Ring([Node("a", 1, weight=0)]).shares() == {Node("a", 1, weight=0): 0.0}
+    assert Ring([RingNode("a", 1, weight=0)]).shares() == {RingNode("a", 1, weight=0): 0.0}
 
 
 def test_a_node_of_ipv6_is_placed_as_balancers_spell_it() -> None:
     """Nginx and `ring.lua` take the host from `[::1]:8080`, brackets and all."""
-    plain, bracketed = Ring([Node("::1", 8080)]), Ring([Node("[::1]", 8080)])
+    plain, bracketed = Ring([RingNode("::1", 8080)]), Ring([RingNode("[::1]", 8080)])
     assert plain.nodes[0].address == bracketed.nodes[0].address == "[::1]:8080"
     (one,), (other,) = plain._points, bracketed._points
     assert one[1] == other[1]

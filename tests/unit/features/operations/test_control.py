@@ -12,8 +12,7 @@ import structlog
 
 from cinema.actors.actor import Phase
 from cinema.cli.admin.arguments import PHASES
-from cinema.cluster.ring import Node as RingNode
-from cinema.cluster.ring import Ring
+from cinema.cluster.ring import Ring, RingNode
 from cinema.domain.ids import format_id
 from cinema.domain.membership import Member, View
 from cinema.domain.rejections import Refused

@@ -64,7 +64,7 @@ SWEEP_FAILED: Final = "late_errands_failed"
 log = structlog.get_logger(__name__)
 
 
-class RouterMetrics:
+class ForwarderMetrics:
     """Plain counters, exported when scraped."""
 
     __slots__ = ("forwarded", "in_doubt", "misdirected", "parked", "releases_asked", "served")
@@ -92,17 +92,17 @@ class _Errand:
     only a success or a refusal settles it: a later owner that cannot serve knows nothing of it.
     """
 
-    __slots__ = ("_router", "deadline_ns", "hops", "in_doubt", "message", "reply", "showtime_id")
+    __slots__ = ("_forwarder", "deadline_ns", "hops", "in_doubt", "message", "reply", "showtime_id")
 
     def __init__(
         self,
-        router: Router,
+        forwarder: Forwarder,
         showtime_id: bytes,
         message: SentMessage,
         reply: Reply,
         deadline_ns: int,
     ) -> None:
-        self._router = router
+        self._forwarder = forwarder
         self.showtime_id = showtime_id
         self.message = message
         self.reply = reply
@@ -117,18 +117,18 @@ class _Errand:
         return not isinstance(message, Command) or bool(message.fingerprint)
 
     def frame(self, ref: int) -> Tell:
-        router = self._router
+        forwarder = self._forwarder
         self.hops += 1
-        left_ms = max(1, (self.deadline_ns - router.clock.boot_ns()) // 1_000_000)
-        return Tell(ref, router.placement.view.version, left_ms, self.showtime_id, self.message)
+        left_ms = max(1, (self.deadline_ns - forwarder.clock.boot_ns()) // 1_000_000)
+        return Tell(ref, forwarder.placement.view.version, left_ms, self.showtime_id, self.message)
 
     def answer(self, outcome: Outcome) -> None:
         """Whoever asked must not harm the others whose answers came along."""
-        self._router.load.waiting -= 1
+        self._forwarder.load.waiting -= 1
         if self.in_doubt and isinstance(outcome, Unavailable):
             outcome = IN_DOUBT
         if outcome is IN_DOUBT:
-            self._router.metrics.in_doubt += 1
+            self._forwarder.metrics.in_doubt += 1
         try:
             self.reply(outcome)
         except Exception:
@@ -139,10 +139,10 @@ class _Errand:
         self.answer(IN_DOUBT if isinstance(self.message, Command) else TRY_AGAIN)
 
     def told(self, outcome: Told) -> None:
-        self._router.came_back(self, outcome.outcome)
+        self._forwarder.came_back(self, outcome.outcome)
 
     def elsewhere(self, answer: NotOwner) -> None:
-        self._router.misdirected(self, answer)
+        self._forwarder.misdirected(self, answer)
 
     def lost(self, *, sent: bool) -> None:
         if sent and isinstance(self.message, Command):
@@ -150,33 +150,33 @@ class _Errand:
         if sent and not self.is_repeatable:
             self.answer(IN_DOUBT)
         else:
-            self._router.park(self)
+            self._forwarder.park(self)
 
     def too_many(self) -> None:
         self.answer(TOO_BUSY)
 
 
-class _PeerReply:
+class _ReplyToPeer:
     """The answer to a peer's message, over the link on which that came; owed until it is given."""
 
-    __slots__ = ("_link", "_ref", "_router")
+    __slots__ = ("_forwarder", "_link", "_ref")
 
-    def __init__(self, link: Link, ref: int, router: Router) -> None:
+    def __init__(self, link: Link, ref: int, forwarder: Forwarder) -> None:
         self._link = link
         self._ref = ref
-        self._router = router
+        self._forwarder = forwarder
 
     def __call__(self, outcome: Outcome) -> None:
-        self._router.pay(self)
+        self._forwarder.pay(self)
         self._link.send(Told(self._ref, sent(outcome)))
 
     def elsewhere(self, version: int, owner: bytes | None) -> None:
         """The message was not carried out here; who sent it may send it elsewhere."""
-        self._router.pay(self)
+        self._forwarder.pay(self)
         self._link.send(NotOwner(self._ref, version, owner))
 
 
-class Router:
+class Forwarder:
     """Has the kernel's ways to reach a showtime, for all showtimes of the cluster.
 
     A message for another node's showtime goes to its owner, which answers or says who is; while
@@ -197,7 +197,7 @@ class Router:
         self.load = kernel.load
         self.clock = kernel.clock
         self.placement = placement
-        self.metrics = RouterMetrics()
+        self.metrics = ForwarderMetrics()
         self._membership = membership
         self._peers = peers
         self._terms = terms
@@ -207,7 +207,7 @@ class Router:
         self._is_waking = False
         self._early: list[tuple[Link, Tell, int]] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._owed: set[_PeerReply] = set()
+        self._owed: set[_ReplyToPeer] = set()
         self._paid: asyncio.Future[None] | None = None
         self._stopped = False
         self._tasks = Tasks(kernel.metrics.task_failures)
@@ -228,7 +228,7 @@ class Router:
             except Exception:
                 log.exception(SWEEP_FAILED)
 
-    def pay(self, reply: _PeerReply) -> None:
+    def pay(self, reply: _ReplyToPeer) -> None:
         """A peer gets its answer."""
         self._owed.discard(reply)
         if not self._owed and self._paid is not None and not self._paid.done():
@@ -438,7 +438,7 @@ class Router:
                 self._tasks.start("read-seats", self._read(link, ref, tell.showtime_id, message))
                 return
 
-            reply = _PeerReply(link, ref, self)
+            reply = _ReplyToPeer(link, ref, self)
             self._owed.add(reply)
             self.kernel.tell(tell.showtime_id, message, reply, deadline_ns)
         elif (
@@ -522,7 +522,7 @@ class Router:
         Only one node may carry a message about. When the link is gone the sender has asked the
         next owner itself, and perhaps been refused: a copy that comes later must have no effect.
         """
-        if isinstance(letter.reply, _PeerReply):
+        if isinstance(letter.reply, _ReplyToPeer):
             owner = self.placement.owner_of(showtime_id)
             letter.reply.elsewhere(
                 self.placement.view.version, None if owner is None else owner.node_id

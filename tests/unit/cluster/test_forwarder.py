@@ -18,7 +18,7 @@ from cinema.actors.messages import (
     SeatsSeen,
     TruncateJournal,
 )
-from cinema.cluster.router import HOPS_MAX, LATE_ANSWER_NS, PARKED_S, RELEASE_WAIT_S
+from cinema.cluster.forwarder import HOPS_MAX, LATE_ANSWER_NS, PARKED_S, RELEASE_WAIT_S
 from cinema.domain.membership import View
 from cinema.domain.seatmap import grid_layout, parse_layout
 from cinema.domain.showtime.commands import (
@@ -87,7 +87,7 @@ def _moved(cluster: SmallCluster, observer: Place, before: Place, after: Place) 
     """A showtime of `after` that an observer with an older view takes for another's."""
     while True:
         showtime = cluster.showtime_of(after)
-        if observer.router.placement.owner_of(showtime) == before.me:
+        if observer.forwarder.placement.owner_of(showtime) == before.me:
             return showtime
 
 
@@ -154,10 +154,10 @@ async def test_a_showtime_that_is_none_is_none_from_everywhere() -> None:
         one, owner = await cluster.members(2)
         unknown = next(iter(filter(owner.owns, (some_id() for _ in range(1000)))))
         assert await one.ask(unknown, hold(ANNA, "A1")) == NO_SHOWTIME
-        assert await one.router.read_seats(unknown, ReadSeats()) == NO_SHOWTIME
-        assert not await one.router.exists(unknown)
+        assert await one.forwarder.read_seats(unknown, ReadSeats()) == NO_SHOWTIME
+        assert not await one.forwarder.exists(unknown)
         showtime = cluster.showtime_of(owner)
-        assert await one.router.exists(showtime)
+        assert await one.forwarder.exists(showtime)
         assert not one.kernel.is_resident(showtime)
 
 
@@ -174,11 +174,11 @@ async def test_what_is_the_owners_own_business_is_not_sent() -> None:
             ChangePlan(command_id=some_id(), plan=plan, prices_minor=(1,)),
         ):
             outcomes: list[Any] = []
-            one.router.tell(showtime, message, outcomes.append)
+            one.forwarder.tell(showtime, message, outcomes.append)
             assert [outcome.code for outcome in outcomes] == ["RETRY"]
-        await one.router.truncate(showtime)
+        await one.forwarder.truncate(showtime)
         assert len(cluster.world.journal.journal[showtime]) == 1
-        await owner.router.truncate(showtime)
+        await owner.forwarder.truncate(showtime)
         await settle()
         assert cluster.world.journal.journal[showtime] == []
 
@@ -188,10 +188,10 @@ async def test_seats_are_read_without_waking_a_showtime_of_this_node() -> None:
     async with small_cluster() as cluster:
         one, owner = await cluster.members(2)
         showtime = cluster.showtime_of(owner)
-        seen = await owner.router.read_seats(showtime, ReadSeats())
+        seen = await owner.forwarder.read_seats(showtime, ReadSeats())
         assert isinstance(seen, SeatsSeen)
         assert not owner.kernel.is_resident(showtime)
-        seen = await one.router.read_seats(showtime, ReadSeats())
+        seen = await one.forwarder.read_seats(showtime, ReadSeats())
         assert isinstance(seen, SeatsSeen)
         assert not one.kernel.is_resident(showtime)
 
@@ -218,7 +218,7 @@ async def test_a_reply_that_fails_harms_nobody_else(logged: list[Any]) -> None:
         def fail(_outcome: object) -> None:
             raise RuntimeError("a bug")
 
-        one.router.tell(showtime, ReadSeats(), fail)
+        one.forwarder.tell(showtime, ReadSeats(), fail)
         mail = one.tell(showtime, hold(BERT, "A2"))
         await mail.answered.wait()
         assert mail.code == "OK"
@@ -267,7 +267,7 @@ async def test_terms_that_changed_at_the_owner_are_looked_up_anew() -> None:
         prices = (2000,) * len(PLAN.categories)
         change = ChangePlan(command_id=some_id(), plan=shifted, prices_minor=prices)
         outcomes: list[Any] = []
-        owner.router.tell(showtime, change, outcomes.append)
+        owner.forwarder.tell(showtime, change, outcomes.append)
         await settle()
         assert accepted(outcomes[0]).event.layout_version == 2
         cluster.world.terms.of[showtime] = msgspec.structs.replace(
@@ -351,7 +351,7 @@ async def test_a_message_to_a_former_owner_comes_back_and_goes_by_the_newer_view
         mail = one.tell(showtime, hold(ANNA, "A1"))
         await asyncio.sleep(1)
         assert mail.outcome is None
-        assert one.router.metrics.misdirected > 0
+        assert one.forwarder.metrics.misdirected > 0
         # It was nobody's to carry out.
         assert cluster.world.events(showtime) == []
         take_off()
@@ -374,21 +374,21 @@ async def test_a_message_that_comes_before_the_view_does_waits_for_it() -> None:
         mail = one.tell(showtime, hold(ANNA, "A1"))
         await asyncio.sleep(1)
         assert mail.outcome is None
-        assert one.router.metrics.misdirected == 0
+        assert one.forwarder.metrics.misdirected == 0
         # It counts among what waits there; one more than may wait is sent back.
-        assert other.router.load.waiting == 1
-        other.router.load.limit = 1
+        assert other.forwarder.load.waiting == 1
+        other.forwarder.load.limit = 1
         second = one.tell(showtime, hold(ANNA, "A2"))
         await asyncio.sleep(0.1)
         assert second.outcome is None
-        assert one.router.metrics.misdirected > 0
-        other.router.load.limit = 2
+        assert one.forwarder.metrics.misdirected > 0
+        other.forwarder.load.limit = 2
         take_off()
         for waits in (mail, second):
             await waits.answered.wait()
             assert waits.code == "OK"
         assert other.kernel.is_resident(showtime)
-        assert other.router.load.waiting == 0
+        assert other.forwarder.load.waiting == 0
 
 
 @in_virtual_time
@@ -399,14 +399,14 @@ async def test_nodes_that_disagree_do_not_send_a_message_round_in_circles() -> N
         ring = (one, other, third)
         for place, believed in zip(ring, (other, third, one), strict=True):
             _blindfold(place)
-            place.router.placement.owner_of = (  # type: ignore[method-assign]
+            place.forwarder.placement.owner_of = (  # type: ignore[method-assign]
                 lambda _id, believed=believed: believed.me
             )
-            place.router.placement.owns = lambda _id: False  # type: ignore[method-assign]
+            place.forwarder.placement.owns = lambda _id: False  # type: ignore[method-assign]
         mail = one.tell(showtime, hold(ANNA, "A1"))
         await mail.answered.wait()
         assert mail.code == "RETRY"
-        sent = sum(place.router.metrics.forwarded for place in ring)
+        sent = sum(place.forwarder.metrics.forwarded for place in ring)
         assert sent <= 2 * DEADLINE_S / PARKED_S + 2
         assert cluster.world.events(showtime) == []
 
@@ -416,10 +416,10 @@ async def test_a_peer_that_contradicts_itself_is_not_asked_without_a_pause() -> 
     async with small_cluster() as cluster:
         one, other = await cluster.members(2)
         showtime = cluster.showtime_of(other)
-        other.router.placement.owns = lambda _id: False  # type: ignore[method-assign]
+        other.forwarder.placement.owns = lambda _id: False  # type: ignore[method-assign]
         mail = one.tell(showtime, hold(ANNA, "A1"))
         await asyncio.sleep(10 * PARKED_S)
-        assert one.router.metrics.forwarded <= 11 * HOPS_MAX
+        assert one.forwarder.metrics.forwarded <= 11 * HOPS_MAX
         await mail.answered.wait()
         assert mail.code == "RETRY"
 
@@ -465,8 +465,8 @@ async def test_the_deadline_goes_along_with_the_message() -> None:
         showtime = cluster.showtime_of(owner)
         owner.store.held.add("take_over")
         outcomes: list[Any] = []
-        deadline_ns = one.router.clock.boot_ns() + 1_000_000_000
-        one.router.tell(showtime, hold(ANNA, "A1"), outcomes.append, deadline_ns)
+        deadline_ns = one.forwarder.clock.boot_ns() + 1_000_000_000
+        one.forwarder.tell(showtime, hold(ANNA, "A1"), outcomes.append, deadline_ns)
         await asyncio.sleep(0.9)
         assert outcomes == []
         await asyncio.sleep(0.25)
@@ -495,7 +495,7 @@ async def test_a_command_without_a_key_whose_connection_broke_is_not_sent_again(
         assert accepted(keyed.outcome).seq == 2
         assert isinstance(read.outcome, SeatsSeen)
         assert cluster.world.events(showtime) == ["SeatsHeld", "SeatsHeld"]
-        assert one.router.metrics.in_doubt == 1
+        assert one.forwarder.metrics.in_doubt == 1
 
 
 @in_virtual_time
@@ -604,7 +604,7 @@ async def test_a_router_that_stops_answers_what_waits_for_a_view() -> None:
     async with small_cluster() as cluster:
         one = await cluster.place()
         mail = one.tell(cluster.world.showtime(), hold(ANNA, "A1"))
-        await one.router.stop()
+        await one.forwarder.stop()
         assert mail.code == "RETRY"
 
 
@@ -727,7 +727,7 @@ async def test_an_owner_by_an_older_view_is_asked_and_learns_that_it_is_none() -
         started_s = _now_s()
         assert accepted(await one.ask(showtime, hold(BERT, "A2"))).epoch == 2
         assert _now_s() - started_s < LEASE_S
-        assert third.router.metrics.releases_asked == 1
+        assert third.forwarder.metrics.releases_asked == 1
         assert not former.owns(showtime)
 
 
@@ -744,7 +744,7 @@ async def test_a_node_with_an_older_view_that_asks_the_owner_learns_that_it_is_n
         # It finds out before it takes the showtime from its owner.
         assert accepted(await former.ask(showtime, hold(BERT, "A2"))).epoch == 1
         assert not former.owns(showtime)
-        assert former.router.metrics.releases_asked == 1
+        assert former.forwarder.metrics.releases_asked == 1
 
 
 @in_virtual_time
@@ -779,7 +779,7 @@ async def test_a_message_that_is_passed_on_keeps_its_deadline() -> None:
         moved = next(showtime for showtime in showtimes if third.owns(showtime))
         await asyncio.sleep(0.1)
         outcomes: list[Any] = []
-        deadline_ns = former.router.clock.boot_ns() + 1_000_000_000
+        deadline_ns = former.forwarder.clock.boot_ns() + 1_000_000_000
         former.kernel.tell(moved, hold(BERT, "A2"), outcomes.append, deadline_ns)
         former.store.held.clear()
         for call in former.store.calls:
@@ -863,15 +863,15 @@ async def test_wishes_for_the_same_seats_at_all_nodes_get_each_seat_once() -> No
 async def test_what_is_under_way_to_other_nodes_is_bounded() -> None:
     async with small_cluster() as cluster:
         one, other = await cluster.members(2)
-        one.router.load.limit = 3
+        one.forwarder.load.limit = 3
         showtime_id = cluster.showtime_of(other)
         other.store.held.add("take_over")
         mails = [one.tell(showtime_id, hold(ANNA, label)) for label in PLAN.labels[:5]]
         assert [mail.code for mail in mails] == [None] * 3 + ["OVERLOADED"] * 2
-        assert one.router.load.waiting == 3
+        assert one.forwarder.load.waiting == 3
         takeover = await other.store.next("take_over")
         other.store.held.clear()
         takeover.finish()
         await mails[2].answered.wait()
         assert [mail.code for mail in mails[:3]] == ["OK"] * 3
-        assert one.router.load.waiting == other.router.load.waiting == 0
+        assert one.forwarder.load.waiting == other.forwarder.load.waiting == 0
