@@ -10,7 +10,7 @@ from cinema.app.serve import serve
 from cinema.cli.database import running_database
 from cinema.cli.report import report
 from cinema.local.cluster.ports import refuse_used_ports
-from cinema.settings import Settings, with_control_token, with_jwt_secret
+from cinema.settings import Settings, with_control_token, with_encryption_keys, with_jwt_secret
 
 
 def run_serve(settings: Settings) -> None:
@@ -18,7 +18,7 @@ def run_serve(settings: Settings) -> None:
     # Before a database is made or started, which takes much longer than this.
     refuse_used_ports(settings, os.environ)
     with running_database(settings) as (connected, postgres):
-        complete = with_control_token(with_jwt_secret(connected))
+        complete = with_encryption_keys(with_control_token(with_jwt_secret(connected)))
         if complete.nodes > 1:
             # What it starts and watches processes with is not installed everywhere.
             from cinema.local.cluster.command import serve_cluster

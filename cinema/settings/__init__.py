@@ -4,8 +4,14 @@ from cinema.settings.addresses import reachable, url_of
 from cinema.settings.checks import is_loopback
 from cinema.settings.control_address import announce, announced, withdraw
 from cinema.settings.control_tokens import ControlToken, parsed_tokens, problems_of_tokens
+from cinema.settings.encryption_keys import encryption_keys
 from cinema.settings.fields import Secret, Settings
-from cinema.settings.generated import found_control_token, with_control_token, with_jwt_secret
+from cinema.settings.generated import (
+    found_control_token,
+    with_control_token,
+    with_encryption_keys,
+    with_jwt_secret,
+)
 from cinema.settings.loading import Field, SettingsError, fields, load_settings
 
 __all__ = [
@@ -16,6 +22,7 @@ __all__ = [
     "SettingsError",
     "announce",
     "announced",
+    "encryption_keys",
     "fields",
     "found_control_token",
     "is_loopback",
@@ -25,6 +32,7 @@ __all__ = [
     "reachable",
     "url_of",
     "with_control_token",
+    "with_encryption_keys",
     "with_jwt_secret",
     "withdraw",
 ]

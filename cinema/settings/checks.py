@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from cinema.settings.control_tokens import parsed_tokens, problems_of_tokens
+from cinema.settings.encryption_keys import problems_of_encryption_keys
 from cinema.settings.origins import problem_of_origin
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def problems_together(settings: Settings) -> Iterator[str]:
         yield from _problems_of_a_cluster(settings)
     for problem in problems_of_tokens(parsed_tokens(settings.control_token)):
         yield f"CONTROL_TOKEN {problem}"
+    yield from problems_of_encryption_keys(settings.encryption_keys, production=settings.production)
     if settings.production:
         yield from _problems_of_production(settings)
         yield from _problems_of_control(settings)

@@ -166,6 +166,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_access_token_expire_minutes: Annotated[
         int, _about("life of an access token", "min", low=1, high=10_080)
     ] = 60
+    encryption_keys: Annotated[
+        Secret,
+        _about(
+            "keys of what is stored encrypted, newest first, each 32 random bytes in base64; older "
+            "ones open what they sealed; generated while developing"
+        ),
+    ] = Secret()
     bcrypt_cost: Annotated[
         int,
         _about(

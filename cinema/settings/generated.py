@@ -13,6 +13,7 @@ from cinema.settings.fields import Secret, Settings
 
 _SIGNING_KEY_FILE = "jwt_secret_key"
 _ADMIN_FILE = "control_token"
+_ENCRYPTION_FILE = "encryption_keys"
 _SECRET_BYTES = 32
 
 
@@ -22,6 +23,17 @@ def with_jwt_secret(settings: Settings) -> Settings:
         return settings
     secret = _made_once(settings.data_dir / _SIGNING_KEY_FILE)
     return msgspec.structs.replace(settings, jwt_secret_key=secret)
+
+
+def with_encryption_keys(settings: Settings) -> Settings:
+    """The settings with keys for what is stored: the given ones, else one made in `DATA_DIR`.
+
+    Whoever loses that file loses what was encrypted with it.
+    """
+    if settings.encryption_keys:
+        return settings
+    secret = _made_once(settings.data_dir / _ENCRYPTION_FILE)
+    return msgspec.structs.replace(settings, encryption_keys=secret)
 
 
 def with_control_token(settings: Settings) -> Settings:

@@ -89,8 +89,13 @@ def test_a_node_starts_with_what_it_is_given(
     settings = load_settings({**variables, "HOST": "0.0.0.0"})
     assert settings.redis_url
     assert settings.database_url.endswith("@postgres:5432/cinema")
-    secrets = {settings.jwt_secret_key, settings.cluster_secret, settings.control_token}
-    assert len(secrets) == 3
+    secrets = {
+        settings.jwt_secret_key,
+        settings.encryption_keys,
+        settings.cluster_secret,
+        settings.control_token,
+    }
+    assert len(secrets) == 4
     assert all(len(secret) == 64 for secret in secrets)
 
 

@@ -15,12 +15,14 @@ from cinema.settings import (
     SettingsError,
     announce,
     announced,
+    encryption_keys,
     fields,
     found_control_token,
     load_settings,
     parsed_tokens,
     url_of,
     with_control_token,
+    with_encryption_keys,
     with_jwt_secret,
     withdraw,
 )
@@ -32,6 +34,7 @@ SOUND_KEY = "q7fJ2mX9vLc4RzT8wKp1bNd6hYs3gAe5"
 SOUND_PRODUCTION = {
     "ENVIRONMENT": "production",
     "JWT_SECRET_KEY": SOUND_KEY,
+    "ENCRYPTION_KEYS": "3q2+7wABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhs=",
     "DATABASE_URL": "postgresql://cinema@db/cinema",
     "PUBLIC_URL": "https://tickets.cinema.test",
     "TRUSTED_PROXIES": "10.0.0.0/8",
@@ -195,6 +198,8 @@ def test_sound_production_settings_are_accepted_with_the_demo_off() -> None:
     ("change", "problem"),
     [
         ({"JWT_SECRET_KEY": ""}, "JWT_SECRET_KEY is required"),
+        ({"ENCRYPTION_KEYS": ""}, "ENCRYPTION_KEYS is required"),
+        ({"ENCRYPTION_KEYS": "ab" * 32}, "ENCRYPTION_KEYS holds a key that is not random"),
         ({"JWT_SECRET_KEY": "change-me-" * 4}, "JWT_SECRET_KEY looks like"),
         ({"JWT_SECRET_KEY": "abcabcabc" * 4}, "JWT_SECRET_KEY looks like"),
         ({"DATABASE_URL": ""}, "DATABASE_URL is required"),
@@ -287,6 +292,48 @@ def test_a_development_key_is_made_once_and_kept_private(tmp_path: Path) -> None
     assert len(first.jwt_secret_key) >= 32
     assert first.jwt_secret_key == second.jwt_secret_key == file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_development_encryption_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    first = with_encryption_keys(settings)
+    second = with_encryption_keys(settings)
+    (file,) = (tmp_path / "data").iterdir()
+    assert first.encryption_keys == second.encryption_keys == file.read_text()
+    assert [len(key) for key in encryption_keys(first.encryption_keys)] == [32]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert with_encryption_keys(first) is first
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "3q2+7wABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhs=",
+        "3q2-7wABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhs",
+        "deadbeef000102030405060708090A0B0C0D0E0F101112131415161718191a1b",
+    ],
+    ids=["base64", "for addresses, without padding", "hexadecimal"],
+)
+def test_an_encryption_key_is_read_in_each_spelling(text: str) -> None:
+    key = bytes.fromhex("deadbeef") + bytes(range(28))
+    other = "ab" * 32
+    assert encryption_keys(text) == (key,)
+    assert encryption_keys(f"{other},\n{text}\n") == (bytes.fromhex(other), key)
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ("no-base64!", "holds a key that is not base64"),
+        ("c2hvcnQ=", "holds a key of 5 bytes instead of 32"),
+        (f"{'ab' * 32} {'AB' * 32}", "holds a key twice"),
+        (" ".join(f"{n:02x}" * 32 for n in range(17)), "holds more than 16 keys"),
+    ],
+)
+def test_encryption_keys_that_are_none_are_refused(keys: str, problem: str) -> None:
+    (told,) = problems_of({"ENCRYPTION_KEYS": keys})
+    assert told.startswith(f"ENCRYPTION_KEYS {problem}")
+    assert keys not in told
 
 
 def test_an_admin_token_is_made_once_kept_private_and_found_by_clients(tmp_path: Path) -> None:

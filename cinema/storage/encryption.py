@@ -1,0 +1,70 @@
+"""What is stored encrypted: AES-256-GCM, with the id of its key in the value.
+
+Keys change without a stop: new values are sealed with the newest key, older values are opened with
+the key that they name, until all have been sealed anew.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+KEY_BYTES: Final = 32
+
+_VERSION: Final = b"\x01"
+_KEY_ID_BYTES: Final = 4
+_NONCE_BYTES: Final = 12
+"""Random: a key seals some thousands of millions of values before two may have the same."""
+_HEAD_BYTES: Final = len(_VERSION) + _KEY_ID_BYTES
+
+
+class CannotOpen(Exception):
+    """A value that none of the keys opens: its key is gone, or it was changed or moved."""
+
+
+class Cipher:
+    """Seals and opens values with `keys`, each of 32 bytes, newest first.
+
+    `place` says where a value belongs, such as `b"users.totp_secret:" + user_id`: one that is
+    copied elsewhere does not open there.
+    """
+
+    def __init__(
+        self, keys: Sequence[bytes], *, random: Callable[[int], bytes] = os.urandom
+    ) -> None:
+        if not keys or any(len(key) != KEY_BYTES for key in keys):
+            raise ValueError(f"an encryption key has {KEY_BYTES} bytes")
+        self._keys = {_key_id(key): AESGCM(key) for key in reversed(keys)}
+        self._newest = _key_id(keys[0])
+        self._random = random
+
+    def seal(self, plain: bytes, *, place: bytes) -> bytes:
+        """The value as it is stored: version, key id, nonce, then the ciphertext with its tag."""
+        head = _VERSION + self._newest
+        nonce = self._random(_NONCE_BYTES)
+        return head + nonce + self._keys[self._newest].encrypt(nonce, plain, head + place)
+
+    def open(self, sealed: bytes, *, place: bytes) -> bytes:
+        """The value that was sealed for `place`. Raises `CannotOpen`."""
+        head, nonce = sealed[:_HEAD_BYTES], sealed[_HEAD_BYTES : _HEAD_BYTES + _NONCE_BYTES]
+        key = self._keys.get(head[len(_VERSION) :])
+        if head[: len(_VERSION)] != _VERSION or key is None or len(nonce) != _NONCE_BYTES:
+            raise CannotOpen("sealed with a key that is not among ENCRYPTION_KEYS")
+        try:
+            return key.decrypt(nonce, sealed[_HEAD_BYTES + _NONCE_BYTES :], head + place)
+        except InvalidTag as error:
+            raise CannotOpen("changed since, or sealed for another place") from error
+
+    def is_current(self, sealed: bytes) -> bool:
+        """Whether the newest key sealed it."""
+        return sealed[:_HEAD_BYTES] == _VERSION + self._newest
+
+
+def _key_id(key: bytes) -> bytes:
+    """What names a key in public: it tells nothing about it."""
+    return sha256(b"cinema encryption key " + key).digest()[:_KEY_ID_BYTES]
