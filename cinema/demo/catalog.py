@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date
 from hashlib import blake2b
 from typing import Final, NamedTuple
+from uuid import UUID
 
 from cinema.demo.plans import demo_plans
-from cinema.domain.ids import RANDOM_BITS, format_id, new_id
+from cinema.domain.ids import RANDOM_BITS, new_id
 from cinema.domain.seatmap import Layout
 from cinema.features.catalog.shapes import Cinema, Movie, Screen
 
@@ -146,10 +147,10 @@ class House(NamedTuple):
     plans: tuple[str, ...]
 
 
-def demo_id(kind: str, name: str, at_us: int = _MADE_AT_US) -> str:
+def demo_id(kind: str, name: str, at_us: int = _MADE_AT_US) -> UUID:
     """An id that follows from what it names."""
     digest = blake2b(f"{kind}/{name}".encode(), digest_size=10).digest()
-    return format_id(new_id(at_us, int.from_bytes(digest, "big") & ((1 << RANDOM_BITS) - 1)))
+    return UUID(bytes=new_id(at_us, int.from_bytes(digest, "big") & ((1 << RANDOM_BITS) - 1)))
 
 
 def _cinema(
@@ -196,7 +197,7 @@ def movies() -> list[Movie]:
     ]
 
 
-def screen_id(house: House, plan: str) -> str:
+def screen_id(house: House, plan: str) -> UUID:
     """The id of the screen of a house that has this plan."""
     return demo_id("screen", f"{house.cinema.name}/{plan}")
 

@@ -75,7 +75,7 @@ async def _users(known: set[str], bcrypt_cost: int, now: datetime) -> list[DemoU
     return [
         DemoUser(
             user=NewUser(
-                id=demo_id("user", role),
+                id=str(demo_id("user", role)),
                 email=DEMO_ACCOUNTS[role][0],
                 email_key=DEMO_ACCOUNTS[role][0],
                 password_hash=password_hash,

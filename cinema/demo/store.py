@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 import msgspec
 
@@ -16,7 +17,7 @@ from cinema.storage.database.transactions import Connection, Pool, connection, t
 
 _KNOWN_USERS = "select email_key from users where email_key = any($1::text[])"
 
-_KNOWN_SHOWTIMES = "select id::text from showtimes where id = any($1::text[]::uuid[])"
+_KNOWN_SHOWTIMES = "select id from showtimes where id = any($1::uuid[])"
 
 _INSERT_USER = """
 insert into users (id, email, email_key, password_hash, first_name, last_name, created_at, role,
@@ -27,7 +28,7 @@ on conflict do nothing
 
 _INSERT_MANAGER = """
 insert into cinema_managers (user_id, cinema_id)
-select id, $2::text::uuid from users where email_key = $1
+select id, $2::uuid from users where email_key = $1
 on conflict do nothing
 """
 
@@ -35,14 +36,14 @@ _ADD_MOVIE = f"{INSERT_MOVIE} on conflict do nothing"
 
 _INSERT_CINEMA = """
 insert into cinemas (id, name, address, city, country, time_zone, currency, created_at)
-values ($1::text::uuid, $2, $3, $4, $5, $6, $7, $8)
+values ($1::uuid, $2, $3, $4, $5, $6, $7, $8)
 on conflict do nothing
 """
 
 _INSERT_SCREEN = """
 with screen as (
     insert into screens (id, cinema_id, name, layout_version, seat_count, created_at)
-    values ($1::text::uuid, $2::text::uuid, $3, 1, $4, $6)
+    values ($1::uuid, $2::uuid, $3, 1, $4, $6)
     on conflict do nothing
     returning id
 )
@@ -51,7 +52,7 @@ select id, 1, $5::text::jsonb, $4, $6 from screen
 """
 
 _LOCK_SCREENS = """
-select from screens where id = any($1::text[]::uuid[]) order by id for no key update
+select from screens where id = any($1::uuid[]) order by id for no key update
 """
 
 # A showtime that would overlap one made by hand is left out.
@@ -62,10 +63,10 @@ with showtime as (
         clear_at, local_date, base_price_minor, currency, format, language, sales_opens_at,
         sales_closes_at, created_at
     )
-    select $1::text::uuid, $2::text::uuid, screen.cinema_id, screen.id, screen.screen_no,
+    select $1::uuid, $2::uuid, screen.cinema_id, screen.id, screen.screen_no,
            screen.layout_version, $4, $5, $6, $7, $8, cinema.currency, $9, $10, $11, $12, $13
     from screens screen join cinemas cinema on cinema.id = screen.cinema_id
-    where screen.id = $3::text::uuid
+    where screen.id = $3::uuid
     on conflict do nothing
     returning id
 )
@@ -78,15 +79,15 @@ class DemoUser(msgspec.Struct, frozen=True, kw_only=True):
 
     user: NewUser
     role: str
-    cinema_ids: tuple[str, ...] = ()
+    cinema_ids: tuple[UUID, ...] = ()
 
 
 class DemoShowtime(msgspec.Struct, frozen=True, kw_only=True):
     """A showtime on a screen's current layout, sold in the currency of its cinema."""
 
-    id: str
-    movie_id: str
-    screen_id: str
+    id: UUID
+    movie_id: UUID
+    screen_id: UUID
     times: Timetable
     base_price_minor: int
     format: str
@@ -112,7 +113,7 @@ class DemoRepository:
         async with connection(self._pool) as reading:
             return {row["email_key"] for row in await reading.fetch(_KNOWN_USERS, emails)}
 
-    async def known_showtimes(self, ids: Sequence[str]) -> set[str]:
+    async def known_showtimes(self, ids: Sequence[UUID]) -> set[UUID]:
         """Which of these showtimes exist."""
         async with connection(self._pool) as reading:
             return {row["id"] for row in await reading.fetch(_KNOWN_SHOWTIMES, ids)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Final, Generic, TypeVar
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta
@@ -21,8 +22,8 @@ NOT_OURS: Final = Rejection(
     details={"path": "$.cursor"},
 )
 
-BY_TEXT: Final = msgspec.json.Decoder(tuple[str, str])
-BY_MOMENT: Final = msgspec.json.Decoder(tuple[int, str])
+BY_TEXT: Final = msgspec.json.Decoder(tuple[str, UUID])
+BY_MOMENT: Final = msgspec.json.Decoder(tuple[int, UUID])
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -43,7 +44,7 @@ class PageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     cursor: Cursor | None = None
 
 
-def page(found: Sequence[T], limit: int, key: Callable[[T], tuple[object, str]]) -> Page[T]:
+def page(found: Sequence[T], limit: int, key: Callable[[T], tuple[object, UUID]]) -> Page[T]:
     """The first `limit` of up to `limit + 1` items; `key` gives an item's sort key and id."""
     items = list(found[:limit])
     more = len(found) > limit
@@ -51,8 +52,8 @@ def page(found: Sequence[T], limit: int, key: Callable[[T], tuple[object, str]])
 
 
 def after(
-    cursor: str | None, decoder: msgspec.json.Decoder[tuple[K, str]]
-) -> tuple[K, str] | Rejection | None:
+    cursor: str | None, decoder: msgspec.json.Decoder[tuple[K, UUID]]
+) -> tuple[K, UUID] | Rejection | None:
     """Where a page starts; refuses a cursor that is not ours."""
     if cursor is None:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 if TYPE_CHECKING:
     from aiohttp.web import BaseRequest
@@ -65,3 +66,8 @@ class RequestContext(Call):
     __slots__ = ()
 
     request: BaseRequest
+
+    @property
+    def ids(self) -> tuple[UUID, ...]:
+        """The path's ids, in order; for paths without `:text`."""
+        return tuple(UUID(bytes=raw) for raw in self.params)

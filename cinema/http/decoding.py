@@ -73,6 +73,8 @@ def invalid(message: str) -> Rejection:
     if found := _AT.search(message):
         path = found[1]
         message = message[: found.start()]
+    if message == "Invalid UUID":
+        message = "This is not a UUID"
     if field := _FIELD.match(message):
         path = f"{path}.{field[1]}"
     return Rejection(

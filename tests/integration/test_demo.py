@@ -1,6 +1,7 @@
 import asyncio
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -31,9 +32,9 @@ async def counts(pool: Pool) -> dict[str, int]:
     return {table: await pool.fetchval(f"select count(*) from {table}") for table in TABLES}
 
 
-async def days_of(pool: Pool) -> dict[str, Counter[date]]:
-    rows = await pool.fetch("select cinema_id::text, local_date from showtimes")
-    found: dict[str, Counter[date]] = {}
+async def days_of(pool: Pool) -> dict[UUID, Counter[date]]:
+    rows = await pool.fetch("select cinema_id, local_date from showtimes")
+    found: dict[UUID, Counter[date]] = {}
     for row in rows:
         found.setdefault(row["cinema_id"], Counter())[row["local_date"]] += 1
     return found
@@ -88,7 +89,7 @@ async def test_later_starts_top_the_programme_up_and_change_nothing_else(pool: P
 
 async def test_showtimes_made_by_hand_are_left_alone(pool: Pool) -> None:
     await seed(pool, SETTINGS, NOW)
-    screen = await pool.fetchval("select id::text from screens order by id limit 1")
+    screen = await pool.fetchval("select id from screens order by id limit 1")
     await pool.execute(
         """
         insert into showtimes (id, movie_id, cinema_id, screen_id, screen_no, layout_version,
@@ -96,7 +97,7 @@ async def test_showtimes_made_by_hand_are_left_alone(pool: Pool) -> None:
             language, sales_opens_at, sales_closes_at, created_at)
         select gen_random_uuid(), (select id from movies limit 1), cinema_id, id, screen_no, 1,
             $2, $3, $3, $4, 100, 'EUR', '2D', 'en', $5, $2, $5
-        from screens where id = $1::text::uuid
+        from screens where id = $1
         """,
         screen,
         NOW + timedelta(days=9),
@@ -106,8 +107,7 @@ async def test_showtimes_made_by_hand_are_left_alone(pool: Pool) -> None:
     )
     await seed(pool, SETTINGS, NOW + timedelta(days=3))
     taken = await pool.fetchval(
-        "select count(*) from showtimes where screen_id = $1::text::uuid and during && "
-        "tstzrange($2, $3)",
+        "select count(*) from showtimes where screen_id = $1 and during && tstzrange($2, $3)",
         screen,
         NOW + timedelta(days=9),
         NOW + timedelta(days=10),

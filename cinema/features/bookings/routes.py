@@ -78,7 +78,7 @@ async def list_bookings(bookings: BookingsService, context: RequestContext) -> R
 )
 async def get_booking(bookings: BookingsService, context: RequestContext) -> Reply:
     """A booking that the caller may see."""
-    (booking_id,) = context.params
+    (booking_id,) = context.ids
     return success(await bookings.booking(context.principal, booking_id))
 
 
@@ -104,7 +104,7 @@ async def get_booking(bookings: BookingsService, context: RequestContext) -> Rep
 )
 async def cancel_booking(bookings: BookingsService, context: RequestContext) -> Reply:
     """Give seats of a booking back, all without `seats`."""
-    (booking_id,) = context.params
+    (booking_id,) = context.ids
     labels = context.query.labels()
     return success(
         await bookings.cancel(context.principal, booking_id, labels, context.request_key)

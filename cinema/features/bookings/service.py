@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from typing import Final
+from uuid import UUID
 
 from cinema.actors.asking import command_key, refusal_of
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.messages import Accepted, Outcome
 from cinema.domain.idempotency import IdempotencyKey
-from cinema.domain.ids import format_id
 from cinema.domain.paging import BY_MOMENT, Page, after, page
 from cinema.domain.principal import ADMIN, Principal
 from cinema.domain.rejections import Rejection, refuse
@@ -49,7 +49,7 @@ class BookingsService:
     ) -> Booking:
         """Turn a hold into a booking. Refuses payment methods that are not for the caller."""
         await self._check_payment(principal, request)
-        showtime_id = request.showtime_id.bytes
+        showtime_id = request.showtime_id
         if key is not None:
             # The key's scope is all showtimes, each of which knows only its own keys.
             now = from_us(self._dispatch.clock.now_us())
@@ -57,7 +57,7 @@ class BookingsService:
                 raise refuse("IDEMPOTENCY_MISMATCH")
         command_id, fingerprint = command_key(key)
         outcome = await self._dispatch.ask(
-            showtime_id,
+            showtime_id.bytes,
             BookHold(
                 command_id=command_id,
                 fingerprint=fingerprint,
@@ -71,17 +71,19 @@ class BookingsService:
         )
         return granted(_booked(outcome))
 
-    async def booking(self, principal: Principal, booking_id: bytes) -> Booking:
+    async def booking(self, principal: Principal, booking_id: UUID) -> Booking:
         """A booking of the caller's own; staff see anybody's at their cinemas, admins all."""
-        owner = None if principal.role == ADMIN else principal.user_id
-        cinemas = principal.cinema_ids if principal.role in COUNTER_ROLES else ()
-        return found(await self._bookings.find(booking_id, owner, cinemas))
+        owner = None if principal.role == ADMIN else UUID(bytes=principal.user_id)
+        cinema_ids = principal.cinema_ids if principal.role in COUNTER_ROLES else ()
+        return found(
+            await self._bookings.find(booking_id, owner, [UUID(bytes=one) for one in cinema_ids])
+        )
 
     async def bookings(self, principal: Principal, query: BookingQuery) -> Page[Booking]:
         """The caller's bookings, newest first."""
         position = granted(after(query.cursor, BY_MOMENT))
         rows = await self._bookings.list_of_user(
-            principal.user_id,
+            UUID(bytes=principal.user_id),
             when=query.when,
             now=from_us(self._dispatch.clock.now_us()),
             after=None if position is None else (from_us(position[0]), position[1]),
@@ -92,7 +94,7 @@ class BookingsService:
     async def cancel(
         self,
         principal: Principal,
-        booking_id: bytes,
+        booking_id: UUID,
         labels: list[str] | None,
         key: IdempotencyKey | None,
     ) -> Booking:
@@ -103,15 +105,15 @@ class BookingsService:
         sale = found(await self._bookings.sale_of(booking_id))
         showtime_id = sale.showtime_id
         at_counter = serves(principal, sale.cinema_id)
-        if sale.user_id != principal.user_id and not at_counter:
+        if sale.user_id.bytes != principal.user_id and not at_counter:
             raise refuse("NOT_FOUND")
         command_id, fingerprint = command_key(key)
         outcome = await self._dispatch.ask(
-            showtime_id,
+            showtime_id.bytes,
             CancelBooking(
                 command_id=command_id,
                 fingerprint=fingerprint,
-                booking_id=booking_id,
+                booking_id=booking_id.bytes,
                 customer=None if at_counter else principal.user_id,
                 labels=labels,
             ),
@@ -123,7 +125,7 @@ class BookingsService:
         if method == "counter":
             if principal.role not in COUNTER_ROLES:
                 raise refuse("FORBIDDEN", "Only staff can take money at the counter.")
-            cinema_id = await self._bookings.cinema_of(request.showtime_id.bytes)
+            cinema_id = await self._bookings.cinema_of(request.showtime_id)
             if cinema_id is not None and not serves(principal, cinema_id):
                 raise refuse("FORBIDDEN", "You do not work at this showtime's cinema.")
         elif method != "demo" or not self._demo_payment:
@@ -140,14 +142,14 @@ def _booked(outcome: Outcome) -> Booking | Rejection:
     terms = accepted.terms
     total = money(sum(event.prices), event.currency)
     return Booking(
-        id=format_id(event.booking_id),
+        id=UUID(bytes=event.booking_id),
         code=event.code,
-        showtime_id=format_id(terms.showtime_id),
+        showtime_id=UUID(bytes=terms.showtime_id),
         status="confirmed",
         seats=held_seats(terms, event.seats, event.prices),
         total=total,
         created_at=from_us(accepted.at_us),
-        payment=Payment(format_id(event.payment_id), event.payment_method, "succeeded", total),
+        payment=Payment(UUID(bytes=event.payment_id), event.payment_method, "succeeded", total),
     )
 
 
@@ -163,9 +165,9 @@ def _cancelled(outcome: Outcome, sale: Sale) -> Booking | Rejection:
         seats, prices = event.cancelled, event.cancelled_prices
     refunded_minor = sale.amount_minor - sum(event.prices)
     return Booking(
-        id=format_id(event.booking_id),
+        id=UUID(bytes=event.booking_id),
         code=sale.code,
-        showtime_id=format_id(terms.showtime_id),
+        showtime_id=UUID(bytes=terms.showtime_id),
         status="cancelled" if whole else "confirmed",
         seats=held_seats(terms, seats, prices),
         total=money(sum(prices), sale.currency),

@@ -33,7 +33,7 @@ class BookingInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class Payment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """How a booking was paid: `amount` once, of which `refunded` was given back since."""
 
-    id: str
+    id: UUID
     method: str
     status: Literal["pending", "succeeded", "failed", "refunded", "partially_refunded"]
     amount: Money
@@ -44,9 +44,9 @@ class Payment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class Booking(msgspec.Struct, frozen=True, gc=False):
     """A booking; `seats` are those it still has, or had when it ended."""
 
-    id: str
+    id: UUID
     code: str
-    showtime_id: str
+    showtime_id: UUID
     status: BookingStatus
     seats: list[HeldSeat]
     total: Money

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final, Literal
+from uuid import UUID
 
 import msgspec
 
@@ -12,14 +13,14 @@ from cinema.domain.limits import IDEMPOTENCY_TTL_S
 from cinema.domain.money import Money
 from cinema.features.bookings.shapes import Booking, Payment
 from cinema.features.seats.shapes import HeldSeat
-from cinema.storage.database.driver import UUID, Record
+from cinema.storage.database.driver import Record
 from cinema.storage.database.reads import PrimaryReads, Reads
 from cinema.storage.database.transactions import Pool, connection
 
 # A booking cancelled whole keeps showing its seats; a seat given back alone is not shown.
 _SELECT: Final = """
-select b.id::text, b.code, b.showtime_id::text, b.status, b.total_minor, b.currency,
-    b.created_at, p.id::text as payment_id, p.method, p.status as payment_status,
+select b.id, b.code, b.showtime_id, b.status, b.total_minor, b.currency,
+    b.created_at, p.id as payment_id, p.method, p.status as payment_status,
     p.amount_minor, p.refunded_minor,
     (
         select json_agg(json_build_array(s.seat, s.category, s.price_minor) order by s.position)
@@ -44,12 +45,12 @@ join showtimes t on t.id = b.showtime_id
 where b.user_id = $1
     and ($2::text is null
         or ($2 = 'upcoming') = (t.ends_at > $3 and b.status in ('pending', 'confirmed')))
-    and ($4::timestamptz is null or (b.created_at, b.id) < ($4, $5::text::uuid))
+    and ($4::timestamptz is null or (b.created_at, b.id) < ($4, $5))
 order by b.created_at desc, b.id desc
 limit $6"""
 )
 _SALE: Final = """
-select b.showtime_id, b.user_id, b.code, b.created_at, p.id::text as payment_id, p.method,
+select b.showtime_id, b.user_id, b.code, b.created_at, p.id as payment_id, p.method,
     p.amount_minor, b.currency, t.cinema_id
 from bookings b
 join payments p on p.booking_id = b.id
@@ -86,12 +87,12 @@ _SEATS: Final = msgspec.json.Decoder(list[tuple[str, str, int]])
 class Sale(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a booking that is settled when it is made."""
 
-    showtime_id: bytes
-    cinema_id: bytes | None
-    user_id: bytes
+    showtime_id: UUID
+    cinema_id: UUID | None
+    user_id: UUID
     code: str
     created_at: datetime
-    payment_id: str
+    payment_id: UUID
     method: str
     amount_minor: int
     currency: str
@@ -105,22 +106,19 @@ class BookingsRepository:
         self._reads = reads or PrimaryReads(pool)
 
     async def find(
-        self, booking_id: bytes, user_id: bytes | None, cinema_ids: Iterable[bytes] = ()
+        self, booking_id: UUID, user_id: UUID | None, cinema_ids: Iterable[UUID] = ()
     ) -> Booking | None:
         """A booking; of one user only if given, or of somebody at one of the cinemas."""
-        owner = None if user_id is None else UUID(user_id)
-        row = await self._reads.fetchrow(
-            _BY_ID, UUID(booking_id), owner, [UUID(one) for one in cinema_ids]
-        )
+        row = await self._reads.fetchrow(_BY_ID, booking_id, user_id, list(cinema_ids))
         return None if row is None else _booking(row)
 
     async def list_of_user(
         self,
-        user_id: bytes,
+        user_id: UUID,
         *,
         when: Literal["upcoming", "past"] | None,
         now: datetime,
-        after: tuple[datetime, str] | None,
+        after: tuple[datetime, UUID] | None,
         limit: int,
     ) -> list[Booking]:
         """A user's bookings, newest first; each is either upcoming or past.
@@ -128,25 +126,25 @@ class BookingsRepository:
         Upcoming is what can still be attended: not over, and not ended before.
         """
         moment, last_id = after or (None, None)
-        rows = await self._reads.fetch(_OF_USER, UUID(user_id), when, now, moment, last_id, limit)
+        rows = await self._reads.fetch(_OF_USER, user_id, when, now, moment, last_id, limit)
         return [_booking(row) for row in rows]
 
-    async def cinema_of(self, showtime_id: bytes) -> bytes | None:
+    async def cinema_of(self, showtime_id: UUID) -> UUID | None:
         """The cinema of a showtime, if there is one."""
         async with connection(self._pool) as reading:
-            cinema_id = await reading.fetchval(_CINEMA, UUID(showtime_id))
-        return None if cinema_id is None else bytes(cinema_id.bytes)
+            cinema_id: UUID | None = await reading.fetchval(_CINEMA, showtime_id)
+        return cinema_id
 
-    async def sale_of(self, booking_id: bytes) -> Sale | None:
+    async def sale_of(self, booking_id: UUID) -> Sale | None:
         """What about a booking never changes; for commands, so from the primary."""
         async with connection(self._pool) as reading:
-            row = await reading.fetchrow(_SALE, UUID(booking_id))
+            row = await reading.fetchrow(_SALE, booking_id)
         if row is None:
             return None
         return Sale(
-            showtime_id=row["showtime_id"].bytes,
-            cinema_id=None if row["cinema_id"] is None else row["cinema_id"].bytes,
-            user_id=row["user_id"].bytes,
+            showtime_id=row["showtime_id"],
+            cinema_id=row["cinema_id"],
+            user_id=row["user_id"],
             code=row["code"],
             created_at=row["created_at"],
             payment_id=row["payment_id"],
@@ -155,7 +153,7 @@ class BookingsRepository:
             currency=row["currency"],
         )
 
-    async def reserve_key(self, request_key: bytes, showtime_id: bytes, now: datetime) -> bool:
+    async def reserve_key(self, request_key: bytes, showtime_id: UUID, now: datetime) -> bool:
         """Bind an idempotency key to a showtime; False if it is another's.
 
         A key that led to no booking becomes free again once nothing of it can be under way.
@@ -164,7 +162,7 @@ class BookingsRepository:
             reserved = await writing.fetchval(
                 _RESERVE_KEY,
                 request_key,
-                UUID(showtime_id),
+                showtime_id,
                 now,
                 now - timedelta(seconds=UNDER_WAY_S),
                 now - timedelta(seconds=IDEMPOTENCY_TTL_S),

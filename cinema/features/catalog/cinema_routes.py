@@ -67,7 +67,7 @@ async def create_cinema(catalog: CatalogService, context: RequestContext) -> Rep
 )
 async def get_cinema(catalog: CatalogService, context: RequestContext) -> Reply:
     """One cinema."""
-    (cinema_id,) = context.params
+    (cinema_id,) = context.ids
     return success(await catalog.cinema(cinema_id))
 
 
@@ -85,7 +85,7 @@ async def get_cinema(catalog: CatalogService, context: RequestContext) -> Reply:
 )
 async def list_screens(catalog: CatalogService, context: RequestContext) -> Reply:
     """A page of a cinema's screens."""
-    (cinema_id,) = context.params
+    (cinema_id,) = context.ids
     return listed(await catalog.screens(cinema_id, context.query))
 
 

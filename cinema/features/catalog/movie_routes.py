@@ -66,7 +66,7 @@ async def create_movie(catalog: CatalogService, context: RequestContext) -> Repl
 )
 async def get_movie(catalog: CatalogService, context: RequestContext) -> Reply:
     """One film."""
-    (movie_id,) = context.params
+    (movie_id,) = context.ids
     return success(await catalog.movie(movie_id))
 
 

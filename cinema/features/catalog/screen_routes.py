@@ -60,7 +60,7 @@ async def create_screen(catalog: CatalogService, context: RequestContext) -> Rep
 )
 async def get_screen(catalog: CatalogService, context: RequestContext) -> Reply:
     """One screen."""
-    (screen_id,) = context.params
+    (screen_id,) = context.ids
     return success(await catalog.screen(screen_id))
 
 
@@ -80,7 +80,7 @@ async def get_screen(catalog: CatalogService, context: RequestContext) -> Reply:
 )
 async def get_layout(catalog: CatalogService, context: RequestContext) -> Reply:
     """A version of a layout, with its number for a tag."""
-    (screen_id,) = context.params
+    (screen_id,) = context.ids
     version: int | None = context.query.version
     layout = await catalog.layout(screen_id, version)
     # A version never changes; which one is current does.
@@ -107,7 +107,7 @@ async def get_layout(catalog: CatalogService, context: RequestContext) -> Reply:
 )
 async def replace_layout(catalog: CatalogService, context: RequestContext) -> Reply:
     """Give a screen the next version of its layout."""
-    (screen_id,) = context.params
+    (screen_id,) = context.ids
     seen = versions_seen(context.request)
     return success(await catalog.replace_layout(context.principal, screen_id, context.body, seen))
 

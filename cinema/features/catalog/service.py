@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cinema.domain.idempotency import IdempotencyKey
-from cinema.domain.ids import format_id
 from cinema.domain.money import CURRENCY_DIGITS
 from cinema.domain.paging import BY_TEXT, Page, PageQuery, after, page
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import refuse
 from cinema.domain.seatmap import Layout, LayoutError, SeatPlan, grid_layout, parse_layout
-from cinema.features.accounts.authority import known_id, require_manager
+from cinema.features.accounts.authority import require_own_cinema
 from cinema.features.catalog.shapes import (
     Cinema,
     CinemaInput,
@@ -33,7 +33,7 @@ from cinema.features.refusals import found, granted
 
 class _Identified(Protocol):
     @property
-    def id(self) -> str: ...
+    def id(self) -> UUID: ...
 
 
 class CatalogService:
@@ -54,9 +54,9 @@ class CatalogService:
         """A new movie."""
         return await self._catalog.add_movie(self._next_id(), request, self._now(), key)
 
-    async def movie(self, movie_id: bytes) -> Movie:
+    async def movie(self, movie_id: UUID) -> Movie:
         """One movie. Refuses NOT_FOUND."""
-        return found(await self._catalog.find_movie(format_id(movie_id)))
+        return found(await self._catalog.find_movie(movie_id))
 
     async def movies(self, query: MovieQuery) -> Page[Movie]:
         """Movies by title."""
@@ -79,9 +79,9 @@ class CatalogService:
             raise refuse("VALIDATION_ERROR", "This is not an ISO 4217 currency.", path="$.currency")
         return await self._catalog.add_cinema(self._next_id(), request, self._now(), key)
 
-    async def cinema(self, cinema_id: bytes) -> Cinema:
+    async def cinema(self, cinema_id: UUID) -> Cinema:
         """One cinema. Refuses NOT_FOUND."""
-        return found(await self._catalog.find_cinema(format_id(cinema_id)))
+        return found(await self._catalog.find_cinema(cinema_id))
 
     async def cinemas(self, query: PageQuery) -> Page[Cinema]:
         """Cinemas, the oldest first."""
@@ -91,18 +91,17 @@ class CatalogService:
     async def create_screen(
         self, principal: Principal, request: ScreenInput, key: IdempotencyKey | None = None
     ) -> Screen:
-        """A new screen, by an admin or the cinema's manager.
+        """A new screen, by an admin or the cinema's own manager.
 
         Refuses VALIDATION_ERROR, FORBIDDEN, UNKNOWN_REFERENCE, NAME_TAKEN.
         """
-        cinema_id = known_id(request.cinema_id, "$.cinema_id")
-        require_manager(principal, cinema_id)
+        require_own_cinema(principal, request.cinema_id)
         plan, layout = _plan_of(request.layout, request.grid)
-        if await self._catalog.find_cinema(cinema_id) is None:
+        if await self._catalog.find_cinema(request.cinema_id) is None:
             raise refuse("UNKNOWN_REFERENCE", "There is no such cinema.", path="$.cinema_id")
         return await self._catalog.add_screen(
             self._next_id(),
-            cinema_id=cinema_id,
+            cinema_id=request.cinema_id,
             name=request.name,
             layout=layout,
             seat_count=plan.seat_count,
@@ -114,7 +113,7 @@ class CatalogService:
     async def replace_layout(
         self,
         principal: Principal,
-        screen_id: bytes,
+        screen_id: UUID,
         request: LayoutInput,
         seen: frozenset[int] | None,
     ) -> Screen:
@@ -124,7 +123,7 @@ class CatalogService:
         FORBIDDEN, VALIDATION_ERROR, PRECONDITION_REQUIRED (without `seen`), PRECONDITION_FAILED.
         """
         screen = await self.screen(screen_id)
-        require_manager(principal, screen.cinema_id)
+        require_own_cinema(principal, screen.cinema_id)
         plan, layout = _plan_of(request.layout, request.grid)
         if seen is None:
             raise refuse("PRECONDITION_REQUIRED")
@@ -132,11 +131,11 @@ class CatalogService:
             screen.id, seen, layout=layout, seat_count=plan.seat_count, now=self._now()
         )
 
-    async def screen(self, screen_id: bytes) -> Screen:
+    async def screen(self, screen_id: UUID) -> Screen:
         """One screen. Refuses NOT_FOUND."""
-        return found(await self._catalog.find_screen(format_id(screen_id)))
+        return found(await self._catalog.find_screen(screen_id))
 
-    async def screens(self, cinema_id: bytes, query: PageQuery) -> Page[Screen]:
+    async def screens(self, cinema_id: UUID, query: PageQuery) -> Page[Screen]:
         """A cinema's screens, the oldest first. Refuses NOT_FOUND."""
         cinema = await self.cinema(cinema_id)
         rows = await self._catalog.list_screens(
@@ -144,19 +143,19 @@ class CatalogService:
         )
         return page(rows, query.limit, _by_id)
 
-    async def layout(self, screen_id: bytes, version: int | None = None) -> ScreenLayout:
+    async def layout(self, screen_id: UUID, version: int | None = None) -> ScreenLayout:
         """A version of a screen's layout, the current one by default. Refuses NOT_FOUND."""
-        return found(await self._catalog.find_layout(format_id(screen_id), version))
+        return found(await self._catalog.find_layout(screen_id, version))
 
-    def _next_id(self) -> str:
-        return format_id(self._new_id())
+    def _next_id(self) -> UUID:
+        return UUID(bytes=self._new_id())
 
 
-def _by_id(item: _Identified) -> tuple[object, str]:
+def _by_id(item: _Identified) -> tuple[object, UUID]:
     return "", item.id
 
 
-def _last_id(query: PageQuery) -> str | None:
+def _last_id(query: PageQuery) -> UUID | None:
     position = granted(after(query.cursor, BY_TEXT))
     return None if position is None else position[1]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Annotated
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
-from cinema.domain.idempotency import fields_given
 from cinema.domain.limits_catalog import BASE_PRICE_MINOR_MAX, PAGE_DEFAULT, SEARCH_CHARS
 from cinema.domain.paging import Cursor, Limit
 from cinema.domain.sale_rules import Rules
@@ -26,7 +26,6 @@ LanguageTag = Annotated[
 ]
 Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2.")]
 CurrencyCode = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217.")]
-IdText = Annotated[str, Meta(min_length=36, max_length=36, description="A UUID.")]
 Instant = Annotated[datetime, Meta(tz=True)]
 SeatCategory = Annotated[str, Meta(min_length=1, max_length=32)]
 PriceMinor = Annotated[int, Meta(ge=0, le=BASE_PRICE_MINOR_MAX)]
@@ -49,7 +48,7 @@ class MovieInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class Movie(msgspec.Struct, frozen=True, kw_only=True):
     """A film that is, was or will be shown."""
 
-    id: str
+    id: UUID
     title: str
     description: str
     genres: list[str]
@@ -75,7 +74,7 @@ class CinemaInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class Cinema(msgspec.Struct, frozen=True, kw_only=True):
     """A house with screens; its calendar runs in `time_zone`, its prices in `currency`."""
 
-    id: str
+    id: UUID
     name: str
     address: str
     city: str
@@ -94,15 +93,11 @@ class Grid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class ScreenInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new screen, with either a `layout` or a `grid`."""
 
-    cinema_id: IdText
+    cinema_id: UUID
     name: ScreenName
     layout: Layout | None = None
     grid: Grid | None = None
     rules: Rules = Rules()
-
-    def meaning(self) -> object:
-        """An id is the same in either case."""
-        return fields_given(self) | {"cinema_id": self.cinema_id.lower()}
 
 
 class LayoutInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -115,8 +110,8 @@ class LayoutInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class Screen(msgspec.Struct, frozen=True, kw_only=True):
     """A room with seats; `layout_version` is the one new showtimes get."""
 
-    id: str
-    cinema_id: str
+    id: UUID
+    cinema_id: UUID
     name: str
     layout_version: int
     seat_count: int
@@ -125,7 +120,7 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
 class ScreenLayout(msgspec.Struct, frozen=True, kw_only=True):
     """The fixed part of a screen's seat map; a version never changes."""
 
-    screen_id: str
+    screen_id: UUID
     layout_version: int
     seat_count: int
     layout: Layout

@@ -1,10 +1,11 @@
-"""Movies, cinemas and screens in Postgres. Ids are text here, whatever a pool's codecs do."""
+"""Movies, cinemas and screens in Postgres."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
@@ -26,11 +27,11 @@ from cinema.storage.database.reads import PrimaryReads, Reads
 from cinema.storage.database.transactions import Connection, Pool, run_once, transaction
 
 _MOVIE: Final = (
-    "id::text, title, description, genres, runtime_minutes, release_date, age_rating, "
+    "id, title, description, genres, runtime_minutes, release_date, age_rating, "
     "languages, poster_url, trailer_url"
 )
-_CINEMA: Final = "id::text, name, address, city, country, time_zone, currency"
-_SCREEN: Final = "id::text, cinema_id::text, name, layout_version, seat_count"
+_CINEMA: Final = "id, name, address, city, country, time_zone, currency"
+_SCREEN: Final = "id, cinema_id, name, layout_version, seat_count"
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
@@ -38,71 +39,71 @@ INSERT_MOVIE = """
 insert into movies (
     id, title, description, genres, runtime_minutes, release_date, age_rating, languages,
     poster_url, trailer_url, sort_title, genre_keys, created_at
-) values ($1::text::uuid, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 """
 """Takes `movie_values`; callers add what happens on a conflict, or what is returned."""
 
 _ADD_MOVIE = f"{INSERT_MOVIE} returning {_MOVIE}"
 
-_MOVIE_BY_ID = f"select {_MOVIE} from movies where id = $1::text::uuid"
+_MOVIE_BY_ID = f"select {_MOVIE} from movies where id = $1"
 
 _LIST_MOVIES = f"""
 select {_MOVIE}, sort_title from movies
 where ($1::text is null or genre_keys @> array[$1::text])
   and ($2::text is null or sort_title like $2)
-  and (sort_title, id) > ($3::text, $4::text::uuid)
+  and (sort_title, id) > ($3::text, $4)
 order by sort_title, id limit $5
 """
 
 # Postgres has its own copy of the time zone database: a zone it does not know is refused here.
 _INSERT_CINEMA = f"""
 insert into cinemas (id, name, address, city, country, time_zone, currency, created_at)
-select $1::text::uuid, $2, $3, $4, $5, $6, $7, $8
+select $1, $2, $3, $4, $5, $6, $7, $8
 where ($8::timestamptz at time zone $6) is not null
 returning {_CINEMA}
 """
 
-_CINEMA_BY_ID = f"select {_CINEMA} from cinemas where id = $1::text::uuid"
+_CINEMA_BY_ID = f"select {_CINEMA} from cinemas where id = $1"
 
 _LIST_CINEMAS = f"""
-select {_CINEMA} from cinemas where id > $1::text::uuid order by id limit $2
+select {_CINEMA} from cinemas where id > $1 order by id limit $2
 """
 
 _INSERT_SCREEN = f"""
 insert into screens (id, cinema_id, name, layout_version, seat_count, rules, created_at)
-values ($1::text::uuid, $2::text::uuid, $3, 1, $4, $5::text::jsonb, $6)
+values ($1, $2, $3, 1, $4, $5::text::jsonb, $6)
 returning {_SCREEN}
 """
 
 _INSERT_LAYOUT = """
 insert into screen_layouts (screen_id, version, layout, seat_count, created_at)
-values ($1::text::uuid, $2, $3::text::jsonb, $4, $5)
+values ($1, $2, $3::text::jsonb, $4, $5)
 """
 
 # Of two replacements of one version the second waits for the row, and finds another version.
 _NEXT_LAYOUT = f"""
 update screens set layout_version = layout_version + 1, seat_count = $2
-where id = $1::text::uuid and layout_version = any($3::bigint[])
+where id = $1 and layout_version = any($3::bigint[])
 returning {_SCREEN}
 """
 
-_SCREEN_BY_ID = f"select {_SCREEN} from screens where id = $1::text::uuid"
+_SCREEN_BY_ID = f"select {_SCREEN} from screens where id = $1"
 
 _LIST_SCREENS = f"""
 select {_SCREEN} from screens
-where cinema_id = $1::text::uuid and id > $2::text::uuid
+where cinema_id = $1 and id > $2
 order by id limit $3
 """
 
 _LAYOUT = """
-select layout.screen_id::text, layout.version, layout.seat_count, layout.layout::text
+select layout.screen_id, layout.version, layout.seat_count, layout.layout::text
 from screen_layouts layout
 join screens screen on screen.id = layout.screen_id
-where screen.id = $1::text::uuid
+where screen.id = $1
   and layout.version = coalesce($2::integer, screen.layout_version)
 """
 
-FIRST_ID: Final = "00000000-0000-0000-0000-000000000000"
+FIRST_ID: Final = UUID(int=0)
 
 
 class CatalogRepository:
@@ -113,7 +114,7 @@ class CatalogRepository:
         self._reads = reads or PrimaryReads(pool)
 
     async def add_movie(
-        self, movie_id: str, movie: MovieInput, now: datetime, key: IdempotencyKey | None
+        self, movie_id: UUID, movie: MovieInput, now: datetime, key: IdempotencyKey | None
     ) -> Movie:
         """The new movie."""
 
@@ -123,13 +124,13 @@ class CatalogRepository:
 
         return await run_once(self._pool, key, now, Movie, insert)
 
-    async def find_movie(self, movie_id: str) -> Movie | None:
+    async def find_movie(self, movie_id: UUID) -> Movie | None:
         """The movie of an id."""
         row = await self._reads.fetchrow(_MOVIE_BY_ID, movie_id)
         return None if row is None else _movie(row)
 
     async def list_movies(
-        self, *, genre: str | None, q: str | None, after: tuple[str, str] | None, limit: int
+        self, *, genre: str | None, q: str | None, after: tuple[str, UUID] | None, limit: int
     ) -> list[tuple[str, Movie]]:
         """Movies by folded title, each with that title; `genre` and `q` are compared folded."""
         title, last_id = after or ("", FIRST_ID)
@@ -140,7 +141,7 @@ class CatalogRepository:
         return [(row["sort_title"], _movie(row)) for row in rows]
 
     async def add_cinema(
-        self, cinema_id: str, cinema: CinemaInput, now: datetime, key: IdempotencyKey | None
+        self, cinema_id: UUID, cinema: CinemaInput, now: datetime, key: IdempotencyKey | None
     ) -> Cinema:
         """The new cinema; refuses a time zone that Postgres does not know."""
 
@@ -165,21 +166,21 @@ class CatalogRepository:
 
         return await run_once(self._pool, key, now, Cinema, insert)
 
-    async def find_cinema(self, cinema_id: str) -> Cinema | None:
+    async def find_cinema(self, cinema_id: UUID) -> Cinema | None:
         """The cinema of an id."""
         row = await self._reads.fetchrow(_CINEMA_BY_ID, cinema_id)
         return None if row is None else _cinema(row)
 
-    async def list_cinemas(self, *, after_id: str | None, limit: int) -> list[Cinema]:
+    async def list_cinemas(self, *, after_id: UUID | None, limit: int) -> list[Cinema]:
         """Cinemas in the order they were made."""
         rows = await self._reads.fetch(_LIST_CINEMAS, after_id or FIRST_ID, limit)
         return [_cinema(row) for row in rows]
 
     async def add_screen(
         self,
-        screen_id: str,
+        screen_id: UUID,
         *,
-        cinema_id: str,
+        cinema_id: UUID,
         name: str,
         layout: Layout,
         seat_count: int,
@@ -200,7 +201,7 @@ class CatalogRepository:
 
     async def replace_layout(
         self,
-        screen_id: str,
+        screen_id: UUID,
         seen: Collection[int],
         *,
         layout: Layout,
@@ -223,19 +224,19 @@ class CatalogRepository:
             )
             return _screen(row)
 
-    async def find_screen(self, screen_id: str) -> Screen | None:
+    async def find_screen(self, screen_id: UUID) -> Screen | None:
         """The screen of an id."""
         row = await self._reads.fetchrow(_SCREEN_BY_ID, screen_id)
         return None if row is None else _screen(row)
 
     async def list_screens(
-        self, cinema_id: str, *, after_id: str | None, limit: int
+        self, cinema_id: UUID, *, after_id: UUID | None, limit: int
     ) -> list[Screen]:
         """A cinema's screens in the order they were made."""
         rows = await self._reads.fetch(_LIST_SCREENS, cinema_id, after_id or FIRST_ID, limit)
         return [_screen(row) for row in rows]
 
-    async def find_layout(self, screen_id: str, version: int | None) -> ScreenLayout | None:
+    async def find_layout(self, screen_id: UUID, version: int | None) -> ScreenLayout | None:
         """One version of a screen's layout; None means the current one."""
         row = await self._reads.fetchrow(_LAYOUT, screen_id, version)
         if row is None:
@@ -265,7 +266,7 @@ def _screen(row: Record) -> Screen:
     return Screen(**{field.name: row[field.name] for field in _SCREEN_FIELDS})
 
 
-def movie_values(movie_id: str, movie: MovieInput | Movie, now: datetime) -> tuple[object, ...]:
+def movie_values(movie_id: UUID, movie: MovieInput | Movie, now: datetime) -> tuple[object, ...]:
     """What `INSERT_MOVIE` inserts."""
     return (
         movie_id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from typing import Final, Protocol
+from uuid import UUID
 
 import msgspec
 
@@ -12,7 +13,6 @@ from cinema.actors.activation import TermsSource
 from cinema.actors.asking import refusal_of
 from cinema.actors.messages import Outcome, ReadSeats, SeatsSeen
 from cinema.domain.cursors import encode_cursor
-from cinema.domain.ids import format_id
 from cinema.domain.paging import BY_MOMENT, after, page
 from cinema.domain.rejections import refuse
 from cinema.domain.seatmap import STATUS_NAMES, SeatPlan
@@ -92,7 +92,7 @@ class HistoryService:
         for row in rows:
             shown.append(event_shown(row, trail.plan, terms.currency))
             await trail.step(row)
-        part = page(shown, limit, lambda one: (one.seq, format_id(showtime_id)))
+        part = page(shown, limit, lambda one: (one.seq, UUID(bytes=showtime_id)))
         return part.items, await self._meta(loaded, part.next_cursor, terms.showtime_id)
 
     async def seat(
@@ -120,7 +120,7 @@ class HistoryService:
             await trail.step(row)
         if not known:
             raise refuse("NOT_FOUND", "This showtime has never had such a seat.")
-        cursor = encode_cursor(seq, format_id(showtime_id)) if seq < loaded.seq else None
+        cursor = encode_cursor(seq, UUID(bytes=showtime_id)) if seq < loaded.seq else None
         return changes, await self._meta(loaded, cursor, showtime_id)
 
     async def _meta(
@@ -322,14 +322,14 @@ def _seats_at(
     showtime_id: bytes, state: ShowtimeState, plan: SeatPlan, last: JournalRow | None
 ) -> SeatsAt:
     owners = {
-        seat: {name: format_id(one_id), "customer_id": format_id(group.customer)}
+        seat: {name: UUID(bytes=one_id), "customer_id": UUID(bytes=group.customer)}
         for name, groups in (("hold_id", state.holds), ("booking_id", state.bookings))
         for one_id, packed in groups.items()
         for group in (unpack(packed),)
         for seat in group.seats
     }
     return SeatsAt(
-        showtime_id=format_id(showtime_id),
+        showtime_id=UUID(bytes=showtime_id),
         seq=state.seq,
         epoch=None if last is None else last.epoch,
         at=moment(state.at_us) if state.seq else None,

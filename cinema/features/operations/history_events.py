@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import Any, assert_never
+from uuid import UUID
 
 import msgspec
 
-from cinema.domain.ids import format_id
 from cinema.domain.money import Money
 from cinema.domain.seatmap import STATUS_NAMES, SeatPlan
 from cinema.domain.showtime.changes import seat_changes
@@ -70,8 +70,8 @@ def _details(event: AnyEvent, plan: SeatPlan, currency: str) -> dict[str, Any]:
         case SeatsHeld() | HoldExtended():
             return {
                 "seats": labels(event.seats),
-                "hold_id": format_id(event.hold_id),
-                "customer_id": format_id(event.customer),
+                "hold_id": UUID(bytes=event.hold_id),
+                "customer_id": UUID(bytes=event.customer),
                 "total": total(event.prices),
                 "expires_at": moment(event.expires_at_us),
             }
@@ -79,19 +79,19 @@ def _details(event: AnyEvent, plan: SeatPlan, currency: str) -> dict[str, Any]:
             return {
                 "seats": labels(event.released),
                 "kept": labels(event.seats),
-                "hold_id": format_id(event.hold_id),
-                "customer_id": format_id(event.customer),
+                "hold_id": UUID(bytes=event.hold_id),
+                "customer_id": UUID(bytes=event.customer),
             }
         case HoldExpired():
-            return {"seats": labels(event.seats), "hold_id": format_id(event.hold_id)}
+            return {"seats": labels(event.seats), "hold_id": UUID(bytes=event.hold_id)}
         case HoldBooked():
             return {
                 "seats": labels(event.seats),
-                "hold_id": format_id(event.hold_id),
-                "customer_id": format_id(event.customer),
-                "booking_id": format_id(event.booking_id),
+                "hold_id": UUID(bytes=event.hold_id),
+                "customer_id": UUID(bytes=event.customer),
+                "booking_id": UUID(bytes=event.booking_id),
                 "code": event.code,
-                "payment_id": format_id(event.payment_id),
+                "payment_id": UUID(bytes=event.payment_id),
                 "payment_method": event.payment_method,
                 "total": Money(sum(event.prices), event.currency),
             }
@@ -99,8 +99,8 @@ def _details(event: AnyEvent, plan: SeatPlan, currency: str) -> dict[str, Any]:
             return {
                 "seats": labels(event.cancelled),
                 "kept": labels(event.seats),
-                "booking_id": format_id(event.booking_id),
-                "customer_id": format_id(event.customer),
+                "booking_id": UUID(bytes=event.booking_id),
+                "customer_id": UUID(bytes=event.customer),
                 "total": total(event.cancelled_prices),
             }
         case SeatsBlocked() | SeatsUnblocked():
@@ -128,7 +128,7 @@ def seat_change(row: JournalRow, event: AnyEvent, seat: int) -> SeatChange | Non
             return None
         status = STATUS_NAMES[found[0]]
     ids = {
-        name: format_id(raw)
+        name: UUID(bytes=raw)
         for name, attribute in (
             ("hold_id", "hold_id"),
             ("booking_id", "booking_id"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta
@@ -32,11 +33,11 @@ class EventShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     keyed: bool = False
     seats: list[str] = []
     kept: list[str] = []
-    hold_id: str | None = None
-    customer_id: str | None = None
-    booking_id: str | None = None
+    hold_id: UUID | None = None
+    customer_id: UUID | None = None
+    booking_id: UUID | None = None
     code: str | None = None
-    payment_id: str | None = None
+    payment_id: UUID | None = None
     payment_method: str | None = None
     total: Money | None = None
     expires_at: datetime | None = None
@@ -52,9 +53,9 @@ class SeatAt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     number: int
     category: str
     status: SeatStatus
-    hold_id: str | None = None
-    booking_id: str | None = None
-    customer_id: str | None = None
+    hold_id: UUID | None = None
+    booking_id: UUID | None = None
+    customer_id: UUID | None = None
 
 
 class SeatsAt(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +64,7 @@ class SeatsAt(msgspec.Struct, frozen=True, kw_only=True):
     `epoch` is absent too where the journal no longer has that event.
     """
 
-    showtime_id: str
+    showtime_id: UUID
     seq: int
     epoch: int | None
     at: datetime | None
@@ -81,9 +82,9 @@ class SeatChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at: datetime
     event: str
     status: SeatStatus | None = None
-    hold_id: str | None = None
-    booking_id: str | None = None
-    customer_id: str | None = None
+    hold_id: UUID | None = None
+    booking_id: UUID | None = None
+    customer_id: UUID | None = None
 
 
 class HistoryMeta(msgspec.Struct, frozen=True, kw_only=True):

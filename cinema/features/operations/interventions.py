@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Protocol
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta
@@ -11,7 +12,6 @@ from msgspec import Meta
 from cinema.actors.asking import command_key, refusal_of
 from cinema.actors.messages import Accepted, Message, Outcome
 from cinema.domain.idempotency import IdempotencyKey
-from cinema.domain.ids import format_id
 from cinema.domain.rejections import Rejection
 from cinema.domain.seatmap import MAX_SEATS
 from cinema.domain.showtime.commands import (
@@ -44,7 +44,7 @@ class Intervened(msgspec.Struct, frozen=True, kw_only=True):
     to do is recorded only with a key, so that a repetition gets this answer again.
     """
 
-    showtime_id: str
+    showtime_id: UUID
     epoch: int
     seq: int
     at: datetime
@@ -107,7 +107,7 @@ def _intervened(showtime_id: bytes, outcome: Outcome) -> Intervened | Rejection:
     event, labels = outcome.event, outcome.terms.plan.labels
     seats = event.seats if isinstance(event, SeatsBlocked | SeatsUnblocked) else ()
     return Intervened(
-        showtime_id=format_id(showtime_id),
+        showtime_id=UUID(bytes=showtime_id),
         epoch=outcome.epoch,
         seq=outcome.seq,
         at=moment(outcome.at_us),

@@ -10,6 +10,7 @@ from datetime import datetime
 from itertools import islice
 from operator import itemgetter
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
@@ -23,7 +24,6 @@ from cinema.actors.inspection import (
     ticked_s,
 )
 from cinema.actors.kernel import Kernel
-from cinema.domain.ids import format_id, parse_id
 from cinema.domain.rejections import refuse
 from cinema.domain.seatmap import AVAILABLE, BLOCKED, BOOKED, HELD, SeatPlan
 from cinema.domain.showtime.packed import expiry_of, unpack
@@ -93,7 +93,7 @@ class ControlNode:
     ) -> None:
         self._kernel = kernel
         self._cluster = cluster
-        self._node_id = format_id(cluster.node_id)
+        self._node_id = UUID(bytes=cluster.node_id)
         self._version = version
         self._drain = drain
         self._log_levels = log_levels
@@ -147,7 +147,7 @@ class ControlNode:
         began_us = self._kernel.clock.now_us() - int(ticked_s(self._kernel) * 1e6)
         if abs(began_us - self._ticks_began_us) > MOMENTS_DRIFT_US:
             self._ticks_began_us = began_us
-        after = None if ask.after is None else (ask.after[0], parse_id(ask.after[1]) or b"")
+        after = None if ask.after is None else (ask.after[0], ask.after[1].bytes)
         first: list[tuple[int, bytes, ActorSeen]] = []
         everybody = actors_seen(self._kernel)
         while some := list(islice(everybody, ACTORS_AT_ONCE)):
@@ -167,7 +167,7 @@ class ControlNode:
     def _shown(self, seen: ActorSeen) -> ActorShown:
         state = seen.state
         return ActorShown(
-            showtime_id=format_id(seen.showtime_id),
+            showtime_id=UUID(bytes=seen.showtime_id),
             node_id=self._node_id,
             phase=seen.phase,
             epoch=seen.epoch,
@@ -193,7 +193,7 @@ class ControlNode:
         if seen.state is not None and seen.terms is not None:
             state = state_shown(seen.state, seen.terms.plan)
         return ShowtimeShown(
-            showtime_id=format_id(showtime_id),
+            showtime_id=UUID(bytes=showtime_id),
             resident=True,
             epoch=seen.epoch,
             seq=seen.seq,
@@ -226,7 +226,7 @@ class ControlNode:
         if outcome is Dismissal.BUSY:
             raise refuse("RETRY", "The showtime did not become idle in time; nothing was changed.")
         return Passivated(
-            showtime_id=format_id(showtime_id),
+            showtime_id=UUID(bytes=showtime_id),
             node_id=self._node_id,
             was_resident=outcome is Dismissal.DONE,
         )
@@ -241,7 +241,7 @@ def _matches(seen: ActorSeen, ask: AskActors) -> bool:
     )
 
 
-def place(order: ActorOrder, one: ActorShown) -> tuple[int, str]:
+def place(order: ActorOrder, one: ActorShown) -> tuple[int, UUID]:
     """Where an actor stands in an order, the same on every node."""
     return _number(order, one.mailbox_depth, to_us(one.last_used_at)), one.showtime_id
 
@@ -292,8 +292,8 @@ def seat_counts(seats: bytes) -> SeatCounts:
 def _hold(hold_id: bytes, packed: bytes, plan: SeatPlan) -> HoldShown:
     group = unpack(packed)
     return HoldShown(
-        hold_id=format_id(hold_id),
-        customer_id=format_id(group.customer),
+        hold_id=UUID(bytes=hold_id),
+        customer_id=UUID(bytes=group.customer),
         seats=[plan.labels[seat] for seat in group.seats],
         placed_at=moment(group.placed_at_us),
         expires_at=moment(group.expires_at_us),

@@ -6,13 +6,14 @@ import asyncio
 import heapq
 from collections.abc import Sequence
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 import structlog
 
 from cinema.actors.activation import TermsSource
 from cinema.actors.restore import DamagedJournal, replayed
-from cinema.domain.ids import format_id, parse_id
+from cinema.domain.ids import format_id
 from cinema.domain.membership import Member
 from cinema.domain.paging import BY_MOMENT, Page, after, page
 from cinema.domain.rejections import Refused, Rejection, refuse
@@ -87,7 +88,7 @@ class ControlService:
         )
         return [
             NodeShown(
-                node_id=format_id(one.node_id),
+                node_id=UUID(bytes=one.node_id),
                 address=one.address,
                 weight=one.weight,
                 draining=one.draining or (status is not None and status.draining),
@@ -98,7 +99,7 @@ class ControlService:
             for one, status in zip(members, answers, strict=True)
         ]
 
-    def ring(self, showtime_id: str | None) -> RingShown:
+    def ring(self, showtime_id: UUID | None) -> RingShown:
         """The ring of the newest view, and the owner of a showtime on it."""
         members = self._cluster.view.members
         shares = {node.address: share for node, share in self._cluster.ring.shares().items()}
@@ -106,7 +107,7 @@ class ControlService:
             view_version=self._cluster.view.version,
             members=[
                 RingMember(
-                    node_id=format_id(one.node_id),
+                    node_id=UUID(bytes=one.node_id),
                     address=one.address,
                     weight=one.weight,
                     draining=one.draining,
@@ -117,15 +118,12 @@ class ControlService:
             owner=None if showtime_id is None else self._owner(showtime_id),
         )
 
-    def _owner(self, showtime_id: str) -> Owner | None:
-        raw_id = parse_id(showtime_id)
-        if raw_id is None:
-            raise refuse("VALIDATION_ERROR", "This is not a UUID.", path="showtime_id")
-        owner = self._cluster.owner_of(raw_id)
+    def _owner(self, showtime_id: UUID) -> Owner | None:
+        owner = self._cluster.owner_of(showtime_id.bytes)
         if owner is None:
             return None
         return Owner(
-            showtime_id=format_id(raw_id), node_id=format_id(owner.node_id), address=owner.address
+            showtime_id=showtime_id, node_id=UUID(bytes=owner.node_id), address=owner.address
         )
 
     async def drain(self, node_id: bytes) -> Draining:
@@ -141,7 +139,7 @@ class ControlService:
 
     # --- actors
 
-    async def actors(self, query: ActorsQuery) -> tuple[Page[ActorShown], list[str]]:
+    async def actors(self, query: ActorsQuery) -> tuple[Page[ActorShown], list[UUID]]:
         """One page over all nodes (or the one asked for), and the nodes that did not answer."""
         ask = AskActors(
             order=query.sort,
@@ -159,33 +157,30 @@ class ControlService:
         lists = [answer for answer in answers if answer is not None]
         merged = list(heapq.merge(*lists, key=lambda one: place(query.sort, one)))
         silent = [
-            format_id(one.node_id)
+            UUID(bytes=one.node_id)
             for one, answer in zip(members, answers, strict=True)
             if answer is None
         ]
         return page(merged, query.limit, lambda one: place(query.sort, one)), silent
 
-    def _asked(self, node_id: str | None) -> Sequence[Member]:
+    def _asked(self, node_id: UUID | None) -> Sequence[Member]:
         if node_id is None:
             return self._cluster.view.members
-        raw_id = parse_id(node_id)
-        if raw_id is None:
-            raise refuse("VALIDATION_ERROR", "This is not a UUID.", path="node_id")
-        return (self._member(raw_id),)
+        return (self._member(node_id.bytes),)
 
     # --- one showtime
 
     async def showtime(self, showtime_id: bytes) -> ShowtimeShown:
         """From the memory of whoever has it, else as it is stored."""
         ask = AskShowtime(showtime_id=showtime_id)
-        unreachable: list[str] = []
+        unreachable: list[UUID] = []
         for node_id in self._near(showtime_id):
             try:
                 shown: ShowtimeShown | None = await self._ask(node_id, ask)
             except Refused as refused:
                 if refused.rejection.code != "RETRY":
                     raise
-                unreachable.append(format_id(node_id))
+                unreachable.append(UUID(bytes=node_id))
                 continue
             if shown is not None:
                 return shown
@@ -226,7 +221,7 @@ class ControlService:
         except DamagedJournal as error:
             problem = str(error)
         return ShowtimeShown(
-            showtime_id=format_id(showtime_id),
+            showtime_id=UUID(bytes=showtime_id),
             resident=False,
             epoch=loaded.epoch,
             seq=loaded.seq,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta
@@ -52,7 +53,7 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
 class NodeShown(msgspec.Struct, frozen=True, kw_only=True):
     """A member of the cluster; without a `status` it did not answer. `self` is who was asked."""
 
-    node_id: str
+    node_id: UUID
     address: str
     weight: int
     draining: bool
@@ -64,7 +65,7 @@ class NodeShown(msgspec.Struct, frozen=True, kw_only=True):
 class RingMember(msgspec.Struct, frozen=True, kw_only=True):
     """A member's place on the ring: `share` is the part of all showtimes that it owns."""
 
-    node_id: str
+    node_id: UUID
     address: str
     weight: int
     draining: bool
@@ -74,8 +75,8 @@ class RingMember(msgspec.Struct, frozen=True, kw_only=True):
 class Owner(msgspec.Struct, frozen=True, kw_only=True):
     """Which member owns a showtime, as the ring proposes."""
 
-    showtime_id: str
-    node_id: str
+    showtime_id: UUID
+    node_id: UUID
     address: str
 
 
@@ -93,8 +94,8 @@ class ActorShown(msgspec.Struct, frozen=True, kw_only=True):
     `seq` may be ahead of `durable_seq`: memory runs ahead of the journal.
     """
 
-    showtime_id: str
-    node_id: str
+    showtime_id: UUID
+    node_id: UUID
     phase: str
     epoch: int
     seq: int
@@ -113,8 +114,8 @@ class ActorShown(msgspec.Struct, frozen=True, kw_only=True):
 class HoldShown(msgspec.Struct, frozen=True, kw_only=True):
     """A live hold."""
 
-    hold_id: str
-    customer_id: str
+    hold_id: UUID
+    customer_id: UUID
     seats: list[str]
     placed_at: datetime
     expires_at: datetime
@@ -127,7 +128,7 @@ class MemoryShown(msgspec.Struct, frozen=True, kw_only=True):
     seq of the batch under way, 0 without one. `lease_age_ms` counts from the last confirmation.
     """
 
-    node_id: str
+    node_id: UUID
     phase: str
     durable_seq: int
     mailbox_depth: int
@@ -168,7 +169,7 @@ class ShowtimeShown(msgspec.Struct, frozen=True, kw_only=True):
     memory and did not answer.
     """
 
-    showtime_id: str
+    showtime_id: UUID
     resident: bool
     epoch: int
     seq: int
@@ -176,28 +177,28 @@ class ShowtimeShown(msgspec.Struct, frozen=True, kw_only=True):
     memory: MemoryShown | None = None
     state: StateShown | None = None
     problem: str | None = None
-    unreachable: list[str] = []
+    unreachable: list[UUID] = []
 
 
 class Passivated(msgspec.Struct, frozen=True, kw_only=True):
     """The showtime is not in memory any more; `was_resident` says whether it had been."""
 
-    showtime_id: str
-    node_id: str
+    showtime_id: UUID
+    node_id: UUID
     was_resident: bool
 
 
 class Draining(msgspec.Struct, frozen=True, kw_only=True):
     """The node gives its showtimes away and ends."""
 
-    node_id: str
+    node_id: UUID
     draining: bool
 
 
 class LogLevel(msgspec.Struct, frozen=True, kw_only=True):
     """The least severe level a node writes."""
 
-    node_id: str
+    node_id: UUID
     level: str
 
 
@@ -223,7 +224,7 @@ class AskActors(Ask, frozen=True, kw_only=True):
 
     order: ActorOrder
     limit: int
-    after: tuple[int, str] | None = None
+    after: tuple[int, UUID] | None = None
     phase: PhaseName | None = None
     lane: int | None = None
     watched: bool | None = None
@@ -271,7 +272,7 @@ class ActorsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Which actors: deepest mailbox first unless another `sort` is asked for."""
 
     sort: ActorOrder = "mailbox"
-    node_id: str | None = None
+    node_id: UUID | None = None
     phase: PhaseName | None = None
     lane: Annotated[int, Meta(ge=0)] | None = None
     watched: bool | None = None
@@ -283,11 +284,11 @@ class ActorsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class RingQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whose owner to name besides."""
 
-    showtime_id: str | None = None
+    showtime_id: UUID | None = None
 
 
 class ActorsMeta(msgspec.Struct, frozen=True, kw_only=True):
     """Where the list goes on, and which nodes did not answer."""
 
     next_cursor: str | None
-    unreachable: list[str] = []
+    unreachable: list[UUID] = []

@@ -78,7 +78,7 @@ async def create_showtime(showtimes: ShowtimesService, context: RequestContext) 
 )
 async def get_showtime(showtimes: ShowtimesService, context: RequestContext) -> Reply:
     """One showtime."""
-    (showtime_id,) = context.params
+    (showtime_id,) = context.ids
     return success(await showtimes.showtime(showtime_id))
 
 
@@ -97,7 +97,7 @@ async def get_showtime(showtimes: ShowtimesService, context: RequestContext) -> 
 )
 async def list_showtimes_of_movie(showtimes: ShowtimesService, context: RequestContext) -> Reply:
     """A page of a film's showtimes."""
-    (movie_id,) = context.params
+    (movie_id,) = context.ids
     return listed(await showtimes.showtimes_of_movie(movie_id, context.query))
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from cinema.domain.idempotency import IdempotencyKey
-from cinema.domain.ids import format_id
 from cinema.domain.limits_catalog import (
     BASE_PRICE_MINOR_MAX,
     SCHEDULE_AHEAD_DAYS,
@@ -21,7 +21,7 @@ from cinema.domain.paging import BY_MOMENT, Page, after, page
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import refuse
 from cinema.domain.times import from_us, to_us
-from cinema.features.accounts.authority import known_id, require_manager
+from cinema.features.accounts.authority import require_own_cinema
 from cinema.features.catalog.store import CatalogRepository
 from cinema.features.refusals import found, granted
 from cinema.features.showtimes.rules import Timetable, timetable
@@ -54,24 +54,18 @@ class ShowtimesService:
 
         Refuses VALIDATION_ERROR, UNKNOWN_REFERENCE, UNKNOWN_CATEGORY, FORBIDDEN, SCREEN_OCCUPIED.
         """
-        request = msgspec.structs.replace(
-            request,
-            movie_id=known_id(request.movie_id, "$.movie_id"),
-            screen_id=known_id(request.screen_id, "$.screen_id"),
-            cinema_id=request.cinema_id and known_id(request.cinema_id, "$.cinema_id"),
-        )
         screen = await self._catalog.find_screen(request.screen_id)
         if screen is None:
             raise refuse("UNKNOWN_REFERENCE", "There is no such screen.", path="$.screen_id")
-        require_manager(principal, screen.cinema_id)
+        require_own_cinema(principal, screen.cinema_id)
         now = self._now()
         return await self._showtimes.schedule(
-            format_id(self._new_id()), request, lambda facts: _plan(request, facts, now), now, key
+            UUID(bytes=self._new_id()), request, lambda facts: _plan(request, facts, now), now, key
         )
 
-    async def showtime(self, showtime_id: bytes) -> Showtime:
+    async def showtime(self, showtime_id: UUID) -> Showtime:
         """One showtime. Refuses NOT_FOUND."""
-        return found(await self._showtimes.find(format_id(showtime_id)))
+        return found(await self._showtimes.find(showtime_id))
 
     async def showtimes(self, query: ShowtimeQuery) -> Page[Showtime]:
         """Showtimes by start; without a day only those not yet over."""
@@ -83,9 +77,9 @@ class ShowtimesService:
         )
         return page(rows, query.limit, lambda one: (to_us(one.starts_at), one.id))
 
-    async def showtimes_of_movie(self, movie_id: bytes, query: ShowtimeQuery) -> Page[Showtime]:
+    async def showtimes_of_movie(self, movie_id: UUID, query: ShowtimeQuery) -> Page[Showtime]:
         """A movie's showtimes by start. Refuses NOT_FOUND."""
-        movie = found(await self._catalog.find_movie(format_id(movie_id)))
+        movie = found(await self._catalog.find_movie(movie_id))
         return await self.showtimes(msgspec.structs.replace(query, movie_id=movie.id))
 
     def _filter(self, query: ShowtimeQuery) -> ShowtimeFilter:
@@ -99,8 +93,8 @@ class ShowtimesService:
         if first_day is not None and last_day is not None and first_day > last_day:
             raise refuse("VALIDATION_ERROR", "`date_to` lies before `date_from`.", path="$.date_to")
         return ShowtimeFilter(
-            cinema_id=_given_id(query.cinema_id, "$.cinema_id"),
-            movie_id=_given_id(query.movie_id, "$.movie_id"),
+            cinema_id=query.cinema_id,
+            movie_id=query.movie_id,
             first_day=first_day,
             last_day=last_day,
             running_after=self._now() if first_day is None else None,
@@ -149,11 +143,6 @@ def _plan(request: ShowtimeInput, facts: ScreenFacts, now: datetime) -> Timetabl
         if category not in facts.categories:
             raise refuse("UNKNOWN_CATEGORY", category=category, categories=sorted(facts.categories))
     return times
-
-
-def _given_id(text: str | None, path: str) -> str | None:
-    """An empty text is no id: it must not reach Postgres as one."""
-    return None if text is None else known_id(text, path)
 
 
 def _check_year(day: date | None, path: str) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import date as Date  # noqa: N812  (a field below is named `date`)
 from datetime import datetime
 from typing import Annotated, Literal
+from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
-from cinema.domain.idempotency import fields_given
 from cinema.domain.limits_catalog import PAGE_DEFAULT, SCHEDULE_AHEAD_DAYS
 from cinema.domain.money import Money
 from cinema.domain.paging import Cursor, Limit
 from cinema.domain.sale_rules import Rules
-from cinema.features.catalog.shapes import IdText, Instant, LanguageTag, PriceMinor, SeatCategory
+from cinema.features.catalog.shapes import Instant, LanguageTag, PriceMinor, SeatCategory
 
 
 class SalesInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,9 +39,9 @@ class ShowtimeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     the base price.
     """
 
-    movie_id: IdText
-    screen_id: IdText
-    cinema_id: IdText | None = None
+    movie_id: UUID
+    screen_id: UUID
+    cinema_id: UUID | None = None
     starts_at: Annotated[
         datetime, Meta(tz=True, description=f"At most {SCHEDULE_AHEAD_DAYS} days ahead.")
     ]
@@ -52,21 +52,14 @@ class ShowtimeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     sales: SalesInput = SalesInput()
     rules: Rules = Rules()
 
-    def meaning(self) -> object:
-        """An id is the same in either case."""
-        ids = {"movie_id": self.movie_id.lower(), "screen_id": self.screen_id.lower()}
-        if self.cinema_id is not None:
-            ids["cinema_id"] = self.cinema_id.lower()
-        return fields_given(self) | ids
-
 
 class Showtime(msgspec.Struct, frozen=True, kw_only=True):
     """One showing of a film on a screen; advertisements are part of it."""
 
-    id: str
-    movie_id: str
-    cinema_id: str
-    screen_id: str
+    id: UUID
+    movie_id: UUID
+    cinema_id: UUID
+    screen_id: UUID
     layout_version: int
     starts_at: datetime
     ends_at: datetime
@@ -83,7 +76,7 @@ class ShowtimeQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     date: Date | None = None
     date_from: Date | None = None
     date_to: Date | None = None
-    cinema_id: str | None = None
-    movie_id: str | None = None
+    cinema_id: UUID | None = None
+    movie_id: UUID | None = None
     limit: Limit = PAGE_DEFAULT
     cursor: Cursor | None = None

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.money import Money
 from cinema.domain.rejections import refuse
-from cinema.features.catalog.store import FIRST_ID
 from cinema.features.showtimes.rules import Timetable
 from cinema.features.showtimes.shapes import Sales, Showtime, ShowtimeInput
 from cinema.storage.database.driver import Record
@@ -21,7 +21,7 @@ from cinema.storage.database.transactions import Connection, Pool, run_once
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
 _SHOWTIME: Final = (
-    "id::text, movie_id::text, cinema_id::text, screen_id::text, layout_version, starts_at, "
+    "id, movie_id, cinema_id, screen_id, layout_version, starts_at, "
     "ends_at, base_price_minor, currency, format, language, status, sales_opens_at, "
     "sales_closes_at, sales_paused"
 )
@@ -29,12 +29,12 @@ _SHOWTIME: Final = (
 # The lock lets showtimes of one screen be scheduled one after the other: two at once would wait
 # for each other in the exclusion constraint, and Postgres would call that a deadlock.
 _FACTS = """
-select screen.cinema_id::text, screen.screen_no, screen.layout_version,
+select screen.cinema_id, screen.screen_no, screen.layout_version,
        cinema.time_zone, cinema.currency,
-       (select runtime_minutes from movies where id = $2::text::uuid) as runtime_minutes
+       (select runtime_minutes from movies where id = $2) as runtime_minutes
 from screens screen
 join cinemas cinema on cinema.id = screen.cinema_id
-where screen.id = $1::text::uuid
+where screen.id = $1
 for no key update of screen
 """
 
@@ -43,7 +43,7 @@ _CATEGORIES = """
 select distinct category #>> '{}'
 from screen_layouts,
     jsonb_path_query(layout, '$.rows[*].seats[*].category') as category
-where screen_id = $1::text::uuid and version = $2
+where screen_id = $1 and version = $2
 """
 
 _INSERT = f"""
@@ -52,16 +52,16 @@ insert into showtimes (
     local_date, base_price_minor, currency, price_overrides, format, language, sales_opens_at,
     sales_closes_at, rules, created_at
 ) values (
-    $1::text::uuid, $2::text::uuid, $3::text::uuid, $4::text::uuid, $5, $6, $7, $8, $9,
+    $1, $2, $3, $4, $5, $6, $7, $8, $9,
     $10, $11, $12, $13::text::jsonb, $14, $15, $16,
     $17, $18::text::jsonb, $19
 )
 returning {_SHOWTIME}
 """
 
-_INSERT_HEAD = "insert into showtime_heads (showtime_id, epoch, seq) values ($1::text::uuid, 0, 0)"
+_INSERT_HEAD = "insert into showtime_heads (showtime_id, epoch, seq) values ($1, 0, 0)"
 
-_BY_ID = f"select {_SHOWTIME} from showtimes where id = $1::text::uuid"
+_BY_ID = f"select {_SHOWTIME} from showtimes where id = $1"
 
 # A calendar day somewhere on Earth lies within these of the same day in UTC.
 _EAST: Final = timedelta(hours=15)
@@ -76,7 +76,7 @@ class ScreenFacts(msgspec.Struct, frozen=True, kw_only=True):
     `categories` are those of the layout's seats, if the showtime prices any by name.
     """
 
-    cinema_id: str
+    cinema_id: UUID
     screen_no: int
     layout_version: int
     time_zone: str
@@ -91,8 +91,8 @@ class ShowtimeFilter(msgspec.Struct, frozen=True, kw_only=True):
     `running_after` leaves out what is over by then.
     """
 
-    cinema_id: str | None = None
-    movie_id: str | None = None
+    cinema_id: UUID | None = None
+    movie_id: UUID | None = None
     first_day: date | None = None
     last_day: date | None = None
     running_after: datetime | None = None
@@ -107,7 +107,7 @@ class ShowtimesRepository:
 
     async def schedule(
         self,
-        showtime_id: str,
+        showtime_id: UUID,
         request: ShowtimeInput,
         plan: Callable[[ScreenFacts], Timetable],
         now: datetime,
@@ -158,13 +158,13 @@ class ShowtimesRepository:
 
         return await run_once(self._pool, key, now, Showtime, insert)
 
-    async def find(self, showtime_id: str) -> Showtime | None:
+    async def find(self, showtime_id: UUID) -> Showtime | None:
         """The showtime of an id."""
         row = await self._reads.fetchrow(_BY_ID, showtime_id)
         return None if row is None else _showtime(row)
 
     async def list(
-        self, wanted: ShowtimeFilter, *, after: tuple[datetime, str] | None, limit: int
+        self, wanted: ShowtimeFilter, *, after: tuple[datetime, UUID] | None, limit: int
     ) -> list[Showtime]:
         """Showtimes by start."""
         sql, arguments = _list_statement(wanted, after, limit)
@@ -173,7 +173,7 @@ class ShowtimesRepository:
 
 
 def _list_statement(
-    wanted: ShowtimeFilter, after: tuple[datetime, str] | None, limit: int
+    wanted: ShowtimeFilter, after: tuple[datetime, UUID] | None, limit: int
 ) -> tuple[str, list[object]]:
     """Only the conditions asked for, so that each has its index; values are parameters."""
     arguments: list[object] = []
@@ -184,9 +184,9 @@ def _list_statement(
         conditions.append(condition.format(f"${len(arguments)}"))
 
     if wanted.cinema_id is not None:
-        where("cinema_id = {}::text::uuid", wanted.cinema_id)
+        where("cinema_id = {}", wanted.cinema_id)
     if wanted.movie_id is not None:
-        where("movie_id = {}::text::uuid", wanted.movie_id)
+        where("movie_id = {}", wanted.movie_id)
     if wanted.first_day is not None:
         where("local_date >= {}", wanted.first_day)
         where("starts_at >= {}", _utc_midnight(wanted.first_day) - _EAST)
@@ -197,9 +197,9 @@ def _list_statement(
         where("ends_at > {}", wanted.running_after)
         where("starts_at > {}", wanted.running_after - _LONGEST)
     if after is not None:
-        arguments += [after[0], after[1] or FIRST_ID]
+        arguments += after
         at = len(arguments)
-        conditions.append(f"(starts_at, id) > (${at - 1}, ${at}::text::uuid)")
+        conditions.append(f"(starts_at, id) > (${at - 1}, ${at})")
     arguments.append(limit)
     condition = " and ".join(conditions) or "true"
     sql = f"""

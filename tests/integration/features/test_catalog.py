@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from cinema.domain.idempotency import idempotency_key
-from cinema.domain.ids import RANDOM_BITS, format_id, new_id, parse_id
+from cinema.domain.ids import RANDOM_BITS, new_id
 from cinema.domain.money import Money
 from cinema.domain.paging import Page, PageQuery
 from cinema.domain.principal import Principal
@@ -105,12 +105,6 @@ def showing(
     return ShowtimeInput(movie_id=movie.id, screen_id=screen.id, starts_at=starts_at, **values)
 
 
-def raw(text: str) -> bytes:
-    found = parse_id(text)
-    assert found is not None
-    return found
-
-
 async def refusal(call: Awaitable[object]) -> tuple[str, str | None]:
     with pytest.raises(Refused) as caught:
         await call
@@ -136,12 +130,12 @@ async def test_movie_is_shown_as_it_was_made(house: House) -> None:
     made = await house.movie(
         genres=["Drama"], release_date=date(1979, 5, 25), languages=["ru"], age_rating="12"
     )
-    assert await house.catalog.movie(raw(made.id)) == made
+    assert await house.catalog.movie(made.id) == made
     assert msgspec.to_builtins(made)["release_date"] == "1979-05-25"
 
 
 async def test_what_does_not_exist_is_not_found(house: House) -> None:
-    nothing = new_id(1, 1)
+    nothing = uuid.UUID(bytes=new_id(1, 1))
     for call in (
         house.catalog.movie(nothing),
         house.catalog.cinema(nothing),
@@ -222,16 +216,14 @@ async def test_titles_folded_by_an_older_version_are_folded_again(pool: Pool) ->
     movie_id = str(uuid.uuid4())
     await pool.execute(
         "insert into movies (id, title, runtime_minutes, sort_title, genre_keys, created_at)"
-        " values ($1::text::uuid, 'Łódź Ærø L’été', 90, $2, $3, now())",
+        " values ($1, 'Łódź Ærø L’été', 90, $2, $3, now())",
         movie_id,
         folded,
         ["œuvre", "þriller", "plain"],
     )
     async with pool.acquire() as connection:
         await connection.execute((MIGRATIONS / "0005_fold_more_letters.sql").read_text())
-    row = await pool.fetchrow(
-        "select sort_title, genre_keys from movies where id = $1::text::uuid", movie_id
-    )
+    row = await pool.fetchrow("select sort_title, genre_keys from movies where id = $1", movie_id)
     assert row is not None
     assert row["sort_title"] == fold("Łódź Ærø L’été")
     assert row["genre_keys"] == ["oeuvre", "thriller", "plain"]
@@ -257,7 +249,7 @@ async def test_cinemas_and_screens_are_paged(house: House) -> None:
     assert listed == cinemas
     screens = [await house.screen(cinemas[0], f"Screen {n}") for n in range(5)]
     await house.screen(cinemas[1], "Elsewhere")
-    home = raw(cinemas[0].id)
+    home = cinemas[0].id
     listed = await all_pages(
         lambda cursor: house.catalog.screens(home, PageQuery(limit=2, cursor=cursor))
     )
@@ -274,7 +266,7 @@ async def test_screen_has_the_layout_it_was_given(house: House) -> None:
     request = ScreenInput(cinema_id=cinema.id, name="One", layout=layout)
     screen = await house.catalog.create_screen(ADMIN, request)
     assert (screen.layout_version, screen.seat_count) == (1, 2)
-    shown = await house.catalog.layout(raw(screen.id))
+    shown = await house.catalog.layout(screen.id)
     assert (shown.layout, shown.layout_version) == (layout, 1)
 
 
@@ -296,15 +288,12 @@ async def test_screen_needs_exactly_one_valid_layout(house: House) -> None:
 
 
 async def test_screen_needs_a_cinema_that_exists(house: House) -> None:
-    for cinema_id, code in (
-        (format_id(new_id(1, 1)), "UNKNOWN_REFERENCE"),
-        ("x" * 36, "VALIDATION_ERROR"),
-    ):
-        request = ScreenInput(cinema_id=cinema_id, name="One", grid=Grid(rows=1, columns=1))
-        assert await refusal(house.catalog.create_screen(ADMIN, request)) == (
-            code,
-            "$.cinema_id",
-        )
+    nowhere = uuid.UUID(bytes=new_id(1, 1))
+    request = ScreenInput(cinema_id=nowhere, name="One", grid=Grid(rows=1, columns=1))
+    assert await refusal(house.catalog.create_screen(ADMIN, request)) == (
+        "UNKNOWN_REFERENCE",
+        "$.cinema_id",
+    )
 
 
 async def test_screens_of_a_cinema_have_different_names(house: House) -> None:
@@ -316,8 +305,7 @@ async def test_screens_of_a_cinema_have_different_names(house: House) -> None:
 
 async def test_managers_change_only_their_own_cinema(house: House) -> None:
     own, other = await house.cinema(), await house.cinema()
-    manager = msgspec.structs.replace(MANAGER, cinema_ids=frozenset({raw(own.id)}))
-    staff = msgspec.structs.replace(manager, role="staff")
+    manager = msgspec.structs.replace(MANAGER, cinema_ids=frozenset({own.id.bytes}))
     movie = await house.movie()
 
     def new_screen(cinema: Cinema) -> ScreenInput:
@@ -326,14 +314,13 @@ async def test_managers_change_only_their_own_cinema(house: House) -> None:
     mine = await house.catalog.create_screen(manager, new_screen(own))
     theirs = await house.screen(other)
     again = LayoutInput(grid=Grid(rows=2, columns=2))
-    await house.catalog.replace_layout(manager, raw(mine.id), again, FIRST)
+    await house.catalog.replace_layout(manager, mine.id, again, FIRST)
     await house.showtimes.create_showtime(manager, showing(movie, mine))
     for call in (
         house.catalog.create_screen(manager, new_screen(other)),
         house.catalog.create_screen(MANAGER, new_screen(own)),
-        house.catalog.replace_layout(manager, raw(theirs.id), again, None),
+        house.catalog.replace_layout(manager, theirs.id, again, None),
         house.showtimes.create_showtime(manager, showing(movie, theirs)),
-        house.showtimes.create_showtime(staff, showing(movie, mine)),
     ):
         assert (await refusal(call))[0] == "FORBIDDEN"
 
@@ -342,16 +329,16 @@ async def test_new_layout_is_a_new_version_and_showtimes_keep_theirs(house: Hous
     screen = await house.screen(await house.cinema())
     old = await house.show(await house.movie(), screen)
     replaced = await house.catalog.replace_layout(
-        ADMIN, raw(screen.id), LayoutInput(grid=Grid(rows=4, columns=4)), FIRST
+        ADMIN, screen.id, LayoutInput(grid=Grid(rows=4, columns=4)), FIRST
     )
     assert (replaced.layout_version, replaced.seat_count) == (2, 16)
     new = await house.show(await house.movie(), screen, START + timedelta(days=1))
     assert (old.layout_version, new.layout_version) == (1, 2)
-    before, after = [await house.terms.load_terms(raw(one.id)) for one in (old, new)]
+    before, after = [await house.terms.load_terms(one.id.bytes) for one in (old, new)]
     assert before is not None
     assert after is not None
     assert (before.plan.seat_count, after.plan.seat_count) == (6, 16)
-    assert (await house.catalog.layout(raw(screen.id), 1)).seat_count == 6
+    assert (await house.catalog.layout(screen.id, 1)).seat_count == 6
 
 
 async def test_of_concurrent_replacements_of_one_version_one_succeeds(house: House) -> None:
@@ -359,7 +346,7 @@ async def test_of_concurrent_replacements_of_one_version_one_succeeds(house: Hou
     results = await asyncio.gather(
         *(
             house.catalog.replace_layout(
-                ADMIN, raw(screen.id), LayoutInput(grid=Grid(rows=1, columns=n)), FIRST
+                ADMIN, screen.id, LayoutInput(grid=Grid(rows=1, columns=n)), FIRST
             )
             for n in range(1, 6)
         ),
@@ -370,22 +357,22 @@ async def test_of_concurrent_replacements_of_one_version_one_succeeds(house: Hou
     assert made.layout_version == 2
     assert [one.code for one in refused] == ["PRECONDITION_FAILED"] * 4
     assert refused[0].details == {"layout_version": 2}
-    assert await house.catalog.screen(raw(screen.id)) == made
+    assert await house.catalog.screen(screen.id) == made
 
 
 async def test_layout_is_replaced_by_whoever_has_seen_it(house: House) -> None:
     screen = await house.screen(await house.cinema())
     wanted = LayoutInput(grid=Grid(rows=1, columns=1))
 
-    def replace(seen: frozenset[int] | None, screen_id: str = screen.id) -> Awaitable[Screen]:
-        return house.catalog.replace_layout(ADMIN, raw(screen_id), wanted, seen)
+    def replace(seen: frozenset[int] | None, screen_id: uuid.UUID = screen.id) -> Awaitable[Screen]:
+        return house.catalog.replace_layout(ADMIN, screen_id, wanted, seen)
 
     assert (await refusal(replace(None)))[0] == "PRECONDITION_REQUIRED"
     for stale in (set(), {2}, {0, 10**18}):
         assert (await refusal(replace(frozenset(stale))))[0] == "PRECONDITION_FAILED"
     assert (await replace(frozenset({1, 7}))).layout_version == 2
     assert (await refusal(replace(FIRST)))[0] == "PRECONDITION_FAILED"
-    gone = format_id(bytes(16))
+    gone = uuid.UUID(int=0)
     for seen in (None, FIRST):
         assert (await refusal(replace(seen, gone)))[0] == "NOT_FOUND"
 
@@ -400,7 +387,7 @@ async def test_prices_are_only_for_categories_of_the_screens_layout(house: House
     await house.show(movie, screen, price_overrides={"regular": 900})
     seats = (LayoutSeat(number=1, category="sofa"),)
     layout = Layout(rows=(LayoutRow(label="A", seats=seats),))
-    await house.catalog.replace_layout(ADMIN, raw(screen.id), LayoutInput(layout=layout), FIRST)
+    await house.catalog.replace_layout(ADMIN, screen.id, LayoutInput(layout=layout), FIRST)
     day_after = START + timedelta(days=1)
     await house.show(movie, screen, day_after, price_overrides={"sofa": 5000})
     again = house.show(movie, screen, day_after, price_overrides={"regular": 900})
@@ -413,7 +400,7 @@ async def test_showtime_ends_after_advertisements_and_film(house: House) -> None
     assert made.ends_at == START + timedelta(minutes=20 + 161)
     assert made.sales.opens_at == START - timedelta(days=30)
     assert not made.sales.paused
-    assert await house.showtimes.showtime(raw(made.id)) == made
+    assert await house.showtimes.showtime(made.id) == made
     shown = msgspec.to_builtins(made)
     assert shown["starts_at"] == "2026-06-01T18:00:00Z"
     assert shown["base_price"] == {"amount": 1200, "currency": "EUR"}
@@ -422,7 +409,7 @@ async def test_showtime_ends_after_advertisements_and_film(house: House) -> None
 async def test_showtime_has_its_head_row(house: House) -> None:
     made = await house.show(await house.movie(), await house.screen(await house.cinema()))
     row = await house.pool.fetchrow(
-        "select epoch, seq, released from showtime_heads where showtime_id = $1::text::uuid",
+        "select epoch, seq, released from showtime_heads where showtime_id = $1",
         made.id,
     )
     assert row is not None
@@ -473,9 +460,7 @@ async def test_cancelled_showtime_frees_its_screen(house: House) -> None:
     screen = await house.screen(await house.cinema())
     movie = await house.movie()
     made = await house.show(movie, screen)
-    await house.pool.execute(
-        "update showtimes set status = 'cancelled' where id = $1::text::uuid", made.id
-    )
+    await house.pool.execute("update showtimes set status = 'cancelled' where id = $1", made.id)
     await house.show(movie, screen)
 
 
@@ -483,13 +468,12 @@ async def test_impossible_showtimes_are_refused(house: House) -> None:
     movie, screen = await house.movie(), await house.screen(await house.cinema())
     other = await house.cinema()
     good = showing(movie, screen)
-    nothing = format_id(new_id(1, 1))
+    nothing = uuid.UUID(bytes=new_id(1, 1))
     far_east = datetime(9999, 12, 31, 23, 59, tzinfo=ZoneInfo("Etc/GMT+12"))
     for changes, code, path in (
         ({"movie_id": nothing}, "UNKNOWN_REFERENCE", "$.movie_id"),
         ({"screen_id": nothing}, "UNKNOWN_REFERENCE", "$.screen_id"),
         ({"cinema_id": other.id}, "UNKNOWN_REFERENCE", "$.cinema_id"),
-        ({"movie_id": "x" * 36}, "VALIDATION_ERROR", "$.movie_id"),
         ({"starts_at": house.now}, "VALIDATION_ERROR", "$.starts_at"),
         ({"starts_at": house.now + timedelta(days=731)}, "VALIDATION_ERROR", "$.starts_at"),
         ({"starts_at": far_east}, "VALIDATION_ERROR", "$.starts_at"),
@@ -591,7 +575,7 @@ async def test_days_are_those_of_each_cinemas_calendar(house: House) -> None:
     assert await on(date_to=date(2026, 6, 1)) == {"hawaii"}
     assert await on(date_from=date(2026, 6, 1), date_to=date(2026, 6, 2)) == set(shows)
     assert await on(cinema_id=shows["berlin"].cinema_id) == {"berlin"}
-    assert await on(movie_id=format_id(new_id(1, 1))) == set()
+    assert await on(movie_id=uuid.UUID(bytes=new_id(1, 1))) == set()
 
 
 async def test_the_whole_day_counts_at_either_end_of_the_world(house: House) -> None:
@@ -636,8 +620,6 @@ async def test_without_a_day_only_what_is_not_over_is_listed(house: House) -> No
         ShowtimeQuery(date_from=date(2026, 1, 2), date_to=date(2026, 1, 1)),
         ShowtimeQuery(date=date(1, 1, 1)),
         ShowtimeQuery(date_to=date(9999, 12, 31)),
-        ShowtimeQuery(cinema_id="x"),
-        ShowtimeQuery(movie_id="\x00"),
     ],
 )
 async def test_impossible_filters_are_refused(house: House, query: ShowtimeQuery) -> None:
@@ -649,7 +631,7 @@ async def test_movies_showtimes_are_only_its_own(house: House) -> None:
     movie, other = await house.movie(), await house.movie()
     own = await house.show(movie, await house.screen(cinema))
     await house.show(other, await house.screen(cinema, "Two"))
-    page = await house.showtimes.showtimes_of_movie(raw(movie.id), ShowtimeQuery())
+    page = await house.showtimes.showtimes_of_movie(movie.id, ShowtimeQuery())
     assert page.items == [own]
 
 
@@ -676,10 +658,10 @@ async def test_terms_gather_prices_times_and_rules(house: House) -> None:
         price_overrides={"sofa": 5000},
         rules=Rules(seats_per_hold=2, hold_ttl_s=60),
     )
-    terms = await house.terms.load_terms(raw(made.id))
+    terms = await house.terms.load_terms(made.id.bytes)
     assert terms is not None
     assert terms.prices_minor == (1200, 1500, 5000)
-    assert terms.cinema_id == raw(made.cinema_id)
+    assert terms.cinema_id == made.cinema_id.bytes
     assert (terms.currency, terms.starts_at_us) == ("EUR", int(START.timestamp() * 1_000_000))
     assert terms.ends_at_us == int(made.ends_at.timestamp() * 1_000_000)
     assert terms.sales_closes_at_us == int(made.sales.closes_at.timestamp() * 1_000_000)
@@ -693,13 +675,13 @@ async def test_showtimes_of_one_layout_share_one_plan(house: House) -> None:
     screen = await house.screen(await house.cinema())
     movie = await house.movie()
     made = [await house.show(movie, screen, START + timedelta(days=day)) for day in range(4)]
-    loaded = await asyncio.gather(*(house.terms.load_terms(raw(one.id)) for one in made))
+    loaded = await asyncio.gather(*(house.terms.load_terms(one.id.bytes) for one in made))
     assert len({id(terms.plan) for terms in loaded if terms is not None}) == 1
-    plan = await house.terms.load_plan(raw(made[0].id), 1)
+    plan = await house.terms.load_plan(made[0].id.bytes, 1)
     assert plan is not None
     assert loaded[0] is not None
     assert plan is loaded[0].plan
-    assert await house.terms.load_plan(raw(made[0].id), 2) is None
+    assert await house.terms.load_plan(made[0].id.bytes, 2) is None
     assert await house.terms.load_plan(new_id(1, 1), 1) is None
 
 
@@ -707,10 +689,10 @@ async def test_plans_kept_are_bounded(house: House, pool: Pool) -> None:
     cinema, movie = await house.cinema(), await house.movie()
     made = [await house.show(movie, await house.screen(cinema, f"{n}")) for n in range(3)]
     terms = TermsSource(pool, DEFAULTS, plans_limit=1)
-    first = await terms.load_terms(raw(made[0].id))
+    first = await terms.load_terms(made[0].id.bytes)
     for one in made[1:]:
-        await terms.load_terms(raw(one.id))
-    again = await terms.load_terms(raw(made[0].id))
+        await terms.load_terms(one.id.bytes)
+    again = await terms.load_terms(made[0].id.bytes)
     assert first is not None
     assert again is not None
     assert first.plan is not again.plan

@@ -1,4 +1,5 @@
 import base64
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -6,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cinema.domain.cursors import decode_cursor, encode_cursor
-from cinema.domain.ids import format_id
 
-BY_TEXT = msgspec.json.Decoder(tuple[str, str])
-ID = format_id(bytes(range(16)))
+BY_TEXT = msgspec.json.Decoder(tuple[str, UUID])
+ID = UUID(bytes=bytes(range(16)))
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=300))

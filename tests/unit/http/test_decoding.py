@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -22,6 +23,7 @@ class Wish(msgspec.Struct, forbid_unknown_fields=True):
 class Filter(msgspec.Struct, forbid_unknown_fields=True):
     limit: Annotated[int, msgspec.Meta(ge=1, le=100)] = 20
     q: str | None = None
+    movie_id: UUID | None = None
 
 
 def refusal_of(call: Any, *args: Any) -> Rejection:
@@ -109,6 +111,20 @@ def test_query_is_read_as_its_types() -> None:
 )
 def test_unreadable_query_is_refused(query: str) -> None:
     assert refusal_of(query_decoder(Filter), query).code == "VALIDATION_ERROR"
+
+
+@pytest.mark.parametrize("text", ["", "7", "x" * 36, "019a0c1e-7000-7000-8000-0000000000e"])
+def test_what_is_no_id_is_named_in_plain_words(text: str) -> None:
+    told = Rejection(
+        code="VALIDATION_ERROR", message="This is not a UUID.", details={"path": "$.movie_id"}
+    )
+    assert refusal_of(query_decoder(Filter), f"movie_id={text}") == told
+    assert refusal_of(json_decoder(Filter), msgspec.json.encode({"movie_id": text})) == told
+
+
+def test_an_id_is_the_same_in_either_case() -> None:
+    text = "019a0c1e-7000-7000-8000-0000000000e1"
+    assert query_decoder(Filter)(f"movie_id={text.upper()}").movie_id == UUID(text)
 
 
 @pytest.mark.parametrize("key", ["a", "a b~!", "x" * 128])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, get_args
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -13,7 +14,6 @@ import structlog
 from cinema.actors.actor import Phase
 from cinema.cli.admin.arguments import PHASES
 from cinema.cluster.ring import Ring, RingNode
-from cinema.domain.ids import format_id
 from cinema.domain.membership import Member, View
 from cinema.domain.rejections import Refused
 from cinema.features.operations.cluster import NodeUnreachable
@@ -121,7 +121,7 @@ async def test_every_node_shows_all_and_who_does_not_answer() -> None:
         desk, ids = await desk_of(world, 12)
         desk.wire.cut_off = {desk.ids[2]}
         shown = await desk.services[0].nodes()
-        assert [one.node_id for one in shown] == [format_id(one) for one in desk.ids]
+        assert [one.node_id for one in shown] == [UUID(bytes=one) for one in desk.ids]
         assert [one.this for one in shown] == [True, False, False]
         assert [one.reachable for one in shown] == [True, True, False]
         assert [one.status and one.status.view_version for one in shown] == [7, 7, None]
@@ -145,16 +145,16 @@ async def test_actors_of_all_nodes_come_in_one_order_and_each_once() -> None:
                 cursor = page.next_cursor
                 if cursor is None:
                     break
-            assert sorted(found) == sorted(format_id(one) for one in ids)
+            assert sorted(found) == sorted(UUID(bytes=one) for one in ids)
             if order == "id":
                 assert found == sorted(found)
         desk.wire.cut_off = {desk.ids[2]}
         page, silent = await desk.services[1].actors(ActorsQuery(limit=100))
-        assert silent == [format_id(desk.ids[2])]
+        assert silent == [UUID(bytes=desk.ids[2])]
         assert len(page.items) == sum(desk.owner(one) != 2 for one in ids)
-        one_node = ActorsQuery(node_id=format_id(desk.ids[0]))
+        one_node = ActorsQuery(node_id=UUID(bytes=desk.ids[0]))
         page, _ = await desk.services[1].actors(one_node)
-        assert {item.node_id for item in page.items} == {format_id(desk.ids[0])}
+        assert {item.node_id for item in page.items} == {UUID(bytes=desk.ids[0])}
 
 
 @in_virtual_time
@@ -165,18 +165,18 @@ async def test_a_showtime_is_seen_where_it_is_from_every_node() -> None:
         for service in desk.services:
             shown = await service.showtime(showtime_id)
             assert shown.memory is not None
-            assert shown.memory.node_id == format_id(desk.ids[owner])
+            assert shown.memory.node_id == UUID(bytes=desk.ids[owner])
             assert shown.state is not None
             assert shown.state.live_holds[0].seats == ["A1"]
         far = (owner + 1) % 3
         desk.wire.cut_off = {desk.ids[owner]}
         stored = await desk.services[far].showtime(showtime_id)
         assert (stored.resident, stored.seq) == (False, 1)
-        assert stored.unreachable == [format_id(desk.ids[owner])]
+        assert stored.unreachable == [UUID(bytes=desk.ids[owner])]
         assert await code_of(desk.services[far].passivate(showtime_id)) == "RETRY"
         desk.wire.cut_off = set()
         done = await desk.services[far].passivate(showtime_id)
-        assert (done.was_resident, done.node_id) == (True, format_id(desk.ids[owner]))
+        assert (done.was_resident, done.node_id) == (True, UUID(bytes=desk.ids[owner]))
         assert not desk.nodes[owner].kernel.is_resident(showtime_id)
         assert await code_of(desk.services[far].showtime(some_id())) == "NOT_FOUND"
         assert await code_of(desk.services[far].passivate(some_id())) == "NOT_FOUND"
@@ -215,7 +215,7 @@ async def test_a_refusal_of_another_node_is_handed_on() -> None:
 async def test_drain_and_log_level_go_to_the_node_that_is_named() -> None:
     async with audited_world() as world:
         desk, _ = await desk_of(world, 0)
-        assert (await desk.services[0].drain(desk.ids[2])).node_id == format_id(desk.ids[2])
+        assert (await desk.services[0].drain(desk.ids[2])).node_id == UUID(bytes=desk.ids[2])
         assert desk.drained == [2]
         assert [one.draining for one in await desk.services[1].nodes()] == [False, False, True]
         assert (await desk.services[0].log_level(desk.ids[1], "debug")).level == "debug"
@@ -230,12 +230,12 @@ async def test_drain_and_log_level_go_to_the_node_that_is_named() -> None:
 async def test_the_ring_is_shown_alike_by_all() -> None:
     async with audited_world() as world:
         desk, (showtime_id,) = await desk_of(world, 1)
-        rings = [service.ring(format_id(showtime_id)) for service in desk.services]
+        rings = [service.ring(UUID(bytes=showtime_id)) for service in desk.services]
         assert rings[0] == rings[1] == rings[2]
         assert rings[0].view_version == 7
         assert sum(one.share for one in rings[0].members) == pytest.approx(1.0, abs=1e-5)
         assert rings[0].owner is not None
-        assert rings[0].owner.node_id == format_id(desk.ids[desk.owner(showtime_id)])
+        assert rings[0].owner.node_id == UUID(bytes=desk.ids[desk.owner(showtime_id)])
         assert desk.wire.asked == 0
 
 

@@ -372,7 +372,7 @@ async def test_the_life_of_a_seat_comes_in_pages() -> None:
         (booking_id,) = {one.booking_id for one in await changes(history, showtime_id, "A1")} - {
             None
         }
-        await node.ask(showtime_id, cancel(ANNA, bytes.fromhex(booking_id.replace("-", ""))))
+        await node.ask(showtime_id, cancel(ANNA, booking_id.bytes))
         assert [one.status for one in await changes(history, showtime_id, "A1")] == [
             "held",
             "booked",
