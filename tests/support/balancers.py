@@ -194,6 +194,8 @@ class HAProxyOfPods(Balancer):
         assert not with_tls
         haproxy = program("haproxy", package="haproxy")
         text = (self.folder_of_files / "haproxy.cfg").read_text()
+        # The kustomization takes it from there.
+        text = text.replace("/usr/local/etc/haproxy/ring.lua", str(DEPLOY / "haproxy" / "ring.lua"))
         text = text.replace("/usr/local/etc/haproxy", str(self.folder_of_files))
         text = text.replace("bind :8080", f"bind 127.0.0.1:{self.port}")
         text = text.replace("parse-resolv-conf", "nameserver nobody 127.0.0.1:1")
