@@ -13,6 +13,7 @@ from benchmarks.load.batch import send_all, send_one
 from benchmarks.load.http import format_request
 from benchmarks.postgres import Postgres
 from benchmarks.server import HOST
+from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.tokens import TokenIssuer
 
 SLOT = timedelta(minutes=45)
@@ -175,7 +176,7 @@ async def _open_accounts(
     """Access tokens of as many new accounts."""
     people = [uuid.uuid4() for _ in range(number)]
     await connection.execute(OPEN_ACCOUNTS, people, role, TOKENS_LIVE_S)
-    issuer = TokenIssuer([secret.encode()], ttl_s=TOKENS_LIVE_S, clock=time.time)
+    issuer = TokenIssuer(SigningKeys([secret.encode()]), ttl_s=TOKENS_LIVE_S, clock=time.time)
     return [issuer.issue(user_id=one.bytes, role=role, session_id=one.bytes).text for one in people]
 
 

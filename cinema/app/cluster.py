@@ -12,7 +12,7 @@ from cinema.actors.kernel import Kernel
 from cinema.cluster.node import ClusterNode, ClusterOptions
 from cinema.cluster.unpaid_counts import UnpaidCounts
 from cinema.domain.membership import Member
-from cinema.settings import Settings
+from cinema.settings import Settings, signing_keys
 from cinema.storage.database.transactions import Pool
 from cinema.storage.journal.postgres import PostgresJournal
 from cinema.storage.journal.terms import TermsSource
@@ -73,5 +73,5 @@ def cluster_secret(settings: Settings) -> bytes:
     """What nodes prove to each other that they know; the signing key itself is never sent."""
     if settings.cluster_secret:
         return settings.cluster_secret.encode()
-    key = settings.jwt_secret_key.encode()
+    (key,) = [key.encode() for key in signing_keys(settings.jwt_secret_key)]
     return hmac.digest(key, b"cinema node to node", "sha256")

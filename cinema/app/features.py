@@ -27,6 +27,7 @@ from cinema.features.accounts.metrics import login_families, throttle_families
 from cinema.features.accounts.passwords import PasswordHasher
 from cinema.features.accounts.routes import AuthParts
 from cinema.features.accounts.service import AccountsService
+from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.store import AccountsRepository
 from cinema.features.accounts.throttles import Throttles
 from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
@@ -53,11 +54,12 @@ from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.connections.wire import ReplyWriter
 from cinema.http.routes import bound
 from cinema.http.turns import Turns
-from cinema.settings import Settings
+from cinema.settings import Settings, problems_of_signing_keys, signing_keys
 from cinema.storage.database.durability import DurabilityWatch
 from cinema.storage.database.pool import close_pool, open_pool
 from cinema.storage.database.read_replica import ReplicaReads
 from cinema.storage.database.transactions import Pool
+from cinema.storage.encryption import Cipher
 from cinema.storage.journal.clock import boot_s
 from cinema.storage.redis.throttle_counts import ThrottleCounts
 from cinema.telemetry.logging import LogSink
@@ -88,6 +90,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     proxies: TrustedProxies
     writer: ReplyWriter
     turns: Turns
+    cipher: Cipher
     next_id: Callable[[], bytes]
     stack: AsyncExitStack
 
@@ -108,7 +111,7 @@ Build = Callable[[Ground, Offered], Awaitable[Feature]]
 
 async def _accounts(ground: Ground, offered: Offered) -> Feature:
     settings, pool, stack = ground.settings, ground.pool, ground.stack
-    keys = [settings.jwt_secret_key.encode()]
+    keys = SigningKeys(_signing_secrets(settings.jwt_secret_key))
     feed = await open_pool(settings.database_url, size=1)
     stack.push_async_callback(close_pool, feed)
     admission = offered.admission = Admission(
@@ -132,8 +135,13 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         TokenIssuer(keys, ttl_s=ttl_s, clock=time.time),
         admission,
         new_id=ground.next_id,
-        log_key=keys[0],
+        log_key=keys.newest.secret,
     )
+
+    def take_keys(text: str) -> None:
+        keys.replace(_signing_secrets(text))
+        admission.forget_all()
+
     return Feature(
         routes=(
             *bound(auth_routes.ROUTES, AuthParts(accounts, ground.proxies.client_address)),
@@ -141,6 +149,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         ),
         metrics=(login_families(accounts.logins), throttle_families(throttles, counts, hasher)),
         jobs={"account-changes": admission.follow},
+        secrets={"JWT_SECRET_KEY": take_keys},
     )
 
 
@@ -262,6 +271,14 @@ def _existing(folder: Path) -> Path:
     while not folder.exists():
         folder = folder.parent
     return folder
+
+
+def _signing_secrets(text: str) -> list[bytes]:
+    """The keys in `text`, newest first. Raises `ValueError`."""
+    problems = list(problems_of_signing_keys(text))
+    if problems:
+        raise ValueError("; ".join(problems))
+    return [key.encode() for key in signing_keys(text)]
 
 
 def _now() -> datetime:

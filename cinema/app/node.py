@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -36,13 +36,15 @@ from cinema.http.throttling import EdgeLimits
 from cinema.http.turn_metrics import turn_families
 from cinema.http.turns import Turns
 from cinema.jobs.housekeeping import Housekeeping
-from cinema.settings import Settings
+from cinema.jobs.secret_files import SecretFile, SecretFiles
+from cinema.settings import Secret, Settings, encryption_keys
 from cinema.storage.database.durability import DurabilityWatch, require_durability
 from cinema.storage.database.failures import UNREACHABLE
 from cinema.storage.database.migrate import migrate
 from cinema.storage.database.pool import close_pool, open_pool
 from cinema.storage.database.read_replica import ReplicaReads, open_replica_pool
 from cinema.storage.database.transactions import Pool
+from cinema.storage.encryption import Cipher
 from cinema.storage.journal.clock import DatabaseClock
 from cinema.storage.journal.postgres import PostgresJournal
 from cinema.storage.journal.terms import TermsSource
@@ -162,6 +164,7 @@ async def running_node(
         control = Control(settings, kernel, cluster, journal, terms, sink, stopping.set)
         metrics = Metrics()
         writer = ReplyWriter(allowed_origins=settings.allowed_origins, hsts=settings.production)
+        cipher = Cipher(encryption_keys(settings.encryption_keys))
         ground = Ground(
             settings=settings,
             pool=pool,
@@ -175,6 +178,7 @@ async def running_node(
             proxies=TrustedProxies(settings.trusted_proxies),
             writer=writer,
             turns=Turns(asyncio.get_running_loop()),
+            cipher=cipher,
             next_id=IdSource(clock.now_us).next_id,
             stack=stack,
         )
@@ -188,6 +192,11 @@ async def running_node(
                 metrics.add_collector(families)
             for name, job in feature.jobs.items():
                 jobs.keep(name, job)
+        secrets = {
+            "ENCRYPTION_KEYS": lambda text: cipher.replace(encryption_keys(text)),
+            **{name: take for feature in features for name, take in feature.secrets.items()},
+        }
+        jobs.keep("secret-files", SecretFiles(_secret_files(settings, secrets)).run)
         edge = _edge(ground, offered, features)
         loop_probe = LoopProbe(asyncio.get_running_loop())
         stack.callback(loop_probe.stop)
@@ -217,6 +226,18 @@ def _edge(ground: Ground, offered: Offered, features: Sequence[Feature]) -> Edge
     document = openapi.openapi_document(routes, version=__version__, server_url=url)
     edge.add_routes([*routes, *bound(openapi.ROUTES, openapi.Document(document))])
     return edge
+
+
+def _secret_files(
+    settings: Settings, takers: Mapping[str, Callable[[str], None]]
+) -> list[SecretFile]:
+    """Those of the secrets that come from files, with who takes them anew."""
+    files = []
+    for variable, take in takers.items():
+        secret: Secret = getattr(settings, variable.lower())
+        if secret.file is not None:
+            files.append(SecretFile(variable, secret.file, secret, take))
+    return files
 
 
 async def _replica(settings: Settings, pool: Pool, stack: AsyncExitStack) -> ReplicaReads | None:

@@ -14,9 +14,11 @@ from cinema.telemetry.metrics import Families
 class Feature(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of one feature.
 
-    `jobs` run for as long as the node does, each under its name.
+    `jobs` run for as long as the node does, each under its name. `secrets` take the new text of a
+    setting whose file has changed; they raise `ValueError` for one that is no good.
     """
 
     routes: tuple[Route, ...] = ()
     metrics: tuple[Families, ...] = ()
     jobs: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = {}
+    secrets: Mapping[str, Callable[[str], None]] = {}

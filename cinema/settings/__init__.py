@@ -13,6 +13,7 @@ from cinema.settings.generated import (
     with_jwt_secret,
 )
 from cinema.settings.loading import Field, SettingsError, fields, load_settings
+from cinema.settings.signing_keys import problems_of_signing_keys, signing_keys
 
 __all__ = [
     "ControlToken",
@@ -28,8 +29,10 @@ __all__ = [
     "is_loopback",
     "load_settings",
     "parsed_tokens",
+    "problems_of_signing_keys",
     "problems_of_tokens",
     "reachable",
+    "signing_keys",
     "url_of",
     "with_control_token",
     "with_encryption_keys",

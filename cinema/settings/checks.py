@@ -9,13 +9,14 @@ from urllib.parse import parse_qsl, urlsplit
 from cinema.settings.control_tokens import parsed_tokens, problems_of_tokens
 from cinema.settings.encryption_keys import problems_of_encryption_keys
 from cinema.settings.origins import problem_of_origin
+from cinema.settings.signing_keys import problems_of_signing_keys, signing_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from cinema.settings.fields import Settings
 
-SHORTEST_JWT_SECRET_BYTES = 32
+SHORTEST_SECRET_BYTES = 32
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104
 _PLACEHOLDERS = ("change", "example", "secret", "default", "password", "replace", "insecure")
 _FEWEST_DISTINCT_CHARACTERS = 12
@@ -45,11 +46,7 @@ def problems_together(settings: Settings) -> Iterator[str]:
     yield from _problems_of_addresses(settings)
     if settings.database_read_url and not settings.database_url:
         yield "DATABASE_READ_URL needs DATABASE_URL: the embedded Postgres has no replica"
-    if (
-        settings.jwt_secret_key
-        and len(settings.jwt_secret_key.encode()) < SHORTEST_JWT_SECRET_BYTES
-    ):
-        yield f"JWT_SECRET_KEY is shorter than {SHORTEST_JWT_SECRET_BYTES} bytes"
+    yield from problems_of_signing_keys(settings.jwt_secret_key)
     if settings.redis_url:
         yield from _problems_of_a_cluster(settings)
     for problem in problems_of_tokens(parsed_tokens(settings.control_token)):
@@ -81,14 +78,19 @@ def _problems_of_a_cluster(settings: Settings) -> Iterator[str]:
     if not settings.node_host and settings.host in _WILDCARDS:
         yield "NODE_HOST must say how others reach this node, for HOST listens on all addresses"
     secret = settings.cluster_secret
-    if secret and len(secret.encode()) < SHORTEST_JWT_SECRET_BYTES:
-        yield f"CLUSTER_SECRET is shorter than {SHORTEST_JWT_SECRET_BYTES} bytes"
+    if secret and len(secret.encode()) < SHORTEST_SECRET_BYTES:
+        yield f"CLUSTER_SECRET is shorter than {SHORTEST_SECRET_BYTES} bytes"
+    elif not secret and len(signing_keys(settings.jwt_secret_key)) > 1:
+        yield (
+            "CLUSTER_SECRET must be set where JWT_SECRET_KEY changes: made from it, it would "
+            "change too, and nodes would no longer know each other"
+        )
 
 
 def _problems_of_production(settings: Settings) -> Iterator[str]:
     if not settings.jwt_secret_key:
         yield "JWT_SECRET_KEY is required in production"
-    elif _is_guessable(settings.jwt_secret_key):
+    elif any(map(_is_guessable, signing_keys(settings.jwt_secret_key))):
         yield "JWT_SECRET_KEY looks like a placeholder; use 32 random bytes"
     if not settings.database_url:
         yield "DATABASE_URL is required in production; the embedded Postgres is for trying things"
@@ -115,7 +117,7 @@ def _problems_of_passwords(settings: Settings) -> Iterator[str]:
     secret = settings.cluster_secret
     if secret and _is_guessable(secret):
         yield "CLUSTER_SECRET looks like a placeholder; use 32 random bytes"
-    elif secret and secret == settings.jwt_secret_key:
+    elif secret and secret in signing_keys(settings.jwt_secret_key):
         yield "CLUSTER_SECRET is the JWT_SECRET_KEY; use another 32 random bytes"
     for name, url in (
         ("DATABASE_URL", settings.database_url),
@@ -139,7 +141,7 @@ def _problems_of_control(settings: Settings) -> Iterator[str]:
     secrets = [one.secret for one in parsed_tokens(token)]
     if any(_is_guessable(secret) for secret in secrets):
         yield "CONTROL_TOKEN looks like a placeholder; use 32 random bytes"
-    elif settings.jwt_secret_key and settings.jwt_secret_key in secrets:
+    elif not set(signing_keys(settings.jwt_secret_key)).isdisjoint(secrets):
         yield "CONTROL_TOKEN is the JWT_SECRET_KEY; use another 32 random bytes"
 
 

@@ -161,7 +161,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     jwt_secret_key: Annotated[
         Secret,
-        _about("key that signs access tokens, 32 bytes or more; generated while developing"),
+        _about(
+            "keys that sign access tokens, newest first, each of 32 bytes or more; older ones are "
+            "for tokens they have signed; the file is read again while the server runs; generated "
+            "while developing"
+        ),
     ] = Secret()
     jwt_access_token_expire_minutes: Annotated[
         int, _about("life of an access token", "min", low=1, high=10_080)

@@ -37,11 +37,15 @@ class Cipher:
     def __init__(
         self, keys: Sequence[bytes], *, random: Callable[[int], bytes] = os.urandom
     ) -> None:
+        self._random = random
+        self.replace(keys)
+
+    def replace(self, keys: Sequence[bytes]) -> None:
+        """Let these count from now on. Raises `ValueError`, and changes nothing."""
         if not keys or any(len(key) != KEY_BYTES for key in keys):
             raise ValueError(f"an encryption key has {KEY_BYTES} bytes")
-        self._keys = {_key_id(key): AESGCM(key) for key in reversed(keys)}
+        self._keys = {_key_id(key): AESGCM(key) for key in keys}
         self._newest = _key_id(keys[0])
-        self._random = random
 
     def seal(self, plain: bytes, *, place: bytes) -> bytes:
         """The value as it is stored: version, key id, nonce, then the ciphertext with its tag."""

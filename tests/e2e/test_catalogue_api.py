@@ -30,6 +30,7 @@ async def client(database: str) -> AsyncIterator[Client]:
             database_url=Secret(database),
             data_dir=Path(folder),
             jwt_secret_key=Secret("0123456789abcdef" * 2),
+            encryption_keys=Secret("ab" * 32),
             bcrypt_cost=10,
         )
         async with running_node(settings, sink) as node:

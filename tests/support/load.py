@@ -16,6 +16,7 @@ import asyncpg
 import msgspec
 
 from cinema.domain.idempotency import key_digest
+from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.tokens import TokenIssuer
 from tests.support.history import UNSENT, Attempt, Frame, History, Kind, Request
 
@@ -50,7 +51,7 @@ class Customer(msgspec.Struct, frozen=True):
 
 def customers(secret: str, first: int, number: int, *, now_s: float) -> list[Customer]:
     """Some customers, each with a token; `enrol` opens their accounts."""
-    issuer = TokenIssuer([secret.encode()], ttl_s=3600, clock=lambda: now_s)
+    issuer = TokenIssuer(SigningKeys([secret.encode()]), ttl_s=3600, clock=lambda: now_s)
     made = []
     for position in range(first, first + number):
         user_id = bytes.fromhex(f"0190000000007000800000000000{position:04x}")

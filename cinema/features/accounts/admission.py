@@ -132,7 +132,11 @@ class Admission:
         refused = self._refused.get(token)
         if refused is not None and self._steady() < refused.until_s:
             raise InvalidToken(TOKEN_REVOKED)
+        generation = self._verifier.generation
         standing = await self._standing_of(claimed)
+        if self._verifier.generation != generation:
+            # The key that vouched for the token may be gone by now.
+            claimed = self._verifier.verify(token)
         if not self._is_current():
             # The answer took so long that nobody knows what has become of the account since.
             raise refuse("RETRY")
@@ -152,6 +156,11 @@ class Admission:
         for look in self._looks:
             if look.user_id in user_ids:
                 look.overtaken = True
+
+    def forget_all(self) -> None:
+        """Look every token up again from now on, as the keys that signed them have changed."""
+        self._known.clear()
+        self._refused.clear()
 
     async def read_changes(self) -> None:
         """Learn what has changed since the last time; a failure is logged and noted.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import jwt
 import msgspec
 
 from cinema.domain.ids import format_id, parse_id
-from cinema.domain.limits_catalog import SIGNING_KEY_BYTES, TOKEN_CHARS
+from cinema.domain.limits_catalog import TOKEN_CHARS
 from cinema.domain.principal import INVALID_TOKEN, ROLES, TOKEN_EXPIRED, InvalidToken, Principal
+from cinema.features.accounts.signing_keys import SigningKeys
 
 ISSUER: Final = "cinema"
 ALGORITHM: Final = "HS256"
@@ -35,10 +36,10 @@ class _Claims(msgspec.Struct, frozen=True):
 
 
 class TokenIssuer:
-    """Signs with the first of `keys`; the others are for verifiers during a rotation."""
+    """Signs with the newest of `keys`, and names it in the token."""
 
-    def __init__(self, keys: Sequence[bytes], *, ttl_s: int, clock: Clock) -> None:
-        self._key = _checked(keys)[0]
+    def __init__(self, keys: SigningKeys, *, ttl_s: int, clock: Clock) -> None:
+        self._keys = keys
         self.ttl_s = ttl_s
         self._clock = clock
 
@@ -55,15 +56,22 @@ class TokenIssuer:
             "exp": math.floor(issued_at_s) + self.ttl_s,
             "iss": ISSUER,
         }
-        return AccessToken(jwt.encode(claims, self._key, algorithm=ALGORITHM), self.ttl_s)
+        key = self._keys.newest
+        text = jwt.encode(claims, key.secret, algorithm=ALGORITHM, headers={"kid": key.key_id})
+        return AccessToken(text, self.ttl_s)
 
 
 class TokenVerifier:
     """Checks what a token says of itself: its signature under any of `keys`, form and time."""
 
-    def __init__(self, keys: Sequence[bytes], *, clock: Clock) -> None:
-        self._keys = _checked(keys)
+    def __init__(self, keys: SigningKeys, *, clock: Clock) -> None:
+        self._keys = keys
         self._clock = clock
+
+    @property
+    def generation(self) -> int:
+        """Rises when the keys change: what was verified before may have lost its key."""
+        return self._keys.generation
 
     def verify(self, token: str) -> Principal:
         """Whom the token was issued to; raises `InvalidToken`."""
@@ -78,12 +86,12 @@ class TokenVerifier:
     def _claims(self, token: str) -> _Claims:
         if len(token) > TOKEN_CHARS:
             raise InvalidToken(INVALID_TOKEN)
-        for key in self._keys:
+        for key in self._keys.candidates(_key_id_of(token)):
             try:
                 # Times are compared with the injected clock, not with the library's.
                 payload = jwt.decode(
                     token,
-                    key,
+                    key.secret,
                     algorithms=[ALGORITHM],
                     issuer=ISSUER,
                     options={
@@ -102,7 +110,9 @@ class TokenVerifier:
         raise InvalidToken(INVALID_TOKEN)
 
 
-def _checked(keys: Sequence[bytes]) -> tuple[bytes, ...]:
-    if not keys or any(len(key) < SIGNING_KEY_BYTES for key in keys):
-        raise ValueError(f"a signing key has at least {SIGNING_KEY_BYTES} bytes")
-    return tuple(keys)
+def _key_id_of(token: str) -> object:
+    """The key that a token says it was signed with; None if it names none, or is no token."""
+    try:
+        return jwt.get_unverified_header(token).get("kid")
+    except (jwt.InvalidTokenError, UnicodeError):
+        return None

@@ -23,6 +23,7 @@ import pytest
 import structlog
 
 from cinema.app.node import Node, running_node
+from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.tokens import TokenIssuer
 from cinema.settings import Secret, Settings
 from cinema.storage.journal.clock import DatabaseClock
@@ -140,7 +141,7 @@ class House:
         self.database = site.database
         self.people = {name: str(uuid.uuid4()) for name in ROLES}
         self.cinema_id = self.movie_id = self.screen_id = ""
-        self._tokens = TokenIssuer([KEY.encode()], ttl_s=3600, clock=time.time)
+        self._tokens = TokenIssuer(SigningKeys([KEY.encode()]), ttl_s=3600, clock=time.time)
         self._days = itertools.count(1)
 
     def token(self, person: str, *, at_s: float | None = None) -> str:
@@ -308,6 +309,7 @@ async def open_site(address: str, **settings: Any) -> AsyncIterator[Site]:
                 "database_url": Secret(address),
                 "data_dir": Path(folder),
                 "jwt_secret_key": Secret(KEY),
+                "encryption_keys": Secret("ab" * 32),
                 "bcrypt_cost": 10,
                 "demo_data": False,
                 "allowed_origins": (ORIGIN,),

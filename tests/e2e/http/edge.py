@@ -14,6 +14,7 @@ import msgspec
 
 from cinema.domain.principal import TOKEN_REVOKED, InvalidToken, Principal
 from cinema.domain.rejections import Refused, Rejection, refuse
+from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
 from cinema.features.operations import health_routes
 from cinema.http.context import Call, RequestContext
@@ -123,7 +124,7 @@ class Gatekeeper:
     """Verifies tokens until they are revoked."""
 
     def __init__(self, keys: list[bytes]) -> None:
-        self._verifier = TokenVerifier(keys, clock=lambda: NOW_S)
+        self._verifier = TokenVerifier(SigningKeys(keys), clock=lambda: NOW_S)
         self.revoked: set[str] = set()
         self.looks = 0
 
@@ -193,7 +194,7 @@ async def serving(
     """An edge with `options`, the house's routes and `more`, stopped at the end."""
     keys = [b"k" * 32]
     gatekeeper = Gatekeeper(keys)
-    issuer = TokenIssuer(keys, ttl_s=3600, clock=lambda: NOW_S)
+    issuer = TokenIssuer(SigningKeys(keys), ttl_s=3600, clock=lambda: NOW_S)
     log: list[bytes] = []
     metrics = Metrics()
     edge = Edge(

@@ -21,6 +21,7 @@ from cinema.features.accounts.login_throttle import LoginThrottle
 from cinema.features.accounts.passwords import PasswordHasher
 from cinema.features.accounts.service import AccountsService
 from cinema.features.accounts.shapes import LoginInput, PromoteInput, RegisterInput
+from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.store import AccountsRepository
 from cinema.features.accounts.throttles import ThrottleRules, Throttles
 from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
@@ -50,7 +51,7 @@ class House:
         self.clock = clock
         self.hasher = hasher
         self.admission = Admission(
-            TokenVerifier([KEY], clock=clock),
+            TokenVerifier(SigningKeys([KEY]), clock=clock),
             AccountStandings(pool, pool),
             clock=clock,
             steady=clock,
@@ -64,7 +65,7 @@ class House:
             hasher,
             throttles,
             LoginThrottle(throttles, LoginAddresses(pool), clock=clock),
-            TokenIssuer([KEY], ttl_s=TTL_S, clock=clock),
+            TokenIssuer(SigningKeys([KEY]), ttl_s=TTL_S, clock=clock),
             self.admission,
             new_id=lambda: new_id(time.time_ns() // 1000, secrets.randbits(RANDOM_BITS)),
             log_key=KEY,
@@ -304,7 +305,7 @@ async def test_disabled_account_cannot_sign_in_and_does_not_say_why(house: House
 
 async def test_signed_token_of_nobody_is_refused(house: House) -> None:
     made = await house.accounts.register(ann(), "192.0.2.1")
-    issuer = TokenIssuer([KEY], ttl_s=TTL_S, clock=house.clock)
+    issuer = TokenIssuer(SigningKeys([KEY]), ttl_s=TTL_S, clock=house.clock)
     (session_id,) = [
         raw(str(row["id"])) for row in await house.pool.fetch("select id from sessions")
     ]

@@ -20,6 +20,7 @@ from cinema.domain.principal import InvalidToken, Principal
 from cinema.domain.rejections import Refused, refuse
 from cinema.features.accounts.admission import REVOCATIONS_UNREAD, Admission
 from cinema.features.accounts.changes_store import AccountChanges, Standing
+from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
 
 KEY = b"k" * 32
@@ -95,9 +96,9 @@ class Door:
     def __init__(self, cache_limit: int = 100) -> None:
         self.clock = Clock()
         self.accounts = Accounts()
-        self.issuer = TokenIssuer([KEY], ttl_s=TTL_S, clock=self.clock)
+        self.issuer = TokenIssuer(SigningKeys([KEY]), ttl_s=TTL_S, clock=self.clock)
         self.admission = Admission(
-            TokenVerifier([KEY], clock=self.clock),
+            TokenVerifier(SigningKeys([KEY]), clock=self.clock),
             self.accounts,
             clock=self.clock,
             steady=self.clock.steady,

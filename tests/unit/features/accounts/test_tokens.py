@@ -8,6 +8,7 @@ import pytest
 
 from cinema.domain.ids import format_id, new_id
 from cinema.domain.principal import InvalidToken, Principal
+from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
 
 KEY = b"k" * 32
@@ -32,12 +33,12 @@ def clock() -> Clock:
 
 @pytest.fixture
 def issuer(clock: Clock) -> TokenIssuer:
-    return TokenIssuer([KEY], ttl_s=TTL_S, clock=clock)
+    return TokenIssuer(SigningKeys([KEY]), ttl_s=TTL_S, clock=clock)
 
 
 @pytest.fixture
 def verifier(clock: Clock) -> TokenVerifier:
-    return TokenVerifier([KEY], clock=clock)
+    return TokenVerifier(SigningKeys([KEY]), clock=clock)
 
 
 def issue(issuer: TokenIssuer, user: bytes = USER, session: bytes = SESSION) -> str:
@@ -101,7 +102,7 @@ def test_other_algorithm_under_the_same_key_is_refused(
     verifier: TokenVerifier, clock: Clock
 ) -> None:
     key = b"k" * 64
-    verifier = TokenVerifier([key], clock=clock)
+    verifier = TokenVerifier(SigningKeys([key]), clock=clock)
     assert refusal(verifier, signed(claims(clock), key, "HS512")) == "INVALID_TOKEN"
 
 
@@ -147,8 +148,8 @@ def test_changed_payload_is_refused(issuer: TokenIssuer, verifier: TokenVerifier
 
 
 def test_after_a_rotation_old_and_new_tokens_are_good(issuer: TokenIssuer, clock: Clock) -> None:
-    rotated = TokenIssuer([NEW_KEY, KEY], ttl_s=TTL_S, clock=clock)
-    verifier = TokenVerifier([NEW_KEY, KEY], clock=clock)
+    rotated = TokenIssuer(SigningKeys([NEW_KEY, KEY]), ttl_s=TTL_S, clock=clock)
+    verifier = TokenVerifier(SigningKeys([NEW_KEY, KEY]), clock=clock)
     assert verifier.verify(issue(issuer)).user_id == USER
     assert verifier.verify(issue(rotated)).user_id == USER
     jwt.decode(
@@ -156,7 +157,34 @@ def test_after_a_rotation_old_and_new_tokens_are_good(issuer: TokenIssuer, clock
     )
 
 
-def test_short_keys_are_refused_at_construction(clock: Clock) -> None:
+def test_short_keys_are_refused_at_construction() -> None:
     for keys in ([], [b"short"], [KEY, b"short"]):
         with pytest.raises(ValueError, match="32 bytes"):
-            TokenVerifier(keys, clock=clock)
+            SigningKeys(keys)
+
+
+def test_a_token_names_the_key_that_signed_it(issuer: TokenIssuer, clock: Clock) -> None:
+    key_id = jwt.get_unverified_header(issue(issuer))["kid"]
+    assert key_id == SigningKeys([KEY]).newest.key_id
+    assert KEY.hex() not in key_id
+    # The right signature under another key's name is none.
+    named = jwt.encode(claims(clock), KEY, headers={"kid": SigningKeys([NEW_KEY]).newest.key_id})
+    assert refusal(TokenVerifier(SigningKeys([NEW_KEY, KEY]), clock=clock), named) == (
+        "INVALID_TOKEN"
+    )
+
+
+def test_keys_change_while_the_server_runs(clock: Clock) -> None:
+    keys = SigningKeys([KEY])
+    issuer, verifier = TokenIssuer(keys, ttl_s=TTL_S, clock=clock), TokenVerifier(keys, clock=clock)
+    old = issue(issuer)
+    keys.replace([NEW_KEY, KEY])
+    new = issue(issuer)
+    assert verifier.generation == 1
+    assert {verifier.verify(one).user_id for one in (old, new)} == {USER}
+    keys.replace([NEW_KEY])
+    assert refusal(verifier, old) == "INVALID_TOKEN"
+    assert verifier.verify(new).user_id == USER
+    with pytest.raises(ValueError, match="32 bytes"):
+        keys.replace([b"short"])
+    assert verifier.verify(new).user_id == USER

@@ -1,0 +1,28 @@
+"""The keys that sign access tokens: several at a time, so that they can change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+SHORTEST_SIGNING_KEY_BYTES: Final = 32
+SIGNING_KEYS_LIMIT: Final = 4
+
+_BETWEEN: Final = re.compile(r"[\s,]+")
+
+
+def signing_keys(text: str) -> tuple[str, ...]:
+    """The keys that `text` gives, newest first, parted by commas or white space."""
+    return tuple(filter(None, _BETWEEN.split(text)))
+
+
+def problems_of_signing_keys(text: str) -> Iterator[str]:
+    """Why these cannot be the keys, wherever the server runs."""
+    keys = signing_keys(text)
+    if len(keys) > SIGNING_KEYS_LIMIT:
+        yield f"JWT_SECRET_KEY holds more than {SIGNING_KEYS_LIMIT} keys"
+    if any(len(key.encode()) < SHORTEST_SIGNING_KEY_BYTES for key in keys):
+        yield f"JWT_SECRET_KEY is shorter than {SHORTEST_SIGNING_KEY_BYTES} bytes"
+    if len(set(keys)) < len(keys):
+        yield "JWT_SECRET_KEY holds a key twice"
