@@ -6,6 +6,7 @@ from statistics import median
 
 import msgspec
 
+from benchmarks.dense_json import dense_json
 from benchmarks.load.histogram import Tail
 from benchmarks.load.specs import Report
 
@@ -183,6 +184,6 @@ def measurement(
 
 
 def write_results(results: Results, path: Path) -> None:
-    """Write the session as indented JSON."""
+    """Write the session as JSON that git keeps cheaply."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
+    path.write_bytes(dense_json(results))

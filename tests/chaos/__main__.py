@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
-
+from benchmarks.dense_json import dense_json
 from tests.chaos.faults import KINDS
 from tests.chaos.report import draw, table
 from tests.chaos.run import Options, cause_chaos
@@ -44,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         local = results / "results" / "local" / f"chaos-{datetime.now(UTC):%Y-%m-%dT%H%M%S}"
         report, plot = local / "chaos.json", local / "chaos.svg"
     report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_bytes(msgspec.json.format(msgspec.json.encode(outcome), indent=1) + b"\n")
+    report.write_bytes(dense_json(outcome))
     draw(outcome, plot)
     print(f"written to {report.relative_to(ROOT)} and {plot.relative_to(ROOT)}")
     if outcome.wrong:

@@ -22,6 +22,9 @@ KIND_COLOURS = {
     "calm": "#ffffff",
 }
 
+RASTER_DPI = 160
+"""Of the bars, which come by the hundred and stand in the picture as pixels."""
+
 HEADING = (
     (
         "| fault | times | requests | failed | connections refused, of all | longest without a "
@@ -86,7 +89,15 @@ def draw(outcome: Outcome, path: Path) -> None:
         ("connection refused", "#e08a84", [step.refused for step in outcome.steps]),
     ):
         axis.bar(
-            times, counts, bottom=below, width=0.5, align="edge", color=colour, label=name, zorder=2
+            times,
+            counts,
+            bottom=below,
+            width=0.5,
+            align="edge",
+            color=colour,
+            label=name,
+            zorder=2,
+            rasterized=True,  # hundreds of bars: as shapes they are most of the file
         )
         below = [one + other for one, other in zip(below, counts, strict=True)]
     for slot in outcome.slots:
@@ -108,7 +119,7 @@ def draw(outcome: Outcome, path: Path) -> None:
     axis.legend(loc="lower right", fontsize=7)
     axis.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    panel.savefig(path, metadata={"Date": None})
+    panel.savefig(path, metadata={"Date": None}, dpi=RASTER_DPI)
     plt.close(panel)
 
 
