@@ -55,7 +55,7 @@ class Ring:
                 raise ValueError(f"two nodes at {one.address}")
         # Each node's points by themselves: a view comes in one step of the loop, and to merge those
         # of many nodes takes long. To look in each of them takes a microsecond, once a showtime.
-        self._points = [(node, _points(node)) for node in self.nodes if node.weight]
+        self._points = [(node, points_of(node)) for node in self.nodes if node.weight]
 
     def owner_of(self, showtime_id: bytes) -> RingNode | None:
         """The node at the first point from the showtime's hash on; None on an empty ring.
@@ -86,7 +86,7 @@ class Ring:
 
 
 @lru_cache(maxsize=1024)
-def _points(node: RingNode) -> Sequence[int]:
+def points_of(node: RingNode) -> Sequence[int]:
     """The node's points in order."""
     # Balancers take the host from what they write, so that an IPv6 address has its brackets.
     start = crc32(f"{bracketed(node.host)}\0{node.port}".encode())

@@ -40,7 +40,7 @@ class PostgresHome:
         self, data_dir: Path, *, binaries: Path | None = None, reads: Sequence[Path] = ()
     ) -> None:
         self.data = data_dir / "postgres"
-        self.binaries = binaries or _find_binaries()
+        self.binaries = binaries or find_binaries()
         self.identity = postgres_identity(self.binaries, self.data, reads)
 
     def prepare(self, *, fsync: bool) -> None:
@@ -116,7 +116,7 @@ def installations() -> list[Path]:
     )
 
 
-def _find_binaries() -> Path:
+def find_binaries() -> Path:
     found = installations()
     if not found:
         raise EmbeddedPostgresError(

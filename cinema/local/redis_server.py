@@ -39,7 +39,7 @@ _LARGEST_LOG_BYTES = 4 << 20
 _LOG_TAIL_BYTES = 2000
 _PEER_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 
-_CONFIGURATION = {
+CONFIGURATION = {
     "port": "0",
     "unixsocketperm": "600",
     "daemonize": "no",
@@ -138,11 +138,11 @@ class LocalRedis:
         return not self.running
 
     def _start(self) -> None:
-        program = _find_program()
+        program = find_program()
         make_private_folder(self._socket.parent, os.geteuid(), os.getegid())
         self._end_left_over()
         options = {
-            **_CONFIGURATION,
+            **CONFIGURATION,
             "unixsocket": str(self._socket),
             "dir": str(self._folder),
         }
@@ -248,7 +248,7 @@ def _end_peer(listener: socket.socket) -> None:
             listener.recv(4096)
 
 
-def _find_program() -> Path:
+def find_program() -> Path:
     """The first redis-server that is new enough: of the PATH, then of the wheel."""
     for program in _programs():
         if _version(program) >= _OLDEST:

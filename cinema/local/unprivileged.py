@@ -19,8 +19,8 @@ import msgspec
 _FALLBACK_USER = "nobody"
 _BOUNDING_SET = "CapBnd:"
 # Bits of linux/capability.h.
-_DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2
-_CAPABILITY_NAMES = {_DAC_OVERRIDE: "dac_override", _DAC_READ_SEARCH: "dac_read_search"}
+DAC_OVERRIDE, _DAC_READ_SEARCH = 1, 2
+_CAPABILITY_NAMES = {DAC_OVERRIDE: "dac_override", _DAC_READ_SEARCH: "dac_read_search"}
 
 
 class CannotDropPrivileges(Exception):
@@ -90,7 +90,7 @@ def _capability(binaries: Path, data: Path, reads: Sequence[Path]) -> int | None
     """The least capability with which another user can use these places; None for none at all."""
     program = binaries / "postgres"
     if not _others_may(program, stat.S_IXOTH):
-        wanted: Iterable[int] = (_DAC_OVERRIDE,)
+        wanted: Iterable[int] = (DAC_OVERRIDE,)
     elif not (
         _others_reach(data)
         and _others_reach(program)
@@ -98,7 +98,7 @@ def _capability(binaries: Path, data: Path, reads: Sequence[Path]) -> int | None
         and all(_others_may(path, stat.S_IROTH) and _others_reach(path) for path in reads)
     ):
         # Containers often drop the smaller one and keep the greater.
-        wanted = (_DAC_READ_SEARCH, _DAC_OVERRIDE)
+        wanted = (_DAC_READ_SEARCH, DAC_OVERRIDE)
     else:
         return None
     allowed = _bounding_set()

@@ -121,7 +121,7 @@ async def until(happened: Callable[[], Awaitable[bool]]) -> float:
 async def owner(stage: Stage, showtime_id: str, asked: ServerProcess) -> str:
     """Who owns a showtime, as the answer of a node names it."""
     url = f"{asked.url}/api/v1/showtimes/{showtime_id}/seats"
-    async with stage._session.get(url) as reply:
+    async with stage.session.get(url) as reply:
         assert reply.status == 200, await reply.text()
         return str(reply.headers["Cinema-Owner"])
 

@@ -26,6 +26,7 @@ from cinema.storage.database.durability import (
 )
 from cinema.storage.database.pool import open_pool
 from cinema.storage.journal.postgres import PostgresJournal
+from tests.support import inspection
 
 pytestmark = pytest.mark.postgres
 
@@ -119,7 +120,7 @@ async def test_our_sessions_wait_for_the_disk_whatever_the_default_is(
             # Twice: giving a connection back resets its session.
             assert await pool.fetchval(show) == ours
             assert await journal.pool.fetchval(show) == ours
-        assert await (await lane._connected()).fetchval(show) == ours
+        assert await (await inspection.connected(lane)).fetchval(show) == ours
     finally:
         await lane.close()
         await journal.close()
@@ -133,7 +134,7 @@ async def test_a_lane_that_was_told_nothing_waits_for_the_disk(database: str) ->
     )
     lane = journal.lane()
     try:
-        assert await (await lane._connected()).fetchval("show synchronous_commit") == "on"
+        assert await (await inspection.connected(lane)).fetchval("show synchronous_commit") == "on"
     finally:
         await lane.close()
         await journal.close()

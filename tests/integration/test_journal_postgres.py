@@ -38,6 +38,7 @@ from cinema.storage.journal.store import (
     StoreUnavailable,
     Takeover,
 )
+from tests.support import inspection
 from tests.support.catalog_rows import INSERT_SHOWTIMES
 from tests.support.stores import (
     Stage,
@@ -545,7 +546,7 @@ async def test_a_search_for_locks_that_is_cancelled_drops_its_connection(
     ids = [part.showtime_id for part in parts]
     lane = stage.lane
     assert isinstance(lane, PostgresLane)
-    connection = await lane._connected()
+    connection = await inspection.connected(lane)
     async with watcher.transaction():
         await watcher.execute("lock table showtime_heads in exclusive mode")
         search = asyncio.ensure_future(lane._locked(connection, ids))

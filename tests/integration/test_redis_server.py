@@ -18,6 +18,7 @@ from redis.asyncio import Redis
 from cinema.local import redis_server
 from cinema.local.data_dir import DataDirInUse
 from cinema.local.redis_server import LocalRedis, LocalRedisError
+from tests.support import inspection
 
 ROOT = Path(__file__).parents[2]
 
@@ -114,7 +115,7 @@ def test_one_that_was_left_is_replaced_even_when_it_is_frozen(tmp_path: Path) ->
     server.start()
     left = psutil.Process(server.pid)
     left.suspend()
-    server._lock.release()
+    inspection.let_go_of_folder(server)
     successor = LocalRedis(tmp_path)
     try:
         successor.start()
@@ -153,17 +154,17 @@ def test_without_a_program_the_message_says_what_to_install(
 
 
 def test_the_one_on_the_path_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = redis_server._find_program()
+    ours = redis_server.find_program()
     (tmp_path / "redis-server").symlink_to(ours)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert redis_server._find_program() == tmp_path / "redis-server"
+    assert redis_server.find_program() == tmp_path / "redis-server"
 
 
 def test_a_failed_start_shows_the_log_and_gives_the_folder_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as wrong:
-        wrong.setitem(redis_server._CONFIGURATION, "maxmemory", "plenty")
+        wrong.setitem(redis_server.CONFIGURATION, "maxmemory", "plenty")
         with pytest.raises(LocalRedisError, match="maxmemory"):
             LocalRedis(tmp_path).start()
     server = LocalRedis(tmp_path)

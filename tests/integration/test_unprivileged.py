@@ -56,7 +56,7 @@ def test_where_that_is_not_to_be_had_the_greater_one_is(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (place / "home").chmod(0o700)
-    monkeypatch.setattr(unprivileged, "_bounding_set", lambda: 1 << unprivileged._DAC_OVERRIDE)
+    monkeypatch.setattr(unprivileged, "_bounding_set", lambda: 1 << unprivileged.DAC_OVERRIDE)
     assert capabilities(identity(place)) == "-all,+dac_override"
 
 

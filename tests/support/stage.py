@@ -57,7 +57,7 @@ class Stage:
         self.history = history or History()
         self.showtimes: list[Showtime] = []
         self.draw = random.Random(seed)
-        self._session = session
+        self.session = session
         self._servers = list(servers)
         self._urls = [server.url for server in servers]
         first = next(_first_customers)
@@ -74,12 +74,12 @@ class Stage:
         """Take some showtimes of the demo's plain screen that nobody uses yet; adds to `used`."""
         url = self._servers[0].url + API
         query = {"limit": "100"}
-        async with self._session.get(f"{url}/showtimes", params=query) as reply:
+        async with self.session.get(f"{url}/showtimes", params=query) as reply:
             found = (await reply.json())["data"]
         for one in reversed(found):
             if one["id"] in used:
                 continue
-            async with self._session.get(f"{url}/showtimes/{one['id']}/seats") as reply:
+            async with self.session.get(f"{url}/showtimes/{one['id']}/seats") as reply:
                 shown = (await reply.json())["data"]
             if len(shown["seats"]) == SEATS:
                 labels = tuple(seat["label"] for seat in shown["seats"])
@@ -95,7 +95,7 @@ class Stage:
 
     def caller(self, customer: Customer) -> HttpCaller:
         """The customer's connection to any of the servers."""
-        caller = HttpCaller(self.history, self._session, self._urls, customer, self.draw)
+        caller = HttpCaller(self.history, self.session, self._urls, customer, self.draw)
         self._callers[customer.user_id] = caller
         return caller
 
@@ -126,7 +126,7 @@ class Stage:
             showtime = self.showtimes[position % len(self.showtimes)]
             server = self._servers[position % len(self._servers)].url
             customer = self.customer()
-            line = SocketCaller(self.history, self._session, server, customer, showtime.id)
+            line = SocketCaller(self.history, self.session, server, customer, showtime.id)
             self._sockets[customer.user_id] = line
             lines.append(asyncio.create_task(line.run(), name="socket"))
             for _ in range(3):
@@ -196,7 +196,7 @@ class Stage:
         caller = self._callers.get(request.customer)
         if caller is None:
             line = self._sockets[request.customer]
-            caller = HttpCaller(self.history, self._session, self._urls, line.customer, self.draw)
+            caller = HttpCaller(self.history, self.session, self._urls, line.customer, self.draw)
         return await _insist(caller, request)
 
     async def ledgers(self, dsn: str) -> list[Ledger]:

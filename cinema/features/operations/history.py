@@ -148,7 +148,7 @@ class HistoryService:
         if state is None:
             state = await self._from_the_beginning(loaded, terms)
         last = await self._replay(showtime_id, state, until)
-        plan = await self._plan(terms, state.layout_version)
+        plan = await self.plan(terms, state.layout_version)
         return _seats_at(showtime_id, state, plan, last)
 
     async def _until(self, showtime_id: bytes, seq: int | None, at: datetime | None) -> _Until:
@@ -218,7 +218,8 @@ class HistoryService:
                 yield row
                 after_seq = row.seq
 
-    async def _plan(self, terms: ShowtimeTerms, version: int) -> SeatPlan:
+    async def plan(self, terms: ShowtimeTerms, version: int) -> SeatPlan:
+        """A version of a showtime's plan. Refuses RETRY."""
         if version == terms.plan.version:
             return terms.plan
         try:
@@ -241,7 +242,7 @@ class HistoryService:
                 if recorded is not None and isinstance(recorded.event, PlanChanged):
                     version = recorded.event.old_layout_version
                     break
-        return _PlanTrail(self, terms, await self._plan(terms, version))
+        return _PlanTrail(self, terms, await self.plan(terms, version))
 
 
 class _Until(msgspec.Struct, frozen=True, kw_only=True):
@@ -271,7 +272,7 @@ class _PlanTrail:
         """Go past a row."""
         recorded = recorded_in(row)
         if recorded is not None and isinstance(recorded.event, PlanChanged):
-            self.plan = await self._history._plan(self._terms, recorded.event.layout_version)
+            self.plan = await self._history.plan(self._terms, recorded.event.layout_version)
 
 
 def _never_changed_plan(loaded: Loaded) -> bool:

@@ -28,6 +28,7 @@ from cinema.features.accounts.tokens import TokenIssuer
 from cinema.settings import Secret, Settings
 from cinema.storage.journal.clock import DatabaseClock
 from cinema.telemetry.logging import LogSink
+from tests.support import inspection
 
 KEY = "0123456789abcdef" * 2
 ORIGIN = "https://tickets.example"
@@ -279,8 +280,8 @@ class House:
 
     def narrow(self) -> None:
         """Let connections from here on keep little in the system's buffers on our side."""
-        for listener in self.node.edge._listeners:
-            listener.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        for one in inspection.listening_sockets(self.node.edge):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Ask the server for something simple until something else holds."""

@@ -27,6 +27,7 @@ from tests.e2e.api.sockets import (
     frame,
     watching,
 )
+from tests.support import inspection
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -136,16 +137,16 @@ async def test_client_that_leaves_before_it_is_let_in_is_no_error(
     writer.write(f"GET {path} HTTP/1.1\r\n{head}{key}\r\n".encode())
     await asked.wait()
     ours = writer.get_extra_info("sockname")
-    (theirs,) = (one for one in house.node.edge._server.connections if peer_of(one) == ours)
+    (theirs,) = (one for one in inspection.connections_of(house.node.edge) if peer_of(one) == ours)
     before = counted(await metrics(house))
     capsys.readouterr()
     if how == "resets":
         raw = writer.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
     writer.transport.abort()
-    await house.until(lambda: theirs.transport is None or theirs._half_closed)
+    await house.until(lambda: theirs.transport is None or inspection.is_half_closed(theirs))
     left.set()
-    await house.until(lambda: theirs not in house.node.edge._server.connections)
+    await house.until(lambda: theirs not in inspection.connections_of(house.node.edge))
     async with asyncio.timeout(PATIENCE_S):
         after = before
         while after == before:
@@ -160,12 +161,6 @@ def counted(told: str) -> dict[str, float]:
     route = 'cinema_http_requests_total{method="GET",route="/api/v1/showtimes/{showtime_id}/watch",'
     lines = (line for line in told.splitlines() if line.startswith(route))
     return {line.split('"')[-2]: float(line.split()[-1]) for line in lines}
-
-
-def within_a_frame(connection: Any) -> bool:
-    """Whether a part of a frame has come to the server, and not all of it."""
-    frames = connection._frames
-    return bool(frames._head or frames._rest_bytes)
 
 
 def peer_of(connection: Any) -> object:
@@ -290,10 +285,10 @@ async def test_first_frame_may_come_in_any_two_parts(house: House, mask: bytes) 
                 await socket.writer.drain()
                 (mine,) = (
                     one
-                    for one in house.node.edge._server.connections
+                    for one in inspection.connections_of(house.node.edge)
                     if peer_of(one) == socket.writer.get_extra_info("sockname")
                 )
-                await house.until(lambda: within_a_frame(mine))  # noqa: B023
+                await house.until(lambda: inspection.within_a_frame(mine))  # noqa: B023
                 socket.send_raw(raw[cut:])
                 assert (await socket.message())["ref"] == 1, cut
 

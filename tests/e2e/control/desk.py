@@ -19,10 +19,12 @@ TOKEN = "operators-of-this-house-know-7f3a9c51"
 class Desk:
     """What an operator can ask, and the house that customers see."""
 
-    def __init__(self, site: Site, house: House, client: aiohttp.ClientSession) -> None:
+    def __init__(self, site: Site, house: House, client: aiohttp.ClientSession, port: int) -> None:
         self.site = site
         self.house = house
         self.client = client
+        self.port = port
+        self.address = f"http://127.0.0.1:{port}"
 
     @property
     def node_id(self) -> str:
@@ -63,4 +65,4 @@ async def open_desk(address: str, **settings: Any) -> AsyncIterator[Desk]:
         house = House(site)
         await house.build()
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}/control/v1/") as client:
-            yield Desk(site, house, client)
+            yield Desk(site, house, client, port)

@@ -49,7 +49,7 @@ def admin(
     """Runs `cinema admin` as an operator who has the token and knows the address."""
     monkeypatch.setenv("CONTROL_TOKEN", TOKEN)
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
-    address = str(desk.client._base_url.origin())
+    address = desk.address
 
     async def run(*argv: str, url: str | None = address) -> Ran:
         arguments = ["admin", *argv, *(["--url", url] if url else [])]
@@ -240,7 +240,7 @@ async def test_wrong_usage_ends_with_two(admin: Admin, argv: list[str]) -> None:
 async def test_the_server_is_found_by_what_it_noted_or_by_the_settings(
     desk: Desk, admin: Admin, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    port = desk.client._base_url.port
+    port = desk.port
     announce(tmp_path, "127.0.0.1", port)
     assert (await admin("nodes", url=None)).code == 0
     # The newest note is of a server that was killed.
@@ -281,7 +281,7 @@ async def test_a_view_is_live_until_it_is_interrupted(
         looks = 0
         ran = await admin(*command, "--watch", "--interval", "0.1")
         assert (ran.code, looks) == (0, 3)
-        assert ran.out.count(str(desk.client._base_url.origin())) == 3
+        assert ran.out.count(desk.address) == 3
     assert (await admin("state", UNKNOWN_ID, "--watch")).code == 3
 
 
@@ -309,5 +309,5 @@ async def test_a_live_view_at_a_terminal_waits_for_a_server_that_is_away(
     )
     ran = await admin("nodes", "--watch")
     assert (ran.code, looks) == (0, 3)
-    assert f"No control endpoint answers at {desk.client._base_url.origin()}" in ran.out
+    assert f"No control endpoint answers at {desk.address}" in ran.out
     assert desk.node_id in ran.out

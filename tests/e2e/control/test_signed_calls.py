@@ -25,6 +25,7 @@ from cinema.settings import Secret
 from cinema.telemetry.logging import set_log_level
 from tests.e2e.api.house import UNKNOWN_ID, House, open_site
 from tests.e2e.control.desk import TOKEN, Desk
+from tests.support import inspection
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -54,7 +55,7 @@ async def call(
     at_s = time.time() if now_s is None else now_s
     made = credentials_for(token, called, body, at_s, nonce)
     named["Authorization"] = credentials or made
-    url = f"http://127.0.0.1:{desk.client._base_url.port}{target}"  # type: ignore[union-attr]
+    url = f"http://127.0.0.1:{desk.port}{target}"
     data = body if sent is None else sent
     if data:
         named["Content-Type"] = "application/json"
@@ -126,7 +127,7 @@ async def test_tokens_rotate_without_a_restart_and_name_their_holders(
         port = await site.node.control.start()
         house = House(site)
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}/control/v1/") as client:
-            desk = Desk(site, house, client)
+            desk = Desk(site, house, client, port)
 
             async def status(token: str) -> int:
                 return (await desk.ask("GET", "nodes", token=token)).status
@@ -169,9 +170,9 @@ async def test_nonces_are_forgotten_in_time_and_never_too_many(
     now = [1000.0]
     tokens = OperatorTokens(TOKEN, clock=lambda: now[0])
     for nonce in ("a", "b"):
-        tokens._take_nonce(nonce, now[0])
+        inspection.take_nonce(tokens, nonce, now[0])
     with pytest.raises(Exception, match="OVERLOADED"):
-        tokens._take_nonce("c", now[0])
+        inspection.take_nonce(tokens, "c", now[0])
     with pytest.raises(InvalidToken):
-        tokens._take_nonce("a", now[0])
-    tokens._take_nonce("c", now[0] + 2 * SIGNATURE_LIFE_S + 1)
+        inspection.take_nonce(tokens, "a", now[0])
+    inspection.take_nonce(tokens, "c", now[0] + 2 * SIGNATURE_LIFE_S + 1)

@@ -30,8 +30,8 @@ class Auditor:
     def __init__(self, journal: RecordingJournal, plan: SeatPlan) -> None:
         self.violations: list[str] = []
         self._journal = journal
-        self._plan = plan
-        self._outcomes: dict[tuple[bytes, bytes], list[Outcome]] = defaultdict(list)
+        self.plan = plan
+        self.outcomes: dict[tuple[bytes, bytes], list[Outcome]] = defaultdict(list)
 
     def durable_seq(self, showtime_id: bytes) -> int:
         """How many events are durable now."""
@@ -42,7 +42,7 @@ class Auditor:
     ) -> None:
         """A reply leaves; `asked_at_seq` was durable when its message came."""
         if isinstance(message, Command):
-            self._outcomes[showtime_id, message.command_id].append(outcome)
+            self.outcomes[showtime_id, message.command_id].append(outcome)
         now_seq = self.durable_seq(showtime_id)
         match outcome:
             case Accepted(event=None):
@@ -58,7 +58,7 @@ class Auditor:
                 self._check_span("hold", asked_at_seq, outcome.seq, now_seq)
             case Rejection(code="SEAT_UNAVAILABLE", details=dict(details)):
                 states = self._states(showtime_id)[asked_at_seq : now_seq + 1]
-                taken = [self._plan.index[label] for label in details["seats"]]
+                taken = [self.plan.index[label] for label in details["seats"]]
                 self._expect(
                     any(all(state.seats[seat] for seat in taken) for state in states),
                     f"refused {details['seats']}, which were free all the time",
@@ -110,12 +110,12 @@ class Auditor:
         commands = [one.command_id for one in recorded if one.command_id]
         self._expect(len(commands) == len(set(commands)), "a command had two effects")
         for command_id in set(commands):
-            outcomes = self._outcomes[showtime_id, command_id]
+            outcomes = self.outcomes[showtime_id, command_id]
             denied = bool(outcomes) and all(_denies_effect(one) for one in outcomes)
             self._expect(not denied, "a command whose client was told of no effect had one")
 
     def _check_story(self, written: list[Any], recorded: list[Recorded]) -> None:
-        state = ShowtimeState(self._plan.seat_count, self._plan.version)
+        state = ShowtimeState(self.plan.seat_count, self.plan.version)
         for seq, (one, what) in enumerate(zip(written, recorded, strict=True), 1):
             row, event = one.row, what.event
             if isinstance(event, SeatsHeld):
@@ -144,7 +144,7 @@ class Auditor:
         states = []
         written = self._journal.ledger[showtime_id]
         for seq in range(len(written) + 1):
-            state = ShowtimeState(self._plan.seat_count, self._plan.version)
+            state = ShowtimeState(self.plan.seat_count, self.plan.version)
             for position, one in enumerate(written[:seq], 1):
                 what = decode_recorded(one.row.payload)
                 evolve(

@@ -10,6 +10,7 @@ import msgspec
 from cinema.domain.seatmap import SeatPlan, grid_layout, parse_layout
 from cinema.domain.showtime.commands import ChangePlan
 from cinema.domain.showtime.terms import ShowtimeTerms
+from tests.support import inspection
 from tests.support.actors.scripted_store import Call
 from tests.support.actors.virtual_time import settle
 from tests.support.actors.world import Mail, Node, World, accepted, some_id
@@ -54,7 +55,7 @@ class LateTerms:
         self._waiting: list[Callable[[], None]] = []
         self._is_open = False
         self._store.held.add("load")
-        reader.kernel._activation._terms = self
+        inspection.load_terms_through(reader.kernel, self)
 
     async def load_terms(self, showtime_id: bytes) -> ShowtimeTerms | None:
         """See `TermsSource.load_terms`."""

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from tests.support import inspection
+
 
 class StepCounts:
     """Counts pieces of work by the step of the loop in which they are done."""
@@ -15,7 +17,7 @@ class StepCounts:
         self._step = 0
         self.work: Counter[int] = Counter()
         # The loop looks for events once in each step.
-        selector: Any = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
+        selector: Any = inspection.selector_of(asyncio.get_running_loop())
         self._select = selector.select
         selector.select = self._next
 

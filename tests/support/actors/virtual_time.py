@@ -53,11 +53,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """asyncio's loop on virtual time; the same steps in every run, and no real sleep."""
 
     def __init__(self) -> None:
-        self._jumping = _JumpingSelector()
-        super().__init__(self._jumping)
+        self.jumping = _JumpingSelector()
+        super().__init__(self.jumping)
 
     def time(self) -> float:
-        return self._jumping.now_s
+        return self.jumping.now_s
 
 
 def in_virtual_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:

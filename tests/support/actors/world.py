@@ -22,6 +22,7 @@ from cinema.domain.showtime.commands import (
     ReleaseHold,
 )
 from cinema.domain.showtime.terms import ShowtimeTerms
+from tests.support import inspection
 from tests.support.actors.auditor import Auditor, Feed
 from tests.support.actors.scripted_store import RecordingJournal, ScriptedStore
 
@@ -150,7 +151,7 @@ class Node:
 
     def actor(self, showtime_id: bytes) -> Any:
         """The actor in memory."""
-        return self.kernel._actors[showtime_id]
+        return inspection.actors_of(self.kernel)[showtime_id]
 
 
 class World:
@@ -221,11 +222,9 @@ async def audited_world() -> AsyncIterator[World]:
 
 def check_counts(kernel: Kernel) -> None:
     """Each message counts once from when it is taken until it is answered, and in its mailbox."""
-    actors = list(kernel._actors.values())
+    actors = list(inspection.actors_of(kernel).values())
     for actor in actors:
-        outbox = actor._outbox
-        queues = (actor._mailbox, outbox._waiting, outbox._lease_waiting, outbox._lease_asked)
-        assert actor.waiting == sum(map(len, queues)) + actor._recalls + len(actor.doubts)
+        assert actor.waiting == inspection.messages_held(actor)
     assert kernel.load.waiting == sum(actor.waiting for actor in actors)
     assert kernel.mailbox_depth == sum(actor.mailbox_depth for actor in actors)
 
@@ -233,7 +232,7 @@ def check_counts(kernel: Kernel) -> None:
 async def stop(world: World) -> None:
     """End all nodes as a killed process ends: nothing is given back."""
     for node in world.nodes:
-        await node.kernel._tasks.cancel()
+        await inspection.kill(node.kernel)
 
 
 def hold(customer: bytes, *labels: str, key: bytes | None = None) -> HoldSeats:

@@ -19,6 +19,7 @@ from cinema.actors.timers import DueQueue
 from cinema.domain.seatmap import Layout, LayoutRow, grid_layout, parse_layout
 from cinema.domain.showtime.commands import ChangePlan
 from cinema.storage.journal.store import CommitAborted, CommitUnknown
+from tests.support import inspection
 from tests.support.actors.bugs import break_down_once
 from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.support.actors.world import (
@@ -348,7 +349,7 @@ async def test_an_actor_that_left_takes_nobody_elses_place_with_it() -> None:
         former = node.actor(showtime)
         await asyncio.sleep(3)
         await node.ask(showtime, hold(ANNA, "A1"))
-        node.kernel._forget(former)
+        inspection.forget(node.kernel, former)
         assert node.kernel.is_resident(showtime)
 
 
@@ -519,7 +520,7 @@ async def test_a_sweep_looks_at_more_than_one_page(monkeypatch: pytest.MonkeyPat
         dead = await world.node()
         for showtime in showtimes:
             await dead.ask(showtime, hold(ANNA, "A1"))
-        await dead.kernel._tasks.cancel()
+        await inspection.kill(dead.kernel)
         await asyncio.sleep(HOLD_TTL_S)
         monkeypatch.setattr(timers, "DUE_SWEEP_PAGE", 2)
         await world.node()
@@ -565,7 +566,7 @@ async def test_a_doubt_is_settled_in_the_seats_of_a_plan_that_came_after_it() ->
         accepted(await other.ask(showtime, change))
         terms = world.terms.of[showtime]
         world.terms.of[showtime] = msgspec.structs.replace(terms, plan=plan, prices_minor=prices)
-        world.auditor._outcomes.clear()
+        world.auditor.outcomes.clear()
         checks, world.auditor.answered = world.auditor.answered, lambda *_: None
         node.store.held.clear()
         bump.finish()

@@ -16,6 +16,7 @@ from cinema.actors.dismissal import Dismissal, dismiss
 from cinema.actors.messages import NO_SHOWTIME, ReadSeats
 from cinema.domain.limits import PASSIVATIONS_PER_STEP, REPLY_RECORDS_KEPT
 from cinema.storage.journal.store import StoreUnavailable
+from tests.support import inspection
 from tests.support.actors.neighbourhood import pair
 from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.support.actors.world import (
@@ -47,7 +48,9 @@ def _actors_of(node: Node) -> int:
     # Statements are kept with their arguments, which name the actors they are for.
     node.store.seen.clear()
     kernel = node.kernel
-    return sum(type(one) is ShowtimeActor and one._kernel is kernel for one in gc.get_objects())
+    return sum(
+        type(one) is ShowtimeActor and inspection.is_of(kernel, one) for one in gc.get_objects()
+    )
 
 
 async def _falls_idle(world: World) -> Node:
@@ -151,7 +154,7 @@ async def _is_given_up_before_the_archive_answers(world: World) -> Node:
     node.store.held.add("recall")
     mail = node.tell(showtime, oldest)
     late = await node.store.next("recall")
-    node.kernel._forget(node.actor(showtime))
+    inspection.forget(node.kernel, node.actor(showtime))
     late.finish()
     await mail.answered.wait()
     assert mail.code == "RETRY"

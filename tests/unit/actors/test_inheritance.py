@@ -8,6 +8,7 @@ import pytest
 
 from cinema.actors import activation
 from cinema.storage.journal.store import HeldBy, StoreUnavailable
+from tests.support import inspection
 from tests.support.actors.neighbourhood import Neighbour, Neighbourhood, pair
 from tests.support.actors.virtual_time import in_virtual_time
 from tests.support.actors.world import ANNA, BERT, SETTINGS, World, accepted, audited_world, hold
@@ -187,7 +188,7 @@ async def test_what_was_inherited_and_never_asked_for_is_forgotten(
     async with audited_world() as world:
         showtimes, _, new = await _dead(world, 3)
         await new.node.kernel.inherit(new.node_id)
-        remembered = new.node.kernel._activation._inherited
+        remembered = inspection.inherited_by(new.node.kernel)
         await asyncio.sleep(15)
         assert set(remembered) == set(showtimes)
         await asyncio.sleep(10)
@@ -205,8 +206,8 @@ async def test_no_more_is_remembered_than_there_is_room_for(
         _, _, new = await _dead(world, 9)
         await new.node.kernel.inherit(new.node_id)
         kernel = new.node.kernel
-        remembered = list(kernel._activation._inherited)
-        kernel._activation.forget_inherited()
-        assert list(kernel._activation._inherited) == remembered[2:]
+        remembered = list(inspection.inherited_by(kernel))
+        inspection.forget_inherited(kernel)
+        assert list(inspection.inherited_by(kernel)) == remembered[2:]
         await asyncio.sleep(1)
-        assert list(kernel._activation._inherited) == remembered[-4:]
+        assert list(inspection.inherited_by(kernel)) == remembered[-4:]

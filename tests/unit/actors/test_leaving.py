@@ -12,6 +12,7 @@ from cinema.actors.messages import Letter, ReadHold, ReadSeats, SeatsSeen, Watch
 from cinema.actors.neighbours import ALONE
 from cinema.domain.limits import ENDED_HOLDS_KEPT
 from cinema.storage.journal.store import CommitUnknown, StoreUnavailable
+from tests.support import inspection
 from tests.support.actors.auditor import Feed
 from tests.support.actors.bugs import break_down_once
 from tests.support.actors.neighbourhood import Neighbour, Neighbourhood, pair
@@ -252,7 +253,7 @@ async def test_whoever_waits_for_a_release_is_not_cancelled_when_the_kernel_stop
         old.hood.owner[showtime] = new
         waiting = _leave(old, showtime)
         await settle()
-        await old.node.kernel._tasks.cancel()
+        await inspection.kill(old.node.kernel)
         await waiting
         assert not waiting.cancelled()
 

@@ -12,6 +12,7 @@ from cinema.actors.kernel import Kernel
 from cinema.actors.messages import ReadSeats, SeatsSeen
 from cinema.domain.limits import TURN_COMMANDS
 from cinema.storage.journal.store import StoreUnavailable
+from tests.support import inspection
 from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.support.actors.world import (
     ANNA,
@@ -508,6 +509,6 @@ async def test_commands_in_doubt_when_a_drain_ends_stay_unknown() -> None:
 async def test_a_lane_that_was_stopped_gives_its_connection_back() -> None:
     async with audited_world() as world:
         node = await world.node(commit_lanes=3)
-        lanes = [lane._store for lane in node.kernel._lanes]
+        lanes = inspection.lane_stores_of(node.kernel)
         await node.kernel.stop(1)
         assert all(lane.closed for lane in lanes)

@@ -9,6 +9,7 @@ import pytest
 
 from cinema.actors.messages import ReadHold, ReadSeats, SeatsSeen
 from cinema.storage.journal.store import CommitUnknown, StoreUnavailable
+from tests.support import inspection
 from tests.support.actors.neighbourhood import pair
 from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.support.actors.world import (
@@ -182,7 +183,7 @@ async def test_a_hold_comes_due_though_nothing_new_is_taken() -> None:
         node = await world.warm_node(showtime, node_waiting_limit=1)
         for one in (showtime, cold):
             await node.ask(one, hold(ANNA, "A1"))
-        node.kernel._forget(node.actor(cold))
+        inspection.forget(node.kernel, node.actor(cold))
         _held_up(node, "recall")
         nowhere = some_id()
         node.actor(showtime).state.archive_filter.add(nowhere)
@@ -333,7 +334,7 @@ async def test_a_showtime_that_is_stopped_while_late_letters_are_answered_stays_
         kernel = node.kernel
 
         def stop_the_other(_outcome: object) -> None:
-            kernel._quarantine(node.actor(other), "a test")
+            inspection.quarantine(kernel, node.actor(other), "a test")
 
         kernel.tell(showtime, hold(ANNA, "A1"), stop_the_other)
         await asyncio.sleep(1.9)

@@ -29,6 +29,7 @@ from cinema.domain.limits import (
 )
 from cinema.domain.showtime.commands import HoldBestAvailable
 from cinema.storage.journal.store import StoreUnavailable
+from tests.support import inspection
 from tests.support.actors.auditor import Feed
 from tests.support.actors.bugs import break_down_once
 from tests.support.actors.neighbourhood import pair
@@ -123,7 +124,7 @@ async def test_few_showtimes_are_on_their_way_out_at_once() -> None:
             node.store.held.add("save")
             stopping = asyncio.ensure_future(node.kernel.stop(5)) if stops else None
             await asyncio.sleep(2 * IDLE_S)
-            leaving = Counter(one.phase for one in node.kernel._actors.values())
+            leaving = Counter(one.phase for one in inspection.actors_of(node.kernel).values())
             assert leaving[Phase.PASSIVATING] == PASSIVATING_AT_ONCE
             node.store.held.clear()
             for call in node.store.calls:
@@ -197,7 +198,7 @@ async def test_a_surplus_that_cannot_leave_is_not_looked_at_all_the_time(
             node.tell(world.showtime(), hold(ANNA, "A1"))
         await settle()
         looks = StepCounts()
-        monkeypatch.setattr(node.kernel, "_put_out", looks.counted(node.kernel._put_out))
+        inspection.count_looks(monkeypatch, node.kernel, looks.counted)
         await asyncio.sleep(20.5 * SURPLUS_PAUSE_TICKS * TICK_S)
         assert 3 * 19 <= looks.total <= 3 * 21
         for call in node.store.calls:
@@ -263,7 +264,7 @@ async def test_watched_showtimes_are_looked_at_once_and_then_when_they_are_free(
         showtime = world.showtime()
         feed, _ = await node.watch(showtime)
         looks = StepCounts()
-        monkeypatch.setattr(node.kernel, "_put_out", looks.counted(node.kernel._put_out))
+        inspection.count_looks(monkeypatch, node.kernel, looks.counted)
         await asyncio.sleep(20 * IDLE_S)
         assert looks.total == 1
         node.kernel.unwatch(showtime, feed)
@@ -282,12 +283,14 @@ async def test_holds_that_come_due_together_are_woken_over_many_steps(
 ) -> None:
     async with audited_world() as world:
         node, _ = await residents(world, 1)
-        queue = node.kernel._due
+        queue = inspection.due_of(node.kernel)
         due_us = node.clock.now_us() + 1
         for _ in range(2 * DUE_PER_STEP + 7):
             queue.add(due_us, some_id())
         steps = StepCounts()
-        monkeypatch.setattr(node.kernel, "_actors", _Counted(node.kernel._actors, steps))
+        monkeypatch.setattr(
+            node.kernel, "_actors", _Counted(inspection.actors_of(node.kernel), steps)
+        )
         await asyncio.sleep(2.5 * TICK_S)
         assert steps.most <= DUE_PER_STEP
         assert steps.total == 2 * DUE_PER_STEP + 7
@@ -315,13 +318,13 @@ async def test_strangers_are_looked_for_over_many_steps(monkeypatch: pytest.Monk
         for _ in range(2 * SLICE_PIECES):
             one = some_id()
             hood[one] = old
-            old.node.kernel._actors[one] = old.node.actor(showtime)
+            inspection.actors_of(old.node.kernel)[one] = old.node.actor(showtime)
         steps = StepCounts()
         monkeypatch.setattr(old, "owns", steps.counted(old.owns))
         assert await old.node.kernel.showtimes_of_others() == [showtime]
         assert steps.most <= SLICE_PIECES
         for one in [one for one in hood if one != showtime]:
-            del old.node.kernel._actors[one]
+            del inspection.actors_of(old.node.kernel)[one]
 
 
 # --- batches
@@ -334,7 +337,7 @@ async def test_a_batch_looks_at_no_more_actors_than_it_may_need(
     limit = 4
     async with audited_world() as world:
         node, showtimes = await residents(world, 20 * limit, batch_limit_events=limit)
-        (lane,) = node.kernel._lanes
+        (lane,) = inspection.lanes_of(node.kernel)
         ready = _CountedKeys()
         monkeypatch.setattr(lane, "_ready", ready)
         mails = [node.tell(one, hold(ANNA, "A2")) for one in showtimes]
@@ -364,7 +367,7 @@ class _CountedKeys(dict[Any, None]):
 async def test_phases_are_counted_over_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     async with audited_world() as world:
         node, (showtime,) = await residents(world, 1)
-        actors = node.kernel._actors
+        actors = inspection.actors_of(node.kernel)
         for _ in range(2 * SLICE_PIECES):
             actors[some_id()] = node.actor(showtime)
         steps = StepCounts()
@@ -383,7 +386,9 @@ async def test_mail_is_told_without_a_look_at_any_actor(monkeypatch: pytest.Monk
         mails = [node.tell(one, hold(ANNA, "A2")) for one in showtimes]
         steps = StepCounts()
         with monkeypatch.context() as patched:
-            patched.setattr(node.kernel, "_actors", _CountedValues(node.kernel._actors, steps))
+            patched.setattr(
+                node.kernel, "_actors", _CountedValues(inspection.actors_of(node.kernel), steps)
+            )
             assert node.kernel.mailbox_depth == 3
         assert steps.total == 0
         await asyncio.gather(*(mail.answered.wait() for mail in mails))

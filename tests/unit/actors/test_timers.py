@@ -13,6 +13,7 @@ from cinema.actors.timers import DueSweep
 from cinema.domain.limits import DUE_SWEEP_GOES_ON_S, DUE_SWEEP_S, EXPIRIES_PER_COMMAND
 from cinema.domain.seatmap import grid_layout, parse_layout
 from cinema.storage.journal.store import StoreUnavailable
+from tests.support import inspection
 from tests.support.actors.scripted_store import ScriptedStore, Written
 from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.support.actors.world import (
@@ -80,7 +81,7 @@ async def test_a_hold_whose_owner_died_ends_in_time() -> None:
         showtime = world.showtime()
         dead = await world.warm_node(showtime)
         held = accepted(await dead.ask(showtime, hold(ANNA, "A1")))
-        await dead.kernel._tasks.cancel()
+        await inspection.kill(dead.kernel)
         await world.node()
         await _assert_it_ends_in_time(world, showtime, held.event.expires_at_us)
 
@@ -91,7 +92,7 @@ async def test_a_hold_that_came_due_while_no_node_ran_ends_at_the_next_start() -
         showtime = world.showtime()
         dead = await world.warm_node(showtime)
         await dead.ask(showtime, hold(ANNA, "A1"))
-        await dead.kernel._tasks.cancel()
+        await inspection.kill(dead.kernel)
         await asyncio.sleep(2 * HOLD_TTL_S)
         await world.node()
         await asyncio.sleep(1)
@@ -187,7 +188,7 @@ async def test_a_mass_expiry_comes_in_bounded_turns_and_all_of_it_before_the_nex
     async with audited_world() as world:
         count = EXPIRIES_PER_COMMAND + 40
         plan = parse_layout(grid_layout(10, 30), 1)
-        world.auditor._plan = plan
+        world.auditor.plan = plan
         showtime = world.showtime(plan=plan)
         node = await world.warm_node(showtime)
         mails = [node.tell(showtime, hold(ANNA, label)) for label in plan.labels[:count]]
@@ -237,7 +238,7 @@ async def test_a_sweep_that_fails_is_repeated() -> None:
         showtime = world.showtime()
         dead = await world.warm_node(showtime)
         held = accepted(await dead.ask(showtime, hold(ANNA, "A1")))
-        await dead.kernel._tasks.cancel()
+        await inspection.kill(dead.kernel)
         node = await world.node()
         node.store.fail_next("due", *[StoreUnavailable("gone")] * 3)
         await _assert_it_ends_in_time(world, showtime, held.event.expires_at_us)

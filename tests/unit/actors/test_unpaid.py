@@ -10,6 +10,7 @@ import msgspec
 from cinema.actors.messages import Outcome
 from cinema.domain.rejections import Rejection
 from cinema.domain.showtime.commands import HoldBestAvailable
+from tests.support import inspection
 from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.support.actors.world import (
     ANNA,
@@ -140,7 +141,7 @@ async def test_actor_that_reloads_counts_what_the_journal_says() -> None:
         showtime = world.showtime()
         node = await world.node()
         accepted(await node.ask(showtime, hold(ANNA, "A1", "A2")))
-        node.kernel._actors[showtime].fail("test")
+        inspection.actors_of(node.kernel)[showtime].fail("test")
         await settle()
         accepted(await node.ask(showtime, hold(ANNA, "A3")))
         assert await counted(node) == {ANNA: 3}
@@ -170,12 +171,12 @@ async def test_what_is_another_nodes_or_ended_long_ago_is_sifted_out() -> None:
         unpaid = node.kernel.unpaid
         unpaid.sift(lambda _: True, node.kernel.clock.now_us())
         assert await counted(node) == {ANNA: 3}
-        moved = next(iter(unpaid._asleep))
+        moved = next(iter(inspection.asleep_of(unpaid)))
         unpaid.sift(lambda one: one != moved, node.kernel.clock.now_us())
         assert await counted(node) == {ANNA: 2}
         unpaid.sift(lambda _: True, node.kernel.clock.now_us() + 10**10)
         assert await counted(node) == {}
-        assert len(unpaid._asleep) == 0
+        assert len(inspection.asleep_of(unpaid)) == 0
 
 
 @in_virtual_time

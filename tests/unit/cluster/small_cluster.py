@@ -16,6 +16,7 @@ from cinema.domain.seatmap import SeatPlan
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.journal.store import StoreUnavailable
 from cinema.storage.membership.views import Beat, BeatsUnavailable, ViewsUnavailable
+from tests.support import inspection
 from tests.support.actors.auditor import Feed
 from tests.support.actors.world import PLAN, Mail, Node, Terms, World, some_id, stop
 from tests.unit.cluster.bus import Bus
@@ -268,9 +269,8 @@ class SmallCluster:
     def kill(self, place: Place) -> None:
         """End a node as a killed process ends."""
         del self.network.listeners[place.me.cluster_port]
-        for tasks in (place.membership._tasks, place.node.handover._tasks, place.kernel._tasks):
-            for task in list(tasks._running):
-                task.cancel()
+        started = (place.membership, place.node.handover, place.kernel)
+        inspection.cancel_all(*map(inspection.tasks_of, started))
         self.network.swallows_answers = False
         self.network.cut()
 

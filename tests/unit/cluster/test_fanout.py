@@ -18,6 +18,7 @@ from cinema.cluster.outbound import Change
 from cinema.domain.seatmap import grid_layout, parse_layout
 from cinema.domain.showtime.commands import ChangePlan
 from cinema.domain.showtime.events import SalesPaused
+from tests.support import inspection
 from tests.support.actors.auditor import Feed
 from tests.support.actors.bugs import break_down_once
 from tests.support.actors.virtual_time import in_virtual_time, settle
@@ -208,7 +209,7 @@ async def test_what_is_in_no_journal_any_more_makes_watchers_start_again() -> No
         showtime, owner, watching, feed = await _watched(cluster)
         cluster.bus.lose = 3
         await _change(owner, showtime, 3)
-        owner.node.fanout._outbound[showtime]._recent.clear()
+        inspection.forget_recent(owner.node.fanout, showtime)
         cluster.world.journal.journal[showtime].clear()
         await _change(owner, showtime)
         await settle()
@@ -369,7 +370,7 @@ async def test_watchers_go_on_when_another_node_becomes_the_owner() -> None:
         assert _seqs(feeds[moved]) == [2, 3, 4]
         assert feeds[moved].times_lost == 0
         # The former owner tells nobody any more.
-        assert moved not in owner.node.fanout._outbound
+        assert moved not in inspection.outbound_of(owner.node.fanout)
 
 
 @in_virtual_time
@@ -426,12 +427,12 @@ async def test_a_showtime_that_moves_while_it_is_asked_for_its_changes_is_left_a
         assert moved
         assert not any(owner.kernel.is_resident(one) for one in moved)
         # What was to tell others does not listen to them now.
-        assert owner.node.fanout._inbound == {}
-        assert not set(moved) & set(owner.node.fanout._outbound)
+        assert inspection.inbound_of(owner.node.fanout) == {}
+        assert not set(moved) & set(inspection.outbound_of(owner.node.fanout))
 
 
 async def _noted(place: Place, showtime: bytes) -> None:
-    await place.node.fanout._noted(b"", msgspec.msgpack.encode([showtime]))
+    await inspection.note_interest(place.node.fanout, msgspec.msgpack.encode([showtime]))
 
 
 # --- the end of interest
@@ -468,7 +469,7 @@ async def test_a_showtime_nobody_watches_any_more_is_told_of_no_more_and_may_lea
         assert len(cluster.bus.heard) == heard
         assert _seqs(feed) == [2]
         assert owner.world_node.actor(showtime).idle
-        assert owner.node.fanout._outbound == {}
+        assert inspection.outbound_of(owner.node.fanout) == {}
 
 
 @in_virtual_time
@@ -477,7 +478,7 @@ async def test_a_node_that_died_is_interested_in_nothing_for_long() -> None:
         showtime, owner, watching, _ = await _watched(cluster)
         await watching.node.stop()
         await asyncio.sleep(INTEREST_S + 2 * INTEREST_EVERY_S)
-        assert owner.node.fanout._outbound == {}
+        assert inspection.outbound_of(owner.node.fanout) == {}
         assert owner.world_node.actor(showtime).idle
 
 
@@ -488,7 +489,7 @@ async def test_interest_that_ends_while_the_showtime_is_asked_leaves_nothing_beh
         showtime = cluster.showtime_of(owner)
         owner.store.held.add("take_over")
         await _noted(owner, showtime)
-        outbound = owner.node.fanout._outbound.pop(showtime)
+        outbound = inspection.outbound_of(owner.node.fanout).pop(showtime)
         outbound.end()
         call = await owner.store.next("take_over")
         call.finish()
@@ -509,7 +510,7 @@ async def test_a_watcher_whose_owner_cannot_be_asked_is_told_to_try_again() -> N
         mail = watching.tell(showtime, Watch(feed=feed))
         await mail.answered.wait()
         assert mail.code == "RETRY"
-        assert watching.node.fanout._inbound == {}
+        assert inspection.inbound_of(watching.node.fanout) == {}
         cluster.network.dial_error = None
         _, seen = await watching.watch(showtime)
         assert seen.seq == 0

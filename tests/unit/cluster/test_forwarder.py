@@ -31,6 +31,7 @@ from cinema.domain.showtime.commands import (
     UnblockSeats,
 )
 from cinema.storage.membership.views import ViewsUnavailable
+from tests.support import inspection
 from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.support.actors.world import (
     ANNA,
@@ -75,10 +76,11 @@ class _NoViews:
 
 def _blindfold(place: Place) -> Any:
     """From now on a node learns of no view; calling the result ends that."""
-    views, place.membership._views = place.membership._views, _NoViews()
+    views = inspection.views_of(place.membership)
+    inspection.ask_for_views(place.membership, _NoViews())
 
     def take_off() -> None:
-        place.membership._views = views
+        inspection.ask_for_views(place.membership, views)
 
     return take_off
 
@@ -738,7 +740,7 @@ async def test_a_node_with_an_older_view_that_asks_the_owner_learns_that_it_is_n
         showtime = cluster.showtime_of(former)
         await former.membership.stop()
         drained = msgspec.structs.replace(former.me, draining=True)
-        await one.membership._propose(one.membership.view.with_member(drained))
+        await inspection.propose(one.membership, one.membership.view.with_member(drained))
         assert accepted(await one.ask(showtime, hold(ANNA, "A1"))).epoch == 1
         assert former.owns(showtime)
         # It finds out before it takes the showtime from its owner.
@@ -759,7 +761,9 @@ async def test_a_message_on_its_way_to_a_node_that_is_removed_goes_to_the_next_o
         await dead.store.next("append")
         started_s = _now_s()
         # Its connection stands, and nothing will ever come over it.
-        await one.membership._propose(one.membership.view.without(frozenset({dead.node_id})))
+        await inspection.propose(
+            one.membership, one.membership.view.without(frozenset({dead.node_id}))
+        )
         await mail.answered.wait()
         assert accepted(mail.outcome).epoch == 2
         assert unkeyed.code == "OUTCOME_UNKNOWN"

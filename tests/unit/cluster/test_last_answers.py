@@ -7,6 +7,7 @@ import asyncio
 import msgspec
 
 from cinema.actors.messages import IN_DOUBT
+from tests.support import inspection
 from tests.support.actors.virtual_time import in_virtual_time
 from tests.support.actors.world import ANNA, BERT, Mail, accepted, hold
 from tests.unit.cluster.small_cluster import Place, SmallCluster, small_cluster
@@ -40,20 +41,22 @@ async def test_the_last_answer_of_a_node_that_drained_may_come_after_the_view_wi
     async with small_cluster() as cluster:
         one, other, mail = await _under_way(cluster)
         draining = msgspec.structs.replace(other.me, draining=True)
-        one.node._follow(one.membership.view.with_member(draining))
-        one.node._follow(one.forwarder.placement.view.without(frozenset({other.node_id})))
+        inspection.follow(one.node, one.membership.view.with_member(draining))
+        inspection.follow(
+            one.node, one.forwarder.placement.view.without(frozenset({other.node_id}))
+        )
         assert not mail.answered.is_set()
         await mail.answered.wait()
         assert accepted(mail.outcome).seq == 2
         # Nothing is on its way there any more: the connection goes, too.
         await asyncio.sleep(1)
-        assert one.node.peers._leaving == []
+        assert inspection.leaving_peers(one.node) == []
 
 
 @in_virtual_time
 async def test_a_node_that_died_owes_nothing() -> None:
     async with small_cluster() as cluster:
         one, other, mail = await _under_way(cluster)
-        one.node._follow(one.membership.view.without(frozenset({other.node_id})))
+        inspection.follow(one.node, one.membership.view.without(frozenset({other.node_id})))
         await asyncio.sleep(0)
         assert mail.outcome == IN_DOUBT

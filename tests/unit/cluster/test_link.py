@@ -25,6 +25,7 @@ from cinema.cluster.link import (
 )
 from cinema.cluster.wire import Answered, Ask, Frame, Notice, encode_frames
 from cinema.telemetry.logging import LogLimit
+from tests.support import inspection
 from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.unit.cluster.members import node_id
 from tests.unit.cluster.wires import End, Listener, Wire, identity
@@ -149,7 +150,7 @@ async def test_the_listening_side_checks_for_itself_who_dialled() -> None:
     """A dialling side that trusts everybody gets no further for it."""
     here = Listener()
     impostor = Link(identity(1, secret=b"guessed"), here, node_id(2))
-    impostor._check = lambda _proof, _part: None  # type: ignore[method-assign]
+    inspection.trust_anybody(impostor)
     there = Listener()
     wire = Wire(impostor, Link(identity(2), there))
     wire.carry()
@@ -425,7 +426,8 @@ async def test_nothing_is_handed_on_after_the_connection_is_gone() -> None:
             link.connection_lost(None)
 
     pair = opened()
-    pair.listens._user = there = Leaving()
+    there = Leaving()
+    inspection.hand_to(pair.listens, there)
     good = framed(encode_frames([Notice(1)]))
     pair.listens.data_received(good + good)
     assert there.frames == [Notice(1)]

@@ -14,6 +14,7 @@ import structlog
 from cinema.cluster import link as links
 from cinema.cluster.link import Identity, Link
 from cinema.cluster.wire import Ask, Frame, Notice, decode_frames, encode_frames
+from tests.support import inspection
 from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.unit.cluster.small_cluster import Cable, Network
 
@@ -117,7 +118,7 @@ def test_frames_of_a_newer_version_are_left_out() -> None:
 @in_virtual_time
 async def test_link_goes_on_after_frames_of_a_newer_version() -> None:
     link, there = await connected()
-    link._write(msgspec.msgpack.encode([[99, "a frame of tomorrow"], [7, 1]]))
+    inspection.write_frame(link, msgspec.msgpack.encode([[99, "a frame of tomorrow"], [7, 1]]))
     link.send(Notice(2))
     await settle()
     assert there.frames == [Notice(1), Notice(2)]

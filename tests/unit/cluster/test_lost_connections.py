@@ -11,6 +11,7 @@ import structlog
 
 from cinema.actors.messages import IN_DOUBT, TRY_AGAIN
 from cinema.cluster.forwarder import LATE_ANSWER_NS
+from tests.support import inspection
 from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.support.actors.world import ANNA, BERT, accepted, hold, release, some_id
 from tests.unit.cluster.small_cluster import small_cluster
@@ -50,7 +51,7 @@ async def test_owner_that_cannot_serve_a_repeated_command_does_not_deny_its_effe
         cluster.network.swallows_answers = True
         mail = one.tell(showtime_id, hold(ANNA, "A1", key=some_id()))
         await asyncio.sleep(0.2)
-        other.kernel._draining = True
+        inspection.drain(other.kernel)
         cluster.network.swallows_answers = False
         cluster.network.cut()
         await mail.answered.wait()
@@ -99,7 +100,9 @@ async def test_what_waits_at_a_dead_node_is_not_done_after_its_sender_was_refuse
         dead.store.held.add("take_over")
         mail = one.tell(showtime_id, hold(ANNA, "A1", key=some_id()))
         waking = await dead.store.next("take_over")
-        await one.membership._propose(one.membership.view.without(frozenset({dead.node_id})))
+        await inspection.propose(
+            one.membership, one.membership.view.without(frozenset({dead.node_id}))
+        )
         await mail.answered.wait()
         assert mail.code == "SEAT_UNAVAILABLE"
         await one.ask(showtime_id, release(BERT, wish.hold_id))
@@ -156,7 +159,7 @@ async def test_late_errands_are_given_up_though_an_answer_opens_a_way_to_another
         one, other, third = await cluster.members(3)
         showtime_id, elsewhere = cluster.showtime_of(other), cluster.showtime_of(third)
         other.store.held.add("append")
-        one.node.peers._peers.pop(third.node_id, None)
+        inspection.lose_peer(one.node, third.node_id)
         again: list[Any] = []
 
         def reply(_outcome: object) -> None:

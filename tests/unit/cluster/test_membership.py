@@ -24,6 +24,7 @@ from cinema.cluster.membership import (
 )
 from cinema.domain.membership import NO_VIEW, View
 from cinema.storage.membership.views import Beat
+from tests.support import inspection
 from tests.support.actors.virtual_time import in_virtual_time
 from tests.unit.cluster.circle import TIMEOUT_S, Somebody, circle
 from tests.unit.cluster.members import node_id
@@ -205,7 +206,7 @@ async def test_a_silence_is_noticed_when_it_is_due_and_not_at_the_next_look() ->
         await other.die()
         await asyncio.sleep(TIMEOUT_S / 2)
         now_s = asyncio.get_running_loop().time()
-        due_s = one.membership._detector.next_silence_s([other.me], now_s)
+        due_s = inspection.next_silence_s(one.membership, [other.me], now_s)
         # News have it look out of turn: from here on its looks fall between the beats.
         await asyncio.sleep(due_s - now_s - 0.3)
         one.membership.heard_of(one.view.version + 1)
@@ -374,8 +375,7 @@ async def test_a_node_that_was_frozen_itself_suspects_nobody_when_it_thaws() -> 
         await one.membership.stop()
         await asyncio.sleep(TIMEOUT_S * 0.8)
         one.beats.hangs = False
-        one.membership._tasks.start("watch", one.membership._run_watch())
-        one.membership._tasks.start("beats", one.membership._run_beats())
+        inspection.go_on(one.membership)
         await asyncio.sleep(0.5)
         assert one.asked == []
         assert one.members == {node_id(1), node_id(2)}

@@ -8,6 +8,7 @@ import pytest
 
 from cinema.actors.messages import ReadSeats
 from cinema.cluster.forwarder import PARKED_S, WOKEN_PER_STEP
+from tests.support import inspection
 from tests.support.actors.step_counts import StepCounts
 from tests.support.actors.virtual_time import in_virtual_time
 from tests.unit.cluster.small_cluster import small_cluster
@@ -24,7 +25,7 @@ async def test_what_was_parked_is_sent_again_over_many_steps_in_its_order(
         # It is no member: nobody owns anything yet.
         mails = [place.tell(showtime, ReadSeats()) for _ in range(count)]
         steps = StepCounts()
-        monkeypatch.setattr(place.forwarder, "_send", steps.counted(place.forwarder._send))
+        inspection.count_sends(monkeypatch, place.forwarder, steps.counted)
         await asyncio.sleep(1.5 * PARKED_S)
         assert steps.most <= WOKEN_PER_STEP
         assert steps.total == count

@@ -16,6 +16,7 @@ from cinema.cluster.link import Link
 from cinema.cluster.peers import DIAL_TIMEOUT_S, Peer, PeerLost, PeerRefused, Peers
 from cinema.cluster.wire import Answered, Failed, Notice, NotOwner, SentNoShowtime, Tell, Told
 from cinema.domain.membership import Member
+from tests.support import inspection
 from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.unit.cluster.members import member, node_id
 from tests.unit.cluster.small_cluster import Network
@@ -331,7 +332,7 @@ async def test_a_question_without_an_answer_in_time_is_lost() -> None:
         made.yonder.answer("hang", hang)
         with pytest.raises(PeerLost):
             await made.there.ask("hang", b"", 1.0)
-        assert made.there._questions == {}
+        assert inspection.questions_of(made.there) == {}
         # The late answer is nobody's.
         await asyncio.sleep(2.0)
         made.yonder.answer("echo", lambda _peer_id, payload: _echo(payload))

@@ -11,6 +11,7 @@ from cinema.cluster import placement as placement_module
 from cinema.cluster.placement import Placement
 from cinema.cluster.ring import Ring, RingNode
 from cinema.domain.membership import Member, View
+from tests.support import inspection
 from tests.unit.cluster.members import member, node_id
 
 _RANDOM = random.Random(3)
@@ -80,5 +81,5 @@ def test_no_more_owners_are_remembered_than_may_be(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(placement_module, "OWNERS_KEPT", 10)
     placed = following(member(1), member(2))
     owners = [placed.owner_of(showtime_id) for showtime_id in SHOWTIMES]
-    assert len(placed._owners) <= 10
+    assert inspection.owners_remembered(placed) <= 10
     assert [placed.owner_of(showtime_id) for showtime_id in SHOWTIMES] == owners

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cinema.cluster import ring as ring_module
 from cinema.cluster.ring import DEFAULT_WEIGHT, POINTS_PER_WEIGHT, Ring, RingNode
+from tests.support import inspection
 
 _RANDOM = random.Random(2026)
 SHOWTIMES = [_RANDOM.randbytes(16) for _ in range(10_000)]
@@ -127,7 +128,7 @@ def test_a_node_of_ipv6_is_placed_as_balancers_spell_it() -> None:
     """Nginx and `ring.lua` take the host from `[::1]:8080`, brackets and all."""
     plain, bracketed = Ring([RingNode("::1", 8080)]), Ring([RingNode("[::1]", 8080)])
     assert plain.nodes[0].address == bracketed.nodes[0].address == "[::1]:8080"
-    (one,), (other,) = plain._points, bracketed._points
+    (one,), (other,) = inspection.points_of(plain), inspection.points_of(bracketed)
     assert one[1] == other[1]
 
 
@@ -150,8 +151,8 @@ def test_a_ring_of_known_nodes_goes_through_none_of_their_points(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     touched: Counter[str] = Counter()
-    known = ring_module._points
-    monkeypatch.setattr(ring_module, "_points", lambda node: _Touched(known(node), touched))
+    known = ring_module.points_of
+    monkeypatch.setattr(ring_module, "points_of", lambda node: _Touched(known(node), touched))
     ring = Ring(HOUSE[:3])
     assert touched["points"] == 0
     assert ring.owner_of(SHOWTIMES[0]) is not None

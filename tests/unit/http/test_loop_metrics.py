@@ -22,7 +22,7 @@ def samples(probe: LoopProbe) -> dict[str, float]:
 def busy_for(seconds: float) -> None:
     """A step during which time passes."""
     loop: Any = asyncio.get_running_loop()
-    loop._jumping.now_s += seconds
+    loop.jumping.now_s += seconds
 
 
 @in_virtual_time

@@ -22,6 +22,7 @@ from cinema.features.accounts.admission import REVOCATIONS_UNREAD, Admission
 from cinema.features.accounts.changes_store import AccountChanges, Standing
 from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
+from tests.support import inspection
 
 KEY = b"k" * 32
 USER = new_id(1_000, 1)
@@ -181,7 +182,7 @@ async def test_refused_tokens_are_bounded(door: Door) -> None:
     door.accounts.standings.clear()
     for number in range(REFUSED_TOKENS_KEPT + 2):
         await door.refusal(door.token(session_id=new_id(2_000, number)))
-    assert len(door.admission._refused) == 2
+    assert inspection.refusals_remembered(door.admission) == 2
 
 
 async def test_change_of_an_account_has_its_tokens_looked_up_again_and_no_others(
@@ -324,7 +325,7 @@ async def test_node_that_could_not_look_for_too_long_forgets_everybody(door: Doo
 
 
 async def test_looks_under_way_are_repeated_when_everybody_is_forgotten(door: Door) -> None:
-    door.accounts.meanwhile = [door.admission._forget_all]
+    door.accounts.meanwhile = [lambda: inspection.forget_everybody(door.admission)]
     await door.admission.look_up(door.token())
     assert door.accounts.looks == 2
 

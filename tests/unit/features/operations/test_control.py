@@ -21,6 +21,7 @@ from cinema.features.operations.node import ControlNode, LogLevels
 from cinema.features.operations.service import ControlService
 from cinema.features.operations.shapes import ActorsQuery, Answer, PhaseName
 from cinema.storage.journal.store import StoreUnavailable
+from tests.support import inspection
 from tests.support.actors.in_between import LateTerms, change_plan
 from tests.support.actors.virtual_time import in_virtual_time
 from tests.support.actors.world import ANNA, Node, World, audited_world, hold, some_id
@@ -190,7 +191,8 @@ async def test_a_plan_that_changes_while_it_is_read_is_no_problem() -> None:
         far = (owner + 1) % 3
         await desk.nodes[owner].ask(showtime_id, hold(ANNA, "B1"))
         desk.wire.cut_off = {desk.ids[owner]}
-        desk.services[far]._terms = late = LateTerms(world, desk.nodes[far])
+        late = LateTerms(world, desk.nodes[far])
+        inspection.load_stored_terms_through(desk.services[far], late)
         looking = asyncio.ensure_future(desk.services[far].showtime(showtime_id))
         await late.answer_first()
         await change_plan(world, desk.nodes[owner], showtime_id)
@@ -250,7 +252,8 @@ async def test_questions_of_other_versions_and_bugs_harm_nobody() -> None:
         def broken(_: str) -> None:
             raise RuntimeError("a bug")
 
-        desk.services[1]._node._log_levels = LogLevels(current=lambda: "info", change=broken)
+        levels = LogLevels(current=lambda: "info", change=broken)
+        inspection.set_log_levels(desk.services[1], levels)
         with structlog.testing.capture_logs() as events:
             assert await code_of(desk.services[0].log_level(desk.ids[1], "debug")) == "INTERNAL"
         assert [one["event"] for one in events] == ["control_question_failed"]
