@@ -9,6 +9,7 @@ import msgspec
 
 from benchmarks.load.connection import Connection, open_connections
 from benchmarks.load.histogram import Histogram
+from benchmarks.load.http import format_request
 from benchmarks.load.specs import Acknowledged, Crowd, HoldLoad, HoldsAcross, Order, Report
 from benchmarks.load.tally import Measured, Tally
 
@@ -27,6 +28,16 @@ class _HoldReply(msgspec.Struct, gc=False):
     data: _Position
 
 
+class _Held(msgspec.Struct, gc=False):
+    showtime_id: str
+    hold_id: str
+
+
+class _HeldReply(msgspec.Struct, gc=False):
+    data: _Held
+
+
+_decode_hold = msgspec.json.Decoder(_HeldReply).decode
 _decode_reply = msgspec.json.Decoder(_HoldReply).decode
 
 
@@ -116,6 +127,42 @@ class ClosedLoop(Sender):
             self.send_next(connection, now_ns)
 
 
+class BookingLoop(ClosedLoop):
+    """Each connection holds the next seat, then books it; refused holds are counted, too."""
+
+    def __init__(self, load: HoldLoad) -> None:
+        super().__init__(load)
+        self._booking: set[Connection] = set()
+        self._tokens: dict[Connection, str] = {}
+
+    async def open(self) -> None:
+        await super().open()
+        tokens = self.load.tokens
+        for number, connection in enumerate(self.connections):
+            self._tokens[connection] = tokens[number % len(tokens)]
+
+    def replied(self, connection: Connection, status: int, body: bytes) -> None:
+        if connection in self._booking or status != HELD:
+            self._booking.discard(connection)
+            super().replied(connection, status, body)
+            return
+        self._booking.add(connection)
+        held = _decode_hold(body).data
+        wish = {
+            "showtime_id": held.showtime_id,
+            "hold_id": held.hold_id,
+            "payment": {"method": "demo"},
+        }
+        request = format_request(
+            "POST",
+            "/api/v1/bookings",
+            host=f"{self.load.host}:{self.load.port}",
+            token=self._tokens[connection],
+            body=msgspec.json.encode(wish),
+        )
+        connection.send(request, time.monotonic_ns())
+
+
 class OpenLoop(Sender):
     """Requests start at a fixed rate whatever the server does.
 
@@ -175,7 +222,7 @@ class OpenLoop(Sender):
 async def run_holds(load: HoldLoad) -> Report:
     """Send holds for the whole window and report it."""
     if load.rate_per_s is None:
-        closed = ClosedLoop(load)
+        closed = BookingLoop(load) if load.book else ClosedLoop(load)
         return (await _measured(closed, closed.start)).report()
     loop = OpenLoop(load)
     measured = await _measured(loop, loop.start)

@@ -21,7 +21,10 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HoldLoad(msgspec.Struct, frozen=True, kw_only=True, tag="holds"):
-    """Holds of one seat each over HTTP: closed loop without a rate, open loop with one."""
+    """Holds of one seat each over HTTP: closed loop without a rate, open loop with one.
+
+    With `book`, in a closed loop, each hold is booked, and only bookings count.
+    """
 
     host: str
     port: int
@@ -32,6 +35,7 @@ class HoldLoad(msgspec.Struct, frozen=True, kw_only=True, tag="holds"):
     tokens: list[str]
     order: Order
     rate_per_s: float | None = None
+    book: bool = False
 
 
 class Crowd(msgspec.Struct, frozen=True, kw_only=True, tag="crowd"):

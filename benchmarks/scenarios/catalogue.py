@@ -3,7 +3,7 @@
 from benchmarks.scenarios.cluster_scale import CLUSTER_SCALE
 from benchmarks.scenarios.conflict import HOT_CONFLICT
 from benchmarks.scenarios.forward import FORWARD
-from benchmarks.scenarios.holds import HOLDS_HOT, HOLDS_SPREAD
+from benchmarks.scenarios.holds import BOOKINGS, HOLDS_HOT, HOLDS_SPREAD
 from benchmarks.scenarios.latency import LATENCY
 from benchmarks.scenarios.overload import OVERLOAD
 from benchmarks.scenarios.residents import RESIDENTS_SCENARIO
@@ -18,6 +18,7 @@ SCENARIOS = {
     for scenario in (
         HOLDS_SPREAD,
         HOLDS_HOT,
+        BOOKINGS,
         HOLDS_SOCKET,
         HOT_CONFLICT,
         LATENCY,

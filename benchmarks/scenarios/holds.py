@@ -1,4 +1,4 @@
-"""`holds-spread` and `holds-hot`: durable holds a second over HTTP, beside both baselines."""
+"""`holds-spread`, `holds-hot`, `bookings`: a second over HTTP, holds beside both baselines."""
 
 from functools import partial
 
@@ -35,9 +35,10 @@ SUBJECTS = ("bare", "cinema", "rowlock")
 class HoldRuns:
     """Runs of hold loads on the three subjects, collected into figures."""
 
-    def __init__(self, bench: Bench, order: Order, figures: Figures) -> None:
+    def __init__(self, bench: Bench, order: Order, figures: Figures, *, book: bool = False) -> None:
         self._bench = bench
         self._order = order
+        self._book = book
         self._figures = figures
         self._rows, self._columns = PLANS[order]
 
@@ -73,6 +74,7 @@ class HoldRuns:
             labels=stage.labels,
             tokens=house.tokens,
             order=self._order,
+            book=self._book,
         )
         report = await self._bench.load(load, f"holds-{self._order}: {subject.name}")
         flushes = await wal_flushes(server.postgres.dsn) - flushes
@@ -80,7 +82,12 @@ class HoldRuns:
         share = report.seconds / (report.seconds + self._bench.options.warmup_s)
         notes = {"holds_per_flush": held / max(1.0, flushes * share)} if flushes else {}
         figures = self._figures
-        figures.add(subject.name, "holds", "/s", measurement(report, ["201"], notes))
+        figures.add(
+            subject.name,
+            "bookings" if self._book else "holds",
+            "/s",
+            measurement(report, ["201"], notes),
+        )
         if set(report.outcomes) != {"201"}:
             figures.problem(f"{subject.name}: answers other than 201: {report.outcomes}")
         if report.dropped:
@@ -147,13 +154,27 @@ async def run_holds(bench: Bench, order: Order) -> Outcome:
     )
 
 
-async def compare_holds(bench: Bench, before: str, order: Order) -> Outcome:
+async def run_bookings(bench: Bench) -> Outcome:
+    """Bookings of one seat each over HTTP; there is no baseline that does as much."""
+    figures = Figures()
+    runs = HoldRuns(bench, "spread", figures, book=True)
+    async with bench.cinema() as server:
+        house = await House.open(server, CUSTOMERS)
+        screen = await runs.screen(house)
+        for _ in range(bench.options.runs):
+            stage = await runs.stage("cinema", server, house, screen)
+            subject = Subject(name="cinema", port=server.port, observed=server.observed)
+            await runs.measure(subject, stage, server, house)
+    return outcome("bookings", BOOKINGS_SUMMARY, figures)
+
+
+async def compare_holds(bench: Bench, before: str, order: Order, *, book: bool = False) -> Outcome:
     """Both versions serve all the time and are measured by turns, so that both have one weather."""
     sides = {side: Figures() for side in SIDES}
     async with bench.cinema() as now, bench.cinema(command=before) as then:
         servers = dict(zip(SIDES, (now, then), strict=True))
         houses = {side: await House.open(servers[side], CUSTOMERS) for side in SIDES}
-        runs = {side: HoldRuns(bench, order, sides[side]) for side in SIDES}
+        runs = {side: HoldRuns(bench, order, sides[side], book=book) for side in SIDES}
         screens = {side: await runs[side].screen(houses[side]) for side in SIDES}
         for run in range(bench.options.runs):
             for side in turns(run):
@@ -162,6 +183,8 @@ async def compare_holds(bench: Bench, before: str, order: Order) -> Outcome:
                 subject = Subject(name="cinema", port=server.port, observed=server.observed)
                 await runs[side].measure(subject, stage, server, house)
     name, summary = f"holds-{order}", SUMMARIES[order]
+    if book:
+        name, summary = "bookings", BOOKINGS_SUMMARY
     return compared(*(outcome(name, summary, sides[side]) for side in SIDES))
 
 
@@ -169,6 +192,9 @@ SUMMARIES: dict[Order, str] = {
     "spread": "durable holds over HTTP, 64 connections, over hundreds of showtimes",
     "hot": "durable holds over HTTP, 64 connections, all on one showtime at a time",
 }
+
+
+BOOKINGS_SUMMARY = "bookings over HTTP, a hold before each, 64 connections, hundreds of showtimes"
 
 
 def steps(options: Options) -> int:
@@ -188,4 +214,11 @@ HOLDS_HOT = Scenario(
     steps=steps,
     run=partial(run_holds, order="hot"),
     compare=partial(compare_holds, order="hot"),
+)
+BOOKINGS = Scenario(
+    name="bookings",
+    summary=BOOKINGS_SUMMARY,
+    steps=lambda options: options.runs,
+    run=run_bookings,
+    compare=partial(compare_holds, order="spread", book=True),
 )
