@@ -10,7 +10,6 @@ import msgspec
 import structlog
 
 from cinema.actors.backlog import Backlog, Part, Unwritten
-from cinema.actors.effects import effect_of
 from cinema.actors.messages import (
     BROKEN,
     IN_DOUBT,
@@ -50,6 +49,7 @@ from cinema.domain.showtime.decisions import (
 from cinema.domain.showtime.events import AnyEvent, Event, SeatsHeld, encode_recorded
 from cinema.domain.showtime.state import NEVER_US, ShowtimeState, evolve
 from cinema.domain.showtime.terms import ShowtimeTerms
+from cinema.storage.journal.branches import Happened
 
 if TYPE_CHECKING:
     from cinema.actors.kernel import Kernel
@@ -380,7 +380,11 @@ class ShowtimeActor:
         """Apply an event in memory and queue it for the next batch."""
         state = self.state
         payload = encode_recorded(command_id, fingerprint, event)
-        effect = effect_of(event, self.terms, now_us, command_id if fingerprint else None)
+        branches, rows = self._kernel.branches, None
+        if type(event) in branches.events:
+            request_key = command_id if fingerprint else None
+            happened = Happened(event, self.terms, now_us, request_key)
+            rows = branches.rows_of(state.seq + 1, happened)
         try:
             evolve(
                 state,
@@ -396,7 +400,7 @@ class ShowtimeActor:
             # Memory may be half changed: only the journal knows the state now.
             self.fail("evolve_failed")
             raise
-        unwritten = Unwritten(payload, now_us, state.next_due_us, effect, event, self.terms)
+        unwritten = Unwritten(payload, now_us, state.next_due_us, rows, event, self.terms)
         if self.backlog.add(unwritten):
             self.lane.enlist(self)
 

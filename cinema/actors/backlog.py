@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cinema.actors.effects import may_share_batch
 from cinema.domain.showtime.events import AnyEvent
 from cinema.domain.showtime.terms import ShowtimeTerms
-from cinema.storage.journal.store import Append, Effect, NewEvent
+from cinema.storage.journal.store import Append, EventRows, NewEvent
 
 if TYPE_CHECKING:
     from cinema.actors.actor import ShowtimeActor
@@ -69,7 +68,7 @@ class Backlog:
         events: Sequence[Unwritten] = self.unwritten
         count = min(len(events), quota)
         for one in events:
-            if one.effect is not None:
+            if one.rows is not None:
                 count = _shareable(events, count)
                 break
         if count == len(events):
@@ -82,11 +81,18 @@ class Backlog:
 
 
 def _shareable(events: Sequence[Unwritten], count: int) -> int:
-    """How many of the first `count` events one statement can write."""
-    effects: list[Effect] = []
+    """How many of the first `count` events one statement can write.
+
+    Its branches do not see each other's rows. New rows may go together; an event that changes
+    rows stands alone among those of its showtime that have any. What follows goes with the next
+    batch.
+    """
+    before: EventRows | None = None
     for position, one in enumerate(events[:count]):
-        if one.effect is not None:
-            if not may_share_batch(effects, one.effect):
-                return position
-            effects.append(one.effect)
+        rows = one.rows
+        if rows is None:
+            continue
+        if before is not None and (before.alone or rows.alone):
+            return position
+        before = rows
     return count

@@ -90,6 +90,7 @@ class Kernel:
         # Half of the deadline leaves time for a takeover and its lease, and some to answer in.
         self._close_after_ticks = max(1, int(settings.command_deadline_ms / 2000 / TICK_S))
         self._store = store
+        self.branches = store.branches
         self._activation = Activation(
             store,
             terms,

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -32,6 +32,7 @@ from cinema.features.accounts.store import AccountsRepository
 from cinema.features.accounts.throttles import Throttles
 from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
 from cinema.features.bookings import routes as booking_routes
+from cinema.features.bookings.rows import BOOKING_BRANCHES
 from cinema.features.bookings.service import BookingsService
 from cinema.features.bookings.store import BookingsRepository
 from cinema.features.catalog import cinema_routes, movie_routes, screen_routes
@@ -46,6 +47,7 @@ from cinema.features.seats import hold_routes, seat_routes
 from cinema.features.seats.hold_limits import HoldLimits
 from cinema.features.seats.service import SeatsService
 from cinema.features.showtimes import routes as showtime_routes
+from cinema.features.showtimes.rows import SHOWTIME_BRANCHES
 from cinema.features.showtimes.service import ShowtimesService
 from cinema.features.showtimes.store import ShowtimesRepository
 from cinema.features.watching import routes as watch_routes
@@ -60,6 +62,7 @@ from cinema.storage.database.pool import close_pool, open_pool
 from cinema.storage.database.read_replica import ReplicaReads
 from cinema.storage.database.transactions import Pool
 from cinema.storage.encryption import Cipher
+from cinema.storage.journal.branches import RowBranch, RowBranches
 from cinema.storage.journal.clock import boot_s
 from cinema.storage.redis.throttle_counts import ThrottleCounts
 from cinema.telemetry.logging import LogSink
@@ -107,6 +110,16 @@ class Offered:
 
 
 Build = Callable[[Ground, Offered], Awaitable[Feature]]
+
+
+class Listed(NamedTuple):
+    """A feature of the list: how it is built, and the rows that it writes with events.
+
+    These are known before anything is built: the kernel makes them, on which features stand.
+    """
+
+    build: Build
+    rows: tuple[RowBranch, ...] = ()
 
 
 async def _accounts(ground: Ground, offered: Offered) -> Feature:
@@ -232,16 +245,21 @@ async def _operations(ground: Ground, _offered: Offered) -> Feature:
     )
 
 
-FEATURES: Final[dict[str, Build]] = {
-    "accounts": _accounts,
-    "catalog": _catalog,
-    "seats": _seats,
-    "showtimes": _showtimes,
-    "bookings": _bookings,
-    "watching": _watching,
-    "operations": _operations,
+FEATURES: Final[dict[str, Listed]] = {
+    "accounts": Listed(_accounts),
+    "catalog": Listed(_catalog),
+    "seats": Listed(_seats),
+    "showtimes": Listed(_showtimes, rows=SHOWTIME_BRANCHES),
+    "bookings": Listed(_bookings, rows=BOOKING_BRANCHES),
+    "watching": Listed(_watching),
+    "operations": Listed(_operations),
 }
 """Each is built with what those before it offer; `cinema/features` has a folder of each name."""
+
+
+def row_branches() -> RowBranches:
+    """What all features write with the events of showtimes."""
+    return RowBranches([branch for feature in FEATURES.values() for branch in feature.rows])
 
 
 def owner_of(cluster: ClusterNode | None) -> Callable[[bytes], str | None] | None:

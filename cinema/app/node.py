@@ -16,7 +16,7 @@ from cinema.actors.dispatch import Dispatch
 from cinema.actors.kernel import Kernel
 from cinema.actors.tasks import Tasks
 from cinema.app.cluster import open_cluster
-from cinema.app.features import FEATURES, Ground, Offered, owner_of
+from cinema.app.features import FEATURES, Ground, Offered, owner_of, row_branches
 from cinema.app.operators import Control
 from cinema.app.settings_parts import kernel_settings, sale_rules
 from cinema.cluster.node import ClusterNode
@@ -141,6 +141,7 @@ async def running_node(
         clock = DatabaseClock()
         journal = await PostgresJournal.open(
             dsn,
+            row_branches(),
             connections=KERNEL_CONNECTIONS,
             statement_timeout_s=settings.command_deadline_ms / 1000,
             lock_timeout_s=TAKEOVER_LOCK_S,
@@ -183,7 +184,7 @@ async def running_node(
             stack=stack,
         )
         offered = Offered()
-        features = [await build(ground, offered) for build in FEATURES.values()]
+        features = [await listed.build(ground, offered) for listed in FEATURES.values()]
         jobs = Tasks(kernel.metrics.task_failures)
         # They end before what they use is closed.
         stack.push_async_callback(jobs.cancel)

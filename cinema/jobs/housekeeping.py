@@ -16,6 +16,7 @@ from cinema.domain.rejections import Refused
 from cinema.features.bookings.store import BookingsRepository
 from cinema.storage.database.transactions import Pool
 from cinema.storage.journal.months import JournalMonths, Month, outside
+from cinema.storage.journal.outbox import Outbox
 from cinema.storage.journal.postgres import PostgresJournal
 from cinema.storage.journal.retention import BEGINNING, Retention
 from cinema.storage.journal.store import ENDED_HOLD, STORED_REPLY, StoreUnavailable
@@ -32,6 +33,10 @@ SETTLED_AT_ONCE: Final = 64
 """Showtimes that are brought into memory together, to have snapshots say all of them: each may
 wait for a lease."""
 
+OUTBOX_KEPT_S: Final = 7 * 86_400
+"""How long a row of the outbox waits for somebody who acts on its kind: longer than a deployment of
+those who do, or the time in which one is repaired."""
+
 _DAY_US: Final = 86_400 * 1_000_000
 
 log = structlog.get_logger()
@@ -46,6 +51,7 @@ class Housekeeping:
         self._journal = journal
         self._dispatch = dispatch
         self._bookings = BookingsRepository(pool)
+        self._outbox = Outbox(pool)
         # The kernel's connections do not plan by how much there happens to be.
         self._retention = Retention(journal.pool)
         self._months = JournalMonths(pool)
@@ -64,7 +70,14 @@ class Housekeeping:
         """
         now_us = self._dispatch.clock.now_us()
         unforeseen: Exception | None = None
-        for part in (self._add_months, self._sweep_archive, self._forget_keys, self._let_go):
+        parts = (
+            self._add_months,
+            self._sweep_archive,
+            self._forget_keys,
+            self._forget_outbox,
+            self._let_go,
+        )
+        for part in parts:
             try:
                 await part(now_us)
             except (StoreUnavailable, Refused) as error:
@@ -87,6 +100,10 @@ class Housekeeping:
     async def _forget_keys(self, now_us: int) -> None:
         now = _moment(now_us)
         await _until_done(partial(self._bookings.forget_keys, now, PAGE))
+
+    async def _forget_outbox(self, now_us: int) -> None:
+        before = _moment(now_us - OUTBOX_KEPT_S * 1_000_000)
+        await _until_done(partial(self._outbox.forget, before, PAGE))
 
     async def _let_go(self, now_us: int) -> None:
         """Seal what ended long ago; then drop the months of which everything is sealed."""

@@ -9,14 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cinema.domain.showtime.events import HoldBooked
 from cinema.domain.showtime.state import NEVER_US
+from cinema.storage.journal.branches import Happened
 from cinema.storage.journal.store import (
     ENDED_HOLD,
     STORED_REPLY,
-    BookingMade,
     CommitAborted,
-    Effect,
-    SalesSwitched,
 )
 from tests.support.stores import (
     Stage,
@@ -29,6 +28,7 @@ from tests.support.stores import (
     postgres_stage,
     snapshot,
     some_id,
+    switch,
 )
 
 pytestmark = pytest.mark.postgres
@@ -115,7 +115,7 @@ class Pair:
         self._stages = stages
         self._showtimes = showtimes
         self._keys: list[bytes] = []
-        self._bookings: list[tuple[bytes, BookingMade]] = []
+        self._bookings: list[tuple[bytes, Happened]] = []
         self._marker = 0
 
     async def both(self, run: Any) -> Any:
@@ -144,6 +144,10 @@ class Pair:
             return [one for one in page if one[1] in self._showtimes]
 
         await self.both(due)
+        await self.both(self._told)
+
+    async def _told(self, stage: Stage) -> list[Any]:
+        return [one for one in await stage.outbox() if one[0] in self._showtimes]
 
     async def step(self, step: Any) -> None:
         """Do one thing in both."""
@@ -171,7 +175,7 @@ class Pair:
         for claim, events, due_us, kind in parts:
             showtime_id, epoch, seq = await self._claimed(claim)
             effects = self._effects(showtime_id, kind)
-            made.extend((showtime_id, one) for one in effects if isinstance(one, BookingMade))
+            made.extend((showtime_id, one) for one in effects if isinstance(one.event, HoldBooked))
             count = max(events, len(effects))
             appends.append(
                 append(showtime_id, epoch, seq, *effects, events=count, next_due_us=due_us)
@@ -180,7 +184,7 @@ class Pair:
         if isinstance(matched, set):
             self._bookings.extend(pair for pair in made if pair[0] in matched)
 
-    def _effects(self, showtime_id: bytes, kind: str) -> list[Effect]:
+    def _effects(self, showtime_id: bytes, kind: str) -> list[Happened]:
         mine = [made for of, made in self._bookings if of == showtime_id]
         self._marker += 1
         label = LABELS[self._marker % len(LABELS)]
@@ -192,9 +196,9 @@ class Pair:
             case "cancel" if mine:
                 return [cancellation(mine[-1])]
             case "pause":
-                return [SalesSwitched(paused=True)]
+                return [switch(paused=True)]
             case "same code" if self._bookings:
-                return [booking(f"B{self._marker}", code=self._bookings[-1][1].code)]
+                return [booking(f"B{self._marker}", code=self._bookings[-1][1].event.code)]
             case "same code twice":
                 code = some_id().hex()
                 return [booking(f"{row}{self._marker}", code=code) for row in "CD"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cinema.domain.ids import format_id
 from cinema.domain.showtime.state import NEVER_US
 from cinema.storage.journal.store import (
     ENDED_HOLD,
@@ -13,8 +14,6 @@ from cinema.storage.journal.store import (
     JournalRow,
     LeftBehind,
     Loaded,
-    PlanPinned,
-    SalesSwitched,
     Takeover,
 )
 from tests.support.stores import (
@@ -24,9 +23,13 @@ from tests.support.stores import (
     batch,
     booking,
     cancellation,
+    plan_change,
     snapshot,
     some_id,
+    switch,
 )
+
+TOLD = {"book": "booking.confirmed", "cancel": "booking.cancelled"}
 
 # --- taking over
 
@@ -325,9 +328,81 @@ async def test_a_seat_belongs_to_its_showtime(stage: Stage) -> None:
 
 async def test_switches_of_plan_and_sales_go_with_an_append(stage: Stage) -> None:
     showtime_id, epoch = await stage.owned()
-    assert await stage.write(showtime_id, epoch, 0, PlanPinned(2))
-    assert await stage.write(showtime_id, epoch, 1, SalesSwitched(paused=True))
+    assert await stage.write(showtime_id, epoch, 0, plan_change(2))
+    assert await stage.write(showtime_id, epoch, 1, switch(paused=True))
     assert await stage.where(showtime_id) == (epoch, 2)
+
+
+# --- rows that go with events
+
+
+async def test_what_became_of_bookings_is_told_with_their_events(stage: Stage) -> None:
+    showtime_id, epoch = await stage.owned()
+    other, other_epoch = await stage.owned()
+    made, next_one = booking("A1", "F8"), booking("B1")
+    assert await stage.write(showtime_id, epoch, 0, made, next_one, events=3)
+    part = cancellation(made, "A1")
+    both = batch(append(showtime_id, epoch, 3, part), append(other, other_epoch, 0, booking("A1")))
+    assert await stage.lane.append(both) == {showtime_id, other}
+    told = await stage.outbox()
+    assert [(one, seq, kind) for one, seq, kind, _ in told] == [
+        (showtime_id, 1, "booking.confirmed"),
+        (showtime_id, 2, "booking.confirmed"),
+        (showtime_id, 4, "booking.cancelled"),
+        (other, 1, "booking.confirmed"),
+    ]
+    booking_id, user_id = format_id(made.event.booking_id), format_id(made.event.customer)
+    assert told[0][3] == {
+        "booking_id": booking_id,
+        "user_id": user_id,
+        "seats": ["A1", "F8"],
+        "total_minor": 2600,
+        "currency": "EUR",
+    }
+    assert told[2][3] == {
+        "booking_id": booking_id,
+        "user_id": user_id,
+        "seats": ["A1"],
+        "refund_minor": 1000,
+        "whole": False,
+    }
+
+
+async def test_nothing_is_told_of_what_was_not_written(stage: Stage) -> None:
+    showtime_id, epoch = await stage.owned()
+    stale, stale_epoch = await stage.owned()
+    await stage.journal.take_over(stale)
+    parts = batch(
+        append(showtime_id, epoch, 0, booking("A1")), append(stale, stale_epoch, 0, booking("A1"))
+    )
+    assert await stage.lane.append(parts) == {showtime_id}
+    with pytest.raises(CommitAborted):
+        await stage.write(showtime_id, epoch, 1, booking("B1"), booking("A1"), events=2)
+    assert [(one, seq) for one, seq, _, _ in await stage.outbox()] == [(showtime_id, 1)]
+
+
+@pytest.mark.parametrize(
+    "company", [("hold", "book"), ("cancel", "pause"), ("pause", "hold", "book", "cancel")]
+)
+async def test_events_in_any_company_write_their_own_rows(
+    stage: Stage, company: tuple[str, ...]
+) -> None:
+    """Each set of branches has a statement of its own, which leaves the others' out."""
+    parts, told = [], []
+    for kind in company:
+        showtime_id, epoch = await stage.owned()
+        made = booking("A1")
+        assert await stage.write(showtime_id, epoch, 0, made)
+        effects = {
+            "book": [booking("B1")],
+            "cancel": [cancellation(made)],
+            "pause": [switch(paused=True)],
+        }.get(kind, [])
+        parts.append(append(showtime_id, epoch, 1, *effects))
+        told += [(showtime_id, TOLD[kind])] if kind in TOLD else []
+    before = len(await stage.outbox())
+    assert await stage.lane.append(batch(*parts)) == {part.showtime_id for part in parts}
+    assert [(one, kind) for one, _, kind, _ in (await stage.outbox())[before:]] == told
 
 
 # --- snapshots

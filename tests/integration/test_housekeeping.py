@@ -16,13 +16,13 @@ from structlog.testing import capture_logs
 from cinema.domain.limits import ENDED_HOLD_TTL_S, IDEMPOTENCY_TTL_S
 from cinema.domain.rejections import refuse
 from cinema.jobs import housekeeping
-from cinema.jobs.housekeeping import HOUSEKEEPING_FAILED, Housekeeping
+from cinema.jobs.housekeeping import HOUSEKEEPING_FAILED, OUTBOX_KEPT_S, Housekeeping
 from cinema.storage.database.pool import close_pool, open_pool
 from cinema.storage.journal import months as journal_months
 from cinema.storage.journal.months import Month, attached_months, bytes_of
 from cinema.storage.journal.store import ENDED_HOLD, STORED_REPLY
 from tests.support.catalog_rows import INSERT_SHOWTIMES
-from tests.support.stores import Stage, archive_row, postgres_stage, snapshot, some_id
+from tests.support.stores import Stage, archive_row, booking, postgres_stage, snapshot, some_id
 
 pytestmark = pytest.mark.postgres
 
@@ -289,3 +289,18 @@ async def test_a_part_that_fails_does_not_keep_the_others_from_being_done(
     ]
     assert failed == [("_sweep_archive", "error" if bug else "warning")]
     assert await house.count("booking_keys") == 0
+
+
+async def test_what_nobody_took_from_the_outbox_in_a_week_goes(house: House) -> None:
+    showtime_id, epoch = await house.stage.owned()
+    # More than a page, so that a round takes several steps.
+    old = [booking(f"A{number}") for number in range(1, 7)]
+    assert await house.stage.write(showtime_id, epoch, 0, *old, events=6)
+    await house.pool.execute("update outbox set written_at = written_at - interval '1 hour'")
+    assert await house.stage.write(showtime_id, epoch, 6, booking("B1"))
+    house.clock.now += timedelta(seconds=OUTBOX_KEPT_S, minutes=-30)
+    await house.work.round()
+    assert [seq for _, seq, _, _ in await house.stage.outbox()] == [7]
+    house.clock.now += timedelta(hours=1)
+    await house.work.round()
+    assert await house.stage.outbox() == []

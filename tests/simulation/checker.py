@@ -287,15 +287,15 @@ class _ShowtimeCheck:
         """The naive model of the history check, which shares no code with the server."""
         journal, plans = self._world.journal, self._world.plans
         seats: dict[bytes, set[str]] = defaultdict(set)
-        for (showtime_id, label), booking_id in journal.live_seats.items():
+        for (showtime_id, label), booking_id in journal.sold.live_seats.items():
             if showtime_id == self._showtime_id:
                 seats[booking_id].add(label)
         rows = {}
-        for booking_id, made in journal.bookings.items():
+        for booking_id, made in journal.sold.bookings.items():
             if self._was_booked(booking_id):
                 live = frozenset(seats[booking_id])
-                paid = sum(seat.price_minor for seat in made.seats)
-                left = sum(seat.price_minor for seat in made.seats if seat.label in live)
+                paid = sum(made.prices.values())
+                left = sum(price for label, price in made.prices.items() if label in live)
                 status = "confirmed" if live else "cancelled"
                 rows[str(UUID(bytes=booking_id))] = BookingRow(
                     user_id=made.user_id,
@@ -323,6 +323,11 @@ class _ShowtimeCheck:
             seq=head.seq,
             entries=tuple(entries),
             bookings=rows,
+            told=tuple(
+                (row.seq, row.row["kind"], row.row["payload"]["booking_id"])
+                for row in journal.sold.rows.get("bookings_told", ())
+                if row.showtime_id == self._showtime_id
+            ),
         )
         for fault in Replay(ledger).faults:
             self._fault(f"the other model: {fault}")

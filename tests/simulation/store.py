@@ -8,6 +8,7 @@ from typing import Any
 from cinema.domain.membership import NO_VIEW, View
 from cinema.domain.seatmap import SeatPlan
 from cinema.domain.showtime.terms import ShowtimeTerms
+from cinema.storage.journal.branches import RowBranches
 from cinema.storage.journal.store import (
     Append,
     ArchiveRow,
@@ -32,6 +33,10 @@ class SimulatedStore:
         self._journal = database.journal
         self._sender = sender
         self._mine = mine
+
+    @property
+    def branches(self) -> RowBranches:
+        return self._journal.branches
 
     def lane(self) -> SimulatedLane:
         return SimulatedLane(self._database, self._sender)

@@ -13,7 +13,7 @@ from cinema.actors.messages import Message, Outcome, Unavailable
 from cinema.cluster.node import ClusterNode
 from cinema.domain.showtime.commands import HoldSeats
 from cinema.domain.showtime.terms import ShowtimeTerms
-from cinema.storage.journal.store import Effect, PlanPinned
+from cinema.storage.journal.memory import WrittenRow
 from tests.simulation.clients import Client, Reader
 from tests.simulation.database import Database
 from tests.simulation.faults import Faults
@@ -75,7 +75,7 @@ class World:
         self.ids = _rng(seed, "ids")
         self._patience = _rng(seed, "patience")
         self.plans = seat_plans(profile.columns)
-        self.journal.on_effect = self._pin
+        self.journal.sold.on_row = self._pin
         self.terms: dict[bytes, ShowtimeTerms] = {}
         self.showtimes = [self._showtime() for _ in range(profile.showtimes)]
         self.first_terms = dict(self.terms)
@@ -145,10 +145,11 @@ class World:
         )
         return showtime_id
 
-    def _pin(self, showtime_id: bytes, effect: Effect) -> None:
+    def _pin(self, row: WrittenRow) -> None:
         """What a change of plan writes beside its event."""
-        if isinstance(effect, PlanPinned):
-            plan = self.plans[effect.layout_version - 1]
+        version = row.row["layout_version"] if row.branch == "switched" else None
+        if version is not None:
+            plan, showtime_id = self.plans[version - 1], row.showtime_id
             self.terms[showtime_id] = msgspec.structs.replace(
                 self.terms[showtime_id], plan=plan, prices_minor=prices_minor(plan)
             )

@@ -64,6 +64,8 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     entries: tuple[Entry, ...]
     bookings: Mapping[str, BookingRow]
+    told: tuple[tuple[int, str, str], ...] | None = None
+    """Seq, kind and booking of what the outbox says of bookings, in its order."""
 
 
 class HeldNow(msgspec.Struct, frozen=True):
@@ -104,6 +106,11 @@ async def read_ledger(
             "from bookings b join payments p on p.booking_id = b.id where b.showtime_id = $1",
             UUID(showtime_id),
         )
+        told = await connection.fetch(
+            "select seq, kind, payload->>'booking_id' from outbox where showtime_id = $1 "
+            "and kind like 'booking.%' order by id",
+            UUID(showtime_id),
+        )
     assert head is not None, f"no head row of {showtime_id}"
     entries = []
     for seq, epoch, at_us, payload in rows:
@@ -133,6 +140,7 @@ async def read_ledger(
             )
             for row in bookings
         },
+        told=tuple((seq, kind, booking_id) for seq, kind, booking_id in told),
     )
 
 
@@ -157,6 +165,21 @@ class Replay:
             self._apply(entry)
             self.moments.append(self._moment(entry.epoch))
         self._check_end()
+        self._check_told()
+
+    def _check_told(self) -> None:
+        """Whoever acts on bookings hears of each event once, in order, and of nothing else."""
+        expected = [
+            (
+                entry.seq,
+                "booking.confirmed" if isinstance(entry.event, HoldBooked) else "booking.cancelled",
+                str(UUID(bytes=entry.event.booking_id)),
+            )
+            for entry in self.ledger.entries
+            if isinstance(entry.event, HoldBooked | BookingCancelled)
+        ]
+        if self.ledger.told not in {None, tuple(expected)}:
+            self.faults.append(f"the outbox tells {self.ledger.told}, not {expected}")
 
     def _moment(self, epoch: int) -> Moment:
         return Moment(

@@ -5,29 +5,76 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
+
+from cinema.domain.seatmap import grid_layout, parse_layout
+from cinema.domain.showtime.events import (
+    BookingCancelled,
+    HoldBooked,
+    PlanChanged,
+    SalesPaused,
+    SalesResumed,
+)
 from cinema.domain.showtime.state import NEVER_US
+from cinema.domain.showtime.terms import ShowtimeTerms
+from cinema.features.bookings.rows import BOOKING_BRANCHES
+from cinema.features.showtimes.rows import SHOWTIME_BRANCHES
+from cinema.storage.journal.branches import Happened, RowBranches
 from cinema.storage.journal.memory import MemoryJournal
 from cinema.storage.journal.postgres import PostgresJournal
 from cinema.storage.journal.store import (
     Append,
     ArchiveRow,
-    BookedSeat,
-    BookingMade,
-    BookingReduced,
-    Effect,
     JournalStore,
     LaneStore,
     NewEvent,
     SnapshotSave,
 )
+from tests.support.booking_tables import BookingTables
 
 STATEMENT_TIMEOUT_S = 5.0
 LOCK_TIMEOUT_S = 2.0
 
+BOOKED_AT_US = 1_700_000_000_000_000
+CANCELLED_AT_US = 1_700_000_001_000_000
+
+BRANCHES = RowBranches([*BOOKING_BRANCHES, *SHOWTIME_BRANCHES])
+
 _serials = itertools.count(1)
+
+
+def _terms() -> ShowtimeTerms:
+    """Of any showtime: rows A to F, the last of them in another category."""
+    layout = grid_layout(6, 60)
+    *rows, last = layout.rows
+    vip = msgspec.structs.replace(
+        last, seats=tuple(msgspec.structs.replace(seat, category="vip") for seat in last.seats)
+    )
+    plan = parse_layout(msgspec.structs.replace(layout, rows=(*rows, vip)), 1)
+    return ShowtimeTerms(
+        showtime_id=bytes(16),
+        plan=plan,
+        currency="EUR",
+        prices_minor=(1000, 1600),
+        starts_at_us=0,
+        ends_at_us=0,
+        sales_opens_at_us=0,
+        sales_closes_at_us=0,
+        hold_ttl_s=60,
+        hold_max_s=60,
+        seats_per_hold=10,
+        live_holds_per_customer=10,
+        seats_per_staff_hold=10,
+        live_holds_per_staff=10,
+        protect_orphans=False,
+        companions_need_accessible=False,
+    )
+
+
+TERMS = _terms()
 
 
 class Stage(NamedTuple):
@@ -36,6 +83,7 @@ class Stage(NamedTuple):
     journal: JournalStore
     lane: LaneStore
     create: Callable[[bytes], Awaitable[None]]
+    outbox: Callable[[], Awaitable[list[tuple[bytes, int, str, Any]]]]
 
     async def showtime(self) -> bytes:
         """A new showtime that nobody has owned yet."""
@@ -51,7 +99,7 @@ class Stage(NamedTuple):
         return showtime_id, taken.epoch
 
     async def write(
-        self, showtime_id: bytes, epoch: int, prev_seq: int, *effects: Effect, events: int = 1
+        self, showtime_id: bytes, epoch: int, prev_seq: int, *effects: Happened, events: int = 1
     ) -> bool:
         """Append some events of one showtime alone; whether its head matched."""
         part = append(showtime_id, epoch, prev_seq, *effects, events=events)
@@ -67,13 +115,20 @@ class Stage(NamedTuple):
 @asynccontextmanager
 async def memory_stage() -> AsyncIterator[Stage]:
     """The in-memory twin."""
-    journal = MemoryJournal()
+    tables = BookingTables()
+    journal = MemoryJournal(BRANCHES, tables)
+
+    async def outbox() -> list[tuple[bytes, int, str, Any]]:
+        return [
+            (row.showtime_id, row.seq, row.row["kind"], row.row["payload"])
+            for row in tables.rows.get("bookings_told", [])
+        ]
 
     async def create(showtime_id: bytes) -> None:
         journal.add_showtime(showtime_id)
 
     lane = journal.lane()
-    yield Stage(journal, lane, create)
+    yield Stage(journal, lane, create, outbox)
     await lane.close()
 
 
@@ -82,6 +137,7 @@ async def postgres_stage(database: str) -> AsyncIterator[Stage]:
     """The journal of a migrated database."""
     journal = await PostgresJournal.open(
         database,
+        BRANCHES,
         connections=3,
         statement_timeout_s=STATEMENT_TIMEOUT_S,
         lock_timeout_s=LOCK_TIMEOUT_S,
@@ -93,8 +149,14 @@ async def postgres_stage(database: str) -> AsyncIterator[Stage]:
             "insert into showtime_heads (showtime_id) values ($1)", UUID(bytes=showtime_id)
         )
 
+    async def outbox() -> list[tuple[bytes, int, str, Any]]:
+        rows = await journal.pool.fetch(
+            "select showtime_id, seq, kind, payload from outbox order by id"
+        )
+        return [(row[0].bytes, row[1], row[2], msgspec.json.decode(row[3])) for row in rows]
+
     lane = journal.lane()
-    yield Stage(journal, lane, create)
+    yield Stage(journal, lane, create, outbox)
     await lane.close()
     await journal.close()
 
@@ -108,14 +170,20 @@ def append(
     showtime_id: bytes,
     epoch: int,
     prev_seq: int,
-    *effects: Effect,
+    *effects: Happened,
     events: int = 1,
+    branches: RowBranches = BRANCHES,
     next_due_us: int = NEVER_US,
 ) -> Append:
     """One showtime's share of a batch, with payloads that say who wrote them."""
     last_seq = prev_seq + events
     rows = [
-        NewEvent(f"{epoch}:{seq}".encode(), seq * 1000, next_due_us, effect)
+        NewEvent(
+            f"{epoch}:{seq}".encode(),
+            seq * 1000,
+            next_due_us,
+            None if effect is None else branches.rows_of(seq, effect),
+        )
         for seq, effect in itertools.zip_longest(range(prev_seq + 1, last_seq + 1), effects)
     ]
     return Append(showtime_id, epoch, prev_seq, last_seq, rows)
@@ -126,33 +194,59 @@ def batch(*parts: Append) -> list[Append]:
     return sorted(parts, key=lambda part: part.showtime_id)
 
 
-def booking(*labels: str, code: str | None = None, request_key: bytes | None = None) -> BookingMade:
-    """A booking of some seats for 1000 minor units each."""
+def booking(
+    *labels: str, code: str | None = None, request_key: bytes | None = None, **event: Any
+) -> Happened:
+    """A booking of some seats; `event` has the fields that a test looks at."""
     booking_id = some_id()
-    return BookingMade(
+    seats = tuple(TERMS.plan.index[label] for label in labels)
+    made = HoldBooked(
+        hold_id=some_id(),
+        customer=some_id(),
+        seats=seats,
+        prices=tuple(TERMS.prices_minor[TERMS.plan.category_of[seat]] for seat in seats),
         booking_id=booking_id,
         code=code or booking_id.hex(),
-        user_id=some_id(),
-        hold_id=some_id(),
-        currency="EUR",
-        seats=tuple(BookedSeat(label, "regular", 1000) for label in labels),
-        created_at_us=1_700_000_000_000_000,
         payment_id=some_id(),
         payment_method="demo",
-        request_key=request_key,
+        currency="EUR",
     )
+    return Happened(msgspec.structs.replace(made, **event), TERMS, BOOKED_AT_US, request_key)
 
 
-def cancellation(made: BookingMade, *labels: str) -> BookingReduced:
+def cancellation(made: Happened, *labels: str) -> Happened:
     """Some seats leave a booking, or all if none is named."""
-    gone = labels or tuple(seat.label for seat in made.seats)
-    return BookingReduced(
-        booking_id=made.booking_id,
-        labels=gone,
-        refund_minor=1000 * len(gone),
-        whole=len(gone) == len(made.seats),
-        at_us=1_700_000_001_000_000,
+    booked = made.event
+    assert isinstance(booked, HoldBooked)
+    gone = tuple(TERMS.plan.index[label] for label in labels) or booked.seats
+    prices = dict(zip(booked.seats, booked.prices, strict=True))
+    left = tuple(seat for seat in booked.seats if seat not in gone)
+    cancelled = BookingCancelled(
+        booking_id=booked.booking_id,
+        customer=booked.customer,
+        cancelled=gone,
+        cancelled_prices=tuple(prices[seat] for seat in gone),
+        seats=left,
+        prices=tuple(prices[seat] for seat in left),
     )
+    return Happened(cancelled, TERMS, CANCELLED_AT_US, None)
+
+
+def plan_change(version: int) -> Happened:
+    """Another version of the plan is pinned."""
+    return Happened(PlanChanged(1, version, 4, (0, 1, 2, 3)), TERMS, BOOKED_AT_US, None)
+
+
+def switch(*, paused: bool) -> Happened:
+    """Sales are paused, or resumed."""
+    event = SalesPaused() if paused else SalesResumed()
+    return Happened(event, TERMS, BOOKED_AT_US, None)
+
+
+def labels_of(made: Happened) -> list[str]:
+    """The seats of a booking."""
+    assert isinstance(made.event, HoldBooked)
+    return [TERMS.plan.labels[seat] for seat in made.event.seats]
 
 
 def snapshot(

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import msgspec
 
 from cinema.domain.showtime.state import NEVER_US
+from cinema.storage.journal.branches import NO_BRANCHES, RowBranches
 from cinema.storage.journal.store import (
     Append,
     ArchiveRow,
-    BookingMade,
-    BookingReduced,
-    CommitAborted,
     HeldBy,
     JournalRow,
     LeftBehind,
@@ -27,7 +26,31 @@ from cinema.storage.journal.store import (
     Takeover,
 )
 
-_UNIQUE_VIOLATION: Final = "23505"
+
+class WrittenRow(NamedTuple):
+    """A row that a branch writes with the event of `seq`; bytes are as Postgres spells them."""
+
+    showtime_id: bytes
+    seq: int
+    branch: str
+    row: dict[str, Any]
+
+
+class Tables:
+    """What branches write into: any row is taken, and kept by its branch.
+
+    A subclass says what the tables of a feature would refuse.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[WrittenRow]] = {}
+
+    def check(self, rows: Sequence[WrittenRow]) -> None:
+        """Raise `CommitAborted` if Postgres would refuse one of a statement's rows."""
+
+    def write(self, row: WrittenRow) -> None:
+        """Take one of the rows that `check` has let pass."""
+        self.rows.setdefault(row.branch, []).append(row)
 
 
 class Head(msgspec.Struct):
@@ -43,14 +66,13 @@ class Head(msgspec.Struct):
 class MemoryJournal:
     """All tables of the kernel as dictionaries; `lane` hands out views of the same data."""
 
-    def __init__(self) -> None:
+    def __init__(self, branches: RowBranches = NO_BRANCHES, tables: Tables | None = None) -> None:
+        self.branches = branches
+        self.tables = tables or Tables()
         self.heads: dict[bytes, Head] = {}
         self.journal: dict[bytes, list[JournalRow]] = {}
         self.snapshots: dict[bytes, tuple[int, bytes]] = {}
         self.archive: dict[tuple[bytes, bytes], ArchiveRow] = {}
-        self.live_seats: dict[tuple[bytes, str], bytes] = {}
-        self.bookings: dict[bytes, BookingMade] = {}
-        self.codes: set[str] = set()
 
     def add_showtime(self, showtime_id: bytes) -> None:
         """The head row that creating a showtime writes."""
@@ -173,7 +195,7 @@ class MemoryLane:
             if (head := store.heads.get(part.showtime_id)) is not None
             and (head.epoch, head.seq) == (part.epoch, part.prev_seq)
         ]
-        self._check(matched)
+        store.tables.check([row for part in matched for row in self._rows(part)])
         for part in matched:
             self._apply(part)
         return {part.showtime_id for part in matched}
@@ -225,21 +247,17 @@ class MemoryLane:
             store.archive.setdefault((save.showtime_id, row.key), row)
         return True
 
-    def _check(self, parts: Sequence[Append]) -> None:
-        """What Postgres' unique indexes refuse; the whole statement has no effect then."""
-        codes = set(self._store.codes)
-        taken = set(self._store.live_seats)
-        for part in parts:
-            for effect in part.effects:
-                if not isinstance(effect, BookingMade):
-                    continue
-                if effect.code in codes:
-                    raise CommitAborted(_UNIQUE_VIOLATION, "bookings_code")
-                codes.add(effect.code)
-                for seat in effect.seats:
-                    if (part.showtime_id, seat.label) in taken:
-                        raise CommitAborted(_UNIQUE_VIOLATION, "booking_seats_live")
-                    taken.add((part.showtime_id, seat.label))
+    def _rows(self, part: Append) -> Iterator[WrittenRow]:
+        """What the events write besides themselves, branch by branch as in Postgres' statement."""
+        branches = self._store.branches.branches
+        numbered = [
+            (number, WrittenRow(part.showtime_id, seq, branches[number].name, _decoded(row)))
+            for seq, event in enumerate(part.events, part.prev_seq + 1)
+            if event.rows is not None
+            for number, row in event.rows.rows
+        ]
+        for _, row in sorted(numbered, key=itemgetter(0)):
+            yield row
 
     def _apply(self, part: Append) -> None:
         store = self._store
@@ -249,15 +267,11 @@ class MemoryLane:
             rows.append(JournalRow(seq, part.epoch, event.recorded_at_us, event.payload))
         head.seq = part.last_seq
         head.next_due_us = part.next_due_us
-        for effect in part.effects:
-            match effect:
-                case BookingMade():
-                    store.bookings[effect.booking_id] = effect
-                    store.codes.add(effect.code)
-                    for seat in effect.seats:
-                        store.live_seats[(part.showtime_id, seat.label)] = effect.booking_id
-                case BookingReduced():
-                    for label in effect.labels:
-                        store.live_seats.pop((part.showtime_id, label), None)
-                case _:
-                    pass
+        for row in self._rows(part):
+            store.tables.write(row)
+
+
+def _decoded(row: bytes) -> dict[str, Any]:
+    decoded: dict[str, Any] = msgspec.json.decode(b"{" + row)
+    decoded.pop("seq")
+    return decoded

@@ -15,7 +15,7 @@ from cinema.storage.database.durability import COMMITS
 from cinema.storage.database.prompt_pool import open_prompt_pool
 from cinema.storage.journal import sql
 from cinema.storage.journal.array_text import ids_text, integers_text, joined
-from cinema.storage.journal.rows import RowColumns
+from cinema.storage.journal.branches import NO_BRANCHES, RowBranches
 from cinema.storage.journal.store import (
     LOCK_TIMEOUT,
     Append,
@@ -86,12 +86,14 @@ class PostgresLane:
     def __init__(
         self,
         dsn: str,
+        branches: RowBranches,
         *,
         timeout_s: float,
         lock_timeout_s: float,
         synchronous_commit: str = COMMITS,
     ) -> None:
         self._dsn = dsn
+        self._branches = branches
         self._timeout_s = timeout_s
         self._lock_timeout_s = lock_timeout_s
         self._synchronous_commit = synchronous_commit
@@ -104,8 +106,10 @@ class PostgresLane:
             connection = await self._connected()
         except _FAILURES as error:
             raise CommitAborted(_NOT_CONNECTED) from error
-        query, arguments = _append_call(batch)
-        statement = self._appends[query]
+        query, arguments = _append_call(batch, self._branches)
+        statement = self._appends.get(query)
+        if statement is None:
+            statement = await self._prepared(connection, query)
         try:
             async with asyncio.timeout(self._timeout_s):
                 rows = await statement.fetch(*arguments)
@@ -223,14 +227,34 @@ class PostgresLane:
                     **_bounds(self._timeout_s, self._lock_timeout_s),
                 },
             )
+            usual = [self._branches.statement(present)[1] for present in self._branches.usual()]
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    self._appends = {query: await connection.prepare(query) for query in _APPENDS}
+                    self._appends = {
+                        query: await connection.prepare(query) for query in (*_APPENDS, *usual)
+                    }
+                    # The driver leaves the transaction of `prepare` open, with its locks.
+                    await connection.execute("select")
             except BaseException:
                 connection.terminate()
                 raise
             self._connection = connection
         return self._connection
+
+    async def _prepared(self, connection: Connection, query: str) -> Statement:
+        """The statement of a set of branches that is new here; what fails has written nothing."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                statement = self._appends[query] = await connection.prepare(query)
+        except asyncpg.PostgresError as error:
+            raise CommitAborted(error.sqlstate or "") from error
+        except _LOST as error:
+            self._discard(connection)
+            raise CommitAborted(_NOT_CONNECTED) from error
+        except BaseException:
+            self._discard(connection)
+            raise
+        return statement
 
     def _discard(self, connection: Connection | None) -> None:
         if connection is not None:
@@ -245,6 +269,7 @@ class PostgresJournal:
         self,
         dsn: str,
         pool: Pool,
+        branches: RowBranches = NO_BRANCHES,
         *,
         statement_timeout_s: float,
         lane_lock_timeout_s: float = LANE_LOCK_TIMEOUT_S,
@@ -252,6 +277,7 @@ class PostgresJournal:
     ) -> None:
         self._dsn = dsn
         self._pool = pool
+        self._branches = branches
         self._timeout_s = statement_timeout_s
         self._lane_lock_timeout_s = lane_lock_timeout_s
         self._synchronous_commit = synchronous_commit
@@ -260,6 +286,7 @@ class PostgresJournal:
     async def open(
         cls,
         dsn: str,
+        branches: RowBranches = NO_BRANCHES,
         *,
         connections: int,
         statement_timeout_s: float,
@@ -287,10 +314,16 @@ class PostgresJournal:
         return cls(
             dsn,
             pool,
+            branches,
             statement_timeout_s=statement_timeout_s,
             lane_lock_timeout_s=lane_lock_timeout_s,
             synchronous_commit=synchronous_commit,
         )
+
+    @property
+    def branches(self) -> RowBranches:
+        """See `JournalStore.branches`."""
+        return self._branches
 
     @property
     def pool(self) -> Pool:
@@ -305,6 +338,7 @@ class PostgresJournal:
         """See `JournalStore.lane`."""
         return PostgresLane(
             self._dsn,
+            self._branches,
             timeout_s=self._timeout_s,
             lock_timeout_s=self._lane_lock_timeout_s,
             synchronous_commit=self._synchronous_commit,
@@ -405,20 +439,21 @@ _APPENDS: Final = (
     sql.APPEND_TO_ONE,
     sql.APPEND_ONE_EACH,
     sql.APPEND,
-    sql.APPEND_WITH_ROWS,
 )
 
 
-def _append_call(batch: Sequence[Append]) -> tuple[str, list[Any]]:
+def _append_call(batch: Sequence[Append], branches: RowBranches) -> tuple[str, list[Any]]:
     """The statement for a batch, with its arguments."""
-    one_each = True
+    one_each, present = True, 0
     for part in batch:
         if len(part.events) > 1:
             one_each = False
         for event in part.events:
-            if event.effect is not None:
-                rows = RowColumns(batch).arguments()
-                return sql.APPEND_WITH_ROWS, [*_append_arguments(batch), *rows]
+            if event.rows is not None:
+                present |= event.rows.branches
+    if present:
+        present, query = branches.statement(present)
+        return query, [*_append_arguments(batch), *branches.arguments(present, batch)]
     if len(batch) == 1:
         return sql.APPEND_TO_ONE, _arguments_of_one(batch[0])
     if not one_each:

@@ -14,8 +14,10 @@ from typing import Final
 # Arrays of these statements come as text (`array_text`), payloads end to end in one value.
 # $1 ids (unique), $2 epochs, $3 seqs before, $4 seqs after, $5 deadlines;
 # $6 position of an event's claim, $7 its seq, $8 its moment, $9 where its payload starts within
-# $11, $10 the payload's length.
-_APPEND_EVENTS: Final = """
+# $11, $10 the payload's length. Behind it stand the clauses of branches (`branches.py`), whose
+# parameters follow.
+EVENT_PARAMETERS: Final = 11
+APPEND_EVENTS: Final = """
 with claim as (
     select * from unnest($1::text::uuid[], $2::text::bigint[], $3::text::bigint[],
         $4::text::bigint[], $5::text::bigint[])
@@ -36,10 +38,10 @@ with claim as (
 )"""
 
 # One row, or none: one a showtime would cost the driver more than the batch's arguments.
-_MATCHED: Final = """
+MATCHED: Final = """
 select array_agg(position) from heads having count(*) > 0"""
 
-APPEND: Final = _APPEND_EVENTS + _MATCHED
+APPEND: Final = APPEND_EVENTS + MATCHED
 
 # The same where each showtime has one event, the usual batch: $1 ids, $2 epochs, $3 seqs before,
 # $4 deadlines, $5 moments, $6 where its payload starts within $8, $7 the payload's length.
@@ -75,72 +77,6 @@ with head as (
         as e (recorded_at, start, length, nth)
 )
 select array_agg(1) from head having count(*) > 0"""
-
-# New bookings: $12 position, $13 id, $14 code, $15 user, $16 hold, $17 currency, $18 total,
-# $19 moment, $20 request key, $21 payment id, $22 payment method.
-# Their seats: $23 position, $24 booking, $25 place in the booking, $26 label, $27 category,
-# $28 price. Seats that leave: $29 position, $30 booking, $31 label, $40 alone (the booking
-# lives on without it). Bookings that shrink:
-# $32 position, $33 booking, $34 refund, $35 whole, $36 moment. Showtimes: $37 position,
-# $38 layout version or null, $39 paused or null.
-_APPEND_ROWS: Final = """, booked as (
-    insert into bookings (id, code, showtime_id, user_id, hold_id, status, total_minor, currency,
-        request_key, created_at)
-    select b.id, b.code, heads.showtime_id, b.user_id, b.hold_id, 'confirmed', b.total_minor,
-        b.currency, b.request_key, 'epoch'::timestamptz + b.at_us * interval '1 microsecond'
-    from unnest($12::int[], $13::uuid[], $14::text[], $15::uuid[], $16::uuid[], $17::text[],
-        $18::bigint[], $19::bigint[], $20::bytea[])
-        as b (position, id, code, user_id, hold_id, currency, total_minor, at_us, request_key)
-    join heads on heads.position = b.position
-), paid as (
-    insert into payments (id, booking_id, method, status, amount_minor, currency, created_at)
-    select p.id, p.booking_id, p.method, 'succeeded', p.amount_minor, p.currency,
-        'epoch'::timestamptz + p.at_us * interval '1 microsecond'
-    from unnest($12::int[], $21::uuid[], $13::uuid[], $22::text[], $18::bigint[], $17::text[],
-        $19::bigint[]) as p (position, id, booking_id, method, amount_minor, currency, at_us)
-    join heads on heads.position = p.position
-), seated as (
-    insert into booking_seats (booking_id, position, showtime_id, seat, category, price_minor)
-    select s.booking_id, s.place, heads.showtime_id, s.seat, s.category, s.price_minor
-    from unnest($23::int[], $24::uuid[], $25::smallint[], $26::text[], $27::text[],
-        $28::bigint[]) as s (position, booking_id, place, seat, category, price_minor)
-    join heads on heads.position = s.position
-), unseated as (
-    update booking_seats t
-    set live = false, given_back = u.alone
-    from unnest($29::int[], $30::uuid[], $31::text[], $40::boolean[])
-        as u (position, booking_id, seat, alone)
-    join heads on heads.position = u.position
-    where t.booking_id = u.booking_id and t.seat = u.seat and t.live
-), reduced as (
-    update bookings t
-    set status = case when r.whole then 'cancelled' else t.status end,
-        total_minor = case when r.whole then t.total_minor else t.total_minor - r.refund_minor end,
-        cancelled_at = case
-            when r.whole then 'epoch'::timestamptz + r.at_us * interval '1 microsecond'
-        end
-    from unnest($32::int[], $33::uuid[], $34::bigint[], $35::boolean[], $36::bigint[])
-        as r (position, booking_id, refund_minor, whole, at_us)
-    join heads on heads.position = r.position
-    where t.id = r.booking_id
-), refunded as (
-    update payments t
-    set status = case when r.whole then 'refunded' else 'partially_refunded' end,
-        refunded_minor = t.refunded_minor + r.refund_minor
-    from unnest($32::int[], $33::uuid[], $34::bigint[], $35::boolean[])
-        as r (position, booking_id, refund_minor, whole)
-    join heads on heads.position = r.position
-    where t.booking_id = r.booking_id
-), switched as (
-    update showtimes t
-    set layout_version = coalesce(s.layout_version, t.layout_version),
-        sales_paused = coalesce(s.paused, t.sales_paused)
-    from unnest($37::int[], $38::int[], $39::boolean[]) as s (position, layout_version, paused)
-    join heads on heads.position = s.position
-    where t.id = heads.showtime_id
-)"""
-
-APPEND_WITH_ROWS: Final = _APPEND_EVENTS + _APPEND_ROWS + _MATCHED
 
 CONFIRM: Final = """
 select h.showtime_id

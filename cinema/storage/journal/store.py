@@ -8,9 +8,12 @@ truncation touches only showtimes whose head row carries the caller's epoch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
+
+if TYPE_CHECKING:
+    from cinema.storage.journal.branches import RowBranches
 
 ENDED_HOLD = 1
 STORED_REPLY = 2
@@ -63,64 +66,28 @@ class HeadsLocked(StoreUnavailable):
         self.locked = locked
 
 
-class BookedSeat(msgspec.Struct, frozen=True, gc=False):
-    """One seat of a booking row."""
+class EventRows(msgspec.Struct, frozen=True, gc=False):
+    """The rows of one event, each as JSON behind the number of its branch.
 
-    label: str
-    category: str
-    price_minor: int
+    `branches` has a bit for each branch that is there. With `alone` it shares no statement with
+    other events of its showtime that have rows.
+    """
 
-
-class BookingMade(msgspec.Struct, frozen=True, gc=False):
-    """Rows of a new booking, its seats and its payment."""
-
-    booking_id: bytes
-    code: str
-    user_id: bytes
-    hold_id: bytes
-    currency: str
-    seats: tuple[BookedSeat, ...]
-    created_at_us: int
-    payment_id: bytes
-    payment_method: str
-    request_key: bytes | None
-
-
-class BookingReduced(msgspec.Struct, frozen=True, gc=False):
-    """Seats leave a booking and their price is refunded; `whole` ends it."""
-
-    booking_id: bytes
-    labels: tuple[str, ...]
-    refund_minor: int
-    whole: bool
-    at_us: int
-
-
-class PlanPinned(msgspec.Struct, frozen=True, gc=False):
-    """The showtime sells another layout version from here on."""
-
-    layout_version: int
-
-
-class SalesSwitched(msgspec.Struct, frozen=True, gc=False):
-    """Sales are paused, or resumed."""
-
-    paused: bool
-
-
-Effect = BookingMade | BookingReduced | PlanPinned | SalesSwitched
+    branches: int
+    alone: bool
+    rows: tuple[tuple[int, bytes], ...]
 
 
 class NewEvent(msgspec.Struct, frozen=True, gc=False):
     """An event for the journal; `next_due_us` bounds the holds' deadlines after it from below.
 
-    `NEVER_US` is the bound without holds; `effect` is what else the event writes.
+    `NEVER_US` is the bound without holds; `rows` are what else the event writes.
     """
 
     payload: bytes
     recorded_at_us: int
     next_due_us: int
-    effect: Effect | None
+    rows: EventRows | None
 
 
 class Append(msgspec.Struct, frozen=True, gc=False):
@@ -136,11 +103,6 @@ class Append(msgspec.Struct, frozen=True, gc=False):
     def next_due_us(self) -> int:
         """The bound of deadlines after the last event."""
         return self.events[-1].next_due_us
-
-    @property
-    def effects(self) -> list[Effect]:
-        """What the events write besides themselves, in order."""
-        return [event.effect for event in self.events if event.effect is not None]
 
 
 class ArchiveRow(msgspec.Struct, frozen=True, gc=False):
@@ -243,6 +205,10 @@ class LaneStore(Protocol):
 
 class JournalStore(Protocol):
     """What a node needs besides its lanes. Every method raises `StoreUnavailable`."""
+
+    @property
+    def branches(self) -> RowBranches:
+        """What events write besides themselves."""
 
     def lane(self) -> LaneStore:
         """A store for one more lane."""

@@ -7,12 +7,14 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 
+from cinema.features.bookings.rows import BOOKING_BRANCHES
+from cinema.features.showtimes.rows import SHOWTIME_BRANCHES
+from cinema.storage.journal.branches import RowBranch, RowBranches
 from cinema.storage.journal.memory import MemoryJournal, MemoryLane
 from cinema.storage.journal.store import (
     Append,
     ArchiveRow,
     CommitAborted,
-    Effect,
     HeldBy,
     JournalRow,
     LeftBehind,
@@ -20,6 +22,7 @@ from cinema.storage.journal.store import (
     SnapshotSave,
     Takeover,
 )
+from tests.support.booking_tables import BookingTables
 
 _PATIENCE_S = 30.0
 
@@ -34,11 +37,14 @@ class Written(NamedTuple):
 class RecordingJournal(MemoryJournal):
     """Remembers every event that was ever durable, truncated ones too, in the order of writing."""
 
+    branches_beside: tuple[RowBranch, ...] = ()
+
     def __init__(self, now_us: Callable[[], int]) -> None:
-        super().__init__()
+        self.sold = BookingTables()
+        branches = [*BOOKING_BRANCHES, *SHOWTIME_BRANCHES, *self.branches_beside]
+        super().__init__(RowBranches(branches), self.sold)
         self.now_us = now_us
         self.ledger: dict[bytes, list[Written]] = {}
-        self.on_effect: Callable[[bytes, Effect], None] = _nothing_more
 
     def add_showtime(self, showtime_id: bytes) -> None:
         super().add_showtime(showtime_id)
@@ -52,12 +58,6 @@ class RecordingJournal(MemoryJournal):
         for seq, event in enumerate(part.events, part.prev_seq + 1):
             row = JournalRow(seq, part.epoch, event.recorded_at_us, event.payload)
             self.ledger[part.showtime_id].append(Written(row, self.now_us()))
-            if event.effect is not None:
-                self.on_effect(part.showtime_id, event.effect)
-
-
-def _nothing_more(_showtime_id: bytes, _effect: Effect) -> None:
-    """Nobody keeps other tables than the journal's own."""
 
 
 class RecordingLane(MemoryLane):
@@ -158,6 +158,10 @@ class ScriptedStore:
             return await call.answer
         await asyncio.sleep(self.latency_s.get(name, 0))
         return execute()
+
+    @property
+    def branches(self) -> RowBranches:
+        return self.journal.branches
 
     def lane(self) -> ScriptedLane:
         return ScriptedLane(self, self.journal.lane())

@@ -210,9 +210,11 @@ class World:
 
 
 @asynccontextmanager
-async def audited_world() -> AsyncIterator[World]:
+async def audited_world(
+    journal_type: type[RecordingJournal] = RecordingJournal,
+) -> AsyncIterator[World]:
     """A world whose history must be faultless in the end."""
-    world = World()
+    world = World(journal_type)
     yield world
     for node in world.nodes:
         check_counts(node.kernel)

@@ -150,8 +150,8 @@ async def test_holds_and_bookings_of_one_showtime_share_a_batch() -> None:
         await settle()
         call.finish()
         call = await node.store.next("append")
-        effects = [event.effect is not None for event in call.argument[0].events]
-        assert effects == [True, False, True]
+        with_rows = [event.rows is not None for event in call.argument[0].events]
+        assert with_rows == [True, False, True]
         call.finish()
         await settle()
         assert [accepted(mail.outcome).seq for mail in mails] == [3, 4, 5, 6]

@@ -12,7 +12,10 @@ import pytest
 from cinema.actors.messages import ReadSeats, SeatsSeen
 from cinema.domain.seatmap import grid_layout, parse_layout
 from cinema.domain.showtime.decisions import due_expiries
+from cinema.domain.showtime.events import HoldBooked
+from cinema.storage.journal.branches import ROWS_LIMIT_BYTES, Happened, RowBranch
 from cinema.storage.journal.store import CommitAborted, CommitUnknown, StoreUnavailable
+from tests.support.actors.scripted_store import RecordingJournal
 from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.support.actors.world import (
     ANNA,
@@ -177,7 +180,7 @@ async def test_an_unknown_commit_is_found_though_another_owner_has_snapshotted_s
 
 def _poisoned(world: World, showtime: bytes) -> None:
     """Somebody else's live booking of A1, which the showtime's state does not know of."""
-    world.journal.live_seats[showtime, "A1"] = some_id()
+    world.journal.sold.live_seats[showtime, "A1"] = some_id()
 
 
 async def _booked(node: Any, showtime: bytes, label: str) -> Any:
@@ -212,6 +215,57 @@ async def test_a_poisoned_append_stands_alone_and_the_others_commit() -> None:
         assert [mail.code for mail in mails] == codes
         # The guilty one reloaded and goes on with whatever is not at fault.
         assert accepted(await node.ask(showtimes[3], hold(ANNA, "A2"))).epoch == 2
+
+
+def _noted(happened: Happened) -> list[Any]:
+    code = getattr(happened.event, "code", "")
+    if code == "RAISES":
+        raise RuntimeError("a bug")
+    return [Note({"SURROGATE": "\ud800", "LARGE": "x" * ROWS_LIMIT_BYTES}.get(code, code))]
+
+
+class Note(msgspec.Struct):
+    text: str
+
+
+class Noting(RecordingJournal):
+    """Has a branch with a bug: it cannot write every booking."""
+
+    branches_beside = (
+        RowBranch(
+            name="notes",
+            events=(HoldBooked,),
+            rows=_noted,
+            columns="text text",
+            sql="insert into notes select r.text from $rows r",
+        ),
+    )
+
+
+@pytest.mark.parametrize("code", ["RAISES", "SURROGATE", "LARGE"])
+@in_virtual_time
+async def test_a_branch_with_a_bug_costs_its_own_command_only(code: str) -> None:
+    async with audited_world(Noting) as world:
+        showtime, other = world.showtime(), world.showtime()
+        node = await world.node()
+        holds = {one: [hold(ANNA, "A1"), hold(ANNA, "A2")] for one in (showtime, other)}
+        for one, wishes in holds.items():
+            for wish in wishes:
+                accepted(await node.ask(one, wish))
+        mails = [
+            node.tell(showtime, book(ANNA, holds[showtime][0].hold_id, code=code)),
+            node.tell(showtime, book(ANNA, holds[showtime][1].hold_id, code="STAR")),
+            node.tell(other, book(ANNA, holds[other][0].hold_id, code="SUN")),
+        ]
+        await settle()
+        assert [mail.code for mail in mails] == ["INTERNAL", "OK", "OK"]
+        # Nothing of it was applied: its hold can still be booked, by the same owner.
+        assert accepted(mails[1].outcome).epoch == 1
+        again = book(ANNA, holds[showtime][0].hold_id, code="MOON")
+        assert accepted(await node.ask(showtime, again)).seq == 4
+        noted = [row.row["text"] for row in world.journal.sold.rows["notes"]]
+        assert sorted(noted) == ["MOON", "STAR", "SUN"]
+        assert len(world.journal.sold.rows["bookings_told"]) == 3
 
 
 @in_virtual_time
@@ -251,7 +305,7 @@ async def test_a_code_that_is_taken_is_nobodys_fault() -> None:
     async with audited_world() as world:
         showtime = world.showtime()
         node = await world.node()
-        world.journal.codes.add("MOON")
+        world.journal.sold.codes.add("MOON")
         wish = hold(ANNA, "A1")
         await node.ask(showtime, wish)
         for _ in range(5):

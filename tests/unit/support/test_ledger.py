@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from cinema.domain.showtime.events import (
     AnyEvent,
+    HoldBooked,
     PlanChanged,
     SalesPaused,
     SalesResumed,
@@ -21,7 +24,7 @@ WIDER = PlanChanged(1, 2, 4, (0, 2, 3))
 NARROWER = PlanChanged(1, 3, 2, (0, 1, -1))
 
 
-def replay(*events: AnyEvent) -> Replay:
+def replay(*events: AnyEvent, told: tuple[tuple[int, str, str], ...] | None = None) -> Replay:
     """The events as a journal of three seats, which may get a seat more (2) or one less (3)."""
     entries = tuple(
         Entry(seq=seq, epoch=1, at_us=seq, command_id=bytes([seq]) * 16, event=event)
@@ -36,6 +39,7 @@ def replay(*events: AnyEvent) -> Replay:
             seq=len(entries),
             entries=entries,
             bookings={},
+            told=told,
         )
     )
 
@@ -70,3 +74,24 @@ def test_what_staff_cannot_have_done_is_a_fault(events: tuple[AnyEvent, ...], fa
 
 def test_holds_are_taken_again_once_sales_resume() -> None:
     assert replay(SalesPaused(), SalesResumed(), HELD).faults == []
+
+
+BOOKED = HoldBooked(HOLD, ADA, (1, 2), (500, 500), b"b" * 16, "MOON", b"p" * 16, "demo", "EUR")
+TOLD = (2, "booking.confirmed", str(UUID(bytes=BOOKED.booking_id)))
+
+
+@pytest.mark.parametrize(
+    ("told", "is_right"),
+    [
+        ((TOLD,), True),
+        ((), False),
+        ((TOLD, TOLD), False),
+        (((1, *TOLD[1:]),), False),
+        (((2, "booking.cancelled", TOLD[2]),), False),
+    ],
+)
+def test_the_outbox_tells_each_event_of_a_booking_once(
+    told: tuple[tuple[int, str, str], ...], is_right: bool
+) -> None:
+    faults = [fault for fault in replay(HELD, BOOKED, told=told).faults if "outbox" in fault]
+    assert (faults == []) is is_right
