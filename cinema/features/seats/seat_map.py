@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from cinema.actors.messages import SeatsSeen
-from cinema.domain.ids import format_id
 from cinema.domain.seatmap import STATUS_NAMES
 from cinema.features.seats.service import money
 from cinema.features.seats.shapes import SeatMap, ShownSeat
@@ -35,7 +36,7 @@ def seat_map(seen: SeatsSeen) -> SeatMap:
         if plan.reserved[seat] or seat in seen.mine:
             one = _marked(seen, seat, one)
         shown.append(one)
-    return SeatMap(format_id(terms.showtime_id), seen.epoch, seen.seq, plan.version, shown)
+    return SeatMap(UUID(bytes=terms.showtime_id), seen.epoch, seen.seq, plan.version, shown)
 
 
 def _marked(seen: SeatsSeen, seat: int, one: ShownSeat) -> ShownSeat:

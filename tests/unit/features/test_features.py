@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+from fnmatch import fnmatch
 from importlib import import_module
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from cinema.http.routes import Declared
 HOUSE = Path(cinema.__file__).parent
 FOLDERS = {path.name: path for path in (HOUSE / "features").iterdir() if path.is_dir()}
 FOLDERS.pop("__pycache__", None)
+ROUTES = sorted((HOUSE / "features").glob("*/*routes.py"))
 
 
 def test_the_list_of_features_is_that_of_the_folders() -> None:
@@ -29,11 +32,7 @@ def test_every_feature_has_routes_and_what_a_store_needs(name: str) -> None:
         assert {"service", "shapes"} <= files
 
 
-@pytest.mark.parametrize(
-    "path",
-    sorted((HOUSE / "features").glob("*/*routes.py")),
-    ids=lambda path: f"{path.parent.name}.{path.stem}",
-)
+@pytest.mark.parametrize("path", ROUTES, ids=lambda path: f"{path.parent.name}.{path.stem}")
 def test_every_handler_that_is_declared_is_listed(path: Path) -> None:
     module = vars(import_module(f"cinema.features.{path.parent.name}.{path.stem}"))
     declared = [one for one in module.values() if isinstance(one, Declared)]
@@ -42,3 +41,12 @@ def test_every_handler_that_is_declared_is_listed(path: Path) -> None:
     assert declared
     assert {id(one) for one in declared} == {id(one) for one in listed}
     assert len(declared) == len(listed)
+
+
+@pytest.mark.parametrize("contract_id", ["routes-without-store", "routes-without-actors"])
+def test_contracts_about_routes_name_all_of_them(contract_id: str) -> None:
+    project = tomllib.loads((HOUSE.parent / "pyproject.toml").read_text())
+    contracts = {one["id"]: one for one in project["tool"]["importlinter"]["contracts"]}
+    named = contracts[contract_id]["source_modules"]
+    modules = [f"cinema.features.{path.parent.name}.{path.stem}" for path in ROUTES]
+    assert [one for one in modules if not any(fnmatch(one, name) for name in named)] == []
