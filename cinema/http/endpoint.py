@@ -13,9 +13,8 @@ from aiohttp.web import BaseRequest, StreamResponse
 from cinema.domain.rejections import Refused, Rejection
 from cinema.http.context import RequestContext
 from cinema.http.limits import WRITE_TIMEOUT_S
-from cinema.http.prompt import PromptEndpoint
 from cinema.http.responses import Reply, rejected
-from cinema.http.routes import Handler, Prompt, Route
+from cinema.http.routes import Handler, Route, TasklessHandler
 from cinema.http.steps import (
     CANCELLED_STATUS,
     INTERNAL,
@@ -26,6 +25,7 @@ from cinema.http.steps import (
     Steps,
     request_id_of,
 )
+from cinema.http.taskless import TasklessEndpoint
 from cinema.telemetry.metrics import RouteMetrics
 
 Serve = Callable[[BaseRequest, tuple[bytes, ...], str | None], Awaitable[StreamResponse]]
@@ -34,23 +34,23 @@ log = structlog.get_logger()
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """The ways to serve a route: any request in a task, the usual ones promptly if it can."""
+    """The ways to serve a route: any request in a task, the usual ones without one if it can."""
 
     serve: Serve
-    prompt: PromptEndpoint | None
+    taskless: TasklessEndpoint | None
 
 
 def compose(route: Route, around: EdgeParts, metrics: RouteMetrics) -> Endpoint:
     """The whole way of a request of `route`, from the parsed head to the written reply."""
     steps = Steps(route, around, metrics)
     handler = route.handler
-    if isinstance(handler, Prompt):
-        return Endpoint(_in_a_task(_awaited(handler), steps), PromptEndpoint(handler, steps))
+    if isinstance(handler, TasklessHandler):
+        return Endpoint(_in_a_task(_awaited(handler), steps), TasklessEndpoint(handler, steps))
     return Endpoint(_in_a_task(handler, steps), None)
 
 
-def _awaited(prompt: Prompt) -> Handler:
-    """A prompt handler as a coroutine, for requests that come in an unusual way."""
+def _awaited(taskless: TasklessHandler) -> Handler:
+    """A taskless handler as a coroutine, for requests that come in an unusual way."""
 
     async def handle(context: RequestContext) -> Reply:
         answer = asyncio.get_running_loop().create_future()
@@ -59,8 +59,8 @@ def _awaited(prompt: Prompt) -> Handler:
             if not answer.done():
                 answer.set_result(outcome)
 
-        prompt.ask(context, settle)
-        shown = prompt.show(await answer)
+        taskless.ask(context, settle)
+        shown = taskless.show(await answer)
         if isinstance(shown, Rejection):
             raise Refused(shown)
         return shown

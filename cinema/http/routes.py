@@ -38,7 +38,7 @@ Throttle = Literal["writes", "holds"]
 WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
-class Prompt(msgspec.Struct, frozen=True):
+class TasklessHandler(msgspec.Struct, frozen=True):
     """A handler in two halves, with nothing awaited in between.
 
     `ask` sends a message and returns; the callback it is given must be called exactly once, on
@@ -50,8 +50,8 @@ class Prompt(msgspec.Struct, frozen=True):
     show: Callable[[Any], Reply | Rejection]
 
 
-class PromptOf(msgspec.Struct, Generic[S], frozen=True):
-    """A prompt handler before it has its service."""
+class TasklessOf(msgspec.Struct, Generic[S], frozen=True):
+    """A taskless handler before it has its service."""
 
     ask: Callable[[S, Call, Callable[[Any], None]], None]
     show: Callable[[Any], Reply | Rejection]
@@ -59,11 +59,11 @@ class PromptOf(msgspec.Struct, Generic[S], frozen=True):
 
 def shown_by(
     show: Callable[[T], Reply | Rejection],
-) -> Callable[[Callable[[S, Call, Callable[[T], None]], None]], PromptOf[S]]:
-    """Makes a function the first half of a `Prompt`, of which `show` is the second."""
+) -> Callable[[Callable[[S, Call, Callable[[T], None]], None]], TasklessOf[S]]:
+    """Makes a function the first half of a `TasklessHandler`, of which `show` is the second."""
 
-    def declare(ask: Callable[[S, Call, Callable[[T], None]], None]) -> PromptOf[S]:
-        return PromptOf(ask, show)
+    def declare(ask: Callable[[S, Call, Callable[[T], None]], None]) -> TasklessOf[S]:
+        return TasklessOf(ask, show)
 
     return declare
 
@@ -111,7 +111,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     literal: bool = False
     throttle: Throttle = "writes"
 
-    def __call__(self, handler: HandlerOf[S] | PromptOf[S]) -> Declared[S]:
+    def __call__(self, handler: HandlerOf[S] | TasklessOf[S]) -> Declared[S]:
         """Declares `handler`: an operation stands above the function that carries it out."""
         return Declared(self, handler)
 
@@ -119,23 +119,23 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 class Route(Operation, frozen=True, kw_only=True):
     """An operation and what answers it."""
 
-    handler: Handler | Prompt
+    handler: Handler | TasklessHandler
 
 
 class Declared(msgspec.Struct, Generic[S], frozen=True):
     """An operation and its handler, which still lacks the service it works with."""
 
     operation: Operation
-    handler: HandlerOf[S] | PromptOf[S]
+    handler: HandlerOf[S] | TasklessOf[S]
 
     def bound(self, service: S) -> Route:
         """The route, with `service` for the handler's first argument."""
         handler = self.handler
-        if isinstance(handler, PromptOf):
-            return self._route(Prompt(MethodType(handler.ask, service), handler.show))
+        if isinstance(handler, TasklessOf):
+            return self._route(TasklessHandler(MethodType(handler.ask, service), handler.show))
         return self._route(MethodType(handler, service))
 
-    def _route(self, handler: Handler | Prompt) -> Route:
+    def _route(self, handler: Handler | TasklessHandler) -> Route:
         return Route(**msgspec.structs.asdict(self.operation), handler=handler)
 
 

@@ -18,17 +18,17 @@ from cinema.domain.rejections import Rejection
 from cinema.http.connections.connection import ConnectionServer
 from cinema.http.connections.listening import close_when_accepted
 from cinema.http.connections.proxies import TrustedProxies
-from cinema.http.connections.request import HttpRequest, PromptRequest
+from cinema.http.connections.request import HttpRequest, TasklessRequest
 from cinema.http.connections.wire import ORIGIN, Finished, ReplyWriter
 from cinema.http.endpoint import Endpoint, compose
 from cinema.http.limits import LISTEN_BACKLOG
-from cinema.http.prompt import PromptCall
 from cinema.http.request_ids import new_request_id
 from cinema.http.responses import Reply, header_lines, rejected
 from cinema.http.routes import Route
 from cinema.http.routing import Match, Router, allowed_methods
 from cinema.http.steps import EdgeParts, OwnerOf, request_id_of
 from cinema.http.targets import HOST, Hosts, is_whole_server
+from cinema.http.taskless import TasklessCall
 from cinema.http.throttling import EdgeLimits
 from cinema.http.turns import Turns
 from cinema.settings import Settings, is_loopback
@@ -145,7 +145,7 @@ class Edge:
         self._server = ConnectionServer(
             self._dispatch,
             turns=self._turns,
-            prompt_call_of=self._prompt_call,
+            taskless_call_of=self._taskless_call,
             refuse_late=self._refuse_late,
             refuse_unparsed=self._refuse_unparsed,
             head_timeout_s=options.request_timeout_s,
@@ -244,15 +244,15 @@ class Edge:
             return self._answer_unrouted(request, match)
         return match.target.serve(request, match.params, match.showtime_id)
 
-    def _prompt_call(self, request: PromptRequest) -> PromptCall | None:
+    def _taskless_call(self, request: TasklessRequest) -> TasklessCall | None:
         """The call that serves `request` without a task, if its route can do that."""
         host = request.headers.get(HOST)
         if host not in self._hosts.known and not self._hosts.is_valid(host):
             return None
         match = self._find(request.method, request.raw_path)
-        if not isinstance(match, Match) or match.target.prompt is None:
+        if not isinstance(match, Match) or match.target.taskless is None:
             return None
-        call = PromptCall(match.target.prompt, request, match.params, match.showtime_id)
+        call = TasklessCall(match.target.taskless, request, match.params, match.showtime_id)
         return call if call.is_admitted() else None
 
     async def _answer_bad_host(self, request: BaseRequest) -> StreamResponse:

@@ -9,7 +9,7 @@ import msgspec
 
 from cinema.domain.principal import Principal
 from cinema.http.connections.proxies import TrustedProxies
-from cinema.http.connections.request import HttpRequest, PromptRequest
+from cinema.http.connections.request import HttpRequest, TasklessRequest
 from cinema.http.routes import WRITES, Route
 
 
@@ -41,7 +41,7 @@ def hold_check(
     check, key_of, is_direct = limits.take_hold, proxies.client_key, proxies.are_none
 
     def check_hold(principal: Principal, request: HttpRequest) -> None:
-        if is_direct and isinstance(request, PromptRequest):
+        if is_direct and isinstance(request, TasklessRequest):
             check(principal, request.connection.address_key)
         else:
             check(principal, key_of(request))

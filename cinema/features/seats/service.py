@@ -60,8 +60,8 @@ class UnpaidLimits(msgspec.Struct, frozen=True, kw_only=True):
 class SeatsService:
     """Use cases of one showtime's seats.
 
-    Those of holds await nothing, so that the prompt way can use them: they send a message, and
-    `hold_of` makes what its answer is given into a hold or a `Rejection`. That is a value even
+    Those of holds await nothing, so that they can be served without a task: they send a message,
+    and `hold_of` makes what its answer is given into a hold or a `Rejection`. That is a value even
     here, where other services raise: in a rush most holds are refused, and raising would add about
     a twentieth to what such a request takes. Their ids stay raw bytes for the same reason.
     """

@@ -20,8 +20,12 @@ from aiohttp.web_protocol import ERROR, RequestHandler, _ErrInfo
 
 from cinema.domain.rejections import Rejection
 from cinema.http.connections.masked_frames import MaskedFrames
-from cinema.http.connections.prompt_connection import LateCallOf, PromptCallOf, PromptConnection
 from cinema.http.connections.request import HttpRequest
+from cinema.http.connections.taskless_connection import (
+    LateCallOf,
+    TasklessCallOf,
+    TasklessConnection,
+)
 from cinema.http.connections.wire import Finished
 from cinema.http.limits import (
     BEGUN_HEAD_LIMIT_BYTES,
@@ -31,7 +35,7 @@ from cinema.http.limits import (
     LINGER_S,
     REQUEST_LINE_LIMIT_BYTES,
 )
-from cinema.http.prompt import LateCall
+from cinema.http.taskless import LateCall
 from cinema.http.turns import Turns
 from cinema.http.upgrades import behind_upgrade
 
@@ -54,7 +58,7 @@ class RefuseLate(Protocol):
     def __call__(self, request: HttpRequest) -> Finished: ...
 
 
-class Connection(PromptConnection):
+class Connection(TasklessConnection):
     """aiohttp's connection, with an answer of the contract's form for each way to go wrong.
 
     A head that does not come to its end in time gets 408, one that never can 400; a client that
@@ -85,7 +89,7 @@ class Connection(PromptConnection):
         *,
         loop: asyncio.AbstractEventLoop,
         turns: Turns,
-        prompt_call_of: PromptCallOf,
+        taskless_call_of: TasklessCallOf,
         late_call_of: LateCallOf,
         refuse_late: RefuseLate,
         refuse_unparsed: RefuseUnparsed,
@@ -94,7 +98,7 @@ class Connection(PromptConnection):
         super().__init__(
             manager,
             loop=loop,
-            prompt_call_of=prompt_call_of,
+            taskless_call_of=taskless_call_of,
             late_call_of=late_call_of,
             # None is how the library spells "no access log"; its signature does not say so.
             access_log=_no_access_log(),
@@ -141,7 +145,7 @@ class Connection(PromptConnection):
             return
         # As in `take_turn`; what is not usual costs a call.
         seen = self._request_count
-        PromptConnection.data_received(self, data)
+        TasklessConnection.data_received(self, data)
         if self._request_count == seen or self._messages or self._head_timer is not None:
             self._look_at_parsed(data, seen)
 
@@ -156,7 +160,7 @@ class Connection(PromptConnection):
         self._is_late = is_late
         try:
             seen = self._request_count
-            PromptConnection.data_received(self, data)
+            TasklessConnection.data_received(self, data)
             self._look_at_parsed(data, seen)
             if self._ended_in_line and not self.eof_received():
                 transport.close()
@@ -399,7 +403,7 @@ class Connection(PromptConnection):
         elif not self._answered.is_eof():
             self._end_answered_payload()
             return
-        elif self._waiter is None and self._prompt is None and self._parser is not None:
+        elif self._waiter is None and self._taskless is None and self._parser is not None:
             # It has just left the queue and is known once its task has begun.
             self._loop.call_soon(self._break_last_payload)
             return
@@ -435,14 +439,14 @@ class ConnectionServer(Server):
         handler: Callable[[BaseRequest], Awaitable[StreamResponse]],
         *,
         turns: Turns,
-        prompt_call_of: PromptCallOf,
+        taskless_call_of: TasklessCallOf,
         refuse_late: RefuseLate,
         refuse_unparsed: RefuseUnparsed,
         head_timeout_s: float,
     ) -> None:
         super().__init__(handler)
         self._turns = turns
-        self._prompt_call_of = prompt_call_of
+        self._taskless_call_of = taskless_call_of
         self._refuse_late = refuse_late
         self._late_call_of = partial(LateCall, refuse=refuse_late)
         self._refuse_unparsed = refuse_unparsed
@@ -454,7 +458,7 @@ class ConnectionServer(Server):
             self,
             loop=self._loop,
             turns=self._turns,
-            prompt_call_of=self._prompt_call_of,
+            taskless_call_of=self._taskless_call_of,
             late_call_of=self._late_call_of,
             refuse_late=self._refuse_late,
             refuse_unparsed=self._refuse_unparsed,

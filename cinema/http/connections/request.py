@@ -59,7 +59,7 @@ class HttpRequest(Protocol):
 
 
 class Serving(Protocol):
-    """The connection that a prompt request came over, as far as its steps look at it."""
+    """The connection that a taskless request came over, as far as its steps look at it."""
 
     @property
     def transport(self) -> asyncio.Transport | None:
@@ -77,11 +77,11 @@ class Serving(Protocol):
     def address_key(self) -> str:
         """The form in which the client's address is counted."""
 
-    def prompt_over(self, *, keep_alive: bool) -> None:
+    def taskless_over(self, *, keep_alive: bool) -> None:
         """The reply is written: go on to the next request."""
 
 
-class PromptRequest:
+class TasklessRequest:
     """A parsed request without what only a task needs: a fifth of the cost of `BaseRequest`."""
 
     __slots__ = ("_message", "connection", "content", "headers", "keep_alive", "method", "raw_path")

@@ -12,7 +12,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 
 from cinema.domain.showtime.state import NEVER_US
 from cinema.storage.database.durability import COMMITS
-from cinema.storage.database.prompt_pool import open_prompt_pool
+from cinema.storage.database.immediate_pool import open_immediate_pool
 from cinema.storage.journal import sql
 from cinema.storage.journal.array_text import ids_text, integers_text, joined
 from cinema.storage.journal.branches import NO_BRANCHES, RowBranches
@@ -301,7 +301,7 @@ class PostgresJournal:
         takeovers alike wait for the disk, whatever the server's default: an epoch that a crash
         takes back would belong to two owners.
         """
-        pool = await open_prompt_pool(
+        pool = await open_immediate_pool(
             dsn,
             size=connections,
             timeout_s=statement_timeout_s,

@@ -10,12 +10,12 @@ from cinema.http.server import EdgeOptions
 from tests.e2e.http.edge import BODY_LIMIT_BYTES, Server, serving
 
 
-@pytest.fixture(params=[False, True], ids=["in_a_task", "promptly"])
+@pytest.fixture(params=[False, True], ids=["in_a_task", "taskless"])
 async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
     options = EdgeOptions(
         body_limit_bytes=BODY_LIMIT_BYTES,
         request_timeout_s=0.2,
         allowed_origins=("https://tickets.example",),
     )
-    async with serving(options, promptly=request.param) as running:
+    async with serving(options, taskless=request.param) as running:
         yield running

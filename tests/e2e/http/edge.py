@@ -1,6 +1,6 @@
 """An edge with a few routes on a real socket, and a client that speaks bytes.
 
-Each route comes in two ways, with the same handler: as a coroutine, and prompt.
+Each route comes in two ways, with the same handler: as a coroutine, and taskless.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
 from cinema.features.operations import health_routes
 from cinema.http.context import Call, RequestContext
 from cinema.http.responses import Reply, success
-from cinema.http.routes import Handler, Prompt, Route, bound
+from cinema.http.routes import Handler, Route, TasklessHandler, bound
 from cinema.http.server import Edge, EdgeOptions
 from cinema.http.turns import Turns
 from cinema.telemetry.metrics import Metrics
@@ -187,7 +187,7 @@ class Server:
 async def serving(
     options: EdgeOptions,
     *,
-    promptly: bool = False,
+    taskless: bool = False,
     more: Iterable[Route] = (),
     turns: Turns | None = None,
 ) -> AsyncIterator[Server]:
@@ -206,7 +206,7 @@ async def serving(
     )
     port_later = await edge.start("127.0.0.1", 0)
     server = Server(edge, port_later, log, issuer, gatekeeper)
-    edge.add_routes([*Handlers(server, promptly=promptly).routes(), *more])
+    edge.add_routes([*Handlers(server, taskless=taskless).routes(), *more])
     health = health_routes.HealthParts({}, metrics)
     edge.add_routes(bound(health_routes.ROUTES, health))
     try:
@@ -219,9 +219,9 @@ async def serving(
 class Handlers:
     """What the routes do, and the two ways to do it."""
 
-    def __init__(self, server: Server, *, promptly: bool) -> None:
+    def __init__(self, server: Server, *, taskless: bool) -> None:
         self._server = server
-        self._promptly = promptly
+        self._is_taskless = taskless
         self._waiting: set[asyncio.Task[None]] = set()
 
     def routes(self) -> list[Route]:
@@ -271,7 +271,10 @@ class Handlers:
         self, method: str, path: str, answer: Callable[[Call], Reply | Rejection], **more: Any
     ) -> Route:
         return route(
-            method, path, self._prompt(answer) if self._promptly else self._handler(answer), **more
+            method,
+            path,
+            self._taskless(answer) if self._is_taskless else self._handler(answer),
+            **more,
         )
 
     def _handler(self, answer: Callable[[Call], Reply | Rejection]) -> Handler:
@@ -285,7 +288,7 @@ class Handlers:
 
         return handle
 
-    def _prompt(self, answer: Callable[[Call], Reply | Rejection]) -> Prompt:
+    def _taskless(self, answer: Callable[[Call], Reply | Rejection]) -> TasklessHandler:
         def ask(call: Call, reply: Callable[[Any], None]) -> None:
             if answer != self.slow:
                 reply(call)
@@ -299,10 +302,10 @@ class Handlers:
             await self._server.release.wait()
             reply(call)
 
-        return Prompt(ask, answer)
+        return TasklessHandler(ask, answer)
 
 
-def route(method: str, path: str, handler: Handler | Prompt, **more: Any) -> Route:
+def route(method: str, path: str, handler: Handler | TasklessHandler, **more: Any) -> Route:
     """A route nobody needs to read about."""
     return Route(
         method=method,

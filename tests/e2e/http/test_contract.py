@@ -146,12 +146,12 @@ async def test_body_may_wait_for_the_servers_consent(server: Server) -> None:
         assert (await client.ask(GOOD)).status == 201
 
 
-@pytest.mark.parametrize("promptly", [False, True])
-async def test_long_body_is_read_when_its_turn_comes(promptly: bool) -> None:
+@pytest.mark.parametrize("taskless", [False, True])
+async def test_long_body_is_read_when_its_turn_comes(taskless: bool) -> None:
     seats = ["x" * 1000] * 900
     body = msgspec.json.encode({"seats": seats})
     options = EdgeOptions(body_limit_bytes=1_000_000)
-    async with serving(options, promptly=promptly) as server, server.client() as client:
+    async with serving(options, taskless=taskless) as server, server.client() as client:
         client.send(request("GET", "/slow") + request("POST", "/echo", body))
         await until(lambda: any(one._reading_paused for one in server.edge._server.connections))
         server.release.set()
@@ -171,7 +171,7 @@ async def test_role_is_checked_after_the_token(server: Server) -> None:
 async def patient() -> AsyncIterator[Server]:
     """A server that waits for bodies longer than any test takes."""
     options = EdgeOptions(body_limit_bytes=BODY_LIMIT_BYTES, request_timeout_s=60.0)
-    async with serving(options, promptly=True) as running:
+    async with serving(options, taskless=True) as running:
         yield running
 
 

@@ -90,11 +90,11 @@ def complaints() -> Iterator[Complaints]:
         logging.getLogger().removeHandler(heard)
 
 
-@pytest.fixture(params=[False, True], ids=["in_a_task", "promptly"])
+@pytest.fixture(params=[False, True], ids=["in_a_task", "taskless"])
 async def patient(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
     """An edge that waits for clients as long as a test does."""
     options = EdgeOptions(body_limit_bytes=BODY_LIMIT_BYTES, request_timeout_s=2 * PATIENCE_S)
-    async with serving(options, promptly=request.param) as running:
+    async with serving(options, taskless=request.param) as running:
         yield running
 
 

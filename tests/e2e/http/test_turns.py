@@ -51,12 +51,12 @@ class Crowd:
         return only
 
 
-@pytest.fixture(params=[False, True], ids=["in_a_task", "promptly"])
+@pytest.fixture(params=[False, True], ids=["in_a_task", "taskless"])
 async def crowd(request: pytest.FixtureRequest) -> AsyncIterator[Crowd]:
     loop = Steps()
     turns = Turns(loop, per_step=PER_STEP)
     async with (
-        serving(OPTIONS, promptly=request.param, turns=turns) as server,
+        serving(OPTIONS, taskless=request.param, turns=turns) as server,
         AsyncExitStack() as stack,
     ):
         yield Crowd(server, loop, turns, stack)

@@ -41,14 +41,14 @@ READ: dict[Callable[..., Any], str] = {
     Server.pre_shutdown: "e01318ac421ba9fe",
     Server.shutdown: "fc8f137a6c82728c",
 }
-"""What `connection.py` and `prompt_connection.py` of `http/connections` were written against."""
+"""What `connection.py` and `taskless_connection.py` of `http/connections` were written against."""
 
 
 @pytest.mark.parametrize("code", READ, ids=lambda code: code.__qualname__)
 def test_code_of_aiohttp_is_the_one_we_have_read(code: Callable[..., Any]) -> None:
     digest = hashlib.sha256(inspect.getsource(code).encode()).hexdigest()[:16]
     assert digest == READ[code], (
-        f"aiohttp has changed {code.__qualname__}. Read it against prompt_connection.py and "
+        f"aiohttp has changed {code.__qualname__}. Read it against taskless_connection.py and "
         f"connection.py, run tests/e2e/http, then note {digest} here."
     )
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from cinema.storage.database.prompt_pool import open_prompt_pool
+from cinema.storage.database.immediate_pool import open_immediate_pool
 from cinema.storage.database.transactions import Pool
 
 pytestmark = pytest.mark.postgres
@@ -28,8 +28,8 @@ async def _under_way(database: str) -> None:
 
 @pytest.fixture
 async def pool(database: str) -> AsyncIterator[Pool]:
-    pool = await open_prompt_pool(
-        database, size=1, timeout_s=5.0, server_settings={"application_name": "prompt"}
+    pool = await open_immediate_pool(
+        database, size=1, timeout_s=5.0, server_settings={"application_name": "immediate"}
     )
     yield pool
     pool.terminate()

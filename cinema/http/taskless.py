@@ -14,11 +14,11 @@ from typing import Any
 import structlog
 
 from cinema.domain.rejections import Refused, Rejection
-from cinema.http.connections.request import HttpRequest, PromptRequest
+from cinema.http.connections.request import HttpRequest, TasklessRequest
 from cinema.http.connections.wire import Finished
 from cinema.http.context import Call
 from cinema.http.responses import Reply, rejected
-from cinema.http.routes import Prompt
+from cinema.http.routes import TasklessHandler
 from cinema.http.steps import (
     CANCELLED_STATUS,
     INTERNAL,
@@ -32,23 +32,23 @@ from cinema.http.steps import (
 log = structlog.get_logger()
 
 
-class PromptEndpoint:
-    """A route's prompt handler with the steps around it."""
+class TasklessEndpoint:
+    """A route's taskless handler with the steps around it."""
 
     __slots__ = ("ask", "show", "steps")
 
-    def __init__(self, prompt: Prompt, steps: Steps) -> None:
-        self.ask = prompt.ask
-        self.show = prompt.show
+    def __init__(self, taskless: TasklessHandler, steps: Steps) -> None:
+        self.ask = taskless.ask
+        self.show = taskless.show
         self.steps = steps
 
 
 class LateCall:
-    """A request whose turn came too late, on the prompt way: refused unread."""
+    """A request whose turn came too late, on the way without a task: refused unread."""
 
     __slots__ = ("_refuse", "_request")
 
-    def __init__(self, request: PromptRequest, refuse: Callable[[HttpRequest], Finished]) -> None:
+    def __init__(self, request: TasklessRequest, refuse: Callable[[HttpRequest], Finished]) -> None:
         self._request = request
         self._refuse = refuse
 
@@ -58,27 +58,27 @@ class LateCall:
         try:
             keep_alive = bool(self._refuse(self._request).keep_alive)
         finally:
-            self._request.connection.prompt_over(keep_alive=keep_alive)
+            self._request.connection.taskless_over(keep_alive=keep_alive)
 
     def give_up(self) -> None:
         """Nothing: it has been counted."""
 
 
-class PromptCall(Call):
-    """One request on its prompt way: `begin`, then `settle` or `give_up`, whichever is first.
+class TasklessCall(Call):
+    """One request on its taskless way: `begin`, then `settle` or `give_up`, whichever is first.
 
     Before that `is_admitted` says whether it may take this way. None of them raises; each way
-    ends with `Connection.prompt_over`, except giving up.
+    ends with `Connection.taskless_over`, except giving up.
     """
 
     __slots__ = ("_endpoint", "_is_over", "_refused", "_showtime_id", "_started_s")
 
-    request: PromptRequest
+    request: TasklessRequest
 
     def __init__(
         self,
-        endpoint: PromptEndpoint,
-        request: PromptRequest,
+        endpoint: TasklessEndpoint,
+        request: TasklessRequest,
         params: tuple[bytes, ...],
         showtime_id: str | None,
     ) -> None:
@@ -160,4 +160,4 @@ class PromptCall(Call):
             keep_alive = bool(finished.keep_alive)
             steps.finish(self, reply.status, reply.error_code, self._showtime_id, self._started_s)
         finally:
-            request.connection.prompt_over(keep_alive=keep_alive)
+            request.connection.taskless_over(keep_alive=keep_alive)

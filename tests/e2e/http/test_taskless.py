@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from cinema.http.connections import prompt_connection
-from cinema.http.connections.prompt_connection import PromptConnection
+from cinema.http.connections import taskless_connection
+from cinema.http.connections.taskless_connection import TasklessConnection
 from cinema.http.context import Call
 from cinema.http.responses import Reply, success
-from cinema.http.routes import Prompt
+from cinema.http.routes import TasklessHandler
 from cinema.http.server import EdgeOptions
 from tests.e2e.http.edge import (
     BODY_LIMIT_BYTES,
@@ -36,7 +36,7 @@ OPTIONS = EdgeOptions(
 
 
 class Desk:
-    """A prompt route whose callbacks the test calls itself."""
+    """A taskless route whose callbacks the test calls itself."""
 
     def __init__(self) -> None:
         self.replies: list[Callable[[Any], None]] = []
@@ -59,29 +59,29 @@ def desk() -> Desk:
 
 
 @pytest.fixture
-async def prompt(desk: Desk) -> AsyncIterator[Server]:
-    more = [route("GET", "/desk", Prompt(desk.ask, desk.show))]
-    async with serving(OPTIONS, promptly=True, more=more) as running:
+async def taskless(desk: Desk) -> AsyncIterator[Server]:
+    more = [route("GET", "/desk", TasklessHandler(desk.ask, desk.show))]
+    async with serving(OPTIONS, taskless=True, more=more) as running:
         yield running
 
 
-def connection_of(server: Server) -> PromptConnection:
+def connection_of(server: Server) -> TasklessConnection:
     """The server's side of the only connection there is."""
     (connection,) = server.edge._server.connections
-    assert isinstance(connection, PromptConnection)
+    assert isinstance(connection, TasklessConnection)
     return connection
 
 
 # --- which way
 
 
-async def test_whole_request_on_an_idle_connection_needs_no_task(prompt: Server) -> None:
-    async with prompt.client() as client:
+async def test_whole_request_on_an_idle_connection_needs_no_task(taskless: Server) -> None:
+    async with taskless.client() as client:
         for _ in range(100):
-            await until(lambda: connection_of(prompt)._waiter is not None)
+            await until(lambda: connection_of(taskless)._waiter is not None)
             assert (await client.ask(request("POST", "/echo", GOOD))).status == 201
-    assert prompt.in_a_task == [False] * 100
-    assert prompt.edge._server.requests_count == 100
+    assert taskless.in_a_task == [False] * 100
+    assert taskless.edge._server.requests_count == 100
 
 
 @pytest.mark.parametrize(
@@ -93,18 +93,20 @@ async def test_whole_request_on_an_idle_connection_needs_no_task(prompt: Server)
     ],
     ids=["two at once", "body in parts", "head before body"],
 )
-async def test_unusual_request_is_served_in_a_task(prompt: Server, raw: bytes, rest: bytes) -> None:
-    connections = prompt.edge._server.connections
-    async with prompt.client() as client:
+async def test_unusual_request_is_served_in_a_task(
+    taskless: Server, raw: bytes, rest: bytes
+) -> None:
+    connections = taskless.edge._server.connections
+    async with taskless.client() as client:
         if rest == raw:
             client.send(raw + rest)
         else:
             client.send(raw)
-            await until(lambda: connections != prompt.edge._server.connections)
-            await until(lambda: connection_of(prompt)._request_in_progress)
+            await until(lambda: connections != taskless.edge._server.connections)
+            await until(lambda: connection_of(taskless)._request_in_progress)
             client.send(rest)
         assert (await client.answer()).status == 201
-    assert prompt.in_a_task[0]
+    assert taskless.in_a_task[0]
 
 
 # --- the same bytes
@@ -159,18 +161,18 @@ ASKED = {
 async def test_both_ways_give_the_same_bytes(options: EdgeOptions) -> None:
     async with (
         serving(options) as usual,
-        serving(options, promptly=True) as prompt,
+        serving(options, taskless=True) as taskless,
     ):
         for name, raw in ASKED.items():
             given = raw.replace(TOKEN.encode(), f"Bearer {usual.token()}".encode())
-            answers = [await _whole_answer(server, given) for server in (usual, prompt)]
+            answers = [await _whole_answer(server, given) for server in (usual, taskless)]
             assert answers[0] == answers[1], name
-            lines = [_steady(server.lines()[-1]) for server in (usual, prompt)]
+            lines = [_steady(server.lines()[-1]) for server in (usual, taskless)]
             assert lines[0] == lines[1], name
-        counts = [_counts(server) for server in (usual, prompt)]
+        counts = [_counts(server) for server in (usual, taskless)]
         assert counts[0] == counts[1]
     assert False not in usual.in_a_task
-    assert prompt.in_a_task.count(True) == 0
+    assert taskless.in_a_task.count(True) == 0
 
 
 async def _whole_answer(server: Server, raw: bytes) -> bytes:
@@ -212,10 +214,10 @@ async def test_handler_that_fails_at_once_or_later_is_a_500_with_its_stack(
         reply(None)
 
     more = [
-        route("GET", "/asking", Prompt(fail, success)),
-        route("GET", "/showing", Prompt(succeed, fail)),
+        route("GET", "/asking", TasklessHandler(fail, success)),
+        route("GET", "/showing", TasklessHandler(succeed, fail)),
     ]
-    async with serving(OPTIONS, promptly=True, more=more) as server, server.client() as client:
+    async with serving(OPTIONS, taskless=True, more=more) as server, server.client() as client:
         for path in ("/asking", "/showing", "/misspelt"):
             answer = await client.ask(request("GET", path, x_request_id="find-me"))
             assert (answer.status, answer.code) == (500, "INTERNAL")
@@ -226,8 +228,8 @@ async def test_handler_that_fails_at_once_or_later_is_a_500_with_its_stack(
         assert [line["status"] for line in server.lines()] == [500, 500, 500]
 
 
-async def test_second_answer_to_one_request_is_dropped(prompt: Server, desk: Desk) -> None:
-    async with prompt.client() as client:
+async def test_second_answer_to_one_request_is_dropped(taskless: Server, desk: Desk) -> None:
+    async with taskless.client() as client:
         client.send(request("GET", "/desk"))
         first = await desk.reply()
         first("once")
@@ -238,7 +240,7 @@ async def test_second_answer_to_one_request_is_dropped(prompt: Server, desk: Des
         first("thrice")
         second("next")
         assert (await client.answer()).json["data"] == "next"
-    assert len(prompt.lines()) == 2
+    assert len(taskless.lines()) == 2
 
 
 async def test_handler_that_fails_behind_its_answer_has_answered() -> None:
@@ -246,8 +248,8 @@ async def test_handler_that_fails_behind_its_answer_has_answered() -> None:
         reply("answered")
         raise RuntimeError("too late to tell")
 
-    more = [route("GET", "/both", Prompt(answer_and_fail, success))]
-    async with serving(OPTIONS, promptly=True, more=more) as server, server.client() as client:
+    more = [route("GET", "/both", TasklessHandler(answer_and_fail, success))]
+    async with serving(OPTIONS, taskless=True, more=more) as server, server.client() as client:
         for _ in range(2):
             assert (await client.ask(request("GET", "/both"))).json["data"] == "answered"
         assert [line["status"] for line in server.lines()] == [200, 200]
@@ -257,76 +259,76 @@ async def test_handler_that_fails_behind_its_answer_has_answered() -> None:
 
 
 async def test_requests_sent_meanwhile_are_answered_afterwards_in_order(
-    prompt: Server, desk: Desk
+    taskless: Server, desk: Desk
 ) -> None:
-    async with prompt.client() as client:
+    async with taskless.client() as client:
         client.send(request("GET", "/desk"))
         reply = await desk.reply()
         bodies = [b'{"seats":["A%d"]}' % number for number in range(100)]
         for body in bodies:
             client.send(request("POST", "/echo", body))
-        await until(lambda: len(connection_of(prompt)._messages) >= 32)
-        assert prompt.handled == []
+        await until(lambda: len(connection_of(taskless)._messages) >= 32)
+        assert taskless.handled == []
         reply("first")
         assert (await client.answer()).json["data"] == "first"
         for number in range(100):
             assert (await client.answer()).json["data"]["seats"] == [f"A{number}"]
         assert (await client.ask(request("POST", "/echo", GOOD))).status == 201
-    assert prompt.in_a_task == [True] * 100 + [False]
+    assert taskless.in_a_task == [True] * 100 + [False]
 
 
-async def test_garbage_sent_meanwhile_is_refused_afterwards(prompt: Server, desk: Desk) -> None:
-    async with prompt.client() as client:
+async def test_garbage_sent_meanwhile_is_refused_afterwards(taskless: Server, desk: Desk) -> None:
+    async with taskless.client() as client:
         client.send(request("GET", "/desk"))
         reply = await desk.reply()
         client.send(b"\x00garbage\r\n\r\n")
-        await until(lambda: bool(connection_of(prompt)._messages))
+        await until(lambda: bool(connection_of(taskless)._messages))
         reply("first")
         assert (await client.answer()).json["data"] == "first"
         assert (await client.answer()).code == "BAD_REQUEST"
         assert await client.ends()
 
 
-async def test_client_that_half_closes_meanwhile_is_answered(prompt: Server, desk: Desk) -> None:
-    async with prompt.client() as client:
+async def test_client_that_half_closes_meanwhile_is_answered(taskless: Server, desk: Desk) -> None:
+    async with taskless.client() as client:
         client.send(request("GET", "/desk"))
         reply = await desk.reply()
         client.writer.write_eof()
-        await until(lambda: connection_of(prompt)._close)
+        await until(lambda: connection_of(taskless)._close)
         reply("late")
         assert (await client.answer()).json["data"] == "late"
         assert await client.ends()
-    await until(lambda: not prompt.edge._server.connections)
+    await until(lambda: not taskless.edge._server.connections)
 
 
-async def test_answer_for_a_client_that_is_gone_is_dropped(prompt: Server, desk: Desk) -> None:
-    async with prompt.client() as client:
+async def test_answer_for_a_client_that_is_gone_is_dropped(taskless: Server, desk: Desk) -> None:
+    async with taskless.client() as client:
         client.send(request("GET", "/desk"))
         reply = await desk.reply()
-        connection = connection_of(prompt)
+        connection = connection_of(taskless)
         raw = client.writer.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
         client.writer.transport.abort()
         await until(lambda: connection.transport is None)
-    assert prompt.lines() == []
+    assert taskless.lines() == []
     reply("for nobody")
-    assert [line["status"] for line in prompt.lines()] == [200]
-    await until(lambda: not prompt.edge._server.connections)
-    assert (await prompt.ask(request("GET", "/healthz"))).status == 200
+    assert [line["status"] for line in taskless.lines()] == [200]
+    await until(lambda: not taskless.edge._server.connections)
+    assert (await taskless.ask(request("GET", "/healthz"))).status == 200
 
 
-async def test_keep_alive_does_not_end_a_connection_meanwhile(prompt: Server, desk: Desk) -> None:
-    async with prompt.client() as client:
+async def test_keep_alive_does_not_end_a_connection_meanwhile(taskless: Server, desk: Desk) -> None:
+    async with taskless.client() as client:
         client.send(request("GET", "/desk"))
         reply = await desk.reply()
-        connection = connection_of(prompt)
+        connection = connection_of(taskless)
         connection._next_keepalive_close_time = 0.0
         connection._process_keepalive()
         assert connection._keepalive_handle is None
         reply("kept")
         assert (await client.answer()).json["data"] == "kept"
         due_s = connection._next_keepalive_close_time - asyncio.get_running_loop().time()
-        assert due_s == pytest.approx(prompt_connection.KEEP_ALIVE_S, abs=5)
+        assert due_s == pytest.approx(taskless_connection.KEEP_ALIVE_S, abs=5)
         assert connection._keepalive_handle is not None
         connection._next_keepalive_close_time = 0.0
         connection._process_keepalive()
@@ -336,12 +338,12 @@ async def test_keep_alive_does_not_end_a_connection_meanwhile(prompt: Server, de
 # --- stopping
 
 
-async def test_stop_waits_for_an_answer_under_way(prompt: Server, desk: Desk) -> None:
-    async with prompt.client() as client:
+async def test_stop_waits_for_an_answer_under_way(taskless: Server, desk: Desk) -> None:
+    async with taskless.client() as client:
         client.send(request("GET", "/desk"))
         reply = await desk.reply()
-        stopping = asyncio.ensure_future(prompt.edge.stop(5.0))
-        await until(lambda: connection_of(prompt)._handler_waiter is not None)
+        stopping = asyncio.ensure_future(taskless.edge.stop(5.0))
+        await until(lambda: connection_of(taskless)._handler_waiter is not None)
         reply("last")
         answer = await client.answer()
         assert (answer.json["data"], answer.headers["connection"]) == ("last", "close")
@@ -350,14 +352,14 @@ async def test_stop_waits_for_an_answer_under_way(prompt: Server, desk: Desk) ->
             await stopping
 
 
-async def test_request_unanswered_at_the_end_is_cancelled(prompt: Server, desk: Desk) -> None:
-    async with prompt.client() as client:
+async def test_request_unanswered_at_the_end_is_cancelled(taskless: Server, desk: Desk) -> None:
+    async with taskless.client() as client:
         client.send(request("GET", "/desk"))
         reply = await desk.reply()
-        await prompt.edge.stop(0.01)
+        await taskless.edge.stop(0.01)
         assert await client.ends()
     reply("too late")
-    (line,) = prompt.lines()
+    (line,) = taskless.lines()
     assert (line["status"], line["error_code"]) == (499, "CANCELLED")
 
 
@@ -375,13 +377,13 @@ async def _ask_and_not_read(server: Server, client: Client) -> int:
     return asked
 
 
-async def test_client_that_does_not_read_gets_no_further(prompt: Server) -> None:
-    async with prompt.client() as client:
-        asked = await _ask_and_not_read(prompt, client)
-        connection = connection_of(prompt)
+async def test_client_that_does_not_read_gets_no_further(taskless: Server) -> None:
+    async with taskless.client() as client:
+        asked = await _ask_and_not_read(taskless, client)
+        connection = connection_of(taskless)
         client.send(request("POST", "/echo", GOOD))
         await until(lambda: bool(connection._messages))
-        assert prompt.handled == []
+        assert taskless.handled == []
         client.writer.transport.resume_reading()
         for _ in range(asked):
             assert len((await client.answer()).json["data"]) == 3_000_000
@@ -391,9 +393,9 @@ async def test_client_that_does_not_read_gets_no_further(prompt: Server) -> None
 
 
 async def test_client_that_never_reads_loses_its_connection(
-    prompt: Server, monkeypatch: pytest.MonkeyPatch
+    taskless: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prompt_connection, "WRITE_TIMEOUT_S", 0.01)
-    async with prompt.client() as client:
-        await _ask_and_not_read(prompt, client)
-        await until(lambda: not prompt.edge._server.connections)
+    monkeypatch.setattr(taskless_connection, "WRITE_TIMEOUT_S", 0.01)
+    async with taskless.client() as client:
+        await _ask_and_not_read(taskless, client)
+        await until(lambda: not taskless.edge._server.connections)

@@ -23,7 +23,7 @@ IDLE_LIFETIME_S = 300.0
 """As asyncpg has it: then a connection is replaced, or closed."""
 
 
-class _PromptPool(Base):
+class _ImmediatePool(Base):
     release_s: float
 
     async def release(self, connection: Any, *, timeout: float | None = None) -> None:  # noqa: ASYNC109  (asyncpg's name)
@@ -40,14 +40,14 @@ class _PromptPool(Base):
         await connection._holder.release(self.release_s if timeout is None else timeout)
 
 
-async def open_prompt_pool(
+async def open_immediate_pool(
     dsn: str, *, size: int, timeout_s: float, server_settings: dict[str, str]
 ) -> Pool:
     """A pool of at most `size` connections, for statements that leave nothing in their session.
 
     Connecting takes `timeout_s` at most, and so does giving a connection back.
     """
-    pool = _PromptPool(
+    pool = _ImmediatePool(
         dsn,
         connection_class=asyncpg.Connection,
         record_class=asyncpg.Record,

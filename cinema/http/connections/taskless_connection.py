@@ -1,4 +1,4 @@
-"""A connection that serves requests promptly: from the parser, without waking a task."""
+"""A connection that serves requests without a task: right from the parser."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from aiohttp.web import Server
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from cinema.domain.addresses import address_key
-from cinema.http.connections.request import PromptRequest
+from cinema.http.connections.request import TasklessRequest
 from cinema.http.limits import KEEP_ALIVE_S, WRITE_TIMEOUT_S
-from cinema.http.prompt import LateCall, PromptCall
+from cinema.http.taskless import LateCall, TasklessCall
 
 Turn = Literal["to come", "had", "late"]
 """What the next request for `start` knows of its turn; one that came behind another asks for it."""
 
 
-class PromptCallOf(Protocol):
+class TasklessCallOf(Protocol):
     """Gives the call that serves a request without a task, None if its route needs one."""
 
-    def __call__(self, request: PromptRequest) -> PromptCall | None: ...
+    def __call__(self, request: TasklessRequest) -> TasklessCall | None: ...
 
 
 class LateCallOf(Protocol):
     """Gives the call that refuses a request whose turn has come too late."""
 
-    def __call__(self, request: PromptRequest) -> LateCall: ...
+    def __call__(self, request: TasklessRequest) -> LateCall: ...
 
 
-class PromptConnection(RequestHandler):
-    """aiohttp's connection with a short way for the usual request of a prompt route.
+class TasklessConnection(RequestHandler):
+    """aiohttp's connection with a short way for the usual request of a taskless route.
 
     Usual is what comes whole, alone and to an idle connection; the rest goes to `start`, aiohttp's
-    loop over the requests of a connection. During a prompt request `start` sleeps on, because
+    loop over the requests of a connection. During a taskless request `start` sleeps on, because
     the future it waits for is set aside. That makes the connection look busy to aiohttp: what
     arrives is queued, keep-alive and shutdown wait. Afterwards the future is put back.
     """
@@ -42,8 +42,8 @@ class PromptConnection(RequestHandler):
         "_is_late",
         "_late_call_of",
         "_parked",
-        "_prompt",
-        "_prompt_call_of",
+        "_taskless",
+        "_taskless_call_of",
         "_turn_of_next",
         "_unread",
         "address_key",
@@ -53,16 +53,16 @@ class PromptConnection(RequestHandler):
         self,
         manager: Server,
         *,
-        prompt_call_of: PromptCallOf,
+        taskless_call_of: TasklessCallOf,
         late_call_of: LateCallOf,
         **options: Any,
     ) -> None:
         super().__init__(manager, keepalive_timeout=KEEP_ALIVE_S, **options)
-        self._prompt_call_of = prompt_call_of
+        self._taskless_call_of = taskless_call_of
         self._late_call_of = late_call_of
         self._is_late = False
         self._turn_of_next: Turn = "to come"
-        self._prompt: PromptCall | LateCall | None = None
+        self._taskless: TasklessCall | LateCall | None = None
         self._parked: asyncio.Future[None] | None = None
         self._unread: asyncio.TimerHandle | None = None
         self.address_key = ""
@@ -85,17 +85,17 @@ class PromptConnection(RequestHandler):
             RequestHandler.data_received(self, data)
         finally:
             self._waiter = waiter
-        if self._messages and not self._serve_promptly(waiter):
+        if self._messages and not self._serve_without_task(waiter):
             self._turn_of_next = "late" if self._is_late else "had"
             waiter.set_result(None)
 
-    def prompt_over(self, *, keep_alive: bool) -> None:
+    def taskless_over(self, *, keep_alive: bool) -> None:
         """The reply is written: go on, but not before the client has read most of it."""
         self._keepalive = keep_alive
         if self._paused and self.transport is not None:
             self._unread = self._loop.call_later(WRITE_TIMEOUT_S, self.transport.abort)
         else:
-            self._end_prompt()
+            self._end_taskless()
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Read on; nothing where nothing is paused, as aiohttp would feed the parser each time."""
@@ -106,24 +106,24 @@ class PromptConnection(RequestHandler):
         """Go on, as the client has read."""
         super().resume_writing()
         if self._unread is not None:
-            self._end_prompt()
+            self._end_taskless()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Stop waiting for the client to read."""
         super().connection_lost(exc)
         if self._unread is not None:
-            self._end_prompt()
+            self._end_taskless()
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109  (aiohttp's name)
         """Let the request at work finish within `timeout`, then end it and the connection."""
         try:
             await super().shutdown(timeout)
         finally:
-            if self._prompt is not None and self._parked is not None:
-                self._prompt.give_up()
+            if self._taskless is not None and self._parked is not None:
+                self._taskless.give_up()
                 self._parked.cancel()
 
-    def _serve_promptly(self, waiter: asyncio.Future[None]) -> bool:
+    def _serve_without_task(self, waiter: asyncio.Future[None]) -> bool:
         """Serve the request that has come; False if it needs `start`, and nothing is done."""
         message, payload = self._messages[0]
         parser, manager = self._parser, self._manager
@@ -137,8 +137,8 @@ class PromptConnection(RequestHandler):
             or manager is None
         ):
             return False
-        request = PromptRequest(message, payload, self)
-        call = self._late_call_of(request) if self._is_late else self._prompt_call_of(request)
+        request = TasklessRequest(message, payload, self)
+        call = self._late_call_of(request) if self._is_late else self._taskless_call_of(request)
         if call is None:
             return False
         self._messages.clear()
@@ -147,14 +147,14 @@ class PromptConnection(RequestHandler):
         self._waiter = None
         self._parked = waiter
         self._request_in_progress = True
-        self._prompt = call
+        self._taskless = call
         call.begin()
         return True
 
-    def _end_prompt(self) -> None:
+    def _end_taskless(self) -> None:
         """Do what `start` does between two requests."""
         waiter = self._waiter = self._parked
-        self._parked = self._prompt = None
+        self._parked = self._taskless = None
         if self._unread is not None:
             self._unread.cancel()
             self._unread = None
