@@ -18,11 +18,11 @@ from cinema.actors.messages import (
     TRY_AGAIN,
     Accepted,
     Letter,
+    OnOutcome,
     Outcome,
     Query,
     ReadHold,
     ReadSeats,
-    Reply,
     SeatFeed,
     SeatsSeen,
     TruncateJournal,
@@ -431,7 +431,7 @@ class ShowtimeActor:
             case _:
                 assert_never(query)
 
-    def _watch(self, reply: Reply, feed: SeatFeed) -> None:
+    def _watch(self, reply: OnOutcome, feed: SeatFeed) -> None:
         publisher = self.publisher
         publisher.joining += 1
 
@@ -625,7 +625,7 @@ class ShowtimeActor:
         self.pending_snapshot = pending
         self.lane.save(self, pending)
 
-    def _truncate(self, reply: Reply) -> None:
+    def _truncate(self, reply: OnOutcome) -> None:
         """Replace the journal by a snapshot, unless there is something else to do right now."""
         if self.idle:
             self._save(truncate=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from cinema.actors.messages import Message, Outcome, ReadSeats, Reply, SeatFeed
+from cinema.actors.messages import Message, OnOutcome, Outcome, ReadSeats, SeatFeed
 from cinema.storage.journal.clock import Clock
 
 
@@ -14,7 +14,7 @@ class Dispatch(Protocol):
     clock: Clock
 
     def tell(
-        self, showtime_id: bytes, message: Message, reply: Reply, deadline_ns: int | None = None
+        self, showtime_id: bytes, message: Message, reply: OnOutcome, deadline_ns: int | None = None
     ) -> None:
         """Send a message; `reply` is called exactly once, maybe before this returns."""
 

@@ -17,9 +17,9 @@ from cinema.actors.messages import (
     TRY_AGAIN,
     Letter,
     Message,
+    OnOutcome,
     Outcome,
     ReadSeats,
-    Reply,
     SeatFeed,
     TruncateJournal,
 )
@@ -182,7 +182,7 @@ class Kernel:
     # --- messages
 
     def tell(
-        self, showtime_id: bytes, message: Message, reply: Reply, deadline_ns: int | None = None
+        self, showtime_id: bytes, message: Message, reply: OnOutcome, deadline_ns: int | None = None
     ) -> None:
         """Queue a message for a showtime, bringing it into memory first if it is not there.
 

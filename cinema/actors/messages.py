@@ -110,7 +110,7 @@ class NoShowtime(msgspec.Struct, frozen=True, gc=False):
 
 
 Outcome = Accepted | SeatsSeen | HoldSeen | Rejection | Unavailable | NoShowtime
-Reply = Callable[[Outcome], None]
+OnOutcome = Callable[[Outcome], None]
 
 
 class Letter(msgspec.Struct, frozen=True, gc=False):
@@ -120,7 +120,7 @@ class Letter(msgspec.Struct, frozen=True, gc=False):
     """
 
     message: Message
-    reply: Reply
+    reply: OnOutcome
     deadline_ns: int
     recalled: Recalled | None = None
 

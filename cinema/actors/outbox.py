@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 import structlog
 
-from cinema.actors.messages import IN_DOUBT, TRY_AGAIN, Outcome, Reply
+from cinema.actors.messages import IN_DOUBT, TRY_AGAIN, OnOutcome, Outcome
 
 if TYPE_CHECKING:
     from cinema.actors.actor import ShowtimeActor
@@ -26,7 +26,7 @@ class Waiting(msgspec.Struct, frozen=True, gc=False):
     """
 
     seq: int
-    reply: Reply
+    reply: OnOutcome
     outcome: Outcome
     event_seq: int
     command_id: bytes
@@ -42,7 +42,7 @@ class Doubt(msgspec.Struct, frozen=True):
 
     seq: int
     command_id: bytes
-    reply: Reply
+    reply: OnOutcome
     deadline_ns: int
 
 
@@ -81,7 +81,7 @@ class Outbox:
 
     # --- in
 
-    def acknowledge(self, seq: int, reply: Reply, outcome: Outcome, command_id: bytes) -> None:
+    def acknowledge(self, seq: int, reply: OnOutcome, outcome: Outcome, command_id: bytes) -> None:
         """The answer that tells of the event `seq`, just decided."""
         self._wait(Waiting(seq, reply, outcome, seq, command_id, False))
 
@@ -90,7 +90,7 @@ class Outbox:
         actor: ShowtimeActor,
         event_seq: int,
         plan_seq: int,
-        reply: Reply,
+        reply: OnOutcome,
         outcome: Outcome,
         command_id: bytes,
     ) -> None:
@@ -106,7 +106,7 @@ class Outbox:
             waiting = Waiting(event_seq, reply, outcome, event_seq, command_id, False)
         self._enter(actor, waiting)
 
-    def answer(self, actor: ShowtimeActor, seq: int, reply: Reply, outcome: Outcome) -> None:
+    def answer(self, actor: ShowtimeActor, seq: int, reply: OnOutcome, outcome: Outcome) -> None:
         """An answer about the state at `seq`."""
         self._enter(actor, Waiting(seq, reply, outcome, 0, b"", True))
 
@@ -229,13 +229,13 @@ class Outbox:
         else:
             self.send(actor, waiting.reply, waiting.outcome)
 
-    def send(self, actor: ShowtimeActor, reply: Reply, outcome: Outcome) -> None:
+    def send(self, actor: ShowtimeActor, reply: OnOutcome, outcome: Outcome) -> None:
         """Answer a message that the actor took."""
         actor.waiting -= 1
         actor.load.waiting -= 1
         self.turn_away(actor, reply, outcome)
 
-    def turn_away(self, actor: ShowtimeActor, reply: Reply, outcome: Outcome) -> None:
+    def turn_away(self, actor: ShowtimeActor, reply: OnOutcome, outcome: Outcome) -> None:
         """Answer a message that was not taken; a reply that fails harms nobody else."""
         try:
             reply(outcome)

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from cinema.actors.kernel import Kernel
-from cinema.actors.messages import TRY_AGAIN, Outcome, ReadSeats, Reply, SeatFeed, SeatsSeen
+from cinema.actors.messages import TRY_AGAIN, OnOutcome, Outcome, ReadSeats, SeatFeed, SeatsSeen
 from cinema.actors.slices import Slices
 from cinema.actors.tasks import Tasks
 from cinema.cluster.inbound import InboundFeed
@@ -152,7 +152,7 @@ class FanOut:
 
     # --- for the watchers here
 
-    def watch(self, showtime_id: bytes, feed: SeatFeed, read: ReadRemote, reply: Reply) -> None:
+    def watch(self, showtime_id: bytes, feed: SeatFeed, read: ReadRemote, reply: OnOutcome) -> None:
         """The seat map of another node's showtime, and from its seq on every change to `feed`."""
         if isinstance(feed, OutboundFeed):
             # It was to tell other nodes of a showtime that has moved away meanwhile.
@@ -174,7 +174,7 @@ class FanOut:
                 "fanout-unsubscribe", self._channels.unsubscribe(_CHANNEL + showtime_id)
             )
 
-    async def _watch(self, inbound: InboundFeed, read: ReadRemote, reply: Reply) -> None:
+    async def _watch(self, inbound: InboundFeed, read: ReadRemote, reply: OnOutcome) -> None:
         showtime_id = inbound.showtime_id
         outcome: Outcome = TRY_AGAIN
         try:

@@ -16,9 +16,9 @@ from cinema.actors.messages import (
     TRY_AGAIN,
     Letter,
     Message,
+    OnOutcome,
     Outcome,
     ReadSeats,
-    Reply,
     SeatFeed,
     SentMessage,
     TruncateJournal,
@@ -99,7 +99,7 @@ class _Errand:
         forwarder: Forwarder,
         showtime_id: bytes,
         message: SentMessage,
-        reply: Reply,
+        reply: OnOutcome,
         deadline_ns: int,
     ) -> None:
         self._forwarder = forwarder
@@ -257,7 +257,7 @@ class Forwarder:
     # --- the kernel's ways
 
     def tell(
-        self, showtime_id: bytes, message: Message, reply: Reply, deadline_ns: int | None = None
+        self, showtime_id: bytes, message: Message, reply: OnOutcome, deadline_ns: int | None = None
     ) -> None:
         """See `Kernel.tell`."""
         owner = self.placement.owner_of(showtime_id)

@@ -13,7 +13,7 @@ from cinema.features.accounts.store import NewUser
 from cinema.features.catalog.shapes import Cinema, Movie, Screen
 from cinema.features.catalog.store import INSERT_MOVIE, movie_values
 from cinema.features.showtimes.rules import Timetable
-from cinema.storage.database.transactions import Connection, Pool, connection, transaction
+from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
 
 _KNOWN_USERS = "select email_key from users where email_key = any($1::text[])"
 
@@ -133,7 +133,7 @@ class DemoRepository:
             await _insert_showtimes(running, showtimes, now)
 
 
-async def _insert_catalog(running: Connection, catalog: DemoCatalog, now: datetime) -> None:
+async def _insert_catalog(running: PooledConnection, catalog: DemoCatalog, now: datetime) -> None:
     await running.executemany(
         _ADD_MOVIE,
         [movie_values(movie.id, movie, now) for movie in catalog.movies],
@@ -157,7 +157,7 @@ async def _insert_catalog(running: Connection, catalog: DemoCatalog, now: dateti
     )
 
 
-async def _insert_users(running: Connection, users: Sequence[DemoUser]) -> None:
+async def _insert_users(running: PooledConnection, users: Sequence[DemoUser]) -> None:
     await running.executemany(
         _INSERT_USER, [(*msgspec.structs.astuple(one.user), one.role) for one in users]
     )
@@ -168,7 +168,7 @@ async def _insert_users(running: Connection, users: Sequence[DemoUser]) -> None:
 
 
 async def _insert_showtimes(
-    running: Connection, showtimes: Sequence[DemoShowtime], now: datetime
+    running: PooledConnection, showtimes: Sequence[DemoShowtime], now: datetime
 ) -> None:
     await running.executemany(
         _INSERT_SHOWTIME,

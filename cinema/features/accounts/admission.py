@@ -33,7 +33,7 @@ from cinema.domain.principal import (
 )
 from cinema.domain.rejections import Refused, refuse
 from cinema.features.accounts.changes_store import AccountChanges, Standing
-from cinema.features.accounts.tokens import Clock, TokenVerifier
+from cinema.features.accounts.tokens import TimeSource, TokenVerifier
 from cinema.telemetry.logging import LogLimit
 
 REVOCATIONS_UNREAD: Final = "revocations_unread"
@@ -86,8 +86,8 @@ class Admission:
         verifier: TokenVerifier,
         accounts: Accounts,
         *,
-        clock: Clock,
-        steady: Clock,
+        clock: TimeSource,
+        steady: TimeSource,
         cache_limit: int = VERIFIED_TOKENS_KEPT,
     ) -> None:
         """`clock` tells when tokens expire; `steady`, which nobody sets, how old news is."""

@@ -12,7 +12,13 @@ from cinema.domain.limits_catalog import IDEMPOTENT_CLEANUP_PAGE
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.shapes import User
 from cinema.storage.database.driver import Record
-from cinema.storage.database.transactions import Connection, Pool, connection, run_once, transaction
+from cinema.storage.database.transactions import (
+    Pool,
+    PooledConnection,
+    connection,
+    run_once,
+    transaction,
+)
 
 _USER = "id::text, email, first_name, last_name, role, email_verified, created_at"
 
@@ -102,7 +108,7 @@ class AccountsRepository:
     async def add_user(self, user: NewUser, key: IdempotencyKey | None) -> User:
         """The new account, or the one the key made before; refuses EMAIL_TAKEN."""
 
-        async def insert(running: Connection) -> User:
+        async def insert(running: PooledConnection) -> User:
             row = await running.fetchrow(
                 _INSERT_USER,
                 user.id,

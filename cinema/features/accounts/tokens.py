@@ -17,7 +17,7 @@ from cinema.features.accounts.signing_keys import SigningKeys
 ISSUER: Final = "cinema"
 ALGORITHM: Final = "HS256"
 
-Clock = Callable[[], float]
+TimeSource = Callable[[], float]
 
 
 class AccessToken(msgspec.Struct, frozen=True):
@@ -38,7 +38,7 @@ class _Claims(msgspec.Struct, frozen=True):
 class TokenIssuer:
     """Signs with the newest of `keys`, and names it in the token."""
 
-    def __init__(self, keys: SigningKeys, *, ttl_s: int, clock: Clock) -> None:
+    def __init__(self, keys: SigningKeys, *, ttl_s: int, clock: TimeSource) -> None:
         self._keys = keys
         self.ttl_s = ttl_s
         self._clock = clock
@@ -64,7 +64,7 @@ class TokenIssuer:
 class TokenVerifier:
     """Checks what a token says of itself: its signature under any of `keys`, form and time."""
 
-    def __init__(self, keys: SigningKeys, *, clock: Clock) -> None:
+    def __init__(self, keys: SigningKeys, *, clock: TimeSource) -> None:
         self._keys = keys
         self._clock = clock
 

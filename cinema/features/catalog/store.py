@@ -24,7 +24,7 @@ from cinema.features.catalog.shapes import (
 )
 from cinema.storage.database.driver import InvalidParameterValueError, Record
 from cinema.storage.database.reads import PrimaryReads, Reads
-from cinema.storage.database.transactions import Connection, Pool, run_once, transaction
+from cinema.storage.database.transactions import Pool, PooledConnection, run_once, transaction
 
 _MOVIE: Final = (
     "id, title, description, genres, runtime_minutes, release_date, age_rating, "
@@ -118,7 +118,7 @@ class CatalogRepository:
     ) -> Movie:
         """The new movie."""
 
-        async def insert(running: Connection) -> Movie:
+        async def insert(running: PooledConnection) -> Movie:
             row = await running.fetchrow(_ADD_MOVIE, *movie_values(movie_id, movie, now))
             return _movie(_some(row))
 
@@ -145,7 +145,7 @@ class CatalogRepository:
     ) -> Cinema:
         """The new cinema; refuses a time zone that Postgres does not know."""
 
-        async def insert(running: Connection) -> Cinema:
+        async def insert(running: PooledConnection) -> Cinema:
             try:
                 row = await running.fetchrow(
                     _INSERT_CINEMA,
@@ -190,7 +190,7 @@ class CatalogRepository:
     ) -> Screen:
         """The new screen with version 1 of its layout; refuses NAME_TAKEN."""
 
-        async def insert(running: Connection) -> Screen:
+        async def insert(running: PooledConnection) -> Screen:
             row = await running.fetchrow(
                 _INSERT_SCREEN, screen_id, cinema_id, name, seat_count, _json(rules), now
             )

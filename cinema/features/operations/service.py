@@ -22,7 +22,6 @@ from cinema.features.operations.node import ControlNode, place, state_shown
 from cinema.features.operations.shapes import (
     ActorShown,
     ActorsQuery,
-    Answer,
     AnyAsk,
     AskActors,
     AskDrain,
@@ -33,6 +32,7 @@ from cinema.features.operations.shapes import (
     Draining,
     LevelName,
     LogLevel,
+    NodeAnswer,
     NodeShown,
     NodeStatus,
     Owner,
@@ -48,7 +48,7 @@ CONTROL_QUESTION_FAILED: Final = "control_question_failed"
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_ask: Final = msgspec.msgpack.Decoder(AnyAsk).decode
-_decode_answer: Final = msgspec.msgpack.Decoder(Answer).decode
+_decode_answer: Final = msgspec.msgpack.Decoder(NodeAnswer).decode
 _DATA: Final[dict[type, msgspec.msgpack.Decoder[Any]]] = {
     AskStatus: msgspec.msgpack.Decoder(NodeStatus),
     AskActors: msgspec.msgpack.Decoder(list[ActorShown]),
@@ -269,16 +269,16 @@ class ControlService:
         except Refused as refused:
             told = refused.rejection
             details = None if told.details is None else dict(told.details)
-            return _encode(Answer(code=told.code, message=told.message, details=details))
+            return _encode(NodeAnswer(code=told.code, message=told.message, details=details))
         except msgspec.MsgspecError:
-            return _encode(Answer(code="RETRY", message="A node is of another version."))
+            return _encode(NodeAnswer(code="RETRY", message="A node is of another version."))
         except Exception:
             log.exception(CONTROL_QUESTION_FAILED)
-            return _encode(Answer(code="INTERNAL"))
-        return _encode(Answer(data=msgspec.Raw(_encode(data))))
+            return _encode(NodeAnswer(code="INTERNAL"))
+        return _encode(NodeAnswer(data=msgspec.Raw(_encode(data))))
 
 
-def _data_of(answer: Answer) -> msgspec.Raw | Rejection:
+def _data_of(answer: NodeAnswer) -> msgspec.Raw | Rejection:
     """What another node found, or its refusal."""
     if answer.code:
         return Rejection(code=answer.code, message=answer.message, details=answer.details)

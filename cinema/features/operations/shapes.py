@@ -256,7 +256,7 @@ class AskLogLevel(Ask, frozen=True, kw_only=True):
 AnyAsk = AskStatus | AskActors | AskShowtime | AskPassivate | AskDrain | AskLogLevel
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class NodeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What came back: the data, or a refusal in the contract's terms."""
 
     data: msgspec.Raw = msgspec.Raw(b"\xc0")

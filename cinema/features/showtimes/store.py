@@ -16,7 +16,7 @@ from cinema.features.showtimes.rules import Timetable
 from cinema.features.showtimes.shapes import Sales, Showtime, ShowtimeInput
 from cinema.storage.database.driver import Record
 from cinema.storage.database.reads import PrimaryReads, Reads
-from cinema.storage.database.transactions import Connection, Pool, run_once
+from cinema.storage.database.transactions import Pool, PooledConnection, run_once
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
@@ -119,7 +119,7 @@ class ShowtimesRepository:
         UNKNOWN_REFERENCE and SCREEN_OCCUPIED.
         """
 
-        async def insert(running: Connection) -> Showtime:
+        async def insert(running: PooledConnection) -> Showtime:
             row = await running.fetchrow(_FACTS, request.screen_id, request.movie_id)
             if row is None:
                 raise refuse("UNKNOWN_REFERENCE", "There is no such screen.", path="$.screen_id")

@@ -18,7 +18,7 @@ import structlog
 
 from cinema.storage.database.failures import UNREACHABLE
 from cinema.storage.database.reads import Query, T
-from cinema.storage.database.transactions import Connection, Pool, connection
+from cinema.storage.database.transactions import Pool, PooledConnection, connection
 
 REPLICA_UNUSED: Final = "replica_unused"
 
@@ -177,7 +177,7 @@ class ReplicaReads:
             await self._catch_up(reading, position)
             return await query(reading)
 
-    async def _catch_up(self, reading: Connection, position: Position) -> None:
+    async def _catch_up(self, reading: PooledConnection, position: Position) -> None:
         """Wait a little until this connection's server has replayed up to a position."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + CATCH_UP_S

@@ -7,11 +7,11 @@ from typing import Protocol, TypeVar
 
 import asyncpg
 
-from cinema.storage.database.transactions import Connection, Pool, connection
+from cinema.storage.database.transactions import Pool, PooledConnection, connection
 
 T = TypeVar("T")
 
-Query = Callable[[Connection], Awaitable[T]]
+Query = Callable[[PooledConnection], Awaitable[T]]
 
 
 class Reads(Protocol):

@@ -24,7 +24,7 @@ from cinema.storage.database.failures import UNREACHABLE, translated
 
 # Text, because the driver's classes are generic for type checkers only.
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
-Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
+PooledConnection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ delete from idempotent_requests where key_digest in (
 
 
 @asynccontextmanager
-async def borrowed(pool: Pool) -> AsyncIterator[Connection]:
+async def borrowed(pool: Pool) -> AsyncIterator[PooledConnection]:
     """A connection; what is waited for on its way out and back is bounded.
 
     The pool's own `fetch` and `acquire` wait without an end for a server that is frozen.
@@ -69,7 +69,7 @@ async def borrowed(pool: Pool) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def connection(pool: Pool) -> AsyncIterator[Connection]:
+async def connection(pool: Pool) -> AsyncIterator[PooledConnection]:
     """A connection for reading, with the driver's errors translated."""
     with translated():
         async with borrowed(pool) as reading:
@@ -77,7 +77,7 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
 
 
 @asynccontextmanager
-async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+async def transaction(pool: Pool) -> AsyncIterator[PooledConnection]:
     """A transaction, committed when the body ends; RETRY means that it had no effect."""
     async with connection(pool) as acquired:
         running = acquired.transaction()
@@ -97,7 +97,7 @@ async def run_once(
     key: IdempotencyKey | None,
     now: datetime,
     answer: type[T],
-    effect: Callable[[Connection], Awaitable[T]],
+    effect: Callable[[PooledConnection], Awaitable[T]],
 ) -> T:
     """Run `effect` and commit it with its answer; under a known key, give the stored answer.
 
@@ -116,7 +116,7 @@ async def run_once(
         return result
 
 
-async def _claim(running: Connection, key: IdempotencyKey, now: datetime) -> bytes | None:
+async def _claim(running: PooledConnection, key: IdempotencyKey, now: datetime) -> bytes | None:
     """None when the key is ours now, else the stored answer."""
     expires_at = now + timedelta(seconds=IDEMPOTENCY_TTL_S)
     claimed = await running.fetchval(

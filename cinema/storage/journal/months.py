@@ -17,22 +17,18 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final
 
 import asyncpg
 import msgspec
 import structlog
 from asyncpg.pgproto.pgproto import UUID
-from asyncpg.pool import PoolConnectionProxy
 
+from cinema.storage.database.pool import AnyConnection
 from cinema.storage.database.transactions import Pool
 from cinema.storage.database.transactions import connection as borrowed
 
 # ruff: noqa: S608  (names of tables are made here, of numbers alone)
-
-AnyConnection: TypeAlias = (
-    "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
-)
 
 JOURNAL_MONTH_ADDED: Final = "journal_month_added"
 JOURNAL_MONTH_DROPPED: Final = "journal_month_dropped"

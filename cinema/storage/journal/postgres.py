@@ -32,7 +32,7 @@ from cinema.storage.journal.store import (
     Takeover,
 )
 
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+LaneConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Statement: TypeAlias = "PreparedStatement[asyncpg.Record]"
 
@@ -97,7 +97,7 @@ class PostgresLane:
         self._timeout_s = timeout_s
         self._lock_timeout_s = lock_timeout_s
         self._synchronous_commit = synchronous_commit
-        self._connection: Connection | None = None
+        self._connection: LaneConnection | None = None
         self._appends: dict[str, Statement] = {}
 
     async def append(self, batch: Sequence[Append]) -> set[bytes]:
@@ -183,7 +183,7 @@ class PostgresLane:
         self, query: str, *arguments: Any, locks: Sequence[bytes] = ()
     ) -> list[asyncpg.Record]:
         """One statement that may be repeated; `locks` are the showtimes whose heads it locks."""
-        connection: Connection | None = None
+        connection: LaneConnection | None = None
         try:
             connection = await self._connected()
             async with asyncio.timeout(self._timeout_s):
@@ -198,7 +198,7 @@ class PostgresLane:
             raise
 
     async def _locked(
-        self, connection: Connection | None, showtime_ids: Sequence[bytes]
+        self, connection: LaneConnection | None, showtime_ids: Sequence[bytes]
     ) -> frozenset[bytes]:
         """Those whose heads somebody else holds right now; all of them if nobody gets any."""
         if connection is None or len(showtime_ids) <= 1:
@@ -216,9 +216,9 @@ class PostgresLane:
             raise
         return frozenset(showtime_ids) - {row[0].bytes for row in rows}
 
-    async def _connected(self) -> Connection:
+    async def _connected(self) -> LaneConnection:
         if self._connection is None or self._connection.is_closed():
-            connection: Connection = await asyncpg.connect(
+            connection: LaneConnection = await asyncpg.connect(
                 self._dsn,
                 timeout=self._timeout_s,
                 server_settings={
@@ -241,7 +241,7 @@ class PostgresLane:
             self._connection = connection
         return self._connection
 
-    async def _prepared(self, connection: Connection, query: str) -> Statement:
+    async def _prepared(self, connection: LaneConnection, query: str) -> Statement:
         """The statement of a set of branches that is new here; what fails has written nothing."""
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -256,7 +256,7 @@ class PostgresLane:
             raise
         return statement
 
-    def _discard(self, connection: Connection | None) -> None:
+    def _discard(self, connection: LaneConnection | None) -> None:
         if connection is not None:
             connection.terminate()
         self._connection = None

@@ -15,7 +15,7 @@ import msgspec
 
 from cinema.domain.membership import NO_VIEW, Member, View
 from cinema.storage.database.failures import UNREACHABLE
-from cinema.storage.database.transactions import Connection, Pool
+from cinema.storage.database.transactions import Pool, PooledConnection
 
 VIEWS_KEPT: Final = 100
 """Older views are for people only: what became of the cluster in the last deployments."""
@@ -110,7 +110,7 @@ class PostgresViews:
         return taken is not None
 
     @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[Connection]:
+    async def _connected(self) -> AsyncIterator[PooledConnection]:
         """A connection for `timeout_s`, the wait for a free one included."""
         async with (
             asyncio.timeout(self._timeout_s),

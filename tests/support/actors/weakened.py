@@ -12,7 +12,7 @@ from cinema.actors.activation import Activation
 from cinema.actors.actor import ShowtimeActor
 from cinema.actors.kernel import Kernel
 from cinema.actors.lane import CommitLane
-from cinema.actors.messages import Outcome, Reply
+from cinema.actors.messages import OnOutcome, Outcome
 from cinema.actors.outbox import Outbox, Waiting
 from cinema.actors.restore import Restored, replayed
 from cinema.storage.journal.store import Append, CommitAborted, CommitUnknown, SnapshotSave
@@ -123,7 +123,7 @@ class RefusesWithoutLease(_Changed):
 
 
 class _Hasty(_Knowing):
-    def acknowledge(self, seq: int, reply: Reply, outcome: Outcome, command_id: bytes) -> None:
+    def acknowledge(self, seq: int, reply: OnOutcome, outcome: Outcome, command_id: bytes) -> None:
         self.send(self.actor, reply, outcome)
 
 

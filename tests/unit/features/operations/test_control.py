@@ -19,7 +19,7 @@ from cinema.domain.rejections import Refused
 from cinema.features.operations.cluster import NodeUnreachable
 from cinema.features.operations.node import ControlNode, LogLevels
 from cinema.features.operations.service import ControlService
-from cinema.features.operations.shapes import ActorsQuery, Answer, PhaseName
+from cinema.features.operations.shapes import ActorsQuery, NodeAnswer, PhaseName
 from cinema.storage.journal.store import StoreUnavailable
 from tests.support import inspection
 from tests.support.actors.in_between import LateTerms, change_plan
@@ -245,7 +245,7 @@ async def test_the_ring_is_shown_alike_by_all() -> None:
 async def test_questions_of_other_versions_and_bugs_harm_nobody() -> None:
     async with audited_world() as world:
         desk, (showtime_id,) = await desk_of(world, 1)
-        decode = msgspec.msgpack.Decoder(Answer).decode
+        decode = msgspec.msgpack.Decoder(NodeAnswer).decode
         strange = msgspec.msgpack.encode({"type": "AskTheOracle"})
         assert decode(await desk.services[0].answer_peer(b"", strange)).code == "RETRY"
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from cinema.actors.kernel import Kernel
-from cinema.actors.messages import TRY_AGAIN, Message, Outcome, Reply, SeatsSeen
+from cinema.actors.messages import TRY_AGAIN, Message, OnOutcome, Outcome, SeatsSeen
 from cinema.domain.epochs import EPOCHS_PER_ERA
 from cinema.domain.seatmap import SeatPlan, grid_layout, parse_layout
 from cinema.domain.showtime.events import PlanChanged, SeatsBlocked
@@ -45,11 +45,11 @@ class Actor:
     """Keeps what it is asked until the test answers; `at_once` answers before `tell` returns."""
 
     def __init__(self) -> None:
-        self.asked: list[Reply] = []
+        self.asked: list[OnOutcome] = []
         self.at_once: Outcome | None = None
         self.unwatched = 0
 
-    def tell(self, _showtime_id: bytes, _message: Message, reply: Reply) -> None:
+    def tell(self, _showtime_id: bytes, _message: Message, reply: OnOutcome) -> None:
         if self.at_once is not None:
             reply(self.at_once)
         else:
