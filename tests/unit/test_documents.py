@@ -1,0 +1,50 @@
+"""Files that documents name exist."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "benchmarks" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+FOLDERS = {"cinema", "tests", "docs", "deploy", "bin", "benchmarks"}
+
+NAMED = re.compile(r"`([\w./-]+)`")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    assert [name for name in named(page) if not exists(name)] == []
+
+
+def named(page: Path) -> Iterator[str]:
+    """Modules by their names, and paths that begin with one of our folders."""
+    for name in NAMED.findall(page.read_text()):
+        first, slash, _ = name.partition("/")
+        if name.endswith((".py", ".sql", ".lua")) or (slash and first in FOLDERS):
+            yield name
+
+
+def exists(name: str) -> bool:
+    """As a path from the root or from `cinema`, or as the end of one of a module there."""
+    if "NNN" in name:
+        return True  # stands for the next number
+    if any((folder / name).exists() for folder in (ROOT, ROOT / "cinema")):
+        return True
+    return any(str(path).endswith(f"/{name}") for path in FILES)
+
+
+FILES = [
+    path
+    for folder in FOLDERS
+    for path in (ROOT / folder).rglob("*.*")
+    if path.suffix in {".py", ".sql", ".lua"}
+]
