@@ -9,7 +9,8 @@ import msgspec
 
 from cinema.domain.showtime.events import AnyEvent
 from cinema.domain.showtime.terms import ShowtimeTerms
-from cinema.storage.journal.store import Append, EventRows, NewEvent
+from cinema.storage.journal.branches import EventRows
+from cinema.storage.journal.store import Append, NewEvent
 
 if TYPE_CHECKING:
     from cinema.actors.actor import ShowtimeActor

@@ -11,14 +11,13 @@ together from the branches that a batch has rows for, one parameter each
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
 from cinema.domain.showtime.events import AnyEvent, Event
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.journal import sql
-from cinema.storage.journal.store import Append, EventRows
 
 BRANCHES_LIMIT: Final = 64
 """Branches of one node: each is a parameter, of which a statement may have 65,535."""
@@ -73,6 +72,34 @@ class RowBranch(msgspec.Struct, frozen=True, kw_only=True):
     def column_names(self) -> tuple[str, ...]:
         """The fields of a row, in order."""
         return tuple(column.split()[0] for column in self.columns.split(","))
+
+
+class EventRows(msgspec.Struct, frozen=True, gc=False):
+    """The rows of one event, each as JSON behind the number of its branch.
+
+    `branches` has a bit for each branch that is there. With `alone` it shares no statement with
+    other events of its showtime that have rows.
+    """
+
+    branches: int
+    alone: bool
+    rows: tuple[tuple[int, bytes], ...]
+
+
+class WithRows(Protocol):
+    """An event on its way to the journal, as far as its rows go."""
+
+    @property
+    def rows(self) -> EventRows | None:
+        """What else it writes."""
+
+
+class WithEvents(Protocol):
+    """The part of a batch that is one showtime's."""
+
+    @property
+    def events(self) -> Sequence[WithRows]:
+        """In the order of their seqs."""
 
 
 class RowBranches:
@@ -136,7 +163,7 @@ class RowBranches:
             text = self._statements[present] = self._text(present)
         return present, text
 
-    def arguments(self, branches: int, batch: Sequence[Append]) -> list[str]:
+    def arguments(self, branches: int, batch: Sequence[WithEvents]) -> list[str]:
         """The parameters of a statement with these branches: the rows of a batch, as JSON."""
         rows: dict[int, list[bytes]] = {number: [] for number in self._numbers(branches)}
         for position, part in enumerate(batch, 1):

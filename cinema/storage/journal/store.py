@@ -8,12 +8,11 @@ truncation touches only showtimes whose head row carries the caller's epoch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
-if TYPE_CHECKING:
-    from cinema.storage.journal.branches import RowBranches
+from cinema.storage.journal.branches import EventRows, RowBranches
 
 ENDED_HOLD = 1
 STORED_REPLY = 2
@@ -64,18 +63,6 @@ class HeadsLocked(StoreUnavailable):
     def __init__(self, locked: frozenset[bytes]) -> None:
         super().__init__(f"lock timeout, {len(locked)} heads locked")
         self.locked = locked
-
-
-class EventRows(msgspec.Struct, frozen=True, gc=False):
-    """The rows of one event, each as JSON behind the number of its branch.
-
-    `branches` has a bit for each branch that is there. With `alone` it shares no statement with
-    other events of its showtime that have rows.
-    """
-
-    branches: int
-    alone: bool
-    rows: tuple[tuple[int, bytes], ...]
 
 
 class NewEvent(msgspec.Struct, frozen=True, gc=False):
