@@ -10,7 +10,9 @@ from benchmarks.load.commits import run_commits
 from benchmarks.load.contest import run_contest
 from benchmarks.load.crowd import run_crowd
 from benchmarks.load.filling import run_filling
+from benchmarks.load.hashes import run_hashes
 from benchmarks.load.holds import run_holds, run_holds_across
+from benchmarks.load.logins import run_logins
 from benchmarks.load.revival import run_revival
 from benchmarks.load.sockets import run_sockets
 from benchmarks.load.specs import (
@@ -18,8 +20,10 @@ from benchmarks.load.specs import (
     Contest,
     Crowd,
     Filling,
+    HashProbe,
     HoldLoad,
     HoldsAcross,
+    Logins,
     Report,
     Revival,
     SocketLoad,
@@ -39,7 +43,7 @@ def say(value: object) -> None:
     sys.stdout.buffer.flush()
 
 
-async def perform(spec: Spec) -> Report | Watched | Steadied:
+async def perform(spec: Spec) -> Report | Watched | Steadied:  # noqa: C901  (one line for each)
     """Do what the spec says."""
     match spec:
         case HoldLoad():
@@ -56,6 +60,10 @@ async def perform(spec: Spec) -> Report | Watched | Steadied:
             return await run_filling(spec)
         case Revival():
             return await run_revival(spec)
+        case Logins():
+            return await run_logins(spec)
+        case HashProbe():
+            return await run_hashes(spec)
         case CommitProbe():
             return await run_commits(spec)
         case Watching():

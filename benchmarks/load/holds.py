@@ -1,6 +1,7 @@
 """Holds over HTTP, as fast as the answers come (closed loop) or at a fixed rate (open loop)."""
 
 import asyncio
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -219,12 +220,29 @@ class OpenLoop(Sender):
             self._idle.append(connection)
 
 
+class LookLoop(OpenLoop):
+    """Reads the seat maps of the showtimes, one after the other."""
+
+    def __init__(self, load: HoldLoad) -> None:
+        super().__init__(load)
+        host = f"{load.host}:{load.port}"
+        self._looks = itertools.cycle(
+            [
+                format_request("GET", f"/api/v1/showtimes/{showtime}/seats", host=host)
+                for showtime in load.showtimes
+            ]
+        )
+
+    def send_next(self, connection: Connection, at_ns: int) -> None:
+        connection.send(next(self._looks), at_ns)
+
+
 async def run_holds(load: HoldLoad) -> Report:
     """Send holds for the whole window and report it."""
     if load.rate_per_s is None:
         closed = BookingLoop(load) if load.book else ClosedLoop(load)
         return (await _measured(closed, closed.start)).report()
-    loop = OpenLoop(load)
+    loop = LookLoop(load) if load.look else OpenLoop(load)
     measured = await _measured(loop, loop.start)
     return measured.report(send_delay=loop.send_delay, acknowledged=loop.acknowledged)
 

@@ -23,7 +23,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 class HoldLoad(msgspec.Struct, frozen=True, kw_only=True, tag="holds"):
     """Holds of one seat each over HTTP: closed loop without a rate, open loop with one.
 
-    With `book`, in a closed loop, each hold is booked, and only bookings count.
+    With `book`, in a closed loop, each hold is booked, and only bookings count. With `look`, in an
+    open loop, the seat maps of the showtimes are read instead.
     """
 
     host: str
@@ -36,6 +37,7 @@ class HoldLoad(msgspec.Struct, frozen=True, kw_only=True, tag="holds"):
     order: Order
     rate_per_s: float | None = None
     book: bool = False
+    look: bool = False
 
 
 class Crowd(msgspec.Struct, frozen=True, kw_only=True, tag="crowd"):
@@ -140,6 +142,24 @@ class Steady(msgspec.Struct, frozen=True, kw_only=True, tag="steady"):
     watchers: int
 
 
+class Logins(msgspec.Struct, frozen=True, kw_only=True, tag="logins"):
+    """Logins in a closed loop: each connection has an account, all have one password."""
+
+    host: str
+    port: int
+    window: Window
+    emails: list[str]
+    password: str
+
+
+class HashProbe(msgspec.Struct, frozen=True, kw_only=True, tag="hashes"):
+    """A password compared over and over in some threads, and nothing else."""
+
+    window: Window
+    threads: int
+    cost: int
+
+
 class CommitProbe(msgspec.Struct, frozen=True, kw_only=True, tag="commits"):
     """Commits of one row, one after the other, straight to Postgres."""
 
@@ -157,6 +177,8 @@ Spec = (
     | Revival
     | Watching
     | Steady
+    | Logins
+    | HashProbe
     | CommitProbe
 )
 

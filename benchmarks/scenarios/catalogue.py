@@ -5,6 +5,7 @@ from benchmarks.scenarios.conflict import HOT_CONFLICT
 from benchmarks.scenarios.forward import FORWARD
 from benchmarks.scenarios.holds import BOOKINGS, HOLDS_HOT, HOLDS_SPREAD
 from benchmarks.scenarios.latency import LATENCY
+from benchmarks.scenarios.logins import LOGINS
 from benchmarks.scenarios.overload import OVERLOAD
 from benchmarks.scenarios.residents import RESIDENTS_SCENARIO
 from benchmarks.scenarios.retention import RETENTION
@@ -23,6 +24,7 @@ SCENARIOS = {
         HOT_CONFLICT,
         LATENCY,
         OVERLOAD,
+        LOGINS,
         WATCHERS_SCENARIO,
         RESIDENTS_SCENARIO,
         RETENTION,
