@@ -162,9 +162,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jwt_secret_key: Annotated[
         Secret,
         _about(
-            "keys that sign access tokens, newest first, each of 32 bytes or more; older ones are "
-            "for tokens they have signed; the file is read again while the server runs; generated "
-            "while developing"
+            "keys that sign access tokens, one a line, newest first, each of 32 bytes or more; "
+            "older ones are for tokens they have signed; the file is read again while the server "
+            "runs; generated while developing"
         ),
     ] = Secret()
     jwt_access_token_expire_minutes: Annotated[

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Final
 
 SHORTEST_SIGNING_KEY_BYTES: Final = 32
 SIGNING_KEYS_LIMIT: Final = 4
 
-_BETWEEN: Final = re.compile(r"[\s,]+")
-
 
 def signing_keys(text: str) -> tuple[str, ...]:
-    """The keys that `text` gives, newest first, parted by commas or white space."""
-    return tuple(filter(None, _BETWEEN.split(text)))
+    """The keys that `text` gives, newest first, one a line."""
+    return tuple(filter(None, map(str.strip, text.splitlines())))
 
 
 def problems_of_signing_keys(text: str) -> Iterator[str]:

@@ -20,6 +20,7 @@ from cinema.settings import (
     found_control_token,
     load_settings,
     parsed_tokens,
+    signing_keys,
     url_of,
     with_control_token,
     with_encryption_keys,
@@ -469,3 +470,33 @@ def test_a_secret_knows_its_file(tmp_path: Path) -> None:
     read = load_settings({"CONTROL_TOKEN_FILE": str(file)}).control_token
     assert (read, read.file) == ("x" * 40, file)
     assert load_settings({"CONTROL_TOKEN": "x" * 40}).control_token.file is None
+
+
+def test_signing_keys_stand_one_a_line_and_may_hold_spaces() -> None:
+    sentence = "signs tokens, and nothing else, until autumn"
+    assert signing_keys(f"{SOUND_KEY}\n\n {sentence} \n") == (SOUND_KEY, sentence)
+    loaded = load_settings({"JWT_SECRET_KEY": f"{SOUND_KEY}\n{sentence}"})
+    assert signing_keys(loaded.jwt_secret_key) == (SOUND_KEY, sentence)
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        (f"{SOUND_KEY}\nshort", "JWT_SECRET_KEY is shorter"),
+        (f"{SOUND_KEY}\n{SOUND_KEY}", "JWT_SECRET_KEY holds a key twice"),
+        ("\n".join(SOUND_KEY + str(n) for n in range(5)), "JWT_SECRET_KEY holds more than 4 keys"),
+    ],
+)
+def test_signing_keys_that_are_none_are_refused(keys: str, problem: str) -> None:
+    (told,) = problems_of({"JWT_SECRET_KEY": keys})
+    assert told.startswith(problem)
+
+
+def test_a_cluster_whose_signing_keys_change_needs_a_secret_of_its_own() -> None:
+    cluster = {
+        "REDIS_URL": "redis://127.0.0.1:6379",
+        "JWT_SECRET_KEY": f"{SOUND_KEY}\n{SOUND_KEY[::-1]}",
+    }
+    (told,) = problems_of(cluster)
+    assert told.startswith("CLUSTER_SECRET must be set")
+    load_settings(cluster | {"CLUSTER_SECRET": SOUND_KEY.swapcase()})
