@@ -15,7 +15,6 @@ def test_a_suite_imports_only_its_own_helpers_and_those_of_support() -> None:
         for path in TESTS.rglob("*.py")
         for module in imports(path)
         if not may_import(path, module.split(".")[1:])
-        and path.name != "test_request_keys.py"  # reads the routes of two other tests
     }
     assert strays == set()
 

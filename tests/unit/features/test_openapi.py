@@ -9,34 +9,12 @@ from typing import Any, cast
 import jsonschema_rs
 import pytest
 
-from cinema.features.accounts import routes as auth_routes
-from cinema.features.accounts import user_routes
-from cinema.features.bookings import routes as booking_routes
-from cinema.features.catalog import cinema_routes, movie_routes, screen_routes
-from cinema.features.operations import health_routes
-from cinema.features.seats import hold_routes, seat_routes
-from cinema.features.showtimes import routes as showtime_routes
-from cinema.http.document import assets
 from cinema.http.document.assets import Asset
 from cinema.http.document.openapi import error_codes, openapi_document
 from cinema.http.errors import ERROR_TABLE
-from cinema.http.routes import Route, bound
+from cinema.http.routes import Route
+from tests.support.bound_routes import ROUTES
 
-NOTHING = cast("Any", object())  # Routes only keep the service for when they are called.
-
-ROUTES: tuple[Route, ...] = (
-    *bound(auth_routes.ROUTES, NOTHING),
-    *bound(user_routes.ROUTES, NOTHING),
-    *bound(movie_routes.ROUTES, NOTHING),
-    *bound(cinema_routes.ROUTES, NOTHING),
-    *bound(screen_routes.ROUTES, NOTHING),
-    *bound(showtime_routes.ROUTES, NOTHING),
-    *bound(seat_routes.ROUTES, NOTHING),
-    *bound(hold_routes.ROUTES, NOTHING),
-    *bound(booking_routes.ROUTES, NOTHING),
-    *bound(health_routes.ROUTES, NOTHING),
-    *bound(assets.ROUTES, NOTHING),
-)
 SHOWN = [route for route in ROUTES if not route.hidden]
 DOCUMENT = openapi_document(ROUTES, version="1.2.3")
 

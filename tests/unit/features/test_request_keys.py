@@ -10,8 +10,7 @@ import pytest
 
 from cinema.domain.idempotency import meaning, request_fingerprint
 from cinema.http.routes import Route
-from tests.unit.features.operations.test_control_document import ROUTES as CONTROL_ROUTES
-from tests.unit.features.test_openapi import ROUTES
+from tests.support.bound_routes import CONTROL_ROUTES, ROUTES
 
 KEYED = [route for route in (*ROUTES, *CONTROL_ROUTES) if route.idempotent]
 WITH_BODY = [route for route in KEYED if route.request is not None]

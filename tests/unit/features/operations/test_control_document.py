@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import jsonschema_rs
 import pytest
 
-from cinema.features.operations import action_routes, history_routes, intervention_routes
-from cinema.features.operations import routes as control_routes
 from cinema.http.document.openapi import error_codes, openapi_document
 from cinema.http.errors import ERROR_TABLE
-from cinema.http.routes import Route, bound
+from cinema.http.routes import Route
+from tests.support.bound_routes import CONTROL_ROUTES as ROUTES
 
-NOTHING = cast("Any", object())  # Routes only keep the service for when they are called.
-ROUTES: tuple[Route, ...] = (
-    *bound(control_routes.ROUTES, NOTHING),
-    *bound(action_routes.ROUTES, NOTHING),
-    *bound(history_routes.ROUTES, NOTHING),
-    *bound(intervention_routes.ROUTES, NOTHING),
-)
 DOCUMENT = openapi_document(ROUTES, version="1.2.3")
 
 
