@@ -15,18 +15,31 @@ import msgspec
 
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.kernel import Kernel
-from cinema.app.settings_parts import hold_rates, throttle_rules, unpaid_limits, watch_options
+from cinema.app.settings_parts import (
+    hold_rates,
+    refresh_cookie,
+    session_times,
+    throttle_rules,
+    unpaid_limits,
+    watch_options,
+)
 from cinema.cluster.node import ClusterNode
 from cinema.features.accounts import routes as auth_routes
-from cinema.features.accounts import user_routes
+from cinema.features.accounts import session_routes, user_routes
 from cinema.features.accounts.admission import Admission
 from cinema.features.accounts.changes_store import AccountStandings
+from cinema.features.accounts.front_door import FrontDoor
+from cinema.features.accounts.letters import no_post
 from cinema.features.accounts.login_addresses_store import LoginAddresses
 from cinema.features.accounts.login_throttle import LoginThrottle
 from cinema.features.accounts.metrics import login_families, throttle_families
 from cinema.features.accounts.passwords import PasswordHasher
+from cinema.features.accounts.refresh_tokens import RefreshTokens
 from cinema.features.accounts.routes import AuthParts
 from cinema.features.accounts.service import AccountsService
+from cinema.features.accounts.session_routes import SessionParts
+from cinema.features.accounts.session_service import SessionsService
+from cinema.features.accounts.session_store import SessionsRepository
 from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.store import AccountsRepository
 from cinema.features.accounts.throttles import Throttles
@@ -140,12 +153,23 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
     stack.push_async_callback(counts.close)
     throttles = offered.throttles = Throttles(counts, throttle_rules(settings))
     ttl_s = settings.jwt_access_token_expire_minutes * 60
+    sessions = SessionsService(
+        SessionsRepository(pool, no_post),
+        RefreshTokens(keys),
+        TokenIssuer(keys, ttl_s=ttl_s, clock=time.time),
+        admission,
+        throttles,
+        session_times(settings),
+        new_id=ground.next_id,
+        # Nodes whose clocks differ would take a repetition for misuse.
+        clock=lambda: ground.kernel.clock.now_us() / 1e6,
+    )
     accounts = AccountsService(
         AccountsRepository(pool),
         hasher,
         throttles,
         LoginThrottle(throttles, LoginAddresses(pool), clock=time.time),
-        TokenIssuer(keys, ttl_s=ttl_s, clock=time.time),
+        sessions,
         admission,
         new_id=ground.next_id,
         log_key=keys.newest.secret,
@@ -155,12 +179,17 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         keys.replace(_signing_secrets(text))
         admission.forget_all()
 
+    door = FrontDoor(ground.proxies, refresh_cookie(settings))
     return Feature(
         routes=(
-            *bound(auth_routes.ROUTES, AuthParts(accounts, ground.proxies.client_address)),
+            *bound(auth_routes.ROUTES, AuthParts(accounts, door)),
+            *bound(session_routes.ROUTES, SessionParts(sessions, door)),
             *bound(user_routes.ROUTES, accounts),
         ),
-        metrics=(login_families(accounts.logins), throttle_families(throttles, counts, hasher)),
+        metrics=(
+            login_families(accounts.logins, sessions.refreshes),
+            throttle_families(throttles, counts, hasher),
+        ),
         jobs={"account-changes": admission.follow},
         secrets={"JWT_SECRET_KEY": take_keys},
     )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from cinema.actors.settings import KernelSettings
 from cinema.domain.sale_rules import SaleRules
+from cinema.features.accounts.refresh_cookie import RefreshCookie
+from cinema.features.accounts.session_rules import SessionTimes
 from cinema.features.accounts.throttles import ThrottleRules
 from cinema.features.seats.hold_limits import HoldRates
 from cinema.features.seats.service import UnpaidLimits
 from cinema.features.watching.options import WatchOptions
 from cinema.http.steps import OwnerOf
 from cinema.settings import Settings
+
+DAY_S: Final = 86_400
 
 Part = TypeVar("Part", ThrottleRules, HoldRates, UnpaidLimits)
 
@@ -44,6 +48,24 @@ def throttle_rules(settings: Settings) -> ThrottleRules:
 def hold_rates(settings: Settings) -> HoldRates:
     """How fast one may hold; each has a setting of its name."""
     return _part_of(settings, HoldRates)
+
+
+def session_times(settings: Settings) -> SessionTimes:
+    """How long sessions live."""
+    return SessionTimes(
+        idle_s=settings.refresh_idle_days * DAY_S,
+        total_s=settings.refresh_total_days * DAY_S,
+        grace_s=settings.refresh_grace_seconds,
+    )
+
+
+def refresh_cookie(settings: Settings) -> RefreshCookie:
+    """The cookie of refresh tokens; without TLS, while developing, it is one without."""
+    return RefreshCookie(
+        secure=settings.production or settings.public_url.startswith("https://"),
+        public_url=settings.public_url,
+        allowed_origins=settings.allowed_origins,
+    )
 
 
 def _part_of(settings: Settings, part: type[Part]) -> Part:

@@ -64,6 +64,12 @@ LOGIN_ADDRESS_DAYS: Final = 180
 LOGIN_ADDRESS_NOTED_S: Final = 86_400
 """A login from a known address is written down again after this time, and not before."""
 
+SESSIONS_KEPT: Final = 100
+"""Sessions an account may have at a time; a further one ends the oldest."""
+
+USER_AGENT_CHARS: Final = 200
+"""Of what a program says of itself, kept so that people recognise their sessions."""
+
 PAGE_DEFAULT: Final = 20
 PAGE_LIMIT: Final = 100
 """Items of one page of a list: the default, and the most a client may ask for."""

@@ -26,6 +26,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "METHOD_NOT_ALLOWED": ErrorKind(405, "This method is not allowed here."),
     "UPGRADE_REQUIRED": ErrorKind(426, "This address speaks WebSocket."),
     "ORIGIN_NOT_ALLOWED": ErrorKind(403, "Pages of this origin may not connect."),
+    "CSRF_HEADER_REQUIRED": ErrorKind(403, "Send the header X-Requested-With with this cookie."),
     # Who is it, and may they.
     "UNAUTHENTICATED": ErrorKind(401, "Sign in first: a valid access token is required."),
     "INVALID_CREDENTIALS": ErrorKind(401, "The e-mail address or the password is wrong."),

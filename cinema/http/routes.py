@@ -73,15 +73,16 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     `path` has its parameters in braces: `{showtime_id}` is a UUID (anything else is 404),
     `{name:text}` any text. `request` is the type of the JSON body, or `bytes` for a body the
-    handler reads itself; `query` is a Struct of query parameters; `response` is the type of
-    `data` in the envelope, None for a reply of `media_type` without one. `roles` empty means
-    any signed-in caller. `errors` are the codes beyond those that follow from the rest
-    (`document/openapi.py`). `idempotent` operations accept `Idempotency-Key`, whose scope
-    `operation_id` is part of; `if_match` ones demand the tag of the version they change.
-    `over_http` ones are answered without https too, for probes from inside. A `literal` one is
-    reached by its path to the letter, no other spelling, so that balancers can keep it inside.
-    `throttle` names what a request of somebody signed in counts as: a write, unless its method
-    only reads, or a command to a hold.
+    handler reads itself; with `body_optional` a request without one means an empty object.
+    `query` is a Struct of query parameters; `response` is the type of `data` in the envelope,
+    None for a reply of `media_type` without one. `roles` empty means any signed-in caller.
+    `errors` are the codes beyond those that follow from the rest (`document/openapi.py`).
+    `idempotent` operations accept `Idempotency-Key`, whose scope `operation_id` is part of;
+    `if_match` ones demand the tag of the version they change. `over_http` ones are answered
+    without https too, for probes from inside. A `literal` one is reached by its path to the
+    letter, no other spelling, so that balancers can keep it inside. `throttle` names what a
+    request of somebody signed in counts as: a write, unless its method only reads, or a command
+    to a hold.
     """
 
     method: str
@@ -102,6 +103,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     media_type: str = "application/json"
     errors: tuple[str, ...] = ()
+    body_optional: bool = False
     idempotent: bool = False
     websocket: bool = False
     etag: bool = False

@@ -13,7 +13,7 @@ from multidict import istr
 from cinema.domain.idempotency import ANONYMOUS, IdempotencyKey, idempotency_key
 from cinema.domain.principal import INVALID_TOKEN, InvalidToken, Principal
 from cinema.domain.rejections import Rejection, refuse
-from cinema.http.connections.body import body_at_hand, check_is_json, read_body
+from cinema.http.connections.body import body_at_hand, check_is_json, has_body, read_body
 from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.connections.request import HttpRequest
 from cinema.http.connections.wire import ReplyWriter
@@ -146,13 +146,16 @@ def _input(route: Route, around: EdgeParts) -> TakeInput:
     """
     takes_body = route.request is not None
     takes_json = takes_body and route.request is not bytes
+    is_optional = route.body_optional
     take_rest = _decoding(route, around)
     limit_bytes = around.body_limit_bytes
     timeout_s = around.request_timeout_s
 
     def take(call: Call) -> Awaitable[None] | None:
         request = call.request
-        if takes_body:
+        if is_optional and not has_body(request):
+            call.raw_body = b"{}"
+        elif takes_body:
             if takes_json:
                 check_is_json(request)
             raw_body = body_at_hand(request, limit_bytes)

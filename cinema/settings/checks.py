@@ -37,6 +37,7 @@ def problems_together(settings: Settings) -> Iterator[str]:
     if settings.database_pool_size <= settings.commit_lanes:
         yield "DATABASE_POOL_SIZE must be greater than COMMIT_LANES"
     yield from _problems_of_waiting(settings)
+    yield from _problems_of_sessions(settings)
     for network in settings.trusted_proxies:
         if not _is_network(network):
             yield f"TRUSTED_PROXIES: {network} is not an address or network"
@@ -55,6 +56,11 @@ def problems_together(settings: Settings) -> Iterator[str]:
     if settings.production:
         yield from _problems_of_production(settings)
         yield from _problems_of_control(settings)
+
+
+def _problems_of_sessions(settings: Settings) -> Iterator[str]:
+    if settings.refresh_total_days < settings.refresh_idle_days:
+        yield "REFRESH_TOTAL_DAYS is less than REFRESH_IDLE_DAYS"
 
 
 def _problems_of_waiting(settings: Settings) -> Iterator[str]:

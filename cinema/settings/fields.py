@@ -169,7 +169,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = Secret()
     jwt_access_token_expire_minutes: Annotated[
         int, _about("life of an access token", "min", low=1, high=10_080)
-    ] = 60
+    ] = 15
+    refresh_idle_days: Annotated[
+        int,
+        _about("how long a session lasts after its last refresh", "days", low=1, high=365),
+    ] = 7
+    refresh_total_days: Annotated[
+        int, _about("how long a session lasts with all its refreshes", "days", low=1, high=3650)
+    ] = 30
+    refresh_grace_seconds: Annotated[
+        int,
+        _about(
+            "how long a refresh token gives the same answer again; later it ends the session",
+            "s",
+            low=0,
+            high=60,
+        ),
+    ] = 10
     encryption_keys: Annotated[
         Secret,
         _about(
@@ -236,6 +252,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         _about("accounts opened in an hour from one client address", low=1, high=1_000_000),
     ] = 5
+    refreshes_per_minute: Annotated[
+        int,
+        _about(
+            "refreshes in a minute of one session, and failed ones from one client address",
+            "requests",
+            low=1,
+            high=1_000_000,
+        ),
+    ] = 60
     writes_per_minute_per_user: Annotated[
         int,
         _about(

@@ -21,7 +21,19 @@ AUTHENTICATED: Final = {
     "user": USER,
     "access_token": "eyJhbGciOiJIUzI1NiIs…",
     "token_type": "Bearer",
-    "expires_in": 3600,
+    "expires_in": 900,
 }
+REFRESH: Final = {"refresh_token": "AZoMHnAAcACAAAAAAAAAtEmT…"}
+REFRESHED: Final = {**AUTHENTICATED, **REFRESH, "refresh_expires_in": 604_800}
+SESSION: Final[dict[str, Any]] = {
+    "id": "019a0c1e-7000-7000-8000-0000000000b4",
+    "created_at": "2026-05-01T09:00:00Z",
+    "last_used_at": "2026-05-01T11:15:00Z",
+    "expires_at": "2026-05-08T11:15:00Z",
+    "address": "192.0.2.7",
+    "user_agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    "current": True,
+}
+ENDED: Final = {"ended": 1}
 PROMOTION: Final = {"role": "manager", "cinema_ids": [CINEMA_ID]}
 PROMOTED: Final = {**USER, "role": "manager"}

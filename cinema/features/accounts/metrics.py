@@ -44,8 +44,8 @@ def throttle_families(
     return families
 
 
-def login_families(outcomes: Mapping[str, int]) -> Families:
-    """Logins by how they ended."""
+def login_families(outcomes: Mapping[str, int], refreshes: Mapping[str, int]) -> Families:
+    """Logins and uses of refresh tokens, by how they ended."""
 
     def families() -> Iterator[Metric]:
         logins = CounterMetricFamily(
@@ -56,5 +56,13 @@ def login_families(outcomes: Mapping[str, int]) -> Families:
         for outcome, count in outcomes.items():
             logins.add_metric((outcome,), count)
         yield logins
+        used = CounterMetricFamily(
+            "cinema_refreshes",
+            "Uses of refresh tokens by outcome; reused ones ended their sessions.",
+            labels=("outcome",),
+        )
+        for outcome, count in refreshes.items():
+            used.add_metric((outcome,), count)
+        yield used
 
     return families

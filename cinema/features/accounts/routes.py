@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from cinema.features.accounts import examples
+from cinema.features.accounts.front_door import FrontDoor
 from cinema.features.accounts.service import AccountsService
-from cinema.features.accounts.shapes import Authenticated, LoginInput, RegisterInput, User
-from cinema.http.connections.request import HttpRequest
+from cinema.features.accounts.shapes import (
+    Authenticated,
+    LoginInput,
+    RegisterInput,
+    TransportQuery,
+    User,
+)
 from cinema.http.context import RequestContext
 from cinema.http.responses import Reply, success
 from cinema.http.routes import Operation
@@ -19,10 +24,10 @@ TAG: Final = "Accounts"
 
 
 class AuthParts(msgspec.Struct, frozen=True):
-    """What the routes below `/auth` work with: `address_of` tells where a client is."""
+    """What the routes of signing in work with."""
 
     accounts: AccountsService
-    address_of: Callable[[HttpRequest], str]
+    door: FrontDoor
 
 
 @Operation(
@@ -30,22 +35,23 @@ class AuthParts(msgspec.Struct, frozen=True):
     path="/api/v1/auth/register",
     operation_id="register",
     summary="Open an account",
-    description="The new customer is signed in at once. One address may open five accounts an "
-    "hour.",
+    description="The new customer is signed in at once. The refresh token comes in a cookie, with "
+    "`?transport=body` in the body. One address may open five accounts an hour.",
     tag=TAG,
+    query=TransportQuery,
     request=RegisterInput,
     request_example=examples.REGISTRATION,
     response=Authenticated,
     response_example=examples.AUTHENTICATED,
     status=201,
-    errors=("RATE_LIMITED", "EMAIL_TAKEN", "OVERLOADED", "RETRY"),
+    errors=("RATE_LIMITED", "EMAIL_TAKEN", "OVERLOADED", "RETRY", "OUTCOME_UNKNOWN"),
     idempotent=True,
 )
 async def register(auth: AuthParts, context: RequestContext) -> Reply:
     """Open an account and sign in to it."""
-    address = auth.address_of(context.request)
-    made = await auth.accounts.register(context.body, address, context.request_key)
-    return success(made, status=201)
+    client = auth.door.client(context)
+    made = await auth.accounts.register(context.body, client, context.request_key)
+    return auth.door.signed_in(context, made, 201)
 
 
 @Operation(
@@ -57,15 +63,17 @@ async def register(auth: AuthParts, context: RequestContext) -> Reply:
     "and address until the window has passed; so do a hundred failures of one address, and thirty "
     "at one account within an hour for addresses from which nobody has signed in to it before.",
     tag=TAG,
+    query=TransportQuery,
     request=LoginInput,
     request_example=examples.CREDENTIALS,
     response=Authenticated,
     response_example=examples.AUTHENTICATED,
-    errors=("INVALID_CREDENTIALS", "RATE_LIMITED", "OVERLOADED", "RETRY"),
+    errors=("INVALID_CREDENTIALS", "RATE_LIMITED", "OVERLOADED", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def login(auth: AuthParts, context: RequestContext) -> Reply:
     """Open a session."""
-    return success(await auth.accounts.login(context.body, auth.address_of(context.request)))
+    door = auth.door
+    return door.signed_in(context, await auth.accounts.login(context.body, door.client(context)))
 
 
 @Operation(

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
@@ -20,18 +20,19 @@ from cinema.features.accounts.admission import Admission
 from cinema.features.accounts.login_throttle import FAILED, LoginThrottle
 from cinema.features.accounts.password_policy import check_password
 from cinema.features.accounts.passwords import PasswordHasher
+from cinema.features.accounts.session_service import SessionsService
 from cinema.features.accounts.shapes import (
-    Authenticated,
+    Client,
     LoginInput,
     PromoteInput,
     RegisterInput,
+    SignedIn,
     User,
     email_key,
     tidy_email,
 )
 from cinema.features.accounts.store import AccountsRepository, Credentials, NewUser
 from cinema.features.accounts.throttles import Throttles
-from cinema.features.accounts.tokens import TokenIssuer
 from cinema.features.refusals import found
 
 LOGIN_FAILED: Final = "login_failed"
@@ -53,7 +54,7 @@ class AccountsService:
         hasher: PasswordHasher,
         throttles: Throttles,
         logins: LoginThrottle,
-        issuer: TokenIssuer,
+        sessions: SessionsService,
         admission: Admission,
         *,
         new_id: NewId,
@@ -64,7 +65,7 @@ class AccountsService:
         self._hasher = hasher
         self._throttles = throttles
         self._logins = logins
-        self._issuer = issuer
+        self._sessions = sessions
         self._admission = admission
         self._new_id = new_id
         self._log_key = log_key
@@ -72,19 +73,19 @@ class AccountsService:
         self._clock = clock
 
     async def register(
-        self, request: RegisterInput, address: str, key: IdempotencyKey | None = None
-    ) -> Authenticated:
+        self, request: RegisterInput, client: Client, key: IdempotencyKey | None = None
+    ) -> SignedIn:
         """A new customer, signed in. Refuses RATE_LIMITED, VALIDATION_ERROR, EMAIL_TAKEN.
 
         A repeat under the same key signs the same customer in again. Its fingerprint is of all
-        but the password, which is compared with the account's. `address` is the client's.
+        but the password, which is compared with the account's.
         """
-        async with self._throttles.registration(address):
-            return await self._register(request, address, key)
+        async with self._throttles.registration(client.address):
+            return await self._register(request, client, key)
 
     async def _register(
-        self, request: RegisterInput, address: str, key: IdempotencyKey | None
-    ) -> Authenticated:
+        self, request: RegisterInput, client: Client, key: IdempotencyKey | None
+    ) -> SignedIn:
         unique = email_key(request.email)
         if unique is None:
             raise refuse("VALIDATION_ERROR", "This is not an e-mail address.", path="$.email")
@@ -93,28 +94,35 @@ class AccountsService:
             id=format_id(self._new_id()),
             email=tidy_email(request.email),
             email_key=unique,
-            password_hash=await self._hasher.hash(request.password, address),
+            password_hash=await self._hasher.hash(request.password, client.address),
             first_name=request.first_name.strip(),
             last_name=request.last_name.strip(),
             created_at=self._now(),
         )
         user = await self._accounts.add_user(new, key)
+        version = 0
         if user.id != new.id and key is not None:
-            await self._check_repetition(user, request, address, key)
-        return await self._sign_in(user.id)
+            version = await self._check_repetition(user, request, client.address, key)
+        return await self._sign_in(user.id, version, client)
 
     async def _check_repetition(
         self, user: User, request: RegisterInput, address: str, key: IdempotencyKey
-    ) -> None:
-        """Let in only who knows the password; refuses RATE_LIMITED, IDEMPOTENCY_MISMATCH.
+    ) -> int:
+        """Let in only who knows the password, whose version this gives.
+
+        Refuses RATE_LIMITED, IDEMPOTENCY_MISMATCH.
 
         Whoever guesses here is counted like at a login, and has one guess: a wrong one spoils the
         key, so that the right password is answered like any other from then on.
         """
         try:
             async with self._logins.attempt(request.email, address):
-                if not await self._is_password_of(user, request.password, address):
+                known = await self._accounts.credentials_by_id(user.id)
+                stored = None if known is None else known.password_hash
+                is_right = await self._hasher.matches(request.password, stored, address)
+                if not is_right or known is None:
                     raise refuse(FAILED)
+                return known.password_version
         except Refused as refused:
             if refused.rejection.code != FAILED:
                 raise
@@ -122,12 +130,13 @@ class AccountsService:
             await self._accounts.spoil_key(key)
             raise refuse("IDEMPOTENCY_MISMATCH") from None
 
-    async def login(self, request: LoginInput, address: str) -> Authenticated:
+    async def login(self, request: LoginInput, client: Client) -> SignedIn:
         """A new session. Refuses RATE_LIMITED (`retry_after_s`), INVALID_CREDENTIALS.
 
-        `address` is the client's, as far as it can be trusted. An unknown e-mail takes as long
+        The client's address is one as far as it can be trusted. An unknown e-mail takes as long
         as a wrong password.
         """
+        address = client.address
         async with self._logins.attempt(request.email, address):
             unique = email_key(request.email)
             known = None if unique is None else await self._accounts.credentials_by_email(unique)
@@ -137,8 +146,9 @@ class AccountsService:
                 self._note_failure(request.email, address)
                 raise refuse(FAILED)
             await self._renew_hash(known, request.password, address)
+            signed_in = await self._sign_in(known.user.id, known.password_version, client)
             self.logins["succeeded"] += 1
-            return await self._sign_in(known.user.id)
+            return signed_in
 
     async def me(self, principal: Principal) -> User:
         """The caller's account. Refuses NOT_FOUND when it is gone."""
@@ -159,18 +169,16 @@ class AccountsService:
         self._admission.forget({user_id})
         return user
 
-    async def _sign_in(self, user_id: str) -> Authenticated:
-        """Open a session. A role that changes just then shows when the token is first seen."""
-        at_s = self._clock()
-        session_id = self._new_id()
-        opened = datetime.fromtimestamp(at_s, UTC)
-        user = await self._accounts.open_session(
-            format_id(session_id), user_id, opened, opened + timedelta(seconds=self._issuer.ttl_s)
-        )
-        token = self._issuer.issue(
-            user_id=_raw(user_id), role=user.role, session_id=session_id, at_s=at_s
-        )
-        return Authenticated(user=user, access_token=token.text, expires_in=token.expires_in_s)
+    async def _sign_in(self, user_id: str, password_version: int, client: Client) -> SignedIn:
+        """Open a session. A role that changes just then shows when the token is first seen.
+
+        Refuses INVALID_CREDENTIALS where the password was changed, or the account disabled, after
+        the password was compared.
+        """
+        signed_in = await self._sessions.open(user_id, password_version, client)
+        if signed_in is None:
+            raise refuse(FAILED)
+        return signed_in
 
     async def _renew_hash(self, known: Credentials, password: str, address: str) -> None:
         """Store the password at the cost in force, if another was before.
@@ -191,11 +199,6 @@ class AccountsService:
         account = hmac.digest(self._log_key, b"account in a log line:" + name, "sha256")
         log.info(LOGIN_FAILED, address=address, account=account[:ACCOUNT_HASH_BYTES].hex())
 
-    async def _is_password_of(self, user: User, password: str, address: str) -> bool:
-        known = await self._accounts.credentials_by_id(user.id)
-        stored = known.password_hash if known else None
-        return await self._hasher.matches(password, stored, address)
-
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
 
@@ -209,10 +212,3 @@ def _cinemas_of(request: PromoteInput) -> list[str]:
         if parse_id(text) is None:
             raise refuse("VALIDATION_ERROR", "This is not a UUID.", path=f"$.cinema_ids[{at}]")
     return request.cinema_ids
-
-
-def _raw(own_id: str) -> bytes:
-    raw = parse_id(own_id)
-    if raw is None:
-        raise ValueError(f"{own_id} is not an id")
-    return raw

@@ -1,4 +1,4 @@
-"""Accounts as clients see them, and the rules for e-mail addresses and passwords."""
+"""Accounts and sessions as clients see them, and the one form of an e-mail address."""
 
 from __future__ import annotations
 
@@ -68,12 +68,65 @@ class PromoteInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Authenticated(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to a registration or a login; `expires_in` is seconds."""
+    """The answer to a registration, a login or a refresh; times to live are seconds.
+
+    The refresh token is in it with `?transport=body` only, else in a cookie.
+    """
 
     user: User
     access_token: str
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  (a scheme, not a secret)
     expires_in: int
+    refresh_token: str | msgspec.UnsetType = msgspec.UNSET
+    refresh_expires_in: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class TransportQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the refresh token travels: in a cookie for browsers, in the body for other clients."""
+
+    transport: Literal["cookie", "body"] = "cookie"
+
+
+class RefreshInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The refresh token of a client without cookies."""
+
+    refresh_token: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """Somewhere that an account is signed in; `current` is where the request came from."""
+
+    id: str
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    address: str
+    user_agent: str
+    current: bool
+
+
+class SessionsEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """How many sessions have been ended."""
+
+    ended: int
+
+
+class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sign-in or a refresh gives; how it travels is not its concern."""
+
+    user: User
+    access_token: str
+    expires_in: int
+    refresh_token: str
+    refresh_expires_in: int
+
+
+class Client(msgspec.Struct, frozen=True):
+    """Where a request came from: the client's address, the program it names, the request's id."""
+
+    address: str = ""
+    agent: str = ""
+    request_id: str = ""
 
 
 def tidy_email(email: str) -> str:

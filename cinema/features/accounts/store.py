@@ -1,4 +1,4 @@
-"""Accounts and sessions in Postgres. Ids are text here, so that no codec of a pool matters."""
+"""Accounts in Postgres. Ids are text here, so that no codec of a pool matters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Final
 import msgspec
 
 from cinema.domain.idempotency import FINGERPRINT_BYTES, IdempotencyKey
-from cinema.domain.limits_catalog import IDEMPOTENT_CLEANUP_PAGE
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.shapes import User
 from cinema.storage.database.driver import Record
@@ -20,23 +19,30 @@ from cinema.storage.database.transactions import (
     transaction,
 )
 
-_USER = "id::text, email, first_name, last_name, role, email_verified, created_at"
+USER_COLUMNS: Final = (
+    "users.id::text as id, users.email, users.first_name, users.last_name, users.role,"
+    " users.email_verified, users.created_at"
+)
+"""What `user_of` makes a `User` of."""
 
 _INSERT_USER = f"""
 insert into users (id, email, email_key, password_hash, first_name, last_name, created_at)
 values ($1::text::uuid, $2, $3, $4, $5, $6, $7)
 on conflict (email_key) do nothing
-returning {_USER}
+returning {USER_COLUMNS}
 """  # noqa: S608  (columns named above)
 
-_USER_BY_ID = f"select {_USER} from users where id = $1::text::uuid"  # noqa: S608
+_USER_BY_ID = f"select {USER_COLUMNS} from users where id = $1::text::uuid"  # noqa: S608
 
 _SPOIL_KEY = "update idempotent_requests set fingerprint = $2 where key_digest = $1"
 
 _SPOILT = bytes(FINGERPRINT_BYTES)
 """The fingerprint of no request."""
 
-_CREDENTIALS = f"select {_USER}, password_hash, disabled_at is not null as disabled from users"  # noqa: S608
+_CREDENTIALS = f"""
+select {USER_COLUMNS}, password_hash, password_version, disabled_at is not null as disabled
+from users
+"""  # noqa: S608
 _CREDENTIALS_BY_EMAIL = f"{_CREDENTIALS} where email_key = $1"
 _CREDENTIALS_BY_ID = f"{_CREDENTIALS} where id = $1::text::uuid"
 
@@ -44,25 +50,8 @@ _REPLACE_HASH = """
 update users set password_hash = $3 where id = $1::text::uuid and password_hash = $2
 """
 
-_OPEN_SESSION = f"""
-with opened as (
-    insert into sessions (id, user_id, created_at, expires_at)
-    values ($1::text::uuid, $2::text::uuid, $3, $4)
-    returning user_id
-)
-select {_USER} from users where id = (select user_id from opened)
-"""  # noqa: S608
-
-_CLEAN_UP_SESSIONS = """
-delete from sessions where id in (
-    select id from sessions where expires_at <= $1
-    order by expires_at limit $2
-    for update skip locked
-)
-"""
-
 _SET_ROLE = f"""
-update users set role = $2 where id = $1::text::uuid returning {_USER}
+update users set role = $2 where id = $1::text::uuid returning {USER_COLUMNS}
 """  # noqa: S608
 
 _END_SESSIONS = """
@@ -96,11 +85,12 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
 
     user: User
     password_hash: str
+    password_version: int
     disabled: bool
 
 
 class AccountsRepository:
-    """Users, their sessions, and the cinemas managers are for."""
+    """Users, and the cinemas that staff and managers belong to."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -122,7 +112,7 @@ class AccountsRepository:
             if row is None:
                 # Not by a violation, whose detail would put the address into Postgres' log.
                 raise refuse("EMAIL_TAKEN")
-            return _user(row)
+            return user_of(row)
 
         return await run_once(self._pool, key, user.created_at, User, insert)
 
@@ -135,7 +125,7 @@ class AccountsRepository:
         """The account of an id."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_USER_BY_ID, user_id)
-        return None if row is None else _user(row)
+        return None if row is None else user_of(row)
 
     async def credentials_by_email(self, email_key: str) -> Credentials | None:
         """What a login for this address is compared with."""
@@ -150,15 +140,6 @@ class AccountsRepository:
         async with connection(self._pool) as writing:
             await writing.execute(_REPLACE_HASH, user_id, before, after)
 
-    async def open_session(
-        self, session_id: str, user_id: str, created_at: datetime, expires_at: datetime
-    ) -> User:
-        """Record a session and read its user; clear away a few sessions that have expired."""
-        async with transaction(self._pool) as running:
-            row = await running.fetchrow(_OPEN_SESSION, session_id, user_id, created_at, expires_at)
-            await running.execute(_CLEAN_UP_SESSIONS, created_at, IDEMPOTENT_CLEANUP_PAGE)
-        return _user(row)
-
     async def set_role(
         self, user_id: str, role: str, cinema_ids: list[str], now: datetime
     ) -> User | None:
@@ -170,7 +151,7 @@ class AccountsRepository:
             await running.execute(_CLEAR_CINEMAS, user_id)
             await running.execute(_ADD_CINEMAS, user_id, cinema_ids)
             await running.execute(_END_SESSIONS, user_id, now)
-        return _user(row)
+        return user_of(row)
 
     async def _credentials(self, sql: str, argument: str) -> Credentials | None:
         async with connection(self._pool) as reading:
@@ -178,14 +159,18 @@ class AccountsRepository:
         if row is None:
             return None
         return Credentials(
-            user=_user(row), password_hash=row["password_hash"], disabled=row["disabled"]
+            user=user_of(row),
+            password_hash=row["password_hash"],
+            password_version=row["password_version"],
+            disabled=row["disabled"],
         )
 
 
 _USER_FIELDS: Final = tuple(field.name for field in msgspec.structs.fields(User))
 
 
-def _user(row: Record | None) -> User:
+def user_of(row: Record | None) -> User:
+    """The account of a row with `USER_COLUMNS`."""
     if row is None:
         raise LookupError("the statement returned no row")
     return User(**{name: row[name] for name in _USER_FIELDS})

@@ -40,6 +40,7 @@ class ThrottleRules(msgspec.Struct, frozen=True, kw_only=True):
     login_failures_per_address: int = 100
     login_failures_per_account_per_hour: int = 30
     registrations_per_hour_per_address: int = 5
+    refreshes_per_minute: int = 60
     writes_per_minute_per_user: int = 120
 
 
@@ -58,6 +59,9 @@ class Throttles:
             "login_account", rules.login_failures_per_account_per_hour, HOUR_S
         )
         self.register = limit_of("register", rules.registrations_per_hour_per_address, HOUR_S)
+        per_minute = rules.refreshes_per_minute
+        self.refresh_session = limit_of("refresh_session", per_minute, MINUTE_S)
+        self.refresh_address = limit_of("refresh_address", per_minute, MINUTE_S)
         self.writes = limit_of("writes", rules.writes_per_minute_per_user, MINUTE_S)
 
     async def count(self, limit: RateLimitItem, *who: str) -> None:

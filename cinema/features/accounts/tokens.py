@@ -44,21 +44,28 @@ class TokenIssuer:
         self._clock = clock
 
     def issue(
-        self, *, user_id: bytes, role: str, session_id: bytes, at_s: float | None = None
+        self,
+        *,
+        user_id: bytes,
+        role: str,
+        session_id: bytes,
+        at_s: float | None = None,
+        longest_s: int | None = None,
     ) -> AccessToken:
-        """A token for one session, issued at `at_s` (now)."""
+        """A token for one session, issued at `at_s` (now), for `longest_s` at most."""
+        ttl_s = self.ttl_s if longest_s is None else min(self.ttl_s, longest_s)
         issued_at_s = math.floor((self._clock() if at_s is None else at_s) * 1000) / 1000
         claims = {
             "sub": format_id(user_id),
             "role": role,
             "sid": format_id(session_id),
             "iat": issued_at_s,
-            "exp": math.floor(issued_at_s) + self.ttl_s,
+            "exp": math.floor(issued_at_s) + ttl_s,
             "iss": ISSUER,
         }
         key = self._keys.newest
         text = jwt.encode(claims, key.secret, algorithm=ALGORITHM, headers={"kid": key.key_id})
-        return AccessToken(text, self.ttl_s)
+        return AccessToken(text, ttl_s)
 
 
 class TokenVerifier:

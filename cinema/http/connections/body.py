@@ -15,6 +15,13 @@ CONTENT_TYPE: Final = istr("Content-Type")
 CONTENT_LENGTH: Final = istr("Content-Length")
 CONTENT_ENCODING: Final = istr("Content-Encoding")
 EXPECT: Final = istr("Expect")
+TRANSFER_ENCODING: Final = istr("Transfer-Encoding")
+
+
+def has_body(request: HttpRequest) -> bool:
+    """Whether a request has a body, as its head says."""
+    headers = request.headers
+    return TRANSFER_ENCODING in headers or headers.get(CONTENT_LENGTH, "0") != "0"
 
 
 def body_at_hand(request: HttpRequest, limit_bytes: int) -> bytes | None:

@@ -17,10 +17,13 @@ from cinema.http.limits import HSTS_MAX_AGE_S, PREFLIGHT_MAX_AGE_S
 from cinema.http.responses import JSON, Medium, Reply
 
 ORIGIN: Final = istr("Origin")
+OWN_REQUEST: Final = istr("X-Requested-With")
+"""A page of another origin can send it only after a preflight that allows it."""
 
 EXPOSED_HEADERS: Final = "ETag, Retry-After, X-Request-ID"
 ALLOWED_HEADERS: Final = (
-    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID"
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID, "
+    "X-Requested-With"
 )
 BODYLESS: Final = frozenset({204, 304})
 

@@ -161,7 +161,10 @@ def _operation(route: Route, schema_of: dict[str, Json], components: dict[str, A
         content: Json = {"schema": schema_of[_key(route.request)]}
         if route.request_example is not None:
             content["example"] = route.request_example
-        operation["requestBody"] = {"required": True, "content": {JSON_TYPE: content}}
+        operation["requestBody"] = {
+            "required": not route.body_optional,
+            "content": {JSON_TYPE: content},
+        }
     return operation
 
 

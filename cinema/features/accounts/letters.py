@@ -1,0 +1,32 @@
+"""What accounts have to tell people by mail, as whoever carries it is handed it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from cinema.storage.database.transactions import PooledConnection
+
+SESSION_REUSED: Final = "account_session_reused"
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """One message to one address; two with one `dedupe` are one."""
+
+    kind: str
+    to: str
+    language: str
+    payload: Mapping[str, Any]
+    dedupe: str
+
+
+class Post(Protocol):
+    """Takes a letter within the transaction of what it tells: both are kept, or neither."""
+
+    async def __call__(self, running: PooledConnection, letter: Letter, /) -> None: ...
+
+
+async def no_post(_running: PooledConnection, _letter: Letter) -> None:
+    """Carries nothing."""

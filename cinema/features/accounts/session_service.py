@@ -1,0 +1,201 @@
+"""Sessions: signing in opens one, refresh tokens keep it, and it can be ended from anywhere."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final, assert_never
+
+import structlog
+
+from cinema.domain.ids import format_id, parse_id
+from cinema.domain.principal import Principal
+from cinema.domain.rejections import Refused, refuse
+from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.refresh_tokens import Presented, RefreshTokens
+from cinema.features.accounts.session_rules import (
+    REFRESH_INVALID,
+    REFRESH_REUSED,
+    Ended,
+    Family,
+    Repeat,
+    Reuse,
+    Rotate,
+    SessionTimes,
+    Step,
+    use_token,
+)
+from cinema.features.accounts.session_store import NewSession, SessionsRepository
+from cinema.features.accounts.shapes import Client, Session, SessionsEnded, SignedIn, User
+from cinema.features.accounts.throttles import Throttles, address_digest
+from cinema.features.accounts.tokens import TokenIssuer
+
+SESSION_REUSED: Final = "session_reused"
+
+NO_REFRESH_TOKEN: Final = "NO_REFRESH_TOKEN"  # noqa: S105  (a code, not a secret)
+
+log = structlog.get_logger(__name__)
+
+
+class SessionsService:
+    """Use cases of sessions; each refuses with a code of `docs/errors.md`.
+
+    `clock` is one that all nodes share, as far as clocks can be.
+    """
+
+    def __init__(
+        self,
+        sessions: SessionsRepository,
+        tokens: RefreshTokens,
+        issuer: TokenIssuer,
+        admission: Admission,
+        throttles: Throttles,
+        times: SessionTimes,
+        *,
+        new_id: Callable[[], bytes],
+        clock: Callable[[], float],
+    ) -> None:
+        self._sessions = sessions
+        self._tokens = tokens
+        self._issuer = issuer
+        self._admission = admission
+        self._throttles = throttles
+        self._times = times
+        self._new_id = new_id
+        self._clock = clock
+        self.refreshes: Counter[str] = Counter(rotated=0, repeated=0, reused=0, refused=0)
+
+    async def open(self, user_id: str, password_version: int, client: Client) -> SignedIn | None:
+        """A new session; None if the account has another password now, or may not sign in.
+
+        Refuses RETRY, OUTCOME_UNKNOWN.
+        """
+        now = self._now()
+        secret = self._tokens.new_secret()
+        new = NewSession(
+            id=self._new_id(),
+            user_id=user_id,
+            opened_at=now,
+            expires_at=self._times.end(now, now),
+            secret=secret,
+            password_version=password_version,
+        )
+        user = await self._sessions.open(new, client)
+        if user is None:
+            return None
+        return self._signed_in(user, new.id, secret, now=now, expires_at=new.expires_at)
+
+    async def refresh(self, token: str, client: Client) -> SignedIn:
+        """A new access token, and the next refresh token.
+
+        Refuses UNAUTHENTICATED (`details.reason`), RATE_LIMITED, RETRY, OUTCOME_UNKNOWN. Repeated
+        within the grace, it gives the same refresh token again; later it ends the session.
+        """
+        presented = await self._counted(token, client)
+        now = self._now()
+
+        def decide(family: Family) -> Step:
+            lines = self._tokens.lines(presented.secret)
+            return use_token(family, presented.secret, lines, now, self._times)
+
+        used = await self._sessions.use(
+            presented.session_id, decide, client, now=now, entry_id=self._new_id()
+        )
+        if used is None:
+            raise self._refusal(REFRESH_INVALID)
+        match used.step:
+            case Rotate(successor=successor):
+                self.refreshes["rotated"] += 1
+            case Repeat(successor=successor):
+                self.refreshes["repeated"] += 1
+            case Reuse():
+                self.refreshes["reused"] += 1
+                user_id = _raw(used.user.id)
+                self._admission.forget({user_id})
+                log.warning(SESSION_REUSED, principal_id=used.user.id, address=client.address)
+                raise refuse("UNAUTHENTICATED", reason=REFRESH_REUSED)
+            case Ended(reason=reason):
+                raise self._refusal(reason)
+            case never:
+                assert_never(never)
+        return self._signed_in(
+            used.user, presented.session_id, successor, now=now, expires_at=used.expires_at
+        )
+
+    async def log_out(self, principal: Principal | None, token: str) -> SessionsEnded:
+        """End the session of an access token, and that of a refresh token. Refuses RETRY.
+
+        What proves nothing ends nothing, and is no error: whoever wants to be signed out is.
+        """
+        ended = 0
+        now = self._now()
+        if principal is not None:
+            ended += await self._sessions.end(principal.session_id, principal.user_id, now)
+            self._admission.forget({principal.user_id})
+        presented = self._tokens.read(token)
+        if presented is not None:
+            owner = await self._sessions.end_presented(presented.session_id, now)
+            if owner is not None:
+                ended += 1
+                self._admission.forget({owner})
+        return SessionsEnded(ended=ended)
+
+    async def log_out_everywhere(self, principal: Principal) -> SessionsEnded:
+        """End all sessions of the caller. Refuses RETRY."""
+        ended = await self._sessions.end_all(principal.user_id, self._now())
+        self._admission.forget({principal.user_id})
+        return SessionsEnded(ended=ended)
+
+    async def sessions(self, principal: Principal) -> list[Session]:
+        """Where the caller is signed in, the newest first. Refuses RETRY."""
+        return await self._sessions.live(principal.user_id, principal.session_id, self._now())
+
+    async def end(self, principal: Principal, session_id: bytes) -> SessionsEnded:
+        """End one of the caller's sessions. Refuses NOT_FOUND, RETRY."""
+        if not await self._sessions.end(session_id, principal.user_id, self._now()):
+            raise refuse("NOT_FOUND")
+        self._admission.forget({principal.user_id})
+        return SessionsEnded(ended=1)
+
+    async def _counted(self, token: str, client: Client) -> Presented:
+        """What a token says; each use counts for its session, what is none for the address."""
+        presented = self._tokens.read(token)
+        if presented is not None:
+            await self._throttles.count(
+                self._throttles.refresh_session, format_id(presented.session_id)
+            )
+            return presented
+        await self._throttles.count(self._throttles.refresh_address, address_digest(client.address))
+        raise self._refusal(REFRESH_INVALID if token else NO_REFRESH_TOKEN)
+
+    def _refusal(self, reason: str) -> Refused:
+        self.refreshes["refused"] += 1
+        return refuse("UNAUTHENTICATED", reason=reason)
+
+    def _signed_in(
+        self, user: User, session_id: bytes, secret: bytes, *, now: datetime, expires_at: datetime
+    ) -> SignedIn:
+        """Tokens for a session, neither of which outlives it."""
+        left_s = math.floor((expires_at - now).total_seconds())
+        access = self._issuer.issue(
+            user_id=_raw(user.id), role=user.role, session_id=session_id, longest_s=left_s
+        )
+        return SignedIn(
+            user=user,
+            access_token=access.text,
+            expires_in=access.expires_in_s,
+            refresh_token=self._tokens.token(session_id, secret),
+            refresh_expires_in=left_s,
+        )
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def _raw(own_id: str) -> bytes:
+    raw = parse_id(own_id)
+    if raw is None:
+        raise ValueError(f"{own_id} is not an id")
+    return raw

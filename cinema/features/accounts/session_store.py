@@ -1,0 +1,277 @@
+"""Sessions in Postgres. Of refresh tokens there are only digests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, assert_never
+
+import msgspec
+
+from cinema.domain.limits_catalog import IDEMPOTENT_CLEANUP_PAGE, SESSIONS_KEPT
+from cinema.features.accounts.audit_store import AuditEntry, note
+from cinema.features.accounts.letters import SESSION_REUSED, Letter, Post
+from cinema.features.accounts.session_rules import (
+    Ended,
+    Family,
+    Repeat,
+    Reuse,
+    Rotate,
+    Step,
+    digest_of,
+)
+from cinema.features.accounts.shapes import Client, Session, User
+from cinema.features.accounts.store import USER_COLUMNS, user_of
+from cinema.storage.database.driver import UUID, Record
+from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
+
+SESSION_REUSE: Final = "session_reuse"
+
+# The lock waits for whoever is changing the password, and has them see this session afterwards.
+_OPEN: Final = f"""
+with account as (
+    select {USER_COLUMNS} from users
+    where id = $2::text::uuid and password_version = $8 and disabled_at is null
+    for share
+), opened as (
+    insert into sessions (
+        id, user_id, created_at, last_used_at, expires_at, refresh_digest, address, agent
+    )
+    select $1, account.id::uuid, $3, $3, $4, $5, $6, $7 from account
+)
+select * from account
+"""  # noqa: S608  (columns named in the store)
+
+# The new one is not yet visible to its own statement, hence a statement of its own.
+_END_OLDEST: Final = """
+update sessions set revoked_at = $2 where id in (
+    select id from sessions
+    where user_id = $1::text::uuid and revoked_at is null and expires_at > $2
+    order by created_at desc, id desc offset $3
+)
+"""
+
+_CLEAN_UP: Final = """
+delete from sessions where id in (
+    select id from sessions where expires_at <= $1
+    order by expires_at limit $2
+    for update skip locked
+)
+"""
+
+# One session at a time: who comes second sees what the first has made of it.
+_LOCK: Final = f"""
+select {USER_COLUMNS}, users.language, users.disabled_at is not null as disabled,
+    session.refresh_digest, session.rotations, session.created_at as opened_at,
+    session.expires_at, session.revoked_at is not null as revoked
+from sessions session join users on users.id = session.user_id
+where session.id = $1
+for update of session
+"""  # noqa: S608
+
+_ROTATE: Final = """
+update sessions
+set refresh_digest = $2, rotations = $3, expires_at = $4, last_used_at = $5, address = $6,
+    agent = $7
+where id = $1
+"""
+
+_END: Final = """
+update sessions set revoked_at = $3
+where id = $1 and user_id = $2 and revoked_at is null and expires_at > $3
+returning id
+"""
+
+_END_ANYBODYS: Final = """
+update sessions set revoked_at = $2
+where id = $1 and revoked_at is null and expires_at > $2
+returning user_id
+"""
+
+END_ALL_SESSIONS: Final = """
+update sessions set revoked_at = $2
+where user_id = $1 and revoked_at is null and expires_at > $2 and id is distinct from $3
+returning id
+"""
+
+_LIVE: Final = """
+select id::text, created_at, coalesce(last_used_at, created_at) as last_used_at, expires_at,
+    address, agent
+from sessions
+where user_id = $1 and revoked_at is null and expires_at > $2
+order by created_at desc, id desc
+limit $3
+"""
+
+
+class NewSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A session to be opened with a password of that version; `secret` is its first token's."""
+
+    id: bytes
+    user_id: str
+    opened_at: datetime
+    expires_at: datetime
+    secret: bytes
+    password_version: int
+
+
+class Used(msgspec.Struct, frozen=True):
+    """Whose refresh token was used, and what that did; `expires_at` is the session's end."""
+
+    user: User
+    step: Step
+    expires_at: datetime
+
+
+class SessionsRepository:
+    """Sessions of accounts, each with the family of its refresh tokens."""
+
+    def __init__(self, pool: Pool, post: Post) -> None:
+        self._pool = pool
+        self._post = post
+
+    async def open(self, new: NewSession, client: Client) -> User | None:
+        """Record a session and read its user; clear away what has expired or is too many.
+
+        None if the account has another password now, is disabled or gone. Refuses RETRY,
+        OUTCOME_UNKNOWN.
+        """
+        async with transaction(self._pool) as running:
+            row = await running.fetchrow(
+                _OPEN,
+                UUID(new.id),
+                new.user_id,
+                new.opened_at,
+                new.expires_at,
+                digest_of(new.secret),
+                client.address,
+                client.agent,
+                new.password_version,
+            )
+            if row is None:
+                return None
+            await running.execute(_END_OLDEST, new.user_id, new.opened_at, SESSIONS_KEPT)
+            await running.execute(_CLEAN_UP, new.opened_at, IDEMPOTENT_CLEANUP_PAGE)
+        return user_of(row)
+
+    async def use(
+        self,
+        session_id: bytes,
+        decide: Callable[[Family], Step],
+        client: Client,
+        *,
+        now: datetime,
+        entry_id: bytes,
+    ) -> Used | None:
+        """Have `decide` say what a token does to its session, and do that; None without one.
+
+        Uses of one session wait for each other. Refuses RETRY, OUTCOME_UNKNOWN.
+        """
+        async with transaction(self._pool) as running:
+            row = await running.fetchrow(_LOCK, UUID(session_id))
+            if row is None:
+                return None
+            user = user_of(row)
+            step = decide(_family(row))
+            expires_at = row["expires_at"]
+            match step:
+                case Rotate():
+                    expires_at = step.expires_at
+                    await running.execute(
+                        _ROTATE,
+                        UUID(session_id),
+                        digest_of(step.successor),
+                        list(step.rotations),
+                        step.expires_at,
+                        now,
+                        client.address,
+                        client.agent,
+                    )
+                case Reuse():
+                    await self._end_reused(
+                        running, session_id, row, client, now=now, entry_id=entry_id
+                    )
+                case Repeat() | Ended():
+                    pass
+                case never:
+                    assert_never(never)
+        return Used(user, step, expires_at)
+
+    async def _end_reused(
+        self,
+        running: PooledConnection,
+        session_id: bytes,
+        row: Record,
+        client: Client,
+        *,
+        now: datetime,
+        entry_id: bytes,
+    ) -> None:
+        """End a session that two hold tokens of, and tell who is affected."""
+        user_id = UUID(row["id"])
+        session = str(UUID(session_id))
+        await running.execute(_END, UUID(session_id), user_id, now)
+        entry = AuditEntry(
+            id=entry_id,
+            at=now,
+            action=SESSION_REUSE,
+            actor_id=None,
+            target_id=user_id.bytes,
+            after={"session_id": session},
+        )
+        await note(running, entry, client)
+        letter = Letter(
+            kind=SESSION_REUSED,
+            to=row["email"],
+            language=row["language"],
+            payload={"first_name": row["first_name"], "at": now, "address": client.address},
+            dedupe=f"{SESSION_REUSED}:{session}",
+        )
+        await self._post(running, letter)
+
+    async def end(self, session_id: bytes, user_id: bytes, now: datetime) -> bool:
+        """End a session of somebody; whether there was one. Refuses RETRY."""
+        async with connection(self._pool) as writing:
+            ended = await writing.fetchval(_END, UUID(session_id), UUID(user_id), now)
+        return ended is not None
+
+    async def end_presented(self, session_id: bytes, now: datetime) -> bytes | None:
+        """End a session for a refresh token of it; whose that was. Refuses RETRY."""
+        async with connection(self._pool) as writing:
+            user_id = await writing.fetchval(_END_ANYBODYS, UUID(session_id), now)
+        return None if user_id is None else bytes(user_id.bytes)
+
+    async def end_all(self, user_id: bytes, now: datetime, *, but: bytes | None = None) -> int:
+        """End all sessions of somebody, but maybe one; how many those were. Refuses RETRY."""
+        kept = None if but is None else UUID(but)
+        async with connection(self._pool) as writing:
+            return len(await writing.fetch(END_ALL_SESSIONS, UUID(user_id), now, kept))
+
+    async def live(self, user_id: bytes, current: bytes, now: datetime) -> list[Session]:
+        """The sessions of somebody that go on, the newest first. Refuses RETRY."""
+        async with connection(self._pool) as reading:
+            rows = await reading.fetch(_LIVE, UUID(user_id), now, SESSIONS_KEPT)
+        return [_session(row, str(UUID(current))) for row in rows]
+
+
+def _family(row: Record) -> Family:
+    return Family(
+        digest=row["refresh_digest"],
+        rotations=tuple(row["rotations"]),
+        created_at=row["opened_at"],
+        expires_at=row["expires_at"],
+        revoked=row["revoked"],
+        disabled=row["disabled"],
+    )
+
+
+def _session(row: Record, current: str) -> Session:
+    return Session(
+        id=row["id"],
+        created_at=row["created_at"],
+        last_used_at=row["last_used_at"],
+        expires_at=row["expires_at"],
+        address=row["address"],
+        user_agent=row["agent"],
+        current=row["id"] == current,
+    )

@@ -1,0 +1,130 @@
+"""The services of accounts on a real Postgres, with a clock that tests move."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from cinema.domain.idempotency import ANONYMOUS, IdempotencyKey, idempotency_key
+from cinema.domain.ids import RANDOM_BITS, new_id, parse_id
+from cinema.domain.principal import InvalidToken, Principal
+from cinema.domain.rejections import Refused
+from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.changes_store import AccountStandings
+from cinema.features.accounts.letters import Letter
+from cinema.features.accounts.login_addresses_store import LoginAddresses
+from cinema.features.accounts.login_throttle import LoginThrottle
+from cinema.features.accounts.passwords import PasswordHasher
+from cinema.features.accounts.refresh_tokens import RefreshTokens
+from cinema.features.accounts.service import AccountsService
+from cinema.features.accounts.session_rules import SessionTimes
+from cinema.features.accounts.session_service import SessionsService
+from cinema.features.accounts.session_store import SessionsRepository
+from cinema.features.accounts.shapes import Client, RegisterInput
+from cinema.features.accounts.signing_keys import SigningKeys
+from cinema.features.accounts.store import AccountsRepository
+from cinema.features.accounts.throttles import ThrottleRules, Throttles
+from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
+from cinema.storage.database.transactions import Pool, PooledConnection
+from cinema.storage.redis.throttle_counts import ThrottleCounts
+
+KEY = b"k" * 32
+TTL_S = 900
+TIMES = SessionTimes(idle_s=7 * 86_400, total_s=30 * 86_400, grace_s=10)
+ADMIN = Principal(bytes(16), "admin", bytes(16), 0.0)
+HERE = Client("192.0.2.1", "a browser", "request-1")
+THERE = Client("192.0.2.2", "another browser", "request-2")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 1_790_000_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class House:
+    """The services with what a test needs to look at beside them."""
+
+    def __init__(self, pool: Pool, clock: Clock, hasher: PasswordHasher) -> None:
+        self.pool = pool
+        self.clock = clock
+        self.hasher = hasher
+        self.letters: list[Letter] = []
+        self.admission = Admission(
+            TokenVerifier(SigningKeys([KEY]), clock=clock),
+            AccountStandings(pool, pool),
+            clock=clock,
+            steady=clock,
+        )
+        rules = ThrottleRules(
+            login_failures_per_account_and_address=3, registrations_per_hour_per_address=50
+        )
+        throttles = Throttles(ThrottleCounts(clock), rules)
+        self.sessions = SessionsService(
+            SessionsRepository(pool, self._post),
+            RefreshTokens(SigningKeys([KEY])),
+            TokenIssuer(SigningKeys([KEY]), ttl_s=TTL_S, clock=clock),
+            self.admission,
+            throttles,
+            TIMES,
+            new_id=_new_id,
+            clock=clock,
+        )
+        self.accounts = AccountsService(
+            AccountsRepository(pool),
+            hasher,
+            throttles,
+            LoginThrottle(throttles, LoginAddresses(pool), clock=clock),
+            self.sessions,
+            self.admission,
+            new_id=_new_id,
+            log_key=KEY,
+            clock=clock,
+        )
+
+    async def count(self, table: str) -> Any:
+        return await self.pool.fetchval(f"select count(*) from {table}")
+
+    async def lives(self, token: str) -> bool:
+        """Whether a node lets a token in, as one that has just read the feed."""
+        await self.admission.read_changes()
+        try:
+            self.admission.verify(token) or await self.admission.look_up(token)
+        except InvalidToken:
+            return False
+        return True
+
+    async def _post(self, running: PooledConnection, letter: Letter) -> None:
+        assert running.is_in_transaction()
+        self.letters.append(letter)
+
+
+def _new_id() -> bytes:
+    return new_id(time.time_ns() // 1000, secrets.randbits(RANDOM_BITS))
+
+
+def ann(**changes: str) -> RegisterInput:
+    fields = {"email": "Ann@Example.com", "password": "correct horse", "first_name": "Ann"}
+    return msgspec.convert(fields | changes, RegisterInput)
+
+
+def request_key(request: RegisterInput, key: str = "k") -> IdempotencyKey:
+    return idempotency_key(ANONYMOUS, "register", (), key, request)
+
+
+def raw(text: str) -> bytes:
+    found = parse_id(text)
+    assert found is not None
+    return found
+
+
+async def refusal(call: Any) -> str:
+    with pytest.raises(Refused) as caught:
+        await call
+    return caught.value.rejection.code
