@@ -16,7 +16,9 @@ import msgspec
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.kernel import Kernel
 from cinema.app.settings_parts import (
+    base_url,
     hold_rates,
+    link_times,
     refresh_cookie,
     session_times,
     throttle_rules,
@@ -24,12 +26,17 @@ from cinema.app.settings_parts import (
     watch_options,
 )
 from cinema.cluster.node import ClusterNode
+from cinema.features.accounts import credential_routes, session_routes, user_routes
 from cinema.features.accounts import routes as auth_routes
-from cinema.features.accounts import session_routes, user_routes
 from cinema.features.accounts.admission import Admission
 from cinema.features.accounts.changes_store import AccountStandings
+from cinema.features.accounts.credential_routes import CredentialParts
+from cinema.features.accounts.credential_service import CredentialsService
 from cinema.features.accounts.front_door import FrontDoor
 from cinema.features.accounts.letters import no_post
+from cinema.features.accounts.link_jobs import MailPreparation
+from cinema.features.accounts.link_rules import Links
+from cinema.features.accounts.link_store import LinksRepository
 from cinema.features.accounts.login_addresses_store import LoginAddresses
 from cinema.features.accounts.login_throttle import LoginThrottle
 from cinema.features.accounts.metrics import login_families, throttle_families
@@ -164,11 +171,28 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         # Nodes whose clocks differ would take a repetition for misuse.
         clock=lambda: ground.kernel.clock.now_us() / 1e6,
     )
-    accounts = AccountsService(
-        AccountsRepository(pool),
+    links = LinksRepository(
+        pool, no_post, Links(base_url(settings)), link_times(settings), ground.next_id
+    )
+    store = AccountsRepository(pool, links.send_verification)
+    logins = LoginThrottle(throttles, LoginAddresses(pool), clock=time.time)
+    mails = MailPreparation(links, clock=time.time)
+    credentials = CredentialsService(
+        store,
+        links,
         hasher,
         throttles,
-        LoginThrottle(throttles, LoginAddresses(pool), clock=time.time),
+        logins,
+        admission,
+        new_id=ground.next_id,
+        clock=time.time,
+        asked=mails.wake,
+    )
+    accounts = AccountsService(
+        store,
+        hasher,
+        throttles,
+        logins,
         sessions,
         admission,
         new_id=ground.next_id,
@@ -184,13 +208,14 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         routes=(
             *bound(auth_routes.ROUTES, AuthParts(accounts, door)),
             *bound(session_routes.ROUTES, SessionParts(sessions, door)),
+            *bound(credential_routes.ROUTES, CredentialParts(credentials, door)),
             *bound(user_routes.ROUTES, accounts),
         ),
         metrics=(
             login_families(accounts.logins, sessions.refreshes),
             throttle_families(throttles, counts, hasher),
         ),
-        jobs={"account-changes": admission.follow},
+        jobs={"account-changes": admission.follow, "account-mails": mails.run},
         secrets={"JWT_SECRET_KEY": take_keys},
     )
 

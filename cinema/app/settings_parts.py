@@ -8,6 +8,7 @@ import msgspec
 
 from cinema.actors.settings import KernelSettings
 from cinema.domain.sale_rules import SaleRules
+from cinema.features.accounts.link_rules import LinkTimes
 from cinema.features.accounts.refresh_cookie import RefreshCookie
 from cinema.features.accounts.session_rules import SessionTimes
 from cinema.features.accounts.throttles import ThrottleRules
@@ -15,8 +16,10 @@ from cinema.features.seats.hold_limits import HoldRates
 from cinema.features.seats.service import UnpaidLimits
 from cinema.features.watching.options import WatchOptions
 from cinema.http.steps import OwnerOf
-from cinema.settings import Settings
+from cinema.settings import Settings, url_of
 
+MINUTE_S: Final = 60
+HOUR_S: Final = 3600
 DAY_S: Final = 86_400
 
 Part = TypeVar("Part", ThrottleRules, HoldRates, UnpaidLimits)
@@ -57,6 +60,22 @@ def session_times(settings: Settings) -> SessionTimes:
         total_s=settings.refresh_total_days * DAY_S,
         grace_s=settings.refresh_grace_seconds,
     )
+
+
+def link_times(settings: Settings) -> LinkTimes:
+    """How long links of mails are good."""
+    return LinkTimes(
+        reset_s=settings.reset_link_minutes * MINUTE_S,
+        verify_s=settings.verification_link_hours * HOUR_S,
+        change_s=settings.email_change_link_hours * HOUR_S,
+        undo_s=settings.email_undo_days * DAY_S,
+        invitation_s=settings.invitation_link_days * DAY_S,
+    )
+
+
+def base_url(settings: Settings) -> str:
+    """Where links of mails lead: never to what a request says."""
+    return settings.public_url or url_of(settings.host, settings.port)
 
 
 def refresh_cookie(settings: Settings) -> RefreshCookie:

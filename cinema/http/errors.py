@@ -68,6 +68,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "NAME_TAKEN": ErrorKind(409, "The name is taken."),
     "SCREEN_OCCUPIED": ErrorKind(409, "Another showtime is on this screen at that time."),
     "SHOWTIME_WATCHED": ErrorKind(409, "Somebody watches this showtime: it stays in memory."),
+    "INVALID_LINK": ErrorKind(410, "This link is good no more: ask for a new one."),
     "HISTORY_TRUNCATED": ErrorKind(410, "The history does not reach back that far."),
     # Not now.
     "INTERNAL": ErrorKind(500, "Something went wrong on our side."),

@@ -261,6 +261,35 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             high=1_000_000,
         ),
     ] = 60
+    mails_per_hour_per_email: Annotated[
+        int,
+        _about(
+            "mails of one purpose (a forgotten password, an address to verify) that may be asked"
+            " for in an hour for one e-mail address",
+            "mails",
+            low=1,
+            high=1_000_000,
+        ),
+    ] = 3
+    mails_per_hour_per_address: Annotated[
+        int,
+        _about("the same from one client address", "mails", low=1, high=1_000_000),
+    ] = 20
+    reset_link_minutes: Annotated[
+        int, _about("how long a link to reset a password is good", "min", low=5, high=1440)
+    ] = 60
+    verification_link_hours: Annotated[
+        int, _about("how long a link to verify an e-mail address is good", "h", low=1, high=168)
+    ] = 24
+    email_change_link_hours: Annotated[
+        int, _about("how long a link to change an e-mail address is good", "h", low=1, high=168)
+    ] = 24
+    email_undo_days: Annotated[
+        int, _about("how long a change of the e-mail address can be undone", "days", low=1, high=90)
+    ] = 7
+    invitation_link_days: Annotated[
+        int, _about("how long an invitation is good", "days", low=1, high=90)
+    ] = 7
     writes_per_minute_per_user: Annotated[
         int,
         _about(

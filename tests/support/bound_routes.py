@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from cinema.features.accounts import credential_routes, session_routes, user_routes
 from cinema.features.accounts import routes as auth_routes
-from cinema.features.accounts import session_routes, user_routes
 from cinema.features.bookings import routes as booking_routes
 from cinema.features.catalog import cinema_routes, movie_routes, screen_routes
 from cinema.features.operations import (
@@ -25,6 +25,7 @@ NOTHING = cast("Any", object())  # Routes only keep the service for when they ar
 ROUTES: tuple[Route, ...] = (
     *bound(auth_routes.ROUTES, NOTHING),
     *bound(session_routes.ROUTES, NOTHING),
+    *bound(credential_routes.ROUTES, NOTHING),
     *bound(user_routes.ROUTES, NOTHING),
     *bound(movie_routes.ROUTES, NOTHING),
     *bound(cinema_routes.ROUTES, NOTHING),

@@ -35,5 +35,14 @@ SESSION: Final[dict[str, Any]] = {
     "current": True,
 }
 ENDED: Final = {"ended": 1}
+ADDRESS: Final = {"email": "ada@example.com"}
+ASKED: Final = {"accepted": True}
+LINK: Final = {"token": "qJ0m6YbVv0nO3sK1x8cQ2dLr7tZpWfUgHeA5iB9kNjM"}
+RESET: Final = {**LINK, "new_password": "correct horse battery staple"}
+PASSWORD_CHANGE: Final = {
+    "current_password": "correct horse battery",
+    "new_password": "correct horse battery staple",
+}
+VERIFIED_USER: Final = {**USER, "email_verified": True}
 PROMOTION: Final = {"role": "manager", "cinema_ids": [CINEMA_ID]}
 PROMOTED: Final = {**USER, "role": "manager"}

@@ -10,6 +10,11 @@ import msgspec
 from cinema.storage.database.transactions import PooledConnection
 
 SESSION_REUSED: Final = "account_session_reused"
+PASSWORD_RESET: Final = "account_password_reset"  # noqa: S105  (a kind of letter)
+PASSWORD_CHANGED: Final = "account_password_changed"  # noqa: S105
+VERIFICATION: Final = "account_verification"
+EMAIL_CHANGE: Final = "account_email_change"
+EMAIL_CHANGED: Final = "account_email_changed"
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,6 +27,9 @@ COST_MIN: Final = 10
 OURSELVES: Final = ""
 """Stands for the address of a client where the server itself has a password hashed."""
 
+NO_PASSWORD: Final = "none"  # noqa: S105  (that there is none)
+"""Stored where there is no password that anybody could know."""
+
 T = TypeVar("T")
 
 
@@ -70,14 +73,15 @@ class PasswordHasher:
         )
 
     async def matches(self, password: str, stored: str | None, address: str) -> bool:
-        """Whether this is the password; None stands for no account.
+        """Whether this is the password; None stands for no account, `NO_PASSWORD` for none.
 
         It takes as long for each account, and for none, as a hash of the cost in force, so that
         nobody learns from the time who has one; but longer for one stored at a higher cost.
         """
-        against = self._nobody if stored is None else stored
+        is_set = stored is not None and stored != NO_PASSWORD
+        against = stored if stored is not None and is_set else self._nobody
         equal = await self._run(address, lambda: self._compare(_digest(password), against))
-        return equal and stored is not None
+        return equal and is_set
 
     def is_outdated(self, stored: str) -> bool:
         """Whether a hash has another cost than the one in force."""

@@ -22,6 +22,8 @@ _ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _EMAIL_KEY = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})+")
 
 Name = Annotated[str, msgspec.Meta(max_length=100)]
+LinkToken = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+AnyPassword = Annotated[str, msgspec.Meta(max_length=1000)]
 Password = Annotated[
     str, msgspec.Meta(min_length=PASSWORD_CHARS_MIN, max_length=PASSWORD_CHARS_MAX)
 ]
@@ -57,7 +59,7 @@ class LoginInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Credentials; any length that a register could not have taken is simply wrong."""
 
     email: Annotated[str, msgspec.Meta(max_length=1000)]
-    password: Annotated[str, msgspec.Meta(max_length=1000)]
+    password: AnyPassword
 
 
 class PromoteInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,6 +67,45 @@ class PromoteInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     role: Literal["customer", "staff", "manager", "admin"]
     cinema_ids: Annotated[list[str], msgspec.Meta(max_length=200)] = []
+
+
+class AddressInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The e-mail address of an account that may or may not be there."""
+
+    email: Annotated[str, msgspec.Meta(max_length=EMAIL_CHARS_MAX + 32)]
+
+
+class LinkInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What stands behind `#token=` in a link."""
+
+    token: LinkToken
+
+
+class ResetInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A new password, and the link that allows it."""
+
+    token: LinkToken
+    new_password: Password
+
+
+class ChangePasswordInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A new password, and the one it replaces."""
+
+    current_password: AnyPassword
+    new_password: Password
+
+
+class ChangeEmailInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A new e-mail address, and the password that shows who asks for it."""
+
+    email: Annotated[str, msgspec.Meta(max_length=EMAIL_CHARS_MAX + 32)]
+    password: AnyPassword
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for is under way, if there is anybody to get it."""
+
+    accepted: Literal[True] = True
 
 
 class Authenticated(msgspec.Struct, frozen=True, kw_only=True):

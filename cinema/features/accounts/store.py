@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
 from cinema.domain.idempotency import FINGERPRINT_BYTES, IdempotencyKey
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.shapes import User
-from cinema.storage.database.driver import Record
+from cinema.storage.database.driver import UUID, Record
 from cinema.storage.database.transactions import (
     Pool,
     PooledConnection,
@@ -19,15 +20,22 @@ from cinema.storage.database.transactions import (
     transaction,
 )
 
+Welcome: TypeAlias = Callable[[PooledConnection, bytes, datetime], Awaitable[None]]
+
 USER_COLUMNS: Final = (
     "users.id::text as id, users.email, users.first_name, users.last_name, users.role,"
     " users.email_verified, users.created_at"
 )
 """What `user_of` makes a `User` of."""
 
+# An address that its owner may still take back is taken.
 _INSERT_USER = f"""
 insert into users (id, email, email_key, password_hash, first_name, last_name, created_at)
-values ($1::text::uuid, $2, $3, $4, $5, $6, $7)
+select $1::text::uuid, $2, $3, $4, $5, $6, $7
+where not exists (
+    select from account_links
+    where purpose = 'email_undo' and email_key = $3 and used_at is null and expires_at > $7
+)
 on conflict (email_key) do nothing
 returning {USER_COLUMNS}
 """  # noqa: S608  (columns named above)
@@ -92,8 +100,10 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
 class AccountsRepository:
     """Users, and the cinemas that staff and managers belong to."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, welcome: Welcome | None = None) -> None:
+        """`welcome` is called within the transaction that makes an account."""
         self._pool = pool
+        self._welcome = welcome
 
     async def add_user(self, user: NewUser, key: IdempotencyKey | None) -> User:
         """The new account, or the one the key made before; refuses EMAIL_TAKEN."""
@@ -112,6 +122,8 @@ class AccountsRepository:
             if row is None:
                 # Not by a violation, whose detail would put the address into Postgres' log.
                 raise refuse("EMAIL_TAKEN")
+            if self._welcome is not None:
+                await self._welcome(running, UUID(user.id).bytes, user.created_at)
             return user_of(row)
 
         return await run_once(self._pool, key, user.created_at, User, insert)

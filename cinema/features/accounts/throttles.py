@@ -41,6 +41,8 @@ class ThrottleRules(msgspec.Struct, frozen=True, kw_only=True):
     login_failures_per_account_per_hour: int = 30
     registrations_per_hour_per_address: int = 5
     refreshes_per_minute: int = 60
+    mails_per_hour_per_email: int = 3
+    mails_per_hour_per_address: int = 20
     writes_per_minute_per_user: int = 120
 
 
@@ -62,6 +64,8 @@ class Throttles:
         per_minute = rules.refreshes_per_minute
         self.refresh_session = limit_of("refresh_session", per_minute, MINUTE_S)
         self.refresh_address = limit_of("refresh_address", per_minute, MINUTE_S)
+        self.mail_account = limit_of("mail_account", rules.mails_per_hour_per_email, HOUR_S)
+        self.mail_address = limit_of("mail_address", rules.mails_per_hour_per_address, HOUR_S)
         self.writes = limit_of("writes", rules.writes_per_minute_per_user, MINUTE_S)
 
     async def count(self, limit: RateLimitItem, *who: str) -> None:
@@ -73,6 +77,14 @@ class Throttles:
     async def count_write(self, principal: Principal) -> None:
         """Count a write of somebody signed in. Refuses RATE_LIMITED."""
         await self.count(self.writes, format_id(principal.user_id))
+
+    async def count_mail(self, purpose: str, email: str, address: str) -> None:
+        """Count a mail that somebody asked for, of each purpose for itself. Refuses RATE_LIMITED.
+
+        Whether there is an account does not count, so that nobody learns it.
+        """
+        await self.count(self.mail_address, address_digest(address))
+        await self.count(self.mail_account, purpose, account_digest(email).hex())
 
     def refusal(self, kind: str, retry_after_s: int) -> Refused:
         """The refusal of a kind of throttle, counted."""

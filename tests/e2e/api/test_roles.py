@@ -51,6 +51,11 @@ class Call(NamedTuple):
 def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
     """Operation to call; `number` keeps names and times of repeated calls apart."""
     account = {"email": f"new{number}-{house.cinema_id}@example.com", "password": "correct horse"}
+    address = {"email": account["email"]}
+    link = {"token": "x"}
+    reset = {**link, "new_password": "battery staple"}
+    wrong = {"password": "wrong"}
+    change = {"current_password": "wrong", "new_password": "battery staple"}
     showtime = {
         "movie_id": house.movie_id,
         "screen_id": house.screen_id,
@@ -77,6 +82,12 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "logoutEverywhere": Call("POST", "auth/logout-all", SIGNED_IN),
         "listSessions": Call("GET", "auth/sessions", SIGNED_IN),
         "endSession": Call("DELETE", f"auth/sessions/{UNKNOWN_ID}", SIGNED_IN, 404),
+        "forgotPassword": Call("POST", "auth/forgot-password", ANYBODY, 200, address),
+        "resendVerification": Call("POST", "auth/verify-email/resend", ANYBODY, 200, address),
+        "resetPassword": Call("POST", "auth/reset-password", ANYBODY, 410, reset),
+        "verifyEmail": Call("POST", "auth/verify-email", ANYBODY, 410, link),
+        "changePassword": Call("POST", "auth/change-password", SIGNED_IN, 401, change),
+        "changeEmail": Call("POST", "auth/change-email", SIGNED_IN, 401, {**address, **wrong}),
         "me": Call("GET", "auth/me", SIGNED_IN),
         "promoteUser": Call(
             "POST", f"admin/users/{house.people['bob']}/promote", ADMINS, 200, {"role": "customer"}

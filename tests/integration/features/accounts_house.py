@@ -15,7 +15,11 @@ from cinema.domain.principal import InvalidToken, Principal
 from cinema.domain.rejections import Refused
 from cinema.features.accounts.admission import Admission
 from cinema.features.accounts.changes_store import AccountStandings
+from cinema.features.accounts.credential_service import CredentialsService
 from cinema.features.accounts.letters import Letter
+from cinema.features.accounts.link_jobs import MailPreparation
+from cinema.features.accounts.link_rules import Links, LinkTimes
+from cinema.features.accounts.link_store import LinksRepository
 from cinema.features.accounts.login_addresses_store import LoginAddresses
 from cinema.features.accounts.login_throttle import LoginThrottle
 from cinema.features.accounts.passwords import PasswordHasher
@@ -35,6 +39,10 @@ from cinema.storage.redis.throttle_counts import ThrottleCounts
 KEY = b"k" * 32
 TTL_S = 900
 TIMES = SessionTimes(idle_s=7 * 86_400, total_s=30 * 86_400, grace_s=10)
+LINK_TIMES = LinkTimes(
+    reset_s=3600, verify_s=86_400, change_s=86_400, undo_s=7 * 86_400, invitation_s=7 * 86_400
+)
+PUBLIC_URL = "https://tickets.example/"
 ADMIN = Principal(bytes(16), "admin", bytes(16), 0.0)
 HERE = Client("192.0.2.1", "a browser", "request-1")
 THERE = Client("192.0.2.2", "another browser", "request-2")
@@ -76,17 +84,43 @@ class House:
             new_id=_new_id,
             clock=clock,
         )
-        self.accounts = AccountsService(
-            AccountsRepository(pool),
+        self.links = LinksRepository(pool, self._post, Links(PUBLIC_URL), LINK_TIMES, _new_id)
+        self.mails = MailPreparation(self.links, clock=clock)
+        store = AccountsRepository(pool, self.links.send_verification)
+        logins = LoginThrottle(throttles, LoginAddresses(pool), clock=clock)
+        self.credentials = CredentialsService(
+            store,
+            self.links,
             hasher,
             throttles,
-            LoginThrottle(throttles, LoginAddresses(pool), clock=clock),
+            logins,
+            self.admission,
+            new_id=_new_id,
+            clock=clock,
+            asked=self.mails.wake,
+        )
+        self.accounts = AccountsService(
+            store,
+            hasher,
+            throttles,
+            logins,
             self.sessions,
             self.admission,
             new_id=_new_id,
             log_key=KEY,
             clock=clock,
         )
+
+    def link(self, kind: str) -> str:
+        """The token of the latest letter of a kind."""
+        (letter, *_) = [one for one in reversed(self.letters) if one.kind == kind]
+        return str(letter.payload["url"]).partition("#token=")[2]
+
+    def kinds(self) -> list[str]:
+        """What was posted since the last look."""
+        kinds = [one.kind.removeprefix("account_") for one in self.letters]
+        self.letters.clear()
+        return kinds
 
     async def count(self, table: str) -> Any:
         return await self.pool.fetchval(f"select count(*) from {table}")

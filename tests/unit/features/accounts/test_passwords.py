@@ -4,7 +4,7 @@ import bcrypt
 import pytest
 
 from cinema.domain.rejections import Refused
-from cinema.features.accounts.passwords import PasswordHasher
+from cinema.features.accounts.passwords import NO_PASSWORD, PasswordHasher
 
 
 @pytest.fixture
@@ -17,6 +17,14 @@ async def test_stored_hash_matches_its_password_only(hasher: PasswordHasher) -> 
     assert await hasher.matches("correct horse", stored, "ip")
     assert not await hasher.matches("correct horsf", stored, "ip")
     assert stored.startswith("$2b$10$")
+
+
+@pytest.mark.parametrize("password", ["", NO_PASSWORD, "correct horse"])
+async def test_where_there_is_no_password_nothing_matches(
+    hasher: PasswordHasher, password: str
+) -> None:
+    assert not await hasher.matches(password, NO_PASSWORD, "ip")
+    assert not await hasher.matches(password, None, "ip")
 
 
 async def test_all_of_a_long_password_counts(hasher: PasswordHasher) -> None:

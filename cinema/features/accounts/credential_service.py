@@ -1,0 +1,172 @@
+"""Passwords and e-mail addresses of accounts: forgotten, changed, verified, and changed back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from cinema.domain.ids import format_id
+from cinema.domain.principal import Principal
+from cinema.domain.rejections import refuse
+from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.link_rules import CHANGE, RESET, UNDO, VERIFY, digest_of_link
+from cinema.features.accounts.link_store import AskedMail, LinksRepository
+from cinema.features.accounts.login_throttle import FAILED, LoginThrottle
+from cinema.features.accounts.password_policy import check_password
+from cinema.features.accounts.passwords import PasswordHasher
+from cinema.features.accounts.shapes import (
+    Asked,
+    ChangeEmailInput,
+    ChangePasswordInput,
+    Client,
+    ResetInput,
+    SessionsEnded,
+    User,
+    email_key,
+    tidy_email,
+)
+from cinema.features.accounts.store import AccountsRepository, Credentials
+from cinema.features.accounts.throttles import Throttles
+from cinema.features.refusals import found
+
+ADDRESS_PURPOSES: Final = (VERIFY, CHANGE, UNDO)
+"""What a link to do with an address may be for: its page need not know which."""
+
+
+class CredentialsService:
+    """Use cases of what proves an account; each refuses with a code of `docs/errors.md`."""
+
+    def __init__(
+        self,
+        accounts: AccountsRepository,
+        links: LinksRepository,
+        hasher: PasswordHasher,
+        throttles: Throttles,
+        logins: LoginThrottle,
+        admission: Admission,
+        *,
+        new_id: Callable[[], bytes],
+        clock: Callable[[], float],
+        asked: Callable[[], None],
+    ) -> None:
+        """`asked` wakes the job that prepares mails."""
+        self._accounts = accounts
+        self._links = links
+        self._hasher = hasher
+        self._throttles = throttles
+        self._logins = logins
+        self._admission = admission
+        self._new_id = new_id
+        self._clock = clock
+        self._asked = asked
+
+    async def forgot_password(self, email: str, client: Client) -> Asked:
+        """Have a link to a new password sent, if there is an account.
+
+        Refuses VALIDATION_ERROR, RATE_LIMITED, RETRY, all of them whether there is one or not: the
+        account is looked up after the answer.
+        """
+        return await self._ask(RESET, email, client)
+
+    async def resend_verification(self, email: str, client: Client) -> Asked:
+        """Have another link to verify an address sent, if that is still to be done."""
+        return await self._ask(VERIFY, email, client)
+
+    async def reset_password(self, request: ResetInput, client: Client) -> SessionsEnded:
+        """Set a new password by a link, and end all sessions.
+
+        Refuses INVALID_LINK, VALIDATION_ERROR, OVERLOADED, RETRY, OUTCOME_UNKNOWN.
+        """
+        digest = digest_of_link(RESET, request.token)
+        link = await self._links.look([digest], self._now())
+        if link is None:
+            raise refuse("INVALID_LINK")
+        check_password(request.new_password, link.email, path="$.new_password")
+        hashed = await self._hasher.hash(request.new_password, client.address)
+        done = await self._links.reset_password(digest, hashed, client, self._now())
+        if done is None:
+            raise refuse("INVALID_LINK")
+        self._admission.forget({link.user_id})
+        return SessionsEnded(ended=done[1])
+
+    async def change_password(
+        self, principal: Principal, request: ChangePasswordInput, client: Client
+    ) -> SessionsEnded:
+        """Set a new password, and end all other sessions.
+
+        Refuses INVALID_CREDENTIALS, RATE_LIMITED, VALIDATION_ERROR, OVERLOADED, RETRY,
+        OUTCOME_UNKNOWN.
+        """
+        known = await self._confirmed(principal, request.current_password, client)
+        check_password(request.new_password, known.user.email, path="$.new_password")
+        hashed = await self._hasher.hash(request.new_password, client.address)
+        ended = await self._links.change_password(
+            principal.user_id,
+            hashed,
+            known.password_version,
+            client,
+            self._now(),
+            kept=principal.session_id,
+        )
+        if ended is None:
+            # Somebody else has changed it in this moment.
+            raise refuse(FAILED)
+        self._admission.forget({principal.user_id})
+        return SessionsEnded(ended=ended)
+
+    async def change_email(
+        self, principal: Principal, request: ChangeEmailInput, client: Client
+    ) -> Asked:
+        """Have a link sent to a new address, which counts from its use on.
+
+        Refuses INVALID_CREDENTIALS, VALIDATION_ERROR, RATE_LIMITED, OVERLOADED, RETRY. An address
+        that has an account already is answered alike, and gets no mail.
+        """
+        await self._confirmed(principal, request.password, client)
+        return await self._ask(CHANGE, request.email, client, principal)
+
+    async def use_address_link(self, token: str, client: Client) -> User:
+        """Verify, change or restore an e-mail address by a link.
+
+        Refuses INVALID_LINK, EMAIL_TAKEN, RETRY, OUTCOME_UNKNOWN.
+        """
+        digests = [digest_of_link(purpose, token) for purpose in ADDRESS_PURPOSES]
+        link = await self._links.look(digests, self._now())
+        if link is None:
+            raise refuse("INVALID_LINK")
+        user = await self._links.use_address_link(digests, client, self._now())
+        if user is None:
+            raise refuse("INVALID_LINK")
+        self._admission.forget({link.user_id})
+        return user
+
+    async def _ask(
+        self, purpose: str, email: str, client: Client, principal: Principal | None = None
+    ) -> Asked:
+        unique = email_key(email)
+        if unique is None:
+            raise refuse("VALIDATION_ERROR", "This is not an e-mail address.", path="$.email")
+        await self._throttles.count_mail(purpose, email, client.address)
+        asked = AskedMail(
+            id=self._new_id(),
+            purpose=purpose,
+            email=tidy_email(email),
+            email_key=unique,
+            user_id=None if principal is None else principal.user_id,
+            at=self._now(),
+        )
+        await self._links.ask(asked)
+        self._asked()
+        return Asked()
+
+    async def _confirmed(self, principal: Principal, password: str, client: Client) -> Credentials:
+        """The caller's account, whose password counts as tried like at a login."""
+        known = found(await self._accounts.credentials_by_id(format_id(principal.user_id)))
+        async with self._logins.attempt(known.user.email, client.address):
+            if not await self._hasher.matches(password, known.password_hash, client.address):
+                raise refuse(FAILED)
+        return known
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)

@@ -1,0 +1,59 @@
+"""Prepares the mails that somebody asked for by address, after they have been answered.
+
+Wakes at once on the node that was asked, and on every node after `PERIOD_S`, for what one left
+behind that stopped in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from cinema.domain.rejections import Refused
+from cinema.features.accounts.link_store import REQUESTS_AT_ONCE, LinksRepository
+from cinema.telemetry.logging import LogLimit
+
+MAILS_UNPREPARED: Final = "mails_unprepared"
+
+PERIOD_S: Final = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class MailPreparation:
+    """The job, and what wakes it."""
+
+    def __init__(self, links: LinksRepository, *, clock: Callable[[], float]) -> None:
+        self._links = links
+        self._clock = clock
+        self._woken = asyncio.Event()
+        self._limit = LogLimit()
+
+    def wake(self) -> None:
+        """There is something to prepare."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """For as long as the node runs."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PERIOD_S):
+                    await self._woken.wait()
+            self._woken.clear()
+            await self.round()
+
+    async def round(self) -> None:
+        """Prepare all that was asked for; what Postgres cannot take now stays for the next."""
+        try:
+            while await self._links.prepare(self._now()) == REQUESTS_AT_ONCE:
+                pass
+        except Refused as away:
+            self._limit.write(log.warning, MAILS_UNPREPARED, reason=away.rejection.code)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)

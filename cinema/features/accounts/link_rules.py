@@ -1,0 +1,81 @@
+"""Links that mails carry: what each is for, how long it is good, and where it leads."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+RESET: Final = "reset"
+VERIFY: Final = "verify"
+CHANGE: Final = "email_change"
+UNDO: Final = "email_undo"
+INVITATION: Final = "invitation"
+
+PAGES: Final = {
+    RESET: "reset-password",
+    VERIFY: "verify-email",
+    CHANGE: "verify-email",
+    UNDO: "verify-email",
+    INVITATION: "accept-invitation",
+}
+"""Purpose to the page of `PUBLIC_URL` that takes the token and posts it."""
+
+TOKEN_BYTES: Final = 32
+
+TOKEN_CHARS_MAX: Final = 128
+"""Longest text looked at; ours have 43."""
+
+
+class LinkTimes(msgspec.Struct, frozen=True, kw_only=True):
+    """How long links are good, seconds."""
+
+    reset_s: int
+    verify_s: int
+    change_s: int
+    undo_s: int
+    invitation_s: int
+
+    def end(self, purpose: str, now: datetime) -> datetime:
+        """When a link that is made now is no longer good."""
+        lives_s = {
+            RESET: self.reset_s,
+            VERIFY: self.verify_s,
+            CHANGE: self.change_s,
+            UNDO: self.undo_s,
+            INVITATION: self.invitation_s,
+        }
+        return now + timedelta(seconds=lives_s[purpose])
+
+
+class Link(msgspec.Struct, frozen=True):
+    """A link: its address goes into a mail, its digest into the database, its token nowhere."""
+
+    purpose: str
+    digest: bytes
+    url: str
+
+
+class Links:
+    """Makes links below `base_url`, which is a setting: a request cannot choose where they lead.
+
+    The token stands behind `#`: browsers send that to no server, so it is in nobody's log.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        self._base = base_url.rstrip("/")
+
+    def make(self, purpose: str) -> Link:
+        """A link that nobody can guess."""
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        url = f"{self._base}/{PAGES[purpose]}#token={token}"
+        return Link(purpose, digest_of_link(purpose, token), url)
+
+
+def digest_of_link(purpose: str, token: str) -> bytes:
+    """What is stored of a token; the same token means nothing for another purpose."""
+    text = f"{purpose}:{token[:TOKEN_CHARS_MAX]}"
+    return hashlib.sha256(text.encode(errors="replace")).digest()

@@ -1,0 +1,393 @@
+"""Links in Postgres, and what they bring about: each in one transaction with its use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from cinema.domain.limits_catalog import IDEMPOTENT_CLEANUP_PAGE
+from cinema.features.accounts.audit_store import AuditEntry, note
+from cinema.features.accounts.letters import (
+    EMAIL_CHANGE,
+    EMAIL_CHANGED,
+    PASSWORD_CHANGED,
+    PASSWORD_RESET,
+    VERIFICATION,
+    Letter,
+    Post,
+)
+from cinema.features.accounts.link_rules import CHANGE, RESET, UNDO, VERIFY, Link, Links, LinkTimes
+from cinema.features.accounts.passwords import NO_PASSWORD
+from cinema.features.accounts.session_store import END_ALL_SESSIONS
+from cinema.features.accounts.shapes import Client, User
+from cinema.features.accounts.store import USER_COLUMNS, user_of
+from cinema.storage.database.driver import UUID, Record
+from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
+
+REQUESTS_AT_ONCE: Final = 20
+"""Mails that a job prepares in one transaction."""
+
+_ASK: Final = """
+insert into link_requests (id, purpose, email, email_key, user_id, requested_at)
+values ($1, $2, $3, $4, $5, $6)
+"""
+
+_TAKE: Final = """
+delete from link_requests where id in (
+    select id from link_requests order by requested_at limit $1 for update skip locked
+)
+returning purpose, email, email_key, user_id
+"""
+
+_RECIPIENT: Final = f"""
+select {USER_COLUMNS}, users.email_key, users.language from users
+where email_key = $1 and disabled_at is null
+"""  # noqa: S608  (columns named in the store)
+_RECIPIENT_BY_ID: Final = f"""
+select {USER_COLUMNS}, users.email_key, users.language from users
+where id = $1 and disabled_at is null
+"""  # noqa: S608
+
+_ADD: Final = """
+insert into account_links (digest, purpose, user_id, email, email_key, created_at, expires_at)
+values ($1, $2, $3, $4, $5, $6, $7)
+"""
+
+_CLEAN_UP: Final = """
+delete from account_links where digest in (
+    select digest from account_links where expires_at <= $1
+    order by expires_at limit $2
+    for update skip locked
+)
+"""
+
+_GOOD: Final = "digest = any($1::bytea[]) and used_at is null and expires_at > $2"
+
+_LOOK: Final = f"select purpose, user_id, email, email_key from account_links where {_GOOD}"  # noqa: S608
+
+_USE: Final = f"""
+update account_links set used_at = $2 where {_GOOD}
+returning purpose, user_id, email, email_key
+"""  # noqa: S608
+
+# What somebody else may have asked for while they had the password, or read the mail.
+_VOID: Final = """
+update account_links set used_at = $2
+where user_id = $1 and purpose = any($3::text[]) and used_at is null
+"""
+
+_RESET: Final = f"""
+update users set password_hash = $2, password_version = password_version + 1, email_verified = true
+where id = $1 and email_key = $3 and disabled_at is null
+returning {USER_COLUMNS}, users.language
+"""  # noqa: S608
+
+_CHANGE_PASSWORD: Final = f"""
+update users set password_hash = $2, password_version = password_version + 1
+where id = $1 and password_version = $3 and disabled_at is null
+returning {USER_COLUMNS}, users.language
+"""  # noqa: S608
+
+_VERIFY: Final = f"""
+update users set email_verified = true
+where id = $1 and email_key = $2 and disabled_at is null
+returning {USER_COLUMNS}, users.language
+"""  # noqa: S608
+
+_BEFORE: Final = (
+    "select email, email_key from users where id = $1 and disabled_at is null for update"
+)
+
+_CHANGE_EMAIL: Final = f"""
+update users set email = $2, email_key = $3, email_verified = true
+where id = $1 and not exists (select from users taken where taken.email_key = $3)
+returning {USER_COLUMNS}, users.language
+"""  # noqa: S608
+
+_UNDO: Final = f"""
+update users set email = $2, email_key = $3, email_verified = true, password_hash = $4,
+    password_version = password_version + 1
+where id = $1 and not exists (select from users taken where taken.email_key = $3)
+returning {USER_COLUMNS}, users.language
+"""  # noqa: S608
+
+# The address may act as soon as the others have looked: `verified` is part of what they remember.
+_TELL_NODES: Final = "insert into account_changes (user_id) values ($1) on conflict do nothing"
+
+
+class AskedMail(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail that somebody asked for; `user_id` is of who is signed in and changes an address."""
+
+    id: bytes
+    purpose: str
+    email: str
+    email_key: str
+    user_id: bytes | None
+    at: datetime
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What a good link is for."""
+
+    purpose: str
+    user_id: bytes
+    email: str
+    email_key: str
+
+
+class LinksRepository:
+    """Links, and the changes that they prove somebody may make."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        post: Post,
+        links: Links,
+        times: LinkTimes,
+        new_id: Callable[[], bytes],
+    ) -> None:
+        self._pool = pool
+        self._post = post
+        self._links = links
+        self._times = times
+        self._new_id = new_id
+
+    async def ask(self, asked: AskedMail) -> None:
+        """Have a job prepare a mail. Refuses RETRY."""
+        user_id = None if asked.user_id is None else UUID(asked.user_id)
+        async with connection(self._pool) as writing:
+            await writing.execute(
+                _ASK,
+                UUID(asked.id),
+                asked.purpose,
+                asked.email,
+                asked.email_key,
+                user_id,
+                asked.at,
+            )
+
+    async def prepare(self, now: datetime) -> int:
+        """Prepare mails that were asked for; how many requests that settled. Refuses RETRY.
+
+        No two nodes take the same. What is for nobody is dropped.
+        """
+        async with transaction(self._pool) as running:
+            rows = await running.fetch(_TAKE, REQUESTS_AT_ONCE)
+            for row in rows:
+                await self._prepare(running, row, now)
+            await running.execute(_CLEAN_UP, now, IDEMPOTENT_CLEANUP_PAGE)
+        return len(rows)
+
+    async def send_verification(
+        self, running: PooledConnection, user_id: bytes, now: datetime
+    ) -> None:
+        """Put a link to verify the address of a new account into the post."""
+        row = await running.fetchrow(_RECIPIENT_BY_ID, UUID(user_id))
+        if row is not None:
+            await self._send(running, VERIFY, row, row["email"], row["email_key"], now)
+
+    async def look(self, digests: Sequence[bytes], now: datetime) -> Found | None:
+        """What a link is for, if it is good. Refuses RETRY."""
+        async with connection(self._pool) as reading:
+            row = await reading.fetchrow(_LOOK, digests, now)
+        return None if row is None else _found(row)
+
+    async def reset_password(
+        self, digest: bytes, password_hash: str, client: Client, now: datetime
+    ) -> tuple[User, int] | None:
+        """Set a password by a link; whose, and how many sessions that ended. None if it is void.
+
+        Refuses RETRY, OUTCOME_UNKNOWN.
+        """
+        async with transaction(self._pool) as running:
+            used = await running.fetchrow(_USE, [digest], now)
+            if used is None:
+                return None
+            found = _found(used)
+            row = await running.fetchrow(
+                _RESET, UUID(found.user_id), password_hash, found.email_key
+            )
+            if row is None:
+                return None
+            ended = await self._password_changed(running, row, client, now, "password_reset", None)
+        return user_of(row), ended
+
+    async def change_password(
+        self,
+        user_id: bytes,
+        password_hash: str,
+        version: int,
+        client: Client,
+        now: datetime,
+        *,
+        kept: bytes,
+    ) -> int | None:
+        """Set a password in place of that `version`; how many other sessions that ended.
+
+        None if it is another meanwhile. Refuses RETRY, OUTCOME_UNKNOWN.
+        """
+        async with transaction(self._pool) as running:
+            row = await running.fetchrow(_CHANGE_PASSWORD, UUID(user_id), password_hash, version)
+            if row is None:
+                return None
+            return await self._password_changed(running, row, client, now, "password_change", kept)
+
+    async def use_address_link(
+        self, digests: Sequence[bytes], client: Client, now: datetime
+    ) -> User | None:
+        """Verify, change or restore an address by a link; None if it is void.
+
+        Restoring takes the password away too: whoever changed the address knew it. Refuses
+        EMAIL_TAKEN, RETRY, OUTCOME_UNKNOWN.
+        """
+        async with transaction(self._pool) as running:
+            used = await running.fetchrow(_USE, digests, now)
+            if used is None:
+                return None
+            found = _found(used)
+            if found.purpose == VERIFY:
+                row = await running.fetchrow(_VERIFY, UUID(found.user_id), found.email_key)
+            elif found.purpose == CHANGE:
+                row = await self._change_email(running, found, client, now)
+            else:
+                row = await self._undo(running, found, client, now)
+            if row is None:
+                return None
+            await running.execute(_TELL_NODES, UUID(found.user_id))
+        return user_of(row)
+
+    async def _prepare(self, running: PooledConnection, asked: Record, now: datetime) -> None:
+        owner = await running.fetchrow(_RECIPIENT, asked["email_key"])
+        if asked["purpose"] == CHANGE:
+            changing = await running.fetchrow(_RECIPIENT_BY_ID, asked["user_id"])
+            if owner is None and changing is not None:
+                to, key = asked["email"], asked["email_key"]
+                await self._send(running, CHANGE, changing, to, key, now)
+        elif owner is not None and not (asked["purpose"] == VERIFY and owner["email_verified"]):
+            to, key = owner["email"], owner["email_key"]
+            await self._send(running, asked["purpose"], owner, to, key, now)
+
+    async def _send(
+        self, running: PooledConnection, purpose: str, row: Record, to: str, key: str, now: datetime
+    ) -> None:
+        link = self._links.make(purpose)
+        expires_at = await self._add(running, link, UUID(row["id"]), to, key, now)
+        letter = Letter(
+            kind=_LETTERS[purpose],
+            to=to,
+            language=row["language"],
+            payload={"first_name": row["first_name"], "url": link.url, "expires_at": expires_at},
+            dedupe=f"{purpose}:{link.digest.hex()}",
+        )
+        await self._post(running, letter)
+
+    async def _add(
+        self, running: PooledConnection, link: Link, user_id: UUID, to: str, key: str, now: datetime
+    ) -> datetime:
+        expires_at = self._times.end(link.purpose, now)
+        await running.execute(_ADD, link.digest, link.purpose, user_id, to, key, now, expires_at)
+        return expires_at
+
+    async def _password_changed(
+        self,
+        running: PooledConnection,
+        row: Record,
+        client: Client,
+        now: datetime,
+        action: str,
+        kept: bytes | None,
+    ) -> int:
+        user_id = UUID(row["id"])
+        await running.execute(_VOID, user_id, now, [RESET, CHANGE])
+        session = None if kept is None else UUID(kept)
+        ended = len(await running.fetch(END_ALL_SESSIONS, user_id, now, session))
+        await running.execute(_TELL_NODES, user_id)
+        entry_id = await self._note(running, action, user_id, client, now, {"ended": ended})
+        await self._tell(running, PASSWORD_CHANGED, row, row["email"], entry_id, at=now)
+        return ended
+
+    async def _change_email(
+        self, running: PooledConnection, found: Found, client: Client, now: datetime
+    ) -> Record | None:
+        user_id = UUID(found.user_id)
+        before = await running.fetchrow(_BEFORE, user_id)
+        if before is None:
+            return None
+        row = await running.fetchrow(_CHANGE_EMAIL, user_id, found.email, found.email_key)
+        if row is None:
+            return None
+        await running.execute(_VOID, user_id, now, [RESET, VERIFY, CHANGE])
+        undo = self._links.make(UNDO)
+        to, key = before["email"], before["email_key"]
+        expires_at = await self._add(running, undo, user_id, to, key, now)
+        entry_id = await self._note(running, "email_change", user_id, client, now, {})
+        await self._tell(
+            running, EMAIL_CHANGED, row, to, entry_id, url=undo.url, expires_at=expires_at
+        )
+        return row
+
+    async def _undo(
+        self, running: PooledConnection, found: Found, client: Client, now: datetime
+    ) -> Record | None:
+        user_id = UUID(found.user_id)
+        row = await running.fetchrow(_UNDO, user_id, found.email, found.email_key, NO_PASSWORD)
+        if row is None:
+            return None
+        await running.execute(_VOID, user_id, now, [RESET, VERIFY, CHANGE, UNDO])
+        ended = len(await running.fetch(END_ALL_SESSIONS, user_id, now, None))
+        await self._note(running, "email_undo", user_id, client, now, {"ended": ended})
+        await self._send(running, RESET, row, found.email, found.email_key, now)
+        return row
+
+    async def _note(
+        self,
+        running: PooledConnection,
+        action: str,
+        user_id: UUID,
+        client: Client,
+        now: datetime,
+        after: dict[str, object],
+    ) -> bytes:
+        entry = AuditEntry(
+            id=self._new_id(),
+            at=now,
+            action=action,
+            actor_id=user_id.bytes,
+            target_id=user_id.bytes,
+            after=after,
+        )
+        await note(running, entry, client)
+        return entry.id
+
+    async def _tell(
+        self,
+        running: PooledConnection,
+        kind: str,
+        row: Record,
+        to: str,
+        entry_id: bytes,
+        **payload: object,
+    ) -> None:
+        letter = Letter(
+            kind=kind,
+            to=to,
+            language=row["language"],
+            payload={"first_name": row["first_name"], **payload},
+            dedupe=f"{kind}:{entry_id.hex()}",
+        )
+        await self._post(running, letter)
+
+
+_LETTERS: Final = {RESET: PASSWORD_RESET, VERIFY: VERIFICATION, CHANGE: EMAIL_CHANGE}
+
+
+def _found(row: Record) -> Found:
+    return Found(
+        purpose=row["purpose"],
+        user_id=row["user_id"].bytes,
+        email=row["email"],
+        email_key=row["email_key"],
+    )
