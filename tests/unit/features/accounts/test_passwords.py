@@ -1,10 +1,13 @@
 import asyncio
+import os
+import sys
+import threading
 
 import bcrypt
 import pytest
 
 from cinema.domain.rejections import Refused
-from cinema.features.accounts.passwords import NO_PASSWORD, PasswordHasher
+from cinema.features.accounts.passwords import NICENESS, NO_PASSWORD, PasswordHasher
 
 
 @pytest.fixture
@@ -165,3 +168,21 @@ async def test_work_of_who_waits_no_more_keeps_its_thread_until_it_is_done() -> 
     await asyncio.sleep(0)
     assert hasher.waiting == 1
     assert await waiting
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a niceness only on Linux")
+async def test_threads_that_hash_give_way_to_the_others(hasher: PasswordHasher) -> None:
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    found: list[int] = []
+
+    real = bcrypt.hashpw
+
+    def recording(password: bytes, salt: bytes) -> bytes:
+        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return real(password, salt)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bcrypt, "hashpw", recording)
+        await hasher.hash("secret-secret", "ip")
+    assert found == [min(ours + NICENESS, 19)]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == ours
