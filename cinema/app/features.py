@@ -29,10 +29,13 @@ from cinema.cluster.node import ClusterNode
 from cinema.features.accounts import credential_routes, session_routes, user_routes
 from cinema.features.accounts import routes as auth_routes
 from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.audit_store import AuditRepository
 from cinema.features.accounts.changes_store import AccountStandings
 from cinema.features.accounts.credential_routes import CredentialParts
 from cinema.features.accounts.credential_service import CredentialsService
 from cinema.features.accounts.front_door import FrontDoor
+from cinema.features.accounts.invitation_service import InvitationsService
+from cinema.features.accounts.invitation_store import InvitationsRepository
 from cinema.features.accounts.letters import no_post
 from cinema.features.accounts.link_jobs import MailPreparation
 from cinema.features.accounts.link_rules import Links
@@ -51,6 +54,9 @@ from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.store import AccountsRepository
 from cinema.features.accounts.throttles import Throttles
 from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
+from cinema.features.accounts.user_routes import UserParts
+from cinema.features.accounts.user_service import UsersService
+from cinema.features.accounts.user_store import UsersRepository
 from cinema.features.bookings import routes as booking_routes
 from cinema.features.bookings.rows import BOOKING_BRANCHES
 from cinema.features.bookings.service import BookingsService
@@ -171,9 +177,8 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         # Nodes whose clocks differ would take a repetition for misuse.
         clock=lambda: ground.kernel.clock.now_us() / 1e6,
     )
-    links = LinksRepository(
-        pool, no_post, Links(base_url(settings)), link_times(settings), ground.next_id
-    )
+    maker, times = Links(base_url(settings)), link_times(settings)
+    links = LinksRepository(pool, no_post, maker, times, ground.next_id)
     store = AccountsRepository(pool, links.send_verification)
     logins = LoginThrottle(throttles, LoginAddresses(pool), clock=time.time)
     mails = MailPreparation(links, clock=time.time)
@@ -203,13 +208,29 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         keys.replace(_signing_secrets(text))
         admission.forget_all()
 
+    users = UsersService(
+        UsersRepository(pool),
+        AuditRepository(pool),
+        admission,
+        new_id=ground.next_id,
+        clock=time.time,
+    )
+    invitations = InvitationsService(
+        InvitationsRepository(pool, no_post),
+        maker,
+        times,
+        hasher,
+        sessions,
+        new_id=ground.next_id,
+        clock=time.time,
+    )
     door = FrontDoor(ground.proxies, refresh_cookie(settings))
     return Feature(
         routes=(
-            *bound(auth_routes.ROUTES, AuthParts(accounts, door)),
+            *bound(auth_routes.ROUTES, AuthParts(accounts, invitations, door)),
             *bound(session_routes.ROUTES, SessionParts(sessions, door)),
             *bound(credential_routes.ROUTES, CredentialParts(credentials, door)),
-            *bound(user_routes.ROUTES, accounts),
+            *bound(user_routes.ROUTES, UserParts(users, invitations, door)),
         ),
         metrics=(
             login_families(accounts.logins, sessions.refreshes),

@@ -14,22 +14,24 @@ from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
 from cinema.domain.ids import format_id
-from cinema.domain.principal import ADMIN
 from cinema.domain.progress import Report
 from cinema.domain.rejections import Refused
 from cinema.features.accounts.password_policy import check_password
 from cinema.features.accounts.passwords import OURSELVES, PasswordHasher
 from cinema.features.accounts.shapes import (
+    AdminUser,
+    Client,
     RegisterInput,
-    User,
     email_key,
     tidy_email,
 )
 from cinema.features.accounts.store import AccountsRepository, NewUser
+from cinema.features.accounts.user_store import Act, UsersRepository
 from cinema.features.ids import IdSource
 from cinema.local.embedded_postgres import EmbeddedPostgres, running_address
 from cinema.settings import Settings
@@ -104,7 +106,7 @@ def _database(settings: Settings) -> Iterator[str]:
 
 async def _create(
     dsn: str, email: str, request: RegisterInput | None, bcrypt_cost: int, report: Report
-) -> User:
+) -> AdminUser:
     unique = email_key(email)
     if unique is None:
         raise AdminNotCreated(f"{email!r} is not an e-mail address")
@@ -119,10 +121,16 @@ async def _create(
             raise AdminNotCreated(f"{email} has an account already; --promote makes it an admin")
         else:
             user_id = await _add(pool, unique, request, bcrypt_cost)
-        user = await accounts.set_role(user_id, ADMIN, [], datetime.now(UTC))
+        user = await UsersRepository(pool).make_admin(UUID(user_id), _act())
     if user is None:
         raise AdminNotCreated(f"the account of {email} is gone")
     return user
+
+
+def _act() -> Act:
+    now = datetime.now(UTC)
+    entry_id = IdSource(lambda: int(now.timestamp() * 1_000_000)).next_id()
+    return Act(by=None, at=now, client=Client(agent="cinema admin"), entry_id=entry_id)
 
 
 async def _id_of(accounts: AccountsRepository, unique: str) -> str | None:

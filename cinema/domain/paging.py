@@ -23,7 +23,12 @@ NOT_OURS: Final = Rejection(
 )
 
 BY_TEXT: Final = msgspec.json.Decoder(tuple[str, UUID])
-BY_MOMENT: Final = msgspec.json.Decoder(tuple[int, UUID])
+
+LATEST_US: Final = 253_402_300_799_999_999
+"""The end of the year 9999: no later moment can be told."""
+
+BY_NUMBER: Final = msgspec.json.Decoder(tuple[int, UUID])
+BY_MOMENT: Final = msgspec.json.Decoder(tuple[Annotated[int, Meta(ge=0, le=LATEST_US)], UUID])
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):

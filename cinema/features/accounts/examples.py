@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from cinema.features.example_ids import CINEMA_ID, USER_ID
 
+ADMIN_ID: Final = "019a0c1e-7000-7000-8000-0000000000a9"
+
 USER: Final[dict[str, Any]] = {
     "id": USER_ID,
     "email": "ada@example.com",
@@ -45,4 +47,33 @@ PASSWORD_CHANGE: Final = {
 }
 VERIFIED_USER: Final = {**USER, "email_verified": True}
 PROMOTION: Final = {"role": "manager", "cinema_ids": [CINEMA_ID]}
-PROMOTED: Final = {**USER, "role": "manager"}
+ADMIN_USER: Final[dict[str, Any]] = {
+    **VERIFIED_USER,
+    "disabled": False,
+    "cinema_ids": [],
+    "created_by": None,
+    "updated_at": None,
+    "updated_by": None,
+}
+CHANGED: Final = {"updated_at": "2026-05-02T10:00:00Z", "updated_by": ADMIN_ID}
+PROMOTED: Final = {**ADMIN_USER, **CHANGED, **PROMOTION}
+DISABLED_USER: Final = {**ADMIN_USER, **CHANGED, "disabled": True}
+INVITATION_INPUT: Final = {"email": "grace@example.com", **PROMOTION}
+INVITATION: Final = {**INVITATION_INPUT, "expires_at": "2026-05-08T09:00:00Z"}
+ACCEPTANCE: Final = {
+    **LINK,
+    "password": "correct horse battery",
+    "first_name": "Grace",
+    "last_name": "Hopper",
+}
+AUDIT_ROW: Final[dict[str, Any]] = {
+    "id": "019a0c1e-7000-7000-8000-0000000000c4",
+    "at": "2026-05-02T10:00:00Z",
+    "actor_id": ADMIN_ID,
+    "action": "role_change",
+    "target_id": USER_ID,
+    "before": {"role": "customer", "disabled": False, "cinema_ids": []},
+    "after": {"role": "manager", "disabled": False, "cinema_ids": [CINEMA_ID]},
+    "request_id": "8f2c0d1e7a6b5c4d3e2f1a0b",
+    "address": "192.0.2.9",
+}

@@ -15,6 +15,7 @@ PASSWORD_CHANGED: Final = "account_password_changed"  # noqa: S105
 VERIFICATION: Final = "account_verification"
 EMAIL_CHANGE: Final = "account_email_change"
 EMAIL_CHANGED: Final = "account_email_changed"
+INVITATION: Final = "account_invitation"
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):

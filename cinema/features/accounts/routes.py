@@ -8,8 +8,10 @@ import msgspec
 
 from cinema.features.accounts import examples
 from cinema.features.accounts.front_door import FrontDoor
+from cinema.features.accounts.invitation_service import InvitationsService
 from cinema.features.accounts.service import AccountsService
 from cinema.features.accounts.shapes import (
+    AcceptInput,
     Authenticated,
     LoginInput,
     RegisterInput,
@@ -27,6 +29,7 @@ class AuthParts(msgspec.Struct, frozen=True):
     """What the routes of signing in work with."""
 
     accounts: AccountsService
+    invitations: InvitationsService
     door: FrontDoor
 
 
@@ -92,4 +95,27 @@ async def me(auth: AuthParts, context: RequestContext) -> Reply:
     return success(await auth.accounts.me(context.principal))
 
 
-ROUTES: Final = (register, login, me)
+@Operation(
+    method="POST",
+    path="/api/v1/auth/accept-invitation",
+    operation_id="acceptInvitation",
+    summary="Open an account that one was invited to",
+    description="The role and the address are those of the invitation, and the address is proven "
+    "by the link. `token` is what stands behind `#token=`.",
+    tag=TAG,
+    query=TransportQuery,
+    request=AcceptInput,
+    request_example=examples.ACCEPTANCE,
+    response=Authenticated,
+    response_example=examples.AUTHENTICATED,
+    status=201,
+    errors=("EMAIL_TAKEN", "INVALID_LINK", "OVERLOADED", "RETRY", "OUTCOME_UNKNOWN"),
+)
+async def accept_invitation(auth: AuthParts, context: RequestContext) -> Reply:
+    """Open the account of an invitation and sign in to it."""
+    client = auth.door.client(context)
+    made = await auth.invitations.accept(context.body, client)
+    return auth.door.signed_in(context, made, 201)
+
+
+ROUTES: Final = (register, login, me, accept_invitation)

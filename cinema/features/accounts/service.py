@@ -1,4 +1,4 @@
-"""Accounts: register, log in, who am I, and roles."""
+"""Accounts: register, log in, who am I."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Final
 import structlog
 
 from cinema.domain.idempotency import IdempotencyKey
-from cinema.domain.ids import format_id, parse_id
-from cinema.domain.principal import MANAGER, STAFF, Principal
+from cinema.domain.ids import format_id
+from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused, refuse
 from cinema.features.accounts.admission import Admission
 from cinema.features.accounts.login_throttle import FAILED, LoginThrottle
@@ -24,7 +24,6 @@ from cinema.features.accounts.session_service import SessionsService
 from cinema.features.accounts.shapes import (
     Client,
     LoginInput,
-    PromoteInput,
     RegisterInput,
     SignedIn,
     User,
@@ -154,21 +153,6 @@ class AccountsService:
         """The caller's account. Refuses NOT_FOUND when it is gone."""
         return found(await self._accounts.find_user(format_id(principal.user_id)))
 
-    async def promote(self, principal: Principal, user_id: bytes, request: PromoteInput) -> User:
-        """Give an account a role and its cinemas; its tokens end at once.
-
-        Refuses NOT_FOUND, UNKNOWN_REFERENCE, and FORBIDDEN to who would change their own role,
-        so that there is always an admin left.
-        """
-        if principal.user_id == user_id:
-            raise refuse("FORBIDDEN", "Nobody changes their own role.")
-        cinema_ids = _cinemas_of(request)
-        user = found(
-            await self._accounts.set_role(format_id(user_id), request.role, cinema_ids, self._now())
-        )
-        self._admission.forget({user_id})
-        return user
-
     async def _sign_in(self, user_id: str, password_version: int, client: Client) -> SignedIn:
         """Open a session. A role that changes just then shows when the token is first seen.
 
@@ -201,14 +185,3 @@ class AccountsService:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
-
-
-def _cinemas_of(request: PromoteInput) -> list[str]:
-    if request.cinema_ids and request.role not in {STAFF, MANAGER}:
-        raise refuse(
-            "VALIDATION_ERROR", "Only staff and managers belong to cinemas.", path="$.cinema_ids"
-        )
-    for at, text in enumerate(request.cinema_ids):
-        if parse_id(text) is None:
-            raise refuse("VALIDATION_ERROR", "This is not a UUID.", path=f"$.cinema_ids[{at}]")
-    return request.cinema_ids

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import msgspec
 
@@ -14,7 +15,9 @@ from cinema.domain.limits_catalog import (
     EMAIL_LOCAL_CHARS_MAX,
     PASSWORD_CHARS_MAX,
     PASSWORD_CHARS_MIN,
+    SEARCH_CHARS,
 )
+from cinema.domain.paging import PageQuery
 
 # The form browsers accept (HTML Living Standard, "valid e-mail address"), with a dot in the domain.
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -22,6 +25,7 @@ _ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _EMAIL_KEY = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})+")
 
 Name = Annotated[str, msgspec.Meta(max_length=100)]
+CinemaIds = Annotated[list[UUID], msgspec.Meta(max_length=200)]
 LinkToken = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 AnyPassword = Annotated[str, msgspec.Meta(max_length=1000)]
 Password = Annotated[
@@ -66,7 +70,7 @@ class PromoteInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """A new role, and for staff and managers their cinemas (which replace those before)."""
 
     role: Literal["customer", "staff", "manager", "admin"]
-    cinema_ids: Annotated[list[str], msgspec.Meta(max_length=200)] = []
+    cinema_ids: CinemaIds = []
 
 
 class AddressInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,6 +104,87 @@ class ChangeEmailInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     email: Annotated[str, msgspec.Meta(max_length=EMAIL_CHARS_MAX + 32)]
     password: AnyPassword
+
+
+class AdminUser(User, frozen=True, kw_only=True):
+    """An account as admins see it; who changed it last is an account's id, or nobody's."""
+
+    disabled: bool
+    cinema_ids: list[UUID]
+    created_by: UUID | None
+    updated_at: datetime | None
+    updated_by: UUID | None
+
+
+class UserQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which accounts: `q` begins an e-mail address, or is part of a name."""
+
+    q: Annotated[str, msgspec.Meta(min_length=1, max_length=SEARCH_CHARS)] | None = None
+    role: Literal["customer", "staff", "manager", "admin"] | None = None
+    cinema_id: UUID | None = None
+
+
+class UserPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be changed; `cinema_ids` replace those before."""
+
+    disabled: bool | None = None
+    cinema_ids: CinemaIds | None = None
+
+
+class InvitationInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who shall have an account, in which role, and for staff and managers at which cinemas."""
+
+    email: Annotated[str, msgspec.Meta(max_length=EMAIL_CHARS_MAX + 32)]
+    role: Literal["staff", "manager", "admin"]
+    cinema_ids: CinemaIds = []
+
+
+class Invitation(msgspec.Struct, frozen=True, kw_only=True):
+    """An invitation under way; its link is in the mail alone."""
+
+    email: str
+    role: str
+    cinema_ids: list[UUID]
+    expires_at: datetime
+
+
+class AcceptInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What somebody who was invited sends."""
+
+    token: LinkToken
+    password: Password
+    first_name: Name = ""
+    last_name: Name = ""
+
+
+class AuditQuery(
+    PageQuery,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    rename={"since": "from", "until": "to"},
+):
+    """Which rows of the audit log: `from` is included, `to` is not."""
+
+    actor: UUID | None = None
+    target: UUID | None = None
+    action: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
+    since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
+class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody changed something; without an `actor_id` the server did by itself."""
+
+    id: UUID
+    at: datetime
+    actor_id: UUID | None
+    action: str
+    target_id: UUID | None
+    before: dict[str, Any]
+    after: dict[str, Any]
+    request_id: str
+    address: str
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

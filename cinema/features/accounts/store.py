@@ -17,7 +17,6 @@ from cinema.storage.database.transactions import (
     PooledConnection,
     connection,
     run_once,
-    transaction,
 )
 
 Welcome: TypeAlias = Callable[[PooledConnection, bytes, datetime], Awaitable[None]]
@@ -58,23 +57,6 @@ _REPLACE_HASH = """
 update users set password_hash = $3 where id = $1::text::uuid and password_hash = $2
 """
 
-_SET_ROLE = f"""
-update users set role = $2 where id = $1::text::uuid returning {USER_COLUMNS}
-"""  # noqa: S608
-
-_END_SESSIONS = """
-update sessions set revoked_at = $2
-where user_id = $1::text::uuid and revoked_at is null and expires_at > $2
-"""
-
-_CLEAR_CINEMAS = "delete from cinema_managers where user_id = $1::text::uuid"
-
-_ADD_CINEMAS = """
-insert into cinema_managers (user_id, cinema_id)
-select $1::text::uuid, one::uuid from unnest($2::text[]) as one
-on conflict do nothing
-"""
-
 
 class NewUser(msgspec.Struct, frozen=True, kw_only=True):
     """An account to be made."""
@@ -98,7 +80,7 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountsRepository:
-    """Users, and the cinemas that staff and managers belong to."""
+    """Accounts as their owners use them; what admins do to them is `UsersRepository`'s."""
 
     def __init__(self, pool: Pool, welcome: Welcome | None = None) -> None:
         """`welcome` is called within the transaction that makes an account."""
@@ -151,19 +133,6 @@ class AccountsRepository:
         """Store another hash of a password, unless it is no longer the one `before`."""
         async with connection(self._pool) as writing:
             await writing.execute(_REPLACE_HASH, user_id, before, after)
-
-    async def set_role(
-        self, user_id: str, role: str, cinema_ids: list[str], now: datetime
-    ) -> User | None:
-        """Give an account a role and the cinemas it manages; its sessions end with it."""
-        async with transaction(self._pool) as running:
-            row = await running.fetchrow(_SET_ROLE, user_id, role)
-            if row is None:
-                return None
-            await running.execute(_CLEAR_CINEMAS, user_id)
-            await running.execute(_ADD_CINEMAS, user_id, cinema_ids)
-            await running.execute(_END_SESSIONS, user_id, now)
-        return user_of(row)
 
     async def _credentials(self, sql: str, argument: str) -> Credentials | None:
         async with connection(self._pool) as reading:

@@ -1,18 +1,103 @@
-"""Routes of accounts for admins: what becomes of somebody else's."""
+"""Routes of accounts for admins: who there is, what becomes of them, and who is to come."""
 
 from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from cinema.domain.principal import ADMIN
 from cinema.features.accounts import examples
-from cinema.features.accounts.service import AccountsService
-from cinema.features.accounts.shapes import PromoteInput, User
+from cinema.features.accounts.front_door import FrontDoor
+from cinema.features.accounts.invitation_service import InvitationsService
+from cinema.features.accounts.shapes import (
+    AdminUser,
+    AuditQuery,
+    AuditRow,
+    Invitation,
+    InvitationInput,
+    PromoteInput,
+    UserPatch,
+    UserQuery,
+)
+from cinema.features.accounts.user_service import UsersService
 from cinema.http.context import RequestContext
+from cinema.http.pages import PageMeta, listed
 from cinema.http.responses import Reply, success
 from cinema.http.routes import Operation
 
-TAG: Final = "Accounts"
+TAG: Final = "Administration"
+
+ADMINS: Final = frozenset({ADMIN})
+
+
+class UserParts(msgspec.Struct, frozen=True):
+    """What the routes of admins work with."""
+
+    users: UsersService
+    invitations: InvitationsService
+    door: FrontDoor
+
+
+@Operation(
+    method="GET",
+    path="/api/v1/admin/users",
+    operation_id="listUsers",
+    summary="Accounts, the newest first",
+    description="`q` begins an e-mail address, or is part of a name.",
+    tag=TAG,
+    auth="bearer",
+    roles=ADMINS,
+    query=UserQuery,
+    response=list[AdminUser],
+    response_example=[examples.ADMIN_USER],
+    meta=PageMeta,
+    errors=("RETRY",),
+)
+async def list_users(parts: UserParts, context: RequestContext) -> Reply:
+    """A page of accounts."""
+    return listed(await parts.users.users(context.query))
+
+
+@Operation(
+    method="GET",
+    path="/api/v1/admin/users/{user_id}",
+    operation_id="getUser",
+    summary="An account",
+    tag=TAG,
+    auth="bearer",
+    roles=ADMINS,
+    response=AdminUser,
+    response_example=examples.ADMIN_USER,
+    errors=("RETRY",),
+)
+async def get_user(parts: UserParts, context: RequestContext) -> Reply:
+    """Somebody's account."""
+    (user_id,) = context.ids
+    return success(await parts.users.user(user_id))
+
+
+@Operation(
+    method="PATCH",
+    path="/api/v1/admin/users/{user_id}",
+    operation_id="changeUser",
+    summary="Disable an account, or give it other cinemas",
+    description="A disabled account cannot sign in, and its sessions end within five seconds on "
+    "all nodes. `cinema_ids` replace those before. Nobody can disable their own account.",
+    tag=TAG,
+    auth="bearer",
+    roles=ADMINS,
+    request=UserPatch,
+    request_example={"disabled": True},
+    response=AdminUser,
+    response_example=examples.DISABLED_USER,
+    errors=("UNKNOWN_REFERENCE", "RETRY", "OUTCOME_UNKNOWN"),
+)
+async def change_user(parts: UserParts, context: RequestContext) -> Reply:
+    """Change somebody else's account."""
+    (user_id,) = context.ids
+    client = parts.door.client(context)
+    return success(await parts.users.change(context.principal, user_id, context.body, client))
 
 
 @Operation(
@@ -21,20 +106,66 @@ TAG: Final = "Accounts"
     operation_id="promoteUser",
     summary="Give an account a role",
     description="Staff and managers act only at the cinemas of `cinema_ids`, which replace those "
-    "before. Tokens of the account end at once. Nobody can change their own role.",
+    "before. Sessions of the account end at once. Nobody can change their own role.",
     tag=TAG,
     auth="bearer",
-    roles=frozenset({ADMIN}),
+    roles=ADMINS,
     request=PromoteInput,
     request_example=examples.PROMOTION,
-    response=User,
+    response=AdminUser,
     response_example=examples.PROMOTED,
-    errors=("UNKNOWN_REFERENCE", "RETRY"),
+    errors=("UNKNOWN_REFERENCE", "RETRY", "OUTCOME_UNKNOWN"),
 )
-async def promote(accounts: AccountsService, context: RequestContext) -> Reply:
+async def promote(parts: UserParts, context: RequestContext) -> Reply:
     """Give somebody else's account a role and its cinemas."""
-    (user_id,) = context.params
-    return success(await accounts.promote(context.principal, user_id, context.body))
+    (user_id,) = context.ids
+    client = parts.door.client(context)
+    return success(await parts.users.promote(context.principal, user_id, context.body, client))
 
 
-ROUTES: Final = (promote,)
+@Operation(
+    method="POST",
+    path="/api/v1/admin/invitations",
+    operation_id="invite",
+    summary="Invite somebody to an account with a role",
+    description="A link is sent that is good for seven days and once; an earlier one to the same "
+    "address is void then.",
+    tag=TAG,
+    auth="bearer",
+    roles=ADMINS,
+    request=InvitationInput,
+    request_example=examples.INVITATION_INPUT,
+    response=Invitation,
+    response_example=examples.INVITATION,
+    status=201,
+    errors=("EMAIL_TAKEN", "UNKNOWN_REFERENCE", "RETRY", "OUTCOME_UNKNOWN"),
+)
+async def invite(parts: UserParts, context: RequestContext) -> Reply:
+    """Have a link to an account sent."""
+    client = parts.door.client(context)
+    made = await parts.invitations.invite(context.principal, context.body, client)
+    return success(made, status=201)
+
+
+@Operation(
+    method="GET",
+    path="/api/v1/admin/audit",
+    operation_id="listAudit",
+    summary="Who changed what of accounts, the newest first",
+    description="The database refuses to change or delete these rows. `from` is included, `to` is "
+    "not.",
+    tag=TAG,
+    auth="bearer",
+    roles=ADMINS,
+    query=AuditQuery,
+    response=list[AuditRow],
+    response_example=[examples.AUDIT_ROW],
+    meta=PageMeta,
+    errors=("RETRY",),
+)
+async def list_audit(parts: UserParts, context: RequestContext) -> Reply:
+    """A page of the audit log."""
+    return listed(await parts.users.audit(context.query))
+
+
+ROUTES: Final = (list_users, get_user, change_user, promote, invite, list_audit)

@@ -15,7 +15,7 @@ from cinema.actors.activation import TermsSource
 from cinema.actors.restore import DamagedJournal, replayed
 from cinema.domain.ids import format_id
 from cinema.domain.membership import Member
-from cinema.domain.paging import BY_MOMENT, Page, after, page
+from cinema.domain.paging import BY_NUMBER, Page, after, page
 from cinema.domain.rejections import Refused, Rejection, refuse
 from cinema.features.operations.cluster import Cluster, NodeUnreachable
 from cinema.features.operations.node import ControlNode, place, state_shown
@@ -144,7 +144,7 @@ class ControlService:
         ask = AskActors(
             order=query.sort,
             limit=query.limit + 1,
-            after=granted(after(query.cursor, BY_MOMENT)),
+            after=granted(after(query.cursor, BY_NUMBER)),
             phase=query.phase,
             lane=query.lane,
             watched=query.watched,

@@ -40,6 +40,7 @@ within the screen, such as `F7`. Every answer is an envelope: `{"success": true,
 
 _TAGS: Final = {
     "Accounts": "Open an account, sign in, and see who you are.",
+    "Administration": "Accounts of others, invitations, and who changed what.",
     "Movies": "Films that are, were or will be shown.",
     "Cinemas": "The houses.",
     "Screens": "Their rooms, and the fixed part of the seat maps.",

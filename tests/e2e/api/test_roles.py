@@ -54,6 +54,8 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
     address = {"email": account["email"]}
     link = {"token": "x"}
     reset = {**link, "new_password": "battery staple"}
+    accepted = {**link, "password": "battery staple"}
+    invited = {"email": f"invited-{account['email']}", "role": "staff"}
     wrong = {"password": "wrong"}
     change = {"current_password": "wrong", "new_password": "battery staple"}
     showtime = {
@@ -89,6 +91,14 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "changePassword": Call("POST", "auth/change-password", SIGNED_IN, 401, change),
         "changeEmail": Call("POST", "auth/change-email", SIGNED_IN, 401, {**address, **wrong}),
         "me": Call("GET", "auth/me", SIGNED_IN),
+        "acceptInvitation": Call("POST", "auth/accept-invitation", ANYBODY, 410, accepted),
+        "listUsers": Call("GET", "admin/users?q=x", ADMINS),
+        "getUser": Call("GET", f"admin/users/{house.people['bob']}", ADMINS),
+        "changeUser": Call(
+            "PATCH", f"admin/users/{house.people['bob']}", ADMINS, 200, {"cinema_ids": []}
+        ),
+        "invite": Call("POST", "admin/invitations", ADMINS, 201, invited),
+        "listAudit": Call("GET", "admin/audit", ADMINS),
         "promoteUser": Call(
             "POST", f"admin/users/{house.people['bob']}/promote", ADMINS, 200, {"role": "customer"}
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -14,8 +15,11 @@ from cinema.domain.ids import RANDOM_BITS, new_id, parse_id
 from cinema.domain.principal import InvalidToken, Principal
 from cinema.domain.rejections import Refused
 from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.audit_store import AuditRepository
 from cinema.features.accounts.changes_store import AccountStandings
 from cinema.features.accounts.credential_service import CredentialsService
+from cinema.features.accounts.invitation_service import InvitationsService
+from cinema.features.accounts.invitation_store import InvitationsRepository
 from cinema.features.accounts.letters import Letter
 from cinema.features.accounts.link_jobs import MailPreparation
 from cinema.features.accounts.link_rules import Links, LinkTimes
@@ -28,11 +32,13 @@ from cinema.features.accounts.service import AccountsService
 from cinema.features.accounts.session_rules import SessionTimes
 from cinema.features.accounts.session_service import SessionsService
 from cinema.features.accounts.session_store import SessionsRepository
-from cinema.features.accounts.shapes import Client, RegisterInput
+from cinema.features.accounts.shapes import AdminUser, Client, PromoteInput, RegisterInput
 from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.store import AccountsRepository
 from cinema.features.accounts.throttles import ThrottleRules, Throttles
 from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
+from cinema.features.accounts.user_service import UsersService
+from cinema.features.accounts.user_store import UsersRepository
 from cinema.storage.database.transactions import Pool, PooledConnection
 from cinema.storage.redis.throttle_counts import ThrottleCounts
 
@@ -99,6 +105,22 @@ class House:
             clock=clock,
             asked=self.mails.wake,
         )
+        self.users = UsersService(
+            UsersRepository(pool),
+            AuditRepository(pool),
+            self.admission,
+            new_id=_new_id,
+            clock=clock,
+        )
+        self.invitations = InvitationsService(
+            InvitationsRepository(pool, self._post),
+            Links(PUBLIC_URL),
+            LINK_TIMES,
+            hasher,
+            self.sessions,
+            new_id=_new_id,
+            clock=clock,
+        )
         self.accounts = AccountsService(
             store,
             hasher,
@@ -110,6 +132,32 @@ class House:
             log_key=KEY,
             clock=clock,
         )
+
+    async def add_admin(self, admin: Principal = ADMIN) -> None:
+        """An account for a principal that acts as an admin."""
+        user_id = UUID(bytes=admin.user_id)
+        await self.pool.execute(
+            "insert into users (id, email, email_key, password_hash, role, created_at)"
+            " values ($1, $2, $2, 'none', 'admin', now()) on conflict do nothing",
+            user_id,
+            f"{user_id}@example.com",
+        )
+
+    async def add_cinema(self) -> UUID:
+        """The id of a new cinema."""
+        cinema_id = UUID(bytes=_new_id())
+        await self.pool.execute(
+            "insert into cinemas (id, name, city, country, time_zone, currency, created_at)"
+            " values ($1, 'A', 'B', 'DE', 'UTC', 'EUR', now())",
+            cinema_id,
+        )
+        return cinema_id
+
+    async def promote(self, user_id: str, role: str, *cinema_ids: UUID) -> AdminUser:
+        """Have an admin give somebody a role."""
+        await self.add_admin()
+        request = PromoteInput(role=role, cinema_ids=list(cinema_ids))
+        return await self.users.promote(ADMIN, UUID(user_id), request, HERE)
 
     def link(self, kind: str) -> str:
         """The token of the latest letter of a kind."""

@@ -6,18 +6,17 @@ import bcrypt
 import pytest
 import structlog
 
-from cinema.domain.ids import format_id, new_id
+from cinema.domain.ids import new_id
 from cinema.domain.limits_catalog import ACCOUNT_CHANGES_PAGE
 from cinema.domain.principal import InvalidToken
 from cinema.domain.rejections import Refused, refuse
 from cinema.features.accounts.changes_store import AccountStandings
 from cinema.features.accounts.passwords import PasswordHasher
-from cinema.features.accounts.shapes import LoginInput, PromoteInput, RegisterInput
+from cinema.features.accounts.shapes import LoginInput, RegisterInput
 from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.tokens import TokenIssuer
 from cinema.storage.database.transactions import Pool
 from tests.integration.features.accounts_house import (
-    ADMIN,
     HERE,
     KEY,
     THERE,
@@ -169,7 +168,7 @@ async def test_guessing_is_limited_per_email_and_address(house: House) -> None:
 async def test_promotion_ends_the_tokens_there_are_and_the_next_has_the_role(house: House) -> None:
     made = await house.accounts.register(ann(), HERE)
     assert await house.lives(made.access_token)
-    promoted = await house.accounts.promote(ADMIN, raw(made.user.id), PromoteInput(role="staff"))
+    promoted = await house.promote(made.user.id, "staff")
     assert promoted.role == "staff"
     assert house.admission.verify(made.access_token) is None
     with pytest.raises(InvalidToken):
@@ -181,7 +180,7 @@ async def test_promotion_ends_the_tokens_there_are_and_the_next_has_the_role(hou
 
 async def test_revocations_outlive_the_process(house: House) -> None:
     made = await house.accounts.register(ann(), HERE)
-    await house.accounts.promote(ADMIN, raw(made.user.id), PromoteInput(role="staff"))
+    await house.promote(made.user.id, "staff")
     assert not await House(house.pool, house.clock, house.hasher).lives(made.access_token)
 
 
@@ -290,46 +289,6 @@ async def test_a_full_page_of_old_changes_says_that_there_may_be_more(house: Hou
     assert await house.count("account_changes") == 1
     assert not await standings.forget_changes(3600)
     assert await house.count("account_changes") == 0
-
-
-async def test_staff_and_managers_belong_to_cinemas_until_they_are_given_others(
-    house: House,
-) -> None:
-    made = await house.accounts.register(ann(), HERE)
-    cinemas = [new_id(1, number) for number in range(2)]
-    for one in cinemas:
-        await house.pool.execute(
-            "insert into cinemas (id, name, city, country, time_zone, currency, created_at)"
-            " values ($1::text::uuid, 'A', 'B', 'DE', 'UTC', 'EUR', now())",
-            format_id(one),
-        )
-    login = LoginInput(email="ann@example.com", password="correct horse")
-    for role, own in (("staff", cinemas[:1]), ("manager", cinemas[1:]), ("customer", [])):
-        request = PromoteInput(role=role, cinema_ids=[format_id(one) for one in own])
-        await house.accounts.promote(ADMIN, raw(made.user.id), request)
-        again = await house.accounts.login(login, HERE)
-        principal = await house.admission.look_up(again.access_token)
-        assert (principal.role, principal.cinema_ids) == (role, set(own))
-
-
-async def test_admins_cannot_change_their_own_role(house: House) -> None:
-    call = house.accounts.promote(ADMIN, ADMIN.user_id, PromoteInput(role="customer"))
-    assert await refusal(call) == "FORBIDDEN"
-
-
-async def test_promotion_of_nobody_or_for_no_cinema_is_refused(house: House) -> None:
-    nobody = house.accounts.promote(ADMIN, new_id(1, 1), PromoteInput(role="staff"))
-    assert await refusal(nobody) == "NOT_FOUND"
-    made = await house.accounts.register(ann(), HERE)
-    for request, code in (
-        (PromoteInput(role="manager", cinema_ids=[format_id(new_id(1, 1))]), "UNKNOWN_REFERENCE"),
-        (PromoteInput(role="manager", cinema_ids=["x"]), "VALIDATION_ERROR"),
-        (PromoteInput(role="admin", cinema_ids=[format_id(new_id(1, 1))]), "VALIDATION_ERROR"),
-    ):
-        call = house.accounts.promote(ADMIN, raw(made.user.id), request)
-        assert await refusal(call) == code
-    principal = await house.admission.look_up(made.access_token)
-    assert (await house.accounts.me(principal)).role == "customer"
 
 
 async def test_repetition_with_a_wrong_password_spoils_the_key_and_counts_as_a_guess(

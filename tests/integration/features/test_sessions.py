@@ -17,11 +17,10 @@ from cinema.domain.rejections import Refused
 from cinema.features.accounts.passwords import PasswordHasher
 from cinema.features.accounts.refresh_tokens import RefreshTokens
 from cinema.features.accounts.session_service import SessionsService
-from cinema.features.accounts.shapes import LoginInput, PromoteInput, SignedIn
+from cinema.features.accounts.shapes import LoginInput, SignedIn
 from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.storage.database.transactions import Pool
 from tests.integration.features.accounts_house import (
-    ADMIN,
     HERE,
     KEY,
     THERE,
@@ -252,7 +251,7 @@ async def test_disabled_account_gets_no_further_tokens(house: House) -> None:
 
 async def test_old_role_does_not_live_on_in_a_refreshed_token(house: House) -> None:
     first = await signed_in(house)
-    await house.accounts.promote(ADMIN, raw(first.user.id), PromoteInput(role="staff"))
+    await house.promote(first.user.id, "staff")
     assert await reason(house.sessions.refresh(first.refresh_token, HERE)) == (
         "INVALID_REFRESH_TOKEN"
     )

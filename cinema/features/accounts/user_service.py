@@ -1,0 +1,113 @@
+"""Accounts of others: who there is, what they may, and who is to come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import UUID
+
+from cinema.domain.paging import BY_MOMENT, Page, after, page
+from cinema.domain.principal import MANAGER, STAFF, Principal
+from cinema.domain.rejections import refuse
+from cinema.domain.times import from_us, to_us
+from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.audit_store import AuditFilter, AuditRepository
+from cinema.features.accounts.shapes import (
+    AdminUser,
+    AuditQuery,
+    AuditRow,
+    Client,
+    PromoteInput,
+    UserPatch,
+    UserQuery,
+)
+from cinema.features.accounts.user_store import NO_CINEMAS, Act, UserFilter, UsersRepository
+from cinema.features.refusals import found, granted
+
+
+class UsersService:
+    """Use cases of admins; each refuses with a code of `docs/errors.md`."""
+
+    def __init__(
+        self,
+        users: UsersRepository,
+        audit: AuditRepository,
+        admission: Admission,
+        *,
+        new_id: Callable[[], bytes],
+        clock: Callable[[], float],
+    ) -> None:
+        self._users = users
+        self._audit = audit
+        self._admission = admission
+        self._new_id = new_id
+        self._clock = clock
+
+    async def users(self, query: UserQuery) -> Page[AdminUser]:
+        """Accounts, the newest first. Refuses VALIDATION_ERROR, RETRY."""
+        wanted = UserFilter(
+            text=None if query.q is None else query.q.strip().lower(),
+            role=query.role,
+            cinema_id=query.cinema_id,
+        )
+        rows = await self._users.list(wanted, _position(query.cursor), query.limit + 1)
+        return page(rows, query.limit, lambda one: (to_us(one.created_at), UUID(one.id)))
+
+    async def user(self, user_id: UUID) -> AdminUser:
+        """An account. Refuses NOT_FOUND, RETRY."""
+        return found(await self._users.find(user_id))
+
+    async def promote(
+        self, principal: Principal, user_id: UUID, request: PromoteInput, client: Client
+    ) -> AdminUser:
+        """Give an account a role and its cinemas; its sessions end at once.
+
+        Refuses NOT_FOUND, UNKNOWN_REFERENCE, and FORBIDDEN to who would change their own role: so
+        there is always an admin left, whoever else does the same at that time.
+        """
+        if principal.user_id == user_id.bytes:
+            raise refuse("FORBIDDEN", "Nobody changes their own role.")
+        if request.cinema_ids and request.role not in {STAFF, MANAGER}:
+            raise refuse("VALIDATION_ERROR", NO_CINEMAS, path="$.cinema_ids")
+        act = self._act(principal, client)
+        user = found(await self._users.set_role(user_id, request.role, request.cinema_ids, act))
+        self._admission.forget({user_id.bytes})
+        return user
+
+    async def change(
+        self, principal: Principal, user_id: UUID, request: UserPatch, client: Client
+    ) -> AdminUser:
+        """Disable an account or enable it, give it other cinemas.
+
+        Refuses NOT_FOUND, VALIDATION_ERROR, UNKNOWN_REFERENCE, and FORBIDDEN to who would disable
+        themselves.
+        """
+        if request.disabled is not None and principal.user_id == user_id.bytes:
+            raise refuse("FORBIDDEN", "Nobody disables their own account.")
+        act = self._act(principal, client)
+        changed = await self._users.change(
+            user_id, act, disabled=request.disabled, cinema_ids=request.cinema_ids
+        )
+        self._admission.forget({user_id.bytes})
+        return found(changed)
+
+    async def audit(self, query: AuditQuery) -> Page[AuditRow]:
+        """Rows of the audit log, the newest first. Refuses VALIDATION_ERROR, RETRY."""
+        wanted = AuditFilter(
+            actor_id=query.actor,
+            target_id=query.target,
+            action=query.action,
+            since=query.since,
+            until=query.until,
+        )
+        rows = await self._audit.list(wanted, _position(query.cursor), query.limit + 1)
+        return page(rows, query.limit, lambda one: (to_us(one.at), one.id))
+
+    def _act(self, principal: Principal, client: Client) -> Act:
+        at = datetime.fromtimestamp(self._clock(), UTC)
+        return Act(by=UUID(bytes=principal.user_id), at=at, client=client, entry_id=self._new_id())
+
+
+def _position(cursor: str | None) -> tuple[datetime, UUID] | None:
+    position = granted(after(cursor, BY_MOMENT))
+    return None if position is None else (from_us(position[0]), position[1])

@@ -1,0 +1,222 @@
+"""Accounts as admins see and change them; each change with its row in the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from cinema.domain.principal import ADMIN
+from cinema.domain.rejections import refuse
+from cinema.features.accounts.audit_store import AuditEntry, note
+from cinema.features.accounts.session_store import END_ALL_SESSIONS
+from cinema.features.accounts.shapes import AdminUser, Client
+from cinema.storage.database.driver import Record
+from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
+
+NO_CINEMAS: Final = "Only staff and managers belong to cinemas."
+
+_SELECT: Final = """
+select account.id::text as id, account.email, account.first_name, account.last_name, account.role,
+    account.email_verified, account.created_at, account.disabled_at is not null as disabled,
+    account.created_by, account.updated_at, account.updated_by,
+    array(
+        select cinema_id from cinema_managers where user_id = account.id order by cinema_id
+    ) as cinema_ids
+from users account
+"""
+
+_BY_ID: Final = f"{_SELECT} where account.id = $1 and account.deleted_at is null"
+
+_LIST: Final = f"""
+{_SELECT}
+where account.deleted_at is null
+    and ($1::text is null
+        or starts_with(account.email_key, $1)
+        or strpos(lower(account.first_name || ' ' || account.last_name), $1) > 0)
+    and ($2::text is null or account.role = $2)
+    and ($3::uuid is null or exists (
+        select from cinema_managers where user_id = account.id and cinema_id = $3
+    ))
+    and ($4::timestamptz is null or (account.created_at, account.id) < ($4, $5))
+order by account.created_at desc, account.id desc
+limit $6
+"""
+
+# Whoever takes rights away does it under this lock: two admins could demote each other otherwise.
+LOCK_ADMINS: Final = """
+select id from users where role = 'admin' and disabled_at is null and deleted_at is null
+order by id for update
+"""
+
+_LOCK: Final = "select id from users where id = $1 and deleted_at is null for update"
+
+_SET_ROLE: Final = "update users set role = $2, updated_at = $3, updated_by = $4 where id = $1"
+
+_SET_DISABLED: Final = """
+update users set disabled_at = case when $2 then coalesce(disabled_at, $3) end,
+    updated_at = $3, updated_by = $4
+where id = $1
+"""
+
+_TOUCH: Final = "update users set updated_at = $2, updated_by = $3 where id = $1"
+
+_CLEAR_CINEMAS: Final = """
+delete from cinema_managers where user_id = $1 and cinema_id <> all($2::uuid[])
+"""
+
+_ADD_CINEMAS: Final = """
+insert into cinema_managers (user_id, cinema_id)
+select $1, one from unnest($2::uuid[]) as one
+on conflict do nothing
+"""
+
+
+class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which accounts; `text` begins an e-mail address or is part of a name, in lower case."""
+
+    text: str | None
+    role: str | None
+    cinema_id: UUID | None
+
+
+class Act(msgspec.Struct, frozen=True, kw_only=True):
+    """An admin does something: who, when, from where, and the id of the audit's row.
+
+    `by` is None for the command line.
+    """
+
+    by: UUID | None
+    at: datetime
+    client: Client
+    entry_id: bytes
+
+
+class UsersRepository:
+    """Accounts, for whoever looks after them."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def find(self, user_id: UUID) -> AdminUser | None:
+        """An account. Refuses RETRY."""
+        async with connection(self._pool) as reading:
+            return await _find(reading, user_id)
+
+    async def list(
+        self, wanted: UserFilter, after: tuple[datetime, UUID] | None, limit: int
+    ) -> Sequence[AdminUser]:
+        """Accounts, the newest first. Refuses RETRY."""
+        moment, last_id = after or (None, None)
+        async with connection(self._pool) as reading:
+            rows = await reading.fetch(
+                _LIST, wanted.text, wanted.role, wanted.cinema_id, moment, last_id, limit
+            )
+        return [_user(row) for row in rows]
+
+    async def set_role(
+        self, user_id: UUID, role: str, cinema_ids: Sequence[UUID], act: Act
+    ) -> AdminUser | None:
+        """Give an account a role and its cinemas; its sessions end. None without the account.
+
+        Refuses FORBIDDEN if who acts is an admin no more, UNKNOWN_REFERENCE, RETRY,
+        OUTCOME_UNKNOWN.
+        """
+        async with transaction(self._pool) as running:
+            before = await _locked(running, user_id, act)
+            if before is None:
+                return None
+            await running.execute(_SET_ROLE, user_id, role, act.at, act.by)
+            await _set_cinemas(running, user_id, cinema_ids)
+            await running.fetch(END_ALL_SESSIONS, user_id, act.at, None)
+            return await _noted(running, "role_change", before, act)
+
+    async def change(
+        self, user_id: UUID, act: Act, *, disabled: bool | None, cinema_ids: Sequence[UUID] | None
+    ) -> AdminUser | None:
+        """Disable an account or enable it again, give it other cinemas; see `set_role`.
+
+        A disabled account has no sessions left. Refuses VALIDATION_ERROR too.
+        """
+        async with transaction(self._pool) as running:
+            before = await _locked(running, user_id, act)
+            if before is None:
+                return None
+            if cinema_ids and before.role not in {"staff", "manager"}:
+                raise refuse("VALIDATION_ERROR", NO_CINEMAS, path="$.cinema_ids")
+            if disabled is not None:
+                await running.execute(_SET_DISABLED, user_id, disabled, act.at, act.by)
+                if disabled:
+                    await running.fetch(END_ALL_SESSIONS, user_id, act.at, None)
+            if cinema_ids is not None:
+                await running.execute(_TOUCH, user_id, act.at, act.by)
+                await _set_cinemas(running, user_id, cinema_ids)
+            return await _noted(running, "user_change", before, act)
+
+    async def make_admin(self, user_id: UUID, act: Act) -> AdminUser | None:
+        """The same with the role of an admin, for whoever may write to the database anyway.
+
+        `act.by` is nobody, and so the audit log says.
+        """
+        async with transaction(self._pool) as running:
+            before = await _find(running, user_id)
+            if before is None:
+                return None
+            await running.execute(_SET_ROLE, user_id, ADMIN, act.at, act.by)
+            await _set_cinemas(running, user_id, ())
+            await running.fetch(END_ALL_SESSIONS, user_id, act.at, None)
+            return await _noted(running, "role_change", before, act)
+
+
+async def _locked(running: PooledConnection, user_id: UUID, act: Act) -> AdminUser | None:
+    """The account as it is now, to be changed by somebody who is an admin still."""
+    admins = {row["id"] for row in await running.fetch(LOCK_ADMINS)}
+    if act.by not in admins:
+        raise refuse("FORBIDDEN")
+    if await running.fetchval(_LOCK, user_id) is None:
+        return None
+    return await _find(running, user_id)
+
+
+async def _set_cinemas(
+    running: PooledConnection, account: UUID, cinema_ids: Sequence[UUID]
+) -> None:
+    await running.execute(_CLEAR_CINEMAS, account, list(cinema_ids))
+    await running.execute(_ADD_CINEMAS, account, list(cinema_ids))
+
+
+async def _noted(running: PooledConnection, action: str, before: AdminUser, act: Act) -> AdminUser:
+    after = await _find(running, UUID(before.id))
+    if after is None:
+        raise LookupError("a locked row is gone")
+    entry = AuditEntry(
+        id=act.entry_id,
+        at=act.at,
+        action=action,
+        actor_id=None if act.by is None else act.by.bytes,
+        target_id=UUID(before.id).bytes,
+        before=_audited(before),
+        after=_audited(after),
+    )
+    await note(running, entry, act.client)
+    return after
+
+
+def _audited(user: AdminUser) -> Mapping[str, Any]:
+    """What may stand in the audit log for ever."""
+    return {"role": user.role, "disabled": user.disabled, "cinema_ids": sorted(user.cinema_ids)}
+
+
+async def _find(running: PooledConnection, account: UUID) -> AdminUser | None:
+    row = await running.fetchrow(_BY_ID, account)
+    return None if row is None else _user(row)
+
+
+_FIELDS: Final = tuple(field.name for field in msgspec.structs.fields(AdminUser))
+
+
+def _user(row: Record) -> AdminUser:
+    return AdminUser(**{name: row[name] for name in _FIELDS})
