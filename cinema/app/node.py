@@ -224,7 +224,12 @@ def _edge(ground: Ground, offered: Offered, features: Sequence[Feature]) -> Edge
     routes = [route for feature in features for route in feature.routes]
     routes += bound(assets.ROUTES, assets.ReferencePage())
     url = ground.settings.public_url
-    document = openapi.openapi_document(routes, version=__version__, server_url=url)
+    note = ""
+    if ground.settings.demo_data and not ground.settings.production:
+        from cinema.demo.seed import accounts_note
+
+        note = accounts_note()
+    document = openapi.openapi_document(routes, version=__version__, server_url=url, note=note)
     edge.add_routes([*routes, *bound(openapi.ROUTES, openapi.Document(document))])
     return edge
 

@@ -27,7 +27,16 @@ DEMO_ACCOUNTS: Final = {
     MANAGER: ("manager@cinema.example", "demo-manager"),
     ADMIN: ("admin@cinema.example", "demo-admin"),
 }
-"""Role to e-mail and password; the README says them. Staff and manager belong to Kino Aurora."""
+"""Role to e-mail and password; the README and `/docs` say them.
+
+Staff and manager belong to Kino Aurora.
+"""
+
+
+def accounts_note() -> str:
+    """Who can sign in to the demo, as the reference page tells it."""
+    lines = [f"- {role}: `{email}`, `{word}`" for role, (email, word) in DEMO_ACCOUNTS.items()]
+    return "\n".join(["\nThis server has demo data. Accounts and passwords to try:\n", *lines, ""])
 
 
 class DemoRefused(Exception):

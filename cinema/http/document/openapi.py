@@ -57,8 +57,10 @@ _TAGS: Final = {
 }
 
 
-def openapi_document(routes: Iterable[Route], *, version: str, server_url: str = "") -> Json:
-    """The whole document; hidden routes are left out."""
+def openapi_document(
+    routes: Iterable[Route], *, version: str, server_url: str = "", note: str = ""
+) -> Json:
+    """The whole document; hidden routes are left out. `note` stands behind the introduction."""
     shown = [route for route in routes if not route.hidden]
     types = _types(shown)
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
@@ -71,7 +73,7 @@ def openapi_document(routes: Iterable[Route], *, version: str, server_url: str =
     used = {route.tag for route in shown}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "cinema", "version": version, "description": _INTRODUCTION},
+        "info": {"title": "cinema", "version": version, "description": f"{_INTRODUCTION}{note}"},
         "servers": [{"url": server_url.rstrip("/") or "/"}],
         "tags": [{"name": n, "description": _TAGS[n]} for n in _TAGS if n in used],
         "paths": paths,
