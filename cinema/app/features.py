@@ -269,13 +269,17 @@ async def _showtimes(ground: Ground, offered: Offered) -> Feature:
 
 
 async def _bookings(ground: Ground, _offered: Offered) -> Feature:
+    store = BookingsRepository(ground.pool, ground.reads)
     bookings = BookingsService(
         ground.dispatch,
-        BookingsRepository(ground.pool, ground.reads),
+        store,
         demo_payment=ground.settings.demo_payment,
         next_id=ground.next_id,
     )
-    return Feature(routes=bound(booking_routes.ROUTES, bookings))
+    return Feature(
+        routes=bound(booking_routes.ROUTES, bookings),
+        sweeps={"booking-keys": store.forget_keys},
+    )
 
 
 async def _watching(ground: Ground, offered: Offered) -> Feature:

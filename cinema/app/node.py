@@ -158,10 +158,6 @@ async def running_node(
         await kernel.start()
         cluster = await open_cluster(settings, pool, kernel, journal, terms, stack)
         dispatch: Dispatch = kernel if cluster is None else cluster.forwarder
-        tasks.keep(
-            "housekeeping",
-            Housekeeping(journal, pool, dispatch, settings.journal_retention_days).run,
-        )
         control = Control(settings, kernel, cluster, journal, terms, sink, stopping.set)
         metrics = Metrics()
         writer = ReplyWriter(allowed_origins=settings.allowed_origins, hsts=settings.production)
@@ -193,6 +189,9 @@ async def running_node(
                 metrics.add_collector(families)
             for name, job in feature.jobs.items():
                 jobs.keep(name, job)
+        sweeps = {name: sweep for one in features for name, sweep in one.sweeps.items()}
+        days = settings.journal_retention_days
+        jobs.keep("housekeeping", Housekeeping(journal, pool, dispatch, days, sweeps).run)
         secrets = {
             "ENCRYPTION_KEYS": lambda text: cipher.replace(encryption_keys(text)),
             **{name: take for feature in features for name, take in feature.secrets.items()},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -10,10 +11,14 @@ import msgspec
 from cinema.http.routes import Route
 from cinema.telemetry.metrics import Families
 
+Sweep = Callable[[datetime, int], Awaitable[int]]
+"""Deletes at most so many rows that nobody needs at that moment; returns how many those were."""
+
 
 class Feature(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of one feature.
 
+    `sweeps` are done by housekeeping, each until it has nothing to delete.
     `jobs` run for as long as the node does, each under its name. `secrets` take the new text of a
     setting whose file has changed; they raise `ValueError` for one that is no good.
     """
@@ -21,4 +26,5 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     routes: tuple[Route, ...] = ()
     metrics: tuple[Families, ...] = ()
     jobs: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = {}
+    sweeps: Mapping[str, Sweep] = {}
     secrets: Mapping[str, Callable[[str], None]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -13,7 +13,7 @@ import structlog
 from cinema.actors.dispatch import Dispatch
 from cinema.domain.limits import ENDED_HOLD_TTL_S, IDEMPOTENCY_TTL_S
 from cinema.domain.rejections import Refused
-from cinema.features.bookings.store import BookingsRepository
+from cinema.features.feature import Sweep
 from cinema.storage.database.transactions import Pool
 from cinema.storage.journal.months import JournalMonths, Month, outside
 from cinema.storage.journal.outbox import Outbox
@@ -43,14 +43,22 @@ log = structlog.get_logger()
 
 
 class Housekeeping:
-    """One round every `PERIOD_S`, on every node: each takes what no other is at."""
+    """One round every `PERIOD_S`, on every node: each takes what no other is at.
+
+    `sweeps` are those of the features, by name.
+    """
 
     def __init__(
-        self, journal: PostgresJournal, pool: Pool, dispatch: Dispatch, retention_days: int
+        self,
+        journal: PostgresJournal,
+        pool: Pool,
+        dispatch: Dispatch,
+        retention_days: int,
+        sweeps: Mapping[str, Sweep],
     ) -> None:
         self._journal = journal
         self._dispatch = dispatch
-        self._bookings = BookingsRepository(pool)
+        self._sweeps = sweeps
         self._outbox = Outbox(pool)
         # The kernel's connections do not plan by how much there happens to be.
         self._retention = Retention(journal.pool)
@@ -70,20 +78,20 @@ class Housekeeping:
         """
         now_us = self._dispatch.clock.now_us()
         unforeseen: Exception | None = None
-        parts = (
-            self._add_months,
-            self._sweep_archive,
-            self._forget_keys,
-            self._forget_outbox,
-            self._let_go,
-        )
-        for part in parts:
+        parts: dict[str, Callable[[int], Awaitable[None]]] = {
+            "months": self._add_months,
+            "archive": self._sweep_archive,
+            **{name: partial(_swept, sweep) for name, sweep in self._sweeps.items()},
+            "outbox": self._forget_outbox,
+            "ended-showtimes": self._let_go,
+        }
+        for name, part in parts.items():
             try:
                 await part(now_us)
             except (StoreUnavailable, Refused) as error:
-                log.warning(HOUSEKEEPING_FAILED, part=part.__name__, reason=str(error))
+                log.warning(HOUSEKEEPING_FAILED, part=name, reason=str(error))
             except Exception as error:
-                log.exception(HOUSEKEEPING_FAILED, part=part.__name__, reason=repr(error))
+                log.exception(HOUSEKEEPING_FAILED, part=name, reason=repr(error))
                 unforeseen = error
         if unforeseen is not None:
             raise unforeseen
@@ -96,10 +104,6 @@ class Housekeeping:
         holds_us = now_us - min(ENDED_HOLD_TTL_S * 1_000_000, self._retention_us)
         for kind, before_us in ((STORED_REPLY, replies_us), (ENDED_HOLD, holds_us)):
             await _until_done(partial(self._journal.sweep_archive, kind, before_us, PAGE))
-
-    async def _forget_keys(self, now_us: int) -> None:
-        now = _moment(now_us)
-        await _until_done(partial(self._bookings.forget_keys, now, PAGE))
 
     async def _forget_outbox(self, now_us: int) -> None:
         before = _moment(now_us - OUTBOX_KEPT_S * 1_000_000)
@@ -126,6 +130,10 @@ class Housekeeping:
         for start in range(0, len(left), SETTLED_AT_ONCE):
             some = left[start : start + SETTLED_AT_ONCE]
             await asyncio.gather(*(self._dispatch.truncate(showtime_id) for showtime_id in some))
+
+
+async def _swept(sweep: Sweep, now_us: int) -> None:
+    await _until_done(partial(sweep, _moment(now_us), PAGE))
 
 
 async def _until_done(step: Callable[[], Awaitable[int]]) -> None:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from cinema.domain.ids import parse_id
+from cinema.features.bookings.store import BookingsRepository
 from cinema.jobs.housekeeping import Housekeeping
 from cinema.storage.database.pool import close_pool, open_pool
 from cinema.storage.journal.months import Month, attached_months
@@ -73,7 +74,8 @@ async def _drop_months(house: House, database: str) -> None:
     journal = await PostgresJournal.open(
         database, connections=2, statement_timeout_s=5.0, lock_timeout_s=2.0
     )
-    await Housekeeping(journal, pool, later, RETENTION_DAYS).round()
+    sweeps = {"booking-keys": BookingsRepository(pool).forget_keys}
+    await Housekeeping(journal, pool, later, RETENTION_DAYS, sweeps).round()
     await journal.close()
     await close_pool(pool)
     assert before
