@@ -29,7 +29,9 @@ hypothesis.settings.load_profile("cinema")
 LONGEST_FILES = (
     "test_schemathesis.py",
     "test_local_cluster.py",
-    "test_box_office.py",
+    "test_lives_of_plain_room.py",
+    "test_lives_of_room_with_aisles.py",
+    "test_lives_of_room_for_everybody.py",
     "test_restore_under_load.py",
     "test_behind_balancers.py",
     "test_installed_package.py",

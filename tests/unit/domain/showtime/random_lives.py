@@ -34,7 +34,6 @@ from cinema.domain.showtime.events import Event, HoldBooked
 from cinema.domain.showtime.packed import unpack
 from cinema.domain.showtime.state import ENDED_NAMES, NEVER_US
 from cinema.domain.showtime.terms import ShowtimeTerms
-from tests.unit.domain.seat_drawing import draw_layout
 from tests.unit.domain.showtime.oracle import (
     BoxOffice,
     Done,
@@ -65,6 +64,8 @@ _SEATS = st.lists(_SEAT, min_size=1, max_size=3, unique=True) | st.lists(
 _PART = st.none() | _SEATS
 _CUSTOMER = st.sampled_from(CUSTOMERS)
 _RARELY = st.sampled_from([False, False, False, False, True])
+
+SETTINGS = settings(max_examples=100, stateful_step_count=50)
 
 
 class Showtime(RuleBasedStateMachine):
@@ -475,7 +476,7 @@ def _other(customer: bytes) -> bytes:
     return CUSTOMERS[CUSTOMERS.index(customer) - 1]
 
 
-def _mirrored(layout: Layout) -> Layout:
+def mirrored(layout: Layout) -> Layout:
     """Seats numbered from the other side, rows from the back."""
     return msgspec.structs.replace(
         layout,
@@ -483,59 +484,3 @@ def _mirrored(layout: Layout) -> Layout:
             msgspec.structs.replace(row, seats=row.seats[::-1]) for row in reversed(layout.rows)
         ),
     )
-
-
-class PlainRoom(Showtime):
-    """Two rows of four, no rules; open for days, so that keys grow old."""
-
-    layouts: ClassVar[list[Layout]] = [
-        draw_layout("rrrr", "rrrr"),
-        _mirrored(draw_layout("rrrr", "rrrr")),
-        draw_layout("rrrr", "rrr"),
-        draw_layout("rrrrr", "rrrr", "rr"),
-    ]
-    rules_ = Rules(second(0), second(864_000), second(864_000))
-
-
-class RoomWithAisles(Showtime):
-    """Three rows of six in two blocks and three categories; no seat may be left alone."""
-
-    layouts: ClassVar[list[Layout]] = [
-        draw_layout("rrr rrr", "ppp ppp", "vvvvvv"),
-        draw_layout("rrr rrr", "ppp ppp", "vvv vvv"),
-        draw_layout("rrr rrr", "pppppp"),
-        draw_layout("rrr rrr", "ppp ppp", "vvvrrr"),
-    ]
-    rules_ = Rules(
-        second(0), second(300), second(310), max_s=10_000, seats_per_hold=4, protect_orphans=True
-    )
-
-
-class RoomForEverybody(Showtime):
-    """Wheelchair places with companion seats; a hold's whole life is shorter than its time."""
-
-    layouts: ClassVar[list[Layout]] = [
-        draw_layout("WCrr CW", "rrrrrr"),
-        draw_layout("WCrr CW", "rrrrr W"),
-        draw_layout("WCrr rr", "rrrrrr"),
-    ]
-    rules_ = Rules(
-        second(0),
-        second(400),
-        second(300),
-        ttl_s=20,
-        max_s=15,
-        holds_per_customer=1,
-        protect_orphans=True,
-        companions_need_accessible=True,
-    )
-
-
-_SETTINGS = settings(max_examples=100, stateful_step_count=50)
-
-TestPlainRoom = PlainRoom.TestCase
-TestPlainRoom.settings = _SETTINGS
-TestRoomWithAisles = RoomWithAisles.TestCase
-TestRoomWithAisles.settings = _SETTINGS
-TestRoomForEverybody = RoomForEverybody.TestCase
-TestRoomForEverybody.settings = _SETTINGS
