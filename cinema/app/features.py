@@ -20,17 +20,24 @@ from cinema.app.settings_parts import (
     hold_rates,
     link_times,
     refresh_cookie,
+    roles_with_factor,
     session_times,
     throttle_rules,
     unpaid_limits,
     watch_options,
 )
 from cinema.cluster.node import ClusterNode
-from cinema.features.accounts import credential_routes, session_routes, user_routes
+from cinema.features.accounts import (
+    credential_routes,
+    session_routes,
+    totp_routes,
+    user_routes,
+)
 from cinema.features.accounts import routes as auth_routes
 from cinema.features.accounts.admission import Admission
 from cinema.features.accounts.audit_store import AuditRepository
 from cinema.features.accounts.changes_store import AccountStandings
+from cinema.features.accounts.confirmation import Confirmation
 from cinema.features.accounts.credential_routes import CredentialParts
 from cinema.features.accounts.credential_service import CredentialsService
 from cinema.features.accounts.front_door import FrontDoor
@@ -54,6 +61,9 @@ from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.store import AccountsRepository
 from cinema.features.accounts.throttles import Throttles
 from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
+from cinema.features.accounts.totp_routes import FactorParts
+from cinema.features.accounts.totp_service import FactorsService
+from cinema.features.accounts.totp_store import FactorsRepository
 from cinema.features.accounts.user_routes import UserParts
 from cinema.features.accounts.user_service import UsersService
 from cinema.features.accounts.user_store import UsersRepository
@@ -158,6 +168,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         AccountStandings(pool, feed),
         clock=time.time,
         steady=boot_s,
+        needs_factor=roles_with_factor(settings),
     )
     await admission.read_changes()
     hasher = PasswordHasher(settings.bcrypt_cost, share=settings.hashing_per_address)
@@ -182,12 +193,20 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
     store = AccountsRepository(pool, links.send_verification)
     logins = LoginThrottle(throttles, LoginAddresses(pool), clock=time.time)
     mails = MailPreparation(links, clock=time.time)
+    confirmation = Confirmation(store, hasher, logins)
+    factors = FactorsService(
+        FactorsRepository(pool, ground.cipher),
+        confirmation,
+        admission,
+        required=roles_with_factor(settings),
+        new_id=ground.next_id,
+        clock=time.time,
+    )
     credentials = CredentialsService(
-        store,
+        confirmation,
         links,
         hasher,
         throttles,
-        logins,
         admission,
         new_id=ground.next_id,
         clock=time.time,
@@ -199,7 +218,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         throttles,
         logins,
         sessions,
-        admission,
+        factors,
         new_id=ground.next_id,
         log_key=keys.newest.secret,
     )
@@ -230,6 +249,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
             *bound(auth_routes.ROUTES, AuthParts(accounts, invitations, door)),
             *bound(session_routes.ROUTES, SessionParts(sessions, door)),
             *bound(credential_routes.ROUTES, CredentialParts(credentials, door)),
+            *bound(totp_routes.ROUTES, FactorParts(factors, door)),
             *bound(user_routes.ROUTES, UserParts(users, invitations, door)),
         ),
         metrics=(

@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from cinema.actors.settings import KernelSettings
+from cinema.domain.principal import ROLES
 from cinema.domain.sale_rules import SaleRules
 from cinema.features.accounts.link_rules import LinkTimes
 from cinema.features.accounts.refresh_cookie import RefreshCookie
@@ -71,6 +72,12 @@ def link_times(settings: Settings) -> LinkTimes:
         undo_s=settings.email_undo_days * DAY_S,
         invitation_s=settings.invitation_link_days * DAY_S,
     )
+
+
+def roles_with_factor(settings: Settings) -> frozenset[str]:
+    """The roles that cannot do without a second factor."""
+    lowest = settings.mfa_required_for
+    return frozenset(ROLES[ROLES.index(lowest) :]) if lowest in ROLES else frozenset()
 
 
 def base_url(settings: Settings) -> str:

@@ -18,6 +18,7 @@ _HELP = {
     "serve": "serve the API; starts a Postgres unless DATABASE_URL names one",
     "migrate": "bring the database to this version's schema",
     "seed": "add the demo data, or top up its showtimes",
+    "reseal": "encrypt what is stored encrypted anew with the newest of ENCRYPTION_KEYS",
     "backup": "copy the database: once, or continuously; list and verify copies",
     "restore": "bring the database back as it was at some moment",
     "check-config": "check the settings and print them, secrets left out",

@@ -62,6 +62,12 @@ def _seed(settings: Settings, _options: Mapping[str, Any]) -> None:
     run_seed(settings)
 
 
+def _reseal(settings: Settings, _options: Mapping[str, Any]) -> None:
+    from cinema.cli.reseal import run_reseal
+
+    run_reseal(settings)
+
+
 def _check_config(settings: Settings, options: Mapping[str, Any]) -> None:
     from cinema.cli.check_config import print_example, print_settings
 
@@ -105,6 +111,7 @@ COMMANDS: Final[dict[str, Subcommand]] = {
     "serve": _serve,
     "migrate": _migrate,
     "seed": _seed,
+    "reseal": _reseal,
     "backup": _backup,
     "restore": _restore,
     "check-config": _check_config,

@@ -30,6 +30,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     # Who is it, and may they.
     "UNAUTHENTICATED": ErrorKind(401, "Sign in first: a valid access token is required."),
     "INVALID_CREDENTIALS": ErrorKind(401, "The e-mail address or the password is wrong."),
+    "MFA_REQUIRED": ErrorKind(401, "Send the code of your authenticator as well."),
     "FORBIDDEN": ErrorKind(403, "Your role does not allow this."),
     "RATE_LIMITED": ErrorKind(429, "Too many requests; slow down.", retry_after_s=1),
     # What it says.
@@ -65,6 +66,8 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "ORPHAN_SEAT": ErrorKind(409, "This choice would leave a single seat alone."),
     "PLAN_IN_USE": ErrorKind(409, "Seats that would change are taken."),
     "EMAIL_TAKEN": ErrorKind(409, "There is an account with this e-mail address."),
+    "MFA_ALREADY_ON": ErrorKind(409, "There is an authenticator for this account already."),
+    "MFA_NOT_ON": ErrorKind(409, "There is no authenticator for this account."),
     "NAME_TAKEN": ErrorKind(409, "The name is taken."),
     "SCREEN_OCCUPIED": ErrorKind(409, "Another showtime is on this screen at that time."),
     "SHOWTIME_WATCHED": ErrorKind(409, "Somebody watches this showtime: it stays in memory."),

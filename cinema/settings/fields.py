@@ -193,6 +193,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "ones open what they sealed; generated while developing"
         ),
     ] = Secret()
+    mfa_required_for: Annotated[
+        Literal["nobody", "admin", "manager", "staff"],
+        _about(
+            "lowest role that needs a second factor; who has it and no authenticator yet acts as a "
+            "customer until there is one"
+        ),
+    ] = "nobody"
     bcrypt_cost: Annotated[
         int,
         _about(

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from cinema.features.accounts import credential_routes, session_routes, user_routes
+from cinema.features.accounts import (
+    credential_routes,
+    session_routes,
+    totp_routes,
+    user_routes,
+)
 from cinema.features.accounts import routes as auth_routes
 from cinema.features.bookings import routes as booking_routes
 from cinema.features.catalog import cinema_routes, movie_routes, screen_routes
@@ -26,6 +31,7 @@ ROUTES: tuple[Route, ...] = (
     *bound(auth_routes.ROUTES, NOTHING),
     *bound(session_routes.ROUTES, NOTHING),
     *bound(credential_routes.ROUTES, NOTHING),
+    *bound(totp_routes.ROUTES, NOTHING),
     *bound(user_routes.ROUTES, NOTHING),
     *bound(movie_routes.ROUTES, NOTHING),
     *bound(cinema_routes.ROUTES, NOTHING),

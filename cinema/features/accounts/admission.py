@@ -26,6 +26,7 @@ from cinema.domain.limits_catalog import (
     VERIFIED_TOKENS_KEPT,
 )
 from cinema.domain.principal import (
+    CUSTOMER,
     TOKEN_EXPIRED,
     TOKEN_REVOKED,
     InvalidToken,
@@ -89,8 +90,13 @@ class Admission:
         clock: TimeSource,
         steady: TimeSource,
         cache_limit: int = VERIFIED_TOKENS_KEPT,
+        needs_factor: frozenset[str] = frozenset(),
     ) -> None:
-        """`clock` tells when tokens expire; `steady`, which nobody sets, how old news is."""
+        """`clock` tells when tokens expire; `steady`, which nobody sets, how old news is.
+
+        Who has a role of `needs_factor` and no second factor acts as a customer until there is one.
+        """
+        self._needs_factor = needs_factor
         self._verifier = verifier
         self._accounts = accounts
         self._clock = clock
@@ -146,6 +152,8 @@ class Admission:
         principal = msgspec.structs.replace(
             claimed, cinema_ids=standing.cinema_ids, verified=standing.verified
         )
+        if standing.role in self._needs_factor and not standing.has_factor:
+            principal = msgspec.structs.replace(principal, role=CUSTOMER, cinema_ids=frozenset())
         self._remember(token, principal)
         return principal
 

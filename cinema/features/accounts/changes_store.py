@@ -13,7 +13,10 @@ from cinema.storage.database.transactions import Pool, connection
 _STANDING: Final = """
 select account.role, account.disabled_at is not null as disabled,
     account.email_verified as verified,
-    array(select cinema_id from cinema_managers where user_id = account.id) as cinema_ids
+    array(select cinema_id from cinema_managers where user_id = account.id) as cinema_ids,
+    exists (
+        select from totp_factors where user_id = account.id and confirmed_at is not null
+    ) as has_factor
 from users account
 join sessions session on session.user_id = account.id
 where account.id = $1 and session.id = $2 and session.revoked_at is null
@@ -52,6 +55,7 @@ class Standing(msgspec.Struct, frozen=True):
     disabled: bool
     cinema_ids: frozenset[bytes]
     verified: bool = False
+    has_factor: bool = False
 
     def allows(self, role: str) -> bool:
         """Whether a token with this role says the truth still."""
@@ -78,7 +82,13 @@ class AccountStandings:
             row = await reading.fetchrow(_STANDING, UUID(user_id), UUID(session_id))
         if row is None:
             return None
-        return Standing(row["role"], row["disabled"], _raw(row["cinema_ids"]), row["verified"])
+        return Standing(
+            row["role"],
+            row["disabled"],
+            _raw(row["cinema_ids"]),
+            row["verified"],
+            row["has_factor"],
+        )
 
     async def changes(self, since: str | None, missed_s: float) -> AccountChanges:
         """Whose standing changed since a horizon, and in the last `missed_s`; None is nobody's.

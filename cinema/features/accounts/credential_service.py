@@ -6,13 +6,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-from cinema.domain.ids import format_id
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.confirmation import Confirmation
 from cinema.features.accounts.link_rules import CHANGE, RESET, UNDO, VERIFY, digest_of_link
 from cinema.features.accounts.link_store import AskedMail, LinksRepository
-from cinema.features.accounts.login_throttle import FAILED, LoginThrottle
+from cinema.features.accounts.login_throttle import FAILED
 from cinema.features.accounts.password_policy import check_password
 from cinema.features.accounts.passwords import PasswordHasher
 from cinema.features.accounts.shapes import (
@@ -26,9 +26,7 @@ from cinema.features.accounts.shapes import (
     email_key,
     tidy_email,
 )
-from cinema.features.accounts.store import AccountsRepository, Credentials
 from cinema.features.accounts.throttles import Throttles
-from cinema.features.refusals import found
 
 ADDRESS_PURPOSES: Final = (VERIFY, CHANGE, UNDO)
 """What a link to do with an address may be for: its page need not know which."""
@@ -39,11 +37,10 @@ class CredentialsService:
 
     def __init__(
         self,
-        accounts: AccountsRepository,
+        confirmation: Confirmation,
         links: LinksRepository,
         hasher: PasswordHasher,
         throttles: Throttles,
-        logins: LoginThrottle,
         admission: Admission,
         *,
         new_id: Callable[[], bytes],
@@ -51,11 +48,10 @@ class CredentialsService:
         asked: Callable[[], None],
     ) -> None:
         """`asked` wakes the job that prepares mails."""
-        self._accounts = accounts
+        self._confirmation = confirmation
         self._links = links
         self._hasher = hasher
         self._throttles = throttles
-        self._logins = logins
         self._admission = admission
         self._new_id = new_id
         self._clock = clock
@@ -98,7 +94,7 @@ class CredentialsService:
         Refuses INVALID_CREDENTIALS, RATE_LIMITED, VALIDATION_ERROR, OVERLOADED, RETRY,
         OUTCOME_UNKNOWN.
         """
-        known = await self._confirmed(principal, request.current_password, client)
+        known = await self._confirmation.confirmed(principal, request.current_password, client)
         check_password(request.new_password, known.user.email, path="$.new_password")
         hashed = await self._hasher.hash(request.new_password, client.address)
         ended = await self._links.change_password(
@@ -123,7 +119,7 @@ class CredentialsService:
         Refuses INVALID_CREDENTIALS, VALIDATION_ERROR, RATE_LIMITED, OVERLOADED, RETRY. An address
         that has an account already is answered alike, and gets no mail.
         """
-        await self._confirmed(principal, request.password, client)
+        await self._confirmation.confirmed(principal, request.password, client)
         return await self._ask(CHANGE, request.email, client, principal)
 
     async def use_address_link(self, token: str, client: Client) -> User:
@@ -159,14 +155,6 @@ class CredentialsService:
         await self._links.ask(asked)
         self._asked()
         return Asked()
-
-    async def _confirmed(self, principal: Principal, password: str, client: Client) -> Credentials:
-        """The caller's account, whose password counts as tried like at a login."""
-        known = found(await self._accounts.credentials_by_id(format_id(principal.user_id)))
-        async with self._logins.attempt(known.user.email, client.address):
-            if not await self._hasher.matches(password, known.password_hash, client.address):
-                raise refuse(FAILED)
-        return known
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)

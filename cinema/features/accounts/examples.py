@@ -47,6 +47,16 @@ PASSWORD_CHANGE: Final = {
 }
 VERIFIED_USER: Final = {**USER, "email_verified": True}
 PROMOTION: Final = {"role": "manager", "cinema_ids": [CINEMA_ID]}
+TOTP: Final = {"password": CREDENTIALS["password"]}
+ENROLMENT: Final = {
+    "secret": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
+    "otpauth_url": "otpauth://totp/cinema%3Aada%40example.com"
+    "?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=cinema",
+}
+CODE: Final = {"code": "287082"}
+RECOVERY_CODES: Final = {"recovery_codes": ["MFRGGZDFMZTWQ2LK", "NBSWY3DPEB3W64TM"]}
+REMOVE_FACTOR: Final = {**TOTP, **CODE}
+FACTOR_OFF: Final = {"off": True}
 ADMIN_USER: Final[dict[str, Any]] = {
     **VERIFIED_USER,
     "disabled": False,

@@ -47,7 +47,10 @@ class AuthParts(msgspec.Struct, frozen=True):
     response=Authenticated,
     response_example=examples.AUTHENTICATED,
     status=201,
-    errors=("RATE_LIMITED", "EMAIL_TAKEN", "OVERLOADED", "RETRY", "OUTCOME_UNKNOWN"),
+    errors=(
+        *("MFA_REQUIRED", "RATE_LIMITED", "EMAIL_TAKEN", "OVERLOADED", "RETRY"),
+        "OUTCOME_UNKNOWN",
+    ),
     idempotent=True,
 )
 async def register(auth: AuthParts, context: RequestContext) -> Reply:
@@ -64,14 +67,18 @@ async def register(auth: AuthParts, context: RequestContext) -> Reply:
     summary="Sign in",
     description="Ten failures within five minutes from one address close the door for that account "
     "and address until the window has passed; so do a hundred failures of one address, and thirty "
-    "at one account within an hour for addresses from which nobody has signed in to it before.",
+    "at one account within an hour for addresses from which nobody has signed in to it before. "
+    "An account with an authenticator needs `code` too.",
     tag=TAG,
     query=TransportQuery,
     request=LoginInput,
     request_example=examples.CREDENTIALS,
     response=Authenticated,
     response_example=examples.AUTHENTICATED,
-    errors=("INVALID_CREDENTIALS", "RATE_LIMITED", "OVERLOADED", "RETRY", "OUTCOME_UNKNOWN"),
+    errors=(
+        *("INVALID_CREDENTIALS", "MFA_REQUIRED", "RATE_LIMITED", "OVERLOADED", "RETRY"),
+        "OUTCOME_UNKNOWN",
+    ),
 )
 async def login(auth: AuthParts, context: RequestContext) -> Reply:
     """Open a session."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
 import structlog
 
@@ -16,7 +17,6 @@ from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.ids import format_id
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused, refuse
-from cinema.features.accounts.admission import Admission
 from cinema.features.accounts.login_throttle import FAILED, LoginThrottle
 from cinema.features.accounts.password_policy import check_password
 from cinema.features.accounts.passwords import PasswordHasher
@@ -32,6 +32,7 @@ from cinema.features.accounts.shapes import (
 )
 from cinema.features.accounts.store import AccountsRepository, Credentials, NewUser
 from cinema.features.accounts.throttles import Throttles
+from cinema.features.accounts.totp_service import FactorsService
 from cinema.features.refusals import found
 
 LOGIN_FAILED: Final = "login_failed"
@@ -54,7 +55,7 @@ class AccountsService:
         throttles: Throttles,
         logins: LoginThrottle,
         sessions: SessionsService,
-        admission: Admission,
+        factors: FactorsService,
         *,
         new_id: NewId,
         log_key: bytes,
@@ -65,7 +66,7 @@ class AccountsService:
         self._throttles = throttles
         self._logins = logins
         self._sessions = sessions
-        self._admission = admission
+        self._factors = factors
         self._new_id = new_id
         self._log_key = log_key
         self.logins: Counter[str] = Counter(succeeded=0, failed=0)
@@ -121,6 +122,8 @@ class AccountsService:
                 is_right = await self._hasher.matches(request.password, stored, address)
                 if not is_right or known is None:
                     raise refuse(FAILED)
+                # There is no place for a code here: such an account is signed in to by a login.
+                await self._factors.check(UUID(known.user.id), "", Client(address))
                 return known.password_version
         except Refused as refused:
             if refused.rejection.code != FAILED:
@@ -144,6 +147,7 @@ class AccountsService:
             if not is_right or known is None or known.disabled:
                 self._note_failure(request.email, address)
                 raise refuse(FAILED)
+            await self._check_factor(known, request, client)
             await self._renew_hash(known, request.password, address)
             signed_in = await self._sign_in(known.user.id, known.password_version, client)
             self.logins["succeeded"] += 1
@@ -163,6 +167,15 @@ class AccountsService:
         if signed_in is None:
             raise refuse(FAILED)
         return signed_in
+
+    async def _check_factor(self, known: Credentials, request: LoginInput, client: Client) -> None:
+        """Refuses MFA_REQUIRED, INVALID_CREDENTIALS for a wrong code, which counts as a guess."""
+        try:
+            await self._factors.check(UUID(known.user.id), request.code, client)
+        except Refused as refused:
+            if refused.rejection.code == FAILED:
+                self._note_failure(request.email, client.address)
+            raise
 
     async def _renew_hash(self, known: Credentials, password: str, address: str) -> None:
         """Store the password at the cost in force, if another was before.

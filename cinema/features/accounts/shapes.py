@@ -26,6 +26,7 @@ _EMAIL_KEY = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})+")
 
 Name = Annotated[str, msgspec.Meta(max_length=100)]
 CinemaIds = Annotated[list[UUID], msgspec.Meta(max_length=200)]
+Code = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 LinkToken = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 AnyPassword = Annotated[str, msgspec.Meta(max_length=1000)]
 Password = Annotated[
@@ -60,10 +61,14 @@ class RegisterInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class LoginInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Credentials; any length that a register could not have taken is simply wrong."""
+    """Credentials; any length that a register could not have taken is simply wrong.
+
+    `code` is the authenticator's, or a recovery code, for accounts that have one.
+    """
 
     email: Annotated[str, msgspec.Meta(max_length=1000)]
     password: AnyPassword
+    code: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
 class PromoteInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -185,6 +190,44 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
     after: dict[str, Any]
     request_id: str
     address: str
+
+
+class TotpInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The password, before an authenticator is set up."""
+
+    password: AnyPassword
+
+
+class CodeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the authenticator shows."""
+
+    code: Code
+
+
+class RemoveFactorInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The password and a code, or a recovery code, before the authenticator is taken off."""
+
+    password: AnyPassword
+    code: Code
+
+
+class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
+    """What an authenticator is set up with: typed in, or as a QR code of the address."""
+
+    secret: str
+    otpauth_url: str
+
+
+class RecoveryCodes(msgspec.Struct, frozen=True, kw_only=True):
+    """Codes in place of an authenticator that is lost, each for one use; they are shown once."""
+
+    recovery_codes: list[str]
+
+
+class SecondFactorOff(msgspec.Struct, frozen=True, kw_only=True):
+    """No authenticator counts any more."""
+
+    off: Literal[True] = True
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

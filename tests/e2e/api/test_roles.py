@@ -56,7 +56,7 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
     reset = {**link, "new_password": "battery staple"}
     accepted = {**link, "password": "battery staple"}
     invited = {"email": f"invited-{account['email']}", "role": "staff"}
-    wrong = {"password": "wrong"}
+    wrong, code = {"password": "wrong"}, {"code": "000000"}
     change = {"current_password": "wrong", "new_password": "battery staple"}
     showtime = {
         "movie_id": house.movie_id,
@@ -90,6 +90,9 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "verifyEmail": Call("POST", "auth/verify-email", ANYBODY, 410, link),
         "changePassword": Call("POST", "auth/change-password", SIGNED_IN, 401, change),
         "changeEmail": Call("POST", "auth/change-email", SIGNED_IN, 401, {**address, **wrong}),
+        "beginSecondFactor": Call("POST", "auth/mfa/totp", SIGNED_IN, 401, wrong),
+        "verifySecondFactor": Call("POST", "auth/mfa/verify", SIGNED_IN, 409, code),
+        "removeSecondFactor": Call("DELETE", "auth/mfa/totp", SIGNED_IN, 409, {**wrong, **code}),
         "me": Call("GET", "auth/me", SIGNED_IN),
         "acceptInvitation": Call("POST", "auth/accept-invitation", ANYBODY, 410, accepted),
         "listUsers": Call("GET", "admin/users?q=x", ADMINS),

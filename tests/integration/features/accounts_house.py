@@ -17,6 +17,7 @@ from cinema.domain.rejections import Refused
 from cinema.features.accounts.admission import Admission
 from cinema.features.accounts.audit_store import AuditRepository
 from cinema.features.accounts.changes_store import AccountStandings
+from cinema.features.accounts.confirmation import Confirmation
 from cinema.features.accounts.credential_service import CredentialsService
 from cinema.features.accounts.invitation_service import InvitationsService
 from cinema.features.accounts.invitation_store import InvitationsRepository
@@ -37,9 +38,12 @@ from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.store import AccountsRepository
 from cinema.features.accounts.throttles import ThrottleRules, Throttles
 from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
+from cinema.features.accounts.totp_service import FactorsService
+from cinema.features.accounts.totp_store import FactorsRepository
 from cinema.features.accounts.user_service import UsersService
 from cinema.features.accounts.user_store import UsersRepository
 from cinema.storage.database.transactions import Pool, PooledConnection
+from cinema.storage.encryption import Cipher
 from cinema.storage.redis.throttle_counts import ThrottleCounts
 
 KEY = b"k" * 32
@@ -65,7 +69,13 @@ class Clock:
 class House:
     """The services with what a test needs to look at beside them."""
 
-    def __init__(self, pool: Pool, clock: Clock, hasher: PasswordHasher) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        clock: Clock,
+        hasher: PasswordHasher,
+        needs_factor: frozenset[str] = frozenset(),
+    ) -> None:
         self.pool = pool
         self.clock = clock
         self.hasher = hasher
@@ -75,6 +85,7 @@ class House:
             AccountStandings(pool, pool),
             clock=clock,
             steady=clock,
+            needs_factor=needs_factor,
         )
         rules = ThrottleRules(
             login_failures_per_account_and_address=3, registrations_per_hour_per_address=50
@@ -94,12 +105,21 @@ class House:
         self.mails = MailPreparation(self.links, clock=clock)
         store = AccountsRepository(pool, self.links.send_verification)
         logins = LoginThrottle(throttles, LoginAddresses(pool), clock=clock)
+        confirmation = Confirmation(store, hasher, logins)
+        self.factor_store = FactorsRepository(pool, Cipher([b"e" * 32]))
+        self.factors = FactorsService(
+            self.factor_store,
+            confirmation,
+            self.admission,
+            required=needs_factor,
+            new_id=_new_id,
+            clock=clock,
+        )
         self.credentials = CredentialsService(
-            store,
+            confirmation,
             self.links,
             hasher,
             throttles,
-            logins,
             self.admission,
             new_id=_new_id,
             clock=clock,
@@ -127,7 +147,7 @@ class House:
             throttles,
             logins,
             self.sessions,
-            self.admission,
+            self.factors,
             new_id=_new_id,
             log_key=KEY,
             clock=clock,

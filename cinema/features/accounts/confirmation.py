@@ -1,0 +1,45 @@
+"""Asks whoever is signed in for the password once more, before what a stolen token may not do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from cinema.domain.ids import format_id
+from cinema.domain.principal import Principal
+from cinema.domain.rejections import refuse
+from cinema.features.accounts.login_throttle import FAILED, LoginThrottle
+from cinema.features.accounts.passwords import PasswordHasher
+from cinema.features.accounts.shapes import Client
+from cinema.features.accounts.store import AccountsRepository, Credentials
+from cinema.features.refusals import found
+
+
+class Confirmation:
+    """Compares passwords of callers; a wrong one counts like at a login."""
+
+    def __init__(
+        self, accounts: AccountsRepository, hasher: PasswordHasher, logins: LoginThrottle
+    ) -> None:
+        self._accounts = accounts
+        self._hasher = hasher
+        self._logins = logins
+
+    async def confirmed(
+        self,
+        principal: Principal,
+        password: str,
+        client: Client,
+        then: Callable[[], Awaitable[None]] | None = None,
+    ) -> Credentials:
+        """The caller's account, once the password is right and `then` has passed.
+
+        What `then` refuses as INVALID_CREDENTIALS counts like a wrong password. Refuses NOT_FOUND,
+        INVALID_CREDENTIALS, RATE_LIMITED, OVERLOADED, RETRY.
+        """
+        known = found(await self._accounts.credentials_by_id(format_id(principal.user_id)))
+        async with self._logins.attempt(known.user.email, client.address):
+            if not await self._hasher.matches(password, known.password_hash, client.address):
+                raise refuse(FAILED)
+            if then is not None:
+                await then()
+        return known

@@ -1,0 +1,100 @@
+"""Routes of second factors."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from cinema.features.accounts import examples
+from cinema.features.accounts.front_door import FrontDoor
+from cinema.features.accounts.shapes import (
+    CodeInput,
+    Enrolment,
+    RecoveryCodes,
+    RemoveFactorInput,
+    SecondFactorOff,
+    TotpInput,
+)
+from cinema.features.accounts.totp_service import FactorsService
+from cinema.http.context import RequestContext
+from cinema.http.responses import Reply, success
+from cinema.http.routes import Operation
+
+TAG: Final = "Accounts"
+
+
+class FactorParts(msgspec.Struct, frozen=True):
+    """What the routes of second factors work with."""
+
+    factors: FactorsService
+    door: FrontDoor
+
+
+@Operation(
+    method="POST",
+    path="/api/v1/auth/mfa/totp",
+    operation_id="beginSecondFactor",
+    summary="Set an authenticator up",
+    description="The secret counts once `POST /auth/mfa/verify` was sent a code of it; until then "
+    "another call replaces it.",
+    tag=TAG,
+    auth="bearer",
+    request=TotpInput,
+    request_example=examples.TOTP,
+    response=Enrolment,
+    response_example=examples.ENROLMENT,
+    errors=("NOT_FOUND", "INVALID_CREDENTIALS", "MFA_ALREADY_ON", "OVERLOADED", "RETRY"),
+)
+async def begin(parts: FactorParts, context: RequestContext) -> Reply:
+    """A secret for an authenticator."""
+    client = parts.door.client(context)
+    begun = await parts.factors.begin(context.principal, context.body.password, client)
+    return success(begun)
+
+
+@Operation(
+    method="POST",
+    path="/api/v1/auth/mfa/verify",
+    operation_id="verifySecondFactor",
+    summary="Have the authenticator count from now on",
+    description="From then on a login needs its `code`, each of which counts once, or one of the "
+    "recovery codes of this answer, which is their only one.",
+    tag=TAG,
+    auth="bearer",
+    request=CodeInput,
+    request_example=examples.CODE,
+    response=RecoveryCodes,
+    response_example=examples.RECOVERY_CODES,
+    errors=("INVALID_CREDENTIALS", "MFA_NOT_ON", "MFA_ALREADY_ON", "RETRY", "OUTCOME_UNKNOWN"),
+)
+async def verify(parts: FactorParts, context: RequestContext) -> Reply:
+    """Confirm an authenticator."""
+    client = parts.door.client(context)
+    return success(await parts.factors.confirm(context.principal, context.body.code, client))
+
+
+@Operation(
+    method="DELETE",
+    path="/api/v1/auth/mfa/totp",
+    operation_id="removeSecondFactor",
+    summary="Take the authenticator off",
+    description="Not for roles that `MFA_REQUIRED_FOR` names.",
+    tag=TAG,
+    auth="bearer",
+    request=RemoveFactorInput,
+    request_example=examples.REMOVE_FACTOR,
+    response=SecondFactorOff,
+    response_example=examples.FACTOR_OFF,
+    errors=(
+        *("NOT_FOUND", "INVALID_CREDENTIALS", "FORBIDDEN", "MFA_NOT_ON"),
+        *("OVERLOADED", "RETRY", "OUTCOME_UNKNOWN"),
+    ),
+)
+async def remove(parts: FactorParts, context: RequestContext) -> Reply:
+    """Have no authenticator any more."""
+    client = parts.door.client(context)
+    return success(await parts.factors.remove(context.principal, context.body, client))
+
+
+ROUTES: Final = (begin, verify, remove)

@@ -1,0 +1,82 @@
+"""Codes of an authenticator (TOTP, RFC 6238) and recovery codes. Pure but for new secrets."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from typing import Final
+from urllib.parse import quote, urlencode
+
+STEP_S: Final = 30
+DIGITS: Final = 6
+STEPS_AROUND: Final = 1
+"""Steps before and after the present one whose codes count: clocks differ, and people type."""
+
+SECRET_BYTES: Final = 20
+"""Of the key that authenticators share with us, as RFC 4226 recommends."""
+
+RECOVERY_CODES: Final = 10
+RECOVERY_BYTES: Final = 10
+"""Of a recovery code: 80 random bits, so that a fast digest of it is enough."""
+
+ISSUER: Final = "cinema"
+
+
+def new_secret() -> bytes:
+    """A key for an authenticator."""
+    return secrets.token_bytes(SECRET_BYTES)
+
+
+def new_recovery_codes() -> list[str]:
+    """Codes for who has lost the authenticator, each for one use."""
+    return [
+        base64.b32encode(secrets.token_bytes(RECOVERY_BYTES)).decode()
+        for _ in range(RECOVERY_CODES)
+    ]
+
+
+def shown_secret(secret: bytes) -> str:
+    """A key as people type it into an authenticator."""
+    return base64.b32encode(secret).decode()
+
+
+def address_of(secret: bytes, account: str) -> str:
+    """What a QR code tells an authenticator (the Key URI Format)."""
+    label = quote(f"{ISSUER}:{account}")
+    given = urlencode({"secret": shown_secret(secret), "issuer": ISSUER})
+    return f"otpauth://totp/{label}?{given}"
+
+
+def code_at(secret: bytes, step: int) -> str:
+    """The code of a step (RFC 4226, section 5.3, of the time step in place of the counter)."""
+    mac = hmac.digest(secret, step.to_bytes(8, "big"), "sha1")
+    offset = mac[-1] & 0xF
+    number = int.from_bytes(mac[offset : offset + 4], "big") & 0x7FFFFFFF
+    return f"{number % 10**DIGITS:0{DIGITS}}"
+
+
+def matching_step(secret: bytes, code: str, *, now_s: float, after: int) -> int | None:
+    """The step whose code this is; None for a wrong one, or one of a step up to `after`.
+
+    A code counts once: whoever has used one says so with `after`.
+    """
+    present = int(now_s) // STEP_S
+    found = None
+    for step in range(present - STEPS_AROUND, present + STEPS_AROUND + 1):
+        # All are compared, so that the time tells nothing.
+        if hmac.compare_digest(code_at(secret, step).encode(), code.encode(errors="replace")):
+            found = step
+    return found if found is not None and found > after else None
+
+
+def recovery_digest(code: str) -> bytes:
+    """What is stored of a recovery code, by whatever case and grouping it is typed."""
+    plain = code.replace(" ", "").replace("-", "").upper()
+    return hashlib.sha256(plain.encode(errors="replace")).digest()
+
+
+def is_recovery_code(code: str) -> bool:
+    """Whether this can be no code of an authenticator."""
+    return len(code) > DIGITS

@@ -1,0 +1,251 @@
+"""Second factors on a real Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+import structlog
+
+from cinema.domain.principal import Principal
+from cinema.domain.rejections import Refused
+from cinema.features.accounts.passwords import PasswordHasher
+from cinema.features.accounts.shapes import LoginInput, RemoveFactorInput, SignedIn
+from cinema.features.accounts.totp_rules import STEP_S, code_at
+from cinema.features.accounts.totp_store import FactorsRepository
+from cinema.storage.database.transactions import Pool
+from cinema.storage.encryption import CannotOpen, Cipher
+from tests.integration.features.accounts_house import (
+    HERE,
+    THERE,
+    Clock,
+    House,
+    ann,
+    refusal,
+    request_key,
+)
+
+pytestmark = pytest.mark.postgres
+
+PASSWORD = "correct horse"
+WRONG_CODE = ("INVALID_CREDENTIALS", {"reason": "INVALID_CODE"})
+
+
+@pytest.fixture
+async def house(pool: Pool) -> AsyncIterator[House]:
+    hasher = PasswordHasher(10)
+    yield House(pool, Clock(), hasher)
+    hasher.close()
+
+
+class Phone:
+    """An authenticator."""
+
+    def __init__(self, house: House, secret: str) -> None:
+        self._clock = house.clock
+        self._secret = base64.b32decode(secret)
+
+    def code(self, ahead: int = 0) -> str:
+        return code_at(self._secret, int(self._clock.now_s) // STEP_S + ahead)
+
+    def next_code(self) -> str:
+        """The code of the next step, to which the time goes on."""
+        self._clock.now_s += STEP_S
+        return self.code()
+
+
+async def enrolled(house: House, signed: SignedIn) -> tuple[Phone, list[str]]:
+    """A phone that counts, and the recovery codes."""
+    principal = await house.admission.look_up(signed.access_token)
+    begun = await house.factors.begin(principal, PASSWORD, HERE)
+    phone = Phone(house, begun.secret)
+    done = await house.factors.confirm(principal, phone.next_code(), HERE)
+    return phone, done.recovery_codes
+
+
+def log_in(house: House, code: str = "", password: str = PASSWORD) -> Any:
+    request = LoginInput(email="ann@example.com", password=password, code=code)
+    return house.accounts.login(request, HERE)
+
+
+def remove(house: House, principal: Principal, code: str, password: str = PASSWORD) -> Any:
+    request = RemoveFactorInput(password=password, code=code)
+    return house.factors.remove(principal, request, HERE)
+
+
+async def details(call: Any) -> tuple[str, Any]:
+    with pytest.raises(Refused) as caught:
+        await call
+    return caught.value.rejection.code, caught.value.rejection.details
+
+
+async def test_login_needs_a_code_once_an_authenticator_counts(house: House) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    principal = await house.admission.look_up(made.access_token)
+    begun = await house.factors.begin(principal, PASSWORD, HERE)
+    assert await log_in(house)
+    phone = Phone(house, begun.secret)
+    await house.factors.confirm(principal, phone.next_code(), HERE)
+    assert await refusal(log_in(house)) == "MFA_REQUIRED"
+    assert await refusal(log_in(house, phone.next_code(), "wrong")) == "INVALID_CREDENTIALS"
+    assert (await log_in(house, phone.code())).user == made.user
+
+
+async def test_each_code_counts_once_also_for_two_who_use_it_at_once(house: House) -> None:
+    phone, _ = await enrolled(house, await house.accounts.register(ann(), HERE))
+    assert await details(log_in(house, phone.code())) == WRONG_CODE
+    code = phone.next_code()
+    outcomes = await asyncio.gather(
+        log_in(house, code), log_in(house, code), return_exceptions=True
+    )
+    assert sorted(type(one).__name__ for one in outcomes) == ["Refused", "SignedIn"]
+    assert await details(log_in(house, phone.code(-1))) == WRONG_CODE
+
+
+async def test_wrong_codes_count_as_failed_logins_and_a_missing_one_does_not(
+    house: House,
+) -> None:
+    phone, _ = await enrolled(house, await house.accounts.register(ann(), HERE))
+    for _ in range(5):
+        assert await refusal(log_in(house)) == "MFA_REQUIRED"
+    with structlog.testing.capture_logs() as events:
+        for _ in range(3):
+            assert await details(log_in(house, "000000")) == WRONG_CODE
+    assert [event["event"] for event in events] == ["login_failed"] * 3
+    assert await refusal(log_in(house, phone.next_code())) == "RATE_LIMITED"
+
+
+async def test_recovery_code_stands_in_once(house: House) -> None:
+    phone, codes = await enrolled(house, await house.accounts.register(ann(), HERE))
+    assert await log_in(house, codes[0].lower())
+    assert await details(log_in(house, codes[0])) == WRONG_CODE
+    assert await log_in(house, codes[1])
+    assert await log_in(house, phone.next_code())
+    rows = await house.pool.fetch("select action from audit_log order by at, id")
+    assert [row["action"] for row in rows] == ["second_factor_on", *["recovery_code_used"] * 2]
+
+
+async def test_neither_secret_nor_recovery_codes_are_readable_in_the_database(
+    house: House,
+) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    principal = await house.admission.look_up(made.access_token)
+    begun = await house.factors.begin(principal, PASSWORD, HERE)
+    secret = base64.b32decode(begun.secret)
+    done = await house.factors.confirm(principal, Phone(house, begun.secret).next_code(), HERE)
+    row = await house.pool.fetchrow("select *, totp_factors::text as whole from totp_factors")
+    assert row is not None
+    assert secret not in row["sealed"]
+    for code in done.recovery_codes:
+        assert code not in row["whole"]
+        assert code.encode().hex() not in row["whole"]
+
+
+async def test_setting_up_takes_the_password_and_a_code(house: House) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    principal = await house.admission.look_up(made.access_token)
+    assert await refusal(house.factors.begin(principal, "wrong", HERE)) == "INVALID_CREDENTIALS"
+    assert await refusal(house.factors.confirm(principal, "000000", HERE)) == "MFA_NOT_ON"
+    first = await house.factors.begin(principal, PASSWORD, HERE)
+    second = await house.factors.begin(principal, PASSWORD, HERE)
+    assert first.secret != second.secret
+    old = Phone(house, first.secret).next_code()
+    assert await details(house.factors.confirm(principal, old, HERE)) == WRONG_CODE
+    await house.factors.confirm(principal, Phone(house, second.secret).code(), HERE)
+    assert await refusal(house.factors.begin(principal, PASSWORD, HERE)) == "MFA_ALREADY_ON"
+    assert await refusal(house.factors.confirm(principal, old, HERE)) == "MFA_ALREADY_ON"
+
+
+async def test_authenticator_is_taken_off_with_password_and_code(house: House) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    principal = await house.admission.look_up(made.access_token)
+    assert await refusal(remove(house, principal, "000000")) == "MFA_NOT_ON"
+    await house.factors.begin(principal, PASSWORD, HERE)
+    assert await refusal(remove(house, principal, "000000")) == "MFA_NOT_ON"
+    phone, _ = await enrolled(house, made)
+    assert await details(remove(house, principal, "000000")) == WRONG_CODE
+    assert await refusal(remove(house, principal, phone.next_code(), "wrong")) == (
+        "INVALID_CREDENTIALS"
+    )
+    assert (await remove(house, principal, phone.code())).off
+    assert await log_in(house)
+    assert await house.count("totp_factors") == 0
+
+
+async def test_guesses_at_a_code_while_taking_it_off_are_limited(house: House) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    principal = await house.admission.look_up(made.access_token)
+    phone, _ = await enrolled(house, made)
+    for _ in range(3):
+        await refusal(remove(house, principal, "000000"))
+    assert await refusal(remove(house, principal, phone.next_code())) == "RATE_LIMITED"
+
+
+async def test_what_is_off_is_taken_off_once(house: House) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    await enrolled(house, made)
+    now = datetime.fromtimestamp(house.clock.now_s, UTC)
+    done = [
+        await house.factor_store.remove(
+            UUID(made.user.id), HERE, now=now, entry_id=bytes([number] * 16)
+        )
+        for number in range(2)
+    ]
+    assert done == [True, False]
+
+
+async def test_repeated_registration_is_no_way_around_the_code(house: House) -> None:
+    key = request_key(ann())
+    made = await house.accounts.register(ann(), HERE, key)
+    await enrolled(house, made)
+    assert await refusal(house.accounts.register(ann(), HERE, key)) == "MFA_REQUIRED"
+
+
+async def test_who_needs_a_second_factor_acts_as_a_customer_until_there_is_one(
+    house: House,
+) -> None:
+    needs_it = frozenset({"staff", "manager", "admin"})
+    strict, other = [House(house.pool, house.clock, house.hasher, needs_it) for _ in range(2)]
+    made = await strict.accounts.register(ann(), HERE)
+    cinema_id = await strict.add_cinema()
+    await strict.promote(made.user.id, "staff", cinema_id)
+    signed = await log_in(strict)
+    for node in (strict, other):
+        principal = await node.admission.look_up(signed.access_token)
+        assert (principal.role, principal.cinema_ids) == ("customer", frozenset())
+    phone, _ = await enrolled(strict, signed)
+    await other.admission.read_changes()
+    for node in (strict, other):
+        principal = await node.admission.look_up(signed.access_token)
+        assert (principal.role, principal.cinema_ids) == ("staff", {cinema_id.bytes})
+        assert await refusal(remove(strict, principal, phone.next_code())) == "FORBIDDEN"
+
+
+async def test_customers_do_without_where_staff_cannot(house: House) -> None:
+    strict = House(house.pool, house.clock, house.hasher, frozenset({"staff"}))
+    made = await strict.accounts.register(ann(), THERE)
+    assert (await strict.admission.look_up(made.access_token)).role == "customer"
+
+
+async def test_secrets_are_sealed_anew_with_the_newest_key(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cinema.features.accounts.totp_store.RESEALED_AT_ONCE", 2)
+    for number in range(4):
+        made = await house.accounts.register(ann(email=f"ann{number}@example.com"), HERE)
+        await enrolled(house, made)
+    old, new = b"e" * 32, b"n" * 32
+    rotated = FactorsRepository(house.pool, Cipher([new, old]))
+    assert await rotated.reseal() == 4
+    assert await rotated.reseal() == 0
+    user_id = await house.pool.fetchval("select id from users limit 1")
+    with pytest.raises(CannotOpen):
+        await house.factor_store.find(user_id)
+    factor = await FactorsRepository(house.pool, Cipher([new])).find(user_id)
+    assert factor is not None
+    assert factor.confirmed

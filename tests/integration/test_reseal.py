@@ -1,0 +1,39 @@
+"""`cinema reseal` on a real Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from cinema.__main__ import main
+from cinema.features.accounts.totp_store import FactorsRepository
+from cinema.storage.database.transactions import Pool
+from cinema.storage.encryption import Cipher
+
+pytestmark = pytest.mark.postgres
+
+OLD, NEW = b"o" * 32, b"n" * 32
+
+
+async def test_old_key_can_be_taken_out_after_a_reseal(
+    pool: Pool, database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    user_id = uuid4()
+    await pool.execute(
+        "insert into users (id, email, email_key, password_hash, created_at)"
+        " values ($1, 'a@b.de', 'a@b.de', 'none', now())",
+        user_id,
+    )
+    factors = FactorsRepository(pool, Cipher([OLD]))
+    assert await factors.begin(user_id, b"secret", datetime.now(UTC))
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setenv("ENCRYPTION_KEYS", f"{NEW.hex()} {OLD.hex()}")
+    for count in (1, 0):
+        assert await asyncio.to_thread(main, ["reseal"]) == 0
+        assert capsys.readouterr().out == f"cinema: sealed {count} values anew\n"
+    found = await FactorsRepository(pool, Cipher([NEW])).find(user_id)
+    assert found is not None
+    assert found.secret == b"secret"
