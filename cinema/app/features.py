@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -60,7 +59,7 @@ from cinema.features.accounts.session_store import SessionsRepository
 from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.store import AccountsRepository
 from cinema.features.accounts.throttles import Throttles
-from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
+from cinema.features.accounts.tokens import TimeSource, TokenIssuer, TokenVerifier
 from cinema.features.accounts.totp_routes import FactorParts
 from cinema.features.accounts.totp_service import FactorsService
 from cinema.features.accounts.totp_store import FactorsRepository
@@ -131,6 +130,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     turns: Turns
     cipher: Cipher
     next_id: Callable[[], bytes]
+    unix_s: TimeSource
     stack: AsyncExitStack
 
 
@@ -164,9 +164,9 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
     feed = await open_pool(settings.database_url, size=1)
     stack.push_async_callback(close_pool, feed)
     admission = offered.admission = Admission(
-        TokenVerifier(keys, clock=time.time),
+        TokenVerifier(keys, clock=ground.unix_s),
         AccountStandings(pool, feed),
-        clock=time.time,
+        clock=ground.unix_s,
         steady=boot_s,
         needs_factor=roles_with_factor(settings),
     )
@@ -180,7 +180,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
     sessions = SessionsService(
         SessionsRepository(pool, no_post),
         RefreshTokens(keys),
-        TokenIssuer(keys, ttl_s=ttl_s, clock=time.time),
+        TokenIssuer(keys, ttl_s=ttl_s, clock=ground.unix_s),
         admission,
         throttles,
         session_times(settings),
@@ -191,8 +191,8 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
     maker, times = Links(base_url(settings)), link_times(settings)
     links = LinksRepository(pool, no_post, maker, times, ground.next_id)
     store = AccountsRepository(pool, links.send_verification)
-    logins = LoginThrottle(throttles, LoginAddresses(pool), clock=time.time)
-    mails = MailPreparation(links, clock=time.time)
+    logins = LoginThrottle(throttles, LoginAddresses(pool), clock=ground.unix_s)
+    mails = MailPreparation(links, clock=ground.unix_s)
     confirmation = Confirmation(store, hasher, logins)
     factors = FactorsService(
         FactorsRepository(pool, ground.cipher),
@@ -200,7 +200,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         admission,
         required=roles_with_factor(settings),
         new_id=ground.next_id,
-        clock=time.time,
+        clock=ground.unix_s,
     )
     credentials = CredentialsService(
         confirmation,
@@ -209,7 +209,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         throttles,
         admission,
         new_id=ground.next_id,
-        clock=time.time,
+        clock=ground.unix_s,
         asked=mails.wake,
     )
     accounts = AccountsService(
@@ -232,7 +232,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         AuditRepository(pool),
         admission,
         new_id=ground.next_id,
-        clock=time.time,
+        clock=ground.unix_s,
     )
     invitations = InvitationsService(
         InvitationsRepository(pool, no_post),
@@ -241,7 +241,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         hasher,
         sessions,
         new_id=ground.next_id,
-        clock=time.time,
+        clock=ground.unix_s,
     )
     door = FrontDoor(ground.proxies, refresh_cookie(settings))
     return Feature(
@@ -263,7 +263,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
 
 async def _catalog(ground: Ground, offered: Offered) -> Feature:
     store = offered.catalog = CatalogRepository(ground.pool, ground.reads)
-    catalog = CatalogService(store, new_id=ground.next_id, now=_now)
+    catalog = CatalogService(store, new_id=ground.next_id, now=_now(ground.unix_s))
     return Feature(
         routes=(
             *bound(movie_routes.ROUTES, catalog),
@@ -284,7 +284,9 @@ async def _seats(ground: Ground, offered: Offered) -> Feature:
 
 async def _showtimes(ground: Ground, offered: Offered) -> Feature:
     store = ShowtimesRepository(ground.pool, ground.reads)
-    showtimes = ShowtimesService(store, offered.catalog, new_id=ground.next_id, now=_now)
+    showtimes = ShowtimesService(
+        store, offered.catalog, new_id=ground.next_id, now=_now(ground.unix_s)
+    )
     return Feature(routes=bound(showtime_routes.ROUTES, showtimes))
 
 
@@ -398,5 +400,6 @@ def _signing_secrets(text: str) -> list[bytes]:
     return [key.encode() for key in signing_keys(text)]
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _now(unix_s: TimeSource) -> Callable[[], datetime]:
+    """The present moment in the form that services of the catalogue need."""
+    return lambda: datetime.fromtimestamp(unix_s(), UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from cinema.app.settings_parts import kernel_settings, sale_rules
 from cinema.cluster.node import ClusterNode
 from cinema.domain.limits import CLOCK_SYNC_S
 from cinema.domain.progress import Report, unheard
+from cinema.features.accounts.tokens import TimeSource
 from cinema.features.feature import Feature
 from cinema.features.ids import IdSource
 from cinema.features.watching.hub import WatchHub
@@ -115,11 +117,15 @@ async def running_node(
     sink: LogSink,
     stopping: asyncio.Event | None = None,
     report: Report = unheard,
+    *,
+    clock: DatabaseClock | None = None,
+    unix_s: TimeSource = time.time,
 ) -> AsyncIterator[Node]:
     """Everything but the listening sockets and the loop's probe, migrated, seeded and started.
 
     `stopping` is set when an operator drains the node: whoever runs it then calls its `stop`.
-    `report` is told each step that takes a while, where there is something to do.
+    `report` is told each step that takes a while, where there is something to do. `clock` is the
+    time of the kernel, `unix_s` that of tokens and the catalogue.
     """
     stopping = stopping or asyncio.Event()
     async with AsyncExitStack() as stack:
@@ -138,7 +144,7 @@ async def running_node(
             from cinema.demo.seed import seed as seed_demo
 
             await seed_demo(pool, settings, datetime.now(UTC), report=report)
-        clock = DatabaseClock()
+        clock = clock or DatabaseClock()
         journal = await PostgresJournal.open(
             dsn,
             row_branches(),
@@ -177,6 +183,7 @@ async def running_node(
             turns=Turns(asyncio.get_running_loop()),
             cipher=cipher,
             next_id=IdSource(clock.now_us).next_id,
+            unix_s=unix_s,
             stack=stack,
         )
         offered = Offered()

@@ -39,6 +39,6 @@ async def house(site: Site) -> AsyncIterator[House]:
 
 
 @pytest.fixture
-def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
-    """The clocks of a node that is opened after this."""
-    return Clocks(monkeypatch)
+def clocks() -> Clocks:
+    """Clocks for a node."""
+    return Clocks()

@@ -13,13 +13,11 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import aiohttp
 import asyncpg
 import msgspec
-import pytest
 import structlog
 
 from cinema.app.node import Node, running_node
@@ -101,20 +99,24 @@ class Answer(msgspec.Struct):
 class Clocks:
     """Both clocks of a node, moved by hand: Postgres time and the time of tokens."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.ahead_s = 0.0
-        clocks = self
-
-        class MovedClock(DatabaseClock):
-            def now_us(self) -> int:
-                return super().now_us() + int(clocks.ahead_s * 1e6)
-
-        monkeypatch.setattr("cinema.app.node.DatabaseClock", MovedClock)
-        monkeypatch.setattr("cinema.app.features.time", SimpleNamespace(time=self.now_s))
+        self.database = _MovedClock(self)
 
     def now_s(self) -> float:
         """Unix time as tokens see it."""
         return time.time() + self.ahead_s
+
+
+class _MovedClock(DatabaseClock):
+    """Postgres time, ahead by what `clocks` say."""
+
+    def __init__(self, clocks: Clocks) -> None:
+        super().__init__()
+        self._clocks = clocks
+
+    def now_us(self) -> int:
+        return super().now_us() + int(self._clocks.ahead_s * 1e6)
 
 
 class Site(NamedTuple):
@@ -291,18 +293,23 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(address: str, **settings: Any) -> AsyncIterator[House]:
+async def open_house(
+    address: str, *, clocks: Clocks | None = None, **settings: Any
+) -> AsyncIterator[House]:
     """A house on a site of its own."""
     with nothing_wrong():
-        async with open_site(address, **settings) as site:
+        async with open_site(address, clocks=clocks, **settings) as site:
             house = House(site)
             await house.build()
             yield house
 
 
 @asynccontextmanager
-async def open_site(address: str, **settings: Any) -> AsyncIterator[Site]:
-    """A node with `settings` on the database at `address`."""
+async def open_site(
+    address: str, *, clocks: Clocks | None = None, **settings: Any
+) -> AsyncIterator[Site]:
+    """A node with `settings` on the database at `address`, that goes by `clocks`."""
+    clocks = clocks or Clocks()
     with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as folder:
         sink = LogSink(log.fileno())
         chosen = Settings(
@@ -329,7 +336,9 @@ async def open_site(address: str, **settings: Any) -> AsyncIterator[Site]:
         database = await asyncpg.connect(address)
         try:
             stopping = asyncio.Event()
-            async with running_node(chosen, sink, stopping) as node:
+            async with running_node(
+                chosen, sink, stopping, clock=clocks.database, unix_s=clocks.now_s
+            ) as node:
                 port = await node.edge.start("127.0.0.1", 0)
                 async with aiohttp.ClientSession(f"http://127.0.0.1:{port}/api/v1/") as client:
                     yield Site(node, port, client, address, database, stopping)

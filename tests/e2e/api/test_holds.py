@@ -370,7 +370,7 @@ async def test_extension_must_be_meant(house: House) -> None:
 
 
 async def test_hold_is_extended_up_to_its_cap(clocks: Clocks, database: str) -> None:
-    async with open_house(database) as house:
+    async with open_house(database, clocks=clocks) as house:
         showtime_id = await house.showtime(hold_ttl_s=600, hold_max_s=900)
         placed = (await house.hold("ada", showtime_id, "A1")).data
         path = f"showtimes/{showtime_id}/holds/{placed['hold_id']}"
@@ -391,7 +391,7 @@ async def test_hold_is_extended_up_to_its_cap(clocks: Clocks, database: str) -> 
 
 
 async def test_hold_ends_when_its_time_is_over(clocks: Clocks, database: str) -> None:
-    async with open_house(database) as house:
+    async with open_house(database, clocks=clocks) as house:
         showtime_id = await house.showtime()
         hold_id = await house.held("ada", showtime_id, "A1")
         clocks.ahead_s = 599

@@ -66,7 +66,7 @@ async def test_deltas_name_what_changed_since_the_frame_before(house: House) -> 
 
 
 async def test_expiry_is_seen_by_watchers(clocks: Clocks, database: str) -> None:
-    async with open_house(database) as house:
+    async with open_house(database, clocks=clocks) as house:
         showtime_id = await house.showtime()
         await house.held("ada", showtime_id, "A1")
         async with watching(house, showtime_id) as socket:

@@ -214,7 +214,7 @@ async def test_bad_token_leaves_the_good_one_in_place(house: House) -> None:
 
 
 async def test_expired_token_is_renewed_on_the_socket(clocks: Clocks, database: str) -> None:
-    async with open_house(database) as house:
+    async with open_house(database, clocks=clocks) as house:
         showtime_id = await house.showtime()
         async with watching(house, showtime_id, QUIET, person="ada") as socket:
             assert "data" in await socket.ask(type="hold", seats=["A1"])
