@@ -195,7 +195,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
     mails = MailPreparation(links, clock=ground.unix_s)
     confirmation = Confirmation(store, hasher, logins)
     factors = FactorsService(
-        FactorsRepository(pool, ground.cipher),
+        FactorsRepository(pool, ground.cipher, no_post),
         confirmation,
         admission,
         required=roles_with_factor(settings),

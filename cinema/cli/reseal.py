@@ -8,6 +8,7 @@ from typing import Final
 
 from cinema.cli.database import running_database
 from cinema.cli.report import report
+from cinema.features.accounts.letters import no_post
 from cinema.features.accounts.totp_store import FactorsRepository
 from cinema.settings import Settings, encryption_keys, with_encryption_keys
 from cinema.storage.database.migrate import migrate
@@ -28,4 +29,4 @@ async def _reseal(settings: Settings) -> int:
     await migrate(settings.database_url, report=report)
     cipher = Cipher(encryption_keys(settings.encryption_keys))
     async with await open_pool(settings.database_url, size=CONNECTIONS) as pool:
-        return await FactorsRepository(pool, cipher).reseal()
+        return await FactorsRepository(pool, cipher, no_post).reseal()

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from cinema.__main__ import main
+from cinema.features.accounts.letters import no_post
 from cinema.features.accounts.totp_store import FactorsRepository
 from cinema.storage.database.transactions import Pool
 from cinema.storage.encryption import Cipher
@@ -27,13 +28,13 @@ async def test_old_key_can_be_taken_out_after_a_reseal(
         " values ($1, 'a@b.de', 'a@b.de', 'none', now())",
         user_id,
     )
-    factors = FactorsRepository(pool, Cipher([OLD]))
+    factors = FactorsRepository(pool, Cipher([OLD]), no_post)
     assert await factors.begin(user_id, b"secret", datetime.now(UTC))
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("ENCRYPTION_KEYS", f"{NEW.hex()} {OLD.hex()}")
     for count in (1, 0):
         assert await asyncio.to_thread(main, ["reseal"]) == 0
         assert capsys.readouterr().out == f"cinema: sealed {count} values anew\n"
-    found = await FactorsRepository(pool, Cipher([NEW])).find(user_id)
+    found = await FactorsRepository(pool, Cipher([NEW]), no_post).find(user_id)
     assert found is not None
     assert found.secret == b"secret"

@@ -16,6 +16,9 @@ VERIFICATION: Final = "account_verification"
 EMAIL_CHANGE: Final = "account_email_change"
 EMAIL_CHANGED: Final = "account_email_changed"
 INVITATION: Final = "account_invitation"
+SECOND_FACTOR_ON: Final = "account_second_factor_on"
+SECOND_FACTOR_OFF: Final = "account_second_factor_off"
+RECOVERY_CODE_USED: Final = "account_recovery_code_used"
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):

@@ -69,7 +69,9 @@ class FactorsService:
         )
 
     async def confirm(self, principal: Principal, code: str, client: Client) -> RecoveryCodes:
-        """Have the authenticator count from now on; these recovery codes are shown once.
+        """Have the authenticator count from now on, and end all other sessions, which lack it.
+
+        The recovery codes are shown once.
 
         Refuses MFA_NOT_ON, MFA_ALREADY_ON, INVALID_CREDENTIALS, RETRY, OUTCOME_UNKNOWN.
         """
@@ -82,9 +84,19 @@ class FactorsService:
         step = self._step_of(factor, code)
         codes = new_recovery_codes()
         digests = [recovery_digest(one) for one in codes]
-        if step is None or not await self._factors.confirm(
-            user_id, step, digests, client, now=self._now(), entry_id=self._new_id()
-        ):
+        ended = None
+        if step is not None:
+            ended = await self._factors.confirm(
+                user_id,
+                step,
+                factor.sealed,
+                digests,
+                client,
+                kept=principal.session_id,
+                now=self._now(),
+                entry_id=self._new_id(),
+            )
+        if ended is None:
             raise refuse(FAILED, "The code is wrong.", reason=INVALID_CODE)
         self._admission.forget({principal.user_id})
         return RecoveryCodes(recovery_codes=codes)
@@ -107,6 +119,8 @@ class FactorsService:
     ) -> SecondFactorOff:
         """Have no authenticator count any more, for who shows the password and a code.
 
+        Ends all other sessions.
+
         Refuses FORBIDDEN to those who need one, MFA_NOT_ON, INVALID_CREDENTIALS, and what a login
         refuses.
         """
@@ -121,7 +135,13 @@ class FactorsService:
             await self._use(user_id, factor, request.code, client)
 
         await self._confirmation.confirmed(principal, request.password, client, shows_a_code)
-        await self._factors.remove(user_id, client, now=self._now(), entry_id=self._new_id())
+        await self._factors.remove(
+            user_id,
+            client,
+            kept=principal.session_id,
+            now=self._now(),
+            entry_id=self._new_id(),
+        )
         self._admission.forget({principal.user_id})
         return SecondFactorOff()
 
@@ -136,7 +156,7 @@ class FactorsService:
             )
         else:
             step = self._step_of(factor, code)
-            good = step is not None and await self._factors.use_step(user_id, step)
+            good = step is not None and await self._factors.use_step(user_id, step, factor.sealed)
         if not good:
             raise refuse(FAILED, "The code is wrong.", reason=INVALID_CODE)
 

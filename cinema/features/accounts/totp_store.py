@@ -10,6 +10,14 @@ from uuid import UUID
 import msgspec
 
 from cinema.features.accounts.audit_store import AuditEntry, note
+from cinema.features.accounts.letters import (
+    RECOVERY_CODE_USED,
+    SECOND_FACTOR_OFF,
+    SECOND_FACTOR_ON,
+    Letter,
+    Post,
+)
+from cinema.features.accounts.session_store import END_ALL_SESSIONS
 from cinema.features.accounts.shapes import Client
 from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
 from cinema.storage.encryption import Cipher
@@ -26,9 +34,12 @@ select sealed, last_step, confirmed_at is not null as confirmed from totp_factor
 where user_id = $1
 """
 
-# One who is faster with the same code has moved `last_step` on.
+# One who is faster with the same code has moved `last_step` on. A code of a secret that was
+# replaced since it was read is none of this one.
 _USE_STEP: Final = """
-update totp_factors set last_step = $2 where user_id = $1 and last_step < $2 returning true
+update totp_factors set last_step = $2
+where user_id = $1 and confirmed_at is not null and last_step < $2 and sealed = $3
+returning true
 """
 
 _USE_RECOVERY: Final = """
@@ -39,13 +50,21 @@ returning true
 
 _CONFIRM: Final = """
 update totp_factors set confirmed_at = $3, last_step = $2, recovery = $4
-where user_id = $1 and confirmed_at is null and last_step < $2
+where user_id = $1 and confirmed_at is null and last_step < $2 and sealed = $5
 returning true
 """
 
 _REMOVE: Final = (
     "delete from totp_factors where user_id = $1 and confirmed_at is not null returning 1"
 )
+
+# A login that looked for an authenticator before this change opens no session after it: the
+# version that it has seen is not that of the account any more.
+_PROVE_ANEW: Final = """
+update users set password_version = password_version + 1 where id = $1
+"""
+
+_RECIPIENT: Final = "select email, language, first_name from users where id = $1"
 
 _TELL_NODES: Final = "insert into account_changes (user_id) values ($1) on conflict do nothing"
 
@@ -64,14 +83,16 @@ class Factor(msgspec.Struct, frozen=True):
     secret: bytes
     last_step: int
     confirmed: bool
+    sealed: bytes
 
 
 class FactorsRepository:
     """Authenticators, and the recovery codes that stand in for one."""
 
-    def __init__(self, pool: Pool, cipher: Cipher) -> None:
+    def __init__(self, pool: Pool, cipher: Cipher, post: Post) -> None:
         self._pool = pool
         self._cipher = cipher
+        self._post = post
 
     async def begin(self, user_id: UUID, secret: bytes, now: datetime) -> bool:
         """Record a secret that is not confirmed yet; False if there is a confirmed one.
@@ -89,12 +110,15 @@ class FactorsRepository:
         if row is None:
             return None
         secret = self._cipher.open(row["sealed"], place=_place(user_id))
-        return Factor(secret, row["last_step"], row["confirmed"])
+        return Factor(secret, row["last_step"], row["confirmed"], row["sealed"])
 
-    async def use_step(self, user_id: UUID, step: int) -> bool:
-        """Use the code of a step up; False if somebody has. Refuses RETRY."""
+    async def use_step(self, user_id: UUID, step: int, sealed: bytes) -> bool:
+        """Use the code of a step up; False if somebody has, or the secret is another now.
+
+        Refuses RETRY.
+        """
         async with connection(self._pool) as writing:
-            return bool(await writing.fetchval(_USE_STEP, user_id, step))
+            return bool(await writing.fetchval(_USE_STEP, user_id, step, sealed))
 
     async def use_recovery(
         self, user_id: UUID, digest: bytes, client: Client, *, now: datetime, entry_id: bytes
@@ -103,41 +127,47 @@ class FactorsRepository:
         async with transaction(self._pool) as running:
             if not await running.fetchval(_USE_RECOVERY, user_id, digest):
                 return False
-            await _note(running, "recovery_code_used", user_id, client, now, entry_id)
+            entry = _entry("recovery_code_used", user_id, now, entry_id)
+            await self._tell(running, RECOVERY_CODE_USED, user_id, entry, client)
         return True
 
     async def confirm(
         self,
         user_id: UUID,
         step: int,
+        sealed: bytes,
         recovery: Sequence[bytes],
         client: Client,
         *,
+        kept: bytes,
         now: datetime,
         entry_id: bytes,
-    ) -> bool:
-        """Have the authenticator count from now on; False if it does, or its code was used.
+    ) -> int | None:
+        """Have the authenticator count from now on; how many other sessions that ended.
 
-        Refuses RETRY, OUTCOME_UNKNOWN.
+        None if it does already, its code was used, or its secret is another now. Refuses RETRY,
+        OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
-            if not await running.fetchval(_CONFIRM, user_id, step, now, list(recovery)):
-                return False
-            await _note(running, "second_factor_on", user_id, client, now, entry_id)
-        return True
+            if not await running.fetchval(_CONFIRM, user_id, step, now, list(recovery), sealed):
+                return None
+            entry = _entry("second_factor_on", user_id, now, entry_id)
+            return await self._changed(running, SECOND_FACTOR_ON, user_id, entry, client, kept=kept)
 
     async def remove(
-        self, user_id: UUID, client: Client, *, now: datetime, entry_id: bytes
-    ) -> bool:
-        """Have no authenticator count any more; False without one.
+        self, user_id: UUID, client: Client, *, kept: bytes, now: datetime, entry_id: bytes
+    ) -> int | None:
+        """Have no authenticator count any more; how many other sessions that ended.
 
-        Refuses RETRY, OUTCOME_UNKNOWN.
+        None without one. Refuses RETRY, OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
             if not await running.fetchval(_REMOVE, user_id):
-                return False
-            await _note(running, "second_factor_off", user_id, client, now, entry_id)
-        return True
+                return None
+            entry = _entry("second_factor_off", user_id, now, entry_id)
+            return await self._changed(
+                running, SECOND_FACTOR_OFF, user_id, entry, client, kept=kept
+            )
 
     async def reseal(self) -> int:
         """Seal what an older key has sealed with the newest; how many those were. Refuses RETRY."""
@@ -155,21 +185,49 @@ class FactorsRepository:
             if len(rows) < RESEALED_AT_ONCE:
                 return count
 
+    async def _changed(
+        self,
+        running: PooledConnection,
+        kind: str,
+        user_id: UUID,
+        entry: AuditEntry,
+        client: Client,
+        *,
+        kept: bytes,
+    ) -> int:
+        """End the other sessions, and have every node look the account up again."""
+        await running.execute(_PROVE_ANEW, user_id)
+        ended = len(await running.fetch(END_ALL_SESSIONS, user_id, entry.at, UUID(bytes=kept)))
+        await running.execute(_TELL_NODES, user_id)
+        entry = msgspec.structs.replace(entry, after={"ended": ended})
+        await self._tell(running, kind, user_id, entry, client)
+        return ended
 
-async def _note(
-    running: PooledConnection,
-    action: str,
-    user_id: UUID,
-    client: Client,
-    now: datetime,
-    entry_id: bytes,
-) -> None:
-    """Write to the audit log, and have every node look the account up again."""
-    entry = AuditEntry(
+    async def _tell(
+        self,
+        running: PooledConnection,
+        kind: str,
+        user_id: UUID,
+        entry: AuditEntry,
+        client: Client,
+    ) -> None:
+        """Write to the audit log, and to the owner."""
+        await note(running, entry, client)
+        (row,) = await running.fetch(_RECIPIENT, user_id)
+        letter = Letter(
+            kind=kind,
+            to=row["email"],
+            language=row["language"],
+            payload={"first_name": row["first_name"], "at": entry.at, "address": client.address},
+            dedupe=f"{kind}:{entry.id.hex()}",
+        )
+        await self._post(running, letter)
+
+
+def _entry(action: str, user_id: UUID, now: datetime, entry_id: bytes) -> AuditEntry:
+    return AuditEntry(
         id=entry_id, at=now, action=action, actor_id=user_id.bytes, target_id=user_id.bytes
     )
-    await note(running, entry, client)
-    await running.execute(_TELL_NODES, user_id)
 
 
 def _place(user_id: UUID) -> bytes:

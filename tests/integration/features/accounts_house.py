@@ -103,10 +103,10 @@ class House:
         )
         self.links = LinksRepository(pool, self._post, Links(PUBLIC_URL), LINK_TIMES, _new_id)
         self.mails = MailPreparation(self.links, clock=clock)
-        store = AccountsRepository(pool, self.links.send_verification)
+        store = self.accounts_store = AccountsRepository(pool, self.links.send_verification)
         logins = LoginThrottle(throttles, LoginAddresses(pool), clock=clock)
         confirmation = Confirmation(store, hasher, logins)
-        self.factor_store = FactorsRepository(pool, Cipher([b"e" * 32]))
+        self.factor_store = FactorsRepository(pool, Cipher([b"e" * 32]), self._post)
         self.factors = FactorsService(
             self.factor_store,
             confirmation,

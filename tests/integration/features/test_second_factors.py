@@ -14,6 +14,7 @@ import structlog
 
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused
+from cinema.features.accounts.letters import no_post
 from cinema.features.accounts.passwords import PasswordHasher
 from cinema.features.accounts.shapes import LoginInput, RemoveFactorInput, SignedIn
 from cinema.features.accounts.totp_rules import STEP_S, code_at
@@ -192,11 +193,80 @@ async def test_what_is_off_is_taken_off_once(house: House) -> None:
     now = datetime.fromtimestamp(house.clock.now_s, UTC)
     done = [
         await house.factor_store.remove(
-            UUID(made.user.id), HERE, now=now, entry_id=bytes([number] * 16)
+            UUID(made.user.id), HERE, kept=bytes(16), now=now, entry_id=bytes([number] * 16)
         )
         for number in range(2)
     ]
-    assert done == [True, False]
+    assert done == [1, None]
+
+
+async def test_other_sessions_end_when_an_authenticator_counts_and_when_it_is_taken_off(
+    house: House,
+) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    stolen = await log_in(house)
+    phone, codes = await enrolled(house, made)
+    assert not await house.lives(stolen.access_token)
+    assert await refusal(house.sessions.refresh(stolen.refresh_token, THERE)) == "UNAUTHENTICATED"
+    assert await house.lives(made.access_token)
+    other = await log_in(house, phone.next_code())
+    await remove(house, await house.admission.look_up(made.access_token), codes[0])
+    assert not await house.lives(other.access_token)
+    assert await house.lives(made.access_token)
+    rows = await house.pool.fetch("select action, after::text from audit_log order by at, id")
+    assert [tuple(row) for row in rows] == [
+        ("second_factor_on", '{"ended": 1}'),
+        ("recovery_code_used", "{}"),
+        ("second_factor_off", '{"ended": 1}'),
+    ]
+
+
+async def test_owner_is_told_of_each_change_and_of_a_used_recovery_code(house: House) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    house.kinds()
+    _, codes = await enrolled(house, made)
+    (letter,) = house.letters
+    assert (letter.to, letter.payload["address"]) == (made.user.email, HERE.address)
+    principal = await house.admission.look_up(made.access_token)
+    await refusal(remove(house, principal, "000000"))
+    await remove(house, principal, codes[0])
+    assert house.kinds() == ["second_factor_on", "recovery_code_used", "second_factor_off"]
+    rows = await house.pool.fetch("select address from audit_log")
+    assert [row["address"] for row in rows] == [HERE.address] * 3
+
+
+async def test_login_under_way_opens_no_session_once_an_authenticator_counts(house: House) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    known = await house.accounts_store.credentials_by_id(made.user.id)
+    assert known is not None
+    await house.factors.check(UUID(made.user.id), "", HERE)
+    await enrolled(house, made)
+    assert await house.sessions.open(made.user.id, known.password_version, THERE) is None
+
+
+async def test_code_of_a_secret_that_was_replaced_meanwhile_counts_for_nothing(
+    house: House,
+) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    principal = await house.admission.look_up(made.access_token)
+    user_id = UUID(made.user.id)
+    now = datetime.fromtimestamp(house.clock.now_s, UTC)
+    await house.factors.begin(principal, PASSWORD, HERE)
+    begun = await house.factor_store.find(user_id)
+    assert begun is not None
+    _, codes = await enrolled(house, made)
+    step = int(house.clock.now_s) // STEP_S + 1
+    assert not await house.factor_store.use_step(user_id, step, begun.sealed)
+    await remove(house, principal, codes[0])
+    await house.factors.begin(principal, PASSWORD, HERE)
+    confirmed = await house.factor_store.confirm(
+        user_id, step, begun.sealed, [], HERE, kept=bytes(16), now=now, entry_id=bytes(16)
+    )
+    assert confirmed is None
+    newest = await house.factor_store.find(user_id)
+    assert newest is not None
+    assert not newest.confirmed
+    assert not await house.factor_store.use_step(user_id, step, newest.sealed)
 
 
 async def test_repeated_registration_is_no_way_around_the_code(house: House) -> None:
@@ -240,12 +310,12 @@ async def test_secrets_are_sealed_anew_with_the_newest_key(
         made = await house.accounts.register(ann(email=f"ann{number}@example.com"), HERE)
         await enrolled(house, made)
     old, new = b"e" * 32, b"n" * 32
-    rotated = FactorsRepository(house.pool, Cipher([new, old]))
+    rotated = FactorsRepository(house.pool, Cipher([new, old]), no_post)
     assert await rotated.reseal() == 4
     assert await rotated.reseal() == 0
     user_id = await house.pool.fetchval("select id from users limit 1")
     with pytest.raises(CannotOpen):
         await house.factor_store.find(user_id)
-    factor = await FactorsRepository(house.pool, Cipher([new])).find(user_id)
+    factor = await FactorsRepository(house.pool, Cipher([new]), no_post).find(user_id)
     assert factor is not None
     assert factor.confirmed
