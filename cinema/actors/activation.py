@@ -1,4 +1,4 @@
-"""One attempt to bring a showtime into memory, as its owner or only to look."""
+"""One attempt to bring a showtime into memory, as its owner or only for reading."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class _Bumped(NamedTuple):
 class Activation:
     """Takes showtimes over, loads and replays them; a bounded number at once.
 
-    `lease_ns` is how long an owner may take itself for current, `wait_ns` how long a new owner
-    waits for the former one to stop doing so. Raises `StoreUnavailable`, and `DamagedJournal` only
-    of a showtime that was this node's when it was read.
+    `lease_ns` is how long an owner may believe that it is current. `wait_ns` is how long a new
+    owner waits until the former one no longer believes it. Raises `StoreUnavailable`, and
+    `DamagedJournal` only of a showtime that was this node's when it was read.
     """
 
     def __init__(
@@ -83,10 +83,11 @@ class Activation:
         return None if read is None else replayed(*read)
 
     async def _read(self, showtime_id: bytes) -> tuple[Loaded, ShowtimeTerms] | None:
-        """What is stored of a showtime that somebody else may own; None if there is none.
+        """What is stored of a showtime that another node may own; None if there is none.
 
-        The journal is read behind the terms. So it tells of every change of plan that the terms do
-        not know yet, and `replayed` finds that they do not fit; the other way round it could not.
+        The journal is read after the terms. So it contains every change of plan that is
+        newer than the terms, and `replayed` finds that they do not fit. In the other order
+        it could not find that.
         """
         terms = await self.terms(showtime_id)
         loaded = None if terms is None else await self._store.load(showtime_id)
@@ -95,9 +96,9 @@ class Activation:
     async def take_over(self, actor: ShowtimeActor, serving_epoch: int | None) -> Restored | None:
         """Let the actor serve; None if somebody else took over meanwhile.
 
-        None as well if there is no such showtime, and then the actor vanishes; or if it is
-        another node's, and then the actor moves away. An actor that served `serving_epoch` itself
-        need not wait its own lease out.
+        None as well if there is no such showtime, and then the actor vanishes; or if it is another
+        node's, and then the actor moves away. An actor that served `serving_epoch` itself need not
+        wait until its own lease has ended.
         """
         showtime_id = actor.showtime_id
         if not self.neighbours.owns(showtime_id) and await self._settled_elsewhere(actor):
@@ -105,7 +106,7 @@ class Activation:
             return None
         held = await self._bumped(actor, serving_epoch, self.neighbours.living_others)
         if isinstance(held, HeldBy):
-            # Outside the semaphore: whoever waits for a neighbour must not hold up the others.
+            # Outside the semaphore: a wait for a neighbour must not delay the others.
             await self.neighbours.ask_back(held.owner, showtime_id)
             if not self.neighbours.owns(showtime_id) and await self._settled_elsewhere(actor):
                 actor.move_away()
@@ -118,10 +119,10 @@ class Activation:
         return held.restored
 
     async def inherit(self, heir: bytes) -> int:
-        """Fence dead nodes off from all that is now this node's, at once; returns how much.
+        """Fence dead nodes off from all showtimes that are now this node's; returns how many.
 
-        Their leases run out together, so that what is activated later neither waits for its own
-        nor raises the epoch again: nobody serves the one raised here before it is activated.
+        Their leases end together. So a later activation neither waits for a lease nor
+        raises the epoch again: no node serves the epoch raised here before that activation.
         """
         count = 0
         living = [heir, *self.neighbours.living_others]
@@ -191,10 +192,10 @@ class Activation:
     async def _loaded(self, actor: ShowtimeActor, epoch: int, serve_from_ns: int) -> _Bumped | None:
         """What is stored of a showtime whose epoch was raised to `epoch`.
 
-        None if it rose again, or if there is no such showtime. All of it is read behind the bump:
-        nobody else changes it before a later one. The journal is read behind the terms, as in
-        `_read`, and not beside them: a step of a full loop takes longer than an answer of
-        Postgres, and two tasks need more steps than two answers.
+        None if it rose again, or if there is no such showtime. All of it is read after the epoch
+        was raised, so no other node changes it before a later takeover. The journal is read after
+        the terms, as in `_read`, and not at the same time. A step of a busy loop takes longer than
+        an answer of Postgres, and two tasks need more steps than two answers.
         """
         sent_ns = self._clock.boot_ns()
         read = await self._read(actor.showtime_id)
@@ -207,8 +208,8 @@ class Activation:
     async def _settled_elsewhere(self, actor: ShowtimeActor) -> bool:
         """Settle an actor's doubts without owning its showtime; False if only a takeover can.
 
-        Under a later epoch nothing of the actor's can become durable any more: the journal says
-        what did. Under its own epoch a statement may still be in flight.
+        Under a later epoch nothing of the actor can still become durable: the journal shows what
+        did. Under its own epoch a statement may still be in flight.
         """
         if not actor.doubts:
             return True

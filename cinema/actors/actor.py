@@ -144,8 +144,8 @@ class ShowtimeActor:
     def tell(self, letter: Letter) -> None:
         """Queue a new message, or refuse it at once, without any effect.
 
-        Refused is what comes while too much waits here or on the node, or waits for too long, and
-        all that comes to an actor in quarantine.
+        A message is refused while too much waits here or on the node, or waits for too long. An
+        actor in quarantine refuses all messages.
         """
         load = self.load
         if (
@@ -255,7 +255,8 @@ class ShowtimeActor:
     def turn(self, now_us: int, give_way_ns: int) -> None:
         """Expire what is due, then take messages: a bounded number, the last one at `give_way_ns`.
 
-        A single message may take long (the best seats of a full house), and is never cut.
+        One message may take long (the best seats of an almost full screen); it is never
+        interrupted.
         """
         self._scheduled = False
         if self.phase is not Phase.SERVING:
@@ -325,8 +326,8 @@ class ShowtimeActor:
     def _expire(self, now_us: int) -> bool:
         """Expire due holds; False if a bounded share was not all of them.
 
-        A hold is due only once its deadline has passed by Postgres' clock for certain: the clock's
-        reading counts here, not journal time, which may have run ahead.
+        A hold is due only when its deadline has certainly passed by Postgres' clock. So the reading
+        of the clock counts here, not journal time, which may be ahead.
         """
         due_us = now_us - self.clock.uncertainty_us()
         state = self.state
@@ -482,7 +483,7 @@ class ShowtimeActor:
         self.failures = 0
 
     def deliver(self, part: Part) -> None:
-        """Tell the watchers of a durable part, then let go what waited for it."""
+        """Tell the watchers of a durable part, then release the answers that waited for it."""
         outbox, publisher, durable_seq = self._outbox, self.publisher, part.last_seq
         if publisher.feeds or publisher.joining:
             for seq, unwritten in enumerate(part.events, part.prev_seq + 1):
@@ -517,7 +518,7 @@ class ShowtimeActor:
         self._break(None, "fenced")
 
     def append_refused(self, reason: str) -> None:
-        """A part certainly had no effect: so neither has anything behind it."""
+        """A part certainly had no effect, and so nothing behind it had one."""
         self.backlog.in_flight_seq = 0
         self._break(self.epoch, reason)
 
@@ -528,7 +529,7 @@ class ShowtimeActor:
             self._break(self.epoch, reason)
 
     def append_unknown(self) -> None:
-        """Nobody knows whether the part in flight is durable; only a takeover can tell."""
+        """It is unknown whether the part in flight is durable; only a takeover can tell."""
         self._break(self.epoch, "commit_unknown")
 
     # --- failure and return
@@ -536,7 +537,8 @@ class ShowtimeActor:
     def _break(self, serving_epoch: int | None, reason: str) -> None:
         """Discard memory and reload.
 
-        What was sent and not answered is in doubt until then; all else had no effect.
+        What was sent and not answered is in doubt until then; everything else had no
+        effect.
         """
         self.phase = Phase.RESTORING
         self._mailbox = [letter.forgetful() for letter in self._mailbox]
@@ -574,13 +576,13 @@ class ShowtimeActor:
             self._schedule()
 
     def discard_state(self, *, is_ours: bool) -> None:
-        """Let the state go, if there is one; its holds count on while the showtime is ours."""
+        """Discard the state, if there is one; its holds still count while the showtime is ours."""
         state: ShowtimeState | None = getattr(self, "state", None)
         if state is not None:
             self._kernel.unpaid.left(self.showtime_id, state, is_ours=is_ours)
 
     def settle(self, restored: Restored) -> None:
-        """Answer what was in doubt from a state that can no longer change behind our back."""
+        """Answer what was in doubt from a state that no other node can still change."""
         doubts, self.doubts = self.doubts, ()
         for doubt in doubts:
             self._outbox.send(self, doubt.reply, self._outcome(restored, doubt))
@@ -605,14 +607,17 @@ class ShowtimeActor:
             self._save(only_head=True)
 
     def _consider_snapshot(self) -> None:
-        """Prepare a snapshot when it pays, and write it once its seq is durable."""
+        """Prepare a snapshot when enough has changed, and write it once its seq is durable."""
         if self.pending_snapshot is None:
             self.pending_snapshot = self._prepared()
         if self.pending_snapshot.save.seq <= self._outbox.durable_seq:
             self.lane.save(self, self.pending_snapshot)
 
     def leave(self) -> None:
-        """Take no more messages: what waits is another node's. `passivate` follows once settled."""
+        """Take no more messages: those that wait are for another node.
+
+        `passivate` follows when all is settled.
+        """
         if self.phase is Phase.SERVING:
             self.phase = Phase.LEAVING
             self._kernel.stalled(self)
@@ -692,12 +697,12 @@ class ShowtimeActor:
         self._stop(Phase.GONE, NO_SHOWTIME)
 
     def move_away(self) -> None:
-        """The showtime is another node's: the kernel sends what waits after it."""
+        """The showtime is another node's: the kernel sends the waiting messages there."""
         self.phase = Phase.GONE
         self.publisher.lose()
 
     def abandon(self) -> None:
-        """Leave without giving the showtime back: the next owner waits the lease out."""
+        """Leave without giving the showtime back: the next owner waits for the lease to end."""
         self._stop(Phase.GONE, TRY_AGAIN)
 
     def _stop(self, phase: Phase, outcome: Outcome) -> None:

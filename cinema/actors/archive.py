@@ -1,4 +1,4 @@
-"""What the archive says of a key, told in today's seats."""
+"""What the archive says about a key, in seats of the present plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands and outcomes as whoever asks a showtime needs them."""
+"""Commands and outcomes in the form that callers of a showtime need."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _INTERNAL: Final = Rejection(code="INTERNAL")
 
 
 def refusal_of(outcome: Outcome) -> Rejection:
-    """The refusal of an outcome that is not the answer hoped for."""
+    """The refusal in an outcome that is not the expected answer."""
     match outcome:
         case Rejection():
             return outcome

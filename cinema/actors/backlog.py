@@ -45,7 +45,7 @@ class Backlog:
         self.in_flight_seq = 0
 
     def add(self, unwritten: Unwritten) -> bool:
-        """The next event; whether it is the first, so that the lane does not know of any yet."""
+        """Add the next event; returns whether it is the first: then the lane must be told."""
         if self.unwritten:
             self.unwritten.append(unwritten)
             return False
@@ -59,7 +59,7 @@ class Backlog:
             self.unwritten[-1] = last
 
     def restart(self, durable_seq: int) -> None:
-        """Begin anew behind a durable seq; what was not written never will be."""
+        """Start again after a durable seq; events that were not written are dropped."""
         self.unwritten = ()
         self._written_seq = durable_seq
         self.in_flight_seq = 0

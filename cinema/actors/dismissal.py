@@ -10,7 +10,7 @@ from cinema.actors.actor import Phase
 from cinema.actors.kernel import Kernel
 
 LOOK_S: Final = 0.01
-"""Time between two looks whether the showtime is idle: a commit takes about as long."""
+"""Pause before it is checked again whether the showtime is idle; a commit takes about as long."""
 
 
 class Dismissal(Enum):
@@ -23,7 +23,7 @@ class Dismissal(Enum):
 
 
 async def dismiss(kernel: Kernel, showtime_id: bytes, *, patience_s: float) -> Dismissal:
-    """Passivate a showtime as soon as it is idle, and see it gone.
+    """Passivate a showtime as soon as it is idle, and wait until it is gone.
 
     One that somebody watches stays. One in quarantine is forgotten: the next message loads it
     anew, so that a repaired journal needs no restart. Waits at most `patience_s`.

@@ -1,8 +1,8 @@
-"""What an operator may see of the actors of a node. It reads, and changes nothing.
+"""What an operator may see of the actors of a node; it reads, and changes nothing.
 
 What it tells of a state is what memory holds, which may be ahead of the journal: `seq` against
-`durable_seq`. That is for those who look into a server, never for its clients. It knows the inner
-names of its neighbours in this room, so that nothing outside of it has to.
+`durable_seq`. That is for operators, never for clients. This module uses private names of its
+neighbours in this folder, so that no other module has to.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ _WITH_STATE = frozenset({Phase.SERVING, Phase.LEAVING, Phase.PASSIVATING})
 
 
 class ActorSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """One actor in a list. Without a `state` it has none to trust: it is loading, or stopped.
+    """One actor in a list.
 
-    `idle_s` is how long nobody used it, and `used_s` when that was in the kernel's own time
-    (`ticked_s`), both to a tenth of a second.
+    Without a `state` it is loading or stopped. `idle_s` is the time since its last use;
+    `used_s` is the moment of that use in the kernel's own time (`ticked_s`). Both are exact to
+    a tenth of a second.
     """
 
     showtime_id: bytes

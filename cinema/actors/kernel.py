@@ -143,7 +143,8 @@ class Kernel:
     async def stop(self, grace_s: float) -> None:
         """Refuse new messages, finish what is under way, give every showtime back.
 
-        What is not done within `grace_s` is left to the next owner, who waits the lease out.
+        What is not done within `grace_s` is left to the next owner, which waits until the lease has
+        ended.
         """
         self._draining = True
         deadline_ns = self.clock.boot_ns() + int(grace_s * 1e9)
@@ -164,7 +165,7 @@ class Kernel:
         return len(self._actors) > len(self._quarantined)
 
     async def _give_back_the_idle(self, deadline_ns: int) -> None:
-        """Passivate who can be, until so many are on their way out that others must wait."""
+        """Passivate the actors that can be, until so many are leaving that others must wait."""
         slices = Slices(self.clock.boot_ns, PASSIVATIONS_PER_STEP)
         for actor in list(self._actors.values()):
             if len(self._passivating) >= PASSIVATING_AT_ONCE:
@@ -265,8 +266,8 @@ class Kernel:
     async def release(self, showtime_id: bytes) -> None:
         """Give a showtime back for another node, whatever is under way; returns once it is done.
 
-        Messages that have not had their turn are sent after it. Cancelling the wait does not
-        cancel the release; one that the kernel's own end cuts short is over too.
+        Messages that have not had their turn are sent to that node. Cancelling the wait
+        does not cancel the release. If the kernel stops first, the release is over too.
         """
         releasing = self._releases.get(showtime_id)
         if releasing is None:
@@ -336,7 +337,7 @@ class Kernel:
 
     @property
     def oldest_event_s(self) -> float:
-        """How long the oldest event that is not durable has waited, or the lanes for an answer."""
+        """How long the oldest event that is not durable has waited, or a lane for its answer."""
         now_ns, now_us = self.clock.boot_ns(), self.clock.now_us()
         return max(lane.age_ns(now_ns, now_us) for lane in self._lanes) / 1e9
 
@@ -352,7 +353,7 @@ class Kernel:
         return self._lanes[int.from_bytes(showtime_id[-4:], "big") % len(self._lanes)]
 
     def schedule(self, actor: ShowtimeActor) -> None:
-        """Give the actor a turn; all that ask within one step of the loop share a reading."""
+        """Give the actor a turn; all turns of one step of the loop share a reading of the clock."""
         if not self._runnable:
             self._loop.call_soon(self._run_turns)
         self._runnable.append(actor)
@@ -415,7 +416,7 @@ class Kernel:
         self._send_after(actor)
 
     def _send_after(self, actor: ShowtimeActor) -> None:
-        """What waited at an actor that is gone goes to its successor, here or elsewhere."""
+        """What waited at an actor that is gone goes to its successor, on this node or another."""
         letters = actor.take_letters()
         if not letters:
             return
@@ -571,7 +572,10 @@ class Kernel:
             await slices.give_way()
 
     async def _drop_late(self) -> None:
-        """Deadlines of what waits where nobody can look at it; what stays so takes no more."""
+        """Check the deadlines of letters whose actors cannot take a turn for now.
+
+        An actor that stays so for long refuses new messages.
+        """
         close_from = self._tick - self._close_after_ticks
         slices = Slices(self.clock.boot_ns)
         for actor, since in list(self._stalled.items()):
@@ -608,10 +612,10 @@ class Kernel:
             await self._passivate()
 
     async def _passivate(self) -> None:
-        """Put out of memory who was idle for long, then the least recently used beyond the cap.
+        """Passivate actors that were idle for long, then the least recently used beyond the limit.
 
-        Those that cannot leave now are looked at again as if they had been used now. How many are
-        on their way out at once is bounded, and so is what one step does.
+        Those that cannot leave now are treated as if they had just been used. The number
+        that leave at once is bounded, and so is the work of one step.
         """
         now_tick = self._tick
         long_ago_tick = now_tick - int(self.settings.idle_passivation_s / TICK_S)
@@ -631,7 +635,7 @@ class Kernel:
 
     @property
     def _surplus(self) -> int:
-        """Showtimes in memory beyond the cap that are not on their way out."""
+        """Showtimes in memory beyond the limit that are not leaving."""
         staying = len(self._actors) - len(self._passivating)
         return staying - self.settings.max_resident_showtimes
 

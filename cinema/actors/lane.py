@@ -34,7 +34,8 @@ COMMIT_ABORTED: Final = "commit_aborted"
 APPEND_POISONED: Final = "append_poisoned"
 
 EXPECTED_CONSTRAINTS: Final = frozenset({"bookings_code"})
-"""What a drawn code can meet once in a long while: refused, nobody's fault."""
+"""A random booking code may very rarely exist already: the command is refused, and nothing is
+wrong."""
 
 SPLIT_FROM_EVENTS: Final = 16
 """Smaller batches are not worth a second statement."""
@@ -47,13 +48,12 @@ _by_id = attrgetter("showtime_id")
 _TRANSIENT: Final = frozenset({"40001", "40P01"})
 
 LOCK_WAITS_PER_BATCH: Final = 12
-"""Waits for row locks that nobody is known to hold, in one batch: enough to find one by halving.
-
-Each keeps all of the lane's showtimes waiting; whoever would need more of them is refused.
+"""Waits for row locks with an unknown holder, in one batch: enough to find the row by halving. Each
+wait delays all of the lane's showtimes; a part that would need more waits is refused.
 """
 
 PAUSE_AFTER_BUG_S: Final = 0.05
-"""What a lane waits after a step that failed: it may fail again at once, and others must run."""
+"""Pause of a lane after a failed step: the next may fail at once too, and others must run."""
 
 log = structlog.get_logger(__name__)
 
@@ -130,10 +130,10 @@ class CommitLane:
         return max(age_ns, (now_us - oldest_us) * 1000)
 
     def look_at_age(self, now_ns: int, now_us: int, limit_ns: int) -> None:
-        """Be `late`, so that its showtimes refuse what is new, while something waits too long.
+        """Be `late` while something waits too long: then its showtimes refuse new messages.
 
-        Asked for with each tick; two in a row must say so, since a loop that was held up for a
-        moment may have the answer before it already.
+        Called with each tick. Two ticks in a row must find it, since after a short pause of
+        the loop the answer may be there and not yet read.
         """
         is_old = self.age_ns(now_ns, now_us) > limit_ns
         self.late = is_old and self._was_old
@@ -183,7 +183,7 @@ class CommitLane:
             self._since_ns = 0
 
     def stop(self) -> None:
-        """Let `run` end once everything is written; what was to be deleted can stay."""
+        """Let `run` end once everything is written; deletions that have not begun are dropped."""
         self._stopping = True
         self._truncations.clear()
         self._ring()
@@ -203,15 +203,15 @@ class CommitLane:
     # --- batches
 
     def _next_batch(self) -> list[Part]:
-        """Everything that waits, or fair shares of it: no showtime crowds the others out.
+        """Everything that waits, or fair shares of it, so that no showtime takes all the space.
 
-        Small shares are taken whole; what they leave over goes to the larger ones. A lane that
-        was idle leaves half of a large batch for the next one: clients who all wait for the same
-        commit come back all at once, and then nobody has work while it is in flight.
+        Small shares are taken whole; the larger ones divide the rest. A lane that was idle
+        leaves half of a large batch for the next one. Otherwise all clients would wait for
+        the same commit and come back at once, with nothing to do while it is in flight.
         """
         ready = self._ready
         room = self._batch_limit_events
-        # Each has an event at least: more than these could not change what follows.
+        # Each actor has at least one event: more actors than these could not change the result.
         waiting = list(islice(ready, 2 * room))
         count = sum([len(actor.backlog.unwritten) for actor in waiting])
         if self._was_idle and count >= SPLIT_FROM_EVENTS:
@@ -219,7 +219,7 @@ class CommitLane:
         self._was_idle = False
         crowded = count > room
         if crowded:
-            # Whoever is left out keeps its place and comes first next time.
+            # An actor that is left out keeps its place and comes first next time.
             waiting = sorted(waiting[:room], key=lambda actor: len(actor.backlog.unwritten))
         batch: list[Part] = []
         for position, actor in enumerate(waiting):
@@ -227,7 +227,7 @@ class CommitLane:
             try:
                 part = actor.backlog.take(actor, share)
             except Exception:
-                # Whoever stayed would break each of the next batches too.
+                # An actor that stayed here would break each of the next batches too.
                 log.exception(LANE_FAILED, showtime=actor.showtime_id.hex())
                 del ready[actor]
                 actor.fail("batch_failed")
@@ -298,9 +298,10 @@ class CommitLane:
         return await self._store.append(appends)
 
     async def _aborted(self, batch: list[Part], error: CommitAborted) -> None:
-        """Nothing was written. The rest goes without those at fault.
+        """Nothing was written.
 
-        A batch in which they are not known is halved until the culprit stands alone.
+        The rest is sent again without the parts at fault. If these are not known, the batch
+        is halved until the faulty part stands alone.
         """
         self._metrics.commits_aborted += 1
         if error.locked:
@@ -414,7 +415,7 @@ class CommitLane:
         try:
             gone = await self._store.truncate(showtime_id, epoch, TRUNCATED_AT_ONCE)
         except StoreUnavailable:
-            # Housekeeping comes again.
+            # Housekeeping will ask again.
             return
         if gone == TRUNCATED_AT_ONCE and not self._stopping:
             self._truncations.setdefault(showtime_id, epoch)

@@ -1,4 +1,4 @@
-"""How much waits on a node: what it has taken and not answered yet, and what it turned away."""
+"""How much waits on a node: messages taken and not answered yet, and messages refused."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class NodeLoad:
 
     A message counts wherever it is: in a mailbox, on its way to the archive or the journal, at the
     output gate, in doubt, or under way to another node. `limit` bounds all of them,
-    `showtime_limit` those of one showtime. Whoever takes a message adds one to `waiting`, and
-    whoever answers it takes one away; `mail` counts those of them that are in mailboxes, so that
-    nobody has to ask all actors.
+    `showtime_limit` those of one showtime. Code that takes a message adds one to `waiting`, and
+    code that answers it subtracts one. `mail` counts those in mailboxes, so that there is no need
+    to ask all actors.
     """
 
     __slots__ = ("limit", "mail", "refused", "showtime_limit", "waiting")

@@ -30,7 +30,7 @@ class SeatFeed(Protocol):
         """One event became durable; `terms` are those it was decided under."""
 
     def lost(self) -> None:
-        """Events were missed: whoever watches must start from a new snapshot."""
+        """Events were missed: watchers must start from a new snapshot."""
 
 
 class ReadSeats(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=101):

@@ -1,4 +1,4 @@
-"""What a kernel knows of the other nodes: whose a showtime is, and whom to ask for it."""
+"""What a kernel knows of the other nodes: which node owns a showtime, and how to ask for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Neighbours(Protocol):
         """Whether the showtime is this node's."""
 
     async def ask_back(self, owner: bytes, showtime_id: bytes, /) -> None:
-        """Ask its owner to give a showtime back, and wait until it has or will not; bounded."""
+        """Ask a showtime's owner to give it back, and wait for the answer; bounded."""
 
     def pass_on(self, showtime_id: bytes, letter: Letter, /) -> None:
         """Send a letter where its showtime is now. Never calls the kernel back at once."""

@@ -1,4 +1,4 @@
-"""The output gate: nothing leaves an actor that rests on what is not durable, or not its own."""
+"""The output gate: answers leave an actor only if what they tell is durable and still its own."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ class Waiting(msgspec.Struct, frozen=True, gc=False):
     """An answer that may leave once the journal is durable up to `seq`.
 
     `event_seq` and `command_id` are those of the event it tells of, 0 and empty without one.
-    `leased`: it tells of the state as such (a refusal, a read), so that it also needs a fresh
-    lease when it leaves; what became of an event is true whoever owns the showtime by then.
+    `leased`: it describes the state itself (a refusal, a read), so it also needs a fresh lease when
+    it leaves. The outcome of an event needs none: it is true whichever node owns the showtime by
+    then.
     """
 
     seq: int
@@ -53,10 +54,10 @@ _Queue: TypeAlias = list[Waiting] | tuple[()]
 class Outbox:
     """Answers of one actor on their way out, in the order of their seqs.
 
-    `durable_seq` is how far the journal is known to be durable, `lease_until_ns` how long the
-    epoch may be taken for current (boot time of the kernel's clock). What lets answers go is told
-    whose they are: an outbox that knew its actor would make a cycle with it, and showtimes that
-    have left memory would stay as garbage.
+    `durable_seq` is how far the journal is known to be durable, `lease_until_ns` how long the epoch
+    may be taken for current (boot time of the kernel's clock). Methods that release answers receive
+    the actor as an argument. An outbox with a reference to its actor would form a cycle, and
+    showtimes that have left memory would stay as garbage.
     """
 
     __slots__ = (
@@ -132,7 +133,7 @@ class Outbox:
         self.lease_until_ns = max(self.lease_until_ns, lease_until_ns)
 
     def open_to(self, actor: ShowtimeActor, durable_seq: int) -> None:
-        """The journal is durable up to `durable_seq`: let go what waited for it."""
+        """The journal is durable up to `durable_seq`: release what waited for it."""
         self.durable_seq = max(self.durable_seq, durable_seq)
         waiting = self._waiting
         if not waiting:
@@ -163,14 +164,14 @@ class Outbox:
     def lease_asked(self) -> None:
         """A statement that confirms the epoch is being sent.
 
-        Success proves all that waits by now, however long it takes: they were decided before, and
-        an epoch that is current later was current then.
+        Its success proves all answers that wait by now, however long it takes: they were
+        decided before it, and an epoch that is current later was current then.
         """
         self._lease_asked = [*self._lease_asked, *self._lease_waiting]
         self._lease_waiting = ()
 
     def lease_confirmed(self, actor: ShowtimeActor) -> None:
-        """Let go what the statement proved; what came after it is judged by the clock."""
+        """Release what the statement proved; later answers are judged by the clock."""
         asked, self._lease_asked = self._lease_asked, ()
         waiting, self._lease_waiting = self._lease_waiting, ()
         for one in asked:
@@ -188,9 +189,9 @@ class Outbox:
     def break_open(self, actor: ShowtimeActor, in_flight_seq: int, deadline_ns: int) -> list[Doubt]:
         """The state behind the gate is discarded.
 
-        What tells of a durable event may still leave; what tells of one sent and not answered
-        (up to `in_flight_seq`), or of one in seats of a plan that is not durable, is in doubt and
-        is returned; all else had no effect and is told so.
+        An answer about a durable event may still leave. An answer is in doubt, and returned, if its
+        event was sent and not answered (up to `in_flight_seq`), or if it names seats of a plan that
+        is not durable. All others had no effect, and their answers say so.
         """
         waiting, self._waiting = self._waiting, ()
         doubts = []
@@ -205,7 +206,7 @@ class Outbox:
         return doubts
 
     def abandon(self, actor: ShowtimeActor) -> None:
-        """Nobody will know any more: what tells of an event not yet durable stays in doubt."""
+        """The outcome stays unknown: answers about events not yet durable stay in doubt."""
         waiting, self._waiting = self._waiting, ()
         for one in waiting:
             if self._may_tell(one):
@@ -215,7 +216,7 @@ class Outbox:
         self.lease_unknown(actor)
 
     def _may_tell(self, waiting: Waiting) -> bool:
-        """Whether an answer may leave although what it waits behind is given up."""
+        """Whether an answer may leave although the events before it are given up."""
         needed_seq = waiting.seq if isinstance(waiting, WaitingForPlan) else waiting.event_seq
         return bool(waiting.event_seq) and needed_seq <= self.durable_seq
 

@@ -18,9 +18,9 @@ log = structlog.get_logger(__name__)
 
 
 class Watched:
-    """How many showtimes of a node somebody watches: they stay in memory, so it is bounded.
+    """Counts the watched showtimes of a node, up to a bound, since they all stay in memory.
 
-    `freed` is called with each that nobody watches any more.
+    `freed` is called with each showtime that is no longer watched.
     """
 
     def __init__(self, limit: int, freed: Callable[[bytes], None]) -> None:
@@ -30,7 +30,7 @@ class Watched:
 
     @property
     def is_full(self) -> bool:
-        """Whether no other showtime may be watched."""
+        """Whether no further showtime may be watched."""
         return self.count >= self._limit
 
     def begin(self) -> None:

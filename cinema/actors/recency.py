@@ -6,11 +6,12 @@ import heapq
 
 
 class Recency:
-    """Showtimes by the tick of their last use, as far as anybody has looked.
+    """Showtimes by the tick of their last known use.
 
-    A use is not noted here: it would cost each message. Whoever takes the oldest compares with
-    the real last use and puts it back if that is later. What was noted is never too late, so the
-    first one that needs no correction is the least recently used of all.
+    A use is not noted here, because that would cost time for each message. The caller takes the
+    oldest, compares it with the real last use, and puts it back if that is later. A noted tick
+    is never later than the real one. So the first entry that needs no correction is the least
+    recently used of all.
     """
 
     def __init__(self) -> None:

@@ -33,9 +33,9 @@ class Restored(msgspec.Struct, frozen=True):
     older: dict[int, tuple[JournalRow, Recorded]]
 
     def settled(self, seq: int, command_id: bytes) -> Outcome:
-        """What became of a command whose event was sent as `seq`: it is there, or never will be.
+        """The outcome of a command whose event was sent as `seq`: it is there, or never will be.
 
-        Only where the journal was cut off before `seq` nobody can tell.
+        This is unknown only if the journal no longer has `seq`.
         """
         if seq > self.snapshot_seq:
             at = seq - self.snapshot_seq - 1
@@ -74,7 +74,7 @@ def replayed(loaded: Loaded, terms: ShowtimeTerms, older: Sequence[JournalRow] =
             tail.append((row, recorded))
         before = {row.seq: (row, decode_recorded(row.payload)) for row in older}
     except Exception as error:
-        # Whatever it is, these bytes do not make a state.
+        # Whatever the error is, these bytes do not make a state.
         raise DamagedJournal(f"{type(error).__name__}: {error}") from error
     if state.seq != loaded.seq:
         raise DamagedJournal(f"replay ends at {state.seq}, head is at {loaded.seq}")

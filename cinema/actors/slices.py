@@ -9,10 +9,10 @@ from cinema.domain.limits import SLICE_NS, SLICE_PIECES
 
 
 class Slices:
-    """Counts the pieces of one long work: `give_way` after each, and the others have their turn.
+    """Counts the pieces of one long job: call `give_way` after each, so that others get a turn.
 
-    A slice is over after `pieces` of them, or once it has taken `SLICE_NS` by `boot_ns`. So a
-    step lasts no longer than that and its last piece.
+    A slice ends after `pieces` of them, or when it has taken `SLICE_NS` by `boot_ns`. So a step
+    lasts at most that long, plus its last piece.
     """
 
     __slots__ = ("_boot_ns", "_left", "_pieces", "_until_ns")
@@ -27,7 +27,7 @@ class Slices:
         self._until_ns = self._boot_ns() + SLICE_NS
 
     async def give_way(self) -> None:
-        """A piece is done: go on at once, or in the next step of the loop."""
+        """A piece is done: continue at once, or in the next step of the loop."""
         self._left -= 1
         if self._left > 0 and self._boot_ns() < self._until_ns:
             return

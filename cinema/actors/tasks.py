@@ -1,4 +1,4 @@
-"""The one way to start a task: named, referenced until it ends, its failure logged and counted."""
+"""The only way to start a task: with a name and a reference; its failure is logged and counted."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import structlog
 TASK_FAILED: Final = "task_failed"
 
 CANCEL_AGAIN_S: Final = 1.0
-"""How long a cancelled task may tidy up before it is taken to have missed that."""
+"""How long a cancelled task may clean up before it is assumed to have missed the cancellation."""
 
 AGAIN_FIRST_S: Final = 0.1
 AGAIN_LIMIT_S: Final = 30.0
 """Pause before a task that is to run for ever is started again; it doubles from end to end."""
 
 STEADY_S: Final = 60.0
-"""A task that ran this long was well: what happened before no longer slows its next start."""
+"""After a run of this length earlier failures no longer delay a task's next start."""
 
 log = structlog.get_logger(__name__)
 
@@ -27,8 +27,8 @@ log = structlog.get_logger(__name__)
 class Tasks:
     """The background tasks of one owner; `cancel` ends them all.
 
-    `failures` counts those that failed by the name they were started under, for all owners that
-    share it. A task that was cancelled by nobody here has failed too: it would not be missed.
+    `failures` counts failed tasks by their name, for all owners that share it. A task that was
+    cancelled by other code has failed too: otherwise its end would go unnoticed.
     """
 
     def __init__(self, failures: Counter[str] | None = None) -> None:
@@ -48,9 +48,9 @@ class Tasks:
         return task
 
     def keep(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
-        """Run in the background what is to go on for ever: it is started again after a failure.
+        """Run a permanent task in the background: it is started again after a failure.
 
-        When `run` returns, it meant to.
+        It is not started again when `run` returns.
         """
         return self.start(name, self._kept(name, run))
 
@@ -104,5 +104,5 @@ class Tasks:
 
 
 def _is_cancelled(task: asyncio.Task[Any] | None) -> bool:
-    """Whether somebody asked the task to end; a cancelled future it waits for is nobody's wish."""
+    """Whether the task was asked to end, and not only a future that it waits for."""
     return task is not None and task.cancelling() > 0

@@ -52,7 +52,7 @@ class DueQueue:
 
 
 class DueSweep:
-    """Has showtimes that are not in memory woken shortly before a hold of theirs comes due.
+    """Wakes showtimes that are not in memory shortly before one of their holds comes due.
 
     Together with the head's deadline, which every append writes, this covers showtimes that were
     passivated and those whose owner died. `wake` says whether it had to.
@@ -79,9 +79,9 @@ class DueSweep:
     async def sweep(self) -> None:
         """One look, page by page: rows of residents must not hide those of others.
 
-        It ends behind the page in which it has woken enough, or after many pages; the next one
-        goes on from there, and begins anew once all have been seen. So each row of a backlog is
-        read once a pass, however long that takes.
+        It ends after the page in which it has woken enough, or after many pages. The next look
+        continues there, and starts again once all have been seen. So each row of a backlog is read
+        once in each pass, however long that takes.
         """
         before_us = self._clock.now_us() + int(2 * DUE_SWEEP_S * 1_000_000)
         woken = 0

@@ -23,10 +23,10 @@ SIFTED_AT_ONCE: Final = 100
 
 
 class UnpaidSeats:
-    """Counts the seats of live holds by customer: this node's exactly, the others' as they tell.
+    """Counts the seats of live holds by customer: exactly for this node, as reported for others.
 
-    `here` is kept by the states themselves, hold by hold. A showtime that leaves memory is still
-    this node's: its holds go on counting until it is back, or another node's.
+    The states themselves keep `here`, hold by hold. A showtime that leaves memory still belongs
+    to this node: its holds count until it is back in memory, or belongs to another node.
     """
 
     __slots__ = ("_asleep", "elsewhere", "here")
@@ -54,14 +54,14 @@ class UnpaidSeats:
         )
 
     def woken(self, showtime_id: bytes, state: ShowtimeState) -> None:
-        """A showtime is in memory: what is known of it from before counts no more."""
+        """A showtime is in memory: what was known of it from before no longer counts."""
         self.gone(showtime_id)
         state.unpaid = self.here
         for packed in state.holds.values():
             count_unpaid(self.here, packed, seats_in(packed))
 
     def left(self, showtime_id: bytes, state: ShowtimeState, *, is_ours: bool) -> None:
-        """A state is discarded; while the showtime is this node's, its holds go on counting."""
+        """A state is discarded; while the showtime belongs to this node, its holds still count."""
         if state.unpaid is None:
             return
         state.unpaid = None
@@ -72,14 +72,15 @@ class UnpaidSeats:
             count_unpaid(self.here, packed, -seats_in(packed))
 
     def gone(self, showtime_id: bytes) -> None:
-        """A showtime outside of memory counts no more."""
+        """A showtime outside of memory no longer counts."""
         for packed in self._asleep.pop(showtime_id, ()):
             count_unpaid(self.here, packed, -seats_in(packed))
 
     def sift(self, owns: Callable[[bytes], bool], now_us: int) -> None:
-        """Look through some showtimes outside of memory: those of others count no more.
+        """Look through some showtimes outside of memory.
 
-        Nor do holds that should have ended long ago; somebody else has ended them.
+        Those of other nodes no longer count, nor do holds that should have ended long ago:
+        another node has ended them.
         """
         for showtime_id in list(islice(self._asleep, SIFTED_AT_ONCE)):
             holds = self._asleep[showtime_id]

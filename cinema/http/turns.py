@@ -1,7 +1,7 @@
-"""Whose turn it is: how much one step of the loop begins, and who stands in line for the next.
+"""Turns: how much work one step of the loop begins, and what waits for the next step.
 
-A loop that serves whatever has come looks at Postgres' answers again only when all of it is served.
-With thousands of clients that takes longer than a commit, so the answers wait behind questions.
+If the loop served everything that has come, it would look at Postgres' answers only after that.
+With thousands of clients this takes longer than a commit, so answers would wait behind requests.
 """
 
 from __future__ import annotations
@@ -15,45 +15,46 @@ TURNS_PER_STEP: Final = 128
 """Requests that one step begins: a few milliseconds' work, and batches are still full."""
 
 PROBES_PER_STEP: Final = 8
-"""Probes that one step serves before the others: many, and yet no way past the line for a crowd."""
+"""Probes that one step serves first: enough for real probes, too few for a crowd to pass the
+line."""
 
 LATE_PER_STEP: Final = 32
-"""Refusals of one step at least. More only where nobody is left to serve: a crowd that is refused
-comes back at once, and a node that let refusals go first would do nothing else."""
+"""Refusals that one step sends at least. It sends more only if nothing is left to serve. Refused
+clients come back at once, so a node that refused first would do nothing else."""
 
 LATE_S: Final = 0.5
-"""Who has stood in line for longer is turned away: the answer would come after a second or more."""
+"""What has waited for longer is refused: its answer would come after a second or more."""
 
 
 class Loop(Protocol):
-    """What is needed of the event loop."""
+    """The part of the event loop that `Turns` uses."""
 
     def time(self) -> float:
         """In seconds."""
 
     def call_soon(self, callback: Callable[[], None], /) -> object:
-        """Have it called in the next step."""
+        """Call it in the next step."""
 
     def create_future(self) -> asyncio.Future[bool]:
         """A future."""
 
 
 class InLine(Protocol):
-    """Whoever waits for a turn."""
+    """Something that waits for a turn."""
 
     def take_turn(self, *, is_late: bool) -> bool:
-        """Do what waited; False if it is gone, so that the turn is somebody else's."""
+        """Do what waited; False if it is gone, so that the turn goes to the next one."""
 
 
 class Turns:
     """Hands out the turns of one listener.
 
-    Whoever has something to do takes one while any are `left`: `if turns.left: turns.left -= 1`.
-    That is no method, as it stands in every request's way. Otherwise `join`, or `wait`: the line is
-    served in order of arrival, a share of it with each step of the loop. None are left while
-    anybody stands in line, so nobody overtakes. Who has stood there for longer than `LATE_S` goes
-    aside, to be refused in order too. New turns come when somebody has asked for one in vain, which
-    is often enough: a step never has more than its share.
+    To take a turn while any are `left`: `if turns.left: turns.left -= 1`. This is not a method,
+    because every request does it and a call would cost time. If none are left, call `join` or
+    `wait`. The line is served in order of arrival, a share of it with each step of the loop. While
+    anything waits, no turns are left, so nothing overtakes. An entry that has waited longer than
+    `LATE_S` moves to a second line, whose entries are refused in order. New turns are made after a
+    request has found none left. A step never has more than its share.
     """
 
     __slots__ = (
@@ -81,22 +82,25 @@ class Turns:
 
     @property
     def waiting(self) -> int:
-        """How many stand in line, or aside."""
+        """How many wait, in either line."""
         return len(self._line) + len(self._late) + len(self._probes)
 
     @property
     def oldest_s(self) -> float:
-        """How long the one has waited who has waited longest."""
+        """How long the oldest entry has waited."""
         first = self._late or self._line
         return self._loop.time() - first[0][1] if first else 0.0
 
     def join(self, one: InLine, *, is_probe: bool = False) -> None:
-        """Stand in line. Probes have one of their own, and are never too late."""
+        """Wait in line.
+
+        Probes have a line of their own, and are never too late.
+        """
         (self._probes if is_probe else self._line).append((one, self._loop.time()))
         self._let_step_come()
 
     async def wait(self) -> bool:
-        """Stand in line until it is the caller's turn; whether it has come too late."""
+        """Wait in line until it is the caller's turn; returns whether the turn came too late."""
         patient = _Patient(self._loop)
         self.join(patient)
         return await patient.turn
@@ -123,7 +127,7 @@ class Turns:
             while late and to_refuse > 0:
                 to_refuse -= late.popleft()[0].take_turn(is_late=True)
         finally:
-            # Also if somebody's turn has failed: the others are not to wait for ever.
+            # Also after a turn has failed: the others must not wait for ever.
             self.left = 0 if self.waiting else max(0, left)
             if self.waiting:
                 self._let_step_come()
@@ -138,7 +142,7 @@ class _Patient:
         self.turn: asyncio.Future[bool] = loop.create_future()
 
     def take_turn(self, *, is_late: bool) -> bool:
-        """Wake the task, unless it waits no more."""
+        """Wake the task, unless it no longer waits."""
         if self.turn.done():
             return False
         self.turn.set_result(is_late)
