@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from cinema.domain.ids import parse_id
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.admission import Admission
@@ -26,6 +27,7 @@ from cinema.features.accounts.shapes import (
     email_key,
     tidy_email,
 )
+from cinema.features.accounts.store import Credentials
 from cinema.features.accounts.throttles import Throttles
 
 ADDRESS_PURPOSES: Final = (VERIFY, CHANGE, UNDO)
@@ -119,8 +121,8 @@ class CredentialsService:
         Refuses INVALID_CREDENTIALS, VALIDATION_ERROR, RATE_LIMITED, OVERLOADED, RETRY. An address
         that has an account already is answered alike, and gets no mail.
         """
-        await self._confirmation.confirmed(principal, request.password, client)
-        return await self._ask(CHANGE, request.email, client, principal)
+        known = await self._confirmation.confirmed(principal, request.password, client)
+        return await self._ask(CHANGE, request.email, client, known)
 
     async def use_address_link(self, token: str, client: Client) -> User:
         """Verify, change or restore an e-mail address by a link.
@@ -138,7 +140,7 @@ class CredentialsService:
         return user
 
     async def _ask(
-        self, purpose: str, email: str, client: Client, principal: Principal | None = None
+        self, purpose: str, email: str, client: Client, known: Credentials | None = None
     ) -> Asked:
         unique = email_key(email)
         if unique is None:
@@ -149,7 +151,8 @@ class CredentialsService:
             purpose=purpose,
             email=tidy_email(email),
             email_key=unique,
-            user_id=None if principal is None else principal.user_id,
+            user_id=None if known is None else parse_id(known.user.id),
+            password_version=None if known is None else known.password_version,
             at=self._now(),
         )
         await self._links.ask(asked)

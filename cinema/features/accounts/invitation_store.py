@@ -14,7 +14,7 @@ from cinema.features.accounts.audit_store import AuditEntry, note
 from cinema.features.accounts.letters import INVITATION, Letter, Post
 from cinema.features.accounts.link_rules import Link
 from cinema.features.accounts.shapes import Client, User
-from cinema.features.accounts.store import USER_COLUMNS, user_of
+from cinema.features.accounts.store import USER_COLUMNS, is_reserved, user_of
 from cinema.features.accounts.user_store import LOCK_ADMINS, Act
 from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
@@ -37,7 +37,15 @@ insert into account_links (
 values ($1, 'invitation', $2, $3, $4, $5, $6, $7, $8)
 """
 
-_GOOD: Final = "digest = $1 and purpose = 'invitation' and used_at is null and expires_at > $2"
+# An admin who was thrown out has left no door open.
+_GOOD: Final = """
+digest = $1 and purpose = 'invitation' and used_at is null and expires_at > $2
+and (created_by is null or exists (
+    select from users inviting
+    where inviting.id = account_links.created_by and inviting.role = 'admin'
+        and inviting.disabled_at is null and inviting.deleted_at is null
+))
+"""
 _FIELDS: Final = "email, email_key, role, cinema_ids, created_by"
 
 _LOOK: Final = f"select {_FIELDS} from account_links where {_GOOD}"  # noqa: S608
@@ -98,7 +106,8 @@ class InvitationsRepository:
             admins = {row["id"] for row in await running.fetch(LOCK_ADMINS)}
             if act.by not in admins:
                 raise refuse("FORBIDDEN")
-            if await running.fetchval(_IS_TAKEN, new.email_key):
+            taken = await running.fetchval(_IS_TAKEN, new.email_key)
+            if taken or await is_reserved(running, new.email_key, act.at):
                 raise refuse("EMAIL_TAKEN")
             cinema_ids = list(new.cinema_ids)
             if await running.fetchval(_KNOWN_CINEMAS, cinema_ids) != len(set(cinema_ids)):
@@ -151,7 +160,7 @@ class InvitationsRepository:
             if used is None:
                 return None
             row = await self._insert(running, used, invited, now)
-            if row is None:
+            if row is None or await is_reserved(running, used["email_key"], now):
                 raise refuse("EMAIL_TAKEN")
             await running.execute(_ADD_CINEMAS, invited.id, used["cinema_ids"])
             entry = AuditEntry(

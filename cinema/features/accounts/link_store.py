@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from cinema.domain.limits_catalog import IDEMPOTENT_CLEANUP_PAGE
+from cinema.domain.rejections import refuse
 from cinema.features.accounts.audit_store import AuditEntry, note
 from cinema.features.accounts.letters import (
     EMAIL_CHANGE,
@@ -23,16 +24,18 @@ from cinema.features.accounts.link_rules import CHANGE, RESET, UNDO, VERIFY, Lin
 from cinema.features.accounts.passwords import NO_PASSWORD
 from cinema.features.accounts.session_store import END_ALL_SESSIONS
 from cinema.features.accounts.shapes import Client, User
-from cinema.features.accounts.store import USER_COLUMNS, user_of
+from cinema.features.accounts.store import USER_COLUMNS, is_reserved, user_of
 from cinema.storage.database.driver import UUID, Record
 from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
 
 REQUESTS_AT_ONCE: Final = 20
 """Mails that a job prepares in one transaction."""
 
+# What is asked for with a password waits for whoever changes that, and is dropped then.
 _ASK: Final = """
+with account as (select from users where id = $5 and password_version = $7 for share)
 insert into link_requests (id, purpose, email, email_key, user_id, requested_at)
-values ($1, $2, $3, $4, $5, $6)
+select $1, $2, $3, $4, $5, $6 where $5::uuid is null or exists (select from account)
 """
 
 _TAKE: Final = """
@@ -56,6 +59,13 @@ insert into account_links (digest, purpose, user_id, email, email_key, created_a
 values ($1, $2, $3, $4, $5, $6, $7)
 """
 
+# Of two, whatever the clocks of nodes say, the later one is later here too.
+_ADD_UNDO: Final = """
+insert into account_links (digest, purpose, user_id, email, email_key, created_at, expires_at)
+select $1, $2, $3, $4, $5, greatest($6, max(created_at) + interval '1 microsecond'), $7
+from account_links where user_id = $3 and purpose = $2
+"""
+
 _CLEAN_UP: Final = """
 delete from account_links where digest in (
     select digest from account_links where expires_at <= $1
@@ -66,11 +76,12 @@ delete from account_links where digest in (
 
 _GOOD: Final = "digest = any($1::bytea[]) and used_at is null and expires_at > $2"
 
-_LOOK: Final = f"select purpose, user_id, email, email_key from account_links where {_GOOD}"  # noqa: S608
+_FIELDS: Final = "purpose, user_id, email, email_key, created_at"
+
+_LOOK: Final = f"select {_FIELDS} from account_links where {_GOOD}"  # noqa: S608
 
 _USE: Final = f"""
-update account_links set used_at = $2 where {_GOOD}
-returning purpose, user_id, email, email_key
+update account_links set used_at = $2 where {_GOOD} returning {_FIELDS}
 """  # noqa: S608
 
 # What somebody else may have asked for while they had the password, or read the mail.
@@ -78,6 +89,15 @@ _VOID: Final = """
 update account_links set used_at = $2
 where user_id = $1 and purpose = any($3::text[]) and used_at is null
 """
+
+# Not those from before: whoever was robbed of an address first may take back theirs.
+_VOID_LATER_UNDO: Final = """
+update account_links set used_at = $2
+where user_id = $1 and purpose = 'email_undo' and created_at >= $3 and used_at is null
+"""
+
+# Waits for whoever makes a link of one right now; voiding links after it finds that link.
+_FORGET_ASKED: Final = "delete from link_requests where user_id = $1"
 
 _RESET: Final = f"""
 update users set password_hash = $2, password_version = password_version + 1, email_verified = true
@@ -119,13 +139,18 @@ _TELL_NODES: Final = "insert into account_changes (user_id) values ($1) on confl
 
 
 class AskedMail(msgspec.Struct, frozen=True, kw_only=True):
-    """A mail that somebody asked for; `user_id` is of who is signed in and changes an address."""
+    """A mail that somebody asked for.
+
+    `user_id` is of who is signed in and changes an address, having shown the password of that
+    version.
+    """
 
     id: bytes
     purpose: str
     email: str
     email_key: str
     user_id: bytes | None
+    password_version: int | None
     at: datetime
 
 
@@ -136,6 +161,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     user_id: bytes
     email: str
     email_key: str
+    made_at: datetime
 
 
 class LinksRepository:
@@ -156,7 +182,7 @@ class LinksRepository:
         self._new_id = new_id
 
     async def ask(self, asked: AskedMail) -> None:
-        """Have a job prepare a mail. Refuses RETRY."""
+        """Have a job prepare a mail, unless the password is another by now. Refuses RETRY."""
         user_id = None if asked.user_id is None else UUID(asked.user_id)
         async with connection(self._pool) as writing:
             await writing.execute(
@@ -167,6 +193,7 @@ class LinksRepository:
                 asked.email_key,
                 user_id,
                 asked.at,
+                asked.password_version,
             )
 
     async def prepare(self, now: datetime) -> int:
@@ -263,8 +290,9 @@ class LinksRepository:
         owner = await running.fetchrow(_RECIPIENT, asked["email_key"])
         if asked["purpose"] == CHANGE:
             changing = await running.fetchrow(_RECIPIENT_BY_ID, asked["user_id"])
-            if owner is None and changing is not None:
-                to, key = asked["email"], asked["email_key"]
+            to, key = asked["email"], asked["email_key"]
+            is_free = owner is None and not await is_reserved(running, key, now, asked["user_id"])
+            if is_free and changing is not None:
                 await self._send(running, CHANGE, changing, to, key, now)
         elif owner is not None and not (asked["purpose"] == VERIFY and owner["email_verified"]):
             to, key = owner["email"], owner["email_key"]
@@ -288,8 +316,16 @@ class LinksRepository:
         self, running: PooledConnection, link: Link, user_id: UUID, to: str, key: str, now: datetime
     ) -> datetime:
         expires_at = self._times.end(link.purpose, now)
-        await running.execute(_ADD, link.digest, link.purpose, user_id, to, key, now, expires_at)
+        add = _ADD_UNDO if link.purpose == UNDO else _ADD
+        await running.execute(add, link.digest, link.purpose, user_id, to, key, now, expires_at)
         return expires_at
+
+    async def _void(
+        self, running: PooledConnection, user_id: UUID, now: datetime, *purposes: str
+    ) -> None:
+        """Void links, and the mails with such that were asked for and are not prepared yet."""
+        await running.execute(_FORGET_ASKED, user_id)
+        await running.execute(_VOID, user_id, now, purposes)
 
     async def _password_changed(
         self,
@@ -301,7 +337,7 @@ class LinksRepository:
         kept: bytes | None,
     ) -> int:
         user_id = UUID(row["id"])
-        await running.execute(_VOID, user_id, now, [RESET, CHANGE])
+        await self._void(running, user_id, now, RESET, CHANGE)
         session = None if kept is None else UUID(kept)
         ended = len(await running.fetch(END_ALL_SESSIONS, user_id, now, session))
         await running.execute(_TELL_NODES, user_id)
@@ -319,7 +355,9 @@ class LinksRepository:
         row = await running.fetchrow(_CHANGE_EMAIL, user_id, found.email, found.email_key)
         if row is None:
             return None
-        await running.execute(_VOID, user_id, now, [RESET, VERIFY, CHANGE])
+        if await is_reserved(running, found.email_key, now, user_id):
+            raise refuse("INVALID_LINK")
+        await self._void(running, user_id, now, RESET, VERIFY, CHANGE)
         undo = self._links.make(UNDO)
         to, key = before["email"], before["email_key"]
         expires_at = await self._add(running, undo, user_id, to, key, now)
@@ -336,7 +374,8 @@ class LinksRepository:
         row = await running.fetchrow(_UNDO, user_id, found.email, found.email_key, NO_PASSWORD)
         if row is None:
             return None
-        await running.execute(_VOID, user_id, now, [RESET, VERIFY, CHANGE, UNDO])
+        await self._void(running, user_id, now, RESET, VERIFY, CHANGE)
+        await running.execute(_VOID_LATER_UNDO, user_id, now, found.made_at)
         ended = len(await running.fetch(END_ALL_SESSIONS, user_id, now, None))
         await self._note(running, "email_undo", user_id, client, now, {"ended": ended})
         await self._send(running, RESET, row, found.email, found.email_key, now)
@@ -390,4 +429,5 @@ def _found(row: Record) -> Found:
         user_id=row["user_id"].bytes,
         email=row["email"],
         email_key=row["email_key"],
+        made_at=row["created_at"],
     )

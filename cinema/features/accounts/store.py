@@ -27,17 +27,20 @@ USER_COLUMNS: Final = (
 )
 """What `user_of` makes a `User` of."""
 
-# An address that its owner may still take back is taken.
 _INSERT_USER = f"""
 insert into users (id, email, email_key, password_hash, first_name, last_name, created_at)
-select $1::text::uuid, $2, $3, $4, $5, $6, $7
-where not exists (
-    select from account_links
-    where purpose = 'email_undo' and email_key = $3 and used_at is null and expires_at > $7
-)
+values ($1::text::uuid, $2, $3, $4, $5, $6, $7)
 on conflict (email_key) do nothing
 returning {USER_COLUMNS}
 """  # noqa: S608  (columns named above)
+
+_IS_RESERVED: Final = """
+select exists (
+    select from account_links
+    where purpose = 'email_undo' and email_key = $1 and used_at is null and expires_at > $2
+        and user_id is distinct from $3
+)
+"""
 
 _USER_BY_ID = f"select {USER_COLUMNS} from users where id = $1::text::uuid"  # noqa: S608
 
@@ -101,7 +104,7 @@ class AccountsRepository:
                 user.last_name,
                 user.created_at,
             )
-            if row is None:
+            if row is None or await is_reserved(running, user.email_key, user.created_at):
                 # Not by a violation, whose detail would put the address into Postgres' log.
                 raise refuse("EMAIL_TAKEN")
             if self._welcome is not None:
@@ -145,6 +148,17 @@ class AccountsRepository:
             password_version=row["password_version"],
             disabled=row["disabled"],
         )
+
+
+async def is_reserved(
+    running: PooledConnection, email_key: str, now: datetime, but_for: UUID | None = None
+) -> bool:
+    """Whether an address may still be taken back by an account other than `but_for`.
+
+    Ask after the address was written, in the same transaction: whoever is just giving it up was
+    waited for then, and has reserved it.
+    """
+    return bool(await running.fetchval(_IS_RESERVED, email_key, now, but_for))
 
 
 _USER_FIELDS: Final = tuple(field.name for field in msgspec.structs.fields(User))

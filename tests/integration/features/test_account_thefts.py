@@ -1,0 +1,241 @@
+"""Ways to keep a stolen account, or a role that one has lost, on a real Postgres: none works."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from cinema.domain.principal import Principal
+from cinema.domain.rejections import Refused
+from cinema.features.accounts.passwords import PasswordHasher
+from cinema.features.accounts.shapes import (
+    AcceptInput,
+    ChangeEmailInput,
+    ChangePasswordInput,
+    InvitationInput,
+    LoginInput,
+    PromoteInput,
+    SignedIn,
+    UserPatch,
+)
+from cinema.storage.database.transactions import Pool
+from tests.integration.features.accounts_house import ADMIN, HERE, THERE, Clock, House, ann, refusal
+
+pytestmark = pytest.mark.postgres
+
+OWNER = "ann@example.com"
+OLD = "correct horse"
+NEW = "battery staple"
+
+
+@pytest.fixture
+async def house(pool: Pool) -> AsyncIterator[House]:
+    hasher = PasswordHasher(10)
+    house = House(pool, Clock(), hasher)
+    await house.add_admin()
+    yield house
+    hasher.close()
+
+
+async def registered(house: House, email: str = OWNER) -> SignedIn:
+    return await house.accounts.register(ann(email=email), HERE)
+
+
+async def principal_of(house: House, signed: SignedIn) -> Principal:
+    return await house.admission.look_up(signed.access_token)
+
+
+async def asked_for(house: House, signed: SignedIn, email: str) -> None:
+    request = ChangeEmailInput(email=email, password=OLD)
+    await house.credentials.change_email(await principal_of(house, signed), request, THERE)
+
+
+async def use(house: House, token: str) -> str:
+    return (await house.credentials.use_address_link(token, HERE)).email
+
+
+async def changed_to(house: House, signed: SignedIn, email: str) -> str:
+    """Change an address all the way; the token that undoes it."""
+    await asked_for(house, signed, email)
+    await house.mails.round()
+    await use(house, house.link("account_email_change"))
+    return house.link("account_email_changed")
+
+
+async def test_thief_who_undoes_a_change_of_their_own_leaves_the_owner_theirs(
+    house: House,
+) -> None:
+    """Away from the owner's address, on to a third, and back: the owner's link is still good."""
+    thief = await registered(house)
+    owners = await changed_to(house, thief, "thief@example.com")
+    house.clock.now_s += 1
+    thiefs = await changed_to(house, thief, "third@example.com")
+    assert await use(house, thiefs) == "thief@example.com"
+    assert await use(house, owners) == OWNER
+
+
+async def test_undoing_voids_what_was_done_after_it(house: House) -> None:
+    thief = await registered(house)
+    owners = await changed_to(house, thief, "thief@example.com")
+    house.clock.now_s += 1
+    thiefs = await changed_to(house, thief, "third@example.com")
+    assert await use(house, owners) == OWNER
+    assert await refusal(use(house, thiefs)) == "INVALID_LINK"
+
+
+async def test_registration_while_an_address_changes_does_not_take_it(house: House) -> None:
+    """The address is free only once it is reserved for whoever may take it back."""
+    thief = await registered(house)
+    async with house.pool.acquire() as changing:
+        change = changing.transaction()
+        await change.start()
+        await changing.execute(
+            "update users set email = 'm@x.de', email_key = 'm@x.de' where id = $1",
+            UUID(thief.user.id),
+        )
+        await reserve(changing, house, thief)
+        registering = asyncio.create_task(registered(house))
+        await waits_for_a_lock(house)
+        await change.commit()
+    with pytest.raises(Refused) as caught:
+        await registering
+    assert caught.value.rejection.code == "EMAIL_TAKEN"
+
+
+async def test_address_that_can_be_taken_back_is_given_to_nobody(house: House) -> None:
+    """Neither to whoever changes to it, nor to whoever was invited to it."""
+    made = await registered(house)
+    other = await registered(house, "bob@example.com")
+    await invited(house)
+    await changed_to(house, made, "new@example.com")
+    assert await refusal(accept(house, house.link("account_invitation"))) == "EMAIL_TAKEN"
+    await asked_for(house, other, OWNER)
+    house.letters.clear()
+    await house.mails.round()
+    assert house.letters == []
+
+
+async def test_link_to_an_address_that_is_reserved_since_is_void(house: House) -> None:
+    made = await registered(house)
+    other = await registered(house, "bob@example.com")
+    await asked_for(house, other, "free@example.com")
+    await house.mails.round()
+    bobs = house.link("account_email_change")
+    async with house.pool.acquire() as running:
+        await reserve(running, house, made, "free@example.com")
+    assert await refusal(use(house, bobs)) == "INVALID_LINK"
+
+
+async def reserve(
+    running: Any, house: House, made: SignedIn, email: str = OWNER, purpose: str = "email_undo"
+) -> None:
+    """Write down a link that gives an address to an account."""
+    now = datetime.fromtimestamp(house.clock.now_s, UTC)
+    await running.execute(
+        "insert into account_links"
+        " (digest, purpose, user_id, email, email_key, created_at, expires_at)"
+        " values (sha256($1::text::bytea), $5, $2, $1, $1, $3, $4)",
+        email,
+        UUID(made.user.id),
+        now,
+        now + timedelta(days=7),
+        purpose,
+    )
+
+
+async def test_change_of_address_asked_for_with_the_old_password_ends_with_it(
+    house: House,
+) -> None:
+    """The mail is prepared after the answer: by then another password may be in force."""
+    thief = await registered(house)
+    await asked_for(house, thief, "thief@example.com")
+    request = ChangePasswordInput(current_password=OLD, new_password=NEW)
+    owner = await house.accounts.login(LoginInput(email=OWNER, password=OLD), HERE)
+    await house.credentials.change_password(await principal_of(house, owner), request, HERE)
+    house.letters.clear()
+    await house.mails.round()
+    assert house.kinds() == []
+
+
+async def test_change_of_address_is_asked_for_in_vain_while_the_password_changes(
+    house: House,
+) -> None:
+    """The password was right when it was compared, and is another when that is written down."""
+    thief = await registered(house)
+    async with house.pool.acquire() as changing:
+        change = changing.transaction()
+        await change.start()
+        await changing.execute("update users set password_version = password_version + 1")
+        asking = asyncio.create_task(asked_for(house, thief, "thief@example.com"))
+        await waits_for_a_lock(house)
+        await change.commit()
+    await asking
+    assert await house.count("link_requests") == 0
+
+
+async def test_link_that_is_prepared_while_the_password_changes_is_void(house: House) -> None:
+    thief = await registered(house)
+    owner = await house.accounts.login(LoginInput(email=OWNER, password=OLD), HERE)
+    await asked_for(house, thief, "thief@example.com")
+    async with house.pool.acquire() as preparing:
+        prepare = preparing.transaction()
+        await prepare.start()
+        await preparing.execute("delete from link_requests")
+        request = ChangePasswordInput(current_password=OLD, new_password=NEW)
+        changing = asyncio.create_task(
+            house.credentials.change_password(await principal_of(house, owner), request, HERE)
+        )
+        await waits_for_a_lock(house)
+        await reserve(preparing, house, thief, "thief@example.com", purpose="email_change")
+        await prepare.commit()
+    await changing
+    assert (
+        await house.pool.fetchval(
+            "select count(*) from account_links where used_at is null and purpose = 'email_change'"
+        )
+        == 0
+    )
+
+
+async def invited(house: House, by: Principal = ADMIN, email: str = OWNER) -> None:
+    request = InvitationInput(email=email, role="admin")
+    # An address with an account gets none: this one was invited before.
+    await house.pool.execute(
+        "update users set email_key = email_key || '.x' where email_key = $1", email
+    )
+    await house.invitations.invite(by, request, HERE)
+    await house.pool.execute("update users set email_key = $1 where email_key = $1 || '.x'", email)
+
+
+async def accept(house: House, token: str) -> SignedIn:
+    return await house.invitations.accept(AcceptInput(token=token, password=NEW), THERE)
+
+
+OTHER_ADMIN = Principal(b"o" * 16, "admin", b"o" * 16, 0.0)
+
+
+@pytest.mark.parametrize("how", ["demoted", "disabled"])
+async def test_invitations_of_an_admin_end_with_the_admin(house: House, how: str) -> None:
+    """An admin who is thrown out has not left a door open for seven days."""
+    await house.add_admin(OTHER_ADMIN)
+    await invited(house, OTHER_ADMIN, "mallory@example.com")
+    fallen = UUID(bytes=OTHER_ADMIN.user_id)
+    if how == "demoted":
+        await house.users.promote(ADMIN, fallen, PromoteInput(role="customer"), HERE)
+    else:
+        await house.users.change(ADMIN, fallen, UserPatch(disabled=True), HERE)
+    assert await refusal(accept(house, house.link("account_invitation"))) == "INVALID_LINK"
+
+
+async def waits_for_a_lock(house: House) -> None:
+    async with asyncio.timeout(10):
+        while not await house.pool.fetchval(  # noqa: ASYNC110  # nobody tells when
+            "select exists (select from pg_stat_activity where datname = current_database()"
+            " and wait_event_type = 'Lock')"
+        ):
+            await asyncio.sleep(0)
