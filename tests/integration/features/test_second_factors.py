@@ -108,6 +108,20 @@ async def test_each_code_counts_once_also_for_two_who_use_it_at_once(house: Hous
     assert await details(log_in(house, phone.code(-1))) == WRONG_CODE
 
 
+async def test_step_is_used_up_by_one_of_those_who_have_seen_it_unused(house: House) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    await enrolled(house, made)
+    user_id = UUID(made.user.id)
+    step = int(house.clock.now_s) // STEP_S + 1
+    factor = await house.factor_store.find(user_id)
+    assert factor is not None
+    used = await asyncio.gather(
+        *(house.factor_store.use_step(user_id, step, factor.sealed) for _ in range(4))
+    )
+    assert sorted(used) == [False, False, False, True]
+    assert not await house.factor_store.use_step(user_id, step - 1, factor.sealed)
+
+
 async def test_wrong_codes_count_as_failed_logins_and_a_missing_one_does_not(
     house: House,
 ) -> None:
