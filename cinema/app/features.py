@@ -15,6 +15,7 @@ import msgspec
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.kernel import Kernel
 from cinema.app.settings_parts import (
+    DAY_S,
     base_url,
     hold_rates,
     link_times,
@@ -28,6 +29,7 @@ from cinema.app.settings_parts import (
 from cinema.cluster.node import ClusterNode
 from cinema.features.accounts import (
     credential_routes,
+    profile_routes,
     session_routes,
     totp_routes,
     user_routes,
@@ -39,6 +41,7 @@ from cinema.features.accounts.changes_store import AccountStandings
 from cinema.features.accounts.confirmation import Confirmation
 from cinema.features.accounts.credential_routes import CredentialParts
 from cinema.features.accounts.credential_service import CredentialsService
+from cinema.features.accounts.erasure_store import ErasureRepository
 from cinema.features.accounts.front_door import FrontDoor
 from cinema.features.accounts.invitation_service import InvitationsService
 from cinema.features.accounts.invitation_store import InvitationsRepository
@@ -50,6 +53,8 @@ from cinema.features.accounts.login_addresses_store import LoginAddresses
 from cinema.features.accounts.login_throttle import LoginThrottle
 from cinema.features.accounts.metrics import login_families, throttle_families
 from cinema.features.accounts.passwords import PasswordHasher
+from cinema.features.accounts.profile_routes import ProfileParts
+from cinema.features.accounts.profile_service import ProfileService
 from cinema.features.accounts.refresh_tokens import RefreshTokens
 from cinema.features.accounts.routes import AuthParts
 from cinema.features.accounts.service import AccountsService
@@ -202,6 +207,16 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         new_id=ground.next_id,
         clock=ground.unix_s,
     )
+    erasure = ErasureRepository(pool, no_post, new_id=ground.next_id)
+    profile = ProfileService(
+        store,
+        erasure,
+        confirmation,
+        factors,
+        admission,
+        grace_s=settings.erasure_grace_days * DAY_S,
+        clock=ground.unix_s,
+    )
     credentials = CredentialsService(
         confirmation,
         links,
@@ -219,6 +234,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         logins,
         sessions,
         factors,
+        erasure,
         new_id=ground.next_id,
         log_key=keys.newest.secret,
     )
@@ -250,6 +266,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
             *bound(session_routes.ROUTES, SessionParts(sessions, door)),
             *bound(credential_routes.ROUTES, CredentialParts(credentials, door)),
             *bound(totp_routes.ROUTES, FactorParts(factors, door)),
+            *bound(profile_routes.ROUTES, ProfileParts(profile, door)),
             *bound(user_routes.ROUTES, UserParts(users, invitations, door)),
         ),
         metrics=(
@@ -257,6 +274,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
             throttle_families(throttles, counts, hasher),
         ),
         jobs={"account-changes": admission.follow, "account-mails": mails.run},
+        sweeps={"given-up-accounts": erasure.erase_due},
         secrets={"JWT_SECRET_KEY": take_keys},
     )
 

@@ -66,6 +66,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "ORPHAN_SEAT": ErrorKind(409, "This choice would leave a single seat alone."),
     "PLAN_IN_USE": ErrorKind(409, "Seats that would change are taken."),
     "EMAIL_TAKEN": ErrorKind(409, "An account with this e-mail address exists already."),
+    "BOOKING_AHEAD": ErrorKind(409, "A booking lies ahead: cancel it first."),
     "MFA_ALREADY_ON": ErrorKind(409, "This account has an authenticator already."),
     "MFA_NOT_ON": ErrorKind(409, "This account has no authenticator."),
     "NAME_TAKEN": ErrorKind(409, "The name is taken."),

@@ -193,6 +193,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "ones open what they sealed; generated while developing"
         ),
     ] = Secret()
+    erasure_grace_days: Annotated[
+        int,
+        _about(
+            "how long after its owner gave it up an account is erased; signing in takes it back",
+            "days",
+            low=0,
+            high=90,
+        ),
+    ] = 7
     mfa_required_for: Annotated[
         Literal["nobody", "admin", "manager", "staff"],
         _about(

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from cinema.features.accounts import (
     credential_routes,
+    profile_routes,
     session_routes,
     totp_routes,
     user_routes,
@@ -31,6 +32,7 @@ ROUTES: tuple[Route, ...] = (
     *bound(auth_routes.ROUTES, NOTHING),
     *bound(session_routes.ROUTES, NOTHING),
     *bound(credential_routes.ROUTES, NOTHING),
+    *bound(profile_routes.ROUTES, NOTHING),
     *bound(totp_routes.ROUTES, NOTHING),
     *bound(user_routes.ROUTES, NOTHING),
     *bound(movie_routes.ROUTES, NOTHING),

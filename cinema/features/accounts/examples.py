@@ -47,6 +47,9 @@ PASSWORD_CHANGE: Final = {
 }
 VERIFIED_USER: Final = {**USER, "email_verified": True}
 PROMOTION: Final = {"role": "manager", "cinema_ids": [CINEMA_ID]}
+PROFILE: Final = {"first_name": "Augusta Ada", "language": "de"}
+DELETE_ME: Final = {"password": CREDENTIALS["password"]}
+DELETION: Final = {"erase_at": "2026-05-08T09:00:00Z"}
 TOTP: Final = {"password": CREDENTIALS["password"]}
 ENROLMENT: Final = {
     "secret": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",

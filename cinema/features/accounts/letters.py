@@ -19,6 +19,7 @@ INVITATION: Final = "account_invitation"
 SECOND_FACTOR_ON: Final = "account_second_factor_on"
 SECOND_FACTOR_OFF: Final = "account_second_factor_off"
 RECOVERY_CODE_USED: Final = "account_recovery_code_used"
+DELETION_SCHEDULED: Final = "account_deletion_scheduled"
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.ids import format_id
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused, refuse
+from cinema.features.accounts.erasure_store import ErasureRepository
 from cinema.features.accounts.login_throttle import FAILED, LoginThrottle
 from cinema.features.accounts.password_policy import check_password
 from cinema.features.accounts.passwords import PasswordHasher
@@ -56,6 +57,7 @@ class AccountsService:
         logins: LoginThrottle,
         sessions: SessionsService,
         factors: FactorsService,
+        erasure: ErasureRepository,
         *,
         new_id: NewId,
         log_key: bytes,
@@ -67,6 +69,7 @@ class AccountsService:
         self._logins = logins
         self._sessions = sessions
         self._factors = factors
+        self._erasure = erasure
         self._new_id = new_id
         self._log_key = log_key
         self.logins: Counter[str] = Counter(succeeded=0, failed=0)
@@ -150,6 +153,8 @@ class AccountsService:
             await self._check_factor(known, request, client)
             await self._renew_hash(known, request.password, address)
             signed_in = await self._sign_in(known.user.id, known.password_version, client)
+            if known.leaving:
+                await self._erasure.withdraw(UUID(known.user.id), client, self._now())
             self.logins["succeeded"] += 1
             return signed_in
 

@@ -192,6 +192,27 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
     address: str
 
 
+class ProfilePatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be changed; what is left out stays."""
+
+    first_name: Name | None = None
+    last_name: Name | None = None
+    language: Literal["en", "de"] | None = None
+
+
+class DeleteInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The password, and a code for accounts with an authenticator, before one gives it up."""
+
+    password: AnyPassword
+    code: Annotated[str, msgspec.Meta(max_length=64)] = ""
+
+
+class Deletion(msgspec.Struct, frozen=True, kw_only=True):
+    """When the account is erased, unless somebody signs in to it before."""
+
+    erase_at: datetime
+
+
 class TotpInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The password, before an authenticator is set up."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final, TypeAlias
+from uuid import UUID
 
 import msgspec
 
 from cinema.domain.idempotency import FINGERPRINT_BYTES, IdempotencyKey
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.shapes import User
-from cinema.storage.database.driver import UUID, Record
+from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import (
     Pool,
     PooledConnection,
@@ -50,7 +51,8 @@ _SPOILT = bytes(FINGERPRINT_BYTES)
 """The fingerprint of no request."""
 
 _CREDENTIALS = f"""
-select {USER_COLUMNS}, password_hash, password_version, disabled_at is not null as disabled
+select {USER_COLUMNS}, password_hash, password_version, disabled_at is not null as disabled,
+    erase_at is not null as leaving
 from users
 """  # noqa: S608
 _CREDENTIALS_BY_EMAIL = f"{_CREDENTIALS} where email_key = $1"
@@ -59,6 +61,14 @@ _CREDENTIALS_BY_ID = f"{_CREDENTIALS} where id = $1::text::uuid"
 _REPLACE_HASH = """
 update users set password_hash = $3 where id = $1::text::uuid and password_hash = $2
 """
+
+
+_CHANGE_PROFILE = f"""
+update users set first_name = coalesce($2, first_name), last_name = coalesce($3, last_name),
+    language = coalesce($4, language), updated_at = $5, updated_by = $1
+where id = $1 and deleted_at is null
+returning {USER_COLUMNS}
+"""  # noqa: S608
 
 
 class NewUser(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,12 +84,13 @@ class NewUser(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
-    """An account with what proves it."""
+    """An account with what proves it; `leaving` until its owner comes back or it is erased."""
 
     user: User
     password_hash: str
     password_version: int
     disabled: bool
+    leaving: bool = False
 
 
 class AccountsRepository:
@@ -137,6 +148,22 @@ class AccountsRepository:
         async with connection(self._pool) as writing:
             await writing.execute(_REPLACE_HASH, user_id, before, after)
 
+    async def change_profile(
+        self,
+        user_id: UUID,
+        *,
+        first_name: str | None,
+        last_name: str | None,
+        language: str | None,
+        now: datetime,
+    ) -> User | None:
+        """Change what is not None; the account, None without it. Refuses RETRY."""
+        async with connection(self._pool) as writing:
+            row = await writing.fetchrow(
+                _CHANGE_PROFILE, user_id, first_name, last_name, language, now
+            )
+        return None if row is None else user_of(row)
+
     async def _credentials(self, sql: str, argument: str) -> Credentials | None:
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(sql, argument)
@@ -147,6 +174,7 @@ class AccountsRepository:
             password_hash=row["password_hash"],
             password_version=row["password_version"],
             disabled=row["disabled"],
+            leaving=row["leaving"],
         )
 
 

@@ -93,6 +93,8 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "beginSecondFactor": Call("POST", "auth/mfa/totp", SIGNED_IN, 401, wrong),
         "verifySecondFactor": Call("POST", "auth/mfa/verify", SIGNED_IN, 409, code),
         "removeSecondFactor": Call("DELETE", "auth/mfa/totp", SIGNED_IN, 409, {**wrong, **code}),
+        "changeMe": Call("PATCH", "auth/me", SIGNED_IN, 200, {"language": "de"}),
+        "deleteMe": Call("DELETE", "auth/me", SIGNED_IN - ADMINS, 401, wrong),
         "me": Call("GET", "auth/me", SIGNED_IN),
         "acceptInvitation": Call("POST", "auth/accept-invitation", ANYBODY, 410, accepted),
         "listUsers": Call("GET", "admin/users?q=x", ADMINS),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
 
+from cinema.features.accounts.erasure_store import ErasureRepository
+from cinema.features.accounts.letters import no_post
+from cinema.storage.database.pool import open_pool
 from tests.e2e.api.house import ORIGIN, Answer, House, open_house
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -178,3 +182,32 @@ async def test_wrong_transport_and_unknown_fields_are_refused(house: House) -> N
     not_json = {"Content-Type": "text/plain"}
     async with house.client.post("auth/refresh", data=b"x", headers=not_json) as answer:
         assert answer.status == 415
+
+
+async def test_account_with_a_booking_ahead_cannot_be_given_up(house: House) -> None:
+    """Public reports: accounts with orders that cannot be deleted, or take the orders along."""
+    made = await register(house)
+    showtime_id = await house.showtime()
+    holding = await house.ask(
+        None, "POST", f"showtimes/{showtime_id}/holds", {"seats": ["A1"]}, headers=bearer(made)
+    )
+    booking = {
+        "showtime_id": showtime_id,
+        "hold_id": holding.data["hold_id"],
+        "payment": {"method": "demo"},
+    }
+    booked = await house.ask(None, "POST", "bookings", booking, headers=bearer(made))
+    body = {"password": PASSWORD}
+    refused = await house.ask(None, "DELETE", "auth/me", body, headers=bearer(made))
+    assert refused.error == (409, "BOOKING_AHEAD")
+    user_id = made.data["user"]["id"]
+    await house.database.execute("update users set erase_at = now() where id = $1", user_id)
+    async with await open_pool(house.address, size=2) as pool:
+        erasure = ErasureRepository(pool, no_post, new_id=lambda: uuid.uuid4().bytes)
+        assert await erasure.erase_due(datetime.now(UTC) + timedelta(minutes=1), 10) == 0
+    path = f"bookings/{booked.data['id']}"
+    assert (await house.ask(None, "DELETE", path, headers=bearer(made))).status == 200
+    given_up = await house.ask(None, "DELETE", "auth/me", body, headers=bearer(made))
+    assert given_up.status == 200
+    assert cookie_of(given_up)["max-age"] == "0"
+    assert await me(house, made) == 401

@@ -19,6 +19,7 @@ from cinema.features.accounts.audit_store import AuditRepository
 from cinema.features.accounts.changes_store import AccountStandings
 from cinema.features.accounts.confirmation import Confirmation
 from cinema.features.accounts.credential_service import CredentialsService
+from cinema.features.accounts.erasure_store import ErasureRepository
 from cinema.features.accounts.invitation_service import InvitationsService
 from cinema.features.accounts.invitation_store import InvitationsRepository
 from cinema.features.accounts.letters import Letter
@@ -28,6 +29,7 @@ from cinema.features.accounts.link_store import LinksRepository
 from cinema.features.accounts.login_addresses_store import LoginAddresses
 from cinema.features.accounts.login_throttle import LoginThrottle
 from cinema.features.accounts.passwords import PasswordHasher
+from cinema.features.accounts.profile_service import ProfileService
 from cinema.features.accounts.refresh_tokens import RefreshTokens
 from cinema.features.accounts.service import AccountsService
 from cinema.features.accounts.session_rules import SessionTimes
@@ -115,6 +117,16 @@ class House:
             new_id=_new_id,
             clock=clock,
         )
+        self.erasure = ErasureRepository(pool, self._post, new_id=_new_id)
+        self.profile = ProfileService(
+            store,
+            self.erasure,
+            confirmation,
+            self.factors,
+            self.admission,
+            grace_s=7 * 86_400,
+            clock=clock,
+        )
         self.credentials = CredentialsService(
             confirmation,
             self.links,
@@ -148,6 +160,7 @@ class House:
             logins,
             self.sessions,
             self.factors,
+            self.erasure,
             new_id=_new_id,
             log_key=KEY,
             clock=clock,

@@ -1,0 +1,142 @@
+"""Giving an account up: the wish, its withdrawal, and what is left when it is carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from cinema.features.accounts.audit_store import AuditEntry, note
+from cinema.features.accounts.letters import DELETION_SCHEDULED, Letter, Post
+from cinema.features.accounts.passwords import NO_PASSWORD
+from cinema.features.accounts.session_store import END_ALL_SESSIONS
+from cinema.features.accounts.shapes import Client
+from cinema.features.accounts.throttles import account_digest
+from cinema.storage.database.transactions import Pool, PooledConnection, transaction
+
+_IS_AHEAD: Final = """
+exists (
+    select from bookings booking
+    left join showtimes showtime on showtime.id = booking.showtime_id
+    where booking.user_id = users.id and booking.status in ('pending', 'confirmed')
+        and coalesce(showtime.ends_at > $1, false)
+)
+"""
+
+# A booking that is made in this moment may be missed here; it is seen when the account is erased.
+_LOCK: Final = f"""
+select email, first_name, language, {_IS_AHEAD} as is_ahead from users
+where id = $2 and deleted_at is null for update
+"""  # noqa: S608  (columns named above)
+
+_SCHEDULE: Final = "update users set erase_at = $2, updated_at = $3, updated_by = $1 where id = $1"
+
+_WITHDRAW: Final = """
+update users set erase_at = null, updated_at = $2, updated_by = $1
+where id = $1 and erase_at is not null
+returning true
+"""
+
+_DUE: Final = f"""
+select id, email from users where erase_at <= $1 and not {_IS_AHEAD}
+order by erase_at limit $2 for update skip locked
+"""  # noqa: S608
+
+# The row stays for what refers to it, and says nothing about anybody.
+_ERASE: Final = """
+update users set email = 'erased-' || id::text || '@invalid',
+    email_key = 'erased-' || id::text || '@invalid',
+    password_hash = $3, password_version = password_version + 1, first_name = '', last_name = '',
+    email_verified = false, role = 'customer', disabled_at = coalesce(disabled_at, $2),
+    deleted_at = $2, deleted_by = $1, updated_at = $2, updated_by = $1, erase_at = null
+where id = $1
+"""
+
+_FORGET: Final = (
+    "delete from sessions where user_id = $1",
+    "delete from account_links where user_id = $1",
+    "delete from link_requests where user_id = $1",
+    "delete from totp_factors where user_id = $1",
+    "delete from cinema_managers where user_id = $1",
+)
+"""What is of the account alone."""
+
+_FORGET_ADDRESSES: Final = "delete from login_addresses where account = $1"
+
+
+class ErasureRepository:
+    """Accounts that their owners give up."""
+
+    def __init__(self, pool: Pool, post: Post, *, new_id: Callable[[], bytes]) -> None:
+        self._pool = pool
+        self._post = post
+        self._new_id = new_id
+
+    async def schedule(
+        self, user_id: UUID, erase_at: datetime, client: Client, now: datetime
+    ) -> bool | None:
+        """Have an account erased then, and end its sessions now.
+
+        False while a booking of it lies ahead, None without the account. Refuses RETRY,
+        OUTCOME_UNKNOWN.
+        """
+        async with transaction(self._pool) as running:
+            row = await running.fetchrow(_LOCK, now, user_id)
+            if row is None:
+                return None
+            if row["is_ahead"]:
+                return False
+            await running.execute(_SCHEDULE, user_id, erase_at, now)
+            await running.fetch(END_ALL_SESSIONS, user_id, now, None)
+            entry_id = await self._note(running, "erasure_scheduled", user_id, client, now)
+            letter = Letter(
+                kind=DELETION_SCHEDULED,
+                to=row["email"],
+                language=row["language"],
+                payload={"first_name": row["first_name"], "at": erase_at},
+                dedupe=f"{DELETION_SCHEDULED}:{entry_id.hex()}",
+            )
+            await self._post(running, letter)
+        return True
+
+    async def withdraw(self, user_id: UUID, client: Client, now: datetime) -> None:
+        """Keep an account after all. Refuses RETRY, OUTCOME_UNKNOWN."""
+        async with transaction(self._pool) as running:
+            if await running.fetchval(_WITHDRAW, user_id, now):
+                await self._note(running, "erasure_withdrawn", user_id, client, now)
+
+    async def erase_due(self, now: datetime, limit: int) -> int:
+        """Erase some of those whose time has come and who have nothing ahead; how many.
+
+        Bookings and payments stay, and refer to a row that says nothing. No two nodes take the
+        same account.
+        """
+        async with transaction(self._pool) as running:
+            rows = await running.fetch(_DUE, now, limit)
+            for row in rows:
+                user_id: UUID = row["id"]
+                await running.execute(_ERASE, user_id, now, NO_PASSWORD)
+                for statement in _FORGET:
+                    await running.execute(statement, user_id)
+                await running.execute(_FORGET_ADDRESSES, account_digest(row["email"]))
+                await self._note(running, "erased", user_id, Client(), now)
+        return len(rows)
+
+    async def _note(
+        self,
+        running: PooledConnection,
+        action: str,
+        user_id: UUID,
+        client: Client,
+        now: datetime,
+    ) -> bytes:
+        entry = AuditEntry(
+            id=self._new_id(),
+            at=now,
+            action=action,
+            actor_id=user_id.bytes,
+            target_id=user_id.bytes,
+        )
+        await note(running, entry, client)
+        return entry.id

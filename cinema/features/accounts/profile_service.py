@@ -1,0 +1,75 @@
+"""What people change about their own account, up to giving it up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from cinema.domain.principal import ADMIN, Principal
+from cinema.domain.rejections import refuse
+from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.confirmation import Confirmation
+from cinema.features.accounts.erasure_store import ErasureRepository
+from cinema.features.accounts.shapes import Client, DeleteInput, Deletion, ProfilePatch, User
+from cinema.features.accounts.store import AccountsRepository
+from cinema.features.accounts.totp_service import FactorsService
+from cinema.features.refusals import found
+
+
+class ProfileService:
+    """Use cases of one's own account; each refuses with a code of `docs/errors.md`."""
+
+    def __init__(
+        self,
+        accounts: AccountsRepository,
+        erasure: ErasureRepository,
+        confirmation: Confirmation,
+        factors: FactorsService,
+        admission: Admission,
+        *,
+        grace_s: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._accounts = accounts
+        self._erasure = erasure
+        self._confirmation = confirmation
+        self._factors = factors
+        self._admission = admission
+        self._grace_s = grace_s
+        self._clock = clock
+
+    async def change(self, principal: Principal, request: ProfilePatch) -> User:
+        """Change name and language; what is left out stays. Refuses NOT_FOUND, RETRY."""
+        changed = await self._accounts.change_profile(
+            UUID(bytes=principal.user_id),
+            first_name=None if request.first_name is None else request.first_name.strip(),
+            last_name=None if request.last_name is None else request.last_name.strip(),
+            language=request.language,
+            now=self._now(),
+        )
+        return found(changed)
+
+    async def delete(self, principal: Principal, request: DeleteInput, client: Client) -> Deletion:
+        """Have the account erased after the grace, and end its sessions now.
+
+        Refuses INVALID_CREDENTIALS, MFA_REQUIRED, FORBIDDEN to admins, BOOKING_AHEAD, and what a
+        login refuses.
+        """
+        if principal.role == ADMIN:
+            raise refuse("FORBIDDEN", "Have another admin take your role away first.")
+        user_id = UUID(bytes=principal.user_id)
+
+        async def shows_a_code() -> None:
+            await self._factors.check(user_id, request.code, client)
+
+        await self._confirmation.confirmed(principal, request.password, client, shows_a_code)
+        now = self._now()
+        erase_at = now + timedelta(seconds=self._grace_s)
+        if not found(await self._erasure.schedule(user_id, erase_at, client, now)):
+            raise refuse("BOOKING_AHEAD")
+        self._admission.forget({principal.user_id})
+        return Deletion(erase_at=erase_at)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock(), UTC)
