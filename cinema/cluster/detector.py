@@ -1,4 +1,4 @@
-"""Who has gone silent: each node judges by its own clock whether the others' counts still rise."""
+"""Finds silent nodes: each node judges by its own clock whether the others' counts still rise."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from cinema.storage.membership.views import Beat
 class FailureDetector:
     """Suspects a node whose beats have not changed for `timeout_s` of this node's time.
 
-    No clocks are compared. Time in which this node could not look (Redis away, the process
-    frozen) is nobody's silence: a look that comes later than `blind_after_s` starts all anew.
+    No clocks are compared. Time in which this node could not look (Redis away, the process frozen)
+    counts as no node's silence: after a gap longer than `blind_after_s` all times start again.
     Times are seconds of one monotonic clock.
     """
 
@@ -24,7 +24,7 @@ class FailureDetector:
         self._looked_s = float("-inf")
 
     def observe(self, beats: Mapping[bytes, Beat], now_s: float) -> None:
-        """One look at everybody's beats."""
+        """One look at the beats of all nodes."""
         if now_s - self._looked_s > self._blind_after_s:
             self._since_s = now_s
         self._looked_s = now_s
@@ -34,12 +34,12 @@ class FailureDetector:
                 self._seen[node_id] = (beat.count, now_s)
 
     def heard(self, node_id: bytes, now_s: float) -> None:
-        """The node showed otherwise that it lives."""
+        """The node showed in another way that it is alive."""
         count = self._seen[node_id][0] if node_id in self._seen else -1
         self._seen[node_id] = (count, now_s)
 
     def silent(self, members: Iterable[Member], now_s: float) -> list[Member]:
-        """Those of `members` who have been silent for too long; nobody while this node is blind."""
+        """Those of `members` that were silent for too long; none while this node cannot look."""
         if now_s - self._looked_s > self._blind_after_s:
             return []
         suspects = []
@@ -53,9 +53,10 @@ class FailureDetector:
         return suspects
 
     def next_silence_s(self, members: Iterable[Member], now_s: float) -> float:
-        """When the next of `members` will have been silent for too long, if it is heard of no more.
+        """When the next of `members` will have been silent for too long, if it sends nothing more.
 
-        Infinity if none of them is to come: not seen yet, or silent for too long already.
+        Infinity if there is no such member: none was seen yet, or all are silent for too
+        long already.
         """
         due = (
             max(self._seen[member.node_id][1], self._since_s) + self._timeout_s
@@ -65,7 +66,7 @@ class FailureDetector:
         return min((due_s for due_s in due if due_s > now_s), default=float("inf"))
 
     def forget_all_but(self, node_ids: frozenset[bytes], now_s: float) -> frozenset[bytes]:
-        """Forget who is no member and no longer beats; returns them."""
+        """Forget nodes that are not members and no longer beat; returns them."""
         gone = frozenset(
             node_id
             for node_id, (_, changed_s) in self._seen.items()

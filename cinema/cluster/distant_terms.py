@@ -38,9 +38,9 @@ class PlanSource(TermsSource, Protocol):
 
 
 class DistantTerms:
-    """Keeps terms by showtime; those of another basis are loaded anew, once for all who wait.
+    """Keeps terms by showtime; those of another basis are loaded again, once for all that wait.
 
-    Nobody's patience counts for the others: whoever gives up leaves the load to those who do not.
+    A waiter that gives up does not stop the load for the others.
     """
 
     def __init__(self, source: PlanSource, task_failures: Counter[str] | None = None) -> None:
@@ -63,7 +63,7 @@ class DistantTerms:
 
         Cancelling the wait does not cancel the load.
         """
-        # They may have come since they were looked for.
+        # They may have arrived since the caller looked.
         known = self.known(showtime_id, basis)
         if known is not None:
             return known
@@ -79,7 +79,7 @@ class DistantTerms:
         return _priced(terms, basis)
 
     async def stop(self) -> None:
-        """Load nothing more; whoever waits learns that the terms are unknown."""
+        """Load nothing more; those that wait learn that the terms are unknown."""
         await self._tasks.cancel()
 
     async def _fetch(

@@ -1,8 +1,8 @@
 """Seat changes between nodes: any node serves the watchers of any showtime.
 
 The owner publishes a showtime's changes over Redis, after their commit, while some node says that
-it is interested. A node that misses some asks the owner for them, or reads them in the journal;
-while Redis is away it reads them there all the time.
+it is interested. A node that misses some asks the owner for them, or reads them in the journal.
+While Redis is away it always reads them there.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ HEAL_PAGE: Final = 500
 """Changes read at a time."""
 
 PUBLISHED_AT_ONCE: Final = 1000
-"""Showtimes whose changes wait for Redis; beyond it they are dropped, and the gaps heal."""
+"""Showtimes whose changes wait for Redis; beyond it changes are dropped, and the gaps are filled
+later."""
 
 CHANGES_WAITING: Final = 512
 """Changes of one showtime that wait for Redis."""
@@ -132,7 +133,7 @@ class FanOut:
         await self._channels.close()
 
     def view_changed(self) -> None:
-        """Watch where the showtimes are now, soon: there may be many."""
+        """Watch the showtimes at their present owners, soon: there may be many."""
         self._has_moved = True
         self._renew.set()
 
@@ -155,7 +156,7 @@ class FanOut:
     def watch(self, showtime_id: bytes, feed: SeatFeed, read: ReadRemote, reply: OnOutcome) -> None:
         """The seat map of another node's showtime, and from its seq on every change to `feed`."""
         if isinstance(feed, OutboundFeed):
-            # It was to tell other nodes of a showtime that has moved away meanwhile.
+            # This feed was for other nodes, and the showtime has moved away meanwhile.
             reply(TRY_AGAIN)
             return
         inbound = self._inbound.get(showtime_id)
@@ -182,7 +183,7 @@ class FanOut:
             outcome = await read(showtime_id, ReadSeats())
         finally:
             if self._inbound.get(showtime_id) is not inbound:
-                # Nobody watches any more, or another asks already.
+                # Nobody watches now, or another task asks already.
                 outcome = TRY_AGAIN
             elif isinstance(outcome, SeatsSeen):
                 inbound.begin(outcome)
@@ -213,7 +214,7 @@ class FanOut:
         try:
             changes = decode_changes(payload)
         except msgspec.MsgspecError:
-            # Somebody else's message, or a newer version's: the journal has it too.
+            # A message of another program or a newer version: the journal has the change too.
             self._heal(inbound)
             return
         self.metrics.heard += len(changes)
@@ -240,7 +241,7 @@ class FanOut:
         finally:
             inbound.heals = False
         if inbound.has_begun and not inbound.take(changes):
-            # The journal was cut off behind us.
+            # The journal has been truncated beyond our position.
             inbound.lose()
 
     async def _from_owner(self, inbound: InboundFeed) -> list[Change] | None:
@@ -259,7 +260,7 @@ class FanOut:
         return [Change(row.epoch, row.seq, decode_recorded(row.payload).event) for row in rows]
 
     async def _run_journal(self) -> None:
-        """While Redis is away, the journal tells."""
+        """While Redis is away, read changes in the journal."""
         while True:
             await asyncio.sleep(JOURNAL_EVERY_S)
             if self._is_up and not self._membership.frozen:
@@ -327,7 +328,7 @@ class FanOut:
             inbound.is_unplaced = position is None
 
     async def _noted(self, _peer_id: bytes, payload: bytes) -> bytes:
-        """Another node is interested: say where each showtime stands, if it is ours."""
+        """Another node is interested: answer with the position of each showtime that is ours."""
         positions = []
         slices = Slices(self._kernel.clock.boot_ns, WATCHED_PER_STEP)
         for showtime_id in _ids(payload):

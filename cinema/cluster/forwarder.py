@@ -1,4 +1,4 @@
-"""Messages for showtimes, from wherever they come to wherever the showtime is."""
+"""Messages for showtimes: from any node to the node that owns the showtime."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ LATE_ANSWER_NS: Final = 200_000_000
 """How much longer than the deadline an answer may take: the owner itself gives up at it."""
 
 HOPS_MAX: Final = 2
-"""Nodes a message is sent to in a row; after that it waits for a view that settles the matter."""
+"""Nodes that a message is sent to in a row; after that it waits for a new view."""
 
 RELEASE_WAIT_S: Final = 1.0
 """How long a new owner waits for the former one to give a showtime back before it takes it."""
@@ -88,8 +88,9 @@ class Release(msgspec.Struct, frozen=True, array_like=True):
 class _Errand:
     """A message of this node for another's showtime; `reply` is called once, whatever happens.
 
-    `in_doubt`: a peer may have carried the command out and cannot say so any more. From then on
-    only a success or a refusal settles it: a later owner that cannot serve knows nothing of it.
+    `in_doubt`: a peer may have carried the command out and can no longer say so. From then on
+    only a success or a refusal settles it; a later owner that cannot serve knows nothing about
+    it.
     """
 
     __slots__ = ("_forwarder", "deadline_ns", "hops", "in_doubt", "message", "reply", "showtime_id")
@@ -123,7 +124,7 @@ class _Errand:
         return Tell(ref, forwarder.placement.view.version, left_ms, self.showtime_id, self.message)
 
     def answer(self, outcome: Outcome) -> None:
-        """Whoever asked must not harm the others whose answers came along."""
+        """A failure of one caller must not harm the others whose answers came with it."""
         self._forwarder.load.waiting -= 1
         if self.in_doubt and isinstance(outcome, Unavailable):
             outcome = IN_DOUBT
@@ -157,7 +158,7 @@ class _Errand:
 
 
 class _ReplyToPeer:
-    """The answer to a peer's message, over the link on which that came; owed until it is given."""
+    """The answer to a peer's message, over the link on which it came; owed until it is given."""
 
     __slots__ = ("_forwarder", "_link", "_ref")
 
@@ -171,17 +172,18 @@ class _ReplyToPeer:
         self._link.send(Told(self._ref, sent(outcome)))
 
     def elsewhere(self, version: int, owner: bytes | None) -> None:
-        """The message was not carried out here; who sent it may send it elsewhere."""
+        """The message was not carried out here; its sender may send it to another node."""
         self._forwarder.pay(self)
         self._link.send(NotOwner(self._ref, version, owner))
 
 
 class Forwarder:
-    """Has the kernel's ways to reach a showtime, for all showtimes of the cluster.
+    """Has the kernel's methods to reach a showtime, for all showtimes of the cluster.
 
-    A message for another node's showtime goes to its owner, which answers or says who is; while
-    owners change it waits, up to the deadline it would have here. A command whose connection broke
-    is sent again only if it carries a key: the same command twice has one effect only then.
+    A message for another node's showtime goes to its owner, which answers, or names the right
+    owner. While owners change, the message waits, up to the deadline that it would have here. A
+    command whose connection broke is sent again only if it carries a key: the same command
+    twice has one effect only then.
     """
 
     def __init__(
@@ -217,7 +219,7 @@ class Forwarder:
         peers.answer(RELEASE_TOPIC, self._give_back)
 
     def start(self) -> None:
-        """Begin to give up what is late."""
+        """Start giving up messages that are late."""
         self._tasks.keep("late-errands", self._sweep)
 
     async def _sweep(self) -> None:
@@ -241,7 +243,7 @@ class Forwarder:
             await self._paid
 
     async def stop(self) -> None:
-        """Answer what waits, and at once what comes yet or loses its connection."""
+        """Answer what waits; from now on answer at once what comes or loses its connection."""
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
@@ -268,7 +270,7 @@ class Forwarder:
             self._fanout.watch(showtime_id, message.feed, self.ask, reply)
             return
         if isinstance(message, TruncateJournal | ChangePlan | ExpireDue):
-            # A node's own business, and no longer this node's.
+            # The kernel's own message, for a showtime that is no longer this node's.
             reply(TRY_AGAIN)
             return
         if self.load.is_full():
@@ -290,7 +292,7 @@ class Forwarder:
         return await answer
 
     async def exists(self, showtime_id: bytes) -> bool:
-        """See `Kernel.exists`: the catalogue is everybody's."""
+        """See `Kernel.exists`: all nodes share the catalogue."""
         return await self.kernel.exists(showtime_id)
 
     async def read_seats(self, showtime_id: bytes, query: ReadSeats) -> Outcome:
@@ -346,7 +348,7 @@ class Forwarder:
             errand.answer(shown)
 
     def misdirected(self, errand: _Errand, answer: NotOwner) -> None:
-        """The peer is not the owner: go on by the newer view, or wait for one."""
+        """The peer is not the owner: continue by the newer view, or wait for one."""
         self.metrics.misdirected += 1
         if answer.version > self.placement.view.version:
             self._membership.heard_of(answer.version)
@@ -389,7 +391,7 @@ class Forwarder:
                 self._serve_early(some)
 
     def _wake_some(self) -> None:
-        """Send again a step's share of what was parked; the others follow in the next steps."""
+        """Send one step's share of the parked messages again; the others follow in later steps."""
         self._is_waking = False
         some, self._waking = self._waking[:WOKEN_PER_STEP], self._waking[WOKEN_PER_STEP:]
         for errand in some:
@@ -411,7 +413,8 @@ class Forwarder:
         """Go by a new view."""
         gone = [one for one in self.placement.others if view.member(one.node_id) is None]
         self.placement.follow(view)
-        # Who drained has answered all, and hangs up itself: its last answers may be on their way.
+        # A drained node has answered everything and hangs up itself: its last answers may be on
+        # their way.
         self._peers.let_go(one for one in gone if one.draining)
         self._peers.keep_only(self.placement.others)
         self._wake()
@@ -519,8 +522,8 @@ class Forwarder:
     def pass_on(self, showtime_id: bytes, letter: Letter) -> None:
         """See `Neighbours.pass_on`; what came from a peer is left to that peer.
 
-        Only one node may carry a message about. When the link is gone the sender has asked the
-        next owner itself, and perhaps been refused: a copy that comes later must have no effect.
+        Only one node may pass a message on. When the link is gone, the sender has asked the next
+        owner itself, and was perhaps refused: a copy that comes later must have no effect.
         """
         if isinstance(letter.reply, _ReplyToPeer):
             owner = self.placement.owner_of(showtime_id)

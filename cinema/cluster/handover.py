@@ -40,7 +40,7 @@ class Handover:
         self._tasks.keep("handover", self._run)
 
     def view_changed(self) -> None:
-        """Look now."""
+        """Look at once."""
         self._changed.set()
 
     async def finished(self) -> None:

@@ -1,4 +1,4 @@
-"""What this node hears of showtimes that other nodes own and somebody here watches."""
+"""What this node hears of showtimes that are watched here and owned by other nodes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class InboundFeed:
         self.has_begun = True
 
     def take_early(self) -> bool:
-        """Hand on what came before the snapshot did; False if something is missing."""
+        """Hand on what came before the snapshot; False if something is missing."""
         early, self._early = self._early, []
         return self.take(early)
 
@@ -69,7 +69,7 @@ class InboundFeed:
         return True
 
     def lose(self) -> None:
-        """Whoever watches has to start again."""
+        """Watchers have to start again."""
         self.end()
         try:
             self.feed.lost()
@@ -77,5 +77,5 @@ class InboundFeed:
             log.exception(FEED_FAILED, showtime=self.showtime_id.hex())
 
     def end(self) -> None:
-        """Tell nothing more, not even what is being asked for right now."""
+        """Tell nothing more, not even the answer to a question that is under way."""
         self.has_begun = False

@@ -1,4 +1,4 @@
-"""One connection between two nodes: who is there, then frames both ways, many at a time.
+"""One connection between two nodes: first proofs of identity, then frames both ways, in batches.
 
 Both sides prove that they know the cluster's secret before anything else is read: each answers the
 other's random challenge with an HMAC over both challenges, both node ids and its own part. What
@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """What the dialling side says first."""
+    """The first message of the dialling side."""
 
     protocol: int
     node_id: bytes
@@ -80,14 +80,14 @@ class Identity(msgspec.Struct, frozen=True):
     challenge: Callable[[], bytes]
 
     def proof(self, part: bytes, *facts: bytes) -> bytes:
-        """What only a node of this cluster can say."""
-        # All facts but the part have fixed lengths, so that they cannot be cut differently.
+        """A proof that only a node of this cluster can make."""
+        # All values except the part have fixed lengths, so the bytes can be read in only one way.
         message = b"cinema link 1\0" + part + b"\0" + b"".join(facts)
         return hmac.new(self.secret, message, hashlib.sha256).digest()
 
 
 class LinkUser(Protocol):
-    """Who is told what happens on a link; all on the event loop, none may raise."""
+    """Receives what happens on a link; all methods run on the event loop, and none may raise."""
 
     def opened(self, link: Link) -> None:
         """Both sides are known."""
@@ -102,8 +102,8 @@ class LinkUser(Protocol):
 class Link(asyncio.Protocol):
     """An asyncio protocol for either side; `expected` is the node that is dialled, None to listen.
 
-    Frames sent within one step of the loop travel together. `refusals` bounds what all links that
-    share it log of those who are not who they should be: anybody can knock.
+    Frames sent within one step of the loop travel together. `refusals` limits how many failed
+    greetings are logged by all links that share it, since anybody can connect.
     """
 
     def __init__(
@@ -171,7 +171,7 @@ class Link(asyncio.Protocol):
             del buffer[:at]
 
     def connection_lost(self, _error: Exception | None) -> None:
-        """Told once, whoever ended it."""
+        """Reported once, whichever side ended it."""
         self.is_open = False
         self._transport = None
         self._stop_timer()
@@ -259,7 +259,7 @@ class Link(asyncio.Protocol):
             self._transport.write(len(body).to_bytes(_HEAD_BYTES, "big") + body)
 
     def close(self) -> None:
-        """Send what was said and hang up."""
+        """Send what is queued and hang up."""
         self._flush()
         if self._transport is not None:
             self._transport.close()
@@ -271,9 +271,10 @@ class Link(asyncio.Protocol):
 
 
 def _notice_silence(connection: socket.socket | None) -> None:
-    """Have the system end a connection whose other machine is gone, or cannot be reached.
+    """Let the system end a connection whose other machine is gone or cannot be reached.
 
-    Otherwise it would go on for a quarter of an hour, and each message on it until its deadline.
+    Otherwise it would stay open for a quarter of an hour, and each message on it would wait
+    until its deadline.
     """
     if connection is None or not hasattr(socket, "TCP_USER_TIMEOUT"):
         return

@@ -1,4 +1,4 @@
-"""One node's part in the cluster: it beats, watches the others, and goes by the newest view."""
+"""One node's part in the cluster: heartbeats, a watch over the others, and the newest view."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ class Membership:
     """Keeps `view` the newest this node knows of; `on_view` is called with each, in order.
 
     `announce` tells the others at once of a view this node made, which they would learn from its
-    beats. `answers` asks a member directly whether it lives. Nobody is removed who was only silent
-    in Redis: a node without Redis is a good node. `declared_dead` is set once a view leaves this
-    node out although it did not leave: it must stop at once.
+    beats. `answers` asks a member directly whether it lives. No node is removed that was only
+    silent in Redis: a node without Redis still serves well. `declared_dead` is set once a view
+    leaves this node out although it did not leave: it must stop at once.
     """
 
     def __init__(
@@ -148,13 +148,16 @@ class Membership:
     # --- views
 
     def heard_of(self, version: int) -> None:
-        """Somebody goes by the view of `version`: look soon, if it is newer than ours."""
+        """Another node uses the view of `version`: look soon, if it is newer than ours."""
         if version > self._known_version:
             self._known_version = version
             self._look.set()
 
     async def refresh(self) -> View:
-        """Go by the newest view. Raises `ViewsUnavailable`."""
+        """Use the newest view.
+
+        Raises `ViewsUnavailable`.
+        """
         view = await self._views.latest()
         self._looked_s = asyncio.get_running_loop().time()
         self._accept(view)
@@ -207,7 +210,7 @@ class Membership:
             except (BeatsUnavailable, TimeoutError) as error:
                 self._freeze(str(error) or type(error).__name__)
             except Exception:
-                # Whatever it is, a heart that stands still would help nobody.
+                # Whatever the error is, the heartbeat must go on.
                 log.exception(MEMBERSHIP_FAILED)
                 self._freeze("internal error")
             spent_s = self._loop.time() - started_s
@@ -269,7 +272,7 @@ class Membership:
             await self._propose(self.view.without(dead))
 
     async def _dead(self, suspects: Iterable[Member]) -> frozenset[bytes]:
-        """Those of the suspects who do not answer either."""
+        """Those of the suspects that do not answer either."""
         asked = list(suspects)
         answers = await asyncio.gather(*(self._answers(one) for one in asked))
         dead = []

@@ -59,7 +59,7 @@ class SecretWrong(Exception):
 
 
 class ClusterNode:
-    """Made before the node listens; `join` makes it a member, `drain` and `leave` end that."""
+    """Created before the node listens; `join` makes it a member, `drain` and `leave` end that."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class ClusterNode:
 
     @property
     def is_ready(self) -> bool:
-        """Whether this node is a member and means to stay."""
+        """Whether this node is a member and is not leaving."""
         return self.membership.joined and not self.draining
 
     async def join(self, me: Member) -> None:
@@ -184,11 +184,11 @@ class ClusterNode:
         self.peers.announce(self.placement.others, view.version)
 
     async def _check_secret(self) -> None:
-        """A member that nobody reaches would make its share of the showtimes unreachable."""
+        """A member that no other node can reach would make its showtimes unreachable."""
         try:
             view = await self._views.latest()
         except ViewsUnavailable:
-            # To join means to wait for them; nobody may be there to compare with.
+            # Joining waits for the views anyway; there may be no member to compare with.
             return
         proofs = await asyncio.gather(*(self._proves(member) for member in view.members))
         if False in proofs and True not in proofs:
@@ -215,12 +215,12 @@ class ClusterNode:
         try:
             await self.peers.peer(member).ask(PING_TOPIC, b"", PING_TIMEOUT_S)
         except PeerRefused:
-            # It is too busy to say more than that it lives.
+            # It is too busy to say more than that it is alive.
             return
 
 
 def _somebody_died(before: View, view: View) -> bool:
-    """Whether a member is gone that had not drained; before the first view nobody knows."""
+    """Whether a member is gone that had not drained; before the first view this is unknown."""
     return before.version == 0 or any(
         not member.draining and view.member(member.node_id) is None for member in before.members
     )

@@ -14,7 +14,7 @@ from cinema.domain.showtime.events import AnyEvent
 from cinema.domain.showtime.terms import ShowtimeTerms
 
 RECENT_CHANGES: Final = 256
-"""Changes kept to heal a gap: about the seconds that a node needs to notice one."""
+"""Changes kept to fill a gap: those of the few seconds that a node needs to notice one."""
 
 
 class Change(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -64,7 +64,7 @@ class OutboundFeed:
 
     @property
     def position(self) -> Position | None:
-        """How far it has come; None while the showtime has not said where it stands."""
+        """The position of the feed; None until the showtime has given one."""
         if not self._began:
             return None
         return Position(self._showtime_id, self._epoch, self._seq)
@@ -77,7 +77,7 @@ class OutboundFeed:
         self._kernel.tell(self._showtime_id, Watch(feed=self), self._begun)
 
     def end(self) -> None:
-        """Nobody is interested any more, for good."""
+        """No node is interested: end the feed for good."""
         self._ended = True
         self._began = False
         self._kernel.unwatch(self._showtime_id, self)
@@ -92,7 +92,7 @@ class OutboundFeed:
     def _begun(self, outcome: Outcome) -> None:
         self._asking = False
         if self._ended:
-            # The showtime tells from now on, and must not.
+            # The showtime sends its changes from now on, but must not.
             self._kernel.unwatch(self._showtime_id, self)
         elif isinstance(outcome, SeatsSeen):
             self._began = True

@@ -1,4 +1,4 @@
-"""Connections to the other members: dialled on first use, kept, shared by all that goes there."""
+"""Connections to the other members: dialled on first use, kept, and shared by all messages."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LINKS_IN_MAX: Final = 256
 """Most connections of other nodes at a time: a cluster has tens of nodes."""
 
 ERRANDS_MAX: Final = 65_536
-"""Most messages on their way to one peer: beyond it this node is refusing, not queueing."""
+"""Most messages on their way to one peer: beyond it this node refuses instead of queueing."""
 
 ASKS_AT_ONCE: Final = 4096
 """Most questions of peers being answered at a time.
 
 When nodes come and go, busy showtimes are asked for as fast as clients do, and each takes two
-commits to leave. One that is refused is taken by force: it loses its owner's last commands, and
-waits a lease out.
+commits to leave. A showtime whose question is refused is taken over without its owner: commands
+that the owner has not committed fail, and the takeover waits for a lease.
 """
 
 QUESTION_FAILED: Final = "question_failed"
@@ -41,11 +41,12 @@ Dial = Callable[[Callable[[], Link], str, int], Awaitable[object]]
 """Connects a protocol to a host and port; `loop.create_connection` does."""
 
 AskHandler = Callable[[bytes, bytes], Awaitable[bytes]]
-"""Answers a question: who asks (node id) and the payload. What it raises reaches the asker."""
+"""Answers a question, given the asker's node id and the payload. What it raises reaches the
+asker."""
 
 
 class PeerLost(Exception):
-    """The peer could not be asked, or did not answer; whether it acted nobody knows."""
+    """The peer could not be asked, or did not answer; it is unknown whether it acted."""
 
 
 class PeerUnproven(PeerLost):
@@ -80,7 +81,7 @@ class Errand(Protocol):
         """No answer came in time; the peer may have acted, or act yet."""
 
     def too_many(self) -> None:
-        """It was not even queued: too much is on its way already."""
+        """It was not queued: too much is on its way already."""
 
 
 class Peer:
@@ -100,7 +101,7 @@ class Peer:
         self._opened: asyncio.Event = asyncio.Event()
 
     def send(self, errand: Errand) -> None:
-        """Take an errand there, dialling first if need be."""
+        """Send an errand there; dial first if necessary."""
         if len(self._errands) + len(self._waiting) >= ERRANDS_MAX:
             errand.too_many()
             return
@@ -138,7 +139,7 @@ class Peer:
             self._questions.pop(ref, None)
 
     def notify(self, frame: Notice) -> None:
-        """Say something that may be lost."""
+        """Send something that may be lost."""
         if self._link is not None:
             self._link.send(frame)
         else:
@@ -186,7 +187,7 @@ class Peer:
         except (OSError, TimeoutError):
             self._not_reached(link)
         except Exception:
-            # A name that is none, or a bug: whoever waits must not wait for ever.
+            # An invalid name, or a bug: those that wait must not wait for ever.
             log.exception(DIAL_FAILED, peer=member.address)
             self._not_reached(link)
 
@@ -302,13 +303,13 @@ class Peers:
         return peer
 
     def keep_only(self, members: Iterable[Member]) -> None:
-        """Hang up on everybody else: what is on its way there will not be answered."""
+        """Hang up on all other nodes: what is on its way there will not be answered."""
         kept = {member.node_id for member in members}
         for node_id in [one for one in self._peers if one not in kept]:
             self._peers.pop(node_id).close()
 
     def let_go(self, members: Iterable[Member]) -> None:
-        """Send nothing more to members that leave in order; what they owe may still come."""
+        """Send nothing more to members that leave in order; their last answers may still come."""
         for member in members:
             peer = self._peers.pop(member.node_id, None)
             if peer is not None:
@@ -337,7 +338,7 @@ class Peers:
     def opened(self, link: Link) -> None:
         """See `LinkUser.opened`."""
         for former in [one for one in self._accepted if one.peer_id == link.peer_id]:
-            # Its dialler has given it up: what it still brings was sent again, or given up too.
+            # The peer has given this link up: what still comes was sent again, or given up too.
             former.abort()
         if len(self._accepted) >= LINKS_IN_MAX:
             link.abort()
@@ -359,7 +360,7 @@ class Peers:
                 case Notice(version):
                     self._service.heard_of(version)
                 case _:
-                    # Whoever dialled gets answers and gives none.
+                    # The dialling side only receives answers.
                     continue
 
     def _ask(self, link: Link, ask: Ask) -> None:

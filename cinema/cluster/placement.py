@@ -1,4 +1,4 @@
-"""Who owns a showtime by the newest view, looked up once and remembered until the next."""
+"""Which node owns a showtime by the newest view, remembered until the next view."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from cinema.cluster.ring import Ring, RingNode
 from cinema.domain.membership import NO_VIEW, Member, View
 
 OWNERS_KEPT: Final = 100_000
-"""Showtimes whose owner is remembered; then all are forgotten, for looking up is cheap too."""
+"""Showtimes whose owner is remembered; beyond it all are forgotten, since a look-up is cheap
+too."""
 
 
 class Placement:
@@ -27,7 +28,7 @@ class Placement:
         return tuple(one for one in self.view.members if one.node_id != self.node_id)
 
     def follow(self, view: View) -> None:
-        """Go by a new view."""
+        """Use a new view."""
         self.view = view
         owners = view.owners()
         self.ring = Ring(RingNode(one.host, one.port, one.weight) for one in owners)

@@ -53,14 +53,16 @@ class Ring:
         for one, other in pairwise(self.nodes):
             if one.address == other.address:
                 raise ValueError(f"two nodes at {one.address}")
-        # Each node's points by themselves: a view comes in one step of the loop, and to merge those
-        # of many nodes takes long. To look in each of them takes a microsecond, once a showtime.
+        # Each node's points are kept apart. A view is applied in one step of the loop, and merging
+        # the points of many nodes would take long. Looking in each of them takes a microsecond,
+        # once for each showtime.
         self._points = [(node, points_of(node)) for node in self.nodes if node.weight]
 
     def owner_of(self, showtime_id: bytes) -> RingNode | None:
         """The node at the first point from the showtime's hash on; None on an empty ring.
 
-        Where nodes meet in a point, which is rare, whoever sorts first has it, on all nodes.
+        If nodes share a point, which is rare, the one that sorts first has it, on all
+        nodes.
         """
         start = crc32(format_id(showtime_id).encode())
         owner, nearest = None, 2 * _CIRCLE

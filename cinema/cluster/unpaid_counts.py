@@ -1,7 +1,7 @@
-"""Seats that customers hold unpaid at the other nodes: each tells what it counts, twice a second.
+"""Unpaid seats that customers hold at other nodes: each node reports its counts twice a second.
 
-A bound on unpaid seats is exact for the showtimes of one node, and late by a second at most for
-those of the others. Nothing is lost with a count that does not come: the bound is looser then.
+A bound on unpaid seats is exact for the showtimes of one node, and late by at most a second for
+those of the others. If a count does not come, nothing is lost; the bound is only less strict then.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class UnpaidCounts:
     """Keeps `UnpaidSeats.elsewhere`, and answers the other nodes' questions for `here`.
 
     A question names the last answer its node has, so that an answer holds only what changed since.
-    A node that is no member any more counts no more; one that does not answer, as it last said.
+    The counts of a node that is no longer a member are dropped. For a node that does not answer,
+    its last counts stay.
     """
 
     def __init__(
@@ -74,11 +75,11 @@ class UnpaidCounts:
         peers.answer(TOPIC, self.answer)
 
     def start(self) -> None:
-        """Begin to ask."""
+        """Start asking."""
         self._tasks.keep("unpaid-counts", self._run)
 
     async def stop(self) -> None:
-        """Ask no more."""
+        """Stop asking."""
         await self._tasks.cancel()
 
     async def _run(self) -> None:
@@ -87,7 +88,7 @@ class UnpaidCounts:
             await self.look()
 
     async def look(self) -> None:
-        """Ask every other member once, and forget who is none."""
+        """Ask every other member once, and forget nodes that are not members."""
         others = self._placement.others
         members = {member.node_id for member in others}
         for node_id in self._of_node.keys() - members:
@@ -154,7 +155,7 @@ class UnpaidCounts:
         return b"".join((bytes((is_whole,)), version, *entries))
 
     async def _changes(self, before: Counts) -> Counts:
-        """Who has another count than before, at most `CHANGES_MAX` of them."""
+        """Customers whose count has changed, at most `CHANGES_MAX` of them."""
         now = dict(self._unpaid.here)
         changes: Counts = {}
         for seen, customer in enumerate([*now, *(before.keys() - now.keys())], 1):

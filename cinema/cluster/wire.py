@@ -1,8 +1,8 @@
 """What nodes say to each other, and outcomes without the terms that both sides can look up.
 
 Nodes of neighbouring versions talk to each other: never reuse a tag, give new fields defaults and
-append them. A frame or a command that is new is left out by a node that does not know it; whoever
-sent it gives it up at its deadline.
+append them. A node ignores a new frame or command that it does not know; the sender gives it up at
+its deadline.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 
 class TermsBasis(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What of a showtime's terms an outcome shows and a change of plan may change."""
+    """The part of a showtime's terms that an outcome shows and that a change of plan may change."""
 
     layout_version: int
     prices_minor: tuple[int, ...]
@@ -159,7 +159,7 @@ _decode_one = msgspec.msgpack.Decoder(Frame).decode
 def decode_frames(body: bytes | memoryview) -> list[Frame]:
     """The frames of a batch, without those that this version does not know.
 
-    Raises `MsgspecError` for what is no list of anything.
+    Raises `MsgspecError` if `body` is not a list.
     """
     try:
         return _decode_all(body)
