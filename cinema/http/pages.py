@@ -1,4 +1,4 @@
-"""Lists as the contract has them: items, and where the next page begins."""
+"""Lists in the contract's form: items, and where the next page begins."""
 
 from __future__ import annotations
 

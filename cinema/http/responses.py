@@ -1,4 +1,4 @@
-"""Replies as handlers make them, and the bytes that go out for one."""
+"""Replies that handlers make, and the bytes that are sent for one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ENCODER: Final = msgspec.json.Encoder()
 
 
 class Medium(msgspec.Struct, frozen=True, kw_only=True):
-    """What a body is and who may keep it; the head's fixed lines are made from it."""
+    """The type of a body and who may cache it; the fixed lines of the head are made from it."""
 
     content_type: str
     cache_control: str = "no-store"

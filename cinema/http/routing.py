@@ -1,4 +1,4 @@
-"""The way from a path to the route that answers there."""
+"""Finds the route of a path."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Match(Generic[T]):
-    """Where a path led: the target, its parameters, and the text of the showtime's id."""
+    """The result for a path: the target, its parameters, and the text of the showtime's id."""
 
     __slots__ = ("params", "showtime_id", "target")
 

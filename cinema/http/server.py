@@ -48,7 +48,7 @@ METHODS_COUNTED: Final = frozenset(
 
 
 DRAIN_POLL_S: Final = 0.02
-"""Period of the look whether the last connection is closed."""
+"""Period of the check whether the last connection is closed."""
 
 
 class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +73,7 @@ def edge_options(settings: Settings) -> EdgeOptions:
 
 
 def control_options(settings: Settings) -> EdgeOptions:
-    """The same for the control endpoint: no page may call it, and no token travels in the clear."""
+    """The same for the control endpoint: no page may call it, and no token is sent unencrypted."""
     return EdgeOptions(
         trusted_proxies=settings.trusted_proxies,
         require_https=settings.production and not is_loopback(settings.control_host),
@@ -96,8 +96,8 @@ class Edge:
     """Serves a table of routes; `start` may be called for several addresses.
 
     Tokens that `verify_token` answers with None are looked up by `look_up_token`. With `signatures`
-    calls may be signed instead. `writer`, `proxies` and `turns` are shared with whoever else speaks
-    to the same clients in this loop; by default the edge has its own.
+    calls may be signed instead. `writer`, `proxies` and `turns` may be shared with other code that
+    serves the same clients in this loop; by default the edge has its own.
     """
 
     def __init__(
@@ -189,13 +189,13 @@ class Edge:
         self._log.flush()
 
     def announce_end(self) -> None:
-        """Go on serving, and have clients open their next connection elsewhere."""
+        """Continue to serve, and ask clients to open their next connection at another node."""
         self.writer.draining = True
         for listener in self._shared:
             listener.close()
 
     async def drain(self, wait_s: float) -> None:
-        """Stop listening, and give kept connections `wait_s` to hear that they are to be closed.
+        """Stop listening, and give open connections `wait_s` to learn that they will be closed.
 
         Closing one while its client sends the next request would fail that request.
         """
@@ -289,12 +289,12 @@ class Edge:
         return Reply(HTTPStatus.NO_CONTENT, extra=extra)
 
     def _refuse_unparsed(self, request: BaseRequest, rejection: Rejection) -> StreamResponse:
-        """Answer what never became a request."""
+        """Answer bytes that never became a request."""
         request_id = new_request_id()
         return self._send(request, rejected(rejection, request_id), request_id)
 
     def _refuse_late(self, request: HttpRequest) -> Finished:
-        """Answer a request that has waited for its turn too long, without a look at it."""
+        """Answer a request that has waited too long for its turn, without reading it."""
         self._turns.refused += 1
         request_id = request_id_of(request)
         return self._send(request, rejected(Rejection(code="OVERLOADED"), request_id), request_id)

@@ -1,4 +1,4 @@
-"""The steps around every handler: who may, what was sent, and what is counted and logged."""
+"""The steps around every handler: permissions, the request's content, counters and the log line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from cinema.telemetry.metrics import RouteMetrics
 REQUEST_FAILED: Final = "request_failed"
 REQUEST_CANCELLED: Final = "CANCELLED"
 CANCELLED_STATUS: Final = 499
-"""Counted and logged, never sent: the server stopped, or the client left, before the answer."""
+"""Counted and logged, never sent: the server stopped or the client left before the answer."""
 
 AUTHORIZATION: Final = istr("Authorization")
 IDEMPOTENCY_KEY: Final = istr("Idempotency-Key")
@@ -37,16 +37,16 @@ OWNER: Final = "Cinema-Owner"
 """Names the node that owns the showtime of a request; balancers may learn from it."""
 
 SHOWTIME_PATH: Final = "/api/v1/showtimes/{showtime_id}/"
-"""What is asked of a showtime's actor; the catalogue is every node's."""
+"""Requests to a showtime's actor; all nodes share the catalogue."""
 
 INTERNAL: Final = Rejection(code="INTERNAL")
 
 Admit = Callable[[HttpRequest], Principal | None]
-"""Who asks; raises `LookUp` for a token that has to be looked up first."""
+"""The caller; raises `LookUp` for a token that has to be looked up first."""
 
 TakeInput = Callable[[Call], Awaitable[None] | None]
 AdmitLate = Callable[[Call], Awaitable[None]]
-"""Whether who asked at the head of a request may still act when its body is there."""
+"""Whether the caller from a request's head may still act when its body has come."""
 
 Finish = Callable[[Call, int, str | None, str | None, float], None]
 
@@ -199,7 +199,7 @@ def _decoding(route: Route, around: EdgeParts) -> Callable[[Call], None]:
 
 
 def _named(call: Call, operation: str, key: str) -> IdempotencyKey:
-    """The name of a request by what was decoded: how the client wrote it does not count."""
+    """The name of a request by its decoded content: the client's spelling does not count."""
     caller = ANONYMOUS if call.caller is None else call.caller.user_id
     return idempotency_key(caller, operation, call.params, key, call.body, call.query)
 
@@ -250,7 +250,7 @@ def _late_gate(route: Route, around: EdgeParts) -> AdmitLate:
     async def admit_late(call: Call) -> None:
         credentials = call.request.headers.get(AUTHORIZATION, "")
         if call.caller is None or credentials[:7].lower() != "bearer ":
-            # Nobody, or a signature: that counts once and for this body, so it was looked at.
+            # No caller, or a signature: that is valid once and for this body, so it was checked.
             return
         token = credentials[7:]
         try:
@@ -278,7 +278,7 @@ def _over_https(check: Admit, proxies: TrustedProxies) -> Admit:
 def _checked(
     verify_signed: Callable[[HttpRequest, str], Principal], request: HttpRequest, credentials: str
 ) -> Principal:
-    """Whose signature a request bears."""
+    """The holder of a request's signature."""
     try:
         return verify_signed(request, credentials)
     except InvalidToken as invalid:
@@ -291,7 +291,7 @@ async def _identify_unknown(
     roles: frozenset[str],
     then: Callable[[Principal], None] | None,
 ) -> Principal:
-    """Whom a token stands for that is not known here yet; see `_gate`."""
+    """The caller of a token that is not known here yet; see `_gate`."""
     if look_up is None:
         raise refuse("UNAUTHENTICATED", reason=INVALID_TOKEN)
     try:

@@ -29,7 +29,7 @@ class Hosts:
     __slots__ = ("known",)
 
     def __init__(self) -> None:
-        # What no client of HTTP/1.0 need send; the parser refuses it to the others.
+        # Clients of HTTP/1.0 need not send it; from the others the parser requires it.
         self.known: set[str | None] = {None}
 
     def __len__(self) -> int:
@@ -64,8 +64,8 @@ def is_host(text: str) -> bool:
 def origin_form(target: str) -> str:
     """Path and query of a target; of what is no http address the target itself.
 
-    Clients name the whole address to a proxy, and servers must take that too (3.2.2). Whose
-    address it is, is not looked at, as `Host` is not.
+    Clients name the whole address to a proxy, and servers must take that too (3.2.2). The address
+    is not checked, just as `Host` is not.
     """
     if target[:1] == "/":
         return target

@@ -44,7 +44,7 @@ class TasklessEndpoint:
 
 
 class LateCall:
-    """A request whose turn came too late, on the way without a task: refused unread."""
+    """A taskless request whose turn came too late: it is refused unread."""
 
     __slots__ = ("_refuse", "_request")
 
@@ -90,7 +90,7 @@ class TasklessCall(Call):
         self._refused: Rejection | None = None
 
     def is_admitted(self) -> bool:
-        """False if who asks is not known yet, which needs a task; nothing is done then."""
+        """False if the caller is not known yet, which needs a task; nothing is done then."""
         steps = self._endpoint.steps
         try:
             self.caller = steps.admit(self.request)
@@ -121,7 +121,7 @@ class TasklessCall(Call):
             self._end(INTERNAL)
 
     def settle(self, answer: Any) -> None:
-        """Write the reply that shows `answer`; the actor that calls this must not suffer."""
+        """Write the reply for `answer`; an error must not harm the actor that calls this."""
         endpoint = self._endpoint
         outcome: Reply | Rejection
         try:

@@ -25,7 +25,7 @@ CountWrite = Callable[[Principal], Awaitable[None]]
 class EdgeLimits(msgspec.Struct, frozen=True):
     """What counts for the routes of an edge; each refuses RATE_LIMITED.
 
-    `take_hold` is given whoever asks and the form in which their address is counted.
+    `take_hold` receives the caller and the form in which their address is counted.
     """
 
     count_write: CountWrite
@@ -50,7 +50,7 @@ def hold_check(
 
 
 def write_count(route: Route, limits: EdgeLimits | None) -> CountWrite | None:
-    """What counts a write of somebody signed in; None where there is none, or it has its own."""
+    """What counts a write of a signed-in caller; None for a route without one or with its own."""
     is_write = route.method in WRITES and route.auth == "bearer" and route.throttle == "writes"
     if limits is None or not is_write:
         return None

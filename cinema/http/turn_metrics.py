@@ -11,7 +11,7 @@ from cinema.telemetry.metrics import Families
 
 
 def turn_families(turns: Turns) -> Families:
-    """Who stands in line, for how long, and who was turned away."""
+    """How many requests wait, for how long, and how many were refused."""
 
     def families() -> Iterator[Metric]:
         yield GaugeMetricFamily(

@@ -1,4 +1,4 @@
-"""What a client sent behind a request for another protocol that we go on without."""
+"""What a client sent after a request for another protocol that we decline."""
 
 from __future__ import annotations
 

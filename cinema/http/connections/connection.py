@@ -1,4 +1,4 @@
-"""One connection: what aiohttp leaves to chance about broken and slow clients, decided."""
+"""One connection, with a defined answer for each kind of broken or slow client."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from cinema.http.turns import Turns
 from cinema.http.upgrades import behind_upgrade
 
 IN_LINE_LIMIT_BYTES: Final = 65_536
-"""What is read of a connection that stands in line: a client may send a body with its request."""
+"""Most bytes read of a connection that waits in line: a client may send a body with its request."""
 
 HALF_CLOSED_PERIOD_S: Final = 0.05
 """How often a half-closed connection with several requests queued looks whether it is done."""
@@ -59,12 +59,12 @@ class RefuseLate(Protocol):
 
 
 class Connection(TasklessConnection):
-    """aiohttp's connection, with an answer of the contract's form for each way to go wrong.
+    """aiohttp's connection, with an answer in the contract's form for everything that can go wrong.
 
-    A head that does not come to its end in time gets 408, one that never can 400; a client that
-    half-closes is still answered; what comes behind a request for another protocol is answered
-    too if we stay with HTTP; after a fatal error the connection lingers, so that a client still
-    sending reads why.
+    A head that is not complete in time gets 408, and one that can never be complete 400. A
+    client that half-closes is still answered. Requests after one for another protocol are
+    answered too, if we stay with HTTP. After a fatal error the connection lingers, so that a
+    client that still sends can read the reason.
     """
 
     __slots__ = (
@@ -100,7 +100,7 @@ class Connection(TasklessConnection):
             loop=loop,
             taskless_call_of=taskless_call_of,
             late_call_of=late_call_of,
-            # None is how the library spells "no access log"; its signature does not say so.
+            # For the library None means "no access log"; its signature does not say so.
             access_log=_no_access_log(),
             max_line_size=REQUEST_LINE_LIMIT_BYTES,
             max_field_size=HEADER_LIMIT_BYTES,
@@ -134,7 +134,7 @@ class Connection(TasklessConnection):
             parser.feed_eof()
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come if it is this connection's turn, else stand in line with it."""
+        """Take what has come if it is this connection's turn; otherwise wait in line with it."""
         if self._frames is not None:
             RequestHandler.data_received(self, self._frames.take(data))
             return
@@ -143,14 +143,14 @@ class Connection(TasklessConnection):
             turns.left -= 1
         elif self._stands_in_line(data):
             return
-        # As in `take_turn`; what is not usual costs a call.
+        # As in `take_turn`, but only unusual cases cost a call.
         seen = self._request_count
         TasklessConnection.data_received(self, data)
         if self._request_count == seen or self._messages or self._head_timer is not None:
             self._look_at_parsed(data, seen)
 
     def take_turn(self, *, is_late: bool) -> bool:
-        """Take what has come while this connection stood in line; False if it is lost."""
+        """Take what has come while this connection waited in line; False if it is lost."""
         data, self._in_line = self._in_line, None
         transport = self.transport
         if data is None or transport is None:
@@ -218,7 +218,7 @@ class Connection(TasklessConnection):
             self._begun_head.clear()
 
     def eof_received(self) -> Any:
-        """Go on answering what was asked before the client closed its side.
+        """Continue to answer what was asked before the client closed its side.
 
         Returns whether the connection stays open for that.
         """
@@ -230,7 +230,7 @@ class Connection(TasklessConnection):
             return True
         self._half_closed = True
         if self._upgraded:
-            # Whether we upgrade is not decided yet: what came behind may be frames or requests.
+            # It is not decided yet whether we upgrade: what came after may be frames or requests.
             self._close_when_answered()
             return True
         if self._is_idle():
@@ -293,7 +293,7 @@ class Connection(TasklessConnection):
     def _process_keepalive(self) -> None:
         """An idle connection ends silently, one within a head with an answer."""
         if self._in_line is not None:
-            # It is we who let it wait.
+            # We let it wait ourselves.
             self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_S
         due = self._loop.time() >= self._next_keepalive_close_time
         if due and self._keepalive and self._is_idle() and self._head_has_begun():
@@ -302,7 +302,7 @@ class Connection(TasklessConnection):
             super()._process_keepalive()
 
     def _note_begun_head(self, data: bytes) -> None:
-        """Give a head that is not complete its time, and keep it in case its end tells more."""
+        """Give an incomplete head its time, and keep it, since its end may tell more."""
         begun = self._begun_head
         begun += data
         if len(begun) > BEGUN_HEAD_LIMIT_BYTES:
@@ -312,7 +312,7 @@ class Connection(TasklessConnection):
             self._head_timer = self._loop.call_later(self._head_timeout_s, self._head_is_late)
 
     def _look_behind_upgrade(self, data: bytes, new: int) -> None:
-        """See to what came behind the last of the `new` requests, if that asks for an upgrade."""
+        """Handle what came after the last of the `new` requests, if that asks for an upgrade."""
         message = self._messages[-1][0]
         if isinstance(message, _ErrInfo) or not message.upgrade:
             return
@@ -323,8 +323,8 @@ class Connection(TasklessConnection):
     def _read_behind_upgrade(self, come: bytes | None) -> None:
         """Feed the parser what it has dropped behind requests for protocols it does not know.
 
-        `come` is what came since the end of a request, None if nobody knows. Where that does not
-        tell what was dropped, the connection ends with the answer, so that the client knows.
+        `come` is what came since the end of a request, None if that is unknown. If it does not show
+        what was dropped, the connection ends with the answer, so that the client notices.
         """
         while self._messages and not self._upgraded:
             message, payload = self._messages[-1]
@@ -394,7 +394,7 @@ class Connection(TasklessConnection):
             self._gone.set_result(None)
 
     def _break_last_payload(self) -> None:
-        """Have whoever reads the last body learn that the rest of it will not come."""
+        """Tell the reader of the last body that the rest of it will not come."""
         payload: StreamReader
         if self._messages:
             payload = self._messages[-1][1]
@@ -411,11 +411,11 @@ class Connection(TasklessConnection):
             return
         if not payload.is_eof():
             payload.set_exception(RequestPayloadError("the body ended early"))
-            # Nobody is to wait for the rest, or to read on when the request is answered.
+            # No task may wait for the rest, or read on when the request is answered.
             payload.feed_eof()
 
     def _end_answered_payload(self) -> None:
-        """Have nobody read on behind an answer that came before the whole body."""
+        """Stop reading after an answer that came before the whole body."""
         if not self._answered.is_eof():
             self._answered.feed_eof()
 

@@ -1,4 +1,4 @@
-"""Listening sockets that somebody else opened: systemd's socket activation, or our supervisor.
+"""Listening sockets that another program opened: systemd's socket activation, or our supervisor.
 
 The protocol is that of sd_listen_fds(3): LISTEN_FDS sockets from descriptor 3 on, meant for the
 process LISTEN_PID.

@@ -1,4 +1,4 @@
-"""The end of a listening socket that loses no connection on the way."""
+"""Closes a listening socket without losing a connection."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SYN_ALONE: Final = (
 
 
 class Filterable(Protocol):
-    """What is needed of a socket."""
+    """The part of a socket that is used here."""
 
     def fileno(self) -> int:
         """The descriptor."""
@@ -41,9 +41,9 @@ async def close_when_accepted(server: asyncio.Server) -> None:
     """Close a server's sockets after all connections made to them are accepted.
 
     The kernel completes handshakes on its own; a connection that waits to be accepted when its
-    socket is closed is reset, although its client may have sent a request. So the first packets
-    of new connections are dropped for a moment: their clients send them again a second later and
-    are refused, or have gone elsewhere. Where that is not possible (outside Linux) connections
+    socket is closed is reset, although its client may have sent a request. So the first packets of
+    new connections are dropped for a moment. Their clients send them again a second later and are
+    refused, or have tried another node. Where that is not possible (outside Linux), connections
     made in the last instant are lost.
     """
     # A server whose accepting has failed for good may have closed them already.
@@ -62,7 +62,7 @@ async def close_when_accepted(server: asyncio.Server) -> None:
 
 
 def ignore_new_connections(listening: Filterable) -> bool:
-    """Have the kernel drop what would begin a new connection; whether it does."""
+    """Let the kernel drop packets that would begin a new connection; returns whether it does."""
     if sys.platform != "linux":
         return False
     program = b"".join(struct.pack("=HBBI", *instruction) for instruction in _SYN_ALONE)

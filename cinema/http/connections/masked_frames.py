@@ -29,9 +29,9 @@ class MaskedFrames:
         self._rest_bytes = 0
 
     def take(self, data: bytes) -> bytes:
-        """What a reader is to get of `data`: an error in place of the first frame without a mask.
+        """What a reader gets of `data`: an error in place of the first frame without a mask.
 
-        A frame's head is kept back until all of it but the mask is there.
+        A frame's head is kept back until all of it except the mask is there.
         """
         # Mostly it is one whole short frame: what follows its head is as long as its length says.
         come = len(data)

@@ -1,4 +1,4 @@
-"""Whose word counts about the client's address and scheme."""
+"""Which proxies are believed about the client's address and scheme."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TrustedProxies:
 
     @property
     def are_none(self) -> bool:
-        """Whether nobody is trusted: then whoever connects is the client."""
+        """Whether no proxy is trusted: then the peer itself is the client."""
         return not self._networks
 
     def client_address(self, request: HttpRequest) -> str:
@@ -44,7 +44,7 @@ class TrustedProxies:
         """The form under which the client of a request is counted; cheap for a known client."""
         if self._networks:
             hops = _hops(request)
-            # Longer ones are a client's own making; kept, they would fill memory.
+            # Longer lists are made up by a client; if kept, they would fill memory.
             key_of = self._key_behind if len(hops) <= HOPS_KEPT_CHARS else self._key_of_hops
             return key_of(request.remote or "", hops)
         return address_key(request.remote or "")
@@ -70,7 +70,7 @@ class TrustedProxies:
                 continue
             if parsed_address(candidate) is None:
                 return address
-            # A zone is no part of who it is, and as long as a client likes.
+            # A zone does not identify the client, and a client can make it as long as it likes.
             address = candidate.partition("%")[0]
             if not self._trusts(address):
                 break

@@ -1,4 +1,4 @@
-"""What is asked, as every step of answering sees it, whichever way the request is served."""
+"""A request as all steps see it, with or without a task."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Serving(Protocol):
 
     @property
     def peername(self) -> str | tuple[object, ...] | None:
-        """Who is at the other end."""
+        """The address at the other end."""
 
     @property
     def ssl_context(self) -> SSLContext | None:
@@ -78,7 +78,7 @@ class Serving(Protocol):
         """The form in which the client's address is counted."""
 
     def taskless_over(self, *, keep_alive: bool) -> None:
-        """The reply is written: go on to the next request."""
+        """The reply is written: continue with the next request."""
 
 
 class TasklessRequest:

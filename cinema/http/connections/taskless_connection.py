@@ -14,7 +14,7 @@ from cinema.http.limits import KEEP_ALIVE_S, WRITE_TIMEOUT_S
 from cinema.http.taskless import LateCall, TasklessCall
 
 Turn = Literal["to come", "had", "late"]
-"""What the next request for `start` knows of its turn; one that came behind another asks for it."""
+"""What the next request for `start` knows of its turn; one that came after another asks for it."""
 
 
 class TasklessCallOf(Protocol):
@@ -30,12 +30,13 @@ class LateCallOf(Protocol):
 
 
 class TasklessConnection(RequestHandler):
-    """aiohttp's connection with a short way for the usual request of a taskless route.
+    """aiohttp's connection, with a short way for the usual request of a taskless route.
 
-    Usual is what comes whole, alone and to an idle connection; the rest goes to `start`, aiohttp's
-    loop over the requests of a connection. During a taskless request `start` sleeps on, because
-    the future it waits for is set aside. That makes the connection look busy to aiohttp: what
-    arrives is queued, keep-alive and shutdown wait. Afterwards the future is put back.
+    A usual request comes whole, alone and to an idle connection. All others go to `start`,
+    aiohttp's loop over the requests of a connection. During a taskless request `start` sleeps
+    on, because the future it waits for is set aside. That makes the connection look busy to
+    aiohttp: what arrives is queued, keep-alive and shutdown wait. Afterwards the future is put
+    back.
     """
 
     __slots__ = (
@@ -68,7 +69,7 @@ class TasklessConnection(RequestHandler):
         self.address_key = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Note once who is at the other end, as throttles count it."""
+        """Note once the address at the other end, in the form in which throttles count it."""
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
         self.address_key = address_key(str(peer[0])) if isinstance(peer, tuple) else ""
@@ -90,7 +91,7 @@ class TasklessConnection(RequestHandler):
             waiter.set_result(None)
 
     def taskless_over(self, *, keep_alive: bool) -> None:
-        """The reply is written: go on, but not before the client has read most of it."""
+        """The reply is written: continue, but not before the client has read most of it."""
         self._keepalive = keep_alive
         if self._paused and self.transport is not None:
             self._unread = self._loop.call_later(WRITE_TIMEOUT_S, self.transport.abort)
@@ -98,12 +99,12 @@ class TasklessConnection(RequestHandler):
             self._end_taskless()
 
     def resume_reading(self, resume_parser: bool = True) -> None:
-        """Read on; nothing where nothing is paused, as aiohttp would feed the parser each time."""
+        """Read on, but only if paused: otherwise aiohttp would feed the parser each time."""
         if self._reading_paused:
             super().resume_reading(resume_parser)
 
     def resume_writing(self) -> None:
-        """Go on, as the client has read."""
+        """Continue, since the client has read."""
         super().resume_writing()
         if self._unread is not None:
             self._end_taskless()
