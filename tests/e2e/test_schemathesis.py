@@ -57,6 +57,7 @@ def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
                 "PYTHONPATH": str(ROOT),
                 "DATABASE_URL": database,
                 "DATA_DIR": str(data_dir),
+                **LIMITS,
             },
             stdout=subprocess.PIPE,
             stderr=log,
@@ -77,6 +78,13 @@ def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     assert "exception" not in (data_dir / "log").read_text()
 
 
+LIMITS = {
+    # Hundreds of wrong guesses from one address; throttles have tests of their own.
+    "LOGIN_FAILURES_PER_ADDRESS": "1000000",
+    "LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS": "1000000",
+    "LOGIN_FAILURES_PER_ACCOUNT_PER_HOUR": "1000000",
+}
+
 ENDS_SESSIONS = {"logout", "logoutEverywhere"}
 
 
@@ -88,6 +96,7 @@ def _headers_of(server: str, caller: str) -> dict[str, str]:
     answer = requests.post(
         f"{server}/api/v1/auth/login", json={"email": email, "password": password}, timeout=10
     )
+    assert answer.status_code == requests.codes.ok, answer.text
     return {"Authorization": f"Bearer {answer.json()['data']['access_token']}"}
 
 
