@@ -27,7 +27,7 @@ def parsed_address(text: str) -> IPv4Address | IPv6Address | None:
 def address_key(text: str) -> str:
     """The form under which a client is counted: an IPv4 address, or the /64 of an IPv6 one.
 
-    All that is no address is one client, the empty text.
+    All texts that are not an address count as one client, the empty text.
     """
     parsed = parsed_address(text)
     if isinstance(parsed, IPv6Address):

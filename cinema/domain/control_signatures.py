@@ -1,8 +1,8 @@
 """How calls of the control endpoint and their answers are signed with a token that is not sent.
 
-A client signs each call; the server signs its answer with the token that it found. So whoever
-listens at a stale address learns nothing that is good for more, and what it answers is not
-believed. Both sides import this module, which is why it belongs to neither.
+A client signs each call; the server signs its answer with the token that it found. So a program
+that listens at an old address learns nothing that it could use, and its answers are not accepted.
+Both sides import this module, which is why it belongs to neither.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def digest(body: bytes) -> str:
 
 
 def request_mac(token: str, called: Called, signed: Signed) -> str:
-    """The code that only whoever has the token can make for a call."""
+    """The code for a call, which only a holder of the token can make."""
     lines = (_REQUEST, str(signed.created_s), signed.nonce, signed.body_digest, *called)
     return _mac(token, lines)
 

@@ -1,7 +1,7 @@
 """Epochs in eras: within an era each change of owner counts one up; a restore begins a new era.
 
-A restored showtime gives seqs out anew that others may have seen before, in another history.
-Whoever knows an epoch of another era knows nothing of this history.
+A restored showtime uses seqs again that clients may have seen before, in another history. An epoch
+of another era says nothing about this history.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Names of a client's request under its idempotency key: what means the same has the same name.
 
 Names are made of decoded input, so that spelling (JSON's order and escapes, the case of an id, a
-trailing slash) does not count. They are stored for a day: whoever changes how they are made breaks
-the repetitions of that day.
+trailing slash) does not count. They are stored for a day: a change in how they are made breaks the
+repetitions of that day.
 """
 
 from __future__ import annotations

@@ -74,13 +74,13 @@ DUE_SWEEP_S: Final = 0.5
 """Period of the look for holds due on showtimes that no actor here owns."""
 
 DUE_SWEEP_GOES_ON_S: Final = 0.1
-"""Pause before a look that did not see all goes on: so many activations take at least as long."""
+"""Pause before an incomplete look continues: so many activations take at least as long."""
 
 DUE_SWEEP_PAGE: Final = 500
 """Rows that sweep reads at a time; it ends behind the page in which it has woken as many."""
 
 DUE_SWEEP_PAGES: Final = 20
-"""Pages of one sweep: the next one goes on where it ended, so that a backlog is read once."""
+"""Pages of one sweep: the next one continues where it ended, so that a backlog is read once."""
 
 LEAVING_POLL_S: Final = 0.002
 """First wait of the look whether a showtime that moves to another node has settled: a commit."""

@@ -1,4 +1,4 @@
-"""Who asks, in which role; and what is said of a token that proves nothing."""
+"""The caller of a request with a role, and the reasons why a token is refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TOKEN_REVOKED: Final = "TOKEN_REVOKED"  # noqa: S105
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who asks; `expires_at_s` is the token's end in Unix time.
+    """The caller of a request; `expires_at_s` is the token's end in Unix time.
 
     `cinema_ids` are the cinemas that staff and managers belong to; `verified` says that the
     e-mail address is proven.

@@ -10,4 +10,4 @@ Report: TypeAlias = Callable[[str], None]
 
 
 def unheard(_step: str) -> None:
-    """Nobody waits and watches."""
+    """Reports to nobody."""

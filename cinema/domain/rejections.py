@@ -21,7 +21,7 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refused(Exception):
-    """Carries a `Rejection` out of a service to whoever answers the client."""
+    """Carries a `Rejection` out of a service to the code that answers the client."""
 
     def __init__(self, rejection: Rejection) -> None:
         super().__init__(rejection.code)

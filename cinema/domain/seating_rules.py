@@ -1,17 +1,17 @@
-"""House rules on which free seats may be chosen together.
+"""Rules on which free seats may be chosen together.
 
 **No orphan seat.** A choice may not leave an ordinary seat free with no free seat beside it, when
 before it had one; "beside" ends at a wall or an aisle, and a seat that is held, booked or blocked
-is not free. Seats that were alone already do not count, and accessible and companion seats are
-never orphans: a single one is what their customers look for. Two things lift the rule:
+is not free. Seats that were alone already do not count. Accessible and companion seats are never
+orphans, since their customers look for a single one. Two things lift the rule:
 
 - a choice with an accessible seat, whose place the room decides and not the customer;
 - in each row by itself, that no choice could keep it: the groups of adjacent seats chosen in this
-  row fit nowhere among its free ordinary seats (side by side or apart) without an orphan. Other
-  rows are no alternative to somebody who wants this one.
+row fit nowhere among its free ordinary seats (side by side or apart) without an orphan. Other rows
+do not count as an alternative for a customer who wants this one.
 
-**Companion seats.** A companion seat goes only with an accessible one: of its own block, or, where
-its block has none, of its row.
+**Companion seats.** A companion seat can be taken only with an accessible one: one of its own
+block, or, if its block has none, of its row.
 """
 
 from __future__ import annotations

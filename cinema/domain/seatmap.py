@@ -240,8 +240,8 @@ def row_label(position: int) -> str:
 def changed_seats(old: SeatPlan, new: SeatPlan) -> set[str]:
     """Labels that are gone, or whose category, accessible or companion mark differs.
 
-    Whoever holds or booked one of these bought something the new plan does not have; where a
-    seat stands in the room, and beside whom, is not part of what was bought.
+    A customer of such a seat bought something that the new plan does not have. The place of a seat
+    in the room, and its neighbours, are not part of what was bought.
     """
     return {
         label

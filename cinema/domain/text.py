@@ -1,4 +1,4 @@
-"""Text as people compare it, and characters that nobody can see."""
+"""Text as people compare it, and invisible characters."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _UNSEEN_IN_LINES: Final = re.compile(
 def fold(text: str) -> str:
     """The form in which two texts are the same to a searcher: `Łódź` and `LODZ`.
 
-    Case, accents, ligatures, kinds of apostrophe and what cannot be seen do not count. Follows
-    `unaccent` of Postgres, which is an extension and not everywhere. Columns are stored folded:
-    whoever changes this changes them too.
+    Case, accents, ligatures, kinds of apostrophe and invisible characters do not count. Follows
+    `unaccent` of Postgres, which is an extension and not always available. Columns are stored
+    folded: if you change this, change them too.
     """
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     bare = "".join(

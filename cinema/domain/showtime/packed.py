@@ -53,7 +53,7 @@ def unpack(packed: bytes) -> SeatGroup:
 
 
 def customer_of(packed: bytes) -> bytes:
-    """Whose hold or booking it is, without unpacking the rest."""
+    """The customer of a hold or booking, without unpacking the rest."""
     return packed[:CUSTOMER_BYTES]
 
 

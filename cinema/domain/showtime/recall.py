@@ -21,7 +21,7 @@ class Recalled(msgspec.Struct, frozen=True):
     """What the archive said about some ids while a memory of `epoch` had `generation`.
 
     An answer counts only for that memory, and only while nothing more was archived. Generations
-    start anew with each restore; no two memories of a showtime have the same epoch.
+    start again with each restore; no two memories of a showtime have the same epoch.
     """
 
     epoch: int

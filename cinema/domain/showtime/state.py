@@ -178,7 +178,7 @@ class ShowtimeState:
 
 
 def count_unpaid(counts: dict[bytes, int], packed: bytes, change: int) -> None:
-    """Count seats of a hold for its customer; who has none has no entry."""
+    """Count seats of a hold for its customer; a customer without any has no entry."""
     customer = packed[:CUSTOMER_BYTES]
     count = counts.get(customer, 0) + change
     if count:

@@ -1,4 +1,4 @@
-"""What stores use of the driver; nobody else in the product sees it."""
+"""The parts of the driver that stores use; no other code of the product sees it."""
 
 from __future__ import annotations
 

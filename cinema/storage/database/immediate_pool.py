@@ -1,8 +1,8 @@
 """A pool whose connections change hands without a step of the loop.
 
-asyncpg gives each connection back in a task of its own, and whoever did so waits for that task:
-three steps of the loop a statement. Where thousands of clients stand in line a step takes tens of
-milliseconds, and what a cold showtime needs is three statements.
+asyncpg gives each connection back in a task of its own, and the caller waits for that task: three
+steps of the loop for each statement. When thousands of clients wait in line, a step takes tens of
+milliseconds, and an activation needs three statements.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class _ImmediatePool(Base):
     async def release(self, connection: Any, *, timeout: float | None = None) -> None:  # noqa: ASYNC109  (asyncpg's name)
         """Give a connection back in the caller's own step.
 
-        asyncpg's task is there so that no cancellation comes in between. Without a query to reset
-        the session nothing here waits, save what ends a statement or a transaction that was
-        left, for `release_s` at most; who is cancelled then closes the connection, which gives
+        asyncpg uses a task so that no cancellation comes in between. Without a query that resets
+        the session, nothing here waits. The exception is the end of an unfinished statement or
+        transaction, for `release_s` at most. A cancellation then closes the connection, which gives
         its place back as well.
         """
         if connection._con is None:

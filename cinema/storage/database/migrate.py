@@ -25,7 +25,7 @@ _ADVISORY_LOCK = 0x63696E656D61
 
 LOCK_TIMEOUT_MS: Final = 1000
 """A migration that waits for a table makes every later statement on it wait as well, commits
-included. Longer than this nobody shall; the run then starts over."""
+included. After this time it gives up, and the run starts again."""
 
 LOCK_ATTEMPTS: Final = 60
 LOCK_PAUSE_S: Final = 1.0

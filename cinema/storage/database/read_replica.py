@@ -29,7 +29,7 @@ REST_S: Final = 1.0
 """How long reads go straight to the primary after the replica was too far behind or away."""
 
 CONNECT_TIMEOUT_S: Final = 1.0
-"""A replica that takes longer to connect to is away, and somebody waits for the answer."""
+"""A replica that takes longer to connect to counts as away, since a client waits for the answer."""
 
 READ_TIMEOUT_S: Final = 5.0
 """Longer than any of our lists takes; then the primary is asked."""
@@ -107,7 +107,7 @@ class PrimaryPosition:
         """A position that the primary was asked for after this call began."""
         before = self._asked
         async with self._asking:
-            # Whoever held the lock after us may have asked later than we came.
+            # The task that held the lock after us may have asked later than we came.
             if self._asked > before and self._last is not None:
                 return self._last
             self._last = None
@@ -161,7 +161,7 @@ class ReplicaReads:
                 self._rest("behind", error)
             except _Unfit as error:
                 self._rest("unfit", error)
-            # Whatever else was wrong there, a refusal must come from the primary.
+            # Whatever the error there was, a refusal must come from the primary.
             except (asyncpg.PostgresError, *UNREACHABLE) as error:
                 self._rest("unreachable", error)
             else:

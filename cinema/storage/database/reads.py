@@ -15,7 +15,7 @@ Query = Callable[[PooledConnection], Awaitable[T]]
 
 
 class Reads(Protocol):
-    """Reads that see whatever was acknowledged to anybody before they were asked for."""
+    """Reads that see everything that was acknowledged to any client before they began."""
 
     async def fetch(self, statement: str, *values: object) -> list[asyncpg.Record]:
         """All rows. Refuses RETRY when no server can be reached."""

@@ -102,7 +102,7 @@ async def run_once(
     """Run `effect` and commit it with its answer; under a known key, give the stored answer.
 
     A concurrent second request waits for the first. Another request under the key is refused as
-    IDEMPOTENCY_MISMATCH. A refusal of `effect` leaves no trace and is decided anew.
+    IDEMPOTENCY_MISMATCH. A refusal of `effect` leaves no trace and is decided again.
     """
     async with transaction(pool) as running:
         if key is None:

@@ -1,13 +1,11 @@
-"""The months of the journal: tables made ahead, and dropped whole once nobody needs their events.
+"""The months of the journal: tables made ahead, and dropped whole when their events are not needed.
 
 A month holds the events of the showtimes whose ids were made in it. It is dropped when each of
 these has ended, is past its retention and is replaced by its snapshot (`kept_journals` names the
-others). A few late ones do not keep a month: their events are copied into a smaller table, which
-then takes its place. Everything is one transaction or can be begun anew, and one node at a time is
-at it.
-
-What every commit needs, the lock on the journal, is asked for with a short timeout and held for
-moments; whoever cannot have it tries again.
+others). A few late showtimes do not keep a month: their events are copied into a smaller table,
+which then takes its place. Everything is one transaction or can be started again, and one node at a
+time does it. Every commit needs the lock on the journal. So it is asked for with a short timeout
+and held for moments; a node that cannot get it tries again.
 """
 
 from __future__ import annotations
@@ -59,7 +57,7 @@ SHORT_LOCK: Final = "50ms"
 
 ATTEMPTS: Final = 10
 PAUSE_S: Final = 0.5
-"""Tries at such a lock in one round; the next round goes on."""
+"""Tries at such a lock in one round; the next round continues."""
 
 _LOCK_KEY: Final = 0x6A6F75726E616C
 """Any constant will do that nothing else in the database locks on."""
@@ -156,8 +154,8 @@ async def attached_months(connection: AnyConnection) -> list[Month]:
 async def make_months(connection: AnyConnection) -> None:
     """Make the tables of this month and the next ones; does nothing where there is no journal.
 
-    A month that cannot be made now is left to the next time: its events lie outside of all months
-    until then. Raises `NotPartitioned`.
+    A month that cannot be made now is made next time: until then its events are outside of all
+    months. Raises `NotPartitioned`.
     """
     kind = await connection.fetchval(_KIND)
     if kind is None:
@@ -246,7 +244,7 @@ class JournalMonths:
 
 
 class _Dropping:
-    """Drops a month, unless somebody has become late meanwhile."""
+    """Drops a month, unless another showtime has become late meanwhile."""
 
     def __init__(self, connection: AnyConnection, month: Month) -> None:
         self._connection = connection
@@ -290,7 +288,7 @@ class _Exchanging:
 
 
 async def _copy(connection: AnyConnection, month: Month, late: Iterable[UUID]) -> None:
-    """Copy what is late into a table of its own, in steps; a copy that was begun is begun anew."""
+    """Copy what is late into a table of its own, in steps; an unfinished copy is started again."""
     slim = msgspec.structs.replace(month, slim=True)
     async with connection.transaction():
         await connection.execute(f"drop table if exists {slim.table}")
@@ -355,7 +353,7 @@ def _bounds(month: Month) -> str:
 
 
 async def _patiently(month: Month, work: _Adding | _Dropping | _Exchanging) -> None:
-    """Try until the locks are to be had, not for ever: the next round tries again."""
+    """Try a bounded number of times to get the locks; the next round tries again."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             done = await work()

@@ -1,7 +1,7 @@
-"""What happened at showtimes, for whoever acts on it afterwards: mails, tickets, partners.
+"""What happened at showtimes, for later work: mails, tickets, partners.
 
-A row is written with its event, so it is there exactly if the event is. It is read by a worker and
-deleted when everything it leads to is done; until then it may be handed out more than once.
+A row is written with its event, so it exists exactly if the event does. A worker reads it, and
+deletes it when all its work is done. Until then it may be handed out more than once.
 """
 
 from __future__ import annotations

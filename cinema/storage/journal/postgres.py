@@ -45,9 +45,8 @@ _NOT_CONNECTED: Final = "08001"
 _READ_ONLY: Final = "25006"
 
 LANE_LOCK_TIMEOUT_S: Final = 0.1
-"""How long a lane's statement waits for somebody else's row lock: all its showtimes wait with it.
-
-Takeovers hold a head for one commit; whoever holds it longer is an operator, or frozen.
+"""How long a lane's statement waits for another session's row lock: all its showtimes wait with it.
+Takeovers hold a head for one commit; a session that holds it longer is an operator's, or frozen.
 """
 
 _LANE_SETTINGS: Final = {
@@ -200,7 +199,7 @@ class PostgresLane:
     async def _locked(
         self, connection: LaneConnection | None, showtime_ids: Sequence[bytes]
     ) -> frozenset[bytes]:
-        """Those whose heads somebody else holds right now; all of them if nobody gets any."""
+        """Those whose heads another session holds right now; all of them if none can be locked."""
         if connection is None or len(showtime_ids) <= 1:
             # One that was alone needs no search.
             return frozenset()
@@ -297,8 +296,8 @@ class PostgresJournal:
         """Connect; the caller closes.
 
         A takeover waits up to `lock_timeout_s` for a statement of the former owner, a lane's
-        statement up to `lane_lock_timeout_s` for whoever has locked one of its rows. Appends and
-        takeovers alike wait for the disk, whatever the server's default: an epoch that a crash
+        statement up to `lane_lock_timeout_s` for a session that has locked one of its rows. Appends
+        and takeovers alike wait for the disk, whatever the server's default: an epoch that a crash
         takes back would belong to two owners.
         """
         pool = await open_immediate_pool(
@@ -425,7 +424,7 @@ class PostgresJournal:
 
 
 def _bounds(timeout_s: float, lock_timeout_s: float) -> dict[str, str]:
-    """What Postgres itself limits, so that a statement nobody waits for lets go of its locks."""
+    """Limits that Postgres enforces, so that an abandoned statement releases its locks."""
     timeout_ms = max(1, int(timeout_s * 1000))
     return {
         "lock_timeout": str(max(1, int(lock_timeout_s * 1000))),

@@ -1,8 +1,9 @@
-"""Which journals have outlived their retention, and what lets go of them without their owners.
+"""Finds journals that are past their retention, and releases them without their owners.
 
 `kept_journals` names the showtimes whose events are still needed, by their end. A takeover adds
-one, `seal` takes out those that ended, that nobody owns and whose snapshot says all. So a round
-looks only at what is to be done, however many showtimes ever ended; and nodes may do it at once.
+one. `seal` removes those that ended, that no node owns and whose snapshot is complete. So a round
+looks only at what has to be done, however many showtimes ever ended, and several nodes may do it at
+once.
 """
 
 from __future__ import annotations
@@ -40,10 +41,10 @@ class Retention:
         return [(row[0], row[1].bytes) for row in rows]
 
     async def seal(self, showtime_ids: Sequence[bytes], before: datetime) -> set[bytes]:
-        """Note that these need their events no more; returns those of which that is true.
+        """Note that these no longer need their events; returns those of which that is true.
 
-        Those that somebody owns, or whose snapshot is behind, are left out. Those that turn out to
-        end later than noted are taken for done here: their new end is noted.
+        Those that a node owns, or whose snapshot is behind, are left out. Those that turn out to
+        end later than noted count as done here: their new end is noted.
         """
         ids = [UUID(one) for one in showtime_ids]
         async with connection(self._pool) as writing:
@@ -51,7 +52,7 @@ class Retention:
         return {row[0].bytes for row in rows}
 
     async def drain(self, showtime_id: bytes) -> None:
-        """Delete the events of a showtime nobody owns and whose snapshot says all, in steps."""
+        """Delete the events of a showtime with no owner and a complete snapshot, in steps."""
         gone: int | None = TRUNCATED_AT_ONCE
         while gone == TRUNCATED_AT_ONCE:
             async with connection(self._pool) as writing:

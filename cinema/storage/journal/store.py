@@ -19,14 +19,16 @@ STORED_REPLY = 2
 
 
 LOCK_TIMEOUT: Final = "55P03"
-"""SQLSTATE of a statement that waited too long for somebody else's lock."""
+"""SQLSTATE of a statement that waited too long for another session's lock."""
 
 
 class CommitAborted(Exception):
-    """The statement certainly had no effect. `poison`: its content is at fault (22, 23).
+    """The statement certainly had no effect.
 
-    After `LOCK_TIMEOUT`, `locked` are the showtimes whose heads somebody else holds, as far as
-    could be found out; without any the lock was on another row, or is gone by now.
+    `poison`: its content is at fault (22, 23).
+
+    After `LOCK_TIMEOUT`, `locked` are the showtimes whose heads another session holds, as far as is
+    known. If there are none, the lock was on another row, or is gone by now.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class CommitAborted(Exception):
 
 
 class CommitUnknown(Exception):
-    """Nobody can say yet whether the statement had its effect."""
+    """It is not yet known whether the statement had its effect."""
 
 
 class StoreUnavailable(Exception):
@@ -55,7 +57,7 @@ class StoreUnavailable(Exception):
 
 
 class HeadsLocked(StoreUnavailable):
-    """Nothing was written: somebody else holds the heads of `locked`, or a row that goes with one.
+    """Nothing was written: another session holds heads of `locked`, or a row that goes with one.
 
     `locked` as for `CommitAborted`.
     """
@@ -211,7 +213,7 @@ class JournalStore(Protocol):
     async def left_behind(
         self, living: Sequence[bytes], after: bytes | None, heads: int
     ) -> LeftBehind:
-        """The showtimes whose owners live no more and have not given them back.
+        """The showtimes whose owners are no longer alive and have not given them back.
 
         Looks at so many heads behind `after`, in the order of their ids.
         """
@@ -219,9 +221,9 @@ class JournalStore(Protocol):
     async def inherit(
         self, showtime_ids: Sequence[bytes], living: Sequence[bytes], heir: bytes
     ) -> dict[bytes, int]:
-        """Raise the epochs of those that still are no living node's, for `heir`; the new epochs.
+        """Raise the epochs of those that no living node owns, for `heir`; returns the new epochs.
 
-        Waits for nobody: those that somebody else is at are left out.
+        Waits for no lock: those that another session has locked are left out.
         """
 
     async def load(self, showtime_id: bytes) -> Loaded | None:

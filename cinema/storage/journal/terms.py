@@ -112,7 +112,7 @@ class TermsSource:
             stored = await self._row(_LAYOUT, screen_id, version)
             if stored is None:
                 raise LookupError(f"screen {screen_id} has no layout {version}")
-            # Looked up again: whoever asked meanwhile shares one plan.
+            # Looked up again, so that all that asked meanwhile share one plan.
             plan = self._plans.get(key) or parse_layout(_STORED_LAYOUT.decode(stored[0]), version)
         self._plans[key] = plan
         self._plans.move_to_end(key)

@@ -23,7 +23,7 @@ VIEWS_KEPT: Final = 100
 _LATEST: Final = """
 select version, members from cluster_views order by version desc limit 1"""
 
-# Somebody who proposes the same version at once meets the primary key.
+# Another node that proposes the same version at the same time meets the primary key.
 _PROPOSE: Final = """
 insert into cluster_views (version, members, proposed_by)
 select $1::bigint, $2::bytea, $3::bytea
@@ -41,15 +41,15 @@ _decode = msgspec.msgpack.Decoder(tuple[Member, ...]).decode
 
 
 class ViewsUnavailable(Exception):
-    """Nobody can tell the newest view now, nor whether a proposal was taken."""
+    """The newest view cannot be read now, and it is unknown whether a proposal was taken."""
 
 
 class BeatsUnavailable(Exception):
-    """Nobody's signs of life can be read now."""
+    """No node's signs of life can be read now."""
 
 
 class Beat(msgspec.Struct, frozen=True, array_like=True):
-    """A sign of life: a count that rises, and the version of the view its node goes by."""
+    """A sign of life: a count that rises, and the version of the view that its node uses."""
 
     count: int
     version: int

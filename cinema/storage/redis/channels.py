@@ -20,7 +20,7 @@ class ChannelsUnavailable(Exception):
 
 
 class Channels(Protocol):
-    """Named channels; a message reaches whoever is subscribed at that moment, or nobody."""
+    """Named channels; a message reaches only those that are subscribed at that moment."""
 
     async def publish(self, messages: Sequence[tuple[bytes, bytes]]) -> None:
         """Send messages (channel and payload), in order. Raises `ChannelsUnavailable`."""
@@ -29,12 +29,12 @@ class Channels(Protocol):
         """Hear a channel from now on; without a connection, from the next one on."""
 
     async def unsubscribe(self, channel: bytes) -> None:
-        """Hear a channel no more."""
+        """Stop listening to a channel."""
 
     async def listen(
         self, on_message: Callable[[bytes, bytes], None], on_up: Callable[[bool], None]
     ) -> None:
-        """Hand on messages for ever; `on_up` is told when the connection comes and goes."""
+        """Hand on messages until cancelled; `on_up` is told when the connection comes and goes."""
 
     async def close(self) -> None:
         """Give the connections back."""

@@ -16,8 +16,8 @@ UNREACHABLE: Final = (RedisError, OSError, TimeoutError)
 def redis_client(url: str, *, timeout_s: float) -> Redis:
     """A client whose connections and answers take `timeout_s` at most.
 
-    It never repeats a call: whoever listens must learn of a connection that was lost meanwhile,
-    and a heartbeat that is late is better left to the next one.
+    It never repeats a call: a listener must learn of a connection that was lost meanwhile, and a
+    late heartbeat is not worth repeating.
     """
     return Redis.from_url(
         url,

@@ -39,7 +39,7 @@ class RedisHeartbeats:
             try:
                 beats[bytes.fromhex(field.decode())] = _decode(value)
             except ValueError:
-                # Somebody else's field, or another version's: no sign of life to us.
+                # A field of another program or version: not a sign of life for us.
                 continue
         return beats
 

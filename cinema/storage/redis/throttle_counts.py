@@ -118,10 +118,10 @@ class BoundedMemory(Storage):
 class ThrottleCounts:
     """Counts in Redis for all nodes together; without it, or while it is away, for this node.
 
-    Memory always counts along, so that nobody gains by a Redis that goes away. What Redis does
-    not answer in time counts as away for `SHARED_REST_S`: no caller waits longer than
-    `SHARED_TIMEOUT_S`, and none is refused or let through for it. `clock` is one that nobody sets:
-    set back, it would keep a window, or the rest of Redis, for as long as it was set back.
+    Memory always counts too, so that no client gains when Redis goes away. If Redis does not answer
+    in time, it counts as away for `SHARED_REST_S`: no caller waits longer than `SHARED_TIMEOUT_S`,
+    and none is refused or accepted because of it. `clock` must be one that is never set: if it were
+    set back, windows and the rest of Redis would last longer by that much.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, *, redis_url: str = "") -> None:
