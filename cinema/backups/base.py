@@ -19,7 +19,7 @@ _ID: Final = "%Y%m%dT%H%M%SZ"
 
 
 async def take_base(source: Source, folder: BackupFolder, uploads: Path) -> Base:
-    """Take a base backup and verify it. Whatever interrupts this leaves no backup behind."""
+    """Take a base backup and verify it; if this is interrupted, no backup is left."""
     async with connected(source) as connection:
         facts = await read_facts(connection)
         programs = find_programs(facts.major)
@@ -49,7 +49,7 @@ async def take_base(source: Source, folder: BackupFolder, uploads: Path) -> Base
                     schema_revision=revision,
                     cinema_version=__version__,
                     size_bytes=manifest.size_bytes,
-                    # After the database: whatever it speaks of is there.
+                    # After the database: every file that it names is there.
                     uploads=await asyncio.to_thread(store_uploads, folder, uploads, ended_at),
                 )
                 folder.keep_timelines(draft / "postgres" / "pg_wal")

@@ -1,8 +1,8 @@
-"""Making a restored database safe from what its lost future has left in memory somewhere.
+"""Makes a restored database safe from nodes and watchers that remember its lost future.
 
-A node that outlived the restore, and a watcher, may hold epochs and seqs that the restored
-database has not reached yet and will give out anew. So every head row gets an epoch of an era
-that never was: eras are numbered by Postgres's timelines, and each restore begins a new one.
+A node that still runs after the restore, or a watcher, may know epochs and seqs that the restored
+database has not reached yet and will use again. So every head row gets an epoch of a new era. Eras
+are numbered by Postgres's timelines, and each restore begins a new one.
 """
 
 from __future__ import annotations

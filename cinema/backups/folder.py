@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 
 class Archive(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose backups a folder holds."""
+    """The database whose backups a folder has."""
 
     format: int
     id: str

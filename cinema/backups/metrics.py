@@ -1,6 +1,6 @@
 """What a folder of backups can bring back, as Prometheus takes it from a file.
 
-Moments, not ages: a file that nobody renews any more grows old by itself.
+Moments, not ages: then a file that is no longer renewed shows by itself that it is old.
 """
 
 from __future__ import annotations

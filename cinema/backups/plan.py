@@ -12,8 +12,8 @@ from cinema.backups.folder import BackupFolder, Base, Stream
 from cinema.backups.wal import Branch, format_lsn, parse_lsn, reach
 
 NOT_NOTED: Final = timedelta(minutes=1)
-"""What an archive may have beyond the last moment it noted; there Postgres itself has to see.
-The same holds where the log has a hole: nobody noted the moment of that."""
+"""What an archive may have beyond the last moment it noted; there Postgres itself has to see. The
+same holds where the log has a hole: its moment was not noted."""
 
 
 class RestorePlan(msgspec.Struct, frozen=True, kw_only=True):

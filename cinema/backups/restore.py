@@ -208,7 +208,7 @@ def _recovering(
         "restore_command": f"{command} %f %p",
         "recovery_target_timeline": str(plan.timeline),
         "recovery_target_action": "promote",
-        # Nobody may look in before the end, and settings of the old server need not be met.
+        # No client may connect before the end, and settings of the old server need not be met.
         "hot_standby": "off",
         "archive_mode": "off",
     }

@@ -72,7 +72,7 @@ def slot_of(archive_id: str) -> str:
 async def open_stream(
     connection: AnyConnection, folder: BackupFolder, facts: ServerFacts
 ) -> OpenStream:
-    """Go on with the stream of the server's timeline if nothing is missing, else begin a new one.
+    """Continue the stream of the server's timeline if nothing is missing, else begin a new one.
 
     Refuses while another process uses the slot, and a server that is behind its own archive.
     """
@@ -114,7 +114,7 @@ async def open_stream(
 
 
 async def drop_slot(connection: AnyConnection, archive_id: str) -> None:
-    """Have the server keep nothing for an archive any more."""
+    """Let the server no longer keep anything for an archive."""
     try:
         await connection.execute(_DROP_SLOT, slot_of(archive_id))
     except asyncpg.ObjectInUseError as error:
@@ -173,7 +173,7 @@ def _last_of(folder: BackupFolder, timeline: int) -> Stream | None:
 
 
 def _needed(stream: Stream, segment_bytes: int) -> int:
-    """The first segment that the stream does not have whole: there it goes on."""
+    """The first segment that the stream does not have whole: it continues there."""
     whole = [segment.number for segment in stream.segments if not segment.partial]
     if whole:
         return max(whole) + 1

@@ -1,4 +1,4 @@
-"""The command line: one command each, and a flag for each setting that is no secret."""
+"""The command line: one command each, and a flag for each setting that is not a secret."""
 
 from __future__ import annotations
 

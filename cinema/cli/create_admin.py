@@ -1,6 +1,6 @@
 """`cinema admin create-admin`: the first admin of a database, and any other one.
 
-It works on the database alone, so that it is of use before the first start. Whoever may write
+It works on the database alone, so that it is of use before the first start. Anybody who may write
 there could make an admin anyway.
 """
 

@@ -101,7 +101,7 @@ class EmbeddedPostgres:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended, for whatever reason; cheap enough to be asked often."""
+        """Whether it still runs; cheap enough to be asked often."""
         if self._child is not None:
             return self._child.poll() is None
         return find_postmaster(self._data) is not None
@@ -214,7 +214,7 @@ class EmbeddedPostgres:
 
 
 def running_address(data_dir: Path) -> str | None:
-    """The address of the folder's Postgres if it runs, whoever started it."""
+    """The address of the folder's Postgres if it runs, whichever process started it."""
     data_dir = data_dir.absolute()
     postmaster = find_postmaster(data_dir / "postgres")
     if postmaster is None or not postmaster.ready():

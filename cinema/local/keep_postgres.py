@@ -28,7 +28,7 @@ class OwnPostgres(Protocol):
 
 
 async def keep_postgres(postgres: OwnPostgres) -> None:
-    """Start it again whenever it has died, for ever; what it had committed is there again."""
+    """Start it again each time it has died, until cancelled; what it committed is there again."""
     while True:
         await asyncio.sleep(LOOK_S)
         if postgres.running:

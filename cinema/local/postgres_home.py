@@ -29,12 +29,12 @@ class EmbeddedPostgresError(Exception):
 
 
 def clean_environment() -> dict[str, str]:
-    """An environment without PGPORT, PGOPTIONS and whatever else Postgres would heed."""
+    """An environment without PGPORT, PGOPTIONS and all other variables that Postgres reads."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 
 
 class PostgresHome:
-    """Where one data folder's Postgres lives and whom it runs as."""
+    """The place of one data folder's Postgres, and the user that it runs as."""
 
     def __init__(
         self, data_dir: Path, *, binaries: Path | None = None, reads: Sequence[Path] = ()

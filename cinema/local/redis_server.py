@@ -45,7 +45,7 @@ CONFIGURATION = {
     "daemonize": "no",
     "save": "",
     "appendonly": "no",
-    # Hints only: forgetting the ones nobody reads is better than refusing a heartbeat.
+    # It has only hints: forgetting unused ones is better than refusing a heartbeat.
     "maxmemory": "256mb",
     "maxmemory-policy": "allkeys-lru",
 }
@@ -85,7 +85,7 @@ class LocalRedis:
 
     @property
     def running(self) -> bool:
-        """Whether it was started and has not ended, for whatever reason."""
+        """Whether it was started and still runs."""
         return self._child is not None and self._child.poll() is None
 
     def start(self) -> str:
@@ -199,7 +199,7 @@ class LocalRedis:
             self._keeper.join()
 
     def _end_left_over(self) -> None:
-        """End whatever still listens on our socket: in our folder it can only be one of ours."""
+        """End the process that still listens on our socket: it can only be one of ours."""
         deadline = time.monotonic() + _STOP_TIMEOUT_S
         while (listener := self._connect()) is not None:
             with listener:

@@ -12,7 +12,7 @@ _LONGEST_SOCKET_BYTES = 107  # sockaddr_un.sun_path without its closing zero
 
 
 class SocketFolderError(Exception):
-    """What is there already is no folder of ours alone."""
+    """The path exists and is not a folder that only we can use."""
 
 
 def short_folder(wanted: Path, socket_name: str, uid: int, *, refused: frozenset[str]) -> Path:

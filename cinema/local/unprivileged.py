@@ -24,11 +24,11 @@ _CAPABILITY_NAMES = {DAC_OVERRIDE: "dac_override", _DAC_READ_SEARCH: "dac_read_s
 
 
 class CannotDropPrivileges(Exception):
-    """Root has no way to run Postgres here as somebody else."""
+    """Root has no way to run Postgres here as another user."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom Postgres runs as, and what to put before its command lines."""
+    """The user that Postgres runs as, and what to put before its command lines."""
 
     uid: int
     gid: int

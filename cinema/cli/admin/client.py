@@ -145,7 +145,7 @@ class ControlClient:
         return response.status, dict(response.getheaders()), self._envelope(answer)
 
     def _check_proof(self, response: HTTPResponse, nonce: str, answer: bytes) -> None:
-        """Raise `Failure` unless whoever answers has the token."""
+        """Raise `Failure` unless the answering server has the token."""
         wanted = answer_mac(self._token, nonce, response.status, answer)
         if same(response.getheader(PROOF_HEADER, ""), wanted):
             return

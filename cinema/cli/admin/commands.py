@@ -1,4 +1,4 @@
-"""What each command asks of the server, whatever becomes of the answer."""
+"""What each command asks of the server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGE: Final = 100
 """Items asked for at a time: the most the server gives."""
 
 LAST_EVENTS: Final = 20
-"""Events of a journal shown when nobody says which."""
+"""Events of a journal shown by default."""
 
 GONE_WITHIN_S: Final = 180.0
 """How long `drain --wait` waits for a node to be gone."""

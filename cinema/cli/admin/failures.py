@@ -18,7 +18,7 @@ _CODES: Final = {
     HTTPStatus.FORBIDDEN: NOT_ALLOWED,
 }
 _NO_SUCH: Final = frozenset({"UNKNOWN_SEAT"})
-"""Codes that mean "there is no such thing" whatever their status."""
+"""Codes that mean "there is no such thing", with any status."""
 
 
 class Failure(Exception):
@@ -45,5 +45,5 @@ def refused(status: int, code: str, message: str, details: Mapping[str, Any]) ->
 
 
 def unreachable(url: str, reason: str) -> Failure:
-    """Nobody answered."""
+    """No server answered."""
     return Failure("UNREACHABLE", f"No control endpoint answers at {url}: {reason}.", UNREACHABLE)

@@ -31,8 +31,8 @@ class HoldRates(msgspec.Struct, frozen=True, kw_only=True):
 class HoldLimits:
     """Refuses commands to holds that come faster than the rates; each node counts for itself.
 
-    Tills share one address with each other and with people in the foyer: staff count only as
-    whoever they are.
+    Staff at a cinema share one address with each other and with customers there. So staff are
+    counted only by user, not by address.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ COMMAND_ERRORS: Final = ("NOT_FOUND", "OVERLOADED", "RETRY", "OUTCOME_UNKNOWN")
 """What every command to a showtime can meet."""
 
 NAMED_SEATS_ERRORS: Final = ("UNKNOWN_SEAT", "DUPLICATE_SEAT")
-"""What whoever names seats can meet."""
+"""Refusals for requests that name seats."""
 
 
 def _placed(outcome: HoldOutcome) -> Reply | Rejection:

@@ -80,7 +80,7 @@ class SeatsService:
     # --- seats
 
     async def seats(self, showtime_id: bytes, customer: bytes | None) -> SeatsSeen:
-        """The seat map as it is now; a showtime nobody uses is read without waking it."""
+        """The seat map as it is now; a showtime outside of memory is read without activating it."""
         outcome = await self._dispatch.read_seats(showtime_id, ReadSeats(customer=customer))
         return granted(outcome if isinstance(outcome, SeatsSeen) else refusal_of(outcome))
 

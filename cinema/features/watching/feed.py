@@ -76,7 +76,7 @@ class WatchedShowtime:
 
     @property
     def empty(self) -> bool:
-        """Whether nobody watches or is about to."""
+        """Whether no client watches or is about to."""
         return not self._watchers and not self._joining
 
     # --- watchers
@@ -144,7 +144,7 @@ class WatchedShowtime:
         return await asyncio.shield(self._ready or self._ask())
 
     def _ask(self) -> asyncio.Future[Outcome]:
-        """Ask the actor, who may answer before this returns."""
+        """Ask the actor, which may answer before this returns."""
         self._stop_timers()
         ready = self._ready = self._loop.create_future()
         self._dispatch.tell(self._showtime_id, Watch(feed=self), self._begun)
@@ -177,7 +177,7 @@ class WatchedShowtime:
         )
 
     def _go_on(self, seen: SeatsSeen) -> None:
-        """What was missed, in one frame: nobody has to start again."""
+        """What was missed, in one frame, so that no watcher has to start again."""
         for seat, status in enumerate(seen.seats):
             if self._seats[seat] != status:
                 self._seats[seat] = status
@@ -252,7 +252,7 @@ class WatchedShowtime:
         return snapshot_message(self._epoch, self._seq, plan.version, taken)
 
     def _broadcast(self, frame: bytes) -> None:
-        """Send to all who keep up; the others are caught up or closed, and delay nobody."""
+        """Send to all that keep up; the others are caught up or closed, and delay no one."""
         now_s = self._loop.time()
         for watcher in self._watchers.values():
             socket = watcher.socket
@@ -294,7 +294,7 @@ class WatchedShowtime:
             watcher.socket.abort()
 
     def _rest(self) -> None:
-        """Nobody watches: the actor need not publish, nor the mirror follow."""
+        """No client watches: the actor need not publish, and the mirror need not follow."""
         self._dispatch.unwatch(self._showtime_id, self)
         self._fresh = False
         self._stop_timers()

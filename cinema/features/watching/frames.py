@@ -68,7 +68,7 @@ def result_message(ref: Ref | None, hold: Hold) -> bytes:
 
 
 def welcome_message(ref: Ref | None, user_id: str) -> bytes:
-    """The socket knows who is there."""
+    """The socket knows its user."""
     return _encode({"type": "result", "ref": ref, "data": {"user_id": user_id}})
 
 

@@ -82,7 +82,7 @@ class WatchHub:
         return len(self._sockets)
 
     def sockets(self) -> list[Socket]:
-        """The open sockets, for whoever wants to know how far behind they are."""
+        """The open sockets, to see how far behind they are."""
         return list(self._sockets)
 
     @property
@@ -91,7 +91,7 @@ class WatchHub:
         return len(self._showtimes)
 
     async def identify(self, token: str) -> Principal:
-        """Whom a token stands for; waits only for one that has to be looked up.
+        """The caller that a token stands for; waits only for one that has to be looked up.
 
         Raises `InvalidToken`, and `Refused` with RETRY.
         """
@@ -130,7 +130,7 @@ class WatchHub:
         return refused
 
     def left(self, showtime_id: bytes, socket: Socket) -> None:
-        """A socket watches no more."""
+        """A socket no longer watches."""
         watched = self._showtimes.get(showtime_id)
         if watched is not None:
             watched.leave(socket)

@@ -44,7 +44,7 @@ class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
 
 
 class AuthMessage(_Message, frozen=True, kw_only=True, tag="auth", forbid_unknown_fields=True):
-    """Say who is there; also renews a token on the way."""
+    """Sign in on the socket; also renews a token later."""
 
     token: Annotated[str, Meta(max_length=4096)]
 

@@ -76,7 +76,7 @@ class Hub(Protocol):
     options: WatchOptions
 
     async def identify(self, token: str) -> Principal:
-        """Whom a token stands for."""
+        """The caller that a token stands for."""
 
     async def watched(
         self, showtime_id: bytes, socket: Socket, since: tuple[int, int] | None
@@ -124,7 +124,7 @@ class Session:
                 await self._socket.close(TRY_AGAIN_LATER, refusal_of(refused).code)
                 return
         read = 0
-        # A client that has left may have left messages: nobody waits for their answers.
+        # A client that has left may have left messages: no one waits for their answers.
         while not self._socket.closed:
             message = await self._response.receive()
             kind = message.type

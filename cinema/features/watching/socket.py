@@ -74,7 +74,7 @@ class Socket:
 
     @property
     def closed(self) -> bool:
-        """Whether nothing can be sent any more."""
+        """Whether nothing more can be sent."""
         return self._closing or self._response.closed or self._transport.is_closing()
 
     def send(self, payload: bytes) -> None:

@@ -12,7 +12,7 @@ SOCKETS_OF_ADDRESS: Final = "sockets_address"
 SOCKETS_OF_USER: Final = "sockets_user"
 
 RETRY_AFTER_S: Final = 10
-"""What a client is told: nobody knows when one of its others closes."""
+"""`Retry-After` for a client: it is unknown when one of its other sockets closes."""
 
 
 class SocketPlaces:
@@ -45,7 +45,7 @@ class SocketPlaces:
 
 
 class SocketPlace:
-    """What one socket takes: a place of its address, and of whoever signed in on it last."""
+    """The places that one socket takes: one of its address, one of its latest user."""
 
     def __init__(self, places: SocketPlaces, address_key: str) -> None:
         self._places = places

@@ -68,7 +68,7 @@ def node_environment(
 ) -> dict[str, str]:
     """The environment of one node: all settings in words, in the place of the inherited ones.
 
-    A secret that comes from a file goes on coming from there.
+    A secret that comes from a file still comes from there.
     """
     environment = dict(inherited)
     for field in fields():

@@ -1,4 +1,4 @@
-"""Sockets of a local cluster: the shared one, and ports that nobody else gets meanwhile."""
+"""Sockets of a local cluster: the shared one, and ports that no other program gets meanwhile."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ class Ports:
 def refuse_used_ports(settings: Settings, environ: Mapping[str, str]) -> None:
     """Raise `OSError` if one of the ports asked for is another program's already.
 
-    A look ahead, so that it is told at once: whoever listens later finds out for certain. Sockets
-    that were opened for this process (LISTEN_FDS) hold their ports rightly.
+    This early check reports the problem at once; the later listening finds it for certain. Sockets
+    that were opened for this process (LISTEN_FDS) may have their ports.
     """
     ports = Ports()
     try:

@@ -104,7 +104,7 @@ class Supervisor:
         ]
 
     async def _keep(self, nodes: list[NodeProcess], shared_port: int) -> None:
-        # What goes on around the nodes must not end them, whatever befalls it.
+        # A failure of the tasks around the nodes must not end the nodes.
         around = Tasks()
         try:
             async with asyncio.TaskGroup() as group:
@@ -145,7 +145,7 @@ class Supervisor:
             for node in nodes:
                 await node.replace()
                 if not await self._await_ready(node):
-                    # The others go on with what they run: it is known to work.
+                    # The others continue with what they run, which is known to work.
                     log.error(ROLLING_RESTART_GIVEN_UP, node=node.plan.number)
                     break
             else:
