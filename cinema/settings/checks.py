@@ -82,7 +82,7 @@ def _problems_of_addresses(settings: Settings) -> Iterator[str]:
 
 def _problems_of_a_cluster(settings: Settings) -> Iterator[str]:
     if not settings.node_host and settings.host in _WILDCARDS:
-        yield "NODE_HOST must say how others reach this node, for HOST listens on all addresses"
+        yield "NODE_HOST must say how others reach this node, since HOST listens on all addresses"
     secret = settings.cluster_secret
     if secret and len(secret.encode()) < SHORTEST_SECRET_BYTES:
         yield f"CLUSTER_SECRET is shorter than {SHORTEST_SECRET_BYTES} bytes"
@@ -109,7 +109,7 @@ def _problems_of_production(settings: Settings) -> Iterator[str]:
     if not settings.trusted_proxies:
         yield "TRUSTED_PROXIES must name the proxy that ends TLS in production"
     elif _is_everybody(filter(_is_network, settings.trusted_proxies)):
-        yield "TRUSTED_PROXIES must name proxies, not everybody, who could then claim any address"
+        yield "TRUSTED_PROXIES must name only proxies: anybody else could claim any address"
     for origin in settings.allowed_origins:
         if origin == "*":
             yield "ALLOWED_ORIGINS must not be * in production"
