@@ -79,6 +79,9 @@ from cinema.features.catalog import cinema_routes, movie_routes, screen_routes
 from cinema.features.catalog.service import CatalogService
 from cinema.features.catalog.store import CatalogRepository
 from cinema.features.feature import Feature
+from cinema.features.messages import routes as message_routes
+from cinema.features.messages.service import MessagesService
+from cinema.features.messages.store import MessagesRepository
 from cinema.features.operations import health_routes
 from cinema.features.operations.cluster_metrics import cluster_families
 from cinema.features.operations.health_routes import HealthParts
@@ -142,6 +145,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
 class Offered:
     """What features offer to those after them in the list."""
 
+    messages: MessagesRepository
     admission: Admission
     throttles: Throttles
     catalog: CatalogRepository
@@ -161,6 +165,13 @@ class Listed(NamedTuple):
 
     build: Build
     rows: tuple[RowBranch, ...] = ()
+
+
+async def _messages(ground: Ground, offered: Offered) -> Feature:
+    messages = offered.messages = MessagesRepository(
+        ground.pool, ground.cipher, new_id=ground.next_id, now=_now(ground.unix_s)
+    )
+    return Feature(routes=bound(message_routes.ROUTES, MessagesService(messages)))
 
 
 async def _accounts(ground: Ground, offered: Offered) -> Feature:
@@ -365,6 +376,7 @@ async def _operations(ground: Ground, _offered: Offered) -> Feature:
 
 
 FEATURES: Final[dict[str, Listed]] = {
+    "messages": Listed(_messages),
     "accounts": Listed(_accounts),
     "catalog": Listed(_catalog),
     "seats": Listed(_seats),

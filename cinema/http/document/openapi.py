@@ -48,6 +48,7 @@ _TAGS: Final = {
     "Seats": "Seat maps as they are now.",
     "Holds": "Seats kept for a customer until they are booked, released or run out of time.",
     "Bookings": "Seats sold.",
+    "Messages": "Mails, and what became of them.",
     "Watching": "Seat maps as they change, over a WebSocket.",
     "Operations": "For probes and scrapers.",
     "Nodes": "The members of the cluster, and the ring between them.",

@@ -1,0 +1,1 @@
+"""Mails: written down with what they are about, sent by a job."""

@@ -1,0 +1,59 @@
+"""Routes of messages, for admins."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cinema.domain.principal import ADMIN
+from cinema.features.messages import examples
+from cinema.features.messages.service import MessagesService
+from cinema.features.messages.shapes import MessageQuery, SentMessage
+from cinema.http.context import RequestContext
+from cinema.http.pages import PageMeta, listed
+from cinema.http.responses import Reply, success
+from cinema.http.routes import Operation
+
+TAG: Final = "Messages"
+
+
+@Operation(
+    method="GET",
+    path="/api/v1/admin/messages",
+    operation_id="listMessages",
+    summary="Mails of one status, newest first",
+    description="Without `status` those that were given up.",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN}),
+    query=MessageQuery,
+    response=list[SentMessage],
+    response_example=[examples.DEAD],
+    meta=PageMeta,
+    errors=("RETRY",),
+)
+async def list_messages(messages: MessagesService, context: RequestContext) -> Reply:
+    """A page of messages."""
+    return listed(await messages.messages(context.query))
+
+
+@Operation(
+    method="POST",
+    path="/api/v1/admin/messages/{message_id}/retry",
+    operation_id="retryMessage",
+    summary="Send a mail that was given up",
+    description="It is due at once and tried for three days again; one whose time has passed is "
+    "dropped.",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN}),
+    response=SentMessage,
+    response_example=examples.WAITING,
+    errors=("MESSAGE_NOT_DEAD", "RETRY"),
+)
+async def retry_message(messages: MessagesService, context: RequestContext) -> Reply:
+    """Have a dead message sent again."""
+    (message_id,) = context.ids
+    return success(await messages.retry(message_id))
+
+
+ROUTES: Final = (list_messages, retry_message)

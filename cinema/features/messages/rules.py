@@ -1,0 +1,83 @@
+"""Which messages there are, in which languages, and when one is tried again. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+import msgspec
+
+LANGUAGES: Final = ("en", "de")
+"""The languages of the templates; the first is for whoever understands none of them."""
+
+FIRST_BACKOFF_S: Final = 30.0
+BACKOFF_LIMIT_S: Final = 6 * 3600.0
+"""After the n-th failure a message waits 30 s · 2ⁿ, up to six hours."""
+
+JITTER: Final = 0.2
+"""By so much of itself a wait is shorter or longer: what failed together is not tried together."""
+
+DEAD_AFTER: Final = timedelta(days=3)
+"""So long after it could first be sent a message is given up: a mail server is back by then, or
+somebody has to look."""
+
+ATTEMPTS_LIMIT: Final = 40
+"""Attempts of one message; backoff alone allows about 20 within three days. More are from processes
+that ended while they sent."""
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of message; `example` is a payload with all that its templates are filled with."""
+
+    name: str
+    example: Mapping[str, Any]
+
+
+_TO: Final = {"first_name": "Ada"}
+_LINK: Final = {
+    **_TO,
+    "url": "https://tickets.example.com/links/Zm9v",
+    "expires_at": "2026-06-02T17:31:00Z",
+}
+
+_NOTICE: Final = {**_TO, "at": "2026-06-01T17:31:00Z", "address": "192.0.2.7"}
+
+KINDS: Final[Mapping[str, Kind]] = {
+    kind.name: kind
+    for kind in (
+        Kind(name="account_verification", example=_LINK),
+        Kind(name="account_password_reset", example=_LINK),
+        Kind(name="account_password_changed", example={**_TO, "at": "2026-06-01T17:31:00Z"}),
+        Kind(name="account_email_change", example=_LINK),
+        Kind(name="account_email_changed", example=_LINK),
+        Kind(name="account_session_reused", example=_NOTICE),
+        Kind(name="account_second_factor_on", example=_NOTICE),
+        Kind(name="account_second_factor_off", example=_NOTICE),
+        Kind(name="account_recovery_code_used", example=_NOTICE),
+        Kind(
+            name="account_invitation",
+            example={"url": _LINK["url"], "expires_at": _LINK["expires_at"], "role": "staff"},
+        ),
+        Kind(name="account_deletion_scheduled", example={**_TO, "at": "2026-06-08T17:31:00Z"}),
+    )
+}
+
+
+def language_of(accepted: str) -> str:
+    """The language for whoever accepts these, as in the header `Accept-Language`.
+
+    The first that there are templates in counts; weights are not looked at, since clients send
+    the best first.
+    """
+    for wish in accepted[:200].lower().split(","):
+        language = wish.partition(";")[0].partition("-")[0].strip()
+        if language in LANGUAGES:
+            return language
+    return LANGUAGES[0]
+
+
+def backoff_s(failures: int, luck: float) -> float:
+    """How long to wait after so many failures, at least one; `luck` is drawn from 0 to 1."""
+    waited = min(BACKOFF_LIMIT_S, FIRST_BACKOFF_S * 2.0 ** min(failures - 1, 20))
+    return waited * (1 + JITTER * (2 * luck - 1))
