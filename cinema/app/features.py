@@ -193,8 +193,9 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
     stack.push_async_callback(counts.close)
     throttles = offered.throttles = Throttles(counts, throttle_rules(settings))
     ttl_s = settings.jwt_access_token_expire_minutes * 60
+    kept_sessions = SessionsRepository(pool, no_post)
     sessions = SessionsService(
-        SessionsRepository(pool, no_post),
+        kept_sessions,
         RefreshTokens(keys),
         TokenIssuer(keys, ttl_s=ttl_s, clock=ground.unix_s),
         admission,
@@ -285,7 +286,10 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
             throttle_families(throttles, counts, hasher),
         ),
         jobs={"account-changes": admission.follow, "account-mails": mails.run},
-        sweeps={"given-up-accounts": erasure.erase_due},
+        sweeps={
+            "given-up-accounts": erasure.erase_due,
+            "ended-sessions": kept_sessions.forget_ended,
+        },
         secrets={"JWT_SECRET_KEY": take_keys},
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 import msgspec
@@ -24,6 +24,9 @@ from cinema.features.accounts.shapes import Client, Session, User
 from cinema.features.accounts.store import USER_COLUMNS, user_of
 from cinema.storage.database.driver import UUID, Record
 from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
+
+ENDED_SESSIONS_KEPT_S: Final = 3600
+"""How long one that was ended is kept for whoever looks: it is refused, kept or not."""
 
 SESSION_REUSE: Final = "session_reuse"
 
@@ -57,6 +60,20 @@ delete from sessions where id in (
     order by expires_at limit $2
     for update skip locked
 )
+"""
+
+# Whoever was signed out may sign in at once, as often as they like: what they leave behind would
+# be looked through at each further login.
+_FORGET_ENDED: Final = """
+with gone as (
+    delete from sessions where id in (
+        select id from sessions where revoked_at <= $1
+        order by revoked_at limit $2
+        for update skip locked
+    )
+    returning 1
+)
+select count(*) from gone
 """
 
 # One session at a time: who comes second sees what the first has made of it.
@@ -246,6 +263,13 @@ class SessionsRepository:
         kept = None if but is None else UUID(but)
         async with connection(self._pool) as writing:
             return len(await writing.fetch(END_ALL_SESSIONS, UUID(user_id), now, kept))
+
+    async def forget_ended(self, now: datetime, limit: int) -> int:
+        """Delete sessions that were ended a while ago, a bounded number; returns how many."""
+        async with connection(self._pool) as writing:
+            before = now - timedelta(seconds=ENDED_SESSIONS_KEPT_S)
+            gone: int = await writing.fetchval(_FORGET_ENDED, before, limit)
+        return gone
 
     async def live(self, user_id: bytes, current: bytes, now: datetime) -> list[Session]:
         """The sessions of somebody that go on, the newest first. Refuses RETRY."""

@@ -14,9 +14,11 @@ import structlog
 from cinema.domain.limits_catalog import SESSIONS_KEPT
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused
+from cinema.features.accounts.letters import no_post
 from cinema.features.accounts.passwords import PasswordHasher
 from cinema.features.accounts.refresh_tokens import RefreshTokens
 from cinema.features.accounts.session_service import SessionsService
+from cinema.features.accounts.session_store import SessionsRepository
 from cinema.features.accounts.shapes import LoginInput, SignedIn
 from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.storage.database.transactions import Pool
@@ -361,6 +363,23 @@ async def test_expired_sessions_are_cleared_away_by_later_ones(house: House) -> 
     house.clock.now_s += 7 * 86_400
     await house.accounts.login(CREDENTIALS, HERE)
     assert await house.count("sessions") == 1
+
+
+async def test_ended_sessions_are_swept_after_an_hour_and_stay_ended(house: House) -> None:
+    """Signing in and out again and again leaves nothing that grows."""
+    made = await signed_in(house)
+    for _ in range(3):
+        signed = await house.accounts.login(CREDENTIALS, HERE)
+        await house.sessions.log_out(None, signed.refresh_token)
+    store = SessionsRepository(house.pool, no_post)
+    moment = datetime.fromtimestamp(house.clock.now_s, UTC)
+    assert await store.forget_ended(moment, 10) == 0
+    moment += timedelta(hours=1)
+    assert [await store.forget_ended(moment, 2) for _ in range(3)] == [2, 1, 0]
+    assert await house.count("sessions") == 1
+    assert await house.lives(made.access_token)
+    assert not await house.lives(signed.access_token)
+    assert await refusal(house.sessions.refresh(signed.refresh_token, HERE)) == "UNAUTHENTICATED"
 
 
 async def test_session_of_an_older_build_has_no_refresh_token_and_can_be_ended(
