@@ -25,6 +25,16 @@ _ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _EMAIL_KEY = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})+")
 
 Name = Annotated[str, msgspec.Meta(max_length=100)]
+MomentText = Annotated[
+    str,
+    msgspec.Meta(
+        # A number would be taken for seconds since 1970 by what reads a moment of a query.
+        pattern=r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d",
+        max_length=64,
+        description="RFC 3339, with the offset from UTC.",
+        examples=["2026-05-01T09:00:00Z"],
+    ),
+]
 CinemaIds = Annotated[list[UUID], msgspec.Meta(max_length=200)]
 Code = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 LinkToken = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
@@ -174,8 +184,8 @@ class AuditQuery(
     actor: UUID | None = None
     target: UUID | None = None
     action: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
-    since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
-    until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    since: MomentText | None = None
+    until: MomentText | None = None
 
 
 class AuditRow(msgspec.Struct, frozen=True, kw_only=True):

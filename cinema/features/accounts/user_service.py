@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Annotated, Any, Final
 from uuid import UUID
+
+import msgspec
 
 from cinema.domain.paging import BY_MOMENT, Page, after, page
 from cinema.domain.principal import MANAGER, STAFF, Principal
@@ -23,6 +26,8 @@ from cinema.features.accounts.shapes import (
 )
 from cinema.features.accounts.user_store import NO_CINEMAS, Act, UserFilter, UsersRepository
 from cinema.features.refusals import found, granted
+
+_MOMENT: Final[Any] = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class UsersService:
@@ -97,8 +102,8 @@ class UsersService:
             actor_id=query.actor,
             target_id=query.target,
             action=query.action,
-            since=query.since,
-            until=query.until,
+            since=_moment(query.since, "from"),
+            until=_moment(query.until, "to"),
         )
         rows = await self._audit.list(wanted, _position(query.cursor), query.limit + 1)
         return page(rows, query.limit, lambda one: (to_us(one.at), one.id))
@@ -106,6 +111,18 @@ class UsersService:
     def _act(self, principal: Principal, client: Client) -> Act:
         at = datetime.fromtimestamp(self._clock(), UTC)
         return Act(by=UUID(bytes=principal.user_id), at=at, client=client, entry_id=self._new_id())
+
+
+def _moment(text: str | None, name: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment: datetime = msgspec.convert(text, _MOMENT)
+    except msgspec.ValidationError:
+        raise refuse(
+            "VALIDATION_ERROR", "This is no moment with an offset from UTC.", path=f"$.{name}"
+        ) from None
+    return moment
 
 
 def _position(cursor: str | None) -> tuple[datetime, UUID] | None:

@@ -46,6 +46,8 @@ async def test_account_that_is_unknown_is_not_found(house: House) -> None:
         ("users?cinema_id=x", "$.cinema_id"),
         ("users?q=", "$.q"),
         ("audit?from=yesterday", "$.from"),
+        ("audit?from=12", "$.from"),
+        ("audit?to=2026-13-01T00:00:00Z", "$.to"),
         ("audit?from=2026-01-01T00:00:00", "$.from"),
         ("audit?actor=me", "$.actor"),
     ],

@@ -207,9 +207,9 @@ async def test_audit_log_says_who_did_what_to_whom(house: House) -> None:
         (AuditQuery(actor=UUID(bytes=ADMIN.user_id)), 2),
         (AuditQuery(target=UUID(made.user.id)), 2),
         (AuditQuery(action="user_change"), 1),
-        (AuditQuery(since=now), 1),
-        (AuditQuery(until=now), 1),
-        (AuditQuery(since=now + timedelta(seconds=1)), 0),
+        (AuditQuery(since=now.isoformat()), 1),
+        (AuditQuery(until=now.isoformat()), 1),
+        (AuditQuery(since=(now + timedelta(seconds=1)).isoformat()), 0),
     ):
         assert len((await house.users.audit(query)).items) == found, query
     first = await house.users.audit(AuditQuery(limit=1))
