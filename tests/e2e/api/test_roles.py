@@ -104,6 +104,8 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         ),
         "invite": Call("POST", "admin/invitations", ADMINS, 201, invited),
         "listAudit": Call("GET", "admin/audit", ADMINS),
+        "listMessages": Call("GET", "admin/messages", ADMINS),
+        "retryMessage": Call("POST", f"admin/messages/{UNKNOWN_ID}/retry", ADMINS, 404),
         "promoteUser": Call(
             "POST", f"admin/users/{house.people['bob']}/promote", ADMINS, 200, {"role": "customer"}
         ),
