@@ -37,6 +37,7 @@ from cinema.features.accounts import (
 from cinema.features.accounts import routes as auth_routes
 from cinema.features.accounts.admission import Admission
 from cinema.features.accounts.audit_store import AuditRepository
+from cinema.features.accounts.challenge_store import ChallengesRepository
 from cinema.features.accounts.changes_store import AccountStandings
 from cinema.features.accounts.confirmation import Confirmation
 from cinema.features.accounts.credential_routes import CredentialParts
@@ -213,6 +214,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
     confirmation = Confirmation(store, hasher, logins)
     factors = FactorsService(
         FactorsRepository(pool, ground.cipher, no_post),
+        ChallengesRepository(pool),
         confirmation,
         admission,
         required=roles_with_factor(settings),

@@ -58,6 +58,7 @@ _FORGET: Final = (
     "delete from account_links where user_id = $1",
     "delete from link_requests where user_id = $1",
     "delete from totp_factors where user_id = $1",
+    "delete from login_challenges where user_id = $1",
     "delete from cinema_managers where user_id = $1",
 )
 """What is of the account alone."""

@@ -57,6 +57,7 @@ ENROLMENT: Final = {
     "?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=cinema",
 }
 CODE: Final = {"code": "287082"}
+CHALLENGE: Final = {"mfa_token": "W8sZ4cR2mXq0vHn5tYb7kLdE1fGa3jUoPi6wQeRtYuI", **CODE}
 RECOVERY_CODES: Final = {"recovery_codes": ["MFRGGZDFMZTWQ2LK", "NBSWY3DPEB3W64TM"]}
 REMOVE_FACTOR: Final = {**TOTP, **CODE}
 FACTOR_OFF: Final = {"off": True}

@@ -13,6 +13,7 @@ from cinema.features.accounts.service import AccountsService
 from cinema.features.accounts.shapes import (
     AcceptInput,
     Authenticated,
+    ChallengeInput,
     LoginInput,
     RegisterInput,
     TransportQuery,
@@ -68,7 +69,8 @@ async def register(auth: AuthParts, context: RequestContext) -> Reply:
     description="Ten failures within five minutes from one address close the door for that account "
     "and address until the window has passed; so do a hundred failures of one address, and thirty "
     "at one account within an hour for addresses from which nobody has signed in to it before. "
-    "An account with an authenticator needs `code` too.",
+    "An account with an authenticator needs `code` too: in the same request, or in one of "
+    "`POST /auth/mfa/login` with the `mfa_token` of MFA_REQUIRED.",
     tag=TAG,
     query=TransportQuery,
     request=LoginInput,
@@ -84,6 +86,28 @@ async def login(auth: AuthParts, context: RequestContext) -> Reply:
     """Open a session."""
     door = auth.door
     return door.signed_in(context, await auth.accounts.login(context.body, door.client(context)))
+
+
+@Operation(
+    method="POST",
+    path="/api/v1/auth/mfa/login",
+    operation_id="answerChallenge",
+    summary="Sign in with the code that was asked for",
+    description="`mfa_token` is that of MFA_REQUIRED: good for five minutes, five codes and one "
+    "session, and void once the password or the authenticator changes. Wrong codes count as failed "
+    "logins.",
+    tag=TAG,
+    query=TransportQuery,
+    request=ChallengeInput,
+    request_example=examples.CHALLENGE,
+    response=Authenticated,
+    response_example=examples.AUTHENTICATED,
+    errors=("INVALID_CREDENTIALS", "RATE_LIMITED", "RETRY", "OUTCOME_UNKNOWN"),
+)
+async def answer_challenge(auth: AuthParts, context: RequestContext) -> Reply:
+    """Open a session that waited for a code."""
+    client = auth.door.client(context)
+    return auth.door.signed_in(context, await auth.accounts.answer_challenge(context.body, client))
 
 
 @Operation(
@@ -125,4 +149,4 @@ async def accept_invitation(auth: AuthParts, context: RequestContext) -> Reply:
     return auth.door.signed_in(context, made, 201)
 
 
-ROUTES: Final = (register, login, me, accept_invitation)
+ROUTES: Final = (register, login, answer_challenge, me, accept_invitation)

@@ -23,6 +23,7 @@ from cinema.features.accounts.password_policy import check_password
 from cinema.features.accounts.passwords import PasswordHasher
 from cinema.features.accounts.session_service import SessionsService
 from cinema.features.accounts.shapes import (
+    ChallengeInput,
     Client,
     LoginInput,
     RegisterInput,
@@ -33,7 +34,7 @@ from cinema.features.accounts.shapes import (
 )
 from cinema.features.accounts.store import AccountsRepository, Credentials, NewUser
 from cinema.features.accounts.throttles import Throttles
-from cinema.features.accounts.totp_service import FactorsService
+from cinema.features.accounts.totp_service import MFA_REQUIRED, FactorsService
 from cinema.features.refusals import found
 
 LOGIN_FAILED: Final = "login_failed"
@@ -152,15 +153,45 @@ class AccountsService:
                 raise refuse(FAILED)
             await self._check_factor(known, request, client)
             await self._renew_hash(known, request.password, address)
-            signed_in = await self._sign_in(known.user.id, known.password_version, client)
-            if known.leaving:
-                await self._erasure.withdraw(UUID(known.user.id), client, self._now())
-            self.logins["succeeded"] += 1
-            return signed_in
+            return await self._let_in(
+                known.user.id, known.password_version, client, leaving=known.leaving
+            )
+
+    async def answer_challenge(self, request: ChallengeInput, client: Client) -> SignedIn:
+        """A new session, for the code that a login with the right password was asked for.
+
+        Refuses INVALID_CREDENTIALS, RATE_LIMITED, RETRY, OUTCOME_UNKNOWN. A wrong code counts like
+        a wrong password.
+        """
+        challenge = await self._factors.challenged(request.mfa_token)
+        async with self._logins.attempt(challenge.email, client.address):
+            try:
+                user_id = UUID(challenge.user_id)
+                await self._factors.answer(request.mfa_token, user_id, request.code, client)
+            except Refused as refused:
+                if refused.rejection.code == FAILED:
+                    self._note_failure(challenge.email, client.address)
+                raise
+            return await self._let_in(
+                challenge.user_id, challenge.password_version, client, leaving=challenge.leaving
+            )
 
     async def me(self, principal: Principal) -> User:
         """The caller's account. Refuses NOT_FOUND when it is gone."""
         return found(await self._accounts.find_user(format_id(principal.user_id)))
+
+    async def _let_in(
+        self, user_id: str, password_version: int, client: Client, *, leaving: bool
+    ) -> SignedIn:
+        """Open the session of a login that has shown all there is to show.
+
+        Whoever is `leaving` stays: signing in takes that back.
+        """
+        signed_in = await self._sign_in(user_id, password_version, client)
+        if leaving:
+            await self._erasure.withdraw(UUID(user_id), client, self._now())
+        self.logins["succeeded"] += 1
+        return signed_in
 
     async def _sign_in(self, user_id: str, password_version: int, client: Client) -> SignedIn:
         """Open a session. A role that changes just then shows when the token is first seen.
@@ -174,12 +205,18 @@ class AccountsService:
         return signed_in
 
     async def _check_factor(self, known: Credentials, request: LoginInput, client: Client) -> None:
-        """Refuses MFA_REQUIRED, INVALID_CREDENTIALS for a wrong code, which counts as a guess."""
+        """Refuses MFA_REQUIRED with a challenge, and INVALID_CREDENTIALS for a wrong code.
+
+        A wrong code counts as a guess.
+        """
         try:
             await self._factors.check(UUID(known.user.id), request.code, client)
         except Refused as refused:
             if refused.rejection.code == FAILED:
                 self._note_failure(request.email, client.address)
+            if refused.rejection.code == MFA_REQUIRED:
+                challenge = self._factors.challenge(UUID(known.user.id), known.password_version)
+                raise await challenge from None
             raise
 
     async def _renew_hash(self, known: Credentials, password: str, address: str) -> None:

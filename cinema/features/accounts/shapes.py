@@ -223,6 +223,13 @@ class Deletion(msgspec.Struct, frozen=True, kw_only=True):
     erase_at: datetime
 
 
+class ChallengeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The token of MFA_REQUIRED, and what the authenticator shows, or a recovery code."""
+
+    mfa_token: LinkToken
+    code: Code
+
+
 class TotpInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The password, before an authenticator is set up."""
 

@@ -8,8 +8,14 @@ from typing import Final
 from uuid import UUID
 
 from cinema.domain.principal import Principal
-from cinema.domain.rejections import refuse
+from cinema.domain.rejections import Refused, refuse
 from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.challenge_rules import (
+    CHALLENGE_S,
+    digest_of_challenge,
+    new_challenge,
+)
+from cinema.features.accounts.challenge_store import Challenge, ChallengesRepository
 from cinema.features.accounts.confirmation import Confirmation
 from cinema.features.accounts.login_throttle import FAILED
 from cinema.features.accounts.shapes import (
@@ -30,7 +36,9 @@ from cinema.features.accounts.totp_rules import (
 )
 from cinema.features.accounts.totp_store import Factor, FactorsRepository
 
+MFA_REQUIRED: Final = "MFA_REQUIRED"
 INVALID_CODE: Final = "INVALID_CODE"
+CHALLENGE_ENDED: Final = "CHALLENGE_ENDED"
 
 
 class FactorsService:
@@ -39,6 +47,7 @@ class FactorsService:
     def __init__(
         self,
         factors: FactorsRepository,
+        challenges: ChallengesRepository,
         confirmation: Confirmation,
         admission: Admission,
         *,
@@ -48,6 +57,7 @@ class FactorsService:
     ) -> None:
         """`required` are the roles that cannot do without."""
         self._factors = factors
+        self._challenges = challenges
         self._confirmation = confirmation
         self._admission = admission
         self._required = required
@@ -111,8 +121,37 @@ class FactorsService:
         if factor is None or not factor.confirmed:
             return
         if not code:
-            raise refuse("MFA_REQUIRED")
+            raise refuse(MFA_REQUIRED)
         await self._use(user_id, factor, code, client)
+
+    async def challenge(self, user_id: UUID, password_version: int) -> Refused:
+        """MFA_REQUIRED with a token that stands in for the password while the code is typed.
+
+        Refuses RETRY, OUTCOME_UNKNOWN.
+        """
+        token = new_challenge()
+        digest = digest_of_challenge(token)
+        await self._challenges.add(digest, user_id, password_version, self._now())
+        return refuse(MFA_REQUIRED, mfa_token=token, expires_in=CHALLENGE_S)
+
+    async def challenged(self, token: str) -> Challenge:
+        """Whose login a token goes on with. Refuses INVALID_CREDENTIALS, RETRY."""
+        found = await self._challenges.find(digest_of_challenge(token), self._now())
+        if found is None:
+            raise _challenge_ended()
+        return found
+
+    async def answer(self, token: str, user_id: UUID, code: str, client: Client) -> None:
+        """Use a challenge up with a code; a wrong one leaves it as long as it has tries.
+
+        Refuses INVALID_CREDENTIALS, RETRY, OUTCOME_UNKNOWN.
+        """
+        digest = digest_of_challenge(token)
+        if not await self._challenges.count_try(digest, self._now()):
+            raise _challenge_ended()
+        await self.check(user_id, code, client)
+        if not await self._challenges.use(digest):
+            raise _challenge_ended()
 
     async def remove(
         self, principal: Principal, request: RemoveFactorInput, client: Client
@@ -165,3 +204,7 @@ class FactorsService:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def _challenge_ended() -> Refused:
+    return refuse(FAILED, "Sign in with the password again.", reason=CHALLENGE_ENDED)

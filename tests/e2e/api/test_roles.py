@@ -90,6 +90,7 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "verifyEmail": Call("POST", "auth/verify-email", ANYBODY, 410, link),
         "changePassword": Call("POST", "auth/change-password", SIGNED_IN, 401, change),
         "changeEmail": Call("POST", "auth/change-email", SIGNED_IN, 401, {**address, **wrong}),
+        "answerChallenge": Call("POST", "auth/mfa/login", ANYBODY, 401, {"mfa_token": "x", **code}),
         "beginSecondFactor": Call("POST", "auth/mfa/totp", SIGNED_IN, 401, wrong),
         "verifySecondFactor": Call("POST", "auth/mfa/verify", SIGNED_IN, 409, code),
         "removeSecondFactor": Call("DELETE", "auth/mfa/totp", SIGNED_IN, 409, {**wrong, **code}),

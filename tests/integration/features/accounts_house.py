@@ -16,6 +16,7 @@ from cinema.domain.principal import InvalidToken, Principal
 from cinema.domain.rejections import Refused
 from cinema.features.accounts.admission import Admission
 from cinema.features.accounts.audit_store import AuditRepository
+from cinema.features.accounts.challenge_store import ChallengesRepository
 from cinema.features.accounts.changes_store import AccountStandings
 from cinema.features.accounts.confirmation import Confirmation
 from cinema.features.accounts.credential_service import CredentialsService
@@ -108,9 +109,11 @@ class House:
         store = self.accounts_store = AccountsRepository(pool, self.links.send_verification)
         logins = LoginThrottle(throttles, LoginAddresses(pool), clock=clock)
         confirmation = Confirmation(store, hasher, logins)
+        self.challenges = ChallengesRepository(pool)
         self.factor_store = FactorsRepository(pool, Cipher([b"e" * 32]), self._post)
         self.factors = FactorsService(
             self.factor_store,
+            self.challenges,
             confirmation,
             self.admission,
             required=needs_factor,

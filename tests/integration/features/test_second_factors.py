@@ -14,9 +14,22 @@ import structlog
 
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused
+from cinema.features.accounts.challenge_rules import (
+    CHALLENGE_S,
+    CHALLENGE_TRIES,
+    CHALLENGES_KEPT,
+    digest_of_challenge,
+)
 from cinema.features.accounts.letters import no_post
 from cinema.features.accounts.passwords import PasswordHasher
-from cinema.features.accounts.shapes import LoginInput, RemoveFactorInput, SignedIn
+from cinema.features.accounts.shapes import (
+    ChallengeInput,
+    ChangePasswordInput,
+    Client,
+    LoginInput,
+    RemoveFactorInput,
+    SignedIn,
+)
 from cinema.features.accounts.totp_rules import STEP_S, code_at
 from cinema.features.accounts.totp_store import FactorsRepository
 from cinema.storage.database.transactions import Pool
@@ -34,6 +47,7 @@ from tests.integration.features.accounts_house import (
 pytestmark = pytest.mark.postgres
 
 PASSWORD = "correct horse"
+ENDED = ("INVALID_CREDENTIALS", {"reason": "CHALLENGE_ENDED"})
 WRONG_CODE = ("INVALID_CREDENTIALS", {"reason": "INVALID_CODE"})
 
 
@@ -79,10 +93,26 @@ def remove(house: House, principal: Principal, code: str, password: str = PASSWO
     return house.factors.remove(principal, request, HERE)
 
 
+def now_of(house: House) -> datetime:
+    return datetime.fromtimestamp(house.clock.now_s, UTC)
+
+
 async def details(call: Any) -> tuple[str, Any]:
     with pytest.raises(Refused) as caught:
         await call
     return caught.value.rejection.code, caught.value.rejection.details
+
+
+async def challenged(house: House, email: str = "ann@example.com") -> str:
+    """The token of a login that waits for a code."""
+    request = LoginInput(email=email, password=PASSWORD)
+    code, found = await details(house.accounts.login(request, HERE))
+    assert (code, found["expires_in"]) == ("MFA_REQUIRED", CHALLENGE_S)
+    return str(found["mfa_token"])
+
+
+def answer(house: House, token: str, code: str, client: Client = HERE) -> Any:
+    return house.accounts.answer_challenge(ChallengeInput(mfa_token=token, code=code), client)
 
 
 async def test_login_needs_a_code_once_an_authenticator_counts(house: House) -> None:
@@ -281,6 +311,182 @@ async def test_code_of_a_secret_that_was_replaced_meanwhile_counts_for_nothing(
     assert newest is not None
     assert not newest.confirmed
     assert not await house.factor_store.use_step(user_id, step, newest.sealed)
+
+
+async def test_challenge_becomes_one_session_for_a_code(house: House) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    phone, _ = await enrolled(house, made)
+    token = await challenged(house)
+    assert await details(answer(house, token, phone.code())) == WRONG_CODE
+    signed = await answer(house, token, phone.next_code())
+    assert signed.user == made.user
+    assert await house.lives(signed.access_token)
+    assert await details(answer(house, token, phone.next_code())) == ENDED
+    assert await house.count("login_challenges") == 0
+
+
+async def test_challenge_answered_twice_at_once_becomes_one_session(house: House) -> None:
+    phone, codes = await enrolled(house, await house.accounts.register(ann(), HERE))
+    token = await challenged(house)
+    outcomes = await asyncio.gather(
+        answer(house, token, phone.next_code()),
+        answer(house, token, codes[0]),
+        return_exceptions=True,
+    )
+    assert sorted(type(one).__name__ for one in outcomes) == ["Refused", "SignedIn"]
+
+
+async def test_challenge_that_was_used_up_meanwhile_opens_no_session(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    phone, _ = await enrolled(house, made)
+    token = await challenged(house)
+
+    async def check_and_lose(*_: Any) -> None:
+        await house.pool.execute("delete from login_challenges")
+
+    monkeypatch.setattr(house.factors, "check", check_and_lose)
+    assert await details(answer(house, token, phone.next_code())) == ENDED
+
+
+async def test_code_is_good_for_one_of_two_challenges(house: House) -> None:
+    phone, _ = await enrolled(house, await house.accounts.register(ann(), HERE))
+    tokens = [await challenged(house) for _ in range(2)]
+    code = phone.next_code()
+    assert await answer(house, tokens[0], code)
+    assert await details(answer(house, tokens[1], code)) == WRONG_CODE
+
+
+async def test_challenge_takes_no_code_of_another_account(house: House) -> None:
+    phone, codes = await enrolled(house, await house.accounts.register(ann(), HERE))
+    bob = await house.accounts.register(ann(email="bob@example.com"), HERE)
+    await enrolled(house, bob)
+    token = await challenged(house, "bob@example.com")
+    for code in (phone.next_code(), codes[0]):
+        assert await details(answer(house, token, code)) == WRONG_CODE
+    assert await answer(house, await challenged(house), codes[0])
+
+
+async def test_challenge_has_few_tries_from_however_many_addresses(house: House) -> None:
+    phone, _ = await enrolled(house, await house.accounts.register(ann(), HERE))
+    token = await challenged(house)
+    for number in range(CHALLENGE_TRIES):
+        there = Client(f"192.0.2.{10 + number}", "", "")
+        assert await details(answer(house, token, "000000", there)) == WRONG_CODE
+    assert await details(answer(house, token, phone.next_code(), THERE)) == ENDED
+    assert not await house.challenges.count_try(digest_of_challenge(token), now_of(house))
+    user_id = UUID((await log_in(house, phone.code())).user.id)
+    assert await details(house.factors.answer(token, user_id, phone.code(), HERE)) == ENDED
+
+
+async def test_wrong_codes_of_challenges_count_as_failed_logins(house: House) -> None:
+    phone, _ = await enrolled(house, await house.accounts.register(ann(), HERE))
+    with structlog.testing.capture_logs() as events:
+        for _ in range(3):
+            assert await details(answer(house, await challenged(house), "000000")) == WRONG_CODE
+    assert [event["event"] for event in events] == ["login_failed"] * 3
+    assert await refusal(log_in(house, phone.next_code())) == "RATE_LIMITED"
+
+
+async def test_attempt_refused_as_one_too_many_uses_no_try_up(house: House) -> None:
+    phone, _ = await enrolled(house, await house.accounts.register(ann(), HERE))
+    token = await challenged(house)
+    with structlog.testing.capture_logs() as events:
+        for _ in range(3):
+            await refusal(answer(house, token, "000000"))
+        for _ in range(CHALLENGE_TRIES):
+            assert await refusal(answer(house, token, phone.code())) == "RATE_LIMITED"
+    assert len(events) == 3
+    assert await answer(house, token, phone.next_code(), THERE)
+
+
+async def test_challenge_ends_with_its_time(house: House) -> None:
+    phone, _ = await enrolled(house, await house.accounts.register(ann(), HERE))
+    early, late = await challenged(house), await challenged(house)
+    house.clock.now_s += CHALLENGE_S - STEP_S - 1
+    assert await answer(house, early, phone.next_code())
+    house.clock.now_s += 1
+    assert await details(answer(house, late, phone.next_code())) == ENDED
+    await challenged(house)
+    assert await house.count("login_challenges") == 1
+
+
+async def test_clock_that_is_set_back_gives_no_code_a_second_time(house: House) -> None:
+    phone, _ = await enrolled(house, await house.accounts.register(ann(), HERE))
+    code = phone.next_code()
+    assert await answer(house, await challenged(house), code)
+    house.clock.now_s -= STEP_S
+    for again in (code, phone.code()):
+        assert await details(answer(house, await challenged(house), again)) == WRONG_CODE
+
+
+async def test_challenge_is_void_once_the_authenticator_is_taken_off(house: House) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    phone, codes = await enrolled(house, made)
+    token = await challenged(house)
+    principal = await house.admission.look_up(made.access_token)
+    await remove(house, principal, codes[0])
+    assert await details(answer(house, token, phone.next_code())) == ENDED
+    again, _ = await enrolled(house, made)
+    assert await details(answer(house, token, again.next_code())) == ENDED
+
+
+async def test_challenge_is_void_once_the_password_is_changed_or_the_account_disabled(
+    house: House,
+) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    phone, _ = await enrolled(house, made)
+    token = await challenged(house)
+    principal = await house.admission.look_up(made.access_token)
+    for before, after in ((PASSWORD, "battery staple"), ("battery staple", PASSWORD)):
+        change = ChangePasswordInput(current_password=before, new_password=after)
+        await house.credentials.change_password(principal, change, HERE)
+        assert await details(answer(house, token, phone.next_code())) == ENDED
+    token = await challenged(house)
+    await house.pool.execute("update users set disabled_at = now()")
+    assert await details(answer(house, token, phone.next_code())) == ENDED
+
+
+async def test_challenges_of_an_account_are_bounded_and_the_oldest_go(house: House) -> None:
+    phone, _ = await enrolled(house, await house.accounts.register(ann(), HERE))
+    user_id = UUID((await log_in(house, phone.next_code())).user.id)
+    version = await house.pool.fetchval("select password_version from users")
+    for number in range(CHALLENGES_KEPT + 1):
+        house.clock.now_s += 1
+        await house.challenges.add(bytes([number] * 32), user_id, version, now_of(house))
+    assert await house.count("login_challenges") == CHALLENGES_KEPT
+    assert await house.challenges.find(bytes(32), now_of(house)) is None
+    assert await house.challenges.find(bytes([1] * 32), now_of(house))
+
+
+async def test_neither_unknown_accounts_nor_wrong_passwords_get_a_challenge(house: House) -> None:
+    await enrolled(house, await house.accounts.register(ann(), HERE))
+    unknown = LoginInput(email="bob@example.com", password=PASSWORD)
+    answers = [
+        await details(log_in(house, password="wrong")),
+        await details(house.accounts.login(unknown, HERE)),
+    ]
+    assert answers == [("INVALID_CREDENTIALS", None)] * 2
+    assert await house.count("login_challenges") == 0
+    assert await details(answer(house, "\ud800", "000000")) == ENDED
+
+
+async def test_whoever_gives_an_account_up_keeps_it_by_a_challenge(house: House) -> None:
+    phone, _ = await enrolled(house, await house.accounts.register(ann(), HERE))
+    await house.pool.execute("update users set erase_at = now() + interval '1 day'")
+    token = await challenged(house)
+    assert await house.pool.fetchval("select erase_at from users")
+    assert await answer(house, token, phone.next_code())
+    assert await house.pool.fetchval("select erase_at from users") is None
+
+
+async def test_token_of_a_challenge_is_not_readable_in_the_database(house: House) -> None:
+    await enrolled(house, await house.accounts.register(ann(), HERE))
+    token = await challenged(house)
+    whole = await house.pool.fetchval("select login_challenges::text from login_challenges")
+    assert token not in whole
+    assert token.encode().hex() not in whole
 
 
 async def test_repeated_registration_is_no_way_around_the_code(house: House) -> None:

@@ -1,0 +1,95 @@
+"""Challenges in Postgres, where every node finds them. Of tokens there are only digests."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from cinema.domain.limits_catalog import IDEMPOTENT_CLEANUP_PAGE
+from cinema.features.accounts.challenge_rules import CHALLENGE_S, CHALLENGE_TRIES, CHALLENGES_KEPT
+from cinema.storage.database.transactions import Pool, connection, transaction
+
+_ADD: Final = """
+insert into login_challenges (digest, user_id, password_version, created_at, expires_at)
+values ($1, $2, $3, $4, $5)
+"""
+
+# The new one is not yet visible to its own statement, hence a statement of its own.
+_END_OLDEST: Final = """
+delete from login_challenges where digest in (
+    select digest from login_challenges where user_id = $1
+    order by created_at desc, digest offset $2
+    for update skip locked
+)
+"""
+
+_CLEAN_UP: Final = """
+delete from login_challenges where digest in (
+    select digest from login_challenges where expires_at <= $1
+    order by expires_at limit $2
+    for update skip locked
+)
+"""
+
+_FIND: Final = """
+select account.id::text as user_id, account.email, account.password_version,
+    account.erase_at is not null as leaving
+from login_challenges challenge join users account on account.id = challenge.user_id
+where digest = $1 and expires_at > $2 and tries < $3
+    and account.password_version = challenge.password_version and account.disabled_at is null
+"""
+
+# Counted before the code is compared: codes that are sent at once count like codes in turn.
+_TRY: Final = """
+update login_challenges set tries = tries + 1
+where digest = $1 and expires_at > $2 and tries < $3
+returning true
+"""
+
+_USE: Final = "delete from login_challenges where digest = $1 returning true"
+
+
+class Challenge(msgspec.Struct, frozen=True):
+    """A login that waits for a code, and the version of the password that it has shown."""
+
+    user_id: str
+    email: str
+    password_version: int
+    leaving: bool
+
+
+class ChallengesRepository:
+    """Logins that wait for a code."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def add(self, digest: bytes, user_id: UUID, password_version: int, now: datetime) -> None:
+        """Record a challenge; clear away what has expired or is too many.
+
+        Refuses RETRY, OUTCOME_UNKNOWN.
+        """
+        expires_at = now + timedelta(seconds=CHALLENGE_S)
+        async with transaction(self._pool) as running:
+            await running.execute(_ADD, digest, user_id, password_version, now, expires_at)
+            await running.execute(_END_OLDEST, user_id, CHALLENGES_KEPT)
+            await running.execute(_CLEAN_UP, now, IDEMPOTENT_CLEANUP_PAGE)
+
+    async def find(self, digest: bytes, now: datetime) -> Challenge | None:
+        """A challenge that is good still. Refuses RETRY."""
+        async with connection(self._pool) as reading:
+            row = await reading.fetchrow(_FIND, digest, now, CHALLENGE_TRIES)
+        return None if row is None else Challenge(**row)
+
+    async def count_try(self, digest: bytes, now: datetime) -> bool:
+        """Count a code; False if there is no room for one. Refuses RETRY."""
+        async with connection(self._pool) as writing:
+            return bool(await writing.fetchval(_TRY, digest, now, CHALLENGE_TRIES))
+
+    async def use(self, digest: bytes) -> bool:
+        """Use a challenge up; False if somebody has. Refuses RETRY."""
+        async with connection(self._pool) as writing:
+            return bool(await writing.fetchval(_USE, digest))
