@@ -46,7 +46,7 @@ from cinema.features.accounts.erasure_store import ErasureRepository
 from cinema.features.accounts.front_door import FrontDoor
 from cinema.features.accounts.invitation_service import InvitationsService
 from cinema.features.accounts.invitation_store import InvitationsRepository
-from cinema.features.accounts.letters import no_post
+from cinema.features.accounts.letters import Letter, Post
 from cinema.features.accounts.link_jobs import MailPreparation
 from cinema.features.accounts.link_rules import Links
 from cinema.features.accounts.link_store import LinksRepository
@@ -104,7 +104,7 @@ from cinema.settings import Settings, problems_of_signing_keys, signing_keys
 from cinema.storage.database.durability import DurabilityWatch
 from cinema.storage.database.pool import close_pool, open_pool
 from cinema.storage.database.read_replica import ReplicaReads
-from cinema.storage.database.transactions import Pool
+from cinema.storage.database.transactions import Pool, PooledConnection
 from cinema.storage.encryption import Cipher
 from cinema.storage.journal.branches import RowBranch, RowBranches
 from cinema.storage.journal.clock import boot_s
@@ -168,6 +168,23 @@ class Listed(NamedTuple):
     rows: tuple[RowBranch, ...] = ()
 
 
+def posted_by(messages: MessagesRepository) -> Post:
+    """Letters of accounts as messages; one with a link is not sent when that has expired."""
+
+    async def post(running: PooledConnection, letter: Letter, /) -> None:
+        await messages.enqueue(
+            running,
+            kind=letter.kind,
+            to=letter.to,
+            language=letter.language,
+            payload=letter.payload,
+            dedupe_key=letter.dedupe,
+            drop_after=letter.payload.get("expires_at"),
+        )
+
+    return post
+
+
 async def _messages(ground: Ground, offered: Offered) -> Feature:
     messages = offered.messages = MessagesRepository(
         ground.pool, ground.cipher, new_id=ground.next_id, now=_now(ground.unix_s)
@@ -194,7 +211,8 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
     stack.push_async_callback(counts.close)
     throttles = offered.throttles = Throttles(counts, throttle_rules(settings))
     ttl_s = settings.jwt_access_token_expire_minutes * 60
-    kept_sessions = SessionsRepository(pool, no_post)
+    post = posted_by(offered.messages)
+    kept_sessions = SessionsRepository(pool, post)
     sessions = SessionsService(
         kept_sessions,
         RefreshTokens(keys),
@@ -207,13 +225,13 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         clock=lambda: ground.kernel.clock.now_us() / 1e6,
     )
     maker, times = Links(base_url(settings)), link_times(settings)
-    links = LinksRepository(pool, no_post, maker, times, ground.next_id)
+    links = LinksRepository(pool, post, maker, times, ground.next_id)
     store = AccountsRepository(pool, links.send_verification)
     logins = LoginThrottle(throttles, LoginAddresses(pool), clock=ground.unix_s)
     mails = MailPreparation(links, clock=ground.unix_s)
     confirmation = Confirmation(store, hasher, logins)
     factors = FactorsService(
-        FactorsRepository(pool, ground.cipher, no_post),
+        FactorsRepository(pool, ground.cipher, post),
         ChallengesRepository(pool),
         confirmation,
         admission,
@@ -221,7 +239,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         new_id=ground.next_id,
         clock=ground.unix_s,
     )
-    erasure = ErasureRepository(pool, no_post, new_id=ground.next_id)
+    erasure = ErasureRepository(pool, post, new_id=ground.next_id)
     profile = ProfileService(
         store,
         erasure,
@@ -265,7 +283,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         clock=ground.unix_s,
     )
     invitations = InvitationsService(
-        InvitationsRepository(pool, no_post),
+        InvitationsRepository(pool, post),
         maker,
         times,
         hasher,

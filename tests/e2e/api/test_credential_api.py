@@ -12,7 +12,9 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from cinema.features.accounts.letters import Letter
+from cinema.app.features import posted_by
+from cinema.features.accounts.letters import Letter, Post
+from cinema.features.messages.store import MessagesRepository
 from cinema.storage.database.transactions import PooledConnection
 from tests.e2e.api.house import Answer, House, open_house
 
@@ -27,8 +29,15 @@ class Mails:
     def __init__(self) -> None:
         self.letters: list[Letter] = []
 
-    async def __call__(self, _running: PooledConnection, letter: Letter, /) -> None:
-        self.letters.append(letter)
+    def beside(self, messages: MessagesRepository) -> Post:
+        """What posts, looked at."""
+        post = posted_by(messages)
+
+        async def post_and_keep(running: PooledConnection, letter: Letter, /) -> None:
+            await post(running, letter)
+            self.letters.append(letter)
+
+        return post_and_keep
 
     def to(self, email: str, kind: str) -> str | None:
         """The token of the latest link of that kind to an address."""
@@ -49,7 +58,7 @@ async def posting(
     mails = Mails()
     address = urlunsplit(urlsplit(postgres_server)._replace(path=f"/{name}"))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("cinema.app.features.no_post", mails)
+        patched.setattr("cinema.app.features.posted_by", mails.beside)
         async with open_house(address, public_url="http://tickets.example") as house:
             yield house, mails
     await server.execute(f"drop database {name} with (force)")
@@ -107,6 +116,12 @@ async def test_forgotten_password_over_http(own: House, mails: Mails) -> None:
     assert weak.details == {"path": "$.new_password"}
     done = await post(own, "reset-password", {"token": token, "new_password": NEW})
     assert done.data == {"ended": 1}
+    rows = await own.database.fetch("select kind from messages where recipient = $1", email)
+    assert sorted(row["kind"] for row in rows) == [
+        "account_password_changed",
+        "account_password_reset",
+        "account_verification",
+    ]
     again = await post(own, "reset-password", {"token": token, "new_password": NEW})
     assert again.error == (410, "INVALID_LINK")
     assert (await own.ask(None, "GET", "auth/me", headers=bearer(access))).status == 401
