@@ -68,6 +68,7 @@ from cinema.features.accounts.throttles import Throttles
 from cinema.features.accounts.tokens import TimeSource, TokenIssuer, TokenVerifier
 from cinema.features.accounts.totp_routes import FactorParts
 from cinema.features.accounts.totp_service import FactorsService
+from cinema.features.accounts.totp_store import SEALED as SEALED_FACTORS
 from cinema.features.accounts.totp_store import FactorsRepository
 from cinema.features.accounts.user_routes import UserParts
 from cinema.features.accounts.user_service import UsersService
@@ -82,6 +83,7 @@ from cinema.features.catalog.store import CatalogRepository
 from cinema.features.feature import Feature
 from cinema.features.messages import routes as message_routes
 from cinema.features.messages.service import MessagesService
+from cinema.features.messages.store import SEALED as SEALED_MESSAGES
 from cinema.features.messages.store import MessagesRepository
 from cinema.features.operations import health_routes
 from cinema.features.operations.cluster_metrics import cluster_families
@@ -120,6 +122,10 @@ from cinema.telemetry.metrics import (
 
 DISK_FREE_BYTES_MIN: Final = 200 * 1024 * 1024
 """Below this the node is not ready: Postgres must not run out of space while it commits."""
+
+
+SEALED_COLUMNS: Final = (SEALED_FACTORS, SEALED_MESSAGES)
+"""What features keep sealed: `cinema reseal` goes through all of it."""
 
 
 class Ground(msgspec.Struct, frozen=True, kw_only=True):

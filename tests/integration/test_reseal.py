@@ -30,11 +30,24 @@ async def test_old_key_can_be_taken_out_after_a_reseal(
     )
     factors = FactorsRepository(pool, Cipher([OLD]), no_post)
     assert await factors.begin(user_id, b"secret", datetime.now(UTC))
+    body = Cipher([OLD]).seal(b"body", place=b"messages.body:" + user_id.bytes)
+    await pool.execute(
+        "insert into messages"
+        " (id, dedupe_key, kind, recipient, language, body, created_at, send_at, next_try_at)"
+        " values ($1, 'a', 'a', 'a@b.de', 'en', $2, now(), now(), now())",
+        user_id,
+        body,
+    )
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("ENCRYPTION_KEYS", f"{NEW.hex()} {OLD.hex()}")
-    for count in (1, 0):
+    for count in (2, 0):
         assert await asyncio.to_thread(main, ["reseal"]) == 0
         assert capsys.readouterr().out == f"cinema: sealed {count} values anew\n"
     found = await FactorsRepository(pool, Cipher([NEW]), no_post).find(user_id)
     assert found is not None
     assert found.secret == b"secret"
+    monkeypatch.setenv("ENCRYPTION_KEYS", OLD.hex())
+    with pytest.raises(SystemExit) as stopped:
+        await asyncio.to_thread(main, ["reseal"])
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == "cinema: no key of ENCRYPTION_KEYS opens 2 values\n"

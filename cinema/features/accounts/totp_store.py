@@ -21,6 +21,7 @@ from cinema.features.accounts.session_store import END_ALL_SESSIONS
 from cinema.features.accounts.shapes import Client
 from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
 from cinema.storage.encryption import Cipher
+from cinema.storage.resealing import SealedColumn
 
 _BEGIN: Final = """
 insert into totp_factors as factor (user_id, sealed, created_at) values ($1, $2, $3)
@@ -67,14 +68,6 @@ update users set password_version = password_version + 1 where id = $1
 _RECIPIENT: Final = "select email, language, first_name from users where id = $1"
 
 _TELL_NODES: Final = "insert into account_changes (user_id) values ($1) on conflict do nothing"
-
-_PAGE: Final = (
-    "select user_id, sealed from totp_factors where user_id > $1 order by user_id limit $2"
-)
-
-_RESEAL: Final = "update totp_factors set sealed = $3 where user_id = $1 and sealed = $2"
-
-RESEALED_AT_ONCE: Final = 100
 
 
 class Factor(msgspec.Struct, frozen=True):
@@ -169,22 +162,6 @@ class FactorsRepository:
                 running, SECOND_FACTOR_OFF, user_id, entry, client, kept=kept
             )
 
-    async def reseal(self) -> int:
-        """Seal what an older key has sealed with the newest; how many those were. Refuses RETRY."""
-        count, after = 0, UUID(int=0)
-        while True:
-            async with connection(self._pool) as writing:
-                rows = await writing.fetch(_PAGE, after, RESEALED_AT_ONCE)
-                for row in rows:
-                    after, sealed = row["user_id"], row["sealed"]
-                    if not self._cipher.is_current(sealed):
-                        plain = self._cipher.open(sealed, place=_place(after))
-                        renewed = self._cipher.seal(plain, place=_place(after))
-                        await writing.execute(_RESEAL, after, sealed, renewed)
-                        count += 1
-            if len(rows) < RESEALED_AT_ONCE:
-                return count
-
     async def _changed(
         self,
         running: PooledConnection,
@@ -232,3 +209,6 @@ def _entry(action: str, user_id: UUID, now: datetime, entry_id: bytes) -> AuditE
 
 def _place(user_id: UUID) -> bytes:
     return b"totp_factors.sealed:" + user_id.bytes
+
+
+SEALED: Final = SealedColumn(table="totp_factors", key="user_id", column="sealed", place=_place)

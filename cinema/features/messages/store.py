@@ -14,6 +14,7 @@ from cinema.features.messages.shapes import MessageStatus, SentMessage
 from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import Pool, PooledConnection, connection
 from cinema.storage.encryption import Cipher
+from cinema.storage.resealing import SealedColumn
 
 _ENQUEUE: Final = """
 insert into messages (id, dedupe_key, kind, recipient, language, body, created_at, send_at,
@@ -123,6 +124,11 @@ class MessagesRepository:
 
 def _place(message_id: bytes) -> bytes:
     return b"messages.body:" + message_id
+
+
+SEALED: Final = SealedColumn(
+    table="messages", key="id", column="body", place=lambda row_id: _place(row_id.bytes)
+)
 
 
 def _shown(row: Record) -> SentMessage:

@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 import structlog
 
+from cinema.app.features import SEALED_COLUMNS
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused
 from cinema.features.accounts.challenge_rules import (
@@ -34,6 +35,7 @@ from cinema.features.accounts.totp_rules import STEP_S, code_at
 from cinema.features.accounts.totp_store import FactorsRepository
 from cinema.storage.database.transactions import Pool
 from cinema.storage.encryption import CannotOpen, Cipher
+from cinema.storage.resealing import Resealed, reseal
 from tests.integration.features.accounts_house import (
     HERE,
     THERE,
@@ -525,15 +527,19 @@ async def test_customers_do_without_where_staff_cannot(house: House) -> None:
 async def test_secrets_are_sealed_anew_with_the_newest_key(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cinema.features.accounts.totp_store.RESEALED_AT_ONCE", 2)
+    monkeypatch.setattr("cinema.storage.resealing.RESEALED_AT_ONCE", 2)
     for number in range(4):
         made = await house.accounts.register(ann(email=f"ann{number}@example.com"), HERE)
         await enrolled(house, made)
     old, new = b"e" * 32, b"n" * 32
-    rotated = FactorsRepository(house.pool, Cipher([new, old]), no_post)
-    assert await rotated.reseal() == 4
-    assert await rotated.reseal() == 0
-    user_id = await house.pool.fetchval("select id from users limit 1")
+    rotated = Cipher([new, old])
+    await house.pool.execute(
+        "update totp_factors set sealed = 'spoilt'"
+        " where user_id = (select max(id::text)::uuid from users)"
+    )
+    assert await reseal(house.pool, rotated, SEALED_COLUMNS) == Resealed(3, 1)
+    assert await reseal(house.pool, rotated, SEALED_COLUMNS) == Resealed(0, 1)
+    user_id = await house.pool.fetchval("select min(id::text)::uuid from users")
     with pytest.raises(CannotOpen):
         await house.factor_store.find(user_id)
     factor = await FactorsRepository(house.pool, Cipher([new]), no_post).find(user_id)
