@@ -82,6 +82,9 @@ from cinema.features.catalog.service import CatalogService
 from cinema.features.catalog.store import CatalogRepository
 from cinema.features.feature import Feature
 from cinema.features.messages import routes as message_routes
+from cinema.features.messages.jobs import Outgoing
+from cinema.features.messages.letters import Letters
+from cinema.features.messages.metrics import MessageCounts
 from cinema.features.messages.service import MessagesService
 from cinema.features.messages.store import SEALED as SEALED_MESSAGES
 from cinema.features.messages.store import MessagesRepository
@@ -102,7 +105,10 @@ from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.connections.wire import ReplyWriter
 from cinema.http.routes import bound
 from cinema.http.turns import Turns
-from cinema.settings import Settings, problems_of_signing_keys, signing_keys
+from cinema.integrations.mail import MailSender
+from cinema.integrations.mail.mailbox import MailboxFolder
+from cinema.integrations.mail.smtp import SmtpSender
+from cinema.settings import Settings, problems_of_signing_keys, signing_keys, smtp_server
 from cinema.storage.database.durability import DurabilityWatch
 from cinema.storage.database.pool import close_pool, open_pool
 from cinema.storage.database.read_replica import ReplicaReads
@@ -192,10 +198,22 @@ def posted_by(messages: MessagesRepository) -> Post:
 
 
 async def _messages(ground: Ground, offered: Offered) -> Feature:
+    settings, now = ground.settings, _now(ground.unix_s)
     messages = offered.messages = MessagesRepository(
-        ground.pool, ground.cipher, new_id=ground.next_id, now=_now(ground.unix_s)
+        ground.pool, ground.cipher, new_id=ground.next_id, now=now
     )
-    return Feature(routes=bound(message_routes.ROUTES, MessagesService(messages)))
+    sender: MailSender = MailboxFolder(settings.data_dir / "mailbox")
+    if settings.smtp_url:
+        sender = SmtpSender(**smtp_server(settings.smtp_url)._asdict())
+    counts = MessageCounts()
+    return Feature(
+        routes=bound(message_routes.ROUTES, MessagesService(messages)),
+        metrics=(counts.families,),
+        queues={
+            "messages": Outgoing(messages, Letters(settings.mail_from), sender, counts, now=now)
+        },
+        sweeps={"messages": messages.forget},
+    )
 
 
 async def _accounts(ground: Ground, offered: Offered) -> Feature:

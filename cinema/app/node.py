@@ -39,6 +39,7 @@ from cinema.http.turn_metrics import turn_families
 from cinema.http.turns import Turns
 from cinema.jobs.housekeeping import Housekeeping
 from cinema.jobs.secret_files import SecretFile, SecretFiles
+from cinema.jobs.worker import Worker
 from cinema.settings import Secret, Settings, encryption_keys
 from cinema.storage.database.durability import DurabilityWatch, require_durability
 from cinema.storage.database.failures import UNREACHABLE
@@ -196,6 +197,8 @@ async def running_node(
                 metrics.add_collector(families)
             for name, job in feature.jobs.items():
                 jobs.keep(name, job)
+            for name, queue in feature.queues.items():
+                jobs.keep(name, Worker(name, queue).run)
         sweeps = {name: sweep for one in features for name, sweep in one.sweeps.items()}
         days = settings.journal_retention_days
         jobs.keep("housekeeping", Housekeeping(journal, pool, dispatch, days, sweeps).run)

@@ -13,6 +13,7 @@ from cinema.settings.generated import (
     with_jwt_secret,
 )
 from cinema.settings.loading import Field, SettingsError, fields, load_settings
+from cinema.settings.mail import smtp_server
 from cinema.settings.signing_keys import problems_of_signing_keys, signing_keys
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "problems_of_tokens",
     "reachable",
     "signing_keys",
+    "smtp_server",
     "url_of",
     "with_control_token",
     "with_encryption_keys",

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from cinema.settings.control_tokens import parsed_tokens, problems_of_tokens
 from cinema.settings.encryption_keys import problems_of_encryption_keys
+from cinema.settings.mail import problems_of_mail
 from cinema.settings.origins import problem_of_origin
 from cinema.settings.signing_keys import problems_of_signing_keys, signing_keys
 
@@ -52,6 +53,7 @@ def problems_together(settings: Settings) -> Iterator[str]:
         yield from _problems_of_a_cluster(settings)
     for problem in problems_of_tokens(parsed_tokens(settings.control_token)):
         yield f"CONTROL_TOKEN {problem}"
+    yield from problems_of_mail(settings.smtp_url, settings.mail_from)
     yield from problems_of_encryption_keys(settings.encryption_keys, production=settings.production)
     if settings.production:
         yield from _problems_of_production(settings)

@@ -186,6 +186,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             high=60,
         ),
     ] = 10
+    smtp_url: Annotated[
+        Secret,
+        _about(
+            "mail server, as smtp+starttls://user:password@host:587, smtps:// (TLS from the start) "
+            "or smtp:// (no TLS, no password off this machine); empty writes to DATA_DIR/mailbox"
+        ),
+    ] = Secret()
+    mail_from: Annotated[str, _about("sender of mails, with or without a name")] = (
+        "Cinema <no-reply@localhost>"
+    )
     encryption_keys: Annotated[
         Secret,
         _about(

@@ -151,6 +151,20 @@ CASES = (
         quiet={f"cinema_loop_longest_step_seconds{{{A}}}": "0.04x36 0.4x4 0.04x20"},
     ),
     Case(
+        alert="CinemaMailsLate",
+        firing={f"cinema_messages_late_seconds{{{A}}}": "0+60x240"},
+        labels={},
+        quiet={f"cinema_messages_late_seconds{{{A}}}": "0+60x10 0x230"},
+        at="60m",
+    ),
+    Case(
+        alert="CinemaMailsDead",
+        firing={f"cinema_messages_dead{{{A}}}": "3x390 4x30"},
+        labels={},
+        quiet={f"cinema_messages_dead{{{A}}}": "3x420"},
+        at="100m",
+    ),
+    Case(
         alert="CinemaHousekeepingFails",
         firing={
             f'cinema_log_events_total{{{A},level="warning",event="housekeeping_failed"}}': (

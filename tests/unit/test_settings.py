@@ -28,6 +28,7 @@ from cinema.settings import (
     withdraw,
 )
 from cinema.settings.example import default_text, example
+from cinema.settings.mail import SmtpServer, problems_of_mail, smtp_server
 
 ROOT = Path(__file__).parents[2]
 
@@ -500,3 +501,37 @@ def test_a_cluster_whose_signing_keys_change_needs_a_secret_of_its_own() -> None
     (told,) = problems_of(cluster)
     assert told.startswith("CLUSTER_SECRET must be set")
     load_settings(cluster | {"CLUSTER_SECRET": SOUND_KEY.swapcase()})
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("smtp://relay.lan", SmtpServer("smtp", "relay.lan", 25, None, None)),
+        ("smtp://:secret@localhost:2525", SmtpServer("smtp", "localhost", 2525, None, "secret")),
+        (
+            "smtp+starttls://a%40b:p%2Fw@mail.example.com",
+            SmtpServer("smtp+starttls", "mail.example.com", 587, "a@b", "p/w"),
+        ),
+        ("smtps://mail.example.com", SmtpServer("smtps", "mail.example.com", 465, None, None)),
+    ],
+)
+def test_a_mail_server_is_read_with_its_usual_port(url: str, server: SmtpServer) -> None:
+    assert smtp_server(url) == server
+    assert list(problems_of_mail(url, "Cinema <no-reply@example.com>")) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"SMTP_URL": "mail.example.com"}, "SMTP_URL has to begin with smtp://"),
+        ({"SMTP_URL": "smtps://:465"}, "SMTP_URL names no host"),
+        ({"SMTP_URL": "smtps://host:pass-word"}, "SMTP_URL is not an address"),
+        ({"SMTP_URL": "smtp://u:pass-word@host"}, "SMTP_URL would send its password without TLS"),
+        ({"MAIL_FROM": "Cinema"}, "MAIL_FROM has to be an address"),
+        ({"MAIL_FROM": "a@b\nBcc: c@d"}, "MAIL_FROM has to be an address"),
+    ],
+)
+def test_how_mails_cannot_leave_is_told_at_the_start(values: dict[str, str], problem: str) -> None:
+    told = problems_of(values)
+    assert any(one.startswith(problem) for one in told), told
+    assert "pass-word" not in repr(told)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -42,8 +42,71 @@ set status = 'waiting', attempts = 0, send_at = $2, next_try_at = $2, ended_at =
 where id = $1 and status = 'dead'
 returning true"""
 
+# Whoever claims a message has it alone until `next_try_at`; $2 is that.
+_CLAIM: Final = """
+update messages m
+set attempts = m.attempts + 1, next_try_at = $2
+from (
+    select id from messages where status = 'waiting' and next_try_at <= $1
+    order by next_try_at, id limit $3
+    for update skip locked
+) due
+where m.id = due.id
+returning m.id, m.kind, m.recipient, m.language, m.body, m.send_at, m.drop_after, m.attempts"""
+# Of an attempt that was given up for lost nothing is noted any more: another is under way, or done.
+_END: Final = """
+update messages
+set status = $3, ended_at = $4, last_error = left($5, 1000),
+    body = case when $3 = 'dead' then body end
+where id = $1 and attempts = $2 and status = 'waiting'"""
+_PUT_OFF: Final = """
+update messages set next_try_at = $3, last_error = left($4, 1000)
+where id = $1 and attempts = $2 and status = 'waiting'"""
+_QUEUE: Final = """
+select count(*) filter (where status = 'waiting'), count(*) filter (where status = 'dead'),
+    min(send_at) filter (where status = 'waiting')
+from messages where status in ('waiting', 'dead')"""
+# Nodes that do this at the same time take different rows.
+_FORGET: Final = """
+with gone as (
+    delete from messages where id = any(array(
+        select id from messages where ended_at < $1 and (status <> 'dead' or ended_at < $2)
+        order by ended_at limit $3
+        for update skip locked
+    ))
+    returning 1
+)
+select count(*) from gone"""
+
+KEPT: Final = timedelta(days=30)
+"""How long it is known what became of a message, and a second one of its key is not sent."""
+
+DEAD_KEPT: Final = timedelta(days=90)
+"""How long a dead message can still be sent again."""
+
 PAYLOAD_LIMIT_BYTES: Final = 60_000
 """A message is filled with a few lines; the rest is in its templates."""
+
+
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that was claimed, for its attempt of this number."""
+
+    id: UUID
+    kind: str
+    to: str
+    language: str
+    body: bytes
+    send_at: datetime
+    drop_after: datetime | None
+    attempts: int
+
+
+class QueueState(msgspec.Struct, frozen=True):
+    """How many messages wait and are dead; since when the oldest could be sent."""
+
+    waiting: int
+    dead: int
+    oldest_at: datetime | None
 
 
 class MessagesRepository:
@@ -100,6 +163,53 @@ class MessagesRepository:
             drop_after,
         )
         return bool(written)
+
+    async def claim(self, now: datetime, until: datetime, limit: int) -> list[Waiting]:
+        """Take up to `limit` messages that are due, alone until a moment."""
+        async with connection(self._pool) as writing:
+            rows = await writing.fetch(_CLAIM, now, until, limit)
+        return [
+            Waiting(
+                id=UUID(bytes=row["id"].bytes),
+                kind=row["kind"],
+                to=row["recipient"],
+                language=row["language"],
+                body=row["body"],
+                send_at=row["send_at"],
+                drop_after=row["drop_after"],
+                attempts=row["attempts"],
+            )
+            for row in rows
+        ]
+
+    def payload_of(self, message: Waiting) -> dict[str, Any]:
+        """What the templates of a message are filled with. Raises `CannotOpen`."""
+        plain = self._cipher.open(message.body, place=_place(message.id.bytes))
+        return msgspec.json.decode(plain, type=dict[str, Any])
+
+    async def end(
+        self, message: Waiting, status: MessageStatus, now: datetime, reason: str | None
+    ) -> None:
+        """Note what became of a message; what it said is gone, unless it is dead."""
+        async with connection(self._pool) as writing:
+            await writing.execute(_END, message.id, message.attempts, status, now, reason)
+
+    async def put_off(self, message: Waiting, until: datetime, reason: str) -> None:
+        """Have it tried again later."""
+        async with connection(self._pool) as writing:
+            await writing.execute(_PUT_OFF, message.id, message.attempts, until, reason)
+
+    async def state(self) -> QueueState:
+        """What the queue looks like."""
+        async with connection(self._pool) as reading:
+            row = await reading.fetchrow(_QUEUE)
+        return QueueState(*row) if row else QueueState(0, 0, None)
+
+    async def forget(self, now: datetime, limit: int) -> int:
+        """Delete messages that ended long ago, a bounded number; returns how many."""
+        async with connection(self._pool) as writing:
+            gone: int = await writing.fetchval(_FORGET, now - KEPT, now - DEAD_KEPT, limit)
+        return gone
 
     async def find(self, message_id: UUID) -> SentMessage | None:
         """A message and what became of it."""

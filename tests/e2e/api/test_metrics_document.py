@@ -57,6 +57,7 @@ async def test_every_metric_has_the_type_and_labels_that_are_listed(
     # This node logs nowhere; nothing failed, and nothing was too much.
     assert {name for name, family in families.items() if not family.samples} <= {
         "cinema_messages_refused_total",
+        "cinema_messages_total",
         "cinema_log_events_total",
         "cinema_task_failures_total",
         "cinema_throttled_requests_total",

@@ -1,0 +1,133 @@
+"""Sends messages: claimed for two minutes, at least once, tried again for three days.
+
+Bounds: `CLAIM_S` below; backoff, jitter and when a message is dead in `rules.py`; eight at once on
+each node (`cinema/jobs/worker.py`). Telemetry: the log events below, the metrics of `metrics.py`.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from cinema.features.messages.letters import CannotWrite, Letters
+from cinema.features.messages.metrics import MessageCounts
+from cinema.features.messages.rules import ATTEMPTS_LIMIT, DEAD_AFTER, backoff_s
+from cinema.features.messages.shapes import MessageStatus
+from cinema.features.messages.store import MessagesRepository, Waiting
+from cinema.integrations.mail import MailSender, NotSent
+from cinema.storage.encryption import CannotOpen
+from cinema.telemetry.logging import LogLimit
+
+MESSAGE_NOT_SENT: Final = "message_not_sent"
+MESSAGE_DIED: Final = "message_died"
+
+_ADDRESS: Final = re.compile(r"\S+@\S+")
+
+CLAIM_S: Final = 120.0
+"""How long whoever took a message has it alone: four times as long as a mail server is waited for.
+What is not done by then was lost with its process, and somebody else sends it again."""
+
+LOOK_EVERY: Final = timedelta(seconds=15)
+"""Time between two looks at how much waits: a scrape is as often."""
+
+log = structlog.get_logger(__name__)
+
+
+class Outgoing:
+    """The queue of messages that are due, for a `Worker`."""
+
+    def __init__(
+        self,
+        messages: MessagesRepository,
+        letters: Letters,
+        sender: MailSender,
+        counts: MessageCounts,
+        *,
+        now: Callable[[], datetime],
+        luck: Callable[[], float] = random.random,
+    ) -> None:
+        self._messages = messages
+        self._letters = letters
+        self._sender = sender
+        self._counts = counts
+        self._now = now
+        self._luck = luck
+        self._look_at = now()
+        self._failures = LogLimit()
+        self._deaths = LogLimit()
+
+    async def claim(self, limit: int) -> Sequence[Waiting]:
+        """Take messages that are due, the oldest first; nobody else gets them for a while."""
+        now = self._now()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_EVERY
+            self._counts.note(await self._messages.state(), now)
+        return await self._messages.claim(now, now + timedelta(seconds=CLAIM_S), limit)
+
+    async def work(self, message: Waiting) -> None:
+        """Send one, and note what became of it."""
+        if message.drop_after is not None and message.drop_after <= self._now():
+            await self._end(message, "dropped")
+            return
+        if message.attempts > ATTEMPTS_LIMIT:
+            await self._end(message, "dead", "nobody came to the end of an attempt")
+            return
+        try:
+            letter = self._letters.write(
+                message.kind,
+                message.language,
+                self._messages.payload_of(message),
+                to=message.to,
+                message_id=str(message.id),
+                at=self._now(),
+            )
+        except (CannotOpen, CannotWrite) as error:
+            await self._end(message, "dead", f"cannot be written: {error}")
+            return
+        try:
+            await self._sender.send(letter)
+        except NotSent as error:
+            await self._not_sent(message, error)
+            return
+        await self._end(message, "sent")
+
+    async def _not_sent(self, message: Waiting, error: NotSent) -> None:
+        now, reason = self._now(), str(error)
+        wait = timedelta(seconds=backoff_s(message.attempts, self._luck()))
+        if error.for_good or now + wait - message.send_at > DEAD_AFTER:
+            await self._end(message, "dead", reason)
+            return
+        self._counts.count(message.kind, "failed")
+        self._failures.write(
+            log.warning,
+            MESSAGE_NOT_SENT,
+            message=str(message.id),
+            kind=message.kind,
+            attempts=message.attempts,
+            reason=_without_addresses(reason),
+        )
+        await self._messages.put_off(message, now + wait, reason)
+
+    async def _end(
+        self, message: Waiting, status: MessageStatus, reason: str | None = None
+    ) -> None:
+        self._counts.count(message.kind, status)
+        if status == "dead":
+            self._deaths.write(
+                log.warning,
+                MESSAGE_DIED,
+                message=str(message.id),
+                kind=message.kind,
+                reason=_without_addresses(reason or ""),
+            )
+        await self._messages.end(message, status, self._now(), reason)
+
+
+def _without_addresses(reason: str) -> str:
+    """For the log: mail servers repeat the address that they refuse."""
+    return _ADDRESS.sub("…", reason)

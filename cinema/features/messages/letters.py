@@ -1,0 +1,86 @@
+"""Mails as they leave: templates filled in, with the headers that mails have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+")
+
+
+class CannotWrite(Exception):
+    """A message cannot be made into a mail, however often it is tried."""
+
+
+def moment(text: str) -> str:
+    """A moment as people of any language read it: `2026-06-01 17:31 UTC`."""
+    at = datetime.fromisoformat(text)
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+class Letters:
+    """Writes mails from `sender`, an address with or without a name.
+
+    A template is one file a kind and language with three blocks. What goes into `html` is escaped.
+    """
+
+    def __init__(self, sender: str) -> None:
+        name, address = parseaddr(sender)
+        self._sender = Address(display_name=name, addr_spec=address)
+        loader = PackageLoader("cinema.features.messages")
+        self._html = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+        self._text = Environment(
+            loader=loader,
+            autoescape=False,  # noqa: S701  (plain text and the subject; `html` has its own)
+            undefined=StrictUndefined,
+        )
+        for environment in (self._html, self._text):
+            environment.filters["moment"] = moment
+
+    def write(
+        self,
+        kind: str,
+        language: str,
+        payload: Mapping[str, Any],
+        *,
+        to: str,
+        message_id: str,
+        at: datetime,
+    ) -> EmailMessage:
+        """One mail; the same message has the same Message-ID each time. Raises `CannotWrite`."""
+        try:
+            mail = EmailMessage()
+            mail["From"] = self._sender
+            mail["To"] = Address(addr_spec=to)
+            mail["Subject"] = self._subject(kind, language, payload)
+            mail["Date"] = format_datetime(at)
+            mail["Message-ID"] = f"<{message_id}@{self._sender.domain}>"
+            # Nobody's absence is to be answered to us (RFC 3834).
+            mail["Auto-Submitted"] = "auto-generated"
+            mail.set_content(self._block(self._text, "text", kind, language, payload))
+            mail.add_alternative(
+                self._block(self._html, "html", kind, language, payload), subtype="html"
+            )
+            mail["Content-Language"] = language
+        except (TemplateError, ValueError, TypeError) as error:
+            raise CannotWrite(f"{type(error).__name__}: {error}") from error
+        return mail
+
+    def _subject(self, kind: str, language: str, payload: Mapping[str, Any]) -> str:
+        """One line, whatever names people have: a line break would begin another header."""
+        text = self._block(self._text, "subject", kind, language, payload)
+        return _CONTROL.sub(" ", text).strip()
+
+    @staticmethod
+    def _block(
+        environment: Environment, block: str, kind: str, language: str, payload: Mapping[str, Any]
+    ) -> str:
+        template = environment.get_template(f"{kind}.{language}.jinja")
+        return "".join(template.blocks[block](template.new_context(dict(payload)))).strip() + "\n"

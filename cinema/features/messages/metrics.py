@@ -1,0 +1,47 @@
+"""What became of messages on this node, and what waits in the database."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from cinema.features.messages.store import QueueState
+
+
+class MessageCounts:
+    """Counts attempts by kind and outcome, and remembers the last look at the queue."""
+
+    def __init__(self) -> None:
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        self.waiting = 0
+        self.dead = 0
+        self.late_s = 0.0
+
+    def count(self, kind: str, outcome: str) -> None:
+        """One attempt came to its end."""
+        self.outcomes[kind, outcome] += 1
+
+    def note(self, state: QueueState, now: datetime) -> None:
+        """The queue looked like this at a moment; what is to be sent later is not late."""
+        self.waiting, self.dead = state.waiting, state.dead
+        late = (now - state.oldest_at).total_seconds() if state.oldest_at else 0.0
+        self.late_s = max(0.0, late)
+
+    def families(self) -> Iterator[Metric]:
+        """As Prometheus families."""
+        outcomes = CounterMetricFamily(
+            "cinema_messages", "Attempts to send a mail, by outcome.", labels=("kind", "outcome")
+        )
+        for labels, count in self.outcomes.items():
+            outcomes.add_metric(labels, count)
+        yield outcomes
+        yield GaugeMetricFamily("cinema_messages_waiting", "Mails to be sent.", value=self.waiting)
+        yield GaugeMetricFamily("cinema_messages_dead", "Mails given up.", value=self.dead)
+        yield GaugeMetricFamily(
+            "cinema_messages_late_seconds",
+            "Since when the oldest mail could have been sent.",
+            value=self.late_s,
+        )

@@ -1,0 +1,331 @@
+"""Sending messages: a real Postgres, a real mail server, and time that tests move on."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+from structlog.testing import capture_logs
+
+from cinema.features.messages import jobs
+from cinema.features.messages.jobs import CLAIM_S, MESSAGE_DIED, MESSAGE_NOT_SENT, Outgoing
+from cinema.features.messages.letters import Letters
+from cinema.features.messages.metrics import MessageCounts
+from cinema.features.messages.rules import ATTEMPTS_LIMIT, KINDS
+from cinema.features.messages.store import DEAD_KEPT, KEPT, MessagesRepository, Waiting
+from cinema.integrations.mail.smtp import SmtpSender
+from cinema.jobs.worker import AT_ONCE, Worker
+from cinema.storage.database.transactions import transaction
+from cinema.storage.encryption import Cipher
+from tests.support.mail_server import HOST, MailServer, mail_server
+
+pytestmark = pytest.mark.postgres
+
+NOW = datetime(2026, 6, 1, 17, 31, tzinfo=UTC)
+KIND = "account_verification"
+
+_serials = itertools.count(1)
+
+
+class Office:
+    """The queue of one database, a mail server, and any number of nodes that send."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], server: MailServer) -> None:
+        self.pool = pool
+        self.server = server
+        self.now = NOW
+        self.counts = MessageCounts()
+        self.messages = self.keeping(b"k" * 32)
+        self.letters = Letters("no-reply@example.com")
+        self.sender = SmtpSender(scheme="smtp", host=HOST, port=server.port, timeout_s=10.0)
+        self.outgoing = self.node(self.messages)
+        self.worker = Worker("messages", self.outgoing)
+
+    def keeping(self, key: bytes, kind: type[MessagesRepository] = MessagesRepository) -> Any:
+        """The messages, for whoever has this key."""
+        return kind(
+            self.pool,
+            Cipher([key]),
+            new_id=lambda: next(_serials).to_bytes(16, "big"),
+            now=lambda: self.now,
+        )
+
+    def node(self, messages: MessagesRepository) -> Outgoing:
+        """One more node that sends."""
+        return Outgoing(
+            messages,
+            self.letters,
+            self.sender,
+            self.counts,
+            now=lambda: self.now,
+            luck=lambda: 0.5,
+        )
+
+    async def enqueue(self, *keys: str, **message: Any) -> None:
+        async with transaction(self.pool) as running:
+            for key in keys or ("one",):
+                await self.messages.enqueue(
+                    running,
+                    kind=KIND,
+                    to="ada@example.com",
+                    language="en",
+                    payload=KINDS[KIND].example,
+                    dedupe_key=key,
+                    **message,
+                )
+
+    async def row(self, dedupe_key: str = "one") -> asyncpg.Record:
+        row = await self.pool.fetchrow("select * from messages where dedupe_key = $1", dedupe_key)
+        assert row is not None
+        return row
+
+    async def until_quiet(self) -> None:
+        """Send all that is due."""
+        while await self.worker.round():
+            pass
+
+
+@pytest.fixture
+async def office(pool: asyncpg.Pool[asyncpg.Record]) -> AsyncIterator[Office]:
+    async with mail_server() as server:
+        yield Office(pool, server)
+
+
+async def _busy() -> str:
+    return "451 try again"
+
+
+async def _nobody() -> str:
+    return "550 <ada@example.com>: no such mailbox"
+
+
+async def test_a_message_is_sent_once_and_what_it_said_is_gone(office: Office) -> None:
+    await office.enqueue()
+    await office.until_quiet()
+    row = await office.row()
+    assert (row["status"], row["ended_at"], row["body"], row["attempts"]) == ("sent", NOW, None, 1)
+    (mail,) = office.server.mails
+    assert mail["Message-ID"] == f"<{UUID(bytes=row['id'].bytes)}@example.com>"
+    assert not await office.worker.round()
+    assert office.counts.outcomes == {(KIND, "sent"): 1}
+
+
+async def test_more_than_go_at_once_are_all_sent(office: Office) -> None:
+    await office.enqueue(*map(str, range(2 * AT_ONCE + 1)))
+    await office.until_quiet()
+    assert len({mail["Message-ID"] for mail in office.server.mails}) == 2 * AT_ONCE + 1
+
+
+async def test_two_nodes_never_have_the_same_message(office: Office) -> None:
+    await office.enqueue(*map(str, range(20)))
+    nodes = [office.node(office.messages) for _ in range(4)]
+    claims = await asyncio.gather(*(node.claim(5) for node in nodes))
+    claimed = [message.id for claim in claims for message in claim]
+    assert len(claimed) == len(set(claimed))
+    # Whoever came while others had rows locked takes the rest now.
+    while more := await nodes[0].claim(5):
+        claimed += [message.id for message in more]
+    assert len(claimed) == len(set(claimed)) == 20
+
+
+async def test_an_attempt_of_which_nobody_heard_again_is_made_once_more_as_the_same_mail(
+    office: Office,
+) -> None:
+    """As after `kill -9` between the mail server's answer and the note of it."""
+    await office.enqueue()
+    (message,) = await office.outgoing.claim(1)
+    mail = office.letters.write(
+        message.kind,
+        message.language,
+        office.messages.payload_of(message),
+        to=message.to,
+        message_id=str(message.id),
+        at=NOW,
+    )
+    await office.sender.send(mail)
+    assert not await office.worker.round()
+    office.now += timedelta(seconds=CLAIM_S - 1)
+    assert not await office.worker.round()
+    office.now += timedelta(seconds=1)
+    await office.until_quiet()
+    office.now += timedelta(days=1)
+    await office.until_quiet()
+    first, second = office.server.mails
+    assert first["Message-ID"] == second["Message-ID"]
+    assert (await office.row())["attempts"] == 2
+
+
+async def test_who_comes_back_late_notes_nothing_any_more(office: Office) -> None:
+    await office.enqueue()
+    (late,) = await office.outgoing.claim(1)
+    office.now += timedelta(seconds=CLAIM_S)
+    (second,) = await office.node(office.messages).claim(1)
+    before = await office.row()
+    await office.messages.put_off(late, NOW + timedelta(days=2), "late")
+    await office.messages.end(late, "dead", NOW, "late")
+    assert await office.row() == before
+    await office.outgoing.work(second)
+    assert (await office.row())["status"] == "sent"
+
+
+async def test_a_mail_server_that_is_down_for_an_hour_costs_nothing_but_time(
+    office: Office,
+) -> None:
+    await office.enqueue("one", "two")
+    await office.server.stop()
+    waits = []
+    with capture_logs() as logs:
+        while office.now < NOW + timedelta(hours=1):
+            await office.until_quiet()
+            due = (await office.row())["next_try_at"]
+            waits.append(int((due - office.now).total_seconds()))
+            office.now = due
+    assert waits == [30, 60, 120, 240, 480, 960, 1920]
+    assert {entry["event"] for entry in logs} == {MESSAGE_NOT_SENT}
+    await office.server.start()
+    await office.until_quiet()
+    assert len(office.server.mails) == 2
+    row = await office.row()
+    assert (row["status"], row["attempts"]) == ("sent", 8)
+
+
+async def test_what_the_server_refuses_for_now_is_tried_again(office: Office) -> None:
+    await office.enqueue()
+    office.server.rcpt = _busy
+    await office.until_quiet()
+    row = await office.row()
+    assert (row["status"], row["last_error"]) == ("waiting", "451 try again")
+    assert row["next_try_at"] == NOW + timedelta(seconds=30)
+    assert office.counts.outcomes == {(KIND, "failed"): 1}
+
+
+async def test_what_the_server_refuses_for_good_is_dead_until_somebody_has_it_sent(
+    office: Office,
+) -> None:
+    await office.enqueue()
+    office.server.rcpt = _nobody
+    with capture_logs() as logs:
+        await office.until_quiet()
+    row = await office.row()
+    assert (row["status"], row["last_error"]) == ("dead", "550 <ada@example.com>: no such mailbox")
+    assert [entry["event"] for entry in logs] == [MESSAGE_DIED]
+    assert "no such mailbox" in repr(logs)
+    assert "ada" not in repr(logs)
+    office.now += timedelta(days=30)
+    await office.until_quiet()
+    del office.server.rcpt
+    office.server.rcpt = office.server.data
+    assert await office.messages.revive(UUID(bytes=row["id"].bytes))
+    await office.until_quiet()
+    assert (await office.row())["status"] == "sent"
+    assert len(office.server.mails) == 1
+
+
+async def test_a_message_is_given_up_after_three_days(office: Office) -> None:
+    later = NOW + timedelta(days=10)
+    await office.enqueue(send_at=later)
+    await office.until_quiet()
+    assert (await office.row())["attempts"] == 0
+    office.now = later
+    office.server.data = _busy
+    while (await office.row())["status"] == "waiting":
+        await office.until_quiet()
+        office.now = (await office.row())["next_try_at"]
+    row = await office.row()
+    assert row["status"] == "dead"
+    assert timedelta(days=2, hours=18) < row["ended_at"] - later <= timedelta(days=3)
+
+
+async def test_a_message_that_ends_its_sender_each_time_is_given_up(office: Office) -> None:
+    await office.enqueue()
+    for _ in range(ATTEMPTS_LIMIT):
+        assert await office.outgoing.claim(1)
+        office.now += timedelta(seconds=CLAIM_S)
+    await office.until_quiet()
+    assert (await office.row())["status"] == "dead"
+    assert office.server.mails == []
+
+
+async def test_a_message_whose_time_has_passed_is_dropped(office: Office) -> None:
+    await office.enqueue(drop_after=NOW + timedelta(hours=1))
+    office.now += timedelta(hours=1)
+    await office.until_quiet()
+    row = await office.row()
+    assert (row["status"], row["body"]) == ("dropped", None)
+    assert office.server.mails == []
+
+
+async def test_a_message_that_no_key_opens_is_dead_and_keeps_no_other(office: Office) -> None:
+    await office.enqueue("one")
+    stranger = office.node(office.keeping(b"x" * 32))
+    (message,) = await stranger.claim(1)
+    await stranger.work(message)
+    row = await office.row()
+    assert row["status"] == "dead"
+    assert "ENCRYPTION_KEYS" in row["last_error"]
+    await office.enqueue("two")
+    await office.until_quiet()
+    assert (await office.row("two"))["status"] == "sent"
+
+
+class _CannotRead(MessagesRepository):
+    """Has a bug that one message meets."""
+
+    def payload_of(self, message: Waiting) -> dict[str, Any]:
+        if message.to == "bug@example.com":
+            raise ZeroDivisionError
+        return super().payload_of(message)
+
+
+async def test_a_bug_in_one_message_keeps_no_other(office: Office) -> None:
+    await office.enqueue("one", "two")
+    await office.pool.execute(
+        "update messages set recipient = 'bug@example.com' where dedupe_key = 'one'"
+    )
+    office.worker = Worker("messages", office.node(office.keeping(b"k" * 32, _CannotRead)))
+    with capture_logs() as logs:
+        assert await office.worker.round()
+    assert [entry["event"] for entry in logs] == ["queue_failed"]
+    assert (await office.row("two"))["status"] == "sent"
+    assert (await office.row("one"))["status"] == "waiting"
+
+
+async def test_a_database_that_is_away_is_waited_for(office: Office) -> None:
+    await office.pool.close()
+    with capture_logs() as logs:
+        assert not await office.worker.round()
+    assert [entry["event"] for entry in logs] == ["queue_failed"]
+
+
+async def test_what_waits_and_what_is_dead_is_told(office: Office) -> None:
+    await office.enqueue("one", "two", "three")
+    office.server.rcpt = _nobody
+    (message,) = await office.outgoing.claim(1)
+    await office.outgoing.work(message)
+    office.now += jobs.LOOK_EVERY
+    await office.outgoing.claim(0)
+    assert (office.counts.waiting, office.counts.dead) == (2, 1)
+    assert office.counts.late_s == jobs.LOOK_EVERY.total_seconds()
+    names = {
+        sample.name: sample.value for one in office.counts.families() for sample in one.samples
+    }
+    assert names["cinema_messages_dead"] == 1
+
+
+async def test_what_became_of_messages_is_known_for_a_while(office: Office) -> None:
+    await office.enqueue("one", "two")
+    await office.until_quiet()
+    await office.pool.execute("update messages set status = 'dead' where dedupe_key = 'two'")
+    await office.enqueue("three")
+    assert await office.messages.forget(NOW + KEPT, 10) == 0
+    after = NOW + KEPT + timedelta(seconds=1)
+    assert await office.messages.forget(after, 10) == 1
+    assert await office.messages.forget(after, 10) == 0
+    assert await office.messages.forget(NOW + DEAD_KEPT + timedelta(seconds=1), 10) == 1
+    assert (await office.row("three"))["status"] == "waiting"

@@ -1,0 +1,123 @@
+"""Mails as they leave: every template, and what clients may not do with them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from cinema.features.messages.letters import CannotWrite, Letters
+from cinema.features.messages.rules import KINDS, LANGUAGES
+
+AT = datetime(2026, 6, 1, 17, 31, tzinfo=UTC)
+LETTERS = Letters("Kino Süd <no-reply@tickets.example.com>")
+
+
+def written(
+    kind: str = "account_session_reused",
+    language: str = "en",
+    *,
+    to: str = "ada@example.com",
+    letters: Letters = LETTERS,
+    **payload: Any,
+) -> EmailMessage:
+    """A mail as its recipient parses it."""
+    mail = letters.write(
+        kind,
+        language,
+        {**KINDS[kind].example, **payload},
+        to=to,
+        message_id="019a0c1e-7000-7000-8000-0000000000a4",
+        at=AT,
+    )
+    parsed = message_from_bytes(mail.as_bytes(policy=policy.SMTP), policy=policy.default)
+    assert isinstance(parsed, EmailMessage)
+    return parsed
+
+
+def parts(mail: EmailMessage) -> tuple[str, str]:
+    """The text and the HTML."""
+    text, html = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert text is not None
+    assert html is not None
+    return text.get_content(), html.get_content()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_is_a_mail_in_each_language(kind: str, language: str) -> None:
+    mail = written(kind, language)
+    assert mail["Subject"]
+    assert mail["Content-Language"] == language
+    for part in parts(mail):
+        assert "{" not in part
+        for value in KINDS[kind].example.values():
+            shown = value.replace("T", " ").removesuffix(":00Z") if value.endswith("Z") else value
+            assert shown in part
+
+
+def test_there_are_no_templates_of_other_kinds() -> None:
+    folder = files("cinema.features.messages") / "templates"
+    names = {path.name for path in folder.iterdir()}
+    assert names == {f"{kind}.{language}.jinja" for kind in KINDS for language in LANGUAGES}
+
+
+def test_the_languages_differ() -> None:
+    for kind in KINDS:
+        english, german = (written(kind, language) for language in LANGUAGES)
+        assert english["Subject"] != german["Subject"]
+        assert parts(english)[0] != parts(german)[0]
+
+
+def test_a_mail_has_the_headers_of_one_that_a_machine_sends() -> None:
+    mail = written()
+    assert mail["From"] == "Kino Süd <no-reply@tickets.example.com>"
+    assert mail["To"] == "ada@example.com"
+    assert mail["Date"].datetime == AT
+    assert mail["Auto-Submitted"] == "auto-generated"
+    own = "<019a0c1e-7000-7000-8000-0000000000a4@tickets.example.com>"
+    assert mail["Message-ID"] == own == written()["Message-ID"]
+
+
+def test_names_are_text_in_html_and_no_headers() -> None:
+    name = "<script>alert(1)</script>\r\nBcc: all@example.com"
+    mail = written(first_name=name)
+    text, html = parts(mail)
+    assert "<script>" in text
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+    assert mail["Bcc"] is None
+
+
+def test_a_subject_is_one_line_whatever_is_in_it() -> None:
+    class Naming(Letters):
+        def _block(self, environment: Any, block: str, *rest: Any) -> str:  # type: ignore[override]
+            return "Hello\r\nBcc: all@example.com\u2028!" if block == "subject" else "x\n"
+
+    mail = written(letters=Naming("no-reply@example.com"))
+    assert mail["Subject"] == "Hello Bcc: all@example.com !"
+    assert mail["Bcc"] is None
+
+
+@pytest.mark.parametrize(
+    ("to", "kind", "payload"),
+    [
+        ("nobody", "account_session_reused", {}),
+        ("ada@example.com\r\nBcc: all@example.com", "account_session_reused", {}),
+        ("ada@example.com", "account_session_reused", {"at": "yesterday"}),
+        ("ada@example.com", "account_session_reused", {"at": None}),
+    ],
+)
+def test_what_cannot_be_a_mail_is_told_as_such(to: str, kind: str, payload: dict[str, Any]) -> None:
+    with pytest.raises(CannotWrite):
+        written(kind, to=to, **payload)
+
+
+def test_a_value_that_is_missing_or_a_kind_without_templates_is_not_sent_half() -> None:
+    for kind, language in [("account_verification", "en"), ("nonsense", "en")]:
+        with pytest.raises(CannotWrite):
+            LETTERS.write(kind, language, {}, to="ada@example.com", message_id="1", at=AT)
