@@ -251,8 +251,8 @@ class MemoryLane:
         """What the events write besides themselves, branch by branch as in Postgres' statement."""
         branches = self._store.branches.branches
         numbered = [
-            (number, WrittenRow(part.showtime_id, seq, branches[number].name, _decoded(row)))
-            for seq, event in enumerate(part.events, part.prev_seq + 1)
+            (number, _written(part.showtime_id, branches[number].name, row))
+            for event in part.events
             if event.rows is not None
             for number, row in event.rows.rows
         ]
@@ -271,7 +271,7 @@ class MemoryLane:
             store.tables.write(row)
 
 
-def _decoded(row: bytes) -> dict[str, Any]:
-    decoded: dict[str, Any] = msgspec.json.decode(b"{" + row)
-    decoded.pop("seq")
-    return decoded
+def _written(showtime_id: bytes, branch: str, encoded: bytes) -> WrittenRow:
+    """A row as Postgres reads it, with the seq that is in it."""
+    row: dict[str, Any] = msgspec.json.decode(b"{" + encoded)
+    return WrittenRow(showtime_id, row.pop("seq"), branch, row)
