@@ -1,1 +1,1 @@
-"""Who somebody is: registration, login, tokens, roles, throttles."""
+"""Accounts: registration, login, sessions, second factors, roles and throttles."""

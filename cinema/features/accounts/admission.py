@@ -1,9 +1,9 @@
-"""Who a request is from: a token that was signed here, of an account that may still act.
+"""Finds the caller of a request, and checks that their account may still act.
 
-A signature says who somebody was when they signed in. Whether the account exists, is not disabled
-and has the role of its token still, and whether its session goes on, only the database knows: it
-is asked when a token is first seen, and a feed of changes says when to ask again. While the feed
-is current, a token seen before costs one look-up in memory.
+A signature proves who somebody was when they signed in. Only the database knows the rest: whether
+the account exists, is enabled and still has the role of its token, and whether its session is
+open. The database is asked when a token is first seen. A feed of changes says when to ask again.
+While the feed is current, a token that was seen before costs one look-up in memory.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from cinema.telemetry.logging import LogLimit
 REVOCATIONS_UNREAD: Final = "revocations_unread"
 
 _LOOKS: Final = 3
-"""How often a token is looked up when its account changes meanwhile; it hardly does twice."""
+"""How often a token is looked up if its account changes meanwhile; two changes are rare."""
 
 T = TypeVar("T")
 
@@ -48,20 +48,20 @@ log = structlog.get_logger(__name__)
 
 
 class Accounts(Protocol):
-    """What the database says of accounts; `AccountStandings` is the one there is."""
+    """What the database says about accounts; `AccountStandings` implements it."""
 
     async def standing(self, user_id: bytes, session_id: bytes) -> Standing | None:
-        """What an account and its session are now. Refuses RETRY."""
+        """The present state of an account and its session. Refuses RETRY."""
 
     async def changes(self, since: str | None, missed_s: float) -> AccountChanges:
-        """Whose standing has changed since a horizon, and in the last `missed_s`. Refuses RETRY."""
+        """Accounts that changed since a horizon, or in the last `missed_s`. Refuses RETRY."""
 
     async def forget_changes(self, kept_s: float) -> bool:
-        """Delete some of what everybody has read; whether there may be more. Refuses RETRY."""
+        """Delete a page of old changes; True if there may be more. Refuses RETRY."""
 
 
 class _Look:
-    """A look-up under way; `overtaken` when the account changed meanwhile."""
+    """A look-up that is running; `overtaken` if the account has changed meanwhile."""
 
     __slots__ = ("overtaken", "user_id")
 
@@ -76,10 +76,10 @@ class _RefusedToken(msgspec.Struct, frozen=True):
 
 
 class Admission:
-    """Admits tokens; what is revoked, demoted, disabled or deleted is out within five seconds.
+    """Admits tokens; after a revocation, demotion, disabling or deletion for five seconds at most.
 
-    That holds on every node, for each reads the feed by itself: a node that cannot read it
-    admits nobody from `ACCOUNTS_CURRENT_S` after its last look on, and answers RETRY.
+    That holds on every node, because each one reads the feed by itself. A node that has not read it
+    for `ACCOUNTS_CURRENT_S` accepts no token from memory: it asks the database, or answers RETRY.
     """
 
     def __init__(
@@ -92,9 +92,9 @@ class Admission:
         cache_limit: int = VERIFIED_TOKENS_KEPT,
         needs_factor: frozenset[str] = frozenset(),
     ) -> None:
-        """`clock` tells when tokens expire; `steady`, which nobody sets, how old news is.
+        """`clock` is for the expiry of tokens, `steady` (monotonic) for the age of the last look.
 
-        Who has a role of `needs_factor` and no second factor acts as a customer until there is one.
+        An account with a role of `needs_factor` acts as a customer until it has a second factor.
         """
         self._needs_factor = needs_factor
         self._verifier = verifier
@@ -113,7 +113,7 @@ class Admission:
         self._reading: asyncio.Future[None] | None = None
 
     def verify(self, token: str) -> Principal | None:
-        """Whom a token stands for, None if that has to be looked up; raises `InvalidToken`."""
+        """The principal of a token, None if it has to be looked up; raises `InvalidToken`."""
         principal = self._known.get(token)
         if principal is None:
             return None
@@ -123,7 +123,7 @@ class Admission:
         return principal if self._steady() < self._current_until_s else None
 
     async def look_up(self, token: str) -> Principal:
-        """Whom a token stands for, as the database says.
+        """The principal of a token, from the database.
 
         Raises `InvalidToken`. Refuses RETRY when the database cannot be asked.
         """
@@ -141,10 +141,10 @@ class Admission:
         generation = self._verifier.generation
         standing = await self._standing_of(claimed)
         if self._verifier.generation != generation:
-            # The key that vouched for the token may be gone by now.
+            # The key that verified the token may be gone by now.
             claimed = self._verifier.verify(token)
         if not self._is_current():
-            # The answer took so long that nobody knows what has become of the account since.
+            # The answer took so long that the account may have changed since.
             raise refuse("RETRY")
         if standing is None or not standing.allows(claimed.role):
             self._remember_refused(token, claimed.user_id)
@@ -158,7 +158,7 @@ class Admission:
         return principal
 
     def forget(self, user_ids: Collection[bytes]) -> None:
-        """Look every token of these accounts up again from now on."""
+        """Forget the tokens of these accounts, so that they are looked up again."""
         _drop(self._known, [one for one, who in self._known.items() if who.user_id in user_ids])
         _drop(self._refused, [one for one, who in self._refused.items() if who.user_id in user_ids])
         for look in self._looks:
@@ -166,14 +166,15 @@ class Admission:
                 look.overtaken = True
 
     def forget_all(self) -> None:
-        """Look every token up again from now on, as the keys that signed them have changed."""
+        """Forget all tokens, because the keys that signed them have changed."""
         self._known.clear()
         self._refused.clear()
 
     async def read_changes(self) -> None:
-        """Learn what has changed since the last time; a failure is logged and noted.
+        """Read what has changed since the last look; a failure is logged and noted.
 
-        Two at once are one. Cancelled, it leaves the others to try again.
+        Calls at the same time share one look. If the call that looks is cancelled, the others try
+        again.
         """
         if self._reading is not None:
             await asyncio.shield(self._reading)
@@ -193,9 +194,9 @@ class Admission:
             self._reading = None
 
     async def follow(self, every_s: float = ACCOUNT_CHANGES_EVERY_S) -> None:
-        """Read the feed again and again, for as long as the node runs.
+        """Read the feed periodically, as long as the node runs.
 
-        What is old is deleted a page after each look until none is left: it holds up no look.
+        After each look it deletes one page of old changes, so that deleting never delays a look.
         """
         forget_at_s = self._steady()
         while True:
@@ -216,15 +217,15 @@ class Admission:
         asked_at_s = self._steady()
         missed_s = 0.0
         if self._missed and self._since is not None:
-            # Another server may answer now, which counts its transactions in its own way.
+            # Another server may answer now, with other transaction numbers.
             missed_s = asked_at_s - self._read_at_s + ACCOUNT_CHANGES_OVERLAP_S
         async with asyncio.timeout(ACCOUNT_CHANGES_WAIT_S):
             changes = await self._accounts.changes(self._since, missed_s)
         if self._since is None or missed_s > ACCOUNT_CHANGES_KEPT_S:
             self._forget_all()
         elif int(changes.horizon) < int(self._since):
-            # Another server, or a restored one, which has used none of these numbers yet: what it
-            # has counted below ours would never be told.
+            # Another server, or a restored one, that has not used these numbers yet: the feed would
+            # never show what it has counted below ours.
             self._forget_all()
         elif changes.user_ids:
             self.forget(changes.user_ids)
@@ -234,7 +235,7 @@ class Admission:
         self._current_until_s = asked_at_s + ACCOUNTS_CURRENT_S
 
     async def _forget_changes(self) -> bool:
-        """Delete a page; whether there may be more, which nobody knows after a failure."""
+        """Delete a page; True if there may be more, False also after a failure."""
         try:
             return await self._accounts.forget_changes(ACCOUNT_CHANGES_KEPT_S)
         except Refused as away:
@@ -244,7 +245,7 @@ class Admission:
         return False
 
     async def _standing_of(self, claimed: Principal) -> Standing | None:
-        """What the account is, in an answer that no change which we know of has overtaken."""
+        """The state of the account, asked again if a known change has overtaken the answer."""
         for _ in range(_LOOKS):
             look = _Look(claimed.user_id)
             self._looks.add(look)
@@ -262,7 +263,7 @@ class Admission:
         self._known[token] = principal
 
     def _make_room(self) -> None:
-        """Drop the expired, and if that is little, the quarter that came first.
+        """Drop expired tokens, then the oldest, until a quarter of the room is free.
 
         A quarter at a time keeps the cost of one new token constant on average.
         """
@@ -272,7 +273,7 @@ class Admission:
         _drop(self._known, list(self._known)[: max(excess, 0)])
 
     def _remember_refused(self, token: str, user_id: bytes) -> None:
-        """Spare the database whoever goes on with a token that is no good."""
+        """Remember a refusal, so that repeating a bad token does not reach the database."""
         if len(self._refused) >= REFUSED_TOKENS_KEPT:
             self._refused.clear()
         self._refused[token] = _RefusedToken(user_id, self._steady() + REFUSED_TOKEN_KEPT_S)

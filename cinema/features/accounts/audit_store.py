@@ -1,4 +1,4 @@
-"""Who changed what of accounts: rows that the database itself lets nobody change or delete."""
+"""The audit log: who changed which account. The database refuses to change or delete its rows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ limit $8
 
 
 class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which rows; `since` is included, `until` is not."""
+    """Which rows to read; `since` is included, `until` is not."""
 
     actor_id: UUID | None
     target_id: UUID | None
@@ -45,9 +45,10 @@ class AuditFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One change; `actor_id` None is the server itself.
+    """One change; `actor_id` None means the server itself.
 
-    Neither side holds what erasure would have to remove (addresses of e-mail, names), nor secrets.
+    `before` and `after` never hold secrets, nor what an erasure would have to remove (e-mail
+    addresses and names).
     """
 
     id: bytes
@@ -60,7 +61,7 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def note(running: PooledConnection, entry: AuditEntry, client: Client) -> None:
-    """Write an entry within the transaction of what it tells."""
+    """Write an entry in the transaction of the change itself."""
     await running.execute(
         _NOTE,
         UUID(bytes=entry.id),
@@ -84,7 +85,7 @@ class AuditRepository:
     async def list(
         self, wanted: AuditFilter, after: tuple[datetime, UUID] | None, limit: int
     ) -> Sequence[AuditRow]:
-        """Rows, the newest first. Refuses RETRY."""
+        """Rows, newest first. Refuses RETRY."""
         moment, last_id = after or (None, None)
         async with connection(self._pool) as reading:
             rows = await reading.fetch(

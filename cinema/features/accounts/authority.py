@@ -1,4 +1,4 @@
-"""Who may act where: staff and managers in the cinemas they belong to, admins everywhere."""
+"""Permissions at cinemas: staff and managers at those they belong to, admins everywhere."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from cinema.domain.principal import ADMIN, MANAGER, STAFF, Principal
 from cinema.domain.rejections import refuse
 
 COUNTER_ROLES: Final = frozenset({STAFF, MANAGER, ADMIN})
-"""Those who serve customers; which ones, `serves` says."""
+"""Roles that serve customers; `serves` says at which cinema."""
 
 
 def has_counter(principal: Principal) -> bool:
-    """Whether the caller sells at some cinema's counter, with the limits of a till."""
+    """Whether the caller sells at the counter of any cinema, with the limits of a till."""
     return principal.role == ADMIN or (
         principal.role in COUNTER_ROLES and bool(principal.cinema_ids)
     )
 
 
 def serves(principal: Principal, cinema_id: UUID | None) -> bool:
-    """Whether the caller works at this cinema's counter; None stands for one that is gone."""
+    """Whether the caller works at this cinema's counter; None is a cinema that was deleted."""
     if principal.role == ADMIN:
         return True
     return (
@@ -31,9 +31,9 @@ def serves(principal: Principal, cinema_id: UUID | None) -> bool:
 
 
 def require_own_cinema(principal: Principal, cinema_id: UUID) -> None:
-    """An admin, or somebody who belongs to this cinema; refuses FORBIDDEN to others.
+    """Require an admin, or somebody who belongs to this cinema; refuses FORBIDDEN to others.
 
-    Which roles may act at all is said by the route.
+    The route says which roles may call it at all.
     """
     if principal.role != ADMIN and cinema_id.bytes not in principal.cinema_ids:
         raise refuse("FORBIDDEN", "You are not a manager of this cinema.")

@@ -1,4 +1,4 @@
-"""Challenges: between the password of a login and the code of its authenticator."""
+"""Challenges: the step of a login between the password and the code of the authenticator."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import secrets
 from typing import Final
 
 CHALLENGE_S: Final = 300
-"""Long enough to find the phone."""
+"""How long a challenge is valid: enough time to find the phone."""
 
 CHALLENGE_TRIES: Final = 5
-"""Codes that one challenge takes; logins are counted besides."""
+"""Codes that may be tried with one challenge; the throttle of logins counts them too."""
 
 CHALLENGES_KEPT: Final = 20
-"""Of one account. More than one who knows the password, but has no code, begins while the owner
-types."""
+"""Open challenges of one account: more than somebody with the password but no code can begin
+while the owner types theirs."""
 
 TOKEN_BYTES: Final = 32
 
@@ -25,5 +25,5 @@ def new_challenge() -> str:
 
 
 def digest_of_challenge(token: str) -> bytes:
-    """What is stored of a token."""
+    """The digest that is stored instead of a token."""
     return hashlib.sha256(b"challenge:" + token.encode(errors="replace")).digest()

@@ -1,4 +1,4 @@
-"""Challenges in Postgres, where every node finds them. Of tokens there are only digests."""
+"""Challenges in Postgres, where every node finds them. Tokens are stored as digests only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ insert into login_challenges (digest, user_id, password_version, created_at, exp
 values ($1, $2, $3, $4, $5)
 """
 
-# The new one is not yet visible to its own statement, hence a statement of its own.
+# A separate statement, because the new row is not visible to the statement that inserts it.
 _END_OLDEST: Final = """
 delete from login_challenges where digest in (
     select digest from login_challenges where user_id = $1
@@ -42,7 +42,7 @@ where digest = $1 and expires_at > $2 and tries < $3
     and account.password_version = challenge.password_version and account.disabled_at is null
 """
 
-# Counted before the code is compared: codes that are sent at once count like codes in turn.
+# Counted before the code is compared, so that codes sent at the same time all count.
 _TRY: Final = """
 update login_challenges set tries = tries + 1
 where digest = $1 and expires_at > $2 and tries < $3
@@ -53,7 +53,7 @@ _USE: Final = "delete from login_challenges where digest = $1 returning true"
 
 
 class Challenge(msgspec.Struct, frozen=True):
-    """A login that waits for a code, and the version of the password that it has shown."""
+    """A login that waits for a code, and the version of the password that it was begun with."""
 
     user_id: str
     email: str
@@ -68,7 +68,7 @@ class ChallengesRepository:
         self._pool = pool
 
     async def add(self, digest: bytes, user_id: UUID, password_version: int, now: datetime) -> None:
-        """Record a challenge; clear away what has expired or is too many.
+        """Store a challenge; delete expired ones, and the oldest if there are too many.
 
         Refuses RETRY, OUTCOME_UNKNOWN.
         """
@@ -79,17 +79,17 @@ class ChallengesRepository:
             await running.execute(_CLEAN_UP, now, IDEMPOTENT_CLEANUP_PAGE)
 
     async def find(self, digest: bytes, now: datetime) -> Challenge | None:
-        """A challenge that is good still. Refuses RETRY."""
+        """A challenge that is still valid. Refuses RETRY."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_FIND, digest, now, CHALLENGE_TRIES)
         return None if row is None else Challenge(**row)
 
     async def count_try(self, digest: bytes, now: datetime) -> bool:
-        """Count a code; False if there is no room for one. Refuses RETRY."""
+        """Count a try; False if none is left. Refuses RETRY."""
         async with connection(self._pool) as writing:
             return bool(await writing.fetchval(_TRY, digest, now, CHALLENGE_TRIES))
 
     async def use(self, digest: bytes) -> bool:
-        """Use a challenge up; False if somebody has. Refuses RETRY."""
+        """Use a challenge up; False if that was done before. Refuses RETRY."""
         async with connection(self._pool) as writing:
             return bool(await writing.fetchval(_USE, digest))

@@ -1,4 +1,4 @@
-"""What accounts may do now, and a feed of those for whom that has changed."""
+"""What accounts may do now, and a feed of the accounts for which that has changed."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ join sessions session on session.user_id = account.id
 where account.id = $1 and session.id = $2 and session.revoked_at is null
 """
 
-# What ended below the horizon of the last look was seen by it. After a look that failed, the
-# server may be another one, whose transactions have other numbers: there the time counts.
+# The last look saw all transactions below its horizon. After a look that failed, the server may be
+# another one with other transaction numbers; then the time decides.
 _CHANGES: Final = """
 select pg_snapshot_xmin(pg_current_snapshot())::text as horizon,
     array(
@@ -49,7 +49,7 @@ select count(*) from gone
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """What an account with a session that goes on is now."""
+    """The present state of an account with an open session."""
 
     role: str
     disabled: bool
@@ -58,26 +58,26 @@ class Standing(msgspec.Struct, frozen=True):
     has_factor: bool = False
 
     def allows(self, role: str) -> bool:
-        """Whether a token with this role says the truth still."""
+        """Whether the role in a token is still true."""
         return not self.disabled and self.role == role
 
 
 class AccountChanges(msgspec.Struct, frozen=True):
-    """Accounts that changed, some maybe told before, and where the next look begins."""
+    """Accounts that changed (some may be repeated), and where the next look begins."""
 
     user_ids: frozenset[bytes]
     horizon: str
 
 
 class AccountStandings:
-    """Reads on the primary; the feed has a pool of its own, so that it never stands in a queue."""
+    """Reads on the primary; the feed has a pool of its own, so that it never waits for others."""
 
     def __init__(self, pool: Pool, feed: Pool) -> None:
         self._pool = pool
         self._feed = feed
 
     async def standing(self, user_id: bytes, session_id: bytes) -> Standing | None:
-        """What an account is; None if it, or its session, is gone. Refuses RETRY."""
+        """The state of an account; None if the account or the session has ended. Refuses RETRY."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_STANDING, UUID(user_id), UUID(session_id))
         if row is None:
@@ -91,9 +91,9 @@ class AccountStandings:
         )
 
     async def changes(self, since: str | None, missed_s: float) -> AccountChanges:
-        """Whose standing changed since a horizon, and in the last `missed_s`; None is nobody's.
+        """Accounts that changed since a horizon (None: no account), or in the last `missed_s`.
 
-        Whatever commits after this look is told by one that begins at its horizon. Refuses RETRY.
+        A look that begins at the horizon of this one sees all that commits after it. Refuses RETRY.
         """
         async with connection(self._feed) as reading:
             row = await reading.fetchrow(_CHANGES, since, missed_s)
@@ -102,7 +102,7 @@ class AccountStandings:
         return AccountChanges(_raw(row["user_ids"]), row["horizon"])
 
     async def forget_changes(self, kept_s: float) -> bool:
-        """Delete a page of changes older than that; whether there may be more. Refuses RETRY."""
+        """Delete a page of changes older than that; True if there may be more. Refuses RETRY."""
         async with connection(self._feed) as writing:
             gone = await writing.fetchval(_FORGET, kept_s, ACCOUNT_CHANGES_PAGE)
         return bool(gone == ACCOUNT_CHANGES_PAGE)

@@ -1,4 +1,4 @@
-"""Asks whoever is signed in for the password once more, before what a stolen token may not do."""
+"""Asks the caller for the password again before actions that a stolen token must not allow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cinema.features.refusals import found
 
 
 class Confirmation:
-    """Compares passwords of callers; a wrong one counts like at a login."""
+    """Compares the passwords of callers; a wrong one counts as a failed login."""
 
     def __init__(
         self, accounts: AccountsRepository, hasher: PasswordHasher, logins: LoginThrottle
@@ -31,9 +31,9 @@ class Confirmation:
         client: Client,
         then: Callable[[], Awaitable[None]] | None = None,
     ) -> Credentials:
-        """The caller's account, once the password is right and `then` has passed.
+        """The caller's account, if the password is right and `then` does not refuse.
 
-        What `then` refuses as INVALID_CREDENTIALS counts like a wrong password. Refuses NOT_FOUND,
+        An INVALID_CREDENTIALS of `then` counts as a wrong password. Refuses NOT_FOUND,
         INVALID_CREDENTIALS, RATE_LIMITED, OVERLOADED, RETRY.
         """
         known = found(await self._accounts.credentials_by_id(format_id(principal.user_id)))

@@ -1,4 +1,4 @@
-"""Routes of what proves an account: its password, and its e-mail address."""
+"""Routes for the password and the e-mail address of an account."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ON_ITS_WAY: Final = "If there is an account for it, a message is on its way to t
 
 
 class CredentialParts(msgspec.Struct, frozen=True):
-    """What the routes of passwords and addresses work with."""
+    """What the handlers of this module work with."""
 
     credentials: CredentialsService
     door: FrontDoor
@@ -39,9 +39,10 @@ class CredentialParts(msgspec.Struct, frozen=True):
     method="POST",
     path="/api/v1/auth/forgot-password",
     operation_id="forgotPassword",
-    summary="Get a link to a new password",
-    description="The answer is the same, and takes as long, for every address. The link is good "
-    "for an hour and once. Three mails an hour for each e-mail address, twenty for each client.",
+    summary="Get a link to set a new password",
+    description="The answer is the same for every address, and takes equally long. The link is "
+    "valid for one hour and can be used once. At most three mails an hour for an e-mail address, "
+    "and twenty for a client.",
     tag=TAG,
     request=AddressInput,
     request_example=examples.ADDRESS,
@@ -50,7 +51,7 @@ class CredentialParts(msgspec.Struct, frozen=True):
     errors=("RATE_LIMITED", "RETRY"),
 )
 async def forgot_password(parts: CredentialParts, context: RequestContext) -> Reply:
-    """Have a link sent, if there is an account."""
+    """Send a link, if there is an account."""
     client = parts.door.client(context)
     asked = await parts.credentials.forgot_password(context.body.email, client)
     return success(asked, message=ON_ITS_WAY)
@@ -60,8 +61,8 @@ async def forgot_password(parts: CredentialParts, context: RequestContext) -> Re
     method="POST",
     path="/api/v1/auth/reset-password",
     operation_id="resetPassword",
-    summary="Set a new password by a link",
-    description="All sessions of the account end. `token` is what stands behind `#token=`.",
+    summary="Set a new password with a link",
+    description="All sessions of the account end. `token` is the part of the link after `#token=`.",
     tag=TAG,
     request=ResetInput,
     request_example=examples.RESET,
@@ -79,8 +80,8 @@ async def reset_password(parts: CredentialParts, context: RequestContext) -> Rep
     method="POST",
     path="/api/v1/auth/change-password",
     operation_id="changePassword",
-    summary="Set a new password in place of the present one",
-    description="All other sessions of the account end. A wrong present password counts as a "
+    summary="Change the password",
+    description="All other sessions of the account end. A wrong current password counts as a "
     "failed login.",
     tag=TAG,
     auth="bearer",
@@ -101,10 +102,10 @@ async def change_password(parts: CredentialParts, context: RequestContext) -> Re
     method="POST",
     path="/api/v1/auth/verify-email",
     operation_id="verifyEmail",
-    summary="Use a link to do with an e-mail address",
-    description="Verifies the address of an account, changes it to one that was asked for, or "
-    "restores the one before, as the link says. Restoring ends all sessions and sends a link to a "
-    "new password, since whoever changed the address knew the old one.",
+    summary="Verify, change or restore an e-mail address with a link",
+    description="What happens depends on the link: the address is verified, changed to the new "
+    "one, or changed back to the old one. Changing back ends all sessions and sends a link to set "
+    "a new password, because the person who changed the address knew the old password.",
     tag=TAG,
     request=LinkInput,
     request_example=examples.LINK,
@@ -113,7 +114,7 @@ async def change_password(parts: CredentialParts, context: RequestContext) -> Re
     errors=("INVALID_LINK", "EMAIL_TAKEN", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def verify_email(parts: CredentialParts, context: RequestContext) -> Reply:
-    """Have a link do what it is for."""
+    """Do what the link is for."""
     client = parts.door.client(context)
     return success(await parts.credentials.use_address_link(context.body.token, client))
 
@@ -123,7 +124,7 @@ async def verify_email(parts: CredentialParts, context: RequestContext) -> Reply
     path="/api/v1/auth/verify-email/resend",
     operation_id="resendVerification",
     summary="Get another link to verify an e-mail address",
-    description="The answer is the same, and takes as long, for every address.",
+    description="The answer is the same for every address, and takes equally long.",
     tag=TAG,
     request=AddressInput,
     request_example=examples.ADDRESS,
@@ -132,7 +133,7 @@ async def verify_email(parts: CredentialParts, context: RequestContext) -> Reply
     errors=("RATE_LIMITED", "RETRY"),
 )
 async def resend_verification(parts: CredentialParts, context: RequestContext) -> Reply:
-    """Have another link sent, if there is an account that waits for one."""
+    """Send another link, if there is an account whose address is not verified."""
     client = parts.door.client(context)
     asked = await parts.credentials.resend_verification(context.body.email, client)
     return success(asked, message=ON_ITS_WAY)
@@ -142,10 +143,11 @@ async def resend_verification(parts: CredentialParts, context: RequestContext) -
     method="POST",
     path="/api/v1/auth/change-email",
     operation_id="changeEmail",
-    summary="Ask for another e-mail address",
-    description="A link is sent to the new address and is good for a day; with its use the address "
-    "changes, and the old one gets a link to undo that within seven days. An address that has an "
-    "account is answered alike. A wrong password counts as a failed login.",
+    summary="Change the e-mail address",
+    description="A link is sent to the new address and is valid for a day. The address changes "
+    "when the link is used. Then the old address gets a link that undoes the change within seven "
+    "days. The answer is the same if the new address already has an account. A wrong password "
+    "counts as a failed login.",
     tag=TAG,
     auth="bearer",
     request=ChangeEmailInput,
@@ -155,7 +157,7 @@ async def resend_verification(parts: CredentialParts, context: RequestContext) -
     errors=("NOT_FOUND", "INVALID_CREDENTIALS", "OVERLOADED", "RETRY"),
 )
 async def change_email(parts: CredentialParts, context: RequestContext) -> Reply:
-    """Have a link sent to the new address."""
+    """Send a link to the new address."""
     client = parts.door.client(context)
     asked = await parts.credentials.change_email(context.principal, context.body, client)
     return success(asked, message=ON_ITS_WAY)

@@ -31,11 +31,11 @@ from cinema.features.accounts.store import Credentials
 from cinema.features.accounts.throttles import Throttles
 
 ADDRESS_PURPOSES: Final = (VERIFY, CHANGE, UNDO)
-"""What a link to do with an address may be for: its page need not know which."""
+"""What a link about an address may be for; the page behind it need not know which."""
 
 
 class CredentialsService:
-    """Use cases of what proves an account; each refuses with a code of `docs/errors.md`."""
+    """Use cases of passwords and addresses; each refuses with a code of `docs/errors.md`."""
 
     def __init__(
         self,
@@ -60,19 +60,19 @@ class CredentialsService:
         self._asked = asked
 
     async def forgot_password(self, email: str, client: Client) -> Asked:
-        """Have a link to a new password sent, if there is an account.
+        """Send a link to set a new password, if there is an account.
 
-        Refuses VALIDATION_ERROR, RATE_LIMITED, RETRY, all of them whether there is one or not: the
-        account is looked up after the answer.
+        Refuses VALIDATION_ERROR, RATE_LIMITED, RETRY. Refusals do not depend on the account, which
+        is looked up after the answer.
         """
         return await self._ask(RESET, email, client)
 
     async def resend_verification(self, email: str, client: Client) -> Asked:
-        """Have another link to verify an address sent, if that is still to be done."""
+        """Send another link to verify an address, if it is not verified yet."""
         return await self._ask(VERIFY, email, client)
 
     async def reset_password(self, request: ResetInput, client: Client) -> SessionsEnded:
-        """Set a new password by a link, and end all sessions.
+        """Set a new password with a link, and end all sessions.
 
         Refuses INVALID_LINK, VALIDATION_ERROR, OVERLOADED, RETRY, OUTCOME_UNKNOWN.
         """
@@ -108,7 +108,7 @@ class CredentialsService:
             kept=principal.session_id,
         )
         if ended is None:
-            # Somebody else has changed it in this moment.
+            # Another request has changed it meanwhile.
             raise refuse(FAILED)
         self._admission.forget({principal.user_id})
         return SessionsEnded(ended=ended)
@@ -116,16 +116,16 @@ class CredentialsService:
     async def change_email(
         self, principal: Principal, request: ChangeEmailInput, client: Client
     ) -> Asked:
-        """Have a link sent to a new address, which counts from its use on.
+        """Send a link to a new address; using the link changes the address.
 
-        Refuses INVALID_CREDENTIALS, VALIDATION_ERROR, RATE_LIMITED, OVERLOADED, RETRY. An address
-        that has an account already is answered alike, and gets no mail.
+        Refuses INVALID_CREDENTIALS, VALIDATION_ERROR, RATE_LIMITED, OVERLOADED, RETRY. The answer
+        is the same for an address that already has an account; it gets no mail.
         """
         known = await self._confirmation.confirmed(principal, request.password, client)
         return await self._ask(CHANGE, request.email, client, known)
 
     async def use_address_link(self, token: str, client: Client) -> User:
-        """Verify, change or restore an e-mail address by a link.
+        """Verify, change or restore an e-mail address with a link.
 
         Refuses INVALID_LINK, EMAIL_TAKEN, RETRY, OUTCOME_UNKNOWN.
         """

@@ -1,4 +1,4 @@
-"""Giving an account up: the wish, its withdrawal, and what is left when it is carried out."""
+"""Deleting an account: the request, its withdrawal, and the erasure itself."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ exists (
 )
 """
 
-# A booking that is made in this moment may be missed here; it is seen when the account is erased.
+# A booking that is made at the same time may be missed here; the erasure itself checks again.
 _LOCK: Final = f"""
 select email, first_name, language, {_IS_AHEAD} as is_ahead from users
 where id = $2 and deleted_at is null for update
@@ -43,7 +43,7 @@ select id, email from users where erase_at <= $1 and not {_IS_AHEAD}
 order by erase_at limit $2 for update skip locked
 """  # noqa: S608
 
-# The row stays for what refers to it, and says nothing about anybody.
+# The row stays because other rows refer to it, but nothing in it tells who it was.
 _ERASE: Final = """
 update users set email = 'erased-' || id::text || '@invalid',
     email_key = 'erased-' || id::text || '@invalid',
@@ -61,13 +61,13 @@ _FORGET: Final = (
     "delete from login_challenges where user_id = $1",
     "delete from cinema_managers where user_id = $1",
 )
-"""What is of the account alone."""
+"""Rows that belong to the account alone."""
 
 _FORGET_ADDRESSES: Final = "delete from login_addresses where account = $1"
 
 
 class ErasureRepository:
-    """Accounts that their owners give up."""
+    """Accounts that their owners delete."""
 
     def __init__(self, pool: Pool, post: Post, *, new_id: Callable[[], bytes]) -> None:
         self._pool = pool
@@ -77,9 +77,9 @@ class ErasureRepository:
     async def schedule(
         self, user_id: UUID, erase_at: datetime, client: Client, now: datetime
     ) -> bool | None:
-        """Have an account erased then, and end its sessions now.
+        """Note when to erase an account, and end its sessions now.
 
-        False while a booking of it lies ahead, None without the account. Refuses RETRY,
+        False while it has a coming booking, None if there is no such account. Refuses RETRY,
         OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
@@ -102,16 +102,16 @@ class ErasureRepository:
         return True
 
     async def withdraw(self, user_id: UUID, client: Client, now: datetime) -> None:
-        """Keep an account after all. Refuses RETRY, OUTCOME_UNKNOWN."""
+        """Cancel the erasure of an account. Refuses RETRY, OUTCOME_UNKNOWN."""
         async with transaction(self._pool) as running:
             if await running.fetchval(_WITHDRAW, user_id, now):
                 await self._note(running, "erasure_withdrawn", user_id, client, now)
 
     async def erase_due(self, now: datetime, limit: int) -> int:
-        """Erase some of those whose time has come and who have nothing ahead; how many.
+        """Erase some accounts that are due and have no coming booking; returns how many.
 
-        Bookings and payments stay, and refer to a row that says nothing. No two nodes take the
-        same account.
+        Bookings and payments stay, and refer to a row without personal data. Two nodes never take
+        the same account.
         """
         async with transaction(self._pool) as running:
             rows = await running.fetch(_DUE, now, limit)

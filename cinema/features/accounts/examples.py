@@ -1,4 +1,4 @@
-"""Examples of accounts, as they stand in the documentation."""
+"""Examples of accounts, as the documentation shows them."""
 
 from __future__ import annotations
 

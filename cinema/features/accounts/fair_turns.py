@@ -1,4 +1,4 @@
-"""Turns at a scarce thing, shared among those who ask and not among their requests."""
+"""Turns at a scarce resource, shared fairly among the askers, however many requests each has."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections import OrderedDict, deque
 
 
 class NoRoom(Exception):
-    """Too many wait already, of this asker or of all."""
+    """Too many requests wait already, of this asker or of all."""
 
 
 class FairTurns:
-    """At most `at_once` have a turn; those who wait get theirs in rotation of the askers.
+    """At most `at_once` have a turn; the askers that wait take turns in rotation.
 
-    An asker may have `share` waiting. When `queue_limit` wait in all, whoever has fewer waiting
-    takes the place of the last of whoever has most, which ends with `NoRoom`.
+    An asker may have `share` requests waiting. When `queue_limit` wait in all, an asker with fewer
+    takes the place of the last request of the asker with most; that one ends with `NoRoom`.
     """
 
     def __init__(self, at_once: int, *, queue_limit: int, share: int) -> None:
@@ -26,7 +26,7 @@ class FairTurns:
 
     @property
     def waiting(self) -> int:
-        """How many wait for their turn."""
+        """How many requests wait for their turn."""
         return self._waiting
 
     async def begin(self, asker: str) -> None:
@@ -48,12 +48,12 @@ class FairTurns:
             if turn.cancelled():
                 self._leave(asker, turn)
             elif turn.exception() is None:
-                # The turn came in the same moment: it is for the next one.
+                # The turn came at the same moment: the next one gets it.
                 self.end()
             raise
 
     def end(self) -> None:
-        """The turn is over: the next asker's first has the next."""
+        """End a turn: the first request of the next asker gets the next."""
         self._free += 1
         while self._queues and self._free:
             asker, queue = next(iter(self._queues.items()))
@@ -73,7 +73,7 @@ class FairTurns:
             turn.set_exception(NoRoom())
 
     def _leave(self, asker: str, turn: asyncio.Future[None]) -> None:
-        """Take out whoever waits no more, unless it was just passed over for that."""
+        """Remove a request that no longer waits, unless it was already removed."""
         queue = self._queues.get(asker)
         if queue is not None and turn in queue:
             self._take(asker, queue, queue.index(turn))

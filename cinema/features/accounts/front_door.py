@@ -1,4 +1,4 @@
-"""What routes of signing in share: who asks from where, and how a refresh token travels."""
+"""What the routes of signing in share: where a request came from, and how refresh tokens travel."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from cinema.http.responses import Reply, success
 USER_AGENT: Final = istr("User-Agent")
 
 COOKIE_ERRORS: Final = ("ORIGIN_NOT_ALLOWED", "CSRF_HEADER_REQUIRED")
-"""What a request may meet whose refresh token is in a cookie."""
+"""Errors of requests whose refresh token is in a cookie."""
 
 
 class FrontDoor:
     """Reads and answers requests that carry a refresh token, in a cookie or in the body.
 
-    A token goes out the way it came in: else a script in our page, which cannot read the cookie,
-    could have its content sent in a body.
+    A token goes out the way it came in. Otherwise a script in our page, which cannot read the
+    cookie, could ask for its content in a body.
     """
 
     def __init__(self, proxies: TrustedProxies, cookie: RefreshCookie) -> None:
@@ -40,7 +40,7 @@ class FrontDoor:
         return Client(self._proxies.client_address(context.request), agent, context.request_id)
 
     def token(self, context: RequestContext) -> str:
-        """The refresh token of a request, empty without one.
+        """The refresh token of a request; empty if there is none.
 
         Refuses ORIGIN_NOT_ALLOWED, CSRF_HEADER_REQUIRED, VALIDATION_ERROR.
         """
@@ -71,5 +71,5 @@ class FrontDoor:
         return success(answer, status=status, extra=lines)
 
     def signed_out(self, data: object) -> Reply:
-        """An answer that has a browser forget the token."""
+        """An answer that makes a browser forget the token."""
         return success(data, extra=self._cookie.cleared())

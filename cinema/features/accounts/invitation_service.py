@@ -1,4 +1,4 @@
-"""Invitations: admins make them, and who gets one makes an account of it."""
+"""Invitations: an admin sends one, and the person who receives it makes an account with it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class InvitationsService:
     async def invite(
         self, principal: Principal, request: InvitationInput, client: Client
     ) -> Invitation:
-        """Have a link to an account sent; an earlier one to that address is void then.
+        """Send a link to an account; an earlier link to that address becomes invalid.
 
         Refuses VALIDATION_ERROR, EMAIL_TAKEN, UNKNOWN_REFERENCE, RETRY, OUTCOME_UNKNOWN.
         """
@@ -83,7 +83,7 @@ class InvitationsService:
         )
 
     async def accept(self, request: AcceptInput, client: Client) -> SignedIn:
-        """Make the account and sign in to it; its address is proven by the link.
+        """Make the account and sign in to it; the link proves its address.
 
         Refuses INVALID_LINK, VALIDATION_ERROR, EMAIL_TAKEN, OVERLOADED, RETRY, OUTCOME_UNKNOWN.
         """

@@ -1,4 +1,4 @@
-"""Invitations: a link to an account that is made when it is used."""
+"""Invitations: links that make an account when they are used."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ insert into account_links (
 values ($1, 'invitation', $2, $3, $4, $5, $6, $7, $8)
 """
 
-# An admin who was thrown out has left no door open.
+# The invitations of somebody who is no longer an admin are invalid.
 _GOOD: Final = """
 digest = $1 and purpose = 'invitation' and used_at is null and expires_at > $2
 and (created_by is null or exists (
@@ -62,7 +62,7 @@ on conflict (email_key) do nothing
 returning {USER_COLUMNS}
 """  # noqa: S608
 
-# A cinema that is gone meanwhile is left out.
+# A cinema that was deleted meanwhile is left out.
 _ADD_CINEMAS: Final = """
 insert into cinema_managers (user_id, cinema_id)
 select $1, id from cinemas where id = any($2::uuid[])
@@ -70,7 +70,7 @@ select $1, id from cinemas where id = any($2::uuid[])
 
 
 class NewInvitation(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is invited as what."""
+    """The person who is invited, and their role."""
 
     link: Link
     email: str
@@ -81,7 +81,7 @@ class NewInvitation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Invited(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who takes an invitation up."""
+    """The account of somebody who accepts an invitation."""
 
     id: UUID
     password_hash: str
@@ -90,16 +90,16 @@ class Invited(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InvitationsRepository:
-    """Invitations, and the accounts that come of them."""
+    """Invitations, and the accounts that are made with them."""
 
     def __init__(self, pool: Pool, post: Post) -> None:
         self._pool = pool
         self._post = post
 
     async def invite(self, new: NewInvitation, act: Act) -> None:
-        """Record an invitation in place of an earlier one, and put its link into the post.
+        """Store an invitation in place of an earlier one, and enqueue the mail with its link.
 
-        Refuses FORBIDDEN if who invites is an admin no more, EMAIL_TAKEN, UNKNOWN_REFERENCE,
+        Refuses FORBIDDEN if the caller is no longer an admin, EMAIL_TAKEN, UNKNOWN_REFERENCE,
         RETRY, OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
@@ -143,7 +143,7 @@ class InvitationsRepository:
             await self._post(running, letter)
 
     async def email_of(self, digest: bytes, now: datetime) -> str | None:
-        """The address that a good invitation went to. Refuses RETRY."""
+        """The address that a valid invitation was sent to. Refuses RETRY."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_LOOK, digest, now)
         return None if row is None else str(row["email"])
@@ -151,7 +151,7 @@ class InvitationsRepository:
     async def accept(
         self, digest: bytes, invited: Invited, client: Client, *, now: datetime, entry_id: bytes
     ) -> User | None:
-        """Make the account of an invitation; None if that is void.
+        """Make the account of an invitation; None if the invitation is not valid.
 
         Refuses EMAIL_TAKEN, RETRY, OUTCOME_UNKNOWN.
         """

@@ -1,4 +1,4 @@
-"""What accounts have to tell people by mail, as whoever carries it is handed it."""
+"""The mails of accounts, in the form in which they are handed to the sender."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DELETION_SCHEDULED: Final = "account_deletion_scheduled"
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
-    """One message to one address; two with one `dedupe` are one."""
+    """One message to one address; a second one with the same `dedupe` is not sent."""
 
     kind: str
     to: str
@@ -33,10 +33,10 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Post(Protocol):
-    """Takes a letter within the transaction of what it tells: both are kept, or neither."""
+    """Takes a letter in the transaction of the change that it is about: both happen, or neither."""
 
     async def __call__(self, running: PooledConnection, letter: Letter, /) -> None: ...
 
 
 async def no_post(_running: PooledConnection, _letter: Letter) -> None:
-    """Carries nothing."""
+    """Sends nothing."""

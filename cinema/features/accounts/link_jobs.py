@@ -1,7 +1,7 @@
-"""Prepares the mails that somebody asked for by address, after they have been answered.
+"""Prepares the mails that were requested for an address, after the request was answered.
 
-Wakes at once on the node that was asked, and on every node after `PERIOD_S`, for what one left
-behind that stopped in between.
+It wakes at once on the node that was asked. Every `PERIOD_S` it wakes on all nodes, in case a node
+stopped before it had prepared a mail.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 class MailPreparation:
-    """The job, and what wakes it."""
+    """The job, and the event that wakes it."""
 
     def __init__(self, links: LinksRepository, *, clock: Callable[[], float]) -> None:
         self._links = links
@@ -35,11 +35,11 @@ class MailPreparation:
         self._limit = LogLimit()
 
     def wake(self) -> None:
-        """There is something to prepare."""
+        """Wake the job: there is a mail to prepare."""
         self._woken.set()
 
     async def run(self) -> None:
-        """For as long as the node runs."""
+        """Run as long as the node runs."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PERIOD_S):
@@ -48,7 +48,7 @@ class MailPreparation:
             await self.round()
 
     async def round(self) -> None:
-        """Prepare all that was asked for; what Postgres cannot take now stays for the next."""
+        """Prepare all requested mails; if Postgres fails, the rest stays for the next time."""
         try:
             while await self._links.prepare(self._now()) == REQUESTS_AT_ONCE:
                 pass

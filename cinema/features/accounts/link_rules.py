@@ -1,4 +1,4 @@
-"""Links that mails carry: what each is for, how long it is good, and where it leads."""
+"""Links in mails: what each one is for, how long it is valid, and where it leads."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ PAGES: Final = {
     UNDO: "verify-email",
     INVITATION: "accept-invitation",
 }
-"""Purpose to the page of `PUBLIC_URL` that takes the token and posts it."""
+"""For each purpose the page below `PUBLIC_URL` that reads the token and posts it."""
 
 TOKEN_BYTES: Final = 32
 
 TOKEN_CHARS_MAX: Final = 128
-"""Longest text looked at; ours have 43."""
+"""Longer texts are not looked at; our tokens have 43 characters."""
 
 
 class LinkTimes(msgspec.Struct, frozen=True, kw_only=True):
-    """How long links are good, seconds."""
+    """How long links are valid, seconds."""
 
     reset_s: int
     verify_s: int
@@ -40,7 +40,7 @@ class LinkTimes(msgspec.Struct, frozen=True, kw_only=True):
     invitation_s: int
 
     def end(self, purpose: str, now: datetime) -> datetime:
-        """When a link that is made now is no longer good."""
+        """When a link that is made now becomes invalid."""
         lives_s = {
             RESET: self.reset_s,
             VERIFY: self.verify_s,
@@ -52,7 +52,7 @@ class LinkTimes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Link(msgspec.Struct, frozen=True):
-    """A link: its address goes into a mail, its digest into the database, its token nowhere."""
+    """A link: the mail gets its address, the database its digest; its token is not stored."""
 
     purpose: str
     digest: bytes
@@ -62,7 +62,7 @@ class Link(msgspec.Struct, frozen=True):
 class Links:
     """Makes links below `base_url`, which is a setting: a request cannot choose where they lead.
 
-    The token stands behind `#`: browsers send that to no server, so it is in nobody's log.
+    The token stands after `#`. Browsers do not send that part to servers, so it is in no log.
     """
 
     def __init__(self, base_url: str) -> None:
@@ -76,6 +76,6 @@ class Links:
 
 
 def digest_of_link(purpose: str, token: str) -> bytes:
-    """What is stored of a token; the same token means nothing for another purpose."""
+    """The digest that is stored instead of a token; it is different for each purpose."""
     text = f"{purpose}:{token[:TOKEN_CHARS_MAX]}"
     return hashlib.sha256(text.encode(errors="replace")).digest()

@@ -1,4 +1,4 @@
-"""Links in Postgres, and what they bring about: each in one transaction with its use."""
+"""Links in Postgres. The use of a link and its effect are one transaction."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from cinema.storage.database.transactions import Pool, PooledConnection, connect
 REQUESTS_AT_ONCE: Final = 20
 """Mails that a job prepares in one transaction."""
 
-# What is asked for with a password waits for whoever changes that, and is dropped then.
+# A request made with a password waits for a running change of that password; then it is dropped.
 _ASK: Final = """
 with account as (select from users where id = $5 and password_version = $7 for share)
 insert into link_requests (id, purpose, email, email_key, user_id, requested_at)
@@ -59,7 +59,7 @@ insert into account_links (digest, purpose, user_id, email, email_key, created_a
 values ($1, $2, $3, $4, $5, $6, $7)
 """
 
-# Of two, whatever the clocks of nodes say, the later one is later here too.
+# The later of two links has the later time, even if the clocks of the nodes differ.
 _ADD_UNDO: Final = """
 insert into account_links (digest, purpose, user_id, email, email_key, created_at, expires_at)
 select $1, $2, $3, $4, $5, greatest($6, max(created_at) + interval '1 microsecond'), $7
@@ -84,19 +84,19 @@ _USE: Final = f"""
 update account_links set used_at = $2 where {_GOOD} returning {_FIELDS}
 """  # noqa: S608
 
-# What somebody else may have asked for while they had the password, or read the mail.
+# Links that somebody else may have requested while they knew the password or read the mails.
 _VOID: Final = """
 update account_links set used_at = $2
 where user_id = $1 and purpose = any($3::text[]) and used_at is null
 """
 
-# Not those from before: whoever was robbed of an address first may take back theirs.
+# Not earlier ones: the first person whose address was taken away may still restore it.
 _VOID_LATER_UNDO: Final = """
 update account_links set used_at = $2
 where user_id = $1 and purpose = 'email_undo' and created_at >= $3 and used_at is null
 """
 
-# Waits for whoever makes a link of one right now; voiding links after it finds that link.
+# Waits while another transaction makes a link of a request; so invalidating links finds that link.
 _FORGET_ASKED: Final = "delete from link_requests where user_id = $1"
 
 _RESET: Final = f"""
@@ -134,15 +134,15 @@ where id = $1 and not exists (select from users taken where taken.email_key = $3
 returning {USER_COLUMNS}, users.language
 """  # noqa: S608
 
-# The address may act as soon as the others have looked: `verified` is part of what they remember.
+# Nodes remember `verified`, so they must look the account up again.
 _TELL_NODES: Final = "insert into account_changes (user_id) values ($1) on conflict do nothing"
 
 
 class AskedMail(msgspec.Struct, frozen=True, kw_only=True):
-    """A mail that somebody asked for.
+    """A mail that somebody requested.
 
-    `user_id` is of who is signed in and changes an address, having shown the password of that
-    version.
+    `user_id` is set if a signed-in person changes their address; `password_version` is the version
+    of the password that they entered.
     """
 
     id: bytes
@@ -155,7 +155,7 @@ class AskedMail(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """What a good link is for."""
+    """What a valid link is for."""
 
     purpose: str
     user_id: bytes
@@ -165,7 +165,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LinksRepository:
-    """Links, and the changes that they prove somebody may make."""
+    """Links, and the changes that they allow."""
 
     def __init__(
         self,
@@ -182,7 +182,7 @@ class LinksRepository:
         self._new_id = new_id
 
     async def ask(self, asked: AskedMail) -> None:
-        """Have a job prepare a mail, unless the password is another by now. Refuses RETRY."""
+        """Store the request for a mail, unless the password has changed. Refuses RETRY."""
         user_id = None if asked.user_id is None else UUID(asked.user_id)
         async with connection(self._pool) as writing:
             await writing.execute(
@@ -197,9 +197,9 @@ class LinksRepository:
             )
 
     async def prepare(self, now: datetime) -> int:
-        """Prepare mails that were asked for; how many requests that settled. Refuses RETRY.
+        """Prepare requested mails; returns how many requests are done. Refuses RETRY.
 
-        No two nodes take the same. What is for nobody is dropped.
+        Two nodes never take the same request. Requests without an account are dropped.
         """
         async with transaction(self._pool) as running:
             rows = await running.fetch(_TAKE, REQUESTS_AT_ONCE)
@@ -211,13 +211,13 @@ class LinksRepository:
     async def send_verification(
         self, running: PooledConnection, user_id: bytes, now: datetime
     ) -> None:
-        """Put a link to verify the address of a new account into the post."""
+        """Enqueue the mail with the link that verifies the address of a new account."""
         row = await running.fetchrow(_RECIPIENT_BY_ID, UUID(user_id))
         if row is not None:
             await self._send(running, VERIFY, row, row["email"], row["email_key"], now)
 
     async def look(self, digests: Sequence[bytes], now: datetime) -> Found | None:
-        """What a link is for, if it is good. Refuses RETRY."""
+        """What a link is for; None if it is not valid. Refuses RETRY."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_LOOK, digests, now)
         return None if row is None else _found(row)
@@ -225,7 +225,9 @@ class LinksRepository:
     async def reset_password(
         self, digest: bytes, password_hash: str, client: Client, now: datetime
     ) -> tuple[User, int] | None:
-        """Set a password by a link; whose, and how many sessions that ended. None if it is void.
+        """Set a password with a link; returns the account and how many sessions ended.
+
+        None if the link is not valid.
 
         Refuses RETRY, OUTCOME_UNKNOWN.
         """
@@ -252,9 +254,9 @@ class LinksRepository:
         *,
         kept: bytes,
     ) -> int | None:
-        """Set a password in place of that `version`; how many other sessions that ended.
+        """Replace the password of that `version`; returns how many other sessions ended.
 
-        None if it is another meanwhile. Refuses RETRY, OUTCOME_UNKNOWN.
+        None if the password has changed meanwhile. Refuses RETRY, OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
             row = await running.fetchrow(_CHANGE_PASSWORD, UUID(user_id), password_hash, version)
@@ -265,10 +267,10 @@ class LinksRepository:
     async def use_address_link(
         self, digests: Sequence[bytes], client: Client, now: datetime
     ) -> User | None:
-        """Verify, change or restore an address by a link; None if it is void.
+        """Verify, change or restore an address with a link; None if the link is not valid.
 
-        Restoring takes the password away too: whoever changed the address knew it. Refuses
-        EMAIL_TAKEN, RETRY, OUTCOME_UNKNOWN.
+        Restoring also removes the password, because the person who changed the address knew it.
+        Refuses EMAIL_TAKEN, RETRY, OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
             used = await running.fetchrow(_USE, digests, now)
@@ -323,7 +325,7 @@ class LinksRepository:
     async def _void(
         self, running: PooledConnection, user_id: UUID, now: datetime, *purposes: str
     ) -> None:
-        """Void links, and the mails with such that were asked for and are not prepared yet."""
+        """Invalidate links, and drop requested mails with links that are not prepared yet."""
         await running.execute(_FORGET_ASKED, user_id)
         await running.execute(_VOID, user_id, now, purposes)
 

@@ -1,4 +1,4 @@
-"""From which addresses accounts were signed in to, as digests; in Postgres, so it survives."""
+"""Addresses from which accounts were signed in to, as digests; kept in Postgres."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ select exists (
 )
 """
 
-# The insert is not yet visible to the delete, which therefore leaves one row less than may stay.
+# The delete does not see the inserted row, so it leaves one row fewer than the limit.
 _NOTE = """
 with noted as (
     insert into login_addresses as known (account, address, last_at) values ($1, $2, $3)
@@ -43,7 +43,7 @@ delete from login_addresses where (account, address) in (
 
 
 class LoginAddresses:
-    """Digests of addresses by digest of the account, the latest of each for half a year."""
+    """Digests of addresses by digest of account: the latest ones, for half a year."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -54,7 +54,7 @@ class LoginAddresses:
             return bool(await reading.fetchval(_KNOWS, account, address, _oldest(now)))
 
     async def note(self, account: bytes, address: bytes, now: datetime) -> None:
-        """Remember a login; writes only where that was not done within a day."""
+        """Remember a login; writes at most once a day for the same address."""
         noted_before = now - timedelta(seconds=LOGIN_ADDRESS_NOTED_S)
         async with connection(self._pool) as writing:
             await writing.execute(

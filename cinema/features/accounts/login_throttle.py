@@ -1,4 +1,4 @@
-"""How often one may guess passwords: at one account, from one address, and at all."""
+"""Limits on guessing passwords: for one account and address, for an address, and for an account."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from cinema.features.accounts.throttles import (
 )
 
 FAILED: Final = "INVALID_CREDENTIALS"
-"""The one answer that tells a guesser something; all others leave no trace in the counts."""
+"""The only answer that tells a guesser something; other answers are not counted."""
 
 _Taken: TypeAlias = tuple[RateLimitItem, str]
 
 
 class KnownAddresses(Protocol):
-    """From where accounts were signed in to before."""
+    """Addresses from which accounts were signed in to before."""
 
     async def knows(self, account: bytes, address: bytes, now: datetime) -> bool:
         """Whether the account was signed in to from this address."""
@@ -36,10 +36,10 @@ class KnownAddresses(Protocol):
 class LoginThrottle:
     """Counts logins that failed: by account and address, by address, and by account.
 
-    An attempt counts from its beginning and is taken back unless it fails, so that guesses sent
-    at once count like guesses sent in turn, and a server that cannot answer locks nobody out. The
-    count by account stops only addresses from which nobody has signed in to it before: whoever
-    guesses from everywhere keeps himself out, and not the owner.
+    An attempt is counted when it begins, and taken back unless it fails. So guesses that are sent
+    at the same time all count, and a server that cannot answer locks nobody out. The count by
+    account stops only addresses from which nobody has signed in to it before. So somebody who
+    guesses from many addresses does not lock the owner out.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class LoginThrottle:
 
     @asynccontextmanager
     async def attempt(self, email: str, address: str) -> AsyncIterator[None]:
-        """Around a login; the body raises INVALID_CREDENTIALS for a wrong guess.
+        """Wrap a login; the body raises INVALID_CREDENTIALS for a wrong guess.
 
-        Refuses RATE_LIMITED with `retry_after_s` before it.
+        Refuses RATE_LIMITED with `retry_after_s` before the body runs.
         """
         account = account_digest(email)
         pair = pair_digest(account, address)
@@ -72,7 +72,7 @@ class LoginThrottle:
             else:
                 await counts.give_back(limit, who)
         with suppress(Refused):
-            # The login has succeeded, whether or not this can be written down.
+            # The login has succeeded, even if this cannot be written.
             await self._known.note(account, pair, self._now())
 
     async def _take(self, account: bytes, pair: bytes, address: str) -> list[_Taken]:
@@ -88,7 +88,7 @@ class LoginThrottle:
             if retry_after_s is None or (is_by_account and await self._is_known(account, pair)):
                 taken.append((limit, who))
                 continue
-            # What is refused tried no password: it counts nowhere.
+            # A refused attempt has not tried a password, so it does not count.
             for earlier, whose in (*taken, (limit, who)):
                 await counts.give_back(earlier, whose)
             raise throttles.refusal(limit.namespace, retry_after_s)
@@ -97,7 +97,7 @@ class LoginThrottle:
     async def _is_known(self, account: bytes, pair: bytes) -> bool:
         with suppress(Refused):
             return await self._known.knows(account, pair, self._now())
-        # Nobody can sign in while the database is away; it says so itself.
+        # Nobody can sign in without the database; the login itself will say so.
         return True
 
     def _now(self) -> datetime:

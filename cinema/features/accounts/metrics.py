@@ -1,4 +1,4 @@
-"""What was refused because it was too much, as Prometheus families."""
+"""Metrics of accounts: throttles, waiting passwords, logins and refreshes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cinema.telemetry.metrics import Families
 def throttle_families(
     throttles: Throttles, counts: ThrottleCounts, hasher: PasswordHasher
 ) -> Families:
-    """Requests refused by kind of throttle, where counts are kept, and passwords that wait."""
+    """Requests refused by each throttle, where counts are kept, and passwords that wait."""
 
     def families() -> Iterator[Metric]:
         throttled = CounterMetricFamily(
@@ -45,7 +45,7 @@ def throttle_families(
 
 
 def login_families(outcomes: Mapping[str, int], refreshes: Mapping[str, int]) -> Families:
-    """Logins and uses of refresh tokens, by how they ended."""
+    """Logins and uses of refresh tokens, by outcome."""
 
     def families() -> Iterator[Metric]:
         logins = CounterMetricFamily(

@@ -1,4 +1,4 @@
-"""Which passwords are refused because somebody else would guess them at once."""
+"""Refuses passwords that are easy to guess."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from cinema.domain.rejections import Refused, refuse
 from cinema.features.accounts.shapes import email_key
 
 COMMONEST_REFUSED: Final = 10_000
-"""The passwords that leaks show most often; they are the first that guessers try."""
+"""The most frequent passwords in leaks; guessers try these first."""
 
 
 def check_password(password: str, email: str, *, path: str = "$.password") -> None:
-    """Refuse (VALIDATION_ERROR at `path`) what is too common, or the e-mail address itself.
+    """Refuse (VALIDATION_ERROR at `path`) a very common password, or the e-mail address itself.
 
-    Upper and lower case are one: guessers try both. The length is a matter of the request's form.
+    Upper and lower case are the same, since guessers try both. The request's shape checks the
+    length.
     """
     plain = _plain(password)
     if plain in _commonest():
@@ -35,7 +36,7 @@ def _plain(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _commonest() -> frozenset[str]:
-    # Loaded with the first password: the lists take 20 MB while they are read.
+    # Loaded for the first password, because reading the lists takes 20 MB.
     from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
     return frozenset(FREQUENCY_LISTS["passwords"][:COMMONEST_REFUSED])

@@ -1,4 +1,4 @@
-"""Password hashing with bcrypt, away from the event loop and bounded."""
+"""Password hashing with bcrypt, outside the event loop and bounded."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ from cinema.features.accounts.fair_turns import FairTurns, NoRoom
 COST_MIN: Final = 10
 
 OURSELVES: Final = ""
-"""Stands for the address of a client where the server itself has a password hashed."""
+"""Used in place of a client's address when the server itself hashes a password."""
 
 NO_PASSWORD: Final = "none"  # noqa: S105  (that there is none)
-"""Stored where there is no password that anybody could know."""
+"""Stored if an account has no password."""
 
 NICENESS: Final = 10
-"""Of the threads that hash, above the server's own: with as many threads as cores, seats would
-otherwise wait for passwords."""
+"""How much nicer the hashing threads are than the server. There are as many of them as cores, so
+seats would otherwise wait for passwords."""
 
 T = TypeVar("T")
 
 
 class PasswordHasher:
-    """Hashes and compares passwords in a few threads, in rotation of the addresses that ask.
+    """Hashes and compares passwords in a few threads; the addresses that ask take turns.
 
-    Who has `share` waiting already, or meets a full queue of those who have no more than itself,
-    is OVERLOADED: one address can neither fill the queue nor keep the others waiting. Addresses
-    count as for throttles, IPv6 by /64.
+    An address is refused with OVERLOADED if it has `share` requests waiting, or if the queue is
+    full and no other address has more in it. So one address can neither fill the queue nor keep
+    the others waiting. Addresses count as for throttles, IPv6 by /64.
 
-    A password goes through NFKC (keyboards differ in how they write one character), SHA-256 and
-    base64 before bcrypt, which would otherwise ignore all beyond 72 bytes and stop at a zero.
+    A password goes through NFKC (keyboards write the same character differently), SHA-256 and
+    base64 before bcrypt, which would otherwise ignore all beyond 72 bytes and stop at a zero byte.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class PasswordHasher:
             threads, thread_name_prefix="passwords", initializer=_give_way
         )
         self.refused = 0
-        # Compared with when there is no account, so that this takes as long as a wrong password.
+        # Used when there is no account, so that this takes as long as a wrong password.
         self._nobody = bcrypt.hashpw(b"", bcrypt.gensalt(cost)).decode()
 
     @property
@@ -83,10 +83,10 @@ class PasswordHasher:
         )
 
     async def matches(self, password: str, stored: str | None, address: str) -> bool:
-        """Whether this is the password; None stands for no account, `NO_PASSWORD` for none.
+        """Whether this is the password; the hash is None without an account.
 
-        It takes as long for each account, and for none, as a hash of the cost in force, so that
-        nobody learns from the time who has one; but longer for one stored at a higher cost.
+        It takes as long as a hash of the configured cost, also for no account and `NO_PASSWORD`, so
+        that the time does not tell who has an account. Only hashes of a higher cost take longer.
         """
         is_set = stored is not None and stored != NO_PASSWORD
         against = stored if stored is not None and is_set else self._nobody
@@ -94,16 +94,16 @@ class PasswordHasher:
         return equal and is_set
 
     def is_outdated(self, stored: str) -> bool:
-        """Whether a hash has another cost than the one in force."""
+        """Whether a hash has another cost than the configured one."""
         return _cost_of(stored) != self._cost
 
     def close(self) -> None:
-        """Stop the threads; what waits is cancelled."""
+        """Stop the threads; passwords that wait are cancelled."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _compare(self, digest: bytes, against: str) -> bool:
         equal = bcrypt.checkpw(digest, against.encode())
-        # A cost doubles the work of the one below it: 2^n and 2^n + … + 2^m make 2^(m + 1).
+        # Each cost is twice the work of the one below it: 2^n and 2^n + … + 2^m make 2^(m + 1).
         for cost in range(_cost_of(against), self._cost):
             bcrypt.hashpw(digest, bcrypt.gensalt(cost))
         return equal
@@ -115,19 +115,19 @@ class PasswordHasher:
             self.refused += 1
             raise refuse("OVERLOADED", retry_after_s=HASHING_RETRY_AFTER_S) from None
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        # The thread works on when nobody waits any more: its turn ends with the work.
+        # The thread goes on working if the caller is cancelled, so the turn ends with the work.
         running.add_done_callback(self._worked)
         return await asyncio.shield(running)
 
     def _worked(self, running: asyncio.Future[T]) -> None:
         self._turns.end()
         if not running.cancelled():
-            # Whoever waited has seen it; if nobody does any more, nobody needs to.
+            # The caller has seen the exception, or was cancelled and does not need it.
             running.exception()
 
 
 def _give_way() -> None:
-    """Let this thread have what the others leave; on Linux, where a thread has a niceness."""
+    """Give this thread a low priority; only on Linux, where a thread has a niceness."""
     if sys.platform == "linux":
         with suppress(OSError):
             thread = threading.get_native_id()

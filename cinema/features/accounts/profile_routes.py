@@ -1,4 +1,4 @@
-"""Routes of one's own account."""
+"""Routes for the caller's own account."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TAG: Final = "Accounts"
 
 
 class ProfileParts(msgspec.Struct, frozen=True):
-    """What the routes of one's own account work with."""
+    """What the handlers of this module work with."""
 
     profile: ProfileService
     door: FrontDoor
@@ -28,7 +28,7 @@ class ProfileParts(msgspec.Struct, frozen=True):
     method="PATCH",
     path="/api/v1/auth/me",
     operation_id="changeMe",
-    summary="Change one's name, and the language of messages",
+    summary="Change your name and the language of messages",
     tag=TAG,
     auth="bearer",
     request=ProfilePatch,
@@ -46,10 +46,10 @@ async def change_me(parts: ProfileParts, context: RequestContext) -> Reply:
     method="DELETE",
     path="/api/v1/auth/me",
     operation_id="deleteMe",
-    summary="Give one's account up",
-    description="All sessions end now; the account is erased seven days later unless somebody "
-    "signs in to it before. Bookings and payments stay, without a name. Refused while a booking "
-    "lies ahead: cancel it first. With an authenticator, `code` is needed too.",
+    summary="Delete your account",
+    description="All sessions end now. The account is erased after seven days, unless somebody "
+    "signs in to it before. Bookings and payments stay, without a name. Refused while you have a "
+    "coming booking: cancel it first. With an authenticator, `code` is needed too.",
     tag=TAG,
     auth="bearer",
     request=DeleteInput,
@@ -62,7 +62,7 @@ async def change_me(parts: ProfileParts, context: RequestContext) -> Reply:
     ),
 )
 async def delete_me(parts: ProfileParts, context: RequestContext) -> Reply:
-    """Have the caller's account erased."""
+    """Delete the caller's account."""
     client = parts.door.client(context)
     return parts.door.signed_out(
         await parts.profile.delete(context.principal, context.body, client)

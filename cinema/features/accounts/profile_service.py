@@ -1,4 +1,4 @@
-"""What people change about their own account, up to giving it up."""
+"""Changes that people make to their own account, and its deletion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cinema.features.refusals import found
 
 
 class ProfileService:
-    """Use cases of one's own account; each refuses with a code of `docs/errors.md`."""
+    """Use cases of the caller's own account; each refuses with a code of `docs/errors.md`."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class ProfileService:
         self._clock = clock
 
     async def change(self, principal: Principal, request: ProfilePatch) -> User:
-        """Change name and language; what is left out stays. Refuses NOT_FOUND, RETRY."""
+        """Change name and language; missing fields stay. Refuses NOT_FOUND, RETRY."""
         changed = await self._accounts.change_profile(
             UUID(bytes=principal.user_id),
             first_name=None if request.first_name is None else request.first_name.strip(),
@@ -51,10 +51,10 @@ class ProfileService:
         return found(changed)
 
     async def delete(self, principal: Principal, request: DeleteInput, client: Client) -> Deletion:
-        """Have the account erased after the grace, and end its sessions now.
+        """Erase the account after the grace period, and end its sessions now.
 
-        Refuses INVALID_CREDENTIALS, MFA_REQUIRED, FORBIDDEN to admins, BOOKING_AHEAD, and what a
-        login refuses.
+        Refuses INVALID_CREDENTIALS, MFA_REQUIRED, FORBIDDEN to admins, BOOKING_AHEAD, and with the
+        codes of a login.
         """
         if principal.role == ADMIN:
             raise refuse("FORBIDDEN", "Have another admin take your role away first.")

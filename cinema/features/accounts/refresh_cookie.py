@@ -1,4 +1,4 @@
-"""The cookie in which browsers keep a refresh token, and whose pages may have it sent."""
+"""The cookie in which browsers keep a refresh token, and the check which pages may use it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COOKIE: Final = istr("Cookie")
 HOST: Final = istr("Host")
 
 SECURE_NAME: Final = "__Host-refresh"
-"""Browsers take a cookie of this prefix over TLS only, from this host only, for all its paths."""
+"""Browsers accept a cookie with this prefix only over TLS, from this host, and for all paths."""
 
 PLAIN_NAME: Final = "refresh"
 
@@ -25,10 +25,10 @@ PLAIN_NAME: Final = "refresh"
 class RefreshCookie:
     """Sets, clears and reads the cookie.
 
-    A browser sends a cookie with any request, also with one that another site's page has made.
-    `SameSite=Strict` keeps it out of those; besides, the page's origin has to be ours or an
-    allowed one, and the request needs the header `X-Requested-With`, which no page of another
-    origin can set without having asked first. `*` among `allowed_origins` counts for nobody here.
+    A browser sends a cookie with any request, also with one from another site's page.
+    `SameSite=Strict` prevents that. In addition, the page's origin has to be ours or an allowed
+    one, and the request needs the header `X-Requested-With`, which a page of another origin cannot
+    set without a preflight request. `*` in `allowed_origins` has no effect here.
     """
 
     def __init__(
@@ -41,17 +41,18 @@ class RefreshCookie:
         self._origins = frozenset(allowed_origins) - {"*"}
 
     def lines(self, token: str, max_age_s: int) -> bytes:
-        """Header lines that have a browser keep the token."""
+        """Header lines that make a browser keep the token."""
         return self._set(token, max_age_s)
 
     def cleared(self) -> bytes:
-        """Header lines that have a browser forget it."""
+        """Header lines that make a browser forget the token."""
         return self._set("", 0)
 
     def read(self, request: HttpRequest) -> str:
-        """The token, empty without one.
+        """The token; empty if there is none.
 
-        Refuses ORIGIN_NOT_ALLOWED, CSRF_HEADER_REQUIRED where a page of somebody else may ask.
+        Refuses ORIGIN_NOT_ALLOWED, CSRF_HEADER_REQUIRED if a foreign page may have sent the
+        request.
         """
         token = self._token(request)
         if token:
@@ -80,5 +81,5 @@ class RefreshCookie:
             return True
         if self._own is not None:
             return origin == self._own
-        # While developing nobody says where we are; a page cannot choose what Host says.
+        # In development `PUBLIC_URL` may be missing; a page cannot choose the Host header.
         return origin.partition("://")[2] == request.headers.get(HOST)

@@ -1,4 +1,4 @@
-"""Refresh tokens: 32 random bytes, the session they are of, and a proof that they are ours."""
+"""Refresh tokens: a session's id, a secret of 32 bytes, and a proof that this server made it."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ _SUCCESSOR: Final = b"cinema refresh token: successor"
 
 
 class Presented(msgspec.Struct, frozen=True):
-    """A token that was made here, whether or not it is still good for something."""
+    """A token that was made here, whether or not it is still valid."""
 
     session_id: bytes
     secret: bytes
 
 
 class RefreshTokens:
-    """Makes and reads refresh tokens under keys of their own, each made from one of `keys`.
+    """Makes and reads refresh tokens, with keys that are derived from `keys`.
 
-    A successor is derived from the secret before it, so that a repetition gets the same without
-    anything being stored. The proof lets nobody end a session by naming it with a made-up secret.
+    A successor is derived from the secret before it, so that a repetition gets the same one and
+    nothing has to be stored. Without the proof, a made-up secret with the id of a session could end
+    that session.
     """
 
     def __init__(self, keys: SigningKeys) -> None:
@@ -44,13 +45,13 @@ class RefreshTokens:
         return secrets.token_bytes(SECRET_BYTES)
 
     def token(self, session_id: bytes, secret: bytes) -> str:
-        """The text that a client is given."""
+        """The text that a client receives."""
         body = session_id + secret
         proof = _proof(self._keys.newest, body)
         return base64.urlsafe_b64encode(body + proof).rstrip(b"=").decode()
 
     def read(self, text: str) -> Presented | None:
-        """What a client's text says, None if it was not made here."""
+        """The token in a client's text, None if it was not made here."""
         if len(text) != TOKEN_CHARS:
             return None
         try:
@@ -65,7 +66,7 @@ class RefreshTokens:
         return Presented(body[:ID_BYTES], body[ID_BYTES:])
 
     def lines(self, secret: bytes) -> list[list[bytes]]:
-        """The secrets that follow one, by each key, for as many generations as are told apart."""
+        """The secrets that follow one, for each key, as many generations as a session remembers."""
         lines = []
         for key in self._keys.candidates(None):
             own, line, last = hmac.digest(key.secret, _SUCCESSOR, "sha256"), [], secret

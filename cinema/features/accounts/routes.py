@@ -1,4 +1,4 @@
-"""Routes of accounts for everybody: register, log in, who am I."""
+"""Routes of accounts for everybody: register, sign in, and see the own account."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TAG: Final = "Accounts"
 
 
 class AuthParts(msgspec.Struct, frozen=True):
-    """What the routes of signing in work with."""
+    """What the handlers of this module work with."""
 
     accounts: AccountsService
     invitations: InvitationsService
@@ -39,8 +39,8 @@ class AuthParts(msgspec.Struct, frozen=True):
     path="/api/v1/auth/register",
     operation_id="register",
     summary="Open an account",
-    description="The new customer is signed in at once. The refresh token comes in a cookie, with "
-    "`?transport=body` in the body. One address may open five accounts an hour.",
+    description="The new customer is signed in at once. The refresh token comes in a cookie, or in "
+    "the body with `?transport=body`. One address may open five accounts an hour.",
     tag=TAG,
     query=TransportQuery,
     request=RegisterInput,
@@ -66,11 +66,11 @@ async def register(auth: AuthParts, context: RequestContext) -> Reply:
     path="/api/v1/auth/login",
     operation_id="login",
     summary="Sign in",
-    description="Ten failures within five minutes from one address close the door for that account "
-    "and address until the window has passed; so do a hundred failures of one address, and thirty "
-    "at one account within an hour for addresses from which nobody has signed in to it before. "
-    "An account with an authenticator needs `code` too: in the same request, or in one of "
-    "`POST /auth/mfa/login` with the `mfa_token` of MFA_REQUIRED.",
+    description="After ten failures within five minutes for one account and address, or a hundred "
+    "from one address, further attempts are refused until the window has passed. After thirty "
+    "failures within an hour for one account, addresses from which nobody has signed in to it "
+    "before are refused. An account with an authenticator needs `code` too: in the same request, "
+    "or in a `POST /auth/mfa/login` with the `mfa_token` of MFA_REQUIRED.",
     tag=TAG,
     query=TransportQuery,
     request=LoginInput,
@@ -92,10 +92,10 @@ async def login(auth: AuthParts, context: RequestContext) -> Reply:
     method="POST",
     path="/api/v1/auth/mfa/login",
     operation_id="answerChallenge",
-    summary="Sign in with the code that was asked for",
-    description="`mfa_token` is that of MFA_REQUIRED: good for five minutes, five codes and one "
-    "session, and void once the password or the authenticator changes. Wrong codes count as failed "
-    "logins.",
+    summary="Finish a sign-in with a code",
+    description="`mfa_token` comes from MFA_REQUIRED. It is valid for five minutes, five codes and "
+    "one session, and not after a change of the password or the authenticator. Wrong codes count "
+    "as failed logins.",
     tag=TAG,
     query=TransportQuery,
     request=ChallengeInput,
@@ -114,7 +114,7 @@ async def answer_challenge(auth: AuthParts, context: RequestContext) -> Reply:
     method="GET",
     path="/api/v1/auth/me",
     operation_id="me",
-    summary="Who am I",
+    summary="Get your account",
     tag=TAG,
     auth="bearer",
     response=User,
@@ -130,9 +130,9 @@ async def me(auth: AuthParts, context: RequestContext) -> Reply:
     method="POST",
     path="/api/v1/auth/accept-invitation",
     operation_id="acceptInvitation",
-    summary="Open an account that one was invited to",
-    description="The role and the address are those of the invitation, and the address is proven "
-    "by the link. `token` is what stands behind `#token=`.",
+    summary="Accept an invitation and open the account",
+    description="Role and address come from the invitation, and the link proves the address. "
+    "`token` is the part of the link after `#token=`.",
     tag=TAG,
     query=TransportQuery,
     request=AcceptInput,

@@ -1,4 +1,4 @@
-"""Accounts: register, log in, who am I."""
+"""Accounts: registration, login, and the caller's own account."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from cinema.features.refusals import found
 LOGIN_FAILED: Final = "login_failed"
 
 ACCOUNT_HASH_BYTES: Final = 12
-"""Of the keyed hash of an account in log lines: enough to tell accounts apart."""
+"""Length of the keyed hash of an account in log lines: enough to tell accounts apart."""
 
 log = structlog.get_logger(__name__)
 
@@ -81,8 +81,8 @@ class AccountsService:
     ) -> SignedIn:
         """A new customer, signed in. Refuses RATE_LIMITED, VALIDATION_ERROR, EMAIL_TAKEN.
 
-        A repeat under the same key signs the same customer in again. Its fingerprint is of all
-        but the password, which is compared with the account's.
+        A repetition with the same key signs the same customer in again. Its fingerprint covers
+        everything but the password, which is compared with that of the account.
         """
         async with self._throttles.registration(client.address):
             return await self._register(request, client, key)
@@ -112,12 +112,12 @@ class AccountsService:
     async def _check_repetition(
         self, user: User, request: RegisterInput, address: str, key: IdempotencyKey
     ) -> int:
-        """Let in only who knows the password, whose version this gives.
+        """Check the password of a repetition; returns its version.
 
         Refuses RATE_LIMITED, IDEMPOTENCY_MISMATCH.
 
-        Whoever guesses here is counted like at a login, and has one guess: a wrong one spoils the
-        key, so that the right password is answered like any other from then on.
+        A wrong password counts as a failed login. It also invalidates the key: after one wrong
+        guess even the right password is refused in the same way.
         """
         try:
             async with self._logins.attempt(request.email, address):
@@ -126,7 +126,7 @@ class AccountsService:
                 is_right = await self._hasher.matches(request.password, stored, address)
                 if not is_right or known is None:
                     raise refuse(FAILED)
-                # There is no place for a code here: such an account is signed in to by a login.
+                # A registration has no field for a code: such an account needs a login.
                 await self._factors.check(UUID(known.user.id), "", Client(address))
                 return known.password_version
         except Refused as refused:
@@ -139,8 +139,8 @@ class AccountsService:
     async def login(self, request: LoginInput, client: Client) -> SignedIn:
         """A new session. Refuses RATE_LIMITED (`retry_after_s`), INVALID_CREDENTIALS.
 
-        The client's address is one as far as it can be trusted. An unknown e-mail takes as long
-        as a wrong password.
+        The client's address has to be one that can be trusted. An unknown e-mail address takes as
+        long as a wrong password.
         """
         address = client.address
         async with self._logins.attempt(request.email, address):
@@ -158,9 +158,9 @@ class AccountsService:
             )
 
     async def answer_challenge(self, request: ChallengeInput, client: Client) -> SignedIn:
-        """A new session, for the code that a login with the right password was asked for.
+        """A new session, for the code of a login that already had the right password.
 
-        Refuses INVALID_CREDENTIALS, RATE_LIMITED, RETRY, OUTCOME_UNKNOWN. A wrong code counts like
+        Refuses INVALID_CREDENTIALS, RATE_LIMITED, RETRY, OUTCOME_UNKNOWN. A wrong code counts as
         a wrong password.
         """
         challenge = await self._factors.challenged(request.mfa_token)
@@ -177,15 +177,15 @@ class AccountsService:
             )
 
     async def me(self, principal: Principal) -> User:
-        """The caller's account. Refuses NOT_FOUND when it is gone."""
+        """The caller's account. Refuses NOT_FOUND if it was deleted."""
         return found(await self._accounts.find_user(format_id(principal.user_id)))
 
     async def _let_in(
         self, user_id: str, password_version: int, client: Client, *, leaving: bool
     ) -> SignedIn:
-        """Open the session of a login that has shown all there is to show.
+        """Open the session of a login that has passed all checks.
 
-        Whoever is `leaving` stays: signing in takes that back.
+        If the account is `leaving`, the login cancels its erasure.
         """
         signed_in = await self._sign_in(user_id, password_version, client)
         if leaving:
@@ -194,9 +194,9 @@ class AccountsService:
         return signed_in
 
     async def _sign_in(self, user_id: str, password_version: int, client: Client) -> SignedIn:
-        """Open a session. A role that changes just then shows when the token is first seen.
+        """Open a session. A role that changes meanwhile is noticed when the token is first seen.
 
-        Refuses INVALID_CREDENTIALS where the password was changed, or the account disabled, after
+        Refuses INVALID_CREDENTIALS if the password was changed, or the account disabled, after
         the password was compared.
         """
         signed_in = await self._sessions.open(user_id, password_version, client)
@@ -205,7 +205,7 @@ class AccountsService:
         return signed_in
 
     async def _check_factor(self, known: Credentials, request: LoginInput, client: Client) -> None:
-        """Refuses MFA_REQUIRED with a challenge, and INVALID_CREDENTIALS for a wrong code.
+        """Check the code. Refuses MFA_REQUIRED with a challenge, INVALID_CREDENTIALS.
 
         A wrong code counts as a guess.
         """
@@ -220,10 +220,10 @@ class AccountsService:
             raise
 
     async def _renew_hash(self, known: Credentials, password: str, address: str) -> None:
-        """Store the password at the cost in force, if another was before.
+        """Hash the password again if its hash does not have the configured cost.
 
-        Whoever changed the password meanwhile, or was faster, is left alone. That there was no room
-        for it is no reason to keep somebody out: the next login tries again.
+        A password that was changed or hashed again meanwhile stays as it is. If there is no room
+        for the hash, the login succeeds all the same, and the next one tries again.
         """
         if not self._hasher.is_outdated(known.password_hash):
             return
@@ -232,7 +232,7 @@ class AccountsService:
             await self._accounts.replace_hash(known.user.id, known.password_hash, renewed)
 
     def _note_failure(self, email: str, address: str) -> None:
-        """Count and log; the account by a keyed hash, which no list of addresses undoes."""
+        """Count and log; the account as a keyed hash, which a list of addresses cannot undo."""
         self.logins["failed"] += 1
         name = (email_key(email) or email.strip().lower()).encode(errors="replace")
         account = hmac.digest(self._log_key, b"account in a log line:" + name, "sha256")

@@ -1,4 +1,4 @@
-"""Routes of sessions: renew, leave, and see where one is signed in."""
+"""Routes of sessions: refresh, sign out, and list one's sessions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TAG: Final = "Accounts"
 
 
 class SessionParts(msgspec.Struct, frozen=True):
-    """What the routes of sessions work with."""
+    """What the handlers of this module work with."""
 
     sessions: SessionsService
     door: FrontDoor
@@ -35,11 +35,12 @@ class SessionParts(msgspec.Struct, frozen=True):
     path="/api/v1/auth/refresh",
     operation_id="refresh",
     summary="Get the next access token",
-    description="Browsers send the cookie and any `X-Requested-With`, from a page of an allowed "
-    "origin, and no body; other clients send `refresh_token` with `?transport=body`. Each use "
-    "replaces the refresh token. The same one again within ten seconds gives the same next one, "
-    "as when several tabs ask or an answer was lost; later it ends the session, since somebody "
-    "has copied it. A session ends after seven days without a refresh, and after thirty days.",
+    description="Browsers send the cookie and any `X-Requested-With` from a page of an allowed "
+    "origin, without a body. Other clients send `refresh_token` with `?transport=body`. Each use "
+    "replaces the refresh token. The same token again within ten seconds gives the same next one, "
+    "for example if several tabs ask or an answer was lost. Later it ends the session, since "
+    "somebody has copied it. A session ends after seven days without a refresh, and at the latest "
+    "after thirty days.",
     tag=TAG,
     query=TransportQuery,
     request=RefreshInput,
@@ -61,8 +62,8 @@ async def refresh(parts: SessionParts, context: RequestContext) -> Reply:
     path="/api/v1/auth/logout",
     operation_id="logout",
     summary="End this session",
-    description="The session of the access token, of the refresh token, or of both; without either "
-    "there is nothing to do, which is a success too.",
+    description="Ends the session of the access token, of the refresh token, or of both. Without "
+    "a token there is nothing to do, and that is a success too.",
     tag=TAG,
     auth="optional",
     query=TransportQuery,
@@ -74,7 +75,7 @@ async def refresh(parts: SessionParts, context: RequestContext) -> Reply:
     errors=(*COOKIE_ERRORS, "RETRY"),
 )
 async def log_out(parts: SessionParts, context: RequestContext) -> Reply:
-    """End what the request's tokens are of."""
+    """End the sessions of the request's tokens."""
     token = parts.door.token(context)
     return parts.door.signed_out(await parts.sessions.log_out(context.caller, token))
 
@@ -83,7 +84,7 @@ async def log_out(parts: SessionParts, context: RequestContext) -> Reply:
     method="POST",
     path="/api/v1/auth/logout-all",
     operation_id="logoutEverywhere",
-    summary="End all sessions, this one too",
+    summary="End all your sessions, also this one",
     tag=TAG,
     auth="bearer",
     response=SessionsEnded,
@@ -99,8 +100,8 @@ async def log_out_everywhere(parts: SessionParts, context: RequestContext) -> Re
     method="GET",
     path="/api/v1/auth/sessions",
     operation_id="listSessions",
-    summary="Where one is signed in",
-    description="The newest first, a hundred at most: a further sign-in ends the oldest.",
+    summary="List your sessions",
+    description="Newest first, at most a hundred: one more sign-in ends the oldest.",
     tag=TAG,
     auth="bearer",
     response=list[Session],
@@ -116,7 +117,7 @@ async def list_sessions(parts: SessionParts, context: RequestContext) -> Reply:
     method="DELETE",
     path="/api/v1/auth/sessions/{session_id}",
     operation_id="endSession",
-    summary="End one of one's sessions",
+    summary="End one of your sessions",
     tag=TAG,
     auth="bearer",
     response=SessionsEnded,

@@ -1,9 +1,9 @@
-"""What becomes of a session when a refresh token of it is used.
+"""What the use of a refresh token does to its session.
 
-The refresh tokens of a session are a family: each use of the one in force makes its successor. An
-older one that turns up again was copied by somebody, and nobody can tell which of the two is the
-owner: the session ends for both. Only a repetition right after the first use is answered as that
-was, since tabs ask at the same time and answers get lost.
+The refresh tokens of a session are a family: each use of the current one makes its successor. If
+an older one is used again, somebody has copied it. The server cannot tell which of the two is the
+owner, so the session ends for both. A repetition right after the first use gets the same answer
+again, because tabs ask at the same time and answers get lost.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Final, TypeAlias
 import msgspec
 
 ROTATIONS_KEPT: Final = 8
-"""Moments of the latest rotations that a session keeps: as many generations as a token may be
-behind and still be answered. At the throttle's pace of one a second it is those of the grace."""
+"""How many rotations a session remembers: a token may be this many generations behind and still be
+answered. The throttle allows one a second, so these are all rotations of the grace period."""
 
 REFRESH_INVALID: Final = "INVALID_REFRESH_TOKEN"
 REFRESH_EXPIRED: Final = "REFRESH_TOKEN_EXPIRED"
@@ -25,23 +25,23 @@ REFRESH_REUSED: Final = "REFRESH_TOKEN_REUSED"
 
 
 class SessionTimes(msgspec.Struct, frozen=True, kw_only=True):
-    """How long sessions live, and for how long a repetition is no misuse; seconds."""
+    """How long sessions live, and how long a repetition is not misuse; seconds."""
 
     idle_s: int
     total_s: int
     grace_s: int
 
     def end(self, created_at: datetime, used_at: datetime) -> datetime:
-        """When a session ends that is not used again."""
+        """When the session ends if it is not used again."""
         idle = used_at + timedelta(seconds=self.idle_s)
         return min(idle, created_at + timedelta(seconds=self.total_s))
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True):
-    """A session as far as its refresh tokens go.
+    """What a session remembers of its refresh tokens.
 
-    `digest` is of the token in force, None where the session has none; `rotations` are the moments
-    at which the tokens before it were used first, the latest first.
+    `digest` is that of the current token, None if the session has none. `rotations` are the times
+    of the first use of the tokens before it, latest first.
     """
 
     digest: bytes | None
@@ -53,7 +53,7 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rotate(msgspec.Struct, frozen=True):
-    """The token in force was used: its successor is from now on."""
+    """The current token was used; its successor is now the current one."""
 
     successor: bytes
     rotations: tuple[datetime, ...]
@@ -61,7 +61,7 @@ class Rotate(msgspec.Struct, frozen=True):
 
 
 class Repeat(msgspec.Struct, frozen=True):
-    """A token was used again right away: its first use's answer, and no change."""
+    """A token was used again at once: the answer of its first use again, and no change."""
 
     successor: bytes
 
@@ -71,7 +71,7 @@ class Reuse(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """The session goes on for nobody; `reason` is told."""
+    """The session has ended; the client is told the `reason`."""
 
     reason: str
 
@@ -80,7 +80,7 @@ Step: TypeAlias = Rotate | Repeat | Reuse | Ended
 
 
 def digest_of(secret: bytes) -> bytes:
-    """What is stored of a secret."""
+    """The digest that is stored instead of a secret."""
     return hashlib.sha256(secret).digest()
 
 
@@ -93,8 +93,8 @@ def use_token(
 ) -> Step:
     """What the use of a token at `now` does.
 
-    `lines` are the secrets that follow this one, one line for each key that may have derived them,
-    that of the key in force first.
+    `lines` are the secrets that follow this one: one line for each key that may have derived them,
+    the current key's first.
     """
     if family.revoked or family.disabled or family.digest is None:
         return Ended(REFRESH_INVALID)
@@ -106,7 +106,7 @@ def use_token(
             return Ended(REFRESH_EXPIRED)
         return Rotate(lines[0][0], (now, *family.rotations)[:ROTATIONS_KEPT], expires_at)
     for line in lines:
-        # Each of the line was made when the one before it was used first.
+        # Each secret of the line was made at the first use of the one before it.
         for later, first_used_at in zip(line, family.rotations, strict=False):
             if digest_of(later) != family.digest:
                 continue

@@ -1,4 +1,4 @@
-"""Sessions: signing in opens one, refresh tokens keep it, and it can be ended from anywhere."""
+"""Sessions: a sign-in opens one, refresh tokens keep it open, and it can be ended from anywhere."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 class SessionsService:
     """Use cases of sessions; each refuses with a code of `docs/errors.md`.
 
-    `clock` is one that all nodes share, as far as clocks can be.
+    `clock` should show the same time on all nodes.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class SessionsService:
     async def log_out(self, principal: Principal | None, token: str) -> SessionsEnded:
         """End the session of an access token, and that of a refresh token. Refuses RETRY.
 
-        What proves nothing ends nothing, and is no error: whoever wants to be signed out is.
+        An invalid token ends nothing and is not an error, because the client is signed out anyway.
         """
         ended = 0
         now = self._now()
@@ -149,7 +149,7 @@ class SessionsService:
         return SessionsEnded(ended=ended)
 
     async def sessions(self, principal: Principal) -> list[Session]:
-        """Where the caller is signed in, the newest first. Refuses RETRY."""
+        """The caller's sessions, newest first. Refuses RETRY."""
         return await self._sessions.live(principal.user_id, principal.session_id, self._now())
 
     async def end(self, principal: Principal, session_id: bytes) -> SessionsEnded:
@@ -160,7 +160,7 @@ class SessionsService:
         return SessionsEnded(ended=1)
 
     async def _counted(self, token: str, client: Client) -> Presented:
-        """What a token says; each use counts for its session, what is none for the address."""
+        """Read a token. Each use counts for its session; an invalid token for the address."""
         presented = self._tokens.read(token)
         if presented is not None:
             await self._throttles.count(
@@ -177,7 +177,7 @@ class SessionsService:
     def _signed_in(
         self, user: User, session_id: bytes, secret: bytes, *, now: datetime, expires_at: datetime
     ) -> SignedIn:
-        """Tokens for a session, neither of which outlives it."""
+        """Tokens for a session; neither is valid after the session's end."""
         left_s = math.floor((expires_at - now).total_seconds())
         access = self._issuer.issue(
             user_id=_raw(user.id), role=user.role, session_id=session_id, longest_s=left_s

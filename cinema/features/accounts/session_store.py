@@ -1,4 +1,4 @@
-"""Sessions in Postgres. Of refresh tokens there are only digests."""
+"""Sessions in Postgres. Refresh tokens are stored as digests only."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from cinema.storage.database.driver import UUID, Record
 from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
 
 ENDED_SESSIONS_KEPT_S: Final = 3600
-"""How long one that was ended is kept for whoever looks: it is refused, kept or not."""
+"""How long an ended session is kept for operators to see; it is refused with or without the row."""
 
 SESSION_REUSE: Final = "session_reuse"
 
-# The lock waits for whoever is changing the password, and has them see this session afterwards.
+# The lock waits for a running change of the password, and a later change will see this session.
 _OPEN: Final = f"""
 with account as (
     select {USER_COLUMNS} from users
@@ -45,7 +45,7 @@ with account as (
 select * from account
 """  # noqa: S608  (columns named in the store)
 
-# The new one is not yet visible to its own statement, hence a statement of its own.
+# A separate statement, because the new row is not visible to the statement that inserts it.
 _END_OLDEST: Final = """
 update sessions set revoked_at = $2 where id in (
     select id from sessions
@@ -62,8 +62,8 @@ delete from sessions where id in (
 )
 """
 
-# Whoever was signed out may sign in at once, as often as they like: what they leave behind would
-# be looked through at each further login.
+# Somebody may sign in and out again and again, and each login would look through the sessions
+# that this leaves.
 _FORGET_ENDED: Final = """
 with gone as (
     delete from sessions where id in (
@@ -76,7 +76,7 @@ with gone as (
 select count(*) from gone
 """
 
-# One session at a time: who comes second sees what the first has made of it.
+# Uses of one session wait for each other, so the second sees what the first has done.
 _LOCK: Final = f"""
 select {USER_COLUMNS}, users.language, users.disabled_at is not null as disabled,
     session.refresh_digest, session.rotations, session.created_at as opened_at,
@@ -122,7 +122,7 @@ limit $3
 
 
 class NewSession(msgspec.Struct, frozen=True, kw_only=True):
-    """A session to be opened with a password of that version; `secret` is its first token's."""
+    """A session to open with a password of that version; `secret` is that of its first token."""
 
     id: bytes
     user_id: str
@@ -133,7 +133,7 @@ class NewSession(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Used(msgspec.Struct, frozen=True):
-    """Whose refresh token was used, and what that did; `expires_at` is the session's end."""
+    """The owner of a used refresh token, and what its use did; `expires_at` is the session's."""
 
     user: User
     step: Step
@@ -148,7 +148,7 @@ class SessionsRepository:
         self._post = post
 
     async def open(self, new: NewSession, client: Client) -> User | None:
-        """Record a session and read its user; clear away what has expired or is too many.
+        """Store a session and read its user; delete expired ones, end the oldest if too many.
 
         None if the account has another password now, is disabled or gone. Refuses RETRY,
         OUTCOME_UNKNOWN.
@@ -180,7 +180,7 @@ class SessionsRepository:
         now: datetime,
         entry_id: bytes,
     ) -> Used | None:
-        """Have `decide` say what a token does to its session, and do that; None without one.
+        """Ask `decide` what a token does to its session, and do it; None if there is no session.
 
         Uses of one session wait for each other. Refuses RETRY, OUTCOME_UNKNOWN.
         """
@@ -224,7 +224,7 @@ class SessionsRepository:
         now: datetime,
         entry_id: bytes,
     ) -> None:
-        """End a session that two hold tokens of, and tell who is affected."""
+        """End a session whose token was copied, and inform its owner."""
         user_id = UUID(row["id"])
         session = str(UUID(session_id))
         await running.execute(_END, UUID(session_id), user_id, now)
@@ -247,32 +247,32 @@ class SessionsRepository:
         await self._post(running, letter)
 
     async def end(self, session_id: bytes, user_id: bytes, now: datetime) -> bool:
-        """End a session of somebody; whether there was one. Refuses RETRY."""
+        """End a session of an account; False if there was none. Refuses RETRY."""
         async with connection(self._pool) as writing:
             ended = await writing.fetchval(_END, UUID(session_id), UUID(user_id), now)
         return ended is not None
 
     async def end_presented(self, session_id: bytes, now: datetime) -> bytes | None:
-        """End a session for a refresh token of it; whose that was. Refuses RETRY."""
+        """End the session of a refresh token; returns its owner. Refuses RETRY."""
         async with connection(self._pool) as writing:
             user_id = await writing.fetchval(_END_ANYBODYS, UUID(session_id), now)
         return None if user_id is None else bytes(user_id.bytes)
 
     async def end_all(self, user_id: bytes, now: datetime, *, but: bytes | None = None) -> int:
-        """End all sessions of somebody, but maybe one; how many those were. Refuses RETRY."""
+        """End all sessions of an account, maybe except one; returns how many. Refuses RETRY."""
         kept = None if but is None else UUID(but)
         async with connection(self._pool) as writing:
             return len(await writing.fetch(END_ALL_SESSIONS, UUID(user_id), now, kept))
 
     async def forget_ended(self, now: datetime, limit: int) -> int:
-        """Delete sessions that were ended a while ago, a bounded number; returns how many."""
+        """Delete a bounded number of sessions that ended a while ago; returns how many."""
         async with connection(self._pool) as writing:
             before = now - timedelta(seconds=ENDED_SESSIONS_KEPT_S)
             gone: int = await writing.fetchval(_FORGET_ENDED, before, limit)
         return gone
 
     async def live(self, user_id: bytes, current: bytes, now: datetime) -> list[Session]:
-        """The sessions of somebody that go on, the newest first. Refuses RETRY."""
+        """The open sessions of an account, newest first. Refuses RETRY."""
         async with connection(self._pool) as reading:
             rows = await reading.fetch(_LIVE, UUID(user_id), now, SESSIONS_KEPT)
         return [_session(row, str(UUID(current))) for row in rows]

@@ -1,4 +1,4 @@
-"""Accounts and sessions as clients see them, and the one form of an e-mail address."""
+"""Accounts and sessions as clients see them, and the canonical form of an e-mail address."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Name = Annotated[str, msgspec.Meta(max_length=100)]
 MomentText = Annotated[
     str,
     msgspec.Meta(
-        # A number would be taken for seconds since 1970 by what reads a moment of a query.
+        # Otherwise the query decoder would read a number as seconds since 1970.
         pattern=r"^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d",
         max_length=64,
         description="RFC 3339, with the offset from UTC.",
@@ -45,7 +45,7 @@ Password = Annotated[
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """An account, without anything secret."""
+    """An account, without secrets."""
 
     id: str
     email: str
@@ -57,7 +57,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RegisterInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a new customer sends."""
+    """The registration of a new customer."""
 
     email: Annotated[str, msgspec.Meta(max_length=EMAIL_CHARS_MAX + 32)]
     password: Password
@@ -65,15 +65,15 @@ class RegisterInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     last_name: Name = ""
 
     def meaning(self) -> object:
-        """All but the password, of which no fast hash may be stored."""
+        """A registration without the password, of which no fast hash may be stored."""
         email = email_key(self.email) or self.email
         return email, self.first_name.strip(), self.last_name.strip()
 
 
 class LoginInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Credentials; any length that a register could not have taken is simply wrong.
+    """Credentials; lengths that a registration would refuse are simply wrong.
 
-    `code` is the authenticator's, or a recovery code, for accounts that have one.
+    `code` is a code of the authenticator or a recovery code, for accounts with an authenticator.
     """
 
     email: Annotated[str, msgspec.Meta(max_length=1000)]
@@ -82,26 +82,26 @@ class LoginInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class PromoteInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A new role, and for staff and managers their cinemas (which replace those before)."""
+    """A new role, and for staff and managers their cinemas (which replace the former ones)."""
 
     role: Literal["customer", "staff", "manager", "admin"]
     cinema_ids: CinemaIds = []
 
 
 class AddressInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The e-mail address of an account that may or may not be there."""
+    """An e-mail address, which may have an account or not."""
 
     email: Annotated[str, msgspec.Meta(max_length=EMAIL_CHARS_MAX + 32)]
 
 
 class LinkInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What stands behind `#token=` in a link."""
+    """The part of a link after `#token=`."""
 
     token: LinkToken
 
 
 class ResetInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A new password, and the link that allows it."""
+    """A new password, and the token of the link that allows it."""
 
     token: LinkToken
     new_password: Password
@@ -115,14 +115,14 @@ class ChangePasswordInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
 
 
 class ChangeEmailInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A new e-mail address, and the password that shows who asks for it."""
+    """A new e-mail address, and the password of the account."""
 
     email: Annotated[str, msgspec.Meta(max_length=EMAIL_CHARS_MAX + 32)]
     password: AnyPassword
 
 
 class AdminUser(User, frozen=True, kw_only=True):
-    """An account as admins see it; who changed it last is an account's id, or nobody's."""
+    """An account as admins see it; `updated_by` is an account's id, or null for the server."""
 
     disabled: bool
     cinema_ids: list[UUID]
@@ -132,7 +132,7 @@ class AdminUser(User, frozen=True, kw_only=True):
 
 
 class UserQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which accounts: `q` begins an e-mail address, or is part of a name."""
+    """Which accounts: `q` is the beginning of an e-mail address, or a part of a name."""
 
     q: Annotated[str, msgspec.Meta(min_length=1, max_length=SEARCH_CHARS)] | None = None
     role: Literal["customer", "staff", "manager", "admin"] | None = None
@@ -140,14 +140,14 @@ class UserQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class UserPatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is to be changed; `cinema_ids` replace those before."""
+    """What to change; `cinema_ids` replace the former ones."""
 
     disabled: bool | None = None
     cinema_ids: CinemaIds | None = None
 
 
 class InvitationInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who shall have an account, in which role, and for staff and managers at which cinemas."""
+    """Who gets an account, with which role, and for staff and managers at which cinemas."""
 
     email: Annotated[str, msgspec.Meta(max_length=EMAIL_CHARS_MAX + 32)]
     role: Literal["staff", "manager", "admin"]
@@ -155,7 +155,7 @@ class InvitationInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class Invitation(msgspec.Struct, frozen=True, kw_only=True):
-    """An invitation under way; its link is in the mail alone."""
+    """An invitation that was sent; only the mail has its link."""
 
     email: str
     role: str
@@ -164,7 +164,7 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AcceptInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What somebody who was invited sends."""
+    """The answer of somebody who was invited."""
 
     token: LinkToken
     password: Password
@@ -179,7 +179,7 @@ class AuditQuery(
     forbid_unknown_fields=True,
     rename={"since": "from", "until": "to"},
 ):
-    """Which rows of the audit log: `from` is included, `to` is not."""
+    """Which rows of the audit log; `from` is included, `to` is not."""
 
     actor: UUID | None = None
     target: UUID | None = None
@@ -189,7 +189,7 @@ class AuditQuery(
 
 
 class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody changed something; without an `actor_id` the server did by itself."""
+    """A change by somebody; without `actor_id` the server did it by itself."""
 
     id: UUID
     at: datetime
@@ -203,7 +203,7 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProfilePatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is to be changed; what is left out stays."""
+    """What to change; missing fields stay as they are."""
 
     first_name: Name | None = None
     last_name: Name | None = None
@@ -211,73 +211,73 @@ class ProfilePatch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class DeleteInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The password, and a code for accounts with an authenticator, before one gives it up."""
+    """The password to delete the account, and a code if it has an authenticator."""
 
     password: AnyPassword
     code: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
 class Deletion(msgspec.Struct, frozen=True, kw_only=True):
-    """When the account is erased, unless somebody signs in to it before."""
+    """When the account is erased, unless somebody signs in before."""
 
     erase_at: datetime
 
 
 class ChallengeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The token of MFA_REQUIRED, and what the authenticator shows, or a recovery code."""
+    """The token of MFA_REQUIRED, and a code of the authenticator or a recovery code."""
 
     mfa_token: LinkToken
     code: Code
 
 
 class TotpInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The password, before an authenticator is set up."""
+    """The password to set up an authenticator."""
 
     password: AnyPassword
 
 
 class CodeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the authenticator shows."""
+    """A code of the authenticator."""
 
     code: Code
 
 
 class RemoveFactorInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The password and a code, or a recovery code, before the authenticator is taken off."""
+    """The password to remove the authenticator, and one of its codes or a recovery code."""
 
     password: AnyPassword
     code: Code
 
 
 class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
-    """What an authenticator is set up with: typed in, or as a QR code of the address."""
+    """The secret to type into an authenticator, and the address to show it as a QR code."""
 
     secret: str
     otpauth_url: str
 
 
 class RecoveryCodes(msgspec.Struct, frozen=True, kw_only=True):
-    """Codes in place of an authenticator that is lost, each for one use; they are shown once."""
+    """Codes to use if the authenticator is lost, each once; they are shown only once."""
 
     recovery_codes: list[str]
 
 
 class SecondFactorOff(msgspec.Struct, frozen=True, kw_only=True):
-    """No authenticator counts any more."""
+    """The account has no authenticator any more."""
 
     off: Literal[True] = True
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for is under way, if there is anybody to get it."""
+    """The request was accepted; a mail is sent if there is an account."""
 
     accepted: Literal[True] = True
 
 
 class Authenticated(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to a registration, a login or a refresh; times to live are seconds.
+    """The answer to a registration, a login or a refresh; lifetimes are in seconds.
 
-    The refresh token is in it with `?transport=body` only, else in a cookie.
+    It has the refresh token only with `?transport=body`; otherwise a cookie has it.
     """
 
     user: User
@@ -301,7 +301,7 @@ class RefreshInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """Somewhere that an account is signed in; `current` is where the request came from."""
+    """An open session; `current` is the one that sent the request."""
 
     id: str
     created_at: datetime
@@ -313,13 +313,13 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionsEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """How many sessions have been ended."""
+    """How many sessions have ended."""
 
     ended: int
 
 
 class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sign-in or a refresh gives; how it travels is not its concern."""
+    """The tokens of a sign-in or a refresh, however they are sent."""
 
     user: User
     access_token: str
@@ -329,7 +329,7 @@ class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Client(msgspec.Struct, frozen=True):
-    """Where a request came from: the client's address, the program it names, the request's id."""
+    """Where a request came from: the client's address and user agent, and the request's id."""
 
     address: str = ""
     agent: str = ""
@@ -337,17 +337,17 @@ class Client(msgspec.Struct, frozen=True):
 
 
 def tidy_email(email: str) -> str:
-    """An address as it is kept and shown: what keyboards write differently is one (NFKC)."""
+    """An address as it is stored and shown, in NFKC: keyboards write characters differently."""
     return unicodedata.normalize("NFKC", email).strip()
 
 
 def email_key(email: str) -> str | None:
-    """The form under which an address is unique, or None when it is no address.
+    """The form in which an address is unique, or None if it is not an address.
 
-    Upper and lower case are one, in the part before the @ too: no mail host in use tells them
-    apart, and people do not. A domain counts in its ASCII form (IDNA); one that does not come
-    back from that form as it was could be mistaken for another, and is refused, as is a part
-    before the @ outside ASCII.
+    Upper and lower case are the same, also before the @: no mail host in use distinguishes them,
+    and people do not either. A domain is compared in its ASCII form (IDNA). A domain that changes
+    when it is converted to that form and back could be mistaken for another and is refused. So is
+    a part before the @ that is not ASCII.
     """
     local, _, domain = tidy_email(email).lower().rpartition("@")
     if not domain.isascii():
@@ -362,7 +362,7 @@ def email_key(email: str) -> str | None:
 
 
 def account_key(email: str) -> str:
-    """The form under which attempts at an account are counted, also where it can be none."""
+    """The form by which login attempts are counted, also for a text that is not an address."""
     return email_key(email) or tidy_email(email).lower()
 
 

@@ -18,10 +18,10 @@ class SigningKey(msgspec.Struct, frozen=True):
 
 
 class SigningKeys:
-    """The keys that count, each of 32 bytes or more, newest first.
+    """The valid keys, each of 32 bytes or more, newest first.
 
-    The newest signs, any of them verifies. `generation` rises with each change, so that whoever
-    remembers what a key has vouched for knows when to ask again.
+    The newest signs, all of them verify. `generation` rises with each change, so that callers who
+    remember a verified token know when to verify it again.
     """
 
     def __init__(self, secrets: Sequence[bytes]) -> None:
@@ -30,17 +30,17 @@ class SigningKeys:
 
     @property
     def newest(self) -> SigningKey:
-        """The one that signs."""
+        """The key that signs."""
         return self._keys[0]
 
     def candidates(self, key_id: object) -> Sequence[SigningKey]:
-        """The keys that may have signed a token that names `key_id`: all, if it names none."""
+        """The keys that may have signed a token with this `key_id`; all keys for None."""
         if key_id is None:
             return self._keys
         return [key for key in self._keys if key.key_id == key_id]
 
     def replace(self, secrets: Sequence[bytes]) -> None:
-        """Let these count from now on, and no others. Raises `ValueError`, and changes nothing."""
+        """Use only these keys from now on. If it raises `ValueError`, nothing has changed."""
         self._keys = _checked(secrets)
         self.generation += 1
 
@@ -52,5 +52,5 @@ def _checked(secrets: Sequence[bytes]) -> tuple[SigningKey, ...]:
 
 
 def _key_id(secret: bytes) -> str:
-    """What names a key in public: it tells nothing about it."""
+    """The public name of a key, which tells nothing about the key."""
     return sha256(b"cinema signing key " + secret).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Accounts in Postgres. Ids are text here, so that no codec of a pool matters."""
+"""Accounts in Postgres. Ids are text here, so that the codecs of a pool do not matter."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ USER_COLUMNS: Final = (
     "users.id::text as id, users.email, users.first_name, users.last_name, users.role,"
     " users.email_verified, users.created_at"
 )
-"""What `user_of` makes a `User` of."""
+"""The columns from which `user_of` makes a `User`."""
 
 _INSERT_USER = f"""
 insert into users (id, email, email_key, password_hash, first_name, last_name, created_at)
@@ -48,7 +48,7 @@ _USER_BY_ID = f"select {USER_COLUMNS} from users where id = $1::text::uuid"  # n
 _SPOIL_KEY = "update idempotent_requests set fingerprint = $2 where key_digest = $1"
 
 _SPOILT = bytes(FINGERPRINT_BYTES)
-"""The fingerprint of no request."""
+"""A fingerprint that no request has."""
 
 _CREDENTIALS = f"""
 select {USER_COLUMNS}, password_hash, password_version, disabled_at is not null as disabled,
@@ -72,7 +72,7 @@ returning {USER_COLUMNS}
 
 
 class NewUser(msgspec.Struct, frozen=True, kw_only=True):
-    """An account to be made."""
+    """An account to create."""
 
     id: str
     email: str
@@ -84,7 +84,7 @@ class NewUser(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
-    """An account with what proves it; `leaving` until its owner comes back or it is erased."""
+    """An account with its password hash; `leaving` if it will be erased."""
 
     user: User
     password_hash: str
@@ -94,15 +94,15 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountsRepository:
-    """Accounts as their owners use them; what admins do to them is `UsersRepository`'s."""
+    """Accounts as their owners use them; `UsersRepository` has what admins do."""
 
     def __init__(self, pool: Pool, welcome: Welcome | None = None) -> None:
-        """`welcome` is called within the transaction that makes an account."""
+        """`welcome` is called in the transaction that creates an account."""
         self._pool = pool
         self._welcome = welcome
 
     async def add_user(self, user: NewUser, key: IdempotencyKey | None) -> User:
-        """The new account, or the one the key made before; refuses EMAIL_TAKEN."""
+        """The new account, or the one that the same key created before; refuses EMAIL_TAKEN."""
 
         async def insert(running: PooledConnection) -> User:
             row = await running.fetchrow(
@@ -116,7 +116,7 @@ class AccountsRepository:
                 user.created_at,
             )
             if row is None or await is_reserved(running, user.email_key, user.created_at):
-                # Not by a violation, whose detail would put the address into Postgres' log.
+                # Not with a violation: its detail would write the address into Postgres' log.
                 raise refuse("EMAIL_TAKEN")
             if self._welcome is not None:
                 await self._welcome(running, UUID(user.id).bytes, user.created_at)
@@ -125,7 +125,7 @@ class AccountsRepository:
         return await run_once(self._pool, key, user.created_at, User, insert)
 
     async def spoil_key(self, key: IdempotencyKey) -> None:
-        """Have every repetition under this key be another request from now on."""
+        """Invalidate a key: every repetition with it is a different request from now on."""
         async with connection(self._pool) as writing:
             await writing.execute(_SPOIL_KEY, key.digest, _SPOILT)
 
@@ -136,15 +136,15 @@ class AccountsRepository:
         return None if row is None else user_of(row)
 
     async def credentials_by_email(self, email_key: str) -> Credentials | None:
-        """What a login for this address is compared with."""
+        """The account with which a login for this address is compared."""
         return await self._credentials(_CREDENTIALS_BY_EMAIL, email_key)
 
     async def credentials_by_id(self, user_id: str) -> Credentials | None:
-        """What a repeated registration is compared with."""
+        """The account with which a repeated registration is compared."""
         return await self._credentials(_CREDENTIALS_BY_ID, user_id)
 
     async def replace_hash(self, user_id: str, before: str, after: str) -> None:
-        """Store another hash of a password, unless it is no longer the one `before`."""
+        """Replace the hash `before` of a password, if it is still that one."""
         async with connection(self._pool) as writing:
             await writing.execute(_REPLACE_HASH, user_id, before, after)
 
@@ -157,7 +157,7 @@ class AccountsRepository:
         language: str | None,
         now: datetime,
     ) -> User | None:
-        """Change what is not None; the account, None without it. Refuses RETRY."""
+        """Change what is not None; returns the account, if there is one. Refuses RETRY."""
         async with connection(self._pool) as writing:
             row = await writing.fetchrow(
                 _CHANGE_PROFILE, user_id, first_name, last_name, language, now
@@ -181,10 +181,10 @@ class AccountsRepository:
 async def is_reserved(
     running: PooledConnection, email_key: str, now: datetime, but_for: UUID | None = None
 ) -> bool:
-    """Whether an address may still be taken back by an account other than `but_for`.
+    """Whether an account other than `but_for` may still restore this address.
 
-    Ask after the address was written, in the same transaction: whoever is just giving it up was
-    waited for then, and has reserved it.
+    Call it after writing the address, in the same transaction. The write has waited for a
+    transaction that gives the address up, so its reservation is visible by now.
     """
     return bool(await running.fetchval(_IS_RESERVED, email_key, now, but_for))
 

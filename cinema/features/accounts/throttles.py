@@ -1,8 +1,8 @@
-"""How often a client may do what costs the server or others something.
+"""Limits on how often a client may do what is costly for the server or for others.
 
-A new throttle is one line in `Throttles.__init__`: its kind, how often, in which time. The kind
-names it in Redis and in the metric. What is counted by account is counted by the one form that an
-e-mail address has, what is counted by address by the form of `address_key`; only digests are kept.
+A new throttle is one line in `Throttles.__init__`: its kind, how often, in which time. The kind is
+its name in Redis and in the metric. Accounts are counted by the canonical form of the e-mail
+address, addresses by the form of `address_key`. Only digests are kept.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MINUTE_S: Final = 60
 
 
 class ThrottleRules(msgspec.Struct, frozen=True, kw_only=True):
-    """How often; the settings of the same names document each."""
+    """How often; the settings with the same names document each."""
 
     login_window_seconds: int = 300
     login_failures_per_account_and_address: int = 10
@@ -47,7 +47,7 @@ class ThrottleRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Throttles:
-    """The limits that a request may meet; each refuses with RATE_LIMITED and `retry_after_s`."""
+    """All throttles; each refuses with RATE_LIMITED and `retry_after_s`."""
 
     def __init__(self, counts: Counts, rules: ThrottleRules) -> None:
         self.counts = counts
@@ -69,31 +69,31 @@ class Throttles:
         self.writes = limit_of("writes", rules.writes_per_minute_per_user, MINUTE_S)
 
     async def count(self, limit: RateLimitItem, *who: str) -> None:
-        """Count once, and refuse what is beyond the limit."""
+        """Count once; refuses beyond the limit."""
         retry_after_s = await self.counts.take(limit, *who)
         if retry_after_s is not None:
             raise self.refusal(limit.namespace, retry_after_s)
 
     async def count_write(self, principal: Principal) -> None:
-        """Count a write of somebody signed in. Refuses RATE_LIMITED."""
+        """Count a write of a signed-in caller. Refuses RATE_LIMITED."""
         await self.count(self.writes, format_id(principal.user_id))
 
     async def count_mail(self, purpose: str, email: str, address: str) -> None:
-        """Count a mail that somebody asked for, of each purpose for itself. Refuses RATE_LIMITED.
+        """Count a requested mail, separately for each purpose. Refuses RATE_LIMITED.
 
-        Whether there is an account does not count, so that nobody learns it.
+        It counts with or without an account, so that the answer does not show which it is.
         """
         await self.count(self.mail_address, address_digest(address))
         await self.count(self.mail_account, purpose, account_digest(email).hex())
 
     def refusal(self, kind: str, retry_after_s: int) -> Refused:
-        """The refusal of a kind of throttle, counted."""
+        """The refusal of a throttle; it is counted."""
         self.refused[kind] += 1
         return refuse("RATE_LIMITED", retry_after_s=retry_after_s)
 
     @asynccontextmanager
     async def registration(self, address: str) -> AsyncIterator[None]:
-        """Around a registration: counts unless it was not tried, or we could not serve it."""
+        """Wrap a registration: it counts unless it was not tried, or the server failed."""
         who = address_digest(address)
         await self.count(self.register, who)
         try:
@@ -105,22 +105,22 @@ class Throttles:
 
 
 def _was_tried(error: Exception) -> bool:
-    """Whether a client learned from a refusal what it wanted to know, or cost us a hash."""
+    """Whether a client learned something from a refusal, or cost the server a password hash."""
     code = error.rejection.code if isinstance(error, Refused) else ""
     return code in {"EMAIL_TAKEN", "IDEMPOTENCY_MISMATCH"}
 
 
 def account_digest(email: str) -> bytes:
-    """What stands for an account, by whatever spelling of its e-mail address."""
+    """The digest of an account, the same for all spellings of its e-mail address."""
     return blake2b(account_key(email).encode(errors="replace"), digest_size=DIGEST_BYTES).digest()
 
 
 def address_digest(address: str) -> str:
-    """What stands for a client's address, by whatever spelling."""
+    """The digest of a client's address, the same for all spellings."""
     return blake2b(address_key(address).encode(), digest_size=DIGEST_BYTES).hexdigest()
 
 
 def pair_digest(account: bytes, address: str) -> bytes:
-    """What stands for an address at an account; the same one at another looks different."""
+    """The digest of a client's address at an account; at another account it is different."""
     key = address_key(address).encode()
     return blake2b(key, digest_size=DIGEST_BYTES, key=account).digest()

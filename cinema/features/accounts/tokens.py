@@ -1,4 +1,4 @@
-"""Access tokens: HS256 JWTs, issued at login; what they are still good for, `admission` knows."""
+"""Access tokens: HS256 JWTs, issued at login; `admission` knows whether they are still valid."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class TokenIssuer:
 
 
 class TokenVerifier:
-    """Checks what a token says of itself: its signature under any of `keys`, form and time."""
+    """Checks a token alone: its form, its time, and its signature with any of `keys`."""
 
     def __init__(self, keys: SigningKeys, *, clock: TimeSource) -> None:
         self._keys = keys
@@ -77,11 +77,11 @@ class TokenVerifier:
 
     @property
     def generation(self) -> int:
-        """Rises when the keys change: what was verified before may have lost its key."""
+        """Rises when the keys change; a token that was verified before may have lost its key."""
         return self._keys.generation
 
     def verify(self, token: str) -> Principal:
-        """Whom the token was issued to; raises `InvalidToken`."""
+        """The principal to whom the token was issued; raises `InvalidToken`."""
         claims = self._claims(token)
         user_id, session_id = parse_id(claims.sub), parse_id(claims.sid)
         if user_id is None or session_id is None or claims.role not in ROLES:
@@ -118,7 +118,7 @@ class TokenVerifier:
 
 
 def _key_id_of(token: str) -> object:
-    """The key that a token says it was signed with; None if it names none, or is no token."""
+    """The id of the key in a token; None if it has none, or is not a token."""
     try:
         return jwt.get_unverified_header(token).get("kid")
     except (jwt.InvalidTokenError, UnicodeError):

@@ -25,7 +25,7 @@ TAG: Final = "Accounts"
 
 
 class FactorParts(msgspec.Struct, frozen=True):
-    """What the routes of second factors work with."""
+    """What the handlers of this module work with."""
 
     factors: FactorsService
     door: FrontDoor
@@ -35,9 +35,9 @@ class FactorParts(msgspec.Struct, frozen=True):
     method="POST",
     path="/api/v1/auth/mfa/totp",
     operation_id="beginSecondFactor",
-    summary="Set an authenticator up",
-    description="The secret counts once `POST /auth/mfa/verify` was sent a code of it; until then "
-    "another call replaces it.",
+    summary="Begin to set up an authenticator",
+    description="The authenticator counts after `POST /auth/mfa/verify` with one of its codes. "
+    "Until then another call replaces the secret.",
     tag=TAG,
     auth="bearer",
     request=TotpInput,
@@ -57,9 +57,9 @@ async def begin(parts: FactorParts, context: RequestContext) -> Reply:
     method="POST",
     path="/api/v1/auth/mfa/verify",
     operation_id="verifySecondFactor",
-    summary="Have the authenticator count from now on",
-    description="From then on a login needs its `code`, each of which counts once, or one of the "
-    "recovery codes of this answer, which is their only one.",
+    summary="Confirm the authenticator with a code",
+    description="From then on a login needs a `code` of the authenticator, or one of the recovery "
+    "codes. Each code counts once. The recovery codes are shown only in this answer.",
     tag=TAG,
     auth="bearer",
     request=CodeInput,
@@ -78,8 +78,8 @@ async def verify(parts: FactorParts, context: RequestContext) -> Reply:
     method="DELETE",
     path="/api/v1/auth/mfa/totp",
     operation_id="removeSecondFactor",
-    summary="Take the authenticator off",
-    description="Not for roles that `MFA_REQUIRED_FOR` names.",
+    summary="Remove the authenticator",
+    description="Refused for the roles in `MFA_REQUIRED_FOR`.",
     tag=TAG,
     auth="bearer",
     request=RemoveFactorInput,
@@ -92,7 +92,7 @@ async def verify(parts: FactorParts, context: RequestContext) -> Reply:
     ),
 )
 async def remove(parts: FactorParts, context: RequestContext) -> Reply:
-    """Have no authenticator any more."""
+    """Remove the authenticator of the caller."""
     client = parts.door.client(context)
     return success(await parts.factors.remove(context.principal, context.body, client))
 

@@ -1,4 +1,4 @@
-"""Codes of an authenticator (TOTP, RFC 6238) and recovery codes. Pure but for new secrets."""
+"""Codes of an authenticator (TOTP, RFC 6238) and recovery codes. Pure except for new secrets."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from urllib.parse import quote, urlencode
 STEP_S: Final = 30
 DIGITS: Final = 6
 STEPS_AROUND: Final = 1
-"""Steps before and after the present one whose codes count: clocks differ, and people type."""
+"""Steps before and after the present one whose codes count: clocks differ, typing takes time."""
 
 SECRET_BYTES: Final = 20
-"""Of the key that authenticators share with us, as RFC 4226 recommends."""
+"""Size of the key that authenticators share with us, as RFC 4226 recommends."""
 
 RECOVERY_CODES: Final = 10
 RECOVERY_BYTES: Final = 10
-"""Of a recovery code: 80 random bits, so that a fast digest of it is enough."""
+"""Size of a recovery code: 80 random bits, so that a fast digest of it is enough."""
 
 ISSUER: Final = "cinema"
 
@@ -30,7 +30,7 @@ def new_secret() -> bytes:
 
 
 def new_recovery_codes() -> list[str]:
-    """Codes for who has lost the authenticator, each for one use."""
+    """Codes to use if the authenticator is lost, each once."""
     return [
         base64.b32encode(secrets.token_bytes(RECOVERY_BYTES)).decode()
         for _ in range(RECOVERY_CODES)
@@ -50,7 +50,7 @@ def address_of(secret: bytes, account: str) -> str:
 
 
 def code_at(secret: bytes, step: int) -> str:
-    """The code of a step (RFC 4226, section 5.3, of the time step in place of the counter)."""
+    """The code of a step (RFC 4226, section 5.3, with the time step as the counter)."""
     mac = hmac.digest(secret, step.to_bytes(8, "big"), "sha1")
     offset = mac[-1] & 0xF
     number = int.from_bytes(mac[offset : offset + 4], "big") & 0x7FFFFFFF
@@ -58,25 +58,25 @@ def code_at(secret: bytes, step: int) -> str:
 
 
 def matching_step(secret: bytes, code: str, *, now_s: float, after: int) -> int | None:
-    """The step whose code this is; None for a wrong one, or one of a step up to `after`.
+    """The step of this code; None if the code is wrong, or of a step up to `after`.
 
-    A code counts once: whoever has used one says so with `after`.
+    A code counts once, so `after` is the step of the code that was used last.
     """
     present = int(now_s) // STEP_S
     found = None
     for step in range(present - STEPS_AROUND, present + STEPS_AROUND + 1):
-        # All are compared, so that the time tells nothing.
+        # All are compared, so that the time reveals nothing.
         if hmac.compare_digest(code_at(secret, step).encode(), code.encode(errors="replace")):
             found = step
     return found if found is not None and found > after else None
 
 
 def recovery_digest(code: str) -> bytes:
-    """What is stored of a recovery code, by whatever case and grouping it is typed."""
+    """The digest of a recovery code, the same for each case and grouping in which it is typed."""
     plain = code.replace(" ", "").replace("-", "").upper()
     return hashlib.sha256(plain.encode(errors="replace")).digest()
 
 
 def is_recovery_code(code: str) -> bool:
-    """Whether this can be no code of an authenticator."""
+    """Whether this cannot be a code of an authenticator."""
     return len(code) > DIGITS

@@ -1,4 +1,4 @@
-"""Second factors: an authenticator is set up, asked for at a login, and taken off again."""
+"""Second factors: set up an authenticator, check its codes at a login, and remove it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class FactorsService:
         new_id: Callable[[], bytes],
         clock: Callable[[], float],
     ) -> None:
-        """`required` are the roles that cannot do without."""
+        """`required` are the roles that need a second factor."""
         self._factors = factors
         self._challenges = challenges
         self._confirmation = confirmation
@@ -65,9 +65,9 @@ class FactorsService:
         self._clock = clock
 
     async def begin(self, principal: Principal, password: str, client: Client) -> Enrolment:
-        """A secret for an authenticator; it counts once a code of it has been shown.
+        """A secret for an authenticator, which counts once it is confirmed with a code.
 
-        Refuses INVALID_CREDENTIALS, MFA_ALREADY_ON, and what a login refuses.
+        Refuses INVALID_CREDENTIALS, MFA_ALREADY_ON, and with the codes of a login.
         """
         known = await self._confirmation.confirmed(principal, password, client)
         secret = new_secret()
@@ -79,9 +79,9 @@ class FactorsService:
         )
 
     async def confirm(self, principal: Principal, code: str, client: Client) -> RecoveryCodes:
-        """Have the authenticator count from now on, and end all other sessions, which lack it.
+        """Confirm the authenticator, and end all other sessions, which were opened without it.
 
-        The recovery codes are shown once.
+        The recovery codes are shown only once.
 
         Refuses MFA_NOT_ON, MFA_ALREADY_ON, INVALID_CREDENTIALS, RETRY, OUTCOME_UNKNOWN.
         """
@@ -112,7 +112,7 @@ class FactorsService:
         return RecoveryCodes(recovery_codes=codes)
 
     async def check(self, user_id: UUID, code: str, client: Client) -> None:
-        """Let pass who shows a code, if the account has an authenticator.
+        """Check the code, if the account has an authenticator.
 
         Refuses MFA_REQUIRED without a code, INVALID_CREDENTIALS for a wrong one or one that was
         used, RETRY.
@@ -125,7 +125,7 @@ class FactorsService:
         await self._use(user_id, factor, code, client)
 
     async def challenge(self, user_id: UUID, password_version: int) -> Refused:
-        """MFA_REQUIRED with a token that stands in for the password while the code is typed.
+        """MFA_REQUIRED with a token that replaces the password while the code is typed.
 
         Refuses RETRY, OUTCOME_UNKNOWN.
         """
@@ -135,14 +135,14 @@ class FactorsService:
         return refuse(MFA_REQUIRED, mfa_token=token, expires_in=CHALLENGE_S)
 
     async def challenged(self, token: str) -> Challenge:
-        """Whose login a token goes on with. Refuses INVALID_CREDENTIALS, RETRY."""
+        """The login that a token continues. Refuses INVALID_CREDENTIALS, RETRY."""
         found = await self._challenges.find(digest_of_challenge(token), self._now())
         if found is None:
             raise _challenge_ended()
         return found
 
     async def answer(self, token: str, user_id: UUID, code: str, client: Client) -> None:
-        """Use a challenge up with a code; a wrong one leaves it as long as it has tries.
+        """Use a challenge up with a code; after a wrong one it stays until its tries are used up.
 
         Refuses INVALID_CREDENTIALS, RETRY, OUTCOME_UNKNOWN.
         """
@@ -156,12 +156,10 @@ class FactorsService:
     async def remove(
         self, principal: Principal, request: RemoveFactorInput, client: Client
     ) -> SecondFactorOff:
-        """Have no authenticator count any more, for who shows the password and a code.
+        """Remove the authenticator, with the password and a code; end all other sessions.
 
-        Ends all other sessions.
-
-        Refuses FORBIDDEN to those who need one, MFA_NOT_ON, INVALID_CREDENTIALS, and what a login
-        refuses.
+        Refuses FORBIDDEN to roles that need one, MFA_NOT_ON, INVALID_CREDENTIALS, and with the
+        codes of a login.
         """
         if principal.role in self._required:
             raise refuse("FORBIDDEN", "Your role needs a second factor.")

@@ -1,4 +1,4 @@
-"""Second factors in Postgres, their secrets sealed."""
+"""Second factors in Postgres, with sealed secrets."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ select sealed, last_step, confirmed_at is not null as confirmed from totp_factor
 where user_id = $1
 """
 
-# One who is faster with the same code has moved `last_step` on. A code of a secret that was
-# replaced since it was read is none of this one.
+# If the same code was used meanwhile, `last_step` has moved. If the secret was replaced meanwhile,
+# the code does not belong to the new one.
 _USE_STEP: Final = """
 update totp_factors set last_step = $2
 where user_id = $1 and confirmed_at is not null and last_step < $2 and sealed = $3
@@ -59,8 +59,8 @@ _REMOVE: Final = (
     "delete from totp_factors where user_id = $1 and confirmed_at is not null returning 1"
 )
 
-# A login that looked for an authenticator before this change opens no session after it: the
-# version that it has seen is not that of the account any more.
+# A login that looked for an authenticator before this change cannot open a session after it,
+# because it has seen an older version.
 _PROVE_ANEW: Final = """
 update users set password_version = password_version + 1 where id = $1
 """
@@ -71,7 +71,7 @@ _TELL_NODES: Final = "insert into account_changes (user_id) values ($1) on confl
 
 
 class Factor(msgspec.Struct, frozen=True):
-    """An authenticator of an account; `last_step` is of the code used last."""
+    """An authenticator of an account; `last_step` is the step of the code used last."""
 
     secret: bytes
     last_step: int
@@ -80,7 +80,7 @@ class Factor(msgspec.Struct, frozen=True):
 
 
 class FactorsRepository:
-    """Authenticators, and the recovery codes that stand in for one."""
+    """Authenticators, and the recovery codes that replace a lost one."""
 
     def __init__(self, pool: Pool, cipher: Cipher, post: Post) -> None:
         self._pool = pool
@@ -88,7 +88,7 @@ class FactorsRepository:
         self._post = post
 
     async def begin(self, user_id: UUID, secret: bytes, now: datetime) -> bool:
-        """Record a secret that is not confirmed yet; False if there is a confirmed one.
+        """Store a secret that is not confirmed yet; False if there is a confirmed one.
 
         Refuses RETRY.
         """
@@ -106,7 +106,7 @@ class FactorsRepository:
         return Factor(secret, row["last_step"], row["confirmed"], row["sealed"])
 
     async def use_step(self, user_id: UUID, step: int, sealed: bytes) -> bool:
-        """Use the code of a step up; False if somebody has, or the secret is another now.
+        """Use the code of a step; False if it was used before, or the secret was replaced.
 
         Refuses RETRY.
         """
@@ -116,7 +116,7 @@ class FactorsRepository:
     async def use_recovery(
         self, user_id: UUID, digest: bytes, client: Client, *, now: datetime, entry_id: bytes
     ) -> bool:
-        """Use a recovery code up; False if there is none. Refuses RETRY, OUTCOME_UNKNOWN."""
+        """Use up a recovery code; False if there is none. Refuses RETRY, OUTCOME_UNKNOWN."""
         async with transaction(self._pool) as running:
             if not await running.fetchval(_USE_RECOVERY, user_id, digest):
                 return False
@@ -136,10 +136,10 @@ class FactorsRepository:
         now: datetime,
         entry_id: bytes,
     ) -> int | None:
-        """Have the authenticator count from now on; how many other sessions that ended.
+        """Confirm the authenticator; returns how many other sessions ended.
 
-        None if it does already, its code was used, or its secret is another now. Refuses RETRY,
-        OUTCOME_UNKNOWN.
+        None if it was confirmed before, its code was used, or its secret was replaced. Refuses
+        RETRY, OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
             if not await running.fetchval(_CONFIRM, user_id, step, now, list(recovery), sealed):
@@ -150,9 +150,9 @@ class FactorsRepository:
     async def remove(
         self, user_id: UUID, client: Client, *, kept: bytes, now: datetime, entry_id: bytes
     ) -> int | None:
-        """Have no authenticator count any more; how many other sessions that ended.
+        """Remove the authenticator; returns how many other sessions ended.
 
-        None without one. Refuses RETRY, OUTCOME_UNKNOWN.
+        None if there is none. Refuses RETRY, OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
             if not await running.fetchval(_REMOVE, user_id):
@@ -172,7 +172,7 @@ class FactorsRepository:
         *,
         kept: bytes,
     ) -> int:
-        """End the other sessions, and have every node look the account up again."""
+        """End the other sessions, and make every node look the account up again."""
         await running.execute(_PROVE_ANEW, user_id)
         ended = len(await running.fetch(END_ALL_SESSIONS, user_id, entry.at, UUID(bytes=kept)))
         await running.execute(_TELL_NODES, user_id)
@@ -188,7 +188,7 @@ class FactorsRepository:
         entry: AuditEntry,
         client: Client,
     ) -> None:
-        """Write to the audit log, and to the owner."""
+        """Write to the audit log, and enqueue a mail to the owner."""
         await note(running, entry, client)
         (row,) = await running.fetch(_RECIPIENT, user_id)
         letter = Letter(

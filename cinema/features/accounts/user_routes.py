@@ -1,4 +1,4 @@
-"""Routes of accounts for admins: who there is, what becomes of them, and who is to come."""
+"""Routes of accounts for admins: list, change, promote, invite, and read the audit log."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ADMINS: Final = frozenset({ADMIN})
 
 
 class UserParts(msgspec.Struct, frozen=True):
-    """What the routes of admins work with."""
+    """What the handlers of this module work with."""
 
     users: UsersService
     invitations: InvitationsService
@@ -43,8 +43,8 @@ class UserParts(msgspec.Struct, frozen=True):
     method="GET",
     path="/api/v1/admin/users",
     operation_id="listUsers",
-    summary="Accounts, the newest first",
-    description="`q` begins an e-mail address, or is part of a name.",
+    summary="List accounts, newest first",
+    description="`q` is the beginning of an e-mail address, or a part of a name.",
     tag=TAG,
     auth="bearer",
     roles=ADMINS,
@@ -63,7 +63,7 @@ async def list_users(parts: UserParts, context: RequestContext) -> Reply:
     method="GET",
     path="/api/v1/admin/users/{user_id}",
     operation_id="getUser",
-    summary="An account",
+    summary="Get an account",
     tag=TAG,
     auth="bearer",
     roles=ADMINS,
@@ -72,7 +72,7 @@ async def list_users(parts: UserParts, context: RequestContext) -> Reply:
     errors=("RETRY",),
 )
 async def get_user(parts: UserParts, context: RequestContext) -> Reply:
-    """Somebody's account."""
+    """An account."""
     (user_id,) = context.ids
     return success(await parts.users.user(user_id))
 
@@ -83,7 +83,7 @@ async def get_user(parts: UserParts, context: RequestContext) -> Reply:
     operation_id="changeUser",
     summary="Disable an account, or give it other cinemas",
     description="A disabled account cannot sign in, and its sessions end within five seconds on "
-    "all nodes. `cinema_ids` replace those before. Nobody can disable their own account.",
+    "all nodes. `cinema_ids` replace the former ones. Nobody can disable their own account.",
     tag=TAG,
     auth="bearer",
     roles=ADMINS,
@@ -105,8 +105,8 @@ async def change_user(parts: UserParts, context: RequestContext) -> Reply:
     path="/api/v1/admin/users/{user_id}/promote",
     operation_id="promoteUser",
     summary="Give an account a role",
-    description="Staff and managers act only at the cinemas of `cinema_ids`, which replace those "
-    "before. Sessions of the account end at once. Nobody can change their own role.",
+    description="Staff and managers act only at the cinemas of `cinema_ids`, which replace the "
+    "former ones. The account's sessions end at once. Nobody can change their own role.",
     tag=TAG,
     auth="bearer",
     roles=ADMINS,
@@ -128,8 +128,8 @@ async def promote(parts: UserParts, context: RequestContext) -> Reply:
     path="/api/v1/admin/invitations",
     operation_id="invite",
     summary="Invite somebody to an account with a role",
-    description="A link is sent that is good for seven days and once; an earlier one to the same "
-    "address is void then.",
+    description="A link is sent that is valid for seven days and can be used once. An earlier link "
+    "to the same address becomes invalid.",
     tag=TAG,
     auth="bearer",
     roles=ADMINS,
@@ -141,7 +141,7 @@ async def promote(parts: UserParts, context: RequestContext) -> Reply:
     errors=("EMAIL_TAKEN", "UNKNOWN_REFERENCE", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def invite(parts: UserParts, context: RequestContext) -> Reply:
-    """Have a link to an account sent."""
+    """Send a link to an account."""
     client = parts.door.client(context)
     made = await parts.invitations.invite(context.principal, context.body, client)
     return success(made, status=201)
@@ -151,7 +151,7 @@ async def invite(parts: UserParts, context: RequestContext) -> Reply:
     method="GET",
     path="/api/v1/admin/audit",
     operation_id="listAudit",
-    summary="Who changed what of accounts, the newest first",
+    summary="Read the audit log of accounts, newest first",
     description="The database refuses to change or delete these rows. `from` is included, `to` is "
     "not.",
     tag=TAG,

@@ -1,4 +1,4 @@
-"""Accounts of others: who there is, what they may, and who is to come."""
+"""What admins do with accounts: list, change, promote, and read the audit log."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class UsersService:
         self._clock = clock
 
     async def users(self, query: UserQuery) -> Page[AdminUser]:
-        """Accounts, the newest first. Refuses VALIDATION_ERROR, RETRY."""
+        """Accounts, newest first. Refuses VALIDATION_ERROR, RETRY."""
         wanted = UserFilter(
             text=None if query.q is None else query.q.strip().lower(),
             role=query.role,
@@ -67,8 +67,8 @@ class UsersService:
     ) -> AdminUser:
         """Give an account a role and its cinemas; its sessions end at once.
 
-        Refuses NOT_FOUND, UNKNOWN_REFERENCE, and FORBIDDEN to who would change their own role: so
-        there is always an admin left, whoever else does the same at that time.
+        Refuses NOT_FOUND, UNKNOWN_REFERENCE, and FORBIDDEN if it is the caller's own role. So there
+        is always an admin left, also if several admins do this at the same time.
         """
         if principal.user_id == user_id.bytes:
             raise refuse("FORBIDDEN", "Nobody changes their own role.")
@@ -82,10 +82,10 @@ class UsersService:
     async def change(
         self, principal: Principal, user_id: UUID, request: UserPatch, client: Client
     ) -> AdminUser:
-        """Disable an account or enable it, give it other cinemas.
+        """Disable or enable an account, give it other cinemas.
 
-        Refuses NOT_FOUND, VALIDATION_ERROR, UNKNOWN_REFERENCE, and FORBIDDEN to who would disable
-        themselves.
+        Refuses NOT_FOUND, VALIDATION_ERROR, UNKNOWN_REFERENCE, and FORBIDDEN if callers would
+        disable themselves.
         """
         if request.disabled is not None and principal.user_id == user_id.bytes:
             raise refuse("FORBIDDEN", "Nobody disables their own account.")
@@ -97,7 +97,7 @@ class UsersService:
         return found(changed)
 
     async def audit(self, query: AuditQuery) -> Page[AuditRow]:
-        """Rows of the audit log, the newest first. Refuses VALIDATION_ERROR, RETRY."""
+        """Rows of the audit log, newest first. Refuses VALIDATION_ERROR, RETRY."""
         wanted = AuditFilter(
             actor_id=query.actor,
             target_id=query.target,

@@ -1,4 +1,4 @@
-"""Accounts as admins see and change them; each change with its row in the audit log."""
+"""Accounts as admins see and change them; each change writes a row to the audit log."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ order by account.created_at desc, account.id desc
 limit $6
 """
 
-# Whoever takes rights away does it under this lock: two admins could demote each other otherwise.
+# All changes that take rights away hold this lock; otherwise two admins could demote each other.
 LOCK_ADMINS: Final = """
 select id from users where role = 'admin' and disabled_at is null and deleted_at is null
 order by id for update
@@ -76,7 +76,7 @@ on conflict do nothing
 
 
 class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which accounts; `text` begins an e-mail address or is part of a name, in lower case."""
+    """Which accounts; `text` (lower case) begins an e-mail address or is a part of a name."""
 
     text: str | None
     role: str | None
@@ -84,7 +84,7 @@ class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
-    """An admin does something: who, when, from where, and the id of the audit's row.
+    """An action of an admin: who, when, from where, and the id of its row in the audit log.
 
     `by` is None for the command line.
     """
@@ -96,7 +96,7 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UsersRepository:
-    """Accounts, for whoever looks after them."""
+    """Accounts, for admins."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -109,7 +109,7 @@ class UsersRepository:
     async def list(
         self, wanted: UserFilter, after: tuple[datetime, UUID] | None, limit: int
     ) -> Sequence[AdminUser]:
-        """Accounts, the newest first. Refuses RETRY."""
+        """Accounts, newest first. Refuses RETRY."""
         moment, last_id = after or (None, None)
         async with connection(self._pool) as reading:
             rows = await reading.fetch(
@@ -120,9 +120,9 @@ class UsersRepository:
     async def set_role(
         self, user_id: UUID, role: str, cinema_ids: Sequence[UUID], act: Act
     ) -> AdminUser | None:
-        """Give an account a role and its cinemas; its sessions end. None without the account.
+        """Give an account a role and its cinemas; its sessions end. None if there is no account.
 
-        Refuses FORBIDDEN if who acts is an admin no more, UNKNOWN_REFERENCE, RETRY,
+        Refuses FORBIDDEN if the caller is no longer an admin, UNKNOWN_REFERENCE, RETRY,
         OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
@@ -157,9 +157,9 @@ class UsersRepository:
             return await _noted(running, "user_change", before, act)
 
     async def make_admin(self, user_id: UUID, act: Act) -> AdminUser | None:
-        """The same with the role of an admin, for whoever may write to the database anyway.
+        """Make an account an admin, for operators who have access to the database anyway.
 
-        `act.by` is nobody, and so the audit log says.
+        `act.by` is None here, and the audit log shows that.
         """
         async with transaction(self._pool) as running:
             before = await _find(running, user_id)
@@ -172,7 +172,7 @@ class UsersRepository:
 
 
 async def _locked(running: PooledConnection, user_id: UUID, act: Act) -> AdminUser | None:
-    """The account as it is now, to be changed by somebody who is an admin still."""
+    """Read an account under a lock; refuses FORBIDDEN if the caller is no longer an admin."""
     admins = {row["id"] for row in await running.fetch(LOCK_ADMINS)}
     if act.by not in admins:
         raise refuse("FORBIDDEN")
@@ -206,7 +206,7 @@ async def _noted(running: PooledConnection, action: str, before: AdminUser, act:
 
 
 def _audited(user: AdminUser) -> Mapping[str, Any]:
-    """What may stand in the audit log for ever."""
+    """What may be in the audit log for ever."""
     return {"role": user.role, "disabled": user.disabled, "cinema_ids": sorted(user.cinema_ids)}
 
 
