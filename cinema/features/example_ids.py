@@ -1,4 +1,4 @@
-"""Ids that all examples of the documentation share, so that they tell one story."""
+"""Ids that all examples of the documentation share, so that the examples fit together."""
 
 from __future__ import annotations
 

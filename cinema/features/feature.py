@@ -1,4 +1,4 @@
-"""What a feature hands over to the node that it is part of."""
+"""What a feature hands over to its node."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from cinema.http.routes import Route
 from cinema.telemetry.metrics import Families
 
 Sweep = Callable[[datetime, int], Awaitable[int]]
-"""Deletes at most so many rows that nobody needs at that moment; returns how many those were."""
+"""Deletes at most this many rows that nobody needs at that time; returns how many it deleted."""
 
 
 class Queue(Protocol):
     """Work that waits in Postgres and is given to one node at a time (`cinema/jobs/worker.py`)."""
 
     async def claim(self, limit: int) -> Sequence[Any]:
-        """Take up to `limit` pieces that are due; nobody else gets them for a while."""
+        """Claim up to `limit` pieces that are due; no other node gets them for a while."""
 
     async def work(self, piece: Any) -> None:
-        """Do one, and note what became of it. A piece of which nothing was noted comes again."""
+        """Do one piece and note the outcome. A piece without a noted outcome comes again."""
 
 
 class Feature(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of one feature.
 
-    `jobs` run and `queues` are worked off for as long as the node runs, each under its name.
-    `sweeps` are done by housekeeping, each until it has nothing to delete. `secrets` take the new
-    text of a setting whose file has changed; they raise `ValueError` for one that is no good.
+    `jobs` run, and `queues` are worked off, as long as the node runs, each under its name.
+    Housekeeping calls each of the `sweeps` until it has nothing to delete. `secrets` receive the
+    new text of a setting whose file has changed; they raise `ValueError` if it is not valid.
     """
 
     routes: tuple[Route, ...] = ()

@@ -1,4 +1,4 @@
-"""New identifiers for whoever creates something."""
+"""New ids."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _DRAWN_AT_ONCE: Final = 512
 
 
 class IdSource:
-    """Draws UUIDv7s; `now_us` gives microseconds since the Unix epoch.
+    """Makes UUIDv7s; `now_us` gives microseconds since the Unix epoch.
 
-    Randomness is the system's, fetched for many ids at once: one call each would cost more than
-    everything else a hold does.
+    Random bytes come from the system, for many ids at once: one call for each id would cost more
+    than everything else in a hold.
     """
 
     def __init__(self, now_us: Callable[[], int]) -> None:

@@ -1,7 +1,7 @@
-"""Where a refusal that is a value becomes one that is raised.
+"""Turns refusals that are values into exceptions.
 
-Domain and actors answer refusals as values, because a decision is data there. Use cases have many
-steps, any of which may refuse, and raise; the edge answers `Refused` at one place.
+Domain and actors return refusals as values, because a decision is data there. Use cases have many
+steps that may refuse, so they raise `Refused`, and the edge answers it at one place.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 
 def granted(answer: T | Rejection) -> T:
-    """The answer, unless it is a refusal, which is raised."""
+    """The answer; a refusal is raised."""
     if isinstance(answer, Rejection):
         raise Refused(answer)
     return answer
 
 
 def found(value: T | None, message: str = "") -> T:
-    """What was looked for. Refuses NOT_FOUND where there is nothing."""
+    """The value that was looked for. Refuses NOT_FOUND for None."""
     if value is None:
         raise refuse("NOT_FOUND", message)
     return value

@@ -1,1 +1,1 @@
-"""Services of others, each behind a small protocol."""
+"""External services, each behind a small protocol."""

@@ -1,1 +1,1 @@
-"""Work nobody waits for."""
+"""Background work for which no request waits."""

@@ -1,4 +1,4 @@
-"""Deletes what nobody can ask for any more: old stored replies, journals past their retention."""
+"""Deletes what is no longer needed: old stored replies, journals past their retention."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ PERIOD_S: Final = 600.0
 """Time between two rounds: nothing here is urgent."""
 
 PAGE: Final = 1000
-"""Rows, or showtimes, of one step; a round takes as many steps as there is work."""
+"""Rows or showtimes in one step; a round takes as many steps as there is work."""
 
 SETTLED_AT_ONCE: Final = 64
-"""Showtimes that are brought into memory together, to have snapshots say all of them: each may
-wait for a lease."""
+"""Showtimes that are brought into memory together, so that their snapshots become complete; each
+may wait for a lease."""
 
 OUTBOX_KEPT_S: Final = 7 * 86_400
-"""How long a row of the outbox waits for somebody who acts on its kind: longer than a deployment of
-those who do, or the time in which one is repaired."""
+"""How long a row of the outbox waits for a job that acts on its kind: longer than a deployment or a
+repair of such a job takes."""
 
 _DAY_US: Final = 86_400 * 1_000_000
 
@@ -43,7 +43,7 @@ log = structlog.get_logger()
 
 
 class Housekeeping:
-    """One round every `PERIOD_S`, on every node: each takes what no other is at.
+    """One round every `PERIOD_S`, on every node; rows that another node works on are left out.
 
     `sweeps` are those of the features, by name.
     """
@@ -60,21 +60,21 @@ class Housekeeping:
         self._dispatch = dispatch
         self._sweeps = sweeps
         self._outbox = Outbox(pool)
-        # The kernel's connections do not plan by how much there happens to be.
+        # The kernel's connections use plans that do not depend on the size of tables.
         self._retention = Retention(journal.pool)
         self._months = JournalMonths(pool)
         self._retention_us = retention_days * _DAY_US
 
     async def run(self) -> None:
-        """For as long as the node runs."""
+        """Run as long as the node runs."""
         while True:
             await asyncio.sleep(PERIOD_S)
             await self.round()
 
     async def round(self) -> None:
-        """Everything that is due now. What fails does not keep the rest from being done.
+        """Do everything that is due now. A failure does not stop the rest.
 
-        Raises the last failure that was not to be foreseen, once all has been tried.
+        Raises the last unexpected failure at the end.
         """
         now_us = self._dispatch.clock.now_us()
         unforeseen: Exception | None = None
@@ -110,7 +110,7 @@ class Housekeeping:
         await _until_done(partial(self._outbox.forget, before, PAGE))
 
     async def _let_go(self, now_us: int) -> None:
-        """Seal what ended long ago; then drop the months of which everything is sealed."""
+        """Seal showtimes that ended long ago; then drop the months in which all are sealed."""
         before = _moment(now_us - self._retention_us)
         months = await self._months.attached()
         after = BEGINNING
@@ -121,11 +121,11 @@ class Housekeeping:
 
     async def _seal(self, ended: list[bytes], before: datetime, months: list[Month]) -> None:
         for showtime_id in outside(months, ended):
-            # Its events lie where nothing is dropped whole.
+            # Its events belong to no month, so they are never dropped with one.
             await self._retention.drain(showtime_id)
         sealed = await self._retention.seal(ended, before)
-        # Others were left by an owner that died, or are in memory: theirs gives them back with a
-        # snapshot when they are idle, and the next round finds that.
+        # The others were left by an owner that died, or are in memory. Their owner gives them back
+        # with a snapshot when they are idle, and a later round seals them.
         left = [showtime_id for showtime_id in ended if showtime_id not in sealed]
         for start in range(0, len(left), SETTLED_AT_ONCE):
             some = left[start : start + SETTLED_AT_ONCE]
@@ -137,7 +137,7 @@ async def _swept(sweep: Sweep, now_us: int) -> None:
 
 
 async def _until_done(step: Callable[[], Awaitable[int]]) -> None:
-    """Take full pages until one is not full."""
+    """Repeat a step until it has less than a full page to do."""
     while await step() == PAGE:
         pass
 

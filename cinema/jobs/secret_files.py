@@ -1,4 +1,4 @@
-"""Secrets in files count anew when the files change, without a restart."""
+"""Reads files of secrets again when they change, without a restart."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ log = structlog.get_logger(__name__)
 
 
 class SecretFile(msgspec.Struct, frozen=True):
-    """A setting whose `text` came from a file, and who takes a new one.
+    """A setting whose `text` came from a file, and the function that takes a new text.
 
-    `take` raises `ValueError` for a text that is no good, and then changes nothing; its message
-    must not hold the secret.
+    `take` raises `ValueError` for a text that is not valid, and then changes nothing. Its message
+    must not contain the secret.
     """
 
     variable: str
@@ -33,20 +33,20 @@ class SecretFile(msgspec.Struct, frozen=True):
 
 
 class SecretFiles:
-    """Looks at the files time and again; what is no good leaves what counted before."""
+    """Looks at the files periodically; a text that is not valid changes nothing."""
 
     def __init__(self, files: Sequence[SecretFile]) -> None:
         self._files = files
         self._seen = {one.variable: one.text for one in files}
 
     async def run(self, every_s: float = EVERY_S) -> None:
-        """For as long as the node runs."""
+        """Run as long as the node runs."""
         while True:
             await asyncio.sleep(every_s)
             await self.look()
 
     async def look(self) -> None:
-        """One look at all of them."""
+        """Look once at all files."""
         for one in self._files:
             try:
                 text = await asyncio.to_thread(_text_of, one.file)
@@ -66,7 +66,7 @@ class SecretFiles:
         log.info(RELOADED, variable=one.variable)
 
     def _refuse(self, one: SecretFile, seen: str, reason: str) -> None:
-        """Say once that the file is no good."""
+        """Log once that the file is not valid."""
         if self._seen[one.variable] != seen:
             self._seen[one.variable] = seen
             log.error(REFUSED, variable=one.variable, reason=reason)

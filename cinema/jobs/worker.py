@@ -1,4 +1,4 @@
-"""The loop that works off queues in Postgres: mails, and what follows from bookings."""
+"""The loop that works off queues in Postgres, such as that of mails."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ PERIOD_S: Final = 1.0
 """Time between two looks at a queue that was empty."""
 
 AT_ONCE: Final = 8
-"""Pieces of work of one queue under way on a node; each waits for a mail server, or the like."""
+"""Pieces of work of one queue that a node does at the same time; each waits for a mail server or
+the like."""
 
 log = structlog.get_logger(__name__)
 
 
 class Worker:
-    """Takes what is due from one queue, a few pieces at a time, for as long as the node runs.
+    """Works off one queue, a few pieces at a time, as long as the node runs.
 
-    On every node: a queue gives each piece to one of them.
+    Every node has one; the queue gives each piece to one node.
     """
 
     def __init__(self, name: str, queue: Queue) -> None:
@@ -35,15 +36,16 @@ class Worker:
         self._limit = LogLimit()
 
     async def run(self) -> None:
-        """Until cancelled; a piece under way then is taken up by somebody else later."""
+        """Run until cancelled; another node later repeats a piece that was interrupted."""
         while True:
             if not await self.round():
                 await asyncio.sleep(PERIOD_S)
 
     async def round(self) -> bool:
-        """Work off what is due now, as much as goes at once; whether there was any.
+        """Work off what is due now, up to `AT_ONCE` pieces; False if there was nothing.
 
-        A database that is away is waited for. A piece that fails with a bug keeps no other.
+        If the database is away, a later call tries again. A piece that fails with a bug does not
+        stop the others.
         """
         try:
             pieces = await self._queue.claim(AT_ONCE)

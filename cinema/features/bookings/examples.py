@@ -1,4 +1,4 @@
-"""Examples of bookings, as they stand in the documentation."""
+"""Examples of bookings, as the documentation shows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bookings of the caller."""
+"""Routes of bookings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TAG: Final = "Bookings"
     path="/api/v1/bookings",
     operation_id="createBooking",
     summary="Book a hold",
-    description="`demo` confirms at once; `counter` is for staff of the cinema who have taken the "
+    description="`demo` confirms at once. `counter` is for staff of the cinema who have taken the "
     "money.",
     tag=TAG,
     auth="bearer",
@@ -41,7 +41,7 @@ TAG: Final = "Bookings"
     idempotent=True,
 )
 async def create_booking(bookings: BookingsService, context: RequestContext) -> Reply:
-    """Turn a hold of the caller's into a booking."""
+    """Turn a hold of the caller into a booking."""
     booking = await bookings.book(context.principal, context.body, context.request_key)
     return success(booking, status=201)
 
@@ -50,8 +50,8 @@ async def create_booking(bookings: BookingsService, context: RequestContext) -> 
     method="GET",
     path="/api/v1/bookings",
     operation_id="listBookings",
-    summary="One's own bookings, newest first",
-    description="Each is either upcoming or past; cancelled ones are past at once.",
+    summary="List your bookings, newest first",
+    description="Each booking is either upcoming or past. Cancelled ones are past at once.",
     tag=TAG,
     auth="bearer",
     query=BookingQuery,
@@ -69,7 +69,7 @@ async def list_bookings(bookings: BookingsService, context: RequestContext) -> R
     method="GET",
     path="/api/v1/bookings/{booking_id}",
     operation_id="getBooking",
-    summary="One booking",
+    summary="Get a booking",
     tag=TAG,
     auth="bearer",
     response=Booking,
@@ -87,7 +87,8 @@ async def get_booking(bookings: BookingsService, context: RequestContext) -> Rep
     path="/api/v1/bookings/{booking_id}",
     operation_id="cancelBooking",
     summary="Cancel a booking, or part of it",
-    description="Before the start; staff of its cinema may cancel anybody's, and later.",
+    description="Possible before the start. Staff of the cinema may cancel any booking, and also "
+    "later.",
     tag=TAG,
     auth="bearer",
     query=PartQuery,
@@ -103,7 +104,7 @@ async def get_booking(bookings: BookingsService, context: RequestContext) -> Rep
     idempotent=True,
 )
 async def cancel_booking(bookings: BookingsService, context: RequestContext) -> Reply:
-    """Give seats of a booking back, all without `seats`."""
+    """Cancel seats of a booking; without `seats`, all of them."""
     (booking_id,) = context.ids
     labels = context.query.labels()
     return success(

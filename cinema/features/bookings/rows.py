@@ -1,4 +1,4 @@
-"""What bookings write with the events of their showtimes."""
+"""Rows that bookings write with the events of their showtimes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BOOKING_CANCELLED: Final = "booking.cancelled"
 
 
 class BookingRow(msgspec.Struct, frozen=True, gc=False):
-    """A new booking; `request_key` as Postgres writes bytes."""
+    """A new booking; `request_key` in Postgres' text form of bytes."""
 
     id: str
     code: str
@@ -51,7 +51,7 @@ class SeatRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class SeatGivenBack(msgspec.Struct, frozen=True, gc=False):
-    """A seat leaves its booking; `alone` if the booking lives on without it."""
+    """A seat that leaves its booking; `alone` if the booking continues without it."""
 
     booking_id: str
     seat: str
@@ -59,7 +59,7 @@ class SeatGivenBack(msgspec.Struct, frozen=True, gc=False):
 
 
 class BookingReduced(msgspec.Struct, frozen=True, gc=False):
-    """Some seats of a booking are refunded; with `whole` it ends."""
+    """A refund of seats of a booking; with `whole` the booking ends."""
 
     booking_id: str
     refund_minor: int
@@ -68,7 +68,7 @@ class BookingReduced(msgspec.Struct, frozen=True, gc=False):
 
 
 class Confirmed(msgspec.Struct, frozen=True, gc=False):
-    """What the outbox says of a new booking."""
+    """The outbox row of a new booking."""
 
     booking_id: str
     user_id: str
@@ -78,7 +78,7 @@ class Confirmed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Cancelled(msgspec.Struct, frozen=True, gc=False):
-    """What the outbox says of a cancellation; `whole` if no seat is left."""
+    """The outbox row of a cancellation; `whole` if no seat is left."""
 
     booking_id: str
     user_id: str

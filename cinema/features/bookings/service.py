@@ -1,4 +1,4 @@
-"""Bookings: sell a hold, see what was sold, cancel it."""
+"""Bookings: book a hold, read bookings, cancel them."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class BookingsService:
     async def book(
         self, principal: Principal, request: BookingInput, key: IdempotencyKey | None
     ) -> Booking:
-        """Turn a hold into a booking. Refuses payment methods that are not for the caller."""
+        """Turn a hold into a booking. Refuses payment methods that the caller may not use."""
         await self._check_payment(principal, request)
         showtime_id = request.showtime_id
         if key is not None:
-            # The key's scope is all showtimes, each of which knows only its own keys.
+            # The key is valid for all showtimes, but each showtime knows only its own keys.
             now = from_us(self._dispatch.clock.now_us())
             if not await self._bookings.reserve_key(key.digest, showtime_id, now):
                 raise refuse("IDEMPOTENCY_MISMATCH")
@@ -72,7 +72,7 @@ class BookingsService:
         return granted(_booked(outcome))
 
     async def booking(self, principal: Principal, booking_id: UUID) -> Booking:
-        """A booking of the caller's own; staff see anybody's at their cinemas, admins all."""
+        """A booking of the caller; staff see all bookings of their cinemas, admins all."""
         owner = None if principal.role == ADMIN else UUID(bytes=principal.user_id)
         cinema_ids = principal.cinema_ids if principal.role in COUNTER_ROLES else ()
         return found(
@@ -98,9 +98,9 @@ class BookingsService:
         labels: list[str] | None,
         key: IdempotencyKey | None,
     ) -> Booking:
-        """Cancel a booking or part of it; staff of its cinema may for anybody, and after the start.
+        """Cancel a booking or part of it; staff of its cinema may too, and also after the start.
 
-        To other cinemas' staff it is as unknown as to other customers.
+        Staff of other cinemas get NOT_FOUND, as other customers do.
         """
         sale = found(await self._bookings.sale_of(booking_id))
         showtime_id = sale.showtime_id
@@ -135,7 +135,7 @@ class BookingsService:
 
 
 def _booked(outcome: Outcome) -> Booking | Rejection:
-    """The booking that an outcome shows, or why there is none."""
+    """The booking in an outcome; refuses if the outcome is a refusal."""
     if not isinstance(outcome, Accepted) or not isinstance(outcome.event, HoldBooked):
         return refusal_of(outcome)
     accepted, event = outcome, outcome.event
@@ -154,7 +154,7 @@ def _booked(outcome: Outcome) -> Booking | Rejection:
 
 
 def _cancelled(outcome: Outcome, sale: Sale) -> Booking | Rejection:
-    """The booking behind a cancellation: from the event, for the database may be away by now."""
+    """The booking after a cancellation, made from the event: the database may be away by now."""
     if not isinstance(outcome, Accepted) or not isinstance(outcome.event, BookingCancelled):
         return refusal_of(outcome)
     accepted, event = outcome, outcome.event

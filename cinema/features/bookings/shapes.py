@@ -16,7 +16,7 @@ BookingStatus = Literal["pending", "confirmed", "cancelled", "expired", "refunde
 
 
 class PaymentInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How it is paid: `demo` always succeeds, `counter` is for staff who took the money."""
+    """How to pay: `demo` always succeeds, `counter` is for staff who took the money."""
 
     method: Annotated[str, Meta(min_length=1, max_length=32, examples=["demo"])]
 
@@ -31,7 +31,7 @@ class BookingInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class Payment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """How a booking was paid: `amount` once, of which `refunded` was given back since."""
+    """How a booking was paid: `amount` at first, of which `refunded` was given back later."""
 
     id: UUID
     method: str
@@ -42,7 +42,7 @@ class Payment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Booking(msgspec.Struct, frozen=True, gc=False):
-    """A booking; `seats` are those it still has, or had when it ended."""
+    """A booking; `seats` are those that it still has, or had when it ended."""
 
     id: UUID
     code: str
@@ -55,14 +55,14 @@ class Booking(msgspec.Struct, frozen=True, gc=False):
 
 
 class BookingQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which of the caller's bookings."""
+    """Which bookings of the caller."""
 
     when: (
         Annotated[
             Literal["upcoming", "past"],
             Meta(
-                description="`upcoming`: what can still be attended. `past`: the rest, so whatever "
-                "is over, was cancelled or expired. All without."
+                description="`upcoming`: can still be attended. `past`: all others, which are "
+                "over, were cancelled or have expired. Without it, all bookings."
             ),
         ]
         | None

@@ -1,4 +1,4 @@
-"""Bookings as Postgres shows them; only the kernel's appends write them."""
+"""Reads bookings from Postgres; only the kernel's appends write them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cinema.storage.database.driver import Record
 from cinema.storage.database.reads import PrimaryReads, Reads
 from cinema.storage.database.transactions import Pool, connection
 
-# A booking cancelled whole keeps showing its seats; a seat given back alone is not shown.
+# A booking that was cancelled as a whole still shows its seats; a seat given back alone is hidden.
 _SELECT: Final = """
 select b.id, b.code, b.showtime_id, b.status, b.total_minor, b.currency,
     b.created_at, p.id as payment_id, p.method, p.status as payment_status,
@@ -85,7 +85,7 @@ _SEATS: Final = msgspec.json.Decoder(list[tuple[str, str, int]])
 
 
 class Sale(msgspec.Struct, frozen=True, kw_only=True):
-    """The part of a booking that is settled when it is made."""
+    """The part of a booking that never changes."""
 
     showtime_id: UUID
     cinema_id: UUID | None
@@ -108,7 +108,7 @@ class BookingsRepository:
     async def find(
         self, booking_id: UUID, user_id: UUID | None, cinema_ids: Iterable[UUID] = ()
     ) -> Booking | None:
-        """A booking; of one user only if given, or of somebody at one of the cinemas."""
+        """A booking; if a user is given, only of that user, or at one of the cinemas."""
         row = await self._reads.fetchrow(_BY_ID, booking_id, user_id, list(cinema_ids))
         return None if row is None else _booking(row)
 
@@ -123,7 +123,7 @@ class BookingsRepository:
     ) -> list[Booking]:
         """A user's bookings, newest first; each is either upcoming or past.
 
-        Upcoming is what can still be attended: not over, and not ended before.
+        Upcoming bookings can still be attended: neither the showtime nor the booking has ended.
         """
         moment, last_id = after or (None, None)
         rows = await self._reads.fetch(_OF_USER, user_id, when, now, moment, last_id, limit)
@@ -136,7 +136,7 @@ class BookingsRepository:
         return cinema_id
 
     async def sale_of(self, booking_id: UUID) -> Sale | None:
-        """What about a booking never changes; for commands, so from the primary."""
+        """The part of a booking that never changes, from the primary, because commands use it."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_SALE, booking_id)
         if row is None:
@@ -154,9 +154,9 @@ class BookingsRepository:
         )
 
     async def reserve_key(self, request_key: bytes, showtime_id: UUID, now: datetime) -> bool:
-        """Bind an idempotency key to a showtime; False if it is another's.
+        """Bind an idempotency key to a showtime; False if it is bound to another one.
 
-        A key that led to no booking becomes free again once nothing of it can be under way.
+        A key that led to no booking becomes free again once no command with it can be under way.
         """
         async with connection(self._pool) as writing:
             reserved = await writing.fetchval(
@@ -170,7 +170,7 @@ class BookingsRepository:
         return bool(reserved)
 
     async def forget_keys(self, now: datetime, limit: int) -> int:
-        """Delete keys past their time, a bounded number; returns how many."""
+        """Delete a bounded number of expired keys; returns how many."""
         async with connection(self._pool) as writing:
             gone: int = await writing.fetchval(
                 _FORGET_KEYS, now - timedelta(seconds=IDEMPOTENCY_TTL_S), limit

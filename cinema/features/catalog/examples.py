@@ -1,4 +1,4 @@
-"""Examples of films, cinemas and screens, as they stand in the documentation."""
+"""Examples of films, cinemas and screens, as the documentation shows them."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ LAYOUT_VERSION_MAX: Final = 2**31 - 1
 
 
 class LayoutQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which version of a layout, the current one by default."""
+    """Which version of a layout; the current one by default."""
 
     version: Annotated[int, msgspec.Meta(ge=1, le=LAYOUT_VERSION_MAX)] | None = None
 
@@ -52,7 +52,7 @@ async def create_screen(catalog: CatalogService, context: RequestContext) -> Rep
     method="GET",
     path="/api/v1/screens/{screen_id}",
     operation_id="getScreen",
-    summary="One screen",
+    summary="Get a screen",
     tag=TAG,
     response=Screen,
     response_example=examples.SCREEN,
@@ -68,7 +68,7 @@ async def get_screen(catalog: CatalogService, context: RequestContext) -> Reply:
     method="GET",
     path="/api/v1/screens/{screen_id}/layout",
     operation_id="getLayout",
-    summary="The fixed part of a screen's seat map",
+    summary="Get the fixed part of a screen's seat map",
     description="A version never changes and may be cached for ever; `If-None-Match` asks whether "
     "the current one is still the same.",
     tag=TAG,
@@ -79,11 +79,11 @@ async def get_screen(catalog: CatalogService, context: RequestContext) -> Reply:
     errors=("RETRY",),
 )
 async def get_layout(catalog: CatalogService, context: RequestContext) -> Reply:
-    """A version of a layout, with its number for a tag."""
+    """A version of a layout, with its number as the ETag."""
     (screen_id,) = context.ids
     version: int | None = context.query.version
     layout = await catalog.layout(screen_id, version)
-    # A version never changes; which one is current does.
+    # A version never changes, but another one may become the current one.
     medium = JSON_REVALIDATED if version is None else JSON_IMMUTABLE
     return tagged(context.request, f'"{layout.layout_version}"', success_body(layout), medium)
 
@@ -93,8 +93,8 @@ async def get_layout(catalog: CatalogService, context: RequestContext) -> Reply:
     path="/api/v1/screens/{screen_id}/layout",
     operation_id="replaceLayout",
     summary="Give a screen new seats",
-    description="The next version of the layout; showtimes made before keep theirs. `If-Match` "
-    "names the version it is made from, so that nobody's change is lost.",
+    description="Makes the next version of the layout; existing showtimes keep theirs. `If-Match` "
+    "names the version that it replaces, so that no change is lost.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN, MANAGER}),

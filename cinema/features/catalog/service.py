@@ -1,4 +1,4 @@
-"""The catalogue: movies, cinemas and screens, for everyone to read and for some to change."""
+"""The catalogue: movies, cinemas and screens. Everybody may read it, some roles may change it."""
 
 from __future__ import annotations
 
@@ -117,10 +117,10 @@ class CatalogService:
         request: LayoutInput,
         seen: frozenset[int] | None,
     ) -> Screen:
-        """The next version of a screen's seats; showtimes made before keep theirs.
+        """The next version of a screen's seats; existing showtimes keep theirs.
 
-        `seen` are the versions that the caller may have had before it. Refuses NOT_FOUND,
-        FORBIDDEN, VALIDATION_ERROR, PRECONDITION_REQUIRED (without `seen`), PRECONDITION_FAILED.
+        `seen` are the versions that the caller may have seen. Refuses NOT_FOUND, FORBIDDEN,
+        VALIDATION_ERROR, PRECONDITION_REQUIRED (without `seen`), PRECONDITION_FAILED.
         """
         screen = await self.screen(screen_id)
         require_own_cinema(principal, screen.cinema_id)
@@ -169,7 +169,7 @@ def _is_time_zone(name: str) -> bool:
 
 
 def _plan_of(layout: Layout | None, grid: Grid | None) -> tuple[SeatPlan, Layout]:
-    """The plan and layout a request asks for, which gives exactly one of the two."""
+    """The plan and layout of a request, which must have either `layout` or `grid`."""
     if (layout is None) == (grid is None):
         raise refuse("VALIDATION_ERROR", "Give either `layout` or `grid`.")
     field = "layout" if grid is None else "grid"

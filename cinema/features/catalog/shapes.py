@@ -32,7 +32,7 @@ PriceMinor = Annotated[int, Meta(ge=0, le=BASE_PRICE_MINOR_MAX)]
 
 
 class MovieInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A film, as an admin describes it."""
+    """A film as an admin enters it."""
 
     title: Title
     description: Annotated[str, Meta(max_length=5000)] = ""
@@ -61,7 +61,7 @@ class Movie(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CinemaInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A cinema, as an admin describes it; `time_zone` is a name of the IANA database."""
+    """A cinema as an admin enters it; `time_zone` is a name of the IANA database."""
 
     name: CinemaName
     address: Annotated[str, Meta(max_length=300)] = ""
@@ -72,7 +72,7 @@ class CinemaInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Cinema(msgspec.Struct, frozen=True, kw_only=True):
-    """A house with screens; its calendar runs in `time_zone`, its prices in `currency`."""
+    """A building with screens; its days are those of `time_zone`, its prices are in `currency`."""
 
     id: UUID
     name: str
@@ -108,7 +108,7 @@ class LayoutInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Screen(msgspec.Struct, frozen=True, kw_only=True):
-    """A room with seats; `layout_version` is the one new showtimes get."""
+    """A room with seats; new showtimes get the version `layout_version`."""
 
     id: UUID
     cinema_id: UUID

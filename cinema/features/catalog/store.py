@@ -80,7 +80,7 @@ insert into screen_layouts (screen_id, version, layout, seat_count, created_at)
 values ($1, $2, $3::text::jsonb, $4, $5)
 """
 
-# Of two replacements of one version the second waits for the row, and finds another version.
+# If two requests replace the same version, the second waits for the row and finds another version.
 _NEXT_LAYOUT = f"""
 update screens set layout_version = layout_version + 1, seat_count = $2
 where id = $1 and layout_version = any($3::bigint[])
@@ -107,7 +107,7 @@ FIRST_ID: Final = UUID(int=0)
 
 
 class CatalogRepository:
-    """Reads and writes of what changes rarely; writes happen once for an idempotency key."""
+    """Reads and writes the catalogue; a write happens once for each idempotency key."""
 
     def __init__(self, pool: Pool, reads: Reads | None = None) -> None:
         self._pool = pool
@@ -267,7 +267,7 @@ def _screen(row: Record) -> Screen:
 
 
 def movie_values(movie_id: UUID, movie: MovieInput | Movie, now: datetime) -> tuple[object, ...]:
-    """What `INSERT_MOVIE` inserts."""
+    """The values for `INSERT_MOVIE`."""
     return (
         movie_id,
         movie.title,

@@ -1,1 +1,1 @@
-"""Mails: written down with what they are about, sent by a job."""
+"""Mails: stored in the transaction of what they are about, sent by a job."""

@@ -1,4 +1,4 @@
-"""Examples of messages, as they stand in the documentation."""
+"""Examples of messages, as the documentation shows them."""
 
 from __future__ import annotations
 

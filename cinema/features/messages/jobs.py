@@ -29,11 +29,11 @@ MESSAGE_DIED: Final = "message_died"
 _ADDRESS: Final = re.compile(r"\S+@\S+")
 
 CLAIM_S: Final = 120.0
-"""How long whoever took a message has it alone: four times as long as a mail server is waited for.
-What is not done by then was lost with its process, and somebody else sends it again."""
+"""How long a claimed message belongs to one worker: four times the timeout for a mail server. After
+that its process must have died, and another worker sends the message again."""
 
 LOOK_EVERY: Final = timedelta(seconds=15)
-"""Time between two looks at how much waits: a scrape is as often."""
+"""Time between two looks at how much waits, as often as metrics are scraped."""
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ class Outgoing:
         self._deaths = LogLimit()
 
     async def claim(self, limit: int) -> Sequence[Waiting]:
-        """Take messages that are due, the oldest first; nobody else gets them for a while."""
+        """Claim messages that are due, oldest first; no other worker gets them for a while."""
         now = self._now()
         if now >= self._look_at:
             self._look_at = now + LOOK_EVERY
@@ -70,7 +70,7 @@ class Outgoing:
         return await self._messages.claim(now, now + timedelta(seconds=CLAIM_S), limit)
 
     async def work(self, message: Waiting) -> None:
-        """Send one, and note what became of it."""
+        """Send one message, and note the outcome."""
         if message.drop_after is not None and message.drop_after <= self._now():
             await self._end(message, "dropped")
             return
@@ -129,5 +129,5 @@ class Outgoing:
 
 
 def _without_addresses(reason: str) -> str:
-    """For the log: mail servers repeat the address that they refuse."""
+    """The error for the log without the address, because mail servers repeat the address."""
     return _ADDRESS.sub("…", reason)

@@ -1,4 +1,4 @@
-"""Mails as they leave: templates filled in, with the headers that mails have."""
+"""Makes mails from messages: fills in the templates and sets the headers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+")
 
 
 class CannotWrite(Exception):
-    """A message cannot be made into a mail, however often it is tried."""
+    """A message cannot be made into a mail; trying again does not help."""
 
 
 def moment(text: str) -> str:
-    """A moment as people of any language read it: `2026-06-01 17:31 UTC`."""
+    """A time that people of any language can read: `2026-06-01 17:31 UTC`."""
     at = datetime.fromisoformat(text)
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
@@ -28,7 +28,8 @@ def moment(text: str) -> str:
 class Letters:
     """Writes mails from `sender`, an address with or without a name.
 
-    A template is one file a kind and language with three blocks. What goes into `html` is escaped.
+    A template is one file for each kind and language, with three blocks. Values in `html` are
+    escaped.
     """
 
     def __init__(self, sender: str) -> None:
@@ -62,7 +63,7 @@ class Letters:
             mail["Subject"] = self._subject(kind, language, payload)
             mail["Date"] = format_datetime(at)
             mail["Message-ID"] = f"<{message_id}@{self._sender.domain}>"
-            # Nobody's absence is to be answered to us (RFC 3834).
+            # Asks for no automatic answers, such as absence notices (RFC 3834).
             mail["Auto-Submitted"] = "auto-generated"
             mail.set_content(self._block(self._text, "text", kind, language, payload))
             mail.add_alternative(
@@ -74,7 +75,7 @@ class Letters:
         return mail
 
     def _subject(self, kind: str, language: str, payload: Mapping[str, Any]) -> str:
-        """One line, whatever names people have: a line break would begin another header."""
+        """The text on one line: a line break in a name would begin another header."""
         text = self._block(self._text, "subject", kind, language, payload)
         return _CONTROL.sub(" ", text).strip()
 

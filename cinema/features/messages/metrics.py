@@ -1,4 +1,4 @@
-"""What became of messages on this node, and what waits in the database."""
+"""Outcomes of messages on this node, and what waits in the database."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class MessageCounts:
         self.late_s = 0.0
 
     def count(self, kind: str, outcome: str) -> None:
-        """One attempt came to its end."""
+        """Count one attempt that has ended."""
         self.outcomes[kind, outcome] += 1
 
     def note(self, state: QueueState, now: datetime) -> None:
-        """The queue looked like this at a moment; what is to be sent later is not late."""
+        """Remember the queue at a time; messages that are to be sent later are not late."""
         self.waiting, self.dead = state.waiting, state.dead
         late = (now - state.oldest_at).total_seconds() if state.oldest_at else 0.0
         self.late_s = max(0.0, late)

@@ -20,8 +20,8 @@ TAG: Final = "Messages"
     method="GET",
     path="/api/v1/admin/messages",
     operation_id="listMessages",
-    summary="Mails of one status, newest first",
-    description="Without `status` those that were given up.",
+    summary="List mails of one status, newest first",
+    description="Without `status`, mails that were given up.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN}),
@@ -41,8 +41,8 @@ async def list_messages(messages: MessagesService, context: RequestContext) -> R
     path="/api/v1/admin/messages/{message_id}/retry",
     operation_id="retryMessage",
     summary="Send a mail that was given up",
-    description="It is due at once and tried for three days again; one whose time has passed is "
-    "dropped.",
+    description="It is due at once, and attempts go on for another three days. A mail that is no "
+    "longer useful by now is dropped.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN}),
@@ -51,7 +51,7 @@ async def list_messages(messages: MessagesService, context: RequestContext) -> R
     errors=("MESSAGE_NOT_DEAD", "RETRY"),
 )
 async def retry_message(messages: MessagesService, context: RequestContext) -> Reply:
-    """Have a dead message sent again."""
+    """Send a dead message again."""
     (message_id,) = context.ids
     return success(await messages.retry(message_id))
 

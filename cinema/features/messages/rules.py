@@ -1,4 +1,4 @@
-"""Which messages there are, in which languages, and when one is tried again. Pure."""
+"""Kinds of messages, their languages, and when an attempt is repeated. Pure."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from typing import Any, Final
 import msgspec
 
 LANGUAGES: Final = ("en", "de")
-"""The languages of the templates; the first is for whoever understands none of them."""
+"""The languages of the templates; the first one is used if a person asks for none of them."""
 
 FIRST_BACKOFF_S: Final = 30.0
 BACKOFF_LIMIT_S: Final = 6 * 3600.0
 """After the n-th failure a message waits 30 s · 2ⁿ, up to six hours."""
 
 JITTER: Final = 0.2
-"""By so much of itself a wait is shorter or longer: what failed together is not tried together."""
+"""The share by which a wait may be shorter or longer, so that messages that failed together are not
+tried together again."""
 
 DEAD_AFTER: Final = timedelta(days=3)
-"""So long after it could first be sent a message is given up: a mail server is back by then, or
-somebody has to look."""
+"""A message is given up this long after it could first be sent. By then a mail server is back, or
+an operator has to look."""
 
 ATTEMPTS_LIMIT: Final = 40
-"""Attempts of one message; backoff alone allows about 20 within three days. More are from processes
-that ended while they sent."""
+"""Attempts of one message; backoff allows about 20 within three days. More than that come from
+processes that ended while they sent."""
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """A kind of message; `example` is a payload with all that its templates are filled with."""
+    """A kind of message; `example` is a payload with all values that its templates need."""
 
     name: str
     example: Mapping[str, Any]
@@ -65,10 +66,10 @@ KINDS: Final[Mapping[str, Kind]] = {
 
 
 def language_of(accepted: str) -> str:
-    """The language for whoever accepts these, as in the header `Accept-Language`.
+    """The language for a client that accepts these (in the form of `Accept-Language`).
 
-    The first that there are templates in counts; weights are not looked at, since clients send
-    the best first.
+    The first language that has templates counts. Weights are ignored, since clients send the best
+    language first.
     """
     for wish in accepted[:200].lower().split(","):
         language = wish.partition(";")[0].partition("-")[0].strip()
@@ -78,6 +79,6 @@ def language_of(accepted: str) -> str:
 
 
 def backoff_s(failures: int, luck: float) -> float:
-    """How long to wait after so many failures, at least one; `luck` is drawn from 0 to 1."""
+    """How long to wait after this many failures (at least one); `luck` is random, from 0 to 1."""
     waited = min(BACKOFF_LIMIT_S, FIRST_BACKOFF_S * 2.0 ** min(failures - 1, 20))
     return waited * (1 + JITTER * (2 * luck - 1))

@@ -1,4 +1,4 @@
-"""What admins do with messages: see what became of them, and have one sent again."""
+"""What admins do with messages: see their outcome, and send one again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MessagesService:
         return page(rows, query.limit, lambda one: (to_us(one.created_at), one.id))
 
     async def retry(self, message_id: UUID) -> SentMessage:
-        """Have a dead message sent, as if it were new."""
+        """Send a dead message as if it were new."""
         if await self._messages.revive(message_id):
             return found(await self._messages.find(message_id))
         found(await self._messages.find(message_id))

@@ -15,7 +15,7 @@ MessageStatus = Literal["waiting", "sent", "dropped", "dead"]
 
 
 class SentMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A message and what became of it; what it says is not shown, since there are links in it."""
+    """A message and its outcome; its content is not shown, since there are links in it."""
 
     id: UUID
     kind: str
@@ -35,7 +35,7 @@ class MessageQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=T
     status: Annotated[
         MessageStatus,
         Meta(
-            description="`dead`: given up, until somebody looks. `waiting`: to be sent, perhaps "
-            "after failures. `dropped`: no longer wanted when it was its turn."
+            description="`dead`: given up; an admin can send it again. `waiting`: will be sent, "
+            "maybe after failures. `dropped`: no longer useful when its turn came."
         ),
     ] = "dead"

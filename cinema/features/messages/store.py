@@ -1,4 +1,4 @@
-"""Messages as Postgres keeps them: written in the transaction of what they are about."""
+"""Messages in Postgres, written in the transaction of what they are about."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ set status = 'waiting', attempts = 0, send_at = $2, next_try_at = $2, ended_at =
 where id = $1 and status = 'dead'
 returning true"""
 
-# Whoever claims a message has it alone until `next_try_at`; $2 is that.
+# A claimed message belongs to one worker until `next_try_at`, which is $2.
 _CLAIM: Final = """
 update messages m
 set attempts = m.attempts + 1, next_try_at = $2
@@ -53,7 +53,7 @@ from (
 ) due
 where m.id = due.id
 returning m.id, m.kind, m.recipient, m.language, m.body, m.send_at, m.drop_after, m.attempts"""
-# Of an attempt that was given up for lost nothing is noted any more: another is under way, or done.
+# An attempt whose claim has expired notes nothing: another attempt is under way, or done.
 _END: Final = """
 update messages
 set status = $3, ended_at = $4, last_error = left($5, 1000),
@@ -79,17 +79,17 @@ with gone as (
 select count(*) from gone"""
 
 KEPT: Final = timedelta(days=30)
-"""How long it is known what became of a message, and a second one of its key is not sent."""
+"""How long the outcome of a message is kept, and a second one with its key is not sent."""
 
 DEAD_KEPT: Final = timedelta(days=90)
 """How long a dead message can still be sent again."""
 
 PAYLOAD_LIMIT_BYTES: Final = 60_000
-"""A message is filled with a few lines; the rest is in its templates."""
+"""Bound of a payload: it has a few lines, the rest is in the templates."""
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that was claimed, for its attempt of this number."""
+    """A claimed message, with the number of its attempt."""
 
     id: UUID
     kind: str
@@ -102,7 +102,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueueState(msgspec.Struct, frozen=True):
-    """How many messages wait and are dead; since when the oldest could be sent."""
+    """How many messages wait and how many are dead; since when the oldest could be sent."""
 
     waiting: int
     dead: int
@@ -110,7 +110,7 @@ class QueueState(msgspec.Struct, frozen=True):
 
 
 class MessagesRepository:
-    """Writes messages in transactions of others, and says what became of them."""
+    """Writes messages in the transactions of callers, and reads and notes their outcome."""
 
     def __init__(
         self,
@@ -137,12 +137,12 @@ class MessagesRepository:
         send_at: datetime | None = None,
         drop_after: datetime | None = None,
     ) -> bool:
-        """Have a mail sent if and when `transaction` commits; False if it has been asked for.
+        """Enqueue a mail; it is sent once `transaction` commits. False if it was enqueued before.
 
-        `kind` is one of `KINDS`, `payload` what its templates are filled with. Messages with one
-        `dedupe_key` are one, as long as what became of it is kept. `language` may be all that a
-        client accepts. It is not sent before `send_at`, nor at all after `drop_after`: a link that
-        has expired helps nobody.
+        `kind` is one of `KINDS`, `payload` has the values for its templates. A second message with
+        the same `dedupe_key` is not sent while the outcome of the first is kept. `language` may be
+        all that a client accepts. The mail is not sent before `send_at`, and not at all after
+        `drop_after`, because a link that has expired is useless.
         """
         if kind not in KINDS:
             raise ValueError(f"there is no message of the kind {kind!r}")
@@ -165,7 +165,7 @@ class MessagesRepository:
         return bool(written)
 
     async def claim(self, now: datetime, until: datetime, limit: int) -> list[Waiting]:
-        """Take up to `limit` messages that are due, alone until a moment."""
+        """Claim up to `limit` messages that are due, until a time."""
         async with connection(self._pool) as writing:
             rows = await writing.fetch(_CLAIM, now, until, limit)
         return [
@@ -183,36 +183,36 @@ class MessagesRepository:
         ]
 
     def payload_of(self, message: Waiting) -> dict[str, Any]:
-        """What the templates of a message are filled with. Raises `CannotOpen`."""
+        """The values for the templates of a message. Raises `CannotOpen`."""
         plain = self._cipher.open(message.body, place=_place(message.id.bytes))
         return msgspec.json.decode(plain, type=dict[str, Any])
 
     async def end(
         self, message: Waiting, status: MessageStatus, now: datetime, reason: str | None
     ) -> None:
-        """Note what became of a message; what it said is gone, unless it is dead."""
+        """Note the outcome of a message; its content is deleted, unless it is dead."""
         async with connection(self._pool) as writing:
             await writing.execute(_END, message.id, message.attempts, status, now, reason)
 
     async def put_off(self, message: Waiting, until: datetime, reason: str) -> None:
-        """Have it tried again later."""
+        """Note that the message has to be tried again later."""
         async with connection(self._pool) as writing:
             await writing.execute(_PUT_OFF, message.id, message.attempts, until, reason)
 
     async def state(self) -> QueueState:
-        """What the queue looks like."""
+        """The state of the queue."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_QUEUE)
         return QueueState(*row) if row else QueueState(0, 0, None)
 
     async def forget(self, now: datetime, limit: int) -> int:
-        """Delete messages that ended long ago, a bounded number; returns how many."""
+        """Delete a bounded number of messages that ended long ago; returns how many."""
         async with connection(self._pool) as writing:
             gone: int = await writing.fetchval(_FORGET, now - KEPT, now - DEAD_KEPT, limit)
         return gone
 
     async def find(self, message_id: UUID) -> SentMessage | None:
-        """A message and what became of it."""
+        """A message and its outcome."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_BY_ID, message_id)
         return None if row is None else _shown(row)

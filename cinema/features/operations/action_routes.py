@@ -17,7 +17,7 @@ from cinema.http.routes import Operation
 
 
 class ActionParts(msgspec.Struct, frozen=True):
-    """What these routes work with."""
+    """What the handlers of this module work with."""
 
     control: ControlService
     audit: Audit
@@ -27,9 +27,9 @@ class ActionParts(msgspec.Struct, frozen=True):
     method="POST",
     path=f"{BASE}/nodes/{{node_id}}/drain",
     operation_id="drainNode",
-    summary="Have a node give its showtimes away and end",
-    description="Answered when it begins. A node that is alone stops taking new work, finishes "
-    "what is under way and ends. Repeating it changes nothing.",
+    summary="Make a node hand its showtimes over and end",
+    description="The answer comes when the node begins. A single node stops taking new work, "
+    "finishes what is under way and ends. Repeating the call changes nothing.",
     tag=NODES,
     response=Draining,
     response_example=examples.DRAINING,
@@ -38,7 +38,7 @@ class ActionParts(msgspec.Struct, frozen=True):
     **OPERATORS,
 )
 async def drain(actions: ActionParts, context: RequestContext) -> Reply:
-    """Have a node end."""
+    """Make a node end."""
     with actions.audit.line("drain", "node_id", context):
         return success(await actions.control.drain(context.params[0]), status=202)
 
@@ -47,7 +47,7 @@ async def drain(actions: ActionParts, context: RequestContext) -> Reply:
     method="GET",
     path=f"{BASE}/nodes/{{node_id}}/log-level",
     operation_id="getLogLevel",
-    summary="The least severe level a node writes",
+    summary="Get the least severe log level that a node writes",
     tag=NODES,
     response=LogLevel,
     response_example=examples.LOG_LEVEL,
@@ -55,7 +55,7 @@ async def drain(actions: ActionParts, context: RequestContext) -> Reply:
     **OPERATORS,
 )
 async def get_log_level(actions: ActionParts, context: RequestContext) -> Reply:
-    """What a node writes."""
+    """The log level of a node."""
     return success(await actions.control.log_level(context.params[0], None))
 
 
@@ -63,9 +63,9 @@ async def get_log_level(actions: ActionParts, context: RequestContext) -> Reply:
     method="PUT",
     path=f"{BASE}/nodes/{{node_id}}/log-level",
     operation_id="setLogLevel",
-    summary="Write more, or less",
-    description="Until the node ends; then `LOG_LEVEL` counts again. Request lines and what "
-    "operators do are written at every level.",
+    summary="Change the log level of a node",
+    description="It lasts until the node ends; then `LOG_LEVEL` counts again. Request lines and "
+    "actions of operators are written at every level.",
     tag=NODES,
     request=LogLevelInput,
     request_example=examples.LOG_LEVEL_INPUT,
@@ -75,7 +75,7 @@ async def get_log_level(actions: ActionParts, context: RequestContext) -> Reply:
     **OPERATORS,
 )
 async def set_log_level(actions: ActionParts, context: RequestContext) -> Reply:
-    """Have a node write more, or less."""
+    """Change the log level of a node."""
     with actions.audit.line("log_level", "node_id", context):
         return success(await actions.control.log_level(context.params[0], context.body.level))
 
@@ -84,9 +84,9 @@ async def set_log_level(actions: ActionParts, context: RequestContext) -> Reply:
     method="POST",
     path=f"{BASE}/showtimes/{{showtime_id}}/passivate",
     operation_id="passivateShowtime",
-    summary="Put a showtime out of memory",
-    description="Once it is idle; the next message brings it back. One in quarantine is forgotten, "
-    "and loaded anew when it is asked for.",
+    summary="Remove a showtime from memory",
+    description="This happens once it is idle; the next message loads it again. A showtime in "
+    "quarantine is removed, and loaded again when it is needed.",
     tag=ACTORS,
     response=Passivated,
     response_example=examples.PASSIVATED,
@@ -94,7 +94,7 @@ async def set_log_level(actions: ActionParts, context: RequestContext) -> Reply:
     **OPERATORS,
 )
 async def passivate(actions: ActionParts, context: RequestContext) -> Reply:
-    """Put a showtime out of memory."""
+    """Remove a showtime from memory."""
     with actions.audit.line("passivate", "showtime_id", context):
         return success(await actions.control.passivate(context.params[0]))
 

@@ -1,4 +1,4 @@
-"""A log line for everything an operator does: who, what, from where, and what came of it."""
+"""A log line for each action of an operator: who, what, from where, and the result."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from cinema.http.context import RequestContext
 OPERATOR_ACTED: Final = "operator_acted"
 
 OPERATOR_HEADER: Final = istr("Cinema-Operator")
-"""Who acts, as the client says; what is proven is only whose token it has, the `holder`."""
+"""The name of the person, as the client says; only the `holder` of its token is proven."""
 
 UNNAMED: Final = "unnamed"
 _HARMLESS: Final = re.compile(r"[\x21-\x7e]{1,64}")
 
-# Whatever level is written: nobody can hide what they do by turning the log down first.
+# Written at every log level, so that nobody can hide an action by changing the level first.
 log = structlog.wrap_logger(
     None, wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG)
 )
 
 
 class Audit:
-    """Stands around what handlers change."""
+    """Writes the log lines of handlers that change something."""
 
     def __init__(self, proxies: TrustedProxies, name_of: Callable[[Principal], str]) -> None:
         self._proxies = proxies
@@ -41,7 +41,7 @@ class Audit:
 
     @contextmanager
     def line(self, action: str, target: str, context: RequestContext) -> Iterator[None]:
-        """Writes a line when what is within ends; `target` names what the path's id is of."""
+        """Write a line when the block ends; `target` says what the path's id identifies."""
         write = self._writer(action, target, context)
         try:
             yield

@@ -1,4 +1,4 @@
-"""The cluster as the control endpoint sees it; a node alone is a cluster of one."""
+"""The cluster as the control endpoint sees it; a single node is a cluster of one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cinema.cluster.ring import Ring, RingNode
 from cinema.domain.membership import Member, View
 
 TOPIC: Final = "control"
-"""What questions of the control endpoint are called among all that nodes ask each other."""
+"""The topic of the control endpoint's questions among all questions between nodes."""
 
 PEER_TIMEOUT_S: Final = 5.0
 """How long another node may take to answer; longer than a passivation may wait."""
@@ -26,7 +26,7 @@ class NodeUnreachable(Exception):
 
 
 class Cluster(Protocol):
-    """Who belongs to the cluster now, and a way to each."""
+    """The members of the cluster now, and a way to ask each of them."""
 
     @property
     def node_id(self) -> bytes:
@@ -34,7 +34,7 @@ class Cluster(Protocol):
 
     @property
     def view(self) -> View:
-        """The newest view this node knows of."""
+        """The newest view that this node knows."""
 
     @property
     def ring(self) -> Ring:
@@ -48,11 +48,11 @@ class Cluster(Protocol):
         """Which member owns a showtime; None before the first view."""
 
     async def ask(self, node_id: bytes, payload: bytes) -> bytes:
-        """What another node answers to a question; raises `NodeUnreachable`."""
+        """The answer of another node to a question; raises `NodeUnreachable`."""
 
 
 class Alone:
-    """A cluster of one; `listens_on` tells it where clients find it."""
+    """A cluster of one; `listens_on` sets the address where clients find it."""
 
     def __init__(self, host: str) -> None:
         self.node_id = os.urandom(NODE_ID_BYTES)
@@ -73,7 +73,7 @@ class Alone:
         return self._me
 
     async def ask(self, node_id: bytes, payload: bytes) -> bytes:  # noqa: ARG002
-        """There is nobody else."""
+        """Raise: there are no other nodes."""
         raise NodeUnreachable(node_id.hex())
 
 
@@ -103,7 +103,7 @@ class Together:
         return self._membership.frozen
 
     async def ask(self, node_id: bytes, payload: bytes) -> bytes:
-        """What another member answers."""
+        """The answer of another member."""
         member = self.view.member(node_id)
         if member is None:
             raise NodeUnreachable(node_id.hex())

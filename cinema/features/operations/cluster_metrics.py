@@ -17,7 +17,7 @@ def cluster_families(cluster: ClusterNode) -> Families:
         view, metrics = cluster.placement.view, cluster.forwarder.metrics
         fanout = cluster.fanout.metrics
         for name, text, value in (
-            ("cinema_cluster_view_version", "The view this node goes by.", view.version),
+            ("cinema_cluster_view_version", "The view that this node uses.", view.version),
             ("cinema_cluster_members", "Members of that view.", len(view.members)),
             (
                 "cinema_cluster_frozen",
@@ -29,8 +29,8 @@ def cluster_families(cluster: ClusterNode) -> Families:
             yield GaugeMetricFamily(name, text, value=value)
         forwarded = CounterMetricFamily(
             "cinema_forwarded_messages",
-            "Messages for other nodes' showtimes, by what became of them: sent, misdirected, "
-            "parked (to be sent again), in_doubt.",
+            "Messages for other nodes' showtimes, by outcome: sent, misdirected, parked (to be "
+            "sent again), in_doubt.",
             labels=("outcome",),
         )
         for outcome, count in (
@@ -43,16 +43,20 @@ def cluster_families(cluster: ClusterNode) -> Families:
         yield forwarded
         for name, text, value in (
             ("cinema_served_messages", "Messages that peers forwarded here.", metrics.served),
-            ("cinema_releases_asked", "Owners asked for a showtime.", metrics.releases_asked),
+            (
+                "cinema_releases_asked",
+                "Times another node was asked to release a showtime.",
+                metrics.releases_asked,
+            ),
             (
                 "cinema_handovers",
                 "Showtimes given to their next owners.",
                 cluster.handover.released_count,
             ),
             ("cinema_changes_published", "Changes sent to other nodes.", fanout.published),
-            ("cinema_changes_unpublished", "Changes Redis did not take.", fanout.unpublished),
-            ("cinema_changes_heard", "Changes heard from other nodes.", fanout.heard),
-            ("cinema_change_gaps", "Times changes had to be asked for.", fanout.gaps),
+            ("cinema_changes_unpublished", "Changes that Redis refused.", fanout.unpublished),
+            ("cinema_changes_heard", "Changes received from other nodes.", fanout.heard),
+            ("cinema_change_gaps", "Times that missing changes were requested.", fanout.gaps),
         ):
             yield CounterMetricFamily(name, text, value=value)
 

@@ -1,4 +1,4 @@
-"""Values that stand in the control endpoint's documentation as examples."""
+"""Examples of the control endpoint, as the documentation shows them."""
 
 from __future__ import annotations
 

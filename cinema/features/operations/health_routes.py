@@ -1,4 +1,4 @@
-"""Routes for probes and scrapers: alive, ready, metrics."""
+"""Routes for probes and scrapers: health, readiness, metrics."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from cinema.telemetry.metrics import Metrics
 TAG: Final = "Operations"
 CHECK_FAILED: Final = "readiness_check_failed"
 FORWARDED: Final = istr("Forwarded")
-"""What RFC 7239 has in the place of `X-Forwarded-For`."""
+"""RFC 7239's replacement for `X-Forwarded-For`."""
 
 CHECK_TIMEOUT_S: Final = 2.0
-"""A probe waits no longer for one check: what is this slow is not ready."""
+"""A probe waits at most this long for one check: a slower part is not ready."""
 
 PROMETHEUS: Final = Medium(content_type="text/plain; version=0.0.4; charset=utf-8")
 
 Check = Callable[[], Awaitable[str | None]]
-"""None if all is well, else a short text for the operator that gives no secret away."""
+"""None if all is well, else a short text for the operator, without secrets."""
 
 log = structlog.get_logger()
 
 
 class Health(msgspec.Struct, frozen=True):
-    """`ok`, or nothing at all."""
+    """`ok`; a process that is not alive does not answer."""
 
     status: str
 
 
 class Readiness(msgspec.Struct, frozen=True):
-    """What was looked at, each `ok`."""
+    """The checks, each `ok`."""
 
     status: str
     checks: dict[str, str]
 
 
 class HealthParts(msgspec.Struct, frozen=True):
-    """What these routes work with: what has to be well, and what is counted."""
+    """What the handlers of this module work with: checks, and metrics."""
 
     checks: Mapping[str, Check]
     metrics: Metrics
@@ -57,14 +57,14 @@ class HealthParts(msgspec.Struct, frozen=True):
     method="GET",
     path="/healthz",
     operation_id="healthz",
-    summary="Is the process alive",
+    summary="Check whether the process is alive",
     tag=TAG,
     response=Health,
     response_example={"status": "ok"},
     over_http=True,
 )
 async def healthz(_parts: HealthParts, _: RequestContext) -> Reply:
-    """That this process answers."""
+    """Always ok, because this process answers."""
     return success(Health("ok"))
 
 
@@ -72,8 +72,8 @@ async def healthz(_parts: HealthParts, _: RequestContext) -> Reply:
     method="GET",
     path="/readyz",
     operation_id="readyz",
-    summary="Can it serve",
-    description="Database, disk and whatever else this node needs.",
+    summary="Check whether the node can serve",
+    description="Checks the database, the disk and everything else that this node needs.",
     tag=TAG,
     response=Readiness,
     response_example={"status": "ok", "checks": {"database": "ok", "disk": "ok"}},
@@ -81,7 +81,7 @@ async def healthz(_parts: HealthParts, _: RequestContext) -> Reply:
     over_http=True,
 )
 async def readyz(parts: HealthParts, _: RequestContext) -> Reply:
-    """What all checks say, which run at once."""
+    """The results of all checks, which run at the same time."""
     checks = parts.checks
     answers = await asyncio.gather(*(_run(name, check) for name, check in checks.items()))
     results = dict(zip(checks, answers, strict=True))
@@ -95,8 +95,8 @@ async def readyz(parts: HealthParts, _: RequestContext) -> Reply:
     path="/metrics",
     operation_id="metrics",
     summary="Prometheus metrics",
-    description="For scrapers inside: 404 for any other spelling of the path, and for what a proxy "
-    "forwards (`X-Forwarded-For`, `Forwarded`).",
+    description="For scrapers in the same network: 404 for any other spelling of the path, and for "
+    "requests that a proxy forwards (`X-Forwarded-For`, `Forwarded`).",
     tag=TAG,
     media_type="text/plain",
     over_http=True,
@@ -107,7 +107,7 @@ async def render_metrics(parts: HealthParts, context: RequestContext) -> Reply:
     """All metrics in the text format."""
     headers = context.request.headers
     if FORWARDED_FOR in headers or FORWARDED in headers:
-        # A scraper asks a node itself; what a proxy forwards comes from outside.
+        # A scraper asks the node directly; requests that a proxy forwards come from outside.
         raise refuse("NOT_FOUND")
     return Reply(200, parts.metrics.render(), medium=PROMETHEUS)
 

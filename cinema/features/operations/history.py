@@ -1,4 +1,4 @@
-"""What happened at a showtime, and how its seats stood at any seq or moment, from the journal."""
+"""The history of a showtime from its journal: events, and the seat map at any seq or time."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ from cinema.storage.journal.clock import Clock
 from cinema.storage.journal.store import JournalRow, JournalStore, Loaded, StoreUnavailable
 
 ROWS_AT_ONCE: Final = 500
-"""Events read and replayed in one step: about one millisecond, then others have their turn."""
+"""Events that are read and replayed in one step, about one millisecond; then others get a turn."""
 
 SCAN_LIMIT_ROWS: Final = 20_000
-"""Events one request for a seat's history looks at; a page may end early, the next goes on."""
+"""Events that one request for a seat's history reads; a page may end early, the next continues."""
 
 SETTLED_S: Final = 150.0
-"""After this time whatever was decided is in the journal or never will be: longer than two commits
-may take at the longest `COMMAND_DEADLINE_MS`."""
+"""After this time a decision is in the journal, or never will be: longer than two commits may take
+at the longest `COMMAND_DEADLINE_MS`."""
 
 ReadSeatMap = Callable[[bytes, ReadSeats], Awaitable[Outcome]]
 
 
 class Plans(TermsSource, Protocol):
-    """Terms, and the seat plans a showtime had before."""
+    """Terms, and the former seat plans of a showtime."""
 
     async def load_plan(self, showtime_id: bytes, version: int) -> SeatPlan | None:
-        """A version of the plan of the showtime's screen; None if it never had one."""
+        """A version of the plan of the showtime's screen; None if there was never one."""
 
 
 class HistoryService:
@@ -98,7 +98,7 @@ class HistoryService:
     async def seat(
         self, showtime_id: bytes, label: str, query: SeatHistoryQuery
     ) -> tuple[list[SeatChange], HistoryMeta]:
-        """One page of what happened to a seat, in order; the label is of each moment's plan."""
+        """One page of a seat's history, in order; the label is that of the plan at each time."""
         loaded, terms = await self._load(showtime_id)
         position = granted(after(query.cursor, BY_MOMENT))
         from_seq = 1 if position is None else position[0] + 1
@@ -133,10 +133,10 @@ class HistoryService:
     # --- the seat map of a moment
 
     async def seats_at(self, showtime_id: bytes, query: SeatsAtQuery) -> SeatsAt:
-        """The seat map as of a seq or a moment, replayed.
+        """The seat map at a seq or a time, replayed.
 
-        By time it is what the journal said then: a hold whose time had run out shows as held
-        until the event that ended it.
+        A time means what the journal said then: a hold whose time was over shows as held until
+        the event that ended it.
         """
         if query.seq is not None and query.at is not None:
             raise refuse("VALIDATION_ERROR", "Give seq or at, not both.", path="at")
@@ -159,7 +159,7 @@ class HistoryService:
         if at_us > now_us:
             raise refuse("IN_THE_FUTURE", now=moment(now_us).isoformat())
         if at_us > now_us - SETTLED_S * 1e6:
-            # What was decided by now may still be on its way to the disk; this waits for it.
+            # A decision made before now may still be on its way to the disk; this waits for it.
             outcome = await self._read_seats(showtime_id, ReadSeats())
             seen = granted(outcome if isinstance(outcome, SeatsSeen) else refusal_of(outcome))
             if at is None:
@@ -179,7 +179,7 @@ class HistoryService:
     async def _replay(
         self, showtime_id: bytes, state: ShowtimeState, until: _Until
     ) -> JournalRow | None:
-        """Evolve up to the end of what is asked for; the last row, if there is one."""
+        """Evolve up to the requested end; returns the last row, if there is one."""
         last = None
         if state.seq:
             before = await self._rows(showtime_id, state.seq - 1, 1)
@@ -188,7 +188,7 @@ class HistoryService:
             if until.is_before(row):
                 break
             if row.seq != state.seq + 1:
-                # Truncated while we read.
+                # It was truncated while we were reading.
                 raise refuse("HISTORY_TRUNCATED", first_seq=row.seq)
             _apply(state, row)
             last = row
@@ -231,9 +231,10 @@ class HistoryService:
         return plan
 
     async def _trail(self, loaded: Loaded, terms: ShowtimeTerms, from_seq: int) -> _PlanTrail:
-        """The plans events were recorded under, from a seq on.
+        """The plans under which events were recorded, from a seq on.
 
-        Which one was pinned follows from the next change of plan; without one it is today's.
+        The next change of plan says which plan was pinned before it; without a change it is the
+        present one.
         """
         version = terms.plan.version
         if not _never_changed_plan(loaded):
@@ -246,7 +247,7 @@ class HistoryService:
 
 
 class _Until(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a replay ends: behind a seq, or behind a moment."""
+    """Where a replay ends: after a seq, or after a time."""
 
     seq: int | None = None
     at_us: int = 0
@@ -256,12 +257,12 @@ class _Until(msgspec.Struct, frozen=True, kw_only=True):
         return row.recorded_at_us > self.at_us if self.seq is None else row.seq > self.seq
 
     def is_before_state(self, state: ShowtimeState) -> bool:
-        """Whether a state already knows more."""
+        """Whether a state is already beyond the end."""
         return state.at_us > self.at_us if self.seq is None else state.seq > self.seq
 
 
 class _PlanTrail:
-    """The plan that is pinned as one walks along the journal."""
+    """The pinned plan at each place of the journal."""
 
     def __init__(self, history: HistoryService, terms: ShowtimeTerms, plan: SeatPlan) -> None:
         self.plan = plan
@@ -276,7 +277,7 @@ class _PlanTrail:
 
 
 def _never_changed_plan(loaded: Loaded) -> bool:
-    """Whether all events were recorded under today's plan; False if nobody can tell at once."""
+    """Whether all events were recorded under the present plan; False if that is not certain."""
     try:
         changed = loaded.snapshot is not None and bool(decode_snapshot(loaded.snapshot).old_plans)
     except SnapshotFormatError:
@@ -303,13 +304,13 @@ def _apply(state: ShowtimeState, row: JournalRow) -> None:
             row.payload,
         )
     except Exception as error:
-        # Whatever it is, the state behind this event cannot be known from the journal.
+        # Whatever the error is, the journal does not tell the state after this event.
         told = f"An event of the journal makes no sense ({type(error).__name__})."
         raise refuse("HISTORY_TRUNCATED", told, seq=row.seq) from error
 
 
 def _from_snapshot(loaded: Loaded, until: _Until) -> ShowtimeState | None:
-    """The state of the snapshot, unless the end lies before it."""
+    """The state of the snapshot, unless the end is before it."""
     if loaded.snapshot is None:
         return None
     try:

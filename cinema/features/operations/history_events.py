@@ -1,4 +1,4 @@
-"""Events of the journal as an operator reads them."""
+"""Events of the journal as operators see them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ UNREADABLE = "Unreadable"
 
 
 def recorded_in(row: JournalRow) -> Recorded | None:
-    """What a row says; None if its bytes are damaged."""
+    """The event in a row; None if its bytes are damaged."""
     try:
         return decode_recorded(row.payload)
     except msgspec.MsgspecError:
@@ -117,7 +117,7 @@ def _details(event: AnyEvent, plan: SeatPlan, currency: str) -> dict[str, Any]:
 
 
 def seat_change(row: JournalRow, event: AnyEvent, seat: int) -> SeatChange | None:
-    """What an event did to a seat of the plan pinned before it; None if nothing."""
+    """The effect of an event on a seat of the plan pinned before it; None if there was none."""
     status = None
     if isinstance(event, PlanChanged):
         if event.mapping[seat] >= 0:

@@ -1,4 +1,4 @@
-"""Routes of the control endpoint that tell what happened."""
+"""Routes of the control endpoint that show the history of a showtime."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HISTORY: Final = "History"
     method="GET",
     path=f"{BASE}/showtimes/{{showtime_id}}/journal",
     operation_id="getJournal",
-    summary="The events of a showtime, in order",
+    summary="List the events of a showtime, in order",
     description="From `from_seq` on, or the `last` few. `meta` says how far back the journal "
     "reaches.",
     tag=HISTORY,
@@ -49,9 +49,9 @@ async def get_journal(history: HistoryService, context: RequestContext) -> Reply
     method="GET",
     path=f"{BASE}/showtimes/{{showtime_id}}/seats",
     operation_id="getSeatsAt",
-    summary="The seat map as of any event or moment",
-    description="Replayed from the journal up to `seq`, or up to the last event recorded by `at`; "
-    "without either, as it is now. 410 where the journal does not reach back so far.",
+    summary="Get the seat map at any event or time",
+    description="Replayed from the journal up to `seq`, or up to the last event recorded by `at`. "
+    "Without either, it is the present one. 410 if the journal does not reach back that far.",
     tag=HISTORY,
     query=SeatsAtQuery,
     response=SeatsAt,
@@ -60,7 +60,7 @@ async def get_journal(history: HistoryService, context: RequestContext) -> Reply
     **OPERATORS,
 )
 async def get_seats(history: HistoryService, context: RequestContext) -> Reply:
-    """The seat map of any moment."""
+    """The seat map at any time."""
     return success(await history.seats_at(context.params[0], context.query))
 
 
@@ -68,9 +68,9 @@ async def get_seats(history: HistoryService, context: RequestContext) -> Reply:
     method="GET",
     path=f"{BASE}/showtimes/{{showtime_id}}/seats/{{label:text}}/history",
     operation_id="getSeatHistory",
-    summary="What happened to one seat",
-    description="A page may be short, and even empty, before the end of the list: a request looks "
-    "at a bounded number of events.",
+    summary="List what happened to one seat",
+    description="A page may be short, or even empty, before the end of the list, because a request "
+    "reads a bounded number of events.",
     tag=HISTORY,
     query=SeatHistoryQuery,
     response=list[SeatChange],
@@ -81,7 +81,7 @@ async def get_seats(history: HistoryService, context: RequestContext) -> Reply:
     **OPERATORS,
 )
 async def get_seat(history: HistoryService, context: RequestContext) -> Reply:
-    """A page of one seat's life."""
+    """A page of one seat's history."""
     showtime_id, label = context.params
     found, meta = await history.seat(showtime_id, label.decode(), context.query)
     return success(found, meta=meta)

@@ -1,4 +1,4 @@
-"""What a showtime's past looks like to an operator."""
+"""The history of a showtime as operators see it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ Seq = Annotated[int, Meta(ge=0)]
 
 
 class EventShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One event of the journal; what does not apply to its kind is left out.
+    """One event of the journal; fields that do not apply to its kind are left out.
 
-    `seats` are those it changed (or, extended, left held), `kept` those that a part of a hold or
-    booking left as they were. `command_id` is the digest of the client's key where `keyed`, and
-    empty for what the clock caused. `event` is `Unreadable` where the stored bytes are damaged.
+    `seats` are those that it changed (an extension: those that stay held). `kept` are those that
+    stay when a part of a hold or booking ends. `command_id` is the digest of the client's key if
+    `keyed`, and empty if the clock caused the event. `event` is `Unreadable` if the stored bytes
+    are damaged.
     """
 
     seq: int
@@ -46,7 +47,7 @@ class EventShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SeatAt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A seat at a moment, and whose it was if it was held or booked."""
+    """A seat at a time, and its customer if it was held or booked."""
 
     label: str
     row: str
@@ -59,9 +60,9 @@ class SeatAt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class SeatsAt(msgspec.Struct, frozen=True, kw_only=True):
-    """The seat map after the event `seq`, which was recorded `at`; both absent before the first.
+    """The seat map after the event `seq`, recorded `at`; both are absent before the first event.
 
-    `epoch` is absent too where the journal no longer has that event.
+    `epoch` is also absent if the journal no longer has that event.
     """
 
     showtime_id: UUID
@@ -75,7 +76,7 @@ class SeatsAt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SeatChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one event did to one seat; without a `status` a change of plan took the seat away."""
+    """The effect of one event on one seat; without a `status` a new plan has removed the seat."""
 
     seq: int
     epoch: int
@@ -88,7 +89,7 @@ class SeatChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class HistoryMeta(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the list goes on; the journal reaches from `first_seq` to `last_seq`, older is gone."""
+    """Where the list continues; the journal has the events from `first_seq` to `last_seq`."""
 
     next_cursor: str | None
     first_seq: int
@@ -105,7 +106,7 @@ class JournalQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class SeatsAtQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """As of which event or which moment; without either, as of now."""
+    """At which event or time; without either, now."""
 
     seq: Seq | None = None
     at: Annotated[datetime, Meta(tz=True)] | None = None

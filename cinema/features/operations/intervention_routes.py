@@ -19,7 +19,7 @@ TAG: Final = "Interventions"
 
 
 class InterventionParts(msgspec.Struct, frozen=True):
-    """What these routes work with."""
+    """What the handlers of this module work with."""
 
     showtimes: InterventionService
     audit: Audit
@@ -30,8 +30,8 @@ class InterventionParts(msgspec.Struct, frozen=True):
     path=f"{BASE}/showtimes/{{showtime_id}}/block",
     operation_id="blockSeats",
     summary="Take free seats off sale, all or none",
-    description="Seats that are blocked already stay so; one that is held or booked refuses the "
-    "whole.",
+    description="Seats that are already blocked stay blocked. If one is held or booked, the whole "
+    "request is refused.",
     tag=TAG,
     request=SeatsInput,
     request_example=examples.SEATS_INPUT,
@@ -53,7 +53,7 @@ async def block(parts: InterventionParts, context: RequestContext) -> Reply:
     path=f"{BASE}/showtimes/{{showtime_id}}/unblock",
     operation_id="unblockSeats",
     summary="Put blocked seats back on sale",
-    description="Seats that are not blocked are left as they are.",
+    description="Seats that are not blocked stay as they are.",
     tag=TAG,
     request=SeatsInput,
     request_example=examples.SEATS_INPUT,

@@ -1,4 +1,4 @@
-"""What operators do to a showtime: block seats, pause sales, and the reverse of both."""
+"""Actions of operators on a showtime: block and unblock seats, pause and resume sales."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class SeatsInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class Intervened(msgspec.Struct, frozen=True, kw_only=True):
     """The showtime after a command, `recorded` as event `seq`.
 
-    `seats` are those that changed: blocked seats that are to be blocked stay so. What has nothing
-    to do is recorded only with a key, so that a repetition gets this answer again.
+    `seats` are those that changed; seats that were already in that state are left out. A command
+    without effect is recorded only if it has a key, so that a repetition gets this answer again.
     """
 
     showtime_id: UUID
@@ -53,14 +53,14 @@ class Intervened(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asks(Protocol):
-    """The way to every showtime, wherever it lives: a kernel, or the forwarder of a cluster."""
+    """The way to every showtime on any node: a kernel, or the forwarder of a cluster."""
 
     async def ask(self, showtime_id: bytes, message: Message) -> Outcome:
         """Send a message and wait for the answer."""
 
 
 class InterventionService:
-    """Sends the commands; each method answers what came of it, or raises `Refused`."""
+    """Sends the commands; each method returns the result, or raises `Refused`."""
 
     def __init__(self, showtimes: Asks) -> None:
         self._showtimes = showtimes
@@ -82,7 +82,7 @@ class InterventionService:
         return await self._send(showtime_id, command)
 
     async def pause(self, showtime_id: bytes, key: IdempotencyKey | None) -> Intervened:
-        """Refuse new holds from here on."""
+        """Refuse new holds from now on."""
         command_id, fingerprint = command_key(key)
         return await self._send(
             showtime_id, PauseSales(command_id=command_id, fingerprint=fingerprint)
@@ -101,7 +101,7 @@ class InterventionService:
 
 
 def _intervened(showtime_id: bytes, outcome: Outcome) -> Intervened | Rejection:
-    """The showtime after a command, or why there was none."""
+    """The showtime after a command; raises what was refused."""
     if not isinstance(outcome, Accepted):
         return refusal_of(outcome)
     event, labels = outcome.event, outcome.terms.plan.labels

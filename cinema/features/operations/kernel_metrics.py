@@ -28,11 +28,11 @@ def kernel_families(kernel: Kernel) -> Families:
         metrics = kernel.metrics
         yield _gauge("cinema_resident_showtimes", "Showtimes in memory.", kernel.resident_count)
         yield _gauge(
-            "cinema_quarantined_showtimes", "Showtimes stopped now.", kernel.quarantined_count
+            "cinema_quarantined_showtimes", "Showtimes in quarantine.", kernel.quarantined_count
         )
         yield _gauge("cinema_mailbox_depth", "Messages in all mailboxes.", kernel.mailbox_depth)
         yield _gauge(
-            "cinema_messages_waiting", "Messages taken and not answered yet.", kernel.load.waiting
+            "cinema_messages_waiting", "Messages without an answer yet.", kernel.load.waiting
         )
         yield _gauge(
             "cinema_oldest_event_seconds",
@@ -49,12 +49,12 @@ def kernel_families(kernel: Kernel) -> Families:
         yield refused
         yield _gauge(
             "cinema_clock_uncertainty_seconds",
-            "How far Postgres time may be off the estimate.",
+            "How far the estimate of Postgres' time may be wrong.",
             kernel.clock.uncertainty_us() / 1e6,
         )
         decisions = CounterMetricFamily(
             "cinema_decisions",
-            "Commands by what became of them: accepted, replayed, or the code of the refusal.",
+            "Commands by outcome: accepted, replayed, or the code of the refusal.",
             labels=("command", "outcome"),
         )
         for (command, outcome), count in metrics.decisions.items():
@@ -62,7 +62,7 @@ def kernel_families(kernel: Kernel) -> Families:
         yield decisions
         failures = CounterMetricFamily(
             "cinema_task_failures",
-            "Background tasks that failed, by name; those that are to run for ever start again.",
+            "Background tasks that failed, by name; tasks that run for ever start again.",
             labels=("task",),
         )
         for task, count in metrics.task_failures.items():
@@ -71,14 +71,14 @@ def kernel_families(kernel: Kernel) -> Families:
         for name, text, value in (
             ("cinema_activations", "Showtimes brought into memory.", metrics.activations),
             ("cinema_passivations", "Showtimes that left memory.", metrics.passivations),
-            ("cinema_quarantines", "Showtimes stopped for good.", metrics.quarantined),
-            ("cinema_fenced", "Times another owner had taken over.", metrics.fenced),
+            ("cinema_quarantines", "Showtimes put into quarantine.", metrics.quarantined),
+            ("cinema_fenced", "Times that another owner had taken over.", metrics.fenced),
             ("cinema_snapshots", "Snapshots stored.", metrics.snapshots),
             ("cinema_lease_checks", "Statements that confirmed leases.", metrics.lease_checks),
             ("cinema_commits", "Batches committed.", metrics.batches),
             ("cinema_committed_events", "Events committed.", metrics.batch_events),
             ("cinema_commits_aborted", "Batches without effect.", metrics.commits_aborted),
-            ("cinema_commits_unknown", "Batches nobody answered.", metrics.commits_unknown),
+            ("cinema_commits_unknown", "Batches without an answer.", metrics.commits_unknown),
         ):
             yield CounterMetricFamily(name, text, value=value)
         yield _commit_times(metrics.commit_ns)
@@ -87,7 +87,7 @@ def kernel_families(kernel: Kernel) -> Families:
 
 
 def watch_families(hub: WatchHub) -> Families:
-    """Watchers and what they watch."""
+    """Watch sockets and watched showtimes."""
 
     def families() -> Iterator[Metric]:
         yield _gauge("cinema_watch_sockets", "Open watch sockets.", hub.socket_count)
@@ -99,14 +99,14 @@ def watch_families(hub: WatchHub) -> Families:
 def log_families(
     dropped_chunks: Callable[[], int], events: Mapping[tuple[str, str], int]
 ) -> Families:
-    """What was logged, and log lines that nobody took."""
+    """Log events, and log lines that were dropped."""
 
     def families() -> Iterator[Metric]:
         yield CounterMetricFamily(
             "cinema_log_chunks_dropped", "Chunks of log lines dropped.", value=dropped_chunks()
         )
         logged = CounterMetricFamily(
-            "cinema_log_events", "Log events but request lines.", labels=("level", "event")
+            "cinema_log_events", "Log events except request lines.", labels=("level", "event")
         )
         for (level, event), count in events.items():
             logged.add_metric((level, event), count)

@@ -1,4 +1,4 @@
-"""What a node tells of itself, and does to itself, when an operator asks."""
+"""What a node reports about itself, and does, when an operator asks."""
 
 from __future__ import annotations
 
@@ -53,33 +53,33 @@ from cinema.features.operations.shapes import (
 )
 
 LIVE_HOLDS_SHOWN: Final = 50
-"""Live holds listed with a state: enough to see who holds what, and still one screen or two."""
+"""Live holds listed with a state: enough to see who holds what, on a screen or two."""
 
 PASSIVATE_WAIT_S: Final = 3.0
 """How long a busy showtime may take to become idle before an operator is told to try again."""
 
 ACTORS_AT_ONCE: Final = 1000
-"""Actors looked at in one step: about two milliseconds, then others have their turn."""
+"""Actors that one step looks at, in about two milliseconds; then others get a turn."""
 
 MOMENTS_DRIFT_US: Final = 2_000_000
-"""How far the moments of last use may be off: corrected seldom, they order the same on each page of
-a list."""
+"""How far the times of last use may be wrong. They are corrected rarely, so that pages of one list
+have the same order."""
 
 
 AnyAnswer = NodeStatus | list[ActorShown] | ShowtimeShown | Passivated | Draining | LogLevel | None
 
 
 class LogLevels(msgspec.Struct, frozen=True, kw_only=True):
-    """How the least severe level written is read and set."""
+    """Reads and sets the least severe log level that is written."""
 
     current: Callable[[], str]
     change: Callable[[LevelName], None]
 
 
 class ControlNode:
-    """Answers each question about this node; `answer` is the one way in, for itself and peers.
+    """Answers questions about this node, from itself and from peers, through `answer`.
 
-    `drain` has the node stop as a signal does; it returns at once.
+    `drain` stops the node as a signal does; it returns at once.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class ControlNode:
     # --- actors
 
     async def _actors(self, ask: AskActors) -> list[ActorShown]:
-        """The first so many of the order, behind a position."""
+        """The first entries of the order after a position."""
         began_us = self._kernel.clock.now_us() - int(ticked_s(self._kernel) * 1e6)
         if abs(began_us - self._ticks_began_us) > MOMENTS_DRIFT_US:
             self._ticks_began_us = began_us
@@ -242,12 +242,12 @@ def _matches(seen: ActorSeen, ask: AskActors) -> bool:
 
 
 def place(order: ActorOrder, one: ActorShown) -> tuple[int, UUID]:
-    """Where an actor stands in an order, the same on every node."""
+    """The position of an actor in an order, the same on every node."""
     return _number(order, one.mailbox_depth, to_us(one.last_used_at)), one.showtime_id
 
 
 def _number(order: ActorOrder, mailbox_depth: int, used_us: int) -> int:
-    """What an order goes by; ids decide where it is the same."""
+    """The sort key of an order; ids decide between equal keys."""
     match order:
         case "mailbox":
             return -mailbox_depth
@@ -301,7 +301,7 @@ def _hold(hold_id: bytes, packed: bytes, plan: SeatPlan) -> HoldShown:
 
 
 def due_moment(state: ShowtimeState) -> datetime | None:
-    """When the next hold comes due: a lower bound, None without holds."""
+    """When the next hold is due: a lower bound, None if there are no holds."""
     return None if state.next_due_us >= NEVER_US else moment(state.next_due_us)
 
 

@@ -1,4 +1,4 @@
-"""Routes of the control endpoint that show: nodes, ring, actors and what they hold."""
+"""Routes of the control endpoint that show nodes, the ring, and actors with their state."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ACTORS: Final = "Actors"
 
 
 class ForOperators(TypedDict):
-    """The part of an operation that all of this endpoint share."""
+    """The part of an operation that is the same for the whole endpoint."""
 
     auth: Auth
     roles: frozenset[str]
@@ -40,10 +40,10 @@ OPERATORS: Final[ForOperators] = {"auth": "bearer", "roles": frozenset({ADMIN})}
 """The verifier of this edge knows only tokens of operators."""
 
 _INTRODUCTION: Final = """\
-For operators, on a listener of its own: see nodes, ring, actors, journals and past seat maps; put \
-showtimes out of memory, block seats, pause sales, drain nodes, change the log level.
+For operators, on a listener of its own: see nodes, ring, actors, journals and past seat maps; \
+remove showtimes from memory, block seats, pause sales, drain nodes, change the log level.
 
-Envelopes, errors, lists and `Idempotency-Key` are those of the API for clients. What is done is \
+Envelopes, errors, lists and `Idempotency-Key` are those of the API for clients. Each action is \
 written to the log with the name in `Cinema-Operator`.
 """
 
@@ -52,7 +52,7 @@ written to the log with the name in `Cinema-Operator`.
     method="GET",
     path=f"{BASE}/nodes",
     operation_id="listNodes",
-    summary="The members of the cluster, each with what it says of itself",
+    summary="List the members of the cluster, each with its own report",
     tag=NODES,
     response=list[NodeShown],
     response_example=[examples.NODE],
@@ -67,8 +67,8 @@ async def get_nodes(control: ControlService, _: RequestContext) -> Reply:
     method="GET",
     path=f"{BASE}/ring",
     operation_id="getRing",
-    summary="Who owns which part of the showtimes",
-    description="With `showtime_id`: who owns that one, as the ring proposes.",
+    summary="Get each member's share of the showtimes",
+    description="With `showtime_id`, also the owner of that showtime by the ring.",
     tag=NODES,
     query=RingQuery,
     response=RingShown,
@@ -84,10 +84,10 @@ async def get_ring(control: ControlService, context: RequestContext) -> Reply:
     method="GET",
     path=f"{BASE}/actors",
     operation_id="listActors",
-    summary="Showtimes in memory, of all nodes",
-    description="By `sort`: `mailbox` (the deepest first), `last_used` (the latest first), `idle` "
-    "(the longest idle first) or `id`. The list moves while it is read. Nodes that did not answer "
-    "are in `meta.unreachable`.",
+    summary="List showtimes in memory, of all nodes",
+    description="Sorted by `mailbox` (deepest first), `last_used` (latest first), `idle` (longest "
+    "first) or `id`. The list may change while it is read. Nodes that did not answer are in "
+    "`meta.unreachable`.",
     tag=ACTORS,
     query=ActorsQuery,
     response=list[ActorShown],
@@ -107,9 +107,9 @@ async def list_actors(control: ControlService, context: RequestContext) -> Reply
     method="GET",
     path=f"{BASE}/showtimes/{{showtime_id}}",
     operation_id="getShowtimeState",
-    summary="The state of a showtime",
-    description="From the memory of the node that has it; else as it is stored, without waking it. "
-    "Memory may be ahead of the journal: `seq` against `memory.durable_seq`.",
+    summary="Get the state of a showtime",
+    description="From the memory of its node, or else as it is stored, without activating it. "
+    "Memory may be ahead of the journal: compare `seq` with `memory.durable_seq`.",
     tag=ACTORS,
     response=ShowtimeShown,
     response_example=examples.SHOWTIME,
@@ -148,7 +148,7 @@ class ControlDocument:
     **OPERATORS,
 )
 async def get_document(document: ControlDocument, _: RequestContext) -> Reply:
-    """The document; it asks for the token like all others."""
+    """The document; it needs the token, as all routes do."""
     return Reply(200, document.body)
 
 

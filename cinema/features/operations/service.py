@@ -1,4 +1,4 @@
-"""What operators see of the cluster and do to it, from any of its nodes."""
+"""What operators see and do in the cluster, from any of its nodes."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _DATA: Final[dict[type, msgspec.msgpack.Decoder[Any]]] = {
     AskDrain: msgspec.msgpack.Decoder(Draining),
     AskLogLevel: msgspec.msgpack.Decoder(LogLevel),
 }
-"""What answers each question."""
+"""The type of the answer to each question."""
 
 log = structlog.get_logger(__name__)
 
@@ -65,9 +65,9 @@ log = structlog.get_logger(__name__)
 class ControlService:
     """Use cases of operators. Each raises `Refused`.
 
-    What concerns one node is a question (`AnyAsk`) that this node answers itself or sends to
-    another; `answer_peer` is what the other calls with it. `journal` and `terms` are for
-    showtimes that no node has in memory.
+    Something about one node is a question (`AnyAsk`). This node answers it or sends it to another
+    one, which calls `answer_peer` with it. `journal` and `terms` are for showtimes that no node
+    has in memory.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class ControlService:
     # --- nodes
 
     async def nodes(self) -> list[NodeShown]:
-        """All members, each with what it says of itself."""
+        """All members, each with its own report."""
         members = self._cluster.view.members
         answers: list[NodeStatus | None] = await asyncio.gather(
             *(self._try(one.node_id, AskStatus()) for one in members)
@@ -127,12 +127,12 @@ class ControlService:
         )
 
     async def drain(self, node_id: bytes) -> Draining:
-        """Have a node give its showtimes away and end."""
+        """Make a node hand its showtimes over and end."""
         answer: Draining = await self._ask(self._member(node_id).node_id, AskDrain())
         return answer
 
     async def log_level(self, node_id: bytes, level: LevelName | None) -> LogLevel:
-        """The level a node writes; set first if one is given."""
+        """The log level of a node; it is set first if one is given."""
         ask = AskLogLevel(level=level)
         answer: LogLevel = await self._ask(self._member(node_id).node_id, ask)
         return answer
@@ -140,7 +140,7 @@ class ControlService:
     # --- actors
 
     async def actors(self, query: ActorsQuery) -> tuple[Page[ActorShown], list[UUID]]:
-        """One page over all nodes (or the one asked for), and the nodes that did not answer."""
+        """One page over all nodes (or the given one), and the nodes that did not answer."""
         ask = AskActors(
             order=query.sort,
             limit=query.limit + 1,
@@ -171,7 +171,7 @@ class ControlService:
     # --- one showtime
 
     async def showtime(self, showtime_id: bytes) -> ShowtimeShown:
-        """From the memory of whoever has it, else as it is stored."""
+        """From the memory of its node, else as it is stored."""
         ask = AskShowtime(showtime_id=showtime_id)
         unreachable: list[UUID] = []
         for node_id in self._near(showtime_id):
@@ -188,7 +188,7 @@ class ControlService:
         return msgspec.structs.replace(stored, unreachable=unreachable)
 
     async def passivate(self, showtime_id: bytes) -> Passivated:
-        """Put a showtime out of memory wherever it is."""
+        """Remove a showtime from the memory of any node."""
         ask = AskPassivate(showtime_id=showtime_id)
         found(await self._load(showtime_id))
         answers: list[Passivated] = [
@@ -197,19 +197,19 @@ class ControlService:
         return next((one for one in answers if one.was_resident), answers[0])
 
     def _near(self, showtime_id: bytes) -> list[bytes]:
-        """Who may have it in memory: this node, and the owner by the ring."""
+        """Nodes that may have it in memory: this one, and the owner by the ring."""
         here = self._cluster.node_id
         owner = self._cluster.owner_of(showtime_id)
         return [here] if owner is None or owner.node_id == here else [here, owner.node_id]
 
     async def _stored(self, showtime_id: bytes) -> ShowtimeShown:
-        """As it is stored; read twice if it does not fit, for a plan may change in between."""
+        """As it is stored; read twice if it does not fit, because the plan may have changed."""
         shown = await self._stored_now(showtime_id)
         return shown if shown.problem is None else await self._stored_now(showtime_id)
 
     async def _stored_now(self, showtime_id: bytes) -> ShowtimeShown:
         try:
-            # Before the journal, which so tells of every plan that the terms do not know yet.
+            # Before the journal, so that the journal shows every plan that these terms do not know.
             terms = await self._terms.load_terms(showtime_id)
         except StoreUnavailable:
             raise refuse("RETRY") from None
@@ -243,7 +243,7 @@ class ControlService:
         return found(member, "No such node belongs to the cluster.")
 
     async def _try(self, node_id: bytes, ask: AnyAsk) -> Any:
-        """The answer of a node, None if it does not come."""
+        """The answer of a node, None if there is none."""
         try:
             return await self._ask(node_id, ask)
         except Refused as refused:
@@ -252,7 +252,7 @@ class ControlService:
             return None
 
     async def _ask(self, node_id: bytes, ask: AnyAsk) -> Any:
-        """What a node answers, of the type that the question has; `RETRY` if it does not."""
+        """The answer of a node, of the question's type. Refuses RETRY if there is none."""
         if node_id == self._cluster.node_id:
             return await self._node.answer(ask)
         try:
@@ -263,7 +263,7 @@ class ControlService:
         return _DATA[type(ask)].decode(granted(_data_of(_decode_answer(raw))))
 
     async def answer_peer(self, _peer_id: bytes, payload: bytes) -> bytes:
-        """Answer a question of another node: the other end of `Cluster.ask`."""
+        """Answer a question of another node: the receiving end of `Cluster.ask`."""
         try:
             data = await self._node.answer(_decode_ask(payload))
         except Refused as refused:
@@ -279,7 +279,7 @@ class ControlService:
 
 
 def _data_of(answer: NodeAnswer) -> msgspec.Raw | Rejection:
-    """What another node found, or its refusal."""
+    """The data in another node's answer; raises its refusal."""
     if answer.code:
         return Rejection(code=answer.code, message=answer.message, details=answer.details)
     return answer.data

@@ -1,7 +1,7 @@
-"""What the control endpoint shows, and what its nodes ask each other.
+"""What the control endpoint shows, and what nodes ask each other for it.
 
-Requests and what answers them are plain values that msgpack carries: the same question can be
-asked of this node or of another. What answers is also what the operator sees, as JSON.
+Questions and answers are plain values for msgpack, so that this node or another can answer the same
+question. The operator sees the answer as JSON.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class SeatCounts(msgspec.Struct, frozen=True, kw_only=True):
 class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A node as it sees itself.
 
-    `view_version` is the view it goes by, `frozen` whether it sees no heartbeats and so removes
-    nobody; `log_level` is the least severe level written.
+    `view_version` is the view that it uses. A `frozen` node sees no heartbeats and so removes
+    nobody. `log_level` is the least severe level that is written.
     """
 
     version: str
@@ -51,7 +51,7 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A member of the cluster; without a `status` it did not answer. `self` is who was asked."""
+    """A member of the cluster; without a `status` it did not answer. `self` is the asked node."""
 
     node_id: UUID
     address: str
@@ -73,7 +73,7 @@ class RingMember(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Owner(msgspec.Struct, frozen=True, kw_only=True):
-    """Which member owns a showtime, as the ring proposes."""
+    """The member that owns a showtime by the ring."""
 
     showtime_id: UUID
     node_id: UUID
@@ -81,7 +81,7 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RingShown(msgspec.Struct, frozen=True, kw_only=True):
-    """The ring of a view; `owner` only if a showtime was asked for."""
+    """The ring of a view; `owner` only if the request names a showtime."""
 
     view_version: int
     members: list[RingMember]
@@ -122,10 +122,11 @@ class HoldShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MemoryShown(msgspec.Struct, frozen=True, kw_only=True):
-    """What only a showtime in memory has. `mailbox` says how many messages of each kind wait.
+    """The part that only a showtime in memory has. `mailbox` counts waiting messages by kind.
 
-    Answers wait at the output gate, unwritten events for their batch; `in_flight_seq` is the last
-    seq of the batch under way, 0 without one. `lease_age_ms` counts from the last confirmation.
+    Answers wait at the output gate, unwritten events wait for their batch. `in_flight_seq` is the
+    last seq of the batch under way, 0 if there is none. `lease_age_ms` counts from the last
+    confirmation.
     """
 
     node_id: UUID
@@ -147,7 +148,7 @@ class MemoryShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StateShown(msgspec.Struct, frozen=True, kw_only=True):
-    """What a showtime's state is."""
+    """A showtime's state."""
 
     at: datetime | None
     layout_version: int
@@ -164,9 +165,9 @@ class StateShown(msgspec.Struct, frozen=True, kw_only=True):
 class ShowtimeShown(msgspec.Struct, frozen=True, kw_only=True):
     """A showtime: from the memory of the node that has it (`memory`), else as it is stored.
 
-    `state` is absent while it loads, and where the stored bytes do not add up (`problem`).
-    `live_holds` are those that end first, up to a bound. A node in `unreachable` may have it in
-    memory and did not answer.
+    `state` is absent while it loads, and if the stored bytes are not consistent (`problem`).
+    `live_holds` are those that end first, up to a bound. A node in `unreachable` did not answer
+    and may have it in memory.
     """
 
     showtime_id: UUID
@@ -181,7 +182,7 @@ class ShowtimeShown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Passivated(msgspec.Struct, frozen=True, kw_only=True):
-    """The showtime is not in memory any more; `was_resident` says whether it had been."""
+    """The showtime is no longer in memory; `was_resident` says whether it was before."""
 
     showtime_id: UUID
     node_id: UUID
@@ -189,21 +190,21 @@ class Passivated(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Draining(msgspec.Struct, frozen=True, kw_only=True):
-    """The node gives its showtimes away and ends."""
+    """The node hands its showtimes over and ends."""
 
     node_id: UUID
     draining: bool
 
 
 class LogLevel(msgspec.Struct, frozen=True, kw_only=True):
-    """The least severe level a node writes."""
+    """The least severe level that a node writes."""
 
     node_id: UUID
     level: str
 
 
 class LogLevelInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The level to write from here on."""
+    """The level to write from now on."""
 
     level: LevelName
 
@@ -220,7 +221,7 @@ class AskStatus(Ask, frozen=True, kw_only=True):
 
 
 class AskActors(Ask, frozen=True, kw_only=True):
-    """One page of `ActorShown`, after a position of the order."""
+    """One page of `ActorShown`, after a position in the order."""
 
     order: ActorOrder
     limit: int
@@ -257,7 +258,7 @@ AnyAsk = AskStatus | AskActors | AskShowtime | AskPassivate | AskDrain | AskLogL
 
 
 class NodeAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What came back: the data, or a refusal in the contract's terms."""
+    """The answer: the data, or a refusal in the contract's terms."""
 
     data: msgspec.Raw = msgspec.Raw(b"\xc0")
     code: str = ""
@@ -269,7 +270,7 @@ class NodeAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ActorsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which actors: deepest mailbox first unless another `sort` is asked for."""
+    """Which actors; deepest mailbox first unless `sort` says otherwise."""
 
     sort: ActorOrder = "mailbox"
     node_id: UUID | None = None
@@ -282,13 +283,13 @@ class ActorsQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class RingQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Whose owner to name besides."""
+    """The showtime whose owner is shown too."""
 
     showtime_id: UUID | None = None
 
 
 class ActorsMeta(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the list goes on, and which nodes did not answer."""
+    """Where the list continues, and which nodes did not answer."""
 
     next_cursor: str | None
     unreachable: list[UUID] = []

@@ -1,4 +1,4 @@
-"""Who may use the control endpoint: whoever has one of its tokens, or signs with one."""
+"""Access to the control endpoint: by sending one of its tokens, or signing calls with one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SIGNATURE_LIFE_S: Final = 60
 """How far the clocks of an operator's machine and of the server may be apart."""
 
 NONCES_LIMIT: Final = 10_000
-"""Signed calls remembered, so that none is taken twice: 80 a second over both sides' life."""
+"""Signed calls that are remembered, so that none counts twice: 80 a second while they are valid."""
 
 TOKEN_FILE_LIMIT_BYTES: Final = 64 << 10
 
@@ -57,7 +57,7 @@ log = structlog.get_logger()
 
 
 def text_of(file: Path) -> ReadText:
-    """Reads the tokens in `file`, each time anew."""
+    """Reads the tokens in `file` again for each call."""
 
     def read() -> str:
         with file.open("rb") as opened:
@@ -67,10 +67,10 @@ def text_of(file: Path) -> ReadText:
 
 
 class OperatorTokens:
-    """The tokens that count at the moment; `read` gives the text of a file that may change.
+    """The valid tokens; `read` gives the text of a file that may change.
 
-    It is read at every call, which are few, so that a token given up opens nothing from then on.
-    What cannot be read, or is no good, leaves the tokens as they were.
+    It is read at every call (there are few), so that a removed token is invalid at once. A file
+    that cannot be read or is not valid changes nothing.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class OperatorTokens:
         self._names: dict[bytes, str] = {}
 
     def verify(self, given: str) -> Principal:
-        """The holder of a token that is sent; raises `InvalidToken`."""
+        """The holder of the token in a call; raises `InvalidToken`."""
         self._reload()
         wanted = _digest(given)
         found = [one for one in self._tokens if compare_digest(wanted, _digest(one.secret))]
@@ -96,9 +96,9 @@ class OperatorTokens:
         return self._principal(found[0])
 
     def verify_signed(self, request: HttpRequest, credentials: str) -> Principal:
-        """The holder of the token that a call is signed with; raises `InvalidToken`.
+        """The holder of the token with which a call is signed; raises `InvalidToken`.
 
-        The body is looked at later, by `check_body`. Each signature counts once, and not long.
+        `check_body` checks the body later. Each signature counts once, and only for a short time.
         """
         self._reload()
         signed = parsed(credentials)
@@ -112,13 +112,13 @@ class OperatorTokens:
         return self._principal(token)
 
     def check_body(self, request: HttpRequest, body: bytes) -> None:
-        """Refuse a body that is not the signed one."""
+        """Refuse a body that was not signed."""
         signed = parsed(request.headers.get(AUTHORIZATION, ""))
         if signed is not None and not same(signed.body_digest, digest(body)):
             raise refuse("UNAUTHENTICATED", reason=INVALID_TOKEN)
 
     def proof_of(self, request: HttpRequest, reply: Reply) -> bytes:
-        """A header line that proves the answer to a signed call; nothing for any other."""
+        """A header line that proves the answer to a signed call; empty for other calls."""
         signed = parsed(request.headers.get(AUTHORIZATION, ""))
         token = None if signed is None else self._signer(request, signed)
         if signed is None or token is None:
@@ -127,7 +127,7 @@ class OperatorTokens:
         return f"{PROOF_HEADER}: {proof}\r\n".encode()
 
     def name_of(self, principal: Principal) -> str:
-        """Whose token a caller has shown."""
+        """The holder of a caller's token."""
         return self._names[principal.user_id]
 
     def _signer(self, request: HttpRequest, signed: Signed) -> ControlToken | None:
@@ -144,7 +144,7 @@ class OperatorTokens:
         return None
 
     def _take_nonce(self, nonce: str, now_s: float) -> None:
-        """Note a nonce for as long as its signature could come again."""
+        """Remember a nonce as long as its signature is valid."""
         nonces = self._nonces
         if nonce in nonces:
             raise InvalidToken(INVALID_TOKEN)
@@ -155,7 +155,7 @@ class OperatorTokens:
         nonces[nonce] = now_s + 2 * SIGNATURE_LIFE_S
 
     def _principal(self, token: ControlToken) -> Principal:
-        """Who acts, in log lines and idempotency keys: a holder is the same with a new token."""
+        """The caller in log lines and idempotency keys; it stays the same with a new token."""
         holder_id = sha256(f"cinema operator {token.holder}".encode()).digest()[:16]
         self._names[holder_id] = token.holder
         return Principal(holder_id, ADMIN, holder_id, inf)
@@ -180,14 +180,14 @@ class OperatorTokens:
         log.info(CONTROL_TOKENS_RELOADED, holders=_names(tokens))
 
     def _refuse(self, text: str, problems: list[str]) -> None:
-        """Say once that the file is no good."""
+        """Log once that the file is not valid."""
         if text != self._refused_text:
             self._refused_text = text
             log.error(CONTROL_TOKENS_REFUSED, reason="; ".join(problems))
 
 
 class ProvingWriter(ReplyWriter):
-    """Writes replies that prove who answers."""
+    """Writes replies that prove which server answers."""
 
     def __init__(self, tokens: OperatorTokens, *, hsts: bool) -> None:
         super().__init__(hsts=hsts)

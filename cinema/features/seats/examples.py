@@ -1,4 +1,4 @@
-"""Examples of seat maps and holds, as they stand in the documentation."""
+"""Examples of seat maps and holds, as the documentation shows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast one may hold, extend and release: buckets in memory, with nothing awaited."""
+"""Rate limits of holds, extensions and releases: buckets in memory, without awaits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOLDS_OF_ADDRESS: Final = "holds_address"
 
 
 class HoldRates(msgspec.Struct, frozen=True, kw_only=True):
-    """How fast, and how much at once; the settings of the same names document each."""
+    """How fast, and how much at once; the settings with the same names document each."""
 
     holds_per_second_per_user: int = 5
     holds_per_second_per_staff: int = 20
@@ -49,8 +49,8 @@ class HoldLimits:
         """Count one command. Refuses RATE_LIMITED with `retry_after_s`."""
         now_s = self._clock()
         if principal.role == CUSTOMER:
-            # Each hold of a customer passes here: a known one whose buckets have enough in them
-            # costs no further call.
+            # Each hold of a customer passes here, so a known customer whose buckets have enough
+            # room costs no further call.
             users, addresses, user_id = self._users, self._addresses, principal.user_id
             user_s = users.full_at.get(user_id)
             address_s = addresses.full_at.get(address_key)

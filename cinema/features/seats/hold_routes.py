@@ -1,4 +1,4 @@
-"""Holds of a showtime's seats, each served in two halves: what is asked, and what is shown."""
+"""Routes of holds. A handler has two halves: one sends the command, one shows the answer."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ TAG: Final = "Holds"
 PLACE_HOLD: Final = "placeHold"
 EXTEND_HOLD: Final = "extendHold"
 RELEASE_HOLD: Final = "releaseHold"
-"""Operations that the watch socket takes too, so that a key counts for both."""
+"""Operations that the watch socket takes too, so that a key is valid for both."""
 
 COMMAND_ERRORS: Final = ("NOT_FOUND", "OVERLOADED", "RETRY", "OUTCOME_UNKNOWN")
-"""What every command to a showtime can meet."""
+"""Errors of every command to a showtime."""
 
 NAMED_SEATS_ERRORS: Final = ("UNKNOWN_SEAT", "DUPLICATE_SEAT")
-"""Refusals for requests that name seats."""
+"""Errors of requests that name seats."""
 
 
 def _placed(outcome: HoldOutcome) -> Reply | Rejection:
@@ -42,8 +42,8 @@ def _shown(outcome: HoldOutcome) -> Reply | Rejection:
     throttle="holds",
     operation_id=PLACE_HOLD,
     summary="Hold seats, all or none",
-    description="Named seats, or the best the showtime can find. A hold ends exactly once: booked, "
-    "released, or expired at `expires_at`.",
+    description="Named seats, or the best that the showtime can find. A hold ends exactly once: "
+    "booked, released, or expired at `expires_at`.",
     tag=TAG,
     auth="bearer",
     request=HoldInput,
@@ -75,7 +75,7 @@ def place_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
     method="GET",
     path="/api/v1/showtimes/{showtime_id}/holds/{hold_id}",
     operation_id="getHold",
-    summary="A hold of one's own, live or ended",
+    summary="Get one of your holds, live or ended",
     tag=TAG,
     auth="bearer",
     response=Hold,
@@ -84,7 +84,7 @@ def place_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
 )
 @shown_by(_shown)
 def get_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
-    """A hold of the caller's."""
+    """A hold of the caller."""
     showtime_id, hold_id = call.params
     seats.read_hold(showtime_id, call.principal.user_id, hold_id, answer)
 
@@ -95,7 +95,7 @@ def get_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
     throttle="holds",
     operation_id=EXTEND_HOLD,
     summary="Give a hold its full time again",
-    description="Up to the cap of its whole life, counted from when it was placed.",
+    description="Up to the limit of its whole life, which counts from when it was placed.",
     tag=TAG,
     auth="bearer",
     request=ExtendInput,
@@ -117,7 +117,7 @@ def extend_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
     path="/api/v1/showtimes/{showtime_id}/holds/{hold_id}",
     throttle="holds",
     operation_id=RELEASE_HOLD,
-    summary="Give a hold back, or part of it",
+    summary="Release a hold, or part of it",
     tag=TAG,
     auth="bearer",
     query=PartQuery,
@@ -134,7 +134,7 @@ def extend_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
 )
 @shown_by(_shown)
 def release_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
-    """Give seats of a hold back, all without `seats`."""
+    """Release seats of a hold; without `seats`, all of them."""
     showtime_id, hold_id = call.params
     customer, labels = call.principal.user_id, call.query.labels()
     seats.release_hold(showtime_id, customer, hold_id, labels, call.request_key, answer)

@@ -11,14 +11,14 @@ from cinema.features.seats.shapes import SeatMap, ShownSeat
 
 
 def seat_map_version(seen: SeatsSeen) -> str:
-    """Names what is seen: other seats, another plan or another caller have another name."""
-    # What one caller sees as theirs is not what another sees under the same seq.
+    """The ETag: other seats, another plan or another caller have another one."""
+    # Callers see different seats as theirs at the same seq.
     mine = ".".join(str(seat) for seat in sorted(seen.mine)) or "none"
     return f"{seen.epoch}-{seen.seq}-{seen.terms.plan.version}-{mine}"
 
 
 def seat_map(seen: SeatsSeen) -> SeatMap:
-    """The contract's shape of a seat map."""
+    """The seat map in the shape that clients see."""
     terms = seen.terms
     plan = terms.plan
     prices = [money(price_minor, terms.currency) for price_minor in terms.prices_minor]

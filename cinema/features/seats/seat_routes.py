@@ -1,4 +1,4 @@
-"""The seat map of a showtime."""
+"""The route of a showtime's seat map."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TAG: Final = "Seats"
     method="GET",
     path="/api/v1/showtimes/{showtime_id}/seats",
     operation_id="getSeats",
-    summary="The seat map, as it is now",
+    summary="Get the seat map as it is now",
     description="Linearizable: it shows everything acknowledged before the request. With a token, "
     "the caller's own seats are marked `mine`.",
     tag=TAG,
@@ -31,7 +31,7 @@ TAG: Final = "Seats"
     etag=True,
 )
 async def get_seats(seats: SeatsService, context: RequestContext) -> Reply:
-    """The seat map of a showtime, or that the client has it already."""
+    """The seat map of a showtime, or 304 if the client has it already."""
     (showtime_id,) = context.params
     customer = None if context.caller is None else context.caller.user_id
     seen = await seats.seats(showtime_id, customer)

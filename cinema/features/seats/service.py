@@ -1,4 +1,4 @@
-"""Seats of a showtime for one caller: see, hold, extend, release."""
+"""Seats of a showtime for one caller: read, hold, extend, release."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ from cinema.features.refusals import granted
 from cinema.features.seats.shapes import HeldSeat, Hold, HoldInput
 
 SEATS_SHOWN_KEPT: Final = 16_384
-"""Seats kept as they are shown, alike in all showtimes; making one takes longer than a look-up."""
+"""How many shown seats are kept. Showtimes share them; making one takes longer than a look-up."""
 
 _NOWHERE: Final[frozenset[bytes]] = frozenset()
 
 HoldOutcome = Outcome
-"""What a showtime answers to a message about a hold; `hold_of` shows it."""
+"""The outcome of a message about a hold; `hold_of` turns it into a hold."""
 
 HoldAnswer = Callable[[HoldOutcome], None]
-"""Is given the outcome, once, maybe before the call that asked for it returns."""
+"""Receives the outcome once, maybe before the call that asked for it returns."""
 
 
 class UnpaidLimits(msgspec.Struct, frozen=True, kw_only=True):
-    """Seats one may hold unpaid over all showtimes; the settings of the same names say more."""
+    """How many unpaid seats a caller may hold over all showtimes; the settings say more."""
 
     unpaid_seats_per_customer: int = 20
     unpaid_seats_per_unverified: int = 10
@@ -60,10 +60,10 @@ class UnpaidLimits(msgspec.Struct, frozen=True, kw_only=True):
 class SeatsService:
     """Use cases of one showtime's seats.
 
-    Those of holds await nothing, so that they can be served without a task: they send a message,
-    and `hold_of` makes what its answer is given into a hold or a `Rejection`. That is a value even
-    here, where other services raise: in a rush most holds are refused, and raising would add about
-    a twentieth to what such a request takes. Their ids stay raw bytes for the same reason.
+    Those of holds do not await, so that they can be served without a task. They send a message,
+    and `hold_of` turns its outcome into a hold or a `Rejection`. Other services raise refusals.
+    Here they stay values, because in a rush most holds are refused, and raising would make such a
+    request about a twentieth slower. Their ids stay raw bytes for the same reason.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class SeatsService:
     # --- seats
 
     async def seats(self, showtime_id: bytes, customer: bytes | None) -> SeatsSeen:
-        """The seat map as it is now; a showtime outside of memory is read without activating it."""
+        """The seat map as it is now; a showtime that is not in memory is read from the store."""
         outcome = await self._dispatch.read_seats(showtime_id, ReadSeats(customer=customer))
         return granted(outcome if isinstance(outcome, SeatsSeen) else refusal_of(outcome))
 
@@ -148,7 +148,7 @@ class SeatsService:
     def read_hold(
         self, showtime_id: bytes, customer: bytes, hold_id: bytes, answer: HoldAnswer
     ) -> None:
-        """One hold of the customer's, live or ended."""
+        """One hold of the customer, live or ended."""
         self._dispatch.tell(showtime_id, ReadHold(hold_id=hold_id, customer=customer), answer)
 
     def extend_hold(
@@ -175,7 +175,7 @@ class SeatsService:
         key: IdempotencyKey | None,
         answer: HoldAnswer,
     ) -> None:
-        """Give a hold back, or the part of it that `labels` name."""
+        """Release a hold, or the part of it that `labels` name."""
         command_id, fingerprint = command_key(key)
         command = ReleaseHold(
             command_id=command_id,
@@ -188,7 +188,7 @@ class SeatsService:
 
 
 def hold_of(outcome: HoldOutcome) -> Hold | Rejection:
-    """The hold that an outcome shows, or why there is none."""
+    """The hold in an outcome, or its `Rejection`."""
     if isinstance(outcome, Accepted):
         return _hold_of_event(outcome, outcome.event)
     if isinstance(outcome, HoldSeen):

@@ -18,7 +18,7 @@ SeatLabel = Annotated[str, Meta(min_length=2, max_length=8, examples=["F7"])]
 SeatLabels = Annotated[list[SeatLabel], Meta(min_length=1, max_length=100)]
 
 IdText = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
-"""A UUID as its text, which is made and shown in half the time."""
+"""A UUID as text, which takes half the time to make and to write."""
 
 
 class BestAvailable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -40,12 +40,12 @@ class HoldInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError("name either seats or best_available")
 
     def meaning(self) -> object:
-        """The seats in any order, or what to choose by."""
+        """The seats in any order, or the rule to choose by."""
         return meaning(self.best_available) if self.seats is None else sorted(self.seats)
 
 
 class ExtendInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to change about a hold: `{"extend": true}` gives it its full time again."""
+    """The change of a hold: `{"extend": true}` gives it its full time again."""
 
     extend: bool
 
@@ -55,7 +55,7 @@ class ExtendInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class HeldSeat(msgspec.Struct, frozen=True, gc=False):
-    """One seat of a hold or booking, at the price it was taken for."""
+    """One seat of a hold or booking, with the price at which it was taken."""
 
     label: str
     category: str
@@ -76,7 +76,7 @@ class Hold(msgspec.Struct, frozen=True, gc=False):
 
 
 class ShownSeat(msgspec.Struct, frozen=True, gc=False):
-    """One seat of a seat map; `mine` only where it is the caller's."""
+    """One seat of a seat map; `mine` only for seats of the caller."""
 
     label: str
     row: str
@@ -100,7 +100,7 @@ class SeatMap(msgspec.Struct, frozen=True, gc=False):
 
 
 class PartQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which part to give back: labels with commas; all without."""
+    """Which seats to give back: labels with commas between them; without it, all."""
 
     seats: Annotated[str, Meta(min_length=1, max_length=1000, examples=["F7,F8"])] | None = None
 

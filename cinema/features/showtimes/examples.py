@@ -1,4 +1,4 @@
-"""Examples of showtimes, as they stand in the documentation."""
+"""Examples of showtimes, as the documentation shows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What showtimes write with their events: the plan they sell, and whether they sell at all."""
+"""Rows that showtimes write with their events: the plan that is sold, and whether sales pause."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cinema.storage.journal.branches import Happened, RowBranch
 
 
 class Switched(msgspec.Struct, frozen=True, gc=False):
-    """What a showtime has from here on; None leaves it as it is."""
+    """New values of a showtime; None leaves a value as it is."""
 
     layout_version: int | None = None
     paused: bool | None = None

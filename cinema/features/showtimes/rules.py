@@ -19,7 +19,7 @@ CLEANING: Final = timedelta(minutes=CLEANING_MINUTES)
 
 
 class Timetable(msgspec.Struct, frozen=True, kw_only=True):
-    """The moments of one showtime; the screen is its own from `starts_at` to `clear_at`."""
+    """The times of one showtime; it occupies the screen from `starts_at` to `clear_at`."""
 
     starts_at: datetime
     ends_at: datetime
@@ -39,7 +39,7 @@ def timetable(
 ) -> Timetable:
     """The timetable of a film of `runtime_minutes` that starts at an instant (UTC).
 
-    Lengths are added to instants, so a change of the clocks during the film moves nothing.
+    Durations are added in UTC, so a change to or from summer time during the film has no effect.
     """
     ends_at = starts_at + ADS + timedelta(minutes=runtime_minutes)
     opens_at = starts_at - timedelta(days=SALES_OPEN_BEFORE_DAYS)

@@ -1,4 +1,4 @@
-"""Showtimes: find them, and put them on a screen."""
+"""Showtimes: find them, and schedule them on a screen."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _AHEAD: Final = timedelta(days=SCHEDULE_AHEAD_DAYS)
 
 
 class ShowtimesService:
-    """Use cases of showtimes as the catalogue knows them; seats are the actors' business."""
+    """Use cases of showtimes as the catalogue knows them; the actors have the seats."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class ShowtimesService:
         return found(await self._showtimes.find(showtime_id))
 
     async def showtimes(self, query: ShowtimeQuery) -> Page[Showtime]:
-        """Showtimes by start; without a day only those not yet over."""
+        """Showtimes by start; without a day, those that are over are left out."""
         position = granted(after(query.cursor, BY_MOMENT))
         rows = await self._showtimes.list(
             self._filter(query),
@@ -102,7 +102,7 @@ class ShowtimesService:
 
 
 def _plan(request: ShowtimeInput, facts: ScreenFacts, now: datetime) -> Timetable:
-    """When the showtime ends and is sold; refuses what does not fit its screen and film."""
+    """When the showtime ends and is on sale; refuses what does not fit its screen and film."""
     if facts.runtime_minutes is None:
         raise refuse("UNKNOWN_REFERENCE", "There is no such movie.", path="$.movie_id")
     if request.cinema_id is not None and request.cinema_id != facts.cinema_id:

@@ -71,7 +71,7 @@ class Showtime(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShowtimeQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which showtimes. Days are those of each cinema's own calendar; without any: not yet over."""
+    """Which showtimes. Days are local days of each cinema; without a day: not over yet."""
 
     date: Date | None = None
     date_from: Date | None = None

@@ -1,4 +1,4 @@
-"""Showtimes in Postgres: what the catalogue shows of them, and how one is scheduled."""
+"""Showtimes in Postgres: what the catalogue shows, and how a showtime is scheduled."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ _LONGEST: Final = timedelta(days=1)
 class ScreenFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What a showtime takes from its screen, cinema and film.
 
-    `categories` are those of the layout's seats, if the showtime prices any by name.
+    `categories` are those of the layout, if the showtime has prices for categories.
     """
 
     cinema_id: UUID
@@ -86,9 +86,9 @@ class ScreenFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShowtimeFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which showtimes; days are on the calendar of each one's cinema, both included.
+    """Which showtimes; days are local days of each cinema, both included.
 
-    `running_after` leaves out what is over by then.
+    `running_after` leaves out showtimes that are over by then.
     """
 
     cinema_id: UUID | None = None
@@ -115,7 +115,7 @@ class ShowtimesRepository:
     ) -> Showtime:
         """The new showtime and its head row, in one transaction.
 
-        `plan` decides on the facts, under the screen's lock, and may refuse. Refuses
+        `plan` is called under the screen's lock. It decides by the facts and may refuse. Refuses
         UNKNOWN_REFERENCE and SCREEN_OCCUPIED.
         """
 

@@ -23,22 +23,22 @@ from cinema.features.watching.frames import (
 from cinema.features.watching.socket import SLOW_BUFFER_BYTES, Socket
 
 RECENT_FRAMES: Final = 256
-"""Delta frames kept for those who come back with `since`: about 13 s of a busy showtime."""
+"""Delta frames kept for clients that reconnect with `since`: about 13 s of a busy showtime."""
 
 SLOW_SECONDS: Final = 10.0
 """How long a watcher may be behind before its socket is closed."""
 
 
 SLOW_CHECK_S: Final = 0.5
-"""Period of the look whether a slow watcher has caught up."""
+"""Time between two checks whether a slow watcher has caught up."""
 
 
 RESTART_PAUSE_S: Final = 0.5
-"""Time before a showtime that could not be watched is asked again."""
+"""Time until a showtime that could not be watched is asked again."""
 
 
 class _Watcher:
-    """A socket and whether it is behind: slow ones get no deltas, and one resync when they can."""
+    """A socket, and whether it is behind: a slow one gets no deltas, and a resync later."""
 
     __slots__ = ("behind_since_s", "socket")
 
@@ -48,9 +48,9 @@ class _Watcher:
 
 
 class WatchedShowtime:
-    """Mirrors the durable seats of a showtime from the events its actor publishes.
+    """Mirrors the durable seats of a showtime from the events that its actor publishes.
 
-    The mirror serves snapshots, so that the actor is asked once however many come to watch.
+    The mirror serves snapshots, so that the actor is asked once, however many watchers come.
     """
 
     def __init__(self, showtime_id: bytes, dispatch: Dispatch, coalesce_s: float) -> None:
@@ -82,9 +82,9 @@ class WatchedShowtime:
     # --- watchers
 
     async def join(self, socket: Socket, since: tuple[int, int] | None) -> Outcome | None:
-        """Bring a socket up to date and keep it so; the refusal if there is nothing to watch."""
+        """Bring a socket up to date and keep it so; returns a refusal if there is no showtime."""
         if self._fresh and since is not None and self._is_behind(since):
-            # Another node, which heard of the changes before this one, has shown it more.
+            # Another node has shown it more, because it heard of the changes earlier.
             self.lost()
         if not self._fresh:
             self._joining += 1
@@ -94,7 +94,7 @@ class WatchedShowtime:
                 self._joining -= 1
             if not isinstance(outcome, SeatsSeen):
                 return outcome
-        # What is pending belongs to those who watch already; the newcomer starts behind it.
+        # Pending changes are for the present watchers; the new one starts after them.
         self._flush()
         self._watchers[socket] = _Watcher(socket)
         self.catch_up(socket, since)
@@ -103,18 +103,18 @@ class WatchedShowtime:
     def _is_behind(self, since: tuple[int, int]) -> bool:
         epoch, seq = since
         if epoch < self._epoch and not same_era(epoch, self._epoch):
-            # What it saw beyond us is a future that a restore undid.
+            # It has seen a later state, which a restore from a backup has undone.
             return False
         return seq > self._seq or epoch > self._epoch
 
     def leave(self, socket: Socket) -> None:
-        """Forget a socket; without any the actor need not publish."""
+        """Forget a socket; without any, the actor need not publish."""
         self._watchers.pop(socket, None)
         if self.empty:
             self._rest()
 
     def catch_up(self, socket: Socket, since: tuple[int, int] | None) -> None:
-        """Send what a socket lacks: the deltas after `since` (epoch, seq), or a snapshot."""
+        """Send what a socket has missed: the deltas after `since` (epoch, seq), or a snapshot."""
         if not self._fresh:
             # The new snapshot goes to everybody as soon as there is one.
             self._must_start = True
@@ -140,7 +140,7 @@ class WatchedShowtime:
         return True
 
     async def _begin(self) -> Outcome:
-        """Ask the actor for a snapshot, once for all who join meanwhile."""
+        """Ask the actor for a snapshot, once for all watchers that join meanwhile."""
         return await asyncio.shield(self._ready or self._ask())
 
     def _ask(self) -> asyncio.Future[Outcome]:
@@ -187,7 +187,7 @@ class WatchedShowtime:
         self._flush()
 
     def _start(self, seen: SeatsSeen) -> None:
-        """Everybody starts from this snapshot."""
+        """Make all watchers start from this snapshot."""
         restarts = self._plan is not None
         self._must_start = False
         self._plan = seen.terms.plan
@@ -252,7 +252,7 @@ class WatchedShowtime:
         return snapshot_message(self._epoch, self._seq, plan.version, taken)
 
     def _broadcast(self, frame: bytes) -> None:
-        """Send to all that keep up; the others are caught up or closed, and delay no one."""
+        """Send to all that keep up; the others catch up later or are closed, and delay nobody."""
         now_s = self._loop.time()
         for watcher in self._watchers.values():
             socket = watcher.socket
@@ -263,7 +263,7 @@ class WatchedShowtime:
         self._look_again_at_slow()
 
     def _look_again_at_slow(self) -> None:
-        """A watcher that is behind must not have to wait for the next change of a seat."""
+        """Check slow watchers again, so that they need not wait for the next change of a seat."""
         if self._slow_timer is None and any(
             watcher.behind_since_s is not None for watcher in self._watchers.values()
         ):
@@ -294,7 +294,7 @@ class WatchedShowtime:
             watcher.socket.abort()
 
     def _rest(self) -> None:
-        """No client watches: the actor need not publish, and the mirror need not follow."""
+        """Stop following, because no client watches."""
         self._dispatch.unwatch(self._showtime_id, self)
         self._fresh = False
         self._stop_timers()

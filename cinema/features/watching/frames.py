@@ -37,7 +37,7 @@ def text_frame(payload: bytes) -> bytes:
 
 
 def snapshot_message(epoch: int, seq: int, layout_version: int, taken: Mapping[str, str]) -> bytes:
-    """Where a watcher starts: every seat that is not available."""
+    """The snapshot from which a watcher starts: every seat that is not available."""
     return _encode(
         {
             "type": "snapshot",
@@ -68,12 +68,12 @@ def result_message(ref: Ref | None, hold: Hold) -> bytes:
 
 
 def welcome_message(ref: Ref | None, user_id: str) -> bytes:
-    """The socket knows its user."""
+    """The answer to a sign-in on the socket."""
     return _encode({"type": "result", "ref": ref, "data": {"user_id": user_id}})
 
 
 def error_message(ref: Ref | None, rejection: Rejection) -> bytes:
-    """The refusal of a command, or of something that was none."""
+    """The refusal of a command, or of a message that was not one."""
     kind = ERROR_TABLE[rejection.code]
     error: dict[str, Any] = {
         "code": rejection.code,

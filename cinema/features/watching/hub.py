@@ -87,18 +87,18 @@ class WatchHub:
 
     @property
     def showtime_count(self) -> int:
-        """Showtimes somebody watches."""
+        """Showtimes that somebody watches."""
         return len(self._showtimes)
 
     async def identify(self, token: str) -> Principal:
-        """The caller that a token stands for; waits only for one that has to be looked up.
+        """The caller of a token; waits only if the token has to be looked up.
 
         Raises `InvalidToken`, and `Refused` with RETRY.
         """
         return self.known(token) or await self._look_up_token(token)
 
     async def serve(self, context: RequestContext) -> Reply | StreamResponse:
-        """The whole life of a socket; a reply where the handshake fails."""
+        """The whole life of a socket; returns a reply if the handshake fails."""
         request = context.request
         if not self._allows(request):
             raise refuse("ORIGIN_NOT_ALLOWED")
@@ -118,7 +118,7 @@ class WatchHub:
     async def watched(
         self, showtime_id: bytes, socket: Socket, since: tuple[int, int] | None
     ) -> Outcome | None:
-        """Let a socket watch a showtime; the outcome that refuses it, else None."""
+        """Let a socket watch a showtime; returns the refusal, or None."""
         watched = self._showtimes.get(showtime_id)
         if watched is None:
             watched = self._showtimes[showtime_id] = WatchedShowtime(
@@ -141,7 +141,7 @@ class WatchHub:
             del self._showtimes[showtime_id]
 
     def catch_up(self, showtime_id: bytes, socket: Socket, since: tuple[int, int] | None) -> None:
-        """Send what a watching socket lacks."""
+        """Send what a watching socket has missed."""
         watched = self._showtimes.get(showtime_id)
         if watched is not None:
             watched.catch_up(socket, since)
@@ -180,9 +180,9 @@ class WatchHub:
         return response
 
     def _allows(self, request: BaseRequest) -> bool:
-        """Whether a page of this origin may connect: one of ours, or of the allowed ones.
+        """Whether a page of this origin may connect: our own, or an allowed one.
 
-        Browsers name the origin even where page and socket have the same.
+        Browsers send the origin even if the page and the socket have the same one.
         """
         origin = request.headers.get(ORIGIN)
         if self._allows_origin(origin) or origin is None:
@@ -204,7 +204,7 @@ class WatchHub:
         try:
             await Session(self, context, response, socket, place).run()
         except Exception:
-            # The handshake is over: what is wrong now can only be said in a close frame.
+            # The handshake is over, so only a close frame can tell what went wrong.
             log.exception(SOCKET_FAILED, request_id=context.request_id)
             await socket.close(INTERNAL_ERROR, f"internal error, request {context.request_id}")
         finally:

@@ -1,4 +1,4 @@
-"""What a client may send on the watch socket, and the description of all that goes over it."""
+"""Messages that a client may send on the watch socket, and the description of the protocol."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ PROTOCOL: Final = """
 The server sends JSON messages:
 
 - `{"type": "snapshot", "epoch", "seq", "layout_version", "taken": {"F7": "held"}}` at first
-- `{"type": "delta", "epoch", "prev_seq", "seq", "changes": {"F7": "available"}}` for what \
-changed; it fits if `prev_seq` is the seq before
+- `{"type": "delta", "epoch", "prev_seq", "seq", "changes": {"F7": "available"}}` for each \
+change; apply it only if `prev_seq` is the last seq that you have
 - `{"type": "resync"}` when something was left out; a snapshot follows
 - `{"type": "result", "ref", "data"}` or `{"type": "error", "ref", "error"}` for each command
 
@@ -29,9 +29,9 @@ With a token in the header, or after `{"type": "auth", "token"}`, it takes comma
 - `{"type": "sync", "since": "3:41"}` for what was missed since that epoch and seq
 
 It closes with 1001 when the server stops, 1002 and 1009 for frames that are broken or too big, \
-1008 after too many malformed messages, 1013 when it cannot say now.
+1008 after too many malformed messages, 1013 if it cannot answer now.
 
-One address and one user may have so many sockets open; one more is refused with 429.
+The number of open sockets is limited for each address and each user; one more is refused with 429.
 """
 
 _Key = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[\x20-\x7e]+\Z")]
@@ -59,7 +59,7 @@ class HoldMessage(_Message, frozen=True, kw_only=True, tag="hold", forbid_unknow
 class ReleaseMessage(
     _Message, frozen=True, kw_only=True, tag="release", forbid_unknown_fields=True
 ):
-    """Give a hold back, or only `seats` of it."""
+    """Release a hold, or only `seats` of it."""
 
     hold_id: _Id
     seats: SeatLabels | None = None
@@ -74,7 +74,7 @@ class ExtendMessage(_Message, frozen=True, kw_only=True, tag="extend", forbid_un
 
 
 class SyncMessage(_Message, frozen=True, kw_only=True, tag="sync", forbid_unknown_fields=True):
-    """Ask for what was missed since `epoch:seq`, or for a snapshot."""
+    """Ask for the changes since `epoch:seq`, or for a snapshot."""
 
     since: Annotated[str, Meta(max_length=40)] | None = None
 
@@ -86,7 +86,7 @@ decode_message: Final = msgspec.json.Decoder(Incoming).decode
 
 
 class WatchQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where to resume, as `epoch:seq`; `deltas=false` leaves out seat maps for pure commands."""
+    """Where to resume, as `epoch:seq`; with `deltas=false` the socket is for commands only."""
 
     since: (
         Annotated[
@@ -103,7 +103,7 @@ class WatchQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 def position(since: str | None) -> tuple[int, int] | None:
-    """Epoch and seq of `epoch:seq`; None for anything else."""
+    """The epoch and seq in `epoch:seq`; None for any other text."""
     epoch, _, seq = (since or "").partition(":")
     if not (epoch.isdecimal() and seq.isdecimal()):
         return None
@@ -115,7 +115,7 @@ class _OnlyRef(msgspec.Struct, frozen=True):
 
 
 def ref_of(payload: bytes) -> Ref | None:
-    """The `ref` of a message that is wrong otherwise, so that its sender knows which."""
+    """The `ref` of a malformed message, so that its sender knows which one it was."""
     try:
         return msgspec.json.decode(payload, type=_OnlyRef).ref
     except UNREADABLE:

@@ -50,16 +50,16 @@ from cinema.http.decoding import UNREADABLE, invalid, unreadable
 from cinema.http.turns import Turns
 
 BAD_MESSAGES_LIMIT: Final = 20
-"""Messages a socket may send that are none before it is closed."""
+"""How many malformed messages a socket may send before it is closed."""
 
 SYNC_PAUSE_S: Final = 0.05
-"""A snapshot is large: asked for more often than this, it is made this often."""
+"""Shortest time between two snapshots for a socket, because a snapshot is large."""
 
 MESSAGES_PER_TURN: Final = 32
-"""Messages of one socket read before the others get their turn."""
+"""Messages of one socket that are read before the other sockets get their turn."""
 
 COMMANDS_PER_TURN: Final = 8
-"""Commands of one socket that one turn pays for: each costs the loop less than a request."""
+"""Commands of one socket in one turn; each costs the loop less than a request."""
 
 OVERLOADED: Final = Rejection(code="OVERLOADED")
 
@@ -67,7 +67,7 @@ _BINARY: Final = Rejection(code="MALFORMED_JSON", message="Send text, not binary
 
 
 class Hub(Protocol):
-    """What a session needs of the hub it belongs to, which documents each."""
+    """What a session needs of its hub, which documents each method."""
 
     seats: SeatsService
     known: Callable[[str], Principal | None]
@@ -76,7 +76,7 @@ class Hub(Protocol):
     options: WatchOptions
 
     async def identify(self, token: str) -> Principal:
-        """The caller that a token stands for."""
+        """The caller of a token."""
 
     async def watched(
         self, showtime_id: bytes, socket: Socket, since: tuple[int, int] | None
@@ -84,7 +84,7 @@ class Hub(Protocol):
         """Let a socket watch a showtime."""
 
     def catch_up(self, showtime_id: bytes, socket: Socket, since: tuple[int, int] | None) -> None:
-        """Send what a watching socket lacks."""
+        """Send what a watching socket has missed."""
 
 
 class Session:
@@ -115,7 +115,7 @@ class Session:
         self._last_sync_s = 0.0
 
     async def run(self) -> None:
-        """Until the client leaves or has to go."""
+        """Run until the client leaves or is closed."""
         if self._query.deltas:
             refused = await self._hub.watched(
                 self._showtime_id, self._socket, position(self._query.since)
@@ -124,7 +124,7 @@ class Session:
                 await self._socket.close(TRY_AGAIN_LATER, refusal_of(refused).code)
                 return
         read = 0
-        # A client that has left may have left messages: no one waits for their answers.
+        # Messages of a client that has left may be unread; nobody waits for their answers.
         while not self._socket.closed:
             message = await self._response.receive()
             kind = message.type
@@ -197,7 +197,7 @@ class Session:
         self._socket.send(snapshot_message(seen.epoch, seen.seq, plan.version, taken))
 
     async def _turn_is_late(self) -> bool:
-        """Take a turn, for some commands at once; whether it came too late for this one."""
+        """Take a turn for some commands; True if it came too late for this one."""
         turns = self._hub.turns
         if turns.left:
             turns.left -= 1
@@ -218,7 +218,7 @@ class Session:
             await self._note_bad(ref, _unauthenticated("NO_TOKEN"))
             return
         try:
-            # Known but for the first time, and then without a coroutine.
+            # Usually the token is known, and then no coroutine is needed.
             principal = self._hub.known(self._token) or await self._hub.identify(self._token)
             self._hub.holds.check(principal, self._place.address_key)
             self._tell(message, principal)
@@ -257,7 +257,7 @@ class Session:
         seats.release_hold(showtime_id, customer, hold_id, message.seats, key, answer)
 
     def _answer_to(self, ref: Ref | None) -> HoldAnswer:
-        """Counts one more command in flight, and gives what sends its answer."""
+        """Count one more command in flight; returns the function that sends its answer."""
         self._in_flight += 1
         socket = self._socket
 

@@ -12,10 +12,10 @@ from aiohttp.web import BaseRequest, WebSocketReady, WebSocketResponse
 from cinema.features.watching.frames import text_frame
 
 SLOW_BUFFER_BYTES: Final = 65_536
-"""Unsent bytes from which on a watcher counts as slow and gets no more deltas."""
+"""A watcher with more unsent bytes than this is slow and gets no more deltas."""
 
 VERSION: Final = "13"
-"""The only version of WebSocket we speak, that of RFC 6455."""
+"""The only version of WebSocket that the server supports, that of RFC 6455."""
 
 CLOSE_WAIT_S: Final = 2.0
 """How long a client may take to answer a close before the connection is cut."""
@@ -24,15 +24,15 @@ _REASONS: Final[dict[int, bytes]] = {
     WSCloseCode.PROTOCOL_ERROR: b"not a well-formed WebSocket frame",
     WSCloseCode.MESSAGE_TOO_BIG: b"message too big",
 }
-"""What the library closes for by itself, in words."""
+"""Reasons for closes that the library sends by itself."""
 
 
 class SocketResponse(WebSocketResponse[Literal[False]]):
-    """The library's WebSocket, of the version of the RFC, with a reason in every close."""
+    """The library's WebSocket, with the RFC's version only and a reason in every close."""
 
     def can_prepare(self, request: BaseRequest) -> WebSocketReady:
         """See `WebSocketResponse.can_prepare`."""
-        # The library takes drafts too; in those a browser names its origin in another header.
+        # The library accepts drafts too, in which browsers send the origin in another header.
         if request.headers.get(SEC_WEBSOCKET_VERSION) != VERSION:
             return WebSocketReady(False, None)
         return super().can_prepare(request)
@@ -48,8 +48,8 @@ class SocketResponse(WebSocketResponse[Literal[False]]):
 class Socket:
     """A connected WebSocket; `send` never waits.
 
-    Whole frames go straight to the transport, encoded once for all who get them: aiohttp's own
-    writer would frame them again for each.
+    Whole frames go directly to the transport, encoded once for all receivers: aiohttp's own writer
+    would frame them again for each receiver.
     """
 
     __slots__ = ("_closing", "_loop", "_out", "_pending_limit_bytes", "_response", "_transport")
@@ -69,7 +69,7 @@ class Socket:
 
     @property
     def unsent_bytes(self) -> int:
-        """What the client has not taken yet."""
+        """Bytes that the client has not taken yet."""
         return self._transport.get_write_buffer_size()
 
     @property
@@ -108,7 +108,7 @@ class Socket:
         self._transport.abort()
 
     async def close(self, code: int, reason: str) -> None:
-        """Say goodbye and close; cut off a client that does not read or answer."""
+        """Send a close frame and close; cut off a client that does not read or answer."""
         self._flush()
         if self.closed:
             return

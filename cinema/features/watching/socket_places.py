@@ -12,7 +12,7 @@ SOCKETS_OF_ADDRESS: Final = "sockets_address"
 SOCKETS_OF_USER: Final = "sockets_user"
 
 RETRY_AFTER_S: Final = 10
-"""`Retry-After` for a client: it is unknown when one of its other sockets closes."""
+"""`Retry-After` for a client; the server cannot know when one of its other sockets closes."""
 
 
 class SocketPlaces:
@@ -32,13 +32,13 @@ class SocketPlaces:
         return SocketPlace(self, address_key)
 
     def take(self, kind: str, who: Hashable) -> None:
-        """One more. Refuses RATE_LIMITED."""
+        """Count one more. Refuses RATE_LIMITED."""
         if self._taken[kind, who] >= self._limits[kind]:
             raise self._throttles.refusal(kind, RETRY_AFTER_S)
         self._taken[kind, who] += 1
 
     def give_back(self, kind: str, who: Hashable) -> None:
-        """One less."""
+        """Count one less."""
         self._taken[kind, who] -= 1
         if not self._taken[kind, who]:
             del self._taken[kind, who]
@@ -53,7 +53,7 @@ class SocketPlace:
         self._user: bytes | None = None
 
     def sign_in(self, user_id: bytes) -> None:
-        """Count for a user from now on. Refuses RATE_LIMITED, and then stays as it was."""
+        """Count for a user from now on. Refuses RATE_LIMITED, and then nothing has changed."""
         if user_id == self._user:
             return
         self._places.take(SOCKETS_OF_USER, user_id)

@@ -1,4 +1,4 @@
-"""Ways for a mail to leave: an SMTP server, or a folder where there is none."""
+"""Ways to send a mail: an SMTP server, or a folder if there is none."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class NotSent(Exception):
-    """A mail was not taken, or nobody knows. `for_good`: it never will be."""
+    """A mail was not accepted, or that is unknown. `for_good`: it will never be accepted."""
 
     def __init__(self, reason: str, *, for_good: bool = False) -> None:
         super().__init__(reason)
@@ -18,8 +18,8 @@ class MailSender(Protocol):
     """Hands mails on."""
 
     async def send(self, mail: EmailMessage) -> None:
-        """Hand one mail on, with its sender and recipient in its headers; raises `NotSent`.
+        """Send one mail, with its sender and recipient in its headers; raises `NotSent`.
 
-        It may have been taken all the same, when the answer was lost: the mail then keeps its
+        If the answer was lost, the mail may have been accepted all the same. So it keeps its
         Message-ID when it is sent again.
         """

@@ -16,9 +16,9 @@ _UNSAFE: Final = re.compile(r"[^A-Za-z0-9.@_-]")
 
 
 class MailboxFolder:
-    """Writes each mail as `ID.eml`, whole or not at all; sent again, it is the same file.
+    """Writes each mail as `ID.eml`, complete or not at all; a mail sent again is the same file.
 
-    Nobody else on the machine may read them: they have links in them.
+    Other users of the machine must not read the files, because there are links in them.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -12,11 +12,11 @@ import aiosmtplib
 from cinema.integrations.mail import NotSent
 
 SEND_TIMEOUT_S: Final = 30.0
-"""For one mail, from dialling to the answer: a server that is slower has the next attempt."""
+"""For one mail, from connecting to the answer; for a slower server the attempt counts as failed."""
 
 
 class SmtpSender:
-    """Hands each mail on over a connection of its own.
+    """Sends each mail over a connection of its own.
 
     `scheme` is `smtps` (TLS from the start), `smtp+starttls` or `smtp` (no TLS).
     """
@@ -58,13 +58,13 @@ class SmtpSender:
         except aiosmtplib.SMTPDataError as error:
             raise _refused([error]) from error
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            # About us the server may say something else later, whatever its code.
+            # This is not about the mail: a later attempt may succeed, whatever the code is.
             raise NotSent(str(error) or type(error).__name__) from error
         finally:
             client.close()
 
 
 def _refused(answers: Sequence[aiosmtplib.SMTPResponseException]) -> NotSent:
-    """What the server says about this mail: 4xx passes, 5xx does not."""
+    """The server's answer about this mail: 4xx is temporary, 5xx is permanent."""
     reason = "; ".join(f"{answer.code} {answer.message}" for answer in answers)
     return NotSent(reason, for_good=all(answer.code >= 500 for answer in answers))
