@@ -152,16 +152,16 @@ CASES = (
     ),
     Case(
         alert="CinemaMailsLate",
-        firing={f"cinema_messages_late_seconds{{{A}}}": "0+60x240"},
+        firing={f"cinema_mails_late_seconds{{{A}}}": "0+60x240"},
         labels={},
-        quiet={f"cinema_messages_late_seconds{{{A}}}": "0+60x10 0x230"},
+        quiet={f"cinema_mails_late_seconds{{{A}}}": "0+60x10 0x230"},
         at="60m",
     ),
     Case(
         alert="CinemaMailsDead",
-        firing={f"cinema_messages_dead{{{A}}}": "3x390 4x30"},
+        firing={f"cinema_mails_dead{{{A}}}": "3x390 4x30"},
         labels={},
-        quiet={f"cinema_messages_dead{{{A}}}": "3x420"},
+        quiet={f"cinema_mails_dead{{{A}}}": "3x420"},
         at="100m",
     ),
     Case(

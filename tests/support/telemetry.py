@@ -35,7 +35,7 @@ OF_BACKUPS = frozenset(
         "cinema_backup_log_timestamp_seconds",
     }
 )
-"""What no node tells, but `cinema backup --metrics`."""
+"""Metrics of `cinema backup --metrics`, not of a node."""
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,11 +53,14 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def listed_metrics() -> dict[str, Listed]:
-    """Every metric of the tables by its name."""
-    return {
+    """Every metric of the tables by its name, which only one metric has."""
+    rows = _ROW.findall(DOCUMENT.read_text())
+    listed = {
         name: Listed(kind=kind, labels=frozenset(re.findall(r"`(\w+)`", labels)))
-        for name, kind, labels in _ROW.findall(DOCUMENT.read_text())
+        for name, kind, labels in rows
     }
+    assert len(listed) == len(rows), "a name is listed twice"
+    return listed
 
 
 def listed_events() -> set[str]:

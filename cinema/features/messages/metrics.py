@@ -33,15 +33,15 @@ class MessageCounts:
     def families(self) -> Iterator[Metric]:
         """As Prometheus families."""
         outcomes = CounterMetricFamily(
-            "cinema_messages", "Attempts to send a mail, by outcome.", labels=("kind", "outcome")
+            "cinema_mails", "Attempts to send a mail, by outcome.", labels=("kind", "outcome")
         )
         for labels, count in self.outcomes.items():
             outcomes.add_metric(labels, count)
         yield outcomes
-        yield GaugeMetricFamily("cinema_messages_waiting", "Mails to be sent.", value=self.waiting)
-        yield GaugeMetricFamily("cinema_messages_dead", "Mails given up.", value=self.dead)
+        yield GaugeMetricFamily("cinema_mails_waiting", "Mails to be sent.", value=self.waiting)
+        yield GaugeMetricFamily("cinema_mails_dead", "Mails given up.", value=self.dead)
         yield GaugeMetricFamily(
-            "cinema_messages_late_seconds",
-            "Since when the oldest mail could have been sent.",
+            "cinema_mails_late_seconds",
+            "For how long the oldest waiting mail could have been sent.",
             value=self.late_s,
         )

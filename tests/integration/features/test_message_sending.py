@@ -315,7 +315,7 @@ async def test_what_waits_and_what_is_dead_is_told(office: Office) -> None:
     names = {
         sample.name: sample.value for one in office.counts.families() for sample in one.samples
     }
-    assert names["cinema_messages_dead"] == 1
+    assert names["cinema_mails_dead"] == 1
 
 
 async def test_what_became_of_messages_is_known_for_a_while(office: Office) -> None:
