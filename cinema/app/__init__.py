@@ -1,1 +1,1 @@
-"""Composition: the only room that wires the others together."""
+"""Composition: the only package that wires the others together."""

@@ -29,7 +29,7 @@ async def open_cluster(
     terms: TermsSource,
     stack: AsyncExitStack,
 ) -> ClusterNode | None:
-    """This node's part in a cluster, listening on its port; None for a node alone."""
+    """This node's part in a cluster, listening on its port; None for a single node."""
     if not settings.redis_url:
         return None
     timeout_s = settings.heartbeat_timeout_ms / 1000
@@ -58,7 +58,7 @@ async def open_cluster(
 
 
 def member_of(settings: Settings, cluster: ClusterNode, port: int) -> Member:
-    """What the cluster is to know of this node, which listens on `port`."""
+    """This node as a member of the cluster; it listens on `port`."""
     return Member(
         node_id=cluster.placement.node_id,
         host=settings.node_host or settings.host,
@@ -70,7 +70,7 @@ def member_of(settings: Settings, cluster: ClusterNode, port: int) -> Member:
 
 
 def cluster_secret(settings: Settings) -> bytes:
-    """What nodes prove to each other that they know; the signing key itself is never sent."""
+    """The secret of the nodes, given or derived; the signing key itself is never sent."""
     if settings.cluster_secret:
         return settings.cluster_secret.encode()
     (key,) = [key.encode() for key in signing_keys(settings.jwt_secret_key)]

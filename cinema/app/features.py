@@ -1,4 +1,4 @@
-"""THE list of features: how each is built, and in which order."""
+"""THE list of features: how each one is built, and in which order."""
 
 from __future__ import annotations
 
@@ -127,15 +127,15 @@ from cinema.telemetry.metrics import (
 )
 
 DISK_FREE_BYTES_MIN: Final = 200 * 1024 * 1024
-"""Below this the node is not ready: Postgres must not run out of space while it commits."""
+"""With less space the node is not ready, so that Postgres does not run out of it at a commit."""
 
 
 SEALED_COLUMNS: Final = (SEALED_FACTORS, SEALED_MESSAGES)
-"""What features keep sealed: `cinema reseal` goes through all of it."""
+"""The columns that features keep sealed; `cinema reseal` goes through all of them."""
 
 
 class Ground(msgspec.Struct, frozen=True, kw_only=True):
-    """What the features of one node stand on."""
+    """The parts of the node that features use."""
 
     settings: Settings
     pool: Pool
@@ -156,7 +156,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Offered:
-    """What features offer to those after them in the list."""
+    """What features offer to the features after them in the list."""
 
     messages: MessagesRepository
     admission: Admission
@@ -173,7 +173,8 @@ Build = Callable[[Ground, Offered], Awaitable[Feature]]
 class Listed(NamedTuple):
     """A feature of the list: how it is built, and the rows that it writes with events.
 
-    These are known before anything is built: the kernel makes them, on which features stand.
+    The rows are known before anything is built, because features need the kernel, and the kernel
+    needs the rows.
     """
 
     build: Build
@@ -181,7 +182,7 @@ class Listed(NamedTuple):
 
 
 def posted_by(messages: MessagesRepository) -> Post:
-    """Letters of accounts as messages; one with a link is not sent when that has expired."""
+    """Enqueues letters of accounts as messages; one with an expired link is not sent."""
 
     async def post(running: PooledConnection, letter: Letter, /) -> None:
         await messages.enqueue(
@@ -245,7 +246,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         throttles,
         session_times(settings),
         new_id=ground.next_id,
-        # Nodes whose clocks differ would take a repetition for misuse.
+        # If the clocks of nodes differed, a repetition would look like misuse.
         clock=lambda: ground.kernel.clock.now_us() / 1e6,
     )
     maker, times = Links(base_url(settings)), link_times(settings)
@@ -433,16 +434,16 @@ FEATURES: Final[dict[str, Listed]] = {
     "watching": Listed(_watching),
     "operations": Listed(_operations),
 }
-"""Each is built with what those before it offer; `cinema/features` has a folder of each name."""
+"""Each is built with what the earlier ones offer; `cinema/features` has a folder of each name."""
 
 
 def row_branches() -> RowBranches:
-    """What all features write with the events of showtimes."""
+    """The rows that all features write with the events of showtimes."""
     return RowBranches([branch for feature in FEATURES.values() for branch in feature.rows])
 
 
 def owner_of(cluster: ClusterNode | None) -> Callable[[bytes], str | None] | None:
-    """Tells the address of a showtime's owner; None where there is only this node."""
+    """A function from a showtime to its owner's address; None if there is only this node."""
     return None if cluster is None else cluster.placement.address_of_owner
 
 
@@ -464,7 +465,7 @@ async def _membership(cluster: ClusterNode) -> str | None:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that exists: a node without data of its own."""
+    """The folder, or the nearest parent that exists, for a node without data of its own."""
     while not folder.exists():
         folder = folder.parent
     return folder
@@ -479,5 +480,5 @@ def _signing_secrets(text: str) -> list[bytes]:
 
 
 def _now(unix_s: TimeSource) -> Callable[[], datetime]:
-    """The present moment in the form that services of the catalogue need."""
+    """The present time in the form that services need."""
     return lambda: datetime.fromtimestamp(unix_s(), UTC)

@@ -1,4 +1,4 @@
-"""One running server: where the rooms are wired together."""
+"""One running server: wires the packages together."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ DATABASE_MIGRATED: Final = "database_migrated"
 CLOCK_SYNC_FAILED: Final = "clock_sync_failed"
 
 KERNEL_CONNECTIONS: Final = 8
-"""Connections for takeovers and loads, besides one for each lane: with fewer, activations at once
-would wait for each other more than for Postgres."""
+"""Connections for takeovers and loads, in addition to one for each lane. With fewer, activations at
+the same time would wait for each other more than for Postgres."""
 
 CLOCK_FAILURES_LOGGED_S: Final = 600.0
-"""In such a time three failed comparisons with Postgres time are logged: more say nothing new."""
+"""In this time at most three failed comparisons with Postgres time are logged."""
 
 TAKEOVER_LOCK_S: Final = 1.0
 """How long a takeover waits for a statement of the former owner before it tries again."""
@@ -94,7 +94,7 @@ class Node:
     async def stop(self, grace_s: float, drain_s: float = 0.0) -> None:
         """Close sockets, finish requests, give every showtime back.
 
-        A member of a cluster first hands its showtimes over, serving on all the while.
+        A member of a cluster first hands its showtimes over, and goes on serving meanwhile.
         """
         cluster = self.cluster
         if cluster is not None:
@@ -122,11 +122,11 @@ async def running_node(
     clock: DatabaseClock | None = None,
     unix_s: TimeSource = time.time,
 ) -> AsyncIterator[Node]:
-    """Everything but the listening sockets and the loop's probe, migrated, seeded and started.
+    """Everything except the listening sockets and the loop's probe, migrated, seeded and started.
 
-    `stopping` is set when an operator drains the node: whoever runs it then calls its `stop`.
-    `report` is told each step that takes a while, where there is something to do. `clock` is the
-    time of the kernel, `unix_s` that of tokens and the catalogue.
+    `stopping` is set when an operator drains the node; the caller then calls its `stop`. `report`
+    is called for each step that takes a while. `clock` is the time of the kernel, `unix_s` that of
+    tokens and the catalogue.
     """
     stopping = stopping or asyncio.Event()
     async with AsyncExitStack() as stack:
@@ -190,7 +190,7 @@ async def running_node(
         offered = Offered()
         features = [await listed.build(ground, offered) for listed in FEATURES.values()]
         jobs = Tasks(kernel.metrics.task_failures)
-        # They end before what they use is closed.
+        # They end before the parts that they use are closed.
         stack.push_async_callback(jobs.cancel)
         for feature in features:
             for families in feature.metrics:
@@ -216,7 +216,7 @@ async def running_node(
 
 
 def _edge(ground: Ground, offered: Offered, features: Sequence[Feature]) -> Edge:
-    """Where clients arrive: all features' routes, and the document that describes them."""
+    """The edge for clients: the routes of all features, and the document that describes them."""
     holds, throttles = offered.holds, offered.throttles
     edge = Edge(
         edge_options(ground.settings),
@@ -246,7 +246,7 @@ def _edge(ground: Ground, offered: Offered, features: Sequence[Feature]) -> Edge
 def _secret_files(
     settings: Settings, takers: Mapping[str, Callable[[str], None]]
 ) -> list[SecretFile]:
-    """Those of the secrets that come from files, with who takes them anew."""
+    """The secrets that come from files, with the functions that take a new text."""
     files = []
     for variable, take in takers.items():
         secret: Secret = getattr(settings, variable.lower())
@@ -256,17 +256,17 @@ def _secret_files(
 
 
 async def _replica(settings: Settings, pool: Pool, stack: AsyncExitStack) -> ReplicaReads | None:
-    """Reads on the replica, if one is set; the kernel never sees them."""
+    """Reads on the replica, if there is one; the kernel does not use it."""
     if not settings.database_read_url:
         return None
     replica = await open_replica_pool(settings.database_read_url, size=settings.database_pool_size)
-    # Nothing is lost with a read: it is not waited for.
+    # A read loses nothing when it is cut off, so the stop does not wait for it.
     stack.callback(replica.terminate)
     return ReplicaReads(pool, replica)
 
 
 async def _keep_clock(clock: DatabaseClock, journal: PostgresJournal) -> None:
-    """Compare with Postgres time for as long as the node runs."""
+    """Compare with Postgres time as long as the node runs."""
     limit = LogLimit(lines=3, period_s=CLOCK_FAILURES_LOGGED_S)
     while True:
         await asyncio.sleep(CLOCK_SYNC_S)

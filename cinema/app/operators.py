@@ -37,7 +37,7 @@ CONTROL_OFF: Final = "control_off"
 CONTROL_UNANNOUNCED: Final = "control_unannounced"
 
 GRACE_S: Final = 1.0
-"""How long a stop waits for the last answers, after all else has ended."""
+"""How long a stop waits for the last answers, after everything else has ended."""
 
 log = structlog.get_logger()
 
@@ -45,7 +45,7 @@ log = structlog.get_logger()
 class Control:
     """The control endpoint of a node; without `CONTROL_TOKEN` it only answers the other nodes.
 
-    `drain` has the node stop as a signal does.
+    `drain` stops the node as a signal does.
     """
 
     def __init__(
@@ -100,11 +100,11 @@ class Control:
             self.edge.add_routes((*routes, *bound(control_routes.DOCUMENT_ROUTES, document)))
 
     def serves_on(self, port: int) -> None:
-        """Note where the API listens, which names a node that is alone."""
+        """Note where the API listens; a single node has that address as its name."""
         self._alone.listens_on(self._settings.node_port or port)
 
     async def start(self) -> int | None:
-        """Listen, and note in `DATA_DIR` where; the port, None without an endpoint."""
+        """Listen, and write the address into `DATA_DIR`; the port is None without an endpoint."""
         if self.edge is None:
             log.info(CONTROL_OFF)
             return None
@@ -118,7 +118,7 @@ class Control:
         return port
 
     async def stop(self) -> None:
-        """Stop listening; the last of all, so that operators may look on."""
+        """Stop listening, after everything else, so that operators can watch the stop."""
         if self._note is not None:
             withdraw(self._note)
         if self.edge is not None:

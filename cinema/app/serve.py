@@ -1,4 +1,4 @@
-"""`cinema serve`: one node from its start until it is told to stop."""
+"""`cinema serve`: one node from start to stop."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ SERVER_STOPPING: Final = "server_stopping"
 SERVER_STOPPED: Final = "server_stopped"
 
 CANCEL_AGAIN_S: Final = 1.0
-"""How long what is given up may take to end until it is cancelled once more."""
+"""How long cancelled work may take to end before it is cancelled once more."""
 
 COLLECT_AFTER: Final = (5_000, 5, 1_000)
-"""Garbage collection thresholds: requests leave few cycles, and looking for them takes a tenth
-of a hold's time with the defaults. A showtime that comes into memory is nine objects, of which
-25,000 take up to 30 ms in one step of the loop (measured with 20,000 showtimes that came and
-went). A look at all objects would take a fifth of a second then: it is left for millions of new
-ones, since actors leave no cycles."""
+"""Garbage collection thresholds. Requests leave few cycles, and with the defaults the search for
+them takes a tenth of a hold's time. A showtime in memory is nine objects, and a search through
+25,000 objects takes up to 30 ms in one step of the loop (measured with 20,000 showtimes that came
+and went). A search through all objects would take a fifth of a second then, so it waits for
+millions of new objects, since actors leave no cycles."""
 
 log = structlog.get_logger()
 
 
 async def serve(settings: Settings, report: Report, postgres: OwnPostgres | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, then stop cleanly; `report` is told what a start waits for.
+    """Serve until SIGTERM or SIGINT, then stop cleanly; `report` gets the steps of the start.
 
-    `postgres` is the one of our own, which is brought back if it dies.
+    `postgres` is the embedded one, which is started again if it dies.
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -53,8 +53,8 @@ async def serve(settings: Settings, report: Report, postgres: OwnPostgres | None
     configure_logging(settings.log_level, sink)
     try:
         async with running_node(settings, sink, stopping, report) as node:
-            # What is loaded by now stays: no collection needs to look at it again. Nobody waits
-            # yet for the tenth of a second that this takes.
+            # Objects that exist by now stay, so no collection needs to look at them again. This
+            # takes a tenth of a second, and nobody waits yet.
             gc.collect()
             gc.freeze()
             gc.set_threshold(*COLLECT_AFTER)
@@ -71,7 +71,7 @@ async def serve(settings: Settings, report: Report, postgres: OwnPostgres | None
                 me = member_of(settings, node.cluster, port)
                 await _unless(stopping, node.cluster.join(me))
             if not stopping.is_set():
-                # Only now: others may accept from these too, and serve while this node joins.
+                # Not earlier: other processes may accept from these sockets, and serve meanwhile.
                 await node.edge.share(inherited)
                 sys.stdout.write(f"cinema: {url_of(settings.host, port)} (reference at /docs)\n")
                 sys.stdout.flush()
@@ -90,7 +90,7 @@ async def serve(settings: Settings, report: Report, postgres: OwnPostgres | None
 
 
 async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Do the work, and give it up when told to stop: without Postgres a join waits for ever."""
+    """Do the work, and cancel it at a stop, because without Postgres a join waits for ever."""
     working = asyncio.ensure_future(work)
     told = asyncio.ensure_future(stopping.wait())
     try:
@@ -99,14 +99,14 @@ async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> N
             working.result()
     finally:
         for one in (working, told):
-            # More than once: a failure on the way out may take the place of the cancellation.
+            # More than once, because a failure on the way out may replace the cancellation.
             while not one.done():
                 one.cancel()
                 await asyncio.wait({one}, timeout=CANCEL_AGAIN_S)
 
 
 async def _until_stopped(node: Node, stopping: asyncio.Event) -> None:
-    """Wait for a signal; raises `DeclaredDead` if the cluster goes on without this node."""
+    """Wait for a signal; raises `DeclaredDead` if the cluster has removed this node."""
     if node.cluster is None:
         await stopping.wait()
         return

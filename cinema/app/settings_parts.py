@@ -1,4 +1,4 @@
-"""The parts of the settings that the rooms are handed: they know no settings themselves."""
+"""The parts of the settings that each package receives; packages do not know the settings."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def kernel_settings(settings: Settings) -> KernelSettings:
         overloaded_after_ms=settings.overloaded_after_ms,
         command_deadline_ms=settings.command_deadline_ms,
         max_resident_showtimes=settings.max_resident_showtimes,
-        # Whoever is watched stays in memory.
+        # A watched showtime stays in memory.
         max_watched_showtimes=settings.max_resident_showtimes,
         idle_passivation_s=settings.idle_passivation_seconds,
         batch_limit_events=settings.batch_limit_events,
@@ -45,12 +45,12 @@ def kernel_settings(settings: Settings) -> KernelSettings:
 
 
 def throttle_rules(settings: Settings) -> ThrottleRules:
-    """How often clients may do what; each has a setting of its name."""
+    """The throttles; each has a setting of its name."""
     return _part_of(settings, ThrottleRules)
 
 
 def hold_rates(settings: Settings) -> HoldRates:
-    """How fast one may hold; each has a setting of its name."""
+    """The rate limits of holds; each has a setting of its name."""
     return _part_of(settings, HoldRates)
 
 
@@ -64,7 +64,7 @@ def session_times(settings: Settings) -> SessionTimes:
 
 
 def link_times(settings: Settings) -> LinkTimes:
-    """How long links of mails are good."""
+    """How long links in mails are valid."""
     return LinkTimes(
         reset_s=settings.reset_link_minutes * MINUTE_S,
         verify_s=settings.verification_link_hours * HOUR_S,
@@ -75,18 +75,18 @@ def link_times(settings: Settings) -> LinkTimes:
 
 
 def roles_with_factor(settings: Settings) -> frozenset[str]:
-    """The roles that cannot do without a second factor."""
+    """The roles that need a second factor."""
     lowest = settings.mfa_required_for
     return frozenset(ROLES[ROLES.index(lowest) :]) if lowest in ROLES else frozenset()
 
 
 def base_url(settings: Settings) -> str:
-    """Where links of mails lead: never to what a request says."""
+    """Where links in mails lead; a request cannot choose that."""
     return settings.public_url or url_of(settings.host, settings.port)
 
 
 def refresh_cookie(settings: Settings) -> RefreshCookie:
-    """The cookie of refresh tokens; without TLS, while developing, it is one without."""
+    """The cookie of refresh tokens; in development, without TLS, it is not a secure cookie."""
     return RefreshCookie(
         secure=settings.production or settings.public_url.startswith("https://"),
         public_url=settings.public_url,
@@ -100,7 +100,7 @@ def _part_of(settings: Settings, part: type[Part]) -> Part:
 
 
 def sale_rules(settings: Settings) -> SaleRules:
-    """The rules of showtimes and screens that say nothing else."""
+    """The rules of showtimes and screens that have none of their own."""
     return SaleRules(
         seats_per_hold=settings.seats_per_hold,
         live_holds_per_customer=settings.live_holds_per_customer,
@@ -112,12 +112,12 @@ def sale_rules(settings: Settings) -> SaleRules:
 
 
 def unpaid_limits(settings: Settings) -> UnpaidLimits:
-    """How many seats one may hold unpaid; each has a setting of its name."""
+    """The limits of unpaid seats; each has a setting of its name."""
     return _part_of(settings, UnpaidLimits)
 
 
 def watch_options(settings: Settings, owner_of: OwnerOf | None) -> WatchOptions:
-    """The part that concerns watch sockets."""
+    """The part for watch sockets."""
     return WatchOptions(
         sockets_limit=settings.watchers_limit,
         coalesce_s=settings.watch_coalesce_ms / 1000,

@@ -1,1 +1,1 @@
-"""What the larger commands do, each imported only when it is given."""
+"""The commands; larger ones are imported only when they are called."""

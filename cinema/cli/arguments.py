@@ -1,4 +1,4 @@
-"""The command line: one command each, and a flag for each setting that is not a secret."""
+"""The command line: all commands, and a flag for each setting that is not a secret."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from cinema.settings import Settings, fields
 from cinema.settings.example import default_text, explain
 
 Subcommand = Callable[[Settings, Mapping[str, Any]], int | None]
-"""What a command does, with the settings and the options that are its own; maybe an exit code."""
+"""A command: it gets the settings and its own options, and may return an exit code."""
 
 _HELP = {
     "serve": "serve the API; starts a Postgres unless DATABASE_URL names one",
     "migrate": "bring the database to this version's schema",
     "seed": "add the demo data, or top up its showtimes",
-    "reseal": "encrypt what is stored encrypted anew with the newest of ENCRYPTION_KEYS",
+    "reseal": "encrypt stored values again with the newest of ENCRYPTION_KEYS",
     "backup": "copy the database: once, or continuously; list and verify copies",
-    "restore": "bring the database back as it was at some moment",
-    "check-config": "check the settings and print them, secrets left out",
+    "restore": "restore the database as it was at some time",
+    "check-config": "check the settings and print them without secrets",
     "healthcheck": "ask the server of these settings whether it is ready",
 }
 
 
 def parser_of(commands: Mapping[str, Subcommand]) -> argparse.ArgumentParser:
-    """The parser; what it parses carries the command itself as `run`."""
+    """The parser; its result has the command as `run`."""
     parser = argparse.ArgumentParser(
         prog="cinema", description="A seat reservation server for cinemas."
     )

@@ -33,7 +33,7 @@ from cinema.telemetry.logging import configure_logging, standard_error_sink
 
 
 def run_backup(settings: Settings, options: Mapping[str, Any]) -> None:
-    """Take, follow, list, measure, verify or forget."""
+    """Take, follow, list, measure, verify or forget backups."""
     folder = _folder(settings, options["to"])
     if options["list"]:
         listed = list_backups(folder, datetime.now(UTC))
@@ -142,7 +142,7 @@ def _running_source(settings: Settings) -> Source:
 
 @contextmanager
 def _source(settings: Settings) -> Iterator[Source]:
-    """The server as it runs; the embedded one is started where it does not."""
+    """The running server; the embedded one is started if it does not run."""
     address = settings.database_url or running_address(settings.data_dir)
     if address:
         yield Source(address)

@@ -13,7 +13,7 @@ def add_backup_options(command: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--follow",
         action="store_true",
-        help="archive the log as it is written, and take base backups when due, until stopped",
+        help="archive the log while it is written, and take base backups when due, until stopped",
     )
     what.add_argument("--list", action="store_true", help="what can be restored")
     what.add_argument(
@@ -23,7 +23,7 @@ def add_backup_options(command: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--forget",
         action="store_true",
-        help="have the server keep nothing for this folder any more; the backups stay",
+        help="stop the server from keeping log for this folder; the backups stay",
     )
 
 

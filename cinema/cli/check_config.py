@@ -9,14 +9,14 @@ from cinema.settings.example import example
 
 
 def print_settings(settings: Settings) -> None:
-    """Print all settings, secrets left out; they have been checked."""
+    """Print all settings without secrets; they have been checked."""
     for field in fields():
         value = _shown(field, getattr(settings, field.attribute))
         sys.stdout.write(f"{field.variable}={value}\n")
 
 
 def print_example() -> None:
-    """Print what `.env.example` holds."""
+    """Print the text of `.env.example`."""
     sys.stdout.write(example())
 
 

@@ -1,7 +1,7 @@
 """`cinema admin create-admin`: the first admin of a database, and any other one.
 
-It works on the database alone, so that it is of use before the first start. Anybody who may write
-there could make an admin anyway.
+It works on the database alone, so that it can be used before the first start. Anybody who may write
+to the database could make an admin anyway.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def run_create_admin(settings: Settings, options: Mapping[str, Any], report: Rep
     request = None
     if not options["promote"]:
         request = _request(options, _password(options["password_file"]))
-    # Standard output is for the result alone, also for what is logged while tables are made.
+    # Standard output is for the result alone; logs of migrations must not go there.
     with redirect_stdout(sys.stderr), _database(settings) as dsn:
         user = asyncio.run(_create(dsn, options["email"], request, settings.bcrypt_cost, report))
     if options["json"]:
@@ -59,7 +59,7 @@ def run_create_admin(settings: Settings, options: Mapping[str, Any], report: Rep
 
 
 def _request(options: Mapping[str, Any], password: str) -> RegisterInput:
-    """The account asked for, held to the same rules as one that registers over HTTP."""
+    """The account of the options, by the same rules as a registration over HTTP."""
     given = {
         "email": options["email"],
         "password": password,
@@ -92,7 +92,7 @@ def _password(file: str | None) -> str:
 
 @contextmanager
 def _database(settings: Settings) -> Iterator[str]:
-    """The address of the database: given, of a running server, or started for the time."""
+    """The address of the database: given, of a running server, or of one started for this."""
     running = settings.database_url or running_address(settings.data_dir)
     if running:
         yield running
@@ -139,7 +139,7 @@ async def _id_of(accounts: AccountsRepository, unique: str) -> str | None:
 
 
 async def _add(pool: Pool, unique: str, request: RegisterInput, bcrypt_cost: int) -> str:
-    """A new account; its role comes after it, so that a crash between leaves a customer."""
+    """A new account; it gets its role later, so that a crash in between leaves a customer."""
     now = datetime.now(UTC)
     hasher = PasswordHasher(bcrypt_cost)
     try:

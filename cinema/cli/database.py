@@ -1,4 +1,4 @@
-"""The database that a command works with: the given one, or our own."""
+"""The database for a command: the given one, or the embedded one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def running_database(settings: Settings) -> Iterator[tuple[Settings, EmbeddedPos
         ) from error
     if not (settings.data_dir / "postgres").exists():
         report(f"making a database in {settings.data_dir} (some seconds, only once)")
-    # Until the loop takes the signals over, a stop has to unwind through the `finally` below.
+    # Until the loop handles signals, a stop has to run the `finally` below.
     signal.signal(signal.SIGTERM, _interrupt)
     postgres = EmbeddedPostgres(settings.data_dir, connections=connections_needed(settings))
     try:

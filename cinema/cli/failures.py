@@ -1,4 +1,4 @@
-"""What people can put right themselves, in one line, and with which code a command ends."""
+"""Failures that people can correct themselves, in one line, and exit codes of commands."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _PLAIN: Final = (
 
 
 def plain_message(error: Exception) -> str | None:
-    """One line for what people can put right themselves; None for a bug."""
+    """One line for a failure that people can correct themselves; None for a bug."""
     if isinstance(error, _PLAIN):
         return str(error)
     return _message_of_system(error) if isinstance(error, OSError) else None
 
 
 def exit_code(error: Exception) -> int:
-    """The code that a command ends with."""
+    """The exit code of a command."""
     return DECLARED_DEAD if isinstance(error, DeclaredDead) else FAILED
 
 

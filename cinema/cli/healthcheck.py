@@ -13,7 +13,7 @@ LONGEST_ANSWER_BYTES: Final = 4096
 
 
 class NotReady(Exception):
-    """The server answered, and it is not ready."""
+    """The server answered that it is not ready."""
 
 
 def check_health(settings: Settings) -> None:

@@ -11,7 +11,7 @@ from cinema.cli.arguments import Subcommand, parser_of
 from cinema.cli.report import complain, report
 from cinema.settings import Settings, SettingsError, fields, load_settings
 
-# Heavy rooms are imported by the commands that enter them, so that each starts quickly.
+# Large packages are imported only by the commands that need them, so that each starts quickly.
 
 MISCONFIGURED: Final = 2
 
@@ -19,8 +19,8 @@ MISCONFIGURED: Final = 2
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
-    2 for wrong settings, 70 for a node that its cluster took for dead and that is to be started
-    again, 1 for other failures.
+    2 for wrong settings, 70 for a node that its cluster has declared dead and that has to be
+    started again, 1 for other failures.
     """
     arguments = vars(parser_of(COMMANDS).parse_args(argv))
     run: Subcommand = arguments.pop("run")

@@ -1,4 +1,4 @@
-"""What a command tells a person while it works."""
+"""Messages of a command to a person while it works."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import sys
 
 
 def report(step: str) -> None:
-    """Tell a person who waits what is being done: one line a step, only where there is work."""
+    """Tell a waiting person what is being done: one line for each step that has work to do."""
     sys.stderr.write(f"cinema: {step} ...\n")
     sys.stderr.flush()
 
 
 def complain(*lines: str) -> None:
-    """Tell what went wrong."""
+    """Tell what has failed."""
     for line in lines:
         sys.stderr.write(f"cinema: {line}\n")

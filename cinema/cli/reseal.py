@@ -1,4 +1,4 @@
-"""`cinema reseal`: after a change of ENCRYPTION_KEYS, so that the old keys can be taken out."""
+"""`cinema reseal`: after a change of ENCRYPTION_KEYS, so that the old keys can be removed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ CONNECTIONS: Final = 2
 
 
 def run_reseal(settings: Settings) -> None:
-    """Seal what older keys have sealed with the newest; may be run again, and beside servers."""
+    """Seal values of older keys with the newest; it may run again, and while servers run."""
     with running_database(with_encryption_keys(settings)) as (connected, _):
         done = asyncio.run(_reseal(connected))
-    sys.stdout.write(f"cinema: sealed {done.renewed} values anew\n")
+    sys.stdout.write(f"cinema: sealed {done.renewed} values again\n")
     if done.unreadable:
         sys.stderr.write(f"cinema: no key of ENCRYPTION_KEYS opens {done.unreadable} values\n")
         sys.exit(1)

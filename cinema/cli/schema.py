@@ -14,7 +14,7 @@ from cinema.storage.database.pool import open_pool
 
 
 def run_migrate(settings: Settings) -> None:
-    """Bring the database to this version's schema."""
+    """Migrate the database to this version's schema."""
     with running_database(settings) as (connected, _):
         asyncio.run(migrate(connected.database_url, report=report))
 

@@ -15,12 +15,12 @@ from cinema.settings import Settings, with_control_token, with_encryption_keys, 
 
 def run_serve(settings: Settings) -> None:
     """Serve until stopped: one node, or a local cluster of several."""
-    # Before a database is made or started, which takes much longer than this.
+    # Checked before a database is made or started, because that takes much longer.
     refuse_used_ports(settings, os.environ)
     with running_database(settings) as (connected, postgres):
         complete = with_encryption_keys(with_control_token(with_jwt_secret(connected)))
         if complete.nodes > 1:
-            # What it starts and watches processes with is not installed everywhere.
+            # The modules that it needs do not exist on every platform.
             from cinema.local.cluster.command import serve_cluster
 
             serve_cluster(complete, postgres, report)

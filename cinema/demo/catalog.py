@@ -1,4 +1,4 @@
-"""The demo's films, cinemas and screens. Films are real; the houses are made up."""
+"""The demo's films, cinemas and screens. The films are real, the cinemas are invented."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MADE_AT_US: Final = 1_767_225_600_000_000
 
 
 class Film(NamedTuple):
-    """What the demo knows of a film; runtime, date and rating are those of its first release."""
+    """A film of the demo; runtime, date and rating are those of its first release."""
 
     title: str
     runtime_minutes: int
@@ -148,7 +148,7 @@ class House(NamedTuple):
 
 
 def demo_id(kind: str, name: str, at_us: int = _MADE_AT_US) -> UUID:
-    """An id that follows from what it names."""
+    """An id that is derived from a name."""
     digest = blake2b(f"{kind}/{name}".encode(), digest_size=10).digest()
     return UUID(bytes=new_id(at_us, int.from_bytes(digest, "big") & ((1 << RANDOM_BITS) - 1)))
 
@@ -198,7 +198,7 @@ def movies() -> list[Movie]:
 
 
 def screen_id(house: House, plan: str) -> UUID:
-    """The id of the screen of a house that has this plan."""
+    """The id of a cinema's screen with this plan."""
     return demo_id("screen", f"{house.cinema.name}/{plan}")
 
 

@@ -1,8 +1,8 @@
-"""The seat plans of the demo's five screens, after the shapes that real rooms have.
+"""The seat plans of the demo's five screens, in the shapes of real rooms.
 
-A row is drawn from left to right, as seen by someone facing the screen: `r`egular, `p`remium,
-`v`ip, `W` a wheelchair space and `C` its companion seat (both regular), a space an aisle or
-another gap one seat wide.
+A row is drawn from left to right, as seen by somebody who faces the screen: `r`egular, `p`remium,
+`v`ip, `W` for a wheelchair space, `C` for its companion seat (both regular), and a space for an
+aisle or another gap of one seat.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The demo's programme: what runs when, the same whenever it is asked for."""
+"""The demo's programme: which film runs when; the same on every call."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from cinema.domain.times import to_us
 from cinema.features.showtimes.rules import Timetable, timetable
 
 DAYS_AHEAD: Final = 7
-"""Today is programmed, and as many days after it."""
+"""The programme is for today and this many days after it."""
 
-# On the clock of the cinema; the hours in which clocks change are not among them.
+# In the cinema's local time, outside the hours in which clocks change.
 _WEEKDAY_OPENING: Final = time(14, 0)
 _WEEKEND_OPENING: Final = time(11, 0)
 _LAST_START: Final = time(22, 45)
@@ -30,7 +30,7 @@ _IMAX_FILMS: Final = frozenset({"Dune: Part Two", "Inception", "Oppenheimer"})
 
 
 def programme(now: datetime) -> list[DemoShowtime]:
-    """The showtimes still to come today and on the days after, of all screens."""
+    """The coming showtimes of today and the next days, of all screens."""
     return [
         showtime
         for house in HOUSES
@@ -50,7 +50,7 @@ def _of_house(house: House, now: datetime) -> Iterator[DemoShowtime]:
 def _of_screen(
     house: House, plan: str, position: int, day: date, zone: ZoneInfo
 ) -> Iterator[DemoShowtime]:
-    """One screen's day: a film as soon as the screen is clean after the one before."""
+    """One screen's day: each film starts as soon as the screen is clean."""
     opening = _WEEKEND_OPENING if day.weekday() >= 5 else _WEEKDAY_OPENING
     starts_at = datetime.combine(day, opening, zone).astimezone(UTC) + position * _STEP
     last_start = datetime.combine(day, _LAST_START, zone).astimezone(UTC)
@@ -84,6 +84,6 @@ def _showtime(
 
 
 def _next_step(moment: datetime) -> datetime:
-    """The next quarter of an hour, or the moment itself."""
+    """The time itself if it is a quarter of an hour, otherwise the next one."""
     midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight + -((midnight - moment) // _STEP) * _STEP

@@ -1,4 +1,4 @@
-"""Demo data on the first start, and showtimes topped up on each one after."""
+"""Adds demo data at the first start, and missing showtimes at each later one."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ DEMO_ACCOUNTS: Final = {
     MANAGER: ("manager@cinema.example", "demo-manager"),
     ADMIN: ("admin@cinema.example", "demo-admin"),
 }
-"""Role to e-mail and password; the README and `/docs` say them.
+"""E-mail and password for each role; the README and `/docs` show them.
 
 Staff and manager belong to Kino Aurora.
 """
 
 
 def accounts_note() -> str:
-    """Who can sign in to the demo, as the reference page tells it."""
+    """The accounts of the demo, as the reference page shows them."""
     lines = [f"- {role}: `{email}`, `{word}`" for role, (email, word) in DEMO_ACCOUNTS.items()]
     return "\n".join(["\nThis server has demo data. Accounts and passwords to try:\n", *lines, ""])
 
 
 class DemoRefused(Exception):
-    """Demo accounts have passwords everyone can read: never in production."""
+    """Demo accounts have public passwords, so they are refused in production."""
 
 
 async def seed(pool: Pool, settings: Settings, now: datetime, report: Report = unheard) -> None:
-    """Insert what is missing of the demo's data; two queries when nothing is.
+    """Insert missing demo data; takes two queries if nothing is missing.
 
-    May run in several processes at once. What was changed or added by hand stays. `report` is told
-    when there is something to do, in words for a person who waits.
+    It may run in several processes at once. Changes and additions by hand stay. `report` gets a
+    text for a waiting person if there is something to do.
     """
     if settings.production:
         raise DemoRefused("demo data is refused in production")

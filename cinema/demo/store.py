@@ -1,4 +1,4 @@
-"""Inserts what of the demo's data is not there yet; what is there is left as it is."""
+"""Inserts missing demo data, and leaves existing data as it is."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class DemoShowtime(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DemoCatalog(msgspec.Struct, frozen=True, kw_only=True):
-    """What showtimes stand on."""
+    """The rows that showtimes need."""
 
     movies: Sequence[Movie]
     cinemas: Sequence[Cinema]
@@ -103,7 +103,7 @@ class DemoCatalog(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DemoRepository:
-    """Safe to use from several processes at once: they insert in one order and wait in turn."""
+    """Safe for several processes at once: they insert in the same order and wait for each other."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

@@ -1,4 +1,4 @@
-"""What makes settings wrong together, though each may be right alone."""
+"""Checks of settings that concern several of them, or production."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PLACEHOLDERS = ("change", "example", "secret", "default", "password", "replace"
 _FEWEST_DISTINCT_CHARACTERS = 12
 
 SHORTEST_PASSWORD_CHARS = 12
-"""Of a password in an address; people do not type it."""
+"""Shortest password in an address; people do not type these passwords."""
 
 WIDEST_PROXIES = {4: 8, 6: 7}
 """Shortest prefix of trusted networks by version: the largest private ones have these."""
@@ -32,7 +32,7 @@ _IPV4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
 def problems_together(settings: Settings) -> Iterator[str]:
-    """What is wrong with the settings as a whole, though each may be right alone."""
+    """Problems of the settings as a whole; each setting alone may be right."""
     if settings.seat_hold_max_seconds < settings.seat_hold_ttl_seconds:
         yield "SEAT_HOLD_MAX_SECONDS is less than SEAT_HOLD_TTL_SECONDS"
     if settings.database_pool_size <= settings.commit_lanes:
@@ -121,7 +121,7 @@ def _problems_of_production(settings: Settings) -> Iterator[str]:
 
 
 def _problems_of_passwords(settings: Settings) -> Iterator[str]:
-    """Secrets that others could guess, in settings and in addresses."""
+    """Problems of secrets that others could guess, in settings and in addresses."""
     secret = settings.cluster_secret
     if secret and _is_guessable(secret):
         yield "CLUSTER_SECRET looks like a placeholder; use 32 random bytes"
@@ -154,7 +154,7 @@ def _problems_of_control(settings: Settings) -> Iterator[str]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can connect to what listens on `host`."""
+    """Whether only this machine can connect to a listener on `host`."""
     if host == "localhost":
         return True
     try:
@@ -174,7 +174,7 @@ def _is_default_password(password: str) -> bool:
 
 
 def _is_everybody(networks: Iterable[str]) -> bool:
-    """Whether these networks together have one that is larger than any of one's own."""
+    """Whether these networks together contain one that is larger than any private network."""
     of_version: dict[int, list[Any]] = {4: [], 6: []}
     for text in networks:
         network: ipaddress.IPv4Network | ipaddress.IPv6Network

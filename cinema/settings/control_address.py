@@ -1,4 +1,4 @@
-"""Where the control endpoints of this machine listen: one file a server in `DATA_DIR/control`."""
+"""Addresses of this machine's control endpoints: one file per server in `DATA_DIR/control`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _FOLDER = "control"
 
 
 def announce(data_dir: Path, host: str, port: int) -> Path:
-    """Write down that a control endpoint listens; returns the file for `withdraw`.
+    """Write the address of a control endpoint to a file; returns the file for `withdraw`.
 
-    A server that was killed leaves its file behind, and the next one on that port takes it over.
+    A server that was killed leaves its file behind; the next server on that port overwrites it.
     """
     folder = data_dir / _FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     note = folder / str(port)
-    # Readers never see half a line: the new text takes the place of the old in one step.
+    # Readers never see half a line, because the new text replaces the old one in one step.
     draft = folder / f".{port}"
     draft.write_text(f"{url_of(host, port)}\n")
     draft.replace(note)
@@ -25,16 +25,16 @@ def announce(data_dir: Path, host: str, port: int) -> Path:
 
 
 def withdraw(note: Path) -> None:
-    """Take an announcement back."""
+    """Remove the file of an endpoint."""
     note.unlink(missing_ok=True)
 
 
 def announced(data_dir: Path) -> list[str]:
-    """The addresses announced on this machine, the newest first; some may be gone."""
+    """The addresses in the files, newest first; some servers may have ended."""
     found = []
     for note in (data_dir / _FOLDER).glob("[0-9]*"):
         try:
             found.append((note.stat().st_mtime_ns, note.read_text().strip()))
-        except FileNotFoundError:  # its server has ended just now
+        except FileNotFoundError:  # its server has just ended
             continue
     return [address for _, address in sorted(found, reverse=True)]

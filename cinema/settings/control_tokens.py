@@ -1,4 +1,4 @@
-"""The tokens of the control endpoint: several at a time, each maybe with its holder's name."""
+"""The tokens of the control endpoint: one or more, with or without the names of their holders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 UNNAMED_HOLDER: Final = "operator"
 TOKENS_LIMIT: Final = 16
-"""More would be a user management, which this is not."""
+"""More would need a user management, which this is not."""
 
 SHORTEST_TOKEN_BYTES: Final = 32
 
@@ -17,16 +17,16 @@ _BETWEEN: Final = re.compile(r"[\s,]+")
 
 
 class ControlToken(NamedTuple):
-    """A token and who holds it."""
+    """A token and its holder."""
 
     holder: str
     secret: str
 
 
 def parsed_tokens(text: str) -> tuple[ControlToken, ...]:
-    """The tokens of `name:token name:token`, newest first; commas and lines part them as well.
+    """The tokens of `name:token name:token`, newest first; commas and lines separate them too.
 
-    One without a name is anybody's.
+    A token without a name has no known holder.
     """
     found = []
     for entry in _BETWEEN.split(text):
@@ -39,7 +39,7 @@ def parsed_tokens(text: str) -> tuple[ControlToken, ...]:
 
 
 def problems_of_tokens(tokens: Sequence[ControlToken]) -> Iterator[str]:
-    """Why these cannot be the tokens of an endpoint, wherever it runs."""
+    """Problems of these tokens, in development and in production."""
     if len(tokens) > TOKENS_LIMIT:
         yield f"holds more than {TOKENS_LIMIT} tokens"
     if any(len(one.secret.encode()) < SHORTEST_TOKEN_BYTES for one in tokens):

@@ -1,4 +1,4 @@
-"""The keys of what is stored encrypted: several at a time, so that they can change."""
+"""The keys of encrypted values: several at a time, so that they can be changed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def encryption_keys(text: str) -> tuple[bytes, ...]:
 
 
 def _from_base64(text: str) -> bytes:
-    """Of either alphabet, with and without padding."""
+    """Decode either alphabet, with or without padding."""
     plain = text.replace("-", "+").replace("_", "/").rstrip("=")
     try:
         return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
@@ -37,7 +37,7 @@ def _from_base64(text: str) -> bytes:
 
 
 def problems_of_encryption_keys(text: str, *, production: bool) -> Iterator[str]:
-    """Why these cannot be the keys."""
+    """Problems of these keys."""
     try:
         keys = encryption_keys(text)
     except ValueError as problem:

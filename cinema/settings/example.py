@@ -8,7 +8,7 @@ from cinema.settings.loading import Field, fields
 
 _HEAD = """\
 # Settings of cinema, each with its default. `bin/cinema check-config --example` writes this file.
-# Every line is an environment variable; `bin/serve` has a flag of the same name for all but
+# Every line is an environment variable; `bin/serve` has a flag of the same name for all except
 # the secrets (PORT=8080 is --port 8080). To use this file: cp .env.example .env, uncomment what
 # you change, then: set -a; . ./.env; set +a; bin/serve
 """
@@ -30,7 +30,7 @@ def explain(field: Field) -> str:
 
 
 def default_text(field: Field) -> str:
-    """The default as one would write it."""
+    """The default in the form in which people write it."""
     shown = (field.about.extra or {})["shown"]
     if shown is not None:
         return str(shown)

@@ -14,14 +14,14 @@ _HOME = _PROJECT if (_PROJECT / "pyproject.toml").exists() else Path.cwd()
 class Secret(str):
     """A text that is not shown by `repr`, and so not by logs and tracebacks.
 
-    `file` is where it came from, for what is read again while the server runs.
+    `file` is where it came from; some files are read again while the server runs.
     """
 
     __slots__ = ("file",)
     file: Path | None
 
     def __new__(cls, text: str = "", file: Path | None = None) -> Self:
-        """The text, and the file it was read from."""
+        """Make a secret of a text, and of the file from which it was read."""
         secret = super().__new__(cls, text)
         secret.file = file
         return secret
@@ -38,7 +38,7 @@ def _about(
     high: int | None = None,
     shown: str | None = None,
 ) -> msgspec.Meta:
-    """What a person has to know of a setting beside its name, type and default.
+    """What a person has to know about a setting, besides its name, type and default.
 
     `low` and `high` are inclusive; `shown` replaces a default that depends on the machine.
     """
@@ -50,7 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     environment: Annotated[
         Literal["development", "production"],
-        _about("production refuses everything that is only safe while developing"),
+        _about("production refuses everything that is safe only in development"),
     ] = "development"
     host: Annotated[str, _about("address to listen on")] = "127.0.0.1"
     port: Annotated[int, _about("port to listen on; 0 takes a free one", low=0, high=65_535)] = 8080
@@ -64,30 +64,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 1
     public_url: Annotated[
-        str, _about("address clients use, such as https://tickets.example.com; https in production")
+        str, _about("address for clients, such as https://tickets.example.com; https in production")
     ] = ""
     trusted_proxies: Annotated[
         tuple[str, ...],
-        _about("networks whose X-Forwarded-For and X-Forwarded-Proto are believed, with commas"),
+        _about("networks whose X-Forwarded-For and X-Forwarded-Proto are trusted, with commas"),
     ] = ()
     allowed_origins: Annotated[
         tuple[str, ...],
-        _about("origins that browsers may call from, with commas; * for any (not in production)"),
+        _about("origins of pages that may call, with commas; * for any (not in production)"),
     ] = ()
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], _about("least severe log events written")
+        Literal["debug", "info", "warning", "error"], _about("least severe log events to write")
     ] = "info"
     shutdown_grace_seconds: Annotated[
-        int, _about("how long requests under way may take to end at a stop", "s", low=0, high=300)
+        int, _about("how long requests may take to end when the server stops", "s", low=0, high=300)
     ] = 10
 
     control_host: Annotated[
-        str, _about("address the control endpoint listens on; keep it away from customers")
+        str, _about("address of the control endpoint; customers must not reach it")
     ] = "127.0.0.1"
     control_port: Annotated[
         int,
         _about(
-            "port of the control endpoint; 0 takes a free one and notes it in DATA_DIR/control",
+            "port of the control endpoint; 0 takes a free one and writes it to DATA_DIR/control",
             low=0,
             high=65_535,
         ),
@@ -96,8 +96,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Secret,
         _about(
             "admin tokens of the control endpoint, newest first, each of 32 bytes or more, or "
-            "holder:token; the file is read again while the server runs; generated while "
-            "developing, and in production there is no control endpoint without"
+            "holder:token; the file is read again while the server runs; generated in development; "
+            "without one, production has no control endpoint"
         ),
     ] = Secret()
 
@@ -109,12 +109,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = Secret()
     database_read_url: Annotated[
         Secret,
-        _about(
-            "a replica of DATABASE_URL that serves lists and gets of the catalogue and of bookings"
-        ),
+        _about("a replica of DATABASE_URL for reads of the catalogue and of bookings"),
     ] = Secret()
     database_pool_size: Annotated[
-        int, _about("most connections to Postgres at a time", "connections", low=3, high=90)
+        int, _about("most connections to Postgres", "connections", low=3, high=90)
     ] = 12
     backup_dir: Annotated[
         Path, _about("folder of base backups and archived log; on another disk", shown="backups")
@@ -127,7 +125,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 24
     redis_url: Annotated[
         Secret,
-        _about("Redis, as redis://…; makes this node one of a cluster, a node alone needs none"),
+        _about("Redis, as redis://…; makes this node part of a cluster; a single node needs none"),
     ] = Secret()
 
     node_host: Annotated[
@@ -140,7 +138,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 0
     node_weight: Annotated[
-        int, _about("share of the showtimes, against the other nodes' weights", low=1, high=1000)
+        int, _about("share of the showtimes, relative to other nodes' weights", low=1, high=1000)
     ] = 100
     cluster_port: Annotated[
         int,
@@ -148,11 +146,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 7400
     cluster_secret: Annotated[
         Secret,
-        _about("what nodes prove to each other that they know; default: made from JWT_SECRET_KEY"),
+        _about("secret by which nodes trust each other; by default made from JWT_SECRET_KEY"),
     ] = Secret()
     heartbeat_timeout_ms: Annotated[
         int,
-        _about("silence after which a node is taken for dead", "ms", low=500, high=60_000),
+        _about("silence after which a node is declared dead", "ms", low=500, high=60_000),
     ] = 2000
     drain_seconds: Annotated[
         int,
@@ -163,8 +161,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Secret,
         _about(
             "keys that sign access tokens, one a line, newest first, each of 32 bytes or more; "
-            "older ones are for tokens they have signed; the file is read again while the server "
-            "runs; generated while developing"
+            "older keys verify the tokens that they have signed; the file is read again while the "
+            "server runs; generated in development"
         ),
     ] = Secret()
     jwt_access_token_expire_minutes: Annotated[
@@ -172,15 +170,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 15
     refresh_idle_days: Annotated[
         int,
-        _about("how long a session lasts after its last refresh", "days", low=1, high=365),
+        _about("how long a session lives after its last refresh", "days", low=1, high=365),
     ] = 7
     refresh_total_days: Annotated[
-        int, _about("how long a session lasts with all its refreshes", "days", low=1, high=3650)
+        int, _about("how long a session lives with all its refreshes", "days", low=1, high=3650)
     ] = 30
     refresh_grace_seconds: Annotated[
         int,
         _about(
-            "how long a refresh token gives the same answer again; later it ends the session",
+            "how long a used refresh token gives the same answer; later it ends the session",
             "s",
             low=0,
             high=60,
@@ -190,7 +188,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Secret,
         _about(
             "mail server, as smtp+starttls://user:password@host:587, smtps:// (TLS from the start) "
-            "or smtp:// (no TLS, no password off this machine); empty writes to DATA_DIR/mailbox"
+            "or smtp:// (no TLS; a password only on this machine); empty writes to DATA_DIR/mailbox"
         ),
     ] = Secret()
     mail_from: Annotated[str, _about("sender of mails, with or without a name")] = (
@@ -199,14 +197,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     encryption_keys: Annotated[
         Secret,
         _about(
-            "keys of what is stored encrypted, newest first, each 32 random bytes in base64; older "
-            "ones open what they sealed; generated while developing"
+            "keys for encrypted values, newest first, each 32 random bytes in base64; older keys "
+            "decrypt what they have encrypted; generated in development"
         ),
     ] = Secret()
     erasure_grace_days: Annotated[
         int,
         _about(
-            "how long after its owner gave it up an account is erased; signing in takes it back",
+            "time between the deletion of an account and its erasure; a sign-in cancels it",
             "days",
             low=0,
             high=90,
@@ -215,15 +213,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mfa_required_for: Annotated[
         Literal["nobody", "admin", "manager", "staff"],
         _about(
-            "lowest role that needs a second factor; who has it and no authenticator yet acts as a "
-            "customer until there is one"
+            "lowest role that needs a second factor; without an authenticator such an account acts "
+            "as a customer"
         ),
     ] = "nobody"
     bcrypt_cost: Annotated[
         int,
         _about(
-            "work factor of password hashes, doubling with each step; a change comes to a stored"
-            " one with the next login",
+            "work factor of password hashes; each step doubles the work; a stored hash changes at "
+            "the next login",
             low=10,
             high=16,
         ),
@@ -231,7 +229,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hashing_per_address: Annotated[
         int,
         _about(
-            "passwords of one client address that may wait to be hashed; more answer 503",
+            "passwords of one client address that may wait to be hashed; more get 503",
             "passwords",
             low=1,
             high=64,
@@ -240,7 +238,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     login_window_seconds: Annotated[
         int,
         _about(
-            "time in which failed logins are counted, by account and address and by address",
+            "time in which failed logins are counted, by account and address, and by address",
             "s",
             low=1,
             high=86_400,
@@ -249,7 +247,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     login_failures_per_account_and_address: Annotated[
         int,
         _about(
-            "failed logins in that time at one account from one client address",
+            "failed logins in that time for one account from one client address",
             "logins",
             low=1,
             high=1_000_000,
@@ -258,7 +256,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     login_failures_per_address: Annotated[
         int,
         _about(
-            "failed logins in that time from one client address, at whichever accounts",
+            "failed logins in that time from one client address, for all accounts",
             "logins",
             low=1,
             high=1_000_000,
@@ -267,8 +265,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     login_failures_per_account_per_hour: Annotated[
         int,
         _about(
-            "failed logins in an hour at one account, before addresses are stopped from which "
-            "nobody has signed in to it",
+            "failed logins in an hour for one account; after that, only addresses from which "
+            "somebody has signed in to it may try",
             "logins",
             low=1,
             high=1_000_000,
@@ -290,8 +288,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mails_per_hour_per_email: Annotated[
         int,
         _about(
-            "mails of one purpose (a forgotten password, an address to verify) that may be asked"
-            " for in an hour for one e-mail address",
+            "mails of one purpose (a forgotten password, an address to verify) in an hour for one "
+            "e-mail address",
             "mails",
             low=1,
             high=1_000_000,
@@ -299,27 +297,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 3
     mails_per_hour_per_address: Annotated[
         int,
-        _about("the same from one client address", "mails", low=1, high=1_000_000),
+        _about("the same for one client address", "mails", low=1, high=1_000_000),
     ] = 20
     reset_link_minutes: Annotated[
-        int, _about("how long a link to reset a password is good", "min", low=5, high=1440)
+        int, _about("how long a link to reset a password is valid", "min", low=5, high=1440)
     ] = 60
     verification_link_hours: Annotated[
-        int, _about("how long a link to verify an e-mail address is good", "h", low=1, high=168)
+        int, _about("how long a link to verify an e-mail address is valid", "h", low=1, high=168)
     ] = 24
     email_change_link_hours: Annotated[
-        int, _about("how long a link to change an e-mail address is good", "h", low=1, high=168)
+        int, _about("how long a link to change an e-mail address is valid", "h", low=1, high=168)
     ] = 24
     email_undo_days: Annotated[
         int, _about("how long a change of the e-mail address can be undone", "days", low=1, high=90)
     ] = 7
     invitation_link_days: Annotated[
-        int, _about("how long an invitation is good", "days", low=1, high=90)
+        int, _about("how long an invitation is valid", "days", low=1, high=90)
     ] = 7
     writes_per_minute_per_user: Annotated[
         int,
         _about(
-            "changes in a minute by one user, commands to holds left out",
+            "changes in a minute by one user, without commands to holds",
             "requests",
             low=1,
             high=1_000_000,
@@ -336,28 +334,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 5
     holds_per_second_per_staff: Annotated[
         int,
-        _about("the same by one of the staff", "commands", low=1, high=1_000_000),
+        _about("the same by one staff member", "commands", low=1, high=1_000_000),
     ] = 20
     holds_per_second_per_address: Annotated[
         int,
         _about(
-            "the same by all customers of one client address", "commands", low=1, high=1_000_000
+            "the same by all customers at one client address", "commands", low=1, high=1_000_000
         ),
     ] = 100
     holds_burst_seconds: Annotated[
         int,
-        _about("how many seconds' worth of these may come at once", "s", low=1, high=3600),
+        _about("the commands of this many seconds may come at once", "s", low=1, high=3600),
     ] = 6
     demo_payment: Annotated[
         bool,
         _about(
-            "accept payment method demo, which always succeeds; refused in production",
+            "accept the payment method demo, which always succeeds; refused in production",
         ),
     ] = True
     demo_data: Annotated[
         bool,
         _about(
-            "cinemas, films, showtimes and users to try things with; refused in production",
+            "insert cinemas, films, showtimes and users to try things with; refused in production",
         ),
     ] = True
 
@@ -375,13 +373,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _about("most seats in one hold of staff, who sell at a till", "seats", low=1, high=100)
     ] = 50
     live_holds_per_staff: Annotated[
-        int, _about("most live holds of one of the staff in a showtime", "holds", low=1, high=1000)
+        int, _about("most live holds of one staff member in a showtime", "holds", low=1, high=1000)
     ] = 50
 
     unpaid_seats_per_customer: Annotated[
         int,
         _about(
-            "most seats a customer may hold unpaid over all showtimes",
+            "most unpaid seats that a customer may hold over all showtimes",
             "seats",
             low=1,
             high=1_000_000,
@@ -389,16 +387,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 20
     unpaid_seats_per_unverified: Annotated[
         int,
-        _about("the same while the e-mail address is not proven", "seats", low=1, high=1_000_000),
+        _about("the same while the e-mail address is not verified", "seats", low=1, high=1_000_000),
     ] = 10
     unpaid_seats_per_staff: Annotated[
-        int, _about("the same for one of the staff", "seats", low=1, high=1_000_000)
+        int, _about("the same for one staff member", "seats", low=1, high=1_000_000)
     ] = 200
 
     commit_lanes: Annotated[
         int,
         _about(
-            "batches in flight to Postgres at a time; more only where a commit takes long",
+            "batches in flight to Postgres at a time; more than 1 only if commits are slow",
             "lanes",
             low=1,
             high=32,
@@ -422,7 +420,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mailbox_limit: Annotated[
         int,
         _about(
-            "commands that wait, or are not answered yet, at one showtime before it refuses",
+            "commands without an answer at one showtime before it refuses new ones",
             "commands",
             low=1,
             high=1_000_000,
@@ -431,7 +429,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     node_waiting_limit: Annotated[
         int,
         _about(
-            "commands that wait, or are not answered yet, on a node before it refuses",
+            "commands without an answer on a node before it refuses new ones",
             "commands",
             low=1,
             high=10_000_000,
@@ -452,14 +450,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_resident_showtimes: Annotated[
         int,
         _about(
-            "showtimes kept in memory, and the most that can be watched at a time",
+            "most showtimes in memory, and most that can be watched at a time",
             "showtimes",
             low=1,
             high=1_000_000,
         ),
     ] = 20_000
     idle_passivation_seconds: Annotated[
-        int, _about("idle time after which a showtime leaves memory", "s", low=1, high=86_400)
+        int, _about("idle time after which a showtime is passivated", "s", low=1, high=86_400)
     ] = 300
     journal_retention_days: Annotated[
         int, _about("how long the journal is kept after a showtime", "days", low=0, high=3650)
@@ -490,7 +488,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ws_commands_in_flight: Annotated[
         int,
         _about(
-            "unanswered commands of one socket before it is read no further",
+            "unanswered commands of one socket before the server stops reading from it",
             "commands",
             low=1,
             high=10_000,
@@ -499,17 +497,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ws_pending_limit_bytes: Annotated[
         int,
         _about(
-            "bytes a slow watcher may have waiting before it is closed",
+            "bytes that may wait for a slow watcher before it is closed",
             "bytes",
             low=4096,
             high=64 << 20,
         ),
     ] = 1 << 20
     ws_heartbeat_seconds: Annotated[
-        int, _about("time between pings; a peer silent for two is closed", "s", low=1, high=600)
+        int, _about("time between pings; a peer that misses two is closed", "s", low=1, high=600)
     ] = 20
 
     @property
     def production(self) -> bool:
-        """Whether this server may be trusted with real customers."""
+        """Whether this server is for real customers."""
         return self.environment == "production"

@@ -26,9 +26,9 @@ def with_jwt_secret(settings: Settings) -> Settings:
 
 
 def with_encryption_keys(settings: Settings) -> Settings:
-    """The settings with keys for what is stored: the given ones, else one made in `DATA_DIR`.
+    """The settings with keys for encrypted values: the given ones, else one made in `DATA_DIR`.
 
-    Whoever loses that file loses what was encrypted with it.
+    If that file is lost, the values that were encrypted with its key are lost.
     """
     if settings.encryption_keys:
         return settings
@@ -48,7 +48,7 @@ def with_control_token(settings: Settings) -> Settings:
 
 
 def found_control_token(settings: Settings) -> Secret:
-    """The admin token a client of these settings has: given, or made by a server; else empty."""
+    """The admin token for a client with these settings: given, or made by a server; else empty."""
     if settings.control_token:
         return settings.control_token
     file = settings.data_dir / _ADMIN_FILE
@@ -66,7 +66,7 @@ def _made_once(path: Path) -> Secret:
 
 
 def _write_once(path: Path, text: str) -> None:
-    """Give the file its whole text or leave the one another start has made; mode 0600."""
+    """Write the whole file with mode 0600, or keep the one that another start has made."""
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(handle, "w") as file:
         file.write(text)

@@ -11,14 +11,14 @@ import msgspec
 from cinema.settings.checks import problems_together
 from cinema.settings.fields import Secret, Settings
 
-# Beside true, false, 1 and 0, which msgspec knows.
+# In addition to true, false, 1 and 0, which msgspec knows.
 _SWITCHES = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 _LONGEST_SECRET_FILE_BYTES = 64 << 10
 _ONLY_WHILE_DEVELOPING = ("demo_payment", "demo_data")
 
 
 class SettingsError(Exception):
-    """Carries every problem found, so that one start shows them all."""
+    """Has all problems that were found, so that one start shows them all."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
@@ -26,7 +26,7 @@ class SettingsError(Exception):
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """One setting: its attribute, its type without the annotation, and what is known of it."""
+    """One setting: its attribute, its type without the annotation, and the annotation."""
 
     attribute: str
     kind: Any
@@ -40,27 +40,27 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def secret(self) -> bool:
-        """Whether the value is never shown, takes no flag, and may come from a file."""
+        """Whether the value is never shown, has no flag, and may come from a file."""
         return self.kind is Secret
 
     @property
     def hint(self) -> Any:
-        """The type with its bounds, as msgspec takes it."""
+        """The type with its bounds, as msgspec needs it."""
         return Annotated[self.kind, self.about]
 
     @property
     def doc(self) -> str:
-        """What the setting means."""
+        """The meaning of the setting."""
         return self.about.description or ""
 
     @property
     def unit(self) -> str:
-        """What a number counts; may be empty."""
+        """The unit of a number; may be empty."""
         return str((self.about.extra or {})["unit"])
 
     @property
     def expected(self) -> str:
-        """What values may be, as it follows "is not" in a message."""
+        """The possible values, in words that fit after "is not" in a message."""
         if self.kind is bool:
             return "true or false"
         if get_origin(self.kind) is Literal:
@@ -79,10 +79,10 @@ def fields() -> list[Field]:
 
 
 def load_settings(environ: Mapping[str, str], flags: Mapping[str, str] | None = None) -> Settings:
-    """The settings that the environment gives and flags, named by attribute, override.
+    """The settings of the environment; flags, named by attribute, override them.
 
-    An empty value counts as absent. A secret `X` is also read from the file that `X_FILE` names.
-    Raises `SettingsError` with every problem found.
+    An empty value counts as absent. A secret `X` is also read from the file in `X_FILE`. Raises
+    `SettingsError` with all problems.
     """
     flags = flags or {}
     problems: list[str] = []
@@ -119,7 +119,7 @@ def _text(field: Field, environ: Mapping[str, str]) -> str:
 
 
 def _from_file(field: Field, value: object, environ: Mapping[str, str]) -> object:
-    """A secret that knows its file; all else as it is."""
+    """A secret with its file; other values stay as they are."""
     path = environ.get(f"{field.variable}_FILE", "").strip()
     if not (path and isinstance(value, Secret)):
         return value
@@ -127,7 +127,7 @@ def _from_file(field: Field, value: object, environ: Mapping[str, str]) -> objec
 
 
 def _parse(field: Field, text: str) -> object:
-    """The value that the text stands for; msgspec converts it and checks its bounds."""
+    """The value of a text; msgspec converts it and checks its bounds."""
     value: object = text
     if field.kind is bool:
         value = _SWITCHES.get(text.lower(), text)

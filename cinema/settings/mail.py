@@ -1,4 +1,4 @@
-"""The settings of mails: by which server they leave, and from whom."""
+"""The settings of mails: the server that sends them, and the sender."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class SmtpServer(NamedTuple):
-    """Where mails are handed on; `smtps` is TLS from the start."""
+    """The server that sends mails; `smtps` is TLS from the start."""
 
     scheme: str
     host: str
@@ -22,7 +22,7 @@ class SmtpServer(NamedTuple):
 
 
 def smtp_server(url: str) -> SmtpServer:
-    """The server of an address. Raises `ValueError` without repeating it: it has a password."""
+    """The server of an address. The `ValueError` does not repeat it, because it has a password."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -44,7 +44,7 @@ def smtp_server(url: str) -> SmtpServer:
 
 
 def problems_of_mail(smtp_url: str, mail_from: str) -> Iterator[str]:
-    """Why mails could not leave."""
+    """Problems of the settings of mails."""
     if smtp_url:
         try:
             smtp_server(smtp_url)

@@ -9,7 +9,7 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def problem_of_origin(text: str) -> str | None:
-    """Why no browser sends `text` in the header Origin; None if one may (RFC 6454, 6.2)."""
+    """Why no browser sends `text` in the header Origin; None if browsers do (RFC 6454, 6.2)."""
     if not text.startswith(("http://", "https://")):
         return "does not begin with http:// or https://"
     try:
@@ -31,7 +31,7 @@ def problem_of_origin(text: str) -> str | None:
 
 
 def _ascii(host: str) -> str | None:
-    """A name with other letters as it goes over the wire."""
+    """A host name with non-ASCII letters, in the form that browsers send."""
     try:
         return host.encode("idna").decode()
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""The keys that sign access tokens: several at a time, so that they can change."""
+"""The keys that sign access tokens: several at a time, so that they can be changed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ SIGNING_KEYS_LIMIT: Final = 4
 
 
 def signing_keys(text: str) -> tuple[str, ...]:
-    """The keys that `text` gives, newest first, one a line."""
+    """The keys in `text`, one a line, newest first."""
     return tuple(filter(None, map(str.strip, text.splitlines())))
 
 
 def problems_of_signing_keys(text: str) -> Iterator[str]:
-    """Why these cannot be the keys, wherever the server runs."""
+    """Problems of these keys, in development and in production."""
     keys = signing_keys(text)
     if len(keys) > SIGNING_KEYS_LIMIT:
         yield f"JWT_SECRET_KEY holds more than {SIGNING_KEYS_LIMIT} keys"

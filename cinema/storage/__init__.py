@@ -1,1 +1,1 @@
-"""Postgres and its in-memory twin; the only room that knows asyncpg."""
+"""Postgres, and an equivalent in memory; the only package that uses asyncpg."""

@@ -12,7 +12,7 @@ from cinema.domain.ids import format_id
 
 LOG_FLUSH_S: Final = 0.1
 LOG_BATCH_LINES: Final = 1024
-"""Lines are written together: after this time or number, whichever is first."""
+"""Lines are written together, after this time or this number, whichever comes first."""
 
 REQUEST_FINISHED: Final = "request_finished"
 
@@ -21,7 +21,7 @@ PRINCIPAL_TEXTS_KEPT: Final = 10_000
 
 
 class RequestLine(msgspec.Struct, gc=False, omit_defaults=True):
-    """One request, finished. Times are UTC; absent fields did not apply."""
+    """A finished request. Times are UTC; fields that do not apply are absent."""
 
     timestamp: str
     request_id: str
@@ -85,7 +85,7 @@ class AccessLog:
                 else self._texts.get(principal_id) or self._text(principal_id),
                 error_code,
                 showtime_id,
-                # 503 is an answer that is meant: too busy, or not now. Only 500 is a bug of ours.
+                # 503 is deliberate: too busy, or not now. Only 500 is a bug.
                 "info" if status < 500 else "error" if status == 500 else "warning",
             )
         )

@@ -18,7 +18,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 QUEUE_LIMIT_CHUNKS: Final = 10_000
-"""Chunks that wait for a slow reader of the log; beyond it lines are dropped and counted."""
+"""Chunks that wait for a slow reader of the log; further lines are dropped and counted."""
 
 CLOSE_TIMEOUT_S: Final = 5.0
 """How long a stopping server waits for its last lines to be written."""
@@ -27,12 +27,12 @@ SECRET_KEYS: Final = frozenset(
     {"password", "token", "access_token", "refresh_token", "authorization", "secret", "card"}
 )
 FREE_TEXT_KEYS: Final = frozenset({"exception", "message", "reason"})
-"""Fields with the words of drivers and libraries, which quote what they were given."""
+"""Fields with messages of drivers and libraries, which may quote values."""
 
 REDACTED: Final = "[redacted]"
 
 _TOLD_BY_CLIENTS: Final = ("aiohttp.websocket",)
-"""Loggers that warn of each odd header: whoever sends them could fill the log."""
+"""Loggers that warn about each odd header; a client could fill the log with them."""
 
 _EMAIL: Final = re.compile(r"[^\s@()<>\"',;:=]+@[^\s@()<>\"',;:/]+\.[A-Za-z0-9-]+")
 
@@ -42,8 +42,8 @@ _encode = msgspec.json.Encoder(enc_hook=repr).encode
 class LogSink:
     """Writes chunks of whole lines to a file descriptor, in order, from one thread.
 
-    `write` never blocks. `dropped_chunks` counts what a full queue could not take, `events` the
-    events written by level and name; request lines are not among them.
+    `write` never blocks. `dropped_chunks` counts chunks that a full queue could not take, `events`
+    counts the events by level and name, without request lines.
     """
 
     def __init__(self, fd: int) -> None:
@@ -64,7 +64,7 @@ class LogSink:
             self.dropped_chunks += 1
 
     def close(self) -> None:
-        """Write what is queued and stop; a later `write` starts anew."""
+        """Write what is queued and stop; a later `write` starts the thread again."""
         with self._lock:
             thread, self._thread = self._thread, None
         if thread is not None:
@@ -83,13 +83,13 @@ class LogSink:
             while view:
                 try:
                     view = view[os.write(self._fd, view) :]
-                except OSError:  # nobody reads the log any more; the server goes on
+                except OSError:  # nobody reads the log any more; the server continues
                     self.dropped_chunks += 1
                     break
 
 
 LINES_A_MINUTE: Final = 20
-"""Of one kind from one place: enough to see what is the matter, and no flood."""
+"""Lines of one kind from one place: enough to see the problem, without a flood."""
 
 
 class LogLimit:
@@ -110,7 +110,7 @@ class LogLimit:
         self._suppressed = 0
 
     def admit(self) -> int | None:
-        """How many were left out since the last line, which the next one is to say; None for no."""
+        """How many lines were left out since the last one, or None if this one is left out too."""
         now_s = self._now_s()
         if now_s >= self._ends_s:
             self._ends_s = now_s + self._period_s
@@ -123,14 +123,14 @@ class LogLimit:
         return suppressed
 
     def write(self, log: Callable[..., Any], event: str, **values: object) -> None:
-        """Log an event by `log`, a method of a logger, unless it is left out."""
+        """Log an event with `log`, a method of a logger, unless it is left out."""
         suppressed = self.admit()
         if suppressed is not None:
             log(event, **values, suppressed=suppressed)
 
 
 class _SinkLogger:
-    """What structlog hands finished lines to."""
+    """Receives finished lines from structlog."""
 
     def __init__(self, sink: LogSink) -> None:
         self._sink = sink
@@ -142,7 +142,7 @@ class _SinkLogger:
 
 
 class _StandardHandler(logging.Handler):
-    """Takes what libraries log through the standard library into the same form."""
+    """Brings logs of libraries, from the standard library's logging, into the same form."""
 
     def emit(self, record: logging.LogRecord) -> None:
         logger = structlog.get_logger()
@@ -156,7 +156,7 @@ class _StandardHandler(logging.Handler):
 
 
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace the values of keys that name secrets, and e-mail addresses in what others wrote."""
+    """Replace values of keys that name secrets, and e-mail addresses in messages of libraries."""
     for key in SECRET_KEYS.intersection(event):
         event[key] = REDACTED
     for key in FREE_TEXT_KEYS.intersection(event):
@@ -201,14 +201,14 @@ def configure_logging(level: str, sink: LogSink) -> None:
 
 
 def set_log_level(level: str) -> None:
-    """Write from `level` upwards from here on: our own events, and what libraries log from INFO."""
+    """Write from `level` upwards from now on: our own events, and those of libraries from INFO."""
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(number))
     logging.getLogger().setLevel(max(number, logging.INFO))
 
 
 def log_level() -> str:
-    """The least severe level written, in lower case."""
+    """The least severe level that is written, in lower case."""
     number: int = structlog.get_logger().new().get_effective_level()
     return logging.getLevelName(number).lower()
 

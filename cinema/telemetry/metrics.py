@@ -1,4 +1,4 @@
-"""Counters as plain integers, made into Prometheus families only when somebody scrapes."""
+"""Counters as plain integers, which become Prometheus families only at a scrape."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Families = Callable[[], Iterable[Metric]]
 
 
 class RouteMetrics:
-    """What one route has answered: by status, by error code, and how fast."""
+    """The answers of one route: by status, by error code, and how fast."""
 
     __slots__ = ("buckets", "by_code", "by_status", "method", "path", "total_us")
 
@@ -54,7 +54,7 @@ class RouteMetrics:
         self.total_us += duration_us
 
     def count(self, status: int, error_code: str | None) -> None:
-        """Count one request whose duration says nothing, such as a socket's."""
+        """Count one request whose duration is not of interest, such as that of a socket."""
         by_status = self.by_status
         by_status[status] = by_status.get(status, 0) + 1
         if error_code is not None:
@@ -70,7 +70,7 @@ class _Collector(Collector):
 
 
 class Metrics:
-    """All metrics of a process; others join with `add_collector`."""
+    """All metrics of a process; others are added with `add_collector`."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=False)
@@ -81,7 +81,7 @@ class Metrics:
         self.add_collector(self._families)
 
     def add_collector(self, families: Families) -> None:
-        """Have `families()` called at each scrape, on the event loop: it must not block."""
+        """Call `families()` at each scrape, on the event loop; it must not block."""
         self.registry.register(_Collector(families))
 
     def route(self, method: str, path: str) -> RouteMetrics:
@@ -138,7 +138,7 @@ def disk_families(path: Path) -> Families:
 
 
 def replica_families(outcomes: Mapping[str, int]) -> Families:
-    """Where reads went that may go to a replica."""
+    """Reads that may go to a replica, by where they went."""
 
     def families() -> Iterator[Metric]:
         reads = CounterMetricFamily(
@@ -152,7 +152,7 @@ def replica_families(outcomes: Mapping[str, int]) -> Families:
 
 
 def durability_families(risks: Callable[[], int], found: Callable[[], int]) -> Families:
-    """Whether Postgres keeps what it acknowledges, by the last look."""
+    """Whether Postgres keeps what it acknowledges, at the last check."""
 
     def families() -> Iterator[Metric]:
         yield GaugeMetricFamily(
@@ -162,7 +162,7 @@ def durability_families(risks: Callable[[], int], found: Callable[[], int]) -> F
         )
         yield CounterMetricFamily(
             "cinema_database_risks_found",
-            "Such settings that came up while the node ran.",
+            "Such settings that appeared while the node was running.",
             value=found(),
         )
 
@@ -170,7 +170,7 @@ def durability_families(risks: Callable[[], int], found: Callable[[], int]) -> F
 
 
 def pool_families(size: Callable[[], int], idle: Callable[[], int], limit: int) -> Families:
-    """Connections of the Postgres pool by what they do."""
+    """Connections of the Postgres pool by state."""
 
     def families() -> Iterator[Metric]:
         gauge = GaugeMetricFamily(

@@ -42,7 +42,7 @@ async def test_old_key_can_be_taken_out_after_a_reseal(
     monkeypatch.setenv("ENCRYPTION_KEYS", f"{NEW.hex()} {OLD.hex()}")
     for count in (2, 0):
         assert await asyncio.to_thread(main, ["reseal"]) == 0
-        assert capsys.readouterr().out == f"cinema: sealed {count} values anew\n"
+        assert capsys.readouterr().out == f"cinema: sealed {count} values again\n"
     found = await FactorsRepository(pool, Cipher([NEW]), no_post).find(user_id)
     assert found is not None
     assert found.secret == b"secret"

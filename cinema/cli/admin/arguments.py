@@ -10,10 +10,10 @@ PHASES: Final = ("restoring", "serving", "leaving", "passivating", "quarantined"
 LEVELS: Final = ("debug", "info", "warning", "error")
 
 _ABOUT: Final = """\
-Looks into a running server and acts on it, over its control endpoint. Without --url the server of
-these settings is meant: the one of CONTROL_HOST and CONTROL_PORT, else one that noted its address
-in DATA_DIR. The token comes from CONTROL_TOKEN, CONTROL_TOKEN_FILE or DATA_DIR. create-admin needs
-no server: it works on the database of DATABASE_URL or DATA_DIR.
+Looks into a running server and acts on it, over its control endpoint. Without --url it uses the
+server of these settings: the one of CONTROL_HOST and CONTROL_PORT, or else one that wrote its
+address into DATA_DIR. The token comes from CONTROL_TOKEN, CONTROL_TOKEN_FILE or DATA_DIR.
+create-admin needs no server: it works on the database of DATABASE_URL or DATA_DIR.
 """
 _CODES: Final = """\
 exit codes: 0 done; 1 the server refused, or failed; 2 wrong usage or settings; 3 no such showtime,
@@ -22,9 +22,9 @@ seat or node; 4 no token, or a wrong one; 5 no control endpoint answers
 
 
 def add_admin(commands: Any, run: Any, create_admin: Any) -> None:
-    """Add `admin` with its own commands to the parser's; `run` is called with what was chosen.
+    """Add `admin` with its own commands to the parser; `run` is called with the chosen options.
 
-    `create_admin` is run for the one command that works on the database, not on a server.
+    `create_admin` is called for the one command that works on the database, not on a server.
     """
     admin = commands.add_parser(
         "admin",
@@ -55,7 +55,7 @@ def _command(actions: Any, name: str, text: str) -> tuple[str, argparse.Argument
 
 
 def _watchable(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--watch", "--live", action="store_true", help="show it again and again")
+    parser.add_argument("--watch", "--live", action="store_true", help="show it again every second")
     parser.add_argument(
         "--interval", type=_seconds, default=1.0, metavar="S", help="time between two looks; 1 s"
     )
@@ -75,9 +75,9 @@ def _looking(actions: Any) -> list[tuple[str, argparse.ArgumentParser]]:
     add("--node", help="only of this node: its id, the beginning of it, or its address")
     add("--phase", choices=PHASES)
     add("--lane", type=int, metavar="N")
-    add("--watched", action="store_true", default=None, help="only those somebody watches")
+    add("--watched", action="store_true", default=None, help="only showtimes that somebody watches")
     add("--min-mailbox", type=int, default=0, metavar="N", help="only with N messages waiting")
-    add("--limit", type=_count, default=20, metavar="N", help="at most so many; 20")
+    add("--limit", type=_count, default=20, metavar="N", help="at most this many; 20")
     state = _command(actions, "state", "the state of one showtime")
     _showtime(state[1])
     for _, parser in (nodes, ring, actors, state):
@@ -94,11 +94,11 @@ def _past(actions: Any) -> list[tuple[str, argparse.ArgumentParser]]:
     part.add_argument("--last", type=_count, metavar="N", help="the last N")
     part.add_argument("--from-seq", type=int, metavar="SEQ", help="from this one on")
     journal[1].add_argument("--limit", type=_count, default=100, metavar="N", help="at most; 100")
-    seats = _command(actions, "seats", "the seat map, now or as of any seq or moment")
+    seats = _command(actions, "seats", "the seat map, now or at any seq or time")
     _showtime(seats[1])
     when = seats[1].add_mutually_exclusive_group()
-    when.add_argument("--seq", type=int, help="as of this event")
-    when.add_argument("--at", metavar="TIME", help="as of this moment, as 2026-06-01T18:00:00Z")
+    when.add_argument("--seq", type=int, help="after this event")
+    when.add_argument("--at", metavar="TIME", help="at this time, as in 2026-06-01T18:00:00Z")
     when.add_argument("--seat", metavar="LABEL", help="the history of one seat instead")
     seats[1].add_argument("--limit", type=_count, default=100, metavar="N", help=argparse.SUPPRESS)
     for _, parser in (journal, seats):
@@ -107,7 +107,7 @@ def _past(actions: Any) -> list[tuple[str, argparse.ArgumentParser]]:
 
 
 def _acting(actions: Any) -> list[tuple[str, argparse.ArgumentParser]]:
-    passivate = _command(actions, "passivate", "put a showtime out of memory")
+    passivate = _command(actions, "passivate", "remove a showtime from memory")
     block = _command(actions, "block", "take free seats off sale")
     unblock = _command(actions, "unblock", "put blocked seats back on sale")
     pause = _command(actions, "pause", "refuse new holds of a showtime")
@@ -115,14 +115,14 @@ def _acting(actions: Any) -> list[tuple[str, argparse.ArgumentParser]]:
     for _, parser in (passivate, block, unblock, pause, resume):
         _showtime(parser)
     for _, parser in (block, unblock):
-        parser.add_argument("seats", nargs="+", metavar="SEAT", help="labels, as F7 F8")
+        parser.add_argument("seats", nargs="+", metavar="SEAT", help="labels, as in F7 F8")
     for _, parser in (block, unblock, pause, resume):
-        parser.add_argument("--key", help="Idempotency-Key; one is made otherwise")
-    drain = _command(actions, "drain", "have a node give its showtimes away and end")
+        parser.add_argument("--key", help="Idempotency-Key; by default a new one")
+    drain = _command(actions, "drain", "make a node hand its showtimes over and end")
     drain[1].add_argument("node", nargs="?", help="its id, the beginning of it, or its address")
     drain[1].add_argument("--yes", action="store_true", help="do not ask")
-    drain[1].add_argument("--wait", action="store_true", help="until the node is gone")
-    level = _command(actions, "log-level", "the least severe level a node writes; set it if given")
+    drain[1].add_argument("--wait", action="store_true", help="wait until the node has ended")
+    level = _command(actions, "log-level", "show the log level of a node, or set it")
     level[1].add_argument("level", nargs="?", choices=LEVELS)
     level[1].add_argument("--node", help="its id, the beginning of it, or its address")
     return [passivate, block, unblock, pause, resume, drain, level]
@@ -130,15 +130,15 @@ def _acting(actions: Any) -> list[tuple[str, argparse.ArgumentParser]]:
 
 def _creating(actions: Any) -> tuple[str, argparse.ArgumentParser]:
     name, parser = _command(
-        actions, "create-admin", "make an account with the role admin, in the database itself"
+        actions, "create-admin", "make an account with the role admin, in the database"
     )
     add = parser.add_argument
-    add("email", metavar="EMAIL", help="what the admin will sign in with")
-    add("--password-file", metavar="FILE", help="where the password is; - for standard input")
-    add("--promote", action="store_true", help="give the role to the account that is there")
+    add("email", metavar="EMAIL", help="the e-mail address of the admin")
+    add("--password-file", metavar="FILE", help="file with the password; - for standard input")
+    add("--promote", action="store_true", help="give the role to an existing account")
     add("--first-name", default="", metavar="NAME")
     add("--last-name", default="", metavar="NAME")
-    add("--data-dir", metavar="FOLDER", help="DATA_DIR, where DATABASE_URL is not set")
+    add("--data-dir", metavar="FOLDER", help="DATA_DIR, if DATABASE_URL is not set")
     add("--json", action="store_true", help="one JSON document, for machines")
     return name, parser
 

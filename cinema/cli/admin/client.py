@@ -1,4 +1,4 @@
-"""Signed calls to a control endpoint, over nothing but the standard library."""
+"""Signed calls to a control endpoint, with the standard library only."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from cinema.domain.control_signatures import (
 
 BASE: Final = "/control/v1"
 TIMEOUT_S: Final = 15.0
-"""How long the server may take: longer than it waits itself for another node."""
+"""How long the server may take; longer than it waits for another node."""
 
 ATTEMPTS: Final = 3
-"""How often a call is made that is answered with 503; each is safe to repeat."""
+"""How often a call is made if the answer is 503; each call is safe to repeat."""
 
 PAUSE_LIMIT_S: Final = 5
-"""The longest `Retry-After` that is waited out."""
+"""The longest `Retry-After` that the client waits."""
 
 BODY_LIMIT_BYTES: Final = 64 << 20
-"""The longest answer read: a seat map of 50,000 seats is a tenth of it."""
+"""The longest answer that is read; a seat map of 50,000 seats is a tenth of it."""
 
 
 class ControlReply(msgspec.Struct, frozen=True):
-    """What a call that succeeded gave; `meta` only of lists."""
+    """The answer of a successful call; only lists have `meta`."""
 
     data: Any
     meta: dict[str, Any] | None = None
@@ -48,9 +48,9 @@ class ControlReply(msgspec.Struct, frozen=True):
 class ControlClient:
     """One control endpoint and the token for it; each call is a connection of its own.
 
-    The token is not sent: it signs calls, and an answer is believed that is signed with it. So
-    nothing is given away at an address where something else listens by now. `operator` is the
-    name written to the server's log. Every method raises `Failure`.
+    The token is not sent. It signs calls, and only answers signed with it are trusted, so a foreign
+    program at the address learns nothing. `operator` is the name for the server's log. Every
+    method raises `Failure`.
     """
 
     def __init__(self, url: str, token: str, *, operator: str) -> None:
@@ -63,20 +63,20 @@ class ControlClient:
         self._operator = operator
 
     def get(self, path: str, **query: Any) -> ControlReply:
-        """What is shown at a path below `/control/v1`; parameters that are None are left out."""
+        """Get a path below `/control/v1`; parameters that are None are left out."""
         given = {name: _text(value) for name, value in query.items() if value is not None}
         return self._call("GET", f"{path}?{urlencode(given)}" if given else path)
 
     def post(self, path: str, body: Any = None, *, key: str | None = None) -> ControlReply:
-        """Do something; `key` makes it safe to repeat."""
+        """Post to a path; `key` makes the call safe to repeat."""
         return self._call("POST", path, body, key)
 
     def put(self, path: str, body: Any) -> ControlReply:
-        """Set something."""
+        """Put a value."""
         return self._call("PUT", path, body)
 
     def pages(self, path: str, limit: int, page: int, **query: Any) -> ControlReply:
-        """Up to `limit` items of a list, however many pages that takes."""
+        """Up to `limit` items of a list, from as many pages as necessary."""
         items: list[Any] = []
         meta: dict[str, Any] = {}
         for reply in self._pages(path, page, limit, query):

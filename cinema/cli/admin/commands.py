@@ -1,4 +1,4 @@
-"""What each command asks of the server."""
+"""The calls that each command makes."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from cinema.cli.admin.client import ControlClient, ControlReply
 from cinema.cli.admin.failures import FAILED, NOT_FOUND, UNREACHABLE, Failure
 
 PAGE: Final = 100
-"""Items asked for at a time: the most the server gives."""
+"""Items in one request: the most that the server gives."""
 
 LAST_EVENTS: Final = 20
 """Events of a journal shown by default."""
 
 GONE_WITHIN_S: Final = 180.0
-"""How long `drain --wait` waits for a node to be gone."""
+"""How long `drain --wait` waits for a node to end."""
 
 LOOK_S: Final = 0.5
-"""Time between two looks whether it is."""
+"""Time between two checks whether it has ended."""
 
 Options = Mapping[str, Any]
 
 
 def perform(client: ControlClient, options: Options) -> ControlReply:
-    """Do what the options say; raises `Failure`."""
+    """Run the command of the options; raises `Failure`."""
     return _COMMANDS[options["action"]](client, options)
 
 
@@ -137,7 +137,7 @@ _COMMANDS: Final[dict[str, Callable[[ControlClient, Options], ControlReply]]] = 
 
 
 def node_named(client: ControlClient, name: str | None) -> dict[str, Any]:
-    """The member of an address, an id or the beginning of one; None means the one that is asked."""
+    """The member with an address, an id or the beginning of an id; None means the asked node."""
     nodes: list[dict[str, Any]] = client.get("/nodes").data
     if name is None:
         found = [node for node in nodes if node["this"]]
@@ -158,5 +158,5 @@ def _path(options: Options, *rest: str) -> str:
 
 
 def _key(options: Options) -> str:
-    """The key of a command: repeated after a 503, it still acts once."""
+    """The key of a command, so that it acts only once if it is repeated after a 503."""
     return str(options["key"] or uuid.uuid4())

@@ -1,4 +1,4 @@
-"""How a call can fail, and the exit code of each."""
+"""Failures of calls, and the exit code of each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NO_SUCH: Final = frozenset({"UNKNOWN_SEAT"})
 
 
 class Failure(Exception):
-    """Why the command did not do what it was asked; `exit_code` for scripts."""
+    """Why the command failed; `exit_code` for scripts."""
 
     def __init__(
         self, code: str, message: str, exit_code: int, details: Mapping[str, Any] | None = None
@@ -35,7 +35,7 @@ class Failure(Exception):
 
 
 def refused(status: int, code: str, message: str, details: Mapping[str, Any]) -> Failure:
-    """The server answered, and said no."""
+    """The server answered with a refusal."""
     if status == HTTPStatus.UNAUTHORIZED:
         message = "The server does not know this token: see CONTROL_TOKEN, or --data-dir."
         if details.get("reason") == "TOKEN_EXPIRED":
@@ -45,5 +45,5 @@ def refused(status: int, code: str, message: str, details: Mapping[str, Any]) ->
 
 
 def unreachable(url: str, reason: str) -> Failure:
-    """No server answered."""
+    """No server has answered."""
     return Failure("UNREACHABLE", f"No control endpoint answers at {url}: {reason}.", UNREACHABLE)

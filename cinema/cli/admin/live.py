@@ -1,4 +1,4 @@
-"""The same view again and again, until Ctrl-C."""
+"""Shows a view repeatedly, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from cinema.cli.admin.views import console, view
 
 
 def watch(client: ControlClient, options: Mapping[str, Any]) -> None:
-    """Look every `interval` seconds: in place at a terminal, one after the other in a pipe.
+    """Show a view every `interval` seconds: in place at a terminal, one after the other in a pipe.
 
-    A server that is away is waited for, once it was there; any other `Failure` ends it.
+    If the server goes away after the first view, it waits; any other `Failure` ends it.
     """
     screen = console()
     looks = _looks(client, options)

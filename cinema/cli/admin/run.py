@@ -1,4 +1,4 @@
-"""`cinema admin`: finds the server, performs the command, and shows what came of it."""
+"""`cinema admin`: finds the server, runs the command, and shows the result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAME_LIMIT: Final = 64
 
 
 def run_admin(settings: Settings, options: Mapping[str, Any]) -> int:
-    """Perform one command; its exit code."""
+    """Run one command; returns its exit code."""
     as_json = options["json"]
     try:
         if options["watch"] and as_json:
@@ -44,7 +44,7 @@ def run_admin(settings: Settings, options: Mapping[str, Any]) -> int:
 
 
 def found_client(settings: Settings, url: str | None) -> ControlClient:
-    """A client of the server that is meant; raises `Failure` if it cannot be told or reached."""
+    """A client of the chosen server; raises `Failure` if it is not clear or not reachable."""
     try:
         token = found_control_token(settings)
     except OSError as error:
@@ -64,7 +64,7 @@ def found_client(settings: Settings, url: str | None) -> ControlClient:
         try:
             client.get("/nodes")
         except Failure as failure:
-            # Left behind by a server that was killed, or another's by now: the next one.
+            # The file of a server that was killed, or whose port another has now: try the next one.
             if failure.exit_code not in {UNREACHABLE, NOT_ALLOWED}:
                 raise
             continue
@@ -86,7 +86,7 @@ def _addresses(settings: Settings) -> Sequence[str]:
 
 
 def _operator() -> str:
-    """Who acts, for the server's log; without what would not fit into a header."""
+    """The operator's name for the server's log, without characters that a header cannot have."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -95,7 +95,7 @@ def _operator() -> str:
 
 
 def _ask_first(options: Mapping[str, Any]) -> None:
-    """At a terminal, a node is not drained by a slip."""
+    """Ask at a terminal, so that nobody drains a node by mistake."""
     if options["action"] != "drain" or options["yes"] or not sys.stdin.isatty():
         return
     sys.stderr.write(f"Drain {options['node'] or 'this node'}, which then ends? [y/N] ")

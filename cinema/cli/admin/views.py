@@ -1,4 +1,4 @@
-"""What people see: tables and seat maps, made of the server's answers."""
+"""Tables and seat maps, made from the server's answers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from rich.text import Text
 from cinema.cli.admin.client import ControlReply
 
 PIPED_WIDTH: Final = 240
-"""Columns where no terminal says how many it has: nothing is cut in a pipe."""
+"""The width if there is no terminal, so that nothing is cut in a pipe."""
 
 MARKS: Final = {"available": ".", "held": "h", "booked": "b", "blocked": "x"}
 STYLES: Final = {"held": "yellow", "booked": "green", "blocked": "red"}
 PHASES: Final = {"serving": "green", "quarantined": "bold red"}
 WHOLE: Final = frozenset({"node", "showtime", "hold", "at"})
-"""Columns that stay whole while others have room to give: people copy from them."""
+"""Columns that are cut last, because people copy from them."""
 
 NOTHING: Final = "–"
 
@@ -33,7 +33,7 @@ def console() -> Console:
 
 
 def view(reply: ControlReply, options: Options) -> RenderableType:
-    """The answer to a command, to be looked at."""
+    """The answer to a command, in the form that people see."""
     return _VIEWS[options["action"]](reply, options)
 
 
@@ -254,9 +254,9 @@ def _seat(reply: ControlReply) -> RenderableType:
 
 
 def _reach(reply: ControlReply) -> Sequence[str]:
-    """How far back the journal goes, where that is not to its beginning."""
+    """Where the journal begins, if its first events are gone."""
     first = (reply.meta or {}).get("first_seq", 1)
-    return [f"the journal begins at {first}: what was before is gone"] if first > 1 else []
+    return [f"the journal begins at {first}; earlier events are gone"] if first > 1 else []
 
 
 # --- what was done
@@ -296,7 +296,7 @@ _VIEWS: Final[dict[str, Callable[[ControlReply, Options], RenderableType]]] = {
 
 
 def _table(*columns: str, title: str | None = None) -> Table:
-    """A table without lines; a column that begins with > is of numbers."""
+    """A table without lines; a column whose name begins with > has numbers."""
     table = Table(box=None, title=title, title_justify="left", pad_edge=False, header_style="dim")
     for column in columns:
         if column.startswith(">"):
@@ -315,7 +315,7 @@ def _phase(phase: str) -> Text:
 
 
 def _span(seconds: float | None) -> str:
-    """A length of time in the unit that fits."""
+    """A length of time in a suitable unit."""
     if seconds is None:
         return NOTHING
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
@@ -325,7 +325,7 @@ def _span(seconds: float | None) -> str:
 
 
 def _due(at: str | None) -> str:
-    """When, and how long until then."""
+    """A time, and how long it is until then."""
     if at is None:
         return NOTHING
     left_s = (datetime.fromisoformat(at) - datetime.now(UTC)).total_seconds()
