@@ -1,8 +1,9 @@
-"""Every migration leaves the version before it working, or says that it is a contraction."""
+"""Migrations have one number each, and leave the version before them working or say otherwise."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -78,6 +79,11 @@ def contractions(sql: str) -> list[str]:
         elif not _HARMLESS.match(statement):
             found.append(statement)
     return found
+
+
+def test_no_number_is_given_twice_or_left_out() -> None:
+    numbers = Counter(int(path.name[:4]) for path in MIGRATIONS.glob("*.sql"))
+    assert numbers == Counter(range(1, len(FILES) + 1))
 
 
 @pytest.mark.parametrize("revision", FILES)
