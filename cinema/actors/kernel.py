@@ -36,6 +36,7 @@ from cinema.actors.unpaid import UnpaidSeats
 from cinema.domain.limits import (
     DUE_PER_STEP,
     FAILURES_BEFORE_QUARANTINE,
+    LANES_END_S,
     LEASE_DRIFT_DIVISOR,
     LEAVING_POLL_LIMIT_S,
     LEAVING_POLL_S,
@@ -154,7 +155,8 @@ class Kernel:
         for lane in self._lanes:
             lane.stop()
         if self._lane_tasks:
-            await asyncio.wait(self._lane_tasks, timeout=max(0.1, grace_s))
+            left_s = (deadline_ns - self.clock.boot_ns()) / 1e9
+            await asyncio.wait(self._lane_tasks, timeout=max(LANES_END_S, left_s))
         await self._tasks.cancel()
         slices = Slices(self.clock.boot_ns)
         for actor in list(self._actors.values()):

@@ -55,6 +55,9 @@ that a message for one of them waits for no more than those."""
 ROOM_LOOK_S: Final = 0.005
 """Time between two looks whether more showtimes may leave: a commit takes about as long."""
 
+LANES_END_S: Final = 0.1
+"""What lanes get in any case for the batch that they write when the time for a stop is over."""
+
 SURPLUS_PAUSE_TICKS: Final = 10
 """Ticks without a look for surplus showtimes when the last one found none that could leave."""
 

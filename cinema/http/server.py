@@ -50,6 +50,9 @@ METHODS_COUNTED: Final = frozenset(
 DRAIN_POLL_S: Final = 0.02
 """Period of the check whether the last connection is closed."""
 
+LEAST_GRACE_S: Final = 0.05
+"""What a handler gets in any case to end once it is cancelled."""
+
 
 class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of the edge; `trusted_proxies` are networks in CIDR form."""
@@ -212,12 +215,16 @@ class Edge:
         self.announce_end()
         for listener in self._listeners:
             listener.close()
+        clock = asyncio.get_running_loop().time
+        deadline_s = clock() + grace_s
         for _ in range(int(grace_s / DRAIN_POLL_S)):
             if not self._turns.waiting:
                 break
             await asyncio.sleep(DRAIN_POLL_S)
         self._server.pre_shutdown()
-        await self._server.shutdown(grace_s)
+        # It waits twice: for the handlers' answers, and for those that it has cancelled. Without
+        # a positive time it would wait for ever.
+        await self._server.shutdown(max(LEAST_GRACE_S, (deadline_s - clock()) / 2))
         for listener in (*self._listeners, *self._shared):
             await listener.wait_closed()
         self._listeners.clear()

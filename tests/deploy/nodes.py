@@ -10,6 +10,8 @@ from aiohttp import WSMsgType, web
 
 from cinema.cluster.ring import DEFAULT_WEIGHT, RingNode
 
+ACCEPTED_WITHIN_TURNS = 5
+
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
     """A request as it came to a node."""
@@ -52,6 +54,12 @@ class StandIn:
     async def stop(self) -> None:
         """Close all connections; the port refuses."""
         if self._runner is not None:
+            for site in list(self._runner.sites):
+                await site.stop()
+            # One that was just accepted is known to the runner a few turns of the loop later.
+            # Before that nobody would close it.
+            for _ in range(ACCEPTED_WITHIN_TURNS):
+                await asyncio.sleep(0)
             await self._runner.cleanup()
             self._runner = None
 

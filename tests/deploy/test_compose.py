@@ -16,9 +16,8 @@ import yaml
 
 from cinema.cluster.ring import DEFAULT_WEIGHT
 from cinema.http.limits import KEPT_CONNECTIONS_S
-from cinema.local.cluster.plan import CONNECTIONS_BESIDES_POOL, CONNECTIONS_TO_SPARE
+from cinema.local.cluster.plan import CONNECTIONS_BESIDES_POOL, CONNECTIONS_TO_SPARE, longest_stop_s
 from cinema.settings import Settings, fields, load_settings
-from tests.deploy.stopping import longest_stop_s
 
 ROOT = Path(__file__).parents[2]
 NGINX = (ROOT / "deploy" / "nginx" / "cinema.conf").read_text()

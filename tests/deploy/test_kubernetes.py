@@ -14,8 +14,8 @@ import yaml
 
 from cinema.app.features import DISK_FREE_BYTES_MIN
 from cinema.cluster.ring import DEFAULT_WEIGHT
+from cinema.local.cluster.plan import longest_stop_s
 from cinema.settings import Settings, fields, load_settings
-from tests.deploy.stopping import longest_stop_s
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"

@@ -16,11 +16,16 @@ from pathlib import Path
 import aiohttp
 import psutil
 
+from cinema.local.cluster.plan import longest_stop_s
+from cinema.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 SECRET = "layer-five-secret-of-32-characters!"
 
 START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 40.0
+STOP_TIMEOUT_S = longest_stop_s(Settings())
+"""As long as a supervisor waits that knows the documented bound: before it, nothing hangs."""
+
 POLL_S = 0.02
 
 SETTINGS = {

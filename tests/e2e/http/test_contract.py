@@ -9,7 +9,15 @@ import msgspec
 import pytest
 
 from cinema.http.server import EdgeOptions
-from tests.e2e.http.edge import BODY_LIMIT_BYTES, USER, Server, request, serving, until
+from tests.e2e.http.edge import (
+    BODY_LIMIT_BYTES,
+    PATIENCE_S,
+    USER,
+    Server,
+    request,
+    serving,
+    until,
+)
 
 GOOD = b'{"seats":["F7"]}'
 ID = "019A0C1E-7000-7000-8000-0000000000E1"
@@ -230,6 +238,15 @@ async def test_stop_lets_requests_finish_and_closes(server: Server) -> None:
         await stopping
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", server.port)
+
+
+async def test_stop_without_a_grace_does_not_wait_for_a_handler(server: Server) -> None:
+    async with server.client() as busy:
+        busy.send(request("POST", "/echo", GOOD) + request("GET", "/slow"))
+        assert (await busy.answer()).status == 201
+        async with asyncio.timeout(PATIENCE_S):
+            await server.edge.stop(0.0)
+        assert await busy.ends()
 
 
 @pytest.mark.parametrize("authority", ["http://test", "https://elsewhere:99", "HTTP://[::1]:80"])
