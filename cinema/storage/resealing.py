@@ -1,4 +1,4 @@
-"""Seals what older keys have sealed with the newest, so that the old keys can be taken out."""
+"""Seals values of older keys with the newest, so that the old keys can be removed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RESEALED_AT_ONCE: Final = 100
 
 
 class SealedColumn(msgspec.Struct, frozen=True, kw_only=True):
-    """A column of sealed values; `place` gives a value's place from the key of its row."""
+    """A column of sealed values; `place` makes a value's place from the key of its row."""
 
     table: str
     key: str
@@ -25,25 +25,33 @@ class SealedColumn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Resealed(msgspec.Struct):
-    """How many values were sealed anew, and how many no key opens."""
+    """How many values were sealed again, and how many no key opens."""
 
     renewed: int = 0
     unreadable: int = 0
 
 
-async def reseal(pool: Pool, cipher: Cipher, columns: Sequence[SealedColumn]) -> Resealed:
-    """Seal with the newest key what it has not sealed; may be stopped, and begun again.
+async def reseal(
+    pool: Pool,
+    cipher: Cipher,
+    columns: Sequence[SealedColumn],
+    *,
+    page_rows: int = RESEALED_AT_ONCE,
+) -> Resealed:
+    """Seal values of older keys with the newest; it may be stopped and run again.
 
-    A value that changes meanwhile is left alone: it was sealed with the newest key of whoever
-    changed it. One that no key opens stays as it is. Refuses RETRY.
+    A value that changes meanwhile is left alone, because the change has sealed it with the newest
+    key. A value that no key opens stays as it is. Refuses RETRY.
     """
     done = Resealed()
     for column in columns:
-        await _reseal(pool, cipher, column, done)
+        await _reseal(pool, cipher, column, done, page_rows)
     return done
 
 
-async def _reseal(pool: Pool, cipher: Cipher, sealed: SealedColumn, done: Resealed) -> None:
+async def _reseal(
+    pool: Pool, cipher: Cipher, sealed: SealedColumn, done: Resealed, page_rows: int
+) -> None:
     table, key, column = sealed.table, sealed.key, sealed.column
     page = (  # The names are ours.
         f"select {key}, {column} from {table} where {key} > $1 and {column} is not null"  # noqa: S608
@@ -53,7 +61,7 @@ async def _reseal(pool: Pool, cipher: Cipher, sealed: SealedColumn, done: Reseal
     after = UUID(int=0)
     while True:
         async with connection(pool) as writing:
-            rows = await writing.fetch(page, after, RESEALED_AT_ONCE)
+            rows = await writing.fetch(page, after, page_rows)
             for row in rows:
                 after, before = row[0], row[1]
                 if cipher.is_current(before):
@@ -66,5 +74,5 @@ async def _reseal(pool: Pool, cipher: Cipher, sealed: SealedColumn, done: Reseal
                 renewed = cipher.seal(plain, place=sealed.place(after))
                 await writing.execute(renew, after, before, renewed)
                 done.renewed += 1
-        if len(rows) < RESEALED_AT_ONCE:
+        if len(rows) < page_rows:
             return

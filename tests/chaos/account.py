@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 import msgspec
@@ -18,16 +18,17 @@ LOST = "no answer"
 
 
 class ChaosHistory(History):
-    """Keeps when a client gave up on an answer, too."""
+    """Also keeps the time when a client gave up waiting for an answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         super().__init__()
+        self._clock_ns = clock_ns
         self._lost_ns: dict[int, int] = {}
 
     def lose(self, attempt: Attempt) -> None:
         """See `History.lose`."""
         super().lose(attempt)
-        self._lost_ns[id(attempt)] = time.monotonic_ns()
+        self._lost_ns[id(attempt)] = self._clock_ns()
 
     def ended_ns(self, attempt: Attempt) -> int | None:
         """When the answer came, or its client knew that none would; None if it was stopped."""

@@ -33,9 +33,8 @@ def test_the_longest_gap_counts_from_border_to_border(moments: list[int], gap_s:
 
 
 @pytest.fixture
-def history(monkeypatch: pytest.MonkeyPatch) -> ChaosHistory:
-    monkeypatch.setattr("tests.chaos.account.time.monotonic_ns", lambda: 6 * S)
-    return ChaosHistory()
+def history() -> ChaosHistory:
+    return ChaosHistory(lambda: 6 * S)
 
 
 def test_failures_are_what_is_neither_a_success_nor_a_usual_refusal(

@@ -15,6 +15,7 @@ from cinema.local.redis_server import LocalRedis
 from cinema.storage.redis.throttle_counts import (
     SHARED_COUNTS_FOUND,
     SHARED_COUNTS_LOST,
+    SHARED_TIMEOUT_S,
     ThrottleCounts,
     limit_of,
 )
@@ -31,8 +32,10 @@ class Clock:
         return self.now_s
 
 
-async def _three(url: str, clock: Clock) -> AsyncIterator[list[ThrottleCounts]]:
-    nodes = [ThrottleCounts(clock, redis_url=url) for _ in range(3)]
+async def _three(
+    url: str, clock: Clock, timeout_s: float = SHARED_TIMEOUT_S
+) -> AsyncIterator[list[ThrottleCounts]]:
+    nodes = [ThrottleCounts(clock, redis_url=url, timeout_s=timeout_s) for _ in range(3)]
     yield nodes
     for node in nodes:
         await node.close()
@@ -44,12 +47,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def nodes(
-    redis_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[list[ThrottleCounts]]:
+async def nodes(redis_url: str, clock: Clock) -> AsyncIterator[list[ThrottleCounts]]:
     # Their Redis always answers; a busy machine may take long to hear it, and is not tested here.
-    monkeypatch.setattr("cinema.storage.redis.throttle_counts.SHARED_TIMEOUT_S", 60.0)
-    async for three in _three(redis_url, clock):
+    async for three in _three(redis_url, clock, timeout_s=60.0):
         yield three
 
 

@@ -28,9 +28,12 @@ log = structlog.get_logger(__name__)
 class MailPreparation:
     """The job, and the event that wakes it."""
 
-    def __init__(self, links: LinksRepository, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, links: LinksRepository, *, clock: Callable[[], float], period_s: float = PERIOD_S
+    ) -> None:
         self._links = links
         self._clock = clock
+        self._period_s = period_s
         self._woken = asyncio.Event()
         self._limit = LogLimit()
 
@@ -42,7 +45,7 @@ class MailPreparation:
         """Run as long as the node runs."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(PERIOD_S):
+                async with asyncio.timeout(self._period_s):
                     await self._woken.wait()
             self._woken.clear()
             await self.round()

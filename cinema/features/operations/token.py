@@ -74,9 +74,15 @@ class OperatorTokens:
     """
 
     def __init__(
-        self, text: str, read: ReadText | None = None, clock: Callable[[], float] = time
+        self,
+        text: str,
+        read: ReadText | None = None,
+        clock: Callable[[], float] = time,
+        *,
+        nonces_limit: int = NONCES_LIMIT,
     ) -> None:
         self._text = text
+        self._nonces_limit = nonces_limit
         self._refused_text: str | None = None
         self._tokens = parsed_tokens(text)
         if not self._tokens:
@@ -150,7 +156,7 @@ class OperatorTokens:
             raise InvalidToken(INVALID_TOKEN)
         while nonces and (oldest := next(iter(nonces))) and nonces[oldest] < now_s:
             del nonces[oldest]
-        if len(nonces) >= NONCES_LIMIT:
+        if len(nonces) >= self._nonces_limit:
             raise refuse("OVERLOADED")
         nonces[nonce] = now_s + 2 * SIGNATURE_LIFE_S
 

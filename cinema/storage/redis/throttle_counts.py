@@ -119,13 +119,20 @@ class ThrottleCounts:
     """Counts in Redis for all nodes together; without it, or while it is away, for this node.
 
     Memory always counts too, so that no client gains when Redis goes away. If Redis does not answer
-    in time, it counts as away for `SHARED_REST_S`: no caller waits longer than `SHARED_TIMEOUT_S`,
+    in `timeout_s`, it counts as away for `SHARED_REST_S`: no caller waits for it longer than that,
     and none is refused or accepted because of it. `clock` must be one that is never set: if it were
     set back, windows and the rest of Redis would last longer by that much.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, *, redis_url: str = "") -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        redis_url: str = "",
+        timeout_s: float = SHARED_TIMEOUT_S,
+    ) -> None:
         self.memory = BoundedMemory(clock)
+        self._timeout_s = timeout_s
         self._clock = clock
         self._here = FixedWindowRateLimiter(self.memory)
         self._pool: BlockingConnectionPool | None = None
@@ -178,7 +185,7 @@ class ThrottleCounts:
         if self._everywhere is None or self._clock() < self._rest_until_s:
             return None
         try:
-            async with asyncio.timeout(SHARED_TIMEOUT_S):
+            async with asyncio.timeout(self._timeout_s):
                 answer = await ask(self._everywhere)
         except UNREACHABLE as error:
             self._rest_until_s = self._clock() + SHARED_REST_S

@@ -163,12 +163,9 @@ async def test_a_file_that_is_no_good_leaves_the_tokens_as_they_were(tmp_path: P
     assert OLD not in str(events)
 
 
-async def test_nonces_are_forgotten_in_time_and_never_too_many(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("cinema.features.operations.token.NONCES_LIMIT", 2)
+async def test_nonces_are_forgotten_in_time_and_never_too_many() -> None:
     now = [1000.0]
-    tokens = OperatorTokens(TOKEN, clock=lambda: now[0])
+    tokens = OperatorTokens(TOKEN, clock=lambda: now[0], nonces_limit=2)
     for nonce in ("a", "b"):
         inspection.take_nonce(tokens, nonce, now[0])
     with pytest.raises(Exception, match="OVERLOADED"):

@@ -11,6 +11,7 @@ import structlog
 
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused, refuse
+from cinema.features.accounts.link_jobs import MailPreparation
 from cinema.features.accounts.link_store import LinksRepository
 from cinema.features.accounts.passwords import PasswordHasher
 from cinema.features.accounts.shapes import (
@@ -294,7 +295,6 @@ async def test_job_wakes_when_somebody_asks(house: House) -> None:
 async def test_job_looks_by_itself_after_a_while(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cinema.features.accounts.link_jobs.PERIOD_S", 0.0)
     rounds = asyncio.Event()
 
     async def looked(*_: Any) -> int:
@@ -302,7 +302,7 @@ async def test_job_looks_by_itself_after_a_while(
         return 0
 
     monkeypatch.setattr(LinksRepository, "prepare", looked)
-    job = asyncio.create_task(house.mails.run())
+    job = asyncio.create_task(MailPreparation(house.links, clock=house.clock, period_s=0.0).run())
     async with asyncio.timeout(10):
         await rounds.wait()
     job.cancel()
