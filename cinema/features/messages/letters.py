@@ -25,6 +25,12 @@ def moment(text: str) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
+def _on_the_wire(address: str) -> str:
+    """An address as every mail server takes it: its domain in ASCII (IDNA). Raises `ValueError`."""
+    local, at, domain = address.rpartition("@")
+    return f"{local}{at}{domain.encode('idna').decode('ascii')}"
+
+
 class Letters:
     """Writes mails from `sender`, an address with or without a name.
 
@@ -59,7 +65,7 @@ class Letters:
         try:
             mail = EmailMessage()
             mail["From"] = self._sender
-            mail["To"] = Address(addr_spec=to)
+            mail["To"] = Address(addr_spec=_on_the_wire(to))
             mail["Subject"] = self._subject(kind, language, payload)
             mail["Date"] = format_datetime(at)
             mail["Message-ID"] = f"<{message_id}@{self._sender.domain}>"

@@ -60,6 +60,12 @@ def test_each_kind_is_a_mail_in_each_language(kind: str, language: str) -> None:
             assert shown in part
 
 
+def test_domain_of_the_recipient_is_in_ascii_for_every_mail_server() -> None:
+    assert written(to="Ada@bücher.example")["To"] == "Ada@xn--bcher-kva.example"
+    with pytest.raises(CannotWrite):
+        written(to=f"ada@{'ü' * 64}.example")
+
+
 def test_there_are_no_templates_of_other_kinds() -> None:
     folder = files("cinema.features.messages") / "templates"
     names = {path.name for path in folder.iterdir()}
