@@ -416,8 +416,8 @@ class ShowtimeActor:
     def _query(self, letter: Letter, query: Query) -> None:
         state, reply = self.state, letter.reply
         match query:
-            case ReadSeats(customer=customer):
-                seen = seats_seen(state, self.terms, self.epoch, customer)
+            case ReadSeats(customer=customer, guests=guests):
+                seen = seats_seen(state, self.terms, self.epoch, customer, guests)
                 self._outbox.answer(self, state.seq, reply, seen)
             case ReadHold():
                 hold = hold_seen(state, self.terms, self.epoch, query, letter.recalled)

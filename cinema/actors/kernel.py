@@ -255,7 +255,11 @@ class Kernel:
             finally:
                 self.load.waiting -= 1
             if restored is not None and restored.state.next_due_us > self.clock.now_us():
-                return seats_seen(restored.state, restored.terms, restored.epoch, query.customer)
+                return seats_seen(
+                    *(restored.state, restored.terms, restored.epoch),
+                    query.customer,
+                    query.guests,
+                )
         return await self.ask(showtime_id, query)
 
     async def truncate(self, showtime_id: bytes) -> None:

@@ -34,9 +34,13 @@ class SeatFeed(Protocol):
 
 
 class ReadSeats(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=101):
-    """The seat map, linearizable; `customer` asks which seats are theirs."""
+    """The seat map, linearizable; `customer` asks which seats are theirs.
+
+    Those of `guests`, whom the customer has claimed, are too.
+    """
 
     customer: bytes | None = None
+    guests: tuple[bytes, ...] = ()
 
 
 class ReadHold(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=102):

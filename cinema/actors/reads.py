@@ -11,17 +11,19 @@ from cinema.domain.showtime.terms import ShowtimeTerms
 
 
 def seats_seen(
-    state: ShowtimeState, terms: ShowtimeTerms, epoch: int, customer: bytes | None
+    state: ShowtimeState,
+    terms: ShowtimeTerms,
+    epoch: int,
+    customer: bytes | None,
+    guests: tuple[bytes, ...] = (),
 ) -> SeatsSeen:
-    """The seat map of a state, with the seats of one customer marked."""
+    """The seat map of a state, with the seats of one customer, and of their guests, marked."""
     mine: frozenset[int] = frozenset()
     if customer is not None:
+        owners = (customer, *guests)
         groups = (*state.holds.values(), *state.bookings.values())
         mine = frozenset(
-            seat
-            for packed in groups
-            if packed.startswith(customer)
-            for seat in unpack(packed).seats
+            seat for packed in groups if packed.startswith(owners) for seat in unpack(packed).seats
         )
     return SeatsSeen(epoch, state.seq, bytes(state.seats), mine, state.paused, terms)
 

@@ -53,6 +53,10 @@ class UnpaidSeats:
             details=details,
         )
 
+    def of(self, customer: bytes) -> int:
+        """How many seats somebody holds, as far as this node knows."""
+        return self.here.get(customer, 0) + self.elsewhere.get(customer, 0)
+
     def woken(self, showtime_id: bytes, state: ShowtimeState) -> None:
         """A showtime is in memory: what was known of it from before no longer counts."""
         self.gone(showtime_id)

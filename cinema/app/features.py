@@ -17,6 +17,7 @@ from cinema.actors.kernel import Kernel
 from cinema.app.settings_parts import (
     DAY_S,
     base_url,
+    guest_times,
     hold_rates,
     link_times,
     refresh_cookie,
@@ -27,8 +28,10 @@ from cinema.app.settings_parts import (
     watch_options,
 )
 from cinema.cluster.node import ClusterNode
+from cinema.domain.times import from_us
 from cinema.features.accounts import (
     credential_routes,
+    guest_routes,
     profile_routes,
     session_routes,
     totp_routes,
@@ -44,6 +47,9 @@ from cinema.features.accounts.credential_routes import CredentialParts
 from cinema.features.accounts.credential_service import CredentialsService
 from cinema.features.accounts.erasure_store import ErasureRepository
 from cinema.features.accounts.front_door import FrontDoor
+from cinema.features.accounts.guest_routes import GuestParts
+from cinema.features.accounts.guest_service import GuestsService
+from cinema.features.accounts.guest_store import GuestsRepository
 from cinema.features.accounts.invitation_service import InvitationsService
 from cinema.features.accounts.invitation_store import InvitationsRepository
 from cinema.features.accounts.letters import Letter, Post
@@ -73,7 +79,13 @@ from cinema.features.accounts.totp_store import FactorsRepository
 from cinema.features.accounts.user_routes import UserParts
 from cinema.features.accounts.user_service import UsersService
 from cinema.features.accounts.user_store import UsersRepository
+from cinema.features.bookings import order_routes
 from cinema.features.bookings import routes as booking_routes
+from cinema.features.bookings.order_jobs import OwedMails
+from cinema.features.bookings.order_routes import OrderParts
+from cinema.features.bookings.order_rules import OrderLinks
+from cinema.features.bookings.order_service import OrdersService
+from cinema.features.bookings.order_store import OrdersRepository
 from cinema.features.bookings.rows import BOOKING_BRANCHES
 from cinema.features.bookings.service import BookingsService
 from cinema.features.bookings.store import BookingsRepository
@@ -316,6 +328,18 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         new_id=ground.next_id,
         clock=ground.unix_s,
     )
+    guest_life = guest_times(settings)
+    kept_guests = GuestsRepository(pool, new_id=ground.next_id, times=guest_life)
+    guests = GuestsService(
+        kept_guests,
+        TokenIssuer(keys, ttl_s=guest_life.lasts_s, clock=ground.unix_s),
+        TokenVerifier(keys, clock=ground.unix_s),
+        admission,
+        throttles,
+        unpaid_seats=ground.kernel.unpaid.of,
+        new_id=ground.next_id,
+        clock=ground.unix_s,
+    )
     door = FrontDoor(ground.proxies, refresh_cookie(settings))
     return Feature(
         routes=(
@@ -323,6 +347,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
             *bound(session_routes.ROUTES, SessionParts(sessions, door)),
             *bound(credential_routes.ROUTES, CredentialParts(credentials, door)),
             *bound(totp_routes.ROUTES, FactorParts(factors, door)),
+            *bound(guest_routes.ROUTES, GuestParts(guests, door)),
             *bound(profile_routes.ROUTES, ProfileParts(profile, door)),
             *bound(user_routes.ROUTES, UserParts(users, invitations, door)),
         ),
@@ -334,6 +359,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         sweeps={
             "given-up-accounts": erasure.erase_due,
             "ended-sessions": kept_sessions.forget_ended,
+            "ended-guests": kept_guests.forget_due,
         },
         secrets={"JWT_SECRET_KEY": take_keys},
     )
@@ -368,17 +394,30 @@ async def _showtimes(ground: Ground, offered: Offered) -> Feature:
     return Feature(routes=bound(showtime_routes.ROUTES, showtimes))
 
 
-async def _bookings(ground: Ground, _offered: Offered) -> Feature:
+async def _bookings(ground: Ground, offered: Offered) -> Feature:
+    settings, throttles = ground.settings, offered.throttles
     store = BookingsRepository(ground.pool, ground.reads)
+    orders = OrdersRepository(ground.pool, posted_by(offered.messages), times=guest_times(settings))
     bookings = BookingsService(
         ground.dispatch,
         store,
-        demo_payment=ground.settings.demo_payment,
+        orders,
+        throttles,
+        demo_payment=settings.demo_payment,
         next_id=ground.next_id,
     )
+
+    def now() -> datetime:
+        return from_us(ground.dispatch.clock.now_us())
+
+    by_link = OrdersService(orders, bookings, throttles, now=now)
     return Feature(
-        routes=bound(booking_routes.ROUTES, bookings),
-        sweeps={"booking-keys": store.forget_keys},
+        routes=(
+            *bound(booking_routes.ROUTES, bookings),
+            *bound(order_routes.ROUTES, OrderParts(by_link, ground.proxies)),
+        ),
+        queues={"order-links": OwedMails(orders, OrderLinks(base_url(settings)), now=now)},
+        sweeps={"booking-keys": store.forget_keys, "unbooked-orders": orders.forget},
     )
 
 

@@ -9,6 +9,7 @@ import msgspec
 from cinema.actors.settings import KernelSettings
 from cinema.domain.principal import ROLES
 from cinema.domain.sale_rules import SaleRules
+from cinema.features.accounts.guest_rules import GuestTimes
 from cinema.features.accounts.link_rules import LinkTimes
 from cinema.features.accounts.refresh_cookie import RefreshCookie
 from cinema.features.accounts.session_rules import SessionTimes
@@ -61,6 +62,11 @@ def session_times(settings: Settings) -> SessionTimes:
         total_s=settings.refresh_total_days * DAY_S,
         grace_s=settings.refresh_grace_seconds,
     )
+
+
+def guest_times(settings: Settings) -> GuestTimes:
+    """How long somebody is a guest, and when they are forgotten."""
+    return GuestTimes(lasts_s=settings.guest_hours * HOUR_S, kept_days=settings.order_link_days)
 
 
 def link_times(settings: Settings) -> LinkTimes:

@@ -30,6 +30,10 @@ ACCOUNT_CHANGES_KEPT_S: Final = 86_400.0
 ACCOUNT_CHANGES_PAGE: Final = 1000
 """Changes deleted at once."""
 
+GUESTS_OF_ACCOUNT: Final = 16
+"""Guests claimed by an account whose holds it can act on, the latest: a claim is about one, or a
+few that used the same address. What they have booked it has, however many they are."""
+
 SIGNING_KEY_BYTES: Final = 32
 """Shortest key for HS256 (RFC 7518, section 3.2)."""
 

@@ -6,11 +6,16 @@ from typing import Final
 
 import msgspec
 
+GUEST: Final = "guest"
 CUSTOMER: Final = "customer"
 STAFF: Final = "staff"
 MANAGER: Final = "manager"
 ADMIN: Final = "admin"
 ROLES: Final = (CUSTOMER, STAFF, MANAGER, ADMIN)
+"""Those that accounts have, each with more rights than the one before."""
+
+ACCOUNTS: Final = frozenset(ROLES)
+"""Everybody who is signed in to an account: all but guests."""
 
 INVALID_TOKEN: Final = "INVALID_TOKEN"  # noqa: S105  (a code, not a secret)
 TOKEN_EXPIRED: Final = "TOKEN_EXPIRED"  # noqa: S105
@@ -21,7 +26,8 @@ class Principal(msgspec.Struct, frozen=True):
     """The caller of a request; `expires_at_s` is the token's end in Unix time.
 
     `cinema_ids` are the cinemas that staff and managers belong to; `verified` says that the
-    e-mail address is proven.
+    e-mail address is proven. `guest_ids` are guests whose holds and bookings an account has
+    claimed: they stay in those guests' names, and count as the account's.
     """
 
     user_id: bytes
@@ -30,6 +36,7 @@ class Principal(msgspec.Struct, frozen=True):
     expires_at_s: float
     cinema_ids: frozenset[bytes] = frozenset()
     verified: bool = False
+    guest_ids: tuple[bytes, ...] = ()
 
 
 class InvalidToken(Exception):

@@ -67,6 +67,8 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "ORPHAN_SEAT": ErrorKind(409, "This choice would leave a single seat alone."),
     "PLAN_IN_USE": ErrorKind(409, "Seats that would change are taken."),
     "EMAIL_TAKEN": ErrorKind(409, "An account with this e-mail address exists already."),
+    "EMAIL_NOT_VERIFIED": ErrorKind(409, "Confirm your e-mail address first."),
+    "GUEST_HAS_EMAIL": ErrorKind(409, "This guest has booked with another e-mail address."),
     "BOOKING_AHEAD": ErrorKind(409, "A booking lies ahead: cancel it first."),
     "MFA_ALREADY_ON": ErrorKind(409, "This account has an authenticator already."),
     "MFA_NOT_ON": ErrorKind(409, "This account has no authenticator."),
@@ -74,6 +76,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "SCREEN_OCCUPIED": ErrorKind(409, "Another showtime is on this screen at that time."),
     "SHOWTIME_WATCHED": ErrorKind(409, "Somebody watches this showtime: it stays in memory."),
     "INVALID_LINK": ErrorKind(410, "This link is no longer valid: ask for a new one."),
+    "GUEST_ENDED": ErrorKind(410, "This guest has ended, or belongs to somebody."),
     "HISTORY_TRUNCATED": ErrorKind(410, "The history does not reach back that far."),
     # Not now.
     "INTERNAL": ErrorKind(500, "Something went wrong on our side."),

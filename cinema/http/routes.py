@@ -18,6 +18,7 @@ from typing import Any, Final, Generic, Literal, TypeVar
 import msgspec
 from aiohttp.web import StreamResponse
 
+from cinema.domain.principal import ACCOUNTS
 from cinema.domain.rejections import Rejection
 from cinema.http.context import Call, RequestContext
 from cinema.http.responses import Reply
@@ -31,7 +32,9 @@ Handler = Callable[[RequestContext], Awaitable[Reply | StreamResponse]]
 HandlerOf = Callable[[S, RequestContext], Awaitable[Reply | StreamResponse]]
 """A handler before it has its service."""
 
-Auth = Literal["none", "optional", "bearer"]
+Auth = Literal["none", "optional", "bearer", "link"]
+"""How a caller is known: not at all, by a token if there is one, by a token, or by the secret of a
+link that somebody was sent, which counts for one thing and names nobody."""
 
 Throttle = Literal["writes", "holds"]
 
@@ -75,7 +78,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     `{name:text}` any text. `request` is the type of the JSON body, or `bytes` for a body the
     handler reads itself; with `body_optional` a request without one means an empty object.
     `query` is a Struct of query parameters; `response` is the type of `data` in the envelope,
-    None for a reply of `media_type` without one. `roles` empty means any signed-in caller.
+    None for a reply of `media_type` without one. `roles` empty means anybody with an account;
+    guests, who have none, are let in where `guests` says so, or `roles` names them.
     `errors` are the codes beyond those that follow from the rest (`document/openapi.py`).
     `idempotent` operations accept `Idempotency-Key`, whose scope `operation_id` is part of;
     `if_match` ones demand the tag of the version they change. `over_http` ones are answered
@@ -93,6 +97,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     auth: Auth = "none"
     roles: frozenset[str] = frozenset()
+    guests: bool = False
     request: Any = None
     request_example: Any = None
     query: type[msgspec.Struct] | None = None
@@ -112,6 +117,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     over_http: bool = False
     literal: bool = False
     throttle: Throttle = "writes"
+
+    @property
+    def admitted(self) -> frozenset[str]:
+        """The roles that are let in; empty for all."""
+        return self.roles or (frozenset() if self.guests else ACCOUNTS)
 
     def __call__(self, handler: HandlerOf[S] | TasklessOf[S]) -> Declared[S]:
         """Declares `handler`: an operation stands above the function that carries it out."""

@@ -32,6 +32,9 @@ CANCELLED_STATUS: Final = 499
 
 AUTHORIZATION: Final = istr("Authorization")
 IDEMPOTENCY_KEY: Final = istr("Idempotency-Key")
+LINK_TOKEN: Final = istr("Link-Token")
+"""The secret of a link: a header, because addresses of requests are logged by whoever sees them."""
+
 REQUEST_ID: Final = istr("X-Request-ID")
 OWNER: Final = "Cinema-Owner"
 """Names the node that owns the showtime of a request; balancers may learn from it."""
@@ -208,7 +211,7 @@ def _gate(route: Route, around: EdgeParts) -> Admit:
     """The check whether a request may go on: https, token, role, rate of holds, in this order."""
     verify = around.verify_token
     verify_signed = around.verify_signed
-    roles = route.roles
+    roles = route.admitted
     required = route.auth == "bearer"
     check_hold = hold_check(route, around.limits, around.proxies)
 
@@ -237,7 +240,7 @@ def _gate(route: Route, around: EdgeParts) -> Admit:
             check_hold(principal, request)
         return principal
 
-    check = _nobody if route.auth == "none" else identify
+    check = _WITHOUT_TOKENS.get(route.auth, identify)
     if not around.require_https or route.over_http:
         return check
     return _over_https(check, around.proxies)
@@ -245,7 +248,7 @@ def _gate(route: Route, around: EdgeParts) -> Admit:
 
 def _late_gate(route: Route, around: EdgeParts) -> AdmitLate:
     """The check after a wait for the body: a client could wait with it until after a revocation."""
-    verify, look_up, roles = around.verify_token, around.look_up_token, route.roles
+    verify, look_up, roles = around.verify_token, around.look_up_token, route.admitted
 
     async def admit_late(call: Call) -> None:
         credentials = call.request.headers.get(AUTHORIZATION, "")
@@ -307,6 +310,15 @@ async def _identify_unknown(
 
 def _nobody(_: HttpRequest) -> None:
     """Public routes do not look at credentials."""
+
+
+def _with_link(request: HttpRequest) -> None:
+    """Whether the secret is good, the handler asks."""
+    if LINK_TOKEN not in request.headers:
+        raise refuse("UNAUTHENTICATED", reason="NO_LINK_TOKEN")
+
+
+_WITHOUT_TOKENS: Final[dict[str, Admit]] = {"none": _nobody, "link": _with_link}
 
 
 def _finisher(

@@ -276,6 +276,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         _about("accounts opened in an hour from one client address", low=1, high=1_000_000),
     ] = 5
+    guests_per_hour_per_address: Annotated[
+        int,
+        _about("guests that may begin in an hour from one client address", low=1, high=1_000_000),
+    ] = 5
+    guest_bookings_per_hour_per_email: Annotated[
+        int,
+        _about(
+            "bookings of guests in an hour for one e-mail address",
+            "bookings",
+            low=1,
+            high=1_000_000,
+        ),
+    ] = 10
+    order_requests_per_minute_per_address: Annotated[
+        int,
+        _about(
+            "requests in a minute with links of guests' bookings from one client address",
+            "requests",
+            low=1,
+            high=1_000_000,
+        ),
+    ] = 120
     refreshes_per_minute: Annotated[
         int,
         _about(
@@ -311,6 +333,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     email_undo_days: Annotated[
         int, _about("how long a change of the e-mail address can be undone", "days", low=1, high=90)
     ] = 7
+    guest_hours: Annotated[
+        int,
+        _about(
+            "how long somebody is a guest; anew from a renewal while a hold lives",
+            "h",
+            low=1,
+            high=168,
+        ),
+    ] = 24
+    order_link_days: Annotated[
+        int,
+        _about(
+            "how long after the end of a showtime the link to a guest's booking is good; then the "
+            "guest's e-mail address is deleted",
+            "days",
+            low=1,
+            high=365,
+        ),
+    ] = 30
     invitation_link_days: Annotated[
         int, _about("how long an invitation is valid", "days", low=1, high=90)
     ] = 7

@@ -6,12 +6,14 @@ from typing import Any, cast
 
 from cinema.features.accounts import (
     credential_routes,
+    guest_routes,
     profile_routes,
     session_routes,
     totp_routes,
     user_routes,
 )
 from cinema.features.accounts import routes as auth_routes
+from cinema.features.bookings import order_routes
 from cinema.features.bookings import routes as booking_routes
 from cinema.features.catalog import cinema_routes, movie_routes, screen_routes
 from cinema.features.operations import (
@@ -32,6 +34,7 @@ ROUTES: tuple[Route, ...] = (
     *bound(auth_routes.ROUTES, NOTHING),
     *bound(session_routes.ROUTES, NOTHING),
     *bound(credential_routes.ROUTES, NOTHING),
+    *bound(guest_routes.ROUTES, NOTHING),
     *bound(profile_routes.ROUTES, NOTHING),
     *bound(totp_routes.ROUTES, NOTHING),
     *bound(user_routes.ROUTES, NOTHING),
@@ -42,6 +45,7 @@ ROUTES: tuple[Route, ...] = (
     *bound(seat_routes.ROUTES, NOTHING),
     *bound(hold_routes.ROUTES, NOTHING),
     *bound(booking_routes.ROUTES, NOTHING),
+    *bound(order_routes.ROUTES, NOTHING),
     *bound(health_routes.ROUTES, NOTHING),
     *bound(assets.ROUTES, NOTHING),
 )

@@ -150,7 +150,10 @@ class Admission:
             self._remember_refused(token, claimed.user_id)
             raise InvalidToken(TOKEN_REVOKED)
         principal = msgspec.structs.replace(
-            claimed, cinema_ids=standing.cinema_ids, verified=standing.verified
+            claimed,
+            cinema_ids=standing.cinema_ids,
+            verified=standing.verified,
+            guest_ids=standing.guest_ids,
         )
         if standing.role in self._needs_factor and not standing.has_factor:
             principal = msgspec.structs.replace(principal, role=CUSTOMER, cinema_ids=frozenset())

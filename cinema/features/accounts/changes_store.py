@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from cinema.domain.limits_catalog import ACCOUNT_CHANGES_PAGE
+from cinema.domain.limits_catalog import ACCOUNT_CHANGES_PAGE, GUESTS_OF_ACCOUNT
 from cinema.storage.database.driver import UUID
 from cinema.storage.database.transactions import Pool, connection
 
@@ -16,10 +16,17 @@ select account.role, account.disabled_at is not null as disabled,
     array(select cinema_id from cinema_managers where user_id = account.id) as cinema_ids,
     exists (
         select from totp_factors where user_id = account.id and confirmed_at is not null
-    ) as has_factor
+    ) as has_factor,
+    array(
+        select id from guests where claimed_by = account.id and look_at is not null
+        order by claimed_at desc limit $3
+    ) as guest_ids
 from users account
 join sessions session on session.user_id = account.id
 where account.id = $1 and session.id = $2 and session.revoked_at is null
+union all
+select 'guest', false, false, '{}', false, '{}' from guests
+where id = $1 and id = $2 and ended_at is null and claimed_by is null
 """
 
 # The last look saw all transactions below its horizon. After a look that failed, the server may be
@@ -56,6 +63,7 @@ class Standing(msgspec.Struct, frozen=True):
     cinema_ids: frozenset[bytes]
     verified: bool = False
     has_factor: bool = False
+    guest_ids: tuple[bytes, ...] = ()
 
     def allows(self, role: str) -> bool:
         """Whether the role in a token is still true."""
@@ -79,7 +87,9 @@ class AccountStandings:
     async def standing(self, user_id: bytes, session_id: bytes) -> Standing | None:
         """The state of an account; None if the account or the session has ended. Refuses RETRY."""
         async with connection(self._pool) as reading:
-            row = await reading.fetchrow(_STANDING, UUID(user_id), UUID(session_id))
+            row = await reading.fetchrow(
+                _STANDING, UUID(user_id), UUID(session_id), GUESTS_OF_ACCOUNT
+            )
         if row is None:
             return None
         return Standing(
@@ -88,6 +98,7 @@ class AccountStandings:
             _raw(row["cinema_ids"]),
             row["verified"],
             row["has_factor"],
+            tuple(one.bytes for one in row["guest_ids"]),
         )
 
     async def changes(self, since: str | None, missed_s: float) -> AccountChanges:

@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from cinema.features.accounts.audit_store import AuditEntry, note
+from cinema.features.accounts.guest_store import ERASE_CLAIMED
 from cinema.features.accounts.letters import DELETION_SCHEDULED, Letter, Post
 from cinema.features.accounts.passwords import NO_PASSWORD
 from cinema.features.accounts.session_store import END_ALL_SESSIONS
@@ -19,7 +20,9 @@ _IS_AHEAD: Final = """
 exists (
     select from bookings booking
     left join showtimes showtime on showtime.id = booking.showtime_id
-    where booking.user_id = users.id and booking.status in ('pending', 'confirmed')
+    where booking.status in ('pending', 'confirmed')
+        and (booking.user_id = users.id
+            or booking.user_id in (select id from guests where claimed_by = users.id))
         and coalesce(showtime.ends_at > $1, false)
 )
 """
@@ -118,7 +121,7 @@ class ErasureRepository:
             for row in rows:
                 user_id: UUID = row["id"]
                 await running.execute(_ERASE, user_id, now, NO_PASSWORD)
-                for statement in _FORGET:
+                for statement in (*_FORGET, *ERASE_CLAIMED):
                     await running.execute(statement, user_id)
                 await running.execute(_FORGET_ADDRESSES, account_digest(row["email"]))
                 await self._note(running, "erased", user_id, Client(), now)

@@ -18,6 +18,21 @@ USER: Final[dict[str, Any]] = {
     "created_at": "2026-05-01T09:00:00Z",
 }
 CREDENTIALS: Final = {"email": "ada@example.com", "password": "correct horse battery"}
+GUEST: Final[dict[str, Any]] = {
+    "id": "019a0c1e-7000-7000-8000-0000000000d4",
+    "role": "guest",
+    "email": None,
+    "expires_at": "2026-05-02T09:00:00Z",
+}
+GUEST_TOKEN: Final = {
+    "guest": GUEST,
+    "access_token": "eyJhbGciOiJIUzI1NiIs…",
+    "token_type": "Bearer",
+    "expires_in": 86_400,
+}
+GUEST_ENDED: Final = {"ended": True}
+CLAIM_INPUT: Final = {"guest_token": "eyJhbGciOiJIUzI1NiIs…"}
+CLAIM: Final = {"guests": 1, "bookings": 2}
 REGISTRATION: Final = {**CREDENTIALS, "first_name": "Ada", "last_name": "Lovelace"}
 AUTHENTICATED: Final = {
     "user": USER,

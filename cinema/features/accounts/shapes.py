@@ -16,6 +16,7 @@ from cinema.domain.limits_catalog import (
     PASSWORD_CHARS_MAX,
     PASSWORD_CHARS_MIN,
     SEARCH_CHARS,
+    TOKEN_CHARS,
 )
 from cinema.domain.paging import PageQuery
 
@@ -266,6 +267,43 @@ class SecondFactorOff(msgspec.Struct, frozen=True, kw_only=True):
     """The account has no authenticator any more."""
 
     off: Literal[True] = True
+
+
+class Guest(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody without an account; `email` is the one that the first booking named."""
+
+    id: UUID
+    role: Literal["guest"] = "guest"
+    email: str | None = None
+    expires_at: datetime
+
+
+class GuestToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A guest with a token; `expires_in` is in seconds. There is no refresh token."""
+
+    guest: Guest
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  (a scheme, not a secret)
+    expires_in: int
+
+
+class ClaimInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The access token of a guest whose holds are claimed too; without one by e-mail alone."""
+
+    guest_token: Annotated[str, msgspec.Meta(min_length=1, max_length=TOKEN_CHARS)] | None = None
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """How many guests have become the account's by this, and how many bookings they have."""
+
+    guests: int
+    bookings: int
+
+
+class GuestEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """The guest's token counts no longer."""
+
+    ended: Literal[True] = True
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):

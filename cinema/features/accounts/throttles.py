@@ -40,6 +40,9 @@ class ThrottleRules(msgspec.Struct, frozen=True, kw_only=True):
     login_failures_per_address: int = 100
     login_failures_per_account_per_hour: int = 30
     registrations_per_hour_per_address: int = 5
+    guests_per_hour_per_address: int = 5
+    guest_bookings_per_hour_per_email: int = 10
+    order_requests_per_minute_per_address: int = 120
     refreshes_per_minute: int = 60
     mails_per_hour_per_email: int = 3
     mails_per_hour_per_address: int = 20
@@ -61,6 +64,11 @@ class Throttles:
             "login_account", rules.login_failures_per_account_per_hour, HOUR_S
         )
         self.register = limit_of("register", rules.registrations_per_hour_per_address, HOUR_S)
+        self.guest = limit_of("guest", rules.guests_per_hour_per_address, HOUR_S)
+        self.guest_booking = limit_of(
+            "guest_booking", rules.guest_bookings_per_hour_per_email, HOUR_S
+        )
+        self.order = limit_of("order", rules.order_requests_per_minute_per_address, MINUTE_S)
         per_minute = rules.refreshes_per_minute
         self.refresh_session = limit_of("refresh_session", per_minute, MINUTE_S)
         self.refresh_address = limit_of("refresh_address", per_minute, MINUTE_S)
@@ -85,6 +93,36 @@ class Throttles:
         """
         await self.count(self.mail_address, address_digest(address))
         await self.count(self.mail_account, purpose, account_digest(email).hex())
+
+    async def count_order(self, address: str) -> None:
+        """Count a request with the link of a guest's booking. Refuses RATE_LIMITED."""
+        await self.count(self.order, address_digest(address))
+
+    @asynccontextmanager
+    async def guest_start(self, address: str) -> AsyncIterator[None]:
+        """Around the beginning of a guest: counts unless there was none. Refuses RATE_LIMITED."""
+        async with self._unless_refused(self.guest, address_digest(address)):
+            yield
+
+    @asynccontextmanager
+    async def guest_sale(self, email: str) -> AsyncIterator[None]:
+        """Around a guest's booking, whose mail is not to flood anybody: counts unless refused.
+
+        Whether the address has an account does not count, so that nobody learns it. Refuses
+        RATE_LIMITED.
+        """
+        async with self._unless_refused(self.guest_booking, account_digest(email).hex()):
+            yield
+
+    @asynccontextmanager
+    async def _unless_refused(self, limit: RateLimitItem, who: str) -> AsyncIterator[None]:
+        await self.count(limit, who)
+        try:
+            yield
+        except Refused as refused:
+            if refused.rejection.code != "OUTCOME_UNKNOWN":
+                await self.counts.give_back(limit, who)
+            raise
 
     def refusal(self, kind: str, retry_after_s: int) -> Refused:
         """The refusal of a throttle; it is counted."""

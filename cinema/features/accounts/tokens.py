@@ -11,13 +11,22 @@ import msgspec
 
 from cinema.domain.ids import format_id, parse_id
 from cinema.domain.limits_catalog import TOKEN_CHARS
-from cinema.domain.principal import INVALID_TOKEN, ROLES, TOKEN_EXPIRED, InvalidToken, Principal
+from cinema.domain.principal import (
+    ACCOUNTS,
+    GUEST,
+    INVALID_TOKEN,
+    TOKEN_EXPIRED,
+    InvalidToken,
+    Principal,
+)
 from cinema.features.accounts.signing_keys import SigningKeys
 
 ISSUER: Final = "cinema"
 ALGORITHM: Final = "HS256"
 
 TimeSource = Callable[[], float]
+
+_BEARERS: Final = ACCOUNTS | {GUEST}
 
 
 class AccessToken(msgspec.Struct, frozen=True):
@@ -84,7 +93,7 @@ class TokenVerifier:
         """The principal to whom the token was issued; raises `InvalidToken`."""
         claims = self._claims(token)
         user_id, session_id = parse_id(claims.sub), parse_id(claims.sid)
-        if user_id is None or session_id is None or claims.role not in ROLES:
+        if user_id is None or session_id is None or claims.role not in _BEARERS:
             raise InvalidToken(INVALID_TOKEN)
         if not self._clock() < claims.exp:
             raise InvalidToken(TOKEN_EXPIRED)

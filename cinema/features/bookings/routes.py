@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from multidict import istr
+
 from cinema.features.bookings import examples
 from cinema.features.bookings.service import BookingsService
 from cinema.features.bookings.shapes import Booking, BookingInput, BookingQuery
@@ -16,6 +18,8 @@ from cinema.http.routes import Operation
 
 TAG: Final = "Bookings"
 
+ACCEPT_LANGUAGE: Final = istr("Accept-Language")
+
 
 @Operation(
     method="POST",
@@ -23,9 +27,10 @@ TAG: Final = "Bookings"
     operation_id="createBooking",
     summary="Book a hold",
     description="`demo` confirms at once. `counter` is for staff of the cinema who have taken the "
-    "money.",
+    "money. Only guests send an `email`: they get a mail with a link to the booking.",
     tag=TAG,
     auth="bearer",
+    guests=True,
     request=BookingInput,
     request_example=examples.BOOKING_INPUT,
     response=Booking,
@@ -34,6 +39,7 @@ TAG: Final = "Bookings"
     errors=(
         *COMMAND_ERRORS,
         "FORBIDDEN",
+        "GUEST_HAS_EMAIL",
         "UNKNOWN_PAYMENT_METHOD",
         "UNKNOWN_PROMO_CODE",
         "HOLD_ENDED",
@@ -42,7 +48,8 @@ TAG: Final = "Bookings"
 )
 async def create_booking(bookings: BookingsService, context: RequestContext) -> Reply:
     """Turn a hold of the caller into a booking."""
-    booking = await bookings.book(context.principal, context.body, context.request_key)
+    language = context.request.headers.get(ACCEPT_LANGUAGE, "")
+    booking = await bookings.book(context.principal, context.body, context.request_key, language)
     return success(booking, status=201)
 
 
@@ -54,6 +61,7 @@ async def create_booking(bookings: BookingsService, context: RequestContext) -> 
     description="Each booking is either upcoming or past. Cancelled ones are past at once.",
     tag=TAG,
     auth="bearer",
+    guests=True,
     query=BookingQuery,
     response=list[Booking],
     response_example=[examples.BOOKING],
@@ -72,6 +80,7 @@ async def list_bookings(bookings: BookingsService, context: RequestContext) -> R
     summary="Get a booking",
     tag=TAG,
     auth="bearer",
+    guests=True,
     response=Booking,
     response_example=examples.BOOKING,
     errors=("RETRY",),
@@ -91,6 +100,7 @@ async def get_booking(bookings: BookingsService, context: RequestContext) -> Rep
     "later.",
     tag=TAG,
     auth="bearer",
+    guests=True,
     query=PartQuery,
     response=Booking,
     response_example=examples.CANCELLED,

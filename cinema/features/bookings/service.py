@@ -7,17 +7,22 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
-from cinema.actors.asking import command_key, refusal_of
+import msgspec
+
+from cinema.actors.asking import NOT_FOUND, command_key, refusal_of
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.messages import Accepted, Outcome
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.paging import BY_MOMENT, Page, after, page
-from cinema.domain.principal import ADMIN, Principal
+from cinema.domain.principal import ADMIN, GUEST, Principal
 from cinema.domain.rejections import Rejection, refuse
 from cinema.domain.showtime.commands import BookHold, CancelBooking
 from cinema.domain.showtime.events import BookingCancelled, HoldBooked
 from cinema.domain.times import from_us, to_us
 from cinema.features.accounts.authority import COUNTER_ROLES, serves
+from cinema.features.accounts.shapes import email_key, tidy_email
+from cinema.features.accounts.throttles import Throttles
+from cinema.features.bookings.order_store import NewOrder, OrdersRepository
 from cinema.features.bookings.shapes import Booking, BookingInput, BookingQuery, Payment
 from cinema.features.bookings.store import BookingsRepository, Sale
 from cinema.features.refusals import found, granted
@@ -27,6 +32,12 @@ CODE_ALPHABET: Final = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 CODE_CHARS: Final = 8
 """Booking codes are read out and typed: no letters that look or sound alike."""
 
+LANGUAGE_CHARS: Final = 100
+"""Of what a client says it understands; the best comes first."""
+
+EMAIL_NEEDED: Final = "A guest's booking needs an e-mail address: the link to it is sent there."
+NO_EMAIL_NEEDED: Final = "Only guests name an e-mail address: your account has one."
+
 
 class BookingsService:
     """Use cases of bookings; each refuses with a code of `docs/errors.md`."""
@@ -35,20 +46,59 @@ class BookingsService:
         self,
         dispatch: Dispatch,
         bookings: BookingsRepository,
+        orders: OrdersRepository,
+        throttles: Throttles,
         *,
         demo_payment: bool,
         next_id: Callable[[], bytes],
     ) -> None:
         self._dispatch = dispatch
         self._bookings = bookings
+        self._orders = orders
+        self._throttles = throttles
         self._demo_payment = demo_payment
         self._next_id = next_id
 
     async def book(
-        self, principal: Principal, request: BookingInput, key: IdempotencyKey | None
+        self,
+        principal: Principal,
+        request: BookingInput,
+        key: IdempotencyKey | None,
+        language: str = "",
     ) -> Booking:
-        """Turn a hold into a booking. Refuses payment methods that the caller may not use."""
+        """Turn a hold into a booking. Refuses payment methods that the caller may not use.
+
+        A guest gets a mail, in the first supported language of `language` (an `Accept-Language`).
+        The mail is recorded before the hold is booked, so that a crash in between loses nothing.
+        """
+        booking_id = UUID(bytes=self._next_id())
+        if principal.role != GUEST:
+            if request.email is not None:
+                raise refuse("VALIDATION_ERROR", NO_EMAIL_NEEDED, path="$.email")
+            await self._check_payment(principal, request)
+            return await self._book(principal, request, key, booking_id)
+        email, unique = _address(request.email)
         await self._check_payment(principal, request)
+        guest_id, now = UUID(bytes=principal.user_id), from_us(self._dispatch.clock.now_us())
+        async with self._throttles.guest_sale(unique):
+            new = NewOrder(
+                booking_id=booking_id,
+                guest_id=guest_id,
+                email=email,
+                email_key=unique,
+                language=language.encode("ascii", "ignore").decode()[:LANGUAGE_CHARS],
+                at=now,
+            )
+            await self._orders.expect(new)
+            return await self._book(principal, request, key, booking_id)
+
+    async def _book(
+        self,
+        principal: Principal,
+        request: BookingInput,
+        key: IdempotencyKey | None,
+        booking_id: UUID,
+    ) -> Booking:
         showtime_id = request.showtime_id
         if key is not None:
             # The key is valid for all showtimes, but each showtime knows only its own keys.
@@ -56,19 +106,23 @@ class BookingsService:
             if not await self._bookings.reserve_key(key.digest, showtime_id, now):
                 raise refuse("IDEMPOTENCY_MISMATCH")
         command_id, fingerprint = command_key(key)
-        outcome = await self._dispatch.ask(
-            showtime_id.bytes,
-            BookHold(
-                command_id=command_id,
-                fingerprint=fingerprint,
-                hold_id=request.hold_id.bytes,
-                customer=principal.user_id,
-                booking_id=self._next_id(),
-                code="".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_CHARS)),
-                payment_id=self._next_id(),
-                payment_method=request.payment.method,
-            ),
+        command = BookHold(
+            command_id=command_id,
+            fingerprint=fingerprint,
+            hold_id=request.hold_id.bytes,
+            customer=principal.user_id,
+            booking_id=booking_id.bytes,
+            code="".join(secrets.choice(CODE_ALPHABET) for _ in range(CODE_CHARS)),
+            payment_id=self._next_id(),
+            payment_method=request.payment.method,
         )
+        outcome = await self._dispatch.ask(showtime_id.bytes, command)
+        for guest in principal.guest_ids:
+            if outcome != NOT_FOUND:
+                break
+            # A hold of a guest whom the caller has claimed stays, and is booked, in their name.
+            command = msgspec.structs.replace(command, customer=guest)
+            outcome = await self._dispatch.ask(showtime_id.bytes, command)
         return granted(_booked(outcome))
 
     async def booking(self, principal: Principal, booking_id: UUID) -> Booking:
@@ -103,21 +157,41 @@ class BookingsService:
         Staff of other cinemas get NOT_FOUND, as other customers do.
         """
         sale = found(await self._bookings.sale_of(booking_id))
-        showtime_id = sale.showtime_id
         at_counter = serves(principal, sale.cinema_id)
-        if sale.user_id.bytes != principal.user_id and not at_counter:
+        if UUID(bytes=principal.user_id) not in {sale.user_id, sale.claimed_by} and not at_counter:
             raise refuse("NOT_FOUND")
+        customer = None if at_counter else sale.user_id
+        return await self._cancel(booking_id, sale, customer, labels, key)
+
+    async def ordered(self, booking_id: UUID) -> Booking:
+        """A booking, for whoever has shown the link to it."""
+        return found(await self._bookings.find(booking_id, None))
+
+    async def cancel_ordered(
+        self, booking_id: UUID, labels: list[str] | None, key: IdempotencyKey | None
+    ) -> Booking:
+        """Cancel a booking or part of it as its owner, for whoever has shown the link to it."""
+        sale = found(await self._bookings.sale_of(booking_id))
+        return await self._cancel(booking_id, sale, sale.user_id, labels, key)
+
+    async def _cancel(
+        self,
+        booking_id: UUID,
+        sale: Sale,
+        customer: UUID | None,
+        labels: list[str] | None,
+        key: IdempotencyKey | None,
+    ) -> Booking:
+        """Cancel in the name of `customer`, None for the counter."""
         command_id, fingerprint = command_key(key)
-        outcome = await self._dispatch.ask(
-            showtime_id.bytes,
-            CancelBooking(
-                command_id=command_id,
-                fingerprint=fingerprint,
-                booking_id=booking_id.bytes,
-                customer=None if at_counter else principal.user_id,
-                labels=labels,
-            ),
+        command = CancelBooking(
+            command_id=command_id,
+            fingerprint=fingerprint,
+            booking_id=booking_id.bytes,
+            customer=None if customer is None else customer.bytes,
+            labels=labels,
         )
+        outcome = await self._dispatch.ask(sale.showtime_id.bytes, command)
         return granted(_cancelled(outcome, sale))
 
     async def _check_payment(self, principal: Principal, request: BookingInput) -> None:
@@ -132,6 +206,15 @@ class BookingsService:
             raise refuse("UNKNOWN_PAYMENT_METHOD", method=method)
         if request.promo_code is not None:
             raise refuse("UNKNOWN_PROMO_CODE")
+
+
+def _address(email: str | None) -> tuple[str, str]:
+    """Where a guest is told of a booking, and its one form. Refuses VALIDATION_ERROR."""
+    unique = None if email is None else email_key(email)
+    if email is None or unique is None:
+        text = "This is not an e-mail address." if email else EMAIL_NEEDED
+        raise refuse("VALIDATION_ERROR", text, path="$.email")
+    return tidy_email(email), unique
 
 
 def _booked(outcome: Outcome) -> Booking | Rejection:

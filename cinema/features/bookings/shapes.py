@@ -9,7 +9,10 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from cinema.domain.idempotency import fields_given
+from cinema.domain.limits_catalog import EMAIL_CHARS_MAX
 from cinema.domain.money import Money
+from cinema.features.accounts.shapes import account_key
 from cinema.features.seats.shapes import HeldSeat
 
 BookingStatus = Literal["pending", "confirmed", "cancelled", "expired", "refunded"]
@@ -22,12 +25,20 @@ class PaymentInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class BookingInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Book a hold."""
+    """Book a hold; `email` is for guests, who get a link to the booking there."""
 
     showtime_id: UUID
     hold_id: UUID
     payment: PaymentInput
     promo_code: Annotated[str, Meta(max_length=64)] | None = None
+    email: Annotated[str, Meta(max_length=EMAIL_CHARS_MAX + 32)] | None = None
+
+    def meaning(self) -> object:
+        """What is given; of an e-mail address the one form that all its spellings have."""
+        given = fields_given(self)
+        if self.email is not None:
+            given["email"] = account_key(self.email)
+        return given
 
 
 class Payment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -30,31 +30,42 @@ select b.id, b.code, b.showtime_id, b.status, b.total_minor, b.currency,
 from bookings b
 join payments p on p.booking_id = b.id
 """
-_BY_ID: Final = (
-    _SELECT
-    + """
+_BY_ID: Final = f"""{_SELECT}
 where b.id = $1 and (
     $2::uuid is null or b.user_id = $2
+    or exists (select from guests g where g.id = b.user_id and g.claimed_by = $2)
     or exists (select from showtimes t where t.id = b.showtime_id and t.cinema_id = any($3))
-)"""
+)"""  # noqa: S608  (columns named above)
+# A page of each owner's from the index on owners, and of these the page of all: sorting what all of
+# them ever booked would cost those most who book often.
+_OF_USER: Final = f"""
+with mine as (
+    select one.id from (
+        select $1::uuid as id union all select id from guests where claimed_by = $1
+    ) owner
+    cross join lateral (
+        select b.id, b.created_at
+        from bookings b join showtimes t on t.id = b.showtime_id
+        where b.user_id = owner.id
+            and ($2::text is null
+                or ($2 = 'upcoming') = (t.ends_at > $3 and b.status in ('pending', 'confirmed')))
+            and ($4::timestamptz is null or (b.created_at, b.id) < ($4, $5))
+        order by b.created_at desc, b.id desc
+        limit $6
+    ) one
+    order by one.created_at desc, one.id desc
+    limit $6
 )
-_OF_USER: Final = (
-    _SELECT
-    + """
-join showtimes t on t.id = b.showtime_id
-where b.user_id = $1
-    and ($2::text is null
-        or ($2 = 'upcoming') = (t.ends_at > $3 and b.status in ('pending', 'confirmed')))
-    and ($4::timestamptz is null or (b.created_at, b.id) < ($4, $5))
-order by b.created_at desc, b.id desc
-limit $6"""
-)
+{_SELECT}
+where b.id in (select id from mine)
+order by b.created_at desc, b.id desc"""  # noqa: S608  (columns named above)
 _SALE: Final = """
-select b.showtime_id, b.user_id, b.code, b.created_at, p.id as payment_id, p.method,
+select b.showtime_id, b.user_id, g.claimed_by, b.code, b.created_at, p.id as payment_id, p.method,
     p.amount_minor, b.currency, t.cinema_id
 from bookings b
 join payments p on p.booking_id = b.id
 left join showtimes t on t.id = b.showtime_id
+left join guests g on g.id = b.user_id
 where b.id = $1"""
 _CINEMA: Final = "select cinema_id from showtimes where id = $1"
 _RESERVE_KEY: Final = """
@@ -85,11 +96,15 @@ _SEATS: Final = msgspec.json.Decoder(list[tuple[str, str, int]])
 
 
 class Sale(msgspec.Struct, frozen=True, kw_only=True):
-    """The part of a booking that never changes."""
+    """The part of a booking that never changes, and the account that it belongs to.
+
+    `claimed_by` is the account that has claimed the guest who made the booking.
+    """
 
     showtime_id: UUID
     cinema_id: UUID | None
     user_id: UUID
+    claimed_by: UUID | None
     code: str
     created_at: datetime
     payment_id: UUID
@@ -108,7 +123,10 @@ class BookingsRepository:
     async def find(
         self, booking_id: UUID, user_id: UUID | None, cinema_ids: Iterable[UUID] = ()
     ) -> Booking | None:
-        """A booking; if a user is given, only of that user, or at one of the cinemas."""
+        """A booking; if a user is given, only of that user, or at one of the cinemas.
+
+        Bookings of guests belong to the account that has claimed the guest too.
+        """
         row = await self._reads.fetchrow(_BY_ID, booking_id, user_id, list(cinema_ids))
         return None if row is None else _booking(row)
 
@@ -121,7 +139,7 @@ class BookingsRepository:
         after: tuple[datetime, UUID] | None,
         limit: int,
     ) -> list[Booking]:
-        """A user's bookings, newest first; each is either upcoming or past.
+        """Bookings of a user and of the guests that the user has claimed, newest first.
 
         Upcoming bookings can still be attended: neither the showtime nor the booking has ended.
         """
@@ -145,6 +163,7 @@ class BookingsRepository:
             showtime_id=row["showtime_id"],
             cinema_id=row["cinema_id"],
             user_id=row["user_id"],
+            claimed_by=row["claimed_by"],
             code=row["code"],
             created_at=row["created_at"],
             payment_id=row["payment_id"],

@@ -60,6 +60,17 @@ KINDS: Final[Mapping[str, Kind]] = {
             name="account_invitation",
             example={"url": _LINK["url"], "expires_at": _LINK["expires_at"], "role": "staff"},
         ),
+        Kind(
+            name="order_link",
+            example={
+                "code": "K7M2Q9XA",
+                "title": "Metropolis",
+                "cinema": "Kino Aurora",
+                "starts": "2026-06-03 20:15",
+                "seats": "F7, F8",
+                "url": "https://tickets.example.com/orders/019a0c1e#token=Zm9v",
+            },
+        ),
         Kind(name="account_deletion_scheduled", example={**_TO, "at": "2026-06-08T17:31:00Z"}),
     )
 }

@@ -46,6 +46,7 @@ def _shown(outcome: HoldOutcome) -> Reply | Rejection:
     "booked, released, or expired at `expires_at`.",
     tag=TAG,
     auth="bearer",
+    guests=True,
     request=HoldInput,
     request_example=examples.HOLD_INPUT,
     response=Hold,
@@ -78,6 +79,7 @@ def place_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
     summary="Get one of your holds, live or ended",
     tag=TAG,
     auth="bearer",
+    guests=True,
     response=Hold,
     response_example=examples.HOLD,
     errors=("OVERLOADED", "RETRY"),
@@ -86,7 +88,7 @@ def place_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
 def get_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
     """A hold of the caller."""
     showtime_id, hold_id = call.params
-    seats.read_hold(showtime_id, call.principal.user_id, hold_id, answer)
+    seats.read_hold(showtime_id, call.principal, hold_id, answer)
 
 
 @Operation(
@@ -98,6 +100,7 @@ def get_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
     description="Up to the limit of its whole life, which counts from when it was placed.",
     tag=TAG,
     auth="bearer",
+    guests=True,
     request=ExtendInput,
     request_example=examples.EXTENSION,
     response=Hold,
@@ -109,7 +112,7 @@ def get_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
 def extend_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
     """Give a hold its full time again."""
     showtime_id, hold_id = call.params
-    seats.extend_hold(showtime_id, call.principal.user_id, hold_id, call.request_key, answer)
+    seats.extend_hold(showtime_id, call.principal, hold_id, call.request_key, answer)
 
 
 @Operation(
@@ -120,6 +123,7 @@ def extend_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
     summary="Release a hold, or part of it",
     tag=TAG,
     auth="bearer",
+    guests=True,
     query=PartQuery,
     response=Hold,
     response_example=examples.RELEASED,
@@ -136,8 +140,8 @@ def extend_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
 def release_hold(seats: SeatsService, call: Call, answer: HoldAnswer) -> None:
     """Release seats of a hold; without `seats`, all of them."""
     showtime_id, hold_id = call.params
-    customer, labels = call.principal.user_id, call.query.labels()
-    seats.release_hold(showtime_id, customer, hold_id, labels, call.request_key, answer)
+    principal, labels = call.principal, call.query.labels()
+    seats.release_hold(showtime_id, principal, hold_id, labels, call.request_key, answer)
 
 
 ROUTES: Final = (place_hold, get_hold, extend_hold, release_hold)

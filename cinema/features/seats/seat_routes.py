@@ -25,6 +25,7 @@ TAG: Final = "Seats"
     "the caller's own seats are marked `mine`.",
     tag=TAG,
     auth="optional",
+    guests=True,
     response=SeatMap,
     response_example=examples.SEAT_MAP,
     errors=("RETRY", "OVERLOADED"),
@@ -33,8 +34,7 @@ TAG: Final = "Seats"
 async def get_seats(seats: SeatsService, context: RequestContext) -> Reply:
     """The seat map of a showtime, or 304 if the client has it already."""
     (showtime_id,) = context.params
-    customer = None if context.caller is None else context.caller.user_id
-    seen = await seats.seats(showtime_id, customer)
+    seen = await seats.seats(showtime_id, context.caller)
     tag = f'"{seat_map_version(seen)}"'
     if has_seen(context.request, tag):
         return Reply(304, extra=header_lines(etag=tag), medium=JSON_REVALIDATED)

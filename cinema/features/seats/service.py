@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from cinema.actors.asking import command_key, refusal_of
+from cinema.actors.asking import NOT_FOUND, command_key, refusal_of
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.messages import Accepted, HoldSeen, Outcome, ReadHold, ReadSeats, SeatsSeen
 from cinema.domain.idempotency import IdempotencyKey
@@ -79,9 +79,12 @@ class SeatsService:
 
     # --- seats
 
-    async def seats(self, showtime_id: bytes, customer: bytes | None) -> SeatsSeen:
+    async def seats(self, showtime_id: bytes, caller: Principal | None) -> SeatsSeen:
         """The seat map as it is now; a showtime that is not in memory is read from the store."""
-        outcome = await self._dispatch.read_seats(showtime_id, ReadSeats(customer=customer))
+        query = ReadSeats()
+        if caller is not None:
+            query = ReadSeats(customer=caller.user_id, guests=caller.guest_ids)
+        outcome = await self._dispatch.read_seats(showtime_id, query)
         return granted(outcome if isinstance(outcome, SeatsSeen) else refusal_of(outcome))
 
     async def exists(self, showtime_id: bytes) -> bool:
@@ -146,15 +149,16 @@ class SeatsService:
         self._dispatch.tell(showtime_id, command, answer)
 
     def read_hold(
-        self, showtime_id: bytes, customer: bytes, hold_id: bytes, answer: HoldAnswer
+        self, showtime_id: bytes, principal: Principal, hold_id: bytes, answer: HoldAnswer
     ) -> None:
-        """One hold of the customer, live or ended."""
-        self._dispatch.tell(showtime_id, ReadHold(hold_id=hold_id, customer=customer), answer)
+        """One hold of the caller, live or ended."""
+        query = ReadHold(hold_id=hold_id, customer=principal.user_id)
+        self._tell_holder(showtime_id, query, principal, answer)
 
     def extend_hold(
         self,
         showtime_id: bytes,
-        customer: bytes,
+        principal: Principal,
         hold_id: bytes,
         key: IdempotencyKey | None,
         answer: HoldAnswer,
@@ -162,14 +166,17 @@ class SeatsService:
         """Give a hold its full time again."""
         command_id, fingerprint = command_key(key)
         command = ExtendHold(
-            command_id=command_id, fingerprint=fingerprint, hold_id=hold_id, customer=customer
+            command_id=command_id,
+            fingerprint=fingerprint,
+            hold_id=hold_id,
+            customer=principal.user_id,
         )
-        self._dispatch.tell(showtime_id, command, answer)
+        self._tell_holder(showtime_id, command, principal, answer)
 
     def release_hold(
         self,
         showtime_id: bytes,
-        customer: bytes,
+        principal: Principal,
         hold_id: bytes,
         labels: list[str] | None,
         key: IdempotencyKey | None,
@@ -181,10 +188,33 @@ class SeatsService:
             command_id=command_id,
             fingerprint=fingerprint,
             hold_id=hold_id,
-            customer=customer,
+            customer=principal.user_id,
             labels=labels,
         )
-        self._dispatch.tell(showtime_id, command, answer)
+        self._tell_holder(showtime_id, command, principal, answer)
+
+    def _tell_holder(
+        self,
+        showtime_id: bytes,
+        message: ReadHold | ExtendHold | ReleaseHold,
+        principal: Principal,
+        answer: HoldAnswer,
+    ) -> None:
+        """Send what is about a hold of the caller's, or of a guest that the caller has claimed."""
+        tell = self._dispatch.tell
+        if not principal.guest_ids:
+            tell(showtime_id, message, answer)
+            return
+        guests = iter(principal.guest_ids)
+
+        def answer_or_ask(outcome: HoldOutcome) -> None:
+            guest = next(guests, None) if outcome == NOT_FOUND else None
+            if guest is None:
+                answer(outcome)
+            else:
+                tell(showtime_id, msgspec.structs.replace(message, customer=guest), answer_or_ask)
+
+        tell(showtime_id, message, answer_or_ask)
 
 
 def hold_of(outcome: HoldOutcome) -> Hold | Rejection:

@@ -23,6 +23,7 @@ TAG: Final = "Seats"
     description=PROTOCOL,
     tag=TAG,
     auth="optional",
+    guests=True,
     query=WatchQuery,
     status=101,
     errors=("UPGRADE_REQUIRED", "ORIGIN_NOT_ALLOWED", "RATE_LIMITED", "OVERLOADED"),

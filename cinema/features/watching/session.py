@@ -250,11 +250,11 @@ class Session:
         if isinstance(message, ExtendMessage):
             body = ExtendInput(extend=True)
             key = self._key(message.key, customer, EXTEND_HOLD, hold_id, body=body)
-            seats.extend_hold(showtime_id, customer, hold_id, key, answer)
+            seats.extend_hold(showtime_id, principal, hold_id, key, answer)
             return
         part = PartQuery(seats=None if message.seats is None else ",".join(message.seats))
         key = self._key(message.key, customer, RELEASE_HOLD, hold_id, query=part)
-        seats.release_hold(showtime_id, customer, hold_id, message.seats, key, answer)
+        seats.release_hold(showtime_id, principal, hold_id, message.seats, key, answer)
 
     def _answer_to(self, ref: Ref | None) -> HoldAnswer:
         """Count one more command in flight; returns the function that sends its answer."""

@@ -14,7 +14,7 @@ from cinema.http.document.assets import content_tag
 from cinema.http.errors import ERROR_TABLE
 from cinema.http.responses import JSON_REVALIDATED, Reply
 from cinema.http.routes import WRITES, Operation, Route
-from cinema.http.steps import OWNER, SHOWTIME_PATH
+from cinema.http.steps import LINK_TOKEN, OWNER, SHOWTIME_PATH
 
 Json = dict[str, Any]
 
@@ -38,8 +38,24 @@ within the screen, such as `F7`. Every answer is an envelope: `{"success": true,
 `Idempotency-Key` a request can be repeated safely: the same key gives the stored success.
 """
 
+_SCHEMES: Final[Json] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The `access_token` of a registration, a login or a guest.",
+    },
+    "link": {
+        "type": "apiKey",
+        "in": "header",
+        "name": str(LINK_TOKEN),
+        "description": "What stands behind `#token=` in the link of a mail.",
+    },
+}
+
 _TAGS: Final = {
     "Accounts": "Open an account, sign in, and see who you are.",
+    "Guests": "Hold and book without an account.",
     "Administration": "Accounts of others, invitations, and who changed what.",
     "Movies": "Films that are, were or will be shown.",
     "Cinemas": "The houses.",
@@ -48,6 +64,7 @@ _TAGS: Final = {
     "Seats": "Seat maps as they are now.",
     "Holds": "Seats kept for a customer until they are booked, released or run out of time.",
     "Bookings": "Seats sold.",
+    "Orders": "Seats sold to guests, seen and given back by the link of their mail.",
     "Messages": "Mails, and what became of them.",
     "Watching": "Seat maps as they change, over a WebSocket.",
     "Operations": "For probes and scrapers.",
@@ -81,12 +98,9 @@ def openapi_document(
         "components": {
             "schemas": components,
             "securitySchemes": {
-                "bearer": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "bearerFormat": "JWT",
-                    "description": "The `access_token` of a registration or a login.",
-                }
+                scheme: described
+                for scheme, described in _SCHEMES.items()
+                if scheme != "link" or any(route.auth == "link" for route in shown)
             },
         },
     }
@@ -119,13 +133,14 @@ ROUTES: Final = (get_openapi,)
 def error_codes(route: Route) -> list[str]:
     """All codes an operation may answer, in order of precedence."""
     codes = {"INTERNAL", *route.errors}
+    of_accounts = route.path.startswith("/api/")
     if "{" in route.path:
         codes.add("NOT_FOUND")
     if route.auth != "none":
         codes.add("UNAUTHENTICATED")
-        if route.auth == "bearer" and route.method in WRITES and route.path.startswith("/api/"):
+        if route.auth == "bearer" and route.method in WRITES and of_accounts:
             codes.add("RATE_LIMITED")
-    if route.roles:
+    if route.roles or (of_accounts and route.auth in {"bearer", "optional"} and not route.guests):
         codes.add("FORBIDDEN")
     if route.request is not None:
         codes |= {"REQUEST_TIMEOUT", "PAYLOAD_TOO_LARGE", "BAD_REQUEST"}
@@ -152,13 +167,16 @@ def _operation(route: Route, schema_of: dict[str, Json], components: dict[str, A
     description = [route.description] if route.description else []
     if route.roles:
         description.append(f"Roles: {', '.join(sorted(route.roles))}.")
+    elif route.auth == "bearer" and route.guests:
+        description.append("For guests too.")
     if description:
         operation["description"] = "\n\n".join(description)
     if parameters := _parameters(route, components, schema_of):
         operation["parameters"] = parameters
     if route.auth != "none":
         anonymous: list[Json] = [{}] if route.auth == "optional" else []
-        operation["security"] = [*anonymous, {"bearer": []}]
+        scheme = "link" if route.auth == "link" else "bearer"
+        operation["security"] = [*anonymous, {scheme: []}]
     if route.request is bytes:
         operation["requestBody"] = {"required": True, "content": {"*/*": {}}}
     elif route.request is not None:

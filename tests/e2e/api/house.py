@@ -43,8 +43,14 @@ ROLES = {
     "admin": "admin",
     "staff elsewhere": "staff",
     "manager elsewhere": "manager",
+    "guest": "guest",
 }
-"""The people of a house by name; staff and managers are of its only cinema unless `elsewhere`."""
+"""The people of a house by name; staff and managers are of its only cinema unless `elsewhere`.
+
+All but the guest have accounts.
+"""
+
+GUEST_EMAIL = "guest@example.com"
 
 
 def _row(label: str, category: str, count: int = 8) -> dict[str, Any]:
@@ -131,7 +137,7 @@ class Site(NamedTuple):
 
 
 class House:
-    """Seven people and a cinema with one screen, as clients of a node see it.
+    """Eight people and a cinema with one screen, as clients of a node see it.
 
     Several houses may stand on one site and know nothing of each other.
     """
@@ -182,7 +188,13 @@ class House:
             [
                 (user_id, f"{user_id}@example.com", ROLES[name])
                 for name, user_id in self.people.items()
+                if name != "guest"
             ],
+        )
+        await self.database.execute(
+            "insert into guests (id, created_at, expires_at)"
+            " values ($1, now(), now() + interval '1 day')",
+            self.people["guest"],
         )
         await self.database.execute(
             "insert into sessions (id, user_id, created_at, expires_at)"
@@ -267,7 +279,10 @@ class House:
         key: str | None = None,
     ) -> Answer:
         """An attempt to book a hold."""
-        body = {"showtime_id": showtime_id, "hold_id": hold_id, "payment": {"method": method}}
+        body: dict[str, Any] = {"showtime_id": showtime_id, "hold_id": hold_id}
+        body["payment"] = {"method": method}
+        if person == "guest":
+            body["email"] = GUEST_EMAIL
         return await self.ask(person, "POST", "bookings", body, key=key)
 
     async def booked(self, person: str, showtime_id: str, *seats: str) -> str:
@@ -323,6 +338,8 @@ async def open_site(
                 "allowed_origins": (ORIGIN,),
                 "watch_coalesce_ms": 5,
                 "registrations_per_hour_per_address": 1000,
+                "guests_per_hour_per_address": 1000,
+                "guest_bookings_per_hour_per_email": 1000,
                 # A machine that is busy with other tests commits slowly at times.
                 "overloaded_after_ms": 4000,
                 # What is too much has tests of its own; the others hammer with one person.

@@ -7,17 +7,19 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.e2e.api.house import BASE_PRICE, UNKNOWN_ID, House
+from tests.e2e.api.house import BASE_PRICE, GUEST_EMAIL, UNKNOWN_ID, House
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ELSEWHERE = frozenset({"staff elsewhere", "manager elsewhere"})
-ANYBODY = frozenset({None, "ada", "staff", "manager", "admin", *ELSEWHERE})
-SIGNED_IN = ANYBODY - {None}
+ANYBODY = frozenset({None, "guest", "ada", "staff", "manager", "admin", *ELSEWHERE})
+GUESTS = frozenset({"guest"})
+BUYERS = ANYBODY - {None}
+SIGNED_IN = BUYERS - GUESTS
 MANAGERS = frozenset({"manager", "admin"})
 ADMINS = frozenset({"admin"})
 
-ENDS_SESSIONS = frozenset({"logout", "logoutEverywhere", "endSession"})
+ENDS_SESSIONS = frozenset({"logout", "logoutEverywhere", "endSession", "endGuest"})
 
 AT_THE_COUNTER = frozenset({"staff", "manager", "admin"})
 OF_ANOTHER = {
@@ -74,16 +76,22 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
     zone = {"time_zone": "Europe/Rome", "currency": "EUR"}
     shown = f"showtimes/{facts['showtime']}"
     held = f"{shown}/holds/{facts['hold']}"
-    booking = {
+    booking: dict[str, Any] = {
         "showtime_id": facts["showtime"],
         "hold_id": facts["hold"],
         "payment": {"method": "demo"},
     }
+    if facts["person"] == "guest":
+        booking["email"] = GUEST_EMAIL
+    order, with_link = f"orders/{facts['booking']}", {"Link-Token": "x"}
     return {
         "register": Call("POST", "auth/register", ANYBODY, 201, account),
         "login": Call("POST", "auth/login", ANYBODY, 200, account),
         "refresh": Call("POST", "auth/refresh", ANYBODY, 401),
-        "logout": Call("POST", "auth/logout", ANYBODY),
+        "logout": Call("POST", "auth/logout", ANYBODY - GUESTS),
+        "beginGuest": Call("POST", "auth/guest", GUESTS | {None}, 201),
+        "endGuest": Call("DELETE", "auth/guest", GUESTS),
+        "claimGuest": Call("POST", "auth/guest/claim", SIGNED_IN, 409),
         "logoutEverywhere": Call("POST", "auth/logout-all", SIGNED_IN),
         "listSessions": Call("GET", "auth/sessions", SIGNED_IN),
         "endSession": Call("DELETE", f"auth/sessions/{facts['session']}", SIGNED_IN),
@@ -132,14 +140,16 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "getShowtime": Call("GET", shown, ANYBODY),
         "createShowtime": Call("POST", "showtimes", MANAGERS, 201, showtime),
         "getSeats": Call("GET", f"{shown}/seats", ANYBODY),
-        "placeHold": Call("POST", f"{shown}/holds", SIGNED_IN, 201, {"seats": [facts["seat"]]}),
-        "getHold": Call("GET", held, SIGNED_IN),
-        "extendHold": Call("PATCH", held, SIGNED_IN, 200, {"extend": True}),
-        "releaseHold": Call("DELETE", f"{held}?seats={facts['part']}", SIGNED_IN),
-        "createBooking": Call("POST", "bookings", SIGNED_IN, 201, booking),
-        "listBookings": Call("GET", "bookings", SIGNED_IN),
-        "getBooking": Call("GET", f"bookings/{facts['booking']}", SIGNED_IN),
-        "cancelBooking": Call("DELETE", f"bookings/{facts['booking']}", SIGNED_IN),
+        "placeHold": Call("POST", f"{shown}/holds", BUYERS, 201, {"seats": [facts["seat"]]}),
+        "getHold": Call("GET", held, BUYERS),
+        "extendHold": Call("PATCH", held, BUYERS, 200, {"extend": True}),
+        "releaseHold": Call("DELETE", f"{held}?seats={facts['part']}", BUYERS),
+        "createBooking": Call("POST", "bookings", BUYERS, 201, booking),
+        "listBookings": Call("GET", "bookings", BUYERS),
+        "getBooking": Call("GET", f"bookings/{facts['booking']}", BUYERS),
+        "cancelBooking": Call("DELETE", f"bookings/{facts['booking']}", BUYERS),
+        "getOrder": Call("GET", order, ANYBODY, 410, headers=with_link),
+        "cancelOrder": Call("DELETE", order, ANYBODY, 410, headers=with_link),
         "watchShowtime": Call("GET", f"{shown}/watch", ANYBODY, 426),
         "healthz": Call("GET", "/healthz", ANYBODY),
         "readyz": Call("GET", "/readyz", ANYBODY),
@@ -157,8 +167,8 @@ async def documented(house: House) -> dict[str, tuple[str, Any]]:
     }
 
 
-async def facts_of(house: House, owner: str) -> dict[str, str]:
-    """What an owner has: a hold, a booking, a session; and a seat that is free."""
+async def facts_of(house: House, owner: str, person: str | None = None) -> dict[str, str]:
+    """What an owner has: a hold, a booking, a session; a seat that is free; and who asks."""
     screen_id = await house.screen(grid={"rows": 2, "columns": 20})
     showtime_id = await house.showtime(screen_id=screen_id)
     return {
@@ -169,13 +179,18 @@ async def facts_of(house: House, owner: str) -> dict[str, str]:
         "seat": "A4",
         "part": "A2",
         "session": house.people[owner],
+        "person": person or owner,
     }
 
 
 async def test_table_has_every_operation_of_the_server(house: House) -> None:
     operations = await documented(house)
     assert set(calls(house, await facts_of(house, "ada"), 0)) == set(operations)
-    personal = {name for name, (path, _) in operations.items() if path.endswith(OWNED)}
+    personal = {
+        name
+        for name, (path, operation) in operations.items()
+        if path.endswith(OWNED) and operation["security"] != [{"link": []}]
+    }
     assert set(OF_ANOTHER) == personal | {"createBooking"}
 
 
@@ -193,6 +208,7 @@ async def test_each_operation_lets_in_whom_it_should(house: House, person: str |
         raw = await reply.text()
         if name in ENDS_SESSIONS:
             await house.database.execute("update sessions set revoked_at = null")
+            await house.database.execute("update guests set ended_at = null")
         expected = call.status if person in call.allowed else 401 if person is None else 403
         if reply.status != expected:
             wrong.append(f"{name} as {person}: {reply.status}, not {expected}: {raw[:300]}")
@@ -201,16 +217,18 @@ async def test_each_operation_lets_in_whom_it_should(house: House, person: str |
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("person", sorted({"bob", *ELSEWHERE, *AT_THE_COUNTER}))
+@pytest.mark.parametrize("person", sorted({"bob", "guest", *ELSEWHERE, *AT_THE_COUNTER}))
 async def test_what_is_a_customers_is_unknown_to_all_but_the_staff_of_its_cinema(
     house: House, person: str
 ) -> None:
-    table = calls(house, await facts_of(house, "ada"), 1)
+    table = calls(house, await facts_of(house, "ada", person), 1)
     wrong: list[str] = []
     for name, allowed in OF_ANOTHER.items():
         call = table[name]
         answer = await house.ask(person, call.method, call.path, call.body)
         expected = call.status if person in allowed else 404
+        if person == "guest" and person not in call.allowed:
+            expected = 403
         if answer.status != expected:
             wrong.append(f"{name} as {person}: {answer.status}, not {expected}")
     assert not wrong, "\n".join(wrong)

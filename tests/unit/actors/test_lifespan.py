@@ -371,6 +371,10 @@ async def test_a_read_of_a_cold_showtime_does_not_bring_it_into_memory() -> None
         seen = await node.kernel.read_seats(showtime, ReadSeats(customer=ANNA))
         assert isinstance(seen, SeatsSeen)
         assert (seen.epoch, seen.seq, seen.mine) == (1, 1, {PLAN.index["A1"]})
+        claimed = ReadSeats(customer=BERT, guests=(ANNA,))
+        seen = await node.kernel.read_seats(showtime, claimed)
+        assert isinstance(seen, SeatsSeen)
+        assert seen.mine == {PLAN.index["A1"]}
         assert not node.kernel.is_resident(showtime)
         assert await node.kernel.exists(showtime)
         node.store.fail_next("load", StoreUnavailable("gone"))

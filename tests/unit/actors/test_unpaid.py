@@ -54,6 +54,7 @@ async def test_bound_is_over_all_showtimes_and_by_customer() -> None:
         outcomes = [await node.ask(one, bounded(ANNA, "A1", "A2")) for one in showtimes]
         assert [isinstance(one, Rejection) for one in outcomes] == [False] * 2 + [True] * 23
         assert refused(outcomes[2]) == {"limit": "unpaid_seats", "value": 4, "unpaid": 4}
+        assert (node.kernel.unpaid.of(ANNA), node.kernel.unpaid.of(BERT)) == (4, 0)
         accepted(await node.ask(showtimes[0], bounded(BERT, "B1", "B2")))
 
 

@@ -207,7 +207,7 @@ def test_frames_look_as_they_did_in_the_first_version() -> None:
     held = SeatsHeld(b"h", b"a", (1, 2), (1250, 1250), 99)
     accepted = Accepted(held, 5, 2, 77, msgspec.structs.replace(TERMS, prices_minor=(1250,)))
     said = {
-        Tell(1, 2, 3, b"i", ReadSeats(customer=None)): [1, 1, 2, 3, b"i", [101, None]],
+        Tell(1, 2, 3, b"i", ReadSeats(customer=None)): [1, 1, 2, 3, b"i", [101, None, []]],
         Told(4, sent(Unavailable("RETRY", 2))): [2, 4, [5, "RETRY", 2]],
         Told(5, sent(NO_SHOWTIME)): [2, 5, [6]],
         Told(6, sent(accepted)): [
@@ -225,6 +225,12 @@ def test_frames_look_as_they_did_in_the_first_version() -> None:
         assert msgspec.msgpack.decode(encode_frames([frame])) == [looks]
         # A later version may say more at the end.
         assert decode_frames(msgspec.msgpack.encode([[*looks, "news"]])) == [frame]
+
+
+def test_readers_of_seats_may_have_no_guests_yet_or_more_to_say() -> None:
+    for said in ([101, b"c"], [101, b"c", []], [101, b"c", [], "news"]):
+        (came,) = decode_frames(msgspec.msgpack.encode([[1, 1, 2, 3, b"i", said]]))
+        assert came == Tell(1, 2, 3, b"i", ReadSeats(customer=b"c"))
 
 
 def test_an_outcome_that_shows_seats_cannot_be_shown_without_terms() -> None:

@@ -94,6 +94,25 @@ def test_errors_and_authentication_are_documented(route: Route) -> None:
     assert ("Idempotency-Key" in str(described.get("parameters"))) == route.idempotent
 
 
+def test_guests_are_let_in_only_where_a_route_says_so() -> None:
+    guests = {route.operation_id for route in SHOWN if route.guests or "guest" in route.roles}
+    assert guests == {
+        *("beginGuest", "endGuest", "placeHold", "getHold", "extendHold", "releaseHold"),
+        *("createBooking", "listBookings", "getBooking", "cancelBooking", "getSeats"),
+    }
+    for route in SHOWN:
+        if route.auth in {"bearer", "optional"}:
+            assert ("FORBIDDEN" in error_codes(route)) or route.guests
+
+
+def test_links_have_a_scheme_of_their_own_where_there_are_any() -> None:
+    (order,) = [route for route in SHOWN if route.operation_id == "getOrder"]
+    assert operation(order)["security"] == [{"link": []}]
+    assert DOCUMENT["components"]["securitySchemes"]["link"]["name"] == "Link-Token"
+    without = openapi_document([SHOWN[0]], version="1")
+    assert set(without["components"]["securitySchemes"]) == {"bearer"}
+
+
 @pytest.mark.parametrize(
     "route", [route for route in SHOWN if route.method == "PUT"], ids=lambda route: route.path
 )

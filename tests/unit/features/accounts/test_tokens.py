@@ -75,6 +75,19 @@ def test_issued_token_names_its_principal(
     )
 
 
+@pytest.mark.parametrize(
+    ("role", "is_known"), [("guest", True), ("admin", True), ("Guest", False), ("", False)]
+)
+def test_tokens_have_roles_that_there_are(
+    verifier: TokenVerifier, clock: Clock, role: str, is_known: bool
+) -> None:
+    token = signed(claims(clock, role=role))
+    if is_known:
+        assert verifier.verify(token).role == role
+    else:
+        assert refusal(verifier, token) == "INVALID_TOKEN"
+
+
 def test_token_is_refused_from_its_expiry_on(
     issuer: TokenIssuer, verifier: TokenVerifier, clock: Clock
 ) -> None:

@@ -39,6 +39,15 @@ def rig() -> Rig:
     return Rig()
 
 
+def test_guests_are_bounded_as_customers_are(rig: Rig) -> None:
+    guests = [person(number, "guest") for number in (1, 2, 3)]
+    assert [rig.passes(guests[0], f"192.0.2.{at}") for at in range(3)] == [True, True, False]
+    crowd = [rig.passes(guest, "192.0.2.9") for guest in guests[1:] * 2]
+    assert crowd == [True] * 4
+    assert not rig.passes(person(4, "guest"), "192.0.2.9")
+    assert rig.throttles.refused == {"holds_user": 1, "holds_address": 1}
+
+
 def test_one_customer_is_bounded_from_whichever_address(rig: Rig) -> None:
     assert [rig.passes(person(1), f"192.0.2.{at}") for at in range(3)] == [True, True, False]
     assert rig.throttles.refused == {"holds_user": 1}

@@ -1,0 +1,29 @@
+"""Links to guests' bookings: made for one booking, stored as digests. Pure but for the draw."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final
+from uuid import UUID
+
+from cinema.features.accounts.link_rules import TOKEN_BYTES, Link, digest_of_link
+
+ORDER: Final = "order"
+
+
+class OrderLinks:
+    """Makes links below `base_url`, as `accounts.link_rules.Links` does; they last."""
+
+    def __init__(self, base_url: str) -> None:
+        self._base = base_url.rstrip("/")
+
+    def make(self, booking_id: UUID) -> Link:
+        """A link to one booking that nobody can guess."""
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        url = f"{self._base}/orders/{booking_id}#token={token}"
+        return Link(ORDER, digest_of_order(booking_id, token), url)
+
+
+def digest_of_order(booking_id: UUID, token: str) -> bytes:
+    """What is stored of a token; the same token means nothing for another booking."""
+    return digest_of_link(f"{ORDER}:{booking_id}", token)
