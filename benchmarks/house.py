@@ -154,19 +154,42 @@ class House:
         )
         return [_data(answer)["id"] for answer in answers]
 
+    async def change(self, showtime: str, price_minor: int) -> None:
+        """Another price for a showtime; everything else stays."""
+        path = f"/showtimes/{showtime}"
+        before = await self._get(path)
+        body = {
+            "movie_id": before["movie_id"],
+            "screen_id": before["screen_id"],
+            "starts_at": before["starts_at"],
+            "base_price": {"amount": price_minor, "currency": "EUR"},
+            "language": before["language"],
+            "sales": {"opens_at": before["sales"]["opens_at"]},
+            "rules": before["rules"],
+        }
+        headers = {"If-Match": f'"{before["version"]}"'}
+        await send_one(HOST, self._port, self._request("PUT", path, body, headers))
+
     async def _post(self, path: str, body: object) -> dict[str, Any]:
         return _data(await send_one(HOST, self._port, self._request("POST", path, body)))
 
     async def _get(self, path: str) -> dict[str, Any]:
         return _data(await send_one(HOST, self._port, self._request("GET", path)))
 
-    def _request(self, method: str, path: str, body: object = None) -> bytes:
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
         return format_request(
             method,
             f"/api/v1{path}",
             host=f"{HOST}:{self._port}",
             token=self._admin or None,
             body=b"" if body is None else msgspec.json.encode(body),
+            headers=headers,
         )
 
 

@@ -11,6 +11,7 @@ from benchmarks.scenarios.residents import RESIDENTS_SCENARIO
 from benchmarks.scenarios.retention import RETENTION
 from benchmarks.scenarios.rolling_restart import ROLLING_RESTART
 from benchmarks.scenarios.schedule import SCHEDULE
+from benchmarks.scenarios.showtime_change import SHOWTIME_CHANGE
 from benchmarks.scenarios.sockets import HOLDS_SOCKET
 from benchmarks.scenarios.takeover import TAKEOVER
 from benchmarks.scenarios.watchers import WATCHERS_SCENARIO
@@ -31,6 +32,7 @@ SCENARIOS = {
         RETENTION,
         CLUSTER_SCALE,
         FORWARD,
+        SHOWTIME_CHANGE,
         TAKEOVER,
         ROLLING_RESTART,
         SCHEDULE,

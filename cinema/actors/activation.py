@@ -17,6 +17,7 @@ from cinema.domain.limits import (
     INHERITED_KEPT_S,
     LEFT_BEHIND_PAGE,
 )
+from cinema.domain.seatmap import SeatPlan
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.journal.clock import Clock
 from cinema.storage.journal.store import HeldBy, JournalRow, JournalStore, Loaded, StoreUnavailable
@@ -30,6 +31,9 @@ class TermsSource(Protocol):
 
     async def load_terms(self, showtime_id: bytes) -> ShowtimeTerms | None:
         """The terms as they are now, or None if there is no such showtime."""
+
+    async def load_layout(self, screen_id: bytes, version: int) -> SeatPlan | None:
+        """A version of a screen's seat plan, or None if there is no such version."""
 
 
 class _Bumped(NamedTuple):
@@ -67,6 +71,13 @@ class Activation:
         """The terms of a showtime; None if there is no such showtime."""
         try:
             return await self._terms.load_terms(showtime_id)
+        except Exception as error:
+            raise StoreUnavailable(str(error)) from error
+
+    async def plan(self, screen_id: bytes, version: int) -> SeatPlan | None:
+        """A version of a screen's seat plan; None if there is none."""
+        try:
+            return await self._terms.load_layout(screen_id, version)
         except Exception as error:
             raise StoreUnavailable(str(error)) from error
 

@@ -36,9 +36,17 @@ from cinema.actors.snapshots import PendingSnapshot, prepare_snapshot
 from cinema.actors.unpaid import HOLDS
 from cinema.domain.limits import TURN_COMMANDS
 from cinema.domain.rejections import Rejection
-from cinema.domain.showtime.commands import AnyCommand, ChangePlan, Command, HoldSeats
+from cinema.domain.seatmap import SeatPlan
+from cinema.domain.showtime.commands import (
+    AnyCommand,
+    Command,
+    HoldSeats,
+    NeedsLayout,
+    with_plan,
+)
 from cinema.domain.showtime.decisions import (
     Archived,
+    FindPlan,
     Nothing,
     Recall,
     Replay,
@@ -48,7 +56,7 @@ from cinema.domain.showtime.decisions import (
 )
 from cinema.domain.showtime.events import AnyEvent, Event, SeatsHeld, encode_recorded
 from cinema.domain.showtime.state import NEVER_US, ShowtimeState, evolve
-from cinema.domain.showtime.terms import ShowtimeTerms
+from cinema.domain.showtime.terms import TERMS_EVENTS, ShowtimeTerms, terms_after
 from cinema.storage.journal.branches import Happened
 
 if TYPE_CHECKING:
@@ -353,9 +361,9 @@ class ShowtimeActor:
             decisions[type(command).__name__, "accepted"] += 1
             terms = self.terms
             self._record(command.command_id, command.fingerprint, decision, now_us)
-            if isinstance(command, ChangePlan):
-                self._pin(command)
             seq = self.state.seq
+            if type(decision) in TERMS_EVENTS:
+                self._sell_by(terms_after(terms, command, decision))
             accepted = Accepted(decision, seq, self.epoch, now_us, terms)
             outbox.acknowledge(seq, reply, accepted, command.command_id)
             return
@@ -374,6 +382,9 @@ class ShowtimeActor:
                 outbox.repeat(self, seq, self._plan_seq, reply, earlier, command.command_id)
             case Recall(key):
                 self._recall(letter, key)
+            case FindPlan():
+                self._recalls += 1
+                self._kernel.find_plan(self, letter, decision)
             case _:
                 assert_never(decision)
 
@@ -405,11 +416,10 @@ class ShowtimeActor:
         if self.backlog.add(unwritten):
             self.lane.enlist(self)
 
-    def _pin(self, command: ChangePlan) -> None:
+    def _sell_by(self, terms: ShowtimeTerms) -> None:
+        """Decide by other terms from here on; no answer tells of them before they are durable."""
         self._plan_seq = self.state.seq
-        self.terms = msgspec.structs.replace(
-            self.terms, plan=command.plan, prices_minor=command.prices_minor
-        )
+        self.terms = terms
 
     # --- queries
 
@@ -470,6 +480,17 @@ class ShowtimeActor:
         # It was taken before, and counts already.
         self._put(msgspec.structs.replace(letter, recalled=recalled))
 
+    def found(self, letter: Letter, plan: SeatPlan | None) -> None:
+        """The plan that a message needs was looked up (None: in vain): it takes its turn again."""
+        self._recalls -= 1
+        command = letter.message
+        is_late = letter.deadline_ns <= self.clock.boot_ns()
+        if plan is None or is_late or not self.is_serving or not isinstance(command, NeedsLayout):
+            self._outbox.send(self, letter.reply, TRY_AGAIN)
+            return
+        # It was taken before, and counts already.
+        self._put(msgspec.structs.replace(letter, message=with_plan(command, plan)))
+
     # --- what the lane asks and reports
 
     def owns(self, part: Part) -> bool:
@@ -517,8 +538,13 @@ class ShowtimeActor:
         self.backlog.in_flight_seq = 0
         self._break(None, "fenced")
 
-    def append_refused(self, reason: str) -> None:
-        """A part certainly had no effect, and so nothing behind it had one."""
+    def append_refused(self, reason: str, why: Rejection | None = None) -> None:
+        """A part certainly had no effect, and so nothing behind it had one.
+
+        `why` is what the database has against the change of terms in it.
+        """
+        if why is not None:
+            self._outbox.refuse_terms(self, self.backlog.in_flight_seq, why)
         self.backlog.in_flight_seq = 0
         self._break(self.epoch, reason)
 

@@ -50,6 +50,7 @@ from cinema.domain.limits import (
     TURNS_BUDGET_NS,
 )
 from cinema.domain.showtime.commands import ExpireDue
+from cinema.domain.showtime.decisions import FindPlan
 from cinema.storage.journal.clock import Clock
 from cinema.storage.journal.store import JournalStore, StoreUnavailable
 from cinema.telemetry.logging import LogLimit
@@ -464,6 +465,21 @@ class Kernel:
             pass
         finally:
             actor.recalled(letter, epoch, generation, key, archived)
+
+    def find_plan(self, actor: ShowtimeActor, letter: Letter, wanted: FindPlan) -> None:
+        """Look a seat plan up, then let the message that needs it take its turn again."""
+        self._tasks.start(
+            "find-plan", self._find_plan(actor, letter, wanted), actor.showtime_id.hex()
+        )
+
+    async def _find_plan(self, actor: ShowtimeActor, letter: Letter, wanted: FindPlan) -> None:
+        plan = None
+        try:
+            plan = await self._activation.plan(wanted.screen_id, wanted.layout_version)
+        except StoreUnavailable:
+            pass
+        finally:
+            actor.found(letter, plan)
 
     # --- restoring
 

@@ -13,6 +13,7 @@ import structlog
 from cinema.actors.settings import KernelMetrics
 from cinema.actors.snapshots import PendingSnapshot
 from cinema.domain.limits import SNAPSHOTS_PER_BATCH, TRUNCATED_AT_ONCE
+from cinema.domain.rejections import Rejection
 from cinema.storage.journal.clock import Clock
 from cinema.storage.journal.store import (
     LOCK_TIMEOUT,
@@ -33,9 +34,12 @@ COMMIT_UNKNOWN: Final = "commit_unknown"
 COMMIT_ABORTED: Final = "commit_aborted"
 APPEND_POISONED: Final = "append_poisoned"
 
-EXPECTED_CONSTRAINTS: Final = frozenset({"bookings_code"})
-"""A random booking code may very rarely exist already: the command is refused, and nothing is
-wrong."""
+EXPECTED_CONSTRAINTS: Final = frozenset({"bookings_code", "showtimes_screen_occupied"})
+"""A random booking code may very rarely exist already, and a screen may have been taken while a
+showtime was being moved: the command is refused, and nothing is wrong."""
+
+REFUSALS: Final = {"showtimes_screen_occupied": Rejection(code="SCREEN_OCCUPIED")}
+"""What is told to whoever asked for terms that the database refuses."""
 
 SPLIT_FROM_EVENTS: Final = 16
 """Smaller batches are not worth a second statement."""
@@ -342,7 +346,7 @@ class CommitLane:
                 showtime=part.showtime_id.hex(),
                 sqlstate=error.sqlstate,
             )
-        part.actor.append_refused(error.sqlstate)
+        part.actor.append_refused(error.sqlstate, REFUSALS.get(error.constraint or ""))
 
     def _count(self, batch: list[Part], sent_ns: int) -> None:
         metrics = self._metrics

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import msgspec
 import structlog
 
-from cinema.actors.messages import IN_DOUBT, TRY_AGAIN, OnOutcome, Outcome
+from cinema.actors.messages import IN_DOUBT, TRY_AGAIN, Accepted, OnOutcome, Outcome
+from cinema.domain.rejections import Rejection
+from cinema.domain.showtime.terms import TERMS_EVENTS
 
 if TYPE_CHECKING:
     from cinema.actors.actor import ShowtimeActor
@@ -204,6 +206,25 @@ class Outbox:
                 self.send(actor, one.reply, TRY_AGAIN)
         self.lease_unknown(actor)
         return doubts
+
+    def refuse_terms(self, actor: ShowtimeActor, in_flight_seq: int, why: Rejection) -> None:
+        """The database has refused the part up to `in_flight_seq` for its change of terms.
+
+        It had our epoch and seq before it, so that this needs no lease. `break_open` follows.
+        """
+        kept = []
+        for one in self._waiting:
+            outcome = one.outcome
+            if (
+                one.event_seq <= in_flight_seq
+                and isinstance(outcome, Accepted)
+                and type(outcome.event) in TERMS_EVENTS
+                and not outcome.replayed
+            ):
+                self.send(actor, one.reply, why)
+            else:
+                kept.append(one)
+        self._waiting = kept
 
     def abandon(self, actor: ShowtimeActor) -> None:
         """The outcome stays unknown: answers about events not yet durable stay in doubt."""

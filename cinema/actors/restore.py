@@ -82,6 +82,10 @@ def replayed(loaded: Loaded, terms: ShowtimeTerms, older: Sequence[JournalRow] =
         raise DamagedJournal(
             f"journal has plan {state.layout_version}, showtime has {terms.plan.version}"
         )
+    if terms.version < state.terms_version:
+        raise DamagedJournal(
+            f"journal has terms {state.terms_version}, showtime has {terms.version}"
+        )
     state.epoch = loaded.epoch
     return Restored(state, terms, loaded.epoch, loaded.snapshot_seq, tail, before)
 

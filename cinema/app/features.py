@@ -22,6 +22,7 @@ from cinema.app.settings_parts import (
     link_times,
     refresh_cookie,
     roles_with_factor,
+    sale_rules,
     session_times,
     throttle_rules,
     unpaid_limits,
@@ -389,7 +390,12 @@ async def _seats(ground: Ground, offered: Offered) -> Feature:
 async def _showtimes(ground: Ground, offered: Offered) -> Feature:
     store = ShowtimesRepository(ground.pool, ground.reads)
     showtimes = ShowtimesService(
-        store, offered.catalog, new_id=ground.next_id, now=_now(ground.unix_s)
+        store,
+        offered.catalog,
+        ground.dispatch,
+        defaults=sale_rules(ground.settings),
+        new_id=ground.next_id,
+        now=_now(ground.unix_s),
     )
     return Feature(routes=bound(showtime_routes.ROUTES, showtimes))
 

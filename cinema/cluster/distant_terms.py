@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 import structlog
@@ -25,6 +25,9 @@ TERMS_UNKNOWN: Final = "distant_terms_unknown"
 
 log = structlog.get_logger(__name__)
 
+_Wanted: TypeAlias = tuple[bytes, int, int]
+"""A showtime, the version of its plan, and the least version of its terms."""
+
 
 class TermsUnknown(Exception):
     """The terms cannot be found now."""
@@ -40,7 +43,8 @@ class PlanSource(TermsSource, Protocol):
 class DistantTerms:
     """Keeps terms by showtime; those of another basis are loaded again, once for all that wait.
 
-    A waiter that gives up does not stop the load for the others.
+    Terms that are newer than an answer do for it: it brings its prices, and its plan is looked up.
+    Older ones do not. A waiter that gives up does not stop the load for the others.
     """
 
     def __init__(self, source: PlanSource, task_failures: Counter[str] | None = None) -> None:
@@ -48,12 +52,12 @@ class DistantTerms:
         self._tasks = Tasks(task_failures)
         self._unknown = LogLimit()
         self._kept: OrderedDict[bytes, ShowtimeTerms] = OrderedDict()
-        self._loading: dict[tuple[bytes, int], asyncio.Future[ShowtimeTerms | None]] = {}
+        self._loading: dict[_Wanted, asyncio.Future[ShowtimeTerms | None]] = {}
 
     def known(self, showtime_id: bytes, basis: TermsBasis) -> ShowtimeTerms | None:
         """The terms of an outcome, if they are here."""
         terms = self._kept.get(showtime_id)
-        if terms is None or terms.plan.version != basis.layout_version:
+        if terms is None or not _fits(terms, basis):
             return None
         self._kept.move_to_end(showtime_id)
         return _priced(terms, basis)
@@ -67,12 +71,12 @@ class DistantTerms:
         known = self.known(showtime_id, basis)
         if known is not None:
             return known
-        key = (showtime_id, basis.layout_version)
+        key = (showtime_id, basis.layout_version, basis.version)
         loading = self._loading.get(key)
         if loading is None:
             # Many answers of one showtime come at once, before the first could be shown.
             loading = self._loading[key] = asyncio.get_running_loop().create_future()
-            self._tasks.start("distant-terms", self._fetch(showtime_id, basis, loading))
+            self._tasks.start("distant-terms", self._fetch(key, loading))
         terms = await asyncio.shield(loading)
         if terms is None:
             raise TermsUnknown("they could not be loaded")
@@ -82,12 +86,10 @@ class DistantTerms:
         """Load nothing more; those that wait learn that the terms are unknown."""
         await self._tasks.cancel()
 
-    async def _fetch(
-        self, showtime_id: bytes, basis: TermsBasis, loading: asyncio.Future[ShowtimeTerms | None]
-    ) -> None:
-        terms = None
+    async def _fetch(self, wanted: _Wanted, loading: asyncio.Future[ShowtimeTerms | None]) -> None:
+        showtime_id, terms = wanted[0], None
         try:
-            terms = await self._load(showtime_id, basis)
+            terms = await self._load(*wanted)
             self._kept[showtime_id] = terms
             if len(self._kept) > TERMS_KEPT:
                 self._kept.popitem(last=False)
@@ -96,20 +98,24 @@ class DistantTerms:
                 log.info, TERMS_UNKNOWN, showtime=showtime_id.hex(), reason=str(unknown)
             )
         finally:
-            del self._loading[showtime_id, basis.layout_version]
+            del self._loading[wanted]
             loading.set_result(terms)
 
-    async def _load(self, showtime_id: bytes, basis: TermsBasis) -> ShowtimeTerms:
+    async def _load(self, showtime_id: bytes, layout_version: int, version: int) -> ShowtimeTerms:
         try:
             terms = await self._source.load_terms(showtime_id)
-            if terms is not None and terms.plan.version != basis.layout_version:
-                plan = await self._source.load_plan(showtime_id, basis.layout_version)
+            if terms is not None and terms.plan.version != layout_version:
+                plan = await self._source.load_plan(showtime_id, layout_version)
                 terms = None if plan is None else msgspec.structs.replace(terms, plan=plan)
         except StoreUnavailable as error:
             raise TermsUnknown(str(error)) from error
-        if terms is None:
-            raise TermsUnknown(f"no terms of layout {basis.layout_version}")
+        if terms is None or terms.version < version:
+            raise TermsUnknown(f"no terms of layout {layout_version} and version {version}")
         return terms
+
+
+def _fits(terms: ShowtimeTerms, basis: TermsBasis) -> bool:
+    return terms.plan.version == basis.layout_version and terms.version >= basis.version
 
 
 def _priced(terms: ShowtimeTerms, basis: TermsBasis) -> ShowtimeTerms:

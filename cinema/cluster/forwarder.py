@@ -34,7 +34,7 @@ from cinema.cluster.peers import PeerLost, PeerRefused, Peers
 from cinema.cluster.placement import Placement
 from cinema.cluster.wire import NotOwner, SentOutcome, Tell, Told, basis_of, received, sent
 from cinema.domain.membership import View
-from cinema.domain.showtime.commands import ChangePlan, Command, ExpireDue
+from cinema.domain.showtime.commands import ChangePlan, Command, ExpireDue, MoveShowtime
 from cinema.storage.membership.views import ViewsUnavailable
 from cinema.telemetry.logging import LogLimit
 
@@ -269,7 +269,7 @@ class Forwarder:
         if isinstance(message, Watch):
             self._fanout.watch(showtime_id, message.feed, self.ask, reply)
             return
-        if isinstance(message, TruncateJournal | ChangePlan | ExpireDue):
+        if isinstance(message, TruncateJournal | ChangePlan | MoveShowtime | ExpireDue):
             # The kernel's own message, for a showtime that is no longer this node's.
             reply(TRY_AGAIN)
             return

@@ -34,10 +34,14 @@ log = structlog.get_logger(__name__)
 
 
 class TermsBasis(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """The part of a showtime's terms that an outcome shows and that a change of plan may change."""
+    """The part of a showtime's terms that an outcome shows, and how new they are.
+
+    `version` is 0 from builds that did not say it.
+    """
 
     layout_version: int
     prices_minor: tuple[int, ...]
+    version: int = 0
 
 
 class SentAccepted(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
@@ -225,4 +229,4 @@ def received(outcome: SentOutcome, terms: ShowtimeTerms | None) -> Outcome:
 
 
 def _basis(terms: ShowtimeTerms) -> TermsBasis:
-    return TermsBasis(terms.plan.version, terms.prices_minor)
+    return TermsBasis(terms.plan.version, terms.prices_minor, terms.version)

@@ -20,6 +20,14 @@ REPLY_RECORDS_KEPT: Final = 64
 PRICE_LIMIT_MINOR: Final = 2**32 - 1
 """The highest seat price, minor units: what a packed hold can carry."""
 
+MOVED_START_LIMIT_S: Final = 30 * 60
+"""How far the start may move away from what customers were promised before they may give all of it
+back: about as long as the advertisements take."""
+
+FREE_REFUND_S: Final = 7 * 24 * 3600
+"""How long customers of a showtime that was moved further may give all of it back: whoever reads
+their mails once a week hears of it in time."""
+
 EXPIRIES_PER_COMMAND: Final = 256
 """Holds one turn expires before it looks at the next command, so that a mass expiry yields."""
 

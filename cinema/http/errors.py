@@ -73,6 +73,8 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "MFA_ALREADY_ON": ErrorKind(409, "This account has an authenticator already."),
     "MFA_NOT_ON": ErrorKind(409, "This account has no authenticator."),
     "NAME_TAKEN": ErrorKind(409, "The name is taken."),
+    "SHOWTIME_CANCELLED": ErrorKind(409, "This showtime does not take place."),
+    "SHOWTIME_IN_USE": ErrorKind(409, "Seats of this showtime are held or booked."),
     "SCREEN_OCCUPIED": ErrorKind(409, "Another showtime is on this screen at that time."),
     "SHOWTIME_WATCHED": ErrorKind(409, "Somebody watches this showtime: it stays in memory."),
     "INVALID_LINK": ErrorKind(410, "This link is no longer valid: ask for a new one."),

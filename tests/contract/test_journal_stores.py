@@ -27,6 +27,7 @@ from tests.support.stores import (
     snapshot,
     some_id,
     switch,
+    terms_change,
 )
 
 TOLD = {"book": "booking.confirmed", "cancel": "booking.cancelled"}
@@ -330,6 +331,14 @@ async def test_switches_of_plan_and_sales_go_with_an_append(stage: Stage) -> Non
     showtime_id, epoch = await stage.owned()
     assert await stage.write(showtime_id, epoch, 0, plan_change(2))
     assert await stage.write(showtime_id, epoch, 1, switch(paused=True))
+    assert await stage.where(showtime_id) == (epoch, 2)
+
+
+async def test_changes_of_terms_go_with_an_append(stage: Stage) -> None:
+    showtime_id, epoch = await stage.owned()
+    assert await stage.write(showtime_id, epoch, 0, terms_change(), events=2)
+    # The head says another seq: nothing of it is written.
+    assert not await stage.write(showtime_id, epoch, 0, terms_change())
     assert await stage.where(showtime_id) == (epoch, 2)
 
 

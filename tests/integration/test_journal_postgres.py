@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 from cinema.domain.showtime.state import NEVER_US
+from cinema.domain.times import to_us
 from cinema.features.bookings import store as bookings_sql
 from cinema.storage.journal import months as journal_months
 from cinema.storage.journal import sql
@@ -38,6 +39,7 @@ from cinema.storage.journal.store import (
 from tests.support import inspection
 from tests.support.catalog_rows import INSERT_SHOWTIMES
 from tests.support.stores import (
+    BOOKED_AT_US,
     BRANCHES,
     Stage,
     append,
@@ -50,6 +52,7 @@ from tests.support.stores import (
     snapshot,
     some_id,
     switch,
+    terms_change,
 )
 
 pytestmark = pytest.mark.postgres
@@ -839,6 +842,68 @@ async def test_plan_and_sales_of_a_showtime_are_switched_with_the_event(
     await stage.journal.take_over(other)
     assert not await stage.write(other, other_epoch, 1, switch(paused=True))
     assert await _rows(watcher, _SHOWTIMES) == [(2, False), (2, False)]
+
+
+_TERMS = """
+select version, base_price_minor, price_overrides::text, format, language, local_date::text,
+    rules::text, extract(epoch from starts_at)::bigint, extract(epoch from ends_at)::bigint,
+    extract(epoch from clear_at)::bigint, extract(epoch from sales_opens_at)::bigint,
+    extract(epoch from sales_closes_at)::bigint, extract(epoch from promised_starts_at)::bigint,
+    free_refund_until is null, status, cancel_reason
+from showtimes where id = $1"""
+
+
+async def test_other_terms_of_a_showtime_are_written_with_the_event(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    showtime_id, epoch = await stage.owned()
+    key = UUID(bytes=showtime_id)
+    await watcher.execute(INSERT_SHOWTIMES, [key])
+    movie_id = await watcher.fetchval("select movie_id from showtimes where id = $1", key)
+    wanted = terms_change(
+        movie_id=movie_id.bytes,
+        starts_at_us=3_000_000,
+        ends_at_us=4_000_000,
+        clear_at_us=5_000_000,
+        sales_opens_at_us=1_000_000,
+        sales_closes_at_us=2_000_000,
+        base_price_minor=77,
+        rules='{"hold_ttl_s": 9}',
+    )
+    assert await stage.write(showtime_id, epoch, 0, wanted)
+    (row,) = await _rows(watcher, _TERMS, key)
+    promised_s = BOOKED_AT_US // 1_000_000
+    assert row == (
+        *(2, 77, '{"vip": 5}', "2D", "en", "2026-06-01", '{"hold_ttl_s": 9}'),
+        *(3, 4, 5, 1, 2, promised_s, True, "scheduled", None),
+    )
+    # Of a former owner nothing is written.
+    await stage.journal.take_over(showtime_id)
+    assert not await stage.write(showtime_id, epoch, 1, terms_change(3, base_price_minor=1))
+    assert (await _rows(watcher, _TERMS, key)) == [row]
+
+
+async def test_a_time_at_which_the_screen_is_taken_refuses_the_event(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    """Told by the name of the constraint; what else is in the batch is written without it."""
+    (first, epoch), (second, other_epoch) = await stage.owned(), await stage.owned()
+    await watcher.execute(INSERT_SHOWTIMES, [UUID(bytes=first), UUID(bytes=second)])
+    movie_id, starts_at, ends_at = await watcher.fetchrow(
+        "select movie_id, starts_at, clear_at from showtimes where id = $1", UUID(bytes=second)
+    )
+    onto = terms_change(
+        movie_id=movie_id.bytes,
+        starts_at_us=to_us(starts_at),
+        ends_at_us=to_us(ends_at),
+        clear_at_us=to_us(ends_at),
+    )
+    with pytest.raises(CommitAborted) as caught:
+        await stage.write(first, epoch, 0, onto)
+    assert caught.value.constraint == "showtimes_screen_occupied"
+    assert caught.value.poison
+    assert await stage.where(first) == (epoch, 0)
+    assert await stage.write(second, other_epoch, 0)
 
 
 async def test_a_snapshot_without_deadline_clears_the_heads(

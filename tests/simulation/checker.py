@@ -26,8 +26,8 @@ from cinema.actors.messages import (
 )
 from cinema.actors.reads import hold_seen, seats_seen
 from cinema.domain.rejections import Rejection
-from cinema.domain.showtime.commands import ChangePlan, Command
-from cinema.domain.showtime.decisions import Nothing, decide
+from cinema.domain.showtime.commands import Command, NeedsLayout, with_plan
+from cinema.domain.showtime.decisions import Decision, FindPlan, Nothing, decide
 from cinema.domain.showtime.events import (
     Event,
     HoldExpired,
@@ -40,8 +40,8 @@ from cinema.domain.showtime.replan import moved_event
 from cinema.domain.showtime.snapshot import decode_snapshot
 from cinema.domain.showtime.state import ShowtimeState, evolve
 from tests.simulation.machine import START_US
-from tests.simulation.plans import prices_minor
 from tests.simulation.requests import NEVER_NS, Attempt
+from tests.simulation.terms import as_shown, terms_behind
 from tests.support.actors.scripted_store import Written
 from tests.support.ledger import BookingRow, Entry, Ledger, Replay
 
@@ -74,8 +74,6 @@ def _check_health(world: World) -> None:
         outcome = attempt.outcome
         if outcome is None or attempt.answered_ns == NEVER_NS:
             world.violate(f"no answer, though all is well: {attempt!r}")
-        elif world.profile.clustered and isinstance(attempt.message, ChangePlan):
-            continue  # Nodes do not send it to each other.
         elif isinstance(outcome, Unavailable) and outcome.code != OVERLOADED:
             world.violate(f"turned away, though all is well: {attempt!r}")
 
@@ -238,11 +236,7 @@ class _ShowtimeCheck:
         except LookupError:
             self._fault(f"event {seq} ends what is over: {recorded.event}")
             return False
-        if isinstance(recorded.event, PlanChanged):
-            plan = self._world.plans[recorded.event.layout_version - 1]
-            self._terms = msgspec.structs.replace(
-                self._terms, plan=plan, prices_minor=prices_minor(plan)
-            )
+        self._terms = terms_behind(self._terms, recorded.event, self._world.plans)
         return True
 
     def _check_decision(
@@ -250,12 +244,20 @@ class _ShowtimeCheck:
     ) -> None:
         """Some message under this id, decided on the state before it, gives this event."""
         decisions = [
-            decide(state, self._terms, attempt.message, at_us)
+            self._decided(state, attempt.message, at_us)
             for attempt in self._by_command.get(recorded.command_id, ())
             if isinstance(attempt.message, Command)
         ]
         if recorded.event not in [one for one in decisions if isinstance(one, Event)]:
             self._fault(f"event {seq} is {recorded.event}, and should be one of {decisions}")
+
+    def _decided(self, state: ShowtimeState, command: Any, at_us: int) -> Decision:
+        """What the showtime answers, with the plan that it would look up."""
+        decision = decide(state, self._terms, command, at_us)
+        if isinstance(decision, FindPlan) and isinstance(command, NeedsLayout):
+            plan = self._world.plans[decision.layout_version - 1]
+            decision = decide(state, self._terms, with_plan(command, plan), at_us)
+        return decision
 
     def _check_expiry(self, state: ShowtimeState, one: Written, event: HoldExpired) -> None:
         packed = state.holds.get(event.hold_id)
@@ -369,7 +371,7 @@ class _ShowtimeCheck:
         self._check_epoch(attempt, outcome.epoch, outcome.seq)
         truth: Any
         if isinstance(message, Command):
-            same = isinstance(decide(state, self._terms, message, state.at_us), Nothing)
+            same = isinstance(self._decided(state, message, state.at_us), Nothing)
             truth = outcome if same else "something was to be done"
         elif isinstance(message, ReadHold):
             truth = hold_seen(state, self._terms, outcome.epoch, message, None)
@@ -377,7 +379,7 @@ class _ShowtimeCheck:
         else:
             customer = message.customer if isinstance(message, ReadSeats) else None
             truth = seats_seen(state, self._terms, outcome.epoch, customer)
-        if truth != outcome:
+        if as_shown(truth) != as_shown(outcome):
             self._fault(f"read is not the journal's: {attempt!r}, {truth}")
         fresh_us = attempt.arrived_us - 2 * attempt.clock_error_us - 1000
         overdue = [one for one in state.holds.values() if expiry_of(one) < fresh_us]
@@ -401,7 +403,7 @@ class _ShowtimeCheck:
             decision = hold_seen(state, self._terms, 0, message, None)
         else:
             assert isinstance(message, Command)
-            decision = decide(state, self._terms, message, state.at_us)
+            decision = self._decided(state, message, state.at_us)
         if decision == attempt.outcome:
             return True
         if seq >= attempt.to_seq:

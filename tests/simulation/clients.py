@@ -1,6 +1,7 @@
 """Customers: they hold, extend, release, book, cancel and look, and repeat what they must.
 
-Now and then one of them does what staff do: block seats, pause sales, move to another seat plan.
+Now and then one of them does what staff do: block seats, pause sales, move to another seat plan,
+sell by other terms, cancel the showtime.
 Readers only look.
 """
 
@@ -11,13 +12,18 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from cinema.actors.messages import Accepted, Message, Outcome, ReadHold, ReadSeats
 from cinema.domain.rejections import Rejection
 from cinema.domain.showtime.commands import (
     BlockSeats,
     BookHold,
     CancelBooking,
+    CancelShowtime,
+    ChangeLayout,
     ChangePlan,
+    ChangeTerms,
     ExtendHold,
     HoldBestAvailable,
     HoldSeats,
@@ -27,8 +33,8 @@ from cinema.domain.showtime.commands import (
     UnblockSeats,
 )
 from cinema.domain.showtime.events import BookingCancelled, HoldBooked, HoldReleased, SeatsHeld
-from tests.simulation.plans import prices_minor
 from tests.simulation.profile import chosen
+from tests.simulation.terms import conditions, rules_of
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -163,6 +169,10 @@ class Client:
                 return showtime_id, _pause
             case "change_plan":
                 return showtime_id, self._change_plan(showtime_id)
+            case "change_terms":
+                return showtime_id, self._change_terms(showtime_id)
+            case "cancel_showtime":
+                return showtime_id, self._cancel_showtime(showtime_id)
             case _:
                 known = self._bookings if operation in _ABOUT_BOOKINGS else self._holds
                 if not known:
@@ -223,19 +233,58 @@ class Client:
         return make
 
     def _change_plan(self, showtime_id: bytes) -> Make | None:
-        """On to the next version, as long as there is one."""
+        """On to the next version, as long as there is one; in a cluster its owner looks it up."""
         world = self._world
-        version = world.terms[showtime_id].plan.version
+        before = world.terms[showtime_id]
+        version = before.plan.version
         if version == len(world.plans):
             return None
         plan = world.plans[version]
 
         def make(command_id: bytes, fingerprint: bytes) -> Message:
-            return ChangePlan(
+            if world.profile.clustered:
+                return ChangeLayout(
+                    command_id=command_id,
+                    fingerprint=fingerprint,
+                    seen=(before.version,),
+                    layout_version=plan.version,
+                )
+            return ChangePlan(command_id=command_id, fingerprint=fingerprint, plan=plan)
+
+        return make
+
+    def _change_terms(self, showtime_id: bytes) -> Make:
+        """Another price and another start for whoever comes later."""
+        rng, before = self._rng, self._world.terms[showtime_id]
+        moved_us = rng.choice((0, 60, 3600)) * 1_000_000
+        wanted = msgspec.structs.replace(
+            conditions(before),
+            base_price_minor=rng.randint(100, 9999),
+            starts_at_us=before.starts_at_us + moved_us,
+            movie_id=rng.choice((before.movie_id, before.movie_id, rng.randbytes(16))),
+        )
+
+        def make(command_id: bytes, fingerprint: bytes) -> Message:
+            return ChangeTerms(
                 command_id=command_id,
                 fingerprint=fingerprint,
-                plan=plan,
-                prices_minor=prices_minor(plan),
+                seen=(before.version,),
+                conditions=wanted,
+                rules=rules_of(before),
+            )
+
+        return make
+
+    def _cancel_showtime(self, showtime_id: bytes) -> Make:
+        seen, job_id = self._world.terms[showtime_id].version, self._rng.randbytes(16)
+
+        def make(command_id: bytes, fingerprint: bytes) -> Message:
+            return CancelShowtime(
+                command_id=command_id,
+                fingerprint=fingerprint,
+                seen=(seen,),
+                reason="no heating",
+                job_id=job_id,
             )
 
         return make

@@ -24,8 +24,3 @@ def seat_plans(columns: int) -> tuple[SeatPlan, ...]:
 
 def _row(number: int, seats: int) -> LayoutRow:
     return grid_layout(number + 1, seats).rows[number]
-
-
-def prices_minor(plan: SeatPlan) -> tuple[int, ...]:
-    """The prices of a version: each has its own."""
-    return (1000 + 10 * plan.version,) * len(plan.categories)

@@ -70,6 +70,12 @@ WATCHED_DUEL_FAULTS: Final = (
 STAFF_OPERATIONS: Final = ("block", "pause", "change_plan")
 """What staff do, once in a while."""
 
+CHANGED_TERMS: Final = 0.4
+CANCELLED_SHOWTIME: Final = 0.25
+CANCELLED_SHARE: Final = 0.02
+"""In how many of the runs that nobody watches managers change what is sold, or cancel showtimes;
+and how often, against customers: behind that nothing can be held any more."""
+
 OPERATIONS: Final = (
     "hold",
     "hold_best",
@@ -127,7 +133,18 @@ Kind = Literal["any", "clustered", "watched", "truncated"]
 
 def profile_of(seed: int) -> Profile:
     """The profile of a seed."""
-    return draw_profile(random.Random(f"{seed} profile"))
+    profile = draw_profile(random.Random(f"{seed} profile"))
+    return profile if profile.readers else _managed(random.Random(f"{seed} managers"), profile)
+
+
+def _managed(rng: random.Random, drawn: Profile) -> Profile:
+    """What managers do there; drawn apart, so that all else stays as it is."""
+    operations = dict(drawn.operations)
+    if rng.random() < CHANGED_TERMS:
+        operations["change_terms"] = rng.choice((0.3, 1.0, 3.0)) * STAFF_SHARE
+    if rng.random() < CANCELLED_SHOWTIME:
+        operations["cancel_showtime"] = CANCELLED_SHARE
+    return msgspec.structs.replace(drawn, operations=operations)
 
 
 def is_of_kind(profile: Profile, kind: Kind) -> bool:

@@ -8,7 +8,7 @@ import msgspec
 
 from cinema.actors.messages import Message, Outcome, Unavailable
 from cinema.domain.rejections import Rejection
-from cinema.domain.showtime.commands import ChangePlan, Command
+from cinema.domain.showtime.commands import ChangeLayout, ChangePlan, ChangeTerms, Command
 from cinema.domain.showtime.events import BookingCancelled, HoldReleased
 
 NEVER_NS: Final = 2**62
@@ -106,6 +106,10 @@ def asked(message: Message) -> str:
             parts.append(f"{name}={value.hex()[-4:]}")
     if isinstance(message, ChangePlan):
         parts.append(f"to {message.plan.version}")
+    if isinstance(message, ChangeLayout):
+        parts.append(f"to {message.layout_version}")
+    if isinstance(message, ChangeTerms):
+        parts.append(f"of {message.seen[0]} to {message.conditions.base_price_minor}")
     labels = getattr(message, "labels", None)
     if labels:
         parts.append(",".join(labels))

@@ -153,6 +153,11 @@ class SimulatedTerms:
             self._sender, "terms", _of(showtime_id), lambda: self._terms.get(showtime_id)
         )
 
+    async def load_layout(self, screen_id: bytes, version: int) -> SeatPlan | None:
+        return await self._database.run(
+            self._sender, "layout", _of(screen_id), lambda: self._plans.get(version)
+        )
+
     async def load_plan(self, showtime_id: bytes, version: int) -> SeatPlan | None:
         return await self._database.run(
             self._sender, "plan", _of(showtime_id), lambda: self._plans.get(version)

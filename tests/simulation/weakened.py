@@ -15,6 +15,7 @@ from cinema.actors.restore import Restored
 from cinema.cluster.node import ClusterNode
 from cinema.domain.showtime.commands import Command
 from cinema.domain.showtime.decisions import Archived
+from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.journal.store import Append, HeldBy, SnapshotSave, Takeover
 from tests.support.actors.scripted_store import RecordingJournal, RecordingLane
 
@@ -37,6 +38,41 @@ class _Certain:
 
     def uncertainty_us(self) -> int:
         return 0
+
+
+class SellsByOldTerms(Kernel):
+    """A change of terms is written, and its actor goes on by what it has loaded."""
+
+    def _activate(self, showtime_id: bytes) -> ShowtimeActor:
+        actor = super()._activate(showtime_id)
+        actor.__class__ = _Stubborn
+        return actor
+
+
+class _Stubborn(ShowtimeActor):
+    __slots__ = ()
+
+    def _sell_by(self, terms: ShowtimeTerms) -> None:
+        if terms.plan is not self.terms.plan:
+            super()._sell_by(terms)
+
+
+class SellsWhatIsCancelled(Kernel):
+    """A showtime that was cancelled is sold by the node that has it in memory."""
+
+    def _activate(self, showtime_id: bytes) -> ShowtimeActor:
+        actor = super()._activate(showtime_id)
+        actor.__class__ = _Unmoved
+        return actor
+
+
+class _Unmoved(ShowtimeActor):
+    __slots__ = ()
+
+    def turn(self, now_us: int, give_way_ns: int) -> None:
+        if self.is_serving:
+            self.state.cancelled = False
+        super().turn(now_us, give_way_ns)
 
 
 class UnsafeSnapshots(Kernel):

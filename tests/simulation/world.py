@@ -6,8 +6,6 @@ import asyncio
 import random
 from typing import Any
 
-import msgspec
-
 from cinema.actors.kernel import Kernel
 from cinema.actors.messages import Message, Outcome, Unavailable
 from cinema.cluster.node import ClusterNode
@@ -20,12 +18,13 @@ from tests.simulation.faults import Faults
 from tests.simulation.machine import START_US, Machine
 from tests.simulation.network import Network
 from tests.simulation.node import CLUSTER_PORT, Node
-from tests.simulation.plans import prices_minor, seat_plans
+from tests.simulation.plans import seat_plans
 from tests.simulation.profile import Profile, profile_of
 from tests.simulation.redis import Redis
 from tests.simulation.requests import Attempt
 from tests.simulation.scheduler import Scheduler, SimulatedLoop
 from tests.simulation.store import ViewTable
+from tests.simulation.terms import terms_loaded
 from tests.simulation.trace import Trace
 from tests.simulation.views import Views
 from tests.simulation.watching import Watcher
@@ -75,7 +74,7 @@ class World:
         self.ids = _rng(seed, "ids")
         self._patience = _rng(seed, "patience")
         self.plans = seat_plans(profile.columns)
-        self.journal.sold.on_row = self._pin
+        self.journal.sold.on_row = self._switch
         self.terms: dict[bytes, ShowtimeTerms] = {}
         self.showtimes = [self._showtime() for _ in range(profile.showtimes)]
         self.first_terms = dict(self.terms)
@@ -129,7 +128,7 @@ class World:
             showtime_id=showtime_id,
             plan=self.plans[0],
             currency="EUR",
-            prices_minor=prices_minor(self.plans[0]),
+            prices_minor=(1000,) * len(self.plans[0].categories),
             starts_at_us=far_us,
             ends_at_us=2 * far_us,
             sales_opens_at_us=0,
@@ -142,17 +141,17 @@ class World:
             live_holds_per_staff=100,
             protect_orphans=False,
             companions_need_accessible=False,
+            movie_id=b"the film of them",
+            screen_id=b"the only screen.",
+            base_price_minor=1000,
         )
         return showtime_id
 
-    def _pin(self, row: WrittenRow) -> None:
-        """What a change of plan writes beside its event."""
-        version = row.row["layout_version"] if row.branch == "switched" else None
-        if version is not None:
-            plan, showtime_id = self.plans[version - 1], row.showtime_id
-            self.terms[showtime_id] = msgspec.structs.replace(
-                self.terms[showtime_id], plan=plan, prices_minor=prices_minor(plan)
-            )
+    def _switch(self, row: WrittenRow) -> None:
+        """What changes of the showtime itself write beside their events."""
+        if row.branch == "switched":
+            before = self.terms[row.showtime_id]
+            self.terms[row.showtime_id] = terms_loaded(before, row.row, self.plans)
 
     # --- what everybody reports
 

@@ -19,13 +19,17 @@ class Sold(NamedTuple):
 
 
 class BookingTables(Tables):
-    """The rows of `cinema.features.bookings.rows`; `on_row` hears of each row of all features."""
+    """The rows of `cinema.features.bookings.rows`; `on_row` hears of each row of all features.
+
+    While it is `occupied`, another showtime has the screen to which one is moved.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.live_seats: dict[tuple[bytes, str], bytes] = {}
         self.bookings: dict[bytes, Sold] = {}
         self.codes: set[str] = set()
+        self.occupied = False
         self.on_row: Callable[[WrittenRow], None] = lambda _row: None
 
     def check(self, rows: Sequence[WrittenRow]) -> None:
@@ -33,6 +37,8 @@ class BookingTables(Tables):
         for showtime_id, _, branch, row in rows:
             if branch == "bookings":
                 _refuse_second(codes, row["code"], "bookings_code")
+            elif branch == "switched" and self.occupied and "starts_at_us" in row:
+                raise CommitAborted("23P01", "showtimes_screen_occupied")
             elif branch == "seats":
                 _refuse_second(taken, (showtime_id, row["seat"]), "booking_seats_live")
 

@@ -41,6 +41,17 @@ def actors_of(kernel: Kernel) -> MutableMapping[bytes, ShowtimeActor]:
     return kernel._actors
 
 
+async def terms_loaded(kernel: Kernel, showtime_id: bytes) -> Any:
+    """The terms that whoever takes a showtime over loads now."""
+    return await kernel._activation.terms(showtime_id)
+
+
+async def plan_loaded(kernel: Kernel, showtime_id: bytes, version: int) -> Any:
+    """A version of a showtime's plan, as other nodes and operators look it up."""
+    source: Any = kernel._activation._terms
+    return await source.load_plan(showtime_id, version)
+
+
 def is_of(kernel: Kernel, actor: ShowtimeActor) -> bool:
     """Whether the kernel made this actor."""
     return actor._kernel is kernel

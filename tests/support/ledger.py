@@ -26,6 +26,8 @@ from cinema.domain.showtime.events import (
     SeatsBlocked,
     SeatsHeld,
     SeatsUnblocked,
+    ShowtimeCancelled,
+    TermsChanged,
     decode_recorded,
 )
 
@@ -155,6 +157,8 @@ class Replay:
         self.faults: list[str] = []
         self._labels = ledger.labels
         self._paused = False
+        self._cancelled = False
+        self._version = 1
         self._taken: dict[str, str] = {}
         self._holds: dict[str, HeldNow] = {}
         self._ended: dict[str, str] = {}
@@ -204,6 +208,8 @@ class Replay:
             case SeatsHeld(hold_id, customer, seats, prices, expires_at_us):
                 if self._paused:
                     self._fault(entry, "sales were paused")
+                if self._cancelled:
+                    self._fault(entry, "the showtime was cancelled")
                 self._take(entry, seats, "held")
                 self._holds[str(UUID(bytes=hold_id))] = HeldNow(
                     customer, frozenset(seats), sum(prices), expires_at_us
@@ -231,7 +237,13 @@ class Replay:
     def _apply_staff(
         self,
         entry: Entry,
-        event: SeatsBlocked | SeatsUnblocked | SalesPaused | SalesResumed | PlanChanged,
+        event: SeatsBlocked
+        | SeatsUnblocked
+        | SalesPaused
+        | SalesResumed
+        | PlanChanged
+        | TermsChanged
+        | ShowtimeCancelled,
     ) -> None:
         match event:
             case SeatsBlocked(seats):
@@ -244,8 +256,32 @@ class Replay:
                 self._paused = isinstance(event, SalesPaused)
             case PlanChanged():
                 self._change_plan(entry, event)
+            case TermsChanged():
+                self._raise_version(entry, event.version)
+            case ShowtimeCancelled():
+                self._cancel_showtime(entry, event)
             case _:
                 assert_never(event)
+
+    def _raise_version(self, entry: Entry, version: int) -> None:
+        if version <= self._version:
+            self._fault(entry, f"its terms were of version {self._version} already")
+        self._version = version
+
+    def _cancel_showtime(self, entry: Entry, event: ShowtimeCancelled) -> None:
+        """All holds end, and nothing is held from here on."""
+        self._raise_version(entry, event.version)
+        self._cancelled = True
+        held = {str(UUID(bytes=hold_id)) for hold_id in event.holds}
+        seats = {seat for hold in self._holds.values() for seat in hold.seats}
+        if held != set(self._holds) or seats != set(event.seats):
+            self._fault(entry, f"it leaves holds: {sorted(self._holds)}")
+        if event.bookings != len(self._bookings):
+            self._fault(entry, f"there are {len(self._bookings)} bookings")
+        for seat in event.seats:
+            self._taken.pop(self._labels[seat], None)
+        self._ended |= dict.fromkeys(self._holds, "released")
+        self._holds.clear()
 
     def _take(self, entry: Entry, seats: Sequence[int], status: str) -> None:
         for seat in seats:

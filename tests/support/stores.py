@@ -13,10 +13,12 @@ import msgspec
 from cinema.domain.seatmap import grid_layout, parse_layout
 from cinema.domain.showtime.events import (
     BookingCancelled,
+    Conditions,
     HoldBooked,
     PlanChanged,
     SalesPaused,
     SalesResumed,
+    TermsChanged,
 )
 from cinema.domain.showtime.state import NEVER_US
 from cinema.domain.showtime.terms import ShowtimeTerms
@@ -237,9 +239,38 @@ def plan_change(version: int) -> Happened:
     return Happened(PlanChanged(1, version, 4, (0, 1, 2, 3)), TERMS, BOOKED_AT_US, None)
 
 
+def move() -> Happened:
+    """The plan of another screen is pinned."""
+    moved = terms_change().event
+    assert isinstance(moved, TermsChanged)
+    event = PlanChanged(1, 2, 4, (0, 1, 2, 3), 2, moved)
+    return Happened(event, TERMS, BOOKED_AT_US, None)
+
+
 def switch(*, paused: bool) -> Happened:
     """Sales are paused, or resumed."""
     event = SalesPaused() if paused else SalesResumed()
+    return Happened(event, TERMS, BOOKED_AT_US, None)
+
+
+def terms_change(version: int = 2, **changes: Any) -> Happened:
+    """Other terms; `changes` are those of the conditions that a test looks at."""
+    usual = Conditions(
+        movie_id=some_id(),
+        screen_id=some_id(),
+        starts_at_us=BOOKED_AT_US,
+        ends_at_us=BOOKED_AT_US + 1,
+        clear_at_us=BOOKED_AT_US + 2,
+        local_date="2026-06-01",
+        base_price_minor=1000,
+        price_overrides=(("vip", 5),),
+        format="2D",
+        language="en",
+        sales_opens_at_us=1,
+        sales_closes_at_us=2,
+        rules="{}",
+    )
+    event = TermsChanged(version, msgspec.structs.replace(usual, **changes), BOOKED_AT_US, 0)
     return Happened(event, TERMS, BOOKED_AT_US, None)
 
 

@@ -14,6 +14,7 @@ from cinema.domain.showtime.events import (
     SeatsBlocked,
     SeatsHeld,
     SeatsUnblocked,
+    ShowtimeCancelled,
 )
 
 Change = tuple[int, int]
@@ -28,7 +29,7 @@ def seat_changes(event: AnyEvent) -> list[Change]:
             return [(seat, HELD) for seat in event.seats]
         case HoldReleased():
             return [(seat, AVAILABLE) for seat in event.released]
-        case HoldExpired() | SeatsUnblocked():
+        case HoldExpired() | SeatsUnblocked() | ShowtimeCancelled():
             return [(seat, AVAILABLE) for seat in event.seats]
         case HoldBooked():
             return [(seat, BOOKED) for seat in event.seats]

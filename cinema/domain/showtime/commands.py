@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import msgspec
 
+from cinema.domain.sale_rules import SaleRules
 from cinema.domain.seatmap import SeatPlan
+from cinema.domain.showtime.events import Conditions
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
@@ -112,11 +114,57 @@ class ResumeSales(Command, frozen=True, kw_only=True, gc=False, array_like=True,
     """Accept holds again."""
 
 
+class ChangeTerms(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=11):
+    """Sell by other terms from here on, unless the showtime has changed since it was `seen`.
+
+    `seen` are the versions of its row that the sender may have had before it; `rules` are those
+    that come of the conditions' own, the screen's and the settings'. If the conditions are for
+    another screen, `layout_version` is the version of its layout.
+    """
+
+    seen: tuple[int, ...]
+    conditions: Conditions
+    rules: SaleRules
+    layout_version: int = 0
+
+
+class CancelShowtime(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=12):
+    """End all holds and sell nothing any more; the job `job_id` cancels what was booked.
+
+    `seen` as with `ChangeTerms`.
+    """
+
+    seen: tuple[int, ...]
+    reason: str
+    job_id: bytes
+
+
+class ChangeLayout(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=13):
+    """Pin this version of the screen's layout; its owner looks the plan up.
+
+    `seen` as with `ChangeTerms`.
+    """
+
+    seen: tuple[int, ...]
+    layout_version: int
+
+
 class ChangePlan(Command, frozen=True, kw_only=True, gc=False, array_like=True):
-    """Pin another version of the seat plan, with a price for each of its categories."""
+    """Pin another version of the seat plan; what a `ChangeLayout` becomes.
+
+    Without `prices_minor`, one for each of its categories, they follow from the terms. `seen` are
+    the versions of the row that may be changed, all of them if there are none.
+    """
 
     plan: SeatPlan
-    prices_minor: tuple[int, ...]
+    prices_minor: tuple[int, ...] = ()
+    seen: tuple[int, ...] = ()
+
+
+class MoveShowtime(ChangeTerms, frozen=True, kw_only=True, gc=False, array_like=True):
+    """A `ChangeTerms` that is for another screen, with the plan that its owner has looked up."""
+
+    plan: SeatPlan
 
 
 class ExpireDue(Command, frozen=True, kw_only=True, gc=False, array_like=True):
@@ -134,5 +182,22 @@ SentCommand = (
     | UnblockSeats
     | PauseSales
     | ResumeSales
+    | ChangeTerms
+    | CancelShowtime
+    | ChangeLayout
 )
-AnyCommand = SentCommand | ChangePlan | ExpireDue
+AnyCommand = SentCommand | ChangePlan | MoveShowtime | ExpireDue
+
+NeedsLayout = ChangeLayout | ChangeTerms
+
+
+def with_plan(command: NeedsLayout, plan: SeatPlan) -> ChangePlan | MoveShowtime:
+    """What a command becomes when the plan that it needs was looked up."""
+    if isinstance(command, ChangeLayout):
+        return ChangePlan(
+            command_id=command.command_id,
+            fingerprint=command.fingerprint,
+            plan=plan,
+            seen=command.seen,
+        )
+    return MoveShowtime(**msgspec.structs.asdict(command), plan=plan)

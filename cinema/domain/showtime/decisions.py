@@ -2,10 +2,12 @@
 
 `decide` reads the state and changes nothing. When several refusals apply, the first of this order
 is given (each has a test): the key's (`IDEMPOTENCY_MISMATCH`), impossible seats (`UNKNOWN_SEAT`,
-`DUPLICATE_SEAT`, `UNKNOWN_CATEGORY`), sales (`SALES_CLOSED`, `SALES_PAUSED`), limits
-(`HOLD_LIMIT`), seats (`SEAT_UNAVAILABLE`, `NOT_ENOUGH_SEATS`), rules (`COMPANION_ONLY`,
-`ORPHAN_SEAT`); for an existing hold or booking: `NOT_FOUND`, `HOLD_ENDED` or `BOOKING_ENDED`,
-`SHOWTIME_STARTED`, impossible seats, `SEAT_NOT_INCLUDED`, limits.
+`DUPLICATE_SEAT`, `UNKNOWN_CATEGORY`), sales (`SHOWTIME_CANCELLED`, `SALES_CLOSED`,
+`SALES_PAUSED`), limits (`HOLD_LIMIT`), seats (`SEAT_UNAVAILABLE`, `NOT_ENOUGH_SEATS`), rules
+(`COMPANION_ONLY`, `ORPHAN_SEAT`); for an existing hold or booking: `NOT_FOUND`, `HOLD_ENDED` or
+`BOOKING_ENDED`, `SHOWTIME_STARTED`, impossible seats, `SEAT_NOT_INCLUDED`, limits; for other terms:
+`SHOWTIME_CANCELLED`, `PRECONDITION_FAILED`, `SHOWTIME_STARTED`, `UNKNOWN_CATEGORY`,
+`SHOWTIME_IN_USE`.
 """
 
 from __future__ import annotations
@@ -20,11 +22,15 @@ from cinema.domain.showtime.commands import (
     BlockSeats,
     BookHold,
     CancelBooking,
+    CancelShowtime,
+    ChangeLayout,
     ChangePlan,
+    ChangeTerms,
     ExpireDue,
     ExtendHold,
     HoldBestAvailable,
     HoldSeats,
+    MoveShowtime,
     PauseSales,
     ReleaseHold,
     ResumeSales,
@@ -41,6 +47,7 @@ from cinema.domain.showtime.outcomes import (
     NOT_FOUND,
     NOTHING,
     Decision,
+    FindPlan,
     Nothing,
     Recall,
     Replay,
@@ -55,6 +62,7 @@ from cinema.domain.showtime.staff_decisions import (
 )
 from cinema.domain.showtime.state import ShowtimeState
 from cinema.domain.showtime.terms import ShowtimeTerms
+from cinema.domain.showtime.terms_decisions import cancel_showtime, change_layout, change_terms
 
 
 def decide(
@@ -102,6 +110,10 @@ _DECIDERS: Final[dict[type, _Decider]] = {
     UnblockSeats: unblock_seats,
     PauseSales: pause_sales,
     ResumeSales: resume_sales,
+    ChangeTerms: change_terms,
+    MoveShowtime: change_terms,
+    ChangeLayout: change_layout,
+    CancelShowtime: cancel_showtime,
     ChangePlan: change_plan,
     ExpireDue: expire_due,
 }
@@ -111,6 +123,7 @@ __all__ = [
     "NOT_FOUND",
     "Archived",
     "Decision",
+    "FindPlan",
     "Nothing",
     "Recall",
     "Recalled",

@@ -101,13 +101,69 @@ class SalesResumed(Event, frozen=True, gc=False, array_like=True, tag=10):
     """New holds are accepted from here on."""
 
 
+class Conditions(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What a showtime sells and when, as its row in the catalogue has it.
+
+    `price_overrides` gives categories a price of their own, minor units; `rules` is the JSON of the
+    rules that the showtime has of its own; `local_date` is the day of the start at the cinema.
+    """
+
+    movie_id: bytes
+    screen_id: bytes
+    starts_at_us: int
+    ends_at_us: int
+    clear_at_us: int
+    local_date: str
+    base_price_minor: int
+    price_overrides: tuple[tuple[str, int], ...]
+    format: str
+    language: str
+    sales_opens_at_us: int
+    sales_closes_at_us: int
+    rules: str
+
+
+class TermsChanged(Event, frozen=True, gc=False, array_like=True, tag=12):
+    """The showtime is sold by other terms from here on; holds keep what they were quoted.
+
+    `version` is that of its row. `promised_start_us` is the start that its customers count on;
+    until `free_refund_until_us` (0: there is no such time) they may give all of it back.
+    """
+
+    version: int
+    conditions: Conditions
+    promised_start_us: int
+    free_refund_until_us: int
+
+
 class PlanChanged(Event, frozen=True, gc=False, array_like=True, tag=11):
-    """Another plan version is pinned; `mapping` gives each old seat's new index or -1."""
+    """Another plan version is pinned; `mapping` gives each old seat's new index or -1.
+
+    `terms_version` is the version of the showtime's row, 0 from builds that did not raise it.
+    `moved` says what else changed if the plan is that of another screen.
+    """
 
     old_layout_version: int
     layout_version: int
     seat_count: int
     mapping: tuple[int, ...]
+    terms_version: int = 0
+    moved: TermsChanged | None = None
+
+
+class ShowtimeCancelled(Event, frozen=True, gc=False, array_like=True, tag=13):
+    """The showtime does not take place: `holds` end, and their `seats` are free again.
+
+    `bookings` so many are still to be cancelled, which the job `job_id` does; it is empty if there
+    are none. `version` is that of the showtime's row.
+    """
+
+    version: int
+    reason: str
+    holds: tuple[bytes, ...]
+    seats: Seats
+    bookings: int
+    job_id: bytes
 
 
 AnyEvent = (
@@ -122,6 +178,8 @@ AnyEvent = (
     | SalesPaused
     | SalesResumed
     | PlanChanged
+    | TermsChanged
+    | ShowtimeCancelled
 )
 
 

@@ -107,6 +107,8 @@ def _refuse_sale(
     count: int,
     now_us: int,
 ) -> Rejection | None:
+    if state.cancelled:
+        return Rejection(code="SHOWTIME_CANCELLED")
     if not terms.sales_opens_at_us <= now_us < terms.sales_closes_at_us:
         details = {
             "opens_at": format_time(terms.sales_opens_at_us),

@@ -28,7 +28,14 @@ class Recall(msgspec.Struct, frozen=True):
     key: bytes
 
 
-Decision = AnyEvent | Rejection | Nothing | Replay | Recall
+class FindPlan(msgspec.Struct, frozen=True):
+    """The command can only be decided with the plan of this version of a screen's layout."""
+
+    screen_id: bytes
+    layout_version: int
+
+
+Decision = AnyEvent | Rejection | Nothing | Replay | Recall | FindPlan
 
 NOTHING: Final = Nothing()
 NOT_FOUND: Final = Rejection(code="NOT_FOUND")

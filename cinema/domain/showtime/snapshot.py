@@ -34,6 +34,8 @@ class _Stored(msgspec.Struct, frozen=True, array_like=True):
     filter_layers: list[bytes]
     filter_count: int
     old_plans: dict[int, tuple[int, ...]]
+    terms_version: int = 0
+    cancelled: bool = False
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -61,6 +63,8 @@ def encode_snapshot(state: ShowtimeState, surplus: Surplus) -> bytes:
             filter_layers=[bytes(layer) for layer in archive_filter.layers],
             filter_count=archive_filter.count,
             old_plans=dict(state.old_plans),
+            terms_version=state.terms_version,
+            cancelled=state.cancelled,
         )
     )
 
@@ -77,6 +81,8 @@ def decode_snapshot(payload: bytes) -> ShowtimeState:
     state.seq = stored.seq
     state.at_us = stored.at_us
     state.paused = stored.paused
+    state.cancelled = stored.cancelled
+    state.terms_version = stored.terms_version
     state.old_plans = stored.old_plans or NOTHING_YET
     state.seats = bytearray(stored.seats)
     state.holds = stored.holds

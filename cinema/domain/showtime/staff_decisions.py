@@ -92,10 +92,20 @@ def change_plan(
     _recalled: Recalled | None,
 ) -> Decision:
     """Pins another version of the plan, unless it changes seats that are not free."""
+    if state.cancelled:
+        return Rejection(code="SHOWTIME_CANCELLED")
+    if command.seen and terms.version not in command.seen:
+        return Rejection(code="PRECONDITION_FAILED", details={"version": terms.version})
     old, new = terms.plan, command.plan
     if new.version == old.version:
         return NOTHING
     affected = [label for label in changed_seats(old, new) if state.seats[old.index[label]]]
     if affected:
         return Rejection(code="PLAN_IN_USE", details={"seats": sorted(affected)})
-    return PlanChanged(old.version, new.version, new.seat_count, tuple(seat_mapping(old, new)))
+    return PlanChanged(
+        old.version,
+        new.version,
+        new.seat_count,
+        tuple(seat_mapping(old, new)),
+        terms.version + 1,
+    )

@@ -29,6 +29,8 @@ from cinema.domain.showtime.events import (
     SeatsBlocked,
     SeatsHeld,
     SeatsUnblocked,
+    ShowtimeCancelled,
+    TermsChanged,
     decode_recorded,
     encode_recorded,
 )
@@ -77,7 +79,8 @@ class ShowtimeState:
     `seats` has one status byte a seat. `holds` and `bookings` map ids to packed groups, `ended`
     maps ids of finished holds to a status byte and the packed group. `old_plans` carries seats of
     each former layout version to today's. `next_due_us` is a lower
-    bound of the earliest deadline among the live holds, `NEVER_US` without any. `epoch` is the one
+    bound of the earliest deadline among the live holds, `NEVER_US` without any. `terms_version` is
+    that of the terms which the last change of them brought, 0 before the first. `epoch` is the one
     under which it was brought into memory; `archive_generation` changes whenever what the archive
     said before may no longer be so.
     """
@@ -88,6 +91,7 @@ class ShowtimeState:
         "archive_generation",
         "at_us",
         "bookings",
+        "cancelled",
         "ended",
         "epoch",
         "holds",
@@ -98,6 +102,7 @@ class ShowtimeState:
         "records",
         "seats",
         "seq",
+        "terms_version",
         "unpaid",
     )
 
@@ -107,6 +112,8 @@ class ShowtimeState:
         self.layout_version = layout_version
         self.old_plans: Mapping[int, SeatMapping] = NOTHING_YET
         self.paused = False
+        self.cancelled = False
+        self.terms_version = 0
         self.seats = bytearray(seat_count)
         self.holds: dict[bytes, bytes] = {}
         self.bookings: Mapping[bytes, bytes] = NOTHING_YET
@@ -283,6 +290,10 @@ def change(state: ShowtimeState, at_us: int, event: AnyEvent) -> None:  # noqa: 
             state.paused = False
         case PlanChanged():
             _change_plan(state, event)
+        case TermsChanged():
+            state.terms_version = event.version
+        case ShowtimeCancelled():
+            _cancel(state, event)
         case _:
             assert_never(event)
 
@@ -319,6 +330,14 @@ def _release(state: ShowtimeState, event: HoldReleased) -> None:
         state.end_hold(event.hold_id, ENDED_RELEASED)
 
 
+def _cancel(state: ShowtimeState, event: ShowtimeCancelled) -> None:
+    _set(state.seats, event.seats, AVAILABLE)
+    for hold_id in event.holds:
+        state.end_hold(hold_id, ENDED_RELEASED)
+    state.cancelled = True
+    state.terms_version = event.version
+
+
 def _change_plan(state: ShowtimeState, event: PlanChanged) -> None:
     mapping = event.mapping
     seats = bytearray(event.seat_count)
@@ -338,6 +357,7 @@ def _change_plan(state: ShowtimeState, event: PlanChanged) -> None:
     old_plans.pop(event.layout_version, None)
     state.old_plans = old_plans
     state.layout_version = event.layout_version
+    state.terms_version = event.terms_version or state.terms_version
     # What the archive has said so far was told in seats of the former plan.
     state.archive_generation += 1
 

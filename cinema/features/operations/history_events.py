@@ -24,6 +24,8 @@ from cinema.domain.showtime.events import (
     SeatsBlocked,
     SeatsHeld,
     SeatsUnblocked,
+    ShowtimeCancelled,
+    TermsChanged,
     decode_recorded,
 )
 from cinema.features.operations.history_shapes import EventShown, SeatChange
@@ -107,13 +109,37 @@ def _details(event: AnyEvent, plan: SeatPlan, currency: str) -> dict[str, Any]:
             return {"seats": labels(event.seats)}
         case SalesPaused() | SalesResumed():
             return {}
-        case PlanChanged():
+        case ShowtimeCancelled():
             return {
-                "old_layout_version": event.old_layout_version,
-                "layout_version": event.layout_version,
+                "version": event.version,
+                "seats": labels(event.seats),
+                "reason": event.reason,
+                "bookings": event.bookings,
             }
+        case PlanChanged() | TermsChanged():
+            return _terms(event, currency)
         case _:
             assert_never(event)
+
+
+def _terms(event: PlanChanged | TermsChanged, currency: str) -> dict[str, Any]:
+    """What a showtime sells from an event on."""
+    told: dict[str, Any] = {}
+    changed = event
+    if isinstance(event, PlanChanged):
+        told = {
+            "old_layout_version": event.old_layout_version,
+            "layout_version": event.layout_version,
+        }
+        changed = event.moved or event
+    if isinstance(changed, TermsChanged):
+        now = changed.conditions
+        told |= {
+            "version": changed.version,
+            "starts_at": moment(now.starts_at_us),
+            "base_price": Money(now.base_price_minor, currency),
+        }
+    return told
 
 
 def seat_change(row: JournalRow, event: AnyEvent, seat: int) -> SeatChange | None:

@@ -44,6 +44,11 @@ class EventShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at: datetime | None = None
     old_layout_version: int | None = None
     layout_version: int | None = None
+    version: int | None = None
+    starts_at: datetime | None = None
+    base_price: Money | None = None
+    reason: str | None = None
+    bookings: int | None = None
 
 
 class SeatAt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

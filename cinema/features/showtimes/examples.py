@@ -32,4 +32,12 @@ SHOWTIME: Final = {
         "closes_at": "2026-06-01T18:15:00Z",
         "paused": False,
     },
+    "price_overrides": {},
+    "rules": {},
+    "free_refund_until": None,
+    "cancel_reason": None,
+    "version": 1,
 }
+LAYOUT_CHOICE: Final = {"layout_version": 2}
+LAYOUT_CHANGED: Final = {"id": SHOWTIME_ID, "layout_version": 2, "version": 2}
+SHOWTIME_CHANGED: Final = SHOWTIME | {"version": 2}

@@ -7,10 +7,17 @@ from typing import Final
 from cinema.domain.principal import ADMIN, MANAGER
 from cinema.features.showtimes import examples
 from cinema.features.showtimes.service import ShowtimesService
-from cinema.features.showtimes.shapes import Showtime, ShowtimeInput, ShowtimeQuery
+from cinema.features.showtimes.shapes import (
+    LayoutChanged,
+    LayoutChoice,
+    Showtime,
+    ShowtimeInput,
+    ShowtimeQuery,
+)
+from cinema.http.conditional import tagged, versions_seen
 from cinema.http.context import RequestContext
 from cinema.http.pages import PageMeta, listed
-from cinema.http.responses import Reply, success
+from cinema.http.responses import Reply, header_lines, success, success_body
 from cinema.http.routes import Operation
 
 TAG: Final = "Showtimes"
@@ -73,12 +80,94 @@ async def create_showtime(showtimes: ShowtimesService, context: RequestContext) 
     tag=TAG,
     response=Showtime,
     response_example=examples.SHOWTIME,
+    etag=True,
     errors=("RETRY",),
 )
 async def get_showtime(showtimes: ShowtimesService, context: RequestContext) -> Reply:
     """One showtime."""
     (showtime_id,) = context.ids
-    return success(await showtimes.showtime(showtime_id))
+    showtime = await showtimes.showtime(showtime_id)
+    return tagged(context.request, _tag(showtime), success_body(showtime))
+
+
+@Operation(
+    method="PUT",
+    path="/api/v1/showtimes/{showtime_id}",
+    operation_id="changeShowtime",
+    summary="Change a showtime while it is being sold",
+    description="As if it were made anew: what is left out gets its default. New prices count for "
+    "new holds only. While seats are held or booked, the film stays, another screen of the cinema "
+    "must have those seats, and a start that moves by more than 30 minutes in all makes the "
+    "showtime `rescheduled`: for 7 days, `free_refund_until`, its customers may give all of it "
+    "back. Every node sells by the new terms when this is answered. `If-Match` names the version "
+    "that it is made from.",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN, MANAGER}),
+    request=ShowtimeInput,
+    request_example=examples.SHOWTIME_INPUT,
+    response=Showtime,
+    response_example=examples.SHOWTIME_CHANGED,
+    if_match=True,
+    errors=(
+        "UNKNOWN_REFERENCE",
+        "UNKNOWN_CATEGORY",
+        "SHOWTIME_CANCELLED",
+        "SHOWTIME_STARTED",
+        "SHOWTIME_IN_USE",
+        "SCREEN_OCCUPIED",
+        "RETRY",
+        "OVERLOADED",
+        "OUTCOME_UNKNOWN",
+    ),
+)
+async def change_showtime(showtimes: ShowtimesService, context: RequestContext) -> Reply:
+    """Change a showtime."""
+    (showtime_id,) = context.ids
+    seen = versions_seen(context.request)
+    showtime = await showtimes.change_showtime(context.principal, showtime_id, context.body, seen)
+    return success(showtime, extra=header_lines(etag=_tag(showtime)))
+
+
+@Operation(
+    method="PUT",
+    path="/api/v1/showtimes/{showtime_id}/layout",
+    operation_id="changeShowtimeLayout",
+    summary="Sell the current layout of the screen",
+    description="A showtime keeps the layout that was current when it was made until this is "
+    "asked for. Seats keep their labels. Refused as `PLAN_IN_USE` while seats are taken that are "
+    "gone or of another kind: `details.seats` names them.",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN, MANAGER}),
+    request=LayoutChoice,
+    request_example=examples.LAYOUT_CHOICE,
+    response=LayoutChanged,
+    response_example=examples.LAYOUT_CHANGED,
+    if_match=True,
+    errors=(
+        "UNKNOWN_REFERENCE",
+        "SHOWTIME_CANCELLED",
+        "PLAN_IN_USE",
+        "RETRY",
+        "OVERLOADED",
+        "OUTCOME_UNKNOWN",
+    ),
+)
+async def change_layout(showtimes: ShowtimesService, context: RequestContext) -> Reply:
+    """Sell the current layout of the screen."""
+    (showtime_id,) = context.ids
+    changed = await showtimes.change_layout(
+        context.principal,
+        showtime_id,
+        context.body.layout_version,
+        versions_seen(context.request),
+    )
+    return success(changed, extra=header_lines(etag=f'"{changed.version}"'))
+
+
+def _tag(showtime: Showtime) -> str:
+    return f'"{showtime.version}"'
 
 
 @Operation(
@@ -100,4 +189,11 @@ async def list_showtimes_of_movie(showtimes: ShowtimesService, context: RequestC
     return listed(await showtimes.showtimes_of_movie(movie_id, context.query))
 
 
-ROUTES: Final = (list_showtimes, create_showtime, get_showtime, list_showtimes_of_movie)
+ROUTES: Final = (
+    list_showtimes,
+    create_showtime,
+    get_showtime,
+    change_showtime,
+    change_layout,
+    list_showtimes_of_movie,
+)

@@ -1,4 +1,4 @@
-"""Rows that showtimes write with their events: the plan that is sold, and whether sales pause."""
+"""Rows that showtimes write with their events: what is sold, when, and whether sales pause."""
 
 from __future__ import annotations
 
@@ -7,36 +7,174 @@ from typing import Final
 
 import msgspec
 
-from cinema.domain.showtime.events import PlanChanged, SalesPaused, SalesResumed
+from cinema.domain.ids import format_id
+from cinema.domain.showtime.events import (
+    PlanChanged,
+    SalesPaused,
+    SalesResumed,
+    ShowtimeCancelled,
+    TermsChanged,
+)
 from cinema.storage.journal.branches import Happened, RowBranch
 
 
-class Switched(msgspec.Struct, frozen=True, gc=False):
+class Switched(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """New values of a showtime; None leaves a value as it is."""
 
     layout_version: int | None = None
     paused: bool | None = None
+    version: int | None = None
+    cancelled_at_us: int | None = None
+    cancel_reason: str | None = None
+    movie_id: str | None = None
+    screen_id: str | None = None
+    starts_at_us: int | None = None
+    ends_at_us: int | None = None
+    clear_at_us: int | None = None
+    local_date: str | None = None
+    base_price_minor: int | None = None
+    price_overrides: dict[str, int] | None = None
+    format: str | None = None
+    language: str | None = None
+    sales_opens_at_us: int | None = None
+    sales_closes_at_us: int | None = None
+    rules: msgspec.Raw | None = None
+    promised_start_us: int | None = None
+    free_refund_until_us: int | None = None
 
 
 def _switched(happened: Happened) -> Sequence[Switched]:
     event = happened.event
     if isinstance(event, PlanChanged):
-        return [Switched(layout_version=event.layout_version)]
-    return [Switched(paused=isinstance(event, SalesPaused))]
+        version = event.terms_version or None
+        planned = Switched(layout_version=event.layout_version, version=version)
+        if event.moved is None:
+            return [planned]
+        moved = _terms(event.moved)
+        screen_id = format_id(event.moved.conditions.screen_id)
+        return [
+            msgspec.structs.replace(moved, layout_version=event.layout_version, screen_id=screen_id)
+        ]
+    if isinstance(event, ShowtimeCancelled):
+        at_us = happened.at_us
+        reason = event.reason
+        return [Switched(version=event.version, cancelled_at_us=at_us, cancel_reason=reason)]
+    if isinstance(event, TermsChanged):
+        return [_terms(event)]
+    version = happened.terms.version + 1
+    return [Switched(paused=isinstance(event, SalesPaused), version=version)]
 
+
+def _terms(event: TermsChanged) -> Switched:
+    now = event.conditions
+    return Switched(
+        version=event.version,
+        movie_id=format_id(now.movie_id),
+        starts_at_us=now.starts_at_us,
+        ends_at_us=now.ends_at_us,
+        clear_at_us=now.clear_at_us,
+        local_date=now.local_date,
+        base_price_minor=now.base_price_minor,
+        price_overrides=dict(now.price_overrides),
+        format=now.format,
+        language=now.language,
+        sales_opens_at_us=now.sales_opens_at_us,
+        sales_closes_at_us=now.sales_closes_at_us,
+        rules=msgspec.Raw(now.rules.encode()),
+        promised_start_us=event.promised_start_us,
+        free_refund_until_us=event.free_refund_until_us or None,
+    )
+
+
+def _moment(column: str, field: str) -> str:
+    """A column that is set to a moment in microseconds, unless that is null."""
+    return (
+        f"{column} = coalesce('epoch'::timestamptz + r.{field} * interval '1 microsecond', "
+        f"t.{column})"
+    )
+
+
+def _value(column: str) -> str:
+    return f"{column} = coalesce(r.{column}, t.{column})"
+
+
+_SET: Final = ",\n        ".join(
+    (
+        *map(
+            _value,
+            (
+                "layout_version",
+                "version",
+                "cancel_reason",
+                "movie_id",
+                "screen_id",
+                "local_date",
+                "base_price_minor",
+                "price_overrides",
+                "format",
+                "language",
+                "rules",
+            ),
+        ),
+        "screen_no = coalesce((select screen_no from screens where id = r.screen_id), t.screen_no)",
+        "sales_paused = coalesce(r.paused, t.sales_paused)",
+        "status = case when r.cancelled_at_us is null then t.status else 'cancelled' end",
+        _moment("cancelled_at", "cancelled_at_us"),
+        _moment("starts_at", "starts_at_us"),
+        _moment("ends_at", "ends_at_us"),
+        _moment("clear_at", "clear_at_us"),
+        _moment("sales_opens_at", "sales_opens_at_us"),
+        _moment("sales_closes_at", "sales_closes_at_us"),
+        _moment("promised_starts_at", "promised_start_us"),
+        _moment("free_refund_until", "free_refund_until_us"),
+    )
+)
 
 SWITCHED: Final = RowBranch(
     name="switched",
-    events=(PlanChanged, SalesPaused, SalesResumed),
+    events=(PlanChanged, SalesPaused, SalesResumed, TermsChanged, ShowtimeCancelled),
     rows=_switched,
-    columns="layout_version int, paused boolean",
-    sql="""
+    columns="layout_version int, paused boolean, version int, cancelled_at_us bigint, "
+    "cancel_reason text, movie_id uuid, screen_id uuid, starts_at_us bigint, ends_at_us bigint, "
+    "clear_at_us bigint, local_date date, base_price_minor bigint, price_overrides jsonb, "
+    "format text, language text, sales_opens_at_us bigint, sales_closes_at_us bigint, "
+    "rules jsonb, promised_start_us bigint, free_refund_until_us bigint",
+    sql=f"""
     update showtimes t
-    set layout_version = coalesce(r.layout_version, t.layout_version),
-        sales_paused = coalesce(r.paused, t.sales_paused)
+    set {_SET}
     from $rows r
-    where t.id = r.showtime_id""",
+    where t.id = r.showtime_id""",  # noqa: S608  (put together from the constants of this module)
     updates=True,
 )
 
-SHOWTIME_BRANCHES: Final = (SWITCHED,)
+
+class OnScreen(msgspec.Struct, frozen=True, gc=False):
+    """The screen that a showtime has from this version of its plan on."""
+
+    from_version: int
+    screen_id: str
+
+
+def _screens(happened: Happened) -> Sequence[OnScreen]:
+    event = happened.event
+    assert isinstance(event, PlanChanged)
+    if event.moved is None:
+        return []
+    return [
+        OnScreen(0, format_id(happened.terms.screen_id)),
+        OnScreen(event.layout_version, format_id(event.moved.conditions.screen_id)),
+    ]
+
+
+SCREENS: Final = RowBranch(
+    name="screens",
+    events=(PlanChanged,),
+    rows=_screens,
+    columns="from_version int, screen_id uuid",
+    sql="""
+    insert into showtime_screens (showtime_id, from_version, screen_id)
+    select r.showtime_id, r.from_version, r.screen_id from $rows r
+    on conflict do nothing""",
+)
+
+SHOWTIME_BRANCHES: Final = (SWITCHED, SCREENS)

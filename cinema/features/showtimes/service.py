@@ -10,6 +10,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from cinema.actors.asking import command_key, refusal_of
+from cinema.actors.dispatch import Dispatch
+from cinema.actors.messages import Accepted, Outcome
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.limits_catalog import (
     BASE_PRICE_MINOR_MAX,
@@ -19,14 +22,32 @@ from cinema.domain.limits_catalog import (
 )
 from cinema.domain.paging import BY_MOMENT, Page, after, page
 from cinema.domain.principal import Principal
-from cinema.domain.rejections import refuse
+from cinema.domain.rejections import Rejection, refuse
+from cinema.domain.sale_rules import SaleRules, effective_rules
+from cinema.domain.showtime.commands import ChangeLayout, ChangeTerms
+from cinema.domain.showtime.events import (
+    Conditions,
+    PlanChanged,
+    TermsChanged,
+)
 from cinema.domain.times import from_us, to_us
 from cinema.features.accounts.authority import require_own_cinema
 from cinema.features.catalog.store import CatalogRepository
 from cinema.features.refusals import found, granted
 from cinema.features.showtimes.rules import Timetable, timetable
-from cinema.features.showtimes.shapes import Showtime, ShowtimeInput, ShowtimeQuery
-from cinema.features.showtimes.store import ScreenFacts, ShowtimeFilter, ShowtimesRepository
+from cinema.features.showtimes.shapes import (
+    LayoutChanged,
+    Sales,
+    Showtime,
+    ShowtimeInput,
+    ShowtimeQuery,
+)
+from cinema.features.showtimes.store import (
+    ChangeFacts,
+    ScreenFacts,
+    ShowtimeFilter,
+    ShowtimesRepository,
+)
 
 _AHEAD: Final = timedelta(days=SCHEDULE_AHEAD_DAYS)
 
@@ -38,12 +59,16 @@ class ShowtimesService:
         self,
         showtimes: ShowtimesRepository,
         catalog: CatalogRepository,
+        dispatch: Dispatch,
         *,
+        defaults: SaleRules,
         new_id: Callable[[], bytes],
         now: Callable[[], datetime],
     ) -> None:
         self._showtimes = showtimes
         self._catalog = catalog
+        self._dispatch = dispatch
+        self._defaults = defaults
         self._new_id = new_id
         self._now = now
 
@@ -62,6 +87,83 @@ class ShowtimesService:
         return await self._showtimes.schedule(
             UUID(bytes=self._new_id()), request, lambda facts: _plan(request, facts, now), now, key
         )
+
+    async def change_showtime(
+        self,
+        principal: Principal,
+        showtime_id: UUID,
+        request: ShowtimeInput,
+        seen: frozenset[int] | None,
+    ) -> Showtime:
+        """A showtime as `request` has it, by an admin or the cinema's manager.
+
+        Its actor decides, and every node sells by the new terms once it has. `seen` are the
+        versions that the caller may have had before it. Refuses as `create_showtime`, and
+        NOT_FOUND, PRECONDITION_REQUIRED, PRECONDITION_FAILED, SHOWTIME_CANCELLED, SHOWTIME_STARTED,
+        SHOWTIME_IN_USE (the film, or a screen without seats that are taken).
+        """
+        facts = found(await self._showtimes.change_facts(showtime_id, request))
+        require_own_cinema(principal, facts.screen.cinema_id)
+        if seen is None:
+            raise refuse("PRECONDITION_REQUIRED")
+        if facts.version not in seen:
+            raise refuse("PRECONDITION_FAILED", version=facts.version)
+        layout_version = 0
+        if request.screen_id != facts.screen_id:
+            there = await self._showtimes.onto(facts, request, self._now())
+            if there is None:
+                message = "This cinema has no such screen."
+                raise refuse("UNKNOWN_REFERENCE", message, path="$.screen_id")
+            facts, layout_version = there, there.screen.layout_version
+        times = _plan(request, facts.screen, self._now(), was=facts.starts_at)
+        if await self._showtimes.is_occupied(showtime_id, facts.screen.screen_no, times):
+            raise refuse("SCREEN_OCCUPIED")
+        command_id, fingerprint = command_key(None)
+        outcome = await self._dispatch.ask(
+            showtime_id.bytes,
+            ChangeTerms(
+                command_id=command_id,
+                fingerprint=fingerprint,
+                # What was read above is of this version, and so is what is answered below.
+                seen=(facts.version,),
+                conditions=_conditions(request, times),
+                rules=effective_rules(self._defaults, facts.screen_rules, request.rules),
+                layout_version=layout_version,
+            ),
+        )
+        return granted(_changed(showtime_id, request, facts, outcome))
+
+    async def change_layout(
+        self,
+        principal: Principal,
+        showtime_id: UUID,
+        layout_version: int,
+        seen: frozenset[int] | None,
+    ) -> LayoutChanged:
+        """Let a showtime sell its screen's current layout, unless seats are taken that differ.
+
+        By an admin or the cinema's manager. Refuses NOT_FOUND, FORBIDDEN, UNKNOWN_REFERENCE
+        (another version than the current one), PRECONDITION_REQUIRED, PRECONDITION_FAILED,
+        SHOWTIME_CANCELLED, PLAN_IN_USE.
+        """
+        facts = found(await self._showtimes.layout_facts(showtime_id))
+        require_own_cinema(principal, facts.cinema_id)
+        if seen is None:
+            raise refuse("PRECONDITION_REQUIRED")
+        if layout_version != facts.current_version:
+            message = f"The screen's current layout is version {facts.current_version}."
+            raise refuse("UNKNOWN_REFERENCE", message, path="$.layout_version")
+        command_id, fingerprint = command_key(None)
+        outcome = await self._dispatch.ask(
+            showtime_id.bytes,
+            ChangeLayout(
+                command_id=command_id,
+                fingerprint=fingerprint,
+                seen=tuple(sorted(seen)),
+                layout_version=layout_version,
+            ),
+        )
+        return granted(_on_layout(showtime_id, layout_version, outcome))
 
     async def showtime(self, showtime_id: UUID) -> Showtime:
         """One showtime. Refuses NOT_FOUND."""
@@ -101,8 +203,79 @@ class ShowtimesService:
         )
 
 
-def _plan(request: ShowtimeInput, facts: ScreenFacts, now: datetime) -> Timetable:
-    """When the showtime ends and is on sale; refuses what does not fit its screen and film."""
+def _changed(
+    showtime_id: UUID, request: ShowtimeInput, facts: ChangeFacts, outcome: Outcome
+) -> Showtime | Rejection:
+    """A showtime behind its change: from the event, for the database may be away by now."""
+    event = outcome.event if isinstance(outcome, Accepted) else None
+    if isinstance(event, PlanChanged):
+        event = event.moved
+    if not isinstance(event, TermsChanged):
+        return refusal_of(outcome)
+    now = event.conditions
+    refund_until_us = event.free_refund_until_us
+    return Showtime(
+        id=showtime_id,
+        movie_id=request.movie_id,
+        cinema_id=facts.screen.cinema_id,
+        screen_id=request.screen_id,
+        layout_version=facts.screen.layout_version,
+        starts_at=from_us(now.starts_at_us),
+        ends_at=from_us(now.ends_at_us),
+        base_price=request.base_price,
+        format=now.format,
+        language=now.language,
+        status="rescheduled" if refund_until_us else "scheduled",
+        sales=Sales(
+            opens_at=from_us(now.sales_opens_at_us),
+            closes_at=from_us(now.sales_closes_at_us),
+            paused=facts.paused,
+        ),
+        price_overrides=request.price_overrides,
+        rules=request.rules,
+        free_refund_until=from_us(refund_until_us) if refund_until_us else None,
+        version=event.version,
+    )
+
+
+def _on_layout(
+    showtime_id: UUID, layout_version: int, outcome: Outcome
+) -> LayoutChanged | Rejection:
+    """A showtime behind a change of layout, which it may have had already."""
+    if not isinstance(outcome, Accepted):
+        return refusal_of(outcome)
+    event, version = outcome.event, outcome.terms.version
+    if isinstance(event, PlanChanged):
+        version = event.terms_version
+    return LayoutChanged(id=showtime_id, layout_version=layout_version, version=version)
+
+
+def _conditions(request: ShowtimeInput, times: Timetable) -> Conditions:
+    """What the row of a showtime says that is as `request` has it."""
+    return Conditions(
+        movie_id=request.movie_id.bytes,
+        screen_id=request.screen_id.bytes,
+        starts_at_us=to_us(times.starts_at),
+        ends_at_us=to_us(times.ends_at),
+        clear_at_us=to_us(times.clear_at),
+        local_date=times.local_date.isoformat(),
+        base_price_minor=request.base_price.amount,
+        price_overrides=tuple(sorted(request.price_overrides.items())),
+        format=request.format,
+        language=request.language,
+        sales_opens_at_us=to_us(times.sales_opens_at),
+        sales_closes_at_us=to_us(times.sales_closes_at),
+        rules=msgspec.json.encode(request.rules).decode(),
+    )
+
+
+def _plan(
+    request: ShowtimeInput, facts: ScreenFacts, now: datetime, was: datetime | None = None
+) -> Timetable:
+    """When the showtime ends and is on sale; refuses what does not fit its screen and film.
+
+    A showtime that starts when it `was` to start may have started.
+    """
     if facts.runtime_minutes is None:
         raise refuse("UNKNOWN_REFERENCE", "There is no such movie.", path="$.movie_id")
     if request.cinema_id is not None and request.cinema_id != facts.cinema_id:
@@ -116,7 +289,7 @@ def _plan(request: ShowtimeInput, facts: ScreenFacts, now: datetime) -> Timetabl
     if request.base_price.amount > BASE_PRICE_MINOR_MAX:
         raise refuse("VALIDATION_ERROR", "This is too much.", path="$.base_price.amount")
     # Compared first and converted then: only moments near now convert without an overflow.
-    if not now < request.starts_at <= now + _AHEAD:
+    if request.starts_at != was and not now < request.starts_at <= now + _AHEAD:
         raise refuse(
             "VALIDATION_ERROR",
             f"A showtime starts in the future, within {SCHEDULE_AHEAD_DAYS} days.",

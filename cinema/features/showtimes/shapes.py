@@ -16,6 +16,8 @@ from cinema.domain.paging import Cursor, Limit
 from cinema.domain.sale_rules import Rules
 from cinema.features.catalog.shapes import Instant, LanguageTag, PriceMinor, SeatCategory
 
+ShowtimeStatus = Literal["scheduled", "rescheduled", "cancelled"]
+
 
 class SalesInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When a showtime is on sale; each bound has a default."""
@@ -54,7 +56,11 @@ class ShowtimeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class Showtime(msgspec.Struct, frozen=True, kw_only=True):
-    """One showing of a film on a screen; advertisements are part of it."""
+    """One showing of a film on a screen; advertisements are part of it.
+
+    `rescheduled`: its start has moved by more than half an hour since seats were sold; until
+    `free_refund_until` whoever booked before may give all of it back. `version` is in the `ETag`.
+    """
 
     id: UUID
     movie_id: UUID
@@ -66,8 +72,27 @@ class Showtime(msgspec.Struct, frozen=True, kw_only=True):
     base_price: Money
     format: str
     language: str
-    status: Literal["scheduled", "cancelled"]
+    status: ShowtimeStatus
     sales: Sales
+    price_overrides: dict[str, int] = {}
+    rules: Rules = Rules()
+    free_refund_until: datetime | None = None
+    cancel_reason: str | None = None
+    version: int = 1
+
+
+class LayoutChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which layout a showtime is to sell: the current one of its screen."""
+
+    layout_version: Annotated[int, Meta(ge=1)]
+
+
+class LayoutChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """The layout that a showtime sells; `version` is that of the showtime, as in its `ETag`."""
+
+    id: UUID
+    layout_version: int
+    version: int
 
 
 class ShowtimeQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -12,18 +12,31 @@ import msgspec
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.money import Money
 from cinema.domain.rejections import refuse
+from cinema.domain.sale_rules import Rules
 from cinema.features.showtimes.rules import Timetable
-from cinema.features.showtimes.shapes import Sales, Showtime, ShowtimeInput
+from cinema.features.showtimes.shapes import (
+    Sales,
+    Showtime,
+    ShowtimeInput,
+    ShowtimeStatus,
+)
 from cinema.storage.database.driver import Record
 from cinema.storage.database.reads import PrimaryReads, Reads
-from cinema.storage.database.transactions import Pool, PooledConnection, run_once
+from cinema.storage.database.transactions import (
+    Pool,
+    PooledConnection,
+    connection,
+    run_once,
+    transaction,
+)
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
 _SHOWTIME: Final = (
     "id, movie_id, cinema_id, screen_id, layout_version, starts_at, "
     "ends_at, base_price_minor, currency, format, language, status, sales_opens_at, "
-    "sales_closes_at, sales_paused"
+    "sales_closes_at, sales_paused, price_overrides::text, rules::text, free_refund_until, "
+    "cancel_reason, version"
 )
 
 # The lock lets showtimes of one screen be scheduled one after the other: two at once would wait
@@ -61,6 +74,47 @@ returning {_SHOWTIME}
 
 _INSERT_HEAD = "insert into showtime_heads (showtime_id, epoch, seq) values ($1, 0, 0)"
 
+# What a change of a showtime is decided on. Read without a lock: what may have changed by the time
+# of the change, its actor and the exclusion constraint look at again.
+_CHANGE_FACTS = """
+select showtime.cinema_id, showtime.screen_id, showtime.layout_version, showtime.starts_at,
+       showtime.currency, showtime.version, showtime.sales_paused, screen.screen_no,
+       screen.rules::text as screen_rules, cinema.time_zone,
+       (select runtime_minutes from movies where id = $2) as runtime_minutes
+from showtimes showtime
+join screens screen on screen.id = showtime.screen_id
+join cinemas cinema on cinema.id = showtime.cinema_id
+where showtime.id = $1
+"""
+
+# The lock keeps the layout that is current from being replaced by one of the same number.
+_TARGET = """
+select cinema_id, screen_no, layout_version, rules::text from screens where id = $1
+for no key update
+"""
+
+_SAME_LAYOUT = """
+insert into screen_layouts (screen_id, version, layout, seat_count, created_at)
+select screen_id, $3, layout, seat_count, $4 from screen_layouts
+where screen_id = $1 and version = $2
+"""
+
+_RENUMBER = "update screens set layout_version = $2 where id = $1"
+
+_OCCUPIED = """
+select exists (
+    select from showtimes
+    where screen_r && int4range($2, $2, '[]') and during && tstzrange($3, $4, '[)')
+        and status <> 'cancelled' and id <> $1
+)
+"""
+
+_LAYOUT_FACTS = """
+select showtime.cinema_id, showtime.version, screen.layout_version as current_version
+from showtimes showtime join screens screen on screen.id = showtime.screen_id
+where showtime.id = $1
+"""
+
 _BY_ID = f"select {_SHOWTIME} from showtimes where id = $1"
 
 # A calendar day somewhere on Earth lies within these of the same day in UTC.
@@ -83,6 +137,25 @@ class ScreenFacts(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     runtime_minutes: int | None
     categories: frozenset[str]
+
+
+class ChangeFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a change of a showtime goes by; `version` is that of its row."""
+
+    screen: ScreenFacts
+    screen_id: UUID
+    starts_at: datetime
+    paused: bool
+    version: int
+    screen_rules: Rules
+
+
+class LayoutFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a change of layout goes by; `current_version` is that of the screen."""
+
+    cinema_id: UUID
+    version: int
+    current_version: int
 
 
 class ShowtimeFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,6 +231,80 @@ class ShowtimesRepository:
 
         return await run_once(self._pool, key, now, Showtime, insert)
 
+    async def change_facts(self, showtime_id: UUID, request: ShowtimeInput) -> ChangeFacts | None:
+        """What the change of a showtime into `request` goes by, from the primary."""
+        async with connection(self._pool) as reading:
+            row = await reading.fetchrow(_CHANGE_FACTS, showtime_id, request.movie_id)
+            if row is None:
+                return None
+            categories: frozenset[str] = frozenset()
+            if request.price_overrides:
+                named = await reading.fetch(_CATEGORIES, row["screen_id"], row["layout_version"])
+                categories = frozenset(one[0] for one in named)
+        return ChangeFacts(
+            screen=ScreenFacts(
+                cinema_id=row["cinema_id"],
+                screen_no=row["screen_no"],
+                layout_version=row["layout_version"],
+                time_zone=row["time_zone"],
+                currency=row["currency"],
+                runtime_minutes=row["runtime_minutes"],
+                categories=categories,
+            ),
+            screen_id=row["screen_id"],
+            starts_at=row["starts_at"],
+            paused=row["sales_paused"],
+            version=row["version"],
+            screen_rules=msgspec.json.decode(row["screen_rules"], type=Rules),
+        )
+
+    async def onto(
+        self, facts: ChangeFacts, request: ShowtimeInput, now: datetime
+    ) -> ChangeFacts | None:
+        """What a change goes by that is also a move to the request's screen; None without it.
+
+        The versions of a showtime's plans rise with each move, so that each of them says which
+        screen it is of. Where the screen's is too low, its layout gets a higher one.
+        """
+        async with transaction(self._pool) as running:
+            row = await running.fetchrow(_TARGET, request.screen_id)
+            if row is None or row["cinema_id"] != facts.screen.cinema_id:
+                return None
+            version: int = row["layout_version"]
+            if version <= facts.screen.layout_version:
+                higher = facts.screen.layout_version + 1
+                await running.execute(_SAME_LAYOUT, request.screen_id, version, higher, now)
+                await running.execute(_RENUMBER, request.screen_id, higher)
+                version = higher
+            categories: frozenset[str] = frozenset()
+            if request.price_overrides:
+                named = await running.fetch(_CATEGORIES, request.screen_id, version)
+                categories = frozenset(one[0] for one in named)
+        screen = msgspec.structs.replace(
+            facts.screen,
+            screen_no=row["screen_no"],
+            layout_version=version,
+            categories=categories,
+        )
+        rules = msgspec.json.decode(row["rules"], type=Rules)
+        return msgspec.structs.replace(
+            facts, screen=screen, screen_id=request.screen_id, screen_rules=rules
+        )
+
+    async def layout_facts(self, showtime_id: UUID) -> LayoutFacts | None:
+        """What a change of layout goes by, from the primary."""
+        async with connection(self._pool) as reading:
+            row = await reading.fetchrow(_LAYOUT_FACTS, showtime_id)
+        return None if row is None else LayoutFacts(**dict(row))
+
+    async def is_occupied(self, showtime_id: UUID, screen_no: int, times: Timetable) -> bool:
+        """Whether another showtime has the screen then, as far as is known now."""
+        async with connection(self._pool) as reading:
+            occupied: bool = await reading.fetchval(
+                _OCCUPIED, showtime_id, screen_no, times.starts_at, times.clear_at
+            )
+        return occupied
+
     async def find(self, showtime_id: UUID) -> Showtime | None:
         """The showtime of an id."""
         row = await self._reads.fetchrow(_BY_ID, showtime_id)
@@ -225,10 +372,22 @@ def _showtime(row: Record) -> Showtime:
         base_price=Money(amount=row["base_price_minor"], currency=row["currency"]),
         format=row["format"],
         language=row["language"],
-        status=row["status"],
+        status=_status(row),
         sales=Sales(
             opens_at=row["sales_opens_at"],
             closes_at=row["sales_closes_at"],
             paused=row["sales_paused"],
         ),
+        price_overrides=msgspec.json.decode(row["price_overrides"], type=dict[str, int]),
+        rules=msgspec.json.decode(row["rules"], type=Rules),
+        free_refund_until=row["free_refund_until"],
+        cancel_reason=row["cancel_reason"],
+        version=row["version"],
     )
+
+
+def _status(row: Record) -> ShowtimeStatus:
+    """A showtime was moved far if and only if it has a time in which that may be refunded."""
+    if row["status"] == "cancelled":
+        return "cancelled"
+    return "scheduled" if row["free_refund_until"] is None else "rescheduled"

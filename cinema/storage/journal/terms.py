@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from datetime import datetime
 from functools import lru_cache
 from sys import intern
 from typing import Final
@@ -25,7 +26,8 @@ _TERMS: Final = """
 select showtime.cinema_id::text, showtime.screen_id::text, showtime.layout_version,
        showtime.currency, showtime.base_price_minor, showtime.price_overrides::text,
        showtime.starts_at, showtime.ends_at, showtime.sales_opens_at, showtime.sales_closes_at,
-       showtime.rules::text, screen.rules::text as screen_rules
+       showtime.rules::text, screen.rules::text as screen_rules, showtime.version,
+       showtime.movie_id::text, showtime.promised_starts_at, showtime.free_refund_until
 from showtimes showtime
 join screens screen on screen.id = showtime.screen_id
 where showtime.id = $1::text::uuid
@@ -35,7 +37,18 @@ _LAYOUT: Final = """
 select layout::text from screen_layouts where screen_id = $1::text::uuid and version = $2
 """
 
-_SCREEN_OF: Final = "select screen_id::text from showtimes where id = $1::text::uuid"
+# One that was moved had other screens before, each from a version of its plan on.
+_SCREEN_OF: Final = """
+select coalesce(
+    (
+        select moved.screen_id from showtime_screens moved
+        where moved.showtime_id = showtime.id and moved.from_version <= $2
+        order by moved.from_version desc limit 1
+    ),
+    showtime.screen_id
+)::text
+from showtimes showtime where showtime.id = $1::text::uuid
+"""
 
 _RULES: Final = msgspec.json.Decoder(Rules)
 _OVERRIDES: Final = msgspec.json.Decoder(dict[str, int])
@@ -53,6 +66,19 @@ def _rules(defaults: SaleRules, screen: str, showtime: str) -> SaleRules:
 @lru_cache(maxsize=1024)
 def _prices(base_minor: int, categories: tuple[str, ...], overrides: str) -> tuple[int, ...]:
     return category_prices(base_minor, categories, _OVERRIDES.decode(overrides))
+
+
+@lru_cache(maxsize=1024)
+def _overrides(text: str) -> tuple[tuple[str, int], ...]:
+    return tuple(_OVERRIDES.decode(text).items())
+
+
+_shared_id: Final = lru_cache(maxsize=4096)(parse_id)
+"""Screens, films and cinemas have many showtimes each."""
+
+
+def _us(moment: datetime | None) -> int:
+    return 0 if moment is None else to_us(moment)
 
 
 class TermsSource:
@@ -92,12 +118,26 @@ class TermsSource:
             live_holds_per_staff=rules.live_holds_per_staff,
             protect_orphans=rules.protect_orphans,
             companions_need_accessible=rules.companions_need_accessible,
-            cinema_id=parse_id(row["cinema_id"]) or b"",
+            cinema_id=_shared_id(row["cinema_id"]) or b"",
+            version=row["version"],
+            movie_id=_shared_id(row["movie_id"]) or b"",
+            screen_id=_shared_id(row["screen_id"]) or b"",
+            base_price_minor=row["base_price_minor"],
+            price_overrides=_overrides(row["price_overrides"]),
+            promised_start_us=_us(row["promised_starts_at"]),
+            free_refund_until_us=_us(row["free_refund_until"]),
         )
 
+    async def load_layout(self, screen_id: bytes, version: int) -> SeatPlan | None:
+        """A version of a screen's seat plan, or None."""
+        try:
+            return await self._plan(format_id(screen_id), version)
+        except LookupError:
+            return None
+
     async def load_plan(self, showtime_id: bytes, version: int) -> SeatPlan | None:
-        """Another version of the seat plan of the showtime's screen, or None."""
-        screen = await self._row(_SCREEN_OF, format_id(showtime_id))
+        """A version of the seat plan that the showtime had on the screen of that time, or None."""
+        screen = await self._row(_SCREEN_OF, format_id(showtime_id), version)
         if screen is None:
             return None
         try:

@@ -139,6 +139,15 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "listShowtimes": Call("GET", "showtimes", ANYBODY),
         "getShowtime": Call("GET", shown, ANYBODY),
         "createShowtime": Call("POST", "showtimes", MANAGERS, 201, showtime),
+        "changeShowtime": Call(
+            *("PUT", shown, MANAGERS, 200),
+            {**showtime, "screen_id": facts["hall"], "sales": {"opens_at": later(-70)}},
+            headers={"If-Match": '"1", "2"'},
+        ),
+        "changeShowtimeLayout": Call(
+            *("PUT", f"{shown}/layout", MANAGERS, 200, {"layout_version": 1}),
+            headers={"If-Match": '"1", "2"'},
+        ),
         "getSeats": Call("GET", f"{shown}/seats", ANYBODY),
         "placeHold": Call("POST", f"{shown}/holds", BUYERS, 201, {"seats": [facts["seat"]]}),
         "getHold": Call("GET", held, BUYERS),
@@ -173,6 +182,7 @@ async def facts_of(house: House, owner: str, person: str | None = None) -> dict[
     showtime_id = await house.showtime(screen_id=screen_id)
     return {
         "showtime": showtime_id,
+        "hall": screen_id,
         "screen": await house.screen(grid={"rows": 2, "columns": 2}),
         "hold": await house.held(owner, showtime_id, "A1", "A2"),
         "booking": await house.booked(owner, showtime_id, "A3"),

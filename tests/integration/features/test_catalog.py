@@ -49,6 +49,10 @@ FIRST = frozenset({1})
 """What somebody has seen who knows a layout's first version."""
 
 
+nobody_asked: Any = None
+"""The way to the actors: what is tested here does not go it."""
+
+
 class House:
     """The services over one database, at a moment the test sets."""
 
@@ -61,6 +65,8 @@ class House:
         self.showtimes = ShowtimesService(
             ShowtimesRepository(pool),
             catalog,
+            nobody_asked,
+            defaults=DEFAULTS,
             new_id=self.new_id,
             now=lambda: self.now,
         )

@@ -9,22 +9,28 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
+from msgspec.structs import fields
 
 from cinema.actors.kernel import Kernel
 from cinema.actors.messages import Accepted, Message, Outcome, SeatsSeen, Watch
 from cinema.actors.settings import KernelSettings
-from cinema.domain.seatmap import grid_layout, parse_layout
+from cinema.domain.sale_rules import SaleRules
+from cinema.domain.seatmap import SeatPlan, grid_layout, parse_layout
 from cinema.domain.showtime.commands import (
     BookHold,
     CancelBooking,
+    ChangeTerms,
     ExtendHold,
     HoldSeats,
     ReleaseHold,
 )
+from cinema.domain.showtime.events import Conditions
 from cinema.domain.showtime.terms import ShowtimeTerms
+from cinema.storage.journal.memory import WrittenRow
 from tests.support import inspection
 from tests.support.actors.auditor import Auditor, Feed
 from tests.support.actors.scripted_store import RecordingJournal, ScriptedStore
+from tests.support.actors.switched_rows import terms_of_row
 
 START_US = 1_800_000_000_000_000
 HOLD_TTL_S = 60
@@ -78,6 +84,7 @@ class Terms:
 
     def __init__(self) -> None:
         self.of: dict[bytes, ShowtimeTerms] = {}
+        self.layouts: dict[int, SeatPlan] = {}
         self.error: Exception | None = None
 
     async def load_terms(self, showtime_id: bytes) -> ShowtimeTerms | None:
@@ -85,6 +92,12 @@ class Terms:
         if self.error is not None:
             raise self.error
         return self.of.get(showtime_id)
+
+    async def load_layout(self, screen_id: bytes, version: int) -> SeatPlan | None:
+        await asyncio.sleep(0)
+        if self.error is not None:
+            raise self.error
+        return self.layouts.get(version)
 
 
 class Mail:
@@ -162,6 +175,13 @@ class World:
         self.terms = Terms()
         self.auditor = Auditor(self.journal, PLAN)
         self.nodes: list[Node] = []
+        self.journal.sold.on_row = self._switch
+
+    def _switch(self, row: WrittenRow) -> None:
+        """What changes of a showtime write into the catalogue; a plan is pinned by the test."""
+        if row.branch == "switched":
+            before = self.terms.of[row.showtime_id]
+            self.terms.of[row.showtime_id] = terms_of_row(before, row.row)
 
     def showtime(self, **terms: Any) -> bytes:
         """A new showtime, on sale."""
@@ -184,6 +204,9 @@ class World:
             live_holds_per_staff=100,
             protect_orphans=False,
             companions_need_accessible=False,
+            movie_id=bytes(16),
+            screen_id=bytes(16),
+            base_price_minor=1000,
         )
         self.terms.of[showtime_id] = msgspec.structs.replace(given, **terms)
         return showtime_id
@@ -281,6 +304,31 @@ def cancel(customer: bytes, booking_id: bytes, *labels: str) -> CancelBooking:
     chosen = list(labels) or None
     return CancelBooking(
         command_id=some_id(), booking_id=booking_id, customer=customer, labels=chosen
+    )
+
+
+def change_terms(terms: ShowtimeTerms, *, seen: int = 0, **changes: Any) -> ChangeTerms:
+    """Sell by other conditions than `terms`, whose version was `seen` (0: theirs)."""
+    before = Conditions(
+        movie_id=terms.movie_id,
+        screen_id=terms.screen_id,
+        starts_at_us=terms.starts_at_us,
+        ends_at_us=terms.ends_at_us,
+        clear_at_us=terms.ends_at_us,
+        local_date="2027-01-15",
+        base_price_minor=terms.base_price_minor,
+        price_overrides=terms.price_overrides,
+        format="2D",
+        language="en",
+        sales_opens_at_us=terms.sales_opens_at_us,
+        sales_closes_at_us=terms.sales_closes_at_us,
+        rules="{}",
+    )
+    return ChangeTerms(
+        command_id=some_id(),
+        seen=(seen or terms.version,),
+        conditions=msgspec.structs.replace(before, **changes),
+        rules=SaleRules(**{field.name: getattr(terms, field.name) for field in fields(SaleRules)}),
     )
 
 

@@ -263,7 +263,6 @@ async def test_terms_that_changed_at_the_owner_are_looked_up_anew() -> None:
     async with small_cluster() as cluster:
         one, owner = await cluster.members(2)
         showtime = cluster.showtime_of(owner)
-        terms = cluster.world.terms.of[showtime]
         await one.ask(showtime, hold(ANNA, "A1"))
         shifted = parse_layout(grid_layout(4, 25), 2)
         prices = (2000,) * len(PLAN.categories)
@@ -273,7 +272,7 @@ async def test_terms_that_changed_at_the_owner_are_looked_up_anew() -> None:
         await settle()
         assert accepted(outcomes[0]).event.layout_version == 2
         cluster.world.terms.of[showtime] = msgspec.structs.replace(
-            terms, plan=shifted, prices_minor=prices
+            cluster.world.terms.of[showtime], plan=shifted, prices_minor=prices
         )
         seen = await one.ask(showtime, ReadSeats())
         assert seen.terms.plan.version == 2

@@ -91,6 +91,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(arguments)
     if origin is tuple and arguments[1:] == (Ellipsis,):
         return st.lists(values(arguments[0]), max_size=4).map(tuple)
+    if origin is tuple:
+        return st.tuples(*[values(one) for one in arguments])
     if origin is list:
         return st.lists(values(arguments[0]), max_size=4)
     if origin is frozenset:
@@ -150,7 +152,7 @@ def test_every_outcome_arrives_as_the_owner_told_it(outcome: Outcome) -> None:
     (told,) = arrived(Told(3, sent(outcome)))
     assert told.ref == 3
     basis = basis_of(told.outcome)
-    assert basis in {None, TermsBasis(7, TERMS.prices_minor)}
+    assert basis in {None, TermsBasis(7, TERMS.prices_minor, TERMS.version)}
     shown = received(told.outcome, None if basis is None else TERMS)
     assert shown == outcome
     assert type(shown) is type(outcome)
@@ -203,7 +205,7 @@ def test_frames_of_a_later_version_with_more_fields_are_understood() -> None:
 
 def test_frames_look_as_they_did_in_the_first_version() -> None:
     """A cluster runs two versions during a deploy: what is said may grow, and never change."""
-    basis = [7, [1250]]
+    basis = [7, [1250], 1]
     held = SeatsHeld(b"h", b"a", (1, 2), (1250, 1250), 99)
     accepted = Accepted(held, 5, 2, 77, msgspec.structs.replace(TERMS, prices_minor=(1250,)))
     said = {
@@ -231,6 +233,12 @@ def test_readers_of_seats_may_have_no_guests_yet_or_more_to_say() -> None:
     for said in ([101, b"c"], [101, b"c", []], [101, b"c", [], "news"]):
         (came,) = decode_frames(msgspec.msgpack.encode([[1, 1, 2, 3, b"i", said]]))
         assert came == Tell(1, 2, 3, b"i", ReadSeats(customer=b"c"))
+
+
+def test_terms_of_a_node_that_does_not_say_their_version_are_of_any() -> None:
+    """As before terms could change; and such a node leaves the version out of account."""
+    said = msgspec.msgpack.encode([7, [1250]])
+    assert msgspec.msgpack.decode(said, type=TermsBasis) == TermsBasis(7, (1250,), 0)
 
 
 def test_an_outcome_that_shows_seats_cannot_be_shown_without_terms() -> None:

@@ -31,6 +31,7 @@ from tests.support.stores import (
     batch,
     booking,
     cancellation,
+    move,
     plan_change,
     some_id,
     switch,
@@ -84,6 +85,10 @@ def test_an_event_brings_rows_of_its_branches_alone(
     assert rows.alone is alone
 
 
+OF_SHOWTIMES = {"switched", "screens"}
+"""What no booking writes."""
+
+
 def test_a_node_has_the_branches_of_all_features() -> None:
     assert set(row_branches().branches) == set(BRANCHES.branches)
 
@@ -91,7 +96,7 @@ def test_a_node_has_the_branches_of_all_features() -> None:
 @pytest.mark.parametrize("branch", BRANCHES.branches, ids=lambda branch: branch.name)
 def test_a_branch_declares_fields_that_its_rows_have(branch: RowBranch) -> None:
     made = booking("A1")
-    whole = [made, cancellation(made), plan_change(2), switch(paused=True)]
+    whole = [made, cancellation(made), plan_change(2), move(), switch(paused=True)]
     rows = [
         row
         for happened in whole
@@ -126,7 +131,7 @@ def test_a_batch_has_the_clauses_and_parameters_of_the_branches_that_are_there()
         append(some_id(), 1, 0, events=2),
     )
     query, arguments = _append_call(parts, BRANCHES)
-    names = [one.name for one in BRANCHES.branches if one.name != "switched"]
+    names = [one.name for one in BRANCHES.branches if one.name not in OF_SHOWTIMES]
     assert re.findall(r"write_(\w+) as", query) == names
     numbers = {int(number) for number in re.findall(r"\$(\d+)", query)}
     assert numbers == set(range(1, len(arguments) + 1))

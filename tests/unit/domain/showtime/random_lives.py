@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from cinema.domain.limits import IDEMPOTENCY_TTL_S
 from cinema.domain.rejections import Rejection
+from cinema.domain.sale_rules import SaleRules
 from cinema.domain.seatmap import STATUS_NAMES, Layout, parse_layout
 from cinema.domain.showtime import expiry
 from cinema.domain.showtime import state as state_module
@@ -30,7 +31,7 @@ from cinema.domain.showtime.commands import (
     UnblockSeats,
 )
 from cinema.domain.showtime.decisions import Decision, Nothing, Replay
-from cinema.domain.showtime.events import Event, HoldBooked
+from cinema.domain.showtime.events import Event, HoldBooked, TermsChanged
 from cinema.domain.showtime.packed import unpack
 from cinema.domain.showtime.state import ENDED_NAMES, NEVER_US
 from cinema.domain.showtime.terms import ShowtimeTerms
@@ -45,7 +46,7 @@ from tests.unit.domain.showtime.oracle import (
     WhereverBest,
 )
 from tests.unit.domain.showtime.oracle_room import Room, companions_alone
-from tests.unit.domain.showtime.story import fingerprint_of, id_of, second
+from tests.unit.domain.showtime.story import change_terms, fingerprint_of, id_of, second
 from tests.unit.domain.showtime.telling import told
 from tests.unit.domain.showtime.world import World, contents
 
@@ -86,7 +87,8 @@ class Showtime(RuleBasedStateMachine):
         self.booked: list[bytes] = []
         self.keyed: list[AnyCommand] = []
         self.version = 1
-        layout = self.layouts[0]
+        self.dearer = 0
+        layout = self.layout = self.layouts[0]
         self.office = BoxOffice(Room.of(layout, self._price_of()), self.rules_)
         self.world = World(self._terms(layout))
 
@@ -94,7 +96,8 @@ class Showtime(RuleBasedStateMachine):
         self._limits.undo()
 
     def _price_of(self) -> dict[str, int]:
-        return {name: price + self.version for name, price in FACTOR_MINOR.items()}
+        more = self.version + 10 * self.dearer
+        return {name: price + more for name, price in FACTOR_MINOR.items()}
 
     def _terms(self, layout: Layout) -> ShowtimeTerms:
         plan = parse_layout(layout, self.version)
@@ -246,6 +249,43 @@ class Showtime(RuleBasedStateMachine):
         assert isinstance(decision, Event)
         self.world.record(decision, self.now_us, command)
         self.office.move_to(room)
+        self.layout = layout
+
+    @rule()
+    def change_the_prices(self) -> None:
+        """By one version of the row after the other: whoever has seen only the first is refused."""
+        self._expire()
+        self.dearer += 1
+        terms = self.world.terms
+        prices = tuple((name, self._price_of()[name]) for name in terms.plan.categories)
+        command = change_terms(seen=(terms.version,), rules=self._sale_rules(), **self._window())
+        command = msgspec.structs.replace(
+            command,
+            command_id=id_of(f"prices {self.dearer}"),
+            conditions=msgspec.structs.replace(command.conditions, price_overrides=prices),
+        )
+        late = msgspec.structs.replace(command, seen=(terms.version - 1,))
+        self._expect_refusal(Refused("PRECONDITION_FAILED"), self.world.decide(late, self.now_us))
+        decision = self.world.decide(command, self.now_us)
+        assert isinstance(decision, TermsChanged)
+        self.world.record(decision, self.now_us, command)
+        assert self.world.terms.version == terms.version + 1
+        self.office.move_to(Room.of(self.layout, self._price_of()))
+
+    def _sale_rules(self) -> SaleRules:
+        names = [field.name for field in msgspec.structs.fields(SaleRules)]
+        return SaleRules(**{name: getattr(self.world.terms, name) for name in names})
+
+    def _window(self) -> dict[str, int]:
+        its = self.rules_
+        return {
+            "starts_at_us": its.starts_us,
+            "ends_at_us": its.starts_us + 1,
+            "sales_opens_at_us": its.opens_us,
+            "sales_closes_at_us": its.closes_us,
+            "movie_id": self.world.terms.movie_id,
+            "screen_id": self.world.terms.screen_id,
+        }
 
     # --- time, snapshots, crashes
 

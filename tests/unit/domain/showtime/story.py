@@ -11,12 +11,15 @@ from typing import Any
 import msgspec
 
 from cinema.domain.rejections import Rejection
+from cinema.domain.sale_rules import SaleRules
 from cinema.domain.showtime.commands import (
     AnyCommand,
     BlockSeats,
     BookHold,
     CancelBooking,
+    CancelShowtime,
     ChangePlan,
+    ChangeTerms,
     ExtendHold,
     HoldBestAvailable,
     HoldSeats,
@@ -36,9 +39,9 @@ from cinema.domain.showtime.decisions import (
     decide,
     due_expiries,
 )
-from cinema.domain.showtime.events import AnyEvent, Event, encode_recorded
+from cinema.domain.showtime.events import AnyEvent, Conditions, Event, encode_recorded
 from cinema.domain.showtime.state import ShowtimeState, evolve
-from cinema.domain.showtime.terms import ShowtimeTerms
+from cinema.domain.showtime.terms import TERMS_EVENTS, ShowtimeTerms, terms_after
 from tests.unit.domain.seat_drawing import draw_plan
 
 START_US = 1_700_000_000_000_000
@@ -78,6 +81,9 @@ def terms(*rows: str, **changes: Any) -> ShowtimeTerms:
         live_holds_per_staff=6,
         protect_orphans=False,
         companions_need_accessible=False,
+        movie_id=id_of("film"),
+        screen_id=id_of("screen"),
+        base_price_minor=PRICES_MINOR[0],
     )
     return msgspec.structs.replace(usual, **changes)
 
@@ -114,10 +120,8 @@ class Story:
             self.decision = decide(self.state, self.terms, command, now_us, recalled)
         if isinstance(self.decision, Event):
             self.record(self.decision, now_us, command)
-            if isinstance(command, ChangePlan):
-                self.terms = msgspec.structs.replace(
-                    self.terms, plan=command.plan, prices_minor=command.prices_minor
-                )
+            if type(self.decision) in TERMS_EVENTS:
+                self.terms = terms_after(self.terms, command, self.decision)
         return self
 
     def then(self, *events: AnyEvent) -> Story:
@@ -231,6 +235,54 @@ def change_plan(*rows: str, version: int = 2, prices: tuple[int, ...] | None = N
     plan = draw_plan(*rows, version=version)
     prices = prices or PRICES_MINOR[: len(plan.categories)]
     return ChangePlan(command_id=id_of(f"plan {version}"), plan=plan, prices_minor=prices)
+
+
+RULES = SaleRules(
+    seats_per_hold=6,
+    live_holds_per_customer=4,
+    seats_per_staff_hold=8,
+    live_holds_per_staff=6,
+    hold_ttl_s=600,
+    hold_max_s=1800,
+    protect_orphans=False,
+    companions_need_accessible=False,
+)
+
+
+def conditions(**changes: Any) -> Conditions:
+    """What the row of the usual showtime says, with these changes."""
+    usual = Conditions(
+        movie_id=id_of("film"),
+        screen_id=id_of("screen"),
+        starts_at_us=second(7200),
+        ends_at_us=second(14_400),
+        clear_at_us=second(15_300),
+        local_date="2023-11-15",
+        base_price_minor=PRICES_MINOR[0],
+        price_overrides=(),
+        format="2D",
+        language="en",
+        sales_opens_at_us=second(-3600),
+        sales_closes_at_us=second(7200),
+        rules="{}",
+    )
+    return msgspec.structs.replace(usual, **changes)
+
+
+def change_terms(
+    *, seen: tuple[int, ...] = (1,), rules: SaleRules = RULES, **changes: Any
+) -> ChangeTerms:
+    wanted = conditions(**changes)
+    return ChangeTerms(
+        command_id=id_of(f"terms {seen} {wanted}"), seen=seen, conditions=wanted, rules=rules
+    )
+
+
+def cancel_showtime(
+    reason: str = "no heating", *, seen: tuple[int, ...] = (1,), key: str | None = None
+) -> CancelShowtime:
+    fields = {"seen": seen, "reason": reason, "job_id": id_of("job")}
+    return CancelShowtime(**_keyed(fields, key, reason))
 
 
 def pause() -> PauseSales:

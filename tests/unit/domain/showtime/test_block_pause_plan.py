@@ -104,7 +104,7 @@ def test_a_plan_change_moves_what_is_held_booked_and_blocked() -> None:
         hold("A2 A4"), hold("B1", "sold"), book("sold"), block("B2"), its_terms=terms("rrrr", "rr")
     )
     story.when(change_plan("rrrrrr", "rrr"), 9)
-    story.then(PlanChanged(1, 2, 9, (0, 1, 2, 3, 6, 7)))
+    story.then(PlanChanged(1, 2, 9, (0, 1, 2, 3, 6, 7), 2))
     assert story.drawn() == ".h.h.. bx."
     assert story.state.layout_version == 2
     assert unpack(story.state.holds[id_of("hold")]).seats == (1, 3)
@@ -122,7 +122,7 @@ def test_seats_are_carried_by_their_labels_also_in_another_order() -> None:
     command = change_plan("r")
     turned = msgspec.structs.replace(old, rows=mirrored)
     story.when(msgspec.structs.replace(command, plan=parse_layout(turned, 2)))
-    story.then(PlanChanged(1, 2, 6, (5, 4, 3, 2, 1, 0)))
+    story.then(PlanChanged(1, 2, 6, (5, 4, 3, 2, 1, 0), 2))
     assert story.drawn() == "h.. ..h"
     assert unpack(story.state.holds[id_of("hold")]).seats == (5, 0)
 

@@ -10,6 +10,7 @@ import pytest
 from cinema.domain.showtime.events import (
     AnyEvent,
     BookingCancelled,
+    Conditions,
     Event,
     HoldBooked,
     HoldExpired,
@@ -22,6 +23,8 @@ from cinema.domain.showtime.events import (
     SeatsBlocked,
     SeatsHeld,
     SeatsUnblocked,
+    ShowtimeCancelled,
+    TermsChanged,
     decode_recorded,
     encode_recorded,
 )
@@ -39,6 +42,26 @@ _HOLD, _ANN = _binary(HOLD), _binary(ANN)
 _BOOKING, _PAYMENT = _binary(BOOKING), _binary(PAYMENT)
 _UNTIL = "cf00060a243be18600"
 _CODE = "a8" + b"7KXQ2MPA".hex()
+
+CONDITIONS = Conditions(
+    movie_id=HOLD,
+    screen_id=ANN,
+    starts_at_us=1,
+    ends_at_us=2,
+    clear_at_us=3,
+    local_date="2026-06-01",
+    base_price_minor=1000,
+    price_overrides=(("vip", 300),),
+    format="2D",
+    language="en",
+    sales_opens_at_us=4,
+    sales_closes_at_us=5,
+    rules="{}",
+)
+_CONDITIONS = (
+    f"9d {_HOLD} {_ANN} 01 02 03 aa{b'2026-06-01'.hex()} cd03e8 9192a3766970cd012c a23244 a2656e "
+    "04 05 a27b7d"
+)
 
 # Arrays of tag and fields: 00 and cd012c are the seats 0 and 300; cd03e8 and ce00011170 are
 # the prices 1000 and 70000; ff is -1.
@@ -68,7 +91,12 @@ STORED: list[tuple[AnyEvent, str]] = [
     (SeatsUnblocked((1,)), "9208 9101"),
     (SalesPaused(), "9109"),
     (SalesResumed(), "910a"),
-    (PlanChanged(1, 2, 3, (0, -1, 2)), "950b 01 02 03 9300ff02"),
+    (PlanChanged(1, 2, 3, (0, -1, 2), 7), "970b 01 02 03 9300ff02 07 c0"),
+    (TermsChanged(2, CONDITIONS, UNTIL_US, 0), f"950c 02 {_CONDITIONS} {_UNTIL} 00"),
+    (
+        ShowtimeCancelled(3, "ill", (HOLD,), (0, 300), 4, KEY),
+        f"970d 03 a3696c6c 91{_HOLD} 9200cd012c 04 {_binary(KEY)}",
+    ),
 ]
 
 _EACH = pytest.mark.parametrize(
@@ -90,6 +118,13 @@ def test_a_stored_event_is_read_back(event: AnyEvent, stored: str) -> None:
     assert decode_recorded(_payload(stored)) == Recorded(KEY, b"finger-8", event)
 
 
+def test_a_change_of_plan_from_before_terms_could_change_is_read() -> None:
+    payload = _payload("950b 01 02 03 9300ff02")
+    recorded = Recorded(KEY, b"finger-8", PlanChanged(1, 2, 3, (0, -1, 2)))
+    assert decode_recorded(payload) == recorded
+    assert (recorded.event.terms_version, recorded.event.moved) == (0, None)
+
+
 def test_an_event_of_the_clock_has_no_command() -> None:
     payload = encode_recorded(b"", b"", SalesPaused())
     assert payload == bytes.fromhex("93 c400 c400 9109")
@@ -104,7 +139,7 @@ def test_every_kind_of_event_has_its_stored_form_here() -> None:
 @pytest.mark.parametrize(
     "stored",
     [
-        "910c",  # a tag of a later version
+        "910e",  # a tag of a later version
         "9100",
         "9201",
         f"9304 {_HOLD} 91a141",  # a text for a seat

@@ -15,10 +15,13 @@ from tests.unit.domain.showtime.story import (
     block,
     book,
     cancel,
+    cancel_showtime,
+    change_terms,
     extend,
     given,
     hold,
     hold_best,
+    id_of,
     pause,
     release,
     second,
@@ -40,6 +43,8 @@ NEW_HOLDS: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyCommand]] =
     ("UNKNOWN_SEAT", "DUPLICATE_SEAT", [], {}, hold("A3 A3 Z1")),
     ("DUPLICATE_SEAT", "SALES_CLOSED", [], CLOSED, hold("A3 A3")),
     ("UNKNOWN_SEAT", "SALES_CLOSED", [], CLOSED, hold("Z1")),
+    ("DUPLICATE_SEAT", "SHOWTIME_CANCELLED", [cancel_showtime()], {}, hold("A3 A3")),
+    ("SHOWTIME_CANCELLED", "SALES_CLOSED", [cancel_showtime()], CLOSED, hold("A3")),
     ("SALES_CLOSED", "SALES_PAUSED", [pause()], CLOSED, hold("A3")),
     ("SALES_PAUSED", "HOLD_LIMIT", [pause()], ONE_SEAT, hold("A3 A4")),
     ("HOLD_LIMIT", "SEAT_UNAVAILABLE", [block("A3")], ONE_SEAT, hold("A3 A4")),
@@ -57,11 +62,15 @@ BEST_AVAILABLE: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyComman
         hold_best(1, "again", key="k", category="box"),
     ),
     ("UNKNOWN_CATEGORY", "SALES_CLOSED", [], CLOSED, hold_best(1, category="box")),
+    ("UNKNOWN_CATEGORY", "SHOWTIME_CANCELLED", [cancel_showtime()], {}, hold_best(1, category="x")),
+    ("SHOWTIME_CANCELLED", "SALES_CLOSED", [cancel_showtime()], CLOSED, hold_best(1)),
     ("SALES_CLOSED", "SALES_PAUSED", [pause()], CLOSED, hold_best(1)),
     ("SALES_PAUSED", "HOLD_LIMIT", [pause()], ONE_SEAT, hold_best(2)),
     ("HOLD_LIMIT", "NOT_ENOUGH_SEATS", [], ONE_SEAT, hold_best(7)),
     ("NOT_ENOUGH_SEATS", "nothing", [], {}, hold_best(5)),
 ]
+
+_LATER = change_terms(starts_at_us=second(9000), price_overrides=(("box", 1),))
 
 LIVE_AND_ENDED: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyCommand]] = [
     (
@@ -93,6 +102,17 @@ LIVE_AND_ENDED: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyComman
     ("DUPLICATE_SEAT", "SEAT_NOT_INCLUDED", [hold("A1"), book()], {}, cancel("A3 A3")),
     ("UNKNOWN_SEAT", "SEAT_UNAVAILABLE", [hold("A1")], {}, block("A1 Z1")),
     ("DUPLICATE_SEAT", "SEAT_UNAVAILABLE", [hold("A1")], {}, block("A1 A1")),
+    ("SHOWTIME_CANCELLED", "PRECONDITION_FAILED", [cancel_showtime()], {}, _LATER),
+    ("PRECONDITION_FAILED", "SHOWTIME_STARTED", [pause()], STARTED, _LATER),
+    ("SHOWTIME_STARTED", "UNKNOWN_CATEGORY", [], STARTED, _LATER),
+    (
+        "UNKNOWN_CATEGORY",
+        "SHOWTIME_IN_USE",
+        [hold("A3")],
+        {},
+        change_terms(price_overrides=(("box", 1),), movie_id=id_of("other")),
+    ),
+    ("SHOWTIME_IN_USE", "nothing", [hold("A3")], {}, change_terms(movie_id=id_of("other"))),
 ]
 
 
@@ -119,6 +139,7 @@ KINDS = {
     "ReleaseHold": "existing hold",
     "CancelBooking": "existing booking",
     "BlockSeats": "seats blocked by staff",
+    "ChangeTerms": "other terms",
 }
 
 

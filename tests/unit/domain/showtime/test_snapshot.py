@@ -26,7 +26,7 @@ from tests.unit.domain.showtime.world import contents
 
 # What servers have stored must stay readable: a change of these bytes needs a new FORMAT.
 STORED = bytes.fromhex(
-    "9d0108cf00060a24181e400002c3c405010002030081c4101c6616224336f5d2"
+    "9f0108cf00060a24181e400002c3c405010002030081c4101c6616224336f5d2"
     "ea1e55c74768eac0c426d8963d899008cf8c05369be7b904271500401e18240a"
     "06000086e13b240a06000000e803000081c41075383bf935f76b252e446a63ec"
     "7fe2ebc426d8963d899008cf8c05369be7b904271500401e18240a060000401e"
@@ -39,8 +39,11 @@ STORED = bytes.fromhex(
     "eac0c410d8963d899008cf8c05369be7b9042715910091cd03e8cf00060a243b"
     "e1860091c4400020000000000000000000000800000000000000000000000000"
     "0000040000000000000000000001000000000000000000000000000080000000"
-    "0000000000000181019400010203"
+    "000000000000018101940001020302c2"
 )
+
+BEFORE_TERMS_CHANGED = b"\x9d" + STORED[1:-2]
+"""The same from builds whose showtimes kept their terms: without the last two fields."""
 
 
 def _everything() -> Story:
@@ -71,6 +74,12 @@ def test_a_stored_snapshot_is_read_back_whole() -> None:
     assert id_of("archived") in state.archive_filter
     assert state.stored_reply(id_of("k")) is not None
     assert (state.seq, state.paused, state.layout_version) == (8, True, 2)
+
+
+def test_a_snapshot_from_before_terms_could_change_is_read_back() -> None:
+    state, now = decode_snapshot(BEFORE_TERMS_CHANGED), decode_snapshot(STORED)
+    assert contents(state) == contents(now) | {"terms_version": 0}
+    assert (now.terms_version, state.cancelled) == (2, False)
 
 
 def test_an_empty_showtime_is_read_back_empty() -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from cinema.domain.limits import IDEMPOTENCY_TTL_S
 from cinema.domain.showtime.changes import seat_changes
-from cinema.domain.showtime.commands import AnyCommand, ChangePlan
+from cinema.domain.showtime.commands import AnyCommand
 from cinema.domain.showtime.decisions import (
     Archived,
     Decision,
@@ -35,7 +35,7 @@ from cinema.domain.showtime.records import ReplyRecord
 from cinema.domain.showtime.replan import moved_event, moved_group
 from cinema.domain.showtime.snapshot import decode_snapshot, encode_snapshot
 from cinema.domain.showtime.state import ShowtimeState, Surplus, evolve
-from cinema.domain.showtime.terms import ShowtimeTerms
+from cinema.domain.showtime.terms import TERMS_EVENTS, ShowtimeTerms, terms_after
 
 
 def contents(state: ShowtimeState) -> dict[str, Any]:
@@ -49,6 +49,8 @@ def contents(state: ShowtimeState) -> dict[str, Any]:
         "layout_version": state.layout_version,
         "old_plans": state.old_plans,
         "paused": state.paused,
+        "cancelled": state.cancelled,
+        "terms_version": state.terms_version,
         "seats": bytes(state.seats),
         "holds": list(state.holds.items()),
         "bookings": list(state.bookings.items()),
@@ -135,10 +137,8 @@ class World:
         self.journal.append(row)
         self._check_seat_changes(event, before)
         self._check_a_hold_ends_once(event)
-        if isinstance(command, ChangePlan):
-            self.terms = msgspec.structs.replace(
-                self.terms, plan=command.plan, prices_minor=command.prices_minor
-            )
+        if command is not None and type(event) in TERMS_EVENTS:
+            self.terms = terms_after(self.terms, command, event)
 
     def _check_seat_changes(self, event: AnyEvent, before: bytes) -> None:
         if isinstance(event, PlanChanged):

@@ -1,0 +1,397 @@
+"""Showtimes over HTTP that change while they are being sold."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.e2e.api.house import BASE_PRICE, LAYOUT, UNKNOWN_ID, Answer, House
+from tests.support import inspection
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+FIELDS = ("movie_id", "screen_id", "starts_at", "base_price", "format", "language", "rules")
+
+
+async def shown(house: House, showtime_id: str) -> Any:
+    """The showtime as everybody sees it."""
+    return (await house.ask(None, "GET", f"showtimes/{showtime_id}")).data
+
+
+def wish(showtime: Any, **changes: Any) -> Any:
+    """The body that leaves a showtime as it is, but for the changes."""
+    return {name: showtime[name] for name in FIELDS} | changes
+
+
+async def change(
+    house: House,
+    showtime_id: str,
+    *,
+    person: str | None = "manager",
+    seen: str | None = None,
+    **changes: Any,
+) -> Answer:
+    """An attempt to change a showtime, made from its present version or from `seen`."""
+    before = await shown(house, showtime_id)
+    tag = f'"{before["version"]}"' if seen is None else seen
+    headers = {"If-Match": tag} if tag else {}
+    body = wish(before, **changes)
+    return await house.ask(person, "PUT", f"showtimes/{showtime_id}", body, headers=headers)
+
+
+def moved(showtime: Any, **by: float) -> str:
+    """Its start, later by so much."""
+    return (datetime.fromisoformat(showtime["starts_at"]) + timedelta(**by)).isoformat()
+
+
+def price(minor: int) -> dict[str, Any]:
+    return {"amount": minor, "currency": "EUR"}
+
+
+async def test_a_change_is_what_everybody_sees_and_what_is_sold(house: House) -> None:
+    showtime_id = await house.showtime()
+    before = await shown(house, showtime_id)
+    held = (await house.hold("ada", showtime_id, "A1")).data
+    answer = await change(
+        house,
+        showtime_id,
+        base_price=price(1500),
+        price_overrides={"premium": 900},
+        format="3D",
+        language="de",
+        rules={"seats_per_hold": 2, "protect_orphans": False},
+        sales={"closes_at": moved(before, minutes=-5)},
+    )
+    assert answer.status == 200
+    assert answer.headers["ETag"] == '"2"'
+    assert answer.data == await shown(house, showtime_id)
+    assert answer.data["price_overrides"] == {"premium": 900}
+    assert (answer.data["format"], answer.data["language"]) == ("3D", "de")
+    assert answer.data["rules"] == {"seats_per_hold": 2, "protect_orphans": False}
+    assert answer.data["status"] == "scheduled"
+    new = (await house.hold("ada", showtime_id, "A2", "B1")).data
+    assert [seat["price"]["amount"] for seat in new["seats"]] == [1500, 900]
+    assert (await house.hold("bob", showtime_id, "A3", "A4", "A5")).error == (409, "HOLD_LIMIT")
+    booked = await house.book("ada", showtime_id, held["hold_id"])
+    assert booked.data["total"] == BASE_PRICE
+    seats = (await house.ask(None, "GET", f"showtimes/{showtime_id}/seats")).data["seats"]
+    assert {seat["category"]: seat["price"]["amount"] for seat in seats} == {
+        "regular": 1500,
+        "premium": 900,
+    }
+
+
+async def test_a_change_survives_its_actor(house: House) -> None:
+    showtime_id = await house.showtime()
+    await house.held("ada", showtime_id, "A1")
+    assert (await change(house, showtime_id, base_price=price(700))).status == 200
+    await house.database.execute(
+        "update showtime_heads set epoch = epoch + 1 where showtime_id = $1", showtime_id
+    )
+    for _ in range(2):
+        # The first learns that somebody else was there.
+        answer = await house.hold("bob", showtime_id, "A3", key="again")
+    assert answer.data["total"] == price(700)
+
+
+async def test_a_tag_is_wanted_and_must_be_of_the_last_version(house: House) -> None:
+    showtime_id = await house.showtime()
+    async with house.client.get(f"showtimes/{showtime_id}") as reply:
+        tag = reply.headers["ETag"]
+    same = await house.client.get(f"showtimes/{showtime_id}", headers={"If-None-Match": tag})
+    assert same.status == 304
+    assert (await change(house, showtime_id, seen="")).error == (428, "PRECONDITION_REQUIRED")
+    assert (await change(house, showtime_id, seen="*")).error == (428, "PRECONDITION_REQUIRED")
+    assert (await change(house, showtime_id, seen='"7"')).error == (412, "PRECONDITION_FAILED")
+    assert (await change(house, showtime_id, seen=tag)).status == 200
+    stale = await change(house, showtime_id, seen=tag)
+    assert stale.error == (412, "PRECONDITION_FAILED")
+    assert stale.details == {"version": 2}
+
+
+async def test_of_two_managers_who_saw_the_same_one_changes_it(house: House) -> None:
+    showtime_id = await house.showtime()
+    answers = await asyncio.gather(
+        *(
+            change(house, showtime_id, seen='"1"', base_price=price(1000 + number))
+            for number in range(8)
+        )
+    )
+    assert sorted(answer.status for answer in answers) == [200] + [412] * 7
+    (done,) = [answer.data for answer in answers if answer.status == 200]
+    assert await shown(house, showtime_id) == done
+
+
+@pytest.mark.parametrize(
+    ("moved_minutes", "status"), [(30, "scheduled"), (31, "rescheduled"), (-31, "rescheduled")]
+)
+async def test_a_start_that_moves_far_gives_customers_a_week(
+    house: House, moved_minutes: int, status: str
+) -> None:
+    showtime_id = await house.showtime()
+    await house.booked("ada", showtime_id, "A1")
+    before = await shown(house, showtime_id)
+    now = datetime.now(UTC)
+    answer = await change(house, showtime_id, starts_at=moved(before, minutes=moved_minutes))
+    assert answer.data["status"] == status
+    until = answer.data["free_refund_until"]
+    if status == "scheduled":
+        assert until is None
+    else:
+        week = datetime.fromisoformat(until) - now
+        assert timedelta(days=7) - timedelta(minutes=1) < week < timedelta(days=7, minutes=1)
+    assert answer.data == await shown(house, showtime_id)
+    # Whoever books is found by the new time.
+    listed = (await house.ask("ada", "GET", "bookings?when=upcoming")).data
+    assert [one["showtime_id"] for one in listed] == [showtime_id]
+
+
+async def test_a_screen_that_is_taken_then_refuses(house: House) -> None:
+    first, second = await house.showtime(), await house.showtime()
+    there = await shown(house, second)
+    answer = await change(house, first, starts_at=moved(there, minutes=5))
+    assert answer.error == (409, "SCREEN_OCCUPIED")
+    assert (await shown(house, first))["version"] == 1
+    # Its own time is no obstacle.
+    before = await shown(house, first)
+    assert (await change(house, first, starts_at=moved(before, minutes=5))).status == 200
+
+
+async def test_showtimes_that_move_to_one_place_at_once_leave_one_there(house: House) -> None:
+    """Behind the look ahead stands the constraint of the database, in the event's statement."""
+    ids = [await house.showtime() for _ in range(5)]
+    first = await shown(house, ids[0])
+    there = moved(first, days=300)
+    for showtime_id in ids:
+        # In memory, so that all of them are sent to the database together.
+        await house.held("ada", showtime_id, "A1")
+        hold_id = await house.held("bob", showtime_id, "A3")
+        path = f"showtimes/{showtime_id}/holds/{hold_id}"
+        await house.ask("bob", "DELETE", path)
+    sales = {"opens_at": first["sales"]["opens_at"]}
+    answers = await asyncio.gather(
+        *(change(house, one, starts_at=there, sales=sales) for one in ids)
+    )
+    codes = sorted(
+        answer.envelope["error"]["code"] if answer.status != 200 else "" for answer in answers
+    )
+    assert codes == [""] + ["SCREEN_OCCUPIED"] * 4
+    for showtime_id in ids:
+        assert (await house.hold("ada", showtime_id, "A5")).status == 201
+
+
+async def test_impossible_changes_are_refused(house: House) -> None:
+    showtime_id = await house.showtime()
+    before = await shown(house, showtime_id)
+    past = datetime.now(UTC) - timedelta(hours=1)
+    for changes, error in (
+        ({"price_overrides": {"box": 1}}, (422, "UNKNOWN_CATEGORY")),
+        ({"movie_id": UNKNOWN_ID}, (422, "UNKNOWN_REFERENCE")),
+        ({"base_price": {"amount": 1, "currency": "USD"}}, (400, "VALIDATION_ERROR")),
+        ({"base_price": price(-1)}, (400, "VALIDATION_ERROR")),
+        ({"starts_at": past.isoformat()}, (400, "VALIDATION_ERROR")),
+        ({"sales": {"closes_at": moved(before, days=-90)}}, (400, "VALIDATION_ERROR")),
+        ({"what": 1}, (400, "VALIDATION_ERROR")),
+    ):
+        assert (await change(house, showtime_id, **changes)).error == error, changes
+    assert await shown(house, showtime_id) == before
+    body = wish(before)
+    unknown = await house.ask(
+        "admin", "PUT", f"showtimes/{UNKNOWN_ID}", body, headers={"If-Match": '"1"'}
+    )
+    assert unknown.error == (404, "NOT_FOUND")
+
+
+async def test_who_may_change_a_showtime(house: House) -> None:
+    showtime_id = await house.showtime()
+    for person, error in (
+        (None, (401, "UNAUTHENTICATED")),
+        ("ada", (403, "FORBIDDEN")),
+        ("staff", (403, "FORBIDDEN")),
+        ("manager elsewhere", (403, "FORBIDDEN")),
+    ):
+        assert (await change(house, showtime_id, person=person)).error == error
+    for person in ("manager", "admin"):
+        assert (await change(house, showtime_id, person=person)).status == 200
+
+
+async def test_a_film_that_seats_were_sold_for_stays(house: House) -> None:
+    film = {"title": "Other", "runtime_minutes": 60}
+    other = (await house.ask("admin", "POST", "movies", film)).data["id"]
+    showtime_id = await house.showtime()
+    hold_id = await house.held("ada", showtime_id, "A1")
+    assert (await change(house, showtime_id, movie_id=other)).error == (409, "SHOWTIME_IN_USE")
+    await house.ask("ada", "DELETE", f"showtimes/{showtime_id}/holds/{hold_id}")
+    changed = (await change(house, showtime_id, movie_id=other)).data
+    starts, ends = (datetime.fromisoformat(changed[name]) for name in ("starts_at", "ends_at"))
+    assert ends - starts == timedelta(minutes=20 + 60)
+
+
+# --- what is in memory is what is loaded
+
+
+async def same_in_memory_and_in_the_catalogue(house: House, showtime_id: str) -> Any:
+    """The terms of a showtime, which must be the same for its actor and for whoever comes next."""
+    kernel, key = house.node.kernel, UUID(showtime_id).bytes
+    actor = inspection.actors_of(kernel)[key]
+    loaded = await inspection.terms_loaded(kernel, key)
+    assert actor.terms == loaded
+    return loaded
+
+
+async def test_each_change_leaves_the_terms_that_the_next_owner_loads(house: House) -> None:
+    layout = {"rows": LAYOUT["rows"][:2]}
+    screen_id, other_id = await house.screen(layout=layout), await house.screen(layout=LAYOUT)
+    showtime_id = await house.showtime(screen_id=screen_id)
+    await house.held("ada", showtime_id, "A1")
+    await same_in_memory_and_in_the_catalogue(house, showtime_id)
+    before = await shown(house, showtime_id)
+    for changes in (
+        {"base_price": price(1234), "price_overrides": {"premium": 5}},
+        {"rules": {"hold_ttl_s": 30, "hold_max_s": 60, "protect_orphans": True}},
+        {"starts_at": moved(before, minutes=20), "sales": {"opens_at": moved(before, days=-90)}},
+        {"starts_at": moved(before, days=2)},
+        {"screen_id": other_id, "base_price": price(777)},
+    ):
+        assert (await change(house, showtime_id, **changes)).status == 200
+        await same_in_memory_and_in_the_catalogue(house, showtime_id)
+    wider = {"layout": {"rows": [*LAYOUT["rows"], {**LAYOUT["rows"][0], "label": "D"}]}}
+    tag = {"If-Match": f'"{(await shown(house, showtime_id))["layout_version"]}"'}
+    replaced = await house.ask("manager", "PUT", f"screens/{other_id}/layout", wider, headers=tag)
+    version = replaced.data["layout_version"]
+    assert (await choose_layout(house, showtime_id, version)).status == 200
+    terms = await same_in_memory_and_in_the_catalogue(house, showtime_id)
+    assert (terms.plan.version, terms.version) == (version, 7)
+    assert (await house.hold("bob", showtime_id, "D1")).status == 201
+
+
+# --- another layout
+
+
+async def choose_layout(
+    house: House, showtime_id: str, version: int, *, person: str = "manager", seen: str = ""
+) -> Answer:
+    """An attempt to sell a version of the layout of the showtime's screen."""
+    tag = seen or f'"{(await shown(house, showtime_id))["version"]}"'
+    body = {"layout_version": version}
+    path = f"showtimes/{showtime_id}/layout"
+    return await house.ask(person, "PUT", path, body, headers={"If-Match": tag})
+
+
+async def replace_layout(house: House, screen_id: str, seen: int, rows: int, columns: int) -> int:
+    """Give a screen a new layout; its version."""
+    body = {"grid": {"rows": rows, "columns": columns}}
+    tag = {"If-Match": f'"{seen}"'}
+    answer = await house.ask("manager", "PUT", f"screens/{screen_id}/layout", body, headers=tag)
+    return int(answer.data["layout_version"])
+
+
+async def test_a_showtime_sells_a_new_layout_once_it_is_asked_for(house: House) -> None:
+    screen_id = await house.screen(grid={"rows": 2, "columns": 4})
+    showtime_id = await house.showtime(screen_id=screen_id)
+    booked = await house.booked("ada", showtime_id, "B4")
+    assert await replace_layout(house, screen_id, 1, 3, 5) == 2
+    assert (await house.hold("bob", showtime_id, "C1")).error == (422, "UNKNOWN_SEAT")
+    answer = await choose_layout(house, showtime_id, 2)
+    assert answer.data == {"id": showtime_id, "layout_version": 2, "version": 2}
+    assert answer.headers["ETag"] == '"2"'
+    assert (await shown(house, showtime_id))["layout_version"] == 2
+    assert await house.statuses(showtime_id) == {"B4": "booked"}
+    assert (await house.hold("bob", showtime_id, "C1")).status == 201
+    # Again there is nothing to do; a layout that is not current is none to choose.
+    assert (await choose_layout(house, showtime_id, 2)).data["version"] == 2
+    assert (await choose_layout(house, showtime_id, 1)).error == (422, "UNKNOWN_REFERENCE")
+    assert (await choose_layout(house, showtime_id, 2, seen='"9"')).error == (
+        412,
+        "PRECONDITION_FAILED",
+    )
+    given_back = await house.ask("ada", "DELETE", f"bookings/{booked}")
+    assert given_back.data["seats"][0]["label"] == "B4"
+
+
+async def test_a_layout_without_seats_that_are_taken_is_refused(house: House) -> None:
+    screen_id = await house.screen(grid={"rows": 2, "columns": 4})
+    showtime_id = await house.showtime(screen_id=screen_id)
+    hold_id = await house.held("ada", showtime_id, "B3")
+    version = await replace_layout(house, screen_id, 1, 1, 4)
+    refused = await choose_layout(house, showtime_id, version)
+    assert refused.error == (409, "PLAN_IN_USE")
+    assert refused.details == {"seats": ["B3"]}
+    await house.ask("ada", "DELETE", f"showtimes/{showtime_id}/holds/{hold_id}")
+    assert (await choose_layout(house, showtime_id, version)).status == 200
+    elsewhere = await choose_layout(house, showtime_id, version, person="manager elsewhere")
+    assert elsewhere.error == (403, "FORBIDDEN")
+
+
+# --- another screen
+
+
+async def test_a_showtime_moves_to_a_screen_that_has_the_seats_that_are_taken(
+    house: House,
+) -> None:
+    small, large = (
+        await house.screen(grid={"rows": 2, "columns": 4}),
+        await house.screen(grid={"rows": 4, "columns": 6}),
+    )
+    for seen, rows in ((1, 3), (2, 2)):
+        await replace_layout(house, small, seen, rows, 4)
+    showtime_id = await house.showtime(screen_id=small)
+    assert (await shown(house, showtime_id))["layout_version"] == 3
+    hold_id = await house.held("ada", showtime_id, "A4")
+    booking_id = await house.booked("bob", showtime_id, "B2")
+    answer = await change(house, showtime_id, screen_id=large)
+    assert answer.status == 200
+    # The plan there has a number of its own for this showtime, higher than all it had before.
+    assert (answer.data["screen_id"], answer.data["layout_version"]) == (large, 4)
+    assert answer.data == await shown(house, showtime_id)
+    assert await house.statuses(showtime_id) == {"A4": "held", "B2": "booked"}
+    assert (await house.hold("bob", showtime_id, "D6")).status == 201
+    assert (await house.book("ada", showtime_id, hold_id)).status == 201
+    assert (await house.ask("bob", "DELETE", f"bookings/{booking_id}")).status == 200
+    # The screen that it left is free, and the one that it has is not.
+    there = await shown(house, showtime_id)
+    body = wish(there)
+    body["screen_id"] = small
+    assert (await house.ask("manager", "POST", "showtimes", body)).status == 201
+    body["screen_id"] = large
+    assert (await house.ask("manager", "POST", "showtimes", body)).error == (409, "SCREEN_OCCUPIED")
+    # And back: no seat that is taken is beyond it but D6.
+    refused = await change(house, showtime_id, screen_id=small, starts_at=moved(there, days=3))
+    assert refused.error == (409, "SHOWTIME_IN_USE")
+    assert refused.details == {"field": "screen_id", "seats": ["D6"]}
+
+
+async def test_a_screen_of_another_cinema_is_none_to_move_to(house: House) -> None:
+    showtime_id = await house.showtime()
+    cinema = {
+        "name": "Other",
+        "city": "Rome",
+        "country": "IT",
+        "time_zone": "Europe/Rome",
+        "currency": "EUR",
+    }
+    cinema_id = (await house.ask("admin", "POST", "cinemas", cinema)).data["id"]
+    body = {"cinema_id": cinema_id, "name": "There", "grid": {"rows": 9, "columns": 9}}
+    there = (await house.ask("admin", "POST", "screens", body)).data["id"]
+    for screen_id in (there, UNKNOWN_ID):
+        refused = await change(house, showtime_id, screen_id=screen_id)
+        assert refused.error == (422, "UNKNOWN_REFERENCE")
+
+
+async def test_the_history_of_a_showtime_that_moved_is_told_in_the_seats_of_each_screen(
+    house: House,
+) -> None:
+    """Both screens have a layout of version 1, with other seats under each index."""
+    first = await house.screen(grid={"rows": 1, "columns": 3})
+    second = await house.screen(grid={"rows": 3, "columns": 5})
+    showtime_id = await house.showtime(screen_id=first)
+    await house.held("ada", showtime_id, "A3")
+    assert (await change(house, showtime_id, screen_id=second)).status == 200
+    await house.held("bob", showtime_id, "B3")
+    kernel, key = house.node.kernel, UUID(showtime_id).bytes
+    plans = [await inspection.plan_loaded(kernel, key, version) for version in (1, 2)]
+    assert [plan.seat_count for plan in plans] == [3, 15]
