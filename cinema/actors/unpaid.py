@@ -49,7 +49,7 @@ class UnpaidSeats:
         details = {"limit": "unpaid_seats", "value": limit, "unpaid": held}
         return Rejection(
             code="HOLD_LIMIT",
-            message="That is more than one customer may hold unpaid, over all showtimes.",
+            message="A customer cannot hold so many unpaid seats over all showtimes.",
             details=details,
         )
 

@@ -1,1 +1,1 @@
-"""Pure rules of the house: no I/O, no clock, no randomness."""
+"""Pure rules: no I/O, no clock, no randomness."""

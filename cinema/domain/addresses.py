@@ -1,4 +1,4 @@
-"""What counts as one client address, however it is spelled."""
+"""The form in which client addresses are counted, the same for all spellings."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 ADDRESSES_KEPT: Final = 8192
-"""Spellings whose form is remembered: parsing one takes longer than all else a throttle does."""
+"""Spellings whose form is remembered; parsing one takes longer than the rest of a throttle."""
 
 SUBSCRIBER_BITS: Final = 64
 """Lower bits of an IPv6 address that a subscriber chooses freely (RFC 4291, section 2.5.1)."""
 
 
 def parsed_address(text: str) -> IPv4Address | IPv6Address | None:
-    """The address of a text, an IPv4 one also where it is mapped into IPv6; None if it is none."""
+    """The address in a text (IPv4 if it is mapped into IPv6); None if it is not an address."""
     try:
         parsed = ip_address(text.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""The best free seats for a party that names none.
+"""The best free seats for a party that does not name any.
 
 The party sits, in this order of preference,
 
@@ -6,16 +6,16 @@ The party sits, in this order of preference,
 2. on consecutive seats of one row, with nothing but aisles between them,
 3. in neighbouring rows, a group of adjacent seats in each (`neighbouring_rows`),
 
-and among the choices of the first kind there is, where the sum of the seats' distances to the
-focal point is smallest; ties go to the lower seat index. Where the no-orphan rule protects seats,
-a choice of the first two kinds that keeps it goes before every choice of the same kind that does
-not, and the rule is not enforced when none does; for the third see `neighbouring_rows`.
+The first of these kinds that is possible counts. Among its choices the best has the smallest sum of
+distances to the focal point; ties go to the lower seat index. If the no-orphan rule protects seats,
+then for the first two kinds a choice that keeps the rule is better than all that do not; if no
+choice keeps it, the rule is ignored. For the third kind see `neighbouring_rows`.
 
-Accessible and companion seats are offered only to those who ask for an accessible seat. They get
-at least one, for the first two kinds ranked by: fewest accessible seats (others need them), then
-most companion seats, then distance. Failing these, they get one accessible seat, and the others
-as near to it as free seats of its own and the neighbouring rows allow. The no-orphan rule is not
-for them.
+Accessible and companion seats are offered only to parties that ask for an accessible seat. They get
+at least one. Choices of the first two kinds are then ranked by: fewest accessible seats (others
+need them), then most companion seats, then distance. If neither kind is possible, they get one
+accessible seat, and the others as near to it as the free seats of its own and the neighbouring rows
+allow. The no-orphan rule does not apply to them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from cinema.domain.neighbouring_rows import NeighbouringRows
 from cinema.domain.seating_rules import companion_violations, is_companion_of, leaves_orphan
 from cinema.domain.seatmap import SeatPlan
 
-MAX_ACCESSIBLE_TRIED = 64  # Bounds the last resort; real rooms have a dozen.
+MAX_ACCESSIBLE_TRIED = 64  # Bounds the last resort; real screens have a dozen.
 
 
 def find_best_available(
@@ -41,10 +41,10 @@ def find_best_available(
 ) -> list[int] | None:
     """The seats to offer, ascending, or None if the party cannot sit together in any way.
 
-    `taken` is the status of each seat, 0 where it is free; `category` is a position in
-    `plan.categories`, and with it every seat offered is of that category. The result has been
-    held to the rules of `seating_rules` and needs no second check, which could refuse it: with a
-    category, "every choice" means every choice in that category.
+    `taken` is the status of each seat, 0 if it is free. `category` is a position in
+    `plan.categories`; with it, all offered seats have that category. The result already follows the
+    rules of `seating_rules`. Do not check it again, because that could refuse it: with a category,
+    "every choice" means every choice in that category.
     """
     if not 1 <= quantity <= plan.seat_count:
         return None
@@ -70,7 +70,7 @@ def find_best_available(
 def _mask(
     plan: SeatPlan, taken: bytes | bytearray, category: int | None, *, reserved_too: bool
 ) -> bytes:
-    """0 where a seat may be offered; integers as wide as the plan do it for all seats at once."""
+    """0 for seats that may be offered; integers as wide as the plan handle all seats at once."""
     refused = int.from_bytes(taken, "big")
     if not reserved_too:
         refused |= int.from_bytes(plan.reserved, "big")
@@ -170,7 +170,7 @@ def _around_accessible(plan: SeatPlan, mask: bytes, quantity: int) -> list[int] 
 
 
 def _seats_around(plan: SeatPlan, mask: bytes, accessible: int) -> Iterator[tuple[int, int]]:
-    """(distance to the accessible seat, seat) of those that may keep it company."""
+    """(distance to the accessible seat, seat) of the seats that may be chosen with it."""
     row = plan.row_of[accessible]
     start = plan.rows[max(row - 1, 0)][0]
     end = plan.rows[min(row + 1, len(plan.rows) - 1)][1]

@@ -2,7 +2,7 @@
 
 A client signs each call; the server signs its answer with the token that it found. So a program
 that listens at an old address learns nothing that it could use, and its answers are not accepted.
-Both sides import this module, which is why it belongs to neither.
+Both sides import this module, so it belongs to neither of them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CREDENTIALS: Final = re.compile(
 
 
 class Signed(NamedTuple):
-    """What a signature says: made when (Unix time), its own nonce, the digest of the body."""
+    """The content of a signature: its time (Unix), its nonce, and the digest of the body."""
 
     created_s: int
     nonce: str
@@ -33,7 +33,7 @@ class Signed(NamedTuple):
 
 
 class Called(NamedTuple):
-    """The parts of a call that a signature covers, besides its body."""
+    """The parts of a call that a signature covers in addition to its body."""
 
     method: str
     target: str
@@ -50,13 +50,13 @@ def credentials_for(token: str, called: Called, body: bytes, now_s: float, nonce
 
 
 def parsed(credentials: str) -> Signed | None:
-    """What credentials say; None if they have not the form."""
+    """The signature in credentials; None if they do not have the form."""
     found = _CREDENTIALS.fullmatch(credentials)
     return None if found is None else Signed(int(found[1]), found[2], found[3], found[4])
 
 
 def digest(body: bytes) -> str:
-    """What stands for a body in a signature."""
+    """The digest of a body in a signature."""
     return sha256(body).hexdigest()
 
 

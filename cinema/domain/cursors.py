@@ -22,7 +22,7 @@ def encode_cursor(key: object, last_id: UUID) -> str:
 def decode_cursor(
     cursor: str, decoder: msgspec.json.Decoder[tuple[K, UUID]]
 ) -> tuple[K, UUID] | None:
-    """The sort key and id a cursor holds, or None if it is not one of ours."""
+    """The sort key and id in a cursor, or None if this server did not make it."""
     if len(cursor) > CURSOR_CHARS:
         return None
     try:

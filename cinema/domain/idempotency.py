@@ -1,8 +1,8 @@
-"""Names of a client's request under its idempotency key: what means the same has the same name.
+"""Names of requests with an idempotency key: requests with the same meaning have the same name.
 
-Names are made of decoded input, so that spelling (JSON's order and escapes, the case of an id, a
-trailing slash) does not count. They are stored for a day: a change in how they are made breaks the
-repetitions of that day.
+Names are made from decoded input, so the spelling (JSON's order and escapes, the case of an id, a
+trailing slash) does not count. They are stored for a day, so a change in how they are made breaks
+the repetitions of that day.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import msgspec
 KEY_DIGEST_BYTES = 16
 FINGERPRINT_BYTES = 8
 
-# Stands for the principal of requests that need none, such as registration.
+# Used as the principal of requests that need none, such as a registration.
 ANONYMOUS = bytes(16)
 
 _encode: Final = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True, kw_only=True):
-    """One client request: `digest` says which, `fingerprint` what it asked."""
+    """One client request: `digest` identifies it, `fingerprint` is made from its content."""
 
     digest: bytes
     fingerprint: bytes
@@ -38,7 +38,7 @@ def idempotency_key(
     body: object = None,
     query: object = None,
 ) -> IdempotencyKey:
-    """The key of a request for `operation` on what the path's `ids` name."""
+    """The key of a request for `operation` on the resource of the path's `ids`."""
     return IdempotencyKey(
         digest=key_digest(principal_id, operation, ids, key),
         fingerprint=request_fingerprint((meaning(body), meaning(query))),
@@ -46,23 +46,23 @@ def idempotency_key(
 
 
 def key_digest(principal_id: bytes, operation: str, ids: tuple[bytes, ...], key: str) -> bytes:
-    """16 bytes naming `key` within one principal, operation and ids."""
-    # Encoded together, no two such groups read as the same bytes.
+    """16 bytes that identify `key` for one principal, operation and ids."""
+    # Encoded together, two different groups never give the same bytes.
     scoped = _encode((operation, principal_id, ids, key))
     return blake2b(scoped, digest_size=KEY_DIGEST_BYTES).digest()
 
 
 def request_fingerprint(asked: object) -> bytes:
-    """8 bytes that differ when what is asked differs; never of anything with a password."""
+    """8 bytes that are different for different content; never made from a password."""
     return blake2b(_encode(asked), digest_size=FINGERPRINT_BYTES).digest()
 
 
 def meaning(value: Any) -> Any:
-    """What decoded input asks for, as plain values; alike for all ways to write the same.
+    """The meaning of decoded input as plain values, the same for all ways to write it.
 
-    A Struct may say it itself with a method `meaning`, where the order of a list or the case of a
-    text does not count. Else it means its fields that differ from their defaults: a field that the
-    next version adds changes nothing for those who do not send it.
+    If the order of a list or the case of a text does not count, a Struct has a method `meaning`.
+    Otherwise its meaning is its fields that differ from their defaults, so a field that the next
+    version adds changes nothing for clients that do not send it.
     """
     if value is None:
         return None
@@ -77,7 +77,7 @@ def meaning(value: Any) -> Any:
 
 
 def fields_given(value: msgspec.Struct) -> dict[str, Any]:
-    """What those fields mean that differ from their defaults."""
+    """The meaning of the fields that differ from their defaults."""
     return {
         name: meaning(given)
         for name, default in _defaults(type(value))

@@ -11,7 +11,7 @@ RANDOM_BITS = 74
 
 
 def new_id(unix_us: int, random_bits: int) -> bytes:
-    """A UUIDv7 for the moment `unix_us` (microseconds) and `RANDOM_BITS` random bits."""
+    """A UUIDv7 for the time `unix_us` (microseconds) and `RANDOM_BITS` random bits."""
     rand_a = (random_bits >> 62) & 0xFFF
     rand_b = random_bits & 0x3FFF_FFFF_FFFF_FFFF
     value = ((unix_us // 1000) << 80) | (0x7 << 76) | (rand_a << 64) | (0b10 << 62) | rand_b

@@ -8,17 +8,17 @@ IDEMPOTENCY_TTL_S: Final = 24 * 3600
 """How long a stored success answers a repeated key; no hold may live longer (see settings)."""
 
 ENDED_HOLD_TTL_S: Final = 7 * 24 * 3600
-"""How long the archive answers for a hold that ended: longer than anybody asks about one that led
-to no booking, and short enough that the archive does not grow with the journal."""
+"""How long the archive keeps an ended hold: longer than anybody asks about a hold that led to no
+booking, and short enough that the archive does not grow with the journal."""
 
 ENDED_HOLDS_KEPT: Final = 32
-"""Ended holds that stay in memory past a snapshot: what a client asks about just after the end."""
+"""Ended holds that stay in memory after a snapshot, for questions just after the end."""
 
 REPLY_RECORDS_KEPT: Final = 64
-"""Stored successes that stay in memory past a snapshot: retries follow within seconds."""
+"""Stored successes that stay in memory after a snapshot, for retries within seconds."""
 
 PRICE_LIMIT_MINOR: Final = 2**32 - 1
-"""The highest seat price, minor units: what a packed hold can carry."""
+"""The highest seat price in minor units that fits into a packed hold."""
 
 MOVED_START_LIMIT_S: Final = 30 * 60
 """How far the start may move away from what customers were promised before they may give all of it
@@ -29,97 +29,97 @@ FREE_REFUND_S: Final = 7 * 24 * 3600
 their mails once a week hears of it in time."""
 
 EXPIRIES_PER_COMMAND: Final = 256
-"""Holds one turn expires before it looks at the next command, so that a mass expiry yields."""
+"""Holds that one turn expires before it looks at the next command, so that a mass expiry yields."""
 
 TURN_COMMANDS: Final = 64
-"""Commands an actor takes in one turn before it lets the others run."""
+"""Commands that an actor takes in one turn before it lets the others run."""
 
 RELOAD_BACKOFF_FIRST_S: Final = 0.02
 RELOAD_BACKOFF_LIMIT_S: Final = 1.0
 """Pause between attempts to take a showtime over again after a failure."""
 
 ACTIVATIONS_AT_ONCE: Final = 16
-"""Concurrent takeovers of a node: above it Postgres connections, not actors, would queue."""
+"""Concurrent takeovers of a node; more would only wait for Postgres connections."""
 
 FAILURES_BEFORE_QUARANTINE: Final = 3
 """Consecutive poisoned batches or bugs after which an actor stops and alerts."""
 
 TURNS_BUDGET_NS: Final = 5_000_000
-"""Time the actors of one loop step take together before sockets get their turn."""
+"""Time that the actors of one loop step may take together before sockets get their turn."""
 
 SLICE_NS: Final = 5_000_000
-"""Time long work takes in one step of the loop: ten slices, of whatever kinds, are no long step."""
+"""Time that long work may take in one step of the loop; even ten slices are not a long step."""
 
 SLICE_PIECES: Final = 1024
-"""Pieces of long work in one step where each takes a few microseconds."""
+"""Pieces of long work in one step, if each takes a few microseconds."""
 
 PASSIVATIONS_PER_STEP: Final = 32
-"""Showtimes put out of memory in one step: encoding an ordinary one takes a tenth of a ms."""
+"""Showtimes removed from memory in one step; encoding a usual one takes a tenth of a ms."""
 
 PASSIVATING_AT_ONCE: Final = 128
-"""Showtimes on their way out at a time: enough to fill several batches of snapshots, few enough
-that a message for one of them waits for no more than those."""
+"""Showtimes that leave memory at a time: enough to fill several batches of snapshots, and so few
+that a message for one of them does not wait long."""
 
 ROOM_LOOK_S: Final = 0.005
-"""Time between two looks whether more showtimes may leave: a commit takes about as long."""
+"""Time between two checks whether more showtimes may leave; a commit takes about as long."""
 
 LANES_END_S: Final = 0.1
 """What lanes get in any case for the batch that they write when the time for a stop is over."""
 
 SURPLUS_PAUSE_TICKS: Final = 10
-"""Ticks without a look for surplus showtimes when the last one found none that could leave."""
+"""Ticks to skip after a search for surplus showtimes that found none that could leave."""
 
 DUE_PER_STEP: Final = 512
 """Residents with due holds that are woken in one step."""
 
 LEASE_DRIFT_DIVISOR: Final = 10
-"""A lease is trusted for nine tenths of its length: clocks of two machines may drift apart."""
+"""A lease is trusted for nine tenths of its length, because clocks of two machines drift apart."""
 
 SNAPSHOTS_PER_BATCH: Final = 16
-"""Snapshots one lane writes between two commits: a commit must not wait for many of them."""
+"""Snapshots that one lane writes between two commits; a commit must not wait for many of them."""
 
 TRUNCATED_AT_ONCE: Final = 1000
-"""Events one step of a truncation deletes: commits of the same lane wait a few milliseconds."""
+"""Events that one step of a truncation deletes; commits of the lane wait a few milliseconds."""
 
 DUE_SWEEP_S: Final = 0.5
-"""Period of the look for holds due on showtimes that no actor here owns."""
+"""Time between two searches for due holds of showtimes that are not in memory here."""
 
 DUE_SWEEP_GOES_ON_S: Final = 0.1
-"""Pause before an incomplete look continues: so many activations take at least as long."""
+"""Pause before an incomplete search continues; its activations take at least as long."""
 
 DUE_SWEEP_PAGE: Final = 500
-"""Rows that sweep reads at a time; it ends behind the page in which it has woken as many."""
+"""Rows that this search reads at a time; it ends after the page in which it has woken as many."""
 
 DUE_SWEEP_PAGES: Final = 20
-"""Pages of one sweep: the next one continues where it ended, so that a backlog is read once."""
+"""Pages of one search; the next one continues where it ended, so a backlog is read once."""
 
 LEAVING_POLL_S: Final = 0.002
-"""First wait of the look whether a showtime that moves to another node has settled: a commit."""
+"""First wait for a showtime that moves to another node to settle, about as long as a commit."""
 
 LEAVING_POLL_LIMIT_S: Final = 0.032
-"""Longest such wait: hundreds leave at once, and none of them can while Postgres is away."""
+"""Longest such wait: hundreds leave together, and none of them can while Postgres is away."""
 
 LEFT_BEHIND_PAGE: Final = 5000
-"""Heads one statement looks at for what a dead node left: some tens of milliseconds."""
+"""Heads in which one statement looks for those of a dead node, in some tens of milliseconds."""
 
 INHERITED_AT_ONCE: Final = 1000
 """Showtimes of a dead node whose epochs one statement raises."""
 
 INHERITED_KEPT_S: Final = 3600
-"""How long an inherited showtime may come into memory without another bump and a wait of its own:
-most that are asked for at all are asked for by then."""
+"""How long an inherited showtime may come into memory without raising its epoch again and waiting
+for a lease; most showtimes that anybody needs are needed before that."""
 
 INHERITED_KEPT: Final = 100_000
-"""Inherited showtimes remembered at most; of more, the oldest wait a lease when asked for."""
+"""Inherited showtimes that are remembered; if there are more, the oldest wait for a lease."""
 
 FORGOTTEN_PER_TICK: Final = 2000
 """Inherited showtimes forgotten in one step."""
 
 TICK_S: Final = 0.1
-"""Period of the registry's tick: deadlines, passivation, lagging timers."""
+"""Time between two ticks of the registry: deadlines, passivation, late timers."""
 
 CLOCK_SYNC_S: Final = 10.0
-"""Period of the comparison with Postgres time."""
+"""Time between two comparisons with Postgres time."""
 
 CLOCK_DRIFT_PPM: Final = 1000
-"""Assumed worst drift against Postgres between two comparisons: twice what NTP may slew."""
+"""Assumed largest drift against Postgres between two comparisons: twice what NTP may slew."""

@@ -1,4 +1,4 @@
-"""Who belongs to the cluster: members and the views that follow one another."""
+"""The members of the cluster, and the views that follow one another."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ DEFAULT_WEIGHT = 100
 class Member(msgspec.Struct, frozen=True, kw_only=True):
     """One start of one node.
 
-    `node_id` (16 bytes) is new at every start, so that a node which was declared dead can never be
-    taken for its successor at the same address. `host` and `port` are where clients and balancers
-    find it, `cluster_port` is where the other nodes do. A node that is `draining` owns nothing
-    more and still forwards.
+    `node_id` (16 bytes) is new at every start, so that a node that was declared dead can never be
+    mistaken for its successor at the same address. Clients and balancers find it at `host` and
+    `port`, the other nodes at `cluster_port`. A `draining` node owns nothing any more and still
+    forwards.
     """
 
     node_id: bytes
@@ -33,7 +33,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """The members from one change to the next; versions are given once and rise by one."""
+    """The members from one change to the next; each version is used once, and they rise by one."""
 
     version: int
     members: tuple[Member, ...] = ()
@@ -43,7 +43,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         return next((one for one in self.members if one.node_id == node_id), None)
 
     def with_member(self, member: Member) -> View:
-        """The next view, with a member added; it replaces what stood at its address before."""
+        """The next view, with one more member, which replaces a former one at its address."""
         others = (
             one
             for one in self.members

@@ -5,8 +5,8 @@ seats to the focal point, plus, for the quantity of seats, how far apart the mid
 in neighbouring rows are, plus `ALONE_MILLI` for each person who gets a row alone. Fewer rows come
 first, then the lower cost, then the lower first seat and the smaller group, from the front row on.
 
-The no-orphan rule is judged as for seats named by the customer, in each row by itself and lifted
-where it cannot be kept, so that nobody is put into a row alone to save a seat from it.
+The no-orphan rule is applied as for seats that a customer names: in each row separately, and not
+where it cannot be kept. So nobody has to sit alone in a row only to keep the rule.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Partial = tuple[int, int, tuple[Group, ...]]  # middle of the last group, cost, 
 
 
 class NeighbouringRows:
-    """The search for one party; `mask` is 0 where a seat may be offered, `taken` where it is free.
+    """The search for one party; `mask` is 0 if a seat may be offered, `taken` is 0 if it is free.
 
-    Row spans are tried in the order of the least they could cost, and the search stops at the
-    first that cannot beat what was found.
+    Row spans are tried in the order of the least that they could cost. The search stops at the
+    first span that cannot be better than the best split so far.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class NeighbouringRows:
         return best and best[1]
 
     def _splits(self, first: int, end: int) -> list[Partial]:
-        """The best split of the party over the rows for each last group there can be."""
+        """The best split of the party over the rows, for each possible last group."""
         seated: dict[int, list[Partial]] = {0: []}
         for row in range(first, end):
             rows_left = end - row - 1
@@ -100,7 +100,7 @@ class NeighbouringRows:
         return seated.get(self._quantity, [])
 
     def _groups(self, row: int, size: int) -> list[Seated]:
-        """Every group of this size that the row has room for, or those that leave no orphan."""
+        """Every group of this size that fits into the row, or only those that leave no orphan."""
         plan = self._plan
         before = plan.distance_before_milli
         alone = ALONE_MILLI if size == 1 else 0

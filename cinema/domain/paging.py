@@ -1,4 +1,4 @@
-"""Pages of lists: one item more than asked for tells whether there is another page."""
+"""Pages of lists: reading one item more than requested shows whether there is another page."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ K = TypeVar("K")
 
 NOT_OURS: Final = Rejection(
     code="VALIDATION_ERROR",
-    message="This cursor is not one of ours.",
+    message="This cursor is not valid.",
     details={"path": "$.cursor"},
 )
 
 BY_TEXT: Final = msgspec.json.Decoder(tuple[str, UUID])
 
 LATEST_US: Final = 253_402_300_799_999_999
-"""The end of the year 9999: no later moment can be told."""
+"""The end of the year 9999, the latest possible time."""
 
 BY_NUMBER: Final = msgspec.json.Decoder(tuple[int, UUID])
 BY_MOMENT: Final = msgspec.json.Decoder(tuple[Annotated[int, Meta(ge=0, le=LATEST_US)], UUID])
@@ -59,7 +59,7 @@ def page(found: Sequence[T], limit: int, key: Callable[[T], tuple[object, UUID]]
 def after(
     cursor: str | None, decoder: msgspec.json.Decoder[tuple[K, UUID]]
 ) -> tuple[K, UUID] | Rejection | None:
-    """Where a page starts; refuses a cursor that is not ours."""
+    """Where a page starts; refuses a cursor that this server did not make."""
     if cursor is None:
         return None
     return decode_cursor(cursor, decoder) or NOT_OURS

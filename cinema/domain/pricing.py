@@ -1,4 +1,4 @@
-"""What a seat costs: the showtime's base price times the factor of the seat's category."""
+"""The price of a seat: the showtime's base price times the factor of the seat's category."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ TOKEN_REVOKED: Final = "TOKEN_REVOKED"  # noqa: S105
 class Principal(msgspec.Struct, frozen=True):
     """The caller of a request; `expires_at_s` is the token's end in Unix time.
 
-    `cinema_ids` are the cinemas that staff and managers belong to; `verified` says that the
-    e-mail address is proven. `guest_ids` are guests whose holds and bookings an account has
+    `cinema_ids` are the cinemas to which staff and managers belong; `verified` means that the
+    e-mail address is verified. `guest_ids` are guests whose holds and bookings an account has
     claimed: they stay in those guests' names, and count as the account's.
     """
 
@@ -40,7 +40,7 @@ class Principal(msgspec.Struct, frozen=True):
 
 
 class InvalidToken(Exception):
-    """The token proves nothing; `code` says why in the client's terms."""
+    """The token is not valid; `code` tells the client why."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)

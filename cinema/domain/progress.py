@@ -1,4 +1,4 @@
-"""Telling a person who waits at a terminal what is being done."""
+"""Reports of progress to a person who waits at a terminal."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 Report: TypeAlias = Callable[[str], None]
-"""Is told each step that takes a while, where there is something to do, in words for people."""
+"""Receives a text for people at each step that takes a while."""
 
 
 def unheard(_step: str) -> None:
-    """Reports to nobody."""
+    """Ignore a report."""

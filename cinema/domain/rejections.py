@@ -11,8 +11,8 @@ import msgspec
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
     """Why a request was refused; a refused request changed nothing.
 
-    `code` is one of the constants of this module's callers' error table (`docs/errors.md`);
-    an empty `message` stands for the table's default text.
+    `code` is one of the table of errors (`docs/errors.md`). With an empty `message` the client gets
+    the default text of the table.
     """
 
     code: str
@@ -21,7 +21,7 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refused(Exception):
-    """Carries a `Rejection` out of a service to the code that answers the client."""
+    """Brings a `Rejection` from a service to the code that answers the client."""
 
     def __init__(self, rejection: Rejection) -> None:
         super().__init__(rejection.code)
@@ -29,5 +29,5 @@ class Refused(Exception):
 
 
 def refuse(code: str, message: str = "", **details: object) -> Refused:
-    """A `Refused` ready to raise; keyword arguments become `details`."""
+    """A `Refused` to raise; keyword arguments become `details`."""
     return Refused(Rejection(code=code, message=message, details=details or None))

@@ -1,4 +1,4 @@
-"""The conditions of sale that hold for a showtime, gathered from where they may stand."""
+"""The conditions of sale of a showtime, from its own rules, its screen's and the settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cinema.domain.seatmap import MAX_SEATS
 class Rules(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """Conditions of sale. What is left out comes from the screen, then from the settings."""
+    """Conditions of sale. Missing ones come from the screen, then from the settings."""
 
     seats_per_hold: Annotated[int, Meta(ge=1, le=100)] | None = None
     live_holds_per_customer: Annotated[int, Meta(ge=1, le=MAX_SEATS)] | None = None
@@ -37,7 +37,7 @@ class SaleRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def effective_rules(defaults: SaleRules, *layers: Rules) -> SaleRules:
-    """The defaults under the layers; of several layers that name a rule the last decides."""
+    """The defaults with the layers on top; if several layers name a rule, the last one counts."""
     named: dict[str, int | bool] = {}
     for layer in layers:
         named |= {

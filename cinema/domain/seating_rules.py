@@ -1,14 +1,14 @@
-"""Rules on which free seats may be chosen together.
+"""Rules about which free seats may be chosen together.
 
-**No orphan seat.** A choice may not leave an ordinary seat free with no free seat beside it, when
-before it had one; "beside" ends at a wall or an aisle, and a seat that is held, booked or blocked
-is not free. Seats that were alone already do not count. Accessible and companion seats are never
-orphans, since their customers look for a single one. Two things lift the rule:
+**No orphan seat.** If an ordinary free seat has a free neighbour before a choice, it must have one
+afterwards. Neighbours end at a wall or an aisle, and a seat that is held, booked or blocked is not
+free. Seats that were alone before do not count. Accessible and companion seats are never orphans,
+since their customers look for a single one. The rule does not apply in two cases:
 
-- a choice with an accessible seat, whose place the room decides and not the customer;
-- in each row by itself, that no choice could keep it: the groups of adjacent seats chosen in this
-row fit nowhere among its free ordinary seats (side by side or apart) without an orphan. Other rows
-do not count as an alternative for a customer who wants this one.
+- to a choice with an accessible seat, whose place is given by the screen and not by the customer;
+- to a row in which no choice could keep it: the groups of adjacent seats that were chosen in this
+row do not fit anywhere among its free ordinary seats (together or apart) without an orphan. Other
+rows are not an alternative for a customer who wants this one.
 
 **Companion seats.** A companion seat can be taken only with an accessible one: one of its own
 block, or, if its block has none, of its row.
@@ -23,9 +23,9 @@ from cinema.domain.seatmap import AVAILABLE, SeatPlan
 
 
 def orphaned_seats(plan: SeatPlan, status: bytes | bytearray, chosen: Sequence[int]) -> list[int]:
-    """The seats that choosing would newly leave alone, ascending; empty where the rule is lifted.
+    """The seats that the choice would make orphans, ascending; empty if the rule does not apply.
 
-    `status` is that from before the choice, and the chosen seats are free in it.
+    `status` is from before the choice, when the chosen seats were free.
     """
     alone = _newly_alone(plan, status, chosen)
     if not alone or any(plan.accessible[seat] for seat in chosen):
@@ -43,7 +43,7 @@ def orphaned_seats(plan: SeatPlan, status: bytes | bytearray, chosen: Sequence[i
 
 
 def leaves_orphan(plan: SeatPlan, status: bytes | bytearray, start: int, end: int) -> bool:
-    """Whether taking the free seats start..end-1 of one row would newly leave a seat alone."""
+    """Whether taking the free seats start..end-1 of one row would make another seat an orphan."""
     block_start = plan.blocks[plan.block_of[start]][0]
     left = start - 1
     if (
@@ -63,7 +63,7 @@ def leaves_orphan(plan: SeatPlan, status: bytes | bytearray, start: int, end: in
 
 
 def companion_violations(plan: SeatPlan, chosen: Sequence[int]) -> list[int]:
-    """The chosen companion seats without a chosen accessible seat they belong to, in order."""
+    """The chosen companion seats whose accessible seat is not chosen, in order."""
     companions = [seat for seat in chosen if plan.companion[seat]]
     if not companions:
         return []
@@ -76,7 +76,7 @@ def companion_violations(plan: SeatPlan, chosen: Sequence[int]) -> list[int]:
 
 
 def is_companion_of(plan: SeatPlan, companion: int, accessible: int) -> bool:
-    """Whether a companion seat is there for this accessible seat."""
+    """Whether a companion seat belongs to this accessible seat."""
     if plan.row_of[companion] != plan.row_of[accessible]:
         return False
     block = plan.block_of[companion]
@@ -134,11 +134,11 @@ def _free_runs(plan: SeatPlan, status: bytes | bytearray, row: int) -> Iterator[
 
 
 def _placeable(groups: tuple[int, ...], runs: list[tuple[int, bool]]) -> bool:
-    """Whether all groups find room in the runs without leaving an orphan.
+    """Whether all groups fit into the runs without leaving an orphan.
 
-    What is taken from a run is taken from an end of it, so a run of n closed seats takes any
-    number up to n except n - 1. One run for all settles nearly every case; the search over which
-    groups share which run is bounded by the few groups that one choice has in a row.
+    Seats are taken from an end of a run, so a run of n seats between closed ends allows any number
+    up to n except n - 1. In nearly every case one run is enough for all groups. The search for
+    which groups share which run is bounded, because one choice has few groups in a row.
     """
     if any(_takes(run, sum(groups)) for run in runs):
         return True

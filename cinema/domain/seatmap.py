@@ -1,8 +1,9 @@
-"""Seat maps: the layout a client draws, and the lean, immutable plan the kernel sells from.
+"""Seat maps: the layout that a client draws, and the small, immutable plan that the kernel uses.
 
-Geometry, in seat widths: a seat is one wide, a gap adds its own width, and every row is centred
-(a gap before its first seat included) on x = 0. The first row is the one nearest the screen, at
-y = 0, and each row lies one farther back: a row up or down counts as much as a seat aside.
+Geometry, in seat widths: a seat has the width one, a gap adds its own width, and every row is
+centred on x = 0, including a gap before its first seat. The first row is the one nearest to the
+screen, at y = 0, and each row is one farther back. So the distance to the next row is the same as
+to the next seat.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ MAX_FOCAL_X_SEATS = 2_000
 
 DEFAULT_CATEGORY = "regular"
 NO_GAP = 0.0  # One object: msgspec omits a default by identity.
-DEFAULT_FOCAL_DEPTH = 2 / 3  # The sweet spot of sight and sound: two thirds of the way back.
+DEFAULT_FOCAL_DEPTH = 2 / 3  # The best place for sight and sound: two thirds of the way back.
 
 _ROW_LABEL = re.compile("[A-Z]{1,3}")
 
 
 class LayoutError(ValueError):
-    """A layout no plan can be made of; `path` says where, as in `$.rows[2].seats[0].number`."""
+    """A layout that is not valid; `path` says where, as in `$.rows[2].seats[0].number`."""
 
     def __init__(self, message: str, path: str) -> None:
         super().__init__(f"{message} - at `{path}`")
@@ -55,7 +56,7 @@ class LayoutSeat(
 
 
 class LayoutRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A row from left to right, as seen by someone facing the screen."""
+    """A row from left to right, as seen by somebody who faces the screen."""
 
     label: Annotated[str, msgspec.Meta(pattern="^[A-Z]{1,3}$")]
     seats: Annotated[
@@ -79,7 +80,7 @@ class Layout(
     focal: LayoutFocal | None = None
 
     def meaning(self) -> object:
-        """All of it as plain tuples: said here, as a room has up to 50,000 seats."""
+        """The whole layout as plain tuples; own code, because a screen has up to 50,000 seats."""
         return (
             None if self.focal is None else (self.focal.x + 0.0, self.focal.y + 0.0),
             [
@@ -166,7 +167,7 @@ class SeatPlan(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
 
 
 def parse_layout(layout: Layout, version: int) -> SeatPlan:
-    """The plan of a layout; raises `LayoutError` at the first thing wrong with it."""
+    """The plan of a layout; raises `LayoutError` for the first problem."""
     _check(layout)
     seats = [seat for row in layout.rows for seat in row.seats]
     row_ends = list(accumulate((len(row.seats) for row in layout.rows), initial=0))
@@ -238,10 +239,10 @@ def row_label(position: int) -> str:
 
 
 def changed_seats(old: SeatPlan, new: SeatPlan) -> set[str]:
-    """Labels that are gone, or whose category, accessible or companion mark differs.
+    """Labels that are missing, or whose category, accessible or companion mark differs.
 
-    A customer of such a seat bought something that the new plan does not have. The place of a seat
-    in the room, and its neighbours, are not part of what was bought.
+    A customer of such a seat bought something that the new plan does not have. The position of a
+    seat, and its neighbours, are not part of what was bought.
     """
     return {
         label
@@ -251,7 +252,7 @@ def changed_seats(old: SeatPlan, new: SeatPlan) -> set[str]:
 
 
 def seat_mapping(old: SeatPlan, new: SeatPlan) -> list[int]:
-    """The index in `new` of every seat of `old`, or -1 where it is gone."""
+    """The index in `new` of every seat of `old`, or -1 if it is missing."""
     return [new.index.get(label, -1) for label in old.labels]
 
 
@@ -261,14 +262,15 @@ def _sold_as(plan: SeatPlan, seat: int) -> tuple[str, int, int]:
 
 
 def _check(layout: Layout) -> None:
-    try:  # A layout built in code has not been through a decoder: hold it to its own types.
+    try:  # A layout that was built in code has not passed a decoder, so its types are checked here.
         msgspec.convert(msgspec.to_builtins(layout), Layout)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `")
         raise LayoutError(message, path.rstrip("`")) from None
     row_labels: set[str] = set()
     for at, row in enumerate(layout.rows):
-        if not _ROW_LABEL.fullmatch(row.label):  # `$` in the type's pattern lets a newline by.
+        # `$` in the type's pattern also matches before a newline.
+        if not _ROW_LABEL.fullmatch(row.label):
             raise LayoutError("Expected 1 to 3 capital letters", f"$.rows[{at}].label")
         if row.label in row_labels:
             raise LayoutError(f"Duplicate row {row.label}", f"$.rows[{at}].label")
@@ -289,7 +291,9 @@ def _check_row(row: LayoutRow, path: str) -> None:
             raise LayoutError(f"Duplicate seat {row.label}{seat.number}", f"{where}.number")
         numbers.add(seat.number)
         if not seat.category.isprintable() or seat.category != seat.category.strip():
-            raise LayoutError("Expected a printable name, trimmed", f"{where}.category")
+            raise LayoutError(
+                "Expected a printable name without spaces at its ends", f"{where}.category"
+            )
         if seat.companion and seat.accessible:
             raise LayoutError("A seat is accessible or companion, not both", f"{where}.companion")
         if seat.companion and not has_accessible:

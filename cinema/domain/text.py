@@ -1,4 +1,4 @@
-"""Text as people compare it, and invisible characters."""
+"""Text in the form in which people compare it, and invisible characters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BASE_LETTERS: Final = (
     "ŧt ƭt ʈt ƀb ɓb ƃb ƈc ȼc ɇe ɛe ƒf ɠg ǥg ɡg ɉj ʝj ĸq ƙk ɱm ƥp ɍr ɼr ɽr ȿs ʂs ʉu ʋv ⱱv ⱳw ƴy ɏy "
     "ƶz ȥz ʐz ɀz ’' ‘' ‚' ‛' ʼ' ʻ' ʽ' ʹ' ′' `' “\" ”\" „\" ‟\" «\" »\" ‐- ‑- ‒- –- —- ―- −-"
 )
-"""Letters that Unicode takes for whole ones, and punctuation, as `unaccent` of Postgres does."""
+"""Letters that Unicode does not decompose, and punctuation, as in `unaccent` of Postgres."""
 
 _FOLDED: Final = {ord(pair[0]): pair[1:] for pair in _BASE_LETTERS.split()}
 
@@ -20,17 +20,18 @@ _UNSEEN: Final = re.compile(
     "\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3"
     "\U0001d173-\U0001d17a\U000e0000-\U000e00ff]"
 )
-"""Controls, what turns the direction of text, has no width or is blank and no space: names with it
-look like others. Selectors of variants are not among them: Japanese names and emoji need them."""
+"""Controls, and characters that change the direction of text, have no width, or are blank without
+being a space: a name with them looks like another name. Variation selectors are allowed, because
+Japanese names and emoji need them."""
 
 _UNSEEN_IN_LINES: Final = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 )
-"""The same for paragraphs, which have line breaks, and joiners where a script needs them."""
+"""The same for paragraphs, which may have line breaks, and joiners for scripts that need them."""
 
 
 def fold(text: str) -> str:
-    """The form in which two texts are the same to a searcher: `Łódź` and `LODZ`.
+    """The form in which texts are equal for a search, as `Łódź` and `LODZ`.
 
     Case, accents, ligatures, kinds of apostrophe and invisible characters do not count. Follows
     `unaccent` of Postgres, which is an extension and not always available. Columns are stored
@@ -44,6 +45,6 @@ def fold(text: str) -> str:
 
 
 def hidden_character(text: str, *, has_lines: bool = False) -> str | None:
-    """The first character that may not stand in a name, or in several lines; None if all may."""
+    """The first character that is not allowed in a name, or in several lines; None if all are."""
     found = (_UNSEEN_IN_LINES if has_lines else _UNSEEN).search(text)
     return None if found is None else found[0]

@@ -1,4 +1,4 @@
-"""Moments at the edge: microseconds inside, RFC 3339 in UTC outside."""
+"""Times at the edge: microseconds inside, RFC 3339 in UTC outside."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def format_time(at_us: int) -> str:
-    """The RFC 3339 text of a moment, with `Z` and microseconds only where there are any."""
+    """The RFC 3339 text of a time, with `Z`, and with microseconds only if there are any."""
     return from_us(at_us).isoformat().replace("+00:00", "Z")
 
 

@@ -13,11 +13,12 @@ ROUNDING_S: Final = 1e-6
 class TokenBuckets:
     """Each key may take `rate_per_s` on average, and `burst` at once.
 
-    Kept is the moment at which a bucket will be full again; one that is full needs no entry. When
-    more keys than `keys_limit` are in use, those nearest to full are forgotten, a quarter at once.
+    An entry is the time when a bucket will be full again; a full bucket needs no entry. If there
+    are more keys than `keys_limit`, the quarter that is nearest to full is forgotten.
 
-    For those who cannot afford the call, `take` for a key that is kept: `full_at` of it, or `now_s`
-    if that is later, plus `interval_s`; past `now_s + slack_s` it is refused, else kept.
+    Callers that must save the call of `take` can do the same for a key that has an entry: take its
+    `full_at`, or `now_s` if that is later, and add `interval_s`. If the sum is after
+    `now_s + slack_s`, refuse; otherwise store it.
     """
 
     __slots__ = ("_keys_limit", "full_at", "interval_s", "slack_s")
@@ -33,7 +34,7 @@ class TokenBuckets:
         return len(self.full_at)
 
     def take(self, key: bytes | str, now_s: float) -> float:
-        """Take one; 0 if there was one, else the seconds until there will be."""
+        """Take one; returns 0, or the seconds until there will be one."""
         full_at_s = self.full_at.get(key)
         if full_at_s is None:
             self._make_room(now_s)
@@ -47,7 +48,7 @@ class TokenBuckets:
         return 0.0
 
     def _make_room(self, now_s: float) -> None:
-        """See to it that one more key can be kept."""
+        """Make room for one more key."""
         if len(self.full_at) < self._keys_limit:
             return
         used = sorted(self.full_at.items(), key=lambda item: item[1])

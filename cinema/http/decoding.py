@@ -95,9 +95,7 @@ def query_decoder(query_type: type[msgspec.Struct]) -> Callable[[str], Any]:
                 max_num_fields=QUERY_PARAMETERS_LIMIT,
             )
         except ValueError:  # bad UTF-8, or too many
-            raise refuse(
-                "VALIDATION_ERROR", "The query string is not readable.", path="$"
-            ) from None
+            raise refuse("VALIDATION_ERROR", "The query string cannot be read.", path="$") from None
         for name, value in pairs:
             if name in values:
                 raise _invalid_parameter(name, "is given twice")

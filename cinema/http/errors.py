@@ -45,7 +45,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "UNKNOWN_REFERENCE": ErrorKind(422, "The request names something that does not exist."),
     "UNKNOWN_SEAT": ErrorKind(422, "This screen has no such seat."),
     "DUPLICATE_SEAT": ErrorKind(422, "A seat is named twice."),
-    "IN_THE_FUTURE": ErrorKind(422, "That moment or seq is in the future."),
+    "IN_THE_FUTURE": ErrorKind(422, "That time or seq is in the future."),
     "UNKNOWN_CATEGORY": ErrorKind(422, "This screen has no such category of seats."),
     "UNKNOWN_PAYMENT_METHOD": ErrorKind(422, "This payment method is not accepted here."),
     "UNKNOWN_PROMO_CODE": ErrorKind(422, "There is no such promo code."),
@@ -53,7 +53,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "HOLD_ENDED": ErrorKind(409, "This hold has ended."),
     "PAYMENT_IN_PROGRESS": ErrorKind(409, "A payment for this hold is under way."),
     "BOOKING_ENDED": ErrorKind(409, "This booking has ended."),
-    "MESSAGE_NOT_DEAD": ErrorKind(409, "This message was not given up: it waits, or has ended."),
+    "MESSAGE_NOT_DEAD": ErrorKind(409, "This message was not given up: it waits or has ended."),
     "SHOWTIME_STARTED": ErrorKind(409, "The showtime has started."),
     "SEAT_NOT_INCLUDED": ErrorKind(
         409, "A seat is not, or no longer, part of this hold or booking."
@@ -69,7 +69,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "EMAIL_TAKEN": ErrorKind(409, "An account with this e-mail address exists already."),
     "EMAIL_NOT_VERIFIED": ErrorKind(409, "Confirm your e-mail address first."),
     "GUEST_HAS_EMAIL": ErrorKind(409, "This guest has booked with another e-mail address."),
-    "BOOKING_AHEAD": ErrorKind(409, "A booking lies ahead: cancel it first."),
+    "BOOKING_AHEAD": ErrorKind(409, "You have a coming booking: cancel it first."),
     "MFA_ALREADY_ON": ErrorKind(409, "This account has an authenticator already."),
     "MFA_NOT_ON": ErrorKind(409, "This account has no authenticator."),
     "NAME_TAKEN": ErrorKind(409, "The name is taken."),

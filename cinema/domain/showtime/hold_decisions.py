@@ -143,7 +143,9 @@ def extend_hold(
         return group
     cap_us = group.placed_at_us + terms.hold_max_s * 1_000_000
     if group.expires_at_us >= cap_us:
-        message = f"This hold cannot be extended further: none lives over {terms.hold_max_s} s."
+        message = (
+            f"This hold cannot be extended further: a hold lives {terms.hold_max_s} s at most."
+        )
         expires_at = format_time(group.expires_at_us)
         return _limit("hold_max_s", terms.hold_max_s, message, expires_at=expires_at)
     wanted_us = min(now_us + terms.hold_ttl_s * 1_000_000, cap_us)

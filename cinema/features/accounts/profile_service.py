@@ -57,7 +57,7 @@ class ProfileService:
         codes of a login.
         """
         if principal.role == ADMIN:
-            raise refuse("FORBIDDEN", "Have another admin take your role away first.")
+            raise refuse("FORBIDDEN", "Another admin has to take your role away first.")
         user_id = UUID(bytes=principal.user_id)
 
         async def shows_a_code() -> None:

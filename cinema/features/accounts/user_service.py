@@ -71,7 +71,7 @@ class UsersService:
         is always an admin left, also if several admins do this at the same time.
         """
         if principal.user_id == user_id.bytes:
-            raise refuse("FORBIDDEN", "Nobody changes their own role.")
+            raise refuse("FORBIDDEN", "You cannot change your own role.")
         if request.cinema_ids and request.role not in {STAFF, MANAGER}:
             raise refuse("VALIDATION_ERROR", NO_CINEMAS, path="$.cinema_ids")
         act = self._act(principal, client)
@@ -88,7 +88,7 @@ class UsersService:
         disable themselves.
         """
         if request.disabled is not None and principal.user_id == user_id.bytes:
-            raise refuse("FORBIDDEN", "Nobody disables their own account.")
+            raise refuse("FORBIDDEN", "You cannot disable your own account.")
         act = self._act(principal, client)
         changed = await self._users.change(
             user_id, act, disabled=request.disabled, cinema_ids=request.cinema_ids
@@ -120,7 +120,7 @@ def _moment(text: str | None, name: str) -> datetime | None:
         moment: datetime = msgspec.convert(text, _MOMENT)
     except msgspec.ValidationError:
         raise refuse(
-            "VALIDATION_ERROR", "This is no moment with an offset from UTC.", path=f"$.{name}"
+            "VALIDATION_ERROR", "This is not a time with an offset from UTC.", path=f"$.{name}"
         ) from None
     return moment
 

@@ -227,7 +227,9 @@ class HistoryService:
         except StoreUnavailable:
             raise refuse("RETRY") from None
         if plan is None:
-            raise refuse("HISTORY_TRUNCATED", "The seat plan of then is gone.", version=version)
+            raise refuse(
+                "HISTORY_TRUNCATED", "The seat plan of that time is gone.", version=version
+            )
         return plan
 
     async def _trail(self, loaded: Loaded, terms: ShowtimeTerms, from_seq: int) -> _PlanTrail:

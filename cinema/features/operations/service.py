@@ -271,7 +271,7 @@ class ControlService:
             details = None if told.details is None else dict(told.details)
             return _encode(NodeAnswer(code=told.code, message=told.message, details=details))
         except msgspec.MsgspecError:
-            return _encode(NodeAnswer(code="RETRY", message="A node is of another version."))
+            return _encode(NodeAnswer(code="RETRY", message="A node has another version."))
         except Exception:
             log.exception(CONTROL_QUESTION_FAILED)
             return _encode(NodeAnswer(code="INTERNAL"))

@@ -193,7 +193,7 @@ class ShowtimesService:
         for name, day in (("date_from", first_day), ("date_to", last_day)):
             _check_year(day, f"$.{name if query.date is None else 'date'}")
         if first_day is not None and last_day is not None and first_day > last_day:
-            raise refuse("VALIDATION_ERROR", "`date_to` lies before `date_from`.", path="$.date_to")
+            raise refuse("VALIDATION_ERROR", "`date_to` is before `date_from`.", path="$.date_to")
         return ShowtimeFilter(
             cinema_id=query.cinema_id,
             movie_id=query.movie_id,
@@ -287,12 +287,12 @@ def _plan(
             path="$.base_price.currency",
         )
     if request.base_price.amount > BASE_PRICE_MINOR_MAX:
-        raise refuse("VALIDATION_ERROR", "This is too much.", path="$.base_price.amount")
+        raise refuse("VALIDATION_ERROR", "This price is too high.", path="$.base_price.amount")
     # Compared first and converted then: only moments near now convert without an overflow.
     if request.starts_at != was and not now < request.starts_at <= now + _AHEAD:
         raise refuse(
             "VALIDATION_ERROR",
-            f"A showtime starts in the future, within {SCHEDULE_AHEAD_DAYS} days.",
+            f"A showtime has to start in the future, within {SCHEDULE_AHEAD_DAYS} days.",
             path="$.starts_at",
         )
     for path, moment in (
@@ -300,7 +300,7 @@ def _plan(
         ("$.sales.closes_at", request.sales.closes_at),
     ):
         if moment is not None and not now - _AHEAD <= moment <= now + 2 * _AHEAD:
-            raise refuse("VALIDATION_ERROR", "This is too far from now.", path=path)
+            raise refuse("VALIDATION_ERROR", "This time is too far from now.", path=path)
     times = timetable(
         request.starts_at.astimezone(UTC),
         facts.runtime_minutes,
@@ -310,7 +310,9 @@ def _plan(
     )
     if not times.sales_opens_at < times.sales_closes_at <= times.ends_at:
         raise refuse(
-            "VALIDATION_ERROR", "Sales open before they close, before the end.", path="$.sales"
+            "VALIDATION_ERROR",
+            "Sales have to open before they close, and before the end.",
+            path="$.sales",
         )
     for category in request.price_overrides:
         if category not in facts.categories:
@@ -320,13 +322,13 @@ def _plan(
 
 def _check_year(day: date | None, path: str) -> None:
     if day is not None and not YEAR_MIN <= day.year <= YEAR_MAX:
-        raise refuse("VALIDATION_ERROR", f"Years {YEAR_MIN} to {YEAR_MAX} only.", path=path)
+        raise refuse(
+            "VALIDATION_ERROR", f"The year has to be from {YEAR_MIN} to {YEAR_MAX}.", path=path
+        )
 
 
 def _moment(at_us: int) -> datetime:
     try:
         return from_us(at_us)
     except OverflowError as error:
-        raise refuse(
-            "VALIDATION_ERROR", "This cursor is not one of ours.", path="$.cursor"
-        ) from error
+        raise refuse("VALIDATION_ERROR", "This cursor is not valid.", path="$.cursor") from error

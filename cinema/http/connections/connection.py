@@ -235,7 +235,9 @@ class Connection(TasklessConnection):
             return True
         if self._is_idle():
             if self._head_has_begun():
-                self._refuse(_rejection("The connection ended within the head of a request."))
+                self._refuse(
+                    _rejection("The connection ended before the head of the request was complete.")
+                )
             return None
         if self._head_has_begun():
             self._break_last_payload()
