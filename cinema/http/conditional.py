@@ -1,4 +1,4 @@
-"""Conditional requests: whether the client has already what it asks for (RFC 9110, 13)."""
+"""Conditional requests: whether the client already has the current version (RFC 9110, 13)."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def has_seen(request: BaseRequest, tag: str) -> bool:
 
 
 def versions_seen(request: BaseRequest) -> frozenset[int] | None:
-    """The versions whose tags (`"3"`) `If-Match` names; None where it names none in particular.
+    """The versions whose tags (`"3"`) are in `If-Match`; None without the header, and for `*`.
 
-    That is without the header, and with `*`: an update must rest on what its sender has seen. Tags
-    are compared strongly, so weak ones and those of another form stand for no version.
+    An update needs the version that its sender has seen. Tags are compared strongly, so weak ones
+    and those of another form match no version.
     """
     headers = request.headers.getall(IF_MATCH, None)
     if headers is None:

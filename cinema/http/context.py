@@ -1,4 +1,4 @@
-"""What a handler is given: one request after routing, authentication and validation."""
+"""What a handler receives: one request after routing, authentication and validation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Call:
-    """One request, as far as the route asked for it.
+    """One request, with what the route has asked for.
 
     `params` are the path's ids in order, raw (16 bytes; a `:text` segment as UTF-8). `body` and
     `query` are instances of the types the route declares, else None. `raw_body` is what was sent.
@@ -54,14 +54,14 @@ class Call:
 
     @property
     def principal(self) -> Principal:
-        """Who is calling; only on routes that ask for a token (else look at `caller`)."""
+        """The caller; only on routes that require a token (for others see `caller`)."""
         if self.caller is None:
             raise LookupError("this route does not require a token")
         return self.caller
 
 
 class RequestContext(Call):
-    """A call served in a task of its own, which may use all that aiohttp knows of its request."""
+    """A call in a task of its own, which may use everything that aiohttp knows of its request."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""What a client sent, as the types a route declares; refusals say where it went wrong."""
+"""Converts what a client sent to the types of a route; refusals say where the problem is."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _IDEMPOTENCY_KEY: Final = re.compile(r"[\x20-\x7e]{1,128}")
 _ANY_JSON: Final = msgspec.json.Decoder()
 
 _SEVERAL_LINES: Final = frozenset({"description"})
-"""Fields of which a person writes paragraphs; all other texts are names of something."""
+"""Fields in which people write paragraphs; all other texts are names."""
 
 _OPAQUE: Final = frozenset({"password", "new_password", "current_password", "token", "cursor"})
-"""Fields that nobody reads: taken as they are."""
+"""Fields that nobody reads; they are taken as they are."""
 
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -38,14 +38,14 @@ UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 def json_decoder(body_type: Any) -> Callable[[bytes], Any]:
     """A function from body to `body_type`; raises `Refused`.
 
-    Text becomes NFC; what cannot be seen in it is refused.
+    Text is converted to NFC; invisible characters in it are refused.
     """
     decode = msgspec.json.Decoder(body_type).decode
 
     def decode_checked(raw: bytes) -> Any:
         try:
             value = decode(raw)
-            # What is ASCII without escapes has nothing to hide but DEL, which JSON allows as it is:
+            # ASCII without escapes can hide nothing except DEL, which JSON allows as it is:
             # nearly every body.
             if raw.isascii() and b"\\" not in raw and b"\x7f" not in raw:
                 return value
@@ -59,7 +59,7 @@ def json_decoder(body_type: Any) -> Callable[[bytes], Any]:
 
 
 def unreadable(error: Exception, raw: bytes) -> Rejection:
-    """Why `raw` could not be decoded: no JSON at all, or JSON of another form."""
+    """Why `raw` could not be decoded: it is not JSON, or JSON of another form."""
     if isinstance(error, msgspec.ValidationError) and _is_json(raw):
         return invalid(str(error))
     if not raw:
@@ -68,7 +68,7 @@ def unreadable(error: Exception, raw: bytes) -> Rejection:
 
 
 def invalid(message: str) -> Rejection:
-    """A refusal that says where, its path taken from the end of msgspec's `message`."""
+    """A refusal with a path, which is taken from the end of msgspec's `message`."""
     path = "$"
     if found := _AT.search(message):
         path = found[1]
@@ -130,14 +130,14 @@ def _is_json(raw: bytes) -> bool:
 
 
 def _composed(raw: bytes) -> bytes | None:
-    """JSON with its texts in NFC, None if they are; raises `Refused` for what cannot be seen."""
+    """JSON with its texts in NFC, None if they were already; refuses invisible characters."""
     found = _ANY_JSON.decode(raw)
     composed = _clean(found, "$", "")
     return None if composed == found else msgspec.json.encode(composed)
 
 
 def _clean(value: Any, path: str, field: str) -> Any:
-    """A JSON value in NFC, of the field of that name, after a look at each of its texts."""
+    """The JSON value of a field in NFC; each of its texts is checked."""
     if isinstance(value, str):
         return _clean_text(value, path, field)
     if isinstance(value, list):
@@ -157,7 +157,7 @@ def _clean_text(text: str, path: str, field: str) -> str:
         return text
     hidden = hidden_character(text, has_lines=field in _SEVERAL_LINES)
     if hidden is not None:
-        raise _invalid_parameter(path, f"contains U+{ord(hidden):04X}, which cannot be seen")
+        raise _invalid_parameter(path, f"contains U+{ord(hidden):04X}, which is invisible")
     return text if len(text) > COMPOSED_LIMIT_CHARACTERS else unicodedata.normalize("NFC", text)
 
 

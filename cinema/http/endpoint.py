@@ -1,4 +1,4 @@
-"""Everything around a handler, composed once per route at start-up, for both ways to serve it."""
+"""Puts everything around a handler together, once for each route, for both ways to serve it."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _in_a_task(handler: Handler, steps: Steps) -> Serve:
 
 
 async def _drain(request: BaseRequest) -> None:
-    """Wait for a client that reads slowly, within a bound; one that leaves is no error."""
+    """Wait for a client that reads slowly, within a bound; a client that leaves is not an error."""
     try:
         async with asyncio.timeout(WRITE_TIMEOUT_S):
             await request.writer.drain()

@@ -8,7 +8,7 @@ import msgspec
 
 
 class ErrorKind(msgspec.Struct, frozen=True):
-    """What a client is told for one code; `retry_after_s` becomes the `Retry-After` header."""
+    """The answer for one code; `retry_after_s` becomes the `Retry-After` header."""
 
     status: int
     message: str
@@ -16,7 +16,7 @@ class ErrorKind(msgspec.Struct, frozen=True):
 
 
 ERROR_TABLE: Final[dict[str, ErrorKind]] = {
-    # The request as such, in the order in which it is looked at.
+    # The request itself, in the order of the checks.
     "BAD_REQUEST": ErrorKind(400, "This is not a well-formed HTTP request."),
     "URI_TOO_LONG": ErrorKind(414, "The request line is too long."),
     "HEADERS_TOO_LARGE": ErrorKind(431, "A header of the request is too long."),
@@ -27,13 +27,13 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "UPGRADE_REQUIRED": ErrorKind(426, "This address speaks WebSocket."),
     "ORIGIN_NOT_ALLOWED": ErrorKind(403, "Pages of this origin may not connect."),
     "CSRF_HEADER_REQUIRED": ErrorKind(403, "Send the header X-Requested-With with this cookie."),
-    # Who is it, and may they.
+    # Authentication and permissions.
     "UNAUTHENTICATED": ErrorKind(401, "Sign in first: a valid access token is required."),
     "INVALID_CREDENTIALS": ErrorKind(401, "The e-mail address or the password is wrong."),
     "MFA_REQUIRED": ErrorKind(401, "Send the code of your authenticator as well."),
     "FORBIDDEN": ErrorKind(403, "Your role does not allow this."),
     "RATE_LIMITED": ErrorKind(429, "Too many requests; slow down.", retry_after_s=1),
-    # What it says.
+    # The content.
     "UNSUPPORTED_MEDIA_TYPE": ErrorKind(415, "Send the body as application/json."),
     "PAYLOAD_TOO_LARGE": ErrorKind(413, "The body is larger than the server accepts."),
     "MALFORMED_JSON": ErrorKind(400, "The body is not valid JSON."),
@@ -49,7 +49,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "UNKNOWN_CATEGORY": ErrorKind(422, "This screen has no such category of seats."),
     "UNKNOWN_PAYMENT_METHOD": ErrorKind(422, "This payment method is not accepted here."),
     "UNKNOWN_PROMO_CODE": ErrorKind(422, "There is no such promo code."),
-    # Lost: a state, or a seat.
+    # A state or a seat was lost.
     "HOLD_ENDED": ErrorKind(409, "This hold has ended."),
     "PAYMENT_IN_PROGRESS": ErrorKind(409, "A payment for this hold is under way."),
     "BOOKING_ENDED": ErrorKind(409, "This booking has ended."),
@@ -89,4 +89,4 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     ),
     "NOT_READY": ErrorKind(503, "The server is not ready.", retry_after_s=1),
 }
-"""Code to answer, in order of precedence: when several apply, a client sees the first."""
+"""The answer for each code, in order of precedence: if several apply, a client sees the first."""

@@ -11,25 +11,25 @@ KEEP_ALIVE_S: Final = 75.0
 """Idle time of a connection; longer than the usual minute of a proxy, so the proxy closes first."""
 
 KEPT_CONNECTIONS_S: Final = 2.0
-"""How long a draining node waits for clients of kept connections to ask once more and be told; a
+"""How long a draining node waits for one more request on each kept connection, to announce its end. A
 balancer that closes idle connections earlier loses no request."""
 
 LINGER_S: Final = 2.0
-"""Reading on after an early refusal, so that a client still sending gets to see it."""
+"""How long and how much is still read after an early refusal, so that a sending client sees it."""
 
 REQUEST_LINE_LIMIT_BYTES: Final = 8192
 HEADER_LIMIT_BYTES: Final = 8190
 HEADERS_LIMIT: Final = 64
-"""The usual bounds of proxies; the first two differ to be told apart (see `connection`)."""
+"""The usual bounds of proxies; the first two differ, to distinguish them (see `connection`)."""
 
 BEGUN_HEAD_LIMIT_BYTES: Final = REQUEST_LINE_LIMIT_BYTES + HEADERS_LIMIT * HEADER_LIMIT_BYTES
-"""What is kept of a head until it is complete: the longest that can be."""
+"""How much of an incomplete head is kept: the longest possible one."""
 
 QUERY_PARAMETERS_LIMIT: Final = 32
-"""Parameters of one query; no call here takes a third of them."""
+"""Parameters of one query; no call here has a third of them."""
 
 REQUEST_ID_LIMIT_CHARACTERS: Final = 64
-"""A request id of a client is cut here: it is repeated in each log line."""
+"""Longest request id of a client; longer ones are cut, because each log line repeats it."""
 
 PREFLIGHT_MAX_AGE_S: Final = 600
 """How long a browser may remember a preflight; Chromium caps it at two hours."""
@@ -38,10 +38,10 @@ HSTS_MAX_AGE_S: Final = 31_536_000
 """One year, the least that preload lists accept."""
 
 LISTEN_BACKLOG: Final = 1024
-"""Connections the kernel queues while the loop is busy."""
+"""Connections that the kernel queues while the loop is busy."""
 
 COMPOSED_LIMIT_CHARACTERS: Final = 5000
-"""The longest text brought into NFC, a description: the time grows with the square."""
+"""The longest text that is converted to NFC, a description; the time grows with the square."""
 
 VALIDATION_MESSAGE_LIMIT_CHARACTERS: Final = 500
-"""A validation message may repeat a client's field name; it is cut here."""
+"""Longest validation message; it may repeat a client's field name, and is cut here."""

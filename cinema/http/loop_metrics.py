@@ -1,4 +1,4 @@
-"""How long the steps of the event loop last: while one lasts, nobody else is served."""
+"""How long the steps of the event loop last; during a step nobody else is served."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 from cinema.telemetry.metrics import Families
 
 LOOK_S: Final = 0.02
-"""Time between two looks at the loop: what a step is shorter than that, nobody sees.
+"""Time between two looks at the loop; shorter steps are not seen.
 
-Each look wakes a loop that has nothing to do: 200 a second took 2 % of a processor.
+Each look wakes an idle loop: 200 a second took 2 % of a processor.
 """
 
 WINDOW_S: Final = 60.0
-"""How far back the longest step is told; whoever scrapes, and however often, sees the same."""
+"""For how long the longest step is shown; it does not matter who scrapes, and how often."""
 
 PART_S: Final = 5.0
 """The window moves on in parts."""
@@ -30,11 +30,11 @@ BOUNDS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 class LoopProbe:
-    """A timer that notes how late it comes: as late as the step lasted in which it fell due.
+    """A timer that notes how late it comes, which is how long the step lasted.
 
-    A step begins up to `LOOK_S` before the timer is due, so it is told that much too short at most.
-    A machine that is busy with something else makes a step long, but does not let it use CPU. What
-    the loop's thread used between two looks, by `cpu_s`, is the most that the step can have used.
+    A step begins up to `LOOK_S` before the timer is due, so the figure is at most that much too
+    short. If the machine is busy with something else, a step lasts long but uses no CPU. The CPU of
+    the loop's thread between two looks (`cpu_s`) is the most that the step can have used.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class LoopProbe:
         self.begin_anew()
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the timer."""
         now_s = self._loop.time()
         self._part_ends_s = now_s + PART_S
         self._look_after(now_s)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -117,7 +117,7 @@ def loop_families(probe: LoopProbe) -> Families:
         )
         lateness = HistogramMetricFamily(
             "cinema_loop_lateness_seconds",
-            f"How late a timer comes that looks at the loop every {LOOK_S * 1000:.0f} ms.",
+            f"How late a timer of {LOOK_S * 1000:.0f} ms comes on the event loop.",
         )
         bounds = [*(f"{bound:g}" for bound in BOUNDS_S), "+Inf"]
         sums = accumulate(probe.counts)

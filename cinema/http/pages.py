@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class PageMeta(msgspec.Struct, frozen=True):
-    """`next_cursor` goes into `?cursor=` for the next page; null at the end."""
+    """`next_cursor` is the `?cursor=` of the next page; null at the end."""
 
     next_cursor: str | None
 

@@ -1,4 +1,4 @@
-"""Request ids: the client's if it is harmless, else our own."""
+"""Request ids: the client's if it is harmless, otherwise our own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def new_request_id() -> str:
 
 
 def clean_request_id(text: str) -> str:
-    """`text` without what could harm a log or a header, cut; our own if nothing is left."""
+    """`text` without characters that could harm a log or a header, cut; our own id if empty."""
     text = text[:REQUEST_ID_LIMIT_CHARACTERS]
     if _HARMLESS.fullmatch(text):
         return text

@@ -28,10 +28,10 @@ JSON_IMMUTABLE: Final = Medium(
 
 
 class Reply:
-    """An answer of a handler: one status, one encoded body, and header lines beyond the usual.
+    """An answer of a handler: one status, one encoded body, and additional header lines.
 
-    `extra` is made by `header_lines`, never from unchecked text. `error_code` names the refusal
-    for the log line and the counters.
+    `extra` is made by `header_lines`, never from unchecked text. `error_code` is for the log line
+    and the counters.
     """
 
     __slots__ = ("body", "error_code", "extra", "medium", "status")
@@ -110,7 +110,7 @@ def error_envelope(rejection: Rejection, request_id: str) -> bytes:
 def rejected(rejection: Rejection, request_id: str, extra: bytes = b"") -> Reply:
     """The reply that tells a client why it was refused.
 
-    A code that is not in the table is a bug of ours and raises KeyError.
+    A code that is not in the table is a bug and raises KeyError.
     """
     code = rejection.code
     kind = ERROR_TABLE[code]

@@ -1,12 +1,12 @@
-"""What a route is, and how a handler declares its own: as a decorator above a function.
+"""What a route is, and how a handler declares its own: with a decorator above a function.
 
     @Operation(method="GET", path="/movies/{movie_id}", operation_id="getMovie", ...)
     async def get_movie(catalog: CatalogService, context: RequestContext) -> Reply: ...
 
     ROUTES = (get_movie, ...)
 
-The function is given its service first. `bound(ROUTES, catalog)` makes the routes of a node at its
-start; a request then calls the handler as a method of the service, with nothing in between.
+The function receives its service first. `bound(ROUTES, catalog)` makes the routes of a node at its
+start; a request then calls the handler as if it were a method of the service.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
 class TasklessHandler(msgspec.Struct, frozen=True):
-    """A handler in two halves, with nothing awaited in between.
+    """A handler in two halves, without awaits.
 
-    `ask` sends a message and returns; the callback it is given must be called exactly once, on
-    the event loop, maybe before `ask` returns. `show` makes the reply of what the callback got, or
-    answers why there is none. Both may raise `Refused`.
+    `ask` sends a message and returns. Its callback must be called exactly once, on the event loop,
+    maybe before `ask` returns. `show` makes the reply from what the callback received, or returns a
+    `Rejection`. Both may raise `Refused`.
     """
 
     ask: Callable[[Call, Callable[[Any], None]], None]
@@ -63,7 +63,7 @@ class TasklessOf(msgspec.Struct, Generic[S], frozen=True):
 def shown_by(
     show: Callable[[T], Reply | Rejection],
 ) -> Callable[[Callable[[S, Call, Callable[[T], None]], None]], TasklessOf[S]]:
-    """Makes a function the first half of a `TasklessHandler`, of which `show` is the second."""
+    """Makes a function the first half of a `TasklessHandler`; `show` is the second half."""
 
     def declare(ask: Callable[[S, Call, Callable[[T], None]], None]) -> TasklessOf[S]:
         return TasklessOf(ask, show)
@@ -72,7 +72,7 @@ def shown_by(
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """How an operation is reached, what it takes and gives, and what documents it.
+    """How clients reach an operation, what it takes and returns, and its documentation.
 
     `path` has its parameters in braces: `{showtime_id}` is a UUID (anything else is 404),
     `{name:text}` any text. `request` is the type of the JSON body, or `bytes` for a body the
@@ -81,12 +81,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     None for a reply of `media_type` without one. `roles` empty means anybody with an account;
     guests, who have none, are let in where `guests` says so, or `roles` names them.
     `errors` are the codes beyond those that follow from the rest (`document/openapi.py`).
-    `idempotent` operations accept `Idempotency-Key`, whose scope `operation_id` is part of;
-    `if_match` ones demand the tag of the version they change. `over_http` ones are answered
-    without https too, for probes from inside. A `literal` one is reached by its path to the
-    letter, no other spelling, so that balancers can keep it inside. `throttle` names what a
-    request of somebody signed in counts as: a write, unless its method only reads, or a command
-    to a hold.
+    `idempotent` operations accept `Idempotency-Key`; `operation_id` is part of the key's scope.
+    `if_match` operations require the tag of the version that they change. `over_http` operations
+    are also answered without https, for internal probes. A `literal` operation accepts only the
+    exact path, so that balancers can block it. `throttle` says how a request of a signed-in caller
+    is counted: as a write (unless its method only reads), or as a command to a hold.
     """
 
     method: str
@@ -124,18 +123,18 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         return self.roles or (frozenset() if self.guests else ACCOUNTS)
 
     def __call__(self, handler: HandlerOf[S] | TasklessOf[S]) -> Declared[S]:
-        """Declares `handler`: an operation stands above the function that carries it out."""
+        """Declare `handler`; an operation is the decorator of its function."""
         return Declared(self, handler)
 
 
 class Route(Operation, frozen=True, kw_only=True):
-    """An operation and what answers it."""
+    """An operation and its handler."""
 
     handler: Handler | TasklessHandler
 
 
 class Declared(msgspec.Struct, Generic[S], frozen=True):
-    """An operation and its handler, which still lacks the service it works with."""
+    """An operation and its handler, which does not have its service yet."""
 
     operation: Operation
     handler: HandlerOf[S] | TasklessOf[S]

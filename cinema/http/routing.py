@@ -69,11 +69,11 @@ class Router(Generic[T]):
             node.showtime_at = names.index(SHOWTIME_PARAMETER)
 
     def find(self, method: str, raw_target: str) -> Match[T] | Mapping[str, T] | None:
-        """What answers `method` at `raw_target` (path and query, as sent).
+        """The target for `method` at `raw_target` (path and query, as sent).
 
-        A mapping of the methods that would be answered if only the method is wrong; None if
-        there is nothing at all. HEAD is answered by GET; one trailing slash is ignored. The target
-        may be a whole address.
+        If only the method is wrong, it is a mapping of the allowed methods; None if the path does
+        not exist. GET answers HEAD too; one trailing slash is ignored. The target may be a whole
+        address.
         """
         path, _, _ = origin_form(raw_target).partition("?")
         segments = path.split("/")

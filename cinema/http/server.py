@@ -1,4 +1,4 @@
-"""The HTTP edge of a node: listens, finds the route, and lets its endpoint do the rest."""
+"""The HTTP edge of a node: it listens, finds the route, and calls its endpoint."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ UNROUTED: Final = "(none)"
 """The route of requests that reach no endpoint, in log lines and metrics."""
 
 KNOWN_TARGETS_LIMIT: Final = 4096
-"""Request targets whose route is remembered; finding one anew takes longer than the rest here."""
+"""Request targets whose route is remembered; a new search takes longer than the rest here."""
 
 METHODS_COUNTED: Final = frozenset(
     {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "UNKNOWN"}
@@ -65,7 +65,7 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def edge_options(settings: Settings) -> EdgeOptions:
-    """The part of the settings that concerns the edge."""
+    """The part of the settings for the edge."""
     return EdgeOptions(
         allowed_origins=settings.allowed_origins,
         trusted_proxies=settings.trusted_proxies,
@@ -86,13 +86,13 @@ def control_options(settings: Settings) -> EdgeOptions:
 
 
 class Signatures(Protocol):
-    """Checks calls that are signed instead of carrying a token."""
+    """Checks calls that are signed instead of having a token."""
 
     def verify_signed(self, request: HttpRequest, credentials: str) -> Principal:
-        """Whose signature a request bears; raises `InvalidToken`."""
+        """The signer of a request; raises `InvalidToken`."""
 
     def check_body(self, request: HttpRequest, body: bytes) -> None:
-        """Refuse a body that is not the signed one."""
+        """Refuse a body that was not signed."""
 
 
 class Edge:
@@ -175,7 +175,7 @@ class Edge:
         return bound
 
     async def share(self, opened: Iterable[socket.socket]) -> None:
-        """Accept from sockets that listen already, and that others may accept from too."""
+        """Accept from sockets that listen already and that other processes may share."""
         loop = asyncio.get_running_loop()
         for one in opened:
             self._shared.append(
@@ -184,7 +184,7 @@ class Edge:
 
     @property
     def shares(self) -> bool:
-        """Whether it accepts from sockets that live on without it."""
+        """Whether it accepts from sockets that stay open without it."""
         return bool(self._shared)
 
     def flush_log(self) -> None:
@@ -205,7 +205,7 @@ class Edge:
         self.announce_end()
         await asyncio.gather(*(close_when_accepted(one) for one in self._listeners))
         for _ in range(int(wait_s / DRAIN_POLL_S)):
-            # The last that were accepted are among the connections a few turns of the loop later.
+            # Connections that were accepted last appear a few turns of the loop later.
             await asyncio.sleep(DRAIN_POLL_S)
             if not self._server.connections:
                 return
@@ -263,9 +263,11 @@ class Edge:
         return call if call.is_admitted() else None
 
     async def _answer_bad_host(self, request: BaseRequest) -> StreamResponse:
-        """400 whatever is asked (RFC 9112, 3.2): proxies and we may not mean the same server."""
+        """400 for any request (RFC 9112, 3.2): a proxy may have meant another server."""
         request_id = request_id_of(request)
-        rejection = Rejection(code="BAD_REQUEST", details={"reason": "Host names no host."})
+        rejection = Rejection(
+            code="BAD_REQUEST", details={"reason": "The header Host is not valid."}
+        )
         return self._send(request, rejected(rejection, request_id), request_id)
 
     async def _answer_unrouted(

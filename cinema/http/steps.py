@@ -28,16 +28,16 @@ from cinema.telemetry.metrics import RouteMetrics
 REQUEST_FAILED: Final = "request_failed"
 REQUEST_CANCELLED: Final = "CANCELLED"
 CANCELLED_STATUS: Final = 499
-"""Counted and logged, never sent: the server stopped or the client left before the answer."""
+"""A status that is counted and logged, never sent: the answer came too late to be sent."""
 
 AUTHORIZATION: Final = istr("Authorization")
 IDEMPOTENCY_KEY: Final = istr("Idempotency-Key")
 LINK_TOKEN: Final = istr("Link-Token")
-"""The secret of a link: a header, because addresses of requests are logged by whoever sees them."""
+"""The secret of a link; it is in a header, because others log the addresses of requests."""
 
 REQUEST_ID: Final = istr("X-Request-ID")
 OWNER: Final = "Cinema-Owner"
-"""Names the node that owns the showtime of a request; balancers may learn from it."""
+"""The header with the node that owns the showtime of a request; balancers may use it."""
 
 SHOWTIME_PATH: Final = "/api/v1/showtimes/{showtime_id}/"
 """Requests to a showtime's actor; all nodes share the catalogue."""
@@ -61,7 +61,7 @@ OwnerOf = Callable[[bytes], str | None]
 class LookUp(Exception):
     """The token is not known here yet: `identify` asks the database, and refuses as `admit` does.
 
-    Only the first request with a token meets it, so that those after it need not wait.
+    Only the first request with a token needs this; later ones do not wait.
     """
 
     def __init__(self, identify: Callable[[], Awaitable[Principal]]) -> None:
@@ -84,16 +84,15 @@ class EdgeParts(msgspec.Struct, frozen=True, kw_only=True):
     limits: EdgeLimits | None = None
     verify_signed: Callable[[HttpRequest, str], Principal] | None = None
     check_body: Callable[[HttpRequest, bytes], None] | None = None
-    """Where calls may be signed instead of bearing a token: the control endpoint."""
+    """For the control endpoint, where calls may be signed instead of having a token."""
 
 
 class Steps:
     """What is done around the handler of one route, in the order of precedence of its refusals.
 
     https, token, role, commands to holds (`admit`); other writes (`count_write`); media type and
-    size of the body, JSON, form, idempotency key, query (`take_input`); for a body that was waited
-    for, token and role again (`admit_late`); then the handler, and at the end count and log line
-    (`finish`).
+    size of the body, JSON, form, idempotency key, query (`take_input`); token and role again if the
+    body came later (`admit_late`); then the handler, and at the end count and log line (`finish`).
     """
 
     __slots__ = (
@@ -121,7 +120,7 @@ class Steps:
 def _owner_line(
     route: Route, owner_of: OwnerOf | None
 ) -> Callable[[tuple[bytes, ...]], bytes] | None:
-    """What makes the line that names the owner; None where there is no showtime or no cluster."""
+    """Makes the header with the owner; None if there is no showtime or no cluster."""
     if owner_of is None or not route.path.startswith(SHOWTIME_PATH):
         return None
     lines: dict[str | None, bytes] = {None: b""}
@@ -143,9 +142,9 @@ def request_id_of(request: HttpRequest) -> str:
 
 
 def _input(route: Route, around: EdgeParts) -> TakeInput:
-    """What reads body, idempotency key and query into the call.
+    """Makes the step that reads body, idempotency key and query into the call.
 
-    It returns None when that is done, or what to await when the body has not come yet.
+    The step returns None when it is done, or an awaitable if the body has not come yet.
     """
     takes_body = route.request is not None
     takes_json = takes_body and route.request is not bytes
@@ -176,7 +175,7 @@ def _input(route: Route, around: EdgeParts) -> TakeInput:
 
 
 def _decoding(route: Route, around: EdgeParts) -> Callable[[Call], None]:
-    """What decodes a body that has come, and names the request under its idempotency key."""
+    """Makes the step that decodes a body, and names the request by its idempotency key."""
     decode_body = json_decoder(route.request) if route.request not in {None, bytes} else None
     decode_query = None if route.query is None else query_decoder(route.query)
     takes_key = route.idempotent
@@ -208,7 +207,7 @@ def _named(call: Call, operation: str, key: str) -> IdempotencyKey:
 
 
 def _gate(route: Route, around: EdgeParts) -> Admit:
-    """The check whether a request may go on: https, token, role, rate of holds, in this order."""
+    """Makes the check whether a request may go on: https, token, role, rate of holds, in order."""
     verify = around.verify_token
     verify_signed = around.verify_signed
     roles = route.admitted
@@ -247,7 +246,7 @@ def _gate(route: Route, around: EdgeParts) -> Admit:
 
 
 def _late_gate(route: Route, around: EdgeParts) -> AdmitLate:
-    """The check after a wait for the body: a client could wait with it until after a revocation."""
+    """Makes the check after a wait for the body, because the token may be revoked meanwhile."""
     verify, look_up, roles = around.verify_token, around.look_up_token, route.admitted
 
     async def admit_late(call: Call) -> None:
@@ -324,7 +323,7 @@ _WITHOUT_TOKENS: Final[dict[str, Admit]] = {"none": _nobody, "link": _with_link}
 def _finisher(
     route: Route, around: EdgeParts, metrics: RouteMetrics
 ) -> Callable[[Call, int, str | None, str | None, float], None]:
-    """What counts and logs a finished request; a socket's length says nothing about speed."""
+    """Makes the step that counts and logs a finished request; durations of sockets do not count."""
     record = around.access_log.record
     path, is_socket = route.path, route.websocket
     observe = metrics.observe

@@ -17,10 +17,10 @@ _HOST: Final = re.compile(
     r"|(?:[a-z0-9._~!$&'()*+,;=-]|%[0-9a-f]{2})+)(?::[0-9]*)?",
     re.ASCII | re.IGNORECASE,
 )
-"""What `Host` may say: the grammar of RFC 3986 (3.2.2), without an empty name (RFC 9110, 4.2.1)."""
+"""The grammar of `Host`: that of RFC 3986 (3.2.2), without an empty name (RFC 9110, 4.2.1)."""
 
 HOSTS_KEPT: Final = 256
-"""Values of `Host` remembered as good: a server is called by few names."""
+"""Valid values of `Host` that are remembered; a server has few names."""
 
 
 class Hosts:
@@ -62,9 +62,9 @@ def is_host(text: str) -> bool:
 
 
 def origin_form(target: str) -> str:
-    """Path and query of a target; of what is no http address the target itself.
+    """The path and query of a target that is an http address; any other target itself.
 
-    Clients name the whole address to a proxy, and servers must take that too (3.2.2). The address
+    Clients send the whole address to a proxy, and servers must accept that too (3.2.2). The address
     is not checked, just as `Host` is not.
     """
     if target[:1] == "/":
@@ -77,11 +77,11 @@ def origin_form(target: str) -> str:
 
 
 def authority(target: str, host: str | None) -> str | None:
-    """Host and port that a request is for: those of its target go before the header `Host`."""
+    """Host and port of a request: those of its target, or else those of the header `Host`."""
     absolute = _ABSOLUTE.match(target)
     return host if absolute is None else absolute[1]
 
 
 def is_whole_server(target: str) -> bool:
-    """Whether OPTIONS of this target asks about the server as such (3.2.4)."""
+    """Whether OPTIONS of this target asks about the server itself (3.2.4)."""
     return target == "*" or (target[:1] != "/" and origin_form(target) == "/")

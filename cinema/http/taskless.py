@@ -1,8 +1,8 @@
-"""Handlers that answer by callback, and requests served by them without a task.
+"""Handlers that answer by callback, and requests that are served with them without a task.
 
 In a task, aiohttp spends about 10 of a hold's 42 microseconds on the request's task, objects and
-wake-ups, which a request that came whole on an idle connection does not need (ADR 012). Such a
-request is served right from the parser; the actor's answer writes the reply.
+wake-ups. A request that came whole on an idle connection does not need them (ADR 012). It is served
+directly from the parser; the actor's answer writes the reply.
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ class LateCall:
 
 
 class TasklessCall(Call):
-    """One request on its taskless way: `begin`, then `settle` or `give_up`, whichever is first.
+    """One taskless request: `begin`, then `settle` or `give_up`, whichever comes first.
 
-    Before that `is_admitted` says whether it may take this way. None of them raises; each way
-    ends with `Connection.taskless_over`, except giving up.
+    Before that `is_admitted` says whether it can be served without a task. None of them raises.
+    Each of them ends with `Connection.taskless_over`, except `give_up`.
     """
 
     __slots__ = ("_endpoint", "_is_over", "_refused", "_showtime_id", "_started_s")

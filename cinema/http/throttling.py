@@ -1,4 +1,4 @@
-"""The edge's step of throttles: what a route counts before its handler is asked."""
+"""The throttles of the edge: what a route counts before its handler is called."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CountWrite = Callable[[Principal], Awaitable[None]]
 
 
 class EdgeLimits(msgspec.Struct, frozen=True):
-    """What counts for the routes of an edge; each refuses RATE_LIMITED.
+    """The functions that count for the routes of an edge; each refuses RATE_LIMITED.
 
     `take_hold` receives the caller and the form in which their address is counted.
     """
@@ -35,7 +35,7 @@ class EdgeLimits(msgspec.Struct, frozen=True):
 def hold_check(
     route: Route, limits: EdgeLimits | None, proxies: TrustedProxies
 ) -> CheckHold | None:
-    """What counts a command to a hold; None for any other route."""
+    """The function that counts a command to a hold; None for other routes."""
     if limits is None or route.throttle != "holds":
         return None
     check, key_of, is_direct = limits.take_hold, proxies.client_key, proxies.are_none
@@ -50,7 +50,7 @@ def hold_check(
 
 
 def write_count(route: Route, limits: EdgeLimits | None) -> CountWrite | None:
-    """What counts a write of a signed-in caller; None for a route without one or with its own."""
+    """The function that counts a write of a signed-in caller; None if the route needs none."""
     is_write = route.method in WRITES and route.auth == "bearer" and route.throttle == "writes"
     if limits is None or not is_write:
         return None

@@ -1,4 +1,4 @@
-"""The line before the edge as Prometheus families."""
+"""Metrics of requests that wait for their turn."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def turn_families(turns: Turns) -> Families:
 
     def families() -> Iterator[Metric]:
         yield GaugeMetricFamily(
-            "cinema_http_waiting", "Requests that wait to be begun.", value=turns.waiting
+            "cinema_http_waiting", "Requests that wait for their turn.", value=turns.waiting
         )
         yield GaugeMetricFamily(
             "cinema_http_waiting_seconds",
-            "How long the first of them has waited.",
+            "How long the oldest of them has waited.",
             value=turns.oldest_s,
         )
         yield CounterMetricFamily(
             "cinema_http_waited_too_long",
-            "Requests refused as OVERLOADED unread, since their turn came too late.",
+            "Requests refused unread as OVERLOADED, because their turn came too late.",
             value=turns.refused,
         )
 

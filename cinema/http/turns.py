@@ -23,7 +23,7 @@ LATE_PER_STEP: Final = 32
 clients come back at once, so a node that refused first would do nothing else."""
 
 LATE_S: Final = 0.5
-"""What has waited for longer is refused: its answer would come after a second or more."""
+"""Requests that have waited longer are refused; their answer would take a second or more."""
 
 
 class Loop(Protocol):

@@ -1,4 +1,4 @@
-"""What a client sent after a request for another protocol that we decline."""
+"""Finds what a client sent after a request for another protocol that we decline."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from cinema.http.limits import HEADER_LIMIT_BYTES, HEADERS_LIMIT, REQUEST_LINE_L
 
 
 def behind_upgrade(come: bytes, loop: asyncio.AbstractEventLoop) -> bytes:
-    """The end of `come`, behind the first request in it that asks for an upgrade.
+    """The part of `come` after the first request in it that asks for an upgrade.
 
-    The library's parser stops at such a request. Unless it is for WebSocket it drops what it has
-    not read (`Upgrade: h2c`, as curl sends it). Another parser, told before that an upgrade has
-    been agreed on, gives it back. `come` must begin with a request and hold all of the one that
-    asks; whoever calls this has seen both.
+    The library's parser stops at such a request. Unless it asks for WebSocket, the parser drops
+    what it has not read (`Upgrade: h2c`, as curl sends it). Another parser that believes the
+    upgrade was accepted gives this part back. `come` must begin with a request and contain the
+    whole request that asks; the caller has checked both.
     """
     parser = HttpRequestParser(
         BaseProtocol(loop),

@@ -25,7 +25,7 @@ def has_body(request: HttpRequest) -> bool:
 
 
 def body_at_hand(request: HttpRequest, limit_bytes: int) -> bytes | None:
-    """The body if all of it has come with the head, as it mostly does; else None."""
+    """The body if all of it has come with the head, which is usual; otherwise None."""
     content = request.content
     if not content.is_eof():
         return None
@@ -65,7 +65,7 @@ async def read_body(request: HttpRequest, limit_bytes: int, timeout_s: float) ->
 
 
 def check_is_json(request: HttpRequest) -> None:
-    """Refuse a body that does not say it is plain JSON in UTF-8."""
+    """Refuse a body that is not declared as plain JSON in UTF-8."""
     headers = request.headers
     content_type: str = headers.get(CONTENT_TYPE, "")
     if content_type == "application/json" and CONTENT_ENCODING not in headers:

@@ -40,10 +40,10 @@ from cinema.http.turns import Turns
 from cinema.http.upgrades import behind_upgrade
 
 IN_LINE_LIMIT_BYTES: Final = 65_536
-"""Most bytes read of a connection that waits in line: a client may send a body with its request."""
+"""Most bytes that are read from a connection in line; a request may come with its body."""
 
 HALF_CLOSED_PERIOD_S: Final = 0.05
-"""How often a half-closed connection with several requests queued looks whether it is done."""
+"""Time between two checks whether a half-closed connection with queued requests is done."""
 
 
 class RefuseUnparsed(Protocol):
@@ -100,7 +100,7 @@ class Connection(TasklessConnection):
             loop=loop,
             taskless_call_of=taskless_call_of,
             late_call_of=late_call_of,
-            # For the library None means "no access log"; its signature does not say so.
+            # For the library None means "no access log", which its signature does not show.
             access_log=_no_access_log(),
             max_line_size=REQUEST_LINE_LIMIT_BYTES,
             max_field_size=HEADER_LIMIT_BYTES,
@@ -126,7 +126,7 @@ class Connection(TasklessConnection):
     def set_parser(
         self, parser: WebSocketReader, data_received_cb: Callable[[], None] | None = None
     ) -> None:
-        """Give what comes from here on to a reader of frames."""
+        """Give what comes from now on to a reader of frames."""
         frames = self._frames = MaskedFrames()
         self._message_tail = frames.take(self._message_tail)
         super().set_parser(parser, data_received_cb)

@@ -13,7 +13,7 @@ from typing import Final
 
 FIRST_FD: Final = 3
 SOCKETS_LIMIT: Final = 16
-"""More would be a mistake: one per address family of one port is usual."""
+"""More would be a mistake; one for each address family of one port is usual."""
 
 _VARIABLES: Final = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 
@@ -39,7 +39,7 @@ def inherited_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
 
 
 def ports_of(sockets: Iterable[socket.socket]) -> set[int]:
-    """The ports they listen on."""
+    """The ports on which they listen."""
     return {one.getsockname()[1] for one in sockets}
 
 

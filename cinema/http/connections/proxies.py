@@ -1,4 +1,4 @@
-"""Which proxies are believed about the client's address and scheme."""
+"""Which proxies are trusted to tell the client's address and scheme."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WITH_PORT: Final = re.compile(r"(?:\[([^\]]*)\]|([0-9.]+))(?::[0-9]+)?")
 
 
 class TrustedProxies:
-    """Networks whose `X-Forwarded-*` headers are believed; from anyone else they are ignored."""
+    """Networks whose `X-Forwarded-*` headers are trusted; headers of others are ignored."""
 
     def __init__(self, networks: Iterable[str] = ()) -> None:
         self._networks = tuple(ip_network(network, strict=False) for network in networks)
@@ -36,12 +36,12 @@ class TrustedProxies:
         return not self._networks
 
     def client_address(self, request: HttpRequest) -> str:
-        """The nearest address that no trusted proxy vouches for; empty if unknown."""
+        """The nearest address that is not a trusted proxy; empty if unknown."""
         remote = request.remote or ""
         return self._behind(remote, _hops(request)) if self._networks else remote
 
     def client_key(self, request: HttpRequest) -> str:
-        """The form under which the client of a request is counted; cheap for a known client."""
+        """The form in which the client of a request is counted; cheap for a known client."""
         if self._networks:
             hops = _hops(request)
             # Longer lists are made up by a client; if kept, they would fill memory.

@@ -43,7 +43,7 @@ class HttpRequest(Protocol):
 
     @property
     def content(self) -> StreamReader:
-        """The body, as far as it has come."""
+        """The part of the body that has come."""
 
     @property
     def transport(self) -> asyncio.Transport | None:

@@ -1,4 +1,4 @@
-"""A connection that serves requests without a task: right from the parser."""
+"""A connection that serves requests without a task, directly from the parser."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cinema.http.limits import KEEP_ALIVE_S, WRITE_TIMEOUT_S
 from cinema.http.taskless import LateCall, TasklessCall
 
 Turn = Literal["to come", "had", "late"]
-"""What the next request for `start` knows of its turn; one that came after another asks for it."""
+"""What is known about the turn of the next request for `start`; a later request asks for it."""
 
 
 class TasklessCallOf(Protocol):
@@ -32,11 +32,11 @@ class LateCallOf(Protocol):
 class TasklessConnection(RequestHandler):
     """aiohttp's connection, with a short way for the usual request of a taskless route.
 
-    A usual request comes whole, alone and to an idle connection. All others go to `start`,
-    aiohttp's loop over the requests of a connection. During a taskless request `start` sleeps
-    on, because the future it waits for is set aside. That makes the connection look busy to
-    aiohttp: what arrives is queued, keep-alive and shutdown wait. Afterwards the future is put
-    back.
+    A usual request comes whole, alone and on an idle connection. All others go to `start`,
+    aiohttp's loop over the requests of a connection. During a taskless request `start` goes on
+    sleeping, because the future for which it waits is set aside. To aiohttp the connection looks
+    busy: data that arrives is queued, and keep-alive and shutdown wait. Afterwards the future is
+    put back.
     """
 
     __slots__ = (

@@ -1,4 +1,4 @@
-"""Replies as bytes: heads made once a second, one write a reply."""
+"""Replies as bytes: heads are made once a second, and each reply is one write."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cinema.http.responses import JSON, Medium, Reply
 
 ORIGIN: Final = istr("Origin")
 OWN_REQUEST: Final = istr("X-Requested-With")
-"""A page of another origin can send it only after a preflight that allows it."""
+"""A header that a page of another origin can send only after a preflight that allows it."""
 
 EXPOSED_HEADERS: Final = "ETag, Retry-After, X-Request-ID"
 ALLOWED_HEADERS: Final = (
@@ -78,7 +78,7 @@ class ReplyWriter:
     def send(
         self, request: HttpRequest, reply: Reply, request_id: str, wall_s: float, owner: bytes = b""
     ) -> Finished:
-        """Write `reply` at `wall_s` (Unix time) and return what to give back to aiohttp.
+        """Write `reply` at `wall_s` (Unix time) and return what aiohttp needs.
 
         `owner` is a header line about the showtime's node, or nothing.
         """

@@ -45,7 +45,7 @@ class Asset:
 
 
 def content_tag(body: bytes) -> str:
-    """An `ETag` that names this content."""
+    """An `ETag` for this content."""
     return f'"{blake2b(body, digest_size=12).hexdigest()}"'
 
 

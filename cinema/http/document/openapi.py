@@ -24,17 +24,17 @@ _PARAMETER: Final = re.compile(r"\{(\w+)(:text)?\}")
 _REF: Final = "#/components/schemas/{name}"
 
 _OWNER: Final = (
-    "In a cluster, the node (`host:port`) that owns the showtime: requests sent there are quickest."
+    "In a cluster, the node (`host:port`) that owns the showtime: requests are fastest there."
 )
 _REQUEST_ID: Final = "019a0c1e70007000800000ff"
 
 _INTRODUCTION: Final = """\
-Seats of cinemas: look at them, hold them, book them, and watch them change.
+Seats of cinemas: see them, hold them, book them, and watch them change.
 
 Times are UTC (RFC 3339), money is in minor units, ids are UUIDs, and a seat is named by its label \
 within the screen, such as `F7`. Every answer is an envelope: `{"success": true, "data": …}` or \
-`{"success": false, "error": {"code", "message", "details"}, "request_id"}`. Lists carry \
-`meta.next_cursor` for the next page. `X-Request-ID` is taken over and given back. With an \
+`{"success": false, "error": {"code", "message", "details"}, "request_id"}`. Lists have \
+`meta.next_cursor` for the next page. Your `X-Request-ID` is used and sent back. With an \
 `Idempotency-Key` a request can be repeated safely: the same key gives the stored success.
 """
 
@@ -49,36 +49,37 @@ _SCHEMES: Final[Json] = {
         "type": "apiKey",
         "in": "header",
         "name": str(LINK_TOKEN),
-        "description": "What stands behind `#token=` in the link of a mail.",
+        "description": "The part after `#token=` of the link in a mail.",
     },
 }
 
 _TAGS: Final = {
-    "Accounts": "Open an account, sign in, and see who you are.",
+    "Accounts": "Open an account, sign in, and manage your account.",
     "Guests": "Hold and book without an account.",
-    "Administration": "Accounts of others, invitations, and who changed what.",
+    "Administration": "Other people's accounts, invitations, and the audit log.",
     "Movies": "Films that are, were or will be shown.",
     "Cinemas": "The houses.",
-    "Screens": "Their rooms, and the fixed part of the seat maps.",
-    "Showtimes": "What is shown when, and what can be sold.",
+    "Screens": "The screens of cinemas, and the fixed part of their seat maps.",
+    "Showtimes": "Which film runs when and where, and when seats are sold.",
     "Seats": "Seat maps as they are now.",
-    "Holds": "Seats kept for a customer until they are booked, released or run out of time.",
+    "Holds": "Seats that are kept for a customer until they are booked, released or expire.",
     "Bookings": "Seats sold.",
-    "Orders": "Seats sold to guests, seen and given back by the link of their mail.",
-    "Messages": "Mails, and what became of them.",
+    "Accounts": "Open an account, sign in, and manage your account.",
+    "Guests": "Hold and book without an account.",
+    "Administration": "Other people's accounts, invitations, and the audit log.",
     "Watching": "Seat maps as they change, over a WebSocket.",
     "Operations": "For probes and scrapers.",
-    "Nodes": "The members of the cluster, and the ring between them.",
+    "Nodes": "The members of the cluster, and the ring.",
     "Actors": "Showtimes in memory, and the state of each.",
-    "Interventions": "Seats off sale and back, sales paused and resumed.",
-    "History": "What happened at a showtime, and how it stood at any moment.",
+    "Interventions": "Take seats off sale and put them back, pause and resume sales.",
+    "History": "What happened at a showtime, and its seat map at any time.",
 }
 
 
 def openapi_document(
     routes: Iterable[Route], *, version: str, server_url: str = "", note: str = ""
 ) -> Json:
-    """The whole document; hidden routes are left out. `note` stands behind the introduction."""
+    """The whole document; hidden routes are left out. `note` follows the introduction."""
     shown = [route for route in routes if not route.hidden]
     types = _types(shown)
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
@@ -123,7 +124,7 @@ class Document:
     hidden=True,
 )
 async def get_openapi(document: Document, context: RequestContext) -> Reply:
-    """The document, or that the client has it already."""
+    """The document, or 304 if the client has it already."""
     return tagged(context.request, document.tag, document.body, JSON_REVALIDATED)
 
 
@@ -131,7 +132,7 @@ ROUTES: Final = (get_openapi,)
 
 
 def error_codes(route: Route) -> list[str]:
-    """All codes an operation may answer, in order of precedence."""
+    """All codes that an operation may answer, in order of precedence."""
     codes = {"INTERNAL", *route.errors}
     of_accounts = route.path.startswith("/api/")
     if "{" in route.path:
@@ -207,10 +208,10 @@ def _parameters(route: Route, components: dict[str, Any], schema_of: dict[str, J
         about = "Makes the request safe to repeat: the same key gives the stored success."
         parameters.append(_header("Idempotency-Key", schema, about))
     if route.etag:
-        about = "The `ETag` you have; 304 if it is still the same."
+        about = "The `ETag` that you have; 304 if it is still the same."
         parameters.append(_header("If-None-Match", {"type": "string"}, about))
     if route.if_match:
-        about = 'The `ETag` of the version that is changed, such as `"3"`; `*` is refused.'
+        about = 'The `ETag` of the version to change, such as `"3"`; `*` is refused.'
         parameters.append(_header("If-Match", {"type": "string"}, about, required=True))
     return parameters
 
