@@ -11,8 +11,8 @@ KEEP_ALIVE_S: Final = 75.0
 """Idle time of a connection; longer than the usual minute of a proxy, so the proxy closes first."""
 
 KEPT_CONNECTIONS_S: Final = 2.0
-"""How long a draining node waits for one more request on each kept connection, to announce its end. A
-balancer that closes idle connections earlier loses no request."""
+"""How long a draining node waits for one more request on each kept connection, to announce its end.
+A balancer that closes idle connections earlier loses no request."""
 
 LINGER_S: Final = 2.0
 """How long and how much is still read after an early refusal, so that a sending client sees it."""
