@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -94,6 +96,11 @@ from cinema.features.catalog import cinema_routes, movie_routes, screen_routes
 from cinema.features.catalog.service import CatalogService
 from cinema.features.catalog.store import CatalogRepository
 from cinema.features.feature import Feature
+from cinema.features.jobs import routes as job_routes
+from cinema.features.jobs.jobs import JobQueue
+from cinema.features.jobs.metrics import JobCounts
+from cinema.features.jobs.service import JobsService
+from cinema.features.jobs.store import JobsRepository
 from cinema.features.messages import routes as message_routes
 from cinema.features.messages.jobs import Outgoing
 from cinema.features.messages.letters import Letters
@@ -172,6 +179,8 @@ class Offered:
     """What features offer to the features after them in the list."""
 
     messages: MessagesRepository
+    jobs: JobsRepository
+    job_counts: JobCounts
     admission: Admission
     throttles: Throttles
     catalog: CatalogRepository
@@ -227,6 +236,30 @@ async def _messages(ground: Ground, offered: Offered) -> Feature:
             "messages": Outgoing(messages, Letters(settings.mail_from), sender, counts, now=now)
         },
         sweeps={"messages": messages.forget},
+    )
+
+
+async def _jobs(ground: Ground, offered: Offered) -> Feature:
+    jobs = offered.jobs = JobsRepository(
+        ground.pool, new_id=ground.next_id, now=_common_time(ground)
+    )
+    counts = offered.job_counts = JobCounts()
+    return Feature(
+        routes=bound(job_routes.ROUTES, JobsService(jobs)),
+        metrics=(counts.families,),
+        sweeps={"jobs": jobs.forget},
+    )
+
+
+def job_queue(ground: Ground, offered: Offered, features: Sequence[Feature]) -> JobQueue:
+    """The jobs of all features, for the worker of this node."""
+    kinds = {kind: how for feature in features for kind, how in feature.jobs.items()}
+    return JobQueue(
+        offered.jobs,
+        kinds,
+        offered.job_counts,
+        node=f"{platform.node()}:{os.getpid()}",
+        now=_common_time(ground),
     )
 
 
@@ -356,7 +389,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
             login_families(accounts.logins, sessions.refreshes),
             throttle_families(throttles, counts, hasher),
         ),
-        jobs={"account-changes": admission.follow, "account-mails": mails.run},
+        tasks={"account-changes": admission.follow, "account-mails": mails.run},
         sweeps={
             "given-up-accounts": erasure.erase_due,
             "ended-sessions": kept_sessions.forget_ended,
@@ -471,6 +504,7 @@ async def _operations(ground: Ground, _offered: Offered) -> Feature:
 
 FEATURES: Final[dict[str, Listed]] = {
     "messages": Listed(_messages),
+    "jobs": Listed(_jobs),
     "accounts": Listed(_accounts),
     "catalog": Listed(_catalog),
     "seats": Listed(_seats),
@@ -522,6 +556,11 @@ def _signing_secrets(text: str) -> list[bytes]:
     if problems:
         raise ValueError("; ".join(problems))
     return [key.encode() for key in signing_keys(text)]
+
+
+def _common_time(ground: Ground) -> Callable[[], datetime]:
+    """The time that all nodes share: by it one knows that another's lease has ended."""
+    return lambda: from_us(ground.kernel.clock.now_us())
 
 
 def _now(unix_s: TimeSource) -> Callable[[], datetime]:

@@ -17,7 +17,7 @@ from cinema.actors.dispatch import Dispatch
 from cinema.actors.kernel import Kernel
 from cinema.actors.tasks import Tasks
 from cinema.app.cluster import open_cluster
-from cinema.app.features import FEATURES, Ground, Offered, owner_of, row_branches
+from cinema.app.features import FEATURES, Ground, Offered, job_queue, owner_of, row_branches
 from cinema.app.operators import Control
 from cinema.app.settings_parts import kernel_settings, sale_rules
 from cinema.cluster.node import ClusterNode
@@ -26,6 +26,7 @@ from cinema.domain.progress import Report, unheard
 from cinema.features.accounts.tokens import TimeSource
 from cinema.features.feature import Feature
 from cinema.features.ids import IdSource
+from cinema.features.jobs.jobs import JobQueue
 from cinema.features.watching.hub import WatchHub
 from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.connections.wire import ReplyWriter
@@ -82,6 +83,7 @@ class Node:
         control: Control,
         loop_probe: LoopProbe,
         tasks: Tasks,
+        jobs: Tasks,
     ) -> None:
         self.edge = edge
         self.kernel = kernel
@@ -90,12 +92,15 @@ class Node:
         self.control = control
         self.loop_probe = loop_probe
         self.tasks = tasks
+        self._jobs = jobs
 
     async def stop(self, grace_s: float, drain_s: float = 0.0) -> None:
         """Close sockets, finish requests, give every showtime back.
 
-        A member of a cluster first hands its showtimes over, and goes on serving meanwhile.
+        Jobs go to other nodes at once. A member of a cluster first hands its showtimes over, and
+        goes on serving meanwhile.
         """
+        await self._jobs.cancel()
         cluster = self.cluster
         if cluster is not None:
             self.edge.announce_end()
@@ -189,30 +194,46 @@ async def running_node(
         )
         offered = Offered()
         features = [await listed.build(ground, offered) for listed in FEATURES.values()]
-        jobs = Tasks(kernel.metrics.task_failures)
-        # They end before the parts that they use are closed.
-        stack.push_async_callback(jobs.cancel)
-        for feature in features:
-            for families in feature.metrics:
-                metrics.add_collector(families)
-            for name, job in feature.jobs.items():
-                jobs.keep(name, job)
-            for name, queue in feature.queues.items():
-                jobs.keep(name, Worker(name, queue).run)
+        background = Tasks(kernel.metrics.task_failures)
+        # They end before what they use is closed.
+        stack.push_async_callback(background.cancel)
+        _start(features, background, metrics)
+        jobs = _work_off(job_queue(ground, offered, features), kernel, stack)
         sweeps = {name: sweep for one in features for name, sweep in one.sweeps.items()}
-        days = settings.journal_retention_days
-        jobs.keep("housekeeping", Housekeeping(journal, pool, dispatch, days, sweeps).run)
+        housekeeping = Housekeeping(
+            journal, pool, dispatch, settings.journal_retention_days, sweeps
+        )
+        background.keep("housekeeping", housekeeping.run)
         secrets = {
             "ENCRYPTION_KEYS": lambda text: cipher.replace(encryption_keys(text)),
             **{name: take for feature in features for name, take in feature.secrets.items()},
         }
-        jobs.keep("secret-files", SecretFiles(_secret_files(settings, secrets)).run)
+        background.keep("secret-files", SecretFiles(_secret_files(settings, secrets)).run)
         edge = _edge(ground, offered, features)
         loop_probe = LoopProbe(asyncio.get_running_loop())
         stack.callback(loop_probe.stop)
         for families in (loop_families(loop_probe), turn_families(ground.turns)):
             metrics.add_collector(families)
-        yield Node(edge, kernel, offered.hub, cluster, control, loop_probe, tasks)
+        yield Node(edge, kernel, offered.hub, cluster, control, loop_probe, tasks, jobs)
+
+
+def _start(features: Sequence[Feature], background: Tasks, metrics: Metrics) -> None:
+    """Start what features have running besides requests, and show what they count."""
+    for feature in features:
+        for families in feature.metrics:
+            metrics.add_collector(families)
+        for name, task in feature.tasks.items():
+            background.keep(name, task)
+        for name, queue in feature.queues.items():
+            background.keep(name, Worker(name, queue).run)
+
+
+def _work_off(queue: JobQueue, kernel: Kernel, stack: AsyncExitStack) -> Tasks:
+    """Start the worker of jobs; it ends before all else does, since jobs need the rest."""
+    jobs = Tasks(kernel.metrics.task_failures)
+    stack.push_async_callback(jobs.cancel)
+    jobs.keep("jobs", Worker("jobs", queue).run)
+    return jobs
 
 
 def _edge(ground: Ground, offered: Offered, features: Sequence[Feature]) -> Edge:

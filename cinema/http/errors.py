@@ -54,6 +54,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "PAYMENT_IN_PROGRESS": ErrorKind(409, "A payment for this hold is under way."),
     "BOOKING_ENDED": ErrorKind(409, "This booking has ended."),
     "MESSAGE_NOT_DEAD": ErrorKind(409, "This message was not given up: it waits or has ended."),
+    "JOB_NOT_FAILED": ErrorKind(409, "This job was not given up, or another one does its work."),
     "SHOWTIME_STARTED": ErrorKind(409, "The showtime has started."),
     "SEAT_NOT_INCLUDED": ErrorKind(
         409, "A seat is not, or no longer, part of this hold or booking."

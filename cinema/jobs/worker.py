@@ -1,12 +1,13 @@
-"""The loop that works off queues in Postgres, such as that of mails."""
+"""The loop that works off queues in Postgres: mails and jobs."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
+from cinema.actors.tasks import Tasks
 from cinema.domain.rejections import Refused
 from cinema.features.feature import Queue
 from cinema.storage.journal.store import StoreUnavailable
@@ -15,7 +16,7 @@ from cinema.telemetry.logging import LogLimit
 QUEUE_FAILED: Final = "queue_failed"
 
 PERIOD_S: Final = 1.0
-"""Time between two looks at a queue that was empty."""
+"""Time between two looks at a queue that had nothing more."""
 
 AT_ONCE: Final = 8
 """Pieces of work of one queue that a node does at the same time; each waits for a mail server or
@@ -27,38 +28,64 @@ log = structlog.get_logger(__name__)
 class Worker:
     """Works off one queue, a few pieces at a time, as long as the node runs.
 
-    Every node has one; the queue gives each piece to one node.
+    Every node has one; the queue gives each piece to one node. A slow piece does not delay the
+    others while there is room.
     """
 
     def __init__(self, name: str, queue: Queue) -> None:
         self._name = name
         self._queue = queue
+        self._pieces = Tasks()
+        self._under_way: set[asyncio.Task[None]] = set()
         self._limit = LogLimit()
 
     async def run(self) -> None:
-        """Run until cancelled; another node later repeats a piece that was interrupted."""
-        while True:
-            if not await self.round():
-                await asyncio.sleep(PERIOD_S)
+        """Until cancelled; the pieces under way then are cancelled, and taken up again later."""
+        try:
+            while True:
+                room = AT_ONCE - len(self._under_way)
+                if not room:
+                    await self._until_one_ends(None)
+                elif await self._take(room) < room:
+                    # There was no more, so more is looked for after a while, or sooner if
+                    # something ends: what it was may have been in the way.
+                    await self._until_one_ends(PERIOD_S)
+        finally:
+            await self._pieces.cancel()
 
     async def round(self) -> bool:
-        """Work off what is due now, up to `AT_ONCE` pieces; False if there was nothing.
+        """Work off what is due now, as much as goes at once; whether there was any."""
+        taken = await self._take(AT_ONCE)
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        return bool(taken)
 
-        If the database is away, a later call tries again. A piece that fails with a bug does not
-        stop the others.
-        """
+    async def _take(self, room: int) -> int:
+        """Begin what is due; a database that is away is waited for."""
         try:
-            pieces = await self._queue.claim(AT_ONCE)
-            results = await asyncio.gather(
-                *(self._queue.work(piece) for piece in pieces), return_exceptions=True
-            )
+            pieces = await self._queue.claim(room)
         except (Refused, StoreUnavailable) as error:
             self._failed(error)
-            return False
-        for result in results:
-            if isinstance(result, BaseException):
-                self._failed(result)
-        return bool(pieces)
+            return 0
+        for piece in pieces:
+            task = self._pieces.start(self._name, self._work(piece))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+        return len(pieces)
+
+    async def _until_one_ends(self, timeout_s: float | None) -> None:
+        if self._under_way:
+            await asyncio.wait(
+                self._under_way, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+        elif timeout_s is not None:
+            await asyncio.sleep(timeout_s)
+
+    async def _work(self, piece: Any) -> None:
+        """One piece; a bug in it keeps no other."""
+        (result,) = await asyncio.gather(self._queue.work(piece), return_exceptions=True)
+        if isinstance(result, BaseException):
+            self._failed(result)
 
     def _failed(self, error: BaseException) -> None:
         if isinstance(error, Refused | StoreUnavailable):

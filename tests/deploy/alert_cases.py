@@ -165,6 +165,20 @@ CASES = (
         at="100m",
     ),
     Case(
+        alert="CinemaJobsLate",
+        firing={f"cinema_jobs_late_seconds{{{A}}}": "0+60x240"},
+        labels={},
+        quiet={f"cinema_jobs_late_seconds{{{A}}}": "0+60x10 0x230"},
+        at="60m",
+    ),
+    Case(
+        alert="CinemaJobsFailed",
+        firing={f"cinema_jobs_failed{{{A}}}": "3x390 4x30"},
+        labels={},
+        quiet={f"cinema_jobs_failed{{{A}}}": "3x420"},
+        at="100m",
+    ),
+    Case(
         alert="CinemaHousekeepingFails",
         firing={
             f'cinema_log_events_total{{{A},level="warning",event="housekeeping_failed"}}': (

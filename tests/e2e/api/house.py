@@ -290,6 +290,17 @@ class House:
         hold_id = await self.held(person, showtime_id, *seats)
         return str((await self.book(person, showtime_id, hold_id)).data["id"])
 
+    async def job(self, person: str) -> str:
+        """The id of a job of somebody, of a kind that no node knows."""
+        job_id = str(uuid.uuid4())
+        await self.database.execute(
+            "insert into jobs (id, kind, owner_id, due_at, created_at, updated_at)"
+            " values ($1, 'unknown', $2, now(), now(), now())",
+            job_id,
+            self.people[person],
+        )
+        return job_id
+
     async def statuses(self, showtime_id: str, person: str | None = None) -> dict[str, str]:
         """What is not available, as the seat map says."""
         seats = (await self.ask(person, "GET", f"showtimes/{showtime_id}/seats")).data["seats"]

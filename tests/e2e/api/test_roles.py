@@ -30,10 +30,11 @@ OF_ANOTHER = {
     "getBooking": AT_THE_COUNTER,
     "cancelBooking": AT_THE_COUNTER,
     "endSession": frozenset[str](),
+    "getJob": frozenset({"admin"}),
 }
 """Operations on what belongs to somebody, and who else may do them; all others get 404."""
 
-OWNED = ("{hold_id}", "{booking_id}", "{session_id}")
+OWNED = ("{hold_id}", "{booking_id}", "{session_id}", "{job_id}")
 """Ends of paths to what belongs to somebody."""
 
 
@@ -118,6 +119,9 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "listAudit": Call("GET", "admin/audit", ADMINS),
         "listMessages": Call("GET", "admin/messages", ADMINS),
         "retryMessage": Call("POST", f"admin/messages/{UNKNOWN_ID}/retry", ADMINS, 404),
+        "getJob": Call("GET", f"jobs/{facts['job']}", SIGNED_IN),
+        "listJobs": Call("GET", "admin/jobs", ADMINS),
+        "retryJob": Call("POST", f"admin/jobs/{UNKNOWN_ID}/retry", ADMINS, 404),
         "promoteUser": Call(
             "POST", f"admin/users/{house.people['bob']}/promote", ADMINS, 200, {"role": "customer"}
         ),
@@ -177,7 +181,7 @@ async def documented(house: House) -> dict[str, tuple[str, Any]]:
 
 
 async def facts_of(house: House, owner: str, person: str | None = None) -> dict[str, str]:
-    """What an owner has: a hold, a booking, a session; a seat that is free; and who asks."""
+    """What an owner has: a hold, a booking, a session, a job; a seat that is free; and who asks."""
     screen_id = await house.screen(grid={"rows": 2, "columns": 20})
     showtime_id = await house.showtime(screen_id=screen_id)
     return {
@@ -190,6 +194,7 @@ async def facts_of(house: House, owner: str, person: str | None = None) -> dict[
         "part": "A2",
         "session": house.people[owner],
         "person": person or owner,
+        "job": await house.job(owner),
     }
 
 
