@@ -93,6 +93,7 @@ from cinema.features.bookings.rows import BOOKING_BRANCHES
 from cinema.features.bookings.service import BookingsService
 from cinema.features.bookings.store import BookingsRepository
 from cinema.features.catalog import cinema_routes, movie_routes, screen_routes
+from cinema.features.catalog.jobs import CatalogFigures
 from cinema.features.catalog.service import CatalogService
 from cinema.features.catalog.store import CatalogRepository
 from cinema.features.feature import Feature
@@ -401,13 +402,15 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
 
 async def _catalog(ground: Ground, offered: Offered) -> Feature:
     store = offered.catalog = CatalogRepository(ground.pool, ground.reads)
-    catalog = CatalogService(store, new_id=ground.next_id, now=_now(ground.unix_s))
+    now = _now(ground.unix_s)
+    catalog = CatalogService(store, new_id=ground.next_id, now=now)
     return Feature(
         routes=(
             *bound(movie_routes.ROUTES, catalog),
             *bound(cinema_routes.ROUTES, catalog),
             *bound(screen_routes.ROUTES, catalog),
-        )
+        ),
+        tasks={"catalog-figures": CatalogFigures(store.movie_lists, now=now).run},
     )
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from cinema.domain.seatmap import Layout
 from cinema.features.accounts.store import NewUser
+from cinema.features.catalog.movie_store import index_missing
 from cinema.features.catalog.shapes import Cinema, Movie, Screen
 from cinema.features.catalog.store import INSERT_MOVIE, movie_values
 from cinema.features.showtimes.rules import Timetable
@@ -138,8 +139,23 @@ async def _insert_catalog(running: PooledConnection, catalog: DemoCatalog, now: 
         _ADD_MOVIE,
         [movie_values(movie.id, movie, now) for movie in catalog.movies],
     )
+    # Only those that have none: what was changed by hand stays.
+    await index_missing(running)
     await running.executemany(
-        _INSERT_CINEMA, [(*msgspec.structs.astuple(one), now) for one in catalog.cinemas]
+        _INSERT_CINEMA,
+        [
+            (
+                one.id,
+                one.name,
+                one.address,
+                one.city,
+                one.country,
+                one.time_zone,
+                one.currency,
+                now,
+            )
+            for one in catalog.cinemas
+        ],
     )
     await running.executemany(
         _INSERT_SCREEN,

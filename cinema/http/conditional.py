@@ -41,6 +41,11 @@ def versions_seen(request: BaseRequest) -> frozenset[int] | None:
     return frozenset(int(found[1]) for tag in tags if (found := _VERSION_TAG.fullmatch(tag)))
 
 
+def version_tag(version: int) -> str:
+    """The tag of a row's version, as `ETag` shows it."""
+    return f'"{version}"'
+
+
 def tagged(request: BaseRequest, tag: str, body: bytes, medium: Medium = JSON_REVALIDATED) -> Reply:
     """`body` with its tag as `ETag`, or 304 to a client that has it."""
     extra = header_lines(etag=tag)

@@ -172,6 +172,74 @@ async def test_layout_is_replaced_only_by_who_has_seen_it(client: Client) -> Non
     assert gone == (404, "NOT_FOUND")
 
 
+async def test_rows_are_changed_and_deleted_only_by_who_has_seen_them(client: Client) -> None:
+    admin = await signed_in(client, "admin")
+    house = {"name": "New", "city": "Rome", "country": "IT"}
+    zone = {"time_zone": "Europe/Rome", "currency": "EUR"}
+    film = {"title": "Zardoz", "runtime_minutes": 105}
+    _, movie = await ask(client, "POST", "movies", film, Authorization=admin)
+    _, cinema = await ask(client, "POST", "cinemas", {**house, **zone}, Authorization=admin)
+    plan = {"cinema_id": cinema["id"], "name": "One", "grid": {"rows": 1, "columns": 1}}
+    _, screen = await ask(client, "POST", "screens", plan, Authorization=admin)
+    for path, body in (
+        (f"movies/{movie['id']}", {**film, "title": "Zodiac"}),
+        (f"screens/{screen['id']}", {"name": "Two"}),
+        (f"cinemas/{cinema['id']}", {**house, **zone, "name": "Newer"}),
+    ):
+        async with client.get(path) as shown:
+            tag = shown.headers["ETag"]
+        async with client.get(path, headers={"If-None-Match": tag}) as known:
+            assert (known.status, known.headers["ETag"]) == (304, tag)
+        for method in ("PUT", "DELETE"):
+            sent = body if method == "PUT" else None
+            for without in ({}, {"If_Match": "*"}):
+                refused = await ask(client, method, path, sent, Authorization=admin, **without)
+                assert refused == (428, "PRECONDITION_REQUIRED"), (method, path)
+            for stale in ('"0"', f"W/{tag}", "1", '"2"'):
+                refused = await ask(client, method, path, sent, Authorization=admin, If_Match=stale)
+                assert refused == (412, "PRECONDITION_FAILED"), (method, path, stale)
+        headers = {"Authorization": admin, "If-Match": tag}
+        async with client.put(path, json=body, headers=headers) as changed:
+            tag = changed.headers["ETag"]
+            told = msgspec.json.decode(await changed.read())["data"]
+        assert (told["version"], tag) == (2, '"2"')
+        assert body.items() <= told.items()
+        status, gone = await ask(client, "DELETE", path, Authorization=admin, If_Match=tag)
+        assert (status, gone["id"]) == (200, told["id"])
+        assert await ask(client, "GET", path) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    "link", ["javascript:alert(1)", "/admin", "//elsewhere.example/x", "ftp://x", "http://a b"]
+)
+async def test_links_are_those_of_the_web(client: Client, link: str) -> None:
+    admin = await signed_in(client, "admin")
+    film = {"title": "Zardoz", "runtime_minutes": 105}
+    for field in ("poster_url", "trailer_url"):
+        refused = await ask(client, "POST", "movies", {**film, field: link}, Authorization=admin)
+        assert refused == (400, "VALIDATION_ERROR")
+
+
+async def test_films_are_searched_and_filtered(client: Client) -> None:
+    async def titles(query: str) -> list[str]:
+        status, movies = await ask(client, "GET", f"movies?{query}")
+        assert status == 200, movies
+        return [movie["title"] for movie in movies]
+
+    assert await titles("q=godfahter") == ["The Godfather"]
+    assert await titles("q=amelie&genre=ROMANCE") == ["Amélie"]
+    assert (await titles("sort=release_date"))[0] == "Dune: Part Two"
+    _, cinemas = await ask(client, "GET", "cinemas")
+    _, shows = await ask(client, "GET", f"showtimes?cinema_id={cinemas[0]['id']}&limit=100")
+    _, movie = await ask(client, "GET", f"movies/{shows[0]['movie_id']}")
+    same = f"language={shows[0]['language']}&format={shows[0]['format']}"
+    assert movie["title"] in await titles(f"cinema_id={cinemas[0]['id']}&{same}&limit=100")
+    assert await titles("date=1999-01-01") == []
+    for wrong in ("sort=relevance", "sort=x", "date=1999-13-01", "language=e", "q=a&x=1"):
+        status, code = await ask(client, "GET", f"movies?{wrong}")
+        assert (status, code) == (400, "VALIDATION_ERROR"), wrong
+
+
 async def test_prices_are_only_for_categories_of_the_screen(client: Client) -> None:
     admin = await signed_in(client, "admin")
     _, cinemas = await ask(client, "GET", "cinemas")

@@ -8,10 +8,11 @@ from cinema.domain.paging import PageQuery
 from cinema.domain.principal import ADMIN
 from cinema.features.catalog import examples
 from cinema.features.catalog.service import CatalogService
-from cinema.features.catalog.shapes import Cinema, CinemaInput, Screen
+from cinema.features.catalog.shapes import Cinema, CinemaInput, Deleted, Screen
+from cinema.http.conditional import tagged, version_tag, versions_seen
 from cinema.http.context import RequestContext
 from cinema.http.pages import PageMeta, listed
-from cinema.http.responses import Reply, success
+from cinema.http.responses import Reply, header_lines, success, success_body
 from cinema.http.routes import Operation
 
 TAG: Final = "Cinemas"
@@ -52,7 +53,8 @@ async def list_cinemas(catalog: CatalogService, context: RequestContext) -> Repl
 )
 async def create_cinema(catalog: CatalogService, context: RequestContext) -> Reply:
     """Add a cinema."""
-    return success(await catalog.create_cinema(context.body, context.request_key), status=201)
+    cinema = await catalog.create_cinema(context.body, context.request_key, by=context.principal)
+    return success(cinema, status=201)
 
 
 @Operation(
@@ -63,12 +65,65 @@ async def create_cinema(catalog: CatalogService, context: RequestContext) -> Rep
     tag=TAG,
     response=Cinema,
     response_example=examples.CINEMA,
+    etag=True,
     errors=("RETRY",),
 )
 async def get_cinema(catalog: CatalogService, context: RequestContext) -> Reply:
-    """One cinema."""
+    """One cinema, with its version for a tag."""
     (cinema_id,) = context.ids
-    return success(await catalog.cinema(cinema_id))
+    cinema = await catalog.cinema(cinema_id)
+    return tagged(context.request, version_tag(cinema.version), success_body(cinema))
+
+
+@Operation(
+    method="PUT",
+    path="/api/v1/cinemas/{cinema_id}",
+    operation_id="replaceCinema",
+    summary="Describe a cinema anew",
+    description="What is left out gets its default. `If-Match` names the version this is made "
+    "from. Another time zone or currency is refused while showtimes lie ahead.",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN}),
+    request=CinemaInput,
+    request_example=examples.CINEMA_INPUT,
+    response=Cinema,
+    response_example=examples.CINEMA_CHANGED,
+    if_match=True,
+    etag=True,
+    errors=("CINEMA_IN_USE", "RETRY", "OUTCOME_UNKNOWN"),
+)
+async def replace_cinema(catalog: CatalogService, context: RequestContext) -> Reply:
+    """Describe a cinema anew."""
+    (cinema_id,) = context.ids
+    seen = versions_seen(context.request)
+    cinema = await catalog.change_cinema(context.principal, cinema_id, context.body, seen)
+    return success(cinema, extra=header_lines(etag=version_tag(cinema.version)))
+
+
+@Operation(
+    method="DELETE",
+    path="/api/v1/cinemas/{cinema_id}",
+    operation_id="deleteCinema",
+    summary="Take a cinema out of the catalogue",
+    description="With its screens. Refused as `CINEMA_IN_USE` while showtimes lie ahead; "
+    "`details.showtimes` names up to 100.",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN}),
+    response=Deleted,
+    response_example=examples.CINEMA_DELETED,
+    if_match=True,
+    errors=("CINEMA_IN_USE", "RETRY", "OUTCOME_UNKNOWN"),
+    idempotent=True,
+)
+async def delete_cinema(catalog: CatalogService, context: RequestContext) -> Reply:
+    """Take a cinema out of the catalogue."""
+    (cinema_id,) = context.ids
+    seen = versions_seen(context.request)
+    return success(
+        await catalog.delete_cinema(context.principal, cinema_id, seen, context.request_key)
+    )
 
 
 @Operation(
@@ -89,4 +144,11 @@ async def list_screens(catalog: CatalogService, context: RequestContext) -> Repl
     return listed(await catalog.screens(cinema_id, context.query))
 
 
-ROUTES: Final = (list_cinemas, create_cinema, get_cinema, list_screens)
+ROUTES: Final = (
+    list_cinemas,
+    create_cinema,
+    get_cinema,
+    replace_cinema,
+    delete_cinema,
+    list_screens,
+)

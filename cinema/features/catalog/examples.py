@@ -17,7 +17,8 @@ MOVIE_INPUT: Final[dict[str, Any]] = {
     "poster_url": None,
     "trailer_url": None,
 }
-MOVIE: Final = {"id": MOVIE_ID, **MOVIE_INPUT}
+MOVIE: Final = {"id": MOVIE_ID, **MOVIE_INPUT, "version": 1}
+MOVIE_CHANGED: Final = {**MOVIE, "version": 2}
 CINEMA_INPUT: Final[dict[str, Any]] = {
     "name": "Odeon am Markt",
     "address": "Marktplatz 1",
@@ -26,7 +27,8 @@ CINEMA_INPUT: Final[dict[str, Any]] = {
     "time_zone": "Europe/Berlin",
     "currency": "EUR",
 }
-CINEMA: Final = {"id": CINEMA_ID, **CINEMA_INPUT}
+CINEMA: Final = {"id": CINEMA_ID, **CINEMA_INPUT, "version": 1}
+CINEMA_CHANGED: Final = {**CINEMA, "version": 2}
 GRID: Final = {"grid": {"rows": 8, "columns": 12}}
 SCREEN_INPUT: Final = {"cinema_id": CINEMA_ID, "name": "Screen 1", **GRID}
 SCREEN: Final = {
@@ -35,6 +37,7 @@ SCREEN: Final = {
     "name": "Screen 1",
     "layout_version": 1,
     "seat_count": 96,
+    "version": 1,
 }
 LAYOUT: Final = {
     "screen_id": SCREEN_ID,
@@ -53,4 +56,9 @@ LAYOUT: Final = {
         ]
     },
 }
-SCREEN_CHANGED: Final = {**SCREEN, "layout_version": 2}
+SCREEN_CHANGED: Final = {**SCREEN, "layout_version": 2, "version": 2}
+SCREEN_CHANGE: Final = {"name": "Grand Hall"}
+SCREEN_RENAMED: Final = {**SCREEN, **SCREEN_CHANGE, "version": 2}
+MOVIE_DELETED: Final = {"id": MOVIE_ID, "deleted_at": "2026-05-20T12:00:00Z"}
+CINEMA_DELETED: Final = {**MOVIE_DELETED, "id": CINEMA_ID}
+SCREEN_DELETED: Final = {**MOVIE_DELETED, "id": SCREEN_ID}

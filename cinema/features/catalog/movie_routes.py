@@ -7,10 +7,11 @@ from typing import Final
 from cinema.domain.principal import ADMIN
 from cinema.features.catalog import examples
 from cinema.features.catalog.service import CatalogService
-from cinema.features.catalog.shapes import Movie, MovieInput, MovieQuery
+from cinema.features.catalog.shapes import Deleted, Movie, MovieInput, MovieQuery
+from cinema.http.conditional import tagged, version_tag, versions_seen
 from cinema.http.context import RequestContext
 from cinema.http.pages import PageMeta, listed
-from cinema.http.responses import Reply, success
+from cinema.http.responses import Reply, header_lines, success, success_body
 from cinema.http.routes import Operation
 
 TAG: Final = "Movies"
@@ -51,7 +52,8 @@ async def list_movies(catalog: CatalogService, context: RequestContext) -> Reply
 )
 async def create_movie(catalog: CatalogService, context: RequestContext) -> Reply:
     """Add a film."""
-    return success(await catalog.create_movie(context.body, context.request_key), status=201)
+    movie = await catalog.create_movie(context.body, context.request_key, by=context.principal)
+    return success(movie, status=201)
 
 
 @Operation(
@@ -62,12 +64,65 @@ async def create_movie(catalog: CatalogService, context: RequestContext) -> Repl
     tag=TAG,
     response=Movie,
     response_example=examples.MOVIE,
+    etag=True,
     errors=("RETRY",),
 )
 async def get_movie(catalog: CatalogService, context: RequestContext) -> Reply:
-    """One film."""
+    """One film, with its version for a tag."""
     (movie_id,) = context.ids
-    return success(await catalog.movie(movie_id))
+    movie = await catalog.movie(movie_id)
+    return tagged(context.request, version_tag(movie.version), success_body(movie))
 
 
-ROUTES: Final = (list_movies, create_movie, get_movie)
+@Operation(
+    method="PUT",
+    path="/api/v1/movies/{movie_id}",
+    operation_id="replaceMovie",
+    summary="Describe a film anew",
+    description="What is left out gets its default. `If-Match` names the version this is made "
+    "from, so that nobody's change is lost. Showtimes that are scheduled keep their length.",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN}),
+    request=MovieInput,
+    request_example=examples.MOVIE_INPUT,
+    response=Movie,
+    response_example=examples.MOVIE_CHANGED,
+    if_match=True,
+    etag=True,
+    errors=("RETRY", "OUTCOME_UNKNOWN"),
+)
+async def replace_movie(catalog: CatalogService, context: RequestContext) -> Reply:
+    """Describe a film anew."""
+    (movie_id,) = context.ids
+    seen = versions_seen(context.request)
+    movie = await catalog.change_movie(context.principal, movie_id, context.body, seen)
+    return success(movie, extra=header_lines(etag=version_tag(movie.version)))
+
+
+@Operation(
+    method="DELETE",
+    path="/api/v1/movies/{movie_id}",
+    operation_id="deleteMovie",
+    summary="Take a film out of the catalogue",
+    description="Refused as `MOVIE_IN_USE` while showtimes of it lie ahead; `details.showtimes` "
+    "names up to 100, each with its bookings. Bookings of the past stay as they are.",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN}),
+    response=Deleted,
+    response_example=examples.MOVIE_DELETED,
+    if_match=True,
+    errors=("MOVIE_IN_USE", "RETRY", "OUTCOME_UNKNOWN"),
+    idempotent=True,
+)
+async def delete_movie(catalog: CatalogService, context: RequestContext) -> Reply:
+    """Take a film out of the catalogue."""
+    (movie_id,) = context.ids
+    seen = versions_seen(context.request)
+    return success(
+        await catalog.delete_movie(context.principal, movie_id, seen, context.request_key)
+    )
+
+
+ROUTES: Final = (list_movies, create_movie, get_movie, replace_movie, delete_movie)

@@ -9,10 +9,24 @@ import msgspec
 from cinema.domain.principal import ADMIN, MANAGER
 from cinema.features.catalog import examples
 from cinema.features.catalog.service import CatalogService
-from cinema.features.catalog.shapes import LayoutInput, Screen, ScreenInput, ScreenLayout
-from cinema.http.conditional import tagged, versions_seen
+from cinema.features.catalog.shapes import (
+    Deleted,
+    LayoutInput,
+    Screen,
+    ScreenChange,
+    ScreenInput,
+    ScreenLayout,
+)
+from cinema.http.conditional import tagged, version_tag, versions_seen
 from cinema.http.context import RequestContext
-from cinema.http.responses import JSON_IMMUTABLE, JSON_REVALIDATED, Reply, success, success_body
+from cinema.http.responses import (
+    JSON_IMMUTABLE,
+    JSON_REVALIDATED,
+    Reply,
+    header_lines,
+    success,
+    success_body,
+)
 from cinema.http.routes import Operation
 
 TAG: Final = "Screens"
@@ -56,12 +70,64 @@ async def create_screen(catalog: CatalogService, context: RequestContext) -> Rep
     tag=TAG,
     response=Screen,
     response_example=examples.SCREEN,
+    etag=True,
     errors=("RETRY",),
 )
 async def get_screen(catalog: CatalogService, context: RequestContext) -> Reply:
-    """One screen."""
+    """One screen, with its version for a tag."""
     (screen_id,) = context.ids
-    return success(await catalog.screen(screen_id))
+    screen = await catalog.screen(screen_id)
+    return tagged(context.request, version_tag(screen.version), success_body(screen))
+
+
+@Operation(
+    method="PUT",
+    path="/api/v1/screens/{screen_id}",
+    operation_id="replaceScreen",
+    summary="Give a screen another name",
+    description="`If-Match` names the version of the screen (not of its layout) this is made from.",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN, MANAGER}),
+    request=ScreenChange,
+    request_example=examples.SCREEN_CHANGE,
+    response=Screen,
+    response_example=examples.SCREEN_RENAMED,
+    if_match=True,
+    etag=True,
+    errors=("NAME_TAKEN", "RETRY", "OUTCOME_UNKNOWN"),
+)
+async def replace_screen(catalog: CatalogService, context: RequestContext) -> Reply:
+    """Give a screen another name."""
+    (screen_id,) = context.ids
+    seen = versions_seen(context.request)
+    screen = await catalog.rename_screen(context.principal, screen_id, context.body, seen)
+    return success(screen, extra=header_lines(etag=version_tag(screen.version)))
+
+
+@Operation(
+    method="DELETE",
+    path="/api/v1/screens/{screen_id}",
+    operation_id="deleteScreen",
+    summary="Take a screen out of the catalogue",
+    description="Refused as `SCREEN_IN_USE` while showtimes on it lie ahead; `details.showtimes` "
+    "names up to 100. Its name is free again.",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN, MANAGER}),
+    response=Deleted,
+    response_example=examples.SCREEN_DELETED,
+    if_match=True,
+    errors=("SCREEN_IN_USE", "RETRY", "OUTCOME_UNKNOWN"),
+    idempotent=True,
+)
+async def delete_screen(catalog: CatalogService, context: RequestContext) -> Reply:
+    """Take a screen out of the catalogue."""
+    (screen_id,) = context.ids
+    seen = versions_seen(context.request)
+    return success(
+        await catalog.delete_screen(context.principal, screen_id, seen, context.request_key)
+    )
 
 
 @Operation(
@@ -85,7 +151,7 @@ async def get_layout(catalog: CatalogService, context: RequestContext) -> Reply:
     layout = await catalog.layout(screen_id, version)
     # A version never changes, but another one may become the current one.
     medium = JSON_REVALIDATED if version is None else JSON_IMMUTABLE
-    return tagged(context.request, f'"{layout.layout_version}"', success_body(layout), medium)
+    return tagged(context.request, version_tag(layout.layout_version), success_body(layout), medium)
 
 
 @Operation(
@@ -112,4 +178,11 @@ async def replace_layout(catalog: CatalogService, context: RequestContext) -> Re
     return success(await catalog.replace_layout(context.principal, screen_id, context.body, seen))
 
 
-ROUTES: Final = (create_screen, get_screen, get_layout, replace_layout)
+ROUTES: Final = (
+    create_screen,
+    get_screen,
+    replace_screen,
+    delete_screen,
+    get_layout,
+    replace_layout,
+)

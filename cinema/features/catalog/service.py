@@ -10,25 +10,32 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.money import CURRENCY_DIGITS
-from cinema.domain.paging import BY_TEXT, Page, PageQuery, after, page
+from cinema.domain.paging import BY_NUMBER, BY_TEXT, Page, PageQuery, after, page
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import refuse
 from cinema.domain.seatmap import Layout, LayoutError, SeatPlan, grid_layout, parse_layout
 from cinema.features.accounts.authority import require_own_cinema
+from cinema.features.catalog.movie_store import MovieFilter, Position
+from cinema.features.catalog.rules import asked_days
 from cinema.features.catalog.shapes import (
     Cinema,
     CinemaInput,
+    Deleted,
     Grid,
     LayoutInput,
     Movie,
     MovieInput,
     MovieQuery,
     Screen,
+    ScreenChange,
     ScreenInput,
     ScreenLayout,
 )
 from cinema.features.catalog.store import CatalogRepository
 from cinema.features.refusals import found, granted
+
+Seen = frozenset[int] | None
+"""The versions of a row that a caller names as those it has seen; None without any."""
 
 
 class _Identified(Protocol):
@@ -50,34 +57,115 @@ class CatalogService:
         self._new_id = new_id
         self._now = now
 
-    async def create_movie(self, request: MovieInput, key: IdempotencyKey | None = None) -> Movie:
+    async def create_movie(
+        self,
+        request: MovieInput,
+        key: IdempotencyKey | None = None,
+        *,
+        by: Principal | None = None,
+    ) -> Movie:
         """A new movie."""
-        return await self._catalog.add_movie(self._next_id(), request, self._now(), key)
+        return await self._catalog.add_movie(
+            self._next_id(), request, self._now(), key, by=_who(by)
+        )
+
+    async def change_movie(
+        self, by: Principal, movie_id: UUID, request: MovieInput, seen: Seen
+    ) -> Movie:
+        """A movie described anew. Showtimes that are scheduled keep their length.
+
+        Refuses NOT_FOUND, PRECONDITION_REQUIRED (without `seen`), PRECONDITION_FAILED.
+        """
+        movie = await self.movie(movie_id)
+        return await self._catalog.change_movie(
+            movie.id, _versions(seen), request, self._now(), UUID(bytes=by.user_id)
+        )
+
+    async def delete_movie(
+        self, by: Principal, movie_id: UUID, seen: Seen, key: IdempotencyKey | None = None
+    ) -> Deleted:
+        """Take a movie out of the catalogue, unless showtimes of it lie ahead.
+
+        Refuses NOT_FOUND, PRECONDITION_REQUIRED, PRECONDITION_FAILED, MOVIE_IN_USE.
+        """
+        if seen is None:
+            await self.movie(movie_id)
+        return await self._catalog.delete_movie(
+            movie_id, _versions(seen), self._now(), UUID(bytes=by.user_id), key
+        )
 
     async def movie(self, movie_id: UUID) -> Movie:
         """One movie. Refuses NOT_FOUND."""
         return found(await self._catalog.find_movie(movie_id))
 
     async def movies(self, query: MovieQuery) -> Page[Movie]:
-        """Movies by title."""
-        rows = await self._catalog.list_movies(
+        """Films that answer a query, in its order. Refuses VALIDATION_ERROR (days, sort)."""
+        sort = query.sort or ("title" if query.q is None else "relevance")
+        if sort == "relevance" and query.q is None:
+            raise refuse("VALIDATION_ERROR", "Only a search has a relevance.", path="$.sort")
+        position: Position | None = (
+            granted(after(query.cursor, BY_TEXT))
+            if sort == "title"
+            else granted(after(query.cursor, BY_NUMBER))
+        )
+        rows = await self._catalog.movie_lists.list(
+            self._movie_filter(query), sort, after=position, limit=query.limit + 1
+        )
+        placed = page(rows, query.limit, lambda row: (row[0], row[1].id))
+        return Page(items=[movie for _, movie in placed.items], next_cursor=placed.next_cursor)
+
+    def _movie_filter(self, query: MovieQuery) -> MovieFilter:
+        first_day, last_day = asked_days(query.date, query.date_from, query.date_to)
+        return MovieFilter(
             genre=query.genre,
             q=query.q,
-            after=granted(after(query.cursor, BY_TEXT)),
-            limit=query.limit + 1,
+            first_day=first_day,
+            last_day=last_day,
+            cinema_id=query.cinema_id,
+            language=query.language,
+            format=query.format,
+            running_after=self._now() if first_day is None else None,
         )
-        titled = page(rows, query.limit, lambda row: (row[0], row[1].id))
-        return Page(items=[movie for _, movie in titled.items], next_cursor=titled.next_cursor)
 
     async def create_cinema(
-        self, request: CinemaInput, key: IdempotencyKey | None = None
+        self,
+        request: CinemaInput,
+        key: IdempotencyKey | None = None,
+        *,
+        by: Principal | None = None,
     ) -> Cinema:
         """A new cinema. Refuses VALIDATION_ERROR (zone, currency)."""
-        if not _is_time_zone(request.time_zone):
-            raise refuse("VALIDATION_ERROR", "This is not an IANA time zone.", path="$.time_zone")
-        if request.currency not in CURRENCY_DIGITS:
-            raise refuse("VALIDATION_ERROR", "This is not an ISO 4217 currency.", path="$.currency")
-        return await self._catalog.add_cinema(self._next_id(), request, self._now(), key)
+        _check_cinema(request)
+        return await self._catalog.add_cinema(
+            self._next_id(), request, self._now(), key, by=_who(by)
+        )
+
+    async def change_cinema(
+        self, by: Principal, cinema_id: UUID, request: CinemaInput, seen: Seen
+    ) -> Cinema:
+        """A cinema described anew; zone and currency stay while showtimes lie ahead.
+
+        Refuses NOT_FOUND, VALIDATION_ERROR, PRECONDITION_REQUIRED, PRECONDITION_FAILED,
+        CINEMA_IN_USE.
+        """
+        cinema = await self.cinema(cinema_id)
+        _check_cinema(request)
+        return await self._catalog.change_cinema(
+            cinema.id, _versions(seen), request, self._now(), UUID(bytes=by.user_id)
+        )
+
+    async def delete_cinema(
+        self, by: Principal, cinema_id: UUID, seen: Seen, key: IdempotencyKey | None = None
+    ) -> Deleted:
+        """Take a cinema and its screens out of the catalogue, unless showtimes lie ahead.
+
+        Refuses NOT_FOUND, PRECONDITION_REQUIRED, PRECONDITION_FAILED, CINEMA_IN_USE.
+        """
+        if seen is None:
+            await self.cinema(cinema_id)
+        return await self._catalog.delete_cinema(
+            cinema_id, _versions(seen), self._now(), UUID(bytes=by.user_id), key
+        )
 
     async def cinema(self, cinema_id: UUID) -> Cinema:
         """One cinema. Refuses NOT_FOUND."""
@@ -108,6 +196,38 @@ class CatalogService:
             rules=request.rules,
             now=self._now(),
             key=key,
+            by=_who(principal),
+        )
+
+    async def rename_screen(
+        self, by: Principal, screen_id: UUID, request: ScreenChange, seen: Seen
+    ) -> Screen:
+        """A screen under another name, given by an admin or the cinema's own manager.
+
+        Refuses NOT_FOUND, FORBIDDEN, PRECONDITION_REQUIRED, PRECONDITION_FAILED, NAME_TAKEN.
+        """
+        screen = await self.screen(screen_id)
+        require_own_cinema(by, screen.cinema_id)
+        return await self._catalog.rename_screen(
+            screen_id, _versions(seen), request, self._now(), UUID(bytes=by.user_id)
+        )
+
+    async def delete_screen(
+        self, by: Principal, screen_id: UUID, seen: Seen, key: IdempotencyKey | None = None
+    ) -> Deleted:
+        """Take a screen out of the catalogue, unless showtimes on it lie ahead.
+
+        Refuses NOT_FOUND, FORBIDDEN, PRECONDITION_REQUIRED, PRECONDITION_FAILED, SCREEN_IN_USE.
+        """
+        if seen is None:
+            require_own_cinema(by, (await self.screen(screen_id)).cinema_id)
+        return await self._catalog.delete_screen(
+            screen_id,
+            _versions(seen),
+            self._now(),
+            UUID(bytes=by.user_id),
+            key,
+            allow=lambda cinema_id: require_own_cinema(by, cinema_id),
         )
 
     async def replace_layout(
@@ -115,7 +235,7 @@ class CatalogService:
         principal: Principal,
         screen_id: UUID,
         request: LayoutInput,
-        seen: frozenset[int] | None,
+        seen: Seen,
     ) -> Screen:
         """The next version of a screen's seats; existing showtimes keep theirs.
 
@@ -125,10 +245,13 @@ class CatalogService:
         screen = await self.screen(screen_id)
         require_own_cinema(principal, screen.cinema_id)
         plan, layout = _plan_of(request.layout, request.grid)
-        if seen is None:
-            raise refuse("PRECONDITION_REQUIRED")
         return await self._catalog.replace_layout(
-            screen.id, seen, layout=layout, seat_count=plan.seat_count, now=self._now()
+            screen.id,
+            _versions(seen),
+            layout=layout,
+            seat_count=plan.seat_count,
+            now=self._now(),
+            by=_who(principal),
         )
 
     async def screen(self, screen_id: UUID) -> Screen:
@@ -158,6 +281,24 @@ def _by_id(item: _Identified) -> tuple[object, UUID]:
 def _last_id(query: PageQuery) -> UUID | None:
     position = granted(after(query.cursor, BY_TEXT))
     return None if position is None else position[1]
+
+
+def _who(principal: Principal | None) -> UUID | None:
+    return None if principal is None else UUID(bytes=principal.user_id)
+
+
+def _versions(seen: Seen) -> frozenset[int]:
+    """What was seen of what is to be changed. Refuses PRECONDITION_REQUIRED without any."""
+    if seen is None:
+        raise refuse("PRECONDITION_REQUIRED")
+    return seen
+
+
+def _check_cinema(request: CinemaInput) -> None:
+    if not _is_time_zone(request.time_zone):
+        raise refuse("VALIDATION_ERROR", "This is not an IANA time zone.", path="$.time_zone")
+    if request.currency not in CURRENCY_DIGITS:
+        raise refuse("VALIDATION_ERROR", "This is not an ISO 4217 currency.", path="$.currency")
 
 
 def _is_time_zone(name: str) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated
+from datetime import date as Date  # noqa: N812  (a field below is named `date`)
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -19,7 +20,7 @@ Title = Annotated[str, Meta(min_length=1, max_length=300, pattern=r"^\S(.*\S)?$"
 CinemaName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")]
 ScreenName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
 City = Annotated[str, Meta(min_length=1, max_length=100)]
-Url = Annotated[str, Meta(max_length=2000, pattern=r"^(https?://|/)[!-~]+$")]
+Link = Annotated[str, Meta(max_length=2000, pattern=r"^https?://[!-~]+$")]
 LanguageTag = Annotated[
     str,
     Meta(pattern="^[a-zA-Z]{2,8}(-[a-zA-Z0-9]{1,8}){0,3}$", description="A BCP 47 tag, as `en`."),
@@ -41,12 +42,12 @@ class MovieInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     release_date: date | None = None
     age_rating: Annotated[str, Meta(min_length=1, max_length=16)] | None = None
     languages: Annotated[list[LanguageTag], Meta(max_length=32)] = []
-    poster_url: Url | None = None
-    trailer_url: Url | None = None
+    poster_url: Link | None = None
+    trailer_url: Link | None = None
 
 
 class Movie(msgspec.Struct, frozen=True, kw_only=True):
-    """A film that is, was or will be shown."""
+    """A film that is, was or will be shown; each change makes another `version`."""
 
     id: UUID
     title: str
@@ -58,6 +59,7 @@ class Movie(msgspec.Struct, frozen=True, kw_only=True):
     languages: list[str]
     poster_url: str | None
     trailer_url: str | None
+    version: int = 1
 
 
 class CinemaInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,6 +83,7 @@ class Cinema(msgspec.Struct, frozen=True, kw_only=True):
     country: str
     time_zone: str
     currency: str
+    version: int = 1
 
 
 class Grid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,6 +103,12 @@ class ScreenInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     rules: Rules = Rules()
 
 
+class ScreenChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What may change of a screen; its seats have a route of their own."""
+
+    name: ScreenName
+
+
 class LayoutInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The next version of a screen's seats, as either a `layout` or a `grid`."""
 
@@ -115,6 +124,22 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     layout_version: int
     seat_count: int
+    version: int = 1
+
+
+class Deleted(msgspec.Struct, frozen=True, kw_only=True):
+    """What is no longer in the catalogue. Bookings of it stay as they are."""
+
+    id: UUID
+    deleted_at: datetime
+
+
+class UpcomingShowtime(msgspec.Struct, frozen=True, kw_only=True):
+    """What keeps something from being deleted: a showtime that is not over."""
+
+    id: UUID
+    starts_at: datetime
+    bookings: int
 
 
 class ScreenLayout(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,10 +151,26 @@ class ScreenLayout(msgspec.Struct, frozen=True, kw_only=True):
     layout: Layout
 
 
+MovieSort = Literal["relevance", "title", "release_date", "popularity"]
+
+
 class MovieQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which movies; `genre` and `q` (part of a title) ignore case and accents."""
+    """Which films, and in which order.
+
+    `q` is searched for in titles: the beginning of a word will do, and typing errors are forgiven.
+    Days, `cinema_id`, `language` and `format` are about one and the same showtime that is not
+    cancelled; days are those of its cinema's calendar, and without any it is not over yet. `sort`
+    is `relevance` where there is a `q`, else `title`; the newest and the most popular come first.
+    """
 
     genre: Annotated[str, Meta(max_length=SEARCH_CHARS)] | None = None
     q: Annotated[str, Meta(max_length=SEARCH_CHARS)] | None = None
+    date: Date | None = None
+    date_from: Date | None = None
+    date_to: Date | None = None
+    cinema_id: UUID | None = None
+    language: LanguageTag | None = None
+    format: Annotated[str, Meta(min_length=1, max_length=16)] | None = None
+    sort: MovieSort | None = None
     limit: Limit = PAGE_DEFAULT
     cursor: Cursor | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -10,68 +11,98 @@ from uuid import UUID
 import msgspec
 
 from cinema.domain.idempotency import IdempotencyKey
-from cinema.domain.rejections import refuse
+from cinema.domain.rejections import Refused, refuse
 from cinema.domain.sale_rules import Rules
 from cinema.domain.seatmap import Layout
 from cinema.domain.text import fold
+from cinema.features.catalog.movie_store import (
+    MOVIE_COLUMNS,
+    MovieLists,
+    forget_titles,
+    index_titles,
+    movie_of,
+)
 from cinema.features.catalog.shapes import (
     Cinema,
     CinemaInput,
+    Deleted,
     Movie,
     MovieInput,
     Screen,
+    ScreenChange,
     ScreenLayout,
+    UpcomingShowtime,
 )
 from cinema.storage.database.driver import InvalidParameterValueError, Record
 from cinema.storage.database.reads import PrimaryReads, Reads
 from cinema.storage.database.transactions import Pool, PooledConnection, run_once, transaction
 
-_MOVIE: Final = (
-    "id, title, description, genres, runtime_minutes, release_date, age_rating, "
-    "languages, poster_url, trailer_url"
-)
-_CINEMA: Final = "id, name, address, city, country, time_zone, currency"
-_SCREEN: Final = "id, cinema_id, name, layout_version, seat_count"
+_MOVIE: Final = MOVIE_COLUMNS
+_CINEMA: Final = "id, name, address, city, country, time_zone, currency, version"
+_SCREEN: Final = "id, cinema_id, name, layout_version, seat_count, version"
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
 INSERT_MOVIE = """
 insert into movies (
     id, title, description, genres, runtime_minutes, release_date, age_rating, languages,
-    poster_url, trailer_url, sort_title, genre_keys, created_at
-) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+    poster_url, trailer_url, sort_title, genre_keys, created_at, created_by
+) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 """
 """Takes `movie_values`; callers add what happens on a conflict, or what is returned."""
 
 _ADD_MOVIE = f"{INSERT_MOVIE} returning {_MOVIE}"
 
-_MOVIE_BY_ID = f"select {_MOVIE} from movies where id = $1"
-
-_LIST_MOVIES = f"""
-select {_MOVIE}, sort_title from movies
-where ($1::text is null or genre_keys @> array[$1::text])
-  and ($2::text is null or sort_title like $2)
-  and (sort_title, id) > ($3::text, $4)
-order by sort_title, id limit $5
+_CHANGE_MOVIE = f"""
+update movies set
+    title = $2, description = $3, genres = $4, runtime_minutes = $5, release_date = $6,
+    age_rating = $7, languages = $8, poster_url = $9, trailer_url = $10, sort_title = $11,
+    genre_keys = $12, updated_at = $13, updated_by = $14, version = version + 1
+where id = $1 and deleted_at is null and version = any($15::bigint[])
+returning {_MOVIE}
 """
+
+_MOVIE_BY_ID = f"select {_MOVIE} from movies where id = $1 and deleted_at is null"
 
 # Postgres has its own copy of the time zone database: a zone it does not know is refused here.
 _INSERT_CINEMA = f"""
-insert into cinemas (id, name, address, city, country, time_zone, currency, created_at)
-select $1, $2, $3, $4, $5, $6, $7, $8
+insert into cinemas (
+    id, name, address, city, country, time_zone, currency, created_at, created_by
+)
+select $1, $2, $3, $4, $5, $6, $7, $8, $9
 where ($8::timestamptz at time zone $6) is not null
 returning {_CINEMA}
 """
 
-_CINEMA_BY_ID = f"select {_CINEMA} from cinemas where id = $1"
-
-_LIST_CINEMAS = f"""
-select {_CINEMA} from cinemas where id > $1 order by id limit $2
+_CHANGE_CINEMA = f"""
+update cinemas set
+    name = $2, address = $3, city = $4, country = $5, time_zone = $6, currency = $7,
+    updated_at = $8, updated_by = $9, version = version + 1
+where id = $1 and ($8::timestamptz at time zone $6) is not null
+returning {_CINEMA}
 """
 
+_CINEMA_BY_ID = f"select {_CINEMA} from cinemas where id = $1 and deleted_at is null"
+
+_LIST_CINEMAS = f"""
+select {_CINEMA} from cinemas where id > $1 and deleted_at is null order by id limit $2
+"""
+
+# Against the deletion of the cinema: it waits for the screen, or the screen finds no cinema.
 _INSERT_SCREEN = f"""
-insert into screens (id, cinema_id, name, layout_version, seat_count, rules, created_at)
-values ($1, $2, $3, 1, $4, $5::text::jsonb, $6)
+with cinema as (
+    select id from cinemas where id = $2 and deleted_at is null for key share
+)
+insert into screens (
+    id, cinema_id, name, layout_version, seat_count, rules, created_at, created_by
+)
+select $1, id, $3, 1, $4, $5::text::jsonb, $6, $7 from cinema
+returning {_SCREEN}
+"""
+
+_RENAME_SCREEN = f"""
+update screens set name = $2, updated_at = $3, updated_by = $4, version = version + 1
+where id = $1 and deleted_at is null and version = any($5::bigint[])
 returning {_SCREEN}
 """
 
@@ -82,16 +113,18 @@ values ($1, $2, $3::text::jsonb, $4, $5)
 
 # If two requests replace the same version, the second waits for the row and finds another version.
 _NEXT_LAYOUT = f"""
-update screens set layout_version = layout_version + 1, seat_count = $2
-where id = $1 and layout_version = any($3::bigint[])
+update screens set
+    layout_version = layout_version + 1, seat_count = $2, updated_at = $4, updated_by = $5,
+    version = version + 1
+where id = $1 and deleted_at is null and layout_version = any($3::bigint[])
 returning {_SCREEN}
 """
 
-_SCREEN_BY_ID = f"select {_SCREEN} from screens where id = $1"
+_SCREEN_BY_ID = f"select {_SCREEN} from screens where id = $1 and deleted_at is null"
 
 _LIST_SCREENS = f"""
 select {_SCREEN} from screens
-where cinema_id = $1 and id > $2
+where cinema_id = $1 and id > $2 and deleted_at is null
 order by id limit $3
 """
 
@@ -99,9 +132,45 @@ _LAYOUT = """
 select layout.screen_id, layout.version, layout.seat_count, layout.layout::text
 from screen_layouts layout
 join screens screen on screen.id = layout.screen_id
-where screen.id = $1
+where screen.id = $1 and screen.deleted_at is null
   and layout.version = coalesce($2::integer, screen.layout_version)
 """
+
+# Whoever schedules a showtime holds a weaker lock on these rows until it is there: a deletion waits
+# and then finds it, or the showtime finds nothing to stand on.
+_LOCK_MOVIE = "select version from movies where id = $1 and deleted_at is null for update"
+_LOCK_CINEMA = f"select {_CINEMA} from cinemas where id = $1 and deleted_at is null for update"
+_LOCK_SCREEN = (
+    "select version, cinema_id from screens where id = $1 and deleted_at is null for update"
+)
+_LOCK_SCREENS_OF = """
+select from screens where cinema_id = $1 and deleted_at is null order by id for update
+"""
+
+_DELETED: Final = "deleted_at = $2, updated_at = $2, updated_by = $3, version = version + 1"
+_DELETE_MOVIE = f"update movies set {_DELETED} where id = $1"
+_DELETE_CINEMA = f"update cinemas set {_DELETED} where id = $1"
+_DELETE_SCREEN = f"update screens set {_DELETED} where id = $1"
+_DELETE_SCREENS_OF = f"update screens set {_DELETED} where cinema_id = $1 and deleted_at is null"
+
+# No showtime is longer than a day.
+_UPCOMING = """
+select showtime.id, showtime.starts_at, (
+    select count(*) from bookings booking
+    where booking.showtime_id = showtime.id and booking.status in ('pending', 'confirmed')
+) as bookings
+from showtimes showtime
+where showtime.{column} = $1 and showtime.status <> 'cancelled'
+  and showtime.starts_at > $2::timestamptz - interval '1 day' and showtime.ends_at > $2
+order by showtime.starts_at, showtime.id
+limit $3
+"""
+_UPCOMING_OF_MOVIE = _UPCOMING.format(column="movie_id")
+_UPCOMING_OF_CINEMA = _UPCOMING.format(column="cinema_id")
+_UPCOMING_OF_SCREEN = _UPCOMING.format(column="screen_id")
+
+UPCOMING_TOLD: Final = 100
+"""Showtimes that a refused deletion names, at most."""
 
 FIRST_ID: Final = UUID(int=0)
 
@@ -112,59 +181,125 @@ class CatalogRepository:
     def __init__(self, pool: Pool, reads: Reads | None = None) -> None:
         self._pool = pool
         self._reads = reads or PrimaryReads(pool)
+        self.movie_lists = MovieLists(pool, self._reads)
 
     async def add_movie(
-        self, movie_id: UUID, movie: MovieInput, now: datetime, key: IdempotencyKey | None
+        self,
+        movie_id: UUID,
+        movie: MovieInput,
+        now: datetime,
+        key: IdempotencyKey | None,
+        by: UUID | None = None,
     ) -> Movie:
         """The new movie."""
 
         async def insert(running: PooledConnection) -> Movie:
-            row = await running.fetchrow(_ADD_MOVIE, *movie_values(movie_id, movie, now))
-            return _movie(_some(row))
+            row = await running.fetchrow(_ADD_MOVIE, *movie_values(movie_id, movie, now, by))
+            await index_titles(running, [(movie_id, fold(movie.title))])
+            return movie_of(_some(row))
 
         return await run_once(self._pool, key, now, Movie, insert)
+
+    async def change_movie(
+        self, movie_id: UUID, seen: Collection[int], movie: MovieInput, now: datetime, by: UUID
+    ) -> Movie:
+        """The movie as it is described now.
+
+        Refuses NOT_FOUND, and PRECONDITION_FAILED unless its version is one of `seen`.
+        """
+        values = movie_values(movie_id, movie, now, by)
+        async with transaction(self._pool) as running:
+            row = await running.fetchrow(_CHANGE_MOVIE, *values, list(seen))
+            if row is None:
+                raise _lost_update(await running.fetchrow(_MOVIE_BY_ID, movie_id))
+            await index_titles(running, [(movie_id, fold(movie.title))])
+            return movie_of(row)
+
+    async def delete_movie(
+        self,
+        movie_id: UUID,
+        seen: Collection[int],
+        now: datetime,
+        by: UUID,
+        key: IdempotencyKey | None,
+    ) -> Deleted:
+        """Take a movie out of the catalogue.
+
+        Refuses NOT_FOUND, PRECONDITION_FAILED, MOVIE_IN_USE.
+        """
+
+        async def delete(running: PooledConnection) -> Deleted:
+            _check_version(await running.fetchrow(_LOCK_MOVIE, movie_id), seen)
+            await _check_unused(running, "MOVIE_IN_USE", _UPCOMING_OF_MOVIE, movie_id, now)
+            await running.execute(_DELETE_MOVIE, movie_id, now, by)
+            await forget_titles(running, [movie_id])
+            return Deleted(id=movie_id, deleted_at=now)
+
+        return await run_once(self._pool, key, now, Deleted, delete)
 
     async def find_movie(self, movie_id: UUID) -> Movie | None:
         """The movie of an id."""
         row = await self._reads.fetchrow(_MOVIE_BY_ID, movie_id)
-        return None if row is None else _movie(row)
-
-    async def list_movies(
-        self, *, genre: str | None, q: str | None, after: tuple[str, UUID] | None, limit: int
-    ) -> list[tuple[str, Movie]]:
-        """Movies by folded title, each with that title; `genre` and `q` are compared folded."""
-        title, last_id = after or ("", FIRST_ID)
-        pattern = None if q is None else f"%{_like_literal(fold(q))}%"
-        rows = await self._reads.fetch(
-            _LIST_MOVIES, None if genre is None else fold(genre), pattern, title, last_id, limit
-        )
-        return [(row["sort_title"], _movie(row)) for row in rows]
+        return None if row is None else movie_of(row)
 
     async def add_cinema(
-        self, cinema_id: UUID, cinema: CinemaInput, now: datetime, key: IdempotencyKey | None
+        self,
+        cinema_id: UUID,
+        cinema: CinemaInput,
+        now: datetime,
+        key: IdempotencyKey | None,
+        by: UUID | None = None,
     ) -> Cinema:
         """The new cinema; refuses a time zone that Postgres does not know."""
 
         async def insert(running: PooledConnection) -> Cinema:
-            try:
+            with _known_zone():
                 row = await running.fetchrow(
-                    _INSERT_CINEMA,
-                    cinema_id,
-                    cinema.name,
-                    cinema.address,
-                    cinema.city,
-                    cinema.country,
-                    cinema.time_zone,
-                    cinema.currency,
-                    now,
+                    _INSERT_CINEMA, *_cinema_values(cinema_id, cinema, now, by)
                 )
-            except InvalidParameterValueError as error:
-                raise refuse(
-                    "VALIDATION_ERROR", "The database does not know this zone.", path="$.time_zone"
-                ) from error
             return _cinema(_some(row))
 
         return await run_once(self._pool, key, now, Cinema, insert)
+
+    async def change_cinema(
+        self, cinema_id: UUID, seen: Collection[int], cinema: CinemaInput, now: datetime, by: UUID
+    ) -> Cinema:
+        """The cinema as it is described now; zone and currency stay while showtimes lie ahead.
+
+        Refuses NOT_FOUND, PRECONDITION_FAILED, VALIDATION_ERROR (the zone), CINEMA_IN_USE.
+        """
+        async with transaction(self._pool) as running:
+            row = _check_version(await running.fetchrow(_LOCK_CINEMA, cinema_id), seen)
+            if (cinema.time_zone, cinema.currency) != (row["time_zone"], row["currency"]):
+                await _check_unused(running, "CINEMA_IN_USE", _UPCOMING_OF_CINEMA, cinema_id, now)
+            with _known_zone():
+                changed = await running.fetchrow(
+                    _CHANGE_CINEMA, *_cinema_values(cinema_id, cinema, now, by)
+                )
+            return _cinema(_some(changed))
+
+    async def delete_cinema(
+        self,
+        cinema_id: UUID,
+        seen: Collection[int],
+        now: datetime,
+        by: UUID,
+        key: IdempotencyKey | None,
+    ) -> Deleted:
+        """Take a cinema out of the catalogue, with its screens.
+
+        Refuses NOT_FOUND, PRECONDITION_FAILED, CINEMA_IN_USE.
+        """
+
+        async def delete(running: PooledConnection) -> Deleted:
+            _check_version(await running.fetchrow(_LOCK_CINEMA, cinema_id), seen)
+            await running.execute(_LOCK_SCREENS_OF, cinema_id)
+            await _check_unused(running, "CINEMA_IN_USE", _UPCOMING_OF_CINEMA, cinema_id, now)
+            await running.execute(_DELETE_SCREENS_OF, cinema_id, now, by)
+            await running.execute(_DELETE_CINEMA, cinema_id, now, by)
+            return Deleted(id=cinema_id, deleted_at=now)
+
+        return await run_once(self._pool, key, now, Deleted, delete)
 
     async def find_cinema(self, cinema_id: UUID) -> Cinema | None:
         """The cinema of an id."""
@@ -187,17 +322,58 @@ class CatalogRepository:
         rules: Rules,
         now: datetime,
         key: IdempotencyKey | None,
+        by: UUID | None = None,
     ) -> Screen:
-        """The new screen with version 1 of its layout; refuses NAME_TAKEN."""
+        """The new screen with version 1 of its layout; refuses UNKNOWN_REFERENCE, NAME_TAKEN."""
 
         async def insert(running: PooledConnection) -> Screen:
             row = await running.fetchrow(
-                _INSERT_SCREEN, screen_id, cinema_id, name, seat_count, _json(rules), now
+                _INSERT_SCREEN, screen_id, cinema_id, name, seat_count, _json(rules), now, by
             )
+            if row is None:
+                raise refuse("UNKNOWN_REFERENCE", "There is no such cinema.", path="$.cinema_id")
             await running.execute(_INSERT_LAYOUT, screen_id, 1, _json(layout), seat_count, now)
-            return _screen(_some(row))
+            return _screen(row)
 
         return await run_once(self._pool, key, now, Screen, insert)
+
+    async def rename_screen(
+        self, screen_id: UUID, seen: Collection[int], change: ScreenChange, now: datetime, by: UUID
+    ) -> Screen:
+        """The screen under its new name. Refuses NOT_FOUND, PRECONDITION_FAILED, NAME_TAKEN."""
+        async with transaction(self._pool) as running:
+            row = await running.fetchrow(
+                _RENAME_SCREEN, screen_id, change.name, now, by, list(seen)
+            )
+            if row is None:
+                raise _lost_update(await running.fetchrow(_SCREEN_BY_ID, screen_id))
+            return _screen(row)
+
+    async def delete_screen(
+        self,
+        screen_id: UUID,
+        seen: Collection[int],
+        now: datetime,
+        by: UUID,
+        key: IdempotencyKey | None,
+        *,
+        allow: Callable[[UUID], None],
+    ) -> Deleted:
+        """Take a screen out of the catalogue; `allow` refuses those who may not at its cinema.
+
+        Refuses NOT_FOUND, FORBIDDEN, PRECONDITION_FAILED, SCREEN_IN_USE.
+        """
+
+        async def delete(running: PooledConnection) -> Deleted:
+            row = await running.fetchrow(_LOCK_SCREEN, screen_id)
+            if row is not None:
+                allow(row["cinema_id"])
+            _check_version(row, seen)
+            await _check_unused(running, "SCREEN_IN_USE", _UPCOMING_OF_SCREEN, screen_id, now)
+            await running.execute(_DELETE_SCREEN, screen_id, now, by)
+            return Deleted(id=screen_id, deleted_at=now)
+
+        return await run_once(self._pool, key, now, Deleted, delete)
 
     async def replace_layout(
         self,
@@ -207,13 +383,14 @@ class CatalogRepository:
         layout: Layout,
         seat_count: int,
         now: datetime,
+        by: UUID | None = None,
     ) -> Screen:
         """The screen with its next layout version; showtimes keep the one they have.
 
         Refuses NOT_FOUND, and PRECONDITION_FAILED unless the version before is one of `seen`.
         """
         async with transaction(self._pool) as running:
-            row = await running.fetchrow(_NEXT_LAYOUT, screen_id, seat_count, list(seen))
+            row = await running.fetchrow(_NEXT_LAYOUT, screen_id, seat_count, list(seen), now, by)
             if row is None:
                 row = await running.fetchrow(_SCREEN_BY_ID, screen_id)
                 if row is None:
@@ -249,13 +426,8 @@ class CatalogRepository:
         )
 
 
-_MOVIE_FIELDS: Final = msgspec.structs.fields(Movie)
 _CINEMA_FIELDS: Final = msgspec.structs.fields(Cinema)
 _SCREEN_FIELDS: Final = msgspec.structs.fields(Screen)
-
-
-def _movie(row: Record) -> Movie:
-    return Movie(**{field.name: row[field.name] for field in _MOVIE_FIELDS})
 
 
 def _cinema(row: Record) -> Cinema:
@@ -266,8 +438,10 @@ def _screen(row: Record) -> Screen:
     return Screen(**{field.name: row[field.name] for field in _SCREEN_FIELDS})
 
 
-def movie_values(movie_id: UUID, movie: MovieInput | Movie, now: datetime) -> tuple[object, ...]:
-    """The values for `INSERT_MOVIE`."""
+def movie_values(
+    movie_id: UUID, movie: MovieInput | Movie, now: datetime, by: UUID | None = None
+) -> tuple[object, ...]:
+    """The values for `INSERT_MOVIE`, and for a change of the film."""
     return (
         movie_id,
         movie.title,
@@ -282,7 +456,60 @@ def movie_values(movie_id: UUID, movie: MovieInput | Movie, now: datetime) -> tu
         fold(movie.title),
         [fold(genre) for genre in movie.genres],
         now,
+        by,
     )
+
+
+def _cinema_values(
+    cinema_id: UUID, cinema: CinemaInput, now: datetime, by: UUID | None
+) -> tuple[object, ...]:
+    return (
+        cinema_id,
+        cinema.name,
+        cinema.address,
+        cinema.city,
+        cinema.country,
+        cinema.time_zone,
+        cinema.currency,
+        now,
+        by,
+    )
+
+
+@contextmanager
+def _known_zone() -> Iterator[None]:
+    """Refuses a time zone that Postgres does not know."""
+    try:
+        yield
+    except InvalidParameterValueError as error:
+        raise refuse(
+            "VALIDATION_ERROR", "The database does not know this zone.", path="$.time_zone"
+        ) from error
+
+
+def _check_version(row: Record | None, seen: Collection[int]) -> Record:
+    """The row, if its sender has seen this version of it."""
+    if row is None or row["version"] not in seen:
+        raise _lost_update(row)
+    return row
+
+
+def _lost_update(row: Record | None) -> Refused:
+    """Why a row of a seen version was not found: it is gone, or has another version now."""
+    if row is None:
+        return refuse("NOT_FOUND")
+    return refuse("PRECONDITION_FAILED", version=row["version"])
+
+
+async def _check_unused(
+    running: PooledConnection, code: str, upcoming: str, owner_id: UUID, now: datetime
+) -> None:
+    """Refuse to take away what showtimes that are not over stand on; tells which these are."""
+    rows = await running.fetch(upcoming, owner_id, now, UPCOMING_TOLD + 1)
+    if rows:
+        told = [UpcomingShowtime(**row) for row in rows[:UPCOMING_TOLD]]
+        more = len(rows) > UPCOMING_TOLD
+        raise refuse(code, showtimes=msgspec.to_builtins(told), more=more)
 
 
 def _some(row: Record | None) -> Record:
@@ -293,7 +520,3 @@ def _some(row: Record | None) -> Record:
 
 def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _like_literal(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

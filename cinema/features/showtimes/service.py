@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -14,12 +14,7 @@ from cinema.actors.asking import command_key, refusal_of
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.messages import Accepted, Outcome
 from cinema.domain.idempotency import IdempotencyKey
-from cinema.domain.limits_catalog import (
-    BASE_PRICE_MINOR_MAX,
-    SCHEDULE_AHEAD_DAYS,
-    YEAR_MAX,
-    YEAR_MIN,
-)
+from cinema.domain.limits_catalog import BASE_PRICE_MINOR_MAX, SCHEDULE_AHEAD_DAYS
 from cinema.domain.paging import BY_MOMENT, Page, after, page
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Rejection, refuse
@@ -32,6 +27,7 @@ from cinema.domain.showtime.events import (
 )
 from cinema.domain.times import from_us, to_us
 from cinema.features.accounts.authority import require_own_cinema
+from cinema.features.catalog.rules import asked_days
 from cinema.features.catalog.store import CatalogRepository
 from cinema.features.refusals import found, granted
 from cinema.features.showtimes.rules import Timetable, timetable
@@ -185,15 +181,7 @@ class ShowtimesService:
         return await self.showtimes(msgspec.structs.replace(query, movie_id=movie.id))
 
     def _filter(self, query: ShowtimeQuery) -> ShowtimeFilter:
-        first_day, last_day = query.date_from, query.date_to
-        if query.date is not None:
-            if first_day is not None or last_day is not None:
-                raise refuse("VALIDATION_ERROR", "Give `date`, or `date_from` and `date_to`.")
-            first_day = last_day = query.date
-        for name, day in (("date_from", first_day), ("date_to", last_day)):
-            _check_year(day, f"$.{name if query.date is None else 'date'}")
-        if first_day is not None and last_day is not None and first_day > last_day:
-            raise refuse("VALIDATION_ERROR", "`date_to` is before `date_from`.", path="$.date_to")
+        first_day, last_day = asked_days(query.date, query.date_from, query.date_to)
         return ShowtimeFilter(
             cinema_id=query.cinema_id,
             movie_id=query.movie_id,
@@ -318,13 +306,6 @@ def _plan(
         if category not in facts.categories:
             raise refuse("UNKNOWN_CATEGORY", category=category, categories=sorted(facts.categories))
     return times
-
-
-def _check_year(day: date | None, path: str) -> None:
-    if day is not None and not YEAR_MIN <= day.year <= YEAR_MAX:
-        raise refuse(
-            "VALIDATION_ERROR", f"The year has to be from {YEAR_MIN} to {YEAR_MAX}.", path=path
-        )
 
 
 def _moment(at_us: int) -> datetime:

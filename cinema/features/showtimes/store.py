@@ -43,12 +43,16 @@ _SHOWTIME: Final = (
 # for each other in the exclusion constraint, and Postgres would call that a deadlock.
 _FACTS = """
 select screen.cinema_id, screen.screen_no, screen.layout_version,
-       cinema.time_zone, cinema.currency,
-       (select runtime_minutes from movies where id = $2) as runtime_minutes
+       cinema.time_zone, cinema.currency
 from screens screen
 join cinemas cinema on cinema.id = screen.cinema_id
-where screen.id = $1
+where screen.id = $1 and screen.deleted_at is null
 for no key update of screen
+"""
+
+# The lock keeps the film from being deleted while a showtime of it is scheduled.
+_RUNTIME = """
+select runtime_minutes from movies where id = $1 and deleted_at is null for key share
 """
 
 # Only for showtimes that name categories: it reads the whole layout.
@@ -80,7 +84,8 @@ _CHANGE_FACTS = """
 select showtime.cinema_id, showtime.screen_id, showtime.layout_version, showtime.starts_at,
        showtime.currency, showtime.version, showtime.sales_paused, screen.screen_no,
        screen.rules::text as screen_rules, cinema.time_zone,
-       (select runtime_minutes from movies where id = $2) as runtime_minutes
+       (select runtime_minutes from movies where id = $2 and deleted_at is null)
+           as runtime_minutes
 from showtimes showtime
 join screens screen on screen.id = showtime.screen_id
 join cinemas cinema on cinema.id = showtime.cinema_id
@@ -89,7 +94,8 @@ where showtime.id = $1
 
 # The lock keeps the layout that is current from being replaced by one of the same number.
 _TARGET = """
-select cinema_id, screen_no, layout_version, rules::text from screens where id = $1
+select cinema_id, screen_no, layout_version, rules::text
+from screens where id = $1 and deleted_at is null
 for no key update
 """
 
@@ -99,7 +105,7 @@ select screen_id, $3, layout, seat_count, $4 from screen_layouts
 where screen_id = $1 and version = $2
 """
 
-_RENUMBER = "update screens set layout_version = $2 where id = $1"
+_RENUMBER = "update screens set layout_version = $2, version = version + 1 where id = $1"
 
 _OCCUPIED = """
 select exists (
@@ -193,14 +199,15 @@ class ShowtimesRepository:
         """
 
         async def insert(running: PooledConnection) -> Showtime:
-            row = await running.fetchrow(_FACTS, request.screen_id, request.movie_id)
+            row = await running.fetchrow(_FACTS, request.screen_id)
             if row is None:
                 raise refuse("UNKNOWN_REFERENCE", "There is no such screen.", path="$.screen_id")
+            runtime_minutes = await running.fetchval(_RUNTIME, request.movie_id)
             categories: frozenset[str] = frozenset()
             if request.price_overrides:
                 named = await running.fetch(_CATEGORIES, request.screen_id, row["layout_version"])
                 categories = frozenset(one[0] for one in named)
-            facts = ScreenFacts(**dict(row), categories=categories)
+            facts = ScreenFacts(**dict(row), runtime_minutes=runtime_minutes, categories=categories)
             times = plan(facts)
             row = await running.fetchrow(
                 _INSERT,

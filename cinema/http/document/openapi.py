@@ -162,7 +162,7 @@ def _operation(route: Route, schema_of: dict[str, Json], components: dict[str, A
         "tags": [route.tag],
         "responses": {str(route.status): _success(route, schema_of), **_refusals(route)},
     }
-    if route.etag:
+    if _is_conditional(route):
         operation["responses"]["304"] = {"description": "You have it already (`If-None-Match`)."}
     description = [route.description] if route.description else []
     if route.roles:
@@ -206,13 +206,18 @@ def _parameters(route: Route, components: dict[str, Any], schema_of: dict[str, J
         schema = {"type": "string", "pattern": "^[ -~]{1,128}$"}
         about = "Makes the request safe to repeat: the same key gives the stored success."
         parameters.append(_header("Idempotency-Key", schema, about))
-    if route.etag:
+    if _is_conditional(route):
         about = "The `ETag` that you have; 304 if it is still the same."
         parameters.append(_header("If-None-Match", {"type": "string"}, about))
     if route.if_match:
         about = 'The `ETag` of the version to change, such as `"3"`; `*` is refused.'
         parameters.append(_header("If-Match", {"type": "string"}, about, required=True))
     return parameters
+
+
+def _is_conditional(route: Route) -> bool:
+    """Whether a client that has the answer already can be told so; an `ETag` alone is no such."""
+    return route.etag and route.method not in WRITES
 
 
 def _header(name: str, schema: Json, description: str, *, required: bool = False) -> Json:

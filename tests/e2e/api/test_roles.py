@@ -129,7 +129,24 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "getMovie": Call("GET", f"movies/{house.movie_id}", ANYBODY),
         "listShowtimesOfMovie": Call("GET", f"movies/{house.movie_id}/showtimes", ANYBODY),
         "createMovie": Call("POST", "movies", ADMINS, 201, {"title": "M", "runtime_minutes": 9}),
+        "replaceMovie": Call(
+            *("PUT", f"movies/{facts['movie']}", ADMINS, 200),
+            {"title": "N", "runtime_minutes": 9},
+            headers={"If-Match": '"1"'},
+        ),
+        "deleteMovie": Call(
+            *("DELETE", f"movies/{facts['movie']}", ADMINS, 200), headers={"If-Match": '"1", "2"'}
+        ),
         "listCinemas": Call("GET", "cinemas", ANYBODY),
+        "replaceCinema": Call(
+            *("PUT", f"cinemas/{facts['cinema']}", ADMINS, 200),
+            {**cinema, **zone},
+            headers={"If-Match": '"1"'},
+        ),
+        "deleteCinema": Call(
+            *("DELETE", f"cinemas/{facts['cinema']}", ADMINS, 200),
+            headers={"If-Match": '"1", "2"'},
+        ),
         "getCinema": Call("GET", f"cinemas/{house.cinema_id}", ANYBODY),
         "listScreensOfCinema": Call("GET", f"cinemas/{house.cinema_id}/screens", ANYBODY),
         "createCinema": Call("POST", "cinemas", ADMINS, 201, {**cinema, **zone}),
@@ -139,6 +156,15 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "replaceLayout": Call(
             *("PUT", f"screens/{facts['screen']}/layout", MANAGERS, 200, grid),
             headers={"If-Match": '"1", "2"'},
+        ),
+        "replaceScreen": Call(
+            *("PUT", f"screens/{facts['screen']}", MANAGERS, 200),
+            {"name": f"Renamed {number} {facts['screen']}"},
+            headers={"If-Match": '"1", "2"'},
+        ),
+        "deleteScreen": Call(
+            *("DELETE", f"screens/{facts['screen']}", MANAGERS, 200),
+            headers={"If-Match": '"1", "2", "3"'},
         ),
         "listShowtimes": Call("GET", "showtimes", ANYBODY),
         "getShowtime": Call("GET", shown, ANYBODY),
@@ -184,7 +210,12 @@ async def facts_of(house: House, owner: str, person: str | None = None) -> dict[
     """What an owner has: a hold, a booking, a session, a job; a seat that is free; and who asks."""
     screen_id = await house.screen(grid={"rows": 2, "columns": 20})
     showtime_id = await house.showtime(screen_id=screen_id)
+    film = {"title": "Of the roles", "runtime_minutes": 9}
+    cinema = {"name": "Of the roles", "city": "Rome", "country": "IT"}
+    zone = {"time_zone": "Europe/Rome", "currency": "EUR"}
     return {
+        "movie": (await house.ask("admin", "POST", "movies", film)).data["id"],
+        "cinema": (await house.ask("admin", "POST", "cinemas", {**cinema, **zone})).data["id"],
         "showtime": showtime_id,
         "hall": screen_id,
         "screen": await house.screen(grid={"rows": 2, "columns": 2}),

@@ -113,14 +113,22 @@ def test_links_have_a_scheme_of_their_own_where_there_are_any() -> None:
     assert set(without["components"]["securitySchemes"]) == {"bearer"}
 
 
-@pytest.mark.parametrize(
-    "route", [route for route in SHOWN if route.method == "PUT"], ids=lambda route: route.path
-)
-def test_whoever_replaces_something_has_seen_it(route: Route) -> None:
+OF_CATALOGUE = {"Movies", "Cinemas", "Screens"}
+CHANGES = [
+    route
+    for route in SHOWN
+    if route.method == "PUT" or (route.tag in OF_CATALOGUE and route.method in {"PATCH", "DELETE"})
+]
+
+
+@pytest.mark.parametrize("route", CHANGES, ids=lambda route: f"{route.method} {route.path}")
+def test_whoever_replaces_or_deletes_something_has_seen_it(route: Route) -> None:
     assert route.if_match
     assert {"PRECONDITION_REQUIRED", "PRECONDITION_FAILED"} <= set(error_codes(route))
-    (header,) = [one for one in operation(route)["parameters"] if one["in"] == "header"]
-    assert (header["name"], header["required"]) == ("If-Match", True)
+    headers = {one["name"]: one for one in operation(route)["parameters"] if one["in"] == "header"}
+    assert headers["If-Match"]["required"]
+    assert "If-None-Match" not in headers
+    assert "304" not in operation(route)["responses"]
 
 
 def test_query_parameters_come_from_the_type() -> None:

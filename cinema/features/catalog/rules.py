@@ -1,0 +1,34 @@
+"""What lists of the catalogue are asked for, as far as it is more than their form."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from cinema.domain.limits_catalog import YEAR_MAX, YEAR_MIN
+from cinema.domain.rejections import refuse
+
+
+def asked_days(
+    on: date | None, first: date | None, last: date | None
+) -> tuple[date | None, date | None]:
+    """The first and the last day that `date`, or `date_from` and `date_to`, ask for.
+
+    Refuses VALIDATION_ERROR.
+    """
+    if on is not None:
+        if first is not None or last is not None:
+            raise refuse("VALIDATION_ERROR", "Give `date`, or `date_from` and `date_to`.")
+        _check_year(on, "$.date")
+        return on, on
+    _check_year(first, "$.date_from")
+    _check_year(last, "$.date_to")
+    if first is not None and last is not None and first > last:
+        raise refuse("VALIDATION_ERROR", "`date_to` is before `date_from`.", path="$.date_to")
+    return first, last
+
+
+def _check_year(day: date | None, path: str) -> None:
+    if day is not None and not YEAR_MIN <= day.year <= YEAR_MAX:
+        raise refuse(
+            "VALIDATION_ERROR", f"The year has to be from {YEAR_MIN} to {YEAR_MAX}.", path=path
+        )
