@@ -1,4 +1,4 @@
-"""Files that documents name exist."""
+"""Files that documents name exist, and the layout of the code names all its folders."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ NAMED = re.compile(r"`([\w./-]+)`")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_files_that_a_page_names_exist(page: Path) -> None:
     assert [name for name in named(page) if not exists(name)] == []
+
+
+def test_the_layout_of_the_code_names_every_folder() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    (layout,) = re.findall(r"^## Layout of the code\n\n```\n(.+?)```", page, re.M | re.S)
+    for folder, indent in ((ROOT / "cinema", 2), (ROOT / "cinema" / "features", 4)):
+        listed = re.findall(rf"^ {{{indent}}}(\w+)/", layout, re.MULTILINE)
+        assert sorted(listed) == sorted(path.parent.name for path in folder.glob("*/__init__.py"))
 
 
 def named(page: Path) -> Iterator[str]:
