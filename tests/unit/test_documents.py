@@ -27,7 +27,9 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
 
 def test_the_layout_of_the_code_names_every_folder() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
-    (layout,) = re.findall(r"^## Layout of the code\n\n```\n(.+?)```", page, re.M | re.S)
+    (layout,) = re.findall(
+        r"^## Layout of the code\n\n```\n(.+?)```", page, re.MULTILINE | re.DOTALL
+    )
     for folder, indent in ((ROOT / "cinema", 2), (ROOT / "cinema" / "features", 4)):
         listed = re.findall(rf"^ {{{indent}}}(\w+)/", layout, re.MULTILINE)
         assert sorted(listed) == sorted(path.parent.name for path in folder.glob("*/__init__.py"))
