@@ -84,6 +84,7 @@ from cinema.features.accounts.user_service import UsersService
 from cinema.features.accounts.user_store import UsersRepository
 from cinema.features.bookings import order_routes
 from cinema.features.bookings import routes as booking_routes
+from cinema.features.bookings.jobs import BookingsOfCancelled
 from cinema.features.bookings.order_jobs import OwedMails
 from cinema.features.bookings.order_routes import OrderParts
 from cinema.features.bookings.order_rules import OrderLinks
@@ -96,7 +97,7 @@ from cinema.features.catalog import cinema_routes, movie_routes, screen_routes
 from cinema.features.catalog.jobs import CatalogFigures
 from cinema.features.catalog.service import CatalogService
 from cinema.features.catalog.store import CatalogRepository
-from cinema.features.feature import Feature
+from cinema.features.feature import Feature, JobKind
 from cinema.features.jobs import routes as job_routes
 from cinema.features.jobs.jobs import JobQueue
 from cinema.features.jobs.metrics import JobCounts
@@ -117,7 +118,7 @@ from cinema.features.seats import hold_routes, seat_routes
 from cinema.features.seats.hold_limits import HoldLimits
 from cinema.features.seats.service import SeatsService
 from cinema.features.showtimes import routes as showtime_routes
-from cinema.features.showtimes.rows import SHOWTIME_BRANCHES
+from cinema.features.showtimes.rows import SHOWTIME_BRANCHES, SHOWTIME_CANCELLATION
 from cinema.features.showtimes.service import ShowtimesService
 from cinema.features.showtimes.store import ShowtimesRepository
 from cinema.features.watching import routes as watch_routes
@@ -453,11 +454,15 @@ async def _bookings(ground: Ground, offered: Offered) -> Feature:
         return from_us(ground.dispatch.clock.now_us())
 
     by_link = OrdersService(orders, bookings, throttles, now=now)
+    of_cancelled = BookingsOfCancelled(
+        ground.dispatch, store, ground.pool, offered.messages.enqueue
+    )
     return Feature(
         routes=(
             *bound(booking_routes.ROUTES, bookings),
             *bound(order_routes.ROUTES, OrderParts(by_link, ground.proxies)),
         ),
+        jobs={SHOWTIME_CANCELLATION: JobKind(run=of_cancelled.run)},
         queues={"order-links": OwedMails(orders, OrderLinks(base_url(settings)), now=now)},
         sweeps={"booking-keys": store.forget_keys, "unbooked-orders": orders.forget},
     )

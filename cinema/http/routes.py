@@ -81,6 +81,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     None for a reply of `media_type` without one. `roles` empty means anybody with an account;
     guests, who have none, are let in where `guests` says so, or `roles` names them.
     `errors` are the codes beyond those that follow from the rest (`document/openapi.py`).
+    `later_status` is sent instead of `status` when the work goes on after the reply.
     `idempotent` operations accept `Idempotency-Key`; `operation_id` is part of the key's scope.
     `if_match` operations require the tag of the version that they change. `over_http` operations
     are also answered without https, for internal probes. A `literal` operation accepts only the
@@ -105,6 +106,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     meta: type[msgspec.Struct] | None = None
     meta_example: Any = None
     status: int = 200
+    later_status: int | None = None
     media_type: str = "application/json"
     errors: tuple[str, ...] = ()
     body_optional: bool = False

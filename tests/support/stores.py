@@ -18,6 +18,7 @@ from cinema.domain.showtime.events import (
     PlanChanged,
     SalesPaused,
     SalesResumed,
+    ShowtimeCancelled,
     TermsChanged,
 )
 from cinema.domain.showtime.state import NEVER_US
@@ -244,6 +245,12 @@ def move() -> Happened:
     moved = terms_change().event
     assert isinstance(moved, TermsChanged)
     event = PlanChanged(1, 2, 4, (0, 1, 2, 3), 2, moved)
+    return Happened(event, TERMS, BOOKED_AT_US, None)
+
+
+def called_off() -> Happened:
+    """The showtime is cancelled, with a booking."""
+    event = ShowtimeCancelled(2, "no heating", (some_id(),), (0,), 1, some_id())
     return Happened(event, TERMS, BOOKED_AT_US, None)
 
 

@@ -67,6 +67,26 @@ join payments p on p.booking_id = b.id
 left join showtimes t on t.id = b.showtime_id
 left join guests g on g.id = b.user_id
 where b.id = $1"""
+_CANCELLED_SHOWTIME: Final = """
+select t.id, m.title as film, c.name as cinema, t.starts_at, t.cancelled_at,
+    coalesce(t.cancel_reason, '') as reason
+from showtimes t
+join movies m on m.id = t.movie_id
+join cinemas c on c.id = t.cinema_id
+where t.id = $1 and t.cancelled_at is not null"""
+_TO_CANCEL: Final = """
+select b.id, b.code, b.status in ('pending', 'confirmed') as is_live, b.total_minor, b.currency,
+    coalesce(u.email, claimant.email, g.email) as email,
+    coalesce(u.first_name, claimant.first_name, '') as first_name,
+    coalesce(u.language, claimant.language, o.language, '') as language
+from bookings b
+left join users u on u.id = b.user_id and u.deleted_at is null
+left join guests g on g.id = b.user_id
+left join users claimant on claimant.id = g.claimed_by and claimant.deleted_at is null
+left join guest_orders o on o.booking_id = b.id
+where b.showtime_id = $1 and b.id > $2
+    and (b.status in ('pending', 'confirmed') or b.cancelled_at >= $3)
+order by b.id limit $4"""
 _CINEMA: Final = "select cinema_id from showtimes where id = $1"
 _RESERVE_KEY: Final = """
 insert into booking_keys as k (request_key, showtime_id, reserved_at) values ($1, $2, $3)
@@ -113,6 +133,30 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
 
 
+class CancelledShowtime(msgspec.Struct, frozen=True, kw_only=True):
+    """A showtime that does not take place, as its customers know it."""
+
+    id: UUID
+    film: str
+    cinema: str
+    starts_at: datetime
+    reason: str
+    cancelled_at: datetime
+
+
+class BookingToCancel(msgspec.Struct, frozen=True, kw_only=True):
+    """A booking of a cancelled showtime; without an address nobody can be told of it."""
+
+    id: UUID
+    code: str
+    is_live: bool
+    total_minor: int
+    currency: str
+    email: str | None
+    first_name: str
+    language: str
+
+
 class BookingsRepository:
     """Reads bookings."""
 
@@ -146,6 +190,20 @@ class BookingsRepository:
         moment, last_id = after or (None, None)
         rows = await self._reads.fetch(_OF_USER, user_id, when, now, moment, last_id, limit)
         return [_booking(row) for row in rows]
+
+    async def cancelled_showtime(self, showtime_id: UUID) -> CancelledShowtime | None:
+        """A showtime that was cancelled."""
+        async with connection(self._pool) as reading:
+            row = await reading.fetchrow(_CANCELLED_SHOWTIME, showtime_id)
+        return None if row is None else CancelledShowtime(**dict(row))
+
+    async def to_cancel(
+        self, showtime: CancelledShowtime, after: UUID, limit: int
+    ) -> list[BookingToCancel]:
+        """What was booked when a showtime was cancelled, live or not by now, in order of ids."""
+        async with connection(self._pool) as reading:
+            rows = await reading.fetch(_TO_CANCEL, showtime.id, after, showtime.cancelled_at, limit)
+        return [BookingToCancel(**dict(row)) for row in rows]
 
     async def cinema_of(self, showtime_id: UUID) -> UUID | None:
         """The cinema of a showtime, if there is one."""

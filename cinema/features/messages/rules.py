@@ -71,6 +71,18 @@ KINDS: Final[Mapping[str, Kind]] = {
                 "url": "https://tickets.example.com/orders/019a0c1e#token=Zm9v",
             },
         ),
+        Kind(
+            name="showtime_cancelled",
+            example={
+                **_TO,
+                "film": "Stalker",
+                "cinema": "Kino Aurora",
+                "starts_at": "2026-06-01T18:00:00Z",
+                "reason": "The projector is broken.",
+                "code": "7KXQ2MPA",
+                "refund": "24.00 EUR",
+            },
+        ),
         Kind(name="account_deletion_scheduled", example={**_TO, "at": "2026-06-08T17:31:00Z"}),
     )
 }

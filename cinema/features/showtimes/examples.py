@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from cinema.features.example_ids import CINEMA_ID, MOVIE_ID, SCREEN_ID, SHOWTIME_ID
+from cinema.features.example_ids import CINEMA_ID, JOB_ID, MOVIE_ID, SCREEN_ID, SHOWTIME_ID
 from cinema.features.seats.examples import PRICE
 
 SHOWTIME_INPUT: Final[dict[str, Any]] = {
@@ -40,4 +40,11 @@ SHOWTIME: Final = {
 }
 LAYOUT_CHOICE: Final = {"layout_version": 2}
 LAYOUT_CHANGED: Final = {"id": SHOWTIME_ID, "layout_version": 2, "version": 2}
+CANCELLATION: Final = {
+    "id": SHOWTIME_ID,
+    "status": "cancelled",
+    "reason": "The projector is broken.",
+    "bookings": 12,
+    "job_id": JOB_ID,
+}
 SHOWTIME_CHANGED: Final = SHOWTIME | {"version": 2}

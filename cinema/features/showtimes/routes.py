@@ -8,6 +8,8 @@ from cinema.domain.principal import ADMIN, MANAGER
 from cinema.features.showtimes import examples
 from cinema.features.showtimes.service import ShowtimesService
 from cinema.features.showtimes.shapes import (
+    Cancellation,
+    CancelQuery,
     LayoutChanged,
     LayoutChoice,
     Showtime,
@@ -166,6 +168,38 @@ async def change_layout(showtimes: ShowtimesService, context: RequestContext) ->
     return success(changed, extra=header_lines(etag=f'"{changed.version}"'))
 
 
+@Operation(
+    method="DELETE",
+    path="/api/v1/showtimes/{showtime_id}",
+    operation_id="cancelShowtime",
+    summary="Cancel a showtime",
+    description="Nothing is sold any more, and holds end, when this is answered. 202 if there were "
+    "bookings: the job `job_id` (`GET /jobs/{job_id}`) cancels them, refunds all of it and tells "
+    "their customers. Again it is answered in the same way.",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN, MANAGER}),
+    query=CancelQuery,
+    response=Cancellation,
+    response_example=examples.CANCELLATION,
+    later_status=202,
+    if_match=True,
+    errors=("SHOWTIME_STARTED", "RETRY", "OVERLOADED", "OUTCOME_UNKNOWN"),
+    idempotent=True,
+)
+async def cancel_showtime(showtimes: ShowtimesService, context: RequestContext) -> Reply:
+    """Cancel a showtime."""
+    (showtime_id,) = context.ids
+    cancelled = await showtimes.cancel_showtime(
+        context.principal,
+        showtime_id,
+        context.query.reason,
+        versions_seen(context.request),
+        context.request_key,
+    )
+    return success(cancelled, status=200 if cancelled.job_id is None else 202)
+
+
 def _tag(showtime: Showtime) -> str:
     return f'"{showtime.version}"'
 
@@ -195,5 +229,6 @@ ROUTES: Final = (
     get_showtime,
     change_showtime,
     change_layout,
+    cancel_showtime,
     list_showtimes_of_movie,
 )

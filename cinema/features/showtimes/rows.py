@@ -15,7 +15,11 @@ from cinema.domain.showtime.events import (
     ShowtimeCancelled,
     TermsChanged,
 )
+from cinema.features.jobs.rows import JobRow, job_branch
 from cinema.storage.journal.branches import Happened, RowBranch
+
+SHOWTIME_CANCELLATION: Final = "showtime_cancellation"
+"""The kind of job that cancels the bookings of a showtime."""
 
 
 class Switched(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -26,6 +30,8 @@ class Switched(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     version: int | None = None
     cancelled_at_us: int | None = None
     cancel_reason: str | None = None
+    cancelled_bookings: int | None = None
+    cancel_job_id: str | None = None
     movie_id: str | None = None
     screen_id: str | None = None
     starts_at_us: int | None = None
@@ -56,9 +62,15 @@ def _switched(happened: Happened) -> Sequence[Switched]:
             msgspec.structs.replace(moved, layout_version=event.layout_version, screen_id=screen_id)
         ]
     if isinstance(event, ShowtimeCancelled):
-        at_us = happened.at_us
-        reason = event.reason
-        return [Switched(version=event.version, cancelled_at_us=at_us, cancel_reason=reason)]
+        return [
+            Switched(
+                version=event.version,
+                cancelled_at_us=happened.at_us,
+                cancel_reason=event.reason,
+                cancelled_bookings=event.bookings,
+                cancel_job_id=format_id(event.job_id) if event.job_id else None,
+            )
+        ]
     if isinstance(event, TermsChanged):
         return [_terms(event)]
     version = happened.terms.version + 1
@@ -106,6 +118,8 @@ _SET: Final = ",\n        ".join(
                 "layout_version",
                 "version",
                 "cancel_reason",
+                "cancelled_bookings",
+                "cancel_job_id",
                 "movie_id",
                 "screen_id",
                 "local_date",
@@ -135,8 +149,9 @@ SWITCHED: Final = RowBranch(
     events=(PlanChanged, SalesPaused, SalesResumed, TermsChanged, ShowtimeCancelled),
     rows=_switched,
     columns="layout_version int, paused boolean, version int, cancelled_at_us bigint, "
-    "cancel_reason text, movie_id uuid, screen_id uuid, starts_at_us bigint, ends_at_us bigint, "
-    "clear_at_us bigint, local_date date, base_price_minor bigint, price_overrides jsonb, "
+    "cancel_reason text, cancelled_bookings int, cancel_job_id uuid, movie_id uuid, "
+    "screen_id uuid, starts_at_us bigint, ends_at_us bigint, clear_at_us bigint, "
+    "local_date date, base_price_minor bigint, price_overrides jsonb, "
     "format text, language text, sales_opens_at_us bigint, sales_closes_at_us bigint, "
     "rules jsonb, promised_start_us bigint, free_refund_until_us bigint",
     sql=f"""
@@ -177,4 +192,31 @@ SCREENS: Final = RowBranch(
     on conflict do nothing""",
 )
 
-SHOWTIME_BRANCHES: Final = (SWITCHED, SCREENS)
+
+class OfShowtime(msgspec.Struct, frozen=True, gc=False):
+    """What the job of a cancelled showtime starts from."""
+
+    showtime_id: str
+
+
+def _jobs(happened: Happened) -> Sequence[JobRow]:
+    event, terms = happened.event, happened.terms
+    assert isinstance(event, ShowtimeCancelled)
+    if not event.job_id:
+        return []
+    of_showtime = OfShowtime(format_id(terms.showtime_id))
+    return [
+        JobRow(
+            id=format_id(event.job_id),
+            kind=SHOWTIME_CANCELLATION,
+            cinema_id=format_id(terms.cinema_id),
+            input=msgspec.Raw(msgspec.json.encode(of_showtime)),
+            total=event.bookings,
+            at_us=happened.at_us,
+        )
+    ]
+
+
+CANCELLATIONS: Final = job_branch("cancellations", (ShowtimeCancelled,), _jobs)
+
+SHOWTIME_BRANCHES: Final = (SWITCHED, SCREENS, CANCELLATIONS)

@@ -19,12 +19,14 @@ from cinema.domain.paging import BY_MOMENT, Page, after, page
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Rejection, refuse
 from cinema.domain.sale_rules import SaleRules, effective_rules
-from cinema.domain.showtime.commands import ChangeLayout, ChangeTerms
+from cinema.domain.showtime.commands import CancelShowtime, ChangeLayout, ChangeTerms
 from cinema.domain.showtime.events import (
     Conditions,
     PlanChanged,
+    ShowtimeCancelled,
     TermsChanged,
 )
+from cinema.domain.text import hidden_character
 from cinema.domain.times import from_us, to_us
 from cinema.features.accounts.authority import require_own_cinema
 from cinema.features.catalog.rules import asked_days
@@ -32,6 +34,7 @@ from cinema.features.catalog.store import CatalogRepository
 from cinema.features.refusals import found, granted
 from cinema.features.showtimes.rules import Timetable, timetable
 from cinema.features.showtimes.shapes import (
+    Cancellation,
     LayoutChanged,
     Sales,
     Showtime,
@@ -161,6 +164,45 @@ class ShowtimesService:
         )
         return granted(_on_layout(showtime_id, layout_version, outcome))
 
+    async def cancel_showtime(
+        self,
+        principal: Principal,
+        showtime_id: UUID,
+        reason: str,
+        seen: frozenset[int] | None,
+        key: IdempotencyKey | None,
+    ) -> Cancellation:
+        """Sell nothing any more and end all holds, by an admin or the cinema's manager.
+
+        Bookings are cancelled by a job, which is written with the event. A showtime that is
+        cancelled stays as it is. Refuses NOT_FOUND, FORBIDDEN, PRECONDITION_REQUIRED,
+        PRECONDITION_FAILED, SHOWTIME_STARTED (it is over).
+        """
+        facts = found(await self._showtimes.cancel_facts(showtime_id))
+        require_own_cinema(principal, facts.cinema_id)
+        if seen is None:
+            raise refuse("PRECONDITION_REQUIRED")
+        if facts.done is not None:
+            return facts.done
+        if hidden_character(reason):
+            raise refuse("VALIDATION_ERROR", "This has an invisible character.", path="reason")
+        command_id, fingerprint = command_key(key)
+        outcome = await self._dispatch.ask(
+            showtime_id.bytes,
+            CancelShowtime(
+                command_id=command_id,
+                fingerprint=fingerprint,
+                seen=tuple(sorted(seen)),
+                reason=reason,
+                job_id=self._new_id(),
+            ),
+        )
+        if isinstance(outcome, Accepted) and outcome.event is None:
+            # Somebody else has just cancelled it.
+            facts = found(await self._showtimes.cancel_facts(showtime_id))
+            return found(facts.done)
+        return granted(_cancelled(showtime_id, outcome))
+
     async def showtime(self, showtime_id: UUID) -> Showtime:
         """One showtime. Refuses NOT_FOUND."""
         return found(await self._showtimes.find(showtime_id))
@@ -236,6 +278,18 @@ def _on_layout(
     if isinstance(event, PlanChanged):
         version = event.terms_version
     return LayoutChanged(id=showtime_id, layout_version=layout_version, version=version)
+
+
+def _cancelled(showtime_id: UUID, outcome: Outcome) -> Cancellation | Rejection:
+    event = outcome.event if isinstance(outcome, Accepted) else None
+    if not isinstance(event, ShowtimeCancelled):
+        return refusal_of(outcome)
+    return Cancellation(
+        id=showtime_id,
+        reason=event.reason,
+        bookings=event.bookings,
+        job_id=UUID(bytes=event.job_id) if event.job_id else None,
+    )
 
 
 def _conditions(request: ShowtimeInput, times: Timetable) -> Conditions:

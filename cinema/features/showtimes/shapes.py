@@ -95,6 +95,22 @@ class LayoutChanged(msgspec.Struct, frozen=True, kw_only=True):
     version: int
 
 
+class CancelQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why a showtime does not take place, as its customers are told."""
+
+    reason: Annotated[str, Meta(max_length=500, examples=["The projector is broken."])] = ""
+
+
+class Cancellation(msgspec.Struct, frozen=True, kw_only=True):
+    """A showtime that does not take place; `job_id` cancels the `bookings` that it had."""
+
+    id: UUID
+    status: Literal["cancelled"] = "cancelled"
+    reason: str
+    bookings: int
+    job_id: UUID | None
+
+
 class ShowtimeQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which showtimes. Days are local days of each cinema; without a day: not over yet."""
 

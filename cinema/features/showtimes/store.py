@@ -15,6 +15,7 @@ from cinema.domain.rejections import refuse
 from cinema.domain.sale_rules import Rules
 from cinema.features.showtimes.rules import Timetable
 from cinema.features.showtimes.shapes import (
+    Cancellation,
     Sales,
     Showtime,
     ShowtimeInput,
@@ -121,6 +122,11 @@ from showtimes showtime join screens screen on screen.id = showtime.screen_id
 where showtime.id = $1
 """
 
+_CANCEL_FACTS = """
+select cinema_id, version, status, cancel_reason, cancelled_bookings, cancel_job_id
+from showtimes where id = $1
+"""
+
 _BY_ID = f"select {_SHOWTIME} from showtimes where id = $1"
 
 # A calendar day somewhere on Earth lies within these of the same day in UTC.
@@ -162,6 +168,14 @@ class LayoutFacts(msgspec.Struct, frozen=True, kw_only=True):
     cinema_id: UUID
     version: int
     current_version: int
+
+
+class CancelFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is to know before a showtime is cancelled; `done` if it is already."""
+
+    cinema_id: UUID
+    version: int
+    done: Cancellation | None
 
 
 class ShowtimeFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -303,6 +317,22 @@ class ShowtimesRepository:
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_LAYOUT_FACTS, showtime_id)
         return None if row is None else LayoutFacts(**dict(row))
+
+    async def cancel_facts(self, showtime_id: UUID) -> CancelFacts | None:
+        """What there is to know before a showtime is cancelled, from the primary."""
+        async with connection(self._pool) as reading:
+            row = await reading.fetchrow(_CANCEL_FACTS, showtime_id)
+        if row is None:
+            return None
+        done = None
+        if row["status"] == "cancelled":
+            done = Cancellation(
+                id=showtime_id,
+                reason=row["cancel_reason"] or "",
+                bookings=row["cancelled_bookings"] or 0,
+                job_id=row["cancel_job_id"],
+            )
+        return CancelFacts(cinema_id=row["cinema_id"], version=row["version"], done=done)
 
     async def is_occupied(self, showtime_id: UUID, screen_no: int, times: Timetable) -> bool:
         """Whether another showtime has the screen then, as far as is known now."""

@@ -162,6 +162,8 @@ def _operation(route: Route, schema_of: dict[str, Json], components: dict[str, A
         "tags": [route.tag],
         "responses": {str(route.status): _success(route, schema_of), **_refusals(route)},
     }
+    if route.later_status is not None:
+        operation["responses"][str(route.later_status)] = _success(route, schema_of)
     if _is_conditional(route):
         operation["responses"]["304"] = {"description": "You have it already (`If-None-Match`)."}
     description = [route.description] if route.description else []

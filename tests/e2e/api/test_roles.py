@@ -178,6 +178,10 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
             *("PUT", f"{shown}/layout", MANAGERS, 200, {"layout_version": 1}),
             headers={"If-Match": '"1", "2"'},
         ),
+        "cancelShowtime": Call(
+            *("DELETE", f"showtimes/{facts['other']}", MANAGERS, 200),
+            headers={"If-Match": '"1"'},
+        ),
         "getSeats": Call("GET", f"{shown}/seats", ANYBODY),
         "placeHold": Call("POST", f"{shown}/holds", BUYERS, 201, {"seats": [facts["seat"]]}),
         "getHold": Call("GET", held, BUYERS),
@@ -218,6 +222,7 @@ async def facts_of(house: House, owner: str, person: str | None = None) -> dict[
         "cinema": (await house.ask("admin", "POST", "cinemas", {**cinema, **zone})).data["id"],
         "showtime": showtime_id,
         "hall": screen_id,
+        "other": await house.showtime(),
         "screen": await house.screen(grid={"rows": 2, "columns": 2}),
         "hold": await house.held(owner, showtime_id, "A1", "A2"),
         "booking": await house.booked(owner, showtime_id, "A3"),

@@ -30,6 +30,7 @@ from tests.support.stores import (
     append,
     batch,
     booking,
+    called_off,
     cancellation,
     move,
     plan_change,
@@ -85,7 +86,7 @@ def test_an_event_brings_rows_of_its_branches_alone(
     assert rows.alone is alone
 
 
-OF_SHOWTIMES = {"switched", "screens"}
+OF_SHOWTIMES = {"switched", "screens", "cancellations"}
 """What no booking writes."""
 
 
@@ -96,7 +97,7 @@ def test_a_node_has_the_branches_of_all_features() -> None:
 @pytest.mark.parametrize("branch", BRANCHES.branches, ids=lambda branch: branch.name)
 def test_a_branch_declares_fields_that_its_rows_have(branch: RowBranch) -> None:
     made = booking("A1")
-    whole = [made, cancellation(made), plan_change(2), move(), switch(paused=True)]
+    whole = [made, cancellation(made), plan_change(2), move(), called_off(), switch(paused=True)]
     rows = [
         row
         for happened in whole

@@ -1,0 +1,134 @@
+"""Cancels the bookings of a showtime that does not take place, and tells their customers.
+
+The job is written with the event that cancels the showtime (`features/showtimes/rows.py`), so that
+neither is there without the other. It goes through the bookings in the order of their ids. Every
+step may be done again: a booking's command has a key of its own, and of messages there is one for a
+booking, whoever asks for it. Bounds: `PAGE`; all else is that of the engine (`features/jobs`).
+Telemetry: the log event below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+import structlog
+
+from cinema.actors.asking import refusal_of
+from cinema.actors.dispatch import Dispatch
+from cinema.actors.messages import Accepted, Unavailable
+from cinema.domain.idempotency import ANONYMOUS, idempotency_key
+from cinema.domain.showtime.commands import CancelBooking
+from cinema.features.bookings.store import BookingsRepository, BookingToCancel, CancelledShowtime
+from cinema.features.feature import Attempt, JobFailed
+from cinema.features.refusals import granted
+from cinema.features.seats.service import money
+from cinema.storage.database.transactions import Pool, PooledConnection, transaction
+
+BOOKING_NOT_CANCELLED: Final = "booking_not_cancelled"
+
+MESSAGE: Final = "showtime_cancelled"
+OPERATION: Final = "cancelBookingOfShowtime"
+
+PAGE: Final = 50
+"""Bookings read at a time: a second's work."""
+
+log = structlog.get_logger(__name__)
+
+
+class Post(Protocol):
+    """Takes a message within the transaction of what it tells (`MessagesRepository.enqueue`)."""
+
+    async def __call__(
+        self,
+        transaction: PooledConnection,
+        *,
+        kind: str,
+        to: str,
+        language: str,
+        payload: Mapping[str, Any],
+        dedupe_key: str,
+    ) -> object: ...
+
+
+class BookingsOfCancelled:
+    """How a job of the kind `SHOWTIME_CANCELLATION` is done."""
+
+    def __init__(
+        self, dispatch: Dispatch, bookings: BookingsRepository, pool: Pool, post: Post
+    ) -> None:
+        self._dispatch = dispatch
+        self._bookings = bookings
+        self._pool = pool
+        self._post = post
+
+    async def run(self, attempt: Attempt) -> Mapping[str, Any]:
+        """Cancel what is left and tell everybody; continues behind the last that was reported."""
+        showtime_id = UUID(attempt.input["showtime_id"])
+        showtime = await self._bookings.cancelled_showtime(showtime_id)
+        if showtime is None:
+            raise JobFailed("The showtime is not cancelled.")
+        last = attempt.position.get("booking_id")
+        after = UUID(last) if last else UUID(int=0)
+        while page := await self._bookings.to_cancel(showtime, after, PAGE):
+            for booking in page:
+                await self._settle(attempt, showtime, booking)
+                after = booking.id
+        return {"cancelled": attempt.done, "failed": attempt.failed}
+
+    async def _settle(
+        self, attempt: Attempt, showtime: CancelledShowtime, booking: BookingToCancel
+    ) -> None:
+        """One booking; what it was about is told even if its customer was faster."""
+        is_cancelled = not booking.is_live or await self._cancel(attempt.id, showtime.id, booking)
+        async with transaction(self._pool) as running:
+            if is_cancelled and booking.email is not None:
+                await self._post(
+                    running,
+                    kind=MESSAGE,
+                    to=booking.email,
+                    language=booking.language,
+                    payload={
+                        "first_name": booking.first_name,
+                        "film": showtime.film,
+                        "cinema": showtime.cinema,
+                        "starts_at": showtime.starts_at,
+                        "reason": showtime.reason,
+                        "code": booking.code,
+                        "refund": str(money(booking.total_minor, booking.currency)),
+                    },
+                    dedupe_key=f"{MESSAGE}:{booking.id}",
+                )
+            await attempt.report(
+                done=attempt.done + is_cancelled,
+                failed=attempt.failed + (not is_cancelled),
+                position={"booking_id": str(booking.id)},
+                within=running,
+            )
+
+    async def _cancel(self, job_id: UUID, showtime_id: UUID, booking: BookingToCancel) -> bool:
+        """Have the showtime give a booking's seats back, whoever asks and however often.
+
+        False if it refuses. Refuses what may be tried again.
+        """
+        key = idempotency_key(ANONYMOUS, OPERATION, (job_id.bytes, booking.id.bytes), "")
+        outcome = await self._dispatch.ask(
+            showtime_id.bytes,
+            CancelBooking(
+                command_id=key.digest,
+                fingerprint=key.fingerprint,
+                booking_id=booking.id.bytes,
+                customer=None,
+            ),
+        )
+        if isinstance(outcome, Accepted):
+            return True
+        refusal = refusal_of(outcome)
+        if isinstance(outcome, Unavailable):
+            return bool(granted(refusal))
+        if refusal.code == "BOOKING_ENDED":
+            # Its customer was faster, or an attempt whose keys are forgotten by now.
+            return True
+        log.error(BOOKING_NOT_CANCELLED, booking=str(booking.id), reason=refusal.code)
+        return False
