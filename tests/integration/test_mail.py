@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -37,6 +38,11 @@ def mail(message_id: str = "one", to: str = "ada@example.com") -> EmailMessage:
 def sender(server: MailServer, timeout_s: float = 30.0) -> SmtpSender:
     """A way to the server."""
     return SmtpSender(scheme="smtp", host=HOST, port=server.port, timeout_s=timeout_s)
+
+
+def names(folder: Path) -> list[str]:
+    """What there is in a folder."""
+    return sorted(one.name for one in folder.iterdir())
 
 
 async def test_a_mail_arrives_as_it_was_written(server: MailServer) -> None:
@@ -135,3 +141,43 @@ async def test_no_message_id_leads_out_of_the_mailbox(tmp_path: Path) -> None:
     await MailboxFolder(tmp_path / "mailbox").send(mail(f"..{os.sep}..{os.sep}etc"))
     (file,) = (tmp_path / "mailbox").iterdir()
     assert file.parent == tmp_path / "mailbox"
+
+
+async def test_the_oldest_mails_of_a_folder_go_when_there_are_too_many(tmp_path: Path) -> None:
+    mailbox = MailboxFolder(tmp_path, kept=3)
+    (tmp_path / "ours.txt").touch()
+    left = tmp_path / "left.1.part"
+    left.touch()
+    os.utime(left, (1, 1))
+    for number in range(3):
+        await mailbox.send(mail(f"mail{number}"))
+        os.utime(tmp_path / f"mail{number}@example.com.eml", (10 - number, 10 - number))
+    assert not left.exists()
+    # One that is sent again is a young one.
+    await mailbox.send(mail("mail2"))
+    await mailbox.send(mail("mail3"))
+    assert names(tmp_path) == [
+        "mail0@example.com.eml",
+        "mail2@example.com.eml",
+        "mail3@example.com.eml",
+        "ours.txt",
+    ]
+
+
+async def test_mails_that_another_node_has_deleted_meanwhile_are_no_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailbox = MailboxFolder(tmp_path, kept=1)
+    await mailbox.send(mail("mail0"))
+    scan = os.scandir
+
+    @contextmanager
+    def scan_and_delete(folder: Path) -> Iterator[list[os.DirEntry[str]]]:
+        with scan(folder) as entries:
+            found = list(entries)
+        (tmp_path / "mail0@example.com.eml").unlink()
+        yield found
+
+    monkeypatch.setattr(os, "scandir", scan_and_delete)
+    await mailbox.send(mail("mail1"))
+    assert names(tmp_path) == ["mail1@example.com.eml"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from contextlib import suppress
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
@@ -12,17 +13,25 @@ from typing import Final
 
 from cinema.integrations.mail import NotSent
 
+MAILS_KEPT: Final = 1000
+"""Mails in the folder; the oldest go. Nobody looks at more, and a server that nobody tends would
+fill the disk of its database."""
+
+_OURS: Final = frozenset({".eml", ".part"})
+
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9.@_-]")
 
 
 class MailboxFolder:
     """Writes each mail as `ID.eml`, complete or not at all; a mail sent again is the same file.
 
-    Other users of the machine must not read the files, because there are links in them.
+    Other users of the machine must not read the files, because there are links in them. The latest
+    `kept` stay.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, kept: int = MAILS_KEPT) -> None:
         self._folder = folder
+        self._kept = kept
 
     async def send(self, mail: EmailMessage) -> None:
         """See `MailSender.send`."""
@@ -42,3 +51,18 @@ class MailboxFolder:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+        self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        """Delete what is beyond the bound, with what killed processes have left unfinished."""
+        with os.scandir(self._folder) as entries:
+            names = [one.name for one in entries if Path(one.name).suffix in _OURS]
+        if len(names) <= self._kept:
+            return
+        aged = []
+        for name in names:
+            # Another node may have deleted it meanwhile.
+            with suppress(FileNotFoundError):
+                aged.append(((self._folder / name).stat().st_mtime_ns, name))
+        for _, name in sorted(aged)[: -self._kept]:
+            (self._folder / name).unlink(missing_ok=True)
