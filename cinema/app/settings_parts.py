@@ -18,7 +18,7 @@ from cinema.features.seats.hold_limits import HoldRates
 from cinema.features.seats.service import UnpaidLimits
 from cinema.features.watching.options import WatchOptions
 from cinema.http.steps import OwnerOf
-from cinema.settings import Settings, url_of
+from cinema.settings import Settings, origin_of, url_of
 
 MINUTE_S: Final = 60
 HOUR_S: Final = 3600
@@ -95,7 +95,7 @@ def refresh_cookie(settings: Settings) -> RefreshCookie:
     """The cookie of refresh tokens; in development, without TLS, it is not a secure cookie."""
     return RefreshCookie(
         secure=settings.production or settings.public_url.startswith("https://"),
-        public_url=settings.public_url,
+        own_origin=origin_of(settings.public_url),
         allowed_origins=settings.allowed_origins,
     )
 

@@ -14,6 +14,7 @@ from cinema.settings.generated import (
 )
 from cinema.settings.loading import Field, SettingsError, fields, load_settings
 from cinema.settings.mail import smtp_server
+from cinema.settings.origins import origin_of
 from cinema.settings.signing_keys import problems_of_signing_keys, signing_keys
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "found_control_token",
     "is_loopback",
     "load_settings",
+    "origin_of",
     "parsed_tokens",
     "problems_of_signing_keys",
     "problems_of_tokens",

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 from cinema.settings.control_tokens import parsed_tokens, problems_of_tokens
 from cinema.settings.encryption_keys import problems_of_encryption_keys
 from cinema.settings.mail import problems_of_mail
-from cinema.settings.origins import problem_of_origin
+from cinema.settings.origins import origin_of, problem_of_origin
 from cinema.settings.signing_keys import problems_of_signing_keys, signing_keys
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def _problems_of_addresses(settings: Settings) -> Iterator[str]:
     for name, (value, prefixes) in schemes.items():
         if value and not value.startswith(prefixes):
             yield f"{name} does not begin with {' or '.join(prefixes)}"
+        elif value and name == "PUBLIC_URL" and origin_of(value) is None:
+            yield f"{name} names no host, or a port that is none"
 
 
 def _problems_of_a_cluster(settings: Settings) -> Iterator[str]:

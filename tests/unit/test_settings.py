@@ -155,6 +155,8 @@ def test_a_switch_may_be_turned_off_in_several_ways(text: str) -> None:
         ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL"),
         ({"REDIS_URL": "http://x"}, "REDIS_URL"),
         ({"PUBLIC_URL": "tickets.cinema.test"}, "PUBLIC_URL"),
+        ({"PUBLIC_URL": "https://"}, "PUBLIC_URL names no host"),
+        ({"PUBLIC_URL": "https://tickets.cinema.test:https"}, "PUBLIC_URL names no host"),
         ({"JWT_SECRET_KEY": "short"}, "JWT_SECRET_KEY is shorter"),
         ({"CONTROL_TOKEN": "short"}, "CONTROL_TOKEN is shorter"),
         ({"CONTROL_TOKEN": f"ada:{'x' * 32}, bob:short"}, "CONTROL_TOKEN is shorter"),

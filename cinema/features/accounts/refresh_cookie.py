@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import urlsplit
 
 from multidict import istr
 
@@ -32,12 +31,16 @@ class RefreshCookie:
     """
 
     def __init__(
-        self, *, secure: bool, public_url: str = "", allowed_origins: Iterable[str] = ()
+        self,
+        *,
+        secure: bool,
+        own_origin: str | None = None,
+        allowed_origins: Iterable[str] = (),
     ) -> None:
+        """`own_origin` is that of our pages, as browsers write it; None while nobody knows."""
         self._name = SECURE_NAME if secure else PLAIN_NAME
         self._attributes = "; HttpOnly; SameSite=Strict; Path=/" + ("; Secure" if secure else "")
-        parts = urlsplit(public_url)
-        self._own = f"{parts.scheme}://{parts.netloc}".lower() if public_url else None
+        self._own = own_origin
         self._origins = frozenset(allowed_origins) - {"*"}
 
     def lines(self, token: str, max_age_s: int) -> bytes:

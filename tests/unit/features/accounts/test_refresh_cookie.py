@@ -7,13 +7,15 @@ from typing import Any, cast
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from cinema.app.settings_parts import refresh_cookie
 from cinema.domain.rejections import Refused
 from cinema.features.accounts.refresh_cookie import RefreshCookie
 from cinema.http.connections.request import HttpRequest
+from cinema.settings import Settings
 
-PUBLIC = "https://Tickets.Example"
+PUBLIC = "https://tickets.example"
 APP = "https://app.example"
-SECURE = RefreshCookie(secure=True, public_url=f"{PUBLIC}/", allowed_origins=(APP,))
+SECURE = RefreshCookie(secure=True, own_origin=PUBLIC, allowed_origins=(APP,))
 PLAIN = RefreshCookie(secure=False, allowed_origins=("*",))
 
 
@@ -55,6 +57,24 @@ def test_cookie_without_tls_has_the_plain_name() -> None:
 @pytest.mark.parametrize("origin", ["https://tickets.example", APP])
 def test_pages_of_ours_may_have_it_sent(origin: str) -> None:
     assert read(SECURE, TOKEN, OURS, ("Origin", origin)) == "tok"
+
+
+@pytest.mark.parametrize(
+    ("address", "origin"),
+    [
+        ("https://Tickets.Example:443", "https://tickets.example"),
+        ("https://tickets.example:8443/shop/", "https://tickets.example:8443"),
+        ("http://localhost:80", "http://localhost"),
+        ("https://łódź.example", "https://xn--d-uga0v4h.example"),
+    ],
+)
+def test_our_pages_may_have_it_sent_however_the_setting_writes_their_address(
+    address: str, origin: str
+) -> None:
+    cookie = refresh_cookie(Settings(public_url=address))
+    both = ("Cookie", "refresh=tok; __Host-refresh=tok")
+    assert read(cookie, both, OURS, ("Origin", origin)) == "tok"
+    assert refusal(cookie, both, OURS, ("Origin", f"{origin}1")) == "ORIGIN_NOT_ALLOWED"
 
 
 def test_program_without_an_origin_may_send_it() -> None:
