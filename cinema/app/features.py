@@ -131,6 +131,7 @@ from cinema.integrations.mail import MailSender
 from cinema.integrations.mail.mailbox import MailboxFolder
 from cinema.integrations.mail.smtp import SmtpSender
 from cinema.settings import Settings, problems_of_signing_keys, signing_keys, smtp_server
+from cinema.storage.database.address import DatabaseAddress
 from cinema.storage.database.durability import DurabilityWatch
 from cinema.storage.database.pool import close_pool, open_pool
 from cinema.storage.database.read_replica import ReplicaReads
@@ -161,6 +162,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
 
     settings: Settings
     pool: Pool
+    database: DatabaseAddress
     reads: ReplicaReads | None
     kernel: Kernel
     cluster: ClusterNode | None
@@ -229,15 +231,15 @@ async def _messages(ground: Ground, offered: Offered) -> Feature:
     )
     sender: MailSender = MailboxFolder(settings.data_dir / "mailbox")
     if settings.smtp_url:
-        sender = SmtpSender(**smtp_server(settings.smtp_url)._asdict())
+        sender = _smtp(settings.smtp_url)
     counts = MessageCounts()
+    outgoing = Outgoing(messages, Letters(settings.mail_from), sender, counts, now=now)
     return Feature(
         routes=bound(message_routes.ROUTES, MessagesService(messages)),
         metrics=(counts.families,),
-        queues={
-            "messages": Outgoing(messages, Letters(settings.mail_from), sender, counts, now=now)
-        },
+        queues={"messages": outgoing},
         sweeps={"messages": messages.forget},
+        secrets={"SMTP_URL": lambda url: outgoing.send_by(_smtp(url))},
     )
 
 
@@ -268,7 +270,7 @@ def job_queue(ground: Ground, offered: Offered, features: Sequence[Feature]) -> 
 async def _accounts(ground: Ground, offered: Offered) -> Feature:
     settings, pool, stack = ground.settings, ground.pool, ground.stack
     keys = SigningKeys(_signing_secrets(settings.jwt_secret_key))
-    feed = await open_pool(settings.database_url, size=1)
+    feed = await open_pool(ground.database, size=1)
     stack.push_async_callback(close_pool, feed)
     admission = offered.admission = Admission(
         TokenVerifier(keys, clock=ground.unix_s),
@@ -559,6 +561,11 @@ def _existing(folder: Path) -> Path:
 
 
 def _signing_secrets(text: str) -> list[bytes]:
+def _smtp(url: str) -> SmtpSender:
+    """The way of mails by a server. Raises `ValueError`."""
+    return SmtpSender(**smtp_server(url)._asdict())
+
+
     """The keys in `text`, newest first. Raises `ValueError`."""
     problems = list(problems_of_signing_keys(text))
     if problems:

@@ -42,6 +42,7 @@ from cinema.jobs.housekeeping import Housekeeping
 from cinema.jobs.secret_files import SecretFile, SecretFiles
 from cinema.jobs.worker import Worker
 from cinema.settings import Secret, Settings, encryption_keys
+from cinema.storage.database.address import DatabaseAddress
 from cinema.storage.database.durability import DurabilityWatch, require_durability
 from cinema.storage.database.failures import UNREACHABLE
 from cinema.storage.database.migrate import migrate
@@ -135,24 +136,24 @@ async def running_node(
     """
     stopping = stopping or asyncio.Event()
     async with AsyncExitStack() as stack:
-        dsn = settings.database_url
+        address = DatabaseAddress(settings.database_url)
         production = settings.production
-        durability = await require_durability(dsn, production=production)
-        revision = await migrate(dsn, report=report)
+        durability = await require_durability(address.dsn, production=production)
+        revision = await migrate(address.dsn, report=report)
         if revision is not None:
             log.info(DATABASE_MIGRATED, revision=revision)
         pool = await open_pool(
-            dsn, size=settings.database_pool_size, synchronous_commit=durability.commits
+            address, size=settings.database_pool_size, synchronous_commit=durability.commits
         )
         stack.push_async_callback(close_pool, pool)
-        watch = DurabilityWatch(dsn, production=production, risks=durability.risks)
+        watch = DurabilityWatch(address, production=production, risks=durability.risks)
         if settings.demo_data and not settings.production:
             from cinema.demo.seed import seed as seed_demo
 
             await seed_demo(pool, settings, datetime.now(UTC), report=report)
         clock = clock or DatabaseClock()
         journal = await PostgresJournal.open(
-            dsn,
+            address,
             row_branches(),
             connections=KERNEL_CONNECTIONS,
             statement_timeout_s=settings.command_deadline_ms / 1000,
@@ -174,10 +175,12 @@ async def running_node(
         metrics = Metrics()
         writer = ReplyWriter(allowed_origins=settings.allowed_origins, hsts=settings.production)
         cipher = Cipher(encryption_keys(settings.encryption_keys))
+        replica = DatabaseAddress(settings.database_read_url)
         ground = Ground(
             settings=settings,
             pool=pool,
-            reads=await _replica(settings, pool, stack),
+            database=address,
+            reads=await _replica(settings, replica, pool, stack),
             kernel=kernel,
             cluster=cluster,
             dispatch=dispatch,
@@ -204,11 +207,13 @@ async def running_node(
             journal, pool, dispatch, settings.journal_retention_days, sweeps
         )
         background.keep("housekeeping", housekeeping.run)
-        secrets = {
+        takers = {
             "ENCRYPTION_KEYS": lambda text: cipher.replace(encryption_keys(text)),
-            **{name: take for feature in features for name, take in feature.secrets.items()},
+            "DATABASE_URL": address.replace,
+            "DATABASE_READ_URL": replica.replace,
         }
-        background.keep("secret-files", SecretFiles(_secret_files(settings, secrets)).run)
+        files = _secret_files(settings, takers, features)
+        background.keep("secret-files", SecretFiles(files).run)
         edge = _edge(ground, offered, features)
         loop_probe = LoopProbe(asyncio.get_running_loop())
         stack.callback(loop_probe.stop)
@@ -265,22 +270,25 @@ def _edge(ground: Ground, offered: Offered, features: Sequence[Feature]) -> Edge
 
 
 def _secret_files(
-    settings: Settings, takers: Mapping[str, Callable[[str], None]]
+    settings: Settings, takers: Mapping[str, Callable[[str], None]], features: Sequence[Feature]
 ) -> list[SecretFile]:
     """The secrets that come from files, with the functions that take a new text."""
     files = []
-    for variable, take in takers.items():
+    of_features = [pair for feature in features for pair in feature.secrets.items()]
+    for variable, take in (*takers.items(), *of_features):
         secret: Secret = getattr(settings, variable.lower())
         if secret.file is not None:
             files.append(SecretFile(variable, secret.file, secret, take))
     return files
 
 
-async def _replica(settings: Settings, pool: Pool, stack: AsyncExitStack) -> ReplicaReads | None:
+async def _replica(
+    settings: Settings, address: DatabaseAddress, pool: Pool, stack: AsyncExitStack
+) -> ReplicaReads | None:
     """Reads on the replica, if there is one; the kernel does not use it."""
     if not settings.database_read_url:
         return None
-    replica = await open_replica_pool(settings.database_read_url, size=settings.database_pool_size)
+    replica = await open_replica_pool(address, size=settings.database_pool_size)
     # A read loses nothing when it is cut off, so the stop does not wait for it.
     stack.callback(replica.terminate)
     return ReplicaReads(pool, replica)

@@ -1,15 +1,19 @@
-"""Signing keys rotate under a running server: nobody has to sign in again, nothing restarts."""
+"""Secrets change under a running server: nobody has to sign in again, nothing restarts."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import jwt
 import pytest
 
 from cinema.settings import Secret
 from tests.e2e.api.house import open_site
+from tests.support.mail_server import HOST, mail_server
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -52,3 +56,63 @@ async def test_tokens_of_an_older_key_count_until_it_is_taken_out(
                 break
             await asyncio.sleep(0.2)
         assert [await status(one) for one in (old, new)] == [401, 200]
+
+
+async def test_database_is_signed_in_to_as_the_user_whom_the_file_names_by_then(
+    database: str, tmp_path: Path
+) -> None:
+    name = f"clerk_{os.getpid()}"
+    parts = urlsplit(database)
+    other = urlunsplit(parts._replace(netloc=f"{name}@{parts.netloc.rpartition('@')[2]}"))
+    file = tmp_path / "database_url"
+    await asyncio.to_thread(file.write_text, database)
+    server = await asyncpg.connect(database)
+    await server.execute(f"create role {name} superuser login")
+    async with open_site(database, database_url=Secret(database, file)) as site:
+
+        async def users() -> set[str]:
+            rows = await server.fetch(
+                "select usename from pg_stat_activity where datname = current_database()"
+                " and application_name like 'cinema%'"
+            )
+            return {row["usename"] for row in rows}
+
+        assert name not in await users()
+        await asyncio.to_thread(file.write_text, other)
+        for _ in range(100):
+            # As somebody does after a password has leaked.
+            await server.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and application_name like 'cinema%'"
+                " and usename <> $1",
+                name,
+            )
+            async with site.client.get("movies") as reply:
+                if reply.status == 200 and await users() == {name}:
+                    break
+            await asyncio.sleep(0.2)
+        assert await users() == {name}
+        async with site.client.get("movies") as reply:
+            assert reply.status == 200
+    await server.execute(f"drop role {name}")
+    await server.close()
+
+
+async def test_mails_leave_by_the_server_that_the_file_names_by_then(
+    database: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "smtp_url"
+    async with mail_server() as old, mail_server() as new:
+        first = f"smtp://{HOST}:{old.port}"
+        await asyncio.to_thread(file.write_text, first)
+        async with open_site(database, smtp_url=Secret(first, file)) as site:
+            await asyncio.to_thread(file.write_text, "gopher://nowhere")
+            await asyncio.to_thread(file.write_text, f"smtp://{HOST}:{new.port}")
+            for number in range(100):
+                person = {"email": f"ann{number}@example.org", "password": "eleven bicycles"}
+                async with site.client.post("auth/register", json=person) as reply:
+                    assert reply.status == 201
+                await asyncio.sleep(0.2)
+                if new.mails:
+                    break
+            assert new.mails

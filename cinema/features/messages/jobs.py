@@ -61,6 +61,10 @@ class Outgoing:
         self._failures = LogLimit()
         self._deaths = LogLimit()
 
+    def send_by(self, sender: MailSender) -> None:
+        """Hand mails on in another way from now on."""
+        self._sender = sender
+
     async def claim(self, limit: int) -> Sequence[Waiting]:
         """Claim messages that are due, oldest first; no other worker gets them for a while."""
         now = self._now()

@@ -15,6 +15,7 @@ import asyncpg
 import msgspec
 import structlog
 
+from cinema.storage.database.address import DatabaseAddress, address_of
 from cinema.storage.database.failures import UNREACHABLE
 
 DATABASE_UNSAFE: Final = "database_unsafe"
@@ -120,8 +121,10 @@ class DurabilityWatch:
     none of that kind before; `failures` those that got no answer, which change nothing else.
     """
 
-    def __init__(self, dsn: str, *, production: bool, risks: tuple[str, ...] = ()) -> None:
-        self._dsn = dsn
+    def __init__(
+        self, dsn: str | DatabaseAddress, *, production: bool, risks: tuple[str, ...] = ()
+    ) -> None:
+        self._address = address_of(dsn)
         self._production = production
         self.risks = risks
         self.changes = 0
@@ -136,7 +139,7 @@ class DurabilityWatch:
     async def look(self) -> None:
         """One look; what cannot be asked stays as it was."""
         try:
-            found = (await look_at_durability(self._dsn, production=self._production)).risks
+            found = (await look_at_durability(self._address.dsn, production=self._production)).risks
         except UnsafeDatabase as error:
             found = (str(error),)
         except (*UNREACHABLE, asyncpg.PostgresError) as error:

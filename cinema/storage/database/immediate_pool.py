@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from cinema.storage.database.address import DatabaseAddress, address_of
 from cinema.storage.database.transactions import Pool
 
 if TYPE_CHECKING:
@@ -41,14 +42,16 @@ class _ImmediatePool(Base):
 
 
 async def open_immediate_pool(
-    dsn: str, *, size: int, timeout_s: float, server_settings: dict[str, str]
+    dsn: str | DatabaseAddress, *, size: int, timeout_s: float, server_settings: dict[str, str]
 ) -> Pool:
     """A pool of at most `size` connections, for statements that leave nothing in their session.
 
     Connecting takes `timeout_s` at most, and so does giving a connection back.
     """
+    address = address_of(dsn)
     pool = _ImmediatePool(
-        dsn,
+        address.dsn,
+        connect=address.connect,
         connection_class=asyncpg.Connection,
         record_class=asyncpg.Record,
         min_size=1,

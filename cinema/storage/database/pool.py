@@ -10,6 +10,7 @@ import structlog
 from asyncpg.pool import PoolConnectionProxy
 
 from cinema.domain.limits_catalog import DATABASE_WAIT_S
+from cinema.storage.database.address import DatabaseAddress, address_of
 from cinema.storage.database.durability import COMMITS
 
 # Text, because the driver's classes are generic for type checkers only.
@@ -26,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 async def open_pool(
-    dsn: str,
+    dsn: str | DatabaseAddress,
     *,
     size: int,
     application_name: str = "cinema",
@@ -41,8 +42,10 @@ async def open_pool(
     is frozen itself, or cut off, is waited for `command_timeout_s` for each statement.
     """
     timeout = str(transaction_timeout_ms)
+    address = address_of(dsn)
     pool: asyncpg.Pool[asyncpg.Record] = await asyncpg.create_pool(
-        dsn,
+        address.dsn,
+        connect=address.connect,
         min_size=min(2, size),
         max_size=size,
         timeout=_CONNECT_TIMEOUT_S,

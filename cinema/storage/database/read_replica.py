@@ -16,6 +16,7 @@ import asyncpg
 import msgspec
 import structlog
 
+from cinema.storage.database.address import DatabaseAddress, address_of
 from cinema.storage.database.failures import UNREACHABLE
 from cinema.storage.database.reads import Query, T
 from cinema.storage.database.transactions import Pool, PooledConnection, connection
@@ -76,10 +77,12 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     database: str
 
 
-async def open_replica_pool(dsn: str, *, size: int) -> Pool:
+async def open_replica_pool(dsn: str | DatabaseAddress, *, size: int) -> Pool:
     """Connections to a replica, none of them open yet: it may be away when we start."""
+    address = address_of(dsn)
     pool: Pool = await asyncpg.create_pool(
-        dsn,
+        address.dsn,
+        connect=address.connect,
         min_size=0,
         max_size=size,
         timeout=CONNECT_TIMEOUT_S,

@@ -11,6 +11,7 @@ from asyncpg.pgproto.pgproto import UUID
 from asyncpg.prepared_stmt import PreparedStatement
 
 from cinema.domain.showtime.state import NEVER_US
+from cinema.storage.database.address import DatabaseAddress, address_of
 from cinema.storage.database.durability import COMMITS
 from cinema.storage.database.immediate_pool import open_immediate_pool
 from cinema.storage.journal import sql
@@ -84,14 +85,14 @@ class PostgresLane:
 
     def __init__(
         self,
-        dsn: str,
+        dsn: str | DatabaseAddress,
         branches: RowBranches,
         *,
         timeout_s: float,
         lock_timeout_s: float,
         synchronous_commit: str = COMMITS,
     ) -> None:
-        self._dsn = dsn
+        self._address = address_of(dsn)
         self._branches = branches
         self._timeout_s = timeout_s
         self._lock_timeout_s = lock_timeout_s
@@ -218,7 +219,7 @@ class PostgresLane:
     async def _connected(self) -> LaneConnection:
         if self._connection is None or self._connection.is_closed():
             connection: LaneConnection = await asyncpg.connect(
-                self._dsn,
+                self._address.dsn,
                 timeout=self._timeout_s,
                 server_settings={
                     **_LANE_SETTINGS,
@@ -266,7 +267,7 @@ class PostgresJournal:
 
     def __init__(
         self,
-        dsn: str,
+        dsn: str | DatabaseAddress,
         pool: Pool,
         branches: RowBranches = NO_BRANCHES,
         *,
@@ -274,7 +275,7 @@ class PostgresJournal:
         lane_lock_timeout_s: float = LANE_LOCK_TIMEOUT_S,
         synchronous_commit: str = COMMITS,
     ) -> None:
-        self._dsn = dsn
+        self._address = address_of(dsn)
         self._pool = pool
         self._branches = branches
         self._timeout_s = statement_timeout_s
@@ -284,7 +285,7 @@ class PostgresJournal:
     @classmethod
     async def open(
         cls,
-        dsn: str,
+        dsn: str | DatabaseAddress,
         branches: RowBranches = NO_BRANCHES,
         *,
         connections: int,
@@ -300,8 +301,9 @@ class PostgresJournal:
         and takeovers alike wait for the disk, whatever the server's default: an epoch that a crash
         takes back would belong to two owners.
         """
+        address = address_of(dsn)
         pool = await open_immediate_pool(
-            dsn,
+            address,
             size=connections,
             timeout_s=statement_timeout_s,
             server_settings={
@@ -311,7 +313,7 @@ class PostgresJournal:
             },
         )
         return cls(
-            dsn,
+            address,
             pool,
             branches,
             statement_timeout_s=statement_timeout_s,
@@ -336,7 +338,7 @@ class PostgresJournal:
     def lane(self) -> PostgresLane:
         """See `JournalStore.lane`."""
         return PostgresLane(
-            self._dsn,
+            self._address,
             self._branches,
             timeout_s=self._timeout_s,
             lock_timeout_s=self._lane_lock_timeout_s,

@@ -116,6 +116,14 @@ async def test_a_message_is_sent_once_and_what_it_said_is_gone(office: Office) -
     assert office.counts.outcomes == {(KIND, "sent"): 1}
 
 
+async def test_mails_leave_by_another_server_once_that_is_set(office: Office) -> None:
+    async with mail_server() as other:
+        office.outgoing.send_by(SmtpSender(scheme="smtp", host=HOST, port=other.port))
+        await office.enqueue()
+        await office.until_quiet()
+        assert (len(other.mails), len(office.server.mails)) == (1, 0)
+
+
 async def test_more_than_go_at_once_are_all_sent(office: Office) -> None:
     await office.enqueue(*map(str, range(2 * AT_ONCE + 1)))
     await office.until_quiet()
