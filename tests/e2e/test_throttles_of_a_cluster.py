@@ -1,10 +1,12 @@
-"""Failed logins are counted over all nodes while Redis is there, and by each node without it."""
+"""What is too much is counted over all nodes while Redis is there, and by each node without it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -19,6 +21,10 @@ OWNER = ("customer@cinema.example", "demo-customer")
 OTHER = ("staff@cinema.example", "demo-staff")
 PAIR_LIMIT = 10
 """Failures of one account and address (LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS)."""
+MAILS_TO_ONE, MAILS_FROM_ONE = 3, 6
+"""In an hour (MAILS_PER_HOUR_PER_EMAIL, MAILS_PER_HOUR_PER_ADDRESS)."""
+REFRESHES = 6
+"""In a minute (REFRESHES_PER_MINUTE)."""
 GUESSER = "192.0.2.1"
 HOME = "192.0.2.2"
 
@@ -37,6 +43,9 @@ async def nodes(
             # The clients of this test come from the addresses that they name.
             TRUSTED_PROXIES="127.0.0.1/32",
             LOGIN_FAILURES_PER_ACCOUNT_AND_ADDRESS=str(PAIR_LIMIT),
+            MAILS_PER_HOUR_PER_EMAIL=str(MAILS_TO_ONE),
+            MAILS_PER_HOUR_PER_ADDRESS=str(MAILS_FROM_ONE),
+            REFRESHES_PER_MINUTE=str(REFRESHES),
             # No window ends within the test, however slow the machine is.
             LOGIN_WINDOW_SECONDS="3600",
         )
@@ -52,48 +61,131 @@ async def client() -> AsyncIterator[aiohttp.ClientSession]:
         yield client
 
 
-async def login(
-    client: aiohttp.ClientSession,
-    node: ServerProcess,
-    credentials: tuple[str, str],
-    address: str,
-) -> str:
-    """The code of a refusal; nothing for a success."""
-    email, password = credentials
-    body = {"email": email, "password": password}
+class Asked:
+    """Something that is counted: how often it may be, and what becomes of one more."""
+
+    def __init__(self, limit: int, ask: Callable[[ServerProcess], Awaitable[str]]) -> None:
+        self.limit = limit
+        self._ask = ask
+
+    async def over_all_nodes(self, nodes: list[ServerProcess]) -> None:
+        """Up to the limit over the nodes in turn; then all refuse."""
+        for number in range(self.limit):
+            assert await self._ask(nodes[number % len(nodes)]) != "RATE_LIMITED"
+        await self.refused_by(nodes)
+
+    async def on_each_node(self, nodes: list[ServerProcess]) -> None:
+        """Each has counted along what it was asked itself, and goes on from there."""
+        for number, node in enumerate(nodes):
+            for _ in range(self.limit - len(range(number, self.limit, len(nodes)))):
+                assert await self._ask(node) != "RATE_LIMITED"
+        await self.refused_by(nodes)
+
+    async def refused_by(self, nodes: list[ServerProcess]) -> None:
+        for node in nodes:
+            assert await self._ask(node) == "RATE_LIMITED"
+
+
+async def post(
+    client: aiohttp.ClientSession, node: ServerProcess, path: str, body: Any, address: str
+) -> tuple[str, Any]:
+    """The code of a refusal, nothing for a success; and the data."""
     headers = {"X-Forwarded-For": address}
-    url = f"{node.url}/api/v1/auth/login"
+    url = f"{node.url}/api/v1/auth/{path}"
     async with client.post(url, json=body, headers=headers) as answer:
         told = await answer.json()
         if answer.status == 200:
-            return ""
+            return "", told["data"]
         code = str(told["error"]["code"])
         assert (code == "RATE_LIMITED") == ("Retry-After" in answer.headers)
+        return code, None
+
+
+def guesses(client: aiohttp.ClientSession) -> Asked:
+    """However the account is written: one count."""
+    spellings = itertools.cycle([OWNER[0], OWNER[0].upper()])
+
+    async def ask(node: ServerProcess) -> str:
+        body = {"email": next(spellings), "password": "wrong horse"}
+        return (await post(client, node, "login", body, GUESSER))[0]
+
+    return Asked(PAIR_LIMIT, ask)
+
+
+def mails_to_one(client: aiohttp.ClientSession) -> Asked:
+    """From wherever they are asked for, and whether or not there is an account."""
+    addresses = (f"198.51.100.{number}" for number in itertools.count(1))
+
+    async def ask(node: ServerProcess) -> str:
+        body = {"email": "nobody@cinema.example"}
+        return (await post(client, node, "forgot-password", body, next(addresses)))[0]
+
+    return Asked(MAILS_TO_ONE, ask)
+
+
+def mails_from_one(client: aiohttp.ClientSession) -> Asked:
+    numbers = itertools.count(1)
+
+    async def ask(node: ServerProcess) -> str:
+        body = {"email": f"nobody{next(numbers)}@cinema.example"}
+        return (await post(client, node, "forgot-password", body, "203.0.113.1"))[0]
+
+    return Asked(MAILS_FROM_ONE, ask)
+
+
+async def refreshes(client: aiohttp.ClientSession, node: ServerProcess) -> Asked:
+    """Of one session, from wherever it is used."""
+    body = {"email": OTHER[0], "password": OTHER[1]}
+    addresses = (f"198.51.100.{number}" for number in itertools.count(101))
+    _, signed = await post(client, node, "login?transport=body", body, HOME)
+
+    async def ask(node: ServerProcess) -> str:
+        nonlocal signed
+        token = {"refresh_token": signed["refresh_token"]}
+        code, data = await post(client, node, "refresh?transport=body", token, next(addresses))
+        signed = data or signed
         return code
 
+    return Asked(REFRESHES, ask)
 
-async def test_failed_logins_count_over_all_nodes_and_without_redis_on_each(
+
+def wrong_refreshes(client: aiohttp.ClientSession) -> Asked:
+    """What is no token counts for the address."""
+
+    async def ask(node: ServerProcess) -> str:
+        token = {"refresh_token": "x"}
+        return (await post(client, node, "refresh?transport=body", token, "203.0.113.2"))[0]
+
+    return Asked(REFRESHES, ask)
+
+
+async def test_what_is_too_much_counts_over_all_nodes_and_without_redis_on_each(
     nodes: list[ServerProcess], own_redis: LocalRedis, client: aiohttp.ClientSession
 ) -> None:
-    wrong = (OWNER[0], "wrong horse")
-    # However the address is written, and whichever node is asked: one count.
-    spellings = [OWNER[0], OWNER[0].upper()]
-    for number in range(PAIR_LIMIT):
-        guess = (spellings[number % 2], "wrong horse")
-        assert await login(client, nodes[number % 3], guess, GUESSER) == "INVALID_CREDENTIALS"
+    """Failed logins, mails that are asked for, refreshes."""
+
+    async def nobody_else_is_kept_out() -> None:
+        for node in nodes:
+            for (email, password), address in ((OWNER, HOME), (OTHER, GUESSER)):
+                body = {"email": email, "password": password}
+                assert (await post(client, node, "login", body, address))[0] == ""
+
+    asked = [
+        guesses(client),
+        mails_to_one(client),
+        mails_from_one(client),
+        await refreshes(client, nodes[0]),
+        wrong_refreshes(client),
+    ]
+    for one in asked:
+        await one.over_all_nodes(nodes)
+    await nobody_else_is_kept_out()
+    body = {"email": OWNER[0], "password": OWNER[1]}
     for node in nodes:
-        assert await login(client, node, OWNER, GUESSER) == "RATE_LIMITED"
-        # Nobody else is kept out: neither the owner elsewhere, nor another account from there.
-        assert await login(client, node, OWNER, HOME) == ""
-        assert await login(client, node, OTHER, GUESSER) == ""
+        assert (await post(client, node, "login", body, GUESSER))[0] == "RATE_LIMITED"
 
     await asyncio.to_thread(own_redis.stop)
-    # Each has counted along what it was asked itself, and goes on from there.
-    counted = [len(range(number, PAIR_LIMIT, 3)) for number in range(3)]
-    for node, before in zip(nodes, counted, strict=True):
-        for _ in range(PAIR_LIMIT - before):
-            assert await login(client, node, wrong, GUESSER) == "INVALID_CREDENTIALS"
-        for credentials in (wrong, OWNER):
-            assert await login(client, node, credentials, GUESSER) == "RATE_LIMITED"
-        assert await login(client, node, OWNER, HOME) == ""
-        assert await login(client, node, OTHER, GUESSER) == ""
+    # Those of a minute come last before, and first after.
+    for one in reversed(asked):
+        await one.on_each_node(nodes)
+    await nobody_else_is_kept_out()
