@@ -73,8 +73,8 @@ ENROLMENT: Final = {
 }
 CODE: Final = {"code": "287082"}
 CHALLENGE: Final = {"mfa_token": "W8sZ4cR2mXq0vHn5tYb7kLdE1fGa3jUoPi6wQeRtYuI", **CODE}
-RECOVERY_CODES: Final = {"recovery_codes": ["MFRGGZDFMZTWQ2LK", "NBSWY3DPEB3W64TM"]}
-REMOVE_FACTOR: Final = {**TOTP, **CODE}
+RECOVERY_CODES: Final = {"recovery_codes": ["MFRGGZDFMZTWQ2LKNNWG23TP", "NBSWY3DPEB3W64TMMQQGC3TE"]}
+FACTOR: Final = {**TOTP, **CODE}
 FACTOR_OFF: Final = {"off": True}
 ADMIN_USER: Final[dict[str, Any]] = {
     **VERIFIED_USER,

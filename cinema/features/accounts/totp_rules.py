@@ -18,8 +18,12 @@ SECRET_BYTES: Final = 20
 """Size of the key that authenticators share with us, as RFC 4226 recommends."""
 
 RECOVERY_CODES: Final = 10
-RECOVERY_BYTES: Final = 10
-"""Size of a recovery code: 80 random bits, so that a fast digest of it is enough."""
+RECOVERY_BYTES: Final = 15
+"""Size of a recovery code: 120 random bits, so that a fast digest of it without a salt is enough."""
+
+REPLACEMENT_S: Final = 900
+"""How long the secret of another authenticator waits for its first code. The authenticator before
+stays valid meanwhile. This is long enough to set up a phone."""
 
 ISSUER: Final = "cinema"
 

@@ -77,3 +77,8 @@ def test_secrets_and_recovery_codes_are_never_alike() -> None:
 def test_recovery_code_may_be_typed_in_groups_and_any_case() -> None:
     assert recovery_digest("mfrg gzdf-MZTW q2lk") == recovery_digest("MFRGGZDFMZTWQ2LK")
     assert len(recovery_digest("\ud800")) == 32
+
+
+def test_recovery_codes_are_too_random_to_need_a_salt() -> None:
+    """112 bits are enough for that (ASVS 2.6.2)."""
+    assert all(len(base64.b32decode(code)) * 8 >= 112 for code in new_recovery_codes())
