@@ -11,6 +11,7 @@ from email.utils import format_datetime, parseaddr
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError
+from jinja2.filters import do_mark_safe
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+")
 
@@ -31,6 +32,11 @@ def _on_the_wire(address: str) -> str:
     return f"{local}{at}{domain.encode('idna').decode('ascii')}"
 
 
+def _unbroken(text: str) -> str:
+    """A moment in HTML, in which no line ends, as one might at a hyphen."""
+    return do_mark_safe(f'<span style="white-space: nowrap">{moment(text)}</span>')
+
+
 class Letters:
     """Writes mails from `sender`, an address with or without a name.
 
@@ -48,8 +54,8 @@ class Letters:
             autoescape=False,  # noqa: S701  (plain text and the subject; `html` has its own)
             undefined=StrictUndefined,
         )
-        for environment in (self._html, self._text):
-            environment.filters["moment"] = moment
+        self._text.filters["moment"] = moment
+        self._html.filters["moment"] = _unbroken
 
     def write(
         self,
