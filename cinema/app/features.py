@@ -78,7 +78,7 @@ from cinema.features.accounts.tokens import TimeSource, TokenIssuer, TokenVerifi
 from cinema.features.accounts.totp_routes import FactorParts
 from cinema.features.accounts.totp_service import FactorsService
 from cinema.features.accounts.totp_store import SEALED as SEALED_FACTORS
-from cinema.features.accounts.totp_store import FactorsRepository
+from cinema.features.accounts.totp_store import SEALED_NEXT, FactorsRepository
 from cinema.features.accounts.user_routes import UserParts
 from cinema.features.accounts.user_service import UsersService
 from cinema.features.accounts.user_store import UsersRepository
@@ -153,7 +153,7 @@ DISK_FREE_BYTES_MIN: Final = 200 * 1024 * 1024
 """With less space the node is not ready, so that Postgres does not run out of it at a commit."""
 
 
-SEALED_COLUMNS: Final = (SEALED_FACTORS, SEALED_MESSAGES)
+SEALED_COLUMNS: Final = (SEALED_FACTORS, SEALED_NEXT, SEALED_MESSAGES)
 """The columns that features keep sealed; `cinema reseal` goes through all of them."""
 
 
@@ -305,13 +305,13 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
     logins = LoginThrottle(throttles, LoginAddresses(pool), clock=ground.unix_s)
     mails = MailPreparation(links, clock=ground.unix_s)
     confirmation = Confirmation(store, hasher, logins)
+    kept_factors = FactorsRepository(pool, ground.cipher, post, new_id=ground.next_id)
     factors = FactorsService(
-        FactorsRepository(pool, ground.cipher, post),
+        kept_factors,
         ChallengesRepository(pool),
         confirmation,
         admission,
         required=roles_with_factor(settings),
-        new_id=ground.next_id,
         clock=ground.unix_s,
     )
     erasure = ErasureRepository(pool, post, new_id=ground.next_id)
@@ -353,6 +353,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
     users = UsersService(
         UsersRepository(pool),
         AuditRepository(pool),
+        kept_factors,
         admission,
         new_id=ground.next_id,
         clock=ground.unix_s,
@@ -560,12 +561,12 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-def _signing_secrets(text: str) -> list[bytes]:
 def _smtp(url: str) -> SmtpSender:
     """The way of mails by a server. Raises `ValueError`."""
     return SmtpSender(**smtp_server(url)._asdict())
 
 
+def _signing_secrets(text: str) -> list[bytes]:
     """The keys in `text`, newest first. Raises `ValueError`."""
     problems = list(problems_of_signing_keys(text))
     if problems:

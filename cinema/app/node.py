@@ -212,8 +212,7 @@ async def running_node(
             "DATABASE_URL": address.replace,
             "DATABASE_READ_URL": replica.replace,
         }
-        files = _secret_files(settings, takers, features)
-        background.keep("secret-files", SecretFiles(files).run)
+        background.keep("secret-files", SecretFiles(_secret_files(settings, takers, features)).run)
         edge = _edge(ground, offered, features)
         loop_probe = LoopProbe(asyncio.get_running_loop())
         stack.callback(loop_probe.stop)

@@ -10,7 +10,7 @@ import msgspec
 
 from cinema.domain.limits_catalog import IDEMPOTENT_CLEANUP_PAGE
 from cinema.features.accounts.challenge_rules import CHALLENGE_S, CHALLENGE_TRIES, CHALLENGES_KEPT
-from cinema.storage.database.transactions import Pool, connection, transaction
+from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
 
 _ADD: Final = """
 insert into login_challenges (digest, user_id, password_version, created_at, expires_at)
@@ -42,14 +42,15 @@ where digest = $1 and expires_at > $2 and tries < $3
     and account.password_version = challenge.password_version and account.disabled_at is null
 """
 
-# Counted before the code is compared, so that codes sent at the same time all count.
+# Counted before the code is compared, in one transaction with its outcome: codes sent at the same
+# time wait for each other and all count, and a code that could not be compared does not.
 _TRY: Final = """
 update login_challenges set tries = tries + 1
 where digest = $1 and expires_at > $2 and tries < $3
 returning true
 """
 
-_USE: Final = "delete from login_challenges where digest = $1 returning true"
+_USE: Final = "delete from login_challenges where digest = $1"
 
 
 class Challenge(msgspec.Struct, frozen=True):
@@ -84,12 +85,10 @@ class ChallengesRepository:
             row = await reading.fetchrow(_FIND, digest, now, CHALLENGE_TRIES)
         return None if row is None else Challenge(**row)
 
-    async def count_try(self, digest: bytes, now: datetime) -> bool:
-        """Count a try; False if none is left. Refuses RETRY."""
-        async with connection(self._pool) as writing:
-            return bool(await writing.fetchval(_TRY, digest, now, CHALLENGE_TRIES))
+    async def count_try(self, running: PooledConnection, digest: bytes, now: datetime) -> bool:
+        """Count a try in a transaction; False if none is left."""
+        return bool(await running.fetchval(_TRY, digest, now, CHALLENGE_TRIES))
 
-    async def use(self, digest: bytes) -> bool:
-        """Use a challenge up; False if that was done before. Refuses RETRY."""
-        async with connection(self._pool) as writing:
-            return bool(await writing.fetchval(_USE, digest))
+    async def use(self, running: PooledConnection, digest: bytes) -> None:
+        """Use a challenge up in the transaction that has counted its try."""
+        await running.execute(_USE, digest)

@@ -43,3 +43,14 @@ class Confirmation:
             if then is not None:
                 await then()
         return known
+
+    async def guessed(
+        self, principal: Principal, client: Client, guess: Callable[[], Awaitable[None]]
+    ) -> None:
+        """What `guess` refuses as INVALID_CREDENTIALS counts like a wrong password.
+
+        Refuses NOT_FOUND, RATE_LIMITED, RETRY.
+        """
+        known = found(await self._accounts.credentials_by_id(format_id(principal.user_id)))
+        async with self._logins.attempt(known.user.email, client.address):
+            await guess()

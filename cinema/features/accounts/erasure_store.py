@@ -11,7 +11,7 @@ from cinema.features.accounts.audit_store import AuditEntry, note
 from cinema.features.accounts.guest_store import ERASE_CLAIMED
 from cinema.features.accounts.letters import DELETION_SCHEDULED, Letter, Post
 from cinema.features.accounts.passwords import NO_PASSWORD
-from cinema.features.accounts.session_store import END_ALL_SESSIONS
+from cinema.features.accounts.session_store import END_ALL_SESSIONS, Proof, Unproven
 from cinema.features.accounts.shapes import Client
 from cinema.features.accounts.throttles import account_digest
 from cinema.storage.database.transactions import Pool, PooledConnection, transaction
@@ -78,8 +78,13 @@ class ErasureRepository:
         self._new_id = new_id
 
     async def schedule(
-        self, user_id: UUID, erase_at: datetime, client: Client, now: datetime
-    ) -> bool | None:
+        self,
+        user_id: UUID,
+        erase_at: datetime,
+        client: Client,
+        now: datetime,
+        proof: Proof | None = None,
+    ) -> bool | Unproven | None:
         """Note when to erase an account, and end its sessions now.
 
         False while it has a coming booking, None if there is no such account. Refuses RETRY,
@@ -91,6 +96,9 @@ class ErasureRepository:
                 return None
             if row["is_ahead"]:
                 return False
+            missing = None if proof is None else await proof(running)
+            if missing is not None:
+                return Unproven(missing)
             await running.execute(_SCHEDULE, user_id, erase_at, now)
             await running.fetch(END_ALL_SESSIONS, user_id, now, None)
             entry_id = await self._note(running, "erasure_scheduled", user_id, client, now)

@@ -79,6 +79,7 @@ FACTOR_OFF: Final = {"off": True}
 ADMIN_USER: Final[dict[str, Any]] = {
     **VERIFIED_USER,
     "disabled": False,
+    "mfa_on": False,
     "cinema_ids": [],
     "created_by": None,
     "updated_at": None,

@@ -85,7 +85,8 @@ class InvitationsService:
     async def accept(self, request: AcceptInput, client: Client) -> SignedIn:
         """Make the account and sign in to it; the link proves its address.
 
-        Refuses INVALID_LINK, VALIDATION_ERROR, EMAIL_TAKEN, OVERLOADED, RETRY, OUTCOME_UNKNOWN.
+        Refuses INVALID_LINK, VALIDATION_ERROR, EMAIL_TAKEN, OVERLOADED, RETRY, OUTCOME_UNKNOWN,
+        and INVALID_CREDENTIALS if an admin disables the account before it is signed in to.
         """
         digest = digest_of_link(INVITATION, request.token)
         email = await self._invitations.email_of(digest, self._now())
@@ -104,7 +105,7 @@ class InvitationsService:
         if user is None:
             raise refuse("INVALID_LINK")
         signed_in = await self._sessions.open(user.id, 0, client)
-        if signed_in is None:
+        if not isinstance(signed_in, SignedIn):
             raise refuse(FAILED)
         return signed_in
 

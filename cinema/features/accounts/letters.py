@@ -18,7 +18,10 @@ EMAIL_CHANGED: Final = "account_email_changed"
 INVITATION: Final = "account_invitation"
 SECOND_FACTOR_ON: Final = "account_second_factor_on"
 SECOND_FACTOR_OFF: Final = "account_second_factor_off"
+SECOND_FACTOR_REPLACED: Final = "account_second_factor_replaced"
+SECOND_FACTOR_RESET: Final = "account_second_factor_reset"
 RECOVERY_CODE_USED: Final = "account_recovery_code_used"
+RECOVERY_CODES_RENEWED: Final = "account_recovery_codes_renewed"
 DELETION_SCHEDULED: Final = "account_deletion_scheduled"
 
 

@@ -16,6 +16,7 @@ from cinema.features.accounts.letters import (
     EMAIL_CHANGED,
     PASSWORD_CHANGED,
     PASSWORD_RESET,
+    SECOND_FACTOR_OFF,
     VERIFICATION,
     Letter,
     Post,
@@ -126,6 +127,21 @@ update users set email = $2, email_key = $3, email_verified = true
 where id = $1 and not exists (select from users taken where taken.email_key = $3)
 returning {USER_COLUMNS}, users.language
 """  # noqa: S608
+
+# What whoever changed the address has set up since; what the owner had before stays.
+_FORGET_FACTOR: Final = """
+delete from totp_factors where user_id = $1 and confirmed_at >= $2 returning true
+"""
+_FORGET_CODES: Final = """
+update totp_factors set recovery = '{}' where user_id = $1 and recovery_at >= $2
+"""
+
+# Somebody else may have begun while they had the password: what is not verified yet ends with it.
+_FORGET_BEGUN: Final = "delete from totp_factors where user_id = $1 and confirmed_at is null"
+_FORGET_REPLACEMENT: Final = """
+update totp_factors set next_sealed = null, next_begun_at = null
+where user_id = $1 and next_sealed is not null
+"""
 
 _UNDO: Final = f"""
 update users set email = $2, email_key = $3, email_verified = true, password_hash = $4,
@@ -269,8 +285,8 @@ class LinksRepository:
     ) -> User | None:
         """Verify, change or restore an address with a link; None if the link is not valid.
 
-        Restoring also removes the password, because the person who changed the address knew it.
-        Refuses EMAIL_TAKEN, RETRY, OUTCOME_UNKNOWN.
+        Restoring also removes the password, and an authenticator that was set up since, because the
+        person who changed the address knew both. Refuses EMAIL_TAKEN, RETRY, OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
             used = await running.fetchrow(_USE, digests, now)
@@ -329,6 +345,10 @@ class LinksRepository:
         await running.execute(_FORGET_ASKED, user_id)
         await running.execute(_VOID, user_id, now, purposes)
 
+    async def _forget_begun(self, running: PooledConnection, user_id: UUID) -> None:
+        await running.execute(_FORGET_BEGUN, user_id)
+        await running.execute(_FORGET_REPLACEMENT, user_id)
+
     async def _password_changed(
         self,
         running: PooledConnection,
@@ -340,6 +360,7 @@ class LinksRepository:
     ) -> int:
         user_id = UUID(row["id"])
         await self._void(running, user_id, now, RESET, CHANGE)
+        await self._forget_begun(running, user_id)
         session = None if kept is None else UUID(kept)
         ended = len(await running.fetch(END_ALL_SESSIONS, user_id, now, session))
         await running.execute(_TELL_NODES, user_id)
@@ -378,8 +399,17 @@ class LinksRepository:
             return None
         await self._void(running, user_id, now, RESET, VERIFY, CHANGE)
         await running.execute(_VOID_LATER_UNDO, user_id, now, found.made_at)
+        was_on = bool(await running.fetchval(_FORGET_FACTOR, user_id, found.made_at))
+        await running.execute(_FORGET_CODES, user_id, found.made_at)
+        await self._forget_begun(running, user_id)
         ended = len(await running.fetch(END_ALL_SESSIONS, user_id, now, None))
-        await self._note(running, "email_undo", user_id, client, now, {"ended": ended})
+        after: dict[str, object] = {"ended": ended, "second_factor_off": was_on}
+        entry_id = await self._note(running, "email_undo", user_id, client, now, after)
+        if was_on:
+            at, address = now, client.address
+            await self._tell(
+                running, SECOND_FACTOR_OFF, row, found.email, entry_id, at=at, address=address
+            )
         await self._send(running, RESET, row, found.email, found.email_key, now)
         return row
 

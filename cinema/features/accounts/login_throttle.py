@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Final, Protocol, TypeAlias
@@ -59,13 +59,8 @@ class LoginThrottle:
         pair = pair_digest(account, address)
         taken = await self._take(account, pair, address)
         throttles, counts = self._throttles, self._throttles.counts
-        try:
+        async with self._kept_if_wrong(taken):
             yield
-        except Exception as error:
-            if not (isinstance(error, Refused) and error.rejection.code == FAILED):
-                for limit, who in taken:
-                    await counts.give_back(limit, who)
-            raise
         for limit, who in taken:
             if limit is throttles.login_pair:
                 await counts.forget(limit, who)
@@ -74,6 +69,30 @@ class LoginThrottle:
         with suppress(Refused):
             # The login has succeeded, even if this cannot be written.
             await self._known.note(account, pair, self._now())
+
+    @asynccontextmanager
+    async def attempt_from(self, address: str) -> AsyncIterator[None]:
+        """The same around what shows of which account it is; a wrong guess counts by address."""
+        limit, who = self._throttles.login_address, address_digest(address)
+        counts = self._throttles.counts
+        retry_after_s = await counts.take(limit, who)
+        if retry_after_s is not None:
+            await counts.give_back(limit, who)
+            raise self._throttles.refusal(limit.namespace, retry_after_s)
+        async with self._kept_if_wrong([(limit, who)]):
+            yield
+        await counts.give_back(limit, who)
+
+    @asynccontextmanager
+    async def _kept_if_wrong(self, taken: Sequence[_Taken]) -> AsyncIterator[None]:
+        """Give back what was taken for an attempt that fails otherwise than by a wrong guess."""
+        try:
+            yield
+        except Exception as error:
+            if not (isinstance(error, Refused) and error.rejection.code == FAILED):
+                for limit, who in taken:
+                    await self._throttles.counts.give_back(limit, who)
+            raise
 
     async def _take(self, account: bytes, pair: bytes, address: str) -> list[_Taken]:
         throttles, counts = self._throttles, self._throttles.counts

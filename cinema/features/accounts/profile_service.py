@@ -11,9 +11,10 @@ from cinema.domain.rejections import refuse
 from cinema.features.accounts.admission import Admission
 from cinema.features.accounts.confirmation import Confirmation
 from cinema.features.accounts.erasure_store import ErasureRepository
+from cinema.features.accounts.session_store import Unproven
 from cinema.features.accounts.shapes import Client, DeleteInput, Deletion, ProfilePatch, User
 from cinema.features.accounts.store import AccountsRepository
-from cinema.features.accounts.totp_service import FactorsService
+from cinema.features.accounts.totp_service import FactorsService, unproven
 from cinema.features.refusals import found
 
 
@@ -59,15 +60,18 @@ class ProfileService:
         if principal.role == ADMIN:
             raise refuse("FORBIDDEN", "Another admin has to take your role away first.")
         user_id = UUID(bytes=principal.user_id)
-
-        async def shows_a_code() -> None:
-            await self._factors.check(user_id, request.code, client)
-
-        await self._confirmation.confirmed(principal, request.password, client, shows_a_code)
         now = self._now()
         erase_at = now + timedelta(seconds=self._grace_s)
-        if not found(await self._erasure.schedule(user_id, erase_at, client, now)):
-            raise refuse("BOOKING_AHEAD")
+
+        async def scheduled() -> None:
+            proof = await self._factors.needed(user_id, request.code, client)
+            done = found(await self._erasure.schedule(user_id, erase_at, client, now, proof))
+            if isinstance(done, Unproven):
+                raise unproven(done.reason)
+            if not done:
+                raise refuse("BOOKING_AHEAD")
+
+        await self._confirmation.confirmed(principal, request.password, client, scheduled)
         self._admission.forget({principal.user_id})
         return Deletion(erase_at=erase_at)
 

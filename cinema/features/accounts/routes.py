@@ -48,9 +48,10 @@ class AuthParts(msgspec.Struct, frozen=True):
     response=Authenticated,
     response_example=examples.AUTHENTICATED,
     status=201,
+    # INVALID_CREDENTIALS: the account was disabled between its making and its first session.
     errors=(
-        *("MFA_REQUIRED", "RATE_LIMITED", "EMAIL_TAKEN", "OVERLOADED", "RETRY"),
-        "OUTCOME_UNKNOWN",
+        *("INVALID_CREDENTIALS", "MFA_REQUIRED", "RATE_LIMITED", "EMAIL_TAKEN", "OVERLOADED"),
+        *("RETRY", "OUTCOME_UNKNOWN"),
     ),
     idempotent=True,
 )
@@ -140,7 +141,10 @@ async def me(auth: AuthParts, context: RequestContext) -> Reply:
     response=Authenticated,
     response_example=examples.AUTHENTICATED,
     status=201,
-    errors=("EMAIL_TAKEN", "INVALID_LINK", "OVERLOADED", "RETRY", "OUTCOME_UNKNOWN"),
+    errors=(
+        *("INVALID_CREDENTIALS", "EMAIL_TAKEN", "INVALID_LINK", "OVERLOADED", "RETRY"),
+        "OUTCOME_UNKNOWN",
+    ),
 )
 async def accept_invitation(auth: AuthParts, context: RequestContext) -> Reply:
     """Open the account of an invitation and sign in to it."""

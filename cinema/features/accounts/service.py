@@ -5,8 +5,8 @@ from __future__ import annotations
 import hmac
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -22,6 +22,7 @@ from cinema.features.accounts.login_throttle import FAILED, LoginThrottle
 from cinema.features.accounts.password_policy import check_password
 from cinema.features.accounts.passwords import PasswordHasher
 from cinema.features.accounts.session_service import SessionsService
+from cinema.features.accounts.session_store import Proof, Unproven
 from cinema.features.accounts.shapes import (
     ChallengeInput,
     Client,
@@ -34,7 +35,7 @@ from cinema.features.accounts.shapes import (
 )
 from cinema.features.accounts.store import AccountsRepository, Credentials, NewUser
 from cinema.features.accounts.throttles import Throttles
-from cinema.features.accounts.totp_service import MFA_REQUIRED, FactorsService
+from cinema.features.accounts.totp_service import MFA_REQUIRED, FactorsService, unproven
 from cinema.features.refusals import found
 
 LOGIN_FAILED: Final = "login_failed"
@@ -82,7 +83,8 @@ class AccountsService:
         """A new customer, signed in. Refuses RATE_LIMITED, VALIDATION_ERROR, EMAIL_TAKEN.
 
         A repetition with the same key signs the same customer in again. Its fingerprint covers
-        everything but the password, which is compared with that of the account.
+        everything but the password, which is compared with that of the account. Refuses
+        INVALID_CREDENTIALS if an admin disables the account before its first session.
         """
         async with self._throttles.registration(client.address):
             return await self._register(request, client, key)
@@ -124,10 +126,10 @@ class AccountsService:
                 known = await self._accounts.credentials_by_id(user.id)
                 stored = None if known is None else known.password_hash
                 is_right = await self._hasher.matches(request.password, stored, address)
-                if not is_right or known is None:
+                if not is_right or known is None or known.disabled:
                     raise refuse(FAILED)
                 # A registration has no field for a code: such an account needs a login.
-                await self._factors.check(UUID(known.user.id), "", Client(address))
+                await self._factors.needed(UUID(known.user.id), "", Client(address))
                 return known.password_version
         except Refused as refused:
             if refused.rejection.code != FAILED:
@@ -151,73 +153,82 @@ class AccountsService:
             if not is_right or known is None or known.disabled:
                 self._note_failure(request.email, address)
                 raise refuse(FAILED)
-            await self._check_factor(known, request, client)
+            proof = await self._proof(known, request.code, client)
             await self._renew_hash(known, request.password, address)
-            return await self._let_in(
-                known.user.id, known.password_version, client, leaving=known.leaving
-            )
+            with self._failures_noted(request.email, address):
+                return await self._let_in(
+                    known.user.id, known.password_version, client, proof, leaving=known.leaving
+                )
 
     async def answer_challenge(self, request: ChallengeInput, client: Client) -> SignedIn:
         """A new session, for the code of a login that already had the right password.
 
         Refuses INVALID_CREDENTIALS, RATE_LIMITED, RETRY, OUTCOME_UNKNOWN. A wrong code counts as
-        a wrong password.
+        a wrong password, an unknown token as a failure of the address.
         """
-        challenge = await self._factors.challenged(request.mfa_token)
-        async with self._logins.attempt(challenge.email, client.address):
-            try:
-                user_id = UUID(challenge.user_id)
-                await self._factors.answer(request.mfa_token, user_id, request.code, client)
-            except Refused as refused:
-                if refused.rejection.code == FAILED:
-                    self._note_failure(challenge.email, client.address)
-                raise
-            return await self._let_in(
-                challenge.user_id, challenge.password_version, client, leaving=challenge.leaving
-            )
+        address = client.address
+        async with self._logins.attempt_from(address):
+            challenge = await self._factors.challenged(request.mfa_token)
+        proof = self._factors.proof(
+            UUID(challenge.user_id), request.code, client, token=request.mfa_token
+        )
+        async with self._logins.attempt(challenge.email, address):
+            with self._failures_noted(challenge.email, address):
+                return await self._let_in(
+                    challenge.user_id,
+                    challenge.password_version,
+                    client,
+                    proof,
+                    leaving=challenge.leaving,
+                )
 
     async def me(self, principal: Principal) -> User:
         """The caller's account. Refuses NOT_FOUND if it was deleted."""
         return found(await self._accounts.find_user(format_id(principal.user_id)))
 
     async def _let_in(
-        self, user_id: str, password_version: int, client: Client, *, leaving: bool
+        self,
+        user_id: str,
+        password_version: int,
+        client: Client,
+        proof: Proof | None,
+        *,
+        leaving: bool,
     ) -> SignedIn:
         """Open the session of a login that has passed all checks.
 
         If the account is `leaving`, the login cancels its erasure.
         """
-        signed_in = await self._sign_in(user_id, password_version, client)
+        signed_in = await self._sign_in(user_id, password_version, client, proof)
         if leaving:
             await self._erasure.withdraw(UUID(user_id), client, self._now())
         self.logins["succeeded"] += 1
         return signed_in
 
-    async def _sign_in(self, user_id: str, password_version: int, client: Client) -> SignedIn:
+    async def _sign_in(
+        self, user_id: str, password_version: int, client: Client, proof: Proof | None = None
+    ) -> SignedIn:
         """Open a session. A role that changes meanwhile is noticed when the token is first seen.
 
-        Refuses INVALID_CREDENTIALS if the password was changed, or the account disabled, after
-        the password was compared.
+        Refuses INVALID_CREDENTIALS if the proof does not hold, or if the password was changed, or
+        the account disabled, after the password was compared.
         """
-        signed_in = await self._sessions.open(user_id, password_version, client)
+        signed_in = await self._sessions.open(user_id, password_version, client, proof)
+        if isinstance(signed_in, Unproven):
+            raise unproven(signed_in.reason)
         if signed_in is None:
             raise refuse(FAILED)
         return signed_in
 
-    async def _check_factor(self, known: Credentials, request: LoginInput, client: Client) -> None:
-        """Check the code. Refuses MFA_REQUIRED with a challenge, INVALID_CREDENTIALS.
-
-        A wrong code counts as a guess.
-        """
+    async def _proof(self, known: Credentials, code: str, client: Client) -> Proof | None:
+        """What a login needs beside the password; refuses MFA_REQUIRED with a challenge."""
+        user_id = UUID(known.user.id)
         try:
-            await self._factors.check(UUID(known.user.id), request.code, client)
+            return await self._factors.needed(user_id, code, client)
         except Refused as refused:
-            if refused.rejection.code == FAILED:
-                self._note_failure(request.email, client.address)
-            if refused.rejection.code == MFA_REQUIRED:
-                challenge = self._factors.challenge(UUID(known.user.id), known.password_version)
-                raise await challenge from None
-            raise
+            if refused.rejection.code != MFA_REQUIRED:
+                raise
+            raise await self._factors.challenge(user_id, known.password_version) from None
 
     async def _renew_hash(self, known: Credentials, password: str, address: str) -> None:
         """Hash the password again if its hash does not have the configured cost.
@@ -230,6 +241,15 @@ class AccountsService:
         with suppress(Refused):
             renewed = await self._hasher.hash(password, address)
             await self._accounts.replace_hash(known.user.id, known.password_hash, renewed)
+
+    @contextmanager
+    def _failures_noted(self, email: str, address: str) -> Iterator[None]:
+        try:
+            yield
+        except Refused as refused:
+            if refused.rejection.code == FAILED:
+                self._note_failure(email, address)
+            raise
 
     def _note_failure(self, email: str, address: str) -> None:
         """Count and log; the account as a keyed hash, which a list of addresses cannot undo."""

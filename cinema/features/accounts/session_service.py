@@ -27,7 +27,12 @@ from cinema.features.accounts.session_rules import (
     Step,
     use_token,
 )
-from cinema.features.accounts.session_store import NewSession, SessionsRepository
+from cinema.features.accounts.session_store import (
+    NewSession,
+    Proof,
+    SessionsRepository,
+    Unproven,
+)
 from cinema.features.accounts.shapes import Client, Session, SessionsEnded, SignedIn, User
 from cinema.features.accounts.throttles import Throttles, address_digest
 from cinema.features.accounts.tokens import TokenIssuer
@@ -67,7 +72,9 @@ class SessionsService:
         self._clock = clock
         self.refreshes: Counter[str] = Counter(rotated=0, repeated=0, reused=0, refused=0)
 
-    async def open(self, user_id: str, password_version: int, client: Client) -> SignedIn | None:
+    async def open(
+        self, user_id: str, password_version: int, client: Client, proof: Proof | None = None
+    ) -> SignedIn | Unproven | None:
         """A new session; None if the account has another password now, or may not sign in.
 
         Refuses RETRY, OUTCOME_UNKNOWN.
@@ -82,9 +89,9 @@ class SessionsService:
             secret=secret,
             password_version=password_version,
         )
-        user = await self._sessions.open(new, client)
-        if user is None:
-            return None
+        user = await self._sessions.open(new, client, proof)
+        if not isinstance(user, User):
+            return user
         return self._signed_in(user, new.id, secret, now=now, expires_at=new.expires_at)
 
     async def refresh(self, token: str, client: Client) -> SignedIn:

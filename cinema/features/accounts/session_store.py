@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Final, assert_never
+from typing import Final, TypeAlias, assert_never
 
 import msgspec
 
@@ -29,6 +29,16 @@ ENDED_SESSIONS_KEPT_S: Final = 3600
 """How long an ended session is kept for operators to see; it is refused with or without the row."""
 
 SESSION_REUSE: Final = "session_reuse"
+
+Proof: TypeAlias = Callable[[PooledConnection], Awaitable[str | None]]
+"""Checks what a login needs beside the password; the reason if that is missing. It runs in the
+transaction that opens the session, so that a code is used up only together with that."""
+
+_LOCK_ACCOUNT: Final = """
+select true from users
+where id = $1::text::uuid and password_version = $2 and disabled_at is null
+for share
+"""
 
 # The lock waits for a running change of the password, and a later change will see this session.
 _OPEN: Final = f"""
@@ -132,6 +142,12 @@ class NewSession(msgspec.Struct, frozen=True, kw_only=True):
     password_version: int
 
 
+class Unproven(msgspec.Struct, frozen=True):
+    """Why a proof did not hold."""
+
+    reason: str
+
+
 class Used(msgspec.Struct, frozen=True):
     """The owner of a used refresh token, and what its use did; `expires_at` is the session's."""
 
@@ -147,13 +163,22 @@ class SessionsRepository:
         self._pool = pool
         self._post = post
 
-    async def open(self, new: NewSession, client: Client) -> User | None:
+    async def open(
+        self, new: NewSession, client: Client, proof: Proof | None = None
+    ) -> User | Unproven | None:
         """Store a session and read its user; delete expired ones, end the oldest if too many.
 
         None if the account has another password now, is disabled or gone. Refuses RETRY,
         OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
+            if proof is not None:
+                # The account before what is used up for it, as whatever changes that does.
+                if not await running.fetchval(_LOCK_ACCOUNT, new.user_id, new.password_version):
+                    return None
+                missing = await proof(running)
+                if missing is not None:
+                    return Unproven(missing)
             row = await running.fetchrow(
                 _OPEN,
                 UUID(new.id),

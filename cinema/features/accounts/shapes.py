@@ -126,6 +126,7 @@ class AdminUser(User, frozen=True, kw_only=True):
     """An account as admins see it; `updated_by` is an account's id, or null for the server."""
 
     disabled: bool
+    mfa_on: bool
     cinema_ids: list[UUID]
     created_by: UUID | None
     updated_at: datetime | None
@@ -232,9 +233,13 @@ class ChallengeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class TotpInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The password to set up an authenticator."""
+    """The password to set up an authenticator.
+
+    To replace one, also a `code` of it or a recovery code.
+    """
 
     password: AnyPassword
+    code: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
 class CodeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -243,8 +248,8 @@ class CodeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     code: Code
 
 
-class RemoveFactorInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The password to remove the authenticator, and one of its codes or a recovery code."""
+class FactorInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The password, and a code of the authenticator or a recovery code."""
 
     password: AnyPassword
     code: Code

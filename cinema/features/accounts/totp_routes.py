@@ -11,8 +11,8 @@ from cinema.features.accounts.front_door import FrontDoor
 from cinema.features.accounts.shapes import (
     CodeInput,
     Enrolment,
+    FactorInput,
     RecoveryCodes,
-    RemoveFactorInput,
     SecondFactorOff,
     TotpInput,
 )
@@ -37,20 +37,24 @@ class FactorParts(msgspec.Struct, frozen=True):
     operation_id="beginSecondFactor",
     summary="Begin to set up an authenticator",
     description="The authenticator counts after `POST /auth/mfa/verify` with one of its codes. "
-    "Until then another call replaces the secret.",
+    "Until then another call replaces the secret. If an authenticator is on already, send a `code` "
+    "of it, or a recovery code, to replace it. It stays valid until a code of the new one was "
+    "verified, for which there are 15 minutes.",
     tag=TAG,
     auth="bearer",
     request=TotpInput,
     request_example=examples.TOTP,
     response=Enrolment,
     response_example=examples.ENROLMENT,
-    errors=("NOT_FOUND", "INVALID_CREDENTIALS", "MFA_ALREADY_ON", "OVERLOADED", "RETRY"),
+    errors=(
+        *("NOT_FOUND", "INVALID_CREDENTIALS", "MFA_ALREADY_ON", "OVERLOADED", "RETRY"),
+        "OUTCOME_UNKNOWN",
+    ),
 )
 async def begin(parts: FactorParts, context: RequestContext) -> Reply:
     """A secret for an authenticator."""
     client = parts.door.client(context)
-    begun = await parts.factors.begin(context.principal, context.body.password, client)
-    return success(begun)
+    return success(await parts.factors.begin(context.principal, context.body, client))
 
 
 @Operation(
@@ -59,14 +63,19 @@ async def begin(parts: FactorParts, context: RequestContext) -> Reply:
     operation_id="verifySecondFactor",
     summary="Confirm the authenticator with a code",
     description="From then on a login needs a `code` of the authenticator, or one of the recovery "
-    "codes. Each code counts once. The recovery codes are shown only in this answer.",
+    "codes. Each code counts once. The recovery codes are shown only in this answer. An "
+    "authenticator that was replaced, and its recovery codes, are not valid any more. Wrong codes "
+    "count as failed logins.",
     tag=TAG,
     auth="bearer",
     request=CodeInput,
     request_example=examples.CODE,
     response=RecoveryCodes,
     response_example=examples.RECOVERY_CODES,
-    errors=("INVALID_CREDENTIALS", "MFA_NOT_ON", "MFA_ALREADY_ON", "RETRY", "OUTCOME_UNKNOWN"),
+    errors=(
+        *("NOT_FOUND", "INVALID_CREDENTIALS", "MFA_NOT_ON", "MFA_ALREADY_ON", "RETRY"),
+        "OUTCOME_UNKNOWN",
+    ),
 )
 async def verify(parts: FactorParts, context: RequestContext) -> Reply:
     """Confirm an authenticator."""
@@ -79,11 +88,11 @@ async def verify(parts: FactorParts, context: RequestContext) -> Reply:
     path="/api/v1/auth/mfa/totp",
     operation_id="removeSecondFactor",
     summary="Remove the authenticator",
-    description="Refused for the roles in `MFA_REQUIRED_FOR`.",
+    description="Refused for the roles in `MFA_REQUIRED_FOR`, which can replace it.",
     tag=TAG,
     auth="bearer",
-    request=RemoveFactorInput,
-    request_example=examples.REMOVE_FACTOR,
+    request=FactorInput,
+    request_example=examples.FACTOR,
     response=SecondFactorOff,
     response_example=examples.FACTOR_OFF,
     errors=(
@@ -97,4 +106,27 @@ async def remove(parts: FactorParts, context: RequestContext) -> Reply:
     return success(await parts.factors.remove(context.principal, context.body, client))
 
 
-ROUTES: Final = (begin, verify, remove)
+@Operation(
+    method="POST",
+    path="/api/v1/auth/mfa/recovery-codes",
+    operation_id="renewRecoveryCodes",
+    summary="Other recovery codes",
+    description="Those before are void from then on.",
+    tag=TAG,
+    auth="bearer",
+    request=FactorInput,
+    request_example=examples.FACTOR,
+    response=RecoveryCodes,
+    response_example=examples.RECOVERY_CODES,
+    errors=(
+        *("NOT_FOUND", "INVALID_CREDENTIALS", "MFA_NOT_ON", "OVERLOADED", "RETRY"),
+        "OUTCOME_UNKNOWN",
+    ),
+)
+async def renew_recovery(parts: FactorParts, context: RequestContext) -> Reply:
+    """Recovery codes in place of those before."""
+    client = parts.door.client(context)
+    return success(await parts.factors.renew_recovery(context.principal, context.body, client))
+
+
+ROUTES: Final = (begin, verify, remove, renew_recovery)

@@ -19,7 +19,7 @@ SECRET_BYTES: Final = 20
 
 RECOVERY_CODES: Final = 10
 RECOVERY_BYTES: Final = 15
-"""Size of a recovery code: 120 random bits, so that a fast digest of it without a salt is enough."""
+"""Size of a recovery code: 120 random bits, so that a fast digest without a salt is enough."""
 
 REPLACEMENT_S: Final = 900
 """How long the secret of another authenticator waits for its first code. The authenticator before

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -18,23 +18,25 @@ from cinema.features.accounts.challenge_rules import (
 from cinema.features.accounts.challenge_store import Challenge, ChallengesRepository
 from cinema.features.accounts.confirmation import Confirmation
 from cinema.features.accounts.login_throttle import FAILED
+from cinema.features.accounts.session_store import Proof
 from cinema.features.accounts.shapes import (
     Client,
     Enrolment,
+    FactorInput,
     RecoveryCodes,
-    RemoveFactorInput,
     SecondFactorOff,
+    TotpInput,
 )
 from cinema.features.accounts.totp_rules import (
     address_of,
-    is_recovery_code,
     matching_step,
     new_recovery_codes,
     new_secret,
     recovery_digest,
     shown_secret,
 )
-from cinema.features.accounts.totp_store import Factor, FactorsRepository
+from cinema.features.accounts.totp_store import FactorsRepository
+from cinema.storage.database.transactions import PooledConnection
 
 MFA_REQUIRED: Final = "MFA_REQUIRED"
 INVALID_CODE: Final = "INVALID_CODE"
@@ -52,7 +54,6 @@ class FactorsService:
         admission: Admission,
         *,
         required: frozenset[str],
-        new_id: Callable[[], bytes],
         clock: Callable[[], float],
     ) -> None:
         """`required` are the roles that need a second factor."""
@@ -61,19 +62,33 @@ class FactorsService:
         self._confirmation = confirmation
         self._admission = admission
         self._required = required
-        self._new_id = new_id
         self._clock = clock
 
-    async def begin(self, principal: Principal, password: str, client: Client) -> Enrolment:
+    async def begin(self, principal: Principal, request: TotpInput, client: Client) -> Enrolment:
         """A secret for an authenticator, which counts once it is confirmed with a code.
 
-        Refuses INVALID_CREDENTIALS, MFA_ALREADY_ON, and with the codes of a login.
+        With a code of the authenticator that counts now, or a recovery code, it will replace that
+        one, which stays valid until then.
+
+        Refuses INVALID_CREDENTIALS, MFA_ALREADY_ON without such a code, and with the codes of a
+        login.
         """
-        known = await self._confirmation.confirmed(principal, password, client)
         secret = new_secret()
         user_id = UUID(bytes=principal.user_id)
-        if not await self._factors.begin(user_id, secret, self._now()):
+
+        async def begun() -> None:
+            if not await self._factors.is_on(user_id):
+                if await self._factors.begin(user_id, secret, self._now()):
+                    return
+            elif request.code:
+                if not await self._factors.begin_replacement(
+                    user_id, secret, request.code, client, self._now()
+                ):
+                    raise unproven(INVALID_CODE)
+                return
             raise refuse("MFA_ALREADY_ON")
+
+        known = await self._confirmation.confirmed(principal, request.password, client, begun)
         return Enrolment(
             secret=shown_secret(secret), otpauth_url=address_of(secret, known.user.email)
         )
@@ -81,48 +96,49 @@ class FactorsService:
     async def confirm(self, principal: Principal, code: str, client: Client) -> RecoveryCodes:
         """Confirm the authenticator, and end all other sessions, which were opened without it.
 
-        The recovery codes are shown only once.
+        The recovery codes are shown only once; those of a replaced authenticator become invalid.
 
-        Refuses MFA_NOT_ON, MFA_ALREADY_ON, INVALID_CREDENTIALS, RETRY, OUTCOME_UNKNOWN.
+        Refuses MFA_NOT_ON, MFA_ALREADY_ON, INVALID_CREDENTIALS, RATE_LIMITED, RETRY,
+        OUTCOME_UNKNOWN. A wrong code counts like a wrong password.
         """
         user_id = UUID(bytes=principal.user_id)
-        factor = await self._factors.find(user_id)
-        if factor is None:
-            raise refuse("MFA_NOT_ON")
-        if factor.confirmed:
-            raise refuse("MFA_ALREADY_ON")
-        step = self._step_of(factor, code)
+        pending = await self._factors.pending(user_id, self._now())
+        if pending is None:
+            is_on = await self._factors.is_on(user_id)
+            raise refuse("MFA_NOT_ON" if is_on is None else "MFA_ALREADY_ON")
         codes = new_recovery_codes()
         digests = [recovery_digest(one) for one in codes]
-        ended = None
-        if step is not None:
-            ended = await self._factors.confirm(
-                user_id,
-                step,
-                factor.sealed,
-                digests,
-                client,
-                kept=principal.session_id,
-                now=self._now(),
-                entry_id=self._new_id(),
-            )
-        if ended is None:
-            raise refuse(FAILED, "The code is wrong.", reason=INVALID_CODE)
+
+        async def shown() -> None:
+            step = matching_step(pending.secret, code, now_s=self._clock(), after=0)
+            if step is None or (
+                await self._factors.confirm(
+                    user_id,
+                    pending,
+                    step,
+                    digests,
+                    client,
+                    kept=principal.session_id,
+                    now=self._now(),
+                )
+                is None
+            ):
+                raise unproven(INVALID_CODE)
+
+        await self._confirmation.guessed(principal, client, shown)
         self._admission.forget({principal.user_id})
         return RecoveryCodes(recovery_codes=codes)
 
-    async def check(self, user_id: UUID, code: str, client: Client) -> None:
-        """Check the code, if the account has an authenticator.
+    async def needed(self, user_id: UUID, code: str, client: Client) -> Proof | None:
+        """What an account has to show beside the password; None without an authenticator.
 
-        Refuses MFA_REQUIRED without a code, INVALID_CREDENTIALS for a wrong one or one that was
-        used, RETRY.
+        Refuses MFA_REQUIRED without a code, RETRY.
         """
-        factor = await self._factors.find(user_id)
-        if factor is None or not factor.confirmed:
-            return
+        if not await self._factors.is_on(user_id):
+            return None
         if not code:
             raise refuse(MFA_REQUIRED)
-        await self._use(user_id, factor, code, client)
+        return self.proof(user_id, code, client)
 
     async def challenge(self, user_id: UUID, password_version: int) -> Refused:
         """MFA_REQUIRED with a token that replaces the password while the code is typed.
@@ -138,23 +154,52 @@ class FactorsService:
         """The login that a token continues. Refuses INVALID_CREDENTIALS, RETRY."""
         found = await self._challenges.find(digest_of_challenge(token), self._now())
         if found is None:
-            raise _challenge_ended()
+            raise unproven(CHALLENGE_ENDED)
         return found
 
-    async def answer(self, token: str, user_id: UUID, code: str, client: Client) -> None:
-        """Use a challenge up with a code; after a wrong one it stays until its tries are used up.
+    def proof(self, user_id: UUID, code: str, client: Client, *, token: str | None = None) -> Proof:
+        """A code as the proof that a login needs; it is used up together with the login.
 
-        Refuses INVALID_CREDENTIALS, RETRY, OUTCOME_UNKNOWN.
+        With the `token` of a challenge it uses that up too; a wrong code leaves it as long as it
+        has tries.
         """
-        digest = digest_of_challenge(token)
-        if not await self._challenges.count_try(digest, self._now()):
-            raise _challenge_ended()
-        await self.check(user_id, code, client)
-        if not await self._challenges.use(digest):
-            raise _challenge_ended()
+        digest = None if token is None else digest_of_challenge(token)
+
+        async def shown(running: PooledConnection) -> str | None:
+            if digest is not None and not await self._challenges.count_try(
+                running, digest, self._now()
+            ):
+                return CHALLENGE_ENDED
+            if not await self._factors.spend(running, user_id, code, client, self._now()):
+                return INVALID_CODE
+            if digest is not None:
+                await self._challenges.use(running, digest)
+            return None
+
+        return shown
+
+    async def renew_recovery(
+        self, principal: Principal, request: FactorInput, client: Client
+    ) -> RecoveryCodes:
+        """Other recovery codes, for who shows the password and a code; those before are void.
+
+        Refuses MFA_NOT_ON, INVALID_CREDENTIALS, and what a login refuses.
+        """
+        user_id = UUID(bytes=principal.user_id)
+        codes = new_recovery_codes()
+        digests = [recovery_digest(one) for one in codes]
+
+        async def renewed() -> None:
+            if not await self._factors.renew_recovery(
+                user_id, request.code, digests, client, self._now()
+            ):
+                raise unproven(INVALID_CODE)
+
+        await self._confirmed_with_code(principal, request, client, renewed)
+        return RecoveryCodes(recovery_codes=codes)
 
     async def remove(
-        self, principal: Principal, request: RemoveFactorInput, client: Client
+        self, principal: Principal, request: FactorInput, client: Client
     ) -> SecondFactorOff:
         """Remove the authenticator, with the password and a code; end all other sessions.
 
@@ -162,47 +207,41 @@ class FactorsService:
         codes of a login.
         """
         if principal.role in self._required:
-            raise refuse("FORBIDDEN", "Your role needs a second factor.")
+            raise refuse("FORBIDDEN", "Your role needs a second factor; you can replace yours.")
         user_id = UUID(bytes=principal.user_id)
-        factor = await self._factors.find(user_id)
-        if factor is None or not factor.confirmed:
-            raise refuse("MFA_NOT_ON")
 
-        async def shows_a_code() -> None:
-            await self._use(user_id, factor, request.code, client)
+        async def removed() -> None:
+            ended = await self._factors.remove(
+                user_id, request.code, client, kept=principal.session_id, now=self._now()
+            )
+            if ended is None:
+                raise unproven(INVALID_CODE)
 
-        await self._confirmation.confirmed(principal, request.password, client, shows_a_code)
-        await self._factors.remove(
-            user_id,
-            client,
-            kept=principal.session_id,
-            now=self._now(),
-            entry_id=self._new_id(),
-        )
+        await self._confirmed_with_code(principal, request, client, removed)
         self._admission.forget({principal.user_id})
         return SecondFactorOff()
 
-    async def _use(self, user_id: UUID, factor: Factor, code: str, client: Client) -> None:
-        if is_recovery_code(code):
-            good = await self._factors.use_recovery(
-                user_id,
-                recovery_digest(code),
-                client,
-                now=self._now(),
-                entry_id=self._new_id(),
-            )
-        else:
-            step = self._step_of(factor, code)
-            good = step is not None and await self._factors.use_step(user_id, step, factor.sealed)
-        if not good:
-            raise refuse(FAILED, "The code is wrong.", reason=INVALID_CODE)
-
-    def _step_of(self, factor: Factor, code: str) -> int | None:
-        return matching_step(factor.secret, code, now_s=self._clock(), after=factor.last_step)
+    async def _confirmed_with_code(
+        self,
+        principal: Principal,
+        request: FactorInput,
+        client: Client,
+        then: Callable[[], Awaitable[None]],
+    ) -> None:
+        if not await self._factors.is_on(UUID(bytes=principal.user_id)):
+            raise refuse("MFA_NOT_ON")
+        await self._confirmation.confirmed(principal, request.password, client, then)
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
 
 
-def _challenge_ended() -> Refused:
-    return refuse(FAILED, "Sign in with the password again.", reason=CHALLENGE_ENDED)
+def unproven(reason: str) -> Refused:
+    """INVALID_CREDENTIALS for a code, or a challenge, that is no good."""
+    return refuse(FAILED, _MESSAGES[reason], reason=reason)
+
+
+_MESSAGES: Final = {
+    INVALID_CODE: "The code is wrong.",
+    CHALLENGE_ENDED: "Sign in with the password again.",
+}

@@ -125,6 +125,28 @@ async def promote(parts: UserParts, context: RequestContext) -> Reply:
 
 @Operation(
     method="POST",
+    path="/api/v1/admin/users/{user_id}/reset-mfa",
+    operation_id="resetSecondFactor",
+    summary="Take the authenticator of an account off",
+    description="For somebody who has lost it and the recovery codes. Sessions of the account end "
+    "at once, and its owner gets a mail. Where the role needs a second factor, its rights come "
+    "back with the next one. Nobody can do this to their own account.",
+    tag=TAG,
+    auth="bearer",
+    roles=ADMINS,
+    response=AdminUser,
+    response_example={**examples.ADMIN_USER, "role": "staff"},
+    errors=("MFA_NOT_ON", "RETRY", "OUTCOME_UNKNOWN"),
+)
+async def reset_factor(parts: UserParts, context: RequestContext) -> Reply:
+    """Let somebody else sign in without the authenticator that they have lost."""
+    (user_id,) = context.ids
+    client = parts.door.client(context)
+    return success(await parts.users.reset_factor(context.principal, user_id, client))
+
+
+@Operation(
+    method="POST",
     path="/api/v1/admin/invitations",
     operation_id="invite",
     summary="Invite somebody to an account with a role",
@@ -168,4 +190,4 @@ async def list_audit(parts: UserParts, context: RequestContext) -> Reply:
     return listed(await parts.users.audit(context.query))
 
 
-ROUTES: Final = (list_users, get_user, change_user, promote, invite, list_audit)
+ROUTES: Final = (list_users, get_user, change_user, promote, reset_factor, invite, list_audit)

@@ -24,6 +24,7 @@ from cinema.features.accounts.shapes import (
     UserPatch,
     UserQuery,
 )
+from cinema.features.accounts.totp_store import FactorsRepository
 from cinema.features.accounts.user_store import NO_CINEMAS, Act, UserFilter, UsersRepository
 from cinema.features.refusals import found, granted
 
@@ -37,6 +38,7 @@ class UsersService:
         self,
         users: UsersRepository,
         audit: AuditRepository,
+        factors: FactorsRepository,
         admission: Admission,
         *,
         new_id: Callable[[], bytes],
@@ -44,6 +46,7 @@ class UsersService:
     ) -> None:
         self._users = users
         self._audit = audit
+        self._factors = factors
         self._admission = admission
         self._new_id = new_id
         self._clock = clock
@@ -95,6 +98,19 @@ class UsersService:
         )
         self._admission.forget({user_id.bytes})
         return found(changed)
+
+    async def reset_factor(self, principal: Principal, user_id: UUID, client: Client) -> AdminUser:
+        """Take somebody's authenticator off; their sessions end at once.
+
+        Refuses NOT_FOUND, MFA_NOT_ON, and FORBIDDEN to who would take off their own, for which a
+        code is needed.
+        """
+        if principal.user_id == user_id.bytes:
+            raise refuse("FORBIDDEN", "Nobody resets their own second factor: replace it.")
+        if not found(await self._factors.reset(user_id, self._act(principal, client))):
+            raise refuse("MFA_NOT_ON")
+        self._admission.forget({user_id.bytes})
+        return found(await self._users.find(user_id))
 
     async def audit(self, query: AuditQuery) -> Page[AuditRow]:
         """Rows of the audit log, newest first. Refuses VALIDATION_ERROR, RETRY."""

@@ -23,6 +23,9 @@ _SELECT: Final = """
 select account.id::text as id, account.email, account.first_name, account.last_name, account.role,
     account.email_verified, account.created_at, account.disabled_at is not null as disabled,
     account.created_by, account.updated_at, account.updated_by,
+    exists (
+        select from totp_factors where user_id = account.id and confirmed_at is not null
+    ) as mfa_on,
     array(
         select cinema_id from cinema_managers where user_id = account.id order by cinema_id
     ) as cinema_ids

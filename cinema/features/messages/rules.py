@@ -55,7 +55,10 @@ KINDS: Final[Mapping[str, Kind]] = {
         Kind(name="account_session_reused", example=_NOTICE),
         Kind(name="account_second_factor_on", example=_NOTICE),
         Kind(name="account_second_factor_off", example=_NOTICE),
+        Kind(name="account_second_factor_replaced", example=_NOTICE),
+        Kind(name="account_second_factor_reset", example={**_TO, "at": "2026-06-01T17:31:00Z"}),
         Kind(name="account_recovery_code_used", example=_NOTICE),
+        Kind(name="account_recovery_codes_renewed", example=_NOTICE),
         Kind(
             name="account_invitation",
             example={"url": _LINK["url"], "expires_at": _LINK["expires_at"], "role": "staff"},

@@ -105,6 +105,12 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "answerChallenge": Call("POST", "auth/mfa/login", ANYBODY, 401, {"mfa_token": "x", **code}),
         "beginSecondFactor": Call("POST", "auth/mfa/totp", SIGNED_IN, 401, wrong),
         "verifySecondFactor": Call("POST", "auth/mfa/verify", SIGNED_IN, 409, code),
+        "renewRecoveryCodes": Call(
+            "POST", "auth/mfa/recovery-codes", SIGNED_IN, 409, {**wrong, **code}
+        ),
+        "resetSecondFactor": Call(
+            "POST", f"admin/users/{house.people['bob']}/reset-mfa", ADMINS, 409
+        ),
         "removeSecondFactor": Call("DELETE", "auth/mfa/totp", SIGNED_IN, 409, {**wrong, **code}),
         "changeMe": Call("PATCH", "auth/me", SIGNED_IN, 200, {"language": "de"}),
         "deleteMe": Call("DELETE", "auth/me", SIGNED_IN - ADMINS, 401, wrong),

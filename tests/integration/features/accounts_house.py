@@ -110,14 +110,13 @@ class House:
         logins = LoginThrottle(throttles, LoginAddresses(pool), clock=clock)
         confirmation = Confirmation(store, hasher, logins)
         self.challenges = ChallengesRepository(pool)
-        self.factor_store = FactorsRepository(pool, Cipher([b"e" * 32]), self._post)
+        self.factor_store = FactorsRepository(pool, Cipher([b"e" * 32]), self._post, new_id=_new_id)
         self.factors = FactorsService(
             self.factor_store,
             self.challenges,
             confirmation,
             self.admission,
             required=needs_factor,
-            new_id=_new_id,
             clock=clock,
         )
         self.erasure = ErasureRepository(pool, self._post, new_id=_new_id)
@@ -143,6 +142,7 @@ class House:
         self.users = UsersService(
             UsersRepository(pool),
             AuditRepository(pool),
+            self.factor_store,
             self.admission,
             new_id=_new_id,
             clock=clock,

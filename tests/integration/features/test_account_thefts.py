@@ -17,14 +17,17 @@ from cinema.features.accounts.shapes import (
     AcceptInput,
     ChangeEmailInput,
     ChangePasswordInput,
+    FactorInput,
     InvitationInput,
     LoginInput,
     PromoteInput,
+    ResetInput,
     SignedIn,
     UserPatch,
 )
 from cinema.storage.database.transactions import Pool
 from tests.integration.features.accounts_house import ADMIN, HERE, THERE, Clock, House, ann, refusal
+from tests.integration.features.factors_house import Phone, begin, enrolled
 
 pytestmark = pytest.mark.postgres
 
@@ -86,6 +89,89 @@ async def test_undoing_voids_what_was_done_after_it(house: House) -> None:
     thiefs = await changed_to(house, thief, "third@example.com")
     assert await use(house, owners) == OWNER
     assert await refusal(use(house, thiefs)) == "INVALID_LINK"
+
+
+async def test_authenticator_that_the_thief_has_set_up_goes_with_the_undo(house: House) -> None:
+    """The owner gets the account back with a mail and a new password, without the thief's phone."""
+    thief = await registered(house)
+    owners = await changed_to(house, thief, "thief@example.com")
+    thiefs_phone, thiefs_codes = await enrolled(house, thief)
+    assert await use(house, owners) == OWNER
+    assert [one.kind for one in house.letters[-2:]] == [
+        "account_second_factor_off",
+        "account_password_reset",
+    ]
+    await new_password(house)
+    owner = await house.accounts.login(LoginInput(email=OWNER, password=NEW), HERE)
+    assert owner.user.email == OWNER
+    assert await house.count("totp_factors") == 0
+    row = await house.pool.fetchval("select after::text from audit_log where action = 'email_undo'")
+    assert row == '{"ended": 1, "second_factor_off": true}'
+    # Neither a code nor a recovery code of the thief does anything any more.
+    phone, _ = await enrolled(house, owner, NEW)
+    for code in (thiefs_phone.next_code(), thiefs_codes[0]):
+        request = LoginInput(email=OWNER, password=NEW, code=code)
+        assert await refusal(house.accounts.login(request, THERE)) == "INVALID_CREDENTIALS"
+    request = LoginInput(email=OWNER, password=NEW, code=phone.next_code())
+    assert await house.accounts.login(request, HERE)
+
+
+async def new_password(house: House) -> None:
+    token = house.link("account_password_reset")
+    await house.credentials.reset_password(ResetInput(token=token, new_password=NEW), HERE)
+
+
+async def test_what_the_owner_had_set_up_before_stays(house: House) -> None:
+    """Else a mailbox that is read by somebody else would be a way around the second factor."""
+    made = await registered(house)
+    phone, codes = await enrolled(house, made)
+    house.clock.now_s += 1
+    undo = await changed_to(house, made, "new@example.com")
+    assert await use(house, undo) == OWNER
+    assert "second_factor_off" not in house.kinds()
+    await house.credentials.forgot_password(OWNER, HERE)
+    await house.mails.round()
+    await new_password(house)
+    for code in (codes[0], phone.next_code()):
+        request = LoginInput(email=OWNER, password=NEW, code=code)
+        assert await house.accounts.login(request, HERE)
+
+
+async def test_phone_and_codes_with_which_the_thief_has_replaced_the_owners_go_too(
+    house: House,
+) -> None:
+    thief = await registered(house)
+    _, codes = await enrolled(house, thief)
+    house.clock.now_s += 1
+    owners = await changed_to(house, thief, "thief@example.com")
+    principal = await principal_of(house, thief)
+    thiefs = Phone(house, (await begin(house, principal, codes[0])).secret)
+    await house.factors.confirm(principal, thiefs.next_code(), THERE)
+    assert await use(house, owners) == OWNER
+    assert await house.count("totp_factors") == 0
+
+
+async def test_recovery_codes_that_the_thief_has_renewed_go_and_the_owners_phone_stays(
+    house: House,
+) -> None:
+    thief = await registered(house)
+    phone, codes = await enrolled(house, thief)
+    house.clock.now_s += 1
+    owners = await changed_to(house, thief, "thief@example.com")
+    principal = await principal_of(house, thief)
+    request = FactorInput(password=OLD, code=codes[0])
+    stolen = (await house.factors.renew_recovery(principal, request, THERE)).recovery_codes
+    begun = await begin(house, principal, stolen[1])
+    assert await use(house, owners) == OWNER
+    await house.credentials.forgot_password(OWNER, HERE)
+    await house.mails.round()
+    await new_password(house)
+    login = LoginInput(email=OWNER, password=NEW, code=stolen[0])
+    assert await refusal(house.accounts.login(login, HERE)) == "INVALID_CREDENTIALS"
+    verify = house.factors.confirm(principal, Phone(house, begun.secret).code(), THERE)
+    assert await refusal(verify) == "MFA_ALREADY_ON"
+    login = LoginInput(email=OWNER, password=NEW, code=phone.next_code())
+    assert await house.accounts.login(login, HERE)
 
 
 async def test_registration_while_an_address_changes_does_not_take_it(house: House) -> None:

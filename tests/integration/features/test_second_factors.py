@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,27 +12,21 @@ import pytest
 import structlog
 
 from cinema.app.features import SEALED_COLUMNS
-from cinema.domain.principal import Principal
-from cinema.domain.rejections import Refused
 from cinema.features.accounts.challenge_rules import (
     CHALLENGE_S,
     CHALLENGE_TRIES,
     CHALLENGES_KEPT,
-    digest_of_challenge,
 )
 from cinema.features.accounts.letters import no_post
 from cinema.features.accounts.passwords import PasswordHasher
 from cinema.features.accounts.shapes import (
-    ChallengeInput,
     ChangePasswordInput,
     Client,
     LoginInput,
-    RemoveFactorInput,
-    SignedIn,
 )
 from cinema.features.accounts.totp_rules import STEP_S, code_at
 from cinema.features.accounts.totp_store import FactorsRepository
-from cinema.storage.database.transactions import Pool
+from cinema.storage.database.transactions import Pool, transaction
 from cinema.storage.encryption import CannotOpen, Cipher
 from cinema.storage.resealing import Resealed, reseal
 from tests.integration.features.accounts_house import (
@@ -45,12 +38,24 @@ from tests.integration.features.accounts_house import (
     refusal,
     request_key,
 )
+from tests.integration.features.factors_house import (
+    ENDED,
+    PASSWORD,
+    WRONG_CODE,
+    Phone,
+    answer,
+    begin,
+    challenged,
+    details,
+    enrolled,
+    log_in,
+    now_of,
+    remove,
+    spend,
+    waits_for_locks,
+)
 
 pytestmark = pytest.mark.postgres
-
-PASSWORD = "correct horse"
-ENDED = ("INVALID_CREDENTIALS", {"reason": "CHALLENGE_ENDED"})
-WRONG_CODE = ("INVALID_CREDENTIALS", {"reason": "INVALID_CODE"})
 
 
 @pytest.fixture
@@ -60,67 +65,10 @@ async def house(pool: Pool) -> AsyncIterator[House]:
     hasher.close()
 
 
-class Phone:
-    """An authenticator."""
-
-    def __init__(self, house: House, secret: str) -> None:
-        self._clock = house.clock
-        self._secret = base64.b32decode(secret)
-
-    def code(self, ahead: int = 0) -> str:
-        return code_at(self._secret, int(self._clock.now_s) // STEP_S + ahead)
-
-    def next_code(self) -> str:
-        """The code of the next step, to which the time goes on."""
-        self._clock.now_s += STEP_S
-        return self.code()
-
-
-async def enrolled(house: House, signed: SignedIn) -> tuple[Phone, list[str]]:
-    """A phone that counts, and the recovery codes."""
-    principal = await house.admission.look_up(signed.access_token)
-    begun = await house.factors.begin(principal, PASSWORD, HERE)
-    phone = Phone(house, begun.secret)
-    done = await house.factors.confirm(principal, phone.next_code(), HERE)
-    return phone, done.recovery_codes
-
-
-def log_in(house: House, code: str = "", password: str = PASSWORD) -> Any:
-    request = LoginInput(email="ann@example.com", password=password, code=code)
-    return house.accounts.login(request, HERE)
-
-
-def remove(house: House, principal: Principal, code: str, password: str = PASSWORD) -> Any:
-    request = RemoveFactorInput(password=password, code=code)
-    return house.factors.remove(principal, request, HERE)
-
-
-def now_of(house: House) -> datetime:
-    return datetime.fromtimestamp(house.clock.now_s, UTC)
-
-
-async def details(call: Any) -> tuple[str, Any]:
-    with pytest.raises(Refused) as caught:
-        await call
-    return caught.value.rejection.code, caught.value.rejection.details
-
-
-async def challenged(house: House, email: str = "ann@example.com") -> str:
-    """The token of a login that waits for a code."""
-    request = LoginInput(email=email, password=PASSWORD)
-    code, found = await details(house.accounts.login(request, HERE))
-    assert (code, found["expires_in"]) == ("MFA_REQUIRED", CHALLENGE_S)
-    return str(found["mfa_token"])
-
-
-def answer(house: House, token: str, code: str, client: Client = HERE) -> Any:
-    return house.accounts.answer_challenge(ChallengeInput(mfa_token=token, code=code), client)
-
-
 async def test_login_needs_a_code_once_an_authenticator_counts(house: House) -> None:
     made = await house.accounts.register(ann(), HERE)
     principal = await house.admission.look_up(made.access_token)
-    begun = await house.factors.begin(principal, PASSWORD, HERE)
+    begun = await begin(house, principal)
     assert await log_in(house)
     phone = Phone(house, begun.secret)
     await house.factors.confirm(principal, phone.next_code(), HERE)
@@ -140,18 +88,16 @@ async def test_each_code_counts_once_also_for_two_who_use_it_at_once(house: Hous
     assert await details(log_in(house, phone.code(-1))) == WRONG_CODE
 
 
-async def test_step_is_used_up_by_one_of_those_who_have_seen_it_unused(house: House) -> None:
+async def test_code_is_used_up_by_one_of_those_who_have_seen_it_unused(house: House) -> None:
     made = await house.accounts.register(ann(), HERE)
-    await enrolled(house, made)
-    user_id = UUID(made.user.id)
-    step = int(house.clock.now_s) // STEP_S + 1
-    factor = await house.factor_store.find(user_id)
-    assert factor is not None
-    used = await asyncio.gather(
-        *(house.factor_store.use_step(user_id, step, factor.sealed) for _ in range(4))
-    )
-    assert sorted(used) == [False, False, False, True]
-    assert not await house.factor_store.use_step(user_id, step - 1, factor.sealed)
+    phone, _ = await enrolled(house, made)
+    user_id, code = UUID(made.user.id), phone.next_code()
+    async with transaction(house.pool) as first:
+        assert await house.factor_store.spend(first, user_id, code, HERE, now_of(house))
+        others = [asyncio.create_task(spend(house, user_id, code)) for _ in range(3)]
+        await waits_for_locks(house, 3)
+    assert await asyncio.gather(*others) == [False] * 3
+    assert not await spend(house, user_id, phone.code(-1))
 
 
 async def test_wrong_codes_count_as_failed_logins_and_a_missing_one_does_not(
@@ -182,7 +128,7 @@ async def test_neither_secret_nor_recovery_codes_are_readable_in_the_database(
 ) -> None:
     made = await house.accounts.register(ann(), HERE)
     principal = await house.admission.look_up(made.access_token)
-    begun = await house.factors.begin(principal, PASSWORD, HERE)
+    begun = await begin(house, principal)
     secret = base64.b32decode(begun.secret)
     done = await house.factors.confirm(principal, Phone(house, begun.secret).next_code(), HERE)
     row = await house.pool.fetchrow("select *, totp_factors::text as whole from totp_factors")
@@ -196,15 +142,15 @@ async def test_neither_secret_nor_recovery_codes_are_readable_in_the_database(
 async def test_setting_up_takes_the_password_and_a_code(house: House) -> None:
     made = await house.accounts.register(ann(), HERE)
     principal = await house.admission.look_up(made.access_token)
-    assert await refusal(house.factors.begin(principal, "wrong", HERE)) == "INVALID_CREDENTIALS"
+    assert await refusal(begin(house, principal, password="wrong")) == "INVALID_CREDENTIALS"
     assert await refusal(house.factors.confirm(principal, "000000", HERE)) == "MFA_NOT_ON"
-    first = await house.factors.begin(principal, PASSWORD, HERE)
-    second = await house.factors.begin(principal, PASSWORD, HERE)
+    first = await begin(house, principal)
+    second = await begin(house, principal)
     assert first.secret != second.secret
     old = Phone(house, first.secret).next_code()
     assert await details(house.factors.confirm(principal, old, HERE)) == WRONG_CODE
     await house.factors.confirm(principal, Phone(house, second.secret).code(), HERE)
-    assert await refusal(house.factors.begin(principal, PASSWORD, HERE)) == "MFA_ALREADY_ON"
+    assert await refusal(begin(house, principal)) == "MFA_ALREADY_ON"
     assert await refusal(house.factors.confirm(principal, old, HERE)) == "MFA_ALREADY_ON"
 
 
@@ -212,7 +158,7 @@ async def test_authenticator_is_taken_off_with_password_and_code(house: House) -
     made = await house.accounts.register(ann(), HERE)
     principal = await house.admission.look_up(made.access_token)
     assert await refusal(remove(house, principal, "000000")) == "MFA_NOT_ON"
-    await house.factors.begin(principal, PASSWORD, HERE)
+    await begin(house, principal)
     assert await refusal(remove(house, principal, "000000")) == "MFA_NOT_ON"
     phone, _ = await enrolled(house, made)
     assert await details(remove(house, principal, "000000")) == WRONG_CODE
@@ -235,13 +181,12 @@ async def test_guesses_at_a_code_while_taking_it_off_are_limited(house: House) -
 
 async def test_what_is_off_is_taken_off_once(house: House) -> None:
     made = await house.accounts.register(ann(), HERE)
-    await enrolled(house, made)
-    now = datetime.fromtimestamp(house.clock.now_s, UTC)
+    _, codes = await enrolled(house, made)
     done = [
         await house.factor_store.remove(
-            UUID(made.user.id), HERE, kept=bytes(16), now=now, entry_id=bytes([number] * 16)
+            UUID(made.user.id), code, HERE, kept=bytes(16), now=now_of(house)
         )
-        for number in range(2)
+        for code in codes[:2]
     ]
     assert done == [1, None]
 
@@ -285,7 +230,7 @@ async def test_login_under_way_opens_no_session_once_an_authenticator_counts(hou
     made = await house.accounts.register(ann(), HERE)
     known = await house.accounts_store.credentials_by_id(made.user.id)
     assert known is not None
-    await house.factors.check(UUID(made.user.id), "", HERE)
+    assert await house.factors.needed(UUID(made.user.id), "", HERE) is None
     await enrolled(house, made)
     assert await house.sessions.open(made.user.id, known.password_version, THERE) is None
 
@@ -296,23 +241,25 @@ async def test_code_of_a_secret_that_was_replaced_meanwhile_counts_for_nothing(
     made = await house.accounts.register(ann(), HERE)
     principal = await house.admission.look_up(made.access_token)
     user_id = UUID(made.user.id)
-    now = datetime.fromtimestamp(house.clock.now_s, UTC)
-    await house.factors.begin(principal, PASSWORD, HERE)
-    begun = await house.factor_store.find(user_id)
+    await begin(house, principal)
+    begun = await house.factor_store.pending(user_id, now_of(house))
     assert begun is not None
+    step = int(house.clock.now_s) // STEP_S
+
+    def confirm() -> Any:
+        return house.factor_store.confirm(
+            user_id, begun, step, [], HERE, kept=bytes(16), now=now_of(house)
+        )
+
+    await begin(house, principal)
+    assert await confirm() is None
     _, codes = await enrolled(house, made)
-    step = int(house.clock.now_s) // STEP_S + 1
-    assert not await house.factor_store.use_step(user_id, step, begun.sealed)
+    assert await confirm() is None
+    assert not await spend(house, user_id, code_at(begun.secret, int(house.clock.now_s) // STEP_S))
     await remove(house, principal, codes[0])
-    await house.factors.begin(principal, PASSWORD, HERE)
-    confirmed = await house.factor_store.confirm(
-        user_id, step, begun.sealed, [], HERE, kept=bytes(16), now=now, entry_id=bytes(16)
-    )
-    assert confirmed is None
-    newest = await house.factor_store.find(user_id)
-    assert newest is not None
-    assert not newest.confirmed
-    assert not await house.factor_store.use_step(user_id, step, newest.sealed)
+    await begin(house, principal)
+    assert await confirm() is None
+    assert not await spend(house, user_id, code_at(begun.secret, int(house.clock.now_s) // STEP_S))
 
 
 async def test_challenge_becomes_one_session_for_a_code(house: House) -> None:
@@ -338,18 +285,18 @@ async def test_challenge_answered_twice_at_once_becomes_one_session(house: House
     assert sorted(type(one).__name__ for one in outcomes) == ["Refused", "SignedIn"]
 
 
-async def test_challenge_that_was_used_up_meanwhile_opens_no_session(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_challenge_that_is_used_up_meanwhile_opens_no_session(house: House) -> None:
     made = await house.accounts.register(ann(), HERE)
-    phone, _ = await enrolled(house, made)
-    token = await challenged(house)
-
-    async def check_and_lose(*_: Any) -> None:
-        await house.pool.execute("delete from login_challenges")
-
-    monkeypatch.setattr(house.factors, "check", check_and_lose)
-    assert await details(answer(house, token, phone.next_code())) == ENDED
+    phone, codes = await enrolled(house, made)
+    token, code = await challenged(house), phone.next_code()
+    async with transaction(house.pool) as first:
+        proof = house.factors.proof(UUID(made.user.id), codes[0], HERE, token=token)
+        assert await proof(first) is None
+        second = asyncio.create_task(details(answer(house, token, code)))
+        await waits_for_locks(house, 1)
+    assert await second == ENDED
+    # Of the one who came too late nothing was used up.
+    assert await log_in(house, code)
 
 
 async def test_code_is_good_for_one_of_two_challenges(house: House) -> None:
@@ -377,9 +324,10 @@ async def test_challenge_has_few_tries_from_however_many_addresses(house: House)
         there = Client(f"192.0.2.{10 + number}", "", "")
         assert await details(answer(house, token, "000000", there)) == WRONG_CODE
     assert await details(answer(house, token, phone.next_code(), THERE)) == ENDED
-    assert not await house.challenges.count_try(digest_of_challenge(token), now_of(house))
     user_id = UUID((await log_in(house, phone.code())).user.id)
-    assert await details(house.factors.answer(token, user_id, phone.code(), HERE)) == ENDED
+    async with transaction(house.pool) as running:
+        late = house.factors.proof(user_id, phone.code(), HERE, token=token)
+        assert await late(running) == "CHALLENGE_ENDED"
 
 
 async def test_wrong_codes_of_challenges_count_as_failed_logins(house: House) -> None:
@@ -539,7 +487,7 @@ async def test_secrets_are_sealed_anew_with_the_newest_key(house: House) -> None
         assert done == Resealed(renewed, 1)
     user_id = await house.pool.fetchval("select min(id::text)::uuid from users")
     with pytest.raises(CannotOpen):
-        await house.factor_store.find(user_id)
-    factor = await FactorsRepository(house.pool, Cipher([new]), no_post).find(user_id)
-    assert factor is not None
-    assert factor.confirmed
+        await spend(house, user_id, "000000")
+    renewed = FactorsRepository(house.pool, Cipher([new]), no_post, new_id=lambda: bytes(16))
+    async with transaction(house.pool) as running:
+        assert not await renewed.spend(running, user_id, "000000", HERE, now_of(house))

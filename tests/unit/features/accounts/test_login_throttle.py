@@ -46,10 +46,15 @@ class Door:
         self.throttles = Throttles(self.counts, rules)
         self.throttle = LoginThrottle(self.throttles, self.notebook, clock=lambda: self.now_s)
 
-    async def attempt(self, email: str, address: str, ends: str = "INVALID_CREDENTIALS") -> str:
+    async def attempt(
+        self, email: str | None, address: str, ends: str = "INVALID_CREDENTIALS"
+    ) -> str:
         """What a client is told whose attempt ends in a code, or with "ok"."""
+        attempt = self.throttle.attempt_from(address)
+        if email is not None:
+            attempt = self.throttle.attempt(email, address)
         try:
-            async with self.throttle.attempt(email, address):
+            async with attempt:
                 if ends == "crash":
                     raise RuntimeError(ends)
                 if ends != "ok":
@@ -97,6 +102,24 @@ async def test_success_forgets_the_failures(door: Door) -> None:
     await door.fails(2)
     assert await door.attempt("ann@example.com", HOME, "ok") == "ok"
     await door.fails(3)
+
+
+async def test_guesses_at_no_account_count_by_address_alone(door: Door) -> None:
+    for _ in range(6):
+        assert await door.attempt(None, HOME) == "INVALID_CREDENTIALS"
+    assert await door.attempt(None, HOME, "ok") == "RATE_LIMITED 60"
+    assert await door.attempt("ann@example.com", HOME, "ok") == "RATE_LIMITED 60"
+    assert await door.attempt(None, ELSEWHERE, "ok") == "ok"
+    assert door.throttles.refused == {"login_address": 2}
+    door.now_s += 60
+    assert await door.attempt(None, HOME, "ok") == "ok"
+
+
+@pytest.mark.parametrize("ends", ["ok", "RETRY", "crash"])
+async def test_what_is_no_wrong_guess_at_no_account_does_not_count(door: Door, ends: str) -> None:
+    for _ in range(20):
+        assert (await door.attempt(None, HOME, ends)).startswith(ends)
+    assert len(door.counts.memory) == 0
 
 
 @pytest.mark.parametrize("mishap", ["OVERLOADED", "RETRY", "OUTCOME_UNKNOWN", "crash"])
