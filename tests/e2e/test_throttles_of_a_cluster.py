@@ -62,11 +62,17 @@ async def client() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 class Asked:
-    """Something that is counted: how often it may be, and what becomes of one more."""
+    """Something that is counted: how often it may be, and what becomes of one more.
 
-    def __init__(self, limit: int, ask: Callable[[ServerProcess], Awaitable[str]]) -> None:
+    What is refused counts too, unless it is a login, which then has tried no password.
+    """
+
+    def __init__(
+        self, limit: int, ask: Callable[[ServerProcess], Awaitable[str]], *, refused: int = 1
+    ) -> None:
         self.limit = limit
         self._ask = ask
+        self._refused = refused
 
     async def over_all_nodes(self, nodes: list[ServerProcess]) -> None:
         """Up to the limit over the nodes in turn; then all refuse."""
@@ -77,7 +83,8 @@ class Asked:
     async def on_each_node(self, nodes: list[ServerProcess]) -> None:
         """Each has counted along what it was asked itself, and goes on from there."""
         for number, node in enumerate(nodes):
-            for _ in range(self.limit - len(range(number, self.limit, len(nodes)))):
+            counted = len(range(number, self.limit, len(nodes))) + self._refused
+            for _ in range(self.limit - counted):
                 assert await self._ask(node) != "RATE_LIMITED"
         await self.refused_by(nodes)
 
@@ -109,7 +116,7 @@ def guesses(client: aiohttp.ClientSession) -> Asked:
         body = {"email": next(spellings), "password": "wrong horse"}
         return (await post(client, node, "login", body, GUESSER))[0]
 
-    return Asked(PAIR_LIMIT, ask)
+    return Asked(PAIR_LIMIT, ask, refused=0)
 
 
 def mails_to_one(client: aiohttp.ClientSession) -> Asked:
