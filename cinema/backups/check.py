@@ -1,4 +1,4 @@
-"""Verifying all there is in a folder of backups."""
+"""Verifies everything in a folder of backups."""
 
 from __future__ import annotations
 

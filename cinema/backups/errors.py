@@ -1,4 +1,4 @@
-"""What people can put right about backups themselves."""
+"""Failures of backups that people can correct themselves."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ set epoch = greatest(epoch + 1, $1::bigint * $2::bigint), released = false
 
 
 _HAS_VIEWS: Final = "select to_regclass('cluster_views') is not null"
-# An empty view that every other one is older than: a node that lives on finds itself left out.
+# An empty view that is newer than all others, so that a node that still runs finds it was removed.
 _EMPTY_VIEW: Final = """
 insert into cluster_views (version, members, proposed_by)
 select greatest(coalesce(max(version), 0) + 1, $1::bigint * $2::bigint), '\\x90', $3
@@ -32,7 +32,7 @@ _NOBODY: Final = bytes(16)
 
 
 async def fence(dsn: str, timeline: int) -> int:
-    """Raise epochs and the cluster's view into the era of a timeline; how many showtimes.
+    """Raise epochs and the cluster's view into the era of a timeline; returns how many showtimes.
 
     Both in one transaction, before anybody else can connect.
     """

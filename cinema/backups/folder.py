@@ -1,4 +1,4 @@
-"""The folder of backups: what lies where, who may work in it, and how it is written.
+"""The folder of backups: its contents, its lock, and how it is written.
 
     archive.json                       whose backups these are
     base/<id>/backup.json, postgres/   base backups; `<id>.incomplete` while one is made or removed
@@ -6,7 +6,7 @@
     timelines/<timeline>.history       timelines that restores have begun
     uploads/objects, uploads/index     files beside the database
 
-Whatever has its final name is whole: it was written under another, flushed, and renamed.
+A file with its final name is complete: it was written under another name, flushed, and renamed.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Base(msgspec.Struct, frozen=True, kw_only=True):
-    """One base backup. From `ended_at` on, by the server's clock, its moments can be restored."""
+    """One base backup. Times from `ended_at` on (by the server's clock) can be restored from it."""
 
     format: int
     id: str
@@ -74,7 +74,7 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def start(self) -> int:
-        """Where the log it needs begins."""
+        """Where the log begins that it needs."""
         return parse_lsn(self.start_lsn)
 
     @property
@@ -84,7 +84,7 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a stream was surely flushed: all that committed before `reached_at` is in it."""
+    """How far a stream is certainly flushed: it has all that committed before `reached_at`."""
 
     timeline: int
     reached_at: datetime
@@ -110,7 +110,7 @@ class BackupFolder:
         self.uploads = self.root / "uploads"
 
     def archive(self) -> Archive:
-        """Whose backups these are; refuses a folder that is not one of ours."""
+        """The database of these backups; refuses a folder without backups of cinema."""
         found = _read(self.root / _IDENTITY, Archive)
         if found is None:
             raise BackupError(f"{self.root} holds no backups of cinema")
@@ -119,7 +119,7 @@ class BackupFolder:
         return found
 
     def claim(self, system_identifier: str, major: int, segment_bytes: int) -> Archive:
-        """Make the folder that of this database system, or see that it is."""
+        """Bind the folder to this database system, or check that it is bound to it."""
         if not (self.root / _IDENTITY).exists():
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             if {entry.name for entry in self.root.iterdir()} - _HARMLESS:
@@ -143,7 +143,7 @@ class BackupFolder:
 
     @contextmanager
     def locked(self, name: str = "lock") -> Iterator[None]:
-        """Keep others out; ends with the process, however that ends."""
+        """Lock the folder; the lock ends with the process in any case."""
         handle = os.open(self.root / name, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             try:
@@ -159,7 +159,7 @@ class BackupFolder:
     # --- base backups
 
     def bases(self) -> list[Base]:
-        """All whole base backups, the oldest first."""
+        """All complete base backups, oldest first."""
         if not self.base.exists():
             return []
         found = [
@@ -175,7 +175,7 @@ class BackupFolder:
         return self.base / base.id / "postgres"
 
     def draft(self, base_id: str) -> Path:
-        """Where a base backup is made; what earlier ones left is removed. Hold the lock."""
+        """The folder to make a base backup in; removes remains of earlier ones. Hold the lock."""
         for entry in list(self.base.iterdir()):
             if entry.name.endswith(INCOMPLETE):
                 shutil.rmtree(entry)
@@ -192,7 +192,7 @@ class BackupFolder:
         flush(self.base)
 
     def remove(self, base: Base) -> None:
-        """Remove a base backup; it is incomplete from the first moment on. Hold the lock."""
+        """Remove a base backup; it becomes incomplete at once. Hold the lock."""
         doomed = self.base / f"{base.id}{INCOMPLETE}"
         (self.base / base.id).rename(doomed)
         flush(self.base)
@@ -201,7 +201,7 @@ class BackupFolder:
     # --- the log
 
     def streams(self) -> list[Stream]:
-        """All streams of log, the oldest first."""
+        """All streams of log, oldest first."""
         if not self.wal.exists():
             return []
         segment_bytes = self.archive().segment_bytes
@@ -241,7 +241,7 @@ class BackupFolder:
 
 
 def write_whole(path: Path, content: msgspec.Struct | bytes) -> None:
-    """Write a file so that it is there whole or not at all, whenever the machine stops."""
+    """Write a file completely or not at all, even if the machine stops meanwhile."""
     if not isinstance(content, bytes):
         content = msgspec.json.format(msgspec.json.encode(content)) + b"\n"
     draft = path.with_name(f"{path.name}.new")
@@ -255,7 +255,7 @@ def write_whole(path: Path, content: msgspec.Struct | bytes) -> None:
 
 
 def flush(folder: Path) -> None:
-    """Have the names in a folder on disk."""
+    """Flush the names in a folder to disk."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

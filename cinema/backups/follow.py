@@ -1,4 +1,4 @@
-"""Following a server: its log as it is written, base backups as they fall due."""
+"""Follows a server: archives its log while it is written, and takes base backups when due."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ BACKUP_TAKEN: Final = "backup_taken"
 BACKUP_FAILED: Final = "backup_failed"
 
 BEAT_S: Final = 5.0
-"""How often the reach of the archive is written down: what a moment can be chosen up to."""
+"""How often the position of the archive is noted; times up to it can be restored."""
 
 UPLOADS_EVERY_S: Final = 60.0
-"""How often files beside the database are looked through."""
+"""How often uploaded files are searched for changes."""
 
 DUE_CHECK_S: Final = 30.0
-"""How often it is asked whether a base backup is due, and how soon a failed one is repeated."""
+"""Time between two checks whether a base backup is due, and until a failed one is repeated."""
 
 RETRY_S: Final = (1.0, 30.0)
-"""The shortest and the longest wait before a lost stream is taken up again."""
+"""The shortest and the longest wait before a lost stream is started again."""
 
 log = structlog.get_logger()
 
@@ -63,11 +63,11 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Stopped(Exception):
-    """We were asked to stop, and everything up to then is archived."""
+    """A stop was requested, and everything up to it is archived."""
 
 
 class Follower:
-    """Archives one server for as long as it is asked to; `find_source` says where it is now."""
+    """Archives one server until it is stopped; `find_source` says where the server is now."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Follower:
         self._working = asyncio.Lock()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Follow until `stopping` is set; a server that is away is waited for."""
+        """Follow until `stopping` is set; wait for a server that is away."""
         shortest_s, longest_s = RETRY_S
         wait_s = shortest_s
         while not stopping.is_set():

@@ -1,4 +1,4 @@
-"""What a folder of backups can bring back."""
+"""Lists what a folder of backups can restore."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cinema.backups.plan import newest_timeline, span_of
 
 
 class ListedBackup(msgspec.Struct, frozen=True, kw_only=True):
-    """One base backup and the moments it leads to; `until` is None for its own end alone."""
+    """One base backup and the times it can restore; `until` is None if only its own end."""
 
     id: str
     timeline: int
@@ -24,7 +24,7 @@ class ListedBackup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """All base backups; `behind_s` is how long ago the archive last surely had everything."""
+    """All base backups; `behind_s` is how long ago the archive certainly had everything."""
 
     backups: list[ListedBackup]
     timeline: int | None
@@ -32,7 +32,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def list_backups(folder: BackupFolder, now: datetime) -> Listed:
-    """What there is, the oldest first."""
+    """The base backups, oldest first."""
     folder.archive()
     bases, streams = folder.bases(), folder.streams()
     listed = []

@@ -1,4 +1,4 @@
-"""Verifying a base backup against the manifest that Postgres wrote with it.
+"""Verifies a base backup against the manifest that Postgres wrote with it.
 
 This is what pg_verifybackup does; the one in the embedded wheel does not run.
 """
@@ -19,12 +19,12 @@ from cinema.local.postgres_home import clean_environment
 
 _NAME: Final = "backup_manifest"
 _LAST_KEY: Final = b'"Manifest-Checksum"'
-# Changed or made after the copy, or not part of it: so says pg_verifybackup.
+# Files that change after the copy or are not part of it; pg_verifybackup ignores them too.
 _IGNORED: Final = frozenset(
     {_NAME, "postgresql.auto.conf", "recovery.signal", "standby.signal", "pg_wal"}
 )
 PROBLEMS_SHOWN: Final = 10
-"""A damaged disk spoils many files; the first few tell enough."""
+"""A damaged disk damages many files; the first few are enough for a report."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +89,7 @@ def read_manifest(data: Path) -> Manifest:
 
 
 async def check_files(data: Path, programs: Programs) -> list[str]:
-    """What is wrong with the files of a base backup, or with the log beside them."""
+    """Problems of the files of a base backup, or of its log."""
     try:
         manifest = await asyncio.to_thread(read_manifest, data)
     except BackupError as error:

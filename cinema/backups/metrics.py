@@ -1,6 +1,6 @@
-"""What a folder of backups can bring back, as Prometheus takes it from a file.
+"""What a folder of backups can restore, as a file for Prometheus.
 
-Moments, not ages: then a file that is no longer renewed shows by itself that it is old.
+It has times, not ages, so that a file that is no longer renewed is visibly old.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Backups(Collector):
         )
         yield GaugeMetricFamily(
             "cinema_backup_holes",
-            "Base backups whose log does not reach on.",
+            "Base backups whose log has a gap.",
             value=sum(one.hole is not None for one in listed.backups),
         )
         if listed.backups:
@@ -41,7 +41,7 @@ class _Backups(Collector):
             reached = self._now - timedelta(seconds=listed.behind_s)
             yield GaugeMetricFamily(
                 "cinema_backup_log_timestamp_seconds",
-                "Moment up to which all commits are archived.",
+                "Time up to which all commits are archived.",
                 value=reached.timestamp(),
             )
 

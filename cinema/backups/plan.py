@@ -1,4 +1,4 @@
-"""Which base backup a restore begins with, and what has to be true of its end."""
+"""Chooses the base backup for a restore, and the conditions for its end."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from cinema.backups.folder import BackupFolder, Base, Stream
 from cinema.backups.wal import Branch, format_lsn, parse_lsn, reach
 
 NOT_NOTED: Final = timedelta(minutes=1)
-"""What an archive may have beyond the last moment it noted; there Postgres itself has to see. The
-same holds where the log has a hole: its moment was not noted."""
+"""How much an archive may have after the last time that it noted; only Postgres can check a target
+in there. The same is true at a hole in the log, whose time was not noted."""
 
 
 class RestorePlan(msgspec.Struct, frozen=True, kw_only=True):
-    """From `base` along `timeline` to `to_time`, or to the end, which lies at `least` or later."""
+    """From `base` along `timeline` to `to_time`, or to the end, which is at `least` or later."""
 
     base: Base
     timeline: int
@@ -26,7 +26,7 @@ class RestorePlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
-    """The moments that can be restored from one base backup; `until` is None for its end alone."""
+    """The times that can be restored from one base backup; `until` is None if only its end."""
 
     base: Base
     until: datetime | None
@@ -40,10 +40,10 @@ def plan_restore(
     timeline: int | None = None,
     base_id: str | None = None,
 ) -> RestorePlan:
-    """Choose; refuses with what is possible instead.
+    """Choose a plan; a refusal says what is possible instead.
 
     Without a timeline it is the one that was archived last. Postgres's own `latest` would be the
-    highest number, which a restore that was given up may have taken.
+    highest number, which may belong to an abandoned restore.
     """
     folder.archive()
     bases, streams = folder.bases(), folder.streams()
@@ -114,7 +114,7 @@ def span_of(
         default=None,
     )
     hole = None
-    # A backup from before anybody followed has its own log only, and nothing is missing.
+    # A backup from before the first `--follow` has only its own log, and nothing is missing.
     if found.beyond is not None and found.last >= first:
         hole = (
             f"the log behind base backup {base.id} has a hole from {format_lsn(end)} "

@@ -1,4 +1,4 @@
-"""Postgres's own programs, in the version of the server they work with."""
+"""Postgres's own programs, in the version of their server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _VERSION: Final = re.compile(r"\(PostgreSQL\) (\d+)")
 _VERSION_TIMEOUT_S: Final = 10.0
 _STOP_TIMEOUT_S: Final = 10.0
 _ERRORS_SHOWN: Final = 2000
-# Where a client finds its password file and certificates.
+# Where clients look for their password file and certificates.
 _CLIENT_VARIABLES: Final = ("HOME", "PGPASSFILE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY")
 
 
@@ -136,7 +136,7 @@ class Running:
         return f"{self._name} failed ({self._process.returncode}): {text}"
 
     async def stop(self) -> None:
-        """Have it and what it started finish, and kill them where they do not."""
+        """Let it and its children finish, and kill them if they do not."""
         for how in (signal.SIGINT, signal.SIGKILL):
             if not self.running:
                 return

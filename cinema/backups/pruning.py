@@ -1,4 +1,4 @@
-"""Removing base backups that are too old, and the log that only they needed."""
+"""Removes base backups that are too old, and the log that only they needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cinema.backups.wal import PARTIAL, segment_name
 
 
 class Pruned(msgspec.Struct, frozen=True, kw_only=True):
-    """What went."""
+    """What was removed."""
 
     bases: list[str]
     segments: int

@@ -1,6 +1,6 @@
-"""Restoring: copy a base backup aside, replay the log up to the end wanted, fence, switch over.
+"""Restores: copies a base backup to a separate folder, replays the log, fences, and switches over.
 
-Nothing takes the data's place before it is whole, safe and shut down. Blocking; for a process
+The result replaces the data only when it is complete, safe and shut down. Blocking; for a process
 that does nothing else.
 """
 
@@ -37,10 +37,10 @@ from cinema.local.socket_folder import SocketFolderError, make_private_folder
 from cinema.local.unprivileged import CannotDropPrivileges, Identity, postgres_identity
 
 RECOVERY_TIMEOUT_S: Final = 24 * 3600.0
-"""Replaying takes about as long as the log took to be written, and never a day."""
+"""Replaying takes about as long as writing the log did, and never a day."""
 
 SPARE_BYTES: Final = 512 << 20
-"""Free space wanted beyond the copy: for the log that replay writes, and to shut down."""
+"""Free space that is needed besides the copy: for the log that replay writes, and to shut down."""
 
 _STOP_TIMEOUT_S: Final = 60.0
 _ENDED_EARLY: Final = "recovery ended before configured recovery target was reached"
@@ -49,7 +49,7 @@ _TIMELINE: Final = "select timeline_id from pg_control_checkpoint()"
 
 
 class Places(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a restore goes; what is there already goes to `old`, or is a reason to refuse."""
+    """Where a restore goes; existing data is moved to `old`, or the restore is refused."""
 
     data: Path
     uploads: Path
@@ -159,7 +159,7 @@ def _replay(folder: BackupFolder, plan: RestorePlan, draft: Path, programs: Prog
     (data / "recovery.signal").touch(mode=0o600)
     _give_like(data / "recovery.signal", data)
     configuration, access = draft / "postgresql.conf", draft / "pg_hba.conf"
-    # Those of the backup may not be in it, and may ask for libraries that are not here.
+    # The configuration files of the server may be missing, or need libraries that are not here.
     configuration.write_text("")
     access.write_text(_ACCESS)
     for path in (configuration, access):
@@ -232,7 +232,7 @@ def _running(postgres: EmbeddedPostgres) -> Iterator[str]:
 
 
 async def _settle(dsn: str) -> int:
-    """Have the new timeline in the control file; its number."""
+    """Write the new timeline into the control file; returns its number."""
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute("checkpoint")

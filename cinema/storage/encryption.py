@@ -1,7 +1,7 @@
-"""What is stored encrypted: AES-256-GCM, with the id of its key in the value.
+"""Encrypted values: AES-256-GCM, with the id of the key in the value.
 
-Keys change without a stop: new values are sealed with the newest key, older values are opened with
-the key that they name, until all have been sealed anew.
+Keys change without a restart: new values are sealed with the newest key, and older values are
+opened with the key that they name, until all have been sealed again.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ KEY_BYTES: Final = 32
 _VERSION: Final = b"\x01"
 _KEY_ID_BYTES: Final = 4
 _NONCE_BYTES: Final = 12
-"""Random: a key seals some thousands of millions of values before two may have the same."""
+"""Size of the random nonce: a key can seal some thousands of millions of values before two have the
+same."""
 _HEAD_BYTES: Final = len(_VERSION) + _KEY_ID_BYTES
 
 
 class CannotOpen(Exception):
-    """A value that none of the keys opens: its key is gone, or it was changed or moved."""
+    """A value that none of the keys opens: its key was removed, or it was changed or moved."""
 
 
 class Cipher:
@@ -41,7 +42,7 @@ class Cipher:
         self.replace(keys)
 
     def replace(self, keys: Sequence[bytes]) -> None:
-        """Let these count from now on. Raises `ValueError`, and changes nothing."""
+        """Use these keys from now on. If it raises `ValueError`, nothing has changed."""
         if not keys or any(len(key) != KEY_BYTES for key in keys):
             raise ValueError(f"an encryption key has {KEY_BYTES} bytes")
         self._keys = {_key_id(key): AESGCM(key) for key in keys}
@@ -70,5 +71,5 @@ class Cipher:
 
 
 def _key_id(key: bytes) -> bytes:
-    """What names a key in public: it tells nothing about it."""
+    """The public name of a key, which tells nothing about the key."""
     return sha256(b"cinema encryption key " + key).digest()[:_KEY_ID_BYTES]

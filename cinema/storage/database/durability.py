@@ -1,4 +1,4 @@
-"""Whether Postgres keeps what it acknowledges, looked at again and again.
+"""Checks periodically whether Postgres keeps what it acknowledges.
 
 Our own sessions say themselves that a commit waits for the disk (`Durability.commits`), so that no
 default of a server, database or role changes it. What a session cannot choose (`fsync`,
@@ -34,7 +34,7 @@ COMMITS: Final = "on"
 """What our sessions set: a commit waits for the disk, and for that of a synchronous standby."""
 
 COMMITS_SEEN_ON_STANDBYS: Final = "remote_apply"
-"""More than that: kept where the server has it."""
+"""A stricter setting than ours, which is kept if the server has it."""
 
 _DURABILITY: Final = """
 select current_setting('server_version_num')::int / 10000 as major_version,
@@ -54,15 +54,15 @@ log = structlog.get_logger(__name__)
 
 
 class UnsafeDatabase(Exception):
-    """This Postgres must not hold what we promise to keep."""
+    """This Postgres may lose what the server promises to keep."""
 
 
 class UnusableDatabase(Exception):
-    """Nothing answers where Postgres should be, or it does not let us in."""
+    """Postgres does not answer, or refuses the connection."""
 
 
 class Durability(msgspec.Struct, frozen=True, kw_only=True):
-    """What a new session gets: its `risks`, and the `synchronous_commit` that ours set instead."""
+    """The settings of a new session: `risks`, and the `synchronous_commit` that ours replace."""
 
     risks: tuple[str, ...]
     commits: str
@@ -131,13 +131,13 @@ class DurabilityWatch:
         self.failures = 0
 
     async def run(self) -> None:
-        """Look for as long as the node runs."""
+        """Check periodically, as long as the node runs."""
         while True:
             await asyncio.sleep(DURABILITY_CHECK_S)
             await self.look()
 
     async def look(self) -> None:
-        """One look; what cannot be asked stays as it was."""
+        """Check once; if Postgres cannot be asked, nothing changes."""
         try:
             found = (await look_at_durability(self._address.dsn, production=self._production)).risks
         except UnsafeDatabase as error:

@@ -1,4 +1,4 @@
-"""What Postgres and its driver report, translated into refusals by constraint and SQLSTATE."""
+"""Translates errors of Postgres and its driver into refusals, by constraint and SQLSTATE."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ _LOST: Final = (
 )
 
 UNREACHABLE: Final = (*_NO_EFFECT, *_LOST)
-"""What a read may meet when Postgres is away, starting, or out of connections."""
+"""Errors of a read when Postgres is away, starting, or out of connections."""
 
 
 @contextmanager
 def translated(*, lost: str = "RETRY") -> Iterator[None]:
-    """Turn driver errors a client can be told into `Refused`; the others pass as they are.
+    """Turn driver errors that clients may see into `Refused`; the others pass as they are.
 
     `lost` is the code for a lost connection or a timeout: RETRY where nothing can have been
     committed yet, OUTCOME_UNKNOWN around a commit.

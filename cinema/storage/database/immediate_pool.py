@@ -21,7 +21,7 @@ else:
 
 QUERIES_PER_CONNECTION = 50_000
 IDLE_LIFETIME_S = 300.0
-"""As asyncpg has it: then a connection is replaced, or closed."""
+"""As in asyncpg: when a connection is replaced or closed."""
 
 
 class _ImmediatePool(Base):
@@ -68,4 +68,4 @@ async def open_immediate_pool(
 
 
 async def _keep_session(_connection: object) -> None:
-    """Stands for asyncpg's reset query: nothing here changes a session."""
+    """Used instead of asyncpg's reset query, because nothing here changes a session."""

@@ -20,18 +20,18 @@ from cinema.storage.journal.months import NotPartitioned, make_months
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
-# Any constant will do that nothing else in the database locks on.
+# Any constant that nothing else in the database uses for a lock.
 _ADVISORY_LOCK = 0x63696E656D61
 
 LOCK_TIMEOUT_MS: Final = 1000
-"""A migration that waits for a table makes every later statement on it wait as well, commits
-included. After this time it gives up, and the run starts again."""
+"""A migration that waits for a table makes every later statement on it wait too, also commits.
+After this time it gives up, and the run starts again."""
 
 LOCK_ATTEMPTS: Final = 60
 LOCK_PAUSE_S: Final = 1.0
-"""Two minutes in all: a dump may hold its locks that long, and worse needs a person."""
+"""Two minutes in all: a dump may hold its locks that long; for more, a person has to look."""
 
-# The table is Alembic's, which ran these files once: its name and form stay.
+# The table is Alembic's, which once ran these files; its name and form stay.
 _CREATE_VERSION: Final = """
 create table if not exists alembic_version (
     version_num varchar(32) not null constraint alembic_version_pkc primary key
@@ -95,7 +95,7 @@ def _migration_files(directory: Path) -> dict[str, Path]:
             raise MigrationError(f"{path.name}: a migration is named NNNN_name.sql")
         if match[1] in files:
             raise MigrationError(f"{path.name}: revision {match[1]} exists twice")
-        # A database behind a hole would never get what fills it later.
+        # A database beyond a gap would never get the file that fills it later.
         if int(match[1]) != len(files) + 1:
             raise MigrationError(f"{path.name}: there is no revision {len(files) + 1:04}")
         files[match[1]] = path
@@ -149,7 +149,7 @@ async def _upgrade(dsn: str, files: dict[str, Path]) -> None:
             await connection.execute(_CREATE_VERSION)
             current = await connection.fetchval(_VERSION) or ""
             if current >= max(files):
-                return  # somebody else was faster, maybe a newer build
+                return  # another process was faster, maybe a newer build
             for revision, path in files.items():
                 if revision > current:
                     # Without arguments the driver takes a whole script.

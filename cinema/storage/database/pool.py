@@ -76,7 +76,7 @@ async def close_pool(pool: asyncpg.Pool[asyncpg.Record]) -> None:
 
 
 async def connections_limit(dsn: str) -> int:
-    """How many connections this Postgres takes, those it keeps for superusers included."""
+    """How many connections this Postgres allows, including those for superusers."""
     connection = await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT_S)
     try:
         limit: int = await connection.fetchval("select current_setting('max_connections')::int")

@@ -1,4 +1,4 @@
-"""Reads on a replica, when it has replayed all that anybody can have been told.
+"""Reads on a replica, if it has replayed everything that was acknowledged to anybody.
 
 Before each read the primary says how far its log is flushed: every acknowledged write, of any node
 and any session, lies before that. The replica serves once it has replayed as far, on the same
@@ -24,16 +24,16 @@ from cinema.storage.database.transactions import Pool, PooledConnection, connect
 REPLICA_UNUSED: Final = "replica_unused"
 
 CATCH_UP_S: Final = 0.05
-"""How long a read waits for the replica to catch up; healthy ones are milliseconds behind."""
+"""How long a read waits until the replica has caught up; usually it is milliseconds behind."""
 
 REST_S: Final = 1.0
-"""How long reads go straight to the primary after the replica was too far behind or away."""
+"""How long all reads go to the primary after the replica was too far behind or away."""
 
 CONNECT_TIMEOUT_S: Final = 1.0
 """A replica that takes longer to connect to counts as away, since a client waits for the answer."""
 
 READ_TIMEOUT_S: Final = 5.0
-"""Longer than any of our lists takes; then the primary is asked."""
+"""Longer than any of our lists takes; after that the primary is asked."""
 
 _POLL_S: Final = (0.001, 0.01)
 
@@ -47,8 +47,8 @@ select (pg_current_wal_flush_lsn() - '0/0')::bigint as position,
     current_setting('synchronous_commit') as synchronous_commit
 from pg_control_system()
 """
-# The control file names the timeline of the last checkpoint that was replayed: it is right, or
-# too old for some minutes after a failover, and never that of a history that was given up.
+# The control file has the timeline of the last checkpoint that was replayed. It is right, or too
+# old for some minutes after a failover, but never that of an abandoned history.
 _REPLICA: Final = """
 select pg_is_in_recovery() as standby,
     (pg_last_wal_replay_lsn() - '0/0')::bigint as position,
@@ -65,11 +65,11 @@ class _Behind(Exception):
 
 
 class _Unfit(Exception):
-    """This is not a replica of that primary, or the two are not to be compared."""
+    """This is not a replica of that primary, or the two cannot be compared."""
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a primary's log is flushed, and which log that is."""
+    """How far a primary's log is flushed, and the identity of that log."""
 
     flushed: int
     timeline: str
@@ -78,7 +78,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def open_replica_pool(dsn: str | DatabaseAddress, *, size: int) -> Pool:
-    """Connections to a replica, none of them open yet: it may be away when we start."""
+    """Connections to a replica; none is opened yet, because it may be away at the start."""
     address = address_of(dsn)
     pool: Pool = await asyncpg.create_pool(
         address.dsn,
@@ -98,7 +98,7 @@ async def open_replica_pool(dsn: str | DatabaseAddress, *, size: int) -> Pool:
 
 
 class PrimaryPosition:
-    """Asks the primary how far it is, once for all who ask at a time."""
+    """Asks the primary for its position, once for all callers at a time."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -107,10 +107,10 @@ class PrimaryPosition:
         self._last: Position | None = None
 
     async def now(self) -> Position:
-        """A position that the primary was asked for after this call began."""
+        """A position for which the primary was asked after this call began."""
         before = self._asked
         async with self._asking:
-            # The task that held the lock after us may have asked later than we came.
+            # The task that held the lock before us may have asked after our call began.
             if self._asked > before and self._last is not None:
                 return self._last
             self._last = None
@@ -164,7 +164,7 @@ class ReplicaReads:
                 self._rest("behind", error)
             except _Unfit as error:
                 self._rest("unfit", error)
-            # Whatever the error there was, a refusal must come from the primary.
+            # Whatever the error was, only the primary may refuse.
             except (asyncpg.PostgresError, *UNREACHABLE) as error:
                 self._rest("unreachable", error)
             else:

@@ -1,4 +1,4 @@
-"""Reading for lists and gets: from the primary, or from where a setting says."""
+"""Reads for lists and gets: from the primary, or from a replica if one is set."""
 
 from __future__ import annotations
 

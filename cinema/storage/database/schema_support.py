@@ -1,4 +1,4 @@
-"""Which builds can serve a database: migrations add, and now and then one takes away.
+"""Which builds can serve a database: migrations add things, and rarely one removes something.
 
 Versions N and N+1 share a database while N+1 is deployed, and N comes back in a rollback, so a
 build also serves schemas that are newer than it knows. That holds until a migration removes what
@@ -33,13 +33,13 @@ on conflict (only_row) do update set oldest = excluded.oldest
 
 
 def oldest_supported(files: Mapping[str, Path]) -> str:
-    """The last revision of the oldest build that works once all `files` are applied."""
+    """The last revision of the oldest build that still works after all `files` are applied."""
     contracts = (contract_of(path.read_text(encoding="utf-8")) for path in files.values())
     return max((one for one in contracts if one is not None), default=min(files))
 
 
 def contract_of(sql: str) -> str | None:
-    """From which revision on builds do without what a migration removes; None if it only adds."""
+    """The revision from which builds do not need what a migration removes; None if it only adds."""
     match = _CONTRACT.search(sql)
     return match[1] if match else None
 

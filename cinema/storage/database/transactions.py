@@ -1,4 +1,4 @@
-"""Transactions whose effect happens once for one idempotency key."""
+"""Transactions whose effect happens only once for an idempotency key."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PooledConnection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 T = TypeVar("T")
 
-# Waits for a claim in flight: the unique index lets a second in only after the first has ended.
+# Waits for a claim in flight: the unique index admits a second one only after the first has ended.
 _CLAIM = """
 insert into idempotent_requests as claim (key_digest, fingerprint, expires_at)
 values ($1, $2, $3::timestamptz)
@@ -54,7 +54,7 @@ delete from idempotent_requests where key_digest in (
 
 @asynccontextmanager
 async def borrowed(pool: Pool) -> AsyncIterator[PooledConnection]:
-    """A connection; what is waited for on its way out and back is bounded.
+    """A connection; the waits for getting and returning it are bounded.
 
     The pool's own `fetch` and `acquire` wait without an end for a server that is frozen.
     """
@@ -62,15 +62,15 @@ async def borrowed(pool: Pool) -> AsyncIterator[PooledConnection]:
     try:
         yield acquired
     finally:
-        # What it was for is over, maybe committed: how it goes back says nothing about that. One
-        # that cannot be reset the pool has cut, and opens another when it needs one.
+        # The work with it is done, maybe committed, so a failure to return it does not matter. If
+        # it cannot be reset, the pool has cut it, and opens another one when it needs it.
         with suppress(*UNREACHABLE):
             await pool.release(acquired, timeout=DATABASE_RELEASE_S)
 
 
 @asynccontextmanager
 async def connection(pool: Pool) -> AsyncIterator[PooledConnection]:
-    """A connection for reading, with the driver's errors translated."""
+    """A connection for reading; errors of the driver are translated."""
     with translated():
         async with borrowed(pool) as reading:
             yield reading
@@ -78,7 +78,7 @@ async def connection(pool: Pool) -> AsyncIterator[PooledConnection]:
 
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[PooledConnection]:
-    """A transaction, committed when the body ends; RETRY means that it had no effect."""
+    """A transaction that is committed when the body ends; RETRY means that it had no effect."""
     async with connection(pool) as acquired:
         running = acquired.transaction()
         await running.start()
@@ -99,7 +99,7 @@ async def run_once(
     answer: type[T],
     effect: Callable[[PooledConnection], Awaitable[T]],
 ) -> T:
-    """Run `effect` and commit it with its answer; under a known key, give the stored answer.
+    """Run `effect` and commit it with its answer; for a known key, return the stored answer.
 
     A concurrent second request waits for the first. Another request under the key is refused as
     IDEMPOTENCY_MISMATCH. A refusal of `effect` leaves no trace and is decided again.
@@ -117,7 +117,7 @@ async def run_once(
 
 
 async def _claim(running: PooledConnection, key: IdempotencyKey, now: datetime) -> bytes | None:
-    """None when the key is ours now, else the stored answer."""
+    """None if the key is ours now, otherwise the stored answer."""
     expires_at = now + timedelta(seconds=IDEMPOTENCY_TTL_S)
     claimed = await running.fetchval(
         _CLAIM, key.digest, key.fingerprint, expires_at, now, timeout=IDEMPOTENT_WAIT_S

@@ -1,8 +1,8 @@
 """Arrays in Postgres' text form, for statements that run thousands of times a second.
 
-The driver asks of each element of a list whether it is a list itself, which takes longer than
-everything else it does for a batch; a text parameter, cast to an array by the statement, is one
-value to it.
+The driver checks of each element of a list whether it is a list itself, which takes longer than
+everything else that it does for a batch. A text parameter, which the statement casts to an array,
+is one value for it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def integers_text(values: Sequence[int | None]) -> str:
-    """For `$n::text::bigint[]`; JSON spells numbers and nulls as Postgres does."""
+    """For `$n::text::bigint[]`; JSON writes numbers and nulls as Postgres does."""
     return f"{{{_encode(values)[1:-1].decode()}}}"
 
 

@@ -1,8 +1,8 @@
 """Rows that Postgres writes in the statement of the event that causes them.
 
-A feature brings branches: what an event means for one table. `RowBranches` has all of a node's
-branches. It makes the rows of an event when the event is decided, and puts the append statement
-together from the branches that a batch has rows for, one parameter each
+A feature defines branches: each makes the rows of an event for one table. `RowBranches` has all
+branches of a node. It makes the rows of an event when the event is decided. The append statement
+consists of the branches that have rows in a batch, with one parameter each
 (docs/adr/037-rows-as-branches.md).
 """
 
@@ -20,15 +20,15 @@ from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.journal import sql
 
 BRANCHES_LIMIT: Final = 64
-"""Branches of one node: each is a parameter, of which a statement may have 65,535."""
+"""Branches of one node; each one is a parameter, and a statement may have 65,535 of them."""
 
 STATEMENTS_LIMIT: Final = 32
 """Sets of branches with a statement of their own. Any other set uses the statement with all
 branches, some of them without rows: it writes the same, and no lane has to keep more."""
 
 ROWS_LIMIT_BYTES: Final = 262_144
-"""Of one event in one branch; a booking has about 120 bytes for each seat. Postgres takes 256 MiB
-in one parameter, which is that of a batch of a thousand such events."""
+"""Largest size of the rows of one event in one branch; a booking has about 120 bytes for each seat.
+Postgres allows 256 MiB in one parameter, which is enough for a batch of a thousand such events."""
 
 _PLACED: Final = ("showtime_id", "position", "seq")
 
@@ -87,15 +87,15 @@ class EventRows(msgspec.Struct, frozen=True, gc=False):
 
 
 class WithRows(Protocol):
-    """An event on its way to the journal, as far as its rows go."""
+    """An event on its way to the journal, with its rows."""
 
     @property
     def rows(self) -> EventRows | None:
-        """What else it writes."""
+        """The rows that it writes."""
 
 
 class WithEvents(Protocol):
-    """The part of a batch that is one showtime's."""
+    """The part of a batch for one showtime."""
 
     @property
     def events(self) -> Sequence[WithRows]:
@@ -121,7 +121,7 @@ class RowBranches:
         self._statements: dict[int, str] = {}
 
     def rows_of(self, seq: int, happened: Happened) -> EventRows | None:
-        """What an event of those in `events` writes as that of `seq`; None for nothing.
+        """The rows of an event with this `seq`; None if it writes none.
 
         Whatever a branch raises is a bug in it, of which only this event's command suffers.
         """
@@ -150,7 +150,7 @@ class RowBranches:
         return EventRows(present, alone, tuple(rows)) if rows else None
 
     def usual(self) -> list[int]:
-        """The sets of branches to be ready for: those of each event that has any, and all."""
+        """The sets of branches to prepare for: those of each kind of event, and all."""
         sets = {sum(1 << number for number in numbers) for numbers in self.events.values()}
         return sorted(sets | {self._all}) if sets else []
 
@@ -197,4 +197,4 @@ def _clause(branch: RowBranch, parameter: int) -> str:
 
 
 NO_BRANCHES: Final = RowBranches()
-"""For a journal that writes nothing but events."""
+"""For a journal that writes only events."""

@@ -54,13 +54,13 @@ def outbox_branch(
 
 
 class Outbox:
-    """The rows as those see them who work on them."""
+    """The rows, for jobs that work on them."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def forget(self, before: datetime, limit: int) -> int:
-        """Delete rows that nobody has taken since; looks at so many, the oldest first.
+        """Delete rows that no job has taken; looks at a bounded number, oldest first.
 
         Returns how many were old enough.
         """

@@ -1,4 +1,4 @@
-"""The journal on Postgres: one connection a lane, a pool for everything else."""
+"""The journal on Postgres: one connection for each lane, a pool for everything else."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ class PostgresLane:
     async def _locked(
         self, connection: LaneConnection | None, showtime_ids: Sequence[bytes]
     ) -> frozenset[bytes]:
-        """Those whose heads another session holds right now; all of them if none can be locked."""
+        """Those whose heads another session holds now; all of them if none can be locked."""
         if connection is None or len(showtime_ids) <= 1:
             # One that was alone needs no search.
             return frozenset()

@@ -23,7 +23,7 @@ BEGINNING: Final = (datetime(1, 1, 1, tzinfo=UTC), bytes(16))
 
 
 class Retention:
-    """Lets go of journals; the months that hold them are `JournalMonths`'.
+    """Releases journals; `JournalMonths` handles the months that contain them.
 
     `pool` is the kernel's: on others the planner, which sees how many ids it is given, would read
     whole tables rather than look each of them up, and take the longer the more there is.
@@ -41,7 +41,7 @@ class Retention:
         return [(row[0], row[1].bytes) for row in rows]
 
     async def seal(self, showtime_ids: Sequence[bytes], before: datetime) -> set[bytes]:
-        """Note that these no longer need their events; returns those of which that is true.
+        """Note that these no longer need their events; returns those for which that is true.
 
         Those that a node owns, or whose snapshot is behind, are left out. Those that turn out to
         end later than noted count as done here: their new end is noted.

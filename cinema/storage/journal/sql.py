@@ -1,7 +1,7 @@
 """The kernel's statements. Each is one statement, so that each is one atomic step.
 
-A head that does not match the claimed epoch (and seq) yields no row, and everything else joins
-the rows it yielded: what a fenced owner wanted to write is not written. Claims come sorted by id
+A head that does not match the claimed epoch (and seq) gives no row, and everything else joins these
+rows. So nothing is written for a fenced owner. Claims come sorted by id
 and drive nested loops over the heads' primary key, so that batches of different owners lock heads
 in the same order (a test watches the plan; where it failed, Postgres would report a deadlock,
 which has no effect and is tried again).
@@ -14,8 +14,8 @@ from typing import Final
 # Arrays of these statements come as text (`array_text`), payloads end to end in one value.
 # $1 ids (unique), $2 epochs, $3 seqs before, $4 seqs after, $5 deadlines;
 # $6 position of an event's claim, $7 its seq, $8 its moment, $9 where its payload starts within
-# $11, $10 the payload's length. Behind it stand the clauses of branches (`branches.py`), whose
-# parameters follow.
+# $11, $10 the payload's length. After it come the clauses of branches (`branches.py`) and their
+# parameters.
 EVENT_PARAMETERS: Final = 11
 APPEND_EVENTS: Final = """
 with claim as (
@@ -37,7 +37,7 @@ with claim as (
     join heads on heads.position = e.position
 )"""
 
-# One row, or none: one a showtime would cost the driver more than the batch's arguments.
+# One row, or none: a row for each showtime would cost the driver more than the batch's arguments.
 MATCHED: Final = """
 select array_agg(position) from heads having count(*) > 0"""
 
@@ -241,7 +241,7 @@ with head as (
 # What a snapshot replaces, for its owner: $3 epoch.
 TRUNCATE: Final = _SNAPSHOT_OF_HEAD + "h.epoch = $3" + _TRUNCATE
 
-# The same where nobody owns the showtime and its snapshot says all.
+# The same if nobody owns the showtime and its snapshot is complete.
 DRAIN: Final = _SNAPSHOT_OF_HEAD + "h.released and s.seq = h.seq" + _TRUNCATE
 
 # $1 before when, $2 and $3 where the last page ended, $4 how many.
@@ -250,9 +250,9 @@ select ends_at, showtime_id from kept_journals
 where ends_at < $1 and (ends_at, showtime_id) > ($2::timestamptz, $3::uuid)
 order by ends_at, showtime_id limit $4"""
 
-# Those of $1 that ended before $2 need their events no more if nobody owns them and a snapshot
-# says all. A takeover locks the head first too, and makes the row anew. One that was moved to a
-# later time is noted with its new end.
+# The showtimes in $1 that ended before $2 no longer need their events if nobody owns them and their
+# snapshot is complete. A takeover also locks the head first, and inserts the row again. A showtime
+# that was moved to a later time is noted with its new end.
 SEAL: Final = """
 with head as (
     select h.showtime_id, t.ends_at from showtime_heads h

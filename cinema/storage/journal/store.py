@@ -1,8 +1,8 @@
 """The journal as the actors see it: heads, events, snapshots, archive; and how it can fail.
 
-Two stores implement it, Postgres and an in-memory twin, and pass one contract suite. The rules of
-DESIGN's fence live in the statements behind these methods: an append, a snapshot, a release or a
-truncation touches only showtimes whose head row carries the caller's epoch.
+Two stores implement it, one on Postgres and one in memory, and pass one contract suite. The rules
+of the fence are in the statements behind these methods: an append, a snapshot, a release or a
+truncation touches only showtimes whose head row has the caller's epoch.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class Loaded(msgspec.Struct, frozen=True, gc=False):
 
 
 class LaneStore(Protocol):
-    """What one commit lane writes through; one statement at a time."""
+    """The store of one commit lane; it runs one statement at a time."""
 
     async def append(self, batch: Sequence[Append]) -> set[bytes]:
         """Append to every showtime whose head matches; returns those. Each occurs at most once.
@@ -197,7 +197,7 @@ class JournalStore(Protocol):
 
     @property
     def branches(self) -> RowBranches:
-        """What events write besides themselves."""
+        """The rows that events write."""
 
     def lane(self) -> LaneStore:
         """A store for one more lane."""
@@ -230,12 +230,12 @@ class JournalStore(Protocol):
         """Head, snapshot and tail in one statement; also the strong read of a cold showtime."""
 
     async def recall(self, showtime_id: bytes, key: bytes) -> ArchiveRow | None:
-        """What the archive keeps under an id."""
+        """The archive's rows for an id."""
 
     async def due(
         self, before_us: int, after: tuple[int, bytes] | None, limit: int
     ) -> list[tuple[int, bytes]]:
-        """Deadlines up to a moment and their showtimes, earliest first, one page after `after`."""
+        """Deadlines up to a time and their showtimes, earliest first, one page after `after`."""
 
     async def history(
         self, showtime_id: bytes, after_seq: int, limit: int
@@ -243,4 +243,4 @@ class JournalStore(Protocol):
         """Stored events in order, one page."""
 
     async def sweep_archive(self, kind: int, before_us: int, limit: int) -> int:
-        """Delete archive rows of a kind older than a moment; returns how many."""
+        """Delete archive rows of a kind that are older than a time; returns how many."""

@@ -55,7 +55,7 @@ _OVERRIDES: Final = msgspec.json.Decoder(dict[str, int])
 _STORED_LAYOUT: Final = msgspec.json.Decoder(Layout)
 
 
-# Showtimes are alike: these are read once and shared by all that say the same.
+# Many showtimes have the same values: these are read once and shared.
 
 
 @lru_cache(maxsize=1024)
@@ -152,7 +152,7 @@ class TermsSource:
             stored = await self._row(_LAYOUT, screen_id, version)
             if stored is None:
                 raise LookupError(f"screen {screen_id} has no layout {version}")
-            # Looked up again, so that all that asked meanwhile share one plan.
+            # Looked up again, so that all callers of the meantime share one plan.
             plan = self._plans.get(key) or parse_layout(_STORED_LAYOUT.decode(stored[0]), version)
         self._plans[key] = plan
         self._plans.move_to_end(key)

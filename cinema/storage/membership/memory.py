@@ -1,4 +1,4 @@
-"""In-memory twins of views and heartbeats: same answers, for tests and simulation.
+"""Views and heartbeats in memory: the same answers, for tests and simulation.
 
 Every method yields to the loop where a server would, then acts in one step, as one statement does.
 """

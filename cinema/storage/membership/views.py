@@ -1,4 +1,4 @@
-"""Where views are kept, and where members show that they live.
+"""Stores of views and of heartbeats.
 
 Views are in Postgres and decide; heartbeats are in Redis and only hint.
 """
@@ -18,7 +18,7 @@ from cinema.storage.database.failures import UNREACHABLE
 from cinema.storage.database.transactions import Pool, PooledConnection
 
 VIEWS_KEPT: Final = 100
-"""Older views are for people only: what became of the cluster in the last deployments."""
+"""Older views that are kept for people, to see the history of the cluster."""
 
 _LATEST: Final = """
 select version, members from cluster_views order by version desc limit 1"""
@@ -34,7 +34,7 @@ returning version"""
 _FORGET: Final = "delete from cluster_views where version <= $1"
 
 _UNKNOWN: Final = (*UNREACHABLE, asyncpg.InsufficientResourcesError)
-"""A full disk or a server out of connections is nothing to stop for: it may pass."""
+"""A full disk or a server out of connections may be temporary, so the node does not stop."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(tuple[Member, ...]).decode
