@@ -114,6 +114,11 @@ from cinema.features.operations import health_routes
 from cinema.features.operations.cluster_metrics import cluster_families
 from cinema.features.operations.health_routes import HealthParts
 from cinema.features.operations.kernel_metrics import kernel_families, log_families, watch_families
+from cinema.features.schedules import routes as schedule_routes
+from cinema.features.schedules.jobs import Planning
+from cinema.features.schedules.metrics import ScheduleCounts
+from cinema.features.schedules.service import KIND, SchedulesService
+from cinema.features.schedules.store import SchedulesRepository
 from cinema.features.seats import hold_routes, seat_routes
 from cinema.features.seats.hold_limits import HoldLimits
 from cinema.features.seats.service import SeatsService
@@ -440,6 +445,20 @@ async def _showtimes(ground: Ground, offered: Offered) -> Feature:
     return Feature(routes=bound(showtime_routes.ROUTES, showtimes))
 
 
+async def _schedules(ground: Ground, offered: Offered) -> Feature:
+    now = _now(ground.unix_s)
+    store, counts = SchedulesRepository(ground.pool, ground.reads), ScheduleCounts()
+    schedules = SchedulesService(
+        store, offered.catalog, offered.jobs, counts, new_id=ground.next_id, now=now
+    )
+    return Feature(
+        routes=bound(schedule_routes.ROUTES, schedules),
+        metrics=(counts.families,),
+        jobs={KIND: Planning(store, counts, now=now).kind},
+        sweeps={"schedule-plans": store.forget},
+    )
+
+
 async def _bookings(ground: Ground, offered: Offered) -> Feature:
     settings, throttles = ground.settings, offered.throttles
     store = BookingsRepository(ground.pool, ground.reads)
@@ -522,6 +541,7 @@ FEATURES: Final[dict[str, Listed]] = {
     "showtimes": Listed(_showtimes, rows=SHOWTIME_BRANCHES),
     "bookings": Listed(_bookings, rows=BOOKING_BRANCHES),
     "watching": Listed(_watching),
+    "schedules": Listed(_schedules),
     "operations": Listed(_operations),
 }
 """Each is built with what the earlier ones offer; `cinema/features` has a folder of each name."""

@@ -70,6 +70,12 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "MOVIE_IN_USE": ErrorKind(409, "Showtimes of this film lie ahead: cancel them first."),
     "SCREEN_IN_USE": ErrorKind(409, "Showtimes on this screen lie ahead: cancel them first."),
     "CINEMA_IN_USE": ErrorKind(409, "Showtimes of this cinema lie ahead: cancel them first."),
+    "SCHEDULE_NOT_DONE": ErrorKind(409, "This plan is not done: it cannot be applied."),
+    "SCHEDULE_CONFLICT": ErrorKind(
+        409, "The calendar has changed since this plan was made: have another one made."
+    ),
+    "SCHEDULE_ENDED": ErrorKind(409, "This plan is no longer being made."),
+    "SCHEDULE_LIMIT": ErrorKind(409, "Too many plans of this cinema wait to be made."),
     "EMAIL_TAKEN": ErrorKind(409, "An account with this e-mail address exists already."),
     "EMAIL_NOT_VERIFIED": ErrorKind(409, "Confirm your e-mail address first."),
     "GUEST_HAS_EMAIL": ErrorKind(409, "This guest has booked with another e-mail address."),

@@ -18,6 +18,7 @@ BUYERS = ANYBODY - {None}
 SIGNED_IN = BUYERS - GUESTS
 MANAGERS = frozenset({"manager", "admin"})
 ADMINS = frozenset({"admin"})
+PLANNERS = MANAGERS | {"manager elsewhere"}
 
 ENDS_SESSIONS = frozenset({"logout", "logoutEverywhere", "endSession", "endGuest"})
 
@@ -75,6 +76,15 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
     grid = {"grid": {"rows": 2, "columns": 2 + number}}
     cinema = {"name": f"New {number}", "city": "Rome", "country": "IT"}
     zone = {"time_zone": "Europe/Rome", "currency": "EUR"}
+    schedule = {
+        "cinema_id": house.cinema_id,
+        "date_from": later(0)[:10],
+        "date_to": later(0)[:10],
+        "films": [{"movie_id": house.movie_id, "visitors": 0}],
+        "base_price": BASE_PRICE,
+        "seconds": 1,
+    }
+    plan = f"schedule/plans/{UNKNOWN_ID}"
     shown = f"showtimes/{facts['showtime']}"
     held = f"{shown}/holds/{facts['hold']}"
     booking: dict[str, Any] = {
@@ -188,6 +198,11 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
             *("DELETE", f"showtimes/{facts['other']}", MANAGERS, 200),
             headers={"If-Match": '"1"'},
         ),
+        "generateSchedule": Call("POST", "schedule/generate", MANAGERS, 202, schedule),
+        "getSchedulePlan": Call("GET", plan, PLANNERS, 404),
+        "cancelSchedulePlan": Call("DELETE", plan, PLANNERS, 404),
+        "applySchedulePlan": Call("POST", f"{plan}/apply", PLANNERS, 404),
+        "getCinemaSchedule": Call("GET", f"schedule/cinema/{house.cinema_id}", ANYBODY),
         "getSeats": Call("GET", f"{shown}/seats", ANYBODY),
         "placeHold": Call("POST", f"{shown}/holds", BUYERS, 201, {"seats": [facts["seat"]]}),
         "getHold": Call("GET", held, BUYERS),

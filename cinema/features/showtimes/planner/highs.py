@@ -74,30 +74,36 @@ class Program:
         reduced = found.lower.marginals + found.upper.marginals
         return Relaxed(float(found.fun), found.x, reduced)
 
-    def solve(self, open_columns: NDArray[np.bool_], *, seconds: float, gap: float) -> Found:
-        """The best found in `seconds` with the shows whose columns are open.
+    def solve(
+        self, free: NDArray[np.bool_], counts: Vector, *, seconds: float, gap: float
+    ) -> Found:
+        """The best found in `seconds` with the `free` shows; of all others `counts` are there.
 
         It may stop when the best of these is at most `gap` better, as a share.
         """
-        kept = np.ones(len(self._cost), dtype=bool)
-        kept[: self.integers] = open_columns
+        chosen = np.ones(len(self._cost), dtype=bool)
+        chosen[: self.integers] = free
+        kept = np.zeros(len(self._cost))
+        kept[: self.integers] = np.where(free, 0.0, counts)
+        upper = self._upper[chosen]
+        if not upper.size:
+            return Found(kept, is_best=True)
+        there = self._matrix @ kept
         integral = np.zeros(len(self._cost))
         integral[: self.integers] = 1
-        upper = self._upper[kept]
-        if not upper.size:
-            return Found(np.zeros_like(self._cost), is_best=True)
         found = _solved(
-            self._cost[kept],
-            integrality=integral[kept],
+            self._cost[chosen],
+            integrality=integral[chosen],
             bounds=Bounds(np.zeros_like(upper), upper),
-            constraints=LinearConstraint(self._matrix[:, kept], self._low, self._high),
+            constraints=LinearConstraint(
+                self._matrix[:, chosen], self._low - there, self._high - there
+            ),
             options={"time_limit": seconds, "mip_rel_gap": gap},
         )
         if found.x is None:
-            return Found(None, is_best=found.status == 0)
-        columns = np.zeros(len(self._cost))
-        columns[kept] = found.x
-        return Found(columns, is_best=found.status == 0)
+            return Found(None, is_best=False)
+        kept[chosen] = found.x
+        return Found(kept, is_best=found.status == 0)
 
 
 def _stack(upper: csr_array, lower: csr_array) -> csr_array:

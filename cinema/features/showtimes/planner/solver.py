@@ -1,18 +1,26 @@
 """The best schedule that can be found in a given time, with a bound of what any could be worth.
 
-Days are independent, so each is a program of its own. The relaxation of each gives the bound. Its
-integer version is then solved on the columns that the relaxation uses and on those that come next
-by their reduced costs (kernel search: Angelelli, Mansini and Speranza, "Kernel search: a general
-heuristic for the multi-dimensional knapsack problem", Computers & Operations Research 37, 2010).
-First all days get a short time. The rest goes to the worst days, each time with more columns.
+Days are independent, so each is a program of its own. Its relaxation gives the bound, and hints for
+a first schedule: greedy fills up what the relaxation has most of. Then the schedule is improved a
+few screens at a time. The shows of all others stay, and the program for these few is solved, which
+takes a few hundredths of a second (fix-and-optimise: Helber and Sahling, "A fix-and-optimize
+approach for the multi-level capacitated lot sizing problem", International Journal of Production
+Economics 123, 2010; the larger idea is Shaw's large neighbourhood search, 1998). Only columns take
+part that the relaxation uses, or that come next by their reduced costs (kernel search: Angelelli,
+Mansini and Speranza, Computers & Operations Research 37, 2010). When no few screens help any more,
+it is more screens and more columns, in the end all.
+
+First all days get a short time. The rest goes to the worst days.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cinema.features.showtimes.planner.day_model import DayModel
 from cinema.features.showtimes.planner.greedy import completed
@@ -21,24 +29,33 @@ from cinema.features.showtimes.planner.problem import Problem, Show
 from cinema.features.showtimes.planner.task import Progress
 from cinema.features.showtimes.planner.worth import worth_of_day
 
-SHORT_SHARE: Final = 0.75
-"""How much of the time after the relaxations the first round over all days may take: a solver that
-is stopped before its first good schedule has done nothing."""
+SHORT_SHARE: Final = 0.6
+"""How much of the time after the relaxations the first round over all days may take."""
 
-GOOD: Final = 0.01
-"""In the first round a day that is this near to its best is left, as a share of that."""
+SLICE_S: Final = 0.5
+"""How long a day is looked at in later rounds before the worst day is chosen anew."""
 
 NEAR: Final = 1e-3
-"""And this near in later rounds; nor is a day looked at again that is so near to its bound."""
+"""A program is solved when it is this near to its best, as a share; and so is a day."""
 
-MORE_COLUMNS: Final = 150
-"""Columns of the second round beside those that the relaxation uses; later rounds double them."""
+FEW_SCREENS: Final = 4
+MORE_SCREENS: Final = 2
+"""How many screens are looked at together at first, and how many more when that no longer helps."""
+
+MORE_COLUMNS: Final = 100
+"""Columns beside those that the relaxation uses; they are doubled when they no longer help."""
+
+FEW_S: Final = 2.0
+"""Longest time for a few screens: where it takes longer, others are more worth looking at."""
 
 USED: Final = 1e-7
 """A relaxation uses a column of which it takes more than this: sums of fractions are not exact."""
 
-LEAST_S: Final = 0.2
-"""Less time than this is not worth another attempt."""
+STRIDES: Final = (37, 41, 43, 47)
+"""Primes, of which one at least does not divide how many groups there are."""
+
+BETTER: Final = 1e-6
+"""A schedule is better by more than this, for the same reason."""
 
 
 class _Day:
@@ -47,11 +64,15 @@ class _Day:
     def __init__(self, problem: Problem, day: int) -> None:
         self._problem = problem
         self._day = day
-        self._more = 0
-        self._is_over = False
         self._model = DayModel(problem, day)
         self._program = Program(self._model)
+        self._kind = np.array([one.kind for one in self._model.columns], dtype=int)
         self._relaxed: Relaxed | None = None
+        self._order: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._screens = FEW_SCREENS
+        self._more = MORE_COLUMNS
+        self._ahead: list[tuple[int, ...]] = []
+        self._is_over = self._has_helped = False
         self.shows: list[Show] = []
         self.value = worth_of_day(problem, [], day)
         self._take(completed(problem, day, []))
@@ -70,32 +91,66 @@ class _Day:
         return gap if gap > NEAR * abs(self.bound) else 0.0
 
     def relax(self) -> None:
-        """Find the bound, and what the relaxation makes of greedy."""
+        """Find the bound, and what greedy makes of the relaxation."""
         relaxed = self._relaxed = self._program.relax()
+        self._order = np.argsort(relaxed.reduced[: self._program.integers], kind="stable")
         self._take(
             completed(self._problem, self._day, self._model.ranked(relaxed.columns.tolist()))
         )
+        self._ahead = self._groups()
 
-    def improve(self, seconds: float, gap: float) -> None:
-        """Look for a better schedule, among more columns each time, if there may be one."""
+    def improve(self, until: float, clock: Callable[[], float]) -> None:
+        """Look at groups of screens until a moment, or until looking on is in vain."""
+        while self.open and clock() < until:
+            if not self._ahead:
+                self._widen()
+            self._look_at(self._ahead.pop(), until - clock())
+
+    def _groups(self) -> list[tuple[int, ...]]:
+        """Kinds of screens to look at together, as many as there may be, in a mixed order."""
+        sizes = [len(one.screens) for one in self._model.kinds]
+        if sum(sizes) <= self._screens:
+            return [tuple(range(len(sizes)))]
+        found = [
+            group
+            for count in range(1, self._screens + 1)
+            for group in combinations(range(len(sizes)), count)
+            if self._screens - min(sizes) < sum(sizes[kind] for kind in group) <= self._screens
+        ] or [(kind,) for kind in range(len(sizes))]
+        # Neighbours in the list have most of their screens in common.
+        stride = next(step for step in STRIDES if len(found) % step)
+        return [found[place * stride % len(found)] for place in range(len(found))]
+
+    def _widen(self) -> None:
+        """All groups were looked at: again if that helped, else with more screens and columns."""
+        if not self._has_helped:
+            self._screens += MORE_SCREENS
+            self._more *= 2
+        self._has_helped = False
+        self._ahead = self._groups()
+
+    def _look_at(self, group: tuple[int, ...], seconds: float) -> None:
+        """Have the best found for a few screens, or for all, and leave the others as they are."""
         relaxed = self._relaxed
-        if relaxed is None or not self.open:
+        if relaxed is None:
             return
         integers = self._program.integers
-        used = relaxed.columns[:integers] > USED
-        if self._more:
-            order = np.argsort(relaxed.reduced[:integers], kind="stable")
-            used[order[: np.count_nonzero(used) + self._more]] = True
-        used |= np.array(self._model.counts(self.shows), dtype=bool)
-        found = self._program.solve(used, seconds=seconds, gap=gap)
+        counts = np.array(self._model.counts(self.shows), dtype=float)
+        near = (relaxed.columns[:integers] > USED) | (counts > 0)
+        near[self._order[: np.count_nonzero(near) + self._more]] = True
+        free = near & np.isin(self._kind, group)
+        is_whole = len(group) == len(self._model.kinds)
+        limit = seconds if is_whole else min(FEW_S, seconds)
+        found = self._program.solve(free, counts, seconds=limit, gap=NEAR)
+        before = self.value
         if found.columns is not None:
             self._take(self._model.shows(found.columns[:integers].tolist()))
-        self._is_over = found.is_best and gap <= NEAR and bool(used.all())
-        self._more = max(MORE_COLUMNS, 2 * self._more)
+        self._has_helped |= self.value > before
+        self._is_over = is_whole and found.is_best and bool(near.all())
 
     def _take(self, shows: list[Show]) -> None:
         value = worth_of_day(self._problem, shows, self._day)
-        if value > self.value:
+        if value > self.value + BETTER:
             self.shows, self.value = shows, value
 
 
@@ -127,14 +182,14 @@ def solve(
     for one in days:
         one.relax()
         report(state(passed()))
-    first_s = max(LEAST_S, (ends - clock()) * SHORT_SHARE / len(days))
+    first_s = (ends - clock()) * SHORT_SHARE / len(days)
     for one in days:
-        one.improve(first_s, GOOD)
+        one.improve(clock() + first_s, clock)
         report(state(passed()))
-    while ends - clock() > LEAST_S:
+    while clock() < ends:
         worst = max(days, key=lambda one: one.open)
         if not worst.open:
             break
-        worst.improve(max(LEAST_S, (ends - clock()) / 2), NEAR)
+        worst.improve(min(ends, clock() + SLICE_S), clock)
         report(state(passed()))
     return state(1.0)
