@@ -117,7 +117,7 @@ HOLES: dict[str, Hole] = {
         ),
         Hole(name="tries-again-unasked", found_by=231, kernel=more.TriesAgainBehindTheClientsBack),
         Hole(name="sells-by-old-terms", found_by=0, kernel=more.SellsByOldTerms),
-        Hole(name="sells-what-is-cancelled", found_by=0, kernel=more.SellsWhatIsCancelled),
+        Hole(name="sells-what-is-cancelled", found_by=5, kernel=more.SellsWhatIsCancelled),
         Hole(name="archive-forgotten", found_by=0, kernel=more.ForgetsTheArchive),
     )
 }

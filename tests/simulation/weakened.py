@@ -45,16 +45,19 @@ class SellsByOldTerms(Kernel):
 
     def _activate(self, showtime_id: bytes) -> ShowtimeActor:
         actor = super()._activate(showtime_id)
-        actor.__class__ = _Stubborn
+        actor.__class__ = _OfOldTerms
         return actor
 
 
-class _Stubborn(ShowtimeActor):
+class _OfOldTerms(ShowtimeActor):
     __slots__ = ()
 
     def _sell_by(self, terms: ShowtimeTerms) -> None:
+        """As if its version were known, and nothing else of it."""
         if terms.plan is not self.terms.plan:
             super()._sell_by(terms)
+        else:
+            super()._sell_by(msgspec.structs.replace(self.terms, version=terms.version))
 
 
 class SellsWhatIsCancelled(Kernel):

@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from cinema.domain.paging import PageQuery
-from cinema.domain.principal import ADMIN
+from cinema.domain.principal import ADMIN, MANAGER
 from cinema.features.catalog import examples
 from cinema.features.catalog.service import CatalogService
-from cinema.features.catalog.shapes import Cinema, CinemaInput, Deleted, Screen
+from cinema.features.catalog.shapes import (
+    Cinema,
+    CinemaInput,
+    CinemaSettings,
+    Deleted,
+    Screen,
+    SettingsOfCinema,
+)
 from cinema.http.conditional import tagged, version_tag, versions_seen
 from cinema.http.context import RequestContext
 from cinema.http.pages import PageMeta, listed
@@ -144,7 +151,55 @@ async def list_screens(catalog: CatalogService, context: RequestContext) -> Repl
     return listed(await catalog.screens(cinema_id, context.query))
 
 
+@Operation(
+    method="GET",
+    path="/api/v1/cinemas/{cinema_id}/settings",
+    operation_id="getCinemaSettings",
+    summary="How a cinema is run",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN, MANAGER}),
+    response=SettingsOfCinema,
+    response_example=examples.SETTINGS_SEEN,
+    etag=True,
+    errors=("RETRY",),
+)
+async def get_settings(catalog: CatalogService, context: RequestContext) -> Reply:
+    """The settings of a cinema."""
+    (cinema_id,) = context.ids
+    settings = await catalog.settings(context.principal, cinema_id)
+    return tagged(context.request, version_tag(settings.version), success_body(settings))
+
+
+@Operation(
+    method="PUT",
+    path="/api/v1/cinemas/{cinema_id}/settings",
+    operation_id="changeCinemaSettings",
+    summary="Change how a cinema is run",
+    description="What is left out gets its default. Managers may not change the rating system, "
+    "taxes, invoices and refunds (403 with `details.fields`). New minutes count for showtimes that "
+    "are made or changed from now on. `If-Match` names the version of the cinema.",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN, MANAGER}),
+    request=CinemaSettings,
+    request_example=examples.SETTINGS,
+    response=SettingsOfCinema,
+    response_example=examples.SETTINGS_SEEN,
+    if_match=True,
+    errors=("RETRY", "OUTCOME_UNKNOWN"),
+)
+async def change_settings(catalog: CatalogService, context: RequestContext) -> Reply:
+    """Change the settings of a cinema."""
+    (cinema_id,) = context.ids
+    seen = versions_seen(context.request)
+    settings = await catalog.change_settings(context.principal, cinema_id, context.body, seen)
+    return success(settings, extra=header_lines(etag=version_tag(settings.version)))
+
+
 ROUTES: Final = (
+    get_settings,
+    change_settings,
     list_cinemas,
     create_cinema,
     get_cinema,

@@ -29,6 +29,28 @@ CINEMA_INPUT: Final[dict[str, Any]] = {
 }
 CINEMA: Final = {"id": CINEMA_ID, **CINEMA_INPUT, "version": 1}
 CINEMA_CHANGED: Final = {**CINEMA, "version": 2}
+SETTINGS: Final[dict[str, Any]] = {
+    "opening_hours": {
+        day: {"opens": "10:30", "closes": "01:00"}
+        for day in ("tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+    },
+    "opening_exceptions": [{"date": "2026-12-24", "hours": None}],
+    "ads_minutes": 20,
+    "cleaning_minutes": 15,
+    "ticket_early_minutes": 30,
+    "ticket_grace_minutes": 15,
+    "business_day_starts_at": "06:00",
+    "rating_system": "FSK",
+    "tax_number": "DE123456789",
+    "tax_rates": {"standard": 1900, "reduced": 700},
+    "invoice_prefix": "LEJ-",
+    "refund_policy": [{"hours_before": 2, "percent": 100, "fees": False}],
+}
+SETTINGS_SEEN: Final = {
+    "id": CINEMA_ID,
+    "version": 2,
+    "settings": SETTINGS | {"opening_hours": {"monday": None, **SETTINGS["opening_hours"]}},
+}
 GRID: Final = {"grid": {"rows": 8, "columns": 12}}
 SCREEN_INPUT: Final = {"cinema_id": CINEMA_ID, "name": "Screen 1", **GRID}
 SCREEN: Final = {

@@ -3,9 +3,38 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
+from typing import Final
 
 from cinema.domain.limits_catalog import YEAR_MAX, YEAR_MIN
 from cinema.domain.rejections import refuse
+from cinema.features.catalog.shapes import CinemaSettings
+
+OF_THE_CHAIN: Final = (
+    "rating_system",
+    "tax_number",
+    "tax_rates",
+    "invoice_prefix",
+    "refund_policy",
+)
+"""Settings of a cinema that only admins change: law and accounting look at them."""
+
+
+def check_settings(settings: CinemaSettings) -> None:
+    """Refuses VALIDATION_ERROR for settings that contradict themselves."""
+    days = [one.date for one in settings.opening_exceptions]
+    if len(set(days)) != len(days):
+        raise refuse("VALIDATION_ERROR", "A day occurs twice.", path="$.opening_exceptions")
+    steps = settings.refund_policy
+    if any(
+        later.hours_before >= earlier.hours_before or later.percent > earlier.percent
+        for earlier, later in pairwise(steps)
+    ):
+        raise refuse(
+            "VALIDATION_ERROR",
+            "From one step to the next there are fewer hours, and no more is given back.",
+            path="$.refund_policy",
+        )
 
 
 def asked_days(

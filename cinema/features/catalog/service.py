@@ -11,15 +11,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.money import CURRENCY_DIGITS
 from cinema.domain.paging import BY_NUMBER, BY_TEXT, Page, PageQuery, after, page
-from cinema.domain.principal import Principal
+from cinema.domain.principal import ADMIN, Principal
 from cinema.domain.rejections import refuse
 from cinema.domain.seatmap import Layout, LayoutError, SeatPlan, grid_layout, parse_layout
 from cinema.features.accounts.authority import require_own_cinema
 from cinema.features.catalog.movie_store import MovieFilter, Position
-from cinema.features.catalog.rules import asked_days
+from cinema.features.catalog.rules import OF_THE_CHAIN, asked_days, check_settings
 from cinema.features.catalog.shapes import (
     Cinema,
     CinemaInput,
+    CinemaSettings,
     Deleted,
     Grid,
     LayoutInput,
@@ -30,6 +31,7 @@ from cinema.features.catalog.shapes import (
     ScreenChange,
     ScreenInput,
     ScreenLayout,
+    SettingsOfCinema,
 )
 from cinema.features.catalog.store import CatalogRepository
 from cinema.features.refusals import found, granted
@@ -170,6 +172,40 @@ class CatalogService:
     async def cinema(self, cinema_id: UUID) -> Cinema:
         """One cinema. Refuses NOT_FOUND."""
         return found(await self._catalog.find_cinema(cinema_id))
+
+    async def settings(self, by: Principal, cinema_id: UUID) -> SettingsOfCinema:
+        """How a cinema is run, for admins and its managers. Refuses NOT_FOUND, FORBIDDEN."""
+        settings = found(await self._catalog.find_settings(cinema_id))
+        require_own_cinema(by, cinema_id)
+        return settings
+
+    async def change_settings(
+        self, by: Principal, cinema_id: UUID, request: CinemaSettings, seen: Seen
+    ) -> SettingsOfCinema:
+        """How a cinema is run from now on; its managers may not change what is the chain's.
+
+        Showtimes that are there keep their times. Refuses NOT_FOUND, FORBIDDEN, VALIDATION_ERROR,
+        PRECONDITION_REQUIRED, PRECONDITION_FAILED.
+        """
+        found(await self._catalog.find_settings(cinema_id))
+        require_own_cinema(by, cinema_id)
+        check_settings(request)
+
+        def allow(before: CinemaSettings) -> None:
+            of_chain = [
+                name for name in OF_THE_CHAIN if getattr(request, name) != getattr(before, name)
+            ]
+            if of_chain and by.role != ADMIN:
+                raise refuse("FORBIDDEN", "Only admins change this.", fields=of_chain)
+
+        return await self._catalog.change_settings(
+            cinema_id,
+            _versions(seen),
+            request,
+            self._now(),
+            UUID(bytes=by.user_id),
+            allow=allow,
+        )
 
     async def cinemas(self, query: PageQuery) -> Page[Cinema]:
         """Cinemas, the oldest first."""

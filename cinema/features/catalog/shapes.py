@@ -10,7 +10,13 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from cinema.domain.limits_catalog import BASE_PRICE_MINOR_MAX, PAGE_DEFAULT, SEARCH_CHARS
+from cinema.domain.limits_catalog import (
+    ADS_MINUTES,
+    BASE_PRICE_MINOR_MAX,
+    CLEANING_MINUTES,
+    PAGE_DEFAULT,
+    SEARCH_CHARS,
+)
 from cinema.domain.paging import Cursor, Limit
 from cinema.domain.sale_rules import Rules
 from cinema.domain.seatmap import MAX_ROWS, MAX_SEATS_PER_ROW, Layout
@@ -29,6 +35,7 @@ Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", description="ISO 3166-1 alph
 CurrencyCode = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217.")]
 Instant = Annotated[datetime, Meta(tz=True)]
 SeatCategory = Annotated[str, Meta(min_length=1, max_length=32)]
+ClockTime = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["10:30"])]
 PriceMinor = Annotated[int, Meta(ge=0, le=BASE_PRICE_MINOR_MAX)]
 
 
@@ -84,6 +91,83 @@ class Cinema(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str
     currency: str
     version: int = 1
+
+
+class Hours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a cinema is open on one day; one that closes before it opens closes on the next day."""
+
+    opens: ClockTime
+    closes: ClockTime
+
+
+class WeekHours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a cinema is open by weekday; null is closed."""
+
+    monday: Hours | None = None
+    tuesday: Hours | None = None
+    wednesday: Hours | None = None
+    thursday: Hours | None = None
+    friday: Hours | None = None
+    saturday: Hours | None = None
+    sunday: Hours | None = None
+
+
+class DayHours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A day that is an exception; without `hours` the cinema is closed."""
+
+    date: Date
+    hours: Hours | None = None
+
+
+class RefundStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is given back until so many hours before the start; `fees` if they are too."""
+
+    hours_before: Annotated[int, Meta(ge=0, le=8760)]
+    percent: Annotated[int, Meta(ge=0, le=100)]
+    fees: bool = False
+
+
+def _usual_refunds() -> list[RefundStep]:
+    return [RefundStep(hours_before=2, percent=100)]
+
+
+class CinemaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a cinema is run. Managers set opening hours, minutes and the start of the day."""
+
+    opening_hours: Annotated[
+        WeekHours | None, Meta(description="Null where nobody has said when the cinema is open.")
+    ] = None
+    opening_exceptions: Annotated[list[DayHours], Meta(max_length=400)] = []
+    ads_minutes: Annotated[
+        int, Meta(ge=0, le=120, description="Advertisements before each film, part of it.")
+    ] = ADS_MINUTES
+    cleaning_minutes: Annotated[
+        int, Meta(ge=0, le=240, description="How long a screen stays empty behind each showtime.")
+    ] = CLEANING_MINUTES
+    ticket_early_minutes: Annotated[int, Meta(ge=0, le=1440)] = 30
+    ticket_grace_minutes: Annotated[int, Meta(ge=0, le=1440)] = 15
+    business_day_starts_at: ClockTime = "06:00"
+    rating_system: Annotated[str, Meta(pattern="^[A-Z][A-Z0-9-]{1,15}$")] | None = None
+    tax_number: Annotated[str, Meta(max_length=40)] = ""
+    tax_rates: Annotated[
+        dict[
+            Annotated[str, Meta(min_length=1, max_length=32)],
+            Annotated[int, Meta(ge=0, le=10_000)],
+        ],
+        Meta(max_length=8, description="By name, in hundredths of a percent: 1900 is 19 %."),
+    ] = {}
+    invoice_prefix: Annotated[str, Meta(pattern="^[A-Z0-9-]{0,12}$")] = ""
+    refund_policy: Annotated[
+        list[RefundStep], Meta(max_length=10, description="Behind the last step nothing is.")
+    ] = msgspec.field(default_factory=_usual_refunds)
+
+
+class SettingsOfCinema(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of a cinema; `version` is the cinema's, as in its `ETag`."""
+
+    id: UUID
+    version: int
+    settings: CinemaSettings
 
 
 class Grid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

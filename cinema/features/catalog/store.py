@@ -25,12 +25,14 @@ from cinema.features.catalog.movie_store import (
 from cinema.features.catalog.shapes import (
     Cinema,
     CinemaInput,
+    CinemaSettings,
     Deleted,
     Movie,
     MovieInput,
     Screen,
     ScreenChange,
     ScreenLayout,
+    SettingsOfCinema,
     UpcomingShowtime,
 )
 from cinema.storage.database.driver import InvalidParameterValueError, Record
@@ -80,6 +82,24 @@ update cinemas set
     updated_at = $8, updated_by = $9, version = version + 1
 where id = $1 and ($8::timestamptz at time zone $6) is not null
 returning {_CINEMA}
+"""
+
+_SETTINGS: Final = (
+    "ads_minutes, cleaning_minutes, ticket_early_minutes, ticket_grace_minutes, "
+    "business_day_starts_at, rating_system, tax_number, invoice_prefix, tax_rates::text, "
+    "refund_policy::text, opening_hours::text, opening_exceptions::text"
+)
+_SETTINGS_OF = f"select id, version, {_SETTINGS} from cinemas where id = $1 and deleted_at is null"
+_LOCK_SETTINGS = f"{_SETTINGS_OF} for update"
+_CHANGE_SETTINGS = f"""
+update cinemas set
+    ads_minutes = $4, cleaning_minutes = $5, ticket_early_minutes = $6, ticket_grace_minutes = $7,
+    business_day_starts_at = $8, rating_system = $9, tax_number = $10, invoice_prefix = $11,
+    tax_rates = $12::text::jsonb, refund_policy = $13::text::jsonb,
+    opening_hours = $14::text::jsonb, opening_exceptions = $15::text::jsonb,
+    updated_at = $2, updated_by = $3, version = version + 1
+where id = $1
+returning id, version, {_SETTINGS}
 """
 
 _CINEMA_BY_ID = f"select {_CINEMA} from cinemas where id = $1 and deleted_at is null"
@@ -306,6 +326,48 @@ class CatalogRepository:
         row = await self._reads.fetchrow(_CINEMA_BY_ID, cinema_id)
         return None if row is None else _cinema(row)
 
+    async def find_settings(self, cinema_id: UUID) -> SettingsOfCinema | None:
+        """The settings of a cinema."""
+        row = await self._reads.fetchrow(_SETTINGS_OF, cinema_id)
+        return None if row is None else _settings(row)
+
+    async def change_settings(
+        self,
+        cinema_id: UUID,
+        seen: Collection[int],
+        settings: CinemaSettings,
+        now: datetime,
+        by: UUID,
+        *,
+        allow: Callable[[CinemaSettings], None],
+    ) -> SettingsOfCinema:
+        """The settings as they are now; `allow` is shown those before, and may refuse.
+
+        Refuses NOT_FOUND, PRECONDITION_FAILED.
+        """
+        async with transaction(self._pool) as running:
+            row = _check_version(await running.fetchrow(_LOCK_SETTINGS, cinema_id), seen)
+            allow(_settings(row).settings)
+            changed = await running.fetchrow(
+                _CHANGE_SETTINGS,
+                cinema_id,
+                now,
+                by,
+                settings.ads_minutes,
+                settings.cleaning_minutes,
+                settings.ticket_early_minutes,
+                settings.ticket_grace_minutes,
+                settings.business_day_starts_at,
+                settings.rating_system,
+                settings.tax_number,
+                settings.invoice_prefix,
+                _json(settings.tax_rates),
+                _json(settings.refund_policy),
+                _json(settings.opening_hours),
+                _json(settings.opening_exceptions),
+            )
+            return _settings(_some(changed))
+
     async def list_cinemas(self, *, after_id: UUID | None, limit: int) -> list[Cinema]:
         """Cinemas in the order they were made."""
         rows = await self._reads.fetch(_LIST_CINEMAS, after_id or FIRST_ID, limit)
@@ -426,12 +488,36 @@ class CatalogRepository:
         )
 
 
+_PLAIN: Final = frozenset(
+    {
+        "ads_minutes",
+        "cleaning_minutes",
+        "ticket_early_minutes",
+        "ticket_grace_minutes",
+        "business_day_starts_at",
+        "rating_system",
+        "tax_number",
+        "invoice_prefix",
+    }
+)
+"""The settings that have a column of their own type; the others are JSON."""
+
 _CINEMA_FIELDS: Final = msgspec.structs.fields(Cinema)
 _SCREEN_FIELDS: Final = msgspec.structs.fields(Screen)
 
 
 def _cinema(row: Record) -> Cinema:
     return Cinema(**{field.name: row[field.name] for field in _CINEMA_FIELDS})
+
+
+def _settings(row: Record) -> SettingsOfCinema:
+    given = {
+        name: row[name] if name in _PLAIN else msgspec.json.decode(row[name])
+        for name in CinemaSettings.__struct_fields__
+    }
+    return SettingsOfCinema(
+        id=row["id"], version=row["version"], settings=msgspec.convert(given, CinemaSettings)
+    )
 
 
 def _screen(row: Record) -> Screen:

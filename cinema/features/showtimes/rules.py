@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta, tzinfo
-from typing import Final
 
 import msgspec
 
@@ -13,9 +12,6 @@ from cinema.domain.limits_catalog import (
     SALES_CLOSE_AFTER_MINUTES,
     SALES_OPEN_BEFORE_DAYS,
 )
-
-ADS: Final = timedelta(minutes=ADS_MINUTES)
-CLEANING: Final = timedelta(minutes=CLEANING_MINUTES)
 
 
 class Timetable(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +30,8 @@ def timetable(
     runtime_minutes: int,
     zone: tzinfo,
     *,
+    ads_minutes: int = ADS_MINUTES,
+    cleaning_minutes: int = CLEANING_MINUTES,
     sales_opens_at: datetime | None = None,
     sales_closes_at: datetime | None = None,
 ) -> Timetable:
@@ -41,13 +39,13 @@ def timetable(
 
     Durations are added in UTC, so a change to or from summer time during the film has no effect.
     """
-    ends_at = starts_at + ADS + timedelta(minutes=runtime_minutes)
+    ends_at = starts_at + timedelta(minutes=ads_minutes + runtime_minutes)
     opens_at = starts_at - timedelta(days=SALES_OPEN_BEFORE_DAYS)
     closes_at = starts_at + timedelta(minutes=SALES_CLOSE_AFTER_MINUTES)
     return Timetable(
         starts_at=starts_at,
         ends_at=ends_at,
-        clear_at=ends_at + CLEANING,
+        clear_at=ends_at + timedelta(minutes=cleaning_minutes),
         local_date=starts_at.astimezone(zone).date(),
         sales_opens_at=sales_opens_at or opens_at,
         sales_closes_at=sales_closes_at or closes_at,

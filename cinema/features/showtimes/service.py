@@ -347,6 +347,8 @@ def _plan(
         request.starts_at.astimezone(UTC),
         facts.runtime_minutes,
         ZoneInfo(facts.time_zone),
+        ads_minutes=facts.ads_minutes,
+        cleaning_minutes=facts.cleaning_minutes,
         sales_opens_at=request.sales.opens_at,
         sales_closes_at=request.sales.closes_at,
     )

@@ -44,7 +44,7 @@ _SHOWTIME: Final = (
 # for each other in the exclusion constraint, and Postgres would call that a deadlock.
 _FACTS = """
 select screen.cinema_id, screen.screen_no, screen.layout_version,
-       cinema.time_zone, cinema.currency
+       cinema.time_zone, cinema.currency, cinema.ads_minutes, cinema.cleaning_minutes
 from screens screen
 join cinemas cinema on cinema.id = screen.cinema_id
 where screen.id = $1 and screen.deleted_at is null
@@ -84,7 +84,8 @@ _INSERT_HEAD = "insert into showtime_heads (showtime_id, epoch, seq) values ($1,
 _CHANGE_FACTS = """
 select showtime.cinema_id, showtime.screen_id, showtime.layout_version, showtime.starts_at,
        showtime.currency, showtime.version, showtime.sales_paused, screen.screen_no,
-       screen.rules::text as screen_rules, cinema.time_zone,
+       screen.rules::text as screen_rules, cinema.time_zone, cinema.ads_minutes,
+       cinema.cleaning_minutes,
        (select runtime_minutes from movies where id = $2 and deleted_at is null)
            as runtime_minutes
 from showtimes showtime
@@ -147,6 +148,8 @@ class ScreenFacts(msgspec.Struct, frozen=True, kw_only=True):
     layout_version: int
     time_zone: str
     currency: str
+    ads_minutes: int
+    cleaning_minutes: int
     runtime_minutes: int | None
     categories: frozenset[str]
 
@@ -269,6 +272,8 @@ class ShowtimesRepository:
                 layout_version=row["layout_version"],
                 time_zone=row["time_zone"],
                 currency=row["currency"],
+                ads_minutes=row["ads_minutes"],
+                cleaning_minutes=row["cleaning_minutes"],
                 runtime_minutes=row["runtime_minutes"],
                 categories=categories,
             ),

@@ -164,6 +164,11 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
             headers={"If-Match": '"1", "2"'},
         ),
         "getCinema": Call("GET", f"cinemas/{house.cinema_id}", ANYBODY),
+        "getCinemaSettings": Call("GET", f"cinemas/{house.cinema_id}/settings", MANAGERS),
+        "changeCinemaSettings": Call(
+            *("PUT", f"cinemas/{house.cinema_id}/settings", MANAGERS, 200, {}),
+            headers={"If-Match": '"1"'},
+        ),
         "listScreensOfCinema": Call("GET", f"cinemas/{house.cinema_id}/screens", ANYBODY),
         "createCinema": Call("POST", "cinemas", ADMINS, 201, {**cinema, **zone}),
         "getScreen": Call("GET", f"screens/{house.screen_id}", ANYBODY),

@@ -1,7 +1,10 @@
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from cinema.features.showtimes.rules import ADS, CLEANING, timetable
+from cinema.domain.limits_catalog import ADS_MINUTES, CLEANING_MINUTES
+from cinema.features.showtimes.rules import timetable
+
+ADS, CLEANING = timedelta(minutes=ADS_MINUTES), timedelta(minutes=CLEANING_MINUTES)
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -11,6 +14,13 @@ def test_end_follows_from_the_runtime_and_the_advertisements() -> None:
     times = timetable(start, 175, BERLIN)
     assert times.ends_at == start + ADS + timedelta(minutes=175)
     assert times.clear_at == times.ends_at + CLEANING
+
+
+def test_advertisements_and_cleaning_take_what_the_cinema_says() -> None:
+    start = datetime(2026, 6, 1, 18, 0, tzinfo=UTC)
+    times = timetable(start, 100, BERLIN, ads_minutes=0, cleaning_minutes=40)
+    assert times.ends_at == start + timedelta(minutes=100)
+    assert times.clear_at == start + timedelta(minutes=140)
 
 
 def test_day_is_the_one_on_the_cinemas_wall() -> None:
