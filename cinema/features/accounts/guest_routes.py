@@ -1,4 +1,4 @@
-"""Routes of guests: begin, go on, end, and become somebody's."""
+"""Routes of guests: begin, renew, end, and claim by an account."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GUESTS: Final = frozenset({GUEST})
 
 
 class GuestParts(msgspec.Struct, frozen=True):
-    """What the routes of guests work with."""
+    """What the handlers of this module work with."""
 
     guests: GuestsService
     door: FrontDoor
@@ -32,10 +32,11 @@ class GuestParts(msgspec.Struct, frozen=True):
     path="/api/v1/auth/guest",
     operation_id="beginGuest",
     summary="Buy without an account",
-    description="A token with which one may hold seats, book them with an e-mail address, and see "
-    "and cancel what is one's own. It is good for a day. With the token of a guest, it gives "
-    "another token of the same guest: for a day from now on while the guest holds seats, else for "
-    "what is left. There is no refresh token. From one address five guests may begin in an hour.",
+    description="Gives a token to hold seats, book them with an e-mail address, and see and cancel "
+    "your own holds and bookings. It is valid for a day. A request with the token of a guest gives "
+    "another token of the same guest. It is valid for another day if the guest holds seats, "
+    "otherwise for the rest of the time. There is no refresh token. Five guests may begin in an "
+    "hour from one address.",
     tag=TAG,
     auth="optional",
     roles=GUESTS,
@@ -45,7 +46,7 @@ class GuestParts(msgspec.Struct, frozen=True):
     errors=("RATE_LIMITED", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def begin_guest(parts: GuestParts, context: RequestContext) -> Reply:
-    """A guest, or more time for one."""
+    """Begin or renew a guest."""
     if context.caller is None:
         return success(await parts.guests.begin(parts.door.client(context)), status=201)
     return success(await parts.guests.renew(context.caller), status=201)
@@ -56,8 +57,8 @@ async def begin_guest(parts: GuestParts, context: RequestContext) -> Reply:
     path="/api/v1/auth/guest",
     operation_id="endGuest",
     summary="Stop being a guest",
-    description="The guest's tokens count no longer. Bookings stay, and the links to them are "
-    "good; holds run out.",
+    description="The guest's tokens become invalid. Bookings stay, and the links to them stay "
+    "valid; holds expire.",
     tag=TAG,
     auth="bearer",
     roles=GUESTS,
@@ -74,12 +75,12 @@ async def end_guest(parts: GuestParts, context: RequestContext) -> Reply:
     method="POST",
     path="/api/v1/auth/guest/claim",
     operation_id="claimGuest",
-    summary="Make what one did as a guest one's own",
-    description="For an account whose e-mail address is confirmed. Every guest who has booked with "
-    "that address becomes the account's, and with `guest_token` the guest who has this token and "
-    "has not booked with another one. From then on the account sees, changes and cancels the "
-    "guest's holds and bookings; the guest's token counts no longer. What is claimed already "
-    "stays as it is.",
+    summary="Claim your holds and bookings as a guest",
+    description="For an account whose e-mail address is confirmed. It claims every guest who has "
+    "booked with that address, and the guest of `guest_token`, unless that guest has booked with "
+    "another address. From then on the account sees, changes and cancels these guests' holds and "
+    "bookings, and the guests' tokens are invalid. Guests that were claimed before stay as they "
+    "are.",
     tag=TAG,
     auth="bearer",
     request=ClaimInput,

@@ -1,4 +1,4 @@
-"""How long somebody is a guest, and when what is known of them is forgotten."""
+"""How long a guest lives, and when a guest's data is deleted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 LOOKED_AT_AFTER: Final = timedelta(hours=1)
-"""How long after its end a guest is looked at: what it asked for last is decided by then."""
+"""How long after its end a guest is checked; its last commands are decided by then."""
 
 
 class GuestTimes(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Guests: who buys without an account, for a day or as long as they hold something."""
+"""Guests: people who buy without an account, for a day or as long as they hold seats."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class GuestsService:
             return self._signed_in(await self._guests.begin(guest_id, now, self._end(now)))
 
     async def renew(self, principal: Principal) -> GuestToken:
-        """Another token of a guest, who lasts anew while holding seats, and not longer without.
+        """Another token of a guest; it lives for another day only if the guest holds seats.
 
         Refuses UNAUTHENTICATED, RATE_LIMITED, RETRY.
         """
@@ -82,13 +82,13 @@ class GuestsService:
         return self._signed_in(guest)
 
     async def end(self, principal: Principal) -> GuestEnded:
-        """End the caller's tokens; what is booked stays, what is held runs out. Refuses RETRY."""
+        """End the caller's tokens; bookings stay, holds expire. Refuses RETRY."""
         await self._guests.end(UUID(bytes=principal.user_id), self._now())
         self._admission.forget({principal.user_id})
         return GuestEnded()
 
     async def claim(self, principal: Principal, request: ClaimInput, client: Client) -> Claim:
-        """Make guests the caller's: those with the account's address, and the one of the token.
+        """Claim guests for the caller: those with the account's address, and the token's guest.
 
         Refuses EMAIL_NOT_VERIFIED, GUEST_ENDED, GUEST_HAS_EMAIL, NOT_FOUND, RETRY,
         OUTCOME_UNKNOWN.
@@ -111,7 +111,7 @@ class GuestsService:
         return UUID(bytes=shown.user_id)
 
     def _signed_in(self, guest: Guest) -> GuestToken:
-        """A token for as long as the guest lasts."""
+        """A token for the rest of the guest's time."""
         left_s = math.floor(guest.expires_at.timestamp() - self._clock())
         if left_s <= 0:
             raise refuse("UNAUTHENTICATED", reason=TOKEN_EXPIRED)

@@ -1,4 +1,4 @@
-"""Guests in Postgres: who they are, whose they became, and when they are forgotten."""
+"""Guests in Postgres: who they are, which account has claimed them, and their deletion."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _END: Final = """
 update guests set ended_at = $2 where id = $1 and ended_at is null and claimed_by is null
 """
 
-# An address counts from the first booking on. Before that it may have been a typing error.
+# An address counts from the first booking on; before that it may have been a typing error.
 _GIVE_EMAIL: Final = """
 update guests set email = $2, email_key = $3
 where id = $1 and ended_at is null and claimed_by is null
@@ -45,7 +45,7 @@ where id = $1 and ended_at is null and claimed_by is null
 returning true
 """
 
-# Shared, so that the address does not change, nor the account go, before this is written.
+# A shared lock, so that neither the address nor the account changes before this is written.
 _CLAIMANT: Final = """
 select email_key, email_verified from users
 where id = $1 and disabled_at is null and deleted_at is null for share
@@ -61,7 +61,7 @@ where claimed_by is null and (email_key = $2 or id = $3)
 returning id, (select count(*) from bookings where user_id = guests.id) as bookings
 """
 
-# By what was booked: a showtime that is gone counts from when it was booked.
+# By their bookings; for a showtime that was deleted, the time of the booking counts.
 _DUE: Final = """
 select id, email is not null as has_email, (
     select max(coalesce(showtime.ends_at, booking.created_at))
@@ -76,7 +76,7 @@ _LOOK_AGAIN: Final = "update guests set look_at = $2 where id = $1"
 
 _FORGET: Final = "delete from guests where id = $1"
 
-# What is left of a guest is that somebody has booked, and whose that was.
+# Of a guest only this remains: that somebody has booked, and which account has claimed it.
 _ERASE: Final = (
     "delete from guest_orders where guest_id = $1",
     "update guests set email = null, email_key = null, look_at = null where id = $1",
@@ -86,11 +86,11 @@ ERASE_CLAIMED: Final = (
     "delete from guest_orders where guest_id in (select id from guests where claimed_by = $1)",
     "update guests set email = null, email_key = null where claimed_by = $1",
 )
-"""What an account is erased with."""
+"""The statements that erase the guests of an account."""
 
 
 class Claimed(msgspec.Struct, frozen=True):
-    """A guest that has become an account's, and how many bookings it has."""
+    """A guest that an account has claimed, and how many bookings it has."""
 
     guest_id: UUID
     bookings: int
@@ -103,7 +103,7 @@ class NotClaimed(msgspec.Struct, frozen=True):
 
 
 class GuestsRepository:
-    """Guests; what they hold and have booked is under their ids, as that of accounts is."""
+    """Guests; their holds and bookings have their ids as customers, as those of accounts do."""
 
     def __init__(self, pool: Pool, *, new_id: Callable[[], bytes], times: GuestTimes) -> None:
         self._pool = pool
@@ -118,7 +118,7 @@ class GuestsRepository:
         return Guest(id=guest_id, expires_at=expires_at)
 
     async def renew(self, guest_id: UUID, expires_at: datetime) -> Guest | None:
-        """Have a guest last until then; None if it has ended. Refuses RETRY."""
+        """Extend a guest until then; None if it has ended. Refuses RETRY."""
         async with connection(self._pool) as writing:
             row = await writing.fetchrow(_RENEW, guest_id, expires_at, expires_at + LOOKED_AT_AFTER)
         return _guest(row)
@@ -130,14 +130,14 @@ class GuestsRepository:
         return _guest(row)
 
     async def end(self, guest_id: UUID, now: datetime) -> None:
-        """End a guest: its tokens count no longer. Refuses RETRY."""
+        """End a guest: its tokens become invalid. Refuses RETRY."""
         async with connection(self._pool) as writing:
             await writing.execute(_END, guest_id, now)
 
     async def claim(
         self, account: UUID, guest_id: UUID | None, client: Client, now: datetime
     ) -> list[Claimed] | NotClaimed:
-        """Make guests with the address of an account, and that one, the account's.
+        """Claim the guests with the address of an account, and the given one, for the account.
 
         Refuses RETRY, OUTCOME_UNKNOWN.
         """
@@ -163,7 +163,7 @@ class GuestsRepository:
         return claimed
 
     async def forget_due(self, now: datetime, limit: int) -> int:
-        """Forget some guests that have ended; returns how many were looked at.
+        """Delete the data of some guests that have ended; returns how many were checked.
 
         Those without bookings vanish. Of the others the address goes once all that they booked has
         been over for a while. No two nodes take the same.
@@ -205,7 +205,7 @@ class GuestsRepository:
 
 
 async def give_email(running: PooledConnection, guest_id: UUID, email: str, email_key: str) -> None:
-    """Note where a guest's bookings are told of. Refuses GUEST_HAS_EMAIL, UNAUTHENTICATED."""
+    """Note a guest's address for mails. Refuses GUEST_HAS_EMAIL, UNAUTHENTICATED."""
     if await running.fetchval(_GIVE_EMAIL, guest_id, email, email_key):
         return
     if await running.fetchrow(_FIND, guest_id) is None:

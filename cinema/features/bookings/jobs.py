@@ -1,9 +1,9 @@
-"""Cancels the bookings of a showtime that does not take place, and tells their customers.
+"""Cancels the bookings of a cancelled showtime, and informs their customers.
 
 The job is written with the event that cancels the showtime (`features/showtimes/rows.py`), so that
-neither is there without the other. It goes through the bookings in the order of their ids. Every
-step may be done again: a booking's command has a key of its own, and of messages there is one for a
-booking, whoever asks for it. Bounds: `PAGE`; all else is that of the engine (`features/jobs`).
+neither exists without the other. It goes through the bookings in the order of their ids. Every step
+may be repeated: a booking's command has a key of its own, and there is one message for a booking,
+however often it is requested. Bounds: `PAGE`; all others are those of the engine (`features/jobs`).
 Telemetry: the log event below.
 """
 
@@ -32,13 +32,13 @@ MESSAGE: Final = "showtime_cancelled"
 OPERATION: Final = "cancelBookingOfShowtime"
 
 PAGE: Final = 50
-"""Bookings read at a time: a second's work."""
+"""Bookings that are read at a time, a second's work."""
 
 log = structlog.get_logger(__name__)
 
 
 class Post(Protocol):
-    """Takes a message within the transaction of what it tells (`MessagesRepository.enqueue`)."""
+    """Enqueues a message in the transaction of what it is about (`MessagesRepository.enqueue`)."""
 
     async def __call__(
         self,
@@ -53,7 +53,7 @@ class Post(Protocol):
 
 
 class BookingsOfCancelled:
-    """How a job of the kind `SHOWTIME_CANCELLATION` is done."""
+    """Does jobs of the kind `SHOWTIME_CANCELLATION`."""
 
     def __init__(
         self, dispatch: Dispatch, bookings: BookingsRepository, pool: Pool, post: Post
@@ -64,7 +64,7 @@ class BookingsOfCancelled:
         self._post = post
 
     async def run(self, attempt: Attempt) -> Mapping[str, Any]:
-        """Cancel what is left and tell everybody; continues behind the last that was reported."""
+        """Cancel the remaining bookings and inform everybody; begin after the last reported one."""
         showtime_id = UUID(attempt.input["showtime_id"])
         showtime = await self._bookings.cancelled_showtime(showtime_id)
         if showtime is None:
@@ -80,7 +80,7 @@ class BookingsOfCancelled:
     async def _settle(
         self, attempt: Attempt, showtime: CancelledShowtime, booking: BookingToCancel
     ) -> None:
-        """One booking; what it was about is told even if its customer was faster."""
+        """Cancel one booking; the customer is informed even if they were faster."""
         is_cancelled = not booking.is_live or await self._cancel(attempt.id, showtime.id, booking)
         async with transaction(self._pool) as running:
             if is_cancelled and booking.email is not None:
@@ -108,7 +108,7 @@ class BookingsOfCancelled:
             )
 
     async def _cancel(self, job_id: UUID, showtime_id: UUID, booking: BookingToCancel) -> bool:
-        """Have the showtime give a booking's seats back, whoever asks and however often.
+        """Cancel a booking at its showtime; it may be repeated.
 
         False if it refuses. Refuses what may be tried again.
         """

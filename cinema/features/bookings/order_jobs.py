@@ -1,9 +1,9 @@
-"""Prepares the mails with links to guests' bookings: claimed for a minute, each put into the post
+"""Prepares the mails with links to guests' bookings. Each is claimed for a minute and enqueued
 once, in the transaction that stores the digest of its link.
 
-A look every second on every node (`cinema/jobs/worker.py`). What cannot be prepared comes again
-after `CLAIM_S`, until the guest is forgotten. Telemetry: `queue_failed`; the mails are counted as
-all are.
+Every node looks for them every second (`cinema/jobs/worker.py`). If one cannot be prepared, it
+comes again after `CLAIM_S`, until the guest's data is deleted. Telemetry: `queue_failed`; the mails
+are counted like all others.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from cinema.features.bookings.order_rules import OrderLinks
 from cinema.features.bookings.order_store import OrdersRepository
 
 CLAIM_S: Final = 60.0
-"""How long whoever took one has it alone: a transaction takes seconds at most."""
+"""How long a claimed one belongs to one worker; its transaction takes seconds at most."""
 
 
 class OwedMails:
-    """The queue of bookings whose guests have not been told, for a `Worker`."""
+    """The queue of bookings whose mails are owed, for a `Worker`."""
 
     def __init__(
         self, orders: OrdersRepository, links: OrderLinks, *, now: Callable[[], datetime]
@@ -31,10 +31,10 @@ class OwedMails:
         self._now = now
 
     async def claim(self, limit: int) -> Sequence[UUID]:
-        """Take bookings whose mail is owed; nobody else gets them for a while."""
+        """Claim bookings whose mail is owed; no other worker gets them for a while."""
         now = self._now()
         return await self._orders.claim(now, now + timedelta(seconds=CLAIM_S), limit)
 
     async def work(self, booking_id: UUID) -> None:
-        """Make the link to a booking, and have it sent."""
+        """Make the link to a booking, and enqueue its mail."""
         await self._orders.mail(booking_id, self._links.make(booking_id), self._now())

@@ -1,4 +1,4 @@
-"""Bookings of guests, seen and cancelled with the link of a mail and without signing in."""
+"""Routes of guests' bookings, with the link of a mail and without signing in."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from cinema.http.steps import LINK_TOKEN
 TAG: Final = "Orders"
 
 _LINK: Final = (
-    "The mail's link is `…/orders/{booking_id}#token=…`: what stands behind `#token=` is sent in "
-    "the header `Link-Token`, so that it is in no log of addresses."
+    "The link in the mail is `…/orders/{booking_id}#token=…`. Send the part after `#token=` in the "
+    "header `Link-Token`, so that no log of addresses contains it."
 )
 
 
 class OrderParts(msgspec.Struct, frozen=True):
-    """What the routes of order links work with."""
+    """What the handlers of this module work with."""
 
     orders: OrdersService
     proxies: TrustedProxies
@@ -36,8 +36,8 @@ class OrderParts(msgspec.Struct, frozen=True):
     method="GET",
     path="/api/v1/orders/{booking_id}",
     operation_id="getOrder",
-    summary="A guest's booking, by its link",
-    description=f"{_LINK} It is good until 30 days after the showtime.",
+    summary="Get a guest's booking with its link",
+    description=f"{_LINK} It is valid until 30 days after the showtime.",
     tag=TAG,
     auth="link",
     response=Booking,
@@ -45,7 +45,7 @@ class OrderParts(msgspec.Struct, frozen=True):
     errors=("INVALID_LINK", "RATE_LIMITED", "RETRY"),
 )
 async def get_order(parts: OrderParts, context: RequestContext) -> Reply:
-    """The booking that a link is to."""
+    """The booking of a link."""
     (booking_id,) = context.ids
     address = parts.proxies.client_address(context.request)
     token = context.request.headers[LINK_TOKEN]
@@ -56,8 +56,8 @@ async def get_order(parts: OrderParts, context: RequestContext) -> Reply:
     method="DELETE",
     path="/api/v1/orders/{booking_id}",
     operation_id="cancelOrder",
-    summary="Cancel a guest's booking, or part of it, by its link",
-    description=f"Before the start. {_LINK}",
+    summary="Cancel a guest's booking, or part of it, with its link",
+    description=f"Possible before the start. {_LINK}",
     tag=TAG,
     auth="link",
     query=PartQuery,
@@ -72,7 +72,7 @@ async def get_order(parts: OrderParts, context: RequestContext) -> Reply:
     idempotent=True,
 )
 async def cancel_order(parts: OrderParts, context: RequestContext) -> Reply:
-    """Give seats of a booking back, all without `seats`."""
+    """Cancel seats of a booking; without `seats`, all of them."""
     (booking_id,) = context.ids
     address = parts.proxies.client_address(context.request)
     token = context.request.headers[LINK_TOKEN]

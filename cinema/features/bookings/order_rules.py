@@ -1,4 +1,4 @@
-"""Links to guests' bookings: made for one booking, stored as digests. Pure but for the draw."""
+"""Links to guests' bookings, stored as digests. Pure except for new tokens."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ class OrderLinks:
 
 
 def digest_of_order(booking_id: UUID, token: str) -> bytes:
-    """What is stored of a token; the same token means nothing for another booking."""
+    """The digest that is stored instead of a token; it is different for each booking."""
     return digest_of_link(f"{ORDER}:{booking_id}", token)

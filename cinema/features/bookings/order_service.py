@@ -1,4 +1,4 @@
-"""Guests' bookings, for whoever has the link to one."""
+"""Guests' bookings, for people who have the link to one."""
 
 from __future__ import annotations
 
@@ -56,4 +56,4 @@ class OrdersService:
         await self._throttles.count_order(address)
         digest = digest_of_order(booking_id, token)
         if not await self._orders.is_good(booking_id, digest, self._now()):
-            raise refuse("INVALID_LINK", "This link is not good, or no longer.")
+            raise refuse("INVALID_LINK", "This link is not valid, or no longer.")

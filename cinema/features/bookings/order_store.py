@@ -1,4 +1,4 @@
-"""Guests' bookings in Postgres: the mail that each is owed, and the link in it."""
+"""Guests' bookings in Postgres: the mail that is owed for each, and the link in it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from cinema.storage.database.transactions import Pool, connection, transaction
 ORDER_LINK: Final = "order_link"
 
 NOT_BOOKED_AFTER: Final = timedelta(hours=1)
-"""What is not booked by then was refused: no command is under way for longer than minutes."""
+"""What is not booked by then was refused: no command takes longer than minutes."""
 
 _EXPECT: Final = """
 insert into guest_orders (booking_id, guest_id, language, created_at, next_try_at)
 values ($1, $2, $3, $4, $4)
 """
 
-# Whoever claims one has it alone until $2. What nobody has booked is owed nothing, yet or ever.
+# A claimed one belongs to one worker until $2. Without a booking no mail is owed.
 _CLAIM: Final = """
 update guest_orders o set next_try_at = $2
 from (
@@ -84,7 +84,7 @@ select count(*) from gone
 
 
 class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """A booking that a guest asks for, and where it is told; `language` as clients accept it."""
+    """A booking that a guest requests, and the address for its mail; `language` as accepted."""
 
     booking_id: UUID
     guest_id: UUID
@@ -95,7 +95,7 @@ class NewOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrdersRepository:
-    """What guests have booked or were about to."""
+    """What guests have booked or tried to book."""
 
     def __init__(self, pool: Pool, post: Post, *, times: GuestTimes) -> None:
         self._pool = pool
@@ -103,7 +103,7 @@ class OrdersRepository:
         self._times = times
 
     async def expect(self, order: NewOrder) -> None:
-        """Owe a mail for a booking, if it comes to be.
+        """Note that a mail is owed for a booking, if the booking is made.
 
         Refuses GUEST_HAS_EMAIL, UNAUTHENTICATED, RETRY. That it is not known whether this was
         written is RETRY too: nothing has been booked.
@@ -120,12 +120,12 @@ class OrdersRepository:
             raise
 
     async def claim(self, now: datetime, until: datetime, limit: int) -> Sequence[UUID]:
-        """Take bookings whose mail is owed, the oldest first, alone until a moment."""
+        """Claim bookings whose mail is owed, oldest first, until a time."""
         async with connection(self._pool) as writing:
             return [row["booking_id"] for row in await writing.fetch(_CLAIM, now, until, limit)]
 
     async def mail(self, booking_id: UUID, link: Link, now: datetime) -> None:
-        """Put a link into the post, once; not if the guest's address is gone."""
+        """Enqueue the mail with a link, once; not if the guest's address was deleted."""
         async with transaction(self._pool) as running:
             owed = await running.fetchrow(_MAIL, booking_id, now, link.digest)
             if owed is None:
@@ -144,13 +144,13 @@ class OrdersRepository:
             await self._post(running, letter)
 
     async def is_good(self, booking_id: UUID, digest: bytes, now: datetime) -> bool:
-        """Whether this is the link to a booking, and good still. Refuses RETRY."""
+        """Whether this is the link to a booking, and still valid. Refuses RETRY."""
         async with connection(self._pool) as reading:
             since = now - self._times.kept
             return bool(await reading.fetchval(_IS_GOOD, booking_id, digest, since))
 
     async def forget(self, now: datetime, limit: int) -> int:
-        """Delete what was asked for and never booked, a bounded number; returns how many."""
+        """Delete a bounded number of requests that led to no booking; returns how many."""
         async with connection(self._pool) as writing:
             gone: int = await writing.fetchval(_FORGET, now - NOT_BOOKED_AFTER, limit)
         return gone

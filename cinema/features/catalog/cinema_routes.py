@@ -86,9 +86,9 @@ async def get_cinema(catalog: CatalogService, context: RequestContext) -> Reply:
     method="PUT",
     path="/api/v1/cinemas/{cinema_id}",
     operation_id="replaceCinema",
-    summary="Describe a cinema anew",
-    description="What is left out gets its default. `If-Match` names the version this is made "
-    "from. Another time zone or currency is refused while showtimes lie ahead.",
+    summary="Change a cinema",
+    description="Missing fields get their defaults. `If-Match` names the version that you have "
+    "seen. Another time zone or currency is refused while there are coming showtimes.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN}),
@@ -112,9 +112,9 @@ async def replace_cinema(catalog: CatalogService, context: RequestContext) -> Re
     method="DELETE",
     path="/api/v1/cinemas/{cinema_id}",
     operation_id="deleteCinema",
-    summary="Take a cinema out of the catalogue",
-    description="With its screens. Refused as `CINEMA_IN_USE` while showtimes lie ahead; "
-    "`details.showtimes` names up to 100.",
+    summary="Delete a cinema",
+    description="Deletes its screens too. Refused as `CINEMA_IN_USE` while there are coming "
+    "showtimes; `details.showtimes` names up to 100.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN}),

@@ -78,9 +78,9 @@ async def get_movie(catalog: CatalogService, context: RequestContext) -> Reply:
     method="PUT",
     path="/api/v1/movies/{movie_id}",
     operation_id="replaceMovie",
-    summary="Describe a film anew",
-    description="What is left out gets its default. `If-Match` names the version this is made "
-    "from, so that nobody's change is lost. Showtimes that are scheduled keep their length.",
+    summary="Change a film",
+    description="Missing fields get their defaults. `If-Match` names the version that you have "
+    "seen, so that no change is lost. Scheduled showtimes keep their length.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN}),
@@ -104,9 +104,9 @@ async def replace_movie(catalog: CatalogService, context: RequestContext) -> Rep
     method="DELETE",
     path="/api/v1/movies/{movie_id}",
     operation_id="deleteMovie",
-    summary="Take a film out of the catalogue",
-    description="Refused as `MOVIE_IN_USE` while showtimes of it lie ahead; `details.showtimes` "
-    "names up to 100, each with its bookings. Bookings of the past stay as they are.",
+    summary="Delete a film",
+    description="Refused as `MOVIE_IN_USE` while it has coming showtimes; `details.showtimes` "
+    "names up to 100, each with its bookings. Past bookings stay as they are.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN}),

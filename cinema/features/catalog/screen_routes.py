@@ -84,8 +84,8 @@ async def get_screen(catalog: CatalogService, context: RequestContext) -> Reply:
     method="PUT",
     path="/api/v1/screens/{screen_id}",
     operation_id="replaceScreen",
-    summary="Give a screen another name",
-    description="`If-Match` names the version of the screen (not of its layout) this is made from.",
+    summary="Rename a screen",
+    description="`If-Match` names the version of the screen (not of its layout) that you saw.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN, MANAGER}),
@@ -109,9 +109,9 @@ async def replace_screen(catalog: CatalogService, context: RequestContext) -> Re
     method="DELETE",
     path="/api/v1/screens/{screen_id}",
     operation_id="deleteScreen",
-    summary="Take a screen out of the catalogue",
-    description="Refused as `SCREEN_IN_USE` while showtimes on it lie ahead; `details.showtimes` "
-    "names up to 100. Its name is free again.",
+    summary="Delete a screen",
+    description="Refused as `SCREEN_IN_USE` while it has coming showtimes; `details.showtimes` "
+    "names up to 100. Its name can be used again.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN, MANAGER}),

@@ -1,4 +1,4 @@
-"""Works off jobs: each by one node at a time, which says every ten seconds that it still lives.
+"""Works off jobs, each on one node at a time; the node renews its lease every ten seconds.
 
 Bounds: leases, backoff and when a job is given up in `rules.py`; how many at once on a node, of a
 kind in its `JobKind`, in all in `cinema/jobs/worker.py`. Telemetry: the log events below, the
@@ -33,10 +33,10 @@ JOB_NOT_DONE: Final = "job_not_done"
 JOB_STOPPED: Final = "job_stopped"
 
 LOOK_EVERY: Final = timedelta(seconds=15)
-"""Time between two looks at how much waits: a scrape is as often."""
+"""Time between two looks at how much waits, as often as metrics are scraped."""
 
 RELEASE_S: Final = 0.8
-"""How long a node that stops takes to give a job back; if it fails, the lease ends by itself."""
+"""How long a stopping node tries to give a job back; if it fails, the lease ends by itself."""
 
 NOBODY_ENDED_IT: Final = "nobody came to the end of an attempt"
 SILENT_TOO_LONG: Final = "the handler reported nothing for too long"
@@ -45,7 +45,7 @@ log = structlog.get_logger(__name__)
 
 
 class RunningAttempt:
-    """What a handler is given (`cinema/features/feature.py`): a job, and how to report."""
+    """What a handler receives (`cinema/features/feature.py`): a job, and how to report."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class RunningAttempt:
         position: Mapping[str, Any] | None = None,
         within: PooledConnection | None = None,
     ) -> None:
-        """Note how far the job is; does not return once it is no longer this attempt's."""
+        """Note the progress of the job; it does not return if another attempt has the job now."""
         is_ours = not self.is_lost and await self._jobs.report(
             self._claimed,
             self._now(),
@@ -101,7 +101,7 @@ class RunningAttempt:
         self.position = self.position if position is None else position
 
     def lose(self) -> None:
-        """Cancel the handler: the job was called off, or another attempt is under way."""
+        """Cancel the handler: the job was cancelled, or another attempt is under way."""
         self.is_lost = True
         self._reschedule(0.0)
 
@@ -111,7 +111,7 @@ class RunningAttempt:
 
 
 class JobQueue:
-    """The jobs of `kinds` that are due, for a `Worker`; `node` tells admins where one runs."""
+    """The jobs of `kinds` that are due, for a `Worker`; `node` shows admins where one runs."""
 
     def __init__(
         self,
@@ -139,7 +139,7 @@ class JobQueue:
         self._limit = LogLimit()
 
     async def claim(self, limit: int) -> Sequence[Claimed]:
-        """Take jobs that are due; nobody else gets them while this node lives."""
+        """Claim jobs that are due; no other node gets them while this node lives."""
         now = self._now()
         if now >= self._look_at:
             self._look_at = now + LOOK_EVERY
@@ -153,7 +153,7 @@ class JobQueue:
         return claimed
 
     async def work(self, job: Claimed) -> None:
-        """Make one attempt, and note what became of it."""
+        """Make one attempt, and note its outcome."""
         try:
             if job.is_orphan:
                 log.warning(JOB_TAKEN_OVER, **_named(job))
@@ -197,7 +197,7 @@ class JobQueue:
             await self._end(job, "done", result=result or {})
 
     async def _renew(self, job: Claimed, attempt: RunningAttempt) -> None:
-        """Keep the job while its handler is at work, and end the handler when it is not ours."""
+        """Renew the lease while the handler runs, and end the handler if the job is lost."""
         kept_until = self._now() + timedelta(seconds=LEASE_S)
         while not attempt.is_lost:
             await self._sleep(RENEW_S)
@@ -212,7 +212,7 @@ class JobQueue:
                 attempt.lose()
 
     async def _not_done(self, job: Claimed, reason: str) -> None:
-        """Have it tried again after a while, or give it up."""
+        """Note that it has to be tried again later, or give it up."""
         failures = job.failures + 1
         if failures >= FAILURES_LIMIT:
             await self._end(job, "failed", error=reason)
@@ -248,7 +248,7 @@ class JobQueue:
         log.info(JOB_STOPPED, **_named(job))
 
     async def _give_back(self, job: Claimed) -> None:
-        """Let another node continue at once: this one stops."""
+        """Give the job back, so that another node continues at once."""
         self._counts.count(job.kind, "given_back")
         now = self._now()
         try:

@@ -20,9 +20,9 @@ TAG: Final = "Jobs"
     method="GET",
     path="/api/v1/jobs/{job_id}",
     operation_id="getJob",
-    summary="How far a job is",
-    description="For whoever asked for it, managers of its cinema and admins. Ask again every "
-    "few seconds until `status` is `done`, `failed` or `cancelled`.",
+    summary="Get the progress of a job",
+    description="For its owner, managers of its cinema, and admins. Ask again every few seconds "
+    "until `status` is `done`, `failed` or `cancelled`.",
     tag=TAG,
     auth="bearer",
     response=Job,
@@ -39,8 +39,8 @@ async def get_job(jobs: JobsService, context: RequestContext) -> Reply:
     method="GET",
     path="/api/v1/admin/jobs",
     operation_id="listJobs",
-    summary="Jobs of one status, newest first",
-    description="Without `status` those that were given up.",
+    summary="List jobs of one status, newest first",
+    description="Without `status`, jobs that were given up.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN}),

@@ -1,4 +1,4 @@
-"""Who sees which job, and what admins do with those that failed."""
+"""Who may see which job, and what admins do with failed ones."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class JobsService:
         return page(rows, query.limit, lambda one: (to_us(one.created_at), one.id))
 
     async def retry(self, job_id: UUID) -> AdminJob:
-        """Have a failed job continued where it stopped. Refuses JOB_NOT_FAILED, NOT_FOUND."""
+        """Continue a failed job where it stopped. Refuses JOB_NOT_FAILED, NOT_FOUND."""
         if await self._jobs.revive(job_id):
             return found(await self._jobs.find(job_id))
         found(await self._jobs.find(job_id))

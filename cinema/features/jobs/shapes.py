@@ -15,7 +15,7 @@ JobStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A job and how far it is; `done` and `failed` count its parts."""
+    """A job and its progress; `done` and `failed` count its parts."""
 
     id: UUID
     kind: str
@@ -31,14 +31,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
     remaining: int | None
     result: dict[str, Any] | None
-    reason: Annotated[str | None, Meta(description="Why it failed, where that can be told.")]
+    reason: Annotated[str | None, Meta(description="Why it failed, if that can be shown.")]
     created_at: datetime
     updated_at: datetime
     ended_at: datetime | None
 
 
 class AdminJob(Job, frozen=True, kw_only=True):
-    """A job with what only admins are shown."""
+    """A job with the fields that only admins see."""
 
     owner_id: UUID | None
     cinema_id: UUID | None

@@ -1,4 +1,4 @@
-"""Jobs as Postgres keeps them: written in the transaction of whoever asks for them."""
+"""Jobs in Postgres, written in the transaction that causes them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ values ($1, $2, $3, $4, $5, $6::text::jsonb, $7, coalesce($8::timestamptz, $10),
     $10::timestamptz, $10)
 on conflict (kind, only_one) where status in ('queued', 'running') do nothing
 returning id"""
-# Waits for whoever is about to end it, so that what is found lives when we commit.
+# Waits for a transaction that may end the job, so that a job found here is live when we commit.
 _LIVING: Final = """
 select id from jobs where kind = $1 and only_one = $2 and status in ('queued', 'running')
 for update"""
@@ -54,7 +54,7 @@ returning job.id, job.kind, job.owner_id, job.cinema_id, job.input::text, job.po
     taken.status = 'running' as is_orphan"""
 _MINE: Final = "where id = $1 and attempts = $2 and status = 'running'"
 _RENEW: Final = f"update jobs set due_at = $3 {_MINE} returning true"  # noqa: S608
-# Counts never fall: whoever does steps again has done no fewer.
+# Counts never fall, although steps may be repeated.
 _REPORT: Final = f"""
 update jobs set due_at = $3, updated_at = $4,
     done = greatest(done, $5), failed = greatest(failed, $6), total = coalesce($7, total),
@@ -109,27 +109,27 @@ with gone as (
 select count(*) from gone"""
 
 KEPT: Final = timedelta(days=30)
-"""How long it is known what became of a job."""
+"""How long the outcome of a job is kept."""
 
 FAILED_KEPT: Final = timedelta(days=90)
 """How long a failed job can still be continued."""
 
 INPUT_LIMIT_BYTES: Final = 100_000
-"""What a job starts from is a few ids; what it works on, it reads."""
+"""Bound of a job's input: a few ids; the job reads its data by itself."""
 
 LIVING_TRIES: Final = 3
 """How often it is asked which job stands in the way of a new one: one may end in between."""
 
 
 class Enqueued(msgspec.Struct, frozen=True):
-    """The job that will do the work; not new if there was one already."""
+    """The job that will do the work; not new if it existed already."""
 
     id: UUID
     is_new: bool
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
-    """A job for an attempt of this number; `is_orphan` if the one before never came to an end."""
+    """A job with the number of its attempt; `is_orphan` if the attempt before has not ended."""
 
     id: UUID
     kind: str
@@ -147,7 +147,7 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueueState(msgspec.Struct, frozen=True):
-    """How many jobs live and have failed; since when the oldest could be taken."""
+    """How many jobs are live and how many failed; since when the oldest could be claimed."""
 
     living: int
     failed: int
@@ -155,7 +155,7 @@ class QueueState(msgspec.Struct, frozen=True):
 
 
 class JobsRepository:
-    """Writes jobs in transactions of others, gives them to nodes, and says what became of them."""
+    """Writes jobs in the transactions of callers, gives them to nodes, and notes their outcome."""
 
     def __init__(
         self, pool: Pool, *, new_id: Callable[[], bytes], now: Callable[[], datetime]
@@ -177,7 +177,7 @@ class JobsRepository:
         not_before: datetime | None = None,
         request_id: str = "",
     ) -> Enqueued:
-        """Have a job done if and when the transaction `running` commits.
+        """Enqueue a job; it is done once the transaction `running` commits.
 
         `kind` is one that a feature hands over (`Feature.jobs`). The owner, the managers of the
         cinema and admins can see the job. `input` holds ids, never names or addresses of e-mail.
@@ -201,7 +201,7 @@ class JobsRepository:
         raise refuse("RETRY")
 
     async def cancel(self, running: PooledConnection, *, kind: str, only_one: str) -> bool:
-        """Call a job off if and when the transaction commits; False if none lives.
+        """Cancel a job once the transaction commits; False if there is no live one.
 
         An attempt that is under way can write nothing more in transactions with its reports, and
         ends within `RENEW_S`.
@@ -211,7 +211,7 @@ class JobsRepository:
     async def claim(
         self, now: datetime, node: str, free: Mapping[str, int], limit: int
     ) -> list[Claimed]:
-        """Take up to `limit` jobs that are due, of each kind as many as `free` says."""
+        """Claim up to `limit` jobs that are due, of each kind at most as many as in `free`."""
         async with connection(self._pool) as writing:
             rows = await writing.fetch(
                 _CLAIM, now, _lease_end(now), node, list(free), list(free.values()), limit
@@ -219,7 +219,7 @@ class JobsRepository:
         return [_claimed(row) for row in rows]
 
     async def renew(self, job: Claimed, now: datetime) -> bool:
-        """Keep a job for a while; False if it is no longer this attempt's."""
+        """Renew the lease of a job; False if another attempt has it now."""
         async with connection(self._pool) as writing:
             renewed = await writing.fetchval(_RENEW, job.id, job.attempts, _lease_end(now))
         return bool(renewed)
@@ -235,7 +235,7 @@ class JobsRepository:
         position: Mapping[str, Any] | None,
         within: PooledConnection | None,
     ) -> bool:
-        """Note how far a job is, and keep it; False if it is no longer this attempt's."""
+        """Note the progress of a job, and renew its lease; False if another attempt has it now."""
         text = None if position is None else msgspec.json.encode(position).decode()
         values = (job.id, job.attempts, _lease_end(now), now, done, failed, total, text)
         if within is not None:
@@ -253,7 +253,7 @@ class JobsRepository:
         reason: str | None = None,
         error: str | None = None,
     ) -> bool:
-        """Note what became of a job; False if it is no longer this attempt's."""
+        """Note the outcome of a job; False if another attempt has it now."""
         text = None if result is None else msgspec.json.encode(result).decode()
         values = (job.id, job.attempts, status, now, text, reason, error)
         async with connection(self._pool) as writing:
@@ -262,25 +262,25 @@ class JobsRepository:
     async def put_off(
         self, job: Claimed, until: datetime, now: datetime, error: str | None = None
     ) -> None:
-        """Have a job continued later: after a failure, or, without an `error`, by another node."""
+        """Note that a job has to be continued: after a failure, or, without `error`, elsewhere."""
         failures = 0 if error is None else 1
         async with connection(self._pool) as writing:
             await writing.execute(_PUT_OFF, job.id, job.attempts, failures, until, now, error)
 
     async def state(self) -> QueueState:
-        """What the queue looks like."""
+        """The state of the queue."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_QUEUE)
         return QueueState(*row) if row else QueueState(0, 0, None)
 
     async def forget(self, now: datetime, limit: int) -> int:
-        """Delete jobs that ended long ago, a bounded number; returns how many."""
+        """Delete a bounded number of jobs that ended long ago; returns how many."""
         async with connection(self._pool) as writing:
             gone: int = await writing.fetchval(_FORGET, now - KEPT, now - FAILED_KEPT, limit)
         return gone
 
     async def find(self, job_id: UUID) -> AdminJob | None:
-        """A job and what became of it."""
+        """A job and its outcome."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_BY_ID, job_id)
         return None if row is None else _shown(row)
@@ -295,7 +295,7 @@ class JobsRepository:
         return [_shown(row) for row in rows]
 
     async def revive(self, job_id: UUID) -> bool:
-        """Have a failed job continued; False if it has not failed, or another one lives by now."""
+        """Continue a failed job; False if it has not failed, or a newer one is live."""
         async with connection(self._pool) as writing:
             return bool(await writing.fetchval(_REVIVE, job_id, self._now()))
 

@@ -97,12 +97,12 @@ async def get_showtime(showtimes: ShowtimesService, context: RequestContext) -> 
     path="/api/v1/showtimes/{showtime_id}",
     operation_id="changeShowtime",
     summary="Change a showtime while it is being sold",
-    description="As if it were made anew: what is left out gets its default. New prices count for "
-    "new holds only. While seats are held or booked, the film stays, another screen of the cinema "
-    "must have those seats, and a start that moves by more than 30 minutes in all makes the "
-    "showtime `rescheduled`: for 7 days, `free_refund_until`, its customers may give all of it "
-    "back. Every node sells by the new terms when this is answered. `If-Match` names the version "
-    "that it is made from.",
+    description="Replaces the whole showtime: missing fields get their defaults. New prices count "
+    "only for new holds. While seats are held or booked, the film cannot change, and another "
+    "screen of the cinema must have these seats. A start that moves by more than 30 minutes in all "
+    "makes the showtime `rescheduled`: until `free_refund_until` (7 days) customers get a full "
+    "refund. When the answer comes, every node sells by the new terms. `If-Match` names the "
+    "version that you have seen.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN, MANAGER}),
@@ -136,9 +136,9 @@ async def change_showtime(showtimes: ShowtimesService, context: RequestContext) 
     path="/api/v1/showtimes/{showtime_id}/layout",
     operation_id="changeShowtimeLayout",
     summary="Sell the current layout of the screen",
-    description="A showtime keeps the layout that was current when it was made until this is "
-    "asked for. Seats keep their labels. Refused as `PLAN_IN_USE` while seats are taken that are "
-    "gone or of another kind: `details.seats` names them.",
+    description="Until then a showtime keeps the layout that was current when it was made. Seats "
+    "keep their labels. Refused as `PLAN_IN_USE` if taken seats are missing in the new layout or "
+    "are of another kind; `details.seats` names them.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN, MANAGER}),
@@ -173,9 +173,9 @@ async def change_layout(showtimes: ShowtimesService, context: RequestContext) ->
     path="/api/v1/showtimes/{showtime_id}",
     operation_id="cancelShowtime",
     summary="Cancel a showtime",
-    description="Nothing is sold any more, and holds end, when this is answered. 202 if there were "
-    "bookings: the job `job_id` (`GET /jobs/{job_id}`) cancels them, refunds all of it and tells "
-    "their customers. Again it is answered in the same way.",
+    description="When the answer comes, nothing is sold any more, and holds have ended. 202 if "
+    "there were bookings: the job `job_id` (`GET /jobs/{job_id}`) cancels them, refunds them fully "
+    "and informs their customers. A repetition gets the same answer.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN, MANAGER}),
