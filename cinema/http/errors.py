@@ -67,12 +67,12 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "COMPANION_ONLY": ErrorKind(409, "A companion seat can be taken only with an accessible seat."),
     "ORPHAN_SEAT": ErrorKind(409, "This choice would leave a single seat alone."),
     "PLAN_IN_USE": ErrorKind(409, "Seats that would change are taken."),
-    "MOVIE_IN_USE": ErrorKind(409, "Showtimes of this film lie ahead: cancel them first."),
-    "SCREEN_IN_USE": ErrorKind(409, "Showtimes on this screen lie ahead: cancel them first."),
-    "CINEMA_IN_USE": ErrorKind(409, "Showtimes of this cinema lie ahead: cancel them first."),
+    "MOVIE_IN_USE": ErrorKind(409, "This film has coming showtimes: cancel them first."),
+    "SCREEN_IN_USE": ErrorKind(409, "This screen has coming showtimes: cancel them first."),
+    "CINEMA_IN_USE": ErrorKind(409, "This cinema has coming showtimes: cancel them first."),
     "SCHEDULE_NOT_DONE": ErrorKind(409, "This plan is not done: it cannot be applied."),
     "SCHEDULE_CONFLICT": ErrorKind(
-        409, "The calendar has changed since this plan was made: have another one made."
+        409, "The calendar has changed since this plan was made: make a new one."
     ),
     "SCHEDULE_ENDED": ErrorKind(409, "This plan is no longer being made."),
     "SCHEDULE_LIMIT": ErrorKind(409, "Too many plans of this cinema wait to be made."),
@@ -83,12 +83,12 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "MFA_ALREADY_ON": ErrorKind(409, "This account has an authenticator already."),
     "MFA_NOT_ON": ErrorKind(409, "This account has no authenticator."),
     "NAME_TAKEN": ErrorKind(409, "The name is taken."),
-    "SHOWTIME_CANCELLED": ErrorKind(409, "This showtime does not take place."),
+    "SHOWTIME_CANCELLED": ErrorKind(409, "This showtime was cancelled."),
     "SHOWTIME_IN_USE": ErrorKind(409, "Seats of this showtime are held or booked."),
     "SCREEN_OCCUPIED": ErrorKind(409, "Another showtime is on this screen at that time."),
     "SHOWTIME_WATCHED": ErrorKind(409, "Somebody watches this showtime: it stays in memory."),
     "INVALID_LINK": ErrorKind(410, "This link is no longer valid: ask for a new one."),
-    "GUEST_ENDED": ErrorKind(410, "This guest has ended, or belongs to somebody."),
+    "GUEST_ENDED": ErrorKind(410, "This guest has ended, or an account has claimed it."),
     "HISTORY_TRUNCATED": ErrorKind(410, "The history does not reach back that far."),
     # Not now.
     "INTERNAL": ErrorKind(500, "Something went wrong on our side."),
