@@ -63,6 +63,7 @@ from cinema.features.accounts.login_addresses_store import LoginAddresses
 from cinema.features.accounts.login_throttle import LoginThrottle
 from cinema.features.accounts.metrics import login_families, throttle_families
 from cinema.features.accounts.passwords import PasswordHasher
+from cinema.features.accounts.personal_store import AccountFacts
 from cinema.features.accounts.profile_routes import ProfileParts
 from cinema.features.accounts.profile_service import ProfileService
 from cinema.features.accounts.refresh_tokens import RefreshTokens
@@ -90,6 +91,7 @@ from cinema.features.bookings.order_routes import OrderParts
 from cinema.features.bookings.order_rules import OrderLinks
 from cinema.features.bookings.order_service import OrdersService
 from cinema.features.bookings.order_store import OrdersRepository
+from cinema.features.bookings.personal_store import BookingFacts
 from cinema.features.bookings.rows import BOOKING_BRANCHES
 from cinema.features.bookings.service import BookingsService
 from cinema.features.bookings.store import BookingsRepository
@@ -107,6 +109,7 @@ from cinema.features.messages import routes as message_routes
 from cinema.features.messages.jobs import Outgoing
 from cinema.features.messages.letters import Letters
 from cinema.features.messages.metrics import MessageCounts
+from cinema.features.messages.personal_store import MessageFacts
 from cinema.features.messages.service import MessagesService
 from cinema.features.messages.store import SEALED as SEALED_MESSAGES
 from cinema.features.messages.store import MessagesRepository
@@ -114,6 +117,14 @@ from cinema.features.operations import health_routes
 from cinema.features.operations.cluster_metrics import cluster_families
 from cinema.features.operations.health_routes import HealthParts
 from cinema.features.operations.kernel_metrics import kernel_families, log_families, watch_families
+from cinema.features.personal import Disclose
+from cinema.features.privacy import routes as export_routes
+from cinema.features.privacy.jobs import ExportMaker
+from cinema.features.privacy.routes import ExportParts
+from cinema.features.privacy.rules import KIND as EXPORT_KIND
+from cinema.features.privacy.service import ExportsService
+from cinema.features.privacy.store import SEALED as SEALED_EXPORTS
+from cinema.features.privacy.store import ExportsRepository
 from cinema.features.schedules import routes as schedule_routes
 from cinema.features.schedules.jobs import Planning
 from cinema.features.schedules.metrics import ScheduleCounts
@@ -158,7 +169,7 @@ DISK_FREE_BYTES_MIN: Final = 200 * 1024 * 1024
 """With less space the node is not ready, so that Postgres does not run out of it at a commit."""
 
 
-SEALED_COLUMNS: Final = (SEALED_FACTORS, SEALED_NEXT, SEALED_MESSAGES)
+SEALED_COLUMNS: Final = (SEALED_FACTORS, SEALED_NEXT, SEALED_MESSAGES, SEALED_EXPORTS)
 """The columns that features keep sealed; `cinema reseal` goes through all of them."""
 
 
@@ -185,7 +196,13 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Offered:
-    """What features offer to the features after them in the list."""
+    """What features offer to the features after them in the list.
+
+    `personal` is what each of them knows of an account; `privacy`, which collects it, comes last.
+    """
+
+    def __init__(self) -> None:
+        self.personal: list[Disclose] = []
 
     messages: MessagesRepository
     jobs: JobsRepository
@@ -243,6 +260,7 @@ async def _messages(ground: Ground, offered: Offered) -> Feature:
         routes=bound(message_routes.ROUTES, MessagesService(messages)),
         metrics=(counts.families,),
         queues={"messages": outgoing},
+        personal=(MessageFacts(ground.pool).disclose,),
         sweeps={"messages": messages.forget},
         secrets={"SMTP_URL": lambda url: outgoing.send_by(_smtp(url))},
     )
@@ -399,6 +417,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
             login_families(accounts.logins, sessions.refreshes),
             throttle_families(throttles, counts, hasher),
         ),
+        personal=(AccountFacts(pool).disclose,),
         tasks={"account-changes": admission.follow, "account-mails": mails.run},
         sweeps={
             "given-up-accounts": erasure.erase_due,
@@ -485,6 +504,7 @@ async def _bookings(ground: Ground, offered: Offered) -> Feature:
             *bound(order_routes.ROUTES, OrderParts(by_link, ground.proxies)),
         ),
         jobs={SHOWTIME_CANCELLATION: JobKind(run=of_cancelled.run)},
+        personal=(BookingFacts(ground.pool).disclose,),
         queues={"order-links": OwedMails(orders, OrderLinks(base_url(settings)), now=now)},
         sweeps={"booking-keys": store.forget_keys, "unbooked-orders": orders.forget},
     )
@@ -504,6 +524,37 @@ async def _watching(ground: Ground, offered: Offered) -> Feature:
         key_of=ground.proxies.client_key,
     )
     return Feature(routes=bound(watch_routes.ROUTES, hub), metrics=(watch_families(hub),))
+
+
+async def _privacy(ground: Ground, offered: Offered) -> Feature:
+    settings, clock = ground.settings, ground.unix_s
+    exports = ExportsRepository(
+        ground.pool,
+        ground.cipher,
+        offered.jobs,
+        posted_by(offered.messages),
+        new_id=ground.next_id,
+    )
+    maker = ExportMaker(
+        exports,
+        offered.personal,
+        base_url=base_url(settings),
+        link_days=settings.export_link_days,
+        now=_now(clock),
+    )
+    service = ExportsService(
+        exports,
+        JobsService(offered.jobs),
+        offered.throttles,
+        per_day=settings.exports_per_day_per_user,
+        clock=clock,
+    )
+    door = FrontDoor(ground.proxies, refresh_cookie(settings))
+    return Feature(
+        routes=bound(export_routes.ROUTES, ExportParts(service, door)),
+        jobs={EXPORT_KIND: JobKind(run=maker.run, at_once=1)},
+        sweeps={"account-exports": exports.forget},
+    )
 
 
 async def _operations(ground: Ground, _offered: Offered) -> Feature:
@@ -542,9 +593,19 @@ FEATURES: Final[dict[str, Listed]] = {
     "bookings": Listed(_bookings, rows=BOOKING_BRANCHES),
     "watching": Listed(_watching),
     "schedules": Listed(_schedules),
+    "privacy": Listed(_privacy),
     "operations": Listed(_operations),
 }
 """Each is built with what the earlier ones offer; `cinema/features` has a folder of each name."""
+
+
+async def build_features(ground: Ground, offered: Offered) -> list[Feature]:
+    """All features of a node, in their order."""
+    features = []
+    for listed in FEATURES.values():
+        features.append(feature := await listed.build(ground, offered))
+        offered.personal += feature.personal
+    return features
 
 
 def row_branches() -> RowBranches:

@@ -17,7 +17,7 @@ from cinema.actors.dispatch import Dispatch
 from cinema.actors.kernel import Kernel
 from cinema.actors.tasks import Tasks
 from cinema.app.cluster import open_cluster
-from cinema.app.features import FEATURES, Ground, Offered, job_queue, owner_of, row_branches
+from cinema.app.features import Ground, Offered, build_features, job_queue, owner_of, row_branches
 from cinema.app.operators import Control
 from cinema.app.settings_parts import kernel_settings, sale_rules
 from cinema.cluster.node import ClusterNode
@@ -196,7 +196,7 @@ async def running_node(
             stack=stack,
         )
         offered = Offered()
-        features = [await listed.build(ground, offered) for listed in FEATURES.values()]
+        features = await build_features(ground, offered)
         background = Tasks(kernel.metrics.task_failures)
         # They end before what they use is closed.
         stack.push_async_callback(background.cancel)

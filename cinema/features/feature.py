@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from cinema.features.personal import Disclose
 from cinema.http.routes import Route
 from cinema.storage.database.transactions import PooledConnection
 from cinema.telemetry.metrics import Families
@@ -85,15 +86,17 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
 
     `tasks` run, and `queues` are worked off, as long as the node runs, each under its name.
     `jobs` tells how the jobs of each kind are done. Features ask for a job in a transaction
-    (`JobsRepository.enqueue`). A kind never changes its name. Housekeeping calls each of the
-    `sweeps` until it has nothing to delete. `secrets` receive the new text of a setting whose file
-    has changed; they raise `ValueError` if it is not valid.
+    (`JobsRepository.enqueue`). A kind never changes its name. `personal` gives what the feature
+    knows of an account. Housekeeping calls each of the `sweeps` until it has nothing to delete.
+    `secrets` receive the new text of a setting whose file has changed; they raise `ValueError` if
+    it is not valid.
     """
 
     routes: tuple[Route, ...] = ()
     metrics: tuple[Families, ...] = ()
     tasks: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = {}
     jobs: Mapping[str, JobKind] = {}
+    personal: tuple[Disclose, ...] = ()
     queues: Mapping[str, Queue] = {}
     sweeps: Mapping[str, Sweep] = {}
     secrets: Mapping[str, Callable[[str], None]] = {}

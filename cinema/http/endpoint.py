@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from time import perf_counter, time
+from typing import Final
 
 import msgspec
 import structlog
@@ -12,8 +14,8 @@ from aiohttp.web import BaseRequest, StreamResponse
 
 from cinema.domain.rejections import Refused, Rejection
 from cinema.http.context import RequestContext
-from cinema.http.limits import WRITE_TIMEOUT_S
-from cinema.http.responses import Reply, rejected
+from cinema.http.limits import STREAM_WRITE_BYTES, WRITE_TIMEOUT_S
+from cinema.http.responses import Reply, Streamed, rejected
 from cinema.http.routes import Handler, Route, TasklessHandler
 from cinema.http.steps import (
     CANCELLED_STATUS,
@@ -27,6 +29,8 @@ from cinema.http.steps import (
 )
 from cinema.http.taskless import TasklessEndpoint
 from cinema.telemetry.metrics import RouteMetrics
+
+STREAM_CUT: Final = "stream_cut"
 
 Serve = Callable[[BaseRequest, tuple[bytes, ...], str | None], Awaitable[StreamResponse]]
 
@@ -108,6 +112,10 @@ def _in_a_task(handler: Handler, steps: Steps) -> Serve:
         else:
             finish(context, outcome.status, None, showtime_id, started_s)
             return outcome
+        if type(reply) is Streamed:
+            # How long a client takes to read it says nothing about our speed.
+            finish(context, reply.status, None, showtime_id, started_s)
+            return await _streamed(request, reply, request_id, steps)
         owner = b"" if owner_line is None else owner_line(params)
         finished = send(request, reply, request_id, time(), owner)
         finish(context, reply.status, reply.error_code, showtime_id, started_s)
@@ -116,6 +124,48 @@ def _in_a_task(handler: Handler, steps: Steps) -> Serve:
         return finished
 
     return serve
+
+
+async def _streamed(
+    request: BaseRequest, reply: Streamed, request_id: str, steps: Steps
+) -> StreamResponse:
+    """Send an answer whose body is made meanwhile, as fast as it is read."""
+    finished = steps.send(request, reply, request_id, time(), size_bytes=reply.size_bytes)
+    reason = ""
+    async with aclosing(reply.pieces) as pieces:
+        if request.method == "HEAD":
+            return finished
+        left = reply.size_bytes
+        try:
+            async for piece in pieces:
+                left -= len(piece)
+                if not await _written(request, piece):
+                    reason = "the client left, or read too slowly"
+                    break
+        except Refused as refusal:
+            reason = refusal.rejection.code
+        except Exception as error:
+            log.exception(REQUEST_FAILED, request_id=request_id, route=steps.path)
+            reason = repr(error)
+    if reason or left:
+        log.warning(
+            STREAM_CUT, request_id=request_id, route=steps.path, reason=reason or "too short"
+        )
+        if request.transport is not None:
+            request.transport.abort()
+    return finished
+
+
+async def _written(request: BaseRequest, piece: bytes) -> bool:
+    """Send part of a body; False if the client has left or reads too slowly."""
+    transport = request.transport
+    for start in range(0, len(piece), STREAM_WRITE_BYTES):
+        if transport is None or transport.is_closing():
+            return False
+        transport.write(piece[start : start + STREAM_WRITE_BYTES])
+        if request.protocol.writing_paused:
+            await _drain(request)
+    return True
 
 
 async def _drain(request: BaseRequest) -> None:

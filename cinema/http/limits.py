@@ -7,6 +7,9 @@ from typing import Final
 WRITE_TIMEOUT_S: Final = 20.0
 """How long a reply may wait for a client that does not read."""
 
+STREAM_WRITE_BYTES: Final = 65_536
+"""What of a long body a client must have read within `WRITE_TIMEOUT_S`."""
+
 KEEP_ALIVE_S: Final = 75.0
 """Idle time of a connection; longer than the usual minute of a proxy, so the proxy closes first."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 import msgspec
@@ -49,6 +50,28 @@ class Reply:
         self.extra = extra
         self.medium = medium
         self.error_code = error_code
+
+
+class Streamed(Reply):
+    """An answer whose body of `size_bytes` is made while it is sent.
+
+    `pieces` are closed in any case. If they end early or fail, the connection is cut: the client
+    sees that something is missing.
+    """
+
+    __slots__ = ("pieces", "size_bytes")
+
+    def __init__(
+        self,
+        status: int,
+        pieces: AsyncGenerator[bytes, None],
+        size_bytes: int,
+        extra: bytes,
+        medium: Medium,
+    ) -> None:
+        super().__init__(status, extra=extra, medium=medium)
+        self.pieces = pieces
+        self.size_bytes = size_bytes
 
 
 def header_lines(**headers: str) -> bytes:

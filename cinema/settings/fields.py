@@ -355,6 +355,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     invitation_link_days: Annotated[
         int, _about("how long an invitation is valid", "days", low=1, high=90)
     ] = 7
+    export_link_days: Annotated[
+        int,
+        _about(
+            "how long the link to an export of an account is good, and the export kept",
+            "days",
+            low=1,
+            high=30,
+        ),
+    ] = 7
+    exports_per_day_per_user: Annotated[
+        int,
+        _about("exports of one account in 24 hours", "exports", low=1, high=100),
+    ] = 3
     writes_per_minute_per_user: Annotated[
         int,
         _about(

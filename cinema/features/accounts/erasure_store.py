@@ -42,7 +42,7 @@ returning true
 """
 
 _DUE: Final = f"""
-select id, email from users where erase_at <= $1 and not {_IS_AHEAD}
+select id, email, email_key, created_at from users where erase_at <= $1 and not {_IS_AHEAD}
 order by erase_at limit $2 for update skip locked
 """  # noqa: S608
 
@@ -56,7 +56,25 @@ update users set email = 'erased-' || id::text || '@invalid',
 where id = $1
 """
 
+# In the order in which whoever makes an export locks: the account, its job, its export.
+_CALL_OFF: Final = """
+update jobs set status = 'cancelled', ended_at = $2, updated_at = $2, node = ''
+where owner_id = $1 and kind = 'account_export' and status in ('queued', 'running')
+"""
+
+# To the address, and to those that it had before. What others may wait for at such an address is
+# left to be sent: it need not have been proven.
+_FORGET_MAILS: Final = """
+delete from messages
+where created_at >= $3 and (status <> 'waiting' or kind like 'account\\_%')
+    and (recipient = $2 or recipient in (
+        select email from account_links
+        where user_id = $1 and (purpose = 'email_undo' or used_at is not null)
+    ))
+"""
+
 _FORGET: Final = (
+    "delete from account_exports where user_id = $1",
     "delete from sessions where user_id = $1",
     "delete from account_links where user_id = $1",
     "delete from link_requests where user_id = $1",
@@ -67,6 +85,12 @@ _FORGET: Final = (
 """Rows that belong to the account alone."""
 
 _FORGET_ADDRESSES: Final = "delete from login_addresses where account = $1"
+
+_FORGET_KEYS: Final = (
+    "delete from account_links where email_key = $1",
+    "delete from link_requests where email_key = $1",
+)
+"""What somebody else has begun with the address: an invitation, a mail that was asked for."""
 
 
 class ErasureRepository:
@@ -129,8 +153,12 @@ class ErasureRepository:
             for row in rows:
                 user_id: UUID = row["id"]
                 await running.execute(_ERASE, user_id, now, NO_PASSWORD)
+                await running.execute(_CALL_OFF, user_id, now)
+                await running.execute(_FORGET_MAILS, user_id, row["email"], row["created_at"])
                 for statement in (*_FORGET, *ERASE_CLAIMED):
                     await running.execute(statement, user_id)
+                for statement in _FORGET_KEYS:
+                    await running.execute(statement, row["email_key"])
                 await running.execute(_FORGET_ADDRESSES, account_digest(row["email"]))
                 await self._note(running, "erased", user_id, Client(), now)
         return len(rows)

@@ -86,6 +86,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 "refund": "24.00 EUR",
             },
         ),
+        Kind(name="account_export", example=_LINK),
         Kind(name="account_deletion_scheduled", example={**_TO, "at": "2026-06-08T17:31:00Z"}),
     )
 }

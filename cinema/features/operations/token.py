@@ -200,11 +200,17 @@ class ProvingWriter(ReplyWriter):
         self._tokens = tokens
 
     def send(
-        self, request: HttpRequest, reply: Reply, request_id: str, wall_s: float, owner: bytes = b""
+        self,
+        request: HttpRequest,
+        reply: Reply,
+        request_id: str,
+        wall_s: float,
+        owner: bytes = b"",
+        size_bytes: int | None = None,
     ) -> Finished:
         """See `ReplyWriter.send`."""
         proof = self._tokens.proof_of(request, reply)
-        return super().send(request, reply, request_id, wall_s, owner + proof)
+        return super().send(request, reply, request_id, wall_s, owner + proof, size_bytes)
 
 
 def _names(tokens: Iterable[ControlToken]) -> list[str]:

@@ -76,11 +76,18 @@ class ReplyWriter:
         return origin is None or self._any_origin or origin in self._cors
 
     def send(
-        self, request: HttpRequest, reply: Reply, request_id: str, wall_s: float, owner: bytes = b""
+        self,
+        request: HttpRequest,
+        reply: Reply,
+        request_id: str,
+        wall_s: float,
+        owner: bytes = b"",
+        size_bytes: int | None = None,
     ) -> Finished:
         """Write `reply` at `wall_s` (Unix time) and return what aiohttp needs.
 
-        `owner` is a header line about the showtime's node, or nothing.
+        `owner` is a header line about the showtime's node, or nothing; `size_bytes` is the length
+        of a body that the caller sends afterwards.
         """
         if wall_s >= self._second_ends:
             self._turn_second(wall_s)
@@ -106,7 +113,7 @@ class ReplyWriter:
             payload = b"%bX-Request-ID: %b\r\nContent-Length: %d\r\n%b\r\n%b" % (
                 head,
                 request_id.encode(),
-                len(body),
+                len(body) if size_bytes is None else size_bytes,
                 extra,
                 b"" if request.method == "HEAD" else body,
             )

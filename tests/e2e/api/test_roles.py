@@ -125,6 +125,10 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "changeMe": Call("PATCH", "auth/me", SIGNED_IN, 200, {"language": "de"}),
         "deleteMe": Call("DELETE", "auth/me", SIGNED_IN - ADMINS, 401, wrong),
         "me": Call("GET", "auth/me", SIGNED_IN),
+        "exportMe": Call("POST", "auth/me/export", SIGNED_IN, 403),
+        "downloadExport": Call(
+            *("GET", f"auth/exports/{UNKNOWN_ID}", ANYBODY, 410), headers={"Link-Token": "x"}
+        ),
         "acceptInvitation": Call("POST", "auth/accept-invitation", ANYBODY, 410, accepted),
         "listUsers": Call("GET", "admin/users?q=x", ADMINS),
         "getUser": Call("GET", f"admin/users/{house.people['bob']}", ADMINS),

@@ -1,0 +1,44 @@
+"""What messages know of somebody, for the export and for erasure."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from cinema.features.personal import PAGE_ROWS, PersonalFile, json_list
+from cinema.storage.database.transactions import Pool, connection
+
+# What came to the address before the account may have been for somebody else.
+_MESSAGES: Final = """
+select message.id, message.kind, message.recipient as to, message.language, message.status,
+    message.created_at, message.ended_at
+from users join messages message on message.recipient = users.email
+where users.id = $1 and message.created_at >= users.created_at
+    and (message.created_at, message.id) > ($2, $3)
+order by message.created_at, message.id limit $4"""
+
+_NOBODY: Final = UUID(int=0)
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class MessageFacts:
+    """Reads the mails to the address of an account, a page at a time."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def disclose(self, user_id: UUID) -> AsyncIterator[PersonalFile]:
+        """Mails, as long as it is kept what became of them; what they said is not kept."""
+        yield PersonalFile("mails.json", json_list(self._messages(user_id)))
+
+    async def _messages(self, user_id: UUID) -> AsyncIterator[Sequence[Any]]:
+        at, last_id = _LONG_AGO, _NOBODY
+        while True:
+            async with connection(self._pool) as reading:
+                rows = await reading.fetch(_MESSAGES, user_id, at, last_id, PAGE_ROWS)
+            if not rows:
+                return
+            yield [dict(row) for row in rows]
+            at, last_id = rows[-1]["created_at"], rows[-1]["id"]

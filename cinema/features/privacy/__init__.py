@@ -1,0 +1,1 @@
+"""What the house knows of somebody: handed over to them as one file."""
