@@ -11,10 +11,10 @@ from cinema.features.accounts.credential_service import CredentialsService
 from cinema.features.accounts.front_door import FrontDoor
 from cinema.features.accounts.shapes import (
     AddressInput,
-    Asked,
     ChangeEmailInput,
     ChangePasswordInput,
     LinkInput,
+    MailRequested,
     ResetInput,
     SessionsEnded,
     User,
@@ -46,8 +46,8 @@ class CredentialParts(msgspec.Struct, frozen=True):
     tag=TAG,
     request=AddressInput,
     request_example=examples.ADDRESS,
-    response=Asked,
-    response_example=examples.ASKED,
+    response=MailRequested,
+    response_example=examples.MAIL_REQUESTED,
     errors=("RATE_LIMITED", "RETRY"),
 )
 async def forgot_password(parts: CredentialParts, context: RequestContext) -> Reply:
@@ -128,8 +128,8 @@ async def verify_email(parts: CredentialParts, context: RequestContext) -> Reply
     tag=TAG,
     request=AddressInput,
     request_example=examples.ADDRESS,
-    response=Asked,
-    response_example=examples.ASKED,
+    response=MailRequested,
+    response_example=examples.MAIL_REQUESTED,
     errors=("RATE_LIMITED", "RETRY"),
 )
 async def resend_verification(parts: CredentialParts, context: RequestContext) -> Reply:
@@ -152,8 +152,8 @@ async def resend_verification(parts: CredentialParts, context: RequestContext) -
     auth="bearer",
     request=ChangeEmailInput,
     request_example=examples.CREDENTIALS,
-    response=Asked,
-    response_example=examples.ASKED,
+    response=MailRequested,
+    response_example=examples.MAIL_REQUESTED,
     errors=("NOT_FOUND", "INVALID_CREDENTIALS", "OVERLOADED", "RETRY"),
 )
 async def change_email(parts: CredentialParts, context: RequestContext) -> Reply:

@@ -12,15 +12,15 @@ from cinema.domain.rejections import refuse
 from cinema.features.accounts.admission import Admission
 from cinema.features.accounts.confirmation import Confirmation
 from cinema.features.accounts.link_rules import CHANGE, RESET, UNDO, VERIFY, digest_of_link
-from cinema.features.accounts.link_store import AskedMail, LinksRepository
+from cinema.features.accounts.link_store import LinksRepository, RequestedMail
 from cinema.features.accounts.login_throttle import FAILED
 from cinema.features.accounts.password_policy import check_password
 from cinema.features.accounts.passwords import PasswordHasher
 from cinema.features.accounts.shapes import (
-    Asked,
     ChangeEmailInput,
     ChangePasswordInput,
     Client,
+    MailRequested,
     ResetInput,
     SessionsEnded,
     User,
@@ -59,7 +59,7 @@ class CredentialsService:
         self._clock = clock
         self._asked = asked
 
-    async def forgot_password(self, email: str, client: Client) -> Asked:
+    async def forgot_password(self, email: str, client: Client) -> MailRequested:
         """Send a link to set a new password, if there is an account.
 
         Refuses VALIDATION_ERROR, RATE_LIMITED, RETRY. Refusals do not depend on the account, which
@@ -67,7 +67,7 @@ class CredentialsService:
         """
         return await self._ask(RESET, email, client)
 
-    async def resend_verification(self, email: str, client: Client) -> Asked:
+    async def resend_verification(self, email: str, client: Client) -> MailRequested:
         """Send another link to verify an address, if it is not verified yet."""
         return await self._ask(VERIFY, email, client)
 
@@ -115,7 +115,7 @@ class CredentialsService:
 
     async def change_email(
         self, principal: Principal, request: ChangeEmailInput, client: Client
-    ) -> Asked:
+    ) -> MailRequested:
         """Send a link to a new address; using the link changes the address.
 
         Refuses INVALID_CREDENTIALS, VALIDATION_ERROR, RATE_LIMITED, OVERLOADED, RETRY. The answer
@@ -141,12 +141,12 @@ class CredentialsService:
 
     async def _ask(
         self, purpose: str, email: str, client: Client, known: Credentials | None = None
-    ) -> Asked:
+    ) -> MailRequested:
         unique = email_key(email)
         if unique is None:
             raise refuse("VALIDATION_ERROR", "This is not an e-mail address.", path="$.email")
         await self._throttles.count_mail(purpose, email, client.address)
-        asked = AskedMail(
+        asked = RequestedMail(
             id=self._new_id(),
             purpose=purpose,
             email=tidy_email(email),
@@ -157,7 +157,7 @@ class CredentialsService:
         )
         await self._links.ask(asked)
         self._asked()
-        return Asked()
+        return MailRequested()
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)

@@ -53,7 +53,7 @@ SESSION: Final[dict[str, Any]] = {
 }
 ENDED: Final = {"ended": 1}
 ADDRESS: Final = {"email": "ada@example.com"}
-ASKED: Final = {"accepted": True}
+MAIL_REQUESTED: Final = {"accepted": True}
 LINK: Final = {"token": "qJ0m6YbVv0nO3sK1x8cQ2dLr7tZpWfUgHeA5iB9kNjM"}
 RESET: Final = {**LINK, "new_password": "correct horse battery staple"}
 PASSWORD_CHANGE: Final = {

@@ -154,7 +154,7 @@ returning {USER_COLUMNS}, users.language
 _TELL_NODES: Final = "insert into account_changes (user_id) values ($1) on conflict do nothing"
 
 
-class AskedMail(msgspec.Struct, frozen=True, kw_only=True):
+class RequestedMail(msgspec.Struct, frozen=True, kw_only=True):
     """A mail that somebody requested.
 
     `user_id` is set if a signed-in person changes their address; `password_version` is the version
@@ -197,7 +197,7 @@ class LinksRepository:
         self._times = times
         self._new_id = new_id
 
-    async def ask(self, asked: AskedMail) -> None:
+    async def ask(self, asked: RequestedMail) -> None:
         """Store the request for a mail, unless the password has changed. Refuses RETRY."""
         user_id = None if asked.user_id is None else UUID(asked.user_id)
         async with connection(self._pool) as writing:

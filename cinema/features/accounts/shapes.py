@@ -311,7 +311,7 @@ class GuestEnded(msgspec.Struct, frozen=True, kw_only=True):
     ended: Literal[True] = True
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class MailRequested(msgspec.Struct, frozen=True, kw_only=True):
     """The request was accepted; a mail is sent if there is an account."""
 
     accepted: Literal[True] = True
