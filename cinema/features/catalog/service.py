@@ -86,7 +86,7 @@ class CatalogService:
     async def delete_movie(
         self, by: Principal, movie_id: UUID, seen: Seen, key: IdempotencyKey | None = None
     ) -> Deleted:
-        """Take a movie out of the catalogue, unless showtimes of it lie ahead.
+        """Delete a movie, unless it has coming showtimes.
 
         Refuses NOT_FOUND, PRECONDITION_REQUIRED, PRECONDITION_FAILED, MOVIE_IN_USE.
         """
@@ -159,7 +159,7 @@ class CatalogService:
     async def delete_cinema(
         self, by: Principal, cinema_id: UUID, seen: Seen, key: IdempotencyKey | None = None
     ) -> Deleted:
-        """Take a cinema and its screens out of the catalogue, unless showtimes lie ahead.
+        """Delete a cinema and its screens, unless there are coming showtimes.
 
         Refuses NOT_FOUND, PRECONDITION_REQUIRED, PRECONDITION_FAILED, CINEMA_IN_USE.
         """
@@ -251,7 +251,7 @@ class CatalogService:
     async def delete_screen(
         self, by: Principal, screen_id: UUID, seen: Seen, key: IdempotencyKey | None = None
     ) -> Deleted:
-        """Take a screen out of the catalogue, unless showtimes on it lie ahead.
+        """Delete a screen, unless it has coming showtimes.
 
         Refuses NOT_FOUND, FORBIDDEN, PRECONDITION_REQUIRED, PRECONDITION_FAILED, SCREEN_IN_USE.
         """

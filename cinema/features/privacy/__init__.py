@@ -1,1 +1,1 @@
-"""What the house knows of somebody: handed over to them as one file."""
+"""Everything that is known about an account, as one file for its owner."""

@@ -1,7 +1,7 @@
-"""Makes exports: goes through what every feature knows of an account, a page at a time.
+"""Makes exports from what every feature knows about an account, a page at a time.
 
-An attempt that did not come to its end is begun anew: a zip cannot be continued. Bounds: the sizes
-of `rules.py`; a page of rows in `cinema/features/personal.py`.
+An attempt that did not end is started again, because a zip cannot be continued. Bounds: the sizes
+in `rules.py`; a page of rows in `cinema/features/personal.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cinema.features.privacy.store import ExportsRepository, Made
 from cinema.features.privacy.zip_pieces import ZipPieces
 
 STEP_BYTES: Final = 64 * 1024
-"""Deflated in one step of the event loop, two milliseconds or so."""
+"""Bytes that are deflated in one step of the event loop, in about two milliseconds."""
 
 TOO_LARGE: Final = "There is more than fits into one file: ask us for it."
 

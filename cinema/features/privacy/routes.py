@@ -25,7 +25,7 @@ ZIP: Final = Medium(
 
 
 class ExportParts(msgspec.Struct, frozen=True):
-    """What the routes of exports work with."""
+    """What the handlers of this module work with."""
 
     exports: ExportsService
     door: FrontDoor
@@ -35,11 +35,11 @@ class ExportParts(msgspec.Struct, frozen=True):
     method="POST",
     path="/api/v1/auth/me/export",
     operation_id="exportMe",
-    summary="Have all that is known of one's account put into a file",
-    description="Answers with a job (`GET /jobs/{job_id}`). When it is done, a mail brings a link "
-    "to a zip with JSON files: profile, sessions, audit log, bookings, mails, and documents where "
-    "there are any. The link is good for seven days, or until the next export. While one is being "
-    "made, this is that one. The address must be verified.",
+    summary="Export everything that is known about your account",
+    description="Answers with a job (`GET /jobs/{job_id}`). When it is done, you get a mail with a "
+    "link to a zip with JSON files: profile, sessions, audit log, bookings, mails, and documents "
+    "if there are any. The link is valid for seven days, or until the next export. While an export "
+    "is being made, the answer is its job. Your address must be verified.",
     tag=TAG,
     auth="bearer",
     response=Job,
@@ -49,7 +49,7 @@ class ExportParts(msgspec.Struct, frozen=True):
     errors=("FORBIDDEN", "NOT_FOUND", "RATE_LIMITED", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def export_me(parts: ExportParts, context: RequestContext) -> Reply:
-    """Have the caller's account exported."""
+    """Export the caller's account."""
     job = await parts.exports.ask(context.principal, parts.door.client(context))
     location = header_lines(location=f"/api/v1/jobs/{job.id}")
     return success(job, status=202, extra=location)
@@ -59,9 +59,9 @@ async def export_me(parts: ExportParts, context: RequestContext) -> Reply:
     method="GET",
     path="/api/v1/auth/exports/{export_id}",
     operation_id="downloadExport",
-    summary="The file with everything that is known about an account, by the link of a mail",
-    description="The mail's link is `…/exports/{export_id}#token=…`: what stands behind `#token=` "
-    "is sent in the header `Link-Token`. The file is deleted after seven days, or with the next "
+    summary="Download an export with the link of its mail",
+    description="The link in the mail is `…/exports/{export_id}#token=…`. Send the part after "
+    "`#token=` in the header `Link-Token`. The file is deleted after seven days, with the next "
     "export, or with the account.",
     tag=TAG,
     auth="link",

@@ -1,4 +1,4 @@
-"""What bounds exports, and the link that leads to one. Pure but for the randomness of links."""
+"""Bounds of exports, and the links to them. Pure except for new tokens."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ KIND: Final = "account_export"
 PURPOSE: Final = "export"
 
 PIECE_BYTES: Final = 256 * 1024
-"""What is sealed and stored together, and in memory of a file at a time."""
+"""Size of a piece that is sealed and stored together, and of what is in memory of a file."""
 
 SIZE_LIMIT_BYTES: Final = 100 * 1024 * 1024
 """Largest file: a thousand times that of somebody who goes to the cinema every day. Postgres holds
 it for a week."""
 
 DOWNLOADS_AT_ONCE: Final = 4
-"""Files that a node hands out together: each keeps reading from Postgres."""
+"""Downloads of a node at a time; each one reads from Postgres."""
 
 DOWNLOADS_PER_HOUR: Final = 30
-"""How often one link may be used in an hour: programs that look into mails, and then its owner."""
+"""How often one link may be used in an hour, by programs that check mails and by its owner."""
 
 
 def export_link(base_url: str, export_id: UUID) -> Link:
@@ -35,5 +35,5 @@ def export_link(base_url: str, export_id: UUID) -> Link:
 
 
 def digest_of(export_id: UUID, token: str) -> bytes:
-    """What is stored of a token; the same token means nothing for another export."""
+    """The digest that is stored instead of a token; it is different for each export."""
     return digest_of_link(f"{PURPOSE}:{export_id}", token)

@@ -1,4 +1,4 @@
-"""Asking for what the house knows of oneself, and having it."""
+"""Exports: request one, and download it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ExportsService:
         self._under_way = 0
 
     async def ask(self, principal: Principal, client: Client) -> Job:
-        """Have an export of the caller's account made, or the one that is being made.
+        """Begin an export of the caller's account, or return the one that is being made.
 
         Refuses NOT_FOUND, FORBIDDEN, RATE_LIMITED, RETRY, OUTCOME_UNKNOWN.
         """

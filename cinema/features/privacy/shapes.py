@@ -1,4 +1,4 @@
-"""Exports as the service hands them over."""
+"""Exports in the form in which the service returns them."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class ExportsRepository:
-    """Keeps what is made of accounts for their owners."""
+    """Keeps the exports of accounts."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class ExportsRepository:
         self._new_id = new_id
 
     async def ask(self, user_id: UUID, client: Client, now: datetime, *, per_day: int) -> Enqueued:
-        """Have an export made; the one that is being made, if there is one.
+        """Begin an export, or return the one that is being made.
 
         Refuses NOT_FOUND, FORBIDDEN without a proven address, RATE_LIMITED, RETRY,
         OUTCOME_UNKNOWN.
@@ -161,7 +161,7 @@ class ExportsRepository:
         made: Made,
         now: datetime,
     ) -> None:
-        """Let the link count, and send it. Raises `JobFailed`."""
+        """Make the link valid, and enqueue its mail. Raises `JobFailed`."""
         async with transaction(self._pool) as running:
             account = await self._account(running, user_id)
             await attempt.report(within=running)
@@ -191,7 +191,7 @@ class ExportsRepository:
         return account
 
     async def open(self, digest: bytes, now: datetime) -> Ready | None:
-        """The export of a link, while that is good. Refuses RETRY."""
+        """The export of a link, while the link is valid. Refuses RETRY."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_OPEN, digest, now)
         if row is None:
@@ -221,7 +221,7 @@ class ExportsRepository:
             number, left = number + 1, left - len(piece)
 
     async def forget(self, now: datetime, limit: int) -> int:
-        """Delete what has expired, a bounded number; returns how many."""
+        """Delete a bounded number of expired exports; returns how many."""
         gone = 0
         while gone < limit:
             at_once = min(FORGOTTEN_AT_ONCE, limit - gone)

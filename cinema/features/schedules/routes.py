@@ -20,10 +20,10 @@ PLANNERS: Final = frozenset({ADMIN, MANAGER})
     method="POST",
     path="/api/v1/schedule/generate",
     operation_id="generateSchedule",
-    summary="Have a schedule made",
-    description="A job makes it, which takes about as long as `seconds` says. Ask for the plan to "
-    "see how far it is. Nothing is shown or sold before the plan is applied. Only a manager of the "
-    "cinema, or an admin.",
+    summary="Plan a schedule",
+    description="A job makes the plan, which takes about as long as `seconds` says. Get the plan "
+    "to see the progress. Nothing is shown or sold before the plan is applied. For managers of the "
+    "cinema, and admins.",
     tag=TAG,
     auth="bearer",
     roles=PLANNERS,
@@ -36,7 +36,7 @@ PLANNERS: Final = frozenset({ADMIN, MANAGER})
     idempotent=True,
 )
 async def generate(schedules: SchedulesService, context: RequestContext) -> Reply:
-    """Have a plan made."""
+    """Begin to make a plan."""
     plan = await schedules.generate(
         context.principal, context.body, context.request_key, context.request_id
     )
@@ -47,9 +47,9 @@ async def generate(schedules: SchedulesService, context: RequestContext) -> Repl
     method="GET",
     path="/api/v1/schedule/plans/{plan_id}",
     operation_id="getSchedulePlan",
-    summary="A plan, and how far it is",
-    description="While it is being made, it shows the best that was found so far. It is kept for "
-    "30 days.",
+    summary="Get a plan and its progress",
+    description="While the plan is being made, it shows the best one so far. It is kept for 30 "
+    "days.",
     tag=TAG,
     auth="bearer",
     roles=PLANNERS,
@@ -67,7 +67,7 @@ async def get_plan(schedules: SchedulesService, context: RequestContext) -> Repl
     method="DELETE",
     path="/api/v1/schedule/plans/{plan_id}",
     operation_id="cancelSchedulePlan",
-    summary="Give up a plan that is being made",
+    summary="Cancel a plan that is being made",
     tag=TAG,
     auth="bearer",
     roles=PLANNERS,
@@ -112,9 +112,9 @@ async def apply_plan(schedules: SchedulesService, context: RequestContext) -> Re
     method="GET",
     path="/api/v1/schedule/cinema/{cinema_id}",
     operation_id="getCinemaSchedule",
-    summary="What a cinema shows on a day",
-    description="By start, on a day of the cinema's own calendar; without `date` today. A show "
-    "after midnight belongs to the day on which it starts.",
+    summary="List what a cinema shows on a day",
+    description="By start, on a local day of the cinema; without `date`, today. A show after "
+    "midnight belongs to the day on which it starts.",
     tag=TAG,
     query=ScheduleQuery,
     response=Schedule,

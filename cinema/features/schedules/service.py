@@ -1,4 +1,4 @@
-"""Schedules: have a plan made, look at it, and make its showtimes."""
+"""Schedules: make a plan, show it, and make its showtimes."""
 
 from __future__ import annotations
 
