@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from cinema.domain.principal import ADMIN, MANAGER
 from cinema.features.showtimes import examples
 from cinema.features.showtimes.service import ShowtimesService
@@ -19,11 +21,14 @@ from cinema.features.showtimes.shapes import (
 from cinema.http.conditional import tagged, versions_seen
 from cinema.http.context import RequestContext
 from cinema.http.pages import PageMeta, listed
-from cinema.http.responses import Reply, header_lines, success, success_body
-from cinema.http.routes import Operation
+from cinema.http.responses import ENCODER, Medium, Reply, header_lines, success, success_body
+from cinema.http.routes import Declared, Operation
 
 TAG: Final = "Showtimes"
 MOVIES_TAG: Final = "Movies"
+
+LINKED_DATA: Final = Medium(content_type="application/ld+json", cache_control="public, max-age=60")
+"""For crawlers, which come by no more often than this."""
 
 
 @Operation(
@@ -223,7 +228,52 @@ async def list_showtimes_of_movie(showtimes: ShowtimesService, context: RequestC
     return listed(await showtimes.showtimes_of_movie(movie_id, context.query))
 
 
+@Operation(
+    method="GET",
+    path="/api/v1/showtimes/{showtime_id}/screening-event",
+    operation_id="getScreeningEvent",
+    summary="A showtime for search engines",
+    description="A `ScreeningEvent` of schema.org as JSON-LD, to be put into a page as it is.",
+    tag=TAG,
+    media_type=LINKED_DATA.content_type,
+    errors=("RETRY",),
+)
+async def get_screening_event(showtimes: ShowtimesService, context: RequestContext) -> Reply:
+    """A showtime as linked data, which scripts of other pages may read too."""
+    (showtime_id,) = context.ids
+    event = await showtimes.screening_event(showtime_id)
+    return Reply(200, ENCODER.encode(event), medium=LINKED_DATA)
+
+
+def _called(
+    declared: Declared[ShowtimesService], operation_id: str, path: str
+) -> Declared[ShowtimesService]:
+    """The same under the name that schedules know it by."""
+    operation = msgspec.structs.replace(
+        declared.operation,
+        operation_id=operation_id,
+        path=path,
+        description=f"The same as `{declared.operation.operation_id}`. "
+        f"{declared.operation.description}",
+    )
+    return Declared(operation, declared.handler)
+
+
+_SCHEDULED: Final = "/api/v1/schedule/showtime"
+
+schedule_showtime = _called(create_showtime, "scheduleShowtime", _SCHEDULED)
+reschedule_showtime = _called(
+    change_showtime, "rescheduleShowtime", f"{_SCHEDULED}/{{showtime_id}}"
+)
+unschedule_showtime = _called(
+    cancel_showtime, "unscheduleShowtime", f"{_SCHEDULED}/{{showtime_id}}"
+)
+
 ROUTES: Final = (
+    get_screening_event,
+    schedule_showtime,
+    reschedule_showtime,
+    unschedule_showtime,
     list_showtimes,
     create_showtime,
     get_showtime,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -33,6 +33,7 @@ from cinema.features.catalog.rules import asked_days
 from cinema.features.catalog.store import CatalogRepository
 from cinema.features.refusals import found, granted
 from cinema.features.showtimes.rules import Timetable, timetable
+from cinema.features.showtimes.screening_event import screening_event
 from cinema.features.showtimes.shapes import (
     Cancellation,
     LayoutChanged,
@@ -206,6 +207,11 @@ class ShowtimesService:
     async def showtime(self, showtime_id: UUID) -> Showtime:
         """One showtime. Refuses NOT_FOUND."""
         return found(await self._showtimes.find(showtime_id))
+
+    async def screening_event(self, showtime_id: UUID) -> dict[str, Any]:
+        """One showtime as search engines read it. Refuses NOT_FOUND."""
+        showtime = await self.showtime(showtime_id)
+        return screening_event(showtime, found(await self._showtimes.place(showtime_id)))
 
     async def showtimes(self, query: ShowtimeQuery) -> Page[Showtime]:
         """Showtimes by start; without a day, those that are over are left out."""

@@ -14,6 +14,7 @@ from cinema.domain.money import Money
 from cinema.domain.rejections import refuse
 from cinema.domain.sale_rules import Rules
 from cinema.features.showtimes.rules import Timetable
+from cinema.features.showtimes.screening_event import Place
 from cinema.features.showtimes.shapes import (
     Cancellation,
     Sales,
@@ -126,6 +127,16 @@ where showtime.id = $1
 _CANCEL_FACTS = """
 select cinema_id, version, status, cancel_reason, cancelled_bookings, cancel_job_id
 from showtimes where id = $1
+"""
+
+_PLACE = """
+select movie.title as film, movie.runtime_minutes, movie.age_rating, cinema.name as cinema,
+       cinema.address, cinema.city, cinema.country, cinema.time_zone, screen.name as screen
+from showtimes showtime
+join movies movie on movie.id = showtime.movie_id
+join cinemas cinema on cinema.id = showtime.cinema_id
+join screens screen on screen.id = showtime.screen_id
+where showtime.id = $1
 """
 
 _BY_ID = f"select {_SHOWTIME} from showtimes where id = $1"
@@ -351,6 +362,11 @@ class ShowtimesRepository:
         """The showtime of an id."""
         row = await self._reads.fetchrow(_BY_ID, showtime_id)
         return None if row is None else _showtime(row)
+
+    async def place(self, showtime_id: UUID) -> Place | None:
+        """What film a showtime shows, and where."""
+        row = await self._reads.fetchrow(_PLACE, showtime_id)
+        return None if row is None else Place(**dict(row))
 
     async def list(
         self, wanted: ShowtimeFilter, *, after: tuple[datetime, UUID] | None, limit: int

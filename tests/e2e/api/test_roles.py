@@ -212,6 +212,20 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "cancelSchedulePlan": Call("DELETE", plan, PLANNERS, 404),
         "applySchedulePlan": Call("POST", f"{plan}/apply", PLANNERS, 404),
         "getCinemaSchedule": Call("GET", f"schedule/cinema/{house.cinema_id}", ANYBODY),
+        "getScreeningEvent": Call("GET", f"{shown}/screening-event", ANYBODY),
+        "scheduleShowtime": Call(
+            *("POST", "schedule/showtime", MANAGERS, 201),
+            {**showtime, "starts_at": later(number + 100)},
+        ),
+        "rescheduleShowtime": Call(
+            *("PUT", f"schedule/showtime/{facts['third']}", MANAGERS, 200),
+            {**showtime, "starts_at": later(number + 200)},
+            headers={"If-Match": '"1"'},
+        ),
+        "unscheduleShowtime": Call(
+            *("DELETE", f"schedule/showtime/{facts['third']}", MANAGERS, 200),
+            headers={"If-Match": '"2"'},
+        ),
         "getSeats": Call("GET", f"{shown}/seats", ANYBODY),
         "placeHold": Call("POST", f"{shown}/holds", BUYERS, 201, {"seats": [facts["seat"]]}),
         "getHold": Call("GET", held, BUYERS),
@@ -253,6 +267,7 @@ async def facts_of(house: House, owner: str, person: str | None = None) -> dict[
         "showtime": showtime_id,
         "hall": screen_id,
         "other": await house.showtime(),
+        "third": await house.showtime(),
         "screen": await house.screen(grid={"rows": 2, "columns": 2}),
         "hold": await house.held(owner, showtime_id, "A1", "A2"),
         "booking": await house.booked(owner, showtime_id, "A3"),

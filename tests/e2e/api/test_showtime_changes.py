@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from tests.e2e.api.house import BASE_PRICE, LAYOUT, UNKNOWN_ID, Answer, House
@@ -395,3 +396,44 @@ async def test_the_history_of_a_showtime_that_moved_is_told_in_the_seats_of_each
     kernel, key = house.node.kernel, UUID(showtime_id).bytes
     plans = [await inspection.plan_loaded(kernel, key, version) for version in (1, 2)]
     assert [plan.seat_count for plan in plans] == [3, 15]
+
+
+# --- for search engines, and under other names
+
+
+async def test_a_showtime_is_told_to_search_engines(house: House) -> None:
+    showtime_id = await house.showtime()
+    before = await shown(house, showtime_id)
+    async with house.client.get(f"showtimes/{showtime_id}/screening-event") as reply:
+        assert reply.headers["Content-Type"] == "application/ld+json"
+        event = msgspec.json.decode(await reply.read())
+    assert (event["@context"], event["@type"]) == ("https://schema.org", "ScreeningEvent")
+    assert event["name"] == "Film"
+    starts_at = datetime.fromisoformat(event["startDate"])
+    assert starts_at == datetime.fromisoformat(before["starts_at"]).replace(microsecond=0)
+    assert starts_at.utcoffset() in {timedelta(hours=1), timedelta(hours=2)}
+    assert event["eventStatus"] == "https://schema.org/EventScheduled"
+    assert event["workPresented"] == {"@type": "Movie", "name": "Film", "duration": "PT90M"}
+    assert event["location"]["name"].startswith("House, Screen")
+    assert (event["offers"]["price"], event["offers"]["priceCurrency"]) == ("10.00", "EUR")
+    await house.booked("ada", showtime_id, "A1")
+    await change(house, showtime_id, starts_at=moved(before, days=1))
+    async with house.client.get(f"showtimes/{showtime_id}/screening-event") as reply:
+        event = msgspec.json.decode(await reply.read())
+    assert event["eventStatus"] == "https://schema.org/EventRescheduled"
+    unknown = await house.ask(None, "GET", f"showtimes/{UNKNOWN_ID}/screening-event")
+    assert unknown.error == (404, "NOT_FOUND")
+
+
+async def test_schedules_have_names_of_their_own_for_the_same(house: House) -> None:
+    before = await shown(house, await house.showtime())
+    body = wish(before, starts_at=moved(before, days=250))
+    made = await house.ask("manager", "POST", "schedule/showtime", body)
+    assert made.status == 201
+    path = f"schedule/showtime/{made.data['id']}"
+    changed = await house.ask(
+        "manager", "PUT", path, body | {"base_price": price(5)}, headers={"If-Match": '"1"'}
+    )
+    assert changed.data["base_price"] == price(5)
+    cancelled = await house.ask("manager", "DELETE", path, headers={"If-Match": '"2"'})
+    assert cancelled.data["status"] == "cancelled"

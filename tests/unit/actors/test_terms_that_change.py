@@ -32,6 +32,12 @@ def dearer(world: World, showtime: bytes, price_minor: int = 2000) -> Any:
     return change_terms(world.terms.of[showtime], base_price_minor=price_minor)
 
 
+def moved(world: World, showtime: bytes) -> Any:
+    """The command that moves a showtime by an hour."""
+    terms = world.terms.of[showtime]
+    return change_terms(terms, starts_at_us=terms.starts_at_us + 3_600_000_000)
+
+
 async def price_of(node: Any, showtime: bytes, label: str) -> int:
     """What a new hold costs."""
     event: Any = accepted(await node.ask(showtime, hold(BERT, label))).event
@@ -152,7 +158,7 @@ async def test_a_screen_that_is_taken_meanwhile_refuses_only_whoever_wants_it(
         world.journal.sold.occupied = True
         messages = [
             (showtime, hold(ANNA, "A1")),
-            (showtime, change_terms(world.terms.of[showtime], starts_at_us=7)),
+            (showtime, moved(world, showtime)),
             (showtime, hold(ANNA, "A2")),
         ]
         mails = [node.tell(*one) for one in messages]
@@ -174,8 +180,9 @@ async def test_what_was_decided_behind_a_part_that_is_refused_is_not_refused_wit
         node = await world.warm_node(showtime)
         world.journal.sold.occupied = True
         terms = world.terms.of[showtime]
-        first = node.tell(showtime, change_terms(terms, starts_at_us=7))
-        second = node.tell(showtime, change_terms(terms, seen=2, starts_at_us=9))
+        later_us = terms.starts_at_us + 60_000_000
+        first = node.tell(showtime, change_terms(terms, starts_at_us=later_us))
+        second = node.tell(showtime, change_terms(terms, seen=2, starts_at_us=later_us + 1))
         await settle()
         assert [first.code, second.code] == ["SCREEN_OCCUPIED", "RETRY"]
 

@@ -95,6 +95,7 @@ def test_another_value_is_another_request(route: Route) -> None:
 def test_every_request_body_can_be_fingerprinted() -> None:
     assert {route.operation_id for route in WITH_BODY} == {
         *("register", "createMovie", "createCinema", "createScreen", "createShowtime"),
+        "scheduleShowtime",
         *("placeHold", "extendHold", "createBooking", "blockSeats", "unblockSeats"),
     }
     assert all(cast("Any", route.request_example) is not None for route in WITH_BODY)
