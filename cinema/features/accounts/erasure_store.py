@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from cinema.features.accounts.audit_store import AuditEntry, note
+from cinema.features.accounts.export_revocation import revoke_exports
 from cinema.features.accounts.guest_store import ERASE_CLAIMED
 from cinema.features.accounts.letters import DELETION_SCHEDULED, Letter, Post
 from cinema.features.accounts.passwords import NO_PASSWORD
@@ -56,12 +57,6 @@ update users set email = 'erased-' || id::text || '@invalid',
 where id = $1
 """
 
-# In the order in which whoever makes an export locks: the account, its job, its export.
-_CALL_OFF: Final = """
-update jobs set status = 'cancelled', ended_at = $2, updated_at = $2, node = ''
-where owner_id = $1 and kind = 'account_export' and status in ('queued', 'running')
-"""
-
 # To the address, and to those that it had before. What others may wait for at such an address is
 # left to be sent: it need not have been proven.
 _FORGET_MAILS: Final = """
@@ -74,7 +69,6 @@ where created_at >= $3 and (status <> 'waiting' or kind like 'account\\_%')
 """
 
 _FORGET: Final = (
-    "delete from account_exports where user_id = $1",
     "delete from sessions where user_id = $1",
     "delete from account_links where user_id = $1",
     "delete from link_requests where user_id = $1",
@@ -153,7 +147,7 @@ class ErasureRepository:
             for row in rows:
                 user_id: UUID = row["id"]
                 await running.execute(_ERASE, user_id, now, NO_PASSWORD)
-                await running.execute(_CALL_OFF, user_id, now)
+                await revoke_exports(running, user_id, now)
                 await running.execute(_FORGET_MAILS, user_id, row["email"], row["created_at"])
                 for statement in (*_FORGET, *ERASE_CLAIMED):
                     await running.execute(statement, user_id)

@@ -11,6 +11,7 @@ import msgspec
 from cinema.domain.limits_catalog import IDEMPOTENT_CLEANUP_PAGE
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.audit_store import AuditEntry, note
+from cinema.features.accounts.export_revocation import revoke_exports
 from cinema.features.accounts.letters import (
     EMAIL_CHANGE,
     EMAIL_CHANGED,
@@ -402,6 +403,8 @@ class LinksRepository:
         was_on = bool(await running.fetchval(_FORGET_FACTOR, user_id, found.made_at))
         await running.execute(_FORGET_CODES, user_id, found.made_at)
         await self._forget_begun(running, user_id)
+        # What was asked for since went to the other address.
+        await revoke_exports(running, user_id, now, since=found.made_at)
         ended = len(await running.fetch(END_ALL_SESSIONS, user_id, now, None))
         after: dict[str, object] = {"ended": ended, "second_factor_off": was_on}
         entry_id = await self._note(running, "email_undo", user_id, client, now, after)

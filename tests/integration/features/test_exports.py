@@ -20,7 +20,7 @@ from cinema.features.accounts.letters import Letter
 from cinema.features.accounts.link_rules import digest_of_link
 from cinema.features.accounts.passwords import PasswordHasher
 from cinema.features.accounts.personal_store import AccountFacts
-from cinema.features.accounts.shapes import SignedIn
+from cinema.features.accounts.shapes import ChangeEmailInput, SignedIn
 from cinema.features.accounts.throttles import ThrottleRules, Throttles
 from cinema.features.bookings.personal_store import BookingFacts
 from cinema.features.feature import JobKind
@@ -466,6 +466,47 @@ async def test_a_link_of_an_erased_account_opens_nothing(office: Office) -> None
     assert await code_of(office.read(token)) == "INVALID_LINK"
     with pytest.raises(Refused, match="NOT_FOUND"):
         _ = [piece async for piece in file.pieces]
+    assert await office.left() == (0, 0)
+
+
+async def test_what_a_thief_of_the_address_had_exported_goes_with_the_undo(office: Office) -> None:
+    house = office.house
+    made = await house.accounts.register(ann(), HERE)
+    await office.pool.execute("update users set email_verified = true")
+    who = await office.principal(made)
+    before = await office.make(who)
+    office.pass_s(1)
+    change = ChangeEmailInput(email="thief@example.com", password="correct horse")
+    await house.credentials.change_email(who, change, THERE)
+    await house.mails.round()
+    changed = house.link("account_email_change")
+    await house.credentials.use_address_link(changed, THERE)
+    undo = house.link("account_email_changed")
+    office.pass_s(1)
+    under_way = await office.service.ask(who, THERE)
+    await house.credentials.use_address_link(undo, HERE)
+    assert (await office.yard.job(under_way.id)).status == "cancelled"
+    assert await office.yard.do_all(office.yard.node(office.kinds())) == 0
+    # The owner's own was there before.
+    await office.read(before)
+
+
+async def test_a_file_that_a_thief_of_the_address_has_is_gone_after_the_undo(
+    office: Office,
+) -> None:
+    house = office.house
+    made = await house.accounts.register(ann(), HERE)
+    await office.pool.execute("update users set email_verified = true")
+    who = await office.principal(made)
+    change = ChangeEmailInput(email="thief@example.com", password="correct horse")
+    await house.credentials.change_email(who, change, THERE)
+    await house.mails.round()
+    await house.credentials.use_address_link(house.link("account_email_change"), THERE)
+    undo = house.link("account_email_changed")
+    office.pass_s(1)
+    stolen = await office.make(who)
+    await house.credentials.use_address_link(undo, HERE)
+    assert await code_of(office.read(stolen)) == "INVALID_LINK"
     assert await office.left() == (0, 0)
 
 
