@@ -22,6 +22,7 @@ from cinema.app.settings_parts import (
     guest_times,
     hold_rates,
     link_times,
+    object_store,
     refresh_cookie,
     roles_with_factor,
     sale_rules,
@@ -95,8 +96,10 @@ from cinema.features.bookings.personal_store import BookingFacts
 from cinema.features.bookings.rows import BOOKING_BRANCHES
 from cinema.features.bookings.service import BookingsService
 from cinema.features.bookings.store import BookingsRepository
-from cinema.features.catalog import cinema_routes, movie_routes, screen_routes
+from cinema.features.catalog import cinema_routes, movie_routes, poster_routes, screen_routes
 from cinema.features.catalog.jobs import CatalogFigures
+from cinema.features.catalog.poster_service import PostersService
+from cinema.features.catalog.poster_store import PostersRepository
 from cinema.features.catalog.service import CatalogService
 from cinema.features.catalog.store import CatalogRepository
 from cinema.features.feature import Feature, JobKind
@@ -143,6 +146,7 @@ from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.connections.wire import ReplyWriter
 from cinema.http.routes import bound
 from cinema.http.turns import Turns
+from cinema.integrations.images.worker import ImageProcesses
 from cinema.integrations.mail import MailSender
 from cinema.integrations.mail.mailbox import MailboxFolder
 from cinema.integrations.mail.smtp import SmtpSender
@@ -432,12 +436,21 @@ async def _catalog(ground: Ground, offered: Offered) -> Feature:
     store = offered.catalog = CatalogRepository(ground.pool, ground.reads)
     now = _now(ground.unix_s)
     catalog = CatalogService(store, new_id=ground.next_id, now=now)
+    posters = PostersService(
+        store,
+        PostersRepository(ground.pool),
+        ImageProcesses(),
+        object_store(ground.settings),
+        now=now,
+    )
     return Feature(
         routes=(
             *bound(movie_routes.ROUTES, catalog),
             *bound(cinema_routes.ROUTES, catalog),
             *bound(screen_routes.ROUTES, catalog),
+            *bound(poster_routes.ROUTES, posters),
         ),
+        sweeps={"unused-posters": posters.sweep},
         tasks={"catalog-figures": CatalogFigures(store.movie_lists, now=now).run},
     )
 

@@ -18,6 +18,9 @@ from cinema.features.seats.hold_limits import HoldRates
 from cinema.features.seats.service import UnpaidLimits
 from cinema.features.watching.options import WatchOptions
 from cinema.http.steps import OwnerOf
+from cinema.integrations.objects import ObjectStore
+from cinema.integrations.objects.folder import FolderObjects
+from cinema.integrations.objects.s3 import S3Objects
 from cinema.settings import Settings, origin_of, url_of
 
 MINUTE_S: Final = 60
@@ -89,6 +92,19 @@ def roles_with_factor(settings: Settings) -> frozenset[str]:
 def base_url(settings: Settings) -> str:
     """Where links in mails lead; a request cannot choose that."""
     return settings.public_url or url_of(settings.host, settings.port)
+
+
+def object_store(settings: Settings) -> ObjectStore:
+    """Where uploaded files are."""
+    if not settings.s3_url:
+        return FolderObjects(settings.uploads)
+    return S3Objects(
+        settings.s3_url,
+        endpoint=settings.s3_endpoint,
+        region=settings.s3_region,
+        access_key_id=settings.s3_access_key_id,
+        secret_access_key=settings.s3_secret_access_key,
+    )
 
 
 def refresh_cookie(settings: Settings) -> RefreshCookie:

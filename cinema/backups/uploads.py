@@ -19,6 +19,7 @@ import msgspec
 
 from cinema.backups.errors import BackupError
 from cinema.backups.folder import BackupFolder, flush, write_whole
+from cinema.integrations.objects.folder import PART
 
 _INDEX_NAME: Final = "%Y%m%dT%H%M%S.%fZ.json"
 
@@ -46,7 +47,7 @@ def store_uploads(folder: BackupFolder, uploads: Path, now: datetime) -> str:
     known = _read(indexes / names[-1]).files if names else {}
     found = {}
     for path in sorted(uploads.rglob("*")) if uploads.is_dir() else ():
-        if path.is_symlink() or not path.is_file():
+        if path.is_symlink() or not path.is_file() or path.name.endswith(PART):
             continue
         name = str(path.relative_to(uploads))
         stored = _store(path, objects, known.get(name))

@@ -130,7 +130,7 @@ def _folder(settings: Settings, given: str | None) -> BackupFolder:
 
 
 def _uploads(settings: Settings) -> Path:
-    return settings.data_dir / "uploads"
+    return settings.uploads
 
 
 def _running_source(settings: Settings) -> Source:

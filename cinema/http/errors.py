@@ -47,6 +47,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "DUPLICATE_SEAT": ErrorKind(422, "A seat is named twice."),
     "IN_THE_FUTURE": ErrorKind(422, "That time or seq is in the future."),
     "UNKNOWN_CATEGORY": ErrorKind(422, "This screen has no such category of seats."),
+    "UNUSABLE_IMAGE": ErrorKind(422, "No picture can be made of this file."),
     "UNKNOWN_PAYMENT_METHOD": ErrorKind(422, "This payment method is not accepted here."),
     "UNKNOWN_PROMO_CODE": ErrorKind(422, "There is no such promo code."),
     # A state or a seat was lost.

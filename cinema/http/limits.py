@@ -48,3 +48,12 @@ COMPOSED_LIMIT_CHARACTERS: Final = 5000
 
 VALIDATION_MESSAGE_LIMIT_CHARACTERS: Final = 500
 """Longest validation message; it may repeat a client's field name, and is cut here."""
+
+UPLOAD_TIMEOUT_S: Final = 60.0
+"""How long a file may take to arrive: five megabytes over a slow line."""
+
+UPLOAD_FORM_LIMIT_BYTES: Final = 16_384
+"""What a form may have around its file."""
+
+UPLOADS_AT_ONCE: Final = 4
+"""Files that arrive at a time, each in memory as a whole; further ones are refused."""

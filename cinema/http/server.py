@@ -19,6 +19,7 @@ from cinema.http.connections.connection import ConnectionServer
 from cinema.http.connections.listening import close_when_accepted
 from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.connections.request import HttpRequest, TasklessRequest
+from cinema.http.connections.upload import Uploads
 from cinema.http.connections.wire import ORIGIN, Finished, ReplyWriter
 from cinema.http.endpoint import Endpoint, compose
 from cinema.http.limits import LISTEN_BACKLOG
@@ -61,6 +62,7 @@ class EdgeOptions(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
     require_https: bool = False
     body_limit_bytes: int = 1_048_576
+    upload_limit_bytes: int = 5_242_880
     request_timeout_s: float = 15.0
 
 
@@ -71,6 +73,7 @@ def edge_options(settings: Settings) -> EdgeOptions:
         trusted_proxies=settings.trusted_proxies,
         require_https=settings.production,
         body_limit_bytes=settings.body_limit_bytes,
+        upload_limit_bytes=settings.max_upload_size_mb << 20,
         request_timeout_s=settings.request_timeout_seconds,
     )
 
@@ -136,6 +139,7 @@ class Edge:
             request_timeout_s=options.request_timeout_s,
             owner_of=owner_of,
             limits=limits,
+            uploads=Uploads(options.upload_limit_bytes),
             verify_signed=None if signatures is None else signatures.verify_signed,
             check_body=None if signatures is None else signatures.check_body,
         )

@@ -16,6 +16,7 @@ from cinema.domain.rejections import Rejection, refuse
 from cinema.http.connections.body import body_at_hand, check_is_json, has_body, read_body
 from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.connections.request import HttpRequest
+from cinema.http.connections.upload import Upload, Uploads
 from cinema.http.connections.wire import ReplyWriter
 from cinema.http.context import Call
 from cinema.http.decoding import checked_idempotency_key, json_decoder, query_decoder
@@ -82,6 +83,7 @@ class EdgeParts(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout_s: float
     owner_of: OwnerOf | None = None
     limits: EdgeLimits | None = None
+    uploads: Uploads
     verify_signed: Callable[[HttpRequest, str], Principal] | None = None
     check_body: Callable[[HttpRequest, bytes], None] | None = None
     """For the control endpoint, where calls may be signed instead of having a token."""
@@ -146,6 +148,8 @@ def _input(route: Route, around: EdgeParts) -> TakeInput:
 
     The step returns None when it is done, or an awaitable if the body has not come yet.
     """
+    if route.request is Upload:
+        return _upload_input(route, around)
     takes_body = route.request is not None
     takes_json = takes_body and route.request is not bytes
     is_optional = route.body_optional
@@ -174,9 +178,22 @@ def _input(route: Route, around: EdgeParts) -> TakeInput:
     return take
 
 
+def _upload_input(route: Route, around: EdgeParts) -> TakeInput:
+    """The same for a form with a file, which is always waited for."""
+    take_rest = _decoding(route, around)
+    read = around.uploads.read
+
+    async def take(call: Call) -> None:
+        call.body, call.raw_body = await read(call.request)
+        take_rest(call)
+
+    return take
+
+
 def _decoding(route: Route, around: EdgeParts) -> Callable[[Call], None]:
     """Makes the step that decodes a body, and names the request by its idempotency key."""
-    decode_body = json_decoder(route.request) if route.request not in {None, bytes} else None
+    is_json = route.request not in {None, bytes, Upload}
+    decode_body = json_decoder(route.request) if is_json else None
     decode_query = None if route.query is None else query_decoder(route.query)
     takes_key = route.idempotent
     check_body = around.check_body

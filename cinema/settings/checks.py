@@ -76,12 +76,16 @@ def _problems_of_addresses(settings: Settings) -> Iterator[str]:
         "DATABASE_READ_URL": (settings.database_read_url, ("postgresql://", "postgres://")),
         "REDIS_URL": (settings.redis_url, ("redis://", "rediss://", "unix://")),
         "PUBLIC_URL": (settings.public_url, ("http://", "https://")),
+        "S3_URL": (settings.s3_url, ("s3://",)),
+        "S3_ENDPOINT": (settings.s3_endpoint, ("http://", "https://")),
     }
     for name, (value, prefixes) in schemes.items():
         if value and not value.startswith(prefixes):
             yield f"{name} does not begin with {' or '.join(prefixes)}"
         elif value and name == "PUBLIC_URL" and origin_of(value) is None:
             yield f"{name} names no host, or a port that is none"
+    if bool(settings.s3_access_key_id) != bool(settings.s3_secret_access_key):
+        yield "S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are given together, or neither of them"
 
 
 def _problems_of_a_cluster(settings: Settings) -> Iterator[str]:

@@ -104,6 +104,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Annotated[
         Path, _about("folder of the embedded Postgres and generated secrets", shown="data")
     ] = _HOME / "data"
+    upload_dir: Annotated[
+        Path,
+        _about(
+            "folder of posters, which nodes on several machines share; default DATA_DIR/uploads",
+            shown="",
+        ),
+    ] = Path()
+    max_upload_size_mb: Annotated[
+        int, _about("largest file that may be uploaded", "MiB", low=1, high=64)
+    ] = 5
+    s3_url: Annotated[
+        str,
+        _about("bucket of posters, as s3://bucket or s3://bucket/prefix, instead of UPLOAD_DIR"),
+    ] = ""
+    s3_endpoint: Annotated[
+        str, _about("address of a store that speaks S3's language; empty for Amazon's")
+    ] = ""
+    s3_region: Annotated[str, _about("region of the bucket; us-east-1 by default")] = ""
+    s3_access_key_id: Annotated[
+        str, _about("who we are to the store; empty for the role of the machine")
+    ] = ""
+    s3_secret_access_key: Annotated[Secret, _about("the key to that")] = Secret()
     database_url: Annotated[
         Secret, _about("Postgres >= 17, as postgresql://…; empty starts the embedded one")
     ] = Secret()
@@ -560,6 +582,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ws_heartbeat_seconds: Annotated[
         int, _about("time between pings; a peer that misses two is closed", "s", low=1, high=600)
     ] = 20
+
+    @property
+    def uploads(self) -> Path:
+        """The folder of uploaded files."""
+        return self.data_dir / "uploads" if self.upload_dir == Path() else self.upload_dir
 
     @property
     def production(self) -> bool:

@@ -15,7 +15,7 @@ from cinema.features.accounts import (
 from cinema.features.accounts import routes as auth_routes
 from cinema.features.bookings import order_routes
 from cinema.features.bookings import routes as booking_routes
-from cinema.features.catalog import cinema_routes, movie_routes, screen_routes
+from cinema.features.catalog import cinema_routes, movie_routes, poster_routes, screen_routes
 from cinema.features.operations import (
     action_routes,
     health_routes,
@@ -41,6 +41,7 @@ ROUTES: tuple[Route, ...] = (
     *bound(movie_routes.ROUTES, NOTHING),
     *bound(cinema_routes.ROUTES, NOTHING),
     *bound(screen_routes.ROUTES, NOTHING),
+    *bound(poster_routes.ROUTES, NOTHING),
     *bound(showtime_routes.ROUTES, NOTHING),
     *bound(seat_routes.ROUTES, NOTHING),
     *bound(hold_routes.ROUTES, NOTHING),

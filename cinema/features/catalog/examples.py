@@ -19,6 +19,10 @@ MOVIE_INPUT: Final[dict[str, Any]] = {
 }
 MOVIE: Final = {"id": MOVIE_ID, **MOVIE_INPUT, "version": 1}
 MOVIE_CHANGED: Final = {**MOVIE, "version": 2}
+MOVIE_WITH_POSTER: Final = {
+    **MOVIE_CHANGED,
+    "poster_url": f"/media/{'5a' * 32}-780.webp",
+}
 CINEMA_INPUT: Final[dict[str, Any]] = {
     "name": "Odeon am Markt",
     "address": "Marktplatz 1",

@@ -47,7 +47,7 @@ async def list_movies(catalog: CatalogService, context: RequestContext) -> Reply
     response=Movie,
     response_example=examples.MOVIE,
     status=201,
-    errors=("RETRY", "OUTCOME_UNKNOWN"),
+    errors=("UNKNOWN_REFERENCE", "RETRY", "OUTCOME_UNKNOWN"),
     idempotent=True,
 )
 async def create_movie(catalog: CatalogService, context: RequestContext) -> Reply:
@@ -90,7 +90,7 @@ async def get_movie(catalog: CatalogService, context: RequestContext) -> Reply:
     response_example=examples.MOVIE_CHANGED,
     if_match=True,
     etag=True,
-    errors=("RETRY", "OUTCOME_UNKNOWN"),
+    errors=("UNKNOWN_REFERENCE", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def replace_movie(catalog: CatalogService, context: RequestContext) -> Reply:
     """Describe a film anew."""

@@ -27,6 +27,14 @@ CinemaName = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S(.*\
 ScreenName = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$")]
 City = Annotated[str, Meta(min_length=1, max_length=100)]
 Link = Annotated[str, Meta(max_length=2000, pattern=r"^https?://[!-~]+$")]
+PosterUrl = Annotated[
+    str,
+    Meta(
+        max_length=2000,
+        pattern=r"^(https?://[!-~]+|/media/[0-9a-f]{64}-(342|780|1560)\.webp)$",
+        description="An address, or that of an uploaded poster.",
+    ),
+]
 LanguageTag = Annotated[
     str,
     Meta(pattern="^[a-zA-Z]{2,8}(-[a-zA-Z0-9]{1,8}){0,3}$", description="A BCP 47 tag, as `en`."),
@@ -49,7 +57,7 @@ class MovieInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     release_date: date | None = None
     age_rating: Annotated[str, Meta(min_length=1, max_length=16)] | None = None
     languages: Annotated[list[LanguageTag], Meta(max_length=32)] = []
-    poster_url: Link | None = None
+    poster_url: PosterUrl | None = None
     trailer_url: Link | None = None
 
 

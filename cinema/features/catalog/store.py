@@ -189,6 +189,11 @@ _UPCOMING_OF_MOVIE = _UPCOMING.format(column="movie_id")
 _UPCOMING_OF_CINEMA = _UPCOMING.format(column="cinema_id")
 _UPCOMING_OF_SCREEN = _UPCOMING.format(column="screen_id")
 
+MEDIA_PATH: Final = "/media/"
+
+# Nobody deletes the files of a poster while a film is about to show it.
+_KEEP_POSTER = "select true from posters where digest = $1 for key share"
+
 UPCOMING_TOLD: Final = 100
 """Showtimes that a refused deletion names, at most."""
 
@@ -214,6 +219,7 @@ class CatalogRepository:
         """The new movie."""
 
         async def insert(running: PooledConnection) -> Movie:
+            await _check_poster(running, movie.poster_url)
             row = await running.fetchrow(_ADD_MOVIE, *movie_values(movie_id, movie, now, by))
             await index_titles(running, [(movie_id, fold(movie.title))])
             return movie_of(_some(row))
@@ -229,6 +235,7 @@ class CatalogRepository:
         """
         values = movie_values(movie_id, movie, now, by)
         async with transaction(self._pool) as running:
+            await _check_poster(running, movie.poster_url)
             row = await running.fetchrow(_CHANGE_MOVIE, *values, list(seen))
             if row is None:
                 raise _lost_update(await running.fetchrow(_MOVIE_BY_ID, movie_id))
@@ -560,6 +567,14 @@ def _cinema_values(
         now,
         by,
     )
+
+
+async def _check_poster(running: PooledConnection, url: str | None) -> None:
+    """Refuse an address of an uploaded poster that there is not, and keep one that there is."""
+    if url is not None and url.startswith(MEDIA_PATH):
+        digest = url.removeprefix(MEDIA_PATH).partition("-")[0]
+        if not await running.fetchval(_KEEP_POSTER, digest):
+            raise refuse("UNKNOWN_REFERENCE", "There is no such poster.", path="$.poster_url")
 
 
 @contextmanager

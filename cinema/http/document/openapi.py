@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from cinema.http.conditional import tagged
+from cinema.http.connections.upload import FIELD, Upload
 from cinema.http.context import RequestContext
 from cinema.http.document.assets import content_tag
 from cinema.http.errors import ERROR_TABLE
@@ -20,6 +21,12 @@ Json = dict[str, Any]
 
 OPENAPI_PATH: Final = "/api/v1/openapi.json"
 JSON_TYPE: Final = "application/json"
+FORM_TYPE: Final = "multipart/form-data"
+_FORM: Final = {
+    "type": "object",
+    "required": [FIELD],
+    "properties": {FIELD: {"type": "string", "contentMediaType": "application/octet-stream"}},
+}
 _PARAMETER: Final = re.compile(r"\{(\w+)(:text)?\}")
 _REF: Final = "#/components/schemas/{name}"
 
@@ -144,7 +151,9 @@ def error_codes(route: Route) -> list[str]:
         codes.add("FORBIDDEN")
     if route.request is not None:
         codes |= {"REQUEST_TIMEOUT", "PAYLOAD_TOO_LARGE", "BAD_REQUEST"}
-        if route.request is not bytes:
+        if route.request is Upload:
+            codes |= {"UNSUPPORTED_MEDIA_TYPE", "VALIDATION_ERROR", "OVERLOADED"}
+        elif route.request is not bytes:
             codes |= {"UNSUPPORTED_MEDIA_TYPE", "MALFORMED_JSON", "VALIDATION_ERROR"}
     if route.query is not None:
         codes |= {"VALIDATION_ERROR", "URI_TOO_LONG"}
@@ -181,6 +190,8 @@ def _operation(route: Route, schema_of: dict[str, Json], components: dict[str, A
         operation["security"] = [*anonymous, {scheme: []}]
     if route.request is bytes:
         operation["requestBody"] = {"required": True, "content": {"*/*": {}}}
+    elif route.request is Upload:
+        operation["requestBody"] = {"required": True, "content": {FORM_TYPE: {"schema": _FORM}}}
     elif route.request is not None:
         content: Json = {"schema": schema_of[_key(route.request)]}
         if route.request_example is not None:
@@ -325,7 +336,7 @@ def _types(routes: Sequence[Route]) -> list[Any]:
     found: dict[str, Any] = {}
     for route in routes:
         for one in (route.request, route.response, route.query, route.meta):
-            if one is not None and one is not bytes:
+            if one is not None and one not in {bytes, Upload}:
                 found.setdefault(_key(one), one)
     return list(found.values())
 

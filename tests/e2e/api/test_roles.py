@@ -154,6 +154,9 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
             {"title": "N", "runtime_minutes": 9},
             headers={"If-Match": '"1"'},
         ),
+        # A form without a picture: who may send one is told so.
+        "setPoster": Call("POST", f"movies/{facts['movie']}/poster", ADMINS, 415, {}),
+        "getPicture": Call("GET", "/media/x", ANYBODY, 404),
         "deleteMovie": Call(
             *("DELETE", f"movies/{facts['movie']}", ADMINS, 200), headers={"If-Match": '"1", "2"'}
         ),
