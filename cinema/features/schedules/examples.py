@@ -21,7 +21,10 @@ PLAN_INPUT: Final[dict[str, Any]] = {
             "prime_min": 1,
         }
     ],
-    "opening_hours": {"mon": None, "sat": {"opens": "10:00", "closes": "02:00"}},
+    "opening_exceptions": [
+        {"date": "2026-06-08", "hours": None},
+        {"date": "2026-06-06", "hours": {"opens": "10:00", "closes": "02:00"}},
+    ],
     "screens": [{"screen_id": SCREEN_ID, "formats": ["2D", "3D"]}],
     "base_price": PRICE,
     "prime_price": PRIME_PRICE,

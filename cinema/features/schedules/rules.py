@@ -15,9 +15,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from cinema.features.catalog.shapes import DayHours, Hours, WeekHours
 from cinema.features.schedules.shapes import (
-    WEEKDAYS,
-    OpenHours,
     PlanInput,
     PlannedShow,
     UnmetWish,
@@ -49,7 +48,10 @@ FAMILY_SHARES: Final = (0.32, 0.42, 0.20, 0.06, 0.0)
 WEEK_SHARES: Final = (0.62, 0.66, 0.74, 0.78, 1.30, 1.66, 1.24)
 """Visitors from Monday to Sunday, of those of an average day."""
 
-DEFAULT_HOURS: Final = OpenHours(opens="10:00", closes="01:00")
+WEEKDAYS: Final = WeekHours.__struct_fields__
+"""From Monday on, as `date.weekday` counts them."""
+
+DEFAULT_HOURS: Final = Hours(opens="10:00", closes="01:00")
 SPILL: Final = 0.4
 """Who finds no seat when they want to come: this share comes in a neighbouring part of the day."""
 
@@ -92,6 +94,8 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     zone: tzinfo
     ads_minutes: int
     cleaning_minutes: int
+    opening_hours: WeekHours | None = None
+    opening_exceptions: Sequence[DayHours] = ()
     screens: Sequence[HouseScreen]
     films: Mapping[UUID, HouseFilm]
     taken: Sequence[Taken]
@@ -108,6 +112,8 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
     """What a plan meets when it is applied."""
 
     time_zone: str
+    ads_minutes: int
+    cleaning_minutes: int
     screens: Mapping[UUID, ScreenFacts]
     runtimes: Mapping[UUID, int]
     taken: Sequence[Taken]
@@ -134,20 +140,30 @@ class Conflict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def conflicts_of(shows: Sequence[PlannedShow], calendar: Calendar, now: datetime) -> list[Conflict]:
     """The shows that cannot be made any more, by start; the first `CONFLICTS_LIMIT`."""
-    zone = ZoneInfo(calendar.time_zone)
     on_screen: dict[UUID, list[Taken]] = defaultdict(list)
     for one in calendar.taken:
         on_screen[one.screen_id].append(one)
     found: list[Conflict] = []
     for show in shows:
-        conflict = _conflict(show, calendar, on_screen[show.screen_id], zone, now)
+        conflict = _conflict(show, calendar, on_screen[show.screen_id], now)
         if conflict is not None:
             found.append(conflict)
     return found[:CONFLICTS_LIMIT]
 
 
+def times_of(show: PlannedShow, calendar: Calendar) -> Timetable:
+    """The moments of a show whose film is in the calendar."""
+    return timetable(
+        show.starts_at,
+        calendar.runtimes[show.movie_id],
+        ZoneInfo(calendar.time_zone),
+        ads_minutes=calendar.ads_minutes,
+        cleaning_minutes=calendar.cleaning_minutes,
+    )
+
+
 def _conflict(
-    show: PlannedShow, calendar: Calendar, taken: Sequence[Taken], zone: tzinfo, now: datetime
+    show: PlannedShow, calendar: Calendar, taken: Sequence[Taken], now: datetime
 ) -> Conflict | None:
     def because(reason: Reason, showtime_id: UUID | None = None) -> Conflict:
         return Conflict(
@@ -162,10 +178,9 @@ def _conflict(
         return because("started")
     if show.screen_id not in calendar.screens:
         return because("screen_gone")
-    runtime = calendar.runtimes.get(show.movie_id)
-    if runtime is None:
+    if show.movie_id not in calendar.runtimes:
         return because("movie_gone")
-    times = timetable(show.starts_at, runtime, zone)
+    times = times_of(show, calendar)
     if times.ends_at != show.ends_at:
         return because("movie_changed")
     for one in taken:
@@ -261,17 +276,24 @@ def _at(day: date, clock: str | time, zone: tzinfo) -> datetime:
     return datetime.combine(day, shown, zone).astimezone(UTC)
 
 
-def _hours(request: PlanInput, day: date) -> OpenHours | None:
-    for one in request.exceptions:
-        if one.date == day:
-            return one.hours
-    weekday = WEEKDAYS[day.weekday()]
-    return request.opening_hours.get(weekday, DEFAULT_HOURS)
+def _hours(request: PlanInput, house: House, day: date) -> Hours | None:
+    """When the cinema is open: as the request says, or else its settings, or else as most are."""
+    for exceptions, week in (
+        (request.opening_exceptions, request.opening_hours),
+        (house.opening_exceptions, house.opening_hours),
+    ):
+        for one in exceptions:
+            if one.date == day:
+                return one.hours
+        if week is not None:
+            hours: Hours | None = getattr(week, WEEKDAYS[day.weekday()])
+            return hours
+    return DEFAULT_HOURS
 
 
-def _span(request: PlanInput, day: date, zone: tzinfo) -> tuple[datetime, datetime] | None:
+def _span(request: PlanInput, house: House, day: date) -> tuple[datetime, datetime] | None:
     """When the cinema opens and closes on a day of its programme."""
-    hours = _hours(request, day)
+    hours, zone = _hours(request, house, day), house.zone
     if hours is None:
         return None
     later = timedelta(days=1 if hours.closes <= hours.opens else 0)
@@ -280,7 +302,7 @@ def _span(request: PlanInput, day: date, zone: tzinfo) -> tuple[datetime, dateti
 
 def _day(request: PlanInput, house: House, day: date, now: datetime) -> Day:
     zone, midnight = house.zone, _midnight(day, house.zone)
-    span, following = _span(request, day, zone), _span(request, day + timedelta(days=1), zone)
+    span, following = _span(request, house, day), _span(request, house, day + timedelta(days=1))
     opens = closes = 0
     if span is not None:
         # The screens are clean when the next day begins, also of a cinema that hardly closes.

@@ -12,7 +12,12 @@ import msgspec
 import structlog
 
 from cinema.domain.idempotency import IdempotencyKey
-from cinema.domain.limits_catalog import BASE_PRICE_MINOR_MAX, SCHEDULE_AHEAD_DAYS
+from cinema.domain.limits_catalog import (
+    BASE_PRICE_MINOR_MAX,
+    SCHEDULE_AHEAD_DAYS,
+    YEAR_MAX,
+    YEAR_MIN,
+)
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.authority import require_own_cinema, serves
@@ -20,7 +25,7 @@ from cinema.features.catalog.store import CatalogRepository
 from cinema.features.jobs.store import JobsRepository
 from cinema.features.refusals import found
 from cinema.features.schedules.metrics import ScheduleCounts
-from cinema.features.schedules.rules import Addition, Calendar, conflicts_of
+from cinema.features.schedules.rules import Addition, Calendar, conflicts_of, times_of
 from cinema.features.schedules.shapes import (
     DAYS_LIMIT,
     PlanInput,
@@ -29,7 +34,6 @@ from cinema.features.schedules.shapes import (
     ScheduleQuery,
 )
 from cinema.features.schedules.store import SchedulesRepository
-from cinema.features.showtimes.rules import timetable
 from cinema.storage.database.transactions import PooledConnection
 
 KIND: Final = "schedule_plan"
@@ -37,6 +41,9 @@ KIND: Final = "schedule_plan"
 
 SHARES_MAX: Final = 1.001
 """Shares of a film's versions are parts of its visitors; sums of fractions are not exact."""
+
+STARTS_LIMIT: Final = 500_000
+"""Versions times screens times steps of a day: what a process of `MEMORY_BYTES` can look at."""
 
 SCHEDULE_APPLIED: Final = "schedule_applied"
 
@@ -110,11 +117,12 @@ class SchedulesService:
         async def call_off(running: PooledConnection) -> bool:
             return await self._jobs.cancel(running, kind=KIND, only_one=str(plan_id))
 
-        if not await self._schedules.cancel(plan_id, call_off):
-            plan = await self.plan(principal, plan_id)
-            if plan.status != "cancelled":
-                raise refuse("SCHEDULE_ENDED", status=plan.status)
-        return await self.plan(principal, plan_id)
+        await self._schedules.cancel(call_off)
+        plan = await self.plan(principal, plan_id)
+        # It may have been done, or given up, a moment before.
+        if plan.status != "cancelled":
+            raise refuse("SCHEDULE_ENDED", status=plan.status)
+        return plan
 
     async def apply(self, principal: Principal, plan_id: UUID) -> SchedulePlan:
         """Make the showtimes of a plan, all or none; once, however often it is asked for.
@@ -128,7 +136,6 @@ class SchedulesService:
         def decide(plan: SchedulePlan, calendar: Calendar) -> list[Addition]:
             if plan.status != "done":
                 raise refuse("SCHEDULE_NOT_DONE", status=plan.status)
-            zone = ZoneInfo(calendar.time_zone)
             conflicts = conflicts_of(plan.shows, calendar, now)
             if conflicts:
                 self._counts.conflicts += 1
@@ -138,7 +145,7 @@ class SchedulesService:
                     id=UUID(bytes=self._new_id()),
                     show=show,
                     screen=calendar.screens[show.screen_id],
-                    times=timetable(show.starts_at, calendar.runtimes[show.movie_id], zone),
+                    times=times_of(show, calendar),
                 )
                 for show in plan.shows
             ]
@@ -157,6 +164,9 @@ class SchedulesService:
 
     async def schedule(self, cinema_id: UUID, query: ScheduleQuery) -> Schedule:
         """What a cinema shows on a day of its own calendar. Refuses NOT_FOUND."""
+        if query.date is not None and not YEAR_MIN <= query.date.year <= YEAR_MAX:
+            message = f"Years {YEAR_MIN} to {YEAR_MAX} only."
+            raise refuse("VALIDATION_ERROR", message, path="$.date")
         cinema = found(await self._catalog.find_cinema(cinema_id))
         day = query.date or self._now().astimezone(ZoneInfo(cinema.time_zone)).date()
         return await self._schedules.schedule(cinema_id, cinema.time_zone, day)
@@ -182,6 +192,7 @@ class SchedulesService:
         house = found(await self._schedules.house(request.cinema_id, movie_ids, day, day))
         if not house.screens:
             raise refuse("UNKNOWN_REFERENCE", "This cinema has no screens.", path="$.cinema_id")
+        _check_size(request, len(house.screens))
         screens = {screen.id for screen in house.screens}
         for place, film in enumerate(request.films):
             if film.movie_id not in house.films:
@@ -213,6 +224,13 @@ def _check_form(request: PlanInput) -> None:
     for name, price in (("base_price", request.base_price), ("prime_price", request.prime_price)):
         if price is not None and price.amount > BASE_PRICE_MINOR_MAX:
             raise refuse("VALIDATION_ERROR", "This is too much.", path=f"$.{name}.amount")
+
+
+def _check_size(request: PlanInput, screens: int) -> None:
+    versions = sum(max(1, len(film.versions)) for film in request.films)
+    if versions * screens * (24 * 60 // request.grid_minutes) > STARTS_LIMIT:
+        message = "This is too much for one plan: give fewer films or versions, or a coarser grid."
+        raise refuse("VALIDATION_ERROR", message, path="$.grid_minutes")
 
 
 def _check_days(request: PlanInput, today: date) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from cinema.domain.money import Money
-from cinema.features.catalog.shapes import LanguageTag
+from cinema.features.catalog.shapes import ClockTime, DayHours, LanguageTag, WeekHours
 
 DAYS_LIMIT: Final = 14
 """Days of one plan: two weeks are what a cinema programmes at a time."""
@@ -29,31 +29,11 @@ SECONDS_DEFAULT: Final = 60
 SECONDS_LIMIT: Final = 600
 """How long a plan may be worked on, seconds; after that the best that was found is the plan."""
 
-Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-WEEKDAYS: Final[tuple[Weekday, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-ClockTime = Annotated[
-    str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", description="As in `18:30`, local time.")
-]
 Format = Annotated[str, Meta(min_length=1, max_length=16)]
 Count = Annotated[int, Meta(ge=0, le=100)]
 
 Method = Literal["greedy", "solver"]
 PlanStatus = Literal["queued", "running", "done", "failed", "cancelled", "applied"]
-
-
-class OpenHours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Shows start from `opens` on and have ended by `closes`, which may be after midnight."""
-
-    opens: ClockTime
-    closes: ClockTime
-
-
-class DateHours(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The hours of one date; none if the cinema is closed."""
-
-    date: Date
-    hours: OpenHours | None = None
 
 
 class PrimeTime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,9 +79,10 @@ class ScreenFormats(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class PlanInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a plan is made from. Times are on the clock of the cinema.
 
-    Screens that are not named show 2D. Weekdays that are not named have the hours 10:00 to 01:00;
-    `exceptions` go before. Showtimes that are there already stay where they are. `base_price` is
-    for shows outside prime time, `prime_price` for those in it.
+    Screens that are not named show 2D. Without `opening_hours` and for dates that are no exception
+    here, the cinema is open as its settings say, or else from 10:00 to 01:00. Showtimes that are
+    there already stay where they are. `base_price` is for shows outside prime time, `prime_price`
+    for those in it.
     """
 
     cinema_id: UUID
@@ -110,8 +91,8 @@ class PlanInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     films: Annotated[list[FilmInput], Meta(min_length=1, max_length=FILMS_LIMIT)]
     base_price: Money
     prime_price: Money | None = None
-    opening_hours: dict[Weekday, OpenHours | None] = {}
-    exceptions: Annotated[list[DateHours], Meta(max_length=DAYS_LIMIT)] = []
+    opening_hours: WeekHours | None = None
+    opening_exceptions: Annotated[list[DayHours], Meta(max_length=DAYS_LIMIT)] = []
     screens: Annotated[list[ScreenFormats], Meta(max_length=100)] = []
     prime_time: PrimeTime = PrimeTime()
     children_until: ClockTime = "18:30"

@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from cinema.domain.idempotency import IdempotencyKey
-from cinema.domain.limits_catalog import ADS_MINUTES, CLEANING_MINUTES
 from cinema.domain.money import Money
 from cinema.domain.rejections import refuse
 from cinema.domain.sale_rules import Rules
+from cinema.features.catalog.shapes import DayHours, WeekHours
 from cinema.features.schedules.rules import (
     Addition,
     Calendar,
@@ -51,7 +51,9 @@ SHOWTIMES_LIMIT: Final = 2000
 """Showtimes of one cinema and day: a hundred screens have fewer."""
 
 _CINEMA: Final = """
-select id, time_zone, currency from cinemas where id = $1 and deleted_at is null"""
+select id, time_zone, currency, ads_minutes, cleaning_minutes, opening_hours::text,
+    opening_exceptions::text
+from cinemas where id = $1 and deleted_at is null"""
 
 # The lock lets two requests for plans of one cinema count one after the other.
 _WAITING: Final = """
@@ -174,8 +176,12 @@ class SchedulesRepository:
             return None
         return House(
             zone=ZoneInfo(cinema["time_zone"]),
-            ads_minutes=ADS_MINUTES,
-            cleaning_minutes=CLEANING_MINUTES,
+            ads_minutes=cinema["ads_minutes"],
+            cleaning_minutes=cinema["cleaning_minutes"],
+            opening_hours=msgspec.json.decode(cinema["opening_hours"], type=WeekHours | None),
+            opening_exceptions=msgspec.json.decode(
+                cinema["opening_exceptions"], type=list[DayHours]
+            ),
             screens=[HouseScreen(id=_id(row), seats=row["seat_count"]) for row in screens],
             films={
                 _id(row): HouseFilm(
@@ -238,12 +244,12 @@ class SchedulesRepository:
             await report(running)
             await running.execute(_PROGRESS, plan_id, progress, text, done)
 
-    async def cancel(
-        self, plan_id: UUID, call_off: Callable[[PooledConnection], Awaitable[bool]]
-    ) -> bool:
-        """End a plan's job; False if it has ended by itself."""
+    async def cancel(self, call_off: Callable[[PooledConnection], Awaitable[bool]]) -> bool:
+        """End a plan's job; False if it has ended by itself.
+
+        The plan is not locked: whoever reports on it has the job first, and then the plan.
+        """
         async with transaction(self._pool) as running:
-            await running.fetchrow(_PLAN + " for update of plan", plan_id)
             return await call_off(running)
 
     async def apply(
@@ -288,6 +294,8 @@ class SchedulesRepository:
         taken = await running.fetch(_TAKEN, plan.cinema_id, first, last + timedelta(days=1))
         return Calendar(
             time_zone=cinema["time_zone"],
+            ads_minutes=cinema["ads_minutes"],
+            cleaning_minutes=cinema["cleaning_minutes"],
             screens={
                 _id(row): ScreenFacts(
                     screen_no=row["screen_no"], layout_version=row["layout_version"]

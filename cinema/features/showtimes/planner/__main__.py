@@ -6,6 +6,7 @@ It ends when its standard input does, so it never outlives the server that start
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import threading
 import time
@@ -21,9 +22,16 @@ NICENESS = 10
 """Seats come first: a plan takes what processor time is left."""
 
 
+MEMORY_BYTES = 4 * 1024**3
+"""A plan that needs more ends its own process, and no other."""
+
+
 def main() -> None:
     """Solve the task of the first line."""
     os.nice(NICENESS)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    # Threads of the linear algebra are of no use here, and each reserves memory.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
     threading.Thread(target=_end_with_input, daemon=True).start()
     if find_spec("scipy") is None:

@@ -56,6 +56,7 @@ class DayModel:
         self.day = day
         self.kinds = _kinds(problem, day)
         self.columns = list(_columns(problem, day, self.kinds))
+        self._places = {one: place for place, one in enumerate(self.columns)}
         self.cost: list[float] = []
         self.upper: list[float] = []
         self.low: list[float] = []
@@ -86,10 +87,9 @@ class DayModel:
         }
         grid = self.problem.rules.grid
         found: list[Show] = []
-        for one, count in sorted(
-            zip(self.columns, counts, strict=False), key=lambda pair: pair[0].starts
-        ):
-            for _ in range(round(count)):
+        there = [(self.columns[place], round(count)) for place, count in enumerate(counts) if count]
+        for one, count in sorted(there, key=lambda pair: pair[0].starts):
+            for _ in range(count):
                 screen = min(free[one.kind])
                 if screen[0] > one.starts:
                     raise ValueError("the solution has more shows than screens")
@@ -108,14 +108,13 @@ class DayModel:
                 ]
 
     def counts(self, shows: Iterable[Show]) -> list[int]:
-        """The other way round: how often each column stands in a schedule."""
+        """The other way round: how often each column stands in a schedule of the day."""
         kind_of = {screen: kind for kind, one in enumerate(self.kinds) for screen in one.screens}
-        there = Counter(
-            Column(kind_of[one.screen], one.film, one.version, one.starts)
-            for one in shows
-            if one.day == self.day
-        )
-        return [there[one] for one in self.columns]
+        counts = [0] * len(self.columns)
+        for one in shows:
+            column = Column(kind_of[one.screen], one.film, one.version, one.starts)
+            counts[self._places[column]] += 1
+        return counts
 
     def _variable(self, cost: float, upper: float) -> int:
         self.cost.append(cost)

@@ -99,12 +99,15 @@ class _Day:
         )
         self._ahead = self._groups()
 
-    def improve(self, until: float, clock: Callable[[], float]) -> None:
-        """Look at groups of screens until a moment, or until looking on is in vain."""
+    def improve(self, until: float, ends: float, clock: Callable[[], float]) -> None:
+        """Look at groups of screens until a moment, or until looking on is in vain.
+
+        What was begun by then may go on, but not beyond `ends`.
+        """
         while self.open and clock() < until:
             if not self._ahead:
                 self._widen()
-            self._look_at(self._ahead.pop(), until - clock())
+            self._look_at(self._ahead.pop(), ends - clock())
 
     def _groups(self) -> list[tuple[int, ...]]:
         """Kinds of screens to look at together, as many as there may be, in a mixed order."""
@@ -145,7 +148,8 @@ class _Day:
         before = self.value
         if found.columns is not None:
             self._take(self._model.shows(found.columns[:integers].tolist()))
-        self._has_helped |= self.value > before
+        # What was not looked at to the end has not been in vain.
+        self._has_helped |= self.value > before or not found.is_best
         self._is_over = is_whole and found.is_best and bool(near.all())
 
     def _take(self, shows: list[Show]) -> None:
@@ -184,12 +188,12 @@ def solve(
         report(state(passed()))
     first_s = (ends - clock()) * SHORT_SHARE / len(days)
     for one in days:
-        one.improve(clock() + first_s, clock)
+        one.improve(clock() + first_s, ends, clock)
         report(state(passed()))
     while clock() < ends:
         worst = max(days, key=lambda one: one.open)
         if not worst.open:
             break
-        worst.improve(min(ends, clock() + SLICE_S), clock)
+        worst.improve(min(ends, clock() + SLICE_S), ends, clock)
         report(state(passed()))
     return state(1.0)

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from cinema.domain.money import Money
+from cinema.features.catalog.shapes import DayHours, Hours, WeekHours
 from cinema.features.schedules.rules import (
     CONFLICTS_LIMIT,
     Calendar,
@@ -25,9 +26,7 @@ from cinema.features.schedules.rules import (
     unmet_wishes,
 )
 from cinema.features.schedules.shapes import (
-    DateHours,
     FilmInput,
-    OpenHours,
     PlanInput,
     PlannedShow,
     PrimeTime,
@@ -93,23 +92,46 @@ def test_a_day_has_the_hours_of_its_weekday_and_goes_on_after_midnight() -> None
 
 
 def test_hours_of_a_weekday_and_of_a_date_go_before() -> None:
-    hours = {"wed": OpenHours(opens="14:00", closes="23:00")}
+    hours = WeekHours(wednesday=Hours(opens="14:00", closes="23:00"))
     request = a_request(date(2026, 6, 3), opening_hours=hours)
     assert (a_day_of(request).opens, a_day_of(request).closes) == (14 * 60, 23 * 60)
-    exception = DateHours(date=date(2026, 6, 3), hours=OpenHours(opens="09:00", closes="12:00"))
-    request = msgspec.structs.replace(request, exceptions=[exception])
+    exception = DayHours(date=date(2026, 6, 3), hours=Hours(opens="09:00", closes="12:00"))
+    request = msgspec.structs.replace(request, opening_exceptions=[exception])
     assert (a_day_of(request).opens, a_day_of(request).closes) == (9 * 60, 12 * 60)
 
 
+def test_the_settings_of_the_cinema_say_when_it_is_open() -> None:
+    settings = {
+        "opening_hours": WeekHours(wednesday=Hours(opens="11:00", closes="23:00")),
+        "opening_exceptions": [
+            DayHours(date=date(2026, 6, 4), hours=Hours(opens="16:00", closes="22:00"))
+        ],
+    }
+    house = msgspec.structs.replace(a_house(), **settings)
+    problem = problem_of(a_request(date(2026, 6, 3), days=3), house, NOW)
+    assert [(day.opens, day.closes) for day in problem.days] == [
+        (11 * 60, 23 * 60),
+        (16 * 60, 22 * 60),
+        (0, 0),
+    ]
+    # What the request says goes before.
+    own = WeekHours(wednesday=Hours(opens="09:00", closes="12:00"))
+    problem = problem_of(a_request(date(2026, 6, 3), opening_hours=own), house, NOW)
+    assert (problem.days[0].opens, problem.days[0].closes) == (9 * 60, 12 * 60)
+
+
 def test_a_closed_day_is_empty_and_nobody_is_missed() -> None:
-    exception = DateHours(date=date(2026, 6, 3))
-    problem = problem_of(a_request(date(2026, 6, 3), exceptions=[exception]), a_house(), NOW)
+    exception = DayHours(date=date(2026, 6, 3))
+    problem = problem_of(
+        a_request(date(2026, 6, 3), opening_exceptions=[exception]), a_house(), NOW
+    )
     assert problem.days[0].opens >= problem.days[0].closes
     assert problem.films[0].demand == ((0.0,) * 5,)
 
 
 def test_a_cinema_that_hardly_closes_is_clean_when_the_next_day_begins() -> None:
-    hours = dict.fromkeys(("wed", "thu"), OpenHours(opens="06:00", closes="06:00"))
+    open_all = Hours(opens="06:00", closes="06:00")
+    hours = WeekHours(wednesday=open_all, thursday=open_all)
     day = a_day_of(a_request(date(2026, 6, 3), opening_hours=hours))
     assert (day.opens, day.closes) == (6 * 60, 30 * 60 - 15)
 
@@ -119,7 +141,7 @@ def test_a_cinema_that_hardly_closes_is_clean_when_the_next_day_begins() -> None
     [(date(2026, 3, 28), 27 * 60), (date(2026, 10, 24), 29 * 60), (date(2026, 6, 6), 28 * 60)],
 )
 def test_a_night_in_which_clocks_change_is_as_long_as_it_is(day: date, closes: int) -> None:
-    hours = {"sat": OpenHours(opens="18:00", closes="04:00")}
+    hours = WeekHours(saturday=Hours(opens="18:00", closes="04:00"))
     assert a_day_of(a_request(day, opening_hours=hours)).closes == closes
 
 
@@ -138,7 +160,7 @@ def test_shows_start_when_clocks_of_the_cinema_say_so(day: date, utc_hour: int) 
 
 def test_a_show_through_the_change_of_clocks_is_as_long_as_any() -> None:
     request = a_request(
-        date(2026, 3, 28), opening_hours={"sat": OpenHours(opens="18:00", closes="05:00")}
+        date(2026, 3, 28), opening_hours=WeekHours(saturday=Hours(opens="18:00", closes="05:00"))
     )
     problem = problem_of(request, a_house(), NOW)
     (show,) = planned(request, a_house(), problem, [Show(0, 25 * 60, 0, 0, 0)])
@@ -218,7 +240,8 @@ def test_a_showtime_after_midnight_belongs_to_the_evening_before() -> None:
 
 
 def test_a_showtime_that_two_days_touch_has_its_visitors_once() -> None:
-    hours = dict.fromkeys(("wed", "thu"), OpenHours(opens="06:00", closes="05:59"))
+    open_all = Hours(opens="06:00", closes="05:59")
+    hours = WeekHours(wednesday=open_all, thursday=open_all)
     long = taken(datetime(2026, 6, 4, 3, 0, tzinfo=UTC), minutes=180)  # 05:00 to 08:00.
     request = a_request(date(2026, 6, 3), days=2, opening_hours=hours)
     found = problem_of(request, a_house([long]), NOW).fixed
@@ -255,6 +278,8 @@ SHOW = PlannedShow(
 def a_calendar(**changes: Any) -> Calendar:
     calendar = Calendar(
         time_zone="Europe/Berlin",
+        ads_minutes=20,
+        cleaning_minutes=15,
         screens={LARGE: ScreenFacts(screen_no=1, layout_version=1)},
         runtimes={MOVIE: 100},
         taken=[],
@@ -268,6 +293,7 @@ def a_calendar(**changes: Any) -> Calendar:
         ({"screens": {}}, "screen_gone"),
         ({"runtimes": {}}, "movie_gone"),
         ({"runtimes": {MOVIE: 101}}, "movie_changed"),
+        ({"ads_minutes": 25}, "movie_changed"),
         ({"taken": [taken(START + timedelta(minutes=134))]}, "screen_occupied"),
         ({"taken": [taken(START - timedelta(minutes=134))]}, "screen_occupied"),
     ],
