@@ -128,7 +128,7 @@ _NO_RELEVANCE: Final = "0::integer"
 
 # A film counts with the best match for each word that is asked for, and has to have one for all.
 _RANKED = """
-with ranked as (
+ranked as (
     select matched.movie_id, sum(matched.score)::integer as score
     from (
         select known.movie_id, answer.place, max(answer.quality + known.weight) as score
@@ -227,7 +227,8 @@ class _Statement:
     def __init__(self, sort: MovieSort) -> None:
         self.arguments: list[object] = []
         self._conditions = ["movie.deleted_at is null"]
-        self._ranked = ""
+        self._parts: list[str] = []
+        self._joins: list[str] = []
         self._descends = sort != "title"
         self._place = _PLACES[sort]
         if sort == "relevance":
@@ -247,9 +248,19 @@ class _Statement:
         self, words: Sequence[str], places: Sequence[int], qualities: Sequence[int], asked: int
     ) -> None:
         """Only films with a word for each place of what was asked, the best first."""
-        self._ranked = _RANKED.format(*self._given(words, places, qualities, asked))
+        self._parts.append(_RANKED.format(*self._given(words, places, qualities, asked)))
+        self._joins.append("join ranked on ranked.movie_id = movie.id")
         if self._place == _NO_RELEVANCE:
             self._place = _PLACES["relevance"]
+
+    def only_shown(self, condition: str, *values: object) -> None:
+        """Only films of such showtimes, which are looked for first."""
+        found = condition.format(*self._given(*values))
+        self._parts.append(
+            "shown as materialized (select distinct showtime.movie_id from showtimes showtime"
+            f" where {found})"
+        )
+        self._joins.append("join shown on shown.movie_id = movie.id")
 
     def text(self, after: Position | None, limit: int) -> str:
         """The whole statement."""
@@ -257,11 +268,11 @@ class _Statement:
             compare = "<" if self._descends else ">"
             self.where(f"({self._place}, movie.id) {compare} ({{}}, {{}})", *after)
         (limited,) = self._given(limit)
-        join = "join ranked on ranked.movie_id = movie.id" if self._ranked else ""
+        parts = f"with {', '.join(self._parts)}" if self._parts else ""
         direction = " desc" if self._descends else ""
-        return f"""{self._ranked}
+        return f"""{parts}
 select {_QUALIFIED}, {self._place} as place
-from movies movie {join}
+from movies movie {" ".join(self._joins)}
 where {" and ".join(self._conditions)}
 order by {self._place}{direction}, movie.id{direction}
 limit {limited}
@@ -291,11 +302,18 @@ def _narrow(statement: _Statement, wanted: MovieFilter) -> None:
         shown.append(("showtime.ends_at > {}", wanted.running_after))
         shown.append(("showtime.starts_at > {}", wanted.running_after - _LONGEST))
     conditions = " and ".join(condition for condition, _ in shown)
-    statement.where(
-        "exists (select from showtimes showtime where showtime.movie_id = movie.id"
-        f" and showtime.status <> 'cancelled' and {conditions})",
-        *(value for _, value in shown),
-    )
+    conditions = f"showtime.status <> 'cancelled' and {conditions}"
+    values = [value for _, value in shown]
+    if wanted.language is not None or wanted.format is not None:
+        # How many showtimes have these, Postgres cannot know: if it took them for many, and there
+        # are none, it would look at each film in turn.
+        statement.only_shown(conditions, *values)
+    else:
+        statement.where(
+            "exists (select from showtimes showtime where showtime.movie_id = movie.id"
+            f" and {conditions})",
+            *values,
+        )
 
 
 def movie_of(row: Record) -> Movie:
