@@ -108,8 +108,7 @@ class AccountStandings:
         """
         async with connection(self._feed) as reading:
             row = await reading.fetchrow(_CHANGES, since, missed_s)
-        if row is None:
-            raise LookupError("a select without a from clause has one row")
+        assert row is not None, "a select without a from clause has one row"
         return AccountChanges(_raw(row["user_ids"]), row["horizon"])
 
     async def forget_changes(self, kept_s: float) -> bool:

@@ -65,7 +65,9 @@ class PasswordHasher:
         self._cost = cost
         self._turns = FairTurns(threads, queue_limit=queue_limit, share=share)
         self._threads = ThreadPoolExecutor(
-            threads, thread_name_prefix="passwords", initializer=_give_way
+            threads,
+            thread_name_prefix="passwords",
+            initializer=_give_way if sys.platform == "linux" else None,
         )
         self.refused = 0
         # Used when there is no account, so that this takes as long as a wrong password.
@@ -121,18 +123,17 @@ class PasswordHasher:
 
     def _worked(self, running: asyncio.Future[T]) -> None:
         self._turns.end()
-        if not running.cancelled():
-            # The caller has seen the exception, or was cancelled and does not need it.
+        # The caller has seen the exception, or was cancelled and does not need it.
+        with suppress(asyncio.CancelledError):
             running.exception()
 
 
 def _give_way() -> None:
-    """Give this thread a low priority; only on Linux, where a thread has a niceness."""
-    if sys.platform == "linux":
-        with suppress(OSError):
-            thread = threading.get_native_id()
-            nice = os.getpriority(os.PRIO_PROCESS, thread) + NICENESS
-            os.setpriority(os.PRIO_PROCESS, thread, nice)
+    """Give this thread a low priority; for Linux, where a thread has a niceness."""
+    with suppress(OSError):
+        thread = threading.get_native_id()
+        nice = os.getpriority(os.PRIO_PROCESS, thread) + NICENESS
+        os.setpriority(os.PRIO_PROCESS, thread, nice)
 
 
 def _cost_of(stored: str) -> int:

@@ -35,7 +35,7 @@ from cinema.features.accounts.shapes import (
 )
 from cinema.features.accounts.store import AccountsRepository, Credentials, NewUser
 from cinema.features.accounts.throttles import Throttles
-from cinema.features.accounts.totp_service import MFA_REQUIRED, FactorsService, unproven
+from cinema.features.accounts.totp_service import FactorsService, unproven
 from cinema.features.refusals import found
 
 LOGIN_FAILED: Final = "login_failed"
@@ -153,11 +153,12 @@ class AccountsService:
             if not is_right or known is None or known.disabled:
                 self._note_failure(request.email, address)
                 raise refuse(FAILED)
-            proof = await self._proof(known, request.code, client)
+            user_id, version = UUID(known.user.id), known.password_version
+            proof = await self._factors.needed(user_id, request.code, client, login_version=version)
             await self._renew_hash(known, request.password, address)
             with self._failures_noted(request.email, address):
                 return await self._let_in(
-                    known.user.id, known.password_version, client, proof, leaving=known.leaving
+                    known.user.id, version, client, proof, leaving=known.leaving
                 )
 
     async def answer_challenge(self, request: ChallengeInput, client: Client) -> SignedIn:
@@ -219,16 +220,6 @@ class AccountsService:
         if signed_in is None:
             raise refuse(FAILED)
         return signed_in
-
-    async def _proof(self, known: Credentials, code: str, client: Client) -> Proof | None:
-        """What a login needs beside the password; refuses MFA_REQUIRED with a challenge."""
-        user_id = UUID(known.user.id)
-        try:
-            return await self._factors.needed(user_id, code, client)
-        except Refused as refused:
-            if refused.rejection.code != MFA_REQUIRED:
-                raise
-            raise await self._factors.challenge(user_id, known.password_version) from None
 
     async def _renew_hash(self, known: Credentials, password: str, address: str) -> None:
         """Hash the password again if its hash does not have the configured cost.

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, assert_never
+from uuid import UUID
 
 import structlog
 
-from cinema.domain.ids import format_id, parse_id
+from cinema.domain.ids import format_id
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused, refuse
 from cinema.features.accounts.admission import Admission
@@ -202,7 +203,4 @@ class SessionsService:
 
 
 def _raw(own_id: str) -> bytes:
-    raw = parse_id(own_id)
-    if raw is None:
-        raise ValueError(f"{own_id} is not an id")
-    return raw
+    return UUID(own_id).bytes

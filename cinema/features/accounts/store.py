@@ -194,6 +194,5 @@ _USER_FIELDS: Final = tuple(field.name for field in msgspec.structs.fields(User)
 
 def user_of(row: Record | None) -> User:
     """The account of a row with `USER_COLUMNS`."""
-    if row is None:
-        raise LookupError("the statement returned no row")
+    assert row is not None, "the statement returned no row"
     return User(**{name: row[name] for name in _USER_FIELDS})

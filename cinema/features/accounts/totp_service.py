@@ -77,16 +77,13 @@ class FactorsService:
         user_id = UUID(bytes=principal.user_id)
 
         async def begun() -> None:
-            if not await self._factors.is_on(user_id):
-                if await self._factors.begin(user_id, secret, self._now()):
-                    return
-            elif request.code:
+            if request.code and await self._factors.is_on(user_id):
                 if not await self._factors.begin_replacement(
                     user_id, secret, request.code, client, self._now()
                 ):
                     raise unproven(INVALID_CODE)
-                return
-            raise refuse("MFA_ALREADY_ON")
+            elif not await self._factors.begin(user_id, secret, self._now()):
+                raise refuse("MFA_ALREADY_ON")
 
         known = await self._confirmation.confirmed(principal, request.password, client, begun)
         return Enrolment(
@@ -129,18 +126,23 @@ class FactorsService:
         self._admission.forget({principal.user_id})
         return RecoveryCodes(recovery_codes=codes)
 
-    async def needed(self, user_id: UUID, code: str, client: Client) -> Proof | None:
+    async def needed(
+        self, user_id: UUID, code: str, client: Client, *, login_version: int | None = None
+    ) -> Proof | None:
         """What an account has to show beside the password; None without an authenticator.
 
-        Refuses MFA_REQUIRED without a code, RETRY.
+        Refuses MFA_REQUIRED without a code, RETRY. A login with the password of that version gets
+        a challenge then, and may meet OUTCOME_UNKNOWN too.
         """
         if not await self._factors.is_on(user_id):
             return None
+        if not code and login_version is not None:
+            raise await self._challenge(user_id, login_version)
         if not code:
             raise refuse(MFA_REQUIRED)
         return self.proof(user_id, code, client)
 
-    async def challenge(self, user_id: UUID, password_version: int) -> Refused:
+    async def _challenge(self, user_id: UUID, password_version: int) -> Refused:
         """MFA_REQUIRED with a token that replaces the password while the code is typed.
 
         Refuses RETRY, OUTCOME_UNKNOWN.

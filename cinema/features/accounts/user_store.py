@@ -193,8 +193,7 @@ async def _set_cinemas(
 
 async def _noted(running: PooledConnection, action: str, before: AdminUser, act: Act) -> AdminUser:
     after = await _find(running, UUID(before.id))
-    if after is None:
-        raise LookupError("a locked row is gone")
+    assert after is not None, "a locked row stays"
     entry = AuditEntry(
         id=act.entry_id,
         at=act.at,

@@ -133,6 +133,17 @@ async def test_admin_resets_the_authenticator_of_somebody_else(house: House) -> 
     assert row["actor_id"] == house.people["admin"]
 
 
+async def invite(house: House, token: str, email: str) -> None:
+    """Write down an invitation whose link has that token."""
+    await house.database.execute(
+        "insert into account_links (digest, purpose, email, email_key, role, created_at,"
+        " expires_at) values (sha256($1::text::bytea), 'invitation', $2, $2, 'staff', now(),"
+        " now() + interval '1 day')",
+        f"invitation:{token}",
+        email,
+    )
+
+
 DISABLE = """
 create function disable() returns trigger language plpgsql as $$ begin
     if new.email like 'disabled-%' then new.disabled_at = now(); end if;
@@ -152,13 +163,7 @@ async def test_account_that_is_disabled_before_its_first_session_gets_a_document
     body = {"email": email, "password": PASSWORD}
     made = await house.ask(None, "POST", "auth/register", body)
     token = str(uuid.uuid4())
-    await house.database.execute(
-        "insert into account_links (digest, purpose, email, email_key, role, created_at,"
-        " expires_at) values (sha256($1::text::bytea), 'invitation', $2, $2, 'staff', now(),"
-        " now() + interval '1 day')",
-        f"invitation:{token}",
-        f"disabled-{uuid.uuid4()}@example.com",
-    )
+    await invite(house, token, f"disabled-{uuid.uuid4()}@example.com")
     accepted = {"token": token, "password": PASSWORD}
     taken = await house.ask(None, "POST", "auth/accept-invitation", accepted)
     await house.database.execute("drop trigger disable on users; drop function disable()")
@@ -178,3 +183,14 @@ async def test_repeated_registration_of_a_disabled_account_is_another_request(
     await house.ask("admin", "PATCH", path, {"disabled": True})
     again = await house.ask(None, "POST", "auth/register", body, key=key)
     assert again.error == (422, "IDEMPOTENCY_MISMATCH")
+
+
+async def test_invitation_becomes_an_account_over_http(house: House) -> None:
+    token, email = str(uuid.uuid4()), f"{uuid.uuid4()}@example.com"
+    await invite(house, token, email)
+    body = {"token": token, "password": PASSWORD, "first_name": "Grace"}
+    taken = await house.ask(None, "POST", "auth/accept-invitation", body)
+    assert (taken.status, taken.data["user"]["role"]) == (201, "staff")
+    assert "refresh=" in taken.headers["Set-Cookie"]
+    again = await house.ask(None, "POST", "auth/accept-invitation", body)
+    assert again.error == (410, "INVALID_LINK")

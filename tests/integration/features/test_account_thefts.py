@@ -325,3 +325,8 @@ async def waits_for_a_lock(house: House) -> None:
             " and wait_event_type = 'Lock')"
         ):
             await asyncio.sleep(0)
+
+
+async def test_link_that_is_void_by_the_time_of_its_use_does_nothing(house: House) -> None:
+    now = datetime.fromtimestamp(house.clock.now_s, UTC)
+    assert await house.links.use_address_link([bytes(32)], HERE, now) is None

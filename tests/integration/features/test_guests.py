@@ -362,3 +362,12 @@ async def test_account_is_not_given_up_while_a_claimed_booking_lies_ahead(desk: 
     await desk.house.pool.execute(INSERT_SHOWTIMES, [booking_id])
     leaving = desk.house.profile.delete(account, DeleteInput(password="correct horse"), HERE)
     assert await refusal(leaving) == "BOOKING_AHEAD"
+
+
+async def test_guest_without_an_address_is_forgotten_without_a_note(desk: Desk) -> None:
+    made = await desk.guest()
+    await desk.booked(made.guest.id)
+    await desk.house.pool.execute("update guests set email = null, email_key = null")
+    desk.clock.now_s += 40 * DAY_S
+    await desk.sweep()
+    assert await desk.house.count("audit_log") == 0

@@ -13,6 +13,7 @@ from cinema.domain.principal import Principal
 from cinema.features.accounts.passwords import PasswordHasher
 from cinema.features.accounts.shapes import (
     ChangePasswordInput,
+    DeleteInput,
     FactorInput,
     LoginInput,
     PromoteInput,
@@ -420,3 +421,26 @@ async def whole(house: House) -> list[Any]:
         await house.pool.fetch(f"select * from {table}")
         for table in ("totp_factors", "login_challenges", "audit_log")
     ]
+
+
+async def test_account_is_given_up_with_a_right_code_alone(house: House) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    _, codes = await enrolled(house, made)
+    principal = await principal_of(house, made)
+
+    def give_up(code: str) -> Any:
+        return house.profile.delete(principal, DeleteInput(password=PASSWORD, code=code), HERE)
+
+    assert await refusal(give_up("")) == "MFA_REQUIRED"
+    assert await details(give_up("000000")) == WRONG_CODE
+    assert await house.lives(made.access_token)
+    assert await give_up(codes[0])
+    assert not await house.lives(made.access_token)
+
+
+async def test_proof_for_another_version_of_the_password_is_not_looked_at(house: House) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    _, codes = await enrolled(house, made)
+    proof = house.factors.proof(UUID(made.user.id), codes[0], HERE)
+    assert await house.sessions.open(made.user.id, 99, HERE, proof) is None
+    assert await log_in(house, codes[0])

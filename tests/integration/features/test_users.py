@@ -23,6 +23,7 @@ from cinema.features.accounts.shapes import (
     UserPatch,
     UserQuery,
 )
+from cinema.features.accounts.user_store import Act, UsersRepository
 from cinema.storage.database.transactions import Pool
 from tests.integration.features.accounts_house import ADMIN, HERE, THERE, Clock, House, ann, refusal
 
@@ -319,3 +320,9 @@ async def test_account_that_is_disabled_right_away_is_not_signed_in(house: House
         " create trigger disable before insert on users for each row execute function disable()"
     )
     assert await refusal(accept(house, token)) == "INVALID_CREDENTIALS"
+
+
+async def test_nobody_is_made_an_admin(house: House) -> None:
+    act = Act(by=None, at=datetime.now(UTC), client=HERE, entry_id=bytes(16))
+    assert await UsersRepository(house.pool).make_admin(NOBODY, act) is None
+    assert await house.count("audit_log") == 0

@@ -403,3 +403,20 @@ async def test_expired_tokens_leave_memory_before_live_ones() -> None:
     await door.admission.look_up(door.token(OTHER_USER))
     assert len(door.admission) == 2
     assert door.admission.verify(live) is kept
+
+
+async def test_token_whose_key_is_taken_out_while_it_is_looked_up_is_refused(door: Door) -> None:
+    keys = SigningKeys([KEY])
+    admission = Admission(
+        TokenVerifier(keys, clock=door.clock),
+        door.accounts,
+        clock=door.clock,
+        steady=door.clock.steady,
+    )
+    await admission.look_up(door.token())
+    assert len(admission) == 1
+    admission.forget_all()
+    assert len(admission) == 0
+    door.accounts.meanwhile = [lambda: keys.replace([b"n" * 32])]
+    with pytest.raises(InvalidToken):
+        await admission.look_up(door.token())

@@ -134,3 +134,16 @@ async def test_as_many_turns_at_once_as_there_are(at_once: int) -> None:
     for _ in range(5):
         turns.end()
     await asyncio.gather(*waiting)
+
+
+async def test_newcomer_may_take_the_place_of_one_who_is_just_leaving() -> None:
+    desk = Desk(queue_limit=2)
+    tasks = await desk.queue(["a", "b", "b"])
+    newcomer = asyncio.create_task(desk.ask("c"))
+    # Before the one who leaves has had a step of its own to do so.
+    tasks[2].cancel()
+    await desk.settle()
+    assert tasks[2].cancelled()
+    assert desk.refused == []
+    assert await desk.serve_all() == ["a", "b", "c"]
+    assert newcomer.done()

@@ -242,3 +242,13 @@ async def test_attempts_that_were_not_answered_push_no_failures_out_of_memory(do
     for one in range(20):
         await door.attempt(f"{one}@example.com", ELSEWHERE, "OVERLOADED")
     assert len(door.counts.memory) == 3
+
+
+@pytest.mark.parametrize(("ends", "kept"), [("OUTCOME_UNKNOWN", 1), ("RETRY", 0)])
+async def test_sale_of_which_nobody_knows_counts_for_its_guest(
+    door: Door, ends: str, kept: int
+) -> None:
+    with pytest.raises(Refused):
+        async with door.throttles.guest_sale("ann@example.com"):
+            raise refuse(ends)
+    assert len(door.counts.memory) == kept
