@@ -34,9 +34,9 @@ class SeatFeed(Protocol):
 
 
 class ReadSeats(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=101):
-    """The seat map, linearizable; `customer` asks which seats are theirs.
+    """The seat map, linearizable, with the seats of `customer` marked as theirs.
 
-    Those of `guests`, whom the customer has claimed, are too.
+    Seats of `guests` are marked too: the customer has claimed them.
     """
 
     customer: bytes | None = None

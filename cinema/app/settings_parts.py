@@ -68,7 +68,7 @@ def session_times(settings: Settings) -> SessionTimes:
 
 
 def guest_times(settings: Settings) -> GuestTimes:
-    """How long somebody is a guest, and when they are forgotten."""
+    """How long guests live, and how long their data is kept."""
     return GuestTimes(lasts_s=settings.guest_hours * HOUR_S, kept_days=settings.order_link_days)
 
 

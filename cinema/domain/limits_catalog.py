@@ -32,8 +32,8 @@ ACCOUNT_CHANGES_PAGE: Final = 1000
 """Changes deleted at once."""
 
 GUESTS_OF_ACCOUNT: Final = 16
-"""Guests claimed by an account whose holds it can act on, the latest: a claim is about one, or a
-few that used the same address. What they have booked it has, however many they are."""
+"""Claimed guests whose holds an account can change, the latest ones. A claim is about one guest, or
+a few with the same address. Bookings have no such limit."""
 
 SIGNING_KEY_BYTES: Final = 32
 """Shortest key for HS256 (RFC 7518, section 3.2)."""

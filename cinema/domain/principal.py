@@ -12,10 +12,10 @@ STAFF: Final = "staff"
 MANAGER: Final = "manager"
 ADMIN: Final = "admin"
 ROLES: Final = (CUSTOMER, STAFF, MANAGER, ADMIN)
-"""Those that accounts have, each with more rights than the one before."""
+"""The roles of accounts, each with more rights than the one before."""
 
 ACCOUNTS: Final = frozenset(ROLES)
-"""Everybody who is signed in to an account: all but guests."""
+"""All roles of accounts, so everybody except guests."""
 
 INVALID_TOKEN: Final = "INVALID_TOKEN"  # noqa: S105  (a code, not a secret)
 TOKEN_EXPIRED: Final = "TOKEN_EXPIRED"  # noqa: S105
@@ -26,8 +26,8 @@ class Principal(msgspec.Struct, frozen=True):
     """The caller of a request; `expires_at_s` is the token's end in Unix time.
 
     `cinema_ids` are the cinemas to which staff and managers belong; `verified` means that the
-    e-mail address is verified. `guest_ids` are guests whose holds and bookings an account has
-    claimed: they stay in those guests' names, and count as the account's.
+    e-mail address is verified. `guest_ids` are guests that the account has claimed: their holds
+    and bookings keep the guest's id, and belong to the account too.
     """
 
     user_id: bytes

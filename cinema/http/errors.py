@@ -78,7 +78,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "SCHEDULE_ENDED": ErrorKind(409, "This plan is no longer being made."),
     "SCHEDULE_LIMIT": ErrorKind(409, "Too many plans of this cinema wait to be made."),
     "EMAIL_TAKEN": ErrorKind(409, "An account with this e-mail address exists already."),
-    "EMAIL_NOT_VERIFIED": ErrorKind(409, "Confirm your e-mail address first."),
+    "EMAIL_NOT_VERIFIED": ErrorKind(409, "Verify your e-mail address first."),
     "GUEST_HAS_EMAIL": ErrorKind(409, "This guest has booked with another e-mail address."),
     "BOOKING_AHEAD": ErrorKind(409, "You have a coming booking: cancel it first."),
     "MFA_ALREADY_ON": ErrorKind(409, "This account has an authenticator already."),

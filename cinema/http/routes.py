@@ -33,8 +33,8 @@ HandlerOf = Callable[[S, RequestContext], Awaitable[Reply | StreamResponse]]
 """A handler before it has its service."""
 
 Auth = Literal["none", "optional", "bearer", "link"]
-"""How a caller is known: not at all, by a token if there is one, by a token, or by the secret of a
-link that somebody was sent, which counts for one thing and names nobody."""
+"""How the caller is identified: not at all, by a token if there is one, by a token, or by the
+secret of a link from a mail (`Link-Token`), which gives access to one thing and names no user."""
 
 Throttle = Literal["writes", "holds"]
 
@@ -78,8 +78,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     `{name:text}` any text. `request` is the type of the JSON body, or `bytes` for a body the
     handler reads itself; with `body_optional` a request without one means an empty object.
     `query` is a Struct of query parameters; `response` is the type of `data` in the envelope,
-    None for a reply of `media_type` without one. `roles` empty means anybody with an account;
-    guests, who have none, are let in where `guests` says so, or `roles` names them.
+    None for a reply of `media_type` without one. `roles` empty means every account. Guests
+    have no account: they may call if `guests` is set, or if `roles` names them.
     `errors` are the codes beyond those that follow from the rest (`document/openapi.py`).
     `later_status` is sent instead of `status` when the work goes on after the reply.
     `idempotent` operations accept `Idempotency-Key`; `operation_id` is part of the key's scope.
@@ -121,7 +121,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def admitted(self) -> frozenset[str]:
-        """The roles that are let in; empty for all."""
+        """The roles that may call; empty for all."""
         return self.roles or (frozenset() if self.guests else ACCOUNTS)
 
     def __call__(self, handler: HandlerOf[S] | TasklessOf[S]) -> Declared[S]:

@@ -329,7 +329,7 @@ def _nobody(_: HttpRequest) -> None:
 
 
 def _with_link(request: HttpRequest) -> None:
-    """Whether the secret is good, the handler asks."""
+    """The header must be there; the handler checks the secret."""
     if LINK_TOKEN not in request.headers:
         raise refuse("UNAUTHENTICATED", reason="NO_LINK_TOKEN")
 

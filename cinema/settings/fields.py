@@ -358,7 +358,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     guest_hours: Annotated[
         int,
         _about(
-            "how long somebody is a guest; anew from a renewal while a hold lives",
+            "how long a guest lives; begins anew with a renewal while the guest holds seats",
             "h",
             low=1,
             high=168,
@@ -367,7 +367,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     order_link_days: Annotated[
         int,
         _about(
-            "how long after the end of a showtime the link to a guest's booking is good; then the "
+            "how long after the end of a showtime the link to a guest's booking is valid; then the "
             "guest's e-mail address is deleted",
             "days",
             low=1,

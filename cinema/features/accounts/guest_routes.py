@@ -67,7 +67,7 @@ async def begin_guest(parts: GuestParts, context: RequestContext) -> Reply:
     errors=("RETRY",),
 )
 async def end_guest(parts: GuestParts, context: RequestContext) -> Reply:
-    """End the caller's tokens."""
+    """End the guest."""
     return success(await parts.guests.end(context.principal))
 
 
@@ -94,7 +94,7 @@ async def end_guest(parts: GuestParts, context: RequestContext) -> Reply:
     ),
 )
 async def claim_guest(parts: GuestParts, context: RequestContext) -> Reply:
-    """Map guests to the caller's account."""
+    """Claim guests for the account of the caller."""
     client = parts.door.client(context)
     return success(await parts.guests.claim(context.principal, context.body, client))
 

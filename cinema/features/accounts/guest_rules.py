@@ -12,9 +12,10 @@ LOOKED_AT_AFTER: Final = timedelta(hours=1)
 
 
 class GuestTimes(msgspec.Struct, frozen=True, kw_only=True):
-    """`kept_days` after the end of the last showtime they booked, guests are forgotten.
+    """Lifetimes: of a guest in seconds, of its data in days.
 
-    So long their links are good.
+    A link to a booking is valid, and the guest's address is kept, until `kept_days` after the end
+    of the showtime.
     """
 
     lasts_s: int
@@ -22,5 +23,5 @@ class GuestTimes(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def kept(self) -> timedelta:
-        """The time between the end of a showtime and the end of links to its bookings."""
+        """How long after the end of a showtime links to its bookings are valid."""
         return timedelta(days=self.kept_days)

@@ -35,7 +35,7 @@ _REFUSALS |= {"account": "NOT_FOUND", "other_email": "GUEST_HAS_EMAIL"}
 class GuestsService:
     """Use cases of guests; each refuses with a code of `docs/errors.md`.
 
-    `unpaid_seats` counts the seats that somebody holds, as far as this node knows.
+    `unpaid_seats` gives the number of seats that a customer holds, as far as this node knows.
     """
 
     def __init__(

@@ -97,7 +97,11 @@ class Claimed(msgspec.Struct, frozen=True):
 
 
 class NotClaimed(msgspec.Struct, frozen=True):
-    """Why nothing was claimed: `account`, `unverified`, `gone` or `other_email`."""
+    """Why nothing was claimed.
+
+    `account`: it is gone or disabled; `unverified`: its address is; `gone`: the guest has ended or
+    was claimed; `other_email`: the guest has another address.
+    """
 
     reason: str
 
@@ -124,7 +128,7 @@ class GuestsRepository:
         return _guest(row)
 
     async def find(self, guest_id: UUID) -> Guest | None:
-        """A guest that has not ended. Refuses RETRY."""
+        """A guest; None if it has ended or was claimed. Refuses RETRY."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_FIND, guest_id)
         return _guest(row)
@@ -165,8 +169,9 @@ class GuestsRepository:
     async def forget_due(self, now: datetime, limit: int) -> int:
         """Delete the data of some guests that have ended; returns how many were checked.
 
-        Those without bookings vanish. Of the others the address goes once all that they booked has
-        been over for a while. No two nodes take the same.
+        Guests without bookings are deleted. Of the others the address is deleted, some time after
+        the last showtime that they booked. Nodes that run this at the same time take different
+        rows.
         """
         async with transaction(self._pool) as running:
             rows = await running.fetch(_DUE, now, limit)

@@ -275,7 +275,7 @@ class SecondFactorOff(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Guest(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody without an account; `email` is the one that the first booking named."""
+    """A person who buys without an account; `email` is the address of the first booking."""
 
     id: UUID
     role: Literal["guest"] = "guest"
@@ -284,7 +284,7 @@ class Guest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GuestToken(msgspec.Struct, frozen=True, kw_only=True):
-    """A guest with a token; `expires_in` is in seconds. There is no refresh token."""
+    """A guest with an access token; `expires_in` is in seconds. There is no refresh token."""
 
     guest: Guest
     access_token: str
@@ -293,20 +293,20 @@ class GuestToken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClaimInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The access token of a guest whose holds are claimed too; without one by e-mail alone."""
+    """The access token of a guest to claim too; without it only the e-mail address counts."""
 
     guest_token: Annotated[str, msgspec.Meta(min_length=1, max_length=TOKEN_CHARS)] | None = None
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """How many guests have become the account's by this, and how many bookings they have."""
+    """How many guests this request has claimed, and how many bookings they have."""
 
     guests: int
     bookings: int
 
 
 class GuestEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """The guest's token counts no longer."""
+    """The guest has ended; its tokens are refused."""
 
     ended: Literal[True] = True
 

@@ -100,16 +100,15 @@ class Throttles:
 
     @asynccontextmanager
     async def guest_start(self, address: str) -> AsyncIterator[None]:
-        """Around the beginning of a guest: counts unless there was none. Refuses RATE_LIMITED."""
+        """Around the beginning of a guest; a refused one does not count. Refuses RATE_LIMITED."""
         async with self._unless_refused(self.guest, address_digest(address)):
             yield
 
     @asynccontextmanager
     async def guest_sale(self, email: str) -> AsyncIterator[None]:
-        """Around a guest's booking, whose mail is not to flood anybody: counts unless refused.
+        """Around a booking of a guest; a refused one does not count. Refuses RATE_LIMITED.
 
-        Whether the address has an account does not count, so that nobody learns it. Refuses
-        RATE_LIMITED.
+        It bounds the mails to an address, whether or not an account has that address.
         """
         async with self._unless_refused(self.guest_booking, account_digest(email).hex()):
             yield

@@ -12,13 +12,16 @@ ORDER: Final = "order"
 
 
 class OrderLinks:
-    """Makes links below `base_url`, as `accounts.link_rules.Links` does; they last."""
+    """Makes links to pages below `base_url`, which is a setting: a request cannot choose it.
+
+    The token stands after `#`: browsers do not send that part to any server.
+    """
 
     def __init__(self, base_url: str) -> None:
         self._base = base_url.rstrip("/")
 
     def make(self, booking_id: UUID) -> Link:
-        """A link to one booking that nobody can guess."""
+        """A new link to a booking, with a random token."""
         token = secrets.token_urlsafe(TOKEN_BYTES)
         url = f"{self._base}/orders/{booking_id}#token={token}"
         return Link(ORDER, digest_of_order(booking_id, token), url)

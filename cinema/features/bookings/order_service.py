@@ -18,8 +18,8 @@ from cinema.features.bookings.shapes import Booking
 class OrdersService:
     """Use cases of order links; each refuses with a code of `docs/errors.md`.
 
-    A link is good for its booking alone, and may be used until long after the showtime: whether the
-    booking, the token or both are wrong is told to nobody.
+    A link is valid for one booking, and can be used many times. A refusal does not say whether the
+    booking or the token is wrong.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class OrdersService:
         labels: list[str] | None,
         key: IdempotencyKey | None,
     ) -> Booking:
-        """Cancel the booking of a link, or part of it, as its guest could."""
+        """Cancel the booking of a link, or part of it, as the guest can."""
         await self._check(booking_id, token, address)
         return await self._bookings.cancel_ordered(booking_id, labels, key)
 

@@ -105,8 +105,8 @@ class OrdersRepository:
     async def expect(self, order: NewOrder) -> None:
         """Note that a mail is owed for a booking, if the booking is made.
 
-        Refuses GUEST_HAS_EMAIL, UNAUTHENTICATED, RETRY. That it is not known whether this was
-        written is RETRY too: nothing has been booked.
+        Refuses GUEST_HAS_EMAIL, UNAUTHENTICATED, RETRY. An unknown outcome is RETRY too, since
+        nothing has been booked.
         """
         try:
             async with transaction(self._pool) as running:

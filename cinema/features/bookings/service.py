@@ -33,10 +33,10 @@ CODE_CHARS: Final = 8
 """Booking codes are read out and typed: no letters that look or sound alike."""
 
 LANGUAGE_CHARS: Final = 100
-"""Of what a client says it understands; the best comes first."""
+"""How much of `Accept-Language` is kept; the best language comes first."""
 
 EMAIL_NEEDED: Final = "A guest's booking needs an e-mail address: the link to it is sent there."
-NO_EMAIL_NEEDED: Final = "Only guests name an e-mail address: your account has one."
+NO_EMAIL_NEEDED: Final = "Only guests send an e-mail address: your account has one."
 
 
 class BookingsService:
@@ -120,7 +120,7 @@ class BookingsService:
         for guest in principal.guest_ids:
             if outcome != NOT_FOUND:
                 break
-            # A hold of a guest whom the caller has claimed stays, and is booked, in their name.
+            # A hold of a guest that the caller has claimed is booked in the name of the guest.
             command = msgspec.structs.replace(command, customer=guest)
             outcome = await self._dispatch.ask(showtime_id.bytes, command)
         return granted(_booked(outcome))
@@ -164,13 +164,13 @@ class BookingsService:
         return await self._cancel(booking_id, sale, customer, labels, key)
 
     async def ordered(self, booking_id: UUID) -> Booking:
-        """A booking, for whoever has shown the link to it."""
+        """A booking, for a caller who has shown the link to it."""
         return found(await self._bookings.find(booking_id, None))
 
     async def cancel_ordered(
         self, booking_id: UUID, labels: list[str] | None, key: IdempotencyKey | None
     ) -> Booking:
-        """Cancel a booking or part of it as its owner, for whoever has shown the link to it."""
+        """Cancel a booking or part of it, for a caller who has shown the link to it."""
         sale = found(await self._bookings.sale_of(booking_id))
         return await self._cancel(booking_id, sale, sale.user_id, labels, key)
 
@@ -209,7 +209,7 @@ class BookingsService:
 
 
 def _address(email: str | None) -> tuple[str, str]:
-    """Where a guest is told of a booking, and its one form. Refuses VALIDATION_ERROR."""
+    """The e-mail address of a guest, and its unique form. Refuses VALIDATION_ERROR."""
     unique = None if email is None else email_key(email)
     if email is None or unique is None:
         text = "This is not an e-mail address." if email else EMAIL_NEEDED

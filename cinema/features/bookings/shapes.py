@@ -25,7 +25,7 @@ class PaymentInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class BookingInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Book a hold; `email` is for guests, who get a link to the booking there."""
+    """Book a hold; only guests send `email`, and get a link to the booking by mail."""
 
     showtime_id: UUID
     hold_id: UUID
@@ -34,7 +34,7 @@ class BookingInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     email: Annotated[str, Meta(max_length=EMAIL_CHARS_MAX + 32)] | None = None
 
     def meaning(self) -> object:
-        """What is given; of an e-mail address the one form that all its spellings have."""
+        """The given fields, with the e-mail address in its unique form."""
         given = fields_given(self)
         if self.email is not None:
             given["email"] = account_key(self.email)

@@ -36,8 +36,8 @@ where b.id = $1 and (
     or exists (select from guests g where g.id = b.user_id and g.claimed_by = $2)
     or exists (select from showtimes t where t.id = b.showtime_id and t.cinema_id = any($3))
 )"""  # noqa: S608  (columns named above)
-# A page of each owner's from the index on owners, and of these the page of all: sorting what all of
-# them ever booked would cost those most who book often.
+# First a page for each owner, from the index on owners, then one page of all of these. Sorting all
+# bookings of an owner would be slow for users with many.
 _OF_USER: Final = f"""
 with mine as (
     select one.id from (

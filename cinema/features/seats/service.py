@@ -200,7 +200,7 @@ class SeatsService:
         principal: Principal,
         answer: HoldAnswer,
     ) -> None:
-        """Send what is about a hold of the caller's, or of a guest that the caller has claimed."""
+        """Send a message about a hold of the caller, or of a guest that the caller has claimed."""
         tell = self._dispatch.tell
         if not principal.guest_ids:
             tell(showtime_id, message, answer)

@@ -179,7 +179,7 @@ def _operation(route: Route, schema_of: dict[str, Json], components: dict[str, A
     if route.roles:
         description.append(f"Roles: {', '.join(sorted(route.roles))}.")
     elif route.auth == "bearer" and route.guests:
-        description.append("For guests too.")
+        description.append("Guests may call this too.")
     if description:
         operation["description"] = "\n\n".join(description)
     if parameters := _parameters(route, components, schema_of):

@@ -27,7 +27,7 @@ from tests.e2e.api.guests import (
     text_of,
     token_of,
 )
-from tests.e2e.api.house import KEY, UNKNOWN_ID, Clocks, House, open_house
+from tests.e2e.api.house import KEY, PATIENCE_S, UNKNOWN_ID, Clocks, House, open_house
 from tests.e2e.api.sockets import watching
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -158,6 +158,17 @@ async def test_repeated_booking_of_a_guest_is_one_whatever_the_spelling(house: H
     assert (again.status, again.data) == (201, first.data)
     other = await guest.book(showtime_id, hold_id, new_email(), key="k")
     assert other.error == (409, "GUEST_HAS_EMAIL")
+
+
+async def test_nothing_is_booked_that_nobody_could_be_told_of(own: House) -> None:
+    """Takes 4 s: the wait for a lock ends with the transaction's limit."""
+    guest, showtime_id, email = await guest_of(own), await own.showtime(), new_email()
+    hold_id = await guest.held(showtime_id, "A1")
+    async with own.database.transaction():
+        await own.database.execute("lock table guest_orders in exclusive mode")
+        assert (await guest.book(showtime_id, hold_id, email)).error == (503, "RETRY")
+    assert await own.statuses(showtime_id) == {"A1": "held"}
+    assert (await guest.book(showtime_id, hold_id, email)).status == 201
 
 
 async def test_guests_may_hold_what_unproven_accounts_may(database: str) -> None:
@@ -495,9 +506,9 @@ async def test_unproven_account_claims_nothing_and_another_address_claims_nobody
 
 
 async def test_two_accounts_that_claim_a_guest_at_once_get_it_once(own: House) -> None:
+    accounts = [await account_of(own, new_email()) for _ in range(2)]
     for _ in range(5):
         guest = await guest_of(own)
-        accounts = [await account_of(own, new_email()) for _ in range(2)]
         answers = await asyncio.gather(*(one.claim(guest) for one in accounts))
         assert sorted(one.status for one in answers) == [200, 410]
 
@@ -527,6 +538,7 @@ async def test_claim_waits_for_the_change_of_an_address(own: House) -> None:
         )
         claiming = asyncio.ensure_future(account.claim())
         waits = "select count(*) from pg_locks where not granted"
-        while not await own.database.fetchval(waits):
-            pass
+        async with asyncio.timeout(PATIENCE_S):
+            while not await own.database.fetchval(waits):
+                pass
     assert (await claiming).data == {"guests": 0, "bookings": 0}
