@@ -119,6 +119,8 @@ def _fits(terms: ShowtimeTerms, basis: TermsBasis) -> bool:
 
 
 def _priced(terms: ShowtimeTerms, basis: TermsBasis) -> ShowtimeTerms:
-    if terms.prices_minor == basis.prices_minor:
+    """The terms with what the answer says of them: no newer version than its own."""
+    version = basis.version or terms.version
+    if terms.version == version and terms.prices_minor == basis.prices_minor:
         return terms
-    return msgspec.structs.replace(terms, prices_minor=basis.prices_minor)
+    return msgspec.structs.replace(terms, prices_minor=basis.prices_minor, version=version)

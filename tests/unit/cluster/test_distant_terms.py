@@ -74,6 +74,22 @@ async def test_when_they_cannot_be_loaded_all_learn_it_and_the_next_tries_again(
 
 
 @in_virtual_time
+@pytest.mark.parametrize(("told", "version"), [(3, 3), (0, 5)])
+async def test_an_answer_is_not_shown_as_newer_than_it_is(told: int, version: int) -> None:
+    """Its version becomes a tag, by which a client says what it has seen."""
+    source = Source()
+    source.may_answer.set()
+    showtime = source.world.showtime(version=5)
+    terms = DistantTerms(source)
+    basis = TermsBasis(BASIS.layout_version, BASIS.prices_minor, told)
+    assert (await terms.load(showtime, basis)).version == version
+    known = terms.known(showtime, basis)
+    assert known is not None
+    assert known.version == version
+    await terms.stop()
+
+
+@in_virtual_time
 async def test_a_stop_leaves_nobody_waiting() -> None:
     source = Source()
     terms = DistantTerms(source)
