@@ -480,8 +480,11 @@ class ShowtimeActor:
         # It was taken before, and counts already.
         self._put(msgspec.structs.replace(letter, recalled=recalled))
 
-    def found(self, letter: Letter, plan: SeatPlan | None) -> None:
-        """The plan that a message needs was looked up (None: in vain): it takes its turn again."""
+    def found(self, letter: Letter, plan: SeatPlan | None, version: int) -> None:
+        """The plan that a message needs was looked up (None: in vain): it takes its turn again.
+
+        `version` is that of the terms under which it was needed.
+        """
         self._recalls -= 1
         command = letter.message
         is_late = letter.deadline_ns <= self.clock.boot_ns()
@@ -489,7 +492,7 @@ class ShowtimeActor:
             self._outbox.send(self, letter.reply, TRY_AGAIN)
             return
         # It was taken before, and counts already.
-        self._put(msgspec.structs.replace(letter, message=with_plan(command, plan)))
+        self._put(msgspec.structs.replace(letter, message=with_plan(command, plan, version)))
 
     # --- what the lane asks and reports
 

@@ -479,7 +479,7 @@ class Kernel:
         except StoreUnavailable:
             pass
         finally:
-            actor.found(letter, plan)
+            actor.found(letter, plan, wanted.terms_version)
 
     # --- restoring
 

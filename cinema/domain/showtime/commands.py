@@ -191,13 +191,17 @@ AnyCommand = SentCommand | ChangePlan | MoveShowtime | ExpireDue
 NeedsLayout = ChangeLayout | ChangeTerms
 
 
-def with_plan(command: NeedsLayout, plan: SeatPlan) -> ChangePlan | MoveShowtime:
-    """What a command becomes when the plan that it needs was looked up."""
+def with_plan(command: NeedsLayout, plan: SeatPlan, version: int) -> ChangePlan | MoveShowtime:
+    """What a command becomes when the plan that it needs was looked up.
+
+    It was looked up for the showtime as its row was at `version`. A later one, on another screen,
+    cannot be sold by it, even if the sender has seen it too.
+    """
     if isinstance(command, ChangeLayout):
         return ChangePlan(
             command_id=command.command_id,
             fingerprint=command.fingerprint,
             plan=plan,
-            seen=command.seen,
+            seen=(version,),
         )
-    return MoveShowtime(**msgspec.structs.asdict(command), plan=plan)
+    return MoveShowtime(**(msgspec.structs.asdict(command) | {"seen": (version,)}), plan=plan)

@@ -29,10 +29,14 @@ class Recall(msgspec.Struct, frozen=True):
 
 
 class FindPlan(msgspec.Struct, frozen=True):
-    """The command can only be decided with the plan of this version of a screen's layout."""
+    """The command can only be decided with the plan of this version of a screen's layout.
+
+    It fits what is sold by terms of `terms_version`, and by no others.
+    """
 
     screen_id: bytes
     layout_version: int
+    terms_version: int
 
 
 Decision = AnyEvent | Rejection | Nothing | Replay | Recall | FindPlan

@@ -46,7 +46,7 @@ def change_terms(
     if isinstance(command, MoveShowtime):
         plan = command.plan
     elif wanted.screen_id != terms.screen_id:
-        return FindPlan(wanted.screen_id, command.layout_version)
+        return FindPlan(wanted.screen_id, command.layout_version, terms.version)
     if wanted.starts_at_us != terms.starts_at_us and now_us >= terms.starts_at_us:
         return Rejection(code="SHOWTIME_STARTED")
     for category, _ in wanted.price_overrides:
@@ -103,7 +103,7 @@ def change_layout(
         return Rejection(code="PRECONDITION_FAILED", details={"version": terms.version})
     if command.layout_version == terms.plan.version:
         return NOTHING
-    return FindPlan(terms.screen_id, command.layout_version)
+    return FindPlan(terms.screen_id, command.layout_version, terms.version)
 
 
 def _promises(

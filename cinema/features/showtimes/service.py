@@ -153,13 +153,16 @@ class ShowtimesService:
         if layout_version != facts.current_version:
             message = f"The screen's current layout is version {facts.current_version}."
             raise refuse("UNKNOWN_REFERENCE", message, path="$.layout_version")
+        if facts.version not in seen:
+            raise refuse("PRECONDITION_FAILED", version=facts.version)
         command_id, fingerprint = command_key(None)
         outcome = await self._dispatch.ask(
             showtime_id.bytes,
             ChangeLayout(
                 command_id=command_id,
                 fingerprint=fingerprint,
-                seen=tuple(sorted(seen)),
+                # That layout is current on the screen that this version of the showtime has.
+                seen=(facts.version,),
                 layout_version=layout_version,
             ),
         )

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from cinema.domain.showtime.commands import ChangeLayout
 from tests.e2e.api.house import BASE_PRICE, LAYOUT, UNKNOWN_ID, Answer, House
 from tests.support import inspection
 
@@ -326,6 +327,29 @@ async def test_a_layout_without_seats_that_are_taken_is_refused(house: House) ->
     assert (await choose_layout(house, showtime_id, version)).status == 200
     elsewhere = await choose_layout(house, showtime_id, version, person="manager elsewhere")
     assert elsewhere.error == (403, "FORBIDDEN")
+
+
+async def test_a_layout_is_that_of_the_screen_that_its_number_was_looked_up_for(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The showtime moves meanwhile, and the caller has named the version behind that, too."""
+    small, large = await house.screen(layout=LAYOUT), await house.screen(layout=LAYOUT)
+    showtime_id = await house.showtime(screen_id=small)
+    for screen_id, last in ((small, 3), (large, 4)):
+        for seen in range(1, last):
+            await replace_layout(house, screen_id, seen, 2, 3 + seen)
+    kernel = house.node.kernel
+    ask = kernel.ask
+
+    async def behind_a_move(showtime: bytes, message: Any) -> Any:
+        if isinstance(message, ChangeLayout):
+            assert (await change(house, showtime_id, screen_id=large)).status == 200
+        return await ask(showtime, message)
+
+    monkeypatch.setattr(kernel, "ask", behind_a_move)
+    answer = await choose_layout(house, showtime_id, 3, seen='"1", "2"')
+    assert answer.error == (412, "PRECONDITION_FAILED")
+    assert (await shown(house, showtime_id))["layout_version"] == 4
 
 
 # --- another screen

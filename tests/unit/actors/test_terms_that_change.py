@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cinema.actors.messages import ReadSeats, SeatsSeen
+from cinema.domain.seatmap import grid_layout, parse_layout
 from cinema.domain.showtime.commands import CancelShowtime, ChangeLayout
 from cinema.storage.journal.store import CommitAborted, CommitUnknown, StoreUnavailable
 from tests.support.actors.in_between import WIDER, pin
@@ -310,3 +311,30 @@ async def test_of_two_changes_while_a_plan_is_looked_up_the_second_has_not_seen_
         price = node.tell(showtime, dearer(world, showtime))
         await settle()
         assert [layout.code, price.code] == ["PRECONDITION_FAILED", "OK"]
+
+
+@in_virtual_time
+async def test_a_plan_is_not_sold_on_a_screen_that_it_was_not_looked_up_for() -> None:
+    """Whoever asks may have seen the version behind the move, or only named it."""
+    async with audited_world() as world:
+        showtime, elsewhere = world.showtime(), some_id()
+        node = await world.warm_node(showtime)
+        looked_up = asyncio.Event()
+
+        async def late(screen_id: bytes, _version: int) -> Any:
+            if screen_id == elsewhere:
+                return WIDER
+            await looked_up.wait()
+            return parse_layout(grid_layout(4, 30), 3)
+
+        world.terms.load_layout = late  # type: ignore[method-assign]
+        layout = ChangeLayout(command_id=some_id(), seen=(1, 2), layout_version=3)
+        mail = node.tell(showtime, layout)
+        move = change_terms(world.terms.of[showtime], screen_id=elsewhere)
+        moved: Any = accepted(await node.ask(showtime, move)).event
+        assert moved.moved.conditions.screen_id == elsewhere
+        looked_up.set()
+        await mail.answered.wait()
+        assert mail.code == "PRECONDITION_FAILED"
+        assert node.actor(showtime).terms.plan is WIDER
+        pin(world, showtime)

@@ -278,7 +278,7 @@ _OTHER = id_of("other screen")
 def move(*rows: str, version: int = 7, **changes: Any) -> MoveShowtime:
     """Onto another screen of these rows; its owner has looked the plan up."""
     command = change_terms(screen_id=_OTHER, **changes)
-    looked_up = with_plan(command, draw_plan(*rows, version=version))
+    looked_up = with_plan(command, draw_plan(*rows, version=version), *command.seen)
     assert isinstance(looked_up, MoveShowtime)
     return looked_up
 
@@ -289,8 +289,8 @@ def change_layout(version: int = 2, seen: tuple[int, ...] = (1,)) -> ChangeLayou
 
 def test_another_layout_is_looked_up_first() -> None:
     story = given().when(change_layout())
-    assert story.decision == FindPlan(id_of("screen"), 2)
-    story.when(with_plan(change_layout(), draw_plan("rrrr", "pppp", "vv", version=2)))
+    assert story.decision == FindPlan(id_of("screen"), 2, 1)
+    story.when(with_plan(change_layout(), draw_plan("rrrr", "pppp", "vv", version=2), 1))
     assert story.terms.plan.version == 2
     # A category that is new has its price from the terms.
     assert story.terms.prices_minor == (1000, 1250, 1600)
@@ -303,7 +303,7 @@ def test_the_layout_that_is_pinned_already_is_not_looked_up() -> None:
 
 def test_a_layout_is_changed_by_whoever_has_seen_the_last_version() -> None:
     given(pause()).when(change_layout()).then_refused("PRECONDITION_FAILED", version=2)
-    looked_up = with_plan(change_layout(), draw_plan("rr", version=2))
+    looked_up = with_plan(change_layout(), draw_plan("rr", version=2), 1)
     given(pause()).when(looked_up).then_refused("PRECONDITION_FAILED", version=2)
     given(cancel_showtime()).when(change_layout(seen=(2,))).then_refused("SHOWTIME_CANCELLED")
 
@@ -311,7 +311,7 @@ def test_a_layout_is_changed_by_whoever_has_seen_the_last_version() -> None:
 def test_a_showtime_moves_to_a_screen_that_has_all_seats_that_are_taken() -> None:
     story = given(hold("A2"), hold("B1", "sold"), book("sold"), its_terms=terms("rrr", "rr"))
     story.when(change_terms(screen_id=_OTHER), 1)
-    assert story.decision == FindPlan(_OTHER, 0)
+    assert story.decision == FindPlan(_OTHER, 0, 1)
     story.when(move("prrr", "rr", base_price_minor=2000), 1)
     (event,) = story.happened
     assert isinstance(event, PlanChanged)
