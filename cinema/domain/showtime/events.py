@@ -128,12 +128,15 @@ class TermsChanged(Event, frozen=True, gc=False, array_like=True, tag=12):
 
     `version` is that of its row. `promised_start_us` is the start that its customers count on;
     until `free_refund_until_us` (0: there is no such time) they may give all of it back.
+    `told_starts_us` are the earliest and the latest start at which those who have seats now may
+    have got them; zeros from builds that did not say it.
     """
 
     version: int
     conditions: Conditions
     promised_start_us: int
     free_refund_until_us: int
+    told_starts_us: tuple[int, int] = (0, 0)
 
 
 class PlanChanged(Event, frozen=True, gc=False, array_like=True, tag=11):

@@ -36,6 +36,7 @@ class _Stored(msgspec.Struct, frozen=True, array_like=True):
     old_plans: dict[int, tuple[int, ...]]
     terms_version: int = 0
     cancelled: bool = False
+    told_starts_us: tuple[int, int] = (0, 0)
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -65,6 +66,7 @@ def encode_snapshot(state: ShowtimeState, surplus: Surplus) -> bytes:
             old_plans=dict(state.old_plans),
             terms_version=state.terms_version,
             cancelled=state.cancelled,
+            told_starts_us=state.told_starts_us,
         )
     )
 
@@ -83,6 +85,7 @@ def decode_snapshot(payload: bytes) -> ShowtimeState:
     state.paused = stored.paused
     state.cancelled = stored.cancelled
     state.terms_version = stored.terms_version
+    state.told_starts_us = stored.told_starts_us
     state.old_plans = stored.old_plans or NOTHING_YET
     state.seats = bytearray(stored.seats)
     state.holds = stored.holds

@@ -80,9 +80,9 @@ class ShowtimeState:
     maps ids of finished holds to a status byte and the packed group. `old_plans` carries seats of
     each former layout version to today's. `next_due_us` is a lower
     bound of the earliest deadline among the live holds, `NEVER_US` without any. `terms_version` is
-    that of the terms which the last change of them brought, 0 before the first. `epoch` is the one
-    under which it was brought into memory; `archive_generation` changes whenever what the archive
-    said before may no longer be so.
+    that of the terms which the last change of them brought, 0 before the first; `told_starts_us` is
+    the same's. `epoch` is the one under which it was brought into memory; `archive_generation`
+    changes whenever what the archive said before may no longer be so.
     """
 
     __slots__ = (
@@ -103,6 +103,7 @@ class ShowtimeState:
         "seats",
         "seq",
         "terms_version",
+        "told_starts_us",
         "unpaid",
     )
 
@@ -114,6 +115,7 @@ class ShowtimeState:
         self.paused = False
         self.cancelled = False
         self.terms_version = 0
+        self.told_starts_us = (0, 0)
         self.seats = bytearray(seat_count)
         self.holds: dict[bytes, bytes] = {}
         self.bookings: Mapping[bytes, bytes] = NOTHING_YET
@@ -292,6 +294,7 @@ def change(state: ShowtimeState, at_us: int, event: AnyEvent) -> None:  # noqa: 
             _change_plan(state, event)
         case TermsChanged():
             state.terms_version = event.version
+            state.told_starts_us = event.told_starts_us
         case ShowtimeCancelled():
             _cancel(state, event)
         case _:
@@ -358,6 +361,8 @@ def _change_plan(state: ShowtimeState, event: PlanChanged) -> None:
     state.old_plans = old_plans
     state.layout_version = event.layout_version
     state.terms_version = event.terms_version or state.terms_version
+    if event.moved is not None:
+        state.told_starts_us = event.moved.told_starts_us
     # What the archive has said so far was told in seats of the former plan.
     state.archive_generation += 1
 

@@ -57,8 +57,7 @@ def change_terms(
     if in_use and wanted.movie_id != terms.movie_id:
         message = "Seats are held or booked for another film: cancel this showtime instead."
         return Rejection(code="SHOWTIME_IN_USE", message=message, details={"field": "movie_id"})
-    promised_us, refund_until_us = _promises(terms, wanted, now_us, in_use=in_use)
-    changed = TermsChanged(terms.version + 1, wanted, promised_us, refund_until_us)
+    changed = _starting(state, terms, wanted, now_us, in_use=in_use)
     return changed if plan is terms.plan else _moved(state, terms.plan, plan, changed)
 
 
@@ -106,19 +105,26 @@ def change_layout(
     return FindPlan(terms.screen_id, command.layout_version, terms.version)
 
 
-def _promises(
-    terms: ShowtimeTerms, wanted: Conditions, now_us: int, *, in_use: bool
-) -> tuple[int, int]:
-    """The start that customers may count on, and until when they may give all of it back.
+def _starting(
+    state: ShowtimeState, terms: ShowtimeTerms, wanted: Conditions, now_us: int, *, in_use: bool
+) -> TermsChanged:
+    """The change, with the start that customers count on, and until when they may give all back.
 
-    Moves are measured from what was promised: many small ones are a large one.
+    Somebody may have got a seat at each start since the promise, and is moved away from that one:
+    many small moves are a large one, and so is a move from one end of what is allowed to the other.
     """
-    promised_us = terms.promised_start_us or terms.starts_at_us
+    version, starts_us = terms.version + 1, wanted.starts_at_us
+    refund_until_us, fresh = terms.free_refund_until_us, (starts_us, starts_us)
     if not in_use:
-        return wanted.starts_at_us, terms.free_refund_until_us
-    if abs(wanted.starts_at_us - promised_us) <= MOVED_START_LIMIT_S * 1_000_000:
-        return promised_us, terms.free_refund_until_us
-    return wanted.starts_at_us, now_us + FREE_REFUND_S * 1_000_000
+        return TermsChanged(version, wanted, starts_us, refund_until_us, fresh)
+    promised_us = terms.promised_start_us or terms.starts_at_us
+    told_us = (promised_us, terms.starts_at_us, *filter(None, state.told_starts_us), starts_us)
+    earliest_us, latest_us = min(told_us), max(told_us)
+    limit_us = MOVED_START_LIMIT_S * 1_000_000
+    if starts_us - earliest_us <= limit_us and latest_us - starts_us <= limit_us:
+        told = (earliest_us, latest_us)
+        return TermsChanged(version, wanted, promised_us, refund_until_us, told)
+    return TermsChanged(version, wanted, starts_us, now_us + FREE_REFUND_S * 1_000_000, fresh)
 
 
 def cancel_showtime(

@@ -92,7 +92,10 @@ STORED: list[tuple[AnyEvent, str]] = [
     (SalesPaused(), "9109"),
     (SalesResumed(), "910a"),
     (PlanChanged(1, 2, 3, (0, -1, 2), 7), "970b 01 02 03 9300ff02 07 c0"),
-    (TermsChanged(2, CONDITIONS, UNTIL_US, 0), f"950c 02 {_CONDITIONS} {_UNTIL} 00"),
+    (
+        TermsChanged(2, CONDITIONS, UNTIL_US, 0, (1, 2)),
+        f"960c 02 {_CONDITIONS} {_UNTIL} 00 920102",
+    ),
     (
         ShowtimeCancelled(3, "ill", (HOLD,), (0, 300), 4, KEY),
         f"970d 03 a3696c6c 91{_HOLD} 9200cd012c 04 {_binary(KEY)}",
@@ -123,6 +126,12 @@ def test_a_change_of_plan_from_before_terms_could_change_is_read() -> None:
     recorded = Recorded(KEY, b"finger-8", PlanChanged(1, 2, 3, (0, -1, 2)))
     assert decode_recorded(payload) == recorded
     assert (recorded.event.terms_version, recorded.event.moved) == (0, None)
+
+
+def test_a_change_of_terms_that_does_not_say_which_starts_were_told_is_read() -> None:
+    payload = _payload(f"950c 02 {_CONDITIONS} {_UNTIL} 00")
+    recorded = Recorded(KEY, b"finger-8", TermsChanged(2, CONDITIONS, UNTIL_US, 0, (0, 0)))
+    assert decode_recorded(payload) == recorded
 
 
 def test_an_event_of_the_clock_has_no_command() -> None:

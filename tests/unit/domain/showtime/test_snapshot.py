@@ -26,7 +26,7 @@ from tests.unit.domain.showtime.world import contents
 
 # What servers have stored must stay readable: a change of these bytes needs a new FORMAT.
 STORED = bytes.fromhex(
-    "9f0108cf00060a24181e400002c3c405010002030081c4101c6616224336f5d2"
+    "dc00100108cf00060a24181e400002c3c405010002030081c4101c6616224336f5d2"
     "ea1e55c74768eac0c426d8963d899008cf8c05369be7b904271500401e18240a"
     "06000086e13b240a06000000e803000081c41075383bf935f76b252e446a63ec"
     "7fe2ebc426d8963d899008cf8c05369be7b904271500401e18240a060000401e"
@@ -39,11 +39,14 @@ STORED = bytes.fromhex(
     "eac0c410d8963d899008cf8c05369be7b9042715910091cd03e8cf00060a243b"
     "e1860091c4400020000000000000000000000800000000000000000000000000"
     "0000040000000000000000000001000000000000000000000000000080000000"
-    "000000000000018101940001020302c2"
+    "000000000000018101940001020302c2920000"
 )
 
-BEFORE_TERMS_CHANGED = b"\x9d" + STORED[1:-2]
-"""The same from builds whose showtimes kept their terms: without the last two fields."""
+BEFORE_TERMS_CHANGED = b"\x9d" + STORED[3:-5]
+"""The same from builds whose showtimes kept their terms: without the last three fields."""
+
+BEFORE_STARTS_TOLD = b"\x9f" + STORED[3:-3]
+"""The same from builds that remembered only one start: without the last field."""
 
 
 def _everything() -> Story:
@@ -80,6 +83,10 @@ def test_a_snapshot_from_before_terms_could_change_is_read_back() -> None:
     state, now = decode_snapshot(BEFORE_TERMS_CHANGED), decode_snapshot(STORED)
     assert contents(state) == contents(now) | {"terms_version": 0}
     assert (now.terms_version, state.cancelled) == (2, False)
+
+
+def test_a_snapshot_from_before_starts_were_remembered_is_read_back() -> None:
+    assert contents(decode_snapshot(BEFORE_STARTS_TOLD)) == contents(decode_snapshot(STORED))
 
 
 def test_an_empty_showtime_is_read_back_empty() -> None:

@@ -61,7 +61,8 @@ def changed(story: Story) -> TermsChanged:
 def test_new_prices_are_for_new_holds_only() -> None:
     story = given(hold("A1"), hold("A2", "sold"), book("sold"))
     story.when(change_terms(base_price_minor=2000), 1)
-    story.then(TermsChanged(2, conditions(base_price_minor=2000), second(START_S), 0))
+    told = (second(START_S), second(START_S))
+    story.then(TermsChanged(2, conditions(base_price_minor=2000), second(START_S), 0, told))
     story.when(hold("A3", "new"), 2)
     story.then(SeatsHeld(id_of("new"), id_of("ann"), (2,), (2000,), second(602)))
     story.when(hold("B1", "dear"), 2)
@@ -183,6 +184,50 @@ def test_small_moves_add_up() -> None:
     assert event.free_refund_until_us == second(2 + A_WEEK_S)
     story.when(change_terms(starts_at_us=second(START_S + 2400), seen=(3,)), 9)
     assert changed(story).free_refund_until_us == second(2 + A_WEEK_S)
+
+
+@pytest.mark.parametrize(
+    "moved_s",
+    [
+        (1500, -1500),
+        (1500, 0, -1500),
+        (-1500, 0, 0, 1500),
+        (600, 1200, -601),
+    ],
+)
+def test_a_start_does_not_swing_around_what_was_promised(moved_s: tuple[int, ...]) -> None:
+    """Who got a seat in between was told another start than who came first."""
+    story = given(hold("A1", by="bob"), book(by="bob"))
+    for seen, by_s in enumerate(moved_s, 1):
+        assert story.terms.free_refund_until_us == 0
+        state = story.state
+        restored = decode_snapshot(encode_snapshot(state, Surplus(state, state.at_us)))
+        assert restored.told_starts_us == state.told_starts_us
+        story.when(change_terms(starts_at_us=second(START_S + by_s), seen=(seen,)), seen)
+    event = changed(story)
+    last_us = second(START_S + moved_s[-1])
+    assert event.told_starts_us == (last_us, last_us)
+    assert event.promised_start_us == last_us
+    assert event.free_refund_until_us == second(len(moved_s) + A_WEEK_S)
+
+
+def test_a_start_that_swings_by_half_an_hour_in_all_is_kept() -> None:
+    story = given(hold("A1", by="bob"), book(by="bob"))
+    for seen, by_s in enumerate((1200, -600, 1200, 0), 1):
+        story.when(change_terms(starts_at_us=second(START_S + by_s), seen=(seen,)), seen)
+    assert changed(story).free_refund_until_us == 0
+    assert changed(story).promised_start_us == second(START_S)
+    # Whoever comes when nobody has a seat any more was told nothing else.
+    story.when(cancel(), 5).when(hold("A1"), 6)
+    assert story.state.told_starts_us == (second(START_S - 600), second(START_S + 1200))
+
+
+def test_a_move_to_another_screen_is_no_way_around_the_promise() -> None:
+    story = given(hold("A1", by="bob"), book(by="bob"), its_terms=terms("rrr"))
+    story.when(change_terms(starts_at_us=second(START_S + 1500)), 1)
+    story.when(move("rrr", seen=(2,), starts_at_us=second(START_S)), 2)
+    story.when(change_terms(screen_id=_OTHER, seen=(3,), starts_at_us=second(START_S - 1500)), 3)
+    assert changed(story).free_refund_until_us == second(3 + A_WEEK_S)
 
 
 def test_a_start_moves_freely_while_nobody_has_a_seat() -> None:

@@ -51,6 +51,7 @@ def contents(state: ShowtimeState) -> dict[str, Any]:
         "paused": state.paused,
         "cancelled": state.cancelled,
         "terms_version": state.terms_version,
+        "told_starts_us": state.told_starts_us,
         "seats": bytes(state.seats),
         "holds": list(state.holds.items()),
         "bookings": list(state.bookings.items()),
