@@ -359,11 +359,14 @@ class ShowtimeActor:
         decisions = self._kernel.metrics.decisions
         if isinstance(decision, Event):
             decisions[type(command).__name__, "accepted"] += 1
-            terms = self.terms
+            terms = after = self.terms
+            if type(decision) in TERMS_EVENTS:
+                # Before the event counts: one whose terms cannot be made must not be written.
+                after = terms_after(terms, command, decision)
             self._record(command.command_id, command.fingerprint, decision, now_us)
             seq = self.state.seq
-            if type(decision) in TERMS_EVENTS:
-                self._sell_by(terms_after(terms, command, decision))
+            if after is not terms:
+                self._sell_by(after)
             accepted = Accepted(decision, seq, self.epoch, now_us, terms)
             outbox.acknowledge(seq, reply, accepted, command.command_id)
             return

@@ -210,13 +210,14 @@ class Outbox:
     def refuse_terms(self, actor: ShowtimeActor, in_flight_seq: int, why: Rejection) -> None:
         """The database has refused the part up to `in_flight_seq` for its change of terms.
 
-        It had our epoch and seq before it, so that this needs no lease. `break_open` follows.
+        It had our epoch and seq before it, so that this needs no lease. A change that is durable
+        already may still wait to be told: it is not the one. `break_open` follows.
         """
         kept = []
         for one in self._waiting:
             outcome = one.outcome
             if (
-                one.event_seq <= in_flight_seq
+                self.durable_seq < one.event_seq <= in_flight_seq
                 and isinstance(outcome, Accepted)
                 and type(outcome.event) in TERMS_EVENTS
                 and not outcome.replayed

@@ -256,7 +256,9 @@ class _ShowtimeCheck:
         decision = decide(state, self._terms, command, at_us)
         if isinstance(decision, FindPlan) and isinstance(command, NeedsLayout):
             plan = self._world.plans[decision.layout_version - 1]
-            decision = decide(state, self._terms, with_plan(command, plan, self._terms.version), at_us)
+            decision = decide(
+                state, self._terms, with_plan(command, plan, self._terms.version), at_us
+            )
         return decision
 
     def _check_expiry(self, state: ShowtimeState, one: Written, event: HoldExpired) -> None:

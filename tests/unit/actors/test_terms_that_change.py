@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from cinema.actors import actor
 from cinema.actors.messages import ReadSeats, SeatsSeen
 from cinema.domain.seatmap import grid_layout, parse_layout
-from cinema.domain.showtime.commands import CancelShowtime, ChangeLayout
+from cinema.domain.showtime.commands import CancelShowtime, ChangeLayout, PauseSales
 from cinema.storage.journal.store import CommitAborted, CommitUnknown, StoreUnavailable
 from tests.support.actors.in_between import WIDER, pin
 from tests.support.actors.virtual_time import in_virtual_time, settle
@@ -189,6 +190,28 @@ async def test_what_was_decided_behind_a_part_that_is_refused_is_not_refused_wit
 
 
 @in_virtual_time
+async def test_a_change_that_is_durable_is_not_refused_with_the_one_behind_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its answer waits until the next batch is sent, which may be refused in the same step."""
+    async with audited_world() as world:
+        showtime = world.showtime()
+        node = await world.warm_node(showtime)
+        run = node.store.run
+
+        async def refusing(name: str, argument: Any, execute: Any) -> Any:
+            if name == "append" and argument[0].last_seq == 2:
+                raise CommitAborted("23P01", "showtimes_screen_occupied")
+            return await run(name, argument, execute)
+
+        monkeypatch.setattr(node.store, "run", refusing)
+        paused = node.tell(showtime, PauseSales(command_id=some_id()))
+        moved = node.tell(showtime, change_terms(world.terms.of[showtime], seen=2, starts_at_us=7))
+        await settle()
+        assert [paused.code, moved.code] == ["OK", "SCREEN_OCCUPIED"]
+
+
+@in_virtual_time
 async def test_other_refusals_of_the_database_are_to_be_tried_again() -> None:
     async with audited_world() as world:
         showtime = world.showtime()
@@ -196,6 +219,25 @@ async def test_other_refusals_of_the_database_are_to_be_tried_again() -> None:
         node.store.fail_next("append", CommitAborted("23514", "showtimes_sales_window"))
         assert (await node.ask(showtime, dearer(world, showtime))).code == "RETRY"
         assert node.actor(showtime).failures == 1
+
+
+@in_virtual_time
+async def test_a_change_whose_terms_cannot_be_made_is_not_written(
+    monkeypatch: pytest.MonkeyPatch, logged: list[Any]
+) -> None:
+    async with audited_world() as world:
+        showtime = world.showtime()
+        node = await world.warm_node(showtime)
+
+        def broken(*_of: object) -> Any:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(actor, "terms_after", broken)
+        assert (await node.ask(showtime, dearer(world, showtime))).code == "INTERNAL"
+        monkeypatch.undo()
+        assert await price_of(node, showtime, "A1") == 1000
+        assert world.events(showtime) == ["SeatsHeld"]
+        assert [one["event"] for one in logged if one["log_level"] == "error"] == ["command_failed"]
 
 
 # --- no showtime after all
