@@ -70,7 +70,8 @@ def _prices(base_minor: int, categories: tuple[str, ...], overrides: str) -> tup
 
 @lru_cache(maxsize=1024)
 def _overrides(text: str) -> tuple[tuple[str, int], ...]:
-    return tuple(_OVERRIDES.decode(text).items())
+    """In the order of events; Postgres puts the keys of an object into one of its own."""
+    return tuple(sorted(_OVERRIDES.decode(text).items()))
 
 
 _shared_id: Final = lru_cache(maxsize=4096)(parse_id)
