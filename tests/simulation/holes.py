@@ -48,7 +48,7 @@ class Hole(msgspec.Struct, frozen=True, kw_only=True):
 HOLES: dict[str, Hole] = {
     hole.name: hole
     for hole in (
-        Hole(name="truncation-deletes-fence", found_by=2, journal=more.PrimaryKeyFence),
+        Hole(name="truncation-deletes-fence", found_by=8, journal=more.PrimaryKeyFence),
         Hole(
             name="pipelined-stale-owner",
             found_by=0,
@@ -61,8 +61,8 @@ HOLES: dict[str, Hole] = {
             found_by=95,
             kernel=weakened.LoadsBeforeTheBump,
         ),
-        Hole(name="no-lease-wait", found_by=1, kernel=weakened.WaitsForNoLease),
-        Hole(name="answers-without-lease", found_by=2, kernel=weakened.RefusesWithoutLease),
+        Hole(name="no-lease-wait", found_by=2, kernel=weakened.WaitsForNoLease),
+        Hole(name="answers-without-lease", found_by=13, kernel=weakened.RefusesWithoutLease),
         Hole(name="success-before-durable", found_by=0, kernel=weakened.AcknowledgesBeforeDurable),
         Hole(name="answers-before-durable", found_by=0, kernel=weakened.AnswersBeforeDurable),
         Hole(
@@ -71,13 +71,13 @@ HOLES: dict[str, Hole] = {
             found_by=72,
             journal=weakened.TrustingSnapshots,
         ),
-        Hole(name="append-again-after-doubt", found_by=51, kernel=weakened.AppendsAgainAfterDoubt),
-        Hole(name="doubt-is-failure", found_by=50, kernel=weakened.CallsDoubtsFailures),
+        Hole(name="append-again-after-doubt", found_by=59, kernel=weakened.AppendsAgainAfterDoubt),
+        Hole(name="doubt-is-failure", found_by=51, kernel=weakened.CallsDoubtsFailures),
         Hole(name="epoch-not-compared", found_by=1, journal=more.EpochsNotCompared),
         Hole(
             name="truncation-by-former-owner",
             kind="truncated",
-            found_by=484,
+            found_by=636,
             journal=more.UnfencedTruncation,
         ),
         Hole(
@@ -108,14 +108,14 @@ HOLES: dict[str, Hole] = {
             kernel=weakened.LeaseOnAClockThatStops,
         ),
         Hole(name="clock-taken-for-exact", found_by=7, kernel=more.CertainClock),
-        Hole(name="gaps-not-healed", kind="clustered", found_by=20, cluster=more.GapsStay),
+        Hole(name="gaps-not-healed", kind="clustered", found_by=38, cluster=more.GapsStay),
         Hole(
             name="denied-after-lost-connection",
             kind="clustered",
             found_by=4,
             cluster=more.DeniesAfterLoss,
         ),
-        Hole(name="tries-again-unasked", found_by=231, kernel=more.TriesAgainBehindTheClientsBack),
+        Hole(name="tries-again-unasked", found_by=296, kernel=more.TriesAgainBehindTheClientsBack),
         Hole(name="sells-by-old-terms", found_by=0, kernel=more.SellsByOldTerms),
         Hole(name="sells-what-is-cancelled", found_by=5, kernel=more.SellsWhatIsCancelled),
         Hole(name="archive-forgotten", found_by=0, kernel=more.ForgetsTheArchive),
