@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Final
@@ -21,11 +22,17 @@ from cinema.domain.progress import Report
 from cinema.http.connections.inherited import inherited_sockets, ports_of
 from cinema.local.keep_postgres import OwnPostgres, keep_postgres
 from cinema.settings import Settings, url_of
-from cinema.telemetry.logging import configure_logging, standard_error_sink
+from cinema.telemetry.logging import LogSink, configure_logging, standard_error_sink
 
 SERVER_STARTED: Final = "server_started"
 SERVER_STOPPING: Final = "server_stopping"
 SERVER_STOPPED: Final = "server_stopped"
+
+EXIT_FORCED: Final = "exit_forced"
+
+CLOSING_S: Final = 8.0
+"""How long a node that has stopped may take to close its connections. By then nothing of it matters
+to anybody, and a process that was told to stop must end."""
 
 CANCEL_AGAIN_S: Final = 1.0
 """How long cancelled work may take to end before it is cancelled once more."""
@@ -40,10 +47,13 @@ millions of new objects, since actors leave no cycles."""
 log = structlog.get_logger()
 
 
-async def serve(settings: Settings, report: Report, postgres: OwnPostgres | None = None) -> None:
+async def serve(
+    settings: Settings, report: Report, postgres: OwnPostgres | None = None
+) -> threading.Timer:
     """Serve until SIGTERM or SIGINT, then stop cleanly; `report` gets the steps of the start.
 
-    `postgres` is the embedded one, which is started again if it dies.
+    `postgres` is the embedded one, which is started again if it dies. Cancel what this returns
+    once the loop is closed: until then it ends the process if closing takes too long.
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -85,8 +95,40 @@ async def serve(settings: Settings, report: Report, postgres: OwnPostgres | None
                 longest_step_ms=round(node.loop_probe.longest_s * 1000, 1),
                 longest_step_cpu_ms=round(node.loop_probe.longest_cpu_s * 1000, 1),
             )
+            return end_anyway(loop, sink)
     finally:
         sink.close()
+
+
+def end_anyway(
+    loop: asyncio.AbstractEventLoop, sink: LogSink, after_s: float = CLOSING_S
+) -> threading.Timer:
+    """End this process in `after_s` unless that is cancelled, and log what it waits for.
+
+    A task of a library that takes no cancellation would keep it alive for ever. Nothing is lost:
+    every showtime has been given back, and every answer sent.
+    """
+
+    def end() -> None:
+        tasks = [_where(task) for task in asyncio.all_tasks(loop)]
+        log.error(EXIT_FORCED, tasks=tasks, threads=[one.name for one in threading.enumerate()])
+        sink.close()
+        os._exit(0)
+
+    last = threading.Timer(after_s, end)
+    last.daemon = True
+    last.start()
+    return last
+
+
+def _where(task: asyncio.Task[Any]) -> str:
+    """A task's name, and where it and what it awaits stand."""
+    parts = [task.get_name()]
+    one: Any = task.get_coro()
+    while (frame := getattr(one, "cr_frame", None)) is not None:
+        parts.append(f"{frame.f_code.co_qualname}:{frame.f_lineno}")
+        one = one.cr_await
+    return " ".join(parts)
 
 
 async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

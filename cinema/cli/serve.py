@@ -25,4 +25,4 @@ def run_serve(settings: Settings) -> None:
 
             serve_cluster(complete, postgres, report)
         else:
-            uvloop.run(serve(complete, report, postgres))
+            uvloop.run(serve(complete, report, postgres)).cancel()
