@@ -50,7 +50,7 @@ class Server:
 
     def __init__(self, command: Sequence[str], folder: Path, settings: Mapping[str, str]) -> None:
         self._command = command
-        self._folder = folder
+        self.folder = folder
         self._settings = settings
         self._process: asyncio.subprocess.Process | None = None
         self._postgres: Postgres | None = None
@@ -88,7 +88,7 @@ class Server:
 
         `settings` go before those it was made with, this once.
         """
-        data_dir = self._folder / "data"
+        data_dir = self.folder / "data"
         data_dir.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         with self.log.open("ab") as output:

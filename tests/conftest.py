@@ -7,7 +7,7 @@ import itertools
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from cinema.local.embedded_postgres import EmbeddedPostgres
 from cinema.local.redis_server import LocalRedis
 from cinema.storage.database.migrate import migrate
 from cinema.storage.database.pool import open_pool
+from tests.support.coverage_files import drop_broken_files
 
 # A shared machine may be slow at any moment; that is no defect of the code under test.
 hypothesis.settings.register_profile("cinema", deadline=None)
@@ -28,14 +29,19 @@ hypothesis.settings.load_profile("cinema")
 
 LONGEST_FILES = (
     "test_schemathesis.py",
+    "test_restore.py",
+    "test_archive.py",
+    "test_simulation.py",
     "test_local_cluster.py",
+    "test_installed_package.py",
+    "test_schedules.py",
+    "test_behind_balancers.py",
+    "test_restore_under_load.py",
     "test_lives_of_plain_room.py",
     "test_lives_of_room_with_aisles.py",
     "test_lives_of_room_for_everybody.py",
-    "test_restore_under_load.py",
-    "test_behind_balancers.py",
-    "test_installed_package.py",
 )
+"""The longest first."""
 
 _numbers = itertools.count(1)
 
@@ -49,6 +55,15 @@ def pytest_configure() -> None:
     for signum in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(signum) is signal.SIG_IGN:
             signal.signal(signum, lambda *_: None)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Before coverage is summed up, drop what killed servers left half written."""
+    result = yield
+    if not hasattr(session.config, "workerinput"):
+        drop_broken_files(session.config.rootpath)
+    return result
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -114,6 +129,15 @@ async def database(postgres_server: str, template_database: str) -> AsyncIterato
     await _execute(postgres_server, f"create database {name} template {template_database}")
     yield _address(postgres_server, name)
     await _execute(postgres_server, f"drop database {name} with (force)")
+
+
+@pytest.fixture(scope="module")
+def shared_database(postgres_server: str, template_database: str) -> Iterator[str]:
+    """The address of a migrated database for all tests of a file."""
+    name = f"cinema_shared_{os.getpid()}_{next(_numbers)}"
+    _run(_execute(postgres_server, f"create database {name} template {template_database}"))
+    yield _address(postgres_server, name)
+    _run(_execute(postgres_server, f"drop database {name} with (force)"))
 
 
 @pytest.fixture

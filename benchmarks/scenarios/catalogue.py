@@ -1,12 +1,16 @@
 """Every scenario, in the order a session runs them."""
 
+from benchmarks.scenarios.checkout import CHECKOUT
 from benchmarks.scenarios.cluster_scale import CLUSTER_SCALE
 from benchmarks.scenarios.conflict import HOT_CONFLICT
 from benchmarks.scenarios.forward import FORWARD
 from benchmarks.scenarios.holds import BOOKINGS, HOLDS_HOT, HOLDS_SPREAD
 from benchmarks.scenarios.latency import LATENCY
+from benchmarks.scenarios.lists import CATALOGUE
 from benchmarks.scenarios.logins import LOGINS
 from benchmarks.scenarios.overload import OVERLOAD
+from benchmarks.scenarios.pricing import PRICING
+from benchmarks.scenarios.promo_rush import PROMO_RUSH
 from benchmarks.scenarios.residents import RESIDENTS_SCENARIO
 from benchmarks.scenarios.retention import RETENTION
 from benchmarks.scenarios.rolling_restart import ROLLING_RESTART
@@ -22,6 +26,7 @@ SCENARIOS = {
         HOLDS_SPREAD,
         HOLDS_HOT,
         BOOKINGS,
+        CHECKOUT,
         HOLDS_SOCKET,
         HOT_CONFLICT,
         LATENCY,
@@ -30,11 +35,14 @@ SCENARIOS = {
         WATCHERS_SCENARIO,
         RESIDENTS_SCENARIO,
         RETENTION,
+        CATALOGUE,
         CLUSTER_SCALE,
         FORWARD,
         SHOWTIME_CHANGE,
         TAKEOVER,
         ROLLING_RESTART,
         SCHEDULE,
+        PRICING,
+        PROMO_RUSH,
     )
 }

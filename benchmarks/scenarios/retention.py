@@ -29,6 +29,7 @@ from cinema.domain.showtime.state import NEVER_US
 from cinema.jobs.housekeeping import Housekeeping
 from cinema.storage.database.pool import open_pool
 from cinema.storage.journal import sql
+from cinema.storage.journal.branches import NO_BRANCHES
 from cinema.storage.journal.postgres import (
     _LANE_SETTINGS,
     _POOL_SETTINGS,
@@ -114,7 +115,7 @@ class Subject:
         self._before = data.ended_before(PAGE)
         now = self._before + timedelta(days=RETENTION_DAYS)
         dispatch: Any = NoKernel(Clock(int(now.timestamp() * 1_000_000)))
-        self._housekeeping = Housekeeping(journal, pool, dispatch, RETENTION_DAYS)
+        self._housekeeping = Housekeeping(journal, pool, dispatch, RETENTION_DAYS, {})
         self.pids: list[int] = []
 
     async def find_backends(self) -> None:
@@ -179,7 +180,7 @@ class Subject:
     async def plans(self) -> dict[str, Plan]:
         """What Postgres does for each statement, as the connections that send it get it."""
         dsn = self.data.dsn
-        append, values = _append_call(self.batch())
+        append, values = _append_call(self.batch(), NO_BRANCHES)
         some = random.choice(self.data.ids)
         first = (-(2**63), UUID(int=0))
         kept = await self._pool.fetch(

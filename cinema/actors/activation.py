@@ -238,7 +238,8 @@ class Activation:
     async def _older(self, actor: ShowtimeActor, loaded: Loaded) -> list[JournalRow]:
         """The events before the snapshot that commands in doubt wait for."""
         rows: list[JournalRow] = []
-        for seq in {doubt.seq for doubt in actor.doubts if doubt.seq <= loaded.snapshot_seq}:
+        doubtful = {doubt.seq for doubt in actor.doubts if doubt.seq <= loaded.snapshot_seq}
+        for seq in sorted(doubtful):
             rows.extend(await self._store.history(actor.showtime_id, seq - 1, 1))
         return [row for row in rows if row.seq <= loaded.snapshot_seq]
 

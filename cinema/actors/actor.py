@@ -35,6 +35,7 @@ from cinema.actors.restore import Restored
 from cinema.actors.snapshots import PendingSnapshot, prepare_snapshot
 from cinema.actors.unpaid import HOLDS
 from cinema.domain.limits import TURN_COMMANDS
+from cinema.domain.pricing.rules import ReadyBook
 from cinema.domain.rejections import Rejection
 from cinema.domain.seatmap import SeatPlan
 from cinema.domain.showtime.commands import (
@@ -297,7 +298,7 @@ class ShowtimeActor:
                 if isinstance(message, Command):
                     self._execute(letter, message, now_us)
                 else:
-                    self._query(letter, message)
+                    self._query(letter, message, now_us)
             except Exception:
                 log.exception(COMMAND_FAILED, showtime=self.showtime_id.hex())
                 self._outbox.send(self, letter.reply, BROKEN)
@@ -424,13 +425,24 @@ class ShowtimeActor:
         self._plan_seq = self.state.seq
         self.terms = terms
 
+    def price_by(self, cinema_id: bytes, version: int, book: ReadyBook | None) -> bool:
+        """Price new holds by another version of the cinema's book; whether it is of that cinema.
+
+        An actor that is being restored takes the newest version when it resumes.
+        """
+        terms: ShowtimeTerms | None = getattr(self, "terms", None)
+        if terms is None or terms.cinema_id != cinema_id:
+            return False
+        self.terms = msgspec.structs.replace(terms, book=book, book_version=version)
+        return True
+
     # --- queries
 
-    def _query(self, letter: Letter, query: Query) -> None:
+    def _query(self, letter: Letter, query: Query, now_us: int) -> None:
         state, reply = self.state, letter.reply
         match query:
             case ReadSeats(customer=customer, guests=guests):
-                seen = seats_seen(state, self.terms, self.epoch, customer, guests)
+                seen = seats_seen(*(state, self.terms, self.epoch), customer, guests, now_us=now_us)
                 self._outbox.answer(self, state.seq, reply, seen)
             case ReadHold():
                 hold = hold_seen(state, self.terms, self.epoch, query, letter.recalled)
@@ -439,13 +451,13 @@ class ShowtimeActor:
                 else:
                     self._outbox.answer(self, state.seq, reply, hold)
             case Watch(feed=feed):
-                self._watch(reply, feed)
+                self._watch(reply, feed, now_us)
             case TruncateJournal():
                 self._truncate(reply)
             case _:
                 assert_never(query)
 
-    def _watch(self, reply: OnOutcome, feed: SeatFeed) -> None:
+    def _watch(self, reply: OnOutcome, feed: SeatFeed, now_us: int) -> None:
         publisher = self.publisher
         publisher.joining += 1
 
@@ -460,7 +472,7 @@ class ShowtimeActor:
                 return
             reply(outcome)
 
-        seen = seats_seen(self.state, self.terms, self.epoch, None)
+        seen = seats_seen(self.state, self.terms, self.epoch, None, now_us=now_us)
         self._outbox.answer(self, self.state.seq, begin, seen)
 
     def _recall(self, letter: Letter, key: bytes) -> None:
@@ -547,10 +559,10 @@ class ShowtimeActor:
     def append_refused(self, reason: str, why: Rejection | None = None) -> None:
         """A part certainly had no effect, and so nothing behind it had one.
 
-        `why` is what the database has against the change of terms in it.
+        `why` is what the database has against the change of terms or the exchange in it.
         """
         if why is not None:
-            self._outbox.refuse_terms(self, self.backlog.in_flight_seq, why)
+            self._outbox.refuse_asker(self, self.backlog.in_flight_seq, why)
         self.backlog.in_flight_seq = 0
         self._break(self.epoch, reason)
 
@@ -590,7 +602,7 @@ class ShowtimeActor:
         self.discard_state(is_ours=False)
         state = self.state = restored.state
         self._kernel.unpaid.woken(self.showtime_id, state)
-        self.terms = restored.terms
+        self.terms = self._kernel.books.newest(restored.terms)
         self.epoch = restored.epoch
         self.backlog.restart(state.seq)
         self._outbox.open_to(self, state.seq)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from cinema.domain.showtime.decisions import Archived
 from cinema.domain.showtime.events import Recorded, decode_recorded
 from cinema.domain.showtime.records import ReplyRecord
-from cinema.domain.showtime.replan import moved_event, moved_group
-from cinema.domain.showtime.state import ShowtimeState
+from cinema.domain.showtime.replan import moved_event
+from cinema.domain.showtime.state import ShowtimeState, moved_ended
 from cinema.storage.journal.store import STORED_REPLY, ArchiveRow
 
 
@@ -20,7 +20,7 @@ def archived_today(row: ArchiveRow | None, state: ShowtimeState) -> Archived:
     if row.kind != STORED_REPLY:
         packed = row.payload
         if mapping is not None:
-            packed = packed[:1] + moved_group(packed[1:], mapping)
+            packed = moved_ended(packed, mapping)
         return Archived(ended=packed)
     recorded = decode_recorded(row.payload)
     if mapping is not None:

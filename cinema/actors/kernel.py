@@ -10,6 +10,7 @@ import structlog
 from cinema.actors.activation import Activation, TermsSource
 from cinema.actors.actor import Phase, ShowtimeActor
 from cinema.actors.archive import archived_today
+from cinema.actors.books import SeenBooks
 from cinema.actors.lane import CommitLane
 from cinema.actors.load import NodeLoad
 from cinema.actors.messages import (
@@ -49,6 +50,7 @@ from cinema.domain.limits import (
     TICK_S,
     TURNS_BUDGET_NS,
 )
+from cinema.domain.pricing.rules import ReadyBook
 from cinema.domain.showtime.commands import ExpireDue
 from cinema.domain.showtime.decisions import FindPlan
 from cinema.storage.journal.clock import Clock
@@ -101,6 +103,7 @@ class Kernel:
             wait_ns=settings.lease_ms * 1_000_000,
         )
         self.unpaid = UnpaidSeats()
+        self.books = SeenBooks()
         self.load = NodeLoad(
             limit=settings.node_waiting_limit, showtime_limit=settings.mailbox_limit
         )
@@ -257,9 +260,10 @@ class Kernel:
                 self.load.waiting -= 1
             if restored is not None and restored.state.next_due_us > self.clock.now_us():
                 return seats_seen(
-                    *(restored.state, restored.terms, restored.epoch),
+                    *(restored.state, self.books.newest(restored.terms), restored.epoch),
                     query.customer,
                     query.guests,
+                    now_us=max(self.clock.now_us(), restored.state.at_us),
                 )
         return await self.ask(showtime_id, query)
 
@@ -325,6 +329,18 @@ class Kernel:
         actor = self._actors.get(showtime_id)
         if actor is not None:
             actor.publisher.leave(feed)
+
+    async def price_by(self, cinema_id: bytes, version: int, book: ReadyBook | None) -> int:
+        """Price new holds at a cinema by another version of its book; how many showtimes that were.
+
+        It looks at all showtimes in memory, slice by slice. Those that come meanwhile have it too.
+        """
+        self.books.note(cinema_id, version, book)
+        changed, slices = 0, Slices(self.clock.boot_ns)
+        for actor in list(self._actors.values()):
+            changed += actor.price_by(cinema_id, version, book)
+            await slices.give_way()
+        return changed
 
     # --- gauges
 

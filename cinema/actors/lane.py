@@ -34,12 +34,26 @@ COMMIT_UNKNOWN: Final = "commit_unknown"
 COMMIT_ABORTED: Final = "commit_aborted"
 APPEND_POISONED: Final = "append_poisoned"
 
-EXPECTED_CONSTRAINTS: Final = frozenset({"bookings_code", "showtimes_screen_occupied"})
-"""A random booking code may very rarely exist already, and a screen may have been taken while a
-showtime was being moved: the command is refused, and nothing is wrong."""
+REFUSALS: Final = {
+    "exchanges_decided_once": Rejection(code="EXCHANGE_ENDED"),
+    "exchanges_paid_in_full": Rejection(code="BOOKING_CHANGED"),
+    "showtimes_screen_occupied": Rejection(code="SCREEN_OCCUPIED"),
+    "showtimes_movie": Rejection(
+        code="UNKNOWN_REFERENCE",
+        message="There is no such movie.",
+        details={"path": "$.movie_id"},
+    ),
+    "showtimes_screen": Rejection(
+        code="UNKNOWN_REFERENCE",
+        message="There is no such screen.",
+        details={"path": "$.screen_id"},
+    ),
+}
+"""What is told to whoever asked for terms that the database refuses, or came second."""
 
-REFUSALS: Final = {"showtimes_screen_occupied": Rejection(code="SCREEN_OCCUPIED")}
-"""What is told to whoever asked for terms that the database refuses."""
+EXPECTED_CONSTRAINTS: Final = frozenset({"bookings_code", *REFUSALS})
+"""A random booking code may very rarely exist already, and what a showtime needs may have been
+taken or deleted while it was being moved: the command is refused, and nothing is wrong."""
 
 SPLIT_FROM_EVENTS: Final = 16
 """Smaller batches are not worth a second statement."""

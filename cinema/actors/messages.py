@@ -12,6 +12,7 @@ from cinema.domain.showtime.commands import AnyCommand, SentCommand
 from cinema.domain.showtime.decisions import Recalled
 from cinema.domain.showtime.events import AnyEvent
 from cinema.domain.showtime.packed import SeatGroup
+from cinema.domain.showtime.prices import PriceBasis
 from cinema.domain.showtime.state import HoldStatus
 from cinema.domain.showtime.terms import ShowtimeTerms
 
@@ -44,10 +45,11 @@ class ReadSeats(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=
 
 
 class ReadHold(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=102):
-    """One hold of one customer, live or ended."""
+    """One hold of one customer, live or ended; `with_basis` to work out its prices."""
 
     hold_id: bytes
     customer: bytes
+    with_basis: bool = False
 
 
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +94,10 @@ class SeatsSeen(msgspec.Struct, frozen=True, gc=False):
 
 
 class HoldSeen(msgspec.Struct, frozen=True, gc=False):
-    """A hold at `(epoch, seq)`; `status` as the contract names it."""
+    """A hold at `(epoch, seq)`; `status` as the contract names it.
+
+    `basis` is there for who asked for it, if the hold is active.
+    """
 
     hold_id: bytes
     status: HoldStatus
@@ -100,6 +105,7 @@ class HoldSeen(msgspec.Struct, frozen=True, gc=False):
     epoch: int
     seq: int
     terms: ShowtimeTerms
+    basis: PriceBasis | None = None
 
 
 class Unavailable(msgspec.Struct, frozen=True, gc=False):

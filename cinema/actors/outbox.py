@@ -9,12 +9,21 @@ import structlog
 
 from cinema.actors.messages import IN_DOUBT, TRY_AGAIN, Accepted, OnOutcome, Outcome
 from cinema.domain.rejections import Rejection
+from cinema.domain.showtime.events import (
+    AnyEvent,
+    BookingCancelled,
+    PaymentEnded,
+    PaymentReturned,
+)
 from cinema.domain.showtime.terms import TERMS_EVENTS
 
 if TYPE_CHECKING:
     from cinema.actors.actor import ShowtimeActor
 
 REPLY_FAILED: Final = "reply_failed"
+
+OF_EXCHANGES: Final = frozenset({"EXCHANGE_ENDED", "BOOKING_CHANGED"})
+"""What the database refuses for exchanges."""
 
 log = structlog.get_logger(__name__)
 
@@ -207,25 +216,29 @@ class Outbox:
         self.lease_unknown(actor)
         return doubts
 
-    def refuse_terms(self, actor: ShowtimeActor, in_flight_seq: int, why: Rejection) -> None:
-        """The database has refused the part up to `in_flight_seq` for its change of terms.
+    def refuse_asker(self, actor: ShowtimeActor, in_flight_seq: int, why: Rejection) -> None:
+        """The database has refused the part up to `in_flight_seq` for what it decides itself.
 
-        It had our epoch and seq before it, so that this needs no lease. A change that is durable
-        already may still wait to be told: it is not the one. `break_open` follows.
+        That is a change of terms, or an exchange that was decided. It had our epoch and seq before
+        it, so that this needs no lease. One that is durable already may still wait to be told: it
+        is not the one. Whatever else is in the part had no effect either, and is to come again:
+        `break_open` follows.
         """
-        kept = []
-        for one in self._waiting:
-            outcome = one.outcome
-            if (
-                self.durable_seq < one.event_seq <= in_flight_seq
-                and isinstance(outcome, Accepted)
-                and type(outcome.event) in TERMS_EVENTS
-                and not outcome.replayed
-            ):
-                self.send(actor, one.reply, why)
-            else:
-                kept.append(one)
-        self._waiting = kept
+        asked = [
+            one
+            for one in self._waiting
+            if self.durable_seq < one.event_seq <= in_flight_seq
+            and isinstance(one.outcome, Accepted)
+            and _may_be_refused(one.outcome.event, why)
+            and not one.outcome.replayed
+        ]
+        if why.code in OF_EXCHANGES and len(asked) > 1:
+            # Which of them was meant is not known, so all come again, one behind the other.
+            return
+        for one in asked:
+            self.send(actor, one.reply, why)
+        told = {one.event_seq for one in asked}
+        self._waiting = [one for one in self._waiting if one.event_seq not in told]
 
     def abandon(self, actor: ShowtimeActor) -> None:
         """The outcome stays unknown: answers about events not yet durable stay in doubt."""
@@ -264,3 +277,12 @@ class Outbox:
             reply(outcome)
         except Exception:
             log.exception(REPLY_FAILED, showtime=actor.showtime_id.hex())
+
+
+def _may_be_refused(event: AnyEvent | None, why: Rejection) -> bool:
+    """Whether the database may have meant this event."""
+    if why.code not in OF_EXCHANGES:
+        return type(event) in TERMS_EVENTS
+    if isinstance(event, BookingCancelled):
+        return bool(event.exchange_id)
+    return isinstance(event, PaymentEnded | PaymentReturned)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from cinema.actors.messages import HoldSeen, ReadHold, SeatsSeen
 from cinema.domain.rejections import Rejection
 from cinema.domain.showtime.decisions import NOT_FOUND, Recall, Recalled, ended_hold
 from cinema.domain.showtime.packed import customer_of, unpack
-from cinema.domain.showtime.state import ENDED_NAMES, HoldStatus, ShowtimeState
+from cinema.domain.showtime.prices import basis_of, prices_now
+from cinema.domain.showtime.state import (
+    ENDED_NAMES,
+    HoldStatus,
+    ShowtimeState,
+    ended_as,
+    waiting_for,
+)
 from cinema.domain.showtime.terms import ShowtimeTerms
 
 
@@ -16,8 +25,13 @@ def seats_seen(
     epoch: int,
     customer: bytes | None,
     guests: tuple[bytes, ...] = (),
+    *,
+    now_us: int,
 ) -> SeatsSeen:
-    """The seat map of a state, with the seats of one customer, and of their guests, marked."""
+    """The seat map of a state, with the seats of one customer, and of their guests, marked.
+
+    Its prices are those for which seats can be held now.
+    """
     mine: frozenset[int] = frozenset()
     if customer is not None:
         owners = (customer, *guests)
@@ -25,6 +39,9 @@ def seats_seen(
         mine = frozenset(
             seat for packed in groups if packed.startswith(owners) for seat in unpack(packed).seats
         )
+    prices_minor = prices_now(state, terms, now_us)
+    if prices_minor is not terms.prices_minor:
+        terms = msgspec.structs.replace(terms, prices_minor=prices_minor)
     return SeatsSeen(epoch, state.seq, bytes(state.seats), mine, state.paused, terms)
 
 
@@ -38,12 +55,21 @@ def hold_seen(
     """A customer's hold, live or ended; `Recall` if only the archive can tell."""
     packed = state.holds.get(query.hold_id)
     status: HoldStatus = "active"
+    waiting = state.paying.get(query.hold_id)
     if packed is None:
         ended = ended_hold(state, query.hold_id, recalled)
         if isinstance(ended, Recall):
             return ended
         if ended is not None:
-            packed, status = ended[1:], ENDED_NAMES[ended[0]]
+            how = ended_as(ended)
+            packed, status = how.packed, ENDED_NAMES[how.status]
     if packed is None or customer_of(packed) != query.customer:
         return NOT_FOUND
-    return HoldSeen(query.hold_id, status, unpack(packed), epoch, state.seq, terms)
+    group = unpack(packed)
+    if waiting is not None:
+        # Nobody is told how much longer the seats are kept: the payment should be there before.
+        status, group = "paying", group._replace(expires_at_us=waiting_for(waiting).pay_until_us)
+    basis = None
+    if query.with_basis and status == "active":
+        basis = basis_of(state, terms, query.hold_id, packed, group)
+    return HoldSeen(query.hold_id, status, group, epoch, state.seq, terms, basis)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
+from uuid import UUID
 
 import msgspec
 
@@ -84,30 +85,87 @@ from cinema.features.accounts.totp_store import SEALED_NEXT, FactorsRepository
 from cinema.features.accounts.user_routes import UserParts
 from cinema.features.accounts.user_service import UsersService
 from cinema.features.accounts.user_store import UsersRepository
-from cinema.features.bookings import order_routes
+from cinema.features.bookings import change_routes, exchange_routes, order_routes
 from cinema.features.bookings import routes as booking_routes
+from cinema.features.bookings.change_service import SeatChangesService
+from cinema.features.bookings.exchange_jobs import OpenExchanges
+from cinema.features.bookings.exchange_service import ExchangesService
+from cinema.features.bookings.exchange_store import ExchangesRepository
 from cinema.features.bookings.jobs import BookingsOfCancelled
 from cinema.features.bookings.order_jobs import OwedMails
 from cinema.features.bookings.order_routes import OrderParts
 from cinema.features.bookings.order_rules import OrderLinks
 from cinema.features.bookings.order_service import OrdersService
 from cinema.features.bookings.order_store import OrdersRepository
+from cinema.features.bookings.pending_jobs import UnpaidBookings
 from cinema.features.bookings.personal_store import BookingFacts
 from cinema.features.bookings.rows import BOOKING_BRANCHES
-from cinema.features.bookings.service import BookingsService
+from cinema.features.bookings.service import BookingsService, UnpaidSeats
 from cinema.features.bookings.store import BookingsRepository
-from cinema.features.catalog import cinema_routes, movie_routes, poster_routes, screen_routes
+from cinema.features.bookings.telling_jobs import BookingsOfMoved
+from cinema.features.cashdesk import routes as cash_routes
+from cinema.features.cashdesk.routes import DeskParts
+from cinema.features.cashdesk.service import CashDeskService
+from cinema.features.cashdesk.store import CashDeskRepository
+from cinema.features.catalog import (
+    cinema_routes,
+    layout_routes,
+    movie_routes,
+    poster_routes,
+    screen_routes,
+)
+from cinema.features.catalog.deletion_store import DELETION, DeletionsRepository
 from cinema.features.catalog.jobs import CatalogFigures
+from cinema.features.catalog.layout_service import LayoutsService
+from cinema.features.catalog.layout_store import LayoutsRepository
+from cinema.features.catalog.metrics import cache_families
 from cinema.features.catalog.poster_service import PostersService
 from cinema.features.catalog.poster_store import PostersRepository
 from cinema.features.catalog.service import CatalogService
 from cinema.features.catalog.store import CatalogRepository
+from cinema.features.catalog.versions_store import CatalogVersions
+from cinema.features.concessions import routes as concession_routes
+from cinema.features.concessions.routes import ConcessionParts
+from cinema.features.concessions.service import ConcessionsService
+from cinema.features.concessions.store import ConcessionsRepository
 from cinema.features.feature import Feature, JobKind
+from cinema.features.giftcards import routes as card_routes
+from cinema.features.giftcards.jobs import CardsCredited
+from cinema.features.giftcards.method import GiftCardMethod
+from cinema.features.giftcards.routes import CardParts
+from cinema.features.giftcards.service import GiftCardsService
+from cinema.features.giftcards.store import SEALED as SEALED_CARD_KEYS
+from cinema.features.giftcards.store import GiftCardsRepository
+from cinema.features.invoices import routes as invoice_routes
+from cinema.features.invoices.checking_jobs import Checking
+from cinema.features.invoices.checking_store import ChecksRepository
+from cinema.features.invoices.jobs import Issuing
+from cinema.features.invoices.metrics import CheckCounts, InvoiceCounts
+from cinema.features.invoices.personal_store import InvoiceFacts
+from cinema.features.invoices.rows import INVOICE_BRANCHES
+from cinema.features.invoices.service import InvoicesService
+from cinema.features.invoices.store import InvoicesRepository
 from cinema.features.jobs import routes as job_routes
 from cinema.features.jobs.jobs import JobQueue
 from cinema.features.jobs.metrics import JobCounts
 from cinema.features.jobs.service import JobsService
 from cinema.features.jobs.store import JobsRepository
+from cinema.features.ledger import routes as ledger_routes
+from cinema.features.ledger.exchange_method import ExchangeMethod
+from cinema.features.ledger.methods import MethodRegistry
+from cinema.features.ledger.metrics import RefundCounts
+from cinema.features.ledger.refund_jobs import RefundQueue
+from cinema.features.ledger.refund_store import RefundsRepository
+from cinema.features.ledger.rows import LEDGER_BRANCHES
+from cinema.features.ledger.service import AttemptsService, LedgerService
+from cinema.features.ledger.store import AttemptsRepository, LedgerRepository
+from cinema.features.loyalty import routes as loyalty_routes
+from cinema.features.loyalty.jobs import PointsCredited
+from cinema.features.loyalty.method import PointsMethod
+from cinema.features.loyalty.personal_store import LoyaltyFacts
+from cinema.features.loyalty.rows import LOYALTY_BRANCHES
+from cinema.features.loyalty.service import LoyaltyService
+from cinema.features.loyalty.store import PointsRepository
 from cinema.features.messages import routes as message_routes
 from cinema.features.messages.jobs import Outgoing
 from cinema.features.messages.letters import Letters
@@ -120,7 +178,36 @@ from cinema.features.operations import health_routes
 from cinema.features.operations.cluster_metrics import cluster_families
 from cinema.features.operations.health_routes import HealthParts
 from cinema.features.operations.kernel_metrics import kernel_families, log_families, watch_families
+from cinema.features.payments import refund_routes, stripe_routes
+from cinema.features.payments import routes as payment_routes
+from cinema.features.payments.difference_service import DifferencesService
+from cinema.features.payments.refund_routes import RefundParts
+from cinema.features.payments.refund_service import RefundsService
+from cinema.features.payments.service import PaymentsService
+from cinema.features.payments.store import PaymentsRepository
+from cinema.features.payments.stripe_jobs import StripeTasks
+from cinema.features.payments.stripe_method import StripeMethod
+from cinema.features.payments.stripe_metrics import StripeCounts
+from cinema.features.payments.stripe_reconciliation import Reconciliation
+from cinema.features.payments.stripe_routes import StripeParts
+from cinema.features.payments.stripe_service import StripePayments
+from cinema.features.payments.stripe_store import StripeRepository
 from cinema.features.personal import Disclose
+from cinema.features.pricing import promo_routes
+from cinema.features.pricing import routes as pricing_routes
+from cinema.features.pricing.book_service import Books
+from cinema.features.pricing.code_service import CodesService
+from cinema.features.pricing.jobs import NewPrices, UsesGivenBack
+from cinema.features.pricing.promo_routes import PromoParts
+from cinema.features.pricing.promo_service import PromosService
+from cinema.features.pricing.promo_store import PromosRepository
+from cinema.features.pricing.promo_use_store import PromoUsesRepository
+from cinema.features.pricing.quote_service import QuotesService
+from cinema.features.pricing.routes import PricingParts
+from cinema.features.pricing.rows import PRICING_BRANCHES
+from cinema.features.pricing.sale_service import SalesService
+from cinema.features.pricing.service import PricesService
+from cinema.features.pricing.store import PricesRepository
 from cinema.features.privacy import routes as export_routes
 from cinema.features.privacy.jobs import ExportMaker
 from cinema.features.privacy.routes import ExportParts
@@ -128,6 +215,9 @@ from cinema.features.privacy.rules import KIND as EXPORT_KIND
 from cinema.features.privacy.service import ExportsService
 from cinema.features.privacy.store import SEALED as SEALED_EXPORTS
 from cinema.features.privacy.store import ExportsRepository
+from cinema.features.reports import routes as report_routes
+from cinema.features.reports.service import ReportsService
+from cinema.features.reports.store import ReturnsRepository
 from cinema.features.schedules import routes as schedule_routes
 from cinema.features.schedules.jobs import Planning
 from cinema.features.schedules.metrics import ScheduleCounts
@@ -136,8 +226,16 @@ from cinema.features.schedules.store import SchedulesRepository
 from cinema.features.seats import hold_routes, seat_routes
 from cinema.features.seats.hold_limits import HoldLimits
 from cinema.features.seats.service import SeatsService
+from cinema.features.showtimes import calendar_routes
 from cinema.features.showtimes import routes as showtime_routes
-from cinema.features.showtimes.rows import SHOWTIME_BRANCHES, SHOWTIME_CANCELLATION
+from cinema.features.showtimes.calendar_service import CalendarsService
+from cinema.features.showtimes.calendar_store import CalendarRepository
+from cinema.features.showtimes.jobs import Deletions
+from cinema.features.showtimes.rows import (
+    SHOWTIME_BRANCHES,
+    SHOWTIME_CANCELLATION,
+    SHOWTIME_MOVE,
+)
 from cinema.features.showtimes.service import ShowtimesService
 from cinema.features.showtimes.store import ShowtimesRepository
 from cinema.features.watching import routes as watch_routes
@@ -146,22 +244,36 @@ from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.connections.wire import ReplyWriter
 from cinema.http.routes import bound
 from cinema.http.turns import Turns
+from cinema.integrations.fiscal import NoSigner
 from cinema.integrations.images.worker import ImageProcesses
 from cinema.integrations.mail import MailSender
 from cinema.integrations.mail.mailbox import MailboxFolder
 from cinema.integrations.mail.smtp import SmtpSender
-from cinema.settings import Settings, problems_of_signing_keys, signing_keys, smtp_server
+from cinema.integrations.stripe.client import StripeClient
+from cinema.settings import (
+    Settings,
+    problems_of_signing_keys,
+    signing_keys,
+    smtp_server,
+    stripe_key,
+    webhook_secrets,
+)
+from cinema.storage.cache.values import MemoryValues
+from cinema.storage.cache.versioned import Cache, NoCache, VersionedCache
 from cinema.storage.database.address import DatabaseAddress
 from cinema.storage.database.durability import DurabilityWatch
 from cinema.storage.database.pool import close_pool, open_pool
 from cinema.storage.database.read_replica import ReplicaReads
+from cinema.storage.database.reads import PrimaryReads
 from cinema.storage.database.transactions import Pool, PooledConnection
 from cinema.storage.encryption import Cipher
 from cinema.storage.journal.branches import RowBranch, RowBranches
 from cinema.storage.journal.clock import boot_s
+from cinema.storage.redis.shared_values import SharedValues
 from cinema.storage.redis.throttle_counts import ThrottleCounts
 from cinema.telemetry.logging import LogSink
 from cinema.telemetry.metrics import (
+    Families,
     Metrics,
     disk_families,
     durability_families,
@@ -173,7 +285,9 @@ DISK_FREE_BYTES_MIN: Final = 200 * 1024 * 1024
 """With less space the node is not ready, so that Postgres does not run out of it at a commit."""
 
 
-SEALED_COLUMNS: Final = (SEALED_FACTORS, SEALED_NEXT, SEALED_MESSAGES, SEALED_EXPORTS)
+SEALED_COLUMNS: Final = (
+    *(SEALED_FACTORS, SEALED_NEXT, SEALED_MESSAGES, SEALED_EXPORTS, SEALED_CARD_KEYS),
+)
 """The columns that features keep sealed; `cinema reseal` goes through all of them."""
 
 
@@ -198,6 +312,10 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     unix_s: TimeSource
     stack: AsyncExitStack
 
+    def next_uuid(self) -> UUID:
+        """A new id as features outside the hot path use it."""
+        return UUID(bytes=self.next_id())
+
 
 class Offered:
     """What features offer to the features after them in the list.
@@ -214,8 +332,18 @@ class Offered:
     admission: Admission
     throttles: Throttles
     catalog: CatalogRepository
+    deletions: DeletionsRepository
+    cache: Cache
+    concessions: ConcessionsService
     seats: SeatsService
     holds: HoldLimits
+    sales: SalesService
+    codes: CodesService
+    attempts: AttemptsService
+    refunds: RefundsRepository
+    gift_cards: GiftCardsService
+    loyalty: LoyaltyService
+    selling: BookingsService
     hub: WatchHub
 
 
@@ -305,7 +433,9 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         clock=ground.unix_s,
         steady=boot_s,
         needs_factor=roles_with_factor(settings),
+        task_failures=ground.kernel.metrics.task_failures,
     )
+    stack.push_async_callback(admission.stop)
     await admission.read_changes()
     hasher = PasswordHasher(settings.bcrypt_cost, share=settings.hashing_per_address)
     stack.callback(hasher.close)
@@ -322,17 +452,17 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         admission,
         throttles,
         session_times(settings),
-        new_id=ground.next_id,
+        new_id=ground.next_uuid,
         # If the clocks of nodes differed, a repetition would look like misuse.
         clock=lambda: ground.kernel.clock.now_us() / 1e6,
     )
     maker, times = Links(base_url(settings)), link_times(settings)
-    links = LinksRepository(pool, post, maker, times, ground.next_id)
+    links = LinksRepository(pool, post, maker, times, ground.next_uuid)
     store = AccountsRepository(pool, links.send_verification)
     logins = LoginThrottle(throttles, LoginAddresses(pool), clock=ground.unix_s)
     mails = MailPreparation(links, clock=ground.unix_s)
     confirmation = Confirmation(store, hasher, logins)
-    kept_factors = FactorsRepository(pool, ground.cipher, post, new_id=ground.next_id)
+    kept_factors = FactorsRepository(pool, ground.cipher, post, new_id=ground.next_uuid)
     factors = FactorsService(
         kept_factors,
         ChallengesRepository(pool),
@@ -341,7 +471,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         required=roles_with_factor(settings),
         clock=ground.unix_s,
     )
-    erasure = ErasureRepository(pool, post, new_id=ground.next_id)
+    erasure = ErasureRepository(pool, post, new_id=ground.next_uuid)
     profile = ProfileService(
         store,
         erasure,
@@ -356,8 +486,9 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         links,
         hasher,
         throttles,
+        factors,
         admission,
-        new_id=ground.next_id,
+        new_id=ground.next_uuid,
         clock=ground.unix_s,
         asked=mails.wake,
     )
@@ -369,7 +500,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         sessions,
         factors,
         erasure,
-        new_id=ground.next_id,
+        new_id=ground.next_uuid,
         log_key=keys.newest.secret,
     )
 
@@ -382,7 +513,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         AuditRepository(pool),
         kept_factors,
         admission,
-        new_id=ground.next_id,
+        new_id=ground.next_uuid,
         clock=ground.unix_s,
     )
     invitations = InvitationsService(
@@ -391,11 +522,12 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         times,
         hasher,
         sessions,
-        new_id=ground.next_id,
+        logins,
+        new_id=ground.next_uuid,
         clock=ground.unix_s,
     )
     guest_life = guest_times(settings)
-    kept_guests = GuestsRepository(pool, new_id=ground.next_id, times=guest_life)
+    kept_guests = GuestsRepository(pool, new_id=ground.next_uuid, times=guest_life)
     guests = GuestsService(
         kept_guests,
         TokenIssuer(keys, ttl_s=guest_life.lasts_s, clock=ground.unix_s),
@@ -403,7 +535,7 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
         admission,
         throttles,
         unpaid_seats=ground.kernel.unpaid.of,
-        new_id=ground.next_id,
+        new_id=ground.next_uuid,
         clock=ground.unix_s,
     )
     door = FrontDoor(ground.proxies, refresh_cookie(settings))
@@ -432,10 +564,30 @@ async def _accounts(ground: Ground, offered: Offered) -> Feature:
     )
 
 
+async def _cache(ground: Ground) -> tuple[Cache, tuple[Families, ...]]:
+    """What the catalogue is kept in, and its metrics; nothing where the settings say so."""
+    settings = ground.settings
+    if not settings.catalog_cache_mb:
+        return NoCache(), ()
+    asking = await open_pool(ground.database, size=1)
+    ground.stack.push_async_callback(close_pool, asking)
+    versions = CatalogVersions(asking)
+    memory = MemoryValues(limit_bytes=settings.catalog_cache_mb << 20)
+    shared = None
+    if settings.redis_url:
+        shared = SharedValues(settings.redis_url)
+        ground.stack.push_async_callback(shared.close)
+    cache = VersionedCache(versions.now, memory, shared, unix_s=ground.unix_s)
+    return cache, (cache_families(cache, memory, shared, versions),)
+
+
 async def _catalog(ground: Ground, offered: Offered) -> Feature:
-    store = offered.catalog = CatalogRepository(ground.pool, ground.reads)
+    offered.cache, families = await _cache(ground)
+    store = offered.catalog = CatalogRepository(ground.pool, ground.reads, offered.cache)
     now = _now(ground.unix_s)
-    catalog = CatalogService(store, new_id=ground.next_id, now=now)
+    deletions = offered.deletions = DeletionsRepository(ground.pool, offered.jobs)
+    catalog = CatalogService(store, deletions, new_id=ground.next_id, now=now)
+    layouts = LayoutsService(store, LayoutsRepository(ground.pool, ground.reads), now=now)
     posters = PostersService(
         store,
         PostersRepository(ground.pool),
@@ -448,8 +600,10 @@ async def _catalog(ground: Ground, offered: Offered) -> Feature:
             *bound(movie_routes.ROUTES, catalog),
             *bound(cinema_routes.ROUTES, catalog),
             *bound(screen_routes.ROUTES, catalog),
+            *bound(layout_routes.ROUTES, layouts),
             *bound(poster_routes.ROUTES, posters),
         ),
+        metrics=families,
         sweeps={"unused-posters": posters.sweep},
         tasks={"catalog-figures": CatalogFigures(store.movie_lists, now=now).run},
     )
@@ -464,8 +618,56 @@ async def _seats(ground: Ground, offered: Offered) -> Feature:
     return Feature(routes=(*bound(seat_routes.ROUTES, seats), *bound(hold_routes.ROUTES, seats)))
 
 
+async def _concessions(ground: Ground, offered: Offered) -> Feature:
+    store = ConcessionsRepository(ground.pool, ground.reads)
+    concessions = offered.concessions = ConcessionsService(
+        store, new_id=ground.next_id, now=_common_time(ground)
+    )
+    door = FrontDoor(ground.proxies, refresh_cookie(ground.settings))
+    return Feature(
+        routes=bound(concession_routes.ROUTES, ConcessionParts(concessions, door)),
+        sweeps={"concession-orders": store.forget},
+    )
+
+
+async def _pricing(ground: Ground, offered: Offered) -> Feature:
+    now = _now(ground.unix_s)
+    prices = PricesRepository(ground.pool, ground.reads)
+    books = Books(prices)
+    offered.sales = SalesService(books)
+    promos = PromosRepository(ground.pool, ground.reads)
+    uses = PromoUsesRepository(ground.pool)
+    codes = offered.codes = CodesService(
+        promos, uses, offered.throttles, now_us=ground.dispatch.clock.now_us
+    )
+    returned = UsesGivenBack(uses, now=_common_time(ground))
+    door = FrontDoor(ground.proxies, refresh_cookie(ground.settings))
+    parts = PricingParts(
+        PricesService(prices, new_id=ground.next_id, now=now),
+        QuotesService(
+            prices,
+            books,
+            codes,
+            offered.seats,
+            offered.concessions,
+            now_us=ground.dispatch.clock.now_us,
+        ),
+        door,
+    )
+    kernel = ground.kernel
+    new_prices = NewPrices(prices, books, lambda: kernel.books.versions, kernel.price_by)
+    of_promos = PromoParts(PromosService(promos, new_id=ground.next_id, now=now), door)
+    return Feature(
+        routes=(
+            *bound(pricing_routes.ROUTES, parts),
+            *bound(promo_routes.ROUTES, of_promos),
+        ),
+        tasks={"price-books": new_prices.run, "promo-uses": returned.run},
+    )
+
+
 async def _showtimes(ground: Ground, offered: Offered) -> Feature:
-    store = ShowtimesRepository(ground.pool, ground.reads)
+    store = ShowtimesRepository(ground.pool, ground.reads, offered.cache)
     showtimes = ShowtimesService(
         store,
         offered.catalog,
@@ -474,12 +676,25 @@ async def _showtimes(ground: Ground, offered: Offered) -> Feature:
         new_id=ground.next_id,
         now=_now(ground.unix_s),
     )
-    return Feature(routes=bound(showtime_routes.ROUTES, showtimes))
+    calendars = CalendarsService(
+        offered.catalog,
+        CalendarRepository(ground.pool, ground.reads),
+        now=_now(ground.unix_s),
+    )
+    deleting = Deletions(ground.dispatch, offered.deletions, now=_now(ground.unix_s))
+    return Feature(
+        routes=(
+            *bound(showtime_routes.ROUTES, showtimes),
+            *bound(calendar_routes.ROUTES, calendars),
+        ),
+        jobs={DELETION: JobKind(run=deleting.run)},
+    )
 
 
 async def _schedules(ground: Ground, offered: Offered) -> Feature:
     now = _now(ground.unix_s)
-    store, counts = SchedulesRepository(ground.pool, ground.reads), ScheduleCounts()
+    store = SchedulesRepository(ground.pool, ground.reads, offered.cache)
+    counts = ScheduleCounts()
     schedules = SchedulesService(
         store, offered.catalog, offered.jobs, counts, new_id=ground.next_id, now=now
     )
@@ -491,36 +706,227 @@ async def _schedules(ground: Ground, offered: Offered) -> Feature:
     )
 
 
+async def _ledger(ground: Ground, offered: Offered) -> Feature:
+    methods = MethodRegistry(demo=ground.settings.demo_payment)
+    attempts = AttemptsRepository(ground.pool)
+    refunds = offered.refunds = RefundsRepository(ground.pool, ground.reads)
+    offered.attempts = AttemptsService(
+        ground.dispatch, attempts, refunds, methods, next_id=ground.next_id
+    )
+    ledger, counts = LedgerRepository(ground.pool, ground.reads), RefundCounts()
+    queue = RefundQueue(refunds, attempts, methods, counts, now=_common_time(ground))
+    return Feature(
+        routes=bound(ledger_routes.ROUTES, LedgerService(ledger)),
+        metrics=(counts.families,),
+        sweeps={"recognised-revenue": ledger.recognise},
+        queues={"refunds": queue},
+    )
+
+
+async def _giftcards(ground: Ground, offered: Offered) -> Feature:
+    now = _common_time(ground)
+    store = GiftCardsRepository(
+        ground.pool, ground.cipher, CashDeskRepository(ground.pool), ground.reads
+    )
+    cards = offered.gift_cards = GiftCardsService(
+        store,
+        offered.throttles,
+        demo=ground.settings.demo_payment,
+        new_id=ground.next_uuid,
+        now=now,
+    )
+    offered.attempts.methods.add(GiftCardMethod(store, now=now))
+    door = FrontDoor(ground.proxies, refresh_cookie(ground.settings))
+    return Feature(
+        routes=bound(card_routes.ROUTES, CardParts(cards, door)),
+        tasks={"gift-cards": CardsCredited(store, now=now).run},
+        sweeps={"gift-card-choices": store.forget},
+    )
+
+
+async def _loyalty(ground: Ground, offered: Offered) -> Feature:
+    now = _common_time(ground)
+    store = PointsRepository(ground.pool, ground.reads)
+    loyalty = offered.loyalty = LoyaltyService(store, now=now)
+    offered.attempts.methods.add(PointsMethod(store, now=now))
+    return Feature(
+        routes=bound(loyalty_routes.ROUTES, loyalty),
+        tasks={"loyalty-points": PointsCredited(store, now=now).run},
+        personal=(LoyaltyFacts(ground.pool).disclose,),
+    )
+
+
 async def _bookings(ground: Ground, offered: Offered) -> Feature:
     settings, throttles = ground.settings, offered.throttles
     store = BookingsRepository(ground.pool, ground.reads)
     orders = OrdersRepository(ground.pool, posted_by(offered.messages), times=guest_times(settings))
-    bookings = BookingsService(
+    bookings = offered.selling = BookingsService(
         ground.dispatch,
         store,
         orders,
         throttles,
-        demo_payment=settings.demo_payment,
+        offered.attempts,
+        offered.sales,
+        offered.codes,
+        CashDeskRepository(ground.pool),
+        offered.gift_cards,
+        offered.loyalty,
+        offered.concessions,
+        unpaid_seats=UnpaidSeats(
+            by_customer=settings.unpaid_seats_per_customer,
+            by_staff=settings.unpaid_seats_per_staff,
+        ),
         next_id=ground.next_id,
     )
 
     def now() -> datetime:
         return from_us(ground.dispatch.clock.now_us())
 
+    changes = SeatChangesService(
+        *(ground.dispatch, store, offered.attempts.methods, offered.sales),
+        CashDeskRepository(ground.pool),
+        next_id=ground.next_id,
+    )
+    exchanges = ExchangesRepository(ground.pool)
+    exchanging = ExchangesService(
+        *(ground.dispatch, exchanges, store, bookings, offered.attempts.methods),
+        CashDeskRepository(ground.pool),
+        next_id=ground.next_id,
+    )
+    offered.attempts.methods.add(ExchangeMethod(ground.pool, now=now))
     by_link = OrdersService(orders, bookings, throttles, now=now)
     of_cancelled = BookingsOfCancelled(
-        ground.dispatch, store, ground.pool, offered.messages.enqueue
+        ground.dispatch, store, offered.concessions, ground.pool, offered.messages.enqueue
     )
+    unpaid = UnpaidBookings(ground.dispatch, store, offered.attempts, now=now)
+    of_moved = BookingsOfMoved(store, ground.pool, offered.messages.enqueue, now=now)
     return Feature(
         routes=(
             *bound(booking_routes.ROUTES, bookings),
+            *bound(change_routes.ROUTES, changes),
+            *bound(exchange_routes.ROUTES, exchanging),
             *bound(order_routes.ROUTES, OrderParts(by_link, ground.proxies)),
         ),
-        jobs={SHOWTIME_CANCELLATION: JobKind(run=of_cancelled.run)},
+        jobs={
+            SHOWTIME_CANCELLATION: JobKind(run=of_cancelled.run),
+            SHOWTIME_MOVE: JobKind(run=of_moved.run),
+        },
         personal=(BookingFacts(ground.pool).disclose,),
         queues={"order-links": OwedMails(orders, OrderLinks(base_url(settings)), now=now)},
+        tasks={
+            "unpaid-bookings": unpaid.run,
+            "open-exchanges": OpenExchanges(exchanging, exchanges, now=now).run,
+        },
         sweeps={"booking-keys": store.forget_keys, "unbooked-orders": orders.forget},
     )
+
+
+async def _payments(ground: Ground, offered: Offered) -> Feature:
+    payments = PaymentsService(
+        offered.attempts,
+        PaymentsRepository(ground.reads or PrimaryReads(ground.pool)),
+        BookingsRepository(ground.pool, ground.reads),
+        CashDeskRepository(ground.pool),
+        offered.gift_cards,
+        offered.loyalty,
+        now=_common_time(ground),
+    )
+    refunds = RefundsService(
+        offered.refunds,
+        BookingsRepository(ground.pool, ground.reads),
+        offered.selling,
+        CashDeskRepository(ground.pool),
+        offered.gift_cards,
+        new_id=ground.next_uuid,
+        now=_common_time(ground),
+    )
+    door = FrontDoor(ground.proxies, refresh_cookie(ground.settings))
+    stripe = _stripe(ground, offered)
+    routes = (
+        *bound(payment_routes.ROUTES, payments),
+        *bound(refund_routes.ROUTES, RefundParts(refunds, door)),
+    )
+    return msgspec.structs.replace(stripe, routes=(*routes, *stripe.routes))
+
+
+def _stripe(ground: Ground, offered: Offered) -> Feature:
+    """Payments by Stripe; without a key there is no such method, and webhooks are refused."""
+    settings, now = ground.settings, _common_time(ground)
+    client = StripeClient(settings.stripe_secret_key, base=settings.stripe_api_base)
+    ground.stack.push_async_callback(client.close)
+    rows, counts = AttemptsRepository(ground.pool), StripeCounts()
+    tasks = StripeRepository(ground.pool, now=now)
+    payments = StripePayments(
+        client,
+        offered.attempts,
+        rows,
+        tasks,
+        counts,
+        secrets=webhook_secrets(settings.stripe_webhook_secret),
+        unix_s=ground.unix_s,
+    )
+    method = StripeMethod(client, payments, now=now)
+    if client.has_key:
+        offered.attempts.methods.add(method)
+    work = StripeTasks(
+        client,
+        method,
+        payments,
+        Reconciliation(client, payments, tasks),
+        rows,
+        tasks,
+        counts,
+        ground.pool,
+        offered.messages.enqueue,
+        now=now,
+    )
+    return Feature(
+        routes=bound(stripe_routes.ROUTES, StripeParts(payments, DifferencesService(tasks))),
+        metrics=(counts.families,),
+        queues={"stripe": work},
+        sweeps={"stripe-tasks": tasks.forget},
+        secrets={
+            "STRIPE_SECRET_KEY": lambda text: client.use_key(
+                stripe_key(text, production=settings.production)
+            ),
+            "STRIPE_WEBHOOK_SECRET": lambda text: payments.sign_by(webhook_secrets(text)),
+        },
+    )
+
+
+async def _cashdesk(ground: Ground, _offered: Offered) -> Feature:
+    desk = CashDeskService(
+        CashDeskRepository(ground.pool),
+        NoSigner(),
+        new_id=ground.next_id,
+        now=_now(ground.unix_s),
+    )
+    door = FrontDoor(ground.proxies, refresh_cookie(ground.settings))
+    return Feature(routes=bound(cash_routes.ROUTES, DeskParts(desk, door)))
+
+
+async def _invoices(ground: Ground, _offered: Offered) -> Feature:
+    now = _common_time(ground)
+    store = InvoicesRepository(
+        ground.pool,
+        ground.reads or PrimaryReads(ground.pool),
+        new_id=ground.next_uuid,
+        now=now,
+    )
+    counts, checked = InvoiceCounts(), CheckCounts()
+    checking = Checking(ChecksRepository(ground.pool), store, checked, now=now)
+    return Feature(
+        routes=bound(invoice_routes.ROUTES, InvoicesService(store)),
+        metrics=(counts.families, checked.families),
+        personal=(InvoiceFacts(ground.pool).disclose,),
+        tasks={"invoices": Issuing(store, counts, now=now).run, "invoice-checks": checking.run},
+    )
+
+
+async def _reports(ground: Ground, _offered: Offered) -> Feature:
+    returns = ReturnsRepository(ground.pool, new_id=ground.next_uuid)
+    reports = ReportsService(returns, now=_now(ground.unix_s))
+    return Feature(routes=bound(report_routes.ROUTES, reports))
 
 
 async def _watching(ground: Ground, offered: Offered) -> Feature:
@@ -546,7 +952,7 @@ async def _privacy(ground: Ground, offered: Offered) -> Feature:
         ground.cipher,
         offered.jobs,
         posted_by(offered.messages),
-        new_id=ground.next_id,
+        new_id=ground.next_uuid,
     )
     maker = ExportMaker(
         exports,
@@ -602,9 +1008,18 @@ FEATURES: Final[dict[str, Listed]] = {
     "accounts": Listed(_accounts),
     "catalog": Listed(_catalog),
     "seats": Listed(_seats),
+    "concessions": Listed(_concessions),
+    "pricing": Listed(_pricing, rows=PRICING_BRANCHES),
     "showtimes": Listed(_showtimes, rows=SHOWTIME_BRANCHES),
+    "ledger": Listed(_ledger, rows=LEDGER_BRANCHES),
+    "giftcards": Listed(_giftcards),
+    "loyalty": Listed(_loyalty, rows=LOYALTY_BRANCHES),
     "bookings": Listed(_bookings, rows=BOOKING_BRANCHES),
     "watching": Listed(_watching),
+    "payments": Listed(_payments),
+    "cashdesk": Listed(_cashdesk),
+    "invoices": Listed(_invoices, rows=INVOICE_BRANCHES),
+    "reports": Listed(_reports),
     "schedules": Listed(_schedules),
     "privacy": Listed(_privacy),
     "operations": Listed(_operations),

@@ -19,7 +19,7 @@ from cinema.actors.tasks import Tasks
 from cinema.app.cluster import open_cluster
 from cinema.app.features import Ground, Offered, build_features, job_queue, owner_of, row_branches
 from cinema.app.operators import Control
-from cinema.app.settings_parts import kernel_settings, sale_rules
+from cinema.app.settings_parts import kernel_settings, object_store, sale_rules
 from cinema.cluster.node import ClusterNode
 from cinema.domain.limits import CLOCK_SYNC_S
 from cinema.domain.progress import Report, unheard
@@ -27,6 +27,7 @@ from cinema.features.accounts.tokens import TimeSource
 from cinema.features.feature import Feature
 from cinema.features.ids import IdSource
 from cinema.features.jobs.jobs import JobQueue
+from cinema.features.ledger.service import AttemptsService
 from cinema.features.watching.hub import WatchHub
 from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.connections.wire import ReplyWriter
@@ -85,6 +86,7 @@ class Node:
         loop_probe: LoopProbe,
         tasks: Tasks,
         jobs: Tasks,
+        attempts: AttemptsService,
     ) -> None:
         self.edge = edge
         self.kernel = kernel
@@ -93,6 +95,7 @@ class Node:
         self.control = control
         self.loop_probe = loop_probe
         self.tasks = tasks
+        self.attempts = attempts
         self._jobs = jobs
 
     async def stop(self, grace_s: float, drain_s: float = 0.0) -> None:
@@ -147,10 +150,7 @@ async def running_node(
         )
         stack.push_async_callback(close_pool, pool)
         watch = DurabilityWatch(address, production=production, risks=durability.risks)
-        if settings.demo_data and not settings.production:
-            from cinema.demo.seed import seed as seed_demo
-
-            await seed_demo(pool, settings, datetime.now(UTC), report=report)
+        await _seed_demo(settings, pool, report)
         clock = clock or DatabaseClock()
         journal = await PostgresJournal.open(
             address,
@@ -201,6 +201,7 @@ async def running_node(
         # They end before what they use is closed.
         stack.push_async_callback(background.cancel)
         _start(features, background, metrics)
+        _draw_posters(settings, pool, background)
         jobs = _work_off(job_queue(ground, offered, features), kernel, stack)
         sweeps = {name: sweep for one in features for name, sweep in one.sweeps.items()}
         housekeeping = Housekeeping(
@@ -218,7 +219,17 @@ async def running_node(
         stack.callback(loop_probe.stop)
         for families in (loop_families(loop_probe), turn_families(ground.turns)):
             metrics.add_collector(families)
-        yield Node(edge, kernel, offered.hub, cluster, control, loop_probe, tasks, jobs)
+        yield Node(
+            edge,
+            kernel,
+            offered.hub,
+            cluster,
+            control,
+            loop_probe,
+            tasks,
+            jobs,
+            offered.attempts,
+        )
 
 
 def _start(features: Sequence[Feature], background: Tasks, metrics: Metrics) -> None:
@@ -230,6 +241,23 @@ def _start(features: Sequence[Feature], background: Tasks, metrics: Metrics) -> 
             background.keep(name, task)
         for name, queue in feature.queues.items():
             background.keep(name, Worker(name, queue).run)
+
+
+async def _seed_demo(settings: Settings, pool: Pool, report: Report) -> None:
+    """Add what the demo lacks, but for its posters."""
+    if settings.demo_data and not settings.production:
+        from cinema.demo.seed import seed
+
+        await seed(pool, settings, datetime.now(UTC), report=report)
+
+
+def _draw_posters(settings: Settings, pool: Pool, background: Tasks) -> None:
+    """Draw the posters of the demo that are missing, without anybody waiting for them."""
+    if settings.demo_data and not settings.production:
+        from cinema.demo.seed import add_posters
+
+        work = add_posters(pool, object_store(settings), datetime.now(UTC))
+        background.start("demo-posters", work)
 
 
 def _work_off(queue: JobQueue, kernel: Kernel, stack: AsyncExitStack) -> Tasks:

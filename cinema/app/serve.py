@@ -17,7 +17,7 @@ import structlog
 from cinema import __version__
 from cinema.app.cluster import member_of
 from cinema.app.node import Node, running_node
-from cinema.cluster.node import DeclaredDead
+from cinema.cluster.node import DECLARED_DEAD_EXIT, DeclaredDead
 from cinema.domain.progress import Report
 from cinema.http.connections.inherited import inherited_sockets, ports_of
 from cinema.local.keep_postgres import OwnPostgres, keep_postgres
@@ -86,7 +86,11 @@ async def serve(
                 sys.stdout.write(f"cinema: {url_of(settings.host, port)} (reference at /docs)\n")
                 sys.stdout.flush()
                 log.info(SERVER_STARTED, host=settings.host, port=port, version=__version__)
-                await _until_stopped(node, stopping)
+                try:
+                    await _until_stopped(node, stopping)
+                except DeclaredDead:
+                    end_anyway(loop, sink, code=DECLARED_DEAD_EXIT)
+                    raise
             log.info(SERVER_STOPPING)
             node.loop_probe.begin_anew()
             await node.stop(settings.shutdown_grace_seconds, settings.drain_seconds)
@@ -101,7 +105,7 @@ async def serve(
 
 
 def end_anyway(
-    loop: asyncio.AbstractEventLoop, sink: LogSink, after_s: float = CLOSING_S
+    loop: asyncio.AbstractEventLoop, sink: LogSink, after_s: float = CLOSING_S, code: int = 0
 ) -> threading.Timer:
     """End this process in `after_s` unless that is cancelled, and log what it waits for.
 
@@ -110,10 +114,12 @@ def end_anyway(
     """
 
     def end() -> None:
-        tasks = [_where(task) for task in asyncio.all_tasks(loop)]
-        log.error(EXIT_FORCED, tasks=tasks, threads=[one.name for one in threading.enumerate()])
-        sink.close()
-        os._exit(0)
+        try:
+            tasks = [_where(task) for task in asyncio.all_tasks(loop)]
+            log.error(EXIT_FORCED, tasks=tasks, threads=[one.name for one in threading.enumerate()])
+            sink.close()
+        finally:
+            os._exit(code)
 
     last = threading.Timer(after_s, end)
     last.daemon = True

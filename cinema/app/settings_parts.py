@@ -130,6 +130,8 @@ def sale_rules(settings: Settings) -> SaleRules:
         live_holds_per_staff=settings.live_holds_per_staff,
         hold_ttl_s=settings.seat_hold_ttl_seconds,
         hold_max_s=settings.seat_hold_max_seconds,
+        payment_window_s=settings.payment_window_seconds,
+        payment_grace_s=settings.payment_grace_seconds,
     )
 
 

@@ -21,6 +21,7 @@ _HELP = {
     "reseal": "encrypt stored values again with the newest of ENCRYPTION_KEYS",
     "backup": "copy the database: once, or continuously; list and verify copies",
     "restore": "restore the database as it was at some time",
+    "check-invoices": "look for gaps in the numbers of invoices, and make missing ones",
     "check-config": "check the settings and print them without secrets",
     "healthcheck": "ask the server of these settings whether it is ready",
 }

@@ -10,7 +10,7 @@ from cinema.backups.errors import BackupError
 from cinema.cli.create_admin import AdminNotCreated
 from cinema.cli.healthcheck import NotReady
 from cinema.cluster.membership import AddressTaken
-from cinema.cluster.node import DeclaredDead, SecretWrong
+from cinema.cluster.node import DECLARED_DEAD_EXIT, DeclaredDead, SecretWrong
 from cinema.local.data_dir import DataDirInUse
 from cinema.local.postgres_home import EmbeddedPostgresError
 from cinema.local.redis_server import LocalRedisError
@@ -18,7 +18,6 @@ from cinema.storage.database.durability import UnsafeDatabase, UnusableDatabase
 from cinema.storage.database.migrate import MigrationError
 
 FAILED: Final = 1
-DECLARED_DEAD: Final = 70
 
 _PLAIN: Final = (
     AddressTaken,
@@ -45,7 +44,7 @@ def plain_message(error: Exception) -> str | None:
 
 def exit_code(error: Exception) -> int:
     """The exit code of a command."""
-    return DECLARED_DEAD if isinstance(error, DeclaredDead) else FAILED
+    return DECLARED_DEAD_EXIT if isinstance(error, DeclaredDead) else FAILED
 
 
 def _message_of_system(error: OSError) -> str:

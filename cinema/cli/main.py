@@ -68,6 +68,12 @@ def _reseal(settings: Settings, _options: Mapping[str, Any]) -> None:
     run_reseal(settings)
 
 
+def _check_invoices(settings: Settings, _options: Mapping[str, Any]) -> int:
+    from cinema.cli.check_invoices import run_check_invoices
+
+    return run_check_invoices(settings)
+
+
 def _check_config(settings: Settings, options: Mapping[str, Any]) -> None:
     from cinema.cli.check_config import print_example, print_settings
 
@@ -114,6 +120,7 @@ COMMANDS: Final[dict[str, Subcommand]] = {
     "reseal": _reseal,
     "backup": _backup,
     "restore": _restore,
+    "check-invoices": _check_invoices,
     "check-config": _check_config,
     "healthcheck": _healthcheck,
     "admin": _admin,

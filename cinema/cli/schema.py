@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
+from cinema.app.settings_parts import object_store
 from cinema.cli.database import running_database
 from cinema.cli.report import report
 from cinema.demo.seed import seed
@@ -30,4 +31,5 @@ def run_seed(settings: Settings) -> None:
 async def _seeded(settings: Settings) -> None:
     await migrate(settings.database_url, report=report)
     async with await open_pool(settings.database_url, size=settings.database_pool_size) as pool:
-        await seed(pool, settings, datetime.now(UTC), report=report)
+        objects = object_store(settings)
+        await seed(pool, settings, datetime.now(UTC), report=report, objects=objects)

@@ -67,11 +67,11 @@ class FailureDetector:
 
     def forget_all_but(self, node_ids: frozenset[bytes], now_s: float) -> frozenset[bytes]:
         """Forget nodes that are not members and no longer beat; returns them."""
-        gone = frozenset(
+        gone = [
             node_id
             for node_id, (_, changed_s) in self._seen.items()
             if node_id not in node_ids and now_s - changed_s > 10 * self._timeout_s
-        )
+        ]
         for node_id in gone:
             del self._seen[node_id]
-        return gone
+        return frozenset(gone)

@@ -18,8 +18,7 @@ from cinema.storage.journal.store import StoreUnavailable
 from cinema.telemetry.logging import LogLimit
 
 TERMS_KEPT: Final = 20_000
-"""Showtimes whose terms are kept; those least recently asked for are forgotten."""
-
+"""Showtimes that have their terms kept; the least recently used ones are forgotten."""
 
 TERMS_UNKNOWN: Final = "distant_terms_unknown"
 
@@ -41,14 +40,22 @@ class PlanSource(TermsSource, Protocol):
 
 
 class DistantTerms:
-    """Keeps terms by showtime; those of another basis are loaded again, once for all that wait.
+    """Keeps terms by showtime. Terms of another basis are loaded again, once for all that wait.
 
-    Terms that are newer than an answer do for it: it brings its prices, and its plan is looked up.
-    Older ones do not. A waiter that gives up does not stop the load for the others.
+    An answer can be shown with terms that are newer than itself: it brings its prices, and its plan
+    is looked up. It cannot be shown with older terms. If a caller stops waiting, the load goes on
+    for the others.
     """
 
-    def __init__(self, source: PlanSource, task_failures: Counter[str] | None = None) -> None:
+    def __init__(
+        self,
+        source: PlanSource,
+        task_failures: Counter[str] | None = None,
+        *,
+        kept_limit: int = TERMS_KEPT,
+    ) -> None:
         self._source = source
+        self._kept_limit = kept_limit
         self._tasks = Tasks(task_failures)
         self._unknown = LogLimit()
         self._kept: OrderedDict[bytes, ShowtimeTerms] = OrderedDict()
@@ -91,7 +98,7 @@ class DistantTerms:
         try:
             terms = await self._load(*wanted)
             self._kept[showtime_id] = terms
-            if len(self._kept) > TERMS_KEPT:
+            if len(self._kept) > self._kept_limit:
                 self._kept.popitem(last=False)
         except TermsUnknown as unknown:
             self._unknown.write(
@@ -119,7 +126,7 @@ def _fits(terms: ShowtimeTerms, basis: TermsBasis) -> bool:
 
 
 def _priced(terms: ShowtimeTerms, basis: TermsBasis) -> ShowtimeTerms:
-    """The terms with what the answer says of them: no newer version than its own."""
+    """The terms with the prices of the answer, and not with a newer version than the answer's."""
     version = basis.version or terms.version
     if terms.version == version and terms.prices_minor == basis.prices_minor:
         return terms

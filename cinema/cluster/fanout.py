@@ -21,6 +21,7 @@ from cinema.actors.tasks import Tasks
 from cinema.cluster.inbound import InboundFeed
 from cinema.cluster.membership import Membership
 from cinema.cluster.outbound import (
+    RECENT_CHANGES,
     Change,
     OutboundFeed,
     Position,
@@ -100,7 +101,10 @@ class FanOut:
         membership: Membership,
         channels: Channels,
         journal: JournalStore,
+        *,
+        recent_changes: int = RECENT_CHANGES,
     ) -> None:
+        """`recent_changes` are kept for each showtime, to fill gaps of other nodes."""
         self.metrics = FanOutMetrics()
         self._kernel = kernel
         self._placement = placement
@@ -108,6 +112,7 @@ class FanOut:
         self._membership = membership
         self._channels = channels
         self._journal = journal
+        self._recent_limit = recent_changes
         self._inbound: dict[bytes, InboundFeed] = {}
         self._outbound: dict[bytes, OutboundFeed] = {}
         self._waiting: dict[bytes, list[Change]] = {}
@@ -338,7 +343,11 @@ class FanOut:
             outbound = self._outbound.get(showtime_id)
             if outbound is None:
                 outbound = self._outbound[showtime_id] = OutboundFeed(
-                    showtime_id, self._kernel, self._placement.owns, self._publish
+                    showtime_id,
+                    self._kernel,
+                    self._placement.owns,
+                    self._publish,
+                    recent_limit=self._recent_limit,
                 )
             outbound.interested_until_s = self._loop.time() + INTEREST_S
             outbound.begin()

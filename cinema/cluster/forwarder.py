@@ -12,6 +12,7 @@ import structlog
 from cinema.actors.kernel import Kernel
 from cinema.actors.messages import (
     IN_DOUBT,
+    OUTCOME_UNKNOWN,
     TOO_BUSY,
     TRY_AGAIN,
     Letter,
@@ -32,7 +33,16 @@ from cinema.cluster.link import Link
 from cinema.cluster.membership import Membership
 from cinema.cluster.peers import PeerLost, PeerRefused, Peers
 from cinema.cluster.placement import Placement
-from cinema.cluster.wire import NotOwner, SentOutcome, Tell, Told, basis_of, received, sent
+from cinema.cluster.wire import (
+    NotOwner,
+    SentOutcome,
+    Tell,
+    TermsBasis,
+    Told,
+    basis_of,
+    received,
+    sent,
+)
 from cinema.domain.membership import View
 from cinema.domain.showtime.commands import ChangePlan, Command, ExpireDue, MoveShowtime
 from cinema.storage.membership.views import ViewsUnavailable
@@ -59,6 +69,7 @@ RELEASE_WAIT_S: Final = 1.0
 RELEASE_TOPIC: Final = "release"
 
 ANSWER_FAILED: Final = "forwarded_answer_failed"
+COMMAND_IN_DOUBT: Final = "forwarded_command_in_doubt"
 SWEEP_FAILED: Final = "late_errands_failed"
 
 log = structlog.get_logger(__name__)
@@ -88,9 +99,9 @@ class Release(msgspec.Struct, frozen=True, array_like=True):
 class _Errand:
     """A message of this node for another's showtime; `reply` is called once, whatever happens.
 
-    `in_doubt`: a peer may have carried the command out and can no longer say so. From then on
-    only a success or a refusal settles it; a later owner that cannot serve knows nothing about
-    it.
+    `in_doubt`: a peer may have carried the command out and can no longer say so; the text says
+    what happened. From then on only a success or a refusal settles it. A later owner that cannot
+    serve knows nothing about it, and is asked again until the deadline.
     """
 
     __slots__ = ("_forwarder", "deadline_ns", "hops", "in_doubt", "message", "reply", "showtime_id")
@@ -109,7 +120,7 @@ class _Errand:
         self.reply = reply
         self.deadline_ns = deadline_ns
         self.hops = 0
-        self.in_doubt = False
+        self.in_doubt = ""
 
     @property
     def is_repeatable(self) -> bool:
@@ -125,11 +136,23 @@ class _Errand:
 
     def answer(self, outcome: Outcome) -> None:
         """A failure of one caller must not harm the others whose answers came with it."""
-        self._forwarder.load.waiting -= 1
-        if self.in_doubt and isinstance(outcome, Unavailable):
-            outcome = IN_DOUBT
-        if outcome is IN_DOUBT:
-            self._forwarder.metrics.in_doubt += 1
+        forwarder = self._forwarder
+        if isinstance(outcome, Unavailable):
+            if outcome.code == OUTCOME_UNKNOWN and not self.in_doubt:
+                self.in_doubt = "the owner does not know"
+            if self.in_doubt:
+                if self.is_repeatable and forwarder.may_repeat(self):
+                    forwarder.park(self)
+                    return
+                outcome = IN_DOUBT
+                forwarder.metrics.in_doubt += 1
+                forwarder.unanswered.write(
+                    log.warning,
+                    COMMAND_IN_DOUBT,
+                    showtime=self.showtime_id.hex(),
+                    reason=self.in_doubt,
+                )
+        forwarder.load.waiting -= 1
         try:
             self.reply(outcome)
         except Exception:
@@ -137,7 +160,8 @@ class _Errand:
 
     def give_up(self) -> None:
         """The deadline has passed with the message under way."""
-        self.answer(IN_DOUBT if isinstance(self.message, Command) else TRY_AGAIN)
+        self.doubt("the owner did not answer in time")
+        self.answer(TRY_AGAIN)
 
     def told(self, outcome: Told) -> None:
         self._forwarder.came_back(self, outcome.outcome)
@@ -146,12 +170,17 @@ class _Errand:
         self._forwarder.misdirected(self, answer)
 
     def lost(self, *, sent: bool) -> None:
-        if sent and isinstance(self.message, Command):
-            self.in_doubt = True
-        if sent and not self.is_repeatable:
+        if sent:
+            self.doubt("the connection to the owner was lost")
+        if self.in_doubt and not self.is_repeatable:
             self.answer(IN_DOUBT)
         else:
             self._forwarder.park(self)
+
+    def doubt(self, reason: str) -> None:
+        """A peer may have acted; what only reads may simply be asked again."""
+        if isinstance(self.message, Command):
+            self.in_doubt = reason
 
     def too_many(self) -> None:
         self.answer(TOO_BUSY)
@@ -328,23 +357,24 @@ class Forwarder:
         basis = basis_of(outcome)
         terms = None if basis is None else self._terms.known(errand.showtime_id, basis)
         if basis is not None and terms is None:
-            self._tasks.start("distant-terms", self._show_later(errand, outcome))
+            self._tasks.start("distant-terms", self._show_later(errand, outcome, basis))
             return
         errand.answer(received(outcome, terms))
 
-    async def _show_later(self, errand: _Errand, outcome: SentOutcome) -> None:
-        basis = basis_of(outcome)
-        shown: Outcome = IN_DOUBT if isinstance(errand.message, Command) else TRY_AGAIN
+    async def _show_later(self, errand: _Errand, outcome: SentOutcome, basis: TermsBasis) -> None:
+        shown: Outcome | None = None
         left_ns = errand.deadline_ns + LATE_ANSWER_NS - self.clock.boot_ns()
         try:
-            if basis is not None:
-                async with asyncio.timeout(left_ns / 1e9):
-                    terms = await self._terms.load(errand.showtime_id, basis)
-                shown = received(outcome, terms)
+            async with asyncio.timeout(left_ns / 1e9):
+                terms = await self._terms.load(errand.showtime_id, basis)
+            shown = received(outcome, terms)
         except (TermsUnknown, TimeoutError) as error:
             reason = str(error) or type(error).__name__
             self.unanswered.write(log.warning, ANSWER_FAILED, reason=reason)
         finally:
+            if shown is None:
+                errand.doubt("what its answer has to show could not be loaded")
+                shown = TRY_AGAIN
             errand.answer(shown)
 
     def misdirected(self, errand: _Errand, answer: NotOwner) -> None:
@@ -362,12 +392,16 @@ class Forwarder:
 
     def park(self, errand: _Errand) -> None:
         """Try again with the next view, or shortly; until its deadline."""
-        if self._stopped or errand.deadline_ns <= self.clock.boot_ns():
+        if not self.may_repeat(errand):
             errand.answer(TRY_AGAIN)
             return
         self.metrics.parked += 1
         self._parked.append(errand)
         self._wake_later()
+
+    def may_repeat(self, errand: _Errand) -> bool:
+        """Whether there is time left to send it again."""
+        return not self._stopped and errand.deadline_ns > self.clock.boot_ns()
 
     def _wake_later(self) -> None:
         if self._timer is None:

@@ -103,7 +103,8 @@ class Link(asyncio.Protocol):
     """An asyncio protocol for either side; `expected` is the node that is dialled, None to listen.
 
     Frames sent within one step of the loop travel together. `refusals` limits how many failed
-    greetings are logged by all links that share it, since anybody can connect.
+    greetings are logged by all links that share it, since anybody can connect. One that `hangs_up`
+    ends before it greets, so that the other side knows that nothing it has to send was heard.
     """
 
     def __init__(
@@ -112,6 +113,8 @@ class Link(asyncio.Protocol):
         user: LinkUser,
         expected: bytes | None = None,
         refusals: LogLimit | None = None,
+        *,
+        hangs_up: bool = False,
     ) -> None:
         self._refusals = refusals or LogLimit(lines=REFUSALS_LOGGED)
         self.peer_id = expected or b""
@@ -120,6 +123,7 @@ class Link(asyncio.Protocol):
         self._me = me
         self._user = user
         self._dials = expected is not None
+        self._hangs_up = hangs_up
         self._challenge = me.challenge()
         self._theirs = b""
         self._buffer = bytearray()
@@ -133,6 +137,9 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The dialling side greets."""
         self._transport = cast("asyncio.Transport", transport)
+        if self._hangs_up:
+            self.abort()
+            return
         _notice_silence(transport.get_extra_info("socket"))
         self._timer = self._loop.call_later(GREETING_TIMEOUT_S, self.abort)
         if self._dials:

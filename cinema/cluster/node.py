@@ -12,13 +12,14 @@ import structlog
 
 from cinema.actors.kernel import Kernel
 from cinema.actors.tasks import Tasks
-from cinema.cluster.distant_terms import DistantTerms, PlanSource
+from cinema.cluster.distant_terms import TERMS_KEPT, DistantTerms, PlanSource
 from cinema.cluster.fanout import FanOut
 from cinema.cluster.forwarder import Forwarder
 from cinema.cluster.handover import Handover
 from cinema.cluster.link import CHALLENGE_BYTES, Identity, Link
 from cinema.cluster.membership import Membership
-from cinema.cluster.peers import Dial, PeerLost, PeerRefused, Peers, PeerUnproven
+from cinema.cluster.outbound import RECENT_CHANGES
+from cinema.cluster.peers import ASKS_AT_ONCE, Dial, PeerLost, PeerRefused, Peers, PeerUnproven
 from cinema.cluster.placement import Placement
 from cinema.domain.membership import Member, View
 from cinema.storage.journal.store import JournalStore, StoreUnavailable
@@ -29,7 +30,12 @@ PING_TOPIC: Final = "ping"
 PING_TIMEOUT_S: Final = 0.5
 """How long a silent member has to answer before it counts as dead."""
 
+PARTING_S: Final = 3.0
+"""How long a leaving node waits until its peers have hung up. Builds that do not know the farewell
+never do."""
+
 HANDOVER_LATE: Final = "handover_late"
+PARTING_LATE: Final = "parting_late"
 SHOWTIMES_INHERITED: Final = "showtimes_inherited"
 INHERITANCE_FAILED: Final = "inheritance_failed"
 
@@ -44,10 +50,17 @@ class Listener(Protocol):
 
 
 class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How this node takes part; `cinema/settings` documents each."""
+    """How this node takes part: what `cinema/settings` documents, and bounds that never change."""
 
     secret: bytes
     heartbeat_timeout_s: float
+    asks_at_once: int = ASKS_AT_ONCE
+    recent_changes: int = RECENT_CHANGES
+    terms_kept: int = TERMS_KEPT
+
+
+DECLARED_DEAD_EXIT: Final = 70
+"""Exit code of such a node's process: its supervisor starts it again."""
 
 
 class DeclaredDead(Exception):
@@ -78,7 +91,12 @@ class ClusterNode:
         self.kernel = kernel
         self.placement = Placement(node_id)
         failures = kernel.metrics.task_failures
-        self.peers = Peers(Identity(node_id, options.secret, challenge), dial, failures)
+        self.peers = Peers(
+            Identity(node_id, options.secret, challenge),
+            dial,
+            failures,
+            asks_at_once=options.asks_at_once,
+        )
         self.membership = Membership(
             node_id,
             beats,
@@ -89,13 +107,21 @@ class ClusterNode:
             announce=self._announce,
             task_failures=failures,
         )
-        self.fanout = FanOut(kernel, self.placement, self.peers, self.membership, channels, journal)
+        self.fanout = FanOut(
+            kernel,
+            self.placement,
+            self.peers,
+            self.membership,
+            channels,
+            journal,
+            recent_changes=options.recent_changes,
+        )
         self.forwarder = Forwarder(
             kernel,
             self.membership,
             self.placement,
             self.peers,
-            DistantTerms(plans, failures),
+            DistantTerms(plans, failures, kept_limit=options.terms_kept),
             self.fanout,
         )
         self.handover = Handover(kernel)
@@ -149,9 +175,21 @@ class ClusterNode:
         try:
             async with asyncio.timeout(grace_s):
                 await self.forwarder.answered()
+                await self._part(min(PARTING_S, grace_s / 2))
                 await self.membership.leave()
         except TimeoutError:
             log.warning(HANDOVER_LATE, showtimes=0)
+
+    async def _part(self, wait_s: float) -> None:
+        """Let the others hang up, who may not know yet that this node owns nothing.
+
+        It is done while this node is still a member: whom a view leaves out at once counts as dead.
+        """
+        try:
+            async with asyncio.timeout(wait_s):
+                await self.peers.say_farewell()
+        except TimeoutError:
+            log.warning(PARTING_LATE, links=self.peers.accepted_count)
 
     async def stop(self) -> None:
         """Hang up."""

@@ -49,12 +49,14 @@ class OutboundFeed:
         kernel: Dispatch,
         owns: Callable[[bytes], bool],
         send: Callable[[bytes, Change], None],
+        *,
+        recent_limit: int = RECENT_CHANGES,
     ) -> None:
         self._showtime_id = showtime_id
         self._kernel = kernel
         self._owns = owns
         self._send = send
-        self._recent: deque[Change] = deque(maxlen=RECENT_CHANGES)
+        self._recent: deque[Change] = deque(maxlen=recent_limit)
         self._began = False
         self._asking = False
         self._ended = False

@@ -11,7 +11,17 @@ import structlog
 
 from cinema.actors.tasks import Tasks
 from cinema.cluster.link import REFUSALS_LOGGED, Identity, Link
-from cinema.cluster.wire import Answered, Ask, Failed, Frame, Notice, NotOwner, Tell, Told
+from cinema.cluster.wire import (
+    Answered,
+    Ask,
+    Failed,
+    Farewell,
+    Frame,
+    Notice,
+    NotOwner,
+    Tell,
+    Told,
+)
 from cinema.domain.membership import Member
 from cinema.telemetry.logging import LogLimit
 
@@ -149,7 +159,7 @@ class Peer:
     @property
     def is_busy(self) -> bool:
         """Whether anything is on its way there."""
-        return bool(self._errands or self._waiting)
+        return bool(self._errands or self._waiting or self._questions)
 
     def give_up_late(self, before_ns: int) -> None:
         """Give up the errands whose deadline was before `before_ns`."""
@@ -192,9 +202,11 @@ class Peer:
             self._not_reached(link)
 
     def _not_reached(self, link: Link) -> None:
+        if self._dialling is not link:
+            # It was opened in the very step in which its time ended, and is in use.
+            return
         link.abort()
-        if self._dialling is link:
-            self._drop()
+        self._drop()
 
     def opened(self, link: Link) -> None:
         """See `LinkUser.opened`."""
@@ -246,9 +258,12 @@ class Peer:
                     self._settle(ref, payload)
                 case Failed(ref, reason):
                     self._settle(ref, PeerRefused(reason))
+                case Farewell():
+                    self._peers.part_from(self)
                 case _:
                     # A dialled peer only answers.
                     continue
+        self._peers.close_idle()
 
     def _settle(self, ref: int, answer: bytes | Exception) -> None:
         question = self._questions.get(ref)
@@ -273,16 +288,29 @@ class Service(Protocol):
 class Peers:
     """All connections of this node: those it dials, by member, and those it accepts."""
 
-    def __init__(self, me: Identity, dial: Dial, task_failures: Counter[str] | None = None) -> None:
+    def __init__(
+        self,
+        me: Identity,
+        dial: Dial,
+        task_failures: Counter[str] | None = None,
+        *,
+        asks_at_once: int = ASKS_AT_ONCE,
+    ) -> None:
         self.me = me
         self.dial = dial
         self.tasks = Tasks(task_failures)
         self.refusals = LogLimit(lines=REFUSALS_LOGGED)
         self._peers: dict[bytes, Peer] = {}
         self._leaving: list[Peer] = []
-        self._accepted: set[Link] = set()
+        # In the order of their coming: a set's order is that of addresses in memory, and each run
+        # would say farewell in another order.
+        self._accepted: dict[Link, None] = {}
+        self._greeting: dict[Link, None] = {}
+        self._is_parting = False
+        self._parted: asyncio.Future[None] | None = None
         self._service: Service
         self._answers: dict[str, AskHandler] = {}
+        self._asks_at_once = asks_at_once
         self._answering = 0
 
     def serve_with(self, service: Service) -> None:
@@ -311,9 +339,17 @@ class Peers:
     def let_go(self, members: Iterable[Member]) -> None:
         """Send nothing more to members that leave in order; their last answers may still come."""
         for member in members:
-            peer = self._peers.pop(member.node_id, None)
+            peer = self._peers.get(member.node_id)
             if peer is not None:
-                self._leaving.append(peer)
+                self.part_from(peer)
+
+    def part_from(self, peer: Peer) -> None:
+        """Send nothing more over its connection, and hang up once its last answers are here."""
+        node_id = peer.member.node_id
+        if self._peers.get(node_id) is peer:
+            del self._peers[node_id]
+            self._leaving.append(peer)
+        self.close_idle()
 
     def announce(self, members: Iterable[Member], version: int) -> None:
         """Tell all of them of a view."""
@@ -325,6 +361,10 @@ class Peers:
         # An answer may bring the next message, and that one a new peer.
         for peer in [*self._peers.values(), *self._leaving]:
             peer.give_up_late(before_ns)
+        self.close_idle()
+
+    def close_idle(self) -> None:
+        """Hang up on those of the leaving peers that owe no answer."""
         for peer in [one for one in self._leaving if not one.is_busy]:
             self._leaving.remove(peer)
             peer.close()
@@ -332,22 +372,51 @@ class Peers:
     # --- accepted
 
     def accept(self) -> Link:
-        """A protocol for the next connection of a peer."""
-        return Link(self.me, self, refusals=self.refusals)
+        """A protocol for the next connection of a peer; from `say_farewell` on it hangs up."""
+        link = Link(self.me, self, refusals=self.refusals, hangs_up=self._is_parting)
+        self._greeting[link] = None
+        return link
+
+    @property
+    def accepted_count(self) -> int:
+        """Connections of other nodes that are open."""
+        return len(self._accepted)
+
+    async def say_farewell(self) -> None:
+        """Wait until all peers have the answers to what they sent, and have hung up.
+
+        They send nothing more over links that they know to end. Without this, what is on its way
+        when a link ends is in doubt: this node could not say that it has not even read it.
+        """
+        self._is_parting = True
+        for link in self._accepted:
+            link.send(Farewell())
+        for link in [one for one in self._greeting if not one.peer_id]:
+            # Nothing was said to it yet, so it has sent no message.
+            link.abort()
+        while self._accepted or self._greeting:
+            self._parted = asyncio.get_running_loop().create_future()
+            await self._parted
 
     def opened(self, link: Link) -> None:
         """See `LinkUser.opened`."""
+        self._greeting.pop(link, None)
         for former in [one for one in self._accepted if one.peer_id == link.peer_id]:
             # The peer has given this link up: what still comes was sent again, or given up too.
             former.abort()
         if len(self._accepted) >= LINKS_IN_MAX:
             link.abort()
             return
-        self._accepted.add(link)
+        self._accepted[link] = None
+        if self._is_parting:
+            link.send(Farewell())
 
     def closed(self, link: Link) -> None:
         """See `LinkUser.closed`."""
-        self._accepted.discard(link)
+        self._accepted.pop(link, None)
+        self._greeting.pop(link, None)
+        if not self._accepted and self._parted is not None and not self._parted.done():
+            self._parted.set_result(None)
 
     def received(self, link: Link, frames: list[Frame]) -> None:
         """See `LinkUser.received`: messages and questions."""
@@ -364,7 +433,7 @@ class Peers:
                     continue
 
     def _ask(self, link: Link, ask: Ask) -> None:
-        if self._answering >= ASKS_AT_ONCE:
+        if self._answering >= self._asks_at_once:
             link.send(Failed(ask.ref, "too many questions"))
             return
         self._answering += 1
@@ -391,6 +460,6 @@ class Peers:
         self._leaving = []
         for peer in peers:
             peer.close()
-        for link in list(self._accepted):
+        for link in [*self._accepted, *self._greeting]:
             link.close()
         await self.tasks.cancel()

@@ -91,9 +91,9 @@ class UnpaidCounts:
         """Ask every other member once, and forget nodes that are not members."""
         others = self._placement.others
         members = {member.node_id for member in others}
-        for node_id in self._of_node.keys() - members:
+        for node_id in [one for one in self._of_node if one not in members]:
             await self._forget(node_id)
-        for node_id in self._told.keys() - members:
+        for node_id in [one for one in self._told if one not in members]:
             del self._told[node_id]
         await asyncio.gather(*(self._ask(member) for member in others))
 
@@ -158,7 +158,7 @@ class UnpaidCounts:
         """Customers whose count has changed, at most `CHANGES_MAX` of them."""
         now = dict(self._unpaid.here)
         changes: Counts = {}
-        for seen, customer in enumerate([*now, *(before.keys() - now.keys())], 1):
+        for seen, customer in enumerate([*now, *(one for one in before if one not in now)], 1):
             count = now.get(customer, 0)
             if before.get(customer, 0) != count:
                 changes[customer] = count

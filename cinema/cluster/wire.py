@@ -25,6 +25,7 @@ from cinema.actors.messages import (
 from cinema.domain.rejections import Rejection
 from cinema.domain.showtime.events import AnyEvent
 from cinema.domain.showtime.packed import SeatGroup
+from cinema.domain.showtime.prices import PriceBasis
 from cinema.domain.showtime.state import HoldStatus
 from cinema.domain.showtime.terms import ShowtimeTerms
 
@@ -75,6 +76,7 @@ class SentHold(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
     epoch: int
     seq: int
     basis: TermsBasis
+    price_basis: PriceBasis | None = None
 
 
 class SentRejection(msgspec.Struct, frozen=True, array_like=True, tag=4):
@@ -152,7 +154,11 @@ class Notice(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=7):
     version: int
 
 
-Frame = Tell | Told | NotOwner | Ask | Answered | Failed | Notice
+class Farewell(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=8):
+    """The sender leaves: it answers what was sent to it, and waits for the other to hang up."""
+
+
+Frame = Tell | Told | NotOwner | Ask | Answered | Failed | Notice | Farewell
 
 encode_frames = msgspec.msgpack.Encoder().encode
 _decode_all = msgspec.msgpack.Decoder(list[Frame]).decode
@@ -186,8 +192,8 @@ def sent(outcome: Outcome) -> SentOutcome:
             return SentAccepted(event, seq, epoch, at_us, replayed, _basis(terms))
         case SeatsSeen(epoch, seq, seats, mine, paused, terms):
             return SentSeats(epoch, seq, seats, mine, paused, _basis(terms))
-        case HoldSeen(hold_id, status, group, epoch, seq, terms):
-            return SentHold(hold_id, status, group, epoch, seq, _basis(terms))
+        case HoldSeen(hold_id, status, group, epoch, seq, terms, price_basis):
+            return SentHold(hold_id, status, group, epoch, seq, _basis(terms), price_basis)
         case Rejection():
             details = None if outcome.details is None else dict(outcome.details)
             return SentRejection(outcome.code, outcome.message, details)
@@ -222,8 +228,8 @@ def received(outcome: SentOutcome, terms: ShowtimeTerms | None) -> Outcome:
             return Accepted(event, seq, epoch, at_us, terms, replayed)
         case SentSeats(epoch, seq, seats, mine, paused):
             return SeatsSeen(epoch, seq, seats, mine, paused, terms)
-        case SentHold(hold_id, status, group, epoch, seq):
-            return HoldSeen(hold_id, status, group, epoch, seq, terms)
+        case SentHold(hold_id, status, group, epoch, seq, price_basis=price_basis):
+            return HoldSeen(hold_id, status, group, epoch, seq, terms, price_basis)
         case _:
             assert_never(outcome)
 

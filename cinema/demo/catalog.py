@@ -10,7 +10,15 @@ from uuid import UUID
 from cinema.demo.plans import demo_plans
 from cinema.domain.ids import RANDOM_BITS, new_id
 from cinema.domain.seatmap import Layout
-from cinema.features.catalog.shapes import Cinema, Movie, Screen
+from cinema.features.catalog.shapes import (
+    Cinema,
+    CinemaSettings,
+    DayHours,
+    Hours,
+    Movie,
+    Screen,
+    WeekHours,
+)
 
 # 2026-01-01T00:00:00Z; the ids of the demo are the same on every machine.
 _MADE_AT_US: Final = 1_767_225_600_000_000
@@ -141,10 +149,11 @@ FILMS: Final = (
 
 
 class House(NamedTuple):
-    """A cinema, with the short names of its screens' plans."""
+    """A cinema, with the short names of its screens' plans, and how it is run."""
 
     cinema: Cinema
     plans: tuple[str, ...]
+    settings: CinemaSettings
 
 
 def demo_id(kind: str, name: str, at_us: int = _MADE_AT_US) -> UUID:
@@ -167,13 +176,60 @@ def _cinema(
     )
 
 
+def _week(weekday: Hours, weekend: Hours) -> WeekHours:
+    return WeekHours(
+        monday=weekday,
+        tuesday=weekday,
+        wednesday=weekday,
+        thursday=weekday,
+        friday=weekday,
+        saturday=weekend,
+        sunday=weekend,
+    )
+
+
+def _every_year(month: int, day: int, opens: str, closes: str) -> list[DayHours]:
+    hours = Hours(opens=opens, closes=closes)
+    return [DayHours(date=date(year, month, day), hours=hours) for year in _YEARS]
+
+
+_YEARS: Final = range(2026, 2036)
+
 AURORA: Final = House(
     _cinema("Kino Aurora", "Lindenufer 12", "Berlin", "DE", "Europe/Berlin", "EUR"),
     ("classic", "grand", "studio"),
+    CinemaSettings(
+        opening_hours=_week(
+            Hours(opens="14:00", closes="01:00"), Hours(opens="11:00", closes="01:00")
+        ),
+        opening_exceptions=[
+            *_every_year(12, 24, "11:00", "18:00"),
+            *_every_year(12, 31, "11:00", "22:00"),
+        ],
+        rating_system="FSK",
+        legal_name="Aurora Lichtspiele GmbH",
+        legal_address="Lindenufer 12, 10178 Berlin",
+        tax_number="DE123456789",
+        tax_rates={"standard": 1900, "reduced": 700},
+        invoice_prefix="BER-",
+    ),
 )
 MERIDIAN: Final = House(
     _cinema("The Meridian", "214 Harbor Lane", "New York", "US", "America/New_York", "USD"),
     ("scope", "lounge"),
+    CinemaSettings(
+        opening_hours=_week(
+            Hours(opens="13:00", closes="00:30"), Hours(opens="11:00", closes="01:00")
+        ),
+        opening_exceptions=_every_year(12, 25, "15:00", "23:30"),
+        ads_minutes=15,
+        cleaning_minutes=20,
+        rating_system="MPA",
+        legal_name="Meridian Pictures LLC",
+        legal_address="214 Harbor Lane, New York, NY 10004",
+        tax_rates={"standard": 888},
+        invoice_prefix="NYC-",
+    ),
 )
 HOUSES: Final = (AURORA, MERIDIAN)
 

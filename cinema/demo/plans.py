@@ -7,7 +7,7 @@ aisle or another gap of one seat.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from cinema.domain.seatmap import (
@@ -77,13 +77,14 @@ def _lounge() -> Layout:
 
 
 def _studio() -> Layout:
-    """150 seats on both sides of a centre aisle."""
+    """150 seats on both sides of a centre aisle; rows have numbers, and seats letters."""
     return _drawn(
         "rrrr rrrr",
         "rrrrr rrrrr",
         *["rrrrrr rrrrrr"] * 7,
         *["pppppp pppppp"] * 3,
         "CWrrrr rrrrWC",
+        row_name=lambda at: str(at + 1),
     )
 
 
@@ -99,10 +100,14 @@ def _scope() -> Layout:
     )
 
 
-def _drawn(*rows: str, focal: LayoutFocal | None = None) -> Layout:
+def _drawn(
+    *rows: str,
+    focal: LayoutFocal | None = None,
+    row_name: Callable[[int], str] = row_label,
+) -> Layout:
     return Layout(
         rows=tuple(
-            LayoutRow(label=row_label(at), seats=tuple(_seats(row))) for at, row in enumerate(rows)
+            LayoutRow(label=row_name(at), seats=tuple(_seats(row))) for at, row in enumerate(rows)
         ),
         focal=focal,
     )

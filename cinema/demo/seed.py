@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from datetime import datetime
 from typing import Final
 
-from cinema.demo.catalog import AURORA, HOUSES, demo_id, movies, screens
+from cinema.demo.catalog import AURORA, FILMS, HOUSES, demo_id, movies, screens
+from cinema.demo.posters import posters
+from cinema.demo.prices import SETTINGS, rules
 from cinema.demo.programme import programme
 from cinema.demo.store import DemoCatalog, DemoRepository, DemoUser
 from cinema.domain.principal import (
@@ -16,8 +19,13 @@ from cinema.domain.principal import (
     STAFF,
 )
 from cinema.domain.progress import Report, unheard
+from cinema.domain.rejections import Refused
 from cinema.features.accounts.passwords import OURSELVES, PasswordHasher
 from cinema.features.accounts.store import NewUser
+from cinema.features.catalog.poster_service import MEDIA_TYPE, POSTER_WIDTH, picture_name
+from cinema.features.catalog.poster_store import PostersRepository
+from cinema.integrations.images import WIDTHS
+from cinema.integrations.objects import ObjectStore, ObjectsUnavailable
 from cinema.settings import Settings
 from cinema.storage.database.transactions import Pool
 
@@ -43,11 +51,19 @@ class DemoRefused(Exception):
     """Demo accounts have public passwords, so they are refused in production."""
 
 
-async def seed(pool: Pool, settings: Settings, now: datetime, report: Report = unheard) -> None:
-    """Insert missing demo data; takes two queries if nothing is missing.
+async def seed(
+    pool: Pool,
+    settings: Settings,
+    now: datetime,
+    report: Report = unheard,
+    *,
+    objects: ObjectStore | None = None,
+) -> None:
+    """Insert missing demo data; takes three queries if nothing is missing.
 
     It may run in several processes at once. Changes and additions by hand stay. `report` gets a
-    text for a waiting person if there is something to do.
+    text for a waiting person if there is something to do. Posters go to `objects`; without it the
+    films have none before `add_posters`.
     """
     if settings.production:
         raise DemoRefused("demo data is refused in production")
@@ -57,17 +73,56 @@ async def seed(pool: Pool, settings: Settings, now: datetime, report: Report = u
     planned = programme(now)
     known_showtimes = await demo.known_showtimes([showtime.id for showtime in planned])
     missing = [showtime for showtime in planned if showtime.id not in known_showtimes]
-    if not missing and len(known_emails) == len(emails):
-        return
-    if known_emails:
-        report(f"adding {len(missing)} showtimes to the demo data")
-    else:
-        report(f"adding the demo data: accounts, films, cinemas and {len(missing)} showtimes")
-    catalog = DemoCatalog(
-        movies=movies(), cinemas=[house.cinema for house in HOUSES], screens=screens()
-    )
-    users = await _users(known_emails, settings.bcrypt_cost, now)
-    await demo.insert_missing(catalog, users, missing, now)
+    if missing or len(known_emails) < len(emails):
+        if known_emails:
+            report(f"adding {len(missing)} showtimes to the demo data")
+        else:
+            report(f"adding the demo data: accounts, films, cinemas and {len(missing)} showtimes")
+        catalog = DemoCatalog(
+            movies=movies(),
+            cinemas=[(house.cinema, house.settings) for house in HOUSES],
+            screens=screens(),
+            prices=SETTINGS,
+            rules=[(house.cinema.id, rule) for house in HOUSES for rule in rules(house)],
+        )
+        users = await _users(known_emails, settings.bcrypt_cost, now)
+        await demo.insert_missing(catalog, users, missing, now)
+    if objects is not None:
+        await add_posters(pool, objects, now, report)
+
+
+async def add_posters(
+    pool: Pool, objects: ObjectStore, now: datetime, report: Report = unheard
+) -> None:
+    """Draw the posters that are missing; if they cannot be stored, a later start does it.
+
+    It takes seconds of a processor, so a server does it while it serves already. Neither the store
+    of objects nor the database need be there all the time.
+    """
+    try:
+        await _draw_missing(pool, objects, now, report)
+    except ObjectsUnavailable as error:
+        report(f"no posters: {error}")
+    except Refused as refused:
+        report(f"no posters: {refused.rejection.code}")
+
+
+async def _draw_missing(pool: Pool, objects: ObjectStore, now: datetime, report: Report) -> None:
+    demo, kept = DemoRepository(pool), PostersRepository(pool)
+    films = {demo_id("movie", film.title): film for film in FILMS}
+    missing = await demo.without_poster(list(films))
+    if missing:
+        report(f"drawing {len(missing)} posters")
+    for movie_id, film in films.items():
+        if movie_id not in missing:
+            continue
+        # In a thread, so that the loop goes on.
+        pictures = await asyncio.to_thread(posters, film)
+        digest = hashlib.sha256(pictures[-1]).hexdigest()
+        await kept.note(digest, now)
+        for width, picture in zip(WIDTHS, pictures, strict=True):
+            await objects.put(picture_name(digest, width), picture, MEDIA_TYPE)
+        await demo.show_poster(movie_id, f"/media/{picture_name(digest, POSTER_WIDTH)}")
 
 
 async def _users(known: set[str], bcrypt_cost: int, now: datetime) -> list[DemoUser]:
@@ -84,13 +139,14 @@ async def _users(known: set[str], bcrypt_cost: int, now: datetime) -> list[DemoU
     return [
         DemoUser(
             user=NewUser(
-                id=str(demo_id("user", role)),
+                id=demo_id("user", role),
                 email=DEMO_ACCOUNTS[role][0],
                 email_key=DEMO_ACCOUNTS[role][0],
                 password_hash=password_hash,
                 first_name=role.capitalize(),
                 last_name="Demo",
                 created_at=now,
+                email_verified=True,
             ),
             role=role,
             cinema_ids=(AURORA.cinema.id,) if role in {STAFF, MANAGER} else (),

@@ -8,10 +8,11 @@ from uuid import UUID
 
 import msgspec
 
+from cinema.domain.pricing.book import BookSettings, Rule
 from cinema.domain.seatmap import Layout
 from cinema.features.accounts.store import NewUser
 from cinema.features.catalog.movie_store import index_missing
-from cinema.features.catalog.shapes import Cinema, Movie, Screen
+from cinema.features.catalog.shapes import Cinema, CinemaSettings, Movie, Screen
 from cinema.features.catalog.store import INSERT_MOVIE, movie_values
 from cinema.features.showtimes.rules import Timetable
 from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
@@ -21,9 +22,9 @@ _KNOWN_USERS = "select email_key from users where email_key = any($1::text[])"
 _KNOWN_SHOWTIMES = "select id from showtimes where id = any($1::uuid[])"
 
 _INSERT_USER = """
-insert into users (id, email, email_key, password_hash, first_name, last_name, created_at, role,
-                   email_verified)
-values ($1::text::uuid, $2, $3, $4, $5, $6, $7, $8, true)
+insert into users (id, email, email_key, password_hash, first_name, last_name, created_at,
+                   email_verified, role)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 on conflict do nothing
 """
 
@@ -36,8 +37,16 @@ on conflict do nothing
 _ADD_MOVIE = f"{INSERT_MOVIE} on conflict do nothing"
 
 _INSERT_CINEMA = """
-insert into cinemas (id, name, address, city, country, time_zone, currency, created_at)
-values ($1::uuid, $2, $3, $4, $5, $6, $7, $8)
+insert into cinemas (
+    id, name, address, city, country, time_zone, currency, created_at, ads_minutes,
+    cleaning_minutes, rating_system, tax_number, tax_rates, invoice_prefix, opening_hours,
+    opening_exceptions, legal_name, legal_address
+)
+values (
+    $1::uuid, $2, $3, $4, $5, $6, $7, $8, $9,
+    $10, $11, $12, $13::text::jsonb, $14, $15::text::jsonb,
+    $16::text::jsonb, $17, $18
+)
 on conflict do nothing
 """
 
@@ -50,6 +59,19 @@ with screen as (
 )
 insert into screen_layouts (screen_id, version, layout, seat_count, created_at)
 select id, 1, $5::text::jsonb, $4, $6 from screen
+"""
+
+# Books and rules that somebody has changed or deleted stay as they are.
+_PRICE_SETTINGS = """
+update price_books set settings = $2::text::jsonb
+where cinema_id = $1::uuid and settings_version = 1 and updated_at is null
+    and settings is distinct from $2::text::jsonb
+"""
+
+_INSERT_RULE = """
+insert into price_rules (id, cinema_id, rule, created_at)
+values ($1::uuid, $2::uuid, $3::text::jsonb, $4)
+on conflict do nothing
 """
 
 _LOCK_SCREENS = """
@@ -72,6 +94,16 @@ with showtime as (
     returning id
 )
 insert into showtime_heads (showtime_id, epoch, seq) select id, 0, 0 from showtime
+"""
+
+
+# A film that somebody has changed keeps what it has.
+_WITHOUT_POSTER = """
+select id from movies
+where id = any($1::uuid[]) and poster_url is null and version = 1 and deleted_at is null
+"""
+_SHOW_POSTER = """
+update movies set poster_url = $2 where id = $1 and poster_url is null and version = 1
 """
 
 
@@ -99,8 +131,10 @@ class DemoCatalog(msgspec.Struct, frozen=True, kw_only=True):
     """The rows that showtimes need."""
 
     movies: Sequence[Movie]
-    cinemas: Sequence[Cinema]
+    cinemas: Sequence[tuple[Cinema, CinemaSettings]]
     screens: Sequence[tuple[Screen, Layout]]
+    prices: BookSettings
+    rules: Sequence[tuple[UUID, Rule]]
 
 
 class DemoRepository:
@@ -119,6 +153,16 @@ class DemoRepository:
         async with connection(self._pool) as reading:
             return {row["id"] for row in await reading.fetch(_KNOWN_SHOWTIMES, ids)}
 
+    async def without_poster(self, ids: Sequence[UUID]) -> set[UUID]:
+        """Which of these films have no poster, and were not changed by anybody."""
+        async with connection(self._pool) as reading:
+            return {row["id"] for row in await reading.fetch(_WITHOUT_POSTER, ids)}
+
+    async def show_poster(self, movie_id: UUID, url: str) -> None:
+        """Let a film show a poster, if it still has none."""
+        async with connection(self._pool) as writing:
+            await writing.execute(_SHOW_POSTER, movie_id, url)
+
     async def insert_missing(
         self,
         catalog: DemoCatalog,
@@ -129,6 +173,7 @@ class DemoRepository:
         """All of it in one transaction."""
         async with transaction(self._pool) as running:
             await _insert_catalog(running, catalog, now)
+            await _insert_prices(running, catalog, now)
             await _insert_users(running, users)
             await running.execute(_LOCK_SCREENS, [screen.id for screen, _ in catalog.screens])
             await _insert_showtimes(running, showtimes, now)
@@ -153,8 +198,18 @@ async def _insert_catalog(running: PooledConnection, catalog: DemoCatalog, now: 
                 one.time_zone,
                 one.currency,
                 now,
+                settings.ads_minutes,
+                settings.cleaning_minutes,
+                settings.rating_system,
+                settings.tax_number,
+                _json(settings.tax_rates),
+                settings.invoice_prefix,
+                _json(settings.opening_hours),
+                _json(settings.opening_exceptions),
+                settings.legal_name,
+                settings.legal_address,
             )
-            for one in catalog.cinemas
+            for one, settings in catalog.cinemas
         ],
     )
     await running.executemany(
@@ -165,12 +220,29 @@ async def _insert_catalog(running: PooledConnection, catalog: DemoCatalog, now: 
                 screen.cinema_id,
                 screen.name,
                 screen.seat_count,
-                msgspec.json.encode(layout).decode(),
+                _json(layout),
                 now,
             )
             for screen, layout in catalog.screens
         ],
     )
+
+
+async def _insert_prices(running: PooledConnection, catalog: DemoCatalog, now: datetime) -> None:
+    settings = _json(catalog.prices)
+    await running.executemany(
+        _PRICE_SETTINGS, [(cinema.id, settings) for cinema, _ in catalog.cinemas]
+    )
+    rows = []
+    for cinema_id, rule in catalog.rules:
+        fields = msgspec.to_builtins(rule)
+        del fields["id"]
+        rows.append((rule.id, cinema_id, _json(fields), now))
+    await running.executemany(_INSERT_RULE, rows)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 async def _insert_users(running: PooledConnection, users: Sequence[DemoUser]) -> None:

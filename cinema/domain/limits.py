@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 IDEMPOTENCY_TTL_S: Final = 24 * 3600
-"""How long a stored success answers a repeated key; no hold may live longer (see settings)."""
+"""How long a stored success answers a repeated key. No hold lives longer (see settings), unless it
+is paid later."""
 
 ENDED_HOLD_TTL_S: Final = 7 * 24 * 3600
 """How long the archive keeps an ended hold: longer than anybody asks about a hold that led to no
@@ -27,6 +28,10 @@ back: about as long as the advertisements take."""
 FREE_REFUND_S: Final = 7 * 24 * 3600
 """How long customers of a showtime that was moved further may give all of it back: whoever reads
 their mails once a week hears of it in time."""
+
+EXCHANGE_GRACE_S: Final = 30 * 24 * 3600
+"""Second bound of a hold that is paid by giving up seats of another showtime. A row says whether
+that has happened, and only whoever has asked it ends the hold: every node, every few seconds."""
 
 EXPIRIES_PER_COMMAND: Final = 256
 """Holds that one turn expires before it looks at the next command, so that a mass expiry yields."""

@@ -18,6 +18,15 @@ ACCOUNT_CHANGES_EVERY_S: Final = 1.0
 ACCOUNT_CHANGES_WAIT_S: Final = 2.0
 """Pause between two searches for changed accounts, and the longest wait for the answer."""
 
+ACCOUNT_LOOKS_AT_ONCE: Final = 256
+"""Accounts that one statement looks up: a few milliseconds of the database, and of the loop."""
+
+ACCOUNT_LOOKS_WAITING: Final = 8192
+"""Accounts that may wait to be looked up, about 600 bytes each; beyond that, OVERLOADED."""
+
+ACCOUNT_LOOK_WAIT_S: Final = 5.0
+"""Longest wait for a statement that is shared, as for a connection of one's own."""
+
 ACCOUNTS_CURRENT_S: Final = 4.0
 """How long after such a search tokens are admitted from memory, so that revocations take effect
 within 5 s."""

@@ -34,6 +34,8 @@ class SaleRules(msgspec.Struct, frozen=True, kw_only=True):
     hold_max_s: int
     protect_orphans: bool = True
     companions_need_accessible: bool = True
+    payment_window_s: int = 600
+    payment_grace_s: int = 600
 
 
 def effective_rules(defaults: SaleRules, *layers: Rules) -> SaleRules:

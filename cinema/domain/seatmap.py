@@ -4,6 +4,10 @@ Geometry, in seat widths: a seat has the width one, a gap adds its own width, an
 centred on x = 0, including a gap before its first seat. The first row is the one nearest to the
 screen, at y = 0, and each row is one farther back. So the distance to the next row is the same as
 to the next seat.
+
+A seat's label is that of its row and then its own: a number behind letters (`F7`), a letter behind
+a number (`12C`). So a label always says where the row ends. Of a seat with a letter, `number` is
+the place of its letter in the alphabet.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ DEFAULT_CATEGORY = "regular"
 NO_GAP = 0.0  # One object: msgspec omits a default by identity.
 DEFAULT_FOCAL_DEPTH = 2 / 3  # The best place for sight and sound: two thirds of the way back.
 
-_ROW_LABEL = re.compile("[A-Z]{1,3}")
+_ROW_LABEL = re.compile("[A-Z]{1,3}|[1-9][0-9]{0,2}")
 
 
 class LayoutError(ValueError):
@@ -48,7 +52,14 @@ class LayoutSeat(
 ):
     """One seat; `gap_before` is the width of the aisle on its left, in seats (0: none)."""
 
-    number: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEATS_PER_ROW)]
+    number: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=MAX_SEATS_PER_ROW,
+            description="In a row with a number, which letter the seat has: 3 is C.",
+        ),
+    ]
     category: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CATEGORY_CHARS)]
     accessible: bool = False
     companion: bool = False
@@ -58,7 +69,14 @@ class LayoutSeat(
 class LayoutRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A row from left to right, as seen by somebody who faces the screen."""
 
-    label: Annotated[str, msgspec.Meta(pattern="^[A-Z]{1,3}$")]
+    label: Annotated[
+        str,
+        msgspec.Meta(
+            pattern="^([A-Z]{1,3}|[1-9][0-9]{0,2})$",
+            description="Letters, for seats with numbers (`F7`), or a number, for seats with "
+            "letters (`12C`).",
+        ),
+    ]
     seats: Annotated[
         tuple[LayoutSeat, ...], msgspec.Meta(min_length=1, max_length=MAX_SEATS_PER_ROW)
     ]
@@ -121,6 +139,7 @@ class SeatPlan(msgspec.Struct, frozen=True, kw_only=True, eq=False, gc=False):
     accessible: bytes
     companion: bytes
     reserved: bytes  # 1 where accessible or companion
+    lettered: bytes  # 1 where the seat has a letter, in a row with a number
     row_labels: tuple[str, ...]
     rows: tuple[tuple[int, int], ...]
     row_of: array[int]
@@ -174,7 +193,7 @@ def parse_layout(layout: Layout, version: int) -> SeatPlan:
     rows = tuple(pairwise(row_ends))
     categories = tuple(dict.fromkeys(seat.category for seat in seats))
     category_at = {name: position for position, name in enumerate(categories)}
-    labels = tuple(f"{row.label}{seat.number}" for row in layout.rows for seat in row.seats)
+    labels = tuple(seat_label(row.label, seat.number) for row in layout.rows for seat in row.seats)
     cuts = sorted({*row_ends, *(i for i, seat in enumerate(seats) if seat.gap_before)})
     blocks = tuple(pairwise(cuts))
     x = array("f", (at for row in layout.rows for at in _row_places(row)))
@@ -197,6 +216,7 @@ def parse_layout(layout: Layout, version: int) -> SeatPlan:
         accessible=bytes(seat.accessible for seat in seats),
         companion=bytes(seat.companion for seat in seats),
         reserved=bytes(seat.accessible or seat.companion for seat in seats),
+        lettered=bytes(has_letters(row.label) for row in layout.rows for _ in row.seats),
         row_labels=tuple(row.label for row in layout.rows),
         rows=rows,
         row_of=_owners(rows),
@@ -230,25 +250,39 @@ def grid_layout(rows: int, columns: int) -> Layout:
 
 def row_label(position: int) -> str:
     """The letters of the row at a position: 0 is A, 25 is Z, 26 is AA."""
+    return letters_of(position + 1)
+
+
+def has_letters(row: str) -> bool:
+    """Whether the seats of a row have letters: they do if the row has a number."""
+    return row[:1].isdigit()
+
+
+def seat_label(row: str, number: int) -> str:
+    """The label of a seat, from that of its row: `F7`, `12C`."""
+    return f"{row}{letters_of(number) if has_letters(row) else number}"
+
+
+def letters_of(number: int) -> str:
+    """A number in letters: 1 is A, 26 is Z, 27 is AA."""
     letters = ""
-    position += 1
-    while position:
-        position, letter = divmod(position - 1, 26)
+    while number:
+        number, letter = divmod(number - 1, 26)
         letters = chr(ord("A") + letter) + letters
     return letters
 
 
-def changed_seats(old: SeatPlan, new: SeatPlan) -> set[str]:
-    """Labels that are missing, or whose category, accessible or companion mark differs.
+def changed_seats(old: SeatPlan, new: SeatPlan) -> list[str]:
+    """Labels that are missing, or whose category, accessible or companion mark differs, in order.
 
     A customer of such a seat bought something that the new plan does not have. The position of a
     seat, and its neighbours, are not part of what was bought.
     """
-    return {
+    return [
         label
         for label, seat in old.index.items()
         if (twin := new.index.get(label)) is None or _sold_as(old, seat) != _sold_as(new, twin)
-    }
+    ]
 
 
 def seat_mapping(old: SeatPlan, new: SeatPlan) -> list[int]:
@@ -271,7 +305,10 @@ def _check(layout: Layout) -> None:
     for at, row in enumerate(layout.rows):
         # `$` in the type's pattern also matches before a newline.
         if not _ROW_LABEL.fullmatch(row.label):
-            raise LayoutError("Expected 1 to 3 capital letters", f"$.rows[{at}].label")
+            raise LayoutError(
+                "Expected 1 to 3 capital letters, or a number from 1 to 999",
+                f"$.rows[{at}].label",
+            )
         if row.label in row_labels:
             raise LayoutError(f"Duplicate row {row.label}", f"$.rows[{at}].label")
         row_labels.add(row.label)
@@ -288,7 +325,8 @@ def _check_row(row: LayoutRow, path: str) -> None:
     for at, seat in enumerate(row.seats):
         where = f"{path}.seats[{at}]"
         if seat.number in numbers:
-            raise LayoutError(f"Duplicate seat {row.label}{seat.number}", f"{where}.number")
+            label = seat_label(row.label, seat.number)
+            raise LayoutError(f"Duplicate seat {label}", f"{where}.number")
         numbers.add(seat.number)
         if not seat.category.isprintable() or seat.category != seat.category.strip():
             raise LayoutError(

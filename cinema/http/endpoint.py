@@ -74,7 +74,7 @@ def _awaited(taskless: TasklessHandler) -> Handler:
 
 def _in_a_task(handler: Handler, steps: Steps) -> Serve:
     admit, take_input, send, finish = steps.admit, steps.take_input, steps.send, steps.finish
-    path, owner_line, count_write = steps.path, steps.owner_line, steps.count_write
+    path, more_lines, count_write = steps.path, steps.more_lines, steps.count_write
     admit_late = steps.admit_late
 
     async def serve(
@@ -116,8 +116,8 @@ def _in_a_task(handler: Handler, steps: Steps) -> Serve:
             # How long a client takes to read it says nothing about our speed.
             finish(context, reply.status, None, showtime_id, started_s)
             return await _streamed(request, reply, request_id, steps)
-        owner = b"" if owner_line is None else owner_line(params)
-        finished = send(request, reply, request_id, time(), owner)
+        more = b"" if more_lines is None else more_lines(params)
+        finished = send(request, reply, request_id, time(), more)
         finish(context, reply.status, reply.error_code, showtime_id, started_s)
         if request.protocol.writing_paused:
             await _drain(request)

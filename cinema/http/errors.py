@@ -35,7 +35,9 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "RATE_LIMITED": ErrorKind(429, "Too many requests; slow down.", retry_after_s=1),
     # The content.
     "UNSUPPORTED_MEDIA_TYPE": ErrorKind(415, "Send the body as application/json."),
+    "NOT_ACCEPTABLE": ErrorKind(406, "This is not available in a form that you accept."),
     "PAYLOAD_TOO_LARGE": ErrorKind(413, "The body is larger than the server accepts."),
+    "INVALID_SIGNATURE": ErrorKind(400, "The body is not signed, or not with the right secret."),
     "MALFORMED_JSON": ErrorKind(400, "The body is not valid JSON."),
     "VALIDATION_ERROR": ErrorKind(400, "The request does not have the expected form."),
     "PRECONDITION_REQUIRED": ErrorKind(428, "Send If-Match with the version that you read."),
@@ -48,12 +50,44 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "IN_THE_FUTURE": ErrorKind(422, "That time or seq is in the future."),
     "UNKNOWN_CATEGORY": ErrorKind(422, "This screen has no such category of seats."),
     "UNUSABLE_IMAGE": ErrorKind(422, "No picture can be made of this file."),
+    "UNUSABLE_PLAN": ErrorKind(422, "No layout can be made of this seating plan."),
     "UNKNOWN_PAYMENT_METHOD": ErrorKind(422, "This payment method is not accepted here."),
-    "UNKNOWN_PROMO_CODE": ErrorKind(422, "There is no such promo code."),
+    "UNKNOWN_TICKET_TYPE": ErrorKind(422, "This cinema has no such ticket type."),
+    "TICKETS_NOT_ALLOWED": ErrorKind(422, "These tickets cannot be booked together."),
+    "UNKNOWN_PRODUCT": ErrorKind(422, "A product is not sold at this cinema, or not now."),
+    "UNKNOWN_PROMO_CODE": ErrorKind(422, "There is no such promo code for this showtime now."),
+    "PROMO_NOT_APPLICABLE": ErrorKind(422, "This promo code takes nothing off these tickets."),
+    "UNKNOWN_GIFT_CARD": ErrorKind(
+        422, "There is no gift card with this code: look at each character again."
+    ),
     # A state or a seat was lost.
     "HOLD_ENDED": ErrorKind(409, "This hold has ended."),
+    "HOLD_CHANGED": ErrorKind(409, "This hold has changed while it was being booked: try again."),
     "PAYMENT_IN_PROGRESS": ErrorKind(409, "A payment for this hold is under way."),
+    "GIFT_CARD_UNUSABLE": ErrorKind(409, "This gift card cannot pay this: pay another way."),
+    "POINTS_UNUSABLE": ErrorKind(409, "You have no points that can pay this: pay another way."),
+    "PAYMENT_FAILED": ErrorKind(409, "The payment did not succeed. Try again, or pay another way."),
+    "REFUND_TOO_HIGH": ErrorKind(409, "Not so much is left of what was paid."),
+    "REFUND_NOT_FAILED": ErrorKind(409, "This refund has not failed: it waits or has ended."),
+    "REFUND_NOT_AT_COUNTER": ErrorKind(
+        409, "This refund does not wait at the counter: it was paid out, or goes another way."
+    ),
+    "BOOKING_CHANGED": ErrorKind(
+        409, "This booking has changed while its seats were being changed: try again."
+    ),
+    "PRODUCTS_IN_BOOKING": ErrorKind(
+        409, "This booking has products: have them handed out first, or cancel it and book anew."
+    ),
+    "EXCHANGE_ENDED": ErrorKind(
+        409, "This exchange was given up meanwhile: hold the new seats and begin again."
+    ),
+    "PAYMENT_REQUIRED": ErrorKind(
+        409, "The new seats cost more: name a method that pays the difference at once."
+    ),
     "BOOKING_ENDED": ErrorKind(409, "This booking has ended."),
+    "INVOICE_NOT_READY": ErrorKind(
+        409, "The invoice is being made: ask again in a few seconds, within a minute it is there."
+    ),
     "MESSAGE_NOT_DEAD": ErrorKind(409, "This message was not given up: it waits or has ended."),
     "JOB_NOT_FAILED": ErrorKind(409, "This job was not given up, or another one does its work."),
     "SHOWTIME_STARTED": ErrorKind(409, "The showtime has started."),
@@ -68,15 +102,30 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "COMPANION_ONLY": ErrorKind(409, "A companion seat can be taken only with an accessible seat."),
     "ORPHAN_SEAT": ErrorKind(409, "This choice would leave a single seat alone."),
     "PLAN_IN_USE": ErrorKind(409, "Seats that would change are taken."),
-    "MOVIE_IN_USE": ErrorKind(409, "This film has coming showtimes: cancel them first."),
-    "SCREEN_IN_USE": ErrorKind(409, "This screen has coming showtimes: cancel them first."),
-    "CINEMA_IN_USE": ErrorKind(409, "This cinema has coming showtimes: cancel them first."),
+    "MOVIE_IN_USE": ErrorKind(409, "Coming showtimes of this film are booked: cancel them first."),
+    "SCREEN_IN_USE": ErrorKind(
+        409, "Coming showtimes on this screen are booked: cancel them first."
+    ),
+    "CINEMA_IN_USE": ErrorKind(
+        409, "Coming showtimes of this cinema are booked: cancel them first."
+    ),
     "SCHEDULE_NOT_DONE": ErrorKind(409, "This plan is not done: it cannot be applied."),
     "SCHEDULE_CONFLICT": ErrorKind(
         409, "The calendar has changed since this plan was made: make a new one."
     ),
     "SCHEDULE_ENDED": ErrorKind(409, "This plan is no longer being made."),
     "SCHEDULE_LIMIT": ErrorKind(409, "Too many plans of this cinema wait to be made."),
+    "ALREADY_PICKED_UP": ErrorKind(409, "This was handed out already."),
+    "PRODUCT_LIMIT": ErrorKind(409, "This cinema has as many products as it may have."),
+    "PRICE_RULE_LIMIT": ErrorKind(409, "This cinema has as many price rules as it may have."),
+    "CASH_SESSION_REQUIRED": ErrorKind(
+        409, "Open a cash session at this cinema first: the money goes into it."
+    ),
+    "CASH_SESSION_OPEN": ErrorKind(409, "A cash session is still open: close it first."),
+    "CASH_SESSION_CLOSED": ErrorKind(409, "This cash session is closed: open another one."),
+    "NOT_ENOUGH_CASH": ErrorKind(409, "There is less cash in this drawer."),
+    "BUSINESS_DAY_CLOSED": ErrorKind(409, "This business day is closed: its report stays."),
+    "EARLIER_DAY_OPEN": ErrorKind(409, "An earlier business day is not closed: close it first."),
     "EMAIL_TAKEN": ErrorKind(409, "An account with this e-mail address exists already."),
     "EMAIL_NOT_VERIFIED": ErrorKind(409, "Verify your e-mail address first."),
     "GUEST_HAS_EMAIL": ErrorKind(409, "This guest has booked with another e-mail address."),

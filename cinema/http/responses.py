@@ -23,6 +23,12 @@ class Medium(msgspec.Struct, frozen=True, kw_only=True):
 
 JSON: Final = Medium(content_type="application/json")
 JSON_REVALIDATED: Final = Medium(content_type="application/json", cache_control="private, no-cache")
+JSON_SHARED: Final = Medium(
+    content_type="application/json", cache_control="public, max-age=0, s-maxage=10"
+)
+"""The same for everybody, and soon another: a CDN may send it for ten seconds, while browsers ask
+each time whether it is still the same."""
+
 JSON_IMMUTABLE: Final = Medium(
     content_type="application/json", cache_control="public, max-age=31536000, immutable"
 )

@@ -12,6 +12,8 @@ start; a request then calls the handler as if it were a method of the service.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, date, datetime, time
+from email.utils import format_datetime
 from types import MethodType
 from typing import Any, Final, Generic, Literal, TypeVar
 
@@ -32,11 +34,16 @@ Handler = Callable[[RequestContext], Awaitable[Reply | StreamResponse]]
 HandlerOf = Callable[[S, RequestContext], Awaitable[Reply | StreamResponse]]
 """A handler before it has its service."""
 
-Auth = Literal["none", "optional", "bearer", "link"]
+Auth = Literal["none", "optional", "lenient", "bearer", "link"]
+"""Whether a route takes a token. For a `lenient` one a token that is not valid is as good as none,
+for an `optional` one it is an error."""
 """How the caller is identified: not at all, by a token if there is one, by a token, or by the
 secret of a link from a mail (`Link-Token`), which gives access to one thing and names no user."""
 
 Throttle = Literal["writes", "holds"]
+
+SUNSET_DAYS: Final = 14
+"""Shortest notice for clients of an operation that is to end."""
 
 WRITES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -71,6 +78,24 @@ def shown_by(
     return declare
 
 
+class Deprecation(msgspec.Struct, frozen=True, kw_only=True):
+    """Since when an operation should no longer be used, when it ends, and what to use `instead`."""
+
+    since: date
+    sunset: date
+    instead: str
+
+    def __post_init__(self) -> None:
+        if (self.sunset - self.since).days < SUNSET_DAYS:
+            raise ValueError(f"an operation ends {SUNSET_DAYS} days after it was deprecated")
+
+    def lines(self) -> bytes:
+        """The header lines for clients: `Deprecation` (RFC 9745) and `Sunset` (RFC 8594)."""
+        since, sunset = (datetime.combine(one, time(), UTC) for one in (self.since, self.sunset))
+        ends = format_datetime(sunset, usegmt=True)
+        return f"Deprecation: @{int(since.timestamp())}\r\nSunset: {ends}\r\n".encode()
+
+
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """How clients reach an operation, what it takes and returns, and its documentation.
 
@@ -78,7 +103,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     `{name:text}` any text. `request` is the type of the JSON body, or `bytes` for a body the
     handler reads itself; with `body_optional` a request without one means an empty object.
     `query` is a Struct of query parameters; `response` is the type of `data` in the envelope,
-    None for a reply of `media_type` without one. `roles` empty means every account. Guests
+    None for a reply of `media_type` without one; `also` are other media types in which the answer
+    comes to clients that accept them. `roles` empty means every account. Guests
     have no account: they may call if `guests` is set, or if `roles` names them.
     `errors` are the codes beyond those that follow from the rest (`document/openapi.py`).
     `later_status` is sent instead of `status` when the work goes on after the reply.
@@ -86,7 +112,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     `if_match` operations require the tag of the version that they change. `over_http` operations
     are also answered without https, for internal probes. A `literal` operation accepts only the
     exact path, so that balancers can block it. `throttle` says how a request of a signed-in caller
-    is counted: as a write (unless its method only reads), or as a command to a hold.
+    is counted: as a write (unless its method only reads), or as a command to a hold. Calls of one
+    with a `deprecation` are counted, and their answers say so.
     """
 
     method: str
@@ -108,6 +135,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     later_status: int | None = None
     media_type: str = "application/json"
+    also: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     body_optional: bool = False
     idempotent: bool = False
@@ -118,6 +146,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     over_http: bool = False
     literal: bool = False
     throttle: Throttle = "writes"
+    deprecation: Deprecation | None = None
 
     @property
     def admitted(self) -> frozenset[str]:

@@ -163,7 +163,8 @@ class Edge:
     def add_routes(self, routes: Iterable[Route]) -> None:
         """Register routes; each gets its own counters."""
         for route in routes:
-            counters = self.metrics.route(route.method, route.path)
+            is_deprecated = route.deprecation is not None
+            counters = self.metrics.route(route.method, route.path, is_deprecated=is_deprecated)
             endpoint = compose(route, self._around, counters)
             self._router.add(route.method, route.path, endpoint, literal=route.literal)
             if route.over_http:

@@ -12,7 +12,7 @@ from multidict import istr
 
 from cinema.domain.idempotency import ANONYMOUS, IdempotencyKey, idempotency_key
 from cinema.domain.principal import INVALID_TOKEN, InvalidToken, Principal
-from cinema.domain.rejections import Rejection, refuse
+from cinema.domain.rejections import Refused, Rejection, refuse
 from cinema.http.connections.body import body_at_hand, check_is_json, has_body, read_body
 from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.connections.request import HttpRequest
@@ -44,6 +44,7 @@ SHOWTIME_PATH: Final = "/api/v1/showtimes/{showtime_id}/"
 """Requests to a showtime's actor; all nodes share the catalogue."""
 
 INTERNAL: Final = Rejection(code="INTERNAL")
+UNAUTHENTICATED: Final = "UNAUTHENTICATED"
 
 Admit = Callable[[HttpRequest], Principal | None]
 """The caller; raises `LookUp` for a token that has to be looked up first."""
@@ -65,7 +66,7 @@ class LookUp(Exception):
     Only the first request with a token needs this; later ones do not wait.
     """
 
-    def __init__(self, identify: Callable[[], Awaitable[Principal]]) -> None:
+    def __init__(self, identify: Callable[[], Awaitable[Principal | None]]) -> None:
         super().__init__("the token has to be looked up")
         self.identify = identify
 
@@ -102,7 +103,7 @@ class Steps:
         "admit_late",
         "count_write",
         "finish",
-        "owner_line",
+        "more_lines",
         "path",
         "send",
         "take_input",
@@ -115,23 +116,27 @@ class Steps:
         self.count_write: CountWrite | None = write_count(route, around.limits)
         self.take_input = _input(route, around)
         self.send = around.writer.send
-        self.owner_line = _owner_line(route, around.owner_of)
+        self.more_lines = _more_lines(route, around.owner_of)
         self.finish = _finisher(route, around, metrics)
 
 
-def _owner_line(
+def _more_lines(
     route: Route, owner_of: OwnerOf | None
 ) -> Callable[[tuple[bytes, ...]], bytes] | None:
-    """Makes the header with the owner; None if there is no showtime or no cluster."""
+    """Makes the header lines of all answers of a route; None if it needs none.
+
+    The owner, if there are a showtime and a cluster; and that the route is deprecated.
+    """
+    always = b"" if route.deprecation is None else route.deprecation.lines()
     if owner_of is None or not route.path.startswith(SHOWTIME_PATH):
-        return None
-    lines: dict[str | None, bytes] = {None: b""}
+        return (lambda _params: always) if always else None
+    lines: dict[str | None, bytes] = {None: always}
 
     def line(params: tuple[bytes, ...]) -> bytes:
         owner = owner_of(params[0])
         known = lines.get(owner)
         if known is None:
-            known = lines[owner] = f"{OWNER}: {owner}\r\n".encode()
+            known = lines[owner] = f"{OWNER}: {owner}\r\n".encode() + always
         return known
 
     return line
@@ -235,18 +240,18 @@ def _gate(route: Route, around: EdgeParts) -> Admit:
         credentials = request.headers.get(AUTHORIZATION)
         if credentials is None:
             if required:
-                raise refuse("UNAUTHENTICATED")
+                raise refuse(UNAUTHENTICATED)
             return None
         # The usual spelling first; the scheme's case is free.
         if credentials[:7] != "Bearer " and credentials[:7].lower() != "bearer ":
             if verify_signed is None:
-                raise refuse("UNAUTHENTICATED", reason="NO_BEARER_TOKEN")
+                raise refuse(UNAUTHENTICATED, reason="NO_BEARER_TOKEN")
             return _checked(verify_signed, request, credentials)
         token = credentials[7:]
         try:
             principal = verify(token)
         except InvalidToken as invalid:
-            raise refuse("UNAUTHENTICATED", reason=invalid.code) from None
+            raise refuse(UNAUTHENTICATED, reason=invalid.code) from None
         if principal is None:
             then = None if check_hold is None else partial(check_hold, request=request)
             raise LookUp(partial(_identify_unknown, token, around.look_up_token, roles, then))
@@ -257,6 +262,8 @@ def _gate(route: Route, around: EdgeParts) -> Admit:
         return principal
 
     check = _WITHOUT_TOKENS.get(route.auth, identify)
+    if route.auth == "lenient":
+        check = _leniently(check)
     if not around.require_https or route.over_http:
         return check
     return _over_https(check, around.proxies)
@@ -265,22 +272,57 @@ def _gate(route: Route, around: EdgeParts) -> Admit:
 def _late_gate(route: Route, around: EdgeParts) -> AdmitLate:
     """Makes the check after a wait for the body, because the token may be revoked meanwhile."""
     verify, look_up, roles = around.verify_token, around.look_up_token, route.admitted
+    is_lenient = route.auth == "lenient"
 
     async def admit_late(call: Call) -> None:
         credentials = call.request.headers.get(AUTHORIZATION, "")
         if call.caller is None or credentials[:7].lower() != "bearer ":
             # No caller, or a signature: that is valid once and for this body, so it was checked.
             return
-        token = credentials[7:]
+        try:
+            call.caller = await identified(credentials[7:])
+        except Refused as refused:
+            if not (is_lenient and refused.rejection.code == UNAUTHENTICATED):
+                raise
+            call.caller = None
+
+    async def identified(token: str) -> Principal:
         try:
             principal = verify(token)
         except InvalidToken as invalid:
-            raise refuse("UNAUTHENTICATED", reason=invalid.code) from None
+            raise refuse(UNAUTHENTICATED, reason=invalid.code) from None
         if principal is None:
             principal = await _identify_unknown(token, look_up, roles, None)
-        call.caller = principal
+        return principal
 
     return admit_late
+
+
+def _leniently(check: Admit) -> Admit:
+    """The same check, except that a token that is not valid is as good as none."""
+
+    def check_leniently(request: HttpRequest) -> Principal | None:
+        try:
+            return check(request)
+        except LookUp as unknown:
+            raise LookUp(partial(_unless_invalid, unknown.identify)) from None
+        except Refused as refused:
+            if refused.rejection.code != UNAUTHENTICATED:
+                raise
+            return None
+
+    return check_leniently
+
+
+async def _unless_invalid(
+    identify: Callable[[], Awaitable[Principal | None]],
+) -> Principal | None:
+    try:
+        return await identify()
+    except Refused as refused:
+        if refused.rejection.code != UNAUTHENTICATED:
+            raise
+        return None
 
 
 def _over_https(check: Admit, proxies: TrustedProxies) -> Admit:
@@ -301,7 +343,7 @@ def _checked(
     try:
         return verify_signed(request, credentials)
     except InvalidToken as invalid:
-        raise refuse("UNAUTHENTICATED", reason=invalid.code) from None
+        raise refuse(UNAUTHENTICATED, reason=invalid.code) from None
 
 
 async def _identify_unknown(
@@ -312,11 +354,11 @@ async def _identify_unknown(
 ) -> Principal:
     """The caller of a token that is not known here yet; see `_gate`."""
     if look_up is None:
-        raise refuse("UNAUTHENTICATED", reason=INVALID_TOKEN)
+        raise refuse(UNAUTHENTICATED, reason=INVALID_TOKEN)
     try:
         principal = await look_up(token)
     except InvalidToken as invalid:
-        raise refuse("UNAUTHENTICATED", reason=invalid.code) from None
+        raise refuse(UNAUTHENTICATED, reason=invalid.code) from None
     if roles and principal.role not in roles:
         raise refuse("FORBIDDEN")
     if then is not None:
@@ -331,7 +373,7 @@ def _nobody(_: HttpRequest) -> None:
 def _with_link(request: HttpRequest) -> None:
     """The header must be there; the handler checks the secret."""
     if LINK_TOKEN not in request.headers:
-        raise refuse("UNAUTHENTICATED", reason="NO_LINK_TOKEN")
+        raise refuse(UNAUTHENTICATED, reason="NO_LINK_TOKEN")
 
 
 _WITHOUT_TOKENS: Final[dict[str, Admit]] = {"none": _nobody, "link": _with_link}

@@ -155,8 +155,8 @@ class TasklessCall(Call):
             reply = rejected(INTERNAL, request_id)
         keep_alive = False
         try:
-            owner = b"" if steps.owner_line is None else steps.owner_line(self.params)
-            finished = steps.send(request, reply, request_id, time(), owner)
+            more = b"" if steps.more_lines is None else steps.more_lines(self.params)
+            finished = steps.send(request, reply, request_id, time(), more)
             keep_alive = bool(finished.keep_alive)
             steps.finish(self, reply.status, reply.error_code, self._showtime_id, self._started_s)
         finally:

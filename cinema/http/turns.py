@@ -53,13 +53,14 @@ class Turns:
     because every request does it and a call would cost time. If none are left, call `join` or
     `wait`. The line is served in order of arrival, a share of it with each step of the loop. While
     anything waits, no turns are left, so nothing overtakes. An entry that has waited longer than
-    `LATE_S` moves to a second line, whose entries are refused in order. New turns are made after a
+    `late_s` moves to a second line, whose entries are refused in order. New turns are made after a
     request has found none left. A step never has more than its share.
     """
 
     __slots__ = (
         "_is_step_coming",
         "_late",
+        "_late_s",
         "_line",
         "_loop",
         "_per_step",
@@ -69,11 +70,14 @@ class Turns:
         "refused",
     )
 
-    def __init__(self, loop: Loop, *, per_step: int = TURNS_PER_STEP) -> None:
+    def __init__(
+        self, loop: Loop, *, per_step: int = TURNS_PER_STEP, late_s: float = LATE_S
+    ) -> None:
         self.left = per_step
         self.refused = 0
         self.probes: tuple[bytes, ...] = ()
         self._per_step = per_step
+        self._late_s = late_s
         self._loop = loop
         self._line: deque[tuple[InLine, float]] = deque()
         self._late: deque[tuple[InLine, float]] = deque()
@@ -114,7 +118,7 @@ class Turns:
         """Serve this step's share of the line."""
         self._is_step_coming = False
         left = self._per_step
-        latest_s = self._loop.time() - LATE_S
+        latest_s = self._loop.time() - self._late_s
         try:
             for _ in range(min(PROBES_PER_STEP, len(self._probes))):
                 left -= self._probes.popleft()[0].take_turn(is_late=False)

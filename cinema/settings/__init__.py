@@ -16,6 +16,7 @@ from cinema.settings.loading import Field, SettingsError, fields, load_settings
 from cinema.settings.mail import smtp_server
 from cinema.settings.origins import origin_of
 from cinema.settings.signing_keys import problems_of_signing_keys, signing_keys
+from cinema.settings.stripe import stripe_key, webhook_secrets
 
 __all__ = [
     "ControlToken",
@@ -37,7 +38,9 @@ __all__ = [
     "reachable",
     "signing_keys",
     "smtp_server",
+    "stripe_key",
     "url_of",
+    "webhook_secrets",
     "with_control_token",
     "with_encryption_keys",
     "with_jwt_secret",

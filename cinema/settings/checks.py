@@ -11,6 +11,7 @@ from cinema.settings.encryption_keys import problems_of_encryption_keys
 from cinema.settings.mail import problems_of_mail
 from cinema.settings.origins import origin_of, problem_of_origin
 from cinema.settings.signing_keys import problems_of_signing_keys, signing_keys
+from cinema.settings.stripe import problems_of_stripe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,6 +55,7 @@ def problems_together(settings: Settings) -> Iterator[str]:
     for problem in problems_of_tokens(parsed_tokens(settings.control_token)):
         yield f"CONTROL_TOKEN {problem}"
     yield from problems_of_mail(settings.smtp_url, settings.mail_from)
+    yield from problems_of_stripe(settings)
     yield from problems_of_encryption_keys(settings.encryption_keys, production=settings.production)
     if settings.production:
         yield from _problems_of_production(settings)
@@ -84,6 +86,8 @@ def _problems_of_addresses(settings: Settings) -> Iterator[str]:
             yield f"{name} does not begin with {' or '.join(prefixes)}"
         elif value and name == "PUBLIC_URL" and origin_of(value) is None:
             yield f"{name} names no host, or a port that is none"
+        elif name == "PUBLIC_URL" and any(character in value for character in "?#@ "):
+            yield f"{name} must end with its path: links in mails are made by adding to it"
     if bool(settings.s3_access_key_id) != bool(settings.s3_secret_access_key):
         yield "S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are given together, or neither of them"
 

@@ -136,6 +136,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_pool_size: Annotated[
         int, _about("most connections to Postgres", "connections", low=3, high=90)
     ] = 12
+    catalog_cache_mb: Annotated[
+        int,
+        _about(
+            "memory of a node for answers of the catalogue; 0 for no cache, in Redis neither",
+            "MiB",
+            low=0,
+            high=4096,
+        ),
+    ] = 32
     backup_dir: Annotated[
         Path, _about("folder of base backups and archived log; on another disk", shown="backups")
     ] = _HOME / "backups"
@@ -320,6 +329,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             high=1_000_000,
         ),
     ] = 120
+    promo_guesses_per_hour_per_address: Annotated[
+        int,
+        _about(
+            "promo codes that are not valid, in an hour from one client address",
+            "requests",
+            low=1,
+            high=1_000_000,
+        ),
+    ] = 60
+    gift_card_looks_per_minute: Annotated[
+        int,
+        _about(
+            "looks at balances of gift cards in a minute, of one account and from one client "
+            "address; wrong codes in bookings count too",
+            "requests",
+            low=1,
+            high=1_000_000,
+        ),
+    ] = 10
     refreshes_per_minute: Annotated[
         int,
         _about(
@@ -422,6 +450,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         _about("the commands of this many seconds may come at once", "s", low=1, high=3600),
     ] = 6
+    stripe_secret_key: Annotated[
+        Secret,
+        _about(
+            "key of Stripe's API, sk_live_… in production and sk_test_… in development; its file "
+            "is read again while the server runs; without one there are no payments by card"
+        ),
+    ] = Secret()
+    stripe_webhook_secret: Annotated[
+        Secret,
+        _about(
+            "what signs Stripe's webhooks, whsec_…, newest first; two while it is rotated; its "
+            "file is read again while the server runs"
+        ),
+    ] = Secret()
+    stripe_api_base: Annotated[
+        str, _about("another address of Stripe's API, as https://…; empty for its own")
+    ] = ""
+    with_stripe_double: Annotated[
+        bool,
+        _about(
+            "start a double of Stripe, to try payments by card with test cards; refused in "
+            "production",
+        ),
+    ] = False
     demo_payment: Annotated[
         bool,
         _about(
@@ -441,6 +493,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     seat_hold_max_seconds: Annotated[
         int, _about("life of a hold with all its extensions", "s", low=1, high=86_400)
     ] = 1800
+    payment_window_seconds: Annotated[
+        int, _about("how long a hold waits for its payment", "s", low=60, high=86_400)
+    ] = 600
+    payment_grace_seconds: Annotated[
+        int,
+        _about(
+            "how long its seats are kept after that, until it is certain that no payment comes",
+            "s",
+            low=60,
+            high=86_400,
+        ),
+    ] = 600
     seats_per_hold: Annotated[int, _about("most seats in one hold", "seats", low=1, high=100)] = 10
     live_holds_per_customer: Annotated[
         int, _about("most live holds of a customer in one showtime", "holds", low=1, high=1000)

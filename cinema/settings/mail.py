@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from email.utils import parseaddr
+from email.utils import getaddresses
 from typing import Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -50,7 +50,7 @@ def problems_of_mail(smtp_url: str, mail_from: str) -> Iterator[str]:
             smtp_server(smtp_url)
         except ValueError as problem:
             yield f"SMTP_URL {problem}"
-    _, address = parseaddr(mail_from)
-    local, _, host = address.rpartition("@")
-    if not (local and host) or any(character in mail_from for character in "\r\n"):
+    senders = [address for _, address in getaddresses([mail_from])]
+    local, _, host = senders[0].rpartition("@")
+    if len(senders) > 1 or not (local and host) or any(one in mail_from for one in "\r\n"):
         yield "MAIL_FROM has to be an address, such as `Cinema <no-reply@example.com>`"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import queue
 import re
+import select
 import sys
 import threading
 import time
@@ -22,6 +24,12 @@ QUEUE_LIMIT_CHUNKS: Final = 10_000
 
 CLOSE_TIMEOUT_S: Final = 5.0
 """How long a stopping server waits for its last lines to be written."""
+
+LAST_LINE_S: Final = 1.0
+"""How long a line that comes after that waits for a reader of the log who is slow."""
+
+ATOMIC_BYTES: Final = select.PIPE_BUF
+"""So much goes into a pipe that is ready without waiting."""
 
 SECRET_KEYS: Final = frozenset(
     {"password", "token", "access_token", "refresh_token", "authorization", "secret", "card"}
@@ -42,21 +50,28 @@ _encode = msgspec.json.Encoder(enc_hook=repr).encode
 class LogSink:
     """Writes chunks of whole lines to a file descriptor, in order, from one thread.
 
-    `write` never blocks. `dropped_chunks` counts chunks that a full queue could not take, `events`
-    counts the events by level and name, without request lines.
+    `write` never blocks, until `close`. What comes after that is written at once: an interpreter
+    that ends starts no threads, and waiting for one would keep the process for ever.
+    `dropped_chunks` counts chunks that a full queue could not take, `events` counts the events by
+    level and name, without request lines.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, *, last_line_s: float = LAST_LINE_S) -> None:
         self._fd = fd
+        self._last_line_s = last_line_s
         self._queue: queue.Queue[bytes | None] = queue.Queue(QUEUE_LIMIT_CHUNKS)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._is_closed = False
         self.dropped_chunks = 0
         self.events: Counter[tuple[str, str]] = Counter()
 
     def write(self, chunk: bytes) -> None:
         """Queue `chunk`; starts the thread at first use."""
         if self._thread is None:
+            if self._is_closed or sys.is_finalizing():
+                self._write_at_once(chunk)
+                return
             self._start()
         try:
             self._queue.put_nowait(chunk)
@@ -64,16 +79,22 @@ class LogSink:
             self.dropped_chunks += 1
 
     def close(self) -> None:
-        """Write what is queued and stop; a later `write` starts the thread again."""
+        """Write what is queued, and stop the thread for good."""
         with self._lock:
+            self._is_closed = True
             thread, self._thread = self._thread, None
-        if thread is not None:
-            self._queue.put(None)
-            thread.join(CLOSE_TIMEOUT_S)
+        if thread is None:
+            return
+        try:
+            self._queue.put(None, timeout=CLOSE_TIMEOUT_S)
+        except queue.Full:
+            # Nobody reads the log; the thread ends with the process.
+            return
+        thread.join(CLOSE_TIMEOUT_S)
 
     def _start(self) -> None:
         with self._lock:
-            if self._thread is None:
+            if self._thread is None and not self._is_closed:
                 self._thread = threading.Thread(target=self._run, name="log-sink", daemon=True)
                 self._thread.start()
 
@@ -87,9 +108,31 @@ class LogSink:
                     self.dropped_chunks += 1
                     break
 
+    def _write_at_once(self, chunk: bytes) -> None:
+        ready = select.poll()
+        ready.register(self._fd, select.POLLOUT)
+        view = memoryview(chunk)
+        while view:
+            try:
+                if not ready.poll(self._last_line_s * 1000):
+                    self.dropped_chunks += 1
+                    return
+                view = view[os.write(self._fd, view[:ATOMIC_BYTES]) :]
+            except OSError:
+                self.dropped_chunks += 1
+                return
+
 
 LINES_A_MINUTE: Final = 20
 """Lines of one kind from one place: enough to see the problem, without a flood."""
+
+
+def _now_s() -> float:
+    """The clock of the loop that runs, which need not be the system's; else the system's."""
+    try:
+        return asyncio.get_running_loop().time()
+    except RuntimeError:
+        return time.monotonic()
 
 
 class LogLimit:
@@ -100,7 +143,7 @@ class LogLimit:
         *,
         lines: int = LINES_A_MINUTE,
         period_s: float = 60.0,
-        now_s: Callable[[], float] = time.monotonic,
+        now_s: Callable[[], float] = _now_s,
     ) -> None:
         self._lines = lines
         self._period_s = period_s

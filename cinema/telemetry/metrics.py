@@ -37,11 +37,12 @@ Families = Callable[[], Iterable[Metric]]
 class RouteMetrics:
     """The answers of one route: by status, by error code, and how fast."""
 
-    __slots__ = ("buckets", "by_code", "by_status", "method", "path", "total_us")
+    __slots__ = ("buckets", "by_code", "by_status", "is_deprecated", "method", "path", "total_us")
 
-    def __init__(self, method: str, path: str) -> None:
+    def __init__(self, method: str, path: str, *, is_deprecated: bool = False) -> None:
         self.method = method
         self.path = path
+        self.is_deprecated = is_deprecated
         self.by_status: dict[int, int] = {}
         self.by_code: dict[str, int] = {}
         self.buckets = [0] * (len(LATENCY_BOUNDS_US) + 1)
@@ -84,9 +85,9 @@ class Metrics:
         """Call `families()` at each scrape, on the event loop; it must not block."""
         self.registry.register(_Collector(families))
 
-    def route(self, method: str, path: str) -> RouteMetrics:
+    def route(self, method: str, path: str, *, is_deprecated: bool = False) -> RouteMetrics:
         """The counters of one route."""
-        metrics = RouteMetrics(method, path)
+        metrics = RouteMetrics(method, path, is_deprecated=is_deprecated)
         self._routes.append(metrics)
         return metrics
 
@@ -101,6 +102,11 @@ class Metrics:
         errors = CounterMetricFamily(
             "cinema_http_errors", "Requests refused or failed.", labels=("method", "route", "code")
         )
+        deprecated = CounterMetricFamily(
+            "cinema_http_deprecated_requests",
+            "Requests for operations that are going to end.",
+            labels=("method", "route"),
+        )
         durations = HistogramMetricFamily(
             "cinema_http_request_duration_seconds",
             "From the parsed head to the written reply.",
@@ -111,6 +117,8 @@ class Metrics:
             labels = (route.method, route.path)
             for status, count in route.by_status.items():
                 requests.add_metric((*labels, str(status)), count)
+            if route.is_deprecated:
+                deprecated.add_metric(labels, sum(route.by_status.values()))
             for code, count in route.by_code.items():
                 errors.add_metric((*labels, code), count)
             if any(route.buckets):
@@ -118,6 +126,7 @@ class Metrics:
                 durations.add_metric(labels, buckets, route.total_us / 1e6)
         yield requests
         yield errors
+        yield deprecated
         yield durations
         yield GaugeMetricFamily(
             "cinema_uptime_seconds",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import msgspec
 
 from benchmarks.house import House, Screen
@@ -24,6 +25,7 @@ from tests.chaos.faults import Slot, carry_out, schedule
 from tests.chaos.rig import DECLARED_DEAD, Rig, rigged
 from tests.support.history import check
 from tests.support.load import Showtime, http_session
+from tests.support.money import money_faults
 from tests.support.stage import Stage
 
 SHOWTIMES = 24
@@ -166,8 +168,17 @@ class Chaos:
         ledgers = await stage.ledgers(self._rig.dsn)
         self.outcome.events += sum(len(ledger.entries) for ledger in ledgers)
         wrong += await asyncio.to_thread(check, stage.history, ledgers)
+        wrong += await self._money_faults()
         if wrong:
             write_history(stage, self._folder / "history.jsonl")
+
+    async def _money_faults(self) -> list[str]:
+        """Bookings whose rows and ledger differ: nobody pays twice, or for nothing."""
+        database = await asyncpg.connect(self._rig.dsn)
+        try:
+            return [f"money: {fault}" for fault in await money_faults(database)]
+        finally:
+            await database.close()
 
     def _note(self, history: ChaosHistory, times: list[SlotTimes], showtimes: list[str]) -> None:
         outcome = self.outcome

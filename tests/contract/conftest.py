@@ -15,7 +15,7 @@ from tests.support.stores import Stage, memory_stage, postgres_stage
 
 _EMPTY = """
 truncate showtime_heads, showtime_journal, showtime_snapshots, showtime_archive, bookings,
-    booking_seats, payments, kept_journals, outbox
+    booking_seats, payments, kept_journals, outbox, invoices_due
 """
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import msgspec
 import pytest
 
 from cinema.domain.ids import format_id
 from cinema.domain.showtime.state import NEVER_US
+from cinema.storage.journal.branches import Happened
 from cinema.storage.journal.store import (
     ENDED_HOLD,
     STORED_REPLY,
@@ -23,11 +27,16 @@ from tests.support.stores import (
     batch,
     booking,
     cancellation,
+    given_back,
+    paid,
+    pending,
     plan_change,
+    seat_change,
     snapshot,
     some_id,
     switch,
     terms_change,
+    unpaid,
 )
 
 TOLD = {"book": "booking.confirmed", "cancel": "booking.cancelled"}
@@ -262,6 +271,41 @@ async def test_a_seat_with_a_live_booking_cannot_be_booked_again(stage: Stage) -
     assert await stage.write(showtime_id, epoch, 1, booking("A3"))
 
 
+@pytest.mark.parametrize("end", [unpaid, given_back], ids=["unpaid", "given-back"])
+async def test_a_seat_that_is_being_paid_cannot_be_booked_until_it_is_given_up(
+    stage: Stage, end: Callable[[Happened], Happened]
+) -> None:
+    showtime_id, epoch = await stage.owned()
+    first, second = booking("A1"), booking("A1")
+    await stage.lane.append(batch(append(showtime_id, epoch, 0, pending(first))))
+    with pytest.raises(CommitAborted):
+        await stage.lane.append(batch(append(showtime_id, epoch, 1, second)))
+    await stage.lane.append(batch(append(showtime_id, epoch, 1, end(first))))
+    await stage.lane.append(batch(append(showtime_id, epoch, 2, second)))
+    # The money of the first comes too late.
+    with pytest.raises(CommitAborted):
+        await stage.lane.append(batch(append(showtime_id, epoch, 3, paid(first))))
+
+
+async def test_a_late_payment_has_its_seats_again(stage: Stage) -> None:
+    showtime_id, epoch = await stage.owned()
+    first = booking("A1")
+    for seq, happened in enumerate((pending(first), unpaid(first), paid(first))):
+        await stage.lane.append(batch(append(showtime_id, epoch, seq, happened)))
+    with pytest.raises(CommitAborted):
+        await stage.lane.append(batch(append(showtime_id, epoch, 3, booking("A1"))))
+
+
+async def test_money_that_goes_back_behind_the_end_changes_no_rows(stage: Stage) -> None:
+    showtime_id, epoch = await stage.owned()
+    first, second = booking("A1"), booking("A1")
+    back = given_back(first, waited=False)
+    for seq, happened in enumerate((pending(first), unpaid(first), second, back)):
+        await stage.lane.append(batch(append(showtime_id, epoch, seq, happened)))
+    with pytest.raises(CommitAborted):
+        await stage.lane.append(batch(append(showtime_id, epoch, 4, booking("A1"))))
+
+
 async def test_two_bookings_of_one_seat_in_one_statement_abort_it(stage: Stage) -> None:
     showtime_id, epoch = await stage.owned()
     with pytest.raises(CommitAborted) as caught:
@@ -313,6 +357,44 @@ async def test_cancelled_seats_can_be_booked_again(stage: Stage) -> None:
         await stage.write(showtime_id, epoch, 3, booking("A1"))
     assert await stage.write(showtime_id, epoch, 3, cancellation(made, "A1", "A3"))
     assert await stage.write(showtime_id, epoch, 4, booking("A1", "A3"))
+
+
+async def test_tickets_get_other_seats(stage: Stage) -> None:
+    """Also those of each other; a seat that was left is free from then on, and no sooner."""
+    showtime_id, epoch = await stage.owned()
+    made = booking("A1", "A2", "A3")
+    first = seat_change(made, {"A1": "A2", "A2": "A4"}, 600)
+    assert await stage.write(showtime_id, epoch, 0, made)
+    assert await stage.write(showtime_id, epoch, 1, first)
+    for taken in ("A2", "A3", "A4"):
+        with pytest.raises(CommitAborted, match="booking_seats_live"):
+            await stage.write(showtime_id, epoch, 2, booking(taken))
+    assert await stage.write(showtime_id, epoch, 2, booking("A1"))
+    again = seat_change(first, {"A2": "A3", "A3": "A2", "A4": "A5"}, -100)
+    assert await stage.write(showtime_id, epoch, 3, again)
+    assert await stage.write(showtime_id, epoch, 4, booking("A4"))
+    with pytest.raises(CommitAborted, match="booking_seats_live"):
+        await stage.write(showtime_id, epoch, 5, seat_change(again, {"A5": "A4"}))
+    with pytest.raises(CommitAborted, match="booking_seats_live"):
+        await stage.write(showtime_id, epoch, 5, booking("A5"))
+
+
+async def test_a_change_of_seats_is_told(stage: Stage) -> None:
+    showtime_id, epoch = await stage.owned()
+    made = booking("A1", "A2")
+    assert await stage.write(showtime_id, epoch, 0, made)
+    assert await stage.write(showtime_id, epoch, 1, seat_change(made, {"A2": "F1"}, 600))
+    of, seq, kind, payload = (await stage.outbox())[1]
+    assert (of, seq, kind) == (showtime_id, 2, "booking.changed")
+    assert payload == {
+        "booking_id": format_id(made.event.booking_id),
+        "user_id": format_id(made.event.customer),
+        "left": ["A2"],
+        "chosen": ["F1"],
+        "paid_minor": 600,
+        "refund_minor": 0,
+        "currency": "EUR",
+    }
 
 
 async def test_a_seat_belongs_to_its_showtime(stage: Stage) -> None:
@@ -547,6 +629,19 @@ async def test_many_snapshots_go_in_one_statement(stage: Stage) -> None:
 # --- archive
 
 
+async def test_the_archive_has_the_last_end_of_a_hold(stage: Stage) -> None:
+    """A payment that came late makes a booking of a hold that had expired."""
+    showtime_id, epoch = await stage.owned()
+    await stage.lane.append(batch(append(showtime_id, epoch, 0, events=2)))
+    hold = some_id()
+    for seq, payload in ((1, b"expired"), (2, b"booked"), (1, b"expired")):
+        row = msgspec.structs.replace(archive_row(hold, ENDED_HOLD, payload=payload), seq=seq)
+        await stage.lane.save_snapshots([snapshot(showtime_id, epoch, 2, archive=[row])])
+    recalled = await stage.journal.recall(showtime_id, hold)
+    assert recalled is not None
+    assert (recalled.seq, recalled.payload) == (2, b"booked")
+
+
 async def test_the_archive_keeps_the_first_row_of_a_key_by_showtime(stage: Stage) -> None:
     showtime_id, epoch = await stage.owned()
     other, _ = await stage.owned()
@@ -662,3 +757,18 @@ async def test_history_comes_in_pages(stage: Stage) -> None:
     assert await page(5, 2) == []
     rows = await stage.journal.history(showtime_id, 4, 10)
     assert rows == (JournalRow(5, epoch, 5000, b"1:5"),)
+
+
+async def test_a_save_that_comes_late_does_not_undo_what_a_later_one_archived(
+    stage: Stage,
+) -> None:
+    """Nobody knew whether the first was written: it still can be, under the same epoch."""
+    showtime_id, epoch = await stage.owned()
+    for seq in range(2):
+        assert await stage.write(showtime_id, epoch, seq)
+    key = some_id()
+    later = archive_row(key, ENDED_HOLD, seq=2, payload=b"booked")
+    late = archive_row(key, ENDED_HOLD, seq=1, payload=b"expired")
+    await stage.lane.save_snapshots([snapshot(showtime_id, epoch, 2, archive=[later])])
+    await stage.lane.save_snapshots([snapshot(showtime_id, epoch, 1, archive=[late])])
+    assert await stage.journal.recall(showtime_id, key) == later

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -25,6 +26,7 @@ pytestmark = [pytest.mark.process, pytest.mark.slow]
 NODES = 3
 CUSTOMERS = 8
 ANSWERS_BETWEEN_RESTARTS = 40
+REQUEST_ID = re.compile(r'"request_id": ?"([^"]+)"')
 
 
 @pytest.fixture(params=BALANCERS, ids=lambda kind: kind.name)
@@ -47,6 +49,8 @@ async def nodes(
             REDIS_URL=redis_url,
             CLUSTER_PORT="0",
             DEMO_DATA="false",
+            # What the nodes did with a request that failed is in their logs.
+            LOG_LEVEL="info",
         )
         for number in range(NODES)
     ]
@@ -193,4 +197,16 @@ async def test_a_rolling_restart_behind_a_balancer_fails_no_request(
             assert await node.ended() == 0
             await node.start()
         await visitors.more()
-    assert not visitors.failures
+    assert not visitors.failures, "\n".join([*visitors.failures, *heard_of(visitors, nodes)])
+
+
+def heard_of(visitors: Customers, nodes: list[ServerProcess]) -> list[str]:
+    """What the nodes' logs say about requests that failed, and all that they warn of."""
+    failed = [re.escape(found) for found in REQUEST_ID.findall("\n".join(visitors.failures))]
+    told = re.compile("|".join([*failed, "warning", "error", "view_changed"]))
+    return [
+        f"{node.url}: {line}"
+        for node in nodes
+        for line in node.log().splitlines()
+        if told.search(line)
+    ]

@@ -1,7 +1,11 @@
-"""Accounts and catalogue over HTTP, on a real Postgres with the demo's data."""
+"""Accounts and catalogue over HTTP, on a real Postgres with the demo's data.
+
+All tests share one server: they add rows and look at those they know.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -11,23 +15,29 @@ from typing import Any
 import aiohttp
 import msgspec
 import pytest
+import pytest_asyncio
 
 from cinema.app.node import running_node
+from cinema.demo.posters import STYLES
 from cinema.demo.seed import DEMO_ACCOUNTS
 from cinema.settings import Secret, Settings
 from cinema.telemetry.logging import LogSink
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 Client = aiohttp.ClientSession
 Answer = tuple[int, Any]
 
+PATIENCE_S = 60.0
 
-@pytest.fixture
-async def client(database: str) -> AsyncIterator[Client]:
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def client(shared_database: str) -> AsyncIterator[Client]:
     """A client of a whole node."""
     with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as folder:
         sink = LogSink(log.fileno())
         settings = Settings(
-            database_url=Secret(database),
+            database_url=Secret(shared_database),
             data_dir=Path(folder),
             jwt_secret_key=Secret("0123456789abcdef" * 2),
             encryption_keys=Secret("ab" * 32),
@@ -126,6 +136,65 @@ async def test_screen_gets_seats_and_a_showtime(client: Client) -> None:
     assert await ask(client, "GET", f"showtimes/{made['id']}") == (200, made)
     _, seats = await ask(client, "GET", f"showtimes/{made['id']}/seats")
     assert [seat["label"] for seat in seats["seats"]] == ["A1", "A2", "A3", "B1", "B2", "B3"]
+
+
+SHARED = "public, max-age=0, s-maxage=10"
+
+
+async def test_lists_for_everybody_may_be_shared_for_a_moment(client: Client) -> None:
+    admin = await signed_in(client, "admin")
+    _, cinemas = await ask(client, "GET", "cinemas")
+    _, movies = await ask(client, "GET", "movies")
+    house = cinemas[0]["id"]
+    for path in (
+        "movies?limit=2",
+        "cinemas",
+        f"cinemas/{house}/screens",
+        "showtimes?limit=2",
+        f"movies/{movies[0]['id']}/showtimes",
+        f"schedule/cinema/{house}",
+    ):
+        async with client.get(path) as first:
+            assert (first.status, first.headers["Cache-Control"]) == (200, SHARED), path
+            assert first.headers["Vary"] == "Origin"
+            tag, body = first.headers["ETag"], await first.read()
+        async with client.get(path, headers={"If-None-Match": tag}) as second:
+            assert (second.status, await second.read()) == (304, b"")
+            assert second.headers["Cache-Control"] == SHARED
+        # It is the same for everybody, or nobody could share it.
+        async with client.get(path, headers={"Authorization": admin}) as third:
+            assert (third.headers["ETag"], await third.read()) == (tag, body)
+
+
+async def test_a_change_gives_a_list_another_tag(client: Client) -> None:
+    admin = await signed_in(client, "admin")
+    async with client.get("movies?limit=100") as before:
+        tag = before.headers["ETag"]
+    film = {"title": "A new one", "runtime_minutes": 90}
+    _, made = await ask(client, "POST", "movies", film, Authorization=admin)
+    async with client.get("movies?limit=100", headers={"If-None-Match": tag}) as after:
+        assert after.status == 200
+        assert made["id"] in {one["id"] for one in (await after.json())["data"]}
+
+
+async def test_nobody_keeps_what_depends_on_the_caller_or_on_the_moment(client: Client) -> None:
+    admin, customer = await signed_in(client, "admin"), await signed_in(client, "customer")
+    _, showtimes = await ask(client, "GET", "showtimes?limit=1")
+    seats = f"showtimes/{showtimes[0]['id']}/seats"
+    for path, caller in (
+        (seats, None),
+        (seats, customer),
+        ("bookings", customer),
+        ("admin/users", admin),
+        ("auth/me", customer),
+    ):
+        headers = {} if caller is None else {"Authorization": caller}
+        async with client.get(path, headers=headers) as reply:
+            assert (reply.status, reply.headers["Cache-Control"]) == (200, "no-store"), path
+            tag = reply.headers.get("ETag")
+        if tag is not None:
+            async with client.get(path, headers={**headers, "If-None-Match": tag}) as again:
+                assert (again.status, again.headers["Cache-Control"]) == (304, "no-store")
 
 
 async def test_layout_is_sent_once(client: Client) -> None:
@@ -240,17 +309,33 @@ async def test_films_are_searched_and_filtered(client: Client) -> None:
         assert (status, code) == (400, "VALIDATION_ERROR"), wrong
 
 
+async def test_films_of_the_demo_get_posters_while_the_server_serves(client: Client) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            _, movies = await ask(client, "GET", "movies?limit=100")
+            posters = {one["title"]: one["poster_url"] for one in movies}
+            if all(posters[title] is not None for title in STYLES):
+                break
+            await asyncio.sleep(0.1)
+    async with client.get(posters["Metropolis"]) as reply:
+        assert (reply.status, reply.content_type) == (200, "image/webp")
+
+
 async def test_prices_are_only_for_categories_of_the_screen(client: Client) -> None:
     admin = await signed_in(client, "admin")
-    _, cinemas = await ask(client, "GET", "cinemas")
     _, movies = await ask(client, "GET", "movies?limit=1")
-    plan = {"cinema_id": cinemas[0]["id"], "name": "Priced", "grid": {"rows": 1, "columns": 1}}
+    # Of a cinema without rules for its prices.
+    plain = {"name": "Plain", "city": "Rome", "country": "IT", "time_zone": "Europe/Rome"}
+    _, cinema = await ask(
+        client, "POST", "cinemas", {**plain, "currency": "EUR"}, Authorization=admin
+    )
+    plan = {"cinema_id": cinema["id"], "name": "Priced", "grid": {"rows": 1, "columns": 1}}
     _, screen = await ask(client, "POST", "screens", plan, Authorization=admin)
     wanted = {
         "movie_id": movies[0]["id"],
         "screen_id": screen["id"],
         "starts_at": _in_two_days(),
-        "base_price": {"amount": 900, "currency": cinemas[0]["currency"]},
+        "base_price": {"amount": 900, "currency": "EUR"},
         "language": "en",
     }
     sofas = {**wanted, "price_overrides": {"sofa": 5000}}

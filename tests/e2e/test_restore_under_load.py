@@ -156,11 +156,13 @@ async def test_the_end_of_the_archive_has_all_that_was_acknowledged(tmp_path: Pa
                 await server.ended()
         finally:
             await backups.stop_following()
-        # The server is lost with its disk; of its Postgres nothing is left but the archive.
+        # The server is lost with its disk; of its Postgres and its uploads nothing is left but the
+        # archive.
         await server.start()
         server.send(signal.SIGTERM)
         await server.ended()
-        (server.folder / "postgres").rename(tmp_path / "lost")
+        for part in ("postgres", "uploads"):
+            (server.folder / part).rename(tmp_path / f"lost {part}")
         await backups.run("restore")
         await server.start()
         await stage.verify(server.dsn)

@@ -85,11 +85,26 @@ async def test_an_empty_database_in_production_gets_its_first_admin(
     assert "Boss@chain.example is an admin now" in told.out
     user = await the_only_user(empty_database)
     assert (user["email"], user["role"], user["first_name"]) == (EMAIL, "admin", "Bo")
+    assert user["email_verified"]
     hasher = PasswordHasher(10)
     try:
         assert await hasher.matches(PASSWORD, user["password_hash"], "")
     finally:
         hasher.close()
+
+
+async def test_account_whose_address_nobody_has_verified_is_not_promoted(
+    create: Create, empty_database: str
+) -> None:
+    """A stranger may have registered with the address of who is going to be the admin."""
+    await asyncio.to_thread(create, EMAIL, "--password-file", "-")
+    connection = await asyncpg.connect(empty_database)
+    await connection.execute("update users set role = 'customer', email_verified = false")
+    await connection.close()
+    refused = await asyncio.to_thread(create, EMAIL, "--promote")
+    assert refused.code == 1
+    assert "verified" in refused.err
+    assert (await the_only_user(empty_database))["role"] == "customer"
 
 
 async def test_an_account_that_is_there_keeps_its_password_and_is_promoted_on_demand(

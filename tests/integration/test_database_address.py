@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit, urlunsplit
@@ -120,3 +121,24 @@ def test_another_user_and_password_count(before: str, after: str) -> None:
     address = DatabaseAddress(before)
     address.replace(after)
     assert address.dsn == after
+
+
+async def test_connections_are_opened_a_few_at_a_time() -> None:
+    """More at once would all be late on a busy machine, and be asked for again without an end."""
+    accepted: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+
+    async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.put_nowait(writer)
+
+    async with await asyncio.start_server(accept, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        address = DatabaseAddress(f"postgresql://cinema@127.0.0.1:{port}/cinema", at_once=3)
+        waiting = [asyncio.create_task(address.connect(ssl=False)) for _ in range(9)]
+        for _ in range(3):
+            open_now = [await accepted.get() for _ in range(3)]
+            # Time for a fourth, if one were on its way.
+            await asyncio.sleep(0.1)
+            assert accepted.empty()
+            for writer in open_now:
+                writer.transport.abort()
+        assert all(await asyncio.gather(*waiting, return_exceptions=True))

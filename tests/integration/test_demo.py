@@ -1,14 +1,26 @@
 import asyncio
+import io
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
+from PIL import Image
 
-from cinema.demo.catalog import HOUSES
+from cinema.demo import seed as demo_seed
+from cinema.demo.catalog import HOUSES, Film
+from cinema.demo.prices import SETTINGS as PRICE_SETTINGS
+from cinema.demo.prices import rule_id, rules
 from cinema.demo.seed import DEMO_ACCOUNTS, DemoRefused, seed
 from cinema.features.accounts.passwords import PasswordHasher
+from cinema.features.catalog.store import CatalogRepository
+from cinema.features.pricing.rules import check_rule, check_settings
+from cinema.features.pricing.shapes import RuleFields
+from cinema.features.pricing.store import PricesRepository
+from cinema.integrations.images import WIDTHS
+from cinema.integrations.objects.folder import FolderObjects
 from cinema.settings import Settings
 from cinema.storage.database.transactions import Pool
 
@@ -115,6 +127,62 @@ async def test_showtimes_made_by_hand_are_left_alone(pool: Pool) -> None:
     assert taken == 1
 
 
+async def test_cinemas_say_how_they_are_run(pool: Pool) -> None:
+    await seed(pool, SETTINGS, NOW)
+    catalog = CatalogRepository(pool)
+    systems = set()
+    for house in HOUSES:
+        found = await catalog.find_settings(house.cinema.id)
+        assert found is not None
+        assert found.settings == house.settings
+        assert found.settings.opening_exceptions
+        systems.add(found.settings.rating_system)
+    assert len(systems) == 2
+
+
+async def test_films_show_posters_that_were_drawn(pool: Pool, tmp_path: Path) -> None:
+    objects = FolderObjects(tmp_path / "uploads")
+    await seed(pool, SETTINGS, NOW, objects=objects)
+    urls = [row["poster_url"] for row in await pool.fetch("select poster_url from movies")]
+    assert len(set(urls)) == len(urls) == 12
+    for url in urls:
+        digest, _, width = url.removeprefix("/media/").removesuffix(".webp").partition("-")
+        assert width == "780"
+        assert await pool.fetchval("select true from posters where digest = $1", digest)
+        for wide in WIDTHS:
+            content = await objects.get(f"{digest}-{wide}.webp")
+            assert content is not None
+            assert Image.open(io.BytesIO(content)).size == (wide, wide * 3 // 2)
+
+
+async def test_posters_are_drawn_once_and_changed_films_are_left_alone(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[str] = []
+
+    def sketch(film: Film) -> list[bytes]:
+        drawn.append(film.title)
+        return [film.title.encode()] * len(WIDTHS)
+
+    monkeypatch.setattr(demo_seed, "posters", sketch)
+    await seed(pool, SETTINGS, NOW)
+    await pool.execute("update movies set version = 2 where title = 'Metropolis'")
+    unwritable = tmp_path / "file"
+    unwritable.write_text("no folder")
+    said: list[str] = []
+    await seed(pool, SETTINGS, NOW, said.append, objects=FolderObjects(unwritable))
+    assert said[0] == "drawing 11 posters"
+    assert said[1].startswith("no posters: ")
+    assert await pool.fetchval("select count(*) from movies where poster_url is not null") == 0
+    drawn.clear()
+    objects = FolderObjects(tmp_path / "uploads")
+    await seed(pool, SETTINGS, NOW, objects=objects)
+    assert len(drawn) == 11
+    assert "Metropolis" not in drawn
+    await seed(pool, SETTINGS, NOW, objects=objects)
+    assert len(drawn) == 11
+
+
 async def test_passwords_are_the_documented_ones(pool: Pool) -> None:
     await seed(pool, SETTINGS, NOW)
     hasher = PasswordHasher(10)
@@ -130,3 +198,45 @@ async def test_production_refuses_demo_data(pool: Pool) -> None:
     with pytest.raises(DemoRefused):
         await seed(pool, Settings(environment="production"), NOW)
     assert (await counts(pool))["users"] == 0
+
+
+async def test_the_demo_has_ticket_types_and_rules_that_nobody_has_changed(pool: Pool) -> None:
+    await seed(pool, SETTINGS, NOW)
+    prices = PricesRepository(pool)
+    aurora = HOUSES[0]
+    seen = await prices.find_settings(aurora.cinema.id)
+    assert seen is not None
+    assert seen.settings == PRICE_SETTINGS
+    book = await prices.book(aurora.cinema.id, seen.book_version)
+    assert book is not None
+    assert {one.name for one in book.rules} == {one.name for one in rules(aurora)}
+    # Somebody changes a rule and deletes another one; the next start leaves that as it is.
+    changed, deleted = rule_id(aurora, "Matinee"), rule_id(aurora, "Nearly full")
+    await pool.execute(
+        "update price_rules set rule = rule || '{\"priority\": 7}' where id = $1", changed
+    )
+    await pool.execute("update price_rules set deleted_at = now() where id = $1", deleted)
+    await pool.execute(
+        "update price_books set settings = settings || '{\"floor\": 5}', settings_version = 2"
+        " where cinema_id = $1",
+        aurora.cinema.id,
+    )
+    await seed(pool, SETTINGS, NOW + timedelta(days=3))
+    again = await prices.find_settings(aurora.cinema.id)
+    assert again is not None
+    assert again.settings.floor == 5
+    book = await prices.book(aurora.cinema.id, again.book_version)
+    assert book is not None
+    assert {one.name: one.priority for one in book.rules} == {
+        one.name: 7 if one.id == changed else one.priority
+        for one in rules(aurora)
+        if one.id != deleted
+    }
+
+
+def test_settings_and_rules_of_the_demo_are_those_that_managers_could_write() -> None:
+    check_settings(PRICE_SETTINGS, {})
+    for house in HOUSES:
+        for one in rules(house):
+            fields = {name: getattr(one, name) for name in RuleFields.__struct_fields__}
+            check_rule(RuleFields(**fields))

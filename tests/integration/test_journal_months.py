@@ -293,10 +293,9 @@ async def test_nodes_that_seal_at_once_take_each_showtime_once(
 async def test_events_outside_of_all_months_are_deleted_in_steps(
     stage: Stage,
     watcher: asyncpg.Connection[asyncpg.Record],
-    retention: Retention,
-    monkeypatch: pytest.MonkeyPatch,
+    pool: asyncpg.Pool[asyncpg.Record],
 ) -> None:
-    monkeypatch.setattr("cinema.storage.journal.retention.TRUNCATED_AT_ONCE", 2)
+    retention = Retention(pool, deleted_at_once=2)
     mine, running = an_id(Month(2031, 7)), an_id(Month(2031, 7))
     await given_back(stage, mine, events=5)
     await owned(stage, running, events=5)

@@ -4,7 +4,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from cinema.storage.database.migrate import MIGRATIONS, MigrationError, migrate
+from cinema.storage.database.migrate import MIGRATIONS, MigrationError, Patience, migrate
 
 pytestmark = pytest.mark.postgres
 
@@ -161,17 +161,18 @@ async def test_builds_of_two_versions_may_start_at_once(
 
 
 async def test_a_migration_gives_way_rather_than_hold_everybody_up(
-    empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    empty_database: str, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("cinema.storage.database.migrate.LOCK_TIMEOUT_MS", 100)
-    monkeypatch.setattr("cinema.storage.database.migrate.LOCK_PAUSE_S", 0.1)
+    patience = Patience(wait_ms=100, pause_s=0.1)
     await migrate(empty_database, directory=build(tmp_path, **ONE))
     newer = build(tmp_path, **TWO)
     dump = await asyncpg.connect(empty_database)
     try:
         async with dump.transaction():
             await dump.execute("lock table one in access share mode")
-            migrating = asyncio.ensure_future(migrate(empty_database, directory=newer))
+            migrating = asyncio.ensure_future(
+                migrate(empty_database, directory=newer, patience=patience)
+            )
             async with asyncio.timeout(10):
                 await waits_for_table(empty_database)
                 await fetch(empty_database, "select x from one")
@@ -189,19 +190,15 @@ async def waits_for_table(dsn: str) -> None:
         pass
 
 
-async def test_a_migration_that_finds_no_time_says_so(
-    empty_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cinema.storage.database.migrate.LOCK_TIMEOUT_MS", 10)
-    monkeypatch.setattr("cinema.storage.database.migrate.LOCK_PAUSE_S", 0.0)
-    monkeypatch.setattr("cinema.storage.database.migrate.LOCK_ATTEMPTS", 3)
+async def test_a_migration_that_finds_no_time_says_so(empty_database: str, tmp_path: Path) -> None:
+    patience = Patience(wait_ms=10, attempts=3, pause_s=0.0)
     await migrate(empty_database, directory=build(tmp_path, **ONE))
     dump = await asyncpg.connect(empty_database)
     try:
         async with dump.transaction():
             await dump.execute("lock table one in access share mode")
             with pytest.raises(MigrationError, match="long transactions"):
-                await migrate(empty_database, directory=build(tmp_path, **TWO))
+                await migrate(empty_database, directory=build(tmp_path, **TWO), patience=patience)
     finally:
         await dump.close()
 

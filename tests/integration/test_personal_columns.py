@@ -44,12 +44,17 @@ SAYS_NOTHING: Final = {
     # Ids and actions. Addresses of clients stay, since the log only grows; they are needed to
     # look into a theft, and nothing else tells whose they were.
     "audit_log": {"action", "before", "after", "request_id", "address"},
-    "bookings": {"code", "status", "currency", "request_key"},
+    "bookings": {
+        *("code", "status", "currency", "request_key", "lines", "promo_code", "priced_by"),
+    },
+    "exchanges": {
+        *("code", "state", "currency", "payment_method", "request_key", "fingerprint"),
+    },
     "jobs": {
         *("kind", "only_one", "status", "input", "position", "result", "node", "reason"),
         *("last_error", "request_id"),
     },
-    "cinemas": {"address"},
+    "cinemas": {"address", "legal_address"},
 }
 """What stays, and says nothing of anybody once the account is erased."""
 

@@ -28,7 +28,7 @@ async def test_old_key_can_be_taken_out_after_a_reseal(
         " values ($1, 'a@b.de', 'a@b.de', 'none', now())",
         user_id,
     )
-    factors = FactorsRepository(pool, Cipher([OLD]), no_post, new_id=lambda: bytes(16))
+    factors = FactorsRepository(pool, Cipher([OLD]), no_post, new_id=uuid4)
     assert await factors.begin(user_id, b"secret", datetime.now(UTC))
     body = Cipher([OLD]).seal(b"body", place=b"messages.body:" + user_id.bytes)
     await pool.execute(
@@ -43,7 +43,7 @@ async def test_old_key_can_be_taken_out_after_a_reseal(
     for count in (2, 0):
         assert await asyncio.to_thread(main, ["reseal"]) == 0
         assert capsys.readouterr().out == f"cinema: sealed {count} values again\n"
-    factors = FactorsRepository(pool, Cipher([NEW]), no_post, new_id=lambda: bytes(16))
+    factors = FactorsRepository(pool, Cipher([NEW]), no_post, new_id=uuid4)
     found = await factors.pending(user_id, datetime.now(UTC))
     assert found is not None
     assert found.secret == b"secret"

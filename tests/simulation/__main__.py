@@ -78,13 +78,33 @@ def _run_all(start: int, seeds: int, jobs: int) -> int:
         if verdict.violations:
             failed.append(verdict.seed)
             if len(failed) == 1:
-                _replay(verdict.seed, whole=False)
+                _explain(verdict)
             else:
                 _print_violations(verdict)
     took_s = time.monotonic() - began_s
     print(f"{seeds} seeds, {attempts} requests, {events} events in {took_s:.0f} s: ", end="")
     print(f"{len(failed)} failed: {failed}" if failed else "nothing was violated")
     return 1 if failed else 0
+
+
+def _explain(verdict: Verdict) -> None:
+    """Print what a failed run violated, and what led to it as a replay shows it."""
+    replay = simulate(verdict.seed, keep_trace=True)
+    if replay.digest == verdict.digest:
+        _print_lines_before(replay, verdict.violations[0][0])
+        _print_violations(verdict)
+    else:
+        _print_violations(verdict)
+        print(
+            f"seed {verdict.seed}: it does not go the same way twice: "
+            f"hash {verdict.digest}, replayed {replay.digest}; the replay:"
+        )
+        if replay.violations:
+            _print_lines_before(replay, replay.violations[0][0])
+            _print_violations(replay)
+        else:
+            print(f"seed {verdict.seed}: nothing was violated when it was replayed")
+    print(f"seed {verdict.seed}: hash {verdict.digest}")
 
 
 def _replay(seed: int, *, whole: bool) -> int:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 
+from cinema.actors.lane import REFUSALS
 from cinema.actors.messages import (
     OVERLOADED,
     Accepted,
@@ -26,11 +27,20 @@ from cinema.actors.messages import (
 )
 from cinema.actors.reads import hold_seen, seats_seen
 from cinema.domain.rejections import Rejection
-from cinema.domain.showtime.commands import Command, NeedsLayout, with_plan
+from cinema.domain.showtime.commands import (
+    AbandonPayment,
+    CancelBooking,
+    ChangeTerms,
+    Command,
+    NeedsLayout,
+    with_plan,
+)
 from cinema.domain.showtime.decisions import Decision, FindPlan, Nothing, decide
 from cinema.domain.showtime.events import (
     Event,
+    HoldBooked,
     HoldExpired,
+    PaymentEnded,
     PlanChanged,
     Recorded,
     decode_recorded,
@@ -39,7 +49,9 @@ from cinema.domain.showtime.packed import expiry_of
 from cinema.domain.showtime.replan import moved_event
 from cinema.domain.showtime.snapshot import decode_snapshot
 from cinema.domain.showtime.state import ShowtimeState, evolve
+from tests.simulation.exchanging import check_exchanges
 from tests.simulation.machine import START_US
+from tests.simulation.paying import check_money
 from tests.simulation.requests import NEVER_NS, Attempt
 from tests.simulation.terms import as_shown, terms_behind
 from tests.support.actors.scripted_store import Written
@@ -47,6 +59,11 @@ from tests.support.ledger import BookingRow, Entry, Ledger, Replay
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+
+OCCUPIED = REFUSALS["showtimes_screen_occupied"]
+EXCHANGE_ENDED = REFUSALS["exchanges_decided_once"]
+RELOAD_LIMIT_NS = 500_000_000
+"""A reload takes a takeover and a few reads; nobody holds a lease to wait for."""
 
 EXPIRY_LIMIT_US = 1_000_000
 """A hold ends within this time after its deadline, in a world that is well."""
@@ -57,25 +74,50 @@ def check(world: World) -> None:
     by_showtime: dict[bytes, list[Attempt]] = defaultdict(list)
     for attempt in world.attempts:
         by_showtime[attempt.showtime_id].append(attempt)
+    booked: dict[bytes, HoldBooked] = {}
+    journals: dict[bytes, Sequence[Recorded]] = {}
     for showtime_id in world.showtimes:
         try:
-            _ShowtimeCheck(world, showtime_id, by_showtime[showtime_id]).run()
+            showtime = _ShowtimeCheck(world, showtime_id, by_showtime[showtime_id])
+            journals[showtime_id] = showtime.recorded
+            booked |= showtime.booked()
+            showtime.run()
         except Exception as error:  # noqa: BLE001  # a journal that cannot even be replayed
             world.violate(f"{showtime_id.hex()[-4:]} cannot be replayed: {error!r}")
+    check_money(world, booked)
+    check_exchanges(world, booked, journals)
     _check_health(world)
 
 
 def _check_health(world: World) -> None:
-    """After recovery nobody is turned away for anything but a full mailbox."""
+    """After recovery nobody is turned away for anything but a full mailbox.
+
+    Or because the database refuses a move to a screen that is taken: its actor reloads, and who
+    comes behind it has to try again.
+    """
     well_ns = world.healed_ns + world.recovery_ns
+    refused = [one for one in world.attempts if one.outcome in (OCCUPIED, EXCHANGE_ENDED)]
     for attempt in world.attempts:
         if attempt.sent_ns < well_ns:
             continue
         outcome = attempt.outcome
         if outcome is None or attempt.answered_ns == NEVER_NS:
             world.violate(f"no answer, though all is well: {attempt!r}")
-        elif isinstance(outcome, Unavailable) and outcome.code != OVERLOADED:
+        elif (
+            isinstance(outcome, Unavailable)
+            and outcome.code != OVERLOADED
+            and not any(_is_behind(attempt, one) for one in refused)
+        ):
             world.violate(f"turned away, though all is well: {attempt!r}")
+
+
+def _is_behind(attempt: Attempt, refused: Attempt) -> bool:
+    """Whether an attempt came while the actor was reloaded for a move that was refused."""
+    return (
+        attempt.showtime_id == refused.showtime_id
+        and attempt.answered_ns >= refused.sent_ns
+        and attempt.sent_ns <= refused.answered_ns + RELOAD_LIMIT_NS
+    )
 
 
 def _with_seats_that_were_gone(truth: Any, seen: Any) -> Any:
@@ -99,7 +141,7 @@ class _ShowtimeCheck:
         self._showtime_id = showtime_id
         self._terms = world.first_terms[showtime_id]
         self._written: list[Written] = world.journal.ledger[showtime_id]
-        self._recorded = [decode_recorded(one.row.payload) for one in self._written]
+        self.recorded = [decode_recorded(one.row.payload) for one in self._written]
         self._attempts = attempts
         self._versions = self._versions_by_seq()
         self._by_command: dict[bytes, list[Attempt]] = defaultdict(list)
@@ -130,10 +172,20 @@ class _ShowtimeCheck:
         self._check_end(state)
         self._check_by_other_model()
 
+    def booked(self) -> dict[bytes, HoldBooked]:
+        """Each booking's event; there is one for each."""
+        booked: dict[bytes, HoldBooked] = {}
+        for recorded in self.recorded:
+            if isinstance(recorded.event, HoldBooked):
+                if recorded.event.booking_id in booked:
+                    self._fault(f"booked twice: {recorded.event}")
+                booked[recorded.event.booking_id] = recorded.event
+        return booked
+
     def _versions_by_seq(self) -> list[int]:
         """The version of the seat plan at each seq."""
         versions = [self._terms.plan.version]
-        for recorded in self._recorded:
+        for recorded in self.recorded:
             event = recorded.event
             changed = isinstance(event, PlanChanged)
             versions.append(event.layout_version if changed else versions[-1])
@@ -174,10 +226,10 @@ class _ShowtimeCheck:
     def _check_traces(self) -> None:
         """Every event was asked for, by a client who was not told that it did not happen."""
         had: dict[bytes, int] = {}
-        for one, recorded in zip(self._written, self._recorded, strict=True):
+        for one, recorded in zip(self._written, self.recorded, strict=True):
             command_id, seq = recorded.command_id, one.row.seq
             if not command_id:
-                if not isinstance(recorded.event, HoldExpired):
+                if not isinstance(recorded.event, HoldExpired | PaymentEnded):
                     self._fault(f"nobody asked for event {seq}")
                 continue
             if command_id in had:
@@ -209,7 +261,7 @@ class _ShowtimeCheck:
 
     def _apply(self, state: ShowtimeState, seq: int) -> bool:
         """One event; False if nothing can follow it."""
-        one, recorded = self._written[seq - 1], self._recorded[seq - 1]
+        one, recorded = self._written[seq - 1], self.recorded[seq - 1]
         row = one.row
         if row.seq != seq:
             self._fault(f"event {seq} has seq {row.seq}")
@@ -220,7 +272,7 @@ class _ShowtimeCheck:
             self._fault(f"event {seq} is older than the one before it")
         if recorded.command_id:
             self._check_decision(state, row.recorded_at_us, recorded, seq)
-        elif isinstance(recorded.event, HoldExpired):
+        elif isinstance(recorded.event, HoldExpired | PaymentEnded):
             self._check_expiry(state, one, recorded.event)
         try:
             evolve(
@@ -261,7 +313,9 @@ class _ShowtimeCheck:
             )
         return decision
 
-    def _check_expiry(self, state: ShowtimeState, one: Written, event: HoldExpired) -> None:
+    def _check_expiry(
+        self, state: ShowtimeState, one: Written, event: HoldExpired | PaymentEnded
+    ) -> None:
         packed = state.holds.get(event.hold_id)
         if packed is None:
             return  # `evolve` will complain.
@@ -298,15 +352,14 @@ class _ShowtimeCheck:
         for booking_id, made in journal.sold.bookings.items():
             if self._was_booked(booking_id):
                 live = frozenset(seats[booking_id])
-                paid = sum(made.prices.values())
-                left = sum(price for label, price in made.prices.items() if label in live)
-                status = "confirmed" if live else "cancelled"
+                paid = sum(made.prices.values()) + journal.sold.paid_more.get(booking_id, 0)
+                status = journal.sold.statuses[booking_id]
                 rows[str(UUID(bytes=booking_id))] = BookingRow(
                     user_id=made.user_id,
                     status=status,
                     seats=live,
                     paid_minor=paid,
-                    refunded_minor=paid - left,
+                    refunded_minor=journal.sold.back.get(booking_id, 0),
                 )
         head = journal.heads[self._showtime_id]
         entries = [
@@ -317,7 +370,7 @@ class _ShowtimeCheck:
                 command_id=recorded.command_id,
                 event=recorded.event,
             )
-            for one, recorded in zip(self._written, self._recorded, strict=True)
+            for one, recorded in zip(self._written, self.recorded, strict=True)
         ]
         ledger = Ledger(
             showtime_id=self._name,
@@ -337,7 +390,7 @@ class _ShowtimeCheck:
             self._fault(f"the other model: {fault}")
 
     def _was_booked(self, booking_id: bytes) -> bool:
-        return any(getattr(one.event, "booking_id", None) == booking_id for one in self._recorded)
+        return any(getattr(one.event, "booking_id", None) == booking_id for one in self.recorded)
 
     # --- what clients were told
 
@@ -346,7 +399,7 @@ class _ShowtimeCheck:
         if seq > len(self._written):
             self._fault(f"acknowledged, and lost: {attempt!r}")
             return
-        row, recorded = self._written[seq - 1].row, self._recorded[seq - 1]
+        row, recorded = self._written[seq - 1].row, self.recorded[seq - 1]
         told = (outcome.event, outcome.terms.plan.version)
         if (row.epoch, recorded.command_id) != (outcome.epoch, attempt.command_id) or (
             told not in self._tellings(seq, attempt.to_seq)
@@ -357,10 +410,10 @@ class _ShowtimeCheck:
 
     def _tellings(self, seq: int, to_seq: int) -> list[tuple[Event, int]]:
         """An event and its plan's version, as it was and as changes of plan up to a seq have it."""
-        event = self._recorded[seq - 1].event
+        event = self.recorded[seq - 1].event
         told = [(event, self._versions[seq - 1])]
-        for later in range(seq, min(to_seq, len(self._recorded)) + 1):
-            change = self._recorded[later - 1].event
+        for later in range(seq, min(to_seq, len(self.recorded)) + 1):
+            change = self.recorded[later - 1].event
             if isinstance(change, PlanChanged):
                 event = moved_event(event, change.mapping)
                 told.append((event, change.layout_version))
@@ -380,7 +433,8 @@ class _ShowtimeCheck:
             truth = _with_seats_that_were_gone(truth, outcome)
         else:
             customer = message.customer if isinstance(message, ReadSeats) else None
-            truth = seats_seen(state, self._terms, outcome.epoch, customer)
+            # No price of the simulation depends on the time.
+            truth = seats_seen(*(state, self._terms, outcome.epoch), customer, now_us=state.at_us)
         if as_shown(truth) != as_shown(outcome):
             self._fault(f"read is not the journal's: {attempt!r}, {truth}")
         fresh_us = attempt.arrived_us - 2 * attempt.clock_error_us - 1000
@@ -397,9 +451,40 @@ class _ShowtimeCheck:
         if not before <= epoch <= behind:
             self._fault(f"epoch is not between {before} and {behind}: {attempt!r}")
 
+    def _was_decided(self, attempt: Attempt) -> bool:
+        """Whether an exchange was decided the other way when its statement was refused."""
+        message, tables = attempt.message, self._world.journal.sold
+        if isinstance(message, CancelBooking):
+            decided = tables.exchanges[message.exchange_id] == "aborted"
+        else:
+            assert isinstance(message, AbandonPayment)
+            decided = tables.exchanges[tables.exchanged_for[message.booking_id]] == "committed"
+        if not decided:
+            self._fault(f"nothing was decided, and yet refused: {attempt!r}")
+        return True
+
+    def _was_occupied(self, attempt: Attempt) -> bool:
+        """Whether another showtime had the screen while the client waited."""
+        message = attempt.message
+        assert isinstance(message, ChangeTerms)
+        for stay in self._world.stays:
+            if (
+                stay.screen_id == message.conditions.screen_id
+                and stay.showtime_id != self._showtime_id
+                and stay.from_ns <= attempt.answered_ns
+                and stay.until_ns >= attempt.sent_ns
+            ):
+                return True
+        self._fault(f"the screen was free, and yet refused: {attempt!r}")
+        return True
+
     def _explained(self, state: ShowtimeState, attempt: Attempt, seq: int) -> bool:
         """Whether a refusal is settled: this state gives it, or its time is over without one."""
         message = attempt.message
+        if attempt.outcome == OCCUPIED:
+            return self._was_occupied(attempt)
+        if attempt.outcome == EXCHANGE_ENDED:
+            return self._was_decided(attempt)
         decision: Any
         if isinstance(message, ReadHold):
             decision = hold_seen(state, self._terms, 0, message, None)

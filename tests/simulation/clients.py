@@ -1,7 +1,9 @@
-"""Customers: they hold, extend, release, book, cancel and look, and repeat what they must.
+"""Customers: they hold, extend, release, book, pay, change seats, cancel and look.
+
+They repeat what they must.
 
 Now and then one of them does what staff do: block seats, pause sales, move to another seat plan,
-sell by other terms, cancel the showtime.
+sell by other terms, move to another screen, cancel the showtime.
 Readers only look.
 """
 
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -23,6 +25,7 @@ from cinema.domain.showtime.commands import (
     CancelShowtime,
     ChangeLayout,
     ChangePlan,
+    ChangeSeats,
     ChangeTerms,
     ExtendHold,
     HoldBestAvailable,
@@ -32,7 +35,16 @@ from cinema.domain.showtime.commands import (
     ResumeSales,
     UnblockSeats,
 )
-from cinema.domain.showtime.events import BookingCancelled, HoldBooked, HoldReleased, SeatsHeld
+from cinema.domain.showtime.events import (
+    BookingCancelled,
+    HoldBooked,
+    HoldReleased,
+    PaymentStarted,
+    SeatsChanged,
+    SeatsHeld,
+)
+from tests.simulation.exchanging import Exchanger
+from tests.simulation.paying import Payer
 from tests.simulation.profile import chosen
 from tests.simulation.terms import conditions, rules_of
 
@@ -42,6 +54,7 @@ if TYPE_CHECKING:
 REPETITIONS = 4
 DOUBLE_CLICKS = 0.1
 OTHER_REQUEST = 0.02
+LOOKS_FIRST = 0.7
 MEMORY = 6
 PAUSE_S = 0.3
 """What staff take off sale is back on sale after this time at most, if nothing goes wrong."""
@@ -53,18 +66,25 @@ READING_S = (0.2, 1.5)
 Make = Callable[[bytes, bytes], Message]
 """A message for a command id and a fingerprint; ids that the server draws are new each time."""
 
-_ABOUT_BOOKINGS: Final = frozenset({"cancel", "cancel_part"})
+PAYS_THE_DIFFERENCE = 0.7
+DIFFERENCES_MINOR: Final = (-500, -50, 0, 0, 50, 500)
+"""What other seats cost more or less; whoever changes them says so, and the showtime goes by it."""
+
+_ABOUT_BOOKINGS: Final = frozenset({"cancel", "cancel_part", "change_seats"})
 
 
 class Owned:
-    """A hold or booking of a customer: its id, and the labels it had when it was made."""
+    """A hold or booking of a customer: its id, and its seats when it was made or last changed."""
 
-    __slots__ = ("labels", "showtime_id", "target")
+    __slots__ = ("labels", "prices", "showtime_id", "target")
 
-    def __init__(self, showtime_id: bytes, target: bytes, labels: list[str]) -> None:
+    def __init__(
+        self, showtime_id: bytes, target: bytes, labels: list[str], prices: Sequence[int]
+    ) -> None:
         self.showtime_id = showtime_id
         self.target = target
         self.labels = labels
+        self.prices = tuple(prices)
 
 
 class Client:
@@ -77,6 +97,9 @@ class Client:
         self._customer = rng.randbytes(16)
         self._holds: list[Owned] = []
         self._bookings: list[Owned] = []
+        self._payer = Payer(world, random.Random(f"{world.seed} payer {name}"), self._send)
+        exchanges = random.Random(f"{world.seed} exchanger {name}")
+        self._exchanger = Exchanger(world, exchanges, self._send)
 
     async def run(self) -> None:
         """Act until the run is calm."""
@@ -87,6 +110,9 @@ class Client:
 
     async def _act(self, operation: str) -> None:
         """One wish, and what staff do about it afterwards."""
+        if operation == "exchange":
+            await self._exchange()
+            return
         showtime_id, make = self._wish(operation)
         if make is None:
             return
@@ -98,6 +124,22 @@ class Client:
         if undo is not None:
             await asyncio.sleep(self._rng.uniform(0.0, PAUSE_S))
             await self._ask(showtime_id, undo)
+
+    async def _exchange(self) -> None:
+        """A booking for seats of another showtime, which are held first."""
+        if not self._bookings:
+            return
+        old = self._rng.choice(self._bookings)
+        others = [one for one in self._world.showtimes if one != old.showtime_id]
+        showtime_id = self._rng.choice(others)
+        make = self._hold(showtime_id)
+        held = await self._send(showtime_id, make(self._rng.randbytes(16), b""))
+        if not isinstance(held, Accepted) or not isinstance(held.event, SeatsHeld):
+            return
+        seen = dict(zip(old.labels, old.prices, strict=True))
+        await self._exchanger.exchange(
+            (old.showtime_id, old.target, seen), (showtime_id, held.event.hold_id), self._customer
+        )
 
     async def _ask(self, showtime_id: bytes, make: Make) -> None:
         """A command, repeated with its key until something is known."""
@@ -133,15 +175,23 @@ class Client:
     def _remember(self, showtime_id: bytes, outcome: Accepted) -> None:
         labels = outcome.terms.plan.labels
         match outcome.event:
-            case SeatsHeld(hold_id=hold_id, seats=seats):
-                made = Owned(showtime_id, hold_id, [labels[seat] for seat in seats])
+            case SeatsHeld(hold_id=hold_id, seats=seats, prices=prices):
+                made = Owned(showtime_id, hold_id, [labels[seat] for seat in seats], prices)
                 self._holds = [*self._holds[-MEMORY:], made]
             case HoldReleased(hold_id=hold_id, seats=()):
                 self._forget_hold(hold_id)
-            case HoldBooked(hold_id=hold_id, booking_id=booking_id, seats=seats):
+            case HoldBooked(hold_id=hold_id, booking_id=booking_id, seats=seats, prices=prices):
                 self._forget_hold(hold_id)
-                made = Owned(showtime_id, booking_id, [labels[seat] for seat in seats])
+                made = Owned(showtime_id, booking_id, [labels[seat] for seat in seats], prices)
                 self._bookings = [*self._bookings[-MEMORY:], made]
+            case SeatsChanged(booking_id=booking_id, seats=seats, prices=prices):
+                made = Owned(showtime_id, booking_id, [labels[seat] for seat in seats], prices)
+                others = [one for one in self._bookings if one.target != booking_id]
+                self._bookings = [*others[-MEMORY:], made]
+            case PaymentStarted(payment_method="exchange"):
+                pass
+            case PaymentStarted():
+                self._world.go(self._payer.see_through(showtime_id, outcome.event))
             case BookingCancelled(booking_id=booking_id, seats=()):
                 self._bookings = [one for one in self._bookings if one.target != booking_id]
             case _:
@@ -171,6 +221,8 @@ class Client:
                 return showtime_id, self._change_plan(showtime_id)
             case "change_terms":
                 return showtime_id, self._change_terms(showtime_id)
+            case "move_showtime":
+                return showtime_id, self._move_showtime(showtime_id)
             case "cancel_showtime":
                 return showtime_id, self._cancel_showtime(showtime_id)
             case _:
@@ -275,6 +327,38 @@ class Client:
 
         return make
 
+    def _move_showtime(self, showtime_id: bytes) -> Make | None:
+        """To another screen, which may be taken; its layout is the next version."""
+        rng, world = self._rng, self._world
+        before = world.terms[showtime_id]
+        version = before.plan.version
+        if version == len(world.plans):
+            return None
+        others = [one for one in world.screens if one != before.screen_id]
+        free = [one for one in others if world.who_is_on(one) is None]
+        # As the service looks first, and may be too early.
+        known = rng.random() < LOOKS_FIRST
+        wanted = msgspec.structs.replace(
+            conditions(before),
+            screen_id=rng.choice(free if known and free else others),
+            starts_at_us=before.starts_at_us + rng.choice((0, 3600)) * 1_000_000,
+            base_price_minor=rng.randint(100, 9999),
+        )
+        job_id = rng.randbytes(16)
+
+        def make(command_id: bytes, fingerprint: bytes) -> Message:
+            return ChangeTerms(
+                command_id=command_id,
+                fingerprint=fingerprint,
+                seen=(before.version,),
+                conditions=wanted,
+                rules=rules_of(before),
+                layout_version=version + 1,
+                job_id=job_id,
+            )
+
+        return make
+
     def _cancel_showtime(self, showtime_id: bytes) -> Make:
         seen, job_id = self._world.terms[showtime_id].version, self._rng.randbytes(16)
 
@@ -296,8 +380,40 @@ class Client:
         first = self._rng.randrange(len(labels) - count + 1)
         return list(labels[first : first + count])
 
+    def _change_seats(self, owned: Owned) -> Make:
+        """Any seats of the plan for some of one's own: free ones, own ones, and those of others."""
+        rng, terms = self._rng, self._world.terms[owned.showtime_id]
+        paid = dict(zip(owned.labels, owned.prices, strict=True))
+        held = [one.labels for one in self._holds if one.showtime_id == owned.showtime_id]
+        wanted = sorted({*terms.plan.labels, *(label for labels in held for label in labels)})
+        count = rng.randint(1, min(len(owned.labels), len(wanted)))
+        left, chosen_seats = rng.sample(owned.labels, count), rng.sample(wanted, count)
+        prices = tuple([max(0, paid[label] + rng.choice(DIFFERENCES_MINOR)) for label in left])
+        method = "demo" if rng.random() < PAYS_THE_DIFFERENCE else ""
+
+        def make(command_id: bytes, fingerprint: bytes) -> Message:
+            return ChangeSeats(
+                command_id=command_id,
+                fingerprint=fingerprint,
+                booking_id=owned.target,
+                customer=self._customer,
+                left=left,
+                chosen=chosen_seats,
+                layout_version=terms.plan.version,
+                seen=tuple(paid.items()),
+                prices=prices,
+                payment_id=self._rng.randbytes(16),
+                payment_method=method,
+            )
+
+        return make
+
     def _about(self, operation: str, owned: Owned) -> Make:
         rng, customer, target = self._rng, self._customer, owned.target
+        if operation == "pay":
+            return self._payer.starting(target, customer)
+        if operation == "change_seats":
+            return self._change_seats(owned)
         some: list[str] | None = None
         if operation in {"release_part", "cancel_part"}:
             some = rng.sample(owned.labels, rng.randint(1, len(owned.labels)))

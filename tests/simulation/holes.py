@@ -72,12 +72,12 @@ HOLES: dict[str, Hole] = {
             journal=weakened.TrustingSnapshots,
         ),
         Hole(name="append-again-after-doubt", found_by=59, kernel=weakened.AppendsAgainAfterDoubt),
-        Hole(name="doubt-is-failure", found_by=51, kernel=weakened.CallsDoubtsFailures),
+        Hole(name="doubt-is-failure", found_by=59, kernel=weakened.CallsDoubtsFailures),
         Hole(name="epoch-not-compared", found_by=1, journal=more.EpochsNotCompared),
         Hole(
             name="truncation-by-former-owner",
             kind="truncated",
-            found_by=636,
+            found_by=715,
             journal=more.UnfencedTruncation,
         ),
         Hole(
@@ -108,16 +108,18 @@ HOLES: dict[str, Hole] = {
             kernel=weakened.LeaseOnAClockThatStops,
         ),
         Hole(name="clock-taken-for-exact", found_by=7, kernel=more.CertainClock),
-        Hole(name="gaps-not-healed", kind="clustered", found_by=38, cluster=more.GapsStay),
+        Hole(name="gaps-not-healed", kind="clustered", found_by=57, cluster=more.GapsStay),
         Hole(
             name="denied-after-lost-connection",
             kind="clustered",
-            found_by=4,
+            found_by=9,
             cluster=more.DeniesAfterLoss,
         ),
         Hole(name="tries-again-unasked", found_by=296, kernel=more.TriesAgainBehindTheClientsBack),
         Hole(name="sells-by-old-terms", found_by=0, kernel=more.SellsByOldTerms),
         Hole(name="sells-what-is-cancelled", found_by=5, kernel=more.SellsWhatIsCancelled),
+        Hole(name="books-what-went-back", found_by=15, kernel=more.BooksWhatWentBack),
+        Hole(name="screens-shared", found_by=6, journal=more.ScreensAreShared),
         Hole(name="archive-forgotten", found_by=0, kernel=more.ForgetsTheArchive),
     )
 }

@@ -63,13 +63,12 @@ class SimulatedClock(DatabaseClock):
     """The server's own estimate of Postgres time, on the clocks of a simulated machine."""
 
     def __init__(self, machine: Machine, true_us: Callable[[], int]) -> None:
-        super().__init__()
+        super().__init__(
+            boot_ns=machine.boot_ns,
+            wall_ns=lambda: (true_us() + machine.wall_error_us) * 1000,
+        )
         self._machine = machine
-        self.boot_ns = machine.boot_ns
         self.awake_ns = machine.monotonic_ns
-        wall_us = true_us() + machine.wall_error_us
-        self._offset_us = wall_us - machine.boot_ns() // 1000
-        self._set_at_us = machine.boot_ns() // 1000
 
     def now_us(self) -> int:
         return self._machine.boot_ns() // 1000 + self._offset_us

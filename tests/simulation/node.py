@@ -128,6 +128,7 @@ class Process:
     def receive(self, attempt: Attempt) -> None:
         """A request has come in; runs on the process's loop."""
         attempt.arrived_us = self.world.database.true_us()
+        attempt.clock_error_us = self.world.clock_error_us()
         if isinstance(attempt.message, ReadSeats):
             self._tasks.start("read", self._read(attempt, attempt.message))
         else:
@@ -146,7 +147,8 @@ class Process:
             attempt.outcome = outcome
             attempt.left_ns = world.scheduler.now_ns
             attempt.to_seq = world.durable_seq(attempt.showtime_id)
-            attempt.clock_error_us = world.clock_error_us()
+            # Its owner may have compared its clock anew since it decided.
+            attempt.clock_error_us = max(attempt.clock_error_us, world.clock_error_us())
             self.open.pop(attempt, None)
             message = attempt.message
             if isinstance(message, Watch) and message.feed not in self.connections:

@@ -72,9 +72,20 @@ STAFF_OPERATIONS: Final = ("block", "pause", "change_plan")
 
 CHANGED_TERMS: Final = 0.4
 CANCELLED_SHOWTIME: Final = 0.25
+MOVED_SHOWTIME: Final = 0.3
 CANCELLED_SHARE: Final = 0.02
-"""In how many of the runs that nobody watches managers change what is sold, or cancel showtimes;
-and how often, against customers: behind that nothing can be held any more."""
+"""In how many of the runs that nobody watches managers change what is sold, cancel showtimes, or
+move them to other screens; and how often they cancel, against customers: behind that nothing can be
+held any more."""
+
+PAYING: Final = 0.4
+"""In how many of the runs that nobody watches holds are paid through a payment service."""
+
+CHANGED_SEATS: Final = 0.4
+"""In how many of them customers give tickets other seats."""
+
+EXCHANGED: Final = 0.5
+"""In how many of them, if there are several showtimes, bookings are exchanged."""
 
 OPERATIONS: Final = (
     "hold",
@@ -134,7 +145,36 @@ Kind = Literal["any", "clustered", "watched", "truncated"]
 def profile_of(seed: int) -> Profile:
     """The profile of a seed."""
     profile = draw_profile(random.Random(f"{seed} profile"))
-    return profile if profile.readers else _managed(random.Random(f"{seed} managers"), profile)
+    if profile.readers:
+        return profile
+    profile = _managed(random.Random(f"{seed} managers"), profile)
+    profile = _paid(random.Random(f"{seed} payers"), profile)
+    profile = _seated(random.Random(f"{seed} movers"), profile)
+    return _exchanged(random.Random(f"{seed} exchangers"), profile)
+
+
+def _exchanged(rng: random.Random, drawn: Profile) -> Profile:
+    """Whether customers exchange bookings there; drawn apart too."""
+    if rng.random() >= EXCHANGED or drawn.showtimes == 1:
+        return drawn
+    operations = drawn.operations | {"exchange": rng.choice((0.5, 1.0, 3.0))}
+    return msgspec.structs.replace(drawn, operations=operations)
+
+
+def _seated(rng: random.Random, drawn: Profile) -> Profile:
+    """Whether customers change their seats there; drawn apart too."""
+    if rng.random() >= CHANGED_SEATS:
+        return drawn
+    operations = drawn.operations | {"change_seats": rng.choice((0.3, 1.0, 3.0))}
+    return msgspec.structs.replace(drawn, operations=operations)
+
+
+def _paid(rng: random.Random, drawn: Profile) -> Profile:
+    """Whether customers pay there; drawn apart too."""
+    if rng.random() >= PAYING:
+        return drawn
+    operations = drawn.operations | {"pay": rng.choice((0.3, 1.0, 3.0))}
+    return msgspec.structs.replace(drawn, operations=operations)
 
 
 def _managed(rng: random.Random, drawn: Profile) -> Profile:
@@ -144,6 +184,8 @@ def _managed(rng: random.Random, drawn: Profile) -> Profile:
         operations["change_terms"] = rng.choice((0.3, 1.0, 3.0)) * STAFF_SHARE
     if rng.random() < CANCELLED_SHOWTIME:
         operations["cancel_showtime"] = CANCELLED_SHARE
+    if rng.random() < MOVED_SHOWTIME:
+        operations["move_showtime"] = rng.choice((0.3, 1.0, 3.0)) * STAFF_SHARE
     return msgspec.structs.replace(drawn, operations=operations)
 
 

@@ -104,7 +104,7 @@ class SimulatedBeats:
         """See `HeartbeatStore.forget`."""
 
         def change() -> None:
-            for node_id in node_ids:
+            for node_id in sorted(node_ids):
                 self._redis.beats.pop(node_id, None)
 
         await self._redis.run(self._process, self._timeout_s, change)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
 from cinema.actors.messages import HoldSeen, SeatsSeen
-from cinema.domain.pricing import category_prices
+from cinema.domain.pricing.book import BookSettings, Effect, PriceBook, Rule
+from cinema.domain.pricing.book import Conditions as Rules
+from cinema.domain.pricing.categories import category_prices
+from cinema.domain.pricing.rules import ready_book
 from cinema.domain.sale_rules import SaleRules
 from cinema.domain.seatmap import SeatPlan
 from cinema.domain.showtime.events import (
@@ -22,6 +26,27 @@ from cinema.domain.showtime.events import (
 )
 from cinema.domain.showtime.terms import ShowtimeTerms
 from tests.support.actors.switched_rows import terms_of_row
+
+PRICES = ready_book(
+    PriceBook(
+        version=3,
+        currency="EUR",
+        time_zone="Europe/Berlin",
+        settings=BookSettings(),
+        rules=tuple(
+            Rule(
+                id=UUID(int=percent),
+                name=f"from {percent} percent",
+                group="demand",
+                priority=100 - percent,
+                when=Rules(taken_min=percent),
+                effect=Effect(kind="amount", value=percent),
+            )
+            for percent in (10, 30, 60)
+        ),
+    )
+)
+"""Prices rise with the seats that are taken, which every owner has to count in the same way."""
 
 
 def conditions(terms: ShowtimeTerms) -> Conditions:
@@ -70,21 +95,28 @@ def terms_behind(
         case PlanChanged():
             plan = plans[event.layout_version - 1]
             changes = {"plan": plan, "prices_minor": _prices(plan, before.base_price_minor)}
+            if event.moved is not None:
+                changes |= _changes(plan, event.moved)
         case TermsChanged():
-            now = event.conditions
-            changes = {
-                "movie_id": now.movie_id,
-                "starts_at_us": now.starts_at_us,
-                "base_price_minor": now.base_price_minor,
-                "prices_minor": _prices(before.plan, now.base_price_minor),
-                "promised_start_us": event.promised_start_us,
-                "free_refund_until_us": event.free_refund_until_us,
-            }
+            changes = _changes(before.plan, event)
         case SalesPaused() | SalesResumed() | ShowtimeCancelled():
             pass
         case _:
             return before
     return msgspec.structs.replace(before, version=before.version + 1, **changes)
+
+
+def _changes(plan: SeatPlan, event: TermsChanged) -> dict[str, Any]:
+    now = event.conditions
+    return {
+        "movie_id": now.movie_id,
+        "screen_id": now.screen_id,
+        "starts_at_us": now.starts_at_us,
+        "base_price_minor": now.base_price_minor,
+        "prices_minor": _prices(plan, now.base_price_minor),
+        "promised_start_us": event.promised_start_us,
+        "free_refund_until_us": event.free_refund_until_us,
+    }
 
 
 def as_shown(outcome: Any) -> Any:

@@ -15,9 +15,12 @@ from cinema.actors.restore import Restored
 from cinema.cluster.node import ClusterNode
 from cinema.domain.showtime.commands import Command
 from cinema.domain.showtime.decisions import Archived
+from cinema.domain.showtime.events import PaymentReturned
 from cinema.domain.showtime.terms import ShowtimeTerms
+from cinema.storage.journal.memory import WrittenRow
 from cinema.storage.journal.store import Append, HeldBy, SnapshotSave, Takeover
 from tests.support.actors.scripted_store import RecordingJournal, RecordingLane
+from tests.support.booking_tables import BookingTables
 
 
 class CertainClock(Kernel):
@@ -76,6 +79,27 @@ class _Unmoved(ShowtimeActor):
         if self.is_serving:
             self.state.cancelled = False
         super().turn(now_us, give_way_ns)
+
+
+class BooksWhatWentBack(Kernel):
+    """Money that goes back is written down, and its booking can still be confirmed."""
+
+    def _activate(self, showtime_id: bytes) -> ShowtimeActor:
+        actor = super()._activate(showtime_id)
+        actor.__class__ = _Forgiving
+        return actor
+
+
+class _Forgiving(ShowtimeActor):
+    __slots__ = ()
+
+    def _record(self, command_id: bytes, fingerprint: bytes, event: Any, now_us: int) -> None:
+        before: Any = None
+        if isinstance(event, PaymentReturned):
+            before = self.state.ended.get(event.hold_id)
+        super()._record(command_id, fingerprint, event, now_us)
+        if before is not None:
+            self.state.ended[event.hold_id] = before  # type: ignore[index]
 
 
 class UnsafeSnapshots(Kernel):
@@ -228,6 +252,18 @@ class _PrimaryKeyFenceLane(RecordingLane):
                 journal[part.showtime_id].sort(key=lambda row: row.seq)
                 self.recording.record(part)
         return matched
+
+
+class _AnyScreen(BookingTables):
+    def check(self, rows: Sequence[WrittenRow]) -> None:
+        self.is_taken = lambda _row, _before: False
+        super().check(rows)
+
+
+class ScreensAreShared(RecordingJournal):
+    """The database lets several showtimes have one screen at a time."""
+
+    tables = _AnyScreen
 
 
 class GapsStay(ClusterNode):

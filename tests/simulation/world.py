@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from typing import Any
 
 from cinema.actors.kernel import Kernel
 from cinema.actors.messages import Message, Outcome, Unavailable
 from cinema.cluster.node import ClusterNode
+from cinema.domain.ids import parse_id
 from cinema.domain.showtime.commands import HoldSeats
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.journal.memory import WrittenRow
 from tests.simulation.clients import Client, Reader
 from tests.simulation.database import Database
+from tests.simulation.exchanging import Exchange
 from tests.simulation.faults import Faults
 from tests.simulation.machine import START_US, Machine
 from tests.simulation.network import Network
 from tests.simulation.node import CLUSTER_PORT, Node
+from tests.simulation.paying import Money
 from tests.simulation.plans import seat_plans
 from tests.simulation.profile import Profile, profile_of
 from tests.simulation.redis import Redis
-from tests.simulation.requests import Attempt
+from tests.simulation.requests import NEVER_NS, Attempt
 from tests.simulation.scheduler import Scheduler, SimulatedLoop
 from tests.simulation.store import ViewTable
-from tests.simulation.terms import terms_loaded
+from tests.simulation.terms import PRICES, terms_loaded
 from tests.simulation.trace import Trace
 from tests.simulation.views import Views
 from tests.simulation.watching import Watcher
@@ -42,6 +46,16 @@ WATCHERS_S = 3.5
 
 CALM_S = 3.0
 """How long clients go on after everything was healed."""
+
+
+class Stay:
+    """A showtime on a screen, from one moment to another."""
+
+    def __init__(self, showtime_id: bytes, screen_id: bytes, from_ns: int) -> None:
+        self.showtime_id = showtime_id
+        self.screen_id = screen_id
+        self.from_ns = from_ns
+        self.until_ns = NEVER_NS
 
 
 class World:
@@ -66,7 +80,10 @@ class World:
         self.cluster_type = cluster_type
         self.violations: list[tuple[int, str]] = []
         self.attempts: list[Attempt] = []
+        self.money: dict[bytes, Money] = {}
+        self.exchanges: list[Exchange] = []
         self.mirrors: list[tuple[bytes, int, bytes, str]] = []
+        self.chaos_digest = ""
         self.calm = False
         self.over = False
         self.healed_ns = 0
@@ -75,7 +92,11 @@ class World:
         self._patience = _rng(seed, "patience")
         self.plans = seat_plans(profile.columns)
         self.journal.sold.on_row = self._switch
+        self.journal.sold.is_taken = self._is_taken
         self.terms: dict[bytes, ShowtimeTerms] = {}
+        # One for each showtime, and one more, for all times.
+        self.screens = [b"screen number %02d" % number for number in range(profile.showtimes + 1)]
+        self.stays: list[Stay] = []
         self.showtimes = [self._showtime() for _ in range(profile.showtimes)]
         self.first_terms = dict(self.terms)
         self.database = Database(
@@ -135,6 +156,8 @@ class World:
             sales_closes_at_us=far_us,
             hold_ttl_s=self.profile.hold_ttl_s,
             hold_max_s=2 * self.profile.hold_ttl_s,
+            payment_window_s=self.profile.hold_ttl_s,
+            payment_grace_s=1,
             seats_per_hold=10,
             live_holds_per_customer=4,
             seats_per_staff_hold=100,
@@ -142,16 +165,48 @@ class World:
             protect_orphans=False,
             companions_need_accessible=False,
             movie_id=b"the film of them",
-            screen_id=b"the only screen.",
+            screen_id=self.screens[len(self.terms)],
             base_price_minor=1000,
+            book=PRICES,
+            book_version=PRICES.book.version,
         )
+        self.stays.append(Stay(showtime_id, self.terms[showtime_id].screen_id, 0))
         return showtime_id
 
     def _switch(self, row: WrittenRow) -> None:
         """What changes of the showtime itself write beside their events."""
-        if row.branch == "switched":
-            before = self.terms[row.showtime_id]
-            self.terms[row.showtime_id] = terms_loaded(before, row.row, self.plans)
+        if row.branch != "switched":
+            return
+        before = self.terms[row.showtime_id]
+        now = self.terms[row.showtime_id] = terms_loaded(before, row.row, self.plans)
+        if "cancelled_at_us" in row.row:
+            self._leave(row.showtime_id)
+        elif now.screen_id != before.screen_id:
+            self._leave(row.showtime_id)
+            if self.who_is_on(now.screen_id) is not None:
+                self.violate(f"two showtimes are on {now.screen_id!r}")
+            self.stays.append(Stay(row.showtime_id, now.screen_id, self.scheduler.now_ns))
+
+    def _leave(self, showtime_id: bytes) -> None:
+        for stay in self.stays:
+            if stay.showtime_id == showtime_id:
+                stay.until_ns = min(stay.until_ns, self.scheduler.now_ns)
+
+    def who_is_on(self, screen_id: bytes) -> bytes | None:
+        """The showtime that has a screen now: all of them take place at the same time."""
+        for stay in self.stays:
+            if stay.until_ns == NEVER_NS and stay.screen_id == screen_id:
+                return stay.showtime_id
+        return None
+
+    def _is_taken(self, row: WrittenRow, before: Sequence[WrittenRow]) -> bool:
+        """What the exclusion constraint says, also of two that come in one statement."""
+        if "screen_id" not in row.row:
+            return False
+        wanted = row.row["screen_id"]
+        if any(one.row.get("screen_id") == wanted for one in before if one.branch == "switched"):
+            return True
+        return self.who_is_on(parse_id(wanted)) not in {None, row.showtime_id}
 
     # --- what everybody reports
 
@@ -171,7 +226,7 @@ class World:
     def clock_error_us(self) -> int:
         """By how much the worst clock of a node that has joined may be wrong now."""
         clocks = [node.clock for node in self.nodes.values() if node.clock is not None]
-        return max(clock.uncertainty_us() for clock in clocks)
+        return max((clock.uncertainty_us() for clock in clocks), default=0)
 
     # --- what clients do
 
@@ -202,7 +257,7 @@ class World:
 
     # --- the run
 
-    def run(self) -> None:
+    def run(self, *, chaos_only: bool = False) -> None:
         """Chaos, healing, a calm while, then a look at what still works."""
         profile, scheduler, seed = self.profile, self.scheduler, self.seed
         clients = [
@@ -223,8 +278,11 @@ class World:
             node.boot()
         scheduler.run_until(BOOT_NS)
         for actor in (*clients, *readers, *watchers, self.faults):
-            self._go(actor.run())
+            self.go(actor.run())
         scheduler.run_until(scheduler.now_ns + int(profile.chaos_s * 1e9))
+        self.chaos_digest = self.trace.hexdigest()
+        if chaos_only:
+            return
         self.faults.heal()
         self.healed_ns = scheduler.now_ns
         self.stray = 0.0
@@ -232,7 +290,7 @@ class World:
         self.calm = True
         drain_s = 2 * profile.hold_ttl_s + 2.0
         scheduler.run_until(scheduler.now_ns + int(drain_s * 1e9))
-        self._go(self._probe())
+        self.go(self._probe())
         # The hold of the probe expires, and watchers have their time to hear of it.
         scheduler.run_until(scheduler.now_ns + int((profile.hold_ttl_s + WATCHERS_S) * 1e9))
         for watcher in watchers:
@@ -254,7 +312,8 @@ class World:
             recovery_ms += int(3000 * profile.heartbeat_s) + 2000
         return recovery_ms * 1_000_000
 
-    def _go(self, work: Any) -> None:
+    def go(self, work: Any) -> None:
+        """Do some work beside all other."""
         self.loop.post(self._begin, work)
 
     def _begin(self, work: Any) -> None:

@@ -29,6 +29,7 @@ from cinema.domain.showtime.events import (
     HoldExpired,
     HoldExtended,
     HoldReleased,
+    PaymentEnded,
     SeatsHeld,
 )
 from tests.support.ledger import Entry, Ledger, Moment, Replay
@@ -262,7 +263,8 @@ class _ShowtimeCheck:
 
     def _trace_events(self) -> None:
         for entry in self._ledger.entries:
-            if isinstance(entry.event, HoldExpired):
+            # The server itself looks for what was not paid in time.
+            if isinstance(entry.event, HoldExpired | PaymentEnded):
                 continue
             attempts = self._by_command.get(entry.command_id)
             if entry.command_id in self._entry_of:

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from cinema.cluster.link import Link
     from cinema.cluster.membership import Membership
     from cinema.cluster.node import ClusterNode
+    from cinema.cluster.peers import Peers
     from cinema.cluster.placement import Placement
     from cinema.cluster.ring import Ring
     from cinema.domain.membership import Member, View
     from cinema.features.accounts.admission import Admission
     from cinema.http.connections.proxies import TrustedProxies
     from cinema.http.server import Edge
+    from cinema.http.turns import Turns
     from cinema.local.redis_server import LocalRedis
 
     Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -157,9 +159,14 @@ async def note_interest(fanout: FanOut, payload: bytes) -> None:
     await fanout._noted(b"", payload)
 
 
-def leaving_peers(node: ClusterNode) -> Sequence[Any]:
+def leaving_peers(peers: Peers) -> Sequence[Any]:
     """Links to members that have gone, which still bring answers."""
-    return node.peers._leaving
+    return peers._leaving
+
+
+def ignore_farewells(node: ClusterNode) -> None:
+    """Have the node take no notice of peers that say farewell, as older builds do."""
+    node.peers.part_from = lambda _peer: None  # type: ignore[method-assign]
 
 
 def lose_peer(node: ClusterNode, node_id: bytes) -> None:
@@ -273,6 +280,11 @@ def addresses_remembered(proxies: TrustedProxies) -> int:
 def take_nonce(tokens: Any, nonce: str, now_s: float) -> None:
     """Note the nonce of a signed call."""
     tokens._take_nonce(nonce, now_s)
+
+
+def let_every_turn_come_too_late(turns: Turns) -> None:
+    """Have the queue of a running node refuse all that has to wait."""
+    turns._late_s = -1.0
 
 
 def refusals_remembered(admission: Admission) -> int:

@@ -20,10 +20,14 @@ from cinema.domain.showtime.events import (
     HoldExpired,
     HoldExtended,
     HoldReleased,
+    PaymentEnded,
+    PaymentReturned,
+    PaymentStarted,
     PlanChanged,
     SalesPaused,
     SalesResumed,
     SeatsBlocked,
+    SeatsChanged,
     SeatsHeld,
     SeatsUnblocked,
     ShowtimeCancelled,
@@ -105,7 +109,10 @@ async def read_ledger(
         bookings = await connection.fetch(
             "select b.id, b.user_id, b.status, p.amount_minor, p.refunded_minor, "
             "array(select seat from booking_seats s where s.booking_id = b.id and s.live) as seats "
-            "from bookings b join payments p on p.booking_id = b.id where b.showtime_id = $1",
+            "from bookings b cross join lateral (select sum(amount_minor)::bigint as amount_minor, "
+            "sum(refunded_minor)::bigint as refunded_minor from payments one "
+            "where one.booking_id = b.id and (one.id = b.payment_id or one.for_change)) p "
+            "where b.showtime_id = $1",
             UUID(showtime_id),
         )
         told = await connection.fetch(
@@ -146,6 +153,13 @@ async def read_ledger(
     )
 
 
+_TOLD: Mapping[type, str] = {
+    HoldBooked: "booking.confirmed",
+    BookingCancelled: "booking.cancelled",
+    SeatsChanged: "booking.changed",
+}
+
+
 class Replay:
     """The showtime at every seq of a ledger, and what is wrong with the ledger by itself.
 
@@ -163,6 +177,9 @@ class Replay:
         self._holds: dict[str, HeldNow] = {}
         self._ended: dict[str, str] = {}
         self._bookings: dict[str, HeldNow] = {}
+        self._paying: dict[str, str] = {}
+        self._unpaid: dict[str, tuple[str, int]] = {}
+        self._returned: set[str] = set()
         self.moments: list[Moment] = [self._moment(0)]
         for expected, entry in enumerate(ledger.entries, 1):
             self._check_order(expected, entry)
@@ -176,11 +193,11 @@ class Replay:
         expected = [
             (
                 entry.seq,
-                "booking.confirmed" if isinstance(entry.event, HoldBooked) else "booking.cancelled",
+                _TOLD[type(entry.event)],
                 str(UUID(bytes=entry.event.booking_id)),
             )
             for entry in self.ledger.entries
-            if isinstance(entry.event, HoldBooked | BookingCancelled)
+            if isinstance(entry.event, HoldBooked | BookingCancelled | SeatsChanged)
         ]
         if self.ledger.told not in {None, tuple(expected)}:
             self.faults.append(f"the outbox tells {self.ledger.told}, not {expected}")
@@ -229,8 +246,10 @@ class Replay:
                 self._shrink(entry, self._holds, hold_id, (seats, (), ()), "expired")
             case HoldBooked():
                 self._book(entry, entry.event)
-            case BookingCancelled(booking_id, _, cancelled, _, seats, prices):
-                self._shrink(entry, self._bookings, booking_id, (cancelled, seats, prices), "")
+            case PaymentStarted() | PaymentEnded() | PaymentReturned():
+                self._pay(entry, entry.event)
+            case BookingCancelled() | SeatsChanged():
+                self._change_booking(entry, entry.event)
             case _:
                 self._apply_staff(entry, entry.event)
 
@@ -278,6 +297,12 @@ class Replay:
             self._fault(entry, f"it leaves holds: {sorted(self._holds)}")
         if event.bookings != len(self._bookings):
             self._fault(entry, f"there are {len(self._bookings)} bookings")
+        unpaid = [str(UUID(bytes=booking_id)) for booking_id in event.unpaid]
+        if sorted(unpaid) != sorted(self._paying.values()):
+            self._fault(entry, f"it leaves pending bookings: {self._paying}")
+        for hold_id, booking_id in self._paying.items():
+            self._unpaid[booking_id] = ("cancelled", self._holds[hold_id].prices_minor)
+        self._paying.clear()
         for seat in event.seats:
             self._taken.pop(self._labels[seat], None)
         self._ended |= dict.fromkeys(self._holds, "released")
@@ -291,7 +316,9 @@ class Replay:
             self._taken[label] = status
 
     def _change_plan(self, entry: Entry, event: PlanChanged) -> None:
-        """Seats keep their labels, and whoever has some keeps them."""
+        """Seats keep their labels, and whoever has some keeps them; also on another screen."""
+        if event.terms_version:
+            self._raise_version(entry, event.terms_version)
         before, after = self._labels, self.ledger.later_labels[event.layout_version]
         lost = set(self._taken) - set(after)
         if lost:
@@ -338,16 +365,93 @@ class Replay:
         if end:
             self._ended[group_id] = end
 
+    def _pay(self, entry: Entry, event: PaymentStarted | PaymentEnded | PaymentReturned) -> None:
+        """A hold waits for its payment as a pending booking, or no longer does."""
+        if isinstance(event, PaymentReturned):
+            self._give_back(entry, event)
+            return
+        hold_id, booking_id = (str(UUID(bytes=raw)) for raw in (event.hold_id, event.booking_id))
+        held = self._live(entry, self._holds, event.hold_id, event.seats)
+        if isinstance(event, PaymentStarted):
+            if hold_id in self._paying or booking_id in self._bookings:
+                self._fault(entry, "it is being paid, or has been")
+            self._paying[hold_id] = booking_id
+            self._holds[hold_id] = HeldNow(
+                event.customer, frozenset(event.seats), sum(event.prices), event.expires_at_us
+            )
+            return
+        if self._paying.pop(hold_id, None) != booking_id:
+            self._fault(entry, "another booking was waited for")
+        if held is not None and not entry.command_id and entry.at_us < held.expires_at_us:
+            self._fault(entry, f"expired before {held.expires_at_us}")
+        self._unpaid[booking_id] = (
+            "expired" if event.expired else "cancelled",
+            sum(event.prices),
+        )
+        end = "expired" if event.expired else "released"
+        self._shrink(entry, self._holds, event.hold_id, (event.seats, (), ()), end)
+
+    def _give_back(self, entry: Entry, event: PaymentReturned) -> None:
+        """Money that came goes back: its booking is not booked, now or later."""
+        hold_id, booking_id = (str(UUID(bytes=raw)) for raw in (event.hold_id, event.booking_id))
+        if booking_id in self._bookings or booking_id in self._returned:
+            self._fault(entry, "it is booked, or the money went back before")
+        self._returned.add(booking_id)
+        if event.waited:
+            if self._paying.pop(hold_id, None) != booking_id:
+                self._fault(entry, "another booking was waited for")
+            self._unpaid[booking_id] = ("cancelled", sum(event.prices))
+            self._shrink(entry, self._holds, event.hold_id, (event.seats, (), ()), "released")
+        elif booking_id not in self._unpaid:
+            self._fault(entry, "no such booking was waiting for its payment")
+
     def _book(self, entry: Entry, event: HoldBooked) -> None:
-        self._live(entry, self._holds, event.hold_id, event.seats)
-        hold_id = str(UUID(bytes=event.hold_id))
-        if self._holds.pop(hold_id, None) is not None:
-            self._ended[hold_id] = "booked"
+        hold_id, booking_id = (str(UUID(bytes=raw)) for raw in (event.hold_id, event.booking_id))
+        if booking_id in self._returned:
+            self._fault(entry, "its money went back")
+        if event.pending and hold_id not in self._holds:
+            # Paid too late: the seats have to be free.
+            if self._unpaid.pop(booking_id, None) is None:
+                self._fault(entry, "no such booking was waiting for its payment")
+            self._take(entry, event.seats, "booked")
+        else:
+            self._live(entry, self._holds, event.hold_id, event.seats)
+            if self._paying.pop(hold_id, None) != (booking_id if event.pending else None):
+                self._fault(entry, "another booking was waited for")
+            self._holds.pop(hold_id, None)
+        self._ended[hold_id] = "booked"
         for seat in event.seats:
             self._taken[self._labels[seat]] = "booked"
         self._bookings[str(UUID(bytes=event.booking_id))] = HeldNow(
             event.customer, frozenset(event.seats), sum(event.prices), 0
         )
+
+    def _change_booking(self, entry: Entry, event: BookingCancelled | SeatsChanged) -> None:
+        if isinstance(event, SeatsChanged):
+            self._change_seats(entry, event)
+            return
+        part = (event.cancelled, event.seats, event.prices)
+        self._shrink(entry, self._bookings, event.booking_id, part, "")
+
+    def _change_seats(self, entry: Entry, event: SeatsChanged) -> None:
+        """All that is left is free before anything is taken; one old seat for one new one."""
+        kept = frozenset(event.seats) - frozenset(event.chosen)
+        held = self._live(entry, self._bookings, event.booking_id, (*kept, *event.left))
+        if len(event.left) != len(event.chosen) or len(event.seats) != len(kept) + len(event.left):
+            self._fault(entry, "it has more seats than before, or fewer")
+        for seat in event.left:
+            self._taken.pop(self._labels[seat], None)
+        for hold in event.holds:
+            if str(UUID(bytes=hold.hold_id)) in self._paying:
+                self._fault(entry, "it takes seats that are being paid")
+                continue
+            part = (hold.used, hold.seats, hold.prices)
+            self._shrink(entry, self._holds, hold.hold_id, part, "booked")
+        self._take(entry, event.chosen, "booked")
+        if held is not None:
+            self._bookings[str(UUID(bytes=event.booking_id))] = msgspec.structs.replace(
+                held, seats=frozenset(event.seats), prices_minor=sum(event.prices)
+            )
 
     def _check_end(self) -> None:
         """Head row and relational rows must say what the journal says."""
@@ -359,15 +463,23 @@ class Replay:
         ever = {
             str(UUID(bytes=entry.event.booking_id))
             for entry in ledger.entries
-            if isinstance(entry.event, HoldBooked)
+            if isinstance(entry.event, HoldBooked | PaymentStarted)
         }
         if ever != set(ledger.bookings):
             self.faults.append(f"bookings in one place only: {ever ^ set(ledger.bookings)}")
+        held = {booking_id: self._holds[hold_id] for hold_id, booking_id in self._paying.items()}
         for booking_id, row in ledger.bookings.items():
-            now = self._bookings.get(booking_id)
+            if booking_id in self._unpaid:
+                status, price_minor = self._unpaid[booking_id]
+                if (row.seats, row.status, row.paid_minor) != (frozenset(), status, price_minor):
+                    self.faults.append(f"booking {booking_id} is {row}, and was not paid")
+                continue
+            now = self._bookings.get(booking_id) or held.get(booking_id)
             seats = frozenset(self._labels[seat] for seat in now.seats) if now else frozenset()
             left_minor = now.prices_minor if now else 0
             status = "confirmed" if now else "cancelled"
+            if booking_id in held:
+                status = "pending"
             if (row.seats, row.status, row.paid_minor - row.refunded_minor) != (
                 seats,
                 status,

@@ -15,15 +15,23 @@ from cinema.domain.showtime.events import (
     BookingCancelled,
     Conditions,
     HoldBooked,
+    PaymentEnded,
+    PaymentReturned,
+    PaymentStarted,
     PlanChanged,
     SalesPaused,
     SalesResumed,
+    SeatsChanged,
     ShowtimeCancelled,
     TermsChanged,
 )
 from cinema.domain.showtime.state import NEVER_US
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.features.bookings.rows import BOOKING_BRANCHES
+from cinema.features.invoices.rows import INVOICE_BRANCHES
+from cinema.features.ledger.rows import LEDGER_BRANCHES
+from cinema.features.loyalty.rows import LOYALTY_BRANCHES
+from cinema.features.pricing.rows import PRICING_BRANCHES
 from cinema.features.showtimes.rows import SHOWTIME_BRANCHES
 from cinema.storage.journal.branches import Happened, RowBranches
 from cinema.storage.journal.memory import MemoryJournal
@@ -44,7 +52,16 @@ LOCK_TIMEOUT_S = 2.0
 BOOKED_AT_US = 1_700_000_000_000_000
 CANCELLED_AT_US = 1_700_000_001_000_000
 
-BRANCHES = RowBranches([*BOOKING_BRANCHES, *SHOWTIME_BRANCHES])
+BRANCHES = RowBranches(
+    [
+        *PRICING_BRANCHES,
+        *LEDGER_BRANCHES,
+        *LOYALTY_BRANCHES,
+        *BOOKING_BRANCHES,
+        *SHOWTIME_BRANCHES,
+        *INVOICE_BRANCHES,
+    ]
+)
 
 _serials = itertools.count(1)
 
@@ -217,6 +234,59 @@ def booking(
     return Happened(msgspec.structs.replace(made, **event), TERMS, BOOKED_AT_US, request_key)
 
 
+def pending(made: Happened) -> Happened:
+    """The same booking, waiting for its payment."""
+    booked = made.event
+    assert isinstance(booked, HoldBooked)
+    event = PaymentStarted(
+        hold_id=booked.hold_id,
+        customer=booked.customer,
+        seats=booked.seats,
+        prices=booked.prices,
+        expires_at_us=BOOKED_AT_US + 2,
+        pay_until_us=BOOKED_AT_US + 1,
+        booking_id=booked.booking_id,
+        code=booked.code,
+        payment_id=booked.payment_id,
+        payment_method=booked.payment_method,
+        currency=booked.currency,
+    )
+    return msgspec.structs.replace(made, event=event)
+
+
+def given_up(made: Happened) -> Happened:
+    """All seats of a booking are given up for those of another showtime."""
+    event = msgspec.structs.replace(
+        cancellation(made).event, exchange_id=some_id(), carried_minor=500
+    )
+    return msgspec.structs.replace(made, event=event)
+
+
+def paid(made: Happened) -> Happened:
+    """A booking that waited for its payment has got it."""
+    return msgspec.structs.replace(made, event=msgspec.structs.replace(made.event, pending=True))
+
+
+def unpaid(made: Happened) -> Happened:
+    """A booking that waited for its payment did not get it."""
+    booked = made.event
+    assert isinstance(booked, HoldBooked)
+    event = PaymentEnded(
+        booked.hold_id, booked.customer, booked.seats, booked.prices, booked.booking_id, True
+    )
+    return msgspec.structs.replace(made, event=event)
+
+
+def given_back(made: Happened, *, waited: bool = True) -> Happened:
+    """The money of a booking that waited for it, or had waited, goes back."""
+    booked = made.event
+    assert isinstance(booked, HoldBooked)
+    event = PaymentReturned(
+        booked.hold_id, booked.customer, booked.seats, booked.prices, booked.booking_id, waited
+    )
+    return msgspec.structs.replace(made, event=event)
+
+
 def cancellation(made: Happened, *labels: str) -> Happened:
     """Some seats leave a booking, or all if none is named."""
     booked = made.event
@@ -235,6 +305,36 @@ def cancellation(made: Happened, *labels: str) -> Happened:
     return Happened(cancelled, TERMS, CANCELLED_AT_US, None)
 
 
+def seat_change(made: Happened, pairs: dict[str, str], more_minor: int = 0) -> Happened:
+    """Tickets of a booking get other seats, the first for so much more, or less if below 0."""
+    booked = made.event
+    assert isinstance(booked, HoldBooked | SeatsChanged)
+    index = TERMS.plan.index
+    prices = dict(zip(booked.seats, booked.prices, strict=True))
+    left, chosen = [index[one] for one in pairs], [index[one] for one in pairs.values()]
+    now = [prices[seat] for seat in left]
+    now[0] += more_minor
+    others = dict(zip(left, zip(chosen, now, strict=True), strict=True))
+    after = [others.get(seat, (seat, price)) for seat, price in prices.items()]
+    changed = SeatsChanged(
+        booking_id=booked.booking_id,
+        customer=booked.customer,
+        left=tuple(left),
+        left_prices=tuple(prices[seat] for seat in left),
+        chosen=tuple(chosen),
+        chosen_prices=tuple(now),
+        seats=tuple(seat for seat, _ in after),
+        prices=tuple(price for _, price in after),
+        currency=booked.currency,
+        taxes=tuple(range(len(chosen))),
+        payment_id=some_id() if more_minor > 0 else b"",
+        payment_method="demo" if more_minor > 0 else "",
+        tax_minor=max(0, more_minor // 10),
+        refund_minor=max(0, -more_minor),
+    )
+    return Happened(changed, TERMS, CANCELLED_AT_US, None)
+
+
 def plan_change(version: int) -> Happened:
     """Another version of the plan is pinned."""
     return Happened(PlanChanged(1, version, 4, (0, 1, 2, 3)), TERMS, BOOKED_AT_US, None)
@@ -249,8 +349,8 @@ def move() -> Happened:
 
 
 def called_off() -> Happened:
-    """The showtime is cancelled, with a booking."""
-    event = ShowtimeCancelled(2, "no heating", (some_id(),), (0,), 1, some_id())
+    """The showtime is cancelled, with a booking, and one that was not paid yet."""
+    event = ShowtimeCancelled(2, "no heating", (some_id(),), (0,), 1, some_id(), (some_id(),))
     return Happened(event, TERMS, BOOKED_AT_US, None)
 
 
@@ -311,6 +411,8 @@ def snapshot(
     )
 
 
-def archive_row(key: bytes, kind: int, *, at_us: int = 1000, payload: bytes = b"row") -> ArchiveRow:
+def archive_row(
+    key: bytes, kind: int, *, seq: int = 1, at_us: int = 1000, payload: bytes = b"row"
+) -> ArchiveRow:
     """A row for the archive."""
-    return ArchiveRow(key, kind, 1, 1, 1, at_us, payload)
+    return ArchiveRow(key, kind, seq, 1, 1, at_us, payload)

@@ -28,6 +28,7 @@ AWAITED = {
     "actors/tasks.py",  # the wrapper
     "local/cluster/supervisor.py",  # a group that ends with its first failure, and says why
     "backups/follow.py",  # the same
+    "integrations/stripe/double/deliveries.py",  # of no server: `close` and `settled` wait
 }
 """Where tasks may start without the wrapper, because somebody waits for each of them."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 MODULES = {
+    "fpdf2": "fpdf",
     "kubernetes-validate": "kubernetes_validate",
     "pillow": "PIL",
     "prometheus-client": "prometheus_client",

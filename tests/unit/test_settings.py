@@ -157,10 +157,32 @@ def test_a_switch_may_be_turned_off_in_several_ways(text: str) -> None:
         ({"PUBLIC_URL": "tickets.cinema.test"}, "PUBLIC_URL"),
         ({"PUBLIC_URL": "https://"}, "PUBLIC_URL names no host"),
         ({"PUBLIC_URL": "https://tickets.cinema.test:https"}, "PUBLIC_URL names no host"),
+        ({"PUBLIC_URL": "https://tickets.cinema.test/?from=mail"}, "PUBLIC_URL must end with its"),
+        ({"PUBLIC_URL": "https://tickets.cinema.test/#"}, "PUBLIC_URL must end with its path"),
+        ({"PUBLIC_URL": "https://ada:pass@tickets.cinema.test"}, "PUBLIC_URL must end with its"),
         ({"JWT_SECRET_KEY": "short"}, "JWT_SECRET_KEY is shorter"),
         ({"CONTROL_TOKEN": "short"}, "CONTROL_TOKEN is shorter"),
         ({"CONTROL_TOKEN": f"ada:{'x' * 32}, bob:short"}, "CONTROL_TOKEN is shorter"),
         ({"CONTROL_TOKEN": f"{'x' * 32}\n" * 17}, "CONTROL_TOKEN holds more than 16"),
+        ({"STRIPE_SECRET_KEY": "pk_test_x"}, "STRIPE_SECRET_KEY has to begin with sk_"),
+        ({"STRIPE_SECRET_KEY": "sk_live_x"}, "STRIPE_SECRET_KEY is a live key"),
+        ({"STRIPE_SECRET_KEY": "rk_live_x"}, "STRIPE_SECRET_KEY is a live key"),
+        ({"STRIPE_WEBHOOK_SECRET": "secret"}, "STRIPE_WEBHOOK_SECRET does not begin"),
+        (
+            {"STRIPE_WEBHOOK_SECRET": "whsec_a whsec_a"},
+            "STRIPE_WEBHOOK_SECRET holds a secret twice",
+        ),
+        (
+            {"STRIPE_WEBHOOK_SECRET": "whsec_a,whsec_b,whsec_c"},
+            "STRIPE_WEBHOOK_SECRET holds more than 2",
+        ),
+        ({"STRIPE_API_BASE": "stripe.test"}, "STRIPE_API_BASE has to be"),
+        ({"STRIPE_API_BASE": "https://"}, "STRIPE_API_BASE has to be"),
+        (
+            {"WITH_STRIPE_DOUBLE": "true", "STRIPE_SECRET_KEY": "sk_test_x"},
+            "WITH_STRIPE_DOUBLE makes its own",
+        ),
+        ({"WITH_STRIPE_DOUBLE": "true", "PORT": "0"}, "WITH_STRIPE_DOUBLE needs a PORT"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(environ: dict[str, str], problem: str) -> None:
@@ -237,6 +259,14 @@ def test_sound_production_settings_are_accepted_with_the_demo_off() -> None:
         ({"CONTROL_TOKEN": SOUND_KEY}, "CONTROL_TOKEN is the JWT_SECRET_KEY"),
         ({"CONTROL_HOST": "0.0.0.0"}, "CONTROL_TOKEN is required"),
         ({"CONTROL_HOST": "control.cinema.test"}, "CONTROL_TOKEN is required"),
+        ({"WITH_STRIPE_DOUBLE": "true"}, "WITH_STRIPE_DOUBLE must be off"),
+        (
+            {"STRIPE_SECRET_KEY": "sk_test_double", "STRIPE_WEBHOOK_SECRET": "whsec_a"},
+            "STRIPE_SECRET_KEY is a test key",
+        ),
+        ({"STRIPE_SECRET_KEY": "sk_live_x"}, "STRIPE_WEBHOOK_SECRET is required"),
+        ({"STRIPE_API_BASE": "http://stripe.test"}, "STRIPE_API_BASE must be https://"),
+        ({"STRIPE_API_BASE": "https://localhost"}, "STRIPE_API_BASE must not be on this machine"),
     ],
 )
 def test_production_refuses_what_is_only_safe_while_developing(
@@ -256,6 +286,8 @@ def test_production_refuses_what_is_only_safe_while_developing(
         {"DATABASE_URL": "postgresql://cinema:q7fJ2mX9vLc4RzT8@db/cinema"},
         {"TRUSTED_PROXIES": "10.0.0.0/8,fc00::/7,::ffff:10.0.0.1"},
         {"ALLOWED_ORIGINS": "https://www.cinema.test"},
+        {"STRIPE_SECRET_KEY": "rk_live_x", "STRIPE_WEBHOOK_SECRET": "whsec_a whsec_b"},
+        {"STRIPE_API_BASE": "https://stripe.test"},
     ],
     ids=str,
 )
@@ -531,6 +563,7 @@ def test_a_mail_server_is_read_with_its_usual_port(url: str, server: SmtpServer)
         ({"SMTP_URL": "smtp://u:pass-word@host"}, "SMTP_URL would send its password without TLS"),
         ({"MAIL_FROM": "Cinema"}, "MAIL_FROM has to be an address"),
         ({"MAIL_FROM": "a@b\nBcc: c@d"}, "MAIL_FROM has to be an address"),
+        ({"MAIL_FROM": "Kino <a@b.example>, c@d.example"}, "MAIL_FROM has to be an address"),
     ],
 )
 def test_how_mails_cannot_leave_is_told_at_the_start(values: dict[str, str], problem: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import cinema
@@ -14,11 +14,12 @@ DOCUMENT = (PACKAGE.parent / "docs" / "telemetry.md").read_text()
 LEVELS = {"debug", "info", "warning", "error", "critical", "exception", "log"}
 
 
-def sources() -> Iterator[tuple[Path, ast.Module]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        yield path, ast.parse(path.read_text())
+@cache
+def sources() -> tuple[tuple[Path, ast.Module], ...]:
+    return tuple((path, ast.parse(path.read_text())) for path in sorted(PACKAGE.rglob("*.py")))
 
 
+@cache
 def constants() -> dict[str, str]:
     """Module-level names that stand for a text, of all modules: event names are imported."""
     found: dict[str, str] = {}
@@ -39,6 +40,7 @@ def is_log(called: ast.expr) -> bool:
     return False
 
 
+@cache
 def logged_events() -> dict[str, Path]:
     known = constants()
     events: dict[str, Path] = {}

@@ -11,7 +11,10 @@ from cinema.domain.showtime.events import (
     HoldBooked,
     HoldExpired,
     HoldReleased,
+    PaymentEnded,
+    PaymentReturned,
     SeatsBlocked,
+    SeatsChanged,
     SeatsHeld,
     SeatsUnblocked,
     ShowtimeCancelled,
@@ -29,12 +32,17 @@ def seat_changes(event: AnyEvent) -> list[Change]:
             return [(seat, HELD) for seat in event.seats]
         case HoldReleased():
             return [(seat, AVAILABLE) for seat in event.released]
-        case HoldExpired() | SeatsUnblocked() | ShowtimeCancelled():
+        case HoldExpired() | PaymentEnded() | SeatsUnblocked() | ShowtimeCancelled():
+            return [(seat, AVAILABLE) for seat in event.seats]
+        case PaymentReturned(waited=True):
             return [(seat, AVAILABLE) for seat in event.seats]
         case HoldBooked():
             return [(seat, BOOKED) for seat in event.seats]
         case BookingCancelled():
             return [(seat, AVAILABLE) for seat in event.cancelled]
+        case SeatsChanged():
+            freed = [(seat, AVAILABLE) for seat in event.left if seat not in event.chosen]
+            return freed + [(seat, BOOKED) for seat in event.chosen if seat not in event.left]
         case SeatsBlocked():
             return [(seat, BLOCKED) for seat in event.seats]
         case _:

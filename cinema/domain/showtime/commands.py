@@ -11,11 +11,36 @@ defaults and append them.
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from cinema.domain.sale_rules import SaleRules
 from cinema.domain.seatmap import SeatPlan
-from cinema.domain.showtime.events import Conditions
+from cinema.domain.showtime.events import Conditions, OrderLine
+
+
+class Sale(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
+    """What a hold is to be booked for, as its quote says: the seats in the order of the hold.
+
+    The quote was made by `book_version`. `prices`, `lines` and the rest are as in `HoldBooked`.
+    """
+
+    book_version: int
+    labels: tuple[str, ...]
+    types: tuple[str, ...]
+    prices: tuple[int, ...]
+    taxes: tuple[int, ...]
+    fees_minor: int = 0
+    tax_minor: int = 0
+    fees_tax_minor: int = 0
+    lines: tuple[OrderLine, ...] = ()
+    promo_code: str = ""
+
+    @property
+    def total_minor(self) -> int:
+        """All that is to be paid."""
+        return sum(self.prices) + self.fees_minor
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
@@ -76,7 +101,10 @@ class ReleaseHold(Command, frozen=True, kw_only=True, gc=False, array_like=True,
 
 
 class BookHold(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=5):
-    """Turn a live hold into a booking; `code` is what people read out at the door."""
+    """Turn a live hold into a booking; `code` is what people read out at the door.
+
+    For what `sale` says; without it, for what the seats of the hold cost.
+    """
 
     hold_id: bytes
     customer: bytes
@@ -84,14 +112,30 @@ class BookHold(Command, frozen=True, kw_only=True, gc=False, array_like=True, ta
     code: str
     payment_id: bytes
     payment_method: str
+    sale: Sale | None = None
 
 
 class CancelBooking(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=6):
-    """Cancel a booking, or only the seats named by `labels`; `customer` None means staff."""
+    """Cancel a booking, or only the seats named by `labels`; `customer` None means staff.
+
+    Of what the seats have cost, `refund_bp` goes back, hundredths of a percent, halves up; and
+    `fees_minor` beside it, if no seat is left; `products_minor` of these are for products. With
+    `refund_minor` so much goes back instead.
+
+    With `exchange_id` all seats, as they were `seen` with their prices, are given up for those of
+    another showtime: of what goes back, `carried_minor` pays for these.
+    """
 
     booking_id: bytes
     customer: bytes | None
     labels: list[str] | None = None
+    refund_bp: int = 10_000
+    fees_minor: int = 0
+    refund_minor: int = -1
+    products_minor: int = 0
+    exchange_id: bytes = b""
+    carried_minor: int = 0
+    seen: tuple[tuple[str, int], ...] = ()
 
 
 class BlockSeats(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=7):
@@ -115,28 +159,32 @@ class ResumeSales(Command, frozen=True, kw_only=True, gc=False, array_like=True,
 
 
 class ChangeTerms(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=11):
-    """Sell by other terms from here on, unless the showtime has changed since it was `seen`.
+    """Sell by other terms from now on, unless the showtime has changed since it was `seen`.
 
     `seen` are the versions of its row that the sender may have had before it; `rules` are those
     that come of the conditions' own, the screen's and the settings'. If the conditions are for
-    another screen, `layout_version` is the version of its layout.
+    another screen, `layout_version` is the version of its layout. The job `job_id` tells customers
+    what they have to know of the change; without it nobody is told.
     """
 
     seen: tuple[int, ...]
     conditions: Conditions
     rules: SaleRules
     layout_version: int = 0
+    job_id: bytes = b""
 
 
 class CancelShowtime(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=12):
-    """End all holds and sell nothing any more; the job `job_id` cancels what was booked.
+    """End all holds and stop selling; the job `job_id` cancels the bookings.
 
-    `seen` as with `ChangeTerms`.
+    `seen` as with `ChangeTerms`. With `unless_booked` any version will do, and nobody may have
+    booked; builds that do not know of this refuse it, because no version was seen.
     """
 
     seen: tuple[int, ...]
     reason: str
     job_id: bytes
+    unless_booked: bool = False
 
 
 class ChangeLayout(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=13):
@@ -149,8 +197,96 @@ class ChangeLayout(Command, frozen=True, kw_only=True, gc=False, array_like=True
     layout_version: int
 
 
+class StartPayment(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=14):
+    """Keep a live hold until its payment has come or failed, as a pending booking.
+
+    It should be paid within the showtime's `payment_window_s`; or, with `before_start_s`, until so
+    many seconds before the start. At most `seats_limit` seats, unless that is 0. `sale` as in
+    `BookHold`. `for_exchange`: it is paid by giving up seats of another showtime, and a row says
+    whether that has happened; whoever ends the hold asks it first.
+    """
+
+    hold_id: bytes
+    customer: bytes
+    booking_id: bytes
+    code: str
+    payment_id: bytes
+    payment_method: str
+    before_start_s: int | None = None
+    seats_limit: int = 0
+    sale: Sale | None = None
+    for_exchange: bool = False
+
+
+IN_TIME_ONLY: Final = 0
+"""A `seat_count` that no hold has, so that a late payment is refused, also by earlier builds."""
+
+
+class ConfirmPayment(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=15):
+    """The payment has come: book the hold.
+
+    A payment that comes after the end of its hold gets the seats if all `seat_count` are free;
+    never with `IN_TIME_ONLY`, for money that goes back by itself when the hold ends. The sender
+    gives each payment one `command_id` and a fingerprint, so that it is booked only once.
+    """
+
+    hold_id: bytes
+    customer: bytes
+    booking_id: bytes
+    code: str
+    payment_id: bytes
+    payment_method: str
+    seat_count: int
+
+
+class AbandonPayment(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=16):
+    """The payment will certainly not come: free the seats of a pending booking."""
+
+    hold_id: bytes
+    customer: bytes
+    booking_id: bytes
+    expired: bool
+
+
+class ReturnPayment(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=17):
+    """The money of a pending booking goes back: never book it, whoever says that it was paid.
+
+    To be sent before the money is given back. A refusal says that it must not be: it is booked.
+    """
+
+    hold_id: bytes
+    customer: bytes
+    booking_id: bytes
+
+
+class ChangeSeats(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=18):
+    """Give tickets of a booking other seats: those of `left` get those of `chosen`, in this order.
+
+    The chosen seats are free, left by another ticket, or held by the customer or by `holder`.
+    `customer` None means staff. `types`, `prices` and `taxes` are those of the chosen seats, worked
+    out for the booking as it was `seen` (its seats with their prices) and for this version of the
+    plan. What they cost more is paid as `payment_id`, with `tax_minor` in it; without a
+    `payment_method` it is not. Of what they cost less, `refund_bp` goes back.
+    """
+
+    booking_id: bytes
+    customer: bytes | None
+    left: list[str]
+    chosen: list[str]
+    layout_version: int = 0
+    seen: tuple[tuple[str, int], ...] = ()
+    types: tuple[str, ...] = ()
+    prices: tuple[int, ...] = ()
+    taxes: tuple[int, ...] = ()
+    holder: bytes = b""
+    payment_id: bytes = b""
+    payment_method: str = ""
+    tax_minor: int = 0
+    refund_bp: int = 10_000
+
+
 class ChangePlan(Command, frozen=True, kw_only=True, gc=False, array_like=True):
-    """Pin another version of the seat plan; what a `ChangeLayout` becomes.
+    """Pin another version of the seat plan; a `ChangeLayout` becomes this.
 
     Without `prices_minor`, one for each of its categories, they follow from the terms. `seen` are
     the versions of the row that may be changed, all of them if there are none.
@@ -168,7 +304,7 @@ class MoveShowtime(ChangeTerms, frozen=True, kw_only=True, gc=False, array_like=
 
 
 class ExpireDue(Command, frozen=True, kw_only=True, gc=False, array_like=True):
-    """Expire what is due; the timer's command, and a no-op when nothing is."""
+    """Expire what is due: the command of the timer. It does nothing if nothing is due."""
 
 
 SentCommand = (
@@ -185,6 +321,11 @@ SentCommand = (
     | ChangeTerms
     | CancelShowtime
     | ChangeLayout
+    | StartPayment
+    | ConfirmPayment
+    | AbandonPayment
+    | ReturnPayment
+    | ChangeSeats
 )
 AnyCommand = SentCommand | ChangePlan | MoveShowtime | ExpireDue
 

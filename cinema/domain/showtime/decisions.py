@@ -5,7 +5,9 @@ is given (each has a test): the key's (`IDEMPOTENCY_MISMATCH`), impossible seats
 `DUPLICATE_SEAT`, `UNKNOWN_CATEGORY`), sales (`SHOWTIME_CANCELLED`, `SALES_CLOSED`,
 `SALES_PAUSED`), limits (`HOLD_LIMIT`), seats (`SEAT_UNAVAILABLE`, `NOT_ENOUGH_SEATS`), rules
 (`COMPANION_ONLY`, `ORPHAN_SEAT`); for an existing hold or booking: `NOT_FOUND`, `HOLD_ENDED` or
-`BOOKING_ENDED`, `SHOWTIME_STARTED`, impossible seats, `SEAT_NOT_INCLUDED`, limits; for other terms:
+`BOOKING_ENDED`, `PAYMENT_IN_PROGRESS`, `SHOWTIME_STARTED`, impossible seats, `SEAT_NOT_INCLUDED`,
+limits, `HOLD_CHANGED`; for other seats of a booking: as for a booking and then as for seats of a
+hold, and last `BOOKING_CHANGED`, `PAYMENT_REQUIRED`; for other terms:
 `SHOWTIME_CANCELLED`, `PRECONDITION_FAILED`, `SHOWTIME_STARTED`, `UNKNOWN_CATEGORY`,
 `SHOWTIME_IN_USE`.
 """
@@ -17,7 +19,9 @@ from typing import Any, Final
 
 from cinema.domain.rejections import Rejection
 from cinema.domain.showtime.booking_decisions import book_hold, cancel_booking
+from cinema.domain.showtime.change_decisions import change_seats
 from cinema.domain.showtime.commands import (
+    AbandonPayment,
     AnyCommand,
     BlockSeats,
     BookHold,
@@ -25,7 +29,9 @@ from cinema.domain.showtime.commands import (
     CancelShowtime,
     ChangeLayout,
     ChangePlan,
+    ChangeSeats,
     ChangeTerms,
+    ConfirmPayment,
     ExpireDue,
     ExtendHold,
     HoldBestAvailable,
@@ -34,6 +40,8 @@ from cinema.domain.showtime.commands import (
     PauseSales,
     ReleaseHold,
     ResumeSales,
+    ReturnPayment,
+    StartPayment,
     UnblockSeats,
 )
 from cinema.domain.showtime.expiry import due_expiries, expire_due
@@ -51,6 +59,12 @@ from cinema.domain.showtime.outcomes import (
     Nothing,
     Recall,
     Replay,
+)
+from cinema.domain.showtime.payment_decisions import (
+    abandon_payment,
+    confirm_payment,
+    return_payment,
+    start_payment,
 )
 from cinema.domain.showtime.recall import Archived, Recalled, ended_hold, from_archive, with_answer
 from cinema.domain.showtime.staff_decisions import (
@@ -72,7 +86,7 @@ def decide(
     now_us: int,
     recalled: Recalled | None = None,
 ) -> Decision:
-    """The showtime's answer at `now_us`; what is due by then must have been expired before."""
+    """The showtime's answer at `now_us`; the caller has expired what is due at that time."""
     if command.fingerprint:
         known = _known_reply(state, command, recalled)
         if known is not None:
@@ -106,6 +120,7 @@ _DECIDERS: Final[dict[type, _Decider]] = {
     ReleaseHold: release_hold,
     BookHold: book_hold,
     CancelBooking: cancel_booking,
+    ChangeSeats: change_seats,
     BlockSeats: block_seats,
     UnblockSeats: unblock_seats,
     PauseSales: pause_sales,
@@ -116,6 +131,10 @@ _DECIDERS: Final[dict[type, _Decider]] = {
     CancelShowtime: cancel_showtime,
     ChangePlan: change_plan,
     ExpireDue: expire_due,
+    StartPayment: start_payment,
+    ConfirmPayment: confirm_payment,
+    AbandonPayment: abandon_payment,
+    ReturnPayment: return_payment,
 }
 
 __all__ = [

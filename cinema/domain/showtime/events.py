@@ -18,13 +18,19 @@ class Event(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class SeatsHeld(Event, frozen=True, gc=False, array_like=True, tag=1):
-    """Seats were free and are now held by one customer; `prices` in minor units, one a seat."""
+    """Seats were free and are now held by one customer; `prices` in minor units, one a seat.
+
+    They are those of adults by `book_version` of the cinema's price book, 0 for none, when `taken`
+    seats were held or booked.
+    """
 
     hold_id: bytes
     customer: bytes
     seats: Seats
     prices: Prices
     expires_at_us: int
+    book_version: int = 0
+    taken: int = 0
 
 
 class HoldExtended(Event, frozen=True, gc=False, array_like=True, tag=2):
@@ -56,8 +62,56 @@ class HoldExpired(Event, frozen=True, gc=False, array_like=True, tag=4):
     seats: Seats
 
 
+class OrderLine(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A line of an order beside its seats.
+
+    `kind` is `group_discount`, `promo`, `fee`, `product` or `tax`. Discounts have negative amounts,
+    which are in the prices of the seats already; fees and products add to these. The amount of a
+    tax is part of `gross_minor`, which are all lines with its `rate`, hundredths of a percent.
+    """
+
+    kind: str
+    code: str
+    name: str
+    amount_minor: int
+    quantity: int = 1
+    refundable: bool = False
+    rate: int = 0
+    gross_minor: int = 0
+    tax_minor: int = 0
+
+
+class SoldBy(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What prices follow from besides the price book, as it was before it changed.
+
+    `categories` are the former ones of held seats, by label, where they are others now.
+    """
+
+    movie_id: bytes
+    base_price_minor: int
+    price_overrides: tuple[tuple[str, int], ...]
+    format: str
+    starts_at_us: int
+    seat_count: int
+    categories: tuple[tuple[str, str], ...] = ()
+
+
 class HoldBooked(Event, frozen=True, gc=False, array_like=True, tag=5):
-    """A hold became a booking."""
+    """A hold became a booking.
+
+    `pending` if it waited for its payment before: then its rows exist. Such a hold may have ended
+    meanwhile, if its seats were still free when the payment came.
+
+    `prices` are what each seat costs after all discounts. `fees_minor` is paid beside them, fees
+    and products. `fees_tax_minor` of it is no income from fees: the tax in the fees, and all that
+    products cost. `tax_minor` is the tax in all that is paid. `types` are those of the
+    tickets, none if all are for adults, and `taxes` the tax in each price, none if there is none.
+    A pending booking has these and the `lines` in its rows. `promo_code` is one that was used.
+
+    The hold was priced by `book_version` of the price book at `priced_at_us`, when `taken` seats
+    were held or booked; zeros without a book. `sold_by` is what its prices follow from besides, if
+    that is no longer in the terms.
+    """
 
     hold_id: bytes
     customer: bytes
@@ -68,10 +122,27 @@ class HoldBooked(Event, frozen=True, gc=False, array_like=True, tag=5):
     payment_id: bytes
     payment_method: str
     currency: str
+    pending: bool = False
+    fees_minor: int = 0
+    tax_minor: int = 0
+    fees_tax_minor: int = 0
+    types: tuple[str, ...] = ()
+    taxes: Prices = ()
+    lines: tuple[OrderLine, ...] = ()
+    promo_code: str = ""
+    book_version: int = 0
+    priced_at_us: int = 0
+    taken: int = 0
+    sold_by: SoldBy | None = None
 
 
 class BookingCancelled(Event, frozen=True, gc=False, array_like=True, tag=6):
-    """`cancelled` are free again; `seats` stay booked, and the booking ended if there are none."""
+    """`cancelled` are free again; `seats` stay booked, and the booking ended if there are none.
+
+    `refund_minor` goes back, -1 for what the cancelled seats have cost: read `refund_of`. Of it,
+    `products_minor` is for products of the booking. In an exchange for seats of another
+    showtime, `carried_minor` of it pays for these.
+    """
 
     booking_id: bytes
     customer: bytes
@@ -79,6 +150,15 @@ class BookingCancelled(Event, frozen=True, gc=False, array_like=True, tag=6):
     cancelled_prices: Prices
     seats: Seats
     prices: Prices
+    refund_minor: int = -1
+    products_minor: int = 0
+    exchange_id: bytes = b""
+    carried_minor: int = 0
+
+
+def refund_of(event: BookingCancelled) -> int:
+    """What is to go back with a cancellation; what was paid is a bound that others know."""
+    return sum(event.cancelled_prices) if event.refund_minor < 0 else event.refund_minor
 
 
 class SeatsBlocked(Event, frozen=True, gc=False, array_like=True, tag=7):
@@ -129,7 +209,9 @@ class TermsChanged(Event, frozen=True, gc=False, array_like=True, tag=12):
     `version` is that of its row. `promised_start_us` is the start that its customers count on;
     until `free_refund_until_us` (0: there is no such time) they may give all of it back.
     `told_starts_us` are the earliest and the latest start at which those who have seats now may
-    have got them; zeros from builds that did not say it.
+    have got them; zeros from builds that did not say it. The job `job_id` tells those who have
+    booked; it is empty if they need not be told, or there are none. `before` is for those who hold
+    seats now: their prices stay.
     """
 
     version: int
@@ -137,13 +219,16 @@ class TermsChanged(Event, frozen=True, gc=False, array_like=True, tag=12):
     promised_start_us: int
     free_refund_until_us: int
     told_starts_us: tuple[int, int] = (0, 0)
+    job_id: bytes = b""
+    before: SoldBy | None = None
 
 
 class PlanChanged(Event, frozen=True, gc=False, array_like=True, tag=11):
     """Another plan version is pinned; `mapping` gives each old seat's new index or -1.
 
     `terms_version` is the version of the showtime's row, 0 from builds that did not raise it.
-    `moved` says what else changed if the plan is that of another screen.
+    `moved` says what else changed if the plan is that of another screen; otherwise `before` is as
+    in `TermsChanged`.
     """
 
     old_layout_version: int
@@ -152,13 +237,15 @@ class PlanChanged(Event, frozen=True, gc=False, array_like=True, tag=11):
     mapping: tuple[int, ...]
     terms_version: int = 0
     moved: TermsChanged | None = None
+    before: SoldBy | None = None
 
 
 class ShowtimeCancelled(Event, frozen=True, gc=False, array_like=True, tag=13):
     """The showtime does not take place: `holds` end, and their `seats` are free again.
 
-    `bookings` so many are still to be cancelled, which the job `job_id` does; it is empty if there
-    are none. `version` is that of the showtime's row.
+    `bookings` so many are still to be cancelled, which the job `job_id` does. `unpaid` are the
+    bookings of those holds that were being paid: they end with the event, and the job tells their
+    customers. It is empty if there are none of either. `version` is that of the showtime's row.
     """
 
     version: int
@@ -167,6 +254,114 @@ class ShowtimeCancelled(Event, frozen=True, gc=False, array_like=True, tag=13):
     seats: Seats
     bookings: int
     job_id: bytes
+    unpaid: tuple[bytes, ...] = ()
+
+
+class PaymentStarted(Event, frozen=True, gc=False, array_like=True, tag=14):
+    """A live hold waits for its payment, as the pending booking `booking_id`.
+
+    `prices` are those of the booking. It should be paid until `pay_until_us`. The seats are freed
+    when the payment is certainly not coming, or at `expires_at_us` whatever comes. If it is to be
+    paid `before_start_s` before the start, both move with the start; otherwise that is -1. The rest
+    is as in `HoldBooked`.
+    """
+
+    hold_id: bytes
+    customer: bytes
+    seats: Seats
+    prices: Prices
+    expires_at_us: int
+    pay_until_us: int
+    booking_id: bytes
+    code: str
+    payment_id: bytes
+    payment_method: str
+    currency: str
+    before_start_s: int = -1
+    fees_minor: int = 0
+    tax_minor: int = 0
+    fees_tax_minor: int = 0
+    types: tuple[str, ...] = ()
+    taxes: Prices = ()
+    lines: tuple[OrderLine, ...] = ()
+    promo_code: str = ""
+    book_version: int = 0
+    priced_at_us: int = 0
+    taken: int = 0
+    sold_by: SoldBy | None = None
+
+
+class PaymentEnded(Event, frozen=True, gc=False, array_like=True, tag=15):
+    """A pending booking was not paid: its hold ended, and its seats are free again.
+
+    `expired` if its time was over, otherwise its customer gave it up.
+    """
+
+    hold_id: bytes
+    customer: bytes
+    seats: Seats
+    prices: Prices
+    booking_id: bytes
+    expired: bool
+
+
+class PaymentReturned(Event, frozen=True, gc=False, array_like=True, tag=16):
+    """Money that came for a pending booking goes back: from here on nothing books it.
+
+    `seats` and `prices` are those of its hold. If it `waited` for its payment, it ends, and its
+    seats are free again. Otherwise it had ended before, as `expired` or given up.
+    """
+
+    hold_id: bytes
+    customer: bytes
+    seats: Seats
+    prices: Prices
+    booking_id: bytes
+    waited: bool
+    expired: bool = False
+
+
+class HoldUsed(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Seats of a live hold that went into a booking; `seats` stay held, and it ended if none do."""
+
+    hold_id: bytes
+    used: Seats
+    seats: Seats
+    prices: Prices
+
+
+class SeatsChanged(Event, frozen=True, gc=False, array_like=True, tag=17):
+    """Tickets of a booking are for other seats from here on: those of `left` for those of `chosen`.
+
+    They are in the same order; a seat may be in both, for another ticket. `seats` and `prices` are
+    those of the whole booking afterwards. `holds` are those in which chosen seats were held.
+    `types` and `taxes` are those of the chosen seats, as in `HoldBooked`.
+
+    What the chosen seats cost more was paid as `payment_id`, with `tax_minor` in it. If they cost
+    less, `refund_minor` goes back.
+    """
+
+    booking_id: bytes
+    customer: bytes
+    left: Seats
+    left_prices: Prices
+    chosen: Seats
+    chosen_prices: Prices
+    seats: Seats
+    prices: Prices
+    currency: str
+    holds: tuple[HoldUsed, ...] = ()
+    types: tuple[str, ...] = ()
+    taxes: Prices = ()
+    payment_id: bytes = b""
+    payment_method: str = ""
+    tax_minor: int = 0
+    refund_minor: int = 0
+
+
+def paid_more(event: SeatsChanged) -> int:
+    """What was paid with a change of seats."""
+    return max(0, sum(event.chosen_prices) - sum(event.left_prices))
 
 
 AnyEvent = (
@@ -183,6 +378,10 @@ AnyEvent = (
     | PlanChanged
     | TermsChanged
     | ShowtimeCancelled
+    | PaymentStarted
+    | PaymentEnded
+    | PaymentReturned
+    | SeatsChanged
 )
 
 

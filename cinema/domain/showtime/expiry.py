@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from cinema.domain.limits import EXPIRIES_PER_COMMAND
 from cinema.domain.showtime.commands import ExpireDue
-from cinema.domain.showtime.events import HoldExpired
+from cinema.domain.showtime.events import HoldExpired, PaymentEnded
 from cinema.domain.showtime.outcomes import NOTHING, Decision
 from cinema.domain.showtime.packed import expiry_of, unpack
 from cinema.domain.showtime.recall import Recalled
-from cinema.domain.showtime.state import ShowtimeState
+from cinema.domain.showtime.state import ShowtimeState, waiting_for
 from cinema.domain.showtime.terms import ShowtimeTerms
 
 
-def due_expiries(state: ShowtimeState, due_us: int) -> list[HoldExpired]:
+def due_expiries(state: ShowtimeState, due_us: int) -> list[HoldExpired | PaymentEnded]:
     """The holds whose deadline is not after `due_us`, earliest first, a bounded number."""
     if state.next_due_us > due_us:
         return []
@@ -22,10 +22,18 @@ def due_expiries(state: ShowtimeState, due_us: int) -> list[HoldExpired]:
         if expiry_of(packed) <= due_us
     ]
     due.sort()
-    return [
-        HoldExpired(hold_id, unpack(state.holds[hold_id]).seats)
-        for _, hold_id in due[:EXPIRIES_PER_COMMAND]
-    ]
+    return [_expired(state, hold_id) for _, hold_id in due[:EXPIRIES_PER_COMMAND]]
+
+
+def _expired(state: ShowtimeState, hold_id: bytes) -> HoldExpired | PaymentEnded:
+    group = unpack(state.holds[hold_id])
+    waiting = state.paying.get(hold_id)
+    if waiting is None:
+        return HoldExpired(hold_id, group.seats)
+    booking_id = waiting_for(waiting).booking_id
+    return PaymentEnded(
+        hold_id, group.customer, group.seats, group.prices, booking_id, expired=True
+    )
 
 
 def expire_due(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cinema.domain.best_available import find_best_available
+from cinema.domain.ids import format_id
 from cinema.domain.rejections import Rejection
 from cinema.domain.seating_rules import companion_violations, orphaned_seats
 from cinema.domain.seatmap import SeatPlan
@@ -19,8 +20,9 @@ from cinema.domain.showtime.events import HoldExtended, HoldReleased, SeatsHeld
 from cinema.domain.showtime.named_seats import part, seats_named, unavailable
 from cinema.domain.showtime.outcomes import NOT_FOUND, Decision, Recall
 from cinema.domain.showtime.packed import SeatGroup, customer_of, unpack
+from cinema.domain.showtime.prices import prices_now
 from cinema.domain.showtime.recall import Recalled, ended_hold
-from cinema.domain.showtime.state import ENDED_NAMES, ShowtimeState
+from cinema.domain.showtime.state import ENDED_NAMES, ShowtimeState, ended_as, waiting_for
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.domain.times import format_time
 
@@ -52,7 +54,7 @@ def hold_seats(
         orphans = orphaned_seats(plan, status, seats)
         if orphans:
             return Rejection(code="ORPHAN_SEAT", details={"seats": _labels(plan, orphans)})
-    return _held(terms, command.hold_id, command.customer, seats, now_us)
+    return _held(state, terms, command.hold_id, command.customer, seats, now_us)
 
 
 def hold_best_available(
@@ -83,20 +85,32 @@ def hold_best_available(
     )
     if seats is None:
         return Rejection(code="NOT_ENOUGH_SEATS", details={"quantity": command.quantity})
-    return _held(terms, command.hold_id, command.customer, tuple(seats), now_us)
+    return _held(state, terms, command.hold_id, command.customer, tuple(seats), now_us)
 
 
 def _held(
-    terms: ShowtimeTerms, hold_id: bytes, customer: bytes, seats: tuple[int, ...], now_us: int
+    state: ShowtimeState,
+    terms: ShowtimeTerms,
+    hold_id: bytes,
+    customer: bytes,
+    seats: tuple[int, ...],
+    now_us: int,
 ) -> SeatsHeld:
-    prices, category_of = terms.prices_minor, terms.plan.category_of
-    lifetime_s = min(terms.hold_ttl_s, terms.hold_max_s)
+    category_of, lifetime_s = terms.plan.category_of, min(terms.hold_ttl_s, terms.hold_max_s)
+    expires_at_us = now_us + lifetime_s * 1_000_000
+    if terms.book is None:
+        prices = terms.prices_minor
+        seat_prices = tuple([prices[category_of[seat]] for seat in seats])
+        return SeatsHeld(hold_id, customer, seats, seat_prices, expires_at_us)
+    prices = prices_now(state, terms, now_us)
     return SeatsHeld(
         hold_id,
         customer,
         seats,
         tuple([prices[category_of[seat]] for seat in seats]),
-        now_us + lifetime_s * 1_000_000,
+        expires_at_us,
+        terms.book_version,
+        state.taken,
     )
 
 
@@ -138,7 +152,7 @@ def extend_hold(
     recalled: Recalled | None,
 ) -> Decision:
     """Gives a live hold its full time again, up to the cap of its whole life."""
-    group = live_hold(state, command.hold_id, command.customer, recalled)
+    group = unpaid_hold(state, command.hold_id, command.customer, recalled)
     if not isinstance(group, SeatGroup):
         return group
     cap_us = group.placed_at_us + terms.hold_max_s * 1_000_000
@@ -166,7 +180,7 @@ def release_hold(
     recalled: Recalled | None,
 ) -> Decision:
     """Gives back a live hold or some of its seats."""
-    group = live_hold(state, command.hold_id, command.customer, recalled)
+    group = unpaid_hold(state, command.hold_id, command.customer, recalled)
     if not isinstance(group, SeatGroup):
         return group
     parted = part(terms.plan, group, command.labels)
@@ -194,9 +208,25 @@ def live_hold(
     ended = ended_hold(state, hold_id, recalled)
     if isinstance(ended, Recall):
         return ended
-    if ended is None or customer_of(ended[1:]) != customer:
+    if ended is None:
         return NOT_FOUND
-    return Rejection(code="HOLD_ENDED", details={"status": ENDED_NAMES[ended[0]]})
+    status, packed, _ = ended_as(ended)
+    if customer_of(packed) != customer:
+        return NOT_FOUND
+    return Rejection(code="HOLD_ENDED", details={"status": ENDED_NAMES[status]})
+
+
+def unpaid_hold(
+    state: ShowtimeState, hold_id: bytes, customer: bytes, recalled: Recalled | None
+) -> SeatGroup | Rejection | Recall:
+    """The customer's live hold, unless it waits for a payment; otherwise why there is none."""
+    group = live_hold(state, hold_id, customer, recalled)
+    waiting = state.paying.get(hold_id)
+    if waiting is None or not isinstance(group, SeatGroup):
+        return group
+    booking_id, pay_until_us, *_ = waiting_for(waiting)
+    details = {"booking_id": format_id(booking_id), "pay_until": format_time(pay_until_us)}
+    return Rejection(code="PAYMENT_IN_PROGRESS", details=details)
 
 
 def _labels(plan: SeatPlan, seats: Sequence[int]) -> list[str]:

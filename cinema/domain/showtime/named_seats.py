@@ -21,8 +21,9 @@ def seats_named(plan: SeatPlan, labels: Sequence[str]) -> tuple[int, ...] | Reje
     if not seats:
         return Rejection(code="UNKNOWN_SEAT", details={"seats": []})
     if len(seats) > 1 and len(set(seats)) != len(seats):
-        twice = sorted({label for label in labels if labels.count(label) > 1})
-        return Rejection(code="DUPLICATE_SEAT", details={"seats": twice})
+        twice = sorted({seat for seat in seats if seats.count(seat) > 1})
+        named = [plan.labels[seat] for seat in twice]
+        return Rejection(code="DUPLICATE_SEAT", details={"seats": named})
     return seats
 
 

@@ -1,4 +1,4 @@
-"""What a decision can be, besides an event or a refusal."""
+"""The outcomes that a decision can have besides an event or a refusal."""
 
 from __future__ import annotations
 

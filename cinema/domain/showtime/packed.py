@@ -1,7 +1,9 @@
 """Holds and bookings as bytes: 20,000 resident showtimes have no room for objects.
 
 Layout, little-endian: customer (16 bytes), placed_at_us, expires_at_us (8 each), then for each
-seat its index (2) and price (4). A booking has its moment in both times.
+seat its index (2) and price (4). A booking has the moments of its making and its last change. A
+hold that was priced by a price book ends with its mark: the version of the book, and how many seats
+were taken before it (4 each).
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ _HEAD = Struct("<16sqq")
 CUSTOMER_BYTES = 16
 HEAD_BYTES = _HEAD.size
 SEAT_BYTES = 6
+_MARK = Struct("<II")
 _EXPIRY = Struct("<q")
 _EXPIRY_OFFSET = 24
 
@@ -36,19 +39,44 @@ def _seats_format(count: int) -> Struct:
 
 
 def pack(
-    customer: bytes, placed_at_us: int, expires_at_us: int, seats: Seats, prices: Prices
+    customer: bytes,
+    placed_at_us: int,
+    expires_at_us: int,
+    seats: Seats,
+    prices: Prices,
+    mark: bytes = b"",
 ) -> bytes:
     """The bytes of one hold or booking."""
     if len(seats) == 1:
-        return _ONE.pack(customer, placed_at_us, expires_at_us, seats[0], prices[0])
+        return _ONE.pack(customer, placed_at_us, expires_at_us, seats[0], prices[0]) + mark
     flat = [value for pair in zip(seats, prices, strict=True) for value in pair]
-    return _seats_format(len(seats)).pack(customer, placed_at_us, expires_at_us, *flat)
+    return _seats_format(len(seats)).pack(customer, placed_at_us, expires_at_us, *flat) + mark
+
+
+def priced_by(book_version: int, taken: int) -> bytes:
+    """The mark of a hold that was priced by a version of a book."""
+    return _MARK.pack(book_version, taken)
+
+
+def mark_of(packed: bytes) -> bytes:
+    """The mark of a hold; empty if it has none."""
+    # Seats are six bytes each: what is left over shows a mark.
+    return packed[-_MARK.size :] if (len(packed) - HEAD_BYTES) % SEAT_BYTES else b""
+
+
+def price_basis(packed: bytes) -> tuple[int, int]:
+    """The version of the book by which a hold was priced, and the seats taken; zeros without."""
+    mark = mark_of(packed)
+    if not mark:
+        return 0, 0
+    book_version, taken = _MARK.unpack(mark)
+    return book_version, taken
 
 
 def unpack(packed: bytes) -> SeatGroup:
     """The hold or booking of its bytes."""
-    count = (len(packed) - HEAD_BYTES) // SEAT_BYTES
-    customer, placed_at_us, expires_at_us, *flat = _seats_format(count).unpack(packed)
+    count = seats_in(packed)
+    customer, placed_at_us, expires_at_us, *flat = _seats_format(count).unpack_from(packed)
     return SeatGroup(customer, placed_at_us, expires_at_us, tuple(flat[::2]), tuple(flat[1::2]))
 
 
@@ -59,7 +87,8 @@ def customer_of(packed: bytes) -> bytes:
 
 def seats_in(packed: bytes) -> int:
     """How many seats it has, without unpacking them."""
-    return (len(packed) - HEAD_BYTES) // SEAT_BYTES
+    seats_bytes = len(packed) - HEAD_BYTES
+    return (seats_bytes - _MARK.size if seats_bytes % SEAT_BYTES else seats_bytes) // SEAT_BYTES
 
 
 def expiry_of(packed: bytes) -> int:

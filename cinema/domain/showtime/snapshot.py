@@ -9,6 +9,7 @@ from itertools import islice
 
 import msgspec
 
+from cinema.domain.seatmap import BOOKED, HELD
 from cinema.domain.showtime.events import decode_recorded
 from cinema.domain.showtime.records import ArchiveFilter, ReplyRecord
 from cinema.domain.showtime.state import NOTHING_YET, ShowtimeState, Surplus
@@ -37,6 +38,8 @@ class _Stored(msgspec.Struct, frozen=True, array_like=True):
     terms_version: int = 0
     cancelled: bool = False
     told_starts_us: tuple[int, int] = (0, 0)
+    paying: dict[bytes, bytes] = {}
+    sold_by: dict[bytes, bytes] = {}
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -67,6 +70,8 @@ def encode_snapshot(state: ShowtimeState, surplus: Surplus) -> bytes:
             terms_version=state.terms_version,
             cancelled=state.cancelled,
             told_starts_us=state.told_starts_us,
+            paying=dict(state.paying),
+            sold_by=dict(state.sold_by),
         )
     )
 
@@ -90,6 +95,9 @@ def decode_snapshot(payload: bytes) -> ShowtimeState:
     state.seats = bytearray(stored.seats)
     state.holds = stored.holds
     state.bookings = stored.bookings or NOTHING_YET
+    state.taken = state.seats.count(HELD) + state.seats.count(BOOKED)
+    state.paying = stored.paying or NOTHING_YET
+    state.sold_by = stored.sold_by or NOTHING_YET
     state.ended = stored.ended or NOTHING_YET
     for record in stored.records:
         state.records.add(decode_recorded(record.payload).command_id, record)

@@ -1,7 +1,7 @@
 """Decisions about what only staff ask for: blocked seats, paused sales, another seat plan.
 
-A command with a client's key is recorded even if it changes nothing: repeated later, when it would
-change something, it must not.
+A command with a client's key is recorded even if it changes nothing. If the client repeats it
+later, when it would change something, it must not.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from cinema.domain.showtime.events import (
 )
 from cinema.domain.showtime.named_seats import seats_named, unavailable
 from cinema.domain.showtime.outcomes import NOTHING, Decision
+from cinema.domain.showtime.prices import sold_before
 from cinema.domain.showtime.recall import Recalled
 from cinema.domain.showtime.state import ShowtimeState
 from cinema.domain.showtime.terms import ShowtimeTerms
@@ -36,7 +37,7 @@ def block_seats(
     _now_us: int,
     _recalled: Recalled | None,
 ) -> Decision:
-    """Takes free seats off sale; those that are off sale already stay so."""
+    """Takes free seats off sale. Seats that are off sale already stay off sale."""
     seats = seats_named(terms.plan, command.labels)
     if isinstance(seats, Rejection):
         return seats
@@ -54,7 +55,7 @@ def unblock_seats(
     _now_us: int,
     _recalled: Recalled | None,
 ) -> Decision:
-    """Puts those seats back on sale that are blocked."""
+    """Puts the blocked seats among those named back on sale."""
     seats = seats_named(terms.plan, command.labels)
     if isinstance(seats, Rejection):
         return seats
@@ -69,7 +70,7 @@ def pause_sales(
     _now_us: int,
     _recalled: Recalled | None,
 ) -> Decision:
-    """Refuses new holds from here on."""
+    """Refuses new holds from now on."""
     return SalesPaused() if command.fingerprint or not state.paused else NOTHING
 
 
@@ -101,11 +102,12 @@ def change_plan(
         return NOTHING
     affected = [label for label in changed_seats(old, new) if state.seats[old.index[label]]]
     if affected:
-        return Rejection(code="PLAN_IN_USE", details={"seats": sorted(affected)})
+        return Rejection(code="PLAN_IN_USE", details={"seats": affected})
     return PlanChanged(
         old.version,
         new.version,
         new.seat_count,
         tuple(seat_mapping(old, new)),
         terms.version + 1,
+        before=sold_before(state, terms, None, new),
     )

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
+from struct import Struct
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeVar, assert_never
+from typing import Any, Final, Literal, NamedTuple, TypeVar, assert_never
 
 import msgspec
 
@@ -22,34 +23,42 @@ from cinema.domain.showtime.events import (
     HoldExpired,
     HoldExtended,
     HoldReleased,
+    PaymentEnded,
+    PaymentReturned,
+    PaymentStarted,
     PlanChanged,
+    Prices,
     Recorded,
     SalesPaused,
     SalesResumed,
+    Seats,
     SeatsBlocked,
+    SeatsChanged,
     SeatsHeld,
     SeatsUnblocked,
     ShowtimeCancelled,
+    SoldBy,
     TermsChanged,
     decode_recorded,
     encode_recorded,
 )
 from cinema.domain.showtime.packed import (
     CUSTOMER_BYTES,
-    HEAD_BYTES,
-    SEAT_BYTES,
     customer_of,
     expiry_of,
+    mark_of,
     pack,
+    priced_by,
     seats_in,
     unpack,
 )
 from cinema.domain.showtime.records import ArchiveFilter, ReplyRecord, ReplyRecords
 from cinema.domain.showtime.replan import Mapping as SeatMapping
 from cinema.domain.showtime.replan import composed, moved_event, moved_group
+from cinema.domain.showtime.tariffs import Tariffs
 
 NEVER_US: Final = 2**62
-"""A moment later than any: nothing is due."""
+"""Later than every other time: nothing is due."""
 
 ENDED_RELEASED: Final = 1
 ENDED_EXPIRED: Final = 2
@@ -62,9 +71,52 @@ ENDED_NAMES: Final[dict[int, HoldStatus]] = {
     ENDED_BOOKED: "booked",
 }
 
+_WAITING: Final = Struct("<16sqiqqq")
+_WAITING_BEFORE: Final = Struct("<16sqi")
+"""From builds whose bookings had no fees and taxes."""
+
+_BESIDE: Final = Struct("<qqq")
+
+
+class Waiting(NamedTuple):
+    """What is known of a payment that is waited for.
+
+    Its booking, until when it should come, and how many seconds before the start that is (-1: it
+    does not depend on the start); the rest as in `PaymentStarted`.
+    """
+
+    booking_id: bytes
+    pay_until_us: int
+    before_start_s: int
+    fees_minor: int = 0
+    tax_minor: int = 0
+    fees_tax_minor: int = 0
+
+    @property
+    def beside(self) -> tuple[int, int, int]:
+        """What is not in the prices of the seats: fees, the tax in all of it, and in the fees."""
+        return self.fees_minor, self.tax_minor, self.fees_tax_minor
+
+
+def waiting_for(packed: bytes) -> Waiting:
+    """What `ShowtimeState.paying` knows of a payment."""
+    if len(packed) == _WAITING_BEFORE.size:
+        return Waiting(*_WAITING_BEFORE.unpack(packed))
+    return Waiting(*_WAITING.unpack(packed))
+
+
+_UNPAID: Final = 8
+"""A bit of the status of a hold that ended while it waited for a payment: its booking follows."""
+
+_WITH_FEES: Final = 16
+"""Another one, if the booking had fees or taxes: these follow behind it."""
+
 _COUNTING_FROM: Final = 24
 """Live holds from which on a count by customer costs less than looking at each hold."""
 
+
+_encode_sold_by = msgspec.msgpack.Encoder().encode
+decode_sold_by = msgspec.msgpack.Decoder(SoldBy).decode
 
 NOTHING_YET: Final[Mapping[Any, Any]] = MappingProxyType({})
 """Stands for an empty dict: most of 20,000 residents have no booking, or no ended hold, yet."""
@@ -77,12 +129,15 @@ class ShowtimeState:
     """Seats, holds, bookings and stored replies of one showtime at `seq`.
 
     `seats` has one status byte a seat. `holds` and `bookings` map ids to packed groups, `ended`
-    maps ids of finished holds to a status byte and the packed group. `old_plans` carries seats of
+    maps ids of finished holds to how they ended (`ended_as`). `paying` maps the holds that
+    wait for a payment to their pending bookings (`waiting_for`). `old_plans` carries seats of
     each former layout version to today's. `next_due_us` is a lower
     bound of the earliest deadline among the live holds, `NEVER_US` without any. `terms_version` is
     that of the terms which the last change of them brought, 0 before the first; `told_starts_us` is
-    the same's. `epoch` is the one under which it was brought into memory; `archive_generation`
-    changes whenever what the archive said before may no longer be so.
+    the same's. `taken` counts the seats that are held or booked. `sold_by` keeps for holds what
+    their prices follow from if the terms have changed since; `tariffs` is a memo of
+    `prices.prices_now`. `epoch` is the one under which it was brought into memory;
+    `archive_generation` changes whenever what the archive said before may no longer be so.
     """
 
     __slots__ = (
@@ -99,9 +154,13 @@ class ShowtimeState:
         "next_due_us",
         "old_plans",
         "paused",
+        "paying",
         "records",
         "seats",
         "seq",
+        "sold_by",
+        "taken",
+        "tariffs",
         "terms_version",
         "told_starts_us",
         "unpaid",
@@ -117,8 +176,12 @@ class ShowtimeState:
         self.terms_version = 0
         self.told_starts_us = (0, 0)
         self.seats = bytearray(seat_count)
+        self.taken = 0
+        self.tariffs: Tariffs | None = None
+        self.sold_by: Mapping[bytes, bytes] = NOTHING_YET
         self.holds: dict[bytes, bytes] = {}
         self.bookings: Mapping[bytes, bytes] = NOTHING_YET
+        self.paying: Mapping[bytes, bytes] = NOTHING_YET
         self.ended: Mapping[bytes, bytes] = NOTHING_YET
         self.records = ReplyRecords()
         self.archive_filter = ArchiveFilter()
@@ -159,19 +222,27 @@ class ShowtimeState:
             self._count_holder(packed, 1)
         self.holds[hold_id] = packed
         if self.unpaid is not None:
-            # Holds differ in length by their seats alone.
-            more = len(packed) - (HEAD_BYTES if before is None else len(before))
-            if more:
-                count_unpaid(self.unpaid, packed, more // SEAT_BYTES)
+            if before is None:
+                count_unpaid(self.unpaid, packed, seats_in(packed))
+            elif len(packed) != len(before):
+                count_unpaid(self.unpaid, packed, seats_in(packed) - seats_in(before))
         self.next_due_us = min(self.next_due_us, expires_at_us)
 
     def end_hold(self, hold_id: bytes, status: int, packed: bytes | None = None) -> None:
         """Move a live hold to the ended ones."""
         last = self.holds.pop(hold_id)
+        how = bytes((status,))
+        waiting = self.paying.get(hold_id)
+        if waiting is not None:
+            self.paying = _without(self.paying, hold_id)
+            if status != ENDED_BOOKED:
+                how = _ended_unpaid(status, waiting_for(waiting))
+        if hold_id in self.sold_by:
+            self.sold_by = _without(self.sold_by, hold_id)
         self._count_holder(last, -1)
         if self.unpaid is not None:
             count_unpaid(self.unpaid, last, -seats_in(last))
-        self.ended = _with(self.ended, hold_id, bytes((status,)) + (packed or last))
+        self.ended = _with(self.ended, hold_id, how + (packed or last))
         if not self.holds:
             self.next_due_us = NEVER_US
 
@@ -194,6 +265,46 @@ def count_unpaid(counts: dict[bytes, int], packed: bytes, change: int) -> None:
         counts[customer] = count
     else:
         del counts[customer]
+
+
+class Ended(NamedTuple):
+    """How a hold ended: its status, its packed group, and the booking for which it was not paid."""
+
+    status: int
+    packed: bytes
+    booking_id: bytes | None
+
+
+def ended_as(ended: bytes) -> Ended:
+    """How a hold ended, from the bytes in which that is kept."""
+    status = ended[0]
+    if status & _WITH_FEES:
+        return Ended(status & ~(_UNPAID | _WITH_FEES), ended[17 + _BESIDE.size :], ended[1:17])
+    if status & _UNPAID:
+        return Ended(status & ~_UNPAID, ended[17:], ended[1:17])
+    return Ended(status, ended[1:], None)
+
+
+def beside_ended(ended: bytes) -> tuple[int, int, int]:
+    """`Waiting.beside` of a booking that was not paid in time."""
+    if not ended[0] & _WITH_FEES:
+        return 0, 0, 0
+    fees_minor, tax_minor, fees_tax_minor = _BESIDE.unpack_from(ended, 17)
+    return fees_minor, tax_minor, fees_tax_minor
+
+
+def _ended_unpaid(status: int, waiting: Waiting) -> bytes:
+    """How a hold ended that waited for a payment, without the hold itself."""
+    if not any(waiting.beside):
+        return bytes((status | _UNPAID,)) + waiting.booking_id
+    beside = _BESIDE.pack(*waiting.beside)
+    return bytes((status | _UNPAID | _WITH_FEES,)) + waiting.booking_id + beside
+
+
+def moved_ended(ended: bytes, mapping: SeatMapping) -> bytes:
+    """An ended hold under the new plan."""
+    packed = ended_as(ended).packed
+    return ended[: -len(packed)] + moved_group(packed, mapping)
 
 
 class Surplus:
@@ -223,8 +334,9 @@ class Surplus:
 
     def remove_from(self, state: ShowtimeState) -> None:
         """Forget it in memory, once the archive has it; the filter says where to look."""
-        for hold_id, _ in self.ended:
-            if hold_id in state.ended:
+        for hold_id, packed in self.ended:
+            # One that was booked or given back meanwhile says something else by now: it stays.
+            if state.ended.get(hold_id, b"")[:1] == packed[:1]:
                 state.ended = _without(state.ended, hold_id)
         state.records.drop_oldest(self.reply_count)
         for key in self.archived_ids:
@@ -253,32 +365,33 @@ def evolve(
         state.records.add(command_id, ReplyRecord(seq, epoch, at_us, payload))
 
 
-def change(state: ShowtimeState, at_us: int, event: AnyEvent) -> None:  # noqa: C901, PLR0912
+def change(  # noqa: C901, PLR0912, PLR0915
+    state: ShowtimeState, at_us: int, event: AnyEvent
+) -> None:
     """What an event does to seats, holds and bookings."""
     match event:
-        case SeatsHeld(hold_id, customer, seats, prices, expires_at_us):
+        case SeatsHeld(hold_id, customer, seats, prices, expires_at_us, book_version, taken):
             _set(state.seats, seats, HELD)
+            state.taken += len(seats)
             packed = pack(customer, at_us, expires_at_us, seats, prices)
+            if book_version:
+                packed += priced_by(book_version, taken)
             state.put_hold(hold_id, packed, expires_at_us)
-        case HoldExtended(hold_id, customer, seats, prices, expires_at_us):
-            placed_at_us = unpack(state.holds[hold_id]).placed_at_us
-            packed = pack(customer, placed_at_us, expires_at_us, seats, prices)
-            state.put_hold(hold_id, packed, expires_at_us)
+        case HoldExtended():
+            _extend(state, event)
         case HoldReleased():
-            _set(state.seats, event.released, AVAILABLE)
+            _free(state, event.released)
             _release(state, event)
         case HoldExpired(hold_id, seats):
-            _set(state.seats, seats, AVAILABLE)
+            _free(state, seats)
             state.end_hold(hold_id, ENDED_EXPIRED)
         case HoldBooked():
-            _set(state.seats, event.seats, BOOKED)
-            state.end_hold(event.hold_id, ENDED_BOOKED)
-            packed = pack(event.customer, at_us, at_us, event.seats, event.prices)
-            state.bookings = _with(state.bookings, event.booking_id, packed)
+            _book(state, at_us, event)
         case BookingCancelled():
-            _set(state.seats, event.cancelled, AVAILABLE)
+            _free(state, event.cancelled)
             if event.seats:
-                packed = pack(event.customer, at_us, at_us, event.seats, event.prices)
+                booked_at_us = unpack(state.bookings[event.booking_id]).placed_at_us
+                packed = pack(event.customer, booked_at_us, at_us, event.seats, event.prices)
                 state.bookings = _with(state.bookings, event.booking_id, packed)
             else:
                 state.bookings = _without(state.bookings, event.booking_id)
@@ -291,14 +404,99 @@ def change(state: ShowtimeState, at_us: int, event: AnyEvent) -> None:  # noqa: 
         case SalesResumed():
             state.paused = False
         case PlanChanged():
-            _change_plan(state, event)
+            _change_plan(state, at_us, event)
         case TermsChanged():
             state.terms_version = event.version
-            state.told_starts_us = event.told_starts_us
+            _sell_by(state, at_us, event)
         case ShowtimeCancelled():
             _cancel(state, event)
+        case PaymentStarted():
+            _start_payment(state, event)
+        case PaymentEnded(hold_id=hold_id, seats=seats, expired=expired):
+            _free(state, seats)
+            state.end_hold(hold_id, ENDED_EXPIRED if expired else ENDED_RELEASED)
+        case PaymentReturned():
+            _forget_payment(state, at_us, event)
+        case SeatsChanged():
+            _change_seats(state, at_us, event)
         case _:
             assert_never(event)
+
+
+def _forget_payment(state: ShowtimeState, at_us: int, event: PaymentReturned) -> None:
+    """The hold ends, and no longer says for which booking it was not paid.
+
+    It is the newest of the ended ones, wherever its former end is by now.
+    """
+    if event.waited:
+        _free(state, event.seats)
+        state.end_hold(event.hold_id, ENDED_RELEASED)
+    if event.hold_id in state.ended:
+        state.ended = _without(state.ended, event.hold_id)
+    status = ENDED_EXPIRED if event.expired else ENDED_RELEASED
+    packed = pack(event.customer, at_us, at_us, event.seats, event.prices)
+    state.ended = _with(state.ended, event.hold_id, bytes((status,)) + packed)
+
+
+def _book(state: ShowtimeState, at_us: int, event: HoldBooked) -> None:
+    _set(state.seats, event.seats, BOOKED)
+    packed = pack(event.customer, at_us, at_us, event.seats, event.prices)
+    if event.hold_id in state.holds:
+        state.end_hold(event.hold_id, ENDED_BOOKED)
+    else:
+        state.taken += len(event.seats)
+        # It had ended when its payment came; no later payment may book it again. It is the newest
+        # of the ended ones, wherever its former end is by now.
+        if event.hold_id in state.ended:
+            state.ended = _without(state.ended, event.hold_id)
+        state.ended = _with(state.ended, event.hold_id, bytes((ENDED_BOOKED,)) + packed)
+    state.bookings = _with(state.bookings, event.booking_id, packed)
+
+
+def _change_seats(state: ShowtimeState, at_us: int, event: SeatsChanged) -> None:
+    _free(state, event.left)
+    for hold in event.holds:
+        _free(state, hold.used)
+        if hold.seats:
+            _keep_held(state, hold.hold_id, hold.seats, hold.prices)
+        else:
+            state.end_hold(hold.hold_id, ENDED_BOOKED)
+    _set(state.seats, event.chosen, BOOKED)
+    state.taken += len(event.chosen)
+    booked_at_us = unpack(state.bookings[event.booking_id]).placed_at_us
+    packed = pack(event.customer, booked_at_us, at_us, event.seats, event.prices)
+    state.bookings = _with(state.bookings, event.booking_id, packed)
+
+
+def _keep_held(state: ShowtimeState, hold_id: bytes, seats: Seats, prices: Prices) -> None:
+    """A live hold goes on with some of its seats."""
+    packed = state.holds[hold_id]
+    group = unpack(packed)
+    packed = pack(*group[:3], seats, prices, mark_of(packed))
+    state.put_hold(hold_id, packed, group.expires_at_us)
+
+
+def _extend(state: ShowtimeState, event: HoldExtended | PaymentStarted) -> None:
+    """A later deadline for a live hold, which maybe has other prices from now on."""
+    before = state.holds[event.hold_id]
+    placed_at_us, mark = unpack(before).placed_at_us, mark_of(before)
+    packed = pack(
+        event.customer, placed_at_us, event.expires_at_us, event.seats, event.prices, mark
+    )
+    state.put_hold(event.hold_id, packed, event.expires_at_us)
+
+
+def _start_payment(state: ShowtimeState, event: PaymentStarted) -> None:
+    _extend(state, event)
+    waiting = _WAITING.pack(
+        event.booking_id,
+        event.pay_until_us,
+        event.before_start_s,
+        event.fees_minor,
+        event.tax_minor,
+        event.fees_tax_minor,
+    )
+    state.paying = _with(state.paying, event.hold_id, waiting)
 
 
 def _with(mapping: Mapping[Key, Value], key: Key, value: Value) -> Mapping[Key, Value]:
@@ -322,26 +520,66 @@ def _set(seats: bytearray, indexes: tuple[int, ...], status: int) -> None:
         seats[index] = status
 
 
+def _free(state: ShowtimeState, indexes: tuple[int, ...]) -> None:
+    """Seats that were held or booked are not any longer."""
+    _set(state.seats, indexes, AVAILABLE)
+    state.taken -= len(indexes)
+
+
+def _keep_sold_by(state: ShowtimeState, before: SoldBy | None) -> None:
+    """Every live hold keeps what it was sold by, unless it keeps something older already."""
+    if before is None:
+        return
+    encoded = _encode_sold_by(before)
+    for hold_id in state.holds:
+        kept = state.sold_by.get(hold_id)
+        if kept is None:
+            state.sold_by = _with(state.sold_by, hold_id, encoded)
+        elif before.categories:
+            older = decode_sold_by(kept)
+            categories = tuple((dict(before.categories) | dict(older.categories)).items())
+            older = msgspec.structs.replace(older, categories=categories)
+            state.sold_by = _with(state.sold_by, hold_id, _encode_sold_by(older))
+
+
 def _release(state: ShowtimeState, event: HoldReleased) -> None:
-    group = unpack(state.holds[event.hold_id])
     if event.seats:
-        packed = pack(
-            group.customer, group.placed_at_us, group.expires_at_us, event.seats, event.prices
-        )
-        state.put_hold(event.hold_id, packed, group.expires_at_us)
+        _keep_held(state, event.hold_id, event.seats, event.prices)
     else:
         state.end_hold(event.hold_id, ENDED_RELEASED)
 
 
 def _cancel(state: ShowtimeState, event: ShowtimeCancelled) -> None:
-    _set(state.seats, event.seats, AVAILABLE)
+    _free(state, event.seats)
     for hold_id in event.holds:
         state.end_hold(hold_id, ENDED_RELEASED)
     state.cancelled = True
     state.terms_version = event.version
 
 
-def _change_plan(state: ShowtimeState, event: PlanChanged) -> None:
+def _sell_by(state: ShowtimeState, at_us: int, changed: TermsChanged) -> None:
+    """Other terms, on this screen or another."""
+    state.told_starts_us = changed.told_starts_us
+    _keep_sold_by(state, changed.before)
+    _move_payments(state, at_us, changed.conditions.starts_at_us)
+
+
+def _move_payments(state: ShowtimeState, at_us: int, starts_at_us: int) -> None:
+    """Reservations that are to be paid before the start move with it."""
+    for hold_id, before in list(state.paying.items()):
+        waiting = waiting_for(before)
+        if waiting.before_start_s < 0:
+            continue
+        moved_us = max(at_us, starts_at_us - waiting.before_start_s * 1_000_000)
+        packed = state.holds[hold_id]
+        group = unpack(packed)
+        group = group._replace(expires_at_us=group.expires_at_us - waiting.pay_until_us + moved_us)
+        state.put_hold(hold_id, pack(*group, mark_of(packed)), group.expires_at_us)
+        moved = _WAITING.pack(*waiting._replace(pay_until_us=moved_us))
+        state.paying = _with(state.paying, hold_id, moved)
+
+
+def _change_plan(state: ShowtimeState, at_us: int, event: PlanChanged) -> None:
     mapping = event.mapping
     seats = bytearray(event.seat_count)
     for old, new in enumerate(mapping):
@@ -350,9 +588,7 @@ def _change_plan(state: ShowtimeState, event: PlanChanged) -> None:
     state.seats = seats
     state.holds = {key: moved_group(packed, mapping) for key, packed in state.holds.items()}
     state.bookings = {key: moved_group(packed, mapping) for key, packed in state.bookings.items()}
-    state.ended = {
-        key: packed[:1] + moved_group(packed[1:], mapping) for key, packed in state.ended.items()
-    }
+    state.ended = {key: moved_ended(ended, mapping) for key, ended in state.ended.items()}
     state.records = _moved_records(state.records, mapping)
     old_plans = {version: composed(older, mapping) for version, older in state.old_plans.items()}
     old_plans[state.layout_version] = mapping
@@ -361,8 +597,9 @@ def _change_plan(state: ShowtimeState, event: PlanChanged) -> None:
     state.old_plans = old_plans
     state.layout_version = event.layout_version
     state.terms_version = event.terms_version or state.terms_version
+    _keep_sold_by(state, event.before)
     if event.moved is not None:
-        state.told_starts_us = event.moved.told_starts_us
+        _sell_by(state, at_us, event.moved)
     # What the archive has said so far was told in seats of the former plan.
     state.archive_generation += 1
 

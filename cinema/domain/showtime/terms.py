@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from cinema.domain.pricing import category_prices
+from cinema.domain.pricing.categories import category_prices
+from cinema.domain.pricing.rules import ReadyBook
 from cinema.domain.sale_rules import SaleRules
 from cinema.domain.seatmap import SeatPlan
 from cinema.domain.showtime.commands import AnyCommand, ChangePlan, ChangeTerms, MoveShowtime
@@ -27,9 +28,15 @@ class ShowtimeTerms(msgspec.Struct, frozen=True, gc=False):
     placed or extended, and never longer than `hold_max_s` in all. Staff of
     its cinema, who sell to everybody who comes, have limits of their own.
 
+    A hold waits for its payment `payment_window_s`, and for word that none came `payment_grace_s`
+    more.
+
     `version` is that of the showtime's row, which rises with each of `TERMS_EVENTS`.
     `promised_start_us` is the start that customers count on, 0 where it is `starts_at_us`;
     `free_refund_until_us` as in `TermsChanged`.
+
+    `book` is the price book of the cinema at `book_version`, None if that is a plain one; then
+    `prices_minor` are the prices. It changes without an event: what is sold says by which version.
     """
 
     showtime_id: bytes
@@ -56,6 +63,12 @@ class ShowtimeTerms(msgspec.Struct, frozen=True, gc=False):
     price_overrides: tuple[tuple[str, int], ...] = ()
     promised_start_us: int = 0
     free_refund_until_us: int = 0
+    payment_window_s: int = 600
+    payment_grace_s: int = 600
+    format: str = "2D"
+    time_zone: str = "UTC"
+    book: ReadyBook | None = None
+    book_version: int = 0
 
 
 TERMS_EVENTS: Final = frozenset(
@@ -103,6 +116,7 @@ def _changed(terms: ShowtimeTerms, event: TermsChanged, rules: SaleRules) -> Sho
         sales_closes_at_us=now.sales_closes_at_us,
         base_price_minor=now.base_price_minor,
         price_overrides=now.price_overrides,
+        format=now.format,
         prices_minor=category_prices(
             now.base_price_minor, terms.plan.categories, dict(now.price_overrides)
         ),

@@ -1,9 +1,11 @@
-"""Decisions about a showtime that is being sold: other terms, or no showtime after all.
+"""Decisions about a showtime that is being sold: it gets other terms, or it is cancelled.
 
-Whoever asks names the version that they have seen, so that nobody's change is lost.
+A command names the version that its sender has seen, so that no change of others is lost.
 """
 
 from __future__ import annotations
+
+import msgspec
 
 from cinema.domain.limits import FREE_REFUND_S, MOVED_START_LIMIT_S
 from cinema.domain.rejections import Rejection
@@ -22,8 +24,9 @@ from cinema.domain.showtime.events import (
 )
 from cinema.domain.showtime.outcomes import NOTHING, Decision, FindPlan
 from cinema.domain.showtime.packed import unpack
+from cinema.domain.showtime.prices import sold_before
 from cinema.domain.showtime.recall import Recalled
-from cinema.domain.showtime.state import ShowtimeState
+from cinema.domain.showtime.state import ShowtimeState, waiting_for
 from cinema.domain.showtime.terms import ShowtimeTerms
 
 CANCELLED = Rejection(code="SHOWTIME_CANCELLED")
@@ -36,7 +39,7 @@ def change_terms(
     now_us: int,
     _recalled: Recalled | None,
 ) -> Decision:
-    """Sells by other terms from here on; what is held or booked stays at its price."""
+    """Sells by other terms from now on. What is held or booked keeps its price."""
     if state.cancelled:
         return CANCELLED
     if terms.version not in command.seen:
@@ -58,20 +61,32 @@ def change_terms(
         message = "Seats are held or booked for another film: cancel this showtime instead."
         return Rejection(code="SHOWTIME_IN_USE", message=message, details={"field": "movie_id"})
     changed = _starting(state, terms, wanted, now_us, in_use=in_use)
-    return changed if plan is terms.plan else _moved(state, terms.plan, plan, changed)
+    is_moved = plan is not terms.plan
+    if is_moved:
+        refusal = _lacks(state, terms.plan, plan)
+        if refusal is not None:
+            return refusal
+    changed = msgspec.structs.replace(changed, before=sold_before(state, terms, wanted, plan))
+    if (state.bookings or state.paying) and (is_moved or _is_far(changed, terms)):
+        changed = msgspec.structs.replace(changed, job_id=command.job_id)
+    return _moved(terms.plan, plan, changed) if is_moved else changed
 
 
-def _moved(state: ShowtimeState, old: SeatPlan, new: SeatPlan, changed: TermsChanged) -> Decision:
-    """Onto another screen, if everybody finds the seat there that they have here."""
+def _lacks(state: ShowtimeState, old: SeatPlan, new: SeatPlan) -> Rejection | None:
+    """Why it cannot move to another screen: that has not every seat that is held or booked here."""
     missing = [
         label
         for label, seat in old.index.items()
         if state.seats[seat] != AVAILABLE and not _is_there(old, seat, new)
     ]
-    if missing:
-        message = "The other screen lacks seats that are taken."
-        details = {"field": "screen_id", "seats": sorted(missing)}
-        return Rejection(code="SHOWTIME_IN_USE", message=message, details=details)
+    if not missing:
+        return None
+    message = "The other screen lacks seats that are taken."
+    details = {"field": "screen_id", "seats": missing}
+    return Rejection(code="SHOWTIME_IN_USE", message=message, details=details)
+
+
+def _moved(old: SeatPlan, new: SeatPlan, changed: TermsChanged) -> PlanChanged:
     return PlanChanged(
         old.version,
         new.version,
@@ -83,9 +98,22 @@ def _moved(state: ShowtimeState, old: SeatPlan, new: SeatPlan, changed: TermsCha
 
 
 def _is_there(old: SeatPlan, seat: int, new: SeatPlan) -> bool:
-    """Whether a seat is there under its label, and accessible if it is here."""
+    """Whether a seat is there under its label, and for the same people.
+
+    A wheelchair needs its place. Whoever comes without one needs a chair, which such a place may
+    lack, and would take it from somebody.
+    """
     twin = new.index.get(old.labels[seat])
-    return twin is not None and new.accessible[twin] >= old.accessible[seat]
+    return twin is not None and _is_for(old, seat) == _is_for(new, twin)
+
+
+def _is_for(plan: SeatPlan, seat: int) -> tuple[int, int]:
+    return plan.accessible[seat], plan.companion[seat]
+
+
+def _is_far(changed: TermsChanged, terms: ShowtimeTerms) -> bool:
+    """Whether the start moves so far that customers may now give everything back."""
+    return changed.free_refund_until_us != terms.free_refund_until_us
 
 
 def change_layout(
@@ -95,7 +123,7 @@ def change_layout(
     _now_us: int,
     _recalled: Recalled | None,
 ) -> Decision:
-    """Asks for the plan, unless there is nothing to decide with it."""
+    """Asks for the plan, unless the decision does not need it."""
     if state.cancelled:
         return CANCELLED
     if terms.version not in command.seen:
@@ -108,10 +136,11 @@ def change_layout(
 def _starting(
     state: ShowtimeState, terms: ShowtimeTerms, wanted: Conditions, now_us: int, *, in_use: bool
 ) -> TermsChanged:
-    """The change, with the start that customers count on, and until when they may give all back.
+    """The change, with the start that was promised, and the time until which all can be given back.
 
-    Somebody may have got a seat at each start since the promise, and is moved away from that one:
-    many small moves are a large one, and so is a move from one end of what is allowed to the other.
+    At each start since the promise, somebody may have got a seat. The distance counts from each of
+    these starts. So many small moves count as a large one, and so does a move from one end of the
+    allowed time to the other.
     """
     version, starts_us = terms.version + 1, wanted.starts_at_us
     refund_until_us, fresh = terms.free_refund_until_us, (starts_us, starts_us)
@@ -134,18 +163,21 @@ def cancel_showtime(
     now_us: int,
     _recalled: Recalled | None,
 ) -> Decision:
-    """Ends what is held and refuses what would come; what is booked waits for its refund."""
+    """Ends all holds and refuses new ones. Bookings wait for their refund."""
     if state.cancelled:
         return NOTHING
-    if terms.version not in command.seen:
+    if terms.version not in command.seen and not command.unless_booked:
         return Rejection(code="PRECONDITION_FAILED", details={"version": terms.version})
     if now_us >= terms.ends_at_us:
         return Rejection(code="SHOWTIME_STARTED", message="The showtime is over.")
+    if state.bookings and command.unless_booked:
+        return Rejection(code="SHOWTIME_IN_USE", details={"bookings": len(state.bookings)})
     return ShowtimeCancelled(
         terms.version + 1,
         command.reason,
         tuple(state.holds),
         tuple([seat for packed in state.holds.values() for seat in unpack(packed).seats]),
         len(state.bookings),
-        command.job_id if state.bookings else b"",
+        command.job_id if state.bookings or state.paying else b"",
+        tuple([waiting_for(waiting).booking_id for waiting in state.paying.values()]),
     )

@@ -9,12 +9,14 @@ While the feed is current, a token that was seen before costs one look-up in mem
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection
 from typing import Final, Protocol, TypeVar
 
 import msgspec
 import structlog
 
+from cinema.actors.tasks import Tasks
 from cinema.domain.limits_catalog import (
     ACCOUNT_CHANGES_EVERY_S,
     ACCOUNT_CHANGES_KEPT_S,
@@ -33,41 +35,26 @@ from cinema.domain.principal import (
     Principal,
 )
 from cinema.domain.rejections import Refused, refuse
-from cinema.features.accounts.changes_store import AccountChanges, Standing
+from cinema.features.accounts.changes_store import AccountChanges
+from cinema.features.accounts.shared_looks import SharedLooks, Standings
 from cinema.features.accounts.tokens import TimeSource, TokenVerifier
 from cinema.telemetry.logging import LogLimit
 
 REVOCATIONS_UNREAD: Final = "revocations_unread"
-
-_LOOKS: Final = 3
-"""How often a token is looked up if its account changes meanwhile; two changes are rare."""
 
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
 
-class Accounts(Protocol):
+class Accounts(Standings, Protocol):
     """What the database says about accounts; `AccountStandings` implements it."""
-
-    async def standing(self, user_id: bytes, session_id: bytes) -> Standing | None:
-        """The present state of an account and its session. Refuses RETRY."""
 
     async def changes(self, since: str | None, missed_s: float) -> AccountChanges:
         """Accounts that changed since a horizon, or in the last `missed_s`. Refuses RETRY."""
 
     async def forget_changes(self, kept_s: float) -> bool:
         """Delete a page of old changes; True if there may be more. Refuses RETRY."""
-
-
-class _Look:
-    """A look-up that is running; `overtaken` if the account has changed meanwhile."""
-
-    __slots__ = ("overtaken", "user_id")
-
-    def __init__(self, user_id: bytes) -> None:
-        self.user_id = user_id
-        self.overtaken = False
 
 
 class _RefusedToken(msgspec.Struct, frozen=True):
@@ -91,6 +78,7 @@ class Admission:
         steady: TimeSource,
         cache_limit: int = VERIFIED_TOKENS_KEPT,
         needs_factor: frozenset[str] = frozenset(),
+        task_failures: Counter[str] | None = None,
     ) -> None:
         """`clock` is for the expiry of tokens, `steady` (monotonic) for the age of the last look.
 
@@ -104,7 +92,8 @@ class Admission:
         self._cache_limit = cache_limit
         self._known: dict[str, Principal] = {}
         self._refused: dict[str, _RefusedToken] = {}
-        self._looks: set[_Look] = set()
+        self._tasks = Tasks(task_failures)
+        self._looks = SharedLooks(accounts, self._tasks)
         self._since: str | None = None
         self._read_at_s = -1.0
         self._current_until_s = -1.0
@@ -125,7 +114,8 @@ class Admission:
     async def look_up(self, token: str) -> Principal:
         """The principal of a token, from the database.
 
-        Raises `InvalidToken`. Refuses RETRY when the database cannot be asked.
+        Raises `InvalidToken`. Refuses RETRY when the database cannot be asked, and OVERLOADED when
+        too many wait for it.
         """
         if not self._is_current():
             await self.read_changes()
@@ -139,7 +129,7 @@ class Admission:
         if refused is not None and self._steady() < refused.until_s:
             raise InvalidToken(TOKEN_REVOKED)
         generation = self._verifier.generation
-        standing = await self._standing_of(claimed)
+        standing = await self._looks.standing(claimed.user_id, claimed.session_id)
         if self._verifier.generation != generation:
             # The key that verified the token may be gone by now.
             claimed = self._verifier.verify(token)
@@ -160,13 +150,15 @@ class Admission:
         self._remember(token, principal)
         return principal
 
+    async def stop(self) -> None:
+        """Ask the database no more; those that wait for it get RETRY."""
+        await self._tasks.cancel()
+
     def forget(self, user_ids: Collection[bytes]) -> None:
         """Forget the tokens of these accounts, so that they are looked up again."""
         _drop(self._known, [one for one, who in self._known.items() if who.user_id in user_ids])
         _drop(self._refused, [one for one, who in self._refused.items() if who.user_id in user_ids])
-        for look in self._looks:
-            if look.user_id in user_ids:
-                look.overtaken = True
+        self._looks.overtake(user_ids)
 
     def forget_all(self) -> None:
         """Forget all tokens, because the keys that signed them have changed."""
@@ -247,19 +239,6 @@ class Admission:
             log.exception(REVOCATIONS_UNREAD)
         return False
 
-    async def _standing_of(self, claimed: Principal) -> Standing | None:
-        """The state of the account, asked again if a known change has overtaken the answer."""
-        for _ in range(_LOOKS):
-            look = _Look(claimed.user_id)
-            self._looks.add(look)
-            try:
-                standing = await self._accounts.standing(claimed.user_id, claimed.session_id)
-            finally:
-                self._looks.discard(look)
-            if not look.overtaken:
-                return standing
-        raise refuse("RETRY")
-
     def _remember(self, token: str, principal: Principal) -> None:
         if len(self._known) >= self._cache_limit:
             self._make_room()
@@ -284,8 +263,7 @@ class Admission:
     def _forget_all(self) -> None:
         self._known.clear()
         self._refused.clear()
-        for look in self._looks:
-            look.overtaken = True
+        self._looks.overtake()
 
 
 def _drop(kept: dict[str, T], tokens: Collection[str]) -> None:

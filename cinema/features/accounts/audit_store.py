@@ -51,11 +51,11 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
     addresses and names).
     """
 
-    id: bytes
+    id: UUID
     at: datetime
     action: str
-    actor_id: bytes | None
-    target_id: bytes | None
+    actor_id: UUID | None
+    target_id: UUID | None
     before: Mapping[str, Any] = {}
     after: Mapping[str, Any] = {}
 
@@ -64,11 +64,11 @@ async def note(running: PooledConnection, entry: AuditEntry, client: Client) -> 
     """Write an entry in the transaction of the change itself."""
     await running.execute(
         _NOTE,
-        UUID(bytes=entry.id),
+        entry.id,
         entry.at,
-        _uuid(entry.actor_id),
+        entry.actor_id,
         entry.action,
-        _uuid(entry.target_id),
+        entry.target_id,
         msgspec.json.encode(entry.before).decode(),
         msgspec.json.encode(entry.after).decode(),
         client.request_id,
@@ -100,10 +100,6 @@ class AuditRepository:
                 limit,
             )
         return [_row(row) for row in rows]
-
-
-def _uuid(raw: bytes | None) -> UUID | None:
-    return None if raw is None else UUID(bytes=raw)
 
 
 def _row(row: Record) -> AuditRow:

@@ -35,7 +35,7 @@ delete from login_challenges where digest in (
 """
 
 _FIND: Final = """
-select account.id::text as user_id, account.email, account.password_version,
+select account.id as user_id, account.email, account.password_version,
     account.erase_at is not null as leaving
 from login_challenges challenge join users account on account.id = challenge.user_id
 where digest = $1 and expires_at > $2 and tries < $3
@@ -56,7 +56,7 @@ _USE: Final = "delete from login_challenges where digest = $1"
 class Challenge(msgspec.Struct, frozen=True):
     """A login that waits for a code, and the version of the password that it was begun with."""
 
-    user_id: str
+    user_id: UUID
     email: str
     password_version: int
     leaving: bool

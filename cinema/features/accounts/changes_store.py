@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -10,23 +11,29 @@ from cinema.domain.limits_catalog import ACCOUNT_CHANGES_PAGE, GUESTS_OF_ACCOUNT
 from cinema.storage.database.driver import UUID
 from cinema.storage.database.transactions import Pool, connection
 
-_STANDING: Final = """
-select account.role, account.disabled_at is not null as disabled,
-    account.email_verified as verified,
-    array(select cinema_id from cinema_managers where user_id = account.id) as cinema_ids,
-    exists (
-        select from totp_factors where user_id = account.id and confirmed_at is not null
-    ) as has_factor,
-    array(
-        select id from guests where claimed_by = account.id and look_at is not null
-        order by claimed_at desc limit $3
-    ) as guest_ids
-from users account
-join sessions session on session.user_id = account.id
-where account.id = $1 and session.id = $2 and session.revoked_at is null
-union all
-select 'guest', false, false, '{}', false, '{}' from guests
-where id = $1 and id = $2 and ended_at is null and claimed_by is null
+# Each holder by the indexes alone: a join of all at once could be planned as a scan of the tables.
+_STANDINGS: Final = """
+select asked.user_id, asked.session_id, found.*
+from unnest($1::uuid[], $2::uuid[]) as asked (user_id, session_id)
+cross join lateral (
+    select account.role, account.disabled_at is not null as disabled,
+        account.email_verified as verified,
+        array(select cinema_id from cinema_managers where user_id = account.id) as cinema_ids,
+        exists (
+            select from totp_factors where user_id = account.id and confirmed_at is not null
+        ) as has_factor,
+        array(
+            select id from guests where claimed_by = account.id and look_at is not null
+            order by claimed_at desc limit $3
+        ) as guest_ids
+    from users account
+    join sessions session on session.user_id = account.id
+    where account.id = asked.user_id and session.id = asked.session_id
+        and session.revoked_at is null
+    union all
+    select 'guest', false, false, '{}', false, '{}' from guests
+    where id = asked.user_id and id = asked.session_id and ended_at is null and claimed_by is null
+) found
 """
 
 # The last look saw all transactions below its horizon. After a look that failed, the server may be
@@ -84,22 +91,31 @@ class AccountStandings:
         self._pool = pool
         self._feed = feed
 
-    async def standing(self, user_id: bytes, session_id: bytes) -> Standing | None:
-        """The state of an account; None if the account or the session has ended. Refuses RETRY."""
+    async def standings(
+        self, holders: Sequence[tuple[bytes, bytes]]
+    ) -> dict[tuple[bytes, bytes], Standing]:
+        """The states of accounts by their own id and that of a session of theirs.
+
+        Those are missing whose account or session has ended. Refuses RETRY.
+        """
         async with connection(self._pool) as reading:
-            row = await reading.fetchrow(
-                _STANDING, UUID(user_id), UUID(session_id), GUESTS_OF_ACCOUNT
+            rows = await reading.fetch(
+                _STANDINGS,
+                [UUID(user_id) for user_id, _ in holders],
+                [UUID(session_id) for _, session_id in holders],
+                GUESTS_OF_ACCOUNT,
             )
-        if row is None:
-            return None
-        return Standing(
-            row["role"],
-            row["disabled"],
-            _raw(row["cinema_ids"]),
-            row["verified"],
-            row["has_factor"],
-            tuple(one.bytes for one in row["guest_ids"]),
-        )
+        return {
+            (row["user_id"].bytes, row["session_id"].bytes): Standing(
+                row["role"],
+                row["disabled"],
+                _raw(row["cinema_ids"]),
+                row["verified"],
+                row["has_factor"],
+                tuple(one.bytes for one in row["guest_ids"]),
+            )
+            for row in rows
+        }
 
     async def changes(self, since: str | None, missed_s: float) -> AccountChanges:
         """Accounts that changed since a horizon (None: no account), or in the last `missed_s`.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from uuid import UUID
 
-from cinema.domain.ids import format_id
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.login_throttle import FAILED, LoginThrottle
@@ -36,7 +36,7 @@ class Confirmation:
         An INVALID_CREDENTIALS of `then` counts as a wrong password. Refuses NOT_FOUND,
         INVALID_CREDENTIALS, RATE_LIMITED, OVERLOADED, RETRY.
         """
-        known = found(await self._accounts.credentials_by_id(format_id(principal.user_id)))
+        known = found(await self._accounts.credentials_by_id(UUID(bytes=principal.user_id)))
         async with self._logins.attempt(known.user.email, client.address):
             if not await self._hasher.matches(password, known.password_hash, client.address):
                 raise refuse(FAILED)
@@ -51,6 +51,6 @@ class Confirmation:
 
         Refuses NOT_FOUND, RATE_LIMITED, RETRY.
         """
-        known = found(await self._accounts.credentials_by_id(format_id(principal.user_id)))
+        known = found(await self._accounts.credentials_by_id(UUID(bytes=principal.user_id)))
         async with self._logins.attempt(known.user.email, client.address):
             await guess()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
-from cinema.domain.ids import parse_id
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.admission import Admission
@@ -29,9 +29,14 @@ from cinema.features.accounts.shapes import (
 )
 from cinema.features.accounts.store import Credentials
 from cinema.features.accounts.throttles import Throttles
+from cinema.features.accounts.totp_service import FactorsService
 
 ADDRESS_PURPOSES: Final = (VERIFY, CHANGE, UNDO)
 """What a link about an address may be for; the page behind it need not know which."""
+
+
+PASSWORD_CHANGE: Final = "password_change"  # noqa: S105  (a purpose, not a secret)
+"""What the mails about changed passwords are counted as."""
 
 
 class CredentialsService:
@@ -43,9 +48,10 @@ class CredentialsService:
         links: LinksRepository,
         hasher: PasswordHasher,
         throttles: Throttles,
+        factors: FactorsService,
         admission: Admission,
         *,
-        new_id: Callable[[], bytes],
+        new_id: Callable[[], UUID],
         clock: Callable[[], float],
         asked: Callable[[], None],
     ) -> None:
@@ -54,6 +60,7 @@ class CredentialsService:
         self._links = links
         self._hasher = hasher
         self._throttles = throttles
+        self._factors = factors
         self._admission = admission
         self._new_id = new_id
         self._clock = clock
@@ -85,7 +92,7 @@ class CredentialsService:
         done = await self._links.reset_password(digest, hashed, client, self._now())
         if done is None:
             raise refuse("INVALID_LINK")
-        self._admission.forget({link.user_id})
+        self._admission.forget({link.user_id.bytes})
         return SessionsEnded(ended=done[1])
 
     async def change_password(
@@ -93,23 +100,23 @@ class CredentialsService:
     ) -> SessionsEnded:
         """Set a new password, and end all other sessions.
 
-        Refuses INVALID_CREDENTIALS, RATE_LIMITED, VALIDATION_ERROR, OVERLOADED, RETRY,
-        OUTCOME_UNKNOWN.
+        Each change sends a mail, so it counts as one that was asked for. Refuses
+        INVALID_CREDENTIALS, RATE_LIMITED, VALIDATION_ERROR, OVERLOADED, RETRY, OUTCOME_UNKNOWN.
         """
         known = await self._confirmation.confirmed(principal, request.current_password, client)
         check_password(request.new_password, known.user.email, path="$.new_password")
         hashed = await self._hasher.hash(request.new_password, client.address)
-        ended = await self._links.change_password(
-            principal.user_id,
-            hashed,
-            known.password_version,
-            client,
-            self._now(),
-            kept=principal.session_id,
-        )
-        if ended is None:
-            # Another request has changed it meanwhile.
-            raise refuse(FAILED)
+        async with self._throttles.mail_request(PASSWORD_CHANGE, known.user.email, client.address):
+            ended = _changed(
+                await self._links.change_password(
+                    UUID(bytes=principal.user_id),
+                    hashed,
+                    known.password_version,
+                    client,
+                    self._now(),
+                    kept=UUID(bytes=principal.session_id),
+                )
+            )
         self._admission.forget({principal.user_id})
         return SessionsEnded(ended=ended)
 
@@ -118,10 +125,12 @@ class CredentialsService:
     ) -> MailRequested:
         """Send a link to a new address; using the link changes the address.
 
-        Refuses INVALID_CREDENTIALS, VALIDATION_ERROR, RATE_LIMITED, OVERLOADED, RETRY. The answer
-        is the same for an address that already has an account; it gets no mail.
+        Refuses INVALID_CREDENTIALS, FORBIDDEN to those whose role needs a second factor that they
+        do not have, VALIDATION_ERROR, RATE_LIMITED, OVERLOADED, RETRY. The answer is the same for
+        an address that already has an account; it gets no mail.
         """
         known = await self._confirmation.confirmed(principal, request.password, client)
+        await self._factors.require(known.user)
         return await self._ask(CHANGE, request.email, client, known)
 
     async def use_address_link(self, token: str, client: Client) -> User:
@@ -136,7 +145,7 @@ class CredentialsService:
         user = await self._links.use_address_link(digests, client, self._now())
         if user is None:
             raise refuse("INVALID_LINK")
-        self._admission.forget({link.user_id})
+        self._admission.forget({link.user_id.bytes})
         return user
 
     async def _ask(
@@ -145,19 +154,26 @@ class CredentialsService:
         unique = email_key(email)
         if unique is None:
             raise refuse("VALIDATION_ERROR", "This is not an e-mail address.", path="$.email")
-        await self._throttles.count_mail(purpose, email, client.address)
         asked = RequestedMail(
             id=self._new_id(),
             purpose=purpose,
             email=tidy_email(email),
             email_key=unique,
-            user_id=None if known is None else parse_id(known.user.id),
+            user_id=None if known is None else UUID(known.user.id),
             password_version=None if known is None else known.password_version,
             at=self._now(),
         )
-        await self._links.ask(asked)
+        async with self._throttles.mail_request(purpose, email, client.address):
+            await self._links.ask(asked)
         self._asked()
         return MailRequested()
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def _changed(ended: int | None) -> int:
+    """How many sessions a change ended; None if another request has changed the password first."""
+    if ended is None:
+        raise refuse(FAILED)
+    return ended

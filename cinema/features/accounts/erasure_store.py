@@ -9,7 +9,7 @@ from uuid import UUID
 
 from cinema.features.accounts.audit_store import AuditEntry, note
 from cinema.features.accounts.export_revocation import revoke_exports
-from cinema.features.accounts.guest_store import ERASE_CLAIMED
+from cinema.features.accounts.guest_store import ERASE_CLAIMED, ERASE_UNCLAIMED
 from cinema.features.accounts.letters import DELETION_SCHEDULED, Letter, Post
 from cinema.features.accounts.passwords import NO_PASSWORD
 from cinema.features.accounts.session_store import END_ALL_SESSIONS, Proof, Unproven
@@ -43,7 +43,8 @@ returning true
 """
 
 _DUE: Final = f"""
-select id, email, email_key, created_at from users where erase_at <= $1 and not {_IS_AHEAD}
+select id, email, email_key, email_verified, created_at from users
+where erase_at <= $1 and not {_IS_AHEAD}
 order by erase_at limit $2 for update skip locked
 """  # noqa: S608
 
@@ -90,7 +91,7 @@ _FORGET_KEYS: Final = (
 class ErasureRepository:
     """Accounts that their owners delete."""
 
-    def __init__(self, pool: Pool, post: Post, *, new_id: Callable[[], bytes]) -> None:
+    def __init__(self, pool: Pool, post: Post, *, new_id: Callable[[], UUID]) -> None:
         self._pool = pool
         self._post = post
         self._new_id = new_id
@@ -125,7 +126,7 @@ class ErasureRepository:
                 to=row["email"],
                 language=row["language"],
                 payload={"first_name": row["first_name"], "at": erase_at},
-                dedupe=f"{DELETION_SCHEDULED}:{entry_id.hex()}",
+                dedupe=f"{DELETION_SCHEDULED}:{entry_id.hex}",
             )
             await self._post(running, letter)
         return True
@@ -139,8 +140,9 @@ class ErasureRepository:
     async def erase_due(self, now: datetime, limit: int) -> int:
         """Erase some accounts that are due and have no coming booking; returns how many.
 
-        Bookings and payments stay, and refer to a row without personal data. Two nodes never take
-        the same account.
+        Bookings and payments stay, and refer to a row without personal data. So do those of guests
+        with the account's proven address, unless a booking of theirs lies ahead. Two nodes never
+        take the same account.
         """
         async with transaction(self._pool) as running:
             rows = await running.fetch(_DUE, now, limit)
@@ -153,6 +155,9 @@ class ErasureRepository:
                     await running.execute(statement, user_id)
                 for statement in _FORGET_KEYS:
                     await running.execute(statement, row["email_key"])
+                if row["email_verified"]:
+                    # Before that anybody may have given the address of somebody else.
+                    await running.execute(ERASE_UNCLAIMED, row["email_key"], now)
                 await running.execute(_FORGET_ADDRESSES, account_digest(row["email"]))
                 await self._note(running, "erased", user_id, Client(), now)
         return len(rows)
@@ -164,13 +169,13 @@ class ErasureRepository:
         user_id: UUID,
         client: Client,
         now: datetime,
-    ) -> bytes:
+    ) -> UUID:
         entry = AuditEntry(
             id=self._new_id(),
             at=now,
             action=action,
-            actor_id=user_id.bytes,
-            target_id=user_id.bytes,
+            actor_id=user_id,
+            target_id=user_id,
         )
         await note(running, entry, client)
         return entry.id

@@ -47,7 +47,7 @@ class GuestsService:
         throttles: Throttles,
         *,
         unpaid_seats: Callable[[bytes], int],
-        new_id: Callable[[], bytes],
+        new_id: Callable[[], UUID],
         clock: Callable[[], float],
     ) -> None:
         self._guests = guests
@@ -63,7 +63,7 @@ class GuestsService:
         """A new guest. Refuses RATE_LIMITED, RETRY, OUTCOME_UNKNOWN."""
         async with self._throttles.guest_start(client.address):
             now = self._now()
-            guest_id = UUID(bytes=self._new_id())
+            guest_id = self._new_id()
             return self._signed_in(await self._guests.begin(guest_id, now, self._end(now)))
 
     async def renew(self, principal: Principal) -> GuestToken:

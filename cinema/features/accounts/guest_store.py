@@ -88,6 +88,28 @@ ERASE_CLAIMED: Final = (
 )
 """The statements that erase the guests of an account."""
 
+# Who may still act keeps the address, and so does who needs the link to a coming booking: retention
+# comes to them later. Otherwise a stranger who books with somebody's address could delay the
+# erasure. Retention deletes guests without bookings; so they are due now.
+ERASE_UNCLAIMED: Final = """
+with theirs as (
+    select id from guests
+    where claimed_by is null and email_key = $1 and (ended_at is not null or expires_at <= $2)
+        and not exists (
+            select from bookings booking
+            join showtimes showtime on showtime.id = booking.showtime_id
+            where booking.user_id = guests.id and booking.status in ('pending', 'confirmed')
+                and showtime.ends_at > $2
+        )
+    for update
+), orders as (
+    delete from guest_orders where guest_id in (select id from theirs)
+)
+update guests set email = null, email_key = null, look_at = $2
+where id in (select id from theirs)
+"""
+"""Erases guests with the address of an account that have not been claimed and have ended."""
+
 
 class Claimed(msgspec.Struct, frozen=True):
     """A guest that an account has claimed, and how many bookings it has."""
@@ -109,7 +131,7 @@ class NotClaimed(msgspec.Struct, frozen=True):
 class GuestsRepository:
     """Guests; their holds and bookings have their ids as customers, as those of accounts do."""
 
-    def __init__(self, pool: Pool, *, new_id: Callable[[], bytes], times: GuestTimes) -> None:
+    def __init__(self, pool: Pool, *, new_id: Callable[[], UUID], times: GuestTimes) -> None:
         self._pool = pool
         self._new_id = new_id
         self._times = times
@@ -202,8 +224,8 @@ class GuestsRepository:
             id=self._new_id(),
             at=now,
             action=action,
-            actor_id=None if actor is None else actor.bytes,
-            target_id=guest_id.bytes,
+            actor_id=actor,
+            target_id=guest_id,
             after={} if bookings is None else {"bookings": bookings},
         )
         await note(running, entry, client)

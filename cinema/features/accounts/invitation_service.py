@@ -14,7 +14,7 @@ from cinema.features.accounts.invitation_store import (
     NewInvitation,
 )
 from cinema.features.accounts.link_rules import INVITATION, Links, LinkTimes, digest_of_link
-from cinema.features.accounts.login_throttle import FAILED
+from cinema.features.accounts.login_throttle import FAILED, LoginThrottle
 from cinema.features.accounts.password_policy import check_password
 from cinema.features.accounts.passwords import PasswordHasher
 from cinema.features.accounts.session_service import SessionsService
@@ -40,8 +40,9 @@ class InvitationsService:
         times: LinkTimes,
         hasher: PasswordHasher,
         sessions: SessionsService,
+        logins: LoginThrottle,
         *,
-        new_id: Callable[[], bytes],
+        new_id: Callable[[], UUID],
         clock: Callable[[], float],
     ) -> None:
         self._invitations = invitations
@@ -49,6 +50,7 @@ class InvitationsService:
         self._times = times
         self._hasher = hasher
         self._sessions = sessions
+        self._logins = logins
         self._new_id = new_id
         self._clock = clock
 
@@ -94,7 +96,7 @@ class InvitationsService:
             raise refuse("INVALID_LINK")
         check_password(request.password, email)
         invited = Invited(
-            id=UUID(bytes=self._new_id()),
+            id=self._new_id(),
             password_hash=await self._hasher.hash(request.password, client.address),
             first_name=request.first_name.strip(),
             last_name=request.last_name.strip(),
@@ -104,9 +106,10 @@ class InvitationsService:
         )
         if user is None:
             raise refuse("INVALID_LINK")
-        signed_in = await self._sessions.open(user.id, 0, client)
+        signed_in = await self._sessions.open(UUID(user.id), 0, client)
         if not isinstance(signed_in, SignedIn):
             raise refuse(FAILED)
+        await self._logins.remember(email, client.address)
         return signed_in
 
     def _now(self) -> datetime:

@@ -128,7 +128,7 @@ class InvitationsRepository:
                 id=act.entry_id,
                 at=act.at,
                 action="invitation",
-                actor_id=None if act.by is None else act.by.bytes,
+                actor_id=act.by,
                 target_id=None,
                 after={"role": new.role, "cinema_ids": cinema_ids},
             )
@@ -149,7 +149,7 @@ class InvitationsRepository:
         return None if row is None else str(row["email"])
 
     async def accept(
-        self, digest: bytes, invited: Invited, client: Client, *, now: datetime, entry_id: bytes
+        self, digest: bytes, invited: Invited, client: Client, *, now: datetime, entry_id: UUID
     ) -> User | None:
         """Make the account of an invitation; None if the invitation is not valid.
 
@@ -167,8 +167,8 @@ class InvitationsRepository:
                 id=entry_id,
                 at=now,
                 action="invitation_accepted",
-                actor_id=invited.id.bytes,
-                target_id=invited.id.bytes,
+                actor_id=invited.id,
+                target_id=invited.id,
                 after={"role": used["role"], "cinema_ids": used["cinema_ids"]},
             )
             await note(running, entry, client)

@@ -22,6 +22,7 @@ SECOND_FACTOR_REPLACED: Final = "account_second_factor_replaced"
 SECOND_FACTOR_RESET: Final = "account_second_factor_reset"
 RECOVERY_CODE_USED: Final = "account_recovery_code_used"
 RECOVERY_CODES_RENEWED: Final = "account_recovery_codes_renewed"
+CODE_USED_AGAIN: Final = "account_code_used_again"
 EXPORT: Final = "account_export"
 DELETION_SCHEDULED: Final = "account_deletion_scheduled"
 

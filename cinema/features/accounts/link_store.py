@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
@@ -27,7 +28,7 @@ from cinema.features.accounts.passwords import NO_PASSWORD
 from cinema.features.accounts.session_store import END_ALL_SESSIONS
 from cinema.features.accounts.shapes import Client, User
 from cinema.features.accounts.store import USER_COLUMNS, is_reserved, user_of
-from cinema.storage.database.driver import UUID, Record
+from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
 
 REQUESTS_AT_ONCE: Final = 20
@@ -103,8 +104,9 @@ _FORGET_ASKED: Final = "delete from link_requests where user_id = $1"
 
 _RESET: Final = f"""
 update users set password_hash = $2, password_version = password_version + 1, email_verified = true
-where id = $1 and email_key = $3 and disabled_at is null
-returning {USER_COLUMNS}, users.language
+from (select id, email_verified as was_verified from users where id = $1 for update) before
+where users.id = before.id and email_key = $3 and disabled_at is null
+returning {USER_COLUMNS}, users.language, before.was_verified
 """  # noqa: S608
 
 _CHANGE_PASSWORD: Final = f"""
@@ -129,6 +131,11 @@ where id = $1 and not exists (select from users taken where taken.email_key = $3
 returning {USER_COLUMNS}, users.language
 """  # noqa: S608
 
+# Whoever registered with the address of somebody else may have set one up.
+_FORGET_STRANGERS_FACTOR: Final = """
+delete from totp_factors where user_id = $1 and confirmed_at is not null returning true
+"""
+
 # What whoever changed the address has set up since; what the owner had before stays.
 _FORGET_FACTOR: Final = """
 delete from totp_factors where user_id = $1 and confirmed_at >= $2 returning true
@@ -146,7 +153,7 @@ where user_id = $1 and next_sealed is not null
 
 _UNDO: Final = f"""
 update users set email = $2, email_key = $3, email_verified = true, password_hash = $4,
-    password_version = password_version + 1
+    password_version = password_version + 1, erase_at = null
 where id = $1 and not exists (select from users taken where taken.email_key = $3)
 returning {USER_COLUMNS}, users.language
 """  # noqa: S608
@@ -162,11 +169,11 @@ class RequestedMail(msgspec.Struct, frozen=True, kw_only=True):
     of the password that they entered.
     """
 
-    id: bytes
+    id: UUID
     purpose: str
     email: str
     email_key: str
-    user_id: bytes | None
+    user_id: UUID | None
     password_version: int | None
     at: datetime
 
@@ -175,7 +182,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """What a valid link is for."""
 
     purpose: str
-    user_id: bytes
+    user_id: UUID
     email: str
     email_key: str
     made_at: datetime
@@ -190,7 +197,7 @@ class LinksRepository:
         post: Post,
         links: Links,
         times: LinkTimes,
-        new_id: Callable[[], bytes],
+        new_id: Callable[[], UUID],
     ) -> None:
         self._pool = pool
         self._post = post
@@ -200,15 +207,14 @@ class LinksRepository:
 
     async def ask(self, asked: RequestedMail) -> None:
         """Store the request for a mail, unless the password has changed. Refuses RETRY."""
-        user_id = None if asked.user_id is None else UUID(asked.user_id)
         async with connection(self._pool) as writing:
             await writing.execute(
                 _ASK,
-                UUID(asked.id),
+                asked.id,
                 asked.purpose,
                 asked.email,
                 asked.email_key,
-                user_id,
+                asked.user_id,
                 asked.at,
                 asked.password_version,
             )
@@ -226,10 +232,10 @@ class LinksRepository:
         return len(rows)
 
     async def send_verification(
-        self, running: PooledConnection, user_id: bytes, now: datetime
+        self, running: PooledConnection, user_id: UUID, now: datetime
     ) -> None:
         """Enqueue the mail with the link that verifies the address of a new account."""
-        row = await running.fetchrow(_RECIPIENT_BY_ID, UUID(user_id))
+        row = await running.fetchrow(_RECIPIENT_BY_ID, user_id)
         if row is not None:
             await self._send(running, VERIFY, row, row["email"], row["email_key"], now)
 
@@ -244,7 +250,9 @@ class LinksRepository:
     ) -> tuple[User, int] | None:
         """Set a password with a link; returns the account and how many sessions ended.
 
-        None if the link is not valid.
+        None if the link is not valid. If nobody had verified the address before, an authenticator
+        of the account goes too: it may be of a stranger, who would keep the owner of the address
+        out with it.
 
         Refuses RETRY, OUTCOME_UNKNOWN.
         """
@@ -253,30 +261,30 @@ class LinksRepository:
             if used is None:
                 return None
             found = _found(used)
-            row = await running.fetchrow(
-                _RESET, UUID(found.user_id), password_hash, found.email_key
-            )
+            row = await running.fetchrow(_RESET, found.user_id, password_hash, found.email_key)
             if row is None:
                 return None
             ended = await self._password_changed(running, row, client, now, "password_reset", None)
+            if not row["was_verified"]:
+                await self._forget_strangers_factor(running, row, client, now)
         return user_of(row), ended
 
     async def change_password(
         self,
-        user_id: bytes,
+        user_id: UUID,
         password_hash: str,
         version: int,
         client: Client,
         now: datetime,
         *,
-        kept: bytes,
+        kept: UUID,
     ) -> int | None:
         """Replace the password of that `version`; returns how many other sessions ended.
 
         None if the password has changed meanwhile. Refuses RETRY, OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
-            row = await running.fetchrow(_CHANGE_PASSWORD, UUID(user_id), password_hash, version)
+            row = await running.fetchrow(_CHANGE_PASSWORD, user_id, password_hash, version)
             if row is None:
                 return None
             return await self._password_changed(running, row, client, now, "password_change", kept)
@@ -287,7 +295,8 @@ class LinksRepository:
         """Verify, change or restore an address with a link; None if the link is not valid.
 
         Restoring also removes the password, and an authenticator that was set up since, because the
-        person who changed the address knew both. Refuses EMAIL_TAKEN, RETRY, OUTCOME_UNKNOWN.
+        person who changed the address knew both; and it cancels the erasure of the account. Refuses
+        EMAIL_TAKEN, RETRY, OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
             used = await running.fetchrow(_USE, digests, now)
@@ -295,14 +304,14 @@ class LinksRepository:
                 return None
             found = _found(used)
             if found.purpose == VERIFY:
-                row = await running.fetchrow(_VERIFY, UUID(found.user_id), found.email_key)
+                row = await running.fetchrow(_VERIFY, found.user_id, found.email_key)
             elif found.purpose == CHANGE:
                 row = await self._change_email(running, found, client, now)
             else:
                 row = await self._undo(running, found, client, now)
             if row is None:
                 return None
-            await running.execute(_TELL_NODES, UUID(found.user_id))
+            await running.execute(_TELL_NODES, found.user_id)
         return user_of(row)
 
     async def _prepare(self, running: PooledConnection, asked: Record, now: datetime) -> None:
@@ -322,11 +331,17 @@ class LinksRepository:
     ) -> None:
         link = self._links.make(purpose)
         expires_at = await self._add(running, link, UUID(row["id"]), to, key, now)
+        # A name is any text that somebody has chosen, and this may be a stranger's address.
+        is_theirs = purpose == RESET and row["email_verified"]
         letter = Letter(
             kind=_LETTERS[purpose],
             to=to,
             language=row["language"],
-            payload={"first_name": row["first_name"], "url": link.url, "expires_at": expires_at},
+            payload={
+                "first_name": row["first_name"] if is_theirs else "",
+                "url": link.url,
+                "expires_at": expires_at,
+            },
             dedupe=f"{purpose}:{link.digest.hex()}",
         )
         await self._post(running, letter)
@@ -346,6 +361,17 @@ class LinksRepository:
         await running.execute(_FORGET_ASKED, user_id)
         await running.execute(_VOID, user_id, now, purposes)
 
+    async def _forget_strangers_factor(
+        self, running: PooledConnection, row: Record, client: Client, now: datetime
+    ) -> None:
+        user_id = UUID(row["id"])
+        if await running.fetchval(_FORGET_STRANGERS_FACTOR, user_id):
+            entry_id = await self._note(running, "second_factor_off", user_id, client, now, {})
+            at, address = now, client.address
+            await self._tell(
+                running, SECOND_FACTOR_OFF, row, row["email"], entry_id, at=at, address=address
+            )
+
     async def _forget_begun(self, running: PooledConnection, user_id: UUID) -> None:
         await running.execute(_FORGET_BEGUN, user_id)
         await running.execute(_FORGET_REPLACEMENT, user_id)
@@ -357,13 +383,12 @@ class LinksRepository:
         client: Client,
         now: datetime,
         action: str,
-        kept: bytes | None,
+        kept: UUID | None,
     ) -> int:
         user_id = UUID(row["id"])
         await self._void(running, user_id, now, RESET, CHANGE)
         await self._forget_begun(running, user_id)
-        session = None if kept is None else UUID(kept)
-        ended = len(await running.fetch(END_ALL_SESSIONS, user_id, now, session))
+        ended = len(await running.fetch(END_ALL_SESSIONS, user_id, now, kept))
         await running.execute(_TELL_NODES, user_id)
         entry_id = await self._note(running, action, user_id, client, now, {"ended": ended})
         await self._tell(running, PASSWORD_CHANGED, row, row["email"], entry_id, at=now)
@@ -372,7 +397,7 @@ class LinksRepository:
     async def _change_email(
         self, running: PooledConnection, found: Found, client: Client, now: datetime
     ) -> Record | None:
-        user_id = UUID(found.user_id)
+        user_id = found.user_id
         before = await running.fetchrow(_BEFORE, user_id)
         if before is None:
             return None
@@ -394,7 +419,7 @@ class LinksRepository:
     async def _undo(
         self, running: PooledConnection, found: Found, client: Client, now: datetime
     ) -> Record | None:
-        user_id = UUID(found.user_id)
+        user_id = found.user_id
         row = await running.fetchrow(_UNDO, user_id, found.email, found.email_key, NO_PASSWORD)
         if row is None:
             return None
@@ -424,13 +449,13 @@ class LinksRepository:
         client: Client,
         now: datetime,
         after: dict[str, object],
-    ) -> bytes:
+    ) -> UUID:
         entry = AuditEntry(
             id=self._new_id(),
             at=now,
             action=action,
-            actor_id=user_id.bytes,
-            target_id=user_id.bytes,
+            actor_id=user_id,
+            target_id=user_id,
             after=after,
         )
         await note(running, entry, client)
@@ -442,7 +467,7 @@ class LinksRepository:
         kind: str,
         row: Record,
         to: str,
-        entry_id: bytes,
+        entry_id: UUID,
         **payload: object,
     ) -> None:
         letter = Letter(
@@ -450,7 +475,7 @@ class LinksRepository:
             to=to,
             language=row["language"],
             payload={"first_name": row["first_name"], **payload},
-            dedupe=f"{kind}:{entry_id.hex()}",
+            dedupe=f"{kind}:{entry_id.hex}",
         )
         await self._post(running, letter)
 
@@ -461,7 +486,7 @@ _LETTERS: Final = {RESET: PASSWORD_RESET, VERIFY: VERIFICATION, CHANGE: EMAIL_CH
 def _found(row: Record) -> Found:
     return Found(
         purpose=row["purpose"],
-        user_id=row["user_id"].bytes,
+        user_id=row["user_id"],
         email=row["email"],
         email_key=row["email_key"],
         made_at=row["created_at"],

@@ -66,9 +66,12 @@ class LoginThrottle:
                 await counts.forget(limit, who)
             else:
                 await counts.give_back(limit, who)
-        with suppress(Refused):
-            # The login has succeeded, even if this cannot be written.
-            await self._known.note(account, pair, self._now())
+        await self._note(account, pair)
+
+    async def remember(self, email: str, address: str) -> None:
+        """Note an address from which an account was opened, as after a login."""
+        account = account_digest(email)
+        await self._note(account, pair_digest(account, address))
 
     @asynccontextmanager
     async def attempt_from(self, address: str) -> AsyncIterator[None]:
@@ -118,6 +121,11 @@ class LoginThrottle:
             return await self._known.knows(account, pair, self._now())
         # Nobody can sign in without the database; the login itself will say so.
         return True
+
+    async def _note(self, account: bytes, pair: bytes) -> None:
+        with suppress(Refused):
+            # The login has succeeded, even if this cannot be written.
+            await self._known.note(account, pair, self._now())
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)

@@ -54,12 +54,15 @@ class ProfileService:
     async def delete(self, principal: Principal, request: DeleteInput, client: Client) -> Deletion:
         """Erase the account after the grace period, and end its sessions now.
 
-        Refuses INVALID_CREDENTIALS, MFA_REQUIRED, FORBIDDEN to admins, BOOKING_AHEAD, and with the
-        codes of a login.
+        Refuses INVALID_CREDENTIALS, MFA_REQUIRED, FORBIDDEN to admins and to those whose role needs
+        a second factor that they do not have, BOOKING_AHEAD, and with the codes of a login.
         """
-        if principal.role == ADMIN:
-            raise refuse("FORBIDDEN", "Another admin has to take your role away first.")
         user_id = UUID(bytes=principal.user_id)
+        # Not the role of the principal: without a second factor that may be less.
+        user = found(await self._accounts.find_user(user_id))
+        if user.role == ADMIN:
+            raise refuse("FORBIDDEN", "Another admin has to take your role away first.")
+        await self._factors.require(user)
         now = self._now()
         erase_at = now + timedelta(seconds=self._grace_s)
 

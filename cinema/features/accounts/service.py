@@ -14,7 +14,6 @@ from uuid import UUID
 import structlog
 
 from cinema.domain.idempotency import IdempotencyKey
-from cinema.domain.ids import format_id
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused, refuse
 from cinema.features.accounts.erasure_store import ErasureRepository
@@ -45,7 +44,7 @@ ACCOUNT_HASH_BYTES: Final = 12
 
 log = structlog.get_logger(__name__)
 
-NewId = Callable[[], bytes]
+NewId = Callable[[], UUID]
 
 
 class AccountsService:
@@ -97,7 +96,7 @@ class AccountsService:
             raise refuse("VALIDATION_ERROR", "This is not an e-mail address.", path="$.email")
         check_password(request.password, request.email)
         new = NewUser(
-            id=format_id(self._new_id()),
+            id=self._new_id(),
             email=tidy_email(request.email),
             email_key=unique,
             password_hash=await self._hasher.hash(request.password, client.address),
@@ -107,9 +106,12 @@ class AccountsService:
         )
         user = await self._accounts.add_user(new, key)
         version = 0
-        if user.id != new.id and key is not None:
+        user_id = UUID(user.id)
+        if user_id != new.id and key is not None:
             version = await self._check_repetition(user, request, client.address, key)
-        return await self._sign_in(user.id, version, client)
+        signed_in = await self._sign_in(user_id, version, client)
+        await self._logins.remember(request.email, client.address)
+        return signed_in
 
     async def _check_repetition(
         self, user: User, request: RegisterInput, address: str, key: IdempotencyKey
@@ -123,7 +125,7 @@ class AccountsService:
         """
         try:
             async with self._logins.attempt(request.email, address):
-                known = await self._accounts.credentials_by_id(user.id)
+                known = await self._accounts.credentials_by_id(UUID(user.id))
                 stored = None if known is None else known.password_hash
                 is_right = await self._hasher.matches(request.password, stored, address)
                 if not is_right or known is None or known.disabled:
@@ -157,9 +159,7 @@ class AccountsService:
             proof = await self._factors.needed(user_id, request.code, client, login_version=version)
             await self._renew_hash(known, request.password, address)
             with self._failures_noted(request.email, address):
-                return await self._let_in(
-                    known.user.id, version, client, proof, leaving=known.leaving
-                )
+                return await self._let_in(user_id, version, client, proof, leaving=known.leaving)
 
     async def answer_challenge(self, request: ChallengeInput, client: Client) -> SignedIn:
         """A new session, for the code of a login that already had the right password.
@@ -171,7 +171,7 @@ class AccountsService:
         async with self._logins.attempt_from(address):
             challenge = await self._factors.challenged(request.mfa_token)
         proof = self._factors.proof(
-            UUID(challenge.user_id), request.code, client, token=request.mfa_token
+            challenge.user_id, request.code, client, token=request.mfa_token
         )
         async with self._logins.attempt(challenge.email, address):
             with self._failures_noted(challenge.email, address):
@@ -185,11 +185,11 @@ class AccountsService:
 
     async def me(self, principal: Principal) -> User:
         """The caller's account. Refuses NOT_FOUND if it was deleted."""
-        return found(await self._accounts.find_user(format_id(principal.user_id)))
+        return found(await self._accounts.find_user(UUID(bytes=principal.user_id)))
 
     async def _let_in(
         self,
-        user_id: str,
+        user_id: UUID,
         password_version: int,
         client: Client,
         proof: Proof | None,
@@ -202,12 +202,12 @@ class AccountsService:
         """
         signed_in = await self._sign_in(user_id, password_version, client, proof)
         if leaving:
-            await self._erasure.withdraw(UUID(user_id), client, self._now())
+            await self._erasure.withdraw(user_id, client, self._now())
         self.logins["succeeded"] += 1
         return signed_in
 
     async def _sign_in(
-        self, user_id: str, password_version: int, client: Client, proof: Proof | None = None
+        self, user_id: UUID, password_version: int, client: Client, proof: Proof | None = None
     ) -> SignedIn:
         """Open a session. A role that changes meanwhile is noticed when the token is first seen.
 
@@ -231,7 +231,7 @@ class AccountsService:
             return
         with suppress(Refused):
             renewed = await self._hasher.hash(password, address)
-            await self._accounts.replace_hash(known.user.id, known.password_hash, renewed)
+            await self._accounts.replace_hash(UUID(known.user.id), known.password_hash, renewed)
 
     @contextmanager
     def _failures_noted(self, email: str, address: str) -> Iterator[None]:

@@ -62,10 +62,11 @@ async def refresh(parts: SessionParts, context: RequestContext) -> Reply:
     path="/api/v1/auth/logout",
     operation_id="logout",
     summary="End this session",
-    description="Ends the session of the access token, of the refresh token, or of both. Without "
-    "a token there is nothing to do, and that is a success too.",
+    description="Ends the session of the access token, of the refresh token, or of both. A token "
+    "that is not valid, or no more, is as good as none. Without a token there is nothing to do, "
+    "and that is a success too.",
     tag=TAG,
-    auth="optional",
+    auth="lenient",
     query=TransportQuery,
     request=RefreshInput,
     request_example=examples.REFRESH,
@@ -126,7 +127,7 @@ async def list_sessions(parts: SessionParts, context: RequestContext) -> Reply:
 )
 async def end_session(parts: SessionParts, context: RequestContext) -> Reply:
     """End a session of the caller."""
-    (session_id,) = context.params
+    (session_id,) = context.ids
     return success(await parts.sessions.end(context.principal, session_id))
 
 

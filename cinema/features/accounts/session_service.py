@@ -60,7 +60,7 @@ class SessionsService:
         throttles: Throttles,
         times: SessionTimes,
         *,
-        new_id: Callable[[], bytes],
+        new_id: Callable[[], UUID],
         clock: Callable[[], float],
     ) -> None:
         self._sessions = sessions
@@ -74,7 +74,7 @@ class SessionsService:
         self.refreshes: Counter[str] = Counter(rotated=0, repeated=0, reused=0, refused=0)
 
     async def open(
-        self, user_id: str, password_version: int, client: Client, proof: Proof | None = None
+        self, user_id: UUID, password_version: int, client: Client, proof: Proof | None = None
     ) -> SignedIn | Unproven | None:
         """A new session; None if the account has another password now, or may not sign in.
 
@@ -102,14 +102,14 @@ class SessionsService:
         within the grace, it gives the same refresh token again; later it ends the session.
         """
         presented = await self._counted(token, client)
-        now = self._now()
+        session_id, now = UUID(bytes=presented.session_id), self._now()
 
         def decide(family: Family) -> Step:
             lines = self._tokens.lines(presented.secret)
             return use_token(family, presented.secret, lines, now, self._times)
 
         used = await self._sessions.use(
-            presented.session_id, decide, client, now=now, entry_id=self._new_id()
+            session_id, decide, client, now=now, entry_id=self._new_id()
         )
         if used is None:
             raise self._refusal(REFRESH_INVALID)
@@ -129,7 +129,7 @@ class SessionsService:
             case never:
                 assert_never(never)
         return self._signed_in(
-            used.user, presented.session_id, successor, now=now, expires_at=used.expires_at
+            used.user, session_id, successor, now=now, expires_at=used.expires_at
         )
 
     async def log_out(self, principal: Principal | None, token: str) -> SessionsEnded:
@@ -140,29 +140,33 @@ class SessionsService:
         ended = 0
         now = self._now()
         if principal is not None:
-            ended += await self._sessions.end(principal.session_id, principal.user_id, now)
+            ended += await self._sessions.end(
+                UUID(bytes=principal.session_id), UUID(bytes=principal.user_id), now
+            )
             self._admission.forget({principal.user_id})
         presented = self._tokens.read(token)
         if presented is not None:
-            owner = await self._sessions.end_presented(presented.session_id, now)
+            owner = await self._sessions.end_presented(UUID(bytes=presented.session_id), now)
             if owner is not None:
                 ended += 1
-                self._admission.forget({owner})
+                self._admission.forget({owner.bytes})
         return SessionsEnded(ended=ended)
 
     async def log_out_everywhere(self, principal: Principal) -> SessionsEnded:
         """End all sessions of the caller. Refuses RETRY."""
-        ended = await self._sessions.end_all(principal.user_id, self._now())
+        ended = await self._sessions.end_all(UUID(bytes=principal.user_id), self._now())
         self._admission.forget({principal.user_id})
         return SessionsEnded(ended=ended)
 
     async def sessions(self, principal: Principal) -> list[Session]:
         """The caller's sessions, newest first. Refuses RETRY."""
-        return await self._sessions.live(principal.user_id, principal.session_id, self._now())
+        return await self._sessions.live(
+            UUID(bytes=principal.user_id), UUID(bytes=principal.session_id), self._now()
+        )
 
-    async def end(self, principal: Principal, session_id: bytes) -> SessionsEnded:
+    async def end(self, principal: Principal, session_id: UUID) -> SessionsEnded:
         """End one of the caller's sessions. Refuses NOT_FOUND, RETRY."""
-        if not await self._sessions.end(session_id, principal.user_id, self._now()):
+        if not await self._sessions.end(session_id, UUID(bytes=principal.user_id), self._now()):
             raise refuse("NOT_FOUND")
         self._admission.forget({principal.user_id})
         return SessionsEnded(ended=1)
@@ -183,18 +187,18 @@ class SessionsService:
         return refuse("UNAUTHENTICATED", reason=reason)
 
     def _signed_in(
-        self, user: User, session_id: bytes, secret: bytes, *, now: datetime, expires_at: datetime
+        self, user: User, session_id: UUID, secret: bytes, *, now: datetime, expires_at: datetime
     ) -> SignedIn:
         """Tokens for a session; neither is valid after the session's end."""
         left_s = math.floor((expires_at - now).total_seconds())
         access = self._issuer.issue(
-            user_id=_raw(user.id), role=user.role, session_id=session_id, longest_s=left_s
+            user_id=_raw(user.id), role=user.role, session_id=session_id.bytes, longest_s=left_s
         )
         return SignedIn(
             user=user,
             access_token=access.text,
             expires_in=access.expires_in_s,
-            refresh_token=self._tokens.token(session_id, secret),
+            refresh_token=self._tokens.token(session_id.bytes, secret),
             refresh_expires_in=left_s,
         )
 

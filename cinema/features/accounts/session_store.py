@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias, assert_never
+from uuid import UUID
 
 import msgspec
 
@@ -22,7 +23,7 @@ from cinema.features.accounts.session_rules import (
 )
 from cinema.features.accounts.shapes import Client, Session, User
 from cinema.features.accounts.store import USER_COLUMNS, user_of
-from cinema.storage.database.driver import UUID, Record
+from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
 
 ENDED_SESSIONS_KEPT_S: Final = 3600
@@ -36,7 +37,7 @@ transaction that opens the session, so that a code is used up only together with
 
 _LOCK_ACCOUNT: Final = """
 select true from users
-where id = $1::text::uuid and password_version = $2 and disabled_at is null
+where id = $1 and password_version = $2 and disabled_at is null
 for share
 """
 
@@ -44,7 +45,7 @@ for share
 _OPEN: Final = f"""
 with account as (
     select {USER_COLUMNS} from users
-    where id = $2::text::uuid and password_version = $8 and disabled_at is null
+    where id = $2 and password_version = $8 and disabled_at is null
     for share
 ), opened as (
     insert into sessions (
@@ -59,7 +60,7 @@ select * from account
 _END_OLDEST: Final = """
 update sessions set revoked_at = $2 where id in (
     select id from sessions
-    where user_id = $1::text::uuid and revoked_at is null and expires_at > $2
+    where user_id = $1 and revoked_at is null and expires_at > $2
     order by created_at desc, id desc offset $3
 )
 """
@@ -134,8 +135,8 @@ limit $3
 class NewSession(msgspec.Struct, frozen=True, kw_only=True):
     """A session to open with a password of that version; `secret` is that of its first token."""
 
-    id: bytes
-    user_id: str
+    id: UUID
+    user_id: UUID
     opened_at: datetime
     expires_at: datetime
     secret: bytes
@@ -181,7 +182,7 @@ class SessionsRepository:
                     return Unproven(missing)
             row = await running.fetchrow(
                 _OPEN,
-                UUID(new.id),
+                new.id,
                 new.user_id,
                 new.opened_at,
                 new.expires_at,
@@ -198,19 +199,19 @@ class SessionsRepository:
 
     async def use(
         self,
-        session_id: bytes,
+        session_id: UUID,
         decide: Callable[[Family], Step],
         client: Client,
         *,
         now: datetime,
-        entry_id: bytes,
+        entry_id: UUID,
     ) -> Used | None:
         """Ask `decide` what a token does to its session, and do it; None if there is no session.
 
         Uses of one session wait for each other. Refuses RETRY, OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
-            row = await running.fetchrow(_LOCK, UUID(session_id))
+            row = await running.fetchrow(_LOCK, session_id)
             if row is None:
                 return None
             user = user_of(row)
@@ -221,7 +222,7 @@ class SessionsRepository:
                     expires_at = step.expires_at
                     await running.execute(
                         _ROTATE,
-                        UUID(session_id),
+                        session_id,
                         digest_of(step.successor),
                         list(step.rotations),
                         step.expires_at,
@@ -242,23 +243,23 @@ class SessionsRepository:
     async def _end_reused(
         self,
         running: PooledConnection,
-        session_id: bytes,
+        session_id: UUID,
         row: Record,
         client: Client,
         *,
         now: datetime,
-        entry_id: bytes,
+        entry_id: UUID,
     ) -> None:
         """End a session whose token was copied, and inform its owner."""
         user_id = UUID(row["id"])
-        session = str(UUID(session_id))
-        await running.execute(_END, UUID(session_id), user_id, now)
+        session = str(session_id)
+        await running.execute(_END, session_id, user_id, now)
         entry = AuditEntry(
             id=entry_id,
             at=now,
             action=SESSION_REUSE,
             actor_id=None,
-            target_id=user_id.bytes,
+            target_id=user_id,
             after={"session_id": session},
         )
         await note(running, entry, client)
@@ -271,23 +272,22 @@ class SessionsRepository:
         )
         await self._post(running, letter)
 
-    async def end(self, session_id: bytes, user_id: bytes, now: datetime) -> bool:
+    async def end(self, session_id: UUID, user_id: UUID, now: datetime) -> bool:
         """End a session of an account; False if there was none. Refuses RETRY."""
         async with connection(self._pool) as writing:
-            ended = await writing.fetchval(_END, UUID(session_id), UUID(user_id), now)
+            ended = await writing.fetchval(_END, session_id, user_id, now)
         return ended is not None
 
-    async def end_presented(self, session_id: bytes, now: datetime) -> bytes | None:
+    async def end_presented(self, session_id: UUID, now: datetime) -> UUID | None:
         """End the session of a refresh token; returns its owner. Refuses RETRY."""
         async with connection(self._pool) as writing:
-            user_id = await writing.fetchval(_END_ANYBODYS, UUID(session_id), now)
-        return None if user_id is None else bytes(user_id.bytes)
+            owner: UUID | None = await writing.fetchval(_END_ANYBODYS, session_id, now)
+        return owner
 
-    async def end_all(self, user_id: bytes, now: datetime, *, but: bytes | None = None) -> int:
+    async def end_all(self, user_id: UUID, now: datetime, *, but: UUID | None = None) -> int:
         """End all sessions of an account, maybe except one; returns how many. Refuses RETRY."""
-        kept = None if but is None else UUID(but)
         async with connection(self._pool) as writing:
-            return len(await writing.fetch(END_ALL_SESSIONS, UUID(user_id), now, kept))
+            return len(await writing.fetch(END_ALL_SESSIONS, user_id, now, but))
 
     async def forget_ended(self, now: datetime, limit: int) -> int:
         """Delete a bounded number of sessions that ended a while ago; returns how many."""
@@ -296,11 +296,11 @@ class SessionsRepository:
             gone: int = await writing.fetchval(_FORGET_ENDED, before, limit)
         return gone
 
-    async def live(self, user_id: bytes, current: bytes, now: datetime) -> list[Session]:
+    async def live(self, user_id: UUID, current: UUID, now: datetime) -> list[Session]:
         """The open sessions of an account, newest first. Refuses RETRY."""
         async with connection(self._pool) as reading:
-            rows = await reading.fetch(_LIVE, UUID(user_id), now, SESSIONS_KEPT)
-        return [_session(row, str(UUID(current))) for row in rows]
+            rows = await reading.fetch(_LIVE, user_id, now, SESSIONS_KEPT)
+        return [_session(row, str(current)) for row in rows]
 
 
 def _family(row: Record) -> Family:

@@ -23,6 +23,7 @@ from cinema.domain.paging import PageQuery
 # The form browsers accept (HTML Living Standard, "valid e-mail address"), with a dot in the domain.
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_ENCODED = "=?"
 _EMAIL_KEY = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})+")
 
 Name = Annotated[str, msgspec.Meta(max_length=100)]
@@ -390,7 +391,8 @@ def email_key(email: str) -> str | None:
     Upper and lower case are the same, also before the @: no mail host in use distinguishes them,
     and people do not either. A domain is compared in its ASCII form (IDNA). A domain that changes
     when it is converted to that form and back could be mistaken for another and is refused. So is
-    a part before the @ that is not ASCII.
+    a part before the @ that is not ASCII, or that mail programs read as encoded text (RFC 2047):
+    no mail could be written to it, or another address would get it.
     """
     local, _, domain = tidy_email(email).lower().rpartition("@")
     if not domain.isascii():
@@ -399,7 +401,7 @@ def email_key(email: str) -> str | None:
             return None
         domain = ascii_domain
     key = f"{local}@{domain}"
-    if len(key) > EMAIL_CHARS_MAX or len(local) > EMAIL_LOCAL_CHARS_MAX:
+    if len(key) > EMAIL_CHARS_MAX or len(local) > EMAIL_LOCAL_CHARS_MAX or _ENCODED in local:
         return None
     return key if _EMAIL_KEY.fullmatch(key) else None
 

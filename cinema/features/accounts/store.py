@@ -1,4 +1,4 @@
-"""Accounts in Postgres. Ids are text here, so that the codecs of a pool do not matter."""
+"""Accounts in Postgres."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from cinema.storage.database.transactions import (
     run_once,
 )
 
-Welcome: TypeAlias = Callable[[PooledConnection, bytes, datetime], Awaitable[None]]
+Welcome: TypeAlias = Callable[[PooledConnection, UUID, datetime], Awaitable[None]]
 
 USER_COLUMNS: Final = (
     "users.id::text as id, users.email, users.first_name, users.last_name, users.role,"
@@ -29,8 +29,10 @@ USER_COLUMNS: Final = (
 """The columns from which `user_of` makes a `User`."""
 
 _INSERT_USER = f"""
-insert into users (id, email, email_key, password_hash, first_name, last_name, created_at)
-values ($1::text::uuid, $2, $3, $4, $5, $6, $7)
+insert into users (
+    id, email, email_key, password_hash, first_name, last_name, created_at, email_verified
+)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
 on conflict (email_key) do nothing
 returning {USER_COLUMNS}
 """  # noqa: S608  (columns named above)
@@ -43,7 +45,7 @@ select exists (
 )
 """
 
-_USER_BY_ID = f"select {USER_COLUMNS} from users where id = $1::text::uuid"  # noqa: S608
+_USER_BY_ID = f"select {USER_COLUMNS} from users where id = $1"  # noqa: S608
 
 _SPOIL_KEY = "update idempotent_requests set fingerprint = $2 where key_digest = $1"
 
@@ -56,10 +58,10 @@ select {USER_COLUMNS}, password_hash, password_version, disabled_at is not null 
 from users
 """  # noqa: S608
 _CREDENTIALS_BY_EMAIL = f"{_CREDENTIALS} where email_key = $1"
-_CREDENTIALS_BY_ID = f"{_CREDENTIALS} where id = $1::text::uuid"
+_CREDENTIALS_BY_ID = f"{_CREDENTIALS} where id = $1"
 
 _REPLACE_HASH = """
-update users set password_hash = $3 where id = $1::text::uuid and password_hash = $2
+update users set password_hash = $3 where id = $1 and password_hash = $2
 """
 
 
@@ -74,13 +76,14 @@ returning {USER_COLUMNS}
 class NewUser(msgspec.Struct, frozen=True, kw_only=True):
     """An account to create."""
 
-    id: str
+    id: UUID
     email: str
     email_key: str
     password_hash: str
     first_name: str
     last_name: str
     created_at: datetime
+    email_verified: bool = False
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,12 +117,13 @@ class AccountsRepository:
                 user.first_name,
                 user.last_name,
                 user.created_at,
+                user.email_verified,
             )
             if row is None or await is_reserved(running, user.email_key, user.created_at):
                 # Not with a violation: its detail would write the address into Postgres' log.
                 raise refuse("EMAIL_TAKEN")
             if self._welcome is not None:
-                await self._welcome(running, UUID(user.id).bytes, user.created_at)
+                await self._welcome(running, user.id, user.created_at)
             return user_of(row)
 
         return await run_once(self._pool, key, user.created_at, User, insert)
@@ -129,7 +133,7 @@ class AccountsRepository:
         async with connection(self._pool) as writing:
             await writing.execute(_SPOIL_KEY, key.digest, _SPOILT)
 
-    async def find_user(self, user_id: str) -> User | None:
+    async def find_user(self, user_id: UUID) -> User | None:
         """The account of an id."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_USER_BY_ID, user_id)
@@ -139,11 +143,11 @@ class AccountsRepository:
         """The account with which a login for this address is compared."""
         return await self._credentials(_CREDENTIALS_BY_EMAIL, email_key)
 
-    async def credentials_by_id(self, user_id: str) -> Credentials | None:
+    async def credentials_by_id(self, user_id: UUID) -> Credentials | None:
         """The account with which a repeated registration is compared."""
         return await self._credentials(_CREDENTIALS_BY_ID, user_id)
 
-    async def replace_hash(self, user_id: str, before: str, after: str) -> None:
+    async def replace_hash(self, user_id: UUID, before: str, after: str) -> None:
         """Replace the hash `before` of a password, if it is still that one."""
         async with connection(self._pool) as writing:
             await writing.execute(_REPLACE_HASH, user_id, before, after)
@@ -164,7 +168,7 @@ class AccountsRepository:
             )
         return None if row is None else user_of(row)
 
-    async def _credentials(self, sql: str, argument: str) -> Credentials | None:
+    async def _credentials(self, sql: str, argument: str | UUID) -> Credentials | None:
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(sql, argument)
         if row is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
@@ -43,6 +43,8 @@ class ThrottleRules(msgspec.Struct, frozen=True, kw_only=True):
     guests_per_hour_per_address: int = 5
     guest_bookings_per_hour_per_email: int = 10
     order_requests_per_minute_per_address: int = 120
+    promo_guesses_per_hour_per_address: int = 60
+    gift_card_looks_per_minute: int = 10
     refreshes_per_minute: int = 60
     mails_per_hour_per_email: int = 3
     mails_per_hour_per_address: int = 20
@@ -69,6 +71,8 @@ class Throttles:
             "guest_booking", rules.guest_bookings_per_hour_per_email, HOUR_S
         )
         self.order = limit_of("order", rules.order_requests_per_minute_per_address, MINUTE_S)
+        self.promo = limit_of("promo_code", rules.promo_guesses_per_hour_per_address, HOUR_S)
+        self.gift_card = limit_of("gift_card", rules.gift_card_looks_per_minute, MINUTE_S)
         per_minute = rules.refreshes_per_minute
         self.refresh_session = limit_of("refresh_session", per_minute, MINUTE_S)
         self.refresh_address = limit_of("refresh_address", per_minute, MINUTE_S)
@@ -86,17 +90,62 @@ class Throttles:
         """Count a write of a signed-in caller. Refuses RATE_LIMITED."""
         await self.count(self.writes, format_id(principal.user_id))
 
-    async def count_mail(self, purpose: str, email: str, address: str) -> None:
-        """Count a requested mail, separately for each purpose. Refuses RATE_LIMITED.
+    @asynccontextmanager
+    async def mail_request(self, purpose: str, email: str, address: str) -> AsyncIterator[None]:
+        """Around the request for a mail; each purpose counts separately. Refuses RATE_LIMITED.
 
-        It counts with or without an account, so that the answer does not show which it is.
+        It counts with or without an account, so that the answer does not show which it is. A
+        request that the server could not store does not count.
         """
-        await self.count(self.mail_address, address_digest(address))
-        await self.count(self.mail_account, purpose, account_digest(email).hex())
+        async with self._unless_refused(self.mail_address, address_digest(address)):
+            whose = account_digest(email).hex()
+            async with self._unless_refused(self.mail_account, purpose, whose):
+                yield
 
     async def count_order(self, address: str) -> None:
         """Count a request with the link of a guest's booking. Refuses RATE_LIMITED."""
         await self.count(self.order, address_digest(address))
+
+    def promo_guess(self, address: str) -> AbstractAsyncContextManager[None]:
+        """Around a look at a promo code; only wrong ones count. Refuses RATE_LIMITED."""
+        return self._promo_guess(address_digest(address))
+
+    def promo_guess_of(self, customer: bytes) -> AbstractAsyncContextManager[None]:
+        """The same for somebody who books with the code, and is known."""
+        return self._promo_guess(customer.hex())
+
+    @asynccontextmanager
+    async def _promo_guess(self, who: str) -> AsyncIterator[None]:
+        await self.count(self.promo, who)
+        wrong = False
+        try:
+            yield
+        except Refused as refused:
+            wrong = refused.rejection.code == "UNKNOWN_PROMO_CODE"
+            raise
+        finally:
+            if not wrong:
+                await self.counts.give_back(self.promo, who)
+
+    async def count_card_look(self, customer: bytes, address: str) -> None:
+        """Count a look at the balance of a gift card, for both. Refuses RATE_LIMITED."""
+        await self.count(self.gift_card, customer.hex())
+        await self.count(self.gift_card, address_digest(address))
+
+    @asynccontextmanager
+    async def card_guess(self, customer: bytes) -> AsyncIterator[None]:
+        """Around a payment by gift card; only wrong codes count. Refuses RATE_LIMITED."""
+        who = customer.hex()
+        await self.count(self.gift_card, who)
+        wrong = False
+        try:
+            yield
+        except Refused as refused:
+            wrong = refused.rejection.code == "UNKNOWN_GIFT_CARD"
+            raise
+        finally:
+            if not wrong:
+                await self.counts.give_back(self.gift_card, who)
 
     @asynccontextmanager
     async def guest_start(self, address: str) -> AsyncIterator[None]:
@@ -114,13 +163,13 @@ class Throttles:
             yield
 
     @asynccontextmanager
-    async def _unless_refused(self, limit: RateLimitItem, who: str) -> AsyncIterator[None]:
-        await self.count(limit, who)
+    async def _unless_refused(self, limit: RateLimitItem, *who: str) -> AsyncIterator[None]:
+        await self.count(limit, *who)
         try:
             yield
         except Refused as refused:
             if refused.rejection.code != "OUTCOME_UNKNOWN":
-                await self.counts.give_back(limit, who)
+                await self.counts.give_back(limit, *who)
             raise
 
     def refusal(self, kind: str, retry_after_s: int) -> Refused:

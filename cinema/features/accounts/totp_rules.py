@@ -66,21 +66,26 @@ def matching_step(secret: bytes, code: str, *, now_s: float, after: int) -> int 
 
     A code counts once, so `after` is the step of the code that was used last.
     """
+    plain = _plain(code).encode(errors="replace")
     present = int(now_s) // STEP_S
     found = None
     for step in range(present - STEPS_AROUND, present + STEPS_AROUND + 1):
         # All are compared, so that the time reveals nothing.
-        if hmac.compare_digest(code_at(secret, step).encode(), code.encode(errors="replace")):
+        if hmac.compare_digest(code_at(secret, step).encode(), plain):
             found = step
     return found if found is not None and found > after else None
 
 
 def recovery_digest(code: str) -> bytes:
     """The digest of a recovery code, the same for each case and grouping in which it is typed."""
-    plain = code.replace(" ", "").replace("-", "").upper()
-    return hashlib.sha256(plain.encode(errors="replace")).digest()
+    return hashlib.sha256(_plain(code).upper().encode(errors="replace")).digest()
 
 
 def is_recovery_code(code: str) -> bool:
     """Whether this cannot be a code of an authenticator."""
-    return len(code) > DIGITS
+    return len(_plain(code)) > DIGITS
+
+
+def _plain(code: str) -> str:
+    """A code without the spaces and hyphens of its groups: authenticators show "287 082"."""
+    return "".join(code.split()).replace("-", "")

@@ -26,6 +26,7 @@ from cinema.features.accounts.shapes import (
     RecoveryCodes,
     SecondFactorOff,
     TotpInput,
+    User,
 )
 from cinema.features.accounts.totp_rules import (
     address_of,
@@ -115,7 +116,7 @@ class FactorsService:
                     step,
                     digests,
                     client,
-                    kept=principal.session_id,
+                    kept=UUID(bytes=principal.session_id),
                     now=self._now(),
                 )
                 is None
@@ -125,6 +126,15 @@ class FactorsService:
         await self._confirmation.guessed(principal, client, shown)
         self._admission.forget({principal.user_id})
         return RecoveryCodes(recovery_codes=codes)
+
+    async def require(self, user: User) -> None:
+        """Refuses FORBIDDEN while an account whose role needs a second factor has none.
+
+        Such an account acts as a customer, so routes let it in. Whoever knows only the password of
+        an admin must not be able to take the account away from its owner.
+        """
+        if user.role in self._required and not await self._factors.is_on(UUID(user.id)):
+            raise refuse("FORBIDDEN", "Your role needs a second factor. Set it up first.")
 
     async def needed(
         self, user_id: UUID, code: str, client: Client, *, login_version: int | None = None
@@ -214,7 +224,11 @@ class FactorsService:
 
         async def removed() -> None:
             ended = await self._factors.remove(
-                user_id, request.code, client, kept=principal.session_id, now=self._now()
+                user_id,
+                request.code,
+                client,
+                kept=UUID(bytes=principal.session_id),
+                now=self._now(),
             )
             if ended is None:
                 raise unproven(INVALID_CODE)

@@ -16,6 +16,7 @@ import msgspec
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.audit_store import AuditEntry, note
 from cinema.features.accounts.letters import (
+    CODE_USED_AGAIN,
     RECOVERY_CODE_USED,
     RECOVERY_CODES_RENEWED,
     SECOND_FACTOR_OFF,
@@ -125,7 +126,7 @@ class FactorsRepository:
     """Authenticators, and the recovery codes that replace a lost one."""
 
     def __init__(
-        self, pool: Pool, cipher: Cipher, post: Post, *, new_id: Callable[[], bytes]
+        self, pool: Pool, cipher: Cipher, post: Post, *, new_id: Callable[[], UUID]
     ) -> None:
         self._pool = pool
         self._cipher = cipher
@@ -178,7 +179,8 @@ class FactorsRepository:
     ) -> bool:
         """Use a code up within a transaction that has locked the account; False for a wrong one.
 
-        It is used up with what it was shown for, or not at all.
+        It is used up with what it was shown for, or not at all. The owner gets a mail if the code
+        was used before: somebody may have seen it. So the transaction has to be committed then too.
         """
         if is_recovery_code(code):
             if not await running.fetchval(_USE_RECOVERY, user_id, recovery_digest(code)):
@@ -190,8 +192,13 @@ class FactorsRepository:
         if row is None:
             return False
         secret = self._cipher.open(row["sealed"], place=_place(user_id))
-        step = matching_step(secret, code, now_s=now.timestamp(), after=row["last_step"])
+        step = matching_step(secret, code, now_s=now.timestamp(), after=row["last_step"] - 1)
         if step is None:
+            return False
+        if step == row["last_step"]:
+            entry = self._entry("code_used_again", user_id, now)
+            dedupe = f"{CODE_USED_AGAIN}:{user_id}:{step}"
+            await self._tell(running, CODE_USED_AGAIN, user_id, entry, client, dedupe=dedupe)
             return False
         return bool(await running.fetchval(_USE_STEP, user_id, step, row["sealed"]))
 
@@ -203,7 +210,7 @@ class FactorsRepository:
         recovery: Sequence[bytes],
         client: Client,
         *,
-        kept: bytes,
+        kept: UUID,
         now: datetime,
     ) -> int | None:
         """Confirm an authenticator; returns how many other sessions ended.
@@ -243,7 +250,7 @@ class FactorsRepository:
         return True
 
     async def remove(
-        self, user_id: UUID, code: str, client: Client, *, kept: bytes, now: datetime
+        self, user_id: UUID, code: str, client: Client, *, kept: UUID, now: datetime
     ) -> int | None:
         """Remove the authenticator; returns how many other sessions ended.
 
@@ -277,8 +284,8 @@ class FactorsRepository:
                 id=act.entry_id,
                 at=act.at,
                 action="second_factor_reset",
-                actor_id=act.by.bytes,
-                target_id=user_id.bytes,
+                actor_id=act.by,
+                target_id=user_id,
             )
             await self._changed(running, SECOND_FACTOR_RESET, user_id, entry, act.client, kept=None)
         return True
@@ -291,12 +298,11 @@ class FactorsRepository:
         entry: AuditEntry,
         client: Client,
         *,
-        kept: bytes | None,
+        kept: UUID | None,
     ) -> int:
         """End the other sessions, and make every node look the account up again."""
         await running.execute(_PROVE_ANEW, user_id)
-        session = None if kept is None else UUID(bytes=kept)
-        ended = len(await running.fetch(END_ALL_SESSIONS, user_id, entry.at, session))
+        ended = len(await running.fetch(END_ALL_SESSIONS, user_id, entry.at, kept))
         await running.execute(_TELL_NODES, user_id)
         entry = msgspec.structs.replace(entry, after={"ended": ended})
         await self._tell(running, kind, user_id, entry, client)
@@ -309,8 +315,13 @@ class FactorsRepository:
         user_id: UUID,
         entry: AuditEntry,
         client: Client,
+        *,
+        dedupe: str = "",
     ) -> None:
-        """Write to the audit log, and enqueue a mail to the owner, without an address of others."""
+        """Write to the audit log, and enqueue a mail to the owner, without an address of others.
+
+        Of mails with the same `dedupe` only the first is sent.
+        """
         await note(running, entry, client)
         (row,) = await running.fetch(_RECIPIENT, user_id)
         payload = {"first_name": row["first_name"], "at": entry.at}
@@ -321,7 +332,7 @@ class FactorsRepository:
             to=row["email"],
             language=row["language"],
             payload=payload,
-            dedupe=f"{kind}:{entry.id.hex()}",
+            dedupe=dedupe or f"{kind}:{entry.id.hex}",
         )
         await self._post(running, letter)
 
@@ -330,8 +341,8 @@ class FactorsRepository:
             id=self._new_id(),
             at=now,
             action=action,
-            actor_id=user_id.bytes,
-            target_id=user_id.bytes,
+            actor_id=user_id,
+            target_id=user_id,
         )
 
 

@@ -106,7 +106,9 @@ async def change_user(parts: UserParts, context: RequestContext) -> Reply:
     operation_id="promoteUser",
     summary="Give an account a role",
     description="Staff and managers act only at the cinemas of `cinema_ids`, which replace the "
-    "former ones. The account's sessions end at once. Nobody can change their own role.",
+    "former ones. The account's sessions end at once. Nobody can change their own role. Anybody "
+    "can open an account with somebody else's e-mail address, so every role but `customer` needs a "
+    "verified one.",
     tag=TAG,
     auth="bearer",
     roles=ADMINS,
@@ -114,7 +116,7 @@ async def change_user(parts: UserParts, context: RequestContext) -> Reply:
     request_example=examples.PROMOTION,
     response=AdminUser,
     response_example=examples.PROMOTED,
-    errors=("UNKNOWN_REFERENCE", "RETRY", "OUTCOME_UNKNOWN"),
+    errors=("UNKNOWN_REFERENCE", "EMAIL_NOT_VERIFIED", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def promote(parts: UserParts, context: RequestContext) -> Reply:
     """Give somebody else's account a role and its cinemas."""

@@ -41,7 +41,7 @@ class UsersService:
         factors: FactorsRepository,
         admission: Admission,
         *,
-        new_id: Callable[[], bytes],
+        new_id: Callable[[], UUID],
         clock: Callable[[], float],
     ) -> None:
         self._users = users
@@ -70,8 +70,9 @@ class UsersService:
     ) -> AdminUser:
         """Give an account a role and its cinemas; its sessions end at once.
 
-        Refuses NOT_FOUND, UNKNOWN_REFERENCE, and FORBIDDEN if it is the caller's own role. So there
-        is always an admin left, also if several admins do this at the same time.
+        Refuses NOT_FOUND, UNKNOWN_REFERENCE, EMAIL_NOT_VERIFIED, and FORBIDDEN if it is the
+        caller's own role. So there is always an admin left, also if several admins do this at the
+        same time.
         """
         if principal.user_id == user_id.bytes:
             raise refuse("FORBIDDEN", "You cannot change your own role.")
@@ -134,11 +135,12 @@ def _moment(text: str | None, name: str) -> datetime | None:
         return None
     try:
         moment: datetime = msgspec.convert(text, _MOMENT)
-    except msgspec.ValidationError:
+        # Near the first and the last year there are times that no UTC time is the same as.
+        return moment.astimezone(UTC)
+    except (msgspec.ValidationError, OverflowError):
         raise refuse(
             "VALIDATION_ERROR", "This is not a time with an offset from UTC.", path=f"$.{name}"
         ) from None
-    return moment
 
 
 def _position(cursor: str | None) -> tuple[datetime, UUID] | None:

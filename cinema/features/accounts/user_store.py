@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from cinema.domain.principal import ADMIN
+from cinema.domain.principal import ADMIN, CUSTOMER
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.audit_store import AuditEntry, note
 from cinema.features.accounts.session_store import END_ALL_SESSIONS
@@ -18,6 +18,10 @@ from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
 
 NO_CINEMAS: Final = "Only staff and managers belong to cinemas."
+
+NOT_PROVEN: Final = (
+    "Nobody has verified the e-mail address of this account, so it may be somebody else's."
+)
 
 _SELECT: Final = """
 select account.id::text as id, account.email, account.first_name, account.last_name, account.role,
@@ -34,20 +38,11 @@ from users account
 
 _BY_ID: Final = f"{_SELECT} where account.id = $1 and account.deleted_at is null"
 
-_LIST: Final = f"""
-{_SELECT}
-where account.deleted_at is null
-    and ($1::text is null
-        or starts_with(account.email_key, $1)
-        or strpos(lower(account.first_name || ' ' || account.last_name), $1) > 0)
-    and ($2::text is null or account.role = $2)
-    and ($3::uuid is null or exists (
-        select from cinema_managers where user_id = account.id and cinema_id = $3
-    ))
-    and ($4::timestamptz is null or (account.created_at, account.id) < ($4, $5))
-order by account.created_at desc, account.id desc
-limit $6
-"""
+_HAS_TEXT: Final = """(
+    starts_with(account.email_key, {0})
+    or strpos(lower(account.first_name || ' ' || account.last_name), {0}) > 0
+)"""
+_BELONGS: Final = "account.id in (select user_id from cinema_managers where cinema_id = {0})"
 
 # All changes that take rights away hold this lock; otherwise two admins could demote each other.
 LOCK_ADMINS: Final = """
@@ -86,6 +81,35 @@ class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
     cinema_id: UUID | None
 
 
+def list_statement(
+    wanted: UserFilter, after: tuple[datetime, UUID] | None, limit: int
+) -> tuple[str, list[object]]:
+    """Only the conditions that are asked for, so that each has its index; and their values."""
+    values: list[object] = []
+    conditions = ["account.deleted_at is null"]
+    for condition, value in (
+        (_HAS_TEXT, wanted.text),
+        ("account.role = {0}", wanted.role),
+        (_BELONGS, wanted.cinema_id),
+    ):
+        if value is not None:
+            values.append(value)
+            conditions.append(condition.format(f"${len(values)}"))
+    if after is not None:
+        values += after
+        conditions.append(
+            f"(account.created_at, account.id) < (${len(values) - 1}, ${len(values)})"
+        )
+    values.append(limit)
+    statement = f"""
+{_SELECT}
+where {" and ".join(conditions)}
+order by account.created_at desc, account.id desc
+limit ${len(values)}
+"""
+    return statement, values
+
+
 class Act(msgspec.Struct, frozen=True, kw_only=True):
     """An action of an admin: who, when, from where, and the id of its row in the audit log.
 
@@ -95,7 +119,7 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     by: UUID | None
     at: datetime
     client: Client
-    entry_id: bytes
+    entry_id: UUID
 
 
 class UsersRepository:
@@ -113,11 +137,9 @@ class UsersRepository:
         self, wanted: UserFilter, after: tuple[datetime, UUID] | None, limit: int
     ) -> Sequence[AdminUser]:
         """Accounts, newest first. Refuses RETRY."""
-        moment, last_id = after or (None, None)
+        statement, values = list_statement(wanted, after, limit)
         async with connection(self._pool) as reading:
-            rows = await reading.fetch(
-                _LIST, wanted.text, wanted.role, wanted.cinema_id, moment, last_id, limit
-            )
+            rows = await reading.fetch(statement, *values)
         return [_user(row) for row in rows]
 
     async def set_role(
@@ -125,13 +147,16 @@ class UsersRepository:
     ) -> AdminUser | None:
         """Give an account a role and its cinemas; its sessions end. None if there is no account.
 
-        Refuses FORBIDDEN if the caller is no longer an admin, UNKNOWN_REFERENCE, RETRY,
-        OUTCOME_UNKNOWN.
+        Anybody can register with a colleague's address and wait to be promoted. So every role but
+        that of a customer needs a verified address. Refuses EMAIL_NOT_VERIFIED, FORBIDDEN if the
+        caller is no longer an admin, UNKNOWN_REFERENCE, RETRY, OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
             before = await _locked(running, user_id, act)
             if before is None:
                 return None
+            if role != CUSTOMER:
+                _check_proven(before)
             await running.execute(_SET_ROLE, user_id, role, act.at, act.by)
             await _set_cinemas(running, user_id, cinema_ids)
             await running.fetch(END_ALL_SESSIONS, user_id, act.at, None)
@@ -162,16 +187,22 @@ class UsersRepository:
     async def make_admin(self, user_id: UUID, act: Act) -> AdminUser | None:
         """Make an account an admin, for operators who have access to the database anyway.
 
-        `act.by` is None here, and the audit log shows that.
+        `act.by` is None here, and the audit log shows that. Refuses EMAIL_NOT_VERIFIED.
         """
         async with transaction(self._pool) as running:
             before = await _find(running, user_id)
             if before is None:
                 return None
+            _check_proven(before)
             await running.execute(_SET_ROLE, user_id, ADMIN, act.at, act.by)
             await _set_cinemas(running, user_id, ())
             await running.fetch(END_ALL_SESSIONS, user_id, act.at, None)
             return await _noted(running, "role_change", before, act)
+
+
+def _check_proven(account: AdminUser) -> None:
+    if not account.email_verified:
+        raise refuse("EMAIL_NOT_VERIFIED", NOT_PROVEN)
 
 
 async def _locked(running: PooledConnection, user_id: UUID, act: Act) -> AdminUser | None:
@@ -198,8 +229,8 @@ async def _noted(running: PooledConnection, action: str, before: AdminUser, act:
         id=act.entry_id,
         at=act.at,
         action=action,
-        actor_id=None if act.by is None else act.by.bytes,
-        target_id=UUID(before.id).bytes,
+        actor_id=act.by,
+        target_id=UUID(before.id),
         before=_audited(before),
         after=_audited(after),
     )

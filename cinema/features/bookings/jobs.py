@@ -19,8 +19,10 @@ from cinema.actors.asking import refusal_of
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.messages import Accepted, Unavailable
 from cinema.domain.idempotency import ANONYMOUS, idempotency_key
+from cinema.domain.rejections import refuse
 from cinema.domain.showtime.commands import CancelBooking
 from cinema.features.bookings.store import BookingsRepository, BookingToCancel, CancelledShowtime
+from cinema.features.concessions.service import ConcessionsService
 from cinema.features.feature import Attempt, JobFailed
 from cinema.features.refusals import granted
 from cinema.features.seats.service import money
@@ -56,10 +58,16 @@ class BookingsOfCancelled:
     """Does jobs of the kind `SHOWTIME_CANCELLATION`."""
 
     def __init__(
-        self, dispatch: Dispatch, bookings: BookingsRepository, pool: Pool, post: Post
+        self,
+        dispatch: Dispatch,
+        bookings: BookingsRepository,
+        concessions: ConcessionsService,
+        pool: Pool,
+        post: Post,
     ) -> None:
         self._dispatch = dispatch
         self._bookings = bookings
+        self._concessions = concessions
         self._pool = pool
         self._post = post
 
@@ -93,10 +101,10 @@ class BookingsOfCancelled:
                         "first_name": booking.first_name,
                         "film": showtime.film,
                         "cinema": showtime.cinema,
-                        "starts_at": showtime.starts_at,
+                        "starts": showtime.starts,
                         "reason": showtime.reason,
                         "code": booking.code,
-                        "refund": str(money(booking.total_minor, booking.currency)),
+                        "refund": refund_of(booking),
                     },
                     dedupe_key=f"{MESSAGE}:{booking.id}",
                 )
@@ -113,6 +121,14 @@ class BookingsOfCancelled:
         False if it refuses. Refuses what may be tried again.
         """
         key = idempotency_key(ANONYMOUS, OPERATION, (job_id.bytes, booking.id.bytes), "")
+        products_minor = 0
+        if booking.products_minor:
+            # From here on nothing is handed out: the showtime does not take place.
+            kept = await self._concessions.keep(booking.id, key.digest)
+            if kept == "picked_up":
+                # In this moment: the customer is to be told of another amount.
+                raise refuse("RETRY")
+            products_minor = booking.products_minor if kept == "kept" else 0
         outcome = await self._dispatch.ask(
             showtime_id.bytes,
             CancelBooking(
@@ -120,6 +136,8 @@ class BookingsOfCancelled:
                 fingerprint=key.fingerprint,
                 booking_id=booking.id.bytes,
                 customer=None,
+                fees_minor=booking.fees_minor + products_minor,
+                products_minor=products_minor,
             ),
         )
         if isinstance(outcome, Accepted):
@@ -132,3 +150,11 @@ class BookingsOfCancelled:
             return True
         log.error(BOOKING_NOT_CANCELLED, booking=str(booking.id), reason=refusal.code)
         return False
+
+
+def refund_of(booking: BookingToCancel) -> str:
+    """What a customer gets back; nothing for a booking that was not paid yet."""
+    if not booking.is_paid:
+        return ""
+    handed_out_minor = booking.sold_minor - booking.products_minor
+    return str(money(booking.total_minor - handed_out_minor, booking.currency))

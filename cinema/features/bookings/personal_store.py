@@ -14,12 +14,14 @@ from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import Pool, connection
 
 _BOOKINGS: Final = """
-select booking.id, booking.code, booking.status, booking.total_minor, booking.currency,
+select booking.id, booking.code, booking.status, booking.total_minor, booking.fees_minor,
+    booking.products_minor, booking.tax_minor, booking.promo_code, booking.currency,
     booking.created_at, booking.cancelled_at,
     booking.showtime_id, showtime.starts_at, movie.title as movie, cinema.name as cinema,
     (
         select json_agg(json_build_object(
-            'seat', seat.seat, 'category', seat.category, 'price_minor', seat.price_minor,
+            'seat', seat.seat, 'category', seat.category, 'type', seat.type,
+            'price_minor', seat.price_minor,
             'given_back', seat.given_back
         ) order by seat.position)
         from booking_seats seat where seat.booking_id = booking.id
@@ -31,7 +33,14 @@ select booking.id, booking.code, booking.status, booking.total_minor, booking.cu
             'currency', payment.currency, 'created_at', payment.created_at
         ) order by payment.created_at)
         from payments payment where payment.booking_id = booking.id
-    )::text as payments
+    )::text as payments,
+    (
+        select json_agg(json_build_object(
+            'name', line ->> 'name', 'quantity', coalesce((line ->> 'quantity')::int, 1),
+            'amount_minor', (line ->> 'amount_minor')::bigint
+        ))
+        from jsonb_array_elements(booking.lines) line where line ->> 'kind' = 'product'
+    )::text as products
 from bookings booking
 left join showtimes showtime on showtime.id = booking.showtime_id
 left join movies movie on movie.id = showtime.movie_id
@@ -78,4 +87,5 @@ def _shown(row: Record) -> dict[str, Any]:
         **row,
         "seats": msgspec.Raw((row["seats"] or "[]").encode()),
         "payments": msgspec.Raw((row["payments"] or "[]").encode()),
+        "products": msgspec.Raw((row["products"] or "[]").encode()),
     }

@@ -27,7 +27,13 @@ ACCEPT_LANGUAGE: Final = istr("Accept-Language")
     operation_id="createBooking",
     summary="Book a hold",
     description="`demo` confirms at once. `counter` is for staff of the cinema who have taken the "
-    "money. Only guests send an `email`: they get a mail with a link to the booking.",
+    "money: it goes into their open cash session. Only guests send an `email`: they get a mail "
+    "with a link to the booking. Each seat is for an adult, unless `tickets` says otherwise. "
+    "Prices are those of the hold's moment, for all types. What costs nothing is booked at once, "
+    "by the method `free`. `gift_card` takes the `code` of a card, `points` those of the caller; "
+    "if that does not pay all, the booking is pending, and `payment.due` is paid by "
+    "`POST /payments/process` with another method. `concessions` are products of the cinema in the "
+    "same booking: `pick_up.code` is shown at its counter, where they are handed out.",
     tag=TAG,
     auth="bearer",
     guests=True,
@@ -41,8 +47,21 @@ ACCEPT_LANGUAGE: Final = istr("Accept-Language")
         "FORBIDDEN",
         "GUEST_HAS_EMAIL",
         "UNKNOWN_PAYMENT_METHOD",
+        "UNKNOWN_SEAT",
+        "DUPLICATE_SEAT",
+        "SEAT_NOT_INCLUDED",
+        "UNKNOWN_PRODUCT",
+        "UNKNOWN_TICKET_TYPE",
+        "TICKETS_NOT_ALLOWED",
         "UNKNOWN_PROMO_CODE",
+        "RATE_LIMITED",
+        "PROMO_NOT_APPLICABLE",
         "HOLD_ENDED",
+        "HOLD_CHANGED",
+        "CASH_SESSION_REQUIRED",
+        "UNKNOWN_GIFT_CARD",
+        "GIFT_CARD_UNUSABLE",
+        "POINTS_UNUSABLE",
     ),
     idempotent=True,
 )

@@ -12,57 +12,196 @@ from msgspec import Meta
 from cinema.domain.idempotency import fields_given
 from cinema.domain.limits_catalog import EMAIL_CHARS_MAX
 from cinema.domain.money import Money
+from cinema.domain.pricing.book import Code
+from cinema.domain.pricing.tariffs import ADULT
 from cinema.features.accounts.shapes import account_key
-from cinema.features.seats.shapes import HeldSeat
+from cinema.features.concessions.shapes import ConcessionChoices, PickUp
+from cinema.features.ledger.cards import CardCode
+from cinema.features.ledger.methods import AttemptStatus
+from cinema.features.ledger.tills import Tender, TerminalReference
+from cinema.features.seats.shapes import SeatLabel
 
+LineKind = Literal["group_discount", "promo", "fee", "product", "tax"]
+ChangedSeats = Annotated[list[SeatLabel], Meta(min_length=1, max_length=100)]
 BookingStatus = Literal["pending", "confirmed", "cancelled", "expired", "refunded"]
 
 
 class PaymentInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How to pay: `demo` always succeeds, `counter` is for staff who took the money."""
+    """How to pay.
+
+    `demo` always succeeds, `counter` is for staff who took the money. `counter_later` reserves the
+    seats, which are paid at the counter before the showtime; staff may say until when, as
+    `pay_until`. `free` is for what costs nothing. `gift_card` takes what is on the card with this
+    `code`, and `points` takes the caller's loyalty points; the rest, if any, is paid by another
+    method.
+    """
 
     method: Annotated[str, Meta(min_length=1, max_length=32, examples=["demo"])]
+    code: CardCode | None = None
+    tender: Tender | None = None
+    reference: TerminalReference = ""
+    pay_until: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+class TicketInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The type of the ticket for a seat of the hold."""
+
+    seat: SeatLabel
+    type: Code
 
 
 class BookingInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Book a hold; only guests send `email`, and get a link to the booking by mail."""
+    """Book a hold; only guests send `email`, and get a link to the booking by mail.
+
+    Seats that are not in `tickets` are for adults. `concessions` are products of the cinema, at
+    the prices of now.
+    """
 
     showtime_id: UUID
     hold_id: UUID
     payment: PaymentInput
+    tickets: Annotated[list[TicketInput], Meta(max_length=100)] = []
     promo_code: Annotated[str, Meta(max_length=64)] | None = None
     email: Annotated[str, Meta(max_length=EMAIL_CHARS_MAX + 32)] | None = None
+    concessions: ConcessionChoices = []
 
     def meaning(self) -> object:
-        """The given fields, with the e-mail address in its unique form."""
+        """The given fields: the tickets that are not for adults, in any order; a unique e-mail.
+
+        And products in any order.
+        """
         given = fields_given(self)
+        given.pop("tickets", None)
+        types = sorted((one.seat, one.type) for one in self.tickets if one.type != ADULT)
+        if types:
+            given["tickets"] = types
+        if self.concessions:
+            given["concessions"] = sorted(
+                (one.product_id, one.quantity) for one in self.concessions
+            )
+        else:
+            given.pop("concessions", None)
         if self.email is not None:
             given["email"] = account_key(self.email)
         return given
 
 
-class Payment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """How a booking was paid: `amount` at first, of which `refunded` was given back later."""
+class SeatChangeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Other seats for tickets of a booking: the ticket for `from[0]` gets `to[0]`, and so on.
+
+    Without `payment` the new seats must not cost more. Only methods that pay at once are taken.
+    """
+
+    left: ChangedSeats = msgspec.field(name="from")
+    chosen: ChangedSeats = msgspec.field(name="to")
+    payment: PaymentInput | None = None
+
+    def meaning(self) -> object:
+        """The given fields: which ticket gets which seat, in any order."""
+        given = fields_given(self)
+        if len(self.left) == len(self.chosen):
+            given["left"] = sorted(zip(self.left, self.chosen, strict=True))
+            given.pop("chosen")
+        return given
+
+
+class ExchangeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Another showtime for a booking: the seats of a hold there, for all seats of the booking.
+
+    `tickets` as in `BookingInput`. Without `payment` the new seats must not cost more than what the
+    old ones give back. Only methods that pay at once are taken.
+    """
+
+    showtime_id: UUID
+    hold_id: UUID
+    tickets: Annotated[list[TicketInput], Meta(max_length=100)] = []
+    payment: PaymentInput | None = None
+
+    def meaning(self) -> object:
+        """The given fields: the tickets that are not for adults, in any order."""
+        given = fields_given(self)
+        given.pop("tickets", None)
+        types = sorted((one.seat, one.type) for one in self.tickets if one.type != ADULT)
+        if types:
+            given["tickets"] = types
+        return given
+
+
+class PaymentPart(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What another method has paid of a booking, and what of it was given back."""
 
     id: UUID
     method: str
-    status: Literal["pending", "succeeded", "failed", "refunded", "partially_refunded"]
     amount: Money
     refunded: Money | None = None
+
+
+class Payment(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """How a booking is paid: `amount` at first, of which `refunded` was given back later.
+
+    Of that, `refund_pending` has not arrived yet. `parts` are those of the amount that other
+    methods have paid.
+    A booking that is pending must be paid by `pay_until`. `due` is what is still to be paid, once
+    another method has paid a part.
+    """
+
+    id: UUID
+    method: str
+    status: AttemptStatus
+    amount: Money
+    refunded: Money | None = None
+    refund_pending: Money | None = None
     client_secret: str | None = None
+    pay_until: datetime | None = None
+    due: Money | None = None
+    parts: list[PaymentPart] = []
+
+
+class BookedSeat(msgspec.Struct, frozen=True, gc=False):
+    """One seat of a booking: `price` is what was paid for it, after all discounts."""
+
+    label: str
+    category: str
+    price: Money
+    type: str
+
+
+class BookedLine(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A line of the order beside its seats, as it was sold.
+
+    Discounts are below 0 and are in the prices of the seats already. Fees and products are paid
+    beside these, and contain `tax`; the `code` of a product is its id. A line of `tax` says what
+    tax is in all lines with its `rate` (hundredths of a percent), which together cost `gross`.
+    """
+
+    kind: LineKind
+    code: str
+    name: str
+    amount: Money
+    quantity: int = 1
+    refundable: bool = False
+    rate: int = 0
+    gross: Money | None = None
+    tax: Money | None = None
 
 
 class Booking(msgspec.Struct, frozen=True, gc=False):
-    """A booking; `seats` are those that it still has, or had when it ended."""
+    """A booking; `seats` are those that it still has, or had when it ended.
+
+    `total` is the sum of their prices, the fees and the products. `lines` are those of the order as
+    it was sold. With the code of `pick_up` its products are handed out.
+    """
 
     id: UUID
     code: str
     showtime_id: UUID
     status: BookingStatus
-    seats: list[HeldSeat]
+    seats: list[BookedSeat]
     total: Money
     created_at: datetime
     payment: Payment
+    lines: list[BookedLine] = []
+    pick_up: PickUp | None = None
 
 
 class BookingQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -9,27 +9,80 @@ from uuid import UUID
 
 import msgspec
 
-from cinema.domain.limits import IDEMPOTENCY_TTL_S
+from cinema.domain.limits import FREE_REFUND_S, IDEMPOTENCY_TTL_S
 from cinema.domain.money import Money
-from cinema.features.bookings.shapes import Booking, Payment
-from cinema.features.seats.shapes import HeldSeat
+from cinema.features.bookings.rules import PLACES_SOLD, LineRow, PricedBy, shown_lines
+from cinema.features.bookings.shapes import (
+    BookedLine,
+    BookedSeat,
+    Booking,
+    Payment,
+    PaymentPart,
+)
+from cinema.features.catalog.shapes import RefundStep
+from cinema.features.concessions.shapes import PickUp
+from cinema.features.ledger.methods import AttemptStatus
+from cinema.features.ledger.parts import RANK
+from cinema.features.ledger.refund_rules import (
+    ALL,
+    NOTHING,
+    Share,
+    given_back,
+    paid_status,
+    share_at,
+)
 from cinema.storage.database.driver import Record
 from cinema.storage.database.reads import PrimaryReads, Reads
 from cinema.storage.database.transactions import Pool, connection
 
+# A booking has many attempts to pay: this one counts, with those that it completes and those that
+# have paid for dearer seats since. Builds that had one did not name it.
+_PAYMENT: Final = """join payments p on p.id = coalesce(b.payment_id, (
+    select one.id from payments one where one.booking_id = b.id
+    order by one.created_at, one.id limit 1
+))
+left join lateral (
+    select sum(part.amount_minor)::bigint as amount_minor,
+        sum(part.refunded_minor)::bigint as refunded_minor
+    from payments part
+    where part.booking_id = b.id and (part.id = any(p.completes) or part.for_change)
+) parts on true
+"""
+_AMOUNT: Final = "p.amount_minor + coalesce(parts.amount_minor, 0)"
+_GONE: Final = "p.refunded_minor + coalesce(parts.refunded_minor, 0)"
+_REFUND_OF_IT: Final = """r.booking_id = b.id and (
+    r.payment_id = any(array_append(p.completes, p.id))
+    or exists (select from payments d where d.booking_id = b.id and d.for_change
+        and r.payment_id in (d.id, d.origin_id))
+)"""
 # A booking that was cancelled as a whole still shows its seats; a seat given back alone is hidden.
-_SELECT: Final = """
+_SELECT: Final = f"""
 select b.id, b.code, b.showtime_id, b.status, b.total_minor, b.currency,
     b.created_at, p.id as payment_id, p.method, p.status as payment_status,
-    p.amount_minor, p.refunded_minor,
+    {_AMOUNT} as amount_minor, {_GONE} as refunded_minor, b.pay_until, b.lines::text,
+    case when {_GONE} > 0 then (
+        select sum(r.amount_minor)::bigint from refunds r
+        where {_REFUND_OF_IT} and r.status <> 'succeeded'
+    ) end as waiting_minor,
+    case when p.completes <> '{{}}' then (
+        select json_agg(json_build_array(part.id, part.method, part.amount_minor,
+            part.refunded_minor) order by {RANK.format("part")}, part.created_at, part.id)
+        from payments part where part.id = any(p.completes)
+    ) end as parts,
+    case when b.status = 'pending' then (
+        select b.total_minor - sum(aside.amount_minor)::bigint from payments aside
+        where aside.booking_id = b.id and aside.reserved
+            and aside.status in ('created', 'pending')
+    ) end as due_minor,
     (
-        select json_agg(json_build_array(s.seat, s.category, s.price_minor) order by s.position)
+        select json_agg(json_build_array(s.seat, s.category, s.price_minor, s.type)
+            order by s.position % {PLACES_SOLD})
         from booking_seats s
         where s.booking_id = b.id and not s.given_back
-    ) as seats
+    ) as seats,
+    o.code as pick_up_code, o.picked_up_at
 from bookings b
-join payments p on p.booking_id = b.id
-"""
+{_PAYMENT}left join concession_orders o on o.booking_id = b.id"""  # noqa: S608  (constants of this module)
 _BY_ID: Final = f"""{_SELECT}
 where b.id = $1 and (
     $2::uuid is null or b.user_id = $2
@@ -59,23 +112,68 @@ with mine as (
 {_SELECT}
 where b.id in (select id from mine)
 order by b.created_at desc, b.id desc"""  # noqa: S608  (columns named above)
-_SALE: Final = """
-select b.showtime_id, b.user_id, g.claimed_by, b.code, b.created_at, p.id as payment_id, p.method,
-    p.amount_minor, b.currency, t.cinema_id
+_SALE: Final = f"""
+select b.showtime_id, b.user_id, g.claimed_by, b.hold_id, b.code, b.status, b.created_at,
+    p.id as payment_id, p.method, {_AMOUNT} as amount_minor, {_GONE} as refunded_minor, b.currency,
+    p.amount_minor - p.refunded_minor as own_left_minor, t.cinema_id,
+    b.total_minor, b.fees_minor, b.products_minor, b.lines::text, b.priced_by::text,
+    o.code as pick_up_code, o.picked_up_at,
+    (
+        select json_object_agg(s.seat, s.type order by s.given_back desc)
+        from booking_seats s where s.booking_id = b.id
+    )::text as types,
+    t.starts_at, t.free_refund_until, t.cancelled_at is not null as is_called_off,
+    coalesce((
+        select policy from refund_policies
+        where cinema_id = t.cinema_id and valid_from <= b.created_at
+        order by valid_from desc limit 1
+    )::text, '[]') as refund_policy,
+    (select count(*) from booking_seats s where s.booking_id = b.id)::int as seat_count
 from bookings b
-join payments p on p.booking_id = b.id
-left join showtimes t on t.id = b.showtime_id
+{_PAYMENT}left join showtimes t on t.id = b.showtime_id
 left join guests g on g.id = b.user_id
-where b.id = $1"""
-_CANCELLED_SHOWTIME: Final = """
-select t.id, m.title as film, c.name as cinema, t.starts_at, t.cancelled_at,
+left join concession_orders o on o.booking_id = b.id
+where b.id = $1"""  # noqa: S608  (constants of this module)
+# What went back of a booking with the events up to one, and what of it waits for a provider.
+_REFUNDED: Final = f"""
+select {_GONE} - coalesce(sum(r.amount_minor) filter (where r.event_seq > $2), 0)
+        as refunded_minor,
+    coalesce(sum(r.amount_minor) filter (where r.event_seq = $2), 0) as now_minor,
+    coalesce(sum(r.amount_minor) filter (
+        where r.status <> 'succeeded' and (r.event_seq is null or r.event_seq <= $2)
+    ), 0) as waiting_minor
+from bookings b
+{_PAYMENT}left join refunds r on {_REFUND_OF_IT}
+where b.id = $1
+group by p.id, parts.refunded_minor"""  # noqa: S608  (constants of this module)
+_LIVE_SEATS: Final = """
+select seat, category, type, price_minor, tax_minor from booking_seats
+where booking_id = $1 and live order by position"""
+_MINUTE: Final = "YYYY-MM-DD HH24:MI"
+_CANCELLED_SHOWTIME: Final = f"""
+select t.id, m.title as film, c.name as cinema,
+    to_char(t.starts_at at time zone c.time_zone, '{_MINUTE}') as starts, t.cancelled_at,
     coalesce(t.cancel_reason, '') as reason
 from showtimes t
 join movies m on m.id = t.movie_id
 join cinemas c on c.id = t.cinema_id
-where t.id = $1 and t.cancelled_at is not null"""
-_TO_CANCEL: Final = """
-select b.id, b.code, b.status in ('pending', 'confirmed') as is_live, b.total_minor, b.currency,
+where t.id = $1 and t.cancelled_at is not null"""  # noqa: S608  (a constant of this module)
+_MOVED_SHOWTIME: Final = f"""
+select t.id, m.title as film, c.name as cinema, t.version,
+    to_char($2::timestamptz at time zone c.time_zone, '{_MINUTE}') as started,
+    to_char(t.starts_at at time zone c.time_zone, '{_MINUTE}') as starts,
+    former.name as former_screen, s.name as screen,
+    t.free_refund_until, to_char(t.free_refund_until at time zone c.time_zone, '{_MINUTE}')
+        as refund_until
+from showtimes t
+join movies m on m.id = t.movie_id
+join cinemas c on c.id = t.cinema_id
+join screens s on s.id = t.screen_id
+join screens former on former.id = $3
+where t.id = $1 and t.cancelled_at is null"""  # noqa: S608  (a constant of this module)
+
+# To whom a message about a booking goes. The account of a guest may be claimed by now.
+_ADDRESSEE: Final = """
     coalesce(u.email, claimant.email, g.email) as email,
     coalesce(u.first_name, claimant.first_name, '') as first_name,
     coalesce(u.language, claimant.language, o.language, '') as language
@@ -84,10 +182,50 @@ left join users u on u.id = b.user_id and u.deleted_at is null
 left join guests g on g.id = b.user_id
 left join users claimant on claimant.id = g.claimed_by and claimant.deleted_at is null
 left join guest_orders o on o.booking_id = b.id
-where b.showtime_id = $1 and b.id > $2
+where b.showtime_id = $1 and b.id > $2"""
+_TO_CANCEL: Final = f"""
+select b.id, b.code, b.status in ('pending', 'confirmed') as is_live,
+    b.total_minor, b.fees_minor,
+    case when exists (
+        select from concession_orders one
+        where one.booking_id = b.id and one.picked_up_at is not null
+    ) then 0 else b.products_minor end as products_minor,
+    b.products_minor as sold_minor,
+    b.currency,
+    not exists (select from payments p where p.booking_id = b.id) or exists (
+        select from payments p where p.booking_id = b.id
+            and p.status in ('succeeded', 'refunded', 'partially_refunded')
+    ) as is_paid,
+{_ADDRESSEE}
     and (b.status in ('pending', 'confirmed') or b.cancelled_at >= $3)
-order by b.id limit $4"""
+order by b.id limit $4"""  # noqa: S608  (a constant of this module)
+# Whoever booked behind the change has seen it.
+_TO_TELL: Final = f"""
+select b.id, b.code, b.created_at,
+    (
+        select string_agg(seat.seat, ', ' order by seat.position) from booking_seats seat
+        where seat.booking_id = b.id and seat.live
+    ) as seats,
+{_ADDRESSEE}
+    and b.status in ('pending', 'confirmed') and b.created_at <= $3
+order by b.id limit $4"""  # noqa: S608  (a constant of this module)
+_COUNT_TO_TELL: Final = """
+select count(*) from bookings
+where showtime_id = $1 and status in ('pending', 'confirmed') and created_at <= $2"""
+_RESERVED: Final = """
+select count(*) from bookings b join booking_seats s on s.booking_id = b.id and s.live
+where b.user_id = $1 and b.status = 'pending'"""
+_UNPAID: Final = """
+select id, showtime_id, user_id, hold_id
+from bookings
+where status = 'pending' and pay_until < $1 and id > $2
+order by id limit $3"""
 _CINEMA: Final = "select cinema_id from showtimes where id = $1"
+_PLACE: Final = """
+select t.cinema_id, t.starts_at, c.currency from showtimes t join cinemas c on c.id = t.cinema_id
+where t.id = $1"""
+_COUNTS: Final = "select payment_id from bookings where id = $1"
+_BY_KEY: Final = "select exists (select from bookings where request_key = $1)"
 _RESERVE_KEY: Final = """
 insert into booking_keys as k (request_key, showtime_id, reserved_at) values ($1, $2, $3)
 on conflict (request_key) do update
@@ -112,25 +250,102 @@ UNDER_WAY_S: Final = 900
 """Longer than any command can be under way: COMMAND_DEADLINE_MS, at most 60 s, bounds each of its
 few steps."""
 
-_SEATS: Final = msgspec.json.Decoder(list[tuple[str, str, int]])
+_POLICY: Final = msgspec.json.Decoder(list[RefundStep])
+_SEATS: Final = msgspec.json.Decoder(list[tuple[str, str, int, str]])
+_LINES: Final = msgspec.json.Decoder(list[LineRow])
+_TYPES: Final = msgspec.json.Decoder(dict[str, str])
+_PARTS: Final = msgspec.json.Decoder(list[tuple[UUID, str, int, int]])
+_PRICED_BY: Final = msgspec.json.Decoder(PricedBy)
 
 
 class Sale(msgspec.Struct, frozen=True, kw_only=True):
-    """The part of a booking that never changes, and the account that it belongs to.
+    """What commands need of a booking, and the account that it belongs to.
 
-    `claimed_by` is the account that has claimed the guest who made the booking.
+    Only `status` changes, and with it `method`: what is done has to be right if either is old.
+    `seat_count` counts all seats that it ever had. `claimed_by` is the account that has claimed the
+    guest who made the booking. Amounts are those of all that have paid; `own_left_minor` is what is
+    left of the attempt that counts, without its parts. `lines`, `types` and `priced_by` are JSON;
+    the last is None for bookings of builds that did not keep it.
     """
 
     showtime_id: UUID
     cinema_id: UUID | None
     user_id: UUID
     claimed_by: UUID | None
+    hold_id: UUID
     code: str
+    status: str
+    seat_count: int
     created_at: datetime
     payment_id: UUID
     method: str
     amount_minor: int
+    refunded_minor: int
+    own_left_minor: int
     currency: str
+    total_minor: int
+    fees_minor: int
+    products_minor: int
+    pick_up_code: str | None
+    picked_up_at: datetime | None
+    lines: str | None
+    priced_by: str | None
+    types: str
+    starts_at: datetime | None
+    free_refund_until: datetime | None
+    is_called_off: bool | None
+    refund_policy: str
+
+    def shown_lines(self) -> list[BookedLine]:
+        """The lines of its order."""
+        decoded = [] if self.lines is None else _LINES.decode(self.lines)
+        return shown_lines(decoded, self.currency)
+
+    def pick_up(self) -> PickUp | None:
+        """The code by which its products are handed out, if it has any."""
+        code = self.pick_up_code
+        return None if code is None else PickUp(code, self.picked_up_at)
+
+    def products_back_minor(self, share: Share) -> int:
+        """What goes back of its products: nothing once they were handed out."""
+        return 0 if self.picked_up_at is not None else given_back(self.products_minor, share)
+
+    def type_of(self) -> dict[str, str]:
+        """The types of its tickets by seat."""
+        return _TYPES.decode(self.types)
+
+    def basis(self) -> PricedBy | None:
+        """From what its prices follow."""
+        return None if self.priced_by is None else _PRICED_BY.decode(self.priced_by)
+
+    def share_at(self, now: datetime) -> Share:
+        """What goes back of the seats of this booking now, by the policy when it was booked."""
+        free_until, starts_at = self.free_refund_until, self.starts_at
+        was_moved = free_until is not None and now < free_until
+        if free_until is not None and was_moved:
+            was_moved = self.created_at <= free_until - timedelta(seconds=FREE_REFUND_S)
+        if self.is_called_off or was_moved:
+            return ALL
+        if starts_at is None:
+            return NOTHING
+        return share_at(_POLICY.decode(self.refund_policy), (starts_at - now).total_seconds())
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where and when a showtime is, and in which currency it is sold."""
+
+    cinema_id: UUID
+    starts_at: datetime
+    currency: str
+
+
+class SoldSeat(msgspec.Struct, frozen=True):
+    """A live seat of a booking."""
+
+    category: str
+    type: str
+    price_minor: int
+    tax_minor: int
 
 
 class CancelledShowtime(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,22 +354,73 @@ class CancelledShowtime(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     film: str
     cinema: str
-    starts_at: datetime
+    starts: str
     reason: str
     cancelled_at: datetime
 
 
+class MovedShowtime(msgspec.Struct, frozen=True, kw_only=True):
+    """A showtime as it is now, and when and where it was; texts are on the cinema's clock.
+
+    `refund_until`, the same moment as `free_refund_until`, is None if it has not been moved far.
+    """
+
+    id: UUID
+    film: str
+    cinema: str
+    version: int
+    started: str
+    starts: str
+    former_screen: str
+    screen: str
+    free_refund_until: datetime | None
+    refund_until: str | None
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether customers have to know of it."""
+        return (self.started, self.former_screen) != (self.starts, self.screen)
+
+
+class BookingToTell(msgspec.Struct, frozen=True, kw_only=True):
+    """A live booking; without an address nobody can be told of it."""
+
+    id: UUID
+    code: str
+    created_at: datetime
+    seats: str
+    email: str | None
+    first_name: str
+    language: str
+
+
 class BookingToCancel(msgspec.Struct, frozen=True, kw_only=True):
-    """A booking of a cancelled showtime; without an address nobody can be told of it."""
+    """A booking of a cancelled showtime; without an address nobody can be told of it.
+
+    Of its products, which cost `sold_minor`, `products_minor` were not handed out.
+    """
 
     id: UUID
     code: str
     is_live: bool
+    is_paid: bool
     total_minor: int
+    fees_minor: int
+    products_minor: int
+    sold_minor: int
     currency: str
     email: str | None
     first_name: str
     language: str
+
+
+class UnpaidBooking(msgspec.Struct, frozen=True, kw_only=True):
+    """A pending booking that nobody has paid in time."""
+
+    id: UUID
+    showtime_id: UUID
+    user_id: UUID
+    hold_id: UUID
 
 
 class BookingsRepository:
@@ -205,30 +471,75 @@ class BookingsRepository:
             rows = await reading.fetch(_TO_CANCEL, showtime.id, after, showtime.cancelled_at, limit)
         return [BookingToCancel(**dict(row)) for row in rows]
 
+    async def moved_showtime(
+        self, showtime_id: UUID, started_at: datetime, former_screen_id: UUID
+    ) -> MovedShowtime | None:
+        """A showtime that once started then and was there; None if it is cancelled by now."""
+        async with connection(self._pool) as reading:
+            row = await reading.fetchrow(_MOVED_SHOWTIME, showtime_id, started_at, former_screen_id)
+        return None if row is None else MovedShowtime(**dict(row))
+
+    async def to_tell(
+        self, showtime_id: UUID, booked_by: datetime, after: UUID, limit: int
+    ) -> list[BookingToTell]:
+        """The live bookings that were made by a moment, in order of ids."""
+        async with connection(self._pool) as reading:
+            rows = await reading.fetch(_TO_TELL, showtime_id, after, booked_by, limit)
+        return [BookingToTell(**dict(row)) for row in rows]
+
+    async def count_to_tell(self, showtime_id: UUID, booked_by: datetime) -> int:
+        """How many these are."""
+        async with connection(self._pool) as reading:
+            count: int = await reading.fetchval(_COUNT_TO_TELL, showtime_id, booked_by)
+        return count
+
     async def cinema_of(self, showtime_id: UUID) -> UUID | None:
         """The cinema of a showtime, if there is one."""
         async with connection(self._pool) as reading:
             cinema_id: UUID | None = await reading.fetchval(_CINEMA, showtime_id)
         return cinema_id
 
+    async def payment_of(self, booking_id: UUID) -> UUID | None:
+        """The payment of a booking that counts."""
+        async with connection(self._pool) as reading:
+            payment_id: UUID | None = await reading.fetchval(_COUNTS, booking_id)
+        return payment_id
+
+    async def place_of(self, showtime_id: UUID) -> Place | None:
+        """Where and when a showtime is, if there is one."""
+        async with connection(self._pool) as reading:
+            row = await reading.fetchrow(_PLACE, showtime_id)
+        return None if row is None else Place(**dict(row))
+
     async def sale_of(self, booking_id: UUID) -> Sale | None:
-        """The part of a booking that never changes, from the primary, because commands use it."""
+        """What commands need of a booking, from the primary."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_SALE, booking_id)
-        if row is None:
-            return None
-        return Sale(
-            showtime_id=row["showtime_id"],
-            cinema_id=row["cinema_id"],
-            user_id=row["user_id"],
-            claimed_by=row["claimed_by"],
-            code=row["code"],
-            created_at=row["created_at"],
-            payment_id=row["payment_id"],
-            method=row["method"],
-            amount_minor=row["amount_minor"],
-            currency=row["currency"],
-        )
+        return None if row is None else Sale(**dict(row))
+
+    async def refunded(self, booking_id: UUID, seq: int) -> tuple[int, int, int] | None:
+        """What went back of a booking up to an event, with it, and what of it has not arrived."""
+        async with connection(self._pool) as reading:
+            row = await reading.fetchrow(_REFUNDED, booking_id, seq)
+        return None if row is None else (int(row[0]), int(row[1]), int(row[2]))
+
+    async def live_seats(self, booking_id: UUID) -> dict[str, SoldSeat]:
+        """The seats of a confirmed booking, as their tickets were sold."""
+        async with connection(self._pool) as reading:
+            rows = await reading.fetch(_LIVE_SEATS, booking_id)
+        return {row["seat"]: SoldSeat(*tuple(row)[1:]) for row in rows}
+
+    async def reserved_seats(self, user_id: UUID) -> int:
+        """How many seats a user has reserved and not paid yet."""
+        async with connection(self._pool) as reading:
+            count: int = await reading.fetchval(_RESERVED, user_id)
+        return count
+
+    async def unpaid(self, now: datetime, after: UUID, limit: int) -> list[UnpaidBooking]:
+        """Pending bookings whose time to pay is over, in the order of their ids."""
+        async with connection(self._pool) as reading:
+            rows = await reading.fetch(_UNPAID, now, after, limit)
+        return [UnpaidBooking(**dict(row)) for row in rows]
 
     async def reserve_key(self, request_key: bytes, showtime_id: UUID, now: datetime) -> bool:
         """Bind an idempotency key to a showtime; False if it is bound to another one.
@@ -246,6 +557,12 @@ class BookingsRepository:
             )
         return bool(reserved)
 
+    async def was_booked_by(self, request_key: bytes) -> bool:
+        """Whether an idempotency key has led to a booking."""
+        async with connection(self._pool) as reading:
+            booked: bool = await reading.fetchval(_BY_KEY, request_key)
+        return booked
+
     async def forget_keys(self, now: datetime, limit: int) -> int:
         """Delete a bounded number of expired keys; returns how many."""
         async with connection(self._pool) as writing:
@@ -257,23 +574,54 @@ class BookingsRepository:
 
 def _booking(row: Record) -> Booking:
     currency = row["currency"]
-    refunded_minor = row["refunded_minor"]
+    refunded_minor, waiting_minor = row["refunded_minor"], row["waiting_minor"]
     return Booking(
         id=row["id"],
         code=row["code"],
         showtime_id=row["showtime_id"],
         status=row["status"],
         seats=[
-            HeldSeat(label, category, Money(price_minor, currency))
-            for label, category, price_minor in _SEATS.decode(row["seats"] or "[]")
+            BookedSeat(label, category, Money(price_minor, currency), type_)
+            for label, category, price_minor, type_ in _SEATS.decode(row["seats"] or "[]")
         ],
         total=Money(row["total_minor"], currency),
         created_at=row["created_at"],
         payment=Payment(
             row["payment_id"],
             row["method"],
-            row["payment_status"],
+            _payment_status(row),
             Money(row["amount_minor"], currency),
             Money(refunded_minor, currency) if refunded_minor else None,
+            refund_pending=Money(waiting_minor, currency) if waiting_minor else None,
+            pay_until=row["pay_until"] if row["status"] == "pending" else None,
+            due=None if row["due_minor"] is None else Money(row["due_minor"], currency),
+            parts=_parts(row),
         ),
+        lines=[] if row["lines"] is None else shown_lines(_LINES.decode(row["lines"]), currency),
+        pick_up=None
+        if row["pick_up_code"] is None
+        else PickUp(row["pick_up_code"], row["picked_up_at"]),
     )
+
+
+def _payment_status(row: Record) -> AttemptStatus:
+    """The status of the payment as a whole; of its attempts the last gives back first."""
+    status: AttemptStatus = row["payment_status"]
+    if status not in {"succeeded", "refunded", "partially_refunded"} or not row["amount_minor"]:
+        return status
+    return paid_status(row["amount_minor"], row["refunded_minor"])
+
+
+def _parts(row: Record) -> list[PaymentPart]:
+    if row["parts"] is None:
+        return []
+    currency = row["currency"]
+    return [
+        PaymentPart(
+            part_id,
+            method,
+            Money(amount_minor, currency),
+            Money(refunded_minor, currency) if refunded_minor else None,
+        )
+        for part_id, method, amount_minor, refunded_minor in _PARTS.decode(row["parts"])
+    ]

@@ -18,7 +18,7 @@ from cinema.features.catalog.shapes import (
 )
 from cinema.http.conditional import tagged, version_tag, versions_seen
 from cinema.http.context import RequestContext
-from cinema.http.pages import PageMeta, listed
+from cinema.http.pages import PageMeta, shared_list
 from cinema.http.responses import Reply, header_lines, success, success_body
 from cinema.http.routes import Operation
 
@@ -35,11 +35,12 @@ TAG: Final = "Cinemas"
     response=list[Cinema],
     response_example=[examples.CINEMA],
     meta=PageMeta,
+    etag=True,
     errors=("RETRY",),
 )
 async def list_cinemas(catalog: CatalogService, context: RequestContext) -> Reply:
     """A page of cinemas."""
-    return listed(await catalog.cinemas(context.query))
+    return shared_list(context.request, await catalog.cinemas(context.query))
 
 
 @Operation(
@@ -113,13 +114,17 @@ async def replace_cinema(catalog: CatalogService, context: RequestContext) -> Re
     path="/api/v1/cinemas/{cinema_id}",
     operation_id="deleteCinema",
     summary="Delete a cinema",
-    description="Deletes its screens too. Refused as `CINEMA_IN_USE` while there are coming "
-    "showtimes; `details.showtimes` names up to 100.",
+    description="Deletes its screens too. Refused as `CINEMA_IN_USE` while coming showtimes have "
+    "bookings; `details.showtimes` names up to 100 of these. Otherwise, if it has "
+    "coming showtimes, the answer is 202: the job `job_id` (`GET /jobs/{job_id}`) "
+    "cancels them and then deletes it. If somebody books one meanwhile, it is kept, "
+    "and the job fails.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN}),
     response=Deleted,
     response_example=examples.CINEMA_DELETED,
+    later_status=202,
     if_match=True,
     errors=("CINEMA_IN_USE", "RETRY", "OUTCOME_UNKNOWN"),
     idempotent=True,
@@ -128,9 +133,8 @@ async def delete_cinema(catalog: CatalogService, context: RequestContext) -> Rep
     """Take a cinema out of the catalogue."""
     (cinema_id,) = context.ids
     seen = versions_seen(context.request)
-    return success(
-        await catalog.delete_cinema(context.principal, cinema_id, seen, context.request_key)
-    )
+    deleted = await catalog.delete_cinema(context.principal, cinema_id, seen, context.request_key)
+    return success(deleted, status=200 if deleted.job_id is None else 202)
 
 
 @Operation(
@@ -143,12 +147,13 @@ async def delete_cinema(catalog: CatalogService, context: RequestContext) -> Rep
     response=list[Screen],
     response_example=[examples.SCREEN],
     meta=PageMeta,
+    etag=True,
     errors=("RETRY",),
 )
 async def list_screens(catalog: CatalogService, context: RequestContext) -> Reply:
     """A page of a cinema's screens."""
     (cinema_id,) = context.ids
-    return listed(await catalog.screens(cinema_id, context.query))
+    return shared_list(context.request, await catalog.screens(cinema_id, context.query))
 
 
 @Operation(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from cinema.features.example_ids import CINEMA_ID, MOVIE_ID, SCREEN_ID
+from cinema.features.example_ids import CINEMA_ID, MOVIE_ID, SCREEN_ID, USER_ID
 
 MOVIE_INPUT: Final[dict[str, Any]] = {
     "title": "Metropolis",
@@ -45,6 +45,8 @@ SETTINGS: Final[dict[str, Any]] = {
     "ticket_grace_minutes": 15,
     "business_day_starts_at": "06:00",
     "rating_system": "FSK",
+    "legal_name": "Lichtspiele Leipzig GmbH",
+    "legal_address": "Petersstraße 20, 04109 Leipzig",
     "tax_number": "DE123456789",
     "tax_rates": {"standard": 1900, "reduced": 700},
     "invoice_prefix": "LEJ-",
@@ -82,9 +84,41 @@ LAYOUT: Final = {
         ]
     },
 }
+LAYOUT_VERSION: Final = {
+    "layout_version": 2,
+    "seat_count": 96,
+    "created_at": "2026-05-20T12:00:00Z",
+    "created_by": USER_ID,
+    "current": True,
+    "showtimes": 40,
+    "coming_showtimes": 12,
+}
 SCREEN_CHANGED: Final = {**SCREEN, "layout_version": 2, "version": 2}
+LAYOUT_IMPORT: Final = {
+    "screen": SCREEN_CHANGED,
+    "report": {
+        "name": "Odeon, Screen 1",
+        "seats": 96,
+        "rows": [{"zone": "Stalls", "row": "12", "label": "L", "seats": 96}],
+        "categories": {"regular": 96},
+        "dropped": {"category.color": 1, "zone.areas": 2},
+        "notes": [
+            {
+                "code": "ROW_RENAMED",
+                "message": "Rows have letters and their seats numbers, or the other way round, and "
+                "each name is there once: these rows have another name.",
+                "count": 1,
+                "paths": ["$.zones[0].rows[0]"],
+            }
+        ],
+    },
+}
 SCREEN_CHANGE: Final = {"name": "Grand Hall"}
 SCREEN_RENAMED: Final = {**SCREEN, **SCREEN_CHANGE, "version": 2}
-MOVIE_DELETED: Final = {"id": MOVIE_ID, "deleted_at": "2026-05-20T12:00:00Z"}
+MOVIE_DELETED: Final[dict[str, Any]] = {
+    "id": MOVIE_ID,
+    "deleted_at": "2026-05-20T12:00:00Z",
+    "job_id": None,
+}
 CINEMA_DELETED: Final = {**MOVIE_DELETED, "id": CINEMA_ID}
 SCREEN_DELETED: Final = {**MOVIE_DELETED, "id": SCREEN_ID}

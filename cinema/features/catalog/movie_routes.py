@@ -10,7 +10,7 @@ from cinema.features.catalog.service import CatalogService
 from cinema.features.catalog.shapes import Deleted, Movie, MovieInput, MovieQuery
 from cinema.http.conditional import tagged, version_tag, versions_seen
 from cinema.http.context import RequestContext
-from cinema.http.pages import PageMeta, listed
+from cinema.http.pages import PageMeta, shared_list
 from cinema.http.responses import Reply, header_lines, success, success_body
 from cinema.http.routes import Operation
 
@@ -27,11 +27,12 @@ TAG: Final = "Movies"
     response=list[Movie],
     response_example=[examples.MOVIE],
     meta=PageMeta,
+    etag=True,
     errors=("RETRY",),
 )
 async def list_movies(catalog: CatalogService, context: RequestContext) -> Reply:
     """A page of films."""
-    return listed(await catalog.movies(context.query))
+    return shared_list(context.request, await catalog.movies(context.query))
 
 
 @Operation(
@@ -105,13 +106,17 @@ async def replace_movie(catalog: CatalogService, context: RequestContext) -> Rep
     path="/api/v1/movies/{movie_id}",
     operation_id="deleteMovie",
     summary="Delete a film",
-    description="Refused as `MOVIE_IN_USE` while it has coming showtimes; `details.showtimes` "
-    "names up to 100, each with its bookings. Past bookings stay as they are.",
+    description="Refused as `MOVIE_IN_USE` while coming showtimes have bookings; "
+    "`details.showtimes` names up to 100 of these. Otherwise, if it has coming "
+    "showtimes, the answer is 202: the job `job_id` (`GET /jobs/{job_id}`) cancels "
+    "them and then deletes it. If somebody books one meanwhile, it is kept, and the "
+    "job fails. Past bookings stay as they are.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN}),
     response=Deleted,
     response_example=examples.MOVIE_DELETED,
+    later_status=202,
     if_match=True,
     errors=("MOVIE_IN_USE", "RETRY", "OUTCOME_UNKNOWN"),
     idempotent=True,
@@ -120,9 +125,8 @@ async def delete_movie(catalog: CatalogService, context: RequestContext) -> Repl
     """Take a film out of the catalogue."""
     (movie_id,) = context.ids
     seen = versions_seen(context.request)
-    return success(
-        await catalog.delete_movie(context.principal, movie_id, seen, context.request_key)
-    )
+    deleted = await catalog.delete_movie(context.principal, movie_id, seen, context.request_key)
+    return success(deleted, status=200 if deleted.job_id is None else 202)
 
 
 ROUTES: Final = (list_movies, create_movie, get_movie, replace_movie, delete_movie)

@@ -16,6 +16,8 @@ OF_THE_CHAIN: Final = (
     "tax_rates",
     "invoice_prefix",
     "refund_policy",
+    "points_percent",
+    "points_valid_months",
 )
 """Settings of a cinema that only admins change: law and accounting look at them."""
 

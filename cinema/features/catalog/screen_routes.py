@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
-
-import msgspec
+from typing import Final
 
 from cinema.domain.principal import ADMIN, MANAGER
 from cinema.features.catalog import examples
@@ -12,6 +10,7 @@ from cinema.features.catalog.service import CatalogService
 from cinema.features.catalog.shapes import (
     Deleted,
     LayoutInput,
+    LayoutQuery,
     Screen,
     ScreenChange,
     ScreenInput,
@@ -30,13 +29,6 @@ from cinema.http.responses import (
 from cinema.http.routes import Operation
 
 TAG: Final = "Screens"
-LAYOUT_VERSION_MAX: Final = 2**31 - 1
-
-
-class LayoutQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which version of a layout; the current one by default."""
-
-    version: Annotated[int, msgspec.Meta(ge=1, le=LAYOUT_VERSION_MAX)] | None = None
 
 
 @Operation(
@@ -110,13 +102,17 @@ async def replace_screen(catalog: CatalogService, context: RequestContext) -> Re
     path="/api/v1/screens/{screen_id}",
     operation_id="deleteScreen",
     summary="Delete a screen",
-    description="Refused as `SCREEN_IN_USE` while it has coming showtimes; `details.showtimes` "
-    "names up to 100. Its name can be used again.",
+    description="Refused as `SCREEN_IN_USE` while coming showtimes have bookings; "
+    "`details.showtimes` names up to 100 of these. Otherwise, if it has coming "
+    "showtimes, the answer is 202: the job `job_id` (`GET /jobs/{job_id}`) cancels "
+    "them and then deletes it. If somebody books one meanwhile, it is kept, and the "
+    "job fails. Its name can be used again.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN, MANAGER}),
     response=Deleted,
     response_example=examples.SCREEN_DELETED,
+    later_status=202,
     if_match=True,
     errors=("SCREEN_IN_USE", "RETRY", "OUTCOME_UNKNOWN"),
     idempotent=True,
@@ -125,9 +121,8 @@ async def delete_screen(catalog: CatalogService, context: RequestContext) -> Rep
     """Take a screen out of the catalogue."""
     (screen_id,) = context.ids
     seen = versions_seen(context.request)
-    return success(
-        await catalog.delete_screen(context.principal, screen_id, seen, context.request_key)
-    )
+    deleted = await catalog.delete_screen(context.principal, screen_id, seen, context.request_key)
+    return success(deleted, status=200 if deleted.job_id is None else 202)
 
 
 @Operation(

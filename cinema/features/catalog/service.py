@@ -15,6 +15,12 @@ from cinema.domain.principal import ADMIN, Principal
 from cinema.domain.rejections import refuse
 from cinema.domain.seatmap import Layout, LayoutError, SeatPlan, grid_layout, parse_layout
 from cinema.features.accounts.authority import require_own_cinema
+from cinema.features.catalog.deletion_store import (
+    CINEMA,
+    MOVIE,
+    SCREEN,
+    DeletionsRepository,
+)
 from cinema.features.catalog.movie_store import MovieFilter, Position
 from cinema.features.catalog.rules import OF_THE_CHAIN, asked_days, check_settings
 from cinema.features.catalog.shapes import (
@@ -51,11 +57,13 @@ class CatalogService:
     def __init__(
         self,
         catalog: CatalogRepository,
+        deletions: DeletionsRepository,
         *,
         new_id: Callable[[], bytes],
         now: Callable[[], datetime],
     ) -> None:
         self._catalog = catalog
+        self._deletions = deletions
         self._new_id = new_id
         self._now = now
 
@@ -86,14 +94,14 @@ class CatalogService:
     async def delete_movie(
         self, by: Principal, movie_id: UUID, seen: Seen, key: IdempotencyKey | None = None
     ) -> Deleted:
-        """Delete a movie, unless it has coming showtimes.
+        """Delete a movie with its coming showtimes, unless these have bookings.
 
         Refuses NOT_FOUND, PRECONDITION_REQUIRED, PRECONDITION_FAILED, MOVIE_IN_USE.
         """
         if seen is None:
             await self.movie(movie_id)
-        return await self._catalog.delete_movie(
-            movie_id, _versions(seen), self._now(), UUID(bytes=by.user_id), key
+        return await self._deletions.delete(
+            MOVIE, movie_id, _versions(seen), self._now(), UUID(bytes=by.user_id), key
         )
 
     async def movie(self, movie_id: UUID) -> Movie:
@@ -159,14 +167,14 @@ class CatalogService:
     async def delete_cinema(
         self, by: Principal, cinema_id: UUID, seen: Seen, key: IdempotencyKey | None = None
     ) -> Deleted:
-        """Delete a cinema and its screens, unless there are coming showtimes.
+        """Delete a cinema, its screens and coming showtimes, unless these have bookings.
 
         Refuses NOT_FOUND, PRECONDITION_REQUIRED, PRECONDITION_FAILED, CINEMA_IN_USE.
         """
         if seen is None:
             await self.cinema(cinema_id)
-        return await self._catalog.delete_cinema(
-            cinema_id, _versions(seen), self._now(), UUID(bytes=by.user_id), key
+        return await self._deletions.delete(
+            CINEMA, cinema_id, _versions(seen), self._now(), UUID(bytes=by.user_id), key
         )
 
     async def cinema(self, cinema_id: UUID) -> Cinema:
@@ -251,13 +259,14 @@ class CatalogService:
     async def delete_screen(
         self, by: Principal, screen_id: UUID, seen: Seen, key: IdempotencyKey | None = None
     ) -> Deleted:
-        """Delete a screen, unless it has coming showtimes.
+        """Delete a screen with its coming showtimes, unless these have bookings.
 
         Refuses NOT_FOUND, FORBIDDEN, PRECONDITION_REQUIRED, PRECONDITION_FAILED, SCREEN_IN_USE.
         """
         if seen is None:
             require_own_cinema(by, (await self.screen(screen_id)).cinema_id)
-        return await self._catalog.delete_screen(
+        return await self._deletions.delete(
+            SCREEN,
             screen_id,
             _versions(seen),
             self._now(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from datetime import date as Date  # noqa: N812  (a field below is named `date`)
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -44,6 +44,7 @@ CurrencyCode = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217."
 Instant = Annotated[datetime, Meta(tz=True)]
 SeatCategory = Annotated[str, Meta(min_length=1, max_length=32)]
 ClockTime = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["10:30"])]
+LAYOUT_VERSION_MAX: Final = 2**31 - 1
 PriceMinor = Annotated[int, Meta(ge=0, le=BASE_PRICE_MINOR_MAX)]
 
 
@@ -156,6 +157,13 @@ class CinemaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ticket_grace_minutes: Annotated[int, Meta(ge=0, le=1440)] = 15
     business_day_starts_at: ClockTime = "06:00"
     rating_system: Annotated[str, Meta(pattern="^[A-Z][A-Z0-9-]{1,15}$")] | None = None
+    legal_name: Annotated[
+        str, Meta(max_length=200, description="Who sells, on invoices; else the cinema's name.")
+    ] = ""
+    legal_address: Annotated[
+        str,
+        Meta(max_length=300, description="With the city; else the address of the cinema."),
+    ] = ""
     tax_number: Annotated[str, Meta(max_length=40)] = ""
     tax_rates: Annotated[
         dict[
@@ -168,6 +176,17 @@ class CinemaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     refund_policy: Annotated[
         list[RefundStep], Meta(max_length=10, description="Behind the last step nothing is.")
     ] = msgspec.field(default_factory=_usual_refunds)
+    points_percent: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=100,
+            description="What customers earn in loyalty points, in percent of what they pay.",
+        ),
+    ] = 0
+    points_valid_months: Annotated[
+        int, Meta(ge=1, le=120, description="For how long these points can be used.")
+    ] = 24
 
 
 class SettingsOfCinema(msgspec.Struct, frozen=True, kw_only=True):
@@ -220,14 +239,19 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deleted(msgspec.Struct, frozen=True, kw_only=True):
-    """What is no longer in the catalogue. Bookings of it stay as they are."""
+    """What is no longer in the catalogue. Bookings of it stay as they are.
+
+    While `deleted_at` is null it is still there: the job `job_id` cancels its coming showtimes,
+    and then deletes it.
+    """
 
     id: UUID
-    deleted_at: datetime
+    deleted_at: datetime | None
+    job_id: UUID | None = None
 
 
 class UpcomingShowtime(msgspec.Struct, frozen=True, kw_only=True):
-    """What keeps something from being deleted: a showtime that is not over."""
+    """What keeps something from being deleted or changed: a showtime that is not over."""
 
     id: UUID
     starts_at: datetime
@@ -241,6 +265,78 @@ class ScreenLayout(msgspec.Struct, frozen=True, kw_only=True):
     layout_version: int
     seat_count: int
     layout: Layout
+
+
+class LayoutQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which version of a layout; the current one by default."""
+
+    version: Annotated[int, Meta(ge=1, le=LAYOUT_VERSION_MAX)] | None = None
+
+
+class LayoutVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a screen's layout, and how many showtimes sell by it.
+
+    `showtimes` are all that ever did, `coming_showtimes` those that are neither over nor
+    cancelled. `created_by` is null where nobody is known to have made it.
+    """
+
+    layout_version: int
+    seat_count: int
+    created_at: datetime
+    created_by: UUID | None
+    current: bool
+    showtimes: int
+    coming_showtimes: int
+
+
+ScreenSide = Literal["top", "bottom"]
+
+
+class ImportQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether only to report, and on which side of the drawing the screen is."""
+
+    dry_run: bool = False
+    screen_at: ScreenSide = "top"
+
+
+class ImportNote(msgspec.Struct, frozen=True, kw_only=True):
+    """What is otherwise in the layout than in the plan: how often, and the first places in it."""
+
+    code: str
+    message: str
+    count: int
+    paths: list[str]
+
+
+class ImportedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the plan, and the label that it has in the layout."""
+
+    zone: str
+    row: str
+    label: str
+    seats: int
+
+
+class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a seating plan.
+
+    `categories` has the seats of each, `dropped` how often a field is in the plan that a layout
+    does not have.
+    """
+
+    name: str
+    seats: int
+    rows: list[ImportedRow]
+    categories: dict[str, int]
+    dropped: dict[str, int]
+    notes: list[ImportNote]
+
+
+class LayoutImport(msgspec.Struct, frozen=True, kw_only=True):
+    """The screen with its new layout, or null after a dry run, and the report."""
+
+    screen: Screen | None
+    report: ImportReport
 
 
 MovieSort = Literal["relevance", "title", "release_date", "popularity"]

@@ -18,7 +18,6 @@ from cinema.domain.text import fold
 from cinema.features.catalog.movie_store import (
     MOVIE_COLUMNS,
     MovieLists,
-    forget_titles,
     index_titles,
     movie_of,
 )
@@ -26,7 +25,6 @@ from cinema.features.catalog.shapes import (
     Cinema,
     CinemaInput,
     CinemaSettings,
-    Deleted,
     Movie,
     MovieInput,
     Screen,
@@ -35,6 +33,7 @@ from cinema.features.catalog.shapes import (
     SettingsOfCinema,
     UpcomingShowtime,
 )
+from cinema.storage.cache.versioned import Cache, Cached, NoCache, question
 from cinema.storage.database.driver import InvalidParameterValueError, Record
 from cinema.storage.database.reads import PrimaryReads, Reads
 from cinema.storage.database.transactions import Pool, PooledConnection, run_once, transaction
@@ -87,7 +86,8 @@ returning {_CINEMA}
 _SETTINGS: Final = (
     "ads_minutes, cleaning_minutes, ticket_early_minutes, ticket_grace_minutes, "
     "business_day_starts_at, rating_system, tax_number, invoice_prefix, tax_rates::text, "
-    "refund_policy::text, opening_hours::text, opening_exceptions::text"
+    "refund_policy::text, opening_hours::text, opening_exceptions::text, legal_name, "
+    "legal_address, points_percent, points_valid_months"
 )
 _SETTINGS_OF = f"select id, version, {_SETTINGS} from cinemas where id = $1 and deleted_at is null"
 _LOCK_SETTINGS = f"{_SETTINGS_OF} for update"
@@ -97,6 +97,7 @@ update cinemas set
     business_day_starts_at = $8, rating_system = $9, tax_number = $10, invoice_prefix = $11,
     tax_rates = $12::text::jsonb, refund_policy = $13::text::jsonb,
     opening_hours = $14::text::jsonb, opening_exceptions = $15::text::jsonb,
+    legal_name = $16, legal_address = $17, points_percent = $18, points_valid_months = $19,
     updated_at = $2, updated_by = $3, version = version + 1
 where id = $1
 returning id, version, {_SETTINGS}
@@ -127,15 +128,18 @@ returning {_SCREEN}
 """
 
 _INSERT_LAYOUT = """
-insert into screen_layouts (screen_id, version, layout, seat_count, created_at)
-values ($1, $2, $3::text::jsonb, $4, $5)
+insert into screen_layouts (screen_id, version, layout, seat_count, created_at, created_by)
+values ($1, $2, $3::text::jsonb, $4, $5, $6)
 """
 
 # If two requests replace the same version, the second waits for the row and finds another version.
+# Showtimes that moved here may have the layout under higher numbers; whoever makes such a number
+# locks the row too, and only a statement behind that lock sees it.
+_LOCK_LAYOUT = "select from screens where id = $1 for no key update"
 _NEXT_LAYOUT = f"""
 update screens set
-    layout_version = layout_version + 1, seat_count = $2, updated_at = $4, updated_by = $5,
-    version = version + 1
+    layout_version = (select max(version) + 1 from screen_layouts where screen_id = $1),
+    seat_count = $2, updated_at = $4, updated_by = $5, version = version + 1
 where id = $1 and deleted_at is null and layout_version = any($3::bigint[])
 returning {_SCREEN}
 """
@@ -156,38 +160,21 @@ where screen.id = $1 and screen.deleted_at is null
   and layout.version = coalesce($2::integer, screen.layout_version)
 """
 
-# Whoever schedules a showtime holds a weaker lock on these rows until it is there: a deletion waits
-# and then finds it, or the showtime finds nothing to stand on.
-_LOCK_MOVIE = "select version from movies where id = $1 and deleted_at is null for update"
+# Whoever schedules a showtime holds a weaker lock on its row until it is there.
 _LOCK_CINEMA = f"select {_CINEMA} from cinemas where id = $1 and deleted_at is null for update"
-_LOCK_SCREEN = (
-    "select version, cinema_id from screens where id = $1 and deleted_at is null for update"
-)
-_LOCK_SCREENS_OF = """
-select from screens where cinema_id = $1 and deleted_at is null order by id for update
-"""
-
-_DELETED: Final = "deleted_at = $2, updated_at = $2, updated_by = $3, version = version + 1"
-_DELETE_MOVIE = f"update movies set {_DELETED} where id = $1"
-_DELETE_CINEMA = f"update cinemas set {_DELETED} where id = $1"
-_DELETE_SCREEN = f"update screens set {_DELETED} where id = $1"
-_DELETE_SCREENS_OF = f"update screens set {_DELETED} where cinema_id = $1 and deleted_at is null"
 
 # No showtime is longer than a day.
-_UPCOMING = """
+_UPCOMING_OF_CINEMA = """
 select showtime.id, showtime.starts_at, (
     select count(*) from bookings booking
     where booking.showtime_id = showtime.id and booking.status in ('pending', 'confirmed')
 ) as bookings
 from showtimes showtime
-where showtime.{column} = $1 and showtime.status <> 'cancelled'
+where showtime.cinema_id = $1 and showtime.status <> 'cancelled'
   and showtime.starts_at > $2::timestamptz - interval '1 day' and showtime.ends_at > $2
 order by showtime.starts_at, showtime.id
 limit $3
 """
-_UPCOMING_OF_MOVIE = _UPCOMING.format(column="movie_id")
-_UPCOMING_OF_CINEMA = _UPCOMING.format(column="cinema_id")
-_UPCOMING_OF_SCREEN = _UPCOMING.format(column="screen_id")
 
 MEDIA_PATH: Final = "/media/"
 
@@ -195,18 +182,36 @@ MEDIA_PATH: Final = "/media/"
 _KEEP_POSTER = "select true from posters where digest = $1 for key share"
 
 UPCOMING_TOLD: Final = 100
-"""Showtimes that a refused deletion names, at most."""
+"""Showtimes that a refusal names, at most."""
 
 FIRST_ID: Final = UUID(int=0)
+
+_ROW_KEPT_S: Final = 3600
+_LIST_KEPT_S: Final = 900
+"""How long what nothing has changed is kept in caches."""
+
+_CACHED_MOVIE: Final = Cached[Movie](
+    "catalog:movie", Movie, ttl_s=_ROW_KEPT_S, rests_on=("movies",)
+)
+_CACHED_CINEMA: Final = Cached[Cinema](
+    "catalog:cinema", Cinema, ttl_s=_ROW_KEPT_S, rests_on=("cinemas",)
+)
+_CACHED_CINEMAS: Final = Cached[list[Cinema]](
+    "catalog:cinemas", list[Cinema], ttl_s=_LIST_KEPT_S, rests_on=("cinemas",)
+)
+_CACHED_SCREENS: Final = Cached[list[Screen]](
+    "catalog:screens", list[Screen], ttl_s=_LIST_KEPT_S, rests_on=("cinemas",)
+)
 
 
 class CatalogRepository:
     """Reads and writes the catalogue; a write happens once for each idempotency key."""
 
-    def __init__(self, pool: Pool, reads: Reads | None = None) -> None:
+    def __init__(self, pool: Pool, reads: Reads | None = None, cache: Cache | None = None) -> None:
         self._pool = pool
         self._reads = reads or PrimaryReads(pool)
-        self.movie_lists = MovieLists(pool, self._reads)
+        self._cache = cache or NoCache()
+        self.movie_lists = MovieLists(pool, self._reads, self._cache)
 
     async def add_movie(
         self,
@@ -242,32 +247,14 @@ class CatalogRepository:
             await index_titles(running, [(movie_id, fold(movie.title))])
             return movie_of(row)
 
-    async def delete_movie(
-        self,
-        movie_id: UUID,
-        seen: Collection[int],
-        now: datetime,
-        by: UUID,
-        key: IdempotencyKey | None,
-    ) -> Deleted:
-        """Take a movie out of the catalogue.
-
-        Refuses NOT_FOUND, PRECONDITION_FAILED, MOVIE_IN_USE.
-        """
-
-        async def delete(running: PooledConnection) -> Deleted:
-            _check_version(await running.fetchrow(_LOCK_MOVIE, movie_id), seen)
-            await _check_unused(running, "MOVIE_IN_USE", _UPCOMING_OF_MOVIE, movie_id, now)
-            await running.execute(_DELETE_MOVIE, movie_id, now, by)
-            await forget_titles(running, [movie_id])
-            return Deleted(id=movie_id, deleted_at=now)
-
-        return await run_once(self._pool, key, now, Deleted, delete)
-
     async def find_movie(self, movie_id: UUID) -> Movie | None:
         """The movie of an id."""
-        row = await self._reads.fetchrow(_MOVIE_BY_ID, movie_id)
-        return None if row is None else movie_of(row)
+
+        async def load() -> Movie | None:
+            row = await self._reads.fetchrow(_MOVIE_BY_ID, movie_id)
+            return None if row is None else movie_of(row)
+
+        return await self._cache.read(_CACHED_MOVIE, str(movie_id), load)
 
     async def add_cinema(
         self,
@@ -296,42 +283,23 @@ class CatalogRepository:
         Refuses NOT_FOUND, PRECONDITION_FAILED, VALIDATION_ERROR (the zone), CINEMA_IN_USE.
         """
         async with transaction(self._pool) as running:
-            row = _check_version(await running.fetchrow(_LOCK_CINEMA, cinema_id), seen)
+            row = check_version(await running.fetchrow(_LOCK_CINEMA, cinema_id), seen)
             if (cinema.time_zone, cinema.currency) != (row["time_zone"], row["currency"]):
-                await _check_unused(running, "CINEMA_IN_USE", _UPCOMING_OF_CINEMA, cinema_id, now)
+                await _check_unused(running, cinema_id, now)
             with _known_zone():
                 changed = await running.fetchrow(
                     _CHANGE_CINEMA, *_cinema_values(cinema_id, cinema, now, by)
                 )
             return _cinema(_some(changed))
 
-    async def delete_cinema(
-        self,
-        cinema_id: UUID,
-        seen: Collection[int],
-        now: datetime,
-        by: UUID,
-        key: IdempotencyKey | None,
-    ) -> Deleted:
-        """Take a cinema out of the catalogue, with its screens.
-
-        Refuses NOT_FOUND, PRECONDITION_FAILED, CINEMA_IN_USE.
-        """
-
-        async def delete(running: PooledConnection) -> Deleted:
-            _check_version(await running.fetchrow(_LOCK_CINEMA, cinema_id), seen)
-            await running.execute(_LOCK_SCREENS_OF, cinema_id)
-            await _check_unused(running, "CINEMA_IN_USE", _UPCOMING_OF_CINEMA, cinema_id, now)
-            await running.execute(_DELETE_SCREENS_OF, cinema_id, now, by)
-            await running.execute(_DELETE_CINEMA, cinema_id, now, by)
-            return Deleted(id=cinema_id, deleted_at=now)
-
-        return await run_once(self._pool, key, now, Deleted, delete)
-
     async def find_cinema(self, cinema_id: UUID) -> Cinema | None:
         """The cinema of an id."""
-        row = await self._reads.fetchrow(_CINEMA_BY_ID, cinema_id)
-        return None if row is None else _cinema(row)
+
+        async def load() -> Cinema | None:
+            row = await self._reads.fetchrow(_CINEMA_BY_ID, cinema_id)
+            return None if row is None else _cinema(row)
+
+        return await self._cache.read(_CACHED_CINEMA, str(cinema_id), load)
 
     async def find_settings(self, cinema_id: UUID) -> SettingsOfCinema | None:
         """The settings of a cinema."""
@@ -353,7 +321,7 @@ class CatalogRepository:
         Refuses NOT_FOUND, PRECONDITION_FAILED.
         """
         async with transaction(self._pool) as running:
-            row = _check_version(await running.fetchrow(_LOCK_SETTINGS, cinema_id), seen)
+            row = check_version(await running.fetchrow(_LOCK_SETTINGS, cinema_id), seen)
             allow(_settings(row).settings)
             changed = await running.fetchrow(
                 _CHANGE_SETTINGS,
@@ -372,13 +340,21 @@ class CatalogRepository:
                 _json(settings.refund_policy),
                 _json(settings.opening_hours),
                 _json(settings.opening_exceptions),
+                settings.legal_name,
+                settings.legal_address,
+                settings.points_percent,
+                settings.points_valid_months,
             )
             return _settings(_some(changed))
 
     async def list_cinemas(self, *, after_id: UUID | None, limit: int) -> list[Cinema]:
         """Cinemas in the order they were made."""
-        rows = await self._reads.fetch(_LIST_CINEMAS, after_id or FIRST_ID, limit)
-        return [_cinema(row) for row in rows]
+
+        async def load() -> list[Cinema]:
+            rows = await self._reads.fetch(_LIST_CINEMAS, after_id or FIRST_ID, limit)
+            return [_cinema(row) for row in rows]
+
+        return await self._cache.read(_CACHED_CINEMAS, question(after_id, limit), load) or []
 
     async def add_screen(
         self,
@@ -401,7 +377,7 @@ class CatalogRepository:
             )
             if row is None:
                 raise refuse("UNKNOWN_REFERENCE", "There is no such cinema.", path="$.cinema_id")
-            await running.execute(_INSERT_LAYOUT, screen_id, 1, _json(layout), seat_count, now)
+            await running.execute(_INSERT_LAYOUT, screen_id, 1, _json(layout), seat_count, now, by)
             return _screen(row)
 
         return await run_once(self._pool, key, now, Screen, insert)
@@ -418,32 +394,6 @@ class CatalogRepository:
                 raise _lost_update(await running.fetchrow(_SCREEN_BY_ID, screen_id))
             return _screen(row)
 
-    async def delete_screen(
-        self,
-        screen_id: UUID,
-        seen: Collection[int],
-        now: datetime,
-        by: UUID,
-        key: IdempotencyKey | None,
-        *,
-        allow: Callable[[UUID], None],
-    ) -> Deleted:
-        """Take a screen out of the catalogue; `allow` refuses those who may not at its cinema.
-
-        Refuses NOT_FOUND, FORBIDDEN, PRECONDITION_FAILED, SCREEN_IN_USE.
-        """
-
-        async def delete(running: PooledConnection) -> Deleted:
-            row = await running.fetchrow(_LOCK_SCREEN, screen_id)
-            if row is not None:
-                allow(row["cinema_id"])
-            _check_version(row, seen)
-            await _check_unused(running, "SCREEN_IN_USE", _UPCOMING_OF_SCREEN, screen_id, now)
-            await running.execute(_DELETE_SCREEN, screen_id, now, by)
-            return Deleted(id=screen_id, deleted_at=now)
-
-        return await run_once(self._pool, key, now, Deleted, delete)
-
     async def replace_layout(
         self,
         screen_id: UUID,
@@ -453,22 +403,28 @@ class CatalogRepository:
         seat_count: int,
         now: datetime,
         by: UUID | None = None,
+        key: IdempotencyKey | None = None,
     ) -> Screen:
         """The screen with its next layout version; showtimes keep the one they have.
 
         Refuses NOT_FOUND, and PRECONDITION_FAILED unless the version before is one of `seen`.
         """
-        async with transaction(self._pool) as running:
+
+        async def replace(running: PooledConnection) -> Screen:
+            await running.execute(_LOCK_LAYOUT, screen_id)
             row = await running.fetchrow(_NEXT_LAYOUT, screen_id, seat_count, list(seen), now, by)
             if row is None:
                 row = await running.fetchrow(_SCREEN_BY_ID, screen_id)
                 if row is None:
                     raise refuse("NOT_FOUND")
                 raise refuse("PRECONDITION_FAILED", layout_version=row["layout_version"])
+            version = row["layout_version"]
             await running.execute(
-                _INSERT_LAYOUT, screen_id, row["layout_version"], _json(layout), seat_count, now
+                _INSERT_LAYOUT, screen_id, version, _json(layout), seat_count, now, by
             )
             return _screen(row)
+
+        return await run_once(self._pool, key, now, Screen, replace)
 
     async def find_screen(self, screen_id: UUID) -> Screen | None:
         """The screen of an id."""
@@ -479,8 +435,13 @@ class CatalogRepository:
         self, cinema_id: UUID, *, after_id: UUID | None, limit: int
     ) -> list[Screen]:
         """A cinema's screens in the order they were made."""
-        rows = await self._reads.fetch(_LIST_SCREENS, cinema_id, after_id or FIRST_ID, limit)
-        return [_screen(row) for row in rows]
+
+        async def load() -> list[Screen]:
+            rows = await self._reads.fetch(_LIST_SCREENS, cinema_id, after_id or FIRST_ID, limit)
+            return [_screen(row) for row in rows]
+
+        what = f"{cinema_id}:{question(after_id, limit)}"
+        return await self._cache.read(_CACHED_SCREENS, what, load) or []
 
     async def find_layout(self, screen_id: UUID, version: int | None) -> ScreenLayout | None:
         """One version of a screen's layout; None means the current one."""
@@ -503,6 +464,10 @@ _PLAIN: Final = frozenset(
         "ticket_grace_minutes",
         "business_day_starts_at",
         "rating_system",
+        "legal_name",
+        "legal_address",
+        "points_percent",
+        "points_valid_months",
         "tax_number",
         "invoice_prefix",
     }
@@ -588,8 +553,8 @@ def _known_zone() -> Iterator[None]:
         ) from error
 
 
-def _check_version(row: Record | None, seen: Collection[int]) -> Record:
-    """The row, if its sender has seen this version of it."""
+def check_version(row: Record | None, seen: Collection[int]) -> Record:
+    """The row, if its sender has seen this version. Refuses NOT_FOUND, PRECONDITION_FAILED."""
     if row is None or row["version"] not in seen:
         raise _lost_update(row)
     return row
@@ -602,15 +567,14 @@ def _lost_update(row: Record | None) -> Refused:
     return refuse("PRECONDITION_FAILED", version=row["version"])
 
 
-async def _check_unused(
-    running: PooledConnection, code: str, upcoming: str, owner_id: UUID, now: datetime
-) -> None:
-    """Refuse to take away what showtimes that are not over stand on; tells which these are."""
-    rows = await running.fetch(upcoming, owner_id, now, UPCOMING_TOLD + 1)
+async def _check_unused(running: PooledConnection, cinema_id: UUID, now: datetime) -> None:
+    """Refuse to change what the showtimes of a cinema go by; tells which these are."""
+    rows = await running.fetch(_UPCOMING_OF_CINEMA, cinema_id, now, UPCOMING_TOLD + 1)
     if rows:
         told = [UpcomingShowtime(**row) for row in rows[:UPCOMING_TOLD]]
         more = len(rows) > UPCOMING_TOLD
-        raise refuse(code, showtimes=msgspec.to_builtins(told), more=more)
+        message = "This cinema has coming showtimes: its time zone and currency stay."
+        raise refuse("CINEMA_IN_USE", message, showtimes=msgspec.to_builtins(told), more=more)
 
 
 def _some(row: Record | None) -> Record:

@@ -20,13 +20,13 @@ _INSERT: Final = """
 
 
 class JobRow(msgspec.Struct, frozen=True, gc=False):
-    """One job, which the managers of the cinema can see; `input` is JSON, ids only."""
+    """One job, which the managers of the cinema can see; `input` is JSON, no names."""
 
     id: str
     kind: str
     cinema_id: str
     input: msgspec.Raw
-    total: int
+    total: int | None
     at_us: int
 
 

@@ -15,7 +15,7 @@ from cinema.actors.messages import Outcome, ReadSeats, SeatsSeen
 from cinema.domain.cursors import encode_cursor
 from cinema.domain.paging import BY_MOMENT, after, page
 from cinema.domain.rejections import refuse
-from cinema.domain.seatmap import STATUS_NAMES, SeatPlan
+from cinema.domain.seatmap import STATUS_NAMES, SeatPlan, letters_of
 from cinema.domain.showtime.events import PlanChanged
 from cinema.domain.showtime.packed import unpack
 from cinema.domain.showtime.snapshot import SnapshotFormatError, decode_snapshot
@@ -347,6 +347,7 @@ def _seats_at(
                 number=plan.numbers[seat],
                 category=plan.categories[plan.category_of[seat]],
                 status=STATUS_NAMES[status],
+                letter=letters_of(plan.numbers[seat]) if plan.lettered[seat] else None,
                 **owners.get(seat, {}),
             )
             for seat, status in enumerate(state.seats)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, assert_never
 from uuid import UUID
 
@@ -17,16 +18,22 @@ from cinema.domain.showtime.events import (
     HoldExpired,
     HoldExtended,
     HoldReleased,
+    PaymentEnded,
+    PaymentReturned,
+    PaymentStarted,
     PlanChanged,
     Recorded,
     SalesPaused,
     SalesResumed,
     SeatsBlocked,
+    SeatsChanged,
     SeatsHeld,
     SeatsUnblocked,
     ShowtimeCancelled,
     TermsChanged,
     decode_recorded,
+    paid_more,
+    refund_of,
 )
 from cinema.features.operations.history_shapes import EventShown, SeatChange
 from cinema.features.operations.node import moment
@@ -61,7 +68,9 @@ def event_shown(row: JournalRow, plan: SeatPlan, currency: str) -> EventShown:
     )
 
 
-def _details(event: AnyEvent, plan: SeatPlan, currency: str) -> dict[str, Any]:
+def _details(  # noqa: C901  (a case for each kind of event)
+    event: AnyEvent, plan: SeatPlan, currency: str
+) -> dict[str, Any]:
     def labels(seats: tuple[int, ...]) -> list[str]:
         return [plan.labels[seat] for seat in seats]
 
@@ -86,17 +95,8 @@ def _details(event: AnyEvent, plan: SeatPlan, currency: str) -> dict[str, Any]:
             }
         case HoldExpired():
             return {"seats": labels(event.seats), "hold_id": UUID(bytes=event.hold_id)}
-        case HoldBooked():
-            return {
-                "seats": labels(event.seats),
-                "hold_id": UUID(bytes=event.hold_id),
-                "customer_id": UUID(bytes=event.customer),
-                "booking_id": UUID(bytes=event.booking_id),
-                "code": event.code,
-                "payment_id": UUID(bytes=event.payment_id),
-                "payment_method": event.payment_method,
-                "total": Money(sum(event.prices), event.currency),
-            }
+        case HoldBooked() | PaymentStarted() | PaymentEnded() | PaymentReturned():
+            return {"seats": labels(event.seats), "total": total(event.prices), **_booking(event)}
         case BookingCancelled():
             return {
                 "seats": labels(event.cancelled),
@@ -104,7 +104,11 @@ def _details(event: AnyEvent, plan: SeatPlan, currency: str) -> dict[str, Any]:
                 "booking_id": UUID(bytes=event.booking_id),
                 "customer_id": UUID(bytes=event.customer),
                 "total": total(event.cancelled_prices),
+                "refund": total((refund_of(event),)),
+                **_exchange(event),
             }
+        case SeatsChanged():
+            return _change(event, labels, total)
         case SeatsBlocked() | SeatsUnblocked():
             return {"seats": labels(event.seats)}
         case SalesPaused() | SalesResumed():
@@ -120,6 +124,49 @@ def _details(event: AnyEvent, plan: SeatPlan, currency: str) -> dict[str, Any]:
             return _terms(event, currency)
         case _:
             assert_never(event)
+
+
+def _change(
+    event: SeatsChanged,
+    labels: Callable[[tuple[int, ...]], list[str]],
+    total: Callable[[tuple[int, ...]], Money],
+) -> dict[str, Any]:
+    """`kept` are all seats of the booking afterwards, `total` is what was paid for the change."""
+    shown = {
+        "seats": labels(event.chosen),
+        "left": labels(event.left),
+        "kept": labels(event.seats),
+        "booking_id": UUID(bytes=event.booking_id),
+        "customer_id": UUID(bytes=event.customer),
+        "total": total((paid_more(event),)),
+        "refund": total((event.refund_minor,)),
+    }
+    if not event.payment_method:
+        return shown
+    paid = {"payment_id": UUID(bytes=event.payment_id), "payment_method": event.payment_method}
+    return shown | paid
+
+
+def _exchange(event: BookingCancelled) -> dict[str, Any]:
+    return {"exchange_id": UUID(bytes=event.exchange_id)} if event.exchange_id else {}
+
+
+def _booking(
+    event: HoldBooked | PaymentStarted | PaymentEnded | PaymentReturned,
+) -> dict[str, Any]:
+    """Which hold and booking an event is about, and how it is paid."""
+    shown = {
+        "hold_id": UUID(bytes=event.hold_id),
+        "customer_id": UUID(bytes=event.customer),
+        "booking_id": UUID(bytes=event.booking_id),
+    }
+    if isinstance(event, PaymentEnded | PaymentReturned):
+        return shown
+    return shown | {
+        "code": event.code,
+        "payment_id": UUID(bytes=event.payment_id),
+        "payment_method": event.payment_method,
+    }
 
 
 def _terms(event: PlanChanged | TermsChanged, currency: str) -> dict[str, Any]:

@@ -21,9 +21,9 @@ class EventShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One event of the journal; fields that do not apply to its kind are left out.
 
     `seats` are those that it changed (an extension: those that stay held). `kept` are those that
-    stay when a part of a hold or booking ends. `command_id` is the digest of the client's key if
-    `keyed`, and empty if the clock caused the event. `event` is `Unreadable` if the stored bytes
-    are damaged.
+    stay when a part of a hold or booking ends; `left` are those that a booking had before it got
+    `seats`; `refund` goes back. `command_id` is the digest of the client's key if `keyed`, and
+    empty if the clock caused the event. `event` is `Unreadable` if the stored bytes are damaged.
     """
 
     seq: int
@@ -34,13 +34,16 @@ class EventShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     keyed: bool = False
     seats: list[str] = []
     kept: list[str] = []
+    left: list[str] = []
     hold_id: UUID | None = None
     customer_id: UUID | None = None
     booking_id: UUID | None = None
+    exchange_id: UUID | None = None
     code: str | None = None
     payment_id: UUID | None = None
     payment_method: str | None = None
     total: Money | None = None
+    refund: Money | None = None
     expires_at: datetime | None = None
     old_layout_version: int | None = None
     layout_version: int | None = None
@@ -62,6 +65,7 @@ class SeatAt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hold_id: UUID | None = None
     booking_id: UUID | None = None
     customer_id: UUID | None = None
+    letter: str | None = None
 
 
 class SeatsAt(msgspec.Struct, frozen=True, kw_only=True):

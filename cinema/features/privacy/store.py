@@ -88,7 +88,7 @@ class ExportsRepository:
         jobs: JobsRepository,
         post: Post,
         *,
-        new_id: Callable[[], bytes],
+        new_id: Callable[[], UUID],
     ) -> None:
         self._pool = pool
         self._cipher = cipher
@@ -148,10 +148,10 @@ class ExportsRepository:
     async def add(self, attempt: Attempt, number: int, piece: bytes) -> None:
         """Store the next piece."""
         piece_id = self._new_id()
-        sealed = self._cipher.seal(piece, place=_place(piece_id))
+        sealed = self._cipher.seal(piece, place=_place(piece_id.bytes))
         async with transaction(self._pool) as running:
             await attempt.report(within=running)
-            await running.execute(_ADD_PIECE, UUID(bytes=piece_id), attempt.id, number, sealed)
+            await running.execute(_ADD_PIECE, piece_id, attempt.id, number, sealed)
 
     async def finish(
         self,
@@ -245,8 +245,8 @@ class ExportsRepository:
             id=self._new_id(),
             at=now,
             action=action,
-            actor_id=None if actor_id is None else actor_id.bytes,
-            target_id=user_id.bytes,
+            actor_id=actor_id,
+            target_id=user_id,
         )
         await note(running, entry, client)
 

@@ -9,7 +9,8 @@ from cinema.features.schedules import examples
 from cinema.features.schedules.service import SchedulesService
 from cinema.features.schedules.shapes import PlanInput, Schedule, SchedulePlan, ScheduleQuery
 from cinema.http.context import RequestContext
-from cinema.http.responses import Reply, success
+from cinema.http.pages import shared
+from cinema.http.responses import Reply, success, success_body
 from cinema.http.routes import Operation
 
 TAG: Final = "Schedules"
@@ -119,12 +120,13 @@ async def apply_plan(schedules: SchedulesService, context: RequestContext) -> Re
     query=ScheduleQuery,
     response=Schedule,
     response_example=examples.SCHEDULE,
+    etag=True,
     errors=("RETRY",),
 )
 async def get_schedule(schedules: SchedulesService, context: RequestContext) -> Reply:
     """What a cinema shows on a day."""
     (cinema_id,) = context.ids
-    return success(await schedules.schedule(cinema_id, context.query))
+    return shared(context.request, success_body(await schedules.schedule(cinema_id, context.query)))
 
 
 ROUTES: Final = (generate, get_plan, cancel_plan, apply_plan, get_schedule)

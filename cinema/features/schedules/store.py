@@ -31,6 +31,7 @@ from cinema.features.schedules.shapes import (
     ScheduledShow,
     SchedulePlan,
 )
+from cinema.storage.cache.versioned import Cache, Cached, NoCache
 from cinema.storage.database.driver import Record
 from cinema.storage.database.reads import PrimaryReads, Reads
 from cinema.storage.database.transactions import (
@@ -148,12 +149,18 @@ class CinemaFacts(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
 
 
+_CACHED_SCHEDULE: Final = Cached[Schedule](
+    "catalog:schedule", Schedule, ttl_s=900, rests_on=("cinemas", "movies", "showtimes")
+)
+
+
 class SchedulesRepository:
     """Keeps plans, and makes showtimes of one: all or none."""
 
-    def __init__(self, pool: Pool, reads: Reads | None = None) -> None:
+    def __init__(self, pool: Pool, reads: Reads | None = None, cache: Cache | None = None) -> None:
         self._pool = pool
         self._reads = reads or PrimaryReads(pool)
+        self._cache = cache or NoCache()
 
     async def cinema(self, cinema_id: UUID) -> CinemaFacts | None:
         """The cinema of an id."""
@@ -308,14 +315,21 @@ class SchedulesRepository:
 
     async def schedule(self, cinema_id: UUID, time_zone: str, day: date) -> Schedule:
         """What a cinema shows on a day of its own calendar, by start."""
-        zone = ZoneInfo(time_zone)
-        rows = await self._reads.fetch(_SCHEDULE, cinema_id, day, *_around(day), SHOWTIMES_LIMIT)
-        return Schedule(
-            cinema_id=cinema_id,
-            date=day,
-            time_zone=time_zone,
-            showtimes=[_scheduled(row, zone) for row in rows],
-        )
+
+        async def load() -> Schedule:
+            zone = ZoneInfo(time_zone)
+            rows = await self._reads.fetch(
+                _SCHEDULE, cinema_id, day, *_around(day), SHOWTIMES_LIMIT
+            )
+            return Schedule(
+                cinema_id=cinema_id,
+                date=day,
+                time_zone=time_zone,
+                showtimes=[_scheduled(row, zone) for row in rows],
+            )
+
+        what = f"{cinema_id}:{day}"
+        return await self._cache.read(_CACHED_SCHEDULE, what, load) or await load()
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Delete plans that were asked for long ago, a bounded number; returns how many."""

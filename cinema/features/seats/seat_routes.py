@@ -10,7 +10,7 @@ from cinema.features.seats.service import SeatsService
 from cinema.features.seats.shapes import SeatMap
 from cinema.http.conditional import has_seen, tagged
 from cinema.http.context import RequestContext
-from cinema.http.responses import JSON_REVALIDATED, Reply, header_lines, success_body
+from cinema.http.responses import JSON, Reply, header_lines, success_body
 from cinema.http.routes import Operation
 
 TAG: Final = "Seats"
@@ -21,8 +21,9 @@ TAG: Final = "Seats"
     path="/api/v1/showtimes/{showtime_id}/seats",
     operation_id="getSeats",
     summary="Get the seat map as it is now",
-    description="Linearizable: it shows everything acknowledged before the request. With a token, "
-    "the caller's own seats are marked `mine`.",
+    description="Linearizable: it shows everything acknowledged before the request, so no cache "
+    "may keep it (`no-store`). `If-None-Match` asks whether it has changed. With a token, the "
+    "caller's own seats are marked `mine`.",
     tag=TAG,
     auth="optional",
     guests=True,
@@ -37,8 +38,8 @@ async def get_seats(seats: SeatsService, context: RequestContext) -> Reply:
     seen = await seats.seats(showtime_id, context.caller)
     tag = f'"{seat_map_version(seen)}"'
     if has_seen(context.request, tag):
-        return Reply(304, extra=header_lines(etag=tag), medium=JSON_REVALIDATED)
-    return tagged(context.request, tag, success_body(seat_map(seen)))
+        return Reply(304, extra=header_lines(etag=tag), medium=JSON)
+    return tagged(context.request, tag, success_body(seat_map(seen)), JSON)
 
 
 ROUTES: Final = (get_seats,)

@@ -14,7 +14,7 @@ from cinema.domain.money import Money
 from cinema.domain.seatmap import SeatStatus
 from cinema.domain.showtime.state import HoldStatus
 
-SeatLabel = Annotated[str, Meta(min_length=2, max_length=8, examples=["F7"])]
+SeatLabel = Annotated[str, Meta(min_length=2, max_length=8, examples=["F7", "12C"])]
 SeatLabels = Annotated[list[SeatLabel], Meta(min_length=1, max_length=100)]
 
 IdText = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
@@ -76,7 +76,10 @@ class Hold(msgspec.Struct, frozen=True, gc=False):
 
 
 class ShownSeat(msgspec.Struct, frozen=True, gc=False):
-    """One seat of a seat map; `mine` only for seats of the caller."""
+    """One seat of a seat map; `mine` only for seats of the caller.
+
+    In a row with a number the seats have letters; `number` says which one of the alphabet.
+    """
 
     label: str
     row: str
@@ -87,6 +90,7 @@ class ShownSeat(msgspec.Struct, frozen=True, gc=False):
     accessible: bool | UnsetType = UNSET
     companion: bool | UnsetType = UNSET
     mine: bool | UnsetType = UNSET
+    letter: str | UnsetType = UNSET
 
 
 class SeatMap(msgspec.Struct, frozen=True, gc=False):
@@ -102,7 +106,9 @@ class SeatMap(msgspec.Struct, frozen=True, gc=False):
 class PartQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which seats to give back: labels with commas between them; without it, all."""
 
-    seats: Annotated[str, Meta(min_length=1, max_length=1000, examples=["F7,F8"])] | None = None
+    seats: (
+        Annotated[str, Meta(min_length=1, max_length=1000, examples=["F7,F8", "12C,12D"])] | None
+    ) = None
 
     def labels(self) -> list[str] | None:
         """The labels, None for all seats."""

@@ -20,7 +20,7 @@ from cinema.features.showtimes.shapes import (
 )
 from cinema.http.conditional import tagged, versions_seen
 from cinema.http.context import RequestContext
-from cinema.http.pages import PageMeta, listed
+from cinema.http.pages import PageMeta, shared_list
 from cinema.http.responses import ENCODER, Medium, Reply, header_lines, success, success_body
 from cinema.http.routes import Declared, Operation
 
@@ -43,11 +43,12 @@ LINKED_DATA: Final = Medium(content_type="application/ld+json", cache_control="p
     response=list[Showtime],
     response_example=[examples.SHOWTIME],
     meta=PageMeta,
+    etag=True,
     errors=("RETRY",),
 )
 async def list_showtimes(showtimes: ShowtimesService, context: RequestContext) -> Reply:
     """A page of showtimes."""
-    return listed(await showtimes.showtimes(context.query))
+    return shared_list(context.request, await showtimes.showtimes(context.query))
 
 
 @Operation(
@@ -106,7 +107,8 @@ async def get_showtime(showtimes: ShowtimesService, context: RequestContext) -> 
     "only for new holds. While seats are held or booked, the film cannot change, and another "
     "screen of the cinema must have these seats. A start that moves by more than 30 minutes in all "
     "makes the showtime `rescheduled`: until `free_refund_until` (7 days) customers get a full "
-    "refund. When the answer comes, every node sells by the new terms. `If-Match` names the "
+    "refund, even behind the start. Whoever has booked is informed of that, and of another screen. "
+    "When the answer comes, every node sells by the new terms. `If-Match` names the "
     "version that you have seen.",
     tag=TAG,
     auth="bearer",
@@ -220,12 +222,13 @@ def _tag(showtime: Showtime) -> str:
     response=list[Showtime],
     response_example=[examples.SHOWTIME],
     meta=PageMeta,
+    etag=True,
     errors=("RETRY",),
 )
 async def list_showtimes_of_movie(showtimes: ShowtimesService, context: RequestContext) -> Reply:
     """A page of a film's showtimes."""
     (movie_id,) = context.ids
-    return listed(await showtimes.showtimes_of_movie(movie_id, context.query))
+    return shared_list(context.request, await showtimes.showtimes_of_movie(movie_id, context.query))
 
 
 @Operation(

@@ -9,17 +9,29 @@ import msgspec
 
 from cinema.domain.ids import format_id
 from cinema.domain.showtime.events import (
+    Event,
     PlanChanged,
     SalesPaused,
     SalesResumed,
     ShowtimeCancelled,
     TermsChanged,
 )
+from cinema.domain.times import from_us
 from cinema.features.jobs.rows import JobRow, job_branch
 from cinema.storage.journal.branches import Happened, RowBranch
+from cinema.storage.journal.outbox import OutboxRow, outbox_branch
 
 SHOWTIME_CANCELLATION: Final = "showtime_cancellation"
 """The kind of job that cancels the bookings of a showtime."""
+
+SHOWTIME_MOVE: Final = "showtime_move"
+"""The kind of job that tells those who have booked that their showtime was moved."""
+
+SHOWTIME_RESCHEDULED: Final = "showtime.rescheduled"
+SHOWTIME_MOVED: Final = "showtime.moved"
+SHOWTIME_CANCELLED: Final = "showtime.cancelled"
+"""What the outbox tells: moved so far that customers may give all back, or only to another screen;
+or not to take place."""
 
 
 class Switched(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -199,24 +211,103 @@ class OfShowtime(msgspec.Struct, frozen=True, gc=False):
     showtime_id: str
 
 
+class Moved(msgspec.Struct, frozen=True, gc=False):
+    """What those who have booked are told of: a showtime, and where and when it was before."""
+
+    showtime_id: str
+    changed_at_us: int
+    starts_at_us: int
+    screen_id: str
+
+
+def _changed(event: Event) -> TermsChanged | None:
+    """The terms that an event changes, on the same screen or another."""
+    if isinstance(event, PlanChanged):
+        return event.moved
+    return event if isinstance(event, TermsChanged) else None
+
+
 def _jobs(happened: Happened) -> Sequence[JobRow]:
     event, terms = happened.event, happened.terms
-    assert isinstance(event, ShowtimeCancelled)
-    if not event.job_id:
+    showtime_id, at_us = format_id(terms.showtime_id), happened.at_us
+    changed = _changed(event)
+    total: int | None = None
+    if isinstance(event, ShowtimeCancelled):
+        kind, job_id = SHOWTIME_CANCELLATION, event.job_id
+        total = event.bookings + len(event.unpaid)
+        given: msgspec.Struct = OfShowtime(showtime_id)
+    elif changed is not None:
+        kind, job_id = SHOWTIME_MOVE, changed.job_id
+        given = Moved(showtime_id, at_us, terms.starts_at_us, format_id(terms.screen_id))
+    else:
         return []
-    of_showtime = OfShowtime(format_id(terms.showtime_id))
+    if not job_id:
+        return []
     return [
         JobRow(
-            id=format_id(event.job_id),
-            kind=SHOWTIME_CANCELLATION,
+            id=format_id(job_id),
+            kind=kind,
             cinema_id=format_id(terms.cinema_id),
-            input=msgspec.Raw(msgspec.json.encode(of_showtime)),
-            total=event.bookings,
-            at_us=happened.at_us,
+            input=_json(given),
+            total=total,
+            at_us=at_us,
         )
     ]
 
 
-CANCELLATIONS: Final = job_branch("cancellations", (ShowtimeCancelled,), _jobs)
+JOBS: Final = job_branch("jobs_of_showtimes", (ShowtimeCancelled, TermsChanged, PlanChanged), _jobs)
 
-SHOWTIME_BRANCHES: Final = (SWITCHED, SCREENS, CANCELLATIONS)
+
+class Place(msgspec.Struct, frozen=True, gc=False):
+    """When and where a showtime is, as partners are told."""
+
+    starts_at: str
+    screen_id: str
+
+
+class MoveTold(msgspec.Struct, frozen=True, gc=False):
+    """The outbox row of a showtime that was moved; `free_refund_until` if it was moved far."""
+
+    before: Place
+    after: Place
+    free_refund_until: str | None
+
+
+class CancellationTold(msgspec.Struct, frozen=True, gc=False):
+    """The outbox row of a showtime that was cancelled, with so many bookings."""
+
+    reason: str
+    bookings: int
+
+
+def _told(happened: Happened) -> Sequence[OutboxRow]:
+    event, terms = happened.event, happened.terms
+    if isinstance(event, ShowtimeCancelled):
+        cancelled = CancellationTold(event.reason, event.bookings)
+        return [OutboxRow(SHOWTIME_CANCELLED, _json(cancelled))]
+    changed = _changed(event)
+    if changed is None:
+        return []
+    now, until_us = changed.conditions, changed.free_refund_until_us
+    is_far = until_us != terms.free_refund_until_us
+    if not is_far and now.screen_id == terms.screen_id:
+        return []
+    moved = MoveTold(
+        before=_place(terms.starts_at_us, terms.screen_id),
+        after=_place(now.starts_at_us, now.screen_id),
+        free_refund_until=from_us(until_us).isoformat() if is_far else None,
+    )
+    return [OutboxRow(SHOWTIME_RESCHEDULED if is_far else SHOWTIME_MOVED, _json(moved))]
+
+
+def _place(starts_at_us: int, screen_id: bytes) -> Place:
+    return Place(from_us(starts_at_us).isoformat(), format_id(screen_id))
+
+
+def _json(value: msgspec.Struct) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+TOLD: Final = outbox_branch("showtimes_told", (ShowtimeCancelled, TermsChanged, PlanChanged), _told)
+
+SHOWTIME_BRANCHES: Final = (SWITCHED, SCREENS, JOBS, TOLD)

@@ -129,6 +129,7 @@ class ShowtimesService:
                 conditions=_conditions(request, times),
                 rules=effective_rules(self._defaults, facts.screen_rules, request.rules),
                 layout_version=layout_version,
+                job_id=self._new_id(),
             ),
         )
         return granted(_changed(showtime_id, request, facts, outcome))

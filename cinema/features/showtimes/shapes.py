@@ -111,6 +111,12 @@ class Cancellation(msgspec.Struct, frozen=True, kw_only=True):
     job_id: UUID | None
 
 
+class CalendarQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far ahead a calendar goes."""
+
+    days: Annotated[int, Meta(ge=1, le=60)] = 14
+
+
 class ShowtimeQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which showtimes. Days are local days of each cinema; without a day: not over yet."""
 

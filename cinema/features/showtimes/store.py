@@ -22,6 +22,7 @@ from cinema.features.showtimes.shapes import (
     ShowtimeInput,
     ShowtimeStatus,
 )
+from cinema.storage.cache.versioned import Cache, Cached, NoCache, question
 from cinema.storage.database.driver import Record
 from cinema.storage.database.reads import PrimaryReads, Reads
 from cinema.storage.database.transactions import (
@@ -102,13 +103,13 @@ from screens where id = $1 and deleted_at is null
 for no key update
 """
 
+# One that is there already is the same: the next layout of the screen gets a higher number.
 _SAME_LAYOUT = """
-insert into screen_layouts (screen_id, version, layout, seat_count, created_at)
-select screen_id, $3, layout, seat_count, $4 from screen_layouts
+insert into screen_layouts (screen_id, version, layout, seat_count, created_at, created_by)
+select screen_id, $3, layout, seat_count, $4, created_by from screen_layouts
 where screen_id = $1 and version = $2
+on conflict do nothing
 """
-
-_RENUMBER = "update screens set layout_version = $2, version = version + 1 where id = $1"
 
 _OCCUPIED = """
 select exists (
@@ -118,8 +119,10 @@ select exists (
 )
 """
 
+# A showtime that was moved may have the current layout under a number of its own (`onto`).
 _LAYOUT_FACTS = """
-select showtime.cinema_id, showtime.version, screen.layout_version as current_version
+select showtime.cinema_id, showtime.version,
+       greatest(screen.layout_version, showtime.layout_version) as current_version
 from showtimes showtime join screens screen on screen.id = showtime.screen_id
 where showtime.id = $1
 """
@@ -146,6 +149,14 @@ _EAST: Final = timedelta(hours=15)
 _WEST: Final = timedelta(hours=39)
 # No showtime is longer: runtimes are at most 1000 minutes.
 _LONGEST: Final = timedelta(days=1)
+
+
+LISTED_S: Final = 60
+"""How long lists are kept; for as long, one may show a showtime that is over."""
+
+_CACHED_LIST: Final = Cached[list[Showtime]](
+    "catalog:showtimes", list[Showtime], ttl_s=LISTED_S, rests_on=("showtimes",)
+)
 
 
 class ScreenFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,9 +219,10 @@ class ShowtimeFilter(msgspec.Struct, frozen=True, kw_only=True):
 class ShowtimesRepository:
     """Reads showtimes, and schedules them one at a time per screen."""
 
-    def __init__(self, pool: Pool, reads: Reads | None = None) -> None:
+    def __init__(self, pool: Pool, reads: Reads | None = None, cache: Cache | None = None) -> None:
         self._pool = pool
         self._reads = reads or PrimaryReads(pool)
+        self._cache = cache or NoCache()
 
     async def schedule(
         self,
@@ -301,7 +313,8 @@ class ShowtimesRepository:
         """What a change goes by that is also a move to the request's screen; None without it.
 
         The versions of a showtime's plans rise with each move, so that each of them says which
-        screen it is of. Where the screen's is too low, its layout gets a higher one.
+        screen it is of. Where the screen's is too low, its layout is there under a higher number
+        too, which nobody else uses: the screen stays as it is, also if the move is refused.
         """
         async with transaction(self._pool) as running:
             row = await running.fetchrow(_TARGET, request.screen_id)
@@ -311,7 +324,6 @@ class ShowtimesRepository:
             if version <= facts.screen.layout_version:
                 higher = facts.screen.layout_version + 1
                 await running.execute(_SAME_LAYOUT, request.screen_id, version, higher, now)
-                await running.execute(_RENUMBER, request.screen_id, higher)
                 version = higher
             categories: frozenset[str] = frozenset()
             if request.price_overrides:
@@ -372,9 +384,15 @@ class ShowtimesRepository:
         self, wanted: ShowtimeFilter, *, after: tuple[datetime, UUID] | None, limit: int
     ) -> list[Showtime]:
         """Showtimes by start."""
-        sql, arguments = _list_statement(wanted, after, limit)
-        rows = await self._reads.fetch(sql, *arguments)
-        return [_showtime(row) for row in rows]
+
+        async def load() -> list[Showtime]:
+            sql, arguments = _list_statement(wanted, after, limit)
+            rows = await self._reads.fetch(sql, *arguments)
+            return [_showtime(row) for row in rows]
+
+        days = (wanted.first_day, wanted.last_day, wanted.running_after is None)
+        what = question(wanted.cinema_id, wanted.movie_id, *days, after, limit)
+        return await self._cache.read(_CACHED_LIST, what, load) or []
 
 
 def _list_statement(

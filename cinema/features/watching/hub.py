@@ -38,6 +38,9 @@ from cinema.http.turns import Turns
 
 SOCKET_FAILED: Final = "socket_failed"
 
+STOPPING: Final = "server stopping"
+"""Why sockets are closed at a stop."""
+
 log = structlog.get_logger()
 
 
@@ -75,6 +78,7 @@ class WatchHub:
         self._showtimes: dict[bytes, WatchedShowtime] = {}
         self._sockets: set[Socket] = set()
         self._opening = 0
+        self._is_closing = False
 
     @property
     def socket_count(self) -> int:
@@ -111,8 +115,9 @@ class WatchHub:
             place.close()
 
     async def close(self) -> None:
-        """Tell everybody to reconnect elsewhere."""
-        closing = [socket.close(GOING_AWAY, "server stopping") for socket in self._sockets]
+        """Tell everybody to reconnect elsewhere, and whoever still comes."""
+        self._is_closing = True
+        closing = [socket.close(GOING_AWAY, STOPPING) for socket in self._sockets]
         await asyncio.gather(*closing, return_exceptions=True)
 
     async def watched(
@@ -200,6 +205,10 @@ class WatchHub:
         if transport is None:
             return
         socket = Socket(response, transport, self.options.pending_limit_bytes)
+        if self._is_closing:
+            # It came after the others were told, and would keep the server from its end.
+            await socket.close(GOING_AWAY, STOPPING)
+            return
         self._sockets.add(socket)
         try:
             await Session(self, context, response, socket, place).run()

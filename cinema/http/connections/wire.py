@@ -61,8 +61,8 @@ class ReplyWriter:
             self._fixed += b"Strict-Transport-Security: max-age=%d; includeSubDomains\r\n" % (
                 HSTS_MAX_AGE_S
             )
-        if not self._any_origin:
-            self._fixed += b"Vary: Origin\r\n"
+        # Also with any origin: whoever asks without one gets no line for pages.
+        self._fixed += b"Vary: Origin\r\n"
         self._second_ends = 0.0
         self._date = b""
         self._json_heads: dict[int, bytes] = {}

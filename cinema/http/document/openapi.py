@@ -39,7 +39,8 @@ _INTRODUCTION: Final = """\
 Seats of cinemas: see them, hold them, book them, and watch them change.
 
 Times are UTC (RFC 3339), money is in minor units, ids are UUIDs, and a seat is named by its label \
-within the screen, such as `F7`. Every answer is an envelope: `{"success": true, "data": …}` or \
+within the screen: a number behind the letters of its row (`F7`), or a letter behind the number of \
+its row (`12C`). Every answer is an envelope: `{"success": true, "data": …}` or \
 `{"success": false, "error": {"code", "message", "details"}, "request_id"}`. Lists have \
 `meta.next_cursor` for the next page. Your `X-Request-ID` is used and sent back. With an \
 `Idempotency-Key` a request can be repeated safely: the same key gives the stored success.
@@ -72,6 +73,8 @@ _TAGS: Final = {
     "Holds": "Seats that are kept for a customer until they are booked, released or expire.",
     "Bookings": "Seats sold.",
     "Orders": "Bookings of guests, which they see and cancel with the link in their mail.",
+    "Invoices": "Numbered documents of what was sold and given back; they never change.",
+    "Reports": "What cinemas tell the distributors of films.",
     "Messages": "Mails, and their outcome.",
     "Watching": "Seat maps as they change, over a WebSocket.",
     "Operations": "For probes and scrapers.",
@@ -143,11 +146,12 @@ def error_codes(route: Route) -> list[str]:
     of_accounts = route.path.startswith("/api/")
     if "{" in route.path:
         codes.add("NOT_FOUND")
-    if route.auth != "none":
+    if route.auth not in {"none", "lenient"}:
         codes.add("UNAUTHENTICATED")
         if route.auth == "bearer" and route.method in WRITES and of_accounts:
             codes.add("RATE_LIMITED")
-    if route.roles or (of_accounts and route.auth in {"bearer", "optional"} and not route.guests):
+    takes_tokens = route.auth in {"bearer", "optional", "lenient"}
+    if route.roles or (of_accounts and takes_tokens and not route.guests):
         codes.add("FORBIDDEN")
     if route.request is not None:
         codes |= {"REQUEST_TIMEOUT", "PAYLOAD_TOO_LARGE", "BAD_REQUEST"}
@@ -175,17 +179,14 @@ def _operation(route: Route, schema_of: dict[str, Json], components: dict[str, A
         operation["responses"][str(route.later_status)] = _success(route, schema_of)
     if _is_conditional(route):
         operation["responses"]["304"] = {"description": "You have it already (`If-None-Match`)."}
-    description = [route.description] if route.description else []
-    if route.roles:
-        description.append(f"Roles: {', '.join(sorted(route.roles))}.")
-    elif route.auth == "bearer" and route.guests:
-        description.append("Guests may call this too.")
-    if description:
-        operation["description"] = "\n\n".join(description)
+    if route.deprecation is not None:
+        operation["deprecated"] = True
+    if description := _description(route):
+        operation["description"] = description
     if parameters := _parameters(route, components, schema_of):
         operation["parameters"] = parameters
     if route.auth != "none":
-        anonymous: list[Json] = [{}] if route.auth == "optional" else []
+        anonymous: list[Json] = [{}] if route.auth in {"optional", "lenient"} else []
         scheme = "link" if route.auth == "link" else "bearer"
         operation["security"] = [*anonymous, {scheme: []}]
     if route.request is bytes:
@@ -201,6 +202,19 @@ def _operation(route: Route, schema_of: dict[str, Json], components: dict[str, A
             "content": {JSON_TYPE: content},
         }
     return operation
+
+
+def _description(route: Route) -> str:
+    """What is said of an operation, and of who may call it and how long."""
+    parts = [route.description] if route.description else []
+    if route.roles:
+        parts.append(f"Roles: {', '.join(sorted(route.roles))}.")
+    elif route.auth == "bearer" and route.guests:
+        parts.append("Guests may call this too.")
+    if route.deprecation is not None:
+        ends = route.deprecation.sunset
+        parts.append(f"Deprecated, ends on {ends}. Use {route.deprecation.instead} instead.")
+    return "\n\n".join(parts)
 
 
 def _parameters(route: Route, components: dict[str, Any], schema_of: dict[str, Json]) -> list[Json]:
@@ -248,7 +262,8 @@ def _success(route: Route, schema_of: dict[str, Json]) -> Json:
         return {"description": "The connection speaks WebSocket from here on."}
     response: Json = {"description": "Success."}
     if route.response is None:
-        response["content"] = {route.media_type: {"schema": {"type": "string"}}}
+        kind = "object" if route.media_type == JSON_TYPE else "string"
+        response["content"] = {route.media_type: {"schema": {"type": kind}}}
         return response
     properties: Json = {
         "success": {"const": True},
@@ -264,7 +279,8 @@ def _success(route: Route, schema_of: dict[str, Json]) -> Json:
         content["example"] = {"success": True, "data": route.response_example}
         if route.meta is not None:
             content["example"]["meta"] = route.meta_example or {"next_cursor": None}
-    response["content"] = {JSON_TYPE: content}
+    others = {media_type: {"schema": {"type": "string"}} for media_type in route.also}
+    response["content"] = {JSON_TYPE: content, **others}
     headers: Json = {}
     if route.etag:
         headers["ETag"] = {"schema": {"type": "string"}}

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from cinema.integrations.images import WIDTHS, ImagesBusy, UnusableImage
+from cinema.integrations.processes import AnswerTooLong, Processes, ProcessesBusy, ProcessTooSlow
 
 PROGRAM: Final = Path(__file__).with_name("decoding.py")
 
@@ -43,69 +42,26 @@ class ImageProcesses:
     def __init__(
         self, program: Sequence[str] = (str(PROGRAM),), *, time_limit_s: float = TIME_LIMIT_S
     ) -> None:
-        self._command = [sys.executable, "-I", *program, *map(str, WIDTHS)]
-        self._time_limit_s = time_limit_s
-        self._places = asyncio.Semaphore(AT_ONCE)
-        self._asked = 0
+        self._processes = Processes(
+            [sys.executable, "-I", *program, *map(str, WIDTHS)],
+            at_once=AT_ONCE,
+            waiting_limit=WAITING_LIMIT,
+            time_limit_s=time_limit_s,
+            answer_limit_bytes=ANSWER_LIMIT_BYTES,
+            environment=_ENVIRONMENT,
+        )
 
     async def make(self, content: bytes) -> list[bytes]:
         """See `ImageMaker.make`. When it is cancelled, its process is killed."""
-        if self._asked >= AT_ONCE + WAITING_LIMIT:
-            raise ImagesBusy("too many pictures wait")
-        self._asked += 1
         try:
-            async with self._places:
-                answer = await self._answer(content)
-        finally:
-            self._asked -= 1
-        return _pictures(answer)
-
-    async def _answer(self, content: bytes) -> bytes:
-        process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=_ENVIRONMENT,
-        )
-        try:
-            async with asyncio.timeout(self._time_limit_s):
-                _, answer = await asyncio.gather(_feed(process, content), _taken(process))
-                await process.wait()
-        except TimeoutError:
+            answer = await self._processes.answer(content)
+        except ProcessesBusy as busy:
+            raise ImagesBusy("too many pictures wait") from busy
+        except ProcessTooSlow:
             raise UnusableImage("TOO_COSTLY", "This picture takes too long.") from None
-        finally:
-            await _ended(process)
-        return answer
-
-
-async def _ended(process: asyncio.subprocess.Process) -> None:
-    """Kill it for good."""
-    assert process.stdout is not None
-    with suppress(ProcessLookupError):
-        process.kill()
-    # Its end is noticed only when nothing of what it said waits to be read.
-    while await process.stdout.read(1 << 16):
-        pass
-    await process.wait()
-
-
-async def _feed(process: asyncio.subprocess.Process, content: bytes) -> None:
-    assert process.stdin is not None
-    with suppress(ConnectionError):
-        process.stdin.write(content)
-        await process.stdin.drain()
-        process.stdin.close()
-
-
-async def _taken(process: asyncio.subprocess.Process) -> bytes:
-    assert process.stdout is not None
-    taken = bytearray()
-    while chunk := await process.stdout.read(1 << 16):
-        taken += chunk
-        if len(taken) > ANSWER_LIMIT_BYTES:
-            raise UnusableImage("DAMAGED", "This file is damaged or cut off.")
-    return bytes(taken)
+        except AnswerTooLong:
+            raise UnusableImage("DAMAGED", "This file is damaged or cut off.") from None
+        return _pictures(answer)
 
 
 def _pictures(answer: bytes) -> list[bytes]:

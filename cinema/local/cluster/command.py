@@ -12,6 +12,7 @@ from types import FrameType
 import msgspec
 
 from cinema.domain.progress import Report
+from cinema.integrations.objects.folder import FolderObjects
 from cinema.local.cluster.node_process import NodeMisconfigured
 from cinema.local.cluster.plan import connections_needed
 from cinema.local.cluster.supervisor import Supervisor
@@ -65,8 +66,10 @@ async def _prepare(settings: Settings, report: Report) -> None:
     if settings.demo_data and not settings.production:
         from cinema.demo.seed import seed
 
+        # Into a bucket the nodes put the posters themselves.
+        objects = None if settings.s3_url else FolderObjects(settings.uploads)
         async with await open_pool(settings.database_url, size=4) as pool:
-            await seed(pool, settings, datetime.now(UTC), report=report)
+            await seed(pool, settings, datetime.now(UTC), report=report, objects=objects)
 
 
 @contextmanager

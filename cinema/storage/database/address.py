@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import asyncpg
+
+CONNECTING_AT_ONCE: Final = 4
+"""Connections that one process opens at the same time. After a restart of Postgres all connections
+of all nodes are missing. If all of them were asked for at once, a busy machine would finish none in
+its time, all would be asked for again, and nothing would ever be served."""
 
 _WHO: Final = frozenset({"user", "password"})
 
@@ -13,8 +19,9 @@ _WHO: Final = frozenset({"user", "password"})
 class DatabaseAddress:
     """The address for each new connection; those that are open go on."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, *, at_once: int = CONNECTING_AT_ONCE) -> None:
         self.dsn = dsn
+        self._connecting = asyncio.Semaphore(at_once)
 
     def replace(self, dsn: str) -> None:
         """Sign in with the user and password of `dsn` from now on.
@@ -31,8 +38,12 @@ class DatabaseAddress:
         dsn: str | None = None,  # noqa: ARG002  (pools pass what they were made with)
         **options: Any,
     ) -> asyncpg.Connection[asyncpg.Record]:
-        """A new connection for a pool, whatever `dsn` that was made with."""
-        made: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(self.dsn, **options)
+        """A new connection for a pool, whatever `dsn` that was made with.
+
+        `timeout` among the options begins when it is this one's turn.
+        """
+        async with self._connecting:
+            made: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(self.dsn, **options)
         return made
 
 

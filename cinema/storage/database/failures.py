@@ -11,10 +11,13 @@ import asyncpg
 from cinema.domain.rejections import refuse
 
 _CONSTRAINTS: Final = {
+    # The same key again while it is in flight: its answer is there in a moment.
+    "refunds_request_key": ("RETRY", ""),
     "users_email_taken": ("EMAIL_TAKEN", ""),
     "screens_name_taken": ("NAME_TAKEN", "This cinema has a screen of that name."),
     "showtimes_screen_occupied": ("SCREEN_OCCUPIED", ""),
     "showtimes_movie": ("UNKNOWN_REFERENCE", "There is no such movie."),
+    "showtimes_screen": ("UNKNOWN_REFERENCE", "There is no such screen."),
     "cinema_managers_cinema_id_fkey": ("UNKNOWN_REFERENCE", "There is no such cinema."),
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import asyncpg
+import msgspec
 
 from cinema.domain.progress import Report, unheard
 from cinema.storage.database.schema_support import (
@@ -23,13 +24,21 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 # Any constant that nothing else in the database uses for a lock.
 _ADVISORY_LOCK = 0x63696E656D61
 
-LOCK_TIMEOUT_MS: Final = 1000
-"""A migration that waits for a table makes every later statement on it wait too, also commits.
-After this time it gives up, and the run starts again."""
 
-LOCK_ATTEMPTS: Final = 60
-LOCK_PAUSE_S: Final = 1.0
-"""Two minutes in all: a dump may hold its locks that long; for more, a person has to look."""
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a migration tries to lock a table.
+
+    While it waits for the table, every later statement on the table waits too, also commits. So
+    each wait is short (`wait_ms`), and the whole run starts again after a pause. That makes two
+    minutes in all. A dump may hold its locks that long; if it takes longer, a person has to look.
+    """
+
+    wait_ms: int = 1000
+    attempts: int = 60
+    pause_s: float = 1.0
+
+
+PATIENCE: Final = Patience()
 
 # The table is Alembic's, which once ran these files; its name and form stay.
 _CREATE_VERSION: Final = """
@@ -47,7 +56,11 @@ class MigrationError(Exception):
 
 
 async def migrate(
-    dsn: str, *, directory: Path = MIGRATIONS, report: Report = unheard
+    dsn: str,
+    *,
+    directory: Path = MIGRATIONS,
+    report: Report = unheard,
+    patience: Patience = PATIENCE,
 ) -> str | None:
     """Apply every `NNNN_name.sql` the database has not seen, all in one transaction.
 
@@ -69,16 +82,16 @@ async def migrate(
         report("making the tables")
     else:
         report(f"bringing the database from revision {before} to {newest}")
-    for attempt in range(1, LOCK_ATTEMPTS + 1):
+    for attempt in range(1, patience.attempts + 1):
         try:
-            await _upgrade(dsn, files)
+            await _upgrade(dsn, files, patience.wait_ms)
         except asyncpg.LockNotAvailableError as error:
-            if attempt == LOCK_ATTEMPTS:
+            if attempt == patience.attempts:
                 raise MigrationError(
                     f"could not lock what a migration changes: {error}; "
                     "look for long transactions, such as a dump"
                 ) from error
-            await asyncio.sleep(LOCK_PAUSE_S)
+            await asyncio.sleep(patience.pause_s)
         else:
             break
     await _current_revision(dsn, files)
@@ -139,13 +152,13 @@ async def _make_months(dsn: str) -> None:
         await connection.close()
 
 
-async def _upgrade(dsn: str, files: dict[str, Path]) -> None:
+async def _upgrade(dsn: str, files: dict[str, Path], wait_ms: int) -> None:
     """Lock, then apply what is missing inside the same transaction."""
     connection = await asyncpg.connect(dsn)
     try:
         async with connection.transaction():
             await connection.execute("select pg_advisory_xact_lock($1)", _ADVISORY_LOCK)
-            await connection.execute(f"set local lock_timeout = {LOCK_TIMEOUT_MS}")
+            await connection.execute(f"set local lock_timeout = {wait_ms}")
             await connection.execute(_CREATE_VERSION)
             current = await connection.fetchval(_VERSION) or ""
             if current >= max(files):

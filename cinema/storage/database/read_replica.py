@@ -19,6 +19,7 @@ import structlog
 from cinema.storage.database.address import DatabaseAddress, address_of
 from cinema.storage.database.failures import UNREACHABLE
 from cinema.storage.database.reads import Query, T
+from cinema.storage.database.shared_question import SharedQuestion
 from cinema.storage.database.transactions import Pool, PooledConnection, connection
 
 REPLICA_UNUSED: Final = "replica_unused"
@@ -102,21 +103,11 @@ class PrimaryPosition:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._asking = asyncio.Lock()
-        self._asked = 0
-        self._last: Position | None = None
+        self._shared = SharedQuestion(self._ask)
 
     async def now(self) -> Position:
         """A position for which the primary was asked after this call began."""
-        before = self._asked
-        async with self._asking:
-            # The task that held the lock before us may have asked after our call began.
-            if self._asked > before and self._last is not None:
-                return self._last
-            self._last = None
-            self._asked += 1
-            self._last = await self._ask()
-            return self._last
+        return await self._shared.answer()
 
     async def _ask(self) -> Position:
         async with self._pool.acquire(timeout=READ_TIMEOUT_S) as asking:

@@ -150,9 +150,16 @@ class RowBranches:
         return EventRows(present, alone, tuple(rows)) if rows else None
 
     def usual(self) -> list[int]:
-        """The sets of branches to prepare for: those of each kind of event, and all."""
-        sets = {sum(1 << number for number in numbers) for numbers in self.events.values()}
-        return sorted(sets | {self._all}) if sets else []
+        """The sets of branches to prepare for: all of each kind of event, and those that only add.
+
+        A branch may have rows for some events of a kind only.
+        """
+        sets = {self._all} if self.branches else set()
+        for numbers in self.events.values():
+            added = [number for number in numbers if not self.branches[number].updates]
+            for some in (numbers, added):
+                sets.add(sum(1 << number for number in some))
+        return sorted(sets - {0})
 
     def statement(self, present: int) -> tuple[int, str]:
         """The append for batches with these branches, and the branches that it has."""

@@ -39,10 +39,15 @@ class Clock(Protocol):
 class DatabaseClock:
     """A `Clock` set by `synchronise`; before the first success it follows the system's clock."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        boot_ns: Callable[[], int] | None = None,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         # Asked several times a command: a call into C without a frame of Python.
-        self.boot_ns: Callable[[], int] = partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME)
-        self._offset_us = time.time_ns() // 1000 - self.boot_ns() // 1000
+        self.boot_ns = boot_ns or partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME)
+        self._offset_us = wall_ns() // 1000 - self.boot_ns() // 1000
         self._error_us = 1_000_000
         self._set_at_us = self.boot_ns() // 1000
 

@@ -16,6 +16,7 @@ import msgspec
 from cinema.domain.showtime.state import NEVER_US
 from cinema.storage.journal.branches import NO_BRANCHES, RowBranches
 from cinema.storage.journal.store import (
+    ENDED_HOLD,
     Append,
     ArchiveRow,
     HeldBy,
@@ -244,7 +245,9 @@ class MemoryLane:
         if save.payload is not None and stored_seq <= save.seq:
             store.snapshots[save.showtime_id] = (save.seq, save.payload)
         for row in save.archive:
-            store.archive.setdefault((save.showtime_id, row.key), row)
+            before = store.archive.setdefault((save.showtime_id, row.key), row)
+            if row.kind == before.kind == ENDED_HOLD and row.seq > before.seq:
+                store.archive[save.showtime_id, row.key] = row
         return True
 
     def _rows(self, part: Append) -> Iterator[WrittenRow]:

@@ -99,6 +99,9 @@ class PostgresLane:
         self._synchronous_commit = synchronous_commit
         self._connection: LaneConnection | None = None
         self._appends: dict[str, Statement] = {}
+        # Only the first connection has the time for them. When all nodes come back to a Postgres
+        # that was away, each statement is prepared when it is needed.
+        self._usual = [branches.statement(present)[1] for present in branches.usual()]
 
     async def append(self, batch: Sequence[Append]) -> set[bytes]:
         """See `LaneStore.append`."""
@@ -218,26 +221,26 @@ class PostgresLane:
 
     async def _connected(self) -> LaneConnection:
         if self._connection is None or self._connection.is_closed():
-            connection: LaneConnection = await asyncpg.connect(
-                self._address.dsn,
-                timeout=self._timeout_s,
-                server_settings={
-                    **_LANE_SETTINGS,
-                    "synchronous_commit": self._synchronous_commit,
-                    **_bounds(self._timeout_s, self._lock_timeout_s),
-                },
-            )
-            usual = [self._branches.statement(present)[1] for present in self._branches.usual()]
+            async with asyncio.timeout(self._timeout_s):
+                connection: LaneConnection = await self._address.connect(
+                    server_settings={
+                        **_LANE_SETTINGS,
+                        "synchronous_commit": self._synchronous_commit,
+                        **_bounds(self._timeout_s, self._lock_timeout_s),
+                    },
+                )
+            self._appends = {}
             try:
+                for query in (*_APPENDS, *self._usual):
+                    async with asyncio.timeout(self._timeout_s):
+                        self._appends[query] = await connection.prepare(query)
+                # The driver leaves the transaction of `prepare` open, with its locks.
                 async with asyncio.timeout(self._timeout_s):
-                    self._appends = {
-                        query: await connection.prepare(query) for query in (*_APPENDS, *usual)
-                    }
-                    # The driver leaves the transaction of `prepare` open, with its locks.
                     await connection.execute("select")
             except BaseException:
                 connection.terminate()
                 raise
+            self._usual = []
             self._connection = connection
         return self._connection
 

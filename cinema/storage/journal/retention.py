@@ -29,8 +29,9 @@ class Retention:
     whole tables rather than look each of them up, and take the longer the more there is.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, deleted_at_once: int = TRUNCATED_AT_ONCE) -> None:
         self._pool = pool
+        self._deleted_at_once = deleted_at_once
 
     async def ended(
         self, before: datetime, after: tuple[datetime, bytes], limit: int
@@ -53,9 +54,9 @@ class Retention:
 
     async def drain(self, showtime_id: bytes) -> None:
         """Delete the events of a showtime with no owner and a complete snapshot, in steps."""
-        gone: int | None = TRUNCATED_AT_ONCE
-        while gone == TRUNCATED_AT_ONCE:
+        gone: int | None = self._deleted_at_once
+        while gone == self._deleted_at_once:
             async with connection(self._pool) as writing:
                 _, gone = await writing.fetchrow(
-                    sql.DRAIN, UUID(showtime_id), TRUNCATED_AT_ONCE
+                    sql.DRAIN, UUID(showtime_id), self._deleted_at_once
                 ) or (0, None)

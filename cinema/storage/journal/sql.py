@@ -114,7 +114,11 @@ with claim as (
         $13::bigint[], $14::bytea[])
         as a (position, key, kind, seq, epoch, layout_version, recorded_at, payload)
     join heads on heads.position = a.position
-    on conflict (showtime_id, key) do nothing
+    on conflict (showtime_id, key) do update
+    -- A hold can end twice: a payment that came late made it a booking after all.
+    set seq = excluded.seq, epoch = excluded.epoch, layout_version = excluded.layout_version,
+        recorded_at = excluded.recorded_at, payload = excluded.payload
+    where excluded.kind = 1 and showtime_archive.kind = 1 and showtime_archive.seq < excluded.seq
 )
 select showtime_id from heads"""
 

@@ -12,7 +12,9 @@ import msgspec
 
 from cinema.domain.ids import format_id, parse_id
 from cinema.domain.limits_catalog import DATABASE_WAIT_S, LAYOUTS_KEPT
-from cinema.domain.pricing import category_prices
+from cinema.domain.pricing.book import PriceBook, is_plain
+from cinema.domain.pricing.categories import category_prices
+from cinema.domain.pricing.rules import ReadyBook, ready_book
 from cinema.domain.sale_rules import Rules, SaleRules, effective_rules
 from cinema.domain.seatmap import Layout, SeatPlan, parse_layout
 from cinema.domain.showtime.terms import ShowtimeTerms
@@ -27,9 +29,12 @@ select showtime.cinema_id::text, showtime.screen_id::text, showtime.layout_versi
        showtime.currency, showtime.base_price_minor, showtime.price_overrides::text,
        showtime.starts_at, showtime.ends_at, showtime.sales_opens_at, showtime.sales_closes_at,
        showtime.rules::text, screen.rules::text as screen_rules, showtime.version,
-       showtime.movie_id::text, showtime.promised_starts_at, showtime.free_refund_until
+       showtime.movie_id::text, showtime.promised_starts_at, showtime.free_refund_until,
+       showtime.format, cinema.time_zone, head.version as book_version
 from showtimes showtime
 join screens screen on screen.id = showtime.screen_id
+join cinemas cinema on cinema.id = showtime.cinema_id
+left join price_books head on head.cinema_id = showtime.cinema_id
 where showtime.id = $1::text::uuid
 """
 
@@ -50,9 +55,17 @@ select coalesce(
 from showtimes showtime where showtime.id = $1::text::uuid
 """
 
+_BOOK: Final = """
+select book::text from price_book_versions where cinema_id = $1::text::uuid and version = $2
+"""
+
 _RULES: Final = msgspec.json.Decoder(Rules)
 _OVERRIDES: Final = msgspec.json.Decoder(dict[str, int])
 _STORED_LAYOUT: Final = msgspec.json.Decoder(Layout)
+_STORED_BOOK: Final = msgspec.json.Decoder(PriceBook)
+
+BOOKS_KEPT: Final = 1024
+"""Versions of price books that are kept ready; a plain one takes no room."""
 
 
 # Many showtimes have the same values: these are read once and shared.
@@ -85,6 +98,8 @@ def _us(moment: datetime | None) -> int:
 class TermsSource:
     """Loads terms in one query; a seat plan is parsed once and shared by its showtimes.
 
+    So is a version of a price book.
+
     Raises `StoreUnavailable` when Postgres does not answer.
     """
 
@@ -93,6 +108,7 @@ class TermsSource:
         self._defaults = defaults
         self._plans_limit = plans_limit
         self._plans: OrderedDict[tuple[str, int], SeatPlan] = OrderedDict()
+        self._books: OrderedDict[tuple[str, int], ReadyBook | None] = OrderedDict()
 
     async def load_terms(self, showtime_id: bytes) -> ShowtimeTerms | None:
         """The terms of a showtime on the plan it has now; None if there is no such showtime."""
@@ -102,23 +118,18 @@ class TermsSource:
         plan = await self._plan(row["screen_id"], row["layout_version"])
         rules = _rules(self._defaults, row["screen_rules"], row["rules"])
         prices = _prices(row["base_price_minor"], plan.categories, row["price_overrides"])
+        currency, book_version = intern(row["currency"]), row["book_version"] or 0
+        book = await self._book(row["cinema_id"], book_version)
         return ShowtimeTerms(
             showtime_id=showtime_id,
             plan=plan,
-            currency=intern(row["currency"]),
+            currency=currency,
             prices_minor=prices,
             starts_at_us=to_us(row["starts_at"]),
             ends_at_us=to_us(row["ends_at"]),
             sales_opens_at_us=to_us(row["sales_opens_at"]),
             sales_closes_at_us=to_us(row["sales_closes_at"]),
-            hold_ttl_s=rules.hold_ttl_s,
-            hold_max_s=rules.hold_max_s,
-            seats_per_hold=rules.seats_per_hold,
-            live_holds_per_customer=rules.live_holds_per_customer,
-            seats_per_staff_hold=rules.seats_per_staff_hold,
-            live_holds_per_staff=rules.live_holds_per_staff,
-            protect_orphans=rules.protect_orphans,
-            companions_need_accessible=rules.companions_need_accessible,
+            **msgspec.structs.asdict(rules),
             cinema_id=_shared_id(row["cinema_id"]) or b"",
             version=row["version"],
             movie_id=_shared_id(row["movie_id"]) or b"",
@@ -127,6 +138,10 @@ class TermsSource:
             price_overrides=_overrides(row["price_overrides"]),
             promised_start_us=_us(row["promised_starts_at"]),
             free_refund_until_us=_us(row["free_refund_until"]),
+            format=intern(row["format"]),
+            time_zone=intern(row["time_zone"]),
+            book=book,
+            book_version=book_version,
         )
 
     async def load_layout(self, screen_id: bytes, version: int) -> SeatPlan | None:
@@ -160,6 +175,28 @@ class TermsSource:
         if len(self._plans) > self._plans_limit:
             self._plans.popitem(last=False)
         return plan
+
+    async def book(self, cinema_id: bytes, version: int) -> ReadyBook | None:
+        """A version of a cinema's price book, ready for quotes; None for a plain one.
+
+        Raises `LookupError` if there is no such version.
+        """
+        return await self._book(format_id(cinema_id), version)
+
+    async def _book(self, cinema_id: str, version: int) -> ReadyBook | None:
+        if not version:
+            return None
+        key = (cinema_id, version)
+        if key not in self._books:
+            stored = await self._row(_BOOK, cinema_id, version)
+            if stored is None:
+                raise LookupError(f"cinema {cinema_id} has no price book {version}")
+            book = _STORED_BOOK.decode(stored[0])
+            self._books.setdefault(key, None if is_plain(book) else ready_book(book))
+        self._books.move_to_end(key)
+        if len(self._books) > BOOKS_KEPT:
+            self._books.popitem(last=False)
+        return self._books[key]
 
     async def _row(self, statement: str, *values: object) -> Record | None:
         try:

@@ -52,7 +52,7 @@ class MemoryHeartbeats:
     async def forget(self, node_ids: frozenset[bytes]) -> None:
         """See `HeartbeatStore.forget`."""
         await asyncio.sleep(0)
-        for node_id in node_ids:
+        for node_id in sorted(node_ids):
             self.beats.pop(node_id, None)
 
     async def close(self) -> None:

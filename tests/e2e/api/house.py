@@ -134,6 +134,7 @@ class Site(NamedTuple):
     address: str
     database: asyncpg.Connection
     stopping: asyncio.Event
+    clocks: Clocks
 
 
 class House:
@@ -149,8 +150,10 @@ class House:
         self.address = site.address
         self.database = site.database
         self.people = {name: str(uuid.uuid4()) for name in ROLES}
+        self._tills: set[str] = set()
         self.cinema_id = self.movie_id = self.screen_id = ""
-        self._tokens = TokenIssuer(SigningKeys([KEY.encode()]), ttl_s=3600, clock=time.time)
+        # By the node's clock: people whose token ends as time goes by sign in again.
+        self._tokens = TokenIssuer(SigningKeys([KEY.encode()]), ttl_s=3600, clock=site.clocks.now_s)
         self._days = itertools.count(1)
 
     def token(self, person: str, *, at_s: float | None = None) -> str:
@@ -277,13 +280,28 @@ class House:
         *,
         method: str = "demo",
         key: str | None = None,
+        **payment: str,
     ) -> Answer:
         """An attempt to book a hold."""
         body: dict[str, Any] = {"showtime_id": showtime_id, "hold_id": hold_id}
-        body["payment"] = {"method": method}
+        body["payment"] = {"method": method, **payment}
         if person == "guest":
             body["email"] = GUEST_EMAIL
         return await self.ask(person, "POST", "bookings", body, key=key)
+
+    async def till(self, *people: str) -> None:
+        """Let people have an open cash session, if they have none."""
+        wanted = [one for one in people if one not in self._tills]
+        self._tills |= set(people)
+        if not wanted:
+            return
+        await self.database.executemany(
+            "insert into cash_sessions (id, cinema_id, business_date, till, currency,"
+            " opening_minor, opened_at, opened_by)"
+            " values (gen_random_uuid(), $1, current_date, $2, 'EUR', 0, now(), $3)"
+            " on conflict do nothing",
+            [(self.cinema_id, f"Till of {one}", self.people[one]) for one in wanted],
+        )
 
     async def booked(self, person: str, showtime_id: str, *seats: str) -> str:
         """The id of a booking that must succeed."""
@@ -358,6 +376,7 @@ async def open_site(
                 "holds_per_second_per_user": 1_000_000,
                 "holds_per_second_per_address": 1_000_000,
                 "unpaid_seats_per_unverified": 1_000_000,
+                "gift_card_looks_per_minute": 1_000_000,
                 **settings,
             }
         )
@@ -369,7 +388,7 @@ async def open_site(
             ) as node:
                 port = await node.edge.start("127.0.0.1", 0)
                 async with aiohttp.ClientSession(f"http://127.0.0.1:{port}/api/v1/") as client:
-                    yield Site(node, port, client, address, database, stopping)
+                    yield Site(node, port, client, address, database, stopping, clocks)
                 async with asyncio.timeout(PATIENCE_S):
                     await node.stop(1.0)
         finally:

@@ -21,9 +21,11 @@ async def test_demo_payment_confirms_at_once(house: House) -> None:
     assert answer.status == 201
     assert set(booking) == {
         *("id", "code", "showtime_id", "status", "seats", "total", "created_at", "payment"),
+        *("lines", "pick_up"),
     }
     assert (booking["status"], booking["showtime_id"]) == ("confirmed", showtime_id)
-    assert (booking["seats"], booking["total"]) == (hold["seats"], hold["total"])
+    seats = [{**seat, "type": "adult"} for seat in hold["seats"]]
+    assert (booking["seats"], booking["total"], booking["lines"]) == (seats, hold["total"], [])
     assert set(booking["payment"]) == {"id", "method", "status", "amount"}
     assert booking["payment"]["amount"] == booking["total"]
     assert (booking["payment"]["method"], booking["payment"]["status"]) == ("demo", "succeeded")
@@ -39,6 +41,7 @@ async def test_demo_payment_confirms_at_once(house: House) -> None:
 async def test_counter_payment_is_for_staff(house: House) -> None:
     showtime_id = await house.showtime()
     people = ("ada", "staff elsewhere", "manager elsewhere", "staff", "manager", "admin")
+    await house.till("staff", "manager", "admin")
     for number, person in enumerate(people, 1):
         hold_id = await house.held(person, showtime_id, f"A{number}")
         answer = await house.book(person, showtime_id, hold_id, method="counter")

@@ -20,10 +20,14 @@ USUAL = {
     "ticket_grace_minutes": 15,
     "business_day_starts_at": "06:00",
     "rating_system": None,
+    "legal_name": "",
+    "legal_address": "",
     "tax_number": "",
     "tax_rates": {},
     "invoice_prefix": "",
     "refund_policy": [{"hours_before": 2, "percent": 100, "fees": False}],
+    "points_percent": 0,
+    "points_valid_months": 24,
 }
 OF_THE_CHAIN: dict[str, Any] = {
     "rating_system": "FSK",
@@ -34,6 +38,8 @@ OF_THE_CHAIN: dict[str, Any] = {
         {"hours_before": 24, "percent": 100, "fees": True},
         {"hours_before": 1, "percent": 50, "fees": False},
     ],
+    "points_percent": 5,
+    "points_valid_months": 36,
 }
 
 
@@ -79,6 +85,8 @@ async def test_managers_set_hours_and_minutes(house: House) -> None:
         "ticket_early_minutes": 60,
         "ticket_grace_minutes": 0,
         "business_day_starts_at": "05:00",
+        "legal_name": "House Lichtspiele GmbH",
+        "legal_address": "Hauptstraße 1, 10115 Berlin",
     }
     answer = await change(house, **wanted)
     assert answer.data == {"id": house.cinema_id, "version": 2, "settings": USUAL | wanted}

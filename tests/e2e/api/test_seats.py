@@ -35,6 +35,39 @@ async def test_seat_map_has_the_contracts_shape(house: House) -> None:
     assert by_label["C2"]["accessible"] is True
 
 
+async def test_seats_with_letters_are_named_by_them_everywhere(house: House) -> None:
+    seats = [{"number": number, "category": "regular"} for number in range(1, 29)]
+    layout = {"rows": [{"label": label, "seats": seats} for label in ("1", "12")]}
+    screen_id = await house.screen(layout=layout)
+    showtime_id = await house.showtime(screen_id=screen_id)
+    shown = (await house.ask(None, "GET", f"screens/{screen_id}/layout")).data["layout"]
+    assert shown == layout
+    shown = (await house.ask(None, "GET", f"showtimes/{showtime_id}/seats")).data["seats"]
+    by_label = {seat["label"]: seat for seat in shown}
+    assert by_label["12C"] == {
+        "label": "12C",
+        "row": "12",
+        "number": 3,
+        "letter": "C",
+        "category": "regular",
+        "status": "available",
+        "price": {"amount": 1000, "currency": "EUR"},
+    }
+    assert by_label["12AB"]["letter"] == "AB"
+    # A number is none here: no label can be read in two ways.
+    assert (await house.hold("ada", showtime_id, "123")).error == (422, "UNKNOWN_SEAT")
+    booking_id = await house.booked("ada", showtime_id, "1Z", "12C", "12AA")
+    booking = (await house.ask("ada", "GET", f"bookings/{booking_id}")).data
+    assert [seat["label"] for seat in booking["seats"]] == ["1Z", "12C", "12AA"]
+    part = await house.ask("ada", "DELETE", f"bookings/{booking_id}?seats=12C,12AA")
+    assert [seat["label"] for seat in part.data["seats"]] == ["1Z"]
+    taken = await house.hold("bob", showtime_id, "1Z")
+    assert (taken.error, taken.details) == ((409, "SEAT_UNAVAILABLE"), {"seats": ["1Z"]})
+    best = {"best_available": {"quantity": 2}}
+    chosen = (await house.ask("bob", "POST", f"showtimes/{showtime_id}/holds", best)).data
+    assert [seat["label"] for seat in chosen["seats"]] == ["12N", "12O"]
+
+
 async def test_seats_are_shown_as_held_booked_and_mine(house: House) -> None:
     showtime_id = await house.showtime()
     await house.held("ada", showtime_id, "A1", "A2")

@@ -143,6 +143,24 @@ async def test_logout_ends_the_session_and_clears_the_cookie(house: House, how: 
     assert await me(house, made) == (200 if how == "nothing" else 401)
 
 
+@pytest.mark.parametrize("token", ["made up", "of a session that has ended"])
+async def test_logout_with_an_access_token_that_has_ended_still_ends_what_the_cookie_names(
+    house: House, token: str
+) -> None:
+    """A page that was open for long has such a token; who signs out there must be signed out."""
+    made = await register(house)
+    login = {"email": made.data["user"]["email"], "password": PASSWORD}
+    ended = await house.ask(None, "POST", "auth/login", login)
+    await house.ask(None, "POST", "auth/logout", headers=bearer(ended))
+    dead = {"Authorization": "Bearer x"} if token == "made up" else bearer(ended)
+    answer = await house.ask(None, "POST", "auth/logout", headers={**sent(made), **dead})
+    assert answer.data == {"ended": 1}
+    assert cookie_of(answer)["max-age"] == "0"
+    assert await me(house, made) == 401
+    again = await house.ask(None, "POST", "auth/logout", headers=dead)
+    assert again.data == {"ended": 0}
+
+
 async def test_sessions_are_seen_and_ended_by_their_owner_alone(house: House) -> None:
     made = await register(house, **{"User-Agent": "a phone\u00e9"})
     login = {"email": made.data["user"]["email"], "password": PASSWORD}
@@ -203,7 +221,7 @@ async def test_account_with_a_booking_ahead_cannot_be_given_up(house: House) -> 
     user_id = made.data["user"]["id"]
     await house.database.execute("update users set erase_at = now() where id = $1", user_id)
     async with await open_pool(house.address, size=2) as pool:
-        erasure = ErasureRepository(pool, no_post, new_id=lambda: uuid.uuid4().bytes)
+        erasure = ErasureRepository(pool, no_post, new_id=uuid.uuid4)
         assert await erasure.erase_due(datetime.now(UTC) + timedelta(minutes=1), 10) == 0
     path = f"bookings/{booked.data['id']}"
     assert (await house.ask(None, "DELETE", path, headers=bearer(made))).status == 200

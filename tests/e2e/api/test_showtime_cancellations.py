@@ -4,37 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from tests.e2e.api.house import BASE_PRICE, PATIENCE_S, UNKNOWN_ID, Answer, House
+from tests.e2e.api.house import BASE_PRICE, UNKNOWN_ID, House
+from tests.e2e.api.showtimes import cancel, ended
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-async def cancel(
-    house: House,
-    showtime_id: str,
-    *,
-    person: str | None = "manager",
-    seen: str | None = '"1"',
-    query: str = "?reason=No+heating.",
-    key: str | None = None,
-) -> Answer:
-    """An attempt to cancel a showtime."""
-    headers = {} if seen is None else {"If-Match": seen}
-    path = f"showtimes/{showtime_id}{query}"
-    return await house.ask(person, "DELETE", path, headers=headers, key=key)
-
-
-async def ended(house: House, job_id: str) -> Any:
-    """A job, once it has ended."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            job = (await house.ask("manager", "GET", f"jobs/{job_id}")).data
-            if job["ended_at"] is not None:
-                return job
 
 
 async def test_without_bookings_it_is_done_at_once(house: House) -> None:

@@ -303,6 +303,15 @@ async def test_stopping_server_says_that_it_is_going_away(database: str) -> None
             await stopping
 
 
+async def test_socket_that_comes_while_the_server_stops_does_not_keep_it(database: str) -> None:
+    async with open_house(database) as house:
+        showtime_id = await house.showtime()
+        await house.node.hub.close()
+        async with watching(house, showtime_id) as socket:
+            assert await socket.ending() == (1001, "server stopping")
+        assert house.node.hub.socket_count == 0
+
+
 async def test_last_watcher_leaves_nothing_behind(house: House) -> None:
     showtime_id = await house.showtime()
     for _ in range(3):

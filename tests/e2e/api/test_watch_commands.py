@@ -9,6 +9,7 @@ import pytest
 from cinema.features.watching.session import COMMANDS_PER_TURN
 from tests.e2e.api.house import UNKNOWN_ID, Clocks, House, open_house
 from tests.e2e.api.sockets import Mirror, watching
+from tests.support import inspection
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -231,7 +232,7 @@ async def test_revoked_token_commands_nothing_more(house: House) -> None:
     async with watching(house, showtime_id, QUIET, person="bob") as socket:
         assert "data" in await socket.ask(type="hold", seats=["A1"])
         path = f"admin/users/{house.people['bob']}/promote"
-        assert (await house.ask("admin", "POST", path, {"role": "staff"})).status == 200
+        assert (await house.ask("admin", "POST", path, {"role": "customer"})).status == 200
         refused = await socket.ask(type="hold", seats=["A3"])
         assert refused["error"]["details"] == {"reason": "TOKEN_REVOKED"}
 
@@ -251,7 +252,7 @@ async def test_answer_to_a_client_that_left_is_dropped_and_its_hold_stays(house:
 
 
 async def test_commands_take_turns_with_the_requests_of_others(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House,
 ) -> None:
     showtime_id = await house.showtime()
     turns = house.node.hub.turns
@@ -259,7 +260,7 @@ async def test_commands_take_turns_with_the_requests_of_others(
         turns.left = 0
         answer = await socket.ask(type="hold", ref=1, seats=["A1"])
         assert answer["type"] == "result"
-        monkeypatch.setattr("cinema.http.turns.LATE_S", -1.0)
+        inspection.let_every_turn_come_too_late(turns)
         turns.left, refused = 0, turns.refused
         # The turn has paid for some more commands.
         for ref in range(2, COMMANDS_PER_TURN + 1):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from cinema.features.watching.hub import STOPPING
+from cinema.features.watching.socket import GOING_AWAY
 from tests.e2e.api.house import PATIENCE_S, House
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -32,7 +34,8 @@ async def test_python_client_of_the_document_follows_the_seats(house: House) -> 
             line = (await client.stdout.readline()).decode()
             assert line == f"({hold['epoch']}, {hold['seq']}) {{'A1': 'held'}}\n"
             # The server says goodbye; the client comes back and goes on from where it was.
-            await house.node.hub.close()
+            for socket in house.node.hub.sockets():
+                await socket.close(GOING_AWAY, STOPPING)
             await house.ask("ada", "DELETE", f"showtimes/{showtime_id}/holds/{hold['hold_id']}")
             assert (await client.stdout.readline()).decode().endswith(" {}\n")
     finally:

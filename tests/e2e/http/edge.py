@@ -234,6 +234,7 @@ class Handlers:
             self._route("GET", "/me", self.whoami, auth="bearer", query=Wanted),
             self._route("GET", "/staff", self.whoami, auth="bearer", roles=staff),
             self._route("POST", "/staff", self.whoami, auth="bearer", request=Wish),
+            self._route("POST", "/leave", self.leave, auth="lenient", request=Wish),
             self._route("GET", "/slow", self.slow),
             self._route("GET", "/broken", self.broken),
             self._route("GET", "/misspelt", self.misspelt),
@@ -248,6 +249,10 @@ class Handlers:
     def whoami(self, call: Call) -> Reply:
         self._server.handle(call)
         return success({"role": call.principal.role, "query": call.query})
+
+    def leave(self, call: Call) -> Reply:
+        self._server.handle(call)
+        return success("nobody" if call.caller is None else call.caller.role)
 
     def slow(self, _: Call) -> Reply:
         return success("slow")

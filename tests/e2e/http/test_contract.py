@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import date
 
 import msgspec
 import pytest
 
+from cinema.http.context import RequestContext
+from cinema.http.responses import Reply, success
+from cinema.http.routes import Deprecation
 from cinema.http.server import EdgeOptions
 from tests.e2e.http.edge import (
     BODY_LIMIT_BYTES,
@@ -15,6 +19,7 @@ from tests.e2e.http.edge import (
     USER,
     Server,
     request,
+    route,
     serving,
     until,
 )
@@ -111,6 +116,11 @@ async def test_any_origin_is_without_credentials() -> None:
         answer = await server.ask(request("POST", "/echo", GOOD, origin="https://any.example"))
         assert answer.headers["access-control-allow-origin"] == "*"
         assert "access-control-allow-credentials" not in answer.headers
+        assert answer.headers["vary"] == "Origin"
+        # A cache must not give this answer to a page, which could not read it.
+        without = await server.ask(request("POST", "/echo", GOOD))
+        assert "access-control-allow-origin" not in without.headers
+        assert without.headers["vary"] == "Origin"
 
 
 async def test_security_headers_are_on_every_reply(server: Server) -> None:
@@ -207,6 +217,38 @@ async def test_body_that_comes_late_is_taken_from_whoever_may_still_act(patient:
     assert patient.gatekeeper.looks == 2
 
 
+@pytest.mark.parametrize("taskless", [False, True])
+async def test_lenient_route_takes_a_token_that_is_not_valid_for_none(taskless: bool) -> None:
+    async with serving(EdgeOptions(), taskless=taskless) as server:
+        token = server.token()
+        for sent, who in ((f"Bearer {token}", "customer"), ("Bearer x", "nobody"), ("x", "nobody")):
+            answer = await server.ask(request("POST", "/leave", GOOD, authorization=sent))
+            assert answer.json["data"] == who
+        server.gatekeeper.revoked.add(token)
+        told = request("POST", "/leave", GOOD, authorization=f"Bearer {token}")
+        assert (await server.ask(told)).json["data"] == "nobody"
+
+
+async def test_lenient_route_refuses_all_the_same_what_the_token_is_not_the_reason_for() -> None:
+    options = EdgeOptions(require_https=True, trusted_proxies=("127.0.0.0/8",))
+    async with serving(options) as server:
+        plain = await server.ask(request("POST", "/leave", GOOD, authorization="Bearer x"))
+        assert (plain.status, plain.code) == (403, "HTTPS_REQUIRED")
+
+
+async def test_lenient_route_forgets_a_caller_whose_token_ends_while_the_body_is_on_its_way(
+    patient: Server,
+) -> None:
+    token, gatekeeper = patient.token(), patient.gatekeeper
+    whole = request("POST", "/leave", GOOD, authorization=f"Bearer {token}")
+    async with patient.client() as client:
+        client.send(whole[:-4])
+        await until(lambda: gatekeeper.looks == 1)
+        gatekeeper.revoked.add(token)
+        client.send(whole[-4:])
+        assert (await client.answer()).json["data"] == "nobody"
+
+
 async def test_plain_http_is_refused_where_https_is_required() -> None:
     options = EdgeOptions(require_https=True, trusted_proxies=("127.0.0.0/8",))
     async with serving(options) as server:
@@ -297,3 +339,31 @@ async def test_metrics_are_not_for_what_a_proxy_forwards(server: Server, header:
     answer = await server.ask(request("GET", "/metrics", **{header: "for=192.0.2.1"}))
     assert answer.code == "NOT_FOUND"
     assert (await server.ask(request("GET", "/healthz", **{header: "192.0.2.1"}))).status == 200
+
+
+@pytest.mark.parametrize("taskless", [False, True])
+async def test_an_operation_that_is_going_to_end_says_so_and_is_counted(taskless: bool) -> None:
+    async def old(_context: RequestContext) -> Reply:
+        return success("still here")
+
+    ending = Deprecation(since=date(2026, 1, 1), sunset=date(2026, 1, 15), instead="`GET /new`")
+    more = [route("GET", "/old", old, deprecation=ending, auth="optional")]
+    options = EdgeOptions(body_limit_bytes=BODY_LIMIT_BYTES)
+    async with serving(options, taskless=taskless, more=more) as server:
+        answer = await server.ask(request("GET", "/old"))
+        refused = await server.ask(request("GET", "/old", authorization="Bearer nonsense"))
+        usual = await server.ask(request("GET", "/healthz"))
+        text = (await server.ask(request("GET", "/metrics"))).body.decode()
+    assert (answer.status, refused.status) == (200, 401)
+    for one in (answer, refused):
+        assert one.headers["deprecation"] == "@1767225600"
+        assert one.headers["sunset"] == "Thu, 15 Jan 2026 00:00:00 GMT"
+    assert "deprecation" not in usual.headers
+    counted = 'cinema_http_deprecated_requests_total{method="GET",route="/old"} 2.0'
+    assert counted in text
+    assert text.count("cinema_http_deprecated_requests_total{") == 1
+
+
+def test_clients_get_a_fortnight_of_notice() -> None:
+    with pytest.raises(ValueError, match="14 days"):
+        Deprecation(since=date(2026, 1, 1), sunset=date(2026, 1, 14), instead="`GET /new`")

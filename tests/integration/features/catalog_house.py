@@ -15,6 +15,7 @@ from cinema.domain.money import Money
 from cinema.domain.paging import Page
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused
+from cinema.features.catalog.deletion_store import DeletionsRepository
 from cinema.features.catalog.service import CatalogService
 from cinema.features.catalog.shapes import (
     Cinema,
@@ -26,9 +27,12 @@ from cinema.features.catalog.shapes import (
     ScreenInput,
 )
 from cinema.features.catalog.store import CatalogRepository
+from cinema.features.jobs.store import JobsRepository
 from cinema.features.showtimes.service import ShowtimesService
 from cinema.features.showtimes.shapes import Showtime, ShowtimeInput
 from cinema.features.showtimes.store import ShowtimesRepository
+from cinema.storage.cache.versioned import Cache
+from cinema.storage.database.reads import Reads
 from cinema.storage.database.transactions import Pool
 from cinema.storage.journal.terms import TermsSource
 from tests.support.sale_rules import DEFAULTS
@@ -47,14 +51,18 @@ nobody_asked: Any = None
 class House:
     """The services over one database, at a moment the test sets."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, cache: Cache | None = None, reads: Reads | None = None) -> None:
         self.pool = pool
         self._milliseconds = itertools.count(1_780_000_000_000)
         self.now = datetime(2026, 5, 20, 12, 0, tzinfo=UTC)
-        catalog = CatalogRepository(pool)
-        self.catalog = CatalogService(catalog, new_id=self.new_id, now=lambda: self.now)
+        catalog = CatalogRepository(pool, reads, cache)
+        self.jobs = JobsRepository(pool, new_id=self.new_id, now=lambda: self.now)
+        self.deletions = DeletionsRepository(pool, self.jobs)
+        self.catalog = CatalogService(
+            catalog, self.deletions, new_id=self.new_id, now=lambda: self.now
+        )
         self.showtimes = ShowtimesService(
-            ShowtimesRepository(pool),
+            ShowtimesRepository(pool, reads, cache),
             catalog,
             nobody_asked,
             defaults=DEFAULTS,

@@ -17,6 +17,7 @@ from cinema.features.accounts.shapes import (
     AcceptInput,
     ChangeEmailInput,
     ChangePasswordInput,
+    DeleteInput,
     FactorInput,
     InvitationInput,
     LoginInput,
@@ -114,6 +115,55 @@ async def test_authenticator_that_the_thief_has_set_up_goes_with_the_undo(house:
         assert await refusal(house.accounts.login(request, THERE)) == "INVALID_CREDENTIALS"
     request = LoginInput(email=OWNER, password=NEW, code=phone.next_code())
     assert await house.accounts.login(request, HERE)
+
+
+async def test_account_that_the_thief_deletes_stays_when_its_owner_undoes_the_change(
+    house: House,
+) -> None:
+    """The owner may read the mails after a week, and sign in with a new password after that."""
+    thief = await registered(house)
+    owners = await changed_to(house, thief, "thief@example.com")
+    request = DeleteInput(password=OLD)
+    await house.profile.delete(await principal_of(house, thief), request, HERE)
+    assert await use(house, owners) == OWNER
+    much_later = datetime.fromtimestamp(house.clock.now_s, UTC) + timedelta(days=8)
+    assert await house.erasure.erase_due(much_later, 10) == 0
+
+
+async def test_owner_of_an_address_gets_in_whatever_a_stranger_has_set_up_with_it(
+    house: House,
+) -> None:
+    """Somebody has opened an account with an address that they cannot read the mails of."""
+    stranger = await registered(house)
+    phone, codes = await enrolled(house, stranger)
+    house.kinds()
+    await house.credentials.forgot_password(OWNER, THERE)
+    await house.mails.round()
+    await new_password(house)
+    assert house.kinds() == ["password_reset", "password_changed", "second_factor_off"]
+    assert not await house.lives(stranger.access_token)
+    owner = await house.accounts.login(LoginInput(email=OWNER, password=NEW), THERE)
+    assert owner.user.email_verified
+    assert await house.count("totp_factors") == 0
+    actions = await house.pool.fetch("select action from audit_log order by at, id")
+    assert [row["action"] for row in actions][-2:] == ["password_reset", "second_factor_off"]
+    await enrolled(house, owner, NEW)
+    for code in (phone.next_code(), codes[0]):
+        request = LoginInput(email=OWNER, password=NEW, code=code)
+        assert await refusal(house.accounts.login(request, THERE)) == "INVALID_CREDENTIALS"
+
+
+async def test_authenticator_of_a_verified_account_stays_when_its_password_is_reset(
+    house: House,
+) -> None:
+    made = await registered(house)
+    await use(house, house.link("account_verification"))
+    await enrolled(house, made)
+    await house.credentials.forgot_password(OWNER, THERE)
+    await house.mails.round()
+    await new_password(house)
+    request = LoginInput(email=OWNER, password=NEW)
+    assert await refusal(house.accounts.login(request, HERE)) == "MFA_REQUIRED"
 
 
 async def new_password(house: House) -> None:

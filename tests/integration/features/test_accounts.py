@@ -1,6 +1,8 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from uuid import UUID
 
 import bcrypt
 import pytest
@@ -11,9 +13,11 @@ from cinema.domain.limits_catalog import ACCOUNT_CHANGES_PAGE
 from cinema.domain.principal import InvalidToken
 from cinema.domain.rejections import Refused, refuse
 from cinema.features.accounts.changes_store import AccountStandings
+from cinema.features.accounts.login_addresses_store import LoginAddresses
 from cinema.features.accounts.passwords import PasswordHasher
 from cinema.features.accounts.shapes import LoginInput, RegisterInput
 from cinema.features.accounts.signing_keys import SigningKeys
+from cinema.features.accounts.throttles import account_digest, pair_digest
 from cinema.features.accounts.tokens import TokenIssuer
 from cinema.storage.database.transactions import Pool
 from tests.integration.features.accounts_house import (
@@ -53,6 +57,14 @@ async def test_registered_customer_is_signed_in_and_can_log_in(house: House) -> 
     )
     assert again.user == made.user
     assert (await house.admission.look_up(again.access_token)).session_id != principal.session_id
+
+
+async def test_address_of_a_registration_is_known_as_that_of_a_login_is(house: House) -> None:
+    """Else guesses from everywhere could lock a new customer out, who has not signed in again."""
+    await house.accounts.register(ann(), HERE)
+    account = account_digest("ann@example.com")
+    pair, now = pair_digest(account, HERE.address), datetime.fromtimestamp(house.clock.now_s, UTC)
+    assert await LoginAddresses(house.pool).knows(account, pair, now)
 
 
 async def test_second_account_on_one_email_is_refused_whatever_its_case(house: House) -> None:
@@ -232,6 +244,26 @@ async def test_signed_token_of_nobody_is_refused(house: House) -> None:
     for user_id, session in ((nobody, nobody), (nobody, session_id), (raw(made.user.id), nobody)):
         token = issuer.issue(user_id=user_id, role="customer", session_id=session)
         assert not await house.lives(token.text)
+
+
+async def test_one_statement_tells_accounts_apart(house: House) -> None:
+    made = [await house.accounts.register(ann(email=f"{one}@example.com"), HERE) for one in "abcd"]
+    await house.pool.execute("update users set disabled_at = now() where email = 'b@example.com'")
+    rows = await house.pool.fetch("select user_id, id from sessions")
+    sessions = {str(row["user_id"]): row["id"].bytes for row in rows}
+    holders = [(raw(one.user.id), sessions[one.user.id]) for one in made]
+    a, b, c, d = holders
+    await house.pool.execute(
+        "update sessions set revoked_at = now() where id = $1", UUID(bytes=c[1])
+    )
+    standings = await AccountStandings(house.pool, house.pool).standings(
+        [*holders, (a[0], d[1]), (new_id(1, 9), d[1])]
+    )
+    assert {one: standing.disabled for one, standing in standings.items()} == {
+        a: False,
+        b: True,
+        d: False,
+    }
 
 
 async def test_change_that_commits_late_is_learnt_by_who_looked_in_between(house: House) -> None:

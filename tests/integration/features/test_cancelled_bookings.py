@@ -15,8 +15,10 @@ import pytest
 from cinema.actors.messages import TRY_AGAIN, Accepted, Outcome
 from cinema.domain.rejections import Rejection
 from cinema.domain.showtime.commands import CancelBooking
-from cinema.features.bookings.jobs import BookingsOfCancelled
+from cinema.features.bookings.jobs import BookingsOfCancelled, refund_of
 from cinema.features.bookings.store import BookingsRepository
+from cinema.features.concessions.service import ConcessionsService
+from cinema.features.concessions.store import ConcessionsRepository
 from cinema.features.feature import JobKind
 from cinema.features.messages.store import MessagesRepository
 from cinema.storage.encryption import Cipher
@@ -71,7 +73,11 @@ class Office:
             now=lambda: NOW,
         )
         dispatch: Any = self.showtimes
-        job = BookingsOfCancelled(dispatch, BookingsRepository(pool), pool, messages.enqueue)
+        concessions = ConcessionsService(
+            ConcessionsRepository(pool), new_id=lambda: b"", now=lambda: NOW
+        )
+        bookings = BookingsRepository(pool)
+        job = BookingsOfCancelled(dispatch, bookings, concessions, pool, messages.enqueue)
         self.queue = self.yard.node({"cancel": JobKind(run=job.run)})
 
     async def open(self, *, cancelled: bool = True) -> UUID:
@@ -180,3 +186,18 @@ async def test_bookings_of_a_showtime_that_takes_place_are_left_alone(office: Of
     job = await office.yard.job(job_id)
     assert (job.status, job.reason) == ("failed", "The showtime is not cancelled.")
     assert office.showtimes.asked == []
+
+
+async def test_only_who_has_paid_is_promised_money(office: Office) -> None:
+    await office.open()
+    paid, unpaid = await office.book(1, ADA), await office.book(2, BOB, NOW)
+    await office.pool.executemany(
+        "insert into payments (id, booking_id, method, status, amount_minor, currency, created_at)"
+        " values ($1, $1, 'counter_later', $2, 1250, 'EUR', now())",
+        [(paid, "succeeded"), (unpaid, "failed")],
+    )
+    bookings = BookingsRepository(office.pool)
+    showtime = await bookings.cancelled_showtime(SHOWTIME)
+    assert showtime is not None
+    found = await bookings.to_cancel(showtime, UUID(int=0), 10)
+    assert [(one.id, refund_of(one)) for one in found] == [(paid, "12.50 EUR"), (unpaid, "")]

@@ -232,6 +232,25 @@ async def test_mails_are_limited_by_address_of_the_account_whether_or_not_there_
     await house.credentials.forgot_password("ann@example.com", HERE)
 
 
+async def test_requests_that_could_not_be_stored_do_not_count(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever has tried while Postgres was away would have to wait for an hour."""
+
+    async def away(*_: Any) -> None:
+        raise refuse("RETRY")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LinksRepository, "ask", away)
+        for _ in range(21):
+            call = house.credentials.forgot_password("ann@example.com", HERE)
+            assert await refusal(call) == "RETRY"
+    for _ in range(3):
+        await house.credentials.forgot_password("ann@example.com", HERE)
+    call = house.credentials.forgot_password("ann@example.com", HERE)
+    assert await refusal(call) == "RATE_LIMITED"
+
+
 async def test_mails_are_limited_by_address_of_the_client(house: House) -> None:
     for number in range(20):
         await house.credentials.forgot_password(f"ann{number}@example.com", HERE)
@@ -333,6 +352,39 @@ async def test_verification_is_sent_again_until_it_is_done(house: House) -> None
     await house.credentials.resend_verification("ann@example.com", HERE)
     await house.mails.round()
     assert house.kinds() == []
+
+
+async def test_name_is_in_no_mail_to_an_address_that_may_be_a_strangers(house: House) -> None:
+    """Else a stranger gets what the sender has written as a name, from our address."""
+    made = await registered(house)
+    await house.credentials.resend_verification("ann@example.com", HERE)
+    await house.credentials.forgot_password("ann@example.com", HERE)
+    await house.mails.round()
+    principal = await principal_of(house, made)
+    request = ChangeEmailInput(email="eve@example.com", password=OLD)
+    await house.credentials.change_email(principal, request, HERE)
+    await house.mails.round()
+    named = [(one.kind, one.payload["first_name"]) for one in house.letters]
+    assert sorted(named) == [
+        ("account_email_change", ""),
+        ("account_password_reset", ""),
+        *[("account_verification", "")] * 2,
+    ]
+    house.letters.clear()
+    await house.verify(made.user.id)
+    await house.credentials.forgot_password("ann@example.com", HERE)
+    await house.mails.round()
+    assert [one.payload["first_name"] for one in house.letters] == ["Ann"]
+
+
+async def test_changes_of_the_password_are_bounded_since_each_sends_a_mail(house: House) -> None:
+    made = await registered(house)
+    for _ in range(3):
+        await change_password(house, made, OLD, OLD)
+    assert await refusal(change_password(house, made, OLD)) == "RATE_LIMITED"
+    house.clock.now_s += 3600
+    signed = await house.accounts.login(LoginInput(email="ann@example.com", password=OLD), HERE)
+    assert await change_password(house, signed, OLD) == 1
 
 
 async def change_password(house: House, signed: SignedIn, old: str, new: str = NEW) -> int:

@@ -57,7 +57,7 @@ class Office:
         self.yard = Yard(house.pool)
         self.yard.now = self.now
         self.exports = ExportsRepository(
-            house.pool, Cipher([b"k" * 32]), self.yard.jobs, self.post, new_id=_new_id
+            house.pool, Cipher([b"k" * 32]), self.yard.jobs, self.post, new_id=uuid4
         )
         self.throttles = Throttles(ThrottleCounts(house.clock), ThrottleRules())
         self.service = ExportsService(
@@ -142,10 +142,6 @@ class Office:
         return [row["action"] for row in rows]
 
 
-def _new_id() -> bytes:
-    return uuid4().bytes
-
-
 @pytest.fixture
 async def office(pool: Pool) -> AsyncIterator[Office]:
     hasher = PasswordHasher(10)
@@ -216,7 +212,13 @@ async def test_an_export_has_what_is_known_of_an_account_and_nothing_of_others(
     assert len(files["bookings.json"]) == 2
     (booking, _) = files["bookings.json"]
     assert booking["seats"] == [
-        {"seat": "F7", "category": "regular", "price_minor": 1250, "given_back": False}
+        {
+            "seat": "F7",
+            "category": "regular",
+            "type": "adult",
+            "price_minor": 1250,
+            "given_back": False,
+        }
     ]
     assert booking["payments"][0]["method"] == "demo"
     assert [mail["to"] for mail in files["mails.json"]] == ["Ann@Example.com"]
@@ -300,7 +302,7 @@ async def test_what_else_goes_wrong_is_passed_on(office: Office) -> None:
             raise refuse("RETRY")
 
     who = await office.member()
-    away = Away(office.pool, Cipher([b"k" * 32]), office.yard.jobs, office.post, new_id=bytes)
+    away = Away(office.pool, Cipher([b"k" * 32]), office.yard.jobs, office.post, new_id=uuid4)
     service = ExportsService(
         away, JobsService(office.yard.jobs), office.throttles, per_day=1, clock=office.house.clock
     )
@@ -387,7 +389,7 @@ async def test_a_download_that_cannot_be_noted_gives_its_place_back(office: Offi
         async def note_download(self, *_values: Any) -> None:
             raise refuse("RETRY")
 
-    away = Away(office.pool, Cipher([b"k" * 32]), office.yard.jobs, office.post, new_id=bytes)
+    away = Away(office.pool, Cipher([b"k" * 32]), office.yard.jobs, office.post, new_id=uuid4)
     service = ExportsService(
         away, JobsService(office.yard.jobs), office.throttles, per_day=1, clock=office.house.clock
     )

@@ -77,7 +77,7 @@ class Desk:
 
     async def expect(self, guest_id: uuid.UUID, email: str = EMAIL) -> uuid.UUID:
         """The id of a booking that is about to be made."""
-        booking_id = uuid.UUID(bytes=fresh_id())
+        booking_id = fresh_id()
         order = NewOrder(
             booking_id=booking_id,
             guest_id=guest_id,
@@ -134,8 +134,8 @@ async def desk(pool: Pool) -> AsyncIterator[Desk]:
     hasher.close()
 
 
-def fresh_id() -> bytes:
-    return new_id(time.time_ns() // 1000, secrets.randbits(RANDOM_BITS))
+def fresh_id() -> uuid.UUID:
+    return uuid.UUID(bytes=new_id(time.time_ns() // 1000, secrets.randbits(RANDOM_BITS)))
 
 
 async def whole(pool: Pool, table: str) -> str:
@@ -351,6 +351,42 @@ async def test_erased_account_leaves_no_address_of_its_guests(desk: Desk) -> Non
     for table in ("guests", "guest_orders", "users", "audit_log"):
         assert EMAIL not in await whole(house.pool, table), table
     assert await house.count("guest_orders") == 0
+
+
+@pytest.mark.parametrize("is_proven", [True, False])
+async def test_erased_account_leaves_no_address_of_guests_that_it_never_claimed(
+    desk: Desk, is_proven: bool
+) -> None:
+    for email in (EMAIL, "other@example.com"):
+        await desk.booked((await desk.guest()).guest.id, email)
+    await desk.tell()
+    account = await desk.account()
+    house = desk.house
+    await house.pool.execute("update users set email_verified = $1", is_proven)
+    await house.profile.delete(account, DeleteInput(password="correct horse"), HERE)
+    desk.clock.now_s += 8 * DAY_S
+    assert await house.erasure.erase_due(desk.now(), 10) == 1
+    guests = await whole(house.pool, "guests")
+    assert (EMAIL in guests) is not is_proven
+    assert "other@example.com" in guests
+    assert await house.count("guest_orders") == (1 if is_proven else 2)
+    assert await house.count("bookings") == 2
+
+
+async def test_erased_account_leaves_guests_who_still_need_their_address(desk: Desk) -> None:
+    """Who booked what lies ahead needs the link, who still acts is about to."""
+    booking_id = await desk.booked((await desk.guest()).guest.id)
+    account = await desk.account()
+    house = desk.house
+    await house.profile.delete(account, DeleteInput(password="correct horse"), HERE)
+    desk.clock.now_s += 8 * DAY_S
+    # The showtime has the id of its booking; it is after the time of this clock.
+    await house.pool.execute(INSERT_SHOWTIMES, [booking_id])
+    acting = await desk.guest()
+    await desk.expect(acting.guest.id)
+    assert await house.erasure.erase_due(desk.now(), 10) == 1
+    assert await house.pool.fetchval("select count(*) from guests where email = $1", EMAIL) == 2
+    assert await house.count("guest_orders") == 2
 
 
 async def test_account_is_not_given_up_while_a_claimed_booking_lies_ahead(desk: Desk) -> None:

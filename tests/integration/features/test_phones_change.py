@@ -171,7 +171,7 @@ async def test_second_replacement_takes_the_place_of_the_first_and_each_is_verif
     assert await refusal(call) == "MFA_ALREADY_ON"
     again = await house.factor_store.confirm(
         *(UUID(made.user.id), pending, int(house.clock.now_s) // STEP_S, [], HERE),
-        kept=bytes(16),
+        kept=UUID(int=0),
         now=now_of(house),
     )
     assert again is None
@@ -223,6 +223,7 @@ async def test_what_is_begun_with_a_password_ends_with_it(
 ) -> None:
     """Whoever knew the old password may have begun; a token of theirs lives on for seconds."""
     made = await house.accounts.register(ann(), HERE)
+    await house.verify(made.user.id)
     principal = await principal_of(house, made)
     codes = (await enrolled(house, made))[1] if is_on else [""]
     phone = Phone(house, (await begin(house, principal, codes[0])).secret)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 import structlog
 
@@ -20,8 +21,10 @@ from cinema.features.accounts.challenge_rules import (
 from cinema.features.accounts.letters import no_post
 from cinema.features.accounts.passwords import PasswordHasher
 from cinema.features.accounts.shapes import (
+    ChangeEmailInput,
     ChangePasswordInput,
     Client,
+    DeleteInput,
     LoginInput,
 )
 from cinema.features.accounts.totp_rules import STEP_S, code_at
@@ -184,7 +187,7 @@ async def test_what_is_off_is_taken_off_once(house: House) -> None:
     _, codes = await enrolled(house, made)
     done = [
         await house.factor_store.remove(
-            UUID(made.user.id), code, HERE, kept=bytes(16), now=now_of(house)
+            UUID(made.user.id), code, HERE, kept=UUID(int=0), now=now_of(house)
         )
         for code in codes[:2]
     ]
@@ -226,9 +229,33 @@ async def test_owner_is_told_of_each_change_and_of_a_used_recovery_code(house: H
     assert [row["address"] for row in rows] == [HERE.address] * 3
 
 
+async def test_owner_is_told_of_a_code_that_is_used_again(house: House) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    phone, _ = await enrolled(house, made)
+    code = phone.next_code()
+    await log_in(house, code)
+    house.kinds()
+    for _ in range(2):
+        assert await details(log_in(house, code)) == WRONG_CODE
+    assert await details(log_in(house, "000000")) == WRONG_CODE
+    first, second = house.letters
+    assert first.kind == second.kind == "account_code_used_again"
+    assert first.dedupe == second.dedupe
+    assert (first.to, first.payload["address"]) == (made.user.email, HERE.address)
+    actions = await house.pool.fetch("select action from audit_log order by at, id")
+    assert [row["action"] for row in actions] == ["second_factor_on", *["code_used_again"] * 2]
+
+
+@pytest.mark.parametrize("typed", ["{0[0]} {0[1]}", " {0[0]}-{0[1]} "])
+async def test_code_may_be_typed_as_the_phone_shows_it(house: House, typed: str) -> None:
+    phone, _ = await enrolled(house, await house.accounts.register(ann(), HERE))
+    code = phone.next_code()
+    await log_in(house, typed.format((code[:3], code[3:])))
+
+
 async def test_login_under_way_opens_no_session_once_an_authenticator_counts(house: House) -> None:
     made = await house.accounts.register(ann(), HERE)
-    known = await house.accounts_store.credentials_by_id(made.user.id)
+    known = await house.accounts_store.credentials_by_id(UUID(made.user.id))
     assert known is not None
     assert await house.factors.needed(UUID(made.user.id), "", HERE) is None
     await enrolled(house, made)
@@ -248,7 +275,7 @@ async def test_code_of_a_secret_that_was_replaced_meanwhile_counts_for_nothing(
 
     def confirm() -> Any:
         return house.factor_store.confirm(
-            user_id, begun, step, [], HERE, kept=bytes(16), now=now_of(house)
+            user_id, begun, step, [], HERE, kept=UUID(int=0), now=now_of(house)
         )
 
     await begin(house, principal)
@@ -464,6 +491,36 @@ async def test_who_needs_a_second_factor_acts_as_a_customer_until_there_is_one(
         principal = await node.admission.look_up(signed.access_token)
         assert (principal.role, principal.cinema_ids) == ("staff", {cinema_id.bytes})
         assert await refusal(remove(strict, principal, phone.next_code())) == "FORBIDDEN"
+
+
+@pytest.mark.parametrize("role", ["staff", "admin"])
+async def test_who_knows_only_the_password_of_staff_does_not_take_the_account_away(
+    house: House, role: str
+) -> None:
+    strict = House(house.pool, house.clock, house.hasher, frozenset({"staff", "admin"}))
+    made = await strict.accounts.register(ann(), HERE)
+    await strict.promote(made.user.id, role)
+    signed = await log_in(strict)
+    principal = await strict.admission.look_up(signed.access_token)
+    assert principal.role == "customer"
+    change = ChangeEmailInput(email="thief@example.com", password=PASSWORD)
+    leave = DeleteInput(password=PASSWORD)
+    for call in (
+        strict.credentials.change_email(principal, change, HERE),
+        strict.profile.delete(principal, leave, HERE),
+    ):
+        assert await refusal(call) == "FORBIDDEN"
+    assert await house.count("link_requests") == 0
+    phone, _ = await enrolled(strict, signed)
+    principal = await strict.admission.look_up(signed.access_token)
+    await strict.credentials.change_email(principal, change, HERE)
+    leaving = strict.profile.delete(
+        principal, msgspec.structs.replace(leave, code=phone.next_code()), HERE
+    )
+    if role == "admin":
+        assert await refusal(leaving) == "FORBIDDEN"
+    else:
+        await leaving
 
 
 async def test_customers_do_without_where_staff_cannot(house: House) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -329,9 +330,9 @@ async def test_sessions_are_listed_newest_first_and_ended_one_by_one(house: Hous
     listed = await house.sessions.sessions(mine)
     assert [one.current for one in listed] == [False, True]
     assert [one.address for one in listed] == [THERE.address, HERE.address]
-    assert await refusal(house.sessions.end(his, raw(listed[0].id))) == "NOT_FOUND"
-    assert (await house.sessions.end(mine, raw(listed[0].id))).ended == 1
-    assert await refusal(house.sessions.end(mine, raw(listed[0].id))) == "NOT_FOUND"
+    assert await refusal(house.sessions.end(his, UUID(listed[0].id))) == "NOT_FOUND"
+    assert (await house.sessions.end(mine, UUID(listed[0].id))).ended == 1
+    assert await refusal(house.sessions.end(mine, UUID(listed[0].id))) == "NOT_FOUND"
     assert not await house.lives(second.access_token)
     assert await house.lives(first.access_token)
     assert len(await house.sessions.sessions(mine)) == 1

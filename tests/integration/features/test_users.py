@@ -92,12 +92,27 @@ async def test_who_is_neither_staff_nor_manager_has_no_cinemas(house: House) -> 
 
 async def test_cinema_or_account_that_is_unknown_is_refused(house: House) -> None:
     made = await registered(house)
+    await house.verify(made.user.id)
     call = promote(house, made.user.id, role="manager", cinema_ids=[NOBODY])
     assert await refusal(call) == "UNKNOWN_REFERENCE"
     assert await refusal(promote(house, NOBODY, role="staff")) == "NOT_FOUND"
     assert await refusal(change(house, NOBODY, disabled=True)) == "NOT_FOUND"
     assert await refusal(house.users.user(NOBODY)) == "NOT_FOUND"
     assert (await house.users.user(UUID(made.user.id))).role == "customer"
+
+
+@pytest.mark.parametrize("role", ["staff", "manager", "admin"])
+async def test_whoever_opens_an_account_with_a_colleagues_address_is_not_promoted(
+    house: House, role: str
+) -> None:
+    made = await registered(house)
+    call = promote(house, made.user.id, role=role)
+    assert await refusal(call) == "EMAIL_NOT_VERIFIED"
+    assert (await house.users.user(UUID(made.user.id))).role == "customer"
+    assert await house.lives(made.access_token)
+    assert (await promote(house, made.user.id, role="customer")).role == "customer"
+    await house.verify(made.user.id)
+    assert (await promote(house, made.user.id, role=role)).role == role
 
 
 async def test_disabled_account_is_out_everywhere_and_can_be_enabled_again(house: House) -> None:
@@ -219,8 +234,18 @@ async def test_audit_log_says_who_did_what_to_whom(house: House) -> None:
     assert second.next_cursor is None
 
 
+@pytest.mark.parametrize(
+    "moment",
+    ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-02-30T00:00:00Z"],
+)
+async def test_time_that_is_none_in_utc_is_refused(house: House, moment: str) -> None:
+    for query in (AuditQuery(since=moment), AuditQuery(until=moment)):
+        assert await refusal(house.users.audit(query)) == "VALIDATION_ERROR"
+
+
 async def test_refused_change_is_in_no_audit_log(house: House) -> None:
     made = await registered(house)
+    await house.verify(made.user.id)
     await refusal(promote(house, made.user.id, role="manager", cinema_ids=[uuid4()]))
     assert await house.count("audit_log") == 0
 
@@ -249,6 +274,7 @@ async def test_who_is_invited_makes_an_account_with_the_role_and_its_cinemas(
     assert (made.user.first_name, made.user.email_verified) == ("Grace", True)
     principal = await house.admission.look_up(made.access_token)
     assert (principal.role, principal.cinema_ids) == ("staff", {cinema_id.bytes})
+    assert await house.count("login_addresses") == 1
     account = await house.users.user(UUID(made.user.id))
     assert account.created_by == UUID(bytes=ADMIN.user_id)
     assert [row.action for row in (await house.users.audit(AuditQuery())).items] == [

@@ -12,6 +12,7 @@ from cinema.domain.showtime.commands import Command
 from cinema.domain.showtime.events import (
     AnyEvent,
     HoldExpired,
+    PaymentEnded,
     PlanChanged,
     Recorded,
     SeatsHeld,
@@ -121,7 +122,8 @@ class Auditor:
             if isinstance(event, SeatsHeld):
                 free = all(state.seats[seat] == AVAILABLE for seat in event.seats)
                 self._expect(free, f"event {row.seq} holds a seat that was taken")
-            if isinstance(event, HoldExpired) and event.hold_id in state.holds:
+            by_clock = isinstance(event, HoldExpired | PaymentEnded) and not what.command_id
+            if by_clock and event.hold_id in state.holds:
                 due_us = expiry_of(state.holds[event.hold_id])
                 self._expect(one.at_us >= due_us, f"a hold ended {due_us - one.at_us} us early")
             try:

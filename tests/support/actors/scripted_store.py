@@ -8,6 +8,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple
 
 from cinema.features.bookings.rows import BOOKING_BRANCHES
+from cinema.features.invoices.rows import INVOICE_BRANCHES
+from cinema.features.ledger.rows import LEDGER_BRANCHES
+from cinema.features.pricing.rows import PRICING_BRANCHES
 from cinema.features.showtimes.rows import SHOWTIME_BRANCHES
 from cinema.storage.journal.branches import RowBranch, RowBranches
 from cinema.storage.journal.memory import MemoryJournal, MemoryLane
@@ -38,10 +41,18 @@ class RecordingJournal(MemoryJournal):
     """Remembers every event that was ever durable, truncated ones too, in the order of writing."""
 
     branches_beside: tuple[RowBranch, ...] = ()
+    tables: type[BookingTables] = BookingTables
 
     def __init__(self, now_us: Callable[[], int]) -> None:
-        self.sold = BookingTables()
-        branches = [*BOOKING_BRANCHES, *SHOWTIME_BRANCHES, *self.branches_beside]
+        self.sold = self.tables()
+        branches = [
+            *PRICING_BRANCHES,
+            *LEDGER_BRANCHES,
+            *BOOKING_BRANCHES,
+            *SHOWTIME_BRANCHES,
+            *INVOICE_BRANCHES,
+            *self.branches_beside,
+        ]
         super().__init__(RowBranches(branches), self.sold)
         self.now_us = now_us
         self.ledger: dict[bytes, list[Written]] = {}

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from cinema.domain.ids import parse_id
-from cinema.domain.pricing import category_prices
+from cinema.domain.pricing.categories import category_prices
 from cinema.domain.showtime.terms import ShowtimeTerms
 
 _COPIED = (
@@ -16,6 +16,7 @@ _COPIED = (
     "starts_at_us",
     "ends_at_us",
     "base_price_minor",
+    "format",
     "sales_opens_at_us",
     "sales_closes_at_us",
     "promised_start_us",
@@ -26,6 +27,8 @@ _COPIED = (
 def terms_of_row(before: ShowtimeTerms, row: Mapping[str, Any]) -> ShowtimeTerms:
     """The terms that are loaded from then on; another plan and its prices are not looked at."""
     changes: dict[str, Any] = {name: row[name] for name in _COPIED if name in row}
+    if "screen_id" in row:
+        changes["screen_id"] = parse_id(row["screen_id"])
     if "movie_id" in row:
         changes["movie_id"] = parse_id(row["movie_id"])
         overrides = changes["price_overrides"] = tuple(row["price_overrides"].items())

@@ -59,3 +59,13 @@ def test_a_process_that_ends_in_time_says_nothing() -> None:
         timeout=PATIENCE_S,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_node_that_was_declared_dead_says_so_when_it_is_forced_to_end() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STUBBORN.replace("sink, 0.1", "sink, 0.1, 70")],
+        check=False,
+        capture_output=True,
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == 70, done.stderr

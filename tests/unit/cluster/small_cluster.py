@@ -140,6 +140,16 @@ class MemoryViews:
         return True
 
 
+class NoViews:
+    """What a node without Postgres asks in vain."""
+
+    async def latest(self) -> View:
+        raise ViewsUnavailable("away")
+
+    async def propose(self, _view: View, _node_id: bytes) -> bool:
+        raise ViewsUnavailable("away")
+
+
 class MemoryBeats:
     """One node's way to everybody's heartbeats."""
 
@@ -196,7 +206,9 @@ class Place:
         self.node = ClusterNode(
             node.kernel,
             self.node_id,
-            ClusterOptions(secret=secret, heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S),
+            ClusterOptions(
+                secret=secret, heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S, **cluster.options
+            ),
             beats=self.beats,
             views=cluster.views,
             plans=self.plans,
@@ -246,6 +258,7 @@ class SmallCluster:
         self.views = MemoryViews()
         self.beats: dict[bytes, Beat] = {}
         self.places: list[Place] = []
+        self.options: dict[str, int] = {}
 
     async def place(self, *, secret: bytes = SECRET, **settings: Any) -> Place:
         """One more node, which has not joined."""
@@ -287,11 +300,23 @@ class SmallCluster:
                 return showtime_id
 
 
+def blindfold(place: Place) -> Callable[[], None]:
+    """From now on a node learns of no view; calling the result ends that."""
+    views = inspection.views_of(place.membership)
+    inspection.ask_for_views(place.membership, NoViews())
+
+    def take_off() -> None:
+        inspection.ask_for_views(place.membership, views)
+
+    return take_off
+
+
 @asynccontextmanager
-async def small_cluster() -> AsyncIterator[SmallCluster]:
-    """A cluster whose history must be faultless in the end."""
+async def small_cluster(**options: int) -> AsyncIterator[SmallCluster]:
+    """A cluster whose history must be faultless in the end; `options` are those of its nodes."""
     world = World()
     cluster = SmallCluster(world)
+    cluster.options.update(options)
     try:
         yield cluster
         assert world.auditor.finish() == []

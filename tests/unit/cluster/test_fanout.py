@@ -190,11 +190,8 @@ async def test_a_last_change_that_was_not_heard_shows_at_the_next_look() -> None
 
 
 @in_virtual_time
-async def test_what_the_owner_no_longer_knows_is_read_in_the_journal(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("cinema.cluster.outbound.RECENT_CHANGES", 2)
-    async with small_cluster() as cluster:
+async def test_what_the_owner_no_longer_knows_is_read_in_the_journal() -> None:
+    async with small_cluster(recent_changes=2) as cluster:
         showtime, owner, watching, feed = await _watched(cluster)
         cluster.bus.lose = 5
         await _change(owner, showtime, 5)

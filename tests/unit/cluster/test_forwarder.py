@@ -19,7 +19,6 @@ from cinema.actors.messages import (
     TruncateJournal,
 )
 from cinema.cluster.forwarder import HOPS_MAX, LATE_ANSWER_NS, PARKED_S, RELEASE_WAIT_S
-from cinema.domain.membership import View
 from cinema.domain.seatmap import grid_layout, parse_layout
 from cinema.domain.showtime.commands import (
     BlockSeats,
@@ -30,7 +29,6 @@ from cinema.domain.showtime.commands import (
     ResumeSales,
     UnblockSeats,
 )
-from cinema.storage.membership.views import ViewsUnavailable
 from tests.support import inspection
 from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.support.actors.world import (
@@ -46,7 +44,13 @@ from tests.support.actors.world import (
     release,
     some_id,
 )
-from tests.unit.cluster.small_cluster import HEARTBEAT_TIMEOUT_S, Place, SmallCluster, small_cluster
+from tests.unit.cluster.small_cluster import (
+    HEARTBEAT_TIMEOUT_S,
+    Place,
+    SmallCluster,
+    blindfold,
+    small_cluster,
+)
 
 LEASE_S = SETTINGS.lease_ms / 1000
 DEADLINE_S = SETTINGS.command_deadline_ms / 1000
@@ -62,27 +66,6 @@ def logged() -> Iterator[list[Any]]:
 
 def _now_s() -> float:
     return asyncio.get_running_loop().time()
-
-
-class _NoViews:
-    """What a node without Postgres asks in vain."""
-
-    async def latest(self) -> View:
-        raise ViewsUnavailable("away")
-
-    async def propose(self, _view: View, _node_id: bytes) -> bool:
-        raise ViewsUnavailable("away")
-
-
-def _blindfold(place: Place) -> Any:
-    """From now on a node learns of no view; calling the result ends that."""
-    views = inspection.views_of(place.membership)
-    inspection.ask_for_views(place.membership, _NoViews())
-
-    def take_off() -> None:
-        inspection.ask_for_views(place.membership, views)
-
-    return take_off
 
 
 def _moved(cluster: SmallCluster, observer: Place, before: Place, after: Place) -> bytes:
@@ -243,11 +226,8 @@ async def test_terms_are_looked_up_once_for_all_answers_of_a_showtime() -> None:
 
 
 @in_virtual_time
-async def test_terms_of_no_more_showtimes_are_kept_than_may_be(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("cinema.cluster.distant_terms.TERMS_KEPT", 2)
-    async with small_cluster() as cluster:
+async def test_terms_of_no_more_showtimes_are_kept_than_may_be() -> None:
+    async with small_cluster(terms_kept=2) as cluster:
         one, owner = await cluster.members(2)
         first, second, third = (cluster.showtime_of(owner) for _ in range(3))
         for showtime in (first, second, first, third, first):
@@ -345,7 +325,7 @@ async def test_an_answer_in_a_plan_that_is_no_more_is_not_made_up() -> None:
 async def test_a_message_to_a_former_owner_comes_back_and_goes_by_the_newer_view() -> None:
     async with small_cluster() as cluster:
         one, former = await cluster.members(2)
-        take_off = _blindfold(one)
+        take_off = blindfold(one)
         third = await cluster.member()
         await former.membership.refresh()
         showtime = _moved(cluster, one, former, third)
@@ -366,7 +346,7 @@ async def test_a_message_to_a_former_owner_comes_back_and_goes_by_the_newer_view
 async def test_a_message_that_comes_before_the_view_does_waits_for_it() -> None:
     async with small_cluster() as cluster:
         one, other = await cluster.members(2)
-        take_off = _blindfold(other)
+        take_off = blindfold(other)
         # By the newest view everything is the other's; it knows nothing of that.
         await one.membership.drain()
         showtime = cluster.world.showtime()
@@ -399,7 +379,7 @@ async def test_nodes_that_disagree_do_not_send_a_message_round_in_circles() -> N
         showtime = cluster.showtime_of(third)
         ring = (one, other, third)
         for place, believed in zip(ring, (other, third, one), strict=True):
-            _blindfold(place)
+            blindfold(place)
             place.forwarder.placement.owner_of = (  # type: ignore[method-assign]
                 lambda _id, believed=believed: believed.me
             )
@@ -589,12 +569,11 @@ async def test_the_first_node_after_the_end_of_all_inherits_what_they_left() -> 
 
 
 @in_virtual_time
-async def test_a_silent_member_that_is_too_busy_to_answer_lives(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_silent_member_that_is_too_busy_to_answer_lives() -> None:
     async with small_cluster() as cluster:
-        one, busy = await cluster.members(2)
-        monkeypatch.setattr("cinema.cluster.peers.ASKS_AT_ONCE", 0)
+        one = await cluster.member()
+        cluster.options["asks_at_once"] = 0
+        busy = await cluster.member()
         busy.beats.away = True
         await asyncio.sleep(4 * HEARTBEAT_TIMEOUT_S)
         assert one.membership.view.member(busy.node_id) is not None
@@ -719,7 +698,7 @@ async def test_a_message_that_waits_where_a_showtime_leaves_goes_on_and_is_answe
 async def test_an_owner_by_an_older_view_is_asked_and_learns_that_it_is_none() -> None:
     async with small_cluster() as cluster:
         one, former = await cluster.members(2)
-        take_off = _blindfold(former)
+        take_off = blindfold(former)
         third = await cluster.member()
         await one.membership.refresh()
         showtime = _moved(cluster, former, former, third)
@@ -812,7 +791,7 @@ async def test_a_showtime_that_cannot_settle_in_time_is_taken_from_its_owner() -
 async def test_a_node_without_views_keeps_what_it_takes_for_its_own() -> None:
     async with small_cluster() as cluster:
         _, former = await cluster.members(2)
-        _blindfold(former)
+        blindfold(former)
         third = await cluster.member()
         showtime = _moved(cluster, former, former, third)
         await former.ask(showtime, hold(ANNA, "A1"))
@@ -828,7 +807,7 @@ async def test_a_node_without_views_keeps_what_it_takes_for_its_own() -> None:
 async def test_two_that_take_a_showtime_for_their_own_never_both_serve_it() -> None:
     async with small_cluster() as cluster:
         one, former = await cluster.members(2)
-        _blindfold(former)
+        blindfold(former)
         third = await cluster.member()
         showtime = _moved(cluster, former, former, third)
         labels = iter(PLAN.labels)

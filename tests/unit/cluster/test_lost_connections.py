@@ -14,7 +14,7 @@ from cinema.cluster.forwarder import LATE_ANSWER_NS
 from tests.support import inspection
 from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.support.actors.world import ANNA, BERT, accepted, hold, release, some_id
-from tests.unit.cluster.small_cluster import small_cluster
+from tests.unit.cluster.small_cluster import HEARTBEAT_TIMEOUT_S, small_cluster
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +56,46 @@ async def test_owner_that_cannot_serve_a_repeated_command_does_not_deny_its_effe
         cluster.network.cut()
         await mail.answered.wait()
         assert mail.outcome == IN_DOUBT
+
+
+@in_virtual_time
+async def test_command_with_a_key_is_repeated_until_an_owner_can_say_what_became_of_it() -> None:
+    """Also if the owner that is asked again cannot serve at first."""
+    async with small_cluster() as cluster:
+        one, other = await cluster.members(2)
+        showtime_id = cluster.showtime_of(other)
+        await one.ask(showtime_id, hold(BERT, "D1"))
+        cluster.network.swallows_answers = True
+        mail = one.tell(showtime_id, hold(ANNA, "A1", key=some_id()))
+        await asyncio.sleep(0.2)
+        cluster.kill(other)
+        one.kernel.load.limit = 0  # Every new message is refused.
+        await asyncio.sleep(HEARTBEAT_TIMEOUT_S + 2)
+        assert one.owns(showtime_id)
+        assert not mail.answered.is_set()
+        one.kernel.load.limit = 100
+        await mail.answered.wait()
+        assert accepted(mail.outcome).replayed
+
+
+@in_virtual_time
+async def test_command_with_a_key_is_repeated_when_its_owner_cannot_say_what_became_of_it() -> None:
+    """As when a node stops before its commit was answered."""
+    async with small_cluster() as cluster:
+        one, other = await cluster.members(2)
+        showtime_id = cluster.showtime_of(other)
+        await one.ask(showtime_id, hold(BERT, "D1"))
+        other.store.held.add("append")
+        with_key = one.tell(showtime_id, hold(ANNA, "A1", key=some_id()))
+        without = one.tell(showtime_id, hold(ANNA, "A2"))
+        await other.store.next("append")
+        await other.node.drain(0.1)
+        await other.kernel.stop(0.1)
+        other.store.held.clear()
+        await other.node.leave(5)
+        await asyncio.gather(with_key.answered.wait(), without.answered.wait())
+        assert accepted(with_key.outcome).event is not None
+        assert without.outcome == IN_DOUBT
 
 
 @in_virtual_time

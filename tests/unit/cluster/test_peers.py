@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,13 +14,23 @@ import structlog
 from cinema.actors.messages import ReadSeats
 from cinema.cluster import peers as peers_module
 from cinema.cluster.link import Link
-from cinema.cluster.peers import DIAL_TIMEOUT_S, Peer, PeerLost, PeerRefused, Peers
-from cinema.cluster.wire import Answered, Failed, Notice, NotOwner, SentNoShowtime, Tell, Told
+from cinema.cluster.peers import ASKS_AT_ONCE, DIAL_TIMEOUT_S, Peer, PeerLost, PeerRefused, Peers
+from cinema.cluster.wire import (
+    Answered,
+    Failed,
+    Farewell,
+    Frame,
+    Notice,
+    NotOwner,
+    SentNoShowtime,
+    Tell,
+    Told,
+)
 from cinema.domain.membership import Member
 from tests.support import inspection
 from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.unit.cluster.members import member, node_id
-from tests.unit.cluster.small_cluster import Network
+from tests.unit.cluster.small_cluster import Cable, Network
 from tests.unit.cluster.wires import identity
 
 SHOWTIME = b"s" * 16
@@ -58,6 +69,32 @@ class Kept:
         self.came.append("too many")
 
 
+class Nobody:
+    """A `LinkUser` whom nothing concerns."""
+
+    def opened(self, link: Link) -> None:
+        """See `LinkUser`."""
+
+    def received(self, link: Link, frames: list[Any]) -> None:
+        """See `LinkUser`."""
+
+    def closed(self, link: Link) -> None:
+        """See `LinkUser`."""
+
+
+class NotesFarewell(Link):
+    """A link from a peer that notes when it is told of an end."""
+
+    def __init__(self, number: int, peers: Peers, told: list[bytes]) -> None:
+        super().__init__(identity(2), peers)
+        self.peer_id = node_id(number)
+        self._told = told
+
+    def send(self, frame: Frame) -> None:
+        assert isinstance(frame, Farewell)
+        self._told.append(self.peer_id)
+
+
 class Servant:
     """What a node does for its peers, when the test says so."""
 
@@ -75,14 +112,16 @@ class Servant:
 class Street:
     """Two nodes' peers on one network; `there` is how the first reaches the second."""
 
-    def __init__(self) -> None:
+    def __init__(self, asks_at_once: int = ASKS_AT_ONCE) -> None:
+        self._asks_at_once = asks_at_once
         self.network = Network()
         self.here, self.servant_here = self.node(1)
         self.yonder, self.servant = self.node(2)
 
     def node(self, number: int) -> tuple[Peers, Servant]:
         """One more node that listens."""
-        made, servant = Peers(identity(number), self.network.dial), Servant()
+        made = Peers(identity(number), self.network.dial, asks_at_once=self._asks_at_once)
+        servant = Servant()
         made.serve_with(servant)
         self.network.listeners[member(number).cluster_port] = made.accept
         return made, servant
@@ -97,9 +136,9 @@ class Street:
 
 
 @asynccontextmanager
-async def street() -> AsyncIterator[Street]:
+async def street(asks_at_once: int = ASKS_AT_ONCE) -> AsyncIterator[Street]:
     """Two nodes that are not connected yet."""
-    made = Street()
+    made = Street(asks_at_once)
     try:
         yield made
     finally:
@@ -165,6 +204,23 @@ async def test_a_lost_connection_is_dialled_again_by_the_next_errand() -> None:
         link.send(Told(tell.ref, SentNoShowtime()))
         await settle()
         assert again.came == [SentNoShowtime()]
+
+
+@in_virtual_time
+async def test_a_connection_that_opens_in_the_step_in_which_its_time_ends_is_kept() -> None:
+    """A busy loop reads the last greeting together with the timer: what was sent by then must not
+    be lost.
+    """
+    async with street() as made:
+        clock_resolution_s = time.get_clock_info("monotonic").resolution
+        made.network.delay_s = (DIAL_TIMEOUT_S - clock_resolution_s / 2) / 2
+        errand = Kept()
+        made.there.send(errand)
+        await asyncio.sleep(2 * DIAL_TIMEOUT_S)
+        [(link, tell)] = made.servant.tells
+        link.send(Told(tell.ref, SentNoShowtime()))
+        await asyncio.sleep(DIAL_TIMEOUT_S)
+        assert errand.came == [SentNoShowtime()]
 
 
 @in_virtual_time
@@ -373,11 +429,8 @@ async def test_a_question_that_is_answered_twice_was_answered_once() -> None:
 
 
 @in_virtual_time
-async def test_no_more_questions_are_answered_at_once_than_may_be(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(peers_module, "ASKS_AT_ONCE", 2)
-    async with street() as made:
+async def test_no_more_questions_are_answered_at_once_than_may_be() -> None:
+    async with street(asks_at_once=2) as made:
         made.yonder.answer("echo", lambda _peer_id, payload: _echo(payload))
         asked = [made.there.ask("echo", b"x", 1.0) for _ in range(3)]
         came = await asyncio.gather(*asked, return_exceptions=True)
@@ -499,3 +552,110 @@ async def test_closing_hangs_up_on_both_sides_and_ends_what_is_under_way() -> No
             await asked
         assert errand.came == ["lost after it was sent"]
         assert not any(one.accepted.protocol.is_open for one in made.network.cables)
+
+
+# --- farewell
+
+
+@in_virtual_time
+async def test_who_hears_a_farewell_gets_all_answers_and_then_hangs_up() -> None:
+    async with street() as made:
+        slow, quick = Kept(), Kept()
+        made.there.send(slow)
+        await settle()
+        link, first = made.servant.tells[0]
+        parting = asyncio.ensure_future(made.yonder.say_farewell())
+        # It is on its way before the farewell has come.
+        made.there.send(quick)
+        await settle()
+        _, second = made.servant.tells[1]
+        assert not parting.done()
+        link.send(NotOwner(second.ref, 3, None))
+        await settle()
+        assert not parting.done()
+        link.send(Told(first.ref, SentNoShowtime()))
+        await settle()
+        assert parting.done()
+        assert (slow.came, quick.came) == ([SentNoShowtime()], [None])
+        assert inspection.leaving_peers(made.here) == []
+
+
+@in_virtual_time
+async def test_nothing_is_sent_to_a_node_that_has_said_farewell() -> None:
+    async with street() as made:
+        before = Kept()
+        made.there.send(before)
+        await settle()
+        parting = asyncio.ensure_future(made.yonder.say_farewell())
+        await settle()
+        late = Kept()
+        made.there.send(late)
+        await settle()
+        assert late.came == ["lost unsent"]
+        link, tell = made.servant.tells[0]
+        link.send(Told(tell.ref, SentNoShowtime()))
+        await settle()
+        assert parting.done()
+        assert len(made.servant.tells) == 1
+
+
+@in_virtual_time
+async def test_a_link_that_is_being_greeted_hears_the_farewell_too() -> None:
+    """It may have been told who we are, and its first messages may be under way."""
+    async with street() as made:
+        made.network.delay_s = 0.1
+        errand, late = Kept(), Kept()
+        made.there.send(errand)
+        await asyncio.sleep(0.15)
+        parting = asyncio.ensure_future(made.yonder.say_farewell())
+        await asyncio.sleep(0.2)
+        [(link, tell)] = made.servant.tells
+        made.there.send(late)
+        link.send(Told(tell.ref, SentNoShowtime()))
+        await asyncio.sleep(0.2)
+        assert errand.came == [SentNoShowtime()]
+        link.send(NotOwner(made.servant.tells[1][1].ref, 3, None))
+        await asyncio.sleep(0.2)
+        assert late.came == [None]
+        assert parting.done()
+
+
+@in_virtual_time
+async def test_a_farewell_waits_for_nobody_who_has_said_nothing() -> None:
+    """Anybody can connect to the port."""
+    async with street() as made:
+        silent = made.yonder.accept()
+        cable = Cable(Link(identity(1), Nobody(), member(2).node_id), silent, made.network)
+        silent.connection_made(cable.accepted)
+        await made.yonder.say_farewell()
+        assert cable.accepted.closing
+
+
+@in_virtual_time
+async def test_a_farewell_is_said_in_the_order_in_which_peers_came() -> None:
+    """Not in that of their addresses in memory: a simulated run would not go the same way twice."""
+    async with street() as made:
+        told: list[bytes] = []
+        links = [NotesFarewell(number, made.yonder, told) for number in range(3, 23)]
+        for link in links:
+            made.yonder.opened(link)
+        parting = asyncio.ensure_future(made.yonder.say_farewell())
+        await settle()
+        for link in links:
+            made.yonder.closed(link)
+        await settle()
+        assert parting.done()
+        assert told == [link.peer_id for link in links]
+
+
+@in_virtual_time
+async def test_a_farewell_is_over_when_the_last_link_breaks() -> None:
+    async with street() as made:
+        made.there.send(Kept())
+        await settle()
+        parting = asyncio.ensure_future(made.yonder.say_farewell())
+        await settle()
+        assert not parting.done()
+        made.network.cut()
+        await settle()
+        assert parting.done()

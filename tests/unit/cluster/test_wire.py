@@ -28,6 +28,8 @@ from cinema.cluster.wire import (
     Failed,
     Notice,
     NotOwner,
+    SentAccepted,
+    SentHold,
     Tell,
     TermsBasis,
     Told,
@@ -215,7 +217,7 @@ def test_frames_look_as_they_did_in_the_first_version() -> None:
         Told(6, sent(accepted)): [
             2,
             6,
-            [1, [1, b"h", b"a", [1, 2], [1250, 1250], 99], 5, 2, 77, False, basis],
+            [1, [1, b"h", b"a", [1, 2], [1250, 1250], 99, 0, 0], 5, 2, 77, False, basis],
         ],
         NotOwner(7, 3, None): [3, 7, 3, None],
         Ask(8, "ping", b""): [4, 8, "ping", b""],
@@ -227,6 +229,20 @@ def test_frames_look_as_they_did_in_the_first_version() -> None:
         assert msgspec.msgpack.decode(encode_frames([frame])) == [looks]
         # A later version may say more at the end.
         assert decode_frames(msgspec.msgpack.encode([[*looks, "news"]])) == [frame]
+
+
+def test_holds_of_a_version_without_price_books_are_received() -> None:
+    basis = [7, [1250], 1]
+    said = [2, 6, [1, [1, b"h", b"a", [1], [1250], 99], 5, 2, 77, False, basis]]
+    (came,) = decode_frames(msgspec.msgpack.encode([said]))
+    assert isinstance(came, Told)
+    assert isinstance(came.outcome, SentAccepted)
+    assert came.outcome.event == SeatsHeld(b"h", b"a", (1,), (1250,), 99, 0, 0)
+    said = [2, 7, [3, b"h", "active", [b"a", 1, 2, [0], [1250]], 2, 5, basis]]
+    (came,) = decode_frames(msgspec.msgpack.encode([said]))
+    assert isinstance(came, Told)
+    assert isinstance(came.outcome, SentHold)
+    assert came.outcome.price_basis is None
 
 
 def test_readers_of_seats_may_have_no_guests_yet_or_more_to_say() -> None:

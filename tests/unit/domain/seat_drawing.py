@@ -6,6 +6,8 @@ a space is an aisle one seat wide. In a status: `.` is free, any of `hbx` taken;
 
 from __future__ import annotations
 
+import msgspec
+
 from cinema.domain.seatmap import (
     BLOCKED,
     BOOKED,
@@ -26,6 +28,16 @@ _STATUSES = {".": 0, "h": HELD, "b": BOOKED, "x": BLOCKED}
 def draw_layout(*rows: str, focal: LayoutFocal | None = None) -> Layout:
     return Layout(
         rows=tuple(_row(row_label(at), drawing) for at, drawing in enumerate(rows)), focal=focal
+    )
+
+
+def numbered(layout: Layout) -> Layout:
+    """The same room with numbers for rows and letters for seats."""
+    return msgspec.structs.replace(
+        layout,
+        rows=tuple(
+            msgspec.structs.replace(row, label=str(at)) for at, row in enumerate(layout.rows, 1)
+        ),
     )
 
 

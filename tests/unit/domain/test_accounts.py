@@ -44,6 +44,8 @@ def test_spellings_of_one_address_are_one(email: str, key: str) -> None:
         "ann@\u2028.example",
         "ann@" + "\u00fc" * 70 + ".example",
         "änn@example.com",
+        "=?utf-8?q?ann?=@example.com",  # encoded text in a header of a mail
+        "=?x?q?eve=40evil.example=3e?=ann@example.com",
         f"{'a' * 65}@example.com",
         f"ann@{'a.' * 130}com",
     ],

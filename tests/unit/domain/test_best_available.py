@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from itertools import combinations, pairwise
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from cinema.domain.best_available import find_best_available
 from cinema.domain.seatmap import LayoutFocal, SeatPlan, grid_layout, parse_layout
-from tests.unit.domain.seat_drawing import draw_plan, draw_status, labels
+from tests.unit.domain.seat_drawing import draw_layout, draw_plan, draw_status, labels, numbered
 
 
 def _best(
@@ -344,3 +345,21 @@ def test_accessible_parties_are_those_of_exhaustive_search(
     )
     expected = Exhaustive(plan, drawing, status).with_accessible(quantity, category)
     assert found == expected
+
+
+@settings(max_examples=150, deadline=None)
+@given(_rooms("rrrp WWC"), st.integers(1, 4), st.booleans(), st.booleans())
+def test_the_choice_is_by_place_and_not_by_label(
+    room: tuple[list[str], bytes], quantity: int, accessible: bool, protect: bool
+) -> None:
+    drawing, status = room
+    lettered = parse_layout(numbered(draw_layout(*drawing)), 1)
+    chosen, twin = (
+        find_best_available(
+            plan, status, quantity, category=None, accessible=accessible, protect_orphans=protect
+        )
+        for plan in (draw_plan(*drawing), lettered)
+    )
+    assert chosen == twin
+    for seat in chosen or []:
+        assert re.fullmatch("[1-5][A-H]", lettered.labels[seat])

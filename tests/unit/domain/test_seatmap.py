@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import itertools
+import re
+import string
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -21,7 +25,7 @@ from cinema.domain.seatmap import (
     row_label,
     seat_mapping,
 )
-from tests.unit.domain.seat_drawing import draw_plan
+from tests.unit.domain.seat_drawing import draw_layout, draw_plan, numbered
 
 
 def _seat(number: int, **marks: object) -> LayoutSeat:
@@ -96,7 +100,12 @@ def _layouts(draw: st.DrawFn) -> Layout:
     names = draw(st.lists(_PRINTABLE, min_size=1, max_size=4))
     rows = []
     for label in draw(
-        st.lists(st.from_regex(r"\A[A-Z]{1,3}\Z"), min_size=1, max_size=5, unique=True)
+        st.lists(
+            st.from_regex(r"\A[A-Z]{1,3}\Z") | st.integers(1, 999).map(str),
+            min_size=1,
+            max_size=5,
+            unique=True,
+        )
     ):
         numbers = draw(st.lists(st.integers(1, 999), min_size=1, max_size=8, unique=True))
         kinds = draw(
@@ -131,6 +140,47 @@ def test_a_plan_gives_back_the_layout_it_was_parsed_from(layout: Layout) -> None
     assert all(plan.row_of[start] == plan.row_of[end - 1] for start, end in ranges)
 
 
+@given(_layouts())
+def test_each_seat_has_a_label_of_its_own_that_tells_its_row(layout: Layout) -> None:
+    plan = parse_layout(layout, 1)
+    assert len(plan.index) == plan.seat_count
+    for seat, label in enumerate(plan.labels):
+        parts = re.fullmatch("([A-Z]{1,3})([0-9]{1,3})|([0-9]{1,3})([A-Z]{1,3})", label)
+        assert parts is not None
+        row, own = (part for part in parts.groups() if part is not None)
+        assert row == plan.row_labels[plan.row_of[seat]]
+        assert own == (
+            _in_letters(plan.numbers[seat]) if row.isdigit() else str(plan.numbers[seat])
+        )
+        assert plan.lettered[seat] == row.isdigit()
+
+
+def _in_letters(number: int) -> str:
+    """By counting: A to Z, AA to ZZ, AAA and on."""
+    names = (
+        "".join(letters)
+        for length in (1, 2, 3)
+        for letters in itertools.product(string.ascii_uppercase, repeat=length)
+    )
+    return next(itertools.islice(names, number - 1, None))
+
+
+def test_rows_with_numbers_have_seats_with_letters() -> None:
+    plan = parse_layout(numbered(draw_layout("rr", "r rr")), 1)
+    assert plan.labels == ("1A", "1B", "2A", "2B", "2C")
+    assert plan.lettered == bytes([1, 1, 1, 1, 1])
+    mixed = Layout(rows=(*draw_layout("rr").rows, *numbered(draw_layout("r")).rows))
+    assert parse_layout(mixed, 1).labels == ("A1", "A2", "1A")
+    assert parse_layout(mixed, 1).lettered == bytes([0, 0, 1])
+    wide = _layout(_seat(26), _seat(27), _seat(999), label="999")
+    assert parse_layout(wide, 1).labels == ("999Z", "999AA", "999ALK")
+
+
+def test_a_seat_twice_is_named_by_its_label() -> None:
+    with pytest.raises(LayoutError, match="Duplicate seat 12C"):
+        parse_layout(_layout(_seat(3), _seat(3), label="12"), 1)
+
+
 @pytest.mark.parametrize(
     ("layout", "path"),
     [
@@ -139,6 +189,13 @@ def test_a_plan_gives_back_the_layout_it_was_parsed_from(layout: Layout) -> None
         (_layout(_seat(1), label="a"), "$.rows[0].label"),
         (_layout(_seat(1), label="ABCD"), "$.rows[0].label"),
         (_layout(_seat(1), label="A\n"), "$.rows[0].label"),
+        (_layout(_seat(1), label="0"), "$.rows[0].label"),
+        (_layout(_seat(1), label="012"), "$.rows[0].label"),
+        (_layout(_seat(1), label="1000"), "$.rows[0].label"),
+        (_layout(_seat(1), label="1A"), "$.rows[0].label"),
+        (_layout(_seat(1), label="A1"), "$.rows[0].label"),
+        (_layout(_seat(1), label="١"), "$.rows[0].label"),
+        (_layout(_seat(1), label="12\n"), "$.rows[0].label"),
         (_layout(LayoutSeat(number=0, category="vip")), "$.rows[0].seats[0].number"),
         (_layout(LayoutSeat(number=1000, category="vip")), "$.rows[0].seats[0].number"),
         (_layout(_seat(1), LayoutSeat(number=2, category="")), "$.rows[0].seats[1].category"),
@@ -215,9 +272,17 @@ def test_row_labels_go_on_after_z() -> None:
 def test_changed_seats_are_those_gone_or_sold_as_something_else() -> None:
     old = draw_plan("rrrr", "rWC", "rr")
     new = draw_plan("rr rp", "rrW", "rrr")
-    assert changed_seats(old, new) == {"A4", "B2", "B3"}
-    assert changed_seats(old, draw_plan("rrrr", "rWC")) == {"C1", "C2"}
-    assert changed_seats(old, old) == set()
+    assert changed_seats(old, new) == ["A4", "B2", "B3"]
+    assert changed_seats(old, draw_plan("rrrr", "rWC")) == ["C1", "C2"]
+    assert changed_seats(old, old) == []
+
+
+def test_changed_seats_come_in_the_order_of_the_room() -> None:
+    old = draw_plan("r" * 11)
+    assert changed_seats(old, draw_plan("r")) == [f"A{number}" for number in range(2, 12)]
+    lettered = parse_layout(numbered(draw_layout("r" * 28)), 1)
+    fewer = parse_layout(numbered(draw_layout("r" * 25)), 1)
+    assert changed_seats(lettered, fewer) == ["1Z", "1AA", "1AB"]
 
 
 def test_seat_mapping_finds_each_old_seat_in_the_new_plan() -> None:

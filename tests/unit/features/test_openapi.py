@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import Any, cast
 
 import jsonschema_rs
+import msgspec
 import pytest
 
 from cinema.http.connections.upload import Upload
 from cinema.http.document.assets import Asset
 from cinema.http.document.openapi import error_codes, openapi_document
 from cinema.http.errors import ERROR_TABLE
-from cinema.http.routes import Route
+from cinema.http.routes import Deprecation, Route
 from tests.support.bound_routes import ROUTES
 
 SHOWN = [route for route in ROUTES if not route.hidden]
@@ -100,6 +102,7 @@ def test_guests_are_let_in_only_where_a_route_says_so() -> None:
     assert guests == {
         *("beginGuest", "endGuest", "placeHold", "getHold", "extendHold", "releaseHold"),
         *("createBooking", "listBookings", "getBooking", "cancelBooking", "getSeats"),
+        *("changeSeats", "exchangeBooking"),
     }
     for route in SHOWN:
         if route.auth in {"bearer", "optional"}:
@@ -134,7 +137,8 @@ def test_whoever_replaces_or_deletes_something_has_seen_it(route: Route) -> None
 
 def test_query_parameters_come_from_the_type() -> None:
     (listing,) = [route for route in SHOWN if route.operation_id == "listShowtimes"]
-    names = {one["name"] for one in operation(listing)["parameters"]}
+    parameters = operation(listing)["parameters"]
+    names = {one["name"] for one in parameters if one["in"] == "query"}
     assert names == {"date", "date_from", "date_to", "cinema_id", "movie_id", "limit", "cursor"}
 
 
@@ -146,3 +150,16 @@ def test_page_needs_nothing_from_elsewhere(name: str) -> None:
     assert "https://" not in text
     assert not re.search(r"<script>|<style>|style=|onclick=|\beval\(|innerHTML", text)
     assert "'unsafe-inline'" not in asset.medium.content_security_policy
+
+
+def test_a_deprecated_operation_says_what_to_use_instead() -> None:
+    ending = Deprecation(since=date(2026, 1, 1), sunset=date(2026, 2, 1), instead="`GET /new`")
+    shown = next(one for one in SHOWN if one.method == "GET" and one.description)
+    old = msgspec.structs.replace(shown, deprecation=ending)
+    document = openapi_document([old], version="1")
+    described = next(iter(document["paths"].values()))["get"]
+    assert described["deprecated"] is True
+    assert described["description"].endswith(
+        "Deprecated, ends on 2026-02-01. Use `GET /new` instead."
+    )
+    assert "deprecated" not in operation(shown)

@@ -14,6 +14,8 @@ from cinema.domain.showtime.events import (
     SeatsHeld,
 )
 from cinema.domain.showtime.state import NEVER_US
+from cinema.features.bookings.change_rows import CHANGE_BRANCHES
+from cinema.features.bookings.exchange_rows import EXCHANGE_BRANCHES
 from cinema.storage.journal import branches as branches_module
 from cinema.storage.journal import sql
 from cinema.storage.journal.branches import (
@@ -32,10 +34,14 @@ from tests.support.stores import (
     booking,
     called_off,
     cancellation,
+    given_up,
     move,
+    paid,
     plan_change,
+    seat_change,
     some_id,
     switch,
+    unpaid,
 )
 
 
@@ -66,10 +72,30 @@ _MADE = booking("A1", "A2")
 @pytest.mark.parametrize(
     ("happened", "names", "alone"),
     [
-        (_MADE, ["bookings", "payments", "seats", "bookings_told"], False),
+        (
+            _MADE,
+            [
+                *("ledger_sales", "loyalty_due", "bookings", "payments", "seats"),
+                *("bookings_told", "invoices_due"),
+            ],
+            False,
+        ),
         (
             cancellation(_MADE),
-            ["seats_given_back", "bookings_reduced", "payments_reduced", "bookings_told"],
+            [
+                *("promo_uses", "payments_reduced", "payments_carried", "refunds_made"),
+                "ledger_cancelled",
+                *("seats_given_back", "bookings_reduced", "bookings_told", "invoices_due"),
+            ],
+            True,
+        ),
+        (
+            seat_change(_MADE, {"A1": "A2"}),
+            [
+                *("payments_reduced", "payments_carried", "refunds_made", "ledger_cancelled"),
+                *("loyalty_due", "bookings_told"),
+                *("seats_left", "seats_left_again", "seats_chosen", "bookings_changed"),
+            ],
             True,
         ),
         (plan_change(2), ["switched"], True),
@@ -86,8 +112,24 @@ def test_an_event_brings_rows_of_its_branches_alone(
     assert rows.alone is alone
 
 
-OF_SHOWTIMES = {"switched", "screens", "cancellations"}
+OF_SHOWTIMES = {"switched", "screens", "jobs_of_showtimes", "showtimes_told"}
 """What no booking writes."""
+
+OF_PENDING = {"ledger_paid"} | {
+    f"pending_{name}"
+    for name in (
+        *("decided", "payments_decided", "seats_decided"),
+        *("cancelled", "payments_cancelled", "seats_cancelled", "moved"),
+    )
+}
+"""What is written of bookings that wait for their payment."""
+
+OF_EXCHANGES = {"exchanges_committed", "exchanges_paid", "ledger_exchanged"} | {
+    branch.name for branch in EXCHANGE_BRANCHES
+}
+
+OTHERS = OF_SHOWTIMES | OF_PENDING | OF_EXCHANGES | {branch.name for branch in CHANGE_BRANCHES}
+"""Branches without rows for new bookings and for those that are cancelled."""
 
 
 def test_a_node_has_the_branches_of_all_features() -> None:
@@ -98,6 +140,7 @@ def test_a_node_has_the_branches_of_all_features() -> None:
 def test_a_branch_declares_fields_that_its_rows_have(branch: RowBranch) -> None:
     made = booking("A1")
     whole = [made, cancellation(made), plan_change(2), move(), called_off(), switch(paused=True)]
+    whole += [paid(made), unpaid(made), seat_change(made, {"A1": "A2"}, 5), given_up(made)]
     rows = [
         row
         for happened in whole
@@ -132,7 +175,7 @@ def test_a_batch_has_the_clauses_and_parameters_of_the_branches_that_are_there()
         append(some_id(), 1, 0, events=2),
     )
     query, arguments = _append_call(parts, BRANCHES)
-    names = [one.name for one in BRANCHES.branches if one.name not in OF_SHOWTIMES]
+    names = [one.name for one in BRANCHES.branches if one.name not in OTHERS]
     assert re.findall(r"write_(\w+) as", query) == names
     numbers = {int(number) for number in re.findall(r"\$(\d+)", query)}
     assert numbers == set(range(1, len(arguments) + 1))
@@ -199,5 +242,9 @@ def test_text_of_clients_is_in_parameters_only() -> None:
     made = msgspec.structs.replace(booking("A1", code=nasty), request_key=b"\x00\xff")
     query, arguments = _append_call([append(some_id(), 1, 0, made)], BRANCHES)
     assert nasty not in query
-    (row,) = msgspec.json.decode(arguments[sql.EVENT_PARAMETERS])
+    (row,) = next(
+        rows
+        for text in arguments[sql.EVENT_PARAMETERS :]
+        if "code" in (rows := msgspec.json.decode(text))[0]
+    )
     assert (row["code"], row["request_key"]) == (nasty, "\\x00ff")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,8 @@ import pytest
 import structlog
 
 from cinema.telemetry.logging import LogLimit, LogSink, configure_logging, redact
+
+PATIENCE_S = 60
 
 
 class Written:
@@ -106,7 +111,7 @@ def test_what_json_does_not_know_is_written_as_text(written: Written) -> None:
     assert line["value"] == "<class 'object'>"
 
 
-def test_chunks_are_written_in_order_and_the_sink_can_be_used_again(written: Written) -> None:
+def test_chunks_are_written_in_order_and_those_after_the_end_too(written: Written) -> None:
     for number in range(100):
         written.sink.write(b'{"n":%d}\n' % number)
     assert [line["n"] for line in written.lines()] == list(range(100))
@@ -120,8 +125,50 @@ def test_reader_that_is_gone_stops_nothing() -> None:
     sink = LogSink(writing)
     sink.write(b"{}\n")
     sink.close()
+    sink.write(b"{}\n")
     os.close(writing)
-    assert sink.dropped_chunks == 1
+    assert sink.dropped_chunks == 2
+
+
+def test_reader_that_stands_still_stops_nothing() -> None:
+    reading, writing = os.pipe()
+    sink = LogSink(writing, last_line_s=0.01)
+    sink.close()
+    line = b"x" * 10_000
+    for _ in range(100):
+        sink.write(line)
+    assert 0 < sink.dropped_chunks < 100
+    os.close(reading)
+    os.close(writing)
+
+
+LAST_WORDS = """
+import logging
+from cinema.telemetry.logging import configure_logging, standard_error_sink
+
+class Destroyed:
+    def __del__(self):
+        logging.getLogger("asyncio").error("Task was destroyed but it is pending!")
+
+sink = standard_error_sink()
+configure_logging("info", sink)
+left = Destroyed()
+{close}
+"""
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("close", ["sink.close()", ""], ids=["closed", "never used"])
+def test_what_is_logged_while_the_interpreter_ends_does_not_keep_it(close: str) -> None:
+    """Libraries log when what they left is collected, which no thread can write any more."""
+    done = subprocess.run(
+        [sys.executable, "-c", LAST_WORDS.format(close=close)],
+        check=False,
+        capture_output=True,
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == 0, done.stderr
+    assert msgspec.json.decode(done.stderr)["message"] == "Task was destroyed but it is pending!"
 
 
 def test_email_addresses_in_what_others_wrote_are_redacted() -> None:
@@ -135,6 +182,36 @@ def test_email_addresses_in_what_others_wrote_are_redacted() -> None:
     assert "ann" not in shown
     assert "example" not in shown
     assert "(email_key)=(" in shown
+
+
+def test_the_limit_goes_by_the_clock_of_the_loop() -> None:
+    """A simulated world has loops with clocks of their own, and would differ from run to run."""
+    now_s = 0.0
+
+    class Loop(asyncio.SelectorEventLoop):
+        def time(self) -> float:
+            return now_s
+
+    async def admitted(limit: LogLimit) -> bool:
+        return limit.admit() is not None
+
+    async def limited() -> LogLimit:
+        return LogLimit(lines=1, period_s=60.0)
+
+    loop = Loop()
+    try:
+        limit = loop.run_until_complete(limited())
+        assert loop.run_until_complete(admitted(limit))
+        assert not loop.run_until_complete(admitted(limit))
+        now_s = 60.0
+        assert loop.run_until_complete(admitted(limit))
+    finally:
+        loop.close()
+
+
+def test_without_a_loop_the_limit_goes_by_the_clock_of_the_system() -> None:
+    limit = LogLimit(lines=1, period_s=-1.0)
+    assert [limit.admit(), limit.admit()] == [0, 0]
 
 
 def test_limited_lines_say_how_many_were_left_out() -> None:

@@ -1,6 +1,6 @@
-"""The process that solves: reads a task, writes a line whenever it has found something.
+"""The process that solves: it reads a task, and writes a line each time it finds something.
 
-It ends when its standard input does, so it never outlives the server that started it.
+It ends when its standard input ends. So it never outlives the server that started it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from cinema.features.showtimes.planner.task import Progress, Task
 from cinema.features.showtimes.planner.worth import worth
 
 NICENESS = 10
-"""Seats come first: a plan takes what processor time is left."""
+"""Selling seats comes first: a plan gets the processor time that is left."""
 
 
 MEMORY_BYTES = 4 * 1024**3
-"""A plan that needs more ends its own process, and no other."""
+"""If a plan needs more, its own process ends and no other."""
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from cinema.features.showtimes.planner.starts import formats_of, starts, steps
 INFINITE: Final = float("inf")
 
 RANKED_MIN: Final = 0.1
-"""Less of a show than this is no hint that it should be there."""
+"""A smaller part of a show does not hint that the schedule should have it."""
 
 
 class Kind(NamedTuple):
@@ -108,7 +108,7 @@ class DayModel:
                 ]
 
     def counts(self, shows: Iterable[Show]) -> list[int]:
-        """The other way round: how often each column stands in a schedule of the day."""
+        """The reverse: how often a schedule of the day uses each column."""
         kind_of = {screen: kind for kind, one in enumerate(self.kinds) for screen in one.screens}
         counts = [0] * len(self.columns)
         for one in shows:
@@ -131,7 +131,7 @@ class DayModel:
         self.high.append(high)
 
     def _occupy(self) -> None:
-        """Screens of a kind: as many as are idle, begin a show, or end one, at each step."""
+        """Rows for the screens of a kind at each step: idle, beginning a show, or ending one."""
         grid = self.problem.rules.grid
         begins: dict[tuple[int, int], list[int]] = defaultdict(list)
         finishes: dict[tuple[int, int], list[int]] = defaultdict(list)
@@ -180,7 +180,7 @@ class DayModel:
                     self._row(together, 0.0, 1.0)
 
     def _wish(self) -> None:
-        """Bounds of each film's shows; what is missing from a lower one is paid for."""
+        """Bounds of each film's shows; each show below a lower bound has a price."""
         problem, day = self.problem, self.problem.days[self.day]
         price = problem.rules.missing_price
         for place, film in enumerate(problem.films):
@@ -239,7 +239,7 @@ class DayModel:
     def _flows(
         self, film: int, demand: Sequence[float], shown: Sequence[bool]
     ) -> dict[tuple[int, int], int]:
-        """A variable for each pair of parts: so many want to come in one and come in the other."""
+        """A variable for each pair of parts: how many want to come in one and come in the other."""
         weight, spill = self.problem.films[film].weight, self.problem.rules.spill
         return {
             (origin, part): self._variable(
@@ -253,7 +253,7 @@ class DayModel:
     def _bound(
         self, flows: list[int], most: float, shows: dict[int, int], fixed: list[int]
     ) -> None:
-        """So many come at most: of each show its seats, or all who want to come."""
+        """At most so many come: to each show as many as it has seats, or all who want to come."""
         entries = [(flow, 1.0) for flow in flows]
         entries += [(count, -min(float(seats), most)) for seats, count in shows.items()]
         self._row(entries, -INFINITE, sum(min(float(seats), most) for seats in fixed))

@@ -1,7 +1,7 @@
 """A schedule made in one go: first every film once, then always the show that brings most.
 
-"Most" is by the time that a show takes its screen. It keeps all rules, needs no solver, and is what
-the solver is measured by.
+"Most" is relative to the time that a show takes on its screen. The schedule keeps all rules and
+needs no solver. The solver is compared with it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from cinema.features.showtimes.planner.starts import formats_of, starts, steps
 from cinema.features.showtimes.planner.worth import attendance
 
 GAIN_MIN = 1e-9
-"""A show that brings less than this brings nothing: sums of fractions are not exact."""
+"""A gain below this counts as none, because sums of fractions are not exact."""
 
 
 class _Like(NamedTuple):
-    """What a show brings depends on this alone."""
+    """The gain of a show depends only on these."""
 
     film: int
     version: int
@@ -128,7 +128,7 @@ class _Board:
         return taken << (show.starts // self._problem.rules.grid)
 
     def _gain(self, like: _Like) -> float:
-        """What one more show of this kind brings."""
+        """The gain of one more show of this kind."""
         problem, film = self._problem, self._problem.films[like.film]
         if like not in self._visitors:
             there = self._seats[like.film, like.version]
@@ -150,7 +150,7 @@ class _Board:
         self._count(show.film, show.version, show.screen, show.starts)
 
     def _count(self, film: int, version: int | None, screen: int, start: int) -> None:
-        """A show that is there from now on, and what that does to gains."""
+        """Note a new show, and what it changes about gains."""
         day = self._problem.days[self._day]
         part = part_of(day, start)
         self._of_film[film] += 1

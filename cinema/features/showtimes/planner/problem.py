@@ -1,7 +1,7 @@
 """What a schedule is made from, in plain numbers: films, screens, days and rules.
 
 Moments are whole minutes after the day's local midnight *as an instant*, so a change of the clocks
-moves no length. Films, versions, screens and days are named by their place in the problem.
+changes no length. Films, versions, screens and days are named by their place in the problem.
 
 The model of demand is that of Eliashberg et al., "Demand-driven scheduling of movies in a
 multiplex" (International Journal of Research in Marketing 26, 2009), made coarser: so many people
@@ -16,7 +16,8 @@ from typing import Final
 import msgspec
 
 SPILL_MAX: Final = 0.5
-"""Up to here it is best to seat those first who want to come then (`worth.attendance`)."""
+"""Up to this value it is best to seat first those who want to come at that time
+(`worth.attendance`)."""
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,7 +33,7 @@ SHORT_SHARE: Final = 0.6
 """How much of the time after the relaxations the first round over all days may take."""
 
 SLICE_S: Final = 0.5
-"""How long a day is looked at in later rounds before the worst day is chosen anew."""
+"""How long a later round works on a day before it chooses the worst day again."""
 
 NEAR: Final = 1e-3
 """A program is solved when it is this near to its best, as a share; and so is a day."""
@@ -43,16 +43,16 @@ MORE_SCREENS: Final = 2
 """How many screens are looked at together at first, and how many more when that no longer helps."""
 
 MORE_COLUMNS: Final = 100
-"""Columns beside those that the relaxation uses; they are doubled when they no longer help."""
+"""Columns in addition to those that the relaxation uses; doubled when they no longer help."""
 
 FEW_S: Final = 2.0
 """Longest time for a few screens: where it takes longer, others are more worth looking at."""
 
 USED: Final = 1e-7
-"""A relaxation uses a column of which it takes more than this: sums of fractions are not exact."""
+"""A column with a smaller value counts as unused, because sums of fractions are not exact."""
 
 STRIDES: Final = (37, 41, 43, 47)
-"""Primes, of which one at least does not divide how many groups there are."""
+"""Primes: at least one of them does not divide the number of groups."""
 
 BETTER: Final = 1e-6
 """A schedule is better by more than this, for the same reason."""
@@ -102,7 +102,7 @@ class _Day:
     def improve(self, until: float, ends: float, clock: Callable[[], float]) -> None:
         """Look at groups of screens until a moment, or until looking on is in vain.
 
-        What was begun by then may go on, but not beyond `ends`.
+        What was begun before may go on, but not beyond `ends`.
         """
         while self.open and clock() < until:
             if not self._ahead:

@@ -26,7 +26,7 @@ def formats_of(problem: Problem, screen: int, film: int) -> list[int]:
 
 
 def starts(problem: Problem, day: int, screen: int, film: int) -> list[int]:
-    """The moments at which a film may start on a screen of a day, beside the fixed showtimes."""
+    """The times at which a film may start on a screen of a day, next to the fixed showtimes."""
     if not wanted(problem, film, day):
         return []
     rules, one, hours = problem.rules, problem.films[film], problem.days[day]

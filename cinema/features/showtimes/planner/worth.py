@@ -21,7 +21,7 @@ Wish = Literal["shows_min", "prime_min"]
 
 
 class Unmet(msgspec.Struct, frozen=True, kw_only=True):
-    """A wish of a film on a day of which `missing` shows are not there, and what that costs."""
+    """A wish of a film on a day that lacks `missing` shows, and what that costs."""
 
     wish: Wish
     film: int
@@ -134,7 +134,7 @@ def violations(problem: Problem, shows: Sequence[Show]) -> list[str]:
 
 
 def _alone(problem: Problem, show: Show) -> Iterable[str]:
-    """What is wrong with one show, whatever else is shown."""
+    """What is wrong with one show by itself."""
     named = (show.day, show.screen, show.film)
     if not all(
         0 <= place < len(things)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -47,7 +48,7 @@ class Room:
             block += 1
             for seat in row.seats:
                 block += bool(seat.gap_before)
-                label = f"{row.label}{seat.number}"
+                label = _label(row.label, seat.number)
                 sold_as = (seat.category, seat.accessible, seat.companion)
                 places[label] = Place(label, row.label, block, sold_as)
         return cls(places, {at: price_of[place.sold_as[0]] for at, place in places.items()})
@@ -57,6 +58,11 @@ class Room:
         for place in self.places.values():
             grouped.setdefault(place.block, []).append(place.label)
         return list(grouped.values())
+
+
+def _label(row: str, number: int) -> str:
+    """`F7` in rows with letters, `12C` in rows with numbers; here no row has more than 26 seats."""
+    return f"{row}{number}" if row.isalpha() else row + string.ascii_uppercase[number - 1]
 
 
 def windows(block: list[str], size: int) -> Iterator[list[str]]:

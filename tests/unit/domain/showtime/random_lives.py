@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -11,29 +12,37 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from cinema.domain.limits import IDEMPOTENCY_TTL_S
+from cinema.domain.pricing.book import BookSettings, Conditions, Effect, PriceBook, Rule
+from cinema.domain.pricing.rules import ready_book
 from cinema.domain.rejections import Rejection
 from cinema.domain.sale_rules import SaleRules
 from cinema.domain.seatmap import STATUS_NAMES, Layout, parse_layout
 from cinema.domain.showtime import expiry
 from cinema.domain.showtime import state as state_module
 from cinema.domain.showtime.commands import (
+    AbandonPayment,
     AnyCommand,
     BlockSeats,
     BookHold,
     CancelBooking,
     ChangePlan,
+    ChangeSeats,
+    ConfirmPayment,
     ExtendHold,
     HoldBestAvailable,
     HoldSeats,
     PauseSales,
     ReleaseHold,
     ResumeSales,
+    ReturnPayment,
+    StartPayment,
     UnblockSeats,
 )
 from cinema.domain.showtime.decisions import Decision, Nothing, Replay
-from cinema.domain.showtime.events import Event, HoldBooked, TermsChanged
+from cinema.domain.showtime.events import Event, HoldBooked, SeatsHeld, TermsChanged
 from cinema.domain.showtime.packed import unpack
-from cinema.domain.showtime.state import ENDED_NAMES, NEVER_US
+from cinema.domain.showtime.prices import basis_of
+from cinema.domain.showtime.state import ENDED_NAMES, NEVER_US, ended_as, waiting_for
 from cinema.domain.showtime.terms import ShowtimeTerms
 from tests.unit.domain.showtime.oracle import (
     BoxOffice,
@@ -53,7 +62,8 @@ from tests.unit.domain.showtime.world import World, contents
 CUSTOMERS = [id_of("ann"), id_of("bob"), id_of("cyd")]
 STAFF = CUSTOMERS[2]
 TTL_US = IDEMPOTENCY_TTL_S * 1_000_000
-FACTOR_MINOR = {"regular": 1000, "premium": 1250, "vip": 1600}
+FACTOR_PERCENT = {"regular": 100, "premium": 125, "vip": 160}
+DEMAND_PERCENT = 30
 
 _NO_SEAT = 24
 _WHICH = st.integers(0, 11)
@@ -85,19 +95,25 @@ class Showtime(RuleBasedStateMachine):
         self.now_us = second(0)
         self.made = 0
         self.booked: list[bytes] = []
+        self.payments: list[StartPayment] = []
         self.keyed: list[AnyCommand] = []
         self.version = 1
         self.dearer = 0
         layout = self.layout = self.layouts[0]
         self.office = BoxOffice(Room.of(layout, self._price_of()), self.rules_)
+        self.book_version = 0
+        self.basis: dict[bytes, tuple[int, int, int, int, int]] = {}
         self.world = World(self._terms(layout))
 
     def teardown(self) -> None:
         self._limits.undo()
 
     def _price_of(self) -> dict[str, int]:
-        more = self.version + 10 * self.dearer
-        return {name: price + more for name, price in FACTOR_MINOR.items()}
+        base_minor = self._base_minor()
+        return {name: base_minor * percent // 100 for name, percent in FACTOR_PERCENT.items()}
+
+    def _base_minor(self) -> int:
+        return 1000 + 100 * self.dearer
 
     def _terms(self, layout: Layout) -> ShowtimeTerms:
         plan = parse_layout(layout, self.version)
@@ -119,6 +135,9 @@ class Showtime(RuleBasedStateMachine):
             live_holds_per_staff=its.holds_per_staff,
             protect_orphans=its.protect_orphans,
             companions_need_accessible=its.companions_need_accessible,
+            payment_window_s=its.payment_window_s,
+            payment_grace_s=its.payment_grace_s,
+            base_price_minor=self._base_minor(),
         )
 
     # --- what is asked
@@ -190,6 +209,89 @@ class Showtime(RuleBasedStateMachine):
             )
         )
 
+    @precondition(lambda self: self.office.holds)
+    @rule(which=_WHICH, strange=_RARELY, key=_KEY)
+    def start_paying(self, which: int, strange: bool, key: int | None) -> None:
+        hold_id, customer = self._a_hold(which, strange)
+        command = StartPayment(
+            hold_id=hold_id,
+            customer=customer,
+            booking_id=self._new(),
+            code=f"CODE{self.made}",
+            payment_id=id_of(f"payment {self.made}"),
+            payment_method="stripe",
+            **self._name(key, "pay", customer, hold_id),
+        )
+        self._perform(command)
+
+    @precondition(lambda self: self.payments)
+    @rule(which=_WHICH, strange=_RARELY, mixed=st.booleans(), fewer=_RARELY)
+    def the_money_comes(self, which: int, strange: bool, mixed: bool, fewer: bool) -> None:
+        """In time or late, told as often as the payment service likes."""
+        payment, hold_id, customer = self._a_payment(which, strange, mixed)
+        slip = self.office.holds.get(hold_id)
+        self._perform(
+            ConfirmPayment(
+                hold_id=hold_id,
+                customer=customer,
+                booking_id=payment.booking_id,
+                code=payment.code,
+                payment_id=payment.payment_id,
+                payment_method="stripe",
+                seat_count=(len(slip.seats) if slip else 0) + fewer,
+                **self._name(None, "confirm", b""),
+            )
+        )
+
+    @precondition(lambda self: self.office.live())
+    @rule(which=_WHICH, taken=st.booleans())
+    def the_money_comes_too_late(self, which: int, taken: bool) -> None:
+        """The hold has ended, and perhaps somebody else has one of its seats."""
+        self.start_paying(which, strange=False, key=None)
+        if not self.payments:
+            return
+        self.now_us += 25_000_000
+        slip = self.office.holds[self.payments[-1].hold_id]
+        if taken and slip.seats:
+            self._hold(list(slip.seats)[:1], _other(slip.customer), None)
+        self.the_money_comes(0, strange=False, mixed=False, fewer=False)
+
+    @precondition(lambda self: self.payments)
+    @rule(which=_WHICH, strange=_RARELY, mixed=st.booleans(), expired=st.booleans())
+    def no_money_comes(self, which: int, strange: bool, mixed: bool, expired: bool) -> None:
+        payment, hold_id, customer = self._a_payment(which, strange, mixed)
+        self._perform(
+            AbandonPayment(
+                hold_id=hold_id,
+                customer=customer,
+                booking_id=payment.booking_id,
+                expired=expired,
+                **self._name(None, "abandon", b""),
+            )
+        )
+
+    @precondition(lambda self: self.payments)
+    @rule(which=_WHICH, strange=_RARELY, mixed=_RARELY)
+    def the_money_goes_back(self, which: int, strange: bool, mixed: bool) -> None:
+        payment, hold_id, customer = self._a_payment(which, strange, mixed)
+        self._perform(
+            ReturnPayment(
+                hold_id=hold_id,
+                customer=customer,
+                booking_id=payment.booking_id,
+                **self._name(None, "give back", b""),
+            )
+        )
+
+    def _a_payment(
+        self, which: int, strange: bool, mixed: bool
+    ) -> tuple[StartPayment, bytes, bytes]:
+        """A payment that began, the latest at first; or another customer's, or another hold's."""
+        payment = self.payments[-1 - which % len(self.payments)]
+        other = self.payments[which % len(self.payments)]
+        customer = _other(payment.customer) if strange else payment.customer
+        return payment, (other if mixed else payment).hold_id, customer
+
     @precondition(lambda self: self.booked)
     @rule(which=_WHICH, strange=_RARELY, staff=_RARELY, part=_PART, key=_KEY)
     def cancel(
@@ -200,6 +302,75 @@ class Showtime(RuleBasedStateMachine):
         names = self._name(key, ("cancel", booking_id), b"staff" if staff else customer, labels)
         by = None if staff else customer
         self._perform(CancelBooking(booking_id=booking_id, customer=by, labels=labels, **names))
+
+    @precondition(lambda self: self.booked)
+    @rule(
+        which=_WHICH,
+        strange=_RARELY,
+        staff=st.booleans(),
+        part=_SEATS,
+        seats=_SEATS,
+        pays=st.booleans(),
+        key=_KEY,
+    )
+    def change_seats(
+        self,
+        which: int,
+        strange: bool,
+        staff: bool,
+        part: list[int],
+        seats: list[int],
+        pays: bool,
+        key: int | None,
+    ) -> None:
+        """Mostly as many as are given up, at what they cost now."""
+        booking_id, customer = self._a_booking(which, strange)
+        chosen = self._labels(seats)
+        slip = self.office.bookings.get(booking_id)
+        left = (self._part(slip, part) or []) if slip else list(chosen)
+        if not strange:
+            left, chosen = left[: len(chosen)], chosen[: len(left)]
+        self._change_seats(booking_id, None if staff else customer, left, chosen, pays, key)
+
+    @precondition(lambda self: self.booked and self.office.live())
+    @rule(which=_WHICH, held=_WHICH, staff=st.booleans(), few=st.booleans(), key=_KEY)
+    def change_to_seats_of_a_hold(
+        self, which: int, held: int, staff: bool, few: bool, key: int | None
+    ) -> None:
+        booking_id, customer = self._a_booking(which, strange=False)
+        chosen = list(self.office.holds[self._a_hold(held, strange=False)[0]].seats)
+        slip = self.office.bookings.get(booking_id)
+        left = list(slip.seats if slip else chosen)
+        count = 1 if few else min(len(left), len(chosen))
+        left, chosen = left[:count], chosen[:count]
+        self._change_seats(booking_id, None if staff else customer, left, chosen, True, key)
+
+    def _change_seats(
+        self,
+        booking_id: bytes,
+        by: bytes | None,
+        left: list[str],
+        chosen: list[str],
+        pays: bool,
+        key: int | None,
+    ) -> None:
+        slip, prices_now = self.office.bookings.get(booking_id), self.office.room.prices
+        names = self._name(key, ("change", booking_id), by or b"staff", (left, chosen))
+        self._perform(
+            ChangeSeats(
+                booking_id=booking_id,
+                customer=by,
+                left=left,
+                chosen=chosen,
+                layout_version=self.world.terms.plan.version,
+                seen=tuple(slip.seats.items()) if slip else (),
+                prices=tuple(prices_now.get(label, 0) for label in chosen),
+                holder=STAFF if by is None else b"",
+                payment_id=id_of(f"payment {self.made}"),
+                payment_method="demo" if pays else "",
+                **names,
+            )
+        )
 
     @rule(seats=_SEATS, key=_KEY)
     def block(self, seats: list[int], key: int | None) -> None:
@@ -223,7 +394,7 @@ class Showtime(RuleBasedStateMachine):
         changes: dict[str, Any] = {}
         if isinstance(command, HoldSeats | HoldBestAvailable):
             changes["hold_id"] = self._new()
-        if isinstance(command, BookHold):
+        if isinstance(command, BookHold | StartPayment):
             changes["booking_id"] = self._new()
         if otherwise:
             changes["fingerprint"] = fingerprint_of("something else")
@@ -236,11 +407,7 @@ class Showtime(RuleBasedStateMachine):
         self.version += 1
         terms = self._terms(layout)
         room = Room.of(layout, self._price_of())
-        command = ChangePlan(
-            command_id=id_of(f"plan {self.version}"),
-            plan=terms.plan,
-            prices_minor=terms.prices_minor,
-        )
+        command = ChangePlan(command_id=id_of(f"plan {self.version}"), plan=terms.plan)
         decision = self.world.decide(command, self.now_us)
         in_the_way = self.office.in_the_way_of(room)
         if in_the_way:
@@ -257,12 +424,12 @@ class Showtime(RuleBasedStateMachine):
         self._expire()
         self.dearer += 1
         terms = self.world.terms
-        prices = tuple((name, self._price_of()[name]) for name in terms.plan.categories)
+        base_minor = self._base_minor()
         command = change_terms(seen=(terms.version,), rules=self._sale_rules(), **self._window())
         command = msgspec.structs.replace(
             command,
             command_id=id_of(f"prices {self.dearer}"),
-            conditions=msgspec.structs.replace(command.conditions, price_overrides=prices),
+            conditions=msgspec.structs.replace(command.conditions, base_price_minor=base_minor),
         )
         late = msgspec.structs.replace(command, seen=(terms.version - 1,))
         self._expect_refusal(Refused("PRECONDITION_FAILED"), self.world.decide(late, self.now_us))
@@ -271,6 +438,28 @@ class Showtime(RuleBasedStateMachine):
         self.world.record(decision, self.now_us, command)
         assert self.world.terms.version == terms.version + 1
         self.office.move_to(Room.of(self.layout, self._price_of()))
+
+    @rule()
+    def a_new_price_book(self) -> None:
+        """Each version asks another amount more as soon as some seats are taken."""
+        self.book_version += 1
+        self.office.dearer_from_percent = DEMAND_PERCENT
+        self.office.dearer_minor = 7 * self.book_version
+        full = Conditions(taken_min=DEMAND_PERCENT)
+        effect = Effect(kind="amount", value=self.office.dearer_minor)
+        dearer = Rule(
+            id=UUID(int=1), name="full", group="demand", priority=1, when=full, effect=effect
+        )
+        book = PriceBook(
+            version=self.book_version,
+            currency="EUR",
+            time_zone="Europe/Berlin",
+            settings=BookSettings(),
+            rules=(dearer,),
+        )
+        self.world.terms = msgspec.structs.replace(
+            self.world.terms, book=ready_book(book), book_version=self.book_version
+        )
 
     def _sale_rules(self) -> SaleRules:
         names = [field.name for field in msgspec.structs.fields(SaleRules)]
@@ -436,12 +625,21 @@ class Showtime(RuleBasedStateMachine):
         assert told(decision, self.world.terms.plan.labels) == done
         booking_id = b""
         if isinstance(decision, HoldBooked):
-            assert isinstance(command, BookHold)
+            assert isinstance(command, BookHold | ConfirmPayment)
+            assert decision.pending == isinstance(command, ConfirmPayment)
             booking_id = decision.booking_id
             self.booked.append(booking_id)
             assert booking_id == command.booking_id
             assert decision.code == command.code
             assert decision.payment_id == command.payment_id
+        if isinstance(command, StartPayment):
+            self.payments.append(command)
+        if isinstance(decision, SeatsHeld):
+            taken = self.office.taken() if self.book_version else 0
+            self.basis[decision.hold_id] = (
+                *(self.book_version, self.now_us, taken),
+                *(self.office.seat_count(), self._base_minor()),
+            )
         self.world.record(decision, self.now_us, command)
         self.office.carry_out(done, self.now_us, booking_id)
         if command.fingerprint:
@@ -472,10 +670,24 @@ class Showtime(RuleBasedStateMachine):
         assert bookings == {
             key: (slip.customer, slip.seats) for key, slip in self.office.bookings.items()
         }
+        paying = {key: waiting_for(waiting).booking_id for key, waiting in state.paying.items()}
+        assert paying == {
+            key: one.paid_by for key, one in self.office.live().items() if one.paid_by
+        }
         assert state.paused == self.office.paused
         for customer in CUSTOMERS:
             mine = [slip for slip in self.office.live().values() if slip.customer == customer]
             assert state.live_holds_of(customer) == len(mine)
+
+    @invariant()
+    def holds_know_what_their_prices_follow_from(self) -> None:
+        state = self.world.state
+        assert state.taken == self.office.taken()
+        assert not state.sold_by.keys() - state.holds.keys()
+        for hold_id, packed in state.holds.items():
+            basis = basis_of(state, self.world.terms, hold_id, packed, unpack(packed))
+            what = (basis.book_version, basis.at_us, basis.taken)
+            assert (*what, basis.seat_count, basis.base_price_minor) == self.basis[hold_id]
 
     @invariant()
     def every_ended_hold_says_how_it_ended(self) -> None:
@@ -485,8 +697,11 @@ class Showtime(RuleBasedStateMachine):
                 assert ended is None
                 continue
             assert ended is not None
-            assert ENDED_NAMES[ended[0]] == slip.status
-            assert self._on_paper(ended[1:])[:2] == (slip.customer, slip.seats)
+            how = ended_as(ended)
+            assert ENDED_NAMES[how.status] == slip.status
+            assert self._on_paper(how.packed)[:2] == (slip.customer, slip.seats)
+            unpaid_by = None if slip.status == "booked" else slip.paid_by or None
+            assert how.booking_id == unpaid_by
         assert self.world.ended(id_of("never")) is None
 
     @invariant()

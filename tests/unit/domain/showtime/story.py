@@ -13,19 +13,25 @@ import msgspec
 from cinema.domain.rejections import Rejection
 from cinema.domain.sale_rules import SaleRules
 from cinema.domain.showtime.commands import (
+    AbandonPayment,
     AnyCommand,
     BlockSeats,
     BookHold,
     CancelBooking,
     CancelShowtime,
     ChangePlan,
+    ChangeSeats,
     ChangeTerms,
+    ConfirmPayment,
     ExtendHold,
     HoldBestAvailable,
     HoldSeats,
     PauseSales,
     ReleaseHold,
     ResumeSales,
+    ReturnPayment,
+    Sale,
+    StartPayment,
     UnblockSeats,
 )
 from cinema.domain.showtime.decisions import (
@@ -198,8 +204,18 @@ def release(
     return ReleaseHold(**_keyed(fields, key, str(labels)))
 
 
+def sale(labels: str, *prices: int, **more: Any) -> Sale:
+    """What seats are to be booked for, quoted without a book."""
+    usual: dict[str, Any] = {"book_version": 0, "types": (), "taxes": ()}
+    return Sale(labels=tuple(labels.split()), prices=prices, **{**usual, **more})
+
+
 def book(
-    hold_id: str = "hold", booking_id: str = "booking", by: str = "ann", key: str | None = None
+    hold_id: str = "hold",
+    booking_id: str = "booking",
+    by: str = "ann",
+    key: str | None = None,
+    **more: Any,
 ) -> BookHold:
     fields = {
         "hold_id": id_of(hold_id),
@@ -208,8 +224,59 @@ def book(
         "code": "7KXQ2MPA",
         "payment_id": id_of(f"payment of {booking_id}"),
         "payment_method": "demo",
+        **more,
     }
     return BookHold(**_keyed(fields, key, hold_id))
+
+
+def pay(
+    hold_id: str = "hold",
+    booking_id: str = "booking",
+    by: str = "ann",
+    key: str | None = None,
+    **more: Any,
+) -> StartPayment:
+    fields = {
+        "hold_id": id_of(hold_id),
+        "customer": id_of(by),
+        "booking_id": id_of(booking_id),
+        "code": "7KXQ2MPA",
+        "payment_id": id_of(f"payment of {booking_id}"),
+        "payment_method": "stripe",
+        **more,
+    }
+    return StartPayment(**_keyed(fields, key, hold_id))
+
+
+def paid(
+    seat_count: int = 1,
+    hold_id: str = "hold",
+    booking_id: str = "booking",
+    by: str = "ann",
+    key: str | None = None,
+) -> ConfirmPayment:
+    fields = {
+        "hold_id": id_of(hold_id),
+        "customer": id_of(by),
+        "booking_id": id_of(booking_id),
+        "code": "7KXQ2MPA",
+        "payment_id": id_of(f"payment of {booking_id}"),
+        "payment_method": "stripe",
+        "seat_count": seat_count,
+    }
+    return ConfirmPayment(**_keyed(fields, key, hold_id))
+
+
+def abandon(
+    hold_id: str = "hold", booking_id: str = "booking", by: str = "ann", *, expired: bool = True
+) -> AbandonPayment:
+    fields = {"hold_id": id_of(hold_id), "customer": id_of(by), "booking_id": id_of(booking_id)}
+    return AbandonPayment(**_keyed({**fields, "expired": expired}, None, hold_id))
+
+
+def give_back(hold_id: str = "hold", booking_id: str = "booking", by: str = "ann") -> ReturnPayment:
+    fields = {"hold_id": id_of(hold_id), "customer": id_of(by), "booking_id": id_of(booking_id)}
+    return ReturnPayment(**_keyed(fields, None, hold_id))
 
 
 def cancel(
@@ -221,6 +288,31 @@ def cancel(
     customer = None if by is None else id_of(by)
     fields = {"booking_id": id_of(booking_id), "customer": customer, "labels": _labels(labels)}
     return CancelBooking(**_keyed(fields, key, str(labels)))
+
+
+def change(
+    left: str,
+    chosen: str,
+    *prices: int,
+    by: str | None = "ann",
+    key: str | None = None,
+    seen: dict[str, int] | None = None,
+    **more: Any,
+) -> ChangeSeats:
+    """Other seats for tickets of a booking, which has these alone, for 1000 each, unless `seen`."""
+    named = left.split()
+    fields = {
+        "booking_id": id_of("booking"),
+        "customer": None if by is None else id_of(by),
+        "left": named,
+        "chosen": chosen.split(),
+        "layout_version": 1,
+        "seen": tuple((seen or dict.fromkeys(named, 1000)).items()),
+        "prices": prices or (1000,) * len(named),
+        "payment_id": id_of("payment of the change"),
+        **more,
+    }
+    return ChangeSeats(**_keyed(fields, key, f"{left} {chosen}"))
 
 
 def block(labels: str, key: str | None = None) -> BlockSeats:
@@ -270,11 +362,19 @@ def conditions(**changes: Any) -> Conditions:
 
 
 def change_terms(
-    *, seen: tuple[int, ...] = (1,), rules: SaleRules = RULES, **changes: Any
+    *,
+    seen: tuple[int, ...] = (1,),
+    rules: SaleRules = RULES,
+    job_id: bytes = b"",
+    **changes: Any,
 ) -> ChangeTerms:
     wanted = conditions(**changes)
     return ChangeTerms(
-        command_id=id_of(f"terms {seen} {wanted}"), seen=seen, conditions=wanted, rules=rules
+        command_id=id_of(f"terms {seen} {wanted}"),
+        seen=seen,
+        conditions=wanted,
+        rules=rules,
+        job_id=job_id,
     )
 
 

@@ -17,6 +17,7 @@ from cinema.domain.showtime.events import (
     SeatsUnblocked,
 )
 from cinema.domain.showtime.packed import unpack
+from cinema.domain.showtime.prices import sold_now
 from tests.unit.domain.seat_drawing import draw_layout
 from tests.unit.domain.showtime.story import (
     block,
@@ -104,7 +105,7 @@ def test_a_plan_change_moves_what_is_held_booked_and_blocked() -> None:
         hold("A2 A4"), hold("B1", "sold"), book("sold"), block("B2"), its_terms=terms("rrrr", "rr")
     )
     story.when(change_plan("rrrrrr", "rrr"), 9)
-    story.then(PlanChanged(1, 2, 9, (0, 1, 2, 3, 6, 7), 2))
+    story.then(PlanChanged(1, 2, 9, (0, 1, 2, 3, 6, 7), 2, before=sold_now(terms("rrrr", "rr"))))
     assert story.drawn() == ".h.h.. bx."
     assert story.state.layout_version == 2
     assert unpack(story.state.holds[id_of("hold")]).seats == (1, 3)

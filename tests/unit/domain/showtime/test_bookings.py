@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from cinema.domain.showtime.events import BookingCancelled, HoldBooked
+from cinema.domain.showtime.events import BookingCancelled, HoldBooked, refund_of
 from cinema.domain.showtime.packed import unpack
 from tests.unit.domain.showtime.story import (
     START_US,
@@ -102,3 +103,53 @@ def test_a_seat_of_a_cancelled_booking_can_be_sold_again() -> None:
     assert story.drawn() == "b... ...."
     assert list(story.state.bookings) == [id_of("its booking")]
     assert story.state.at_us == START_US
+
+
+@pytest.mark.parametrize(
+    ("labels", "more", "refund_minor"),
+    [
+        (None, {"refund_bp": 5_000}, 1625),
+        ("A1", {"refund_bp": 5_000}, 500),
+        ("B1", {"refund_bp": 1}, 0),
+        ("B1", {"refund_bp": 3_333}, 417),
+        ("B1", {"refund_bp": 0}, 0),
+        # Fees go back with the last seat alone.
+        ("A1", {"refund_bp": 5_000, "fees_minor": 70}, 500),
+        (None, {"refund_bp": 5_000, "fees_minor": 70}, 1695),
+        (None, {"refund_minor": 7}, 7),
+        ("A1", {"refund_minor": 0, "fees_minor": 70}, 0),
+        (None, {"refund_bp": 10_000}, 3250),
+        (None, {"refund_bp": 10_000, "fees_minor": 70}, 3320),
+        (None, {"refund_bp": 10_000, "fees_minor": 70, "products_minor": 50}, 3320),
+    ],
+)
+def test_so_much_goes_back_as_the_command_says(
+    labels: str | None, more: dict[str, int], refund_minor: int
+) -> None:
+    story = given(hold("A1 B1 A2"), book())
+    story.when(msgspec.structs.replace(cancel(labels), **more), 5)
+    cancelled = story.decision
+    assert isinstance(cancelled, BookingCancelled)
+    assert refund_of(cancelled) == refund_minor
+    # As it always was, and so it reads in older journals.
+    is_whole_price = refund_minor == sum(cancelled.cancelled_prices)
+    assert (cancelled.refund_minor == -1) == is_whole_price
+
+
+@pytest.mark.parametrize(
+    ("labels", "more", "products_minor"),
+    [
+        (None, {}, 50),
+        ("A1 B1", {}, 50),
+        ("A1", {}, 0),
+        # What somebody else has decided is for nothing in particular.
+        (None, {"refund_minor": 7}, 0),
+    ],
+)
+def test_products_go_back_with_the_last_seat(
+    labels: str | None, more: dict[str, int], products_minor: int
+) -> None:
+    command = msgspec.structs.replace(cancel(labels), fees_minor=70, products_minor=50, **more)
+    cancelled = given(hold("A1 B1"), book()).when(command, 5).decision
+    assert isinstance(cancelled, BookingCancelled)
+    assert cancelled.products_minor == products_minor

@@ -15,6 +15,7 @@ from cinema.domain.showtime.events import (
     SalesPaused,
     SalesResumed,
     SeatsBlocked,
+    SeatsChanged,
     SeatsHeld,
     SeatsUnblocked,
 )
@@ -31,6 +32,11 @@ HOLD, ANN = b"hold-id-16-bytes", b"customer-16-byte"
         (HoldExpired(HOLD, (2, 1)), [(2, AVAILABLE), (1, AVAILABLE)]),
         (HoldBooked(HOLD, ANN, (2,), (1,), HOLD, "C", HOLD, "demo", "EUR"), [(2, BOOKED)]),
         (BookingCancelled(HOLD, ANN, (2,), (1,), (1,), (1,)), [(2, AVAILABLE)]),
+        (
+            # The first ticket gets the seat of the second one.
+            SeatsChanged(HOLD, ANN, (1, 2), (1, 1), (2, 3), (1, 1), (2, 3), (1, 1), "EUR"),
+            [(1, AVAILABLE), (3, BOOKED)],
+        ),
         (SeatsBlocked((2, 1)), [(2, BLOCKED), (1, BLOCKED)]),
         (SeatsUnblocked((2,)), [(2, AVAILABLE)]),
         (SalesPaused(), []),

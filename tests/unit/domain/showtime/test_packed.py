@@ -5,7 +5,17 @@ from hypothesis import strategies as st
 
 from cinema.domain.limits import PRICE_LIMIT_MINOR
 from cinema.domain.seatmap import MAX_SEATS
-from cinema.domain.showtime.packed import SeatGroup, customer_of, expiry_of, pack, unpack
+from cinema.domain.showtime.packed import (
+    SeatGroup,
+    customer_of,
+    expiry_of,
+    mark_of,
+    pack,
+    price_basis,
+    priced_by,
+    seats_in,
+    unpack,
+)
 
 _MOMENTS = st.integers(0, 2**62)
 _SEATS = st.lists(
@@ -29,6 +39,25 @@ def test_a_group_comes_back_as_it_was_packed(
     assert customer_of(packed) == customer
     assert expiry_of(packed) == expires_at_us
     assert len(packed) == 32 + 6 * len(seats)
+    assert (seats_in(packed), mark_of(packed), price_basis(packed)) == (len(seats), b"", (0, 0))
+
+
+@given(
+    count=st.integers(0, 100), version=st.integers(1, 2**32 - 1), taken=st.integers(0, MAX_SEATS)
+)
+def test_a_group_with_a_mark_is_the_same_group(count: int, version: int, taken: int) -> None:
+    seats, prices = tuple(range(count)), (7,) * count
+    plain = pack(b"0123456789abcdef", 1, 2, seats, prices)
+    marked = pack(b"0123456789abcdef", 1, 2, seats, prices, priced_by(version, taken))
+    assert (unpack(marked), seats_in(marked)) == (unpack(plain), count)
+    assert (expiry_of(marked), customer_of(marked)) == (expiry_of(plain), customer_of(plain))
+    assert price_basis(marked) == (version, taken)
+    assert pack(*unpack(marked), mark_of(marked)) == marked
+
+
+def test_the_layout_of_a_mark_is_stable() -> None:
+    packed = pack(b"0123456789abcdef", 1, 2, (3,), (6,), priced_by(0x01020304, 0x0506))
+    assert packed[-8:].hex(" ") == "04 03 02 01 06 05 00 00"
 
 
 def test_the_layout_of_a_packed_group_is_stable() -> None:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from cinema.domain.rejections import Rejection
@@ -16,6 +17,7 @@ from tests.unit.domain.showtime.story import (
     book,
     cancel,
     cancel_showtime,
+    change,
     change_terms,
     extend,
     given,
@@ -23,12 +25,15 @@ from tests.unit.domain.showtime.story import (
     hold_best,
     id_of,
     pause,
+    pay,
     release,
+    sale,
     second,
     terms,
 )
 
 CLOSED = {"sales_closes_at_us": second(1)}
+OTHER_SEATS = sale("A2", 1)
 ONE_SEAT = {"seats_per_hold": 1}
 STARTED = {"starts_at_us": second(1)}
 
@@ -89,6 +94,25 @@ LIVE_AND_ENDED: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyComman
     ("NOT_FOUND", "HOLD_LIMIT", [hold("A1")], {"hold_max_s": 10}, extend(by="bob")),
     (
         "IDEMPOTENCY_MISMATCH",
+        "NOT_FOUND",
+        [hold("A1"), book(key="k")],
+        {},
+        msgspec.structs.replace(book("other", key="k"), fingerprint=b"another!"),
+    ),
+    ("NOT_FOUND", "HOLD_CHANGED", [hold("A1")], {}, book(by="bob", sale=OTHER_SEATS)),
+    ("HOLD_ENDED", "HOLD_CHANGED", [hold("A1"), release()], {}, book(sale=OTHER_SEATS)),
+    ("PAYMENT_IN_PROGRESS", "HOLD_CHANGED", [hold("A1"), pay()], {}, book(sale=OTHER_SEATS)),
+    ("HOLD_LIMIT", "SALES_CLOSED", [hold("A1 A2")], {}, pay(before_start_s=9**6, seats_limit=1)),
+    (
+        "SALES_CLOSED",
+        "HOLD_CHANGED",
+        [hold("A1")],
+        {},
+        pay(before_start_s=9**6, sale=OTHER_SEATS),
+    ),
+    ("HOLD_CHANGED", "nothing", [hold("A1")], {}, pay(sale=OTHER_SEATS)),
+    (
+        "IDEMPOTENCY_MISMATCH",
         "BOOKING_ENDED",
         [hold("A1"), book(), cancel(key="k")],
         {},
@@ -116,11 +140,61 @@ LIVE_AND_ENDED: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyComman
 ]
 
 
+BOOKED = [hold("A3 A4"), book()]
+CHANGED: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyCommand]] = [
+    (
+        "IDEMPOTENCY_MISMATCH",
+        "BOOKING_ENDED",
+        [*BOOKED, change("A3 A4", "A5 A6", key="k"), cancel()],
+        {},
+        change("A4", "A5", key="k"),
+    ),
+    (
+        "NOT_FOUND",
+        "SHOWTIME_CANCELLED",
+        [*BOOKED, cancel_showtime()],
+        {},
+        change("A3", "A5", by="bob"),
+    ),
+    (
+        "BOOKING_ENDED",
+        "SHOWTIME_CANCELLED",
+        [*BOOKED, cancel(), cancel_showtime()],
+        {},
+        change("A3", "A5"),
+    ),
+    (
+        "SHOWTIME_CANCELLED",
+        "SHOWTIME_STARTED",
+        [*BOOKED, cancel_showtime()],
+        STARTED,
+        change("A3", "A5"),
+    ),
+    ("SHOWTIME_STARTED", "SALES_PAUSED", [*BOOKED, pause()], STARTED, change("A3", "A5")),
+    ("SALES_PAUSED", "UNKNOWN_SEAT", [*BOOKED, pause()], {}, change("Z1", "A5")),
+    ("UNKNOWN_SEAT", "DUPLICATE_SEAT", BOOKED, {}, change("A3 A3 Z1", "A5 A6 A5")),
+    ("UNKNOWN_SEAT", "SEAT_NOT_INCLUDED", BOOKED, {}, change("A6 Z1", "A5 A5")),
+    ("DUPLICATE_SEAT", "SEAT_NOT_INCLUDED", BOOKED, {}, change("A6 A6", "A5 A5")),
+    ("SEAT_NOT_INCLUDED", "SEAT_UNAVAILABLE", [*BOOKED, block("A5")], {}, change("A6", "A5")),
+    ("SEAT_UNAVAILABLE", "COMPANION_ONLY", [*BOOKED, block("A5")], {}, change("A3 A4", "A5 A2")),
+    ("COMPANION_ONLY", "ORPHAN_SEAT", BOOKED, {}, change("A3 A4", "A2 A5")),
+    ("ORPHAN_SEAT", "BOOKING_CHANGED", BOOKED, {}, change("A3 A4", "A4 A5", seen={"A3": 1})),
+    (
+        "BOOKING_CHANGED",
+        "PAYMENT_REQUIRED",
+        BOOKED,
+        {},
+        change("A3 A4", "A5 A6", 2000, 1000, seen={"A3": 1}),
+    ),
+    ("PAYMENT_REQUIRED", "nothing", BOOKED, {}, change("A3 A4", "A5 A6", 2000, 1000)),
+]
+
+
 @pytest.mark.parametrize(
     ("first", "other", "before", "changes", "command"),
     [
         pytest.param(*case, id=f"{type(case[4]).__name__}: {case[0]} before {case[1]}")
-        for case in NEW_HOLDS + BEST_AVAILABLE + LIVE_AND_ENDED
+        for case in NEW_HOLDS + BEST_AVAILABLE + LIVE_AND_ENDED + CHANGED
     ],
 )
 def test_the_first_refusal_that_applies_is_given(
@@ -137,7 +211,10 @@ KINDS = {
     "HoldBestAvailable": "best available",
     "ExtendHold": "existing hold",
     "ReleaseHold": "existing hold",
+    "BookHold": "booking a hold",
+    "StartPayment": "booking a hold",
     "CancelBooking": "existing booking",
+    "ChangeSeats": "other seats of a booking",
     "BlockSeats": "seats blocked by staff",
     "ChangeTerms": "other terms",
 }
@@ -155,7 +232,7 @@ def test_the_document_has_every_kind_and_its_order() -> None:
     orders = documented()
     assert orders.keys() == set(KINDS.values())
     shown: dict[str, set[tuple[str, str]]] = {kind: set() for kind in orders}
-    for first, other, _, _, command in NEW_HOLDS + BEST_AVAILABLE + LIVE_AND_ENDED:
+    for first, other, _, _, command in NEW_HOLDS + BEST_AVAILABLE + LIVE_AND_ENDED + CHANGED:
         kind = KINDS[type(command).__name__]
         order = [*orders[kind], "nothing"]
         assert order.index(first) < order.index(other), (kind, first, other)

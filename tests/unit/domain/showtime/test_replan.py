@@ -9,8 +9,10 @@ from cinema.domain.showtime.events import (
     HoldExpired,
     HoldExtended,
     HoldReleased,
+    HoldUsed,
     SalesPaused,
     SeatsBlocked,
+    SeatsChanged,
     SeatsHeld,
     SeatsUnblocked,
 )
@@ -43,6 +45,16 @@ HOLD, ANN = b"hold-id-16-bytes", b"customer-16-byte"
         (
             BookingCancelled(HOLD, ANN, (2,), (12,), (0, 1), (10, 11)),
             BookingCancelled(HOLD, ANN, (0,), (12,), (2,), (10,)),
+        ),
+        (
+            SeatsChanged(
+                *(HOLD, ANN, (0, 1), (10, 11), (1, 2), (12, 13), (1, 2), (12, 13), "EUR"),
+                *((HoldUsed(HOLD, (2, 1), (0, 1), (7, 8)),), ("child", "adult"), (3, 4)),
+            ),
+            SeatsChanged(
+                *(HOLD, ANN, (2,), (10,), (0,), (13,), (0,), (13,), "EUR"),
+                *((HoldUsed(HOLD, (0,), (2,), (7,)),), ("adult",), (4,)),
+            ),
         ),
         (SeatsBlocked((0, 1, 2)), SeatsBlocked((2, 0))),
         (SeatsUnblocked((1,)), SeatsUnblocked(())),

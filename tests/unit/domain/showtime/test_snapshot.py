@@ -26,27 +26,36 @@ from tests.unit.domain.showtime.world import contents
 
 # What servers have stored must stay readable: a change of these bytes needs a new FORMAT.
 STORED = bytes.fromhex(
-    "dc00100108cf00060a24181e400002c3c405010002030081c4101c6616224336f5d2"
-    "ea1e55c74768eac0c426d8963d899008cf8c05369be7b904271500401e18240a"
-    "06000086e13b240a06000000e803000081c41075383bf935f76b252e446a63ec"
-    "7fe2ebc426d8963d899008cf8c05369be7b904271500401e18240a060000401e"
-    "18240a06000200e803000082c4101b12f70d815aaa77e84cb540ce4f9233c427"
-    "03d8963d899008cf8c05369be7b904271500401e18240a06000086e13b240a06"
-    "000200e8030000c4101a29100df994bc770204179607490825c4270105cf8e6a"
-    "8c713212772cac9e6f1ea94800401e18240a06000086e13b240a06000100e803"
-    "000091940103cf00060a24181e4000c45293c41061f5dc14830084d8dc2d1ebc"
-    "02ef3decc40839f03b342c298c959601c4101c6616224336f5d2ea1e55c74768"
-    "eac0c410d8963d899008cf8c05369be7b9042715910091cd03e8cf00060a243b"
-    "e1860091c4400020000000000000000000000800000000000000000000000000"
-    "0000040000000000000000000001000000000000000000000000000080000000"
-    "000000000000018101940001020302c2920000"
+    "dc00120108cf00060a24181e400002c3c405010002030081c4101c6616224336f5d2"
+    "ea1e55c74768eac0c426d8963d899008cf8c05369be7b904271500401e18240a0600"
+    "0086e13b240a06000000e803000081c41075383bf935f76b252e446a63ec7fe2ebc4"
+    "26d8963d899008cf8c05369be7b904271500401e18240a060000401e18240a060002"
+    "00e803000082c4101b12f70d815aaa77e84cb540ce4f9233c42703d8963d899008cf"
+    "8c05369be7b904271500401e18240a06000086e13b240a06000200e8030000c4101a"
+    "29100df994bc770204179607490825c4270105cf8e6a8c713212772cac9e6f1ea948"
+    "00401e18240a06000086e13b240a06000100e803000091940103cf00060a24181e40"
+    "00c45493c41061f5dc14830084d8dc2d1ebc02ef3decc40839f03b342c298c959801"
+    "c4101c6616224336f5d2ea1e55c74768eac0c410d8963d899008cf8c05369be7b904"
+    "2715910091cd03e8cf00060a243be18600000091c440002000000000000000000000"
+    "08000000000000000000000000000000040000000000000000000001000000000000"
+    "000000000000000080000000000000000000018101940001020302c29200008081c4"
+    "101c6616224336f5d2ea1e55c74768eac0c42597c4105e5615d6c24971211d859099"
+    "9fa00ae7cd03e890a23244cf00060a25c54588000490"
 )
 
-BEFORE_TERMS_CHANGED = b"\x9d" + STORED[3:-5]
-"""The same from builds whose showtimes kept their terms: without the last three fields."""
+_SOLD_BY_BYTES = 58
 
-BEFORE_STARTS_TOLD = b"\x9f" + STORED[3:-3]
-"""The same from builds that remembered only one start: without the last field."""
+BEFORE_BOOKS = b"\xdc\x00\x11" + STORED[3:-_SOLD_BY_BYTES]
+"""The same from builds whose holds knew no price books: without the last field."""
+
+BEFORE_TERMS_CHANGED = b"\x9d" + BEFORE_BOOKS[3:-6]
+"""The same from builds whose showtimes kept their terms: without the last four fields."""
+
+BEFORE_STARTS_TOLD = b"\x9f" + BEFORE_BOOKS[3:-4]
+"""The same from builds that remembered only one start: without the last two fields."""
+
+BEFORE_PAYMENTS = b"\xdc\x00\x10" + BEFORE_BOOKS[3:-1]
+"""The same from builds whose holds did not wait for payments: without the last field."""
 
 
 def _everything() -> Story:
@@ -81,12 +90,24 @@ def test_a_stored_snapshot_is_read_back_whole() -> None:
 
 def test_a_snapshot_from_before_terms_could_change_is_read_back() -> None:
     state, now = decode_snapshot(BEFORE_TERMS_CHANGED), decode_snapshot(STORED)
-    assert contents(state) == contents(now) | {"terms_version": 0}
+    assert contents(state) == contents(now) | {"terms_version": 0, "sold_by": {}}
     assert (now.terms_version, state.cancelled) == (2, False)
 
 
 def test_a_snapshot_from_before_starts_were_remembered_is_read_back() -> None:
-    assert contents(decode_snapshot(BEFORE_STARTS_TOLD)) == contents(decode_snapshot(STORED))
+    now = contents(decode_snapshot(STORED)) | {"sold_by": {}}
+    assert contents(decode_snapshot(BEFORE_STARTS_TOLD)) == now
+
+
+def test_a_snapshot_from_before_holds_waited_for_payments_is_read_back() -> None:
+    now = contents(decode_snapshot(STORED)) | {"sold_by": {}}
+    assert contents(decode_snapshot(BEFORE_PAYMENTS)) == now
+
+
+def test_a_snapshot_from_before_price_books_is_read_back() -> None:
+    state = decode_snapshot(BEFORE_BOOKS)
+    assert contents(state) == contents(decode_snapshot(STORED)) | {"sold_by": {}}
+    assert state.taken == 2
 
 
 def test_an_empty_showtime_is_read_back_empty() -> None:

@@ -18,6 +18,7 @@ from cinema.domain.showtime.events import (
     ShowtimeCancelled,
     TermsChanged,
 )
+from cinema.domain.showtime.prices import sold_now
 from cinema.domain.showtime.snapshot import decode_snapshot, encode_snapshot
 from cinema.domain.showtime.state import Surplus
 from cinema.domain.showtime.terms import terms_after
@@ -47,12 +48,30 @@ from tests.unit.domain.showtime.world import contents
 HALF_AN_HOUR_S = 1800
 A_WEEK_S = 7 * 24 * 3600
 START_S = 7200
+ELSEWHERE = id_of("other screen")
 
 
 def changed(story: Story) -> TermsChanged:
     (event,) = story.happened
     assert isinstance(event, TermsChanged)
     return event
+
+
+def move(*rows: str, version: int = 7, **changes: Any) -> MoveShowtime:
+    """Onto another screen of these rows; its owner has looked the plan up."""
+    command = change_terms(screen_id=ELSEWHERE, **changes)
+    looked_up = with_plan(command, draw_plan(*rows, version=version), *command.seen)
+    assert isinstance(looked_up, MoveShowtime)
+    return looked_up
+
+
+def changed_on(story: Story) -> TermsChanged:
+    """The other terms, on this screen or another."""
+    (event,) = story.happened
+    if isinstance(event, PlanChanged):
+        assert event.moved is not None
+        return event.moved
+    return changed(story)
 
 
 # --- prices
@@ -62,7 +81,8 @@ def test_new_prices_are_for_new_holds_only() -> None:
     story = given(hold("A1"), hold("A2", "sold"), book("sold"))
     story.when(change_terms(base_price_minor=2000), 1)
     told = (second(START_S), second(START_S))
-    story.then(TermsChanged(2, conditions(base_price_minor=2000), second(START_S), 0, told))
+    wanted = conditions(base_price_minor=2000)
+    story.then(TermsChanged(2, wanted, second(START_S), 0, told, before=sold_now(terms())))
     story.when(hold("A3", "new"), 2)
     story.then(SeatsHeld(id_of("new"), id_of("ann"), (2,), (2000,), second(602)))
     story.when(hold("B1", "dear"), 2)
@@ -226,8 +246,62 @@ def test_a_move_to_another_screen_is_no_way_around_the_promise() -> None:
     story = given(hold("A1", by="bob"), book(by="bob"), its_terms=terms("rrr"))
     story.when(change_terms(starts_at_us=second(START_S + 1500)), 1)
     story.when(move("rrr", seen=(2,), starts_at_us=second(START_S)), 2)
-    story.when(change_terms(screen_id=_OTHER, seen=(3,), starts_at_us=second(START_S - 1500)), 3)
+    story.when(change_terms(screen_id=ELSEWHERE, seen=(3,), starts_at_us=second(START_S - 1500)), 3)
     assert changed(story).free_refund_until_us == second(3 + A_WEEK_S)
+
+
+FAR_S = HALF_AN_HOUR_S + 1
+JOB = id_of("a job")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "job_id"),
+    [
+        (change_terms(starts_at_us=second(START_S + FAR_S), job_id=JOB), JOB),
+        (move("rrr", job_id=JOB), JOB),
+        (move("rrr", starts_at_us=second(START_S + FAR_S), job_id=JOB), JOB),
+        (change_terms(starts_at_us=second(START_S + HALF_AN_HOUR_S), job_id=JOB), b""),
+        (change_terms(base_price_minor=5, job_id=JOB), b""),
+        # From a build that does not ask for it.
+        (move("rrr"), b""),
+    ],
+)
+def test_whoever_has_booked_is_told_of_another_time_or_screen(wanted: Any, job_id: bytes) -> None:
+    story = given(hold("A1"), book(), its_terms=terms("rrr")).when(wanted)
+    assert changed_on(story).job_id == job_id
+    only_held = given(hold("A1"), its_terms=terms("rrr")).when(wanted)
+    assert changed_on(only_held).job_id == b""
+
+
+def test_each_far_move_is_told() -> None:
+    story = given(hold("A1"), book(), its_terms=terms("rrr"))
+    for number in (1, 2):
+        far = second(START_S + number * FAR_S)
+        wanted = change_terms(starts_at_us=far, seen=(number,), job_id=id_of(f"{number}"))
+        assert changed(story.when(wanted, number)).job_id == id_of(f"{number}")
+    # A price is nobody's matter while the week of the second is under way.
+    same = change_terms(starts_at_us=far, base_price_minor=5, seen=(3,), job_id=JOB)
+    assert changed(story.when(same, 3)).job_id == b""
+
+
+def test_what_was_moved_far_is_given_back_for_a_week_even_if_it_is_over() -> None:
+    """Whoever reads of it only then could not come."""
+    soon = change_terms(starts_at_us=second(10), ends_at_us=second(3600))
+    story = given(
+        hold("A1", "one"), book("one", "first"), hold("A3", "two"), its_terms=terms("rrr")
+    )
+    story.when(soon, 1).when(book("two", "second"), 2)
+    story.when(cancel(booking_id="second"), 11).then_refused("SHOWTIME_STARTED")
+    story.when(cancel(booking_id="first"), 1 + A_WEEK_S).then_refused("SHOWTIME_STARTED")
+    story.when(cancel(booking_id="first"), A_WEEK_S)
+    assert story.drawn() == "..b"
+
+
+def test_who_gives_back_one_seat_may_give_back_the_other_later() -> None:
+    soon = change_terms(starts_at_us=second(10), ends_at_us=second(3600))
+    story = given(hold("A1 A3"), book(), its_terms=terms("rrr"))
+    story.when(soon, 1).when(cancel(labels="A1"), 5).when(cancel(), 11)
+    assert story.drawn() == "..."
 
 
 def test_a_start_moves_freely_while_nobody_has_a_seat() -> None:
@@ -277,6 +351,18 @@ def test_without_bookings_there_is_nothing_left_to_do() -> None:
     )
 
 
+def test_what_nobody_has_booked_is_cancelled_whatever_was_seen() -> None:
+    unbooked = msgspec.structs.replace(cancel_showtime(seen=()), unless_booked=True)
+    story = given(hold("A1"), pause()).when(unbooked)
+    assert (story.state.cancelled, story.drawn()[0]) == (True, ".")
+    story.when(unbooked).then_nothing()
+    booked = given(hold("A1"), book())
+    booked.when(unbooked).then_refused("SHOWTIME_IN_USE", bookings=1)
+    booked.when(unbooked, 14_400).then_refused("SHOWTIME_STARTED")
+    # What builds from before take it for.
+    given().when(cancel_showtime(seen=())).then_refused("PRECONDITION_FAILED", version=1)
+
+
 def test_bookings_are_cancelled_after_their_showtime() -> None:
     story = given(hold("A1"), book()).when(cancel_showtime(), 1)
     story.when(cancel(by=None), 2)
@@ -317,16 +403,6 @@ def test_a_snapshot_keeps_what_became_of_the_showtime() -> None:
 
 # --- another layout, another screen
 
-_OTHER = id_of("other screen")
-
-
-def move(*rows: str, version: int = 7, **changes: Any) -> MoveShowtime:
-    """Onto another screen of these rows; its owner has looked the plan up."""
-    command = change_terms(screen_id=_OTHER, **changes)
-    looked_up = with_plan(command, draw_plan(*rows, version=version), *command.seen)
-    assert isinstance(looked_up, MoveShowtime)
-    return looked_up
-
 
 def change_layout(version: int = 2, seen: tuple[int, ...] = (1,)) -> ChangeLayout:
     return ChangeLayout(command_id=id_of(f"layout {version}"), seen=seen, layout_version=version)
@@ -355,18 +431,18 @@ def test_a_layout_is_changed_by_whoever_has_seen_the_last_version() -> None:
 
 def test_a_showtime_moves_to_a_screen_that_has_all_seats_that_are_taken() -> None:
     story = given(hold("A2"), hold("B1", "sold"), book("sold"), its_terms=terms("rrr", "rr"))
-    story.when(change_terms(screen_id=_OTHER), 1)
-    assert story.decision == FindPlan(_OTHER, 0, 1)
+    story.when(change_terms(screen_id=ELSEWHERE), 1)
+    assert story.decision == FindPlan(ELSEWHERE, 0, 1)
     story.when(move("prrr", "rr", base_price_minor=2000), 1)
     (event,) = story.happened
     assert isinstance(event, PlanChanged)
     assert (event.layout_version, event.mapping) == (7, (0, 1, 2, 4, 5))
     assert event.moved is not None
-    assert event.moved.conditions.screen_id == _OTHER
+    assert event.moved.conditions.screen_id == ELSEWHERE
     assert (event.terms_version, event.moved.version) == (2, 2)
     assert story.drawn() == ".h.. b."
     its = story.terms
-    assert (its.screen_id, its.plan.version, its.version) == (_OTHER, 7, 2)
+    assert (its.screen_id, its.plan.version, its.version) == (ELSEWHERE, 7, 2)
     assert its.prices_minor == (2500, 2000)
     assert story.state.layout_version == 7
 
@@ -383,6 +459,18 @@ def test_a_screen_without_a_seat_that_is_taken_is_refused(
     )
     story.when(move(*rows)).then_refused("SHOWTIME_IN_USE", field="screen_id", seats=missing)
     assert story.terms.screen_id == id_of("screen")
+
+
+@pytest.mark.parametrize("kinds", ["rW", "Wr", "rC", "Cr", "CW", "WC"])
+def test_nobody_is_moved_to_a_seat_that_is_made_for_others(kinds: str) -> None:
+    """Whoever came without a wheelchair finds no chair there, and takes the place from somebody."""
+    here, there = kinds
+    story = given(hold("A1 A3"), its_terms=terms(f"{here}rW"))
+    wanted = move(f"{there}rW")
+    story.when(wanted).then_refused("SHOWTIME_IN_USE", field="screen_id", seats=["A1"])
+    # It is nobody's seat that matters.
+    free = given(hold("A3"), its_terms=terms(f"{here}rW")).when(wanted)
+    assert free.state.layout_version == 7
 
 
 def test_prices_of_a_move_are_for_the_categories_there() -> None:

@@ -26,22 +26,25 @@ from cinema.domain.showtime.events import (
     HoldBooked,
     HoldExpired,
     HoldReleased,
+    PaymentEnded,
+    PaymentReturned,
     PlanChanged,
+    SeatsChanged,
     SeatsHeld,
     decode_recorded,
     encode_recorded,
 )
 from cinema.domain.showtime.records import ReplyRecord
-from cinema.domain.showtime.replan import moved_event, moved_group
+from cinema.domain.showtime.replan import moved_event
 from cinema.domain.showtime.snapshot import decode_snapshot, encode_snapshot
-from cinema.domain.showtime.state import ShowtimeState, Surplus, evolve
+from cinema.domain.showtime.state import ShowtimeState, Surplus, evolve, moved_ended
 from cinema.domain.showtime.terms import TERMS_EVENTS, ShowtimeTerms, terms_after
 
 
 def contents(state: ShowtimeState) -> dict[str, Any]:
     """All that must be equal in two copies of a showtime, order included.
 
-    `next_due_us` is only a bound and may differ; what counts holders is derived.
+    `next_due_us` is only a bound and may differ; what counts holders is derived, and so are prices.
     """
     return {
         "seq": state.seq,
@@ -53,8 +56,11 @@ def contents(state: ShowtimeState) -> dict[str, Any]:
         "terms_version": state.terms_version,
         "told_starts_us": state.told_starts_us,
         "seats": bytes(state.seats),
+        "taken": state.taken,
+        "sold_by": state.sold_by,
         "holds": list(state.holds.items()),
         "bookings": list(state.bookings.items()),
+        "paying": list(state.paying.items()),
         "ended": list(state.ended.items()),
         "records": list(state.records),
         "filter": [bytes(layer) for layer in state.archive_filter.layers],
@@ -97,15 +103,17 @@ class World:
         self._stored: tuple[int, bytes] | None = None
         self._begun: set[bytes] = set()
         self._over: set[bytes] = set()
+        self._paid: set[bytes] = set()
+        self._returned: set[bytes] = set()
 
     def _blank(self) -> ShowtimeState:
         return ShowtimeState(self._first_plan.seat_count, self._first_plan.version)
 
     # --- commands and events
 
-    def expire(self, now_us: int) -> list[HoldExpired]:
+    def expire(self, now_us: int) -> list[HoldExpired | PaymentEnded]:
         """Expire what is due in turns, as the actor does."""
-        expired: list[HoldExpired] = []
+        expired: list[HoldExpired | PaymentEnded] = []
         while self.state.next_due_us <= now_us:
             turn = due_expiries(self.state, now_us)
             assert turn or self.state.earliest_due_us() > now_us, "what is due does not expire"
@@ -154,7 +162,23 @@ class World:
             case SeatsHeld():
                 assert event.hold_id not in self._begun
                 self._begun.add(event.hold_id)
-            case HoldReleased(seats=()) | HoldExpired() | HoldBooked():
+            case HoldBooked(pending=True) if event.hold_id in self._over:
+                # Paid late: whoever pays gets no seats a second time, or for money that went back.
+                assert event.hold_id not in self._paid | self._returned
+                self._paid.add(event.hold_id)
+            case PaymentReturned():
+                assert event.hold_id not in self._paid | self._returned
+                assert (event.hold_id in self._over) is not event.waited
+                self._returned.add(event.hold_id)
+                self._over.add(event.hold_id)
+            case SeatsChanged():
+                for hold in event.holds:
+                    assert hold.hold_id in self._begun - self._over
+                    if not hold.seats:
+                        self._over.add(hold.hold_id)
+            case HoldReleased(seats=()) | HoldExpired() | HoldBooked() | PaymentEnded():
+                if isinstance(event, HoldBooked):
+                    self._paid.add(event.hold_id)
                 assert event.hold_id in self._begun - self._over
                 self._over.add(event.hold_id)
 
@@ -178,7 +202,7 @@ class World:
         if row.ended is not None:
             ended = row.ended
             if mapping is not None:
-                ended = ended[:1] + moved_group(ended[1:], mapping)
+                ended = moved_ended(ended, mapping)
             return Archived(ended=ended)
         assert row.reply is not None
         recorded = decode_recorded(row.reply.payload)
@@ -209,8 +233,7 @@ class World:
         assert self.pending is not None
         if stored:
             self._stored = (self._pending_seq, self.pending.payload)
-            for key, row in self.pending.rows.items():
-                self.archive.setdefault(key, row)
+            self.archive |= self.pending.rows
         if told and stored:
             self.pending.surplus.remove_from(self.state)
         self.pending = None

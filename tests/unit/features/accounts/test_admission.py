@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import structlog
@@ -20,6 +20,7 @@ from cinema.domain.principal import InvalidToken, Principal
 from cinema.domain.rejections import Refused, refuse
 from cinema.features.accounts.admission import REVOCATIONS_UNREAD, Admission
 from cinema.features.accounts.changes_store import AccountChanges, Standing
+from cinema.features.accounts.shared_looks import Holder
 from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
 from tests.support import inspection
@@ -50,7 +51,7 @@ class Accounts:
     """A database: what it says, how often it was asked, and what happens while it answers."""
 
     def __init__(self) -> None:
-        self.standings = {
+        self.states = {
             one: Standing("customer", disabled=False, cinema_ids=frozenset())
             for one in (USER, OTHER_USER)
         }
@@ -66,9 +67,9 @@ class Accounts:
         self.gate: asyncio.Event | None = None
         self.first_horizon = 0
 
-    async def standing(self, user_id: bytes, session_id: bytes) -> Standing | None:
+    async def standings(self, holders: Sequence[Holder]) -> dict[Holder, Standing]:
         self.looks += 1
-        found = self.standings.get(user_id)
+        found = {one: self.states[one[0]] for one in holders if one[0] in self.states}
         if self.meanwhile:
             self.meanwhile.pop(0)()
         return found
@@ -131,7 +132,7 @@ async def test_token_is_looked_up_once_and_known_then(door: Door) -> None:
 
 
 async def test_staff_bring_their_cinemas_along(door: Door) -> None:
-    door.accounts.standings[USER] = Standing("customer", False, frozenset({CINEMA}))
+    door.accounts.states[USER] = Standing("customer", False, frozenset({CINEMA}))
     assert (await door.admission.look_up(door.token())).cinema_ids == {CINEMA}
 
 
@@ -160,26 +161,26 @@ async def test_token_of_an_account_that_may_not_act_is_refused(
     door: Door, standing: Standing | None
 ) -> None:
     if standing is None:
-        del door.accounts.standings[USER]
+        del door.accounts.states[USER]
     else:
-        door.accounts.standings[USER] = standing
+        door.accounts.states[USER] = standing
     assert await door.refusal(door.token()) == "TOKEN_REVOKED"
     assert door.admission.verify(door.token()) is None
 
 
 async def test_refused_token_asks_the_database_again_only_after_a_while(door: Door) -> None:
     token = door.token()
-    standing = door.accounts.standings.pop(USER)
+    standing = door.accounts.states.pop(USER)
     for _ in range(5):
         assert await door.refusal(token) == "TOKEN_REVOKED"
     assert door.accounts.looks == 1
-    door.accounts.standings[USER] = standing
+    door.accounts.states[USER] = standing
     door.clock.now_s += REFUSED_TOKEN_KEPT_S
     assert (await door.admission.look_up(token)).user_id == USER
 
 
 async def test_refused_tokens_are_bounded(door: Door) -> None:
-    door.accounts.standings.clear()
+    door.accounts.states.clear()
     for number in range(REFUSED_TOKENS_KEPT + 2):
         await door.refusal(door.token(session_id=new_id(2_000, number)))
     assert inspection.refusals_remembered(door.admission) == 2
@@ -191,13 +192,13 @@ async def test_change_of_an_account_has_its_tokens_looked_up_again_and_no_others
     token, other = door.token(), door.token(OTHER_USER)
     await door.admission.look_up(token)
     await door.admission.look_up(other)
-    del door.accounts.standings[USER]
+    del door.accounts.states[USER]
     door.accounts.changed.add(USER)
     await door.admission.read_changes()
     assert door.admission.verify(token) is None
     assert door.admission.verify(other) is not None
     assert await door.refusal(token) == "TOKEN_REVOKED"
-    door.accounts.standings[USER] = Standing("customer", False, frozenset())
+    door.accounts.states[USER] = Standing("customer", False, frozenset())
     door.accounts.changed.add(USER)
     await door.admission.read_changes()
     assert (await door.admission.look_up(token)).user_id == USER
@@ -205,7 +206,7 @@ async def test_change_of_an_account_has_its_tokens_looked_up_again_and_no_others
 
 async def test_change_told_while_a_token_is_looked_up_counts(door: Door) -> None:
     def change() -> None:
-        del door.accounts.standings[USER]
+        del door.accounts.states[USER]
         door.admission.forget({USER, OTHER_USER})
 
     door.accounts.meanwhile = [change]
@@ -260,9 +261,9 @@ async def test_clock_that_is_set_back_lets_nobody_in_for_longer(door: Door) -> N
 
 async def test_clock_that_is_set_back_refuses_nobody_for_longer(door: Door) -> None:
     token = door.token()
-    standing = door.accounts.standings.pop(USER)
+    standing = door.accounts.states.pop(USER)
     assert await door.refusal(token) == "TOKEN_REVOKED"
-    door.accounts.standings[USER] = standing
+    door.accounts.states[USER] = standing
     door.clock.now_s += REFUSED_TOKEN_KEPT_S
     door.clock.set_by_s = -600
     assert (await door.admission.look_up(token)).user_id == USER

@@ -186,6 +186,14 @@ async def test_guesses_at_an_account_from_everywhere_stop_only_strangers(door: D
     assert await door.attempt("ann@example.com", ELSEWHERE, "ok") == "ok"
 
 
+async def test_address_from_which_an_account_was_opened_is_no_stranger(door: Door) -> None:
+    await door.throttle.remember("Ann@example.com", HOME)
+    for number in range(9):
+        await door.fails(1, address=f"203.0.113.{number}")
+    assert await door.attempt("ann@example.com", HOME, "ok") == "ok"
+    assert (await door.attempt("ann@example.com", ELSEWHERE)).startswith("RATE_LIMITED")
+
+
 async def test_known_address_of_one_account_is_a_stranger_at_another(door: Door) -> None:
     assert await door.attempt("bob@example.com", HOME, "ok") == "ok"
     for number in range(9):

@@ -53,9 +53,17 @@ def test_code_counts_once_and_none_before_it() -> None:
     assert matching_step(SECRET, code_at(SECRET, step + 1), now_s=now_s, after=step) == step + 1
 
 
-@pytest.mark.parametrize("code", ["", "28708", "287083", "２８７０８２", "\ud800", " 287082"])
+@pytest.mark.parametrize("code", ["", "28708", "287083", "２８７０８２", "\ud800", " ", "287.082"])
 def test_what_is_not_the_code_does_not_count(code: str) -> None:
     assert matching_step(SECRET, code, now_s=59, after=0) is None
+
+
+@pytest.mark.parametrize(
+    "code", ["287 082", " 287082 ", "287-082", "287\u00a0082", "2 8 7 0 8 2\n"]
+)
+def test_code_may_be_typed_in_the_groups_in_which_it_is_shown(code: str) -> None:
+    assert matching_step(SECRET, code, now_s=59, after=0) == 1
+    assert not is_recovery_code(code)
 
 
 def test_authenticator_is_told_secret_issuer_and_account() -> None:

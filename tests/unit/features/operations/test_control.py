@@ -133,7 +133,7 @@ async def test_every_node_shows_all_and_who_does_not_answer() -> None:
 @in_virtual_time
 async def test_actors_of_all_nodes_come_in_one_order_and_each_once() -> None:
     async with audited_world() as world:
-        desk, ids = await desk_of(world, 12)
+        desk, ids = await desk_of(world, 48)
         assert len({desk.owner(one) for one in ids}) == 3
         for order in ("id", "idle", "last_used", "mailbox"):
             found: list[str] = []

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from cinema.domain.pricing import category_prices
+from cinema.domain.pricing.categories import category_prices
 
 
 def test_categories_cost_their_factor_of_the_base_price() -> None:

@@ -1,0 +1,1 @@
+"""What seats cost, and why: pure, in whole minor units of the cinema's currency."""

@@ -1,0 +1,1 @@
+"""Products that are sold with tickets, and handed out at the counter."""

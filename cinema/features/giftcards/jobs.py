@@ -1,0 +1,56 @@
+"""What becomes of money that gift cards have put aside for bookings.
+
+An event that ends a booking makes its attempts to pay fail. Every node looks every five seconds for
+such attempts, and gives their money back to the cards; once each. What has come to a card that was
+replaced in that moment is handed on. Bound: `DECIDED_AT_ONCE`.
+Telemetry: the log event below.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from cinema.domain.rejections import Refused
+from cinema.features.giftcards.store import GiftCardsRepository
+from cinema.telemetry.logging import LogLimit
+
+GIFT_CARDS_NOT_CREDITED: Final = "gift_cards_not_credited"
+
+PERIOD_S: Final = 5.0
+"""Time between two looks; so long a card may lack what an abandoned booking has put aside."""
+
+DECIDED_AT_ONCE: Final = 100
+
+log = structlog.get_logger(__name__)
+
+
+class CardsCredited:
+    """Decides about money that was put aside; on every node."""
+
+    def __init__(self, cards: GiftCardsRepository, *, now: Callable[[], datetime]) -> None:
+        self._cards = cards
+        self._now = now
+        self._limit = LogLimit(lines=5, period_s=60.0)
+
+    async def run(self) -> None:
+        """Run as long as the node runs."""
+        while True:
+            await asyncio.sleep(PERIOD_S)
+            try:
+                await self.round()
+            except Refused as refused:
+                reason = refused.rejection.code
+                self._limit.write(log.warning, GIFT_CARDS_NOT_CREDITED, reason=reason)
+
+    async def round(self) -> int:
+        """Decide all that can be decided now; how many. Refuses RETRY."""
+        decided = 0
+        while count := await self._cards.decide(self._now(), DECIDED_AT_ONCE):
+            decided += count
+        await self._cards.hand_on(self._now(), DECIDED_AT_ONCE)
+        return decided

@@ -1,0 +1,125 @@
+"""Routes of invoices and the documents that correct them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cinema.domain.paging import PageQuery
+from cinema.domain.principal import ADMIN, MANAGER
+from cinema.features.invoices import examples
+from cinema.features.invoices.service import InvoicesService, shown
+from cinema.features.invoices.shapes import Document, DocumentEntry, DocumentQuery, FormQuery
+from cinema.http.context import RequestContext
+from cinema.http.negotiation import wanted
+from cinema.http.pages import PageMeta, listed
+from cinema.http.responses import Medium, Reply, success
+from cinema.http.routes import Operation
+
+TAG: Final = "Invoices"
+
+JSON_TYPE: Final = "application/json"
+PDF_TYPE: Final = "application/pdf"
+PDF: Final = Medium(content_type=PDF_TYPE)
+
+_FORMS: Final = (
+    "With `Accept: application/pdf` the answer is a PDF, in English or German: in `language`, or "
+    "the first of `Accept-Language`, or the language of the customer."
+)
+
+
+async def _answer(invoices: InvoicesService, context: RequestContext, content: bytes) -> Reply:
+    """A document in the form that the client wants."""
+    if wanted(context.request, (JSON_TYPE, PDF_TYPE)) == JSON_TYPE:
+        return success(shown(content))
+    asked = context.query.language or context.request.headers.get("Accept-Language", "")
+    return Reply(200, await invoices.pdf(content, asked), medium=PDF)
+
+
+@Operation(
+    method="GET",
+    path="/api/v1/payments/{payment_id}/invoice",
+    operation_id="getInvoiceOfPayment",
+    summary="Get the invoice of a payment",
+    description="It is issued within a minute after the booking is confirmed. Until then the "
+    "answer is 409 `INVOICE_NOT_READY`: ask again, and if `details.booking_status` is `pending`, "
+    f"pay first. Corrections are among the documents of the booking.\n\n{_FORMS}",
+    tag=TAG,
+    auth="bearer",
+    guests=True,
+    query=FormQuery,
+    response=Document,
+    also=(PDF_TYPE,),
+    response_example=examples.DOCUMENT,
+    errors=("NOT_ACCEPTABLE", "INVOICE_NOT_READY", "RETRY", "OVERLOADED"),
+)
+async def get_invoice_of_payment(invoices: InvoicesService, context: RequestContext) -> Reply:
+    """The invoice of a payment that the caller may see."""
+    (payment_id,) = context.ids
+    content = await invoices.of_payment(context.principal, payment_id)
+    return await _answer(invoices, context, content)
+
+
+@Operation(
+    method="GET",
+    path="/api/v1/invoices/{invoice_id}",
+    operation_id="getInvoice",
+    summary="Get an invoice, credit note or cancellation",
+    description=_FORMS,
+    tag=TAG,
+    auth="bearer",
+    guests=True,
+    query=FormQuery,
+    response=Document,
+    also=(PDF_TYPE,),
+    response_example=examples.DOCUMENT,
+    errors=("NOT_ACCEPTABLE", "RETRY", "OVERLOADED"),
+)
+async def get_invoice(invoices: InvoicesService, context: RequestContext) -> Reply:
+    """A document of a booking that the caller may see."""
+    (document_id,) = context.ids
+    content = await invoices.document(context.principal, document_id)
+    return await _answer(invoices, context, content)
+
+
+@Operation(
+    method="GET",
+    path="/api/v1/bookings/{booking_id}/documents",
+    operation_id="listDocumentsOfBooking",
+    summary="List the documents of a booking, oldest first",
+    description="The invoice, a credit note for each refund, or the cancellation of the invoice.",
+    tag=TAG,
+    auth="bearer",
+    guests=True,
+    query=PageQuery,
+    response=list[DocumentEntry],
+    response_example=[examples.ENTRY],
+    meta=PageMeta,
+    errors=("RETRY",),
+)
+async def list_of_booking(invoices: InvoicesService, context: RequestContext) -> Reply:
+    """A page of the documents of a booking."""
+    (booking_id,) = context.ids
+    return listed(await invoices.of_booking(context.principal, booking_id, context.query))
+
+
+@Operation(
+    method="GET",
+    path="/api/v1/cinemas/{cinema_id}/invoices",
+    operation_id="listInvoicesOfCinema",
+    summary="List the documents of a cinema, newest first",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN, MANAGER}),
+    query=DocumentQuery,
+    response=list[DocumentEntry],
+    response_example=[examples.ENTRY],
+    meta=PageMeta,
+    errors=("RETRY",),
+)
+async def list_of_cinema(invoices: InvoicesService, context: RequestContext) -> Reply:
+    """A page of the documents of a cinema."""
+    (cinema_id,) = context.ids
+    return listed(await invoices.of_cinema(context.principal, cinema_id, context.query))
+
+
+ROUTES: Final = (get_invoice_of_payment, get_invoice, list_of_booking, list_of_cinema)

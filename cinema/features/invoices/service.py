@@ -1,0 +1,140 @@
+"""Documents: the invoice of a payment, and all documents of a booking or a cinema."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from cinema.domain.paging import BY_MOMENT, Page, PageQuery, after, page
+from cinema.domain.principal import ADMIN, Principal
+from cinema.domain.rejections import refuse
+from cinema.domain.times import from_us, to_us
+from cinema.features.accounts.authority import COUNTER_ROLES, require_own_cinema
+from cinema.features.invoices.shapes import DocumentEntry, DocumentQuery
+from cinema.features.invoices.store import InvoicesRepository
+from cinema.features.messages.rules import language_of
+from cinema.features.refusals import found, granted
+from cinema.integrations.processes import AnswerTooLong, Processes, ProcessesBusy, ProcessTooSlow
+
+COMMAND: Final = (sys.executable, "-m", "cinema.features.invoices.printing")
+
+TIME_LIMIT_S: Final = 30.0
+"""How long a PDF may take, the start of its process and a busy machine included."""
+
+AT_ONCE: Final = 2
+"""Processes at a time: PDFs must leave processors to the seats."""
+
+WAITING_LIMIT: Final = 16
+"""PDFs that wait for a process, some ten seconds' work; documents are a few kilobytes."""
+
+ANSWER_LIMIT_BYTES: Final = 4 << 20
+"""Far more than the PDF of the largest booking."""
+
+
+class InvoicesService:
+    """Use cases of documents; each refuses with a code of `docs/errors.md`."""
+
+    def __init__(
+        self,
+        invoices: InvoicesRepository,
+        command: Sequence[str] = COMMAND,
+        *,
+        time_limit_s: float = TIME_LIMIT_S,
+    ) -> None:
+        self._invoices = invoices
+        self._processes = Processes(
+            command,
+            at_once=AT_ONCE,
+            waiting_limit=WAITING_LIMIT,
+            time_limit_s=time_limit_s,
+            answer_limit_bytes=ANSWER_LIMIT_BYTES,
+        )
+
+    async def of_payment(self, principal: Principal, payment_id: UUID) -> bytes:
+        """The invoice of a payment's booking, as it was issued. Refuses INVOICE_NOT_READY."""
+        known = found(await self._invoices.of_payment(payment_id, *_scope(principal)))
+        if known.content is not None:
+            return known.content
+        if known.status == "confirmed":
+            raise refuse("INVOICE_NOT_READY", booking_status=known.status)
+        raise refuse(
+            "INVOICE_NOT_READY",
+            "Only a booking that was paid has an invoice, a minute later at most: pay it first, "
+            "or book again if it has ended.",
+            booking_status=known.status,
+        )
+
+    async def document(self, principal: Principal, document_id: UUID) -> bytes:
+        """A document as it was issued, for those who may see its booking."""
+        return found(await self._invoices.find(document_id, *_scope(principal)))
+
+    async def pdf(self, content: bytes, language: str) -> bytes:
+        """A document as a PDF. Refuses OVERLOADED, RETRY.
+
+        It is in the first language of `language` (an `Accept-Language`) that there is, or in that
+        of the customer.
+        """
+        chosen = language_of(language or msgspec.json.decode(content, type=_InLanguage).language)
+        try:
+            pdf = await self._processes.answer(b"%b\n%b" % (chosen.encode(), content))
+        except ProcessesBusy:
+            raise refuse("OVERLOADED") from None
+        except (ProcessTooSlow, AnswerTooLong):
+            raise refuse("RETRY") from None
+        if not pdf.rstrip().endswith(b"%%EOF"):
+            raise RuntimeError("a document could not be printed")
+        return pdf
+
+    async def of_booking(
+        self, principal: Principal, booking_id: UUID, query: PageQuery
+    ) -> Page[DocumentEntry]:
+        """The documents of a booking, oldest first."""
+        position = granted(after(query.cursor, BY_MOMENT))
+        rows = await self._invoices.of_booking(
+            booking_id,
+            *_scope(principal),
+            after=UUID(int=0) if position is None else position[1],
+            limit=query.limit + 1,
+        )
+        return page(found(rows), query.limit, _by_moment)
+
+    async def of_cinema(
+        self, principal: Principal, cinema_id: UUID, query: DocumentQuery
+    ) -> Page[DocumentEntry]:
+        """The documents of a cinema, newest first, for its managers."""
+        require_own_cinema(principal, cinema_id)
+        position = granted(after(query.cursor, BY_MOMENT))
+        rows = await self._invoices.of_cinema(
+            cinema_id,
+            kind=query.kind,
+            number=query.number,
+            first=query.date_from,
+            last=query.date_to,
+            after=None if position is None else (from_us(position[0]), position[1]),
+            limit=query.limit + 1,
+        )
+        return page(rows, query.limit, _by_moment)
+
+
+class _InLanguage(msgspec.Struct):
+    language: str
+
+
+def shown(content: bytes) -> msgspec.Raw:
+    """A document in an answer: the very text that was stored."""
+    return msgspec.Raw(content)
+
+
+def _scope(principal: Principal) -> tuple[UUID | None, list[UUID]]:
+    """Whose bookings the caller may see, None for all, and of which cinemas."""
+    owner = None if principal.role == ADMIN else UUID(bytes=principal.user_id)
+    cinema_ids = principal.cinema_ids if principal.role in COUNTER_ROLES else ()
+    return owner, [UUID(bytes=one) for one in cinema_ids]
+
+
+def _by_moment(entry: DocumentEntry) -> tuple[int, UUID]:
+    return to_us(entry.issued_at), entry.id

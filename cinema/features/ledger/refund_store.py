@@ -1,0 +1,343 @@
+"""Refunds in Postgres: those that wait for a provider, and those that staff ask for.
+
+As with attempts, each write is one statement: commits of showtimes change the same payments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from cinema.domain.money import Money
+from cinema.features.accounts.user_store import Act
+from cinema.features.ledger.methods import ASK_NOBODY
+from cinema.features.ledger.methods import AT_COUNTER as COUNTER_METHODS
+from cinema.features.ledger.rules import ACCOUNT_OF
+from cinema.features.ledger.shapes import Refund
+from cinema.storage.database.driver import Record
+from cinema.storage.database.reads import PrimaryReads, Reads
+from cinema.storage.database.transactions import Pool, PooledConnection, connection
+
+# ruff: noqa: S608  (statements are put together from the constants of this module alone)
+
+AT_ONCE: Final = ", ".join(f"'{name}'" for name in sorted(ASK_NOBODY))
+"""Methods that need not be asked, for SQL."""
+
+FIRST_STATUS: Final = (
+    f"case when w.method in ({AT_ONCE}) then 'succeeded' when w.method in ("
+    + ", ".join(f"'{name}'" for name in sorted(COUNTER_METHODS))
+    + ") then 'at_counter' else 'pending' end"
+)
+"""The status with which a refund of a payment `w` begins, for SQL."""
+
+ACCOUNT: Final = (
+    "case w.method "
+    + " ".join(f"when '{method}' then '{account}'" for method, account in ACCOUNT_OF.items())
+    + " else 'cash' end"
+)
+"""Where the money of a payment `w` is, for SQL."""
+
+WAITING: Final = ("pending", "at_counter", "failed")
+"""The statuses of refunds whose money is not back."""
+
+_SHOWN: Final = """r.id, r.booking_id, r.payment_id, r.kind, r.amount_minor, r.currency, r.status,
+    r.reason, r.reference, r.error_code, r.attempts, r.created_at, r.settled_at"""
+_CLAIM: Final = """
+with due as (
+    select id from refunds where status = 'pending' and next_try_at <= $1
+    order by next_try_at limit $3 for update skip locked
+)
+update refunds r set next_try_at = $2, attempts = r.attempts + 1
+from due where r.id = due.id
+returning r.id, r.payment_id, r.booking_id, r.kind, r.amount_minor, r.currency, r.reference,
+    r.attempts"""
+_PUT_OFF: Final = """
+update refunds set next_try_at = $3, reference = coalesce($4, reference), error_code = $5
+where id = $1 and attempts = $2 and status = 'pending'"""
+_FAIL: Final = """
+update refunds set status = 'failed', reference = coalesce($2, reference), error_code = $3
+where id = $1 and status = 'pending'"""
+_SETTLE: Final = """
+with settled as (
+    update refunds r set status = 'succeeded', settled_at = $2,
+        reference = coalesce($3, reference), error_code = null
+    where r.id = $1 and r.status in ('pending', 'failed')
+    returning r.*
+)
+insert into ledger (kind, source, booking_id, showtime_id, currency, at, accounts, amounts)
+select 'refund', s.id, s.booking_id, s.showtime_id, s.currency, $2, array['customer', $4],
+    array[s.amount_minor, -s.amount_minor]
+from settled s
+on conflict (kind, source) do nothing
+returning true"""
+# The money that came is written down with the refund of it. An attempt that has paid its booking is
+# none of these: the showtime has accepted it.
+_UNWANTED: Final = """
+with attempt as (
+    update payments p set status = 'refunded', refunded_minor = p.amount_minor,
+        last_refund_minor = p.amount_minor, error_code = $3, updated_at = $4
+    where p.id = $1 and p.status in ('created', 'pending', 'failed', 'cancelled')
+        and p.amount_minor > 0
+    returning p.*
+), written as (
+    insert into ledger (kind, source, booking_id, showtime_id, currency, at, accounts, amounts)
+    select 'payment', p.id, p.booking_id, b.showtime_id, p.currency, $4, array[$5, 'customer'],
+        array[p.amount_minor, -p.amount_minor]
+    from attempt p join bookings b on b.id = p.booking_id
+    on conflict (kind, source) do nothing
+)
+insert into refunds (id, payment_id, booking_id, showtime_id, kind, amount_minor, currency, status,
+    reason, next_try_at, created_at)
+select $2, p.id, p.booking_id, b.showtime_id, 'unwanted', p.amount_minor, p.currency, 'pending', $3,
+    $4, $4
+from attempt p join bookings b on b.id = p.booking_id
+on conflict (payment_id) where kind = 'unwanted' do nothing
+returning true"""
+_PAY_OUT: Final = f"""
+with paid as (
+    update refunds r set status = 'succeeded', settled_at = $2, reference = nullif($4, '')
+    where r.id = $1 and r.status = 'at_counter'
+    returning r.*
+), written as (
+    insert into ledger (kind, source, booking_id, showtime_id, currency, at, accounts, amounts)
+    select 'refund', p.id, p.booking_id, p.showtime_id, p.currency, $2, array['customer', $3],
+        array[p.amount_minor, -p.amount_minor]
+    from paid p
+)
+select {_SHOWN} from paid r"""
+_BY_KEY: Final = f"select {_SHOWN}, r.fingerprint from refunds r where r.request_key = $1"
+_BY_ID: Final = f"""
+select {_SHOWN}, t.cinema_id from refunds r left join showtimes t on t.id = r.showtime_id
+where r.id = $1"""
+_LIST: Final = f"""
+select {_SHOWN} from refunds r left join showtimes t on t.id = r.showtime_id
+where r.status = $1 and ($2::uuid[] is null or t.cinema_id = any($2))
+    and ($3::timestamptz is null or (r.created_at, r.id) > ($3, $4))
+order by r.created_at, r.id limit $5"""
+_TRY_AGAIN: Final = f"""
+with again as (
+    update refunds r set status = 'pending', next_try_at = $2, attempts = 0
+    where r.id = $1 and r.status = 'failed'
+    returning r.*
+), noted as (
+    insert into audit_log (id, at, actor_id, action, target_id, before, after, request_id, address)
+    select $3, $2, $4, 'refund_retried', again.booking_id, '{{}}',
+        jsonb_build_object('refund', again.id), $5, $6
+    from again
+)
+select {_SHOWN} from again r"""
+# Money goes back without seats: never more than is left of the attempt that has paid.
+_GOODWILL: Final = f"""
+with taken as (
+    update payments p set refunded_minor = p.refunded_minor + $3, last_refund_minor = $3,
+        status = case when p.refunded_minor + $3 >= p.amount_minor then 'refunded'
+            else 'partially_refunded' end,
+        updated_at = $4
+    from bookings b
+    where b.id = $2 and p.booking_id = b.id and p.status in ('succeeded', 'partially_refunded')
+        and p.refunded_minor + $3 <= p.amount_minor
+        and p.id = coalesce(b.payment_id, p.id) and not p.for_change
+    returning p.id as payment_id, p.booking_id, p.method, p.currency, b.showtime_id
+), reduced as (
+    update bookings b set total_minor = b.total_minor - $3 from taken
+    where b.id = taken.booking_id and b.status = 'confirmed'
+), written as (
+    insert into ledger (kind, source, booking_id, showtime_id, currency, at, accounts, amounts)
+    select line.kind, $1, w.booking_id, w.showtime_id, w.currency, $4,
+        array[line.to_account, line.of_account], array[$3, -$3]
+    from taken w left join showtimes t on t.id = w.showtime_id
+    cross join lateral (values
+        ('cancellation', case when t.starts_at > $4 then 'deferred' else 'revenue' end, 'customer',
+            true),
+        ('refund', 'customer', {ACCOUNT}, w.method in ({AT_ONCE}))
+    ) line (kind, to_account, of_account, is_there)
+    where line.is_there
+), noted as (
+    insert into audit_log (id, at, actor_id, action, target_id, before, after, request_id, address)
+    select $8, $4, $5, 'refund_made', w.booking_id, '{{}}',
+        jsonb_build_object('refund', $1, 'amount_minor', $3, 'reason', $6::text), $9, $10
+    from taken w
+)
+insert into refunds as r (id, payment_id, booking_id, showtime_id, kind, amount_minor, currency,
+    status, reason, requested_by, request_key, fingerprint, next_try_at, created_at, settled_at)
+select $1, w.payment_id, w.booking_id, w.showtime_id, 'goodwill', $3, w.currency,
+    {FIRST_STATUS}, $6, $5, $7, $11, $4, $4,
+    case when w.method in ({AT_ONCE}) then $4 end
+from taken w
+returning {_SHOWN}"""
+# Each of these reads an index of its own.
+_WAITING: Final = " union all ".join(
+    f"select '{status}' as status, count(*) as count, min(created_at) as oldest_at "
+    f"from refunds where status = '{status}'"
+    for status in WAITING
+)
+
+_AUDIT: Final = """
+insert into audit_log (id, at, actor_id, action, target_id, before, after, request_id, address)
+values ($1, $2, $3, 'refund_made', $4, '{}', $5::text::jsonb, $6, $7)"""
+
+
+class WaitingRefunds(msgspec.Struct, frozen=True):
+    """How many refunds of a status there are, and when the oldest of them was made."""
+
+    status: str
+    count: int
+    oldest_at: datetime | None
+
+
+class DueRefund(msgspec.Struct, frozen=True, kw_only=True):
+    """A refund that is to be asked for now, by whoever has claimed its attempt."""
+
+    id: UUID
+    payment_id: UUID
+    booking_id: UUID
+    kind: str
+    amount_minor: int
+    currency: str
+    reference: str | None
+    attempts: int
+
+
+class Goodwill(msgspec.Struct, frozen=True, kw_only=True):
+    """Money that staff give back without seats."""
+
+    id: UUID
+    booking_id: UUID
+    amount_minor: int
+    reason: str
+    request_key: bytes | None
+    fingerprint: bytes | None
+    act: Act
+
+
+async def pay_out(
+    running: PooledConnection, refund_id: UUID, account: str, reference: str, now: datetime
+) -> Refund | None:
+    """Money of a refund was handed out at a till, within the transaction of the till.
+
+    None if it does not wait there (any longer).
+    """
+    row = await running.fetchrow(_PAY_OUT, refund_id, now, account, reference)
+    return None if row is None else _refund(row)
+
+
+class RefundsRepository:
+    """Reads and writes refunds."""
+
+    def __init__(self, pool: Pool, reads: Reads | None = None) -> None:
+        self._pool = pool
+        self._reads = reads or PrimaryReads(pool)
+
+    async def claim(self, now: datetime, until: datetime, limit: int) -> list[DueRefund]:
+        """Claim refunds that are due; no other node gets them until then."""
+        async with connection(self._pool) as writing:
+            rows = await writing.fetch(_CLAIM, now, until, limit)
+        return [DueRefund(**dict(row)) for row in rows]
+
+    async def waiting(self) -> list[WaitingRefunds]:
+        """The refunds whose money is not back, for each of `WAITING`."""
+        async with connection(self._pool) as reading:
+            return [WaitingRefunds(*row) for row in await reading.fetch(_WAITING)]
+
+    async def put_off(
+        self, due: DueRefund, until: datetime, reference: str | None, error_code: str | None
+    ) -> None:
+        """Ask again later."""
+        values = (due.id, due.attempts, until, reference, error_code)
+        async with connection(self._pool) as writing:
+            await writing.execute(_PUT_OFF, *values)
+
+    async def fail(self, refund_id: UUID, reference: str | None, error_code: str | None) -> None:
+        """The provider has refused it: staff have to look at it."""
+        async with connection(self._pool) as writing:
+            await writing.execute(_FAIL, refund_id, reference, error_code)
+
+    async def settle(
+        self, refund_id: UUID, reference: str | None, account: str, now: datetime
+    ) -> bool:
+        """The money is back; False if that was known before."""
+        async with connection(self._pool) as writing:
+            return bool(await writing.fetchval(_SETTLE, refund_id, now, reference, account))
+
+    async def unwanted(
+        self,
+        attempt_id: UUID,
+        refund_id: UUID,
+        reason: str,
+        account: str,
+        now: datetime,
+    ) -> bool:
+        """All money of an attempt goes back; False if it does already, or has paid its booking."""
+        async with connection(self._pool) as writing:
+            made = await writing.fetchval(_UNWANTED, attempt_id, refund_id, reason, now, account)
+        return bool(made)
+
+    async def by_key(self, request_key: bytes) -> tuple[Refund, bytes] | None:
+        """The refund that a request has made, and the request's fingerprint."""
+        async with connection(self._pool) as reading:
+            row = await reading.fetchrow(_BY_KEY, request_key)
+        return None if row is None else (_refund(row), row["fingerprint"])
+
+    async def find(self, refund_id: UUID) -> tuple[Refund, UUID | None] | None:
+        """A refund, and its cinema."""
+        row = await self._reads.fetchrow(_BY_ID, refund_id)
+        return None if row is None else (_refund(row), row["cinema_id"])
+
+    async def list(
+        self,
+        status: str,
+        cinema_ids: Collection[UUID] | None,
+        after: tuple[datetime, UUID] | None,
+        limit: int,
+    ) -> list[Refund]:
+        """Refunds of these cinemas (None: of all), the oldest first."""
+        moment, last_id = after or (None, None)
+        cinemas = None if cinema_ids is None else list(cinema_ids)
+        rows = await self._reads.fetch(_LIST, status, cinemas, moment, last_id, limit)
+        return [_refund(row) for row in rows]
+
+    async def try_again(self, refund_id: UUID, act: Act) -> Refund | None:
+        """Ask for a failed refund again; None if it is not one (any longer)."""
+        client = act.client
+        async with connection(self._pool) as writing:
+            row = await writing.fetchrow(
+                *(_TRY_AGAIN, refund_id, act.at, act.entry_id, act.by),
+                *(client.request_id, client.address),
+            )
+        return None if row is None else _refund(row)
+
+    async def note(self, booking_id: UUID, after: Mapping[str, Any], act: Act) -> None:
+        """Note in the audit log that staff give seats of a booking back."""
+        values = (act.entry_id, act.at, act.by, booking_id, msgspec.json.encode(after).decode())
+        async with connection(self._pool) as writing:
+            await writing.execute(_AUDIT, *values, act.client.request_id, act.client.address)
+
+    async def give(self, goodwill: Goodwill) -> Refund | None:
+        """Give money back; None if not so much is left. Refuses RETRY."""
+        act = goodwill.act
+        async with connection(self._pool) as writing:
+            row = await writing.fetchrow(
+                *(_GOODWILL, goodwill.id, goodwill.booking_id, goodwill.amount_minor, act.at),
+                *(act.by, goodwill.reason, goodwill.request_key, act.entry_id),
+                *(act.client.request_id, act.client.address, goodwill.fingerprint),
+            )
+        return None if row is None else _refund(row)
+
+
+def _refund(row: Record) -> Refund:
+    return Refund(
+        id=row["id"],
+        booking_id=row["booking_id"],
+        payment_id=row["payment_id"],
+        kind=row["kind"],
+        amount=Money(row["amount_minor"], row["currency"]),
+        status=row["status"],
+        reason=row["reason"],
+        error_code=row["error_code"],
+        created_at=row["created_at"],
+        settled_at=row["settled_at"],
+    )

@@ -1,0 +1,1 @@
+"""Loyalty points: earned by paying, used to pay bookings, taken back, expiring."""

@@ -1,0 +1,178 @@
+"""What Stripe says, and what follows from it for an attempt to pay. Pure.
+
+Statuses come from "How intents work" in Stripe's documentation. An answer counts, an event does
+not: events only say what to ask for, so neither their order nor their number matters.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from cinema.domain.rejections import refuse
+from cinema.features.ledger.methods import Attempt, Progress, RefundProgress
+from cinema.integrations.stripe.amounts import NotPayable, stripe_amount
+from cinema.integrations.stripe.objects import BOOKING, PAYMENT, REFUND, Intent, StripeRefund
+
+STRIPE: Final = "stripe"
+"""The name of the method."""
+
+PAID: Final = frozenset({"succeeded", "refunded", "partially_refunded"})
+"""Attempts whose money has been dealt with."""
+
+INTENT: Final = "intent"
+CHARGE: Final = "charge"
+REFUNDED: Final = "refund"
+DISPUTE: Final = "dispute"
+
+ABOUT: Final = {
+    "payment_intent.succeeded": INTENT,
+    "payment_intent.processing": INTENT,
+    "payment_intent.payment_failed": INTENT,
+    "payment_intent.canceled": INTENT,
+    "payment_intent.requires_action": INTENT,
+    "charge.refunded": CHARGE,
+    "refund.created": REFUNDED,
+    "refund.updated": REFUNDED,
+    "refund.failed": REFUNDED,
+    "charge.dispute.created": DISPUTE,
+    "charge.dispute.closed": DISPUTE,
+}
+"""The events that count, and what their objects are; Stripe may send others too."""
+
+MISMATCH: Final = "PAYMENT_MISMATCH"
+"""The code of an attempt whose intent is not what was asked for; people have to look at it."""
+
+AMOUNT_NOT_PAYABLE: Final = "AMOUNT_NOT_PAYABLE"
+
+TOLERANCE_S: Final = 300
+"""How old a signature may be."""
+
+EVENT_LIMIT_BYTES: Final = 256 << 10
+
+_NAME_CHARS: Final = 255
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """An event, as far as it counts."""
+
+    id: str
+    kind: str
+    object_id: str
+    livemode: bool
+    account: str | None
+
+
+class _Object(msgspec.Struct):
+    id: str
+
+
+class _Data(msgspec.Struct):
+    object: _Object
+
+
+class _Event(msgspec.Struct):
+    id: str
+    type: str
+    data: _Data
+    livemode: bool = False
+    account: str | None = None
+
+
+_EVENTS: Final = msgspec.json.Decoder(_Event)
+
+
+def told(body: bytes) -> Told:
+    """The event in a body whose signature was checked. Refuses MALFORMED_JSON."""
+    try:
+        event = _EVENTS.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise refuse("MALFORMED_JSON", "This is not an event of Stripe.") from None
+    names = (event.id, event.type, event.data.object.id)
+    if not all(0 < len(name) <= _NAME_CHARS for name in names):
+        raise refuse("MALFORMED_JSON", "This is not an event of Stripe.")
+    return Told(
+        id=event.id,
+        kind=event.type,
+        object_id=event.data.object.id,
+        livemode=event.livemode,
+        account=event.account,
+    )
+
+
+def key_of(attempt: Attempt) -> str:
+    """The idempotency key of an attempt's intent: booking and attempt, whoever asks."""
+    return f"cinema:{attempt.booking_id}:{attempt.id}"
+
+
+def key_of_refund(refund_id: UUID) -> str:
+    """The idempotency key of a refund."""
+    return f"cinema-refund:{refund_id}"
+
+
+def metadata_of(attempt: Attempt) -> dict[str, str]:
+    """What an intent says of where it comes from."""
+    return {BOOKING: str(attempt.booking_id), PAYMENT: str(attempt.id)}
+
+
+def metadata_of_refund(refund_id: UUID, booking_id: UUID) -> dict[str, str]:
+    """What a refund says of where it comes from."""
+    return {BOOKING: str(booking_id), REFUND: str(refund_id)}
+
+
+def attempt_named(intent: Intent) -> UUID | None:
+    """The attempt that an intent was made for, if cinema has made it."""
+    try:
+        return UUID(intent.metadata.get(PAYMENT, ""))
+    except ValueError:
+        return None
+
+
+def mismatch(intent: Intent, attempt: Attempt, *, livemode: bool) -> str | None:
+    """What of an intent is not as it was asked for; None if it pays for this attempt."""
+    try:
+        amount = stripe_amount(attempt.amount_minor, attempt.currency)
+    except NotPayable:
+        return "amount"
+    wrong = {
+        "attempt": attempt_named(intent) != attempt.id,
+        "booking": intent.metadata.get(BOOKING) != str(attempt.booking_id),
+        "amount": intent.amount != amount
+        or (intent.status == "succeeded" and intent.amount_received != amount),
+        "currency": intent.currency != attempt.currency,
+        "livemode": intent.livemode != livemode,
+    }
+    return next((name for name, is_wrong in wrong.items() if is_wrong), None)
+
+
+def progress_of(intent: Intent) -> Progress:
+    """How it stands with the attempt of an intent that matches it.
+
+    After a decline the customer may try another card, so the attempt goes on.
+    """
+    match intent.status:
+        case "succeeded":
+            return Progress(status="succeeded", reference=intent.id)
+        case "canceled":
+            return Progress(status="cancelled", reference=intent.id)
+        case _:
+            return Progress(
+                status="pending",
+                reference=intent.id,
+                client_secret=intent.client_secret or None,
+                error_code=intent.error_code,
+            )
+
+
+def refund_progress(refund: StripeRefund) -> RefundProgress:
+    """How it stands with a refund."""
+    match refund.status:
+        case "succeeded":
+            return RefundProgress(status="succeeded", reference=refund.id)
+        case "failed" | "canceled":
+            reason = refund.failure_reason or refund.status
+            return RefundProgress(status="failed", reference=refund.id, error_code=reason)
+        case _:
+            return RefundProgress(status="pending", reference=refund.id)

@@ -1,0 +1,1 @@
+"""Price books, promo codes, and what tickets would cost."""

@@ -1,0 +1,1 @@
+"""Reports: what cinemas tell the distributors of films."""

@@ -1,0 +1,200 @@
+"""Bookings that are given up for seats of another showtime, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.e2e.api.billing import documents_of
+from tests.e2e.api.house import UNKNOWN_ID, Answer, House
+from tests.e2e.api.money import faults_of
+from tests.e2e.api.paying import get, reserve, verify
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def exchange(
+    house: House,
+    person: str,
+    booking_id: str,
+    showtime_id: str,
+    hold_id: str,
+    *,
+    key: str | None = None,
+    **payment: str,
+) -> Answer:
+    body: dict[str, Any] = {"showtime_id": showtime_id, "hold_id": hold_id}
+    if payment:
+        body["payment"] = payment
+    return await house.ask(person, "POST", f"bookings/{booking_id}/exchange", body, key=key)
+
+
+def paid(booking: Any) -> tuple[int, int, int]:
+    """What a booking costs, what was paid for it, and what went back."""
+    payment = booking["payment"]
+    back = payment.get("refunded", {"amount": 0})["amount"]
+    return booking["total"]["amount"], payment["amount"]["amount"], back
+
+
+async def states(house: House) -> list[str]:
+    """Of the exchanges in the database that were not settled before."""
+    rows = await house.database.fetch("select state from exchanges order by started_at")
+    return [row[0] for row in rows]
+
+
+async def test_a_booking_is_exchanged_for_seats_that_cost_as_much(house: House) -> None:
+    old_id, new_id = await house.showtime(), await house.showtime()
+    booking_id = await house.booked("ada", old_id, "A1", "A2")
+    hold_id = await house.held("ada", new_id, "A4", "A5")
+    answer = await exchange(house, "ada", booking_id, new_id, hold_id, key="one")
+    assert answer.status == 200, answer
+    new = answer.data
+    assert (new["status"], new["showtime_id"]) == ("confirmed", new_id)
+    assert [seat["label"] for seat in new["seats"]] == ["A4", "A5"]
+    assert paid(new) == (2000, 2000, 0)
+    assert await house.statuses(old_id) == {}
+    assert await house.statuses(new_id) == {"A4": "booked", "A5": "booked"}
+    assert (await get(house, "ada", f"bookings/{booking_id}"))["status"] == "cancelled"
+    again = await exchange(house, "ada", booking_id, new_id, hold_id, key="one")
+    assert again.data == new
+    assert (await exchange(house, "ada", booking_id, new_id, hold_id)).error == (
+        409,
+        "BOOKING_ENDED",
+    )
+    other = await house.held("ada", new_id, "A7")
+    answer = await exchange(house, "ada", booking_id, new_id, other, key="one")
+    assert answer.error == (422, "IDEMPOTENCY_MISMATCH")
+    assert await faults_of(house) == []
+    invoice, ended = await documents_of(house, "ada", booking_id, 2)
+    assert (ended["kind"], ended["total"]) == ("cancellation", invoice["total"])
+    (invoice,) = await documents_of(house, "ada", new["id"], 1)
+    assert invoice["total"]["amount"] == 2000
+
+
+async def test_dearer_seats_are_paid_with_the_exchange_and_all_of_it_goes_back_where_it_came_from(
+    house: House,
+) -> None:
+    old_id, new_id = await house.showtime(), await house.showtime()
+    booking_id = await house.booked("ada", old_id, "A1", "A2")
+    hold_id = await house.held("ada", new_id, "B1", "B2", "B3")
+    unpaid = await exchange(house, "ada", booking_id, new_id, hold_id)
+    assert unpaid.error == (409, "PAYMENT_REQUIRED")
+    assert unpaid.details == {"amount": {"amount": 1750, "currency": "EUR"}}
+    assert await house.statuses(old_id) == {"A1": "booked", "A2": "booked"}
+    new = (await exchange(house, "ada", booking_id, new_id, hold_id, method="demo")).data
+    assert paid(new) == (3750, 3750, 0)
+    assert await faults_of(house) == []
+    part = (await house.ask("ada", "DELETE", f"bookings/{new['id']}?seats=B3")).data
+    assert paid(part) == (2500, 3750, 1250)
+    assert await faults_of(house) == []
+    whole = (await house.ask("ada", "DELETE", f"bookings/{new['id']}")).data
+    assert (whole["status"], *paid(whole)[1:]) == ("cancelled", 3750, 3750)
+    assert await faults_of(house) == []
+    moved = await house.database.fetchval(
+        "select sum(amount) from ledger_lines where account = 'exchange'"
+    )
+    assert moved == 0
+
+
+async def test_what_is_left_over_goes_back(house: House) -> None:
+    old_id, new_id = await house.showtime(), await house.showtime()
+    booking_id = await house.booked("ada", old_id, "B1", "B2")
+    hold_id = await house.held("ada", new_id, "A1")
+    new = (await exchange(house, "ada", booking_id, new_id, hold_id)).data
+    assert paid(new) == (1000, 1000, 0)
+    assert paid(await get(house, "ada", f"bookings/{booking_id}"))[1:] == (2500, 2500)
+    kinds = "select kind, amount_minor::int from refunds where booking_id = $1 order by kind"
+    rows = await house.database.fetch(kinds, booking_id)
+    assert [tuple(row) for row in rows] == [("cancellation", 1500), ("exchange", 1000)]
+    assert await faults_of(house) == []
+
+
+async def test_an_exchange_of_an_exchange_gives_back_what_was_paid_first(house: House) -> None:
+    showtimes = [await house.showtime() for _ in range(3)]
+    booking_id = await house.booked("ada", showtimes[0], "A1")
+    first = await house.database.fetchval(
+        "select id::text from payments where booking_id = $1", booking_id
+    )
+    for showtime_id in showtimes[1:]:
+        hold_id = await house.held("ada", showtime_id, "A3")
+        booking_id = (await exchange(house, "ada", booking_id, showtime_id, hold_id)).data["id"]
+    await house.ask("ada", "DELETE", f"bookings/{booking_id}")
+    (row,) = await house.database.fetch(
+        "select payment_id::text, amount_minor::int from refunds where booking_id = $1", booking_id
+    )
+    assert tuple(row) == (first, 1000)
+    assert await faults_of(house) == []
+
+
+async def test_what_cannot_be_exchanged_is_refused_and_changes_nothing(house: House) -> None:
+    old_id, new_id = await house.showtime(), await house.showtime()
+    booking_id = await house.booked("ada", old_id, "A1")
+    hold_id = await house.held("ada", new_id, "A1")
+    same = await house.held("ada", old_id, "A4")
+    assert (await exchange(house, "ada", booking_id, old_id, same)).error[0] == 400
+    assert (await exchange(house, "bob", booking_id, new_id, hold_id)).error[0] == 404
+    assert (await exchange(house, "ada", UNKNOWN_ID, new_id, hold_id)).error[0] == 404
+    assert (await exchange(house, "ada", booking_id, new_id, UNKNOWN_ID)).error[0] == 404
+    theirs = await house.held("bob", new_id, "A5")
+    assert (await exchange(house, "ada", booking_id, new_id, theirs)).error[0] == 404
+    till = await house.held("staff", new_id, "A8")
+    not_hers = await exchange(house, "staff", booking_id, new_id, till)
+    assert not_hers.error == (403, "FORBIDDEN")
+    by_hand = await exchange(house, "ada", booking_id, new_id, hold_id, method="exchange")
+    assert by_hand.error == (422, "UNKNOWN_PAYMENT_METHOD")
+    assert (await house.book("ada", new_id, hold_id, method="exchange")).error == (
+        422,
+        "UNKNOWN_PAYMENT_METHOD",
+    )
+    await verify(house, "ada")
+    waiting = await reserve(house, "ada", old_id, "A7")
+    assert (await exchange(house, "ada", waiting["id"], new_id, hold_id)).error == (
+        409,
+        "PAYMENT_IN_PROGRESS",
+    )
+    assert (await house.statuses(new_id))["A1"] == "held"
+    hold = await get(house, "ada", f"showtimes/{new_id}/holds/{hold_id}")
+    assert hold["status"] == "active"
+    assert await faults_of(house) == []
+
+
+async def test_of_exchanges_at_once_one_counts(house: House) -> None:
+    old_id, new_id, other_id = [await house.showtime() for _ in range(3)]
+    booking_id = await house.booked("ada", old_id, "A1", "A2")
+    holds = [
+        (new_id, await house.held("ada", new_id, "A4", "A5")),
+        (other_id, await house.held("ada", other_id, "A4", "A5")),
+    ]
+    answers = await asyncio.gather(
+        *[exchange(house, "ada", booking_id, *holds[at % 2]) for at in range(6)]
+    )
+    done = [answer for answer in answers if answer.status == 200]
+    assert len(done) == 1
+    assert {answer.status for answer in answers if answer.status != 200} <= {409, 503}
+    seats = [*(await house.statuses(new_id)).values(), *(await house.statuses(other_id)).values()]
+    assert seats.count("booked") == 2
+    assert await faults_of(house) == []
+
+
+async def test_a_booking_with_products_is_not_exchanged(house: House) -> None:
+    old_id, new_id = await house.showtime(), await house.showtime()
+    popcorn = {"cinema_id": house.cinema_id, "name": "Popcorn", "category": "popcorn", "price": 650}
+    product = (await house.ask("manager", "POST", "concessions", popcorn)).data
+    body = {
+        "showtime_id": old_id,
+        "hold_id": await house.held("ada", old_id, "A1"),
+        "payment": {"method": "demo"},
+        "concessions": [{"product_id": product["id"], "quantity": 1}],
+    }
+    booking = (await house.ask("ada", "POST", "bookings", body)).data
+    hold_id = await house.held("ada", new_id, "A4")
+    answer = await exchange(house, "ada", booking["id"], new_id, hold_id)
+    assert answer.error == (409, "PRODUCTS_IN_BOOKING")
+    assert await house.statuses(old_id) == {"A1": "booked"}
+    handed = {"cinema_id": house.cinema_id, "code": booking["pick_up"]["code"]}
+    assert (await house.ask("staff", "POST", "concessions/pick-up", handed)).status == 200
+    answer = await exchange(house, "ada", booking["id"], new_id, hold_id)
+    assert paid(answer.data) == (1000, 1000, 0)
+    assert await faults_of(house) == []

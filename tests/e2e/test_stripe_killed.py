@@ -1,0 +1,259 @@
+"""A server that is killed while money moves: each payment ends booked, or given back, and once."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+import uuid
+from collections.abc import AsyncIterator, Coroutine
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import asyncpg
+import pytest
+
+from cinema.features.accounts.signing_keys import SigningKeys
+from cinema.features.accounts.tokens import TokenIssuer
+from cinema.integrations.stripe.double.deliveries import Deliveries, Endpoint
+from cinema.integrations.stripe.double.faults import Fault
+from cinema.integrations.stripe.double.server import StripeDouble
+from tests.support.server_process import SECRET, ServerProcess, running
+
+pytestmark = [pytest.mark.postgres, pytest.mark.process, pytest.mark.slow]
+
+PATIENCE_S = 30.0
+WEBHOOK_SECRET = "whsec_of_a_server_that_is_killed"
+
+_OPEN_ACCOUNT = """
+with account as (
+    insert into users (id, email, email_key, email_verified, password_hash, role, created_at)
+    values ($1::uuid, $3, $3, true, 'none', $2, now())
+)
+insert into sessions (id, user_id, created_at, expires_at)
+values ($1::uuid, $1, now(), now() + interval '1 day')"""
+
+Booking = dict[str, Any]
+
+
+class Box:
+    """A server with a cinema, a Stripe, and people."""
+
+    def __init__(
+        self,
+        server: ServerProcess,
+        double: StripeDouble,
+        session: aiohttp.ClientSession,
+        database: asyncpg.Connection[asyncpg.Record],
+    ) -> None:
+        self.server = server
+        self.double = double
+        self.database = database
+        self._session = session
+        self._tokens = TokenIssuer(SigningKeys([SECRET.encode()]), ttl_s=3600, clock=time.time)
+        self._people: dict[str, uuid.UUID] = {}
+        self.showtime_id = ""
+
+    async def ask(self, role: str, method: str, path: str, body: Any = None) -> Any:
+        """The `data` of a success; there is one person of each role."""
+        person = self._people[role]
+        token = self._tokens.issue(user_id=person.bytes, role=role, session_id=person.bytes).text
+        async with self._session.request(
+            method,
+            f"{self.server.url}/api/v1/{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {token}"},
+        ) as reply:
+            answer = await reply.json()
+            assert answer["success"], answer
+            return answer["data"]
+
+    async def build(self) -> None:
+        """People, and a showtime to sell."""
+        for role in ("customer", "admin"):
+            self._people[role] = uuid.uuid4()
+            email = f"{role}@example.org"
+            await self.database.execute(_OPEN_ACCOUNT, self._people[role], role, email)
+        cinema = {"name": "Kino", "city": "Berlin", "country": "DE", "currency": "EUR"}
+        cinema["time_zone"] = "Europe/Berlin"
+        cinema_id = (await self.ask("admin", "POST", "cinemas", cinema))["id"]
+        hall = {"cinema_id": cinema_id, "name": "One", "grid": {"rows": 4, "columns": 8}}
+        film = {"title": "Stalker", "runtime_minutes": 161}
+        showtime = {
+            "movie_id": (await self.ask("admin", "POST", "movies", film))["id"],
+            "screen_id": (await self.ask("admin", "POST", "screens", hall))["id"],
+            "starts_at": (datetime.now(UTC) + timedelta(days=3)).isoformat(),
+            "base_price": {"amount": 1000, "currency": "EUR"},
+            "language": "ru",
+            "rules": {"protect_orphans": False},
+        }
+        self.showtime_id = (await self.ask("admin", "POST", "showtimes", showtime))["id"]
+        change = {"amount": 0, "currency": "EUR"}
+        till = {"cinema_id": cinema_id, "till": "Till 1", "opening": change}
+        await self.ask("admin", "POST", "cash-sessions", till)
+
+    async def book(self, seat: str, method: str = "stripe") -> Booking:
+        """A booking that waits for its payment."""
+        path = f"showtimes/{self.showtime_id}/holds"
+        hold = await self.ask("customer", "POST", path, {"seats": [seat]})
+        body = {"showtime_id": self.showtime_id, "hold_id": hold["hold_id"]}
+        booking: Booking = await self.ask(
+            "customer", "POST", "bookings", {**body, "payment": {"method": method}}
+        )
+        return booking
+
+    async def process(self, role: str, booking_id: str, method: str) -> Booking:
+        """Somebody asks to pay."""
+        body = {"booking_id": booking_id, "method": method}
+        booking: Booking = await self.ask(role, "POST", "payments/process", body)
+        return booking
+
+    def intents_of(self, booking_id: str) -> list[dict[str, Any]]:
+        """All that Stripe has of a booking."""
+        intents = self.double.account.intents.values()
+        return [one for one in intents if one["metadata"]["booking_id"] == booking_id]
+
+    def pay(self, booking_id: str, method: str = "pm_card_visa") -> str:
+        """The customer pays; the intent."""
+        (intent,) = self.intents_of(booking_id)
+        self.double.account.confirm_intent(intent["id"], {"payment_method": method})
+        return str(intent["id"])
+
+    async def kill(self, during: Coroutine[Any, Any, Any] | None = None) -> None:
+        """Kill the server, maybe while somebody waits for its answer, and start it again."""
+        waiting = None if during is None else asyncio.ensure_future(during)
+        if waiting is not None:
+            calls = len(self.double.calls)
+            await self.double.called(calls + 1)
+        self.server.send(signal.SIGKILL)
+        await self.server.ended()
+        if waiting is not None:
+            await asyncio.gather(waiting, return_exceptions=True)
+        self.double.faults.clear()
+        # As if the leases had ended, and the time for looks had come.
+        await self.database.execute("update stripe_tasks set due_at = now() where kind <> 'day'")
+        await self.server.start()
+
+    async def until(self, question: str, *values: Any) -> None:
+        """Wait for what the database must say."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not await self.database.fetchval(question, *values):
+                pass
+
+    async def is_booked_once(self, booking_id: str) -> None:
+        """One intent has paid, nothing went back, and the books say so."""
+        await self.until("select status = 'confirmed' from bookings where id = $1", booking_id)
+        assert [one["status"] for one in self.intents_of(booking_id)] == ["succeeded"]
+        assert await self.stripe_account(booking_id) == 1000
+        kinds = await self.database.fetch(
+            "select kind from outbox where payload ->> 'booking_id' = $1", booking_id
+        )
+        assert [row["kind"] for row in kinds] == ["booking.confirmed"]
+
+    async def stripe_account(self, booking_id: str) -> int:
+        """What the ledger says is at Stripe."""
+        return int(
+            await self.database.fetchval(
+                "select coalesce(sum(amount), 0) from ledger_lines"
+                " where booking_id = $1 and account = 'stripe'",
+                booking_id,
+            )
+        )
+
+
+@pytest.fixture
+async def box(tmp_path: Path, database: str) -> AsyncIterator[Box]:
+    deliveries = Deliveries(None, now_s=lambda: int(time.time()), waits_s=())
+    double = StripeDouble(deliveries=deliveries)
+    await double.start()
+    server = ServerProcess(
+        tmp_path / "data",
+        DATABASE_URL=database,
+        DEMO_DATA="false",
+        STRIPE_SECRET_KEY=double.secret_key,
+        STRIPE_WEBHOOK_SECRET=WEBHOOK_SECRET,
+        STRIPE_API_BASE=double.url,
+    )
+    deliveries.endpoint = Endpoint(f"{server.url}/api/webhooks/stripe", WEBHOOK_SECRET)
+    connection = await asyncpg.connect(database)
+    async with aiohttp.ClientSession() as session, running(server):
+        box = Box(server, double, session, connection)
+        await box.build()
+        yield box
+    await connection.close()
+    await double.stop()
+
+
+async def test_a_kill_at_any_point_leaves_each_payment_booked_or_given_back_once(
+    box: Box,
+) -> None:
+    """Takes 25 to 45 s: five starts of a node, which has to be killed for this."""
+    # The intent is made, and its id not stored.
+    box.double.deliveries.held = True
+    box.double.faults.add(Fault(kind="stopped", path="/v1/payment_intents"))
+    await box.kill(during=box.book("A1"))
+    booking_id, reference = await box.database.fetchrow(
+        "select booking_id::text, reference from payments"
+    )
+    assert (len(box.intents_of(booking_id)), reference) == (1, None)
+    resumed = await box.process("customer", booking_id, "stripe")
+    assert resumed["payment"]["client_secret"] == box.intents_of(booking_id)[0]["client_secret"]
+
+    # It is paid, and nobody has told: not the webhook, which is lost with the server.
+    box.double.deliveries.held = True
+    box.pay(booking_id)
+    box.double.deliveries.lose()
+    await box.kill()
+    await box.is_booked_once(booking_id)
+
+    # It is told and stored, and the server dies while it asks how the intent stands.
+    second = (await box.book("A3"))["id"]
+    box.double.deliveries.held = True
+    box.pay(second)
+    box.double.faults.add(Fault(kind="stopped", method="GET", path="/v1/payment_intents"))
+    await box.kill(during=box.double.deliveries.release())
+    await box.is_booked_once(second)
+
+    # It is booked, and the event comes only after the server was killed, twice and backwards.
+    third = (await box.book("A5"))["id"]
+    box.double.deliveries.held = True
+    box.pay(third)
+    assert (await box.process("customer", third, "stripe"))["status"] == "confirmed"
+    await box.kill()
+    await box.double.deliveries.release(backwards=True, times=2)
+    await box.until(
+        "select count(*) > 0 and bool_and(ended_at is not null) from stripe_tasks"
+        " where kind = 'event'"
+    )
+    await box.is_booked_once(third)
+
+    # It was paid at the counter; the card's money goes back, and the answer to that is lost.
+    fourth = (await box.book("A7", "counter_later"))["id"]
+    await box.process("customer", fourth, "stripe")
+    intent_id = box.pay(fourth, "pm_debit")
+    assert (await box.process("admin", fourth, "counter"))["status"] == "confirmed"
+    box.double.faults.add(Fault(kind="stopped", path="/v1/refunds"))
+    box.double.account.settle(intent_id, succeeded=True)
+    async with asyncio.timeout(PATIENCE_S):
+        while not box.double.account.refunds:
+            await box.double.called(len(box.double.calls) + 1)
+    await box.kill()
+    await box.until(
+        "select status = 'refunded' from payments where booking_id = $1 and method = 'stripe'",
+        fourth,
+    )
+    refunds = [
+        (one["payment_intent"], one["amount"]) for one in box.double.account.refunds.values()
+    ]
+    assert refunds == [(intent_id, 1000)]
+    assert await box.stripe_account(fourth) == 0
+    assert (
+        await box.database.fetchval("select status from bookings where id = $1", fourth)
+        == "confirmed"
+    )
+    told = await box.database.fetchval(
+        "select count(*) from messages where kind = 'payment_returned'"
+    )
+    assert told == 1

@@ -1,0 +1,227 @@
+"""Documents on Postgres: numbers without gaps, one for each event, and none that ever changes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from cinema.features.invoices import store
+from cinema.features.invoices.personal_store import InvoiceFacts
+from cinema.features.invoices.rules import BACKOFF_LIMIT_S
+from cinema.features.invoices.shapes import Document
+from tests.integration.features import invoice_process
+from tests.integration.features.invoices_house import Till
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def till(pool: asyncpg.Pool[asyncpg.Record]) -> Till:
+    return Till(pool)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_any_history_has_an_invoice_a_booking_and_a_correction_a_refund(
+    till: Till, seed: int
+) -> None:
+    """Two nodes issue at any time between; a document that is told of twice is made once."""
+    draw = random.Random(seed)
+    showtime_ids = [*await till.showtimes(), *await till.showtimes()]
+    nodes = [till.node(), till.node()]
+    for _ in range(60):
+        await till.anything(draw, showtime_ids)
+        if draw.random() < 0.3:
+            await asyncio.gather(*(node.round() for node in nodes))
+    await till.issue_all()
+    await till.check()
+    assert len(await till.documents()) == sum(till.counts.issued.values())
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_numbers_have_no_gaps_though_nobody_waits_for_the_other(
+    till: Till, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the lock that lets one node issue at a time the counters themselves decide."""
+    monkeypatch.setattr(store, "_LOCK", "select $1::bigint > 0")
+    draw = random.Random(seed)
+    showtime_ids = [*await till.showtimes(), *await till.showtimes()]
+    for _ in range(40):
+        await till.anything(draw, showtime_ids)
+    nodes = [till.node() for _ in range(4)]
+    for _ in range(3):
+        await asyncio.gather(*(node.round() for node in nodes), return_exceptions=True)
+        await till.anything(draw, showtime_ids)
+    await till.issue_all()
+    till.now += timedelta(seconds=BACKOFF_LIMIT_S)
+    await till.issue_all()
+    await till.check()
+
+
+async def test_a_process_that_is_killed_with_its_numbers_taken_leaves_no_gap(
+    till: Till, database: str
+) -> None:
+    (showtime_id, *_) = await till.showtimes()
+    for _ in range(10):
+        await till.confirm(showtime_id, 1000)
+    first = await _started(database)
+    assert first.stdout is not None
+    assert await first.stdout.readline() == b"issued 3\n"
+    await _killed(first)
+    given = await till.numbers()
+    staying = await _started(database, "stay")
+    assert staying.stdout is not None
+    assert await staying.stdout.readline() == b"numbers taken\n"
+    await _killed(staying)
+    assert await till.numbers() == given
+    # The transaction ends with its connection, as soon as Postgres notices.
+    async with asyncio.timeout(30):
+        while await till.store().due(1):
+            await till.issue_all()
+    await till.check()
+
+
+async def test_two_processes_give_each_number_once(till: Till, database: str) -> None:
+    till.now = datetime.now(UTC) - timedelta(minutes=1)
+    showtime_ids = await till.showtimes()
+    draw = random.Random(7)
+    for _ in range(60):
+        await till.anything(draw, showtime_ids)
+    processes = [await _started(database) for _ in range(2)]
+    said = [(await process.communicate())[0] for process in processes]
+    assert all(text.endswith(b"nothing is due\n") for text in said)
+    await till.check()
+
+
+async def _started(database: str, *more: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", invoice_process.__name__, database, *more),
+        stdout=asyncio.subprocess.PIPE,
+    )
+
+
+async def _killed(process: asyncio.subprocess.Process) -> None:
+    process.kill()
+    await process.wait()
+
+
+async def test_a_document_that_cannot_be_made_keeps_no_other(till: Till) -> None:
+    (showtime_id, *_) = await till.showtimes()
+    (lost_id, *_) = await till.showtimes()
+    await till.set_cinema(lost_id, time_zone="Nowhere/Land")
+    await till.confirm(lost_id, 1000)
+    await till.confirm(showtime_id, 1000)
+    with capture_logs() as logs:
+        await till.issue_all()
+    assert [one["event"] for one in logs] == ["invoice_not_issued"]
+    assert [one.total.amount for one in await till.documents()] == [1000]
+    state = await till.store().waiting()
+    assert (state.count, state.failing, till.counts.failures) == (1, 1, 1)
+    # It is tried again later, and once it can be made it is.
+    assert await till.store().due(10) == []
+    await till.set_cinema(lost_id, time_zone="Europe/Berlin")
+    till.now += timedelta(seconds=10)
+    await till.issue_all()
+    assert len(await till.documents()) == 2
+    await till.check()
+
+
+async def test_a_refund_that_does_not_fit_waits_for_somebody_to_look(till: Till) -> None:
+    (showtime_id, *_) = await till.showtimes()
+    booked = await till.confirm(showtime_id, 1000, 500)
+    await till.give_back(booked, next(iter(booked.left)))
+    await till.pool.execute(
+        "update invoices_due set what = jsonb_set(what, '{seats}', '[[\"B1\", 1000]]')"
+        " where what <> '{}'"
+    )
+    with capture_logs() as logs:
+        await till.issue_all()
+    assert [one["reason"] for one in logs] == ["seats that were not invoiced: B1"]
+    assert [one.kind for one in await till.documents()] == ["invoice"]
+    error = await till.pool.fetchval("select last_error from invoices_due")
+    assert error == "seats that were not invoiced: B1"
+
+
+async def test_what_an_issued_document_says_never_changes(till: Till) -> None:
+    (showtime_id, *_) = await till.showtimes()
+    await till.set_cinema(showtime_id, legal_name="Aurora GmbH", tax_rates='{"reduced": 700}')
+    await till.pool.execute(
+        'update price_books set settings = settings || \'{"ticket_tax": "reduced"}\''
+    )
+    booked = await till.confirm(showtime_id, 1250)
+    await till.issue_all()
+    before = await till.documents()
+    assert (before[0].seller.name, before[0].showtime.film) == ("Aurora GmbH", "Stalker")
+    assert [(tax.rate, tax.tax.amount) for tax in before[0].taxes] == [(700, 82)]
+    await till.set_cinema(showtime_id, legal_name="Other GmbH", tax_rates="{}")
+    await till.pool.execute("update movies set title = 'Solaris', sort_title = 'solaris'")
+    assert await till.documents() == before
+    await till.give_back(booked)
+    await till.issue_all()
+    corrected = (await till.documents())[-1]
+    assert corrected.taxes == before[0].taxes
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update invoices set number = 'X-1'",
+        "delete from invoices",
+        "truncate invoices cascade",
+        "update invoice_counters set last = last - 1",
+        "update invoice_counters set last = last",
+        "delete from invoice_counters",
+        "truncate invoice_counters",
+    ],
+)
+async def test_nothing_is_changed_or_deleted(till: Till, statement: str) -> None:
+    (showtime_id, *_) = await till.showtimes()
+    await till.confirm(showtime_id, 1250)
+    await till.confirm(showtime_id, 1250)
+    await till.issue_all()
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="never change"):
+        await till.pool.execute(statement)
+    await till.check()
+
+
+async def test_another_node_that_issues_is_left_to_it(
+    till: Till, pool: asyncpg.Pool[asyncpg.Record]
+) -> None:
+    (showtime_id, *_) = await till.showtimes()
+    await till.confirm(showtime_id, 1250)
+    due = await till.store().due(10)
+    async with pool.acquire() as other, other.transaction():
+        await other.execute("select pg_advisory_xact_lock($1)", store.LOCK_NUMBER)
+        assert not (await till.store().issue(due)).ours
+    assert (await till.store().issue(due)).ours
+    await till.check()
+    assert not (await till.store().issue(due)).issued
+
+
+async def test_how_late_documents_are_is_known(till: Till) -> None:
+    (showtime_id, *_) = await till.showtimes()
+    await till.confirm(showtime_id, 1250)
+    till.now += timedelta(seconds=90)
+    till.counts.note(await till.store().waiting(), till.now)
+    assert (till.counts.waiting, till.counts.late_s) == (1, 90.0)
+    await till.issue_all()
+    till.counts.note(await till.store().waiting(), till.now)
+    assert (till.counts.waiting, till.counts.late_s) == (0, 0.0)
+
+
+async def test_somebodys_documents_are_in_their_export(till: Till) -> None:
+    (showtime_id, *_) = await till.showtimes()
+    ada = till.new_id()
+    booked = await till.confirm(showtime_id, 1000, user_id=ada)
+    await till.confirm(showtime_id, 700)
+    await till.give_back(booked)
+    await till.issue_all()
+    (file,) = [one async for one in InvoiceFacts(till.pool).disclose(ada)]
+    text = b"".join([piece async for piece in file.pieces])
+    assert msgspec.json.decode(text, type=list[Document]) == await till.documents(booked)
