@@ -219,10 +219,10 @@ class Outbox:
     def refuse_asker(self, actor: ShowtimeActor, in_flight_seq: int, why: Rejection) -> None:
         """The database has refused the part up to `in_flight_seq` for what it decides itself.
 
-        That is a change of terms, or an exchange that was decided. It had our epoch and seq before
-        it, so that this needs no lease. One that is durable already may still wait to be told: it
-        is not the one. Whatever else is in the part had no effect either, and is to come again:
-        `break_open` follows.
+        That is a change of terms, or an exchange that was decided; a part has one of these at
+        most (`Backlog.take`). It had our epoch and seq before it, so that this needs no lease. One
+        that is durable already may still wait to be told: it is not the one. Whatever else is in
+        the part had no effect either, and is to come again: `break_open` follows.
         """
         asked = [
             one
@@ -232,9 +232,6 @@ class Outbox:
             and _may_be_refused(one.outcome.event, why)
             and not one.outcome.replayed
         ]
-        if why.code in OF_EXCHANGES and len(asked) > 1:
-            # Which of them was meant is not known, so all come again, one behind the other.
-            return
         for one in asked:
             self.send(actor, one.reply, why)
         told = {one.event_seq for one in asked}

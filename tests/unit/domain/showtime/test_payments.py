@@ -338,3 +338,16 @@ def test_a_snapshot_remembers_what_is_being_paid() -> None:
     story.state = decode_snapshot(encode_snapshot(story.state, Surplus(story.state, second(1))))
     story.when(extend()).then_refused("PAYMENT_IN_PROGRESS", **UNDER_WAY)
     story.when(paid(2), 2).then(_booked())
+
+
+def test_money_for_a_hold_that_only_the_archive_has_goes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(state_module, "ENDED_HOLDS_KEPT", 0)
+    story = _paying(_ended(expired=True))
+    surplus = Surplus(story.state, second(1))
+    story.archive |= {hold_id: Archived(ended=packed) for hold_id, packed in surplus.ended}
+    surplus.remove_from(story.state)
+    assert not story.state.ended
+    story.when(give_back(), 2).then(_returned(waited=False, expired=True))
+    assert list(story.state.ended) == [HOLD]
