@@ -8,7 +8,7 @@ from uuid import UUID
 
 from cinema.domain.paging import BY_MOMENT, Page, PageQuery, after, page
 from cinema.domain.principal import GUEST, Principal
-from cinema.domain.rejections import refuse
+from cinema.domain.rejections import Refused, refuse
 from cinema.domain.times import from_us, to_us
 from cinema.features.loyalty.shapes import Loyalty, PointsEntry
 from cinema.features.loyalty.store import PointsRepository
@@ -44,7 +44,17 @@ class LoyaltyService:
 
     async def check_usable(self, by: Principal, currency: str) -> None:
         """Refuses POINTS_UNUSABLE without any points of this currency."""
+        if not await self.has_points(by, currency):
+            raise no_points(currency)
+
+    async def has_points(self, by: Principal, currency: str) -> bool:
+        """Whether the caller has any of this currency that are not put aside."""
         balances = await self._points.balances(UUID(bytes=by.user_id), self._now())
-        if not any(one.points for one in balances if one.worth.currency == currency):
-            message = f"You have no points in {currency}: pay another way."
-            raise refuse("POINTS_UNUSABLE", message, reason="empty")
+        return any(one.points for one in balances if one.worth.currency == currency)
+
+
+def no_points(currency: str) -> Refused:
+    """The refusal POINTS_UNUSABLE of somebody who has none."""
+    return refuse(
+        "POINTS_UNUSABLE", f"You have no points in {currency}: pay another way.", reason="empty"
+    )
