@@ -238,6 +238,21 @@ from cinema.features.showtimes.rows import (
 )
 from cinema.features.showtimes.service import ShowtimesService
 from cinema.features.showtimes.store import ShowtimesRepository
+from cinema.features.tickets import device_routes, scan_routes
+from cinema.features.tickets import routes as ticket_routes
+from cinema.features.tickets.device_routes import DeviceParts
+from cinema.features.tickets.device_service import DevicesService
+from cinema.features.tickets.device_store import DevicesRepository
+from cinema.features.tickets.metrics import ScanCounts
+from cinema.features.tickets.offline_service import OfflineService
+from cinema.features.tickets.routes import TicketParts
+from cinema.features.tickets.rows import TICKET_BRANCHES
+from cinema.features.tickets.scan_routes import ScanParts
+from cinema.features.tickets.scan_service import ScansService
+from cinema.features.tickets.scan_store import ScansRepository
+from cinema.features.tickets.service import TicketsService
+from cinema.features.tickets.signing import TicketKeys
+from cinema.features.tickets.store import TicketsRepository
 from cinema.features.watching import routes as watch_routes
 from cinema.features.watching.hub import WatchHub
 from cinema.http.connections.proxies import TrustedProxies
@@ -252,7 +267,9 @@ from cinema.integrations.mail.smtp import SmtpSender
 from cinema.integrations.stripe.client import StripeClient
 from cinema.settings import (
     Settings,
+    encryption_keys,
     problems_of_signing_keys,
+    problems_of_ticket_keys,
     signing_keys,
     smtp_server,
     stripe_key,
@@ -905,6 +922,27 @@ async def _cashdesk(ground: Ground, _offered: Offered) -> Feature:
     return Feature(routes=bound(cash_routes.ROUTES, DeskParts(desk, door)))
 
 
+async def _tickets(ground: Ground, _offered: Offered) -> Feature:
+    now, keys = _common_time(ground), TicketKeys(_ticket_keys(ground.settings.ticket_signing_keys))
+    store, scans = TicketsRepository(ground.pool, ground.reads), ScansRepository(ground.pool)
+    counts = ScanCounts()
+    tickets = TicketsService(store, keys, new_id=ground.next_uuid, now=now)
+    devices = DevicesService(DevicesRepository(ground.pool), new_id=ground.next_uuid, now=now)
+    scanning = ScansService(scans, tickets, keys, counts, new_id=ground.next_uuid, now=now)
+    offline = OfflineService(scans, store, keys, counts, now=now)
+    door = FrontDoor(ground.proxies, refresh_cookie(ground.settings))
+    return Feature(
+        routes=(
+            *bound(ticket_routes.ROUTES, TicketParts(tickets, door)),
+            *bound(scan_routes.ROUTES, ScanParts(scanning, offline, devices, door)),
+            *bound(device_routes.ROUTES, DeviceParts(devices, door)),
+        ),
+        metrics=(counts.families,),
+        sweeps={"ticket-scans": scans.forget},
+        secrets={"TICKET_SIGNING_KEYS": lambda text: keys.replace(_ticket_keys(text))},
+    )
+
+
 async def _invoices(ground: Ground, _offered: Offered) -> Feature:
     now = _common_time(ground)
     store = InvoicesRepository(
@@ -1019,6 +1057,7 @@ FEATURES: Final[dict[str, Listed]] = {
     "payments": Listed(_payments),
     "cashdesk": Listed(_cashdesk),
     "invoices": Listed(_invoices, rows=INVOICE_BRANCHES),
+    "tickets": Listed(_tickets, rows=TICKET_BRANCHES),
     "reports": Listed(_reports),
     "schedules": Listed(_schedules),
     "privacy": Listed(_privacy),
@@ -1081,6 +1120,14 @@ def _signing_secrets(text: str) -> list[bytes]:
     if problems:
         raise ValueError("; ".join(problems))
     return [key.encode() for key in signing_keys(text)]
+
+
+def _ticket_keys(text: str) -> tuple[bytes, ...]:
+    """The keys in `text`, newest first. Raises `ValueError`."""
+    problems = list(problems_of_ticket_keys(text, production=False))
+    if problems:
+        raise ValueError("; ".join(problems))
+    return encryption_keys(text)
 
 
 def _common_time(ground: Ground) -> Callable[[], datetime]:

@@ -60,6 +60,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "UNKNOWN_GIFT_CARD": ErrorKind(
         422, "There is no gift card with this code: look at each character again."
     ),
+    "TICKET_FORGED": ErrorKind(422, "This is no ticket of ours."),
     # A state or a seat was lost.
     "HOLD_ENDED": ErrorKind(409, "This hold has ended."),
     "HOLD_CHANGED": ErrorKind(409, "This hold has changed while it was being booked: try again."),
@@ -115,6 +116,19 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     ),
     "SCHEDULE_ENDED": ErrorKind(409, "This plan is no longer being made."),
     "SCHEDULE_LIMIT": ErrorKind(409, "Too many plans of this cinema wait to be made."),
+    "TICKET_REVOKED": ErrorKind(
+        409, "This ticket was issued again: only its latest code is let in."
+    ),
+    "TICKET_CANCELLED": ErrorKind(409, "This ticket was cancelled."),
+    "TICKET_UNPAID": ErrorKind(409, "This booking is not paid: pay it first."),
+    "TICKET_BLOCKED": ErrorKind(409, "This ticket is blocked: ask at the counter."),
+    "WRONG_CINEMA": ErrorKind(409, "This ticket is for another cinema."),
+    "WRONG_SHOWTIME": ErrorKind(409, "This ticket is for another showtime."),
+    "TOO_EARLY": ErrorKind(409, "Nobody is let in to this showtime yet."),
+    "TOO_LATE": ErrorKind(409, "This showtime is over."),
+    "ALREADY_USED": ErrorKind(409, "Somebody was let in with this ticket already."),
+    "TICKET_NOT_INSIDE": ErrorKind(409, "Nobody is inside with this ticket."),
+    "TICKET_REISSUE_LIMIT": ErrorKind(409, "This ticket was issued again too often."),
     "ALREADY_PICKED_UP": ErrorKind(409, "This was handed out already."),
     "PRODUCT_LIMIT": ErrorKind(409, "This cinema has as many products as it may have."),
     "PRICE_RULE_LIMIT": ErrorKind(409, "This cinema has as many price rules as it may have."),

@@ -34,11 +34,12 @@ Handler = Callable[[RequestContext], Awaitable[Reply | StreamResponse]]
 HandlerOf = Callable[[S, RequestContext], Awaitable[Reply | StreamResponse]]
 """A handler before it has its service."""
 
-Auth = Literal["none", "optional", "lenient", "bearer", "link"]
+Auth = Literal["none", "optional", "lenient", "bearer", "link", "device"]
 """Whether a route takes a token. For a `lenient` one a token that is not valid is as good as none,
 for an `optional` one it is an error."""
 """How the caller is identified: not at all, by a token if there is one, by a token, or by the
-secret of a link from a mail (`Link-Token`), which gives access to one thing and names no user."""
+secret of a link from a mail (`Link-Token`), which gives access to one thing and names no user. A
+`device` route takes a token, or that of a scanner (`Device-Token`), which only such routes take."""
 
 Throttle = Literal["writes", "holds"]
 

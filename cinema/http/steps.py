@@ -33,6 +33,9 @@ CANCELLED_STATUS: Final = 499
 
 AUTHORIZATION: Final = istr("Authorization")
 IDEMPOTENCY_KEY: Final = istr("Idempotency-Key")
+DEVICE_TOKEN: Final = istr("Device-Token")
+"""The token of a scanner: another header than that of people, at which other routes do not look."""
+
 LINK_TOKEN: Final = istr("Link-Token")
 """The secret of a link; it is in a header, because others log the addresses of requests."""
 
@@ -233,7 +236,7 @@ def _gate(route: Route, around: EdgeParts) -> Admit:
     verify = around.verify_token
     verify_signed = around.verify_signed
     roles = route.admitted
-    required = route.auth == "bearer"
+    required = route.auth in {"bearer", "device"}
     check_hold = hold_check(route, around.limits, around.proxies)
 
     def identify(request: HttpRequest) -> Principal | None:
@@ -261,9 +264,7 @@ def _gate(route: Route, around: EdgeParts) -> Admit:
             check_hold(principal, request)
         return principal
 
-    check = _WITHOUT_TOKENS.get(route.auth, identify)
-    if route.auth == "lenient":
-        check = _leniently(check)
+    check = _for_others(route, identify)
     if not around.require_https or route.over_http:
         return check
     return _over_https(check, around.proxies)
@@ -298,6 +299,14 @@ def _late_gate(route: Route, around: EdgeParts) -> AdmitLate:
     return admit_late
 
 
+def _for_others(route: Route, identify: Admit) -> Admit:
+    """The check of a route that does not always need the token of an account."""
+    check = _WITHOUT_TOKENS.get(route.auth, identify)
+    if route.auth == "lenient":
+        return _leniently(check)
+    return _unless_device(check) if route.auth == "device" else check
+
+
 def _leniently(check: Admit) -> Admit:
     """The same check, except that a token that is not valid is as good as none."""
 
@@ -312,6 +321,15 @@ def _leniently(check: Admit) -> Admit:
             return None
 
     return check_leniently
+
+
+def _unless_device(check: Admit) -> Admit:
+    """The same check, except for a request with the token of a device, which the handler checks."""
+
+    def check_people(request: HttpRequest) -> Principal | None:
+        return None if DEVICE_TOKEN in request.headers else check(request)
+
+    return check_people
 
 
 async def _unless_invalid(

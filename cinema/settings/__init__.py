@@ -4,13 +4,14 @@ from cinema.settings.addresses import reachable, url_of
 from cinema.settings.checks import is_loopback
 from cinema.settings.control_address import announce, announced, withdraw
 from cinema.settings.control_tokens import ControlToken, parsed_tokens, problems_of_tokens
-from cinema.settings.encryption_keys import encryption_keys
+from cinema.settings.encryption_keys import encryption_keys, problems_of_ticket_keys
 from cinema.settings.fields import Secret, Settings
 from cinema.settings.generated import (
     found_control_token,
     with_control_token,
     with_encryption_keys,
     with_jwt_secret,
+    with_ticket_keys,
 )
 from cinema.settings.loading import Field, SettingsError, fields, load_settings
 from cinema.settings.mail import smtp_server
@@ -34,6 +35,7 @@ __all__ = [
     "origin_of",
     "parsed_tokens",
     "problems_of_signing_keys",
+    "problems_of_ticket_keys",
     "problems_of_tokens",
     "reachable",
     "signing_keys",
@@ -44,5 +46,6 @@ __all__ = [
     "with_control_token",
     "with_encryption_keys",
     "with_jwt_secret",
+    "with_ticket_keys",
     "withdraw",
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from cinema.settings.control_tokens import parsed_tokens, problems_of_tokens
-from cinema.settings.encryption_keys import problems_of_encryption_keys
+from cinema.settings.encryption_keys import problems_of_encryption_keys, problems_of_ticket_keys
 from cinema.settings.mail import problems_of_mail
 from cinema.settings.origins import origin_of, problem_of_origin
 from cinema.settings.signing_keys import problems_of_signing_keys, signing_keys
@@ -57,6 +57,7 @@ def problems_together(settings: Settings) -> Iterator[str]:
     yield from problems_of_mail(settings.smtp_url, settings.mail_from)
     yield from problems_of_stripe(settings)
     yield from problems_of_encryption_keys(settings.encryption_keys, production=settings.production)
+    yield from problems_of_ticket_keys(settings.ticket_signing_keys, production=settings.production)
     if settings.production:
         yield from _problems_of_production(settings)
         yield from _problems_of_control(settings)

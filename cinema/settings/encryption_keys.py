@@ -1,4 +1,4 @@
-"""The keys of encrypted values: several at a time, so that they can be changed."""
+"""The keys of encrypted values and of tickets: several at a time, so that they can be changed."""
 
 from __future__ import annotations
 
@@ -37,17 +37,26 @@ def _from_base64(text: str) -> bytes:
 
 
 def problems_of_encryption_keys(text: str, *, production: bool) -> Iterator[str]:
-    """Problems of these keys."""
+    """Problems of the keys for encrypted values."""
+    yield from _problems("ENCRYPTION_KEYS", text, production=production)
+
+
+def problems_of_ticket_keys(text: str, *, production: bool) -> Iterator[str]:
+    """Problems of the keys that sign tickets, which have the same form."""
+    yield from _problems("TICKET_SIGNING_KEYS", text, production=production)
+
+
+def _problems(name: str, text: str, *, production: bool) -> Iterator[str]:
     try:
         keys = encryption_keys(text)
     except ValueError as problem:
-        yield f"ENCRYPTION_KEYS {problem}; make one with `openssl rand -base64 32`"
+        yield f"{name} {problem}; make one with `openssl rand -base64 32`"
         return
     if len(keys) > KEYS_LIMIT:
-        yield f"ENCRYPTION_KEYS holds more than {KEYS_LIMIT} keys"
+        yield f"{name} holds more than {KEYS_LIMIT} keys"
     if len(set(keys)) < len(keys):
-        yield "ENCRYPTION_KEYS holds a key twice"
+        yield f"{name} holds a key twice"
     if production and not keys:
-        yield "ENCRYPTION_KEYS is required in production: `openssl rand -base64 32`"
+        yield f"{name} is required in production: `openssl rand -base64 32`"
     elif production and any(len(set(key)) < _FEWEST_DISTINCT_BYTES for key in keys):
-        yield "ENCRYPTION_KEYS holds a key that is not random; use `openssl rand -base64 32`"
+        yield f"{name} holds a key that is not random; use `openssl rand -base64 32`"

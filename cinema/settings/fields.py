@@ -232,6 +232,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "decrypt what they have encrypted; generated in development"
         ),
     ] = Secret()
+    ticket_signing_keys: Annotated[
+        Secret,
+        _about(
+            "keys that sign tickets, newest first, each 32 random bytes in base64; tickets of "
+            "older keys are still let in; the file is read again while the server runs; generated "
+            "in development"
+        ),
+    ] = Secret()
     erasure_grace_days: Annotated[
         int,
         _about(

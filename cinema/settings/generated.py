@@ -14,6 +14,7 @@ from cinema.settings.fields import Secret, Settings
 _SIGNING_KEY_FILE = "jwt_secret_key"
 _ADMIN_FILE = "control_token"
 _ENCRYPTION_FILE = "encryption_keys"
+_TICKETS_FILE = "ticket_signing_keys"
 _SECRET_BYTES = 32
 
 
@@ -34,6 +35,17 @@ def with_encryption_keys(settings: Settings) -> Settings:
         return settings
     secret = _made_once(settings.data_dir / _ENCRYPTION_FILE)
     return msgspec.structs.replace(settings, encryption_keys=secret)
+
+
+def with_ticket_keys(settings: Settings) -> Settings:
+    """The settings with keys for tickets: the given ones, else one made in `DATA_DIR`.
+
+    If that file is lost, no ticket that was printed before is let in.
+    """
+    if settings.ticket_signing_keys:
+        return settings
+    secret = _made_once(settings.data_dir / _TICKETS_FILE)
+    return msgspec.structs.replace(settings, ticket_signing_keys=secret)
 
 
 def with_control_token(settings: Settings) -> Settings:

@@ -91,10 +91,11 @@ def test_a_node_starts_with_what_it_is_given(
     secrets = {
         settings.jwt_secret_key,
         settings.encryption_keys,
+        settings.ticket_signing_keys,
         settings.cluster_secret,
         settings.control_token,
     }
-    assert len(secrets) == 4
+    assert len(secrets) == 5
     assert all(len(secret) == 64 for secret in secrets)
 
 

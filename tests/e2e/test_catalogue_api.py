@@ -41,6 +41,7 @@ async def client(shared_database: str) -> AsyncIterator[Client]:
             data_dir=Path(folder),
             jwt_secret_key=Secret("0123456789abcdef" * 2),
             encryption_keys=Secret("ab" * 32),
+            ticket_signing_keys=Secret("cd" * 32),
             bcrypt_cost=10,
         )
         async with running_node(settings, sink) as node:

@@ -39,6 +39,7 @@ async def served(database: str, cache_mb: int = 32) -> AsyncIterator[Client]:
             data_dir=Path(folder),
             jwt_secret_key=Secret("0123456789abcdef" * 2),
             encryption_keys=Secret("ab" * 32),
+            ticket_signing_keys=Secret("cd" * 32),
             bcrypt_cost=10,
             catalog_cache_mb=cache_mb,
         )

@@ -25,6 +25,7 @@ from cinema.settings import (
     with_control_token,
     with_encryption_keys,
     with_jwt_secret,
+    with_ticket_keys,
     withdraw,
 )
 from cinema.settings.example import default_text, example
@@ -37,6 +38,7 @@ SOUND_PRODUCTION = {
     "ENVIRONMENT": "production",
     "JWT_SECRET_KEY": SOUND_KEY,
     "ENCRYPTION_KEYS": "3q2+7wABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhs=",
+    "TICKET_SIGNING_KEYS": "GxobGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgEA774=",
     "DATABASE_URL": "postgresql://cinema@db/cinema",
     "PUBLIC_URL": "https://tickets.cinema.test",
     "TRUSTED_PROXIES": "10.0.0.0/8",
@@ -226,6 +228,8 @@ def test_sound_production_settings_are_accepted_with_the_demo_off() -> None:
         ({"JWT_SECRET_KEY": ""}, "JWT_SECRET_KEY is required"),
         ({"ENCRYPTION_KEYS": ""}, "ENCRYPTION_KEYS is required"),
         ({"ENCRYPTION_KEYS": "ab" * 32}, "ENCRYPTION_KEYS holds a key that is not random"),
+        ({"TICKET_SIGNING_KEYS": ""}, "TICKET_SIGNING_KEYS is required"),
+        ({"TICKET_SIGNING_KEYS": "ab" * 32}, "TICKET_SIGNING_KEYS holds a key that is not random"),
         ({"JWT_SECRET_KEY": "change-me-" * 4}, "JWT_SECRET_KEY looks like"),
         ({"JWT_SECRET_KEY": "abcabcabc" * 4}, "JWT_SECRET_KEY looks like"),
         ({"DATABASE_URL": ""}, "DATABASE_URL is required"),
@@ -339,6 +343,17 @@ def test_a_development_encryption_key_is_made_once_and_kept_private(tmp_path: Pa
     assert [len(key) for key in encryption_keys(first.encryption_keys)] == [32]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert with_encryption_keys(first) is first
+
+
+def test_a_development_ticket_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    first = with_ticket_keys(settings)
+    second = with_ticket_keys(settings)
+    (file,) = (tmp_path / "data").iterdir()
+    assert first.ticket_signing_keys == second.ticket_signing_keys == file.read_text()
+    assert [len(key) for key in encryption_keys(first.ticket_signing_keys)] == [32]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert with_ticket_keys(first) is first
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,14 @@ _COLUMNS_MM: Final = (58.0, 50.0, 20.0, 42.0)
 _TAX_COLUMNS_MM: Final = (29.0, 47.0, 47.0, 47.0)
 
 
+def on_one_line(sheet: FPDF, text: str) -> str:
+    """A text on one line, in characters that the current font has."""
+    font = sheet.current_font
+    assert isinstance(font, TTFFont)
+    line = " ".join(normalize("NFC", text).split())
+    return "".join(char if ord(char) in font.cmap else MISSING for char in line)
+
+
 class _Sheet(FPDF):
     """Pages with the number of their document at the foot."""
 
@@ -79,10 +87,7 @@ class _Sheet(FPDF):
 
     def printable(self, text: str) -> str:
         """The text on one line, in characters that the fonts have."""
-        font = self.current_font
-        assert isinstance(font, TTFFont)
-        line = " ".join(normalize("NFC", text).split())
-        return "".join(char if ord(char) in font.cmap else MISSING for char in line)
+        return on_one_line(self, text)
 
 
 class _Printer:

@@ -28,7 +28,7 @@ _ESCAPED: Final = {ord("\\"): "\\\\", ord(";"): "\\;", ord(","): "\\,", ord("\n"
 
 
 class CalendarShow(msgspec.Struct, frozen=True, kw_only=True):
-    """A showtime with all that a calendar shows of it."""
+    """A showtime with all that a calendar shows of it; whoever has tickets for it is `busy`."""
 
     id: UUID
     starts_at: datetime
@@ -44,6 +44,8 @@ class CalendarShow(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     city: str
     screen: str
+    note: str = ""
+    busy: bool = False
 
 
 def calendar(name: str, time_zone: str | None, shows: Iterable[CalendarShow]) -> bytes:
@@ -69,6 +71,8 @@ def calendar(name: str, time_zone: str | None, shows: Iterable[CalendarShow]) ->
 def _event(show: CalendarShow) -> Iterator[str]:
     cancelled = show.status == "cancelled"
     about = f"{show.format}, {show.language}"
+    if show.note:
+        about = f"{show.note}\n{about}"
     if cancelled and show.cancel_reason:
         about = f"{show.cancel_reason}\n{about}"
     where = [f"{show.cinema}, {show.screen}", show.address, show.city]
@@ -84,7 +88,7 @@ def _event(show: CalendarShow) -> Iterator[str]:
     yield f"LOCATION:{_text(', '.join(part for part in where if part))}"
     yield f"DESCRIPTION:{_text(about)}"
     # Whoever subscribes is not busy during all films.
-    yield "TRANSP:TRANSPARENT"
+    yield f"TRANSP:{'OPAQUE' if show.busy else 'TRANSPARENT'}"
     yield "END:VEVENT"
 
 

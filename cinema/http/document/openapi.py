@@ -15,7 +15,7 @@ from cinema.http.document.assets import content_tag
 from cinema.http.errors import ERROR_TABLE
 from cinema.http.responses import JSON_REVALIDATED, Reply
 from cinema.http.routes import WRITES, Operation, Route
-from cinema.http.steps import LINK_TOKEN, OWNER, SHOWTIME_PATH
+from cinema.http.steps import DEVICE_TOKEN, LINK_TOKEN, OWNER, SHOWTIME_PATH
 
 Json = dict[str, Any]
 
@@ -59,6 +59,12 @@ _SCHEMES: Final[Json] = {
         "name": str(LINK_TOKEN),
         "description": "The part after `#token=` of the link in a mail.",
     },
+    "device": {
+        "type": "apiKey",
+        "in": "header",
+        "name": str(DEVICE_TOKEN),
+        "description": "The token of a scanner.",
+    },
 }
 
 _TAGS: Final = {
@@ -75,6 +81,8 @@ _TAGS: Final = {
     "Orders": "Bookings of guests, which they see and cancel with the link in their mail.",
     "Invoices": "Numbered documents of what was sold and given back; they never change.",
     "Reports": "What cinemas tell the distributors of films.",
+    "Tickets": "Signed codes for booked seats, to show and to print.",
+    "Scanning": "Tickets at the door, with and without a connection.",
     "Messages": "Mails, and their outcome.",
     "Watching": "Seat maps as they change, over a WebSocket.",
     "Operations": "For probes and scrapers.",
@@ -110,7 +118,7 @@ def openapi_document(
             "securitySchemes": {
                 scheme: described
                 for scheme, described in _SCHEMES.items()
-                if scheme != "link" or any(route.auth == "link" for route in shown)
+                if scheme == "bearer" or any(route.auth == scheme for route in shown)
             },
         },
     }
@@ -189,6 +197,8 @@ def _operation(route: Route, schema_of: dict[str, Json], components: dict[str, A
         anonymous: list[Json] = [{}] if route.auth in {"optional", "lenient"} else []
         scheme = "link" if route.auth == "link" else "bearer"
         operation["security"] = [*anonymous, {scheme: []}]
+        if route.auth == "device":
+            operation["security"].append({"device": []})
     if route.request is bytes:
         operation["requestBody"] = {"required": True, "content": {"*/*": {}}}
     elif route.request is Upload:

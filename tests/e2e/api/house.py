@@ -362,6 +362,7 @@ async def open_site(
                 "data_dir": Path(folder),
                 "jwt_secret_key": Secret(KEY),
                 "encryption_keys": Secret("ab" * 32),
+                "ticket_signing_keys": Secret("cd" * 32),
                 "bcrypt_cost": 10,
                 "demo_data": False,
                 "allowed_origins": (ORIGIN,),

@@ -1,0 +1,1 @@
+"""Tickets: signed codes for booked seats, and who was let in at the door."""

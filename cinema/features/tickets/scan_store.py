@@ -1,0 +1,310 @@
+"""Scans in Postgres, where scanners meet: whoever writes a ticket's entry has let it in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from cinema.features.accounts.user_store import Act
+from cinema.features.tickets.rules import GROUP, Claim, Known, Scanner, bookings_of
+from cinema.features.tickets.shapes import Direction
+from cinema.features.tickets.store import KNOWN, audited, known_of
+from cinema.storage.database.transactions import (
+    Pool,
+    PooledConnection,
+    connection,
+    transaction,
+)
+
+_OF_CODE: Final = f"""{KNOWN}
+where b.id between $1 and $2 and ($3::int = {GROUP} or s.place = $3)
+order by s.place"""
+_OF_CODES: Final = f"""{KNOWN}
+where b.id in (
+    select one.id from unnest($1::uuid[], $2::uuid[]) as span (low, high)
+    cross join lateral (select id from bookings where id between span.low and span.high) one
+)
+order by b.id, s.place"""  # noqa: S608
+# $1 to $7 are what `_what` gives, $8 are places.
+_LOG: Final = """
+insert into ticket_scans (id, booking_id, place, showtime_id, cinema_id, direction, outcome, at,
+    recorded_at, scanner_id, scanner, offline, reason)
+select gen_random_uuid(), $1::uuid, one.place, $2::uuid, $3::uuid, {what}, $4::timestamptz,
+    $5::timestamptz, $6::uuid, $7::text, {how}
+from {places} as one (place)
+"""
+_LOG_ENTRY: Final = _LOG.format(
+    what="'entry', 'admitted'", how="false, null", places="(select place from entered)"
+)
+_LOG_EXIT: Final = _LOG.format(
+    what="'exit', 'admitted'", how="false, null", places="(select place from gone)"
+)
+_LOG_UNSCAN: Final = _LOG.format(
+    what="'unscan', 'admitted'", how="false, $9", places="(select place from gone)"
+)
+_NOTE: Final = _LOG.format(what="$9, $10", how="$11, null", places="unnest($8::int[])")
+# One statement decides: of two that come at once the second waits for the first, and then finds
+# the ticket inside.
+_ENTER: Final = f"""
+with entered as (
+    insert into ticket_entries as e (booking_id, place, showtime_id, inside, entered_at,
+        scanner_id, scanner)
+    select $1, place, $2, true, $4, $6, $7 from unnest($8::int[]) place order by place
+    on conflict (booking_id, place) do update
+    set inside = true, entered_at = excluded.entered_at, left_at = null,
+        scanner_id = excluded.scanner_id, scanner = excluded.scanner
+    where not e.inside or $9
+    returning e.place
+), logged as ({_LOG_ENTRY})
+select place from entered"""  # noqa: S608  (constants of this module)
+_LEAVE: Final = f"""
+with gone as (
+    update ticket_entries e set inside = false, left_at = $4
+    where e.booking_id = $1 and e.place = any($8::int[]) and e.inside
+    returning e.place
+), logged as ({_LOG_EXIT})
+select place from gone"""  # noqa: S608
+_UNSCAN: Final = f"""
+with gone as (
+    delete from ticket_entries e where e.booking_id = $1 and e.place = any($8::int[])
+    returning e.place
+), logged as ({_LOG_UNSCAN})
+select place from gone"""  # noqa: S608
+_ANSWERED: Final = """
+select fingerprint, answer from ticket_scan_answers where scanner_id = $1 and nonce = $2"""
+_KEEP: Final = """
+insert into ticket_scan_answers (scanner_id, nonce, fingerprint, answer, recorded_at)
+values ($1, $2, $3, $4, $5) on conflict do nothing returning true"""
+_ENTRY: Final = """
+select inside, entered_at, left_at, scanner from ticket_entries
+where booking_id = $1 and place = $2 for update"""
+_FIRST: Final = """
+insert into ticket_entries (booking_id, place, showtime_id, inside, entered_at, scanner_id, scanner)
+values ($1, $2, $3, true, $4, $5, $6) on conflict do nothing returning true"""
+_AGAIN: Final = """
+update ticket_entries
+set inside = true, entered_at = $3, left_at = null, scanner_id = $4, scanner = $5
+where booking_id = $1 and place = $2"""
+_EARLIER: Final = """
+update ticket_entries set entered_at = $3, scanner_id = $4, scanner = $5
+where booking_id = $1 and place = $2"""
+_LEFT_AT: Final = """
+update ticket_entries set inside = false, left_at = $3
+where booking_id = $1 and place = $2 and inside and entered_at <= $3
+returning true"""
+_FORGET: Final = """
+with gone as (
+    delete from {table} where ctid = any(array(
+        select ctid from {table} where recorded_at < $1 order by recorded_at limit $2
+        for update skip locked
+    ))
+    returning 1
+)
+select count(*) from gone"""
+_FORGET_SCANS: Final = _FORGET.format(table="ticket_scans")
+_FORGET_ANSWERS: Final = _FORGET.format(table="ticket_scan_answers")
+
+SCANS_KEPT: Final = timedelta(days=90)
+"""For questions about a night. Who was let in stays, as the ticket's `used_at`."""
+
+
+class Once(msgspec.Struct, frozen=True):
+    """A scan that may be repeated: by whom, under which name, and what it asked."""
+
+    scanner_id: UUID
+    nonce: str
+    fingerprint: bytes
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """The answer that a scan has had."""
+
+    fingerprint: bytes
+    answer: str
+
+
+class Meeting(msgspec.Struct, frozen=True):
+    """Two entries with one ticket: the earlier one, which counts, and the other."""
+
+    first_at: datetime
+    first_by: str
+    also_at: datetime
+    also_by: str
+
+
+class AnsweredBefore(Exception):
+    """The same scan has had its answer meanwhile; this one had no effect."""
+
+
+class ScansRepository:
+    """Lets tickets in and out."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def known(self, claim: Claim) -> list[Known]:
+        """The ticket of a code, or all those of a booking; nothing if there are none."""
+        low, high = bookings_of(claim.ticket_id)
+        async with connection(self._pool) as reading:
+            rows = await reading.fetch(_OF_CODE, low, high, claim.place)
+        return [known_of(row) for row in rows]
+
+    async def all_known(self, claims: Sequence[Claim]) -> list[Known]:
+        """All tickets of the bookings of codes."""
+        spans = {bookings_of(claim.ticket_id) for claim in claims}
+        async with connection(self._pool) as reading:
+            rows = await reading.fetch(_OF_CODES, [low for low, _ in spans], [h for _, h in spans])
+        return [known_of(row) for row in rows]
+
+    async def answered(self, once: Once) -> Kept | None:
+        """The answer that a scan has had, if it is a repetition."""
+        async with connection(self._pool) as reading:
+            row = await reading.fetchrow(_ANSWERED, once.scanner_id, once.nonce)
+        return None if row is None else Kept(row["fingerprint"], row["answer"])
+
+    async def pass_door(
+        self,
+        tickets: Sequence[Known],
+        scanner: Scanner,
+        at: datetime,
+        now: datetime,
+        *,
+        direction: Direction,
+        force: Act | None,
+        once: Once | None,
+        answer: Callable[[set[int]], str],
+    ) -> set[int]:
+        """Let tickets of one booking in or out, each once; the places of those that were.
+
+        `force` lets in what is inside already, and is audited. `answer` is kept for `once`. Raises
+        `AnsweredBefore`.
+        """
+        values = [*_what(tickets, scanner, at, now), [one.place for one in tickets]]
+        statement = _LEAVE if direction == "exit" else _ENTER
+        if direction == "entry":
+            values.append(force is not None)
+        if once is None and force is None:
+            async with connection(self._pool) as writing:
+                return {row["place"] for row in await writing.fetch(statement, *values)}
+        async with transaction(self._pool) as running:
+            places = {row["place"] for row in await running.fetch(statement, *values)}
+            if once is not None and places:
+                await _keep(running, once, answer(places), now)
+            if force is not None and places:
+                seats = [one.seat for one in tickets if one.place in places]
+                await audited(running, "ticket_forced", tickets[0].id, force, seats=seats)
+        return places
+
+    async def refused(
+        self,
+        tickets: Sequence[Known],
+        scanner: Scanner,
+        at: datetime,
+        now: datetime,
+        *,
+        direction: Direction,
+        code: str,
+        once: Once | None,
+        answer: str,
+    ) -> None:
+        """Note that tickets of one booking were not let in. Raises `AnsweredBefore`."""
+        async with transaction(self._pool) as running:
+            places = [one.place for one in tickets]
+            await running.execute(
+                _NOTE, *_what(tickets, scanner, at, now), places, direction, code, False
+            )
+            if once is not None:
+                await _keep(running, once, answer, now)
+
+    async def unscan(self, ticket: Known, scanner: Scanner, reason: str, act: Act) -> bool:
+        """Take an entry back; False if there is none."""
+        async with transaction(self._pool) as running:
+            gone = await running.fetch(
+                _UNSCAN, *_what([ticket], scanner, act.at, act.at), [ticket.place], reason
+            )
+            if gone:
+                await audited(running, "ticket_unscanned", ticket.id, act, reason=reason)
+        return bool(gone)
+
+    async def uploaded(
+        self,
+        tickets: Sequence[Known],
+        scanner: Scanner,
+        at: datetime,
+        now: datetime,
+        *,
+        direction: Direction,
+        code: str | None,
+        once: Once,
+        answer: Callable[[Sequence[Meeting | None]], str],
+    ) -> str:
+        """Write down a scan that was made without a connection; what is answered to it.
+
+        Somebody went in already, so the entry at the earliest time counts, and the others are told
+        of. With a `code` nothing of the ticket changes. Raises `AnsweredBefore`.
+        """
+        async with transaction(self._pool) as running:
+            met: list[Meeting | None] = []
+            if code is None:
+                for ticket in tickets:
+                    if direction == "exit":
+                        await running.execute(_LEFT_AT, ticket.booking_id, ticket.place, at)
+                        met.append(None)
+                    else:
+                        met.append(await _entered(running, ticket, scanner, at))
+            if tickets:
+                outcome = code or ("conflict" if any(met) else "admitted")
+                places = [one.place for one in tickets]
+                await running.execute(
+                    _NOTE, *_what(tickets, scanner, at, now), places, direction, outcome, True
+                )
+            text = answer(met)
+            await _keep(running, once, text, now)
+        return text
+
+    async def forget(self, now: datetime, limit: int) -> int:
+        """Delete a bounded number of scans that are long over; how many."""
+        async with connection(self._pool) as writing:
+            gone: int = await writing.fetchval(_FORGET_SCANS, now - SCANS_KEPT, limit)
+            gone += await writing.fetchval(_FORGET_ANSWERS, now - SCANS_KEPT, limit)
+        return gone
+
+
+async def _entered(
+    running: PooledConnection, ticket: Known, scanner: Scanner, at: datetime
+) -> Meeting | None:
+    """Write an entry down; the other one if there is one. The row stays locked meanwhile."""
+    where, by = (ticket.booking_id, ticket.place), (scanner.id, scanner.name)
+    if await running.fetchval(_FIRST, *where, ticket.showtime_id, at, *by):
+        return None
+    row = await running.fetchrow(_ENTRY, *where)
+    if row is None:
+        raise LookupError("an entry was taken back at this very moment")
+    if not row["inside"] and row["left_at"] <= at:
+        await running.execute(_AGAIN, *where, at, *by)
+        return None
+    if row["entered_at"] <= at:
+        return Meeting(row["entered_at"], row["scanner"], at, scanner.name)
+    await running.execute(_EARLIER, *where, at, *by)
+    return Meeting(at, scanner.name, row["entered_at"], row["scanner"])
+
+
+async def _keep(running: PooledConnection, once: Once, answer: str, now: datetime) -> None:
+    kept = once.scanner_id, once.nonce, once.fingerprint
+    if not await running.fetchval(_KEEP, *kept, answer, now):
+        raise AnsweredBefore
+
+
+def _what(
+    tickets: Sequence[Known], scanner: Scanner, at: datetime, now: datetime
+) -> tuple[object, ...]:
+    """What the statements of scans begin with."""
+    first = tickets[0]
+    return (
+        *(first.booking_id, first.showtime_id, first.cinema_id),
+        *(at, now, scanner.id, scanner.name),
+    )
