@@ -164,6 +164,11 @@ class House:
         }
         await self._post("/pricing/promocodes", body)
 
+    async def scanner(self, name: str) -> str:
+        """The token of a new scanner."""
+        made = await self._post(f"/cinemas/{self._cinema}/scanners", {"name": name})
+        return str(made["token"])
+
     async def change(self, showtime: str, price_minor: int) -> None:
         """Another price for a showtime; everything else stays."""
         path = f"/showtimes/{showtime}"

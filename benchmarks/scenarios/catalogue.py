@@ -14,6 +14,7 @@ from benchmarks.scenarios.promo_rush import PROMO_RUSH
 from benchmarks.scenarios.residents import RESIDENTS_SCENARIO
 from benchmarks.scenarios.retention import RETENTION
 from benchmarks.scenarios.rolling_restart import ROLLING_RESTART
+from benchmarks.scenarios.scan import SCAN
 from benchmarks.scenarios.schedule import SCHEDULE
 from benchmarks.scenarios.showtime_change import SHOWTIME_CHANGE
 from benchmarks.scenarios.sockets import HOLDS_SOCKET
@@ -44,5 +45,6 @@ SCENARIOS = {
         SCHEDULE,
         PRICING,
         PROMO_RUSH,
+        SCAN,
     )
 }

@@ -33,6 +33,7 @@ NOT_SEALED = {
     "showtime_archive.payload",
     "showtime_journal.payload",
     "showtime_snapshots.payload",
+    "ticket_scan_answers.fingerprint",
     "totp_factors.recovery",
 }
 """Bytes that are digests under another name, or what the seat core and the cluster write."""

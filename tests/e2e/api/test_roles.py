@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
+from cinema.features.tickets.rules import ticket_id
 from tests.e2e.api.billing import invoice_of
+from tests.e2e.api.doors import device
 from tests.e2e.api.gift_cards import card
 from tests.e2e.api.house import BASE_PRICE, GUEST_EMAIL, UNKNOWN_ID, House
 
@@ -40,6 +42,12 @@ OF_ANOTHER = {
     "changeSeats": AT_THE_COUNTER,
     "exchangeBooking": AT_THE_COUNTER,
     "cancelBooking": AT_THE_COUNTER,
+    "getTicket": AT_THE_COUNTER,
+    "getTicketCodeAsSvg": AT_THE_COUNTER,
+    "getTicketCodeAsPng": AT_THE_COUNTER,
+    "getTicketsAsPdf": AT_THE_COUNTER,
+    "getCalendarOfBooking": AT_THE_COUNTER,
+    "reissueTicket": AT_THE_COUNTER,
     "endSession": frozenset[str](),
     "getJob": frozenset({"admin"}),
 }
@@ -48,12 +56,18 @@ OF_ANOTHER = {
 UNSEEN = frozenset(
     {
         *("getPromoCode", "changePromoCode", "deletePromoCode", "getDistributorReturn"),
+        "revokeScanner",
         *("getGiftCard", "listGiftCardEntries", "disableGiftCard", "replaceGiftCard"),
     }
 )
 """Operations of managers on what those of other cinemas do not learn of: they get 404."""
 
-OF_THE_HOUSE = frozenset({"listLedgerOfBooking", "refundPayment"})
+OF_THE_HOUSE = frozenset(
+    {
+        *("listLedgerOfBooking", "refundPayment", "getScanList", "getAttendance"),
+        *("blockTicket", "unblockTicket", "unscanTicket"),
+    }
+)
 """Operations of staff on what staff of other cinemas do not learn of: they get 404."""
 
 TILLS = frozenset({"getCashSession", "listCashMovements", "moveCash", "closeCashSession"})
@@ -63,6 +77,8 @@ OWNED = (
     *("{hold_id}", "{booking_id}", "{payment_id}", "{session_id}", "{job_id}", "{invoice_id}"),
     *("{payment_id}/invoice", "{booking_id}/documents", "{booking_id}/seats"),
     "{booking_id}/exchange",
+    *("{ticket_id}", "{ticket_id}/qr.svg", "{ticket_id}/qr.png", "{booking_id}/tickets.pdf"),
+    *("{booking_id}/calendar.ics", "{ticket_id}/reissue"),
 )
 """Ends of paths to what belongs to somebody."""
 
@@ -137,6 +153,7 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
     }
     if facts["person"] == "guest":
         booking["email"] = GUEST_EMAIL
+    ticket, why = f"tickets/{ticket_id(UUID(facts['booking']), 0)}", {"reason": "Stolen."}
     order, with_link = f"orders/{facts['booking']}", {"Link-Token": "x"}
     return {
         "register": Call("POST", "auth/register", ANYBODY, 201, account),
@@ -431,6 +448,30 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
             *("POST", f"bookings/{facts['booking']}/exchange", BUYERS, 404),
             body={"showtime_id": UNKNOWN_ID, "hold_id": UNKNOWN_ID},
         ),
+        "listTickets": Call("GET", "tickets", BUYERS),
+        "getTicket": Call("GET", ticket, BUYERS),
+        "getTicketCodeAsSvg": Call("GET", f"{ticket}/qr.svg", BUYERS),
+        "getTicketCodeAsPng": Call("GET", f"{ticket}/qr.png", BUYERS),
+        "getTicketsAsPdf": Call("GET", f"bookings/{facts['booking']}/tickets.pdf", BUYERS),
+        "getCalendarOfBooking": Call("GET", f"bookings/{facts['booking']}/calendar.ics", BUYERS),
+        "reissueTicket": Call("POST", f"{ticket}/reissue", BUYERS),
+        "blockTicket": Call("POST", f"{ticket}/block", AT_THE_COUNTER, 200, why),
+        "unblockTicket": Call("POST", f"{ticket}/unblock", AT_THE_COUNTER),
+        "unscanTicket": Call("POST", f"{ticket}/unscan", AT_THE_COUNTER, 409, why),
+        "scanTicket": Call(
+            "POST", "tickets/scan", AT_THE_COUNTER | ELSEWHERE, 422, {"token": "nonsense"}
+        ),
+        "uploadScans": Call(
+            *("POST", "tickets/scans", AT_THE_COUNTER | ELSEWHERE, 200),
+            {"scans": [{"token": "nonsense", "at": later(0), "nonce": uuid4().hex}]},
+        ),
+        "getScanList": Call("GET", f"{shown}/scan-list", AT_THE_COUNTER),
+        "getAttendance": Call("GET", f"{shown}/attendance", AT_THE_COUNTER),
+        "addScanner": Call(
+            *("POST", f"cinemas/{house.cinema_id}/scanners", MANAGERS, 201), {"name": "Door"}
+        ),
+        "listScanners": Call("GET", f"cinemas/{house.cinema_id}/scanners", MANAGERS),
+        "revokeScanner": Call("DELETE", f"scanners/{facts['scanner']}", MANAGERS),
         "cancelBooking": Call("DELETE", f"bookings/{facts['booking']}", BUYERS),
         "getOrder": Call("GET", order, ANYBODY, 410, headers=with_link),
         "cancelOrder": Call("DELETE", order, ANYBODY, 410, headers=with_link),
@@ -470,6 +511,7 @@ async def facts_of(house: House, owner: str, person: str | None = None) -> dict[
         "rule": (await house.ask("admin", "POST", "pricing/rules", rule)).data["id"],
         "promo": (await house.ask("admin", "POST", "pricing/promocodes", promo)).data["id"],
         "card": (await card(house))["id"],
+        "scanner": (await device(house))["device"]["id"],
         "product": (await house.ask("admin", "POST", "concessions", product)).data["id"],
         "movie": (await house.ask("admin", "POST", "movies", film)).data["id"],
         "cinema": (await house.ask("admin", "POST", "cinemas", {**cinema, **zone})).data["id"],
