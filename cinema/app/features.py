@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -96,7 +96,7 @@ from cinema.features.bookings.order_jobs import OwedMails
 from cinema.features.bookings.order_routes import OrderParts
 from cinema.features.bookings.order_rules import OrderLinks
 from cinema.features.bookings.order_service import OrdersService
-from cinema.features.bookings.order_store import OrdersRepository
+from cinema.features.bookings.order_store import ORDER_LINK, OrdersRepository
 from cinema.features.bookings.pending_jobs import UnpaidBookings
 from cinema.features.bookings.personal_store import BookingFacts
 from cinema.features.bookings.rows import BOOKING_BRANCHES
@@ -168,7 +168,7 @@ from cinema.features.loyalty.service import LoyaltyService
 from cinema.features.loyalty.store import PointsRepository
 from cinema.features.messages import routes as message_routes
 from cinema.features.messages.jobs import Outgoing
-from cinema.features.messages.letters import Letters
+from cinema.features.messages.letters import Enclosure, Letters
 from cinema.features.messages.metrics import MessageCounts
 from cinema.features.messages.personal_store import MessageFacts
 from cinema.features.messages.service import MessagesService
@@ -344,6 +344,7 @@ class Offered:
         self.personal: list[Disclose] = []
 
     messages: MessagesRepository
+    outgoing: Outgoing
     jobs: JobsRepository
     job_counts: JobCounts
     admission: Admission
@@ -404,7 +405,9 @@ async def _messages(ground: Ground, offered: Offered) -> Feature:
     if settings.smtp_url:
         sender = _smtp(settings.smtp_url)
     counts = MessageCounts()
-    outgoing = Outgoing(messages, Letters(settings.mail_from), sender, counts, now=now)
+    outgoing = offered.outgoing = Outgoing(
+        messages, Letters(settings.mail_from), sender, counts, now=now
+    )
     return Feature(
         routes=bound(message_routes.ROUTES, MessagesService(messages)),
         metrics=(counts.families,),
@@ -922,12 +925,19 @@ async def _cashdesk(ground: Ground, _offered: Offered) -> Feature:
     return Feature(routes=bound(cash_routes.ROUTES, DeskParts(desk, door)))
 
 
-async def _tickets(ground: Ground, _offered: Offered) -> Feature:
+async def _tickets(ground: Ground, offered: Offered) -> Feature:
     now, keys = _common_time(ground), TicketKeys(_ticket_keys(ground.settings.ticket_signing_keys))
     store, scans = TicketsRepository(ground.pool, ground.reads), ScansRepository(ground.pool)
     counts = ScanCounts()
     tickets = TicketsService(store, keys, new_id=ground.next_uuid, now=now)
     devices = DevicesService(DevicesRepository(ground.pool), new_id=ground.next_uuid, now=now)
+
+    async def enclose(order: Mapping[str, Any], language: str) -> Sequence[Enclosure]:
+        # Orders of the builds before this one do not say which booking they are about.
+        booking_id = order.get("booking_id")
+        return () if booking_id is None else await tickets.enclosed(UUID(booking_id), language)
+
+    offered.outgoing.enclose(ORDER_LINK, enclose)
     scanning = ScansService(scans, tickets, keys, counts, new_id=ground.next_uuid, now=now)
     offline = OfflineService(scans, store, keys, counts, now=now)
     door = FrontDoor(ground.proxies, refresh_cookie(ground.settings))

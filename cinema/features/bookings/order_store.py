@@ -138,7 +138,12 @@ class OrdersRepository:
                 kind=ORDER_LINK,
                 to=row["email"],
                 language=owed["language"],
-                payload={**payload, "seats": row["seats"] or "", "url": link.url},
+                payload={
+                    **payload,
+                    "seats": row["seats"] or "",
+                    "url": link.url,
+                    "booking_id": str(booking_id),
+                },
                 dedupe=f"{ORDER_LINK}:{booking_id}",
             )
             await self._post(running, letter)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
-from cinema.features.messages.letters import CannotWrite, Letters
+from cinema.domain.rejections import Refused
+from cinema.features.messages.letters import CannotWrite, Enclosure, Letters
 from cinema.features.messages.metrics import MessageCounts
 from cinema.features.messages.rules import ATTEMPTS_LIMIT, DEAD_AFTER, backoff_s
 from cinema.features.messages.shapes import MessageStatus
@@ -34,6 +35,13 @@ that its process must have died, and another worker sends the message again."""
 
 LOOK_EVERY: Final = timedelta(seconds=15)
 """Time between two looks at how much waits, as often as metrics are scraped."""
+
+Enclose = Callable[[Mapping[str, Any], str], Awaitable[Sequence[Enclosure]]]
+"""Makes the files that come with a mail, from its payload and its language; may refuse OVERLOADED
+and RETRY."""
+
+ENCLOSING_ATTEMPTS: Final = 4
+"""After so many attempts, some minutes, a mail is sent without its files: it is about more."""
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +68,11 @@ class Outgoing:
         self._look_at = now()
         self._failures = LogLimit()
         self._deaths = LogLimit()
+        self._enclosures: dict[str, Enclose] = {}
+
+    def enclose(self, kind: str, enclose: Enclose) -> None:
+        """Have files with the mails of a kind from now on."""
+        self._enclosures[kind] = enclose
 
     def send_by(self, sender: MailSender) -> None:
         """Hand mails on in another way from now on."""
@@ -82,16 +95,21 @@ class Outgoing:
             await self._end(message, "dead", "nobody came to the end of an attempt")
             return
         try:
+            payload = self._messages.payload_of(message)
             letter = self._letters.write(
                 message.kind,
                 message.language,
-                self._messages.payload_of(message),
+                payload,
                 to=message.to,
                 message_id=str(message.id),
                 at=self._now(),
+                enclosed=await self._enclosed(message, payload),
             )
         except (CannotOpen, CannotWrite) as error:
             await self._end(message, "dead", f"cannot be written: {error}")
+            return
+        except Refused as refused:
+            await self._not_sent(message, NotSent(f"no files yet: {refused.rejection.code}"))
             return
         try:
             await self._sender.send(letter)
@@ -99,6 +117,13 @@ class Outgoing:
             await self._not_sent(message, error)
             return
         await self._end(message, "sent")
+
+    async def _enclosed(self, message: Waiting, payload: Mapping[str, Any]) -> Sequence[Enclosure]:
+        """The files of a mail; none after too many attempts to make them."""
+        enclose = self._enclosures.get(message.kind)
+        if enclose is None or message.attempts > ENCLOSING_ATTEMPTS:
+            return ()
+        return await enclose(payload, message.language)
 
     async def _not_sent(self, message: Waiting, error: NotSent) -> None:
         now, reason = self._now(), str(error)

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from typing import Any, Final
 
+import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError
 from jinja2.filters import do_mark_safe
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+")
+
+
+class Enclosure(msgspec.Struct, frozen=True):
+    """A file that comes with a mail; `media_type` without parameters."""
+
+    name: str
+    media_type: str
+    content: bytes
 
 
 class CannotWrite(Exception):
@@ -66,6 +75,7 @@ class Letters:
         to: str,
         message_id: str,
         at: datetime,
+        enclosed: Sequence[Enclosure] = (),
     ) -> EmailMessage:
         """One mail; the same message has the same Message-ID each time. Raises `CannotWrite`."""
         try:
@@ -82,6 +92,11 @@ class Letters:
                 self._block(self._html, "html", kind, language, payload), subtype="html"
             )
             mail["Content-Language"] = language
+            for file in enclosed:
+                kind_of, _, form = file.media_type.partition("/")
+                mail.add_attachment(
+                    file.content, maintype=kind_of, subtype=form, filename=file.name
+                )
         except (TemplateError, ValueError, TypeError) as error:
             raise CannotWrite(f"{type(error).__name__}: {error}") from error
         return mail

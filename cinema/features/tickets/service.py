@@ -13,19 +13,25 @@ import msgspec
 
 from cinema.domain.paging import BY_MOMENT, Page, after, page
 from cinema.domain.principal import ADMIN, Principal
-from cinema.domain.rejections import refuse
+from cinema.domain.rejections import Refused, refuse
 from cinema.domain.times import from_us, to_us
 from cinema.features.accounts.authority import COUNTER_ROLES, serves
 from cinema.features.accounts.shapes import Client
 from cinema.features.accounts.user_store import Act
+from cinema.features.messages.letters import Enclosure
 from cinema.features.messages.rules import language_of
 from cinema.features.refusals import found, granted
-from cinema.features.showtimes.icalendar import calendar
+from cinema.features.showtimes.icalendar import MEDIA_TYPE, calendar
 from cinema.features.tickets.rules import GROUP, Known, ticket_id
 from cinema.features.tickets.shapes import PrintedTicket, PrintedTickets, Ticket, TicketQuery
 from cinema.features.tickets.signing import TicketKeys
 from cinema.features.tickets.store import Sheet, TicketsRepository, calendar_of
 from cinema.integrations.processes import AnswerTooLong, Processes, ProcessesBusy, ProcessTooSlow
+
+Scope = tuple[UUID | None, Sequence[UUID]]
+"""Whose tickets somebody may see, None for all, and of which cinemas."""
+
+EVERYTHING: Final[Scope] = (None, ())
 
 COMMAND: Final = (sys.executable, "-m", "cinema.features.tickets.printing")
 
@@ -100,8 +106,11 @@ class TicketsService:
 
     async def pdf(self, by: Principal, booking_id: UUID, language: str) -> bytes:
         """The tickets of a booking as a PDF. Refuses as `token`, and OVERLOADED, RETRY."""
-        sheet = found(await self._tickets.sheet(booking_id, *_scope(by)))
-        rows = await self._of_booking(by, booking_id)
+        return await self._pdf(booking_id, _scope(by), language)
+
+    async def _pdf(self, booking_id: UUID, scope: Scope, language: str) -> bytes:
+        sheet = found(await self._tickets.sheet(booking_id, *scope))
+        rows = _paid(await self._tickets.of_booking(booking_id, *scope))
         shown = [one for one in map(self.shown, rows) if one.token is not None]
         if not shown:
             raise refuse("TICKET_CANCELLED")
@@ -118,8 +127,28 @@ class TicketsService:
 
     async def calendar(self, by: Principal, booking_id: UUID) -> bytes:
         """A booking for the calendar of its customer. Refuses NOT_FOUND, TICKET_UNPAID."""
-        sheet = found(await self._tickets.sheet(booking_id, *_scope(by)))
-        rows = await self._of_booking(by, booking_id)
+        return await self._calendar(booking_id, _scope(by))
+
+    async def enclosed(self, booking_id: UUID, language: str) -> Sequence[Enclosure]:
+        """The files with the mail about a booking; none if it has no tickets.
+
+        Refuses OVERLOADED, RETRY.
+        """
+        try:
+            pdf = await self._pdf(booking_id, EVERYTHING, language)
+            file = await self._calendar(booking_id, EVERYTHING)
+        except Refused as refused:
+            if refused.rejection.code in {"NOT_FOUND", "TICKET_UNPAID", "TICKET_CANCELLED"}:
+                return ()
+            raise
+        return (
+            Enclosure("tickets.pdf", "application/pdf", pdf),
+            Enclosure("showtime.ics", MEDIA_TYPE, file),
+        )
+
+    async def _calendar(self, booking_id: UUID, scope: Scope) -> bytes:
+        sheet = found(await self._tickets.sheet(booking_id, *scope))
+        rows = _paid(await self._tickets.of_booking(booking_id, *scope))
         seats = ", ".join(one.seat for one in rows if one.live or sheet.status != "confirmed")
         entry = calendar_of(sheet, booking_id, f"{sheet.code}: {seats}")
         return calendar(sheet.film, sheet.time_zone, [entry])
@@ -230,8 +259,7 @@ def _printed(sheet: Sheet, tickets: Sequence[Ticket], language: str) -> PrintedT
     )
 
 
-def _scope(principal: Principal) -> tuple[UUID | None, Sequence[UUID]]:
-    """Whose tickets the caller may see, None for all, and of which cinemas."""
+def _scope(principal: Principal) -> Scope:
     owner = None if principal.role == ADMIN else UUID(bytes=principal.user_id)
     cinema_ids = principal.cinema_ids if principal.role in COUNTER_ROLES else ()
     return owner, [UUID(bytes=one) for one in cinema_ids]

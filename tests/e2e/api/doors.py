@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pypdfium2
+import zxingcpp
+
 from tests.e2e.api.house import Answer, House
 
 
@@ -44,3 +47,14 @@ async def device(house: House, name: str = "Door 1", *, by: str = "manager") -> 
     answer = await house.ask(by, "POST", path, {"name": name})
     assert answer.status == 201, answer
     return dict(answer.data)
+
+
+def read_codes(pdf: bytes) -> list[str]:
+    """The QR codes on the pages of a document, as they are rendered for print."""
+    found: list[str] = []
+    document = pypdfium2.PdfDocument(pdf)
+    for page in document:
+        picture = page.render(scale=200 / 72).to_pil()
+        codes = zxingcpp.read_barcodes(picture)
+        found += [one.text for one in sorted(codes, key=lambda one: one.position.top_left.y)]
+    return found

@@ -9,9 +9,12 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.e2e.api.house import PATIENCE_S, Answer, House
+from tests.e2e.api.house import Answer, House
 
 FILES_EVERY_S = 0.05
+
+PRINTING_S = 60.0
+"""How long a mail with tickets may take: they are printed by a process of its own."""
 
 
 class Guest(NamedTuple):
@@ -93,7 +96,7 @@ def new_email() -> str:
 
 async def mail_to(mailbox: Path, email: str) -> EmailMessage:
     """The first mail to an address about a booking, once it is there."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(PRINTING_S):
         while True:
             for mail in mails(mailbox):
                 if mail["To"].addresses[0].addr_spec == email and "/orders/" in text_of(mail):

@@ -12,10 +12,12 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import icalendar
 import jwt
 import pytest
 import pytest_asyncio
 
+from tests.e2e.api.doors import read_codes
 from tests.e2e.api.guests import (
     Guest,
     account_of,
@@ -307,6 +309,20 @@ async def test_mail_has_the_link_with_which_a_booking_is_seen_and_cancelled(
     assert shown.data["status"] == "cancelled"
     ended = await own.ask(None, "DELETE", path, headers=header)
     assert ended.error == (409, "BOOKING_ENDED")
+
+
+async def test_mail_brings_the_tickets_and_the_date(own: House, mailbox: Path) -> None:
+    guest, showtime_id, email = await guest_of(own), await own.showtime(), new_email()
+    booking_id = await guest.booked(showtime_id, email, "A1", "A2")
+    mail = await mail_to(mailbox, email)
+    tickets = (await guest.ask("GET", f"tickets?booking_id={booking_id}")).data
+    pdf, date = mail.iter_attachments()
+    assert (pdf.get_filename(), pdf.get_content_type()) == ("tickets.pdf", "application/pdf")
+    expected = [tickets[0]["group_token"], *[one["token"] for one in tickets]]
+    assert read_codes(pdf.get_content()) == expected
+    assert (date.get_filename(), date.get_content_type()) == ("showtime.ics", "text/calendar")
+    (event,) = icalendar.Calendar.from_ical(date.get_content()).walk("VEVENT")
+    assert event["UID"] == booking_id
 
 
 async def test_link_is_good_for_its_booking_alone(own: House, mailbox: Path) -> None:

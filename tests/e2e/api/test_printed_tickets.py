@@ -14,11 +14,10 @@ import zxingcpp
 from PIL import Image
 
 from cinema.features.tickets.rules import GROUP, bytes_of, claim_in, ticket_id
-from tests.e2e.api.doors import open_doors, scan, sold, tickets_of
+from tests.e2e.api.doors import open_doors, read_codes, scan, sold, tickets_of
 from tests.e2e.api.house import UNKNOWN_ID, House
 from tests.e2e.api.paying import reserve, verify
 from tests.e2e.api.showtimes import cancel as cancel_showtime
-from tests.e2e.api.test_seat_changes import change
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -30,17 +29,6 @@ async def raw(
         headers["Authorization"] = f"Bearer {house.token(person)}"
     async with house.client.get(path, headers=headers) as reply:
         return reply.status, reply.headers, await reply.read()
-
-
-def read_codes(pdf: bytes) -> list[str]:
-    """The QR codes on the pages of a document, as they are rendered for print."""
-    found: list[str] = []
-    document = pypdfium2.PdfDocument(pdf)
-    for page in document:
-        picture = page.render(scale=200 / 72).to_pil()
-        codes = zxingcpp.read_barcodes(picture)
-        found += [one.text for one in sorted(codes, key=lambda one: one.position.top_left.y)]
-    return found
 
 
 def words_of(pdf: bytes) -> str:
@@ -156,7 +144,8 @@ async def test_a_ticket_with_another_seat_keeps_its_id_and_gets_a_new_code(house
     first, second = await tickets_of(house, "ada", booking_id)
     for left, chosen in (("A1", "A5"), ("A5", "A7"), ("A7", "A1")):
         before, _ = await tickets_of(house, "ada", booking_id)
-        answer = await change(house, "ada", booking_id, left, chosen)
+        seats = {"from": [left], "to": [chosen]}
+        answer = await house.ask("ada", "POST", f"bookings/{booking_id}/seats", seats)
         assert answer.status == 200, answer
         after, other = await tickets_of(house, "ada", booking_id)
         assert (after["id"], after["seat"]) == (first["id"], chosen)

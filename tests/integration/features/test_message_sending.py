@@ -13,9 +13,16 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from cinema.domain.rejections import refuse
 from cinema.features.messages import jobs
-from cinema.features.messages.jobs import CLAIM_S, MESSAGE_DIED, MESSAGE_NOT_SENT, Outgoing
-from cinema.features.messages.letters import Letters
+from cinema.features.messages.jobs import (
+    CLAIM_S,
+    ENCLOSING_ATTEMPTS,
+    MESSAGE_DIED,
+    MESSAGE_NOT_SENT,
+    Outgoing,
+)
+from cinema.features.messages.letters import Enclosure, Letters
 from cinema.features.messages.metrics import MessageCounts
 from cinema.features.messages.rules import ATTEMPTS_LIMIT, KINDS
 from cinema.features.messages.store import DEAD_KEPT, KEPT, MessagesRepository, Waiting
@@ -122,6 +129,37 @@ async def test_mails_leave_by_another_server_once_that_is_set(office: Office) ->
         await office.enqueue()
         await office.until_quiet()
         assert (len(other.mails), len(office.server.mails)) == (1, 0)
+
+
+async def test_a_mail_waits_for_its_files_and_at_last_goes_without_them(office: Office) -> None:
+    asked: list[tuple[Any, str]] = []
+    file = Enclosure("tickets.pdf", "application/pdf", b"%PDF")
+
+    async def enclose(payload: Any, language: str) -> list[Enclosure]:
+        asked.append((payload, language))
+        if len(asked) == 2:
+            return [file]
+        raise refuse("OVERLOADED")
+
+    office.outgoing.enclose(KIND, enclose)
+    await office.enqueue("one")
+    await office.until_quiet()
+    assert office.server.mails == []
+    assert (await office.row("one"))["last_error"] == "no files yet: OVERLOADED"
+    office.now += timedelta(minutes=1)
+    await office.until_quiet()
+    (mail,) = office.server.mails
+    (part,) = mail.iter_attachments()
+    assert (part.get_filename(), part.get_content()) == ("tickets.pdf", b"%PDF")
+    assert asked == [(KINDS[KIND].example, "en")] * 2
+    await office.enqueue("two")
+    for _ in range(ENCLOSING_ATTEMPTS + 1):
+        await office.until_quiet()
+        office.now += timedelta(hours=1)
+    assert len(asked) == 2 + ENCLOSING_ATTEMPTS
+    _, bare = office.server.mails
+    assert list(bare.iter_attachments()) == []
+    assert (await office.row("two"))["attempts"] == ENCLOSING_ATTEMPTS + 1
 
 
 async def test_more_than_go_at_once_are_all_sent(office: Office) -> None:
