@@ -24,6 +24,7 @@ PRODUCTION = {
     "ENVIRONMENT": "production",
     "JWT_SECRET_KEY": "qNn0eW0mYx3hVd5uT7rKp2sLz8aJf4gC6bXi9oEvH1w=",
     "ENCRYPTION_KEYS": "3q2+7wABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhs=",
+    "TICKET_SIGNING_KEYS": "GxobGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgEA774=",
     "PUBLIC_URL": "https://tickets.chain.example",
     "TRUSTED_PROXIES": "10.0.0.0/8",
 }

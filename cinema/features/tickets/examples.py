@@ -9,7 +9,10 @@ from cinema.features.example_ids import BOOKING_ID, CINEMA_ID, SCREEN_ID, SHOWTI
 TICKET_ID: Final = "019a0c1e-7000-7000-8000-000000000001"
 GROUP_ID: Final = "019a0c1e-7000-7000-8000-000000000000"
 DEVICE_ID: Final = "019a0c1e-7000-7000-8000-0000000000b7"
-TOKEN: Final = "AEXADGQMDZYAAADQACAAAAAAAAAAAA" + "QBTIGB44AAA4AACYKPXGZTBQ6EZ2"
+CODE: Final = (
+    "AGFADGQMDZYAA4AAQAAAAAAAAAAACAM2BQPHAADQAAA2AM3S46JKVKPH5D5FZAZWTZE5JZYT7"
+    "YOOJXLZDBA3IH7XFD3CW4D2YEP7LXZPG42AFKC3LXU3HWWEHVMGNYHJEDNBXTYLIUHPSWVFBI"
+)
 USED_AT: Final = "2026-06-01T17:45:00Z"
 
 TICKET: Final[dict[str, Any]] = {
@@ -21,13 +24,13 @@ TICKET: Final[dict[str, Any]] = {
     "type": "adult",
     "status": "valid",
     "blocked": False,
-    "token": TOKEN,
+    "token": CODE,
     "group_token": None,
     "used_at": None,
 }
 BLOCKED: Final[dict[str, Any]] = {**TICKET, "blocked": True}
 SCAN_INPUT: Final[dict[str, Any]] = {
-    "token": TOKEN,
+    "token": CODE,
     "showtime_id": SHOWTIME_ID,
     "nonce": "door-1-000042",
 }
@@ -42,7 +45,7 @@ ADMISSION: Final[dict[str, Any]] = {
 }
 SCANS_INPUT: Final[dict[str, Any]] = {
     "sent_at": "2026-06-01T18:10:00Z",
-    "scans": [{"token": TOKEN, "at": USED_AT, "nonce": "door-1-000042"}],
+    "scans": [{"token": CODE, "at": USED_AT, "nonce": "door-1-000042"}],
 }
 UPLOADED: Final[dict[str, Any]] = {
     "scans": [
@@ -88,12 +91,12 @@ SCAN_LIST: Final[dict[str, Any]] = {
         ],
         "groups": [],
         "keys": [
-            {"key_id": 138, "public_key": "iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w"},
+            {"key_id": 138, "public_key": "igTQOlMFpkoF5EVSTih4zUxcTb83SpEasZGunIaW8o0"},
         ],
     },
     "key_id": 138,
-    "signature": "mJq3b0mR2y5hFQb1gHnS0o4CkUuWjT7xWm5dU3u8Jm0aY0v0y6nS2oJ6k0o0bq2t"
-    "mJq3b0mR2y5hFQb1gHnS0g",
+    "signature": "pC2NZwrz-3TFfvv15Ql9rJN8uEeBVBzh4Ay04_gJ5YF"
+    "5cN6bPnMSLM9CjO_-OQbXIy0Ewf2VA8JeCIQo4tURAg",
 }
 ATTENDANCE: Final[dict[str, Any]] = {
     "showtime_id": SHOWTIME_ID,

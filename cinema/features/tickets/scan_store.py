@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from cinema.domain.rejections import refuse
 from cinema.features.accounts.user_store import Act
 from cinema.features.tickets.rules import GROUP, Claim, Known, Scanner, bookings_of
 from cinema.features.tickets.shapes import Direction
@@ -283,7 +284,8 @@ async def _entered(
         return None
     row = await running.fetchrow(_ENTRY, *where)
     if row is None:
-        raise LookupError("an entry was taken back at this very moment")
+        # It was taken back at this very moment.
+        raise refuse("RETRY")
     if not row["inside"] and row["left_at"] <= at:
         await running.execute(_AGAIN, *where, at, *by)
         return None

@@ -22,8 +22,8 @@ OWN_REQUEST: Final = istr("X-Requested-With")
 
 EXPOSED_HEADERS: Final = "ETag, Retry-After, X-Request-ID"
 ALLOWED_HEADERS: Final = (
-    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Link-Token, "
-    "X-Request-ID, X-Requested-With"
+    "Authorization, Content-Type, Device-Token, Idempotency-Key, If-Match, If-None-Match, "
+    "Link-Token, X-Request-ID, X-Requested-With"
 )
 BODYLESS: Final = frozenset({204, 304})
 

@@ -6,13 +6,16 @@ import base64
 import io
 from uuid import UUID
 
+import msgspec
 import pytest
 import zxingcpp
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from cinema.features.tickets import qr, rules
+from cinema.features.example_ids import BOOKING_ID
+from cinema.features.tickets import examples, qr, rules
 from cinema.features.tickets.rules import (
     GROUP,
     SIGNED_BYTES,
@@ -142,3 +145,21 @@ def test_the_svg_brings_its_white_border() -> None:
     svg = qr.svg_of(TicketKeys([NEW]).token(TICKET, SHOWTIME, 1)).decode()
     assert 'viewBox="0 0 49 49"' in svg
     assert 'fill="#fff" d="M0 0h49v49h-49z"' in svg
+
+
+def test_the_examples_of_the_documentation_hold() -> None:
+    """Whoever writes a scanner tries it on them."""
+    (key,) = examples.SCAN_LIST["list"]["keys"]
+    public = Ed25519PublicKey.from_public_bytes(from_base64url(key["public_key"]))
+    raw = bytes_of(examples.CODE)
+    assert raw is not None
+    assert raw[1] == key["key_id"] == examples.SCAN_LIST["key_id"]
+    public.verify(raw[SIGNED_BYTES:], raw[:SIGNED_BYTES])
+    assert str(rules.claim_in(raw).ticket_id) == examples.TICKET_ID
+    assert ticket_id(UUID(BOOKING_ID), 0) == UUID(examples.TICKET_ID)
+    listed = msgspec.json.encode(examples.SCAN_LIST["list"], order="sorted")
+    public.verify(from_base64url(examples.SCAN_LIST["signature"]), listed)
+
+
+def from_base64url(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
