@@ -181,7 +181,10 @@ class House:
             sent["Idempotency-Key"] = key
         async with self.client.request(method, path, json=body, headers=sent) as reply:
             raw = await reply.read()
-            return Answer(reply.status, reply.headers, msgspec.json.decode(raw) if raw else None)
+            is_json = raw and reply.content_type == "application/json"
+            return Answer(
+                reply.status, reply.headers, msgspec.json.decode(raw) if is_json else None
+            )
 
     async def build(self) -> None:
         """People, a cinema, a film and a screen."""

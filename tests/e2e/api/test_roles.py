@@ -41,13 +41,13 @@ OF_ANOTHER = {
     "listDocumentsOfBooking": AT_THE_COUNTER,
     "changeSeats": AT_THE_COUNTER,
     "exchangeBooking": AT_THE_COUNTER,
-    "cancelBooking": AT_THE_COUNTER,
     "getTicket": AT_THE_COUNTER,
     "getTicketCodeAsSvg": AT_THE_COUNTER,
     "getTicketCodeAsPng": AT_THE_COUNTER,
     "getTicketsAsPdf": AT_THE_COUNTER,
     "getCalendarOfBooking": AT_THE_COUNTER,
     "reissueTicket": AT_THE_COUNTER,
+    "cancelBooking": AT_THE_COUNTER,
     "endSession": frozenset[str](),
     "getJob": frozenset({"admin"}),
 }
@@ -560,7 +560,7 @@ async def test_each_operation_lets_in_whom_it_should(house: House, person: str |
         if person:
             headers["Authorization"] = f"Bearer {house.token(person)}"
         reply = await house.client.request(call.method, path, json=call.body, headers=headers)
-        raw = await reply.text()
+        raw = await reply.text(errors="replace")
         if name in ENDS_SESSIONS:
             await house.database.execute("update sessions set revoked_at = null")
             await house.database.execute("update guests set ended_at = null")
