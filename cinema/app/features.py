@@ -128,6 +128,12 @@ from cinema.features.concessions import routes as concession_routes
 from cinema.features.concessions.routes import ConcessionParts
 from cinema.features.concessions.service import ConcessionsService
 from cinema.features.concessions.store import ConcessionsRepository
+from cinema.features.events import routes as event_routes
+from cinema.features.events.jobs import Publishing
+from cinema.features.events.metrics import EventCounts
+from cinema.features.events.service import EventsService
+from cinema.features.events.store import EventsRepository
+from cinema.features.events.tail import EventTail
 from cinema.features.feature import Feature, JobKind
 from cinema.features.giftcards import routes as card_routes
 from cinema.features.giftcards.jobs import CardsCredited
@@ -345,6 +351,7 @@ class Offered:
 
     messages: MessagesRepository
     outgoing: Outgoing
+    tail: EventTail
     jobs: JobsRepository
     job_counts: JobCounts
     admission: Admission
@@ -427,6 +434,18 @@ async def _jobs(ground: Ground, offered: Offered) -> Feature:
         routes=bound(job_routes.ROUTES, JobsService(jobs)),
         metrics=(counts.families,),
         sweeps={"jobs": jobs.forget},
+    )
+
+
+async def _events(ground: Ground, offered: Offered) -> Feature:
+    store, counts = EventsRepository(ground.pool), EventCounts()
+    tail = offered.tail = EventTail()
+    publishing = Publishing(store, tail, counts, now=_common_time(ground))
+    return Feature(
+        routes=bound(event_routes.ROUTES, EventsService(store, tail)),
+        metrics=(counts.families,),
+        tasks={"public-events": publishing.run},
+        sweeps={"public-events": store.forget, "public-event-counts": store.forget_counts},
     )
 
 
@@ -1053,6 +1072,7 @@ async def _operations(ground: Ground, _offered: Offered) -> Feature:
 FEATURES: Final[dict[str, Listed]] = {
     "messages": Listed(_messages),
     "jobs": Listed(_jobs),
+    "events": Listed(_events),
     "accounts": Listed(_accounts),
     "catalog": Listed(_catalog),
     "seats": Listed(_seats),

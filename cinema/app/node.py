@@ -24,6 +24,7 @@ from cinema.cluster.node import ClusterNode
 from cinema.domain.limits import CLOCK_SYNC_S
 from cinema.domain.progress import Report, unheard
 from cinema.features.accounts.tokens import TimeSource
+from cinema.features.events.tail import EventTail
 from cinema.features.feature import Feature
 from cinema.features.ids import IdSource
 from cinema.features.jobs.jobs import JobQueue
@@ -87,6 +88,7 @@ class Node:
         tasks: Tasks,
         jobs: Tasks,
         attempts: AttemptsService,
+        tail: EventTail,
     ) -> None:
         self.edge = edge
         self.kernel = kernel
@@ -97,6 +99,7 @@ class Node:
         self.tasks = tasks
         self.attempts = attempts
         self._jobs = jobs
+        self.tail = tail
 
     async def stop(self, grace_s: float, drain_s: float = 0.0) -> None:
         """Close sockets, finish requests, give every showtime back.
@@ -105,6 +108,7 @@ class Node:
         goes on serving meanwhile.
         """
         await self._jobs.cancel()
+        self.tail.close()
         cluster = self.cluster
         if cluster is not None:
             self.edge.announce_end()
@@ -229,6 +233,7 @@ async def running_node(
             tasks,
             jobs,
             offered.attempts,
+            offered.tail,
         )
 
 

@@ -154,6 +154,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "INVALID_LINK": ErrorKind(410, "This link is no longer valid: ask for a new one."),
     "GUEST_ENDED": ErrorKind(410, "This guest has ended, or an account has claimed it."),
     "HISTORY_TRUNCATED": ErrorKind(410, "The history does not reach back that far."),
+    "EVENTS_FORGOTTEN": ErrorKind(410, "Events behind this position were deleted: begin with 0."),
     # Not now.
     "INTERNAL": ErrorKind(500, "Something went wrong on our side."),
     "OVERLOADED": ErrorKind(503, "Too busy at the moment; nothing was changed.", retry_after_s=1),

@@ -18,6 +18,7 @@ import pytest
 from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.tokens import TokenIssuer
 from tests.support.server_process import SECRET, ServerProcess, running
+from tests.support.told import TOLD
 
 pytestmark = [pytest.mark.postgres, pytest.mark.process, pytest.mark.slow]
 
@@ -171,7 +172,7 @@ async def test_every_booking_is_cancelled_refunded_and_told_once_though_the_serv
         assert [tuple(row) for row in rows] == [("cancelled", "refunded", 0, 1)] * BOOKINGS
         assert await connection.fetchval("select count(*) from messages") == BOOKINGS
         told = await connection.fetchval(
-            "select count(*) from outbox where kind = 'booking.cancelled'"
+            f"select count(*) from {TOLD} where kind = 'booking.cancelled'"
         )
         assert told == BOOKINGS
         _, seats = await office.ask(admin, "admin", "GET", f"showtimes/{showtime_id}/seats")

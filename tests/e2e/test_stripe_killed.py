@@ -21,6 +21,7 @@ from cinema.integrations.stripe.double.deliveries import Deliveries, Endpoint
 from cinema.integrations.stripe.double.faults import Fault
 from cinema.integrations.stripe.double.server import StripeDouble
 from tests.support.server_process import SECRET, ServerProcess, running
+from tests.support.told import TOLD
 
 pytestmark = [pytest.mark.postgres, pytest.mark.process, pytest.mark.slow]
 
@@ -148,7 +149,7 @@ class Box:
         assert [one["status"] for one in self.intents_of(booking_id)] == ["succeeded"]
         assert await self.stripe_account(booking_id) == 1000
         kinds = await self.database.fetch(
-            "select kind from outbox where payload ->> 'booking_id' = $1", booking_id
+            f"select kind from {TOLD} where booking_id = $1", booking_id
         )
         assert [row["kind"] for row in kinds] == ["booking.confirmed"]
 

@@ -34,6 +34,7 @@ from cinema.domain.showtime.events import (
     TermsChanged,
     decode_recorded,
 )
+from tests.support.told import TOLD
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,8 +117,8 @@ async def read_ledger(
             UUID(showtime_id),
         )
         told = await connection.fetch(
-            "select seq, kind, payload->>'booking_id' from outbox where showtime_id = $1 "
-            "and kind like 'booking.%' order by id",
+            f"select seq, kind, booking_id from {TOLD} where showtime_id = $1 "
+            "and kind like 'booking.%'",
             UUID(showtime_id),
         )
     assert head is not None, f"no head row of {showtime_id}"

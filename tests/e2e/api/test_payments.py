@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.api.billing import documents_of
 from tests.e2e.api.house import UNKNOWN_ID, Answer, Clocks, House, open_house
 from tests.e2e.api.paying import get, give_up, process, reserve, verify
+from tests.support.told import TOLD
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -58,7 +59,7 @@ async def test_a_payment_counts_once_however_often_it_is_told(house: House) -> N
     assert {answer.status for answer in answers} == {200}
     assert {answer.data["status"] for answer in answers} == {"confirmed"}
     kinds = await house.database.fetch(
-        "select kind from outbox where payload ->> 'booking_id' = $1", booking["id"]
+        f"select kind from {TOLD} where booking_id = $1", booking["id"]
     )
     assert [row["kind"] for row in kinds] == ["booking.confirmed"]
     assert (await house.ask("ada", "DELETE", f"bookings/{booking['id']}")).status == 200

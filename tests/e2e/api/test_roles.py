@@ -197,6 +197,7 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         ),
         "invite": Call("POST", "admin/invitations", ADMINS, 201, invited),
         "listAudit": Call("GET", "admin/audit", ADMINS),
+        "listEvents": Call("GET", "admin/events", ADMINS),
         "listMessages": Call("GET", "admin/messages", ADMINS),
         "retryMessage": Call("POST", f"admin/messages/{UNKNOWN_ID}/retry", ADMINS, 404),
         "getJob": Call("GET", f"jobs/{facts['job']}", SIGNED_IN),

@@ -15,6 +15,7 @@ from tests.e2e.api.books import sells_by
 from tests.e2e.api.house import GUEST_EMAIL, UNKNOWN_ID, Answer, House
 from tests.e2e.api.money import faults_of
 from tests.e2e.api.paying import get, reserve, verify
+from tests.support.told import TOLD
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -386,7 +387,7 @@ async def test_a_change_is_told(house: House) -> None:
     showtime_id = await house.showtime()
     booking_id = await house.booked("ada", showtime_id, "A1", "A2")
     await change(house, "ada", booking_id, "A1", "B1", method="demo")
-    kinds = "select kind from outbox where showtime_id = $1 order by id"
+    kinds = f"select kind from {TOLD} where showtime_id = $1"
     assert [row[0] for row in await house.database.fetch(kinds, showtime_id)] == [
         "booking.confirmed",
         "booking.changed",

@@ -14,6 +14,7 @@ from cinema.domain.showtime.commands import ChangeLayout
 from tests.e2e.api.house import BASE_PRICE, LAYOUT, PATIENCE_S, UNKNOWN_ID, Answer, House
 from tests.e2e.api.showtimes import change, moved, shown, wish
 from tests.support import inspection
+from tests.support.told import TOLD
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -123,8 +124,7 @@ async def test_a_start_that_moves_far_gives_customers_a_week(
 async def told_of(house: House, showtime_id: str) -> tuple[list[str], list[Any], list[str]]:
     """What the outbox tells of a showtime, its jobs, and who has mails in their queue."""
     outbox = await house.database.fetch(
-        "select kind, payload::text from outbox where showtime_id = $1 and kind like 'showtime.%'"
-        " order by id",
+        f"select kind, payload from {TOLD} where showtime_id = $1 and kind like 'showtime.%'",
         showtime_id,
     )
     async with asyncio.timeout(PATIENCE_S):

@@ -19,6 +19,7 @@ from cinema.integrations.stripe.signatures import signed
 from tests.e2e.api.card_shop import WEBHOOK_SECRET, CardShop, database_of_a_module, open_card_shop
 from tests.e2e.api.house import UNKNOWN_ID, Answer
 from tests.e2e.api.paying import get, verify
+from tests.support.told import TOLD
 
 pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
 
@@ -121,7 +122,7 @@ async def test_events_twice_and_backwards_change_nothing(shop: CardShop) -> None
     ledger = await shop.ledger(booking)
     assert ledger["stripe"] == 1000
     outbox = await shop.house.database.fetch(
-        "select kind from outbox where payload ->> 'booking_id' = $1", booking["id"]
+        f"select kind from {TOLD} where booking_id = $1", booking["id"]
     )
     assert [row["kind"] for row in outbox] == ["booking.confirmed"]
 
