@@ -261,6 +261,15 @@ from cinema.features.tickets.signing import TicketKeys
 from cinema.features.tickets.store import TicketsRepository
 from cinema.features.watching import routes as watch_routes
 from cinema.features.watching.hub import WatchHub
+from cinema.features.webhooks import routes as webhook_routes
+from cinema.features.webhooks.jobs import AT_ONCE as WEBHOOKS_AT_ONCE
+from cinema.features.webhooks.jobs import Deliveries, HandingOut
+from cinema.features.webhooks.metrics import WebhookCounts
+from cinema.features.webhooks.routes import WebhookParts
+from cinema.features.webhooks.service import WebhooksService
+from cinema.features.webhooks.store import SEALED as SEALED_WEBHOOKS
+from cinema.features.webhooks.store import SEALED_PREVIOUS as SEALED_WEBHOOKS_BEFORE
+from cinema.features.webhooks.store import WebhooksRepository
 from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.connections.wire import ReplyWriter
 from cinema.http.routes import bound
@@ -271,6 +280,8 @@ from cinema.integrations.mail import MailSender
 from cinema.integrations.mail.mailbox import MailboxFolder
 from cinema.integrations.mail.smtp import SmtpSender
 from cinema.integrations.stripe.client import StripeClient
+from cinema.integrations.webhooks.networks import networks
+from cinema.integrations.webhooks.sender import WebhookSender
 from cinema.settings import (
     Settings,
     encryption_keys,
@@ -310,6 +321,7 @@ DISK_FREE_BYTES_MIN: Final = 200 * 1024 * 1024
 
 SEALED_COLUMNS: Final = (
     *(SEALED_FACTORS, SEALED_NEXT, SEALED_MESSAGES, SEALED_EXPORTS, SEALED_CARD_KEYS),
+    *(SEALED_WEBHOOKS, SEALED_WEBHOOKS_BEFORE),
 )
 """The columns that features keep sealed; `cinema reseal` goes through all of them."""
 
@@ -996,6 +1008,23 @@ async def _reports(ground: Ground, _offered: Offered) -> Feature:
     return Feature(routes=bound(report_routes.ROUTES, reports))
 
 
+async def _webhooks(ground: Ground, _offered: Offered) -> Feature:
+    allowed, now = ground.settings.webhook_allowed_networks, _common_time(ground)
+    store, counts = WebhooksRepository(ground.pool, ground.cipher), WebhookCounts()
+    sender = WebhookSender(networks(allowed))
+    ground.stack.callback(sender.close)
+    service = WebhooksService(store, plain=bool(allowed), new_id=ground.next_uuid, now=now)
+    door = FrontDoor(ground.proxies, refresh_cookie(ground.settings))
+    return Feature(
+        routes=bound(webhook_routes.ROUTES, WebhookParts(service, door)),
+        metrics=(counts.families,),
+        tasks={"webhooks-handed-out": HandingOut(store, now=now).run},
+        queues={"webhooks": Deliveries(store, sender, counts, now=now)},
+        at_once={"webhooks": WEBHOOKS_AT_ONCE},
+        sweeps={"webhook-deliveries": store.forget},
+    )
+
+
 async def _watching(ground: Ground, offered: Offered) -> Feature:
     hub = offered.hub = WatchHub(
         ground.dispatch,
@@ -1090,6 +1119,7 @@ FEATURES: Final[dict[str, Listed]] = {
     "tickets": Listed(_tickets, rows=TICKET_BRANCHES),
     "reports": Listed(_reports),
     "schedules": Listed(_schedules),
+    "webhooks": Listed(_webhooks),
     "privacy": Listed(_privacy),
     "operations": Listed(_operations),
 }

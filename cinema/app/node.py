@@ -42,7 +42,7 @@ from cinema.http.turn_metrics import turn_families
 from cinema.http.turns import Turns
 from cinema.jobs.housekeeping import Housekeeping
 from cinema.jobs.secret_files import SecretFile, SecretFiles
-from cinema.jobs.worker import Worker
+from cinema.jobs.worker import AT_ONCE, Worker
 from cinema.settings import Secret, Settings, encryption_keys
 from cinema.storage.database.address import DatabaseAddress
 from cinema.storage.database.durability import DurabilityWatch, require_durability
@@ -245,7 +245,8 @@ def _start(features: Sequence[Feature], background: Tasks, metrics: Metrics) -> 
         for name, task in feature.tasks.items():
             background.keep(name, task)
         for name, queue in feature.queues.items():
-            background.keep(name, Worker(name, queue).run)
+            at_once = feature.at_once.get(name, AT_ONCE)
+            background.keep(name, Worker(name, queue, at_once).run)
 
 
 async def _seed_demo(settings: Settings, pool: Pool, report: Report) -> None:

@@ -84,7 +84,8 @@ class JobKind(msgspec.Struct, frozen=True, kw_only=True):
 class Feature(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of one feature.
 
-    `tasks` run, and `queues` are worked off, as long as the node runs, each under its name.
+    `tasks` run, and `queues` are worked off, as long as the node runs, each under its name;
+    `at_once` says how many pieces of a queue a node does at the same time, if not the usual number.
     `jobs` tells how the jobs of each kind are done. Features ask for a job in a transaction
     (`JobsRepository.enqueue`). A kind never changes its name. `personal` gives what the feature
     knows of an account. Housekeeping calls each of the `sweeps` until it has nothing to delete.
@@ -98,5 +99,6 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     jobs: Mapping[str, JobKind] = {}
     personal: tuple[Disclose, ...] = ()
     queues: Mapping[str, Queue] = {}
+    at_once: Mapping[str, int] = {}
     sweeps: Mapping[str, Sweep] = {}
     secrets: Mapping[str, Callable[[str], None]] = {}

@@ -20,7 +20,7 @@ PERIOD_S: Final = 1.0
 
 AT_ONCE: Final = 8
 """Pieces of work of one queue that a node does at the same time; each waits for a mail server or
-the like."""
+the like. A feature may say another number (`Feature.at_once`)."""
 
 log = structlog.get_logger(__name__)
 
@@ -32,9 +32,10 @@ class Worker:
     others while there is room.
     """
 
-    def __init__(self, name: str, queue: Queue) -> None:
+    def __init__(self, name: str, queue: Queue, at_once: int = AT_ONCE) -> None:
         self._name = name
         self._queue = queue
+        self._at_once = at_once
         self._pieces = Tasks()
         self._under_way: set[asyncio.Task[None]] = set()
         self._limit = LogLimit()
@@ -43,7 +44,7 @@ class Worker:
         """Until cancelled; the pieces under way then are cancelled, and taken up again later."""
         try:
             while True:
-                room = AT_ONCE - len(self._under_way)
+                room = self._at_once - len(self._under_way)
                 if not room:
                     await self._until_one_ends(None)
                 elif await self._take(room) < room:
@@ -55,7 +56,7 @@ class Worker:
 
     async def round(self) -> bool:
         """Work off what is due now, as much as goes at once; whether there was any."""
-        taken = await self._take(AT_ONCE)
+        taken = await self._take(self._at_once)
         if self._under_way:
             await asyncio.wait(self._under_way)
         return bool(taken)

@@ -40,9 +40,8 @@ def problems_together(settings: Settings) -> Iterator[str]:
         yield "DATABASE_POOL_SIZE must be greater than COMMIT_LANES"
     yield from _problems_of_waiting(settings)
     yield from _problems_of_sessions(settings)
-    for network in settings.trusted_proxies:
-        if not _is_network(network):
-            yield f"TRUSTED_PROXIES: {network} is not an address or network"
+    yield from _problems_of_networks("TRUSTED_PROXIES", settings.trusted_proxies)
+    yield from _problems_of_networks("WEBHOOK_ALLOWED_NETWORKS", settings.webhook_allowed_networks)
     for origin in settings.allowed_origins:
         if origin != "*" and (problem := problem_of_origin(origin)):
             yield f"ALLOWED_ORIGINS: {origin} {problem}"
@@ -61,6 +60,12 @@ def problems_together(settings: Settings) -> Iterator[str]:
     if settings.production:
         yield from _problems_of_production(settings)
         yield from _problems_of_control(settings)
+
+
+def _problems_of_networks(name: str, texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
+        if not _is_network(text):
+            yield f"{name}: {text} is not an address or network"
 
 
 def _problems_of_sessions(settings: Settings) -> Iterator[str]:

@@ -70,6 +70,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         _about("networks whose X-Forwarded-For and X-Forwarded-Proto are trusted, with commas"),
     ] = ()
+    webhook_allowed_networks: Annotated[
+        tuple[str, ...],
+        _about(
+            "networks of this side to which webhooks may be sent all the same, with commas, also "
+            "without TLS; empty sends to public addresses only"
+        ),
+    ] = ()
     allowed_origins: Annotated[
         tuple[str, ...],
         _about("origins of pages that may call, with commas; * for any (not in production)"),

@@ -165,6 +165,20 @@ CASES = (
         at="100m",
     ),
     Case(
+        alert="CinemaEventsLate",
+        firing={f"cinema_events_late_seconds{{{A}}}": "0+60x240"},
+        labels={},
+        quiet={f"cinema_events_late_seconds{{{A}}}": "0+60x4 0x236"},
+        at="60m",
+    ),
+    Case(
+        alert="CinemaWebhookDisabled",
+        firing={f'cinema_webhook_endpoints{{{A},state="disabled"}}': "1x390 2x30"},
+        labels={},
+        quiet={f'cinema_webhook_endpoints{{{A},state="disabled"}}': "1x420"},
+        at="100m",
+    ),
+    Case(
         alert="CinemaInvoicesLate",
         firing={f"cinema_invoices_late_seconds{{{A}}}": "0+60x240"},
         labels={},

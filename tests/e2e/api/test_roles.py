@@ -143,7 +143,7 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
     eur = {"amount": 1, "currency": "EUR"}
     till = {"cinema_id": house.cinema_id, "till": f"Till {number}", "opening": eur}
     days = f"cinemas/{house.cinema_id}/business-days"
-    plan = f"schedule/plans/{UNKNOWN_ID}"
+    plan, hook = f"schedule/plans/{UNKNOWN_ID}", f"admin/webhooks/{UNKNOWN_ID}"
     shown = f"showtimes/{facts['showtime']}"
     held = f"{shown}/holds/{facts['hold']}"
     booking: dict[str, Any] = {
@@ -198,6 +198,17 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "invite": Call("POST", "admin/invitations", ADMINS, 201, invited),
         "listAudit": Call("GET", "admin/audit", ADMINS),
         "listEvents": Call("GET", "admin/events", ADMINS),
+        "createWebhook": Call("POST", "admin/webhooks", ADMINS, 422, {"url": "http://x"}),
+        "listWebhooks": Call("GET", "admin/webhooks", ADMINS),
+        "getWebhook": Call("GET", hook, ADMINS, 404),
+        "changeWebhook": Call("PATCH", hook, ADMINS, 404, {}),
+        "deleteWebhook": Call("DELETE", hook, ADMINS, 404),
+        "rotateWebhookSecret": Call("POST", f"{hook}/secret", ADMINS, 404),
+        "replayWebhook": Call("POST", f"{hook}/replay", ADMINS, 404, {}),
+        "listWebhookDeliveries": Call("GET", f"{hook}/deliveries", ADMINS, 404),
+        "retryWebhookDelivery": Call(
+            "POST", f"{hook}/deliveries/{UNKNOWN_ID}/retry", ADMINS, 404
+        ),
         "listMessages": Call("GET", "admin/messages", ADMINS),
         "retryMessage": Call("POST", f"admin/messages/{UNKNOWN_ID}/retry", ADMINS, 404),
         "getJob": Call("GET", f"jobs/{facts['job']}", SIGNED_IN),

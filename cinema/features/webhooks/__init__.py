@@ -1,0 +1,1 @@
+"""Webhooks: public events, sent to partners in the order of each booking."""
