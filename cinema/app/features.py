@@ -133,6 +133,7 @@ from cinema.features.events.jobs import Publishing
 from cinema.features.events.metrics import EventCounts
 from cinema.features.events.service import EventsService
 from cinema.features.events.store import EventsRepository
+from cinema.features.events.stream_jobs import Streaming
 from cinema.features.events.tail import EventTail
 from cinema.features.feature import Feature, JobKind
 from cinema.features.giftcards import routes as card_routes
@@ -303,6 +304,7 @@ from cinema.storage.database.transactions import Pool, PooledConnection
 from cinema.storage.encryption import Cipher
 from cinema.storage.journal.branches import RowBranch, RowBranches
 from cinema.storage.journal.clock import boot_s
+from cinema.storage.redis.event_stream import EventStream
 from cinema.storage.redis.shared_values import SharedValues
 from cinema.storage.redis.throttle_counts import ThrottleCounts
 from cinema.telemetry.logging import LogSink
@@ -452,11 +454,17 @@ async def _jobs(ground: Ground, offered: Offered) -> Feature:
 async def _events(ground: Ground, offered: Offered) -> Feature:
     store, counts = EventsRepository(ground.pool), EventCounts()
     tail = offered.tail = EventTail()
-    publishing = Publishing(store, tail, counts, now=_common_time(ground))
+    tasks = {
+        "public-events": Publishing(store, tail, counts, now=_common_time(ground)).run,
+    }
+    if ground.settings.redis_url:
+        stream = EventStream(ground.settings.redis_url)
+        ground.stack.push_async_callback(stream.close)
+        tasks["event-stream"] = Streaming(store, stream, tail, counts).run
     return Feature(
         routes=bound(event_routes.ROUTES, EventsService(store, tail)),
         metrics=(counts.families,),
-        tasks={"public-events": publishing.run},
+        tasks=tasks,
         sweeps={"public-events": store.forget, "public-event-counts": store.forget_counts},
     )
 

@@ -19,6 +19,7 @@ class EventCounts:
     def __init__(self) -> None:
         self.published: Counter[str] = Counter()
         self.unclear = 0
+        self.streamed = 0
         self.waiting = 0
         self.late_s = 0.0
 
@@ -38,6 +39,9 @@ class EventCounts:
         yield published
         yield CounterMetricFamily(
             "cinema_events_unclear", "Rows that no event can be made of.", value=self.unclear
+        )
+        yield CounterMetricFamily(
+            "cinema_events_streamed", "Events added to the stream of Redis.", value=self.streamed
         )
         yield GaugeMetricFamily(
             "cinema_events_waiting", "Rows of the outbox to be told.", value=self.waiting

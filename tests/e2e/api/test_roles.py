@@ -206,9 +206,7 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "rotateWebhookSecret": Call("POST", f"{hook}/secret", ADMINS, 404),
         "replayWebhook": Call("POST", f"{hook}/replay", ADMINS, 404, {}),
         "listWebhookDeliveries": Call("GET", f"{hook}/deliveries", ADMINS, 404),
-        "retryWebhookDelivery": Call(
-            "POST", f"{hook}/deliveries/{UNKNOWN_ID}/retry", ADMINS, 404
-        ),
+        "retryWebhookDelivery": Call("POST", f"{hook}/deliveries/{UNKNOWN_ID}/retry", ADMINS, 404),
         "listMessages": Call("GET", "admin/messages", ADMINS),
         "retryMessage": Call("POST", f"admin/messages/{UNKNOWN_ID}/retry", ADMINS, 404),
         "getJob": Call("GET", f"jobs/{facts['job']}", SIGNED_IN),
