@@ -8,6 +8,7 @@ from benchmarks.scenarios.holds import BOOKINGS, HOLDS_HOT, HOLDS_SPREAD
 from benchmarks.scenarios.latency import LATENCY
 from benchmarks.scenarios.lists import CATALOGUE
 from benchmarks.scenarios.logins import LOGINS
+from benchmarks.scenarios.outbox import OUTBOX
 from benchmarks.scenarios.overload import OVERLOAD
 from benchmarks.scenarios.pricing import PRICING
 from benchmarks.scenarios.promo_rush import PROMO_RUSH
@@ -46,5 +47,6 @@ SCENARIOS = {
         PRICING,
         PROMO_RUSH,
         SCAN,
+        OUTBOX,
     )
 }

@@ -83,7 +83,8 @@ class Streaming:
             there = 0
         events = await self._events.page(max(there, newest - STREAM_KEPT), None, None, PAGE)
         if events:
-            self._counts.streamed += await self._stream.add(
+            added = await self._stream.add(
                 [(one.position, one.type, msgspec.json.encode(one)) for one in events]
             )
+            self._counts.streamed += added
         return len(events)

@@ -83,7 +83,8 @@ _ROTATE: Final = """
 update webhook_endpoints set secret = $2, previous_secret = $3, previous_until = $4
 where id = $1"""
 
-# Locked rows are skipped: another node hands out just now. What that has not seen is for later.
+# Locked rows are skipped: another node hands out just now. What that has not seen is for later. An
+# endpoint that is deleted meanwhile gets nothing.
 _HAND_OUT: Final = """
 with mark as (
     select position from webhook_mark for update skip locked
@@ -96,6 +97,7 @@ with mark as (
     from fresh f join webhook_endpoints w
         on (w.types = '{}' or f.type = any(w.types))
         and (w.cinema_id is null or w.cinema_id = f.cinema_id)
+    for key share of w
     on conflict (endpoint_id, position) do nothing
 ), moved as (
     update webhook_mark set position = (select max(position) from fresh)

@@ -1,4 +1,4 @@
 """Webhooks to addresses that strangers have named: sent nowhere but to the public network.
 
-docs/adr/064-events-for-partners.md says why.
+docs/adr/065-events-for-partners.md says why.
 """

@@ -1,4 +1,4 @@
--- Partners who are sent public events (docs/adr/064-events-for-partners.md). The secrets are sealed.
+-- Partners who are sent public events (docs/adr/065-events-for-partners.md). The secrets are sealed.
 -- `types` empty is all. `failures` are those in a row, since `failing_since`; until `resume_at` nothing is
 -- sent. One that is disabled keeps what waits for it.
 create table webhook_endpoints (
