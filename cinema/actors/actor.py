@@ -23,6 +23,7 @@ from cinema.actors.messages import (
     Query,
     ReadHold,
     ReadSeats,
+    ReadWaitlist,
     SeatFeed,
     SeatsSeen,
     TruncateJournal,
@@ -30,7 +31,7 @@ from cinema.actors.messages import (
 )
 from cinema.actors.outbox import Doubt, Outbox
 from cinema.actors.publisher import Publisher
-from cinema.actors.reads import hold_seen, seats_seen
+from cinema.actors.reads import hold_seen, seats_seen, waitlist_seen
 from cinema.actors.restore import Restored
 from cinema.actors.snapshots import PendingSnapshot, prepare_snapshot
 from cinema.actors.unpaid import HOLDS
@@ -42,6 +43,7 @@ from cinema.domain.showtime.commands import (
     AnyCommand,
     Command,
     HoldSeats,
+    JoinWaitlist,
     NeedsLayout,
     with_plan,
 )
@@ -54,8 +56,15 @@ from cinema.domain.showtime.decisions import (
     decide,
     due_expiries,
     with_answer,
+    with_offers,
 )
-from cinema.domain.showtime.events import AnyEvent, Event, SeatsHeld, encode_recorded
+from cinema.domain.showtime.events import (
+    AnyEvent,
+    Event,
+    SeatsHeld,
+    WaitlistJoined,
+    encode_recorded,
+)
 from cinema.domain.showtime.state import NEVER_US, ShowtimeState, evolve
 from cinema.domain.showtime.terms import TERMS_EVENTS, ShowtimeTerms, terms_after
 from cinema.storage.journal.branches import Happened
@@ -342,9 +351,12 @@ class ShowtimeActor:
         state = self.state
         if state.next_due_us > due_us:
             return True
-        expiries = due_expiries(state, due_us)
-        for event in expiries:
-            self._record(b"", b"", event, max(now_us, state.at_us))
+        expiries, at_us = due_expiries(state, due_us), max(now_us, state.at_us)
+        for expired in expiries:
+            event = expired
+            if state.waitlist:
+                event = with_offers(state, self.terms, None, expired, at_us)
+            self._record(b"", b"", event, at_us)
         self._kernel.metrics.decisions["expire", "expired"] += len(expiries)
         next_due_us = state.earliest_due_us()
         if expiries:
@@ -356,6 +368,8 @@ class ShowtimeActor:
         if isinstance(decision, SeatsHeld) and isinstance(command, HOLDS):
             cinema_id = self.terms.cinema_id
             decision = self._kernel.unpaid.refusal(command, decision, cinema_id) or decision
+        elif isinstance(decision, WaitlistJoined) and isinstance(command, JoinWaitlist):
+            decision = self._kernel.unpaid.refusal_of_wish(command) or decision
         reply, outbox = letter.reply, self._outbox
         decisions = self._kernel.metrics.decisions
         if isinstance(decision, Event):
@@ -450,6 +464,9 @@ class ShowtimeActor:
                     self._recall(letter, hold.key)
                 else:
                     self._outbox.answer(self, state.seq, reply, hold)
+            case ReadWaitlist():
+                listed = waitlist_seen(state, self.terms, self.epoch, query, now_us)
+                self._outbox.answer(self, state.seq, reply, listed)
             case Watch(feed=feed):
                 self._watch(reply, feed, now_us)
             case TruncateJournal():

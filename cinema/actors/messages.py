@@ -52,6 +52,13 @@ class ReadHold(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=1
     with_basis: bool = False
 
 
+class ReadWaitlist(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=103):
+    """The entries of `customer`, and of the `guests` they have claimed, or all without one."""
+
+    customer: bytes | None = None
+    guests: tuple[bytes, ...] = ()
+
+
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
     """The seat map, and from exactly its seq on every change to `feed`."""
 
@@ -62,9 +69,9 @@ class TruncateJournal(msgspec.Struct, frozen=True, kw_only=True):
     """Replace the events by a snapshot; skipped while the showtime is busy."""
 
 
-Query = ReadSeats | ReadHold | Watch | TruncateJournal
+Query = ReadSeats | ReadHold | ReadWaitlist | Watch | TruncateJournal
 Message = AnyCommand | Query
-SentMessage = SentCommand | ReadSeats | ReadHold
+SentMessage = SentCommand | ReadSeats | ReadHold | ReadWaitlist
 """What one node may send another; everything else is a node's own business."""
 
 
@@ -108,6 +115,33 @@ class HoldSeen(msgspec.Struct, frozen=True, gc=False):
     basis: PriceBasis | None = None
 
 
+class EntrySeen(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A customer who waits for seats, at `position` from 1; or was offered some, at 0.
+
+    `offer` is the hold that the entry has become. It `is_paying` while that waits for its payment.
+    """
+
+    position: int
+    customer: bytes
+    entry_id: bytes
+    joined_at_us: int
+    quantity: int
+    category: str | None
+    accessible: bool
+    together: bool
+    offer: SeatGroup | None = None
+    is_paying: bool = False
+
+
+class WaitlistSeen(msgspec.Struct, frozen=True, gc=False):
+    """The wait list at `(epoch, seq)`, or a part of it: who waits, in order, then open offers."""
+
+    epoch: int
+    seq: int
+    entries: tuple[EntrySeen, ...]
+    terms: ShowtimeTerms
+
+
 class Unavailable(msgspec.Struct, frozen=True, gc=False):
     """The node cannot say now. `RETRY` and `OVERLOADED` had no effect."""
 
@@ -119,7 +153,7 @@ class NoShowtime(msgspec.Struct, frozen=True, gc=False):
     """There is no such showtime."""
 
 
-Outcome = Accepted | SeatsSeen | HoldSeen | Rejection | Unavailable | NoShowtime
+Outcome = Accepted | SeatsSeen | HoldSeen | WaitlistSeen | Rejection | Unavailable | NoShowtime
 OnOutcome = Callable[[Outcome], None]
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
-from cinema.actors.messages import HoldSeen, ReadHold, SeatsSeen
+from cinema.actors.messages import (
+    EntrySeen,
+    HoldSeen,
+    ReadHold,
+    ReadWaitlist,
+    SeatsSeen,
+    WaitlistSeen,
+)
 from cinema.domain.rejections import Rejection
 from cinema.domain.showtime.decisions import NOT_FOUND, Recall, Recalled, ended_hold
 from cinema.domain.showtime.packed import customer_of, unpack
@@ -17,6 +24,7 @@ from cinema.domain.showtime.state import (
     waiting_for,
 )
 from cinema.domain.showtime.terms import ShowtimeTerms
+from cinema.domain.showtime.waiting import entry_id_of, unpacked_entry, waitlist_ends_us
 
 
 def seats_seen(
@@ -73,3 +81,38 @@ def hold_seen(
     if query.with_basis and status == "active":
         basis = basis_of(state, terms, query.hold_id, packed, group)
     return HoldSeen(query.hold_id, status, group, epoch, state.seq, terms, basis)
+
+
+def waitlist_seen(
+    state: ShowtimeState, terms: ShowtimeTerms, epoch: int, query: ReadWaitlist, now_us: int
+) -> WaitlistSeen:
+    """Who waits, and who was offered seats and has not booked or lost them.
+
+    Nobody waits any longer once the list has ended, whatever the state still remembers.
+    """
+    wanted = None if query.customer is None else {query.customer, *query.guests}
+    entries = []
+    if now_us < waitlist_ends_us(terms.starts_at_us, terms.sales_closes_at_us):
+        entries = [
+            _entry(position, customer, packed)
+            for position, (customer, packed) in enumerate(state.waitlist.items(), 1)
+            if wanted is None or customer in wanted
+        ]
+    for customer, packed in state.offered.items():
+        held = state.holds.get(entry_id_of(packed))
+        if held is None or (wanted is not None and customer not in wanted):
+            continue
+        group, waiting = unpack(held), state.paying.get(entry_id_of(packed))
+        if waiting is not None:
+            group = group._replace(expires_at_us=waiting_for(waiting).pay_until_us)
+        entries.append(
+            msgspec.structs.replace(
+                _entry(0, customer, packed), offer=group, is_paying=waiting is not None
+            )
+        )
+    return WaitlistSeen(epoch, state.seq, tuple(entries), terms)
+
+
+def _entry(position: int, customer: bytes, packed: bytes) -> EntrySeen:
+    entry_id, joined_at_us, wish = unpacked_entry(packed)
+    return EntrySeen(position, customer, entry_id, joined_at_us, *wish)

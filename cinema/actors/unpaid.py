@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final
 
 from cinema.domain.rejections import Rejection
-from cinema.domain.showtime.commands import HoldBestAvailable, HoldSeats
+from cinema.domain.showtime.commands import HoldBestAvailable, HoldSeats, JoinWaitlist
 from cinema.domain.showtime.events import SeatsHeld
 from cinema.domain.showtime.packed import expiry_of, seats_in
 from cinema.domain.showtime.state import ShowtimeState, count_unpaid
@@ -43,8 +43,15 @@ class UnpaidSeats:
         customer, limit = event.customer, command.unpaid_limit
         if cinema_id in command.staff_cinemas:
             limit = command.staff_unpaid_limit
+        return self._refusal(customer, len(event.seats), limit)
+
+    def refusal_of_wish(self, command: JoinWaitlist) -> Rejection | None:
+        """Why a customer may not wait for so many seats; None if they could hold them now."""
+        return self._refusal(command.customer, command.quantity, command.unpaid_limit)
+
+    def _refusal(self, customer: bytes, count: int, limit: int) -> Rejection | None:
         held = self.here.get(customer, 0) + self.elsewhere.get(customer, 0)
-        if held + len(event.seats) <= limit or not limit:
+        if held + count <= limit or not limit:
             return None
         details = {"limit": "unpaid_seats", "value": limit, "unpaid": held}
         return Rejection(

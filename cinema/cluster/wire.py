@@ -15,12 +15,14 @@ import structlog
 from cinema.actors.messages import (
     NO_SHOWTIME,
     Accepted,
+    EntrySeen,
     HoldSeen,
     NoShowtime,
     Outcome,
     SeatsSeen,
     SentMessage,
     Unavailable,
+    WaitlistSeen,
 )
 from cinema.domain.rejections import Rejection
 from cinema.domain.showtime.events import AnyEvent
@@ -98,7 +100,24 @@ class SentNoShowtime(msgspec.Struct, frozen=True, gc=False, array_like=True, tag
     """`NoShowtime` on its way."""
 
 
-SentOutcome = SentAccepted | SentSeats | SentHold | SentRejection | SentUnavailable | SentNoShowtime
+class SentWaitlist(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=7):
+    """`WaitlistSeen` on its way."""
+
+    epoch: int
+    seq: int
+    entries: tuple[EntrySeen, ...]
+    basis: TermsBasis
+
+
+SentOutcome = (
+    SentAccepted
+    | SentSeats
+    | SentHold
+    | SentRejection
+    | SentUnavailable
+    | SentNoShowtime
+    | SentWaitlist
+)
 
 
 class Tell(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
@@ -194,6 +213,8 @@ def sent(outcome: Outcome) -> SentOutcome:
             return SentSeats(epoch, seq, seats, mine, paused, _basis(terms))
         case HoldSeen(hold_id, status, group, epoch, seq, terms, price_basis):
             return SentHold(hold_id, status, group, epoch, seq, _basis(terms), price_basis)
+        case WaitlistSeen(epoch, seq, entries, terms):
+            return SentWaitlist(epoch, seq, entries, _basis(terms))
         case Rejection():
             details = None if outcome.details is None else dict(outcome.details)
             return SentRejection(outcome.code, outcome.message, details)
@@ -207,7 +228,7 @@ def sent(outcome: Outcome) -> SentOutcome:
 
 def basis_of(outcome: SentOutcome) -> TermsBasis | None:
     """What terms an outcome needs to be received; None if it needs none."""
-    if isinstance(outcome, SentAccepted | SentSeats | SentHold):
+    if isinstance(outcome, SentAccepted | SentSeats | SentHold | SentWaitlist):
         return outcome.basis
     return None
 
@@ -230,6 +251,8 @@ def received(outcome: SentOutcome, terms: ShowtimeTerms | None) -> Outcome:
             return SeatsSeen(epoch, seq, seats, mine, paused, terms)
         case SentHold(hold_id, status, group, epoch, seq, price_basis=price_basis):
             return HoldSeen(hold_id, status, group, epoch, seq, terms, price_basis)
+        case SentWaitlist(epoch, seq, entries):
+            return WaitlistSeen(epoch, seq, entries, terms)
         case _:
             assert_never(outcome)
 

@@ -36,6 +36,21 @@ that has happened, and only whoever has asked it ends the hold: every node, ever
 EXPIRIES_PER_COMMAND: Final = 256
 """Holds that one turn expires before it looks at the next command, so that a mass expiry yields."""
 
+EXPIRIES_WITH_WAITLIST: Final = 16
+"""As many, if somebody waits for seats: after each of them the list is gone through, which takes up
+to a few milliseconds."""
+
+WAITLIST_ENTRIES: Final = 200
+"""Entries of one wait list. More would wait in vain: only a share of the seats of a screen is given
+back, mostly fewer than this. A snapshot has about 70 bytes for each."""
+
+WAITLIST_END_S: Final = 30 * 60
+"""A wait list ends so long before the start: an offer after that would come too late for the way to
+the cinema."""
+
+OFFER_TTL_S: Final = 15 * 60
+"""How long offered seats are held: whoever is not at the screen has to read the mail first."""
+
 TURN_COMMANDS: Final = 64
 """Commands that an actor takes in one turn before it lets the others run."""
 

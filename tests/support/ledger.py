@@ -20,6 +20,7 @@ from cinema.domain.showtime.events import (
     HoldExpired,
     HoldExtended,
     HoldReleased,
+    Offering,
     PaymentEnded,
     PaymentReturned,
     PaymentStarted,
@@ -32,6 +33,8 @@ from cinema.domain.showtime.events import (
     SeatsUnblocked,
     ShowtimeCancelled,
     TermsChanged,
+    WaitlistJoined,
+    WaitlistLeft,
     decode_recorded,
 )
 from tests.support.told import TOLD
@@ -154,6 +157,27 @@ async def read_ledger(
     )
 
 
+SeatEvent = (
+    SeatsHeld
+    | HoldExtended
+    | HoldReleased
+    | HoldExpired
+    | HoldBooked
+    | PaymentStarted
+    | PaymentEnded
+    | PaymentReturned
+    | BookingCancelled
+    | SeatsChanged
+    | SeatsBlocked
+    | SeatsUnblocked
+    | SalesPaused
+    | SalesResumed
+    | PlanChanged
+    | TermsChanged
+    | ShowtimeCancelled
+)
+"""All events but those of the wait list itself."""
+
 _TOLD: Mapping[type, str] = {
     HoldBooked: "booking.confirmed",
     BookingCancelled: "booking.cancelled",
@@ -181,6 +205,7 @@ class Replay:
         self._paying: dict[str, str] = {}
         self._unpaid: dict[str, tuple[str, int]] = {}
         self._returned: set[str] = set()
+        self._waiting: dict[bytes, WaitlistJoined] = {}
         self.moments: list[Moment] = [self._moment(0)]
         for expected, entry in enumerate(ledger.entries, 1):
             self._check_order(expected, entry)
@@ -222,7 +247,46 @@ class Replay:
             self._fault(entry, "an older epoch wrote after a newer one")
 
     def _apply(self, entry: Entry) -> None:
-        match entry.event:
+        if isinstance(entry.event, WaitlistJoined | WaitlistLeft):
+            self._wait(entry, entry.event)
+            return
+        self._change(entry, entry.event)
+        if isinstance(entry.event, Offering):
+            self._offer(entry, entry.event)
+
+    def _wait(self, entry: Entry, event: WaitlistJoined | WaitlistLeft) -> None:
+        """Customers wait once each, in the order in which they came."""
+        waits = self._waiting.pop(event.customer, None)
+        if isinstance(event, WaitlistLeft):
+            if waits is None or waits.entry_id != event.entry_id:
+                self._fault(entry, f"of this customer there is {waits}")
+            return
+        if waits is not None:
+            self._fault(entry, "this customer waits already")
+        if self._paused or self._cancelled:
+            self._fault(entry, "nothing is sold")
+        self._waiting[event.customer] = event
+
+    def _offer(self, entry: Entry, event: Offering) -> None:
+        """Who waited holds seats that are free behind the event; the others keep their order."""
+        if event.offers and (self._paused or self._cancelled):
+            self._fault(entry, "seats were offered while nothing is sold")
+        customers = [offer.customer for offer in event.offers]
+        if customers != [one for one in self._waiting if one in set(customers)]:
+            self._fault(entry, f"not in the order of {list(self._waiting)}")
+        for offer in event.offers:
+            waits = self._waiting.pop(offer.customer, None)
+            if waits is None:
+                continue
+            if (waits.entry_id, waits.quantity) != (offer.hold_id, len(offer.seats)):
+                self._fault(entry, f"what was waited for is {waits}")
+            self._take(entry, offer.seats, "held")
+            self._holds[str(UUID(bytes=offer.hold_id))] = HeldNow(
+                offer.customer, frozenset(offer.seats), sum(offer.prices), offer.expires_at_us
+            )
+
+    def _change(self, entry: Entry, event: SeatEvent) -> None:
+        match event:
             case SeatsHeld(hold_id, customer, seats, prices, expires_at_us):
                 if self._paused:
                     self._fault(entry, "sales were paused")
@@ -246,13 +310,13 @@ class Replay:
                     self._fault(entry, f"expired before {held.expires_at_us}")
                 self._shrink(entry, self._holds, hold_id, (seats, (), ()), "expired")
             case HoldBooked():
-                self._book(entry, entry.event)
+                self._book(entry, event)
             case PaymentStarted() | PaymentEnded() | PaymentReturned():
-                self._pay(entry, entry.event)
+                self._pay(entry, event)
             case BookingCancelled() | SeatsChanged():
-                self._change_booking(entry, entry.event)
+                self._change_booking(entry, event)
             case _:
-                self._apply_staff(entry, entry.event)
+                self._apply_staff(entry, event)
 
     def _apply_staff(
         self,
@@ -292,6 +356,7 @@ class Replay:
         """All holds end, and nothing is held from here on."""
         self._raise_version(entry, event.version)
         self._cancelled = True
+        self._waiting.clear()
         held = {str(UUID(bytes=hold_id)) for hold_id in event.holds}
         seats = {seat for hold in self._holds.values() for seat in hold.seats}
         if held != set(self._holds) or seats != set(event.seats):

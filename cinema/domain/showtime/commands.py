@@ -285,6 +285,28 @@ class ChangeSeats(Command, frozen=True, kw_only=True, gc=False, array_like=True,
     refund_bp: int = 10_000
 
 
+class JoinWaitlist(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=19):
+    """Wait for `quantity` seats, in the order of these commands.
+
+    The entry has the id of the hold that it becomes. With `together` the seats are adjacent, or as
+    near to each other as `HoldBestAvailable` chooses them. `unpaid_limit` as for a hold.
+    """
+
+    entry_id: bytes
+    customer: bytes
+    quantity: int
+    category: str | None = None
+    accessible: bool = False
+    together: bool = False
+    unpaid_limit: int = 0
+
+
+class LeaveWaitlist(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=20):
+    """Wait no longer. Seats that were offered are given back as those of any hold."""
+
+    customer: bytes
+
+
 class ChangePlan(Command, frozen=True, kw_only=True, gc=False, array_like=True):
     """Pin another version of the seat plan; a `ChangeLayout` becomes this.
 
@@ -326,6 +348,8 @@ SentCommand = (
     | AbandonPayment
     | ReturnPayment
     | ChangeSeats
+    | JoinWaitlist
+    | LeaveWaitlist
 )
 AnyCommand = SentCommand | ChangePlan | MoveShowtime | ExpireDue
 

@@ -9,7 +9,9 @@ is given (each has a test): the key's (`IDEMPOTENCY_MISMATCH`), impossible seats
 limits, `HOLD_CHANGED`; for other seats of a booking: as for a booking and then as for seats of a
 hold, and last `BOOKING_CHANGED`, `PAYMENT_REQUIRED`; for other terms:
 `SHOWTIME_CANCELLED`, `PRECONDITION_FAILED`, `SHOWTIME_STARTED`, `UNKNOWN_CATEGORY`,
-`SHOWTIME_IN_USE`.
+`SHOWTIME_IN_USE`; for the wait list: as for seats of a hold up to the number of seats,
+`WAITLIST_CLOSED`, `ALREADY_WAITING`, the other limits, `NOT_ENOUGH_SEATS`, `SEATS_AVAILABLE`,
+`WAITLIST_FULL`.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ from cinema.domain.showtime.commands import (
     ExtendHold,
     HoldBestAvailable,
     HoldSeats,
+    JoinWaitlist,
+    LeaveWaitlist,
     MoveShowtime,
     PauseSales,
     ReleaseHold,
@@ -44,6 +48,7 @@ from cinema.domain.showtime.commands import (
     StartPayment,
     UnblockSeats,
 )
+from cinema.domain.showtime.events import Offering
 from cinema.domain.showtime.expiry import due_expiries, expire_due
 from cinema.domain.showtime.hold_decisions import (
     extend_hold,
@@ -51,6 +56,7 @@ from cinema.domain.showtime.hold_decisions import (
     hold_seats,
     release_hold,
 )
+from cinema.domain.showtime.offers import with_offers
 from cinema.domain.showtime.outcomes import (
     NOT_FOUND,
     NOTHING,
@@ -77,6 +83,7 @@ from cinema.domain.showtime.staff_decisions import (
 from cinema.domain.showtime.state import ShowtimeState
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.domain.showtime.terms_decisions import cancel_showtime, change_layout, change_terms
+from cinema.domain.showtime.waitlist_decisions import join_waitlist, leave_waitlist
 
 
 def decide(
@@ -91,7 +98,10 @@ def decide(
         known = _known_reply(state, command, recalled)
         if known is not None:
             return known
-    return _DECIDERS[type(command)](state, terms, command, now_us, recalled)
+    decision = _DECIDERS[type(command)](state, terms, command, now_us, recalled)
+    if state.waitlist and isinstance(decision, Offering):
+        return with_offers(state, terms, command, decision, now_us)
+    return decision
 
 
 def _known_reply(
@@ -135,6 +145,8 @@ _DECIDERS: Final[dict[type, _Decider]] = {
     ConfirmPayment: confirm_payment,
     AbandonPayment: abandon_payment,
     ReturnPayment: return_payment,
+    JoinWaitlist: join_waitlist,
+    LeaveWaitlist: leave_waitlist,
 }
 
 __all__ = [
@@ -151,4 +163,5 @@ __all__ = [
     "due_expiries",
     "ended_hold",
     "with_answer",
+    "with_offers",
 ]

@@ -43,6 +43,25 @@ class HoldExtended(Event, frozen=True, gc=False, array_like=True, tag=2):
     expires_at_us: int
 
 
+class Offer(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Seats that are held for somebody who waited, from the moment at which they were free.
+
+    `hold_id` is the id of the entry in the wait list. The rest is as in `SeatsHeld`.
+    """
+
+    hold_id: bytes
+    customer: bytes
+    seats: Seats
+    prices: Prices
+    expires_at_us: int
+    book_version: int = 0
+    taken: int = 0
+
+
+Offers = tuple[Offer, ...]
+"""What an event that frees seats offers of the free seats, in the order of the wait list."""
+
+
 class HoldReleased(Event, frozen=True, gc=False, array_like=True, tag=3):
     """`released` are free again; `seats` stay held, and the hold ended if there are none."""
 
@@ -53,6 +72,7 @@ class HoldReleased(Event, frozen=True, gc=False, array_like=True, tag=3):
     seats: Seats
     prices: Prices
     expires_at_us: int
+    offers: Offers = ()
 
 
 class HoldExpired(Event, frozen=True, gc=False, array_like=True, tag=4):
@@ -60,6 +80,7 @@ class HoldExpired(Event, frozen=True, gc=False, array_like=True, tag=4):
 
     hold_id: bytes
     seats: Seats
+    offers: Offers = ()
 
 
 class OrderLine(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -154,6 +175,7 @@ class BookingCancelled(Event, frozen=True, gc=False, array_like=True, tag=6):
     products_minor: int = 0
     exchange_id: bytes = b""
     carried_minor: int = 0
+    offers: Offers = ()
 
 
 def refund_of(event: BookingCancelled) -> int:
@@ -171,6 +193,7 @@ class SeatsUnblocked(Event, frozen=True, gc=False, array_like=True, tag=8):
     """Blocked seats were put back on sale."""
 
     seats: Seats
+    offers: Offers = ()
 
 
 class SalesPaused(Event, frozen=True, gc=False, array_like=True, tag=9):
@@ -179,6 +202,8 @@ class SalesPaused(Event, frozen=True, gc=False, array_like=True, tag=9):
 
 class SalesResumed(Event, frozen=True, gc=False, array_like=True, tag=10):
     """New holds are accepted from here on."""
+
+    offers: Offers = ()
 
 
 class Conditions(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -221,6 +246,7 @@ class TermsChanged(Event, frozen=True, gc=False, array_like=True, tag=12):
     told_starts_us: tuple[int, int] = (0, 0)
     job_id: bytes = b""
     before: SoldBy | None = None
+    offers: Offers = ()
 
 
 class PlanChanged(Event, frozen=True, gc=False, array_like=True, tag=11):
@@ -228,7 +254,7 @@ class PlanChanged(Event, frozen=True, gc=False, array_like=True, tag=11):
 
     `terms_version` is the version of the showtime's row, 0 from builds that did not raise it.
     `moved` says what else changed if the plan is that of another screen; otherwise `before` is as
-    in `TermsChanged`.
+    in `TermsChanged`. `offers` are seats of the new plan; those of `moved` are empty.
     """
 
     old_layout_version: int
@@ -238,6 +264,7 @@ class PlanChanged(Event, frozen=True, gc=False, array_like=True, tag=11):
     terms_version: int = 0
     moved: TermsChanged | None = None
     before: SoldBy | None = None
+    offers: Offers = ()
 
 
 class ShowtimeCancelled(Event, frozen=True, gc=False, array_like=True, tag=13):
@@ -303,6 +330,7 @@ class PaymentEnded(Event, frozen=True, gc=False, array_like=True, tag=15):
     prices: Prices
     booking_id: bytes
     expired: bool
+    offers: Offers = ()
 
 
 class PaymentReturned(Event, frozen=True, gc=False, array_like=True, tag=16):
@@ -319,6 +347,7 @@ class PaymentReturned(Event, frozen=True, gc=False, array_like=True, tag=16):
     booking_id: bytes
     waited: bool
     expired: bool = False
+    offers: Offers = ()
 
 
 class HoldUsed(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -357,6 +386,29 @@ class SeatsChanged(Event, frozen=True, gc=False, array_like=True, tag=17):
     payment_method: str = ""
     tax_minor: int = 0
     refund_minor: int = 0
+    offers: Offers = ()
+
+
+class WaitlistJoined(Event, frozen=True, gc=False, array_like=True, tag=18):
+    """A customer waits for seats, at `position` from 1, behind all who waited already.
+
+    The other fields are as in `JoinWaitlist`.
+    """
+
+    entry_id: bytes
+    customer: bytes
+    quantity: int
+    category: str | None
+    accessible: bool
+    together: bool
+    position: int
+
+
+class WaitlistLeft(Event, frozen=True, gc=False, array_like=True, tag=19):
+    """A customer waits no longer, of their own accord."""
+
+    entry_id: bytes
+    customer: bytes
 
 
 def paid_more(event: SeatsChanged) -> int:
@@ -382,7 +434,23 @@ AnyEvent = (
     | PaymentEnded
     | PaymentReturned
     | SeatsChanged
+    | WaitlistJoined
+    | WaitlistLeft
 )
+
+Offering = (
+    HoldReleased
+    | HoldExpired
+    | BookingCancelled
+    | SeatsUnblocked
+    | SalesResumed
+    | PlanChanged
+    | TermsChanged
+    | PaymentEnded
+    | PaymentReturned
+    | SeatsChanged
+)
+"""The events by which seats become free for those who wait, who get them in the same event."""
 
 
 class Recorded(msgspec.Struct, frozen=True, gc=False, array_like=True):

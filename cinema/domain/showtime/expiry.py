@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cinema.domain.limits import EXPIRIES_PER_COMMAND
+from cinema.domain.limits import EXPIRIES_PER_COMMAND, EXPIRIES_WITH_WAITLIST
 from cinema.domain.showtime.commands import ExpireDue
 from cinema.domain.showtime.events import HoldExpired, PaymentEnded
 from cinema.domain.showtime.outcomes import NOTHING, Decision
@@ -13,7 +13,10 @@ from cinema.domain.showtime.terms import ShowtimeTerms
 
 
 def due_expiries(state: ShowtimeState, due_us: int) -> list[HoldExpired | PaymentEnded]:
-    """The holds whose deadline is not after `due_us`, earliest first, a bounded number."""
+    """The holds whose deadline is not after `due_us`, earliest first, a bounded number.
+
+    The caller records one after the other, each with the offers that it leads to (`offers.py`).
+    """
     if state.next_due_us > due_us:
         return []
     due = [
@@ -22,7 +25,8 @@ def due_expiries(state: ShowtimeState, due_us: int) -> list[HoldExpired | Paymen
         if expiry_of(packed) <= due_us
     ]
     due.sort()
-    return [_expired(state, hold_id) for _, hold_id in due[:EXPIRIES_PER_COMMAND]]
+    limit = EXPIRIES_WITH_WAITLIST if state.waitlist else EXPIRIES_PER_COMMAND
+    return [_expired(state, hold_id) for _, hold_id in due[:limit]]
 
 
 def _expired(state: ShowtimeState, hold_id: bytes) -> HoldExpired | PaymentEnded:

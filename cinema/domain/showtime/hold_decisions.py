@@ -135,12 +135,12 @@ def _refuse_sale(
     most_seats = terms.seats_per_staff_hold if by_staff else terms.seats_per_hold
     if count > most_seats:
         name = "seats_per_staff_hold" if by_staff else "seats_per_hold"
-        return _limit(name, most_seats, f"At most {most_seats} seats in one hold.")
+        return limit_refusal(name, most_seats, f"At most {most_seats} seats in one hold.")
     most_holds = terms.live_holds_per_staff if by_staff else terms.live_holds_per_customer
     if len(state.holds) >= most_holds and state.live_holds_of(command.customer) >= most_holds:
         name = "live_holds_per_staff" if by_staff else "live_holds_per_customer"
         message = f"At most {most_holds} holds at a time for this showtime: book or release one."
-        return _limit(name, most_holds, message)
+        return limit_refusal(name, most_holds, message)
     return None
 
 
@@ -161,7 +161,7 @@ def extend_hold(
             f"This hold cannot be extended further: a hold lives {terms.hold_max_s} s at most."
         )
         expires_at = format_time(group.expires_at_us)
-        return _limit("hold_max_s", terms.hold_max_s, message, expires_at=expires_at)
+        return limit_refusal("hold_max_s", terms.hold_max_s, message, expires_at=expires_at)
     wanted_us = min(now_us + terms.hold_ttl_s * 1_000_000, cap_us)
     return HoldExtended(
         command.hold_id,
@@ -233,6 +233,7 @@ def _labels(plan: SeatPlan, seats: Sequence[int]) -> list[str]:
     return [plan.labels[seat] for seat in seats]
 
 
-def _limit(name: str, value: int, message: str, **more: str) -> Rejection:
+def limit_refusal(name: str, value: int, message: str, **more: str) -> Rejection:
+    """Why a hold, or a wish for one, is more than its customer may have."""
     details = {"limit": name, "value": value, **more}
     return Rejection(code="HOLD_LIMIT", message=message, details=details)

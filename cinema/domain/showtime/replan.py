@@ -21,12 +21,15 @@ from cinema.domain.showtime.events import (
     PaymentEnded,
     PaymentReturned,
     PaymentStarted,
+    PlanChanged,
     Prices,
+    SalesResumed,
     Seats,
     SeatsBlocked,
     SeatsChanged,
     SeatsHeld,
     SeatsUnblocked,
+    TermsChanged,
 )
 from cinema.domain.showtime.packed import mark_of, pack, unpack
 
@@ -44,7 +47,10 @@ def moved_group(packed: bytes, mapping: Mapping) -> bytes:
 
 
 def moved_event(event: AnyEvent, mapping: Mapping) -> AnyEvent:
-    """An event as it reads under the new plan."""
+    """An event as it reads under the new plan.
+
+    Without its offers: they are holds of others by then, and no part of what a reply tells.
+    """
     match event:
         case HoldBooked() | PaymentStarted():
             seats, prices = _moved(event.seats, event.prices, mapping)
@@ -55,9 +61,12 @@ def moved_event(event: AnyEvent, mapping: Mapping) -> AnyEvent:
                 types=_still_there(event.types, event.seats, mapping),
                 taxes=_still_there(event.taxes, event.seats, mapping),
             )
-        case SeatsHeld() | HoldExtended() | PaymentEnded() | PaymentReturned():
+        case SeatsHeld() | HoldExtended():
             seats, prices = _moved(event.seats, event.prices, mapping)
             return msgspec.structs.replace(event, seats=seats, prices=prices)
+        case PaymentEnded() | PaymentReturned():
+            seats, prices = _moved(event.seats, event.prices, mapping)
+            return msgspec.structs.replace(event, seats=seats, prices=prices, offers=())
         case HoldReleased():
             released, released_prices = _moved(event.released, event.released_prices, mapping)
             seats, prices = _moved(event.seats, event.prices, mapping)
@@ -67,6 +76,7 @@ def moved_event(event: AnyEvent, mapping: Mapping) -> AnyEvent:
                 released_prices=released_prices,
                 seats=seats,
                 prices=prices,
+                offers=(),
             )
         case BookingCancelled():
             cancelled, cancelled_prices = _moved(event.cancelled, event.cancelled_prices, mapping)
@@ -77,12 +87,16 @@ def moved_event(event: AnyEvent, mapping: Mapping) -> AnyEvent:
                 cancelled_prices=cancelled_prices,
                 seats=seats,
                 prices=prices,
+                offers=(),
             )
         case SeatsChanged():
             return _moved_change(event, mapping)
-        case SeatsBlocked() | SeatsUnblocked():
-            kept = tuple(mapping[seat] for seat in event.seats if mapping[seat] >= 0)
-            return msgspec.structs.replace(event, seats=kept)
+        case SeatsBlocked():
+            return SeatsBlocked(_kept(event.seats, mapping))
+        case SeatsUnblocked():
+            return SeatsUnblocked(_kept(event.seats, mapping))
+        case SalesResumed() | TermsChanged() | PlanChanged():
+            return msgspec.structs.replace(event, offers=())
         case _:
             return event
 
@@ -93,7 +107,7 @@ def _moved_change(event: SeatsChanged, mapping: Mapping) -> SeatsChanged:
     seats, prices = _moved(event.seats, event.prices, mapping)
     holds = []
     for hold in event.holds:
-        used = tuple(mapping[seat] for seat in hold.used if mapping[seat] >= 0)
+        used = _kept(hold.used, mapping)
         holds.append(HoldUsed(hold.hold_id, used, *_moved(hold.seats, hold.prices, mapping)))
     return msgspec.structs.replace(
         event,
@@ -106,7 +120,12 @@ def _moved_change(event: SeatsChanged, mapping: Mapping) -> SeatsChanged:
         holds=tuple(holds),
         types=_still_there(event.types, event.chosen, mapping),
         taxes=_still_there(event.taxes, event.chosen, mapping),
+        offers=(),
     )
+
+
+def _kept(seats: Seats, mapping: Mapping) -> Seats:
+    return tuple(mapping[seat] for seat in seats if mapping[seat] >= 0)
 
 
 def composed(first: Mapping, then: Mapping) -> Mapping:

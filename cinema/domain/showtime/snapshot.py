@@ -40,6 +40,8 @@ class _Stored(msgspec.Struct, frozen=True, array_like=True):
     told_starts_us: tuple[int, int] = (0, 0)
     paying: dict[bytes, bytes] = {}
     sold_by: dict[bytes, bytes] = {}
+    waitlist: dict[bytes, bytes] = {}
+    offered: dict[bytes, bytes] = {}
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -72,6 +74,8 @@ def encode_snapshot(state: ShowtimeState, surplus: Surplus) -> bytes:
             told_starts_us=state.told_starts_us,
             paying=dict(state.paying),
             sold_by=dict(state.sold_by),
+            waitlist=dict(state.waitlist),
+            offered=dict(state.offered),
         )
     )
 
@@ -98,6 +102,8 @@ def decode_snapshot(payload: bytes) -> ShowtimeState:
     state.taken = state.seats.count(HELD) + state.seats.count(BOOKED)
     state.paying = stored.paying or NOTHING_YET
     state.sold_by = stored.sold_by or NOTHING_YET
+    state.waitlist = stored.waitlist or NOTHING_YET
+    state.offered = stored.offered or NOTHING_YET
     state.ended = stored.ended or NOTHING_YET
     for record in stored.records:
         state.records.add(decode_recorded(record.payload).command_id, record)

@@ -23,6 +23,7 @@ from cinema.domain.showtime.events import (
     HoldExpired,
     HoldExtended,
     HoldReleased,
+    Offers,
     PaymentEnded,
     PaymentReturned,
     PaymentStarted,
@@ -39,6 +40,8 @@ from cinema.domain.showtime.events import (
     ShowtimeCancelled,
     SoldBy,
     TermsChanged,
+    WaitlistJoined,
+    WaitlistLeft,
     decode_recorded,
     encode_recorded,
 )
@@ -56,6 +59,7 @@ from cinema.domain.showtime.records import ArchiveFilter, ReplyRecord, ReplyReco
 from cinema.domain.showtime.replan import Mapping as SeatMapping
 from cinema.domain.showtime.replan import composed, moved_event, moved_group
 from cinema.domain.showtime.tariffs import Tariffs
+from cinema.domain.showtime.waiting import entry_id_of, packed_entry
 
 NEVER_US: Final = 2**62
 """Later than every other time: nothing is due."""
@@ -136,8 +140,10 @@ class ShowtimeState:
     that of the terms which the last change of them brought, 0 before the first; `told_starts_us` is
     the same's. `taken` counts the seats that are held or booked. `sold_by` keeps for holds what
     their prices follow from if the terms have changed since; `tariffs` is a memo of
-    `prices.prices_now`. `epoch` is the one under which it was brought into memory;
-    `archive_generation` changes whenever what the archive said before may no longer be so.
+    `prices.prices_now`. `waitlist` maps the customers who wait for seats to their packed entries,
+    in order; `offered` those of live holds that were offered to theirs, maybe of ended ones too.
+    `epoch` is the one under which it was brought into memory; `archive_generation` changes whenever
+    what the archive said before may no longer be so.
     """
 
     __slots__ = (
@@ -152,6 +158,7 @@ class ShowtimeState:
         "holds",
         "layout_version",
         "next_due_us",
+        "offered",
         "old_plans",
         "paused",
         "paying",
@@ -164,6 +171,7 @@ class ShowtimeState:
         "terms_version",
         "told_starts_us",
         "unpaid",
+        "waitlist",
     )
 
     def __init__(self, seat_count: int, layout_version: int) -> None:
@@ -183,6 +191,8 @@ class ShowtimeState:
         self.bookings: Mapping[bytes, bytes] = NOTHING_YET
         self.paying: Mapping[bytes, bytes] = NOTHING_YET
         self.ended: Mapping[bytes, bytes] = NOTHING_YET
+        self.waitlist: Mapping[bytes, bytes] = NOTHING_YET
+        self.offered: Mapping[bytes, bytes] = NOTHING_YET
         self.records = ReplyRecords()
         self.archive_filter = ArchiveFilter()
         self.archive_generation = 0
@@ -382,9 +392,11 @@ def change(  # noqa: C901, PLR0912, PLR0915
         case HoldReleased():
             _free(state, event.released)
             _release(state, event)
-        case HoldExpired(hold_id, seats):
+            _offer(state, at_us, event.offers)
+        case HoldExpired(hold_id, seats, offers):
             _free(state, seats)
             state.end_hold(hold_id, ENDED_EXPIRED)
+            _offer(state, at_us, offers)
         case HoldBooked():
             _book(state, at_us, event)
         case BookingCancelled():
@@ -395,19 +407,24 @@ def change(  # noqa: C901, PLR0912, PLR0915
                 state.bookings = _with(state.bookings, event.booking_id, packed)
             else:
                 state.bookings = _without(state.bookings, event.booking_id)
+            _offer(state, at_us, event.offers)
         case SeatsBlocked(seats):
             _set(state.seats, seats, BLOCKED)
-        case SeatsUnblocked(seats):
+        case SeatsUnblocked(seats, offers):
             _set(state.seats, seats, AVAILABLE)
+            _offer(state, at_us, offers)
         case SalesPaused():
             state.paused = True
-        case SalesResumed():
+        case SalesResumed(offers):
             state.paused = False
+            _offer(state, at_us, offers)
         case PlanChanged():
             _change_plan(state, at_us, event)
+            _offer(state, at_us, event.offers)
         case TermsChanged():
             state.terms_version = event.version
             _sell_by(state, at_us, event)
+            _offer(state, at_us, event.offers)
         case ShowtimeCancelled():
             _cancel(state, event)
         case PaymentStarted():
@@ -415,12 +432,39 @@ def change(  # noqa: C901, PLR0912, PLR0915
         case PaymentEnded(hold_id=hold_id, seats=seats, expired=expired):
             _free(state, seats)
             state.end_hold(hold_id, ENDED_EXPIRED if expired else ENDED_RELEASED)
+            _offer(state, at_us, event.offers)
         case PaymentReturned():
             _forget_payment(state, at_us, event)
+            _offer(state, at_us, event.offers)
         case SeatsChanged():
             _change_seats(state, at_us, event)
+            _offer(state, at_us, event.offers)
+        case WaitlistJoined():
+            entry = packed_entry(at_us, event)
+            state.waitlist = _with(state.waitlist, event.customer, entry)
+        case WaitlistLeft(customer=customer):
+            state.waitlist = _without(state.waitlist, customer)
         case _:
             assert_never(event)
+
+
+def _offer(state: ShowtimeState, at_us: int, offers: Offers) -> None:
+    """Hold free seats for some who have waited, whose entries end."""
+    if not offers:
+        return
+    holds = state.holds
+    state.offered = {
+        customer: entry for customer, entry in state.offered.items() if entry_id_of(entry) in holds
+    }
+    for offer in offers:
+        _set(state.seats, offer.seats, HELD)
+        state.taken += len(offer.seats)
+        packed = pack(offer.customer, at_us, offer.expires_at_us, offer.seats, offer.prices)
+        if offer.book_version:
+            packed += priced_by(offer.book_version, offer.taken)
+        state.put_hold(offer.hold_id, packed, offer.expires_at_us)
+        state.offered[offer.customer] = state.waitlist[offer.customer]
+        state.waitlist = _without(state.waitlist, offer.customer)
 
 
 def _forget_payment(state: ShowtimeState, at_us: int, event: PaymentReturned) -> None:
@@ -554,6 +598,7 @@ def _cancel(state: ShowtimeState, event: ShowtimeCancelled) -> None:
     for hold_id in event.holds:
         state.end_hold(hold_id, ENDED_RELEASED)
     state.cancelled = True
+    state.waitlist = state.offered = NOTHING_YET
     state.terms_version = event.version
 
 

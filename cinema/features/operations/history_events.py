@@ -18,6 +18,8 @@ from cinema.domain.showtime.events import (
     HoldExpired,
     HoldExtended,
     HoldReleased,
+    Offering,
+    Offers,
     PaymentEnded,
     PaymentReturned,
     PaymentStarted,
@@ -31,11 +33,13 @@ from cinema.domain.showtime.events import (
     SeatsUnblocked,
     ShowtimeCancelled,
     TermsChanged,
+    WaitlistJoined,
+    WaitlistLeft,
     decode_recorded,
     paid_more,
     refund_of,
 )
-from cinema.features.operations.history_shapes import EventShown, SeatChange
+from cinema.features.operations.history_shapes import EventShown, OfferShown, SeatChange
 from cinema.features.operations.node import moment
 from cinema.storage.journal.store import JournalRow
 
@@ -64,8 +68,26 @@ def event_shown(row: JournalRow, plan: SeatPlan, currency: str) -> EventShown:
         event=type(recorded.event).__name__,
         command_id=recorded.command_id.hex(),
         keyed=bool(recorded.fingerprint),
+        offers=_offers(recorded.event, plan),
         **_details(recorded.event, plan, currency),
     )
+
+
+def _offers(event: AnyEvent, plan: SeatPlan) -> list[OfferShown]:
+    # The seats of offers that a new plan brings are those of that plan.
+    named = not isinstance(event, PlanChanged)
+    return [
+        OfferShown(
+            hold_id=UUID(bytes=offer.hold_id),
+            customer_id=UUID(bytes=offer.customer),
+            seats=[plan.labels[seat] for seat in offer.seats] if named else [],
+        )
+        for offer in _offered(event)
+    ]
+
+
+def _offered(event: AnyEvent) -> Offers:
+    return event.offers if isinstance(event, Offering) else ()
 
 
 def _details(  # noqa: C901  (a case for each kind of event)
@@ -113,6 +135,11 @@ def _details(  # noqa: C901  (a case for each kind of event)
             return {"seats": labels(event.seats)}
         case SalesPaused() | SalesResumed():
             return {}
+        case WaitlistJoined() | WaitlistLeft():
+            return {
+                "hold_id": UUID(bytes=event.entry_id),
+                "customer_id": UUID(bytes=event.customer),
+            }
         case ShowtimeCancelled():
             return {
                 "version": event.version,
@@ -191,6 +218,18 @@ def _terms(event: PlanChanged | TermsChanged, currency: str) -> dict[str, Any]:
 
 def seat_change(row: JournalRow, event: AnyEvent, seat: int) -> SeatChange | None:
     """The effect of an event on a seat of the plan pinned before it; None if there was none."""
+    at = event.mapping[seat] if isinstance(event, PlanChanged) else seat
+    for offer in _offered(event):
+        if at in offer.seats:
+            return SeatChange(
+                seq=row.seq,
+                epoch=row.epoch,
+                at=moment(row.recorded_at_us),
+                event=type(event).__name__,
+                status="held",
+                hold_id=UUID(bytes=offer.hold_id),
+                customer_id=UUID(bytes=offer.customer),
+            )
     status = None
     if isinstance(event, PlanChanged):
         if event.mapping[seat] >= 0:

@@ -17,13 +17,22 @@ from cinema.features.operations.shapes import SeatCounts
 Seq = Annotated[int, Meta(ge=0)]
 
 
+class OfferShown(msgspec.Struct, frozen=True, kw_only=True):
+    """Seats that an event holds for somebody who waited; none are named in another plan."""
+
+    hold_id: UUID
+    customer_id: UUID
+    seats: list[str]
+
+
 class EventShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One event of the journal; fields that do not apply to its kind are left out.
 
     `seats` are those that it changed (an extension: those that stay held). `kept` are those that
     stay when a part of a hold or booking ends; `left` are those that a booking had before it got
     `seats`; `refund` goes back. `command_id` is the digest of the client's key if `keyed`, and
-    empty if the clock caused the event. `event` is `Unreadable` if the stored bytes are damaged.
+    empty if the clock caused the event. `offers` are what those who waited got of the free seats.
+    `event` is `Unreadable` if the stored bytes are damaged.
     """
 
     seq: int
@@ -52,6 +61,7 @@ class EventShown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     base_price: Money | None = None
     reason: str | None = None
     bookings: int | None = None
+    offers: list[OfferShown] = []
 
 
 class SeatAt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -21,6 +21,7 @@ from cinema.actors.messages import (
     SeatsSeen,
     SentMessage,
     Unavailable,
+    WaitlistSeen,
 )
 from cinema.cluster.wire import (
     Answered,
@@ -122,7 +123,7 @@ outcomes = st.one_of(
                 for name, hint in get_type_hints(kind).items()
             },
         )
-        for kind in (SeatsSeen, HoldSeen)
+        for kind in (SeatsSeen, HoldSeen, WaitlistSeen)
     ),
     st.builds(
         Rejection,

@@ -26,6 +26,8 @@ from cinema.domain.showtime.commands import (
     ExtendHold,
     HoldBestAvailable,
     HoldSeats,
+    JoinWaitlist,
+    LeaveWaitlist,
     PauseSales,
     ReleaseHold,
     ResumeSales,
@@ -44,6 +46,7 @@ from cinema.domain.showtime.decisions import (
     Replay,
     decide,
     due_expiries,
+    with_offers,
 )
 from cinema.domain.showtime.events import AnyEvent, Conditions, Event, encode_recorded
 from cinema.domain.showtime.state import ShowtimeState, evolve
@@ -115,7 +118,10 @@ class Story:
     def when(self, command: AnyCommand, at_s: float = 0) -> Story:
         now_us = max(second(at_s), self.state.at_us)
         self.happened = []
-        for event in due_expiries(self.state, now_us):
+        for due in due_expiries(self.state, now_us):
+            event = due
+            if self.state.waitlist:
+                event = with_offers(self.state, self.terms, None, due, now_us)
             self.record(event, now_us)
         self.decision = decide(self.state, self.terms, command, now_us)
         found: dict[bytes, Archived] = {}
@@ -383,6 +389,22 @@ def cancel_showtime(
 ) -> CancelShowtime:
     fields = {"seen": seen, "reason": reason, "job_id": id_of("job")}
     return CancelShowtime(**_keyed(fields, key, reason))
+
+
+def join(quantity: int = 1, by: str = "bob", key: str | None = None, **wishes: Any) -> JoinWaitlist:
+    """Somebody begins to wait; the entry, and so the hold, is called as in `entry_of`."""
+    entry_id = id_of(entry_of(by))
+    fields = {"entry_id": entry_id, "customer": id_of(by), "quantity": quantity, **wishes}
+    return JoinWaitlist(**_keyed(fields, key, f"{quantity}{wishes}"))
+
+
+def entry_of(by: str) -> str:
+    """The name of somebody's entry in the wait list."""
+    return f"entry of {by}"
+
+
+def leave(by: str = "bob", key: str | None = None) -> LeaveWaitlist:
+    return LeaveWaitlist(**_keyed({"customer": id_of(by)}, key, "leave"))
 
 
 def pause() -> PauseSales:

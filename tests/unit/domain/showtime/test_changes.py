@@ -11,6 +11,9 @@ from cinema.domain.showtime.events import (
     HoldExpired,
     HoldExtended,
     HoldReleased,
+    Offer,
+    PaymentEnded,
+    PaymentReturned,
     PlanChanged,
     SalesPaused,
     SalesResumed,
@@ -18,9 +21,13 @@ from cinema.domain.showtime.events import (
     SeatsChanged,
     SeatsHeld,
     SeatsUnblocked,
+    ShowtimeCancelled,
 )
 
 HOLD, ANN = b"hold-id-16-bytes", b"customer-16-byte"
+
+OFFERS = (Offer(HOLD, ANN, (2, 3), (1, 1), 9),)
+"""One seat that was free before, and one that an event may free."""
 
 
 @pytest.mark.parametrize(
@@ -39,6 +46,23 @@ HOLD, ANN = b"hold-id-16-bytes", b"customer-16-byte"
         ),
         (SeatsBlocked((2, 1)), [(2, BLOCKED), (1, BLOCKED)]),
         (SeatsUnblocked((2,)), [(2, AVAILABLE)]),
+        (HoldReleased(HOLD, ANN, (1, 2), (1, 1), (), (), 9, OFFERS), [(1, AVAILABLE), (3, HELD)]),
+        (HoldExpired(HOLD, (1, 2), OFFERS), [(1, AVAILABLE), (3, HELD)]),
+        (PaymentEnded(HOLD, ANN, (2,), (1,), HOLD, True, OFFERS), [(3, HELD)]),
+        (PaymentReturned(HOLD, ANN, (2,), (1,), HOLD, True, False, OFFERS), [(3, HELD)]),
+        (PaymentReturned(HOLD, ANN, (2,), (1,), HOLD, waited=False), []),
+        (
+            BookingCancelled(HOLD, ANN, (1, 2), (1, 1), (), (), offers=OFFERS),
+            [(1, AVAILABLE), (2, HELD), (3, HELD)],
+        ),
+        (SeatsUnblocked((1, 2), OFFERS), [(1, AVAILABLE), (2, HELD), (3, HELD)]),
+        (
+            SeatsChanged(*(HOLD, ANN, (2,), (1,), (4,), (1,), (4,), (1,), "EUR"), offers=OFFERS),
+            [(2, HELD), (3, HELD), (4, BOOKED)],
+        ),
+        (SalesResumed(OFFERS), [(2, HELD), (3, HELD)]),
+        (PlanChanged(1, 2, 2, (1, 0), offers=OFFERS), []),
+        (ShowtimeCancelled(2, "ill", (HOLD,), (2,), 0, b""), [(2, AVAILABLE)]),
         (SalesPaused(), []),
         (SalesResumed(), []),
         (PlanChanged(1, 2, 2, (1, 0)), []),  # Watchers are told of a new plan, not of seats.

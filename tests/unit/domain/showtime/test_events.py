@@ -17,6 +17,7 @@ from cinema.domain.showtime.events import (
     HoldExtended,
     HoldReleased,
     HoldUsed,
+    Offer,
     OrderLine,
     PaymentEnded,
     PaymentReturned,
@@ -32,6 +33,8 @@ from cinema.domain.showtime.events import (
     ShowtimeCancelled,
     SoldBy,
     TermsChanged,
+    WaitlistJoined,
+    WaitlistLeft,
     decode_recorded,
     encode_recorded,
     refund_of,
@@ -81,6 +84,9 @@ _LINES = "9199 a3666565 a173 a153 32 01 c3 cd076c 00 08"
 _BASIS = f"070105{_SOLD_BY}"
 _CHANGED = f"9194{_HOLD}910191039104 91a56368696c64 9134 {_PAYMENT} a464656d6f 06 cd02bc"
 
+OFFERS = (Offer(HOLD, ANN, (1,), (300,), UNTIL_US, 7, 5),)
+_OFFERS = f"9197 {_HOLD} {_ANN} 9101 91cd012c {_UNTIL} 07 05"
+
 _SOLD = f"32 3c 08 91a56368696c64 9134 {_LINES} a354454e"
 
 # Arrays of tag and fields: 00 and cd012c are the seats 0 and 300; cd03e8 and ce00011170 are
@@ -95,10 +101,11 @@ STORED: list[tuple[AnyEvent, str]] = [
         f"9602 {_HOLD} {_ANN} 9100 91cd03e8 {_UNTIL}",
     ),
     (
-        HoldReleased(HOLD, ANN, (0,), (1000,), (300,), (70_000,), UNTIL_US),
-        f"9803 {_HOLD} {_ANN} 9100 91cd03e8 91cd012c 91ce00011170 {_UNTIL}",
+        HoldReleased(HOLD, ANN, (0,), (1000,), (300,), (70_000,), UNTIL_US, OFFERS),
+        f"9903 {_HOLD} {_ANN} 9100 91cd03e8 91cd012c 91ce00011170 {_UNTIL} {_OFFERS}",
     ),
-    (HoldExpired(HOLD, (0, 300)), f"9304 {_HOLD} 9200cd012c"),
+    (HoldExpired(HOLD, (0, 300)), f"9404 {_HOLD} 9200cd012c 90"),
+    (HoldExpired(HOLD, (0, 300), OFFERS), f"9404 {_HOLD} 9200cd012c {_OFFERS}"),
     (
         HoldBooked(
             *(HOLD, ANN, (0,), (1000,), BOOKING, "7KXQ2MPA", PAYMENT, "demo", "EUR"),
@@ -109,27 +116,28 @@ STORED: list[tuple[AnyEvent, str]] = [
     ),
     (
         BookingCancelled(BOOKING, ANN, (0,), (1000,), (), ()),
-        f"9b06 {_BOOKING} {_ANN} 9100 91cd03e8 90 90 ff 00 c400 00",
+        f"9c06 {_BOOKING} {_ANN} 9100 91cd03e8 90 90 ff 00 c400 00 90",
     ),
     (
         BookingCancelled(BOOKING, ANN, (0,), (1000,), (), (), 300),
-        f"9b06 {_BOOKING} {_ANN} 9100 91cd03e8 90 90 cd012c 00 c400 00",
+        f"9c06 {_BOOKING} {_ANN} 9100 91cd03e8 90 90 cd012c 00 c400 00 90",
     ),
     (
-        BookingCancelled(BOOKING, ANN, (0,), (1000,), (), (), 300, 7, HOLD, 200),
-        f"9b06 {_BOOKING} {_ANN} 9100 91cd03e8 90 90 cd012c 07 {_HOLD} ccc8",
+        BookingCancelled(BOOKING, ANN, (0,), (1000,), (), (), 300, 7, HOLD, 200, OFFERS),
+        f"9c06 {_BOOKING} {_ANN} 9100 91cd03e8 90 90 cd012c 07 {_HOLD} ccc8 {_OFFERS}",
     ),
     (SeatsBlocked((0, 1)), "9207 920001"),
-    (SeatsUnblocked((1,)), "9208 9101"),
+    (SeatsUnblocked((1,), OFFERS), f"9308 9101 {_OFFERS}"),
     (SalesPaused(), "9109"),
-    (SalesResumed(), "910a"),
+    (SalesResumed(), "920a 90"),
+    (SalesResumed(OFFERS), f"920a {_OFFERS}"),
     (
-        PlanChanged(1, 2, 3, (0, -1, 2), 7, before=SOLD_BY),
-        f"980b 01 02 03 9300ff02 07 c0 {_SOLD_BY}",
+        PlanChanged(1, 2, 3, (0, -1, 2), 7, before=SOLD_BY, offers=OFFERS),
+        f"990b 01 02 03 9300ff02 07 c0 {_SOLD_BY} {_OFFERS}",
     ),
     (
-        TermsChanged(2, CONDITIONS, UNTIL_US, 0, (1, 2), KEY, SOLD_BY),
-        f"980c 02 {_CONDITIONS} {_UNTIL} 00 920102 {_binary(KEY)} {_SOLD_BY}",
+        TermsChanged(2, CONDITIONS, UNTIL_US, 0, (1, 2), KEY, SOLD_BY, OFFERS),
+        f"990c 02 {_CONDITIONS} {_UNTIL} 00 920102 {_binary(KEY)} {_SOLD_BY} {_OFFERS}",
     ),
     (
         ShowtimeCancelled(3, "ill", (HOLD,), (0, 300), 4, KEY, (BOOKING,)),
@@ -145,21 +153,28 @@ STORED: list[tuple[AnyEvent, str]] = [
         + "000000c0",
     ),
     (
-        PaymentEnded(HOLD, ANN, (0,), (1000,), BOOKING, True),
-        f"970f {_HOLD} {_ANN} 9100 91cd03e8 {_BOOKING} c3",
+        PaymentEnded(HOLD, ANN, (0,), (1000,), BOOKING, True, OFFERS),
+        f"980f {_HOLD} {_ANN} 9100 91cd03e8 {_BOOKING} c3 {_OFFERS}",
     ),
     (
-        PaymentReturned(HOLD, ANN, (0,), (1000,), BOOKING, waited=False, expired=True),
-        f"9810 {_HOLD} {_ANN} 9100 91cd03e8 {_BOOKING} c2 c3",
+        PaymentReturned(HOLD, ANN, (0,), (1000,), BOOKING, True, False, OFFERS),
+        f"9910 {_HOLD} {_ANN} 9100 91cd03e8 {_BOOKING} c3 c2 {_OFFERS}",
     ),
     (
         SeatsChanged(
             *(BOOKING, ANN, (0,), (1000,), (1,), (300,), (1, 2), (300, 9), "EUR"),
             *((HoldUsed(HOLD, (1,), (3,), (4,)),), ("child",), (52,), PAYMENT, "demo", 6, 700),
+            OFFERS,
         ),
-        f"dc001111 {_BOOKING} {_ANN} 9100 91cd03e8 9101 91cd012c 920102 92cd012c09 a3455552"
-        + _CHANGED,
+        f"dc001211 {_BOOKING} {_ANN} 9100 91cd03e8 9101 91cd012c 920102 92cd012c09 a3455552"
+        + _CHANGED
+        + _OFFERS,
     ),
+    (
+        WaitlistJoined(HOLD, ANN, 2, "vip", True, False, 7),
+        f"9812 {_HOLD} {_ANN} 02 a3766970 c3 c2 07",
+    ),
+    (WaitlistLeft(HOLD, ANN), f"9313 {_HOLD} {_ANN}"),
 ]
 
 _EACH = pytest.mark.parametrize(
@@ -232,6 +247,34 @@ def test_cancellations_from_before_refund_policies_give_all_back() -> None:
     assert event == BookingCancelled(BOOKING, ANN, (0,), (1000,), (), ())
     assert isinstance(event, BookingCancelled)
     assert refund_of(event) == 1000
+
+
+@pytest.mark.parametrize(
+    ("stored", "event"),
+    [
+        (
+            f"9803 {_HOLD} {_ANN} 9100 91cd03e8 90 90 {_UNTIL}",
+            HoldReleased(HOLD, ANN, (0,), (1000,), (), (), UNTIL_US),
+        ),
+        (f"9304 {_HOLD} 9100", HoldExpired(HOLD, (0,))),
+        (
+            f"9b06 {_BOOKING} {_ANN} 9100 91cd03e8 90 90 ff 00 c400 00",
+            BookingCancelled(BOOKING, ANN, (0,), (1000,), (), ()),
+        ),
+        ("9208 9101", SeatsUnblocked((1,))),
+        ("910a", SalesResumed()),
+        (
+            f"970f {_HOLD} {_ANN} 9100 91cd03e8 {_BOOKING} c3",
+            PaymentEnded(HOLD, ANN, (0,), (1000,), BOOKING, True),
+        ),
+        (
+            f"9810 {_HOLD} {_ANN} 9100 91cd03e8 {_BOOKING} c2 c3",
+            PaymentReturned(HOLD, ANN, (0,), (1000,), BOOKING, waited=False, expired=True),
+        ),
+    ],
+)
+def test_events_from_before_wait_lists_are_read(stored: str, event: AnyEvent) -> None:
+    assert decode_recorded(_payload(stored)).event == event
 
 
 def test_an_event_of_the_clock_has_no_command() -> None:

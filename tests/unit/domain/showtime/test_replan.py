@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from cinema.domain.showtime.events import (
@@ -10,7 +11,13 @@ from cinema.domain.showtime.events import (
     HoldExtended,
     HoldReleased,
     HoldUsed,
+    Offer,
+    Offering,
+    PaymentEnded,
+    PaymentReturned,
+    PlanChanged,
     SalesPaused,
+    SalesResumed,
     SeatsBlocked,
     SeatsChanged,
     SeatsHeld,
@@ -64,6 +71,25 @@ HOLD, ANN = b"hold-id-16-bytes", b"customer-16-byte"
 )
 def test_an_event_reads_as_the_new_plan_has_its_seats(event: AnyEvent, moved: AnyEvent) -> None:
     assert moved_event(event, MAPPING) == moved
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        HoldReleased(HOLD, ANN, (0,), (10,), (), (), 5),
+        BookingCancelled(HOLD, ANN, (0,), (10,), (), ()),
+        PaymentEnded(HOLD, ANN, (0,), (10,), HOLD, True),
+        PaymentReturned(HOLD, ANN, (0,), (10,), HOLD, waited=True),
+        SeatsChanged(HOLD, ANN, (0,), (10,), (2,), (10,), (2,), (10,), "EUR"),
+        SeatsUnblocked((0,)),
+        SalesResumed(),
+        PlanChanged(1, 2, 1, (0,)),
+    ],
+)
+def test_what_others_were_offered_is_not_told_again(event: Offering) -> None:
+    offers = (Offer(HOLD, ANN, (0,), (10,), 5),)
+    offered = msgspec.structs.replace(event, offers=offers)
+    assert moved_event(offered, MAPPING) == moved_event(event, MAPPING)
 
 
 def test_a_group_keeps_the_seats_that_still_exist_and_all_else() -> None:

@@ -17,6 +17,7 @@ from tests.unit.domain.showtime.story import (
     given,
     hold,
     id_of,
+    join,
     pause,
     release,
     second,
@@ -25,7 +26,7 @@ from tests.unit.domain.showtime.story import (
 from tests.unit.domain.showtime.world import contents
 
 # What servers have stored must stay readable: a change of these bytes needs a new FORMAT.
-STORED = bytes.fromhex(
+BEFORE_WAITLISTS = bytes.fromhex(
     "dc00120108cf00060a24181e400002c3c405010002030081c4101c6616224336f5d2"
     "ea1e55c74768eac0c426d8963d899008cf8c05369be7b904271500401e18240a0600"
     "0086e13b240a06000000e803000081c41075383bf935f76b252e446a63ec7fe2ebc4"
@@ -43,9 +44,12 @@ STORED = bytes.fromhex(
     "9fa00ae7cd03e890a23244cf00060a25c54588000490"
 )
 
+STORED = b"\xdc\x00\x14" + BEFORE_WAITLISTS[3:] + b"\x80\x80"
+"""The same with nobody who waits, or was offered seats: two more fields."""
+
 _SOLD_BY_BYTES = 58
 
-BEFORE_BOOKS = b"\xdc\x00\x11" + STORED[3:-_SOLD_BY_BYTES]
+BEFORE_BOOKS = b"\xdc\x00\x11" + BEFORE_WAITLISTS[3:-_SOLD_BY_BYTES]
 """The same from builds whose holds knew no price books: without the last field."""
 
 BEFORE_TERMS_CHANGED = b"\x9d" + BEFORE_BOOKS[3:-6]
@@ -108,6 +112,22 @@ def test_a_snapshot_from_before_price_books_is_read_back() -> None:
     state = decode_snapshot(BEFORE_BOOKS)
     assert contents(state) == contents(decode_snapshot(STORED)) | {"sold_by": {}}
     assert state.taken == 2
+
+
+def test_a_snapshot_from_before_wait_lists_is_read_back() -> None:
+    assert contents(decode_snapshot(BEFORE_WAITLISTS)) == contents(decode_snapshot(STORED))
+
+
+def test_a_snapshot_keeps_the_order_of_the_wait_list_and_the_open_offers() -> None:
+    steps = (hold("A1"), hold("A2", "other"), join(by="dan"), join(by="bob"), join(by="cyd"))
+    story = given(*steps, release(), its_terms=terms("rr"))
+    state = story.state
+    assert list(state.waitlist) == [id_of("bob"), id_of("cyd")]
+    assert list(state.offered) == [id_of("dan")]
+    restored = decode_snapshot(encode_snapshot(state, Surplus(state, START_US)))
+    assert contents(restored) == contents(state)
+    entry = id_of("entry of bob") + bytes.fromhex("00401e18240a0600 0100 00")
+    assert restored.waitlist[id_of("bob")] == entry
 
 
 def test_an_empty_showtime_is_read_back_empty() -> None:

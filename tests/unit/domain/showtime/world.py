@@ -20,12 +20,14 @@ from cinema.domain.showtime.decisions import (
     decide,
     due_expiries,
     ended_hold,
+    with_offers,
 )
 from cinema.domain.showtime.events import (
     AnyEvent,
     HoldBooked,
     HoldExpired,
     HoldReleased,
+    Offering,
     PaymentEnded,
     PaymentReturned,
     PlanChanged,
@@ -58,6 +60,8 @@ def contents(state: ShowtimeState) -> dict[str, Any]:
         "seats": bytes(state.seats),
         "taken": state.taken,
         "sold_by": state.sold_by,
+        "waitlist": list(state.waitlist.items()),
+        "offered": list(state.offered.items()),
         "holds": list(state.holds.items()),
         "bookings": list(state.bookings.items()),
         "paying": list(state.paying.items()),
@@ -117,9 +121,12 @@ class World:
         while self.state.next_due_us <= now_us:
             turn = due_expiries(self.state, now_us)
             assert turn or self.state.earliest_due_us() > now_us, "what is due does not expire"
-            for event in turn:
+            for due in turn:
+                event = due
+                if self.state.waitlist:
+                    event = with_offers(self.state, self.terms, None, due, now_us)
                 self.record(event, now_us)
-            expired += turn
+                expired.append(event)
             self.state.earliest_due_us()
         return expired
 
@@ -158,6 +165,9 @@ class World:
         assert sorted(seat_changes(event)) == differ
 
     def _check_a_hold_ends_once(self, event: AnyEvent) -> None:
+        for offer in event.offers if isinstance(event, Offering) else ():
+            assert offer.hold_id not in self._begun
+            self._begun.add(offer.hold_id)
         match event:
             case SeatsHeld():
                 assert event.hold_id not in self._begun

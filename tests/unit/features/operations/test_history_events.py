@@ -9,7 +9,12 @@ import pytest
 from cinema.domain.showtime.events import (
     AnyEvent,
     BookingCancelled,
+    HoldReleased,
+    Offer,
+    PlanChanged,
     SeatsChanged,
+    WaitlistJoined,
+    WaitlistLeft,
     encode_recorded,
 )
 from cinema.features.operations.history_events import event_shown, seat_change
@@ -63,6 +68,53 @@ def test_who_has_paid_for_a_change_is_shown() -> None:
     made = event_shown(row(CHANGED), PLAN, "EUR")
     assert (made.payment_method, made.payment_id is None) == ("counter", False)
     assert event_shown(row(CHEAPER), PLAN, "EUR").payment_id is None
+
+
+OFFER = Offer(id_of("entry"), id_of("bob"), (0, 2), (1000, 1000), 9)
+OFFERED = HoldReleased(id_of("hold"), ANN, (0, 1), (1000, 1000), (), (), 9, (OFFER,))
+
+
+def test_who_waited_is_shown_with_the_seats_that_became_free() -> None:
+    made = event_shown(row(OFFERED), PLAN, "EUR")
+    (shown,) = made.offers
+    assert (shown.hold_id.bytes, shown.customer_id.bytes) == (id_of("entry"), id_of("bob"))
+    assert shown.seats == ["A1", "A3"]
+    assert event_shown(row(CHANGED), PLAN, "EUR").offers == []
+
+
+def test_offers_of_a_new_plan_name_no_seats_of_the_old_one() -> None:
+    event = PlanChanged(1, 2, 3, (2, -1, 0), offers=(OFFER,))
+    (shown,) = event_shown(row(event), PLAN, "EUR").offers
+    assert shown.seats == []
+    change = seat_change(row(event), event, 0)
+    assert change is not None
+    assert change.customer_id == shown.customer_id
+    assert change.status == "held"
+
+
+def test_a_seat_remembers_to_whom_it_was_offered() -> None:
+    change = seat_change(row(OFFERED), OFFERED, 0)
+    assert change is not None
+    assert change.status == "held"
+    assert change.hold_id is not None
+    assert change.hold_id.bytes == id_of("entry")
+    freed = seat_change(row(OFFERED), OFFERED, 1)
+    assert freed is not None
+    assert freed.status == "available"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        WaitlistJoined(id_of("entry"), ANN, 2, None, False, True, 1),
+        WaitlistLeft(id_of("entry"), ANN),
+    ],
+)
+def test_places_in_a_wait_list_are_shown(event: AnyEvent) -> None:
+    made = event_shown(row(event), PLAN, "EUR")
+    assert made.hold_id is not None
+    assert made.hold_id.bytes == id_of("entry")
+    assert made.seats == []
 
 
 @pytest.mark.parametrize(("seat", "status"), [(0, "available"), (1, None), (4, "booked")])
