@@ -260,6 +260,12 @@ from cinema.features.tickets.scan_store import ScansRepository
 from cinema.features.tickets.service import TicketsService
 from cinema.features.tickets.signing import TicketKeys
 from cinema.features.tickets.store import TicketsRepository
+from cinema.features.waitlist import routes as waitlist_routes
+from cinema.features.waitlist.jobs import MESSAGE as OFFER_MESSAGE
+from cinema.features.waitlist.jobs import OffersTold
+from cinema.features.waitlist.rows import WAITLIST_BRANCHES
+from cinema.features.waitlist.service import WaitlistService
+from cinema.features.waitlist.store import OffersRepository
 from cinema.features.watching import routes as watch_routes
 from cinema.features.watching.hub import WatchHub
 from cinema.features.webhooks import routes as webhook_routes
@@ -1106,6 +1112,23 @@ async def _operations(ground: Ground, _offered: Offered) -> Feature:
     )
 
 
+async def _waitlist(ground: Ground, offered: Offered) -> Feature:
+    waitlists = WaitlistService(
+        ground.dispatch, unpaid=unpaid_limits(ground.settings), next_id=ground.next_id
+    )
+    told = OffersTold(
+        ground.dispatch,
+        OffersRepository(ground.pool),
+        ground.pool,
+        offered.messages.enqueue,
+        now=_common_time(ground),
+    )
+    offered.outgoing.ask_before(OFFER_MESSAGE, told.is_open)
+    return Feature(
+        routes=bound(waitlist_routes.ROUTES, waitlists), tasks={"waitlist-offers": told.run}
+    )
+
+
 FEATURES: Final[dict[str, Listed]] = {
     "messages": Listed(_messages),
     "jobs": Listed(_jobs),
@@ -1126,6 +1149,7 @@ FEATURES: Final[dict[str, Listed]] = {
     "invoices": Listed(_invoices, rows=INVOICE_BRANCHES),
     "tickets": Listed(_tickets, rows=TICKET_BRANCHES),
     "reports": Listed(_reports),
+    "waitlist": Listed(_waitlist, rows=WAITLIST_BRANCHES),
     "schedules": Listed(_schedules),
     "webhooks": Listed(_webhooks),
     "privacy": Listed(_privacy),

@@ -15,6 +15,7 @@ from cinema.domain.showtime.events import (
     BookingCancelled,
     Conditions,
     HoldBooked,
+    Offer,
     PaymentEnded,
     PaymentReturned,
     PaymentStarted,
@@ -33,6 +34,7 @@ from cinema.features.ledger.rows import LEDGER_BRANCHES
 from cinema.features.loyalty.rows import LOYALTY_BRANCHES
 from cinema.features.pricing.rows import PRICING_BRANCHES
 from cinema.features.showtimes.rows import SHOWTIME_BRANCHES
+from cinema.features.waitlist.rows import WAITLIST_BRANCHES
 from cinema.storage.journal.branches import Happened, RowBranches
 from cinema.storage.journal.memory import MemoryJournal
 from cinema.storage.journal.postgres import PostgresJournal
@@ -60,6 +62,7 @@ BRANCHES = RowBranches(
         *BOOKING_BRANCHES,
         *SHOWTIME_BRANCHES,
         *INVOICE_BRANCHES,
+        *WAITLIST_BRANCHES,
     ]
 )
 
@@ -358,6 +361,12 @@ def switch(*, paused: bool) -> Happened:
     """Sales are paused, or resumed."""
     event = SalesPaused() if paused else SalesResumed()
     return Happened(event, TERMS, BOOKED_AT_US, None)
+
+
+def offered() -> Happened:
+    """Sales go on, and what has become free is held for somebody who waited."""
+    offer = Offer(some_id(), some_id(), (0,), (1000,), BOOKED_AT_US + 1)
+    return Happened(SalesResumed((offer,)), TERMS, BOOKED_AT_US, None)
 
 
 def terms_change(version: int = 2, **changes: Any) -> Happened:

@@ -27,6 +27,9 @@ from cinema.telemetry.logging import LogLimit
 MESSAGE_NOT_SENT: Final = "message_not_sent"
 MESSAGE_DIED: Final = "message_died"
 
+StillWanted = Callable[[Mapping[str, Any]], Awaitable[bool]]
+"""Whether what a message of some kind tells is still so, from the values for its templates."""
+
 _ADDRESS: Final = re.compile(r"\S+@\S+")
 
 CLAIM_S: Final = 120.0
@@ -66,6 +69,7 @@ class Outgoing:
         self._now = now
         self._luck = luck
         self._look_at = now()
+        self._still_wanted: dict[str, StillWanted] = {}
         self._failures = LogLimit()
         self._deaths = LogLimit()
         self._enclosures: dict[str, Enclose] = {}
@@ -73,6 +77,10 @@ class Outgoing:
     def enclose(self, kind: str, enclose: Enclose) -> None:
         """Have files with the mails of a kind from now on."""
         self._enclosures[kind] = enclose
+
+    def ask_before(self, kind: str, still_wanted: StillWanted) -> None:
+        """Ask this before each message of a kind is sent; one that is not wanted is dropped."""
+        self._still_wanted[kind] = still_wanted
 
     def send_by(self, sender: MailSender) -> None:
         """Hand mails on in another way from now on."""
@@ -96,6 +104,10 @@ class Outgoing:
             return
         try:
             payload = self._messages.payload_of(message)
+            still_wanted = self._still_wanted.get(message.kind)
+            if still_wanted is not None and not await still_wanted(payload):
+                await self._end(message, "dropped")
+                return
             letter = self._letters.write(
                 message.kind,
                 message.language,

@@ -115,6 +115,17 @@ KINDS: Final[Mapping[str, Kind]] = {
                 "why": "SEAT_UNAVAILABLE",
             },
         ),
+        Kind(
+            name="waitlist_offer",
+            example={
+                **_TO,
+                "film": "Stalker",
+                "cinema": "Kino Aurora",
+                "starts": "2026-06-01 20:00",
+                "seats": "F7, F8",
+                "until": "2026-06-01 17:45",
+            },
+        ),
         Kind(name="account_export", example=_LINK),
         Kind(name="account_deletion_scheduled", example={**_TO, "at": "2026-06-08T17:31:00Z"}),
     )

@@ -59,6 +59,8 @@ class RowBranch(msgspec.Struct, frozen=True, kw_only=True):
     rows that are there, which earlier events of the statement might have to write first: its event
     then shares no statement with others of its showtime that have rows. It may change only rows
     that belong to the showtime; of two changes to one row a statement makes one.
+
+    A branch that is `seldom` has rows for few of its events: no statement with it is kept ready.
     """
 
     name: str
@@ -67,6 +69,7 @@ class RowBranch(msgspec.Struct, frozen=True, kw_only=True):
     columns: str
     sql: str
     updates: bool = False
+    seldom: bool = False
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -155,7 +158,8 @@ class RowBranches:
         A branch may have rows for some events of a kind only.
         """
         sets = {self._all} if self.branches else set()
-        for numbers in self.events.values():
+        for of_event in self.events.values():
+            numbers = [number for number in of_event if not self.branches[number].seldom]
             added = [number for number in numbers if not self.branches[number].updates]
             for some in (numbers, added):
                 sets.add(sum(1 << number for number in some))

@@ -405,6 +405,11 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "getHold": Call("GET", held, BUYERS),
         "extendHold": Call("PATCH", held, BUYERS, 200, {"extend": True}),
         "releaseHold": Call("DELETE", f"{held}?seats={facts['part']}", BUYERS),
+        # There are seats, so nobody has to wait.
+        "joinWaitlist": Call("POST", f"{shown}/waitlist", BUYERS, 409, {"quantity": 1}),
+        "getWaitlistEntry": Call("GET", f"{shown}/waitlist", BUYERS, 404),
+        "leaveWaitlist": Call("DELETE", f"{shown}/waitlist", BUYERS, 404),
+        "listWaitlist": Call("GET", f"{shown}/waitlist/entries", AT_THE_COUNTER),
         "createBooking": Call("POST", "bookings", BUYERS, 201, booking),
         "listBookings": Call("GET", "bookings", BUYERS),
         "getBooking": Call("GET", f"bookings/{facts['booking']}", BUYERS),

@@ -123,6 +123,23 @@ async def test_a_message_is_sent_once_and_what_it_said_is_gone(office: Office) -
     assert office.counts.outcomes == {(KIND, "sent"): 1}
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_a_message_whose_reason_is_gone_is_dropped(office: Office, wanted: bool) -> None:
+    asked: list[Any] = []
+
+    async def still_wanted(payload: Any) -> bool:
+        asked.append(payload)
+        return wanted
+
+    office.outgoing.ask_before(KIND, still_wanted)
+    office.outgoing.ask_before("waitlist_offer", still_wanted)
+    await office.enqueue()
+    await office.until_quiet()
+    assert asked == [dict(KINDS[KIND].example)]
+    assert (await office.row())["status"] == ("sent" if wanted else "dropped")
+    assert len(office.server.mails) == int(wanted)
+
+
 async def test_mails_leave_by_another_server_once_that_is_set(office: Office) -> None:
     async with mail_server() as other:
         office.outgoing.send_by(SmtpSender(scheme="smtp", host=HOST, port=other.port))

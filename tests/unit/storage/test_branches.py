@@ -36,6 +36,7 @@ from tests.support.stores import (
     cancellation,
     given_up,
     move,
+    offered,
     paid,
     plan_change,
     seat_change,
@@ -59,6 +60,13 @@ def notes(name: str, *texts: str, updates: bool = False) -> RowBranch:
         sql=f"insert into {name} select r.text from $rows r",
         updates=updates,
     )
+
+
+def test_no_statement_is_kept_ready_with_what_is_seldom_written() -> None:
+    often, seldom = notes("often", "a"), notes("seldom", "b")
+    branches = RowBranches([often, msgspec.structs.replace(seldom, seldom=True)])
+    assert branches.usual() == [0b01, 0b11]  # All together serve for whatever else comes.
+    assert RowBranches([often, seldom]).usual() == [0b11]
 
 
 def _names(branches: RowBranches, present: int) -> list[str]:
@@ -112,7 +120,7 @@ def test_an_event_brings_rows_of_its_branches_alone(
     assert rows.alone is alone
 
 
-OF_SHOWTIMES = {"switched", "screens", "jobs_of_showtimes", "showtimes_told"}
+OF_SHOWTIMES = {"switched", "screens", "jobs_of_showtimes", "showtimes_told", "waitlist_offers"}
 """What no booking writes."""
 
 OF_PENDING = {"ledger_paid"} | {
@@ -141,6 +149,7 @@ def test_a_branch_declares_fields_that_its_rows_have(branch: RowBranch) -> None:
     made = booking("A1")
     whole = [made, cancellation(made), plan_change(2), move(), called_off(), switch(paused=True)]
     whole += [paid(made), unpaid(made), seat_change(made, {"A1": "A2"}, 5), given_up(made)]
+    whole.append(offered())
     rows = [
         row
         for happened in whole
