@@ -35,7 +35,13 @@ from cinema.domain.showtime.commands import (
     NeedsLayout,
     with_plan,
 )
-from cinema.domain.showtime.decisions import Decision, FindPlan, Nothing, decide
+from cinema.domain.showtime.decisions import (
+    Decision,
+    FindPlan,
+    Nothing,
+    decide,
+    with_offers,
+)
 from cinema.domain.showtime.events import (
     Event,
     HoldBooked,
@@ -49,6 +55,7 @@ from cinema.domain.showtime.packed import expiry_of
 from cinema.domain.showtime.replan import moved_event
 from cinema.domain.showtime.snapshot import decode_snapshot
 from cinema.domain.showtime.state import ShowtimeState, evolve
+from cinema.domain.showtime.waiting import seats_for, unpacked_entry, waitlist_ends_us
 from tests.simulation.exchanging import check_exchanges
 from tests.simulation.machine import START_US
 from tests.simulation.paying import check_money
@@ -274,6 +281,10 @@ class _ShowtimeCheck:
             self._check_decision(state, row.recorded_at_us, recorded, seq)
         elif isinstance(recorded.event, HoldExpired | PaymentEnded):
             self._check_expiry(state, one, recorded.event)
+            bare = msgspec.structs.replace(recorded.event, offers=())
+            offered = with_offers(state, self._terms, None, bare, row.recorded_at_us)
+            if offered != recorded.event:
+                self._fault(f"event {seq} should offer {offered.offers}: {recorded.event}")
         try:
             evolve(
                 state,
@@ -289,7 +300,23 @@ class _ShowtimeCheck:
             self._fault(f"event {seq} ends what is over: {recorded.event}")
             return False
         self._terms = terms_behind(self._terms, recorded.event, self._world.plans)
+        self._check_who_waits(state, seq)
         return True
+
+    def _check_who_waits(self, state: ShowtimeState, seq: int) -> None:
+        """Nobody waits for seats that are free, as long as the list goes on.
+
+        So nobody is shown a free seat either that somebody who waits could have.
+        """
+        terms = self._terms
+        ends_us = waitlist_ends_us(terms.starts_at_us, terms.sales_closes_at_us)
+        if state.paused or state.at_us >= ends_us:
+            return
+        for customer, packed in state.waitlist.items():
+            wish = unpacked_entry(packed).wish
+            if seats_for(terms.plan, state.seats, wish, protect_orphans=False) is not None:
+                who = customer.hex()[-4:]
+                self._fault(f"after event {seq} {who} waits for seats that are free: {wish}")
 
     def _check_decision(
         self, state: ShowtimeState, at_us: int, recorded: Recorded, seq: int
@@ -415,7 +442,8 @@ class _ShowtimeCheck:
         for later in range(seq, min(to_seq, len(self.recorded)) + 1):
             change = self.recorded[later - 1].event
             if isinstance(change, PlanChanged):
-                event = moved_event(event, change.mapping)
+                # Its own seats are those of the new plan already.
+                event = event if later == seq else moved_event(event, change.mapping)
                 told.append((event, change.layout_version))
         return told
 

@@ -1,4 +1,4 @@
-"""Customers: they hold, extend, release, book, pay, change seats, cancel and look.
+"""Customers: they hold, wait, extend, release, book, pay, change seats, cancel and look.
 
 They repeat what they must.
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from cinema.actors.messages import Accepted, Message, Outcome, ReadHold, ReadSeats
+from cinema.actors.messages import Accepted, HoldSeen, Message, Outcome, ReadHold, ReadSeats
 from cinema.domain.rejections import Rejection
 from cinema.domain.showtime.commands import (
     BlockSeats,
@@ -30,6 +30,8 @@ from cinema.domain.showtime.commands import (
     ExtendHold,
     HoldBestAvailable,
     HoldSeats,
+    JoinWaitlist,
+    LeaveWaitlist,
     PauseSales,
     ReleaseHold,
     ResumeSales,
@@ -42,6 +44,7 @@ from cinema.domain.showtime.events import (
     PaymentStarted,
     SeatsChanged,
     SeatsHeld,
+    WaitlistJoined,
 )
 from tests.simulation.exchanging import Exchanger
 from tests.simulation.paying import Payer
@@ -55,6 +58,7 @@ REPETITIONS = 4
 DOUBLE_CLICKS = 0.1
 OTHER_REQUEST = 0.02
 LOOKS_FIRST = 0.7
+TOGETHER = 0.5
 MEMORY = 6
 PAUSE_S = 0.3
 """What staff take off sale is back on sale after this time at most, if nothing goes wrong."""
@@ -97,6 +101,7 @@ class Client:
         self._customer = rng.randbytes(16)
         self._holds: list[Owned] = []
         self._bookings: list[Owned] = []
+        self._entries: list[tuple[bytes, bytes]] = []
         self._payer = Payer(world, random.Random(f"{world.seed} payer {name}"), self._send)
         exchanges = random.Random(f"{world.seed} exchanger {name}")
         self._exchanger = Exchanger(world, exchanges, self._send)
@@ -113,6 +118,9 @@ class Client:
         if operation == "exchange":
             await self._exchange()
             return
+        if operation == "see_offer":
+            await self._look_for_an_offer()
+            return
         showtime_id, make = self._wish(operation)
         if make is None:
             return
@@ -124,6 +132,23 @@ class Client:
         if undo is not None:
             await asyncio.sleep(self._rng.uniform(0.0, PAUSE_S))
             await self._ask(showtime_id, undo)
+
+    async def _look_for_an_offer(self) -> None:
+        """Whether seats were offered: from then on they are those of any hold."""
+        if not self._entries:
+            return
+        showtime_id, entry_id = self._rng.choice(self._entries)
+        seen = await self._send(showtime_id, ReadHold(hold_id=entry_id, customer=self._customer))
+        if not isinstance(seen, HoldSeen):
+            return
+        self._entries.remove((showtime_id, entry_id))
+        if seen.status == "active":
+            labels, group = seen.terms.plan.labels, seen.group
+            offered = [labels[seat] for seat in group.seats]
+            self._holds = [
+                *self._holds[-MEMORY:],
+                Owned(showtime_id, entry_id, offered, group.prices),
+            ]
 
     async def _exchange(self) -> None:
         """A booking for seats of another showtime, which are held first."""
@@ -178,6 +203,8 @@ class Client:
             case SeatsHeld(hold_id=hold_id, seats=seats, prices=prices):
                 made = Owned(showtime_id, hold_id, [labels[seat] for seat in seats], prices)
                 self._holds = [*self._holds[-MEMORY:], made]
+            case WaitlistJoined(entry_id=entry_id) if (showtime_id, entry_id) not in self._entries:
+                self._entries = [*self._entries[-MEMORY:], (showtime_id, entry_id)]
             case HoldReleased(hold_id=hold_id, seats=()):
                 self._forget_hold(hold_id)
             case HoldBooked(hold_id=hold_id, booking_id=booking_id, seats=seats, prices=prices):
@@ -213,6 +240,9 @@ class Client:
                 return showtime_id, self._hold(showtime_id)
             case "hold_best":
                 return showtime_id, self._hold_best()
+            case "join_waitlist" | "leave_waitlist":
+                joins = operation == "join_waitlist"
+                return showtime_id, self._join() if joins else self._leave
             case "block":
                 return showtime_id, self._block(showtime_id)
             case "pause":
@@ -275,6 +305,26 @@ class Client:
             )
 
         return make
+
+    def _join(self) -> Make:
+        quantity, together = self._rng.choice((1, 1, 2, 3)), self._rng.random() < TOGETHER
+
+        def make(command_id: bytes, fingerprint: bytes) -> Message:
+            return JoinWaitlist(
+                command_id=command_id,
+                fingerprint=fingerprint,
+                entry_id=self._rng.randbytes(16),
+                customer=self._customer,
+                quantity=quantity,
+                together=together,
+            )
+
+        return make
+
+    def _leave(self, command_id: bytes, fingerprint: bytes) -> Message:
+        return LeaveWaitlist(
+            command_id=command_id, fingerprint=fingerprint, customer=self._customer
+        )
 
     def _block(self, showtime_id: bytes) -> Make:
         wanted = self._neighbours(showtime_id, self._rng.choice((1, 2)))

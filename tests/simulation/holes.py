@@ -107,7 +107,7 @@ HOLES: dict[str, Hole] = {
             found_by=267,
             kernel=weakened.LeaseOnAClockThatStops,
         ),
-        Hole(name="clock-taken-for-exact", found_by=7, kernel=more.CertainClock),
+        Hole(name="clock-taken-for-exact", found_by=10, kernel=more.CertainClock),
         Hole(name="gaps-not-healed", kind="clustered", found_by=57, cluster=more.GapsStay),
         Hole(
             name="denied-after-lost-connection",
@@ -117,8 +117,9 @@ HOLES: dict[str, Hole] = {
         ),
         Hole(name="tries-again-unasked", found_by=296, kernel=more.TriesAgainBehindTheClientsBack),
         Hole(name="sells-by-old-terms", found_by=0, kernel=more.SellsByOldTerms),
+        Hole(name="forgets-who-waits", found_by=1, kernel=more.ForgetsWhoWaits),
         Hole(name="sells-what-is-cancelled", found_by=5, kernel=more.SellsWhatIsCancelled),
-        Hole(name="books-what-went-back", found_by=15, kernel=more.BooksWhatWentBack),
+        Hole(name="books-what-went-back", found_by=24, kernel=more.BooksWhatWentBack),
         Hole(name="screens-shared", found_by=6, journal=more.ScreensAreShared),
         Hole(name="archive-forgotten", found_by=0, kernel=more.ForgetsTheArchive),
     )

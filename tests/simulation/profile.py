@@ -87,6 +87,12 @@ CHANGED_SEATS: Final = 0.4
 EXCHANGED: Final = 0.5
 """In how many of them, if there are several showtimes, bookings are exchanged."""
 
+WAITING: Final = 0.4
+"""In how many of them, however they are else, customers wait for seats that are taken."""
+
+OFFER_TTL_S: Final = (1, 2, 4)
+"""How long they keep what they were offered: offers end in most runs, and some go on."""
+
 OPERATIONS: Final = (
     "hold",
     "hold_best",
@@ -136,6 +142,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     chaos_s: float
     ended_kept: int
     replies_kept: int
+    offer_ttl_s: int = OFFER_TTL_S[0]
 
 
 Kind = Literal["any", "clustered", "watched", "truncated"]
@@ -150,7 +157,19 @@ def profile_of(seed: int) -> Profile:
     profile = _managed(random.Random(f"{seed} managers"), profile)
     profile = _paid(random.Random(f"{seed} payers"), profile)
     profile = _seated(random.Random(f"{seed} movers"), profile)
-    return _exchanged(random.Random(f"{seed} exchangers"), profile)
+    profile = _exchanged(random.Random(f"{seed} exchangers"), profile)
+    return _waited(random.Random(f"{seed} waiters"), profile)
+
+
+def _waited(rng: random.Random, drawn: Profile) -> Profile:
+    """Whether customers wait for seats there; drawn apart too."""
+    if rng.random() >= WAITING:
+        return drawn
+    often = rng.choice((1.0, 3.0))
+    more = {"join_waitlist": often, "leave_waitlist": 0.2 * often, "see_offer": often}
+    return msgspec.structs.replace(
+        drawn, operations=drawn.operations | more, offer_ttl_s=rng.choice(OFFER_TTL_S)
+    )
 
 
 def _exchanged(rng: random.Random, drawn: Profile) -> Profile:

@@ -15,6 +15,7 @@ import structlog
 from cinema.actors.kernel import Kernel
 from cinema.cluster import handover
 from cinema.cluster.node import ClusterNode
+from cinema.domain.showtime import expiry, offers
 from cinema.domain.showtime import state as showtime_state
 from tests.simulation.chance import nothing_left_to_chance
 from tests.simulation.checker import check
@@ -130,6 +131,8 @@ def _keeping_little(world: World) -> Iterator[None]:
     bounds: list[tuple[Any, str, int]] = [
         (showtime_state, "ENDED_HOLDS_KEPT", world.profile.ended_kept),
         (showtime_state, "REPLY_RECORDS_KEPT", world.profile.replies_kept),
+        (offers, "OFFER_TTL_S", world.profile.offer_ttl_s),
+        (expiry, "EXPIRIES_WITH_WAITLIST", 1),
         (handover, "HANDOVERS_AT_ONCE", 1),
     ]
     before = [getattr(module, name) for module, name, _ in bounds]

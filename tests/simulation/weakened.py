@@ -15,7 +15,7 @@ from cinema.actors.restore import Restored
 from cinema.cluster.node import ClusterNode
 from cinema.domain.showtime.commands import Command
 from cinema.domain.showtime.decisions import Archived
-from cinema.domain.showtime.events import PaymentReturned
+from cinema.domain.showtime.events import AnyEvent, HoldExpired, PaymentReturned
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.journal.memory import WrittenRow
 from cinema.storage.journal.store import Append, HeldBy, SnapshotSave, Takeover
@@ -61,6 +61,24 @@ class _OfOldTerms(ShowtimeActor):
             super()._sell_by(terms)
         else:
             super()._sell_by(msgspec.structs.replace(self.terms, version=terms.version))
+
+
+class ForgetsWhoWaits(Kernel):
+    """Holds that expire are free for whoever comes first, whoever waits."""
+
+    def _activate(self, showtime_id: bytes) -> ShowtimeActor:
+        actor = super()._activate(showtime_id)
+        actor.__class__ = _Forgetful
+        return actor
+
+
+class _Forgetful(ShowtimeActor):
+    __slots__ = ()
+
+    def _record(self, command_id: bytes, fingerprint: bytes, event: AnyEvent, now_us: int) -> None:
+        if isinstance(event, HoldExpired):
+            event = msgspec.structs.replace(event, offers=())
+        super()._record(command_id, fingerprint, event, now_us)
 
 
 class SellsWhatIsCancelled(Kernel):
