@@ -34,6 +34,7 @@ from cinema.features.ledger.rows import LEDGER_BRANCHES
 from cinema.features.loyalty.rows import LOYALTY_BRANCHES
 from cinema.features.pricing.rows import PRICING_BRANCHES
 from cinema.features.showtimes.rows import SHOWTIME_BRANCHES
+from cinema.features.tickets.rows import TICKET_BRANCHES
 from cinema.features.waitlist.rows import WAITLIST_BRANCHES
 from cinema.storage.journal.branches import Happened, RowBranches
 from cinema.storage.journal.memory import MemoryJournal
@@ -63,6 +64,7 @@ BRANCHES = RowBranches(
         *SHOWTIME_BRANCHES,
         *INVOICE_BRANCHES,
         *WAITLIST_BRANCHES,
+        *TICKET_BRANCHES,
     ]
 )
 

@@ -20,6 +20,7 @@ MODULES = {
     "pyjwt": "jwt",
     "pytest-asyncio": "pytest_asyncio",
     "pyyaml": "yaml",
+    "zxing-cpp": "zxingcpp",
 }
 """Where the module has another name than the distribution."""
 

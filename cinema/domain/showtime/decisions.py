@@ -9,9 +9,9 @@ is given (each has a test): the key's (`IDEMPOTENCY_MISMATCH`), impossible seats
 limits, `HOLD_CHANGED`; for other seats of a booking: as for a booking and then as for seats of a
 hold, and last `BOOKING_CHANGED`, `PAYMENT_REQUIRED`; for other terms:
 `SHOWTIME_CANCELLED`, `PRECONDITION_FAILED`, `SHOWTIME_STARTED`, `UNKNOWN_CATEGORY`,
-`SHOWTIME_IN_USE`; for the wait list: as for seats of a hold up to the number of seats,
-`WAITLIST_CLOSED`, `ALREADY_WAITING`, the other limits, `NOT_ENOUGH_SEATS`, `SEATS_AVAILABLE`,
-`WAITLIST_FULL`.
+`SHOWTIME_IN_USE`; for the wait list: as for a
+hold up to `SALES_PAUSED`, `WAITLIST_CLOSED`, the number of seats, `ALREADY_WAITING`, the other
+limits, `NOT_ENOUGH_SEATS`, `SEATS_AVAILABLE`, `WAITLIST_FULL`.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ class EventsService:
     async def events(self, query: EventQuery) -> EventPage:
         """Events behind a position; if there are none, the first that come while one waits.
 
-        Refuses EVENTS_FORGOTTEN if some behind the position were deleted since.
+        Refuses EVENTS_FORGOTTEN if some behind the position were deleted since, or if there was
+        no such position yet.
         """
         found = await self._look(query, query.after)
         if found.items or not query.wait_seconds:
@@ -43,6 +44,9 @@ class EventsService:
         # In this order: what comes meanwhile is behind the position that is answered.
         last = await self._events.last()
         items = await self._events.page(after, query.type, query.cinema_id, query.limit)
+        if after > last:
+            text = "No event has this position: the database was set back. Begin with 0."
+            raise refuse("EVENTS_FORGOTTEN", text)
         if after and after < await self._events.horizon():
             raise refuse("EVENTS_FORGOTTEN")
         if len(items) == query.limit:

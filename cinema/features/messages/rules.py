@@ -72,7 +72,6 @@ KINDS: Final[Mapping[str, Kind]] = {
                 "cinema": "Kino Aurora",
                 "starts": "2026-06-03 20:15",
                 "seats": "F7, F8",
-                "booking_id": "019a0c1e-7000-7000-8000-0000000000a2",
                 "url": "https://tickets.example.com/orders/019a0c1e#token=Zm9v",
             },
         ),

@@ -92,6 +92,8 @@ async def test_who_passes_the_position_on_gets_each_event_once(house: House) -> 
         after = answer.envelope["meta"]["next_after"]
     assert seen == bookings
     assert (await asked(house, f"after={after}")).envelope["meta"]["next_after"] == after
+    ahead = await house.ask("admin", "GET", f"admin/events?after={after + 1}&wait_seconds=25")
+    assert ahead.error == (410, "EVENTS_FORGOTTEN")
 
 
 async def test_only_events_of_a_type_or_a_cinema(house: House) -> None:

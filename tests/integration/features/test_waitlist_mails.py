@@ -20,7 +20,7 @@ from cinema.features.waitlist.jobs import MESSAGE, OffersTold
 from cinema.features.waitlist.store import OffersRepository
 from cinema.storage.encryption import Cipher
 from tests.support.catalog_rows import INSERT_SHOWTIMES
-from tests.unit.domain.showtime.story import terms
+from tests.support.stores import TERMS
 
 pytestmark = pytest.mark.postgres
 
@@ -80,8 +80,8 @@ class Office:
         told = self.holds.get(hold_id, Rejection(code="NOT_FOUND"))
         if not isinstance(told, str):
             return told
-        group = SeatGroup(query.customer, 0, 0, (0, 5), (1000, 1250))
-        return HoldSeen(query.hold_id, told, group, 1, 1, terms())
+        group = SeatGroup(query.customer, 0, 0, (0, 61), (1000, 1250))
+        return HoldSeen(query.hold_id, told, group, 1, 1, TERMS)
 
     async def open(self) -> None:
         """A showtime, and people who wait for it."""

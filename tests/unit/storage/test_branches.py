@@ -16,6 +16,7 @@ from cinema.domain.showtime.events import (
 from cinema.domain.showtime.state import NEVER_US
 from cinema.features.bookings.change_rows import CHANGE_BRANCHES
 from cinema.features.bookings.exchange_rows import EXCHANGE_BRANCHES
+from cinema.features.tickets.rows import TICKET_BRANCHES
 from cinema.storage.journal import branches as branches_module
 from cinema.storage.journal import sql
 from cinema.storage.journal.branches import (
@@ -103,6 +104,7 @@ _MADE = booking("A1", "A2")
                 *("payments_reduced", "payments_carried", "refunds_made", "ledger_cancelled"),
                 *("loyalty_due", "bookings_told"),
                 *("seats_left", "seats_left_again", "seats_chosen", "bookings_changed"),
+                "tickets_reissued",
             ],
             True,
         ),
@@ -136,7 +138,9 @@ OF_EXCHANGES = {"exchanges_committed", "exchanges_paid", "ledger_exchanged"} | {
     branch.name for branch in EXCHANGE_BRANCHES
 }
 
-OTHERS = OF_SHOWTIMES | OF_PENDING | OF_EXCHANGES | {branch.name for branch in CHANGE_BRANCHES}
+OF_CHANGES = {branch.name for branch in (*CHANGE_BRANCHES, *TICKET_BRANCHES)}
+
+OTHERS = OF_SHOWTIMES | OF_PENDING | OF_EXCHANGES | OF_CHANGES
 """Branches without rows for new bookings and for those that are cancelled."""
 
 

@@ -1,6 +1,3 @@
--- contract: 0044
--- Nothing is taken away; the mark is for checks that allow more.
---
 -- Seats that were offered to somebody who waited, and of which they have not been told yet
 -- (docs/adr/066-wait-lists.md). The row is written with the event that makes the offer, and deleted in
 -- the transaction that enqueues its mail, or when there is nobody to tell.

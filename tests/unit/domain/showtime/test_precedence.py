@@ -24,12 +24,14 @@ from tests.unit.domain.showtime.story import (
     hold,
     hold_best,
     id_of,
+    join,
     pause,
     pay,
     release,
     sale,
     second,
     terms,
+    unblock,
 )
 
 CLOSED = {"sales_closes_at_us": second(1)}
@@ -189,12 +191,33 @@ CHANGED: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyCommand]] = [
     ("PAYMENT_REQUIRED", "nothing", BOOKED, {}, change("A3 A4", "A5 A6", 2000, 1000)),
 ]
 
+FULL = block("A1 A2 A3 A4 A5 A6")
+
+WAITING: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyCommand]] = [
+    (
+        "IDEMPOTENCY_MISMATCH",
+        "UNKNOWN_CATEGORY",
+        [FULL, join(key="k")],
+        {},
+        join(category="box", key="k"),
+    ),
+    ("UNKNOWN_CATEGORY", "SHOWTIME_CANCELLED", [cancel_showtime()], {}, join(category="box")),
+    ("SHOWTIME_CANCELLED", "SALES_CLOSED", [cancel_showtime()], CLOSED, join()),
+    ("SALES_CLOSED", "SALES_PAUSED", [pause()], CLOSED, join()),
+    ("SALES_PAUSED", "WAITLIST_CLOSED", [pause()], STARTED, join()),
+    ("WAITLIST_CLOSED", "HOLD_LIMIT", [FULL], STARTED | ONE_SEAT, join(2)),
+    ("HOLD_LIMIT", "NOT_ENOUGH_SEATS", [FULL], ONE_SEAT, join(7)),
+    ("ALREADY_WAITING", "SEATS_AVAILABLE", [FULL, join(2), unblock("A3")], {}, join()),
+    ("NOT_ENOUGH_SEATS", "nothing", [FULL], {"seats_per_hold": 9}, join(7)),
+    ("SEATS_AVAILABLE", "nothing", [], {}, join()),
+]
+
 
 @pytest.mark.parametrize(
     ("first", "other", "before", "changes", "command"),
     [
         pytest.param(*case, id=f"{type(case[4]).__name__}: {case[0]} before {case[1]}")
-        for case in NEW_HOLDS + BEST_AVAILABLE + LIVE_AND_ENDED + CHANGED
+        for case in NEW_HOLDS + BEST_AVAILABLE + LIVE_AND_ENDED + CHANGED + WAITING
     ],
 )
 def test_the_first_refusal_that_applies_is_given(
@@ -206,6 +229,7 @@ def test_the_first_refusal_that_applies_is_given(
     assert decision.code == first
 
 
+EVERY = NEW_HOLDS + BEST_AVAILABLE + LIVE_AND_ENDED + CHANGED + WAITING
 KINDS = {
     "HoldSeats": "new hold",
     "HoldBestAvailable": "best available",
@@ -217,6 +241,7 @@ KINDS = {
     "ChangeSeats": "other seats of a booking",
     "BlockSeats": "seats blocked by staff",
     "ChangeTerms": "other terms",
+    "JoinWaitlist": "a place in the wait list",
 }
 
 
@@ -232,7 +257,7 @@ def test_the_document_has_every_kind_and_its_order() -> None:
     orders = documented()
     assert orders.keys() == set(KINDS.values())
     shown: dict[str, set[tuple[str, str]]] = {kind: set() for kind in orders}
-    for first, other, _, _, command in NEW_HOLDS + BEST_AVAILABLE + LIVE_AND_ENDED + CHANGED:
+    for first, other, _, _, command in EVERY:
         kind = KINDS[type(command).__name__]
         order = [*orders[kind], "nothing"]
         assert order.index(first) < order.index(other), (kind, first, other)
