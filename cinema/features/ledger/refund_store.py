@@ -55,6 +55,11 @@ update refunds r set next_try_at = $2, attempts = r.attempts + 1
 from due where r.id = due.id
 returning r.id, r.payment_id, r.booking_id, r.kind, r.amount_minor, r.currency, r.reference,
     r.attempts"""
+# One that is asked for the first time belongs to whoever asks.
+_HURRY: Final = """
+update refunds set next_try_at = $2
+where payment_id = $1 and status = 'pending' and next_try_at > $2
+    and (reference is not null or error_code is not null)"""
 _PUT_OFF: Final = """
 update refunds set next_try_at = $3, reference = coalesce($4, reference), error_code = $5
 where id = $1 and attempts = $2 and status = 'pending'"""
@@ -250,6 +255,11 @@ class RefundsRepository:
         values = (due.id, due.attempts, until, reference, error_code)
         async with connection(self._pool) as writing:
             await writing.execute(_PUT_OFF, *values)
+
+    async def hurry(self, payment_id: UUID, now: datetime) -> None:
+        """Ask for the refunds of an attempt now that its provider works on."""
+        async with connection(self._pool) as writing:
+            await writing.execute(_HURRY, payment_id, now)
 
     async def fail(self, refund_id: UUID, reference: str | None, error_code: str | None) -> None:
         """The provider has refused it: staff have to look at it."""

@@ -188,9 +188,17 @@ class AttemptsService:
             return forgotten
         fresh = found(await self._attempts.payable(attempt.booking_id))
         if not fresh.was_paid_by(attempt.id):
-            refund_id, account = UUID(bytes=self._next_id()), account_of(attempt.method)
-            await self._refunds.unwanted(attempt.id, refund_id, reason, account, self._now())
+            await self.give_back(attempt, UUID(bytes=self._next_id()), reason)
         return outcome
+
+    async def give_back(self, attempt: Attempt, refund_id: UUID, reason: str) -> None:
+        """Have all money of an attempt go back that has bought nothing; once, whoever asks."""
+        account = account_of(attempt.method)
+        await self._refunds.unwanted(attempt.id, refund_id, reason, account, self._now())
+
+    async def hurry_refunds(self, attempt_id: UUID) -> None:
+        """A provider has news of refunds of an attempt: those that wait for it are asked about."""
+        await self._refunds.hurry(attempt_id, self._now())
 
     async def find(self, attempt_id: UUID) -> Attempt | None:
         """The attempt of an id."""

@@ -7,7 +7,7 @@ for `LEASE`, or `CONFIRM_LEASE` while a payment is settled. Kinds of tasks:
 - `look`: an attempt, two minutes after its start and then every `LOOK_EVERY`, until nothing can
   come of it: nothing depends on webhooks. It is there before Stripe is asked for the first time.
 - `settle`: a payment that has come; its showtime decides. Never given up.
-- `return`: money that buys nothing goes back to its customer, who is told. Never given up.
+- `return`: money that buys nothing goes back: its customer is told. Never given up.
 - `day`: the ledger of a day against Stripe's, once, an hour after its end.
 
 Telemetry: the log events below, the metrics of `stripe_metrics.py`.
@@ -18,12 +18,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, Protocol
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import structlog
 
 from cinema.domain.rejections import Refused
-from cinema.features.ledger.methods import UNDER_WAY, Attempt, RefundOrder
+from cinema.features.ledger.methods import UNDER_WAY, Attempt
 from cinema.features.ledger.store import AttemptsRepository
 from cinema.features.payments.stripe_method import StripeMethod
 from cinema.features.payments.stripe_metrics import StripeCounts
@@ -43,8 +43,6 @@ from cinema.telemetry.logging import LogLimit
 
 TASK_PUT_OFF: Final = "stripe_task_put_off"
 TASK_GIVEN_UP: Final = "stripe_task_given_up"
-PAYMENT_RETURNED: Final = "payment_returned"
-PAYMENT_NOT_RETURNED: Final = "payment_not_returned"
 
 LEASE: Final = timedelta(seconds=90)
 """Longer than a call of Stripe with all its attempts, and than a page of a day."""
@@ -61,14 +59,8 @@ FIRST_WAIT_S: Final = 2.0
 LONGEST_WAIT_S: Final = 600.0
 """Waits after failures double from the first to the longest."""
 
-PENDING_WAIT: Final = timedelta(minutes=10)
-"""Between two looks at a refund that waits for a bank; webhooks are faster."""
-
 ATTEMPTS_LIMIT: Final = 50
 """Eight hours of failures; what the event was about is looked at by reconciliation too."""
-
-RETURNS: Final = UUID("5d0f2f5e-3f0e-4f0c-9d0c-0c1b6a6f4b11")
-"""The name space of refunds of payments that buy nothing: one for each attempt."""
 
 MESSAGE: Final = "payment_returned"
 
@@ -180,34 +172,18 @@ class StripeTasks:
         await self._payments.settle(task)
 
     async def _return(self, task: Task) -> None:
-        """Give money back that buys nothing, and tell its customer; each once."""
+        """Tell a customer, once, that money goes back which buys nothing.
+
+        A build that is replaced has noted only that it is owed: then the refund is asked for here.
+        """
         attempt = await self._rows.find(UUID(task.name))
-        if attempt is None or attempt.status in PAID:
+        if attempt is None:
             await self._end(task, "known")
             return
-        await self._tell(attempt, str(task.detail["reason"]))
-        order = RefundOrder(
-            id=uuid5(RETURNS, str(attempt.id)),
-            booking_id=attempt.booking_id,
-            amount_minor=attempt.amount_minor,
-            currency=attempt.currency,
-        )
-        progress = await self._method.refund(attempt, order)
-        match progress.status:
-            case "succeeded":
-                await self._tasks.returned(attempt.id, order.id)
-                await self._end(task, "returned")
-                log.info(PAYMENT_RETURNED, payment=str(attempt.id))
-            case "pending":
-                await self._tasks.put_off(task, PENDING_WAIT, "waits for the bank")
-            case _:
-                await self._tasks.differ(
-                    *("not_returned", str(attempt.id), self._now().date(), attempt.id),
-                    ours=f"{attempt.amount_minor} {attempt.currency}",
-                    theirs=progress.error_code or "",
-                )
-                await self._end(task, "failed")
-                log.error(PAYMENT_NOT_RETURNED, payment=str(attempt.id), reason=progress.error_code)
+        reason = str(task.detail["reason"])
+        await self._tell(attempt, reason)
+        await self._payments.give_back(attempt, reason)
+        await self._end(task, "told")
 
     async def _tell(self, attempt: Attempt, why: str) -> None:
         """Tell the customer that the money comes back."""

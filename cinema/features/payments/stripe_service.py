@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import msgspec
 import structlog
@@ -65,6 +65,9 @@ REASONS: Final = frozenset(
 """Refusals of a payment that are final: its money goes back. Others are tried again."""
 
 PAID_OTHERWISE: Final = "PAID_OTHERWISE"
+
+RETURNS: Final = UUID("5d0f2f5e-3f0e-4f0c-9d0c-0c1b6a6f4b11")
+"""The name space of refunds of payments that buy nothing: one for each attempt."""
 
 log = structlog.get_logger(__name__)
 
@@ -210,7 +213,7 @@ class StripePayments:
             await self._tasks.put_off(task, AGAIN, type(outcome).__name__)
             self._counts.task("settle", "put_off")
             return "waits"
-        if await self._tasks.owe(task, reason):
+        if await self._tasks.owe(task, reason, uuid5(RETURNS, str(attempt.id))):
             self._counts.task("settle", "owed")
             log.warning(
                 PAYMENT_OWED,
@@ -219,6 +222,10 @@ class StripePayments:
                 reason=reason,
             )
         return "owed"
+
+    async def give_back(self, attempt: Attempt, reason: str) -> None:
+        """Ask for the refund of money that is owed, unless that was done. Refuses RETRY."""
+        await self._attempts.give_back(attempt, uuid5(RETURNS, str(attempt.id)), reason)
 
     async def _is_given_up(self, booking: Payable, attempt: Attempt, outcome: Outcome) -> bool:
         """Whether nobody can book for this payment any more, also if the seats become free."""
@@ -242,7 +249,7 @@ class StripePayments:
         attempt = None if intent_id is None else await self._rows.by_reference(STRIPE, intent_id)
         if attempt is None:
             return "of_others"
-        await self._tasks.hurry("return", str(attempt.id))
+        await self._attempts.hurry_refunds(attempt.id)
         return "noted"
 
     async def _disputed(self, dispute: Dispute) -> str:

@@ -31,10 +31,9 @@ _CLAIM_ONE: Final = """
 update stripe_tasks set attempts = attempts + 1, due_at = $4
 where kind = $1 and name = $2 and ended_at is null and due_at <= $3
 returning kind, name, detail::text, attempts, created_at"""
-_HURRY: Final = """
-update stripe_tasks set due_at = $3
-where kind = $1 and name = $2 and ended_at is null and due_at > $3"""
-_IS_OWED: Final = "select exists (select from stripe_tasks where kind = 'return' and name = $1)"
+_IS_OWED: Final = """
+select exists (select from refunds where payment_id = $1 and kind = 'unwanted')
+    or exists (select from stripe_tasks where kind = 'return' and name = $1::uuid::text)"""
 _CLAIM: Final = """
 update stripe_tasks task set attempts = task.attempts + 1,
     due_at = case when task.kind = 'settle' then $3::timestamptz else $2 end
@@ -67,8 +66,9 @@ with gone as (
     returning 1
 )
 select count(*) from gone"""
-# Money that came and buys nothing: it is owed to the customer from this statement on. Only whoever
-# has the task may say so, and whoever comes after finds that it has ended.
+# Money that came and buys nothing: it is owed to the customer from this statement on, which also
+# asks for the refund. Only whoever has the task may say so, and whoever comes after finds that it
+# has ended.
 _OWE: Final = """
 with ended as (
     update stripe_tasks set ended_at = $4, outcome = 'owed'
@@ -79,31 +79,26 @@ with ended as (
     select 'return', $1::uuid::text, $3::text::jsonb, $4, $4 from ended
     on conflict (kind, name) do nothing
 ), noted as (
-    update payments set status = 'failed', error_code = $5, updated_at = $4
-    where id = $1 and status in ('created', 'pending', 'failed', 'cancelled')
+    update payments p set status = 'refunded', refunded_minor = p.amount_minor,
+        last_refund_minor = p.amount_minor, error_code = $5, updated_at = $4
+    where p.id = $1 and p.status in ('created', 'pending', 'failed', 'cancelled')
         and exists (select from ended)
+    returning p.id, p.booking_id, p.amount_minor, p.currency
 ), written as (
     insert into ledger (kind, source, booking_id, showtime_id, currency, at, accounts, amounts)
     select 'payment', p.id, p.booking_id, b.showtime_id, p.currency, $4,
         array['stripe', 'customer'], array[p.amount_minor, -p.amount_minor]
-    from payments p join bookings b on b.id = p.booking_id
-    where p.id = $1 and exists (select from ended)
+    from noted p join bookings b on b.id = p.booking_id
     on conflict (kind, source) do nothing
+), asked as (
+    insert into refunds (id, payment_id, booking_id, showtime_id, kind, amount_minor, currency,
+        status, reason, next_try_at, created_at)
+    select $6, p.id, p.booking_id, b.showtime_id, 'unwanted', p.amount_minor, p.currency,
+        'pending', $5, $4, $4
+    from noted p join bookings b on b.id = p.booking_id
+    on conflict (payment_id) where kind = 'unwanted' do nothing
 )
 select exists (select from ended)"""
-_RETURNED: Final = """
-with noted as (
-    update payments set status = 'refunded', refunded_minor = amount_minor, updated_at = $3
-    where id = $1 and status <> 'refunded'
-), written as (
-    insert into ledger (kind, source, booking_id, showtime_id, currency, at, accounts, amounts)
-    select 'refund', $2, p.booking_id, b.showtime_id, p.currency, $3,
-        array['customer', 'stripe'], array[p.amount_minor, -p.amount_minor]
-    from payments p join bookings b on b.id = p.booking_id
-    where p.id = $1
-    on conflict (kind, source) do nothing
-)
-select true"""
 _NAMED: Final = """
 update payments set reference = $2, updated_at = $3
 where id = $1 and method = 'stripe' and reference is null"""
@@ -243,10 +238,6 @@ class StripeRepository:
             row = await writing.fetchrow(_CLAIM_ONE, kind, name, now, now + lease)
         return None if row is None else _task(row)
 
-    async def hurry(self, kind: TaskKind, name: str) -> None:
-        """A task that waits is due now. Whoever works on it keeps it until the end of its lease."""
-        await self._run(_HURRY, kind, name, self._now())
-
     async def end(self, task: Task, outcome: str) -> None:
         """A task is done. The writes of an attempt that has lost its task change nothing."""
         await self._run(_END, task.kind, task.name, task.attempts, self._now(), outcome)
@@ -268,22 +259,18 @@ class StripeRepository:
         """Delete a bounded number of tasks that ended long ago; returns how many."""
         return int(await self._value(_FORGET, now - KEPT, limit))
 
-    async def owe(self, task: Task, reason: str) -> bool:
+    async def owe(self, task: Task, reason: str, refund_id: UUID) -> bool:
         """The money of the attempt that a task is to settle goes back to the customer.
 
         False if the task is somebody else's by now.
         """
         detail = _json({"reason": reason})
-        values = (UUID(task.name), task.attempts, detail, self._now(), reason)
+        values = (UUID(task.name), task.attempts, detail, self._now(), reason, refund_id)
         return bool(await self._value(_OWE, *values))
 
     async def is_owed(self, payment_id: UUID) -> bool:
         """Whether the money of an attempt goes back, or went back, because it buys nothing."""
-        return bool(await self._value(_IS_OWED, str(payment_id)))
-
-    async def returned(self, payment_id: UUID, refund_id: UUID) -> None:
-        """It went back."""
-        await self._run(_RETURNED, payment_id, refund_id, self._now())
+        return bool(await self._value(_IS_OWED, payment_id))
 
     async def name(self, attempt: Attempt, reference: str) -> None:
         """The intent of an attempt whose id was not stored when it was made."""

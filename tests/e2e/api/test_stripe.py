@@ -18,6 +18,7 @@ from cinema.integrations.stripe.double.faults import Fault
 from cinema.integrations.stripe.signatures import signed
 from tests.e2e.api.card_shop import WEBHOOK_SECRET, CardShop, database_of_a_module, open_card_shop
 from tests.e2e.api.house import UNKNOWN_ID, Answer
+from tests.e2e.api.money import faults_of
 from tests.e2e.api.paying import get, verify
 from tests.support.told import TOLD
 
@@ -26,7 +27,17 @@ pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
 WINDOW_S = 200
 """How long customers may take to pay here, and seats are kept after that."""
 
-REFUNDED = "select status = 'refunded' from payments where id = $1"
+BACK = "select status = 'succeeded' from refunds where booking_id = $1"
+
+
+async def recorded(shop: CardShop, booking: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """The refunds of a booking that are written down."""
+    rows = await shop.house.database.fetch(
+        "select kind, status, reason, amount_minor from refunds where booking_id = $1"
+        " order by created_at, id",
+        booking["id"],
+    )
+    return [tuple(row) for row in rows]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -277,14 +288,17 @@ async def test_a_late_payment_for_seats_that_are_sold_goes_back_once_and_is_told
     shop.account.settle(shop.intent_of(booking)["id"], succeeded=True)
     shop.double.faults.add(Fault(kind="lost", path="/v1/refunds", count=3))
     await shop.double.deliveries.release(times=3)
-    await shop.until_found(REFUNDED, booking["payment"]["id"])
+    await shop.until_found(BACK, booking["id"])
     await shop.idle()
     (refund,) = shop.refunds_of(booking)
     assert (refund["amount"], refund["status"]) == (1000, "succeeded")
     assert await shop.status(booking) == "expired"
     payment = await get(shop.house, "ada", f"payments/{booking['payment']['id']}")
     assert (payment["status"], payment["refunded"]["amount"]) == ("refunded", 1000)
+    assert payment["refund_pending"]["amount"] == 0
     assert "stripe" not in await shop.ledger(booking)
+    assert await recorded(shop, booking) == [("unwanted", "succeeded", "SEAT_UNAVAILABLE", 1000)]
+    assert await faults_of(shop.house) == []
     told = await shop.house.database.fetch(
         "select dedupe_key from messages where kind = 'payment_returned'"
     )
@@ -318,13 +332,47 @@ async def test_a_booking_that_was_paid_otherwise_gives_the_card_its_money_back(
     assert paid.data["status"] == "confirmed"
     shop.account.settle(shop.intent_of(carded)["id"], succeeded=True)
     await shop.double.deliveries.release(backwards=True, times=2)
-    await shop.until_found(REFUNDED, carded["payment"]["id"])
+    await shop.until_found(BACK, booking["id"])
     await shop.idle()
     (refund,) = shop.refunds_of(booking)
     assert refund["amount"] == 1000
     assert await shop.status(booking) == "confirmed"
     ledger = await shop.ledger(booking)
     assert (ledger["cash"], "stripe" in ledger) == (1000, False)
+    assert await recorded(shop, booking) == [("unwanted", "succeeded", "PAID_OTHERWISE", 1000)]
+    assert await faults_of(shop.house) == []
+
+
+async def test_money_that_buys_nothing_and_cannot_go_back_is_on_the_work_list(
+    shop: CardShop,
+) -> None:
+    await verify(shop.house, "ada")
+    showtime_id = await shop.house.showtime()
+    hold_id = await shop.house.held("ada", showtime_id, "A1")
+    booking = (await shop.house.book("ada", showtime_id, hold_id, method="counter_later")).data
+    carded = (await shop.process("ada", booking)).data
+    shop.double.deliveries.held = True
+    shop.pay(carded, "pm_card_pendingRefund")
+    await shop.house.till("staff")
+    assert (await shop.process("staff", booking, "counter")).data["status"] == "confirmed"
+    shop.double.deliveries.held = False
+    await shop.double.deliveries.release()
+    await shop.until_found(
+        "select reference is not null from refunds where booking_id = $1", booking["id"]
+    )
+    payment = await get(shop.house, "ada", f"payments/{carded['payment']['id']}")
+    assert (payment["status"], payment["refund_pending"]["amount"]) == ("refunded", 1000)
+    assert (await shop.ledger(booking))["stripe"] == 1000, "it is owed, and not back"
+    assert await faults_of(shop.house) == []
+    (refund,) = shop.refunds_of(booking)
+    shop.account.settle_refund(refund["id"], succeeded=False)
+    await shop.until_found(
+        "select status = 'failed' from refunds where booking_id = $1", booking["id"]
+    )
+    listed = await get(shop.house, "staff", "payments/refunds?status=failed")
+    (found,) = [one for one in listed if one["booking_id"] == booking["id"]]
+    assert (found["kind"], found["error_code"]) == ("unwanted", "expired_or_canceled_card")
+    assert await faults_of(shop.house) == []
 
 
 async def paid_wrongly(address: str, seen: list[Any]) -> None:
