@@ -775,10 +775,10 @@ async def _ledger(ground: Ground, offered: Offered) -> Feature:
     methods = MethodRegistry(demo=ground.settings.demo_payment)
     attempts = AttemptsRepository(ground.pool)
     refunds = offered.refunds = RefundsRepository(ground.pool, ground.reads)
-    offered.attempts = AttemptsService(
-        ground.dispatch, attempts, refunds, methods, next_id=ground.next_id
-    )
     ledger, counts = LedgerRepository(ground.pool, ground.reads), RefundCounts()
+    offered.attempts = AttemptsService(
+        ground.dispatch, attempts, refunds, methods, counts, next_id=ground.next_id
+    )
     queue = RefundQueue(refunds, attempts, methods, counts, now=_common_time(ground))
     return Feature(
         routes=bound(ledger_routes.ROUTES, LedgerService(ledger)),

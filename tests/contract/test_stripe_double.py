@@ -14,6 +14,7 @@ from aiohttp import web
 
 from cinema.integrations.stripe.double.cards import CARDS, METHODS
 from cinema.integrations.stripe.double.deliveries import Deliveries, Endpoint
+from cinema.integrations.stripe.double.errors import ApiError
 from cinema.integrations.stripe.double.faults import Fault
 from cinema.integrations.stripe.double.server import StripeDouble
 from tests.support.stripe_double import HandClock, official_client, running_double
@@ -250,6 +251,41 @@ async def test_refunds_may_wait_and_fail(api: stripe.V1Services, double: StripeD
     charge = await api.charges.retrieve_async(done.latest_charge)
     assert (charge.amount_refunded, charge.refunded) == (0, False)
     assert {failed.status, refund.status} <= REFUND_STATES
+
+
+async def test_a_refund_that_fails_after_it_has_succeeded_is_told_and_stays_failed(
+    api: stripe.V1Services, double: StripeDouble
+) -> None:
+    done = await paid(api)
+    first = await api.refunds.create_async(
+        {"payment_intent": done.id}, {"idempotency_key": "refund-1"}
+    )
+    assert first.status == "succeeded"
+    double.account.settle_refund(first.id, succeeded=False)
+    told = {
+        event["type"]: event["data"]["object"]["status"]
+        for event in double.account.events.values()
+        if event["data"]["object"]["id"] == first.id
+    }
+    assert told == {
+        "refund.created": "succeeded",
+        "refund.updated": "failed",
+        "charge.refund.updated": "failed",
+        "refund.failed": "failed",
+    }
+    for succeeded in (True, False):
+        with pytest.raises(ApiError, match="ended"):
+            double.account.settle_refund(first.id, succeeded=succeeded)
+    # The money is there again, and another refund may give it back; the old key answers as before.
+    repeated = await api.refunds.create_async(
+        {"payment_intent": done.id}, {"idempotency_key": "refund-1"}
+    )
+    assert repeated.id == first.id
+    second = await api.refunds.create_async(
+        {"payment_intent": done.id}, {"idempotency_key": "refund-2"}
+    )
+    assert (second.status, second.amount) == ("succeeded", 1250)
+    assert second.id != first.id
 
 
 async def test_what_is_disputed_is_not_refunded(

@@ -14,7 +14,8 @@ with lines as (
             where account = 'customer' and kind in ('sale', 'seat_change', 'cancellation')
         ) as total,
         -sum(amount) filter (where account = 'customer' and kind = 'payment') as paid,
-        sum(amount) filter (where account = 'customer' and kind = 'refund') as refunded,
+        sum(amount) filter (
+            where account = 'customer' and kind in ('refund', 'refund_failed')) as refunded,
         -sum(amount) filter (where account = 'customer' and kind = 'cancellation') as due,
         bool_or(kind = 'sale') as was_sold
     from ledger_lines where booking_id is not null group by booking_id

@@ -75,13 +75,18 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RefundOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """Money that goes back to where an attempt took it from; `id` is the key of idempotency."""
+    """Money that goes back to where an attempt took it from.
+
+    `id` is the key of idempotency, together with `again`: how often staff have asked again for one
+    that had failed.
+    """
 
     id: UUID
     booking_id: UUID
     amount_minor: int
     currency: str
     reference: str | None = None
+    again: int = 0
 
 
 class RefundProgress(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ class RefundCounts:
 
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter(succeeded=0, pending=0, failed=0, delayed=0)
+        self.undone = 0
         self._waiting = dict.fromkeys(WAITING, 0)
         self._oldest_s = dict.fromkeys(WAITING, 0.0)
 
@@ -34,6 +35,11 @@ class RefundCounts:
         for outcome, count in self.outcomes.items():
             asked.add_metric((outcome,), count)
         yield asked
+        yield CounterMetricFamily(
+            "cinema_refunds_undone",
+            "Refunds that failed after they had succeeded.",
+            value=self.undone,
+        )
         waiting = GaugeMetricFamily(
             "cinema_refunds_waiting",
             "Refunds whose money is not back, by status.",

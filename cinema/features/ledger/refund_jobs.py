@@ -92,6 +92,7 @@ class RefundQueue:
             amount_minor=due.amount_minor,
             currency=due.currency,
             reference=due.reference,
+            again=due.asked_again,
         )
         try:
             progress = await method.refund(attempt, order)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
@@ -11,6 +12,15 @@ from cinema.features.catalog.shapes import RefundStep
 from cinema.features.ledger.methods import AttemptStatus
 
 HOUR_S: Final = 3600
+
+
+class Undone(msgspec.Struct, frozen=True, kw_only=True):
+    """A refund that has failed at its provider, the `again`th time that it was asked for again."""
+
+    id: UUID
+    again: int
+    reference: str
+    error_code: str | None
 
 
 class Share(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -16,7 +16,8 @@ from cinema.domain.money import Money
 from cinema.features.accounts.user_store import Act
 from cinema.features.ledger.methods import ASK_NOBODY
 from cinema.features.ledger.methods import AT_COUNTER as COUNTER_METHODS
-from cinema.features.ledger.rules import ACCOUNT_OF
+from cinema.features.ledger.refund_rules import Undone
+from cinema.features.ledger.rules import ACCOUNT_OF, REFUND_FAILED
 from cinema.features.ledger.shapes import Refund
 from cinema.storage.database.driver import Record
 from cinema.storage.database.reads import PrimaryReads, Reads
@@ -41,6 +42,12 @@ ACCOUNT: Final = (
 )
 """Where the money of a payment `w` is, for SQL."""
 
+SOURCE: Final = (
+    "case {0}.asked_again when 0 then {0}.id"
+    " else md5({0}.id::text || ':again:' || {0}.asked_again)::uuid end"
+)
+"""What the ledger calls a refund, for SQL: each time that it is asked for has a name of its own."""
+
 WAITING: Final = ("pending", "at_counter", "failed")
 """The statuses of refunds whose money is not back."""
 
@@ -54,7 +61,7 @@ with due as (
 update refunds r set next_try_at = $2, attempts = r.attempts + 1
 from due where r.id = due.id
 returning r.id, r.payment_id, r.booking_id, r.kind, r.amount_minor, r.currency, r.reference,
-    r.attempts"""
+    r.attempts, r.asked_again"""
 # One that is asked for the first time belongs to whoever asks.
 _HURRY: Final = """
 update refunds set next_try_at = $2
@@ -66,19 +73,42 @@ where id = $1 and attempts = $2 and status = 'pending'"""
 _FAIL: Final = """
 update refunds set status = 'failed', reference = coalesce($2, reference), error_code = $3
 where id = $1 and status = 'pending'"""
-_SETTLE: Final = """
+# What a provider calls by this reference and says to have failed has not succeeded since: whoever
+# says so has asked before.
+_SETTLE: Final = f"""
 with settled as (
     update refunds r set status = 'succeeded', settled_at = $2,
         reference = coalesce($3, reference), error_code = null
-    where r.id = $1 and r.status in ('pending', 'failed')
+    where r.id = $1
+        and (r.status = 'pending' or (r.status = 'failed' and r.reference is distinct from $3))
     returning r.*
 )
 insert into ledger (kind, source, booking_id, showtime_id, currency, at, accounts, amounts)
-select 'refund', s.id, s.booking_id, s.showtime_id, s.currency, $2, array['customer', $4],
-    array[s.amount_minor, -s.amount_minor]
+select 'refund', {SOURCE.format("s")}, s.booking_id, s.showtime_id, s.currency, $2,
+    array['customer', $4], array[s.amount_minor, -s.amount_minor]
 from settled s
 on conflict (kind, source) do nothing
 returning true"""
+# Money that had gone back is ours again. What came before this was asked for again is old news.
+_UNDO: Final = f"""
+with told as (
+    select id, status as former from refunds
+    where id = $1 and status in ('pending', 'succeeded') and asked_again = $5
+        and coalesce(reference, $2) = $2
+    for update
+), undone as (
+    update refunds r set status = 'failed', reference = $2, error_code = $3, settled_at = null
+    from told
+    where r.id = told.id
+    returning r.*, told.former
+), written as (
+    insert into ledger (kind, source, booking_id, showtime_id, currency, at, accounts, amounts)
+    select '{REFUND_FAILED}', {SOURCE.format("u")}, u.booking_id, u.showtime_id, u.currency, $4,
+        array[$6, 'customer'], array[u.amount_minor, -u.amount_minor]
+    from undone u where u.former = 'succeeded'
+    on conflict (kind, source) do nothing
+)
+select former from undone"""
 # The money that came is written down with the refund of it. An attempt that has paid its booking is
 # none of these: the showtime has accepted it.
 _UNWANTED: Final = """
@@ -125,7 +155,8 @@ where r.status = $1 and ($2::uuid[] is null or t.cinema_id = any($2))
 order by r.created_at, r.id limit $5"""
 _TRY_AGAIN: Final = f"""
 with again as (
-    update refunds r set status = 'pending', next_try_at = $2, attempts = 0
+    update refunds r set status = 'pending', next_try_at = $2, attempts = 0, reference = null,
+        asked_again = r.asked_again + 1
     where r.id = $1 and r.status = 'failed'
     returning r.*
 ), noted as (
@@ -205,6 +236,7 @@ class DueRefund(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     reference: str | None
     attempts: int
+    asked_again: int
 
 
 class Goodwill(msgspec.Struct, frozen=True, kw_only=True):
@@ -272,6 +304,15 @@ class RefundsRepository:
         """The money is back; False if that was known before."""
         async with connection(self._pool) as writing:
             return bool(await writing.fetchval(_SETTLE, refund_id, now, reference, account))
+
+    async def undo(
+        self, refund: Undone, account: str, now: datetime
+    ) -> Literal["pending", "succeeded"] | None:
+        """Note that a refund has failed after all; what it was before, None if that was known."""
+        values = (refund.id, refund.reference, refund.error_code, now, refund.again, account)
+        async with connection(self._pool) as writing:
+            former: Literal["pending", "succeeded"] | None = await writing.fetchval(_UNDO, *values)
+        return former
 
     async def unwanted(
         self,

@@ -46,6 +46,8 @@ PAYMENT: Final = "payment"
 SEAT_CHANGE: Final = "seat_change"
 CANCELLATION: Final = "cancellation"
 REFUND: Final = "refund"
+REFUND_FAILED: Final = "refund_failed"
+"""Money that had gone back has come back to us."""
 RECOGNITION: Final = "recognition"
 
 

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Final, Literal
 from uuid import UUID
 
+import structlog
+
 from cinema.actors.asking import refusal_of
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.messages import Accepted, Outcome, Unavailable
@@ -29,7 +31,9 @@ from cinema.features.ledger.methods import (
     PaymentMethod,
     Progress,
 )
+from cinema.features.ledger.metrics import RefundCounts
 from cinema.features.ledger.parts import PART_METHODS
+from cinema.features.ledger.refund_rules import Undone
 from cinema.features.ledger.refund_store import RefundsRepository
 from cinema.features.ledger.rules import account_of
 from cinema.features.ledger.shapes import LedgerTransaction
@@ -39,6 +43,10 @@ from cinema.features.refusals import found
 CONFIRMATION: Final = "confirmPayment"
 RETURN: Final = "returnPayment"
 CALL_OFF: Final = "cancelDisputedBooking"
+
+REFUND_UNDONE: Final = "refund_undone"
+
+log = structlog.get_logger(__name__)
 
 LATE: Final = Rejection(
     code="BOOKING_ENDED",
@@ -61,12 +69,14 @@ class AttemptsService:
         attempts: AttemptsRepository,
         refunds: RefundsRepository,
         methods: MethodRegistry,
+        counts: RefundCounts,
         *,
         next_id: Callable[[], bytes],
     ) -> None:
         self._dispatch = dispatch
         self._attempts = attempts
         self._refunds = refunds
+        self._counts = counts
         self._next_id = next_id
         self.methods = methods
 
@@ -195,6 +205,18 @@ class AttemptsService:
         """Have all money of an attempt go back that has bought nothing; once, whoever asks."""
         account = account_of(attempt.method)
         await self._refunds.unwanted(attempt.id, refund_id, reason, account, self._now())
+
+    async def undo_refund(self, method: str, refund: Undone) -> bool:
+        """A provider says that a refund has failed, maybe long after it had succeeded.
+
+        The money is ours again, and staff have to see to it. False if that was known.
+        """
+        former = await self._refunds.undo(refund, account_of(method), self._now())
+        if former is None:
+            return False
+        self._counts.undone += former == "succeeded"
+        log.warning(REFUND_UNDONE, refund=str(refund.id), former=former, reason=refund.error_code)
+        return True
 
     async def hurry_refunds(self, attempt_id: UUID) -> None:
         """A provider has news of refunds of an attempt: those that wait for it are asked about."""

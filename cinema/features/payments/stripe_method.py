@@ -15,6 +15,7 @@ from cinema.features.payments.stripe_rules import (
     MISMATCH,
     STRIPE,
     attempt_named,
+    is_of,
     key_of,
     key_of_refund,
     metadata_of,
@@ -31,7 +32,7 @@ from cinema.integrations.stripe.client import (
     StripeRefused,
     StripeUnavailable,
 )
-from cinema.integrations.stripe.objects import REFUND, Intent
+from cinema.integrations.stripe.objects import Intent
 from cinema.telemetry.logging import LogLimit
 
 STRIPE_UNAVAILABLE: Final = "stripe_unavailable"
@@ -121,14 +122,14 @@ class StripeMethod:
                 return refund_progress(await self._client.refund(order.reference))
             assert attempt.reference is not None, "nothing was paid by it"
             for known in await self._client.refunds_of(attempt.reference):
-                if known.metadata.get(REFUND) == str(order.id):
+                if is_of(known, order):
                     return refund_progress(known)
             return refund_progress(
                 await self._client.create_refund(
                     attempt.reference,
                     amount=stripe_amount_of_refund(order),
-                    metadata=metadata_of_refund(order.id, order.booking_id),
-                    key=key_of_refund(order.id),
+                    metadata=metadata_of_refund(order),
+                    key=key_of_refund(order),
                 )
             )
         except StripeUnavailable as error:

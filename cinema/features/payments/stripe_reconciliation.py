@@ -26,6 +26,9 @@ NOT_PAID: Final = "not_paid"
 UNKNOWN: Final = "unknown_payment"
 REFUNDED: Final = "refunded"
 
+REFUNDS_FAIL_WITHIN: Final = timedelta(days=30)
+"""Banks send money back that long after it was given back: then refunds are looked at once more."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -47,6 +50,12 @@ class Reconciliation:
         since = datetime.combine(day, time(), UTC)
         until = since + timedelta(days=1)
         found = 0
+        # First what failed, which is no difference once it is noted.
+        for ago in (timedelta(), REFUNDS_FAIL_WITHIN):
+            async for refund in self._client.refunds_between(
+                int((since - ago).timestamp()), int((until - ago).timestamp())
+            ):
+                await self._payments.refund_told(refund)
         async for intent in self._client.intents_between(
             int(since.timestamp()), int(until.timestamp())
         ):
@@ -101,7 +110,7 @@ class Reconciliation:
             for one in await self._client.refunds_of(intent.id)
             if one.status not in {"failed", "canceled"}
         )
-        ours_minor = attempt.refunded_minor - await self._tasks.on_cards(attempt.id)
+        ours_minor = attempt.refunded_minor - await self._tasks.not_there(attempt.id)
         if theirs_minor == ours_minor:
             await self._tasks.agree(intent.id, [REFUNDED])
             return 0

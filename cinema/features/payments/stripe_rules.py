@@ -12,9 +12,17 @@ from uuid import UUID
 import msgspec
 
 from cinema.domain.rejections import refuse
-from cinema.features.ledger.methods import Attempt, Progress, RefundProgress
+from cinema.features.ledger.methods import Attempt, Progress, RefundOrder, RefundProgress
+from cinema.features.ledger.refund_rules import Undone
 from cinema.integrations.stripe.amounts import NotPayable, stripe_amount
-from cinema.integrations.stripe.objects import BOOKING, PAYMENT, REFUND, Intent, StripeRefund
+from cinema.integrations.stripe.objects import (
+    AGAIN,
+    BOOKING,
+    PAYMENT,
+    REFUND,
+    Intent,
+    StripeRefund,
+)
 
 STRIPE: Final = "stripe"
 """The name of the method."""
@@ -107,9 +115,10 @@ def key_of(attempt: Attempt) -> str:
     return f"cinema:{attempt.booking_id}:{attempt.id}"
 
 
-def key_of_refund(refund_id: UUID) -> str:
-    """The idempotency key of a refund."""
-    return f"cinema-refund:{refund_id}"
+def key_of_refund(order: RefundOrder) -> str:
+    """The idempotency key of a refund; a new one once staff have asked again."""
+    again = f":{order.again}" if order.again else ""
+    return f"cinema-refund:{order.id}{again}"
 
 
 def metadata_of(attempt: Attempt) -> dict[str, str]:
@@ -117,9 +126,36 @@ def metadata_of(attempt: Attempt) -> dict[str, str]:
     return {BOOKING: str(attempt.booking_id), PAYMENT: str(attempt.id)}
 
 
-def metadata_of_refund(refund_id: UUID, booking_id: UUID) -> dict[str, str]:
+def metadata_of_refund(order: RefundOrder) -> dict[str, str]:
     """What a refund says of where it comes from."""
-    return {BOOKING: str(booking_id), REFUND: str(refund_id)}
+    again = {AGAIN: str(order.again)} if order.again else {}
+    return {BOOKING: str(order.booking_id), REFUND: str(order.id), **again}
+
+
+def is_of(refund: StripeRefund, order: RefundOrder) -> bool:
+    """Whether this is the refund that an order asks for.
+
+    One that has failed is not, once staff have asked again.
+    """
+    if refund.metadata.get(REFUND) != str(order.id):
+        return False
+    again = refund.metadata.get(AGAIN, "0") == str(order.again)
+    return again or refund_progress(refund).status != "failed"
+
+
+def failed(refund: StripeRefund) -> Undone | None:
+    """What follows from a refund that has failed; None if it has not, or is not ours."""
+    progress = refund_progress(refund)
+    again = refund.metadata.get(AGAIN, "0")
+    if progress.status != "failed" or not again.isdecimal():
+        return None
+    try:
+        refund_id = UUID(refund.metadata.get(REFUND, ""))
+    except ValueError:
+        return None
+    return Undone(
+        id=refund_id, again=int(again), reference=refund.id, error_code=progress.error_code
+    )
 
 
 def attempt_named(intent: Intent) -> UUID | None:

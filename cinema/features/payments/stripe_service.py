@@ -27,13 +27,14 @@ from cinema.features.payments.stripe_rules import (
     STRIPE,
     TOLERANCE_S,
     attempt_named,
+    failed,
     mismatch,
     progress_of,
     told,
 )
 from cinema.features.payments.stripe_store import DisputeOf, StripeRepository, Task
 from cinema.integrations.stripe.client import StripeClient
-from cinema.integrations.stripe.objects import Dispute, Intent
+from cinema.integrations.stripe.objects import Dispute, Intent, StripeRefund
 from cinema.integrations.stripe.signatures import is_signed
 from cinema.telemetry.logging import LogLimit
 
@@ -152,8 +153,7 @@ class StripePayments:
             case about if about == DISPUTE:
                 return await self._disputed(await self._client.dispute(name))
             case _:
-                refund = await self._client.refund(name)
-                return await self._refunds_changed(refund.intent_id)
+                return await self.refund_told(await self._client.refund(name))
 
     async def sync(self, intent: Intent) -> str:
         """What follows from an intent as it is now; a word for it. Refuses RETRY."""
@@ -243,6 +243,16 @@ class StripePayments:
         after = await self._rows.find(attempt.id)
         is_booked = (renounced.details or {}).get("status") == "booked"
         return is_booked and after is not None and after.status not in PAID
+
+    async def refund_told(self, refund: StripeRefund) -> str:
+        """What follows from a refund as it is now; a word for it. Refuses RETRY.
+
+        One that had succeeded may fail weeks later: then Stripe has the money again.
+        """
+        undone = failed(refund)
+        if undone is not None and await self._attempts.undo_refund(STRIPE, undone):
+            return "undone"
+        return await self._refunds_changed(refund.intent_id)
 
     async def _refunds_changed(self, intent_id: str | None) -> str:
         """Refunds of a payment changed: whoever waits for one looks at it now."""

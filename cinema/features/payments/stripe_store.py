@@ -142,9 +142,9 @@ select id, kind, name as object_id, day, payment_id, ours, theirs, found_at, res
 from payment_differences
 where ($1::timestamptz is null or (found_at, id) < ($1, $2)) and ($3 or resolved_at is null)
 order by found_at desc, id desc limit $4"""
-_ON_CARDS: Final = """
+_NOT_THERE: Final = """
 select coalesce(sum(amount_minor), 0)::bigint from refunds
-where payment_id = $1 and to_card is not null"""
+where payment_id = $1 and (to_card is not null or status = 'failed')"""
 # What was carried to another booking did not go back; what goes back of that one is asked of this.
 _WENT_BACK: Final = """(p.refunded_minor - coalesce((
         select sum(r.amount_minor) from refunds r
@@ -331,9 +331,12 @@ class StripeRepository:
             rows = await reading.fetch(_PAID_BETWEEN, since, until, after, PAGE)
         return [Attempt(**dict(row)) for row in rows]
 
-    async def on_cards(self, payment_id: UUID) -> int:
-        """How much of a payment went back on gift cards, of which its provider knows nothing."""
-        return int(await self._value(_ON_CARDS, payment_id))
+    async def not_there(self, payment_id: UUID) -> int:
+        """How much of what goes back of a payment is not with its provider.
+
+        It went on gift cards, or has failed and waits for staff.
+        """
+        return int(await self._value(_NOT_THERE, payment_id))
 
     async def _run(self, statement: str, *values: object) -> None:
         async with connection(self._pool) as writing:

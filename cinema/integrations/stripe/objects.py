@@ -10,6 +10,7 @@ import msgspec
 BOOKING: Final = "booking_id"
 PAYMENT: Final = "payment_id"
 REFUND: Final = "refund_id"
+AGAIN: Final = "asked_again"
 """Keys of the metadata that cinema gives to its objects."""
 
 

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 import pytest_asyncio
+from prometheus_client.parser import text_string_to_metric_families
 
 from cinema.features.ledger.methods import Attempt, RefundOrder, RefundProgress
 from cinema.integrations.stripe.double.errors import ApiError
@@ -375,6 +376,65 @@ async def test_money_that_buys_nothing_and_cannot_go_back_is_on_the_work_list(
     assert await faults_of(shop.house) == []
 
 
+async def test_a_refund_that_fails_after_it_had_succeeded_is_owed_again_until_it_is_back(
+    shop: CardShop,
+) -> None:
+    showtime_id = await shop.house.showtime()
+    booking = await shop.book("ada", showtime_id, "A1")
+    shop.pay(booking)
+    await shop.until(booking, "confirmed")
+    await shop.house.ask("ada", "DELETE", f"bookings/{booking['id']}")
+    await shop.until_found(BACK, booking["id"])
+    assert await shop.ledger(booking) == {}
+    before = await undone(shop)
+    shop.double.deliveries.held = True
+    (first,) = shop.refunds_of(booking)
+    shop.account.settle_refund(first["id"], succeeded=False)
+    await shop.double.deliveries.release(backwards=True, times=2)
+    await shop.idle()
+    assert await recorded(shop, booking) == [("cancellation", "failed", "", 1000)]
+    assert await shop.ledger(booking) == {"stripe": 1000, "customer": -1000}
+    seen = (await get(shop.house, "ada", f"bookings/{booking['id']}"))["payment"]
+    assert (seen["refunded"]["amount"], seen["refund_pending"]["amount"]) == (1000, 1000)
+    assert await undone(shop) == before + 1
+    assert await faults_of(shop.house) == []
+
+    listed = await get(shop.house, "staff", "payments/refunds?status=failed")
+    (failed,) = [one for one in listed if one["booking_id"] == booking["id"]]
+    assert (failed["error_code"], failed["settled_at"]) == ("expired_or_canceled_card", None)
+    again = await shop.house.ask("staff", "POST", f"payments/refunds/{failed['id']}/retry")
+    assert again.data["status"] == "pending"
+    await shop.until_found(BACK, booking["id"])
+    assert await shop.ledger(booking) == {}
+    assert [one["status"] for one in shop.refunds_of(booking)] == ["failed", "succeeded"]
+    # What is told once more of the first one is old news; the second one may fail too.
+    for event in list(shop.account.events.values()):
+        if event["data"]["object"]["id"] == first["id"]:
+            event["id"] += "_again"
+            await shop.double.deliveries.post(event)
+    await shop.idle()
+    assert await shop.ledger(booking) == {}
+    shop.account.settle_refund(shop.refunds_of(booking)[1]["id"], succeeded=False)
+    await shop.until_found(
+        "select status = 'failed' from refunds where booking_id = $1", booking["id"]
+    )
+    assert await shop.ledger(booking) == {"stripe": 1000, "customer": -1000}
+    assert await faults_of(shop.house) == []
+
+
+async def undone(shop: CardShop) -> float:
+    """How many refunds have failed after they had succeeded, as the metrics say."""
+    async with shop.house.client.get(f"http://127.0.0.1:{shop.house.port}/metrics") as reply:
+        families = text_string_to_metric_families(await reply.text())
+    (found,) = [
+        sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == "cinema_refunds_undone_total"
+    ]
+    return found
+
+
 async def paid_wrongly(address: str, seen: list[Any]) -> None:
     """Somebody pays another amount than was asked for."""
     async with open_card_shop(address) as shop:
@@ -544,7 +604,14 @@ async def compared(address: str, seen: list[Any]) -> None:
         for booking in (good, gone, back):
             await shop.until(booking, "confirmed")
         await shop.idle()
+        fails = await shop.book("ada", showtime_id, "B1")
+        shop.pay(fails)
+        await shop.until(fails, "confirmed")
+        await shop.house.ask("ada", "DELETE", f"bookings/{fails['id']}")
+        await shop.until_found(BACK, fails["id"])
+        await shop.idle()
         shop.double.deliveries.held = True
+        shop.account.settle_refund(shop.refunds_of(fails)[0]["id"], succeeded=False)
         late = await shop.book("bob", showtime_id, "A7")
         shop.pay(late)
         shop.account.create_refund({"payment_intent": intent["id"], "amount": "400"})
@@ -560,6 +627,7 @@ async def compared(address: str, seen: list[Any]) -> None:
         seen.append(await get(shop.house, "admin", "admin/payments/differences?resolved=true"))
         seen.append(await get(shop.house, "admin", "admin/payments/differences"))
         seen.append(await shop.status(late))
+        seen.append(await recorded(shop, fails))
         page = await shop.house.ask("admin", "GET", "admin/payments/differences?limit=2")
         seen.append(len(page.data))
         cursor = page.envelope["meta"]["next_cursor"]
@@ -587,7 +655,7 @@ async def test_a_day_is_compared_and_what_differs_is_noted_once_and_mended(
     async with database_of_a_module(postgres_server, template_database) as address:
         with pytest.raises(AssertionError, match="payment_differs"):
             await compared(address, seen)
-    everything, still_open, status, first, second = seen
+    everything, still_open, status, of_failed, first, second = seen
     found = {one["kind"]: (one["ours"], one["theirs"]) for one in everything}
     assert found == {
         "not_booked": ("pending", "1000 EUR"),
@@ -598,4 +666,5 @@ async def test_a_day_is_compared_and_what_differs_is_noted_once_and_mended(
     assert len(everything) == len(found)
     assert {one["kind"] for one in still_open} == found.keys() - {"not_booked"}
     assert status == "confirmed"
+    assert of_failed == [("cancellation", "failed", "", 1250)]
     assert (first, second) == (2, 1)
