@@ -69,6 +69,9 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "GIFT_CARD_UNUSABLE": ErrorKind(409, "This gift card cannot pay this: pay another way."),
     "POINTS_UNUSABLE": ErrorKind(409, "You have no points that can pay this: pay another way."),
     "PAYMENT_FAILED": ErrorKind(409, "The payment did not succeed. Try again, or pay another way."),
+    "PAYMENT_DISPUTED": ErrorKind(
+        409, "The customer's bank decides about this payment: until then nothing goes back."
+    ),
     "REFUND_TOO_HIGH": ErrorKind(409, "Not so much is left of what was paid."),
     "REFUND_NOT_FAILED": ErrorKind(409, "This refund has not failed: it waits or has ended."),
     "REFUND_NOT_AT_COUNTER": ErrorKind(

@@ -42,6 +42,7 @@ TAG: Final = "Bookings"
         "BOOKING_ENDED",
         "BOOKING_CHANGED",
         "PAYMENT_IN_PROGRESS",
+        "PAYMENT_DISPUTED",
         "PAYMENT_REQUIRED",
         "CASH_SESSION_REQUIRED",
         "SHOWTIME_CANCELLED",

@@ -25,7 +25,7 @@ from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.domain.times import from_us
 from cinema.features.accounts.authority import serves
 from cinema.features.bookings.rules import PricedBy, booked_seats, new_prices
-from cinema.features.bookings.service import check_tender, check_until
+from cinema.features.bookings.service import check_tender, check_undisputed, check_until
 from cinema.features.bookings.shapes import Booking, Payment, PaymentInput, SeatChangeInput
 from cinema.features.bookings.store import BookingsRepository, Sale
 from cinema.features.ledger.cards import check_code
@@ -90,6 +90,7 @@ class SeatChangesService:
         self._check_payment(request.payment, at_counter=at_counter)
         if sale.status == "pending":
             raise refuse("PAYMENT_IN_PROGRESS", UNPAID)
+        check_undisputed(sale)
         command_id, fingerprint = command_key(key)
         share = sale.share_at(from_us(self._dispatch.clock.now_us()))
         command = ChangeSeats(

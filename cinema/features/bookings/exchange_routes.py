@@ -43,6 +43,7 @@ TAG: Final = "Bookings"
         "TICKETS_NOT_ALLOWED",
         "HOLD_ENDED",
         "HOLD_CHANGED",
+        "PAYMENT_DISPUTED",
         "BOOKING_ENDED",
         "BOOKING_CHANGED",
         "EXCHANGE_ENDED",

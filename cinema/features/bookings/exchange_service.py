@@ -31,6 +31,7 @@ from cinema.features.bookings.service import (
     BookingsService,
     booking_code,
     check_tender,
+    check_undisputed,
     check_until,
     paying,
 )
@@ -103,6 +104,7 @@ class ExchangesService:
             raise refuse("PAYMENT_IN_PROGRESS", UNPAID)
         if sale.status != "confirmed":
             raise refuse("BOOKING_ENDED")
+        check_undisputed(sale)
         if sale.products_minor and sale.picked_up_at is None:
             # They may be handed out at any moment, with the old booking.
             raise refuse("PRODUCTS_IN_BOOKING")

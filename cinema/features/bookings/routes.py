@@ -126,6 +126,7 @@ async def get_booking(bookings: BookingsService, context: RequestContext) -> Rep
     errors=(
         *COMMAND_ERRORS,
         *NAMED_SEATS_ERRORS,
+        "PAYMENT_DISPUTED",
         "BOOKING_ENDED",
         "SHOWTIME_STARTED",
         "SEAT_NOT_INCLUDED",

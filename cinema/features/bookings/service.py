@@ -525,6 +525,7 @@ class BookingsService:
 
         `refund_minor` is an amount instead. Never more goes back than is left of what was paid.
         """
+        check_undisputed(sale)
         command_id, fingerprint = command_key(key)
         products_minor, kept = 0, False
         if sale.products_minor:
@@ -663,6 +664,12 @@ def booking_code() -> str:
         number, at = divmod(number, len(CODE_ALPHABET))
         chars.append(CODE_ALPHABET[at])
     return "".join(chars)
+
+
+def check_undisputed(sale: Sale) -> None:
+    """Refuses PAYMENT_DISPUTED for a confirmed booking about whose payment a bank decides."""
+    if sale.is_disputed and sale.status == "confirmed":
+        raise refuse("PAYMENT_DISPUTED")
 
 
 def check_tender(method: str, tender: str | None, reference: str, path: str) -> None:

@@ -189,7 +189,8 @@ class Booking(msgspec.Struct, frozen=True, gc=False):
     """A booking; `seats` are those that it still has, or had when it ended.
 
     `total` is the sum of their prices, the fees and the products. `lines` are those of the order as
-    it was sold. With the code of `pick_up` its products are handed out.
+    it was sold. With the code of `pick_up` its products are handed out. It is `disputed` while the
+    customer's bank decides whether to take the payment back: nothing goes back meanwhile.
     """
 
     id: UUID
@@ -202,6 +203,7 @@ class Booking(msgspec.Struct, frozen=True, gc=False):
     payment: Payment
     lines: list[BookedLine] = []
     pick_up: PickUp | None = None
+    disputed: bool = False
 
 
 class BookingQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

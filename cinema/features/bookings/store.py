@@ -21,6 +21,7 @@ from cinema.features.bookings.shapes import (
 )
 from cinema.features.catalog.shapes import RefundStep
 from cinema.features.concessions.shapes import PickUp
+from cinema.features.ledger.disputes import IS_DISPUTED
 from cinema.features.ledger.methods import AttemptStatus
 from cinema.features.ledger.parts import RANK
 from cinema.features.ledger.refund_rules import (
@@ -80,7 +81,7 @@ select b.id, b.code, b.showtime_id, b.status, b.total_minor, b.currency,
         from booking_seats s
         where s.booking_id = b.id and not s.given_back
     ) as seats,
-    o.code as pick_up_code, o.picked_up_at
+    o.code as pick_up_code, o.picked_up_at, {IS_DISPUTED.format("b.id")} as is_disputed
 from bookings b
 {_PAYMENT}left join concession_orders o on o.booking_id = b.id"""  # noqa: S608  (constants of this module)
 _BY_ID: Final = f"""{_SELECT}
@@ -117,7 +118,7 @@ select b.showtime_id, b.user_id, g.claimed_by, b.hold_id, b.code, b.status, b.cr
     p.id as payment_id, p.method, {_AMOUNT} as amount_minor, {_GONE} as refunded_minor, b.currency,
     p.amount_minor - p.refunded_minor as own_left_minor, t.cinema_id,
     b.total_minor, b.fees_minor, b.products_minor, b.lines::text, b.priced_by::text,
-    o.code as pick_up_code, o.picked_up_at,
+    o.code as pick_up_code, o.picked_up_at, {IS_DISPUTED.format("b.id")} as is_disputed,
     (
         select json_object_agg(s.seat, s.type order by s.given_back desc)
         from booking_seats s where s.booking_id = b.id
@@ -288,6 +289,7 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
     products_minor: int
     pick_up_code: str | None
     picked_up_at: datetime | None
+    is_disputed: bool
     lines: str | None
     priced_by: str | None
     types: str
@@ -601,6 +603,7 @@ def _booking(row: Record) -> Booking:
         pick_up=None
         if row["pick_up_code"] is None
         else PickUp(row["pick_up_code"], row["picked_up_at"]),
+        disputed=row["is_disputed"],
     )
 
 

@@ -110,7 +110,7 @@ class RefundQueue:
             log.warning(REFUND_FAILED, refund=str(due.id), reason=progress.error_code)
         else:
             until = self._now() + timedelta(seconds=PENDING_S)
-            await self._refunds.put_off(due, until, progress.reference, None)
+            await self._refunds.put_off(due, until, progress.reference, progress.error_code)
 
     async def _delay(self, due: DueRefund, reason: str) -> None:
         self._counts.outcomes["delayed"] += 1

@@ -205,6 +205,41 @@ select $1, w.payment_id, w.booking_id, w.showtime_id, 'goodwill', $3, w.currency
     case when w.method in ({AT_ONCE}) then $4 end
 from taken w
 returning {_SHOWN}"""
+# The bank has taken what is left of a payment: its booking had been given back by the policy, or
+# nobody remembers it. Money went back without seats, and nobody is asked for it.
+_LOSE: Final = f"""
+with taken as (
+    update payments p
+    set last_refund_minor = least($2, p.amount_minor - p.refunded_minor),
+        refunded_minor = p.refunded_minor + least($2, p.amount_minor - p.refunded_minor),
+        status = case when p.refunded_minor + $2 >= p.amount_minor then 'refunded'
+            else 'partially_refunded' end,
+        updated_at = $5
+    from bookings b
+    where p.id = $1 and b.id = p.booking_id and p.status in ('succeeded', 'partially_refunded')
+        and p.refunded_minor < p.amount_minor and not exists (select from refunds where id = $3)
+    returning p.id as payment_id, p.booking_id, p.method, p.currency, b.showtime_id,
+        p.last_refund_minor as amount_minor
+), reduced as (
+    update bookings b set total_minor = b.total_minor - taken.amount_minor from taken
+    where b.id = taken.booking_id and b.status = 'confirmed'
+), written as (
+    insert into ledger (kind, source, booking_id, showtime_id, currency, at, accounts, amounts)
+    select line.kind, $3, w.booking_id, w.showtime_id, w.currency, $5,
+        array[line.to_account, line.of_account], array[w.amount_minor, -w.amount_minor]
+    from taken w left join showtimes t on t.id = w.showtime_id
+    cross join lateral (values
+        ('cancellation', case when t.starts_at > $5 then 'deferred' else 'revenue' end, 'customer'),
+        ('refund', 'customer', {ACCOUNT})
+    ) line (kind, to_account, of_account)
+)
+insert into refunds (id, payment_id, booking_id, showtime_id, kind, amount_minor, currency, status,
+    reason, reference, next_try_at, created_at, settled_at)
+select $3, w.payment_id, w.booking_id, w.showtime_id, 'goodwill', w.amount_minor, w.currency,
+    'succeeded', 'DISPUTE_LOST', $4, $5, $5, $5
+from taken w
+on conflict (id) do nothing
+returning true"""
 # Each of these reads an index of its own.
 _WAITING: Final = " union all ".join(
     f"select '{status}' as status, count(*) as count, min(created_at) as oldest_at "
@@ -326,6 +361,14 @@ class RefundsRepository:
         async with connection(self._pool) as writing:
             made = await writing.fetchval(_UNWANTED, attempt_id, refund_id, reason, now, account)
         return bool(made)
+
+    async def lose(
+        self, attempt_id: UUID, amount_minor: int, refund_id: UUID, reference: str, now: datetime
+    ) -> bool:
+        """A bank has taken money of an attempt; False if nothing was left, or that was known."""
+        values = (attempt_id, amount_minor, refund_id, reference, now)
+        async with connection(self._pool) as writing:
+            return bool(await writing.fetchval(_LOSE, *values))
 
     async def by_key(self, request_key: bytes) -> tuple[Refund, bytes] | None:
         """The refund that a request has made, and the request's fingerprint."""

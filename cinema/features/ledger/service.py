@@ -294,6 +294,13 @@ class AttemptsService:
         )
         return await self._dispatch.ask(booking.showtime_id.bytes, command)
 
+    async def lose(self, attempt: Attempt, amount_minor: int, refund_id: UUID, why: str) -> None:
+        """A bank has taken money of an attempt back, of which no booking has given back so much.
+
+        `why` is what its provider calls that.
+        """
+        await self._refunds.lose(attempt.id, amount_minor, refund_id, why, self._now())
+
     async def end(
         self, attempt: Attempt, status: Literal["failed", "cancelled"], reason: str
     ) -> None:

@@ -81,6 +81,7 @@ async def quote_refund(parts: RefundParts, context: RequestContext) -> Reply:
         "FORBIDDEN",
         "BOOKING_ENDED",
         "SEAT_NOT_INCLUDED",
+        "PAYMENT_DISPUTED",
         "REFUND_TOO_HIGH",
         "OUTCOME_UNKNOWN",
     ),

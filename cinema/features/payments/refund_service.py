@@ -81,10 +81,13 @@ class RefundsService:
         """Give seats back for a customer, or money without any: the booking as it is then.
 
         Staff give back what the policy says, managers also more. Refuses NOT_FOUND, FORBIDDEN,
-        VALIDATION_ERROR, BOOKING_ENDED, REFUND_TOO_HIGH, and what cancelling refuses.
+        PAYMENT_DISPUTED, VALIDATION_ERROR, BOOKING_ENDED, REFUND_TOO_HIGH, and what cancelling
+        refuses.
         """
         sale = found(await self._bookings.sale_of(request.booking_id))
         self._require_house(principal, sale)
+        if sale.is_disputed:
+            raise refuse("PAYMENT_DISPUTED")
         if request.amount is not None and request.amount.currency != sale.currency:
             text = f"The booking was paid in {sale.currency}."
             raise refuse("VALIDATION_ERROR", text, path="$.amount.currency")

@@ -18,7 +18,7 @@ from cinema.features.payments.stripe_rules import PAID, attempt_named, mismatch
 from cinema.features.payments.stripe_service import PAYMENT_DIFFERS, StripePayments
 from cinema.features.payments.stripe_store import PAGE, StripeRepository
 from cinema.integrations.stripe.amounts import minor_amount
-from cinema.integrations.stripe.client import StripeClient
+from cinema.integrations.stripe.client import MISSING, StripeClient, StripeRefused
 from cinema.integrations.stripe.objects import Intent
 
 NOT_BOOKED: Final = "not_booked"
@@ -56,6 +56,7 @@ class Reconciliation:
                 int((since - ago).timestamp()), int((until - ago).timestamp())
             ):
                 await self._payments.refund_told(refund)
+        await self._disputes(since, until)
         async for intent in self._client.intents_between(
             int(since.timestamp()), int(until.timestamp())
         ):
@@ -63,6 +64,20 @@ class Reconciliation:
         async for attempt in self._paid(since, until):
             found += await self._attempt(day, attempt)
         return found
+
+    async def _disputes(self, since: datetime, until: datetime) -> None:
+        """What banks have said of which nobody has told: of that day, or about open disputes."""
+        async for dispute in self._client.disputes_between(
+            int(since.timestamp()), int(until.timestamp())
+        ):
+            await self._payments.dispute_told(dispute)
+        for name in await self._tasks.open_disputes():
+            try:
+                await self._payments.dispute_told(await self._client.dispute(name))
+            except StripeRefused as refused:
+                # Of another account, or of a double that has forgotten it.
+                if refused.code != MISSING:
+                    raise
 
     async def _intent(self, day: date, intent: Intent) -> int:
         """An intent of Stripe, against what we know of it."""

@@ -33,6 +33,7 @@ from cinema.features.payments.stripe_rules import (
     told,
 )
 from cinema.features.payments.stripe_store import DisputeOf, StripeRepository, Task
+from cinema.integrations.stripe.amounts import minor_amount
 from cinema.integrations.stripe.client import StripeClient
 from cinema.integrations.stripe.objects import Dispute, Intent, StripeRefund
 from cinema.integrations.stripe.signatures import is_signed
@@ -68,7 +69,7 @@ REASONS: Final = frozenset(
 PAID_OTHERWISE: Final = "PAID_OTHERWISE"
 
 RETURNS: Final = UUID("5d0f2f5e-3f0e-4f0c-9d0c-0c1b6a6f4b11")
-"""The name space of refunds of payments that buy nothing: one for each attempt."""
+"""The name space of refunds of payments that buy nothing, and of disputes that were lost."""
 
 log = structlog.get_logger(__name__)
 
@@ -151,7 +152,7 @@ class StripePayments:
                 intent_id = await self._client.charge_intent(name)
                 return await self._refunds_changed(intent_id)
             case about if about == DISPUTE:
-                return await self._disputed(await self._client.dispute(name))
+                return await self.dispute_told(await self._client.dispute(name))
             case _:
                 return await self.refund_told(await self._client.refund(name))
 
@@ -254,28 +255,40 @@ class StripePayments:
             return "undone"
         return await self._refunds_changed(refund.intent_id)
 
+    async def _paid_by(self, intent_id: str | None) -> Attempt | None:
+        """The attempt of an intent that is only named."""
+        if intent_id is None:
+            return None
+        known = await self._rows.by_reference(STRIPE, intent_id)
+        return known or await self.attempt_of(await self._client.intent(intent_id))
+
     async def _refunds_changed(self, intent_id: str | None) -> str:
         """Refunds of a payment changed: whoever waits for one looks at it now."""
-        attempt = None if intent_id is None else await self._rows.by_reference(STRIPE, intent_id)
+        attempt = await self._paid_by(intent_id)
         if attempt is None:
             return "of_others"
         await self._attempts.hurry_refunds(attempt.id)
         return "noted"
 
-    async def _disputed(self, dispute: Dispute) -> str:
-        """A bank takes a payment back, or has decided about it."""
-        attempt = (
-            None
-            if dispute.intent_id is None
-            else await self._rows.by_reference(STRIPE, dispute.intent_id)
-        )
+    async def dispute_told(self, dispute: Dispute) -> str:
+        """A bank takes a payment back, or has decided about it. Refuses RETRY.
+
+        If it keeps the money, the booking is cancelled, and what it has not given back with that,
+        or before, is written off.
+        """
+        attempt = await self._paid_by(dispute.intent_id)
         if attempt is None:
             return "of_others"
         if dispute.is_lost:
             await self._call_off(attempt)
+            lost_minor = minor_amount(dispute.amount, dispute.currency)
+            refund_id = uuid5(RETURNS, dispute.id)
+            await self._attempts.lose(attempt, lost_minor, refund_id, dispute.id)
         opened_at = datetime.fromtimestamp(dispute.created_s, UTC)
         if not await self._tasks.note_dispute(dispute, attempt.id, attempt.booking_id, opened_at):
             return "known"
+        if not dispute.is_open:
+            await self._attempts.hurry_refunds(attempt.id)
         log.warning(
             PAYMENT_DISPUTED,
             payment=str(attempt.id),

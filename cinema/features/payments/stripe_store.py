@@ -129,6 +129,7 @@ returning true"""
 _DISPUTE_OF: Final = """
 select id, is_open, status = 'lost' as is_lost from disputes where payment_id = $1
 order by is_open desc, updated_at desc limit 1"""
+_OPEN_DISPUTES: Final = "select id from disputes where is_open order by opened_at limit 1000"
 _DIFFER: Final = """
 insert into payment_differences (kind, name, day, payment_id, ours, theirs, found_at)
 values ($1, $2, $3, $4, $5, $6, $7)
@@ -298,6 +299,11 @@ class StripeRepository:
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_DISPUTE_OF, payment_id)
         return None if row is None else DisputeOf(**dict(row))
+
+    async def open_disputes(self) -> list[str]:
+        """The disputes that are not decided, as far as we know: the oldest thousand."""
+        async with connection(self._pool) as reading:
+            return [row["id"] for row in await reading.fetch(_OPEN_DISPUTES)]
 
     async def differ(
         self, kind: str, name: str, day: date, payment_id: UUID | None, *, ours: str, theirs: str

@@ -181,14 +181,8 @@ class StripeClient:
 
     async def dispute(self, dispute_id: str) -> Dispute:
         """A dispute as it is now."""
-        found = await self._call(lambda client: client.v1.disputes.retrieve_async(dispute_id))
-        return Dispute(
-            id=found.id,
-            intent_id=_name(found.payment_intent),
-            status=found.status,
-            amount=found.amount,
-            currency=found.currency.upper(),
-            created_s=found.created,
+        return _dispute(
+            await self._call(lambda client: client.v1.disputes.retrieve_async(dispute_id))
         )
 
     async def intents_between(self, since_s: int, until_s: int) -> AsyncIterator[Intent]:
@@ -222,6 +216,23 @@ class StripeClient:
             for one in page.data:
                 after = one.id
                 yield _refund(one)
+            if not page.has_more:
+                return
+
+    async def disputes_between(self, since_s: int, until_s: int) -> AsyncIterator[Dispute]:
+        """All disputes that were opened from `since_s` on and before `until_s`, newest first."""
+        after: str | None = None
+        while True:
+            params: stripe.params.DisputeListParams = {
+                "created": {"gte": since_s, "lt": until_s},
+                "limit": PAGE,
+            }
+            if after is not None:
+                params["starting_after"] = after
+            page = await self._call(partial(_disputes, params))
+            for one in page.data:
+                after = one.id
+                yield _dispute(one)
             if not page.has_more:
                 return
 
@@ -307,6 +318,12 @@ async def _refunds(
     return await client.v1.refunds.list_async(params)
 
 
+async def _disputes(
+    params: stripe.params.DisputeListParams, client: stripe.StripeClient
+) -> stripe.ListObject[stripe.Dispute]:
+    return await client.v1.disputes.list_async(params)
+
+
 def _name(one: Any) -> str | None:
     """The id of an object that may be there as a whole."""
     return one if one is None or isinstance(one, str) else str(one.id)
@@ -338,6 +355,17 @@ def _intent(found: stripe.PaymentIntent) -> Intent:
         error_code=None
         if error is None
         else _given(error, "decline_code") or _given(error, "code"),
+    )
+
+
+def _dispute(found: stripe.Dispute) -> Dispute:
+    return Dispute(
+        id=found.id,
+        intent_id=_name(found.payment_intent),
+        status=found.status,
+        amount=found.amount,
+        currency=found.currency.upper(),
+        created_s=found.created,
     )
 
 

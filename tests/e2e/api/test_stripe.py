@@ -471,12 +471,103 @@ async def test_a_dispute_is_noted_and_the_money_is_not_given_back_twice(shop: Ca
     found = "select id, status, is_open from disputes where booking_id = $1"
     (dispute,) = await shop.house.database.fetch(found, booking["id"])
     assert tuple(dispute)[1:] == ("needs_response", True)
+    assert (await get(shop.house, "ada", f"bookings/{booking['id']}"))["disputed"]
+    refused = (409, "PAYMENT_DISPUTED")
+    part = {"booking_id": booking["id"], "reason": "Noise."}
+    money = {"amount": {"amount": 100, "currency": "EUR"}}
+    for body in (part, {**part, **money}, {**part, **money, "to": "gift_card"}):
+        answer = await shop.house.ask("manager", "POST", "payments/refund", body)
+        assert answer.error == refused
+    for person in ("ada", "staff"):
+        answer = await shop.house.ask(person, "DELETE", f"bookings/{booking['id']}")
+        assert answer.error == refused
+    seats = {"from": ["A1"], "to": ["A2"]}
+    answer = await shop.house.ask("ada", "POST", f"bookings/{booking['id']}/seats", seats)
+    assert answer.error == refused
+    other = await shop.house.showtime()
+    exchange = {"showtime_id": other, "hold_id": await shop.house.held("ada", other, "A1")}
+    answer = await shop.house.ask("ada", "POST", f"bookings/{booking['id']}/exchange", exchange)
+    assert answer.error == refused
+    assert await recorded(shop, booking) == []
+    assert await shop.house.database.fetchval("select count(*) from gift_cards") == 0
+
     shop.double.deliveries.held = True
     shop.account.close_dispute(dispute["id"], "won")
     await shop.double.deliveries.release(backwards=True, times=2)
     await shop.idle()
     (dispute,) = await shop.house.database.fetch(found, booking["id"])
     assert tuple(dispute)[1:] == ("won", False)
+    (shown,) = [
+        one for one in await get(shop.house, "ada", "bookings") if one["id"] == booking["id"]
+    ]
+    assert (shown["disputed"], shown["status"]) == (False, "confirmed")
+    answer = await shop.house.ask("ada", "DELETE", f"bookings/{booking['id']}")
+    assert answer.data["status"] == "cancelled"
+    await shop.until_found(BACK, booking["id"])
+    assert await faults_of(shop.house) == []
+
+
+async def test_a_booking_exchanged_for_one_that_is_disputed_is_so_too_and_ends_with_it(
+    shop: CardShop,
+) -> None:
+    first, second = await shop.house.showtime(), await shop.house.showtime()
+    booking = await shop.book("ada", first, "A1")
+    intent = shop.pay(booking)
+    await shop.until(booking, "confirmed")
+    exchange = {"showtime_id": second, "hold_id": await shop.house.held("ada", second, "A1")}
+    new = await shop.house.ask("ada", "POST", f"bookings/{booking['id']}/exchange", exchange)
+    assert new.status in {200, 201}, new
+    dispute = shop.account.dispute(intent["id"])
+    await shop.idle()
+    path = f"bookings/{new.data['id']}"
+    assert (await get(shop.house, "ada", path))["disputed"]
+    assert (await shop.house.ask("ada", "DELETE", path)).error == (409, "PAYMENT_DISPUTED")
+    shop.account.close_dispute(dispute["id"], "lost")
+    await shop.until(new.data, "cancelled")
+    await shop.until_found(BACK, new.data["id"])
+    await shop.idle()
+    assert not (await get(shop.house, "ada", path))["disputed"]
+    assert not shop.refunds_of(new.data)
+    at_stripe = await shop.house.database.fetchval(
+        "select coalesce(sum(amount), 0) from ledger_lines"
+        " where account = 'stripe' and booking_id = any($1)",
+        [booking["id"], new.data["id"]],
+    )
+    assert at_stripe == 0
+    assert await faults_of(shop.house) == []
+
+
+async def test_what_a_bank_takes_of_a_booking_that_had_ended_is_written_off_once(
+    shop: CardShop,
+) -> None:
+    showtime_id = await shop.house.showtime()
+    booking = await shop.book("ada", showtime_id, "A1")
+    intent = shop.pay(booking)
+    await shop.until(booking, "confirmed")
+    body = {
+        "booking_id": booking["id"],
+        "reason": "Noise.",
+        "seats": ["A1"],
+        "amount": {"amount": 300, "currency": "EUR"},
+    }
+    gone = await shop.house.ask("manager", "POST", "payments/refund", body)
+    assert gone.data["status"] == "cancelled", gone
+    await shop.until_found(BACK, booking["id"])
+    dispute = shop.account.dispute(intent["id"])
+    await shop.idle()
+    assert (await shop.ledger(booking))["stripe"] == 700
+    shop.double.deliveries.held = True
+    shop.account.close_dispute(dispute["id"], "lost")
+    await shop.double.deliveries.release(times=2)
+    await shop.idle()
+    assert await shop.ledger(booking) == {}
+    assert await recorded(shop, booking) == [
+        ("cancellation", "succeeded", "", 300),
+        ("goodwill", "succeeded", "DISPUTE_LOST", 700),
+    ]
+    payment = await get(shop.house, "ada", f"payments/{booking['payment']['id']}")
+    assert (payment["status"], payment["refund_pending"]["amount"]) == ("refunded", 0)
+    assert await faults_of(shop.house) == []
 
 
 async def test_nothing_goes_back_while_a_bank_decides_and_a_lost_dispute_ends_the_booking(
@@ -611,6 +702,7 @@ async def compared(address: str, seen: list[Any]) -> None:
         await shop.until_found(BACK, fails["id"])
         await shop.idle()
         shop.double.deliveries.held = True
+        shop.account.dispute(shop.intent_of(good)["id"])
         shop.account.settle_refund(shop.refunds_of(fails)[0]["id"], succeeded=False)
         late = await shop.book("bob", showtime_id, "A7")
         shop.pay(late)
@@ -628,6 +720,14 @@ async def compared(address: str, seen: list[Any]) -> None:
         seen.append(await get(shop.house, "admin", "admin/payments/differences"))
         seen.append(await shop.status(late))
         seen.append(await recorded(shop, fails))
+        seen.append((await get(shop.house, "ada", f"bookings/{good['id']}"))["disputed"])
+        # It is decided, and again nobody tells.
+        (dispute,) = shop.account.disputes
+        shop.double.deliveries.held = True
+        shop.account.close_dispute(dispute, "won")
+        shop.double.deliveries.lose()
+        await compare_today(shop)
+        seen.append((await get(shop.house, "ada", f"bookings/{good['id']}"))["disputed"])
         page = await shop.house.ask("admin", "GET", "admin/payments/differences?limit=2")
         seen.append(len(page.data))
         cursor = page.envelope["meta"]["next_cursor"]
@@ -655,7 +755,8 @@ async def test_a_day_is_compared_and_what_differs_is_noted_once_and_mended(
     async with database_of_a_module(postgres_server, template_database) as address:
         with pytest.raises(AssertionError, match="payment_differs"):
             await compared(address, seen)
-    everything, still_open, status, of_failed, first, second = seen
+    everything, still_open, status, of_failed, disputed, is_still, first, second = seen
+    assert (disputed, is_still) == (True, False)
     found = {one["kind"]: (one["ours"], one["theirs"]) for one in everything}
     assert found == {
         "not_booked": ("pending", "1000 EUR"),
