@@ -149,6 +149,7 @@ from cinema.features.invoices.checking_store import ChecksRepository
 from cinema.features.invoices.jobs import Issuing
 from cinema.features.invoices.metrics import CheckCounts, InvoiceCounts
 from cinema.features.invoices.personal_store import InvoiceFacts
+from cinema.features.invoices.routes import InvoiceOfOrderParts
 from cinema.features.invoices.rows import INVOICE_BRANCHES
 from cinema.features.invoices.service import InvoicesService
 from cinema.features.invoices.store import InvoicesRepository
@@ -389,6 +390,7 @@ class Offered:
     gift_cards: GiftCardsService
     loyalty: LoyaltyService
     selling: BookingsService
+    orders: OrdersService
     hub: WatchHub
 
 
@@ -859,7 +861,7 @@ async def _bookings(ground: Ground, offered: Offered) -> Feature:
         next_id=ground.next_id,
     )
     offered.attempts.methods.add(ExchangeMethod(ground.pool, now=now))
-    by_link = OrdersService(orders, bookings, throttles, now=now)
+    by_link = offered.orders = OrdersService(orders, bookings, throttles, now=now)
     of_cancelled = BookingsOfCancelled(
         ground.dispatch, store, offered.concessions, ground.pool, offered.messages.enqueue
     )
@@ -999,6 +1001,7 @@ async def _tickets(ground: Ground, offered: Offered) -> Feature:
 
 
 async def _invoices(ground: Ground, _offered: Offered) -> Feature:
+async def _invoices(ground: Ground, offered: Offered) -> Feature:
     now = _common_time(ground)
     store = InvoicesRepository(
         ground.pool,
@@ -1006,10 +1009,16 @@ async def _invoices(ground: Ground, _offered: Offered) -> Feature:
         new_id=ground.next_uuid,
         now=now,
     )
-    counts, checked = InvoiceCounts(), CheckCounts()
+    counts, checked, invoices = InvoiceCounts(), CheckCounts(), InvoicesService(store)
     checking = Checking(ChecksRepository(ground.pool), store, checked, now=now)
     return Feature(
-        routes=bound(invoice_routes.ROUTES, InvoicesService(store)),
+        routes=(
+            *bound(invoice_routes.ROUTES, invoices),
+            *bound(
+                invoice_routes.ORDER_ROUTES,
+                InvoiceOfOrderParts(invoices, offered.orders, ground.proxies),
+            ),
+        ),
         metrics=(counts.families, checked.families),
         personal=(InvoiceFacts(ground.pool).disclose,),
         tasks={"invoices": Issuing(store, counts, now=now).run, "invoice-checks": checking.run},

@@ -37,7 +37,7 @@ class OrdersService:
 
     async def order(self, booking_id: UUID, token: str, address: str) -> Booking:
         """The booking of a link. Refuses INVALID_LINK, RATE_LIMITED, RETRY."""
-        await self._check(booking_id, token, address)
+        await self.check(booking_id, token, address)
         return await self._bookings.ordered(booking_id)
 
     async def cancel(
@@ -49,10 +49,11 @@ class OrdersService:
         key: IdempotencyKey | None,
     ) -> Booking:
         """Cancel the booking of a link, or part of it, as the guest can."""
-        await self._check(booking_id, token, address)
+        await self.check(booking_id, token, address)
         return await self._bookings.cancel_ordered(booking_id, labels, key)
 
-    async def _check(self, booking_id: UUID, token: str, address: str) -> None:
+    async def check(self, booking_id: UUID, token: str, address: str) -> None:
+        """Whether this is the link to a booking. Refuses INVALID_LINK, RATE_LIMITED, RETRY."""
         await self._throttles.count_order(address)
         digest = digest_of_order(booking_id, token)
         if not await self._orders.is_good(booking_id, digest, self._now()):

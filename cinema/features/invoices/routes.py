@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from cinema.domain.paging import PageQuery
 from cinema.domain.principal import ADMIN, MANAGER
+from cinema.features.bookings.order_service import OrdersService
 from cinema.features.invoices import examples
 from cinema.features.invoices.service import InvoicesService, shown
 from cinema.features.invoices.shapes import Document, DocumentEntry, DocumentQuery, FormQuery
+from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.context import RequestContext
 from cinema.http.negotiation import wanted
 from cinema.http.pages import PageMeta, listed
 from cinema.http.responses import Medium, Reply, success
 from cinema.http.routes import Operation
+from cinema.http.steps import LINK_TOKEN
 
 TAG: Final = "Invoices"
 
@@ -25,6 +30,14 @@ _FORMS: Final = (
     "With `Accept: application/pdf` the answer is a PDF, in English or German: in `language`, or "
     "the first of `Accept-Language`, or the language of the customer."
 )
+
+
+class InvoiceOfOrderParts(msgspec.Struct, frozen=True):
+    """What the handler of the route with a link works with."""
+
+    invoices: InvoicesService
+    orders: OrdersService
+    proxies: TrustedProxies
 
 
 async def _answer(invoices: InvoicesService, context: RequestContext, content: bytes) -> Reply:
@@ -122,4 +135,31 @@ async def list_of_cinema(invoices: InvoicesService, context: RequestContext) -> 
     return listed(await invoices.of_cinema(context.principal, cinema_id, context.query))
 
 
+@Operation(
+    method="GET",
+    path="/api/v1/orders/{booking_id}/invoice",
+    operation_id="getInvoiceOfOrder",
+    summary="Get the invoice of a guest's booking with its link",
+    description="As `GET /payments/{payment_id}/invoice`, with the token of the link in the header "
+    f"`Link-Token`, as for `GET /orders/{{booking_id}}`.\n\n{_FORMS}",
+    tag=TAG,
+    auth="link",
+    query=FormQuery,
+    response=Document,
+    also=(PDF_TYPE,),
+    response_example=examples.DOCUMENT,
+    errors=(
+        *("INVALID_LINK", "RATE_LIMITED", "NOT_ACCEPTABLE", "INVOICE_NOT_READY", "RETRY"),
+        "OVERLOADED",
+    ),
+)
+async def get_invoice_of_order(parts: InvoiceOfOrderParts, context: RequestContext) -> Reply:
+    """The invoice of the booking of a link."""
+    (booking_id,) = context.ids
+    token = context.request.headers[LINK_TOKEN]
+    await parts.orders.check(booking_id, token, parts.proxies.client_address(context.request))
+    return await _answer(parts.invoices, context, await parts.invoices.of_order(booking_id))
+
+
 ROUTES: Final = (get_invoice_of_payment, get_invoice, list_of_booking, list_of_cinema)
+ORDER_ROUTES: Final = (get_invoice_of_order,)

@@ -15,7 +15,7 @@ from cinema.domain.rejections import refuse
 from cinema.domain.times import from_us, to_us
 from cinema.features.accounts.authority import COUNTER_ROLES, require_own_cinema
 from cinema.features.invoices.shapes import DocumentEntry, DocumentQuery
-from cinema.features.invoices.store import InvoicesRepository
+from cinema.features.invoices.store import Invoiced, InvoicesRepository
 from cinema.features.messages.rules import language_of
 from cinema.features.refusals import found, granted
 from cinema.integrations.processes import AnswerTooLong, Processes, ProcessesBusy, ProcessTooSlow
@@ -56,17 +56,14 @@ class InvoicesService:
 
     async def of_payment(self, principal: Principal, payment_id: UUID) -> bytes:
         """The invoice of a payment's booking, as it was issued. Refuses INVOICE_NOT_READY."""
-        known = found(await self._invoices.of_payment(payment_id, *_scope(principal)))
-        if known.content is not None:
-            return known.content
-        if known.status == "confirmed":
-            raise refuse("INVOICE_NOT_READY", booking_status=known.status)
-        raise refuse(
-            "INVOICE_NOT_READY",
-            "Only a booking that was paid has an invoice, a minute later at most: pay it first, "
-            "or book again if it has ended.",
-            booking_status=known.status,
-        )
+        return _issued(found(await self._invoices.of_payment(payment_id, *_scope(principal))))
+
+    async def of_order(self, booking_id: UUID) -> bytes:
+        """The invoice of a booking, for a caller who has shown the link to it.
+
+        Refuses INVOICE_NOT_READY.
+        """
+        return _issued(found(await self._invoices.of_order(booking_id)))
 
     async def document(self, principal: Principal, document_id: UUID) -> bytes:
         """A document as it was issued, for those who may see its booking."""
@@ -118,6 +115,20 @@ class InvoicesService:
             limit=query.limit + 1,
         )
         return page(rows, query.limit, _by_moment)
+
+
+def _issued(known: Invoiced) -> bytes:
+    """An invoice as it was issued. Refuses INVOICE_NOT_READY."""
+    if known.content is not None:
+        return known.content
+    if known.status == "confirmed":
+        raise refuse("INVOICE_NOT_READY", booking_status=known.status)
+    raise refuse(
+        "INVOICE_NOT_READY",
+        "Only a booking that was paid has an invoice, a minute later at most: pay it first, "
+        "or book again if it has ended.",
+        booking_status=known.status,
+    )
 
 
 class _InLanguage(msgspec.Struct):

@@ -135,6 +135,10 @@ left join invoices i on i.booking_id = b.id and i.kind = 'invoice' and case
     else i.supplements_id is null
 end
 where p.id = $1 and {_MAY_SEE}"""  # noqa: S608  (a constant of this module)
+_OF_ORDER: Final = """
+select b.status, i.content from bookings b
+left join invoices i on i.booking_id = b.id and i.kind = 'invoice' and i.supplements_id is null
+where b.id = $1"""
 _BY_ID: Final = f"""
 select i.content from invoices i join bookings b on b.id = i.booking_id
 where i.id = $1 and {_MAY_SEE}"""  # noqa: S608
@@ -260,6 +264,11 @@ class InvoicesRepository:
         If a user is given, only of that user's bookings, or at one of the cinemas.
         """
         row = await self._reads.fetchrow(_OF_PAYMENT, payment_id, user_id, cinema_ids)
+        return None if row is None else Invoiced(row["status"], _shown(row["content"]))
+
+    async def of_order(self, booking_id: UUID) -> Invoiced | None:
+        """The invoice of a booking, if there is one by now."""
+        row = await self._reads.fetchrow(_OF_ORDER, booking_id)
         return None if row is None else Invoiced(row["status"], _shown(row["content"]))
 
     async def find(

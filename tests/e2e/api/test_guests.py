@@ -348,6 +348,24 @@ async def test_link_is_good_for_its_booking_alone(own: House, mailbox: Path) -> 
     assert (await own.ask(None, "GET", f"orders/{others}", headers=header)).status == 200
 
 
+async def test_link_fetches_the_invoice_of_its_booking(own: House, mailbox: Path) -> None:
+    showtime_id, email = await own.showtime(), new_email()
+    guest, other, other_email = await guest_of(own), await guest_of(own), new_email()
+    booking_id = await guest.booked(showtime_id, email, "A1")
+    await other.booked(showtime_id, other_email, "A3")
+    path, header = f"orders/{booking_id}/invoice", token_of(await mail_to(mailbox, email))
+    async with asyncio.timeout(20):
+        while (shown := await own.ask(None, "GET", path, headers=header)).status == 409:
+            assert shown.error == (409, "INVOICE_NOT_READY")
+    booking = (await guest.ask("GET", f"bookings/{booking_id}")).data
+    of_payment = await guest.ask("GET", f"payments/{booking['payment']['id']}/invoice")
+    assert shown.data == of_payment.data
+    assert (shown.data["booking"]["id"], shown.data["kind"]) == (booking_id, "invoice")
+    others = token_of(await mail_to(mailbox, other_email))
+    refused = await own.ask(None, "GET", path, headers=others)
+    assert refused.error == (410, "INVALID_LINK")
+
+
 async def test_link_cancels_no_showtime_that_has_started(own: House, mailbox: Path) -> None:
     showtime_id, email = await own.showtime(), new_email()
     await own.move(showtime_id, starts_in=timedelta(seconds=-60))

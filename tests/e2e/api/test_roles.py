@@ -490,6 +490,7 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "cancelBooking": Call("DELETE", f"bookings/{facts['booking']}", BUYERS),
         "getOrder": Call("GET", order, ANYBODY, 410, headers=with_link),
         "cancelOrder": Call("DELETE", order, ANYBODY, 410, headers=with_link),
+        "getInvoiceOfOrder": Call("GET", f"{order}/invoice", ANYBODY, 410, headers=with_link),
         "watchShowtime": Call("GET", f"{shown}/watch", ANYBODY, 426),
         "healthz": Call("GET", "/healthz", ANYBODY),
         "readyz": Call("GET", "/readyz", ANYBODY),
