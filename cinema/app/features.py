@@ -85,8 +85,10 @@ from cinema.features.accounts.totp_store import SEALED_NEXT, FactorsRepository
 from cinema.features.accounts.user_routes import UserParts
 from cinema.features.accounts.user_service import UsersService
 from cinema.features.accounts.user_store import UsersRepository
-from cinema.features.bookings import change_routes, exchange_routes, order_routes
+from cinema.features.bookings import billing_routes, change_routes, exchange_routes, order_routes
 from cinema.features.bookings import routes as booking_routes
+from cinema.features.bookings.billing_service import BillingService
+from cinema.features.bookings.billing_store import BillingRepository
 from cinema.features.bookings.change_service import SeatChangesService
 from cinema.features.bookings.exchange_jobs import OpenExchanges
 from cinema.features.bookings.exchange_service import ExchangesService
@@ -827,6 +829,7 @@ async def _bookings(ground: Ground, offered: Offered) -> Feature:
     settings, throttles = ground.settings, offered.throttles
     store = BookingsRepository(ground.pool, ground.reads)
     orders = OrdersRepository(ground.pool, posted_by(offered.messages), times=guest_times(settings))
+    billing = BillingRepository(ground.pool)
     bookings = offered.selling = BookingsService(
         ground.dispatch,
         store,
@@ -839,6 +842,7 @@ async def _bookings(ground: Ground, offered: Offered) -> Feature:
         offered.gift_cards,
         offered.loyalty,
         offered.concessions,
+        billing,
         unpaid_seats=UnpaidSeats(
             by_customer=settings.unpaid_seats_per_customer,
             by_staff=settings.unpaid_seats_per_staff,
@@ -872,6 +876,7 @@ async def _bookings(ground: Ground, offered: Offered) -> Feature:
             *bound(booking_routes.ROUTES, bookings),
             *bound(change_routes.ROUTES, changes),
             *bound(exchange_routes.ROUTES, exchanging),
+            *bound(billing_routes.ROUTES, BillingService(store, billing, now=now)),
             *bound(order_routes.ROUTES, OrderParts(by_link, ground.proxies)),
         ),
         jobs={
@@ -884,7 +889,11 @@ async def _bookings(ground: Ground, offered: Offered) -> Feature:
             "unpaid-bookings": unpaid.run,
             "open-exchanges": OpenExchanges(exchanging, exchanges, now=now).run,
         },
-        sweeps={"booking-keys": store.forget_keys, "unbooked-orders": orders.forget},
+        sweeps={
+            "booking-keys": store.forget_keys,
+            "unbooked-orders": orders.forget,
+            "unused-billing": billing.forget,
+        },
     )
 
 
@@ -1000,7 +1009,6 @@ async def _tickets(ground: Ground, offered: Offered) -> Feature:
     )
 
 
-async def _invoices(ground: Ground, _offered: Offered) -> Feature:
 async def _invoices(ground: Ground, offered: Offered) -> Feature:
     now = _common_time(ground)
     store = InvoicesRepository(

@@ -36,6 +36,7 @@ ERASED: Final = {
     "account_exports": {"digest"},
     "guests": {"email", "email_key"},
     "guest_orders": {"digest", "language"},
+    "booking_billing": {"name", "address", "tax_id"},
 }
 """What erasure replaces, or deletes with its row (`features/accounts/erasure_store.py`)."""
 

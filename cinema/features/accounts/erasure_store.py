@@ -76,6 +76,11 @@ _FORGET: Final = (
     "delete from totp_factors where user_id = $1",
     "delete from login_challenges where user_id = $1",
     "delete from cinema_managers where user_id = $1",
+    """
+    delete from booking_billing where booking_id in (
+        select id from bookings
+        where user_id = $1 or user_id in (select id from guests where claimed_by = $1)
+    )""",
 )
 """Rows that belong to the account alone."""
 

@@ -13,6 +13,11 @@ BOOKING_INPUT: Final[dict[str, Any]] = {
     "payment": {"method": "demo"},
     "tickets": [{"seat": "F8", "type": "child"}],
 }
+BILLING: Final[dict[str, Any]] = {
+    "name": "Lovelace Ltd",
+    "address": "12 St James's Square, London",
+    "tax_id": "GB123456789",
+}
 _LINES: Final[list[dict[str, Any]]] = [
     {
         "kind": "fee",

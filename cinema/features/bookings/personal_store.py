@@ -40,7 +40,11 @@ select booking.id, booking.code, booking.status, booking.total_minor, booking.fe
             'amount_minor', (line ->> 'amount_minor')::bigint
         ))
         from jsonb_array_elements(booking.lines) line where line ->> 'kind' = 'product'
-    )::text as products
+    )::text as products,
+    (
+        select json_build_object('name', one.name, 'address', one.address, 'tax_id', one.tax_id)
+        from booking_billing one where one.booking_id = booking.id
+    )::text as billing
 from bookings booking
 left join showtimes showtime on showtime.id = booking.showtime_id
 left join movies movie on movie.id = showtime.movie_id
@@ -88,4 +92,5 @@ def _shown(row: Record) -> dict[str, Any]:
         "seats": msgspec.Raw((row["seats"] or "[]").encode()),
         "payments": msgspec.Raw((row["payments"] or "[]").encode()),
         "products": msgspec.Raw((row["products"] or "[]").encode()),
+        "billing": msgspec.Raw((row["billing"] or "null").encode()),
     }

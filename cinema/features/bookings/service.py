@@ -42,6 +42,7 @@ from cinema.domain.times import from_us, to_us
 from cinema.features.accounts.authority import COUNTER_ROLES, serves
 from cinema.features.accounts.shapes import email_key, tidy_email
 from cinema.features.accounts.throttles import Throttles
+from cinema.features.bookings.billing_store import BillingRepository
 from cinema.features.bookings.order_store import NewOrder, OrdersRepository
 from cinema.features.bookings.rules import booked_seats, line_rows, shown_lines
 from cinema.features.bookings.shapes import (
@@ -118,6 +119,7 @@ class BookingsService:
         cards: GiftCardsService,
         loyalty: LoyaltyService,
         concessions: ConcessionsService,
+        billing: BillingRepository,
         *,
         unpaid_seats: UnpaidSeats,
         next_id: Callable[[], bytes],
@@ -133,6 +135,7 @@ class BookingsService:
         self._cards = cards
         self._loyalty = loyalty
         self._concessions = concessions
+        self._billing = billing
         self._unpaid_seats = unpaid_seats
         self._next_id = next_id
 
@@ -153,6 +156,7 @@ class BookingsService:
             if request.email is not None:
                 raise refuse("VALIDATION_ERROR", NO_EMAIL_NEEDED, path="$.email")
             await self._check_payment(principal, request)
+            await self._expect_billing(request, booking_id)
             return await self._book(principal, request, key, booking_id)
         email, unique = _address(request.email)
         await self._check_payment(principal, request)
@@ -167,7 +171,21 @@ class BookingsService:
                 at=now,
             )
             await self._orders.expect(new)
+            await self._expect_billing(request, booking_id)
             return await self._book(principal, request, key, booking_id)
+
+    async def _expect_billing(self, request: BookingInput, booking_id: UUID) -> None:
+        """Note who the invoice is for, before anything is sold. Refuses RETRY."""
+        if request.billing is None:
+            return
+        try:
+            now = from_us(self._dispatch.clock.now_us())
+            await self._billing.put(booking_id, request.billing, now)
+        except Refused as refused:
+            if refused.rejection.code == "OUTCOME_UNKNOWN":
+                # Nothing is booked: a note for a booking that is never made is deleted.
+                raise refuse("RETRY") from None
+            raise
 
     async def _book(
         self,

@@ -43,6 +43,14 @@ class PaymentInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     pay_until: Annotated[datetime, Meta(tz=True)] | None = None
 
 
+class Billing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who an invoice is made out to, as it is printed; `tax_id` is that of a firm."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")]
+    address: Annotated[str, Meta(min_length=1, max_length=500, pattern=r"\S")]
+    tax_id: Annotated[str, Meta(max_length=40, pattern=r"^(\S(.*\S)?)?$")] = ""
+
+
 class TicketInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The type of the ticket for a seat of the hold."""
 
@@ -54,7 +62,7 @@ class BookingInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Book a hold; only guests send `email`, and get a link to the booking by mail.
 
     Seats that are not in `tickets` are for adults. `concessions` are products of the cinema, at
-    the prices of now.
+    the prices of now. `billing` says who the invoice is for; without it, the name of the account.
     """
 
     showtime_id: UUID
@@ -64,6 +72,7 @@ class BookingInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     promo_code: Annotated[str, Meta(max_length=64)] | None = None
     email: Annotated[str, Meta(max_length=EMAIL_CHARS_MAX + 32)] | None = None
     concessions: ConcessionChoices = []
+    billing: Billing | None = None
 
     def meaning(self) -> object:
         """The given fields: the tickets that are not for adults, in any order; a unique e-mail.

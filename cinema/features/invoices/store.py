@@ -11,6 +11,7 @@ import msgspec
 
 from cinema.domain.money import Money
 from cinema.domain.rejections import refuse
+from cinema.features.bookings.billing_store import ISSUING_LOCK
 from cinema.features.invoices.rules import (
     CannotIssue,
     Counters,
@@ -38,7 +39,7 @@ from cinema.storage.database.driver import Record
 from cinema.storage.database.reads import Reads
 from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
 
-LOCK_NUMBER: Final = 1_215_767_001
+LOCK_NUMBER: Final = ISSUING_LOCK
 """Names the right to issue documents, among the advisory locks of the database."""
 
 # Whoever has it issues; it goes with the transaction, however that ends.
@@ -95,6 +96,9 @@ _ISSUED: Final = """
 select booking_id, content from invoices where booking_id = any($1)
 order by corrects_id is not null, supplements_id is not null, event_seq, id"""
 
+_BILLING: Final = """
+select booking_id, name, address, tax_id from booking_billing where booking_id = any($1)"""
+_FROZEN: Final = "delete from booking_billing where booking_id = any($1)"
 _COUNTERS: Final = """
 select cinema_id, kind, year, last from invoice_counters where cinema_id = any($1)"""
 # A counter moves on only from where it was read: whoever was overtaken begins again.
@@ -225,6 +229,7 @@ class InvoicesRepository:
                     failed.append((one, str(reason)))
             await _write(running, desk)
             await running.execute(_DONE, *_keys(done))
+            await running.execute(_FROZEN, [one.document.booking.id for one in desk.made])
             for one, problem in failed:
                 await _put_off(running, one, now, problem)
         return Round(issued=[one.document for one in desk.made], failed=failed)
@@ -243,6 +248,14 @@ class InvoicesRepository:
         issued: dict[UUID, list[Document]] = {}
         for row in await running.fetch(_ISSUED, ids):
             issued.setdefault(row["booking_id"], []).append(_DOCUMENT.decode(row["content"]))
+        buyers = {row["booking_id"]: _buyer(row) for row in await running.fetch(_BILLING, ids)}
+        for booking_id, documents in issued.items():
+            # What corrects an invoice is for whom that is for.
+            if documents[0].buyer.address:
+                buyers[booking_id] = documents[0].buyer
+        for booking_id in buyers.keys() & sales.keys():
+            sale = sales[booking_id]
+            sales[booking_id] = msgspec.structs.replace(sale, buyer=buyers[booking_id])
         cinema_ids = list({sale.cinema_id for sale in sales.values()})
         counters: Counters = {
             (row["cinema_id"], row["kind"], row["year"]): row["last"]
@@ -317,6 +330,10 @@ class Invoiced(msgspec.Struct, frozen=True):
 
     status: str
     content: bytes | None
+
+
+def _buyer(row: Record) -> Buyer:
+    return Buyer(name=row["name"], address=row["address"], tax_number=row["tax_id"])
 
 
 def _rising(new_id: Callable[[], UUID]) -> Callable[[], UUID]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
+from cinema.features.bookings.billing_store import BillingRepository
 from tests.e2e.api.billing import documents_of, invoice_of
 from tests.e2e.api.house import UNKNOWN_ID, Answer, House
 from tests.e2e.api.paying import get, process, reserve, verify
@@ -262,3 +264,71 @@ async def test_money_that_goes_back_alone_has_a_credit_note(house: House) -> Non
     documents = await documents_of(house, "ada", booking["id"], 3)
     back = sum(one["total"]["amount"] for one in documents[1:])
     assert back == documents[0]["total"]["amount"]
+
+
+FIRM = {"name": "Lovelace Ltd", "address": "12 St James's Square", "tax_id": "GB123456789"}
+BUYER = {"name": FIRM["name"], "address": FIRM["address"], "tax_number": FIRM["tax_id"]}
+
+
+async def named(house: House) -> set[str]:
+    """The bookings with billing addresses that no invoice has yet."""
+    rows = await house.database.fetch("select booking_id::text from booking_billing")
+    return {row["booking_id"] for row in rows}
+
+
+async def test_an_invoice_and_its_corrections_are_for_whom_the_customer_has_named(
+    house: House,
+) -> None:
+    showtime_id = await house.showtime()
+    hold_id = await house.held("ada", showtime_id, "A1", "A2")
+    body = {"showtime_id": showtime_id, "hold_id": hold_id, "payment": {"method": "demo"}}
+    made = await house.ask("ada", "POST", "bookings", {**body, "billing": FIRM})
+    assert made.status == 201, made
+    booking_id = made.data["id"]
+    invoice = await invoice_of(house, "ada", made.data["payment"]["id"])
+    assert invoice["buyer"] == BUYER
+    assert booking_id not in await named(house), "the invoice has it"
+    late = await house.ask("ada", "PUT", f"bookings/{booking_id}/billing", FIRM)
+    assert late.error == (409, "INVOICE_ISSUED")
+    await house.ask("ada", "DELETE", f"bookings/{booking_id}?seats=A1")
+    documents = await documents_of(house, "ada", booking_id, 2)
+    note = (await house.ask("ada", "GET", f"invoices/{documents[1]['id']}")).data
+    assert (note["kind"], note["buyer"]) == ("credit_note", BUYER)
+
+
+async def test_whom_an_invoice_is_for_is_named_until_it_is_issued(house: House) -> None:
+    await verify(house, "ada")
+    booking = await reserve(house, "ada", await house.showtime(), "A1")
+    path = f"bookings/{booking['id']}/billing"
+    for wrong in ({**FIRM, "name": ""}, {**FIRM, "address": " "}, {"name": "A"}):
+        refused = await house.ask("ada", "PUT", path, wrong)
+        assert refused.error == (400, "VALIDATION_ERROR")
+    for other in ("bob", "staff elsewhere"):
+        assert (await house.ask(other, "PUT", path, FIRM)).error == (404, "NOT_FOUND")
+    for person, name in (("staff", "First"), ("ada", FIRM["name"])):
+        put = await house.ask(person, "PUT", path, {**FIRM, "name": name})
+        assert put.data == {**FIRM, "name": name}
+    assert (await process(house, "staff", booking["id"])).data["status"] == "confirmed"
+    assert (await invoice_of(house, "ada", booking["payment"]["id"]))["buyer"] == BUYER
+    await house.ask("ada", "DELETE", f"bookings/{booking['id']}")
+    assert (await house.ask("ada", "PUT", path, FIRM)).error == (409, "BOOKING_ENDED")
+
+
+async def test_whom_no_invoice_will_be_for_is_forgotten(house: House) -> None:
+    await verify(house, "ada")
+    showtime_id = await house.showtime()
+    before = await named(house)
+    gone, kept = [await reserve(house, "ada", showtime_id, seat) for seat in ("A1", "A3")]
+    for booking in (gone, kept):
+        await house.ask("ada", "PUT", f"bookings/{booking['id']}/billing", FIRM)
+    await house.ask("ada", "DELETE", f"bookings/{gone['id']}")
+    body = {"showtime_id": showtime_id, "hold_id": UNKNOWN_ID, "payment": {"method": "demo"}}
+    refused = await house.ask("ada", "POST", "bookings", {**body, "billing": FIRM})
+    assert refused.error == (404, "NOT_FOUND")
+    assert len(await named(house) - before) == 3
+    async with asyncpg.create_pool(house.address, min_size=1, max_size=1) as pool:
+        store = BillingRepository(pool)
+        now = datetime.now(UTC)
+        assert await store.forget(now, 10) == 0
+        assert await store.forget(now + timedelta(hours=2), 10) >= 2
+    assert await named(house) - before == {kept["id"]}

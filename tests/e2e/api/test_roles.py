@@ -47,6 +47,7 @@ OF_ANOTHER = {
     "getTicketsAsPdf": AT_THE_COUNTER,
     "getCalendarOfBooking": AT_THE_COUNTER,
     "reissueTicket": AT_THE_COUNTER,
+    "putBilling": AT_THE_COUNTER,
     "cancelBooking": AT_THE_COUNTER,
     "endSession": frozenset[str](),
     "getJob": frozenset({"admin"}),
@@ -79,6 +80,7 @@ OWNED = (
     "{booking_id}/exchange",
     *("{ticket_id}", "{ticket_id}/qr.svg", "{ticket_id}/qr.png", "{booking_id}/tickets.pdf"),
     *("{booking_id}/calendar.ics", "{ticket_id}/reissue"),
+    *("{booking_id}/exchange", "{booking_id}/billing"),
 )
 """Ends of paths to what belongs to somebody."""
 
@@ -487,6 +489,11 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         ),
         "listScanners": Call("GET", f"cinemas/{house.cinema_id}/scanners", MANAGERS),
         "revokeScanner": Call("DELETE", f"scanners/{facts['scanner']}", MANAGERS),
+        # Its invoice is issued.
+        "putBilling": Call(
+            *("PUT", f"bookings/{facts['booking']}/billing", BUYERS, 409),
+            body={"name": "A", "address": "B"},
+        ),
         "cancelBooking": Call("DELETE", f"bookings/{facts['booking']}", BUYERS),
         "getOrder": Call("GET", order, ANYBODY, 410, headers=with_link),
         "cancelOrder": Call("DELETE", order, ANYBODY, 410, headers=with_link),

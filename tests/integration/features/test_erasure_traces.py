@@ -86,7 +86,14 @@ async def test_erasure_leaves_no_trace_of_name_or_address(house: House) -> None:
         user_id,
         datetime.fromtimestamp(house.clock.now_s, UTC),
     )
-    assert await traces(house.pool) == {"users", "account_links", "link_requests", "messages"}
+    await house.pool.execute(
+        "with made as (insert into bookings (id, code, showtime_id, user_id, hold_id, status,"
+        " total_minor, currency, created_at) values ($1, 'CODE', $1, $2, $1, 'pending', 0, 'EUR',"
+        " now())) insert into booking_billing values ($1, $3, $3, $3, now())",
+        *(uuid4(), user_id, MARK),
+    )
+    about = {"users", "account_links", "link_requests", "messages", "booking_billing"}
+    assert await traces(house.pool) == about
     await house.pool.execute(
         "update users set erase_at = $2 where id = $1",
         user_id,

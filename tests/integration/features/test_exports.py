@@ -187,6 +187,10 @@ async def test_an_export_has_what_is_known_of_an_account_and_nothing_of_others(
     other = await office.member(email="eve@example.com", first_name="Eve")
     await add_bookings(office, who, 2)
     await add_bookings(office, other, 1)
+    await office.pool.execute(
+        "insert into booking_billing select b.id, u.last_name || ' Ltd', 'Main Street', '', now()"
+        " from bookings b join users u on u.id = b.user_id"
+    )
     for to in ("Ann@Example.com", "eve@example.com"):
         await office.pool.execute(
             "insert into messages (id, dedupe_key, kind, recipient, language, status, created_at,"
@@ -221,6 +225,7 @@ async def test_an_export_has_what_is_known_of_an_account_and_nothing_of_others(
         }
     ]
     assert booking["payments"][0]["method"] == "demo"
+    assert booking["billing"] == {"name": "Lee Ltd", "address": "Main Street", "tax_id": ""}
     assert [mail["to"] for mail in files["mails.json"]] == ["Ann@Example.com"]
     text = str(files).lower()
     assert "eve" not in text
