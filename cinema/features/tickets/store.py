@@ -12,6 +12,7 @@ import msgspec
 from cinema.features.accounts.audit_store import AuditEntry, note
 from cinema.features.accounts.user_store import Act
 from cinema.features.bookings.rules import PLACES_SOLD
+from cinema.features.ledger.disputes import IS_DISPUTED
 from cinema.features.showtimes.icalendar import CalendarShow
 from cinema.features.tickets.rules import (
     GENERATION_LIMIT,
@@ -45,7 +46,7 @@ select b.id as booking_id, b.created_at as booked_at, s.place, s.seat, s.categor
     )::int as seats_live,
     coalesce(own.generation, 1)::int as generation,
     coalesce(whole.generation, 1)::int as group_generation,
-    own.blocked_at is not null as blocked,
+    own.blocked_at is not null or {IS_DISPUTED.format("b.id")} as blocked,
     t.id as showtime_id, t.cinema_id, t.screen_id, t.status = 'cancelled' as called_off,
     t.starts_at - make_interval(mins => c.ticket_early_minutes) as opens_at,
     t.ends_at + make_interval(mins => c.ticket_grace_minutes) as closes_at,

@@ -18,6 +18,7 @@ from cinema.integrations.stripe.double.errors import ApiError
 from cinema.integrations.stripe.double.faults import Fault
 from cinema.integrations.stripe.signatures import signed
 from tests.e2e.api.card_shop import WEBHOOK_SECRET, CardShop, database_of_a_module, open_card_shop
+from tests.e2e.api.doors import scan, tickets_of
 from tests.e2e.api.house import UNKNOWN_ID, Answer
 from tests.e2e.api.money import faults_of
 from tests.e2e.api.paying import get, verify
@@ -472,6 +473,8 @@ async def test_a_dispute_is_noted_and_the_money_is_not_given_back_twice(shop: Ca
     (dispute,) = await shop.house.database.fetch(found, booking["id"])
     assert tuple(dispute)[1:] == ("needs_response", True)
     assert (await get(shop.house, "ada", f"bookings/{booking['id']}"))["disputed"]
+    (ticket,) = await tickets_of(shop.house, "ada", booking["id"])
+    assert (await scan(shop.house, ticket["token"])).error == (409, "TICKET_BLOCKED")
     refused = (409, "PAYMENT_DISPUTED")
     part = {"booking_id": booking["id"], "reason": "Noise."}
     money = {"amount": {"amount": 100, "currency": "EUR"}}
@@ -501,6 +504,7 @@ async def test_a_dispute_is_noted_and_the_money_is_not_given_back_twice(shop: Ca
         one for one in await get(shop.house, "ada", "bookings") if one["id"] == booking["id"]
     ]
     assert (shown["disputed"], shown["status"]) == (False, "confirmed")
+    assert (await scan(shop.house, ticket["token"])).error == (409, "TOO_EARLY")
     answer = await shop.house.ask("ada", "DELETE", f"bookings/{booking['id']}")
     assert answer.data["status"] == "cancelled"
     await shop.until_found(BACK, booking["id"])
