@@ -280,6 +280,9 @@ from cinema.features.webhooks.service import WebhooksService
 from cinema.features.webhooks.store import SEALED as SEALED_WEBHOOKS
 from cinema.features.webhooks.store import SEALED_PREVIOUS as SEALED_WEBHOOKS_BEFORE
 from cinema.features.webhooks.store import WebhooksRepository
+from cinema.features.website import routes as website_routes
+from cinema.features.website.service import WebsiteService
+from cinema.features.website.shapes import DemoAccount, Site
 from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.connections.wire import ReplyWriter
 from cinema.http.routes import bound
@@ -1103,6 +1106,23 @@ async def _privacy(ground: Ground, offered: Offered) -> Feature:
     )
 
 
+async def _website(ground: Ground, _offered: Offered) -> Feature:
+    settings = ground.settings
+    accounts: tuple[DemoAccount, ...] = ()
+    if settings.demo_data and not settings.production:
+        from cinema.demo.seed import DEMO_ACCOUNTS
+
+        accounts = tuple(
+            DemoAccount(role=role, email=email, password=password)
+            for role, (email, password) in DEMO_ACCOUNTS.items()
+        )
+    website = WebsiteService(Site(demo_accounts=accounts, demo_payment=settings.demo_payment))
+    return Feature(
+        routes=bound(website_routes.ROUTES, website),
+        fallback=website_routes.FALLBACK.bound(website),
+    )
+
+
 async def _operations(ground: Ground, _offered: Offered) -> Feature:
     settings, pool, durability = ground.settings, ground.pool, ground.durability
     families = [
@@ -1170,6 +1190,7 @@ FEATURES: Final[dict[str, Listed]] = {
     "schedules": Listed(_schedules),
     "webhooks": Listed(_webhooks),
     "privacy": Listed(_privacy),
+    "website": Listed(_website),
     "operations": Listed(_operations),
 }
 """Each is built with what the earlier ones offer; `cinema/features` has a folder of each name."""

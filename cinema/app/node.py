@@ -299,6 +299,9 @@ def _edge(ground: Ground, offered: Offered, features: Sequence[Feature]) -> Edge
         note = accounts_note()
     document = openapi.openapi_document(routes, version=__version__, server_url=url, note=note)
     edge.add_routes([*routes, *bound(openapi.ROUTES, openapi.Document(document))])
+    for feature in features:
+        if feature.fallback is not None:
+            edge.set_fallback(feature.fallback)
     return edge
 
 

@@ -83,6 +83,12 @@ def _check_config(settings: Settings, options: Mapping[str, Any]) -> None:
         print_settings(settings)
 
 
+def _openapi(_settings: Settings, _options: Mapping[str, Any]) -> None:
+    from cinema.cli.openapi import print_document
+
+    print_document()
+
+
 def _healthcheck(settings: Settings, _options: Mapping[str, Any]) -> None:
     from cinema.cli.healthcheck import check_health
 
@@ -121,6 +127,7 @@ COMMANDS: Final[dict[str, Subcommand]] = {
     "backup": _backup,
     "restore": _restore,
     "check-invoices": _check_invoices,
+    "openapi": _openapi,
     "check-config": _check_config,
     "healthcheck": _healthcheck,
     "admin": _admin,

@@ -118,6 +118,13 @@ class Router(Generic[T]):
             target, tuple(params), None if showtime_at is None else texts[showtime_at].lower()
         )
 
+    def begins(self, raw_target: str) -> bool:
+        """Whether a route has the first segment of `raw_target`, or the target is no path."""
+        path, _, _ = origin_form(raw_target).partition("?")
+        if not path.startswith("/"):
+            return True
+        return unquote(path.split("/")[1], errors="replace") in self._root.children
+
 
 def allowed_methods(methods: Iterable[str]) -> str:
     """The value of `Allow` for a path that answers `methods`."""

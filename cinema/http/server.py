@@ -43,6 +43,8 @@ UNROUTED: Final = "(none)"
 KNOWN_TARGETS_LIMIT: Final = 4096
 """Request targets whose route is remembered; a new search takes longer than the rest here."""
 
+READS: Final = frozenset({"GET", "HEAD"})
+
 METHODS_COUNTED: Final = frozenset(
     {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "UNKNOWN"}
 )
@@ -145,6 +147,7 @@ class Edge:
         )
         self._router: Router[Endpoint] = Router()
         self._hosts = Hosts()
+        self._fallback: Endpoint | None = None
         self._known: dict[tuple[str, str], Match[Endpoint]] = {}
         self._unrouted: dict[str, RouteMetrics] = {
             method: metrics.route(method, UNROUTED) for method in sorted(METHODS_COUNTED)
@@ -169,6 +172,11 @@ class Edge:
             self._router.add(route.method, route.path, endpoint, literal=route.literal)
             if route.over_http:
                 self._turns.probes += (f"{route.method} {route.path} ".encode(),)
+
+    def set_fallback(self, route: Route) -> None:
+        """Have `route` answer what is read at addresses whose first segment no other route has."""
+        counters = self.metrics.route(route.method, route.path)
+        self._fallback = compose(route, self._around, counters)
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port (which the system chooses for 0)."""
@@ -252,9 +260,16 @@ class Edge:
         if not self._hosts.is_valid(request.headers.get(HOST)):
             return self._answer_bad_host(request)
         match = self._find(request.method, request.raw_path)
-        if not isinstance(match, Match):
-            return self._answer_unrouted(request, match)
-        return match.target.serve(request, match.params, match.showtime_id)
+        if isinstance(match, Match):
+            return match.target.serve(request, match.params, match.showtime_id)
+        if (
+            match is None
+            and self._fallback is not None
+            and request.method in READS
+            and not self._router.begins(request.raw_path)
+        ):
+            return self._fallback.serve(request, (), None)
+        return self._answer_unrouted(request, match)
 
     def _taskless_call(self, request: TasklessRequest) -> TasklessCall | None:
         """The call that serves `request` without a task, if its route can do that."""

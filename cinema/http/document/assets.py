@@ -87,17 +87,4 @@ async def static(reference: ReferencePage, context: RequestContext) -> Reply:
     return asset.answer(context)
 
 
-@Operation(
-    method="GET",
-    path="/",
-    operation_id="root",
-    summary="To the reference page",
-    tag="Operations",
-    hidden=True,
-)
-async def root(_reference: ReferencePage, _: RequestContext) -> Reply:
-    """The way to the page."""
-    return Reply(307, extra=b"Location: /docs\r\n")
-
-
-ROUTES: Final = (docs, static, root)
+ROUTES: Final = (docs, static)

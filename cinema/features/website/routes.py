@@ -1,0 +1,112 @@
+"""Routes of the web app's files."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import hdrs
+
+from cinema.domain.rejections import refuse
+from cinema.features.website import examples
+from cinema.features.website.rules import (
+    FOR_EVER,
+    PAGE_TYPE,
+    PERMISSIONS,
+    POLICY,
+    TYPES,
+    accepted,
+    is_a_page,
+)
+from cinema.features.website.service import File, WebsiteService
+from cinema.features.website.shapes import Site
+from cinema.http.conditional import has_seen
+from cinema.http.context import RequestContext
+from cinema.http.responses import Medium, Reply, header_lines, success
+from cinema.http.routes import Operation
+
+TAG: Final = "Operations"
+
+_PAGE: Final = Medium(
+    content_type=PAGE_TYPE, cache_control="no-cache", content_security_policy=POLICY
+)
+_ASSETS: Final = {
+    kind: Medium(content_type=kind, cache_control=FOR_EVER) for kind in TYPES.values()
+}
+
+
+@Operation(
+    method="GET",
+    path="/",
+    operation_id="home",
+    summary="The web app",
+    tag=TAG,
+    hidden=True,
+)
+async def home(website: WebsiteService, context: RequestContext) -> Reply:
+    """The page that all of the app begins with."""
+    return _answer(website.page, _PAGE, context, permissions_policy=PERMISSIONS)
+
+
+@Operation(
+    method="GET",
+    path="/assets/{name:text}",
+    operation_id="asset",
+    summary="A file of the web app",
+    tag=TAG,
+    hidden=True,
+)
+async def asset(website: WebsiteService, context: RequestContext) -> Reply:
+    """One of the files; its content never changes."""
+    (name,) = context.params
+    file = website.asset(name.decode(errors="replace"))
+    if file is None:
+        raise refuse("NOT_FOUND")
+    return _answer(file, _ASSETS[file.content_type], context)
+
+
+@Operation(
+    method="GET",
+    path="/api/v1/site",
+    operation_id="getSite",
+    summary="What the web app has to know of this server",
+    tag=TAG,
+    response=Site,
+    response_example=examples.SITE,
+)
+async def get_site(website: WebsiteService, _: RequestContext) -> Reply:
+    """The accounts to try, if there are any, and the way to pay for trying."""
+    return success(website.site)
+
+
+@Operation(
+    method="GET",
+    path="/{page}",
+    operation_id="page",
+    summary="A page of the web app",
+    tag=TAG,
+    hidden=True,
+)
+async def page(website: WebsiteService, context: RequestContext) -> Reply:
+    """The app finds out itself which page an address is; programs are told that there is none."""
+    wanted = context.request.headers.get(hdrs.ACCEPT, "")
+    if not (website.is_built and "text/html" in wanted and is_a_page(context.request.path)):
+        raise refuse("NOT_FOUND")
+    return _answer(website.page, _PAGE, context, permissions_policy=PERMISSIONS)
+
+
+def _answer(file: File, medium: Medium, context: RequestContext, **headers: str) -> Reply:
+    """The file in the best coding that the client takes, or 304."""
+    request = context.request
+    coding, body = file.best(accepted(request.headers.get(hdrs.ACCEPT_ENCODING, "")))
+    # Each coding is a representation of its own.
+    tag = file.tag if not coding else f'{file.tag[:-1]}-{coding}"'
+    extra = header_lines(etag=tag, vary="Accept, Accept-Encoding", **headers)
+    if has_seen(request, tag):
+        return Reply(304, extra=extra, medium=medium)
+    if coding:
+        extra += header_lines(content_encoding=coding)
+    return Reply(200, body, extra, medium)
+
+
+ROUTES: Final = (home, asset, get_site)
+FALLBACK: Final = page

@@ -1,0 +1,82 @@
+/** Who is signed in. Tokens are in memory alone; the refresh token is in a cookie no script reads. */
+import { useSyncExternalStore } from "react";
+import type { components } from "./schema";
+
+export type User = components["schemas"]["User"];
+
+export type Session =
+  | { kind: "unknown" }
+  | { kind: "nobody" }
+  | { kind: "guest"; token: string }
+  | { kind: "user"; token: string; user: User };
+
+/** Says only that a cookie may be there, so that visitors without one ask for nothing in vain. */
+const HINT = "cinema.signed-in";
+
+let session: Session = { kind: "unknown" };
+let refreshing: Promise<boolean> | null = null;
+const listeners = new Set<() => void>();
+
+export function currentSession(): Session {
+  return session;
+}
+
+export function tokenOf(one: Session): string | null {
+  return one.kind === "user" || one.kind === "guest" ? one.token : null;
+}
+
+export function setSession(next: Session): void {
+  session = next;
+  if (next.kind === "user") localStorage.setItem(HINT, "yes");
+  else if (next.kind === "nobody") localStorage.removeItem(HINT);
+  for (const listener of listeners) listener();
+}
+
+export function useSession(): Session {
+  return useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    () => session,
+  );
+}
+
+/** Find out who it is, once, before the first request with a token. */
+export async function ready(): Promise<void> {
+  if (session.kind !== "unknown") return;
+  if (localStorage.getItem(HINT) === null) setSession({ kind: "nobody" });
+  else await refresh();
+}
+
+/** A new access token for the cookie; one at a time over all tabs, since each cookie is good once. */
+export function refresh(): Promise<boolean> {
+  refreshing ??= exclusively(askForToken).finally(() => {
+    refreshing = null;
+  });
+  return refreshing;
+}
+
+async function exclusively(work: () => Promise<boolean>): Promise<boolean> {
+  return navigator.locks ? await navigator.locks.request("cinema.refresh", work) : work();
+}
+
+async function askForToken(): Promise<boolean> {
+  let reply: Response;
+  try {
+    reply = await fetch("/api/v1/auth/refresh", {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-Requested-With": "cinema" },
+      body: "{}",
+    });
+  } catch {
+    return false;
+  }
+  if (reply.ok) {
+    const { data } = await reply.json();
+    setSession({ kind: "user", token: data.access_token, user: data.user });
+    return true;
+  }
+  if (reply.status === 401 || reply.status === 403) setSession({ kind: "nobody" });
+  return false;
+}

@@ -1,0 +1,328 @@
+/** From held seats to a booking: who, which tickets, the price, and paying once. */
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { type FormEvent, useState } from "react";
+import { ApiError, api, ask, REPEATED, type Schemas } from "../api/client";
+import { useSession } from "../api/session";
+import { money } from "../format";
+import { type Key, useWords } from "../i18n";
+import { extendHold, type Hold, holdQuery } from "../seats/holds";
+import { keep, keptAt } from "../seats/kept";
+import { Heading } from "../seats/page";
+import { showtimeQuery, siteQuery, ticketTypesQuery } from "../ui/queries";
+import { Empty, Failure, keyOf, Skeleton, useTitle } from "../ui/state";
+import { Countdown } from "./countdown";
+
+const route = getRouteApi("/showtimes/$showtimeId/checkout");
+const ADULT = "adult";
+
+type TicketType = Schemas["TicketType"];
+type Quote = Schemas["Quote"];
+
+export function CheckoutPage() {
+  const { showtimeId } = route.useParams();
+  const { t } = useWords();
+  const session = useSession();
+  const [holdId] = useState(() => keptAt(showtimeId));
+  const showtime = useQuery(showtimeQuery(showtimeId));
+  const isKnown = session.kind === "user" || session.kind === "guest";
+  const hold = useQuery({
+    ...holdQuery(showtimeId, holdId ?? ""),
+    enabled: holdId !== null && session.kind !== "nobody",
+  });
+  useTitle(t("checkout.title"));
+
+  const isGone =
+    holdId === null ||
+    session.kind === "nobody" ||
+    (hold.error instanceof ApiError && hold.error.status === 404);
+  if (isGone || hold.data?.status === "expired" || hold.data?.status === "released") {
+    return (
+      <Empty title={t("checkout.expired")} text={t("checkout.expiredText")}>
+        <Link to="/showtimes/$showtimeId" params={{ showtimeId }} className="button">
+          {t("checkout.again")}
+        </Link>
+      </Empty>
+    );
+  }
+  if (hold.data?.status === "booked") {
+    return (
+      <Empty title={t("checkout.booked")} text={t("checkout.bookedText")}>
+        <Link to="/bookings" className="button">
+          {t("app.bookings")}
+        </Link>
+      </Empty>
+    );
+  }
+  if (hold.error) return <Failure error={hold.error} again={() => hold.refetch()} />;
+  return (
+    <div className="checkout">
+      <Heading showtime={showtime.data} title={t("checkout.title")} />
+      {hold.data === undefined || showtime.data === undefined || !isKnown ? (
+        <Skeleton className="checkout-skeleton" />
+      ) : (
+        <Paying hold={hold.data} cinemaId={showtime.data.cinema_id} />
+      )}
+    </div>
+  );
+}
+
+function Paying({ hold, cinemaId }: { hold: Hold; cinemaId: string }) {
+  const { t, language } = useWords();
+  const session = useSession();
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const types = useQuery(ticketTypesQuery(cinemaId));
+  const site = useQuery(siteQuery);
+  const [chosen, setChosen] = useState<Record<string, string>>({});
+  const [promo, setPromo] = useState("");
+  const [email, setEmail] = useState("");
+  const { queryKey } = holdQuery(hold.showtime_id, hold.hold_id);
+
+  const seats = hold.seats.map((one) => one.label);
+  const tickets = seats.flatMap((seat) => {
+    const type = chosen[seat];
+    return type === undefined || type === ADULT ? [] : [{ seat, type }];
+  });
+  const body = { showtime_id: hold.showtime_id, seats, tickets, promo_code: promo || undefined };
+  const quote = useQuery({
+    queryKey: ["quote", body],
+    queryFn: () => ask(api.POST("/api/v1/pricing/calculate", { body })),
+    placeholderData: (before: Quote | undefined) => before,
+    retry: (failures, error) => failures < 3 && error instanceof ApiError && error.isTransient,
+  });
+  const extended = useMutation({
+    mutationFn: () => extendHold(hold),
+    onSuccess: (longer) => queries.setQueryData(queryKey, longer),
+    onError: () => queries.invalidateQueries({ queryKey }),
+  });
+  const pay = useMutation({
+    ...REPEATED,
+    mutationFn: () => {
+      // One key for the hold: a second click, a reload or a lost answer makes no second booking.
+      const header = { "Idempotency-Key": `book-${hold.hold_id}` };
+      return ask(
+        api.POST("/api/v1/bookings", {
+          params: { header },
+          body: {
+            showtime_id: hold.showtime_id,
+            hold_id: hold.hold_id,
+            payment: { method: "demo" },
+            tickets,
+            promo_code: promo || undefined,
+            email: session.kind === "guest" ? email.trim() : undefined,
+          },
+        }),
+      );
+    },
+    onSuccess: (booking) => {
+      keep(null);
+      queries.setQueryData(["booking", booking.id], booking);
+      void queries.invalidateQueries({ queryKey: ["bookings"] });
+      const params = { bookingId: booking.id };
+      void navigate({ to: "/bookings/$bookingId", params, search: { new: true }, replace: true });
+    },
+    onError: (error) => {
+      if (error instanceof ApiError && error.status === 409)
+        void queries.invalidateQueries({ queryKey });
+    },
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (!pay.isPending && !pay.isSuccess) pay.mutate();
+  };
+  const refused = quote.error ?? pay.error;
+  return (
+    <form className="checkout-form" onSubmit={submit}>
+      <Countdown
+        expiresAt={hold.expires_at}
+        over={() => void queries.invalidateQueries({ queryKey })}
+        extend={() => extended.mutate()}
+        isExtending={extended.isPending}
+      />
+      <section className="panel" aria-labelledby="who">
+        <h2 id="who">{t("checkout.who")}</h2>
+        {session.kind === "user" ? (
+          <p>{t("checkout.as", { email: session.user.email })}</p>
+        ) : (
+          <>
+            <label className="field">
+              <span>{t("checkout.email")}</span>
+              <input
+                type="email"
+                required
+                maxLength={254}
+                autoComplete="email"
+                aria-describedby="email-why"
+                value={email}
+                onChange={(event) => setEmail(event.target.value)}
+              />
+              <small id="email-why">{t("checkout.emailWhy")}</small>
+            </label>
+            <p>
+              {t("checkout.or")}{" "}
+              <Link
+                to="/sign-in"
+                search={{ next: `/showtimes/${hold.showtime_id}/checkout` }}
+                className="link"
+              >
+                {t("checkout.signInKeep")}
+              </Link>
+            </p>
+          </>
+        )}
+      </section>
+      <section className="panel" aria-labelledby="tickets">
+        <h2 id="tickets">{t("checkout.tickets")}</h2>
+        <ul className="tickets">
+          {hold.seats.map(({ label }) => (
+            <TicketChoice
+              key={label}
+              seat={label}
+              types={types.data ?? []}
+              value={chosen[label] ?? ADULT}
+              price={quote.data?.seats.find((one) => one.seat === label)?.price}
+              change={(type) => setChosen((before) => ({ ...before, [label]: type }))}
+            />
+          ))}
+        </ul>
+        <PromoField apply={setPromo} />
+      </section>
+      <section className="panel summary" aria-labelledby="summary">
+        <h2 id="summary">{t("checkout.summary")}</h2>
+        {quote.data ? <Sum quote={quote.data} /> : <Skeleton className="sum-skeleton" />}
+        {refused && (
+          <p className="warning" role="alert">
+            {refusal(refused, t)}
+          </p>
+        )}
+        {site.data?.demo_payment === false ? (
+          <p className="warning">{t("checkout.noPayment")}</p>
+        ) : (
+          <>
+            <button
+              type="submit"
+              className="button wide"
+              disabled={pay.isPending || pay.isSuccess || quote.data === undefined || quote.isError}
+            >
+              {pay.isPending || pay.isSuccess
+                ? t("checkout.paying")
+                : t("checkout.pay", {
+                    amount: quote.data ? money(quote.data.total, language) : "…",
+                  })}
+            </button>
+            <small>{t("checkout.demo")}</small>
+          </>
+        )}
+      </section>
+    </form>
+  );
+}
+
+/** What a refusal means here; of what only the server knows, its own words. */
+function refusal(error: Error, t: (key: Key) => string): string {
+  if (error instanceof ApiError) {
+    if (error.code === "UNKNOWN_PROMO_CODE") return t("checkout.promoUnknown");
+    if (error.code === "PROMO_NOT_APPLICABLE") return t("checkout.promoNot");
+    if (error.status > 0 && error.status < 429 && error.message) return error.message;
+  }
+  return t(keyOf(error));
+}
+
+interface TicketProps {
+  seat: string;
+  types: TicketType[];
+  value: string;
+  price: Schemas["Money"] | undefined;
+  change: (type: string) => void;
+}
+
+function TicketChoice({ seat, types, value, price, change }: TicketProps) {
+  const { t, language } = useWords();
+  const online = types.filter((one) => !one.channels?.length || one.channels.includes("online"));
+  const proof = online.find((one) => one.code === value)?.proof;
+  return (
+    <li>
+      <label>
+        <span className="seat-name">{seat}</span>
+        <span className="unseen">{t("checkout.ticketFor", { seat })}</span>
+        <select value={value} onChange={(event) => change(event.target.value)}>
+          {online.length === 0 && <option value={ADULT}>…</option>}
+          {online.map((one) => (
+            <option key={one.code} value={one.code}>
+              {one.name}
+            </option>
+          ))}
+        </select>
+      </label>
+      <span className="price">{price && money(price, language)}</span>
+      {proof && <small>{t("checkout.proof", { proof })}</small>}
+    </li>
+  );
+}
+
+function PromoField({ apply }: { apply: (code: string) => void }) {
+  const { t } = useWords();
+  const [code, setCode] = useState("");
+  return (
+    <div className="promo">
+      <label className="field grow">
+        <span>{t("checkout.promo")}</span>
+        <input
+          value={code}
+          maxLength={32}
+          autoComplete="off"
+          onChange={(event) => {
+            setCode(event.target.value);
+            if (event.target.value === "") apply("");
+          }}
+        />
+      </label>
+      <button type="button" className="button quiet" onClick={() => apply(code.trim())}>
+        {t("checkout.apply")}
+      </button>
+    </div>
+  );
+}
+
+function Sum({ quote }: { quote: Quote }) {
+  const { t, language } = useWords();
+  const taxes = quote.taxes.reduce((total, one) => total + one.tax.amount, 0);
+  return (
+    <dl className="sum">
+      {quote.seats.map((one) => (
+        <div key={one.seat}>
+          <dt>{one.seat}</dt>
+          <dd>{money(one.list_price, language)}</dd>
+        </div>
+      ))}
+      {quote.fees.map((fee) => (
+        <div key={fee.code}>
+          <dt>
+            {fee.name} × {fee.quantity}
+          </dt>
+          <dd>{money(fee.amount, language)}</dd>
+        </div>
+      ))}
+      {quote.promo?.applied && (
+        <div>
+          <dt>{t("checkout.discount", { code: quote.promo.code })}</dt>
+          <dd>−{money(quote.promo.discount, language)}</dd>
+        </div>
+      )}
+      <div className="total">
+        <dt>{t("checkout.total")}</dt>
+        <dd>
+          {money(quote.total, language)}
+          {taxes > 0 && (
+            <small>
+              {t("checkout.taxes", {
+                amount: money({ amount: taxes, currency: quote.total.currency }, language),
+              })}
+            </small>
+          )}
+        </dd>
+      </div>
+    </dl>
+  );
+}

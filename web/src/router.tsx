@@ -1,0 +1,142 @@
+/** The addresses of the pages. What a newcomer sees first comes at once, the rest when it is wanted. */
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  redirect,
+} from "@tanstack/react-router";
+import type { When } from "./bookings/queries";
+import { FilmPage } from "./films/film";
+import { HomePage } from "./films/home";
+import type { FilmFilters } from "./ui/queries";
+import { Shell } from "./ui/shell";
+import { Failure, NotFound } from "./ui/state";
+
+type Asked = Record<string, unknown>;
+
+/** Addresses are typed by people too: what is no text is left out. */
+function text(value: unknown): string | undefined {
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
+
+const home = createRoute({
+  getParentRoute: () => root,
+  path: "/",
+  component: HomePage,
+  validateSearch: (asked: Asked): FilmFilters => ({
+    q: text(asked.q),
+    genre: text(asked.genre),
+    cinema: text(asked.cinema),
+    date: text(asked.date),
+  }),
+});
+
+const film = createRoute({
+  getParentRoute: () => root,
+  path: "/films/$filmId",
+  component: FilmPage,
+  validateSearch: (asked: Asked): { day?: string } => ({ day: text(asked.day) }),
+});
+
+const films = createRoute({
+  getParentRoute: () => root,
+  path: "/films",
+  beforeLoad: () => {
+    throw redirect({ to: "/" });
+  },
+});
+
+const seats = createRoute({
+  getParentRoute: () => root,
+  path: "/showtimes/$showtimeId",
+  component: lazyRouteComponent(() => import("./seats/page"), "SeatsPage"),
+});
+
+const checkout = createRoute({
+  getParentRoute: () => root,
+  path: "/showtimes/$showtimeId/checkout",
+  component: lazyRouteComponent(() => import("./checkout/page"), "CheckoutPage"),
+});
+
+const bookings = createRoute({
+  getParentRoute: () => root,
+  path: "/bookings",
+  component: lazyRouteComponent(() => import("./bookings/list"), "BookingsPage"),
+  validateSearch: (asked: Asked): { when?: When } => ({
+    when: asked.when === "past" ? "past" : asked.when === "upcoming" ? "upcoming" : undefined,
+  }),
+});
+
+const booking = createRoute({
+  getParentRoute: () => root,
+  path: "/bookings/$bookingId",
+  component: lazyRouteComponent(() => import("./bookings/booking"), "BookingPage"),
+  validateSearch: (asked: Asked): { new?: true } => (asked.new === true ? { new: true } : {}),
+});
+
+const next = (asked: Asked): { next?: string } => ({ next: text(asked.next) });
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: "/sign-in",
+  component: lazyRouteComponent(() => import("./account/pages"), "SignInPage"),
+  validateSearch: next,
+});
+
+const signUp = createRoute({
+  getParentRoute: () => root,
+  path: "/sign-up",
+  component: lazyRouteComponent(() => import("./account/pages"), "SignUpPage"),
+  validateSearch: next,
+});
+
+const forgot = createRoute({
+  getParentRoute: () => root,
+  path: "/forgot-password",
+  component: lazyRouteComponent(() => import("./account/pages"), "ForgotPage"),
+});
+
+const reset = createRoute({
+  getParentRoute: () => root,
+  path: "/reset-password",
+  component: lazyRouteComponent(() => import("./account/pages"), "ResetPage"),
+});
+
+const verify = createRoute({
+  getParentRoute: () => root,
+  path: "/verify-email",
+  component: lazyRouteComponent(() => import("./account/pages"), "VerifyPage"),
+});
+
+const tree = root.addChildren([
+  home,
+  films,
+  film,
+  seats,
+  checkout,
+  bookings,
+  booking,
+  signIn,
+  signUp,
+  forgot,
+  reset,
+  verify,
+]);
+
+export const router = createRouter({
+  routeTree: tree,
+  scrollRestoration: true,
+  defaultErrorComponent: ({ error, reset: again }) => (
+    <Failure error={error instanceof Error ? error : new Error(String(error))} again={again} />
+  ),
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

@@ -1,0 +1,222 @@
+/** The seat map: one cell a seat, one tab stop for all, arrows between them. */
+import { type KeyboardEvent, memo, useCallback, useRef, useState, useSyncExternalStore } from "react";
+import { money } from "../format";
+import { type Key, useWords, type Words } from "../i18n";
+import { type Cell, type Grid, MARGIN, move, SEAT, type ShownSeat } from "./grid";
+import type { SeatStore } from "./store";
+
+interface MapProps {
+  grid: Grid;
+  store: SeatStore;
+  toggle: (label: string) => void;
+}
+
+const CATEGORIES = ["regular", "premium", "vip"];
+/** At this zoom a seat is 24 pixels wide, the least that a finger hits. */
+const SMALLEST = 24 / SEAT;
+const STEP = 1.25;
+const LARGEST = 3;
+
+export function SeatMap({ grid, store, toggle }: MapProps) {
+  const { t } = useWords();
+  const [zoom, setZoom] = useState(SMALLEST);
+  const [stop, setStop] = useState(() => firstStop(grid, store));
+  const map = useRef<SVGSVGElement>(null);
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.altKey || event.metaKey) return;
+    if (event.key === " " || event.key === "Enter") {
+      event.preventDefault();
+      toggle(stop);
+      return;
+    }
+    const next = move(grid, stop, event.key, event.ctrlKey);
+    if (next === null) return;
+    event.preventDefault();
+    setStop(next);
+    map.current?.querySelector<SVGGElement>(`[data-seat="${next}"]`)?.focus();
+  };
+  const press = useCallback(
+    (label: string) => {
+      setStop(label);
+      toggle(label);
+    },
+    [toggle],
+  );
+  const middle = grid.width / 2;
+  return (
+    <div className="map-frame">
+      <div className="zoom">
+        <button type="button" onClick={() => setZoom(Math.max(SMALLEST, zoom / STEP))}>
+          <span aria-hidden="true">−</span>
+          <span className="unseen">{t("seats.zoomOut")}</span>
+        </button>
+        <button type="button" onClick={() => setZoom(Math.min(LARGEST, zoom * STEP))}>
+          <span aria-hidden="true">+</span>
+          <span className="unseen">{t("seats.zoomIn")}</span>
+        </button>
+      </div>
+      <div className="map-scroll">
+        <svg
+          ref={map}
+          className="map"
+          viewBox={`0 0 ${grid.width} ${grid.height}`}
+          width={grid.width * zoom}
+          height={grid.height * zoom}
+        >
+          <defs>
+            <pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse">
+              <path d="M0 5 L5 0" className="hatch" />
+            </pattern>
+          </defs>
+          <g aria-hidden="true" className="screen">
+            <path d={`M${MARGIN} 34 Q${middle} 8 ${grid.width - MARGIN} 34`} />
+            <text x={middle} y={42}>
+              {t("seats.screen")}
+            </text>
+          </g>
+          {/* biome-ignore lint/a11y/noStaticElementInteractions: it is a grid. */}
+          <g role="grid" aria-label={`${t("seats.map")}. ${t("seats.hint")}`} onKeyDown={onKeyDown}>
+            {grid.rows.map((row) => (
+              <g key={row.label} role="row" aria-label={row.label}>
+                {[MARGIN / 2 - 6, grid.width - MARGIN / 2 + 6].map((x) => (
+                  <text key={x} aria-hidden="true" className="row-label" x={x} y={row.y + 18}>
+                    {row.label}
+                  </text>
+                ))}
+                {row.cells.map((cell) => (
+                  <SeatCell
+                    key={cell.label}
+                    cell={cell}
+                    store={store}
+                    isStop={cell.label === stop}
+                    press={press}
+                  />
+                ))}
+              </g>
+            ))}
+          </g>
+        </svg>
+      </div>
+    </div>
+  );
+}
+
+/** The tab stop at first: a free seat in the middle. */
+function firstStop(grid: Grid, store: SeatStore): string {
+  const middle = Math.floor(grid.rows.length / 2);
+  const row = grid.rows[middle]?.cells ?? [];
+  const order = [...row].sort(
+    (a, b) => Math.abs(a.x - grid.width / 2) - Math.abs(b.x - grid.width / 2),
+  );
+  const free = order.find((cell) => store.statusOf(cell.label) === "available");
+  return (free ?? order[0] ?? grid.rows[0]?.cells[0])?.label ?? "";
+}
+
+interface CellProps {
+  cell: Cell;
+  store: SeatStore;
+  isStop: boolean;
+  press: (label: string) => void;
+}
+
+const SeatCell = memo(function SeatCell({ cell, store, isStop, press }: CellProps) {
+  const words = useWords();
+  const { label, seat, x, y } = cell;
+  const watch = useCallback(
+    (listener: () => void) => store.watchSeat(label, listener),
+    [store, label],
+  );
+  const look = useSyncExternalStore(watch, () => store.lookOf(label));
+  const isFree = look === "available" || look === "chosen";
+  const middle = SEAT / 2;
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: the grid has the keys.
+    <g
+      role="gridcell"
+      tabIndex={isStop ? 0 : -1}
+      aria-label={nameOf(seat, look, words)}
+      aria-selected={look === "chosen"}
+      aria-disabled={!isFree}
+      data-seat={label}
+      className={`seat ${look} ${categoryOf(seat)}`}
+      transform={`translate(${x} ${y})`}
+      onClick={() => press(label)}
+    >
+      <rect width={SEAT} height={SEAT} rx={7} className="seat-shape" />
+      {look === "held" && <rect width={SEAT} height={SEAT} rx={7} fill="url(#hatch)" />}
+      {look === "booked" && <path className="mark" d="M8 8 L18 18 M18 8 L8 18" />}
+      {(look === "chosen" || look === "mine") && <path className="mark" d="M7 13.5 L11.5 18 L19 8.5" />}
+      {look === "available" && (
+        <text x={middle} y={middle + 4} className="seat-text">
+          {seat.accessible ? "♿" : (seat.letter ?? seat.number)}
+        </text>
+      )}
+    </g>
+  );
+});
+
+function categoryOf(seat: ShownSeat): string {
+  return CATEGORIES.includes(seat.category) ? seat.category : "regular";
+}
+
+export function nameOf(seat: ShownSeat, look: string, { t, language }: Words): string {
+  const category = CATEGORIES.includes(seat.category)
+    ? t(`seats.${seat.category}` as Key)
+    : seat.category;
+  const parts = [
+    t("seats.row", { row: seat.row, seat: seat.letter ?? seat.number }),
+    category,
+    money(seat.price, language),
+    seat.accessible ? t("seats.accessible") : "",
+    seat.companion ? t("seats.companion") : "",
+    t(`seats.${look}` as Key),
+  ];
+  return parts.filter(Boolean).join(", ");
+}
+
+/** The same seats as a list, for whoever finds a map hard to use. */
+export function SeatList({ grid, store, toggle }: MapProps) {
+  const { t } = useWords();
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <details className="seat-list" onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{t("seats.list")}</summary>
+      {isOpen &&
+        grid.rows.map((row) => (
+          <fieldset key={row.label}>
+            <legend>{row.label}</legend>
+            {row.cells.map((cell) => (
+              <SeatChoice key={cell.label} cell={cell} store={store} toggle={toggle} />
+            ))}
+          </fieldset>
+        ))}
+    </details>
+  );
+}
+
+interface ChoiceProps {
+  cell: Cell;
+  store: SeatStore;
+  toggle: (label: string) => void;
+}
+
+function SeatChoice({ cell: { label, seat }, store, toggle }: ChoiceProps) {
+  const words = useWords();
+  const watch = useCallback(
+    (listener: () => void) => store.watchSeat(label, listener),
+    [store, label],
+  );
+  const look = useSyncExternalStore(watch, () => store.lookOf(label));
+  return (
+    <label>
+      <input
+        type="checkbox"
+        checked={look === "chosen"}
+        disabled={look !== "available" && look !== "chosen"}
+        onChange={() => toggle(label)}
+      />
+      {nameOf(seat, look, words)}
+    </label>
+  );
+}

@@ -1,0 +1,282 @@
+/** Choosing seats: chosen here, held once, all or nothing, on Continue. */
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { useCallback, useEffect, useId, useMemo, useState, useSyncExternalStore } from "react";
+import { ApiError, api, ask, newKey, REPEATED, type Schemas } from "../api/client";
+import { useSession } from "../api/session";
+import { moment, money, sum } from "../format";
+import { type Key, useWords, type Words } from "../i18n";
+import { cinemasQuery, filmQuery, showtimeQuery } from "../ui/queries";
+import { Failure, keyOf, Skeleton, useTitle } from "../ui/state";
+import { areApart, gridOf } from "./grid";
+import { giveBack, type Hold, holdQuery, placeHold, type Wish } from "./holds";
+import { keep, keptAt } from "./kept";
+import { SeatList, SeatMap } from "./map";
+import { watchSeats } from "./socket";
+import { SeatStore } from "./store";
+
+const route = getRouteApi("/showtimes/$showtimeId");
+const SEATS_MOST = 10;
+
+export function SeatsPage() {
+  const { showtimeId } = route.useParams();
+  const { t } = useWords();
+  const showtime = useQuery(showtimeQuery(showtimeId));
+  const seats = useQuery({
+    queryKey: ["seats", showtimeId],
+    queryFn: () => {
+      const path = { showtime_id: showtimeId };
+      return ask(api.GET("/api/v1/showtimes/{showtime_id}/seats", { params: { path } }));
+    },
+    staleTime: 0,
+    gcTime: 0,
+    refetchOnWindowFocus: false,
+    refetchOnReconnect: false,
+  });
+  const screenId = showtime.data?.screen_id;
+  const version = seats.data?.layout_version;
+  const layout = useQuery({
+    queryKey: ["layout", screenId, version],
+    queryFn: () => {
+      const params = { path: { screen_id: screenId ?? "" }, query: { version } };
+      return ask(api.GET("/api/v1/screens/{screen_id}/layout", { params }));
+    },
+    enabled: screenId !== undefined && version !== undefined,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  useTitle(t("seats.title"));
+
+  const failed = showtime.error ?? seats.error;
+  if (failed) {
+    return <Failure error={failed} again={() => void Promise.all([showtime.refetch(), seats.refetch()])} />;
+  }
+  return (
+    <div className="seats-page">
+      <Heading showtime={showtime.data} title={t("seats.title")} />
+      {seats.data === undefined || layout.isPending ? (
+        <Skeleton className="map-skeleton" />
+      ) : (
+        <Choosing key={showtimeId} seats={seats.data} layout={layout.data?.layout ?? null} />
+      )}
+    </div>
+  );
+}
+
+/** Which film, when and where; above seats and above the checkout. */
+export function Heading({
+  showtime,
+  title,
+}: {
+  showtime: Schemas["Showtime"] | undefined;
+  title: string;
+}) {
+  const { t, language } = useWords();
+  const film = useQuery({ ...filmQuery(showtime?.movie_id ?? ""), enabled: showtime !== undefined });
+  const cinemas = useQuery(cinemasQuery);
+  const cinema = cinemas.data?.find((one) => one.id === showtime?.cinema_id);
+  return (
+    <header className="page-head">
+      {showtime && (
+        <Link to="/films/$filmId" params={{ filmId: showtime.movie_id }} className="link">
+          ← {film.data?.title ?? t("app.back")}
+        </Link>
+      )}
+      <h1>{title}</h1>
+      <p>
+        {showtime && cinema ? (
+          `${moment(cinema.time_zone, showtime.starts_at, language)} · ${cinema.name}, ${cinema.city}`
+        ) : (
+          <span className="line-skeleton" />
+        )}
+      </p>
+    </header>
+  );
+}
+
+/** What a refusal of a hold means, for a person. */
+function refusalText(error: Error, { t }: Words): string {
+  if (!(error instanceof ApiError)) return t(keyOf(error));
+  const seats = Array.isArray(error.details.seats) ? error.details.seats.join(", ") : "";
+  const texts: Partial<Record<string, Key>> = {
+    SEAT_UNAVAILABLE: "seats.lost",
+    ORPHAN_SEAT: "seats.orphan",
+    COMPANION_ONLY: "seats.companionOnly",
+    NOT_ENOUGH_SEATS: "seats.noBest",
+    HOLD_LIMIT: "seats.limit",
+    SALES_CLOSED: "seats.closed",
+    SALES_PAUSED: "seats.paused",
+  };
+  return t(texts[error.code] ?? keyOf(error), { seats });
+}
+
+function Choosing({
+  seats,
+  layout,
+}: {
+  seats: Schemas["SeatMap"];
+  layout: Schemas["Layout"] | null;
+}) {
+  const words = useWords();
+  const { t, many, language } = words;
+  const { showtime_id: showtimeId } = seats;
+  const navigate = useNavigate();
+  const queries = useQueryClient();
+  const session = useSession();
+  const grid = useMemo(() => gridOf(seats.seats, layout), [seats, layout]);
+  const [store] = useState(() => new SeatStore(seats.seats, seats.epoch, seats.seq));
+  const { chosen, lost, line } = useSyncExternalStore(store.watch, store.seen);
+  const [note, setNote] = useState("");
+  const [holdId, setHoldId] = useState(() => keptAt(showtimeId));
+  const prices = useMemo(() => new Map(seats.seats.map((one) => [one.label, one.price])), [seats]);
+
+  useEffect(() => watchSeats(store, showtimeId), [store, showtimeId]);
+
+  const known = useQuery({
+    ...holdQuery(showtimeId, holdId ?? ""),
+    enabled: holdId !== null && session.kind !== "nobody",
+  });
+  const kept = holdId !== null && known.data?.status === "active" ? known.data : null;
+
+  const toggle = useCallback(
+    (label: string) => {
+      if (!store.isChosen(label) && store.seen().chosen.length >= SEATS_MOST) {
+        setNote(t("seats.most", { n: SEATS_MOST }));
+        return;
+      }
+      setNote("");
+      store.toggle(label);
+    },
+    [store, t],
+  );
+
+  const hold = useMutation({
+    ...REPEATED,
+    mutationFn: (wish: Wish) => placeHold(showtimeId, wish),
+    onSuccess: (held: Hold, wish) => {
+      queries.setQueryData(holdQuery(showtimeId, held.hold_id).queryKey, held);
+      store.choose([]);
+      if ("seats" in wish) {
+        void navigate({ to: "/showtimes/$showtimeId/checkout", params: { showtimeId } });
+      } else setHoldId(held.hold_id);
+    },
+    onError: (error) => {
+      setNote(refusalText(error, words));
+      if (error instanceof ApiError && error.code === "SEAT_UNAVAILABLE")
+        store.lose((error.details.seats as string[] | undefined) ?? []);
+    },
+  });
+  const release = useMutation({
+    mutationFn: giveBack,
+    onSettled: () => {
+      keep(null);
+      setHoldId(null);
+    },
+  });
+
+  const total = sum(chosen.flatMap((label) => prices.get(label) ?? []));
+  const isApart = chosen.length > 1 && areApart(grid, chosen);
+  const lostText = lost.length > 0 ? t("seats.lost", { seats: lost.join(", ") }) : "";
+  return (
+    <>
+      <BestSeats
+        isBusy={hold.isPending}
+        find={(quantity) => hold.mutate({ key: newKey(), best_available: { quantity } })}
+      />
+      <p className={`line ${line}`} role="status">
+        {t(line === "live" ? "seats.live" : line === "lost" ? "seats.lostLine" : "seats.connecting")}
+      </p>
+      <SeatMap grid={grid} store={store} toggle={toggle} />
+      <Legend />
+      <SeatList grid={grid} store={store} toggle={toggle} />
+      <div className="tray">
+        <div className="tray-notes" role="alert">
+          {lostText && <p className="warning">{lostText}</p>}
+          {note && <p className="warning">{note}</p>}
+        </div>
+        {kept && chosen.length === 0 ? (
+          <>
+            <p className="tray-text">
+              {t("seats.kept", { seats: kept.seats.map((one) => one.label).join(", ") })}{" "}
+              <strong>{money(kept.total, language)}</strong>
+            </p>
+            <button type="button" className="button quiet" onClick={() => release.mutate(kept)}>
+              {t("seats.giveBack")}
+            </button>
+            <Link to="/showtimes/$showtimeId/checkout" params={{ showtimeId }} className="button">
+              {t("seats.toCheckout")}
+            </Link>
+          </>
+        ) : (
+          <>
+            <p className="tray-text">
+              {chosen.length === 0 ? (
+                t("seats.choose")
+              ) : (
+                <>
+                  {many("seats.chosen", chosen.length)}: {chosen.join(", ")}{" "}
+                  <strong>{total && money(total, language)}</strong>
+                  {isApart && <small> {t("seats.apart")}</small>}
+                </>
+              )}
+            </p>
+            <button
+              type="button"
+              className="button"
+              disabled={chosen.length === 0 || hold.isPending || line !== "live"}
+              onClick={() => hold.mutate({ key: newKey(), seats: [...chosen] })}
+            >
+              {t(hold.isPending ? "seats.holding" : "seats.continue")}
+            </button>
+          </>
+        )}
+      </div>
+    </>
+  );
+}
+
+function BestSeats({ find, isBusy }: { find: (quantity: number) => void; isBusy: boolean }) {
+  const { t } = useWords();
+  const [quantity, setQuantity] = useState(2);
+  const id = useId();
+  return (
+    <form
+      className="best"
+      onSubmit={(event) => {
+        event.preventDefault();
+        find(quantity);
+      }}
+    >
+      <label htmlFor={id}>{t("seats.howMany")}</label>
+      <select id={id} value={quantity} onChange={(event) => setQuantity(Number(event.target.value))}>
+        {Array.from({ length: SEATS_MOST }, (_, n) => n + 1).map((n) => (
+          <option key={n}>{n}</option>
+        ))}
+      </select>
+      <button type="submit" className="button quiet" disabled={isBusy}>
+        {t("seats.best")}
+      </button>
+    </form>
+  );
+}
+
+function Legend() {
+  const { t } = useWords();
+  const looks = ["regular", "premium", "vip", "chosen", "held", "booked"] as const;
+  return (
+    <ul className="legend" aria-label={t("seats.legend")}>
+      {looks.map((look) => (
+        <li key={look}>
+          <svg viewBox="-1 -1 28 28" width="20" height="20" aria-hidden="true">
+            <g className={`seat ${["regular", "premium", "vip"].includes(look) ? `available ${look}` : `${look} regular`}`}>
+              <rect width="26" height="26" rx="7" className="seat-shape" />
+              {look === "held" && <rect width="26" height="26" rx="7" fill="url(#hatch)" />}
+              {look === "booked" && <path className="mark" d="M8 8 L18 18 M18 8 L8 18" />}
+              {look === "chosen" && <path className="mark" d="M7 13.5 L11.5 18 L19 8.5" />}
+            </g>
+          </svg>
+          {t(`seats.${look}`)}
+        </li>
+      ))}
+    </ul>
+  );
+}

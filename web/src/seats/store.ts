@@ -1,0 +1,145 @@
+/**
+ * What is known of a showtime's seats. A store outside React: each seat on the map listens for itself,
+ * so a change paints one seat.
+ */
+import type { ShownSeat } from "./grid";
+
+export type Status = ShownSeat["status"];
+export type Line = "connecting" | "live" | "lost";
+
+export interface Frame {
+  type: "snapshot" | "delta" | "resync" | "result" | "error";
+  epoch: number;
+  seq: number;
+  prev_seq: number;
+  layout_version: number;
+  taken: Record<string, Status>;
+  changes: Record<string, Status>;
+}
+
+export interface Overview {
+  chosen: readonly string[];
+  /** Seats that were chosen and went to somebody else since the last choice. */
+  lost: readonly string[];
+  line: Line;
+}
+
+export class SeatStore {
+  private status = new Map<string, Status>();
+  private readonly mine = new Set<string>();
+  private chosen = new Set<string>();
+  private readonly listeners = new Map<string, Set<() => void>>();
+  private readonly watchers = new Set<() => void>();
+  private position: { epoch: number; seq: number } | null = null;
+  private overview: Overview = { chosen: [], lost: [], line: "connecting" };
+
+  constructor(seats: readonly ShownSeat[], epoch: number, seq: number) {
+    this.position = { epoch, seq };
+    for (const seat of seats) {
+      this.status.set(seat.label, seat.status);
+      if (seat.mine) this.mine.add(seat.label);
+    }
+  }
+
+  statusOf(label: string): Status {
+    return this.status.get(label) ?? "blocked";
+  }
+
+  isMine(label: string): boolean {
+    return this.mine.has(label);
+  }
+
+  isChosen(label: string): boolean {
+    return this.chosen.has(label);
+  }
+
+  /** One text for all that a seat shows, as `useSyncExternalStore` needs it. */
+  lookOf = (label: string): string => {
+    if (this.chosen.has(label)) return "chosen";
+    const status = this.statusOf(label);
+    return this.mine.has(label) && status !== "available" ? "mine" : status;
+  };
+
+  watchSeat = (label: string, listener: () => void): (() => void) => {
+    let all = this.listeners.get(label);
+    if (all === undefined) this.listeners.set(label, (all = new Set()));
+    all.add(listener);
+    return () => all.delete(listener);
+  };
+
+  watch = (listener: () => void): (() => void) => {
+    this.watchers.add(listener);
+    return () => this.watchers.delete(listener);
+  };
+
+  seen = (): Overview => this.overview;
+
+  /** Choose or leave a seat; false if it cannot be chosen. */
+  toggle(label: string): boolean {
+    if (!this.chosen.delete(label)) {
+      if (this.statusOf(label) !== "available") return false;
+      this.chosen.add(label);
+    }
+    this.tell(label);
+    this.show({ lost: [] });
+    return true;
+  }
+
+  choose(labels: Iterable<string>): void {
+    const before = this.chosen;
+    this.chosen = new Set([...labels].filter((label) => this.statusOf(label) === "available"));
+    for (const label of new Set([...before, ...this.chosen])) this.tell(label);
+    this.show({ lost: [] });
+  }
+
+  setLine(line: Line): void {
+    if (this.overview.line !== line) this.show({ line });
+  }
+
+  /** Where to resume, as the socket takes it. */
+  since(): string | null {
+    return this.position === null ? null : `${this.position.epoch}:${this.position.seq}`;
+  }
+
+  /** Take what the socket says; false if something is missing, so that all has to be asked again. */
+  apply(frame: Frame): boolean {
+    if (frame.type === "snapshot") {
+      this.position = { epoch: frame.epoch, seq: frame.seq };
+      const next = new Map<string, Status>();
+      for (const label of this.status.keys()) next.set(label, frame.taken[label] ?? "available");
+      this.change(next);
+    } else if (frame.type === "delta") {
+      if (this.position === null || frame.prev_seq !== this.position.seq) return false;
+      this.position = { epoch: frame.epoch, seq: frame.seq };
+      this.change(new Map(Object.entries(frame.changes)));
+    }
+    return true;
+  }
+
+  /** Seats that a refusal named as taken, before the socket says so. */
+  lose(labels: readonly string[]): void {
+    this.change(new Map(labels.map((label) => [label, "held" as Status])));
+  }
+
+  private change(next: Map<string, Status>): void {
+    const lost: string[] = [];
+    for (const [label, status] of next) {
+      const known = this.status.get(label);
+      if (known === undefined || known === status) continue;
+      this.status.set(label, status);
+      if (status === "available") this.mine.delete(label);
+      else if (this.chosen.delete(label)) lost.push(label);
+      this.tell(label);
+    }
+    if (lost.length > 0) this.show({ lost: [...this.overview.lost, ...lost] });
+  }
+
+  private tell(label: string): void {
+    for (const listener of this.listeners.get(label) ?? []) listener();
+  }
+
+  private show(news: Partial<Overview>): void {
+    this.overview = { ...this.overview, ...news, chosen: [...this.chosen] };
+    for (const watcher of this.watchers) watcher();
+  }
+}

@@ -1,0 +1,122 @@
+/** What stands around every page. */
+import { useQueryClient } from "@tanstack/react-query";
+import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
+import { useEffect, useRef, useState } from "react";
+import { signOut } from "../account/actions";
+import { ready, useSession } from "../api/session";
+import { type Language, setLanguage, useWords } from "../i18n";
+import { setTheme, THEMES, type Theme, theme } from "./theme";
+
+export function Shell() {
+  const { t } = useWords();
+  useEffect(() => {
+    void ready();
+  }, []);
+  return (
+    <>
+      <a href="#main" className="skip">
+        {t("app.skip")}
+      </a>
+      <header className="bar">
+        <Link to="/" className="brand">
+          <svg viewBox="0 0 32 32" width="28" height="28" aria-hidden="true">
+            <path d="M8 19v-7a3 3 0 0 1 3-3h10a3 3 0 0 1 3 3v7" />
+            <rect x="5" y="17" width="22" height="7" rx="2.5" />
+          </svg>
+          cinema
+        </Link>
+        <Account />
+      </header>
+      <Main />
+      <footer className="foot">
+        <p>{t("app.footer")}</p>
+        <Choices />
+        <a href="/docs" className="link">
+          {t("app.docs")}
+        </a>
+      </footer>
+    </>
+  );
+}
+
+/** A new page takes the focus, so that a screen reader reads it and Tab begins there. */
+function Main() {
+  const main = useRef<HTMLElement>(null);
+  const path = useRouterState({ select: (state) => state.resolvedLocation?.pathname });
+  const first = useRef(true);
+  useEffect(() => {
+    if (path === undefined) return;
+    if (!first.current) main.current?.focus({ preventScroll: true });
+    first.current = false;
+  }, [path]);
+  return (
+    <main id="main" ref={main} tabIndex={-1}>
+      <Outlet />
+    </main>
+  );
+}
+
+function Account() {
+  const { t } = useWords();
+  const session = useSession();
+  const navigate = useNavigate();
+  const queries = useQueryClient();
+  const leave = async () => {
+    await signOut().catch(() => undefined);
+    queries.removeQueries({ queryKey: ["booking"] });
+    queries.removeQueries({ queryKey: ["bookings"] });
+    await navigate({ to: "/" });
+  };
+  return (
+    <nav className="account-nav">
+      <Link to="/bookings" className="link">
+        {t("app.bookings")}
+      </Link>
+      {session.kind === "user" ? (
+        <button type="button" className="button quiet" title={session.user.email} onClick={leave}>
+          {t("app.signOut")}
+        </button>
+      ) : (
+        <Link to="/sign-in" className="button quiet">
+          {t("app.signIn")}
+        </Link>
+      )}
+    </nav>
+  );
+}
+
+function Choices() {
+  const { t, language } = useWords();
+  const [chosen, setChosen] = useState<Theme>(theme);
+  return (
+    <div className="choices">
+      <label>
+        <span>{t("app.language")}</span>
+        <select
+          value={language}
+          onChange={(event) => void setLanguage(event.target.value as Language)}
+        >
+          <option value="en">English</option>
+          <option value="de">Deutsch</option>
+        </select>
+      </label>
+      <label>
+        <span>{t("app.theme")}</span>
+        <select
+          value={chosen}
+          onChange={(event) => {
+            const next = event.target.value as Theme;
+            setTheme(next);
+            setChosen(next);
+          }}
+        >
+          {THEMES.map((one) => (
+            <option key={one} value={one}>
+              {t(`app.theme.${one}`)}
+            </option>
+          ))}
+        </select>
+      </label>
+    </div>
+  );
+}
