@@ -76,6 +76,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return len(os.sched_getaffinity(0)) + 1
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Tests in a browser run only if they are asked for: they need a process of their own."""
+    if collection_path != Path(__file__).parent / "browser":
+        return None
+    return None if any("browser" in argument for argument in config.args) else True
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that take minutes begin first; chaos, which asks for the whole machine, comes last."""
     order = {name: rank for rank, name in enumerate(LONGEST_FILES)}

@@ -1117,9 +1117,10 @@ async def _website(ground: Ground, _offered: Offered) -> Feature:
             for role, (email, password) in DEMO_ACCOUNTS.items()
         )
     website = WebsiteService(Site(demo_accounts=accounts, demo_payment=settings.demo_payment))
+    (fallback,) = bound(website_routes.FALLBACK_ROUTES, website)
     return Feature(
         routes=bound(website_routes.ROUTES, website),
-        fallback=website_routes.FALLBACK.bound(website),
+        fallback=fallback,
     )
 
 

@@ -25,6 +25,7 @@ from cinema.features.operations import (
 from cinema.features.operations import routes as control_routes
 from cinema.features.seats import hold_routes, seat_routes
 from cinema.features.showtimes import routes as showtime_routes
+from cinema.features.website import routes as website_routes
 from cinema.http.document import assets
 from cinema.http.routes import Route, bound
 
@@ -49,6 +50,7 @@ ROUTES: tuple[Route, ...] = (
     *bound(change_routes.ROUTES, NOTHING),
     *bound(exchange_routes.ROUTES, NOTHING),
     *bound(order_routes.ROUTES, NOTHING),
+    *bound(website_routes.ROUTES, NOTHING),
     *bound(health_routes.ROUTES, NOTHING),
     *bound(assets.ROUTES, NOTHING),
 )

@@ -40,7 +40,7 @@ def test_every_command_can_be_run_and_stops_at_the_first_error(command: Path) ->
     assert "\nset -euo pipefail\n" in text
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, "web"])
 def test_locks_pin_hashes_and_name_no_place(lock: str) -> None:
     text = (ROOT / "requirements" / f"{lock}.lock").read_text()
     requirements = [line for line in text.splitlines() if line[:1] not in {" ", "#", ""}]

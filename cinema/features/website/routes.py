@@ -109,4 +109,4 @@ def _answer(file: File, medium: Medium, context: RequestContext, **headers: str)
 
 
 ROUTES: Final = (home, asset, get_site)
-FALLBACK: Final = page
+FALLBACK_ROUTES: Final = (page,)

@@ -23,7 +23,9 @@ function textOf(error: Error, t: (key: Key) => string): string {
   if (!(error instanceof ApiError)) return t(keyOf(error));
   const known = TEXTS[error.code];
   if (known !== undefined) return t(known);
-  return error.status >= 400 && error.status < 429 && error.message ? error.message : t(keyOf(error));
+  return error.status >= 400 && error.status < 429 && error.message
+    ? error.message
+    : t(keyOf(error));
 }
 
 /** Back to where somebody came from: a path of these pages, and nothing else. */
@@ -157,7 +159,8 @@ export function ForgotPage() {
   const { t } = useWords();
   useTitle(t("account.forgotTitle"));
   const asked = useMutation({
-    mutationFn: (email: string) => ask(api.POST("/api/v1/auth/forgot-password", { body: { email } })),
+    mutationFn: (email: string) =>
+      ask(api.POST("/api/v1/auth/forgot-password", { body: { email } })),
   });
   if (asked.isSuccess) return <Told title={t("account.forgotTitle")} text={t("account.sent")} />;
   return (

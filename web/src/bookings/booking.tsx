@@ -52,7 +52,9 @@ export function BookingPage() {
           <dl>
             <div>
               <dt>{t("booking.when")}</dt>
-              <dd>{showtime && cinema && moment(cinema.time_zone, showtime.starts_at, language)}</dd>
+              <dd>
+                {showtime && cinema && moment(cinema.time_zone, showtime.starts_at, language)}
+              </dd>
             </div>
             <div>
               <dt>{t("booking.where")}</dt>

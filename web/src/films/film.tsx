@@ -1,7 +1,7 @@
 /** A film, and when it is shown where: each time on the cinema's own clock. */
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { clock, dayIn, dayName, money, runtime } from "../format";
+import { clock, dayIn, dayName, runtime } from "../format";
 import { useWords } from "../i18n";
 import { type Cinema, cinemasQuery, filmQuery, type Showtime, showtimesQuery } from "../ui/queries";
 import { Empty, Failure, Skeleton, useTitle } from "../ui/state";
@@ -104,7 +104,7 @@ function Time({ showtime, zone }: { showtime: Showtime; zone: string }) {
         <span>
           {showtime.format} {t("film.in", { language: languages.of(showtime.language) ?? "" })}
         </span>
-        <span>{money(showtime.base_price, language)}</span>
+        <span>{t("film.until", { time: clock(zone, showtime.ends_at, language) })}</span>
       </Link>
     </li>
   );

@@ -43,6 +43,7 @@ export const de: Texts = {
   "film.none": "Zurzeit sind keine Vorstellungen geplant",
   "film.noneText": "Schauen Sie bald wieder vorbei: Das Programm entsteht eine Woche im Voraus.",
   "film.in": "auf {language}",
+  "film.until": "bis {time}",
   "film.poster": "Plakat von {title}",
   "film.soldHere": "{cinema}, {city}",
   "seats.title": "Plätze auswählen",

@@ -16,7 +16,8 @@ export const en = {
   "app.retry": "Try again",
   "app.back": "Back",
   "error.title": "That did not work",
-  "error.offline": "There is no connection to the cinema. Your seats are safe; try again in a moment.",
+  "error.offline":
+    "There is no connection to the cinema. Your seats are safe; try again in a moment.",
   "error.busy": "The cinema is very busy. Try again in a moment.",
   "error.rate": "That was too often. Wait a little, then try again.",
   "error.other": "Something went wrong on our side. Try again.",
@@ -40,6 +41,7 @@ export const en = {
   "film.none": "No showtimes are planned at the moment",
   "film.noneText": "Come back soon: the programme is made a week ahead.",
   "film.in": "in {language}",
+  "film.until": "until {time}",
   "film.poster": "Poster of {title}",
   "film.soldHere": "{cinema}, {city}",
   "seats.title": "Choose your seats",
@@ -116,7 +118,8 @@ export const en = {
   "checkout.pay": "Pay {amount}",
   "checkout.paying": "Paying…",
   "checkout.demo": "Demo payment: nothing is charged.",
-  "checkout.noPayment": "This server takes no demo payments, and these pages know no other way to pay yet.",
+  "checkout.noPayment":
+    "This server takes no demo payments, and these pages know no other way to pay yet.",
   "booking.thanks": "Enjoy the film!",
   "booking.title": "Your booking",
   "booking.code": "Booking code",

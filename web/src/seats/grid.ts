@@ -4,9 +4,9 @@ import type { Schemas } from "../api/client";
 export type ShownSeat = Schemas["ShownSeat"];
 type Layout = Schemas["Layout"];
 
-export const PITCH = 32;
+export const PITCH = 30;
 export const SEAT = 26;
-export const MARGIN = 44;
+export const MARGIN = 28;
 export const TOP = 64;
 
 export interface Cell {

@@ -40,7 +40,10 @@ export async function placeHold(showtimeId: string, { key, ...body }: Wish): Pro
 export async function extendHold({ showtime_id, hold_id }: Hold): Promise<Hold> {
   const params = { path: { showtime_id, hold_id }, header: { "Idempotency-Key": newKey() } };
   return ask(
-    api.PATCH("/api/v1/showtimes/{showtime_id}/holds/{hold_id}", { params, body: { extend: true } }),
+    api.PATCH("/api/v1/showtimes/{showtime_id}/holds/{hold_id}", {
+      params,
+      body: { extend: true },
+    }),
   );
 }
 

@@ -1,5 +1,13 @@
 /** The seat map: one cell a seat, one tab stop for all, arrows between them. */
-import { type KeyboardEvent, memo, useCallback, useRef, useState, useSyncExternalStore } from "react";
+import {
+  type KeyboardEvent,
+  memo,
+  useCallback,
+  useLayoutEffect,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from "react";
 import { money } from "../format";
 import { type Key, useWords, type Words } from "../i18n";
 import { type Cell, type Grid, MARGIN, move, SEAT, type ShownSeat } from "./grid";
@@ -14,6 +22,8 @@ interface MapProps {
 const CATEGORIES = ["regular", "premium", "vip"];
 /** At this zoom a seat is 24 pixels wide, the least that a finger hits. */
 const SMALLEST = 24 / SEAT;
+/** A small room is not blown up to the width of a wide page. */
+const COMFORTABLE = 1.7;
 const STEP = 1.25;
 const LARGEST = 3;
 
@@ -22,6 +32,11 @@ export function SeatMap({ grid, store, toggle }: MapProps) {
   const [zoom, setZoom] = useState(SMALLEST);
   const [stop, setStop] = useState(() => firstStop(grid, store));
   const map = useRef<SVGSVGElement>(null);
+  const frame = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    const width = (frame.current?.clientWidth ?? 0) - 16;
+    setZoom(Math.min(Math.max(SMALLEST, width / grid.width), COMFORTABLE));
+  }, [grid]);
 
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.altKey || event.metaKey) return;
@@ -56,7 +71,7 @@ export function SeatMap({ grid, store, toggle }: MapProps) {
           <span className="unseen">{t("seats.zoomIn")}</span>
         </button>
       </div>
-      <div className="map-scroll">
+      <div className="map-scroll" ref={frame}>
         <svg
           ref={map}
           className="map"
@@ -75,11 +90,10 @@ export function SeatMap({ grid, store, toggle }: MapProps) {
               {t("seats.screen")}
             </text>
           </g>
-          {/* biome-ignore lint/a11y/noStaticElementInteractions: it is a grid. */}
           <g role="grid" aria-label={`${t("seats.map")}. ${t("seats.hint")}`} onKeyDown={onKeyDown}>
             {grid.rows.map((row) => (
               <g key={row.label} role="row" aria-label={row.label}>
-                {[MARGIN / 2 - 6, grid.width - MARGIN / 2 + 6].map((x) => (
+                {[MARGIN / 2 - 2, grid.width - MARGIN / 2 - 2].map((x) => (
                   <text key={x} aria-hidden="true" className="row-label" x={x} y={row.y + 18}>
                     {row.label}
                   </text>
@@ -131,7 +145,6 @@ const SeatCell = memo(function SeatCell({ cell, store, isStop, press }: CellProp
   const isFree = look === "available" || look === "chosen";
   const middle = SEAT / 2;
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: the grid has the keys.
     <g
       role="gridcell"
       tabIndex={isStop ? 0 : -1}
@@ -146,7 +159,9 @@ const SeatCell = memo(function SeatCell({ cell, store, isStop, press }: CellProp
       <rect width={SEAT} height={SEAT} rx={7} className="seat-shape" />
       {look === "held" && <rect width={SEAT} height={SEAT} rx={7} fill="url(#hatch)" />}
       {look === "booked" && <path className="mark" d="M8 8 L18 18 M18 8 L8 18" />}
-      {(look === "chosen" || look === "mine") && <path className="mark" d="M7 13.5 L11.5 18 L19 8.5" />}
+      {(look === "chosen" || look === "mine") && (
+        <path className="mark" d="M7 13.5 L11.5 18 L19 8.5" />
+      )}
       {look === "available" && (
         <text x={middle} y={middle + 4} className="seat-text">
           {seat.accessible ? "♿" : (seat.letter ?? seat.number)}

@@ -48,7 +48,12 @@ export function SeatsPage() {
 
   const failed = showtime.error ?? seats.error;
   if (failed) {
-    return <Failure error={failed} again={() => void Promise.all([showtime.refetch(), seats.refetch()])} />;
+    return (
+      <Failure
+        error={failed}
+        again={() => void Promise.all([showtime.refetch(), seats.refetch()])}
+      />
+    );
   }
   return (
     <div className="seats-page">
@@ -71,7 +76,10 @@ export function Heading({
   title: string;
 }) {
   const { t, language } = useWords();
-  const film = useQuery({ ...filmQuery(showtime?.movie_id ?? ""), enabled: showtime !== undefined });
+  const film = useQuery({
+    ...filmQuery(showtime?.movie_id ?? ""),
+    enabled: showtime !== undefined,
+  });
   const cinemas = useQuery(cinemasQuery);
   const cinema = cinemas.data?.find((one) => one.id === showtime?.cinema_id);
   return (
@@ -183,7 +191,9 @@ function Choosing({
         find={(quantity) => hold.mutate({ key: newKey(), best_available: { quantity } })}
       />
       <p className={`line ${line}`} role="status">
-        {t(line === "live" ? "seats.live" : line === "lost" ? "seats.lostLine" : "seats.connecting")}
+        {t(
+          line === "live" ? "seats.live" : line === "lost" ? "seats.lostLine" : "seats.connecting",
+        )}
       </p>
       <SeatMap grid={grid} store={store} toggle={toggle} />
       <Legend />
@@ -247,7 +257,11 @@ function BestSeats({ find, isBusy }: { find: (quantity: number) => void; isBusy:
       }}
     >
       <label htmlFor={id}>{t("seats.howMany")}</label>
-      <select id={id} value={quantity} onChange={(event) => setQuantity(Number(event.target.value))}>
+      <select
+        id={id}
+        value={quantity}
+        onChange={(event) => setQuantity(Number(event.target.value))}
+      >
         {Array.from({ length: SEATS_MOST }, (_, n) => n + 1).map((n) => (
           <option key={n}>{n}</option>
         ))}
@@ -267,7 +281,9 @@ function Legend() {
       {looks.map((look) => (
         <li key={look}>
           <svg viewBox="-1 -1 28 28" width="20" height="20" aria-hidden="true">
-            <g className={`seat ${["regular", "premium", "vip"].includes(look) ? `available ${look}` : `${look} regular`}`}>
+            <g
+              className={`seat ${["regular", "premium", "vip"].includes(look) ? `available ${look}` : `${look} regular`}`}
+            >
               <rect width="26" height="26" rx="7" className="seat-shape" />
               {look === "held" && <rect width="26" height="26" rx="7" fill="url(#hatch)" />}
               {look === "booked" && <path className="mark" d="M8 8 L18 18 M18 8 L8 18" />}

@@ -61,8 +61,8 @@ export class SeatStore {
   };
 
   watchSeat = (label: string, listener: () => void): (() => void) => {
-    let all = this.listeners.get(label);
-    if (all === undefined) this.listeners.set(label, (all = new Set()));
+    const all = this.listeners.get(label) ?? new Set();
+    this.listeners.set(label, all);
     all.add(listener);
     return () => all.delete(listener);
   };

@@ -43,7 +43,8 @@ export function filmsQuery({ q, genre, cinema, date }: FilmFilters) {
 export function filmQuery(id: string) {
   return queryOptions({
     queryKey: ["film", id],
-    queryFn: () => ask(api.GET("/api/v1/movies/{movie_id}", { params: { path: { movie_id: id } } })),
+    queryFn: () =>
+      ask(api.GET("/api/v1/movies/{movie_id}", { params: { path: { movie_id: id } } })),
     staleTime: A_WHILE_MS,
   });
 }

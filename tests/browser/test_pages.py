@@ -1,0 +1,106 @@
+"""Every page, in both themes and widths: no fault of accessibility, nothing wider than the screen."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.browser.conftest import visitor
+from tests.browser.steps import a_row_of, hold, open_seats, sign_in_as
+from tests.support.server_process import ROOT, ServerProcess
+
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+FIRST_SCRIPTS_BYTES = 150_000
+STYLES_BYTES = 20_000
+LOOKS = [
+    pytest.param(width, theme, id=f"{width}-{theme}")
+    for width in (390, 1280)
+    for theme in ("light", "dark")
+]
+
+
+@pytest.mark.parametrize(("width", "theme"), LOOKS)
+def test_no_page_has_a_fault(
+    browser: Browser, server: ServerProcess, width: int, theme: str
+) -> None:
+    found: dict[str, list[str]] = {}
+
+    def look(name: str, page: Page) -> None:
+        page.evaluate(AXE.read_text())
+        result = page.evaluate("async () => await axe.run(document, { resultTypes: ['violations'] })")
+        faults = [
+            f"{one['id']}: {one['nodes'][0]['html'][:200]} {one['nodes'][0]['failureSummary']}"
+            for one in result["violations"]
+        ]
+        too_wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+        if too_wide > 0:
+            faults.append(f"{too_wide} pixels wider than the screen")
+        if faults:
+            found[name] = faults
+
+    options = {
+        "viewport": {"width": width, "height": 900},
+        "color_scheme": theme,
+        "reduced_motion": "reduce",
+        "bypass_csp": True,
+    }
+    with visitor(browser, server, **options) as page:
+        page.goto("/")
+        page.locator(".film-card").first.wait_for()
+        look("home", page)
+        page.goto("/?q=nothing-like-it")
+        page.locator(".empty").wait_for()
+        look("nothing found", page)
+        open_seats(page)
+        look("seats", page)
+        page.get_by_text("Rows as a list").click()
+        look("list of seats", page)
+        hold(page, a_row_of(page, 2))
+        look("checkout", page)
+        page.get_by_role("link", name="Sign in, your seats stay yours").click()
+        page.get_by_role("button", name="Sign in as customer").wait_for()
+        look("sign in", page)
+        sign_in_as(page, "customer")
+        page.get_by_role("button", name="Pay ").click()
+        page.get_by_role("heading", name="Enjoy the film!").wait_for()
+        look("booking", page)
+        page.get_by_role("button", name="Cancel booking").click()
+        page.get_by_text("You get ").wait_for()
+        look("cancelling", page)
+        page.keyboard.press("Escape")
+        page.get_by_role("link", name="My bookings").click()
+        page.locator(".booking-card h2").first.wait_for()
+        look("bookings", page)
+        for path in ("/sign-up", "/forgot-password", "/reset-password", "/nowhere"):
+            page.goto(path)
+            page.get_by_role("heading", level=1).wait_for()
+            look(path, page)
+        page.goto("/")
+        page.get_by_role("link", name="Casablanca").click()
+        page.locator(".time").first.wait_for()
+        look("film", page)
+    assert found == {}
+
+
+def test_the_first_load_is_small(pages: Path) -> None:
+    page = (pages / "index.html").read_text()
+    names = re.findall(r'(?:src|href)="/assets/([^"]+)"', page)
+    sizes = {name: len(gzip.compress((pages / "assets" / name).read_bytes(), 9)) for name in names}
+    scripts = sum(size for name, size in sizes.items() if name.endswith(".js"))
+    styles = sum(size for name, size in sizes.items() if name.endswith(".css"))
+    assert 0 < scripts <= FIRST_SCRIPTS_BYTES, sizes
+    assert 0 < styles <= STYLES_BYTES, sizes
+
+
+def test_every_file_that_a_browser_loads_is_compressed_beforehand(pages: Path) -> None:
+    manifest = json.loads((pages / ".vite" / "manifest.json").read_text())
+    for entry in manifest.values():
+        path = pages / entry["file"]
+        if path.suffix in {".js", ".css"} and path.stat().st_size >= 1024:
+            assert path.with_name(path.name + ".br").is_file()
+            assert path.with_name(path.name + ".gz").is_file()

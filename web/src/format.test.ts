@@ -1,0 +1,27 @@
+import { expect, test } from "vitest";
+import { dayIn, minutesAndSeconds, money, secondsUntil, sum } from "./format";
+
+test("minor units have as many digits as their currency", () => {
+  expect(money({ amount: 1250, currency: "EUR" }, "en")).toBe("€12.50");
+  expect(money({ amount: 1250, currency: "JPY" }, "en")).toBe("¥1,250");
+  expect(money({ amount: 1250, currency: "EUR" }, "de")).toBe("12,50\u00a0€");
+});
+
+test("a late showtime belongs to the day of its cinema", () => {
+  const at = "2026-12-05T03:30:00Z";
+  expect(dayIn("America/New_York", at)).toBe("2026-12-04");
+  expect(dayIn("Europe/Berlin", at)).toBe("2026-12-05");
+});
+
+test("a countdown ends at nothing", () => {
+  const at = "2026-12-05T12:00:00Z";
+  expect(secondsUntil(at, Date.parse(at) - 61_500)).toBe(62);
+  expect(secondsUntil(at, Date.parse(at) + 5_000)).toBe(0);
+  expect(minutesAndSeconds(62)).toBe("1:02");
+});
+
+test("prices are added in their currency", () => {
+  const price = { amount: 1050, currency: "EUR" };
+  expect(sum([price, price])).toEqual({ amount: 2100, currency: "EUR" });
+  expect(sum([])).toBeNull();
+});

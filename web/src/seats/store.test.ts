@@ -1,0 +1,53 @@
+import { expect, test } from "vitest";
+import type { ShownSeat } from "./grid";
+import { type Frame, SeatStore } from "./store";
+
+function seats(...labels: string[]): ShownSeat[] {
+  return labels.map((label, index) => ({
+    label,
+    row: "A",
+    number: index + 1,
+    category: "regular",
+    status: "available",
+    price: { amount: 1000, currency: "EUR" },
+  }));
+}
+
+function delta(prev_seq: number, seq: number, changes: Frame["changes"]): Frame {
+  return { type: "delta", epoch: 1, prev_seq, seq, layout_version: 1, taken: {}, changes };
+}
+
+test("a seat that somebody else takes is no longer chosen, and is told of", () => {
+  const store = new SeatStore(seats("A1", "A2"), 1, 5);
+  store.toggle("A1");
+  store.toggle("A2");
+  expect(store.apply(delta(5, 6, { A1: "held" }))).toBe(true);
+  expect(store.seen().chosen).toEqual(["A2"]);
+  expect(store.seen().lost).toEqual(["A1"]);
+  expect(store.lookOf("A1")).toBe("held");
+});
+
+test("a taken seat cannot be chosen", () => {
+  const store = new SeatStore(seats("A1"), 1, 5);
+  store.apply(delta(5, 6, { A1: "booked" }));
+  expect(store.toggle("A1")).toBe(false);
+  expect(store.seen().chosen).toEqual([]);
+});
+
+test("after a gap nothing is applied, and a snapshot makes all of it right", () => {
+  const store = new SeatStore(seats("A1", "A2"), 1, 5);
+  expect(store.apply(delta(7, 8, { A1: "held" }))).toBe(false);
+  expect(store.lookOf("A1")).toBe("available");
+  const taken = { A2: "booked" } as const;
+  store.apply({ ...delta(0, 9, {}), type: "snapshot", epoch: 2, taken });
+  expect([store.lookOf("A1"), store.lookOf("A2")]).toEqual(["available", "booked"]);
+  expect(store.since()).toBe("2:9");
+});
+
+test("only the seats that changed hear of it", () => {
+  const store = new SeatStore(seats("A1", "A2"), 1, 5);
+  const heard: string[] = [];
+  for (const label of ["A1", "A2"]) store.watchSeat(label, () => heard.push(label));
+  store.apply(delta(5, 6, { A2: "held" }));
+  expect(heard).toEqual(["A2"]);
+});
