@@ -25,7 +25,9 @@ def seat(page: Page, label: str) -> Locator:
 def a_row_of(page: Page, count: int) -> list[str]:
     """Free seats from the left end of a row, so that none is left alone."""
     rows: dict[str, list[str]] = {}
-    for label in page.locator("[data-seat]").evaluate_all("all => all.map((one) => one.dataset.seat)"):
+    for label in page.locator("[data-seat]").evaluate_all(
+        "all => all.map((one) => one.dataset.seat)"
+    ):
         rows.setdefault(label.rstrip("0123456789"), []).append(label)
     free = set(page.locator(FREE).evaluate_all("all => all.map((one) => one.dataset.seat)"))
     for row in sorted(rows, reverse=True):

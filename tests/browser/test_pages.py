@@ -1,4 +1,4 @@
-"""Every page, in both themes and widths: no fault of accessibility, nothing wider than the screen."""
+"""Every page, in both themes and widths: accessible, and no wider than the screen."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def test_no_page_has_a_fault(
 
     def look(name: str, page: Page) -> None:
         page.evaluate(AXE.read_text())
-        result = page.evaluate("async () => await axe.run(document, { resultTypes: ['violations'] })")
+        result = page.evaluate(
+            "async () => await axe.run(document, { resultTypes: ['violations'] })"
+        )
         faults = [
             f"{one['id']}: {one['nodes'][0]['html'][:200]} {one['nodes'][0]['failureSummary']}"
             for one in result["violations"]

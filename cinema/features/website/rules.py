@@ -36,8 +36,8 @@ NOT_BUILT: Final = """<!doctype html>
 <title>cinema</title>
 <h1>The pages are not built</h1>
 <p>This server works, and its API is at <a href="/docs">/docs</a>. Its web pages were not built.
-<p><code>bin/web build</code> builds them, and says what is missing for it. <code>bin/serve</code> does
-that by itself at each start. Start the server again afterwards.
+<p><code>bin/web build</code> builds them, and says what is missing for it. <code>bin/serve</code>
+does that by itself at each start. Start the server again afterwards.
 </html>
 """
 
