@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from cinema.features.website.service import BUILT
+from tests.browser.windows import visitor
 from tests.support.programs import program
 from tests.support.server_process import ROOT, ServerProcess
 
@@ -30,7 +29,6 @@ FLAGS = [
     "--disable-sync",
 ]
 BUILD_TIMEOUT_S = 600.0
-PATIENCE_MS = 30_000
 
 
 @pytest.fixture(scope="session")
@@ -78,20 +76,3 @@ def page(browser: Browser, server: ServerProcess) -> Iterator[Page]:
     """A window of a visitor."""
     with visitor(browser, server) as opened:
         yield opened
-
-
-@contextmanager
-def visitor(browser: Browser, server: ServerProcess, **options: Any) -> Iterator[Page]:
-    """A window with cookies of its own; it fails its test if a script of ours fails."""
-    size = {"width": 1280, "height": 900}
-    chosen = {"locale": "en-GB", "viewport": size, "base_url": server.url, **options}
-    context = browser.new_context(**chosen)
-    context.set_default_timeout(PATIENCE_MS)
-    failures: list[str] = []
-    try:
-        page = context.new_page()
-        page.on("pageerror", lambda error: failures.append(str(error)))
-        yield page
-    finally:
-        context.close()
-    assert failures == []

@@ -49,6 +49,15 @@ def hold(page: Page, labels: list[str]) -> None:
     page.locator(".sum .total").wait_for()
 
 
+def hold_best(page: Page, count: int) -> list[str]:
+    """From the seat map to the checkout, with the seats that the server finds best."""
+    page.get_by_label("How many?").select_option(str(count))
+    page.get_by_role("button", name="Find the best seats").click()
+    page.get_by_role("link", name="Go on to pay").click()
+    page.locator(".sum .total").wait_for()
+    return page.locator(".seat-name").all_inner_texts()
+
+
 def pay_as_guest(page: Page, email: str) -> None:
     page.get_by_label("E-mail").fill(email)
     page.get_by_role("button", name="Pay ").click()

@@ -8,16 +8,17 @@ import signal
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import visitor
 from tests.browser.steps import (
     a_row_of,
     choose,
     hold,
+    hold_best,
     open_seats,
     pay_as_guest,
     seat,
     sign_in_as,
 )
+from tests.browser.windows import visitor
 from tests.support.server_process import ServerProcess
 
 
@@ -102,7 +103,7 @@ def test_a_double_click_makes_one_booking(page: Page) -> None:
     page.goto("/sign-in")
     sign_in_as(page, "manager")
     open_seats(page)
-    hold(page, a_row_of(page, 1))
+    hold_best(page, 1)
     page.get_by_role("button", name="Pay ").dblclick()
     page.get_by_role("heading", name="Enjoy the film!").wait_for()
     page.get_by_role("link", name="My bookings").click()
@@ -112,7 +113,7 @@ def test_a_double_click_makes_one_booking(page: Page) -> None:
 
 def test_a_hold_that_is_over_leads_back_to_the_seats(page: Page) -> None:
     url = open_seats(page)
-    hold(page, a_row_of(page, 1))
+    hold_best(page, 1)
     ended = {}
 
     def end(route, request):  # type: ignore[no-untyped-def]
@@ -134,8 +135,7 @@ def test_a_hold_that_is_over_leads_back_to_the_seats(page: Page) -> None:
 
 def test_signing_in_at_the_checkout_keeps_the_seats(page: Page) -> None:
     open_seats(page)
-    labels = a_row_of(page, 2)
-    hold(page, labels)
+    labels = hold_best(page, 2)
     page.get_by_role("link", name="Sign in, your seats stay yours").click()
     sign_in_as(page, "customer")
     page.locator(".sum .total").wait_for()
@@ -150,7 +150,7 @@ def test_a_booking_is_cancelled_after_the_refund_was_said(page: Page) -> None:
     page.goto("/sign-in")
     sign_in_as(page, "customer")
     open_seats(page, time=-1)
-    hold(page, a_row_of(page, 1))
+    hold_best(page, 1)
     page.get_by_role("button", name="Pay ").click()
     page.get_by_role("button", name="Cancel booking").click()
     page.get_by_text("You get ").wait_for()

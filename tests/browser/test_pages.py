@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.conftest import visitor
-from tests.browser.steps import a_row_of, hold, open_seats, sign_in_as
+from tests.browser.steps import hold_best, open_seats, sign_in_as
+from tests.browser.windows import visitor
 from tests.support.server_process import ROOT, ServerProcess
 
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -62,7 +62,7 @@ def test_no_page_has_a_fault(
         look("seats", page)
         page.get_by_text("Rows as a list").click()
         look("list of seats", page)
-        hold(page, a_row_of(page, 2))
+        hold_best(page, 2)
         look("checkout", page)
         page.get_by_role("link", name="Sign in, your seats stay yours").click()
         page.get_by_role("button", name="Sign in as customer").wait_for()

@@ -160,14 +160,16 @@ function Choosing({
   const hold = useMutation({
     ...REPEATED,
     mutationFn: (wish: Wish) => placeHold(showtimeId, wish),
+    onMutate: (wish) => store.ask("seats" in wish ? wish.seats : []),
     onSuccess: (held: Hold, wish) => {
       queries.setQueryData(holdQuery(showtimeId, held.hold_id).queryKey, held);
-      store.choose([]);
+      store.granted(held.seats.map((seat) => seat.label));
       if ("seats" in wish) {
         void navigate({ to: "/showtimes/$showtimeId/checkout", params: { showtimeId } });
       } else setHoldId(held.hold_id);
     },
     onError: (error) => {
+      store.refused();
       setNote(refusalText(error, words));
       if (error instanceof ApiError && error.code === "SEAT_UNAVAILABLE")
         store.lose((error.details.seats as string[] | undefined) ?? []);

@@ -51,3 +51,22 @@ test("only the seats that changed hear of it", () => {
   store.apply(delta(5, 6, { A2: "held" }));
   expect(heard).toEqual(["A2"]);
 });
+
+test("seats that are being held for us are not lost when the socket is faster than the answer", () => {
+  const store = new SeatStore(seats("A1"), 1, 5);
+  store.toggle("A1");
+  store.ask(["A1"]);
+  store.apply(delta(5, 6, { A1: "held" }));
+  expect(store.seen().lost).toEqual([]);
+  store.granted(["A1"]);
+  expect([store.lookOf("A1"), store.seen().chosen]).toEqual(["mine", []]);
+});
+
+test("seats that were refused to us and are taken are lost", () => {
+  const store = new SeatStore(seats("A1", "A2"), 1, 5);
+  store.choose(["A1", "A2"]);
+  store.ask(["A1", "A2"]);
+  store.apply(delta(5, 6, { A1: "held" }));
+  store.refused();
+  expect(store.seen()).toMatchObject({ chosen: ["A2"], lost: ["A1"] });
+});

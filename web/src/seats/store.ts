@@ -28,6 +28,8 @@ export class SeatStore {
   private status = new Map<string, Status>();
   private readonly mine = new Set<string>();
   private chosen = new Set<string>();
+  /** Seats that are being held for us: when the socket tells of them, they may be ours. */
+  private asked = new Set<string>();
   private readonly listeners = new Map<string, Set<() => void>>();
   private readonly watchers = new Set<() => void>();
   private position: { epoch: number; seq: number } | null = null;
@@ -92,6 +94,30 @@ export class SeatStore {
     this.show({ lost: [] });
   }
 
+  ask(labels: Iterable<string>): void {
+    this.asked = new Set(labels);
+  }
+
+  granted(labels: Iterable<string>): void {
+    this.asked.clear();
+    for (const label of labels) {
+      this.mine.add(label);
+      this.chosen.delete(label);
+      this.tell(label);
+    }
+    this.show({ lost: [] });
+  }
+
+  /** The hold was refused: what was taken meanwhile is somebody else's. */
+  refused(): void {
+    const taken = [...this.asked].filter(
+      (label) => this.statusOf(label) !== "available" && this.chosen.delete(label),
+    );
+    this.asked.clear();
+    for (const label of taken) this.tell(label);
+    if (taken.length > 0) this.show({ lost: [...this.overview.lost, ...taken] });
+  }
+
   setLine(line: Line): void {
     if (this.overview.line !== line) this.show({ line });
   }
@@ -128,7 +154,7 @@ export class SeatStore {
       if (known === undefined || known === status) continue;
       this.status.set(label, status);
       if (status === "available") this.mine.delete(label);
-      else if (this.chosen.delete(label)) lost.push(label);
+      else if (!this.asked.has(label) && this.chosen.delete(label)) lost.push(label);
       this.tell(label);
     }
     if (lost.length > 0) this.show({ lost: [...this.overview.lost, ...lost] });
