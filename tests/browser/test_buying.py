@@ -133,6 +133,15 @@ def test_a_hold_that_is_over_leads_back_to_the_seats(page: Page) -> None:
     assert page.url == url
 
 
+def test_a_guest_who_loads_the_checkout_anew_is_told_and_led_back(page: Page) -> None:
+    open_seats(page)
+    hold_best(page, 1)
+    page.reload()
+    page.get_by_role("heading", name="We do not know you any more").wait_for()
+    page.get_by_role("link", name="Choose seats again").click()
+    page.locator(".line.live").wait_for()
+
+
 def test_signing_in_at_the_checkout_keeps_the_seats(page: Page) -> None:
     open_seats(page)
     labels = hold_best(page, 2)

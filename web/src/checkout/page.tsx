@@ -32,13 +32,16 @@ export function CheckoutPage() {
   });
   useTitle(t("checkout.title"));
 
+  // A guest's token is in memory alone, so a page that is loaded anew no longer knows the guest.
+  const isForgotten = holdId !== null && session.kind === "nobody";
   const isGone =
-    holdId === null ||
-    session.kind === "nobody" ||
-    (hold.error instanceof ApiError && hold.error.status === 404);
+    isForgotten || holdId === null || (hold.error instanceof ApiError && hold.error.status === 404);
   if (isGone || hold.data?.status === "expired" || hold.data?.status === "released") {
     return (
-      <Empty title={t("checkout.expired")} text={t("checkout.expiredText")}>
+      <Empty
+        title={t(isForgotten ? "checkout.forgotten" : "checkout.expired")}
+        text={t(isForgotten ? "checkout.forgottenText" : "checkout.expiredText")}
+      >
         <Link to="/showtimes/$showtimeId" params={{ showtimeId }} className="button">
           {t("checkout.again")}
         </Link>

@@ -97,6 +97,9 @@ export const de: Texts = {
   "checkout.extend": "Mehr Zeit",
   "checkout.expired": "Ihre Plätze sind wieder frei",
   "checkout.expiredText": "Die Zeit war um, bevor gebucht wurde. Es wurde nichts bezahlt.",
+  "checkout.forgotten": "Wir kennen Sie nicht mehr",
+  "checkout.forgottenText":
+    "Die Seite wurde neu geladen, und Gäste merken wir uns nicht. Die Plätze sind in ein paar Minuten wieder frei.",
   "checkout.again": "Noch einmal Plätze wählen",
   "checkout.booked": "Diese Plätze sind schon gebucht",
   "checkout.bookedText": "Sie finden sie in Ihren Buchungen.",

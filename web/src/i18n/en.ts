@@ -94,6 +94,9 @@ export const en = {
   "checkout.extend": "More time",
   "checkout.expired": "Your seats were given back",
   "checkout.expiredText": "The time was over before the booking was made. Nothing was paid.",
+  "checkout.forgotten": "We do not know you any more",
+  "checkout.forgottenText":
+    "The page was loaded anew, and guests are not remembered. The seats are free again in a few minutes.",
   "checkout.again": "Choose seats again",
   "checkout.booked": "These seats are booked already",
   "checkout.bookedText": "You find them in your bookings.",
