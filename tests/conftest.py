@@ -67,11 +67,16 @@ def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, objec
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """One worker a processor and one more, since tests wait often; none for a single file."""
+    """One worker a processor and one more, since tests wait often.
+
+    None for a single file, or for the tests in a browser: they share it and its server.
+    """
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return int(os.environ["PYTEST_XDIST_AUTO_NUM_WORKERS"])
     files = {argument.partition("::")[0] for argument in config.args}
-    if len(files) == 1 and Path(files.pop()).is_file():
+    if len(files) == 1 and Path(next(iter(files))).is_file():
+        return 0
+    if all("browser" in file for file in files):
         return 0
     return len(os.sched_getaffinity(0)) + 1
 
