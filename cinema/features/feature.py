@@ -87,7 +87,6 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     `tasks` run, and `queues` are worked off, as long as the node runs, each under its name;
     `at_once` says how many pieces of a queue a node does at the same time, if not the usual number.
     `fallback` answers reads at addresses that no feature knows; one feature may have one.
-    `tasks` run, and `queues` are worked off, as long as the node runs, each under its name.
     `jobs` tells how the jobs of each kind are done. Features ask for a job in a transaction
     (`JobsRepository.enqueue`). A kind never changes its name. `personal` gives what the feature
     knows of an account. Housekeeping calls each of the `sweeps` until it has nothing to delete.

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+from io import BytesIO
 
+import zxingcpp
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from cinema.features.tickets.rules import TOKEN_CHARS
 from tests.browser.steps import (
     a_row_of,
     choose,
@@ -30,6 +34,7 @@ def test_a_guest_buys_with_the_mouse(page: Page) -> None:
     pay_as_guest(page, "guest@cinema.example")
     expect(page.locator(".stub code")).to_have_text(re.compile("[A-Z0-9]{8}"))
     expect(page.locator(".ticket .big")).to_have_text(", ".join(labels))
+    assert len(_code_on(page)) == TOKEN_CHARS
 
 
 def test_a_customer_buys_with_the_keyboard_alone(page: Page) -> None:
@@ -226,3 +231,11 @@ def test_an_unknown_address_has_a_way_on(page: Page) -> None:
     page.goto("/nowhere/at/all")
     page.get_by_role("link", name="See what is on").click()
     page.locator(".film-card").first.wait_for()
+
+
+def _code_on(page: Page) -> str:
+    """What a scanner reads from the screen."""
+    picture = page.get_by_role("img", name="QR code of the tickets")
+    picture.wait_for()
+    (code,) = zxingcpp.read_barcodes(Image.open(BytesIO(picture.screenshot())))
+    return str(code.text)

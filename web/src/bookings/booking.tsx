@@ -9,7 +9,7 @@ import { moment, money } from "../format";
 import { useWords } from "../i18n";
 import { Dialog, Empty, Failure, keyOf, Skeleton, useTitle } from "../ui/state";
 import { useShow } from "./list";
-import { type Booking, bookingQuery } from "./queries";
+import { type Booking, bookingQuery, codeQuery } from "./queries";
 
 const route = getRouteApi("/bookings/$bookingId");
 
@@ -78,6 +78,7 @@ export function BookingPage() {
           </dl>
         </div>
         <div className="stub">
+          {status === "confirmed" && <Code bookingId={bookingId} />}
           <p>{t("booking.code")}</p>
           <code>{code}</code>
           {status === "confirmed" && <p>{t("booking.show")}</p>}
@@ -96,6 +97,14 @@ export function BookingPage() {
       {isAsking && <Cancelling booking={booking.data} close={() => setAsking(false)} />}
     </article>
   );
+}
+
+/** What scanners at the door read. Without it the booking's code still does at the counter. */
+function Code({ bookingId }: { bookingId: string }) {
+  const { t } = useWords();
+  const picture = useQuery(codeQuery(bookingId));
+  if (picture.isPending) return <Skeleton className="qr" />;
+  return picture.data ? <img className="qr" src={picture.data} alt={t("booking.qr")} /> : null;
 }
 
 /** Says what would come back before anything is cancelled. */

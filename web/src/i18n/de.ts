@@ -135,6 +135,7 @@ export const de: Texts = {
   "booking.when": "Wann",
   "booking.where": "Wo",
   "booking.paid": "Summe",
+  "booking.qr": "QR-Code der Tickets",
   "booking.print": "Drucken",
   "booking.cancel": "Buchung stornieren",
   "booking.cancelTitle": "Diese Buchung stornieren?",

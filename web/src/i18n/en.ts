@@ -132,6 +132,7 @@ export const en = {
   "booking.when": "When",
   "booking.where": "Where",
   "booking.paid": "Total",
+  "booking.qr": "QR code of the tickets",
   "booking.print": "Print",
   "booking.cancel": "Cancel booking",
   "booking.cancelTitle": "Cancel this booking?",
