@@ -151,7 +151,7 @@ from cinema.features.invoices.checking_store import ChecksRepository
 from cinema.features.invoices.jobs import Issuing
 from cinema.features.invoices.metrics import CheckCounts, InvoiceCounts
 from cinema.features.invoices.personal_store import InvoiceFacts
-from cinema.features.invoices.routes import InvoiceOfOrderParts
+from cinema.features.invoices.routes import InvoiceParts
 from cinema.features.invoices.rows import INVOICE_BRANCHES
 from cinema.features.invoices.service import InvoicesService
 from cinema.features.invoices.store import InvoicesRepository
@@ -1023,13 +1023,7 @@ async def _invoices(ground: Ground, offered: Offered) -> Feature:
     counts, checked, invoices = InvoiceCounts(), CheckCounts(), InvoicesService(store)
     checking = Checking(ChecksRepository(ground.pool), store, checked, now=now)
     return Feature(
-        routes=(
-            *bound(invoice_routes.ROUTES, invoices),
-            *bound(
-                invoice_routes.ORDER_ROUTES,
-                InvoiceOfOrderParts(invoices, offered.orders, ground.proxies),
-            ),
-        ),
+        routes=bound(invoice_routes.ROUTES, InvoiceParts(invoices, offered.orders, ground.proxies)),
         metrics=(counts.families, checked.families),
         personal=(InvoiceFacts(ground.pool).disclose,),
         tasks={"invoices": Issuing(store, counts, now=now).run, "invoice-checks": checking.run},

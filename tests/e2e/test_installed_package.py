@@ -24,14 +24,22 @@ BUILD_TIMEOUT_S = 300.0
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout, built from a copy so that nothing is left in the folder."""
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what is built, so that nothing is left in the folder.
+
+    Without the web pages, which servers of other tests may be building at the same time.
+    """
     source = tmp_path_factory.mktemp("source")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    shutil.copytree(
-        ROOT / "cinema", source / "cinema", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    left_out = shutil.ignore_patterns("__pycache__", "built*")
+    shutil.copytree(ROOT / "cinema", source / "cinema", ignore=left_out)
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
     built = tmp_path_factory.mktemp("wheel")
     pip(sys.prefix, "wheel", "--no-deps", "--wheel-dir", str(built), str(source))
     (found,) = built.glob("cinema-*.whl")
@@ -59,11 +67,11 @@ def pip(prefix: str, *arguments: str) -> None:
     assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
 
 
-def test_the_wheel_has_every_file_of_the_package(wheel: Path) -> None:
+def test_the_wheel_has_every_file_of_the_package(source: Path, wheel: Path) -> None:
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("cinema/")}
     here = {
-        str(path.relative_to(ROOT))
-        for path in (ROOT / "cinema").rglob("*")
+        str(path.relative_to(source))
+        for path in (source / "cinema").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert packed == here

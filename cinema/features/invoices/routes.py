@@ -32,8 +32,8 @@ _FORMS: Final = (
 )
 
 
-class InvoiceOfOrderParts(msgspec.Struct, frozen=True):
-    """What the handler of the route with a link works with."""
+class InvoiceParts(msgspec.Struct, frozen=True):
+    """What the handlers work with."""
 
     invoices: InvoicesService
     orders: OrdersService
@@ -65,11 +65,11 @@ async def _answer(invoices: InvoicesService, context: RequestContext, content: b
     response_example=examples.DOCUMENT,
     errors=("NOT_ACCEPTABLE", "INVOICE_NOT_READY", "RETRY", "OVERLOADED"),
 )
-async def get_invoice_of_payment(invoices: InvoicesService, context: RequestContext) -> Reply:
+async def get_invoice_of_payment(parts: InvoiceParts, context: RequestContext) -> Reply:
     """The invoice of a payment that the caller may see."""
     (payment_id,) = context.ids
-    content = await invoices.of_payment(context.principal, payment_id)
-    return await _answer(invoices, context, content)
+    content = await parts.invoices.of_payment(context.principal, payment_id)
+    return await _answer(parts.invoices, context, content)
 
 
 @Operation(
@@ -87,11 +87,11 @@ async def get_invoice_of_payment(invoices: InvoicesService, context: RequestCont
     response_example=examples.DOCUMENT,
     errors=("NOT_ACCEPTABLE", "RETRY", "OVERLOADED"),
 )
-async def get_invoice(invoices: InvoicesService, context: RequestContext) -> Reply:
+async def get_invoice(parts: InvoiceParts, context: RequestContext) -> Reply:
     """A document of a booking that the caller may see."""
     (document_id,) = context.ids
-    content = await invoices.document(context.principal, document_id)
-    return await _answer(invoices, context, content)
+    content = await parts.invoices.document(context.principal, document_id)
+    return await _answer(parts.invoices, context, content)
 
 
 @Operation(
@@ -109,10 +109,10 @@ async def get_invoice(invoices: InvoicesService, context: RequestContext) -> Rep
     meta=PageMeta,
     errors=("RETRY",),
 )
-async def list_of_booking(invoices: InvoicesService, context: RequestContext) -> Reply:
+async def list_of_booking(parts: InvoiceParts, context: RequestContext) -> Reply:
     """A page of the documents of a booking."""
     (booking_id,) = context.ids
-    return listed(await invoices.of_booking(context.principal, booking_id, context.query))
+    return listed(await parts.invoices.of_booking(context.principal, booking_id, context.query))
 
 
 @Operation(
@@ -129,10 +129,10 @@ async def list_of_booking(invoices: InvoicesService, context: RequestContext) ->
     meta=PageMeta,
     errors=("RETRY",),
 )
-async def list_of_cinema(invoices: InvoicesService, context: RequestContext) -> Reply:
+async def list_of_cinema(parts: InvoiceParts, context: RequestContext) -> Reply:
     """A page of the documents of a cinema."""
     (cinema_id,) = context.ids
-    return listed(await invoices.of_cinema(context.principal, cinema_id, context.query))
+    return listed(await parts.invoices.of_cinema(context.principal, cinema_id, context.query))
 
 
 @Operation(
@@ -153,7 +153,7 @@ async def list_of_cinema(invoices: InvoicesService, context: RequestContext) -> 
         "OVERLOADED",
     ),
 )
-async def get_invoice_of_order(parts: InvoiceOfOrderParts, context: RequestContext) -> Reply:
+async def get_invoice_of_order(parts: InvoiceParts, context: RequestContext) -> Reply:
     """The invoice of the booking of a link."""
     (booking_id,) = context.ids
     token = context.request.headers[LINK_TOKEN]
@@ -161,5 +161,10 @@ async def get_invoice_of_order(parts: InvoiceOfOrderParts, context: RequestConte
     return await _answer(parts.invoices, context, await parts.invoices.of_order(booking_id))
 
 
-ROUTES: Final = (get_invoice_of_payment, get_invoice, list_of_booking, list_of_cinema)
-ORDER_ROUTES: Final = (get_invoice_of_order,)
+ROUTES: Final = (
+    get_invoice_of_payment,
+    get_invoice,
+    list_of_booking,
+    list_of_cinema,
+    get_invoice_of_order,
+)

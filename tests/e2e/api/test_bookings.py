@@ -21,7 +21,7 @@ async def test_demo_payment_confirms_at_once(house: House) -> None:
     assert answer.status == 201
     assert set(booking) == {
         *("id", "code", "showtime_id", "status", "seats", "total", "created_at", "payment"),
-        *("lines", "pick_up"),
+        *("lines", "pick_up", "disputed"),
     }
     assert (booking["status"], booking["showtime_id"]) == ("confirmed", showtime_id)
     seats = [{**seat, "type": "adult"} for seat in hold["seats"]]
