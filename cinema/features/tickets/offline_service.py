@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -25,10 +26,11 @@ from cinema.features.tickets.rules import (
     refusal_of,
     ticket_id,
 )
-from cinema.features.tickets.scan_service import once_of, wanted_of
+from cinema.features.tickets.scan_service import Answer, once_of, wanted_of
 from cinema.features.tickets.scan_store import AnsweredBefore, Meeting, ScansRepository
 from cinema.features.tickets.shapes import (
     Attendance,
+    Direction,
     ListedGroup,
     ListedTicket,
     OfflineScan,
@@ -44,6 +46,11 @@ from cinema.features.tickets.store import DoorOf, TicketsRepository, attendee_of
 
 CANONICAL = msgspec.json.Encoder(order="sorted")
 """RFC 8785 for what is in a list: texts, whole numbers and truth values, under ASCII keys."""
+
+
+OFFLINE: Final = "offline "
+"""Before the nonces of uploads: a scanner that was not told the answer to a scan uploads it with
+the same nonce, as something else. No nonce has a space."""
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -115,11 +122,13 @@ class OfflineService:
         claims = [self._keys.claim(one.token) for one in request.scans]
         known = await self._scans.all_known([one for one in claims if one is not None])
         times = [corrected(one.at, request.sent_at, now) for one in request.scans]
+        passed = await self._passed(scanner, request.scans)
         told: dict[int, _Told] = {}
         for number in sorted(range(len(times)), key=times.__getitem__):
             scan, claim = request.scans[number], claims[number]
             those = [] if claim is None else _of_code(claim, known)
-            told[number] = await self._take(scanner, scan, claim, those, times[number], now)
+            done = passed.get((scan.nonce, scan.direction), frozenset())
+            told[number] = await self._take(scanner, scan, claim, those, done, times[number], now)
         in_order = [told[number] for number in range(len(times))]
         return Uploaded(
             scans=[one.outcome for one in in_order],
@@ -132,10 +141,12 @@ class OfflineService:
         scan: OfflineScan,
         claim: Claim | None,
         known: Sequence[Known],
+        done: Collection[UUID],
         at: datetime,
         now: datetime,
     ) -> _Told:
-        once = once_of(scanner, scan.nonce, scan)
+        """Write one scan down; the tickets in `done` had their answer with a connection."""
+        once = once_of(scanner, OFFLINE + scan.nonce, scan)
         codes = [_refusal(scanner, scan, claim, one, at) for one in known]
         those = [one for one, code in zip(known, codes, strict=True) if code is None]
         bad = [code for code in codes if code is not None]
@@ -143,6 +154,7 @@ class OfflineService:
         if not those:
             code = first_of(bad) if bad else "TICKET_FORGED"
             those = list(known[:1])
+        fresh = [one for one in those if code or one.id not in done]
 
         def told(met: Sequence[Meeting | None]) -> _Told:
             conflicts = [
@@ -155,7 +167,7 @@ class OfflineService:
                     also_at=meeting.also_at,
                     also_by=meeting.also_by,
                 )
-                for one, meeting in zip(those, met, strict=False)
+                for one, meeting in zip(fresh, met, strict=False)
                 if meeting is not None
             ]
             outcome = ScanOutcome(
@@ -169,7 +181,7 @@ class OfflineService:
 
         try:
             text = await self._scans.uploaded(
-                those,
+                fresh,
                 scanner,
                 at,
                 now,
@@ -187,6 +199,17 @@ class OfflineService:
         else:
             self._counts.outcomes[code or ADMITTED] += 1
         return msgspec.json.decode(text, type=_Told)
+
+    async def _passed(
+        self, scanner: Scanner, scans: Sequence[OfflineScan]
+    ) -> Mapping[tuple[str, Direction], Collection[UUID]]:
+        """Which tickets the same scans, by nonce and direction, have let pass with a connection."""
+        passed = {}
+        for nonce, text in await self._scans.answers(scanner.id, [one.nonce for one in scans]):
+            told = msgspec.json.decode(text, type=Answer).admission
+            if told is not None:
+                passed[nonce, told.direction] = {one.id for one in told.tickets}
+        return passed
 
     async def _door(self, scanner: Scanner, showtime_id: UUID) -> DoorOf:
         door = found(await self._tickets.door(showtime_id))

@@ -77,6 +77,8 @@ with gone as (
 select place from gone"""  # noqa: S608
 _ANSWERED: Final = """
 select fingerprint, answer from ticket_scan_answers where scanner_id = $1 and nonce = $2"""
+_ANSWERS: Final = """
+select nonce, answer from ticket_scan_answers where scanner_id = $1 and nonce = any($2)"""
 _KEEP: Final = """
 insert into ticket_scan_answers (scanner_id, nonce, fingerprint, answer, recorded_at)
 values ($1, $2, $3, $4, $5) on conflict do nothing returning true"""
@@ -166,6 +168,12 @@ class ScansRepository:
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_ANSWERED, once.scanner_id, once.nonce)
         return None if row is None else Kept(row["fingerprint"], row["answer"])
+
+    async def answers(self, scanner_id: UUID, nonces: Sequence[str]) -> list[tuple[str, str]]:
+        """The answers of a scanner under these nonces, each with its nonce."""
+        async with connection(self._pool) as reading:
+            rows = await reading.fetch(_ANSWERS, scanner_id, nonces)
+        return [(row["nonce"], row["answer"]) for row in rows]
 
     async def pass_door(
         self,

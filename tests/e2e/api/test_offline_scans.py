@@ -290,3 +290,30 @@ async def test_five_hundred_scans_are_uploaded_at_once_and_no_more(house: House)
     answer = await upload(house, *many[:500])
     outcomes = Counter(one["outcome"] for one in answer.data["scans"])
     assert outcomes == {"admitted": 2, "conflict": 498}
+
+
+async def test_a_scan_whose_answer_was_lost_may_be_uploaded_with_its_nonce(house: House) -> None:
+    showtime_id = await open_doors(house)
+    first, second, third = await sold(house, showtime_id, "A1", "A2", "A3")
+    door = await device(house, "Cellar")
+    now = datetime.now(UTC)
+    # The scanner was told of none of these answers, and went on by itself.
+    mine = offline(first, now)
+    asked = await scan(house, first["token"], device=door["token"], nonce=mine["nonce"])
+    assert asked.status == 200, asked
+    await scan(house, second["token"])
+    twice = offline(second, now + MINUTE)
+    asked = await scan(house, second["token"], device=door["token"], nonce=twice["nonce"])
+    assert asked.error == (409, "ALREADY_USED")
+    scans = [mine, twice, offline(third, now)]
+    answer = await upload(house, *scans, device=door["token"])
+    assert answer.status == 200, answer
+    told = [(one["outcome"], one["ticket_ids"]) for one in answer.data["scans"]]
+    assert told == [
+        ("admitted", [first["id"]]),
+        ("conflict", [second["id"]]),
+        ("admitted", [third["id"]]),
+    ]
+    (conflict,) = answer.data["conflicts"]
+    assert conflict["ticket_id"] == second["id"]
+    assert (await upload(house, *scans, device=door["token"])).data == answer.data
