@@ -44,6 +44,7 @@ TAG: Final = "Bookings"
         "HOLD_ENDED",
         "HOLD_CHANGED",
         "PAYMENT_DISPUTED",
+        "ALREADY_USED",
         "BOOKING_ENDED",
         "BOOKING_CHANGED",
         "EXCHANGE_ENDED",

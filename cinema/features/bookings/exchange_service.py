@@ -33,6 +33,7 @@ from cinema.features.bookings.service import (
     check_tender,
     check_undisputed,
     check_until,
+    check_unused,
     paying,
 )
 from cinema.features.bookings.shapes import Booking, BookingInput, ExchangeInput, PaymentInput
@@ -105,6 +106,8 @@ class ExchangesService:
         if sale.status != "confirmed":
             raise refuse("BOOKING_ENDED")
         check_undisputed(sale)
+        if not at_counter:
+            check_unused(sale)
         if sale.products_minor and sale.picked_up_at is None:
             # They may be handed out at any moment, with the old booking.
             raise refuse("PRODUCTS_IN_BOOKING")

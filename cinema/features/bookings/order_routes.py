@@ -67,7 +67,7 @@ async def get_order(parts: OrderParts, context: RequestContext) -> Reply:
         *COMMAND_ERRORS,
         *NAMED_SEATS_ERRORS,
         *("INVALID_LINK", "RATE_LIMITED", "BOOKING_ENDED", "SHOWTIME_STARTED"),
-        *("PAYMENT_DISPUTED", "SEAT_NOT_INCLUDED"),
+        *("PAYMENT_DISPUTED", "ALREADY_USED", "SEAT_NOT_INCLUDED"),
     ),
     idempotent=True,
 )

@@ -127,6 +127,7 @@ async def get_booking(bookings: BookingsService, context: RequestContext) -> Rep
         *COMMAND_ERRORS,
         *NAMED_SEATS_ERRORS,
         "PAYMENT_DISPUTED",
+        "ALREADY_USED",
         "BOOKING_ENDED",
         "SHOWTIME_STARTED",
         "SEAT_NOT_INCLUDED",

@@ -526,6 +526,9 @@ class BookingsService:
             given_up = await self._give_up(booking_id, sale, labels, key)
             if given_up is not None:
                 return given_up
+        if customer is not None:
+            check_undisputed(sale)
+            check_unused(sale, labels)
         share = sale.share_at(from_us(self._dispatch.clock.now_us()))
         return await self.give_back(booking_id, sale, customer, labels, key, share)
 
@@ -688,6 +691,13 @@ def check_undisputed(sale: Sale) -> None:
     """Refuses PAYMENT_DISPUTED for a confirmed booking about whose payment a bank decides."""
     if sale.is_disputed and sale.status == "confirmed":
         raise refuse("PAYMENT_DISPUTED")
+
+
+def check_unused(sale: Sale, labels: Sequence[str] | None = None) -> None:
+    """Refuses ALREADY_USED for seats (None for all) with whose tickets somebody was let in."""
+    used = [seat for seat in sale.used_seats if labels is None or seat in labels]
+    if used and not sale.is_called_off:
+        raise refuse("ALREADY_USED", seats=used)
 
 
 def check_tender(method: str, tender: str | None, reference: str, path: str) -> None:

@@ -119,6 +119,12 @@ select b.showtime_id, b.user_id, g.claimed_by, b.hold_id, b.code, b.status, b.cr
     p.amount_minor - p.refunded_minor as own_left_minor, t.cinema_id,
     b.total_minor, b.fees_minor, b.products_minor, b.lines::text, b.priced_by::text,
     o.code as pick_up_code, o.picked_up_at, {IS_DISPUTED.format("b.id")} as is_disputed,
+    array(
+        select s.seat from ticket_entries e
+        join booking_seats s on s.booking_id = e.booking_id and s.position % {PLACES_SOLD} = e.place
+        where e.booking_id = b.id and s.live
+        order by s.seat
+    ) as used_seats,
     (
         select json_object_agg(s.seat, s.type order by s.given_back desc)
         from booking_seats s where s.booking_id = b.id
@@ -264,9 +270,10 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
 
     Only `status` changes, and with it `method`: what is done has to be right if either is old.
     `seat_count` counts all seats that it ever had. `claimed_by` is the account that has claimed the
-    guest who made the booking. Amounts are those of all that have paid; `own_left_minor` is what is
-    left of the attempt that counts, without its parts. `lines`, `types` and `priced_by` are JSON;
-    the last is None for bookings of builds that did not keep it.
+    guest who made the booking. `used_seats` are those with whose tickets somebody was let in.
+    Amounts are those of all that have paid; `own_left_minor` is what is left of the attempt that
+    counts, without its parts. `lines`, `types` and `priced_by` are JSON; the last is None for
+    bookings of builds that did not keep it.
     """
 
     showtime_id: UUID
@@ -290,6 +297,7 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
     pick_up_code: str | None
     picked_up_at: datetime | None
     is_disputed: bool
+    used_seats: list[str]
     lines: str | None
     priced_by: str | None
     types: str

@@ -364,7 +364,7 @@ async def test_managers_force_what_does_not_fit(house: House) -> None:
         house.people["manager"],
     )
     assert audited == 2
-    await house.ask("ada", "DELETE", f"bookings/{later['booking_id']}")
+    await house.ask("staff", "DELETE", f"bookings/{later['booking_id']}")
     refused = await scan(house, later["token"], by="manager", force=True)
     assert refused.error == (409, "TICKET_CANCELLED")
 
@@ -500,3 +500,27 @@ async def test_old_scans_are_forgotten_and_who_was_in_is_not(house: House) -> No
     assert await logged(house, ticket) == []
     assert await house.database.fetchval("select count(*) from ticket_scan_answers") == 0
     assert (await house.ask("ada", "GET", f"tickets/{ticket['id']}")).data["status"] == "used"
+
+
+async def test_who_was_let_in_gives_nothing_back(house: House) -> None:
+    showtime_id = await open_doors(house)
+    used, other = await sold(house, showtime_id, "A1", "A2")
+    path = f"bookings/{used['booking_id']}"
+    assert (await scan(house, used["token"])).status == 200
+    for query in ("", "?seats=A1", "?seats=A2,A1"):
+        refused = await house.ask("ada", "DELETE", f"{path}{query}")
+        assert (refused.error, refused.details) == ((409, "ALREADY_USED"), {"seats": ["A1"]})
+    later = await house.showtime()
+    wanted = {"showtime_id": later, "hold_id": await house.held("ada", later, "B1")}
+    refused = await house.ask("ada", "POST", f"{path}/exchange", wanted)
+    assert (refused.error, refused.details) == ((409, "ALREADY_USED"), {"seats": ["A1"]})
+    # Also outside, and with another seat: the ticket was used.
+    assert (await scan(house, used["token"], direction="exit")).status == 200
+    changed = await house.ask("ada", "POST", f"{path}/seats", {"from": ["A1"], "to": ["A3"]})
+    assert changed.status == 200, changed
+    refused = await house.ask("ada", "DELETE", f"{path}?seats=A3")
+    assert (refused.error, refused.details) == ((409, "ALREADY_USED"), {"seats": ["A3"]})
+    part = await house.ask("ada", "DELETE", f"{path}?seats={other['seat']}")
+    assert part.status == 200, part
+    # Staff see who stands before them.
+    assert (await house.ask("staff", "DELETE", path)).data["status"] == "cancelled"
