@@ -636,6 +636,11 @@ async def test_a_showtime_is_told_to_search_engines(house: House) -> None:
     async with house.client.get(f"showtimes/{showtime_id}/screening-event") as reply:
         event = msgspec.json.decode(await reply.read())
     assert event["eventStatus"] == "https://schema.org/EventRescheduled"
+    await house.database.execute("update movies set title = '</script><b>'")
+    async with house.client.get(f"showtimes/{showtime_id}/screening-event") as reply:
+        text = await reply.read()
+    assert b"<" not in text
+    assert msgspec.json.decode(text)["name"] == "</script><b>"
     unknown = await house.ask(None, "GET", f"showtimes/{UNKNOWN_ID}/screening-event")
     assert unknown.error == (404, "NOT_FOUND")
 
