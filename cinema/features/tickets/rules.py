@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
 
@@ -255,7 +255,18 @@ def checks_of(tickets: Sequence[Known]) -> list[str]:
     return list(dict.fromkeys(checks))
 
 
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+"""Nobody was let in before; what a scanner says of earlier times is a clock that was never set."""
+
+
+def bounded(at: datetime, now: datetime) -> datetime:
+    """When a scan was, as far as it can be true: not in the future, and no time out of reach."""
+    return min(max(at, EARLIEST), now)
+
+
 def corrected(at: datetime, sent_at: datetime | None, now: datetime) -> datetime:
     """When a scan was, by our clock: a scanner's that is wrong is as wrong when it uploads."""
-    right = at if sent_at is None else at + (now - sent_at)
-    return min(right, now)
+    if sent_at is None:
+        return bounded(at, now)
+    age = max(sent_at - at, timedelta())
+    return now - min(age, now - EARLIEST)

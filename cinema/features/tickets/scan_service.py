@@ -22,6 +22,7 @@ from cinema.features.tickets.rules import (
     Known,
     ScanCode,
     Scanner,
+    bounded,
     checks_of,
     first_of,
     refusal_of,
@@ -73,7 +74,7 @@ class ScansService:
         if once is not None and (again := await self._again(once)) is not None:
             return again
         now = self._now()
-        at = now if request.at is None else min(request.at, now)
+        at = now if request.at is None else bounded(request.at, now)
         try:
             return await self._decide(scanner, request, at, now, client, once)
         except AnsweredBefore:

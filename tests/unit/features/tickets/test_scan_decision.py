@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from cinema.features.tickets.rules import (
+    EARLIEST,
     FORCED,
     GROUP,
     PRECEDENCE,
@@ -191,3 +192,10 @@ def test_scanners_serve_their_cinemas() -> None:
     assert scanner.serves(CINEMA)
     assert not scanner.serves(OTHER)
     assert replace(scanner, cinema_ids=None).serves(OTHER)
+
+
+@pytest.mark.parametrize("year", [1, 376, 1969, 4142, 9999])
+def test_no_clock_of_a_scanner_is_out_of_reach(year: int) -> None:
+    now, odd = datetime(2026, 11, 30, tzinfo=UTC), datetime(year, 6, 1, tzinfo=UTC)
+    for at, sent_at in ((odd, now), (now, odd), (odd, odd), (odd, None), (odd, odd.replace(day=2))):
+        assert EARLIEST <= corrected(at, sent_at, now) <= now
