@@ -10,6 +10,7 @@ from typing import TypeAlias, TypeVar
 import asyncpg
 import msgspec
 from asyncpg.pool import PoolConnectionProxy
+from asyncpg.transaction import Transaction
 
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.limits import IDEMPOTENCY_TTL_S
@@ -81,15 +82,40 @@ async def transaction(pool: Pool) -> AsyncIterator[PooledConnection]:
     """A transaction that is committed when the body ends; RETRY means that it had no effect."""
     async with connection(pool) as acquired:
         running = acquired.transaction()
-        await running.start()
         try:
+            await running.start()
             yield acquired
         except BaseException:
-            if not acquired.is_closed():
-                await running.rollback()
+            await _undo(acquired, running)
             raise
         with translated(lost="OUTCOME_UNKNOWN"):
-            await running.commit()
+            try:
+                await running.commit()
+            except BaseException:
+                _cut(acquired)
+                raise
+
+
+async def _undo(acquired: PooledConnection, running: Transaction) -> None:
+    try:
+        if not acquired.is_closed():
+            await running.rollback()
+    except asyncpg.InterfaceError:  # BEGIN was interrupted, or the connection has been lost.
+        _cut(acquired)
+    except BaseException:
+        _cut(acquired)
+        raise
+
+
+def _cut(acquired: PooledConnection) -> None:
+    """Close a connection that may still be in a transaction; the pool opens another one.
+
+    A caller may be cancelled at the very moment when the answer to BEGIN, ROLLBACK or COMMIT has
+    come and was not looked at yet.
+    """
+    with suppress(asyncpg.InterfaceError):
+        if acquired.is_in_transaction():
+            acquired.terminate()
 
 
 async def run_once(
