@@ -27,7 +27,7 @@ from cinema.features.tickets.rules import (
     first_of,
     refusal_of,
 )
-from cinema.features.tickets.scan_store import AnsweredBefore, Once, ScansRepository
+from cinema.features.tickets.scan_store import AnsweredBefore, Kept, Once, ScansRepository
 from cinema.features.tickets.service import TicketsService, shown_ticket
 from cinema.features.tickets.shapes import (
     Admission,
@@ -71,8 +71,6 @@ class ScansService:
         if request.force and not scanner.manages:
             raise refuse("FORBIDDEN", "Only managers of the cinema let in with `force`.")
         once = None if request.nonce is None else once_of(scanner, request.nonce, request)
-        if once is not None and (again := await self._again(once)) is not None:
-            return again
         now = self._now()
         at = now if request.at is None else bounded(request.at, now)
         try:
@@ -81,6 +79,14 @@ class ScansService:
             assert once is not None
             again = await self._again(once)
             assert again is not None
+            return again
+        except Refused as refused:
+            # The same scan, at this moment, may have been the faster one.
+            if once is None or refused.rejection.code != "RETRY":
+                raise
+            again = await self._again(once)
+            if again is None:
+                raise
             return again
 
     async def unscan(self, by: Principal, ticket: UUID, reason: str, client: Client) -> Ticket:
@@ -94,8 +100,9 @@ class ScansService:
     async def _again(self, once: Once) -> Admission | None:
         """The answer that the same scan has had; raised if it was a refusal."""
         kept = await self._scans.answered(once)
-        if kept is None:
-            return None
+        return None if kept is None else self._told_again(kept, once)
+
+    def _told_again(self, kept: Kept, once: Once) -> Admission:
         if kept.fingerprint != once.fingerprint:
             raise refuse("IDEMPOTENCY_MISMATCH", "This nonce was used for another scan.")
         answer = msgspec.json.decode(kept.answer, type=Answer)
@@ -114,8 +121,16 @@ class ScansService:
         once: Once | None,
     ) -> Admission:
         claim = self._keys.claim(request.token)
-        known = [] if claim is None else await self._scans.known(claim)
+        known: Sequence[Known] = []
+        if claim is not None and once is None:
+            known = await self._scans.known(claim)
+        elif claim is not None and once is not None:
+            known, kept = await self._scans.known_once(claim, once)
+            if kept is not None:
+                return self._told_again(kept, once)
         if claim is None or not known:
+            if once is not None and (again := await self._again(once)) is not None:
+                return again
             self._counts.outcomes["TICKET_FORGED"] += 1
             raise refuse("TICKET_FORGED")
         asked = asked_of(scanner, request, claim, known[0], at)

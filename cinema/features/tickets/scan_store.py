@@ -14,6 +14,7 @@ from cinema.features.accounts.user_store import Act
 from cinema.features.tickets.rules import GROUP, Claim, Known, Scanner, bookings_of
 from cinema.features.tickets.shapes import Direction
 from cinema.features.tickets.store import KNOWN, audited, known_of
+from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import (
     Pool,
     PooledConnection,
@@ -24,6 +25,12 @@ from cinema.storage.database.transactions import (
 _OF_CODE: Final = f"""{KNOWN}
 where b.id between $1 and $2 and ($3::int = {GROUP} or s.place = $3)
 order by s.place"""
+# With the answer that the scan of this name has had, the same in each row.
+_OF_CODE_ONCE: Final = f"""
+select known.*, kept.fingerprint, kept.answer
+from ({_OF_CODE}) known
+left join ticket_scan_answers kept on kept.scanner_id = $4 and kept.nonce = $5
+order by known.place"""  # noqa: S608
 _OF_CODES: Final = f"""{KNOWN}
 where b.id in (
     select one.id from unnest($1::uuid[], $2::uuid[]) as span (low, high)
@@ -48,9 +55,28 @@ _LOG_UNSCAN: Final = _LOG.format(
     what="'unscan', 'admitted'", how="false, $9", places="(select place from gone)"
 )
 _NOTE: Final = _LOG.format(what="$9, $10", how="$11, null", places="unnest($8::int[])")
+_KEEP: Final = """
+insert into ticket_scan_answers (scanner_id, nonce, fingerprint, answer, recorded_at)
+values ($1, $2, $3, $4, $5) on conflict do nothing returning true"""
+_KEEP_OF: Final = """
+insert into ticket_scan_answers (scanner_id, nonce, fingerprint, answer, recorded_at)
+select $6::uuid, {nonce}::text, {fingerprint}::bytea, {answer}::text, $5::timestamptz
+where {when}"""
+_NOTE_ONCE: Final = f"""
+with kept as (
+    {_KEEP_OF.format(nonce="$12", fingerprint="$13", answer="$14", when="true")}
+    on conflict do nothing returning true
+), noted as ({
+    _LOG.format(
+        what="$9, $10",
+        how="$11, null",
+        places="(select unnest($8::int[]) where exists (select from kept))",
+    )
+})
+select exists (select from kept)"""  # noqa: S608  (constants of this module)
 # One statement decides: of two that come at once the second waits for the first, and then finds
 # the ticket inside.
-_ENTER: Final = f"""
+_ENTER_OR_NOT: Final = f"""
 with entered as (
     insert into ticket_entries as e (booking_id, place, showtime_id, inside, entered_at,
         scanner_id, scanner)
@@ -60,15 +86,27 @@ with entered as (
         scanner_id = excluded.scanner_id, scanner = excluded.scanner
     where not e.inside or $9
     returning e.place
-), logged as ({_LOG_ENTRY})
-select place from entered"""  # noqa: S608  (constants of this module)
-_LEAVE: Final = f"""
+), logged as ({_LOG_ENTRY}){{kept}}
+select place from entered"""  # noqa: S608
+_LEAVE_OR_NOT: Final = f"""
 with gone as (
     update ticket_entries e set inside = false, left_at = $4
     where e.booking_id = $1 and e.place = any($8::int[]) and e.inside
     returning e.place
-), logged as ({_LOG_EXIT})
+), logged as ({_LOG_EXIT}){{kept}}
 select place from gone"""  # noqa: S608
+_ENTER: Final = _ENTER_OR_NOT.format(kept="")
+_LEAVE: Final = _LEAVE_OR_NOT.format(kept="")
+# If the same scan is answered at this moment, the answer's key fails the whole statement.
+_KEPT: Final = ", kept as (" + _KEEP_OF + ")"
+_ENTER_ONCE: Final = _ENTER_OR_NOT.format(
+    kept=_KEPT.format(
+        nonce="$10", fingerprint="$11", answer="$12", when="exists (select from entered)"
+    )
+)
+_LEAVE_ONCE: Final = _LEAVE_OR_NOT.format(
+    kept=_KEPT.format(nonce="$9", fingerprint="$10", answer="$11", when="exists (select from gone)")
+)
 _UNSCAN: Final = f"""
 with gone as (
     delete from ticket_entries e where e.booking_id = $1 and e.place = any($8::int[])
@@ -79,9 +117,6 @@ _ANSWERED: Final = """
 select fingerprint, answer from ticket_scan_answers where scanner_id = $1 and nonce = $2"""
 _ANSWERS: Final = """
 select nonce, answer from ticket_scan_answers where scanner_id = $1 and nonce = any($2)"""
-_KEEP: Final = """
-insert into ticket_scan_answers (scanner_id, nonce, fingerprint, answer, recorded_at)
-values ($1, $2, $3, $4, $5) on conflict do nothing returning true"""
 _ENTRY: Final = """
 select inside, entered_at, left_at, scanner from ticket_entries
 where booking_id = $1 and place = $2 for update"""
@@ -156,6 +191,17 @@ class ScansRepository:
             rows = await reading.fetch(_OF_CODE, low, high, claim.place)
         return [known_of(row) for row in rows]
 
+    async def known_once(self, claim: Claim, once: Once) -> tuple[list[Known], Kept | None]:
+        """See `known`; or the answer that this scan has had, if there are such tickets."""
+        low, high = bookings_of(claim.ticket_id)
+        async with connection(self._pool) as reading:
+            rows = await reading.fetch(
+                _OF_CODE_ONCE, low, high, claim.place, once.scanner_id, once.nonce
+            )
+        if rows and rows[0]["answer"] is not None:
+            return [], kept_of(rows[0])
+        return [known_of(row) for row in rows], None
+
     async def all_known(self, claims: Sequence[Claim]) -> list[Known]:
         """All tickets of the bookings of codes."""
         spans = {bookings_of(claim.ticket_id) for claim in claims}
@@ -167,7 +213,7 @@ class ScansRepository:
         """The answer that a scan has had, if it is a repetition."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_ANSWERED, once.scanner_id, once.nonce)
-        return None if row is None else Kept(row["fingerprint"], row["answer"])
+        return None if row is None else kept_of(row)
 
     async def answers(self, scanner_id: UUID, nonces: Sequence[str]) -> list[tuple[str, str]]:
         """The answers of a scanner under these nonces, each with its nonce."""
@@ -190,23 +236,29 @@ class ScansRepository:
         """Let tickets of one booking in or out, each once; the places of those that were.
 
         `force` lets in what is inside already, and is audited. `answer` is kept for `once`. Raises
-        `AnsweredBefore`.
+        `AnsweredBefore`; refuses RETRY if the same scan is answered at this moment.
         """
-        values = [*_what(tickets, scanner, at, now), [one.place for one in tickets]]
+        places = [one.place for one in tickets]
+        values = [*_what(tickets, scanner, at, now), places]
         statement = _LEAVE if direction == "exit" else _ENTER
         if direction == "entry":
             values.append(force is not None)
+        if once is not None and force is None and len(places) == 1:
+            # The answer is known before: the ticket passes, or there is none.
+            statement = _LEAVE_ONCE if direction == "exit" else _ENTER_ONCE
+            values += [once.nonce, once.fingerprint, answer(set(places))]
+            once = None
         if once is None and force is None:
             async with connection(self._pool) as writing:
                 return {row["place"] for row in await writing.fetch(statement, *values)}
         async with transaction(self._pool) as running:
-            places = {row["place"] for row in await running.fetch(statement, *values)}
-            if once is not None and places:
-                await _keep(running, once, answer(places), now)
-            if force is not None and places:
-                seats = [one.seat for one in tickets if one.place in places]
+            passed = {row["place"] for row in await running.fetch(statement, *values)}
+            if once is not None and passed:
+                await _keep(running, once, answer(passed), now)
+            if force is not None and passed:
+                seats = [one.seat for one in tickets if one.place in passed]
                 await audited(running, "ticket_forced", tickets[0].id, force, seats=seats)
-        return places
+        return passed
 
     async def refused(
         self,
@@ -221,13 +273,15 @@ class ScansRepository:
         answer: str,
     ) -> None:
         """Note that tickets of one booking were not let in. Raises `AnsweredBefore`."""
-        async with transaction(self._pool) as running:
-            places = [one.place for one in tickets]
-            await running.execute(
-                _NOTE, *_what(tickets, scanner, at, now), places, direction, code, False
-            )
-            if once is not None:
-                await _keep(running, once, answer, now)
+        places = [one.place for one in tickets]
+        values = [*_what(tickets, scanner, at, now), places, direction, code, False]
+        async with connection(self._pool) as writing:
+            if once is None:
+                await writing.execute(_NOTE, *values)
+            elif not await writing.fetchval(
+                _NOTE_ONCE, *values, once.nonce, once.fingerprint, answer
+            ):
+                raise AnsweredBefore
 
     async def unscan(self, ticket: Known, scanner: Scanner, reason: str, act: Act) -> bool:
         """Take an entry back; False if there is none."""
@@ -301,6 +355,11 @@ async def _entered(
         return Meeting(row["entered_at"], row["scanner"], at, scanner.name)
     await running.execute(_EARLIER, *where, at, *by)
     return Meeting(at, scanner.name, row["entered_at"], row["scanner"])
+
+
+def kept_of(row: Record) -> Kept:
+    """The answer that a scan has had."""
+    return Kept(row["fingerprint"], row["answer"])
 
 
 async def _keep(running: PooledConnection, once: Once, answer: str, now: datetime) -> None:

@@ -284,7 +284,7 @@ def calendar_of(sheet: Sheet, booking_id: UUID, note_on_it: str) -> CalendarShow
 
 def known_of(row: Record) -> Known:
     """A ticket from a row of `KNOWN`."""
-    return Known(**row)
+    return Known(**{name: row[name] for name in Known.__struct_fields__})
 
 
 def attendee_of(ticket: Known) -> Attendee | None:

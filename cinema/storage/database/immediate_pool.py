@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from cinema.storage.database.address import DatabaseAddress, address_of
+from cinema.storage.database.pool import keep_session
 from cinema.storage.database.transactions import Pool
 
 if TYPE_CHECKING:
@@ -60,12 +61,8 @@ async def open_immediate_pool(
         max_inactive_connection_lifetime=IDLE_LIFETIME_S,
         loop=None,
         timeout=timeout_s,
-        reset=_keep_session,
+        reset=keep_session,
         server_settings=server_settings,
     )
     pool.release_s = timeout_s
     return await pool
-
-
-async def _keep_session(_connection: object) -> None:
-    """Used instead of asyncpg's reset query, because nothing here changes a session."""

@@ -39,7 +39,8 @@ async def open_pool(
 
     A transaction that lasts, or idles, longer than `transaction_timeout_ms` is ended by Postgres,
     so that a frozen process cannot keep its successor from the rows. A Postgres that
-    is frozen itself, or cut off, is waited for `command_timeout_s` for each statement.
+    is frozen itself, or cut off, is waited for `command_timeout_s` for each statement. What a use
+    of a connection leaves in its session stays there: see `whole_session`.
     """
     timeout = str(transaction_timeout_ms)
     address = address_of(dsn)
@@ -50,6 +51,7 @@ async def open_pool(
         max_size=size,
         timeout=_CONNECT_TIMEOUT_S,
         command_timeout=command_timeout_s,
+        reset=keep_session,
         server_settings={
             "application_name": application_name,
             "timezone": "UTC",
@@ -60,6 +62,10 @@ async def open_pool(
         },
     )
     return pool
+
+
+async def keep_session(_connection: object) -> None:
+    """Used instead of asyncpg's reset query, a round trip, where no use changes a session."""
 
 
 async def close_pool(pool: asyncpg.Pool[asyncpg.Record]) -> None:

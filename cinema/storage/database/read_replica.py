@@ -18,6 +18,7 @@ import structlog
 
 from cinema.storage.database.address import DatabaseAddress, address_of
 from cinema.storage.database.failures import UNREACHABLE
+from cinema.storage.database.pool import keep_session
 from cinema.storage.database.reads import Query, T
 from cinema.storage.database.shared_question import SharedQuestion
 from cinema.storage.database.transactions import Pool, PooledConnection, connection
@@ -88,6 +89,7 @@ async def open_replica_pool(dsn: str | DatabaseAddress, *, size: int) -> Pool:
         max_size=size,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=READ_TIMEOUT_S,
+        reset=keep_session,
         server_settings={
             "application_name": "cinema reads",
             "timezone": "UTC",

@@ -78,6 +78,20 @@ async def connection(pool: Pool) -> AsyncIterator[PooledConnection]:
 
 
 @asynccontextmanager
+async def whole_session(pool: Pool) -> AsyncIterator[PooledConnection]:
+    """A connection for work that changes its session: what it leaves there ends with it."""
+    async with connection(pool) as acquired:
+        try:
+            yield acquired
+        finally:
+            try:
+                await acquired.reset(timeout=DATABASE_RELEASE_S)
+            except BaseException:
+                acquired.terminate()
+                raise
+
+
+@asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[PooledConnection]:
     """A transaction that is committed when the body ends; RETRY means that it had no effect."""
     async with connection(pool) as acquired:

@@ -23,7 +23,7 @@ import structlog
 from asyncpg.pgproto.pgproto import UUID
 
 from cinema.storage.database.pool import AnyConnection
-from cinema.storage.database.transactions import Pool
+from cinema.storage.database.transactions import Pool, whole_session
 from cinema.storage.database.transactions import connection as borrowed
 
 # ruff: noqa: S608  (names of tables are made here, of numbers alone)
@@ -207,7 +207,7 @@ class JournalMonths:
 
     async def make(self) -> None:
         """See `make_months`; leaves it to another node that is at it."""
-        async with borrowed(self._pool) as connection:
+        async with whole_session(self._pool) as connection:
             if await self._alone(connection):
                 await make_months(connection)
 
@@ -221,7 +221,7 @@ class JournalMonths:
 
         `ended_before` is where retention ends: showtimes that ended before it need no events.
         """
-        async with borrowed(self._pool) as connection:
+        async with whole_session(self._pool) as connection:
             if not await self._alone(connection):
                 return
             for month in await attached_months(connection):
@@ -239,7 +239,7 @@ class JournalMonths:
                     await _patiently(month, _Exchanging(connection, month))
 
     async def _alone(self, connection: AnyConnection) -> bool:
-        """Whether no other node is at it; the lock ends with the use of the connection."""
+        """Whether no other node is at it; the lock ends with the session."""
         return bool(await connection.fetchval("select pg_try_advisory_lock($1)", _LOCK_KEY))
 
 

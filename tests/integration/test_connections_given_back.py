@@ -1,16 +1,17 @@
-"""Callers that are cancelled at the very moment when a transaction begins or ends."""
+"""What a use of a connection leaves behind when it ends in the wrong moment, or badly."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
 import pytest
 
-from cinema.storage.database.transactions import Pool, transaction
+from cinema.storage.database.transactions import Pool, connection, transaction, whole_session
 
 pytestmark = pytest.mark.postgres
 
@@ -72,3 +73,18 @@ async def _keep(pool: Pool, *, fails: bool = False) -> None:
         await running.execute("insert into kept values (1)")
         if fails:
             raise ValueError
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_a_whole_session_leaves_ends_with_it(pool: Pool, *, fails: bool) -> None:
+    with suppress(ValueError):
+        async with whole_session(pool) as using:
+            assert await using.fetchval("select pg_try_advisory_lock(1)")
+            await using.execute("set search_path = nowhere")
+            if fails:
+                raise ValueError
+    async with connection(pool) as using:
+        assert await using.fetchval("select current_setting('search_path')") != "nowhere"
+        assert (
+            await using.fetchval("select count(*) from pg_locks where locktype = 'advisory'") == 0
+        )
