@@ -45,6 +45,7 @@ async def one_connection(database: str) -> AsyncIterator[Pool]:
 @pytest.mark.parametrize(
     ("moment", "query", "kept"),
     [
+        ("before", "BEGIN;", []),
         ("after", "BEGIN;", []),
         ("before", "ROLLBACK;", []),
         ("after", "ROLLBACK;", []),

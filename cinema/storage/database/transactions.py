@@ -115,7 +115,8 @@ async def _undo(acquired: PooledConnection, running: Transaction) -> None:
         if not acquired.is_closed():
             await running.rollback()
     except asyncpg.InterfaceError:  # BEGIN was interrupted, or the connection has been lost.
-        _cut(acquired)
+        with suppress(asyncpg.InterfaceError):
+            acquired.terminate()
     except BaseException:
         _cut(acquired)
         raise
@@ -124,8 +125,8 @@ async def _undo(acquired: PooledConnection, running: Transaction) -> None:
 def _cut(acquired: PooledConnection) -> None:
     """Close a connection that may still be in a transaction; the pool opens another one.
 
-    A caller may be cancelled at the very moment when the answer to BEGIN, ROLLBACK or COMMIT has
-    come and was not looked at yet.
+    A caller may be cancelled at the very moment when the answer to ROLLBACK or COMMIT has come and
+    was not looked at yet.
     """
     with suppress(asyncpg.InterfaceError):
         if acquired.is_in_transaction():
