@@ -11,9 +11,15 @@ import msgspec
 
 from cinema.features.events.shapes import EventType
 
+OF_BOOKINGS: Final = ("booking.", "ticket.")
+"""How the kinds begin that are about a booking; all others are about a showtime."""
+
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the outbox, with the cinema of its showtime and what that charges in."""
+    """A row of the outbox, with the cinema of its showtime and what that charges in.
+
+    `seq` is 0 where no event of the journal led to it.
+    """
 
     id: int
     showtime_id: UUID
@@ -67,7 +73,7 @@ def event_of(told: Told) -> NewEvent:
     type_, make = KINDS[told.kind]
     try:
         data = make(told.payload, told.currency)
-        of_booking = told.kind.startswith("booking.")
+        of_booking = told.kind.startswith(OF_BOOKINGS)
         booking_id = UUID(told.payload["booking_id"]) if of_booking else None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Unclear(f"{type(error).__name__}: {error}") from error
@@ -76,7 +82,7 @@ def event_of(told: Told) -> NewEvent:
         showtime_id=told.showtime_id,
         booking_id=booking_id,
         cinema_id=told.cinema_id,
-        journal_seq=told.seq,
+        journal_seq=told.seq or None,
         data=data,
         at=told.at,
     )
@@ -169,6 +175,14 @@ def _called_off(told: Payload, _currency: str | None) -> dict[str, Any]:
     return {"reason": told["reason"], "bookings": told["bookings"]}
 
 
+def _ticket(told: Payload, _currency: str | None) -> dict[str, Any]:
+    return {"ticket_id": told["ticket_id"], "seat": told["seat"]}
+
+
+def _at_the_door(told: Payload, currency: str | None) -> dict[str, Any]:
+    return {**_ticket(told, currency), "at": told["at"]}
+
+
 KINDS: Final[Mapping[str, tuple[EventType, Make]]] = {
     "booking.confirmed": ("booking.confirmed", _confirmed),
     "booking.changed": ("booking.changed", _changed),
@@ -176,5 +190,11 @@ KINDS: Final[Mapping[str, tuple[EventType, Make]]] = {
     "showtime.rescheduled": ("showtime.rescheduled", _moved),
     "showtime.moved": ("showtime.moved", _moved),
     "showtime.cancelled": ("showtime.cancelled", _called_off),
+    "ticket.admitted": ("ticket.admitted", _at_the_door),
+    "ticket.left": ("ticket.left", _at_the_door),
+    "ticket.unscanned": ("ticket.unscanned", _at_the_door),
+    "ticket.reissued": ("ticket.reissued", _ticket),
+    "ticket.blocked": ("ticket.blocked", _ticket),
+    "ticket.unblocked": ("ticket.unblocked", _ticket),
 }
 """What becomes of the rows of the outbox, by their kind. Rows of another kind stay there."""

@@ -19,6 +19,12 @@ EventType = Literal[
     "showtime.rescheduled",
     "showtime.moved",
     "showtime.cancelled",
+    "ticket.admitted",
+    "ticket.left",
+    "ticket.unscanned",
+    "ticket.reissued",
+    "ticket.blocked",
+    "ticket.unblocked",
 ]
 
 EVENTS_AT_ONCE: Final = 500

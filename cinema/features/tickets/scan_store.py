@@ -13,7 +13,7 @@ from cinema.domain.rejections import refuse
 from cinema.features.accounts.user_store import Act
 from cinema.features.tickets.rules import GROUP, Claim, Known, Scanner, bookings_of
 from cinema.features.tickets.shapes import Direction
-from cinema.features.tickets.store import KNOWN, audited, known_of
+from cinema.features.tickets.store import KNOWN, TOLD, audited, known_of, tell
 from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import (
     Pool,
@@ -74,6 +74,18 @@ with kept as (
     )
 })
 select exists (select from kept)"""  # noqa: S608  (constants of this module)
+# The last two parameters are the ids and the seats of the places in $8.
+_TOLD: Final = TOLD.format(
+    showtime="$2",
+    kind="'{kind}'",
+    booking="$1",
+    at="$4",
+    tickets="{done} done join unnest($8::int[], ${ids}::uuid[], ${seats}::text[])\n"
+    "    told (place, id, seat) using (place) order by place",
+)
+_TOLD_ENTRY: Final = _TOLD.format(kind="ticket.admitted", done="entered", ids=10, seats=11)
+_TOLD_EXIT: Final = _TOLD.format(kind="ticket.left", done="gone", ids=9, seats=10)
+_TOLD_UNSCAN: Final = _TOLD.format(kind="ticket.unscanned", done="gone", ids=10, seats=11)
 # One statement decides: of two that come at once the second waits for the first, and then finds
 # the ticket inside.
 _ENTER_OR_NOT: Final = f"""
@@ -86,14 +98,14 @@ with entered as (
         scanner_id = excluded.scanner_id, scanner = excluded.scanner
     where not e.inside or $9
     returning e.place
-), logged as ({_LOG_ENTRY}){{kept}}
+), logged as ({_LOG_ENTRY}), told as ({_TOLD_ENTRY}){{kept}}
 select place from entered"""  # noqa: S608
 _LEAVE_OR_NOT: Final = f"""
 with gone as (
     update ticket_entries e set inside = false, left_at = $4
     where e.booking_id = $1 and e.place = any($8::int[]) and e.inside
     returning e.place
-), logged as ({_LOG_EXIT}){{kept}}
+), logged as ({_LOG_EXIT}), told as ({_TOLD_EXIT}){{kept}}
 select place from gone"""  # noqa: S608
 _ENTER: Final = _ENTER_OR_NOT.format(kept="")
 _LEAVE: Final = _LEAVE_OR_NOT.format(kept="")
@@ -101,17 +113,19 @@ _LEAVE: Final = _LEAVE_OR_NOT.format(kept="")
 _KEPT: Final = ", kept as (" + _KEEP_OF + ")"
 _ENTER_ONCE: Final = _ENTER_OR_NOT.format(
     kept=_KEPT.format(
-        nonce="$10", fingerprint="$11", answer="$12", when="exists (select from entered)"
+        nonce="$12", fingerprint="$13", answer="$14", when="exists (select from entered)"
     )
 )
 _LEAVE_ONCE: Final = _LEAVE_OR_NOT.format(
-    kept=_KEPT.format(nonce="$9", fingerprint="$10", answer="$11", when="exists (select from gone)")
+    kept=_KEPT.format(
+        nonce="$11", fingerprint="$12", answer="$13", when="exists (select from gone)"
+    )
 )
 _UNSCAN: Final = f"""
 with gone as (
     delete from ticket_entries e where e.booking_id = $1 and e.place = any($8::int[])
     returning e.place
-), logged as ({_LOG_UNSCAN})
+), logged as ({_LOG_UNSCAN}), told as ({_TOLD_UNSCAN})
 select place from gone"""  # noqa: S608
 _ANSWERED: Final = """
 select fingerprint, answer from ticket_scan_answers where scanner_id = $1 and nonce = $2"""
@@ -243,6 +257,7 @@ class ScansRepository:
         statement = _LEAVE if direction == "exit" else _ENTER
         if direction == "entry":
             values.append(force is not None)
+        values += [[one.id for one in tickets], [one.seat for one in tickets]]
         if once is not None and force is None and len(places) == 1:
             # The answer is known before: the ticket passes, or there is none.
             statement = _LEAVE_ONCE if direction == "exit" else _ENTER_ONCE
@@ -286,8 +301,9 @@ class ScansRepository:
     async def unscan(self, ticket: Known, scanner: Scanner, reason: str, act: Act) -> bool:
         """Take an entry back; False if there is none."""
         async with transaction(self._pool) as running:
+            what = _what([ticket], scanner, act.at, act.at)
             gone = await running.fetch(
-                _UNSCAN, *_what([ticket], scanner, act.at, act.at), [ticket.place], reason
+                _UNSCAN, *what, [ticket.place], reason, [ticket.id], [ticket.seat]
             )
             if gone:
                 await audited(running, "ticket_unscanned", ticket.id, act, reason=reason)
@@ -315,10 +331,14 @@ class ScansRepository:
             if code is None:
                 for ticket in tickets:
                     if direction == "exit":
-                        await running.execute(_LEFT_AT, ticket.booking_id, ticket.place, at)
+                        where = ticket.booking_id, ticket.place
+                        if await running.fetchval(_LEFT_AT, *where, at):
+                            await tell(running, "ticket.left", ticket, at)
                         met.append(None)
                     else:
                         met.append(await _entered(running, ticket, scanner, at))
+                        if met[-1] is None:
+                            await tell(running, "ticket.admitted", ticket, at)
             if tickets:
                 outcome = code or ("conflict" if any(met) else "admitted")
                 places = [one.place for one in tickets]

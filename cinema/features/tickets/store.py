@@ -112,6 +112,21 @@ _UNBLOCK: Final = """
 update ticket_states set blocked_at = null, blocked_by = null, block_reason = null
 where booking_id = $1 and place = $2 and blocked_at is not null
 returning true"""
+TOLD: Final = """
+insert into outbox (showtime_id, seq, kind, payload)
+select {showtime}::uuid, 0, {kind}, jsonb_build_object(
+    'booking_id', {booking}::uuid, 'ticket_id', told.id, 'seat', told.seat, 'at', {at}::timestamptz
+)
+from {tickets}"""
+"""Rows of the outbox about tickets, for SQL; without a seq, since no event led to them."""
+
+_TELL: Final = TOLD.format(
+    showtime="$1",
+    kind="$2::text",
+    booking="$3",
+    at="$4",
+    tickets="(select $5::uuid, $6::text) told (id, seat)",
+)
 _SHEET: Final = f"""
 select b.code, b.status, t.id as showtime_id, t.starts_at, t.ends_at, t.format, t.language,
     t.version, t.status as showtime_status, t.cancel_reason, b.created_at, m.title as film,
@@ -243,6 +258,7 @@ class TicketsRepository:
             done = await running.fetch(_REISSUE, ticket.booking_id, places)
             if not any(row["place"] == ticket.place for row in done):
                 return False
+            await tell(running, "ticket.reissued", ticket, act.at)
             await audited(running, "ticket_reissued", ticket.id, act)
             return True
 
@@ -251,12 +267,14 @@ class TicketsRepository:
         async with transaction(self._pool) as running:
             where = ticket.booking_id, ticket.place
             if await running.fetchval(_BLOCK, *where, act.at, act.by, reason):
+                await tell(running, "ticket.blocked", ticket, act.at)
                 await audited(running, "ticket_blocked", ticket.id, act, reason=reason)
 
     async def unblock(self, ticket: Known, act: Act) -> None:
         """Let a blocked ticket in again."""
         async with transaction(self._pool) as running:
             if await running.fetchval(_UNBLOCK, ticket.booking_id, ticket.place):
+                await tell(running, "ticket.unblocked", ticket, act.at)
                 await audited(running, "ticket_unblocked", ticket.id, act)
 
 
@@ -300,6 +318,12 @@ def attendee_of(ticket: Known) -> Attendee | None:
         left_at=ticket.left_at,
         scanner=ticket.scanner or "",
     )
+
+
+async def tell(running: PooledConnection, kind: str, ticket: Known, at: datetime) -> None:
+    """Have partners told of a ticket, if the transaction commits."""
+    of_booking = (ticket.showtime_id, kind, ticket.booking_id)
+    await running.execute(_TELL, *of_booking, at, ticket.id, ticket.seat)
 
 
 async def audited(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,10 +13,12 @@ import pytest_asyncio
 from cinema.features.events.store import COUNTS_KEPT, KEPT, EventsRepository
 from cinema.features.events.tail import WAITERS_LIMIT
 from cinema.storage.database.pool import close_pool, open_pool
+from tests.e2e.api.doors import open_doors, scan, sold
 from tests.e2e.api.house import PATIENCE_S, UNKNOWN_ID, Answer, House, open_house
 
 pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="function")]
 
+EXIT = {"direction": "exit"}
 MUCH_LATER = timedelta(days=1)
 
 
@@ -79,6 +81,50 @@ async def test_what_happens_with_a_booking_is_told_in_order(house: House) -> Non
         (["A1"], False),
         (["A2", "A3"], True),
     ]
+
+
+async def test_what_happens_with_tickets_is_told_in_the_order_of_their_booking(
+    house: House,
+) -> None:
+    showtime_id = await open_doors(house)
+    one, two = await sold(house, showtime_id, "A1", "A2")
+    tickets = f"tickets/{one['id']}"
+    for step, body in (("block", {"reason": "Ada has lost it."}), ("unblock", None)):
+        for _ in range(2):
+            assert (await house.ask("staff", "POST", f"{tickets}/{step}", body)).status == 200
+    one = (await house.ask("ada", "POST", f"{tickets}/reissue")).data
+    group = (await house.ask("ada", "GET", tickets)).data["group_token"]
+    assert (await scan(house, one["token"])).status == 200
+    assert (await scan(house, one["token"])).error == (409, "ALREADY_USED")
+    assert (await scan(house, one["token"], direction="exit")).status == 200
+    assert (await scan(house, group)).data["admitted"] is True
+    unscan = f"tickets/{two['id']}/unscan"
+    assert (await house.ask("staff", "POST", unscan, {"reason": "Wrong."})).status == 200
+    offline = [
+        {"token": two["token"], "at": datetime.now(UTC).isoformat(), "nonce": nonce}
+        for nonce in ("first", "second")
+    ]
+    uploaded = await house.ask("staff", "POST", "tickets/scans", {"scans": offline})
+    assert uploaded.status == 200, uploaded
+    gone = [{**offline[0], "at": datetime.now(UTC).isoformat(), "nonce": "out", **EXIT}]
+    uploaded = await house.ask("staff", "POST", "tickets/scans", {"scans": gone})
+    assert uploaded.status == 200, uploaded
+    events = [one for one in await told(house, 11) if one["type"].startswith("ticket.")]
+    assert [(one["type"], one["data"]["seat"]) for one in events] == [
+        *(("ticket.blocked", "A1"), ("ticket.unblocked", "A1"), ("ticket.reissued", "A1")),
+        *(("ticket.admitted", "A1"), ("ticket.left", "A1")),
+        *(("ticket.admitted", "A1"), ("ticket.admitted", "A2"), ("ticket.unscanned", "A2")),
+        *(("ticket.admitted", "A2"), ("ticket.left", "A2")),
+    ]
+    assert [one["sequence"] for one in events] == list(range(2, 12))
+    ids = {"A1": one["id"], "A2": two["id"]}
+    for event in events:
+        assert event["booking_id"] == one["booking_id"]
+        assert (event["showtime_id"], event["cinema_id"]) == (showtime_id, house.cinema_id)
+        assert event["data"]["ticket_id"] == ids[event["data"]["seat"]]
+        at_door = event["type"] in {"ticket.admitted", "ticket.left", "ticket.unscanned"}
+        assert ("at" in event["data"]) == at_door
+        assert "lost" not in str(event), "what staff write about people is theirs"
 
 
 async def test_who_passes_the_position_on_gets_each_event_once(house: House) -> None:

@@ -47,6 +47,10 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "showtime.rescheduled": {**PLACES, "free_refund_until": "2026-06-08T00:00:00+00:00"},
     "showtime.moved": {**PLACES, "free_refund_until": None},
     "showtime.cancelled": {"reason": "No heating.", "bookings": 3},
+    **{
+        f"ticket.{what}": {**OF_BOOKING, "ticket_id": "t", "seat": "A1", "at": "2026-06-01T20:00Z"}
+        for what in ("admitted", "left", "unscanned", "reissued", "blocked", "unblocked")
+    },
 }
 
 
@@ -89,9 +93,18 @@ def test_each_kind_has_an_example_and_each_type_a_source() -> None:
 def test_an_event_has_no_name_of_anybody(kind: str) -> None:
     event = event_of(told(kind))
     assert (event.type, event.showtime_id, event.journal_seq) == (kind, SHOWTIME, 7)
-    assert event.booking_id == (BOOKING if kind.startswith("booking.") else None)
-    assert event.subject == (BOOKING if kind.startswith("booking.") else SHOWTIME)
+    of_booking = not kind.startswith("showtime.")
+    assert event.booking_id == (BOOKING if of_booking else None)
+    assert event.subject == (BOOKING if of_booking else SHOWTIME)
     assert str(USER) not in msgspec.json.encode(event).decode()
+
+
+def test_what_no_event_of_the_journal_led_to_has_no_seq() -> None:
+    at_the_door = msgspec.structs.replace(told("ticket.admitted"), seq=0)
+    event = event_of(at_the_door)
+    assert event.journal_seq is None
+    assert event.data == {"ticket_id": "t", "seat": "A1", "at": "2026-06-01T20:00Z"}
+    assert event_of(told("ticket.blocked")).data == {"ticket_id": "t", "seat": "A1"}
 
 
 def test_amounts_have_their_currency() -> None:
@@ -111,6 +124,7 @@ def test_amounts_have_their_currency() -> None:
         ("booking.confirmed", {"total_minor": "much"}),
         ("booking.confirmed", {"seats": None}),
         ("showtime.moved", {"before": "yesterday"}),
+        ("ticket.admitted", {"booking_id": None}),
     ],
 )
 def test_a_row_that_does_not_say_what_it_has_to_say_is_unclear(
