@@ -85,12 +85,20 @@ from cinema.features.accounts.totp_store import SEALED_NEXT, FactorsRepository
 from cinema.features.accounts.user_routes import UserParts
 from cinema.features.accounts.user_service import UsersService
 from cinema.features.accounts.user_store import UsersRepository
-from cinema.features.bookings import billing_routes, change_routes, exchange_routes, order_routes
+from cinema.features.bookings import (
+    billing_routes,
+    change_routes,
+    exchange_routes,
+    order_routes,
+    staff_routes,
+)
 from cinema.features.bookings import routes as booking_routes
 from cinema.features.bookings.billing_service import BillingService
 from cinema.features.bookings.billing_store import BillingRepository
+from cinema.features.bookings.change_routes import ChangeParts
 from cinema.features.bookings.change_service import SeatChangesService
 from cinema.features.bookings.exchange_jobs import OpenExchanges
+from cinema.features.bookings.exchange_routes import ExchangeParts
 from cinema.features.bookings.exchange_service import ExchangesService
 from cinema.features.bookings.exchange_store import ExchangesRepository
 from cinema.features.bookings.jobs import BookingsOfCancelled
@@ -101,8 +109,12 @@ from cinema.features.bookings.order_service import OrdersService
 from cinema.features.bookings.order_store import ORDER_LINK, OrdersRepository
 from cinema.features.bookings.pending_jobs import UnpaidBookings
 from cinema.features.bookings.personal_store import BookingFacts
+from cinema.features.bookings.routes import BookingParts
 from cinema.features.bookings.rows import BOOKING_BRANCHES
 from cinema.features.bookings.service import BookingsService, UnpaidSeats
+from cinema.features.bookings.staff_routes import StaffParts
+from cinema.features.bookings.staff_service import StaffBookingsService
+from cinema.features.bookings.staff_store import AGAIN, StaffBookingsRepository
 from cinema.features.bookings.store import BookingsRepository
 from cinema.features.bookings.telling_jobs import BookingsOfMoved
 from cinema.features.cashdesk import routes as cash_routes
@@ -873,12 +885,19 @@ async def _bookings(ground: Ground, offered: Offered) -> Feature:
         ground.dispatch, store, offered.concessions, ground.pool, offered.messages.enqueue
     )
     unpaid = UnpaidBookings(ground.dispatch, store, offered.attempts, now=now)
+    links = OrderLinks(base_url(settings))
+    door = FrontDoor(ground.proxies, refresh_cookie(settings))
+    of_staff = StaffBookingsRepository(ground.pool, posted_by(offered.messages), ground.reads)
+    staff = StaffBookingsService(
+        *(of_staff, store, links, throttles), new_id=ground.next_uuid, now=now
+    )
     of_moved = BookingsOfMoved(store, ground.pool, offered.messages.enqueue, now=now)
     return Feature(
         routes=(
-            *bound(booking_routes.ROUTES, bookings),
-            *bound(change_routes.ROUTES, changes),
-            *bound(exchange_routes.ROUTES, exchanging),
+            *bound(booking_routes.ROUTES, BookingParts(bookings, door)),
+            *bound(change_routes.ROUTES, ChangeParts(changes, door)),
+            *bound(exchange_routes.ROUTES, ExchangeParts(exchanging, door)),
+            *bound(staff_routes.ROUTES, StaffParts(staff, door)),
             *bound(billing_routes.ROUTES, BillingService(store, billing, now=now)),
             *bound(order_routes.ROUTES, OrderParts(by_link, ground.proxies)),
         ),
@@ -887,13 +906,14 @@ async def _bookings(ground: Ground, offered: Offered) -> Feature:
             SHOWTIME_MOVE: JobKind(run=of_moved.run),
         },
         personal=(BookingFacts(ground.pool).disclose,),
-        queues={"order-links": OwedMails(orders, OrderLinks(base_url(settings)), now=now)},
+        queues={"order-links": OwedMails(orders, links, now=now)},
         tasks={
             "unpaid-bookings": unpaid.run,
             "open-exchanges": OpenExchanges(exchanging, exchanges, now=now).run,
         },
         sweeps={
             "booking-keys": store.forget_keys,
+            "booking-notes": of_staff.forget,
             "unbooked-orders": orders.forget,
             "unused-billing": billing.forget,
         },
@@ -997,6 +1017,7 @@ async def _tickets(ground: Ground, offered: Offered) -> Feature:
         return () if booking_id is None else await tickets.enclosed(UUID(booking_id), language)
 
     offered.outgoing.enclose(ORDER_LINK, enclose)
+    offered.outgoing.enclose(AGAIN, enclose)
     scanning = ScansService(scans, tickets, keys, counts, new_id=ground.next_uuid, now=now)
     offline = OfflineService(scans, store, keys, counts, now=now)
     door = FrontDoor(ground.proxies, refresh_cookie(ground.settings))

@@ -90,6 +90,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
         409, "The new seats cost more: name a method that pays the difference at once."
     ),
     "BOOKING_ENDED": ErrorKind(409, "This booking has ended."),
+    "NO_EMAIL_ADDRESS": ErrorKind(409, "There is no address of this customer to write to."),
     "INVOICE_ISSUED": ErrorKind(409, "The invoice is issued: it does not change any more."),
     "INVOICE_NOT_READY": ErrorKind(
         409, "The invoice is being made: ask again in a few seconds, within a minute it is there."

@@ -37,6 +37,7 @@ ERASED: Final = {
     "guests": {"email", "email_key"},
     "guest_orders": {"digest", "language"},
     "booking_billing": {"name", "address", "tax_id"},
+    "booking_notes": {"text"},
 }
 """What erasure replaces, or deletes with its row (`features/accounts/erasure_store.py`)."""
 

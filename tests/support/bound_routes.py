@@ -13,7 +13,7 @@ from cinema.features.accounts import (
     user_routes,
 )
 from cinema.features.accounts import routes as auth_routes
-from cinema.features.bookings import change_routes, exchange_routes, order_routes
+from cinema.features.bookings import change_routes, exchange_routes, order_routes, staff_routes
 from cinema.features.bookings import routes as booking_routes
 from cinema.features.catalog import cinema_routes, movie_routes, poster_routes, screen_routes
 from cinema.features.operations import (
@@ -50,6 +50,7 @@ ROUTES: tuple[Route, ...] = (
     *bound(change_routes.ROUTES, NOTHING),
     *bound(exchange_routes.ROUTES, NOTHING),
     *bound(order_routes.ROUTES, NOTHING),
+    *bound(staff_routes.ROUTES, NOTHING),
     *bound(website_routes.ROUTES, NOTHING),
     *bound(health_routes.ROUTES, NOTHING),
     *bound(assets.ROUTES, NOTHING),

@@ -203,7 +203,8 @@ class StartPayment(Command, frozen=True, kw_only=True, gc=False, array_like=True
     It should be paid within the showtime's `payment_window_s`; or, with `before_start_s`, until so
     many seconds before the start. At most `seats_limit` seats, unless that is 0. `sale` as in
     `BookHold`. `for_exchange`: it is paid by giving up seats of another showtime, and a row says
-    whether that has happened; whoever ends the hold asks it first.
+    whether that has happened; whoever ends the hold asks it first. `for_customer`: from here on
+    hold and booking are this customer's, for whom `customer`, who is staff, has held the seats.
     """
 
     hold_id: bytes
@@ -216,6 +217,7 @@ class StartPayment(Command, frozen=True, kw_only=True, gc=False, array_like=True
     seats_limit: int = 0
     sale: Sale | None = None
     for_exchange: bool = False
+    for_customer: bytes = b""
 
 
 IN_TIME_ONLY: Final = 0

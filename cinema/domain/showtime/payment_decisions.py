@@ -70,7 +70,7 @@ def start_payment(
     grace_s = EXCHANGE_GRACE_S if command.for_exchange else terms.payment_grace_s
     return PaymentStarted(
         command.hold_id,
-        command.customer,
+        command.for_customer or command.customer,
         group.seats,
         sale.prices,
         pay_until_us + grace_s * 1_000_000,

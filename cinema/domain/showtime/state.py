@@ -228,6 +228,12 @@ class ShowtimeState:
     def put_hold(self, hold_id: bytes, packed: bytes, expires_at_us: int) -> None:
         """Add or replace a live hold."""
         before = self.holds.get(hold_id)
+        if before is not None and customer_of(before) != customer_of(packed):
+            # Staff have held it for somebody whose it is from now on.
+            self._count_holder(before, -1)
+            if self.unpaid is not None:
+                count_unpaid(self.unpaid, before, -seats_in(before))
+            before = None
         if before is None and self._holders is not None:
             self._count_holder(packed, 1)
         self.holds[hold_id] = packed

@@ -81,6 +81,11 @@ _FORGET: Final = (
         select id from bookings
         where user_id = $1 or user_id in (select id from guests where claimed_by = $1)
     )""",
+    """
+    delete from booking_notes where booking_id in (
+        select id from bookings
+        where user_id = $1 or user_id in (select id from guests where claimed_by = $1)
+    )""",
 )
 """Rows that belong to the account alone."""
 

@@ -79,6 +79,9 @@ _FORGET: Final = "delete from guests where id = $1"
 # Of a guest only this remains: that somebody has booked, and which account has claimed it.
 _ERASE: Final = (
     "delete from guest_orders where guest_id = $1",
+    """
+    delete from booking_notes
+    where booking_id in (select id from bookings where user_id = $1)""",
     "update guests set email = null, email_key = null, look_at = null where id = $1",
 )
 
@@ -104,6 +107,10 @@ with theirs as (
     for update
 ), orders as (
     delete from guest_orders where guest_id in (select id from theirs)
+), notes as (
+    delete from booking_notes where booking_id in (
+        select booking.id from bookings booking join theirs on theirs.id = booking.user_id
+    )
 )
 update guests set email = null, email_key = null, look_at = $2
 where id in (select id from theirs)

@@ -102,6 +102,15 @@ class Throttles:
             async with self._unless_refused(self.mail_account, purpose, whose):
                 yield
 
+    @asynccontextmanager
+    async def mail_again(self, purpose: str, email: str) -> AsyncIterator[None]:
+        """Around a mail that staff send to a customer; a refused one does not count.
+
+        Each purpose counts separately. Refuses RATE_LIMITED.
+        """
+        async with self._unless_refused(self.mail_account, purpose, account_digest(email).hex()):
+            yield
+
     async def count_order(self, address: str) -> None:
         """Count a request with the link of a guest's booking. Refuses RATE_LIMITED."""
         await self.count(self.order, address_digest(address))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
+from cinema.features.accounts.front_door import FrontDoor
 from cinema.features.bookings import examples
 from cinema.features.bookings.change_service import SeatChangesService
 from cinema.features.bookings.shapes import Booking, SeatChangeInput
@@ -13,6 +16,13 @@ from cinema.http.responses import Reply, success
 from cinema.http.routes import Operation
 
 TAG: Final = "Bookings"
+
+
+class ChangeParts(msgspec.Struct, frozen=True):
+    """What the handler of this module works with."""
+
+    changes: SeatChangesService
+    door: FrontDoor
 
 
 @Operation(
@@ -55,11 +65,14 @@ TAG: Final = "Bookings"
     ),
     idempotent=True,
 )
-async def change_seats(changes: SeatChangesService, context: RequestContext) -> Reply:
+async def change_seats(parts: ChangeParts, context: RequestContext) -> Reply:
     """Give tickets of a booking other seats."""
     (booking_id,) = context.ids
+    client = parts.door.client(context)
     return success(
-        await changes.change(context.principal, booking_id, context.body, context.request_key)
+        await parts.changes.change(
+            context.principal, booking_id, context.body, client, context.request_key
+        )
     )
 
 

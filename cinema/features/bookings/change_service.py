@@ -24,8 +24,9 @@ from cinema.domain.showtime.prices import PriceBasis, sold_now
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.domain.times import from_us
 from cinema.features.accounts.authority import serves
+from cinema.features.accounts.shapes import Client
 from cinema.features.bookings.rules import PricedBy, booked_seats, new_prices
-from cinema.features.bookings.service import check_tender, check_undisputed, check_until
+from cinema.features.bookings.service import act_of, check_tender, check_undisputed, check_until
 from cinema.features.bookings.shapes import Booking, Payment, PaymentInput, SeatChangeInput
 from cinema.features.bookings.store import BookingsRepository, Sale
 from cinema.features.ledger.cards import check_code
@@ -71,6 +72,7 @@ class SeatChangesService:
         principal: Principal,
         booking_id: UUID,
         request: SeatChangeInput,
+        client: Client,
         key: IdempotencyKey | None,
     ) -> Booking:
         """Give tickets of a booking other seats, all or none.
@@ -91,6 +93,10 @@ class SeatChangesService:
         if sale.status == "pending":
             raise refuse("PAYMENT_IN_PROGRESS", UNPAID)
         check_undisputed(sale)
+        if at_counter:
+            act = act_of(principal, client, self._dispatch, self._next_id)
+            seats = {"from": request.left, "to": request.chosen}
+            await self._bookings.note_act(booking_id, "booking_seats_changed", act, seats)
         command_id, fingerprint = command_key(key)
         share = sale.share_at(from_us(self._dispatch.clock.now_us()))
         command = ChangeSeats(

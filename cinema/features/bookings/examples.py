@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from cinema.features.example_ids import BOOKING_ID, HOLD_ID, PAYMENT_ID, SHOWTIME_ID
+from cinema.features.example_ids import (
+    BOOKING_ID,
+    CINEMA_ID,
+    HOLD_ID,
+    NOTE_ID,
+    PAYMENT_ID,
+    SHOWTIME_ID,
+    USER_ID,
+)
 from cinema.features.seats.examples import HELD_SEATS
 
 BOOKING_INPUT: Final[dict[str, Any]] = {
@@ -66,3 +74,26 @@ SEATS_CHANGED: Final[dict[str, Any]] = {
     ],
 }
 CANCELLED: Final = {**BOOKING, "status": "cancelled"}
+MANAGED: Final[dict[str, Any]] = {
+    "booking": BOOKING,
+    "showtime": {
+        "id": SHOWTIME_ID,
+        "film": "Metropolis",
+        "starts_at": "2026-06-03T18:15:00Z",
+        "cinema_id": CINEMA_ID,
+        "cinema": "Kino Aurora",
+        "screen": "Saal 1",
+    },
+    "customer": {"kind": "account", "name": "Ada Lovelace", "email": "a***@example.com"},
+    "notes": 1,
+}
+NOTE_INPUT: Final[dict[str, Any]] = {"text": "Came with a pushchair: let in by the side door."}
+NOTE: Final[dict[str, Any]] = {
+    "id": NOTE_ID,
+    "booking_id": BOOKING_ID,
+    **NOTE_INPUT,
+    "written_at": "2026-06-03T18:10:00Z",
+    "author_id": USER_ID,
+    "author": "Grace Hopper",
+}
+SENT_AGAIN: Final[dict[str, Any]] = {"to": "a***@example.com"}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
+from cinema.features.accounts.front_door import FrontDoor
 from cinema.features.bookings import examples
 from cinema.features.bookings.exchange_service import ExchangesService
 from cinema.features.bookings.shapes import Booking, ExchangeInput
@@ -13,6 +16,13 @@ from cinema.http.responses import Reply, success
 from cinema.http.routes import Operation
 
 TAG: Final = "Bookings"
+
+
+class ExchangeParts(msgspec.Struct, frozen=True):
+    """What the handler of this module works with."""
+
+    exchanges: ExchangesService
+    door: FrontDoor
 
 
 @Operation(
@@ -57,11 +67,14 @@ TAG: Final = "Bookings"
     ),
     idempotent=True,
 )
-async def exchange_booking(exchanges: ExchangesService, context: RequestContext) -> Reply:
+async def exchange_booking(parts: ExchangeParts, context: RequestContext) -> Reply:
     """Give up a booking for the seats of a hold of another showtime."""
     (booking_id,) = context.ids
+    client = parts.door.client(context)
     return success(
-        await exchanges.exchange(context.principal, booking_id, context.body, context.request_key)
+        await parts.exchanges.exchange(
+            context.principal, booking_id, context.body, client, context.request_key
+        )
     )
 
 

@@ -23,12 +23,15 @@ from cinema.domain.showtime.commands import (
     ConfirmPayment,
     StartPayment,
 )
+from cinema.domain.showtime.events import PaymentStarted
 from cinema.domain.times import from_us
 from cinema.features.accounts.authority import serves
+from cinema.features.accounts.shapes import Client
 from cinema.features.bookings.change_service import PAY_AT_ONCE, UNPAID
 from cinema.features.bookings.exchange_store import Exchange, ExchangesRepository
 from cinema.features.bookings.service import (
     BookingsService,
+    act_of,
     booking_code,
     check_tender,
     check_undisputed,
@@ -48,13 +51,26 @@ from cinema.features.refusals import found, granted
 COMMIT_WITHIN: Final = timedelta(seconds=60)
 """From when on any node may abort an exchange that was begun: longer than a request takes."""
 
+RETRY_AFTER_S: Final = 1
+
 CONFIRMATION: Final = "confirmExchange"
 ABANDONMENT: Final = "abandonExchange"
 
 AT_ONCE: Final = "What the new seats cost more is paid at once: name a method that does that."
 SAME: Final = "This is the same showtime: change the seats of the booking instead."
-OTHER_HOLD: Final = "The new seats must be held by whoever has the booking."
+OTHER_HOLD: Final = (
+    "The new seats must be held by whoever has the booking, or by staff of both cinemas."
+)
 CURRENCY: Final = "The new showtime is sold in another currency."
+
+
+def is_theirs(waiting: Accepted, exchange: Exchange) -> bool:
+    """Whether the new seats wait for the customer of the exchange.
+
+    A node of the version before this leaves them to whoever has held them.
+    """
+    event = waiting.event
+    return isinstance(event, PaymentStarted) and event.customer == exchange.user_id.bytes
 
 
 class ExchangesService:
@@ -84,6 +100,7 @@ class ExchangesService:
         principal: Principal,
         booking_id: UUID,
         request: ExchangeInput,
+        client: Client,
         key: IdempotencyKey | None,
     ) -> Booking:
         """Give up a booking for the seats of a hold; the new booking.
@@ -101,21 +118,13 @@ class ExchangesService:
         if request.showtime_id == sale.showtime_id:
             raise refuse("VALIDATION_ERROR", SAME, path="$.showtime_id")
         self._check_payment(request.payment, at_counter=at_counter)
-        if sale.status == "pending":
-            raise refuse("PAYMENT_IN_PROGRESS", UNPAID)
-        if sale.status != "confirmed":
-            raise refuse("BOOKING_ENDED")
-        check_undisputed(sale)
-        if not at_counter:
-            check_unused(sale)
-        if sale.products_minor and sale.picked_up_at is None:
-            # They may be handed out at any moment, with the old booking.
-            raise refuse("PRODUCTS_IN_BOOKING")
+        _check_given_up(sale, at_counter=at_counter)
         seats = await self._bookings.live_seats(booking_id)
         start = await self._offer(principal, request)
         if UUID(bytes=start.customer) not in {sale.user_id, sale.claimed_by}:
-            # Else the new booking would be theirs who have the hold.
-            raise refuse("FORBIDDEN", OTHER_HOLD)
+            start = await self._handed_over(principal, request, sale, start, at_counter=at_counter)
+        if at_counter:
+            await self._note(principal, booking_id, request, client)
         exchange = await self._worked_out(sale, seats, booking_id, request, start, key)
         if not await self._exchanges.begin(exchange):
             raise refuse("RETRY", "The same request is being worked on.")
@@ -143,6 +152,31 @@ class ExchangesService:
         )
         offer = await self._selling.offered(principal, asked, hold)
         return paying(msgspec.structs.replace(offer, payment_method=EXCHANGE), for_exchange=True)
+
+    async def _handed_over(
+        self,
+        principal: Principal,
+        request: ExchangeInput,
+        sale: Sale,
+        start: StartPayment,
+        *,
+        at_counter: bool,
+    ) -> StartPayment:
+        """The command by which a hold of staff, at a counter of theirs, becomes the customer's.
+
+        Refuses FORBIDDEN.
+        """
+        cinema_id = await self._bookings.cinema_of(request.showtime_id)
+        if not at_counter or not serves(principal, cinema_id):
+            raise refuse("FORBIDDEN", OTHER_HOLD)
+        return msgspec.structs.replace(start, for_customer=sale.user_id.bytes)
+
+    async def _note(
+        self, principal: Principal, booking_id: UUID, request: ExchangeInput, client: Client
+    ) -> None:
+        act = act_of(principal, client, self._dispatch, self._next_id)
+        there = {"showtime_id": request.showtime_id, "hold_id": request.hold_id}
+        await self._bookings.note_act(booking_id, "booking_exchanged", act, there)
 
     async def _worked_out(
         self,
@@ -174,7 +208,7 @@ class ExchangesService:
             raise refuse("PAYMENT_REQUIRED", amount=amount)
         return Exchange(
             id=UUID(bytes=self._next_id()),
-            user_id=UUID(bytes=start.customer),
+            user_id=UUID(bytes=start.for_customer or start.customer),
             from_booking_id=booking_id,
             from_showtime_id=sale.showtime_id,
             to_booking_id=UUID(bytes=start.booking_id),
@@ -218,6 +252,9 @@ class ExchangesService:
     ) -> Booking:
         """Have the target wait, and the source decide; whatever is not known the row says."""
         outcome = await self._dispatch.ask(exchange.to_showtime_id.bytes, start)
+        if isinstance(outcome, Accepted) and not is_theirs(outcome, exchange):
+            # It ends unpaid; soon its showtime is on a node of this version.
+            outcome = Unavailable(code="RETRY", retry_after_s=RETRY_AFTER_S)
         if isinstance(outcome, Accepted):
             outcome = await self._dispatch.ask(exchange.from_showtime_id.bytes, giving_up)
             if isinstance(outcome, Accepted):
@@ -320,3 +357,20 @@ class ExchangesService:
         except Refused:
             await self._exchanges.abort(exchange.id, now)
             raise
+
+
+def _check_given_up(sale: Sale, *, at_counter: bool) -> None:
+    """Whether a booking can be given up for another one.
+
+    Refuses PAYMENT_IN_PROGRESS, BOOKING_ENDED, PAYMENT_DISPUTED, ALREADY_USED, PRODUCTS_IN_BOOKING.
+    """
+    if sale.status == "pending":
+        raise refuse("PAYMENT_IN_PROGRESS", UNPAID)
+    if sale.status != "confirmed":
+        raise refuse("BOOKING_ENDED")
+    check_undisputed(sale)
+    if not at_counter:
+        check_unused(sale)
+    if sale.products_minor and sale.picked_up_at is None:
+        # They may be handed out at any moment, with the old booking.
+        raise refuse("PRODUCTS_IN_BOOKING")

@@ -20,6 +20,10 @@ class OrderLinks:
     def __init__(self, base_url: str) -> None:
         self._base = base_url.rstrip("/")
 
+    def page(self, booking_id: UUID) -> str:
+        """The page of a booking, for whoever is signed in."""
+        return f"{self._base}/bookings/{booking_id}"
+
     def make(self, booking_id: UUID) -> Link:
         """A new link to a booking, with a random token."""
         token = secrets.token_urlsafe(TOKEN_BYTES)

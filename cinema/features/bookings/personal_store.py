@@ -44,7 +44,14 @@ select booking.id, booking.code, booking.status, booking.total_minor, booking.fe
     (
         select json_build_object('name', one.name, 'address', one.address, 'tax_id', one.tax_id)
         from booking_billing one where one.booking_id = booking.id
-    )::text as billing
+    )::text as billing,
+    (
+        select json_agg(
+            json_build_object('at', one.written_at, 'text', one.text)
+            order by one.written_at, one.id
+        )
+        from booking_notes one where one.booking_id = booking.id
+    )::text as notes
 from bookings booking
 left join showtimes showtime on showtime.id = booking.showtime_id
 left join movies movie on movie.id = showtime.movie_id
@@ -92,5 +99,6 @@ def _shown(row: Record) -> dict[str, Any]:
         "seats": msgspec.Raw((row["seats"] or "[]").encode()),
         "payments": msgspec.Raw((row["payments"] or "[]").encode()),
         "products": msgspec.Raw((row["products"] or "[]").encode()),
+        "notes": msgspec.Raw((row["notes"] or "[]").encode()),
         "billing": msgspec.Raw((row["billing"] or "null").encode()),
     }

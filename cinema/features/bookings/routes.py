@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
 from multidict import istr
 
+from cinema.features.accounts.front_door import FrontDoor
 from cinema.features.bookings import examples
 from cinema.features.bookings.service import BookingsService
 from cinema.features.bookings.shapes import Booking, BookingInput, BookingQuery
@@ -19,6 +21,13 @@ from cinema.http.routes import Operation
 TAG: Final = "Bookings"
 
 ACCEPT_LANGUAGE: Final = istr("Accept-Language")
+
+
+class BookingParts(msgspec.Struct, frozen=True):
+    """What the handlers of this module work with."""
+
+    bookings: BookingsService
+    door: FrontDoor
 
 
 @Operation(
@@ -65,10 +74,12 @@ ACCEPT_LANGUAGE: Final = istr("Accept-Language")
     ),
     idempotent=True,
 )
-async def create_booking(bookings: BookingsService, context: RequestContext) -> Reply:
+async def create_booking(parts: BookingParts, context: RequestContext) -> Reply:
     """Turn a hold of the caller into a booking."""
     language = context.request.headers.get(ACCEPT_LANGUAGE, "")
-    booking = await bookings.book(context.principal, context.body, context.request_key, language)
+    booking = await parts.bookings.book(
+        context.principal, context.body, context.request_key, language
+    )
     return success(booking, status=201)
 
 
@@ -87,9 +98,9 @@ async def create_booking(bookings: BookingsService, context: RequestContext) -> 
     meta=PageMeta,
     errors=("RETRY",),
 )
-async def list_bookings(bookings: BookingsService, context: RequestContext) -> Reply:
+async def list_bookings(parts: BookingParts, context: RequestContext) -> Reply:
     """A page of the caller's bookings."""
-    return listed(await bookings.bookings(context.principal, context.query))
+    return listed(await parts.bookings.bookings(context.principal, context.query))
 
 
 @Operation(
@@ -104,10 +115,10 @@ async def list_bookings(bookings: BookingsService, context: RequestContext) -> R
     response_example=examples.BOOKING,
     errors=("RETRY",),
 )
-async def get_booking(bookings: BookingsService, context: RequestContext) -> Reply:
+async def get_booking(parts: BookingParts, context: RequestContext) -> Reply:
     """A booking that the caller may see."""
     (booking_id,) = context.ids
-    return success(await bookings.booking(context.principal, booking_id))
+    return success(await parts.bookings.booking(context.principal, booking_id))
 
 
 @Operation(
@@ -134,12 +145,14 @@ async def get_booking(bookings: BookingsService, context: RequestContext) -> Rep
     ),
     idempotent=True,
 )
-async def cancel_booking(bookings: BookingsService, context: RequestContext) -> Reply:
+async def cancel_booking(parts: BookingParts, context: RequestContext) -> Reply:
     """Cancel seats of a booking; without `seats`, all of them."""
     (booking_id,) = context.ids
-    labels = context.query.labels()
+    labels, client = context.query.labels(), parts.door.client(context)
     return success(
-        await bookings.cancel(context.principal, booking_id, labels, context.request_key)
+        await parts.bookings.cancel(
+            context.principal, booking_id, labels, client, context.request_key
+        )
     )
 
 

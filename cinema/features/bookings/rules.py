@@ -30,6 +30,15 @@ PLACES_SOLD: Final = 10_000
 """Rows of exchanged seats have the place of the sold one, and so much more."""
 
 
+MASK: Final = "***"
+
+
+def masked(email: str) -> str:
+    """An address that its owner recognises, and nobody else can write to."""
+    local, _, domain = email.rpartition("@")
+    return f"{local[:1]}{MASK}@{domain}"
+
+
 class LineRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A line of an order as its row has it; see `OrderLine`."""
 

@@ -40,8 +40,9 @@ from cinema.domain.showtime.sales import HOLD_CHANGED
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.domain.times import from_us, to_us
 from cinema.features.accounts.authority import COUNTER_ROLES, serves
-from cinema.features.accounts.shapes import email_key, tidy_email
+from cinema.features.accounts.shapes import Client, email_key, tidy_email
 from cinema.features.accounts.throttles import Throttles
+from cinema.features.accounts.user_store import Act
 from cinema.features.bookings.billing_store import BillingRepository
 from cinema.features.bookings.order_store import NewOrder, OrdersRepository
 from cinema.features.bookings.rules import booked_seats, line_rows, shown_lines
@@ -489,17 +490,21 @@ class BookingsService:
         principal: Principal,
         booking_id: UUID,
         labels: list[str] | None,
+        client: Client,
         key: IdempotencyKey | None,
     ) -> Booking:
         """Cancel a booking or part of it; staff of its cinema may too, and also after the start.
 
-        Staff of other cinemas get NOT_FOUND, as other customers do.
+        Staff of other cinemas get NOT_FOUND, as other customers do. What staff do is audited.
         """
         sale = found(await self._bookings.sale_of(booking_id))
         at_counter = serves(principal, sale.cinema_id)
         if UUID(bytes=principal.user_id) not in {sale.user_id, sale.claimed_by} and not at_counter:
             raise refuse("NOT_FOUND")
         customer = None if at_counter else sale.user_id
+        if at_counter:
+            act = act_of(principal, client, self._dispatch, self._next_id)
+            await self._bookings.note_act(booking_id, "booking_cancelled", act, {"seats": labels})
         return await self._cancel(booking_id, sale, customer, labels, key)
 
     async def ordered(self, booking_id: UUID) -> Booking:
@@ -685,6 +690,18 @@ def booking_code() -> str:
         number, at = divmod(number, len(CODE_ALPHABET))
         chars.append(CODE_ALPHABET[at])
     return "".join(chars)
+
+
+def act_of(
+    principal: Principal, client: Client, dispatch: Dispatch, next_id: Callable[[], bytes]
+) -> Act:
+    """What staff do now, for the audit log."""
+    return Act(
+        by=UUID(bytes=principal.user_id),
+        at=from_us(dispatch.clock.now_us()),
+        client=client,
+        entry_id=UUID(bytes=next_id()),
+    )
 
 
 def check_undisputed(sale: Sale) -> None:

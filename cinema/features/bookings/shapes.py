@@ -12,6 +12,7 @@ from msgspec import Meta
 from cinema.domain.idempotency import fields_given
 from cinema.domain.limits_catalog import EMAIL_CHARS_MAX
 from cinema.domain.money import Money
+from cinema.domain.paging import PageQuery
 from cinema.domain.pricing.book import Code
 from cinema.domain.pricing.tariffs import ADULT
 from cinema.features.accounts.shapes import account_key
@@ -22,6 +23,7 @@ from cinema.features.ledger.tills import Tender, TerminalReference
 from cinema.features.seats.shapes import SeatLabel
 
 LineKind = Literal["group_discount", "promo", "fee", "product", "tax"]
+NoteText = Annotated[str, Meta(min_length=1, max_length=1000, pattern=r"\S")]
 ChangedSeats = Annotated[list[SeatLabel], Meta(min_length=1, max_length=100)]
 BookingStatus = Literal["pending", "confirmed", "cancelled", "expired", "refunded"]
 
@@ -230,3 +232,71 @@ class BookingQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ) = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 20
     cursor: Annotated[str, Meta(max_length=4096)] | None = None
+
+
+class BookingSearch(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which bookings of the caller's cinemas: at least one of these, and all that are given fit.
+
+    `code` in any case, with or without spaces. `name` are whole words of the name of an account, in
+    any order; case and accents do not count.
+    """
+
+    code: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
+    email: Annotated[str, Meta(min_length=1, max_length=EMAIL_CHARS_MAX + 32)] | None = None
+    name: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    showtime_id: UUID | None = None
+
+
+class BookedShowtime(msgspec.Struct, frozen=True, kw_only=True):
+    """What a booking is for."""
+
+    id: UUID
+    film: str
+    starts_at: datetime
+    cinema_id: UUID
+    cinema: str
+    screen: str
+
+
+class Buyer(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose booking it is, as staff see it: enough to recognise somebody who stands before them.
+
+    Guests have no name. Who has been erased has neither name nor `email`. What was sold at the
+    counter is on the account of whoever sold it.
+    """
+
+    kind: Literal["account", "guest"]
+    name: str
+    email: Annotated[str | None, Meta(description="Masked, as `a***@example.com`.")]
+
+
+class ManagedBooking(msgspec.Struct, frozen=True, kw_only=True):
+    """A booking as staff of its cinema see it; `notes` is how many there are."""
+
+    booking: Booking
+    showtime: BookedShowtime
+    customer: Buyer
+    notes: int
+
+
+class NoteInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to write down about a booking. Its customer may ask to read it."""
+
+    text: NoteText
+
+
+class BookingNote(msgspec.Struct, frozen=True, kw_only=True):
+    """A note, and who wrote it; the name is empty once that account is erased."""
+
+    id: UUID
+    booking_id: UUID
+    text: str
+    written_at: datetime
+    author_id: UUID | None
+    author: str
+
+
+class SentAgain(msgspec.Struct, frozen=True, kw_only=True):
+    """To which address a mail is on its way, masked."""
+
+    to: str

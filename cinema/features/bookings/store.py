@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
 
 from cinema.domain.limits import FREE_REFUND_S, IDEMPOTENCY_TTL_S
 from cinema.domain.money import Money
+from cinema.domain.rejections import Refused, refuse
+from cinema.features.accounts.audit_store import AuditEntry, note
+from cinema.features.accounts.user_store import Act
 from cinema.features.bookings.rules import PLACES_SOLD, LineRow, PricedBy, shown_lines
 from cinema.features.bookings.shapes import (
     BookedLine,
@@ -32,9 +35,10 @@ from cinema.features.ledger.refund_rules import (
     paid_status,
     share_at,
 )
+from cinema.features.ledger.refund_store import CARRIED
 from cinema.storage.database.driver import Record
 from cinema.storage.database.reads import PrimaryReads, Reads
-from cinema.storage.database.transactions import Pool, connection
+from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
 
 # A booking has many attempts to pay: this one counts, with those that it completes and those that
 # have paid for dearer seats since. Builds that had one did not name it.
@@ -90,6 +94,7 @@ where b.id = $1 and (
     or exists (select from guests g where g.id = b.user_id and g.claimed_by = $2)
     or exists (select from showtimes t where t.id = b.showtime_id and t.cinema_id = any($3))
 )"""  # noqa: S608  (columns named above)
+_BY_IDS: Final = f"{_SELECT}\nwhere b.id = any($1)"
 # First a page for each owner, from the index on owners, then one page of all of these. Sorting all
 # bookings of an owner would be slow for users with many.
 _OF_USER: Final = f"""
@@ -116,7 +121,11 @@ order by b.created_at desc, b.id desc"""  # noqa: S608  (columns named above)
 _SALE: Final = f"""
 select b.showtime_id, b.user_id, g.claimed_by, b.hold_id, b.code, b.status, b.created_at,
     p.id as payment_id, p.method, {_AMOUNT} as amount_minor, {_GONE} as refunded_minor, b.currency,
-    p.amount_minor - p.refunded_minor as own_left_minor, t.cinema_id,
+    greatest(p.amount_minor - p.refunded_minor, (
+        select max(one.amount_minor - one.refunded_minor) from payments one
+        where one.booking_id = b.id and {CARRIED.format("one")}
+            and one.status in ('succeeded', 'partially_refunded')
+    )) as own_left_minor, t.cinema_id,
     b.total_minor, b.fees_minor, b.products_minor, b.lines::text, b.priced_by::text,
     o.code as pick_up_code, o.picked_up_at, {IS_DISPUTED.format("b.id")} as is_disputed,
     array(
@@ -272,8 +281,8 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
     `seat_count` counts all seats that it ever had. `claimed_by` is the account that has claimed the
     guest who made the booking. `used_seats` are those with whose tickets somebody was let in.
     Amounts are those of all that have paid; `own_left_minor` is what is left of the attempt that
-    counts, without its parts. `lines`, `types` and `priced_by` are JSON; the last is None for
-    bookings of builds that did not keep it.
+    counts, without its parts, or of one that was carried from a booking before. `lines`, `types`
+    and `priced_by` are JSON; the last is None for bookings of builds that did not keep it.
     """
 
     showtime_id: UUID
@@ -467,6 +476,11 @@ class BookingsRepository:
         rows = await self._reads.fetch(_OF_USER, user_id, when, now, moment, last_id, limit)
         return [_booking(row) for row in rows]
 
+    async def of_ids(self, booking_ids: Sequence[UUID]) -> dict[UUID, Booking]:
+        """Bookings by their ids."""
+        rows = await self._reads.fetch(_BY_IDS, list(booking_ids))
+        return {row["id"]: _booking(row) for row in rows}
+
     async def cancelled_showtime(self, showtime_id: UUID) -> CancelledShowtime | None:
         """A showtime that was cancelled."""
         async with connection(self._pool) as reading:
@@ -573,6 +587,22 @@ class BookingsRepository:
             booked: bool = await reading.fetchval(_BY_KEY, request_key)
         return booked
 
+    async def note_act(
+        self, booking_id: UUID, action: str, act: Act, after: Mapping[str, Any]
+    ) -> None:
+        """Write down what staff do with a booking, before it is done. Refuses RETRY.
+
+        So no crash loses it; what is refused then is in the log too. An unknown outcome is RETRY:
+        nothing else has been done.
+        """
+        try:
+            async with transaction(self._pool) as running:
+                await audited(running, booking_id, action, act, after)
+        except Refused as refused:
+            if refused.rejection.code == "OUTCOME_UNKNOWN":
+                raise refuse("RETRY") from None
+            raise
+
     async def forget_keys(self, now: datetime, limit: int) -> int:
         """Delete a bounded number of expired keys; returns how many."""
         async with connection(self._pool) as writing:
@@ -580,6 +610,25 @@ class BookingsRepository:
                 _FORGET_KEYS, now - timedelta(seconds=IDEMPOTENCY_TTL_S), limit
             )
         return gone
+
+
+async def audited(
+    running: PooledConnection,
+    booking_id: UUID,
+    action: str,
+    act: Act,
+    after: Mapping[str, Any],
+) -> None:
+    """Note what staff do with a booking in the audit log, in a transaction."""
+    entry = AuditEntry(
+        id=act.entry_id,
+        at=act.at,
+        action=action,
+        actor_id=act.by,
+        target_id=booking_id,
+        after=after,
+    )
+    await note(running, entry, act.client)
 
 
 def _booking(row: Record) -> Booking:

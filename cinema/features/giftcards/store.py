@@ -35,7 +35,7 @@ from cinema.features.giftcards.shapes import (
     NewCard,
 )
 from cinema.features.ledger.methods import RefundOrder
-from cinema.features.ledger.refund_store import Goodwill
+from cinema.features.ledger.refund_store import GIVES, Goodwill
 from cinema.features.ledger.rules import REVENUE
 from cinema.features.ledger.store import PUT_ASIDE_BY_OTHERS
 from cinema.features.ledger.tills import SalesOfTills, Taken
@@ -217,9 +217,9 @@ with usable as (
 )
 select exists (select from usable)
     or exists (select from gift_card_entries where kind = 'refunded' and source = $2)"""
-# Money of a booking, without seats, becomes a new card; never more than is left of the attempt that
-# has paid. The refund is done with it: no provider is asked.
-_GIVE: Final = """
+# Money of a booking, without seats, becomes a new card; never more than is left of one payment. The
+# refund is done with it: no provider is asked.
+_GIVE: Final = f"""
 with taken as (
     update payments p set refunded_minor = p.refunded_minor + $3, last_refund_minor = $3,
         status = case when p.refunded_minor + $3 >= p.amount_minor then 'refunded'
@@ -227,10 +227,9 @@ with taken as (
         updated_at = $4
     from bookings b join showtimes t on t.id = b.showtime_id
     where b.id = $2 and p.booking_id = b.id and p.status in ('succeeded', 'partially_refunded')
-        and p.refunded_minor + $3 <= p.amount_minor
-        and p.id = coalesce(b.payment_id, p.id) and not p.for_change
-    returning p.id as payment_id, p.booking_id, p.currency, b.showtime_id, t.cinema_id,
-        t.starts_at
+        and p.refunded_minor + $3 <= p.amount_minor and p.id = {GIVES}
+    returning coalesce(p.origin_id, p.id) as payment_id, p.booking_id, p.currency, b.showtime_id,
+        t.cinema_id, t.starts_at
 ), reduced as (
     update bookings b set total_minor = b.total_minor - $3 from taken
     where b.id = taken.booking_id and b.status = 'confirmed'
@@ -245,7 +244,7 @@ with taken as (
     ) line (kind, to_account, of_account)
 ), noted as (
     insert into audit_log (id, at, actor_id, action, target_id, before, after, request_id, address)
-    select $8, $4, $5, 'refund_made', w.booking_id, '{}',
+    select $8, $4, $5, 'refund_made', w.booking_id, '{{}}',
         jsonb_build_object(
             'refund', $1, 'amount_minor', $3, 'reason', $6::text, 'gift_card', $12::uuid
         ), $9, $10

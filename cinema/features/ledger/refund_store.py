@@ -16,6 +16,7 @@ from cinema.domain.money import Money
 from cinema.features.accounts.user_store import Act
 from cinema.features.ledger.methods import ASK_NOBODY
 from cinema.features.ledger.methods import AT_COUNTER as COUNTER_METHODS
+from cinema.features.ledger.parts import PART_METHODS
 from cinema.features.ledger.refund_rules import Undone
 from cinema.features.ledger.rules import ACCOUNT_OF, REFUND_FAILED
 from cinema.features.ledger.shapes import Refund
@@ -47,6 +48,24 @@ SOURCE: Final = (
     " else md5({0}.id::text || ':again:' || {0}.asked_again)::uuid end"
 )
 """What the ledger calls a refund, for SQL: each time that it is asked for has a name of its own."""
+
+CARRIED: Final = (
+    "{0}.origin_id is not null and {0}.method not in ("
+    + ", ".join(f"'{name}'" for name in PART_METHODS)
+    + ")"
+)
+"""Whether a payment brought money from a booking that was exchanged, and can give it back without
+seats, for SQL."""
+
+GIVES: Final = f"""(
+    select one.id from payments one
+    where one.booking_id = b.id and one.status in ('succeeded', 'partially_refunded')
+        and one.refunded_minor + $3 <= one.amount_minor
+        and ((one.id = coalesce(b.payment_id, one.id) and not one.for_change)
+            or ({CARRIED.format("one")}))
+    order by one.for_change, one.created_at, one.id limit 1
+)"""
+"""The payment of a booking `b` that gives $3 back without seats, for SQL: one that has so much."""
 
 WAITING: Final = ("pending", "at_counter", "failed")
 """The statuses of refunds whose money is not back."""
@@ -166,7 +185,8 @@ with again as (
     from again
 )
 select {_SHOWN} from again r"""
-# Money goes back without seats: never more than is left of the attempt that has paid.
+# Money goes back without seats: never more than is left of one payment. It is asked of the one that
+# was paid first, however often its booking was exchanged.
 _GOODWILL: Final = f"""
 with taken as (
     update payments p set refunded_minor = p.refunded_minor + $3, last_refund_minor = $3,
@@ -175,9 +195,9 @@ with taken as (
         updated_at = $4
     from bookings b
     where b.id = $2 and p.booking_id = b.id and p.status in ('succeeded', 'partially_refunded')
-        and p.refunded_minor + $3 <= p.amount_minor
-        and p.id = coalesce(b.payment_id, p.id) and not p.for_change
-    returning p.id as payment_id, p.booking_id, p.method, p.currency, b.showtime_id
+        and p.refunded_minor + $3 <= p.amount_minor and p.id = {GIVES}
+    returning coalesce(p.origin_id, p.id) as payment_id, p.booking_id, p.method, p.currency,
+        b.showtime_id
 ), reduced as (
     update bookings b set total_minor = b.total_minor - $3 from taken
     where b.id = taken.booking_id and b.status = 'confirmed'

@@ -76,6 +76,18 @@ KINDS: Final[Mapping[str, Kind]] = {
             },
         ),
         Kind(
+            name="booking_again",
+            example={
+                **_TO,
+                "code": "7KXQ2MPA",
+                "film": "Stalker",
+                "cinema": "Kino Aurora",
+                "starts": "2026-06-01 20:00",
+                "seats": "F7, F8",
+                "url": "https://tickets.example.com/orders/019a0c1e#token=Zm9v",
+            },
+        ),
+        Kind(
             name="showtime_cancelled",
             example={
                 **_TO,

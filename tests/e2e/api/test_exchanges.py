@@ -139,9 +139,6 @@ async def test_what_cannot_be_exchanged_is_refused_and_changes_nothing(house: Ho
     assert (await exchange(house, "ada", booking_id, new_id, UNKNOWN_ID)).error[0] == 404
     theirs = await house.held("bob", new_id, "A5")
     assert (await exchange(house, "ada", booking_id, new_id, theirs)).error[0] == 404
-    till = await house.held("staff", new_id, "A8")
-    not_hers = await exchange(house, "staff", booking_id, new_id, till)
-    assert not_hers.error == (403, "FORBIDDEN")
     by_hand = await exchange(house, "ada", booking_id, new_id, hold_id, method="exchange")
     assert by_hand.error == (422, "UNKNOWN_PAYMENT_METHOD")
     assert (await house.book("ada", new_id, hold_id, method="exchange")).error == (
@@ -157,6 +154,112 @@ async def test_what_cannot_be_exchanged_is_refused_and_changes_nothing(house: Ho
     assert (await house.statuses(new_id))["A1"] == "held"
     hold = await get(house, "ada", f"showtimes/{new_id}/holds/{hold_id}")
     assert hold["status"] == "active"
+    assert await faults_of(house) == []
+
+
+async def test_staff_exchange_a_customers_booking_for_seats_that_they_have_held(
+    house: House,
+) -> None:
+    old_id, new_id = await house.showtime(), await house.showtime()
+    booking_id = await house.booked("ada", old_id, "A1", "A2")
+    hold_id = await house.held("staff", new_id, "A4", "A5")
+    new = (await exchange(house, "staff", booking_id, new_id, hold_id, key="one")).data
+    assert (new["status"], paid(new)) == ("confirmed", (2000, 2000, 0))
+    assert await get(house, "ada", f"bookings/{new['id']}") == new
+    mine = {one["id"]: one["status"] for one in await get(house, "ada", "bookings")}
+    assert (mine[new["id"]], mine[booking_id]) == ("confirmed", "cancelled")
+    assert new["id"] not in [one["id"] for one in await get(house, "staff", "bookings")]
+    again = await exchange(house, "staff", booking_id, new_id, hold_id, key="one")
+    assert again.data == new
+    assert await house.statuses(old_id) == {}
+    assert (await house.ask("ada", "DELETE", f"bookings/{new['id']}")).data["status"] == "cancelled"
+    assert await faults_of(house) == []
+
+
+async def test_staff_take_the_difference_into_their_till(house: House) -> None:
+    old_id, new_id = await house.showtime(), await house.showtime()
+    booking_id = await house.booked("ada", old_id, "A1")
+    hold_id = await house.held("staff", new_id, "B1")
+    await house.till("staff")
+    new = (await exchange(house, "staff", booking_id, new_id, hold_id, method="counter")).data
+    assert paid(new) == (1250, 1250, 0)
+    cash = "select sum(amount)::int from ledger_lines where account = 'cash' and booking_id = $1"
+    assert await house.database.fetchval(cash, new["id"]) == 250
+    assert await faults_of(house) == []
+
+
+async def test_who_has_not_held_the_new_seats_or_does_not_work_there_is_refused(
+    house: House,
+) -> None:
+    old_id, new_id = await house.showtime(), await house.showtime()
+    booking_id = await house.booked("ada", old_id, "A1")
+    elsewhere = await house.held("staff elsewhere", new_id, "A3")
+    refused = await exchange(house, "staff elsewhere", booking_id, new_id, elsewhere)
+    assert refused.error == (404, "NOT_FOUND")
+    assert (await exchange(house, "staff", booking_id, new_id, elsewhere)).error[0] == 404
+    of_manager = await house.held("manager", new_id, "A5")
+    assert (await exchange(house, "staff", booking_id, new_id, of_manager)).error[0] == 404
+    cinema = {"name": "Far", "city": "Far", "country": "DE", "time_zone": "Europe/Berlin"}
+    far = (await house.ask("admin", "POST", "cinemas", {**cinema, "currency": "EUR"})).data["id"]
+    screen = {"cinema_id": far, "name": "One", "grid": {"rows": 2, "columns": 8}}
+    screen_id = (await house.ask("admin", "POST", "screens", screen)).data["id"]
+    far_id = await house.showtime(screen_id=screen_id)
+    there = await house.held("staff", far_id, "A1")
+    refused = await exchange(house, "staff", booking_id, far_id, there)
+    assert refused.error == (403, "FORBIDDEN")
+    assert await house.statuses(old_id) == {"A1": "booked"}
+    assert await house.statuses(far_id) == {"A1": "held"}
+    assert await faults_of(house) == []
+
+
+async def test_seats_of_staff_are_free_again_if_the_booking_is_given_back_first(
+    house: House,
+) -> None:
+    old_id, new_id = await house.showtime(), await house.showtime()
+    booking_id = await house.booked("ada", old_id, "A1")
+    hold_id = await house.held("staff", new_id, "A4")
+    given_back, exchanged = await asyncio.gather(
+        house.ask("ada", "DELETE", f"bookings/{booking_id}"),
+        exchange(house, "staff", booking_id, new_id, hold_id),
+    )
+    assert (given_back.status == 200) != (exchanged.status == 200)
+    kept = {"A4": "booked"} if exchanged.status == 200 else {}
+    statuses = await house.statuses(new_id)
+    assert statuses == kept or (exchanged.status != 200 and statuses == {"A4": "held"})
+    assert await house.statuses(old_id) == {}
+    assert await faults_of(house) == []
+
+
+async def test_money_of_an_exchanged_booking_goes_back_without_seats(house: House) -> None:
+    showtimes = [await house.showtime() for _ in range(3)]
+    booking_id = await house.booked("ada", showtimes[0], "A1", "A2")
+    first = await house.database.fetchval(
+        "select id::text from payments where booking_id = $1", booking_id
+    )
+    for showtime_id in showtimes[1:]:
+        hold_id = await house.held("ada", showtime_id, "A4", "A5")
+        booking_id = (await exchange(house, "ada", booking_id, showtime_id, hold_id)).data["id"]
+
+    async def give(amount: int, **more: str) -> Answer:
+        body = {"booking_id": booking_id, "reason": "Rain.", **more}
+        body = {**body, "amount": {"amount": amount, "currency": "EUR"}}
+        return await house.ask("manager", "POST", "payments/refund", body)
+
+    given = await give(300)
+    assert paid(given.data) == (1700, 2000, 300)
+    (row,) = await house.database.fetch(
+        "select payment_id::text, kind from refunds where booking_id = $1", booking_id
+    )
+    assert tuple(row) == (first, "goodwill")
+    assert await faults_of(house) == []
+    on_card = await give(200, to="gift_card")
+    assert on_card.data["gift_card"]["balance"]["amount"] == 200
+    too_much = await give(1501)
+    assert too_much.error == (409, "REFUND_TOO_HIGH")
+    assert too_much.details["left"] == {"amount": 1500, "currency": "EUR"}
+    assert await faults_of(house) == []
+    whole = (await house.ask("ada", "DELETE", f"bookings/{booking_id}")).data
+    assert (whole["status"], *paid(whole)[1:]) == ("cancelled", 2000, 2000)
     assert await faults_of(house) == []
 
 

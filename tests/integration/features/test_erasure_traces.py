@@ -89,10 +89,13 @@ async def test_erasure_leaves_no_trace_of_name_or_address(house: House) -> None:
     await house.pool.execute(
         "with made as (insert into bookings (id, code, showtime_id, user_id, hold_id, status,"
         " total_minor, currency, created_at) values ($1, 'CODE', $1, $2, $1, 'pending', 0, 'EUR',"
-        " now())) insert into booking_billing values ($1, $3, $3, $3, now())",
+        " now())), noted as (insert into booking_notes (id, booking_id, text, written_at)"
+        " values ($1, $1, $3, now()))"
+        " insert into booking_billing values ($1, $3, $3, $3, now())",
         *(uuid4(), user_id, MARK),
     )
     about = {"users", "account_links", "link_requests", "messages", "booking_billing"}
+    about |= {"booking_notes"}
     assert await traces(house.pool) == about
     await house.pool.execute(
         "update users set erase_at = $2 where id = $1",

@@ -191,6 +191,11 @@ async def test_an_export_has_what_is_known_of_an_account_and_nothing_of_others(
         "insert into booking_billing select b.id, u.last_name || ' Ltd', 'Main Street', '', now()"
         " from bookings b join users u on u.id = b.user_id"
     )
+    await office.pool.execute(
+        "insert into booking_notes (id, booking_id, author_id, text, written_at)"
+        " select gen_random_uuid(), b.id, gen_random_uuid(), 'About ' || u.last_name, now()"
+        " from bookings b join users u on u.id = b.user_id"
+    )
     for to in ("Ann@Example.com", "eve@example.com"):
         await office.pool.execute(
             "insert into messages (id, dedupe_key, kind, recipient, language, status, created_at,"
@@ -226,6 +231,8 @@ async def test_an_export_has_what_is_known_of_an_account_and_nothing_of_others(
     ]
     assert booking["payments"][0]["method"] == "demo"
     assert booking["billing"] == {"name": "Lee Ltd", "address": "Main Street", "tax_id": ""}
+    (note,) = booking["notes"]
+    assert (set(note), note["text"]) == ({"at", "text"}, "About Lee")
     assert [mail["to"] for mail in files["mails.json"]] == ["Ann@Example.com"]
     text = str(files).lower()
     assert "eve" not in text

@@ -312,11 +312,17 @@ async def test_address_is_forgotten_thirty_days_after_what_was_booked(desk: Desk
     booking_id = await desk.booked(made.guest.id)
     await desk.tell()
     pool = desk.house.pool
+    await pool.execute(
+        "insert into booking_notes (id, booking_id, text, written_at) values ($1, $1, 'x', now())",
+        booking_id,
+    )
     desk.clock.now_s += 2 * DAY_S
     await desk.sweep()
     assert EMAIL in await whole(pool, "guests")
+    assert await desk.house.count("booking_notes") == 1
     desk.clock.now_s += 28 * DAY_S
     await desk.sweep()
+    assert await desk.house.count("booking_notes") == 0
     assert EMAIL not in await whole(pool, "guests")
     assert await desk.house.count("guest_orders") == 0
     assert await pool.fetchval("select id from bookings") == booking_id

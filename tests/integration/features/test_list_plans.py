@@ -15,7 +15,9 @@ import msgspec
 import pytest
 
 from benchmarks.filled_catalogue import Catalogue, fill_catalogue
+from cinema.features.accounts.letters import no_post
 from cinema.features.accounts.user_store import UserFilter, list_statement
+from cinema.features.bookings.staff_store import StaffBookingsRepository, Wanted
 from cinema.features.catalog.layout_store import LayoutsRepository
 from cinema.features.catalog.movie_store import MovieFilter, MovieLists
 from cinema.features.catalog.shapes import MovieSort
@@ -28,7 +30,10 @@ from cinema.storage.database.transactions import Pool
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 FILMS, SHOWTIMES = 20_000, 200_000
-LARGE = ("movies", "movie_words", "movie_vocabulary", "movie_trigrams", "showtimes", "users")
+LARGE = (
+    *("movies", "movie_words", "movie_vocabulary", "movie_trigrams", "showtimes", "users"),
+    "bookings",
+)
 ROWS_MOST = 12_000
 """Rows that one step of a plan may read: more than a day of a chain, less than a table."""
 
@@ -121,6 +126,52 @@ def showtime_lists(there: Catalogue, now: datetime) -> dict[str, ShowtimeFilter]
     }
 
 
+# Each account has some bookings, far from each other in the table.
+FILL_BOOKINGS = """
+with shows as (
+    select id, row_number() over (order by id) as n from showtimes
+), people as (
+    select id, row_number() over (order by id) as n from users
+)
+insert into bookings (id, code, showtime_id, user_id, hold_id, status, total_minor, currency,
+    created_at)
+select gen_random_uuid(), 'CODE' || n, s.id, p.id, gen_random_uuid(), 'confirmed', 0, 'EUR',
+    now() - n * interval '1 second'
+from generate_series(1, $1::bigint) n
+join people p on p.n = 1 + n * 7919 % (select count(*) from people)
+join shows s on s.n = 1 + n * 104729 % (select count(*) from shows)"""
+NAME_USERS = """
+update users set first_name = 'Ann', last_name = 'Lee-' || n
+from (select id as named, row_number() over (order by id) as n from users) numbered
+where id = named"""
+
+
+async def bookings_searched(pool: Pool) -> dict[str, Wanted]:
+    """A hundred thousand bookings, and what staff look for among them."""
+    await pool.execute(NAME_USERS)
+    await pool.execute(FILL_BOOKINGS, 100_000)
+    await pool.execute("vacuum analyze users, bookings")
+    row = await pool.fetchrow(
+        "select b.code, b.showtime_id, u.email_key, u.last_name, t.cinema_id from bookings b"
+        " join users u on u.id = b.user_id join showtimes t on t.id = b.showtime_id"
+        " where b.code = 'CODE777'"
+    )
+    assert row is not None
+    anything = Wanted(cinema_ids=None, code=None, email_key=None, name=None, showtime_id=None)
+    name = f"ann {row['last_name']}"
+    return {
+        of: msgspec.structs.replace(anything, **{"cinema_ids": [row["cinema_id"]], **asked})
+        for of, asked in {
+            "code": {"code": row["code"]},
+            "address": {"email_key": row["email_key"]},
+            "name": {"name": name},
+            "showtime": {"showtime_id": row["showtime_id"]},
+            "name and showtime": {"name": name, "showtime_id": row["showtime_id"]},
+            "name, everywhere": {"name": name, "cinema_ids": None},
+        }.items()
+    }
+
+
 async def screens_of(pool: Pool, there: Catalogue) -> list[UUID]:
     async with pool.acquire() as c:
         rows = await c.fetch("select id from screens where cinema_id = $1", there.cinema_ids[3])
@@ -175,4 +226,8 @@ async def test_no_list_reads_a_whole_table(pool: Pool, database: str) -> None:
         statement, values = list_statement(who, None, 21)
         assert await reads.fetch(statement, *values), name
         look(f"accounts {name}")
+    bookings = StaffBookingsRepository(pool, no_post, reads)
+    for name, which in (await bookings_searched(pool)).items():
+        assert await bookings.search(which, None, 21), name
+        look(f"bookings by {name}")
     assert not wrong, "\n".join(wrong)

@@ -100,6 +100,6 @@ def test_every_request_body_can_be_fingerprinted() -> None:
         *("register", "createMovie", "createCinema", "createScreen", "createShowtime"),
         "scheduleShowtime",
         *("placeHold", "extendHold", "createBooking", "blockSeats", "unblockSeats"),
-        *("changeSeats", "exchangeBooking"),
+        *("changeSeats", "exchangeBooking", "addBookingNote"),
     }
     assert all(cast("Any", route.request_example) is not None for route in WITH_BODY)

@@ -21,6 +21,7 @@ from tests.unit.domain.showtime.story import (
     paid,
     pay,
     second,
+    terms,
 )
 
 ANN, BOOKING, EXCHANGE = id_of("ann"), id_of("booking"), id_of("exchange")
@@ -91,3 +92,44 @@ def test_the_new_seats_are_booked_as_soon_as_the_old_ones_are_given_up() -> None
     story.when(paid(0), 20_000)
     assert isinstance(story.decision, HoldBooked)
     assert story.drawn() == "b... ...."
+
+
+def test_seats_that_staff_have_held_become_the_customers_whose_booking_it_is() -> None:
+    story = given(hold("A1 B1", by="clerk"))
+    story.when(pay(by="clerk", payment_method="exchange", for_exchange=True, for_customer=ANN), 5)
+    assert isinstance(story.decision, PaymentStarted)
+    assert story.decision.customer == ANN
+    assert unpack(story.state.holds[id_of("hold")]).customer == ANN
+    story.when(paid(0, by="clerk")).then_refused("NOT_FOUND")
+    story.when(paid(0))
+    assert isinstance(story.decision, HoldBooked)
+    assert story.decision.customer == ANN
+
+
+def test_nobody_but_who_has_held_them_gives_seats_to_a_customer() -> None:
+    command = pay(by="bob", payment_method="exchange", for_exchange=True, for_customer=ANN)
+    given(hold("A1", by="clerk")).when(command).then_refused("NOT_FOUND")
+
+
+@pytest.mark.parametrize("others", [0, 30])
+def test_a_hold_that_is_given_to_a_customer_counts_as_theirs(others: int) -> None:
+    """Whether each hold is looked at, or counts are kept because there are many."""
+    clerk = id_of("clerk")
+    its_terms = terms("r" * (others + 8), live_holds_per_customer=1)
+    story = given(its_terms=its_terms)
+    for place in range(others):
+        story.when(hold(f"A{place + 1}", hold_id=f"other {place}", by=f"other {place}"))
+    story.when(hold(f"A{others + 1} A{others + 2}", by="clerk"))
+    assert (story.state.live_holds_of(clerk), story.state.live_holds_of(ANN)) == (1, 0)
+    story.state.unpaid = {clerk: 2}
+    story.when(pay(by="clerk", payment_method="exchange", for_exchange=True, for_customer=ANN))
+    assert (story.state.live_holds_of(clerk), story.state.live_holds_of(ANN)) == (0, 1)
+    assert story.state.unpaid == {ANN: 2}
+    story.when(hold(f"A{others + 4}", hold_id="next", by="clerk"))
+    assert story.drawn() == "h" * (others + 2) + "." + "h" + "." * 4
+    story.when(hold(f"A{others + 6}", hold_id="too many")).then_refused(
+        "HOLD_LIMIT", limit="live_holds_per_customer", value=1
+    )
+    story.when(paid(0))
+    assert (story.state.live_holds_of(clerk), story.state.live_holds_of(ANN)) == (1, 0)
+    assert story.state.unpaid == {clerk: 1}
