@@ -305,11 +305,13 @@ from cinema.integrations.mail import MailSender
 from cinema.integrations.mail.mailbox import MailboxFolder
 from cinema.integrations.mail.smtp import SmtpSender
 from cinema.integrations.stripe.client import StripeClient
+from cinema.integrations.wallet.apple import ApplePasses
 from cinema.integrations.webhooks.networks import networks
 from cinema.integrations.webhooks.sender import WebhookSender
 from cinema.settings import (
     Settings,
     encryption_keys,
+    pass_identity,
     problems_of_signing_keys,
     problems_of_ticket_keys,
     signing_keys,
@@ -1009,6 +1011,7 @@ async def _tickets(ground: Ground, offered: Offered) -> Feature:
     store, scans = TicketsRepository(ground.pool, ground.reads), ScansRepository(ground.pool)
     counts = ScanCounts()
     tickets = TicketsService(store, keys, new_id=ground.next_uuid, now=now)
+    tickets.offer_passes(_passes(ground.settings.wallet_pass_certificate))
     devices = DevicesService(DevicesRepository(ground.pool), new_id=ground.next_uuid, now=now)
 
     async def enclose(order: Mapping[str, Any], language: str) -> Sequence[Enclosure]:
@@ -1029,7 +1032,10 @@ async def _tickets(ground: Ground, offered: Offered) -> Feature:
         ),
         metrics=(counts.families,),
         sweeps={"ticket-scans": scans.forget},
-        secrets={"TICKET_SIGNING_KEYS": lambda text: keys.replace(_ticket_keys(text))},
+        secrets={
+            "TICKET_SIGNING_KEYS": lambda text: keys.replace(_ticket_keys(text)),
+            "WALLET_PASS_CERTIFICATE": lambda text: tickets.offer_passes(_passes(text)),
+        },
     )
 
 
@@ -1274,6 +1280,12 @@ def _ticket_keys(text: str) -> tuple[bytes, ...]:
     if problems:
         raise ValueError("; ".join(problems))
     return encryption_keys(text)
+
+
+def _passes(text: str) -> ApplePasses | None:
+    """What makes tickets for wallets; None without a certificate. Raises `ValueError`."""
+    identity = pass_identity(text)
+    return None if identity is None else ApplePasses(identity)
 
 
 def _common_time(ground: Ground) -> Callable[[], datetime]:

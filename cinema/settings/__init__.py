@@ -18,6 +18,7 @@ from cinema.settings.mail import smtp_server
 from cinema.settings.origins import origin_of
 from cinema.settings.signing_keys import problems_of_signing_keys, signing_keys
 from cinema.settings.stripe import stripe_key, webhook_secrets
+from cinema.settings.wallet import pass_identity
 
 __all__ = [
     "ControlToken",
@@ -34,6 +35,7 @@ __all__ = [
     "load_settings",
     "origin_of",
     "parsed_tokens",
+    "pass_identity",
     "problems_of_signing_keys",
     "problems_of_ticket_keys",
     "problems_of_tokens",

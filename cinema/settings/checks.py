@@ -12,6 +12,7 @@ from cinema.settings.mail import problems_of_mail
 from cinema.settings.origins import origin_of, problem_of_origin
 from cinema.settings.signing_keys import problems_of_signing_keys, signing_keys
 from cinema.settings.stripe import problems_of_stripe
+from cinema.settings.wallet import problems_of_wallet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,6 +58,7 @@ def problems_together(settings: Settings) -> Iterator[str]:
     yield from problems_of_stripe(settings)
     yield from problems_of_encryption_keys(settings.encryption_keys, production=settings.production)
     yield from problems_of_ticket_keys(settings.ticket_signing_keys, production=settings.production)
+    yield from problems_of_wallet(settings.wallet_pass_certificate)
     if settings.production:
         yield from _problems_of_production(settings)
         yield from _problems_of_control(settings)

@@ -247,6 +247,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "in development"
         ),
     ] = Secret()
+    wallet_pass_certificate: Annotated[
+        Secret,
+        _about(
+            "PEM with the private key of a pass type, its certificate and that of its issuer, for "
+            "tickets in Apple's wallet; its file is read again while the server runs; without one "
+            "there are none"
+        ),
+    ] = Secret()
     erasure_grace_days: Annotated[
         int,
         _about(

@@ -170,6 +170,7 @@ def test_a_switch_may_be_turned_off_in_several_ways(text: str) -> None:
         ({"STRIPE_SECRET_KEY": "sk_live_x"}, "STRIPE_SECRET_KEY is a live key"),
         ({"STRIPE_SECRET_KEY": "rk_live_x"}, "STRIPE_SECRET_KEY is a live key"),
         ({"STRIPE_WEBHOOK_SECRET": "secret"}, "STRIPE_WEBHOOK_SECRET does not begin"),
+        ({"WALLET_PASS_CERTIFICATE": "x"}, "WALLET_PASS_CERTIFICATE has to hold one private key"),
         (
             {"STRIPE_WEBHOOK_SECRET": "whsec_a whsec_a"},
             "STRIPE_WEBHOOK_SECRET holds a secret twice",

@@ -28,6 +28,7 @@ TAG: Final = "Tickets"
 SVG: Final = Medium(content_type="image/svg+xml")
 PNG: Final = Medium(content_type="image/png")
 PDF: Final = Medium(content_type="application/pdf")
+PASS: Final = Medium(content_type="application/vnd.apple.pkpass")
 CALENDAR: Final = Medium(content_type=f"{MEDIA_TYPE}; charset=utf-8")
 
 _CODE: Final = (
@@ -149,6 +150,30 @@ async def get_pdf(parts: TicketParts, context: RequestContext) -> Reply:
 
 @Operation(
     method="GET",
+    path="/api/v1/tickets/{ticket_id}/wallet.pkpass",
+    operation_id="getTicketForWallet",
+    summary="Get a ticket for the wallet of a telephone",
+    description="A pass of Apple's wallet, which other wallets read too, in English or German as "
+    "the PDF. A ticket that is issued again, or gets another seat, has another pass, which takes "
+    "the place of the one before. 404 where the server has no certificate for passes.",
+    tag=TAG,
+    auth="bearer",
+    guests=True,
+    query=LanguageQuery,
+    media_type="application/vnd.apple.pkpass",
+    errors=("TICKET_UNPAID", "TICKET_CANCELLED", "RETRY"),
+)
+async def get_pass(parts: TicketParts, context: RequestContext) -> Reply:
+    """A ticket for a wallet."""
+    (ticket_id,) = context.ids
+    asked = context.query.language or context.request.headers.get("Accept-Language", "")
+    file = await parts.tickets.wallet_pass(context.principal, ticket_id, asked)
+    named = header_lines(content_disposition='attachment; filename="ticket.pkpass"')
+    return Reply(200, file, named, PASS)
+
+
+@Operation(
+    method="GET",
     path="/api/v1/bookings/{booking_id}/calendar.ics",
     operation_id="getCalendarOfBooking",
     summary="Get a booking for your calendar",
@@ -241,6 +266,7 @@ ROUTES: Final = (
     get_svg,
     get_png,
     get_pdf,
+    get_pass,
     get_calendar,
     reissue_ticket,
     block_ticket,

@@ -18,6 +18,7 @@ from cinema.domain.times import from_us, to_us
 from cinema.features.accounts.authority import COUNTER_ROLES, serves
 from cinema.features.accounts.shapes import Client
 from cinema.features.accounts.user_store import Act
+from cinema.features.invoices.words import ticket as kind_of
 from cinema.features.messages.letters import Enclosure
 from cinema.features.messages.rules import language_of
 from cinema.features.refusals import found, granted
@@ -26,12 +27,16 @@ from cinema.features.tickets.rules import GROUP, Known, ticket_id
 from cinema.features.tickets.shapes import PrintedTicket, PrintedTickets, Ticket, TicketQuery
 from cinema.features.tickets.signing import TicketKeys
 from cinema.features.tickets.store import Sheet, TicketsRepository, calendar_of
+from cinema.features.tickets.words import WORDS
 from cinema.integrations.processes import AnswerTooLong, Processes, ProcessesBusy, ProcessTooSlow
+from cinema.integrations.wallet import PassContent, WalletPasses
 
 Scope = tuple[UUID | None, Sequence[UUID]]
 """Whose tickets somebody may see, None for all, and of which cinemas."""
 
 EVERYTHING: Final[Scope] = (None, ())
+
+NO_WALLET: Final = "This server makes no tickets for wallets."
 
 COMMAND: Final = (sys.executable, "-m", "cinema.features.tickets.printing")
 
@@ -59,6 +64,7 @@ class TicketsService:
     ) -> None:
         self._tickets = tickets
         self._keys = keys
+        self._passes: WalletPasses | None = None
         self._new_id = new_id
         self._now = now
         self._processes = Processes(
@@ -124,6 +130,24 @@ class TicketsService:
         if not pdf.rstrip().endswith(b"%%EOF"):
             raise RuntimeError("tickets could not be printed")
         return pdf
+
+    def offer_passes(self, passes: WalletPasses | None) -> None:
+        """Make tickets for wallets by these from now on; None for none."""
+        self._passes = passes
+
+    async def wallet_pass(self, by: Principal, ticket: UUID, language: str) -> bytes:
+        """A ticket for the wallet of a telephone. Refuses NOT_FOUND also if none are offered.
+
+        And TICKET_UNPAID, TICKET_CANCELLED.
+        """
+        known, passes = await self._issued(by, ticket), self._passes
+        if passes is None:
+            raise refuse("NOT_FOUND", NO_WALLET)
+        token = self.shown(known).token
+        if token is None:
+            raise refuse("TICKET_CANCELLED")
+        sheet = found(await self._tickets.sheet(known.booking_id, *_scope(by)))
+        return passes.make(_pass(sheet, known, token, language or sheet.customer_language))
 
     async def calendar(self, by: Principal, booking_id: UUID) -> bytes:
         """A booking for the calendar of its customer. Refuses NOT_FOUND, TICKET_UNPAID."""
@@ -256,6 +280,24 @@ def _printed(sheet: Sheet, tickets: Sequence[Ticket], language: str) -> PrintedT
             for one in tickets
             if one.token is not None
         ],
+    )
+
+
+def _pass(sheet: Sheet, known: Known, token: str, accepted: str) -> PassContent:
+    language = language_of(accepted)
+    return PassContent(
+        serial=str(known.id),
+        code=token,
+        booking_code=sheet.code,
+        film=sheet.film,
+        cinema=sheet.cinema,
+        address=", ".join(one for one in (sheet.address, sheet.city) if one),
+        screen=sheet.screen,
+        seat=known.seat,
+        ticket=kind_of(known.type, "", language),
+        starts_at=sheet.starts_at,
+        useless_from=known.closes_at,
+        words=WORDS[language],
     )
 
 

@@ -472,6 +472,8 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "getTicketCodeAsSvg": Call("GET", f"{ticket}/qr.svg", BUYERS),
         "getTicketCodeAsPng": Call("GET", f"{ticket}/qr.png", BUYERS),
         "getTicketsAsPdf": Call("GET", f"bookings/{facts['booking']}/tickets.pdf", BUYERS),
+        # The house has no certificate for passes.
+        "getTicketForWallet": Call("GET", f"{ticket}/wallet.pkpass", BUYERS, 404),
         "getCalendarOfBooking": Call("GET", f"bookings/{facts['booking']}/calendar.ics", BUYERS),
         "reissueTicket": Call("POST", f"{ticket}/reissue", BUYERS),
         "blockTicket": Call("POST", f"{ticket}/block", AT_THE_COUNTER, 200, why),
