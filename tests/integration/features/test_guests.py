@@ -105,6 +105,14 @@ class Desk:
         await self.book(guest_id, booking_id)
         return booking_id
 
+    async def note(self, booking_id: uuid.UUID) -> None:
+        """What staff write down about a booking."""
+        await self.house.pool.execute(
+            "insert into booking_notes (id, booking_id, text, written_at)"
+            " values ($1, $1, 'Came late.', now())",
+            booking_id,
+        )
+
     async def tell(self) -> int:
         """Work off the queue once."""
         pieces = await self.owed.claim(8)
@@ -312,10 +320,7 @@ async def test_address_is_forgotten_thirty_days_after_what_was_booked(desk: Desk
     booking_id = await desk.booked(made.guest.id)
     await desk.tell()
     pool = desk.house.pool
-    await pool.execute(
-        "insert into booking_notes (id, booking_id, text, written_at) values ($1, $1, 'x', now())",
-        booking_id,
-    )
+    await desk.note(booking_id)
     desk.clock.now_s += 2 * DAY_S
     await desk.sweep()
     assert EMAIL in await whole(pool, "guests")
@@ -346,7 +351,7 @@ async def test_claimed_guest_stays_the_accounts_when_its_address_is_forgotten(de
 
 async def test_erased_account_leaves_no_address_of_its_guests(desk: Desk) -> None:
     made = await desk.guest()
-    await desk.booked(made.guest.id)
+    await desk.note(await desk.booked(made.guest.id))
     await desk.tell()
     account = await desk.account()
     await desk.service.claim(account, ClaimInput(), HERE)
@@ -357,6 +362,7 @@ async def test_erased_account_leaves_no_address_of_its_guests(desk: Desk) -> Non
     for table in ("guests", "guest_orders", "users", "audit_log"):
         assert EMAIL not in await whole(house.pool, table), table
     assert await house.count("guest_orders") == 0
+    assert await house.count("booking_notes") == 0
 
 
 @pytest.mark.parametrize("is_proven", [True, False])
@@ -364,7 +370,7 @@ async def test_erased_account_leaves_no_address_of_guests_that_it_never_claimed(
     desk: Desk, is_proven: bool
 ) -> None:
     for email in (EMAIL, "other@example.com"):
-        await desk.booked((await desk.guest()).guest.id, email)
+        await desk.note(await desk.booked((await desk.guest()).guest.id, email))
     await desk.tell()
     account = await desk.account()
     house = desk.house
@@ -376,6 +382,7 @@ async def test_erased_account_leaves_no_address_of_guests_that_it_never_claimed(
     assert (EMAIL in guests) is not is_proven
     assert "other@example.com" in guests
     assert await house.count("guest_orders") == (1 if is_proven else 2)
+    assert await house.count("booking_notes") == (1 if is_proven else 2)
     assert await house.count("bookings") == 2
 
 

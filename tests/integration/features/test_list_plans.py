@@ -135,11 +135,11 @@ with shows as (
 )
 insert into bookings (id, code, showtime_id, user_id, hold_id, status, total_minor, currency,
     created_at)
-select gen_random_uuid(), 'CODE' || n, s.id, p.id, gen_random_uuid(), 'confirmed', 0, 'EUR',
-    now() - n * interval '1 second'
-from generate_series(1, $1::bigint) n
-join people p on p.n = 1 + n * 7919 % (select count(*) from people)
-join shows s on s.n = 1 + n * 104729 % (select count(*) from shows)"""
+select gen_random_uuid(), 'CODE' || made.n, s.id, p.id, gen_random_uuid(), 'confirmed', 0, 'EUR',
+    now() - made.n * interval '1 second'
+from generate_series(1, $1::bigint) made (n)
+join people p on p.n = 1 + made.n * 7919 % (select count(*) from people)
+join shows s on s.n = 1 + made.n * 104729 % (select count(*) from shows)"""
 NAME_USERS = """
 update users set first_name = 'Ann', last_name = 'Lee-' || n
 from (select id as named, row_number() over (order by id) as n from users) numbered
