@@ -38,6 +38,7 @@ ERASED: Final = {
     "guest_orders": {"digest", "language"},
     "booking_billing": {"name", "address", "tax_id"},
     "booking_notes": {"text"},
+    "invoices": {"content"},
 }
 """What erasure replaces, or deletes with its row (`features/accounts/erasure_store.py`)."""
 

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+import msgspec
+
 from cinema.features.accounts.audit_store import AuditEntry, note
 from cinema.features.accounts.export_revocation import revoke_exports
 from cinema.features.accounts.guest_store import ERASE_CLAIMED, ERASE_UNCLAIMED
@@ -15,22 +17,43 @@ from cinema.features.accounts.passwords import NO_PASSWORD
 from cinema.features.accounts.session_store import END_ALL_SESSIONS, Proof, Unproven
 from cinema.features.accounts.shapes import Client
 from cinema.features.accounts.throttles import account_digest
+from cinema.storage.database.locks import ISSUING_LOCK
 from cinema.storage.database.transactions import Pool, PooledConnection, transaction
 
-_IS_AHEAD: Final = """
-exists (
-    select from bookings booking
-    left join showtimes showtime on showtime.id = booking.showtime_id
-    where booking.status in ('pending', 'confirmed')
-        and (booking.user_id = users.id
-            or booking.user_id in (select id from guests where claimed_by = users.id))
-        and coalesce(showtime.ends_at > $1, false)
-)
+_THEIRS: Final = """
+(booking.user_id = users.id
+    or booking.user_id in (select id from guests where claimed_by = users.id))
 """
+# Money that has come and is not settled yet buys seats, or goes back.
+_STILL_OPEN: Final = f"""
+case
+    when exists (
+        select from bookings booking
+        left join showtimes showtime on showtime.id = booking.showtime_id
+        where booking.status in ('pending', 'confirmed') and {_THEIRS}
+            and coalesce(showtime.ends_at > $1, false)
+    ) then 'booking'
+    when exists (
+        select from bookings booking join payments payment on payment.booking_id = booking.id
+        where {_THEIRS} and (
+            (booking.status = 'pending' and payment.status in ('created', 'pending'))
+            or exists (
+                select from stripe_tasks task
+                where task.kind = 'settle' and task.name = payment.id::text
+                    and task.ended_at is null
+            )
+        )
+    ) then 'payment'
+    when exists (
+        select from bookings booking join refunds refund on refund.booking_id = booking.id
+        where {_THEIRS} and refund.status in ('pending', 'at_counter', 'failed')
+    ) then 'refund'
+end
+"""  # noqa: S608  (a constant of this module)
 
-# A booking that is made at the same time may be missed here; the erasure itself checks again.
+# What is begun at the same time may be missed here; the erasure itself checks again.
 _LOCK: Final = f"""
-select email, first_name, language, {_IS_AHEAD} as is_ahead from users
+select email, first_name, language, {_STILL_OPEN} as still_open from users
 where id = $2 and deleted_at is null for update
 """  # noqa: S608  (columns named above)
 
@@ -44,7 +67,7 @@ returning true
 
 _DUE: Final = f"""
 select id, email, email_key, email_verified, created_at from users
-where erase_at <= $1 and not {_IS_AHEAD}
+where erase_at <= $1 and {_STILL_OPEN} is null
 order by erase_at limit $2 for update skip locked
 """  # noqa: S608
 
@@ -77,17 +100,24 @@ _FORGET: Final = (
     "delete from login_challenges where user_id = $1",
     "delete from cinema_managers where user_id = $1",
     """
-    delete from booking_billing where booking_id in (
-        select id from bookings
-        where user_id = $1 or user_id in (select id from guests where claimed_by = $1)
-    )""",
-    """
     delete from booking_notes where booking_id in (
         select id from bookings
         where user_id = $1 or user_id in (select id from guests where claimed_by = $1)
     )""",
 )
 """Rows that belong to the account alone."""
+
+_GUESTS: Final = "select id from guests where claimed_by = $1"
+_FORGET_BILLING: Final = """
+delete from booking_billing
+where booking_id in (select id from bookings where user_id = any($1))"""
+# A document for a business has to name it as long as documents are kept.
+_REPLACE_BUYERS: Final = """
+update invoices set content = without_buyer(content)
+where booking_id in (select id from bookings where user_id = any($1))
+    and coalesce(content::json -> 'buyer' ->> 'tax_number', '') = ''"""
+# A document that is being made has the name of before.
+_AWAIT_DOCUMENTS: Final = "select pg_advisory_xact_lock_shared($1)"
 
 _FORGET_ADDRESSES: Final = "delete from login_addresses where account = $1"
 
@@ -96,6 +126,12 @@ _FORGET_KEYS: Final = (
     "delete from link_requests where email_key = $1",
 )
 """What somebody else has begun with the address: an invitation, a mail that was asked for."""
+
+
+class StillOpen(msgspec.Struct, frozen=True):
+    """What an account still has to stay for: a `booking`, a `payment` or a `refund`."""
+
+    what: str
 
 
 class ErasureRepository:
@@ -113,18 +149,17 @@ class ErasureRepository:
         client: Client,
         now: datetime,
         proof: Proof | None = None,
-    ) -> bool | Unproven | None:
+    ) -> bool | StillOpen | Unproven:
         """Note when to erase an account, and end its sessions now.
 
-        False while it has a coming booking, None if there is no such account. Refuses RETRY,
-        OUTCOME_UNKNOWN.
+        False if there is no such account. Refuses RETRY, OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
             row = await running.fetchrow(_LOCK, now, user_id)
             if row is None:
-                return None
-            if row["is_ahead"]:
                 return False
+            if row["still_open"] is not None:
+                return StillOpen(row["still_open"])
             missing = None if proof is None else await proof(running)
             if missing is not None:
                 return Unproven(missing)
@@ -148,26 +183,32 @@ class ErasureRepository:
                 await self._note(running, "erasure_withdrawn", user_id, client, now)
 
     async def erase_due(self, now: datetime, limit: int) -> int:
-        """Erase some accounts that are due and have no coming booking; returns how many.
+        """Erase some accounts that are due, and for which nothing is open; returns how many.
 
-        Bookings and payments stay, and refer to a row without personal data. So do those of guests
-        with the account's proven address, unless a booking of theirs lies ahead. Two nodes never
-        take the same account.
+        Bookings, payments and documents stay, and refer to a row without personal data. So do those
+        of guests with the account's proven address, unless a booking of theirs lies ahead. Two
+        nodes never take the same account.
         """
         async with transaction(self._pool) as running:
             rows = await running.fetch(_DUE, now, limit)
+            if rows:
+                await running.execute(_AWAIT_DOCUMENTS, ISSUING_LOCK)
             for row in rows:
                 user_id: UUID = row["id"]
                 await running.execute(_ERASE, user_id, now, NO_PASSWORD)
                 await revoke_exports(running, user_id, now)
                 await running.execute(_FORGET_MAILS, user_id, row["email"], row["created_at"])
+                buyer_ids = [user_id, *(one["id"] for one in await running.fetch(_GUESTS, user_id))]
                 for statement in (*_FORGET, *ERASE_CLAIMED):
                     await running.execute(statement, user_id)
                 for statement in _FORGET_KEYS:
                     await running.execute(statement, row["email_key"])
                 if row["email_verified"]:
                     # Before that anybody may have given the address of somebody else.
-                    await running.execute(ERASE_UNCLAIMED, row["email_key"], now)
+                    theirs = await running.fetch(ERASE_UNCLAIMED, row["email_key"], now)
+                    buyer_ids += [one["id"] for one in theirs]
+                for statement in (_FORGET_BILLING, _REPLACE_BUYERS):
+                    await running.execute(statement, buyer_ids)
                 await running.execute(_FORGET_ADDRESSES, account_digest(row["email"]))
                 await self._note(running, "erased", user_id, Client(), now)
         return len(rows)

@@ -114,6 +114,7 @@ with theirs as (
 )
 update guests set email = null, email_key = null, look_at = $2
 where id in (select id from theirs)
+returning id
 """
 """Erases guests with the address of an account that have not been claimed and have ended."""
 

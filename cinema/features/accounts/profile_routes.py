@@ -48,8 +48,9 @@ async def change_me(parts: ProfileParts, context: RequestContext) -> Reply:
     operation_id="deleteMe",
     summary="Delete your account",
     description="All sessions end now. The account is erased after seven days, unless somebody "
-    "signs in to it before. Bookings and payments stay, without a name. Refused while you have a "
-    "coming booking: cancel it first. With an authenticator, `code` is needed too.",
+    "signs in to it before. Bookings and payments stay, without a name. Refused while something is "
+    "open (`details.reason`): a coming `booking`, which you can cancel first, a `payment`, or a "
+    "`refund` that you do not have yet. With an authenticator, `code` is needed too.",
     tag=TAG,
     auth="bearer",
     request=DeleteInput,

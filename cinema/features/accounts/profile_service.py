@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from cinema.domain.principal import ADMIN, Principal
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.admission import Admission
 from cinema.features.accounts.confirmation import Confirmation
-from cinema.features.accounts.erasure_store import ErasureRepository
+from cinema.features.accounts.erasure_store import ErasureRepository, StillOpen
 from cinema.features.accounts.session_store import Unproven
 from cinema.features.accounts.shapes import Client, DeleteInput, Deletion, ProfilePatch, User
 from cinema.features.accounts.store import AccountsRepository
 from cinema.features.accounts.totp_service import FactorsService, unproven
 from cinema.features.refusals import found
+
+STILL_OPEN: Final[Mapping[str, str]] = {
+    "payment": "A payment of yours is not finished yet: wait until it is.",
+    "refund": "A refund to you is still open: wait until you have the money.",
+}
+"""What else than a coming booking an account has to stay for, as people are told."""
 
 
 class ProfileService:
@@ -68,11 +75,13 @@ class ProfileService:
 
         async def scheduled() -> None:
             proof = await self._factors.needed(user_id, request.code, client)
-            done = found(await self._erasure.schedule(user_id, erase_at, client, now, proof))
+            done = await self._erasure.schedule(user_id, erase_at, client, now, proof)
             if isinstance(done, Unproven):
                 raise unproven(done.reason)
+            if isinstance(done, StillOpen):
+                raise refuse("BOOKING_AHEAD", STILL_OPEN.get(done.what, ""), reason=done.what)
             if not done:
-                raise refuse("BOOKING_AHEAD")
+                raise refuse("NOT_FOUND")
 
         await self._confirmation.confirmed(principal, request.password, client, scheduled)
         self._admission.forget({principal.user_id})

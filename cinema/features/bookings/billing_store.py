@@ -7,10 +7,8 @@ from typing import Final
 from uuid import UUID
 
 from cinema.features.bookings.shapes import Billing
+from cinema.storage.database.locks import ISSUING_LOCK
 from cinema.storage.database.transactions import Pool, connection, transaction
-
-ISSUING_LOCK: Final = 1_215_767_001
-"""Whoever issues invoices has it alone; whoever changes what they say shares it with its like."""
 
 KEPT: Final = timedelta(hours=1)
 """What was named for a booking that is not made by then was named for none."""

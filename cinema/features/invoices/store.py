@@ -11,7 +11,6 @@ import msgspec
 
 from cinema.domain.money import Money
 from cinema.domain.rejections import refuse
-from cinema.features.bookings.billing_store import ISSUING_LOCK
 from cinema.features.invoices.rules import (
     CannotIssue,
     Counters,
@@ -36,6 +35,7 @@ from cinema.features.invoices.shapes import (
     ShowtimeOfDocument,
 )
 from cinema.storage.database.driver import Record
+from cinema.storage.database.locks import ISSUING_LOCK
 from cinema.storage.database.reads import Reads
 from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
 

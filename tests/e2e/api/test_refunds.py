@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
+from cinema.features.accounts.erasure_store import ErasureRepository
+from cinema.features.accounts.letters import no_post
+from cinema.storage.database.pool import open_pool
 from tests.e2e.api.bank import Bank
 from tests.e2e.api.house import UNKNOWN_ID, Clocks, House, open_house
 from tests.e2e.api.money import faults_of
@@ -72,6 +75,17 @@ async def _settled(house: House) -> None:
             "select count(*) from refunds where status = 'pending'"
         ):
             await house.ask(None, "GET", "movies?limit=1")
+
+
+async def _erased(house: House, person: str) -> bool:
+    """Whether an account that is given up can be erased."""
+    now = datetime.now(UTC)
+    await house.database.execute(
+        "update users set erase_at = $2 where id = $1", house.people[person], now
+    )
+    async with await open_pool(house.address, size=2) as pool:
+        erasing = ErasureRepository(pool, no_post, new_id=uuid4)
+        return await erasing.erase_due(now, 10) == 1
 
 
 async def test_a_booking_is_refunded_by_the_policy_that_held_when_it_was_made(
@@ -162,6 +176,7 @@ async def test_a_refund_that_failed_waits_for_staff_of_its_cinema(house: House, 
     await house.ask("ada", "DELETE", f"bookings/{booking['id']}")
     await _settled(house)
     (failed,) = await get(house, "staff", "payments/refunds?status=failed")
+    assert not await _erased(house, "ada"), "she would not know of her money any more"
     assert (failed["booking_id"], failed["status"]) == (booking["id"], "failed")
     assert (failed["amount"]["amount"], failed["error_code"]) == (1000, "card_closed")
     assert await get(house, "staff elsewhere", "payments/refunds") == []
@@ -178,6 +193,7 @@ async def test_a_refund_that_failed_waits_for_staff_of_its_cinema(house: House, 
     assert await faults_of(house) == []
     actions = await house.database.fetch("select action from audit_log where action ~ 'refund'")
     assert [row["action"] for row in actions] == ["refund_retried"]
+    assert await _erased(house, "ada")
 
 
 async def _told(house: House, name: str, **labels: str) -> float:

@@ -218,6 +218,7 @@ async def test_account_with_a_booking_ahead_cannot_be_given_up(house: House) -> 
     body = {"password": PASSWORD}
     refused = await house.ask(None, "DELETE", "auth/me", body, headers=bearer(made))
     assert refused.error == (409, "BOOKING_AHEAD")
+    assert refused.details == {"reason": "booking"}
     user_id = made.data["user"]["id"]
     await house.database.execute("update users set erase_at = now() where id = $1", user_id)
     async with await open_pool(house.address, size=2) as pool:

@@ -6,18 +6,21 @@ import asyncio
 import random
 import sys
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import asyncpg
 import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from cinema.features.accounts.erasure_store import ErasureRepository
+from cinema.features.accounts.letters import no_post
 from cinema.features.invoices import store
 from cinema.features.invoices.personal_store import InvoiceFacts
 from cinema.features.invoices.rules import BACKOFF_LIMIT_S
-from cinema.features.invoices.shapes import Document
+from cinema.features.invoices.shapes import Buyer, Document
 from tests.integration.features import invoice_process
-from tests.integration.features.invoices_house import Till
+from tests.integration.features.invoices_house import Booked, Till
 
 pytestmark = pytest.mark.postgres
 
@@ -172,6 +175,9 @@ async def test_what_an_issued_document_says_never_changes(till: Till) -> None:
     "statement",
     [
         "update invoices set number = 'X-1'",
+        "update invoices set content = replace(content, 'Stalker', 'Solaris')",
+        "update invoices set content = without_buyer(content), total_minor = 1",
+        "update invoices set content = without_buyer(replace(content, '1250', '1'))",
         "delete from invoices",
         "truncate invoices cascade",
         "update invoice_counters set last = last - 1",
@@ -225,3 +231,110 @@ async def test_somebodys_documents_are_in_their_export(till: Till) -> None:
     (file,) = [one async for one in InvoiceFacts(till.pool).disclose(ada)]
     text = b"".join([piece async for piece in file.pieces])
     assert msgspec.json.decode(text, type=list[Document]) == await till.documents(booked)
+
+
+FIRM = Buyer(name="Lovelace Ltd", address="12 St James's Square", tax_number="GB123456789")
+AT_HOME = Buyer(name="Ada Lovelace", address="Ockham \"Park\" 1\nSurrey")
+
+
+async def _customer(till: Till) -> UUID:
+    """An account with a proven address that is due to be erased."""
+    user_id = till.new_id()
+    await till.pool.execute(
+        "insert into users (id, email, email_key, email_verified, password_hash, first_name,"
+        " last_name, role, created_at, erase_at)"
+        " values ($1, 'ada@example.com', 'ada@example.com', true, 'none', 'Ada', 'Lovelace',"
+        " 'customer', now(), $2)",
+        user_id,
+        till.now,
+    )
+    return user_id
+
+
+async def _guest(till: Till, claimed_by: UUID | None) -> UUID:
+    guest_id = till.new_id()
+    await till.pool.execute(
+        "insert into guests (id, email, email_key, claimed_by, claimed_at, created_at, expires_at)"
+        " values ($1, 'ada@example.com', 'ada@example.com', $2, $3, $3, $3)",
+        guest_id,
+        claimed_by,
+        till.now,
+    )
+    return guest_id
+
+
+async def _bill(till: Till, booked: Booked, buyer: Buyer) -> None:
+    await till.pool.execute(
+        "insert into booking_billing values ($1, $2, $3, $4, now())",
+        *(booked.id, buyer.name, buyer.address, buyer.tax_number),
+    )
+
+
+async def _contents(till: Till) -> list[str]:
+    rows = await till.pool.fetch("select content from invoices order by id")
+    return [row["content"] for row in rows]
+
+
+def _erasing(till: Till) -> ErasureRepository:
+    return ErasureRepository(till.pool, no_post, new_id=till.new_id)
+
+
+async def test_documents_of_an_erased_account_name_nobody(till: Till) -> None:
+    """Of the account and of its guests, but for those of a business; nothing else of them changes."""
+    (showtime_id, *_) = await till.showtimes()
+    ada = await _customer(till)
+    plain, home, firm = [await till.confirm(showtime_id, 1250, user_id=ada) for _ in range(3)]
+    guests = [await _guest(till, claimed_by) for claimed_by in (ada, None)]
+    claimed, unclaimed = [await till.confirm(showtime_id, 700, user_id=one) for one in guests]
+    others = await till.confirm(showtime_id, 900)
+    for booked in (home, claimed, unclaimed, others):
+        await _bill(till, booked, AT_HOME)
+    await _bill(till, firm, FIRM)
+    await till.issue_all()
+    await till.give_back(plain)
+    await till.issue_all()
+    before, contents = await till.documents(), await _contents(till)
+    assert {one.buyer.name for one in before} == {"Ada Lovelace", FIRM.name}
+    stays = {firm.id: FIRM, others.id: AT_HOME}
+
+    # The showtimes are over by then.
+    later = datetime.now(UTC) + timedelta(days=30)
+    assert await _erasing(till).erase_due(later, 10) == 1
+    nobody = Buyer(name="")
+    assert await till.documents() == [
+        msgspec.structs.replace(one, buyer=stays.get(one.booking.id, nobody)) for one in before
+    ]
+    was, now = [
+        f'"buyer":{msgspec.json.encode(buyer).decode()}' for buyer in (AT_HOME, nobody)
+    ]
+    places = [at for at, one in enumerate(before) if one.booking.id in {home.id, claimed.id}]
+    changed = await _contents(till)
+    assert [changed[at] for at in places] == [contents[at].replace(was, now) for at in places]
+
+    for booked in (home, firm):
+        await till.give_back(booked)
+    await till.issue_all()
+    assert [one.buyer for one in await till.documents(home, firm)] == [nobody, FIRM, nobody, FIRM]
+    await till.check()
+
+
+async def test_document_that_is_being_made_is_erased_with_the_others(
+    till: Till, pool: asyncpg.Pool[asyncpg.Record]
+) -> None:
+    (showtime_id, *_) = await till.showtimes()
+    await till.confirm(showtime_id, 1250, user_id=await _customer(till))
+    later = datetime.now(UTC) + timedelta(days=30)
+    async with pool.acquire() as issuing, issuing.transaction():
+        await issuing.execute("select pg_advisory_xact_lock($1)", store.LOCK_NUMBER)
+        erasing = asyncio.ensure_future(_erasing(till).erase_due(later, 10))
+        async with asyncio.timeout(30):
+            while not await pool.fetchval(
+                "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+                " and database = (select oid from pg_database where datname = current_database())"
+            ):
+                assert not erasing.done()
+        # Others still see the name: the erasure has not been committed.
+        assert await pool.fetchval("select count(*) from users where first_name = 'Ada'") == 1
+    assert await erasing == 1
+    await till.issue_all()
+    assert [one.buyer for one in await till.documents()] == [Buyer(name="")]

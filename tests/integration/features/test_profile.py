@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from cinema.domain.principal import Principal
+from cinema.domain.rejections import Refused
 from cinema.features.accounts.passwords import PasswordHasher
 from cinema.features.accounts.shapes import DeleteInput, LoginInput, ProfilePatch, SignedIn
 from cinema.storage.database.transactions import Pool
@@ -139,7 +140,7 @@ async def test_admins_do_not_give_up_what_somebody_has_to_do(house: House) -> No
 
 async def test_account_that_goes_while_it_is_given_up_is_not_found(house: House) -> None:
     later = now_of(house)
-    assert await house.erasure.schedule(uuid4(), later, HERE, later) is None
+    assert await house.erasure.schedule(uuid4(), later, HERE, later) is False
 
 
 async def test_nodes_that_erase_together_erase_each_once(house: House) -> None:
@@ -151,3 +152,88 @@ async def test_nodes_that_erase_together_erase_each_once(house: House) -> None:
     assert sum(counts) == 6
     erased = await house.pool.fetchval("select count(*) from audit_log where action = 'erased'")
     assert erased == 6
+
+
+async def booked_once(house: House, user_id: UUID, booking: str, payment: str) -> UUID:
+    """A booking for a showtime that is over, and an attempt to pay it."""
+    booking_id = uuid4()
+    await house.pool.execute(
+        "insert into bookings (id, code, showtime_id, user_id, hold_id, status, total_minor,"
+        " currency, created_at) values ($1, $1::uuid::text, $1, $2, $1, $3, 1000, 'EUR', now())",
+        *(booking_id, user_id, booking),
+    )
+    await house.pool.execute(
+        "insert into payments (id, booking_id, method, status, amount_minor, currency, created_at)"
+        " values ($1, $1, 'stripe', $2, 1000, 'EUR', now())",
+        *(booking_id, payment),
+    )
+    return booking_id
+
+
+async def refunded(house: House, booking_id: UUID, status: str) -> None:
+    await house.pool.execute(
+        "insert into refunds (id, payment_id, booking_id, showtime_id, kind, amount_minor,"
+        " currency, status, next_try_at, created_at)"
+        " values ($1, $1, $1, $1, 'cancellation', 1000, 'EUR', $2, now(), now())"
+        " on conflict (id) do update set status = $2",
+        *(booking_id, status),
+    )
+
+
+async def settling(house: House, booking_id: UUID, ended_at: datetime | None) -> None:
+    """The money of an attempt has come; its showtime has decided if it has an end."""
+    await house.pool.execute(
+        "insert into stripe_tasks (kind, name, due_at, created_at, ended_at)"
+        " values ('settle', $1, now(), now(), $2)"
+        " on conflict (kind, name) do update set ended_at = $2",
+        *(str(booking_id), ended_at),
+    )
+
+
+async def still_open(house: House, made: SignedIn) -> str:
+    """Why an account is not given up; it stays signed in, and is not erased if it is due."""
+    with pytest.raises(Refused) as caught:
+        await give_up(house, made)
+    assert caught.value.rejection.code == "BOOKING_AHEAD"
+    assert await house.lives(made.access_token)
+    await house.pool.execute("update users set erase_at = $1", now_of(house))
+    assert await house.erasure.erase_due(now_of(house), 10) == 0
+    await house.pool.execute("update users set erase_at = null")
+    return str((caught.value.rejection.details or {})["reason"])
+
+
+@pytest.mark.parametrize("status", ["pending", "at_counter", "failed"])
+@pytest.mark.parametrize("claimed", [False, True])
+async def test_account_stays_while_money_is_on_its_way_back(
+    house: House, status: str, claimed: bool
+) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    buyer_id = user_id = UUID(made.user.id)
+    if claimed:
+        buyer_id = uuid4()
+        await house.pool.execute(
+            "insert into guests (id, created_at, expires_at, claimed_by, claimed_at)"
+            " values ($1, now(), now(), $2, now())",
+            *(buyer_id, user_id),
+        )
+    booking_id = await booked_once(house, buyer_id, "cancelled", "refunded")
+    await refunded(house, await booked_once(house, uuid4(), "cancelled", "refunded"), status)
+    await refunded(house, booking_id, status)
+    assert await still_open(house, made) == "refund"
+    await refunded(house, booking_id, "succeeded")
+    await give_up(house, made)
+    assert await house.erasure.erase_due(now_of(house) + timedelta(days=7), 10) == 1
+
+
+@pytest.mark.parametrize("status", ["created", "pending"])
+async def test_account_stays_while_a_payment_is_not_decided(house: House, status: str) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    booking_id = await booked_once(house, UUID(made.user.id), "pending", status)
+    assert await still_open(house, made) == "payment"
+    await house.pool.execute("update bookings set status = 'expired'")
+    await house.pool.execute("update payments set status = 'failed'")
+    # It came too late: either it buys the seats still, or it goes back.
+    await settling(house, booking_id, None)
+    assert await still_open(house, made) == "payment"
+    await settling(house, booking_id, now_of(house))
+    await give_up(house, made)
