@@ -103,20 +103,22 @@ where user_id = $1 and purpose = 'email_undo' and created_at >= $3 and used_at i
 _FORGET_ASKED: Final = "delete from link_requests where user_id = $1"
 
 _RESET: Final = f"""
-update users set password_hash = $2, password_version = password_version + 1, email_verified = true
+update users set password_hash = $2, password_version = password_version + 1,
+    email_verified = true, updated_at = $4, updated_by = $1
 from (select id, email_verified as was_verified from users where id = $1 for update) before
 where users.id = before.id and email_key = $3 and disabled_at is null
 returning {USER_COLUMNS}, users.language, before.was_verified
 """  # noqa: S608
 
 _CHANGE_PASSWORD: Final = f"""
-update users set password_hash = $2, password_version = password_version + 1
+update users set password_hash = $2, password_version = password_version + 1,
+    updated_at = $4, updated_by = $1
 where id = $1 and password_version = $3 and disabled_at is null
 returning {USER_COLUMNS}, users.language
 """  # noqa: S608
 
 _VERIFY: Final = f"""
-update users set email_verified = true
+update users set email_verified = true, updated_at = $3, updated_by = $1
 where id = $1 and email_key = $2 and disabled_at is null
 returning {USER_COLUMNS}, users.language
 """  # noqa: S608
@@ -126,7 +128,8 @@ _BEFORE: Final = (
 )
 
 _CHANGE_EMAIL: Final = f"""
-update users set email = $2, email_key = $3, email_verified = true
+update users set email = $2, email_key = $3, email_verified = true, updated_at = $4,
+    updated_by = $1
 where id = $1 and not exists (select from users taken where taken.email_key = $3)
 returning {USER_COLUMNS}, users.language
 """  # noqa: S608
@@ -153,7 +156,7 @@ where user_id = $1 and next_sealed is not null
 
 _UNDO: Final = f"""
 update users set email = $2, email_key = $3, email_verified = true, password_hash = $4,
-    password_version = password_version + 1, erase_at = null
+    password_version = password_version + 1, erase_at = null, updated_at = $5, updated_by = $1
 where id = $1 and not exists (select from users taken where taken.email_key = $3)
 returning {USER_COLUMNS}, users.language
 """  # noqa: S608
@@ -261,7 +264,9 @@ class LinksRepository:
             if used is None:
                 return None
             found = _found(used)
-            row = await running.fetchrow(_RESET, found.user_id, password_hash, found.email_key)
+            row = await running.fetchrow(
+                _RESET, found.user_id, password_hash, found.email_key, now
+            )
             if row is None:
                 return None
             ended = await self._password_changed(running, row, client, now, "password_reset", None)
@@ -284,7 +289,7 @@ class LinksRepository:
         None if the password has changed meanwhile. Refuses RETRY, OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
-            row = await running.fetchrow(_CHANGE_PASSWORD, user_id, password_hash, version)
+            row = await running.fetchrow(_CHANGE_PASSWORD, user_id, password_hash, version, now)
             if row is None:
                 return None
             return await self._password_changed(running, row, client, now, "password_change", kept)
@@ -304,7 +309,7 @@ class LinksRepository:
                 return None
             found = _found(used)
             if found.purpose == VERIFY:
-                row = await running.fetchrow(_VERIFY, found.user_id, found.email_key)
+                row = await running.fetchrow(_VERIFY, found.user_id, found.email_key, now)
             elif found.purpose == CHANGE:
                 row = await self._change_email(running, found, client, now)
             else:
@@ -401,7 +406,7 @@ class LinksRepository:
         before = await running.fetchrow(_BEFORE, user_id)
         if before is None:
             return None
-        row = await running.fetchrow(_CHANGE_EMAIL, user_id, found.email, found.email_key)
+        row = await running.fetchrow(_CHANGE_EMAIL, user_id, found.email, found.email_key, now)
         if row is None:
             return None
         if await is_reserved(running, found.email_key, now, user_id):
@@ -420,7 +425,9 @@ class LinksRepository:
         self, running: PooledConnection, found: Found, client: Client, now: datetime
     ) -> Record | None:
         user_id = found.user_id
-        row = await running.fetchrow(_UNDO, user_id, found.email, found.email_key, NO_PASSWORD)
+        row = await running.fetchrow(
+            _UNDO, user_id, found.email, found.email_key, NO_PASSWORD, now
+        )
         if row is None:
             return None
         await self._void(running, user_id, now, RESET, VERIFY, CHANGE)

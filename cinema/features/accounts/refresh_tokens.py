@@ -10,7 +10,6 @@ from typing import Final
 
 import msgspec
 
-from cinema.features.accounts.session_rules import ROTATIONS_KEPT
 from cinema.features.accounts.signing_keys import SigningKey, SigningKeys
 
 ID_BYTES: Final = 16
@@ -65,12 +64,12 @@ class RefreshTokens:
             return None
         return Presented(body[:ID_BYTES], body[ID_BYTES:])
 
-    def lines(self, secret: bytes) -> list[list[bytes]]:
-        """The secrets that follow one, for each key, as many generations as a session remembers."""
+    def lines(self, secret: bytes, generations: int) -> list[list[bytes]]:
+        """The secrets that follow one, for each key: of so many generations, and at least one."""
         lines = []
         for key in self._keys.candidates(None):
             own, line, last = hmac.digest(key.secret, _SUCCESSOR, "sha256"), [], secret
-            for _ in range(ROTATIONS_KEPT):
+            for _ in range(max(1, generations)):
                 last = hmac.digest(own, last, "sha256")
                 line.append(last)
             lines.append(line)

@@ -15,9 +15,9 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-ROTATIONS_KEPT: Final = 8
-"""How many rotations a session remembers: a token may be this many generations behind and still be
-answered. The throttle allows one a second, so these are all rotations of the grace period."""
+ROTATIONS_LIMIT: Final = 64
+"""Rotations in one grace period, all of which a session remembers: as many as the throttle allows in
+a minute. A rotation more has to wait, since a token that was forgotten would look like a stolen one."""
 
 REFRESH_INVALID: Final = "INVALID_REFRESH_TOKEN"
 REFRESH_EXPIRED: Final = "REFRESH_TOKEN_EXPIRED"
@@ -41,7 +41,7 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
     """What a session remembers of its refresh tokens.
 
     `digest` is that of the current token, None if the session has none. `rotations` are the times
-    of the first use of the tokens before it, latest first.
+    of the first use of the tokens before it, latest first, as long as these may be used again.
     """
 
     digest: bytes | None
@@ -70,13 +70,19 @@ class Reuse(msgspec.Struct, frozen=True):
     """A token was used again later: the session ends."""
 
 
+class TooFast(msgspec.Struct, frozen=True):
+    """The session was refreshed too often just now: nothing changed, and later it may go on."""
+
+    retry_after_s: int
+
+
 class Ended(msgspec.Struct, frozen=True):
     """The session has ended; the client is told the `reason`."""
 
     reason: str
 
 
-Step: TypeAlias = Rotate | Repeat | Reuse | Ended
+Step: TypeAlias = Rotate | Repeat | Reuse | TooFast | Ended
 
 
 def digest_of(secret: bytes) -> bytes:
@@ -94,7 +100,7 @@ def use_token(
     """What the use of a token at `now` does.
 
     `lines` are the secrets that follow this one: one line for each key that may have derived them,
-    the current key's first.
+    the current key's first, each with as many as the family has rotations, and at least one.
     """
     if family.revoked or family.disabled or family.digest is None:
         return Ended(REFRESH_INVALID)
@@ -104,7 +110,10 @@ def use_token(
         expires_at = times.end(family.created_at, now)
         if now >= expires_at:
             return Ended(REFRESH_EXPIRED)
-        return Rotate(lines[0][0], (now, *family.rotations)[:ROTATIONS_KEPT], expires_at)
+        recent = _recent(family.rotations, now, times)
+        if len(recent) >= ROTATIONS_LIMIT:
+            return TooFast(times.grace_s)
+        return Rotate(lines[0][0], (now, *recent), expires_at)
     for line in lines:
         # Each secret of the line was made at the first use of the one before it.
         for later, first_used_at in zip(line, family.rotations, strict=False):
@@ -114,3 +123,14 @@ def use_token(
                 return Repeat(line[0])
             return Reuse()
     return Reuse()
+
+
+def _recent(
+    rotations: tuple[datetime, ...], now: datetime, times: SessionTimes
+) -> tuple[datetime, ...]:
+    """Those up to the last that may be repeated still; a clock may have been set back between."""
+    grace = timedelta(seconds=times.grace_s)
+    kept = len(rotations)
+    while kept and now - rotations[kept - 1] > grace:
+        kept -= 1
+    return rotations[:kept]

@@ -26,6 +26,7 @@ from cinema.features.accounts.session_rules import (
     Rotate,
     SessionTimes,
     Step,
+    TooFast,
     use_token,
 )
 from cinema.features.accounts.session_store import (
@@ -105,7 +106,7 @@ class SessionsService:
         session_id, now = UUID(bytes=presented.session_id), self._now()
 
         def decide(family: Family) -> Step:
-            lines = self._tokens.lines(presented.secret)
+            lines = self._tokens.lines(presented.secret, len(family.rotations))
             return use_token(family, presented.secret, lines, now, self._times)
 
         used = await self._sessions.use(
@@ -124,6 +125,9 @@ class SessionsService:
                 self._admission.forget({user_id})
                 log.warning(SESSION_REUSED, principal_id=used.user.id, address=client.address)
                 raise refuse("UNAUTHENTICATED", reason=REFRESH_REUSED)
+            case TooFast(retry_after_s=retry_after_s):
+                kind = self._throttles.refresh_session.namespace
+                raise self._throttles.refusal(kind, retry_after_s)
             case Ended(reason=reason):
                 raise self._refusal(reason)
             case never:

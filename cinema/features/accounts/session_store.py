@@ -19,6 +19,7 @@ from cinema.features.accounts.session_rules import (
     Reuse,
     Rotate,
     Step,
+    TooFast,
     digest_of,
 )
 from cinema.features.accounts.shapes import Client, Session, User
@@ -234,7 +235,7 @@ class SessionsRepository:
                     await self._end_reused(
                         running, session_id, row, client, now=now, entry_id=entry_id
                     )
-                case Repeat() | Ended():
+                case Repeat() | TooFast() | Ended():
                     pass
                 case never:
                     assert_never(never)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -477,6 +478,29 @@ async def test_address_changes_with_its_link_and_can_be_changed_back(house: Hous
     assert house.letters[-1].to == "Ann@Example.com"
     await reset(house, house.link("account_password_reset"))
     assert await log_in(house, NEW)
+
+
+async def test_changes_of_password_and_address_say_when_and_by_whom(house: House) -> None:
+    made = await registered(house)
+
+    async def assert_told() -> None:
+        row = await house.pool.fetchrow("select id, updated_at, updated_by from users")
+        assert row is not None
+        assert row["updated_by"] == row["id"]
+        assert row["updated_at"] == datetime.fromtimestamp(house.clock.now_s, UTC)
+        house.clock.now_s += 60
+
+    await house.credentials.use_address_link(house.link("account_verification"), HERE)
+    await assert_told()
+    await change_password(house, made, OLD)
+    await assert_told()
+    await ask_for(house, made, "new@example.com", NEW)
+    await house.credentials.use_address_link(house.link("account_email_change"), HERE)
+    await assert_told()
+    await house.credentials.use_address_link(house.link("account_email_changed"), HERE)
+    await assert_told()
+    await reset(house, await forgotten(house), "another staple")
+    await assert_told()
 
 
 async def test_undoing_is_possible_for_seven_days_and_once(house: House) -> None:

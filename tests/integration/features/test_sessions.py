@@ -18,6 +18,7 @@ from cinema.domain.rejections import Refused
 from cinema.features.accounts.letters import no_post
 from cinema.features.accounts.passwords import PasswordHasher
 from cinema.features.accounts.refresh_tokens import RefreshTokens
+from cinema.features.accounts.session_rules import ROTATIONS_LIMIT
 from cinema.features.accounts.session_service import SessionsService
 from cinema.features.accounts.session_store import SessionsRepository
 from cinema.features.accounts.shapes import LoginInput, SignedIn
@@ -277,6 +278,22 @@ async def test_refreshes_of_one_session_are_limited_to_sixty_a_minute(house: Hou
     assert caught.value.rejection.code == "RATE_LIMITED"
     assert caught.value.rejection.details == {"retry_after_s": 60}
     assert await house.sessions.refresh(elsewhere.refresh_token, HERE)
+
+
+async def test_session_that_is_refreshed_too_fast_waits_and_goes_on(house: House) -> None:
+    """As the throttle allows where it was set higher: no token of the grace is forgotten."""
+    made = await house.accounts.register(ann(), HERE)
+    await house.pool.execute(
+        "update sessions set rotations = array_fill($1::timestamptz, array[$2::int])",
+        datetime.fromtimestamp(house.clock.now_s, UTC),
+        ROTATIONS_LIMIT,
+    )
+    with pytest.raises(Refused) as caught:
+        await house.sessions.refresh(made.refresh_token, HERE)
+    assert caught.value.rejection.code == "RATE_LIMITED"
+    assert caught.value.rejection.details == {"retry_after_s": 10}
+    house.clock.now_s += 11
+    await house.sessions.refresh(made.refresh_token, HERE)
 
 
 async def test_guesses_at_refresh_tokens_are_limited_by_address(house: House) -> None:

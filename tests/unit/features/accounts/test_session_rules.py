@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -13,7 +14,7 @@ from cinema.features.accounts.refresh_tokens import RefreshTokens
 from cinema.features.accounts.session_rules import (
     REFRESH_EXPIRED,
     REFRESH_INVALID,
-    ROTATIONS_KEPT,
+    ROTATIONS_LIMIT,
     Ended,
     Family,
     Repeat,
@@ -21,6 +22,7 @@ from cinema.features.accounts.session_rules import (
     Rotate,
     SessionTimes,
     Step,
+    TooFast,
     digest_of,
     use_token,
 )
@@ -50,7 +52,8 @@ class Told:
 
     def use(self, secret: bytes, at_s: float) -> Step:
         now = START + timedelta(seconds=at_s)
-        step = use_token(self.family, secret, self.tokens.lines(secret), now, TIMES)
+        lines = self.tokens.lines(secret, len(self.family.rotations))
+        step = use_token(self.family, secret, lines, now, TIMES)
         if isinstance(step, Rotate):
             self.family = msgspec.structs.replace(
                 self.family,
@@ -74,10 +77,7 @@ def test_each_use_makes_the_successor_the_token_in_force() -> None:
     third = told.rotate(second, 200)
     assert len({told.first, second, third}) == 3
     assert told.family.digest == digest_of(third)
-    assert told.family.rotations == (
-        START + timedelta(seconds=200),
-        START + timedelta(seconds=100),
-    )
+    assert told.family.rotations == (START + timedelta(seconds=200),), "others are thefts anyway"
     assert told.family.expires_at == START + timedelta(seconds=200, days=7)
 
 
@@ -123,15 +123,30 @@ def test_successor_taken_within_the_grace_does_not_make_the_thief_unseen() -> No
     assert told.use(owners, 1000 + 900) == Reuse()
 
 
-def test_token_older_than_all_kept_rotations_is_reuse_also_right_away() -> None:
+def test_every_token_of_the_grace_may_be_repeated_however_often_the_session_is_refreshed() -> None:
+    """A client may refresh as often as the throttle allows: none of these is a theft."""
     told = Told()
-    last = told.first
-    for _ in range(ROTATIONS_KEPT):
-        last = told.rotate(last, 100)
-    assert isinstance(told.use(told.first, 100), Repeat)
-    told.rotate(last, 100)
-    assert len(told.family.rotations) == ROTATIONS_KEPT
-    assert told.use(told.first, 100) == Reuse()
+    made = [told.first]
+    for _ in range(ROTATIONS_LIMIT):
+        made.append(told.rotate(made[-1], 100))
+    for secret, successor in itertools.pairwise(made):
+        assert told.use(secret, 110) == Repeat(successor)
+    before = told.family
+    assert told.use(made[-1], 100) == TooFast(10)
+    assert told.use(made[-1], 110) == TooFast(10)
+    assert told.family == before, "it may go on as soon as the first of them is old"
+    told.rotate(made[-1], 110.001)
+    assert told.family.rotations == (START + timedelta(seconds=110.001),)
+    assert told.use(made[0], 110.002) == Reuse()
+
+
+def test_rotation_from_before_the_clock_was_set_back_stays_in_its_place() -> None:
+    told = Told()
+    second = told.rotate(told.first, 100)
+    third = told.rotate(second, 85)
+    fourth = told.rotate(third, 105)
+    assert told.use(told.first, 106) == Repeat(second)
+    assert told.use(third, 106) == Repeat(fourth)
 
 
 def test_session_ends_after_seven_idle_days() -> None:
@@ -154,7 +169,7 @@ def test_shorter_total_time_in_the_settings_counts_for_sessions_that_are_there()
     told = Told()
     shorter = SessionTimes(idle_s=86_400, total_s=86_400, grace_s=10)
     step = use_token(
-        told.family, told.first, TOKENS.lines(told.first), START + timedelta(days=2), shorter
+        told.family, told.first, TOKENS.lines(told.first, 1), START + timedelta(days=2), shorter
     )
     assert step == Ended(REFRESH_EXPIRED)
 
@@ -174,7 +189,7 @@ def test_repetition_over_a_change_of_keys_gets_what_the_old_key_derived() -> Non
     told.tokens = BOTH
     assert told.use(told.first, 105) == Repeat(second)
     third = told.rotate(second, 200)
-    assert third == TOKENS.lines(second)[0][0]
+    assert third == TOKENS.lines(second, 1)[0][0]
     assert told.use(second, 205) == Repeat(third)
 
 
