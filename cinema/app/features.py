@@ -1052,7 +1052,7 @@ async def _invoices(ground: Ground, offered: Offered) -> Feature:
     return Feature(
         routes=bound(invoice_routes.ROUTES, InvoiceParts(invoices, offered.orders, ground.proxies)),
         metrics=(counts.families, checked.families),
-        personal=(InvoiceFacts(ground.pool).disclose,),
+        personal=(InvoiceFacts(ground.pool, invoices.pdf).disclose,),
         tasks={"invoices": Issuing(store, counts, now=now).run, "invoice-checks": checking.run},
     )
 

@@ -264,9 +264,7 @@ class LinksRepository:
             if used is None:
                 return None
             found = _found(used)
-            row = await running.fetchrow(
-                _RESET, found.user_id, password_hash, found.email_key, now
-            )
+            row = await running.fetchrow(_RESET, found.user_id, password_hash, found.email_key, now)
             if row is None:
                 return None
             ended = await self._password_changed(running, row, client, now, "password_reset", None)
@@ -425,9 +423,7 @@ class LinksRepository:
         self, running: PooledConnection, found: Found, client: Client, now: datetime
     ) -> Record | None:
         user_id = found.user_id
-        row = await running.fetchrow(
-            _UNDO, user_id, found.email, found.email_key, NO_PASSWORD, now
-        )
+        row = await running.fetchrow(_UNDO, user_id, found.email, found.email_key, NO_PASSWORD, now)
         if row is None:
             return None
         await self._void(running, user_id, now, RESET, VERIFY, CHANGE)

@@ -16,8 +16,8 @@ from typing import Final, TypeAlias
 import msgspec
 
 ROTATIONS_LIMIT: Final = 64
-"""Rotations in one grace period, all of which a session remembers: as many as the throttle allows in
-a minute. A rotation more has to wait, since a token that was forgotten would look like a stolen one."""
+"""Rotations in one grace period, all of which a session remembers: as many as the throttle allows
+in a minute. One more has to wait, since a token that was forgotten would look like a stolen one."""
 
 REFRESH_INVALID: Final = "INVALID_REFRESH_TOKEN"
 REFRESH_EXPIRED: Final = "REFRESH_TOKEN_EXPIRED"

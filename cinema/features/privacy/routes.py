@@ -37,9 +37,10 @@ class ExportParts(msgspec.Struct, frozen=True):
     operation_id="exportMe",
     summary="Export everything that is known about your account",
     description="Answers with a job (`GET /jobs/{job_id}`). When it is done, you get a mail with a "
-    "link to a zip with JSON files: profile, sessions, audit log, bookings, mails, and documents "
-    "if there are any. The link is valid for seven days, or until the next export. While an export "
-    "is being made, the answer is its job. Your address must be verified.",
+    "link to a zip: JSON files with profile, sessions, audit log, bookings, invoices, points and "
+    "mails, and the latest 200 invoices and corrections as PDFs. The link is valid for seven days, "
+    "or until the next export. While an export is being made, the answer is its job. Your "
+    "address must be verified.",
     tag=TAG,
     auth="bearer",
     response=Job,

@@ -53,14 +53,18 @@ async def made(house: House, folder: Path, person: str) -> Link:
                 if mail["To"] == address:
                     text = mail.get_body(("plain",))
                     assert text is not None
-                    (url,) = [w for w in text.get_content().split() if w.startswith(PUBLIC_URL)]
-                    address, _, token = url.partition("#token=")
-                    export_id = address.removeprefix(f"{PUBLIC_URL}/exports/")
-                    return Link(f"auth/exports/{export_id}", {"Link-Token": token})
+                    page = f"{PUBLIC_URL}/exports/"
+                    for url in [w for w in text.get_content().split() if w.startswith(page)]:
+                        export_id, _, token = url.removeprefix(page).partition("#token=")
+                        return Link(f"auth/exports/{export_id}", {"Link-Token": token})
             await house.ask(None, "GET", "movies?limit=1")
 
 
 async def test_an_export_is_asked_for_mailed_and_downloaded(own: House, tmp_path: Path) -> None:
+    await own.booked("ada", await own.showtime(), "A1")
+    async with asyncio.timeout(PATIENCE_S):
+        while not await own.database.fetchval("select count(*) from invoices"):
+            await own.ask(None, "GET", "movies?limit=1")
     link = await made(own, tmp_path, "ada")
     async with own.client.get(link.path, headers=link.headers) as reply:
         assert reply.status == 200
@@ -74,7 +78,11 @@ async def test_an_export_is_asked_for_mailed_and_downloaded(own: House, tmp_path
     assert int(headers["Content-Length"]) == len(whole)
     with zipfile.ZipFile(io.BytesIO(whole)) as zipped:
         profile = msgspec.json.decode(zipped.read("profile.json"))
+        (invoice,) = msgspec.json.decode(zipped.read("invoices.json"))
+        printed = zipped.read(f"invoices/{invoice['number']}-{invoice['id']}.pdf")
     assert profile["id"] == own.people["ada"]
+    assert printed.startswith(b"%PDF")
+    assert len(printed) > 5000
     async with own.client.head(link.path, headers=link.headers) as reply:
         assert (reply.status, await reply.read()) == (200, b"")
         assert int(reply.headers["Content-Length"]) == len(whole)

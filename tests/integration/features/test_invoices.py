@@ -13,10 +13,11 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from cinema.domain.rejections import Refused, refuse
 from cinema.features.accounts.erasure_store import ErasureRepository
 from cinema.features.accounts.letters import no_post
 from cinema.features.invoices import store
-from cinema.features.invoices.personal_store import InvoiceFacts
+from cinema.features.invoices.personal_store import PAUSE_S, TRIES, InvoiceFacts
 from cinema.features.invoices.rules import BACKOFF_LIMIT_S
 from cinema.features.invoices.shapes import Buyer, Document
 from tests.integration.features import invoice_process
@@ -221,20 +222,65 @@ async def test_how_late_documents_are_is_known(till: Till) -> None:
     assert (till.counts.waiting, till.counts.late_s) == (0, 0.0)
 
 
-async def test_somebodys_documents_are_in_their_export(till: Till) -> None:
+class _Printer:
+    """Prints documents as their text; refuses as often as it was told to before."""
+
+    def __init__(self, busy: int = 0) -> None:
+        self.busy = busy
+        self.paused: list[float] = []
+
+    async def print(self, content: bytes, language: str) -> bytes:
+        assert language == "", "that of the customer"
+        if self.busy:
+            self.busy -= 1
+            raise refuse("OVERLOADED")
+        return b"PDF of " + content
+
+    async def pause(self, seconds: float) -> None:
+        self.paused.append(seconds)
+
+
+async def _exported(till: Till, user_id: UUID, printer: _Printer) -> dict[str, bytes]:
+    facts = InvoiceFacts(till.pool, printer.print, printed_limit=2, pause=printer.pause)
+    return {
+        file.name: b"".join([piece async for piece in file.pieces])
+        async for file in facts.disclose(user_id)
+    }
+
+
+async def test_somebodys_documents_are_in_their_export_and_the_latest_are_printed(
+    till: Till,
+) -> None:
     (showtime_id, *_) = await till.showtimes()
     ada = till.new_id()
-    booked = await till.confirm(showtime_id, 1000, user_id=ada)
+    first, booked = [await till.confirm(showtime_id, 1000, user_id=ada) for _ in range(2)]
     await till.confirm(showtime_id, 700)
     await till.give_back(booked)
     await till.issue_all()
-    (file,) = [one async for one in InvoiceFacts(till.pool).disclose(ada)]
-    text = b"".join([piece async for piece in file.pieces])
-    assert msgspec.json.decode(text, type=list[Document]) == await till.documents(booked)
+    printer = _Printer(busy=2)
+    files = await _exported(till, ada, printer)
+    documents = await till.documents(first, booked)
+    assert msgspec.json.decode(files.pop("invoices.json"), type=list[Document]) == documents
+    assert files == {
+        f"invoices/{one.number}-{one.id}.pdf": b"PDF of " + msgspec.json.encode(one)
+        for one in documents[1:]
+    }
+    assert printer.paused == [PAUSE_S, PAUSE_S]
+
+
+async def test_export_is_put_off_while_nothing_can_be_printed(till: Till) -> None:
+    (showtime_id, *_) = await till.showtimes()
+    ada = till.new_id()
+    await till.confirm(showtime_id, 1000, user_id=ada)
+    await till.issue_all()
+    printer = _Printer(busy=TRIES)
+    with pytest.raises(Refused):
+        await _exported(till, ada, printer)
+    assert len(printer.paused) == TRIES - 1
 
 
 FIRM = Buyer(name="Lovelace Ltd", address="12 St James's Square", tax_number="GB123456789")
-AT_HOME = Buyer(name="Ada Lovelace", address="Ockham \"Park\" 1\nSurrey")
+AT_HOME = Buyer(name="Ada Lovelace", address='Ockham "Park" 1\nSurrey')
 
 
 async def _customer(till: Till) -> UUID:
@@ -280,7 +326,7 @@ def _erasing(till: Till) -> ErasureRepository:
 
 
 async def test_documents_of_an_erased_account_name_nobody(till: Till) -> None:
-    """Of the account and of its guests, but for those of a business; nothing else of them changes."""
+    """Of the account and of its guests, but for a business; nothing else of them changes."""
     (showtime_id, *_) = await till.showtimes()
     ada = await _customer(till)
     plain, home, firm = [await till.confirm(showtime_id, 1250, user_id=ada) for _ in range(3)]
@@ -304,9 +350,7 @@ async def test_documents_of_an_erased_account_name_nobody(till: Till) -> None:
     assert await till.documents() == [
         msgspec.structs.replace(one, buyer=stays.get(one.booking.id, nobody)) for one in before
     ]
-    was, now = [
-        f'"buyer":{msgspec.json.encode(buyer).decode()}' for buyer in (AT_HOME, nobody)
-    ]
+    was, now = [f'"buyer":{msgspec.json.encode(buyer).decode()}' for buyer in (AT_HOME, nobody)]
     places = [at for at, one in enumerate(before) if one.booking.id in {home.id, claimed.id}]
     changed = await _contents(till)
     assert [changed[at] for at in places] == [contents[at].replace(was, now) for at in places]

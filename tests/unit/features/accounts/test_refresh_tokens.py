@@ -47,7 +47,8 @@ def test_token_of_another_key_is_nobodys_unless_that_key_is_still_known() -> Non
 
 def test_successors_take_the_key_and_not_only_the_secret() -> None:
     secret = TOKENS.new_secret()
-    (mine,), (other,) = TOKENS.lines(secret, 2), RefreshTokens(SigningKeys([NEW_KEY])).lines(secret, 2)
+    others = RefreshTokens(SigningKeys([NEW_KEY]))
+    (mine,), (other,) = TOKENS.lines(secret, 2), others.lines(secret, 2)
     assert mine[0] != other[0]
     assert mine[1] == TOKENS.lines(mine[0], 0)[0][0]
     assert RefreshTokens(SigningKeys([NEW_KEY, KEY])).lines(secret, 2) == [other, mine]
