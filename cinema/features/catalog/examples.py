@@ -66,6 +66,7 @@ SCREEN: Final = {
     "layout_version": 1,
     "seat_count": 96,
     "version": 1,
+    "rules": {"seats_per_hold": 8},
 }
 LAYOUT: Final = {
     "screen_id": SCREEN_ID,

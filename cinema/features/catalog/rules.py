@@ -12,6 +12,8 @@ from cinema.features.catalog.shapes import CinemaSettings
 
 OF_THE_CHAIN: Final = (
     "rating_system",
+    "legal_name",
+    "legal_address",
     "tax_number",
     "tax_rates",
     "invoice_prefix",

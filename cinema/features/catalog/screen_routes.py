@@ -76,8 +76,10 @@ async def get_screen(catalog: CatalogService, context: RequestContext) -> Reply:
     method="PUT",
     path="/api/v1/screens/{screen_id}",
     operation_id="replaceScreen",
-    summary="Rename a screen",
-    description="`If-Match` names the version of the screen (not of its layout) that you saw.",
+    summary="Rename a screen, or change its rules of sale",
+    description="`If-Match` names the version of the screen (not of its layout) that you saw. New "
+    "showtimes sell by the new rules at once, and those that are there as soon as they are changed "
+    "or loaded anew. What a showtime says itself goes before.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN, MANAGER}),
@@ -90,7 +92,7 @@ async def get_screen(catalog: CatalogService, context: RequestContext) -> Reply:
     errors=("NAME_TAKEN", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def replace_screen(catalog: CatalogService, context: RequestContext) -> Reply:
-    """Give a screen another name."""
+    """Give a screen another name, and rules."""
     (screen_id,) = context.ids
     seen = versions_seen(context.request)
     screen = await catalog.rename_screen(context.principal, screen_id, context.body, seen)

@@ -156,7 +156,14 @@ class CinemaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ticket_early_minutes: Annotated[int, Meta(ge=0, le=1440)] = 30
     ticket_grace_minutes: Annotated[int, Meta(ge=0, le=1440)] = 15
     business_day_starts_at: ClockTime = "06:00"
-    rating_system: Annotated[str, Meta(pattern="^[A-Z][A-Z0-9-]{1,15}$")] | None = None
+    rating_system: Annotated[
+        Annotated[str, Meta(pattern="^[A-Z][A-Z0-9-]{1,15}$")] | None,
+        Meta(
+            description="By which system this cinema asks for ages, such as FSK or MPA, for people "
+            "and programs that show it. A film has one `age_rating`, which is printed and checked "
+            "at the door as it is, whatever the system."
+        ),
+    ] = None
     legal_name: Annotated[
         str, Meta(max_length=200, description="Who sells, on invoices; else the cinema's name.")
     ] = ""
@@ -218,6 +225,9 @@ class ScreenChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What may change of a screen; its seats have a route of their own."""
 
     name: ScreenName
+    rules: Annotated[
+        Rules | None, Meta(description="All of them anew; without it they stay as they are.")
+    ] = None
 
 
 class LayoutInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -236,6 +246,7 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
     layout_version: int
     seat_count: int
     version: int = 1
+    rules: Rules = Rules()
 
 
 class Deleted(msgspec.Struct, frozen=True, kw_only=True):

@@ -40,7 +40,7 @@ from cinema.storage.database.transactions import Pool, PooledConnection, run_onc
 
 _MOVIE: Final = MOVIE_COLUMNS
 _CINEMA: Final = "id, name, address, city, country, time_zone, currency, version"
-_SCREEN: Final = "id, cinema_id, name, layout_version, seat_count, version"
+_SCREEN: Final = "id, cinema_id, name, layout_version, seat_count, version, rules::text"
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
@@ -122,7 +122,8 @@ returning {_SCREEN}
 """
 
 _RENAME_SCREEN = f"""
-update screens set name = $2, updated_at = $3, updated_by = $4, version = version + 1
+update screens set name = $2, rules = coalesce($6::text::jsonb, rules), updated_at = $3,
+    updated_by = $4, version = version + 1
 where id = $1 and deleted_at is null and version = any($5::bigint[])
 returning {_SCREEN}
 """
@@ -385,10 +386,11 @@ class CatalogRepository:
     async def rename_screen(
         self, screen_id: UUID, seen: Collection[int], change: ScreenChange, now: datetime, by: UUID
     ) -> Screen:
-        """The screen under its new name. Refuses NOT_FOUND, PRECONDITION_FAILED, NAME_TAKEN."""
+        """The screen with its new name and rules. Refuses NOT_FOUND, PRECONDITION_FAILED, NAME_TAKEN."""
         async with transaction(self._pool) as running:
+            rules = None if change.rules is None else _json(change.rules)
             row = await running.fetchrow(
-                _RENAME_SCREEN, screen_id, change.name, now, by, list(seen)
+                _RENAME_SCREEN, screen_id, change.name, now, by, list(seen), rules
             )
             if row is None:
                 raise _lost_update(await running.fetchrow(_SCREEN_BY_ID, screen_id))
@@ -475,7 +477,8 @@ _PLAIN: Final = frozenset(
 """The settings that have a column of their own type; the others are JSON."""
 
 _CINEMA_FIELDS: Final = msgspec.structs.fields(Cinema)
-_SCREEN_FIELDS: Final = msgspec.structs.fields(Screen)
+_SCREEN_FIELDS: Final = tuple(name for name in Screen.__struct_fields__ if name != "rules")
+_RULES: Final = msgspec.json.Decoder(Rules)
 
 
 def _cinema(row: Record) -> Cinema:
@@ -493,7 +496,8 @@ def _settings(row: Record) -> SettingsOfCinema:
 
 
 def _screen(row: Record) -> Screen:
-    return Screen(**{field.name: row[field.name] for field in _SCREEN_FIELDS})
+    plain = {name: row[name] for name in _SCREEN_FIELDS}
+    return Screen(**plain, rules=_RULES.decode(row["rules"]))
 
 
 def movie_values(

@@ -145,7 +145,8 @@ async def change_showtime(showtimes: ShowtimesService, context: RequestContext) 
     summary="Sell the current layout of the screen",
     description="Until then a showtime keeps the layout that was current when it was made. Seats "
     "keep their labels. Refused as `PLAN_IN_USE` if taken seats are missing in the new layout or "
-    "are of another kind; `details.seats` names them.",
+    "are of another kind; `details.seats` names them. Refused as `UNKNOWN_CATEGORY` if the showtime "
+    "has a price for a category that the new layout lacks: change the showtime first.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN, MANAGER}),
@@ -156,6 +157,7 @@ async def change_showtime(showtimes: ShowtimesService, context: RequestContext) 
     if_match=True,
     errors=(
         "UNKNOWN_REFERENCE",
+        "UNKNOWN_CATEGORY",
         "SHOWTIME_CANCELLED",
         "PLAN_IN_USE",
         "RETRY",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from unicodedata import normalize
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -145,7 +146,8 @@ class ShowtimesService:
 
         By an admin or the cinema's manager. Refuses NOT_FOUND, FORBIDDEN, UNKNOWN_REFERENCE
         (another version than the current one), PRECONDITION_REQUIRED, PRECONDITION_FAILED,
-        SHOWTIME_CANCELLED, PLAN_IN_USE.
+        UNKNOWN_CATEGORY (the showtime has a price of its own for it), SHOWTIME_CANCELLED,
+        PLAN_IN_USE.
         """
         facts = found(await self._showtimes.layout_facts(showtime_id))
         require_own_cinema(principal, facts.cinema_id)
@@ -156,6 +158,7 @@ class ShowtimesService:
             raise refuse("UNKNOWN_REFERENCE", message, path="$.layout_version")
         if facts.version not in seen:
             raise refuse("PRECONDITION_FAILED", version=facts.version)
+        _check_overrides(facts.overridden, facts.categories)
         command_id, fingerprint = command_key(None)
         outcome = await self._dispatch.ask(
             showtime_id.bytes,
@@ -189,6 +192,7 @@ class ShowtimesService:
             raise refuse("PRECONDITION_REQUIRED")
         if facts.done is not None:
             return facts.done
+        reason = normalize("NFC", reason)
         if hidden_character(reason):
             raise refuse("VALIDATION_ERROR", "This has an invisible character.", path="reason")
         command_id, fingerprint = command_key(key)
@@ -368,10 +372,15 @@ def _plan(
             "Sales have to open before they close, and before the end.",
             path="$.sales",
         )
-    for category in request.price_overrides:
-        if category not in facts.categories:
-            raise refuse("UNKNOWN_CATEGORY", category=category, categories=sorted(facts.categories))
+    _check_overrides(request.price_overrides, facts.categories)
     return times
+
+
+def _check_overrides(overridden: Iterable[str], categories: Collection[str]) -> None:
+    """Refuses UNKNOWN_CATEGORY for a price of a category that the layout lacks."""
+    for category in overridden:
+        if category not in categories:
+            raise refuse("UNKNOWN_CATEGORY", category=category, categories=sorted(categories))
 
 
 def _moment(at_us: int) -> datetime:

@@ -121,8 +121,9 @@ select exists (
 
 # A showtime that was moved may have the current layout under a number of its own (`onto`).
 _LAYOUT_FACTS = """
-select showtime.cinema_id, showtime.version,
-       greatest(screen.layout_version, showtime.layout_version) as current_version
+select showtime.cinema_id, showtime.version, showtime.screen_id,
+       greatest(screen.layout_version, showtime.layout_version) as current_version,
+       array(select jsonb_object_keys(showtime.price_overrides)) as overridden
 from showtimes showtime join screens screen on screen.id = showtime.screen_id
 where showtime.id = $1
 """
@@ -188,11 +189,17 @@ class ChangeFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LayoutFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a change of layout goes by; `current_version` is that of the screen."""
+    """What a change of layout goes by; `current_version` is that of the screen.
+
+    `overridden` are the categories that have a price of the showtime's own. Where there are some,
+    `categories` are those of the current layout.
+    """
 
     cinema_id: UUID
     version: int
     current_version: int
+    overridden: tuple[str, ...]
+    categories: frozenset[str]
 
 
 class CancelFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -344,7 +351,19 @@ class ShowtimesRepository:
         """What a change of layout goes by, from the primary."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_LAYOUT_FACTS, showtime_id)
-        return None if row is None else LayoutFacts(**dict(row))
+            if row is None:
+                return None
+            categories: frozenset[str] = frozenset()
+            if row["overridden"]:
+                named = await reading.fetch(_CATEGORIES, row["screen_id"], row["current_version"])
+                categories = frozenset(one[0] for one in named)
+        return LayoutFacts(
+            cinema_id=row["cinema_id"],
+            version=row["version"],
+            current_version=row["current_version"],
+            overridden=tuple(row["overridden"]),
+            categories=categories,
+        )
 
     async def cancel_facts(self, showtime_id: UUID) -> CancelFacts | None:
         """What there is to know before a showtime is cancelled, from the primary."""

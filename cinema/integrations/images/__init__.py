@@ -17,7 +17,7 @@ class UnusableImage(Exception):
 
 
 class ImagesBusy(Exception):
-    """More pictures wait than will be made soon."""
+    """More pictures wait than will be made soon, or the machine is too busy to make one."""
 
 
 class ImageMaker(Protocol):

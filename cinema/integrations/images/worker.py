@@ -57,8 +57,9 @@ class ImageProcesses:
             answer = await self._processes.answer(content)
         except ProcessesBusy as busy:
             raise ImagesBusy("too many pictures wait") from busy
-        except ProcessTooSlow:
-            raise UnusableImage("TOO_COSTLY", "This picture takes too long.") from None
+        except ProcessTooSlow as slow:
+            # A costly picture uses up its time on a processor first: the machine is busy.
+            raise ImagesBusy("the machine is too busy for a picture") from slow
         except AnswerTooLong:
             raise UnusableImage("DAMAGED", "This file is damaged or cut off.") from None
         return _pictures(answer)

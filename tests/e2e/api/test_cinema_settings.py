@@ -31,6 +31,8 @@ USUAL = {
 }
 OF_THE_CHAIN: dict[str, Any] = {
     "rating_system": "FSK",
+    "legal_name": "House Lichtspiele GmbH",
+    "legal_address": "Hauptstraße 1, 10115 Berlin",
     "tax_number": "DE123456789",
     "tax_rates": {"standard": 1900},
     "invoice_prefix": "HOU-",
@@ -85,8 +87,6 @@ async def test_managers_set_hours_and_minutes(house: House) -> None:
         "ticket_early_minutes": 60,
         "ticket_grace_minutes": 0,
         "business_day_starts_at": "05:00",
-        "legal_name": "House Lichtspiele GmbH",
-        "legal_address": "Hauptstraße 1, 10115 Berlin",
     }
     answer = await change(house, **wanted)
     assert answer.data == {"id": house.cinema_id, "version": 2, "settings": USUAL | wanted}

@@ -87,3 +87,31 @@ async def test_an_invented_cursor_is_answered(house: House, number: int) -> None
     cursor = encode_cursor(number, UUID(house.screen_id))
     answer = await house.ask("manager", "GET", f"screens/{house.screen_id}/layouts?cursor={cursor}")
     assert (answer.status, len(answer.data)) == (200, number > 1)
+
+
+async def test_rules_of_a_screen_are_shown_and_changed_for_new_showtimes(house: House) -> None:
+    rules = {"protect_orphans": False, "seats_per_hold": 2}
+    screen_id = await house.screen(grid={"rows": 1, "columns": 8}, rules=rules)
+    path = f"screens/{screen_id}"
+
+    async def change(**body: Any) -> Any:
+        tag = {"If-Match": (await house.ask(None, "GET", path)).headers["ETag"]}
+        return await house.ask("manager", "PUT", path, {"name": "Hall", **body}, headers=tag)
+
+    assert (await house.ask(None, "GET", path)).data["rules"] == rules
+    listed = (await house.ask(None, "GET", f"cinemas/{house.cinema_id}/screens?limit=100")).data
+    assert [one["rules"] for one in listed if one["id"] == screen_id] == [rules]
+    first = await house.showtime(screen_id=screen_id)
+    refused = await house.hold("ada", first, "A1", "A2", "A3")
+    assert refused.error == (409, "HOLD_LIMIT")
+
+    assert (await change()).data["rules"] == rules, "a new name alone leaves them"
+    for wrong in ({"seats_per_hold": 0}, {"unknown": 1}):
+        assert (await change(rules=wrong)).error == (400, "VALIDATION_ERROR")
+    more = {"seats_per_hold": 3}
+    assert (await change(rules=more)).data["rules"] == more
+    assert (await house.ask(None, "GET", path)).data["rules"] == more
+    second = await house.showtime(screen_id=screen_id)
+    assert (await house.hold("ada", second, "A1", "A2", "A3")).status == 201
+    assert (await house.hold("bob", second, "A4", "A5", "A6", "A7")).error == (409, "HOLD_LIMIT")
+    assert (await change(rules={})).data["rules"] == {}

@@ -21,6 +21,7 @@ from cinema.http.limits import UPLOADS_AT_ONCE
 from cinema.integrations.images import WIDTHS, UnusableImage
 from cinema.integrations.objects import ObjectsUnavailable
 from cinema.integrations.objects.folder import FolderObjects
+from cinema.integrations.processes import Processes, ProcessTooSlow
 from cinema.storage.database.transactions import Pool
 from tests.e2e.api.house import Answer, House, open_house
 
@@ -244,3 +245,15 @@ async def test_posters_that_no_film_shows_are_deleted_after_a_while(
     digest = hashlib.sha256(b"second").hexdigest()
     assert stored(tmp_path) == sorted(f"{digest}-{width}.webp" for width in WIDTHS)
     assert await pool.fetchval("select string_agg(digest, '') from posters") == digest
+
+
+async def test_a_machine_that_is_too_busy_for_a_picture_says_when_to_come_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def too_slow(self: Processes, content: bytes) -> bytes:
+        raise ProcessTooSlow("it took too long")
+
+    monkeypatch.setattr(Processes, "answer", too_slow)
+    refused = await upload(house, picture())
+    assert refused.error == (503, "OVERLOADED")
+    assert int(refused.headers["Retry-After"]) >= 1

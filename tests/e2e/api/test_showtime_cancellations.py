@@ -101,7 +101,14 @@ async def test_who_may_cancel_a_showtime_and_what_they_must_have_seen(house: Hou
     assert invisible.error == (400, "VALIDATION_ERROR")
     too_long = await cancel(house, showtime_id, query=f"?reason={'x' * 501}")
     assert too_long.error == (400, "VALIDATION_ERROR")
+    control = await cancel(house, showtime_id, query="?reason=a%07b")
+    assert control.error == (400, "VALIDATION_ERROR")
     assert (await cancel(house, showtime_id, query="")).data["reason"] == ""
+
+
+async def test_the_reason_has_one_form_whatever_keyboard_wrote_it(house: House) -> None:
+    cancelled = await cancel(house, await house.showtime(), query="?reason=Zu%20o%CC%88de.")
+    assert cancelled.data["reason"] == "Zu \u00f6de."
 
 
 async def test_a_repetition_under_a_key_gets_the_same_answer(house: House) -> None:

@@ -399,6 +399,25 @@ async def test_a_showtime_sells_a_new_layout_once_it_is_asked_for(house: House) 
     assert given_back.data["seats"][0]["label"] == "B4"
 
 
+async def test_a_layout_without_a_category_that_has_a_price_is_refused(house: House) -> None:
+    """The price would stay, and count again for whatever is called so later."""
+    dear = {"label": "V", "seats": [{"number": 1, "category": "vip"}]}
+    screen_id = await house.screen(layout={"rows": [*LAYOUT["rows"], dear]})
+    showtime_id = await house.showtime(screen_id=screen_id)
+    overrides = {"vip": 2500, "premium": 1500}
+    assert (await change(house, showtime_id, price_overrides=overrides)).status == 200
+    body, tag = {"layout": LAYOUT}, {"If-Match": '"1"'}
+    replaced = await house.ask("manager", "PUT", f"screens/{screen_id}/layout", body, headers=tag)
+    version = replaced.data["layout_version"]
+    refused = await choose_layout(house, showtime_id, version)
+    assert refused.error == (422, "UNKNOWN_CATEGORY")
+    assert refused.details["category"] == "vip"
+    assert "premium" in refused.details["categories"]
+    assert (await change(house, showtime_id, price_overrides={"premium": 1500})).status == 200
+    assert (await choose_layout(house, showtime_id, version)).status == 200
+    assert (await shown(house, showtime_id))["price_overrides"] == {"premium": 1500}
+
+
 async def test_a_layout_without_seats_that_are_taken_is_refused(house: House) -> None:
     screen_id = await house.screen(grid={"rows": 2, "columns": 4})
     showtime_id = await house.showtime(screen_id=screen_id)
