@@ -22,7 +22,7 @@ from cinema.features.catalog.shapes import ImportQuery
 from cinema.features.catalog.store import CatalogRepository
 from cinema.storage.database.transactions import Pool
 from tests.e2e.api.house import LAYOUT, UNKNOWN_ID, Answer, House, open_house
-from tests.support.pretix_plans import Json, plan, row, texts, zone
+from tests.support.pretix_plans import Json, plan, playhouse, row, texts, zone
 
 pytestmark = pytest.mark.process
 
@@ -65,6 +65,19 @@ async def upload(
 
 async def layout_of(house: House) -> Any:
     return (await house.ask(None, "GET", f"screens/{house.screen_id}/layout")).data
+
+
+async def test_a_theatre_of_pretix_is_sold_by_its_own_names(house: House) -> None:
+    screen_id = await house.screen(grid={"rows": 1, "columns": 1})
+    answer = await upload(house, playhouse(), screen_id=screen_id)
+    assert (answer.status, answer.data["screen"]["seat_count"]) == (200, 300)
+    showtime_id = await house.showtime(screen_id=screen_id)
+    seats = (await house.ask(None, "GET", f"showtimes/{showtime_id}/seats")).data["seats"]
+    assert len(seats) == 300
+    accessible = {one["label"] for one in seats if one.get("accessible")}
+    companion = {one["label"] for one in seats if one.get("companion")}
+    assert (accessible, companion) == ({"M13", "M16"}, {"M14", "M15"})
+    assert (await house.hold("ada", showtime_id, "A8", "A9", "T16")).status == 201
 
 
 async def test_a_plan_is_the_next_version_of_the_layout(house: House) -> None:

@@ -8,6 +8,7 @@ from math import cos, pi, sin
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -42,7 +43,8 @@ from cinema.features.catalog.pretix_rules import (
     read_plan,
 )
 from cinema.features.catalog.shapes import ImportReport, ScreenSide
-from tests.support.pretix_plans import Json, plan, row, texts, zone
+from tests.support.pretix_plans import Json, plan, playhouse, row, texts, zone
+from tests.unit.features.catalog.pretix_schema import SCHEMA
 
 
 def imported(document: Json, screen_at: ScreenSide = "top") -> tuple[Layout, ImportReport]:
@@ -330,6 +332,37 @@ def test_single_seats_have_a_usual_width() -> None:
     # Seats at the very same place do not tell a width.
     layout, _ = imported(plan(zone(row("A", texts(1, 2), apart=0))))
     assert gaps(layout) == [[0.0, 0.0]]
+
+
+def test_a_theatre_as_an_editor_saves_it() -> None:
+    """Stalls in bent rows with an aisle, a balcony that counts its rows anew, boxes, a stage."""
+    document = playhouse()
+    jsonschema.Draft7Validator(SCHEMA).validate(document)
+    layout, report = imported(document)
+    assert (report.name, report.seats) == ("Playhouse, great hall", 300)
+    assert report.categories == {"Premium": 48, "Standard": 160, "Balcony": 80, "Box": 12}
+    stalls = {one.label: one for one in layout.rows if one.label in "ABCDEFGHIJKLM"}
+    assert list(stalls) == list("ABCDEFGHIJKLM"), "from the stage backwards, under their own names"
+    for one in stalls.values():
+        assert [seat.number for seat in one.seats] == list(range(1, 17))
+        assert [at for at, seat in enumerate(one.seats[1:], 1) if seat.gap_before] == [8]
+    kinds = [(seat.accessible, seat.companion) for seat in stalls["M"].seats[12:]]
+    assert kinds == [(True, False), (False, True), (False, True), (True, False)]
+    others = [(one.zone, one.row, one.label) for one in report.rows if one.label not in stalls]
+    assert sorted(others) == [
+        *(("Balcony", str(at), letter) for at, letter in enumerate("PQRST", 1)),
+        ("Boxes", "Box 1", "N"),
+        ("Boxes", "Box 2", "O"),
+    ]
+    assert noted(report) == {
+        "ROW_RENAMED": 7,
+        "ROW_CURVED": 13,
+        "ROW_TURNED": 2,
+        "ROWS_SIDE_BY_SIDE": 2,
+        "ROWS_APART": 1,
+    }
+    assert report.dropped["zone.areas"] == 3
+    assert report.dropped["category.color"] == 6
 
 
 # --- categories
