@@ -303,8 +303,23 @@ async def test_what_is_disputed_is_not_refunded(
     lost = await paid(api, "pm_card_createDispute")
     (other,) = (await api.disputes.list_async({"payment_intent": lost.id})).data
     double.account.close_dispute(other.id, "lost")
-    with pytest.raises(stripe.InvalidRequestError):
+    with pytest.raises(stripe.InvalidRequestError) as refused:
         await api.refunds.create_async({"payment_intent": lost.id})
+    assert refused.value.code == "charge_disputed"
+
+
+async def test_what_a_dispute_leaves_of_a_charge_is_refunded(
+    api: stripe.V1Services, double: StripeDouble
+) -> None:
+    done = await paid(api)
+    dispute = double.account.dispute(done.id, 400)
+    double.account.close_dispute(dispute["id"], "lost")
+    with pytest.raises(stripe.InvalidRequestError, match="greater than unrefunded amount"):
+        await api.refunds.create_async({"payment_intent": done.id, "amount": 851})
+    assert (await api.refunds.create_async({"payment_intent": done.id})).amount == 850
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        await api.refunds.create_async({"payment_intent": done.id, "amount": 1})
+    assert refused.value.code == "charge_disputed"
 
 
 async def test_the_same_key_has_one_effect(api: stripe.V1Services, double: StripeDouble) -> None:

@@ -225,27 +225,55 @@ select $1, w.payment_id, w.booking_id, w.showtime_id, 'goodwill', $3, w.currency
     case when w.method in ({AT_ONCE}) then $4 end
 from taken w
 returning {_SHOWN}"""
-# The bank has taken what is left of a payment: its booking had been given back by the policy, or
-# nobody remembers it. Money went back without seats, and nobody is asked for it.
+# Of the money of an attempt, also where an exchange has carried it, $2 is away. What has not been
+# given back of that was taken by the bank: its booking had been given back by the policy, or nobody
+# remembers it. Money went back without seats, and nobody is asked for it. What went on gift cards
+# was not away before.
 _LOSE: Final = f"""
-with taken as (
+with short as (
+    select $2 - p.refunded_minor + coalesce((
+        select sum(r.amount_minor) from refunds r
+        where r.payment_id = p.id and (r.kind = 'exchange' or r.to_card is not null)
+    ), 0) - coalesce((
+        select sum(r.amount_minor) from refunds r
+        where r.payment_id = p.id and r.booking_id <> p.booking_id
+    ), 0) as amount_minor
+    from payments p where p.id = $1
+), family as (
+    select p.id, p.amount_minor - p.refunded_minor as left_minor,
+        coalesce(sum(p.amount_minor - p.refunded_minor) over (
+            order by p.created_at, p.id rows between unbounded preceding and 1 preceding
+        ), 0) as before_minor,
+        case when p.id = $1 then $3 else md5($3::uuid::text || ':' || p.id)::uuid end as refund_id
+    from payments p
+    where (p.id = $1 or p.origin_id = $1) and p.status in ('succeeded', 'partially_refunded')
+        and p.refunded_minor < p.amount_minor
+), parts as (
+    select f.id, f.refund_id,
+        least(f.left_minor, short.amount_minor - f.before_minor)::bigint as amount_minor
+    from family f, short
+    where short.amount_minor > f.before_minor
+), taken as (
     update payments p
-    set last_refund_minor = least($2, p.amount_minor - p.refunded_minor),
-        refunded_minor = p.refunded_minor + least($2, p.amount_minor - p.refunded_minor),
-        status = case when p.refunded_minor + $2 >= p.amount_minor then 'refunded'
+    set last_refund_minor = least(part.amount_minor, p.amount_minor - p.refunded_minor),
+        refunded_minor = p.refunded_minor
+            + least(part.amount_minor, p.amount_minor - p.refunded_minor),
+        status = case when p.refunded_minor + part.amount_minor >= p.amount_minor then 'refunded'
             else 'partially_refunded' end,
         updated_at = $5
-    from bookings b
-    where p.id = $1 and b.id = p.booking_id and p.status in ('succeeded', 'partially_refunded')
-        and p.refunded_minor < p.amount_minor and not exists (select from refunds where id = $3)
-    returning p.id as payment_id, p.booking_id, p.method, p.currency, b.showtime_id,
-        p.last_refund_minor as amount_minor
+    from parts part, bookings b
+    where p.id = part.id and b.id = p.booking_id
+        and p.status in ('succeeded', 'partially_refunded')
+        and p.refunded_minor < p.amount_minor
+        and not exists (select from refunds r where r.id = part.refund_id)
+    returning part.refund_id, coalesce(p.origin_id, p.id) as payment_id, p.booking_id, p.method,
+        p.currency, b.showtime_id, p.last_refund_minor as amount_minor
 ), reduced as (
     update bookings b set total_minor = b.total_minor - taken.amount_minor from taken
     where b.id = taken.booking_id and b.status = 'confirmed'
 ), written as (
     insert into ledger (kind, source, booking_id, showtime_id, currency, at, accounts, amounts)
-    select line.kind, $3, w.booking_id, w.showtime_id, w.currency, $5,
+    select line.kind, w.refund_id, w.booking_id, w.showtime_id, w.currency, $5,
         array[line.to_account, line.of_account], array[w.amount_minor, -w.amount_minor]
     from taken w left join showtimes t on t.id = w.showtime_id
     cross join lateral (values
@@ -255,8 +283,8 @@ with taken as (
 )
 insert into refunds (id, payment_id, booking_id, showtime_id, kind, amount_minor, currency, status,
     reason, reference, next_try_at, created_at, settled_at)
-select $3, w.payment_id, w.booking_id, w.showtime_id, 'goodwill', w.amount_minor, w.currency,
-    'succeeded', 'DISPUTE_LOST', $4, $5, $5, $5
+select w.refund_id, w.payment_id, w.booking_id, w.showtime_id, 'goodwill', w.amount_minor,
+    w.currency, 'succeeded', 'DISPUTE_LOST', $4, $5, $5, $5
 from taken w
 on conflict (id) do nothing
 returning true"""
@@ -383,10 +411,13 @@ class RefundsRepository:
         return bool(made)
 
     async def lose(
-        self, attempt_id: UUID, amount_minor: int, refund_id: UUID, reference: str, now: datetime
+        self, attempt_id: UUID, away_minor: int, refund_id: UUID, reference: str, now: datetime
     ) -> bool:
-        """A bank has taken money of an attempt; False if nothing was left, or that was known."""
-        values = (attempt_id, amount_minor, refund_id, reference, now)
+        """A bank has taken money of an attempt, of which so much is away in all.
+
+        False if all of that was given back already, or that was known.
+        """
+        values = (attempt_id, away_minor, refund_id, reference, now)
         async with connection(self._pool) as writing:
             return bool(await writing.fetchval(_LOSE, *values))
 

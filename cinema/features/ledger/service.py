@@ -294,12 +294,12 @@ class AttemptsService:
         )
         return await self._dispatch.ask(booking.showtime_id.bytes, command)
 
-    async def lose(self, attempt: Attempt, amount_minor: int, refund_id: UUID, why: str) -> None:
-        """A bank has taken money of an attempt back, of which no booking has given back so much.
+    async def lose(self, attempt: Attempt, away_minor: int, refund_id: UUID, why: str) -> None:
+        """A bank has taken money of an attempt back; `away_minor` is not with its provider any more.
 
-        `why` is what its provider calls that.
+        What no booking has given back of that is written off. `why` is what its provider calls it.
         """
-        await self._refunds.lose(attempt.id, amount_minor, refund_id, why, self._now())
+        await self._refunds.lose(attempt.id, away_minor, refund_id, why, self._now())
 
     async def end(
         self, attempt: Attempt, status: Literal["failed", "cancelled"], reason: str

@@ -115,28 +115,40 @@ class StripeMethod:
     async def refund(self, attempt: Attempt, order: RefundOrder) -> RefundProgress:
         """See `PaymentMethod.refund`.
 
-        A refund that was asked for is found by its metadata, also after its key is forgotten.
+        A refund that was asked for is found by its metadata, also after its key is forgotten. What
+        the bank has taken is with the customer already, and only the rest is asked for.
         """
         try:
             if order.reference is not None:
                 return refund_progress(await self._client.refund(order.reference))
             assert attempt.reference is not None, "nothing was paid by it"
-            for known in await self._client.refunds_of(attempt.reference):
+            refunds = await self._client.refunds_of(attempt.reference)
+            for known in refunds:
                 if is_of(known, order):
                     return refund_progress(known)
+            taken_minor = await self._payments.taken_for(attempt, order, refunds)
+            if taken_minor >= order.amount_minor:
+                dispute = await self._payments.dispute_of(attempt)
+                name = None if dispute is None else dispute.id
+                return RefundProgress(status="succeeded", reference=name)
             return refund_progress(
                 await self._client.create_refund(
                     attempt.reference,
-                    amount=stripe_amount_of_refund(order),
+                    amount=stripe_amount_of_refund(order, taken_minor),
                     metadata=metadata_of_refund(order),
-                    key=key_of_refund(order),
+                    key=key_of_refund(order, taken_minor),
                 )
             )
         except StripeUnavailable as error:
             raise self._unknown(error, attempt) from None
         except StripeRefused as refused:
-            if refused.code == DISPUTED:
-                return await self._disputed(attempt)
+            dispute = await self._payments.dispute_of(attempt)
+            is_lost = dispute is not None and dispute.is_lost and not dispute.is_open
+            # Nothing goes back while the bank decides, nor before we have heard of it.
+            if (dispute is not None and dispute.is_open) or (
+                refused.code == DISPUTED and not is_lost
+            ):
+                return RefundProgress(status="pending", error_code=DISPUTED)
             self._limit.write(
                 log.warning,
                 STRIPE_REFUSED,
@@ -145,13 +157,6 @@ class StripeMethod:
                 code=refused.code,
             )
             return RefundProgress(status="failed", error_code=refused.code)
-
-    async def _disputed(self, attempt: Attempt) -> RefundProgress:
-        """Nothing goes back while the bank decides; what it has taken is with the customer."""
-        dispute = await self._payments.dispute_of(attempt)
-        if dispute is not None and not dispute.is_open and dispute.is_lost:
-            return RefundProgress(status="succeeded", reference=dispute.id)
-        return RefundProgress(status="pending", error_code=DISPUTED)
 
     async def intent_of(self, attempt: Attempt) -> Intent:
         """The intent of an attempt. Raises `StripeUnavailable`, `StripeRefused`, `NotPayable`."""
@@ -205,9 +210,12 @@ class StripeMethod:
         return refuse("RETRY", retry_after_s=1)
 
 
-def stripe_amount_of_refund(order: RefundOrder) -> int:
-    """A refund's amount in the units of Stripe. Refunds have no smallest amount."""
+def stripe_amount_of_refund(order: RefundOrder, taken_minor: int = 0) -> int:
+    """A refund's amount in the units of Stripe, without what was taken already.
+
+    Refunds have no smallest amount.
+    """
     try:
-        return stripe_amount(order.amount_minor, order.currency, least=1)
+        return stripe_amount(order.amount_minor - taken_minor, order.currency, least=1)
     except NotPayable as error:
         raise StripeRefused(AMOUNT_NOT_PAYABLE, str(error)) from None

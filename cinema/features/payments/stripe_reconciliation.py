@@ -14,10 +14,9 @@ from uuid import UUID
 import structlog
 
 from cinema.features.ledger.methods import Attempt
-from cinema.features.payments.stripe_rules import PAID, attempt_named, mismatch
+from cinema.features.payments.stripe_rules import PAID, attempt_named, mismatch, went_back
 from cinema.features.payments.stripe_service import PAYMENT_DIFFERS, StripePayments
 from cinema.features.payments.stripe_store import PAGE, StripeRepository
-from cinema.integrations.stripe.amounts import minor_amount
 from cinema.integrations.stripe.client import MISSING, StripeClient, StripeRefused
 from cinema.integrations.stripe.objects import Intent
 
@@ -120,12 +119,11 @@ class Reconciliation:
 
     async def _refunds(self, day: date, intent: Intent, attempt: Attempt) -> int:
         """What went back of a payment."""
-        theirs_minor = sum(
-            minor_amount(one.amount, one.currency)
-            for one in await self._client.refunds_of(intent.id)
-            if one.status not in {"failed", "canceled"}
-        )
+        theirs_minor = went_back(await self._client.refunds_of(intent.id))
         ours_minor = attempt.refunded_minor - await self._tasks.not_there(attempt.id)
+        # What a bank has taken went back without a refund.
+        lost_minor = await self._tasks.lost(attempt.id)
+        ours_minor -= min(lost_minor, max(0, ours_minor - theirs_minor))
         if theirs_minor == ours_minor:
             await self._tasks.agree(intent.id, [REFUNDED])
             return 0

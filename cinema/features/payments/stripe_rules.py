@@ -6,6 +6,7 @@ not: events only say what to ask for, so neither their order nor their number ma
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
 
@@ -14,7 +15,7 @@ import msgspec
 from cinema.domain.rejections import refuse
 from cinema.features.ledger.methods import Attempt, Progress, RefundOrder, RefundProgress
 from cinema.features.ledger.refund_rules import Undone
-from cinema.integrations.stripe.amounts import NotPayable, stripe_amount
+from cinema.integrations.stripe.amounts import NotPayable, minor_amount, stripe_amount
 from cinema.integrations.stripe.objects import (
     AGAIN,
     BOOKING,
@@ -115,10 +116,23 @@ def key_of(attempt: Attempt) -> str:
     return f"cinema:{attempt.booking_id}:{attempt.id}"
 
 
-def key_of_refund(order: RefundOrder) -> str:
-    """The idempotency key of a refund; a new one once staff have asked again."""
+def key_of_refund(order: RefundOrder, taken_minor: int = 0) -> str:
+    """The idempotency key of a refund; a new one once staff have asked again.
+
+    So has what is left of it where a bank has taken a part back.
+    """
     again = f":{order.again}" if order.again else ""
-    return f"cinema-refund:{order.id}{again}"
+    part = f":without:{taken_minor}" if taken_minor else ""
+    return f"cinema-refund:{order.id}{again}{part}"
+
+
+def went_back(refunds: Iterable[StripeRefund]) -> int:
+    """What Stripe has given back by refunds, or will have; in minor units."""
+    return sum(
+        minor_amount(one.amount, one.currency)
+        for one in refunds
+        if one.status not in {"failed", "canceled"}
+    )
 
 
 def metadata_of(attempt: Attempt) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -12,7 +12,7 @@ import structlog
 
 from cinema.actors.messages import Accepted, NoShowtime, Outcome
 from cinema.domain.rejections import Rejection, refuse
-from cinema.features.ledger.methods import UNDER_WAY, Attempt
+from cinema.features.ledger.methods import UNDER_WAY, Attempt, RefundOrder
 from cinema.features.ledger.service import AttemptsService
 from cinema.features.ledger.store import AttemptsRepository, Payable
 from cinema.features.payments.stripe_metrics import StripeCounts
@@ -31,6 +31,7 @@ from cinema.features.payments.stripe_rules import (
     mismatch,
     progress_of,
     told,
+    went_back,
 )
 from cinema.features.payments.stripe_store import DisputeOf, StripeRepository, Task
 from cinema.integrations.stripe.amounts import minor_amount
@@ -273,17 +274,20 @@ class StripePayments:
     async def dispute_told(self, dispute: Dispute) -> str:
         """A bank takes a payment back, or has decided about it. Refuses RETRY.
 
-        If it keeps the money, the booking is cancelled, and what it has not given back with that,
-        or before, is written off.
+        If it keeps the money, the booking is cancelled, also if it was a part of the money. What was
+        not given back with that, or before, is written off, as far as the bank has taken it.
         """
         attempt = await self._paid_by(dispute.intent_id)
         if attempt is None:
             return "of_others"
         if dispute.is_lost:
             await self._call_off(attempt)
-            lost_minor = minor_amount(dispute.amount, dispute.currency)
+            away_minor = minor_amount(dispute.amount, dispute.currency)
+            away_minor += await self._tasks.lost(attempt.id, but=dispute.id)
+            if dispute.intent_id is not None:
+                away_minor += went_back(await self._client.refunds_of(dispute.intent_id))
             refund_id = uuid5(RETURNS, dispute.id)
-            await self._attempts.lose(attempt, lost_minor, refund_id, dispute.id)
+            await self._attempts.lose(attempt, away_minor, refund_id, dispute.id)
         opened_at = datetime.fromtimestamp(dispute.created_s, UTC)
         if not await self._tasks.note_dispute(dispute, attempt.id, attempt.booking_id, opened_at):
             return "known"
@@ -301,6 +305,20 @@ class StripePayments:
     async def dispute_of(self, attempt: Attempt) -> DisputeOf | None:
         """The dispute about the payment of an attempt."""
         return await self._tasks.dispute_of(attempt.id)
+
+    async def taken_for(
+        self, attempt: Attempt, order: RefundOrder, refunds: Iterable[StripeRefund]
+    ) -> int:
+        """How much of a refund the customer has already, since a bank has taken it back.
+
+        `refunds` are those of the payment at Stripe: what went back otherwise was taken too.
+        """
+        lost_minor = await self._tasks.lost(attempt.id)
+        if not lost_minor:
+            return 0
+        before_minor = await self._tasks.given_before(attempt.id, order.id)
+        used_minor = max(0, before_minor - went_back(refunds))
+        return min(order.amount_minor, max(0, lost_minor - used_minor))
 
     async def _call_off(self, attempt: Attempt) -> None:
         """Cancel the booking whose money the bank has taken back. Refuses RETRY."""

@@ -16,6 +16,7 @@ import msgspec
 from cinema.domain.money import Money
 from cinema.features.ledger.methods import Attempt
 from cinema.features.payments.shapes import Difference
+from cinema.integrations.stripe.amounts import minor_amount
 from cinema.integrations.stripe.objects import Dispute
 from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import Pool, connection
@@ -129,6 +130,16 @@ returning true"""
 _DISPUTE_OF: Final = """
 select id, is_open, status = 'lost' as is_lost from disputes where payment_id = $1
 order by is_open desc, updated_at desc limit 1"""
+_LOST: Final = """
+select amount_minor as amount, currency from disputes
+where payment_id = $1 and status = 'lost' and id <> $2"""
+# What is asked for at the same time takes its part of a lost dispute in one order, whoever asks.
+_GIVEN_BEFORE: Final = """
+select coalesce(sum(r.amount_minor), 0)::bigint
+from refunds r left join refunds own on own.id = $2
+where r.payment_id = $1 and r.id <> $2 and r.kind <> 'exchange' and r.to_card is null
+    and (r.status = 'succeeded'
+        or (r.status = 'pending' and (r.created_at, r.id) < (own.created_at, own.id)))"""
 _OPEN_DISPUTES: Final = "select id from disputes where is_open order by opened_at limit 1000"
 _DIFFER: Final = """
 insert into payment_differences (kind, name, day, payment_id, ours, theirs, found_at)
@@ -299,6 +310,16 @@ class StripeRepository:
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_DISPUTE_OF, payment_id)
         return None if row is None else DisputeOf(**dict(row))
+
+    async def lost(self, payment_id: UUID, *, but: str = "") -> int:
+        """How much of a payment banks have taken back for good, maybe without one dispute."""
+        async with connection(self._pool) as reading:
+            rows = await reading.fetch(_LOST, payment_id, but)
+        return sum(minor_amount(row["amount"], row["currency"]) for row in rows)
+
+    async def given_before(self, payment_id: UUID, refund_id: UUID) -> int:
+        """How much of a payment went back, or goes back before this refund, but for gift cards."""
+        return int(await self._value(_GIVEN_BEFORE, payment_id, refund_id))
 
     async def open_disputes(self) -> list[str]:
         """The disputes that are not decided, as far as we know: the oldest thousand."""

@@ -269,9 +269,10 @@ class Account:
             text = "One of the following params should be provided: payment_intent or charge."
             raise invalid(text, code="parameter_missing")
         left = charge["amount_captured"] - charge["amount_refunded"]
-        if charge["disputed"] and self._is_disputed(charge):
+        if charge["disputed"] and (self._is_disputed(charge) or left <= self._lost(charge) > 0):
             text = f"Charge {charge['id']} has been charged back; cannot issue a refund."
             raise invalid(text, code="charge_disputed")
+        left -= self._lost(charge)
         if not left:
             text = f"Charge {charge['id']} has already been refunded."
             raise invalid(text, code="charge_already_refunded")
@@ -327,15 +328,15 @@ class Account:
 
     # Disputes
 
-    def dispute(self, intent_id: str) -> Object:
-        """The customer's bank takes a payment back."""
+    def dispute(self, intent_id: str, amount: int | None = None) -> Object:
+        """The customer's bank takes a payment back, or a part of it."""
         charge = self._charge_of(intent_id)
         dispute_id = _id("du")
         now_s = self._now_s()
         dispute = {
             "id": dispute_id,
             "object": "dispute",
-            "amount": charge["amount"],
+            "amount": charge["amount"] - charge["amount_refunded"] if amount is None else amount,
             "balance_transactions": [],
             "charge": charge["id"],
             "created": now_s,
@@ -378,10 +379,18 @@ class Account:
         return dispute
 
     def _is_disputed(self, charge: Object) -> bool:
-        """Whether a dispute about it is open, or was lost."""
+        """Whether a dispute about it is open."""
         return any(
-            one["charge"] == charge["id"] and one["status"] != "won"
+            one["charge"] == charge["id"] and one["status"] in DISPUTES_OPEN
             for one in self.disputes.values()
+        )
+
+    def _lost(self, charge: Object) -> int:
+        """What disputes about it have taken for good: the rest of it can be refunded."""
+        return sum(
+            one["amount"]
+            for one in self.disputes.values()
+            if one["charge"] == charge["id"] and one["status"] == "lost"
         )
 
     # Events
