@@ -149,6 +149,13 @@ def test_ports_are_those_of_the_settings() -> None:
     assert opened == ports.keys()
 
 
+def test_a_node_reaches_whom_it_asks() -> None:
+    """Names, Postgres and Redis; Stripe, buckets and webhooks by https; mail servers."""
+    policy = resource("NetworkPolicy")["spec"]
+    reached = {one["port"] for rule in policy["egress"] for one in rule["ports"] if "to" not in rule}
+    assert reached >= {53, 5432, 6379, 443, 465, 587, 25}
+
+
 def test_prometheus_finds_the_pods_by_label_and_port_and_names_them_as_they_stay() -> None:
     text = yaml.safe_load((ROOT / "deploy" / "prometheus" / "kubernetes.yaml").read_text())
     (scrape,) = text["scrape_configs"]
