@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -149,15 +149,15 @@ class ErasureRepository:
         client: Client,
         now: datetime,
         proof: Proof | None = None,
-    ) -> bool | StillOpen | Unproven:
+    ) -> Literal[True] | StillOpen | Unproven | None:
         """Note when to erase an account, and end its sessions now.
 
-        False if there is no such account. Refuses RETRY, OUTCOME_UNKNOWN.
+        None if there is no such account. Refuses RETRY, OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
             row = await running.fetchrow(_LOCK, now, user_id)
             if row is None:
-                return False
+                return None
             if row["still_open"] is not None:
                 return StillOpen(row["still_open"])
             missing = None if proof is None else await proof(running)

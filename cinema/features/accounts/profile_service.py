@@ -75,13 +75,11 @@ class ProfileService:
 
         async def scheduled() -> None:
             proof = await self._factors.needed(user_id, request.code, client)
-            done = await self._erasure.schedule(user_id, erase_at, client, now, proof)
+            done = found(await self._erasure.schedule(user_id, erase_at, client, now, proof))
             if isinstance(done, Unproven):
                 raise unproven(done.reason)
             if isinstance(done, StillOpen):
                 raise refuse("BOOKING_AHEAD", STILL_OPEN.get(done.what, ""), reason=done.what)
-            if not done:
-                raise refuse("NOT_FOUND")
 
         await self._confirmation.confirmed(principal, request.password, client, scheduled)
         self._admission.forget({principal.user_id})

@@ -140,7 +140,7 @@ async def test_admins_do_not_give_up_what_somebody_has_to_do(house: House) -> No
 
 async def test_account_that_goes_while_it_is_given_up_is_not_found(house: House) -> None:
     later = now_of(house)
-    assert await house.erasure.schedule(uuid4(), later, HERE, later) is False
+    assert await house.erasure.schedule(uuid4(), later, HERE, later) is None
 
 
 async def test_nodes_that_erase_together_erase_each_once(house: House) -> None:
