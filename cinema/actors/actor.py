@@ -67,6 +67,7 @@ from cinema.domain.showtime.events import (
 )
 from cinema.domain.showtime.state import NEVER_US, ShowtimeState, evolve
 from cinema.domain.showtime.terms import TERMS_EVENTS, ShowtimeTerms, terms_after
+from cinema.domain.showtime.waiting import waitlist_ends_us
 from cinema.storage.journal.branches import Happened
 
 if TYPE_CHECKING:
@@ -369,7 +370,7 @@ class ShowtimeActor:
             cinema_id = self.terms.cinema_id
             decision = self._kernel.unpaid.refusal(command, decision, cinema_id) or decision
         elif isinstance(decision, WaitlistJoined) and isinstance(command, JoinWaitlist):
-            decision = self._kernel.unpaid.refusal_of_wish(command) or decision
+            decision = self._kernel.unpaid.refusal_of_wish(command, now_us) or decision
         reply, outbox = letter.reply, self._outbox
         decisions = self._kernel.metrics.decisions
         if isinstance(decision, Event):
@@ -409,6 +410,7 @@ class ShowtimeActor:
     def _record(self, command_id: bytes, fingerprint: bytes, event: AnyEvent, now_us: int) -> None:
         """Apply an event in memory and queue it for the next batch."""
         state = self.state
+        waitlist = state.waitlist
         payload = encode_recorded(command_id, fingerprint, event)
         branches, rows = self._kernel.branches, None
         if type(event) in branches.events:
@@ -430,6 +432,8 @@ class ShowtimeActor:
             # Memory may be half changed: only the journal knows the state now.
             self.fail("evolve_failed")
             raise
+        if state.waitlist is not waitlist:
+            self._list_who_waits()
         unwritten = Unwritten(payload, now_us, state.next_due_us, rows, event, self.terms)
         if self.backlog.add(unwritten):
             self.lane.enlist(self)
@@ -438,6 +442,12 @@ class ShowtimeActor:
         """Decide by other terms from here on; no answer tells of them before they are durable."""
         self._plan_seq = self.state.seq
         self.terms = terms
+        if self.state.waitlist:
+            self._list_who_waits()
+
+    def _list_who_waits(self) -> None:
+        ends_us = waitlist_ends_us(self.terms.starts_at_us, self.terms.sales_closes_at_us)
+        self._kernel.unpaid.listed(self.showtime_id, self.state.waitlist, ends_us)
 
     def price_by(self, cinema_id: bytes, version: int, book: ReadyBook | None) -> bool:
         """Price new holds by another version of the cinema's book; whether it is of that cinema.
@@ -620,6 +630,7 @@ class ShowtimeActor:
         state = self.state = restored.state
         self._kernel.unpaid.woken(self.showtime_id, state)
         self.terms = self._kernel.books.newest(restored.terms)
+        self._list_who_waits()
         self.epoch = restored.epoch
         self.backlog.restart(state.seq)
         self._outbox.open_to(self, state.seq)

@@ -11,6 +11,7 @@ from cinema.domain.showtime.commands import HoldBestAvailable, HoldSeats, JoinWa
 from cinema.domain.showtime.events import SeatsHeld
 from cinema.domain.showtime.packed import expiry_of, seats_in
 from cinema.domain.showtime.state import ShowtimeState, count_unpaid
+from cinema.domain.showtime.waiting import unpacked_entry
 
 FORGET_AFTER_US: Final = 60_000_000
 """How long after their end holds outside of memory still count, if nothing has ended them."""
@@ -27,14 +28,24 @@ class UnpaidSeats:
 
     The states themselves keep `here`, hold by hold. A showtime that leaves memory still belongs
     to this node: its holds count until it is back in memory, or belongs to another node.
+
+    Who waits for seats may be offered them whenever others let them go. So what somebody waits for
+    at this node counts for the next place in a wait list, though for no hold.
     """
 
-    __slots__ = ("_asleep", "elsewhere", "here")
+    __slots__ = ("_asleep", "_lists", "elsewhere", "here")
 
     def __init__(self) -> None:
         self.here: dict[bytes, int] = {}
         self.elsewhere: Mapping[bytes, int] = {}
         self._asleep: dict[bytes, tuple[bytes, ...]] = {}
+        self._lists: dict[bytes, tuple[Mapping[bytes, bytes], int]] = {}
+
+    def listed(self, showtime_id: bytes, waitlist: Mapping[bytes, bytes], ends_us: int) -> None:
+        """Who waits at a showtime from now on, and until when."""
+        self._lists.pop(showtime_id, None)
+        if waitlist:
+            self._lists[showtime_id] = waitlist, ends_us
 
     def refusal(
         self, command: HoldSeats | HoldBestAvailable, event: SeatsHeld, cinema_id: bytes
@@ -45,15 +56,28 @@ class UnpaidSeats:
             limit = command.staff_unpaid_limit
         return self._refusal(customer, len(event.seats), limit)
 
-    def refusal_of_wish(self, command: JoinWaitlist) -> Rejection | None:
-        """Why a customer may not wait for so many seats; None if they could hold them now."""
-        return self._refusal(command.customer, command.quantity, command.unpaid_limit)
+    def refusal_of_wish(self, command: JoinWaitlist, now_us: int) -> Rejection | None:
+        """Why a customer may not wait for so many seats; None if they could hold them all now."""
+        customer, limit = command.customer, command.unpaid_limit
+        waiting = self._waited_for(customer, now_us) if limit else 0
+        return self._refusal(customer, command.quantity, limit, waiting)
 
-    def _refusal(self, customer: bytes, count: int, limit: int) -> Rejection | None:
+    def _waited_for(self, customer: bytes, now_us: int) -> int:
+        return sum(
+            unpacked_entry(waitlist[customer]).wish.quantity
+            for waitlist, ends_us in self._lists.values()
+            if ends_us > now_us and customer in waitlist
+        )
+
+    def _refusal(
+        self, customer: bytes, count: int, limit: int, waiting: int = 0
+    ) -> Rejection | None:
         held = self.here.get(customer, 0) + self.elsewhere.get(customer, 0)
-        if held + count <= limit or not limit:
+        if held + waiting + count <= limit or not limit:
             return None
         details = {"limit": "unpaid_seats", "value": limit, "unpaid": held}
+        if waiting:
+            details["waiting"] = waiting
         return Rejection(
             code="HOLD_LIMIT",
             message="A customer cannot hold so many unpaid seats over all showtimes.",
@@ -73,6 +97,8 @@ class UnpaidSeats:
 
     def left(self, showtime_id: bytes, state: ShowtimeState, *, is_ours: bool) -> None:
         """A state is discarded; while the showtime belongs to this node, its holds still count."""
+        if not is_ours:
+            self._lists.pop(showtime_id, None)
         if state.unpaid is None:
             return
         state.unpaid = None
@@ -91,8 +117,12 @@ class UnpaidSeats:
         """Look through some showtimes outside of memory.
 
         Those of other nodes no longer count, nor do holds that should have ended long ago:
-        another node has ended them.
+        another node has ended them. The same with wait lists.
         """
+        for showtime_id in list(islice(self._lists, SIFTED_AT_ONCE)):
+            listed = self._lists.pop(showtime_id)
+            if owns(showtime_id) and listed[1] > now_us:
+                self._lists[showtime_id] = listed
         for showtime_id in list(islice(self._asleep, SIFTED_AT_ONCE)):
             holds = self._asleep[showtime_id]
             ended = max(map(expiry_of, holds)) + FORGET_AFTER_US < now_us

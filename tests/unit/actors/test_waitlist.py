@@ -275,6 +275,58 @@ async def test_nobody_waits_for_more_than_they_may_hold_over_all_showtimes() -> 
 
 
 @in_virtual_time
+async def test_what_somebody_waits_for_elsewhere_counts_for_the_next_place() -> None:
+    """Else somebody could wait at many showtimes, and be offered more than may be held."""
+    async with audited_world() as world:
+        node, showtime, _ = await full(world)
+        others = [world.showtime() for _ in range(2)]
+        for other in others:
+            accepted(await node.ask(other, hold(ANNA, *PLAN.labels)))
+        accepted(await node.ask(showtime, join(BERT, 2, unpaid_limit=4)))
+        refused = await node.ask(others[0], join(BERT, 3, unpaid_limit=4))
+        assert refused.code == "HOLD_LIMIT"
+        assert refused.details == {"limit": "unpaid_seats", "value": 4, "unpaid": 0, "waiting": 2}
+        accepted(await node.ask(others[0], join(CARL, 3, unpaid_limit=4)))
+        accepted(await node.ask(others[0], join(BERT, 2, unpaid_limit=4)))
+        assert (await node.ask(others[1], join(BERT, unpaid_limit=4))).code == "HOLD_LIMIT"
+        leave = LeaveWaitlist(command_id=some_id(), customer=BERT)
+        accepted(await node.ask(showtime, leave))
+        accepted(await node.ask(others[1], join(BERT, 2, unpaid_limit=4)))
+        # No limit, nothing to look at.
+        accepted(await node.ask(showtime, join(BERT, 3)))
+
+
+@in_virtual_time
+async def test_who_waits_outside_of_memory_counts_while_that_is_this_nodes_and_goes_on() -> None:
+    async with audited_world() as world:
+        showtimes = [world.showtime() for _ in range(4)]
+        node = await world.node(idle_passivation_s=1.0)
+        for showtime in showtimes:
+            accepted(await node.ask(showtime, hold(ANNA, *PLAN.labels)))
+        for showtime in showtimes[:3]:
+            accepted(await node.ask(showtime, join(BERT)))
+        await asyncio.sleep(3)
+        assert not node.kernel.is_resident(showtimes[0])
+        unpaid, now_us = node.kernel.unpaid, node.kernel.clock.now_us()
+
+        async def waiting() -> Any:
+            refused = await node.ask(showtimes[3], join(BERT, 9, unpaid_limit=9))
+            return refused.details.get("waiting")
+
+        assert await waiting() == 3
+        unpaid.sift(lambda one: one != showtimes[0], now_us)
+        assert await waiting() == 2
+        # Back in memory it counts once, and not at all when it is another node's.
+        accepted(await node.ask(showtimes[1], join(CARL)))
+        assert await waiting() == 2
+        state = inspection.actors_of(node.kernel)[showtimes[1]].state
+        unpaid.left(showtimes[1], state, is_ours=False)
+        assert await waiting() == 1
+        unpaid.sift(lambda _: True, START_US + 10**11)
+        accepted(await node.ask(showtimes[3], join(BERT, 9, unpaid_limit=9)))
+
+
+@in_virtual_time
 async def test_offered_seats_count_as_unpaid_at_once() -> None:
     async with audited_world() as world:
         node, showtime, hold_id = await full(world)
