@@ -152,7 +152,9 @@ def test_ports_are_those_of_the_settings() -> None:
 def test_a_node_reaches_whom_it_asks() -> None:
     """Names, Postgres and Redis; Stripe, buckets and webhooks by https; mail servers."""
     policy = resource("NetworkPolicy")["spec"]
-    reached = {one["port"] for rule in policy["egress"] for one in rule["ports"] if "to" not in rule}
+    reached = {
+        one["port"] for rule in policy["egress"] for one in rule["ports"] if "to" not in rule
+    }
     assert reached >= {53, 5432, 6379, 443, 465, 587, 25}
 
 

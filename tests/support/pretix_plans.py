@@ -107,7 +107,7 @@ def _text(text: str, *, x: float, y: float) -> Json:
 
 
 def playhouse() -> Json:
-    """A theatre of 300 seats with all that an editor's plan has: stalls, balcony, boxes, a stage."""
+    """A theatre of 300 seats as an editor draws it: stalls, balcony, boxes, a stage."""
     prices = {"A": "Premium", "B": "Premium", "C": "Premium"}
     stalls = [
         _bent(name, 16, prices.get(name, "Standard"), y=at * 36)
@@ -158,7 +158,12 @@ def playhouse() -> Json:
                 areas=[_text("Balcony", x=-40, y=-40)],
             ),
             zone(
-                _box("Box 1", x=0), _box("Box 2", x=600), name="Boxes", x=300, y=240, zone_id="boxes"
+                _box("Box 1", x=0),
+                _box("Box 2", x=600),
+                name="Boxes",
+                x=300,
+                y=240,
+                zone_id="boxes",
             ),
         ],
         "size": {"width": 1200, "height": 1100},

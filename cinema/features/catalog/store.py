@@ -386,7 +386,10 @@ class CatalogRepository:
     async def rename_screen(
         self, screen_id: UUID, seen: Collection[int], change: ScreenChange, now: datetime, by: UUID
     ) -> Screen:
-        """The screen with its new name and rules. Refuses NOT_FOUND, PRECONDITION_FAILED, NAME_TAKEN."""
+        """The screen with another name and rules.
+
+        Refuses NOT_FOUND, PRECONDITION_FAILED, NAME_TAKEN.
+        """
         async with transaction(self._pool) as running:
             rules = None if change.rules is None else _json(change.rules)
             row = await running.fetchrow(

@@ -295,7 +295,7 @@ class AttemptsService:
         return await self._dispatch.ask(booking.showtime_id.bytes, command)
 
     async def lose(self, attempt: Attempt, away_minor: int, refund_id: UUID, why: str) -> None:
-        """A bank has taken money of an attempt back; `away_minor` is not with its provider any more.
+        """A bank has taken money of an attempt back: so much in all is away from its provider.
 
         What no booking has given back of that is written off. `why` is what its provider calls it.
         """

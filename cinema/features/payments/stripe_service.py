@@ -274,8 +274,8 @@ class StripePayments:
     async def dispute_told(self, dispute: Dispute) -> str:
         """A bank takes a payment back, or has decided about it. Refuses RETRY.
 
-        If it keeps the money, the booking is cancelled, also if it was a part of the money. What was
-        not given back with that, or before, is written off, as far as the bank has taken it.
+        If it keeps the money, or a part of it, the booking is cancelled. What was not given back
+        with that, or before, is written off, as far as the bank has taken it.
         """
         attempt = await self._paid_by(dispute.intent_id)
         if attempt is None:

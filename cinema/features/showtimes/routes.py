@@ -145,8 +145,8 @@ async def change_showtime(showtimes: ShowtimesService, context: RequestContext) 
     summary="Sell the current layout of the screen",
     description="Until then a showtime keeps the layout that was current when it was made. Seats "
     "keep their labels. Refused as `PLAN_IN_USE` if taken seats are missing in the new layout or "
-    "are of another kind; `details.seats` names them. Refused as `UNKNOWN_CATEGORY` if the showtime "
-    "has a price for a category that the new layout lacks: change the showtime first.",
+    "are of another kind; `details.seats` names them. It is `UNKNOWN_CATEGORY` if the showtime has "
+    "a price for a category that the new layout lacks: change the showtime first.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN, MANAGER}),

@@ -301,10 +301,11 @@ async def _guest(till: Till, claimed_by: UUID | None) -> UUID:
     guest_id = till.new_id()
     await till.pool.execute(
         "insert into guests (id, email, email_key, claimed_by, claimed_at, created_at, expires_at)"
-        " values ($1, 'ada@example.com', 'ada@example.com', $2, $3, $3, $3)",
+        " values ($1, 'ada@example.com', 'ada@example.com', $2, $4, $3, $3::timestamptz + '1 day')",
         guest_id,
         claimed_by,
         till.now,
+        claimed_by and till.now,
     )
     return guest_id
 

@@ -213,7 +213,7 @@ async def test_account_stays_while_money_is_on_its_way_back(
         buyer_id = uuid4()
         await house.pool.execute(
             "insert into guests (id, created_at, expires_at, claimed_by, claimed_at)"
-            " values ($1, now(), now(), $2, now())",
+            " values ($1, now(), now() + interval '1 day', $2, now())",
             *(buyer_id, user_id),
         )
     booking_id = await booked_once(house, buyer_id, "cancelled", "refunded")
