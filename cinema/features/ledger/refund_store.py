@@ -14,6 +14,7 @@ import msgspec
 
 from cinema.domain.money import Money
 from cinema.features.accounts.user_store import Act
+from cinema.features.ledger.disputes import DISPUTED
 from cinema.features.ledger.methods import ASK_NOBODY
 from cinema.features.ledger.methods import AT_COUNTER as COUNTER_METHODS
 from cinema.features.ledger.parts import PART_METHODS
@@ -86,8 +87,20 @@ _HURRY: Final = """
 update refunds set next_try_at = $2
 where payment_id = $1 and status = 'pending' and next_try_at > $2
     and (reference is not null or error_code is not null)"""
-_PUT_OFF: Final = """
-update refunds set next_try_at = $3, reference = coalesce($4, reference), error_code = $5
+# Who was refused for a dispute that was lost just now need not wait for it.
+_PUT_OFF: Final = f"""
+update refunds r set reference = coalesce($4, reference), error_code = $5,
+    next_try_at = case
+        when $5 = '{DISPUTED}'
+            and exists (
+                select from disputes d where d.payment_id = r.payment_id and d.status = 'lost'
+            )
+            and not exists (
+                select from disputes d where d.payment_id = r.payment_id and d.is_open
+            )
+        then r.created_at
+        else $3
+    end
 where id = $1 and attempts = $2 and status = 'pending'"""
 _FAIL: Final = """
 update refunds set status = 'failed', reference = coalesce($2, reference), error_code = $3

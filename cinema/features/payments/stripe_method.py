@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from cinema.domain.rejections import Refused, refuse
+from cinema.features.ledger.disputes import DISPUTED
 from cinema.features.ledger.methods import Attempt, Progress, RefundOrder, RefundProgress
 from cinema.features.payments.stripe_rules import (
     AMOUNT_NOT_PAYABLE,
@@ -38,8 +39,6 @@ from cinema.telemetry.logging import LogLimit
 STRIPE_UNAVAILABLE: Final = "stripe_unavailable"
 STRIPE_REFUSED: Final = "stripe_refused"
 PAYMENT_MISMATCHED: Final = "payment_mismatched"
-
-DISPUTED: Final = "charge_disputed"
 
 KEYS_KEPT: Final = timedelta(hours=23)
 """For a day Stripe answers a repeated key with the first answer; later it would act once more."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,9 +14,11 @@ import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
 from cinema.features.ledger.methods import Attempt, RefundOrder, RefundProgress
+from cinema.features.ledger.refund_store import DueRefund, RefundsRepository
 from cinema.integrations.stripe.double.errors import ApiError
 from cinema.integrations.stripe.double.faults import Fault
 from cinema.integrations.stripe.signatures import signed
+from cinema.storage.database.pool import open_pool
 from tests.e2e.api.card_shop import WEBHOOK_SECRET, CardShop, database_of_a_module, open_card_shop
 from tests.e2e.api.doors import scan, tickets_of
 from tests.e2e.api.house import UNKNOWN_ID, Answer
@@ -694,6 +696,30 @@ async def test_nothing_goes_back_while_a_bank_decides_and_a_lost_dispute_ends_th
     assert (again.status, again.error_code) == ("failed", "charge_disputed"), "nothing is left"
     assert not shop.refunds_of(booking)
     assert await shop.house.statuses(showtime_id) == {}
+
+    # Whoever was refused just before it was lost, and says so just after that, tries again at once.
+    due = DueRefund(
+        id=uuid4(),
+        payment_id=payment_id,
+        booking_id=UUID(booking["id"]),
+        kind="goodwill",
+        amount_minor=100,
+        currency="EUR",
+        reference=None,
+        attempts=1,
+        asked_again=0,
+    )
+    later = datetime.now(UTC) + timedelta(days=1)
+    await shop.house.database.execute(
+        "insert into refunds (id, payment_id, booking_id, showtime_id, kind, amount_minor,"
+        " currency, status, attempts, next_try_at, created_at)"
+        " values ($1, $2, $3, $4, 'goodwill', 100, 'EUR', 'pending', 1, $5, now())",
+        *(due.id, due.payment_id, due.booking_id, showtime_id, later),
+    )
+    async with await open_pool(shop.house.address, size=1) as pool:
+        await RefundsRepository(pool).put_off(due, later, None, "charge_disputed")
+    await shop.until_found("select status = 'failed' from refunds where id = $1", due.id)
+    await shop.house.database.execute("delete from refunds where id = $1", due.id)
 
 
 async def test_nothing_secret_is_stored_or_listed(shop: CardShop) -> None:
