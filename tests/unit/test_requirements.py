@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 MODULES = {
+    "fonttools": "fontTools",
     "fpdf2": "fpdf",
     "kubernetes-validate": "kubernetes_validate",
     "pillow": "PIL",
@@ -39,7 +40,9 @@ NOT_IMPORTED = {
     "scipy-stubs": "types, for mypy",
     "types-psutil": "types, for mypy",
     "tzdata": "time zones for zoneinfo, where the machine has none",
+    "uharfbuzz": "fpdf joins letters with it, and runs them from the right",
     "uv": "bin/lock runs it",
+    "weblate-fonts": "fonts, which cinema/features/invoices/scripts.py finds by name",
 }
 
 

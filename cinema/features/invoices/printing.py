@@ -10,26 +10,18 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
-from unicodedata import normalize
 
 import msgspec
-from fpdf import FPDF
 from fpdf.enums import MethodReturnValue, XPos, YPos
-from fpdf.fonts import TTFFont
 
 from cinema.features.invoices import words
+from cinema.features.invoices.scripts import FAMILY, AnyScript
 from cinema.features.invoices.shapes import Document, Line
 
 MEMORY_LIMIT_BYTES: Final = 1 << 30
 CPU_LIMIT_S: Final = 20
 """A document of a hundred seats takes a second, most of it for the start."""
-
-FONTS: Final = Path(__file__).parent / "fonts"
-
-MISSING: Final = "\u25a1"
-"""Printed for a character that the fonts do not have: a name without it would be another name."""
 
 _MARGIN_MM: Final = 20.0
 _WIDTH_MM: Final = 210.0 - 2 * _MARGIN_MM
@@ -44,27 +36,17 @@ _COLUMNS_MM: Final = (58.0, 50.0, 20.0, 42.0)
 _TAX_COLUMNS_MM: Final = (29.0, 47.0, 47.0, 47.0)
 
 
-def on_one_line(sheet: FPDF, text: str) -> str:
-    """A text on one line, in characters that the current font has."""
-    font = sheet.current_font
-    assert isinstance(font, TTFFont)
-    line = " ".join(normalize("NFC", text).split())
-    return "".join(char if ord(char) in font.cmap else MISSING for char in line)
-
-
-class _Sheet(FPDF):
+class _Sheet(AnyScript):
     """Pages with the number of their document at the foot."""
 
     def __init__(self, document: Document, language: str) -> None:
-        super().__init__(format="A4", unit="mm")
+        super().__init__(msgspec.json.encode(document).decode())
         self._number = document.number
         self._id = document.id.hex.upper()
         self._page_text = words.WORDS[language]["page"]
         self.set_margin(_MARGIN_MM)
         self.c_margin = 0.0
         self.set_auto_page_break(True, margin=25.0)
-        self.add_font("DejaVu", "", FONTS / "DejaVuSans.ttf")
-        self.add_font("DejaVu", "B", FONTS / "DejaVuSans-Bold.ttf")
         self.set_creation_date(document.issued_at)
         self.set_producer("cinema")
         self.set_creator("cinema")
@@ -79,15 +61,11 @@ class _Sheet(FPDF):
     def footer(self) -> None:
         """The number of the document and of the page."""
         self.set_y(-18)
-        self.set_font("DejaVu", "", _SMALL_PT)
+        self.set_font(FAMILY, "", _SMALL_PT)
         self.set_text_color(_GREY)
         text = self._page_text.format(number=self._number, page=self.page_no(), pages="{nb}")
         self.cell(_WIDTH_MM, _LINE_MM, text)
         self.set_text_color(0)
-
-    def printable(self, text: str) -> str:
-        """The text on one line, in characters that the fonts have."""
-        return on_one_line(self, text)
 
 
 class _Printer:
@@ -109,7 +87,7 @@ class _Printer:
         return bytes(self._sheet.output())
 
     def _font(self, size_pt: float = _TEXT_PT, *, bold: bool = False, grey: bool = False) -> None:
-        self._sheet.set_font("DejaVu", "B" if bold else "", size_pt)
+        self._sheet.set_font(FAMILY, "B" if bold else "", size_pt)
         self._sheet.set_text_color(_GREY if grey else 0)
 
     def _text(self, text: str, width_mm: float = _WIDTH_MM) -> None:

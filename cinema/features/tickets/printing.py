@@ -11,15 +11,10 @@ import sys
 from typing import Final
 
 import msgspec
-from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 
-from cinema.features.invoices.printing import (
-    CPU_LIMIT_S,
-    FONTS,
-    MEMORY_LIMIT_BYTES,
-    on_one_line,
-)
+from cinema.features.invoices.printing import CPU_LIMIT_S, MEMORY_LIMIT_BYTES
+from cinema.features.invoices.scripts import FAMILY, AnyScript
 from cinema.features.invoices.words import minute, ticket
 from cinema.features.tickets.qr import QUIET_MODULES, code_of
 from cinema.features.tickets.rules import FOR_ALL_AGES
@@ -39,18 +34,16 @@ _TEXT_MM: Final = _WIDTH_MM - _CODE_MM - 3 * _GAP_MM
 _GREY: Final = 110
 
 
-class _Sheet(FPDF):
+class _Sheet(AnyScript):
     """Pages with the code of the booking at the foot."""
 
     def __init__(self, printed: PrintedTickets) -> None:
-        super().__init__(format="A4", unit="mm")
+        super().__init__(msgspec.json.encode(printed).decode())
         self._printed = printed
         self._words = WORDS[printed.language]
         self.set_margin(_MARGIN_MM)
         self.c_margin = 0.0
         self.set_auto_page_break(False)
-        self.add_font("DejaVu", "", FONTS / "DejaVuSans.ttf")
-        self.add_font("DejaVu", "B", FONTS / "DejaVuSans-Bold.ttf")
         self.set_creation_date(printed.created_at)
         self.set_producer("cinema")
         self.set_creator("cinema")
@@ -64,7 +57,7 @@ class _Sheet(FPDF):
     def footer(self) -> None:
         """The code of the booking and the number of the page."""
         self.set_y(-14)
-        self.set_font("DejaVu", "", 8)
+        self.set_font(FAMILY, "", 8)
         self.set_text_color(_GREY)
         code, page = self._printed.code, self.page_no()
         self.cell(
@@ -117,10 +110,10 @@ class _Sheet(FPDF):
         self, text: str, size_pt: float, *, bold: bool = False, grey: bool = False, lines: int = 1
     ) -> None:
         """A text below the last one, cut to so many lines."""
-        self.set_font("DejaVu", "B" if bold else "", size_pt)
+        self.set_font(FAMILY, "B" if bold else "", size_pt)
         self.set_text_color(_GREY if grey else 0)
         height = size_pt * 0.46
-        shown = self.fitted(on_one_line(self, text), lines)
+        shown = self.fitted(self.printable(text), lines)
         for line in shown:
             self.set_x(_MARGIN_MM + _GAP_MM)
             self.cell(_TEXT_MM, height, line, new_x=XPos.LMARGIN, new_y=YPos.NEXT)

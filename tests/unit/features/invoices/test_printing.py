@@ -13,9 +13,10 @@ import pypdfium2
 import pytest
 
 from cinema.domain.money import Money
-from cinema.features.invoices import words
-from cinema.features.invoices.printing import MISSING, pdf_of
+from cinema.features.invoices import scripts, words
+from cinema.features.invoices.printing import pdf_of
 from cinema.features.invoices.rules import ChosenSeat, Refund, Sale, Sold, Supplement
+from cinema.features.invoices.scripts import MISSING
 from cinema.features.invoices.service import COMMAND
 from cinema.features.invoices.shapes import Buyer, Document, Seller
 from tests.unit.features.invoices.documents import documents, sale, seats
@@ -138,8 +139,51 @@ def test_names_of_any_length_stay_on_the_page() -> None:
 
 
 def test_characters_without_a_glyph_are_seen_to_be_missing() -> None:
+    (document,) = documents(shown_at("\U00013000" * 4 + " Cleopatra", sale(*seats(1))))
+    assert f"{MISSING * 4} Cleopatra" in printed(document, "en")
+
+
+@pytest.mark.parametrize(
+    "film",
+    [
+        "千と千尋の神隠し",
+        "기생충",
+        "霸王别姬",
+        "臥虎藏龍",
+        "ქართული",
+        "ሰላም",
+        "기생충 千と 霸王别姬",
+    ],
+)
+def test_titles_in_any_script_are_printed(film: str) -> None:
+    (document,) = documents(shown_at(film, sale(*seats(1))))
+    text = printed(document, "en")
+    assert film in text
+    assert MISSING not in text
+
+
+@pytest.mark.parametrize(
+    "film", ["جدایی نادر از سیمین", "ואלס עם באשיר", "ฉลาดเกมส์โกง", "तारे ज़मीन पर"]
+)
+def test_letters_that_are_joined_or_run_from_the_right_are_shaped(film: str) -> None:
+    """Which glyphs stand there, and in which order, is harfbuzz's; that it is asked is ours."""
+    (document,) = documents(shown_at(film, sale(*seats(1))))
+    text = printed(document, "en")
+    assert MISSING not in text
+    assert len(set(film) & set(text)) > len(set(film)) // 2
+    assert scripts.is_shaped(film)
+    assert not scripts.is_shaped("Großer Saal, 千と千尋")
+
+
+def test_without_the_package_of_fonts_boxes_stand_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scripts, "PACKAGE", "no_such_package")
     (document,) = documents(shown_at("千と千尋 Spirited Away", sale(*seats(1))))
     assert f"{MISSING * 4} Spirited Away" in printed(document, "en")
+
+
+def test_a_document_in_another_script_is_the_same_file_too() -> None:
+    (document,) = documents(shown_at("千と千尋の神隠し", sale(*seats(1250))))
+    assert pdf_of(document, "de") == pdf_of(document, "de")
 
 
 def test_letters_in_parts_are_put_together() -> None:
