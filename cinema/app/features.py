@@ -240,6 +240,12 @@ from cinema.features.privacy.store import ExportsRepository
 from cinema.features.reports import routes as report_routes
 from cinema.features.reports.service import ReportsService
 from cinema.features.reports.store import ReturnsRepository
+from cinema.features.reviews import routes as review_routes
+from cinema.features.reviews.personal_store import ReviewFacts
+from cinema.features.reviews.routes import ReviewParts
+from cinema.features.reviews.rules import WordList
+from cinema.features.reviews.service import ReviewsService
+from cinema.features.reviews.store import ReviewsRepository
 from cinema.features.schedules import routes as schedule_routes
 from cinema.features.schedules.jobs import Planning
 from cinema.features.schedules.metrics import ScheduleCounts
@@ -1063,6 +1069,25 @@ async def _reports(ground: Ground, _offered: Offered) -> Feature:
     return Feature(routes=bound(report_routes.ROUTES, reports))
 
 
+async def _reviews(ground: Ground, offered: Offered) -> Feature:
+    settings = ground.settings
+    store = ReviewsRepository(ground.pool, ground.reads)
+    reviews = ReviewsService(
+        store,
+        offered.catalog,
+        WordList(settings.review_words),
+        needs_scan=settings.reviews_need_scan,
+        new_id=ground.next_uuid,
+        now=_common_time(ground),
+    )
+    door = FrontDoor(ground.proxies, refresh_cookie(settings))
+    return Feature(
+        routes=bound(review_routes.ROUTES, ReviewParts(reviews, door)),
+        personal=(ReviewFacts(ground.pool).disclose,),
+        sweeps={"deleted-reviews": store.forget},
+    )
+
+
 async def _webhooks(ground: Ground, _offered: Offered) -> Feature:
     allowed, now = ground.settings.webhook_allowed_networks, _common_time(ground)
     store, counts = WebhooksRepository(ground.pool, ground.cipher), WebhookCounts()
@@ -1208,6 +1233,7 @@ FEATURES: Final[dict[str, Listed]] = {
     "invoices": Listed(_invoices, rows=INVOICE_BRANCHES),
     "tickets": Listed(_tickets, rows=TICKET_BRANCHES),
     "reports": Listed(_reports),
+    "reviews": Listed(_reviews),
     "waitlist": Listed(_waitlist, rows=WAITLIST_BRANCHES),
     "schedules": Listed(_schedules),
     "webhooks": Listed(_webhooks),

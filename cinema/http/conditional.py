@@ -13,7 +13,7 @@ from cinema.http.responses import JSON_REVALIDATED, Medium, Reply, header_lines
 IF_MATCH: Final = istr("If-Match")
 IF_NONE_MATCH: Final = istr("If-None-Match")
 
-_VERSION_TAG: Final = re.compile(r'"(0|[1-9]\d{0,17})"')
+_VERSION_TAG: Final = re.compile(r'"(0|[1-9]\d{0,17})(?:;[0-9.;]{1,40})?"')
 
 
 def has_seen(request: BaseRequest, tag: str) -> bool:
@@ -29,8 +29,9 @@ def has_seen(request: BaseRequest, tag: str) -> bool:
 def versions_seen(request: BaseRequest) -> frozenset[int] | None:
     """The versions whose tags (`"3"`) are in `If-Match`; None without the header, and for `*`.
 
-    An update needs the version that its sender has seen. Tags are compared strongly, so weak ones
-    and those of another form match no version.
+    An update needs the version that its sender has seen, whatever else the tag says
+    (`version_tag`). Tags are compared strongly, so weak ones and those of another form match no
+    version.
     """
     headers = request.headers.getall(IF_MATCH, None)
     if headers is None:
@@ -41,9 +42,13 @@ def versions_seen(request: BaseRequest) -> frozenset[int] | None:
     return frozenset(int(found[1]) for tag in tags if (found := _VERSION_TAG.fullmatch(tag)))
 
 
-def version_tag(version: int) -> str:
-    """The tag of a row's version, as `ETag` shows it."""
-    return f'"{version}"'
+def version_tag(version: int, *beside: float) -> str:
+    """The tag of a row's version, as `ETag` shows it.
+
+    `beside` is what an answer shows that changes without another version: a client that has the
+    answer has to see another tag then, and one that changes the row need not have seen it.
+    """
+    return f'"{";".join(map(str, (version, *beside)))}"'
 
 
 def tagged(request: BaseRequest, tag: str, body: bytes, medium: Medium = JSON_REVALIDATED) -> Reply:

@@ -97,6 +97,8 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     ),
     "MESSAGE_NOT_DEAD": ErrorKind(409, "This message was not given up: it waits or has ended."),
     "JOB_NOT_FAILED": ErrorKind(409, "This job was not given up, or another one does its work."),
+    "REVIEW_NOT_ALLOWED": ErrorKind(409, "You can review a film once you have seen it here."),
+    "ALREADY_REVIEWED": ErrorKind(409, "You have reviewed this film: change that review."),
     "SHOWTIME_STARTED": ErrorKind(409, "The showtime has started."),
     "SEAT_NOT_INCLUDED": ErrorKind(
         409, "A seat is not, or no longer, part of this hold or booking."

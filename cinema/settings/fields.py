@@ -441,6 +441,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         _about("exports of one account in 24 hours", "exports", low=1, high=100),
     ] = 3
+    reviews_need_scan: Annotated[
+        bool,
+        _about(
+            "whether a film is reviewed only by who was let in with a ticket; else by who has "
+            "booked a showtime of it that is over"
+        ),
+    ] = True
+    review_words: Annotated[
+        tuple[str, ...],
+        _about(
+            "words, or several in a row, that keep a review from being seen before a moderator has "
+            "decided, with commas; case and accents do not count"
+        ),
+    ] = ("fuck", "shit", "bitch", "cunt", "arschloch", "fick", "hurensohn", "casino", "bitcoin")
     writes_per_minute_per_user: Annotated[
         int,
         _about(

@@ -39,6 +39,8 @@ ERASED: Final = {
     "booking_billing": {"name", "address", "tax_id"},
     "booking_notes": {"text"},
     "invoices": {"content"},
+    "reviews": {"text", "status", "reason"},
+    "review_reports": {"reason"},
 }
 """What erasure replaces, or deletes with its row (`features/accounts/erasure_store.py`)."""
 

@@ -99,6 +99,8 @@ _FORGET: Final = (
     "delete from totp_factors where user_id = $1",
     "delete from login_challenges where user_id = $1",
     "delete from cinema_managers where user_id = $1",
+    "delete from reviews where user_id = $1",
+    "delete from review_reports where user_id = $1",
     """
     delete from booking_notes where booking_id in (
         select id from bookings

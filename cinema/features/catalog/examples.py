@@ -17,7 +17,12 @@ MOVIE_INPUT: Final[dict[str, Any]] = {
     "poster_url": None,
     "trailer_url": None,
 }
-MOVIE: Final = {"id": MOVIE_ID, **MOVIE_INPUT, "version": 1}
+MOVIE: Final = {
+    "id": MOVIE_ID,
+    **MOVIE_INPUT,
+    "rating": {"average": 3.93, "count": 2},
+    "version": 1,
+}
 MOVIE_CHANGED: Final = {**MOVIE, "version": 2}
 MOVIE_WITH_POSTER: Final = {
     **MOVIE_CHANGED,

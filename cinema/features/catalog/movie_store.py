@@ -17,6 +17,7 @@ from cinema.domain.searching import (
     words_of,
 )
 from cinema.domain.text import fold
+from cinema.features.catalog.rules import shown_rating
 from cinema.features.catalog.shapes import Movie, MovieSort
 from cinema.storage.cache.versioned import Cache, Cached, NoCache, question
 from cinema.storage.database.driver import Record
@@ -58,7 +59,7 @@ POPULAR_AHEAD: Final = timedelta(days=60)
 
 MOVIE_COLUMNS: Final = (
     "id, title, description, genres, runtime_minutes, release_date, age_rating, "
-    "languages, poster_url, trailer_url, version"
+    "languages, poster_url, trailer_url, rating_count, rating_sum, version"
 )
 _QUALIFIED: Final = ", ".join(f"movie.{name.strip()}" for name in MOVIE_COLUMNS.split(","))
 
@@ -562,10 +563,11 @@ def _utc_midnight(day: date) -> datetime:
 
 def movie_of(row: Record) -> Movie:
     """The film of a row with `MOVIE_COLUMNS`."""
-    return Movie(**{field.name: row[field.name] for field in _FIELDS})
+    rating = shown_rating(row["rating_count"], row["rating_sum"])
+    return Movie(**{name: row[name] for name in _FIELDS}, rating=rating)
 
 
-_FIELDS: Final = msgspec.structs.fields(Movie)
+_FIELDS: Final = [one.name for one in msgspec.structs.fields(Movie) if one.name != "rating"]
 
 
 async def index_missing(running: PooledConnection) -> int:

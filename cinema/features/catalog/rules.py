@@ -8,7 +8,7 @@ from typing import Final
 
 from cinema.domain.limits_catalog import YEAR_MAX, YEAR_MIN
 from cinema.domain.rejections import refuse
-from cinema.features.catalog.shapes import CinemaSettings
+from cinema.features.catalog.shapes import UNRATED, CinemaSettings, Rating
 
 OF_THE_CHAIN: Final = (
     "rating_system",
@@ -22,6 +22,18 @@ OF_THE_CHAIN: Final = (
     "points_valid_months",
 )
 """Settings of a cinema that only admins change: law and accounting look at them."""
+
+PRIOR_RATING: Final = 3.5
+PRIOR_COUNT: Final = 5
+"""So many ratings in the middle are counted beside those of a film: one alone says little."""
+
+
+def shown_rating(count: int, total: int) -> Rating:
+    """What is shown of `count` ratings whose sum is `total` (a Bayesian average)."""
+    if not count:
+        return UNRATED
+    average = (PRIOR_RATING * PRIOR_COUNT + total) / (PRIOR_COUNT + count)
+    return Rating(average=round(average, 2), count=count)
 
 
 def check_settings(settings: CinemaSettings) -> None:

@@ -62,8 +62,25 @@ class MovieInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     trailer_url: Link | None = None
 
 
+class Rating(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What people who have seen a film say of it, from 1 to 5.
+
+    The `average` is a cautious one: as if some others had rated the film in the middle. It is null
+    while nobody has.
+    """
+
+    average: float | None
+    count: int
+
+
+UNRATED: Final = Rating(average=None, count=0)
+
+
 class Movie(msgspec.Struct, frozen=True, kw_only=True):
-    """A film that is, was or will be shown; each change makes another `version`."""
+    """A film that is, was or will be shown; each change makes another `version`.
+
+    Ratings make none: they are not described by whoever changes a film.
+    """
 
     id: UUID
     title: str
@@ -75,6 +92,7 @@ class Movie(msgspec.Struct, frozen=True, kw_only=True):
     languages: list[str]
     poster_url: str | None
     trailer_url: str | None
+    rating: Rating = UNRATED
     version: int = 1
 
 

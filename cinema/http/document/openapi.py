@@ -81,6 +81,7 @@ _TAGS: Final = {
     "Orders": "Bookings of guests, which they see and cancel with the link in their mail.",
     "Invoices": "Numbered documents of what was sold and given back; they never change.",
     "Reports": "What cinemas tell the distributors of films.",
+    "Reviews": "What people say of films that they have seen.",
     "Tickets": "Signed codes for booked seats, to show and to print.",
     "Scanning": "Tickets at the door, with and without a connection.",
     "Messages": "Mails, and their outcome.",

@@ -51,6 +51,8 @@ OF_ANOTHER = {
     "cancelBooking": AT_THE_COUNTER,
     "endSession": frozenset[str](),
     "getJob": frozenset({"admin"}),
+    "changeReview": frozenset[str](),
+    "deleteReview": frozenset[str](),
 }
 """Operations on what belongs to somebody, and who else may do them; all others get 404."""
 
@@ -81,7 +83,7 @@ OWNED = (
     "{booking_id}/exchange",
     *("{ticket_id}", "{ticket_id}/qr.svg", "{ticket_id}/qr.png", "{booking_id}/tickets.pdf"),
     *("{booking_id}/calendar.ics", "{ticket_id}/reissue"),
-    *("{booking_id}/exchange", "{booking_id}/billing"),
+    *("{booking_id}/exchange", "{booking_id}/billing", "/api/v1/reviews/{review_id}"),
 )
 """Ends of paths to what belongs to somebody."""
 
@@ -222,6 +224,23 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "listMovies": Call("GET", "movies", ANYBODY),
         "getMovie": Call("GET", f"movies/{house.movie_id}", ANYBODY),
         "listShowtimesOfMovie": Call("GET", f"movies/{house.movie_id}/showtimes", ANYBODY),
+        "listReviewsOfMovie": Call("GET", f"movies/{house.movie_id}/reviews", ANYBODY),
+        # Nobody has seen the film.
+        "writeReview": Call(
+            "POST", f"movies/{house.movie_id}/reviews", SIGNED_IN, 409, {"rating": 5}
+        ),
+        "listOwnReviews": Call("GET", "reviews", SIGNED_IN),
+        "changeReview": Call("PATCH", f"reviews/{facts['review']}", SIGNED_IN, 200, {"rating": 4}),
+        "deleteReview": Call("DELETE", f"reviews/{facts['review']}", SIGNED_IN),
+        "reportReview": Call(
+            *("POST", f"reviews/{facts['others review']}/report", SIGNED_IN, 200),
+            {"reason": "spam"},
+        ),
+        "listReviews": Call("GET", "admin/reviews", ADMINS),
+        "decideReview": Call(
+            *("PATCH", f"admin/reviews/{facts['others review']}", ADMINS, 200),
+            {"status": "published"},
+        ),
         "createMovie": Call("POST", "movies", ADMINS, 201, {"title": "M", "runtime_minutes": 9}),
         "replaceMovie": Call(
             *("PUT", f"movies/{facts['movie']}", ADMINS, 200),
@@ -565,12 +584,25 @@ async def facts_of(house: House, owner: str, person: str | None = None) -> dict[
             )
         ).data["id"],
         "invoice": (await invoice_of(house, "admin", booking["payment"]["id"]))["id"],
+        "review": await review(house, house.people[owner]),
+        "others review": await review(house, str(uuid4())),
         "seat": "A4",
         "part": "A2",
         "session": house.people[owner],
         "person": person or owner,
         "job": await house.job(owner),
     }
+
+
+async def review(house: House, user_id: str) -> str:
+    """The id of a review of a film that nobody knows."""
+    review_id = str(uuid4())
+    await house.database.execute(
+        "insert into reviews (id, movie_id, user_id, rating, text, status, created_at)"
+        " values ($1, $2, $3, 5, '', 'published', now())",
+        *(review_id, uuid4(), user_id),
+    )
+    return review_id
 
 
 async def test_table_has_every_operation_of_the_server(house: House) -> None:

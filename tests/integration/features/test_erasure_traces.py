@@ -94,7 +94,12 @@ async def test_erasure_leaves_no_trace_of_name_or_address(house: House) -> None:
         " insert into booking_billing values ($1, $3, $3, $3, now())",
         *(uuid4(), user_id, MARK),
     )
-    about = {"users", "account_links", "link_requests", "messages", "booking_billing"}
+    await house.pool.execute(
+        "insert into reviews (id, movie_id, user_id, rating, text, status, created_at)"
+        " values (gen_random_uuid(), gen_random_uuid(), $1, 5, $2, 'published', now())",
+        *(user_id, MARK),
+    )
+    about = {"users", "account_links", "link_requests", "messages", "booking_billing", "reviews"}
     about |= {"booking_notes"}
     assert await traces(house.pool) == about
     await house.pool.execute(
