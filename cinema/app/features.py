@@ -237,7 +237,14 @@ from cinema.features.privacy.rules import KIND as EXPORT_KIND
 from cinema.features.privacy.service import ExportsService
 from cinema.features.privacy.store import SEALED as SEALED_EXPORTS
 from cinema.features.privacy.store import ExportsRepository
+from cinema.features.reports import admin_routes as admin_report_routes
 from cinema.features.reports import routes as report_routes
+from cinema.features.reports.figure_jobs import FiguresKept
+from cinema.features.reports.figure_service import FiguresService
+from cinema.features.reports.figure_store import FiguresRepository
+from cinema.features.reports.funnel_store import FunnelRepository
+from cinema.features.reports.metrics import FigureCounts
+from cinema.features.reports.projection_store import ProjectionRepository
 from cinema.features.reports.service import ReportsService
 from cinema.features.reports.store import ReturnsRepository
 from cinema.features.reviews import routes as review_routes
@@ -1066,7 +1073,24 @@ async def _invoices(ground: Ground, offered: Offered) -> Feature:
 async def _reports(ground: Ground, _offered: Offered) -> Feature:
     returns = ReturnsRepository(ground.pool, new_id=ground.next_uuid)
     reports = ReportsService(returns, now=_now(ground.unix_s))
-    return Feature(routes=bound(report_routes.ROUTES, reports))
+    projection, counts = ProjectionRepository(ground.pool), FigureCounts()
+    figures = FiguresService(
+        FiguresRepository(ground.reads or PrimaryReads(ground.pool)),
+        projection,
+        now=_common_time(ground),
+    )
+    return Feature(
+        routes=(
+            *bound(report_routes.ROUTES, reports),
+            *bound(admin_report_routes.ROUTES, figures),
+        ),
+        metrics=(counts.families,),
+        tasks={
+            "report-figures": FiguresKept(
+                projection, FunnelRepository(ground.pool), counts, now=_common_time(ground)
+            ).run
+        },
+    )
 
 
 async def _reviews(ground: Ground, offered: Offered) -> Feature:

@@ -22,6 +22,7 @@ _HELP = {
     "backup": "copy the database: once, or continuously; list and verify copies",
     "restore": "restore the database as it was at some time",
     "check-invoices": "look for gaps in the numbers of invoices, and make missing ones",
+    "rebuild-reports": "count the figures of all showtimes anew, from bookings and the ledger",
     "openapi": "print the OpenAPI document, without a server or a database",
     "check-config": "check the settings and print them without secrets",
     "healthcheck": "ask the server of these settings whether it is ready",

@@ -74,6 +74,12 @@ def _check_invoices(settings: Settings, _options: Mapping[str, Any]) -> int:
     return run_check_invoices(settings)
 
 
+def _rebuild_reports(settings: Settings, _options: Mapping[str, Any]) -> None:
+    from cinema.cli.rebuild_reports import run_rebuild_reports
+
+    run_rebuild_reports(settings)
+
+
 def _check_config(settings: Settings, options: Mapping[str, Any]) -> None:
     from cinema.cli.check_config import print_example, print_settings
 
@@ -127,6 +133,7 @@ COMMANDS: Final[dict[str, Subcommand]] = {
     "backup": _backup,
     "restore": _restore,
     "check-invoices": _check_invoices,
+    "rebuild-reports": _rebuild_reports,
     "openapi": _openapi,
     "check-config": _check_config,
     "healthcheck": _healthcheck,

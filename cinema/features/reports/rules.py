@@ -99,8 +99,8 @@ def as_csv(one: Return) -> bytes:
     for line in one.lines:
         writer.writerow(
             (
-                *("" if one.number is None else one.number, _cell(one.cinema), _cell(one.film)),
-                *(line.day.isoformat(), _cell(line.screen), _cell(line.type)),
+                *("" if one.number is None else one.number, cell(one.cinema), cell(one.film)),
+                *(line.day.isoformat(), cell(line.screen), cell(line.type)),
                 *("yes" if line.correction else "no", line.admissions),
                 *(line.gross, line.tax, line.net, one.currency),
             )
@@ -108,6 +108,6 @@ def as_csv(one: Return) -> bytes:
     return text.getvalue().encode()
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """A text that no spreadsheet takes for a formula."""
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} else text

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Literal
 from uuid import UUID
 
 import msgspec
 
 from cinema.domain.limits_catalog import PAGE_DEFAULT
 from cinema.domain.paging import Cursor, Limit
+
+ReportForm = Literal["json", "csv"]
 
 
 class ReturnInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

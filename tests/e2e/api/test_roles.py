@@ -88,7 +88,8 @@ OWNED = (
 """Ends of paths to what belongs to somebody."""
 
 
-WEEK_OF = "from=2026-01-01&to=2026-01-07&film="
+DAYS_OF = "from=2026-01-01&to=2026-01-07"
+WEEK_OF = f"{DAYS_OF}&film="
 
 
 def later(days: int) -> str:
@@ -460,6 +461,19 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
             "GET", f"cinemas/{house.cinema_id}/distributor-returns", MANAGERS
         ),
         "getDistributorReturn": Call("GET", f"distributor-returns/{facts['return']}", MANAGERS),
+        **{
+            f"get{name}Report": Call("GET", f"admin/reports/{path}?{DAYS_OF}", PLANNERS)
+            for name, path in (
+                ("Capacity", "capacity"),
+                ("Revenue", "revenue"),
+                ("PopularMovies", "popular-movies"),
+                ("Occupancy", "occupancy"),
+                ("Funnel", "funnel"),
+                ("Cash", "cash"),
+                ("Distributors", "distributor"),
+            )
+        },
+        "getDashboard": Call("GET", "admin/dashboard", PLANNERS),
         "listInvoicesOfCinema": Call("GET", f"cinemas/{house.cinema_id}/invoices", MANAGERS),
         "quoteRefund": Call("GET", f"bookings/{facts['booking']}/refund-quote", BUYERS),
         "refundPayment": Call(
