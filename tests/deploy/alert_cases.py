@@ -42,6 +42,14 @@ def _latency(route: str, *, fast: str, slow: str) -> Series:
     }
 
 
+def _failing(of_hundred: int) -> Series:
+    """So many of a hundred requests fail, for seven hours."""
+    return {
+        f'cinema_http_requests_total{{{HOLDS},status="201"}}': f"0+{100 - of_hundred}x1700",
+        f'cinema_http_requests_total{{{HOLDS},status="503"}}': f"0+{of_hundred}x1700",
+    }
+
+
 def _commits(*, fast: str, slow: str) -> Series:
     """Commits: those within 0.067 s, and all, which take up to 2.1 s."""
     name = "cinema_commit_duration_seconds_bucket"
@@ -172,6 +180,13 @@ CASES = (
         at="60m",
     ),
     Case(
+        alert="CinemaReportsLate",
+        firing={f'cinema_projection_late_seconds{{{A},projection="reports"}}': "0+60x240"},
+        labels={},
+        quiet={f'cinema_projection_late_seconds{{{A},projection="reports"}}': "0+60x14 0x226"},
+        at="60m",
+    ),
+    Case(
         alert="CinemaWebhookDisabled",
         firing={f'cinema_webhook_endpoints{{{A},state="disabled"}}': "1x390 2x30"},
         labels={},
@@ -254,6 +269,53 @@ CASES = (
             )
         },
         at="60m",
+    ),
+    Case(
+        alert="CinemaErrorsBurnFast",
+        firing=_failing(10),
+        labels={},
+        # Often enough for the slow one.
+        quiet=_failing(5),
+        at="70m",
+    ),
+    Case(
+        alert="CinemaErrorsBurnSlowly",
+        firing=_failing(5),
+        labels={},
+        quiet=_failing(2),
+        at="7h",
+    ),
+    Case(
+        alert="CinemaLatencyBurnsFast",
+        firing=_latency("/holds", fast="0+20x300", slow="0+100x300"),
+        labels=ROUTE,
+        quiet=_latency("/holds", fast="0+40x300", slow="0+100x300")
+        | _latency("/api/v1/auth/login", fast="0x300", slow="0+100x300")
+        | _latency("/api/v1/admin/events", fast="0x300", slow="0+100x300"),
+        at="70m",
+    ),
+    Case(
+        alert="CinemaLatencyBurnsSlowly",
+        firing=_latency("/holds", fast="0+60x1700", slow="0+100x1700"),
+        labels=ROUTE,
+        # Over for half an hour.
+        quiet=_latency("/holds", fast="0x1400 0+100x300", slow="0+100x1700"),
+        at="7h",
+    ),
+    Case(
+        alert="CinemaAvailabilityBurnsFast",
+        firing={f"up{{{A}}}": "1x240 0x60"},
+        labels={},
+        # One of two is enough, and what is over is over.
+        quiet={f"up{{{A}}}": "1x160 0x40 1x100", 'up{job="cinema",instance="b"}': "1x160 0x140"},
+        at="70m",
+    ),
+    Case(
+        alert="CinemaAvailabilityBurnsSlowly",
+        firing={f"up{{{A}}}": "1x1500 0x60 1x140"},
+        labels={},
+        quiet={f"up{{{A}}}": "1x1640 0x40 1x20"},
+        at="7h",
     ),
     Case(
         alert="CinemaSlowRoute",
