@@ -45,6 +45,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="events of the large database of `retention` (default: %(default)s)",
     )
     parser.add_argument(
+        "--bookings",
+        type=int,
+        default=10_000_000,
+        help="bookings whose reports `reports` reads (default: %(default)s)",
+    )
+    parser.add_argument(
         "--command",
         default=DEFAULT_COMMAND,
         help="what serves; --port N is appended (default: %(default)s)",
@@ -139,6 +145,7 @@ def main(arguments: Sequence[str]) -> int:
         quick=asked.quick,
         command=asked.command,
         rows=asked.rows,
+        bookings=asked.bookings,
     )
     started = datetime.now(UTC)
     folder = Path(tempfile.mkdtemp(prefix="cinema-bench-"))

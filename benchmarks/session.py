@@ -36,6 +36,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     rows: int = 20_000_000
     """Events of the large database of `retention`."""
 
+    bookings: int = 10_000_000
+    """Bookings of the chain whose reports are read."""
+
     warmup_s: float = 1.0
     """Long enough to activate the showtimes of a run, which is a scenario of its own."""
 

@@ -12,6 +12,7 @@ from benchmarks.scenarios.outbox import OUTBOX
 from benchmarks.scenarios.overload import OVERLOAD
 from benchmarks.scenarios.pricing import PRICING
 from benchmarks.scenarios.promo_rush import PROMO_RUSH
+from benchmarks.scenarios.reports import REPORTS
 from benchmarks.scenarios.residents import RESIDENTS_SCENARIO
 from benchmarks.scenarios.retention import RETENTION
 from benchmarks.scenarios.rolling_restart import ROLLING_RESTART
@@ -48,5 +49,6 @@ SCENARIOS = {
         PROMO_RUSH,
         SCAN,
         OUTBOX,
+        REPORTS,
     )
 }
