@@ -25,11 +25,13 @@ with shown as (
 ), sold as (
     insert into bookings (id, code, showtime_id, user_id, hold_id, status, total_minor, currency,
         created_at, tax_minor)
-    select made.id, made.id::text, shown.id, made.id, made.id,
+    select id, id::text, showtime_id, id, id,
         case when k % 10 = 0 then 'cancelled' else 'confirmed' end, 2500, 'EUR',
-        shown.starts_at - k * interval '1 hour', 164
-    from shown cross join generate_series(1, $3) k
-    cross join lateral (select gen_random_uuid() as id, k) made
+        starts_at - k * interval '1 hour', 164
+    from (
+        select gen_random_uuid() as id, shown.id as showtime_id, starts_at, k
+        from shown cross join generate_series(1, $3) k
+    ) made
     returning id, showtime_id, status, created_at
 ), seats as (
     insert into booking_seats (booking_id, position, showtime_id, seat, category, price_minor,
