@@ -37,28 +37,33 @@ from cinema.storage.database.reads import Reads
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
-# A business day lies within two days of the same day in UTC, wherever its cinema is.
 _SHOWTIMES: Final = """
     select t.id, t.movie_id, t.cinema_id, t.screen_id, t.starts_at, t.ends_at, t.status, t.currency,
-        m.title, c.name as cinema, s.name as screen, here.local, day.day, l.seat_count as seats,
+        m.title, c.name as cinema, s.name as screen, here.local,
+        (here.local - c.begins)::date as day, l.seat_count as seats,
         coalesce(f.bookings, 0) as bookings, coalesce(f.sold, 0) as sold,
         coalesce(f.admitted, 0) as admitted, coalesce(f.gross_minor, 0) as gross,
         coalesce(f.refunded_minor, 0) as refunds, coalesce(f.tax_minor, 0) as tax,
         coalesce(f.fees_minor, 0) as fees, f.types, f.methods
-    from showtimes t
-    join cinemas c on c.id = t.cinema_id
+    from houses c
+    join showtimes t on t.cinema_id = c.id
     join movies m on m.id = t.movie_id
     join screens s on s.id = t.screen_id
     join screen_layouts l on l.screen_id = t.screen_id and l.version = t.layout_version
     left join showtime_figures f on f.showtime_id = t.id
-    cross join lateral (select t.starts_at at time zone c.time_zone as local) here
-    cross join lateral (
-        select (here.local - c.business_day_starts_at::interval)::date as day
-    ) day"""
+    cross join lateral (select t.starts_at at time zone c.time_zone as local) here"""
+# Where a business day begins is found once for each cinema: for each showtime it would take as long
+# as all the rest. It lies within two days of the same day in UTC, wherever its cinema is.
 _SHOWN: Final = f"""
-with shown as ({_SHOWTIMES}
+with houses as materialized (
+    select id, name, time_zone, begins,
+        ($1::date + begins) at time zone time_zone as opens_at,
+        ($2::date + 1 + begins) at time zone time_zone as closes_at
+    from (select *, business_day_starts_at::interval as begins from cinemas) c
+    where $3::uuid[] is null or id = any($3)
+), shown as ({_SHOWTIMES}
     where t.starts_at >= $1::date - 2 and t.starts_at < $2::date + 3
-        and day.day between $1 and $2 and ($3::uuid[] is null or t.cinema_id = any($3))
+        and t.starts_at >= c.opens_at and t.starts_at < c.closes_at
 )"""
 
 _GROUPS: Final[dict[str, tuple[str, str, str]]] = {
@@ -186,35 +191,44 @@ where s.business_date between $1 and $2 and ($3::uuid[] is null or s.cinema_id =
 group by {group}, s.currency order by 2, 1, 3 limit {limit}"""
 
 # Each cinema has its own today.
-_TODAY: Final = """
-    cross join lateral (select (
-        ($1::timestamptz at time zone c.time_zone) - c.business_day_starts_at::interval
-    )::date as today) now"""
 _SPANS: Final = f"""
-with shown as ({_SHOWTIMES}{_TODAY}
+with houses as materialized (
+    select id, name, time_zone, begins,
+        (today - 13 + begins) at time zone time_zone as opens_at,
+        (today - 6 + begins) at time zone time_zone as week_at,
+        (today + begins) at time zone time_zone as today_at,
+        (today + 1 + begins) at time zone time_zone as closes_at
+    from (select *, business_day_starts_at::interval as begins from cinemas) c
+    cross join lateral (
+        select (($1::timestamptz at time zone time_zone) - begins)::date as today
+    ) now
+    where $2::uuid[] is null or id = any($2)
+), shown as ({_SHOWTIMES}
     where t.starts_at >= $1::timestamptz - interval '16 days'
         and t.starts_at < $1::timestamptz + interval '3 days'
-        and day.day > now.today - 14 and day.day <= now.today
-        and ($2::uuid[] is null or t.cinema_id = any($2))
-), spans as (
-    select shown.*, day > now.today - 7 as is_this_week, day = now.today as is_today
-    from shown join cinemas c on c.id = shown.cinema_id{_TODAY}
+        and t.starts_at >= c.opens_at and t.starts_at < c.closes_at
 )
 select span.name, currency,
     (count(*) filter (where status <> 'cancelled'))::int as showtimes,
     coalesce(sum(seats) filter (where status <> 'cancelled'), 0)::int as seats,
     sum(sold)::int as sold, sum(admitted)::int as admitted, sum(gross)::bigint as gross,
     sum(refunds)::bigint as refunds, sum(gross - refunds - tax)::bigint as net
-from spans cross join lateral (values
-    ('today', is_today), ('this_week', is_this_week), ('last_week', not is_this_week)
+from shown join houses on houses.id = shown.cinema_id
+cross join lateral (values
+    ('today', starts_at >= today_at),
+    ('this_week', starts_at >= week_at),
+    ('last_week', starts_at < week_at)
 ) span (name, is_in)
 where span.is_in
 group by span.name, currency order by currency"""
 _LIVE: Final = f"""
-with shown as ({_SHOWTIMES}
+with houses as (
+    select id, name, time_zone, business_day_starts_at::interval as begins from cinemas
+    where $2::uuid[] is null or id = any($2)
+), shown as ({_SHOWTIMES}
     where t.starts_at > $1::timestamptz - interval '1 day'
         and t.starts_at <= $1::timestamptz + interval '1 hour' and t.ends_at > $1
-        and t.status <> 'cancelled' and ($2::uuid[] is null or t.cinema_id = any($2))
+        and t.status <> 'cancelled'
 )
 select id as showtime_id, cinema_id, cinema, screen, title as film, starts_at, ends_at, seats, sold,
     admitted
