@@ -38,6 +38,19 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FEES = [{"code": "service", "name": "Service", "per": "ticket", "amount": 70}]
 STEPS = 40
+LAYOUT = {
+    "rows": [
+        {
+            "label": label,
+            "seats": [
+                {"number": number, "category": "premium" if label in "BDF" else "regular"}
+                for number in range(1, 11)
+            ],
+        }
+        for label in "ABCDEF"
+    ]
+}
+"""Rows by turns dearer and cheaper, so that other seats cost more or less."""
 
 
 class Counting:
@@ -56,7 +69,7 @@ class Counting:
 
     async def all(self) -> None:
         """Return once all that has happened is in the figures."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(6 * PATIENCE_S):
             while await self._house.database.fetchval(
                 "select exists (select from outbox where kind like 'booking.%' and died_at is null)"
                 " or exists (select from refunds where told is distinct from status)"
@@ -277,7 +290,7 @@ async def from_journal(house: House, showtime_id: str) -> Counter[str]:
 async def test_reports_agree_with_bookings_ledger_and_journal_after_any_history(
     house: House, counting: Counting, seed: int
 ) -> None:
-    screen_id = await house.screen(grid={"rows": 6, "columns": 10})
+    screen_id = await house.screen(layout=LAYOUT)
     showtimes = [await house.showtime(screen_id=screen_id) for _ in range(3)]
     await verify(house, "ada", "bob")
     await house.till("staff", "manager")
@@ -286,7 +299,7 @@ async def test_reports_agree_with_bookings_ledger_and_journal_after_any_history(
     histories = Histories(house, seed, showtimes)
     for _ in range(STEPS):
         await histories.step()
-    assert len(histories.done) >= 5, histories.done
+    assert len(histories.done) >= 4, histories.done
     assert await faults_of(house) == []
     await counting.all()
     rows = await from_rows(house, showtimes)
@@ -447,7 +460,7 @@ async def test_how_holds_went_on_is_counted_once_a_showtime_is_over(
         " where id = $1",
         showtime_id,
     )
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(6 * PATIENCE_S):
         while not (rows := await report(house, "funnel", group_by="showtime")):
             await counting.funnels()
     (row,) = rows
