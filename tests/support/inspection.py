@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cinema.domain.showtime import decisions
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
@@ -323,3 +325,8 @@ def connected(lane: Any) -> Any:
 def selector_of(loop: Any) -> Any:
     """What an event loop of the standard library waits with."""
     return loop._selector
+
+
+def deciders() -> dict[type, Callable[..., Any]]:
+    """What decides about each kind of command."""
+    return decisions._DECIDERS

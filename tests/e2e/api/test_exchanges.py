@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
+from cinema.domain.showtime.commands import StartPayment
+from cinema.domain.showtime.payment_decisions import start_payment
 from tests.e2e.api.billing import documents_of
-from tests.e2e.api.house import UNKNOWN_ID, Answer, House
+from tests.e2e.api.house import UNKNOWN_ID, Answer, Clocks, House, open_house
 from tests.e2e.api.money import faults_of
-from tests.e2e.api.paying import get, reserve, verify
+from tests.e2e.api.paying import get, give_up, reserve, verify
+from tests.support import inspection
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -228,6 +232,34 @@ async def test_seats_of_staff_are_free_again_if_the_booking_is_given_back_first(
     assert statuses == kept or (exchanged.status != 200 and statuses == {"A4": "held"})
     assert await house.statuses(old_id) == {}
     assert await faults_of(house) == []
+
+
+async def test_a_node_that_cannot_hand_seats_over_gives_nothing_up(
+    database: str, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of the version before leaves the hold to staff: the exchange ends, and the seats do."""
+
+    def as_before(state: Any, terms: Any, command: StartPayment, *rest: Any) -> Any:
+        command = msgspec.structs.replace(command, for_customer=b"")
+        return start_payment(state, terms, command, *rest)
+
+    async with open_house(database, clocks=clocks) as house:
+        old_id, new_id = await house.showtime(), await house.showtime()
+        booking_id = await house.booked("ada", old_id, "A1")
+        hold_id = await house.held("staff", new_id, "A4")
+        with monkeypatch.context() as former:
+            former.setitem(inspection.deciders(), StartPayment, as_before)
+            refused = await exchange(house, "staff", booking_id, new_id, hold_id)
+        assert refused.error == (503, "RETRY")
+        assert await house.statuses(old_id) == {"A1": "booked"}
+        assert await states(house) == ["aborted"]
+        clocks.ahead_s += 3600
+        await give_up(house, clocks, database)
+        assert await house.statuses(new_id) == {}
+        hold_id = await house.held("staff", new_id, "A4")
+        new = (await exchange(house, "staff", booking_id, new_id, hold_id)).data
+        assert (new["status"], paid(new)) == ("confirmed", (1000, 1000, 0))
+        assert await faults_of(house) == []
 
 
 async def test_money_of_an_exchanged_booking_goes_back_without_seats(house: House) -> None:

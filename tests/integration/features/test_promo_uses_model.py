@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
@@ -322,4 +322,9 @@ class PromoUses(RuleBasedStateMachine):
 
 def test_uses_of_a_code_are_what_they_are_on_paper(shared_database: str) -> None:
     PromoUses.address = shared_database
-    run_machine(PromoUses, settings=settings(max_examples=25, stateful_step_count=25))
+    slowly = settings(
+        max_examples=25,
+        stateful_step_count=25,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    run_machine(PromoUses, settings=slowly)
