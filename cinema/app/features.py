@@ -102,6 +102,9 @@ from cinema.features.bookings.exchange_routes import ExchangeParts
 from cinema.features.bookings.exchange_service import ExchangesService
 from cinema.features.bookings.exchange_store import ExchangesRepository
 from cinema.features.bookings.jobs import BookingsOfCancelled
+from cinema.features.bookings.mail_jobs import MESSAGE as BOOKING_MESSAGE
+from cinema.features.bookings.mail_jobs import BookingMails
+from cinema.features.bookings.mail_store import BookingMailsRepository
 from cinema.features.bookings.order_jobs import OwedMails
 from cinema.features.bookings.order_routes import OrderParts
 from cinema.features.bookings.order_rules import OrderLinks
@@ -907,6 +910,13 @@ async def _bookings(ground: Ground, offered: Offered) -> Feature:
         *(of_staff, store, links, throttles), new_id=ground.next_uuid, now=now
     )
     of_moved = BookingsOfMoved(store, ground.pool, offered.messages.enqueue, now=now)
+    mails = BookingMails(
+        BookingMailsRepository(ground.pool),
+        ground.pool,
+        offered.messages.enqueue,
+        base_url=base_url(settings),
+    )
+    offered.outgoing.ask_before(BOOKING_MESSAGE, mails.is_live)
     return Feature(
         routes=(
             *bound(booking_routes.ROUTES, BookingParts(bookings, door)),
@@ -923,6 +933,7 @@ async def _bookings(ground: Ground, offered: Offered) -> Feature:
         personal=(BookingFacts(ground.pool).disclose,),
         queues={"order-links": OwedMails(orders, links, now=now)},
         tasks={
+            "booking-mails": mails.run,
             "unpaid-bookings": unpaid.run,
             "open-exchanges": OpenExchanges(exchanging, exchanges, now=now).run,
         },
@@ -1034,6 +1045,7 @@ async def _tickets(ground: Ground, offered: Offered) -> Feature:
 
     offered.outgoing.enclose(ORDER_LINK, enclose)
     offered.outgoing.enclose(AGAIN, enclose)
+    offered.outgoing.enclose(BOOKING_MESSAGE, enclose)
     scanning = ScansService(scans, tickets, keys, counts, new_id=ground.next_uuid, now=now)
     offline = OfflineService(scans, store, keys, counts, now=now)
     door = FrontDoor(ground.proxies, refresh_cookie(ground.settings))

@@ -88,6 +88,21 @@ KINDS: Final[Mapping[str, Kind]] = {
             },
         ),
         Kind(
+            name="booking_confirmed",
+            example={
+                **_TO,
+                "film": "Stalker",
+                "cinema": "Kino Aurora",
+                "address": "Hauptstraße 1, Berlin",
+                "screen": "Saal 2",
+                "starts": "2026-06-01 20:00",
+                "seats": "F7, F8",
+                "total": "24.00 EUR",
+                "code": "7KXQ2MPA",
+                "url": "https://tickets.example.com/bookings/019a0c1e",
+            },
+        ),
+        Kind(
             name="showtime_cancelled",
             example={
                 **_TO,
