@@ -170,8 +170,11 @@ async def test_every_booking_is_cancelled_refunded_and_told_once_though_the_serv
             left join messages m on m.dedupe_key = 'showtime_cancelled:' || b.id
             group by b.id, b.status, p.id""")
         assert [tuple(row) for row in rows] == [("cancelled", "refunded", 0, 1)] * BOOKINGS
-        assert BOOKINGS == await connection.fetchval(
-            "select count(*) from messages where kind = 'showtime_cancelled'"
+        assert (
+            await connection.fetchval(
+                "select count(*) from messages where kind = 'showtime_cancelled'"
+            )
+            == BOOKINGS
         )
         told = await connection.fetchval(
             f"select count(*) from {TOLD} where kind = 'booking.cancelled'"
