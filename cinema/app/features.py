@@ -102,8 +102,12 @@ from cinema.features.bookings.exchange_routes import ExchangeParts
 from cinema.features.bookings.exchange_service import ExchangesService
 from cinema.features.bookings.exchange_store import ExchangesRepository
 from cinema.features.bookings.jobs import BookingsOfCancelled
-from cinema.features.bookings.mail_jobs import MESSAGE as BOOKING_MESSAGE
-from cinema.features.bookings.mail_jobs import BookingMails
+from cinema.features.bookings.mail_jobs import (
+    CHANGED_MESSAGE,
+    CONFIRMED_MESSAGE,
+    RECEIPT_MESSAGE,
+    BookingMails,
+)
 from cinema.features.bookings.mail_store import BookingMailsRepository
 from cinema.features.bookings.order_jobs import OwedMails
 from cinema.features.bookings.order_routes import OrderParts
@@ -112,6 +116,12 @@ from cinema.features.bookings.order_service import OrdersService
 from cinema.features.bookings.order_store import ORDER_LINK, OrdersRepository
 from cinema.features.bookings.pending_jobs import UnpaidBookings
 from cinema.features.bookings.personal_store import BookingFacts
+from cinema.features.bookings.reminder_jobs import (
+    REMINDER_MESSAGE,
+    UNPAID_MESSAGE,
+    Reminders,
+)
+from cinema.features.bookings.reminder_store import RemindersRepository
 from cinema.features.bookings.routes import BookingParts
 from cinema.features.bookings.rows import BOOKING_BRANCHES
 from cinema.features.bookings.service import BookingsService, UnpaidSeats
@@ -191,10 +201,15 @@ from cinema.features.loyalty.personal_store import LoyaltyFacts
 from cinema.features.loyalty.rows import LOYALTY_BRANCHES
 from cinema.features.loyalty.service import LoyaltyService
 from cinema.features.loyalty.store import PointsRepository
+from cinema.features.messages import choice_routes
 from cinema.features.messages import routes as message_routes
-from cinema.features.messages.jobs import Outgoing
+from cinema.features.messages.choice_service import ChoicesService
+from cinema.features.messages.choice_store import SEALED as SEALED_PHONES
+from cinema.features.messages.choice_store import ChoicesRepository
+from cinema.features.messages.jobs import PATIENT_AT_ONCE, Outgoing, PatientOutgoing
 from cinema.features.messages.letters import Enclosure, Letters
 from cinema.features.messages.metrics import MessageCounts
+from cinema.features.messages.off_links import OffLinks
 from cinema.features.messages.personal_store import MessageFacts
 from cinema.features.messages.service import MessagesService
 from cinema.features.messages.store import SEALED as SEALED_MESSAGES
@@ -320,6 +335,7 @@ from cinema.integrations.images.worker import ImageProcesses
 from cinema.integrations.mail import MailSender
 from cinema.integrations.mail.mailbox import MailboxFolder
 from cinema.integrations.mail.smtp import SmtpSender
+from cinema.integrations.sms.http import HttpSms
 from cinema.integrations.stripe.client import StripeClient
 from cinema.integrations.wallet.apple import ApplePasses
 from cinema.integrations.webhooks.networks import networks
@@ -365,7 +381,7 @@ DISK_FREE_BYTES_MIN: Final = 200 * 1024 * 1024
 
 SEALED_COLUMNS: Final = (
     *(SEALED_FACTORS, SEALED_NEXT, SEALED_MESSAGES, SEALED_EXPORTS, SEALED_CARD_KEYS),
-    *(SEALED_WEBHOOKS, SEALED_WEBHOOKS_BEFORE),
+    *(SEALED_WEBHOOKS, SEALED_WEBHOOKS_BEFORE, SEALED_PHONES),
 )
 """The columns that features keep sealed; `cinema reseal` goes through all of them."""
 
@@ -462,23 +478,39 @@ def posted_by(messages: MessagesRepository) -> Post:
 
 async def _messages(ground: Ground, offered: Offered) -> Feature:
     settings, now = ground.settings, _now(ground.unix_s)
+    sends_sms = bool(settings.sms_api_url)
     messages = offered.messages = MessagesRepository(
-        ground.pool, ground.cipher, new_id=ground.next_id, now=now
+        ground.pool, ground.cipher, new_id=ground.next_id, now=now, sends_sms=sends_sms
     )
     sender: MailSender = MailboxFolder(settings.data_dir / "mailbox")
     if settings.smtp_url:
         sender = _smtp(settings.smtp_url)
-    counts = MessageCounts()
-    outgoing = offered.outgoing = Outgoing(
-        messages, Letters(settings.mail_from), sender, counts, now=now
-    )
+    counts, choices = MessageCounts(), ChoicesRepository(ground.pool, ground.cipher)
+    links = OffLinks(ground.cipher, base_url(settings))
+    letters = Letters(settings.mail_from, links)
+    outgoing = offered.outgoing = Outgoing(messages, choices, letters, sender, counts, now=now)
+
+    def use_sms_token(token: str) -> None:
+        if sends_sms:
+            outgoing.send_short_by(HttpSms(settings.sms_api_url, token))
+
+    use_sms_token(settings.sms_api_token)
     return Feature(
-        routes=bound(message_routes.ROUTES, MessagesService(messages)),
+        routes=(
+            *bound(message_routes.ROUTES, MessagesService(messages, letters)),
+            *bound(
+                choice_routes.ROUTES, ChoicesService(choices, links, sends_sms=sends_sms, now=now)
+            ),
+        ),
         metrics=(counts.families,),
-        queues={"messages": outgoing},
-        personal=(MessageFacts(ground.pool).disclose,),
+        queues={"messages": outgoing, "receipts": PatientOutgoing(outgoing)},
+        at_once={"receipts": PATIENT_AT_ONCE},
+        personal=(MessageFacts(ground.pool, choices).disclose,),
         sweeps={"messages": messages.forget},
-        secrets={"SMTP_URL": lambda url: outgoing.send_by(_smtp(url))},
+        secrets={
+            "SMTP_URL": lambda url: outgoing.send_by(_smtp(url)),
+            "SMS_API_TOKEN": use_sms_token,
+        },
     )
 
 
@@ -915,8 +947,18 @@ async def _bookings(ground: Ground, offered: Offered) -> Feature:
         ground.pool,
         offered.messages.enqueue,
         base_url=base_url(settings),
+        now=_now(ground.unix_s),
     )
-    offered.outgoing.ask_before(BOOKING_MESSAGE, mails.is_live)
+    reminders_kept = RemindersRepository(ground.pool)
+    reminders = Reminders(
+        *(reminders_kept, ground.pool, offered.messages.enqueue),
+        base_url=base_url(settings),
+        now=now,
+    )
+    offered.outgoing.ask_before(CONFIRMED_MESSAGE, mails.is_live)
+    offered.outgoing.ask_before(CHANGED_MESSAGE, mails.is_live)
+    offered.outgoing.ask_before(REMINDER_MESSAGE, reminders.is_coming)
+    offered.outgoing.ask_before(UNPAID_MESSAGE, reminders.is_pending)
     return Feature(
         routes=(
             *bound(booking_routes.ROUTES, BookingParts(bookings, door)),
@@ -934,6 +976,7 @@ async def _bookings(ground: Ground, offered: Offered) -> Feature:
         queues={"order-links": OwedMails(orders, links, now=now)},
         tasks={
             "booking-mails": mails.run,
+            "reminders": reminders.run,
             "unpaid-bookings": unpaid.run,
             "open-exchanges": OpenExchanges(exchanging, exchanges, now=now).run,
         },
@@ -942,6 +985,7 @@ async def _bookings(ground: Ground, offered: Offered) -> Feature:
             "booking-notes": of_staff.forget,
             "unbooked-orders": orders.forget,
             "unused-billing": billing.forget,
+            "reminders": reminders_kept.forget,
         },
     )
 
@@ -1045,7 +1089,8 @@ async def _tickets(ground: Ground, offered: Offered) -> Feature:
 
     offered.outgoing.enclose(ORDER_LINK, enclose)
     offered.outgoing.enclose(AGAIN, enclose)
-    offered.outgoing.enclose(BOOKING_MESSAGE, enclose)
+    offered.outgoing.enclose(CONFIRMED_MESSAGE, enclose)
+    offered.outgoing.enclose(CHANGED_MESSAGE, enclose)
     scanning = ScansService(scans, tickets, keys, counts, new_id=ground.next_uuid, now=now)
     offline = OfflineService(scans, store, keys, counts, now=now)
     door = FrontDoor(ground.proxies, refresh_cookie(ground.settings))
@@ -1074,6 +1119,11 @@ async def _invoices(ground: Ground, offered: Offered) -> Feature:
     )
     counts, checked, invoices = InvoiceCounts(), CheckCounts(), InvoicesService(store)
     checking = Checking(ChecksRepository(ground.pool), store, checked, now=now)
+
+    async def enclose(receipt: Mapping[str, Any], language: str) -> Sequence[Enclosure]:
+        return await invoices.enclosed(UUID(receipt["booking_id"]), language)
+
+    offered.outgoing.enclose(RECEIPT_MESSAGE, enclose, never_without=True)
     return Feature(
         routes=bound(invoice_routes.ROUTES, InvoiceParts(invoices, offered.orders, ground.proxies)),
         metrics=(counts.families, checked.families),
@@ -1241,6 +1291,7 @@ async def _waitlist(ground: Ground, offered: Offered) -> Feature:
         OffersRepository(ground.pool),
         ground.pool,
         offered.messages.enqueue,
+        base_url=base_url(ground.settings),
         now=_common_time(ground),
     )
     offered.outgoing.ask_before(OFFER_MESSAGE, told.is_open)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from cinema.settings.control_tokens import parsed_tokens, problems_of_tokens
 from cinema.settings.encryption_keys import problems_of_encryption_keys, problems_of_ticket_keys
-from cinema.settings.mail import problems_of_mail
+from cinema.settings.mail import problems_of_mail, problems_of_sms
 from cinema.settings.origins import origin_of, problem_of_origin
 from cinema.settings.signing_keys import problems_of_signing_keys, signing_keys
 from cinema.settings.stripe import problems_of_stripe
@@ -55,6 +55,7 @@ def problems_together(settings: Settings) -> Iterator[str]:
     for problem in problems_of_tokens(parsed_tokens(settings.control_token)):
         yield f"CONTROL_TOKEN {problem}"
     yield from problems_of_mail(settings.smtp_url, settings.mail_from)
+    yield from problems_of_sms(settings.sms_api_url, production=settings.production)
     yield from problems_of_stripe(settings)
     yield from problems_of_encryption_keys(settings.encryption_keys, production=settings.production)
     yield from problems_of_ticket_keys(settings.ticket_signing_keys, production=settings.production)

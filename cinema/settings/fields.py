@@ -232,6 +232,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail_from: Annotated[str, _about("sender of mails, with or without a name")] = (
         "Cinema <no-reply@localhost>"
     )
+    sms_api_url: Annotated[
+        str,
+        _about(
+            "where short messages are posted, as https://… (docs/messages.md); empty sends none"
+        ),
+    ] = ""
+    sms_api_token: Annotated[
+        Secret, _about("token for that; its file is read again while the server runs")
+    ] = Secret()
     encryption_keys: Annotated[
         Secret,
         _about(

@@ -43,6 +43,22 @@ def smtp_server(url: str) -> SmtpServer:
     )
 
 
+def problems_of_sms(url: str, *, production: bool) -> Iterator[str]:
+    """Problems of the settings of short messages."""
+    if not url:
+        return
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        yield "SMS_API_URL is not an address"
+        return
+    if parts.scheme not in {"http", "https"} or not host:
+        yield "SMS_API_URL has to be an address that begins with https://"
+    elif production and parts.scheme == "http" and host not in _THIS_MACHINE:
+        yield "SMS_API_URL would send telephone numbers without TLS; use https://"
+
+
 def problems_of_mail(smtp_url: str, mail_from: str) -> Iterator[str]:
     """Problems of the settings of mails."""
     if smtp_url:

@@ -32,7 +32,16 @@ ERASED: Final = {
     "login_addresses": {"account", "address"},
     "login_challenges": {"digest"},
     "totp_factors": {"sealed", "next_sealed", "recovery"},
-    "messages": {"recipient", "body", "dedupe_key", "kind", "language", "status", "last_error"},
+    "messages": {
+        "recipient",
+        "body",
+        "dedupe_key",
+        "kind",
+        "language",
+        "status",
+        "last_error",
+        "channel",
+    },
     "account_exports": {"digest"},
     "guests": {"email", "email_key"},
     "guest_orders": {"digest", "language"},
@@ -41,6 +50,8 @@ ERASED: Final = {
     "invoices": {"content"},
     "reviews": {"text", "status", "reason"},
     "review_reports": {"reason"},
+    "messages_off": {"address_digest", "kind"},
+    "message_phones": {"number", "kinds"},
 }
 """What erasure replaces, or deletes with its row (`features/accounts/erasure_store.py`)."""
 

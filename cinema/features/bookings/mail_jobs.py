@@ -1,4 +1,4 @@
-"""Writes the mails about confirmed bookings of accounts, soon after them.
+"""Writes the mails about what happened to bookings, soon after it.
 
 Every node looks each second, and one at a time writes: the mails are enqueued in the transaction
 that moves the mark behind their events, so each is written once, and nothing is added to the
@@ -10,22 +10,30 @@ Telemetry: the log event below, and that of messages.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 from uuid import UUID
 
 import structlog
 
 from cinema.domain.rejections import Refused
-from cinema.features.bookings.mail_store import BookingMail, BookingMailsRepository
+from cinema.features.bookings.mail_store import BookingMailsRepository, Happening, MailedBooking
 from cinema.features.seats.service import money
 from cinema.storage.database.transactions import Pool, PooledConnection, transaction
 from cinema.telemetry.logging import LogLimit
 
 BOOKING_MAILS_NOT_WRITTEN: Final = "booking_mails_not_written"
 
-MESSAGE: Final = "booking_confirmed"
+CONFIRMED_MESSAGE: Final = "booking_confirmed"
+RECEIPT_MESSAGE: Final = "booking_receipt"
+CHANGED_MESSAGE: Final = "booking_changed"
+CANCELLED_MESSAGE: Final = "booking_cancelled"
+REFUND_MESSAGE: Final = "refund_sent"
+
+RECEIPT_AFTER: Final = timedelta(minutes=5)
+"""When a receipt is sent: by then its document is issued, and nobody waits for tickets because
+receipts are printed."""
 
 PERIOD_S: Final = 1.0
 """Time between two looks: a customer sees the booking at once, and the mail soon after."""
@@ -51,6 +59,7 @@ class Post(Protocol):
         language: str,
         payload: Mapping[str, Any],
         dedupe_key: str,
+        send_at: datetime | None = None,
         drop_after: datetime | None = None,
     ) -> object: ...
 
@@ -59,12 +68,19 @@ class BookingMails:
     """Tells customers what they have booked; on every node. `base_url` is that of the pages."""
 
     def __init__(
-        self, bookings: BookingMailsRepository, pool: Pool, post: Post, *, base_url: str
+        self,
+        bookings: BookingMailsRepository,
+        pool: Pool,
+        post: Post,
+        *,
+        base_url: str,
+        now: Callable[[], datetime],
     ) -> None:
         self._bookings = bookings
         self._pool = pool
         self._post = post
         self._base_url = base_url
+        self._now = now
         self._limit = LogLimit(lines=5, period_s=60.0)
 
     async def run(self) -> None:
@@ -85,34 +101,137 @@ class BookingMails:
             fresh = await self._bookings.fresh(running, PAGE)
             if fresh is None:
                 return False
-            for mail in await self._bookings.mails(running, fresh.booking_ids):
-                await self._write(running, mail)
+            if fresh.happenings:
+                await self._tell(running, fresh.happenings)
             await self._bookings.move(running, fresh.position)
         return fresh.is_full
-
-    async def _write(self, running: PooledConnection, mail: BookingMail) -> None:
-        await self._post(
-            running,
-            kind=MESSAGE,
-            to=mail.email,
-            language=mail.language,
-            payload={
-                "first_name": mail.first_name,
-                "film": mail.film,
-                "cinema": mail.cinema,
-                "address": mail.address,
-                "screen": mail.screen,
-                "starts": mail.starts,
-                "seats": mail.seats,
-                "total": str(money(mail.total_minor, mail.currency)),
-                "code": mail.code,
-                "url": f"{self._base_url}/bookings/{mail.id}",
-                "booking_id": str(mail.id),
-            },
-            dedupe_key=f"{MESSAGE}:{mail.id}",
-            drop_after=mail.ends_at,
-        )
 
     async def is_live(self, payload: Mapping[str, Any]) -> bool:
         """Whether the booking of a mail can still be used. Refuses RETRY."""
         return await self._bookings.is_live(UUID(payload["booking_id"]))
+
+    async def _tell(self, running: PooledConnection, happenings: Sequence[Happening]) -> None:
+        booking_ids = list({one.booking_id for one in happenings})
+        bookings = await self._bookings.bookings(running, booking_ids)
+        ended = [one.booking_id for one in happenings if one.type == "booking.cancelled"]
+        exchanged = await self._bookings.exchanged(running, ended) if ended else frozenset()
+        refunds = [UUID(one.data["refund_id"]) for one in happenings if "refund_id" in one.data]
+        sent = await self._bookings.sent_refunds(running, refunds) if refunds else frozenset()
+        for one in happenings:
+            booking = bookings.get(one.booking_id)
+            if booking is None:
+                continue
+            match one.type:
+                case "booking.confirmed":
+                    if booking.status == "confirmed" and not booking.is_called_off:
+                        await self._confirmed(running, booking)
+                case "booking.changed":
+                    if booking.status == "confirmed" and not booking.is_called_off:
+                        await self._changed(running, booking, one)
+                case "booking.cancelled":
+                    # Of a cancelled showtime all are told by another job.
+                    if not booking.is_called_off and booking.id not in exchanged:
+                        await self._cancelled(running, booking, one)
+                case "refund.succeeded":
+                    if UUID(one.data["refund_id"]) in sent:
+                        await self._refunded(running, booking, one)
+
+    async def _confirmed(self, running: PooledConnection, booking: MailedBooking) -> None:
+        about = about_booking(booking, self._base_url)
+        total = str(money(booking.total_minor, booking.currency))
+        if booking.has_account:
+            # Guests have a mail of their own, with a link.
+            await self._post(
+                running,
+                kind=CONFIRMED_MESSAGE,
+                to=booking.email,
+                language=booking.language,
+                payload={
+                    **about,
+                    "address": booking.address,
+                    "screen": booking.screen,
+                    "seats": booking.seats or "",
+                    "total": total,
+                },
+                dedupe_key=f"{CONFIRMED_MESSAGE}:{booking.id}",
+                drop_after=booking.ends_at,
+            )
+        await self._post(
+            running,
+            kind=RECEIPT_MESSAGE,
+            to=booking.email,
+            language=booking.language,
+            payload={**about, "total": total},
+            dedupe_key=f"{RECEIPT_MESSAGE}:{booking.id}",
+            send_at=self._now() + RECEIPT_AFTER,
+        )
+
+    async def _changed(
+        self, running: PooledConnection, booking: MailedBooking, event: Happening
+    ) -> None:
+        await self._post(
+            running,
+            kind=CHANGED_MESSAGE,
+            to=booking.email,
+            language=booking.language,
+            payload={
+                **about_booking(booking, self._base_url),
+                "screen": booking.screen,
+                "seats": booking.seats or "",
+                "left": ", ".join(event.data["left"]),
+                "chosen": ", ".join(event.data["chosen"]),
+            },
+            dedupe_key=f"{CHANGED_MESSAGE}:{event.id}",
+            drop_after=booking.ends_at,
+        )
+
+    async def _cancelled(
+        self, running: PooledConnection, booking: MailedBooking, event: Happening
+    ) -> None:
+        await self._post(
+            running,
+            kind=CANCELLED_MESSAGE,
+            to=booking.email,
+            language=booking.language,
+            payload={
+                **about_booking(booking, self._base_url),
+                "seats": ", ".join(event.data["seats"]),
+                "left": "" if event.data["whole"] else booking.seats or "",
+                "refund": _amount(event.data["refund"]),
+            },
+            dedupe_key=f"{CANCELLED_MESSAGE}:{event.id}",
+        )
+
+    async def _refunded(
+        self, running: PooledConnection, booking: MailedBooking, event: Happening
+    ) -> None:
+        await self._post(
+            running,
+            kind=REFUND_MESSAGE,
+            to=booking.email,
+            language=booking.language,
+            payload={
+                **about_booking(booking, self._base_url),
+                "amount": _amount(event.data["amount"]),
+            },
+            dedupe_key=f"{REFUND_MESSAGE}:{event.data['refund_id']}",
+        )
+
+
+def about_booking(booking: MailedBooking, base_url: str) -> dict[str, str]:
+    """What all mails about a booking say; without `url` if only its guest can see it."""
+    return {
+        "first_name": booking.first_name,
+        "film": booking.film,
+        "cinema": booking.cinema,
+        "starts": booking.starts,
+        "code": booking.code,
+        "url": f"{base_url}/bookings/{booking.id}" if booking.has_page else "",
+        "booking_id": str(booking.id),
+    }
+
+
+def _amount(told: Mapping[str, Any]) -> str:
+    """An amount of an event as a mail shows it; empty if it is nothing."""
+    minor: int = told["amount"]
+    return str(money(minor, told["currency"])) if minor else ""

@@ -16,6 +16,7 @@ from cinema.domain.times import from_us, to_us
 from cinema.features.accounts.authority import COUNTER_ROLES, require_own_cinema
 from cinema.features.invoices.shapes import DocumentEntry, DocumentQuery
 from cinema.features.invoices.store import Invoiced, InvoicesRepository
+from cinema.features.messages.letters import Enclosure
 from cinema.features.messages.rules import language_of
 from cinema.features.refusals import found, granted
 from cinema.integrations.processes import AnswerTooLong, Processes, ProcessesBusy, ProcessTooSlow
@@ -85,6 +86,11 @@ class InvoicesService:
         if not pdf.rstrip().endswith(b"%%EOF"):
             raise RuntimeError("a document could not be printed")
         return pdf
+
+    async def enclosed(self, booking_id: UUID, language: str) -> Sequence[Enclosure]:
+        """The file with the receipt of a booking. Refuses INVOICE_NOT_READY, OVERLOADED, RETRY."""
+        pdf = await self.pdf(await self.of_order(booking_id), language)
+        return (Enclosure("invoice.pdf", "application/pdf", pdf),)
 
     async def of_booking(
         self, principal: Principal, booking_id: UUID, query: PageQuery

@@ -10,6 +10,7 @@ DEAD: Final[dict[str, Any]] = {
     "id": MESSAGE_ID,
     "kind": "account_verification",
     "to": "ada@example.com",
+    "channel": "mail",
     "language": "en",
     "status": "dead",
     "created_at": "2026-06-01T17:31:00Z",
@@ -25,4 +26,26 @@ WAITING: Final = {
     "next_try_at": "2026-06-02T08:00:00Z",
     "ended_at": None,
     "last_error": None,
+}
+CHOICES_INPUT: Final = {
+    "off": ["refund_sent"],
+    "sms": ["booking_reminder"],
+    "phone": "+4930123456",
+}
+CHOICES: Final = {
+    **CHOICES_INPUT,
+    "by_sms": ["booking_reminder", "waitlist_offer"],
+    "optional": [
+        *("booking_confirmed", "booking_reminder", "payment_due", "refund_sent"),
+        "waitlist_offer",
+    ],
+}
+TURNED_OFF: Final[dict[str, Any]] = {"kind": "booking_reminder", "off": True}
+KIND: Final = {"kind": "booking_reminder", "optional": True}
+PREVIEW: Final = {
+    "kind": "account_deletion_scheduled",
+    "language": "en",
+    "subject": "Your account will be deleted",
+    "text": "Hello Ada, …",
+    "html": "<!doctype html>…",
 }

@@ -1,7 +1,8 @@
 """Sends messages: claimed for two minutes, at least once, tried again for three days.
 
 Bounds: `CLAIM_S` below; backoff, jitter and when a message is dead in `rules.py`; eight at once on
-each node (`cinema/jobs/worker.py`). Telemetry: the log events below, the metrics of `metrics.py`.
+each node (`cinema/jobs/worker.py`), of receipts `PATIENT_AT_ONCE`, in a queue of their own.
+Telemetry: the log events below, the metrics of `metrics.py`.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ import random
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
 
 from cinema.domain.rejections import Refused
+from cinema.features.messages.choice_store import ChoicesRepository
 from cinema.features.messages.letters import CannotWrite, Enclosure, Letters
 from cinema.features.messages.metrics import MessageCounts
-from cinema.features.messages.rules import ATTEMPTS_LIMIT, DEAD_AFTER, backoff_s
+from cinema.features.messages.off_links import address_digest
+from cinema.features.messages.rules import ATTEMPTS_LIMIT, DEAD_AFTER, OPTIONAL, backoff_s
 from cinema.features.messages.shapes import MessageStatus
 from cinema.features.messages.store import MessagesRepository, Waiting
 from cinema.integrations.mail import MailSender, NotSent
+from cinema.integrations.sms import SmsSender
 from cinema.storage.encryption import CannotOpen
 from cinema.telemetry.logging import LogLimit
 
@@ -36,6 +41,9 @@ CLAIM_S: Final = 120.0
 """How long a claimed message belongs to one worker: four times the timeout for a mail server. After
 that its process must have died, and another worker sends the message again."""
 
+PATIENT_AT_ONCE: Final = 1
+"""Receipts that a node prints and sends at a time: a processor is for the seats."""
+
 LOOK_EVERY: Final = timedelta(seconds=15)
 """Time between two looks at how much waits, as often as metrics are scraped."""
 
@@ -44,7 +52,8 @@ Enclose = Callable[[Mapping[str, Any], str], Awaitable[Sequence[Enclosure]]]
 and RETRY."""
 
 ENCLOSING_ATTEMPTS: Final = 4
-"""After so many attempts, some minutes, a mail is sent without its files: it is about more."""
+"""After so many attempts, some minutes, most mails are sent without their files: they are about
+more."""
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +64,7 @@ class Outgoing:
     def __init__(
         self,
         messages: MessagesRepository,
+        choices: ChoicesRepository,
         letters: Letters,
         sender: MailSender,
         counts: MessageCounts,
@@ -63,6 +73,7 @@ class Outgoing:
         luck: Callable[[], float] = random.random,
     ) -> None:
         self._messages = messages
+        self._choices = choices
         self._letters = letters
         self._sender = sender
         self._counts = counts
@@ -73,10 +84,17 @@ class Outgoing:
         self._failures = LogLimit()
         self._deaths = LogLimit()
         self._enclosures: dict[str, Enclose] = {}
+        self._sms: SmsSender | None = None
+        self._never_without: set[str] = set()
 
-    def enclose(self, kind: str, enclose: Enclose) -> None:
-        """Have files with the mails of a kind from now on."""
+    def enclose(self, kind: str, enclose: Enclose, *, never_without: bool = False) -> None:
+        """Have files with the mails of a kind from now on; with `never_without` it waits for them.
+
+        Any other mail is sent without them after `ENCLOSING_ATTEMPTS`.
+        """
         self._enclosures[kind] = enclose
+        if never_without:
+            self._never_without.add(kind)
 
     def ask_before(self, kind: str, still_wanted: StillWanted) -> None:
         """Ask this before each message of a kind is sent; one that is not wanted is dropped."""
@@ -86,6 +104,10 @@ class Outgoing:
         """Hand mails on in another way from now on."""
         self._sender = sender
 
+    def send_short_by(self, sender: SmsSender) -> None:
+        """Hand short messages on in this way; without one they are dropped."""
+        self._sms = sender
+
     async def claim(self, limit: int) -> Sequence[Waiting]:
         """Claim messages that are due, oldest first; no other worker gets them for a while."""
         now = self._now()
@@ -93,6 +115,12 @@ class Outgoing:
             self._look_at = now + LOOK_EVERY
             self._counts.note(await self._messages.state(), now)
         return await self._messages.claim(now, now + timedelta(seconds=CLAIM_S), limit)
+
+    async def claim_patient(self, limit: int) -> Sequence[Waiting]:
+        """The same for messages that nobody waits for."""
+        now = self._now()
+        until = now + timedelta(seconds=CLAIM_S)
+        return await self._messages.claim(now, until, limit, patient=True)
 
     async def work(self, message: Waiting) -> None:
         """Send one message, and note the outcome."""
@@ -103,37 +131,63 @@ class Outgoing:
             await self._end(message, "dead", "nobody came to the end of an attempt")
             return
         try:
-            payload = self._messages.payload_of(message)
-            still_wanted = self._still_wanted.get(message.kind)
-            if still_wanted is not None and not await still_wanted(payload):
-                await self._end(message, "dropped")
-                return
-            letter = self._letters.write(
-                message.kind,
-                message.language,
-                payload,
-                to=message.to,
-                message_id=str(message.id),
-                at=self._now(),
-                enclosed=await self._enclosed(message, payload),
-            )
-        except (CannotOpen, CannotWrite) as error:
+            send = await self._ready(message)
+        except (CannotOpen, CannotWrite, UnicodeError) as error:
             await self._end(message, "dead", f"cannot be written: {error}")
             return
         except Refused as refused:
-            await self._not_sent(message, NotSent(f"no files yet: {refused.rejection.code}"))
+            await self._not_sent(message, NotSent(f"not now: {refused.rejection.code}"))
+            return
+        if send is None:
+            await self._end(message, "dropped")
             return
         try:
-            await self._sender.send(letter)
+            await send()
         except NotSent as error:
             await self._not_sent(message, error)
             return
         await self._end(message, "sent")
 
+    async def _ready(self, message: Waiting) -> Callable[[], Awaitable[None]] | None:
+        """What sends a message; None if nobody wants it any more.
+
+        Raises `CannotOpen`, `CannotWrite`, `UnicodeError`. Refuses what may be tried again.
+        """
+        payload = self._messages.payload_of(message)
+        still_wanted = self._still_wanted.get(message.kind)
+        if still_wanted is not None and not await still_wanted(payload):
+            return None
+        if message.channel == "sms":
+            number = await self._choices.number_of(message.to, message.kind)
+            if number is None or self._sms is None:
+                return None
+            text = self._letters.short(message.kind, message.language, payload)
+            return partial(self._sms.send, number, text, str(message.id))
+        if await self._is_off(message):
+            return None
+        letter = self._letters.write(
+            message.kind,
+            message.language,
+            payload,
+            to=message.to,
+            message_id=str(message.id),
+            at=self._now(),
+            enclosed=await self._enclosed(message, payload),
+        )
+        return partial(self._sender.send, letter)
+
+    async def _is_off(self, message: Waiting) -> bool:
+        """Whether its recipient wants none of this kind, also if they have said so since."""
+        if message.kind not in OPTIONAL:
+            return False
+        return await self._choices.is_off(address_digest(message.to), message.kind)
+
     async def _enclosed(self, message: Waiting, payload: Mapping[str, Any]) -> Sequence[Enclosure]:
-        """The files of a mail; none after too many attempts to make them."""
+        """The files of a mail; for most none after too many attempts to make them."""
         enclose = self._enclosures.get(message.kind)
-        if enclose is None or message.attempts > ENCLOSING_ATTEMPTS:
+        if enclose is None:
+            return ()
+        if message.attempts > ENCLOSING_ATTEMPTS and message.kind not in self._never_without:
             return ()
         return await enclose(payload, message.language)
 
@@ -143,7 +197,7 @@ class Outgoing:
         if error.for_good or now + wait - message.send_at > DEAD_AFTER:
             await self._end(message, "dead", reason)
             return
-        self._counts.count(message.kind, "failed")
+        self._counts.count(_counted(message), "failed")
         self._failures.write(
             log.warning,
             MESSAGE_NOT_SENT,
@@ -157,7 +211,7 @@ class Outgoing:
     async def _end(
         self, message: Waiting, status: MessageStatus, reason: str | None = None
     ) -> None:
-        self._counts.count(message.kind, status)
+        self._counts.count(_counted(message), status)
         if status == "dead":
             self._deaths.write(
                 log.warning,
@@ -167,6 +221,26 @@ class Outgoing:
                 reason=_without_addresses(reason or ""),
             )
         await self._messages.end(message, status, self._now(), reason)
+
+
+class PatientOutgoing:
+    """The queue of messages that nobody waits for, for a `Worker`."""
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._outgoing = outgoing
+
+    async def claim(self, limit: int) -> Sequence[Waiting]:
+        """Claim messages that are due, oldest first; no other worker gets them for a while."""
+        return await self._outgoing.claim_patient(limit)
+
+    async def work(self, message: Waiting) -> None:
+        """Send one message, and note the outcome."""
+        await self._outgoing.work(message)
+
+
+def _counted(message: Waiting) -> str:
+    """The kind as metrics name it: those by telephone have a name of their own."""
+    return message.kind if message.channel == "mail" else f"{message.kind}_by_{message.channel}"
 
 
 def _without_addresses(reason: str) -> str:

@@ -7,12 +7,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
+from email.policy import Policy
 from email.utils import format_datetime, parseaddr
 from typing import Any, Final
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError
+from jinja2 import Environment, PackageLoader, StrictUndefined, TemplateError, pass_context
 from jinja2.filters import do_mark_safe
+from jinja2.runtime import Context
+
+from cinema.features.messages.off_links import OffLinks, on_the_wire
+from cinema.features.messages.rules import OPTIONAL
+from cinema.features.messages.words import spoken_amount, spoken_time
+
+SMS_CHARS: Final = 480
+"""Three parts at most of a message whose letters do not fit into one."""
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+")
 
@@ -25,6 +34,21 @@ class Enclosure(msgspec.Struct, frozen=True):
     content: bytes
 
 
+class OnOneLine(str):
+    """The value of `List-Unsubscribe`, which is not folded.
+
+    The library would write so long a word as an encoded one, which no program takes for an address.
+    """
+
+    __slots__ = ()
+
+    name = "List-Unsubscribe"
+
+    def fold(self, *, policy: Policy) -> str:
+        """The header as it is sent."""
+        return f"{self.name}: {self}{policy.linesep}"
+
+
 class CannotWrite(Exception):
     """A message cannot be made into a mail; trying again does not help."""
 
@@ -35,10 +59,14 @@ def moment(text: str) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
-def _on_the_wire(address: str) -> str:
-    """An address as every mail server takes it: its domain in ASCII (IDNA). Raises `ValueError`."""
-    local, at, domain = address.rpartition("@")
-    return f"{local}{at}{domain.encode('idna').decode('ascii')}"
+@pass_context
+def _when(context: Context, text: str) -> str:
+    return spoken_time(text, context["in_language"])
+
+
+@pass_context
+def _amount(context: Context, text: str) -> str:
+    return spoken_amount(text, context["in_language"])
 
 
 def _unbroken(text: str) -> str:
@@ -50,10 +78,11 @@ class Letters:
     """Writes mails from `sender`, an address with or without a name.
 
     A template is one file for each kind and language, with three blocks. Values in `html` are
-    escaped.
+    escaped. Mails that can be turned off say how, by `off_links`, and tell it programs of mail too.
     """
 
-    def __init__(self, sender: str) -> None:
+    def __init__(self, sender: str, off_links: OffLinks | None = None) -> None:
+        self._off_links = off_links
         name, address = parseaddr(sender)
         self._sender = Address(display_name=name, addr_spec=address)
         loader = PackageLoader("cinema.features.messages")
@@ -65,6 +94,9 @@ class Letters:
         )
         self._text.filters["moment"] = moment
         self._html.filters["moment"] = _unbroken
+        for environment in (self._text, self._html):
+            environment.filters["when"] = _when
+            environment.filters["amount"] = _amount
 
     def write(
         self,
@@ -81,12 +113,18 @@ class Letters:
         try:
             mail = EmailMessage()
             mail["From"] = self._sender
-            mail["To"] = Address(addr_spec=_on_the_wire(to))
+            mail["To"] = Address(addr_spec=on_the_wire(to))
             mail["Subject"] = self._subject(kind, language, payload)
             mail["Date"] = format_datetime(at)
             mail["Message-ID"] = f"<{message_id}@{self._sender.domain}>"
             # Asks for no automatic answers, such as absence notices (RFC 3834).
             mail["Auto-Submitted"] = "auto-generated"
+            if self._off_links is not None and kind in OPTIONAL:
+                token = self._off_links.token(kind, to)
+                # RFC 8058: a program of mail shows a button, and sends the second as a form.
+                mail["List-Unsubscribe"] = OnOneLine(f"<{self._off_links.call(token)}>")
+                mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+                payload = {**payload, "off_url": self._off_links.page(token)}
             mail.set_content(self._block(self._text, "text", kind, language, payload))
             mail.add_alternative(
                 self._block(self._html, "html", kind, language, payload), subtype="html"
@@ -101,6 +139,14 @@ class Letters:
             raise CannotWrite(f"{type(error).__name__}: {error}") from error
         return mail
 
+    def short(self, kind: str, language: str, payload: Mapping[str, Any]) -> str:
+        """A message for a telephone, on one line. Raises `CannotWrite`."""
+        try:
+            text = self._block(self._text, "sms", kind, language, payload)
+        except (TemplateError, KeyError, ValueError, TypeError) as error:
+            raise CannotWrite(f"{type(error).__name__}: {error}") from error
+        return _CONTROL.sub(" ", text).strip()[:SMS_CHARS]
+
     def _subject(self, kind: str, language: str, payload: Mapping[str, Any]) -> str:
         """The text on one line: a line break in a name would begin another header."""
         text = self._block(self._text, "subject", kind, language, payload)
@@ -111,4 +157,5 @@ class Letters:
         environment: Environment, block: str, kind: str, language: str, payload: Mapping[str, Any]
     ) -> str:
         template = environment.get_template(f"{kind}.{language}.jinja")
-        return "".join(template.blocks[block](template.new_context(dict(payload)))).strip() + "\n"
+        values = {**payload, "in_language": language}
+        return "".join(template.blocks[block](template.new_context(values))).strip() + "\n"

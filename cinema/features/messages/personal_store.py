@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from cinema.features.personal import PAGE_ROWS, PersonalFile, json_list
+from cinema.features.messages.choice_store import ChoicesRepository
+from cinema.features.personal import PAGE_ROWS, PersonalFile, json_list, json_object
 from cinema.storage.database.transactions import Pool, connection
 
 # What came to the address before the account may have been for somebody else.
 _MESSAGES: Final = """
-select message.id, message.kind, message.recipient as to, message.language, message.status,
-    message.created_at, message.ended_at
+select message.id, message.kind, message.recipient as to, message.channel, message.language,
+    message.status, message.created_at, message.ended_at
 from users join messages message on message.recipient = users.email
 where users.id = $1 and message.created_at >= users.created_at
     and (message.created_at, message.id) > ($2, $3)
@@ -24,14 +25,17 @@ _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class MessageFacts:
-    """Reads the mails to the address of an account, a page at a time."""
+    """Reads the messages to an account, a page at a time, and which it wants."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, choices: ChoicesRepository) -> None:
         self._pool = pool
+        self._choices = choices
 
     async def disclose(self, user_id: UUID) -> AsyncIterator[PersonalFile]:
-        """Mails, as long as it is kept what became of them; what they said is not kept."""
+        """Messages, as long as it is kept what became of them; what they said is not kept."""
         yield PersonalFile("mails.json", json_list(self._messages(user_id)))
+        chosen = await self._choices.of_account(user_id)
+        yield PersonalFile("mail_choices.json", json_object(chosen or {}))
 
     async def _messages(self, user_id: UUID) -> AsyncIterator[Sequence[Any]]:
         at, last_id = _LONG_AGO, _NOBODY

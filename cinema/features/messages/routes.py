@@ -7,7 +7,13 @@ from typing import Final
 from cinema.domain.principal import ADMIN
 from cinema.features.messages import examples
 from cinema.features.messages.service import MessagesService
-from cinema.features.messages.shapes import MessageQuery, SentMessage
+from cinema.features.messages.shapes import (
+    MessageKind,
+    MessagePreview,
+    MessageQuery,
+    PreviewQuery,
+    SentMessage,
+)
 from cinema.http.context import RequestContext
 from cinema.http.pages import PageMeta, listed
 from cinema.http.responses import Reply, success
@@ -56,4 +62,38 @@ async def retry_message(messages: MessagesService, context: RequestContext) -> R
     return success(await messages.retry(message_id))
 
 
-ROUTES: Final = (list_messages, retry_message)
+@Operation(
+    method="GET",
+    path="/api/v1/admin/messages/kinds",
+    operation_id="listMessageKinds",
+    summary="List the kinds of mails",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN}),
+    response=list[MessageKind],
+    response_example=[examples.KIND],
+)
+async def list_kinds(messages: MessagesService, _context: RequestContext) -> Reply:
+    """All kinds."""
+    return success(messages.kinds())
+
+
+@Operation(
+    method="GET",
+    path="/api/v1/admin/messages/preview",
+    operation_id="previewMessage",
+    summary="See a mail as it is sent, with made-up values",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN}),
+    query=PreviewQuery,
+    response=MessagePreview,
+    response_example=examples.PREVIEW,
+    errors=("NOT_FOUND",),
+)
+async def preview_message(messages: MessagesService, context: RequestContext) -> Reply:
+    """A mail that nobody gets."""
+    return success(messages.preview(context.query))
+
+
+ROUTES: Final = (list_messages, retry_message, list_kinds, preview_message)

@@ -29,10 +29,17 @@ processes that ended while they sent."""
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """A kind of message; `example` is a payload with all values that its templates need."""
+    """A kind of message; `example` is a payload with all values that its templates need.
+
+    An `optional` one is not sent to who has turned it off. What the law or somebody's safety asks
+    for, and what a customer cannot do without, is not optional. One `by_sms` goes to the telephone
+    too, of who has asked for that.
+    """
 
     name: str
     example: Mapping[str, Any]
+    optional: bool = False
+    by_sms: bool = False
 
 
 _TO: Final = {"first_name": "Ada"}
@@ -40,6 +47,15 @@ _LINK: Final = {
     **_TO,
     "url": "https://tickets.example.com/links/Zm9v",
     "expires_at": "2026-06-02T17:31:00Z",
+}
+
+_BOOKING: Final = {
+    **_TO,
+    "film": "Stalker",
+    "cinema": "Kino Aurora",
+    "starts": "2026-06-01 20:00",
+    "code": "7KXQ2MPA",
+    "url": "https://tickets.example.com/bookings/019a0c1e",
 }
 
 _NOTICE: Final = {**_TO, "at": "2026-06-01T17:31:00Z", "address": "192.0.2.7"}
@@ -90,18 +106,51 @@ KINDS: Final[Mapping[str, Kind]] = {
         Kind(
             name="booking_confirmed",
             example={
-                **_TO,
-                "film": "Stalker",
-                "cinema": "Kino Aurora",
+                **_BOOKING,
                 "address": "Hauptstraße 1, Berlin",
                 "screen": "Saal 2",
-                "starts": "2026-06-01 20:00",
                 "seats": "F7, F8",
                 "total": "24.00 EUR",
-                "code": "7KXQ2MPA",
-                "url": "https://tickets.example.com/bookings/019a0c1e",
+            },
+            optional=True,
+        ),
+        Kind(name="booking_receipt", example={**_BOOKING, "total": "24.00 EUR"}),
+        Kind(
+            name="payment_due",
+            example={
+                **_BOOKING,
+                "seats": "F7, F8",
+                "total": "24.00 EUR",
+                "until": "2026-06-01 17:45",
+            },
+            optional=True,
+        ),
+        Kind(
+            name="booking_reminder",
+            example={
+                **_BOOKING,
+                "address": "Hauptstraße 1, Berlin",
+                "screen": "Saal 2",
+                "seats": "F7, F8",
+            },
+            optional=True,
+            by_sms=True,
+        ),
+        Kind(
+            name="booking_changed",
+            example={
+                **_BOOKING,
+                "screen": "Saal 2",
+                "seats": "F7, G1",
+                "left": "F8",
+                "chosen": "G1",
             },
         ),
+        Kind(
+            name="booking_cancelled",
+            example={**_BOOKING, "seats": "F7, F8", "left": "F9", "refund": "24.00 EUR"},
+        ),
+        Kind(name="refund_sent", example={**_BOOKING, "amount": "24.00 EUR"}, optional=True),
         Kind(
             name="showtime_cancelled",
             example={
@@ -150,12 +199,22 @@ KINDS: Final[Mapping[str, Kind]] = {
                 "starts": "2026-06-01 20:00",
                 "seats": "F7, F8",
                 "until": "2026-06-01 17:45",
+                "url": "https://tickets.example.com/showtimes/019a0c1e",
             },
+            optional=True,
+            by_sms=True,
         ),
         Kind(name="account_export", example=_LINK),
         Kind(name="account_deletion_scheduled", example={**_TO, "at": "2026-06-08T17:31:00Z"}),
     )
 }
+
+PATIENT: Final = "booking_receipt"
+"""The kind that has a queue of its own, since to print its file takes long and nobody waits for it:
+otherwise many of them would be in the way of tickets."""
+
+BY_SMS: Final = frozenset(kind.name for kind in KINDS.values() if kind.by_sms)
+OPTIONAL: Final = frozenset(kind.name for kind in KINDS.values() if kind.optional)
 
 
 def language_of(accepted: str) -> str:

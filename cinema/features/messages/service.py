@@ -1,22 +1,36 @@
-"""What admins do with messages: see their outcome, and send one again."""
+"""What admins do with messages: see their outcome, send one again, and look at each kind."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from typing import Final
 from uuid import UUID
 
 from cinema.domain.paging import BY_MOMENT, Page, after, page
 from cinema.domain.rejections import refuse
 from cinema.domain.times import from_us, to_us
-from cinema.features.messages.shapes import MessageQuery, SentMessage
+from cinema.features.messages.letters import Letters
+from cinema.features.messages.rules import KINDS
+from cinema.features.messages.shapes import (
+    MessageKind,
+    MessagePreview,
+    MessageQuery,
+    PreviewQuery,
+    SentMessage,
+)
 from cinema.features.messages.store import MessagesRepository
 from cinema.features.refusals import found, granted
+
+PREVIEWED_TO: Final = "ada@example.com"
 
 
 class MessagesService:
     """Use cases of messages; each refuses with a code of `docs/errors.md`."""
 
-    def __init__(self, messages: MessagesRepository) -> None:
+    def __init__(self, messages: MessagesRepository, letters: Letters) -> None:
         self._messages = messages
+        self._letters = letters
 
     async def messages(self, query: MessageQuery) -> Page[SentMessage]:
         """Messages of one status, newest first."""
@@ -34,3 +48,32 @@ class MessagesService:
             return found(await self._messages.find(message_id))
         found(await self._messages.find(message_id))
         raise refuse("MESSAGE_NOT_DEAD")
+
+    def kinds(self) -> list[MessageKind]:
+        """All kinds of mails."""
+        return [MessageKind(kind=one.name, optional=one.optional) for one in KINDS.values()]
+
+    def preview(self, query: PreviewQuery) -> MessagePreview:
+        """A mail of a kind as it would be sent, filled in with its example."""
+        kind = found(KINDS.get(query.kind))
+        mail = self._letters.write(
+            kind.name,
+            query.language,
+            kind.example,
+            to=PREVIEWED_TO,
+            message_id="preview",
+            at=datetime(2026, 6, 1, 17, 31, tzinfo=UTC),
+        )
+        return MessagePreview(
+            kind=kind.name,
+            language=query.language,
+            subject=str(mail["Subject"]),
+            text=_part(mail, "plain"),
+            html=_part(mail, "html"),
+        )
+
+
+def _part(mail: EmailMessage, subtype: str) -> str:
+    body = mail.get_body((subtype,))
+    assert body is not None
+    return str(body.get_content())

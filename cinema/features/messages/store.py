@@ -9,8 +9,9 @@ from uuid import UUID
 
 import msgspec
 
-from cinema.features.messages.rules import KINDS, language_of
-from cinema.features.messages.shapes import MessageStatus, SentMessage
+from cinema.features.messages.off_links import key_of
+from cinema.features.messages.rules import BY_SMS, KINDS, PATIENT, language_of
+from cinema.features.messages.shapes import Channel, MessageStatus, SentMessage
 from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import Pool, PooledConnection, connection
 from cinema.storage.encryption import Cipher
@@ -18,13 +19,18 @@ from cinema.storage.resealing import SealedColumn
 
 _ENQUEUE: Final = """
 insert into messages (id, dedupe_key, kind, recipient, language, body, created_at, send_at,
-    next_try_at, drop_after)
+    next_try_at, drop_after, channel)
 values ($1, $2, $3, $4, $5, $6, $7::timestamptz, coalesce($8::timestamptz, $7),
-    coalesce($8, $7), $9)
+    coalesce($8, $7), $9, $10)
 on conflict (dedupe_key) do nothing
 returning true"""
+_HAS_PHONE: Final = """
+select exists (
+    select from message_phones p join users u on u.id = p.user_id
+    where u.email_key = $1 and $2 = any(p.kinds)
+)"""
 _SELECT: Final = """
-select id, kind, recipient, language, status, created_at, attempts,
+select id, kind, recipient, channel, language, status, created_at, attempts,
     case when status = 'waiting' then next_try_at end as next_try_at, ended_at, last_error
 from messages
 """
@@ -47,12 +53,17 @@ _CLAIM: Final = """
 update messages m
 set attempts = m.attempts + 1, next_try_at = $2
 from (
-    select id from messages where status = 'waiting' and next_try_at <= $1
+    select id from messages
+    where status = 'waiting' and next_try_at <= $1 and %s
     order by next_try_at, id limit $3
     for update skip locked
 ) due
 where m.id = due.id
-returning m.id, m.kind, m.recipient, m.language, m.body, m.send_at, m.drop_after, m.attempts"""
+returning m.id, m.kind, m.recipient, m.channel, m.language, m.body, m.send_at, m.drop_after,
+    m.attempts"""
+# The conditions of two indexes.
+_CLAIM_USUAL: Final = _CLAIM % f"kind <> '{PATIENT}'"
+_CLAIM_PATIENT: Final = _CLAIM % f"kind = '{PATIENT}'"
 # An attempt whose claim has expired notes nothing: another attempt is under way, or done.
 _END: Final = """
 update messages
@@ -94,6 +105,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID
     kind: str
     to: str
+    channel: Channel
     language: str
     body: bytes
     send_at: datetime
@@ -119,11 +131,13 @@ class MessagesRepository:
         *,
         new_id: Callable[[], bytes],
         now: Callable[[], datetime],
+        sends_sms: bool = False,
     ) -> None:
         self._pool = pool
         self._cipher = cipher
         self._new_id = new_id
         self._now = now
+        self._sends_sms = sends_sms
 
     async def enqueue(
         self,
@@ -139,6 +153,8 @@ class MessagesRepository:
     ) -> bool:
         """Enqueue a mail; it is sent once `transaction` commits. False if it was enqueued before.
 
+        Whoever wants this kind on the telephone too gets a short message besides.
+
         `kind` is one of `KINDS`, `payload` has the values for its templates. A second message with
         the same `dedupe_key` is not sent while the outcome of the first is kept. `language` may be
         all that a client accepts. The mail is not sent before `send_at`, and not at all after
@@ -149,30 +165,43 @@ class MessagesRepository:
         plain = msgspec.json.encode(payload)
         if len(plain) > PAYLOAD_LIMIT_BYTES:
             raise ValueError(f"the payload of a {kind!r} is too large")
-        message_id = self._new_id()
-        written = await transaction.fetchval(
-            _ENQUEUE,
-            UUID(bytes=message_id),
-            dedupe_key,
-            kind,
-            to,
-            language_of(language),
-            self._cipher.seal(plain, place=_place(message_id)),
-            self._now(),
-            send_at,
-            drop_after,
-        )
-        return bool(written)
+        channels: list[tuple[Channel, str]] = [("mail", dedupe_key)]
+        asks_sms = self._sends_sms and kind in BY_SMS
+        if asks_sms and await transaction.fetchval(_HAS_PHONE, key_of(to), kind):
+            channels.append(("sms", f"{dedupe_key}:sms"))
+        written = []
+        for channel, key in channels:
+            message_id = self._new_id()
+            written.append(
+                await transaction.fetchval(
+                    _ENQUEUE,
+                    UUID(bytes=message_id),
+                    key,
+                    kind,
+                    to,
+                    language_of(language),
+                    self._cipher.seal(plain, place=_place(message_id)),
+                    self._now(),
+                    send_at,
+                    drop_after,
+                    channel,
+                )
+            )
+        return bool(written[0])
 
-    async def claim(self, now: datetime, until: datetime, limit: int) -> list[Waiting]:
-        """Claim up to `limit` messages that are due, until a time."""
+    async def claim(
+        self, now: datetime, until: datetime, limit: int, *, patient: bool = False
+    ) -> list[Waiting]:
+        """Claim up to `limit` messages that are due, until a time: of `PATIENT`, or the others."""
+        statement = _CLAIM_PATIENT if patient else _CLAIM_USUAL
         async with connection(self._pool) as writing:
-            rows = await writing.fetch(_CLAIM, now, until, limit)
+            rows = await writing.fetch(statement, now, until, limit)
         return [
             Waiting(
                 id=UUID(bytes=row["id"].bytes),
                 kind=row["kind"],
                 to=row["recipient"],
+                channel=row["channel"],
                 language=row["language"],
                 body=row["body"],
                 send_at=row["send_at"],
@@ -246,6 +275,7 @@ def _shown(row: Record) -> SentMessage:
         id=UUID(bytes=row["id"].bytes),
         kind=row["kind"],
         to=row["recipient"],
+        channel=row["channel"],
         language=row["language"],
         status=row["status"],
         created_at=row["created_at"],

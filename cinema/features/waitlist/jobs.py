@@ -52,7 +52,7 @@ class Post(Protocol):
 
 
 class OffersTold:
-    """Writes the mails of offers; on every node."""
+    """Writes the mails of offers; on every node. `base_url` is that of the pages."""
 
     def __init__(
         self,
@@ -61,12 +61,14 @@ class OffersTold:
         pool: Pool,
         post: Post,
         *,
+        base_url: str,
         now: Callable[[], datetime],
     ) -> None:
         self._dispatch = dispatch
         self._offers = offers
         self._pool = pool
         self._post = post
+        self._base_url = base_url
         self._now = now
         self._limit = LogLimit(lines=5, period_s=60.0)
 
@@ -121,6 +123,7 @@ class OffersTold:
                     "starts": to.starts,
                     "seats": ", ".join([labels[seat] for seat in outcome.group.seats]),
                     "until": to.until,
+                    "url": f"{self._base_url}/showtimes/{offer.showtime_id}",
                     "showtime_id": str(offer.showtime_id),
                     "hold_id": str(offer.hold_id),
                     "user_id": str(offer.user_id),

@@ -1,10 +1,11 @@
-"""The mails about confirmed bookings: whose, what they say, and that each is written once."""
+"""The mails about what happened to bookings: whose, what they say, and that each comes once."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -50,7 +51,17 @@ _TELL = """
 insert into public_events (id, type, showtime_id, booking_id, sequence, data, at)
 values ($1, $2, $3, $4, (
     select count(*) + 1 from public_events where subject = $4
-), '{}', now())"""
+), $5, now())"""
+_REFUND = """
+insert into refunds (id, payment_id, booking_id, showtime_id, kind, amount_minor, currency, status,
+    next_try_at, created_at)
+select $1, p.id, p.booking_id, $3, $4, 1225, 'EUR', 'succeeded', now(), now()
+from payments p where p.booking_id = $2"""
+_EXCHANGE = """
+insert into exchanges (id, state, user_id, from_booking_id, from_showtime_id, to_booking_id,
+    to_showtime_id, to_hold_id, code, carried_minor, more_minor, currency, payment_id,
+    payment_method, request_key, fingerprint, started_at, commit_until)
+values ($1, 'done', $2, $3, $4, $1, $4, $1, 'X', 0, 0, 'EUR', $1, 'demo', $5, $5, now(), now())"""
 
 
 class Dies(Exception):
@@ -64,6 +75,7 @@ class Office:
         self.pool = pool
         self.dies_at: list[int] = []
         self.payloads: list[Mapping[str, Any]] = []
+        self.posted = 0
         serials = iter(range(1000, 9999))
         self._messages = MessagesRepository(
             pool,
@@ -80,13 +92,16 @@ class Office:
             self.pool,
             self._post,
             base_url="https://tickets.example",
+            now=lambda: NOW,
         )
 
     async def _post(self, running: Any, **message: Any) -> object:
         """As the real one, but that a process may end behind it."""
         written = await self._messages.enqueue(running, **message)
-        self.payloads.append(message["payload"])
-        if len(self.payloads) in self.dies_at:
+        if message["kind"] != "booking_receipt":
+            self.payloads.append(message["payload"])
+        self.posted += 1
+        if self.posted in self.dies_at:
             raise Dies
         return written
 
@@ -130,21 +145,49 @@ class Office:
         await self.tell(booking_id)
         return booking_id
 
-    async def tell(self, booking_id: UUID, kind: str = "booking.confirmed") -> None:
-        await self.pool.execute(_TELL, uuid4(), kind, SHOWTIME, booking_id)
+    async def tell(
+        self, booking_id: UUID, kind: str = "booking.confirmed", data: Any = None
+    ) -> None:
+        text = json.dumps(data or {})
+        await self.pool.execute(_TELL, uuid4(), kind, SHOWTIME, booking_id, text)
+
+    async def cancel(self, booking_id: UUID, *seats: str, whole: bool, refund: int) -> None:
+        """Give back seats of a booking."""
+        await self.pool.execute(
+            "update booking_seats set live = false where booking_id = $1 and seat = any($2)",
+            booking_id,
+            list(seats),
+        )
+        if whole:
+            await self.pool.execute(
+                "update bookings set status = 'cancelled' where id = $1", booking_id
+            )
+        amount = {"amount": refund, "currency": "EUR"}
+        data = {"seats": list(seats), "whole": whole, "refund": amount}
+        await self.tell(booking_id, "booking.cancelled", data)
+
+    async def refund(self, booking_id: UUID, kind: str = "cancellation") -> None:
+        """Send money back."""
+        refund_id, amount = uuid4(), {"amount": 1225, "currency": "EUR"}
+        await self.pool.execute(_REFUND, refund_id, booking_id, SHOWTIME, kind)
+        data = {"refund_id": str(refund_id), "kind": kind, "amount": amount}
+        await self.tell(booking_id, "refund.succeeded", data)
 
     async def write(self) -> None:
         """Write all mails."""
         while await self.node.page():
             pass
 
-    async def told(self) -> list[tuple[str, str]]:
-        """Who gets a mail, and in which language."""
+    async def told(self, kind: str = "booking_confirmed") -> list[tuple[str, str]]:
+        """Who gets a mail of a kind, and in which language."""
         rows = await self.pool.fetch(
-            "select kind, recipient, language from messages order by dedupe_key"
+            "select recipient, language from messages where kind = $1 order by dedupe_key", kind
         )
-        assert {row[0] for row in rows} <= {"booking_confirmed"}
-        return [(row[1], row[2]) for row in rows]
+        return [(row[0], row[1]) for row in rows]
+
+    async def kinds(self) -> set[str]:
+        """The kinds of all mails."""
+        return {row[0] for row in await self.pool.fetch("select distinct kind from messages")}
 
 
 @pytest.fixture
@@ -175,7 +218,8 @@ async def test_a_mail_says_all_of_a_booking_in_the_language_of_its_customer(
         "booking_id": str(booking_id),
     }
     ends_at = await office.pool.fetchval("select ends_at from showtimes where id = $1", SHOWTIME)
-    assert await office.pool.fetch("select distinct drop_after from messages") == [(ends_at,)]
+    dropped = "select distinct drop_after from messages where kind = 'booking_confirmed'"
+    assert await office.pool.fetch(dropped) == [(ends_at,)]
 
 
 async def test_seats_that_were_given_back_and_an_address_that_is_not_known_are_left_out(
@@ -198,13 +242,14 @@ async def test_nobody_is_told_of_what_is_not_theirs_or_no_longer_so(office: Offi
     await office.tell(UUID(int=999))
     await office.write()
     assert await office.told() == []
+    assert await office.told("booking_receipt") == [("eve@example.com", "en")]
 
 
 async def test_what_staff_sell_at_the_counter_is_nobodys_mail(office: Office) -> None:
     await office.book(101, STAFF, method="counter")
     await office.book(102, STAFF, method="counter_later")
     await office.write()
-    assert await office.told() == []
+    assert await office.kinds() == set()
     # They go to the cinema too, and their customers pay at the counter.
     await office.book(103, STAFF)
     await office.book(104, ADA, method="counter")
@@ -217,7 +262,7 @@ async def test_other_events_are_passed_and_those_behind_them_are_read(
 ) -> None:
     monkeypatch.setattr(mail_jobs, "PAGE", 2)
     booking_id = await office.book(101, ADA)
-    for kind in ("booking.changed", "refund.created", "booking.changed", "refund.succeeded"):
+    for kind in ("refund.created", "refund.failed", "showtime.moved", "refund.created"):
         await office.tell(booking_id, kind)
     await office.book(102, BOB)
     assert [await office.node.page() for _ in range(4)] == [True, True, True, False]
@@ -235,17 +280,19 @@ async def test_a_booking_of_which_is_told_twice_has_one_mail(office: Office) -> 
     # And if the mark is lost, as with a database that was restored.
     await office.pool.execute("update booking_mail_mark set position = 0")
     await office.write()
-    assert len(office.payloads) == 3
+    assert len(office.payloads) == 4
     assert await office.told() == [("ada@example.com", "de")]
+    assert await office.told("booking_receipt") == [("ada@example.com", "de")]
 
 
 async def test_a_process_that_ends_while_it_writes_leaves_all_to_the_next(office: Office) -> None:
     await office.book(101, ADA)
     await office.book(102, BOB)
-    office.dies_at = [2]
+    office.dies_at = [3]
     with pytest.raises(Dies):
         await office.write()
     assert await office.told() == []
+    assert await office.kinds() == set()
     await office.write()
     assert await office.told() == [("ada@example.com", "de"), ("bob@example.com", "en")]
 
@@ -299,3 +346,91 @@ async def test_a_database_that_cannot_be_asked_is_asked_again(
         await asyncio.gather(running, return_exceptions=True)
     assert [line["event"] for line in logs] == [BOOKING_MAILS_NOT_WRITTEN]
     assert await office.told() == [("ada@example.com", "de")]
+
+
+async def test_everybody_who_has_paid_gets_a_receipt_once_its_document_is_there(
+    office: Office,
+) -> None:
+    await office.book(101, ADA)
+    await office.book(102, GUEST)
+    await office.write()
+    to = await office.told("booking_receipt")
+    assert to == [("ada@example.com", "de"), ("eve@example.com", "en")]
+    row = await office.pool.fetchrow(
+        "select min(send_at), max(send_at), max(drop_after) from messages "
+        "where kind = 'booking_receipt'"
+    )
+    assert tuple(row or ()) == (*[NOW + timedelta(minutes=5)] * 2, None)
+
+
+async def test_who_gives_seats_back_is_told_what_is_left_and_what_comes_back(
+    office: Office,
+) -> None:
+    booking_id = await office.book(101, ADA)
+    guests = await office.book(102, GUEST)
+    await office.write()
+    office.payloads.clear()
+    await office.cancel(booking_id, "A101", whole=False, refund=1225)
+    await office.cancel(booking_id, "B101", whole=True, refund=0)
+    await office.cancel(guests, "A102", "B102", whole=True, refund=2450)
+    await office.write()
+    said = [(one["seats"], one["left"], one["refund"], one["url"]) for one in office.payloads]
+    url = f"https://tickets.example/bookings/{booking_id}"
+    # The first is written when the second has happened too: what is left is said of that time.
+    assert said == [
+        ("A101", "", "12.25 EUR", url),
+        ("B101", "", "", url),
+        ("A102, B102", "", "24.50 EUR", ""),
+    ]
+    assert len(await office.told("booking_cancelled")) == 3
+    office.payloads.clear()
+    third = await office.book(103, BOB)
+    await office.cancel(third, "A103", whole=False, refund=1225)
+    await office.write()
+    assert office.payloads[-1]["left"] == "B103"
+
+
+async def test_who_gets_other_seats_gets_new_tickets(office: Office) -> None:
+    booking_id = await office.book(101, GUEST)
+    cancelled = await office.book(102, ADA, status="cancelled")
+    await office.write()
+    office.payloads.clear()
+    await office.pool.execute("update booking_seats set seat = 'C7' where seat = 'B101'")
+    for changed in (booking_id, cancelled):
+        await office.tell(changed, "booking.changed", {"left": ["B101"], "chosen": ["C7"]})
+    await office.write()
+    assert await office.told("booking_changed") == [("eve@example.com", "en")]
+    (payload,) = office.payloads
+    assert (payload["left"], payload["chosen"], payload["seats"]) == ("B101", "C7", "A101, C7")
+    assert payload["booking_id"] == str(booking_id)
+
+
+async def test_of_a_showtime_that_is_cancelled_or_exchanged_nobody_is_told_here(
+    office: Office,
+) -> None:
+    booking_id = await office.book(101, ADA)
+    exchanged = await office.book(102, BOB)
+    await office.write()
+    await office.pool.execute(_EXCHANGE, UUID(int=7), BOB, exchanged, SHOWTIME, UUID(int=7).bytes)
+    await office.cancel(exchanged, "A102", "B102", whole=True, refund=0)
+    await office.write()
+    await office.call_off(SHOWTIME)
+    await office.cancel(booking_id, "A101", "B101", whole=True, refund=2450)
+    await office.write()
+    assert await office.told("booking_cancelled") == []
+
+
+async def test_who_gets_money_back_is_told_when_it_is_on_its_way(office: Office) -> None:
+    booking_id = await office.book(101, ADA)
+    at_counter = await office.book(102, BOB, method="counter")
+    await office.write()
+    office.payloads.clear()
+    await office.refund(booking_id)
+    # Of this one another mail tells, and that money is handed over.
+    await office.refund(booking_id, "unwanted")
+    await office.refund(at_counter)
+    await office.tell(booking_id, "refund.failed", {"refund_id": str(uuid4())})
+    await office.write()
+    assert await office.told("refund_sent") == [("ada@example.com", "de")]
+    (payload,) = office.payloads
+    assert payload["amount"] == "12.25 EUR"

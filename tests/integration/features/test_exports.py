@@ -26,6 +26,7 @@ from cinema.features.bookings.personal_store import BookingFacts
 from cinema.features.feature import JobKind
 from cinema.features.jobs.rules import LEASE_S
 from cinema.features.jobs.service import JobsService
+from cinema.features.messages.choice_store import ChoicesRepository
 from cinema.features.messages.personal_store import MessageFacts
 from cinema.features.personal import PAGE_ROWS, Disclose, PersonalFile, json_list
 from cinema.features.privacy.jobs import TOO_LARGE, ExportMaker
@@ -70,7 +71,7 @@ class Office:
         self.disclosures: list[Disclose] = [
             AccountFacts(house.pool).disclose,
             BookingFacts(house.pool).disclose,
-            MessageFacts(house.pool).disclose,
+            MessageFacts(house.pool, ChoicesRepository(house.pool, Cipher([b"k" * 32]))).disclose,
         ]
 
     async def post(self, running: PooledConnection, letter: Letter, /) -> None:
@@ -208,7 +209,7 @@ async def test_an_export_has_what_is_known_of_an_account_and_nothing_of_others(
     files = unzip(whole)
     assert list(files) == [
         *("profile.json", "sessions.json", "links.json", "guests.json", "audit.json"),
-        *("bookings.json", "mails.json"),
+        *("bookings.json", "mails.json", "mail_choices.json"),
     ]
     profile = files["profile.json"]
     assert (profile["email"], profile["first_name"], profile["last_name"]) == (

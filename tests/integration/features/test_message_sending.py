@@ -15,22 +15,28 @@ from structlog.testing import capture_logs
 
 from cinema.domain.rejections import refuse
 from cinema.features.messages import jobs
+from cinema.features.messages.choice_store import Choices, ChoicesRepository
 from cinema.features.messages.jobs import (
     CLAIM_S,
     ENCLOSING_ATTEMPTS,
     MESSAGE_DIED,
     MESSAGE_NOT_SENT,
+    PATIENT_AT_ONCE,
     Outgoing,
+    PatientOutgoing,
 )
 from cinema.features.messages.letters import Enclosure, Letters
 from cinema.features.messages.metrics import MessageCounts
+from cinema.features.messages.off_links import address_digest
 from cinema.features.messages.rules import ATTEMPTS_LIMIT, KINDS
 from cinema.features.messages.store import DEAD_KEPT, KEPT, MessagesRepository, Waiting
 from cinema.integrations.mail.smtp import SmtpSender
+from cinema.integrations.sms.http import HttpSms
 from cinema.jobs.worker import AT_ONCE, Worker
 from cinema.storage.database.transactions import transaction
 from cinema.storage.encryption import Cipher
 from tests.support.mail_server import HOST, MailServer, mail_server
+from tests.support.receivers import receiver
 
 pytestmark = pytest.mark.postgres
 
@@ -49,10 +55,12 @@ class Office:
         self.now = NOW
         self.counts = MessageCounts()
         self.messages = self.keeping(b"k" * 32)
+        self.choices = ChoicesRepository(pool, Cipher([b"k" * 32]))
         self.letters = Letters("no-reply@example.com")
         self.sender = SmtpSender(scheme="smtp", host=HOST, port=server.port, timeout_s=10.0)
         self.outgoing = self.node(self.messages)
         self.worker = Worker("messages", self.outgoing)
+        self.receipts = Worker("receipts", PatientOutgoing(self.outgoing), PATIENT_AT_ONCE)
 
     def keeping(self, key: bytes, kind: type[MessagesRepository] = MessagesRepository) -> Any:
         """The messages, for whoever has this key."""
@@ -61,12 +69,14 @@ class Office:
             Cipher([key]),
             new_id=lambda: next(_serials).to_bytes(16, "big"),
             now=lambda: self.now,
+            sends_sms=True,
         )
 
     def node(self, messages: MessagesRepository) -> Outgoing:
         """One more node that sends."""
         return Outgoing(
             messages,
+            self.choices,
             self.letters,
             self.sender,
             self.counts,
@@ -77,15 +87,15 @@ class Office:
     async def enqueue(self, *keys: str, **message: Any) -> None:
         async with transaction(self.pool) as running:
             for key in keys or ("one",):
-                await self.messages.enqueue(
-                    running,
-                    kind=KIND,
-                    to="ada@example.com",
-                    language="en",
-                    payload=KINDS[KIND].example,
-                    dedupe_key=key,
+                kind = message.get("kind", KIND)
+                given = {
+                    "kind": kind,
+                    "to": "ada@example.com",
+                    "language": "en",
+                    "payload": KINDS[kind].example,
                     **message,
-                )
+                }
+                await self.messages.enqueue(running, dedupe_key=key, **given)
 
     async def row(self, dedupe_key: str = "one") -> asyncpg.Record:
         row = await self.pool.fetchrow("select * from messages where dedupe_key = $1", dedupe_key)
@@ -94,7 +104,7 @@ class Office:
 
     async def until_quiet(self) -> None:
         """Send all that is due."""
-        while await self.worker.round():
+        while await self.worker.round() or await self.receipts.round():
             pass
 
 
@@ -162,7 +172,7 @@ async def test_a_mail_waits_for_its_files_and_at_last_goes_without_them(office: 
     await office.enqueue("one")
     await office.until_quiet()
     assert office.server.mails == []
-    assert (await office.row("one"))["last_error"] == "no files yet: OVERLOADED"
+    assert (await office.row("one"))["last_error"] == "not now: OVERLOADED"
     office.now += timedelta(minutes=1)
     await office.until_quiet()
     (mail,) = office.server.mails
@@ -177,6 +187,143 @@ async def test_a_mail_waits_for_its_files_and_at_last_goes_without_them(office: 
     _, bare = office.server.mails
     assert list(bare.iter_attachments()) == []
     assert (await office.row("two"))["attempts"] == ENCLOSING_ATTEMPTS + 1
+
+
+async def test_a_mail_that_is_nothing_without_its_files_waits_for_them(office: Office) -> None:
+    async def enclose(_payload: Any, _language: str) -> list[Enclosure]:
+        raise refuse("INVOICE_NOT_READY")
+
+    office.outgoing.enclose("booking_receipt", enclose, never_without=True)
+    await office.enqueue(kind="booking_receipt")
+    for _ in range(ENCLOSING_ATTEMPTS + 2):
+        await office.until_quiet()
+        office.now += timedelta(hours=1)
+    assert office.server.mails == []
+    row = await office.row()
+    assert (row["status"], row["attempts"]) == ("waiting", ENCLOSING_ATTEMPTS + 2)
+    assert row["last_error"] == "not now: INVOICE_NOT_READY"
+    office.now += timedelta(days=3)
+    await office.until_quiet()
+    assert (await office.row())["status"] == "dead"
+
+
+async def test_receipts_are_in_nobodys_way(office: Office) -> None:
+    printing, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_payload: Any, _language: str) -> list[Enclosure]:
+        printing.set()
+        await goes_on.wait()
+        return []
+
+    office.outgoing.enclose("booking_receipt", slow, never_without=True)
+    await office.enqueue(*map(str, range(AT_ONCE + 1)), kind="booking_receipt")
+    await office.enqueue("later")
+    receipts = asyncio.ensure_future(office.receipts.round())
+    async with asyncio.timeout(10):
+        await printing.wait()
+        await office.worker.round()
+    assert (await office.row("later"))["status"] == "sent"
+    goes_on.set()
+    assert await receipts
+    await office.until_quiet()
+    assert len(office.server.mails) == AT_ONCE + 2
+
+
+async def test_what_somebody_has_turned_off_is_not_sent_to_them(office: Office) -> None:
+    digest = address_digest("Ada@Example.com")
+    await office.enqueue("waits", kind="booking_reminder")
+    # What is said while a mail waits counts.
+    await office.choices.turn_off(digest, "booking_reminder", NOW)
+    await office.enqueue("another kind", kind="payment_due")
+    await office.enqueue("another person", kind="booking_reminder", to="bob@example.com")
+    await office.until_quiet()
+    assert (await office.row("waits"))["status"] == "dropped"
+    assert len(office.server.mails) == 2
+    await office.choices.turn_on(digest, "booking_reminder")
+    await office.enqueue("again", kind="booking_reminder")
+    await office.until_quiet()
+    assert len(office.server.mails) == 3
+
+
+async def test_what_everybody_has_to_be_told_cannot_be_turned_off(office: Office) -> None:
+    for kind in ("booking_receipt", "showtime_cancelled", KIND):
+        await office.choices.turn_off(address_digest("ada@example.com"), kind, NOW)
+        await office.enqueue(kind, kind=kind)
+    await office.until_quiet()
+    assert len(office.server.mails) == 3
+
+
+async def with_phone(office: Office, *kinds: str) -> None:
+    """Let Ada have an account, and want these on her telephone too."""
+    ada = UUID(int=11)
+    await office.pool.execute(
+        "insert into users (id, email, email_key, password_hash, created_at)"
+        " values ($1, 'Ada@Example.com', 'ada@example.com', 'none', now())",
+        ada,
+    )
+    chosen = Choices(off=[], sms=kinds, phone="+4930123456")
+    assert await office.choices.choose(ada, chosen, NOW)
+
+
+async def test_who_wants_it_gets_a_short_message_besides_the_mail(office: Office) -> None:
+    await with_phone(office, "booking_reminder")
+    await office.enqueue("other", kind="waitlist_offer")
+    async with receiver() as provider:
+        office.outgoing.send_short_by(HttpSms(provider.url, "secret"))
+        await office.enqueue("one", kind="booking_reminder")
+        await office.enqueue("one", kind="booking_reminder")
+        await office.enqueue("bobs", kind="booking_reminder", to="bob@example.com")
+        await office.until_quiet()
+        (taken,) = provider.received
+    row = await office.row("one:sms")
+    assert taken.event == {
+        "to": "+4930123456",
+        "text": "Stalker: 2026-06-01 20:00, Kino Aurora, Saal 2. Seats: F7, F8. Booking: 7KXQ2MPA. "
+        "https://tickets.example.com/bookings/019a0c1e",
+        "id": str(row["id"]),
+    }
+    assert (row["status"], row["channel"], row["recipient"]) == (
+        *("sent", "sms", "ada@example.com"),
+    )
+    assert len(office.server.mails) == 3
+    assert office.counts.outcomes["booking_reminder_by_sms", "sent"] == 1
+
+
+async def test_a_provider_that_is_down_does_not_keep_the_mail(office: Office) -> None:
+    await with_phone(office, "booking_reminder")
+    async with receiver() as provider:
+        office.outgoing.send_short_by(HttpSms(provider.url, "secret"))
+    await office.enqueue("one", kind="booking_reminder")
+    await office.until_quiet()
+    assert (await office.row("one"))["status"] == "sent"
+    row = await office.row("one:sms")
+    assert (row["status"], row["last_error"]) == ("waiting", "SMS: ClientConnectorError")
+    assert row["next_try_at"] == NOW + timedelta(seconds=30)
+
+
+async def test_a_short_message_that_nobody_wants_by_then_is_dropped(office: Office) -> None:
+    await with_phone(office, "booking_reminder", "waitlist_offer")
+    await office.enqueue("one", kind="booking_reminder")
+    # No mail of a kind, and still a short message.
+    await office.choices.turn_off(address_digest("ada@example.com"), "waitlist_offer", NOW)
+    await office.enqueue("two", kind="waitlist_offer")
+    chosen = Choices(off=["waitlist_offer"], sms=["waitlist_offer"], phone="+4930123456")
+    await office.choices.choose(UUID(int=11), chosen, NOW)
+    async with receiver() as provider:
+        office.outgoing.send_short_by(HttpSms(provider.url, "secret"))
+        await office.until_quiet()
+        (taken,) = provider.received
+    assert taken.event["text"].startswith("Seats for Stalker")
+    assert (await office.row("one:sms"))["status"] == "dropped"
+    assert (await office.row("two"))["status"] == "dropped"
+
+
+async def test_without_a_way_to_send_them_short_messages_are_dropped(office: Office) -> None:
+    await with_phone(office, "booking_reminder")
+    await office.enqueue("one", kind="booking_reminder")
+    await office.until_quiet()
+    assert (await office.row("one:sms"))["status"] == "dropped"
+    assert (await office.row("one"))["status"] == "sent"
 
 
 async def test_more_than_go_at_once_are_all_sent(office: Office) -> None:

@@ -14,8 +14,10 @@ import pytest
 
 from cinema.domain.paging import PAGE_LIMIT
 from cinema.domain.rejections import Refused
+from cinema.features.messages.letters import Letters
+from cinema.features.messages.rules import KINDS, LANGUAGES
 from cinema.features.messages.service import MessagesService
-from cinema.features.messages.shapes import MessageQuery
+from cinema.features.messages.shapes import MessageQuery, PreviewQuery
 from cinema.features.messages.store import PAYLOAD_LIMIT_BYTES, MessagesRepository
 from cinema.storage.database.transactions import transaction
 from cinema.storage.encryption import Cipher
@@ -38,7 +40,7 @@ class Desk:
         self.messages = MessagesRepository(
             pool, CIPHER, new_id=lambda: next(_serials).to_bytes(16, "big"), now=lambda: self.now
         )
-        self.service = MessagesService(self.messages)
+        self.service = MessagesService(self.messages, Letters("no-reply@example.com"))
 
     async def enqueue(
         self, dedupe_key: str = "one", *, after: Callable[[], Any] = bool, **message: Any
@@ -157,4 +159,19 @@ async def test_a_dead_message_is_due_again_once_an_admin_says_so(desk: Desk) -> 
     assert row["send_at"] == desk.now
     with pytest.raises(Refused) as refused:
         await desk.service.retry(UUID(int=10**30))
+    assert refused.value.rejection.code == "NOT_FOUND"
+
+
+def test_admins_can_look_at_each_kind_in_each_language(desk: Desk) -> None:
+    kinds = desk.service.kinds()
+    assert [one.kind for one in kinds] == list(KINDS)
+    for kind in kinds:
+        for language in LANGUAGES:
+            query = PreviewQuery(kind=kind.kind, language=language)  # type: ignore[arg-type]
+            shown = desk.service.preview(query)
+            assert shown.subject
+            assert shown.text
+            assert f'<html lang="{language}">' in shown.html
+    with pytest.raises(Refused) as refused:
+        desk.service.preview(PreviewQuery(kind="nonsense"))
     assert refused.value.rejection.code == "NOT_FOUND"

@@ -66,7 +66,11 @@ class Office:
         """One more node that looks."""
         dispatch: Any = self
         offers = OffersRepository(self.pool)
-        return OffersTold(dispatch, offers, self.pool, self._post, now=lambda: self.now)
+        return OffersTold(
+            *(dispatch, offers, self.pool, self._post),
+            base_url="https://tickets.example",
+            now=lambda: self.now,
+        )
 
     async def _post(self, running: Any, **message: Any) -> object:
         self.payloads.append(message["payload"])
@@ -142,6 +146,7 @@ async def test_who_has_an_address_is_told_once(
         "starts": starts,
         "seats": "A1, B2",
         "until": "2026-06-01 19:46",
+        "url": f"https://tickets.example/showtimes/{SHOWTIME}",
         "showtime_id": str(SHOWTIME),
         "hold_id": str(UUID(int=101)),
         "user_id": str(ADA),

@@ -10,11 +10,15 @@ from typing import Any
 
 import pytest
 
-from cinema.features.messages.letters import CannotWrite, Letters
-from cinema.features.messages.rules import KINDS, LANGUAGES
+from cinema.features.messages.letters import SMS_CHARS, CannotWrite, Letters
+from cinema.features.messages.off_links import OffLinks, address_digest
+from cinema.features.messages.rules import BY_SMS, KINDS, LANGUAGES, OPTIONAL
+from cinema.features.messages.words import spoken_amount, spoken_time
+from cinema.storage.encryption import Cipher
 
 AT = datetime(2026, 6, 1, 17, 31, tzinfo=UTC)
-LETTERS = Letters("Kino Süd <no-reply@tickets.example.com>")
+LINKS = OffLinks(Cipher([b"k" * 32]), "https://tickets.example.com/")
+LETTERS = Letters("Kino Süd <no-reply@tickets.example.com>", LINKS)
 
 
 def written(
@@ -60,7 +64,9 @@ def test_each_kind_is_a_mail_in_each_language(kind: str, language: str) -> None:
             if name in {"role", "why"}:
                 # Codes, which the texts put into words.
                 continue
-            shown = value.replace("T", " ").removesuffix(":00Z") if value.endswith("Z") else value
+            shown = spoken_amount(spoken_time(value, language), language)
+            if value.endswith("Z"):
+                shown = value.replace("T", " ").removesuffix(":00Z")
             assert shown in part
 
 
@@ -113,6 +119,61 @@ def test_a_mail_has_the_headers_of_one_that_a_machine_sends() -> None:
     assert mail["Auto-Submitted"] == "auto-generated"
     own = "<019a0c1e-7000-7000-8000-0000000000a4@tickets.example.com>"
     assert mail["Message-ID"] == own == written()["Message-ID"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_can_be_turned_off_says_how_and_nothing_else_does(kind: str, language: str) -> None:
+    mail = written(kind, language)
+    texts = parts(mail)
+    if kind not in OPTIONAL:
+        assert mail["List-Unsubscribe"] is None
+        assert mail["List-Unsubscribe-Post"] is None
+        assert not any("/messages/off" in text for text in texts)
+        return
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    call = mail["List-Unsubscribe"].strip("<>")
+    base = "https://tickets.example.com/api/v1/messages/off?token="
+    assert call.startswith(base)
+    token = call.removeprefix(base)
+    assert LINKS.read(token) == (kind, address_digest("ada@example.com"))
+    page = f"https://tickets.example.com/messages/off#token={token}"
+    assert all(text.count(page) == 1 for text in texts)
+    without = written(kind, language, letters=Letters("no-reply@example.com"))
+    assert without["List-Unsubscribe"] is None
+    assert not any("/messages/off" in text for text in parts(without))
+
+
+def test_the_header_of_a_long_link_is_one_that_programs_read() -> None:
+    mail = LETTERS.write(
+        *("booking_reminder", "en", KINDS["booking_reminder"].example),
+        to=f"{'a' * 64}@{'b' * 60}.example.com",
+        message_id="1",
+        at=AT,
+    )
+    (line,) = [
+        line
+        for line in mail.as_bytes(policy=policy.SMTP).replace(b"\r\n ", b" ").split(b"\r\n")
+        if line.startswith(b"List-Unsubscribe: ")
+    ]
+    assert b"=?" not in line
+    assert line.count(b" ") == 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_goes_to_telephones_is_short_and_one_line(kind: str, language: str) -> None:
+    example = KINDS[kind].example
+    if kind not in BY_SMS:
+        with pytest.raises(CannotWrite):
+            LETTERS.short(kind, language, example)
+        return
+    text = LETTERS.short(kind, language, example)
+    assert len(text) <= 160
+    for name in ("film", "cinema", "starts", "seats", "url"):
+        assert example[name] in text
+    assert LETTERS.short(kind, language, {**example, "film": "A\r\nB"}).isprintable()
+    assert len(LETTERS.short(kind, language, {**example, "film": "A" * 999})) == SMS_CHARS
 
 
 def test_names_are_text_in_html_and_no_headers() -> None:
