@@ -78,7 +78,13 @@ def test_no_page_has_a_fault(
         page.get_by_role("link", name="My bookings").click()
         page.locator(".booking-card h2").first.wait_for()
         look("bookings", page)
-        for path in ("/sign-up", "/forgot-password", "/reset-password", "/nowhere"):
+        for path in (
+            "/sign-up",
+            "/forgot-password",
+            "/reset-password",
+            "/messages/off",
+            "/nowhere",
+        ):
             page.goto(path)
             page.get_by_role("heading", level=1).wait_for()
             look(path, page)
@@ -87,6 +93,30 @@ def test_no_page_has_a_fault(
         page.locator(".time").first.wait_for()
         look("film", page)
     assert found == {}
+
+
+def test_the_link_in_a_mail_turns_its_kind_off_and_on_again(
+    browser: Browser, server: ServerProcess
+) -> None:
+    with visitor(browser, server) as page:
+        site = page.request.get("/api/v1/site").json()["data"]
+        (admin,) = [one for one in site["demo_accounts"] if one["role"] == "admin"]
+        login = {"email": admin["email"], "password": admin["password"]}
+        made = page.request.post("/api/v1/auth/login", data=login).json()["data"]
+        preview = page.request.get(
+            "/api/v1/admin/messages/preview?kind=booking_reminder",
+            headers={"Authorization": f"Bearer {made['access_token']}"},
+        )
+        text = preview.json()["data"]["text"]
+        (link,) = re.findall(r"/messages/off#token=\S+", text)
+        page.goto(link)
+        page.get_by_role("button", name="Turn them off").click()
+        page.get_by_text("we do not send you these: reminders before a film").wait_for()
+        page.get_by_role("button", name="Turn them on again").click()
+        page.get_by_text("We send you these again").wait_for()
+        page.goto("/messages/off?cut#token=AAAA")
+        page.get_by_role("button", name="Turn them off").click()
+        page.get_by_text("This link is not whole").wait_for()
 
 
 def test_the_first_load_is_small(pages: Path) -> None:

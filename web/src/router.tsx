@@ -112,6 +112,12 @@ const verify = createRoute({
   component: lazyRouteComponent(() => import("./account/pages"), "VerifyPage"),
 });
 
+const mailsOff = createRoute({
+  getParentRoute: () => root,
+  path: "/messages/off",
+  component: lazyRouteComponent(() => import("./account/mails"), "MailsOffPage"),
+});
+
 const tree = root.addChildren([
   home,
   films,
@@ -125,6 +131,7 @@ const tree = root.addChildren([
   forgot,
   reset,
   verify,
+  mailsOff,
 ]);
 
 export const router = createRouter({

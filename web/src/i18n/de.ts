@@ -189,4 +189,17 @@ export const de: Texts = {
   "account.role.admin": "Verwaltung",
   "account.verified": "Ihre Adresse ist bestätigt.",
   "account.verifying": "Ihre Adresse wird bestätigt …",
+  "mails.title": "Unsere Mails",
+  "mails.text": "Hier können Sie Mails wie die abbestellen, die Sie hergeführt hat.",
+  "mails.turnOff": "Abbestellen",
+  "mails.turnOn": "Wieder bestellen",
+  "mails.off": "Das schicken wir Ihnen nicht mehr: {kind}.",
+  "mails.on": "Das schicken wir Ihnen wieder: {kind}.",
+  "mails.link":
+    "Dieser Link ist nicht vollständig oder zu alt. Nehmen Sie den aus einer neueren Mail.",
+  "mails.booking_confirmed": "Bestätigungen mit Tickets",
+  "mails.payment_due": "Mails, bevor unbezahlte Plätze frei werden",
+  "mails.booking_reminder": "Erinnerungen vor einem Film",
+  "mails.refund_sent": "Mails über Erstattungen",
+  "mails.waitlist_offer": "Angebote der Warteliste",
 };
