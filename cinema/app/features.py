@@ -1013,7 +1013,7 @@ async def _payments(ground: Ground, offered: Offered) -> Feature:
     stripe = _stripe(ground, offered)
     routes = (
         *bound(payment_routes.ROUTES, payments),
-        *bound(refund_routes.ROUTES, RefundParts(refunds, door)),
+        *bound(refund_routes.ROUTES, RefundParts(refunds, door, offered.orders, ground.proxies)),
     )
     return msgspec.structs.replace(stripe, routes=(*routes, *stripe.routes))
 

@@ -9,6 +9,7 @@ import msgspec
 from cinema.features.accounts.authority import COUNTER_ROLES
 from cinema.features.accounts.front_door import FrontDoor
 from cinema.features.bookings import examples as booking_examples
+from cinema.features.bookings.order_service import OrdersService
 from cinema.features.ledger.shapes import Refund
 from cinema.features.payments import examples
 from cinema.features.payments.refund_service import RefundsService
@@ -21,10 +22,12 @@ from cinema.features.payments.shapes import (
 )
 from cinema.features.seats.hold_routes import COMMAND_ERRORS, NAMED_SEATS_ERRORS
 from cinema.features.seats.shapes import PartQuery
+from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.context import RequestContext
 from cinema.http.pages import PageMeta, listed
 from cinema.http.responses import Reply, success
 from cinema.http.routes import Operation
+from cinema.http.steps import LINK_TOKEN
 
 TAG: Final = "Payments"
 
@@ -34,6 +37,8 @@ class RefundParts(msgspec.Struct, frozen=True):
 
     refunds: RefundsService
     door: FrontDoor
+    orders: OrdersService
+    proxies: TrustedProxies
 
 
 @Operation(
@@ -56,6 +61,31 @@ async def quote_refund(parts: RefundParts, context: RequestContext) -> Reply:
     (booking_id,) = context.ids
     labels = context.query.labels()
     return success(await parts.refunds.quote(context.principal, booking_id, labels))
+
+
+@Operation(
+    method="GET",
+    path="/api/v1/orders/{booking_id}/refund-quote",
+    operation_id="quoteRefundOfOrder",
+    summary="Ask what would go back for a guest's booking, or part of it, with its link",
+    description="As `GET /bookings/{booking_id}/refund-quote`, with the token of the link in the "
+    "header `Link-Token`, as for `GET /orders/{booking_id}`.",
+    tag=TAG,
+    auth="link",
+    query=PartQuery,
+    response=RefundQuote,
+    response_example=examples.REFUND_QUOTE,
+    errors=(
+        *("DUPLICATE_SEAT", "BOOKING_ENDED", "SEAT_NOT_INCLUDED"),
+        *("INVALID_LINK", "RATE_LIMITED", "RETRY"),
+    ),
+)
+async def quote_refund_of_order(parts: RefundParts, context: RequestContext) -> Reply:
+    """What would go back for the booking of a link."""
+    (booking_id,) = context.ids
+    token = context.request.headers[LINK_TOKEN]
+    await parts.orders.check(booking_id, token, parts.proxies.client_address(context.request))
+    return success(await parts.refunds.quote_of_order(booking_id, context.query.labels()))
 
 
 @Operation(
@@ -168,4 +198,11 @@ async def pay_out_refund(parts: RefundParts, context: RequestContext) -> Reply:
     return success(refund)
 
 
-ROUTES: Final = (quote_refund, refund_payment, list_refunds, retry_refund, pay_out_refund)
+ROUTES: Final = (
+    quote_refund,
+    quote_refund_of_order,
+    refund_payment,
+    list_refunds,
+    retry_refund,
+    pay_out_refund,
+)

@@ -70,10 +70,12 @@ class RefundsService:
         sale = found(await self._bookings.sale_of(booking_id))
         if UUID(bytes=principal.user_id) not in {sale.user_id, sale.claimed_by}:
             self._require_house(principal, sale)
-        if sale.status not in {"pending", "confirmed"}:
-            raise refuse("BOOKING_ENDED")
-        share = sale.share_at(self._now())
-        return await self._quoted(booking_id, sale, labels, share)
+        return await self._quoted_now(booking_id, sale, labels)
+
+    async def quote_of_order(self, booking_id: UUID, labels: list[str] | None) -> RefundQuote:
+        """The same for a booking whose link was checked."""
+        sale = found(await self._bookings.sale_of(booking_id))
+        return await self._quoted_now(booking_id, sale, labels)
 
     async def refund(
         self, principal: Principal, request: RefundInput, client: Client, key: IdempotencyKey | None
@@ -256,6 +258,13 @@ class RefundsService:
             fingerprint=None if key is None else key.fingerprint,
             act=self._act(principal, client),
         )
+
+    async def _quoted_now(
+        self, booking_id: UUID, sale: Sale, labels: list[str] | None
+    ) -> RefundQuote:
+        if sale.status not in {"pending", "confirmed"}:
+            raise refuse("BOOKING_ENDED")
+        return await self._quoted(booking_id, sale, labels, sale.share_at(self._now()))
 
     async def _quoted(
         self, booking_id: UUID, sale: Sale, labels: list[str] | None, share: Share

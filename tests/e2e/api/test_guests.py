@@ -366,6 +366,25 @@ async def test_link_fetches_the_invoice_of_its_booking(own: House, mailbox: Path
     assert refused.error == (410, "INVALID_LINK")
 
 
+async def test_link_says_what_would_go_back_for_its_booking(own: House, mailbox: Path) -> None:
+    showtime_id, email = await own.showtime(), new_email()
+    guest, other, other_email = await guest_of(own), await guest_of(own), new_email()
+    booking_id = await guest.booked(showtime_id, email, "A1", "A2")
+    await other.booked(showtime_id, other_email, "B1")
+    path, header = f"orders/{booking_id}/refund-quote", token_of(await mail_to(mailbox, email))
+    for query in ("", "?seats=A2"):
+        shown = await own.ask(None, "GET", path + query, headers=header)
+        as_guest = await guest.ask("GET", f"bookings/{booking_id}/refund-quote{query}")
+        assert shown.data == as_guest.data
+    assert shown.data["seats"] == ["A2"]
+    others = token_of(await mail_to(mailbox, other_email))
+    refused = await own.ask(None, "GET", path, headers=others)
+    assert refused.error == (410, "INVALID_LINK")
+    assert (await own.ask(None, "DELETE", f"orders/{booking_id}", headers=header)).status == 200
+    refused = await own.ask(None, "GET", path, headers=header)
+    assert refused.error == (409, "BOOKING_ENDED")
+
+
 async def test_link_cancels_no_showtime_that_has_started(own: House, mailbox: Path) -> None:
     showtime_id, email = await own.showtime(), new_email()
     await own.move(showtime_id, starts_in=timedelta(seconds=-60))

@@ -548,6 +548,7 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "getOrder": Call("GET", order, ANYBODY, 410, headers=with_link),
         "cancelOrder": Call("DELETE", order, ANYBODY, 410, headers=with_link),
         "getInvoiceOfOrder": Call("GET", f"{order}/invoice", ANYBODY, 410, headers=with_link),
+        "quoteRefundOfOrder": Call("GET", f"{order}/refund-quote", ANYBODY, 410, headers=with_link),
         "watchShowtime": Call("GET", f"{shown}/watch", ANYBODY, 426),
         "getSite": Call("GET", "site", ANYBODY),
         "healthz": Call("GET", "/healthz", ANYBODY),
