@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from cinema.features.website.service import BUILT
+from tests.browser.backstage import Backstage
 from tests.browser.windows import visitor
 from tests.support.programs import program
 from tests.support.server_process import ROOT, ServerProcess
@@ -76,3 +77,9 @@ def page(browser: Browser, server: ServerProcess) -> Iterator[Page]:
     """A window of a visitor."""
     with visitor(browser, server) as opened:
         yield opened
+
+
+@pytest.fixture
+def backstage(page: Page, server: ServerProcess) -> Backstage:
+    """What is done by the API meanwhile."""
+    return Backstage(page, server)

@@ -64,6 +64,14 @@ def pay_as_guest(page: Page, email: str) -> None:
     page.get_by_role("heading", name="Enjoy the film!").wait_for()
 
 
+def sign_in(page: Page, email: str, password: str) -> None:
+    page.goto("/sign-in")
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.get_by_role("button", name="Sign out").wait_for()
+
+
 def sign_in_as(page: Page, role: str) -> None:
     page.get_by_role("button", name=f"Sign in as {role}").click()
     page.get_by_role("button", name="Sign out").wait_for()

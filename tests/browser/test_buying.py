@@ -12,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from cinema.features.tickets.rules import TOKEN_CHARS
+from tests.browser.backstage import Backstage
 from tests.browser.steps import (
     a_row_of,
     choose,
@@ -160,10 +161,11 @@ def test_signing_in_at_the_checkout_keeps_the_seats(page: Page) -> None:
     expect(page.locator(".ticket .big")).to_have_text(", ".join(labels))
 
 
-def test_a_booking_is_cancelled_after_the_refund_was_said(page: Page) -> None:
+def test_a_booking_is_cancelled_after_the_refund_was_said(page: Page, backstage: Backstage) -> None:
     page.goto("/sign-in")
     sign_in_as(page, "customer")
-    open_seats(page, time=-1)
+    page.goto(f"/showtimes/{backstage.showtime(4)}")
+    page.locator(".line.live").wait_for()
     hold_best(page, 1)
     page.get_by_role("button", name="Pay ").click()
     page.get_by_role("button", name="Cancel booking").click()

@@ -6,6 +6,7 @@ import {
   lazyRouteComponent,
   redirect,
 } from "@tanstack/react-router";
+import { ACCOUNT_PARTS, type AccountPart } from "./account/parts";
 import type { When } from "./bookings/queries";
 import { FilmPage } from "./films/film";
 import { HomePage } from "./films/home";
@@ -54,6 +55,7 @@ const seats = createRoute({
   getParentRoute: () => root,
   path: "/showtimes/$showtimeId",
   component: lazyRouteComponent(() => import("./seats/page"), "SeatsPage"),
+  validateSearch: (asked: Asked): { exchange?: string } => ({ exchange: text(asked.exchange) }),
 });
 
 const checkout = createRoute({
@@ -76,6 +78,13 @@ const booking = createRoute({
   path: "/bookings/$bookingId",
   component: lazyRouteComponent(() => import("./bookings/booking"), "BookingPage"),
   validateSearch: (asked: Asked): { new?: true } => (asked.new === true ? { new: true } : {}),
+});
+
+const exchange = createRoute({
+  getParentRoute: () => root,
+  path: "/bookings/$bookingId/exchange",
+  component: lazyRouteComponent(() => import("./bookings/exchange"), "ExchangePage"),
+  validateSearch: (asked: Asked): { showtime?: string } => ({ showtime: text(asked.showtime) }),
 });
 
 const next = (asked: Asked): { next?: string } => ({ next: text(asked.next) });
@@ -106,6 +115,33 @@ const reset = createRoute({
   component: lazyRouteComponent(() => import("./account/pages"), "ResetPage"),
 });
 
+const invitation = createRoute({
+  getParentRoute: () => root,
+  path: "/accept-invitation",
+  component: lazyRouteComponent(() => import("./account/pages"), "InvitationPage"),
+});
+
+const order = createRoute({
+  getParentRoute: () => root,
+  path: "/orders/$bookingId",
+  component: lazyRouteComponent(() => import("./bookings/order"), "OrderPage"),
+});
+
+const exported = createRoute({
+  getParentRoute: () => root,
+  path: "/exports/$exportId",
+  component: lazyRouteComponent(() => import("./account/export"), "ExportPage"),
+});
+
+const account = createRoute({
+  getParentRoute: () => root,
+  path: "/account",
+  component: lazyRouteComponent(() => import("./account/account"), "AccountPage"),
+  validateSearch: (asked: Asked): { part?: AccountPart } => ({
+    part: ACCOUNT_PARTS.find((one) => one === asked.part),
+  }),
+});
+
 const verify = createRoute({
   getParentRoute: () => root,
   path: "/verify-email",
@@ -126,12 +162,17 @@ const tree = root.addChildren([
   checkout,
   bookings,
   booking,
+  exchange,
   signIn,
   signUp,
   forgot,
   reset,
   verify,
   mailsOff,
+  invitation,
+  order,
+  exported,
+  account,
 ]);
 
 export const router = createRouter({

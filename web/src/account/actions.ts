@@ -18,6 +18,10 @@ export async function signUp(body: Schemas["RegisterInput"]): Promise<void> {
   await becomeUser(() => ask(api.POST("/api/v1/auth/register", { params, body })));
 }
 
+export async function acceptInvitation(body: Schemas["AcceptInput"]): Promise<void> {
+  await becomeUser(() => ask(api.POST("/api/v1/auth/accept-invitation", { body })));
+}
+
 export async function signOut(): Promise<void> {
   const headers = { "X-Requested-With": "cinema" };
   try {

@@ -1,32 +1,17 @@
 /** Signing in and up, and a new password. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate, useRouter } from "@tanstack/react-router";
-import { type FormEvent, type ReactNode, useEffect, useId, useState } from "react";
+import { useEffect, useState } from "react";
 import { ApiError, api, ask } from "../api/client";
 import { type Key, useWords } from "../i18n";
+import { Field, Form, Told, textOf } from "../ui/form";
+import { linkToken } from "../ui/links";
 import { siteQuery } from "../ui/queries";
-import { keyOf, useTitle } from "../ui/state";
-import { type SignIn, signIn, signUp } from "./actions";
+import { useTitle } from "../ui/state";
+import { acceptInvitation, type SignIn, signIn, signUp } from "./actions";
 
 const signInRoute = getRouteApi("/sign-in");
 const signUpRoute = getRouteApi("/sign-up");
-
-const TEXTS: Partial<Record<string, Key>> = {
-  INVALID_CREDENTIALS: "account.wrong",
-  EMAIL_TAKEN: "account.taken",
-  PASSWORD_TOO_WEAK: "account.weak",
-  WEAK_PASSWORD: "account.weak",
-  LINK_INVALID: "account.link",
-};
-
-function textOf(error: Error, t: (key: Key) => string): string {
-  if (!(error instanceof ApiError)) return t(keyOf(error));
-  const known = TEXTS[error.code];
-  if (known !== undefined) return t(known);
-  return error.status >= 400 && error.status < 429 && error.message
-    ? error.message
-    : t(keyOf(error));
-}
 
 /** Back to where somebody came from: a path of these pages, and nothing else. */
 function useReturn(next: string | undefined): () => void {
@@ -155,6 +140,43 @@ export function SignUpPage() {
   );
 }
 
+/** The link of an invitation opens an account with the role that it names. */
+export function InvitationPage() {
+  const { t } = useWords();
+  const done = useReturn(undefined);
+  const [token] = useState(linkToken);
+  useTitle(t("account.invited"));
+  const entry = useMutation({ mutationFn: acceptInvitation, onSuccess: done });
+  return (
+    <div className="account">
+      <Form
+        title={t("account.invited")}
+        text={t("account.invitedText")}
+        submit={(fields) =>
+          entry.mutate({
+            token,
+            password: fields.password ?? "",
+            first_name: fields.first ?? "",
+            last_name: fields.last ?? "",
+          })
+        }
+        isBusy={entry.isPending}
+        error={entry.error}
+        action={t("account.open")}
+      >
+        <Field name="first" label={t("account.first")} autoComplete="given-name" optional />
+        <Field name="last" label={t("account.last")} autoComplete="family-name" optional />
+        <Field
+          name="password"
+          type="password"
+          label={t("account.newPassword")}
+          autoComplete="new-password"
+        />
+      </Form>
+    </div>
+  );
+}
+
 export function ForgotPage() {
   const { t } = useWords();
   useTitle(t("account.forgotTitle"));
@@ -179,15 +201,10 @@ export function ForgotPage() {
   );
 }
 
-/** The part of a link's address that no server sees. */
-function tokenInAddress(): string {
-  return new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
-}
-
 export function ResetPage() {
   const { t } = useWords();
   const navigate = useNavigate();
-  const [token] = useState(tokenInAddress);
+  const [token] = useState(linkToken);
   useTitle(t("account.forgotTitle"));
   const reset = useMutation({
     mutationFn: (password: string) =>
@@ -224,7 +241,7 @@ export function ResetPage() {
 
 export function VerifyPage() {
   const { t } = useWords();
-  const [token] = useState(tokenInAddress);
+  const [token] = useState(linkToken);
   useTitle(t("account.email"));
   const { mutate, ...verified } = useMutation({
     mutationFn: () => ask(api.POST("/api/v1/auth/verify-email", { body: { token } })),
@@ -236,73 +253,4 @@ export function VerifyPage() {
       ? textOf(verified.error, t)
       : t("account.verifying");
   return <Told title={t("account.email")} text={text} />;
-}
-
-function Told({ title, text, children }: { title: string; text: string; children?: ReactNode }) {
-  return (
-    <div className="account">
-      <h1>{title}</h1>
-      <p role="status">{text}</p>
-      {children}
-    </div>
-  );
-}
-
-interface FormProps {
-  title: string;
-  text?: string;
-  submit: (fields: Record<string, string>) => void;
-  isBusy: boolean;
-  error: Error | null;
-  action: string;
-  children: ReactNode;
-}
-
-function Form({ title, text, submit, isBusy, error, action, children }: FormProps) {
-  const { t } = useWords();
-  const onSubmit = (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault();
-    const entered = new FormData(event.currentTarget).entries();
-    submit(Object.fromEntries([...entered].map(([name, value]) => [name, String(value)])));
-  };
-  return (
-    <form className="account-form" onSubmit={onSubmit}>
-      <h1>{title}</h1>
-      {text && <p>{text}</p>}
-      {children}
-      {error && (
-        <p className="warning" role="alert">
-          {textOf(error, t)}
-        </p>
-      )}
-      <button type="submit" className="button wide" disabled={isBusy}>
-        {action}
-      </button>
-    </form>
-  );
-}
-
-interface FieldProps {
-  name: string;
-  label: string;
-  autoComplete: string;
-  type?: string;
-  optional?: boolean;
-}
-
-function Field({ name, label, autoComplete, type = "text", optional = false }: FieldProps) {
-  const id = useId();
-  return (
-    <div className="field">
-      <label htmlFor={id}>{label}</label>
-      <input
-        id={id}
-        name={name}
-        type={type}
-        autoComplete={autoComplete}
-        required={!optional}
-        maxLength={254}
-      />
-    </div>
-  );
 }

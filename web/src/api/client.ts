@@ -35,11 +35,21 @@ async function send(request: Request): Promise<Response> {
   const again = request.clone();
   const reply = await sendAs(request);
   if (reply.status !== 401 || currentSession().kind === "nobody") return reply;
+  if (!(await isAboutToken(reply))) return reply;
   if (currentSession().kind === "guest") {
     setSession({ kind: "nobody" });
     return reply;
   }
   return (await refresh()) ? sendAs(again) : reply;
+}
+
+/** A wrong password is 401 too, and asked a second time it would count twice. */
+async function isAboutToken(reply: Response): Promise<boolean> {
+  const body = await reply
+    .clone()
+    .json()
+    .catch(() => null);
+  return body?.error?.code === "UNAUTHENTICATED";
 }
 
 async function sendAs(request: Request): Promise<Response> {

@@ -9,8 +9,9 @@ interface CountdownProps {
   expiresAt: string;
   /** Called when the time is over, by the server's clock. */
   over: () => void;
-  extend: () => void;
-  isExtending: boolean;
+  /** None if the time is what it is. */
+  extend?: () => void;
+  isExtending?: boolean;
 }
 
 /** How long seats are kept; two warnings are read aloud, the seconds are not. */
@@ -36,9 +37,11 @@ export function Countdown({ expiresAt, over, extend, isExtending }: CountdownPro
   return (
     <div className={warning === undefined ? "countdown" : "countdown soon"}>
       <span role="timer">{t("checkout.left", { time: minutesAndSeconds(left) })}</span>
-      <button type="button" className="button quiet" disabled={isExtending} onClick={extend}>
-        {t("checkout.extend")}
-      </button>
+      {extend && (
+        <button type="button" className="button quiet" disabled={isExtending} onClick={extend}>
+          {t("checkout.extend")}
+        </button>
+      )}
       <span className="unseen" role="status">
         {warning !== undefined && t("checkout.warn", { n: warning / 60 })}
       </span>

@@ -1,23 +1,32 @@
 /** From held seats to a booking: who, which tickets, the price, and paying once. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
 import { ApiError, api, ask, REPEATED, type Schemas } from "../api/client";
 import { useSession } from "../api/session";
 import { money } from "../format";
-import { type Key, useWords } from "../i18n";
+import { useWords } from "../i18n";
 import { extendHold, type Hold, holdQuery } from "../seats/holds";
-import { keep, keptAt } from "../seats/kept";
+import { keptAt } from "../seats/kept";
 import { Heading } from "../seats/page";
-import { showtimeQuery, siteQuery, ticketTypesQuery } from "../ui/queries";
-import { Empty, Failure, keyOf, Skeleton, useTitle } from "../ui/state";
+import { pointsQuery, showtimeQuery, siteQuery, ticketTypesQuery } from "../ui/queries";
+import { Empty, Failure, Skeleton, useTitle } from "../ui/state";
+import { BillingFields, billingOf } from "./billing";
+import { type Card, GiftCardField } from "./card";
 import { Countdown } from "./countdown";
+import { type Parts, partsOf } from "./parts";
+import { payRest, Rest, refusal, useBooked } from "./rest";
 
 const route = getRouteApi("/showtimes/$showtimeId/checkout");
 const ADULT = "adult";
 
 type TicketType = Schemas["TicketType"];
 type Quote = Schemas["Quote"];
+
+interface Who {
+  email: string | undefined;
+  billing: Schemas["Billing"] | undefined;
+}
 
 export function CheckoutPage() {
   const { showtimeId } = route.useParams();
@@ -63,6 +72,8 @@ export function CheckoutPage() {
       <Heading showtime={showtime.data} title={t("checkout.title")} />
       {hold.data === undefined || showtime.data === undefined || !isKnown ? (
         <Skeleton className="checkout-skeleton" />
+      ) : hold.data.status === "paying" ? (
+        <Rest hold={hold.data} />
       ) : (
         <Paying hold={hold.data} cinemaId={showtime.data.cinema_id} />
       )}
@@ -74,12 +85,14 @@ function Paying({ hold, cinemaId }: { hold: Hold; cinemaId: string }) {
   const { t, language } = useWords();
   const session = useSession();
   const queries = useQueryClient();
-  const navigate = useNavigate();
+  const booked = useBooked();
   const types = useQuery(ticketTypesQuery(cinemaId));
   const site = useQuery(siteQuery);
   const [chosen, setChosen] = useState<Record<string, string>>({});
   const [promo, setPromo] = useState("");
-  const [email, setEmail] = useState("");
+  const [card, setCard] = useState<Card | null>(null);
+  const [usesPoints, setUsesPoints] = useState(false);
+  const points = useQuery({ ...pointsQuery, enabled: session.kind === "user" });
   const { queryKey } = holdQuery(hold.showtime_id, hold.hold_id);
 
   const seats = hold.seats.map((one) => one.label);
@@ -94,6 +107,14 @@ function Paying({ hold, cinemaId }: { hold: Hold; cinemaId: string }) {
     placeholderData: (before: Quote | undefined) => before,
     retry: (failures, error) => failures < 3 && error instanceof ApiError && error.isTransient,
   });
+  const total = quote.data?.total;
+  const worth = points.data?.balances.find((one) => one.worth.currency === total?.currency)?.worth;
+  const parts = partsOf(total?.amount ?? 0, usesPoints ? worth : undefined, card?.balance);
+  const methods: Schemas["PaymentInput"][] = [
+    ...(parts.points > 0 ? [{ method: "points" }] : []),
+    ...(card !== null && parts.card > 0 ? [{ method: "gift_card", code: card.code }] : []),
+    ...(parts.rest > 0 ? [{ method: "demo" }] : []),
+  ];
   const extended = useMutation({
     mutationFn: () => extendHold(hold),
     onSuccess: (longer) => queries.setQueryData(queryKey, longer),
@@ -101,38 +122,39 @@ function Paying({ hold, cinemaId }: { hold: Hold; cinemaId: string }) {
   });
   const pay = useMutation({
     ...REPEATED,
-    mutationFn: () => {
+    mutationFn: async ({ email, billing }: Who) => {
       // One key for the hold: a second click, a reload or a lost answer makes no second booking.
       const header = { "Idempotency-Key": `book-${hold.hold_id}` };
-      return ask(
+      const [first = { method: "demo" }, ...then] = methods;
+      const booking = await ask(
         api.POST("/api/v1/bookings", {
           params: { header },
           body: {
             showtime_id: hold.showtime_id,
             hold_id: hold.hold_id,
-            payment: { method: "demo" },
+            payment: first,
             tickets,
             promo_code: promo || undefined,
-            email: session.kind === "guest" ? email.trim() : undefined,
+            email,
+            billing,
           },
         }),
       );
+      return await payRest(booking, then);
     },
-    onSuccess: (booking) => {
-      keep(null);
-      queries.setQueryData(["booking", booking.id], booking);
-      void queries.invalidateQueries({ queryKey: ["bookings"] });
-      const params = { bookingId: booking.id };
-      void navigate({ to: "/bookings/$bookingId", params, search: { new: true }, replace: true });
-    },
+    onSuccess: booked,
     onError: (error) => {
-      if (error instanceof ApiError && error.status === 409)
+      // What was begun with another way to pay goes on with what is left of it.
+      if (error instanceof ApiError && [409, 422].includes(error.status))
         void queries.invalidateQueries({ queryKey });
     },
   });
-  const submit = (event: FormEvent) => {
+  const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
-    if (!pay.isPending && !pay.isSuccess) pay.mutate();
+    const fields = new FormData(event.currentTarget);
+    const billing = billingOf(fields);
+    const email = session.kind === "guest" ? String(fields.get("email")).trim() : undefined;
+    if (!pay.isPending && !pay.isSuccess) pay.mutate({ email, billing });
   };
   const refused = quote.error ?? pay.error;
   return (
@@ -153,12 +175,11 @@ function Paying({ hold, cinemaId }: { hold: Hold; cinemaId: string }) {
               <span>{t("checkout.email")}</span>
               <input
                 type="email"
+                name="email"
                 required
                 maxLength={254}
                 autoComplete="email"
                 aria-describedby="email-why"
-                value={email}
-                onChange={(event) => setEmail(event.target.value)}
               />
               <small id="email-why">{t("checkout.emailWhy")}</small>
             </label>
@@ -191,15 +212,34 @@ function Paying({ hold, cinemaId }: { hold: Hold; cinemaId: string }) {
         </ul>
         <PromoField apply={setPromo} />
       </section>
+      <section className="panel" aria-labelledby="means">
+        <h2 id="means">{t("checkout.means")}</h2>
+        {worth && worth.amount > 0 && (
+          <label className="check">
+            <input
+              type="checkbox"
+              checked={usesPoints}
+              onChange={(event) => setUsesPoints(event.target.checked)}
+            />
+            {t("checkout.usePoints", { amount: money(worth, language) })}
+          </label>
+        )}
+        <GiftCardField card={card} change={setCard} />
+        <BillingFields />
+      </section>
       <section className="panel summary" aria-labelledby="summary">
         <h2 id="summary">{t("checkout.summary")}</h2>
-        {quote.data ? <Sum quote={quote.data} /> : <Skeleton className="sum-skeleton" />}
+        {quote.data ? (
+          <Sum quote={quote.data} parts={parts} />
+        ) : (
+          <Skeleton className="sum-skeleton" />
+        )}
         {refused && (
           <p className="warning" role="alert">
             {refusal(refused, t)}
           </p>
         )}
-        {site.data?.demo_payment === false ? (
+        {site.data?.demo_payment === false && parts.rest > 0 ? (
           <p className="warning">{t("checkout.noPayment")}</p>
         ) : (
           <>
@@ -211,25 +251,17 @@ function Paying({ hold, cinemaId }: { hold: Hold; cinemaId: string }) {
               {pay.isPending || pay.isSuccess
                 ? t("checkout.paying")
                 : t("checkout.pay", {
-                    amount: quote.data ? money(quote.data.total, language) : "…",
+                    amount: total
+                      ? money({ amount: parts.rest, currency: total.currency }, language)
+                      : "…",
                   })}
             </button>
-            <small>{t("checkout.demo")}</small>
+            {parts.rest > 0 && <small>{t("checkout.demo")}</small>}
           </>
         )}
       </section>
     </form>
   );
-}
-
-/** What a refusal means here; of what only the server knows, its own words. */
-function refusal(error: Error, t: (key: Key) => string): string {
-  if (error instanceof ApiError) {
-    if (error.code === "UNKNOWN_PROMO_CODE") return t("checkout.promoUnknown");
-    if (error.code === "PROMO_NOT_APPLICABLE") return t("checkout.promoNot");
-    if (error.status > 0 && error.status < 429 && error.message) return error.message;
-  }
-  return t(keyOf(error));
 }
 
 interface TicketProps {
@@ -288,7 +320,7 @@ function PromoField({ apply }: { apply: (code: string) => void }) {
   );
 }
 
-function Sum({ quote }: { quote: Quote }) {
+function Sum({ quote, parts }: { quote: Quote; parts: Parts }) {
   const { t, language } = useWords();
   const taxes = quote.taxes.reduce((total, one) => total + one.tax.amount, 0);
   return (
@@ -326,6 +358,18 @@ function Sum({ quote }: { quote: Quote }) {
           )}
         </dd>
       </div>
+      {parts.points > 0 && (
+        <div>
+          <dt>{t("me.points")}</dt>
+          <dd>−{money({ amount: parts.points, currency: quote.total.currency }, language)}</dd>
+        </div>
+      )}
+      {parts.card > 0 && (
+        <div>
+          <dt>{t("checkout.card")}</dt>
+          <dd>−{money({ amount: parts.card, currency: quote.total.currency }, language)}</dd>
+        </div>
+      )}
     </dl>
   );
 }

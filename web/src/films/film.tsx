@@ -94,12 +94,24 @@ function Programme({ showtimes, cinemas }: { showtimes: Showtime[]; cinemas: Cin
   );
 }
 
-function Time({ showtime, zone }: { showtime: Showtime; zone: string }) {
+interface TimeProps {
+  showtime: Showtime;
+  zone: string;
+  /** The booking that is exchanged for it. */
+  exchange?: string;
+}
+
+export function Time({ showtime, zone, exchange }: TimeProps) {
   const { t, language } = useWords();
   const languages = new Intl.DisplayNames(language, { type: "language" });
   return (
     <li>
-      <Link to="/showtimes/$showtimeId" params={{ showtimeId: showtime.id }} className="time">
+      <Link
+        to="/showtimes/$showtimeId"
+        params={{ showtimeId: showtime.id }}
+        search={{ exchange }}
+        className="time"
+      >
         <strong>{clock(zone, showtime.starts_at, language)}</strong>
         <span>
           {showtime.format} {t("film.in", { language: languages.of(showtime.language) ?? "" })}

@@ -14,6 +14,7 @@ import { keep, keptAt } from "./kept";
 import { SeatList, SeatMap } from "./map";
 import { watchSeats } from "./socket";
 import { SeatStore } from "./store";
+import { Waiting } from "./waiting";
 
 const route = getRouteApi("/showtimes/$showtimeId");
 const SEATS_MOST = 10;
@@ -132,7 +133,9 @@ function Choosing({
   const session = useSession();
   const grid = useMemo(() => gridOf(seats.seats, layout), [seats, layout]);
   const [store] = useState(() => new SeatStore(seats.seats, seats.epoch, seats.seq));
-  const { chosen, lost, line } = useSyncExternalStore(store.watch, store.seen);
+  const { exchange } = route.useSearch();
+  const [isShort, setShort] = useState(false);
+  const { chosen, lost, line, isSoldOut } = useSyncExternalStore(store.watch, store.seen);
   const [note, setNote] = useState("");
   const [holdId, setHoldId] = useState(() => keptAt(showtimeId));
   const prices = useMemo(() => new Map(seats.seats.map((one) => [one.label, one.price])), [seats]);
@@ -164,13 +167,23 @@ function Choosing({
     onSuccess: (held: Hold, wish) => {
       queries.setQueryData(holdQuery(showtimeId, held.hold_id).queryKey, held);
       store.granted(held.seats.map((seat) => seat.label));
-      if ("seats" in wish) {
+      setShort(false);
+      if (!("seats" in wish)) setHoldId(held.hold_id);
+      else if (exchange === undefined)
         void navigate({ to: "/showtimes/$showtimeId/checkout", params: { showtimeId } });
-      } else setHoldId(held.hold_id);
+      else {
+        const params = { bookingId: exchange };
+        void navigate({
+          to: "/bookings/$bookingId/exchange",
+          params,
+          search: { showtime: showtimeId },
+        });
+      }
     },
     onError: (error) => {
       store.refused();
       setNote(refusalText(error, words));
+      setShort(error instanceof ApiError && error.code === "NOT_ENOUGH_SEATS");
       if (error instanceof ApiError && error.code === "SEAT_UNAVAILABLE")
         store.lose((error.details.seats as string[] | undefined) ?? []);
     },
@@ -188,6 +201,7 @@ function Choosing({
   const lostText = lost.length > 0 ? t("seats.lost", { seats: lost.join(", ") }) : "";
   return (
     <>
+      <Waiting showtimeId={showtimeId} isWanted={kept === null && (isSoldOut || isShort)} />
       <BestSeats
         isBusy={hold.isPending}
         find={(quantity) => hold.mutate({ key: newKey(), best_available: { quantity } })}
@@ -214,9 +228,20 @@ function Choosing({
             <button type="button" className="button quiet" onClick={() => release.mutate(kept)}>
               {t("seats.giveBack")}
             </button>
-            <Link to="/showtimes/$showtimeId/checkout" params={{ showtimeId }} className="button">
-              {t("seats.toCheckout")}
-            </Link>
+            {exchange === undefined ? (
+              <Link to="/showtimes/$showtimeId/checkout" params={{ showtimeId }} className="button">
+                {t("seats.toCheckout")}
+              </Link>
+            ) : (
+              <Link
+                to="/bookings/$bookingId/exchange"
+                params={{ bookingId: exchange }}
+                search={{ showtime: showtimeId }}
+                className="button"
+              >
+                {t("seats.toExchange")}
+              </Link>
+            )}
           </>
         ) : (
           <>

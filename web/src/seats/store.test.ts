@@ -70,3 +70,15 @@ test("seats that were refused to us and are taken are lost", () => {
   store.refused();
   expect(store.seen()).toMatchObject({ chosen: ["A2"], lost: ["A1"] });
 });
+
+test("it is sold out as long as nobody can choose a seat", () => {
+  const store = new SeatStore(seats("A1", "A2"), 1, 5);
+  store.apply(delta(5, 6, { A1: "held" }));
+  expect(store.seen().isSoldOut).toBe(false);
+  store.apply(delta(6, 7, { A2: "booked" }));
+  expect(store.seen().isSoldOut).toBe(true);
+  store.apply(delta(7, 8, { A1: "booked" }));
+  expect(store.seen().isSoldOut).toBe(true);
+  store.apply(delta(8, 9, { A1: "available" }));
+  expect(store.seen().isSoldOut).toBe(false);
+});

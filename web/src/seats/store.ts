@@ -22,6 +22,7 @@ export interface Overview {
   /** Seats that were chosen and went to somebody else since the last choice. */
   lost: readonly string[];
   line: Line;
+  isSoldOut: boolean;
 }
 
 export class SeatStore {
@@ -33,14 +34,17 @@ export class SeatStore {
   private readonly listeners = new Map<string, Set<() => void>>();
   private readonly watchers = new Set<() => void>();
   private position: { epoch: number; seq: number } | null = null;
-  private overview: Overview = { chosen: [], lost: [], line: "connecting" };
+  private free = 0;
+  private overview: Overview = { chosen: [], lost: [], line: "connecting", isSoldOut: false };
 
   constructor(seats: readonly ShownSeat[], epoch: number, seq: number) {
     this.position = { epoch, seq };
     for (const seat of seats) {
       this.status.set(seat.label, seat.status);
+      if (seat.status === "available") this.free += 1;
       if (seat.mine) this.mine.add(seat.label);
     }
+    this.overview.isSoldOut = this.free === 0;
   }
 
   statusOf(label: string): Status {
@@ -153,11 +157,14 @@ export class SeatStore {
       const known = this.status.get(label);
       if (known === undefined || known === status) continue;
       this.status.set(label, status);
+      this.free += Number(status === "available") - Number(known === "available");
       if (status === "available") this.mine.delete(label);
       else if (!this.asked.has(label) && this.chosen.delete(label)) lost.push(label);
       this.tell(label);
     }
-    if (lost.length > 0) this.show({ lost: [...this.overview.lost, ...lost] });
+    const isSoldOut = this.free === 0;
+    if (lost.length > 0) this.show({ lost: [...this.overview.lost, ...lost], isSoldOut });
+    else if (isSoldOut !== this.overview.isSoldOut) this.show({ isSoldOut });
   }
 
   private tell(label: string): void {

@@ -87,3 +87,9 @@ export function ticketTypesQuery(cinemaId: string) {
     staleTime: A_WHILE_MS,
   });
 }
+
+export const pointsQuery = queryOptions({
+  queryKey: ["points"],
+  queryFn: () => ask(api.GET("/api/v1/loyalty")),
+  staleTime: 10_000,
+});

@@ -7,6 +7,9 @@ import { ready, useSession } from "../api/session";
 import { type Language, setLanguage, useWords } from "../i18n";
 import { setTheme, THEMES, type Theme, theme } from "./theme";
 
+/** What is the same for everybody, and stays when somebody leaves. */
+const PUBLIC = ["site", "cinemas", "films", "film", "showtimes", "showtime", "ticket-types"];
+
 export function Shell() {
   const { t } = useWords();
   useEffect(() => {
@@ -63,8 +66,7 @@ function Account() {
   const queries = useQueryClient();
   const leave = async () => {
     await signOut().catch(() => undefined);
-    queries.removeQueries({ queryKey: ["booking"] });
-    queries.removeQueries({ queryKey: ["bookings"] });
+    queries.removeQueries({ predicate: ({ queryKey }) => !PUBLIC.includes(String(queryKey[0])) });
     await navigate({ to: "/" });
   };
   return (
@@ -73,9 +75,17 @@ function Account() {
         {t("app.bookings")}
       </Link>
       {session.kind === "user" ? (
-        <button type="button" className="button quiet" title={session.user.email} onClick={leave}>
-          {t("app.signOut")}
-        </button>
+        <>
+          <Link to="/account" className="icon-link" aria-label={t("app.account")}>
+            <svg viewBox="0 0 24 24" width="24" height="24" aria-hidden="true">
+              <circle cx="12" cy="8" r="4" />
+              <path d="M4 21c1-4.5 4-6.5 8-6.5s7 2 8 6.5" />
+            </svg>
+          </Link>
+          <button type="button" className="button quiet" title={session.user.email} onClick={leave}>
+            {t("app.signOut")}
+          </button>
+        </>
       ) : (
         <Link to="/sign-in" className="button quiet">
           {t("app.signIn")}
