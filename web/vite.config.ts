@@ -17,7 +17,8 @@ function precompressed(): Plugin {
     closeBundle() {
       for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
         const path = join(folder, name);
-        if (!/\.(js|css|html|svg)$/.test(name) || statSync(path).size < SMALLEST_BYTES) continue;
+        if (!/\.(js|css|html|svg|wasm)$/.test(name) || statSync(path).size < SMALLEST_BYTES)
+          continue;
         const body = readFileSync(path);
         writeFileSync(`${path}.gz`, gzipSync(body, { level: 9 }));
         const quality = { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY };

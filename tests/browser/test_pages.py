@@ -100,6 +100,18 @@ def test_no_page_has_a_fault(
         page.get_by_role("link", name="Casablanca").click()
         page.locator(".time").first.wait_for()
         look("film", page)
+    with visitor(browser, server, **options) as page:
+        page.goto("/sign-in")
+        sign_in_as(page, "staff")
+        page.goto("/staff/sales")
+        page.get_by_label("Cinema").select_option(label="Kino Aurora, Berlin")
+        page.get_by_role("button", name="Open the till").wait_for()
+        look("till", page)
+        page.goto("/staff/scan")
+        page.get_by_label("Code by hand").fill("nonsense")
+        page.keyboard.press("Enter")
+        page.locator(".verdict.refused").wait_for()
+        look("scanner", page)
     assert found == {}
 
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { dayIn, minutesAndSeconds, money, secondsUntil, sum } from "./format";
+import { dayIn, minorOf, minutesAndSeconds, money, secondsUntil, sum } from "./format";
 
 test("minor units have as many digits as their currency", () => {
   expect(money({ amount: 1250, currency: "EUR" }, "en")).toBe("€12.50");
@@ -24,4 +24,13 @@ test("prices are added in their currency", () => {
   const price = { amount: 1050, currency: "EUR" };
   expect(sum([price, price])).toEqual({ amount: 2100, currency: "EUR" });
   expect(sum([])).toBeNull();
+});
+
+test("an amount is read as people type it, and nothing else is", () => {
+  const typed = ["12", "12.5", "12,50", " 0.05 ", "12.", "-1", "1e3", "12.505", "", "1.2.3"];
+  const read = [1200, 1250, 1250, 5, 1200, null, null, null, null, null];
+  expect(typed.map((text) => minorOf(text, "EUR"))).toEqual(read);
+  expect(minorOf("1250", "JPY")).toBe(1250);
+  expect(minorOf("12.5", "JPY")).toBeNull();
+  expect(minorOf("1.25", "KWD")).toBe(1250);
 });

@@ -83,3 +83,13 @@ export function minutesAndSeconds(seconds: number): string {
 export function runtime(minutes: number): string {
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
 }
+
+/** An amount as somebody types it (`12`, `12.50`, `12,50`), in minor units; null if it is none. */
+export function minorOf(text: string, currency: string): number | null {
+  const tidy = text.trim().replace(",", ".");
+  if (!/^\d{1,7}(\.\d*)?$/.test(tidy)) return null;
+  const [whole = "", part = ""] = tidy.split(".");
+  const places = digitsOf(currency);
+  if (part.length > places) return null;
+  return Number(whole + part.padEnd(places, "0"));
+}

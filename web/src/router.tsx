@@ -14,6 +14,9 @@ import type { FilmFilters } from "./ui/queries";
 import { Shell } from "./ui/shell";
 import { Failure, NotFound } from "./ui/state";
 
+/** The address that the browser has asked the server for. */
+const LOADED = location.pathname;
+
 type Asked = Record<string, unknown>;
 
 /** Addresses are typed by people too: what is no text is left out. */
@@ -142,6 +145,24 @@ const account = createRoute({
   }),
 });
 
+const scan = createRoute({
+  getParentRoute: () => root,
+  path: "/staff/scan",
+  component: lazyRouteComponent(() => import("./scan/page"), "ScanPage"),
+  beforeLoad: async ({ location: wanted }) => {
+    // Reading codes needs a policy that only this address is sent with.
+    if (LOADED === wanted.pathname) return;
+    location.assign(wanted.href);
+    await new Promise(() => undefined);
+  },
+});
+
+const sales = createRoute({
+  getParentRoute: () => root,
+  path: "/staff/sales",
+  component: lazyRouteComponent(() => import("./staff/sales"), "SalesPage"),
+});
+
 const verify = createRoute({
   getParentRoute: () => root,
   path: "/verify-email",
@@ -173,6 +194,8 @@ const tree = root.addChildren([
   order,
   exported,
   account,
+  sales,
+  scan,
 ]);
 
 export const router = createRouter({

@@ -13,6 +13,8 @@ from cinema.features.website.rules import (
     PAGE_TYPE,
     PERMISSIONS,
     POLICY,
+    SCANNER,
+    SCANNER_POLICY,
     TYPES,
     accepted,
     is_a_page,
@@ -28,6 +30,9 @@ TAG: Final = "Operations"
 
 _PAGE: Final = Medium(
     content_type=PAGE_TYPE, cache_control="no-cache", content_security_policy=POLICY
+)
+_SCANNER: Final = Medium(
+    content_type=PAGE_TYPE, cache_control="no-cache", content_security_policy=SCANNER_POLICY
 )
 _ASSETS: Final = {
     kind: Medium(content_type=kind, cache_control=FOR_EVER) for kind in TYPES.values()
@@ -91,7 +96,8 @@ async def page(website: WebsiteService, context: RequestContext) -> Reply:
     wanted = context.request.headers.get(hdrs.ACCEPT, "")
     if not (website.is_built and "text/html" in wanted and is_a_page(context.request.path)):
         raise refuse("NOT_FOUND")
-    return _answer(website.page, _PAGE, context, permissions_policy=PERMISSIONS)
+    medium = _SCANNER if context.request.path == SCANNER else _PAGE
+    return _answer(website.page, medium, context, permissions_policy=PERMISSIONS)
 
 
 def _answer(file: File, medium: Medium, context: RequestContext, **headers: str) -> Reply:

@@ -13,6 +13,7 @@ TYPES: Final = {
     ".html": PAGE_TYPE,
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".wasm": "application/wasm",
     ".woff2": "font/woff2",
 }
 
@@ -27,6 +28,10 @@ POLICY: Final = (
     "font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
+SCANNER: Final = "/staff/scan"
+SCANNER_POLICY: Final = POLICY.replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'")
+"""Codes are read by compiled code, which runs nowhere else. It makes no scripts."""
+
 PERMISSIONS: Final = "camera=(self), geolocation=(), microphone=(), payment=()"
 
 NOT_BUILT: Final = """<!doctype html>

@@ -32,6 +32,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "index.html").write_text(PAGE)
     (tmp_path / "assets" / "app-1a2b.js").write_text(SCRIPT)
     (tmp_path / "assets" / "app-1a2b.js.gz").write_bytes(gzip.compress(SCRIPT.encode()))
+    (tmp_path / "assets" / "reader-1a2b.wasm").write_bytes(b"\0asm")
     (tmp_path / "assets" / "notes.txt").write_text("not for the public")
     return tmp_path
 
@@ -74,6 +75,14 @@ async def test_the_page_is_asked_for_each_time_and_runs_our_scripts_alone(
         tag = reply.headers["ETag"]
     async with site.get("/", headers={**BROWSER, "If-None-Match": tag}) as reply:
         assert (reply.status, await reply.read()) == (304, b"")
+
+
+async def test_only_the_scanner_may_run_compiled_code(site: aiohttp.ClientSession) -> None:
+    for path, may in (("/staff/scan", True), ("/staff/sales", False), ("/films/1", False)):
+        async with site.get(path, headers=BROWSER) as reply:
+            policy = reply.headers["Content-Security-Policy"]
+            assert ("script-src 'self' 'wasm-unsafe-eval';" in policy) is may
+            assert "'unsafe-eval'" not in policy
 
 
 async def test_an_asset_is_kept_for_a_year_in_the_coding_that_the_client_takes(

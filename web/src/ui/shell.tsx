@@ -30,6 +30,7 @@ export function Shell() {
         </Link>
         <Account />
       </header>
+      <StaffNav />
       <Main />
       <footer className="foot">
         <p>{t("app.footer")}</p>
@@ -91,6 +92,23 @@ function Account() {
           {t("app.signIn")}
         </Link>
       )}
+    </nav>
+  );
+}
+
+/** Pages of work: a role sees only its own. */
+function StaffNav() {
+  const { t } = useWords();
+  const session = useSession();
+  if (session.kind !== "user" || session.user.role === "customer") return null;
+  return (
+    <nav className="staff-nav" aria-label={t("staff.nav")}>
+      <Link to="/staff/sales" className="link">
+        {t("staff.sales")}
+      </Link>
+      <Link to="/staff/scan" className="link">
+        {t("staff.scan")}
+      </Link>
     </nav>
   );
 }
