@@ -112,6 +112,19 @@ def test_no_page_has_a_fault(
         page.keyboard.press("Enter")
         page.locator(".verdict.refused").wait_for()
         look("scanner", page)
+    with visitor(browser, server, **options) as page:
+        page.goto("/sign-in")
+        sign_in_as(page, "admin")
+        page.goto("/manage/promo-codes")
+        page.get_by_role("button", name="Add a code").wait_for()
+        page.locator(".office-main > *").first.wait_for()
+        look("promo codes", page)
+        page.goto("/admin/users")
+        page.get_by_role("button", name="Change: staff@cinema.example").click()
+        page.get_by_role("button", name="Set role and cinemas").wait_for()
+        look("an account", page)
+        page.keyboard.press("Escape")
+        look("accounts", page)
     assert found == {}
 
 

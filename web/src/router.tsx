@@ -145,6 +145,18 @@ const account = createRoute({
   }),
 });
 
+const promos = createRoute({
+  getParentRoute: () => root,
+  path: "/manage/promo-codes",
+  component: lazyRouteComponent(() => import("./manage/promos"), "PromosPage"),
+});
+
+const users = createRoute({
+  getParentRoute: () => root,
+  path: "/admin/users",
+  component: lazyRouteComponent(() => import("./admin/users"), "UsersPage"),
+});
+
 const scan = createRoute({
   getParentRoute: () => root,
   path: "/staff/scan",
@@ -196,6 +208,8 @@ const tree = root.addChildren([
   account,
   sales,
   scan,
+  promos,
+  users,
 ]);
 
 export const router = createRouter({

@@ -109,6 +109,16 @@ function StaffNav() {
       <Link to="/staff/scan" className="link">
         {t("staff.scan")}
       </Link>
+      {session.user.role !== "staff" && (
+        <Link to="/manage/promo-codes" className="link">
+          {t("promos.title")}
+        </Link>
+      )}
+      {session.user.role === "admin" && (
+        <Link to="/admin/users" className="link">
+          {t("users.title")}
+        </Link>
+      )}
     </nav>
   );
 }
