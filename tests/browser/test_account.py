@@ -34,10 +34,14 @@ def test_name_and_password_are_changed_and_another_device_is_signed_out(
         page.get_by_role("link", name="Security").click()
         sessions = page.locator(".rows li")
         expect(sessions).to_have_count(3)  # one of them registered
+        asked: list[str] = []
+        page.on("request", lambda one: asked.append(one.url))
         page.get_by_label("Present password").fill("wrong")
         page.get_by_label("New password").fill("an even longer one")
         page.get_by_role("button", name="Set the password").click()
         page.get_by_text("E-mail or password is wrong.").wait_for()
+        # It counts as a failed login, so it is not sent a second time.
+        assert len([url for url in asked if url.endswith("/change-password")]) == 1
         page.get_by_label("Present password").fill(password)
         page.get_by_role("button", name="Set the password").click()
         page.get_by_text("Your password is changed.").wait_for()

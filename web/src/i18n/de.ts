@@ -459,4 +459,5 @@ export const de: Texts = {
   "promos.seat": "Platz",
   "promos.validUntil": "Gültig bis",
   "promos.most": "Höchstens so oft",
+  "scan.look": "Ansehen: {check}",
 };

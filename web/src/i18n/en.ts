@@ -445,4 +445,5 @@ export const en = {
   "promos.seat": "seat",
   "promos.validUntil": "Valid until",
   "promos.most": "Most uses",
+  "scan.look": "Look at: {check}",
 } as const;

@@ -201,7 +201,7 @@ function Result({ verdict, count }: { verdict: Verdict | null; count: number }) 
               <strong>{t(verdict.kind === "in" ? "scan.in" : "scan.inOffline")}</strong>
               <p className="verdict-seats">{verdict.seats.join(", ")}</p>
               {verdict.checks.map((check) => (
-                <p key={check}>{t("checkout.proof", { proof: check })}</p>
+                <p key={check}>{t("scan.look", { check })}</p>
               ))}
               {verdict.kind === "in" && verdict.refused.length > 0 && (
                 <p>{t("scan.notAll", { seats: verdict.refused.join(", ") })}</p>
