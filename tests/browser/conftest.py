@@ -16,19 +16,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from cinema.features.website.service import BUILT
 from tests.browser.backstage import Backstage
-from tests.browser.windows import visitor
+from tests.browser.windows import FLAGS, visitor
 from tests.support.programs import program
 from tests.support.server_process import ROOT, ServerProcess
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 BUILD_TIMEOUT_S = 600.0
 
 

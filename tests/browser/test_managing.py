@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.backstage import Backstage
-from tests.browser.steps import hold, sign_in_as
+from tests.browser.steps import go_to_work, hold, sign_in_as
 
 
 def test_a_promo_code_is_added_counts_and_is_switched_off(page: Page, backstage: Backstage) -> None:
@@ -16,8 +16,7 @@ def test_a_promo_code_is_added_counts_and_is_switched_off(page: Page, backstage:
     code = f"TEN-{uuid4().hex[:8].upper()}"
     page.goto("/sign-in")
     sign_in_as(page, "manager")
-    page.get_by_role("link", name="Promo codes").click()
-    page.get_by_label("Cinema").select_option(label="Kino Aurora, Berlin")
+    go_to_work(page, "Promo codes", "Promo codes")
     page.get_by_label("Code", exact=True).fill(code)
     page.get_by_label("Takes off").fill("12,5")
     page.get_by_role("button", name="Add a code").click()

@@ -7,7 +7,7 @@ from datetime import timedelta
 from playwright.sync_api import Page, expect
 
 from tests.browser.backstage import Backstage
-from tests.browser.steps import sign_in_as
+from tests.browser.steps import go_to_work, sign_in_as
 
 
 def test_staff_open_a_till_sell_by_keyboard_and_count(page: Page, backstage: Backstage) -> None:
@@ -16,8 +16,7 @@ def test_staff_open_a_till_sell_by_keyboard_and_count(page: Page, backstage: Bac
     screen = backstage.ask("staff", "GET", f"screens/{showtime['screen_id']}")["name"]
     page.goto("/sign-in")
     sign_in_as(page, "staff")
-    page.get_by_role("link", name="Box office").click()
-    page.get_by_label("Cinema").select_option(label="Kino Aurora, Berlin")
+    go_to_work(page, "Box office", "Box office")
     page.get_by_label("Cash in the drawer").fill("about 50")
     page.get_by_role("button", name="Open the till").click()
     page.get_by_text("Enter an amount").wait_for()
@@ -79,7 +78,7 @@ def test_staff_open_a_till_sell_by_keyboard_and_count(page: Page, backstage: Bac
 def test_who_works_in_another_cinema_is_told(page: Page) -> None:
     page.goto("/sign-in")
     sign_in_as(page, "staff")
-    page.get_by_role("link", name="Box office").click()
+    go_to_work(page, "Box office", "Box office")
     choices = page.get_by_label("Cinema").locator("option").all_inner_texts()
     other = next(one for one in choices if not one.startswith("Kino Aurora"))
     page.get_by_label("Cinema").select_option(label=other)

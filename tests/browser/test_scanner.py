@@ -11,9 +11,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.backstage import Backstage
 from tests.browser.camera import film_of_code
-from tests.browser.conftest import FLAGS
-from tests.browser.steps import sign_in_as
-from tests.browser.windows import visitor
+from tests.browser.steps import go_to_work, sign_in_as
+from tests.browser.windows import FLAGS, visitor
 from tests.support.server_process import ServerProcess
 
 # On a busy machine the answer may come too late, and the list decides: both let in.
@@ -115,8 +114,7 @@ def _sold(backstage: Backstage) -> tuple[str, list[dict[str, Any]]]:
 def _at_the_door(page: Page, showtime_id: str) -> None:
     page.goto("/sign-in")
     sign_in_as(page, "staff")
-    page.get_by_role("link", name="Scanner").click()
-    page.get_by_label("Cinema").select_option(label="Kino Aurora, Berlin")
+    go_to_work(page, "Scanner", "At the door")
     page.get_by_label("Showtime").select_option(showtime_id)
     page.get_by_text("Ready, also without a connection").wait_for()
 
