@@ -783,6 +783,7 @@ async def _pricing(ground: Ground, offered: Offered) -> Feature:
             books,
             codes,
             offered.seats,
+            offered.sales,
             offered.concessions,
             now_us=ground.dispatch.clock.now_us,
         ),

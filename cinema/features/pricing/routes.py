@@ -232,7 +232,8 @@ async def delete_rule(parts: PricingParts, context: RequestContext) -> Reply:
     path="/api/v1/pricing/calculate",
     operation_id="calculatePrice",
     summary="Calculate what tickets cost, and explain it",
-    description="By the cinema's price book, the demand and the time of now. Nothing is held. Each "
+    description="By the cinema's price book, the demand and the time of now; with the `hold_id` of "
+    "a hold of yours, what it is booked for, whatever has changed since. Nothing is held. Each "
     "seat has the steps of its price. All fees are included, and taxes are part of the amounts. "
     "`channel` `counter` is for staff of the cinema.",
     tag=TAG,
@@ -245,7 +246,7 @@ async def delete_rule(parts: PricingParts, context: RequestContext) -> Reply:
     errors=(
         *("NOT_FOUND", "FORBIDDEN", "UNKNOWN_SEAT", "DUPLICATE_SEAT", "UNKNOWN_CATEGORY"),
         *("UNKNOWN_TICKET_TYPE", "TICKETS_NOT_ALLOWED", "UNKNOWN_PROMO_CODE", "RATE_LIMITED"),
-        *("UNKNOWN_PRODUCT", "OVERLOADED", "RETRY"),
+        *("UNKNOWN_PRODUCT", "HOLD_ENDED", "PAYMENT_IN_PROGRESS", "OVERLOADED", "RETRY"),
     ),
 )
 async def calculate(parts: PricingParts, context: RequestContext) -> Reply:

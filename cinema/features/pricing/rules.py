@@ -173,7 +173,7 @@ def tickets_of(request: QuoteInput, plan: SeatPlan) -> list[Ticket]:
     Refuses UNKNOWN_SEAT, DUPLICATE_SEAT, UNKNOWN_CATEGORY, VALIDATION_ERROR.
     """
     if request.seats is not None:
-        return _for_seats(request.seats, request.tickets, plan)
+        return for_seats(request.seats, request.tickets, plan)
     category = plan.categories[0] if request.category is None else request.category
     if category not in plan.categories:
         raise refuse("UNKNOWN_CATEGORY", category=category, categories=sorted(plan.categories))
@@ -189,9 +189,13 @@ def tickets_of(request: QuoteInput, plan: SeatPlan) -> list[Ticket]:
     return [Ticket(category, one) for one in types]
 
 
-def _for_seats(
+def for_seats(
     labels: Sequence[str], choices: Sequence[TicketChoice], plan: SeatPlan
 ) -> list[Ticket]:
+    """A ticket for each of these seats.
+
+    Refuses UNKNOWN_SEAT, DUPLICATE_SEAT, VALIDATION_ERROR.
+    """
     unknown = [label for label in labels if label not in plan.index]
     if unknown:
         raise refuse("UNKNOWN_SEAT", seats=unknown)

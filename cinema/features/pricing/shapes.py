@@ -172,7 +172,7 @@ class TicketChoice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class QuoteInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What somebody would book: `seats`, or a `quantity` of a `category`.
+    """What somebody would book: `seats`, a `quantity` of a `category`, or the caller's `hold_id`.
 
     Seats without a ticket in `tickets` are for adults. `concessions` are products of the cinema.
     """
@@ -180,6 +180,7 @@ class QuoteInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     showtime_id: UUID
     seats: SeatLabels | None = None
     quantity: Annotated[int, Meta(ge=1, le=100)] | None = None
+    hold_id: UUID | None = None
     category: SeatCategory | None = None
     tickets: Annotated[list[TicketChoice], Meta(max_length=100)] = []
     promo_code: PromoText | None = None
@@ -187,9 +188,9 @@ class QuoteInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     concessions: ConcessionChoices = []
 
     def __post_init__(self) -> None:
-        if (self.seats is None) == (self.quantity is None):
-            raise ValueError("name either seats or a quantity")
-        if self.seats is not None and self.category is not None:
+        if [self.seats, self.quantity, self.hold_id].count(None) != 2:
+            raise ValueError("name one of seats, a quantity or a hold")
+        if self.quantity is None and self.category is not None:
             raise ValueError("seats have their own category")
 
 

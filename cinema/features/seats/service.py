@@ -87,6 +87,19 @@ class SeatsService:
         outcome = await self._dispatch.read_seats(showtime_id, query)
         return granted(outcome if isinstance(outcome, SeatsSeen) else refusal_of(outcome))
 
+    async def held(self, showtime_id: bytes, caller: Principal, hold_id: bytes) -> HoldSeen:
+        """A hold of the caller, or of a guest that the caller has claimed, with its price basis.
+
+        Refuses NOT_FOUND.
+        """
+        outcome: Outcome = NOT_FOUND
+        for customer in (caller.user_id, *caller.guest_ids):
+            question = ReadHold(hold_id=hold_id, customer=customer, with_basis=True)
+            outcome = await self._dispatch.ask(showtime_id, question)
+            if outcome != NOT_FOUND:
+                break
+        return granted(outcome if isinstance(outcome, HoldSeen) else refusal_of(outcome))
+
     async def exists(self, showtime_id: bytes) -> bool:
         """Whether there is such a showtime."""
         return await self._dispatch.exists(showtime_id)

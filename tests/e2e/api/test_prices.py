@@ -131,6 +131,30 @@ async def test_a_quote_explains_each_seat(house: House) -> None:
     await without_rules(house)
 
 
+async def test_a_quote_for_a_hold_is_what_it_is_booked_for(house: House) -> None:
+    """Its own seats count as taken for everybody else, and rules change behind it."""
+    await rule(house, "Demand", "demand", {"kind": "amount", "value": 300}, taken_min=4)
+    showtime_id = await house.showtime()
+    held = (await house.hold("ada", showtime_id, "A1")).data
+    asked: dict[str, Any] = {"showtime_id": showtime_id, "hold_id": held["hold_id"]}
+    assert prices(await calculate(house, showtime_id, seats=["A1"])) == [1300]
+    await rule(house, "Dear", "time", {"kind": "amount", "value": 700})
+    quoted = await house.ask("ada", "POST", "pricing/calculate", asked)
+    assert (prices(quoted), quoted.data["taken_percent"]) == ([1000], 0)
+    for who, status in ((None, 404), ("bob", 404)):
+        assert (await house.ask(who, "POST", "pricing/calculate", asked)).status == status
+    both = await house.ask("ada", "POST", "pricing/calculate", {**asked, "seats": ["A1"]})
+    assert both.error == (400, "VALIDATION_ERROR")
+    till = await house.ask("ada", "POST", "pricing/calculate", {**asked, "channel": "counter"})
+    assert till.error == (403, "FORBIDDEN")
+    booking = {"showtime_id": showtime_id, "hold_id": held["hold_id"]}
+    booked = await house.ask("ada", "POST", "bookings", {**booking, "payment": {"method": "demo"}})
+    assert booked.data["total"] == quoted.data["total"]
+    over = await house.ask("ada", "POST", "pricing/calculate", asked)
+    assert over.error == (409, "HOLD_ENDED")
+    await without_rules(house)
+
+
 async def test_a_manager_changes_and_deletes_a_rule_that_nobody_else_changed(house: House) -> None:
     made = await rule(house, "One", "time", HALF)
     assert made.status == 201

@@ -100,7 +100,9 @@ function Paying({ hold, cinemaId }: { hold: Hold; cinemaId: string }) {
     const type = chosen[seat];
     return type === undefined || type === ADULT ? [] : [{ seat, type }];
   });
-  const body = { showtime_id: hold.showtime_id, seats, tickets, promo_code: promo || undefined };
+  // A hold has the prices of its moment; while one of its payments is under way nobody asks for it.
+  const what = hold.status === "active" ? { hold_id: hold.hold_id } : { seats };
+  const body = { showtime_id: hold.showtime_id, ...what, tickets, promo_code: promo || undefined };
   const quote = useQuery({
     queryKey: ["quote", body],
     queryFn: () => ask(api.POST("/api/v1/pricing/calculate", { body })),
