@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Final
+
+PATIENTLY: Final = ("nice", "-n", "5")
+"""Before a command whose answer can wait a little where seats are sold meanwhile."""
 
 _CHUNK_BYTES = 1 << 16
 

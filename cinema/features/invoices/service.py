@@ -19,9 +19,15 @@ from cinema.features.invoices.store import Invoiced, InvoicesRepository
 from cinema.features.messages.letters import Enclosure
 from cinema.features.messages.rules import language_of
 from cinema.features.refusals import found, granted
-from cinema.integrations.processes import AnswerTooLong, Processes, ProcessesBusy, ProcessTooSlow
+from cinema.integrations.processes import (
+    PATIENTLY,
+    AnswerTooLong,
+    Processes,
+    ProcessesBusy,
+    ProcessTooSlow,
+)
 
-COMMAND: Final = (sys.executable, "-m", "cinema.features.invoices.printing")
+COMMAND: Final = (*PATIENTLY, sys.executable, "-m", "cinema.features.invoices.printing")
 
 TIME_LIMIT_S: Final = 30.0
 """How long a PDF may take, the start of its process and a busy machine included."""

@@ -28,7 +28,13 @@ from cinema.features.tickets.shapes import PrintedTicket, PrintedTickets, Ticket
 from cinema.features.tickets.signing import TicketKeys
 from cinema.features.tickets.store import Sheet, TicketsRepository, calendar_of
 from cinema.features.tickets.words import WORDS
-from cinema.integrations.processes import AnswerTooLong, Processes, ProcessesBusy, ProcessTooSlow
+from cinema.integrations.processes import (
+    PATIENTLY,
+    AnswerTooLong,
+    Processes,
+    ProcessesBusy,
+    ProcessTooSlow,
+)
 from cinema.integrations.wallet import PassContent, WalletPasses
 
 Scope = tuple[UUID | None, Sequence[UUID]]
@@ -38,7 +44,7 @@ EVERYTHING: Final[Scope] = (None, ())
 
 NO_WALLET: Final = "This server makes no tickets for wallets."
 
-COMMAND: Final = (sys.executable, "-m", "cinema.features.tickets.printing")
+COMMAND: Final = (*PATIENTLY, sys.executable, "-m", "cinema.features.tickets.printing")
 
 TIME_LIMIT_S: Final = 30.0
 """How long a PDF may take, the start of its process and a busy machine included."""
