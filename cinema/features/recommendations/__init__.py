@@ -1,0 +1,1 @@
+"""Which films a customer may like: a model of everybody's bookings, and reasons in words."""
