@@ -12,6 +12,7 @@ from benchmarks.scenarios.outbox import OUTBOX
 from benchmarks.scenarios.overload import OVERLOAD
 from benchmarks.scenarios.pricing import PRICING
 from benchmarks.scenarios.promo_rush import PROMO_RUSH
+from benchmarks.scenarios.recommend import RECOMMEND
 from benchmarks.scenarios.reports import REPORTS
 from benchmarks.scenarios.residents import RESIDENTS_SCENARIO
 from benchmarks.scenarios.retention import RETENTION
@@ -45,6 +46,7 @@ SCENARIOS = {
         TAKEOVER,
         ROLLING_RESTART,
         SCHEDULE,
+        RECOMMEND,
         PRICING,
         PROMO_RUSH,
         SCAN,

@@ -12,6 +12,10 @@ CHOSEN_GENRE_WEIGHT: Final = 6.0
 """A genre that the customer has named counts as two bookings of films that have no other."""
 
 
+NEW_GENRE_WEIGHT: Final = 1.0
+"""Of a genre that the model does not know, as before the first is built."""
+
+
 def genre_weights(films: Iterable[Film]) -> dict[str, float]:
     """What each genre says about a film: the rarer, the more (inverse document frequency)."""
     counts: dict[str, int] = {}
@@ -28,10 +32,10 @@ def profile(customer: Customer, weights: Mapping[str, float]) -> dict[str, float
     found: dict[str, float] = {}
     for past in customer.history.values():
         for genre in past.film.genres:
-            part = past.weight * weights.get(genre, 0.0) / sqrt(len(past.film.genres))
+            part = past.weight * weights.get(genre, NEW_GENRE_WEIGHT) / sqrt(len(past.film.genres))
             found[genre] = found.get(genre, 0.0) + part
     for genre in customer.genres:
-        part = CHOSEN_GENRE_WEIGHT * weights.get(genre, 0.0)
+        part = CHOSEN_GENRE_WEIGHT * weights.get(genre, NEW_GENRE_WEIGHT)
         found[genre] = found.get(genre, 0.0) + part
     return found
 
@@ -40,5 +44,5 @@ def likeness(film: Film, liked: Mapping[str, float], weights: Mapping[str, float
     """How well a film fits a profile."""
     if not film.genres:
         return 0.0
-    parts = (liked.get(genre, 0.0) * weights.get(genre, 0.0) for genre in film.genres)
+    parts = (liked.get(genre, 0.0) * weights.get(genre, NEW_GENRE_WEIGHT) for genre in film.genres)
     return sum(parts) / sqrt(len(film.genres))

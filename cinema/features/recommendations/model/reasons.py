@@ -56,7 +56,7 @@ def reason_for(scored: Scored, customer: Customer, scorer: Scorer) -> Reason:
         if reason is not None and parts.get(name, 0.0) > 0:
             said.append((parts[name], reason))
     if not said:
-        return Reason(code=SHOWING_SOON)
+        return _new(scored) or Reason(code=SHOWING_SOON)
     return max(said, key=lambda one: one[0])[1]
 
 

@@ -30,7 +30,7 @@ HISTORY_FILMS: Final = 100
 USUAL_HOURS: Final = 1
 """Showtimes that start at most so long before or after a usual hour are at that hour."""
 
-WHOLE_HISTORY: Final = 3.0
+WHOLE_HISTORY: Final = 10.0
 """With a history that weighs so much, EASE and content count half of what they can."""
 
 DEMAND_PRIOR: Final = 0.1
@@ -47,7 +47,7 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     usual: float
 
 
-WEIGHTS: Final = Weights(ease=1.0, popularity=0.5, content=0.2, freshness=0.1, usual=0.2)
+WEIGHTS: Final = Weights(ease=1.0, popularity=0.7, content=0.7, freshness=0.5, usual=0.2)
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True):

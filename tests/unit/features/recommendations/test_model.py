@@ -361,6 +361,7 @@ def test_each_reason_is_given_when_its_signal_says_most_and_it_is_true() -> None
     assert told(fan, model, ease=1, popularity=2, content=1) == "popular_at"
     assert told(fan, model, ease=1, popularity=1, content=2) == "more_of"
     assert told(fan, model, days_shown=2, freshness=1) == "new_this_week"
+    assert told(fan, model, days_shown=2) == "new_this_week"
     assert told(fan, model, days_shown=8, freshness=1) == "showing_soon"
     assert told(fan, model, usual=1) == "your_usual_evening"
     assert told(fan, model) == "showing_soon"

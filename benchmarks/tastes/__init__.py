@@ -1,0 +1,1 @@
+"""Data of known outcome for recommendations: MovieLens-100K, and a cinema of known tastes."""

@@ -1,0 +1,19 @@
+"""How good an order of films is, when it is known what came."""
+
+from collections.abc import Collection, Sequence
+from math import log2
+from uuid import UUID
+
+PLACES = 10
+
+
+def ndcg(order: Sequence[UUID], came: Collection[UUID]) -> float:
+    """Normalised discounted cumulative gain of the first ten places."""
+    gain = sum(1 / log2(place + 2) for place, one in enumerate(order[:PLACES]) if one in came)
+    best = sum(1 / log2(place + 2) for place in range(min(PLACES, len(came))))
+    return gain / best
+
+
+def recall(order: Sequence[UUID], came: Collection[UUID]) -> float:
+    """The share of what came that is among the first ten."""
+    return sum(one in came for one in order[:PLACES]) / min(PLACES, len(came))
