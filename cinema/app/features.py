@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import random
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -255,6 +256,18 @@ from cinema.features.privacy.rules import KIND as EXPORT_KIND
 from cinema.features.privacy.service import ExportsService
 from cinema.features.privacy.store import SEALED as SEALED_EXPORTS
 from cinema.features.privacy.store import ExportsRepository
+from cinema.features.recommendations import routes as recommendation_routes
+from cinema.features.recommendations.jobs import Models, building
+from cinema.features.recommendations.personal_store import RecommendationFacts
+from cinema.features.recommendations.service import (
+    CurrentModel,
+    Programme,
+    RecommendationsService,
+)
+from cinema.features.recommendations.store import (
+    ModelRepository,
+    RecommendationsRepository,
+)
 from cinema.features.reports import admin_routes as admin_report_routes
 from cinema.features.reports import routes as report_routes
 from cinema.features.reports.figure_jobs import FiguresKept
@@ -1175,6 +1188,25 @@ async def _reviews(ground: Ground, offered: Offered) -> Feature:
     )
 
 
+async def _recommendations(ground: Ground, _offered: Offered) -> Feature:
+    now, current = _common_time(ground), CurrentModel()
+    store = RecommendationsRepository(ground.pool, ground.reads, new_id=ground.next_uuid)
+    programme = Programme(store, now=now)
+    service = RecommendationsService(
+        store, programme, current, new_id=ground.next_uuid, now=now, random=random.Random()
+    )
+    models = Models(ModelRepository(ground.pool), programme, current, building(), now=now)
+    return Feature(
+        routes=bound(recommendation_routes.ROUTES, service),
+        personal=(RecommendationFacts(ground.pool).disclose,),
+        tasks={"recommendation-model": models.run},
+        sweeps={
+            "recommendation-exposures": store.forget_exposures,
+            "recommendation-events": store.forget_events,
+        },
+    )
+
+
 async def _webhooks(ground: Ground, _offered: Offered) -> Feature:
     allowed, now = ground.settings.webhook_allowed_networks, _common_time(ground)
     store, counts = WebhooksRepository(ground.pool, ground.cipher), WebhookCounts()
@@ -1322,6 +1354,7 @@ FEATURES: Final[dict[str, Listed]] = {
     "tickets": Listed(_tickets, rows=TICKET_BRANCHES),
     "reports": Listed(_reports),
     "reviews": Listed(_reviews),
+    "recommendations": Listed(_recommendations),
     "waitlist": Listed(_waitlist, rows=WAITLIST_BRANCHES),
     "schedules": Listed(_schedules),
     "webhooks": Listed(_webhooks),

@@ -52,6 +52,10 @@ ERASED: Final = {
     "review_reports": {"reason"},
     "messages_off": {"address_digest", "kind"},
     "message_phones": {"number", "kinds"},
+    "recommendation_preferences": {"genres"},
+    "recommendation_feedback": {"kind"},
+    "recommendation_exposures": {"reason"},
+    "recommendation_events": {"kind"},
 }
 """What erasure replaces, or deletes with its row (`features/accounts/erasure_store.py`)."""
 

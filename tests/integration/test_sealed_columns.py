@@ -27,6 +27,7 @@ NOT_SEALED = {
     "idempotent_requests.response",
     "login_addresses.account",
     "login_addresses.address",
+    "recommendation_model.content",
     "refunds.fingerprint",
     "refunds.request_key",
     "showtime_archive.key",

@@ -101,6 +101,14 @@ _FORGET: Final = (
     "delete from cinema_managers where user_id = $1",
     "delete from reviews where user_id = $1",
     "delete from review_reports where user_id = $1",
+    "delete from recommendation_preferences where user_id = $1",
+    "delete from recommendation_feedback where user_id = $1",
+    """
+    delete from recommendation_exposures
+    where user_id = $1 or user_id in (select id from guests where claimed_by = $1)""",
+    """
+    delete from recommendation_events
+    where user_id = $1 or user_id in (select id from guests where claimed_by = $1)""",
     """
     delete from booking_notes where booking_id in (
         select id from bookings

@@ -506,6 +506,20 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
             *("POST", f"bookings/{facts['booking']}/exchange", BUYERS, 404),
             body={"showtime_id": UNKNOWN_ID, "hold_id": UNKNOWN_ID},
         ),
+        "listRecommendations": Call("GET", "recommendations", ANYBODY),
+        "sendRecommendationFeedback": Call(
+            *("POST", "recommendations/feedback", SIGNED_IN),
+            body={"movie_id": house.movie_id, "kind": "more"},
+        ),
+        "deleteRecommendationFeedback": Call(
+            "DELETE", f"recommendations/feedback?movie_id={UNKNOWN_ID}", SIGNED_IN, 404
+        ),
+        "sendPageEvents": Call(
+            *("POST", "events", BUYERS, 202),
+            body={"events": [{"kind": "click", "movie_id": house.movie_id}]},
+        ),
+        "getPreferences": Call("GET", "me/preferences", SIGNED_IN),
+        "replacePreferences": Call("PUT", "me/preferences", SIGNED_IN, body={}),
         "listTickets": Call("GET", "tickets", BUYERS),
         "getTicket": Call("GET", ticket, BUYERS),
         "getTicketCodeAsSvg": Call("GET", f"{ticket}/qr.svg", BUYERS),

@@ -1,0 +1,114 @@
+"""Builds the model, and brings this node the newest one.
+
+A node takes the model that is there when it starts. Every ten seconds it looks: if the model is
+older than six hours, there is something to learn and nobody builds, it builds one, in a process of
+its own that has two minutes; it takes the one that is there if that is newer than its own. Without
+a model, films are recommended that are new, or of the genres that a customer likes. Telemetry: the
+log event below.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+import structlog
+
+from cinema.domain.rejections import Refused
+from cinema.features.recommendations.model.facts import Model
+from cinema.features.recommendations.service import CurrentModel, Programme
+from cinema.features.recommendations.store import ModelRepository
+from cinema.integrations.processes import AnswerTooLong, Processes, ProcessTooSlow
+from cinema.telemetry.logging import LogLimit
+
+RECOMMENDATION_MODEL_NOT_BUILT: Final = "recommendation_model_not_built"
+
+PERIOD_S: Final = 10.0
+REBUILD: Final = timedelta(hours=6)
+BUILD_LIMIT_S: Final = 120.0
+CLAIM: Final = timedelta(seconds=BUILD_LIMIT_S + 60)
+"""Longer than building can take: if the node ends meanwhile, another one builds after that."""
+
+MODEL_BYTES_MAX: Final = 64 * 1024 * 1024
+
+COMMAND: Final = (sys.executable, "-m", "cinema.features.recommendations.model")
+
+log = structlog.get_logger(__name__)
+
+
+def building(command: tuple[str, ...] = COMMAND, *, limit_s: float = BUILD_LIMIT_S) -> Processes:
+    """The process that builds, one at a time."""
+    return Processes(
+        command,
+        at_once=1,
+        waiting_limit=0,
+        time_limit_s=limit_s,
+        answer_limit_bytes=MODEL_BYTES_MAX,
+    )
+
+
+class Models:
+    """Keeps the model of this node current; on every node."""
+
+    def __init__(
+        self,
+        store: ModelRepository,
+        programme: Programme,
+        current: CurrentModel,
+        processes: Processes,
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._programme = programme
+        self._current = current
+        self._processes = processes
+        self._now = now
+        self._limit = LogLimit(lines=5, period_s=60.0)
+
+    async def run(self) -> None:
+        """Run as long as the node runs."""
+        step = self.take
+        while True:
+            try:
+                await step()
+            except Refused as refused:
+                self._tell(refused.rejection.code)
+            await asyncio.sleep(PERIOD_S)
+            step = self.round
+
+    async def round(self) -> None:
+        """Build if it is time to, and take the newest model. Refuses RETRY."""
+        now = self._now()
+        version = await self._store.claim(now, now + CLAIM, now - REBUILD)
+        if version is not None:
+            await self._build(version)
+        await self.take()
+
+    async def take(self) -> None:
+        """Serve the newest model. Refuses RETRY."""
+        if await self._store.version() != self._current.version:
+            newest, content = await self._store.model()
+            if content is not None:
+                self._current.use(newest, msgspec.msgpack.decode(content, type=Model))
+
+    async def _build(self, version: int) -> None:
+        candidates = [one.movie.id for one in await self._programme.films()]
+        now = self._now()
+        task = await self._store.task(candidates, now)
+        if not task.histories:
+            return
+        try:
+            content = await self._processes.answer(msgspec.msgpack.encode(task))
+            msgspec.msgpack.decode(content, type=Model)
+        except (ProcessTooSlow, AnswerTooLong, msgspec.DecodeError) as problem:
+            self._tell(type(problem).__name__)
+        else:
+            await self._store.keep(version, content, now)
+
+    def _tell(self, reason: str) -> None:
+        self._limit.write(log.warning, RECOMMENDATION_MODEL_NOT_BUILT, reason=reason)

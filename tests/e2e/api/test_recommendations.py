@@ -1,0 +1,360 @@
+"""Recommendations: what may be on the list, why, and what customers say and do about it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+import structlog
+
+from cinema.features.recommendations.jobs import COMMAND, REBUILD, Models, building
+from cinema.features.recommendations.model.reasons import Reason, reason_for
+from cinema.features.recommendations.rules import choice_for, shown_reason
+from cinema.features.recommendations.service import CurrentModel, Programme
+from cinema.features.recommendations.store import (
+    KEPT_DAYS,
+    ModelRepository,
+    RecommendationsRepository,
+)
+from cinema.storage.database.pool import open_pool
+from cinema.storage.database.transactions import Pool
+from tests.e2e.api.house import UNKNOWN_ID, Clocks, House, open_house
+
+pytestmark = pytest.mark.asyncio(loop_scope="function")
+
+AFTER_PROGRAMME_S = 11.0
+"""What can be booked is asked for anew after so long."""
+
+
+BY_THE_TEST = timedelta(hours=2)
+"""How far the tests that build are ahead of the node, which takes the model for being built."""
+
+
+@pytest_asyncio.fixture(loop_scope="function")
+async def house(database: str, clocks: Clocks) -> AsyncIterator[House]:
+    connection = await asyncpg.connect(database)
+    await connection.execute(
+        "update recommendation_model set claimed_until = now() + interval '1 hour'"
+    )
+    await connection.close()
+    async with open_house(database, clocks=clocks) as house:
+        yield house
+
+
+async def film(house: House, title: str, *genres: str) -> str:
+    """The id of a new film."""
+    body = {"title": title, "runtime_minutes": 90, "genres": list(genres)}
+    return str((await house.ask("admin", "POST", "movies", body)).data["id"])
+
+
+async def shown(house: House, movie_id: str, screen_id: str | None = None) -> str:
+    """The id of a new showtime of a film."""
+    before, house.movie_id = house.movie_id, movie_id
+    try:
+        return await house.showtime(screen_id=screen_id)
+    finally:
+        house.movie_id = before
+
+
+async def listed(house: House, person: str | None, query: str = "limit=20") -> list[Any]:
+    answer = await house.ask(person, "GET", f"recommendations?{query}")
+    assert answer.status == 200, answer
+    return list(answer.data)
+
+
+async def titles(house: House, person: str | None, query: str = "limit=20") -> set[str]:
+    return {one["movie"]["title"] for one in await listed(house, person, query)}
+
+
+async def three_films(house: House) -> dict[str, str]:
+    """Titles and ids of three films that can be booked."""
+    films = {
+        title: await film(house, title, genre)
+        for title, genre in (("One", "Drama"), ("Two", "Drama"), ("Three", "Western"))
+    }
+    for movie_id in films.values():
+        await shown(house, movie_id)
+    return films
+
+
+async def test_anybody_is_recommended_what_can_be_booked(house: House, clocks: Clocks) -> None:
+    films = await three_films(house)
+    hidden = await film(house, "Paused", "Drama")
+    paused = await shown(house, hidden)
+    answer = await house.database.execute(
+        "update showtimes set sales_paused = true where id = $1", paused
+    )
+    assert answer == "UPDATE 1"
+    found = await listed(house, None)
+    assert {one["movie"]["title"] for one in found} == set(films)
+    for one in found:
+        assert one["exposure_id"] is None
+        assert one["reason"] == {"code": "new_this_week", "args": {}, "text": "New this week."}
+        (showtime,) = one["next_showtimes"]
+        assert showtime["cinema_id"] == house.cinema_id
+    assert await house.database.fetchval("select count(*) from recommendation_exposures") == 0
+    assert len(await listed(house, None, "limit=2")) == 2
+    assert (await house.ask(None, "GET", "recommendations?limit=21")).error[0] == 400
+
+
+async def test_what_is_sold_no_more_is_not_recommended(house: House, clocks: Clocks) -> None:
+    films = await three_films(house)
+    assert await titles(house, None) == set(films)
+    await house.database.execute("update showtimes set sales_paused = true")
+    clocks.ahead_s += AFTER_PROGRAMME_S
+    assert await titles(house, None) == set()
+
+
+async def test_what_a_customer_has_booked_is_not_recommended_until_it_is_given_back(
+    house: House,
+) -> None:
+    films = await three_films(house)
+    showtime_id = await shown(house, films["One"])
+    booking_id = await house.booked("ada", showtime_id, "A1", "A2")
+    assert await titles(house, "ada") == {"Two", "Three"}
+    assert await titles(house, "bob") == set(films)
+    assert (await house.ask("ada", "DELETE", f"bookings/{booking_id}")).status == 200
+    assert await titles(house, "ada") == set(films)
+
+
+async def test_what_a_customer_hides_or_has_seen_leaves_the_list(house: House) -> None:
+    films = await three_films(house)
+    for kind, title in (("hide", "One"), ("seen", "Two")):
+        body = {"movie_id": films[title], "kind": kind}
+        answer = await house.ask("ada", "POST", "recommendations/feedback", body)
+        assert answer.status == 200
+        assert answer.data["kind"] == kind
+    assert await titles(house, "ada") == {"Three"}
+    path = f"recommendations/feedback?movie_id={films['One']}"
+    assert (await house.ask("ada", "DELETE", path)).data == {"movie_id": films["One"]}
+    assert await titles(house, "ada") == {"One", "Three"}
+    assert (await house.ask("ada", "DELETE", path)).error == (404, "NOT_FOUND")
+    body = {"movie_id": UNKNOWN_ID, "kind": "hide"}
+    answer = await house.ask("ada", "POST", "recommendations/feedback", body)
+    assert answer.error == (404, "NOT_FOUND")
+
+
+async def test_more_of_a_film_brings_its_genre_first_and_says_so(house: House) -> None:
+    films = await three_films(house)
+    body = {"movie_id": films["One"], "kind": "more"}
+    assert (await house.ask("ada", "POST", "recommendations/feedback", body)).status == 200
+    found = await listed(house, "ada")
+    of_genre = [one for one in found if one["movie"]["genres"] == ["Drama"]]
+    assert len(of_genre) == 2
+    for one in of_genre:
+        assert one["reason"]["code"] == "more_of"
+        assert one["reason"]["args"] == {"genre": "Drama"}
+    (western,) = [one for one in found if one not in of_genre]
+    assert western["score"] < min(one["score"] for one in of_genre)
+
+
+async def test_the_list_of_a_cinema_has_only_what_runs_there(house: House) -> None:
+    films = await three_films(house)
+    cinema = {"name": "Far", "city": "Far", "country": "DE", "time_zone": "Europe/Berlin"}
+    made = await house.ask("admin", "POST", "cinemas", {**cinema, "currency": "EUR"})
+    far = made.data["id"]
+    body = {"cinema_id": far, "name": "1", "grid": {"rows": 3, "columns": 3}}
+    screen_id = (await house.ask("admin", "POST", "screens", body)).data["id"]
+    await shown(house, films["Three"], screen_id)
+    assert await titles(house, None, f"cinema_id={far}") == {"Three"}
+    wanted = {"cinema_ids": [far], "genres": ["Drama", "Drama"]}
+    answer = await house.ask("ada", "PUT", "me/preferences", wanted)
+    assert answer.data == {"cinema_ids": [far], "genres": ["Drama"], "opt_out": False}
+    assert (await house.ask("ada", "GET", "me/preferences")).data == answer.data
+    assert await titles(house, "ada") == {"Three"}
+    (one,) = await listed(house, "ada")
+    assert [showtime["cinema_id"] for showtime in one["next_showtimes"]] == [far]
+    assert await titles(house, "ada", f"cinema_id={house.cinema_id}") == set(films)
+    assert await titles(house, "ada", f"cinema_id={UNKNOWN_ID}") == set()
+
+
+async def test_preferences_name_cinemas_that_are_there(house: House) -> None:
+    answer = await house.ask("ada", "PUT", "me/preferences", {"cinema_ids": [UNKNOWN_ID]})
+    assert answer.error == (422, "UNKNOWN_REFERENCE")
+    assert (await house.ask("bob", "GET", "me/preferences")).data == {
+        "genres": [],
+        "cinema_ids": [],
+        "opt_out": False,
+    }
+
+
+async def test_what_was_shown_is_kept_with_its_place_and_its_chance(house: House) -> None:
+    await three_films(house)
+    found = await listed(house, "ada")
+    rows = await house.database.fetch("select * from recommendation_exposures order by place")
+    assert [row["place"] for row in rows] == [1, 2, 3]
+    assert [str(row["id"]) for row in rows] == [one["exposure_id"] for one in found]
+    assert [str(row["movie_id"]) for row in rows] == [one["movie"]["id"] for one in found]
+    assert {str(row["user_id"]) for row in rows} == {house.people["ada"]}
+    assert all(0 < row["propensity"] <= 1 for row in rows)
+    assert [row["reason"] for row in rows] == [one["reason"]["code"] for one in found]
+
+
+async def test_events_are_kept_of_films_that_there_are(house: House) -> None:
+    films = await three_films(house)
+    (first, *_) = await listed(house, "ada")
+    events = [
+        {"kind": "click", "movie_id": films["One"], "exposure_id": first["exposure_id"]},
+        {"kind": "seat_map", "movie_id": films["Two"]},
+        {"kind": "click", "movie_id": UNKNOWN_ID},
+    ]
+    answer = await house.ask("ada", "POST", "events", {"events": events})
+    assert answer.status == 202
+    assert answer.data == {"accepted": 2}
+    columns = await house.database.fetch(
+        "select column_name from information_schema.columns"
+        " where table_name = 'recommendation_events'"
+    )
+    # No address and no device.
+    assert {row["column_name"] for row in columns} == {
+        *("id", "user_id", "movie_id", "kind", "exposure_id", "at"),
+    }
+    for wrong in ([], events * 17, [{"kind": "dance", "movie_id": films["One"]}]):
+        refused = await house.ask("ada", "POST", "events", {"events": wrong})
+        assert refused.error == (400, "VALIDATION_ERROR")
+
+
+async def test_who_opts_out_is_not_looked_at(house: House) -> None:
+    films = await three_films(house)
+    event = {"events": [{"kind": "click", "movie_id": films["One"]}]}
+    await house.booked("ada", await shown(house, films["One"]), "A1")
+    await listed(house, "ada")
+    assert (await house.ask("ada", "POST", "events", event)).data == {"accepted": 1}
+    hidden = {"movie_id": films["Two"], "kind": "hide"}
+    await house.ask("ada", "POST", "recommendations/feedback", hidden)
+    answer = await house.ask("ada", "PUT", "me/preferences", {"opt_out": True})
+    assert answer.data["opt_out"] is True
+    assert (await house.ask("ada", "POST", "events", event)).data == {"accepted": 0}
+    found = await listed(house, "ada")
+    # What was booked is looked at no more; what was hidden stays hidden.
+    assert {one["movie"]["title"] for one in found} == {"One", "Three"}
+    assert {one["exposure_id"] for one in found} == {None}
+    for table in ("recommendation_events", "recommendation_exposures"):
+        assert await house.database.fetchval(f"select count(*) from {table}") == 0
+    async with await open_pool(house.address, size=2) as pool:
+        task = await ModelRepository(pool).task([], datetime.now(UTC) + timedelta(minutes=1))
+    assert task.histories == []
+
+
+async def test_old_exposures_and_events_are_deleted(house: House) -> None:
+    films = await three_films(house)
+    await listed(house, "ada")
+    event = {"events": [{"kind": "click", "movie_id": films["One"]}]}
+    await house.ask("ada", "POST", "events", event)
+    async with await open_pool(house.address, size=2) as pool:
+        store = RecommendationsRepository(pool, new_id=uuid4)
+        now = datetime.now(UTC)
+        assert await store.forget_exposures(now, 10) == await store.forget_events(now, 10) == 0
+        later = now + timedelta(days=KEPT_DAYS + 1)
+        assert await store.forget_exposures(later, 2) == 2
+        assert await store.forget_exposures(later, 2) == 1
+        assert await store.forget_events(later, 2) == 1
+
+
+# --- the model
+
+
+def models(
+    pool: Pool, *, ahead: timedelta = BY_THE_TEST, command: tuple[str, ...] = COMMAND
+) -> tuple[Models, CurrentModel]:
+    """What a node does every ten seconds, and the model that it serves."""
+    current = CurrentModel()
+
+    def now() -> datetime:
+        return datetime.now(UTC) + ahead
+
+    programme = Programme(RecommendationsRepository(pool, new_id=uuid4), now=now)
+    return Models(ModelRepository(pool), programme, current, building(command), now=now), current
+
+
+async def book_by_many(house: House, movie_id: str, customers: range) -> None:
+    """Customers who have booked a film."""
+    showtime_id = await shown(house, movie_id)
+    await house.database.executemany(
+        "insert into bookings (id, code, showtime_id, user_id, hold_id, status, total_minor,"
+        " currency, created_at) values ($1, $2, $3, $4, $1, 'confirmed', 1000, 'EUR',"
+        " now() - interval '1 hour')",
+        [(uuid4(), uuid4().hex[:12], showtime_id, UUID(int=one + 1)) for one in customers],
+    )
+
+
+async def test_what_others_with_the_same_taste_saw_comes_first_with_its_reason(
+    house: House,
+) -> None:
+    films = {title: await film(house, title) for title in ("Seen", "Near", "Far", "Else")}
+    await book_by_many(house, films["Seen"], range(60))
+    await book_by_many(house, films["Near"], range(60))
+    await book_by_many(house, films["Else"], range(60, 120))
+    await shown(house, films["Far"])
+    await house.booked("ada", await shown(house, films["Seen"]), "A1")
+    ada, now = UUID(house.people["ada"]), datetime.now(UTC)
+    async with await open_pool(house.address, size=2) as pool:
+        ours, current = models(pool)
+        await ours.round()
+        model = current.scorer.model
+        assert set(model.rows) == {UUID(films[one]) for one in ("Seen", "Near", "Else")}
+        assert model.popularity.bookings[UUID(house.cinema_id)] == {
+            UUID(films["Seen"]): 61,
+            UUID(films["Near"]): 60,
+            UUID(films["Else"]): 60,
+        }
+        store = RecommendationsRepository(pool, new_id=uuid4)
+        known, programme = await store.known(ada, [ada], now), await store.programme(now)
+    choice = choice_for(known, programme, None, now)
+    order = current.scorer.order(choice.candidates, choice.customer)
+    assert order[0].candidate.film.title == "Near"
+    reason = reason_for(order[0], choice.customer, current.scorer)
+    assert reason == Reason(code="because_you_saw", movie_id=UUID(films["Seen"]))
+    shown_as = shown_reason(reason, known.films, {})
+    assert shown_as.text == "Because you saw Seen."
+
+
+async def test_without_any_booking_there_is_nothing_to_learn(house: House) -> None:
+    await three_films(house)
+    async with await open_pool(house.address, size=2) as pool:
+        ours, current = models(pool, command=("false",))
+        with structlog.testing.capture_logs() as events:
+            await ours.round()
+        assert events == []
+        assert current.version == await ModelRepository(pool).version() == 0
+
+
+async def test_one_node_builds_at_a_time_and_all_take_what_is_newest(house: House) -> None:
+    await book_by_many(house, await film(house, "Seen"), range(3))
+    async with await open_pool(house.address, size=4) as pool:
+        store = ModelRepository(pool)
+        now = datetime.now(UTC) + BY_THE_TEST
+        version = await store.claim(now, now + timedelta(minutes=3), now - REBUILD)
+        assert version == 0
+        ours, current = models(pool)
+        await ours.round()
+        # Somebody else builds.
+        assert await store.version() == current.version == 0
+        # That one has died.
+        later, its = models(pool, ahead=BY_THE_TEST + timedelta(minutes=10))
+        await later.round()
+        assert its.version == await store.version() == 1
+        # The one that was late changes nothing.
+        assert not await store.keep(version, b"late", now)
+        await ours.round()
+        assert current.version == await store.version() == 1
+        assert its.scorer.model == current.scorer.model
+
+
+async def test_a_process_that_fails_leaves_the_model_as_it_is(house: House) -> None:
+    await book_by_many(house, await film(house, "Seen"), range(3))
+    async with await open_pool(house.address, size=2) as pool:
+        ours, _ = models(pool)
+        await ours.round()
+        with structlog.testing.capture_logs() as events:
+            late, current = models(
+                pool, ahead=BY_THE_TEST + REBUILD + timedelta(minutes=1), command=("false",)
+            )
+            await late.round()
+        assert [one["event"] for one in events] == ["recommendation_model_not_built"]
+        assert current.version == await ModelRepository(pool).version() == 1
