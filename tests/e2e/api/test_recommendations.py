@@ -289,19 +289,21 @@ async def test_what_others_with_the_same_taste_saw_comes_first_with_its_reason(
     films = {title: await film(house, title) for title in ("Seen", "Near", "Far", "Else")}
     await book_by_many(house, films["Seen"], range(60))
     await book_by_many(house, films["Near"], range(60))
+    # As popular, but among others.
     await book_by_many(house, films["Else"], range(60, 120))
-    await shown(house, films["Far"])
+    await book_by_many(house, films["Far"], range(120, 180))
     await house.booked("ada", await shown(house, films["Seen"]), "A1")
     ada, now = UUID(house.people["ada"]), datetime.now(UTC)
     async with await open_pool(house.address, size=2) as pool:
         ours, current = models(pool)
         await ours.round()
         model = current.scorer.model
-        assert set(model.rows) == {UUID(films[one]) for one in ("Seen", "Near", "Else")}
+        assert set(model.rows) == {UUID(films[one]) for one in films}
         assert model.popularity.bookings[UUID(house.cinema_id)] == {
             UUID(films["Seen"]): 61,
             UUID(films["Near"]): 60,
             UUID(films["Else"]): 60,
+            UUID(films["Far"]): 60,
         }
         store = RecommendationsRepository(pool, new_id=uuid4)
         known, programme = await store.known(ada, [ada], now), await store.programme(now)

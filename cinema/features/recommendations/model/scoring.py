@@ -37,6 +37,10 @@ DEMAND_PRIOR: Final = 0.1
 """A film whose time counts so much is as popular as its bookings say, and half as usual."""
 
 
+SPREAD_MIN: Final = 1e-6
+"""Candidates that differ less are alike: to compare them would make much of nothing."""
+
+
 class Weights(msgspec.Struct, frozen=True, kw_only=True):
     """What a standard deviation of each signal is worth."""
 
@@ -162,12 +166,12 @@ def _trust(customer: Customer) -> float:
 
 
 def z_scores(values: Sequence[float]) -> list[float]:
-    """How many standard deviations each value lies above the mean; all 0 if they are equal."""
+    """How many standard deviations each value lies above the mean; all 0 if they are alike."""
     if not values:
         return []
     mean = sum(values) / len(values)
     spread = sqrt(sum((value - mean) ** 2 for value in values) / len(values))
-    if spread <= 1e-12 * max(1.0, abs(mean)):
+    if spread <= SPREAD_MIN * max(1.0, abs(mean)):
         return [0.0] * len(values)
     return [(value - mean) / spread for value in values]
 

@@ -279,6 +279,7 @@ def test_signals_are_comparable(values: list[float]) -> None:
         assert sum(one * one for one in found) == pytest.approx(len(values), rel=1e-6)
     # Equal values, and those that differ by rounding only, say nothing.
     assert z_scores([0.1] * 3) == [0.0] * 3
+    assert z_scores([60.0, 60.00001]) == [0.0, 0.0]
 
 
 @st.composite
