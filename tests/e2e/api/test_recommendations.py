@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 import pytest_asyncio
 import structlog
 
+from cinema.features.accounts.erasure_store import ErasureRepository
 from cinema.features.recommendations.jobs import COMMAND, REBUILD, Models, building
 from cinema.features.recommendations.model.reasons import Reason, reason_for
+from cinema.features.recommendations.personal_store import RecommendationFacts
 from cinema.features.recommendations.rules import choice_for, shown_reason
 from cinema.features.recommendations.service import CurrentModel, Programme
 from cinema.features.recommendations.store import (
@@ -254,6 +257,58 @@ async def test_old_exposures_and_events_are_deleted(house: House) -> None:
         assert await store.forget_exposures(later, 2) == 2
         assert await store.forget_exposures(later, 2) == 1
         assert await store.forget_events(later, 2) == 1
+
+
+async def disclosed(pool: Pool, user_id: UUID) -> dict[str, Any]:
+    """The files of an export."""
+    files = {}
+    async for one in RecommendationFacts(pool).disclose(user_id):
+        files[one.name] = json.loads(b"".join([piece async for piece in one.pieces]))
+    return files
+
+
+async def test_what_is_kept_is_in_the_export_and_goes_with_the_account(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films = await three_films(house)
+    guest = UUID(house.people["guest"])
+    for person in ("ada", "bob", "guest"):
+        await listed(house, person)
+        event = {"events": [{"kind": "click", "movie_id": one} for one in films.values()]}
+        assert (await house.ask(person, "POST", "events", event)).status == 202
+    await house.ask("ada", "PUT", "me/preferences", {"genres": ["Drama"]})
+    for movie_id in films.values():
+        said = {"movie_id": movie_id, "kind": "more"}
+        await house.ask("ada", "POST", "recommendations/feedback", said)
+    ada, bob = UUID(house.people["ada"]), UUID(house.people["bob"])
+    await house.database.execute(
+        "update guests set claimed_by = $1, claimed_at = now() where id = $2", ada, guest
+    )
+    monkeypatch.setattr("cinema.features.recommendations.personal_store.PAGE_ROWS", 2)
+    async with await open_pool(house.address, size=2) as pool:
+        files = await disclosed(pool, ada)
+        assert {name: len(rows) for name, rows in files.items()} == {
+            "recommendation_preferences.json": 1,
+            "recommendation_feedback.json": 3,
+            "recommendation_events.json": 6,
+            "recommendations_shown.json": 6,
+        }
+        assert {one["movie_id"] for one in files["recommendation_feedback.json"]} == set(
+            films.values()
+        )
+        await house.database.execute("update users set erase_at = now() where id = $1", ada)
+        erasure = ErasureRepository(pool, unposted, new_id=uuid4)
+        assert await erasure.erase_due(datetime.now(UTC) + timedelta(seconds=1), 10) == 1
+        assert all(rows == [] for rows in (await disclosed(pool, ada)).values())
+        others = await disclosed(pool, bob)
+    assert len(others["recommendation_events.json"]) == 3
+    for table in ("events", "exposures"):
+        left = await house.database.fetch(f"select user_id from recommendation_{table}")
+        assert {row["user_id"] for row in left} == {bob}
+
+
+async def unposted(_running: Any, _letter: Any, /) -> None:
+    """No mail."""
 
 
 # --- the model
