@@ -65,9 +65,9 @@ def test_an_admin_finds_an_account_disables_it_and_invites_another(
 @pytest.mark.parametrize(
     ("role", "links"),
     [
-        ("staff", ["Box office", "Scanner"]),
-        ("manager", ["Box office", "Scanner", "Promo codes"]),
-        ("admin", ["Box office", "Scanner", "Promo codes", "Accounts"]),
+        ("staff", ["Box office", "Scanner", "Bookings"]),
+        ("manager", ["Box office", "Scanner", "Bookings", "Promo codes"]),
+        ("admin", ["Box office", "Scanner", "Bookings", "Promo codes", "Accounts"]),
     ],
 )
 def test_each_role_sees_its_own_pages(page: Page, role: str, links: list[str]) -> None:

@@ -175,6 +175,18 @@ const sales = createRoute({
   component: lazyRouteComponent(() => import("./staff/sales"), "SalesPage"),
 });
 
+const findBooking = createRoute({
+  getParentRoute: () => root,
+  path: "/staff/bookings",
+  component: lazyRouteComponent(() => import("./staff/search"), "FindBookingPage"),
+});
+
+const foundBooking = createRoute({
+  getParentRoute: () => root,
+  path: "/staff/bookings/$bookingId",
+  component: lazyRouteComponent(() => import("./staff/booking"), "FoundBookingPage"),
+});
+
 const verify = createRoute({
   getParentRoute: () => root,
   path: "/verify-email",
@@ -208,6 +220,8 @@ const tree = root.addChildren([
   account,
   sales,
   scan,
+  findBooking,
+  foundBooking,
   promos,
   users,
 ]);

@@ -109,6 +109,9 @@ function StaffNav() {
       <Link to="/staff/scan" className="link">
         {t("staff.scan")}
       </Link>
+      <Link to="/staff/bookings" className="link">
+        {t("find.title")}
+      </Link>
       {session.user.role !== "staff" && (
         <Link to="/manage/promo-codes" className="link">
           {t("promos.title")}
