@@ -99,6 +99,7 @@ def test_no_page_has_a_fault(browser: Browser, server: ServerProcess, width: int
         page.goto("/")
         page.get_by_role("link", name="Casablanca").click()
         page.locator(".time").first.wait_for()
+        page.get_by_role("button", name="Write a review").click()
         look("film", page)
     with visitor(browser, server, **options) as page:
         page.goto("/sign-in")
@@ -134,6 +135,9 @@ def test_no_page_has_a_fault(browser: Browser, server: ServerProcess, width: int
         look("an account", page)
         page.keyboard.press("Escape")
         look("accounts", page)
+        page.goto("/admin/reviews")
+        page.locator(".rows, .empty").first.wait_for()
+        look("moderation", page)
     assert found == {}
 
 

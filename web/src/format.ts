@@ -71,6 +71,10 @@ export function moment(zone: string, at: string, language: string): string {
   }).format(new Date(at));
 }
 
+export function dateOf(at: string, language: string): string {
+  return new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(new Date(at));
+}
+
 /** Whole seconds until then, never below 0. */
 export function secondsUntil(at: string, nowMs: number): number {
   return Math.max(0, Math.ceil((Date.parse(at) - nowMs) / 1000));

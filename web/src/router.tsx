@@ -7,6 +7,7 @@ import {
   redirect,
 } from "@tanstack/react-router";
 import { ACCOUNT_PARTS, type AccountPart } from "./account/parts";
+import { REVIEW_STATUSES } from "./admin/parts";
 import type { When } from "./bookings/queries";
 import { FilmPage } from "./films/film";
 import { HomePage } from "./films/home";
@@ -157,6 +158,15 @@ const users = createRoute({
   component: lazyRouteComponent(() => import("./admin/users"), "UsersPage"),
 });
 
+const moderation = createRoute({
+  getParentRoute: () => root,
+  path: "/admin/reviews",
+  component: lazyRouteComponent(() => import("./admin/reviews"), "ReviewsPage"),
+  validateSearch: (asked: Asked): { status?: (typeof REVIEW_STATUSES)[number] } => ({
+    status: REVIEW_STATUSES.find((one) => one === asked.status),
+  }),
+});
+
 const scan = createRoute({
   getParentRoute: () => root,
   path: "/staff/scan",
@@ -224,6 +234,7 @@ const tree = root.addChildren([
   foundBooking,
   promos,
   users,
+  moderation,
 ]);
 
 export const router = createRouter({

@@ -1,11 +1,15 @@
 /** A film, and when it is shown where: each time on the cinema's own clock. */
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
+import { lazy, Suspense } from "react";
 import { clock, dayIn, dayName, runtime } from "../format";
 import { useWords } from "../i18n";
 import { type Cinema, cinemasQuery, filmQuery, type Showtime, showtimesQuery } from "../ui/queries";
 import { Empty, Failure, Skeleton, useTitle } from "../ui/state";
 import { Poster } from "./poster";
+
+// Whoever comes for a time does not wait for what others have said.
+const Reviews = lazy(() => import("./reviews").then((loaded) => ({ default: loaded.Reviews })));
 
 const route = getRouteApi("/films/$filmId");
 
@@ -46,6 +50,9 @@ export function FilmPage() {
           <Programme showtimes={showtimes.data} cinemas={cinemas.data} />
         )}
       </section>
+      <Suspense fallback={<Skeleton className="times-skeleton" />}>
+        <Reviews film={film.data} />
+      </Suspense>
     </article>
   );
 }

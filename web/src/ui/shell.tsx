@@ -8,7 +8,7 @@ import { type Language, setLanguage, useWords } from "../i18n";
 import { setTheme, THEMES, type Theme, theme } from "./theme";
 
 /** What is the same for everybody, and stays when somebody leaves. */
-const PUBLIC = ["site", "cinemas", "films", "film", "showtimes", "showtime", "ticket-types"];
+const PUBLIC = ["site", "cinemas", "films", "film", "reviews", "showtimes", "showtime", "ticket-types"];
 
 export function Shell() {
   const { t } = useWords();
@@ -120,6 +120,11 @@ function StaffNav() {
       {session.user.role === "admin" && (
         <Link to="/admin/users" className="link">
           {t("users.title")}
+        </Link>
+      )}
+      {session.user.role === "admin" && (
+        <Link to="/admin/reviews" className="link">
+          {t("reviews.title")}
         </Link>
       )}
     </nav>

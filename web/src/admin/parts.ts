@@ -1,0 +1,7 @@
+import type { Schemas } from "../api/client";
+
+export const REVIEW_STATUSES: Schemas["ModeratedReview"]["status"][] = [
+  "pending",
+  "published",
+  "rejected",
+];
