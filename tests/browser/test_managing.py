@@ -66,8 +66,8 @@ def test_an_admin_finds_an_account_disables_it_and_invites_another(
     ("role", "links"),
     [
         ("staff", ["Box office", "Scanner", "Bookings"]),
-        ("manager", ["Box office", "Scanner", "Bookings", "Promo codes"]),
-        ("admin", ["Box office", "Scanner", "Bookings", "Promo codes", "Accounts", "Reviews"]),
+        ("manager", ["Box office", "Scanner", "Bookings", "Promo codes", "Reports"]),
+        ("admin", ["Box office", "Scanner", "Bookings", "Promo codes", "Reports", "Accounts", "Reviews"]),
     ],
 )
 def test_each_role_sees_its_own_pages(page: Page, role: str, links: list[str]) -> None:

@@ -129,6 +129,11 @@ def test_no_page_has_a_fault(browser: Browser, server: ServerProcess, width: int
         page.get_by_role("button", name="Add a code").wait_for()
         page.locator(".office-main > *").first.wait_for()
         look("promo codes", page)
+        for report in ("revenue", "capacity", "occupancy", "popular"):
+            page.goto(f"/manage/reports?report={report}")
+            page.locator(".figures").wait_for()
+            page.locator(".report .sheet, .report .empty").first.wait_for()
+            look(f"report: {report}", page)
         page.goto("/admin/users")
         page.get_by_role("button", name="Change: staff@cinema.example").click()
         page.get_by_role("button", name="Set role and cinemas").wait_for()

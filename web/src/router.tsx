@@ -11,6 +11,7 @@ import { REVIEW_STATUSES } from "./admin/parts";
 import type { When } from "./bookings/queries";
 import { FilmPage } from "./films/film";
 import { HomePage } from "./films/home";
+import { reportWish } from "./manage/parts";
 import type { FilmFilters } from "./ui/queries";
 import { Shell } from "./ui/shell";
 import { Failure, NotFound } from "./ui/state";
@@ -152,6 +153,13 @@ const promos = createRoute({
   component: lazyRouteComponent(() => import("./manage/promos"), "PromosPage"),
 });
 
+const reports = createRoute({
+  getParentRoute: () => root,
+  path: "/manage/reports",
+  component: lazyRouteComponent(() => import("./manage/reports"), "ReportsPage"),
+  validateSearch: reportWish,
+});
+
 const users = createRoute({
   getParentRoute: () => root,
   path: "/admin/users",
@@ -233,6 +241,7 @@ const tree = root.addChildren([
   findBooking,
   foundBooking,
   promos,
+  reports,
   users,
   moderation,
 ]);

@@ -117,6 +117,11 @@ function StaffNav() {
           {t("promos.title")}
         </Link>
       )}
+      {session.user.role !== "staff" && (
+        <Link to="/manage/reports" className="link">
+          {t("reports.title")}
+        </Link>
+      )}
       {session.user.role === "admin" && (
         <Link to="/admin/users" className="link">
           {t("users.title")}
