@@ -90,6 +90,25 @@ def test_an_authenticator_is_set_up_by_its_picture_and_removed(
     page.get_by_text("The authenticator is removed.").wait_for()
 
 
+def test_whoever_wants_no_reminders_says_so_once(page: Page, backstage: Backstage) -> None:
+    email, password = backstage.account()
+    sign_in(page, email, password)
+    page.goto("/account?part=messages")
+    reminders = page.get_by_label("reminders before a film")
+    expect(reminders).to_be_checked()
+    reminders.uncheck()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    page.reload()
+    expect(reminders).not_to_be_checked()
+    expect(page.get_by_label("mails about refunds")).to_be_checked()
+    reminders.check()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved.").wait_for()
+    page.reload()
+    expect(reminders).to_be_checked()
+
+
 def test_an_account_is_erased_after_a_question(page: Page, backstage: Backstage) -> None:
     email, password = backstage.account()
     sign_in(page, email, password)

@@ -83,7 +83,7 @@ def test_no_page_has_a_fault(browser: Browser, server: ServerProcess, width: int
         page.get_by_role("link", name="Exchange for another time").click()
         page.locator(".time").first.wait_for()
         look("exchange", page)
-        for part in ("profile", "security", "points", "privacy"):
+        for part in ("profile", "security", "messages", "points", "privacy"):
             page.goto(f"/account?part={part}")
             page.locator(".account-part h2").first.wait_for()
             look(f"account: {part}", page)

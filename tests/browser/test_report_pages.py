@@ -43,14 +43,14 @@ def test_a_manager_reads_a_report_narrows_it_and_saves_it(
     sign_in_as(page, "manager")
     page.get_by_role("navigation", name="For staff").get_by_role("link", name="Reports").click()
     page.get_by_role("heading", name="Last 7 days").wait_for()
-    page.get_by_label("By").select_option("movie")
+    page.get_by_label("By", exact=True).select_option("movie")
     row = page.get_by_role("row").filter(has_text=FILM)
     # Whatever else is sold of it: what a row says is what the server says.
-    page.get_by_label("From").fill("2020-01-01")
+    page.get_by_label("From", exact=True).fill("2020-01-01")
     page.get_by_role("alert").wait_for()
-    today = page.get_by_label("To").input_value()
-    page.get_by_label("From").fill(_moved(today, -1))
-    page.get_by_label("To").fill(_moved(today, 1))
+    today = page.get_by_label("To", exact=True).input_value()
+    page.get_by_label("From", exact=True).fill(_moved(today, -1))
+    page.get_by_label("To", exact=True).fill(_moved(today, 1))
     expect(row).to_contain_text("€")
     assert "by=movie" in page.url
     assert f"from={_moved(today, -1)}" in page.url
@@ -59,10 +59,10 @@ def test_a_manager_reads_a_report_narrows_it_and_saves_it(
     page.get_by_role("link", name="Popular films").click()
     expect(row).to_be_visible()
     page.get_by_role("link", name="Occupancy").click()
-    page.get_by_label("By").select_option("movie")
+    page.get_by_label("By", exact=True).select_option("movie")
     expect(row).to_contain_text("%")
     page.get_by_role("link", name="Capacity").click()
-    page.get_by_label("By").select_option("movie")
+    page.get_by_label("By", exact=True).select_option("movie")
     expect(row.locator("td.number")).to_have_count(5)
     sold = row.locator("td.number").nth(2).inner_text()
     with page.expect_download() as download:

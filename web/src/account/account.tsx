@@ -1,10 +1,11 @@
-/** The account of whoever is signed in, in four parts; each is an address. */
+/** The account of whoever is signed in, in parts; each is an address. */
 import { getRouteApi, Link } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { type User, useSession } from "../api/session";
 import { useWords } from "../i18n";
 import { Empty, Skeleton, useTitle } from "../ui/state";
 import "../styles/account.css";
+import { MessagesPart } from "./messages";
 import { ACCOUNT_PARTS, type AccountPart } from "./parts";
 import { PointsPart } from "./points";
 import { PrivacyPart } from "./privacy";
@@ -16,6 +17,7 @@ const route = getRouteApi("/account");
 const PARTS: Record<AccountPart, (props: { user: User }) => ReactNode> = {
   profile: ProfilePart,
   security: SecurityPart,
+  messages: MessagesPart,
   points: PointsPart,
   privacy: PrivacyPart,
 };

@@ -204,9 +204,7 @@ function Own({ film, own }: { film: Movie; own: OwnReview | null }) {
       <h3 id="own-review">{t("reviews.own")}</h3>
       <p>
         <Stars rating={own.rating} />
-        {own.status !== "published" && (
-          <span className="status">{t(`reviews.${own.status}`)}</span>
-        )}
+        {own.status !== "published" && <span className="status">{t(`reviews.${own.status}`)}</span>}
       </p>
       {own.text && <p className="said">{own.text}</p>}
       {own.status === "rejected" && own.reason && <p className="warning">{own.reason}</p>}

@@ -540,8 +540,7 @@ export const de: Texts = {
   "reports.none": "Für diese Tage gibt es keine Zahlen",
   "reports.noneText": "Tage zählen nach dem Beginn der Vorstellung. Wählen Sie andere.",
   "reports.waiting": "Die neuesten Verkäufe sind noch nicht in diesen Zahlen.",
-  "reports.rebuilding":
-    "Die Zahlen werden neu gezählt: Ältere Vorstellungen können noch fehlen.",
+  "reports.rebuilding": "Die Zahlen werden neu gezählt: Ältere Vorstellungen können noch fehlen.",
   "reports.what": "Was",
   "reports.showtimes": "Vorstellungen",
   "reports.seats": "Plätze",
@@ -554,4 +553,9 @@ export const de: Texts = {
   "reports.gross": "Brutto",
   "reports.refunds": "Erstattet",
   "reports.net": "Netto",
+  "me.messages": "Mails",
+  "mails.choose":
+    "Wählen Sie, was Sie möchten. Belege, Absagen, verlegte Vorstellungen und Mails zu Ihrem Konto kommen immer.",
+  "mails.phone": "Auch auf Ihr Telefon",
+  "mails.number": "Nummer mit Landesvorwahl",
 };

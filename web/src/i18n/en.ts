@@ -537,4 +537,9 @@ export const en = {
   "reports.gross": "Gross",
   "reports.refunds": "Refunds",
   "reports.net": "Net",
+  "me.messages": "Mails",
+  "mails.choose":
+    "Choose what you want. Receipts, cancellations, moved showtimes and mails about your account always come.",
+  "mails.phone": "To your telephone too",
+  "mails.number": "Number with the code of the country",
 } as const;

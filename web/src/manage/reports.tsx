@@ -179,8 +179,7 @@ function Report() {
     staleTime: 10_000,
   });
   const saved = useMutation({
-    mutationFn: async () =>
-      save(await csv(wanted), `${report}-${wanted.from}-${wanted.to}.csv`),
+    mutationFn: async () => save(await csv(wanted), `${report}-${wanted.from}-${wanted.to}.csv`),
   });
   const isBarred = found.error instanceof ApiError && found.error.status === 403;
   const isRefused = found.error instanceof ApiError && found.error.status === 400;
@@ -263,7 +262,9 @@ function Table({ of, title }: { of: Sheet; title: string }) {
   return (
     <>
       {(of.meta.rebuilding || of.meta.waiting > 0) && (
-        <p className="warning">{t(of.meta.rebuilding ? "reports.rebuilding" : "reports.waiting")}</p>
+        <p className="warning">
+          {t(of.meta.rebuilding ? "reports.rebuilding" : "reports.waiting")}
+        </p>
       )}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what is scrolled needs the keyboard too */}
       <section className="sheet panel" aria-label={title} tabIndex={0}>

@@ -2,7 +2,7 @@
 import { api, type Schemas, whole } from "../api/client";
 import { money } from "../format";
 import type { Key } from "../i18n";
-import type { Group, GROUPS, ReportName } from "./parts";
+import type { GROUPS, Group, ReportName } from "./parts";
 
 export interface Line {
   key: string;

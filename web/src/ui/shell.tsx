@@ -8,7 +8,16 @@ import { type Language, setLanguage, useWords } from "../i18n";
 import { setTheme, THEMES, type Theme, theme } from "./theme";
 
 /** What is the same for everybody, and stays when somebody leaves. */
-const PUBLIC = ["site", "cinemas", "films", "film", "reviews", "showtimes", "showtime", "ticket-types"];
+const PUBLIC = [
+  "site",
+  "cinemas",
+  "films",
+  "film",
+  "reviews",
+  "showtimes",
+  "showtime",
+  "ticket-types",
+];
 
 export function Shell() {
   const { t } = useWords();
