@@ -27,6 +27,12 @@ export interface Wanted {
   by: Group | undefined;
 }
 
+/** What comes unless CSV is asked for. */
+interface Rows<Row> {
+  data: Row[];
+  meta: Schemas["ReportMeta"];
+}
+
 type Of<Name extends ReportName> = (typeof GROUPS)[Name][number];
 
 function period({ from, to, cinema }: Wanted) {
@@ -34,13 +40,14 @@ function period({ from, to, cinema }: Wanted) {
 }
 
 export async function sheet(wanted: Wanted, language: string): Promise<Sheet> {
-  const whole_ = new Intl.NumberFormat(language);
-  const n = (value: number | null) => (value === null ? "–" : whole_.format(value));
-  const percent = (value: number | null) => (value === null ? "–" : `${whole_.format(value)} %`);
+  const number = new Intl.NumberFormat(language);
+  const n = (value: number | null) => (value === null ? "–" : number.format(value));
+  const percent = (value: number | null) => (value === null ? "–" : `${number.format(value)} %`);
   switch (wanted.report) {
     case "revenue": {
       const query = { ...period(wanted), group_by: wanted.by as Of<"revenue"> };
-      const got = await whole(api.GET("/api/v1/admin/reports/revenue", { params: { query } }));
+      const call = api.GET("/api/v1/admin/reports/revenue", { params: { query } });
+      const got = (await whole(call)) as Rows<Schemas["RevenueRow"]>;
       return {
         columns: ["reports.tickets", "reports.gross", "reports.refunds", "reports.net"],
         meta: got.meta,
@@ -54,7 +61,8 @@ export async function sheet(wanted: Wanted, language: string): Promise<Sheet> {
     }
     case "capacity": {
       const query = { ...period(wanted), group_by: wanted.by as Of<"capacity"> };
-      const got = await whole(api.GET("/api/v1/admin/reports/capacity", { params: { query } }));
+      const call = api.GET("/api/v1/admin/reports/capacity", { params: { query } });
+      const got = (await whole(call)) as Rows<Schemas["CapacityRow"]>;
       return {
         columns: [
           "reports.showtimes",
@@ -77,7 +85,8 @@ export async function sheet(wanted: Wanted, language: string): Promise<Sheet> {
     }
     case "occupancy": {
       const query = { ...period(wanted), group_by: wanted.by as Of<"occupancy"> };
-      const got = await whole(api.GET("/api/v1/admin/reports/occupancy", { params: { query } }));
+      const call = api.GET("/api/v1/admin/reports/occupancy", { params: { query } });
+      const got = (await whole(call)) as Rows<Schemas["OccupancyRow"]>;
       return {
         columns: [
           "reports.showtimes",
@@ -101,9 +110,8 @@ export async function sheet(wanted: Wanted, language: string): Promise<Sheet> {
     }
     case "popular": {
       const query = period(wanted);
-      const got = await whole(
-        api.GET("/api/v1/admin/reports/popular-movies", { params: { query } }),
-      );
+      const call = api.GET("/api/v1/admin/reports/popular-movies", { params: { query } });
+      const got = (await whole(call)) as Rows<Schemas["PopularRow"]>;
       return {
         columns: ["reports.showtimes", "reports.tickets", "reports.admitted", "reports.occupied"],
         meta: got.meta,
