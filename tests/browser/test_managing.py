@@ -67,7 +67,10 @@ def test_an_admin_finds_an_account_disables_it_and_invites_another(
     [
         ("staff", ["Box office", "Scanner", "Bookings"]),
         ("manager", ["Box office", "Scanner", "Bookings", "Promo codes", "Reports"]),
-        ("admin", ["Box office", "Scanner", "Bookings", "Promo codes", "Reports", "Accounts", "Reviews"]),
+        (
+            "admin",
+            ["Box office", "Scanner", "Bookings", "Promo codes", "Reports", "Accounts", "Reviews"],
+        ),
     ],
 )
 def test_each_role_sees_its_own_pages(page: Page, role: str, links: list[str]) -> None:

@@ -35,9 +35,7 @@ def _moved(day: str, days: int) -> str:
     return (date.fromisoformat(day) + timedelta(days=days)).isoformat()
 
 
-def test_a_manager_reads_a_report_narrows_it_and_saves_it(
-    page: Page, backstage: Backstage
-) -> None:
+def test_a_manager_reads_a_report_narrows_it_and_saves_it(page: Page, backstage: Backstage) -> None:
     _sold(backstage)
     page.goto("/sign-in")
     sign_in_as(page, "manager")
