@@ -21,7 +21,7 @@ import structlog
 from cinema.domain.rejections import Refused
 from cinema.features.recommendations.model.facts import Model
 from cinema.features.recommendations.service import CurrentModel, Programme
-from cinema.features.recommendations.store import ModelRepository
+from cinema.features.recommendations.store import READ_LIMIT_S, ModelRepository
 from cinema.integrations.processes import AnswerTooLong, Processes, ProcessTooSlow
 from cinema.telemetry.logging import LogLimit
 
@@ -30,8 +30,8 @@ RECOMMENDATION_MODEL_NOT_BUILT: Final = "recommendation_model_not_built"
 PERIOD_S: Final = 10.0
 REBUILD: Final = timedelta(hours=6)
 BUILD_LIMIT_S: Final = 120.0
-CLAIM: Final = timedelta(seconds=BUILD_LIMIT_S + 60)
-"""Longer than building can take: if the node ends meanwhile, another one builds after that."""
+CLAIM: Final = timedelta(seconds=BUILD_LIMIT_S + 3 * READ_LIMIT_S)
+"""Longer than reading and building take: if the node ends meanwhile, another one builds then."""
 
 MODEL_BYTES_MAX: Final = 64 * 1024 * 1024
 
@@ -103,7 +103,8 @@ class Models:
         if not task.histories:
             return
         try:
-            content = await self._processes.answer(msgspec.msgpack.encode(task))
+            encoded = await asyncio.to_thread(msgspec.msgpack.encode, task)
+            content = await self._processes.answer(encoded)
             msgspec.msgpack.decode(content, type=Model)
         except (ProcessTooSlow, AnswerTooLong, msgspec.DecodeError) as problem:
             self._tell(type(problem).__name__)

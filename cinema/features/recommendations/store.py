@@ -41,6 +41,7 @@ from cinema.storage.database.transactions import (
     PooledConnection,
     connection,
     transaction,
+    whole_session,
 )
 
 KEPT_DAYS: Final = 180
@@ -49,7 +50,7 @@ KEPT_DAYS: Final = 180
 BOOKINGS_OF_ONE: Final = 300
 """So many bookings of a customer are looked at, the latest."""
 
-PAIRS_MAX: Final = 500_000
+PAIRS_MAX: Final = 100_000
 """So many pairs of a customer and a film make the model, of those who were there last."""
 
 HISTORY_DAYS: Final = 730
@@ -57,6 +58,11 @@ POPULARITY_DAYS: Final = 70
 """Older bookings count less than a thousandth."""
 
 SHOWTIMES_MAX: Final = 50_000
+ROWS_AT_ONCE: Final = 500
+"""Rows between two turns of the loop: seats are sold meanwhile."""
+
+READ_LIMIT_S: Final = 60.0
+"""For each statement that reads what a model is built from: they look at all late bookings."""
 
 _SHOWTIMES: Final = """
 select showtime.id, showtime.movie_id, showtime.cinema_id, showtime.starts_at, showtime.format,
@@ -66,6 +72,7 @@ join cinemas cinema on cinema.id = showtime.cinema_id
 where showtime.status = 'scheduled' and not showtime.sales_paused
     and showtime.starts_at > $1 and showtime.starts_at < $2
     and showtime.sales_opens_at <= $1 and showtime.sales_closes_at > $1
+    and ($4::uuid is null or (showtime.starts_at, showtime.id) > ($5, $4))
 order by showtime.starts_at, showtime.id limit $3"""
 _MOVIES: Final = """
 select movie.*, (
@@ -225,11 +232,18 @@ class RecommendationsRepository:
         """All films that can be booked for the next days, in the order of their ids. RETRY."""
         until = now + timedelta(days=AHEAD_DAYS)
         showings: dict[UUID, list[Showing]] = {}
-        for row in await self._reads.fetch(_SHOWTIMES, now, until, SHOWTIMES_MAX):
-            slot = slot_of(row["starts_at"], row["time_zone"])
-            showings.setdefault(row["movie_id"], []).append(
-                Showing(showtime=_showtime_of(row), slot=slot)
-            )
+        last_id: UUID | None = None
+        last_at: datetime | None = None
+        for _ in range(SHOWTIMES_MAX // ROWS_AT_ONCE):
+            rows = await self._reads.fetch(_SHOWTIMES, now, until, ROWS_AT_ONCE, last_id, last_at)
+            for row in rows:
+                slot = slot_of(row["starts_at"], row["time_zone"])
+                showings.setdefault(row["movie_id"], []).append(
+                    Showing(showtime=_showtime_of(row), slot=slot)
+                )
+            if len(rows) < ROWS_AT_ONCE:
+                break
+            last_id, last_at = rows[-1]["id"], rows[-1]["starts_at"]
         return [
             OnShow(movie=movie_of(row), first_at=row["first_at"], showings=showings[row["id"]])
             for row in await self._reads.fetch(_MOVIES, list(showings))
@@ -387,25 +401,30 @@ class ModelRepository:
 
     async def task(self, candidates: Sequence[UUID], now: datetime) -> Task:
         """What the model is built from. Refuses RETRY."""
-        async with connection(self._pool) as reading:
-            pairs = await reading.fetch(
-                _HISTORIES,
-                now - timedelta(days=HISTORY_DAYS),
-                *(ACT_WEIGHTS[kind] for kind in _WEIGHED),
-                now,
-                HISTORY_HALF_LIFE_DAYS * DAY_S,
-                PAIRS_MAX,
-            )
-            popularity = await _popularity(reading, now)
-            ids = {row["movie_id"] for row in pairs} | set(candidates) | set(popularity.chain)
-            films = [_film_of(row) for row in await reading.fetch(_FILMS, sorted(ids))]
-        places = {film.id: place for place, film in enumerate(films)}
+        places: dict[UUID, int] = {}
         histories: dict[UUID, dict[int, float]] = {}
-        for row in pairs:
-            of_one = histories.setdefault(row["customer_id"], {})
-            of_one[places[row["movie_id"]]] = float(row["weight"])
+        async with whole_session(self._pool) as reading:
+            await reading.execute(f"set transaction_timeout = '{READ_LIMIT_S:.0f}s'")
+            async with reading.transaction(readonly=True):
+                async for row in reading.cursor(
+                    _HISTORIES,
+                    now - timedelta(days=HISTORY_DAYS),
+                    *(ACT_WEIGHTS[kind] for kind in _WEIGHED),
+                    now,
+                    HISTORY_HALF_LIFE_DAYS * DAY_S,
+                    PAIRS_MAX,
+                    prefetch=ROWS_AT_ONCE,
+                    timeout=READ_LIMIT_S,
+                ):
+                    place = places.setdefault(row["movie_id"], len(places))
+                    histories.setdefault(row["customer_id"], {})[place] = float(row["weight"])
+            popularity = await _popularity(reading, now)
+            for movie_id in (*candidates, *popularity.chain):
+                places.setdefault(movie_id, len(places))
+            rows = await reading.fetch(_FILMS, list(places))
+        found = {row["id"]: _film_of(row) for row in rows}
         return Task(
-            films=films,
+            films=[found[movie_id] for movie_id in places],
             histories=list(histories.values()),
             candidates=candidates,
             popularity=popularity,
@@ -434,6 +453,7 @@ async def _popularity(reading: PooledConnection, now: datetime) -> Popularity:
         now - timedelta(days=POPULARITY_DAYS),
         POPULARITY_HALF_LIFE_DAYS * DAY_S,
         now - timedelta(days=LATELY_DAYS),
+        timeout=READ_LIMIT_S,
     ):
         cinema_id, movie_id, weight = row["cinema_id"], row["movie_id"], float(row["weight"])
         chain[movie_id] = chain.get(movie_id, 0.0) + weight
