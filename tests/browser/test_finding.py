@@ -71,7 +71,7 @@ def test_tickets_are_printed_mailed_issued_again_and_given_back(
     assert after["A2"] == before["A2"]
 
     text = f"Lost the telephone {uuid4()}"
-    page.get_by_label("Note").fill(text)
+    page.get_by_role("textbox", name="Note").fill(text)
     page.get_by_role("button", name="Add the note").click()
     notes = page.get_by_role("region", name="Notes").locator("li")
     expect(notes).to_contain_text(text)

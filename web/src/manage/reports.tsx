@@ -206,9 +206,10 @@ function Report() {
       </nav>
       <div className="search-row">
         {groups.length > 0 && (
-          <label className="field">
-            <span>{t("reports.by")}</span>
+          <div className="field">
+            <label htmlFor="by">{t("reports.by")}</label>
             <select
+              id="by"
               value={by}
               onChange={(event) => {
                 const chosen = groups.find((one) => one === event.target.value);
@@ -225,7 +226,7 @@ function Report() {
                 </option>
               ))}
             </select>
-          </label>
+          </div>
         )}
         <button
           type="button"

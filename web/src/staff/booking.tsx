@@ -155,12 +155,14 @@ function Tickets({ bookingId }: { bookingId: string }) {
     },
     staleTime: 0,
   });
+  // Those of seats that were given back have no code any more.
+  const current = tickets.data?.filter((one) => one.token !== null);
   return (
     <section className="panel" aria-labelledby="tickets">
       <h2 id="tickets">{t("checkout.tickets")}</h2>
       <Refusal error={tickets.error} />
       <ul className="rows">
-        {tickets.data?.map((one) => (
+        {current?.map((one) => (
           <TicketRow key={one.id} ticket={one} />
         ))}
       </ul>
