@@ -40,7 +40,8 @@ async def made(house: House, folder: Path, person: str) -> Link:
     asked = await house.ask(person, "POST", "auth/me/export")
     assert asked.status == 202
     assert asked.headers["Location"] == f"/api/v1/jobs/{asked.data['id']}"
-    async with asyncio.timeout(PATIENCE_S):
+    # Documents are printed for it, and printing gives way to all else.
+    async with asyncio.timeout(6 * PATIENCE_S):
         while (await house.ask(person, "GET", f"jobs/{asked.data['id']}")).data["status"] != "done":
             pass
         address = f"{house.people[person]}@example.com"
