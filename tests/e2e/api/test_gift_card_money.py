@@ -52,6 +52,11 @@ NO_FAULT_OF = 5
 """Of so many calls one is lost on its way there, and one on its way back."""
 
 
+UNDECIDED = """
+select exists (select from bookings where status = 'pending')
+    or exists (select from payments where reserved and status in ('created', 'pending'))"""
+
+
 class Crashing:
     """A way to pay whose caller dies at times: before it has done anything, or after it has."""
 
@@ -212,6 +217,11 @@ class Player:
         await credited(self.house, self.database)
         await points.credited(self.house, self.database)
 
+    async def _tell_all(self) -> None:
+        for attempt_id, state in list(self.bank.intents.items()):
+            if state == "paid":
+                await self.told(attempt_id)
+
     async def _give_up(self) -> None:
         with suppress(Refused):
             await give_up(self.house, self.clocks, self.database)
@@ -243,12 +253,16 @@ class Player:
 
     async def come_to_rest(self) -> None:
         """Whatever is under way ends, and what was said is heard."""
-        for attempt_id, state in list(self.bank.intents.items()):
-            if state == "paid":
-                await self.told(attempt_id)
+        await self._tell_all()
         self.clocks.ahead_s += 601
-        await self._give_up()
-        await self.house.statuses(self.showtime_id)
+        async with asyncio.timeout(PATIENCE_S):
+            # A busy node may answer that it is to be asked again.
+            while True:
+                await self._tell_all()
+                await self._give_up()
+                await self.house.statuses(self.showtime_id)
+                if not await self.house.database.fetchval(UNDECIDED):
+                    break
         for booking_id in await self.house.database.fetch("select id from bookings"):
             # Those that wait longer and longer for a provider wait for nothing now.
             await self.house.database.execute(
