@@ -10,8 +10,6 @@ from aiohttp import WSMsgType, web
 
 from cinema.cluster.ring import DEFAULT_WEIGHT, RingNode
 
-ACCEPTED_WITHIN_TURNS = 5
-
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
     """A request as it came to a node."""
@@ -54,12 +52,12 @@ class StandIn:
     async def stop(self) -> None:
         """Close all connections; the port refuses."""
         if self._runner is not None:
+            # A connection that was just accepted is not known to the runner yet, and a listener
+            # that is closed takes none: nobody would close it.
+            while accepted := [one for one in asyncio.all_tasks() if _accepts(one)]:
+                await asyncio.wait(accepted)
             for site in list(self._runner.sites):
                 await site.stop()
-            # One that was just accepted is known to the runner a few turns of the loop later.
-            # Before that nobody would close it.
-            for _ in range(ACCEPTED_WITHIN_TURNS):
-                await asyncio.sleep(0)
             await self._runner.cleanup()
             self._runner = None
 
@@ -92,6 +90,12 @@ class StandIn:
                 method=request.method, path=request.path, raw_path=request.raw_path, headers=headers
             )
         )
+
+
+def _accepts(task: asyncio.Task[object]) -> bool:
+    """Whether a task of the loop makes a connection of a socket that it has accepted."""
+    coroutine = task.get_coro()
+    return getattr(coroutine, "__name__", "") == "_accept_connection2"
 
 
 async def stand_ins(*weights: int) -> list[StandIn]:
