@@ -1,4 +1,4 @@
-"""A bare aiohttp handler: decodes and encodes the JSON of a hold, and does nothing else.
+"""Bare aiohttp handlers: they decode and encode the JSON of a hold, and do nothing else.
 
 The ceiling for any hold over HTTP on aiohttp: no authentication, no metrics, no logs, no storage.
 
@@ -24,10 +24,18 @@ async def hold(request: web.Request) -> web.Response:
     return web.Response(body=encode(reply), status=201, content_type="application/json")
 
 
+async def release(request: web.Request) -> web.Response:
+    """Answer as a release is answered."""
+    showtime_id, hold_id = request.match_info["id"], request.match_info["hold_id"]
+    reply = hold_reply(hold_id, showtime_id, ["A1"], EXPIRES_AT, 1, status="released")
+    return web.Response(body=encode(reply), content_type="application/json")
+
+
 def application() -> web.Application:
-    """One route."""
+    """Two routes."""
     app = web.Application()
     app.router.add_post("/api/v1/showtimes/{id}/holds", hold)
+    app.router.add_delete("/api/v1/showtimes/{id}/holds/{hold_id}", release)
     return app
 
 

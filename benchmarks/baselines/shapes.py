@@ -68,16 +68,22 @@ encode = msgspec.json.Encoder().encode
 
 
 def hold_reply(
-    hold_id: str, showtime_id: str, seats: list[str], expires_at: str, seq: int
+    hold_id: str,
+    showtime_id: str,
+    seats: list[str],
+    expires_at: str,
+    seq: int,
+    *,
+    status: str = "active",
 ) -> HoldReply:
-    """The success envelope of a new hold."""
+    """The success envelope of a hold."""
     price = Money(SEAT_PRICE, CURRENCY)
     return HoldReply(
         success=True,
         data=Hold(
             hold_id=hold_id,
             showtime_id=showtime_id,
-            status="active",
+            status=status,
             seats=[HeldSeat(label, "regular", price) for label in seats],
             total=Money(SEAT_PRICE * len(seats), CURRENCY),
             expires_at=expires_at,

@@ -6,6 +6,7 @@ import sys
 import msgspec
 import uvloop
 
+from benchmarks.load.churn import run_churn
 from benchmarks.load.commits import run_commits
 from benchmarks.load.contest import run_contest
 from benchmarks.load.crowd import run_crowd
@@ -16,6 +17,7 @@ from benchmarks.load.logins import run_logins
 from benchmarks.load.revival import run_revival
 from benchmarks.load.sockets import run_sockets
 from benchmarks.load.specs import (
+    Churn,
     CommitProbe,
     Contest,
     Crowd,
@@ -43,11 +45,13 @@ def say(value: object) -> None:
     sys.stdout.buffer.flush()
 
 
-async def perform(spec: Spec) -> Report | Watched | Steadied:  # noqa: C901  (one line for each)
+async def perform(spec: Spec) -> Report | Watched | Steadied:  # noqa: C901, PLR0912  (one for each)
     """Do what the spec says."""
     match spec:
         case HoldLoad():
             return await run_holds(spec)
+        case Churn():
+            return await run_churn(spec)
         case Crowd():
             return await run_crowd(spec)
         case HoldsAcross():

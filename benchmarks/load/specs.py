@@ -40,6 +40,19 @@ class HoldLoad(msgspec.Struct, frozen=True, kw_only=True, tag="holds"):
     look: bool = False
 
 
+class Churn(msgspec.Struct, frozen=True, kw_only=True, tag="churn"):
+    """Customers, each with a connection, who hold a seat and release it, in a closed loop."""
+
+    host: str
+    port: int
+    window: Window
+    connections: int
+    showtimes: list[str]
+    labels: list[str]
+    """Those that are held, in every showtime; each customer has some of them for itself."""
+    tokens: list[str]
+
+
 class Crowd(msgspec.Struct, frozen=True, kw_only=True, tag="crowd"):
     """Holds of one seat each at a rate that the server may not reach.
 
@@ -169,6 +182,7 @@ class CommitProbe(msgspec.Struct, frozen=True, kw_only=True, tag="commits"):
 
 Spec = (
     HoldLoad
+    | Churn
     | Crowd
     | HoldsAcross
     | SocketLoad

@@ -1,6 +1,7 @@
 """Every scenario, in the order a session runs them."""
 
 from benchmarks.scenarios.checkout import CHECKOUT
+from benchmarks.scenarios.churn import HOLDS_CHURN
 from benchmarks.scenarios.cluster_scale import CLUSTER_SCALE
 from benchmarks.scenarios.conflict import HOT_CONFLICT
 from benchmarks.scenarios.forward import FORWARD
@@ -29,6 +30,7 @@ SCENARIOS = {
     for scenario in (
         HOLDS_SPREAD,
         HOLDS_HOT,
+        HOLDS_CHURN,
         BOOKINGS,
         CHECKOUT,
         HOLDS_SOCKET,
