@@ -1,4 +1,4 @@
--- What customers want to be recommended (docs/adr/069-recommendations.md). Of one who has opted out nothing
+-- What customers want to be recommended (docs/adr/073-recommendations.md). Of one who has opted out nothing
 -- else is looked at.
 create table recommendation_preferences (
     user_id uuid primary key references users,
