@@ -184,8 +184,8 @@ function Report() {
   const isBarred = found.error instanceof ApiError && found.error.status === 403;
   const isRefused = found.error instanceof ApiError && found.error.status === 400;
   return (
-    <section className="report" aria-labelledby="report">
-      <h2 id="report" className="unseen">
+    <section className="report">
+      <h2 className="unseen">
         {t(`reports.${report}`)}
       </h2>
       <nav className="days" aria-label={t("reports.title")}>
