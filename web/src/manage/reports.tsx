@@ -185,9 +185,7 @@ function Report() {
   const isRefused = found.error instanceof ApiError && found.error.status === 400;
   return (
     <section className="report">
-      <h2 className="unseen">
-        {t(`reports.${report}`)}
-      </h2>
+      <h2 className="unseen">{t(`reports.${report}`)}</h2>
       <nav className="days" aria-label={t("reports.title")}>
         {REPORTS.map((one) => (
           <Link
