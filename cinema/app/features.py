@@ -179,6 +179,7 @@ from cinema.features.invoices.metrics import CheckCounts, InvoiceCounts
 from cinema.features.invoices.personal_store import InvoiceFacts
 from cinema.features.invoices.routes import InvoiceParts
 from cinema.features.invoices.rows import INVOICE_BRANCHES
+from cinema.features.invoices.service import PROGRAM as PRINTING_DOCUMENTS
 from cinema.features.invoices.service import InvoicesService
 from cinema.features.invoices.store import InvoicesRepository
 from cinema.features.jobs import routes as job_routes
@@ -316,6 +317,7 @@ from cinema.features.tickets.rows import TICKET_BRANCHES
 from cinema.features.tickets.scan_routes import ScanParts
 from cinema.features.tickets.scan_service import ScansService
 from cinema.features.tickets.scan_store import ScansRepository
+from cinema.features.tickets.service import PROGRAM as PRINTING_TICKETS
 from cinema.features.tickets.service import TicketsService
 from cinema.features.tickets.signing import TicketKeys
 from cinema.features.tickets.store import TicketsRepository
@@ -344,6 +346,7 @@ from cinema.http.connections.wire import ReplyWriter
 from cinema.http.routes import bound
 from cinema.http.turns import Turns
 from cinema.integrations.fiscal import NoSigner
+from cinema.integrations.forks import ForkServer
 from cinema.integrations.images.worker import ImageProcesses
 from cinema.integrations.mail import MailSender
 from cinema.integrations.mail.mailbox import MailboxFolder
@@ -456,6 +459,7 @@ class Offered:
     selling: BookingsService
     orders: OrdersService
     hub: WatchHub
+    printing: ForkServer
 
 
 Build = Callable[[Ground, Offered], Awaitable[Feature]]
@@ -1092,7 +1096,7 @@ async def _tickets(ground: Ground, offered: Offered) -> Feature:
     now, keys = _common_time(ground), TicketKeys(_ticket_keys(ground.settings.ticket_signing_keys))
     store, scans = TicketsRepository(ground.pool, ground.reads), ScansRepository(ground.pool)
     counts = ScanCounts()
-    tickets = TicketsService(store, keys, new_id=ground.next_uuid, now=now)
+    tickets = TicketsService(store, keys, offered.printing, new_id=ground.next_uuid, now=now)
     tickets.offer_passes(_passes(ground.settings.wallet_pass_certificate))
     devices = DevicesService(DevicesRepository(ground.pool), new_id=ground.next_uuid, now=now)
 
@@ -1131,7 +1135,10 @@ async def _invoices(ground: Ground, offered: Offered) -> Feature:
         new_id=ground.next_uuid,
         now=now,
     )
-    counts, checked, invoices = InvoiceCounts(), CheckCounts(), InvoicesService(store)
+    offered.printing = ForkServer((PRINTING_DOCUMENTS, PRINTING_TICKETS))
+    ground.stack.push_async_callback(offered.printing.close)
+    counts, checked = InvoiceCounts(), CheckCounts()
+    invoices = InvoicesService(store, offered.printing)
     checking = Checking(ChecksRepository(ground.pool), store, checked, now=now)
 
     async def enclose(receipt: Mapping[str, Any], language: str) -> Sequence[Enclosure]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 PATIENTLY: Final = ("nice", "-n", "5")
@@ -25,6 +25,31 @@ class AnswerTooLong(Exception):
     """A process says more than an answer has: it has been broken into."""
 
 
+class ProcessDied(Exception):
+    """A process ended without an answer, or answers what went wrong in it."""
+
+
+class Places:
+    """Room for so many files at once; others wait, up to a limit."""
+
+    def __init__(self, at_once: int, waiting_limit: int) -> None:
+        self._places = asyncio.Semaphore(at_once)
+        self._asked = 0
+        self._asked_limit = at_once + waiting_limit
+
+    @asynccontextmanager
+    async def taken(self) -> AsyncIterator[None]:
+        """A place, in the order in which they are asked for. Raises `ProcessesBusy`."""
+        if self._asked >= self._asked_limit:
+            raise ProcessesBusy("too many files wait")
+        self._asked += 1
+        try:
+            async with self._places:
+                yield
+        finally:
+            self._asked -= 1
+
+
 class Processes:
     """Starts a program for each file, which it reads from its input; its output is the answer.
 
@@ -43,9 +68,7 @@ class Processes:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._command = command
-        self._places = asyncio.Semaphore(at_once)
-        self._asked = 0
-        self._asked_limit = at_once + waiting_limit
+        self._places = Places(at_once, waiting_limit)
         self._time_limit_s = time_limit_s
         self._answer_limit_bytes = answer_limit_bytes
         self._environment = environment
@@ -56,14 +79,8 @@ class Processes:
         Raises `ProcessesBusy`, `ProcessTooSlow` and `AnswerTooLong`. A program that died has said
         only a part, or nothing.
         """
-        if self._asked >= self._asked_limit:
-            raise ProcessesBusy("too many files wait")
-        self._asked += 1
-        try:
-            async with self._places:
-                return await self._answer(content)
-        finally:
-            self._asked -= 1
+        async with self._places.taken():
+            return await self._answer(content)
 
     async def _answer(self, content: bytes) -> bytes:
         process = await asyncio.create_subprocess_exec(

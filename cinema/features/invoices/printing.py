@@ -1,27 +1,21 @@
-"""The process that prints documents: one on standard input, a PDF on standard output.
+"""Prints documents, in processes of their own (`integrations/fork_server.py`).
 
-A PDF takes a good half second, in which a node could not sell. The first line of the input is the
+A PDF takes a while in which a node could not sell. The first line of what is to be printed is the
 language, the rest the document. Everything in the PDF follows from these: the same ones give the
 same file, byte by byte, until the library, the fonts or this module change.
 """
 
 from __future__ import annotations
 
-import resource
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 from fpdf.enums import MethodReturnValue, XPos, YPos
 
 from cinema.features.invoices import words
-from cinema.features.invoices.scripts import FAMILY, AnyScript
+from cinema.features.invoices.scripts import FAMILY, AnyScript, Fonts, loaded_fonts
 from cinema.features.invoices.shapes import Document, Line
-
-MEMORY_LIMIT_BYTES: Final = 1 << 30
-CPU_LIMIT_S: Final = 20
-"""A document of a hundred seats takes a second, most of it for the start."""
 
 _MARGIN_MM: Final = 20.0
 _WIDTH_MM: Final = 210.0 - 2 * _MARGIN_MM
@@ -39,8 +33,8 @@ _TAX_COLUMNS_MM: Final = (29.0, 47.0, 47.0, 47.0)
 class _Sheet(AnyScript):
     """Pages with the number of their document at the foot."""
 
-    def __init__(self, document: Document, language: str) -> None:
-        super().__init__(msgspec.json.encode(document).decode())
+    def __init__(self, document: Document, language: str, fonts: Fonts | None) -> None:
+        super().__init__(msgspec.json.encode(document).decode(), fonts)
         self._number = document.number
         self._id = document.id.hex.upper()
         self._page_text = words.WORDS[language]["page"]
@@ -71,11 +65,11 @@ class _Sheet(AnyScript):
 class _Printer:
     """Prints one document from top to bottom."""
 
-    def __init__(self, document: Document, language: str) -> None:
+    def __init__(self, document: Document, language: str, fonts: Fonts | None) -> None:
         self._document = document
         self._language = language
         self._words = words.WORDS[language]
-        self._sheet = _Sheet(document, language)
+        self._sheet = _Sheet(document, language, fonts)
 
     def pdf(self) -> bytes:
         self._sheet.add_page()
@@ -253,20 +247,17 @@ class _Printer:
         self._text(self._words["included"])
 
 
-def pdf_of(document: Document, language: str) -> bytes:
-    """The document as a PDF."""
-    return _Printer(document, language).pdf()
+def pdf_of(document: Document, language: str, fonts: Fonts | None = None) -> bytes:
+    """The document as a PDF; `fonts` serve for one."""
+    return _Printer(document, language, fonts).pdf()
 
 
-def main() -> None:
-    """Limit this process, then do what it is for."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT_S, CPU_LIMIT_S))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    language = sys.stdin.buffer.readline().decode().strip()
-    document = msgspec.json.decode(sys.stdin.buffer.read(), type=Document)
-    sys.stdout.buffer.write(pdf_of(document, language))
+def prepare() -> Callable[[bytes], bytes]:
+    """Load what every document needs; the process that prints one does the rest."""
+    fonts = loaded_fonts()
 
+    def printed(content: bytes) -> bytes:
+        language, _, document = content.partition(b"\n")
+        return pdf_of(msgspec.json.decode(document, type=Document), language.decode(), fonts)
 
-if __name__ == "__main__":
-    main()
+    return printed

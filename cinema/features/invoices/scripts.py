@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
 from fontTools.ttLib import TTFont as FontFile
 from fpdf import FPDF
+from fpdf.fonts import TTFFont
 
 FONTS: Final = Path(__file__).parent / "fonts"
 
@@ -65,13 +68,33 @@ def is_shaped(text: str) -> bool:
     )
 
 
+Fonts = Mapping[str, TTFFont]
+
+
+def loaded_fonts() -> Fonts:
+    """What each sheet needs, read beforehand: it takes longer than a sheet. It serves for one.
+
+    Processes that are forked have copies, and share no open file.
+    """
+    sheet = FPDF()
+    for style, name in _FILES.items():
+        sheet.add_font(FAMILY, style, FONTS / name)
+    fonts = {key: font for key, font in sheet.fonts.items() if isinstance(font, TTFFont)}
+    for font in fonts.values():
+        reader = font.ttfont.reader
+        assert reader is not None
+        reader.file.close()
+        reader.file = BytesIO(font.ttffile.read_bytes())
+    _characters(FONTS / _FILES[""])
+    return fonts
+
+
 class AnyScript(FPDF):
     """Pages on which `text` can be printed, all that will stand on them, in whatever script."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, fonts: Fonts | None = None) -> None:
         super().__init__(format="A4", unit="mm")
-        for style, name in _FILES.items():
-            self.add_font(FAMILY, style, FONTS / name)
+        self.fonts.update(fonts or loaded_fonts())
         self._printable = _characters(FONTS / _FILES[""])
         composed = unicodedata.normalize("NFC", text)
         lacking = {ord(char) for char in composed if char.isprintable()} - self._printable

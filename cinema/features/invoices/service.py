@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
@@ -19,18 +18,13 @@ from cinema.features.invoices.store import Invoiced, InvoicesRepository
 from cinema.features.messages.letters import Enclosure
 from cinema.features.messages.rules import language_of
 from cinema.features.refusals import found, granted
-from cinema.integrations.processes import (
-    PATIENTLY,
-    AnswerTooLong,
-    Processes,
-    ProcessesBusy,
-    ProcessTooSlow,
-)
+from cinema.integrations.forks import Forks, ForkServer
+from cinema.integrations.processes import AnswerTooLong, ProcessesBusy, ProcessTooSlow
 
-COMMAND: Final = (*PATIENTLY, sys.executable, "-m", "cinema.features.invoices.printing")
+PROGRAM: Final = "cinema.features.invoices.printing:prepare"
 
 TIME_LIMIT_S: Final = 30.0
-"""How long a PDF may take, the start of its process and a busy machine included."""
+"""How long a PDF may take, a start of the server and a busy machine included."""
 
 AT_ONCE: Final = 2
 """Processes at a time: PDFs must leave processors to the seats."""
@@ -48,13 +42,15 @@ class InvoicesService:
     def __init__(
         self,
         invoices: InvoicesRepository,
-        command: Sequence[str] = COMMAND,
+        server: ForkServer,
         *,
         time_limit_s: float = TIME_LIMIT_S,
+        program: str = PROGRAM,
     ) -> None:
         self._invoices = invoices
-        self._processes = Processes(
-            command,
+        self._forks = Forks(
+            server,
+            program,
             at_once=AT_ONCE,
             waiting_limit=WAITING_LIMIT,
             time_limit_s=time_limit_s,
@@ -84,14 +80,11 @@ class InvoicesService:
         """
         chosen = language_of(language or msgspec.json.decode(content, type=_InLanguage).language)
         try:
-            pdf = await self._processes.answer(b"%b\n%b" % (chosen.encode(), content))
+            return await self._forks.answer(b"%b\n%b" % (chosen.encode(), content))
         except ProcessesBusy:
             raise refuse("OVERLOADED") from None
         except (ProcessTooSlow, AnswerTooLong):
             raise refuse("RETRY") from None
-        if not pdf.rstrip().endswith(b"%%EOF"):
-            raise RuntimeError("a document could not be printed")
-        return pdf
 
     async def enclosed(self, booking_id: UUID, language: str) -> Sequence[Enclosure]:
         """The file with the receipt of a booking. Refuses INVOICE_NOT_READY, OVERLOADED, RETRY."""

@@ -1,20 +1,17 @@
-"""The process that prints tickets: those of a booking on standard input, a PDF on standard output.
+"""Prints the tickets of a booking, in processes of their own as invoices are printed.
 
-It is one for the reason that invoices have one: a PDF takes a good half second, in which a node
-could not sell. The same tickets give the same file, byte by byte.
+The same tickets give the same file, byte by byte.
 """
 
 from __future__ import annotations
 
-import resource
-import sys
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 from fpdf.enums import XPos, YPos
 
-from cinema.features.invoices.printing import CPU_LIMIT_S, MEMORY_LIMIT_BYTES
-from cinema.features.invoices.scripts import FAMILY, AnyScript
+from cinema.features.invoices.scripts import FAMILY, AnyScript, Fonts, loaded_fonts
 from cinema.features.invoices.words import minute, ticket
 from cinema.features.tickets.qr import QUIET_MODULES, code_of
 from cinema.features.tickets.rules import FOR_ALL_AGES
@@ -37,8 +34,8 @@ _GREY: Final = 110
 class _Sheet(AnyScript):
     """Pages with the code of the booking at the foot."""
 
-    def __init__(self, printed: PrintedTickets) -> None:
-        super().__init__(msgspec.json.encode(printed).decode())
+    def __init__(self, printed: PrintedTickets, fonts: Fonts | None) -> None:
+        super().__init__(msgspec.json.encode(printed).decode(), fonts)
         self._printed = printed
         self._words = WORDS[printed.language]
         self.set_margin(_MARGIN_MM)
@@ -164,19 +161,12 @@ class _Sheet(AnyScript):
                 x = max(run, x + 1)
 
 
-def pdf_of(printed: PrintedTickets) -> bytes:
-    """The tickets as a PDF."""
-    return _Sheet(printed).pdf()
+def pdf_of(printed: PrintedTickets, fonts: Fonts | None = None) -> bytes:
+    """The tickets as a PDF; `fonts` serve for one."""
+    return _Sheet(printed, fonts).pdf()
 
 
-def main() -> None:
-    """Limit this process, then do what it is for."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT_S, CPU_LIMIT_S))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    printed = msgspec.json.decode(sys.stdin.buffer.read(), type=PrintedTickets)
-    sys.stdout.buffer.write(pdf_of(printed))
-
-
-if __name__ == "__main__":
-    main()
+def prepare() -> Callable[[bytes], bytes]:
+    """Load what all tickets need; the process that prints some does the rest."""
+    fonts = loaded_fonts()
+    return lambda content: pdf_of(msgspec.json.decode(content, type=PrintedTickets), fonts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
@@ -28,13 +27,8 @@ from cinema.features.tickets.shapes import PrintedTicket, PrintedTickets, Ticket
 from cinema.features.tickets.signing import TicketKeys
 from cinema.features.tickets.store import Sheet, TicketsRepository, calendar_of
 from cinema.features.tickets.words import WORDS
-from cinema.integrations.processes import (
-    PATIENTLY,
-    AnswerTooLong,
-    Processes,
-    ProcessesBusy,
-    ProcessTooSlow,
-)
+from cinema.integrations.forks import Forks, ForkServer
+from cinema.integrations.processes import AnswerTooLong, ProcessesBusy, ProcessTooSlow
 from cinema.integrations.wallet import PassContent, WalletPasses
 
 Scope = tuple[UUID | None, Sequence[UUID]]
@@ -44,10 +38,10 @@ EVERYTHING: Final[Scope] = (None, ())
 
 NO_WALLET: Final = "This server makes no tickets for wallets."
 
-COMMAND: Final = (*PATIENTLY, sys.executable, "-m", "cinema.features.tickets.printing")
+PROGRAM: Final = "cinema.features.tickets.printing:prepare"
 
 TIME_LIMIT_S: Final = 30.0
-"""How long a PDF may take, the start of its process and a busy machine included."""
+"""How long a PDF may take, a start of the server and a busy machine included."""
 
 AT_ONCE: Final = 2
 WAITING_LIMIT: Final = 16
@@ -62,7 +56,7 @@ class TicketsService:
         self,
         tickets: TicketsRepository,
         keys: TicketKeys,
-        command: Sequence[str] = COMMAND,
+        server: ForkServer,
         *,
         new_id: Callable[[], UUID],
         now: Callable[[], datetime],
@@ -73,8 +67,9 @@ class TicketsService:
         self._passes: WalletPasses | None = None
         self._new_id = new_id
         self._now = now
-        self._processes = Processes(
-            command,
+        self._forks = Forks(
+            server,
+            PROGRAM,
             at_once=AT_ONCE,
             waiting_limit=WAITING_LIMIT,
             time_limit_s=time_limit_s,
@@ -128,14 +123,11 @@ class TicketsService:
             raise refuse("TICKET_CANCELLED")
         printed = _printed(sheet, shown, language_of(language or sheet.customer_language))
         try:
-            pdf = await self._processes.answer(msgspec.json.encode(printed))
+            return await self._forks.answer(msgspec.json.encode(printed))
         except ProcessesBusy:
             raise refuse("OVERLOADED") from None
         except (ProcessTooSlow, AnswerTooLong):
             raise refuse("RETRY") from None
-        if not pdf.rstrip().endswith(b"%%EOF"):
-            raise RuntimeError("tickets could not be printed")
-        return pdf
 
     def offer_passes(self, passes: WalletPasses | None) -> None:
         """Make tickets for wallets by these from now on; None for none."""
