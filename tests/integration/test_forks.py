@@ -239,6 +239,9 @@ async def test_a_server_rests_only_when_all_files_are_done(meetings: Meetings) -
         asked = asyncio.ensure_future(answer(server, "meeting", meetings.path))
         _, writer = await meetings.next()
         assert await answer(server, "echoing", b"other") == b"other"
+        rested = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.0, rested.set)
+        await rested.wait()
         writer.write(b"go\n")
         assert await asked == b"go\n"
 
