@@ -19,7 +19,7 @@ from cinema.integrations.processes import AnswerTooLong, ProcessDied, ProcessToo
 
 pytestmark = pytest.mark.process
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 """A test waits so long only when something is wrong."""
 
 ROOT = str(Path(__file__).parents[2])

@@ -18,6 +18,9 @@ from tests.unit.features.invoices.documents import documents, sale, seats
 
 CONTENT = msgspec.json.encode(documents(sale(*seats(1000)))[0])
 
+PATIENCE_S = 180.0
+"""A test waits so long only when something is wrong."""
+
 Make = Callable[..., InvoicesService]
 
 
@@ -28,9 +31,9 @@ async def service() -> AsyncIterator[Make]:
     programs = {name: f"tests.support.forked_programs:{name}" for name in names}
     server = ForkServer(tuple(programs.values()))
 
-    def make(printer: str, **limits: float) -> InvoicesService:
-        unused = cast(InvoicesRepository, None)
-        return InvoicesService(unused, server, program=programs[printer], **limits)
+    def make(printer: str, time_limit_s: float = PATIENCE_S) -> InvoicesService:
+        unused, program = cast(InvoicesRepository, None), programs[printer]
+        return InvoicesService(unused, server, program=program, time_limit_s=time_limit_s)
 
     yield make
     await server.close()
