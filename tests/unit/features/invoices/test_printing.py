@@ -207,6 +207,14 @@ async def test_a_document_is_the_same_file_whoever_prints_it_and_when() -> None:
     assert files == {pdf_of(document, "de")}
 
 
+def test_fonts_that_are_read_beforehand_have_no_open_file() -> None:
+    """Processes that are forked would share its position, and read what is elsewhere."""
+    for font in scripts.loaded_fonts().values():
+        assert font.ttfont.reader is not None
+        with pytest.raises(OSError, match="fileno"):
+            font.ttfont.reader.file.fileno()
+
+
 def test_amounts_days_and_names_as_people_write_them() -> None:
     assert words.amount(Money(0, "JPY"), "de") == "0 JPY"
     assert words.amount(Money(123456789, "EUR"), "de") == "1.234.567,89 EUR"
