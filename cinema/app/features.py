@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import random
+import secrets
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -321,6 +322,16 @@ from cinema.features.tickets.service import PROGRAM as PRINTING_TICKETS
 from cinema.features.tickets.service import TicketsService
 from cinema.features.tickets.signing import TicketKeys
 from cinema.features.tickets.store import TicketsRepository
+from cinema.features.waitingroom import routes as room_routes
+from cinema.features.waitingroom.feed import PlaceFeed
+from cinema.features.waitingroom.gate import Gates
+from cinema.features.waitingroom.jobs import RoomsPaced
+from cinema.features.waitingroom.metrics import room_families
+from cinema.features.waitingroom.personal_store import PlaceFacts
+from cinema.features.waitingroom.routes import RoomParts
+from cinema.features.waitingroom.service import PlaceTokens, WaitingRoomService
+from cinema.features.waitingroom.store import SEALED as SEALED_SEEDS
+from cinema.features.waitingroom.store import RoomsRepository
 from cinema.features.waitlist import routes as waitlist_routes
 from cinema.features.waitlist.jobs import MESSAGE as OFFER_MESSAGE
 from cinema.features.waitlist.jobs import OffersTold
@@ -397,7 +408,7 @@ DISK_FREE_BYTES_MIN: Final = 200 * 1024 * 1024
 
 SEALED_COLUMNS: Final = (
     *(SEALED_FACTORS, SEALED_NEXT, SEALED_MESSAGES, SEALED_EXPORTS, SEALED_CARD_KEYS),
-    *(SEALED_WEBHOOKS, SEALED_WEBHOOKS_BEFORE, SEALED_PHONES),
+    *(SEALED_WEBHOOKS, SEALED_WEBHOOKS_BEFORE, SEALED_PHONES, SEALED_SEEDS),
 )
 """The columns that features keep sealed; `cinema reseal` goes through all of them."""
 
@@ -1340,6 +1351,35 @@ async def _waitlist(ground: Ground, offered: Offered) -> Feature:
     )
 
 
+async def _waitingroom(ground: Ground, offered: Offered) -> Feature:
+    now, new_id = _common_time(ground), ground.next_uuid
+    store = RoomsRepository(ground.pool, ground.cipher)
+    gates = Gates(store.inside, now_us=ground.kernel.clock.now_us)
+    rooms = WaitingRoomService(
+        *(store, gates, ground.dispatch, PlaceTokens(ground.cipher), offered.throttles),
+        new_id=new_id,
+        random=secrets.token_bytes,
+        now=now,
+    )
+    feed = offered.hub.places = PlaceFeed(rooms)
+    paced = RoomsPaced(
+        *(store, gates, offered.seats.seats, feed),
+        new_id=new_id,
+        random=secrets.token_bytes,
+        now=now,
+    )
+    # Before the first request: a node that did not know of a room would let everybody in.
+    await paced.look()
+    offered.seats.guard_by(gates.by_showtime)
+    return Feature(
+        routes=bound(room_routes.ROUTES, RoomParts(rooms, ground.proxies)),
+        metrics=(room_families(gates, rooms, paced, now=now),),
+        personal=(PlaceFacts(ground.pool).disclose,),
+        tasks={"waiting-rooms": paced.run, "waiting-room-looks": gates.run},
+        sweeps={"waiting-rooms": store.forget},
+    )
+
+
 FEATURES: Final[dict[str, Listed]] = {
     "messages": Listed(_messages),
     "jobs": Listed(_jobs),
@@ -1362,6 +1402,7 @@ FEATURES: Final[dict[str, Listed]] = {
     "reports": Listed(_reports),
     "reviews": Listed(_reviews),
     "recommendations": Listed(_recommendations),
+    "waitingroom": Listed(_waitingroom),
     "waitlist": Listed(_waitlist, rows=WAITLIST_BRANCHES),
     "schedules": Listed(_schedules),
     "webhooks": Listed(_webhooks),

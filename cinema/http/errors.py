@@ -61,6 +61,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "UNKNOWN_GIFT_CARD": ErrorKind(
         422, "There is no gift card with this code: look at each character again."
     ),
+    "PROOF_REQUIRED": ErrorKind(422, "Show the proof of work that this waiting room asks for."),
     "TICKET_FORGED": ErrorKind(422, "This is no ticket of ours."),
     # A state or a seat was lost.
     "HOLD_ENDED": ErrorKind(409, "This hold has ended."),
@@ -103,6 +104,13 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "SEAT_NOT_INCLUDED": ErrorKind(
         409, "A seat is not, or no longer, part of this hold or booking."
     ),
+    "QUEUE_REQUIRED": ErrorKind(
+        409, "Many want seats of this showtime: get a place in its waiting room first."
+    ),
+    "QUEUE_CLOSED": ErrorKind(409, "This showtime has no waiting room now: hold seats."),
+    "QUEUE_FULL": ErrorKind(409, "This waiting room has no more places."),
+    "QUEUE_NOT_YET": ErrorKind(409, "It is not your turn yet: look again later."),
+    "QUEUE_PLACE_ENDED": ErrorKind(409, "This place was used or has ended: get another one."),
     "SALES_CLOSED": ErrorKind(409, "This showtime is not on sale now."),
     "SALES_PAUSED": ErrorKind(409, "Sales of this showtime are paused."),
     "HOLD_LIMIT": ErrorKind(409, "The limit for holds is reached."),

@@ -187,6 +187,13 @@ CASES = (
         at="60m",
     ),
     Case(
+        alert="CinemaQueueStalled",
+        firing={f"cinema_queue_late_seconds{{{A}}}": "0+60x240"},
+        labels={},
+        quiet={f"cinema_queue_late_seconds{{{A}}}": "0x420"},
+        at="60m",
+    ),
+    Case(
         alert="CinemaWebhookDisabled",
         firing={f'cinema_webhook_endpoints{{{A},state="disabled"}}': "1x390 2x30"},
         labels={},

@@ -56,6 +56,7 @@ ERASED: Final = {
     "recommendation_feedback": {"kind"},
     "recommendation_exposures": {"reason"},
     "recommendation_events": {"kind"},
+    "waiting_places": {"device_digest", "address_digest", "state", "ended_by"},
 }
 """What erasure replaces, or deletes with its row (`features/accounts/erasure_store.py`)."""
 

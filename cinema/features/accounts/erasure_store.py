@@ -110,6 +110,9 @@ _FORGET: Final = (
     delete from recommendation_events
     where user_id = $1 or user_id in (select id from guests where claimed_by = $1)""",
     """
+    delete from waiting_places
+    where customer_id = $1 or customer_id in (select id from guests where claimed_by = $1)""",
+    """
     delete from booking_notes where booking_id in (
         select id from bookings
         where user_id = $1 or user_id in (select id from guests where claimed_by = $1)

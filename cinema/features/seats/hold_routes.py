@@ -56,6 +56,7 @@ def _shown(outcome: HoldOutcome) -> Reply | Rejection:
         *COMMAND_ERRORS,
         *NAMED_SEATS_ERRORS,
         "UNKNOWN_CATEGORY",
+        "QUEUE_REQUIRED",
         "SALES_CLOSED",
         "SALES_PAUSED",
         "HOLD_LIMIT",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -57,6 +57,18 @@ class UnpaidLimits(msgspec.Struct, frozen=True, kw_only=True):
     unpaid_seats_per_staff: int = 200
 
 
+class HoldGate(Protocol):
+    """Says who may hold seats of a showtime; without a gate everybody may."""
+
+    def lets_in(self, principal: Principal, /) -> bool:
+        """Whether this caller may, as far as it is known."""
+
+    def look_again(
+        self, principal: Principal, go_on: Callable[[], None], answer: HoldAnswer, /
+    ) -> None:
+        """Find out, then either `go_on` or `answer` with a refusal."""
+
+
 class SeatsService:
     """Use cases of one showtime's seats.
 
@@ -76,6 +88,11 @@ class SeatsService:
         self._dispatch = dispatch
         self._unpaid = unpaid
         self._next_id = next_id
+        self._gates: Mapping[bytes, HoldGate] = {}
+
+    def guard_by(self, gates: Mapping[bytes, HoldGate]) -> None:
+        """Ask these before holds, by raw ids of showtimes; the mapping changes as gates do."""
+        self._gates = gates
 
     # --- seats
 
@@ -115,6 +132,14 @@ class SeatsService:
         answer: HoldAnswer,
     ) -> None:
         """Hold seats; staff have the limits of a till at their cinemas."""
+        gate = self._gates.get(showtime_id)
+        if gate is not None and not gate.lets_in(principal):
+
+            def go_on() -> None:
+                self.place_hold(showtime_id, principal, request, key, answer)
+
+            gate.look_again(principal, go_on, answer)
+            return
         customer, limits = principal.user_id, self._unpaid
         by_staff = principal.role == ADMIN
         staff_cinemas = principal.cinema_ids if principal.role in COUNTER_ROLES else _NOWHERE

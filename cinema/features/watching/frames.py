@@ -67,6 +67,11 @@ def result_message(ref: Ref | None, hold: Hold) -> bytes:
     return b'{"type":"result","ref":%b,"data":%b}' % (_encode(ref), _encode(hold))
 
 
+def queue_message(ref: Ref | None, room: Any) -> bytes:
+    """A waiting room and a place in it, as they are now."""
+    return _encode({"type": "queue", "ref": ref, "data": room})
+
+
 def welcome_message(ref: Ref | None, user_id: str) -> bytes:
     """The answer to a sign-in on the socket."""
     return _encode({"type": "result", "ref": ref, "data": {"user_id": user_id}})

@@ -18,7 +18,7 @@ from cinema.features.seats.hold_limits import HoldLimits
 from cinema.features.seats.service import SeatsService
 from cinema.features.watching.feed import WatchedShowtime
 from cinema.features.watching.options import WatchOptions
-from cinema.features.watching.session import Session
+from cinema.features.watching.session import PlaceFollowing, Session
 from cinema.features.watching.socket import (
     CLOSE_WAIT_S,
     GOING_AWAY,
@@ -68,6 +68,7 @@ class WatchHub:
         self.options = options
         self.holds = holds
         self.turns = turns
+        self.places: PlaceFollowing | None = None
         self._key_of = key_of
         self._places = SocketPlaces(
             throttles,

@@ -18,6 +18,7 @@ The server sends JSON messages:
 - `{"type": "delta", "epoch", "prev_seq", "seq", "changes": {"F7": "available"}}` for each \
 change; apply it only if `prev_seq` is the last seq that you have
 - `{"type": "resync"}` when something was left out; a snapshot follows
+- `{"type": "queue", "ref", "data"}` for a place in the waiting room, when it changes
 - `{"type": "result", "ref", "data"}` or `{"type": "error", "ref", "error"}` for each command
 
 With a token in the header, or after `{"type": "auth", "token"}`, it takes commands, pipelined; \
@@ -26,6 +27,7 @@ With a token in the header, or after `{"type": "auth", "token"}`, it takes comma
 - `{"type": "hold", "ref": 1, "seats": ["F7"], "key"}`
 - `{"type": "release", "ref": 2, "hold_id", "seats", "key"}`, without `seats` the whole hold
 - `{"type": "extend", "ref": 3, "hold_id", "key"}`
+- `{"type": "queue", "token"}` to be told of a place in the waiting room; without a token, too
 - `{"type": "sync", "since": "3:41"}` for what was missed since that epoch and seq
 
 It closes with 1001 when the server stops, 1002 and 1009 for frames that are broken or too big, \
@@ -79,8 +81,14 @@ class SyncMessage(_Message, frozen=True, kw_only=True, tag="sync", forbid_unknow
     since: Annotated[str, Meta(max_length=40)] | None = None
 
 
+class QueueMessage(_Message, frozen=True, kw_only=True, tag="queue", forbid_unknown_fields=True):
+    """Ask to be told of a place in the waiting room, now and whenever it changes."""
+
+    token: Annotated[str, Meta(min_length=1, max_length=128)]
+
+
 SocketCommand = HoldMessage | ReleaseMessage | ExtendMessage
-Incoming = AuthMessage | HoldMessage | ReleaseMessage | ExtendMessage | SyncMessage
+Incoming = AuthMessage | HoldMessage | ReleaseMessage | ExtendMessage | SyncMessage | QueueMessage
 
 decode_message: Final = msgspec.json.Decoder(Incoming).decode
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from aiohttp import WSMsgType
 
@@ -21,6 +21,7 @@ from cinema.features.seats.shapes import ExtendInput, HoldInput, PartQuery
 from cinema.features.watching.frames import (
     Ref,
     error_message,
+    queue_message,
     result_message,
     snapshot_message,
     taken_seats,
@@ -30,6 +31,7 @@ from cinema.features.watching.messages import (
     AuthMessage,
     ExtendMessage,
     HoldMessage,
+    QueueMessage,
     SocketCommand,
     SyncMessage,
     WatchQuery,
@@ -66,6 +68,15 @@ OVERLOADED: Final = Rejection(code="OVERLOADED")
 _BINARY: Final = Rejection(code="MALFORMED_JSON", message="Send text, not binary frames.")
 
 
+class PlaceFollowing(Protocol):
+    """Tells of places in waiting rooms (`features/waitingroom`)."""
+
+    async def follow(
+        self, showtime_id: bytes, token: str, told: Callable[[Any], None], /
+    ) -> Callable[[], None]:
+        """Tell of a place now and when it changes; returns what ends that. Refuses NOT_FOUND."""
+
+
 class Hub(Protocol):
     """What a session needs of its hub, which documents each method."""
 
@@ -74,6 +85,7 @@ class Hub(Protocol):
     holds: HoldLimits
     turns: Turns
     options: WatchOptions
+    places: PlaceFollowing | None
 
     async def identify(self, token: str) -> Principal:
         """The caller of a token."""
@@ -113,9 +125,17 @@ class Session:
         self._room: asyncio.Future[None] | None = None
         self._bad_messages = 0
         self._last_sync_s = 0.0
+        self._unfollow: Callable[[], None] | None = None
 
     async def run(self) -> None:
         """Run until the client leaves or is closed."""
+        try:
+            await self._converse()
+        finally:
+            if self._unfollow is not None:
+                self._unfollow()
+
+    async def _converse(self) -> None:
         if self._query.deltas:
             refused = await self._hub.watched(
                 self._showtime_id, self._socket, position(self._query.since)
@@ -151,6 +171,8 @@ class Session:
             await self._sync(message)
         elif isinstance(message, AuthMessage):
             await self._sign_in(message)
+        elif isinstance(message, QueueMessage):
+            await self._follow(message)
         else:
             await self._command(message)
 
@@ -180,10 +202,7 @@ class Session:
             if since is None:
                 await self._note_bad(message.ref, invalid("Expected epoch:seq - at `$.since`"))
                 return
-        wait_s = self._last_sync_s + SYNC_PAUSE_S - self._loop.time()
-        if wait_s > 0:
-            await asyncio.sleep(wait_s)
-        self._last_sync_s = self._loop.time()
+        await self._pause()
         if self._query.deltas:
             self._hub.catch_up(self._showtime_id, self._socket, since)
             return
@@ -195,6 +214,32 @@ class Session:
         plan = seen.terms.plan
         taken = taken_seats(plan, seen.seats)
         self._socket.send(snapshot_message(seen.epoch, seen.seq, plan.version, taken))
+
+    async def _follow(self, message: QueueMessage) -> None:
+        """Tell of one place from now on; a socket follows one at a time."""
+        await self._pause()
+        places, socket, ref = self._hub.places, self._socket, message.ref
+        if self._unfollow is not None:
+            self._unfollow()
+            self._unfollow = None
+        if places is None:
+            socket.send(error_message(ref, Rejection(code="NOT_FOUND")))
+            return
+        try:
+            self._unfollow = await places.follow(
+                self._showtime_id,
+                message.token,
+                lambda data: socket.send(queue_message(ref, data)),
+            )
+        except Refused as refused:
+            socket.send(error_message(ref, refused.rejection))
+
+    async def _pause(self) -> None:
+        """Let one socket not ask faster for what is large, or costs a look at the database."""
+        wait_s = self._last_sync_s + SYNC_PAUSE_S - self._loop.time()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+        self._last_sync_s = self._loop.time()
 
     async def _turn_is_late(self) -> bool:
         """Take a turn for some commands; True if it came too late for this one."""

@@ -77,6 +77,7 @@ _TAGS: Final = {
     "Showtimes": "Which film runs when and where, and when seats are sold.",
     "Seats": "Seat maps as they are now.",
     "Holds": "Seats that are kept for a customer until they are booked, released or expire.",
+    "Waiting rooms": "Places in front of the sale of a showtime that many want seats of.",
     "Bookings": "Seats sold.",
     "Orders": "Bookings of guests, which they see and cancel with the link in their mail.",
     "Invoices": "Numbered documents of what was sold and given back; they never change.",

@@ -14,6 +14,8 @@ _CONSTRAINTS: Final = {
     # The same key again while it is in flight: its answer is there in a moment.
     "refunds_request_key": ("RETRY", ""),
     "ticket_scan_answers_nonce": ("RETRY", ""),
+    # The same customer enters twice at once: one of them is inside in a moment.
+    "waiting_places_of_customer": ("RETRY", ""),
     "users_email_taken": ("EMAIL_TAKEN", ""),
     "screens_name_taken": ("NAME_TAKEN", "This cinema has a screen of that name."),
     "showtimes_screen_occupied": ("SCREEN_OCCUPIED", ""),

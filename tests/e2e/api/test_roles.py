@@ -563,6 +563,17 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "cancelOrder": Call("DELETE", order, ANYBODY, 410, headers=with_link),
         "getInvoiceOfOrder": Call("GET", f"{order}/invoice", ANYBODY, 410, headers=with_link),
         "quoteRefundOfOrder": Call("GET", f"{order}/refund-quote", ANYBODY, 410, headers=with_link),
+        # The showtime has no waiting room.
+        "putWaitingRoom": Call(
+            "PUT", f"showtimes/{facts['third']}/queue", MANAGERS, 200, {"mode": "off"}
+        ),
+        "getWaitingRoom": Call("GET", f"{shown}/queue", ANYBODY),
+        "joinWaitingRoom": Call(
+            "POST", f"{shown}/queue", ANYBODY, 409, {"device_secret": "x" * 22}
+        ),
+        "enterShowtime": Call("POST", f"{shown}/queue/entry", BUYERS, 409, {"token": "x"}),
+        "leaveWaitingRoom": Call("DELETE", f"{shown}/queue", BUYERS, 409),
+        "listShuffledPlaces": Call("GET", f"{shown}/queue/order", ANYBODY, 409),
         "watchShowtime": Call("GET", f"{shown}/watch", ANYBODY, 426),
         "getSite": Call("GET", "site", ANYBODY),
         "healthz": Call("GET", "/healthz", ANYBODY),

@@ -1,0 +1,175 @@
+"""Routes of waiting rooms."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from cinema.domain.paging import PageQuery
+from cinema.domain.principal import ADMIN, MANAGER
+from cinema.features.waitingroom import examples
+from cinema.features.waitingroom.service import WaitingRoomService
+from cinema.features.waitingroom.shapes import (
+    EntryInput,
+    JoinInput,
+    OrderedPlace,
+    PlaceLeft,
+    PlaceQuery,
+    RoomInput,
+    WaitingRoom,
+)
+from cinema.http.connections.proxies import TrustedProxies
+from cinema.http.context import RequestContext
+from cinema.http.pages import PageMeta, listed
+from cinema.http.responses import Reply, success
+from cinema.http.routes import Operation
+
+TAG: Final = "Waiting rooms"
+
+
+class RoomParts(msgspec.Struct, frozen=True):
+    """What the handlers of this module work with."""
+
+    rooms: WaitingRoomService
+    proxies: TrustedProxies
+
+
+@Operation(
+    method="PUT",
+    path="/api/v1/showtimes/{showtime_id}/queue",
+    operation_id="putWaitingRoom",
+    summary="Open, change or close the waiting room of a showtime",
+    description="Replaces all settings. While the room is on, customers hold seats only with a "
+    "place; staff of the cinema need none. Every server knows it within a second. A room whose "
+    "places were shuffled keeps its start; one that is closed and opened again is a new one, with "
+    "a new seed and without places.",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN, MANAGER}),
+    request=RoomInput,
+    request_example=examples.ROOM_INPUT,
+    response=WaitingRoom,
+    response_example=examples.GATHERING,
+    errors=("RETRY", "OUTCOME_UNKNOWN"),
+)
+async def put_room(parts: RoomParts, context: RequestContext) -> Reply:
+    """Open, change or close a room."""
+    (showtime_id,) = context.ids
+    return success(await parts.rooms.put(showtime_id, context.principal, context.body))
+
+
+@Operation(
+    method="GET",
+    path="/api/v1/showtimes/{showtime_id}/queue",
+    operation_id="getWaitingRoom",
+    summary="Look at the waiting room, and at your place in it",
+    description="With the `token` of a place it tells its position, how long it may take, and "
+    "whether it is your turn. The token shows a place and is no secret: only its customer, or "
+    "whoever knows the secret of the device, can use it.",
+    tag=TAG,
+    query=PlaceQuery,
+    response=WaitingRoom,
+    response_example=examples.WAITING,
+    errors=("RETRY",),
+)
+async def get_room(parts: RoomParts, context: RequestContext) -> Reply:
+    """The room, and a place."""
+    (showtime_id,) = context.ids
+    return success(await parts.rooms.room(showtime_id, context.query.token))
+
+
+@Operation(
+    method="POST",
+    path="/api/v1/showtimes/{showtime_id}/queue",
+    operation_id="joinWaitingRoom",
+    summary="Get a place in the waiting room",
+    description="One for each customer or device; who asks again gets the same place. Places of "
+    "before `starts_at` are shuffled then, so nobody need hurry; later ones follow as they came. "
+    "With a token, the place is the caller's; without, it belongs to whoever knows "
+    "`device_secret`, until it is used. If the room has `work_bits`, send a `proof`: a text with "
+    "which SHA-256 of `room:bound_to:proof` begins with so many zero bits, where `room` is the "
+    "room's `id` and `bound_to` your id, or SHA-256 of the secret in hexadecimal.",
+    tag=TAG,
+    auth="optional",
+    guests=True,
+    request=JoinInput,
+    request_example=examples.JOIN_INPUT,
+    response=WaitingRoom,
+    response_example=examples.JOINED,
+    status=201,
+    errors=(
+        *("PROOF_REQUIRED", "QUEUE_CLOSED", "QUEUE_FULL", "RATE_LIMITED", "RETRY"),
+        "OUTCOME_UNKNOWN",
+    ),
+)
+async def join_room(parts: RoomParts, context: RequestContext) -> Reply:
+    """A place for the caller."""
+    (showtime_id,) = context.ids
+    address = parts.proxies.client_address(context.request)
+    joined = await parts.rooms.join(showtime_id, context.caller, context.body, address)
+    return success(joined, status=201)
+
+
+@Operation(
+    method="POST",
+    path="/api/v1/showtimes/{showtime_id}/queue/entry",
+    operation_id="enterShowtime",
+    summary="Go in, when it is your turn",
+    description="Uses a place that is `admitted`, once: from then on it is the caller's, who may "
+    "hold seats until `until`. Repeated by the same caller, it answers the same.",
+    tag=TAG,
+    auth="bearer",
+    guests=True,
+    request=EntryInput,
+    request_example=examples.ENTRY_INPUT,
+    response=WaitingRoom,
+    response_example=examples.ENTERED,
+    errors=("QUEUE_CLOSED", "QUEUE_NOT_YET", "QUEUE_PLACE_ENDED", "RETRY", "OUTCOME_UNKNOWN"),
+)
+async def enter_showtime(parts: RoomParts, context: RequestContext) -> Reply:
+    """Let the caller in."""
+    (showtime_id,) = context.ids
+    return success(await parts.rooms.enter(showtime_id, context.principal, context.body))
+
+
+@Operation(
+    method="DELETE",
+    path="/api/v1/showtimes/{showtime_id}/queue",
+    operation_id="leaveWaitingRoom",
+    summary="Give your place up",
+    description="Holds stay as they are.",
+    tag=TAG,
+    auth="bearer",
+    guests=True,
+    response=PlaceLeft,
+    response_example=examples.LEFT,
+    errors=("QUEUE_CLOSED", "RETRY", "OUTCOME_UNKNOWN"),
+)
+async def leave_room(parts: RoomParts, context: RequestContext) -> Reply:
+    """End the caller's place."""
+    (showtime_id,) = context.ids
+    return success(await parts.rooms.leave(showtime_id, context.principal))
+
+
+@Operation(
+    method="GET",
+    path="/api/v1/showtimes/{showtime_id}/queue/order",
+    operation_id="listShuffledPlaces",
+    summary="List the shuffled places, to check their order",
+    description="Empty before the start. Their order is that of SHA-256 of the room's `seed` and "
+    "the 16 bytes of their ids; SHA-256 of the seed is the `commitment` that was shown before.",
+    tag=TAG,
+    query=PageQuery,
+    response=list[OrderedPlace],
+    response_example=[examples.ORDERED],
+    meta=PageMeta,
+    errors=("QUEUE_CLOSED", "RETRY"),
+)
+async def list_order(parts: RoomParts, context: RequestContext) -> Reply:
+    """A page of the order."""
+    (showtime_id,) = context.ids
+    return listed(await parts.rooms.order(showtime_id, context.query))
+
+
+ROUTES: Final = (put_room, get_room, join_room, enter_showtime, leave_room, list_order)

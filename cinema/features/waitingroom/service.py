@@ -1,0 +1,364 @@
+"""Waiting rooms: opened by managers, joined, looked at, entered and left by customers."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from cinema.actors.dispatch import Dispatch
+from cinema.domain.paging import BY_NUMBER, Page, PageQuery, after, page
+from cinema.domain.principal import Principal
+from cinema.domain.rejections import refuse
+from cinema.domain.times import to_us
+from cinema.features.accounts.authority import require_own_cinema
+from cinema.features.accounts.throttles import Throttles, address_digest
+from cinema.features.refusals import found, granted
+from cinema.features.waitingroom.gate import Gates, RoomGate
+from cinema.features.waitingroom.rules import (
+    SEED_BYTES,
+    commitment,
+    device_digest,
+    estimate_s,
+    has_work,
+    poll_after_s,
+)
+from cinema.features.waitingroom.shapes import (
+    PLACES_MAX,
+    EntryInput,
+    JoinInput,
+    OrderedPlace,
+    Place,
+    PlaceLeft,
+    PlaceStatus,
+    RoomInput,
+    RoomStatus,
+    WaitingRoom,
+)
+from cinema.features.waitingroom.store import KeptPlace, NotJoined, Room, RoomsRepository
+from cinema.storage.encryption import CannotOpen, Cipher
+
+ADDRESS_SHARE: Final = "queue_address"
+"""The name in metrics of the share of an address, which is refused as a throttle is."""
+
+SHARE_RETRY_AFTER_S: Final = 60
+
+
+class PlaceTokens:
+    """Names of places that nobody can make up; each is good at one showtime."""
+
+    def __init__(self, cipher: Cipher) -> None:
+        self._cipher = cipher
+
+    def token(self, showtime_id: UUID, place_id: UUID) -> str:
+        """The token of a place."""
+        sealed = self._cipher.seal(place_id.bytes, place=_sealed_for(showtime_id))
+        return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+
+    def place_of(self, showtime_id: UUID, token: str) -> UUID:
+        """The place of a token. Refuses NOT_FOUND."""
+        try:
+            sealed = base64.b64decode(
+                token + "=" * (-len(token) % 4), altchars=b"-_", validate=True
+            )
+            return UUID(bytes=self._cipher.open(sealed, place=_sealed_for(showtime_id)))
+        except (CannotOpen, binascii.Error, ValueError):
+            raise refuse("NOT_FOUND", "This waiting room has no such place.") from None
+
+
+def _sealed_for(showtime_id: UUID) -> bytes:
+    return b"waiting_places:" + showtime_id.bytes
+
+
+class WaitingRoomService:
+    """Use cases of waiting rooms; each refuses with a code of `docs/errors.md`."""
+
+    def __init__(
+        self,
+        store: RoomsRepository,
+        gates: Gates,
+        dispatch: Dispatch,
+        tokens: PlaceTokens,
+        throttles: Throttles,
+        *,
+        new_id: Callable[[], UUID],
+        random: Callable[[int], bytes],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._gates = gates
+        self._dispatch = dispatch
+        self._tokens = tokens
+        self._throttles = throttles
+        self._new_id = new_id
+        self._random = random
+        self._now = now
+        self.joined = 0
+        self.entered = 0
+        # A place has its number for ever, and waits as long as that has not been called.
+        self._numbers: OrderedDict[UUID, tuple[UUID, int | None]] = OrderedDict()
+
+    # --- managers
+
+    async def put(self, showtime_id: UUID, by: Principal, request: RoomInput) -> WaitingRoom:
+        """Open, change or close a room. Refuses NOT_FOUND, FORBIDDEN."""
+        showtime = await self._store.showtime(showtime_id)
+        require_own_cinema(by, showtime.cinema_id)
+        now = self._now()
+        if request.mode == "off":
+            await self._store.close(showtime_id, now)
+            self._gates.drop(showtime_id)
+            return _no_room(showtime_id)
+        starts_at = None
+        if request.mode == "on":
+            starts_at = request.starts_at or max(now, showtime.sales_opens_at or now)
+        seed = self._random(SEED_BYTES)
+        room = await self._store.put(
+            self._new_id(),
+            showtime_id,
+            showtime.cinema_id,
+            request,
+            starts_at,
+            seed,
+            commitment(seed),
+            now,
+        )
+        return self._shown(self._gates.put(room).room, None)
+
+    # --- customers
+
+    async def room(self, showtime_id: UUID, token: str | None) -> WaitingRoom:
+        """A showtime's room, and the place of a token. Refuses NOT_FOUND."""
+        gate = self._gates.by_showtime.get(showtime_id.bytes)
+        if gate is None:
+            if not await self._dispatch.exists(showtime_id.bytes):
+                raise refuse("NOT_FOUND")
+            return _no_room(showtime_id)
+        place = None
+        if token is not None:
+            place_id = self._tokens.place_of(showtime_id, token)
+            place = await self._place(gate.room, place_id, token)
+        return self._shown(gate.room, place)
+
+    async def join(
+        self, showtime_id: UUID, by: Principal | None, request: JoinInput, address: str
+    ) -> WaitingRoom:
+        """A place in the room, or the one that the caller has already.
+
+        Refuses QUEUE_CLOSED, QUEUE_FULL, PROOF_REQUIRED, RATE_LIMITED for an address with many.
+        """
+        room = self._joinable(showtime_id).room
+        device = None
+        if by is None:
+            if request.device_secret is None:
+                raise refuse(
+                    "VALIDATION_ERROR",
+                    "Sign in, or send a secret of this device.",
+                    path="$.device_secret",
+                )
+            device = device_digest(request.device_secret)
+        customers = _people(by)
+        bound_to = str(customers[0]) if device is None else device.hex()
+        if room.work_bits and not has_work(room.id, bound_to, request.proof, room.work_bits):
+            raise refuse("PROOF_REQUIRED", room_id=str(room.id), work_bits=room.work_bits)
+        digest = bytes.fromhex(address_digest(address))
+        place = await self._store.join(
+            room.id, self._new_id(), customers, device, digest, self._now()
+        )
+        if isinstance(place, NotJoined):
+            if place.why == "share":
+                raise self._throttles.refusal(ADDRESS_SHARE, SHARE_RETRY_AFTER_S)
+            raise refuse("QUEUE_FULL" if place.why == "full" else "QUEUE_CLOSED")
+        self.joined += 1
+        self._remember(place)
+        token = self._tokens.token(showtime_id, place.id)
+        return self._shown(room, self._place_shown(room, place, token))
+
+    async def enter(self, showtime_id: UUID, by: Principal, request: EntryInput) -> WaitingRoom:
+        """Let the caller in with an admitted place; once, and again for the same caller.
+
+        Refuses NOT_FOUND, QUEUE_CLOSED, QUEUE_NOT_YET, QUEUE_PLACE_ENDED.
+        """
+        gate = self._joinable(showtime_id)
+        room, people = gate.room, _people(by)
+        place_id = self._tokens.place_of(showtime_id, request.token)
+        device = None
+        if request.device_secret is not None:
+            device = device_digest(request.device_secret)
+        entered = await self._store.enter(place_id, room, people, device, self._now())
+        if entered is None:
+            entered = await self._entered_before(place_id, room, people, device)
+        else:
+            self.entered += 1
+        assert entered.customer_id is not None
+        assert entered.valid_until is not None
+        gate.admit(entered.customer_id.bytes, to_us(entered.valid_until))
+        return self._shown(room, self._place_shown(room, entered, request.token))
+
+    async def _entered_before(
+        self, place_id: UUID, room: Room, people: list[UUID], device: bytes | None
+    ) -> KeptPlace:
+        place = found(await self._store.place(place_id))
+        if place.room_id != room.id or place.state == "ended":
+            raise refuse("QUEUE_PLACE_ENDED")
+        if place.customer_id is None:
+            is_theirs = place.device_digest == device
+        else:
+            is_theirs = place.customer_id in people
+        if not is_theirs:
+            # A place that was bound to a device belongs to whoever has used it.
+            raise refuse("QUEUE_PLACE_ENDED" if place.state == "inside" else "NOT_FOUND")
+        if place.state == "waiting":
+            raise refuse("QUEUE_NOT_YET")
+        assert place.valid_until is not None
+        if place.valid_until <= self._now():
+            raise refuse("QUEUE_PLACE_ENDED")
+        if place.state == "admitted":
+            raise refuse(
+                "QUEUE_PLACE_ENDED",
+                "You have another place in this waiting room: give that up first.",
+            )
+        return place
+
+    async def leave(self, showtime_id: UUID, by: Principal) -> PlaceLeft:
+        """Give a place up. Refuses NOT_FOUND, QUEUE_CLOSED."""
+        gate, people = self._joinable(showtime_id), _people(by)
+        place_id = await self._store.leave(gate.room.id, people, self._now())
+        for customer in people:
+            gate.leave(customer.bytes)
+        self._numbers.pop(place_id, None)
+        return PlaceLeft(id=place_id, showtime_id=showtime_id, status="ended")
+
+    async def order(self, showtime_id: UUID, query: PageQuery) -> Page[OrderedPlace]:
+        """The order that the shuffle has made, to be repeated by whoever wants to.
+
+        Refuses QUEUE_CLOSED, VALIDATION_ERROR.
+        """
+        room = self._joinable(showtime_id).room
+        position = granted(after(query.cursor, BY_NUMBER))
+        behind = 0 if position is None else max(0, min(position[0], PLACES_MAX))
+        rows = await self._store.order(room.id, behind, query.limit + 1)
+        return page(
+            [OrderedPlace(*one) for one in rows], query.limit, lambda one: (one.number, one.id)
+        )
+
+    # --- what is shown
+
+    def _joinable(self, showtime_id: UUID) -> RoomGate:
+        gate = self._gates.by_showtime.get(showtime_id.bytes)
+        if gate is None or not gate.is_closed:
+            raise refuse("QUEUE_CLOSED")
+        return gate
+
+    async def _place(self, room: Room, place_id: UUID, token: str) -> Place:
+        """A place as it is now; one that is known to wait costs no look at the database."""
+        known = self._numbers.get(place_id)
+        if known is not None and known[0] == room.id:
+            number = known[1]
+            if room.shuffled_at is None or (number is not None and number > room.admitted_to):
+                self._numbers.move_to_end(place_id)
+                return self._waiting(room, place_id, number, token)
+        place = found(await self._store.place(place_id), "This waiting room has no such place.")
+        if place.room_id != room.id:
+            # It was of a room that has closed since.
+            return Place(
+                id=place.id,
+                token=token,
+                status="ended",
+                ended_by=place.ended_by or "time",
+                position=None,
+                estimate_s=None,
+                until=None,
+                poll_after_s=poll_after_s(None, 0.0),
+            )
+        self._remember(place)
+        return self._place_shown(room, place, token)
+
+    def _remember(self, place: KeptPlace) -> None:
+        if place.state != "waiting":
+            self._numbers.pop(place.id, None)
+            return
+        self._numbers[place.id] = (place.room_id, place.number)
+        if len(self._numbers) > PLACES_MAX:
+            self._numbers.popitem(last=False)
+
+    def _place_shown(self, room: Room, place: KeptPlace, token: str) -> Place:
+        if place.state == "waiting":
+            return self._waiting(room, place.id, place.number, token)
+        status: PlaceStatus = place.state
+        ended_by = place.ended_by
+        if ended_by is None and place.valid_until is not None and place.valid_until <= self._now():
+            ended_by = "missed" if status == "admitted" else "time"
+            status = "ended"
+        return Place(
+            id=place.id,
+            token=token,
+            status=status,
+            ended_by=ended_by,
+            position=None,
+            estimate_s=None,
+            until=place.valid_until if ended_by is None else None,
+            poll_after_s=poll_after_s(1 if status == "admitted" else None, 0.0),
+        )
+
+    def _waiting(self, room: Room, place_id: UUID, number: int | None, token: str) -> Place:
+        pace = room.admissions_per_s
+        # Those before who have left count as if they still waited, until they are passed.
+        position = None if number is None else max(1, number - room.admitted_to)
+        return Place(
+            id=place_id,
+            token=token,
+            status="waiting",
+            ended_by=None,
+            position=position,
+            estimate_s=None if position is None else estimate_s(position, pace),
+            until=None,
+            poll_after_s=poll_after_s(position, pace),
+        )
+
+    def _shown(self, room: Room, place: Place | None) -> WaitingRoom:
+        status: RoomStatus = "open"
+        if room.starts_at is None:
+            status = "armed"
+        elif room.shuffled_at is None:
+            status = "gathering"
+        return WaitingRoom(
+            showtime_id=room.showtime_id,
+            id=room.id,
+            status=status,
+            starts_at=room.starts_at,
+            shoppers=room.shoppers,
+            waiting=room.waiting,
+            shopping=room.shopping,
+            work_bits=room.work_bits,
+            commitment=room.seed_digest.hex(),
+            seed=None if room.shuffled_at is None else room.seed.hex(),
+            place=place,
+        )
+
+
+def _people(by: Principal | None) -> list[UUID]:
+    """The caller, and then the guests that they have claimed."""
+    if by is None:
+        return []
+    return [UUID(bytes=one) for one in (by.user_id, *by.guest_ids)]
+
+
+def _no_room(showtime_id: UUID) -> WaitingRoom:
+    return WaitingRoom(
+        showtime_id=showtime_id,
+        id=None,
+        status="off",
+        starts_at=None,
+        shoppers=0,
+        waiting=0,
+        shopping=0,
+        work_bits=0,
+        commitment=None,
+        seed=None,
+        place=None,
+    )

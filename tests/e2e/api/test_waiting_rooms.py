@@ -1,0 +1,405 @@
+"""Waiting rooms over HTTP and the socket: places, their order, who comes in, and who may hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from cinema.features.waitingroom.rules import shuffled
+from cinema.features.waitingroom.store import KEPT, RoomsRepository
+from cinema.storage.encryption import Cipher
+from tests.e2e.api.house import LABELS, PATIENCE_S, UNKNOWN_ID, Answer, Clocks, House, open_house
+from tests.e2e.api.sockets import watching
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+BEHIND = (403, "FORBIDDEN")
+NEEDED = (409, "QUEUE_REQUIRED")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def clocked(database: str, clocks: Clocks) -> AsyncIterator[House]:
+    """A house whose time the test moves."""
+    async with open_house(database, clocks=clocks) as house:
+        yield house
+
+
+async def put(house: House, showtime_id: str, person: str = "manager", **room: Any) -> Answer:
+    body = {"mode": "on", **room}
+    return await house.ask(person, "PUT", f"showtimes/{showtime_id}/queue", body)
+
+
+async def join(house: House, person: str | None, showtime_id: str, **body: Any) -> Answer:
+    return await house.ask(person, "POST", f"showtimes/{showtime_id}/queue", body)
+
+
+async def look(house: House, showtime_id: str, token: str | None = None) -> Any:
+    query = "" if token is None else f"?token={token}"
+    return (await house.ask(None, "GET", f"showtimes/{showtime_id}/queue{query}")).data
+
+
+async def enter(
+    house: House, person: str, showtime_id: str, token: str, secret: str | None = None
+) -> Answer:
+    body = {"token": token} if secret is None else {"token": token, "device_secret": secret}
+    return await house.ask(person, "POST", f"showtimes/{showtime_id}/queue/entry", body)
+
+
+async def until(seen: Callable[[], Awaitable[bool]]) -> None:
+    """Look again until it is so: rounds come once a second."""
+    async with asyncio.timeout(3 * PATIENCE_S):
+        while not await seen():
+            pass
+
+
+async def status_is(house: House, showtime_id: str, token: str, status: str) -> None:
+    async def seen() -> bool:
+        place = (await look(house, showtime_id, token))["place"]
+        return bool(place["status"] == status)
+
+    await until(seen)
+
+
+async def admitted(house: House, person: str, showtime_id: str, **body: Any) -> str:
+    """The token of a place of somebody whose turn it is."""
+    token = str((await join(house, person, showtime_id, **body)).data["place"]["token"])
+    await status_is(house, showtime_id, token, "admitted")
+    return token
+
+
+async def test_who_has_waited_holds_and_books_and_is_done(house: House) -> None:
+    showtime_id = await house.showtime()
+    assert (await look(house, showtime_id))["status"] == "off"
+    opened = (await put(house, showtime_id)).data
+    assert opened["status"] == "gathering"
+    assert (opened["seed"], opened["place"]) == (None, None)
+    assert (await house.hold("ada", showtime_id, "A1")).error == NEEDED
+    joined = await join(house, "ada", showtime_id)
+    assert joined.status == 201
+    token = joined.data["place"]["token"]
+    assert (joined.data["place"]["status"], joined.data["place"]["position"]) == ("waiting", None)
+    assert (await join(house, "ada", showtime_id)).data["place"]["id"] == joined.data["place"]["id"]
+    await status_is(house, showtime_id, token, "admitted")
+    assert (await house.hold("ada", showtime_id, "A1")).error == NEEDED
+    entered = await enter(house, "ada", showtime_id, token)
+    assert entered.data["place"]["status"] == "inside"
+    again = await enter(house, "ada", showtime_id, token)
+    assert again.data["place"]["until"] == entered.data["place"]["until"]
+    booking = await house.booked("ada", showtime_id, "A1")
+    assert booking
+    await status_is(house, showtime_id, token, "ended")
+    seen = await look(house, showtime_id, token)
+    assert seen["place"]["ended_by"] == "booked"
+    room = opened["commitment"]
+    assert sha256(bytes.fromhex(seen["seed"])).hexdigest() == room
+
+    async def out() -> bool:
+        answer = await house.hold("ada", showtime_id, "A2")
+        return answer.status == 409 and answer.error == NEEDED
+
+    await until(out)
+    assert (await enter(house, "ada", showtime_id, token)).error == (409, "QUEUE_PLACE_ENDED")
+
+
+async def test_places_of_before_the_start_are_shuffled_by_the_seed_and_later_ones_follow(
+    clocked: House, clocks: Clocks
+) -> None:
+    showtime_id = await clocked.showtime()
+    start = datetime.now(UTC) + timedelta(minutes=30)
+    opened = (await put(clocked, showtime_id, starts_at=start.isoformat(), shoppers=1)).data
+    tokens: dict[str, str] = {}
+    for number in range(12):
+        place = (await join(clocked, None, showtime_id, device_secret=f"{number:022}")).data[
+            "place"
+        ]
+        tokens[place["id"]] = place["token"]
+    order = await clocked.ask(None, "GET", f"showtimes/{showtime_id}/queue/order")
+    assert order.data == []
+    clocks.ahead_s = 31 * 60
+
+    async def is_open() -> bool:
+        return bool((await look(clocked, showtime_id))["status"] == "open")
+
+    await until(is_open)
+    seed = bytes.fromhex((await look(clocked, showtime_id))["seed"])
+    assert sha256(seed).hexdigest() == opened["commitment"]
+    late = (await join(clocked, "ada", showtime_id)).data["place"]
+    tokens[late["id"]] = late["token"]
+    first = await clocked.ask(None, "GET", f"showtimes/{showtime_id}/queue/order?limit=5")
+    cursor = first.envelope["meta"]["next_cursor"]
+    rest = await clocked.ask(None, "GET", f"showtimes/{showtime_id}/queue/order?cursor={cursor}")
+    listed = [UUID(one["id"]) for one in [*first.data, *rest.data]]
+    assert listed == shuffled(seed, [UUID(one) for one in tokens if one != late["id"]])
+    assert [one["number"] for one in [*first.data, *rest.data]] == list(range(1, 13))
+
+    async def numbered() -> bool:
+        return (await look(clocked, showtime_id, late["token"]))["place"]["position"] is not None
+
+    await until(numbered)
+    positions = [
+        (await look(clocked, showtime_id, tokens[str(place)]))["place"]["position"]
+        for place in [*listed, UUID(late["id"])]
+    ]
+    assert positions == [None, *range(1, 13)]
+
+
+async def test_a_place_is_its_owners_and_is_used_once(house: House) -> None:
+    showtime_id, other = await house.showtime(), await house.showtime()
+    for one in (showtime_id, other):
+        await put(house, one)
+    secret = "s" * 22
+    of_device = (await join(house, None, showtime_id, device_secret=secret)).data["place"]["token"]
+    of_bob = await admitted(house, "bob", showtime_id)
+    await status_is(house, showtime_id, of_device, "admitted")
+    for stranger, token, with_secret in (
+        ("ada", of_bob, None),
+        ("ada", of_bob, secret),
+        ("ada", of_device, None),
+        ("ada", of_device, "t" * 22),
+    ):
+        answer = await enter(house, stranger, showtime_id, token, with_secret)
+        assert answer.error == (404, "NOT_FOUND")
+    assert (await enter(house, "bob", other, of_bob)).error == (404, "NOT_FOUND")
+    assert (await enter(house, "bob", showtime_id, of_bob[:-2] + "xx")).error == (404, "NOT_FOUND")
+    assert (await enter(house, "ada", showtime_id, of_device, secret)).status == 200
+    sold = await enter(house, "guest", showtime_id, of_device, secret)
+    assert sold.error == (409, "QUEUE_PLACE_ENDED")
+    assert (await house.hold("ada", showtime_id, "A1")).status == 201
+    assert (await house.hold("guest", showtime_id, "A3")).error == NEEDED
+    assert (await enter(house, "bob", showtime_id, of_bob)).status == 200
+
+
+async def test_one_place_used_by_many_at_once_lets_one_in(house: House) -> None:
+    showtime_id = await house.showtime()
+    await put(house, showtime_id)
+    secret = "s" * 22
+    place = (await join(house, None, showtime_id, device_secret=secret)).data["place"]
+    await status_is(house, showtime_id, place["token"], "admitted")
+    people = ["ada", "bob", "guest", "ada", "bob", "guest"]
+    answers = await asyncio.gather(
+        *(enter(house, one, showtime_id, place["token"], secret) for one in people)
+    )
+    winners = {one for one, answer in zip(people, answers, strict=True) if answer.status == 200}
+    assert len(winners) == 1
+    assert {answer.status for answer in answers} == {200, 409}
+
+
+async def test_no_more_shop_than_the_room_allows_and_who_goes_makes_room(
+    clocked: House, clocks: Clocks
+) -> None:
+    showtime_id = await clocked.showtime()
+    await put(clocked, showtime_id, shoppers=1, shopping_seconds=60)
+    first = await admitted(clocked, "ada", showtime_id)
+    await enter(clocked, "ada", showtime_id, first)
+    second = (await join(clocked, "bob", showtime_id)).data["place"]["token"]
+
+    async def numbered() -> bool:
+        return (await look(clocked, showtime_id, second))["place"]["position"] == 1
+
+    await until(numbered)
+    assert (await enter(clocked, "bob", showtime_id, second)).error == (409, "QUEUE_NOT_YET")
+    left = await clocked.ask("ada", "DELETE", f"showtimes/{showtime_id}/queue")
+    assert left.data["status"] == "ended"
+    assert (await clocked.hold("ada", showtime_id, "A1")).error == NEEDED
+    await status_is(clocked, showtime_id, second, "admitted")
+    third = (await join(clocked, "guest", showtime_id)).data["place"]["token"]
+    # Bob does not come, and then the guest runs out of time.
+    clocks.ahead_s += 61
+    await status_is(clocked, showtime_id, third, "admitted")
+    assert (await look(clocked, showtime_id, second))["place"]["ended_by"] == "missed"
+    assert (await enter(clocked, "bob", showtime_id, second)).error == (409, "QUEUE_PLACE_ENDED")
+    await enter(clocked, "guest", showtime_id, third)
+    assert (await clocked.hold("guest", showtime_id, "A1")).status == 201
+    clocks.ahead_s += 61
+    assert (await clocked.hold("guest", showtime_id, "A2")).error == NEEDED
+    await status_is(clocked, showtime_id, third, "ended")
+    assert (await look(clocked, showtime_id, third))["place"]["ended_by"] == "time"
+
+
+async def test_nobody_is_called_before_there_are_seats(house: House) -> None:
+    showtime_id = await house.showtime()
+    hold_id = await house.held("admin", showtime_id, *LABELS)
+    await put(house, showtime_id)
+    token = (await join(house, "ada", showtime_id)).data["place"]["token"]
+
+    async def numbered() -> bool:
+        return (await look(house, showtime_id, token))["place"]["position"] == 1
+
+    await until(numbered)
+    assert (await look(house, showtime_id, token))["place"]["status"] == "waiting"
+    await house.ask("admin", "DELETE", f"showtimes/{showtime_id}/holds/{hold_id}")
+    await status_is(house, showtime_id, token, "admitted")
+
+
+async def test_staff_of_the_cinema_hold_without_a_place_and_others_need_one(house: House) -> None:
+    showtime_id = await house.showtime()
+    await put(house, showtime_id)
+    for person, seat in (("staff", "A1"), ("manager", "A3"), ("admin", "A5")):
+        assert (await house.hold(person, showtime_id, seat)).status == 201
+    for person in ("ada", "guest", "staff elsewhere", "manager elsewhere"):
+        assert (await house.hold(person, showtime_id, "B1")).error == NEEDED
+    async with watching(house, showtime_id, person="ada") as socket:
+        answer = await socket.ask(type="hold", ref=1, seats=["B1"])
+        assert (answer["ref"], answer["error"]["code"]) == (1, "QUEUE_REQUIRED")
+    other = await house.showtime()
+    assert (await house.hold("ada", other, "A1")).status == 201
+
+
+async def test_a_socket_is_told_of_a_place_whenever_it_changes(house: House) -> None:
+    showtime_id = await house.showtime()
+    await put(house, showtime_id, shoppers=1)
+    first = await admitted(house, "ada", showtime_id)
+    await enter(house, "ada", showtime_id, first)
+    token = (await join(house, "bob", showtime_id)).data["place"]["token"]
+    async with watching(house, showtime_id, "?deltas=false") as socket:
+        wrong = await socket.ask(type="queue", ref=1, token="AAAA")
+        assert (wrong["ref"], wrong["error"]["code"]) == (1, "NOT_FOUND")
+        socket.send({"type": "queue", "ref": 2, "token": token})
+        told = await socket.message("queue")
+        assert (told["ref"], told["data"]["place"]["status"]) == (2, "waiting")
+        while told["data"]["place"]["position"] != 1:
+            told = await socket.message("queue")
+        await house.ask("ada", "DELETE", f"showtimes/{showtime_id}/queue")
+        while told["data"]["place"]["status"] != "admitted":
+            told = await socket.message("queue")
+        socket.send({"type": "queue", "ref": 3, "token": first})
+        while told["ref"] != 3:
+            told = await socket.message("queue")
+        assert told["data"]["place"]["status"] == "ended"
+
+
+async def test_a_room_that_is_closed_lets_everybody_hold_and_begins_anew(house: House) -> None:
+    showtime_id = await house.showtime()
+    first = (await put(house, showtime_id)).data
+    token = await admitted(house, "ada", showtime_id)
+    assert (await put(house, showtime_id, mode="off")).data["status"] == "off"
+    assert (await house.hold("bob", showtime_id, "A1")).status == 201
+    assert (await join(house, "bob", showtime_id)).error == (409, "QUEUE_CLOSED")
+    second = (await put(house, showtime_id)).data
+    assert second["id"] != first["id"]
+    assert second["commitment"] != first["commitment"]
+    assert (await look(house, showtime_id, token))["place"]["status"] == "ended"
+    assert (await enter(house, "ada", showtime_id, token)).error == (409, "QUEUE_PLACE_ENDED")
+
+
+async def test_load_opens_a_room_and_its_emptiness_closes_it(
+    clocked: House, clocks: Clocks
+) -> None:
+    showtime_id = await clocked.showtime()
+    armed = (await put(clocked, showtime_id, mode="by_load", holds_per_second=1)).data
+    assert armed["status"] == "armed"
+
+    async def refused() -> bool:
+        answers = await asyncio.gather(*(clocked.hold("ada", showtime_id, "A1") for _ in range(4)))
+        return any(one.status == 409 and one.error == NEEDED for one in answers)
+
+    await until(refused)
+    token = await admitted(clocked, "bob", showtime_id)
+    await enter(clocked, "bob", showtime_id, token)
+    await clocked.ask("bob", "DELETE", f"showtimes/{showtime_id}/queue")
+    clocks.ahead_s += 61
+
+    async def is_armed() -> bool:
+        seen = await look(clocked, showtime_id)
+        return bool(seen["status"] == "armed" and seen["id"] != armed["id"])
+
+    await until(is_armed)
+    assert (await clocked.hold("bob", showtime_id, "B1")).status == 201
+
+
+async def test_an_address_has_its_share_and_work_is_asked_for(house: House) -> None:
+    showtime_id = await house.showtime()
+    room = (await put(house, showtime_id, places_per_address=2, work_bits=8)).data
+    without = await join(house, "ada", showtime_id)
+    assert without.error == (422, "PROOF_REQUIRED")
+    assert without.details == {"room_id": room["id"], "work_bits": 8}
+
+    def work(bound_to: str) -> str:
+        return next(
+            str(number)
+            for number in range(100_000)
+            if sha256(f"{room['id']}:{bound_to}:{number}".encode()).digest()[0] == 0
+        )
+
+    secret = "s" * 22
+    proof = work(sha256(secret.encode()).hexdigest())
+    assert (await join(house, None, showtime_id, device_secret=secret, proof=proof)).status == 201
+    ada = work(house.people["ada"])
+    assert (await join(house, "ada", showtime_id, proof=ada)).status == 201
+    more = await join(house, "bob", showtime_id, proof=work(house.people["bob"]))
+    assert more.error == (429, "RATE_LIMITED")
+    assert (await join(house, "ada", showtime_id, proof=ada)).status == 201
+
+
+async def test_what_cannot_be_is_refused(house: House) -> None:
+    showtime_id = await house.showtime()
+    assert (await put(house, showtime_id, "manager elsewhere")).error == BEHIND
+    assert (await put(house, UNKNOWN_ID)).error == (404, "NOT_FOUND")
+    unknown = await house.ask(None, "GET", f"showtimes/{UNKNOWN_ID}/queue")
+    assert unknown.error == (404, "NOT_FOUND")
+    assert (await put(house, showtime_id, shoppers=0)).error == (400, "VALIDATION_ERROR")
+    await put(house, showtime_id)
+    assert (await join(house, None, showtime_id)).error == (400, "VALIDATION_ERROR")
+    forged = await house.ask(None, "GET", f"showtimes/{showtime_id}/queue?token=AAAA")
+    assert forged.error == (404, "NOT_FOUND")
+    gone = await house.ask("ada", "DELETE", f"showtimes/{showtime_id}/queue")
+    assert gone.error == (404, "NOT_FOUND")
+    cursor = await house.ask(None, "GET", f"showtimes/{showtime_id}/queue/order?cursor=x")
+    assert cursor.error == (400, "VALIDATION_ERROR")
+
+
+async def test_the_room_is_full_at_its_bound(house: House) -> None:
+    showtime_id = await house.showtime()
+    start = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    room = (await put(house, showtime_id, starts_at=start)).data
+    connection = await asyncpg.connect(house.address)
+    # As if so many had come; the next round counts them again.
+    async with connection.transaction():
+        await connection.execute(
+            "update waiting_rooms set places = 100000, shuffled_at = now() where id = $1",
+            UUID(room["id"]),
+        )
+    await connection.close()
+    assert (await join(house, "ada", showtime_id)).error == (409, "QUEUE_FULL")
+
+
+async def test_another_node_lets_in_who_entered_here_and_knows_all_places(
+    clocked: House, database: str, clocks: Clocks
+) -> None:
+    showtime_id = await clocked.showtime()
+    await put(clocked, showtime_id, shoppers=1)
+    token = await admitted(clocked, "ada", showtime_id)
+    await enter(clocked, "ada", showtime_id, token)
+    waiting = (await join(clocked, "bob", showtime_id)).data["place"]
+    # A node that starts now has seen nothing of all that.
+    async with open_house(database, clocks=clocks) as other:
+        other.people = clocked.people
+        assert (await other.hold("ada", showtime_id, "A1")).status == 201
+        assert (await other.hold("bob", showtime_id, "A3")).error == NEEDED
+        seen = await look(other, showtime_id, waiting["token"])
+        assert seen["place"]["id"] == waiting["id"]
+        assert (await look(other, showtime_id, token))["place"]["status"] == "inside"
+
+
+async def test_old_rooms_are_forgotten_and_the_past_closes_rooms(
+    clocked: House, clocks: Clocks
+) -> None:
+    showtime_id = await clocked.showtime()
+    await put(clocked, showtime_id)
+    await join(clocked, "ada", showtime_id)
+    async with asyncpg.create_pool(clocked.address, min_size=1, max_size=1) as pool:
+        store = RoomsRepository(pool, Cipher([bytes.fromhex("ab" * 32)]))
+        now = datetime.now(UTC) + timedelta(days=400)
+        await store.close_past(now)
+        assert await store.rooms() == []
+        assert await store.forget(now + KEPT, 10) == 0
+        assert await store.forget(now + KEPT + timedelta(seconds=1), 10) == 1
+        assert await pool.fetchval("select count(*) from waiting_places") == 0
