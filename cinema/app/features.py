@@ -270,6 +270,9 @@ from cinema.features.recommendations.store import (
     ModelRepository,
     RecommendationsRepository,
 )
+from cinema.features.recommendations.visit_jobs import VisitsWritten
+from cinema.features.recommendations.visit_store import VisitsRepository
+from cinema.features.recommendations.visits import Visits
 from cinema.features.reports import admin_routes as admin_report_routes
 from cinema.features.reports import routes as report_routes
 from cinema.features.reports.figure_jobs import FiguresKept
@@ -1210,14 +1213,18 @@ async def _recommendations(ground: Ground, _offered: Offered) -> Feature:
     now, current = _common_time(ground), CurrentModel()
     store = RecommendationsRepository(ground.pool, ground.reads, new_id=ground.next_uuid)
     programme = Programme(store, now=now)
+    visits = Visits()
     service = RecommendationsService(
-        store, programme, current, new_id=ground.next_uuid, now=now, random=random.Random()
+        store, programme, current, visits, new_id=ground.next_uuid, now=now, random=random.Random()
     )
     models = Models(ModelRepository(ground.pool), programme, current, building(), now=now)
     return Feature(
         routes=bound(recommendation_routes.ROUTES, service),
         personal=(RecommendationFacts(ground.pool).disclose,),
-        tasks={"recommendation-model": models.run},
+        tasks={
+            "recommendation-model": models.run,
+            "showtime-visits": VisitsWritten(visits, VisitsRepository(ground.pool)).run,
+        },
         sweeps={
             "recommendation-exposures": store.forget_exposures,
             "recommendation-events": store.forget_events,

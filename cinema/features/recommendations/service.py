@@ -36,6 +36,7 @@ from cinema.features.recommendations.shapes import (
     RecommendationQuery,
 )
 from cinema.features.recommendations.store import Exposure, RecommendationsRepository
+from cinema.features.recommendations.visits import Visits
 from cinema.features.refusals import found
 
 PROGRAMME_AGE_S: Final = 10.0
@@ -82,6 +83,7 @@ class RecommendationsService:
         store: RecommendationsRepository,
         programme: Programme,
         current: CurrentModel,
+        visits: Visits,
         *,
         new_id: Callable[[], UUID],
         now: Callable[[], datetime],
@@ -90,6 +92,7 @@ class RecommendationsService:
         self._store = store
         self._programme = programme
         self._current = current
+        self._visits = visits
         self._new_id = new_id
         self._now = now
         self._random = random
@@ -164,8 +167,11 @@ class RecommendationsService:
             raise refuse("NOT_FOUND")
         return FeedbackForgotten(movie_id=movie_id)
 
-    async def note(self, by: Principal, events: Sequence[PageEvent]) -> EventsAccepted:
-        """Keep what the caller did."""
+    async def note(self, by: Principal | None, events: Sequence[PageEvent]) -> EventsAccepted:
+        """Count visits of showtimes, and keep what the caller did, if it is known who that is."""
+        self._visits.count(events)
+        if by is None:
+            return EventsAccepted(accepted=0)
         accepted = await self._store.note(UUID(bytes=by.user_id), events, self._now())
         return EventsAccepted(accepted=accepted)
 

@@ -99,11 +99,15 @@ class FeedbackForgotten(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PageEvent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the caller did about a film: saw it on a page, opened it, its seats, its checkout."""
+    """What the caller did about a film: saw it on a page, opened it, its seats, its checkout.
+
+    With `showtime_id`, `seat_map` and `checkout_start` count in the funnel of that showtime.
+    """
 
     kind: EventKind
     movie_id: UUID
     exposure_id: UUID | None = None
+    showtime_id: UUID | None = None
 
 
 class EventsInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,7 +117,10 @@ class EventsInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class EventsAccepted(msgspec.Struct, frozen=True, kw_only=True):
-    """How many events were kept: none of films that are unknown, or of callers who opted out."""
+    """How many events were kept: none of films that are unknown, or of callers who opted out.
+
+    Without a token none is kept; those of showtimes are only counted.
+    """
 
     accepted: int
 

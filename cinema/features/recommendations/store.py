@@ -11,7 +11,11 @@ import msgspec
 
 from cinema.features.catalog.movie_store import movie_of
 from cinema.features.recommendations.model.facts import DAY_S, Act, ActKind, Film, Popularity
-from cinema.features.recommendations.model.history import ACT_WEIGHTS, HISTORY_HALF_LIFE_DAYS
+from cinema.features.recommendations.model.history import (
+    ACT_WEIGHTS,
+    HISTORY_HALF_LIFE_DAYS,
+    LIKED_RATING,
+)
 from cinema.features.recommendations.model.popularity import (
     LATELY_DAYS,
     POPULARITY_HALF_LIFE_DAYS,
@@ -102,6 +106,9 @@ _SEAT_MAPS: Final = """
 select movie_id, max(at) as at from recommendation_events
 where user_id = any($1) and kind = 'seat_map' and at > $2
 group by movie_id order by movie_id"""
+_RATED: Final = """
+select movie_id, coalesce(updated_at, created_at) as at from reviews
+where user_id = $1 and rating >= $2 and deleted_at is null order by movie_id"""
 
 _SET_PREFERENCES: Final = """
 insert into recommendation_preferences (user_id, genres, cinema_ids, opted_out, updated_at)
@@ -183,6 +190,10 @@ with acts as (
     select user_id, movie_id, at, case kind when 'more' then $5::real else $6::real end
     from recommendation_feedback where kind in ('more', 'less') and at > $1
     union all
+    select user_id, movie_id, coalesce(updated_at, created_at), $5::real
+    from reviews
+    where rating >= $11 and deleted_at is null and coalesce(updated_at, created_at) > $1
+    union all
     select user_id, movie_id, max(at), $7::real
     from recommendation_events where kind = 'seat_map' and at > $1 group by user_id, movie_id
 )
@@ -262,6 +273,10 @@ class RecommendationsRepository:
                     if row["status"] == "confirmed":
                         slot = slot_of(row["starts_at"], row["time_zone"])
                         visits.append(Visit(row["cinema_id"], slot))
+                acts += [
+                    Act(user_id, row["movie_id"], ActKind.LIKED, row["at"].timestamp())
+                    for row in await reading.fetch(_RATED, user_id, LIKED_RATING)
+                ]
                 oldest = now - timedelta(days=KEPT_DAYS)
                 acts += [
                     Act(user_id, row["movie_id"], ActKind.SEAT_MAP, row["at"].timestamp())
@@ -413,6 +428,7 @@ class ModelRepository:
                     now,
                     HISTORY_HALF_LIFE_DAYS * DAY_S,
                     PAIRS_MAX,
+                    LIKED_RATING,
                     prefetch=ROWS_AT_ONCE,
                     timeout=READ_LIMIT_S,
                 ):

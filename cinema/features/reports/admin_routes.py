@@ -146,8 +146,9 @@ async def get_occupancy(figures: FiguresService, context: RequestContext) -> Rep
 @_operation(
     "funnel",
     operation_id="getFunnelReport",
-    summary="How holds went on: to a checkout, confirmed, released or expired",
-    description="Of showtimes that are over, from their journals.",
+    summary="How visits went on: a seat map, a hold, a checkout, and confirmed, released or expired",
+    description="Of showtimes that are over, from their journals. Seat maps and checkout pages are "
+    "those that `POST /events` told of.",
     query=FunnelQuery,
     response=list[FunnelRow],
     example=examples.FUNNEL,

@@ -145,18 +145,20 @@ class OccupancyRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class FunnelRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How holds of showtimes that are over went on.
+    """How visits and holds of showtimes that are over went on.
 
-    `completion` are confirmed of all checkouts, `expiry` is the part of the holds whose time ran
+    `seat_maps` and `checkout_pages` are how often pages said that they were opened. `completion` are confirmed of all checkouts, `expiry` is the part of the holds whose time ran
     out.
     """
 
     key: str
     label: str
     showtimes: int
+    seat_maps: int
     holds: int
     released: int
     expired: int
+    checkout_pages: int
     checkouts: int
     confirmed: int
     completion: Percent

@@ -132,10 +132,13 @@ select {key} as key, {label} as label, count(*)::int as showtimes,
 from shown where status <> 'cancelled'
 group by 1, 2 order by {place}, 1 limit {limit}"""
 _FUNNEL: Final = """{shown}
-select {key} as key, {label} as label, count(*)::int as showtimes, sum(u.holds)::int as holds,
+select {key} as key, {label} as label, count(*)::int as showtimes,
+    coalesce(sum(v.seat_maps), 0)::bigint as seat_maps, sum(u.holds)::int as holds,
     sum(u.released)::int as released, sum(u.expired)::int as expired,
+    coalesce(sum(v.checkout_pages), 0)::bigint as checkout_pages,
     sum(u.checkouts)::int as checkouts, sum(u.confirmed)::int as confirmed
 from shown join showtime_funnels u on u.showtime_id = shown.id
+left join showtime_visits v on v.showtime_id = shown.id
 group by 1, 2 order by {place}, 1 limit {limit}"""
 _DISTRIBUTOR: Final = f"""{_SHOWN}
 select movie_id::text as key, title as label, cinema_id::text, cinema, currency,

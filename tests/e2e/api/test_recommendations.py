@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ import structlog
 
 from cinema.features.accounts.erasure_store import ErasureRepository
 from cinema.features.recommendations.jobs import COMMAND, REBUILD, Models, building
+from cinema.features.recommendations.model.facts import ActKind
 from cinema.features.recommendations.model.reasons import Reason, reason_for
 from cinema.features.recommendations.personal_store import RecommendationFacts
 from cinema.features.recommendations.rules import choice_for, shown_reason
@@ -26,7 +28,7 @@ from cinema.features.recommendations.store import (
 )
 from cinema.storage.database.pool import open_pool
 from cinema.storage.database.transactions import Pool
-from tests.e2e.api.house import UNKNOWN_ID, Clocks, House, open_house
+from tests.e2e.api.house import PATIENCE_S, UNKNOWN_ID, Clocks, House, open_house
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 
@@ -222,6 +224,40 @@ async def test_events_are_kept_of_films_that_there_are(house: House) -> None:
         assert refused.error == (400, "VALIDATION_ERROR")
 
 
+async def visited(house: House, showtime_id: str, *expected: int) -> None:
+    """Return once so many seat maps and checkouts of a showtime are counted, and no other number."""
+    question = "select seat_maps, checkout_pages from showtime_visits where showtime_id = $1"
+    async with asyncio.timeout(6 * PATIENCE_S):
+        while (row := await house.database.fetchrow(question, showtime_id)) != expected:
+            assert row is None or all(map(int.__le__, row, expected)), row
+            await asyncio.sleep(0.05)
+
+
+async def test_visits_of_showtimes_are_counted_whoever_made_them(house: House) -> None:
+    films = await three_films(house)
+    showtime_id = await shown(house, films["One"])
+    about = {"movie_id": films["One"], "showtime_id": showtime_id}
+    events = [
+        {"kind": "seat_map", **about},
+        {"kind": "checkout_start", **about},
+        # These say nothing of a showtime that there is.
+        {"kind": "click", **about},
+        {"kind": "seat_map", "movie_id": films["One"]},
+        {"kind": "seat_map", **about, "showtime_id": UNKNOWN_ID},
+    ]
+    await house.ask("bob", "PUT", "me/preferences", {"opt_out": True})
+    kept = {None: 0, "bob": 0, "guest": 5, "ada": 5}
+    for person, accepted in kept.items():
+        answer = await house.ask(person, "POST", "events", {"events": events})
+        assert (answer.status, answer.data) == (202, {"accepted": accepted}), person
+    await visited(house, showtime_id, 4, 4)
+    await house.ask(None, "POST", "events", {"events": events[:1]})
+    await visited(house, showtime_id, 5, 4)
+    assert await house.database.fetchval("select count(*) from showtime_visits") == 1
+    rows = await house.database.fetch("select distinct user_id from recommendation_events")
+    assert {str(row["user_id"]) for row in rows} == {house.people["guest"], house.people["ada"]}
+
+
 async def test_who_opts_out_is_not_looked_at(house: House) -> None:
     films = await three_films(house)
     event = {"events": [{"kind": "click", "movie_id": films["One"]}]}
@@ -312,6 +348,41 @@ async def unposted(_running: Any, _letter: Any, /) -> None:
 
 
 # --- the model
+
+
+async def rate(house: House, person: str, movie_id: str, rating: int, **more: Any) -> None:
+    """A review, in its table alone."""
+    await house.database.execute(
+        "insert into reviews (id, movie_id, user_id, rating, text, status, created_at, deleted_at)"
+        " values ($1, $2, $3, $4, '', $5, now() - interval '1 hour', $6)",
+        *(uuid4(), UUID(movie_id), UUID(house.people[person]), rating),
+        *(more.get("status", "published"), more.get("deleted_at")),
+    )
+
+
+async def test_a_good_rating_counts_as_liking_the_film(house: House) -> None:
+    titles = ("Good", "Fair", "Hidden", "Gone")
+    films = {title: await film(house, title, "Drama") for title in titles}
+    await rate(house, "ada", films["Good"], 4)
+    await rate(house, "ada", films["Fair"], 3)
+    await rate(house, "ada", films["Hidden"], 5, status="rejected")
+    await rate(house, "ada", films["Gone"], 5, deleted_at=datetime.now(UTC))
+    ada, now = UUID(house.people["ada"]), datetime.now(UTC) + timedelta(minutes=1)
+    # What a moderator thinks of the text says nothing about the taste of who wrote it.
+    liked = {UUID(films["Good"]), UUID(films["Hidden"])}
+    async with await open_pool(house.address, size=2) as pool:
+        store = RecommendationsRepository(pool, new_id=uuid4)
+        known = await store.known(ada, [ada], now)
+        assert {(act.movie_id, act.kind) for act in known.acts} == {
+            (one, ActKind.LIKED) for one in liked
+        }
+        task = await ModelRepository(pool).task([], now)
+        (weights,) = task.histories
+        found = {task.films[place].id: weight for place, weight in weights.items()}
+        assert found == {one: pytest.approx(2.0, rel=1e-3) for one in liked}
+        await house.ask("ada", "PUT", "me/preferences", {"opt_out": True})
+        assert (await store.known(ada, [ada], now)).acts == []
+        assert (await ModelRepository(pool).task([], now)).histories == []
 
 
 def models(

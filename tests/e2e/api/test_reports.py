@@ -455,6 +455,10 @@ async def test_how_holds_went_on_is_counted_once_a_showtime_is_over(
     await counting.all()
     assert await report(house, "funnel") == []
     await house.database.execute(
+        "insert into showtime_visits (showtime_id, seat_maps, checkout_pages) values ($1, 7, 5)",
+        showtime_id,
+    )
+    await house.database.execute(
         "update showtimes set starts_at = now() - interval '5 hours',"
         " ends_at = now() - interval '3 hours', clear_at = now() - interval '3 hours'"
         " where id = $1",
@@ -466,6 +470,7 @@ async def test_how_holds_went_on_is_counted_once_a_showtime_is_over(
     (row,) = rows
     assert (row["holds"], row["released"], row["checkouts"], row["confirmed"]) == (3, 1, 2, 1)
     assert (row["completion"], row["expiry"]) == (50.0, 0.0)
+    assert (row["seat_maps"], row["checkout_pages"]) == (7, 5)
 
 
 async def test_reports_come_as_csv_too(house: House, counting: Counting) -> None:

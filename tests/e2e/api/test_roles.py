@@ -515,7 +515,7 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
             "DELETE", f"recommendations/feedback?movie_id={UNKNOWN_ID}", SIGNED_IN, 404
         ),
         "sendPageEvents": Call(
-            *("POST", "events", BUYERS, 202),
+            *("POST", "events", ANYBODY, 202),
             body={"events": [{"kind": "click", "movie_id": house.movie_id}]},
         ),
         "getPreferences": Call("GET", "me/preferences", SIGNED_IN),

@@ -19,6 +19,9 @@ ACT_WEIGHTS: Final = {
     ActKind.CANCELLED: -1.0,
 }
 
+LIKED_RATING: Final = 4
+"""Who gives a film so many stars of five likes it."""
+
 HISTORY_HALF_LIFE_DAYS: Final = 180.0
 
 
