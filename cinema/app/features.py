@@ -261,6 +261,7 @@ from cinema.features.privacy.store import ExportsRepository
 from cinema.features.recommendations import routes as recommendation_routes
 from cinema.features.recommendations.jobs import Models, building
 from cinema.features.recommendations.personal_store import RecommendationFacts
+from cinema.features.recommendations.rules import Experiment
 from cinema.features.recommendations.service import (
     CurrentModel,
     Programme,
@@ -275,6 +276,7 @@ from cinema.features.recommendations.visit_store import VisitsRepository
 from cinema.features.recommendations.visits import Visits
 from cinema.features.reports import admin_routes as admin_report_routes
 from cinema.features.reports import routes as report_routes
+from cinema.features.reports.experiment_store import ExperimentsRepository
 from cinema.features.reports.figure_jobs import FiguresKept
 from cinema.features.reports.figure_service import FiguresService
 from cinema.features.reports.figure_store import FiguresRepository
@@ -373,6 +375,7 @@ from cinema.integrations.webhooks.sender import WebhookSender
 from cinema.settings import (
     Settings,
     encryption_keys,
+    experiment_of,
     pass_identity,
     problems_of_signing_keys,
     problems_of_ticket_keys,
@@ -1171,9 +1174,11 @@ async def _reports(ground: Ground, _offered: Offered) -> Feature:
     returns = ReturnsRepository(ground.pool, new_id=ground.next_uuid)
     reports = ReportsService(returns, now=_now(ground.unix_s))
     projection, counts = ProjectionRepository(ground.pool), FigureCounts()
+    reads = ground.reads or PrimaryReads(ground.pool)
     figures = FiguresService(
-        FiguresRepository(ground.reads or PrimaryReads(ground.pool)),
+        FiguresRepository(reads),
         projection,
+        ExperimentsRepository(reads),
         now=_common_time(ground),
     )
     return Feature(
@@ -1215,7 +1220,14 @@ async def _recommendations(ground: Ground, _offered: Offered) -> Feature:
     programme = Programme(store, now=now)
     visits = Visits()
     service = RecommendationsService(
-        store, programme, current, visits, new_id=ground.next_uuid, now=now, random=random.Random()
+        store,
+        programme,
+        current,
+        visits,
+        new_id=ground.next_uuid,
+        now=now,
+        random=random.Random(),
+        experiment=_experiment(ground.settings.recommendation_experiment),
     )
     models = Models(ModelRepository(ground.pool), programme, current, building(), now=now)
     return Feature(
@@ -1488,6 +1500,14 @@ def _passes(text: str) -> ApplePasses | None:
     """What makes tickets for wallets; None without a certificate. Raises `ValueError`."""
     identity = pass_identity(text)
     return None if identity is None else ApplePasses(identity)
+
+
+def _experiment(text: str) -> Experiment | None:
+    """What is compared among recommendations, if anything."""
+    if not text:
+        return None
+    name, arms = experiment_of(text)
+    return Experiment(name=name, arms=arms)
 
 
 def _common_time(ground: Ground) -> Callable[[], datetime]:

@@ -5,6 +5,7 @@ from cinema.settings.checks import is_loopback
 from cinema.settings.control_address import announce, announced, withdraw
 from cinema.settings.control_tokens import ControlToken, parsed_tokens, problems_of_tokens
 from cinema.settings.encryption_keys import encryption_keys, problems_of_ticket_keys
+from cinema.settings.experiments import experiment_of
 from cinema.settings.fields import Secret, Settings
 from cinema.settings.generated import (
     found_control_token,
@@ -29,6 +30,7 @@ __all__ = [
     "announce",
     "announced",
     "encryption_keys",
+    "experiment_of",
     "fields",
     "found_control_token",
     "is_loopback",

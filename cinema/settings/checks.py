@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from cinema.settings.control_tokens import parsed_tokens, problems_of_tokens
 from cinema.settings.encryption_keys import problems_of_encryption_keys, problems_of_ticket_keys
+from cinema.settings.experiments import problems_of_experiment
 from cinema.settings.mail import problems_of_mail, problems_of_sms
 from cinema.settings.origins import origin_of, problem_of_origin
 from cinema.settings.signing_keys import problems_of_signing_keys, signing_keys
@@ -57,6 +58,7 @@ def problems_together(settings: Settings) -> Iterator[str]:
     yield from problems_of_mail(settings.smtp_url, settings.mail_from)
     yield from problems_of_sms(settings.sms_api_url, production=settings.production)
     yield from problems_of_stripe(settings)
+    yield from problems_of_experiment(settings.recommendation_experiment)
     yield from problems_of_encryption_keys(settings.encryption_keys, production=settings.production)
     yield from problems_of_ticket_keys(settings.ticket_signing_keys, production=settings.production)
     yield from problems_of_wallet(settings.wallet_pass_certificate)

@@ -464,6 +464,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "decided, with commas; case and accents do not count"
         ),
     ] = ("fuck", "shit", "bitch", "cunt", "arschloch", "fick", "hurensohn", "casino", "bitcoin")
+    recommendation_experiment: Annotated[
+        str,
+        _about(
+            "ways to order recommended films that are compared, with the percent of customers that "
+            "each has, control first, as in ranking:popular=10,full=90; empty: all have full"
+        ),
+    ] = ""
     writes_per_minute_per_user: Annotated[
         int,
         _about(

@@ -54,7 +54,7 @@ ERASED: Final = {
     "message_phones": {"number", "kinds"},
     "recommendation_preferences": {"genres"},
     "recommendation_feedback": {"kind"},
-    "recommendation_exposures": {"reason"},
+    "recommendation_exposures": {"reason", "experiment", "arm"},
     "recommendation_events": {"kind"},
     "waiting_places": {"device_digest", "address_digest", "state", "ended_by"},
 }

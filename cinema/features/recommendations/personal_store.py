@@ -21,7 +21,7 @@ _OWN: Final = "(user_id = $1 or user_id in (select id from guests where claimed_
 _EVENTS: Final = f"""
 select id, movie_id, kind, exposure_id, at from recommendation_events where {_OWN}"""
 _EXPOSURES: Final = f"""
-select id, movie_id, place, reason, model_version, shown_at as at
+select id, movie_id, place, reason, model_version, experiment, arm, shown_at as at
 from recommendation_exposures where {_OWN}"""
 _PAGE: Final = """
 select * from ({rows}) as kept where $2::uuid is null or id > $2 order by id limit $3"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -30,6 +31,9 @@ AHEAD_DAYS: Final = 14
 NEXT_SHOWTIMES: Final = 3
 
 WEEKDAYS: Final = (*("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),)
+
+DEFAULT_ARM: Final = "full"
+"""How films are ordered for whoever is in no experiment."""
 
 OFF_THE_LIST: Final = frozenset({"hide", "seen"})
 
@@ -76,6 +80,21 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     acts: Sequence[Act] = ()
     visits: Sequence[Visit] = ()
     films: Mapping[UUID, Film] = {}
+
+
+class Experiment(msgspec.Struct, frozen=True, kw_only=True):
+    """Ways to order films that are compared: each arm with its percent, control first."""
+
+    name: str
+    arms: Sequence[tuple[str, int]]
+
+
+class Assigned(msgspec.Struct, frozen=True, kw_only=True):
+    """The arm of an experiment that a customer is in."""
+
+    experiment: str = ""
+    arm: str = DEFAULT_ARM
+    is_control: bool = False
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,6 +178,23 @@ def coming(one: OnShow, cinemas: Collection[UUID], now: datetime) -> list[Showin
         if showing.showtime.starts_at > now
         and (not cinemas or showing.showtime.cinema_id in cinemas)
     ]
+
+
+def assigned(experiment: Experiment | None, customer_id: UUID | None) -> Assigned:
+    """The arm of a customer: always the same one in an experiment, and another one in the next.
+
+    It follows from a hash of both, so nothing is stored, and all nodes agree.
+    """
+    if experiment is None or customer_id is None:
+        return Assigned()
+    digest = hashlib.sha256(experiment.name.encode() + b"\0" + customer_id.bytes).digest()
+    place, reached = int.from_bytes(digest[:8]) * 100 >> 64, 0
+    for arm, percent in experiment.arms:
+        reached += percent
+        if place < reached:
+            is_control = arm == experiment.arms[0][0]
+            return Assigned(experiment=experiment.name, arm=arm, is_control=is_control)
+    raise AssertionError("the percents of the arms make 100")
 
 
 def shown_reason(

@@ -14,12 +14,14 @@ from cinema.domain.rejections import refuse
 from cinema.features.recommendations.model.facts import Model
 from cinema.features.recommendations.model.paging import Placed, make_page
 from cinema.features.recommendations.model.reasons import Reason, reason_for
-from cinema.features.recommendations.model.scoring import Scorer
+from cinema.features.recommendations.model.scoring import ARMS, Scorer
 from cinema.features.recommendations.rules import (
     NEXT_SHOWTIMES,
     Choice,
+    Experiment,
     Known,
     OnShow,
+    assigned,
     choice_for,
     coming,
     shown_reason,
@@ -88,6 +90,7 @@ class RecommendationsService:
         new_id: Callable[[], UUID],
         now: Callable[[], datetime],
         random: Random,
+        experiment: Experiment | None = None,
     ) -> None:
         self._store = store
         self._programme = programme
@@ -96,6 +99,7 @@ class RecommendationsService:
         self._new_id = new_id
         self._now = now
         self._random = random
+        self._experiment = experiment
 
     async def recommend(
         self, by: Principal | None, query: RecommendationQuery
@@ -107,13 +111,15 @@ class RecommendationsService:
         films = {one.movie.id: one for one in await self._programme.films()}
         choice = choice_for(known, films.values(), query.cinema_id, now)
         version, scorer = self._current.version, self._current.scorer
-        order = scorer.order(choice.candidates, choice.customer)
+        counts = by is not None and not known.preferences.opt_out
+        way = assigned(self._experiment, UUID(bytes=by.user_id) if by and counts else None)
+        order = scorer.order(choice.candidates, choice.customer, ARMS[way.arm])
         page = make_page(order, query.limit, self._random)
         reasons = [reason_for(one.scored, choice.customer, scorer) for one in page]
         ids: list[UUID | None] = [None] * len(page)
-        if by is not None and page and not known.preferences.opt_out:
+        if by is not None and counts and page:
             exposures = self._exposures(page, reasons)
-            await self._store.show(UUID(bytes=by.user_id), exposures, version, now)
+            await self._store.show(UUID(bytes=by.user_id), exposures, version, way, now)
             ids = [one.id for one in exposures]
         return await self._shown(page, reasons, ids, films, choice, now)
 

@@ -23,6 +23,7 @@ from cinema.features.recommendations.model.popularity import (
 from cinema.features.recommendations.model.task import Task
 from cinema.features.recommendations.rules import (
     AHEAD_DAYS,
+    Assigned,
     Known,
     OnShow,
     Said,
@@ -133,9 +134,9 @@ delete from recommendation_feedback where user_id = $1 and movie_id = $2 returni
 
 _SHOW: Final = """
 insert into recommendation_exposures (id, user_id, movie_id, place, propensity, explored, reason,
-    model_version, shown_at)
+    model_version, shown_at, experiment, arm, is_control)
 select shown.id, $1, shown.movie_id, shown.place, shown.propensity, shown.explored, shown.reason,
-    $2, $3
+    $2, $3, $10, $11, $12
 from unnest($4::uuid[], $5::uuid[], $6::smallint[], $7::real[], $8::boolean[], $9::text[])
     as shown(id, movie_id, place, propensity, explored, reason)"""
 _NOTE: Final = """
@@ -339,7 +340,12 @@ class RecommendationsRepository:
             return bool(await running.fetchval(_UNSAY, user_id, movie_id))
 
     async def show(
-        self, user_id: UUID, shown: Sequence[Exposure], version: int, now: datetime
+        self,
+        user_id: UUID,
+        shown: Sequence[Exposure],
+        version: int,
+        way: Assigned,
+        now: datetime,
     ) -> None:
         """Keep what was shown to an account or a guest. Refuses RETRY, OUTCOME_UNKNOWN."""
         async with transaction(self._pool) as running:
@@ -354,6 +360,7 @@ class RecommendationsRepository:
                 [one.propensity for one in shown],
                 [one.explored for one in shown],
                 [one.reason for one in shown],
+                *(way.experiment, way.arm, way.is_control),
             )
 
     async def note(self, user_id: UUID, events: Sequence[PageEvent], now: datetime) -> int:

@@ -1,4 +1,7 @@
-"""Visits of showtimes, counted in memory until they are written: a hot one has thousands a second."""
+"""Visits of showtimes, counted in memory until they are written.
+
+Each is a row that all nodes would wait for, and a hot showtime has thousands of them a second.
+"""
 
 from __future__ import annotations
 

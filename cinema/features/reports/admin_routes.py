@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from cinema.domain.principal import ADMIN
 from cinema.features.reports import figure_examples as examples
 from cinema.features.reports.figure_rules import rows_as_csv
 from cinema.features.reports.figure_service import FiguresService, Report
@@ -18,6 +19,8 @@ from cinema.features.reports.figure_shapes import (
     Dashboard,
     DashboardQuery,
     DistributorRow,
+    ExperimentQuery,
+    ExperimentRow,
     FunnelQuery,
     FunnelRow,
     OccupancyQuery,
@@ -35,10 +38,9 @@ from cinema.http.negotiation import wanted
 from cinema.http.responses import Reply, success
 from cinema.http.routes import Operation
 
-_FORMS: Final = (
-    "Days are business days at the cinema, by the start of the showtime. With `format=csv` or "
-    "`Accept: text/csv` the rows are CSV."
-)
+_DAYS: Final = "Days are business days at the cinema, by the start of the showtime."
+_FORMS: Final = "With `format=csv` or `Accept: text/csv` the rows are CSV."
+ADMINS: Final = frozenset({ADMIN})
 _ERRORS: Final = ("NOT_ACCEPTABLE", "RETRY")
 
 
@@ -59,9 +61,11 @@ def _operation(
     operation_id: str,
     summary: str,
     description: str,
-    query: type[PeriodQuery],
+    query: type[PeriodQuery | ExperimentQuery],
     response: Any,
     example: Any,
+    days: str = _DAYS,
+    roles: frozenset[str] = MANAGERS,
 ) -> Operation:
     """What all reports have in common."""
     return Operation(
@@ -69,10 +73,10 @@ def _operation(
         path=f"/api/v1/admin/reports/{name}",
         operation_id=operation_id,
         summary=summary,
-        description=f"{description} {_FORMS}",
+        description=f"{description} {days} {_FORMS}",
         tag=TAG,
         auth="bearer",
-        roles=MANAGERS,
+        roles=roles,
         query=query,
         response=response,
         response_example=[example],
@@ -146,7 +150,7 @@ async def get_occupancy(figures: FiguresService, context: RequestContext) -> Rep
 @_operation(
     "funnel",
     operation_id="getFunnelReport",
-    summary="How visits went on: a seat map, a hold, a checkout, and confirmed, released or expired",
+    summary="How visits went on: from seat maps over holds and checkouts to bookings",
     description="Of showtimes that are over, from their journals. Seat maps and checkout pages are "
     "those that `POST /events` told of.",
     query=FunnelQuery,
@@ -189,6 +193,24 @@ async def get_distributors(figures: FiguresService, context: RequestContext) -> 
     return _answer(context, report, DistributorRow)
 
 
+@_operation(
+    "recommendations",
+    operation_id="getRecommendationsReport",
+    summary="What recommendations reached in experiments, against control",
+    description="For each arm the customers who clicked and booked, with 95 % intervals: of Wilson "
+    "for shares, of Newcombe for differences from control.",
+    days="Days are those in UTC on which films were shown.",
+    query=ExperimentQuery,
+    response=list[ExperimentRow],
+    example=examples.EXPERIMENT,
+    roles=ADMINS,
+)
+async def get_recommendations(figures: FiguresService, context: RequestContext) -> Reply:
+    """What recommendations reached."""
+    report = await figures.recommendations(context.query)
+    return _answer(context, report, ExperimentRow)
+
+
 @Operation(
     method="GET",
     path="/api/v1/admin/dashboard",
@@ -217,5 +239,6 @@ ROUTES: Final = (
     get_funnel,
     get_cash,
     get_distributors,
+    get_recommendations,
     get_dashboard,
 )

@@ -77,6 +77,24 @@ DISTRIBUTOR: Final[dict[str, Any]] = {
     "tax": 9813,
     "net": 140187,
 }
+EXPERIMENT: Final[dict[str, Any]] = {
+    "key": "ranking booked_shown full",
+    "label": "ranking: full",
+    "experiment": "ranking",
+    "measure": "booked_shown",
+    "arm": "full",
+    "is_control": False,
+    "customers": 1800,
+    "maturing": 130,
+    "films_shown": 31240,
+    "reached": 234,
+    "share": 13.0,
+    "share_low": 11.52,
+    "share_high": 14.63,
+    "difference": 4.0,
+    "difference_low": -1.0,
+    "difference_high": 7.62,
+}
 CASH: Final[dict[str, Any]] = {
     "key": "2026-06-05",
     "label": "2026-06-05",

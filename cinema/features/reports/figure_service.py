@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +11,12 @@ import msgspec
 
 from cinema.domain.principal import ADMIN, Principal
 from cinema.features.accounts.authority import require_own_cinema
+from cinema.features.reports.experiment_store import ExperimentsRepository
 from cinema.features.reports.figure_shapes import (
     CapacityQuery,
     CashQuery,
     Dashboard,
+    ExperimentQuery,
     FunnelQuery,
     OccupancyQuery,
     PeriodQuery,
@@ -44,11 +46,13 @@ class FiguresService:
         self,
         figures: FiguresRepository,
         projection: ProjectionRepository,
+        experiments: ExperimentsRepository,
         *,
         now: Callable[[], datetime],
     ) -> None:
         self._figures = figures
         self._projection = projection
+        self._experiments = experiments
         self._now = now
 
     async def capacity(self, by: Principal, query: CapacityQuery) -> Report:
@@ -86,11 +90,19 @@ class FiguresService:
         asked = query.first, query.last, _asked(by, query)
         return await self._report(query, await self._figures.cash(*asked, query.group_by))
 
+    async def recommendations(self, query: ExperimentQuery) -> Report:
+        """What recommendations reached in experiments."""
+        check_period(query.first, query.last)
+        since = datetime.combine(query.first, time(), UTC)
+        until = datetime.combine(query.last, time(), UTC) + timedelta(days=1)
+        rows = await self._experiments.outcomes(since, until, self._now())
+        return await self._report(query, rows)
+
     async def dashboard(self, by: Principal, cinema_id: UUID | None) -> Dashboard:
         """Today, this week and the one before, and what runs now."""
         return await self._figures.dashboard(self._now(), _cinemas(by, cinema_id))
 
-    async def _report(self, query: PeriodQuery, rows: list[Any]) -> Report:
+    async def _report(self, query: PeriodQuery | ExperimentQuery, rows: list[Any]) -> Report:
         backlog = await self._projection.backlog()
         meta = ReportMeta(
             first=query.first,

@@ -21,7 +21,8 @@ RevenueGroup = Literal["date", "movie", "cinema", "showtime", "ticket_type", "me
 OccupancyGroup = Literal["screen", "cinema", "movie", "date", "weekday", "hour"]
 FunnelGroup = Literal["date", "movie", "cinema", "screen", "showtime", "weekday", "hour"]
 CashGroup = Literal["date", "cinema", "till"]
-Percent = Annotated[float | None, Meta(description="With one decimal; null if there is nothing.")]
+Measure = Literal["clicked", "booked_shown", "booked"]
+Percent = Annotated[float | None, Meta(description="Null if there is nothing.")]
 
 
 class PeriodQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -147,8 +148,8 @@ class OccupancyRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class FunnelRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How visits and holds of showtimes that are over went on.
 
-    `seat_maps` and `checkout_pages` are how often pages said that they were opened. `completion` are confirmed of all checkouts, `expiry` is the part of the holds whose time ran
-    out.
+    `seat_maps` and `checkout_pages` are how often pages said that they were opened. `completion`
+    are confirmed of all checkouts, `expiry` is the part of the holds whose time ran out.
     """
 
     key: str
@@ -163,6 +164,41 @@ class FunnelRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     confirmed: int
     completion: Percent
     expiry: Percent
+
+
+class ExperimentQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Days in UTC on which films were shown, both included."""
+
+    first: date = msgspec.field(name="from")
+    last: date = msgspec.field(name="to")
+    format: Annotated[ReportForm | None, Meta(description="Else what `Accept` asks for.")] = None
+
+
+class ExperimentRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What became of the customers in an arm of an experiment.
+
+    `customers` were shown films, `reached` of them did what `measure` says: `clicked` one,
+    `booked_shown` within 7 days after it was shown, `booked` any film within 7 days after the
+    first was shown. For `maturing` of them these days are not over. Shares and differences from
+    control are percents, with 95 % intervals.
+    """
+
+    key: str
+    label: str
+    experiment: str
+    measure: Measure
+    arm: str
+    is_control: bool
+    customers: int
+    maturing: int
+    films_shown: int
+    reached: int
+    share: Percent
+    share_low: Percent
+    share_high: Percent
+    difference: Percent
+    difference_low: Percent
+    difference_high: Percent
 
 
 class DistributorRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):

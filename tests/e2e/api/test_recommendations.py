@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -19,13 +21,19 @@ from cinema.features.recommendations.jobs import COMMAND, REBUILD, Models, build
 from cinema.features.recommendations.model.facts import ActKind
 from cinema.features.recommendations.model.reasons import Reason, reason_for
 from cinema.features.recommendations.personal_store import RecommendationFacts
-from cinema.features.recommendations.rules import choice_for, shown_reason
+from cinema.features.recommendations.rules import (
+    Experiment,
+    assigned,
+    choice_for,
+    shown_reason,
+)
 from cinema.features.recommendations.service import CurrentModel, Programme
 from cinema.features.recommendations.store import (
     KEPT_DAYS,
     ModelRepository,
     RecommendationsRepository,
 )
+from cinema.settings import experiment_of
 from cinema.storage.database.pool import open_pool
 from cinema.storage.database.transactions import Pool
 from tests.e2e.api.house import PATIENCE_S, UNKNOWN_ID, Clocks, House, open_house
@@ -40,13 +48,18 @@ BY_THE_TEST = timedelta(hours=2)
 """How far the tests that build are ahead of the node, which takes the model for being built."""
 
 
-@pytest_asyncio.fixture(loop_scope="function")
-async def house(database: str, clocks: Clocks) -> AsyncIterator[House]:
+async def keep_from_building(database: str) -> None:
+    """Let the node take the model for being built already."""
     connection = await asyncpg.connect(database)
     await connection.execute(
         "update recommendation_model set claimed_until = now() + interval '1 hour'"
     )
     await connection.close()
+
+
+@pytest_asyncio.fixture(loop_scope="function")
+async def house(database: str, clocks: Clocks) -> AsyncIterator[House]:
+    await keep_from_building(database)
     async with open_house(database, clocks=clocks) as house:
         yield house
 
@@ -225,11 +238,13 @@ async def test_events_are_kept_of_films_that_there_are(house: House) -> None:
 
 
 async def visited(house: House, showtime_id: str, *expected: int) -> None:
-    """Return once so many seat maps and checkouts of a showtime are counted, and no other number."""
+    """Return once so many seat maps and checkouts of a showtime are counted, and not more."""
     question = "select seat_maps, checkout_pages from showtime_visits where showtime_id = $1"
     async with asyncio.timeout(6 * PATIENCE_S):
-        while (row := await house.database.fetchrow(question, showtime_id)) != expected:
-            assert row is None or all(map(int.__le__, row, expected)), row
+        counted: tuple[int, ...] = ()
+        while counted != expected:
+            counted = tuple(await house.database.fetchrow(question, showtime_id) or ())
+            assert all(map(int.__le__, counted, expected)), counted
             await asyncio.sleep(0.05)
 
 
@@ -486,3 +501,59 @@ async def test_a_process_that_fails_leaves_the_model_as_it_is(house: House) -> N
             await late.round()
         assert [one["event"] for one in events] == ["recommendation_model_not_built"]
         assert current.version == await ModelRepository(pool).version() == 1
+
+
+# --- experiments
+
+EXPERIMENT = "ranking:popular=50,full=50"
+
+
+async def test_customers_of_an_experiment_are_counted_against_control(
+    database: str, clocks: Clocks
+) -> None:
+    await keep_from_building(database)
+    settings = {"recommendation_experiment": EXPERIMENT}
+    async with open_house(database, clocks=clocks, **settings) as house:
+        films = await three_films(house)
+        people = ("ada", "bob", "guest")
+        await house.ask("staff", "PUT", "me/preferences", {"opt_out": True})
+        arms = {}
+        for person in people:
+            (first, *_) = await listed(house, person)
+            customer = UUID(house.people[person])
+            rows = await house.database.fetch(
+                "select experiment, arm, is_control from recommendation_exposures"
+                " where user_id = $1",
+                customer,
+            )
+            name, shares = experiment_of(EXPERIMENT)
+            way = assigned(Experiment(name=name, arms=shares), customer)
+            assert {tuple(row) for row in rows} == {("ranking", way.arm, way.is_control)}
+            arms[person] = way.arm
+        # Neither of these is in it.
+        assert len(await listed(house, None)) == len(await listed(house, "staff")) == 3
+        event = {"kind": "click", "movie_id": first["movie"]["id"]}
+        told = {"events": [{**event, "exposure_id": first["exposure_id"]}]}
+        await house.ask("guest", "POST", "events", told)
+        await house.booked("bob", await shown(house, films["One"]), "A1")
+        today = datetime.now(UTC).date()
+        path = (
+            "admin/reports/recommendations"
+            f"?from={today - timedelta(days=1)}&to={today + timedelta(days=1)}"
+        )
+        rows = (await house.ask("admin", "GET", path)).data
+        reached = {(one["measure"], one["arm"]): one["reached"] for one in rows if one["reached"]}
+        assert reached == {
+            ("clicked", arms["guest"]): 1,
+            ("booked_shown", arms["bob"]): 1,
+            ("booked", arms["bob"]): 1,
+        }
+        assert sum(one["customers"] for one in rows if one["measure"] == "booked") == 3
+        assert {one["maturing"] == one["customers"] for one in rows} == {True}
+        bearer = {"Authorization": f"Bearer {house.token('admin')}"}
+        async with house.client.get(f"{path}&format=csv", headers=bearer) as reply:
+            read = list(csv.DictReader(io.StringIO(await reply.text())))
+        assert [one["key"] for one in read] == [one["key"] for one in rows]
+        assert (await house.ask("manager", "GET", path)).error == (403, "FORBIDDEN")
+        backwards = f"admin/reports/recommendations?from={today}&to=2026-01-01"
+        assert (await house.ask("admin", "GET", backwards)).error == (400, "VALIDATION_ERROR")

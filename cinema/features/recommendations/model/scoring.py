@@ -54,6 +54,14 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
 WEIGHTS: Final = Weights(ease=1.0, popularity=0.7, content=0.7, freshness=0.5, usual=0.2)
 
 
+ARMS: Final = {
+    "full": WEIGHTS,
+    "popular": Weights(ease=0.0, popularity=1.0, content=0.0, freshness=0.0, usual=0.0),
+    "no_history": Weights(ease=0.0, popularity=0.7, content=0.7, freshness=0.5, usual=0.2),
+}
+"""Ways to order films that experiments compare."""
+
+
 class Scored(msgspec.Struct, frozen=True, kw_only=True):
     """A candidate with its score, and how much of it comes from each signal."""
 
@@ -65,9 +73,8 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
 class Scorer:
     """Scores candidates by one model; made once for each model."""
 
-    def __init__(self, model: Model, weights: Weights = WEIGHTS) -> None:
+    def __init__(self, model: Model) -> None:
         self.model = model
-        self._weights = weights
         self._columns = {movie_id: place for place, movie_id in enumerate(model.columns)}
         width, matrix = len(model.columns), memoryview(model.matrix).cast("f")
         self._rows = {
@@ -75,16 +82,18 @@ class Scorer:
             for number, movie_id in enumerate(model.rows)
         }
 
-    def order(self, candidates: Sequence[Candidate], customer: Customer) -> list[Scored]:
+    def order(
+        self, candidates: Sequence[Candidate], customer: Customer, weights: Weights = WEIGHTS
+    ) -> list[Scored]:
         """All candidates, the best first; ties in the order of ids."""
         signals = self.signals(candidates, customer)
         trust = _trust(customer)
         factors = {
-            "ease": self._weights.ease * trust,
-            "popularity": self._weights.popularity,
-            "content": self._weights.content * (1.0 if customer.genres else trust),
-            "freshness": self._weights.freshness,
-            "usual": self._weights.usual,
+            "ease": weights.ease * trust,
+            "popularity": weights.popularity,
+            "content": weights.content * (1.0 if customer.genres else trust),
+            "freshness": weights.freshness,
+            "usual": weights.usual,
         }
         parts = {
             name: [factors[name] * one for one in z_scores(values)]
