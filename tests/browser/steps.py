@@ -10,7 +10,7 @@ FREE = "[data-seat].available"
 def open_seats(page: Page, film: str = "Casablanca", time: int = 0) -> str:
     """From the first page to a seat map that is live; its address."""
     page.goto("/")
-    page.get_by_role("link", name=film).click()
+    page.locator(".films").get_by_role("link", name=film).click()
     page.locator(".time").nth(time).click()
     page.locator(".line.live").wait_for()
     page.locator(FREE).first.wait_for()

@@ -48,6 +48,12 @@ const film = createRoute({
   validateSearch: (asked: Asked): { day?: string } => ({ day: text(asked.day) }),
 });
 
+const forYou = createRoute({
+  getParentRoute: () => root,
+  path: "/for-you",
+  component: lazyRouteComponent(() => import("./foryou/page"), "ForYouPage"),
+});
+
 const films = createRoute({
   getParentRoute: () => root,
   path: "/films",
@@ -219,6 +225,7 @@ const mailsOff = createRoute({
 
 const tree = root.addChildren([
   home,
+  forYou,
   films,
   film,
   seats,

@@ -5,6 +5,7 @@ import { type FormEvent, useState } from "react";
 import { ApiError, api, ask, REPEATED, type Schemas } from "../api/client";
 import { useSession } from "../api/session";
 import { money } from "../format";
+import { useVisit } from "../foryou/events";
 import { useWords } from "../i18n";
 import { extendHold, type Hold, holdQuery } from "../seats/holds";
 import { keptAt } from "../seats/kept";
@@ -40,6 +41,7 @@ export function CheckoutPage() {
     enabled: holdId !== null && session.kind !== "nobody",
   });
   useTitle(t("checkout.title"));
+  useVisit("checkout_start", hold.data?.status === "active" ? showtime.data : undefined);
 
   // A guest's token is in memory alone, so a page that is loaded anew no longer knows the guest.
   const isForgotten = holdId !== null && session.kind === "nobody";

@@ -1,12 +1,18 @@
 /** What is on: films with their posters, found by search and filters that stand in the address. */
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
+import { useSession } from "../api/session";
 import { dayIn, dayName, runtime } from "../format";
 import { useWords } from "../i18n";
 import { cinemasQuery, type FilmFilters, filmsQuery, type Movie } from "../ui/queries";
 import { Empty, Failure, Skeleton, useTitle } from "../ui/state";
 import { Poster } from "./poster";
+
+// Whoever comes for the first time does not load it.
+const ForYouRow = lazy(() =>
+  import("../foryou/row").then((loaded) => ({ default: loaded.ForYouRow })),
+);
 
 const DAY_MS = 86_400_000;
 const TYPING_PAUSE_MS = 250;
@@ -19,6 +25,7 @@ export function HomePage() {
   const films = useQuery(filmsQuery(filters));
   const everything = useQuery(filmsQuery({}));
   const cinemas = useQuery(cinemasQuery);
+  const session = useSession();
   useTitle(undefined);
 
   const change = (next: FilmFilters) =>
@@ -55,6 +62,11 @@ export function HomePage() {
           change={(date) => change({ date })}
         />
       </search>
+      {session.kind === "user" && !isFiltered && (
+        <Suspense fallback={null}>
+          <ForYouRow key={session.user.id} userId={session.user.id} />
+        </Suspense>
+      )}
       {films.isError ? (
         <Failure error={films.error} again={() => films.refetch()} />
       ) : films.data === undefined ? (

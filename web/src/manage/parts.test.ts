@@ -1,10 +1,15 @@
 import { expect, test } from "vitest";
-import { groupOf, lengths, reportWish } from "./parts";
+import { groupOf, lengths, REPORTS, reportsOf, reportWish } from "./parts";
 
 test("a report is grouped as it is wished, if it can be", () => {
   expect(groupOf("revenue", "method")).toBe("method");
   expect(groupOf("capacity", "method")).toBe("date");
   expect(groupOf("popular", "date")).toBeUndefined();
+});
+
+test("experiments are for admins", () => {
+  expect(reportsOf("admin")).toEqual(REPORTS);
+  expect(reportsOf("manager")).toEqual(REPORTS.filter((one) => one !== "recommendations"));
 });
 
 test("what is no wish in an address is left out", () => {

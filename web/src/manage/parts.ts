@@ -4,12 +4,19 @@ export const GROUPS = {
   capacity: ["date", "movie", "cinema", "screen"],
   occupancy: ["screen", "movie", "cinema", "date", "weekday", "hour"],
   popular: [],
+  funnel: ["date", "movie", "cinema", "screen", "weekday", "hour"],
+  recommendations: [],
 } as const;
 
 export type ReportName = keyof typeof GROUPS;
 export type Group = (typeof GROUPS)[ReportName][number];
 
 export const REPORTS = Object.keys(GROUPS) as ReportName[];
+
+/** The reports that somebody may read. */
+export function reportsOf(role: string): ReportName[] {
+  return REPORTS.filter((one) => one !== "recommendations" || role === "admin");
+}
 
 /** What is asked for; it stands in the address, so that it can be sent to somebody. */
 export interface ReportWish {

@@ -2,6 +2,7 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { ApiError, api, ask, type Schemas, serverNow } from "../api/client";
+import { useSession } from "../api/session";
 import { clock, dayIn, money } from "../format";
 import { useWords } from "../i18n";
 import { StaffOnly } from "../staff/door";
@@ -9,7 +10,7 @@ import { Refusal } from "../ui/form";
 import { save } from "../ui/links";
 import { cinemasQuery } from "../ui/queries";
 import { Empty, Failure, Skeleton, useTitle } from "../ui/state";
-import { GROUPS, type Group, groupOf, lengths, REPORTS } from "./parts";
+import { GROUPS, type Group, groupOf, lengths, reportsOf } from "./parts";
 import { csv, type Sheet, sheet, type Wanted } from "./sheets";
 import "../styles/reports.css";
 
@@ -168,14 +169,16 @@ function Figures({ title, sums }: { title: string; sums: Sums[] }) {
 }
 
 function Report() {
-  const { t, language } = useWords();
+  const words = useWords();
+  const { t, language } = words;
+  const session = useSession();
   const navigate = useNavigate({ from: "/manage/reports" });
   const wanted = useWanted();
   const { report, by } = wanted;
   const groups: readonly Group[] = GROUPS[report];
   const found = useQuery({
     queryKey: ["report", wanted, language],
-    queryFn: () => sheet(wanted, language),
+    queryFn: () => sheet(wanted, words),
     staleTime: 10_000,
   });
   const saved = useMutation({
@@ -187,7 +190,7 @@ function Report() {
     <section className="report">
       <h2 className="unseen">{t(`reports.${report}`)}</h2>
       <nav className="days" aria-label={t("reports.title")}>
-        {REPORTS.map((one) => (
+        {reportsOf(session.kind === "user" ? session.user.role : "").map((one) => (
           <Link
             key={one}
             from="/manage/reports"
@@ -235,6 +238,7 @@ function Report() {
           {t("reports.csv")}
         </button>
       </div>
+      {report === "recommendations" && <p>{t("reports.experimentText")}</p>}
       <Refusal error={saved.error} />
       {isBarred ? (
         <p className="warning" role="alert">

@@ -1,7 +1,7 @@
 /** Reports as the server makes them, in the form of one table for all. */
 import { api, type Schemas, whole } from "../api/client";
 import { money } from "../format";
-import type { Key } from "../i18n";
+import type { Key, Words } from "../i18n";
 import type { GROUPS, Group, ReportName } from "./parts";
 
 export interface Line {
@@ -39,7 +39,7 @@ function period({ from, to, cinema }: Wanted) {
   return { from, to, cinema_id: cinema };
 }
 
-export async function sheet(wanted: Wanted, language: string): Promise<Sheet> {
+export async function sheet(wanted: Wanted, { t, language }: Words): Promise<Sheet> {
   const number = new Intl.NumberFormat(language);
   const n = (value: number | null) => (value === null ? "–" : number.format(value));
   const percent = (value: number | null) => (value === null ? "–" : `${number.format(value)} %`);
@@ -123,6 +123,59 @@ export async function sheet(wanted: Wanted, language: string): Promise<Sheet> {
         })),
       };
     }
+    case "funnel": {
+      const query = { ...period(wanted), group_by: wanted.by as Of<"funnel"> };
+      const call = api.GET("/api/v1/admin/reports/funnel", { params: { query } });
+      const got = (await whole(call)) as Rows<Schemas["FunnelRow"]>;
+      return {
+        columns: [
+          "reports.seatMaps",
+          "reports.holds",
+          "reports.checkouts",
+          "reports.confirmed",
+          "reports.completion",
+          "reports.expiry",
+        ],
+        meta: got.meta,
+        lines: got.data.map((one) => ({
+          key: one.key,
+          label: one.label,
+          size: one.confirmed,
+          cells: [
+            ...[one.seat_maps, one.holds, one.checkouts, one.confirmed].map(n),
+            percent(one.completion),
+            percent(one.expiry),
+          ],
+        })),
+      };
+    }
+    case "recommendations": {
+      const query = { from: wanted.from, to: wanted.to };
+      const call = api.GET("/api/v1/admin/reports/recommendations", { params: { query } });
+      const got = (await whole(call)) as Rows<Schemas["ExperimentRow"]>;
+      const within = (value: number | null, low: number | null, high: number | null) =>
+        value === null ? "–" : `${percent(value)} (${n(low)} … ${n(high)})`;
+      return {
+        columns: [
+          "reports.customers",
+          "reports.maturing",
+          "reports.reached",
+          "reports.share",
+          "reports.difference",
+        ],
+        meta: got.meta,
+        lines: got.data.map((one) => ({
+          key: one.key,
+          label: `${one.label}${one.is_control ? ` (${t("reports.control")})` : ""}: ${t(`reports.${one.measure}`)}`,
+          size: one.share ?? 0,
+          cells: [
+            ...[one.customers, one.maturing, one.reached].map(n),
+            within(one.share, one.share_low, one.share_high),
+            within(one.difference, one.difference_low, one.difference_high),
+          ],
+        })),
+      };
+    }
   }
 }
 
@@ -147,6 +200,14 @@ export async function csv(wanted: Wanted): Promise<Blob> {
     case "popular": {
       const params = { query: file };
       return blob(whole(api.GET("/api/v1/admin/reports/popular-movies", { params, parseAs })));
+    }
+    case "funnel": {
+      const params = { query: { ...file, group_by: by as Of<"funnel"> } };
+      return blob(whole(api.GET("/api/v1/admin/reports/funnel", { params, parseAs })));
+    }
+    case "recommendations": {
+      const params = { query: { from: wanted.from, to: wanted.to, format: file.format } };
+      return blob(whole(api.GET("/api/v1/admin/reports/recommendations", { params, parseAs })));
     }
   }
 }

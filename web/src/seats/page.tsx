@@ -5,6 +5,7 @@ import { useCallback, useEffect, useId, useMemo, useState, useSyncExternalStore 
 import { ApiError, api, ask, newKey, REPEATED, type Schemas } from "../api/client";
 import { useSession } from "../api/session";
 import { moment, money, sum } from "../format";
+import { useVisit } from "../foryou/events";
 import { type Key, useWords, type Words } from "../i18n";
 import { cinemasQuery, filmQuery, showtimeQuery } from "../ui/queries";
 import { Failure, keyOf, Skeleton, useTitle } from "../ui/state";
@@ -46,6 +47,7 @@ export function SeatsPage() {
     staleTime: Number.POSITIVE_INFINITY,
   });
   useTitle(t("seats.title"));
+  useVisit("seat_map", seats.data && showtime.data);
 
   const failed = showtime.error ?? seats.error;
   if (failed) {

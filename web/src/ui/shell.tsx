@@ -81,6 +81,11 @@ function Account() {
   };
   return (
     <nav className="account-nav">
+      {session.kind === "user" && (
+        <Link to="/for-you" className="link spare">
+          {t("app.forYou")}
+        </Link>
+      )}
       <Link to="/bookings" className="link">
         {t("app.bookings")}
       </Link>
