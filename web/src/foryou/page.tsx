@@ -136,7 +136,11 @@ function Film({ one, isKnown }: { one: Recommendation; isKnown: boolean }) {
           })}
         </ul>
         {isKnown && (
-          <div className="feedback" role="group" aria-label={t("forYou.say", { title: movie.title })}>
+          <div
+            className="feedback"
+            role="group"
+            aria-label={t("forYou.say", { title: movie.title })}
+          >
             {KINDS.map((kind) => (
               <button
                 key={kind}
@@ -164,7 +168,10 @@ function Preferences() {
   return (
     <details className="panel preferences">
       <summary>{t(known.data.opt_out ? "forYou.isOff" : "forYou.preferences")}</summary>
-      <Choosing key={JSON.stringify(known.data)} known={known.data} />
+      <Choosing
+        key={JSON.stringify(known.data)}
+        known={{ genres: [], cinema_ids: [], opt_out: false, ...known.data }}
+      />
     </details>
   );
 }

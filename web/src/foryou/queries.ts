@@ -6,15 +6,7 @@ import type { Key, Words } from "../i18n";
 export type Recommendation = Schemas["Recommendation"];
 export type FeedbackKind = Schemas["FeedbackInput"]["kind"];
 
-const WEEKDAYS = [
-  "Monday",
-  "Tuesday",
-  "Wednesday",
-  "Thursday",
-  "Friday",
-  "Saturday",
-  "Sunday",
-];
+const WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 /** A Monday. */
 const SOME_WEEK = Date.UTC(2024, 0, 1);
 const DAY_MS = 86_400_000;
