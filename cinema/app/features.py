@@ -1446,6 +1446,12 @@ def row_branches() -> RowBranches:
     return RowBranches([branch for feature in FEATURES.values() for branch in feature.rows])
 
 
+def silent_branches() -> RowBranches:
+    """The same rows, but for what others are told of: for what happened before."""
+    branches = row_branches().branches
+    return RowBranches([one for one in branches if not one.name.endswith("_told")])
+
+
 def owner_of(cluster: ClusterNode | None) -> Callable[[bytes], str | None] | None:
     """A function from a showtime to its owner's address; None if there is only this node."""
     return None if cluster is None else cluster.placement.address_of_owner

@@ -17,7 +17,15 @@ from cinema.actors.dispatch import Dispatch
 from cinema.actors.kernel import Kernel
 from cinema.actors.tasks import Tasks
 from cinema.app.cluster import open_cluster
-from cinema.app.features import Ground, Offered, build_features, job_queue, owner_of, row_branches
+from cinema.app.features import (
+    Ground,
+    Offered,
+    build_features,
+    job_queue,
+    owner_of,
+    row_branches,
+    silent_branches,
+)
 from cinema.app.operators import Control
 from cinema.app.settings_parts import kernel_settings, object_store, sale_rules
 from cinema.cluster.node import ClusterNode
@@ -206,6 +214,7 @@ async def running_node(
         stack.push_async_callback(background.cancel)
         _start(features, background, metrics)
         _draw_posters(settings, pool, background)
+        _make_past(settings, pool, address, background)
         jobs = _work_off(job_queue(ground, offered, features), kernel, stack)
         sweeps = {name: sweep for one in features for name, sweep in one.sweeps.items()}
         housekeeping = Housekeeping(
@@ -264,6 +273,16 @@ def _draw_posters(settings: Settings, pool: Pool, background: Tasks) -> None:
 
         work = add_posters(pool, object_store(settings), datetime.now(UTC))
         background.start("demo-posters", work)
+
+
+def _make_past(settings: Settings, pool: Pool, address: DatabaseAddress, background: Tasks) -> None:
+    """Make up the demo's past, without anybody waiting for it."""
+    if settings.demo_data and settings.demo_past and not settings.production:
+        from cinema.demo.past_jobs import add_past
+
+        branches, rules = silent_branches(), sale_rules(settings)
+        work = add_past(pool, address, branches, rules, settings.bcrypt_cost, datetime.now(UTC))
+        background.start("demo-past", work)
 
 
 def _work_off(queue: JobQueue, kernel: Kernel, stack: AsyncExitStack) -> Tasks:

@@ -67,6 +67,16 @@ def programme(now: datetime) -> list[DemoShowtime]:
     ]
 
 
+def of_days_before(now: datetime, days: int) -> list[DemoShowtime]:
+    """The showtimes of today and the days before it, of all screens, as they would have been."""
+    return [
+        showtime
+        for house in HOUSES
+        for before in range(days, -1, -1)
+        for showtime in _of_day(house, _today(house, now) - timedelta(days=before))
+    ]
+
+
 def _today(house: DemoHouse, now: datetime) -> date:
     return now.astimezone(ZoneInfo(house.cinema.time_zone)).date()
 

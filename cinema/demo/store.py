@@ -21,7 +21,7 @@ _KNOWN_USERS = "select email_key from users where email_key = any($1::text[])"
 
 _KNOWN_SHOWTIMES = "select id from showtimes where id = any($1::uuid[])"
 
-_INSERT_USER = """
+INSERT_USER = """
 insert into users (id, email, email_key, password_hash, first_name, last_name, created_at,
                    email_verified, role)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -176,7 +176,7 @@ class DemoRepository:
             await _insert_prices(running, catalog, now)
             await _insert_users(running, users)
             await running.execute(_LOCK_SCREENS, [screen.id for screen, _ in catalog.screens])
-            await _insert_showtimes(running, showtimes, now)
+            await insert_showtimes(running, showtimes, now)
 
 
 async def _insert_catalog(running: PooledConnection, catalog: DemoCatalog, now: datetime) -> None:
@@ -247,7 +247,7 @@ def _json(value: object) -> str:
 
 async def _insert_users(running: PooledConnection, users: Sequence[DemoUser]) -> None:
     await running.executemany(
-        _INSERT_USER, [(*msgspec.structs.astuple(one.user), one.role) for one in users]
+        INSERT_USER, [(*msgspec.structs.astuple(one.user), one.role) for one in users]
     )
     await running.executemany(
         _INSERT_MANAGER,
@@ -255,9 +255,10 @@ async def _insert_users(running: PooledConnection, users: Sequence[DemoUser]) ->
     )
 
 
-async def _insert_showtimes(
+async def insert_showtimes(
     running: PooledConnection, showtimes: Sequence[DemoShowtime], now: datetime
 ) -> None:
+    """Insert showtimes that are missing, but for those that would overlap others."""
     await running.executemany(
         _INSERT_SHOWTIME,
         [

@@ -539,6 +539,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "insert cinemas, films, showtimes and users to try things with; refused in production",
         ),
     ] = True
+    demo_past: Annotated[
+        bool,
+        _about(
+            "with DEMO_DATA: make up what was booked, scanned and reviewed in the weeks before, "
+            "while the server runs already"
+        ),
+    ] = True
 
     seat_hold_ttl_seconds: Annotated[
         int, _about("life of a hold that is not extended", "s", low=1, high=86_400)

@@ -84,7 +84,7 @@ def port(installed: Path, tmp_path: Path) -> Iterator[int]:
     process = subprocess.Popen(
         [installed / "bin" / "cinema", "serve", "--port", str(port), "--bcrypt-cost", "10"],
         cwd=tmp_path,
-        env={"PATH": os.environ["PATH"]},
+        env={"PATH": os.environ["PATH"], "DEMO_PAST": "false"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -71,6 +71,7 @@ def server(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(ROOT),
                 "DATABASE_URL": database,
+                "DEMO_PAST": "false",
                 "DATA_DIR": str(data_dir),
                 **LIMITS,
             },

@@ -50,6 +50,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(ROOT),
                 "DATA_DIR": str(data_dir),
+                "DEMO_PAST": "false",
                 "CONTROL_TOKEN": TOKEN,
             },
             stdout=subprocess.PIPE,

@@ -31,7 +31,12 @@ class Served:
         settings = ["--no-demo-data", "--port", str(port), "--data-dir", str(data_dir), *flags]
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "cinema", "serve", *settings],
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(ROOT),
+                # What tests find is what they have made.
+                "DEMO_PAST": "false",
+            },
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -31,6 +31,8 @@ POLL_S = 0.02
 SETTINGS = {
     "JWT_SECRET_KEY": SECRET,
     "BCRYPT_COST": "10",
+    # What tests find is what they have made.
+    "DEMO_PAST": "false",
     "LIVE_HOLDS_PER_CUSTOMER": "8",
     # The clients are few accounts at one address.
     "WRITES_PER_MINUTE_PER_USER": "1000000",

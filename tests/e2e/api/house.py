@@ -368,6 +368,7 @@ async def open_site(
                 "ticket_signing_keys": Secret("cd" * 32),
                 "bcrypt_cost": 10,
                 "demo_data": False,
+                "demo_past": False,
                 "allowed_origins": (ORIGIN,),
                 "watch_coalesce_ms": 5,
                 "registrations_per_hour_per_address": 1000,
