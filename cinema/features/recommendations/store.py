@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -446,11 +446,18 @@ class ModelRepository:
                 places.setdefault(movie_id, len(places))
             rows = await reading.fetch(_FILMS, list(places))
         found = {row["id"]: _film_of(row) for row in rows}
+        # A film may have been deleted since somebody has named it.
+        films = [movie_id for movie_id in places if movie_id in found]
+        new_places = {places[movie_id]: place for place, movie_id in enumerate(films)}
+        kept = [
+            {new_places[place]: weight for place, weight in history.items() if place in new_places}
+            for history in histories.values()
+        ]
         return Task(
-            films=[found[movie_id] for movie_id in places],
-            histories=list(histories.values()),
-            candidates=candidates,
-            popularity=popularity,
+            films=[found[movie_id] for movie_id in films],
+            histories=[history for history in kept if history],
+            candidates=[movie_id for movie_id in candidates if movie_id in found],
+            popularity=_of_films(popularity, found),
             built_at_s=now.timestamp(),
         )
 
@@ -483,6 +490,20 @@ async def _popularity(reading: PooledConnection, now: datetime) -> Popularity:
         cinemas.setdefault(cinema_id, {})[movie_id] = weight
         bookings.setdefault(cinema_id, {})[movie_id] = row["lately"]
     return Popularity(chain=chain, cinemas=cinemas, bookings=bookings)
+
+
+def _of_films(popularity: Popularity, films: Container[UUID]) -> Popularity:
+    return Popularity(
+        chain={film: weight for film, weight in popularity.chain.items() if film in films},
+        cinemas={
+            cinema: {film: weight for film, weight in weights.items() if film in films}
+            for cinema, weights in popularity.cinemas.items()
+        },
+        bookings={
+            cinema: {film: count for film, count in counts.items() if film in films}
+            for cinema, counts in popularity.bookings.items()
+        },
+    )
 
 
 def _acts_of(user_id: UUID, row: Record) -> list[Act]:

@@ -295,6 +295,18 @@ async def test_who_opts_out_is_not_looked_at(house: House) -> None:
     assert task.histories == []
 
 
+async def test_a_film_that_is_deleted_meanwhile_keeps_no_model_from_being_built(
+    house: House,
+) -> None:
+    films = await three_films(house)
+    gone, one = uuid4(), UUID(films["One"])
+    now = datetime.now(UTC) + timedelta(minutes=1)
+    async with await open_pool(house.address, size=2) as pool:
+        task = await ModelRepository(pool).task([gone, one], now)
+    assert one in {film.id for film in task.films}
+    assert task.candidates == [one]
+
+
 async def test_old_exposures_and_events_are_deleted(house: House) -> None:
     films = await three_films(house)
     await listed(house, "ada")
