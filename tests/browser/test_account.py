@@ -25,7 +25,7 @@ def test_name_and_password_are_changed_and_another_device_is_signed_out(
     with visitor(browser, server) as other:
         sign_in(other, email, password)
         sign_in(page, email, password)
-        page.get_by_role("link", name="Account").click()
+        page.get_by_role("link", name="Account", exact=True).click()
         page.get_by_label("Last name").fill("Lovelace")
         page.get_by_role("button", name="Save").click()
         page.get_by_text("Saved.").wait_for()

@@ -82,7 +82,8 @@ def test_tickets_are_printed_mailed_issued_again_and_given_back(
     dialog.get_by_text("You get €").wait_for()
     dialog.get_by_role("button", name="Cancel A2").click()
     expect(page.get_by_role("region", name="Tickets").locator("li")).to_have_count(1)
-    expect(facts).not_to_contain_text("A2")
+    # The code of a booking may have these two characters too.
+    expect(facts.locator("dl")).not_to_contain_text("A2")
     left = backstage.ask("customer", "GET", f"bookings/{booking['id']}")
     assert [seat["label"] for seat in left["seats"]] == ["A1"]
 
