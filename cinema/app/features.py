@@ -1318,7 +1318,12 @@ async def _website(ground: Ground, _offered: Offered) -> Feature:
             DemoAccount(role=role, email=email, password=password)
             for role, (email, password) in DEMO_ACCOUNTS.items()
         )
-    website = WebsiteService(Site(demo_accounts=accounts, demo_payment=settings.demo_payment))
+    site = Site(
+        demo_accounts=accounts,
+        demo_payment=settings.demo_payment,
+        stripe_key=settings.stripe_publishable_key or None,
+    )
+    website = WebsiteService(site)
     (fallback,) = bound(website_routes.FALLBACK_ROUTES, website)
     return Feature(
         routes=bound(website_routes.ROUTES, website),

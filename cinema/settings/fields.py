@@ -510,6 +510,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "is read again while the server runs; without one there are no payments by card"
         ),
     ] = Secret()
+    stripe_publishable_key: Annotated[
+        str,
+        _about(
+            "what the pages show Stripe, pk_live_… or pk_test_…, of the same account and mode as "
+            "STRIPE_SECRET_KEY; without it the pages offer no payment by card"
+        ),
+    ] = ""
     stripe_webhook_secret: Annotated[
         Secret,
         _about(

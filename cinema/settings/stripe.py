@@ -15,6 +15,7 @@ WEBHOOK_SECRETS_LIMIT: Final = 2
 
 _BETWEEN: Final = re.compile(r"[\s,]+")
 _KEY: Final = re.compile(r"(sk|rk)_(test|live)_\w+")
+_PUBLISHABLE: Final = re.compile(r"pk_(test|live)_\w+")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -53,6 +54,7 @@ def problems_of_stripe(settings: Settings) -> Iterator[str]:
         stripe_key(key, production=settings.production)
     except ValueError as problem:
         yield f"STRIPE_SECRET_KEY {problem}"
+    yield from _problems_of_pages(settings)
     try:
         secrets = webhook_secrets(settings.stripe_webhook_secret)
     except ValueError as problem:
@@ -69,10 +71,29 @@ def problems_of_stripe(settings: Settings) -> Iterator[str]:
         yield "STRIPE_API_BASE must not be on this machine in production"
 
 
+def _problems_of_pages(settings: Settings) -> Iterator[str]:
+    shown, key = settings.stripe_publishable_key, settings.stripe_secret_key
+    if not shown:
+        return
+    match = _PUBLISHABLE.fullmatch(shown)
+    if match is None:
+        yield "STRIPE_PUBLISHABLE_KEY has to begin with pk_test_ or pk_live_"
+    elif not key:
+        yield "STRIPE_PUBLISHABLE_KEY needs STRIPE_SECRET_KEY: without it nobody can pay by card"
+    elif (secret := _KEY.fullmatch(key)) is not None and secret[2] != match[1]:
+        yield "STRIPE_PUBLISHABLE_KEY and STRIPE_SECRET_KEY are of different modes, test and live"
+
+
 def _problems_of_double(settings: Settings) -> Iterator[str]:
     if settings.production:
         yield "WITH_STRIPE_DOUBLE must be off in production: nobody would pay"
-    if settings.stripe_secret_key or settings.stripe_webhook_secret or settings.stripe_api_base:
+    own = (
+        settings.stripe_secret_key,
+        settings.stripe_publishable_key,
+        settings.stripe_webhook_secret,
+        settings.stripe_api_base,
+    )
+    if any(own):
         yield "WITH_STRIPE_DOUBLE makes its own STRIPE_… settings; leave them empty"
     if not settings.port:
         yield "WITH_STRIPE_DOUBLE needs a PORT, where the double tells of payments"

@@ -169,6 +169,15 @@ def test_a_switch_may_be_turned_off_in_several_ways(text: str) -> None:
         ({"STRIPE_SECRET_KEY": "pk_test_x"}, "STRIPE_SECRET_KEY has to begin with sk_"),
         ({"STRIPE_SECRET_KEY": "sk_live_x"}, "STRIPE_SECRET_KEY is a live key"),
         ({"STRIPE_SECRET_KEY": "rk_live_x"}, "STRIPE_SECRET_KEY is a live key"),
+        (
+            {"STRIPE_PUBLISHABLE_KEY": "sk_test_x", "STRIPE_SECRET_KEY": "sk_test_x"},
+            "STRIPE_PUBLISHABLE_KEY has to begin with pk_",
+        ),
+        ({"STRIPE_PUBLISHABLE_KEY": "pk_test_x"}, "STRIPE_PUBLISHABLE_KEY needs STRIPE_SECRET_KEY"),
+        (
+            {"STRIPE_PUBLISHABLE_KEY": "pk_live_x", "STRIPE_SECRET_KEY": "sk_test_x"},
+            "STRIPE_PUBLISHABLE_KEY and STRIPE_SECRET_KEY are of different modes",
+        ),
         ({"STRIPE_WEBHOOK_SECRET": "secret"}, "STRIPE_WEBHOOK_SECRET does not begin"),
         ({"WALLET_PASS_CERTIFICATE": "x"}, "WALLET_PASS_CERTIFICATE has to hold one private key"),
         (

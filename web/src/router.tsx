@@ -8,16 +8,19 @@ import {
 } from "@tanstack/react-router";
 import { ACCOUNT_PARTS, type AccountPart } from "./account/parts";
 import { REVIEW_STATUSES } from "./admin/parts";
+import { loadAnew, receiveGuest } from "./api/session";
 import type { When } from "./bookings/queries";
 import { FilmPage } from "./films/film";
 import { HomePage } from "./films/home";
 import { reportWish } from "./manage/parts";
-import type { FilmFilters } from "./ui/queries";
+import { queries } from "./ui/answers";
+import { type FilmFilters, siteQuery } from "./ui/queries";
 import { Shell } from "./ui/shell";
 import { Failure, NotFound } from "./ui/state";
 
 /** The address that the browser has asked the server for. */
 const LOADED = location.pathname;
+receiveGuest();
 
 type Asked = Record<string, unknown>;
 
@@ -73,6 +76,17 @@ const checkout = createRoute({
   getParentRoute: () => root,
   path: "/showtimes/$showtimeId/checkout",
   component: lazyRouteComponent(() => import("./checkout/page"), "CheckoutPage"),
+  validateSearch: (asked: Asked): { payment_intent_client_secret?: string } => ({
+    payment_intent_client_secret: text(asked.payment_intent_client_secret),
+  }),
+  beforeLoad: async ({ location: wanted }) => {
+    // Stripe's script needs a policy that only this address is sent with.
+    if (LOADED === wanted.pathname) return;
+    const site = await queries.ensureQueryData(siteQuery).catch(() => undefined);
+    if (!site?.stripe_key) return;
+    loadAnew(wanted.href);
+    await new Promise(() => undefined);
+  },
 });
 
 const bookings = createRoute({

@@ -9,4 +9,5 @@ SITE: Final[dict[str, Any]] = {
         {"role": "customer", "email": "customer@cinema.example", "password": "demo-customer"}
     ],
     "demo_payment": True,
+    "stripe_key": "pk_test_51Hx9",
 }

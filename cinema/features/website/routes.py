@@ -9,6 +9,7 @@ from aiohttp import hdrs
 from cinema.domain.rejections import refuse
 from cinema.features.website import examples
 from cinema.features.website.rules import (
+    CARD_POLICY,
     FOR_EVER,
     PAGE_TYPE,
     PERMISSIONS,
@@ -18,6 +19,7 @@ from cinema.features.website.rules import (
     TYPES,
     accepted,
     is_a_page,
+    is_checkout,
 )
 from cinema.features.website.service import File, WebsiteService
 from cinema.features.website.shapes import Site
@@ -33,6 +35,9 @@ _PAGE: Final = Medium(
 )
 _SCANNER: Final = Medium(
     content_type=PAGE_TYPE, cache_control="no-cache", content_security_policy=SCANNER_POLICY
+)
+_CHECKOUT: Final = Medium(
+    content_type=PAGE_TYPE, cache_control="no-cache", content_security_policy=CARD_POLICY
 )
 _ASSETS: Final = {
     kind: Medium(content_type=kind, cache_control=FOR_EVER) for kind in TYPES.values()
@@ -79,7 +84,7 @@ async def asset(website: WebsiteService, context: RequestContext) -> Reply:
     response_example=examples.SITE,
 )
 async def get_site(website: WebsiteService, _: RequestContext) -> Reply:
-    """The accounts to try, if there are any, and the way to pay for trying."""
+    """The accounts to try, if there are any, and the ways to pay."""
     return success(website.site)
 
 
@@ -96,8 +101,15 @@ async def page(website: WebsiteService, context: RequestContext) -> Reply:
     wanted = context.request.headers.get(hdrs.ACCEPT, "")
     if not (website.is_built and "text/html" in wanted and is_a_page(context.request.path)):
         raise refuse("NOT_FOUND")
-    medium = _SCANNER if context.request.path == SCANNER else _PAGE
+    medium = _medium(context.request.path, takes_cards=website.site.stripe_key is not None)
     return _answer(website.page, medium, context, permissions_policy=PERMISSIONS)
+
+
+def _medium(path: str, *, takes_cards: bool) -> Medium:
+    """Each page may run what it needs, and no more."""
+    if path == SCANNER:
+        return _SCANNER
+    return _CHECKOUT if takes_cards and is_checkout(path) else _PAGE
 
 
 def _answer(file: File, medium: Medium, context: RequestContext, **headers: str) -> Reply:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 PAGE: Final = "index.html"
@@ -28,9 +29,20 @@ POLICY: Final = (
     "font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
+_STRIPE_SCRIPTS: Final = "https://js.stripe.com https://*.js.stripe.com"
+_CHECKOUT: Final = re.compile(r"/showtimes/[^/]+/checkout")
+
 SCANNER: Final = "/staff/scan"
 SCANNER_POLICY: Final = POLICY.replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'")
 """Codes are read by compiled code, which runs nowhere else. It makes no scripts."""
+
+CARD_POLICY: Final = (
+    POLICY.replace("script-src 'self'", f"script-src 'self' {_STRIPE_SCRIPTS}").replace(
+        "connect-src 'self'", "connect-src 'self' https://api.stripe.com"
+    )
+    + f"; frame-src {_STRIPE_SCRIPTS} https://hooks.stripe.com"
+)
+"""Stripe's script asks for cards in frames of its own; source: Stripe's "Security guide"."""
 
 PERMISSIONS: Final = "camera=(self), geolocation=(), microphone=(), payment=()"
 
@@ -62,6 +74,11 @@ def accepted(header: str) -> frozenset[str]:
         if not (quality.startswith("q=0") and not quality.removeprefix("q=0").strip(".0")):
             found.add(name.strip())
     return frozenset(found)
+
+
+def is_checkout(path: str) -> bool:
+    """Whether a path is that of a page on which somebody pays."""
+    return _CHECKOUT.fullmatch(path) is not None
 
 
 def is_a_page(path: str) -> bool:

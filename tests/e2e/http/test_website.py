@@ -85,6 +85,21 @@ async def test_only_the_scanner_may_run_compiled_code(site: aiohttp.ClientSessio
             assert "'unsafe-eval'" not in policy
 
 
+async def test_only_a_checkout_that_takes_cards_may_run_the_script_of_stripe(folder: Path) -> None:
+    for key in ("pk_test_x", None):
+        async for client in served(WebsiteService(Site(stripe_key=key), folder)):
+            for path in ("/showtimes/1/checkout", "/showtimes/1", "/showtimes/1/checkout/x", "/"):
+                async with client.get(path, headers=BROWSER) as reply:
+                    policy = reply.headers["Content-Security-Policy"]
+                    may = key is not None and path == "/showtimes/1/checkout"
+                    assert ("stripe.com" in policy) is may
+                    assert "unsafe" not in policy
+                    script = " https://js.stripe.com https://*.js.stripe.com" if may else ""
+                    assert f"script-src 'self'{script};" in policy
+            async with client.get("/api/v1/site") as reply:
+                assert (await reply.json())["data"]["stripe_key"] == key
+
+
 async def test_an_asset_is_kept_for_a_year_in_the_coding_that_the_client_takes(
     site: aiohttp.ClientSession,
 ) -> None:

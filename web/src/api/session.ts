@@ -42,6 +42,33 @@ export function useSession(): Session {
   );
 }
 
+const HANDED_OVER = "cinema.handed-over";
+
+/**
+ * Load an address anew without forgetting the guest. The token goes behind `#`, which no server sees,
+ * with a number that only this window knows: a link from elsewhere makes nobody a guest of its maker.
+ */
+export function loadAnew(href: string): void {
+  if (session.kind !== "guest") {
+    location.assign(href);
+    return;
+  }
+  const number = crypto.getRandomValues(new Uint32Array(4)).join("-");
+  sessionStorage.setItem(HANDED_OVER, number);
+  location.assign(`${href}#guest=${number}.${session.token}`);
+}
+
+/** The other end of `loadAnew`, before the router reads the address. */
+export function receiveGuest(): void {
+  const number = sessionStorage.getItem(HANDED_OVER);
+  sessionStorage.removeItem(HANDED_OVER);
+  if (!location.hash.startsWith("#guest=")) return;
+  const given = location.hash.slice("#guest=".length);
+  history.replaceState(history.state, "", location.pathname + location.search);
+  if (number !== null && given.startsWith(`${number}.`))
+    setSession({ kind: "guest", token: given.slice(number.length + 1) });
+}
+
 /** Find out who it is, once, before the first request with a token. */
 export async function ready(): Promise<void> {
   if (session.kind !== "unknown") return;

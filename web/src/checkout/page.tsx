@@ -1,7 +1,7 @@
 /** From held seats to a booking: who, which tickets, the price, and paying once. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { type FormEvent, useState } from "react";
+import { type FormEvent, lazy, Suspense, useState } from "react";
 import { ApiError, api, ask, REPEATED, type Schemas } from "../api/client";
 import { useSession } from "../api/session";
 import { money } from "../format";
@@ -10,13 +10,17 @@ import { useWords } from "../i18n";
 import { extendHold, type Hold, holdQuery } from "../seats/holds";
 import { keptAt } from "../seats/kept";
 import { Heading } from "../seats/page";
-import { pointsQuery, showtimeQuery, siteQuery, ticketTypesQuery } from "../ui/queries";
+import { pointsQuery, showtimeQuery, ticketTypesQuery } from "../ui/queries";
 import { Empty, Failure, Skeleton, useTitle } from "../ui/state";
 import { BillingFields, billingOf } from "./billing";
+import { useBooked } from "./booked";
 import { type Card, GiftCardField } from "./card";
 import { Countdown } from "./countdown";
 import { type Parts, partsOf } from "./parts";
-import { payRest, Rest, refusal, useBooked } from "./rest";
+import { Landed, payRest, Rest, refusal } from "./rest";
+import { useWays, WayField } from "./ways";
+
+const Returned = lazy(() => import("./stripe").then((stripe) => ({ default: stripe.Returned })));
 
 const route = getRouteApi("/showtimes/$showtimeId/checkout");
 const ADULT = "adult";
@@ -31,8 +35,10 @@ interface Who {
 
 export function CheckoutPage() {
   const { showtimeId } = route.useParams();
+  const { payment_intent_client_secret: secret } = route.useSearch();
   const { t } = useWords();
   const session = useSession();
+  const { stripeKey } = useWays();
   const [holdId] = useState(() => keptAt(showtimeId));
   const showtime = useQuery(showtimeQuery(showtimeId));
   const isKnown = session.kind === "user" || session.kind === "guest";
@@ -45,6 +51,13 @@ export function CheckoutPage() {
 
   // A guest's token is in memory alone, so a page that is loaded anew no longer knows the guest.
   const isForgotten = holdId !== null && session.kind === "nobody";
+  if (secret !== undefined && stripeKey !== "" && (isForgotten || holdId === null)) {
+    return (
+      <Suspense fallback={<Skeleton className="checkout-skeleton" />}>
+        <Returned stripeKey={stripeKey} secret={secret} />
+      </Suspense>
+    );
+  }
   const isGone =
     isForgotten || holdId === null || (hold.error instanceof ApiError && hold.error.status === 404);
   if (isGone || hold.data?.status === "expired" || hold.data?.status === "released") {
@@ -59,15 +72,7 @@ export function CheckoutPage() {
       </Empty>
     );
   }
-  if (hold.data?.status === "booked") {
-    return (
-      <Empty title={t("checkout.booked")} text={t("checkout.bookedText")}>
-        <Link to="/bookings" className="button">
-          {t("app.bookings")}
-        </Link>
-      </Empty>
-    );
-  }
+  if (hold.data?.status === "booked") return <Landed hold={hold.data} />;
   if (hold.error) return <Failure error={hold.error} again={() => hold.refetch()} />;
   return (
     <div className="checkout">
@@ -89,7 +94,7 @@ function Paying({ hold, cinemaId }: { hold: Hold; cinemaId: string }) {
   const queries = useQueryClient();
   const booked = useBooked();
   const types = useQuery(ticketTypesQuery(cinemaId));
-  const site = useQuery(siteQuery);
+  const ways = useWays();
   const [chosen, setChosen] = useState<Record<string, string>>({});
   const [promo, setPromo] = useState("");
   const [card, setCard] = useState<Card | null>(null);
@@ -117,8 +122,9 @@ function Paying({ hold, cinemaId }: { hold: Hold; cinemaId: string }) {
   const methods: Schemas["PaymentInput"][] = [
     ...(parts.points > 0 ? [{ method: "points" }] : []),
     ...(card !== null && parts.card > 0 ? [{ method: "gift_card", code: card.code }] : []),
-    ...(parts.rest > 0 ? [{ method: "demo" }] : []),
+    ...(parts.rest > 0 && ways.way ? [{ method: ways.way }] : []),
   ];
+  const isByCard = ways.way === "stripe" && parts.rest > 0;
   const extended = useMutation({
     mutationFn: () => extendHold(hold),
     onSuccess: (longer) => queries.setQueryData(queryKey, longer),
@@ -229,6 +235,7 @@ function Paying({ hold, cinemaId }: { hold: Hold; cinemaId: string }) {
           </label>
         )}
         <GiftCardField card={card} change={setCard} />
+        {parts.rest > 0 && <WayField {...ways} />}
         <BillingFields />
       </section>
       <section className="panel summary" aria-labelledby="summary">
@@ -243,24 +250,30 @@ function Paying({ hold, cinemaId }: { hold: Hold; cinemaId: string }) {
             {refusal(refused, t)}
           </p>
         )}
-        {site.data?.demo_payment === false && parts.rest > 0 ? (
+        {ways.isNone && parts.rest > 0 ? (
           <p className="warning">{t("checkout.noPayment")}</p>
         ) : (
           <>
             <button
               type="submit"
               className="button wide"
-              disabled={pay.isPending || pay.isSuccess || quote.data === undefined || quote.isError}
+              disabled={
+                pay.isPending ||
+                pay.isSuccess ||
+                quote.data === undefined ||
+                quote.isError ||
+                (parts.rest > 0 && ways.way === undefined)
+              }
             >
               {pay.isPending || pay.isSuccess
                 ? t("checkout.paying")
-                : t("checkout.pay", {
+                : t(isByCard ? "checkout.toCard" : "checkout.pay", {
                     amount: total
                       ? money({ amount: parts.rest, currency: total.currency }, language)
                       : "…",
                   })}
             </button>
-            {parts.rest > 0 && <small>{t("checkout.demo")}</small>}
+            {parts.rest > 0 && ways.way === "demo" && <small>{t("checkout.demo")}</small>}
           </>
         )}
       </section>

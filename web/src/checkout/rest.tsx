@@ -1,18 +1,22 @@
 /** What happens with a booking that points or a gift card have paid in part. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
+import { Link } from "@tanstack/react-router";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { ApiError, api, ask, REPEATED, type Schemas } from "../api/client";
 import type { Booking } from "../bookings/queries";
 import { money } from "../format";
 import { type Key, useWords } from "../i18n";
 import { type Hold, holdQuery } from "../seats/holds";
-import { keep } from "../seats/kept";
-import { siteQuery } from "../ui/queries";
-import { keyOf, Skeleton } from "../ui/state";
+import { Empty, keyOf, Skeleton } from "../ui/state";
+import { useBooked } from "./booked";
 import { type Card, GiftCardField } from "./card";
 import { Countdown } from "./countdown";
 import { partsOf } from "./parts";
+import { useWays, WayField } from "./ways";
+
+const CardPayment = lazy(() =>
+  import("./stripe").then((stripe) => ({ default: stripe.CardPayment })),
+);
 
 type Means = Schemas["PaymentInput"];
 
@@ -25,24 +29,6 @@ export async function payRest(begun: Booking, means: readonly Means[]): Promise<
     booking = await ask(api.POST("/api/v1/payments/process", { body }));
   }
   return booking;
-}
-
-/** To the booking, once it is paid; otherwise to what is left to pay. */
-export function useBooked(): (booking: Booking) => void {
-  const queries = useQueryClient();
-  const navigate = useNavigate();
-  return (booking) => {
-    queries.setQueryData(["booking", booking.id], booking);
-    void queries.invalidateQueries({ queryKey: ["bookings"] });
-    void queries.invalidateQueries({ queryKey: ["points"] });
-    if (booking.status === "pending") {
-      void queries.invalidateQueries({ queryKey: ["hold", booking.showtime_id] });
-      return;
-    }
-    keep(null);
-    const params = { bookingId: booking.id };
-    void navigate({ to: "/bookings/$bookingId", params, search: { new: true }, replace: true });
-  };
 }
 
 /** What a refusal means here; of what only the server knows, its own words. */
@@ -58,37 +44,72 @@ export function refusal(error: Error, t: (key: Key) => string): string {
   return t(keyOf(error));
 }
 
+/** The booking that was made of a hold; null if there is none any more. */
+async function bookingOf(hold: Hold, status: Booking["status"]): Promise<Booking | null> {
+  const query = { when: "upcoming" as const, limit: 100 };
+  const all = await ask(api.GET("/api/v1/bookings", { params: { query } }));
+  const seats = new Set(hold.seats.map((seat) => seat.label));
+  const isOfHold = (one: Booking) =>
+    one.showtime_id === hold.showtime_id &&
+    one.status === status &&
+    one.seats.every((seat) => seats.has(seat.label));
+  return all.find(isOfHold) ?? null;
+}
+
+/** A hold that has become a booking, for whoever comes back to its checkout. */
+export function Landed({ hold }: { hold: Hold }) {
+  const { t } = useWords();
+  const booked = useBooked();
+  const found = useQuery({
+    queryKey: ["landed", hold.hold_id],
+    queryFn: () => bookingOf(hold, "confirmed"),
+    staleTime: 0,
+  });
+  const booking = found.data;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: told once.
+  useEffect(() => {
+    if (booking) booked(booking);
+  }, [booking]);
+  if (booking || found.isPending) return <Skeleton className="checkout-skeleton" />;
+  return (
+    <Empty title={t("checkout.booked")} text={t("checkout.bookedText")}>
+      <Link to="/bookings" className="button">
+        {t("app.bookings")}
+      </Link>
+    </Empty>
+  );
+}
+
 /** The booking of a hold whose payment was begun, and what is due of it. */
 export function Rest({ hold }: { hold: Hold }) {
   const { t, language } = useWords();
   const queries = useQueryClient();
   const booked = useBooked();
-  const site = useQuery(siteQuery);
+  const ways = useWays();
   const [card, setCard] = useState<Card | null>(null);
   const begun = useQuery({
     queryKey: ["begun", hold.hold_id],
-    queryFn: async () => {
-      const query = { when: "upcoming" as const, limit: 100 };
-      const all = await ask(api.GET("/api/v1/bookings", { params: { query } }));
-      const seats = new Set(hold.seats.map((seat) => seat.label));
-      const isOfHold = (one: Booking) =>
-        one.showtime_id === hold.showtime_id &&
-        one.status === "pending" &&
-        one.seats.every((seat) => seats.has(seat.label));
-      return all.find(isOfHold) ?? null;
-    },
+    queryFn: () => bookingOf(hold, "pending"),
     staleTime: 0,
   });
   const due = begun.data?.payment.due ?? begun.data?.total;
   const parts = partsOf(due?.amount ?? 0, undefined, card?.balance);
+  const isByCard = ways.way === "stripe" && parts.rest > 0;
   const paid = useMutation({
     ...REPEATED,
     mutationFn: (booking: Booking) =>
       payRest(booking, [
         ...(card !== null && parts.card > 0 ? [{ method: "gift_card", code: card.code }] : []),
-        ...(parts.rest > 0 ? [{ method: "demo" }] : []),
+        ...(parts.rest > 0 && ways.way === "demo" ? [{ method: "demo" }] : []),
       ]),
-    onSuccess: booked,
+    onSuccess: async (booking) => {
+      booked(booking);
+      if (booking.status !== "pending") return;
+      // The gift card has paid its part; what is left is paid by card.
+      await begun.refetch();
+      setCard(null);
+      paid.reset();
+    },
     onError: () => void begun.refetch(),
   });
   const again = () => {
@@ -98,13 +119,16 @@ export function Rest({ hold }: { hold: Hold }) {
   };
   const failed = begun.error ?? paid.error;
   const until = begun.data?.payment.pay_until ?? hold.expires_at;
-  const isDemoOff = site.data?.demo_payment === false && parts.rest > 0;
+  const isPartPaid = begun.data?.payment.due !== undefined;
+  const seats = hold.seats.map((one) => one.label).join(", ");
+  const rest = due && money({ ...due, amount: parts.rest }, language);
+  const byGiftCard = due && money({ ...due, amount: parts.card }, language);
   return (
     <div className="rest">
       <Countdown expiresAt={until} over={again} />
       <section className="panel" aria-labelledby="rest">
-        <h2 id="rest">{t("checkout.rest")}</h2>
-        <p>{t("checkout.restText", { seats: hold.seats.map((one) => one.label).join(", ") })}</p>
+        <h2 id="rest">{t(isPartPaid || !isByCard ? "checkout.rest" : "checkout.byCard")}</h2>
+        <p>{t(isPartPaid ? "checkout.restText" : "checkout.byCardText", { seats })}</p>
         {due === undefined ? (
           <Skeleton className="quote-skeleton" />
         ) : (
@@ -116,6 +140,7 @@ export function Rest({ hold }: { hold: Hold }) {
               </div>
             </dl>
             <GiftCardField card={card} change={setCard} />
+            <WayField {...ways} />
           </>
         )}
         {failed && (
@@ -123,8 +148,20 @@ export function Rest({ hold }: { hold: Hold }) {
             {refusal(failed, t)}
           </p>
         )}
-        {isDemoOff ? (
+        {ways.isNone && parts.rest > 0 ? (
           <p className="warning">{t("checkout.noPayment")}</p>
+        ) : isByCard && parts.card === 0 ? (
+          begun.data &&
+          due && (
+            <Suspense fallback={<Skeleton className="quote-skeleton" />}>
+              <CardPayment
+                key={due.amount}
+                booking={begun.data}
+                due={due}
+                stripeKey={ways.stripeKey}
+              />
+            </Suspense>
+          )
         ) : (
           <button
             type="button"
@@ -132,9 +169,9 @@ export function Rest({ hold }: { hold: Hold }) {
             disabled={!begun.data || paid.isPending || paid.isSuccess}
             onClick={() => begun.data && paid.mutate(begun.data)}
           >
-            {t("checkout.pay", {
-              amount: due ? money({ ...due, amount: parts.rest }, language) : "…",
-            })}
+            {isByCard
+              ? t("checkout.useCard", { amount: byGiftCard ?? "…" })
+              : t("checkout.pay", { amount: rest ?? "…" })}
           </button>
         )}
       </section>

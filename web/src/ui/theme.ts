@@ -13,3 +13,10 @@ export function setTheme(next: Theme): void {
   if (next === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = next;
 }
+
+export function isDark(): boolean {
+  const chosen = theme();
+  return chosen === "system"
+    ? matchMedia("(prefers-color-scheme: dark)").matches
+    : chosen === "dark";
+}
