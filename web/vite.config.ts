@@ -1,9 +1,52 @@
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
 
 const SMALLEST_BYTES = 1024;
+/** What the scanner starts with, and loads later. */
+const SCANNER = ["index.html", "src/scan/page.tsx", "src/scan/camera.ts", "src/i18n/de.ts"];
+
+type Manifest = Record<
+  string,
+  { file: string; imports?: string[]; css?: string[]; assets?: string[] } | undefined
+>;
+
+/** All files behind these entries of the manifest. */
+function filesOf(manifest: Manifest, names: readonly string[], seen = new Set<string>()): string[] {
+  return names.flatMap((name) => {
+    const entry = manifest[name];
+    if (entry === undefined) throw new Error(`The build has no ${name}.`);
+    if (seen.has(name)) return [];
+    seen.add(name);
+    const { file, css = [], assets = [], imports = [] } = entry;
+    return [file, ...css, ...assets, ...filesOf(manifest, imports, seen)];
+  });
+}
+
+/** The scanner's service worker, with the names of the files that it keeps. */
+function scannerWorker(): Plugin {
+  let folder = "";
+  return {
+    name: "scanner-worker",
+    apply: "build",
+    configResolved(config) {
+      folder = config.build.outDir;
+    },
+    writeBundle() {
+      const manifest = JSON.parse(readFileSync(join(folder, ".vite", "manifest.json"), "utf8"));
+      const files = [...new Set(filesOf(manifest, SCANNER))].sort().map((file) => `/${file}`);
+      const page = readFileSync(join(folder, "index.html"));
+      const source = readFileSync("src/scan/worker.js", "utf8");
+      const version = createHash("sha256").update(page).update(files.join()).update(source);
+      const worker = source
+        .replace('"__FILES__"', JSON.stringify(files))
+        .replace("__VERSION__", version.digest("hex").slice(0, 16));
+      writeFileSync(join(folder, "scanner.js"), worker);
+    },
+  };
+}
 
 /** Puts a file in each coding beside every file that gains from it, so that the server needs none. */
 function precompressed(): Plugin {
@@ -31,7 +74,7 @@ function precompressed(): Plugin {
 const server = process.env.CINEMA ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
-  plugins: [precompressed()],
+  plugins: [scannerWorker(), precompressed()],
   build: {
     outDir: process.env.OUT_DIR ?? "dist",
     emptyOutDir: true,

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from playwright.sync_api import Browser, Page, expect
+import pytest
+from playwright.sync_api import Browser, Error, Page, expect
 
 from tests.browser.backstage import Backstage
 from tests.browser.camera import film_of_code
@@ -93,6 +94,51 @@ def test_without_a_connection_the_list_decides_and_what_happened_is_sent_later(
     expect(conflicts.locator("li").first).to_contain_text(f"{other['seat']} was let in twice")
     expect(queue).to_have_count(0)
     _all_inside(backstage, showtime_id, 2)
+
+
+def test_the_page_starts_without_a_connection_and_nothing_else_is_kept(
+    page: Page, backstage: Backstage
+) -> None:
+    showtime_id, (ticket, _) = _sold(backstage)
+    _at_the_door(page, showtime_id)
+    page.wait_for_function("() => navigator.serviceWorker.ready.then(() => true)")
+    page.context.set_offline(True)
+    page.goto("/staff/scan")
+    page.get_by_label("Showtime").select_option(showtime_id)
+    field = page.get_by_label("Code by hand")
+    field.fill(ticket["token"])
+    field.press("Enter")
+    expect(page.locator(".verdict.offline")).to_contain_text(ticket["seat"])
+    expect(page.locator(".line.lost")).to_be_visible()
+    kept = page.evaluate(
+        "async () => { const found = [];"
+        " for (const name of await caches.keys())"
+        " for (const one of await (await caches.open(name)).keys())"
+        " found.push(new URL(one.url).pathname);"
+        " return found; }"
+    )
+    assert "/staff/scan" in kept
+    assert all(one == "/staff/scan" or one.startswith("/assets/") for one in kept)
+    # It goes on by itself.
+    page.context.set_offline(False)
+    page.get_by_role("button", name="Sign out").wait_for()
+    _all_inside(backstage, showtime_id, 1)
+    page.context.set_offline(True)
+    with pytest.raises(Error):
+        page.goto("/staff/sales")
+
+
+def test_whoever_has_signed_out_cannot_scan_without_a_connection(
+    page: Page, backstage: Backstage
+) -> None:
+    showtime_id, _ = _sold(backstage)
+    _at_the_door(page, showtime_id)
+    page.wait_for_function("() => navigator.serviceWorker.ready.then(() => true)")
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("link", name="Sign in").first.wait_for()
+    page.context.set_offline(True)
+    page.goto("/staff/scan")
+    page.get_by_text("Sign in with an account that may see this page.").wait_for()
 
 
 def test_customers_see_no_pages_of_work(page: Page) -> None:

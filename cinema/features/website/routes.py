@@ -17,6 +17,7 @@ from cinema.features.website.rules import (
     SCANNER,
     SCANNER_POLICY,
     TYPES,
+    WORKER_POLICY,
     accepted,
     is_a_page,
     is_checkout,
@@ -38,6 +39,9 @@ _SCANNER: Final = Medium(
 )
 _CHECKOUT: Final = Medium(
     content_type=PAGE_TYPE, cache_control="no-cache", content_security_policy=CARD_POLICY
+)
+_WORKER: Final = Medium(
+    content_type=TYPES[".js"], cache_control="no-cache", content_security_policy=WORKER_POLICY
 )
 _ASSETS: Final = {
     kind: Medium(content_type=kind, cache_control=FOR_EVER) for kind in TYPES.values()
@@ -72,6 +76,21 @@ async def asset(website: WebsiteService, context: RequestContext) -> Reply:
     if file is None:
         raise refuse("NOT_FOUND")
     return _answer(file, _ASSETS[file.content_type], context)
+
+
+@Operation(
+    method="GET",
+    path="/scanner.js",
+    operation_id="scannerWorker",
+    summary="What starts the scanner without a connection",
+    tag=TAG,
+    hidden=True,
+)
+async def scanner_worker(website: WebsiteService, context: RequestContext) -> Reply:
+    """The service worker of one page; a browser asks each time whether there is a newer one."""
+    if website.worker is None:
+        raise refuse("NOT_FOUND")
+    return _answer(website.worker, _WORKER, context)
 
 
 @Operation(
@@ -126,5 +145,5 @@ def _answer(file: File, medium: Medium, context: RequestContext, **headers: str)
     return Reply(200, body, extra, medium)
 
 
-ROUTES: Final = (home, asset, get_site)
+ROUTES: Final = (home, asset, scanner_worker, get_site)
 FALLBACK_ROUTES: Final = (page,)

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from cinema.features.website.rules import ASSETS, CODINGS, NOT_BUILT, PAGE, TYPES, ending
+from cinema.features.website.rules import ASSETS, CODINGS, NOT_BUILT, PAGE, TYPES, WORKER, ending
 from cinema.features.website.shapes import Site
 
 BUILT: Final = Path(__file__).with_name("built")
@@ -37,11 +37,13 @@ class WebsiteService:
     def __init__(self, site: Site, folder: Path = BUILT) -> None:
         self.site = site
         self.is_built = (folder / PAGE).is_file()
+        self.worker: File | None = None
         self._assets: dict[str, File] = {}
         if not self.is_built:
             self.page = _file(PAGE, NOT_BUILT.encode())
             return
         self.page = _read(folder / PAGE)
+        self.worker = _read(folder / WORKER)
         for path in sorted((folder / ASSETS).iterdir()):
             if ending(path.name) in TYPES:
                 self._assets[path.name] = _read(path)

@@ -19,6 +19,7 @@ from cinema.telemetry.metrics import Metrics
 
 PAGE = "<!doctype html><title>the app</title>"
 SCRIPT = "console.log('the app');"
+WORKER = "addEventListener('fetch', () => {});"
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 SITE = Site(
     demo_accounts=(DemoAccount(role="customer", email="a@cinema.example", password="public"),),
@@ -30,6 +31,7 @@ SITE = Site(
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "assets").mkdir()
     (tmp_path / "index.html").write_text(PAGE)
+    (tmp_path / "scanner.js").write_text(WORKER)
     (tmp_path / "assets" / "app-1a2b.js").write_text(SCRIPT)
     (tmp_path / "assets" / "app-1a2b.js.gz").write_bytes(gzip.compress(SCRIPT.encode()))
     (tmp_path / "assets" / "reader-1a2b.wasm").write_bytes(b"\0asm")
@@ -83,6 +85,20 @@ async def test_only_the_scanner_may_run_compiled_code(site: aiohttp.ClientSessio
             policy = reply.headers["Content-Security-Policy"]
             assert ("script-src 'self' 'wasm-unsafe-eval';" in policy) is may
             assert "'unsafe-eval'" not in policy
+
+
+async def test_what_starts_the_scanner_offline_is_asked_for_each_time_and_fetches_ours_alone(
+    site: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    async with site.get("/scanner.js") as reply:
+        assert (reply.status, await reply.text()) == (200, WORKER)
+        assert reply.headers["Content-Type"].startswith("text/javascript")
+        assert reply.headers["Cache-Control"] == "no-cache"
+        policy = reply.headers["Content-Security-Policy"]
+        assert policy == "default-src 'none'; connect-src 'self'; script-src 'self'"
+    async for client in served(WebsiteService(Site(), tmp_path / "nothing")):
+        async with client.get("/scanner.js", headers=BROWSER) as reply:
+            assert reply.status == 404
 
 
 async def test_only_a_checkout_that_takes_cards_may_run_the_script_of_stripe(folder: Path) -> None:

@@ -7,22 +7,27 @@ import { StaffOnly } from "../staff/door";
 import { useWorkplace, WorkplaceField } from "../staff/place";
 import { showsQuery } from "../staff/shows";
 import { useTitle } from "../ui/state";
+import { keepPage, useKeptDoor } from "./away";
 import { type Scanner, useScanner, type Verdict } from "./scanner";
 import { soundOf, wakeSound } from "./sound";
+import type { ScanList } from "./token";
 
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 export function ScanPage() {
   const { t } = useWords();
+  const kept = useKeptDoor();
   useTitle(t("scan.title"));
+  useEffect(keepPage, []);
+  const isAway = kept !== null && kept.length > 0;
   return (
-    <StaffOnly>
-      <Door />
+    <StaffOnly evenUnknown={isAway}>
+      <Door kept={isAway ? kept : null} />
     </StaffOnly>
   );
 }
 
-function Door() {
+function Door({ kept }: { kept: ScanList[] | null }) {
   const { t, language } = useWords();
   const place = useWorkplace();
   const { cinema } = place;
@@ -36,17 +41,24 @@ function Door() {
       </header>
       <div className="door">
         <section className="door-side" aria-label={t("scan.what")}>
-          <WorkplaceField
-            {...place}
-            choose={(id) => {
-              setShowtimeId("");
-              place.choose(id);
-            }}
-          />
+          {cinema && (
+            <WorkplaceField
+              {...place}
+              choose={(id) => {
+                setShowtimeId("");
+                place.choose(id);
+              }}
+            />
+          )}
           <label className="field">
             <span>{t("scan.showtime")}</span>
             <select value={showtimeId} onChange={(event) => setShowtimeId(event.target.value)}>
               <option value="">{t("scan.all")}</option>
+              {kept?.map((one) => (
+                <option key={one.showtime_id} value={one.showtime_id}>
+                  {clock(ZONE, one.starts_at, language)} {one.film}
+                </option>
+              ))}
               {shows.data?.map((one) => (
                 <option key={one.id} value={one.id}>
                   {clock(cinema?.time_zone ?? "UTC", one.starts_at, language)} {one.movie_title},{" "}
@@ -55,7 +67,11 @@ function Door() {
               ))}
             </select>
           </label>
-          <Line scanner={scanner} needsList={showtimeId === ""} />
+          <Line
+            isOffline={scanner.isOffline || kept !== null}
+            hasList={scanner.hasList}
+            needsList={showtimeId === ""}
+          />
           <Camera found={scanner.see} />
           <Manual enter={scanner.scan} />
         </section>
@@ -68,17 +84,23 @@ function Door() {
   );
 }
 
-function Line({ scanner, needsList }: { scanner: Scanner; needsList: boolean }) {
+interface LineProps {
+  isOffline: boolean;
+  hasList: boolean;
+  needsList: boolean;
+}
+
+function Line({ isOffline, hasList, needsList }: LineProps) {
   const { t } = useWords();
-  const text = scanner.isOffline
+  const text = isOffline
     ? "scan.offline"
-    : scanner.hasList
+    : hasList
       ? "scan.ready"
       : needsList
         ? "scan.noList"
         : "scan.loading";
   return (
-    <p className={`line ${scanner.isOffline ? "lost" : "live"}`} role="status">
+    <p className={`line ${isOffline ? "lost" : "live"}`} role="status">
       {t(text)}
     </p>
   );

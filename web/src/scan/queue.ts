@@ -53,6 +53,17 @@ export async function keepList(list: ScanList): Promise<void> {
   await within(LISTS, "readwrite", (store) => store.put(list));
 }
 
+/** Those of showtimes that are not over; the others are dropped. */
+export async function keptLists(now: number): Promise<ScanList[]> {
+  const all: ScanList[] = await within(LISTS, "readonly", (store) => store.getAll());
+  const isOver = (list: ScanList) => Date.parse(list.closes_at) < now;
+  for (const { showtime_id } of all.filter(isOver))
+    await within(LISTS, "readwrite", (store) => store.delete(showtime_id));
+  return all
+    .filter((list) => !isOver(list))
+    .sort((one, other) => one.starts_at.localeCompare(other.starts_at));
+}
+
 export async function keptList(showtimeId: string): Promise<ScanList | undefined> {
   return within(LISTS, "readonly", (store) => store.get(showtimeId));
 }

@@ -68,8 +68,9 @@ export function useScanner(showtimeId: string): Scanner {
         const { list: fresh } = await ask(
           api.GET("/api/v1/showtimes/{showtime_id}/scan-list", { params }),
         );
+        // Kept first: what is said to be ready is so after a start without a connection too.
+        await keepList(fresh).catch(() => undefined);
         know(fresh);
-        await keepList(fresh);
       } catch {
         const kept = await keptList(showtimeId);
         if (kept && list.current === null) know(kept);

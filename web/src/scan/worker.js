@@ -1,0 +1,37 @@
+// Keeps the scanner's page and its files for a start without a connection, and nothing else: its scope
+// is that one address, and what the API answers is never kept. The build puts in the names of the files.
+const SHELL = "/staff/scan";
+const FILES = "__FILES__";
+const CACHE = "scanner-__VERSION__";
+
+addEventListener("install", (event) => {
+  const page = new Request(SHELL, { headers: { Accept: "text/html" }, cache: "reload" });
+  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll([page, ...FILES])));
+});
+
+addEventListener("activate", (event) => {
+  // Only now is no page open that needs the files of the build before.
+  const drop = async () => {
+    const names = (await caches.keys()).filter((name) => name.startsWith("scanner-"));
+    await Promise.all(names.filter((name) => name !== CACHE).map((name) => caches.delete(name)));
+    await clients.claim();
+  };
+  event.waitUntil(drop());
+});
+
+addEventListener("fetch", (event) => {
+  const { pathname, origin } = new URL(event.request.url);
+  if (origin !== location.origin || event.request.method !== "GET") return;
+  const kept = (name) => caches.open(CACHE).then((cache) => cache.match(name));
+  if (event.request.mode === "navigate" && pathname === SHELL) {
+    const shown = fetch(event.request).catch(async (error) => {
+      const page = await kept(SHELL);
+      if (page === undefined) throw error;
+      return page;
+    });
+    event.respondWith(shown);
+  } else if (FILES.includes(pathname)) {
+    // Their names contain the hash of their content.
+    event.respondWith(kept(pathname).then((file) => file ?? fetch(event.request)));
+  }
+});
