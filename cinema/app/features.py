@@ -217,10 +217,12 @@ from cinema.features.messages.personal_store import MessageFacts
 from cinema.features.messages.service import MessagesService
 from cinema.features.messages.store import SEALED as SEALED_MESSAGES
 from cinema.features.messages.store import MessagesRepository
-from cinema.features.operations import health_routes
+from cinema.features.operations import health_routes, live_routes
 from cinema.features.operations.cluster_metrics import cluster_families
 from cinema.features.operations.health_routes import HealthParts
 from cinema.features.operations.kernel_metrics import kernel_families, log_families, watch_families
+from cinema.features.operations.live_service import LiveService, Nodes
+from cinema.features.operations.live_store import LiveRepository
 from cinema.features.payments import refund_routes, stripe_routes
 from cinema.features.payments import routes as payment_routes
 from cinema.features.payments.difference_service import DifferencesService
@@ -432,6 +434,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     durability: DurabilityWatch
     sink: LogSink
     metrics: Metrics
+    nodes: Nodes
     proxies: TrustedProxies
     writer: ReplyWriter
     turns: Turns
@@ -1352,7 +1355,17 @@ async def _operations(ground: Ground, _offered: Offered) -> Feature:
     if ground.cluster is not None:
         checks["cluster"] = partial(_membership, ground.cluster)
     return Feature(
-        routes=bound(health_routes.ROUTES, HealthParts(checks, ground.metrics)),
+        routes=(
+            *bound(health_routes.ROUTES, HealthParts(checks, ground.metrics)),
+            *bound(
+                live_routes.ROUTES,
+                LiveService(
+                    ground.nodes,
+                    LiveRepository(PrimaryReads(pool)),
+                    now=_common_time(ground),
+                ),
+            ),
+        ),
         metrics=tuple(families),
     )
 

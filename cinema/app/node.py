@@ -199,6 +199,7 @@ async def running_node(
             durability=watch,
             sink=sink,
             metrics=metrics,
+            nodes=control.nodes,
             proxies=TrustedProxies(settings.trusted_proxies),
             writer=writer,
             turns=Turns(asyncio.get_running_loop()),
@@ -209,6 +210,7 @@ async def running_node(
         )
         offered = Offered()
         features = await build_features(ground, offered)
+        control.count(metrics, offered.hub)
         background = Tasks(kernel.metrics.task_failures)
         # They end before what they use is closed.
         stack.push_async_callback(background.cancel)

@@ -20,10 +20,12 @@ from cinema.features.operations.cluster import TOPIC, Alone, Together
 from cinema.features.operations.history import HistoryService
 from cinema.features.operations.intervention_routes import InterventionParts
 from cinema.features.operations.interventions import InterventionService
-from cinema.features.operations.node import ControlNode, LogLevels
+from cinema.features.operations.node import ControlNode, LogLevels, Traffic
 from cinema.features.operations.routes import ControlDocument
 from cinema.features.operations.service import ControlService
+from cinema.features.operations.shapes import NodeShown
 from cinema.features.operations.token import OperatorTokens, ProvingWriter, text_of
+from cinema.features.watching.hub import WatchHub
 from cinema.http.routes import bound
 from cinema.http.server import Edge, control_options
 from cinema.settings import Settings, announce, withdraw
@@ -35,6 +37,9 @@ from cinema.telemetry.metrics import Metrics
 CONTROL_STARTED: Final = "control_started"
 CONTROL_OFF: Final = "control_off"
 CONTROL_UNANNOUNCED: Final = "control_unannounced"
+
+LOOK_S: Final = 1.0
+"""How long a node may take to report to somebody who looks at all nodes every second or two."""
 
 GRACE_S: Final = 1.0
 """How long a stop waits for the last answers, after everything else has ended."""
@@ -63,14 +68,14 @@ class Control:
         known = self._alone if cluster is None else Together(cluster)
         self.node_id = known.node_id
         dispatch: Dispatch = kernel if cluster is None else cluster.forwarder
-        node = ControlNode(
+        node = self._node = ControlNode(
             kernel,
             known,
             version=__version__,
             drain=drain,
             log_levels=LogLevels(current=log_level, change=set_log_level),
         )
-        service = ControlService(node, known, journal, terms)
+        service = self._service = ControlService(node, known, journal, terms)
         if cluster is not None:
             cluster.peers.answer(TOPIC, service.answer_peer)
         self.edge: Edge | None = None
@@ -98,6 +103,19 @@ class Control:
             )
             document = ControlDocument(routes, version=__version__)
             self.edge.add_routes((*routes, *bound(control_routes.DOCUMENT_ROUTES, document)))
+
+    async def nodes(self) -> list[NodeShown]:
+        """All nodes, as far as they answer soon enough for somebody who looks on."""
+        return await self._service.nodes(LOOK_S)
+
+    def count(self, metrics: Metrics, hub: WatchHub) -> None:
+        """Report also what goes on between this node and its clients."""
+
+        def traffic() -> Traffic:
+            requests, errors = metrics.answered()
+            return Traffic(watchers=hub.socket_count, requests=requests, errors=errors)
+
+        self._node.traffic = traffic
 
     def serves_on(self, port: int) -> None:
         """Note where the API listens; a single node has that address as its name."""

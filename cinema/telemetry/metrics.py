@@ -31,6 +31,9 @@ LATENCY_BOUNDS_US: Final = (
 """Upper bounds of the latency buckets; dense around the goals for holds (3 to 15 ms), and one at
 the 200 ms that no route may take often (deploy/prometheus/alerts.yaml)."""
 
+FAILED: Final = 500
+"""The first status that says that the server failed, or could not for now."""
+
 Families = Callable[[], Iterable[Metric]]
 
 
@@ -90,6 +93,12 @@ class Metrics:
         metrics = RouteMetrics(method, path, is_deprecated=is_deprecated)
         self._routes.append(metrics)
         return metrics
+
+    def answered(self) -> tuple[int, int]:
+        """Requests answered from the start, and those among them with a status of 500 or more."""
+        counted = [item for route in self._routes for item in route.by_status.items()]
+        failed = sum(count for status, count in counted if status >= FAILED)
+        return sum(count for _, count in counted), failed
 
     def render(self) -> bytes:
         """The text exposition format."""

@@ -186,6 +186,12 @@ const users = createRoute({
   component: lazyRouteComponent(() => import("./admin/users"), "UsersPage"),
 });
 
+const live = createRoute({
+  getParentRoute: () => root,
+  path: "/admin/live",
+  component: lazyRouteComponent(() => import("./admin/live"), "LivePage"),
+});
+
 const moderation = createRoute({
   getParentRoute: () => root,
   path: "/admin/reviews",
@@ -265,6 +271,7 @@ const tree = root.addChildren([
   reports,
   users,
   moderation,
+  live,
 ]);
 
 export const router = createRouter({

@@ -30,6 +30,9 @@ NODE: Final[dict[str, Any]] = {
         "mailbox_depth": 3,
         "lanes": 1,
         "log_level": "info",
+        "watchers": 1_280,
+        "requests": 4_120_311,
+        "errors": 2,
     },
 }
 RING: Final[dict[str, Any]] = {

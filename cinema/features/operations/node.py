@@ -69,6 +69,14 @@ have the same order."""
 AnyAnswer = NodeStatus | list[ActorShown] | ShowtimeShown | Passivated | Draining | LogLevel | None
 
 
+class Traffic(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes on between a node and its clients; counts are from its start."""
+
+    watchers: int = 0
+    requests: int = 0
+    errors: int = 0
+
+
 class LogLevels(msgspec.Struct, frozen=True, kw_only=True):
     """Reads and sets the least severe log level that is written."""
 
@@ -102,6 +110,8 @@ class ControlNode:
         self._started_ns = kernel.clock.boot_ns()
         self._ticks_began_us = self._started_us
         self._draining = False
+        self.traffic: Callable[[], Traffic] = Traffic
+        """Set once there is a door for clients."""
 
     async def answer(self, ask: AnyAsk) -> AnyAnswer:
         """The answer to one question; raises `Refused`."""
@@ -124,7 +134,7 @@ class ControlNode:
                 return LogLevel(node_id=self._node_id, level=self._log_levels.current())
 
     async def _status(self) -> NodeStatus:
-        kernel = self._kernel
+        kernel, traffic = self._kernel, self.traffic()
         return NodeStatus(
             version=self._version,
             view_version=self._cluster.view.version,
@@ -138,6 +148,9 @@ class ControlNode:
             mailbox_depth=kernel.mailbox_depth,
             lanes=self._lane_count,
             log_level=self._log_levels.current(),
+            watchers=traffic.watchers,
+            requests=traffic.requests,
+            errors=traffic.errors,
         )
 
     # --- actors

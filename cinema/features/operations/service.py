@@ -80,12 +80,10 @@ class ControlService:
 
     # --- nodes
 
-    async def nodes(self) -> list[NodeShown]:
-        """All members, each with its own report."""
+    async def nodes(self, patience_s: float | None = None) -> list[NodeShown]:
+        """All members, each with its own report, if it comes within `patience_s`."""
         members = self._cluster.view.members
-        answers: list[NodeStatus | None] = await asyncio.gather(
-            *(self._try(one.node_id, AskStatus()) for one in members)
-        )
+        answers = await asyncio.gather(*(self._status(one.node_id, patience_s) for one in members))
         return [
             NodeShown(
                 node_id=UUID(bytes=one.node_id),
@@ -98,6 +96,14 @@ class ControlService:
             )
             for one, status in zip(members, answers, strict=True)
         ]
+
+    async def _status(self, node_id: bytes, patience_s: float | None) -> NodeStatus | None:
+        try:
+            async with asyncio.timeout(patience_s):
+                status: NodeStatus | None = await self._try(node_id, AskStatus())
+        except TimeoutError:
+            return None
+        return status
 
     def ring(self, showtime_id: UUID | None) -> RingShown:
         """The ring of the newest view, and the owner of a showtime on it."""

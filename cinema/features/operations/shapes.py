@@ -33,7 +33,8 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A node as it sees itself.
 
     `view_version` is the view that it uses. A `frozen` node sees no heartbeats and so removes
-    nobody. `log_level` is the least severe level that is written.
+    nobody. `log_level` is the least severe level that is written. `watchers` are open sockets;
+    `requests`, and `errors` among them with a status of 500 or more, count from its start.
     """
 
     version: str
@@ -48,6 +49,9 @@ class NodeStatus(msgspec.Struct, frozen=True, kw_only=True):
     mailbox_depth: int
     lanes: int
     log_level: str
+    watchers: int = 0
+    requests: int = 0
+    errors: int = 0
 
 
 class NodeShown(msgspec.Struct, frozen=True, kw_only=True):

@@ -204,6 +204,7 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         ),
         "invite": Call("POST", "admin/invitations", ADMINS, 201, invited),
         "listAudit": Call("GET", "admin/audit", ADMINS),
+        "getLive": Call("GET", "admin/live", ADMINS),
         "listEvents": Call("GET", "admin/events", ADMINS),
         "createWebhook": Call("POST", "admin/webhooks", ADMINS, 422, {"url": "http://x"}),
         "listWebhooks": Call("GET", "admin/webhooks", ADMINS),

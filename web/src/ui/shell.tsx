@@ -146,6 +146,11 @@ function StaffNav() {
           {t("reviews.title")}
         </Link>
       )}
+      {session.user.role === "admin" && (
+        <Link to="/admin/live" className="link">
+          {t("live.title")}
+        </Link>
+      )}
     </nav>
   );
 }
