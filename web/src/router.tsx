@@ -180,6 +180,19 @@ const reports = createRoute({
   validateSearch: reportWish,
 });
 
+const adminFilms = createRoute({
+  getParentRoute: () => root,
+  path: "/admin/films",
+  component: lazyRouteComponent(() => import("./admin/films"), "FilmsPage"),
+  validateSearch: (asked: Asked): { q?: string } => ({ q: text(asked.q) }),
+});
+
+const adminFilm = createRoute({
+  getParentRoute: () => root,
+  path: "/admin/films/$filmId",
+  component: lazyRouteComponent(() => import("./admin/film"), "FilmEditorPage"),
+});
+
 const users = createRoute({
   getParentRoute: () => root,
   path: "/admin/users",
@@ -269,6 +282,8 @@ const tree = root.addChildren([
   foundBooking,
   promos,
   reports,
+  adminFilms,
+  adminFilm,
   users,
   moderation,
   live,

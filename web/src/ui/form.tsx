@@ -1,13 +1,30 @@
 /** Forms of one column: fields, what was refused, one button. */
-import { type FormEvent, type ReactNode, useId } from "react";
+import {
+  createContext,
+  type FormEvent,
+  type ReactNode,
+  useContext,
+  useEffect,
+  useId,
+  useRef,
+} from "react";
 import { ApiError } from "../api/client";
 import { type Key, useWords } from "../i18n";
-import { keyOf } from "./state";
+import { Dialog, keyOf } from "./state";
 
 const TEXTS: Partial<Record<string, Key>> = {
   INVALID_CREDENTIALS: "account.wrong",
   EMAIL_TAKEN: "account.taken",
   INVALID_LINK: "account.link",
+  PRECONDITION_FAILED: "form.changed",
+  MOVIE_IN_USE: "form.booked",
+  SCREEN_IN_USE: "form.booked",
+  CINEMA_IN_USE: "form.booked",
+  SCREEN_OCCUPIED: "form.occupied",
+  SHOWTIME_IN_USE: "form.sold",
+  SHOWTIME_STARTED: "form.started",
+  SHOWTIME_CANCELLED: "form.cancelled",
+  SCHEDULE_CONFLICT: "form.calendar",
 };
 
 /** What a refusal means here; of what only the server knows, its own words. */
@@ -39,6 +56,16 @@ export function entered(form: HTMLFormElement): Fields {
   return Object.fromEntries(fields.map(([name, value]) => [name, String(value)]));
 }
 
+/** The field that was refused, and why. */
+const Refused = createContext<{ name: string; text: string } | null>(null);
+
+/** The field that the server names: `genres` of `$.genres[2]`. */
+export function fieldOf(error: Error | null): string | null {
+  if (!(error instanceof ApiError) || error.code !== "VALIDATION_ERROR") return null;
+  const { path } = error.details;
+  return typeof path === "string" ? (/^\$\.(\w+)/.exec(path)?.[1] ?? null) : null;
+}
+
 interface FormProps {
   title?: string;
   text?: string;
@@ -47,20 +74,46 @@ interface FormProps {
   error: Error | null;
   action: string;
   quiet?: boolean;
+  /** The fields of the body; what is refused of one is said at that one. */
+  fields?: readonly string[];
   children: ReactNode;
 }
 
-export function Form({ title, text, submit, isBusy, error, action, quiet, children }: FormProps) {
+export function Form({
+  title,
+  text,
+  submit,
+  isBusy,
+  error,
+  action,
+  quiet,
+  fields = [],
+  children,
+}: FormProps) {
+  const { t } = useWords();
+  const form = useRef<HTMLFormElement>(null);
+  const named = fieldOf(error);
+  const name = fields.find((one) => one === named);
+  useEffect(() => {
+    const field = error && name ? form.current?.elements.namedItem(name) : null;
+    if (field instanceof HTMLElement) field.focus();
+  }, [error, name]);
   const onSubmit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     submit(entered(event.currentTarget), event.currentTarget);
   };
   return (
-    <form className="account-form" onSubmit={onSubmit}>
+    <form ref={form} className="account-form" onSubmit={onSubmit}>
       {title && <h1>{title}</h1>}
       {text && <p>{text}</p>}
-      {children}
-      <Refusal error={error} />
+      <Refused value={error && name ? { name, text: textOf(error, t) } : null}>{children}</Refused>
+      {name ? (
+        <p className="warning" role="alert">
+          {t("form.look")}
+        </p>
+      ) : (
+        <Refusal error={error} />
+      )}
       <button type="submit" className={quiet ? "button quiet" : "button wide"} disabled={isBusy}>
         {action}
       </button>
@@ -71,41 +124,122 @@ export function Form({ title, text, submit, isBusy, error, action, quiet, childr
 interface FieldProps {
   name: string;
   label: string;
-  autoComplete: string;
+  autoComplete?: string;
   type?: string;
   optional?: boolean;
   initial?: string;
   hint?: string;
   /** The longest text that the server takes, in characters. */
   most?: number;
+  /** The bounds of a number. */
+  least?: number;
+  greatest?: number;
+  step?: number | "any";
+  /** The form that a text must have. */
+  pattern?: string;
+  /** How many lines are shown of a text that may have several. */
+  lines?: number;
 }
 
 export function Field({
   name,
   label,
-  autoComplete,
+  autoComplete = "off",
   type = "text",
   optional = false,
   initial,
   hint,
   most = 254,
+  least,
+  greatest,
+  step,
+  pattern,
+  lines,
 }: FieldProps) {
   const id = useId();
+  const refused = useContext(Refused);
+  const why = refused?.name === name ? refused.text : undefined;
+  const described = [why && `${id}-why`, hint && `${id}-hint`].filter(Boolean).join(" ");
+  const common = {
+    id,
+    name,
+    autoComplete,
+    required: !optional,
+    maxLength: most,
+    defaultValue: initial,
+    "aria-describedby": described || undefined,
+    "aria-invalid": why !== undefined || undefined,
+  };
   return (
     <div className="field">
       <label htmlFor={id}>{label}</label>
-      <input
-        id={id}
-        name={name}
-        type={type}
-        autoComplete={autoComplete}
-        required={!optional}
-        maxLength={most}
-        defaultValue={initial}
-        aria-describedby={hint && `${id}-hint`}
-      />
+      {lines ? (
+        <textarea {...common} rows={lines} />
+      ) : (
+        <input
+          {...common}
+          type={type}
+          min={least}
+          max={greatest}
+          step={step}
+          pattern={pattern}
+          title={pattern && hint}
+        />
+      )}
+      {why && (
+        <p id={`${id}-why`} className="field-why">
+          {why}
+        </p>
+      )}
       {hint && <small id={`${id}-hint`}>{hint}</small>}
     </div>
+  );
+}
+
+interface ConfirmProps {
+  title: string;
+  text: string;
+  action: string;
+  run: () => void;
+  isBusy: boolean;
+  error: Error | null;
+  close: () => void;
+}
+
+/** A last question before something that cannot be taken back. */
+export function Confirm({ title, text, action, run, isBusy, error, close }: ConfirmProps) {
+  const { t } = useWords();
+  return (
+    <Dialog title={title} close={close}>
+      <p>{text}</p>
+      <Refusal error={error} />
+      <div className="actions">
+        <button type="button" className="button danger" disabled={isBusy} onClick={run}>
+          {action}
+        </button>
+        <button type="button" className="button quiet" onClick={close}>
+          {t("app.back")}
+        </button>
+      </div>
+    </Dialog>
+  );
+}
+
+/** For what is read to be changed: it stays as it was read, so that no change of others is undone. */
+export const STEADY = {
+  staleTime: 0,
+  refetchOnWindowFocus: false,
+  refetchOnReconnect: false,
+} as const;
+
+/** What somebody else has changed meanwhile is read again, when one wants to. */
+export function Newest({ error, again }: { error: Error | null; again: () => unknown }) {
+  const { t } = useWords();
+  if (!(error instanceof ApiError) || error.status !== 412) return null;
+  return (
+    <button type="button" className="button quiet" onClick={again}>
+      {t("form.newest")}
+    </button>
   );
 }
 

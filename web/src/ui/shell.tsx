@@ -127,24 +127,27 @@ function StaffNav() {
         {t("find.title")}
       </Link>
       {session.user.role !== "staff" && (
-        <Link to="/manage/promo-codes" className="link">
-          {t("promos.title")}
-        </Link>
-      )}
-      {session.user.role !== "staff" && (
-        <Link to="/manage/reports" className="link">
-          {t("reports.title")}
-        </Link>
-      )}
-      {session.user.role === "admin" && (
-        <Link to="/admin/users" className="link">
-          {t("users.title")}
-        </Link>
+        <>
+          <Link to="/manage/promo-codes" className="link">
+            {t("promos.title")}
+          </Link>
+          <Link to="/manage/reports" className="link">
+            {t("reports.title")}
+          </Link>
+        </>
       )}
       {session.user.role === "admin" && (
-        <Link to="/admin/reviews" className="link">
-          {t("reviews.title")}
-        </Link>
+        <>
+          <Link to="/admin/films" className="link">
+            {t("films.title")}
+          </Link>
+          <Link to="/admin/users" className="link">
+            {t("users.title")}
+          </Link>
+          <Link to="/admin/reviews" className="link">
+            {t("reviews.title")}
+          </Link>
+        </>
       )}
       {session.user.role === "admin" && (
         <Link to="/admin/live" className="link">
