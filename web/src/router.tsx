@@ -180,6 +180,24 @@ const reports = createRoute({
   validateSearch: reportWish,
 });
 
+const screens = createRoute({
+  getParentRoute: () => root,
+  path: "/manage/screens",
+  component: lazyRouteComponent(() => import("./manage/screens"), "ScreensPage"),
+});
+
+const screen = createRoute({
+  getParentRoute: () => root,
+  path: "/manage/screens/$screenId",
+  component: lazyRouteComponent(() => import("./manage/screen"), "ScreenPage"),
+});
+
+const adminCinemas = createRoute({
+  getParentRoute: () => root,
+  path: "/admin/cinemas",
+  component: lazyRouteComponent(() => import("./admin/cinemas"), "CinemasPage"),
+});
+
 const adminFilms = createRoute({
   getParentRoute: () => root,
   path: "/admin/films",
@@ -282,8 +300,11 @@ const tree = root.addChildren([
   foundBooking,
   promos,
   reports,
+  screens,
+  screen,
   adminFilms,
   adminFilm,
+  adminCinemas,
   users,
   moderation,
   live,

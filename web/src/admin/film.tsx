@@ -118,7 +118,7 @@ function Loaded({ film }: { film: Movie }) {
             fields={FIELDS}
           >
             <FilmFields initial={fieldsOf(film)} />
-<Newest error={changed.error} again={again} />
+            <Newest error={changed.error} again={again} />
             {changed.isSuccess && <p role="status">{t("me.saved")}</p>}
           </Form>
         </section>

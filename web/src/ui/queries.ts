@@ -93,3 +93,23 @@ export const pointsQuery = queryOptions({
   queryFn: () => ask(api.GET("/api/v1/loyalty")),
   staleTime: 10_000,
 });
+
+export function screensQuery(cinemaId: string) {
+  return queryOptions({
+    queryKey: ["screens", cinemaId],
+    queryFn: () => {
+      const params = { path: { cinema_id: cinemaId } };
+      return ask(api.GET("/api/v1/cinemas/{cinema_id}/screens", { params }));
+    },
+    staleTime: 0,
+  });
+}
+
+export function screenQuery(id: string) {
+  return queryOptions({
+    queryKey: ["screen", id],
+    queryFn: () =>
+      ask(api.GET("/api/v1/screens/{screen_id}", { params: { path: { screen_id: id } } })),
+    staleTime: 0,
+  });
+}

@@ -128,6 +128,9 @@ function StaffNav() {
       </Link>
       {session.user.role !== "staff" && (
         <>
+          <Link to="/manage/screens" className="link">
+            {t("screens.title")}
+          </Link>
           <Link to="/manage/promo-codes" className="link">
             {t("promos.title")}
           </Link>
@@ -140,6 +143,9 @@ function StaffNav() {
         <>
           <Link to="/admin/films" className="link">
             {t("films.title")}
+          </Link>
+          <Link to="/admin/cinemas" className="link">
+            {t("cinemas.title")}
           </Link>
           <Link to="/admin/users" className="link">
             {t("users.title")}
