@@ -12,7 +12,7 @@ import { loadAnew, receiveGuest } from "./api/session";
 import type { When } from "./bookings/queries";
 import { FilmPage } from "./films/film";
 import { HomePage } from "./films/home";
-import { reportWish } from "./manage/parts";
+import { dayOf, reportWish } from "./manage/parts";
 import { queries } from "./ui/answers";
 import { type FilmFilters, siteQuery } from "./ui/queries";
 import { Shell } from "./ui/shell";
@@ -192,6 +192,13 @@ const screen = createRoute({
   component: lazyRouteComponent(() => import("./manage/screen"), "ScreenPage"),
 });
 
+const timetable = createRoute({
+  getParentRoute: () => root,
+  path: "/manage/timetable",
+  component: lazyRouteComponent(() => import("./manage/timetable"), "TimetablePage"),
+  validateSearch: (asked: Asked): { day?: string } => ({ day: dayOf(asked.day) }),
+});
+
 const adminCinemas = createRoute({
   getParentRoute: () => root,
   path: "/admin/cinemas",
@@ -300,6 +307,7 @@ const tree = root.addChildren([
   foundBooking,
   promos,
   reports,
+  timetable,
   screens,
   screen,
   adminFilms,

@@ -29,13 +29,17 @@ export interface ReportWish {
 
 const ALL_GROUPS: readonly Group[] = Object.values(GROUPS).flat();
 
+/** A day of the calendar that stands in an address; what is none is left out. */
+export function dayOf(value: unknown): string | undefined {
+  if (typeof value !== "string" || !/^\d{4}-\d{2}-\d{2}$/.test(value)) return undefined;
+  return Number.isNaN(Date.parse(value)) ? undefined : value;
+}
+
 export function reportWish(asked: Record<string, unknown>): ReportWish {
-  const day = (value: unknown) =>
-    typeof value === "string" && /^\d{4}-\d{2}-\d{2}$/.test(value) ? value : undefined;
   return {
     report: REPORTS.find((one) => one === asked.report),
-    from: day(asked.from),
-    to: day(asked.to),
+    from: dayOf(asked.from),
+    to: dayOf(asked.to),
     cinema: typeof asked.cinema === "string" && asked.cinema ? asked.cinema : undefined,
     by: ALL_GROUPS.find((one) => one === asked.by),
   };

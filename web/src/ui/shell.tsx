@@ -128,6 +128,9 @@ function StaffNav() {
       </Link>
       {session.user.role !== "staff" && (
         <>
+          <Link to="/manage/timetable" className="link">
+            {t("table.title")}
+          </Link>
           <Link to="/manage/screens" className="link">
             {t("screens.title")}
           </Link>
