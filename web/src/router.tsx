@@ -199,6 +199,12 @@ const timetable = createRoute({
   validateSearch: (asked: Asked): { day?: string } => ({ day: dayOf(asked.day) }),
 });
 
+const prices = createRoute({
+  getParentRoute: () => root,
+  path: "/manage/prices",
+  component: lazyRouteComponent(() => import("./manage/prices"), "PricesPage"),
+});
+
 const adminCinemas = createRoute({
   getParentRoute: () => root,
   path: "/admin/cinemas",
@@ -308,6 +314,7 @@ const tree = root.addChildren([
   promos,
   reports,
   timetable,
+  prices,
   screens,
   screen,
   adminFilms,

@@ -134,6 +134,9 @@ function StaffNav() {
           <Link to="/manage/screens" className="link">
             {t("screens.title")}
           </Link>
+          <Link to="/manage/prices" className="link">
+            {t("prices.title")}
+          </Link>
           <Link to="/manage/promo-codes" className="link">
             {t("promos.title")}
           </Link>
