@@ -30,9 +30,13 @@ class Backstage:
         self._server = server
         self._tokens: dict[str, str] = {}
 
-    def ask(self, role: str, method: str, path: str, body: object = None) -> Any:
-        """The data of an answer that must succeed."""
+    def ask(
+        self, role: str, method: str, path: str, body: object = None, *, seen: int | None = None
+    ) -> Any:
+        """The data of an answer that must succeed; `seen` is the version that is changed."""
         headers = {"Authorization": f"Bearer {self._token(role)}"}
+        if seen is not None:
+            headers["If-Match"] = f'"{seen}"'
         return self._data(method, path, body, headers)
 
     def account(self) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
@@ -150,7 +151,58 @@ def test_no_page_has_a_fault(browser: Browser, server: ServerProcess, width: int
         page.goto("/admin/reviews")
         page.locator(".rows, .empty").first.wait_for()
         look("moderation", page)
+    with visitor(browser, server, **options) as page:
+        page.goto("/sign-in")
+        sign_in_as(page, "admin")
+        look_at_catalogue(page, look)
+        look_at_planning(page, look)
     assert found == {}
+
+
+def look_at_catalogue(page: Page, look: Callable[[str, Page], None]) -> None:
+    page.goto("/admin/films")
+    page.locator(".rows li").first.wait_for()
+    look("films", page)
+    page.locator(".rows a").first.click()
+    page.get_by_label("Choose a picture").wait_for()
+    look("a film", page)
+    page.goto("/admin/films/new")
+    page.get_by_label("Title").wait_for()
+    look("a new film", page)
+    page.goto("/admin/cinemas")
+    page.get_by_role("button", name="Change: Kino Aurora").click()
+    page.get_by_role("dialog").get_by_label("City").wait_for()
+    look("a cinema", page)
+    page.keyboard.press("Escape")
+    look("cinemas", page)
+    page.goto("/manage/screens")
+    page.get_by_label("Cinema").select_option(label="Kino Aurora, Berlin")
+    page.locator(".rows li").first.wait_for()
+    look("screens", page)
+    page.locator(".rows a").first.click()
+    page.get_by_role("gridcell").first.click()
+    page.get_by_text("Import a plan of pretix").click()
+    look("seat plan", page)
+
+
+def look_at_planning(page: Page, look: Callable[[str, Page], None]) -> None:
+    page.goto("/manage/timetable")
+    page.locator(".board-show").first.wait_for()
+    page.get_by_text("Have a plan made").click()
+    page.get_by_text("Films to drag").click()
+    look("timetable", page)
+    page.get_by_role("button", name="Add a showtime", exact=True).click()
+    page.get_by_label("Start").wait_for()
+    look("a new showtime", page)
+    page.goto("/manage/prices")
+    page.get_by_role("button", name="Add a ticket type").wait_for()
+    page.get_by_label("Showtime").locator("option").first.wait_for(state="attached")
+    page.get_by_role("button", name="Calculate").click()
+    page.locator(".explained").wait_for()
+    look("prices", page)
+    page.get_by_role("button", name="Add a rule").click()
+    page.get_by_label("Value").wait_for()
+    look("a price rule", page)
 
 
 def test_the_link_in_a_mail_turns_its_kind_off_and_on_again(
