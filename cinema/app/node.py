@@ -215,8 +215,7 @@ async def running_node(
         # They end before what they use is closed.
         stack.push_async_callback(background.cancel)
         _start(features, background, metrics)
-        _draw_posters(settings, pool, background)
-        _make_past(settings, pool, address, background)
+        _complete_demo(settings, pool, address, background)
         jobs = _work_off(job_queue(ground, offered, features), kernel, stack)
         sweeps = {name: sweep for one in features for name, sweep in one.sweeps.items()}
         housekeeping = Housekeeping(
@@ -268,22 +267,21 @@ async def _seed_demo(settings: Settings, pool: Pool, report: Report) -> None:
         await seed(pool, settings, datetime.now(UTC), report=report)
 
 
-def _draw_posters(settings: Settings, pool: Pool, background: Tasks) -> None:
-    """Draw the posters of the demo that are missing, without anybody waiting for them."""
-    if settings.demo_data and not settings.production:
-        from cinema.demo.seed import add_posters
+def _complete_demo(
+    settings: Settings, pool: Pool, address: DatabaseAddress, background: Tasks
+) -> None:
+    """Draw posters of the demo and make up its past, without anybody waiting for them."""
+    if not settings.demo_data or settings.production:
+        return
+    from cinema.demo.seed import add_posters
 
-        work = add_posters(pool, object_store(settings), datetime.now(UTC))
-        background.start("demo-posters", work)
-
-
-def _make_past(settings: Settings, pool: Pool, address: DatabaseAddress, background: Tasks) -> None:
-    """Make up the demo's past, without anybody waiting for it."""
-    if settings.demo_data and settings.demo_past and not settings.production:
+    now = datetime.now(UTC)
+    background.start("demo-posters", add_posters(pool, object_store(settings), now))
+    if settings.demo_past:
         from cinema.demo.past_jobs import add_past
 
         branches, rules = silent_branches(), sale_rules(settings)
-        work = add_past(pool, address, branches, rules, settings.bcrypt_cost, datetime.now(UTC))
+        work = add_past(pool, address, branches, rules, settings.bcrypt_cost, now)
         background.start("demo-past", work)
 
 

@@ -159,12 +159,10 @@ function StaffNav() {
           <Link to="/admin/reviews" className="link">
             {t("reviews.title")}
           </Link>
+          <Link to="/admin/live" className="link">
+            {t("live.title")}
+          </Link>
         </>
-      )}
-      {session.user.role === "admin" && (
-        <Link to="/admin/live" className="link">
-          {t("live.title")}
-        </Link>
       )}
     </nav>
   );
