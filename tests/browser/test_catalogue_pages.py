@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from uuid import uuid4
 
 from PIL import Image
@@ -26,7 +27,7 @@ def test_a_film_is_added_changed_shown_and_deleted(page: Page, backstage: Backst
     page.goto("/sign-in")
     sign_in_as(page, "admin")
     page.get_by_role("link", name="Films", exact=True).click()
-    page.get_by_role("link", name="Add the film").click()
+    page.get_by_role("link", name="Add a film").click()
     page.get_by_label("Title").fill(title)
     page.get_by_label("Runtime in minutes").fill("94")
     page.get_by_label("Genres").fill("Horror, Silent, Horror")
@@ -34,13 +35,13 @@ def test_a_film_is_added_changed_shown_and_deleted(page: Page, backstage: Backst
     page.get_by_label("Release date").fill("1922-03-04")
     # The browser finds it well-formed, the server does not: the field says so itself.
     page.get_by_label("Address of the poster").fill("/media/none")
-    page.get_by_role("button", name="Add the film").click()
+    page.get_by_role("button", name="Add a film").click()
     page.get_by_text("Look at the field that is marked.").wait_for()
     refused = page.get_by_label("Address of the poster")
     expect(refused).to_have_attribute("aria-invalid", "true")
     expect(refused).to_be_focused()
     refused.fill("")
-    page.get_by_role("button", name="Add the film").click()
+    page.get_by_role("button", name="Add a film").click()
     page.get_by_role("heading", name=title, level=1).wait_for()
     film_id = page.url.rpartition("/")[2]
     film = backstage.ask("admin", "GET", f"movies/{film_id}")
@@ -233,3 +234,42 @@ def test_a_plan_of_pretix_is_looked_at_and_used(page: Page, backstage: Backstage
     page.get_by_text("“Opera” is used now").wait_for()
     expect(page.get_by_role("gridcell")).to_have_count(12)
     assert house.layout()["layout_version"] == 2
+
+
+def test_a_webhook_is_added_switched_off_and_deleted(page: Page) -> None:
+    url = f"https://example.com/{uuid4()}"
+    page.goto("/sign-in")
+    sign_in_as(page, "admin")
+    page.get_by_role("link", name="Webhooks", exact=True).click()
+    page.get_by_label("Address").fill("http://example.com")
+    page.get_by_role("button", name="Add a webhook").click()
+    expect(page.get_by_label("Address")).to_have_attribute("aria-invalid", "true")
+    page.get_by_label("Address").fill(url)
+    page.get_by_role("button", name="Add a webhook").click()
+    secret = page.get_by_role("dialog", name="The secret")
+    expect(secret.locator("code")).to_have_text(re.compile("^whsec_"))
+    secret.get_by_role("button").click()
+    line = page.locator(".rows li").filter(has_text=url)
+    line.get_by_role("button", name="Switch off").click()
+    line.get_by_role("button", name="Switch on").wait_for()
+    line.get_by_role("button", name="What was sent").click()
+    page.get_by_role("dialog").get_by_text("Nothing was sent in the last 30 days.").wait_for()
+    page.get_by_role("dialog").get_by_role("button", name="Back").click()
+    line.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(line).to_have_count(0)
+
+
+def test_the_audit_log_says_who_has_done_what(page: Page, backstage: Backstage) -> None:
+    email = f"{uuid4()}@example.com"
+    body = {"email": email, "role": "staff", "cinema_ids": []}
+    cinema = backstage.ask("admin", "GET", "cinemas")[0]
+    backstage.ask("admin", "POST", "admin/invitations", {**body, "cinema_ids": [cinema["id"]]})
+    page.goto("/sign-in")
+    sign_in_as(page, "admin")
+    page.get_by_role("link", name="Audit log").click()
+    page.get_by_label("Action").fill("invitation")
+    page.get_by_role("button", name="Find").click()
+    page.locator(".rows li strong").first.wait_for()
+    actions = set(page.locator(".rows li strong").all_inner_texts())
+    assert actions == {"invitation"}

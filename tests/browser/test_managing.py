@@ -64,7 +64,7 @@ def test_an_admin_finds_an_account_disables_it_and_invites_another(
 
 STAFF = ["Box office", "Scanner", "Bookings"]
 MANAGER = [*STAFF, "Timetable", "Screens", "Prices", "Promo codes", "Reports"]
-ADMIN = [*MANAGER, "Films", "Cinemas", "Accounts", "Reviews", "Live"]
+ADMIN = [*MANAGER, "Films", "Cinemas", "Accounts", "Reviews", "Webhooks", "Audit log", "Live"]
 
 
 @pytest.mark.parametrize(

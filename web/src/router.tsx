@@ -236,6 +236,19 @@ const live = createRoute({
   component: lazyRouteComponent(() => import("./admin/live"), "LivePage"),
 });
 
+const audit = createRoute({
+  getParentRoute: () => root,
+  path: "/admin/audit",
+  component: lazyRouteComponent(() => import("./admin/audit"), "AuditPage"),
+  validateSearch: (asked: Asked): { action?: string } => ({ action: text(asked.action) }),
+});
+
+const webhooks = createRoute({
+  getParentRoute: () => root,
+  path: "/admin/webhooks",
+  component: lazyRouteComponent(() => import("./admin/webhooks"), "WebhooksPage"),
+});
+
 const moderation = createRoute({
   getParentRoute: () => root,
   path: "/admin/reviews",
@@ -323,6 +336,8 @@ const tree = root.addChildren([
   users,
   moderation,
   live,
+  webhooks,
+  audit,
 ]);
 
 export const router = createRouter({

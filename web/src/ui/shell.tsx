@@ -159,6 +159,12 @@ function StaffNav() {
           <Link to="/admin/reviews" className="link">
             {t("reviews.title")}
           </Link>
+          <Link to="/admin/webhooks" className="link">
+            {t("hooks.title")}
+          </Link>
+          <Link to="/admin/audit" className="link">
+            {t("audit.title")}
+          </Link>
           <Link to="/admin/live" className="link">
             {t("live.title")}
           </Link>
