@@ -319,7 +319,8 @@ class Connection(TasklessConnection):
         if isinstance(message, _ErrInfo) or not message.upgrade:
             return
         waiter = self._waiter
-        was_idle = waiter is not None and waiter.done() and len(self._messages) == new
+        is_first = self._request_count == new
+        was_idle = is_first or (waiter is not None and waiter.done() and len(self._messages) == new)
         self._read_behind_upgrade(bytes(self._begun_head) + data if was_idle else None)
 
     def _read_behind_upgrade(self, come: bytes | None) -> None:
@@ -347,12 +348,10 @@ class Connection(TasklessConnection):
     def _is_idle(self) -> bool:
         """Whether no request is at work, queued or in line."""
         waiter = self._waiter
-        return (
-            waiter is not None
-            and not waiter.done()
-            and not self._messages
-            and self._in_line is None
-        )
+        if waiter is None:
+            # Before Python 3.12 bytes that come with the connection come before its task begins.
+            return self._request_count == 0 and self._in_line is None
+        return not waiter.done() and not self._messages and self._in_line is None
 
     def _head_has_begun(self) -> bool:
         """Whether the parser is within a message; it cannot be used afterwards."""
