@@ -1,4 +1,4 @@
--- What people say of films that they have seen (docs/adr/069-reviews-and-reports.md). Somebody has one
+-- What people say of films that they have seen (docs/adr/071-reviews-and-reports.md). Somebody has one
 -- review of a film that is not deleted. `reason` says why it was rejected. `reports` counts who has
 -- reported it since a moderator decided last.
 create table reviews (

@@ -1,4 +1,4 @@
--- What follows the public events (docs/adr/069-reviews-and-reports.md): up to which position each has
+-- What follows the public events (docs/adr/071-reviews-and-reports.md): up to which position each has
 -- read. `rebuilt_to` is how far it has made everything anew; null where there is nothing of before.
 create table projections (
     name text primary key,

@@ -22,7 +22,7 @@ create table showtime_reminders (
 );
 create index showtime_reminders_by_start on showtime_reminders (starts_at);
 
--- Who wants no mails of a kind (docs/adr/069-which-mails.md): the SHA-256 of an address in the form of
+-- Who wants no mails of a kind (docs/adr/072-which-mails.md): the SHA-256 of an address in the form of
 -- `users.email_key`, whether it has an account or not.
 create table messages_off (
     address_digest bytea not null check (octet_length(address_digest) = 32),
