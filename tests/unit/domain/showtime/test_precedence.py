@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from cinema.domain.limits import WAITLIST_ENTRIES
 from cinema.domain.rejections import Rejection
 from cinema.domain.showtime.commands import AnyCommand
 from tests.unit.domain.showtime.story import (
@@ -87,6 +88,13 @@ LIVE_AND_ENDED: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyComman
         {},
         release("A1", key="k"),
     ),
+    (
+        "IDEMPOTENCY_MISMATCH",
+        "NOT_FOUND",
+        [hold("A1"), release(key="k")],
+        {},
+        msgspec.structs.replace(release(hold_id="other", key="k"), fingerprint=b"another!"),
+    ),
     ("NOT_FOUND", "HOLD_ENDED", [hold("A1"), release()], {}, extend(by="bob")),
     ("HOLD_ENDED", "UNKNOWN_SEAT", [hold("A1"), release()], {}, release("Z1")),
     ("UNKNOWN_SEAT", "DUPLICATE_SEAT", [hold("A1 A2")], {}, release("A1 A1 Z1")),
@@ -94,6 +102,7 @@ LIVE_AND_ENDED: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyComman
     ("DUPLICATE_SEAT", "SEAT_NOT_INCLUDED", [hold("A1 A2")], {}, release("A3 A3")),
     ("HOLD_ENDED", "HOLD_LIMIT", [hold("A1"), book()], {"hold_max_s": 1}, extend()),
     ("NOT_FOUND", "HOLD_LIMIT", [hold("A1")], {"hold_max_s": 10}, extend(by="bob")),
+    ("HOLD_LIMIT", "nothing", [hold("A1")], {"hold_max_s": 10}, extend()),
     (
         "IDEMPOTENCY_MISMATCH",
         "NOT_FOUND",
@@ -101,9 +110,11 @@ LIVE_AND_ENDED: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyComman
         {},
         msgspec.structs.replace(book("other", key="k"), fingerprint=b"another!"),
     ),
+    ("NOT_FOUND", "HOLD_ENDED", [hold("A1"), release()], {}, book(by="bob")),
     ("NOT_FOUND", "HOLD_CHANGED", [hold("A1")], {}, book(by="bob", sale=OTHER_SEATS)),
     ("HOLD_ENDED", "HOLD_CHANGED", [hold("A1"), release()], {}, book(sale=OTHER_SEATS)),
     ("PAYMENT_IN_PROGRESS", "HOLD_CHANGED", [hold("A1"), pay()], {}, book(sale=OTHER_SEATS)),
+    ("PAYMENT_IN_PROGRESS", "HOLD_LIMIT", [hold("A1 A2"), pay()], {}, pay(seats_limit=1)),
     ("HOLD_LIMIT", "SALES_CLOSED", [hold("A1 A2")], {}, pay(before_start_s=9**6, seats_limit=1)),
     (
         "SALES_CLOSED",
@@ -120,14 +131,24 @@ LIVE_AND_ENDED: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyComman
         {},
         cancel("A1", key="k"),
     ),
+    (
+        "IDEMPOTENCY_MISMATCH",
+        "NOT_FOUND",
+        [hold("A1"), book(), cancel(key="k")],
+        {},
+        msgspec.structs.replace(cancel(key="k", by="bob"), fingerprint=b"another!"),
+    ),
     ("NOT_FOUND", "SHOWTIME_STARTED", [hold("A1"), book()], STARTED, cancel(by="bob")),
     ("BOOKING_ENDED", "SHOWTIME_STARTED", [hold("A1"), book(), cancel()], STARTED, cancel()),
     ("SHOWTIME_STARTED", "UNKNOWN_SEAT", [hold("A1"), book()], STARTED, cancel("Z1")),
     ("SHOWTIME_STARTED", "SEAT_NOT_INCLUDED", [hold("A1"), book()], STARTED, cancel("A3")),
     ("UNKNOWN_SEAT", "DUPLICATE_SEAT", [hold("A1"), book()], {}, cancel("A1 A1 Z1")),
     ("DUPLICATE_SEAT", "SEAT_NOT_INCLUDED", [hold("A1"), book()], {}, cancel("A3 A3")),
+    ("SEAT_NOT_INCLUDED", "nothing", [hold("A1"), book()], {}, cancel("A3")),
+    ("UNKNOWN_SEAT", "DUPLICATE_SEAT", [], {}, block("A1 A1 Z1")),
     ("UNKNOWN_SEAT", "SEAT_UNAVAILABLE", [hold("A1")], {}, block("A1 Z1")),
     ("DUPLICATE_SEAT", "SEAT_UNAVAILABLE", [hold("A1")], {}, block("A1 A1")),
+    ("SEAT_UNAVAILABLE", "nothing", [hold("A1")], {}, block("A1")),
     ("SHOWTIME_CANCELLED", "PRECONDITION_FAILED", [cancel_showtime()], {}, _LATER),
     ("PRECONDITION_FAILED", "SHOWTIME_STARTED", [pause()], STARTED, _LATER),
     ("SHOWTIME_STARTED", "UNKNOWN_CATEGORY", [], STARTED, _LATER),
@@ -150,6 +171,13 @@ CHANGED: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyCommand]] = [
         [*BOOKED, change("A3 A4", "A5 A6", key="k"), cancel()],
         {},
         change("A4", "A5", key="k"),
+    ),
+    (
+        "IDEMPOTENCY_MISMATCH",
+        "NOT_FOUND",
+        [*BOOKED, change("A3 A4", "A5 A6", key="k")],
+        {},
+        change("A5", "A4", by="bob", key="k"),
     ),
     (
         "NOT_FOUND",
@@ -207,9 +235,38 @@ WAITING: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyCommand]] = [
     ("SALES_PAUSED", "WAITLIST_CLOSED", [pause()], STARTED, join()),
     ("WAITLIST_CLOSED", "HOLD_LIMIT", [FULL], STARTED | ONE_SEAT, join(2)),
     ("HOLD_LIMIT", "NOT_ENOUGH_SEATS", [FULL], ONE_SEAT, join(7)),
+    ("HOLD_LIMIT", "ALREADY_WAITING", [FULL, join(1)], ONE_SEAT, join(2)),
+    (
+        "ALREADY_WAITING",
+        "HOLD_LIMIT",
+        [FULL, join(2), unblock("A3"), hold("A3", by="bob")],
+        {"live_holds_per_customer": 1},
+        join(2),
+    ),
+    (
+        "HOLD_LIMIT",
+        "NOT_ENOUGH_SEATS",
+        [hold("A3", by="bob")],
+        {"live_holds_per_customer": 1, "seats_per_hold": 9},
+        join(7),
+    ),
     ("ALREADY_WAITING", "SEATS_AVAILABLE", [FULL, join(2), unblock("A3")], {}, join()),
     ("NOT_ENOUGH_SEATS", "nothing", [FULL], {"seats_per_hold": 9}, join(7)),
+    (
+        "SEATS_AVAILABLE",
+        "WAITLIST_FULL",
+        [FULL, *(join(2, by=f"customer {n}") for n in range(WAITLIST_ENTRIES)), unblock("A3")],
+        {},
+        join(),
+    ),
     ("SEATS_AVAILABLE", "nothing", [], {}, join()),
+    (
+        "WAITLIST_FULL",
+        "nothing",
+        [FULL, *(join(2, by=f"customer {n}") for n in range(WAITLIST_ENTRIES))],
+        {},
+        join(),
+    ),
 ]
 
 
@@ -253,6 +310,25 @@ def documented() -> dict[str, list[str]]:
     return {kind: re.findall(r"`([A-Z_]+)`", codes) for kind, codes in items}
 
 
+APART = {
+    # A release has no limit, and an extension names no seats.
+    ("existing hold", "SEAT_NOT_INCLUDED", "HOLD_LIMIT"),
+    # A hold that has ended is not paid any more.
+    ("booking a hold", "HOLD_ENDED", "PAYMENT_IN_PROGRESS"),
+    # The showtime forgets whose a booking was that has ended; its row tells the service.
+    ("existing booking", "NOT_FOUND", "BOOKING_ENDED"),
+    ("other seats of a booking", "NOT_FOUND", "BOOKING_ENDED"),
+    # What the whole screen does not have it has not now.
+    ("a place in the wait list", "NOT_ENOUGH_SEATS", "SEATS_AVAILABLE"),
+    # The kernel counts over all showtimes, and the database knows the other showtimes of a screen.
+    ("a place in the wait list", "WAITLIST_FULL", "HOLD_LIMIT"),
+    ("a place in the wait list", "HOLD_LIMIT", "nothing"),
+    ("other terms", "SHOWTIME_IN_USE", "SCREEN_OCCUPIED"),
+    ("other terms", "SCREEN_OCCUPIED", "nothing"),
+}
+"""Neighbours in the document that no decision of a showtime can show."""
+
+
 def test_the_document_has_every_kind_and_its_order() -> None:
     orders = documented()
     assert orders.keys() == set(KINDS.values())
@@ -260,12 +336,15 @@ def test_the_document_has_every_kind_and_its_order() -> None:
     for first, other, _, _, command in EVERY:
         kind = KINDS[type(command).__name__]
         order = [*orders[kind], "nothing"]
-        assert order.index(first) < order.index(other), (kind, first, other)
+        assert other in order[order.index(first) + 1 :], (kind, first, other)
         shown[kind].add((first, other))
-    for kind in ("new hold", "best available"):
-        order = [*orders[kind], "nothing"]
-        # What stands side by side is shown side by side, so that no two can change places.
-        assert set(pairwise(order)) <= shown[kind]
+    # What stands side by side is shown side by side, so that no two can change places.
+    missing = {
+        (kind, *pair)
+        for kind, codes in orders.items()
+        for pair in set(pairwise([*codes, "nothing"])) - shown[kind]
+    }
+    assert missing == APART
 
 
 def test_too_many_seats_are_named_before_too_many_holds() -> None:
