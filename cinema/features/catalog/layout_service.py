@@ -17,12 +17,12 @@ from cinema.domain.rejections import refuse
 from cinema.features.accounts.authority import require_own_cinema
 from cinema.features.catalog.layout_store import LayoutsRepository
 from cinema.features.catalog.pretix_process import (
-    Answer,
     Exported,
     ExportTask,
     Imported,
     ImportTask,
     Task,
+    TaskResult,
 )
 from cinema.features.catalog.shapes import (
     LAYOUT_VERSION_MAX,
@@ -146,7 +146,7 @@ class LayoutsService:
         """The answer of a process; None if it died or was killed."""
         try:
             said = await self._processes.answer(msgspec.json.encode(task) + b"\n" + content)
-            answer = msgspec.json.decode(said, type=Answer)
+            answer = msgspec.json.decode(said, type=TaskResult)
         except ProcessesBusy:
             raise refuse("OVERLOADED") from None
         except (ProcessTooSlow, AnswerTooLong, msgspec.DecodeError):

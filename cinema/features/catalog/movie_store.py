@@ -308,14 +308,14 @@ class MovieLists:
         rows = await self._reads.fetch(
             _VOCABULARY, asked, [" ".join(trigrams(word)) for word in asked], CANDIDATES
         )
-        answers = [
-            _Answer(row["word"], asked.index(row["asked"]), quality, row["films"])
+        found = [
+            _FoundWord(row["word"], asked.index(row["asked"]), quality, row["films"])
             for row in rows
             if (quality := likeness(row["asked"], row["word"]))
         ]
-        if len({answer.place for answer in answers}) < len(asked):
+        if len({one.place for one in found}) < len(asked):
             return False
-        statement.search(answers, len(asked))
+        statement.search(found, len(asked))
         return True
 
     async def _of_genre(self, statement: _Statement, wanted: MovieFilter) -> bool:
@@ -363,7 +363,7 @@ class MovieLists:
             return True
 
 
-class _Answer(msgspec.Struct, frozen=True):
+class _FoundWord(msgspec.Struct, frozen=True):
     """A word of the vocabulary that answers a place of the question; `films` up to a bound."""
 
     word: str
@@ -378,7 +378,7 @@ class _Statement:
     def __init__(self, sort: MovieSort) -> None:
         self.arguments: list[object] = []
         self._conditions: list[str] = []
-        self._answers: list[_Answer] = []
+        self._found: list[_FoundWord] = []
         self._asked = 0
         self._films: list[UUID] | None = None
         self._parts: list[str] = []
@@ -398,9 +398,9 @@ class _Statement:
         """One more condition, with a `{}` for each value."""
         self._conditions.append(condition.format(*self._given(*values)))
 
-    def search(self, answers: list[_Answer], asked: int) -> None:
+    def search(self, found: list[_FoundWord], asked: int) -> None:
         """Only films with a word for each place of what was asked, the best first."""
-        self._answers, self._asked = answers, asked
+        self._found, self._asked = found, asked
         if self._place == _NO_RELEVANCE:
             self._place = _PLACES["relevance"]
 
@@ -421,7 +421,7 @@ class _Statement:
     @property
     def _is_common_word(self) -> bool:
         """Whether so many films have the one word asked for that their order finds them soon."""
-        films = sum(one.films for one in self._answers)
+        films = sum(one.films for one in self._found)
         return self._asked == 1 and films > FEW_FILMS and self._place != _PLACES["relevance"]
 
     def text(self, after: Position | None, limit: int) -> str:
@@ -434,12 +434,12 @@ class _Statement:
         if after is not None:
             behind = f"({{}}, {{}}) {compare} ({', '.join(self._given(*after))})"
         (limited,) = self._given(limit)
-        if self._answers and self._is_common_word:
-            words = [one.word for one in self._answers]
+        if self._found and self._is_common_word:
+            words = [one.word for one in self._found]
             self._conditions.append(_HAS_A_WORD.format(*self._given(words)))
             if films is not None:
                 self._conditions.append(f"movie.id = any({films}::uuid[])")
-        elif self._answers:
+        elif self._found:
             # Where the order needs nothing else of the films, only those of the page are read.
             is_page = self._place == _PLACES["relevance"] and not (self._conditions or self._joins)
             page = behind.format(_SCORE, "matched.movie_id") if is_page else ""
@@ -462,14 +462,14 @@ limit {limited}
         """The part that ranks: of some films if they are known, a page if there is a limit."""
         columns: list[list[object]] = [[], [], []]
         of_place = [0] * self._asked
-        for one in self._answers:
+        for one in self._found:
             for column, value in zip(columns, (one.word, one.place, one.quality), strict=True):
                 column.append(value)
             of_place[one.place] += one.films
         answers = _ANSWERS.format(*self._given(*columns))
         known, few = _ALL_WORDS, min(of_place)
         if self._asked > 1 and few <= FEW_FILMS:
-            rare = [one.word for one in self._answers if one.place == of_place.index(few)]
+            rare = [one.word for one in self._found if one.place == of_place.index(few)]
             known = _WORDS_OF_FEW.format(*self._given(rare))
         (asked,) = self._given(self._asked)
         self._parts.append(

@@ -55,10 +55,10 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
 
 
 Task = ImportTask | ExportTask
-Answer = Imported | Exported | Failed
+TaskResult = Imported | Exported | Failed
 
 
-def answer_to(task: Task, content: bytes) -> Answer:
+def answer_to(task: Task, content: bytes) -> TaskResult:
     """What is written to standard output."""
     if isinstance(task, ExportTask):
         layout = msgspec.json.decode(content, type=Layout)

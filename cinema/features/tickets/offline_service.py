@@ -26,7 +26,7 @@ from cinema.features.tickets.rules import (
     refusal_of,
     ticket_id,
 )
-from cinema.features.tickets.scan_service import Answer, once_of, wanted_of
+from cinema.features.tickets.scan_service import KeptAnswer, once_of, wanted_of
 from cinema.features.tickets.scan_store import AnsweredBefore, Meeting, ScansRepository
 from cinema.features.tickets.shapes import (
     Attendance,
@@ -206,7 +206,7 @@ class OfflineService:
         """Which tickets the same scans, by nonce and direction, have let pass with a connection."""
         passed = {}
         for nonce, text in await self._scans.answers(scanner.id, [one.nonce for one in scans]):
-            told = msgspec.json.decode(text, type=Answer).admission
+            told = msgspec.json.decode(text, type=KeptAnswer).admission
             if told is not None:
                 passed[nonce, told.direction] = {one.id for one in told.tickets}
         return passed

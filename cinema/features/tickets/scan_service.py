@@ -105,7 +105,7 @@ class ScansService:
     def _told_again(self, kept: Kept, once: Once) -> Admission:
         if kept.fingerprint != once.fingerprint:
             raise refuse("IDEMPOTENCY_MISMATCH", "This nonce was used for another scan.")
-        answer = msgspec.json.decode(kept.answer, type=Answer)
+        answer = msgspec.json.decode(kept.answer, type=KeptAnswer)
         if answer.admission is not None:
             return answer.admission
         assert answer.refusal is not None
@@ -198,7 +198,7 @@ class ScansService:
         return Act(by=scanner.id, at=now, client=client, entry_id=self._new_id())
 
 
-class Answer(msgspec.Struct, frozen=True):
+class KeptAnswer(msgspec.Struct, frozen=True):
     """The answer to a scan as it is kept."""
 
     admission: Admission | None = None
@@ -208,8 +208,8 @@ class Answer(msgspec.Struct, frozen=True):
 def answer_text(answer: Admission | ScanRefusal) -> str:
     """An answer as text."""
     if isinstance(answer, Admission):
-        return msgspec.json.encode(Answer(admission=answer)).decode()
-    return msgspec.json.encode(Answer(refusal=answer)).decode()
+        return msgspec.json.encode(KeptAnswer(admission=answer)).decode()
+    return msgspec.json.encode(KeptAnswer(refusal=answer)).decode()
 
 
 def once_of(scanner: Scanner, nonce: str, request: msgspec.Struct) -> Once:

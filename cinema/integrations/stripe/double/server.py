@@ -29,7 +29,7 @@ ACCOUNT_ID: Final = "acct_double"
 TEST_KEY: Final = "sk_test_double"
 
 
-class _Answer(msgspec.Struct, frozen=True):
+class _StripeAnswer(msgspec.Struct, frozen=True):
     status: int
     body: bytes
 
@@ -38,7 +38,7 @@ class _Once(msgspec.Struct):
     """A request with an idempotency key; `answer` once it has one."""
 
     fingerprint: tuple[str, str, str]
-    answer: _Answer | None = None
+    answer: _StripeAnswer | None = None
 
 
 class StripeDouble:
@@ -112,7 +112,7 @@ class StripeDouble:
             wait = fault.gate if fault is not None and fault.kind == "slow" else None
             answer = await self._once_only(request, text, wait)
         except ApiError as error:
-            answer = _Answer(error.status, error.body)
+            answer = _StripeAnswer(error.status, error.body)
         if fault is not None and fault.kind == "lost":
             assert request.transport is not None
             request.transport.abort()
@@ -128,7 +128,7 @@ class StripeDouble:
 
     async def _once_only(
         self, request: web.Request, text: str, wait: asyncio.Event | None
-    ) -> _Answer:
+    ) -> _StripeAnswer:
         """The answer; a repetition with the same key gets the first one again."""
         self._authorise(request, text)
         key = request.headers.get("Idempotency-Key", "")
@@ -175,12 +175,12 @@ class StripeDouble:
             and hmac.compare_digest(given.encode(), intent["client_secret"].encode())
         )
 
-    def _answer(self, request: web.Request, text: str) -> _Answer:
+    def _answer(self, request: web.Request, text: str) -> _StripeAnswer:
         try:
             found = self._done(request, text)
         except ApiError as error:
-            return _Answer(error.status, error.body)
-        return _Answer(200, msgspec.json.encode(found))
+            return _StripeAnswer(error.status, error.body)
+        return _StripeAnswer(200, msgspec.json.encode(found))
 
     def _done(self, request: web.Request, text: str) -> Object:
         account, steps = self.account, request.path.split("/")[2:]
@@ -269,7 +269,7 @@ class StripeDouble:
         return web.Response(text=text, content_type="text/html")
 
 
-def _repeated(once: _Once, key: str, fingerprint: tuple[str, str, str]) -> _Answer:
+def _repeated(once: _Once, key: str, fingerprint: tuple[str, str, str]) -> _StripeAnswer:
     if once.fingerprint != fingerprint:
         text = (
             "Keys for idempotent requests can only be used with the same parameters they were "
