@@ -62,7 +62,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
         422, "There is no gift card with this code: look at each character again."
     ),
     "PROOF_REQUIRED": ErrorKind(422, "Show the proof of work that this waiting room asks for."),
-    "TICKET_FORGED": ErrorKind(422, "This is no ticket of ours."),
+    "TICKET_FORGED": ErrorKind(422, "This is not one of our tickets."),
     # A state or a seat was lost.
     "HOLD_ENDED": ErrorKind(409, "This hold has ended."),
     "HOLD_CHANGED": ErrorKind(409, "This hold has changed while it was being booked: try again."),

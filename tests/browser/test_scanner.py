@@ -50,7 +50,7 @@ def test_a_reader_that_types_goes_on_after_a_code_that_is_none(
     field = page.get_by_label("Code by hand")
     field.fill("nonsense")
     field.press("Enter")
-    expect(page.locator(".verdict.refused")).to_contain_text("This is no ticket of ours.")
+    expect(page.locator(".verdict.refused")).to_contain_text("This is not one of our tickets.")
     expect(field).to_be_focused()
     for ticket in (first, other):
         field.fill(ticket["token"])
@@ -80,7 +80,7 @@ def test_without_a_connection_the_list_decides_and_what_happened_is_sent_later(
     )
     field.fill(forged)
     field.press("Enter")
-    expect(page.locator(".verdict.refused")).to_contain_text("This is no ticket of ours.")
+    expect(page.locator(".verdict.refused")).to_contain_text("This is not one of our tickets.")
     expect(page.locator(".line.lost")).to_be_visible()
     queue = page.get_by_role("region", name="2 wait to be sent")
     expect(queue.locator("li")).to_have_count(2)

@@ -29,5 +29,5 @@ class ObjectStore(Protocol):
 def checked(name: str) -> str:
     """`name`, unless it could lead elsewhere: names are made by us, so that would be a bug."""
     if not NAME.fullmatch(name) or ".." in name:
-        raise ValueError(f"{name!r} is no name of an object")
+        raise ValueError(f"{name!r} is not the name of an object")
     return name

@@ -107,7 +107,7 @@ class WebhookSender:
         """The address to connect to. Raises `NotDelivered`, `OSError`."""
         host, port = url.raw_host, url.port
         if not host or port is None or url.scheme not in {"http", "https"}:
-            raise NotDelivered("this is no address of the web")
+            raise NotDelivered("this is not a web address")
         found = await self._resolve(host, port)
         for address in found:
             if url.scheme == "http" and not is_within(address, self._allowed):

@@ -371,7 +371,7 @@ export const en = {
   "scan.refused": "Not let in",
   "scan.since": "Inside since {when}",
   "scan.notAll": "Not let in: {seats}",
-  "scan.forged": "This is no ticket of ours.",
+  "scan.forged": "This is not one of our tickets.",
   "scan.revoked": "There is a newer code for this ticket.",
   "scan.cancelled": "This ticket was given back, or the showtime is cancelled.",
   "scan.unpaid": "This booking is not paid yet.",
