@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cinema.actors.lane import CommitLane
 from cinema.domain.showtime import decisions
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from cinema.cluster.ring import Ring
     from cinema.domain.membership import Member, View
     from cinema.features.accounts.admission import Admission
+    from cinema.features.accounts.link_store import LinksRepository
     from cinema.http.connections.proxies import TrustedProxies
     from cinema.http.server import Edge
     from cinema.http.turns import Turns
@@ -121,6 +123,21 @@ def load_terms_through(kernel: Kernel, terms: Any) -> None:
 def count_looks(patches: pytest.MonkeyPatch, kernel: Kernel, counted: Wrap) -> None:
     """Count how often the kernel looks at a showtime that may leave memory."""
     patches.setattr(kernel, "_put_out", counted(kernel._put_out))
+
+
+def replace_actors(patches: pytest.MonkeyPatch, kernel: Kernel, actors: Any) -> None:
+    """Have the kernel find its actors in another mapping."""
+    patches.setattr(kernel, "_actors", actors)
+
+
+def replace_ready(patches: pytest.MonkeyPatch, lane: Any, ready: Any) -> None:
+    """Have a lane keep those that wait for a commit in another mapping."""
+    patches.setattr(lane, "_ready", ready)
+
+
+def break_batches(patches: pytest.MonkeyPatch, fail: Callable[..., Any]) -> None:
+    """Have every lane fail at gathering a batch."""
+    patches.setattr(CommitLane, "_next_batch", fail)
 
 
 # --- nodes of a cluster
@@ -297,6 +314,11 @@ def refusals_remembered(admission: Admission) -> int:
 def forget_everybody(admission: Admission) -> None:
     """Have the admission forget all it knows, as it does when it falls behind."""
     admission._forget_all()
+
+
+def ask_links_through(patches: pytest.MonkeyPatch, links: LinksRepository, pool: Any) -> None:
+    """Have the store of mailed links use another pool."""
+    patches.setattr(links, "_pool", pool)
 
 
 def load_stored_terms_through(service: Any, terms: Any) -> None:

@@ -22,7 +22,7 @@ def test_each_name_of_the_glossary_is_given_once() -> None:
 
 
 def names_in(path: Path) -> Iterator[str]:
-    """Classes and aliases of types that a module gives a name, private ones without their underscore."""
+    """Classes and aliases of types in a module; private ones without their underscore."""
     for name in own_names_in(path):
         yield name.removeprefix("_")
 

@@ -1,4 +1,4 @@
-"""What suites share stands in `tests/support`: none imports from another, nor from its tests."""
+"""What suites share, and whatever sees private parts of cinema, stands in `tests/support`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
+HOUSE = TESTS.parent / "cinema"
+INSPECTING = ("tests/support/inspection.py", "tests/simulation/*.py", "tests/e2e/http/*.py")
+"""Those that `pyproject.toml` lets look at what is private to a class."""
 
 
 def test_a_suite_imports_only_its_own_helpers_and_those_of_support() -> None:
@@ -17,6 +20,47 @@ def test_a_suite_imports_only_its_own_helpers_and_those_of_support() -> None:
         if not may_import(path, module.split(".")[1:])
     }
     assert strays == set()
+
+
+def test_what_is_private_to_a_class_is_patched_only_by_inspection() -> None:
+    """Ruff sees `one._name`, but not a name that is given to `setattr` as a text."""
+    private = {name for path in HOUSE.rglob("*.py") for name in private_members(path)}
+    assert len(private) > 500
+    strays = {
+        f"{path.relative_to(TESTS)}:{line} patches {name}"
+        for path in TESTS.rglob("*.py")
+        if not any(path.match(one) for one in INSPECTING)
+        for name, line in patched(path)
+        if name in private
+    }
+    assert strays == set()
+
+
+def private_members(path: Path) -> Iterator[str]:
+    """Methods and attributes of the classes of a module that begin with one underscore."""
+    for owner in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(owner, ast.ClassDef):
+            for node in ast.walk(owner):
+                match node:
+                    case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                        yield from [name] if is_private(name) else []
+                    case ast.Attribute(value=ast.Name(id="self"), attr=name):
+                        yield from [name] if is_private(name) else []
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def patched(path: Path) -> Iterator[tuple[str, int]]:
+    """The names that a module gives to `setattr` or `delattr`, and where."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(attr="setattr" | "delattr"),
+                args=[_, ast.Constant(value=str(name)), *_],
+            ):
+                yield name, node.lineno
 
 
 def may_import(path: Path, module: list[str]) -> bool:

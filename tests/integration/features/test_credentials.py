@@ -32,6 +32,7 @@ from tests.integration.features.accounts_house import (
     ann,
     refusal,
 )
+from tests.support import inspection
 
 pytestmark = pytest.mark.postgres
 
@@ -128,7 +129,7 @@ async def test_asking_takes_the_same_statements_for_every_address(
                 monkeypatch.context() as patched,
                 watched.query_logger(lambda record, to=statements: to.append(record.query)),
             ):
-                patched.setattr(house.links, "_pool", OneConnection(watched))
+                inspection.ask_links_through(patched, house.links, OneConnection(watched))
                 await house.credentials.forgot_password(email, HERE)
     assert len(asked["ann@example.com"]) == 1
     assert asked["ann@example.com"] == asked["bob@example.com"]

@@ -12,7 +12,6 @@ from cinema.actors import actor as actor_module
 from cinema.actors import timers
 from cinema.actors.actor import Phase
 from cinema.actors.backlog import Backlog
-from cinema.actors.lane import CommitLane
 from cinema.actors.messages import ReadSeats, SeatsSeen, Watch
 from cinema.actors.outbox import Outbox
 from cinema.actors.timers import DueQueue
@@ -260,7 +259,7 @@ async def test_a_lane_that_fails_at_every_step_lets_others_run(
         showtime = world.showtime()
         node = await world.warm_node(showtime)
         with monkeypatch.context() as patch:
-            patch.setattr(CommitLane, "_next_batch", _break_down)
+            inspection.break_batches(patch, _break_down)
             mail = node.tell(showtime, hold(ANNA, "A1"))
             await asyncio.sleep(1)
             assert mail.outcome is None

@@ -288,9 +288,8 @@ async def test_holds_that_come_due_together_are_woken_over_many_steps(
         for _ in range(2 * DUE_PER_STEP + 7):
             queue.add(due_us, some_id())
         steps = StepCounts()
-        monkeypatch.setattr(
-            node.kernel, "_actors", _Counted(inspection.actors_of(node.kernel), steps)
-        )
+        counted = _Counted(inspection.actors_of(node.kernel), steps)
+        inspection.replace_actors(monkeypatch, node.kernel, counted)
         await asyncio.sleep(2.5 * TICK_S)
         assert steps.most <= DUE_PER_STEP
         assert steps.total == 2 * DUE_PER_STEP + 7
@@ -339,7 +338,7 @@ async def test_a_batch_looks_at_no_more_actors_than_it_may_need(
         node, showtimes = await residents(world, 20 * limit, batch_limit_events=limit)
         (lane,) = inspection.lanes_of(node.kernel)
         ready = _CountedKeys()
-        monkeypatch.setattr(lane, "_ready", ready)
+        inspection.replace_ready(monkeypatch, lane, ready)
         mails = [node.tell(one, hold(ANNA, "A2")) for one in showtimes]
         await asyncio.gather(*(mail.answered.wait() for mail in mails))
         assert {mail.code for mail in mails} == {"OK"}
@@ -371,7 +370,7 @@ async def test_phases_are_counted_over_many_steps(monkeypatch: pytest.MonkeyPatc
         for _ in range(2 * SLICE_PIECES):
             actors[some_id()] = node.actor(showtime)
         steps = StepCounts()
-        monkeypatch.setattr(node.kernel, "_actors", _CountedValues(actors, steps))
+        inspection.replace_actors(monkeypatch, node.kernel, _CountedValues(actors, steps))
         assert await phases(node.kernel) == {"serving": 2 * SLICE_PIECES + 1}
         assert steps.most <= SLICE_PIECES
         for one in [one for one in actors if one != showtime]:
@@ -386,9 +385,8 @@ async def test_mail_is_told_without_a_look_at_any_actor(monkeypatch: pytest.Monk
         mails = [node.tell(one, hold(ANNA, "A2")) for one in showtimes]
         steps = StepCounts()
         with monkeypatch.context() as patched:
-            patched.setattr(
-                node.kernel, "_actors", _CountedValues(inspection.actors_of(node.kernel), steps)
-            )
+            counted = _CountedValues(inspection.actors_of(node.kernel), steps)
+            inspection.replace_actors(patched, node.kernel, counted)
             assert node.kernel.mailbox_depth == 3
         assert steps.total == 0
         await asyncio.gather(*(mail.answered.wait() for mail in mails))
