@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Where Unix time begins: before everything that is stored."""
 
 
 def format_time(at_us: int) -> str:
@@ -14,10 +16,10 @@ def format_time(at_us: int) -> str:
 
 def from_us(at_us: int) -> datetime:
     """The aware datetime of microseconds since the Unix epoch, in UTC."""
-    return _EPOCH + timedelta(microseconds=at_us)
+    return EPOCH + timedelta(microseconds=at_us)
 
 
 def to_us(moment: datetime) -> int:
     """Microseconds since the Unix epoch of an aware datetime, exactly."""
-    delta = moment - _EPOCH
+    delta = moment - EPOCH
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds

@@ -37,3 +37,19 @@ def require_own_cinema(principal: Principal, cinema_id: UUID) -> None:
     """
     if principal.role != ADMIN and cinema_id.bytes not in principal.cinema_ids:
         raise refuse("FORBIDDEN", "You are not a manager of this cinema.")
+
+
+def own_cinemas(principal: Principal) -> list[UUID] | None:
+    """The cinemas to which somebody belongs, in their order; None for an admin: all cinemas."""
+    if principal.role == ADMIN:
+        return None
+    return [UUID(bytes=one) for one in sorted(principal.cinema_ids)]
+
+
+def sight_of(principal: Principal) -> tuple[UUID | None, list[UUID]]:
+    """Whose bookings the caller may see, None for all, and at which cinemas everybody's."""
+    if principal.role == ADMIN:
+        return None, []
+    at_counter = principal.role in COUNTER_ROLES
+    cinema_ids = sorted(principal.cinema_ids) if at_counter else []
+    return UUID(bytes=principal.user_id), [UUID(bytes=one) for one in cinema_ids]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
+from cinema.domain.times import EPOCH
 from cinema.features.personal import PAGE_ROWS, PersonalFile, json_list, json_object
 from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import Pool, connection
@@ -45,7 +45,6 @@ select id, email, created_at, expires_at, claimed_at
 from guests where claimed_by = $1 and id > $2 order by id limit $3"""
 
 _NOBODY: Final = UUID(int=0)
-_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class AccountFacts:
@@ -77,7 +76,7 @@ class AccountFacts:
             seen += len(rows)
 
     async def _audit(self, user_id: UUID) -> AsyncIterator[Sequence[Any]]:
-        at, last_id = _LONG_AGO, _NOBODY
+        at, last_id = EPOCH, _NOBODY
         while rows := await self._page(_AUDIT, user_id, at, last_id):
             yield [
                 {

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 import msgspec
 
+from cinema.domain.times import EPOCH
 from cinema.features.personal import PAGE_ROWS, PersonalFile, json_list
 from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import Pool, connection
@@ -62,7 +62,6 @@ order by booking.created_at, booking.id limit $4"""
 _GUESTS: Final = "select id from guests where claimed_by = $1 order by id"
 
 _NOBODY: Final = UUID(int=0)
-_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class BookingFacts:
@@ -83,7 +82,7 @@ class BookingFacts:
                 yield page
 
     async def _bookings(self, user_id: UUID) -> AsyncIterator[Sequence[Any]]:
-        at, last_id = _LONG_AGO, _NOBODY
+        at, last_id = EPOCH, _NOBODY
         while True:
             async with connection(self._pool) as reading:
                 rows = await reading.fetch(_BOOKINGS, user_id, at, last_id, PAGE_ROWS)

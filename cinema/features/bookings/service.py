@@ -24,7 +24,7 @@ from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.paging import BY_MOMENT, Page, after, page
 from cinema.domain.pricing.book import Channel, Promo
 from cinema.domain.pricing.tariffs import ADULT, MEMBER
-from cinema.domain.principal import ADMIN, GUEST, Principal
+from cinema.domain.principal import GUEST, Principal
 from cinema.domain.rejections import Refused, Rejection, refuse
 from cinema.domain.showtime.commands import AbandonPayment, BookHold, CancelBooking, StartPayment
 from cinema.domain.showtime.events import (
@@ -39,7 +39,7 @@ from cinema.domain.showtime.events import (
 from cinema.domain.showtime.sales import HOLD_CHANGED
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.domain.times import from_us, to_us
-from cinema.features.accounts.authority import COUNTER_ROLES, serves
+from cinema.features.accounts.authority import COUNTER_ROLES, serves, sight_of
 from cinema.features.accounts.shapes import Client, email_key, tidy_email
 from cinema.features.accounts.throttles import Throttles
 from cinema.features.accounts.user_store import Act
@@ -467,11 +467,7 @@ class BookingsService:
 
     async def booking(self, principal: Principal, booking_id: UUID) -> Booking:
         """A booking of the caller; staff see all bookings of their cinemas, admins all."""
-        owner = None if principal.role == ADMIN else UUID(bytes=principal.user_id)
-        cinema_ids = principal.cinema_ids if principal.role in COUNTER_ROLES else ()
-        return found(
-            await self._bookings.find(booking_id, owner, [UUID(bytes=one) for one in cinema_ids])
-        )
+        return found(await self._bookings.find(booking_id, *sight_of(principal)))
 
     async def bookings(self, principal: Principal, query: BookingQuery) -> Page[Booking]:
         """The caller's bookings, newest first."""

@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.paging import BY_MOMENT, Page, PageQuery, after, page
-from cinema.domain.principal import ADMIN, Principal
+from cinema.domain.principal import Principal
 from cinema.domain.rejections import refuse
 from cinema.domain.times import from_us, to_us
-from cinema.features.accounts.authority import serves
+from cinema.features.accounts.authority import own_cinemas, serves
 from cinema.features.accounts.letters import Letter
 from cinema.features.accounts.shapes import Client, email_key
 from cinema.features.accounts.throttles import Throttles
@@ -78,7 +78,7 @@ class StaffBookingsService:
         """Bookings of the caller's cinemas, newest first. Refuses VALIDATION_ERROR, RETRY."""
         position = granted(after(query.cursor, BY_MOMENT))
         wanted = Wanted(
-            cinema_ids=None if by.role == ADMIN else [UUID(bytes=one) for one in by.cinema_ids],
+            cinema_ids=own_cinemas(by),
             code=None if query.code is None else "".join(query.code.split()).upper(),
             email_key=None if query.email is None else _key_of(query.email),
             name=query.name,

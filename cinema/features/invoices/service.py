@@ -9,10 +9,10 @@ from uuid import UUID
 import msgspec
 
 from cinema.domain.paging import BY_MOMENT, Page, PageQuery, after, page
-from cinema.domain.principal import ADMIN, Principal
+from cinema.domain.principal import Principal
 from cinema.domain.rejections import refuse
 from cinema.domain.times import from_us, to_us
-from cinema.features.accounts.authority import COUNTER_ROLES, require_own_cinema
+from cinema.features.accounts.authority import require_own_cinema, sight_of
 from cinema.features.invoices.shapes import DocumentEntry, DocumentQuery
 from cinema.features.invoices.store import Invoiced, InvoicesRepository
 from cinema.features.messages.letters import Enclosure
@@ -59,7 +59,7 @@ class InvoicesService:
 
     async def of_payment(self, principal: Principal, payment_id: UUID) -> bytes:
         """The invoice of a payment's booking, as it was issued. Refuses INVOICE_NOT_READY."""
-        return _issued(found(await self._invoices.of_payment(payment_id, *_scope(principal))))
+        return _issued(found(await self._invoices.of_payment(payment_id, *sight_of(principal))))
 
     async def of_order(self, booking_id: UUID) -> bytes:
         """The invoice of a booking, for a caller who has shown the link to it.
@@ -70,7 +70,7 @@ class InvoicesService:
 
     async def document(self, principal: Principal, document_id: UUID) -> bytes:
         """A document as it was issued, for those who may see its booking."""
-        return found(await self._invoices.find(document_id, *_scope(principal)))
+        return found(await self._invoices.find(document_id, *sight_of(principal)))
 
     async def pdf(self, content: bytes, language: str) -> bytes:
         """A document as a PDF. Refuses OVERLOADED, RETRY.
@@ -98,7 +98,7 @@ class InvoicesService:
         position = granted(after(query.cursor, BY_MOMENT))
         rows = await self._invoices.of_booking(
             booking_id,
-            *_scope(principal),
+            *sight_of(principal),
             after=UUID(int=0) if position is None else position[1],
             limit=query.limit + 1,
         )
@@ -143,13 +143,6 @@ class _InLanguage(msgspec.Struct):
 def shown(content: bytes) -> msgspec.Raw:
     """A document in an answer: the very text that was stored."""
     return msgspec.Raw(content)
-
-
-def _scope(principal: Principal) -> tuple[UUID | None, list[UUID]]:
-    """Whose bookings the caller may see, None for all, and of which cinemas."""
-    owner = None if principal.role == ADMIN else UUID(bytes=principal.user_id)
-    cinema_ids = principal.cinema_ids if principal.role in COUNTER_ROLES else ()
-    return owner, [UUID(bytes=one) for one in cinema_ids]
 
 
 def _by_moment(entry: DocumentEntry) -> tuple[int, UUID]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from cinema.domain.times import EPOCH
 from cinema.features.messages.choice_store import ChoicesRepository
 from cinema.features.personal import PAGE_ROWS, PersonalFile, json_list, json_object
 from cinema.storage.database.transactions import Pool, connection
@@ -21,7 +21,6 @@ where users.id = $1 and message.created_at >= users.created_at
 order by message.created_at, message.id limit $4"""
 
 _NOBODY: Final = UUID(int=0)
-_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class MessageFacts:
@@ -38,7 +37,7 @@ class MessageFacts:
         yield PersonalFile("mail_choices.json", json_object(chosen or {}))
 
     async def _messages(self, user_id: UUID) -> AsyncIterator[Sequence[Any]]:
-        at, last_id = _LONG_AGO, _NOBODY
+        at, last_id = EPOCH, _NOBODY
         while True:
             async with connection(self._pool) as reading:
                 rows = await reading.fetch(_MESSAGES, user_id, at, last_id, PAGE_ROWS)

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.paging import BY_MOMENT, Page, after, page
-from cinema.domain.principal import ADMIN, STAFF, Principal
+from cinema.domain.principal import STAFF, Principal
 from cinema.domain.rejections import refuse
 from cinema.domain.times import from_us, to_us
-from cinema.features.accounts.authority import serves
+from cinema.features.accounts.authority import own_cinemas, serves
 from cinema.features.accounts.shapes import Client
 from cinema.features.accounts.user_store import Act
 from cinema.features.bookings.service import BookingsService
@@ -102,10 +102,9 @@ class RefundsService:
     async def refunds(self, principal: Principal, query: RefundQuery) -> Page[Refund]:
         """Refunds of the caller's cinemas with this status, the oldest first."""
         position = granted(after(query.cursor, BY_MOMENT))
-        cinemas = None if principal.role == ADMIN else [UUID(bytes=c) for c in principal.cinema_ids]
         rows = await self._refunds.list(
             query.status,
-            cinemas,
+            own_cinemas(principal),
             None if position is None else (from_us(position[0]), position[1]),
             query.limit + 1,
         )

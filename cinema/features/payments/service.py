@@ -9,9 +9,9 @@ from uuid import UUID
 import msgspec
 
 from cinema.actors.messages import Accepted, Outcome
-from cinema.domain.principal import ADMIN, Principal
+from cinema.domain.principal import Principal
 from cinema.domain.rejections import Rejection, refuse
-from cinema.features.accounts.authority import COUNTER_ROLES, serves
+from cinema.features.accounts.authority import serves, sight_of
 from cinema.features.bookings.service import booked, check_tender
 from cinema.features.bookings.shapes import Booking, Payment
 from cinema.features.bookings.store import BookingsRepository, Sale
@@ -61,11 +61,7 @@ class PaymentsService:
 
     async def payment(self, principal: Principal, payment_id: UUID) -> PaymentOfBooking:
         """A payment of the caller; staff see those of their cinemas, admins all."""
-        owner = None if principal.role == ADMIN else UUID(bytes=principal.user_id)
-        cinema_ids = principal.cinema_ids if principal.role in COUNTER_ROLES else ()
-        return found(
-            await self._payments.find(payment_id, owner, [UUID(bytes=one) for one in cinema_ids])
-        )
+        return found(await self._payments.find(payment_id, *sight_of(principal)))
 
     async def process(self, principal: Principal, request: ProcessInput) -> Booking:
         """Pay a pending booking, or begin or resume an attempt; one that is paid is answered as is.

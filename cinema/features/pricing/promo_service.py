@@ -10,6 +10,7 @@ from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.paging import BY_TEXT, Page, after, page
 from cinema.domain.principal import ADMIN, Principal
 from cinema.domain.rejections import refuse
+from cinema.features.accounts.authority import own_cinemas
 from cinema.features.accounts.shapes import Client
 from cinema.features.accounts.user_store import Act
 from cinema.features.pricing.promo_store import PromosRepository
@@ -46,7 +47,7 @@ class PromosService:
     async def promos(self, by: Principal, query: PromoQuery) -> Page[PromoCode]:
         """Codes that the caller may see, the oldest first."""
         position = granted(after(query.cursor, BY_TEXT))
-        own = None if by.role == ADMIN else [UUID(bytes=one) for one in by.cinema_ids]
+        own = own_cinemas(by)
         rows = await self._promos.list(
             own, query.cinema_id, None if position is None else position[1], query.limit + 1
         )

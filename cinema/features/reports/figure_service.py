@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from cinema.domain.principal import ADMIN, Principal
-from cinema.features.accounts.authority import require_own_cinema
+from cinema.features.accounts.authority import own_cinemas, require_own_cinema
 from cinema.features.reports.experiment_store import ExperimentsRepository
 from cinema.features.reports.figure_shapes import (
     CapacityQuery,
@@ -122,4 +122,4 @@ def _cinemas(by: Principal, cinema_id: UUID | None) -> Cinemas:
     if cinema_id is not None:
         require_own_cinema(by, cinema_id)
         return [cinema_id]
-    return None if by.role == ADMIN else [UUID(bytes=one) for one in sorted(by.cinema_ids)]
+    return own_cinemas(by)
