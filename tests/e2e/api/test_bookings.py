@@ -220,6 +220,19 @@ async def test_booking_is_seen_by_its_owner_and_staff(house: House) -> None:
             assert answer.error == (404, "NOT_FOUND")
 
 
+async def test_a_booking_that_has_ended_is_still_not_found_by_others(house: House) -> None:
+    """A showtime forgets whose it was: its row has to tell, or the refusal says that it existed."""
+    booking_id = await house.booked("ada", await house.showtime(), "A1")
+    assert (await house.ask("ada", "DELETE", f"bookings/{booking_id}")).status == 200
+    change = {"from": ["A1"], "to": ["A2"]}
+    for method, path, body in (
+        ("DELETE", f"bookings/{booking_id}", None),
+        ("POST", f"bookings/{booking_id}/seats", change),
+    ):
+        assert (await house.ask("bob", method, path, body)).error == (404, "NOT_FOUND")
+        assert (await house.ask("ada", method, path, body)).error == (409, "BOOKING_ENDED")
+
+
 # --- cancelling
 
 
