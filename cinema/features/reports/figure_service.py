@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from cinema.domain.principal import ADMIN, Principal
+from cinema.domain.principal import Principal
 from cinema.features.accounts.authority import own_cinemas, require_own_cinema
 from cinema.features.reports.experiment_store import ExperimentsRepository
 from cinema.features.reports.figure_shapes import (

@@ -1,7 +1,7 @@
 /** Where events are sent: added, switched, deleted, and what became of what was sent. */
-import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, ask, newKey, REPEATED, type Schemas, whole } from "../api/client";
+import { api, ask, newKey, REPEATED, type Schemas } from "../api/client";
 import { moment } from "../format";
 import { useWords } from "../i18n";
 import { StaffOnly } from "../staff/door";
@@ -29,17 +29,12 @@ export function WebhooksPage() {
 function Webhooks() {
   const { t } = useWords();
   const [secret, setSecret] = useState<string | null>(null);
-  const hooks = useInfiniteQuery({
+  const hooks = useQuery({
     queryKey: ["webhooks"],
-    queryFn: ({ pageParam }) => {
-      const query = { limit: 50, cursor: pageParam ?? undefined };
-      return whole(api.GET("/api/v1/admin/webhooks", { params: { query } }));
-    },
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.meta.next_cursor ?? null,
+    queryFn: () => ask(api.GET("/api/v1/admin/webhooks")),
     staleTime: 0,
   });
-  const all = hooks.data?.pages.flatMap((page) => page.data);
+  const all = hooks.data;
   return (
     <>
       <header className="page-head">
@@ -59,11 +54,6 @@ function Webhooks() {
                 <Row key={one.id} hook={one} tell={setSecret} />
               ))}
             </ul>
-          )}
-          {hooks.hasNextPage && (
-            <button type="button" className="button quiet" onClick={() => hooks.fetchNextPage()}>
-              {t("bookings.more")}
-            </button>
           )}
         </div>
         <div className="office-side">
@@ -111,11 +101,8 @@ function Row({ hook, tell }: RowProps) {
     onSettled: again,
   });
   const renewed = useMutation({
-    ...REPEATED,
-    mutationFn: (key: string) => {
-      const params = { path, header: { "Idempotency-Key": key } };
-      return ask(api.POST("/api/v1/admin/webhooks/{webhook_id}/secret", { params }));
-    },
+    mutationFn: () =>
+      ask(api.POST("/api/v1/admin/webhooks/{webhook_id}/secret", { params: { path } })),
     onSuccess: async (made) => {
       await again();
       close();
@@ -123,11 +110,7 @@ function Row({ hook, tell }: RowProps) {
     },
   });
   const deleted = useMutation({
-    ...REPEATED,
-    mutationFn: (key: string) => {
-      const params = { path, header: { "Idempotency-Key": key } };
-      return ask(api.DELETE("/api/v1/admin/webhooks/{webhook_id}", { params }));
-    },
+    mutationFn: () => ask(api.DELETE("/api/v1/admin/webhooks/{webhook_id}", { params: { path } })),
     onSuccess: again,
   });
   const types = hook.types.length > 0 ? hook.types.join(", ") : t("hooks.all");
@@ -193,7 +176,7 @@ function Row({ hook, tell }: RowProps) {
           title={t("hooks.renew")}
           text={t("hooks.renewText")}
           action={t("hooks.renew")}
-          run={() => renewed.mutate(newKey())}
+          run={() => renewed.mutate()}
           isBusy={renewed.isPending}
           error={renewed.error}
           close={close}
@@ -204,7 +187,7 @@ function Row({ hook, tell }: RowProps) {
           title={t("form.deleteTitle", { name: hook.url })}
           text={t("hooks.deleteText")}
           action={t("promos.delete")}
-          run={() => deleted.mutate(newKey())}
+          run={() => deleted.mutate()}
           isBusy={deleted.isPending}
           error={deleted.error}
           close={close}
@@ -254,10 +237,8 @@ function DeliveryRow({ hookId, delivery }: { hookId: string; delivery: Delivery 
   const { t, language } = useWords();
   const queries = useQueryClient();
   const again = useMutation({
-    ...REPEATED,
-    mutationFn: (key: string) => {
-      const path = { webhook_id: hookId, delivery_id: delivery.id };
-      const params = { path, header: { "Idempotency-Key": key } };
+    mutationFn: () => {
+      const params = { path: { webhook_id: hookId, delivery_id: delivery.id } };
       return ask(
         api.POST("/api/v1/admin/webhooks/{webhook_id}/deliveries/{delivery_id}/retry", { params }),
       );
@@ -287,7 +268,7 @@ function DeliveryRow({ hookId, delivery }: { hookId: string; delivery: Delivery 
           type="button"
           className="button quiet"
           disabled={again.isPending}
-          onClick={() => again.mutate(newKey())}
+          onClick={() => again.mutate()}
         >
           {t("hooks.again")}
         </button>
