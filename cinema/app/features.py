@@ -165,9 +165,14 @@ from cinema.features.events.store import EventsRepository
 from cinema.features.events.stream_jobs import Streaming
 from cinema.features.events.tail import EventTail
 from cinema.features.feature import Feature, JobKind
+from cinema.features.giftcards import order_routes as card_order_routes
 from cinema.features.giftcards import routes as card_routes
 from cinema.features.giftcards.jobs import CardsCredited
 from cinema.features.giftcards.method import GiftCardMethod
+from cinema.features.giftcards.order_routes import CardOrderParts
+from cinema.features.giftcards.order_service import CardOrdersService
+from cinema.features.giftcards.order_store import CardOrdersRepository
+from cinema.features.giftcards.personal_store import GiftCardFacts
 from cinema.features.giftcards.routes import CardParts
 from cinema.features.giftcards.service import GiftCardsService
 from cinema.features.giftcards.store import SEALED as SEALED_CARD_KEYS
@@ -475,6 +480,7 @@ class Offered:
     attempts: AttemptsService
     refunds: RefundsRepository
     gift_cards: GiftCardsService
+    card_orders: CardOrdersService
     loyalty: LoyaltyService
     selling: BookingsService
     orders: OrdersService
@@ -908,11 +914,23 @@ async def _giftcards(ground: Ground, offered: Offered) -> Feature:
         now=now,
     )
     offered.attempts.methods.add(GiftCardMethod(store, now=now))
+    order_rows = CardOrdersRepository(ground.pool, offered.messages.enqueue)
+    orders = offered.card_orders = CardOrdersService(
+        *(order_rows, cards, offered.attempts.methods, offered.throttles),
+        most_minor=ground.settings.gift_card_order_max_minor,
+        new_id=ground.next_uuid,
+        now=now,
+    )
     door = FrontDoor(ground.proxies, refresh_cookie(ground.settings))
     return Feature(
-        routes=bound(card_routes.ROUTES, CardParts(cards, door)),
+        routes=(
+            *bound(card_routes.ROUTES, CardParts(cards, door)),
+            *bound(card_order_routes.ROUTES, CardOrderParts(orders, door)),
+        ),
         tasks={"gift-cards": CardsCredited(store, now=now).run},
-        sweeps={"gift-card-choices": store.forget},
+        queues={"gift-card-orders": orders},
+        sweeps={"gift-card-choices": store.forget, "gift-card-orders": order_rows.forget},
+        personal=(GiftCardFacts(ground.pool).disclose,),
     )
 
 
@@ -1069,6 +1087,7 @@ def _stripe(ground: Ground, offered: Offered) -> Feature:
         rows,
         tasks,
         counts,
+        offered.card_orders,
         secrets=webhook_secrets(settings.stripe_webhook_secret),
         unix_s=ground.unix_s,
     )

@@ -34,6 +34,7 @@ from cinema.domain.progress import Report, unheard
 from cinema.features.accounts.tokens import TimeSource
 from cinema.features.events.tail import EventTail
 from cinema.features.feature import Feature
+from cinema.features.giftcards.order_service import CardOrdersService
 from cinema.features.ids import IdSource
 from cinema.features.jobs.jobs import JobQueue
 from cinema.features.ledger.service import AttemptsService
@@ -96,6 +97,7 @@ class Node:
         tasks: Tasks,
         jobs: Tasks,
         attempts: AttemptsService,
+        card_orders: CardOrdersService,
         tail: EventTail,
     ) -> None:
         self.edge = edge
@@ -106,6 +108,7 @@ class Node:
         self.loop_probe = loop_probe
         self.tasks = tasks
         self.attempts = attempts
+        self.card_orders = card_orders
         self._jobs = jobs
         self.tail = tail
 
@@ -243,6 +246,7 @@ async def running_node(
             tasks,
             jobs,
             offered.attempts,
+            offered.card_orders,
             offered.tail,
         )
 

@@ -25,7 +25,7 @@ _FIELD: Final = re.compile(
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x20-\x7e]{1,128}")
 _ANY_JSON: Final = msgspec.json.Decoder()
 
-_SEVERAL_LINES: Final = frozenset({"description", "text"})
+_SEVERAL_LINES: Final = frozenset({"description", "message", "text"})
 """Fields in which people write paragraphs; all other texts are names."""
 
 _OPAQUE: Final = frozenset({"password", "new_password", "current_password", "token", "cursor"})

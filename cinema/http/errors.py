@@ -68,6 +68,9 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "HOLD_CHANGED": ErrorKind(409, "This hold has changed while it was being booked: try again."),
     "PAYMENT_IN_PROGRESS": ErrorKind(409, "A payment for this hold is under way."),
     "GIFT_CARD_UNUSABLE": ErrorKind(409, "This gift card cannot pay this: pay another way."),
+    "GIFT_CARD_NOT_RETURNABLE": ErrorKind(
+        409, "This gift card cannot be given back: it was used, or the time for that is over."
+    ),
     "POINTS_UNUSABLE": ErrorKind(409, "You have no points that can pay this: pay another way."),
     "PAYMENT_FAILED": ErrorKind(409, "The payment did not succeed. Try again, or pay another way."),
     "PAYMENT_DISPUTED": ErrorKind(

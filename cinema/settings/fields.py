@@ -380,6 +380,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             high=1_000_000,
         ),
     ] = 10
+    gift_card_orders_per_hour: Annotated[
+        int,
+        _about(
+            "orders of gift cards in an hour, of one account and from one client address",
+            "requests",
+            low=1,
+            high=1_000_000,
+        ),
+    ] = 10
+    gift_card_order_max_minor: Annotated[
+        int,
+        _about(
+            "the most on a gift card that a customer buys online, in minor units of its currency",
+            "minor units",
+            low=500,
+            high=100_000_000,
+        ),
+    ] = 50_000
     refreshes_per_minute: Annotated[
         int,
         _about(

@@ -48,6 +48,7 @@ ERASED: Final = {
     "booking_billing": {"name", "address", "tax_id"},
     "booking_notes": {"text"},
     "invoices": {"content"},
+    "gift_card_orders": {"recipient_email", "recipient_name", "sender_name", "message"},
     "reviews": {"text", "status", "reason"},
     "review_reports": {"reason"},
     "messages_off": {"address_digest", "kind"},

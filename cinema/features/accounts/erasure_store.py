@@ -48,6 +48,15 @@ case
         select from bookings booking join refunds refund on refund.booking_id = booking.id
         where {_THEIRS} and refund.status in ('pending', 'at_counter', 'failed')
     ) then 'refund'
+    when exists (
+        select from gift_card_orders card_order
+        where card_order.buyer_id = users.id and card_order.status = 'open'
+    ) then 'payment'
+    when exists (
+        select from gift_card_orders card_order
+        where card_order.buyer_id = users.id
+            and card_order.status in ('refunding', 'refund_failed')
+    ) then 'refund'
 end
 """  # noqa: S608  (a constant of this module)
 
@@ -109,6 +118,15 @@ _FORGET: Final = (
     """
     delete from recommendation_events
     where user_id = $1 or user_id in (select id from guests where claimed_by = $1)""",
+    # Whoever is to get a card gets it now, if somebody has paid it.
+    """
+    update gift_card_orders set deliver_at = now(), due_at = now()
+    where buyer_id = $1 and status = 'paid' and delivered_at is null and due_at is not null""",
+    """
+    update gift_card_orders
+    set recipient_email = '', recipient_name = '', sender_name = '', message = '',
+        forgotten_at = now()
+    where buyer_id = $1 and (status <> 'paid' or delivered_at is not null)""",
     """
     delete from waiting_places
     where customer_id = $1 or customer_id in (select id from guests where claimed_by = $1)""",

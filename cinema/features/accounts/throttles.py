@@ -45,6 +45,7 @@ class ThrottleRules(msgspec.Struct, frozen=True, kw_only=True):
     order_requests_per_minute_per_address: int = 120
     promo_guesses_per_hour_per_address: int = 60
     gift_card_looks_per_minute: int = 10
+    gift_card_orders_per_hour: int = 10
     refreshes_per_minute: int = 60
     mails_per_hour_per_email: int = 3
     mails_per_hour_per_address: int = 20
@@ -73,6 +74,7 @@ class Throttles:
         self.order = limit_of("order", rules.order_requests_per_minute_per_address, MINUTE_S)
         self.promo = limit_of("promo_code", rules.promo_guesses_per_hour_per_address, HOUR_S)
         self.gift_card = limit_of("gift_card", rules.gift_card_looks_per_minute, MINUTE_S)
+        self.gift_card_order = limit_of("gift_card_order", rules.gift_card_orders_per_hour, HOUR_S)
         per_minute = rules.refreshes_per_minute
         self.refresh_session = limit_of("refresh_session", per_minute, MINUTE_S)
         self.refresh_address = limit_of("refresh_address", per_minute, MINUTE_S)
@@ -140,6 +142,14 @@ class Throttles:
         """Count a look at the balance of a gift card, for both. Refuses RATE_LIMITED."""
         await self.count(self.gift_card, customer.hex())
         await self.count(self.gift_card, address_digest(address))
+
+    async def count_card_order(self, customer: bytes, address: str) -> None:
+        """Count an order of a gift card, for both: stolen cards are tried by such orders.
+
+        Refuses RATE_LIMITED.
+        """
+        await self.count(self.gift_card_order, customer.hex())
+        await self.count(self.gift_card_order, address_digest(address))
 
     @asynccontextmanager
     async def card_guess(self, customer: bytes) -> AsyncIterator[None]:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from cinema.features.example_ids import BOOKING_ID, CINEMA_ID, GIFT_CARD_ID
+from cinema.features.example_ids import (
+    BOOKING_ID,
+    CINEMA_ID,
+    GIFT_CARD_ID,
+    GIFT_CARD_ORDER_ID,
+)
 
 AMOUNT: Final = {"amount": 5000, "currency": "EUR"}
 REST: Final = {"amount": 3100, "currency": "EUR"}
@@ -50,4 +55,59 @@ BALANCE: Final[dict[str, Any]] = {
     "balance": REST,
     "status": "active",
     "expires_at": EXPIRES,
+}
+
+ORDER_INPUT: Final[dict[str, Any]] = {
+    "cinema_id": CINEMA_ID,
+    "amount": AMOUNT,
+    "payment": {"method": "stripe"},
+    "recipient": {"email": "grace@example.com", "name": "Grace"},
+    "sender_name": "Ada",
+    "message": "Happy birthday!",
+    "deliver_on": "2026-06-09",
+}
+ORDER: Final[dict[str, Any]] = {
+    "id": GIFT_CARD_ORDER_ID,
+    "cinema_id": CINEMA_ID,
+    "amount": AMOUNT,
+    "status": "open",
+    "payment": {"method": "stripe", "status": "pending", "client_secret": "pi_1_secret_2"},
+    "recipient": {"email": "grace@example.com", "name": "Grace"},
+    "sender_name": "Ada",
+    "message": "Happy birthday!",
+    "deliver_at": "2026-06-09T06:00:00Z",
+    "delivered_at": None,
+    "created_at": "2026-06-01T17:30:00Z",
+    "paid_at": None,
+    "refunded_at": None,
+    "refundable_until": None,
+    "card": None,
+}
+PAID_ORDER: Final[dict[str, Any]] = {
+    **ORDER,
+    "status": "paid",
+    "payment": {"method": "stripe", "status": "succeeded"},
+    "paid_at": "2026-06-01T17:31:00Z",
+    "refundable_until": "2026-06-15T17:31:00Z",
+    "card": {
+        "id": GIFT_CARD_ID,
+        "last_four": "D2PN",
+        "balance": AMOUNT,
+        "status": "active",
+        "expires_at": EXPIRES,
+        "code": CODE,
+    },
+}
+RETURNED_ORDER: Final[dict[str, Any]] = {
+    **PAID_ORDER,
+    "status": "refunded",
+    "refunded_at": "2026-06-02T09:00:00Z",
+    "card": {
+        "id": GIFT_CARD_ID,
+        "last_four": "D2PN",
+        "balance": {"amount": 0, "currency": "EUR"},
+        "status": "disabled",
+        "expires_at": EXPIRES,
+        "code": None,
+    },
 }

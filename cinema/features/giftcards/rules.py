@@ -42,6 +42,17 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
         return "active" if self.balance_minor else "empty"
 
 
+class NewCode(msgspec.Struct, frozen=True, kw_only=True):
+    """The code of a card that is made, and what is kept of it."""
+
+    code: str
+    digest: bytes
+    last_four: str
+
+    def __repr__(self) -> str:
+        return f"NewCode(…{self.last_four})"
+
+
 def check_character(free: str) -> str:
     """The last character of a code, which follows from those before it.
 
@@ -69,6 +80,11 @@ def code_of(seed: bytes, number: int) -> str:
 def seed_of_refund(key: bytes, refund_id: UUID) -> bytes:
     """What the code of a card follows from that was made for a refund; it is kept nowhere."""
     return hmac.digest(key, b"refund:" + refund_id.bytes, "sha256")
+
+
+def seed_of_order(key: bytes, order_id: UUID) -> bytes:
+    """The same for a card that a customer has bought by themselves."""
+    return hmac.digest(key, b"order:" + order_id.bytes, "sha256")
 
 
 def tidy_code(text: str) -> str | None:

@@ -20,8 +20,10 @@ from cinema.features.accounts.user_store import Act
 from cinema.features.giftcards.rules import (
     GROUP_CHARS,
     Card,
+    NewCode,
     code_digest,
     code_of,
+    seed_of_order,
     seed_of_refund,
     shown_code,
     tidy_code,
@@ -201,6 +203,12 @@ class GiftCardsService:
             return None
         code = await self._code_of_refund(refund_id)
         return NewCard(card_id, shown_code(code), code[-GROUP_CHARS:])
+
+    async def code_of_order(self, order_id: UUID) -> NewCode:
+        """The code of the card that an order has made, or will make; the same each time."""
+        key = await self._digest_key()
+        code = code_of(seed_of_order(key, order_id), 0)
+        return NewCode(code=code, digest=code_digest(key, code), last_four=code[-GROUP_CHARS:])
 
     async def _code_of_refund(self, refund_id: UUID) -> str:
         return code_of(seed_of_refund(await self._digest_key(), refund_id), 0)

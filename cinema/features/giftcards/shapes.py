@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta
 
+from cinema.domain.limits_catalog import EMAIL_CHARS_MAX
 from cinema.domain.money import Money
 from cinema.domain.paging import PageQuery
 from cinema.features.ledger.cards import CardCode
@@ -96,7 +97,9 @@ class GiftCard(msgspec.Struct, frozen=True, kw_only=True):
 class CardEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What has changed the balance of a card by `amount`, in minor units; it may be below 0."""
 
-    kind: Literal["sold", "reserved", "returned", "refunded", "moved_away", "moved_here"]
+    kind: Literal[
+        "sold", "reserved", "returned", "refunded", "moved_away", "moved_here", "taken_back"
+    ]
     amount: int
     booking_id: UUID | None
     at: datetime
@@ -128,3 +131,101 @@ class DisableInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Why a card must not be used any more."""
 
     reason: Annotated[str, Meta(min_length=1, max_length=500, examples=["Lost."])]
+
+
+OrderStatus = Literal[
+    "open", "cancelled", "paid", "refunding", "refund_failed", "refunded", "charged_back"
+]
+
+ORDER_MINOR_MIN: Final = 500
+"""Least of an order in minor units: less costs more to take than it is worth."""
+
+PERSON_CHARS: Final = 100
+MESSAGE_CHARS: Final = 500
+
+DELIVERY_DAYS_MAX: Final = 365
+"""How far ahead a card can be sent."""
+
+PersonName = Annotated[str, Meta(max_length=PERSON_CHARS)]
+
+
+class Recipient(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """To whom a card is sent."""
+
+    email: Annotated[str, Meta(max_length=EMAIL_CHARS_MAX + 32)]
+    name: PersonName = ""
+
+
+class OrderPayment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How an order is paid; `demo` is never there in production."""
+
+    method: Literal["stripe", "demo"]
+
+
+class CardOrderInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Buy a gift card and have it sent.
+
+    It is sent on the day `deliver_on` of the cinema, or as soon as it is paid.
+    """
+
+    cinema_id: UUID
+    amount: Money
+    payment: OrderPayment
+    recipient: Recipient
+    sender_name: PersonName = ""
+    message: Annotated[str, Meta(max_length=MESSAGE_CHARS)] = ""
+    deliver_on: date | None = None
+
+
+class PaymentOfOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How it stands with the money of an order.
+
+    Whoever may pay it gets `client_secret`, in the answers of ordering and of paying alone.
+    """
+
+    method: str
+    status: Literal["pending", "succeeded", "failed"]
+    error_code: str | None = None
+    client_secret: str | None = None
+
+
+class OrderedCard(msgspec.Struct, frozen=True, kw_only=True):
+    """The card of a paid order; its buyer alone sees the `code`, as long as it can be used."""
+
+    id: UUID
+    last_four: str
+    balance: Money
+    status: Standing
+    expires_at: datetime
+    code: str | None
+
+
+class CardOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order of a gift card.
+
+    `refunding`: its money goes back; `refund_failed`: that waits for staff; `charged_back`: the
+    customer's bank has taken the money. Texts are empty once they are forgotten.
+    """
+
+    id: UUID
+    cinema_id: UUID
+    amount: Money
+    status: OrderStatus
+    payment: PaymentOfOrder
+    recipient: Recipient
+    sender_name: str
+    message: str
+    deliver_at: datetime
+    delivered_at: datetime | None
+    created_at: datetime
+    paid_at: datetime | None
+    refunded_at: datetime | None
+    refundable_until: datetime | None
+    card: OrderedCard | None
+
+
+class CardOrderQuery(PageQuery, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which orders: the caller's own, or for managers those at a cinema."""
+
+    cinema_id: UUID | None = None
+    status: OrderStatus | None = None

@@ -35,7 +35,7 @@ UNDER_WAY: Final = frozenset({"created", "pending"})
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt to pay a booking.
+    """An attempt to pay a booking, or an order of a gift card, which is its own attempt.
 
     `reference` is how its provider calls it, once it has been asked. `refunded_minor` is what goes
     back of it, or went back. The money of one that is `reserved` is put aside here, and goes back
@@ -53,6 +53,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     reserved: bool = False
     completes: Sequence[UUID] = ()
+    buys: Literal["booking", "gift_card"] = "booking"
 
     @property
     def pays_in_time(self) -> bool:

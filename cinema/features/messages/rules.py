@@ -191,6 +191,30 @@ KINDS: Final[Mapping[str, Kind]] = {
             },
         ),
         Kind(
+            name="gift_card_receipt",
+            example={
+                **_TO,
+                "cinema": "Kino Aurora",
+                "order": "019a0c1e-7000-7000-8000-0000000000ac",
+                "amount": "50.00 EUR",
+                "at": "2026-06-01T17:31:00Z",
+                "expires_at": "2029-06-01T17:31:00Z",
+                "recipient": "Grace",
+            },
+        ),
+        Kind(
+            name="gift_card_sent",
+            example={
+                "name": "Grace",
+                "sender": "Ada",
+                "message": "Happy birthday!",
+                "cinema": "Kino Aurora",
+                "amount": "50.00 EUR",
+                "code": "K7QM-3XTR-9WAB-D2PN",
+                "expires_at": "2029-06-01T17:31:00Z",
+            },
+        ),
+        Kind(
             name="waitlist_offer",
             example={
                 **_TO,

@@ -15,7 +15,7 @@ from cinema.features.payments.stripe_rules import (
     AMOUNT_NOT_PAYABLE,
     MISMATCH,
     STRIPE,
-    attempt_named,
+    is_for,
     is_of,
     key_of,
     key_of_refund,
@@ -52,8 +52,9 @@ log = structlog.get_logger(__name__)
 class StripeMethod:
     """See `PaymentMethod`. An attempt is a payment intent; its reference is the intent's id.
 
-    A payment that has succeeded is handed to `payments`, which alone tells its showtime, and is
-    answered as `pending`: whoever asked looks at the booking, and finds it confirmed, or soon.
+    The payment of a booking that has succeeded is handed to `payments`, which alone tells its
+    showtime, and is answered as `pending`: whoever asked looks at the booking, and finds it
+    confirmed, or soon.
     """
 
     name = STRIPE
@@ -134,7 +135,7 @@ class StripeMethod:
                 await self._client.create_refund(
                     attempt.reference,
                     amount=stripe_amount_of_refund(order, taken_minor),
-                    metadata=metadata_of_refund(order),
+                    metadata=metadata_of_refund(attempt, order),
                     key=key_of_refund(order, taken_minor),
                 )
             )
@@ -169,7 +170,7 @@ class StripeMethod:
         if now - attempt.created_at > KEYS_KEPT:
             since_s = int(attempt.created_at.timestamp()) - CLOCKS_APART_S
             async for intent in self._client.intents_between(since_s, int(now.timestamp()) + 1):
-                if attempt_named(intent) == attempt.id:
+                if is_for(intent, attempt):
                     return intent
         return await self._client.create_intent(
             amount=amount,
@@ -192,7 +193,7 @@ class StripeMethod:
         wrong = mismatch(intent, attempt, livemode=self._client.livemode)
         if wrong is None:
             progress = progress_of(intent)
-            if progress.status != "succeeded":
+            if progress.status != "succeeded" or attempt.buys == "gift_card":
                 return progress
             await self._payments.sync(intent)
             return Progress(status="pending", reference=intent.id)

@@ -14,8 +14,14 @@ from uuid import UUID
 import structlog
 
 from cinema.features.ledger.methods import Attempt
-from cinema.features.payments.stripe_rules import PAID, attempt_named, mismatch, went_back
-from cinema.features.payments.stripe_service import PAYMENT_DIFFERS, StripePayments
+from cinema.features.payments.stripe_rules import (
+    PAID,
+    attempt_named,
+    mismatch,
+    order_named,
+    went_back,
+)
+from cinema.features.payments.stripe_service import OF_OTHERS, PAYMENT_DIFFERS, StripePayments
 from cinema.features.payments.stripe_store import PAGE, StripeRepository
 from cinema.integrations.stripe.client import MISSING, StripeClient, StripeRefused
 from cinema.integrations.stripe.objects import Intent
@@ -85,6 +91,11 @@ class Reconciliation:
         attempt = await self._payments.attempt_of(intent)
         theirs = f"{intent.amount_received} {intent.currency}"
         if attempt is None:
+            if order_named(intent) is not None:
+                # Made good by the look itself.
+                if await self._payments.sync(intent) != OF_OTHERS:
+                    return 0
+                return await self._differ(UNKNOWN, day, intent, None, ours="", theirs=theirs)
             if attempt_named(intent) is None:
                 # Somebody else's, with the same account.
                 return 0

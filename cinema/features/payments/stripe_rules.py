@@ -19,6 +19,7 @@ from cinema.integrations.stripe.amounts import NotPayable, minor_amount, stripe_
 from cinema.integrations.stripe.objects import (
     AGAIN,
     BOOKING,
+    GIFT_CARD_ORDER,
     PAYMENT,
     REFUND,
     Intent,
@@ -113,6 +114,8 @@ def told(body: bytes) -> Told:
 
 def key_of(attempt: Attempt) -> str:
     """The idempotency key of an attempt's intent: booking and attempt, whoever asks."""
+    if attempt.buys == "gift_card":
+        return f"cinema-gift-card:{attempt.id}"
     return f"cinema:{attempt.booking_id}:{attempt.id}"
 
 
@@ -137,13 +140,16 @@ def went_back(refunds: Iterable[StripeRefund]) -> int:
 
 def metadata_of(attempt: Attempt) -> dict[str, str]:
     """What an intent says of where it comes from."""
+    if attempt.buys == "gift_card":
+        return {GIFT_CARD_ORDER: str(attempt.id)}
     return {BOOKING: str(attempt.booking_id), PAYMENT: str(attempt.id)}
 
 
-def metadata_of_refund(order: RefundOrder) -> dict[str, str]:
+def metadata_of_refund(attempt: Attempt, order: RefundOrder) -> dict[str, str]:
     """What a refund says of where it comes from."""
     again = {AGAIN: str(order.again)} if order.again else {}
-    return {BOOKING: str(order.booking_id), REFUND: str(order.id), **again}
+    about = GIFT_CARD_ORDER if attempt.buys == "gift_card" else BOOKING
+    return {about: str(order.booking_id), REFUND: str(order.id), **again}
 
 
 def is_of(refund: StripeRefund, order: RefundOrder) -> bool:
@@ -173,9 +179,24 @@ def failed(refund: StripeRefund) -> Undone | None:
 
 
 def attempt_named(intent: Intent) -> UUID | None:
-    """The attempt that an intent was made for, if cinema has made it."""
+    """The attempt to pay a booking that an intent was made for, if cinema has made it."""
+    return _named(intent, PAYMENT)
+
+
+def order_named(intent: Intent) -> UUID | None:
+    """The order of a gift card that an intent was made for, if cinema has made it."""
+    return _named(intent, GIFT_CARD_ORDER)
+
+
+def is_for(intent: Intent, attempt: Attempt) -> bool:
+    """Whether an intent was made for this attempt."""
+    is_order = attempt.buys == "gift_card"
+    return (order_named(intent) if is_order else attempt_named(intent)) == attempt.id
+
+
+def _named(intent: Intent, key: str) -> UUID | None:
     try:
-        return UUID(intent.metadata.get(PAYMENT, ""))
+        return UUID(intent.metadata.get(key, ""))
     except ValueError:
         return None
 
@@ -187,8 +208,9 @@ def mismatch(intent: Intent, attempt: Attempt, *, livemode: bool) -> str | None:
     except NotPayable:
         return "amount"
     wrong = {
-        "attempt": attempt_named(intent) != attempt.id,
-        "booking": intent.metadata.get(BOOKING) != str(attempt.booking_id),
+        "attempt": not is_for(intent, attempt),
+        "booking": attempt.buys == "booking"
+        and intent.metadata.get(BOOKING) != str(attempt.booking_id),
         "amount": intent.amount != amount
         or (intent.status == "succeeded" and intent.amount_received != amount),
         "currency": intent.currency != attempt.currency,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from uuid import UUID, uuid5
 
 import msgspec
@@ -13,6 +13,7 @@ import structlog
 from cinema.actors.messages import Accepted, NoShowtime, Outcome
 from cinema.domain.rejections import Rejection, refuse
 from cinema.features.ledger.methods import UNDER_WAY, Attempt, RefundOrder
+from cinema.features.ledger.refund_rules import Undone
 from cinema.features.ledger.service import AttemptsService
 from cinema.features.ledger.store import AttemptsRepository, Payable
 from cinema.features.payments.stripe_metrics import StripeCounts
@@ -29,6 +30,7 @@ from cinema.features.payments.stripe_rules import (
     attempt_named,
     failed,
     mismatch,
+    order_named,
     progress_of,
     told,
     went_back,
@@ -69,10 +71,26 @@ REASONS: Final = frozenset(
 
 PAID_OTHERWISE: Final = "PAID_OTHERWISE"
 
+OF_OTHERS: Final = "of_others"
+"""What came of something that cinema has not made, or knows nothing of."""
+
 RETURNS: Final = UUID("5d0f2f5e-3f0e-4f0c-9d0c-0c1b6a6f4b11")
 """The name space of refunds of payments that buy nothing, and of disputes that were lost."""
 
 log = structlog.get_logger(__name__)
+
+
+class CardOrders(Protocol):
+    """Orders of gift cards, which are paid without a booking."""
+
+    async def told(self, order_id: UUID, reference: str) -> str:
+        """Stripe says something of the payment of an order: ask it; a word for what came of it."""
+
+    async def undone(self, refund: Undone) -> bool:
+        """A refund of an order has failed; False if it is none, or that was known."""
+
+    async def disputed(self, order_id: UUID, status: str, lost_minor: int | None) -> bool:
+        """A bank decides about the money of an order; False if there is none."""
 
 
 class StripePayments:
@@ -89,6 +107,7 @@ class StripePayments:
         rows: AttemptsRepository,
         tasks: StripeRepository,
         counts: StripeCounts,
+        orders: CardOrders,
         *,
         secrets: Sequence[str],
         unix_s: Callable[[], float],
@@ -98,6 +117,7 @@ class StripePayments:
         self._rows = rows
         self._tasks = tasks
         self._counts = counts
+        self._orders = orders
         self._secrets = secrets
         self._unix_s = unix_s
         self._limit = LogLimit()
@@ -135,8 +155,11 @@ class StripePayments:
     async def watch(self, attempt: Attempt) -> None:
         """Have an attempt looked at later, whether or not anybody tells of it.
 
-        Called before Stripe is asked for its intent: no crash comes in between. Refuses RETRY.
+        Called before Stripe is asked for its intent: no crash comes in between. Orders of gift
+        cards are looked at by their own queue. Refuses RETRY.
         """
+        if attempt.buys == "gift_card":
+            return
         due_at = attempt.created_at + LOOK_AFTER
         await self._tasks.add("look", str(attempt.id), {}, due_at)
 
@@ -161,7 +184,8 @@ class StripePayments:
         """What follows from an intent as it is now; a word for it. Refuses RETRY."""
         attempt = await self.attempt_of(intent)
         if attempt is None:
-            return "of_others"
+            order_id = order_named(intent)
+            return OF_OTHERS if order_id is None else await self._orders.told(order_id, intent.id)
         wrong = mismatch(intent, attempt, livemode=self._client.livemode)
         if wrong is not None:
             await self._differ(intent, attempt, wrong)
@@ -252,7 +276,9 @@ class StripePayments:
         One that had succeeded may fail weeks later: then Stripe has the money again.
         """
         undone = failed(refund)
-        if undone is not None and await self._attempts.undo_refund(STRIPE, undone):
+        if undone is not None and (
+            await self._attempts.undo_refund(STRIPE, undone) or await self._orders.undone(undone)
+        ):
             return "undone"
         return await self._refunds_changed(refund.intent_id)
 
@@ -267,7 +293,7 @@ class StripePayments:
         """Refunds of a payment changed: whoever waits for one looks at it now."""
         attempt = await self._paid_by(intent_id)
         if attempt is None:
-            return "of_others"
+            return OF_OTHERS
         await self._attempts.hurry_refunds(attempt.id)
         return "noted"
 
@@ -279,7 +305,7 @@ class StripePayments:
         """
         attempt = await self._paid_by(dispute.intent_id)
         if attempt is None:
-            return "of_others"
+            return await self._dispute_of_order(dispute)
         if dispute.is_lost:
             await self._call_off(attempt)
             away_minor = minor_amount(dispute.amount, dispute.currency)
@@ -300,6 +326,23 @@ class StripePayments:
             dispute=dispute.id,
             status=dispute.status,
         )
+        return dispute.status
+
+    async def _dispute_of_order(self, dispute: Dispute) -> str:
+        """The same of an order of a gift card: its card is blocked, and free again if it is won."""
+        intent = None if dispute.intent_id is None else await self._client.intent(dispute.intent_id)
+        order_id = None if intent is None else order_named(intent)
+        if order_id is None:
+            return OF_OTHERS
+        known = await self._tasks.dispute_of(order_id)
+        if known is not None and known.id == dispute.id and not known.is_open:
+            return "known"
+        lost_minor = minor_amount(dispute.amount, dispute.currency) if dispute.is_lost else None
+        status = "open" if dispute.is_open else dispute.status
+        if not await self._orders.disputed(order_id, status, lost_minor):
+            return OF_OTHERS
+        opened_at = datetime.fromtimestamp(dispute.created_s, UTC)
+        await self._tasks.note_dispute(dispute, order_id, order_id, opened_at)
         return dispute.status
 
     async def dispute_of(self, attempt: Attempt) -> DisputeOf | None:

@@ -11,6 +11,7 @@ BOOKING: Final = "booking_id"
 PAYMENT: Final = "payment_id"
 REFUND: Final = "refund_id"
 AGAIN: Final = "asked_again"
+GIFT_CARD_ORDER: Final = "gift_card_order_id"
 """Keys of the metadata that cinema gives to its objects."""
 
 

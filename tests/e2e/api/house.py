@@ -382,6 +382,7 @@ async def open_site(
                 "holds_per_second_per_address": 1_000_000,
                 "unpaid_seats_per_unverified": 1_000_000,
                 "gift_card_looks_per_minute": 1_000_000,
+                "gift_card_orders_per_hour": 1_000_000,
                 **settings,
             }
         )

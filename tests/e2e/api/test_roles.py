@@ -10,6 +10,7 @@ import pytest
 
 from cinema.features.tickets.rules import ticket_id
 from tests.e2e.api.billing import invoice_of
+from tests.e2e.api.card_orders import order
 from tests.e2e.api.doors import device
 from tests.e2e.api.gift_cards import card
 from tests.e2e.api.house import BASE_PRICE, GUEST_EMAIL, UNKNOWN_ID, House
@@ -51,6 +52,9 @@ OF_ANOTHER = {
     "cancelBooking": AT_THE_COUNTER,
     "endSession": frozenset[str](),
     "getJob": frozenset({"admin"}),
+    "getGiftCardOrder": frozenset({"manager", "admin"}),
+    "payGiftCardOrder": frozenset[str](),
+    "returnGiftCardOrder": frozenset({"manager", "admin"}),
     "changeReview": frozenset[str](),
     "deleteReview": frozenset[str](),
 }
@@ -84,6 +88,7 @@ OWNED = (
     *("{ticket_id}", "{ticket_id}/qr.svg", "{ticket_id}/qr.png", "{booking_id}/tickets.pdf"),
     *("{booking_id}/calendar.ics", "{ticket_id}/reissue"),
     *("{booking_id}/exchange", "{booking_id}/billing", "/api/v1/reviews/{review_id}"),
+    *("gift-cards/orders/{order_id}", "gift-cards/orders/{order_id}/pay"),
 )
 """Ends of paths to what belongs to somebody."""
 
@@ -385,6 +390,21 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
             {"cinema_id": house.cinema_id, "amount": eur, "payment": {"method": "demo"}},
         ),
         "getGiftCardBalance": Call("POST", "gift-cards/balance", BUYERS, 422, {"code": "NONE"}),
+        "orderGiftCard": Call(
+            *("POST", "gift-cards/orders", SIGNED_IN, 201),
+            {
+                "cinema_id": house.cinema_id,
+                "amount": {"amount": 500, "currency": "EUR"},
+                "payment": {"method": "demo"},
+                "recipient": address,
+            },
+        ),
+        "listGiftCardOrders": Call("GET", "gift-cards/orders", SIGNED_IN),
+        "getGiftCardOrder": Call("GET", f"gift-cards/orders/{facts['card order']}", SIGNED_IN),
+        "payGiftCardOrder": Call("POST", f"gift-cards/orders/{facts['card order']}/pay", SIGNED_IN),
+        "returnGiftCardOrder": Call(
+            "DELETE", f"gift-cards/orders/{facts['card order']}", SIGNED_IN
+        ),
         "listGiftCards": Call("GET", f"gift-cards?cinema_id={house.cinema_id}", MANAGERS),
         "getGiftCard": Call("GET", f"gift-cards/{facts['card']}", MANAGERS),
         "listGiftCardEntries": Call("GET", f"gift-cards/{facts['card']}/entries", MANAGERS),
@@ -613,6 +633,7 @@ async def facts_of(house: House, owner: str, person: str | None = None) -> dict[
         "rule": (await house.ask("admin", "POST", "pricing/rules", rule)).data["id"],
         "promo": (await house.ask("admin", "POST", "pricing/promocodes", promo)).data["id"],
         "card": (await card(house))["id"],
+        "card order": await paid_order(house, "ada" if owner == "guest" else owner),
         "scanner": (await device(house))["device"]["id"],
         "product": (await house.ask("admin", "POST", "concessions", product)).data["id"],
         "movie": (await house.ask("admin", "POST", "movies", film)).data["id"],
@@ -640,6 +661,13 @@ async def facts_of(house: House, owner: str, person: str | None = None) -> dict[
         "person": person or owner,
         "job": await house.job(owner),
     }
+
+
+async def paid_order(house: House, person: str) -> str:
+    """The id of a gift card's order of somebody."""
+    made = await order(house, by=person)
+    assert made.status == 201, made
+    return str(made.data["id"])
 
 
 async def review(house: House, user_id: str) -> str:
