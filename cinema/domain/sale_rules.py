@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
 from cinema.domain.seatmap import MAX_SEATS
+
+EARLY_ACCESS_MINUTES: Final = 30 * 24 * 60
+"""Longest time between the opening to members and that to everybody."""
 
 
 class Rules(
@@ -23,6 +26,17 @@ class Rules(
     companions_need_accessible: bool | None = None
 
 
+class ShowtimeRules(
+    Rules, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """The rules that a showtime has of its own.
+
+    Members can hold seats `early_access_minutes` before sales open to everybody.
+    """
+
+    early_access_minutes: Annotated[int, Meta(ge=0, le=EARLY_ACCESS_MINUTES)] | None = None
+
+
 class SaleRules(msgspec.Struct, frozen=True, kw_only=True):
     """Every condition of sale, with its value."""
 
@@ -36,6 +50,7 @@ class SaleRules(msgspec.Struct, frozen=True, kw_only=True):
     companions_need_accessible: bool = True
     payment_window_s: int = 600
     payment_grace_s: int = 600
+    early_access_minutes: int = 0
 
 
 def effective_rules(defaults: SaleRules, *layers: Rules) -> SaleRules:

@@ -54,7 +54,8 @@ class HoldSeats(Command, frozen=True, kw_only=True, gc=False, array_like=True, t
     """Hold the seats named by `labels` for `customer`, all or none.
 
     Under the limits of a till instead of a customer's: `by_staff`, or where the showtime's cinema
-    is one of `staff_cinemas`; `staff_unpaid_limit` goes with the latter.
+    is one of `staff_cinemas`; `staff_unpaid_limit` goes with the latter. A `member` may come before
+    sales open to everybody, if the showtime has early access.
     """
 
     hold_id: bytes
@@ -64,6 +65,7 @@ class HoldSeats(Command, frozen=True, kw_only=True, gc=False, array_like=True, t
     by_staff: bool = False
     staff_cinemas: frozenset[bytes] = frozenset()
     staff_unpaid_limit: int = 0
+    member: bool = False
 
 
 class HoldBestAvailable(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=2):
@@ -78,6 +80,7 @@ class HoldBestAvailable(Command, frozen=True, kw_only=True, gc=False, array_like
     by_staff: bool = False
     staff_cinemas: frozenset[bytes] = frozenset()
     staff_unpaid_limit: int = 0
+    member: bool = False
 
 
 def sells(command: HoldSeats | HoldBestAvailable, cinema_id: bytes) -> bool:

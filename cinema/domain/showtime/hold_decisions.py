@@ -123,12 +123,10 @@ def _refuse_sale(
 ) -> Rejection | None:
     if state.cancelled:
         return Rejection(code="SHOWTIME_CANCELLED")
-    if not terms.sales_opens_at_us <= now_us < terms.sales_closes_at_us:
-        details = {
-            "opens_at": format_time(terms.sales_opens_at_us),
-            "closes_at": format_time(terms.sales_closes_at_us),
-        }
-        return Rejection(code="SALES_CLOSED", details=details)
+    if not terms.sales_opens_at_us <= now_us < terms.sales_closes_at_us and not (
+        terms.early_access_minutes and _comes_early(terms, command, now_us)
+    ):
+        return _sales_closed(terms)
     if state.paused:
         return Rejection(code="SALES_PAUSED")
     by_staff = sells(command, terms.cinema_id)
@@ -142,6 +140,27 @@ def _refuse_sale(
         message = f"At most {most_holds} holds at a time for this showtime: book or release one."
         return limit_refusal(name, most_holds, message)
     return None
+
+
+def _comes_early(terms: ShowtimeTerms, command: HoldSeats | HoldBestAvailable, now_us: int) -> bool:
+    """Whether sales are open to members, and the caller is one, or sells to one at the counter."""
+    if not _early_access_us(terms) <= now_us < terms.sales_opens_at_us:
+        return False
+    return command.member or sells(command, terms.cinema_id)
+
+
+def _early_access_us(terms: ShowtimeTerms) -> int:
+    return terms.sales_opens_at_us - terms.early_access_minutes * 60_000_000
+
+
+def _sales_closed(terms: ShowtimeTerms) -> Rejection:
+    details = {
+        "opens_at": format_time(terms.sales_opens_at_us),
+        "closes_at": format_time(terms.sales_closes_at_us),
+    }
+    if terms.early_access_minutes:
+        details["early_access_at"] = format_time(_early_access_us(terms))
+    return Rejection(code="SALES_CLOSED", details=details)
 
 
 def extend_hold(

@@ -37,6 +37,8 @@ class ShowtimeTerms(msgspec.Struct, frozen=True, gc=False):
 
     `book` is the price book of the cinema at `book_version`, None if that is a plain one; then
     `prices_minor` are the prices. It changes without an event: what is sold says by which version.
+
+    Members can hold seats `early_access_minutes` before sales open.
     """
 
     showtime_id: bytes
@@ -69,6 +71,7 @@ class ShowtimeTerms(msgspec.Struct, frozen=True, gc=False):
     time_zone: str = "UTC"
     book: ReadyBook | None = None
     book_version: int = 0
+    early_access_minutes: int = 0
 
 
 TERMS_EVENTS: Final = frozenset(

@@ -131,7 +131,10 @@ class SeatsService:
         key: IdempotencyKey | None,
         answer: HoldAnswer,
     ) -> None:
-        """Hold seats; staff have the limits of a till at their cinemas."""
+        """Hold seats; staff have the limits of a till at their cinemas.
+
+        Members, whom early access is for, are accounts whose e-mail address is verified.
+        """
         gate = self._gates.get(showtime_id)
         if gate is not None and not gate.lets_in(principal):
 
@@ -166,6 +169,7 @@ class SeatsService:
                 by_staff=by_staff,
                 staff_cinemas=staff_cinemas,
                 staff_unpaid_limit=limits.unpaid_seats_per_staff,
+                member=principal.verified,
             )
         else:
             wanted = request.best_available
@@ -183,6 +187,7 @@ class SeatsService:
                 by_staff=by_staff,
                 staff_cinemas=staff_cinemas,
                 staff_unpaid_limit=limits.unpaid_seats_per_staff,
+                member=principal.verified,
             )
         self._dispatch.tell(showtime_id, command, answer)
 

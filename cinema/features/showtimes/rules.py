@@ -12,6 +12,13 @@ from cinema.domain.limits_catalog import (
     SALES_CLOSE_AFTER_MINUTES,
     SALES_OPEN_BEFORE_DAYS,
 )
+from cinema.domain.sale_rules import ShowtimeRules
+
+
+def early_access_at(opens_at: datetime, rules: ShowtimeRules) -> datetime | None:
+    """From when on members can hold seats; None if that is when sales open to everybody."""
+    minutes = rules.early_access_minutes or 0
+    return opens_at - timedelta(minutes=minutes) if minutes else None
 
 
 class Timetable(msgspec.Struct, frozen=True, kw_only=True):

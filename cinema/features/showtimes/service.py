@@ -33,7 +33,7 @@ from cinema.features.accounts.authority import require_own_cinema
 from cinema.features.catalog.rules import asked_days
 from cinema.features.catalog.store import CatalogRepository
 from cinema.features.refusals import found, granted
-from cinema.features.showtimes.rules import Timetable, timetable
+from cinema.features.showtimes.rules import Timetable, early_access_at, timetable
 from cinema.features.showtimes.screening_event import screening_event
 from cinema.features.showtimes.shapes import (
     Cancellation,
@@ -274,6 +274,7 @@ def _changed(
             opens_at=from_us(now.sales_opens_at_us),
             closes_at=from_us(now.sales_closes_at_us),
             paused=facts.paused,
+            early_access_at=early_access_at(from_us(now.sales_opens_at_us), request.rules),
         ),
         price_overrides=request.price_overrides,
         rules=request.rules,

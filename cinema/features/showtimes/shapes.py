@@ -13,7 +13,7 @@ from msgspec import Meta
 from cinema.domain.limits_catalog import PAGE_DEFAULT, SCHEDULE_AHEAD_DAYS
 from cinema.domain.money import Money
 from cinema.domain.paging import Cursor, Limit
-from cinema.domain.sale_rules import Rules
+from cinema.domain.sale_rules import ShowtimeRules
 from cinema.features.catalog.shapes import Instant, LanguageTag, PriceMinor, SeatCategory
 
 ShowtimeStatus = Literal["scheduled", "rescheduled", "cancelled"]
@@ -27,11 +27,15 @@ class SalesInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Sales(msgspec.Struct, frozen=True, kw_only=True):
-    """When a showtime is on sale, and whether sales are paused by hand."""
+    """When a showtime is on sale, and whether sales are paused by hand.
+
+    Members, who have an account with a verified address, can hold seats from `early_access_at` on.
+    """
 
     opens_at: datetime
     closes_at: datetime
     paused: bool
+    early_access_at: datetime | None = None
 
 
 class ShowtimeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,7 +56,7 @@ class ShowtimeInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     format: Annotated[str, Meta(min_length=1, max_length=16)] = "2D"
     language: LanguageTag
     sales: SalesInput = SalesInput()
-    rules: Rules = Rules()
+    rules: ShowtimeRules = ShowtimeRules()
 
 
 class Showtime(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +79,7 @@ class Showtime(msgspec.Struct, frozen=True, kw_only=True):
     status: ShowtimeStatus
     sales: Sales
     price_overrides: dict[str, int] = {}
-    rules: Rules = Rules()
+    rules: ShowtimeRules = ShowtimeRules()
     free_refund_until: datetime | None = None
     cancel_reason: str | None = None
     version: int = 1

@@ -12,8 +12,8 @@ import msgspec
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.money import Money
 from cinema.domain.rejections import refuse
-from cinema.domain.sale_rules import Rules
-from cinema.features.showtimes.rules import Timetable
+from cinema.domain.sale_rules import Rules, ShowtimeRules
+from cinema.features.showtimes.rules import Timetable, early_access_at
 from cinema.features.showtimes.screening_event import Place
 from cinema.features.showtimes.shapes import (
     Cancellation,
@@ -456,6 +456,7 @@ def _utc_midnight(day: date) -> datetime:
 
 
 def _showtime(row: Record) -> Showtime:
+    rules = msgspec.json.decode(row["rules"], type=ShowtimeRules)
     return Showtime(
         id=row["id"],
         movie_id=row["movie_id"],
@@ -472,9 +473,10 @@ def _showtime(row: Record) -> Showtime:
             opens_at=row["sales_opens_at"],
             closes_at=row["sales_closes_at"],
             paused=row["sales_paused"],
+            early_access_at=early_access_at(row["sales_opens_at"], rules),
         ),
         price_overrides=msgspec.json.decode(row["price_overrides"], type=dict[str, int]),
-        rules=msgspec.json.decode(row["rules"], type=Rules),
+        rules=rules,
         free_refund_until=row["free_refund_until"],
         cancel_reason=row["cancel_reason"],
         version=row["version"],

@@ -15,7 +15,7 @@ from cinema.domain.limits_catalog import DATABASE_WAIT_S, LAYOUTS_KEPT
 from cinema.domain.pricing.book import PriceBook, is_plain
 from cinema.domain.pricing.categories import category_prices
 from cinema.domain.pricing.rules import ReadyBook, ready_book
-from cinema.domain.sale_rules import Rules, SaleRules, effective_rules
+from cinema.domain.sale_rules import Rules, SaleRules, ShowtimeRules, effective_rules
 from cinema.domain.seatmap import Layout, SeatPlan, parse_layout
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.domain.times import to_us
@@ -60,6 +60,7 @@ select book::text from price_book_versions where cinema_id = $1::text::uuid and 
 """
 
 _RULES: Final = msgspec.json.Decoder(Rules)
+_OWN_RULES: Final = msgspec.json.Decoder(ShowtimeRules)
 _OVERRIDES: Final = msgspec.json.Decoder(dict[str, int])
 _STORED_LAYOUT: Final = msgspec.json.Decoder(Layout)
 _STORED_BOOK: Final = msgspec.json.Decoder(PriceBook)
@@ -73,7 +74,7 @@ BOOKS_KEPT: Final = 1024
 
 @lru_cache(maxsize=1024)
 def _rules(defaults: SaleRules, screen: str, showtime: str) -> SaleRules:
-    return effective_rules(defaults, _RULES.decode(screen), _RULES.decode(showtime))
+    return effective_rules(defaults, _RULES.decode(screen), _OWN_RULES.decode(showtime))
 
 
 @lru_cache(maxsize=1024)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 import pytest
@@ -77,6 +78,52 @@ def test_holds_are_taken_from_the_opening_of_sales_until_just_before_their_close
         story.then_refused(
             "SALES_CLOSED", opens_at="2023-11-14T22:13:20Z", closes_at="2023-11-14T22:14:20Z"
         )
+
+
+EARLY = {
+    "sales_opens_at_us": second(600),
+    "sales_closes_at_us": second(1200),
+    "early_access_minutes": 10,
+    "cinema_id": b"house",
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "opens_s"),
+    [
+        ({}, 600),
+        ({"member": True}, 0),
+        ({"by_staff": True}, 0),
+        ({"staff_cinemas": frozenset([b"house"])}, 0),
+        ({"staff_cinemas": frozenset([b"elsewhere"])}, 600),
+    ],
+)
+@pytest.mark.parametrize("held", [hold, hold_best])
+def test_members_and_their_counter_come_before_everybody(
+    held: Any, more: dict[str, Any], opens_s: int
+) -> None:
+    command = held("A1" if held is hold else 1, **more)
+    for at_s, is_open in [(opens_s - 1, False), (opens_s, True), (1199, True), (1200, False)]:
+        story = given(**EARLY).when(command, at_s)
+        if is_open:
+            assert isinstance(story.decision, SeatsHeld), at_s
+        else:
+            story.then_refused(
+                "SALES_CLOSED",
+                opens_at="2023-11-14T22:23:20Z",
+                closes_at="2023-11-14T22:33:20Z",
+                early_access_at="2023-11-14T22:13:20Z",
+            )
+
+
+def test_without_early_access_a_member_waits_like_everybody() -> None:
+    story = given(sales_opens_at_us=second(600)).when(hold("A1", member=True), 599)
+    assert story.decision.code == "SALES_CLOSED"  # type: ignore[union-attr]
+    assert "early_access_at" not in (story.decision.details or {})  # type: ignore[union-attr]
+
+
+def test_early_access_waits_while_sales_are_paused() -> None:
+    given(pause(), **EARLY).when(hold("A1", member=True), 60).then_refused("SALES_PAUSED")
 
 
 def test_no_hold_while_sales_are_paused() -> None:
