@@ -153,7 +153,10 @@ from cinema.features.catalog.poster_store import PostersRepository
 from cinema.features.catalog.service import CatalogService
 from cinema.features.catalog.store import CatalogRepository
 from cinema.features.catalog.versions_store import CatalogVersions
+from cinema.features.concessions import image_routes as product_image_routes
 from cinema.features.concessions import routes as concession_routes
+from cinema.features.concessions.image_routes import ImageParts
+from cinema.features.concessions.image_service import ProductImagesService
 from cinema.features.concessions.routes import ConcessionParts
 from cinema.features.concessions.service import ConcessionsService
 from cinema.features.concessions.store import ConcessionsRepository
@@ -472,6 +475,7 @@ class Offered:
     catalog: CatalogRepository
     deletions: DeletionsRepository
     cache: Cache
+    pictures: PostersService
     concessions: ConcessionsService
     seats: SeatsService
     holds: HoldLimits
@@ -765,7 +769,7 @@ async def _catalog(ground: Ground, offered: Offered) -> Feature:
     deletions = offered.deletions = DeletionsRepository(ground.pool, offered.jobs)
     catalog = CatalogService(store, deletions, new_id=ground.next_id, now=now)
     layouts = LayoutsService(store, LayoutsRepository(ground.pool, ground.reads), now=now)
-    posters = PostersService(
+    posters = offered.pictures = PostersService(
         store,
         PostersRepository(ground.pool),
         ImageProcesses(),
@@ -800,9 +804,15 @@ async def _concessions(ground: Ground, offered: Offered) -> Feature:
     concessions = offered.concessions = ConcessionsService(
         store, new_id=ground.next_id, now=_common_time(ground)
     )
+    images = ProductImagesService(
+        store, offered.pictures.store, new_id=ground.next_uuid, now=_common_time(ground)
+    )
     door = FrontDoor(ground.proxies, refresh_cookie(ground.settings))
     return Feature(
-        routes=bound(concession_routes.ROUTES, ConcessionParts(concessions, door)),
+        routes=(
+            *bound(concession_routes.ROUTES, ConcessionParts(concessions, door)),
+            *bound(product_image_routes.ROUTES, ImageParts(images, door)),
+        ),
         sweeps={"concession-orders": store.forget},
     )
 

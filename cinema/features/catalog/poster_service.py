@@ -1,4 +1,4 @@
-"""Posters of films: uploaded by admins, made anew, and shown to everybody."""
+"""Posters of films: uploaded by admins, made anew, and shown to everybody; and other pictures."""
 
 from __future__ import annotations
 
@@ -53,6 +53,14 @@ class PostersService:
         Refuses NOT_FOUND, UNUSABLE_IMAGE, OVERLOADED, RETRY. What is refused leaves no file.
         """
         movie = found(await self._catalog.find_movie(movie_id))
+        url = await self.store(content)
+        return await self._posters.show(movie.id, url, self._now(), UUID(bytes=by.user_id), key)
+
+    async def store(self, content: bytes) -> str:
+        """The address of pictures made of an uploaded file, which something is to show.
+
+        Refuses UNUSABLE_IMAGE, OVERLOADED, RETRY. What is refused leaves no file.
+        """
         pictures = await self._made(content)
         digest = hashlib.sha256(content).hexdigest()
         await self._posters.note(digest, self._now())
@@ -61,8 +69,7 @@ class PostersService:
                 await self._objects.put(picture_name(digest, width), picture, MEDIA_TYPE)
         except ObjectsUnavailable as error:
             raise _unavailable() from error
-        url = f"/media/{picture_name(digest, POSTER_WIDTH)}"
-        return await self._posters.show(movie.id, url, self._now(), UUID(bytes=by.user_id), key)
+        return f"/media/{picture_name(digest, POSTER_WIDTH)}"
 
     async def picture(self, name: str) -> bytes:
         """A picture by its name. Refuses NOT_FOUND, RETRY."""
@@ -74,7 +81,7 @@ class PostersService:
             raise _unavailable() from error
 
     async def sweep(self, now: datetime, limit: int) -> int:
-        """Delete posters that no film has shown for long; how many. Refuses RETRY."""
+        """Delete pictures that nothing has shown for long; how many. Refuses RETRY."""
         try:
             return await self._posters.sweep(now, limit, self._delete)
         except ObjectsUnavailable as error:

@@ -1,4 +1,4 @@
-"""Which posters there are, and which film shows which."""
+"""Which posters and other pictures there are, and which film shows which."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cinema.storage.database.transactions import Pool, PooledConnection, run_onc
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
 UNUSED_KEPT: Final = timedelta(days=30)
-"""How long a poster that no film shows is kept: pages and their caches may still name it."""
+"""How long a picture that nothing shows is kept: pages and their caches may still name it."""
 
 SWEPT_AT_ONCE: Final = 20
 """Posters deleted in one transaction, which waits for the store of their files."""
@@ -37,6 +37,10 @@ _UNUSED = """
 select digest from posters poster
 where stored_at < $1
   and not exists (select from movies where poster_digest = poster.digest)
+  and not exists (
+    select from concession_products product
+    where product.image_digest = poster.digest and product.deleted_at is null
+  )
 order by stored_at limit $2
 for update skip locked
 """
@@ -74,7 +78,7 @@ class PostersRepository:
     async def sweep(
         self, now: datetime, limit: int, delete: Callable[[str], Awaitable[None]]
     ) -> int:
-        """Delete posters that no film has shown for long, at most so many; how many those were.
+        """Delete posters that nothing has shown for long, at most so many; how many those were.
 
         `delete` deletes the files of one, and may raise: then all of them stay noted.
         """

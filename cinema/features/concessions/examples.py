@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from cinema.features.example_ids import BOOKING_ID, CINEMA_ID, PRODUCT_ID, SHOWTIME_ID
 
+IMAGE_URL: Final = f"/media/{'3f' * 32}-780.webp"
+
 PRODUCT_FIELDS: Final[dict[str, Any]] = {
     "name": "Popcorn, large",
     "names": {"de": "Popcorn, groß"},
@@ -22,8 +24,10 @@ PRODUCT: Final[dict[str, Any]] = {
     "on_sale_until": None,
     "active": True,
     "version": 1,
+    "image_url": IMAGE_URL,
 }
 PRODUCT_CHANGED: Final = PRODUCT | {"version": 2}
+WITHOUT_IMAGE: Final = PRODUCT | {"version": 3, "image_url": None}
 PRODUCT_GONE: Final = {"id": PRODUCT_ID, "deleted_at": "2026-06-01T17:31:00Z"}
 ON_SALE: Final[dict[str, Any]] = {
     "id": PRODUCT_ID,
@@ -31,6 +35,7 @@ ON_SALE: Final[dict[str, Any]] = {
     "names": {"de": "Popcorn, groß"},
     "category": "popcorn",
     "price": {"amount": 650, "currency": "EUR"},
+    "image_url": IMAGE_URL,
 }
 PICK_UP_INPUT: Final = {"cinema_id": CINEMA_ID, "code": "7KQ2M"}
 ORDER: Final[dict[str, Any]] = {

@@ -70,6 +70,7 @@ class ConcessionsService:
                 names=one.names,
                 category=one.category,
                 price=Money(one.price, one.currency),
+                image_url=one.image_url,
             )
             for one in sorted(products, key=lambda one: (one.category, one.name, one.id))
         ]

@@ -84,6 +84,7 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
     on_sale_until: datetime | None
     active: bool
     version: int = 1
+    image_url: str | None = None
 
 
 class ProductOnSale(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +95,7 @@ class ProductOnSale(msgspec.Struct, frozen=True, kw_only=True):
     names: dict[str, str]
     category: str
     price: Money
+    image_url: str | None = None
 
 
 class ProductQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

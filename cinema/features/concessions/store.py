@@ -35,7 +35,7 @@ from cinema.storage.database.transactions import (
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
-_PRODUCT: Final = "id, cinema_id, product::text, currency, version"
+_PRODUCT: Final = "id, cinema_id, product::text, currency, image_url, version"
 _OF_CINEMA: Final = f"""
 select {_PRODUCT} from concession_products
 where cinema_id = $1 and deleted_at is null order by id"""
@@ -56,6 +56,10 @@ _CHANGE: Final = f"""
 update concession_products set product = $2::text::jsonb, currency = $3, updated_at = $4,
     updated_by = $5, version = version + 1
 where id = $1 returning {_PRODUCT}"""
+_SHOW_IMAGE: Final = f"""
+update concession_products set image_url = $2, updated_at = $3, updated_by = $4,
+    version = version + 1
+where id = $1 and deleted_at is null returning {_PRODUCT}"""
 _DELETE: Final = """
 update concession_products set deleted_at = $2, updated_at = $2, updated_by = $3,
     version = version + 1
@@ -234,6 +238,20 @@ class ConcessionsRepository:
             await _note(running, "product_changed", product_id, act, _fields(before), fields)
             return _product(_some(made))
 
+    async def show_image(
+        self, product_id: UUID, url: str | None, act: Act, key: IdempotencyKey | None
+    ) -> Product:
+        """The product with this picture, or with none. Refuses NOT_FOUND."""
+
+        async def change(running: PooledConnection) -> Product:
+            row = await running.fetchrow(_SHOW_IMAGE, product_id, url, act.at, act.by)
+            if row is None:
+                raise refuse("NOT_FOUND")
+            await _note(running, "product_changed", product_id, act, {}, {"image_url": url})
+            return _product(row)
+
+        return await run_once(self._pool, key, act.at, Product, change)
+
     async def delete(
         self, product_id: UUID, seen: Collection[int], act: Act, key: IdempotencyKey | None
     ) -> ProductGone:
@@ -375,6 +393,7 @@ def _product(row: Record) -> Product:
         cinema_id=row["cinema_id"],
         currency=row["currency"],
         version=row["version"],
+        image_url=row["image_url"],
         **_fields(fields),
     )
 

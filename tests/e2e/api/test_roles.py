@@ -353,6 +353,8 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "addProduct": Call(
             *("POST", "concessions", MANAGERS, 201), {"cinema_id": house.cinema_id, **product}
         ),
+        "setProductImage": Call("POST", f"concessions/{facts['product']}/image", PLANNERS, 415, {}),
+        "removeProductImage": Call("DELETE", f"concessions/{facts['product']}/image", MANAGERS),
         "getProduct": Call("GET", f"concessions/{facts['product']}", AT_THE_COUNTER),
         "changeProduct": Call(
             *("PUT", f"concessions/{facts['product']}", MANAGERS, 200, product),

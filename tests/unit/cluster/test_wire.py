@@ -200,7 +200,7 @@ def test_what_is_a_nodes_own_business_cannot_be_received() -> None:
 def test_frames_of_a_later_version_with_more_fields_are_understood() -> None:
     (came,) = decode_frames(msgspec.msgpack.encode([[7, 12, "news", None]]))
     assert came == Notice(12)
-    hold = [1, b"c" * 16, b"", b"h" * 16, b"a" * 16, ["A1"], 0, False, [], 0, "news"]
+    hold = [1, b"c" * 16, b"", b"h" * 16, b"a" * 16, ["A1"], 0, False, [], 0, False, "news"]
     (came,) = decode_frames(msgspec.msgpack.encode([[1, 4, 2, 500, b"i" * 16, hold]]))
     wish = HoldSeats(command_id=b"c" * 16, hold_id=b"h" * 16, customer=b"a" * 16, labels=["A1"])
     assert came == Tell(4, 2, 500, b"i" * 16, wish)
