@@ -164,6 +164,11 @@ class House:
         }
         await self._post("/pricing/promocodes", body)
 
+    async def waiting_room(self, showtime: str, room: Mapping[str, Any]) -> dict[str, Any]:
+        """Open the waiting room of a showtime."""
+        request = self._request("PUT", f"/showtimes/{showtime}/queue", room)
+        return _data(await send_one(HOST, self._port, request))
+
     async def scanner(self, name: str) -> str:
         """The token of a new scanner."""
         made = await self._post(f"/cinemas/{self._cinema}/scanners", {"name": name})

@@ -18,6 +18,7 @@ from benchmarks.scenarios.reports import REPORTS
 from benchmarks.scenarios.residents import RESIDENTS_SCENARIO
 from benchmarks.scenarios.retention import RETENTION
 from benchmarks.scenarios.rolling_restart import ROLLING_RESTART
+from benchmarks.scenarios.rush import RUSH
 from benchmarks.scenarios.scan import SCAN
 from benchmarks.scenarios.schedule import SCHEDULE
 from benchmarks.scenarios.showtime_change import SHOWTIME_CHANGE
@@ -51,6 +52,7 @@ SCENARIOS = {
         RECOMMEND,
         PRICING,
         PROMO_RUSH,
+        RUSH,
         SCAN,
         OUTBOX,
         REPORTS,

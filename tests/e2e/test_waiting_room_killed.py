@@ -22,7 +22,7 @@ from tests.support.server_process import SECRET, ServerProcess, running
 pytestmark = [pytest.mark.postgres, pytest.mark.process, pytest.mark.slow]
 
 PATIENCE_S = 180.0
-"""It never comes to that when all is well; the server starts twice, on a machine that may be busy."""
+"""It never comes to that when all is well; the server starts twice."""
 
 CLIENTS = 40
 

@@ -47,7 +47,7 @@ WAITING: Final[dict[str, Any]] = {
     "status": "open",
     "shopping": 200,
     "seed": "8f1c0e5b7a3d49626f0e1d2c3b4a59687786958493a2b1c0dfeecdbcab9a8978",
-    "place": {**JOINED["place"], "position": 214, "estimate_s": 190, "poll_after_s": 15},
+    "place": {**JOINED["place"], "position": 214, "estimate_s": 40, "poll_after_s": 10},
 }
 ENTERED: Final[dict[str, Any]] = {
     **WAITING,

@@ -61,8 +61,9 @@ class PlaceFeed:
         return unfollow
 
     async def tell(self) -> None:
-        """Tell all whose place has changed."""
+        """Tell all whose place has changed. Refuses RETRY."""
         self._rounds += 1
+        await self._rooms.learn()
         for done, (number, one) in enumerate(list(self._followers.items()), 1):
             if done % TOLD_PER_TURN == 0:
                 await asyncio.sleep(0)

@@ -24,6 +24,9 @@ POLL_MIN_S: Final = 2
 POLL_MAX_S: Final = 15
 """Shortest and longest time after which somebody who waits should look again."""
 
+START_SPREAD_S: Final = 4
+"""Over so many seconds after the start those who wait are told to look for their order."""
+
 
 def commitment(seed: bytes) -> bytes:
     """What is published before the start, so that the seed cannot be chosen afterwards."""
@@ -88,6 +91,12 @@ def poll_after_s(position: int | None, pace_per_s: float) -> int:
     if position is not None and position <= 1:
         return POLL_MIN_S
     return max(POLL_MIN_S, min(POLL_MAX_S, POLL_MAX_S if estimate is None else estimate // 4))
+
+
+def poll_for_start_s(left_s: float, place_id: UUID) -> int:
+    """When to look for the order: soon after the start, but not all in the same second."""
+    spread_s = place_id.int % START_SPREAD_S
+    return max(POLL_MIN_S, min(POLL_MAX_S, ceil(left_s) + 1 + spread_s))
 
 
 def has_work(room_id: UUID, bound_to: str, proof: str, bits: int) -> bool:

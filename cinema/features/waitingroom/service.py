@@ -26,6 +26,7 @@ from cinema.features.waitingroom.rules import (
     estimate_s,
     has_work,
     poll_after_s,
+    poll_for_start_s,
 )
 from cinema.features.waitingroom.shapes import (
     PLACES_MAX,
@@ -101,6 +102,7 @@ class WaitingRoomService:
         self.entered = 0
         # A place has its number for ever, and waits as long as that has not been called.
         self._numbers: OrderedDict[UUID, tuple[UUID, int | None]] = OrderedDict()
+        self._learned: set[UUID] = set()
 
     # --- managers
 
@@ -246,6 +248,21 @@ class WaitingRoomService:
             [OrderedPlace(*one) for one in rows], query.limit, lambda one: (one.number, one.id)
         )
 
+    async def learn(self) -> None:
+        """Read the order of rooms that have just been shuffled, in one statement each.
+
+        All who wait ask for it in these seconds. Refuses RETRY.
+        """
+        rooms = [one.room for one in self._gates.by_showtime.values()]
+        self._learned &= {room.id for room in rooms}
+        for room in rooms:
+            if room.shuffled_at is None or room.id in self._learned:
+                continue
+            for place_id, number in await self._store.order(room.id, 0, PLACES_MAX):
+                if place_id in self._numbers:
+                    self._numbers[place_id] = (room.id, number)
+            self._learned.add(room.id)
+
     # --- what is shown
 
     def _joinable(self, showtime_id: UUID) -> RoomGate:
@@ -317,8 +334,14 @@ class WaitingRoomService:
             position=position,
             estimate_s=None if position is None else estimate_s(position, pace),
             until=None,
-            poll_after_s=poll_after_s(position, pace),
+            poll_after_s=self._poll_after_s(room, place_id, position),
         )
+
+    def _poll_after_s(self, room: Room, place_id: UUID, position: int | None) -> int:
+        if room.shuffled_at is None and room.starts_at is not None:
+            left_s = (room.starts_at - self._now()).total_seconds()
+            return poll_for_start_s(left_s, place_id)
+        return poll_after_s(position, room.admissions_per_s)
 
     def _shown(self, room: Room, place: Place | None) -> WaitingRoom:
         status: RoomStatus = "open"

@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from cinema.features.waitingroom.rules import (
     POLL_MAX_S,
     POLL_MIN_S,
+    START_SPREAD_S,
     Sight,
     commitment,
     device_digest,
@@ -22,6 +23,7 @@ from cinema.features.waitingroom.rules import (
     has_work,
     new_pace,
     poll_after_s,
+    poll_for_start_s,
     shuffled,
     sort_key,
     to_admit,
@@ -128,6 +130,13 @@ def test_who_is_nearer_looks_sooner() -> None:
     assert poll_after_s(500, 0.0) == POLL_MAX_S
     assert poll_after_s(40, 2.0) == 5
     assert poll_after_s(100_000, 1.0) == POLL_MAX_S
+
+
+def test_all_look_for_the_order_soon_after_the_start_and_not_at_once() -> None:
+    asked = {poll_for_start_s(3.2, UUID(int=number)) for number in range(START_SPREAD_S)}
+    assert asked == {5, 6, 7, 8}
+    assert poll_for_start_s(1000.0, UUID(int=0)) == POLL_MAX_S
+    assert poll_for_start_s(-2.0, UUID(int=0)) == POLL_MIN_S
 
 
 def test_work_is_for_one_room_and_one_caller() -> None:
