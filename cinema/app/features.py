@@ -342,6 +342,7 @@ from cinema.features.waitingroom.feed import PlaceFeed
 from cinema.features.waitingroom.gate import Gates
 from cinema.features.waitingroom.jobs import RoomsPaced
 from cinema.features.waitingroom.metrics import room_families
+from cinema.features.waitingroom.page_files import page_files
 from cinema.features.waitingroom.personal_store import PlaceFacts
 from cinema.features.waitingroom.routes import RoomParts
 from cinema.features.waitingroom.service import PlaceTokens, WaitingRoomService
@@ -1438,7 +1439,7 @@ async def _waitingroom(ground: Ground, offered: Offered) -> Feature:
     await paced.look()
     offered.seats.guard_by(gates.by_showtime)
     return Feature(
-        routes=bound(room_routes.ROUTES, RoomParts(rooms, ground.proxies)),
+        routes=bound(room_routes.ROUTES, RoomParts(rooms, ground.proxies, page_files())),
         metrics=(room_families(gates, rooms, paced, now=now),),
         personal=(PlaceFacts(ground.pool).disclose,),
         tasks={"waiting-rooms": paced.run, "waiting-room-looks": gates.run},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Final
 
 import msgspec
@@ -9,6 +11,7 @@ import msgspec
 from cinema.domain.paging import PageQuery
 from cinema.domain.principal import ADMIN, MANAGER
 from cinema.features.waitingroom import examples
+from cinema.features.waitingroom.page_files import PageFile
 from cinema.features.waitingroom.service import WaitingRoomService
 from cinema.features.waitingroom.shapes import (
     EntryInput,
@@ -19,13 +22,23 @@ from cinema.features.waitingroom.shapes import (
     RoomInput,
     WaitingRoom,
 )
+from cinema.http.conditional import tagged
 from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.context import RequestContext
 from cinema.http.pages import PageMeta, listed
-from cinema.http.responses import Reply, success
+from cinema.http.responses import Medium, Reply, success
 from cinema.http.routes import Operation
 
 TAG: Final = "Waiting rooms"
+
+
+PAGE: Final = "/queue.html"
+"""`?showtime=` names the showtime; the page leads to the seats when it is time."""
+
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 class RoomParts(msgspec.Struct, frozen=True):
@@ -33,6 +46,7 @@ class RoomParts(msgspec.Struct, frozen=True):
 
     rooms: WaitingRoomService
     proxies: TrustedProxies
+    page: Mapping[str, PageFile]
 
 
 @Operation(
@@ -172,4 +186,57 @@ async def list_order(parts: RoomParts, context: RequestContext) -> Reply:
     return listed(await parts.rooms.order(showtime_id, context.query))
 
 
-ROUTES: Final = (put_room, get_room, join_room, enter_showtime, leave_room, list_order)
+@Operation(
+    method="GET",
+    path=PAGE,
+    operation_id="waitingRoomPage",
+    summary="The page of the waiting room",
+    tag=TAG,
+    hidden=True,
+)
+async def page(parts: RoomParts, context: RequestContext) -> Reply:
+    """The page."""
+    return _file(parts, "queue.html", context)
+
+
+@Operation(
+    method="GET",
+    path="/queue.css",
+    operation_id="waitingRoomStyles",
+    summary="How the page of the waiting room looks",
+    tag=TAG,
+    hidden=True,
+)
+async def page_styles(parts: RoomParts, context: RequestContext) -> Reply:
+    """Its styles."""
+    return _file(parts, "queue.css", context)
+
+
+@Operation(
+    method="GET",
+    path="/queue.js",
+    operation_id="waitingRoomScript",
+    summary="What the page of the waiting room does",
+    tag=TAG,
+    hidden=True,
+)
+async def page_script(parts: RoomParts, context: RequestContext) -> Reply:
+    """Its script."""
+    return _file(parts, "queue.js", context)
+
+
+def _file(parts: RoomParts, name: str, context: RequestContext) -> Reply:
+    file = parts.page[name]
+    tag = f'"{blake2b(file.body, digest_size=12).hexdigest()}"'
+    medium = Medium(
+        content_type=file.content_type,
+        cache_control="public, max-age=300",
+        content_security_policy=_POLICY,
+    )
+    return tagged(context.request, tag, file.body, medium)
+
+
+ROUTES: Final = (
+    *(put_room, get_room, join_room, enter_showtime, leave_room, list_order),
+    *(page, page_styles, page_script),
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -354,6 +355,25 @@ async def test_what_cannot_be_is_refused(house: House) -> None:
     assert gone.error == (404, "NOT_FOUND")
     cursor = await house.ask(None, "GET", f"showtimes/{showtime_id}/queue/order?cursor=x")
     assert cursor.error == (400, "VALIDATION_ERROR")
+
+
+async def test_the_page_is_light_and_needs_nothing_else(house: House) -> None:
+    sizes = 0
+    for name in ("queue.html", "queue.css", "queue.js"):
+        address = f"http://127.0.0.1:{house.port}/{name}"
+        async with house.client.get(address) as reply:
+            body = await reply.read()
+            assert reply.status == 200
+            assert "'unsafe-inline'" not in reply.headers["Content-Security-Policy"]
+            tag = {"If-None-Match": reply.headers["ETag"]}
+        async with house.client.get(address, headers=tag) as reply:
+            assert reply.status == 304
+        sizes += len(body)
+        text = body.decode().replace("https://tickets.example", "")
+        assert "http://" not in text
+        assert "https://" not in text
+        assert not re.search(r"<script>|<style>|style=|onclick=|innerHTML", text)
+    assert sizes < 20_000
 
 
 async def test_the_room_is_full_at_its_bound(house: House) -> None:

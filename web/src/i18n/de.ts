@@ -80,6 +80,7 @@ export const de: Texts = {
   "seats.limit": "Sie können nicht noch mehr Plätze gleichzeitig halten.",
   "seats.most": "Höchstens {n} Plätze auf einmal.",
   "seats.apart": "Diese Plätze liegen nicht nebeneinander.",
+  "seats.queueOver": "Ihr Platz im Warteraum gilt nicht mehr.",
   "seats.closed": "Für diese Vorstellung gibt es keine Karten mehr.",
   "seats.paused": "Der Verkauf ist angehalten. Versuchen Sie es in ein paar Minuten.",
   "seats.live": "Live",

@@ -77,6 +77,7 @@ export const en = {
   "seats.limit": "You cannot hold more seats at once.",
   "seats.most": "At most {n} seats at a time.",
   "seats.apart": "These seats are not next to each other.",
+  "seats.queueOver": "Your place in the waiting room cannot be used any more.",
   "seats.closed": "This showtime is no longer sold.",
   "seats.paused": "Sales are paused. Try again in a few minutes.",
   "seats.live": "Live",

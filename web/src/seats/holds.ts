@@ -3,6 +3,7 @@ import { queryOptions } from "@tanstack/react-query";
 import { api, ask, newKey, type Schemas } from "../api/client";
 import { currentSession, ready, setSession } from "../api/session";
 import { keep } from "./kept";
+import type { QueuePlace } from "./queue";
 
 export type Hold = Schemas["Hold"];
 
@@ -22,6 +23,16 @@ export async function becomeSomebody(): Promise<void> {
   if (currentSession().kind !== "nobody") return;
   const { access_token } = await ask(api.POST("/api/v1/auth/guest"));
   setSession({ kind: "guest", token: access_token });
+}
+
+/** Use a place of the waiting room. It must be done soon, not only when seats are chosen. Throws `ApiError`. */
+export async function enter(showtimeId: string, place: QueuePlace): Promise<void> {
+  await becomeSomebody();
+  const body = place.secret
+    ? { token: place.token, device_secret: place.secret }
+    : { token: place.token };
+  const params = { path: { showtime_id: showtimeId } };
+  await ask(api.POST("/api/v1/showtimes/{showtime_id}/queue/entry", { params, body }));
 }
 
 export type Wish = { key: string } & (

@@ -1,7 +1,15 @@
 /** Choosing seats: chosen here, held once, all or nothing, on Continue. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { useCallback, useEffect, useId, useMemo, useState, useSyncExternalStore } from "react";
+import {
+  useCallback,
+  useEffect,
+  useId,
+  useMemo,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from "react";
 import { ApiError, api, ask, newKey, REPEATED, type Schemas } from "../api/client";
 import { useSession } from "../api/session";
 import { moment, money, sum } from "../format";
@@ -10,9 +18,10 @@ import { type Key, useWords, type Words } from "../i18n";
 import { cinemasQuery, filmQuery, showtimeQuery } from "../ui/queries";
 import { Failure, keyOf, Skeleton, useTitle } from "../ui/state";
 import { areApart, gridOf } from "./grid";
-import { giveBack, type Hold, holdQuery, placeHold, type Wish } from "./holds";
+import { enter, giveBack, type Hold, holdQuery, placeHold, type Wish } from "./holds";
 import { keep, keptAt } from "./kept";
 import { SeatList, SeatMap } from "./map";
+import { placeIn, queueAddress } from "./queue";
 import { watchSeats } from "./socket";
 import { SeatStore } from "./store";
 import { Waiting } from "./waiting";
@@ -116,8 +125,22 @@ function refusalText(error: Error, { t }: Words): string {
     HOLD_LIMIT: "seats.limit",
     SALES_CLOSED: "seats.closed",
     SALES_PAUSED: "seats.paused",
+    QUEUE_NOT_YET: "seats.queueOver",
+    QUEUE_PLACE_ENDED: "seats.queueOver",
   };
   return t(texts[error.code] ?? keyOf(error), { seats });
+}
+
+/** Whoever comes from the waiting room goes in at once, and the address forgets the place. */
+function useEntry(showtimeId: string, failed: (error: Error) => void) {
+  const [place] = useState(() => placeIn(location.hash));
+  const fail = useRef(failed);
+  fail.current = failed;
+  useEffect(() => {
+    if (place === null) return;
+    history.replaceState(history.state, "", location.pathname + location.search);
+    enter(showtimeId, place).catch((error: Error) => fail.current(error));
+  }, [showtimeId, place]);
 }
 
 function Choosing({
@@ -143,6 +166,7 @@ function Choosing({
   const prices = useMemo(() => new Map(seats.seats.map((one) => [one.label, one.price])), [seats]);
 
   useEffect(() => watchSeats(store, showtimeId), [store, showtimeId]);
+  useEntry(showtimeId, (error) => setNote(refusalText(error, words)));
 
   const known = useQuery({
     ...holdQuery(showtimeId, holdId ?? ""),
@@ -184,6 +208,10 @@ function Choosing({
     },
     onError: (error) => {
       store.refused();
+      if (error instanceof ApiError && error.code === "QUEUE_REQUIRED") {
+        location.assign(queueAddress(showtimeId));
+        return;
+      }
       setNote(refusalText(error, words));
       setShort(error instanceof ApiError && error.code === "NOT_ENOUGH_SEATS");
       if (error instanceof ApiError && error.code === "SEAT_UNAVAILABLE")
