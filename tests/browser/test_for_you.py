@@ -50,11 +50,9 @@ def test_preferences_change_what_is_recommended_until_somebody_opts_out(
     sign_in(page, *backstage.account())
     page.goto("/for-you")
     page.get_by_text("What you like, and where").click()
-    # Genres of one film each, that is why it is said of it.
     page.get_by_label("Comedy", exact=True).check()
     page.get_by_role("button", name="Save").click()
     page.locator(".reason").filter(has_text="More of what you like: Comedy").first.wait_for()
-    page.get_by_text("What you like, and where").click()
     page.get_by_label("Do not look at what I book and do").check()
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Recommendations do not look at you").wait_for()

@@ -1,12 +1,27 @@
 /** Tells the server what visitors do with films: for the funnel, and for what is recommended. */
 import { useEffect, useRef } from "react";
-import { api } from "../api/client";
+import { currentSession, ready, tokenOf } from "../api/session";
 import { EventQueue, type PageEvent } from "./queue";
 
-// A page that is closed takes its requests with it, unless they are kept alive.
 const queue = new EventQueue((events) => {
-  api.POST("/api/v1/events", { body: { events }, keepalive: true }).catch(() => undefined);
+  send(events).catch(() => undefined);
 });
+
+// A page that is closed takes its requests with it, unless they are kept alive; those of the client
+// are read as they are sent, and cannot be. A token that has run out is not worth asking again.
+async function send(events: PageEvent[]): Promise<void> {
+  await ready();
+  const token = tokenOf(currentSession());
+  await fetch("/api/v1/events", {
+    method: "POST",
+    keepalive: true,
+    headers: {
+      "Content-Type": "application/json",
+      ...(token !== null && { Authorization: `Bearer ${token}` }),
+    },
+    body: JSON.stringify({ events }),
+  });
+}
 
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "hidden") queue.flush();

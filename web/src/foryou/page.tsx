@@ -168,10 +168,7 @@ function Preferences() {
   return (
     <details className="panel preferences">
       <summary>{t(known.data.opt_out ? "forYou.isOff" : "forYou.preferences")}</summary>
-      <Choosing
-        key={JSON.stringify(known.data)}
-        known={{ genres: [], cinema_ids: [], opt_out: false, ...known.data }}
-      />
+      <Choosing known={{ genres: [], cinema_ids: [], opt_out: false, ...known.data }} />
     </details>
   );
 }
@@ -240,6 +237,7 @@ function Choosing({ known }: { known: Chosen }) {
         <small>{t("forYou.optOutText")}</small>
       </p>
       <Refusal error={saved.error} />
+      {saved.isSuccess && <p role="status">{t("me.saved")}</p>}
       <button type="submit" className="button" disabled={saved.isPending}>
         {t("me.save")}
       </button>
