@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 from playwright.sync_api import Locator, Page, expect
@@ -15,12 +16,12 @@ def _open(page: Page, house: House, day: str) -> None:
     page.goto("/sign-in")
     sign_in_as(page, "admin")
     go_to_work(page, "Timetable", "Timetable", cinema=house.label)
-    page.get_by_label("Day").fill(day)
+    page.get_by_label("Day", exact=True).fill(day)
     page.get_by_role("region", name="Screens and their showtimes").wait_for()
 
 
 def _block(page: Page, time: str) -> Locator:
-    return page.get_by_role("button", name=f"{time}–")
+    return page.get_by_role("button", name=re.compile(f"^{time} "))
 
 
 def _start(backstage: Backstage, showtime_id: str) -> datetime:
@@ -126,7 +127,7 @@ def test_a_plan_is_made_looked_at_and_applied(page: Page, backstage: Backstage) 
     day = house.day(20)
     _open(page, house, day)
     page.get_by_text("Have a plan made").click()
-    page.get_by_label("From").fill(day)
+    page.get_by_label("From", exact=True).fill(day)
     page.get_by_label("To", exact=True).fill(day)
     page.get_by_label("Price in EUR").fill("10")
     page.get_by_label("Seconds to look for it").fill("1")

@@ -293,7 +293,8 @@ function Block(props: BlockProps) {
   const states = [isNew && "new", isShifted && "shifted", isInTheWay && "in-the-way"];
   const named = [
     isNew && t("table.new"),
-    `${time}–${end} ${show.movie_title}`,
+    `${time} ${show.movie_title}`,
+    t("film.until", { time: end }),
     screen,
     `${show.format}, ${show.language}`,
     isInTheWay && t("table.conflict"),
@@ -316,12 +317,7 @@ function Block(props: BlockProps) {
         }}
         onClick={onClick}
       >
-        <strong>
-          {isNew && "+ "}
-          {time}
-          {isInTheWay && " ⚠"}
-        </strong>
-        <span>{show.movie_title}</span>
+        <strong>{time}</strong> <span>{show.movie_title}</span>
       </button>
       <span
         className="board-cleaning"
