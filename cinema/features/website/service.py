@@ -43,7 +43,8 @@ class WebsiteService:
             self.page = _file(PAGE, NOT_BUILT.encode())
             return
         self.page = _read(folder / PAGE)
-        self.worker = _read(folder / WORKER)
+        # Pages that an earlier version has built have none.
+        self.worker = _read(folder / WORKER) if (folder / WORKER).is_file() else None
         for path in sorted((folder / ASSETS).iterdir()):
             if ending(path.name) in TYPES:
                 self._assets[path.name] = _read(path)

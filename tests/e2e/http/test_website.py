@@ -101,6 +101,15 @@ async def test_what_starts_the_scanner_offline_is_asked_for_each_time_and_fetche
             assert reply.status == 404
 
 
+async def test_pages_that_an_earlier_version_has_built_are_served(folder: Path) -> None:
+    (folder / "scanner.js").unlink()
+    async for client in served(WebsiteService(Site(), folder)):
+        async with client.get("/", headers=BROWSER) as reply:
+            assert reply.status == 200
+        async with client.get("/scanner.js", headers=BROWSER) as reply:
+            assert reply.status == 404
+
+
 async def test_only_a_checkout_that_takes_cards_may_run_the_script_of_stripe(folder: Path) -> None:
     for key in ("pk_test_x", None):
         async for client in served(WebsiteService(Site(stripe_key=key), folder)):
