@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.api.guests import mails, text_of
-from tests.e2e.api.house import PATIENCE_S, Answer, House
+from tests.e2e.api.house import Answer, House
 
-MAILS_S = 60.0
-"""A busy machine takes long to write a mail."""
+BUSY_S = 60.0
+"""A busy machine takes long to come to an order, or to write a mail."""
 
 
 async def order(
@@ -31,14 +31,14 @@ async def order(
 
 async def until(house: House, question: str, *values: Any) -> None:
     """Wait until a question to the database is answered with true."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(BUSY_S):
         while not await house.database.fetchval(question, *values):
             await house.ask(None, "GET", "movies?limit=1")
 
 
 async def text_to(house: House, mailbox: Path, email: str) -> str:
     """The text of the one mail to an address, once it is there."""
-    async with asyncio.timeout(MAILS_S):
+    async with asyncio.timeout(BUSY_S):
         while True:
             texts = [
                 text_of(mail)

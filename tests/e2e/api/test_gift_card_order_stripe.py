@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -111,6 +111,23 @@ async def test_a_payment_of_which_nobody_tells_is_found(shop: CardShop) -> None:
     assert (await seen(shop, bought))["status"] == "open"
     await due(shop.house, bought["id"])
     await until_status(shop, bought, "paid")
+
+
+async def test_a_payment_of_which_nobody_tells_is_made_good_when_days_are_compared(
+    shop: CardShop,
+) -> None:
+    bought = await ordered(shop)
+    shop.double.deliveries.held = True
+    shop.pay(bought)
+    created = datetime.fromtimestamp(shop.intent_of(bought)["created"], UTC)
+    await shop.house.database.execute(
+        "insert into stripe_tasks (kind, name, created_at, due_at) values ('day', $1, now(), now())"
+        " on conflict (kind, name) do update set due_at = now(), ended_at = null",
+        created.date().isoformat(),
+    )
+    await until_status(shop, bought, "paid")
+    differences = "select count(*) from payment_differences"
+    assert await shop.house.database.fetchval(differences) == 0
 
 
 async def test_an_order_that_nobody_pays_is_given_up_with_its_intent(

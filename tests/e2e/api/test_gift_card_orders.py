@@ -7,12 +7,16 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import asyncpg
+import msgspec
 import pytest
 import pytest_asyncio
 
+from cinema.features.accounts.erasure_store import ErasureRepository
 from cinema.features.giftcards.order_store import CardOrdersRepository
+from cinema.features.giftcards.personal_store import GiftCardFacts
 from tests.e2e.api.card_orders import order, sent, text_to, until
 from tests.e2e.api.gift_cards import accounts, book_by_card, left
 from tests.e2e.api.house import UNKNOWN_ID, Clocks, House, open_house
@@ -288,3 +292,39 @@ async def test_texts_of_orders_are_forgotten_a_month_after_they_are_sent(
     seen = await get(house, "ada", f"gift-cards/orders/{bought['id']}")
     assert (seen["recipient"], seen["message"]) == ({"email": "", "name": ""}, "")
     assert seen["card"]["code"] == bought["card"]["code"]
+
+
+async def test_an_erased_account_leaves_no_texts_and_its_card_is_sent(
+    house: House, database: str
+) -> None:
+    day = (datetime.now(UTC) + timedelta(days=30)).date()
+    waiting = (await order(house, deliver_on=str(day), message="Later")).data
+    done = (await order(house, message="Now")).data
+    delivered = "select delivered_at is not null from gift_card_orders where id = $1"
+    await until(house, delivered, done["id"])
+    ada, later = UUID(house.people["ada"]), datetime.now(UTC) + timedelta(seconds=1)
+    async with asyncpg.create_pool(database, min_size=1, max_size=1) as pool:
+        facts = [file async for file in GiftCardFacts(pool).disclose(ada)]
+        (exported,) = [b"".join([piece async for piece in file.pieces]) for file in facts]
+        assert {one["message"] for one in msgspec.json.decode(exported)} == {"Later", "Now"}
+        assert waiting["card"]["code"].encode() not in exported
+        await pool.execute("update users set erase_at = now() where id = $1", ada)
+        erasure = ErasureRepository(pool, no_post, new_id=uuid4)
+        for still_open in ("open", "refunding", "refund_failed"):
+            status = "update gift_card_orders set status = $2, card_id = $3, due_at = null"
+            values = (waiting["id"], still_open, None if still_open == "open" else card_id(waiting))
+            await pool.execute(f"{status} where id = $1", *values)
+            assert await erasure.erase_due(later, 10) == 0, still_open
+        await pool.execute(
+            "update gift_card_orders set status = 'paid', due_at = deliver_at where id = $1",
+            waiting["id"],
+        )
+        assert await erasure.erase_due(later, 10) == 1
+        await until(house, delivered, waiting["id"])
+        assert await sent(house) == 2
+        kept = await pool.fetch("select message from gift_card_orders where id = $1", done["id"])
+        assert [row["message"] for row in kept] == [""]
+
+
+def card_id(order: Any) -> UUID:
+    return UUID(order["card"]["id"])
