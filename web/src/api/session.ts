@@ -49,13 +49,16 @@ const HANDED_OVER = "cinema.handed-over";
  * with a number that only this window knows: a link from elsewhere makes nobody a guest of its maker.
  */
 export function loadAnew(href: string): void {
-  if (session.kind !== "guest") {
-    location.assign(href);
-    return;
+  let behind = "";
+  if (session.kind === "guest") {
+    const number = crypto.getRandomValues(new Uint32Array(4)).join("-");
+    sessionStorage.setItem(HANDED_OVER, number);
+    behind = `#guest=${number}.${session.token}`;
   }
-  const number = crypto.getRandomValues(new Uint32Array(4)).join("-");
-  sessionStorage.setItem(HANDED_OVER, number);
-  location.assign(`${href}#guest=${number}.${session.token}`);
+  // The router may be at this address already: then going there would load nothing. It listens to
+  // its own replaceState, and is not to follow this change.
+  History.prototype.replaceState.call(history, history.state, "", href + behind);
+  location.reload();
 }
 
 /** The other end of `loadAnew`, before the router reads the address. */

@@ -22,7 +22,9 @@ addEventListener("activate", (event) => {
 addEventListener("fetch", (event) => {
   const { pathname, origin } = new URL(event.request.url);
   if (origin !== location.origin || event.request.method !== "GET") return;
-  const kept = (name) => caches.open(CACHE).then((cache) => cache.match(name));
+  // The server varies its answers by what is accepted; here there is one of each.
+  const one = { ignoreVary: true };
+  const kept = (name) => caches.open(CACHE).then((cache) => cache.match(name, one));
   if (event.request.mode === "navigate" && pathname === SHELL) {
     const shown = fetch(event.request).catch(async (error) => {
       const page = await kept(SHELL);
