@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { dayIn, minorOf, minutesAndSeconds, money, secondsUntil, sum } from "./format";
+import { dayIn, listOf, minorOf, minutesAndSeconds, money, secondsUntil, sum } from "./format";
 
 test("minor units have as many digits as their currency", () => {
   expect(money({ amount: 1250, currency: "EUR" }, "en")).toBe("€12.50");
@@ -33,4 +33,9 @@ test("an amount is read as people type it, and nothing else is", () => {
   expect(minorOf("1250", "JPY")).toBe(1250);
   expect(minorOf("12.5", "JPY")).toBeNull();
   expect(minorOf("1.25", "KWD")).toBe(1250);
+});
+
+test("lists are what stands between commas, each once", () => {
+  expect(listOf(" Drama,, Comedy , Drama")).toEqual(["Drama", "Comedy"]);
+  expect(listOf(undefined)).toEqual([]);
 });

@@ -97,3 +97,9 @@ export function minorOf(text: string, currency: string): number | null {
   if (part.length > places) return null;
   return Number(whole + part.padEnd(places, "0"));
 }
+
+/** What stands between commas, each once. */
+export function listOf(text: string | undefined): string[] {
+  const parts = (text ?? "").split(",").map((one) => one.trim());
+  return [...new Set(parts.filter(Boolean))];
+}

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fieldsOf, LANGUAGES_PATTERN, listOf, movieOf } from "./film-parts";
+import { fieldsOf, LANGUAGES_PATTERN, movieOf } from "./film-parts";
 
 const film = {
   id: "0190",
@@ -24,11 +24,6 @@ test("what is left empty is null or nothing, never an empty text", () => {
   const sent = movieOf({ title: " Metropolis ", runtime_minutes: "153", age_rating: "  " });
   expect(sent).toMatchObject({ title: "Metropolis", age_rating: null, genres: [] });
   expect(sent).toMatchObject({ release_date: null, poster_url: null, description: "" });
-});
-
-test("lists are what stands between commas, each once", () => {
-  expect(listOf(" Drama,, Comedy , Drama")).toEqual(["Drama", "Comedy"]);
-  expect(listOf(undefined)).toEqual([]);
 });
 
 test("languages are tags between commas", () => {

@@ -1,5 +1,6 @@
 /** A film as a form has it. Pure. */
 import type { Schemas } from "../api/client";
+import { listOf } from "../format";
 import type { Fields } from "../ui/form";
 import type { Movie } from "../ui/queries";
 
@@ -19,12 +20,6 @@ const TAG = "[a-zA-Z]{2,8}(-[a-zA-Z0-9]{1,8}){0,3}";
 export const LANGUAGES_PATTERN = `\\s*${TAG}(\\s*,\\s*${TAG})*\\s*`;
 export const LINK_PATTERN = "https?://.+";
 export const POSTER_PATTERN = "https?://.+|/media/.+";
-
-/** What stands between commas, each once. */
-export function listOf(text: string | undefined): string[] {
-  const parts = (text ?? "").split(",").map((one) => one.trim());
-  return [...new Set(parts.filter(Boolean))];
-}
 
 export function movieOf(fields: Fields): Schemas["MovieInput"] {
   const text = (name: string) => fields[name]?.trim() || null;

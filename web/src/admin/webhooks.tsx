@@ -238,9 +238,11 @@ function DeliveryRow({ hookId, delivery }: { hookId: string; delivery: Delivery 
   const queries = useQueryClient();
   const again = useMutation({
     mutationFn: () => {
-      const params = { path: { webhook_id: hookId, delivery_id: delivery.id } };
+      const path = { webhook_id: hookId, delivery_id: delivery.id };
       return ask(
-        api.POST("/api/v1/admin/webhooks/{webhook_id}/deliveries/{delivery_id}/retry", { params }),
+        api.POST("/api/v1/admin/webhooks/{webhook_id}/deliveries/{delivery_id}/retry", {
+          params: { path },
+        }),
       );
     },
     onSettled: () => queries.invalidateQueries({ queryKey: ["deliveries", hookId] }),

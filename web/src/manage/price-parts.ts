@@ -1,7 +1,6 @@
 /** Price rules as a form has them. Pure. */
-import { listOf } from "../admin/film-parts";
 import type { Schemas } from "../api/client";
-import { minorOf } from "../format";
+import { listOf, minorOf } from "../format";
 import type { Fields } from "../ui/form";
 
 type Rule = Schemas["PriceRule"];

@@ -9,6 +9,7 @@ import { useWorkplace, WorkplaceField } from "../staff/place";
 import { Confirm, Field, type Fields, Form } from "../ui/form";
 import { type Cinema, screensQuery } from "../ui/queries";
 import { Dialog, Empty, Failure, Skeleton, useTitle } from "../ui/state";
+import "../styles/manage.css";
 
 type Screen = Schemas["Screen"];
 
