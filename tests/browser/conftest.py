@@ -39,11 +39,12 @@ def pages(chromium: str) -> Path:
 
 @pytest.fixture(scope="session")
 def server(pages: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server as a newcomer starts it, with no limit on how many guests one address has."""
+    """A server as a newcomer starts it, with no limit on what one address opens."""
     one = ServerProcess(
         tmp_path_factory.mktemp("browser") / "data",
         DEMO_DATA="true",
         GUESTS_PER_HOUR_PER_ADDRESS="1000",
+        REGISTRATIONS_PER_HOUR_PER_ADDRESS="1000",
         LEASE_MS="1000",
     )
     try:

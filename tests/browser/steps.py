@@ -81,4 +81,4 @@ def go_to_work(page: Page, link: str, title: str, cinema: str = "Kino Aurora, Be
     """To a page of staff, for one cinema; the page before has a choice of cinemas too."""
     page.get_by_role("navigation", name="For staff").get_by_role("link", name=link).click()
     page.get_by_role("heading", name=title, level=1, exact=True).wait_for()
-    page.get_by_label("Cinema").select_option(label=cinema)
+    page.get_by_role("combobox", name="Cinema").select_option(label=cinema)
