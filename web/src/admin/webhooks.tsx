@@ -310,6 +310,7 @@ function Adding({ tell }: { tell: (secret: string) => void }) {
         error={added.error}
         action={t("hooks.add")}
         fields={["url", "description"]}
+        codes={{ WEBHOOK_URL_REFUSED: "url" }}
       >
         <Field name="url" label={t("hooks.url")} hint={t("films.linkHint")} most={2048} />
         <Field name="description" label={t("films.description")} most={200} optional />

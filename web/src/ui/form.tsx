@@ -76,6 +76,8 @@ interface FormProps {
   quiet?: boolean;
   /** The fields of the body; what is refused of one is said at that one. */
   fields?: readonly string[];
+  /** Codes of errors that are always about one of the fields, with its name. */
+  codes?: Readonly<Record<string, string>>;
   children: ReactNode;
 }
 
@@ -88,11 +90,12 @@ export function Form({
   action,
   quiet,
   fields = [],
+  codes = {},
   children,
 }: FormProps) {
   const { t } = useWords();
   const form = useRef<HTMLFormElement>(null);
-  const named = fieldOf(error);
+  const named = error instanceof ApiError ? (codes[error.code] ?? fieldOf(error)) : null;
   const name = fields.find((one) => one === named);
   useEffect(() => {
     const field = error && name ? form.current?.elements.namedItem(name) : null;
