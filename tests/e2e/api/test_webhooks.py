@@ -194,6 +194,14 @@ async def test_a_receiver_that_fails_is_left_alone_for_a_while(
     assert row["rests"]
     assert "500" in row["last_error"]
     assert len(partner.received) <= IN_FLIGHT
+
+    async def at_rest() -> bool:
+        return not await house.database.fetchval(
+            "select exists (select from webhook_deliveries where claimed_until is not null)"
+        )
+
+    # What fails last lengthens the rest once more.
+    await until(at_rest)
     # Then one at a time tries whether it is back.
     partner.received.clear()
     partner.most_at_once = 0
@@ -201,12 +209,6 @@ async def test_a_receiver_that_fails_is_left_alone_for_a_while(
     await partner.until(1)
     assert partner.most_at_once == 1
     # It is back: all that waits comes, whatever its own wait was.
-
-    async def at_rest() -> bool:
-        return not await house.database.fetchval(
-            "select exists (select from webhook_deliveries where claimed_until is not null)"
-        )
-
     await until(at_rest)
     partner.answer = lambda _: web.Response(status=200)
     await house.database.execute("update webhook_endpoints set failures = 9, resume_at = null")
