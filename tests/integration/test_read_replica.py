@@ -272,6 +272,7 @@ async def test_a_replica_of_a_history_that_was_given_up_is_not_read(tmp_path: Pa
         await ask(pair.dsn, "create table kept (n serial primary key, name text)")
         heir_dsn = await asyncio.to_thread(heir.start)
         await caught_up(pair)
+        await caught_up(pair, heir_dsn)
         # The heir misses what the replica still gets; then the primary is lost.
         await asyncio.to_thread(heir.stop)
         await write(pair, "given up")

@@ -57,12 +57,13 @@ async def ask(dsn: str, statement: str, *values: object) -> Any:
         await connection.close()
 
 
-async def caught_up(pair: Pair) -> None:
+async def caught_up(pair: Pair, replica_dsn: str | None = None) -> None:
+    """Wait until its replica, or another one, has all that the primary has now."""
     position = await ask(pair.dsn, "select pg_current_wal_flush_lsn()::text")
     async with asyncio.timeout(WAIT_S):
         while True:
             passed = "select pg_last_wal_replay_lsn() >= $1::text::pg_lsn"
-            if await ask(pair.read_dsn, passed, position):
+            if await ask(replica_dsn or pair.read_dsn, passed, position):
                 return
             await asyncio.sleep(POLL_S)
 
