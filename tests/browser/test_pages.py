@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
@@ -192,7 +193,9 @@ def look_at_catalogue(page: Page, look: Callable[[str, Page], None]) -> None:
 
 
 def look_at_planning(page: Page, look: Callable[[str, Page], None]) -> None:
-    page.goto("/manage/timetable")
+    # Late in the evening nothing is left of today.
+    day = (datetime.now(UTC).date() + timedelta(days=2)).isoformat()
+    page.goto(f"/manage/timetable?day={day}")
     page.locator(".board-show").first.wait_for()
     page.get_by_text("Have a plan made").click()
     page.get_by_text("Films to drag").click()
@@ -202,6 +205,7 @@ def look_at_planning(page: Page, look: Callable[[str, Page], None]) -> None:
     look("a new showtime", page)
     page.goto("/manage/prices")
     page.get_by_role("button", name="Add a ticket type").wait_for()
+    page.get_by_label("Day", exact=True).fill(day)
     page.get_by_label("Showtime").locator("option").first.wait_for(state="attached")
     page.get_by_role("button", name="Calculate").click()
     page.locator(".explained").wait_for()
