@@ -1,6 +1,6 @@
 """`holds-churn`: seats that are held and released again and again, beside bare handlers."""
 
-from benchmarks.house import House
+from benchmarks.house import House, Screen
 from benchmarks.load.churn import HELD, RELEASED
 from benchmarks.load.specs import Churn
 from benchmarks.results import Figures, Outcome, Target, measurement
@@ -23,12 +23,16 @@ P99_MS = 15.0
 SUBJECTS = ("bare", "cinema")
 
 
-async def filled_stage(house: House) -> Stage:
-    """Showtimes under the rules that a showtime has if nobody says otherwise.
+async def screen_of(house: House) -> Screen:
+    """Where all of it happens."""
+    return await house.screen("Screen churn", ROWS, COLUMNS)
+
+
+async def new_stage(house: House, screen: Screen) -> Stage:
+    """New showtimes, since some seats stay held at the end of a run, under the rules by default.
 
     Those keep single seats from being left over, so what is held begins a row.
     """
-    screen = await house.screen("Screen churn", ROWS, COLUMNS)
     showtimes = await house.showtimes(screen, SHOWTIMES, rules={})
     return Stage(showtimes=showtimes, labels=screen.labels[::COLUMNS])
 
@@ -65,10 +69,11 @@ async def run(bench: Bench) -> Outcome:
     figures = Figures()
     async with bench.cinema() as server, bench.baseline("bare") as bare:
         house = await House.open(server, CUSTOMERS)
-        stages = {"cinema": await filled_stage(house)}
-        stages["bare"] = bare_stage(stages["cinema"].labels, SHOWTIMES)
+        screen = await screen_of(house)
         subjects = {"bare": bare, "cinema": of(server)}
         for number in range(bench.options.runs):
+            stages = {"cinema": await new_stage(house, screen)}
+            stages["bare"] = bare_stage(stages["cinema"].labels, SHOWTIMES)
             for name in interleaved(SUBJECTS, number):
                 await measure(bench, figures, subjects[name], stages[name], house.tokens)
     cinema, bare_rate = figures.of("cinema", "answers"), figures.of("bare", "answers").median
@@ -102,11 +107,12 @@ async def compare(bench: Bench, before: str) -> Outcome:
     async with bench.cinema() as now, bench.cinema(command=before) as then:
         servers = dict(zip(SIDES, (now, then), strict=True))
         houses = {side: await House.open(servers[side], CUSTOMERS) for side in SIDES}
-        stages = {side: await filled_stage(houses[side]) for side in SIDES}
+        screens = {side: await screen_of(houses[side]) for side in SIDES}
         for number in range(bench.options.runs):
             for side in turns(number):
+                stage = await new_stage(houses[side], screens[side])
                 subject, tokens = of(servers[side]), houses[side].tokens
-                await measure(bench, sides[side], subject, stages[side], tokens)
+                await measure(bench, sides[side], subject, stage, tokens)
     return compared(*(outcome(NAME, SUMMARY, sides[side]) for side in SIDES))
 
 
