@@ -17,20 +17,14 @@ from cinema.actors.dispatch import Dispatch
 from cinema.actors.kernel import Kernel
 from cinema.actors.tasks import Tasks
 from cinema.app.cluster import open_cluster
-from cinema.app.features import (
-    Ground,
-    Offered,
-    build_features,
-    job_queue,
-    owner_of,
-    row_branches,
-    silent_branches,
-)
+from cinema.app.features import build_features, job_queue, row_branches, silent_branches
 from cinema.app.operators import Control
 from cinema.app.settings_parts import kernel_settings, object_store, sale_rules
 from cinema.cluster.node import ClusterNode
 from cinema.domain.limits import CLOCK_SYNC_S
 from cinema.domain.progress import Report, unheard
+from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.throttles import Throttles
 from cinema.features.accounts.tokens import TimeSource
 from cinema.features.events.tail import EventTail
 from cinema.features.feature import Feature
@@ -38,6 +32,8 @@ from cinema.features.giftcards.order_service import CardOrdersService
 from cinema.features.ids import IdSource
 from cinema.features.jobs.jobs import JobQueue
 from cinema.features.ledger.service import AttemptsService
+from cinema.features.node_parts import NodeParts, Offered
+from cinema.features.seats.hold_limits import HoldLimits
 from cinema.features.watching.hub import WatchHub
 from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.connections.wire import ReplyWriter
@@ -191,7 +187,7 @@ async def running_node(
         writer = ReplyWriter(allowed_origins=settings.allowed_origins, hsts=settings.production)
         cipher = Cipher(encryption_keys(settings.encryption_keys))
         replica = DatabaseAddress(settings.database_read_url)
-        ground = Ground(
+        parts = NodeParts(
             settings=settings,
             pool=pool,
             database=address,
@@ -202,24 +198,26 @@ async def running_node(
             durability=watch,
             sink=sink,
             metrics=metrics,
-            nodes=control.nodes,
             proxies=TrustedProxies(settings.trusted_proxies),
             writer=writer,
             turns=Turns(asyncio.get_running_loop()),
             cipher=cipher,
+            objects=object_store(settings),
+            sale_rules=sale_rules(settings),
+            demo_accounts=_demo_accounts(settings),
             next_id=IdSource(clock.now_us).next_id,
             unix_s=unix_s,
             stack=stack,
         )
-        offered = Offered()
-        features = await build_features(ground, offered)
-        control.count(metrics, offered.hub)
+        offered = Offered(control.service)
+        features = await build_features(parts, offered)
+        control.count(metrics, offered[WatchHub])
         background = Tasks(kernel.metrics.task_failures)
         # They end before what they use is closed.
         stack.push_async_callback(background.cancel)
         _start(features, background, metrics)
         _complete_demo(settings, pool, address, background)
-        jobs = _work_off(job_queue(ground, offered, features), kernel, stack)
+        jobs = _work_off(job_queue(parts, offered, features), kernel, stack)
         sweeps = {name: sweep for one in features for name, sweep in one.sweeps.items()}
         housekeeping = Housekeeping(
             journal, pool, dispatch, settings.journal_retention_days, sweeps
@@ -231,23 +229,23 @@ async def running_node(
             "DATABASE_READ_URL": replica.replace,
         }
         background.keep("secret-files", SecretFiles(_secret_files(settings, takers, features)).run)
-        edge = _edge(ground, offered, features)
+        edge = _edge(parts, offered, features)
         loop_probe = LoopProbe(asyncio.get_running_loop())
         stack.callback(loop_probe.stop)
-        for families in (loop_families(loop_probe), turn_families(ground.turns)):
+        for families in (loop_families(loop_probe), turn_families(parts.turns)):
             metrics.add_collector(families)
         yield Node(
             edge,
             kernel,
-            offered.hub,
+            offered[WatchHub],
             cluster,
             control,
             loop_probe,
             tasks,
             jobs,
-            offered.attempts,
-            offered.card_orders,
-            offered.tail,
+            offered[AttemptsService],
+            offered[CardOrdersService],
+            offered[EventTail],
         )
 
 
@@ -289,6 +287,15 @@ def _complete_demo(
         background.start("demo-past", work)
 
 
+def _demo_accounts(settings: Settings) -> Mapping[str, tuple[str, str]]:
+    """Who can log in with the demo's data: by role the address and the password."""
+    if not settings.demo_data or settings.production:
+        return {}
+    from cinema.demo.seed import DEMO_ACCOUNTS
+
+    return DEMO_ACCOUNTS
+
+
 def _work_off(queue: JobQueue, kernel: Kernel, stack: AsyncExitStack) -> Tasks:
     """Start the worker of jobs; it ends before all else does, since jobs need the rest."""
     jobs = Tasks(kernel.metrics.task_failures)
@@ -297,26 +304,26 @@ def _work_off(queue: JobQueue, kernel: Kernel, stack: AsyncExitStack) -> Tasks:
     return jobs
 
 
-def _edge(ground: Ground, offered: Offered, features: Sequence[Feature]) -> Edge:
+def _edge(parts: NodeParts, offered: Offered, features: Sequence[Feature]) -> Edge:
     """The edge for clients: the routes of all features, and the document that describes them."""
-    holds, throttles = offered.holds, offered.throttles
+    holds, throttles = offered[HoldLimits], offered[Throttles]
     edge = Edge(
-        edge_options(ground.settings),
-        verify_token=offered.admission.verify,
-        look_up_token=offered.admission.look_up,
-        metrics=ground.metrics,
-        writer=ground.writer,
-        proxies=ground.proxies,
-        write_log=ground.sink.write,
-        owner_of=owner_of(ground.cluster),
+        edge_options(parts.settings),
+        verify_token=offered[Admission].verify,
+        look_up_token=offered[Admission].look_up,
+        metrics=parts.metrics,
+        writer=parts.writer,
+        proxies=parts.proxies,
+        write_log=parts.sink.write,
+        owner_of=parts.owner_of(),
         limits=EdgeLimits(count_write=throttles.count_write, take_hold=holds.check),
-        turns=ground.turns,
+        turns=parts.turns,
     )
     routes = [route for feature in features for route in feature.routes]
     routes += bound(assets.ROUTES, assets.ReferencePage())
-    url = ground.settings.public_url
+    url = parts.settings.public_url
     note = ""
-    if ground.settings.demo_data and not ground.settings.production:
+    if parts.settings.demo_data and not parts.settings.production:
         from cinema.demo.seed import accounts_note
 
         note = accounts_note()

@@ -23,7 +23,6 @@ from cinema.features.operations.interventions import InterventionService
 from cinema.features.operations.node import ControlNode, LogLevels, Traffic
 from cinema.features.operations.routes import ControlDocument
 from cinema.features.operations.service import ControlService
-from cinema.features.operations.shapes import NodeShown
 from cinema.features.operations.token import OperatorTokens, ProvingWriter, text_of
 from cinema.features.watching.hub import WatchHub
 from cinema.http.routes import bound
@@ -37,9 +36,6 @@ from cinema.telemetry.metrics import Metrics
 CONTROL_STARTED: Final = "control_started"
 CONTROL_OFF: Final = "control_off"
 CONTROL_UNANNOUNCED: Final = "control_unannounced"
-
-LOOK_S: Final = 1.0
-"""How long a node may take to report to somebody who looks at all nodes every second or two."""
 
 GRACE_S: Final = 1.0
 """How long a stop waits for the last answers, after everything else has ended."""
@@ -75,7 +71,7 @@ class Control:
             drain=drain,
             log_levels=LogLevels(current=log_level, change=set_log_level),
         )
-        service = self._service = ControlService(node, known, journal, terms)
+        service = self.service = ControlService(node, known, journal, terms)
         if cluster is not None:
             cluster.peers.answer(TOPIC, service.answer_peer)
         self.edge: Edge | None = None
@@ -103,10 +99,6 @@ class Control:
             )
             document = ControlDocument(routes, version=__version__)
             self.edge.add_routes((*routes, *bound(control_routes.DOCUMENT_ROUTES, document)))
-
-    async def nodes(self) -> list[NodeShown]:
-        """All nodes, as far as they answer soon enough for somebody who looks on."""
-        return await self._service.nodes(LOOK_S)
 
     def count(self, metrics: Metrics, hub: WatchHub) -> None:
         """Report also what goes on between this node and its clients."""

@@ -12,8 +12,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from cinema.app.features import DISK_FREE_BYTES_MIN
 from cinema.cluster.ring import DEFAULT_WEIGHT
+from cinema.features.operations.build import DISK_FREE_BYTES_MIN
 from cinema.local.cluster.plan import longest_stop_s
 from cinema.settings import Settings, fields, load_settings
 

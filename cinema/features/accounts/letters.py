@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from cinema.features.messages.store import MessagesRepository
 from cinema.storage.database.transactions import PooledConnection
 
 SESSION_REUSED: Final = "account_session_reused"
@@ -41,6 +42,25 @@ class Post(Protocol):
     """Takes a letter in the transaction of the change that it is about: both happen, or neither."""
 
     async def __call__(self, running: PooledConnection, letter: Letter, /) -> None: ...
+
+
+class MessagePost:
+    """See `Post`: letters become messages; one with an expired link is not sent."""
+
+    def __init__(self, messages: MessagesRepository) -> None:
+        self._messages = messages
+
+    async def __call__(self, running: PooledConnection, letter: Letter, /) -> None:
+        """Enqueue a letter."""
+        await self._messages.enqueue(
+            running,
+            kind=letter.kind,
+            to=letter.to,
+            language=letter.language,
+            payload=letter.payload,
+            dedupe_key=letter.dedupe,
+            drop_after=letter.payload.get("expires_at"),
+        )
 
 
 async def no_post(_running: PooledConnection, _letter: Letter) -> None:

@@ -211,8 +211,8 @@ class CatalogRepository:
     def __init__(self, pool: Pool, reads: Reads | None = None, cache: Cache | None = None) -> None:
         self._pool = pool
         self._reads = reads or PrimaryReads(pool)
-        self._cache = cache or NoCache()
-        self.movie_lists = MovieLists(pool, self._reads, self._cache)
+        self.cache = cache or NoCache()
+        self.movie_lists = MovieLists(pool, self._reads, self.cache)
 
     async def add_movie(
         self,
@@ -255,7 +255,7 @@ class CatalogRepository:
             row = await self._reads.fetchrow(_MOVIE_BY_ID, movie_id)
             return None if row is None else movie_of(row)
 
-        return await self._cache.read(_CACHED_MOVIE, str(movie_id), load)
+        return await self.cache.read(_CACHED_MOVIE, str(movie_id), load)
 
     async def add_cinema(
         self,
@@ -300,7 +300,7 @@ class CatalogRepository:
             row = await self._reads.fetchrow(_CINEMA_BY_ID, cinema_id)
             return None if row is None else _cinema(row)
 
-        return await self._cache.read(_CACHED_CINEMA, str(cinema_id), load)
+        return await self.cache.read(_CACHED_CINEMA, str(cinema_id), load)
 
     async def find_settings(self, cinema_id: UUID) -> SettingsOfCinema | None:
         """The settings of a cinema."""
@@ -355,7 +355,7 @@ class CatalogRepository:
             rows = await self._reads.fetch(_LIST_CINEMAS, after_id or FIRST_ID, limit)
             return [_cinema(row) for row in rows]
 
-        return await self._cache.read(_CACHED_CINEMAS, question(after_id, limit), load) or []
+        return await self.cache.read(_CACHED_CINEMAS, question(after_id, limit), load) or []
 
     async def add_screen(
         self,
@@ -446,7 +446,7 @@ class CatalogRepository:
             return [_screen(row) for row in rows]
 
         what = f"{cinema_id}:{question(after_id, limit)}"
-        return await self._cache.read(_CACHED_SCREENS, what, load) or []
+        return await self.cache.read(_CACHED_SCREENS, what, load) or []
 
     async def find_layout(self, screen_id: UUID, version: int | None) -> ScreenLayout | None:
         """One version of a screen's layout; None means the current one."""

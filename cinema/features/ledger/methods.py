@@ -1,8 +1,8 @@
 """The ways to pay, behind one protocol.
 
 A method that asks a provider is added in three places: its class, which has the members of
-`PaymentMethod`; `MethodRegistry.add` where its feature is built (`app/features.py`); and its
-account in `rules.ACCOUNT_OF`. docs/payments.md has an example.
+`PaymentMethod`; `MethodRegistry.add` where its feature is built (`build.py`); and its account in
+`rules.ACCOUNT_OF`. docs/payments.md has an example.
 """
 
 from __future__ import annotations

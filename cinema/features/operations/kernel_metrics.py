@@ -14,7 +14,6 @@ from prometheus_client.core import (
 )
 
 from cinema.actors.kernel import Kernel
-from cinema.features.watching.hub import WatchHub
 from cinema.telemetry.metrics import Families
 
 COMMIT_BOUNDS: Final = range(16, 34)
@@ -82,16 +81,6 @@ def kernel_families(kernel: Kernel) -> Families:
         ):
             yield CounterMetricFamily(name, text, value=value)
         yield _commit_times(metrics.commit_ns)
-
-    return families
-
-
-def watch_families(hub: WatchHub) -> Families:
-    """Watch sockets and watched showtimes."""
-
-    def families() -> Iterator[Metric]:
-        yield _gauge("cinema_watch_sockets", "Open watch sockets.", hub.socket_count)
-        yield _gauge("cinema_watched_showtimes", "Showtimes watched.", hub.showtime_count)
 
     return families
 

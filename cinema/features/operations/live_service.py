@@ -13,6 +13,9 @@ from cinema.features.operations.shapes import NodeShown, NodeStatus
 
 MINUTES: Final = 15
 
+LOOK_S: Final = 1.0
+"""How long a node may take to report to somebody who looks at all nodes every second or two."""
+
 Nodes = Callable[[], Awaitable[list[NodeShown]]]
 
 

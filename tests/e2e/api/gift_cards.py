@@ -7,9 +7,10 @@ from typing import Any
 
 import asyncpg
 
-from cinema.app.features import CashDeskRepository, GiftCardsRepository
 from cinema.domain.times import from_us
+from cinema.features.cashdesk.store import CashDeskRepository
 from cinema.features.giftcards.jobs import CardsCredited
+from cinema.features.giftcards.store import GiftCardsRepository
 from cinema.storage.encryption import Cipher
 from tests.e2e.api.house import PATIENCE_S, Answer, House
 

@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from cinema.app.features import PointsRepository
 from cinema.domain.times import from_us
 from cinema.features.loyalty.jobs import PointsCredited
+from cinema.features.loyalty.store import PointsRepository
 from tests.e2e.api.house import Answer, House
 
 

@@ -15,8 +15,9 @@ import pytest
 import pytest_asyncio
 
 from cinema.actors.messages import OUTCOME_UNKNOWN, Outcome, Unavailable
-from cinema.app.features import CashDeskRepository, GiftCardsRepository
 from cinema.domain.rejections import Refused, refuse
+from cinema.features.cashdesk.store import CashDeskRepository
+from cinema.features.giftcards.store import GiftCardsRepository
 from cinema.features.ledger.methods import (
     Attempt,
     MethodRegistry,

@@ -28,8 +28,16 @@ def test_every_feature_has_routes_and_what_a_store_needs(name: str) -> None:
     files = {path.stem for path in FOLDERS[name].glob("*.py")}
     of_kinds = {stem.rpartition("_")[2] for stem in files}
     assert "routes" in of_kinds
+    assert "build" in files
     if "store" in of_kinds:
         assert {"service", "shapes"} <= files
+
+
+@pytest.mark.parametrize("name", sorted(FOLDERS))
+def test_every_feature_says_itself_how_it_is_built(name: str) -> None:
+    module = import_module(f"cinema.features.{name}.build")
+    assert FEATURES[name] is vars(module)[name.upper()]
+    assert FEATURES[name].build is module.build
 
 
 @pytest.mark.parametrize("path", ROUTES, ids=lambda path: f"{path.parent.name}.{path.stem}")

@@ -7,8 +7,8 @@ from typing import Any, cast
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from cinema.app.settings_parts import refresh_cookie
 from cinema.domain.rejections import Refused
+from cinema.features.accounts.build import refresh_cookie
 from cinema.features.accounts.refresh_cookie import RefreshCookie
 from cinema.http.connections.request import HttpRequest
 from cinema.settings import Settings

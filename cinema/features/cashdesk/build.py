@@ -1,0 +1,28 @@
+"""How this feature is built."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cinema.features.accounts.front_door import FrontDoor
+from cinema.features.cashdesk import routes as cash_routes
+from cinema.features.cashdesk.routes import DeskParts
+from cinema.features.cashdesk.service import CashDeskService
+from cinema.features.cashdesk.store import CashDeskRepository
+from cinema.features.feature import Feature
+from cinema.features.node_parts import Listed, NodeParts, Offered
+from cinema.http.routes import bound
+from cinema.integrations.fiscal import NoSigner
+
+
+async def build(node: NodeParts, offered: Offered) -> Feature:
+    desk = CashDeskService(
+        offered.add(CashDeskRepository(node.pool)),
+        NoSigner(),
+        new_id=node.next_id,
+        now=node.now,
+    )
+    return Feature(routes=bound(cash_routes.ROUTES, DeskParts(desk, offered[FrontDoor])))
+
+
+CASHDESK: Final = Listed(build)

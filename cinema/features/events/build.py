@@ -1,0 +1,38 @@
+"""How this feature is built."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cinema.features.events import routes as event_routes
+from cinema.features.events.jobs import Publishing
+from cinema.features.events.metrics import EventCounts
+from cinema.features.events.service import EventsService
+from cinema.features.events.store import EventsRepository
+from cinema.features.events.stream_jobs import Streaming
+from cinema.features.events.tail import EventTail
+from cinema.features.feature import Feature
+from cinema.features.node_parts import Listed, NodeParts, Offered
+from cinema.http.routes import bound
+from cinema.storage.redis.event_stream import EventStream
+
+
+async def build(node: NodeParts, offered: Offered) -> Feature:
+    store, counts = EventsRepository(node.pool), EventCounts()
+    tail = offered.add(EventTail())
+    tasks = {
+        "public-events": Publishing(store, tail, counts, now=node.common_time).run,
+    }
+    if node.settings.redis_url:
+        stream = EventStream(node.settings.redis_url)
+        node.stack.push_async_callback(stream.close)
+        tasks["event-stream"] = Streaming(store, stream, tail, counts).run
+    return Feature(
+        routes=bound(event_routes.ROUTES, EventsService(store, tail)),
+        metrics=(counts.families,),
+        tasks=tasks,
+        sweeps={"public-events": store.forget, "public-event-counts": store.forget_counts},
+    )
+
+
+EVENTS: Final = Listed(build)

@@ -1,0 +1,63 @@
+"""How this feature is built."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cinema.features.accounts.front_door import FrontDoor
+from cinema.features.accounts.throttles import Throttles
+from cinema.features.cashdesk.store import CashDeskRepository
+from cinema.features.feature import Feature
+from cinema.features.giftcards import order_routes as card_order_routes
+from cinema.features.giftcards import routes as card_routes
+from cinema.features.giftcards.jobs import CardsCredited
+from cinema.features.giftcards.method import GiftCardMethod
+from cinema.features.giftcards.order_routes import CardOrderParts
+from cinema.features.giftcards.order_service import CardOrdersService
+from cinema.features.giftcards.order_store import CardOrdersRepository
+from cinema.features.giftcards.personal_store import GiftCardFacts
+from cinema.features.giftcards.routes import CardParts
+from cinema.features.giftcards.service import GiftCardsService
+from cinema.features.giftcards.store import SEALED as SEALED_CARD_KEYS
+from cinema.features.giftcards.store import GiftCardsRepository
+from cinema.features.ledger.service import AttemptsService
+from cinema.features.messages.store import MessagesRepository
+from cinema.features.node_parts import Listed, NodeParts, Offered
+from cinema.http.routes import bound
+
+
+async def build(node: NodeParts, offered: Offered) -> Feature:
+    now = node.common_time
+    store = GiftCardsRepository(node.pool, node.cipher, offered[CashDeskRepository], node.reads)
+    cards = offered.add(
+        GiftCardsService(
+            store,
+            offered[Throttles],
+            demo=node.settings.demo_payment,
+            new_id=node.next_uuid,
+            now=now,
+        )
+    )
+    offered[AttemptsService].methods.add(GiftCardMethod(store, now=now))
+    order_rows = CardOrdersRepository(node.pool, offered[MessagesRepository].enqueue)
+    orders = offered.add(
+        CardOrdersService(
+            *(order_rows, cards, offered[AttemptsService].methods, offered[Throttles]),
+            most_minor=node.settings.gift_card_order_max_minor,
+            new_id=node.next_uuid,
+            now=now,
+        )
+    )
+    return Feature(
+        routes=(
+            *bound(card_routes.ROUTES, CardParts(cards, offered[FrontDoor])),
+            *bound(card_order_routes.ROUTES, CardOrderParts(orders, offered[FrontDoor])),
+        ),
+        tasks={"gift-cards": CardsCredited(store, now=now).run},
+        queues={"gift-card-orders": orders},
+        sweeps={"gift-card-choices": store.forget, "gift-card-orders": order_rows.forget},
+        personal=(GiftCardFacts(node.pool).disclose,),
+    )
+
+
+GIFTCARDS: Final = Listed(build, sealed=(SEALED_CARD_KEYS,))
