@@ -24,7 +24,9 @@ STOP_S: Final = 5.0
 
 
 @contextmanager
-def running_double(settings: Settings, report: Report) -> Iterator[Settings]:
+def running_double(
+    settings: Settings, report: Report, *, module: str = MODULE
+) -> Iterator[Settings]:
     """The settings with the address and the keys of a double, if it was asked for.
 
     Its process ends with this one. What was paid is forgotten then: it is kept in memory only.
@@ -35,7 +37,7 @@ def running_double(settings: Settings, report: Report) -> Iterator[Settings]:
     key, secret = f"sk_test_{secrets.token_hex(16)}", f"whsec_{secrets.token_hex(16)}"
     webhook = f"{url_of(settings.host, settings.port)}{WEBHOOK}"
     process = subprocess.Popen(
-        tethered([sys.executable, "-P", "-m", MODULE, "--webhook", webhook]),
+        tethered([sys.executable, "-P", "-m", module, "--webhook", webhook]),
         env={**os.environ, "STRIPE_SECRET_KEY": key, "STRIPE_WEBHOOK_SECRET": secret},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

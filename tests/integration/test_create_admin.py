@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import io
 import json
 import sys
@@ -153,7 +154,7 @@ async def test_what_cannot_be_done_changes_nothing_and_says_why(
 
 def test_a_terminal_is_asked_twice(create: Create, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([PASSWORD, "something else", PASSWORD, PASSWORD])
-    monkeypatch.setattr("getpass.getpass", lambda _: next(answers))
+    monkeypatch.setattr(getpass, "getpass", lambda _: next(answers))
     differing = create(EMAIL, typed_at=Terminal())
     assert (differing.code, differing.out) == (1, "")
     assert "differ" in differing.err

@@ -47,9 +47,8 @@ def test_none_is_started_unless_it_is_asked_for() -> None:
 
 def test_one_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
-    monkeypatch.setattr("cinema.local.stripe_double.MODULE", "no.such.module")
     with (
         pytest.raises(RuntimeError, match="did not start"),
-        running_double(Settings(with_stripe_double=True), print),
+        running_double(Settings(with_stripe_double=True), print, module="no.such.module"),
     ):
         pass

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+
+import pytest
 
 TESTS = Path(__file__).parents[1]
 HOUSE = TESTS.parent / "cinema"
@@ -36,9 +39,48 @@ def test_what_is_private_to_a_class_is_patched_only_by_inspection() -> None:
     assert strays == set()
 
 
+def test_nothing_is_patched_by_a_dotted_path() -> None:
+    """`docs/development.md` says what may be patched; a path as a text is found by no tool."""
+    strays = {
+        f"{path.relative_to(TESTS)}:{line} patches {target}"
+        for path in TESTS.rglob("*.py")
+        for target, line in patched_by_path(parsed(path))
+    }
+    assert strays == set()
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        'monkeypatch.setattr("cinema.actors.actor.evolve", broken)',
+        'monkeypatch.delattr("getpass.getpass")',
+        'mock.patch("cinema.cli.main.run")',
+        'patch("cinema.cli.main.run")',
+    ],
+)
+def test_a_patch_by_a_dotted_path_is_found(patch: str) -> None:
+    assert list(patched_by_path(ast.parse(patch)))
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_bytes())
+
+
+def patched_by_path(module: ast.Module) -> Iterator[tuple[str, int]]:
+    """The dotted paths, as texts, that something is patched by, and where."""
+    for node in ast.walk(module):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(attr="setattr" | "delattr" | "patch") | ast.Name(id="patch"),
+                args=[ast.Constant(value=str(target)), *_],
+            ):
+                yield target, node.lineno
+
+
 def private_members(path: Path) -> Iterator[str]:
     """Methods and attributes of the classes of a module that begin with one underscore."""
-    for owner in ast.walk(ast.parse(path.read_bytes())):
+    for owner in ast.walk(parsed(path)):
         if isinstance(owner, ast.ClassDef):
             for node in ast.walk(owner):
                 match node:
@@ -54,7 +96,7 @@ def is_private(name: str) -> bool:
 
 def patched(path: Path) -> Iterator[tuple[str, int]]:
     """The names that a module gives to `setattr` or `delattr`, and where."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(parsed(path)):
         match node:
             case ast.Call(
                 func=ast.Attribute(attr="setattr" | "delattr"),
@@ -70,7 +112,7 @@ def may_import(path: Path, module: list[str]) -> bool:
 
 
 def imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests."):
             yield str(node.module)
         elif isinstance(node, ast.Import):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -17,13 +17,19 @@ from cinema.cli.admin.failures import UNREACHABLE, Failure
 from cinema.cli.admin.views import console, view
 
 
-def watch(client: ControlClient, options: Mapping[str, Any]) -> None:
+def watch(
+    client: ControlClient,
+    options: Mapping[str, Any],
+    *,
+    pause: Callable[[float], None] = time.sleep,
+    screen: Console | None = None,
+) -> None:
     """Show a view every `interval` seconds: in place at a terminal, one after the other in a pipe.
 
     If the server goes away after the first view, it waits; any other `Failure` ends it.
     """
-    screen = console()
-    looks = _looks(client, options)
+    screen = screen or console()
+    looks = _looks(client, options, pause)
     try:
         if not screen.is_terminal:
             for look in looks:
@@ -35,11 +41,13 @@ def watch(client: ControlClient, options: Mapping[str, Any]) -> None:
         return
 
 
-def _looks(client: ControlClient, options: Mapping[str, Any]) -> Iterator[RenderableType]:
+def _looks(
+    client: ControlClient, options: Mapping[str, Any], pause: Callable[[float], None]
+) -> Iterator[RenderableType]:
     latest = _look(client, options)
     yield latest
     while True:
-        time.sleep(options["interval"])
+        pause(options["interval"])
         try:
             latest = _look(client, options)
         except Failure as failure:

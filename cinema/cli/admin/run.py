@@ -7,7 +7,8 @@ import json
 import re
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from cinema.cli.admin.client import ControlClient, ControlReply
@@ -19,8 +20,13 @@ _UNSPEAKABLE: Final = re.compile(r"[^\x21-\x7e]")
 _NAME_LIMIT: Final = 64
 
 
-def run_admin(settings: Settings, options: Mapping[str, Any]) -> int:
-    """Run one command; returns its exit code."""
+def run_admin(
+    settings: Settings,
+    options: Mapping[str, Any],
+    *,
+    pause: Callable[[float], None] = time.sleep,
+) -> int:
+    """Run one command; returns its exit code. A view that is live has a `pause` between looks."""
     as_json = options["json"]
     try:
         if options["watch"] and as_json:
@@ -29,7 +35,7 @@ def run_admin(settings: Settings, options: Mapping[str, Any]) -> int:
         if options["watch"]:
             from cinema.cli.admin.live import watch
 
-            watch(client, options)
+            watch(client, options, pause=pause)
             return 0
         _ask_first(options)
         reply = perform(client, options)

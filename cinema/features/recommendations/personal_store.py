@@ -30,8 +30,9 @@ select * from ({rows}) as kept where $2::uuid is null or id > $2 order by id lim
 class RecommendationFacts:
     """Reads what is kept of an account, a page at a time."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, page_rows: int = PAGE_ROWS) -> None:
         self._pool = pool
+        self._page_rows = page_rows
 
     async def disclose(self, user_id: UUID) -> AsyncIterator[PersonalFile]:
         """What the account said, was shown and did."""
@@ -52,7 +53,9 @@ class RecommendationFacts:
         last_id = None
         while True:
             async with connection(self._pool) as reading:
-                found = await reading.fetch(_PAGE.format(rows=rows), user_id, last_id, PAGE_ROWS)
+                found = await reading.fetch(
+                    _PAGE.format(rows=rows), user_id, last_id, self._page_rows
+                )
             if not found:
                 return
             yield [dict(row) for row in found]

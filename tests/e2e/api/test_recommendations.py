@@ -325,14 +325,12 @@ async def test_old_exposures_and_events_are_deleted(house: House) -> None:
 async def disclosed(pool: Pool, user_id: UUID) -> dict[str, Any]:
     """The files of an export."""
     files = {}
-    async for one in RecommendationFacts(pool).disclose(user_id):
+    async for one in RecommendationFacts(pool, page_rows=2).disclose(user_id):
         files[one.name] = json.loads(b"".join([piece async for piece in one.pieces]))
     return files
 
 
-async def test_what_is_kept_is_in_the_export_and_goes_with_the_account(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_is_kept_is_in_the_export_and_goes_with_the_account(house: House) -> None:
     films = await three_films(house)
     guest = UUID(house.people["guest"])
     for person in ("ada", "bob", "guest"):
@@ -347,7 +345,6 @@ async def test_what_is_kept_is_in_the_export_and_goes_with_the_account(
     await house.database.execute(
         "update guests set claimed_by = $1, claimed_at = now() where id = $2", ada, guest
     )
-    monkeypatch.setattr("cinema.features.recommendations.personal_store.PAGE_ROWS", 2)
     async with await open_pool(house.address, size=2) as pool:
         files = await disclosed(pool, ada)
         assert {name: len(rows) for name, rows in files.items()} == {

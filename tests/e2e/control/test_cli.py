@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import os
 import re
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 import structlog
 from rich.console import Console
 
 from cinema import __version__
-from cinema.cli.admin.client import ControlClient
+from cinema.cli.admin.client import ControlClient, ControlReply
 from cinema.cli.admin.failures import unreachable
-from cinema.cli.main import main
-from cinema.settings import announce
+from cinema.cli.admin.live import watch
+from cinema.cli.admin.run import run_admin
+from cinema.cli.arguments import parser_of
+from cinema.cli.main import COMMANDS, main
+from cinema.settings import announce, load_settings
 from tests.e2e.api.house import UNKNOWN_ID
 from tests.e2e.control.desk import TOKEN, Desk
 
@@ -263,51 +268,54 @@ async def test_a_drain_is_asked_for_again_at_a_terminal(
     assert not desk.site.stopping.is_set()
 
 
-async def test_a_view_is_live_until_it_is_interrupted(
-    desk: Desk, admin: Admin, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    showtime = await desk.house.showtime()
-    looks = 0
+class Pauses:
+    """The pauses between looks; the third is ended by Ctrl-C."""
 
-    def sleep(seconds: float) -> None:
-        nonlocal looks
-        looks += 1
-        assert seconds == 0.1
-        if looks == 3:
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+        if len(self.seconds) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("cinema.cli.admin.live.time.sleep", sleep)
+
+def options_of(*argv: str) -> dict[str, Any]:
+    return vars(parser_of(COMMANDS).parse_args(["admin", *argv]))
+
+
+async def test_a_view_is_live_until_it_is_interrupted(
+    desk: Desk, admin: Admin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    showtime = await desk.house.showtime()
     for command in (["nodes"], ["actors"], ["state", showtime], ["seats", showtime]):
-        looks = 0
-        ran = await admin(*command, "--watch", "--interval", "0.1")
-        assert (ran.code, looks) == (0, 3)
-        assert ran.out.count(desk.address) == 3
+        pauses = Pauses()
+        options = options_of(*command, "--watch", "--interval", "0.1", "--url", desk.address)
+        settings = load_settings(os.environ, {})
+        assert await asyncio.to_thread(run_admin, settings, options, pause=pauses) == 0
+        assert pauses.seconds == [0.1] * 3
+        assert capsys.readouterr().out.count(desk.address) == 3
     assert (await admin("state", UNKNOWN_ID, "--watch")).code == 3
 
 
 async def test_a_live_view_at_a_terminal_waits_for_a_server_that_is_away(
-    desk: Desk, admin: Admin, monkeypatch: pytest.MonkeyPatch
+    desk: Desk,
 ) -> None:
-    looks = 0
-    real = ControlClient.get
+    pauses = Pauses()
 
-    def sleep(_: float) -> None:
-        nonlocal looks
-        looks += 1
-        if looks == 3:
-            raise KeyboardInterrupt
+    class Client(ControlClient):
+        """Does not reach its server after the first look."""
 
-    def get(client: ControlClient, path: str, **query: Any) -> Any:
-        if looks == 1:
-            raise unreachable(client.url, "gone")
-        return real(client, path, **query)
+        def get(self, path: str, **query: Any) -> ControlReply:
+            if len(pauses.seconds) == 1:
+                raise unreachable(self.url, "gone")
+            return super().get(path, **query)
 
-    monkeypatch.setattr("cinema.cli.admin.live.time.sleep", sleep)
-    monkeypatch.setattr(ControlClient, "get", get)
-    monkeypatch.setattr(
-        "cinema.cli.admin.live.console", lambda: Console(force_terminal=True, width=140)
-    )
-    ran = await admin("nodes", "--watch")
-    assert (ran.code, looks) == (0, 3)
-    assert f"No control endpoint answers at {desk.address}" in ran.out
-    assert desk.node_id in ran.out
+    screen = Console(file=io.StringIO(), force_terminal=True, width=140)
+    client = Client(desk.address, TOKEN, operator="somebody")
+    options = options_of("nodes", "--watch")
+    await asyncio.to_thread(watch, client, options, pause=pauses, screen=screen)
+    shown = cast("io.StringIO", screen.file).getvalue()
+    assert len(pauses.seconds) == 3
+    assert f"No control endpoint answers at {desk.address}" in shown
+    assert desk.node_id in shown

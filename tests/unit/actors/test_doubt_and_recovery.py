@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from cinema.actors import actor as actor_module
 from cinema.actors.messages import ReadSeats, SeatsSeen
 from cinema.domain.seatmap import grid_layout, parse_layout
 from cinema.domain.showtime.decisions import due_expiries
@@ -342,7 +343,7 @@ async def test_an_actor_whose_memory_broke_reloads_and_goes_on(
         in_flight = node.tell(showtime, hold(ANNA, "A2"))
         call = await node.store.next("append")
         with monkeypatch.context() as patch:
-            patch.setattr("cinema.actors.actor.evolve", _break_down)
+            patch.setattr(actor_module, "evolve", _break_down)
             broken = node.tell(showtime, hold(ANNA, "A3"))
             behind = node.tell(showtime, hold(ANNA, "A4"))
             await asyncio.sleep(0)
@@ -372,7 +373,7 @@ async def test_an_actor_that_could_not_expire_a_hold_reloads(
         await node.ask(showtime, hold(ANNA, "A1"))
         await asyncio.sleep(60)
         with monkeypatch.context() as patch:
-            patch.setattr("cinema.actors.actor.due_expiries", _break_down)
+            patch.setattr(actor_module, "due_expiries", _break_down)
             waiting = node.tell(showtime, hold(BERT, "A1"))
             await asyncio.sleep(0)
             await asyncio.sleep(0)
@@ -396,7 +397,7 @@ async def test_an_actor_that_keeps_breaking_is_restarted_with_pauses(
                 raise RuntimeError("a bug")
             return due_expiries(*arguments)
 
-        monkeypatch.setattr("cinema.actors.actor.due_expiries", break_down_often)
+        monkeypatch.setattr(actor_module, "due_expiries", break_down_often)
         await asyncio.sleep(62)
         assert next(attempts) < 50
 
@@ -413,7 +414,7 @@ async def test_a_lease_check_that_fails_while_the_actor_reloads_is_no_second_rel
         read = node.tell(showtime, ReadSeats())
         check = await node.store.next("confirm")
         with monkeypatch.context() as patch:
-            patch.setattr("cinema.actors.actor.evolve", _break_down)
+            patch.setattr(actor_module, "evolve", _break_down)
             broken = node.tell(showtime, hold(ANNA, "A1"))
             load = await node.store.next("load")
         check.finish()

@@ -72,7 +72,7 @@ async def test_an_answer_for_a_state_that_was_discarded_does_not_touch_the_new_o
         first = node.tell(showtime, hold(ANNA, "A1"))
         call = await node.store.next("append")
         with monkeypatch.context() as patch:
-            patch.setattr("cinema.actors.actor.evolve", _break_down)
+            patch.setattr(actor_module, "evolve", _break_down)
             node.tell(showtime, hold(ANNA, "A2"))
             await asyncio.sleep(0)
             await asyncio.sleep(0)
@@ -104,7 +104,7 @@ async def test_a_snapshot_of_a_state_that_was_discarded_changes_nothing(
         await node.ask(showtime, hold(ANNA, "A1"))
         save = await node.store.next("save")
         with monkeypatch.context() as patch:
-            patch.setattr("cinema.actors.actor.evolve", _break_down)
+            patch.setattr(actor_module, "evolve", _break_down)
             node.tell(showtime, hold(ANNA, "A2"))
             await asyncio.sleep(0)
             await asyncio.sleep(0)
@@ -131,7 +131,7 @@ async def test_a_snapshot_that_waits_its_turn_is_dropped_with_its_state(
         truncation = asyncio.ensure_future(node.kernel.truncate(second))
         await truncation
         with monkeypatch.context() as patch:
-            patch.setattr("cinema.actors.actor.evolve", _break_down)
+            patch.setattr(actor_module, "evolve", _break_down)
             node.tell(second, hold(ANNA, "A2"))
             await asyncio.sleep(0)
             await asyncio.sleep(0)
@@ -305,7 +305,7 @@ async def test_letters_behind_the_one_that_led_into_quarantine_are_to_be_retried
     async with audited_world() as world:
         showtime = world.showtime()
         node = await world.warm_node(showtime)
-        monkeypatch.setattr("cinema.actors.actor.evolve", _break_down)
+        monkeypatch.setattr(actor_module, "evolve", _break_down)
         mails = [node.tell(showtime, hold(ANNA, label)) for label in ("A1", "A2", "A3", "A4")]
         await asyncio.sleep(5)
         assert [mail.code for mail in mails] == ["INTERNAL", "INTERNAL", "INTERNAL", "RETRY"]
@@ -322,7 +322,7 @@ async def test_an_expiry_that_breaks_the_state_counts_as_one_failure(
         await node.ask(showtime, hold(ANNA, "A1"))
         await asyncio.sleep(HOLD_TTL_S)
         with monkeypatch.context() as patch:
-            patch.setattr("cinema.actors.actor.evolve", _break_down)
+            patch.setattr(actor_module, "evolve", _break_down)
             node.tell(showtime, ReadSeats())
             await asyncio.sleep(0)
             await asyncio.sleep(0)
