@@ -637,6 +637,8 @@ class ShowtimeActor:
         self._outbox.lease_until_ns = lease_until_ns
         self._plan_seq = 0
         self._note_snapshot(restored.snapshot_seq)
+        # Showtimes that fill alike would all come to their snapshots in the same moment.
+        self._snapshot_at_seq -= self._snapshot_interval() // 256 * self.showtime_id[-1]
         self.armed_us = NEVER_US
         self.phase = Phase.SERVING
         self.closed = False
@@ -683,7 +685,7 @@ class ShowtimeActor:
         if self.pending_snapshot is None:
             self.pending_snapshot = self._prepared()
         if self.pending_snapshot.save.seq <= self._outbox.durable_seq:
-            self.lane.save(self, self.pending_snapshot)
+            self._kernel.saver.save(self, self.pending_snapshot)
 
     def leave(self) -> None:
         """Take no more messages: those that wait are for another node.
@@ -751,13 +753,14 @@ class ShowtimeActor:
             self._kernel.passivated(self)
 
     def _note_snapshot(self, seq: int) -> None:
-        """The interval grows with the state, so that snapshots cost a fixed share of the events."""
-        state = self.state
-        interval = max(
-            self._kernel.settings.snapshot_every_events, len(state.holds) + len(state.bookings)
-        )
         self.snapshot_seq = seq
-        self._snapshot_at_seq = seq + interval
+        self._snapshot_at_seq = seq + self._snapshot_interval()
+
+    def _snapshot_interval(self) -> int:
+        """It grows with the state, so that snapshots cost a fixed share of the events."""
+        state = self.state
+        every = self._kernel.settings.snapshot_every_events
+        return max(every, len(state.holds) + len(state.bookings))
 
     def quarantine(self) -> None:
         """Stop serving for good: neither memory nor journal can be trusted."""

@@ -29,6 +29,7 @@ from cinema.actors.publisher import Watched
 from cinema.actors.reads import seats_seen
 from cinema.actors.recency import Recency
 from cinema.actors.restore import DamagedJournal
+from cinema.actors.saver import SnapshotSaver
 from cinema.actors.settings import KernelMetrics, KernelSettings
 from cinema.actors.slices import Slices
 from cinema.actors.tasks import Tasks
@@ -132,6 +133,7 @@ class Kernel:
             for _ in range(settings.commit_lanes)
         ]
         self._lane_tasks: list[asyncio.Task[None]] = []
+        self.saver = SnapshotSaver(store)
 
     # --- life
 
@@ -141,6 +143,7 @@ class Kernel:
         self._loop = asyncio.get_running_loop()
         for number, lane in enumerate(self._lanes):
             self._lane_tasks.append(self._tasks.keep(f"commit-lane-{number}", lane.run))
+        self._tasks.keep("snapshots", self.saver.run)
         self._tasks.keep("kernel-tick", self._run_ticks)
         self._tasks.keep("passivation", self._run_passivation)
         self._tasks.keep("due-sweep", self._due_sweep.run)

@@ -96,7 +96,10 @@ LEASE_DRIFT_DIVISOR: Final = 10
 """A lease is trusted for nine tenths of its length, because clocks of two machines drift apart."""
 
 SNAPSHOTS_PER_BATCH: Final = 16
-"""Snapshots that one lane writes between two commits; a commit must not wait for many of them."""
+"""Snapshots in one statement; a commit of the lane must not wait for many of them."""
+
+ARCHIVED_PER_BATCH: Final = 512
+"""Rows for the archive after which a statement takes no further snapshot: some milliseconds."""
 
 TRUNCATED_AT_ONCE: Final = 1000
 """Events that one step of a truncation deletes; commits of the lane wait a few milliseconds."""

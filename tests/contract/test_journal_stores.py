@@ -541,6 +541,50 @@ async def test_a_snapshot_of_another_epoch_or_the_future_changes_nothing(
     assert await stage.journal.due(5, None, 10) == []
 
 
+async def test_a_showtime_that_stays_keeps_its_snapshot_and_its_head(stage: Stage) -> None:
+    showtime_id, epoch = await stage.owned()
+    other, other_epoch = await stage.owned()
+    assert await stage.write(showtime_id, epoch, 0, events=3)
+    due = await stage.journal.due(NEVER_US, None, 10)
+    key = some_id()
+    keep = snapshot(
+        *(showtime_id, epoch, 2),
+        payload=b"two",
+        next_due_us=5,
+        archive=[archive_row(key, ENDED_HOLD)],
+    )
+    beside = snapshot(other, other_epoch, 0, payload=b"none")
+    assert await stage.journal.keep_snapshots([keep, beside]) == {showtime_id, other}
+    tail = (JournalRow(3, epoch, 3000, b"1:3"),)
+    assert await stage.journal.load(showtime_id) == Loaded(epoch, 3, b"two", 2, tail)
+    assert await stage.journal.recall(showtime_id, key) == archive_row(key, ENDED_HOLD)
+    assert await stage.journal.due(NEVER_US, None, 10) == due
+    assert await stage.write(showtime_id, epoch, 3)
+    # An older one that comes late is behind it.
+    late = snapshot(showtime_id, epoch, 1, payload=b"one")
+    assert await stage.journal.keep_snapshots([late]) == {showtime_id}
+    loaded = await stage.journal.load(showtime_id)
+    assert loaded is not None
+    assert (loaded.snapshot, loaded.snapshot_seq) == (b"two", 2)
+
+
+@pytest.mark.parametrize(("epoch_off", "seq"), [(-1, 1), (1, 1), (0, 2)])
+async def test_what_is_kept_must_be_of_this_epoch_and_not_of_the_future(
+    stage: Stage, epoch_off: int, seq: int
+) -> None:
+    other, other_epoch = await stage.owned()
+    showtime_id, epoch = await stage.owned()
+    assert await stage.write(showtime_id, epoch, 0)
+    before = await stage.journal.load(showtime_id)
+    key = some_id()
+    row = archive_row(key, ENDED_HOLD)
+    wrong = snapshot(showtime_id, epoch + epoch_off, seq, payload=b"wrong", archive=[row])
+    right = snapshot(other, other_epoch, 0, payload=b"right")
+    assert await stage.journal.keep_snapshots([right, wrong]) == {other}
+    assert await stage.journal.load(showtime_id) == before
+    assert await stage.journal.recall(showtime_id, key) is None
+
+
 async def test_only_the_owner_of_the_very_last_event_can_release(stage: Stage) -> None:
     showtime_id, epoch = await stage.owned()
     assert await stage.write(showtime_id, epoch, 0, events=2)

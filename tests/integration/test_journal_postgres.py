@@ -113,9 +113,9 @@ def _locking_steps(plan: str) -> list[str]:
 
 
 _EVENTS = "text, text, text, text, text, text, text, text, text, text, bytea"
-_SNAPSHOTS = (
-    "uuid[], bigint[], bigint[], bigint[], bytea[], boolean[], int[], bytea[], smallint[], "
-    "bigint[], bigint[], int[], bigint[], bytea[]"
+_KEPT = (
+    "int[], bytea[], smallint[], bigint[], bigint[], int[], bigint[], bytea[], uuid[], bigint[], "
+    "bigint[], bytea[]"
 )
 
 
@@ -142,7 +142,7 @@ async def test_a_lanes_statements_never_read_a_whole_table(
             for present in BRANCHES.usual()
         },
         "confirm": (sql.CONFIRM, "uuid[], bigint[]"),
-        "save snapshots": (sql.SAVE_SNAPSHOTS, _SNAPSHOTS),
+        "save snapshots": (sql.SAVE_SNAPSHOTS, f"{_KEPT}, bigint[], boolean[]"),
         "truncate": (sql.TRUNCATE, "uuid, bigint, bigint"),
     }
     for name, (query, types) in statements.items():
@@ -170,6 +170,7 @@ async def test_takeovers_loads_and_sweeps_use_indexes(
     await _as_pool(watcher)
     for query, types, index in [
         (sql.TAKE_OVER, "uuid, uuid, uuid[]", "showtime_heads_pkey"),
+        (sql.KEEP_SNAPSHOTS, _KEPT, "showtime_heads_pkey"),
         (sql.DUE, "bigint, bigint, uuid, bigint", "showtime_heads_by_due"),
         (sql.SWEEP_ARCHIVE, "smallint, bigint, bigint", "showtime_archive_by_age"),
         (bookings_sql._FORGET_KEYS, "timestamptz, bigint", "booking_keys_by_age"),
@@ -429,6 +430,68 @@ async def test_a_snapshot_that_waits_for_a_takeover_is_not_stored(
     assert loaded.snapshot is None
     assert len(loaded.tail) == 1
     assert await stage.journal.take_over(showtime_id) == Takeover(epoch + 2, was_released=False)
+
+
+async def test_a_kept_snapshot_waits_for_a_takeover_and_is_not_stored_then(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record], database: str
+) -> None:
+    showtime_id, epoch = await stage.owned()
+    await stage.write(showtime_id, epoch, 0)
+    async with _locked(database, showtime_id) as holder:
+        save = snapshot(showtime_id, epoch, 1, payload=b"late")
+        late = asyncio.ensure_future(stage.journal.keep_snapshots([save]))
+        await _until_waiting(watcher, "cinema-kernel")
+        await holder.fetch(sql.TAKE_OVER, UUID(bytes=showtime_id), None, [])
+    assert (await _settled(late))[0] == set()
+    loaded = await stage.journal.load(showtime_id)
+    assert loaded is not None
+    assert (loaded.snapshot, loaded.epoch) == (None, epoch + 1)
+
+
+async def test_a_takeover_waits_for_a_kept_snapshot_and_an_append_does_not(
+    stage: Stage, watcher: asyncpg.Connection[asyncpg.Record], database: str
+) -> None:
+    showtime_id, epoch = await stage.owned()
+    await stage.write(showtime_id, epoch, 0)
+    connection = await asyncpg.connect(database)
+    try:
+        transaction = connection.transaction()
+        await transaction.start()
+        archive: list[list[object]] = [[] for _ in range(8)]
+        ids = [UUID(bytes=showtime_id)]
+        kept = await connection.fetch(sql.KEEP_SNAPSHOTS, *archive, ids, [epoch], [1], [b"one"])
+        assert len(kept) == 1
+        # The statement is not committed: an append of the same showtime is, and a takeover waits.
+        assert await stage.write(showtime_id, epoch, 1)
+        takeover = asyncio.ensure_future(stage.journal.take_over(showtime_id))
+        await _until_waiting(watcher, "cinema-kernel")
+        await transaction.commit()
+        assert (await _settled(takeover))[0] == Takeover(epoch + 1, was_released=False)
+    finally:
+        await connection.close()
+    loaded = await stage.journal.load(showtime_id)
+    assert loaded is not None
+    assert (loaded.snapshot, loaded.seq) == (b"one", 2)
+
+
+async def test_a_snapshot_is_kept_while_an_append_of_the_showtime_is_not_committed(
+    stage: Stage, database: str
+) -> None:
+    showtime_id, epoch = await stage.owned()
+    await stage.write(showtime_id, epoch, 0)
+    connection = await asyncpg.connect(database)
+    try:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(
+            "update showtime_heads set seq = 2 where showtime_id = $1", UUID(bytes=showtime_id)
+        )
+        save = snapshot(showtime_id, epoch, 1, payload=b"one")
+        kept = asyncio.wait_for(stage.journal.keep_snapshots([save]), PATIENCE_S)
+        assert await kept == {showtime_id}
+        await transaction.rollback()
+    finally:
+        await connection.close()
 
 
 # --- lost connections

@@ -83,6 +83,10 @@ class SimulatedStore:
             "history", _of(showtime_id), self._journal.history, showtime_id, after_seq, limit
         )
 
+    async def keep_snapshots(self, saves: Sequence[SnapshotSave]) -> set[bytes]:
+        label = " ".join(_shown(save) for save in saves)
+        return await self._run("keep", label, self._journal.keep_snapshots, saves)
+
     async def sweep_archive(self, kind: int, before_us: int, limit: int) -> int:
         return await self._run("sweep", "", self._journal.sweep_archive, kind, before_us, limit)
 

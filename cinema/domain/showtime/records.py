@@ -127,6 +127,11 @@ class ArchiveFilter:
         """An independent filter with the same ids."""
         return ArchiveFilter([bytes(layer) for layer in self.layers], self._count)
 
+    def update(self, keys: Sequence[bytes]) -> None:
+        """Remember 16-byte ids."""
+        for key in keys:
+            self.add(key)
+
     def add(self, key: bytes) -> None:
         """Remember a 16-byte id."""
         if not self.layers or self._count * _FILTER_BITS_PER_KEY >= len(self.layers[-1]) * 8:

@@ -50,9 +50,7 @@ _decode = msgspec.msgpack.Decoder(_Stored).decode
 
 def encode_snapshot(state: ShowtimeState, surplus: Surplus) -> bytes:
     """The bytes of a showtime at its seq, without what is archived together with it."""
-    archive_filter = state.archive_filter.copy()
-    for key in surplus.archived_ids:
-        archive_filter.add(key)
+    archive_filter = surplus.archive_filter(state)
     leaving = dict(surplus.ended)
     return _encode(
         _Stored(

@@ -329,7 +329,7 @@ class Surplus:
     Replies past their time are dropped instead. Memory keeps all of it until the archive has it.
     """
 
-    __slots__ = ("archived_ids", "ended", "replies", "reply_count")
+    __slots__ = ("_filter", "archived_ids", "ended", "replies", "reply_count")
 
     def __init__(self, state: ShowtimeState, now_us: int) -> None:
         too_many = max(0, len(state.ended) - ENDED_HOLDS_KEPT)
@@ -347,6 +347,16 @@ class Surplus:
                 self.replies.append((decode_recorded(record.payload).command_id, record))
         self.archived_ids = [hold_id for hold_id, _ in self.ended]
         self.archived_ids.extend(command_id for command_id, _ in self.replies)
+        self._filter: ArchiveFilter | None = None
+
+    def archive_filter(self, state: ShowtimeState) -> ArchiveFilter:
+        """The filter of all that is in the archive once this is too."""
+        if self._filter is None:
+            self._filter = state.archive_filter
+            if self.archived_ids:
+                self._filter = state.archive_filter.copy()
+                self._filter.update(self.archived_ids)
+        return self._filter
 
     def remove_from(self, state: ShowtimeState) -> None:
         """Forget it in memory, once the archive has it; the filter says where to look."""
@@ -355,8 +365,8 @@ class Surplus:
             if state.ended.get(hold_id, b"")[:1] == packed[:1]:
                 state.ended = _without(state.ended, hold_id)
         state.records.drop_oldest(self.reply_count)
-        for key in self.archived_ids:
-            state.archive_filter.add(key)
+        # One snapshot at a time is under way: nothing else has come into the filter meanwhile.
+        state.archive_filter = self.archive_filter(state)
         if self.archived_ids:
             state.archive_generation += 1
 

@@ -163,6 +163,27 @@ class MemoryJournal:
         rows = [row for row in self.journal.get(showtime_id, ()) if row.seq > after_seq]
         return tuple(rows[:limit])
 
+    async def keep_snapshots(self, saves: Sequence[SnapshotSave]) -> set[bytes]:
+        """See `JournalStore.keep_snapshots`."""
+        await asyncio.sleep(0)
+        kept = set()
+        for save in saves:
+            head = self.heads.get(save.showtime_id)
+            if head is not None and head.epoch == save.epoch and head.seq >= save.seq:
+                self.write(save)
+                kept.add(save.showtime_id)
+        return kept
+
+    def write(self, save: SnapshotSave) -> None:
+        """Snapshot and archive of a save whose head matches."""
+        stored_seq, _ = self.snapshots.get(save.showtime_id, (0, b""))
+        if save.payload is not None and stored_seq <= save.seq:
+            self.snapshots[save.showtime_id] = (save.seq, save.payload)
+        for row in save.archive:
+            before = self.archive.setdefault((save.showtime_id, row.key), row)
+            if row.kind == before.kind == ENDED_HOLD and row.seq > before.seq:
+                self.archive[save.showtime_id, row.key] = row
+
     async def sweep_archive(self, kind: int, before_us: int, limit: int) -> int:
         """See `JournalStore.sweep_archive`."""
         await asyncio.sleep(0)
@@ -241,13 +262,7 @@ class MemoryLane:
         if head.seq == save.seq:
             head.next_due_us = save.next_due_us
         head.released = save.release
-        stored_seq, _ = store.snapshots.get(save.showtime_id, (0, b""))
-        if save.payload is not None and stored_seq <= save.seq:
-            store.snapshots[save.showtime_id] = (save.seq, save.payload)
-        for row in save.archive:
-            before = store.archive.setdefault((save.showtime_id, row.key), row)
-            if row.kind == before.kind == ENDED_HOLD and row.seq > before.seq:
-                store.archive[save.showtime_id, row.key] = row
+        store.write(save)
         return True
 
     def _rows(self, part: Append) -> Iterator[WrittenRow]:

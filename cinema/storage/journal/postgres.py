@@ -146,27 +146,12 @@ class PostgresLane:
 
     async def save_snapshots(self, saves: Sequence[SnapshotSave]) -> set[bytes]:
         """See `LaneStore.save_snapshots`."""
-        archive = [
-            (position, row) for position, save in enumerate(saves, 1) for row in save.archive
-        ]
-        ids = [save.showtime_id for save in saves]
         rows = await self._read(
             sql.SAVE_SNAPSHOTS,
-            [UUID(showtime_id) for showtime_id in ids],
-            [save.epoch for save in saves],
-            [save.seq for save in saves],
+            *_saved(saves),
             [_due(save.next_due_us) for save in saves],
-            [save.payload for save in saves],
             [save.release for save in saves],
-            [position for position, _ in archive],
-            [row.key for _, row in archive],
-            [row.kind for _, row in archive],
-            [row.seq for _, row in archive],
-            [row.epoch for _, row in archive],
-            [row.layout_version for _, row in archive],
-            [row.recorded_at_us for _, row in archive],
-            [row.payload for _, row in archive],
-            locks=ids,
+            locks=[save.showtime_id for save in saves],
         )
         return {row[0].bytes for row in rows}
 
@@ -414,6 +399,11 @@ class PostgresJournal:
         rows = await self._fetch(sql.HISTORY, UUID(showtime_id), after_seq, limit)
         return tuple(JournalRow(*row) for row in rows)
 
+    async def keep_snapshots(self, saves: Sequence[SnapshotSave]) -> set[bytes]:
+        """See `JournalStore.keep_snapshots`."""
+        rows = await self._fetch(sql.KEEP_SNAPSHOTS, *_saved(saves))
+        return {row[0].bytes for row in rows}
+
     async def sweep_archive(self, kind: int, before_us: int, limit: int) -> int:
         """See `JournalStore.sweep_archive`."""
         rows = await self._fetch(sql.SWEEP_ARCHIVE, kind, before_us, limit)
@@ -502,6 +492,25 @@ def _append_arguments(batch: Sequence[Append]) -> list[Any]:
         integers_text(seqs),
         integers_text([event.recorded_at_us for event in events]),
         *joined([event.payload for event in events]),
+    ]
+
+
+def _saved(saves: Sequence[SnapshotSave]) -> list[Any]:
+    """What both statements that save take first."""
+    archive = [(position, row) for position, save in enumerate(saves, 1) for row in save.archive]
+    return [
+        [position for position, _ in archive],
+        [row.key for _, row in archive],
+        [row.kind for _, row in archive],
+        [row.seq for _, row in archive],
+        [row.epoch for _, row in archive],
+        [row.layout_version for _, row in archive],
+        [row.recorded_at_us for _, row in archive],
+        [row.payload for _, row in archive],
+        [UUID(save.showtime_id) for save in saves],
+        [save.epoch for save in saves],
+        [save.seq for save in saves],
+        [save.payload for save in saves],
     ]
 
 

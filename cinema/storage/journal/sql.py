@@ -83,23 +83,9 @@ select h.showtime_id
 from unnest($1::uuid[], $2::bigint[]) as c (showtime_id, epoch)
 join showtime_heads h on h.showtime_id = c.showtime_id and h.epoch = c.epoch"""
 
-# $1 ids, $2 epochs, $3 seqs, $4 deadlines, $5 payloads or null, $6 release;
-# $7 position of an archive row's claim, $8 key, $9 kind, $10 seq, $11 epoch, $12 layout version,
-# $13 moment, $14 payload.
-SAVE_SNAPSHOTS: Final = """
-with claim as (
-    select * from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[],
-        $6::boolean[]) with ordinality
-        as c (showtime_id, epoch, seq, next_due_at, payload, release, position)
-), heads as (
-    update showtime_heads h
-    set next_due_at = case when h.seq = c.seq then c.next_due_at else h.next_due_at end,
-        released = c.release
-    from claim c
-    where h.showtime_id = c.showtime_id and h.epoch = c.epoch
-        and (c.seq = h.seq or (c.seq < h.seq and not c.release))
-    returning h.showtime_id, h.epoch, c.seq, c.payload, c.position
-), snapshots as (
+# What follows the claims and heads of a statement that saves. Rows of the archive: $1 position of
+# the claim, $2 key, $3 kind, $4 seq, $5 epoch, $6 layout version, $7 moment, $8 payload.
+_SAVED: Final = """), snapshots as (
     insert into showtime_snapshots as s (showtime_id, epoch, seq, payload)
     select showtime_id, epoch, seq, payload from heads where payload is not null
     on conflict (showtime_id) do update
@@ -110,8 +96,8 @@ with claim as (
         payload)
     select heads.showtime_id, a.key, a.kind, a.seq, a.epoch, a.layout_version, a.recorded_at,
         a.payload
-    from unnest($7::int[], $8::bytea[], $9::smallint[], $10::bigint[], $11::bigint[], $12::int[],
-        $13::bigint[], $14::bytea[])
+    from unnest($1::int[], $2::bytea[], $3::smallint[], $4::bigint[], $5::bigint[], $6::int[],
+        $7::bigint[], $8::bytea[])
         as a (position, key, kind, seq, epoch, layout_version, recorded_at, payload)
     join heads on heads.position = a.position
     on conflict (showtime_id, key) do update
@@ -121,6 +107,38 @@ with claim as (
     where excluded.kind = 1 and showtime_archive.kind = 1 and showtime_archive.seq < excluded.seq
 )
 select showtime_id from heads"""
+
+# $9 ids, $10 epochs, $11 seqs, $12 payloads or null, $13 deadlines, $14 release.
+_CLAIMED_BY_UPDATE: Final = """
+with claim as (
+    select * from unnest($9::uuid[], $10::bigint[], $11::bigint[], $12::bytea[], $13::bigint[],
+        $14::boolean[]) with ordinality
+        as c (showtime_id, epoch, seq, payload, next_due_at, release, position)
+), heads as (
+    update showtime_heads h
+    set next_due_at = case when h.seq = c.seq then c.next_due_at else h.next_due_at end,
+        released = c.release
+    from claim c
+    where h.showtime_id = c.showtime_id and h.epoch = c.epoch
+        and (c.seq = h.seq or (c.seq < h.seq and not c.release))
+    returning h.showtime_id, h.epoch, c.seq, c.payload, c.position
+"""
+
+SAVE_SNAPSHOTS: Final = _CLAIMED_BY_UPDATE + _SAVED
+
+# $9 to $12 as above. The head is locked against takeovers alone: appends go on meanwhile.
+_CLAIMED_BY_LOCK: Final = """
+with claim as (
+    select * from unnest($9::uuid[], $10::bigint[], $11::bigint[], $12::bytea[]) with ordinality
+        as c (showtime_id, epoch, seq, payload, position)
+), heads as (
+    select h.showtime_id, h.epoch, c.seq, c.payload, c.position
+    from claim c join showtime_heads h
+        on h.showtime_id = c.showtime_id and h.epoch = c.epoch and h.seq >= c.seq
+    for key share of h
+"""
+
+KEEP_SNAPSHOTS: Final = _CLAIMED_BY_LOCK + _SAVED
 
 # $1 showtime, $2 the new owner or null, $3 owners that are to be asked first. From here on there
 # may be events that no snapshot replaces: `kept_journals` says so before the first of them.

@@ -242,5 +242,14 @@ class JournalStore(Protocol):
     ) -> tuple[JournalRow, ...]:
         """Stored events in order, one page."""
 
+    async def keep_snapshots(self, saves: Sequence[SnapshotSave]) -> set[bytes]:
+        """Store snapshots of showtimes that stay with their owner; returns those whose head
+        matches.
+
+        Each has a payload, and neither gives the showtime back nor truncates its journal. The
+        head rows stay as they are, so that no append waits, only a takeover does. After
+        `StoreUnavailable` any of them may have been stored, which harms nothing.
+        """
+
     async def sweep_archive(self, kind: int, before_us: int, limit: int) -> int:
         """Delete archive rows of a kind that are older than a time; returns how many."""

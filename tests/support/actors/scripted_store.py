@@ -216,6 +216,9 @@ class ScriptedStore:
             "history", showtime_id, self.journal.history, showtime_id, after_seq, limit
         )
 
+    async def keep_snapshots(self, saves: Sequence[SnapshotSave]) -> set[bytes]:
+        return await self._pass("keep", saves, self.journal.keep_snapshots, saves)
+
     async def sweep_archive(self, kind: int, before_us: int, limit: int) -> int:
         return await self._pass("sweep", kind, self.journal.sweep_archive, kind, before_us, limit)
 

@@ -183,9 +183,9 @@ class World:
             before = self.terms.of[row.showtime_id]
             self.terms.of[row.showtime_id] = terms_of_row(before, row.row)
 
-    def showtime(self, **terms: Any) -> bytes:
+    def showtime(self, showtime_id: bytes = b"", **terms: Any) -> bytes:
         """A new showtime, on sale."""
-        showtime_id = some_id()
+        showtime_id = showtime_id or some_id()
         self.journal.add_showtime(showtime_id)
         given = ShowtimeTerms(
             showtime_id=showtime_id,

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from cinema.actors.backlog import Backlog
-from cinema.domain.limits import SNAPSHOTS_PER_BATCH
+from cinema.domain.limits import ARCHIVED_PER_BATCH, ENDED_HOLDS_KEPT, SNAPSHOTS_PER_BATCH
 from tests.support.actors.virtual_time import in_virtual_time, settle
-from tests.support.actors.world import ANNA, PLAN, Node, World, accepted, audited_world, book, hold
+from tests.support.actors.world import (
+    ANNA,
+    PLAN,
+    Node,
+    World,
+    accepted,
+    audited_world,
+    book,
+    hold,
+    release,
+    some_id,
+)
 
 
 async def _behind_a_plug(world: World, wanted: dict[bytes, int], **settings: int) -> list[dict]:
@@ -118,6 +131,73 @@ async def test_many_snapshots_leave_room_for_commits() -> None:
         second.finish()
         await settle()
         assert node.kernel.resident_count == 1
+
+
+@in_virtual_time
+async def test_commits_do_not_wait_for_the_snapshot_of_a_showtime_that_stays() -> None:
+    async with audited_world() as world:
+        showtime = world.showtime()
+        node = await world.warm_node(showtime, snapshot_every_events=2)
+        node.store.held.add("keep")
+        for label in ("A1", "A2"):
+            await node.ask(showtime, hold(ANNA, label))
+        keep = await node.store.next("keep")
+        for label in ("A3", "B1", "B2", "B3"):
+            assert accepted(await node.ask(showtime, hold(ANNA, label)))
+        # What was asked for again by each of these commits is written once.
+        assert node.store.count("keep") == 1
+        node.store.held.clear()
+        keep.finish()
+        await settle()
+        assert node.kernel.metrics.snapshots == 1
+        assert world.journal.snapshots[showtime][0] == 2
+        for label in ("B4", "B5"):
+            assert accepted(await node.ask(showtime, hold(ANNA, label)))
+        await settle()
+        assert world.journal.snapshots[showtime][0] == 8
+
+
+@in_virtual_time
+async def test_showtimes_that_fill_alike_come_to_their_snapshots_one_after_the_other() -> None:
+    async with audited_world() as world:
+        ids = [some_id()[:-1] + bytes((last,)) for last in (0, 60, 255)]
+        showtimes = [world.showtime(showtime_id=showtime_id) for showtime_id in ids]
+        node = await world.node(snapshot_every_events=512)
+        saved: dict[bytes, int] = {}
+        for event in range(1, 513):
+            if event % 2:
+                wishes = [hold(ANNA, "A1") for _ in showtimes]
+                asked = [*wishes]
+            else:
+                asked = [release(ANNA, wish.hold_id) for wish in wishes]
+            for showtime, message in zip(showtimes, asked, strict=True):
+                node.tell(showtime, message)
+            await asyncio.sleep(0.001)
+            for showtime in showtimes:
+                if showtime in world.journal.snapshots:
+                    saved.setdefault(showtime, event)
+        assert [saved[showtime] for showtime in showtimes] == [512, 392, 2]
+
+
+@in_virtual_time
+async def test_a_statement_takes_few_snapshots_if_each_has_much_for_the_archive() -> None:
+    async with audited_world() as world:
+        events = 2 * (ARCHIVED_PER_BATCH + ENDED_HOLDS_KEPT)
+        showtimes = [world.showtime() for _ in range(2)]
+        node = await world.node(snapshot_every_events=events, batch_limit_events=events)
+        node.store.held.add("keep")
+        for showtime in showtimes:
+            for _ in range(events // 2):
+                wish = hold(ANNA, "A1")
+                node.tell(showtime, wish)
+                node.tell(showtime, release(ANNA, wish.hold_id))
+            await settle()
+        for showtime in showtimes:
+            keep = await node.store.next("keep")
+            assert [save.showtime_id for save in keep.argument] == [showtime]
+            keep.finish()
+        await settle()
+        assert node.kernel.metrics.snapshots == 2
 
 
 @in_virtual_time

@@ -239,12 +239,12 @@ async def test_a_snapshot_waits_for_its_events_and_is_dropped_if_they_abort() ->
         two = await node.store.next("append")
         await settle()
         # The state held A3 already when the snapshot was due.
-        assert node.store.count("save") == 0
+        assert node.store.count("keep") == 0
         two.fail(StoreUnavailable("never sent"))
         node.store.held.clear()
         await settle()
         assert (first.code, second.code) == ("OK", "RETRY")
-        assert node.store.count("save") == 0
+        assert node.store.count("keep") == 0
         assert accepted(await node.ask(showtime, hold(BERT, "A3"))).seq == 3
         await settle()
         assert world.journal.snapshots[showtime][0] == 3
@@ -255,7 +255,7 @@ async def test_a_snapshot_that_could_not_be_saved_is_tried_again_later() -> None
     async with audited_world() as world:
         showtime = world.showtime()
         node = await world.warm_node(showtime, snapshot_every_events=1)
-        node.store.fail_next("save", StoreUnavailable("gone"))
+        node.store.fail_next("keep", StoreUnavailable("gone"))
         await node.ask(showtime, hold(ANNA, "A1"))
         await settle()
         assert showtime not in world.journal.snapshots
@@ -269,9 +269,9 @@ async def test_a_snapshot_by_an_owner_that_was_replaced_is_not_stored() -> None:
     async with audited_world() as world:
         showtime = world.showtime()
         node = await world.warm_node(showtime, snapshot_every_events=1)
-        node.store.held.add("save")
+        node.store.held.add("keep")
         await node.ask(showtime, hold(ANNA, "A1"))
-        save = await node.store.next("save")
+        save = await node.store.next("keep")
         await world.journal.take_over(showtime)
         save.finish()
         await settle()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cinema.actors.messages import ReadHold, ReadSeats, SeatsSeen
+from cinema.actors.messages import ReadHold, ReadSeats, SeatsSeen, TruncateJournal
 from cinema.storage.journal.store import CommitUnknown, StoreUnavailable
 from tests.support import inspection
 from tests.support.actors.neighbourhood import pair
@@ -231,10 +231,11 @@ async def test_a_commit_that_takes_too_long_refuses_what_is_new_at_once() -> Non
 async def test_any_statement_of_a_lane_that_takes_too_long_is_as_bad(name: str) -> None:
     async with audited_world() as world:
         showtime = world.showtime()
-        node = await world.warm_node(showtime, snapshot_every_events=1)
+        node = await world.warm_node(showtime)
+        await node.ask(showtime, hold(BERT, "B1"))
         await asyncio.sleep(1)
         _held_up(node, name)
-        waiting = node.tell(showtime, ReadSeats() if name == "confirm" else hold(ANNA, "A1"))
+        waiting = node.tell(showtime, ReadSeats() if name == "confirm" else TruncateJournal())
         call = await node.store.next(name)
         await asyncio.sleep(0.5 + 2 * TICK_S)
         assert node.tell(showtime, hold(ANNA, "A2")).code == "OVERLOADED"
