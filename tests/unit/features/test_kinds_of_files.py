@@ -21,7 +21,13 @@ from cinema.app.features import FEATURES
 ROOT = Path(cinema.__file__).parents[1]
 
 HEIGHTS = {
-    "shapes": 0, "rules": 1, "store": 2, "service": 3, "rows": 4, "jobs": 4, "routes": 5,
+    "shapes": 0,
+    "rules": 1,
+    "store": 2,
+    "service": 3,
+    "rows": 4,
+    "jobs": 4,
+    "routes": 5,
     "build": 6,
 }
 """Within a feature a file imports none that is higher."""
