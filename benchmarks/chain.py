@@ -4,10 +4,10 @@ import random
 
 from cinema.features.showtimes.planner.problem import (
     Day,
-    Film,
+    FilmDemand,
+    PlannedScreen,
+    PlanRules,
     Problem,
-    Rules,
-    Screen,
     Version,
 )
 
@@ -36,7 +36,9 @@ def cinema(draw: random.Random, days: int, films: int) -> Problem:
     sizes = dict(zip(sorted(set(SCREENS)), seats, strict=True))
     large = sorted(SCREENS, reverse=True)[:5]
     screens = tuple(
-        Screen(seats=sizes[size], formats=frozenset({"2D", "3D"} if size in large else {"2D"}))
+        PlannedScreen(
+            seats=sizes[size], formats=frozenset({"2D", "3D"} if size in large else {"2D"})
+        )
         for size in SCREENS
     )
     hours = [
@@ -53,7 +55,7 @@ def cinema(draw: random.Random, days: int, films: int) -> Problem:
     # Popularity falls about as a power of the rank, as box offices do.
     pulls = [draw.uniform(0.7, 1.3) / (rank + 1.5) ** 0.9 for rank in range(films)]
     return Problem(
-        rules=Rules(),
+        rules=PlanRules(),
         days=tuple(hours),
         screens=screens,
         films=tuple(
@@ -62,12 +64,12 @@ def cinema(draw: random.Random, days: int, films: int) -> Problem:
     )
 
 
-def film(draw: random.Random, rank: int, visitors: float, days: int) -> Film:
+def film(draw: random.Random, rank: int, visitors: float, days: int) -> FilmDemand:
     """A film that so many want to see on an average day."""
     children = rank % 5 == 2
     profile = [share * draw.uniform(0.8, 1.2) for share in (FAMILY if children else EVENING)]
     in_3d = rank % 4 == 1
-    return Film(
+    return FilmDemand(
         minutes=draw.randrange(82, 112) if children else draw.randrange(94, 172),
         demand=tuple(
             tuple(visitors * WEEK[day] * share / sum(profile) for share in profile)

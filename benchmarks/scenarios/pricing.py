@@ -21,7 +21,7 @@ from cinema.domain.pricing.book import (
 )
 from cinema.domain.pricing.quotes import quote
 from cinema.domain.pricing.rules import ready_book, ready_showtime
-from cinema.domain.pricing.showing import LocalStart, Moment, ShowtimeFacts, Ticket
+from cinema.domain.pricing.showing import AskedTicket, LocalStart, Moment, ShowtimeFacts
 
 RULES, SEATS = 50, 10
 LIMIT_US = 200.0
@@ -96,7 +96,7 @@ async def run_pricing(bench: Bench) -> Outcome:
     moment = Moment(990 * HOUR_US, 90, 100)
     kinds = ("adult", "adult", "child", "student", "senior")
     tickets = [
-        Ticket(("regular", "premium")[at % 2], kinds[at % len(kinds)], f"F{at}")
+        AskedTicket(("regular", "premium")[at % 2], kinds[at % len(kinds)], f"F{at}")
         for at in range(SEATS)
     ]
     promos = (Promo(code="TEN", discount=Discount(kind="amount", value=1000), per="booking"),)

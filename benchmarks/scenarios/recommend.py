@@ -16,7 +16,7 @@ from benchmarks.tastes.ranking import PLACES, ndcg, recall
 from benchmarks.tastes.splits import Case, by_time, leave_last
 from benchmarks.tastes.synthetic import WEEK_S, World, acts_of, make_world
 from cinema.features.recommendations.model.building import build
-from cinema.features.recommendations.model.facts import Act, Customer, Film, Model
+from cinema.features.recommendations.model.facts import Customer, CustomerAct, Film, Model
 from cinema.features.recommendations.model.history import film_weights, history
 from cinema.features.recommendations.model.popularity import count_popularity
 from cinema.features.recommendations.model.scoring import Scorer
@@ -35,7 +35,7 @@ SUMMARY = (
     f"{CUSTOMERS} customers of known tastes beside the best order that there is"
 )
 
-Split = Callable[[Mapping[UUID, Film], Sequence[Sequence[Act]]], Iterator[Case]]
+Split = Callable[[Mapping[UUID, Film], Sequence[Sequence[CustomerAct]]], Iterator[Case]]
 
 
 def gains(wheel: Path, split: Split) -> tuple[float, float]:
@@ -77,7 +77,7 @@ class Audience:
         self.world: World = make_world(customers, films, self.random)
         self.films = {film.id: film for film in self.world.films}
         self.seen = np.zeros((customers, films))
-        self.acts: dict[int, list[Act]] = defaultdict(list)
+        self.acts: dict[int, list[CustomerAct]] = defaultdict(list)
         self.weeks = weeks
 
     def run(self) -> Foreseen:

@@ -31,10 +31,10 @@ from cinema.storage.database.pool import open_pool
 from cinema.storage.journal import sql
 from cinema.storage.journal.branches import NO_BRANCHES
 from cinema.storage.journal.postgres import (
-    _LANE_SETTINGS,
-    _POOL_SETTINGS,
+    LANE_SETTINGS,
+    POOL_SETTINGS,
     PostgresJournal,
-    _append_call,
+    append_call,
 )
 from cinema.storage.journal.store import STORED_REPLY, Append, NewEvent
 
@@ -180,7 +180,7 @@ class Subject:
     async def plans(self) -> dict[str, Plan]:
         """What Postgres does for each statement, as the connections that send it get it."""
         dsn = self.data.dsn
-        append, values = _append_call(self.batch(), NO_BRANCHES)
+        append, values = append_call(self.batch(), NO_BRANCHES)
         some = random.choice(self.data.ids)
         first = (-(2**63), UUID(int=0))
         kept = await self._pool.fetch(
@@ -189,16 +189,16 @@ class Subject:
         sealing = [[row[0] for row in kept], self._before]
         begin = self.data.first.begins
         return {
-            "append": await plan_of(dsn, _LANE_SETTINGS, append, values),
-            "activate": await plan_of(dsn, _POOL_SETTINGS, sql.LOAD, [UUID(bytes=some)]),
-            "due": await plan_of(dsn, _POOL_SETTINGS, sql.DUE, [OVERDUE, *first, DUE_SWEEP_PAGE]),
+            "append": await plan_of(dsn, LANE_SETTINGS, append, values),
+            "activate": await plan_of(dsn, POOL_SETTINGS, sql.LOAD, [UUID(bytes=some)]),
+            "due": await plan_of(dsn, POOL_SETTINGS, sql.DUE, [OVERDUE, *first, DUE_SWEEP_PAGE]),
             "archive": await plan_of(
-                dsn, _POOL_SETTINGS, sql.SWEEP_ARCHIVE, [STORED_REPLY, 2**62, 200]
+                dsn, POOL_SETTINGS, sql.SWEEP_ARCHIVE, [STORED_REPLY, 2**62, 200]
             ),
             "round: ended": await plan_of(
-                dsn, _POOL_SETTINGS, sql.ENDED, [self._before, begin, UUID(int=0), PAGE]
+                dsn, POOL_SETTINGS, sql.ENDED, [self._before, begin, UUID(int=0), PAGE]
             ),
-            "round: seal": await plan_of(dsn, _POOL_SETTINGS, sql.SEAL, sealing),
+            "round: seal": await plan_of(dsn, POOL_SETTINGS, sql.SEAL, sealing),
         }
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
-from cinema.features.recommendations.model.facts import Act, ActKind, Film
+from cinema.features.recommendations.model.facts import ActKind, CustomerAct, Film
 
 WHEEL = "recbole==1.2.1"
 WHEEL_NAME = "recbole-1.2.1-py3-none-any.whl"
@@ -55,7 +55,7 @@ def films_of(wheel: Path) -> dict[UUID, Film]:
     }
 
 
-def ratings_of(wheel: Path) -> list[list[Act]]:
+def ratings_of(wheel: Path) -> list[list[CustomerAct]]:
     """What each rating says, in the order of time: seen, and liked if it is four or five."""
     ratings = []
     for customer, number, rating, at in _lines(wheel, "ml-100k.inter"):
@@ -63,7 +63,7 @@ def ratings_of(wheel: Path) -> list[list[Act]]:
         if float(rating) >= LIKED_FROM:
             kinds.append(ActKind.LIKED)
         user, movie = UUID(int=int(customer)), UUID(int=int(number))
-        ratings.append([Act(user, movie, kind, float(at)) for kind in kinds])
+        ratings.append([CustomerAct(user, movie, kind, float(at)) for kind in kinds])
     return sorted(ratings, key=lambda one: (one[0].at_s, one[0].customer_id, one[0].movie_id))
 
 

@@ -9,10 +9,10 @@ import msgspec
 from cinema.features.recommendations.model.building import build
 from cinema.features.recommendations.model.facts import (
     DAY_S,
-    Act,
-    Candidate,
     Customer,
+    CustomerAct,
     Film,
+    FilmCandidate,
     Model,
     Popularity,
 )
@@ -34,11 +34,13 @@ class Case(msgspec.Struct, frozen=True):
 
     model: Model
     customer: Customer
-    candidates: list[Candidate]
+    candidates: list[FilmCandidate]
     came: frozenset[UUID]
 
 
-def leave_last(films: Mapping[UUID, Film], ratings: Sequence[Sequence[Act]]) -> Iterator[Case]:
+def leave_last(
+    films: Mapping[UUID, Film], ratings: Sequence[Sequence[CustomerAct]]
+) -> Iterator[Case]:
     """The last film of each customer, at its time. Popularity is that of the time before."""
     last: dict[UUID, int] = {}
     for number, one in enumerate(ratings):
@@ -63,7 +65,7 @@ def leave_last(films: Mapping[UUID, Film], ratings: Sequence[Sequence[Act]]) -> 
         )
 
 
-def by_time(films: Mapping[UUID, Film], ratings: Sequence[Sequence[Act]]) -> Iterator[Case]:
+def by_time(films: Mapping[UUID, Film], ratings: Sequence[Sequence[CustomerAct]]) -> Iterator[Case]:
     """All later films of each customer, at the end of what is learned."""
     border = int(len(ratings) * LEARNED_SHARE)
     learned, later = ratings[:border], ratings[border:]
@@ -79,20 +81,22 @@ def by_time(films: Mapping[UUID, Film], ratings: Sequence[Sequence[Act]]) -> Ite
 def _case(
     model: Model,
     films: Mapping[UUID, Film],
-    past: Sequence[Act],
+    past: Sequence[CustomerAct],
     now_s: float,
     came: frozenset[UUID],
 ) -> Case:
     known = history(past, films, now_s)
     candidates = [
-        Candidate(film=film, days_shown=FOREVER_DAYS)
+        FilmCandidate(film=film, days_shown=FOREVER_DAYS)
         for film in films.values()
         if film.id not in known
     ]
     return Case(model, Customer(history=known), candidates, came)
 
 
-def _model(films: Mapping[UUID, Film], learned: Sequence[Sequence[Act]], now_s: float) -> Model:
+def _model(
+    films: Mapping[UUID, Film], learned: Sequence[Sequence[CustomerAct]], now_s: float
+) -> Model:
     acts = [act for one in learned for act in one]
     return build(
         [film_weights(done, now_s) for done in _by_customer(learned).values()],
@@ -104,8 +108,8 @@ def _model(films: Mapping[UUID, Film], learned: Sequence[Sequence[Act]], now_s: 
     )
 
 
-def _by_customer(ratings: Sequence[Sequence[Act]]) -> dict[UUID, list[Act]]:
-    acts: dict[UUID, list[Act]] = defaultdict(list)
+def _by_customer(ratings: Sequence[Sequence[CustomerAct]]) -> dict[UUID, list[CustomerAct]]:
+    acts: dict[UUID, list[CustomerAct]] = defaultdict(list)
     for one in ratings:
         acts[one[0].customer_id] += one
     return acts

@@ -13,7 +13,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cinema.features.recommendations.model.facts import DAY_S, Act, ActKind, Candidate, Film
+from cinema.features.recommendations.model.facts import (
+    DAY_S,
+    ActKind,
+    CustomerAct,
+    Film,
+    FilmCandidate,
+)
 
 GENRES = 12
 TRAITS = 16
@@ -57,10 +63,10 @@ class World(msgspec.Struct, frozen=True):
         """The week in which a film begins."""
         return film // WAVE_FILMS
 
-    def candidates(self, week: int) -> list[Candidate]:
+    def candidates(self, week: int) -> list[FilmCandidate]:
         """The films of a week, on its first day."""
         return [
-            Candidate(film=self.films[one], days_shown=(week - one // WAVE_FILMS) * 7.0)
+            FilmCandidate(film=self.films[one], days_shown=(week - one // WAVE_FILMS) * 7.0)
             for one in self.running(week)
         ]
 
@@ -114,9 +120,9 @@ def make_world(customers: int, films: int, random: np.random.Generator) -> World
     )
 
 
-def acts_of(visit: Visit, week: int) -> list[Act]:
+def acts_of(visit: Visit, week: int) -> list[CustomerAct]:
     """What the model is told of a visit."""
     customer_id, movie_id = UUID(int=visit.customer + 1), UUID(int=visit.film + 1)
     at_s = (week + 0.5) * WEEK_S
     kinds = (ActKind.BOOKED, ActKind.ATTENDED)
-    return [Act(customer_id, movie_id, kind, at_s) for kind in kinds]
+    return [CustomerAct(customer_id, movie_id, kind, at_s) for kind in kinds]

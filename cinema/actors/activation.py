@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from cinema.actors.neighbours import ALONE, Neighbours
-from cinema.actors.restore import DamagedJournal, Restored, replayed
+from cinema.actors.restore import DamagedJournal, RestoredShowtime, replayed
 from cinema.actors.slices import Slices
 from cinema.domain.limits import (
     ACTIVATIONS_AT_ONCE,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cinema.actors.actor import ShowtimeActor
 
 
-class TermsSource(Protocol):
+class TermsLoader(Protocol):
     """Where a showtime's terms come from. May raise what a lost connection raises."""
 
     async def load_terms(self, showtime_id: bytes) -> ShowtimeTerms | None:
@@ -42,7 +42,7 @@ class _Bumped(NamedTuple):
     It may serve from `serve_from_ns` on (boot time), when the former owner's lease is over.
     """
 
-    restored: Restored
+    restored: RestoredShowtime
     sent_ns: int
     serve_from_ns: int
 
@@ -56,7 +56,7 @@ class Activation:
     """
 
     def __init__(
-        self, store: JournalStore, terms: TermsSource, clock: Clock, *, lease_ns: int, wait_ns: int
+        self, store: JournalStore, terms: TermsLoader, clock: Clock, *, lease_ns: int, wait_ns: int
     ) -> None:
         self._store = store
         self._terms = terms
@@ -81,7 +81,7 @@ class Activation:
         except Exception as error:
             raise StoreUnavailable(str(error)) from error
 
-    async def look(self, showtime_id: bytes) -> Restored | None:
+    async def look(self, showtime_id: bytes) -> RestoredShowtime | None:
         """A showtime as it is stored, without owning it; None if there is nothing to see."""
         try:
             return await self._seen(showtime_id)
@@ -89,7 +89,7 @@ class Activation:
             # Its owner may have changed the plan behind the terms: then all of it fits now.
             return await self._seen(showtime_id)
 
-    async def _seen(self, showtime_id: bytes) -> Restored | None:
+    async def _seen(self, showtime_id: bytes) -> RestoredShowtime | None:
         read = await self._read(showtime_id)
         return None if read is None else replayed(*read)
 
@@ -104,7 +104,9 @@ class Activation:
         loaded = None if terms is None else await self._store.load(showtime_id)
         return None if terms is None or loaded is None else (loaded, terms)
 
-    async def take_over(self, actor: ShowtimeActor, serving_epoch: int | None) -> Restored | None:
+    async def take_over(
+        self, actor: ShowtimeActor, serving_epoch: int | None
+    ) -> RestoredShowtime | None:
         """Let the actor serve; None if somebody else took over meanwhile.
 
         None as well if there is no such showtime, and then the actor vanishes; or if it is another

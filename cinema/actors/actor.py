@@ -29,10 +29,10 @@ from cinema.actors.messages import (
     TruncateJournal,
     Watch,
 )
-from cinema.actors.outbox import Doubt, Outbox
+from cinema.actors.output_gate import Doubt, OutputGate
 from cinema.actors.publisher import Publisher
 from cinema.actors.reads import hold_seen, seats_seen, waitlist_seen
-from cinema.actors.restore import Restored
+from cinema.actors.restore import RestoredShowtime
 from cinema.actors.snapshots import PendingSnapshot, prepare_snapshot
 from cinema.actors.unpaid import HOLDS
 from cinema.domain.limits import TURN_COMMANDS
@@ -151,7 +151,7 @@ class ShowtimeActor:
         self._kernel = kernel
         self.load = kernel.load
         self._mailbox: list[Letter] | tuple[()] = ()
-        self._outbox = Outbox()
+        self._outbox = OutputGate()
         self.backlog = Backlog()
         self._snapshot_at_seq = 0
         self._plan_seq = 0
@@ -622,7 +622,7 @@ class ShowtimeActor:
         self.doubts = [*self.doubts, *doubts]
         self._kernel.restore(self, serving_epoch, reason)
 
-    def resume(self, restored: Restored, lease_until_ns: int) -> None:
+    def resume(self, restored: RestoredShowtime, lease_until_ns: int) -> None:
         """Serve from what was restored: settle doubts, catch the watchers up, open the mailbox."""
         if self.phase is not Phase.RESTORING:
             raise RuntimeError(f"an actor that is {self.phase.value} cannot resume")
@@ -655,13 +655,13 @@ class ShowtimeActor:
         if state is not None:
             self._kernel.unpaid.left(self.showtime_id, state, is_ours=is_ours)
 
-    def settle(self, restored: Restored) -> None:
+    def settle(self, restored: RestoredShowtime) -> None:
         """Answer what was in doubt from a state that no other node can still change."""
         doubts, self.doubts = self.doubts, ()
         for doubt in doubts:
             self._outbox.send(self, doubt.reply, self._outcome(restored, doubt))
 
-    def _outcome(self, restored: Restored, doubt: Doubt) -> Outcome:
+    def _outcome(self, restored: RestoredShowtime, doubt: Doubt) -> Outcome:
         try:
             return restored.settled(doubt.seq, doubt.command_id)
         except Exception:

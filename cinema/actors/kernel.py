@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from cinema.actors.activation import Activation, TermsSource
+from cinema.actors.activation import Activation, TermsLoader
 from cinema.actors.actor import Phase, ShowtimeActor
 from cinema.actors.archive import archived_today
 from cinema.actors.books import SeenBooks
@@ -81,7 +81,7 @@ class Kernel:
     def __init__(
         self,
         store: JournalStore,
-        terms: TermsSource,
+        terms: TermsLoader,
         clock: Clock,
         settings: KernelSettings,
     ) -> None:

@@ -12,7 +12,7 @@ from cinema.domain.showtime.commands import AnyCommand, SentCommand
 from cinema.domain.showtime.decisions import Recalled
 from cinema.domain.showtime.events import AnyEvent
 from cinema.domain.showtime.packed import SeatGroup
-from cinema.domain.showtime.prices import PriceBasis
+from cinema.domain.showtime.prices import PriceInputs
 from cinema.domain.showtime.state import HoldStatus
 from cinema.domain.showtime.terms import ShowtimeTerms
 
@@ -45,11 +45,11 @@ class ReadSeats(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=
 
 
 class ReadHold(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=102):
-    """One hold of one customer, live or ended; `with_basis` to work out its prices."""
+    """One hold of one customer, live or ended; `with_price_inputs` to work out its prices."""
 
     hold_id: bytes
     customer: bytes
-    with_basis: bool = False
+    with_price_inputs: bool = False
 
 
 class ReadWaitlist(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=103):
@@ -103,7 +103,7 @@ class SeatsSeen(msgspec.Struct, frozen=True, gc=False):
 class HoldSeen(msgspec.Struct, frozen=True, gc=False):
     """A hold at `(epoch, seq)`; `status` as the contract names it.
 
-    `basis` is there for who asked for it, if the hold is active.
+    `price_inputs` is there for who asked for it, if the hold is active.
     """
 
     hold_id: bytes
@@ -112,7 +112,7 @@ class HoldSeen(msgspec.Struct, frozen=True, gc=False):
     epoch: int
     seq: int
     terms: ShowtimeTerms
-    basis: PriceBasis | None = None
+    price_inputs: PriceInputs | None = None
 
 
 class EntrySeen(msgspec.Struct, frozen=True, gc=False, array_like=True):

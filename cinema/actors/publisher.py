@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from cinema.actors.messages import SeatFeed
-from cinema.actors.restore import Restored
+from cinema.actors.restore import RestoredShowtime
 from cinema.domain.showtime.events import AnyEvent, PlanChanged
 from cinema.domain.showtime.terms import ShowtimeTerms
 
@@ -92,7 +92,7 @@ class Publisher:
                 log.exception(FEED_FAILED, showtime=self._showtime_id.hex())
                 self._lose(feed)
 
-    def catch_up(self, restored: Restored) -> None:
+    def catch_up(self, restored: RestoredShowtime) -> None:
         """What became durable while the actor had no memory; a gap or a new plan ends the feed."""
         missed = [
             (row, recorded.event) for row, recorded in restored.tail if row.seq > self.published_seq

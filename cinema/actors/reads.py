@@ -15,7 +15,7 @@ from cinema.actors.messages import (
 from cinema.domain.rejections import Rejection
 from cinema.domain.showtime.decisions import NOT_FOUND, Recall, Recalled, ended_hold
 from cinema.domain.showtime.packed import customer_of, unpack
-from cinema.domain.showtime.prices import basis_of, prices_now
+from cinema.domain.showtime.prices import price_inputs_of, prices_now
 from cinema.domain.showtime.state import (
     ENDED_NAMES,
     HoldStatus,
@@ -77,10 +77,10 @@ def hold_seen(
     if waiting is not None:
         # Nobody is told how much longer the seats are kept: the payment should be there before.
         status, group = "paying", group._replace(expires_at_us=waiting_for(waiting).pay_until_us)
-    basis = None
-    if query.with_basis and status == "active":
-        basis = basis_of(state, terms, query.hold_id, packed, group)
-    return HoldSeen(query.hold_id, status, group, epoch, state.seq, terms, basis)
+    price_inputs = None
+    if query.with_price_inputs and status == "active":
+        price_inputs = price_inputs_of(state, terms, query.hold_id, packed, group)
+    return HoldSeen(query.hold_id, status, group, epoch, state.seq, terms, price_inputs)
 
 
 def waitlist_seen(

@@ -19,7 +19,7 @@ class DamagedJournal(Exception):
     """Snapshot and journal do not add up to the head; nothing may be served from them."""
 
 
-class Restored(msgspec.Struct, frozen=True):
+class RestoredShowtime(msgspec.Struct, frozen=True):
     """A showtime as its head, snapshot and journal say it is.
 
     `tail` are the events behind the snapshot; `older` those before it that somebody waits for.
@@ -54,7 +54,9 @@ class Restored(msgspec.Struct, frozen=True):
         return Accepted(event, row.seq, row.epoch, row.recorded_at_us, self.terms)
 
 
-def replayed(loaded: Loaded, terms: ShowtimeTerms, older: Sequence[JournalRow] = ()) -> Restored:
+def replayed(
+    loaded: Loaded, terms: ShowtimeTerms, older: Sequence[JournalRow] = ()
+) -> RestoredShowtime:
     """The state at the head's seq; raises `DamagedJournal` unless the replay ends exactly there."""
     tail: list[tuple[JournalRow, Recorded]] = []
     try:
@@ -87,7 +89,7 @@ def replayed(loaded: Loaded, terms: ShowtimeTerms, older: Sequence[JournalRow] =
             f"journal has terms {state.terms_version}, showtime has {terms.version}"
         )
     state.epoch = loaded.epoch
-    return Restored(state, terms, loaded.epoch, loaded.snapshot_seq, tail, before)
+    return RestoredShowtime(state, terms, loaded.epoch, loaded.snapshot_seq, tail, before)
 
 
 def _start(loaded: Loaded, terms: ShowtimeTerms) -> ShowtimeState:

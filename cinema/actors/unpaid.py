@@ -33,11 +33,11 @@ class UnpaidSeats:
     at this node counts for the next place in a wait list, though for no hold.
     """
 
-    __slots__ = ("_asleep", "_lists", "elsewhere", "here")
+    __slots__ = ("_asleep", "_lists", "here", "on_other_nodes")
 
     def __init__(self) -> None:
         self.here: dict[bytes, int] = {}
-        self.elsewhere: Mapping[bytes, int] = {}
+        self.on_other_nodes: Mapping[bytes, int] = {}
         self._asleep: dict[bytes, tuple[bytes, ...]] = {}
         self._lists: dict[bytes, tuple[Mapping[bytes, bytes], int]] = {}
 
@@ -72,7 +72,7 @@ class UnpaidSeats:
     def _refusal(
         self, customer: bytes, count: int, limit: int, waiting: int = 0
     ) -> Rejection | None:
-        held = self.here.get(customer, 0) + self.elsewhere.get(customer, 0)
+        held = self.here.get(customer, 0) + self.on_other_nodes.get(customer, 0)
         if held + waiting + count <= limit or not limit:
             return None
         details = {"limit": "unpaid_seats", "value": limit, "unpaid": held}
@@ -86,7 +86,7 @@ class UnpaidSeats:
 
     def of(self, customer: bytes) -> int:
         """How many seats somebody holds, as far as this node knows."""
-        return self.here.get(customer, 0) + self.elsewhere.get(customer, 0)
+        return self.here.get(customer, 0) + self.on_other_nodes.get(customer, 0)
 
     def woken(self, showtime_id: bytes, state: ShowtimeState) -> None:
         """A showtime is in memory: what was known of it from before no longer counts."""

@@ -23,7 +23,7 @@ from cinema.app.settings_parts import kernel_settings, object_store, sale_rules
 from cinema.cluster.node import ClusterNode
 from cinema.domain.limits import CLOCK_SYNC_S
 from cinema.domain.progress import Report, unheard
-from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.admission import TokenAdmission
 from cinema.features.accounts.throttles import Throttles
 from cinema.features.accounts.tokens import TimeSource
 from cinema.features.events.tail import EventTail
@@ -309,8 +309,8 @@ def _edge(parts: NodeParts, offered: Offered, features: Sequence[Feature]) -> Ed
     holds, throttles = offered[HoldLimits], offered[Throttles]
     edge = Edge(
         edge_options(parts.settings),
-        verify_token=offered[Admission].verify,
-        look_up_token=offered[Admission].look_up,
+        verify_token=offered[TokenAdmission].verify,
+        look_up_token=offered[TokenAdmission].look_up,
         metrics=parts.metrics,
         writer=parts.writer,
         proxies=parts.proxies,
@@ -328,7 +328,7 @@ def _edge(parts: NodeParts, offered: Offered, features: Sequence[Feature]) -> Ed
 
         note = accounts_note()
     document = openapi.openapi_document(routes, version=__version__, server_url=url, note=note)
-    edge.add_routes([*routes, *bound(openapi.ROUTES, openapi.Document(document))])
+    edge.add_routes([*routes, *bound(openapi.ROUTES, openapi.ServedDocument(document))])
     for feature in features:
         if feature.fallback is not None:
             edge.set_fallback(feature.fallback)

@@ -55,7 +55,7 @@ RETRY_S: Final = (1.0, 30.0)
 log = structlog.get_logger()
 
 
-class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+class BackupSchedule(msgspec.Struct, frozen=True, kw_only=True):
     """When base backups are taken, and how many stay."""
 
     every: timedelta
@@ -66,7 +66,7 @@ class _Stopped(Exception):
     """A stop was requested, and everything up to it is archived."""
 
 
-class Follower:
+class ArchiveFollower:
     """Archives one server until it is stopped; `find_source` says where the server is now."""
 
     def __init__(
@@ -74,7 +74,7 @@ class Follower:
         find_source: Callable[[], Source],
         folder: BackupFolder,
         uploads: Path,
-        schedule: Schedule,
+        schedule: BackupSchedule,
     ) -> None:
         self._find_source = find_source
         self._folder = folder

@@ -23,7 +23,7 @@ class ListedBackup(msgspec.Struct, frozen=True, kw_only=True):
     hole: str | None
 
 
-class Listed(msgspec.Struct, frozen=True, kw_only=True):
+class BackupList(msgspec.Struct, frozen=True, kw_only=True):
     """All base backups; `behind_s` is how long ago the archive certainly had everything."""
 
     backups: list[ListedBackup]
@@ -31,7 +31,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     behind_s: float | None
 
 
-def list_backups(folder: BackupFolder, now: datetime) -> Listed:
+def list_backups(folder: BackupFolder, now: datetime) -> BackupList:
     """The base backups, oldest first."""
     folder.archive()
     bases, streams = folder.bases(), folder.streams()
@@ -51,7 +51,7 @@ def list_backups(folder: BackupFolder, now: datetime) -> Listed:
             )
         )
     reached = [stream.status.reached_at for stream in streams if stream.status is not None]
-    return Listed(
+    return BackupList(
         backups=listed,
         timeline=newest_timeline(bases, streams) if bases else None,
         behind_s=(now - max(reached)).total_seconds() if reached else None,

@@ -41,8 +41,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return sum(size for size, _ in self.files.values())
 
 
-class _File(msgspec.Struct, rename={"path": "Path", "encoded": "Encoded-Path", "size": "Size",
-                                    "checksum": "Checksum"}):  # fmt: skip
+class _ManifestFile(msgspec.Struct, rename={"path": "Path", "encoded": "Encoded-Path",
+                                            "size": "Size", "checksum": "Checksum"}):  # fmt: skip
     size: int
     path: str = ""
     encoded: str = ""
@@ -56,9 +56,9 @@ class _Range(msgspec.Struct, rename={"timeline": "Timeline", "start": "Start-LSN
     end: str
 
 
-class _Stored(msgspec.Struct, rename={"files": "Files", "ranges": "WAL-Ranges",
-                                      "checksum": "Manifest-Checksum"}):  # fmt: skip
-    files: list[_File]
+class _StoredManifest(msgspec.Struct, rename={"files": "Files", "ranges": "WAL-Ranges",
+                                              "checksum": "Manifest-Checksum"}):  # fmt: skip
+    files: list[_ManifestFile]
     ranges: list[_Range]
     checksum: str
 
@@ -68,7 +68,7 @@ def read_manifest(data: Path) -> Manifest:
     path = data / _NAME
     try:
         text = path.read_bytes()
-        stored = msgspec.json.decode(text, type=_Stored)
+        stored = msgspec.json.decode(text, type=_StoredManifest)
     except (OSError, msgspec.MsgspecError) as error:
         raise BackupError(f"{path} is damaged: {error}") from error
     if hashlib.sha256(text[: text.rindex(_LAST_KEY)]).hexdigest() != stored.checksum:

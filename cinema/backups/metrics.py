@@ -12,11 +12,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from cinema.backups.listing import Listed
+from cinema.backups.listing import BackupList
 
 
 class _Backups(Collector):
-    def __init__(self, listed: Listed, now: datetime) -> None:
+    def __init__(self, listed: BackupList, now: datetime) -> None:
         self._listed = listed
         self._now = now
 
@@ -46,7 +46,7 @@ class _Backups(Collector):
             )
 
 
-def backup_metrics(listed: Listed, now: datetime) -> str:
+def backup_metrics(listed: BackupList, now: datetime) -> str:
     """The text exposition format."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Backups(listed, now))

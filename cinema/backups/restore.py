@@ -34,7 +34,7 @@ from cinema.local.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresErr
 from cinema.local.postgres_home import RESTORE_SUFFIX
 from cinema.local.postmaster import find_postmaster
 from cinema.local.socket_folder import SocketFolderError, make_private_folder
-from cinema.local.unprivileged import CannotDropPrivileges, Identity, postgres_identity
+from cinema.local.unprivileged import CannotDropPrivileges, PostgresUser, postgres_identity
 
 RECOVERY_TIMEOUT_S: Final = 24 * 3600.0
 """Replaying takes about as long as writing the log did, and never a day."""
@@ -48,7 +48,7 @@ _ACCESS: Final = "local all all trust\n"
 _TIMELINE: Final = "select timeline_id from pg_control_checkpoint()"
 
 
-class Places(msgspec.Struct, frozen=True, kw_only=True):
+class RestorePlaces(msgspec.Struct, frozen=True, kw_only=True):
     """Where a restore goes; existing data is moved to `old`, or the restore is refused."""
 
     data: Path
@@ -66,7 +66,7 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     uploads: int
 
 
-def restore(folder: BackupFolder, plan: RestorePlan, places: Places) -> Restored:
+def restore(folder: BackupFolder, plan: RestorePlan, places: RestorePlaces) -> Restored:
     """Restore as planned. Hold the lock of the data folder, with no server on it."""
     programs = find_programs(folder.archive().major)
     programs.path("postgres")
@@ -97,7 +97,7 @@ def restore(folder: BackupFolder, plan: RestorePlan, places: Places) -> Restored
 # --- before
 
 
-def _refuse_to_overwrite(places: Places) -> None:
+def _refuse_to_overwrite(places: RestorePlaces) -> None:
     if find_postmaster(places.data) is not None:
         raise BackupError(f"a Postgres runs on {places.data}; stop all nodes and it first")
     there = [path for path in (places.data, places.uploads) if path.exists()]
@@ -147,7 +147,7 @@ def _clear(draft: Path, uploads: Path) -> None:
 # --- the database
 
 
-def _copy(source: Path, target: Path, identity: Identity) -> None:
+def _copy(source: Path, target: Path, identity: PostgresUser) -> None:
     shutil.copytree(source, target, symlinks=True)
     if os.geteuid() == 0:
         for path in (target, *target.rglob("*")):
@@ -261,7 +261,7 @@ def _plain(error: Exception, plan: RestorePlan) -> str:
 # --- after
 
 
-def _switch(places: Places, draft: Path, uploads: Path) -> None:
+def _switch(places: RestorePlaces, draft: Path, uploads: Path) -> None:
     """Put the new in the place of the old. Until the draft is gone, no empty database is made."""
     if places.old is not None:
         for path in (places.data, places.uploads):

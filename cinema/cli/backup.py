@@ -17,13 +17,13 @@ from cinema.backups.base import take_base
 from cinema.backups.check import check_folder
 from cinema.backups.errors import BackupError
 from cinema.backups.folder import BackupFolder
-from cinema.backups.follow import Follower, Schedule
-from cinema.backups.listing import Listed, ListedBackup, list_backups
+from cinema.backups.follow import ArchiveFollower, BackupSchedule
+from cinema.backups.listing import BackupList, ListedBackup, list_backups
 from cinema.backups.metrics import backup_metrics
 from cinema.backups.plan import plan_restore
 from cinema.backups.programs import Source
 from cinema.backups.pruning import prune
-from cinema.backups.restore import Places, restore
+from cinema.backups.restore import RestorePlaces, restore
 from cinema.backups.server import connected
 from cinema.backups.stream import drop_slot
 from cinema.local.data_dir import DataDirLock
@@ -66,7 +66,7 @@ def run_restore(settings: Settings, options: Mapping[str, Any]) -> None:
     )
     old = options["move_old_to"]
     data = settings.data_dir / "postgres" if into is None else Path(into).absolute()
-    places = Places(
+    places = RestorePlaces(
         data=data,
         uploads=_uploads(settings) if into is None else data.with_name(f"{data.name}.uploads"),
         old=None if old is None else Path(old).absolute(),
@@ -99,13 +99,13 @@ async def _follow(settings: Settings, folder: BackupFolder) -> None:
     stopping = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signum, stopping.set)
-    schedule = Schedule(
+    schedule = BackupSchedule(
         every=timedelta(hours=settings.backup_interval_hours), keep=settings.backup_keep
     )
     try:
-        await Follower(lambda: _running_source(settings), folder, _uploads(settings), schedule).run(
-            stopping
-        )
+        await ArchiveFollower(
+            lambda: _running_source(settings), folder, _uploads(settings), schedule
+        ).run(stopping)
     finally:
         sink.close()
 
@@ -193,7 +193,7 @@ def _print(outcome: object, options: Mapping[str, Any], text: str) -> None:
         sys.stdout.write("".join(f"cinema: {line}\n" for line in text.splitlines()))
 
 
-def _table(listed: Listed) -> str:
+def _table(listed: BackupList) -> str:
     lines = []
     for one in listed.backups:
         lines.append(

@@ -9,9 +9,9 @@ from typing import Final, Protocol, TypeAlias
 import msgspec
 import structlog
 
-from cinema.actors.activation import TermsSource
+from cinema.actors.activation import TermsLoader
 from cinema.actors.tasks import Tasks
-from cinema.cluster.wire import TermsBasis
+from cinema.cluster.wire import TermsVersion
 from cinema.domain.seatmap import SeatPlan
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.journal.store import StoreUnavailable
@@ -32,7 +32,7 @@ class TermsUnknown(Exception):
     """The terms cannot be found now."""
 
 
-class PlanSource(TermsSource, Protocol):
+class PlanSource(TermsLoader, Protocol):
     """Where terms and other versions of a seat plan come from. May raise `StoreUnavailable`."""
 
     async def load_plan(self, showtime_id: bytes, version: int) -> SeatPlan | None:
@@ -40,7 +40,7 @@ class PlanSource(TermsSource, Protocol):
 
 
 class DistantTerms:
-    """Keeps terms by showtime. Terms of another basis are loaded again, once for all that wait.
+    """Keeps terms by showtime. Terms of another version are loaded again, once for all that wait.
 
     An answer can be shown with terms that are newer than itself: it brings its prices, and its plan
     is looked up. It cannot be shown with older terms. If a caller stops waiting, the load goes on
@@ -61,24 +61,24 @@ class DistantTerms:
         self._kept: OrderedDict[bytes, ShowtimeTerms] = OrderedDict()
         self._loading: dict[_Wanted, asyncio.Future[ShowtimeTerms | None]] = {}
 
-    def known(self, showtime_id: bytes, basis: TermsBasis) -> ShowtimeTerms | None:
+    def known(self, showtime_id: bytes, terms_version: TermsVersion) -> ShowtimeTerms | None:
         """The terms of an outcome, if they are here."""
         terms = self._kept.get(showtime_id)
-        if terms is None or not _fits(terms, basis):
+        if terms is None or not _fits(terms, terms_version):
             return None
         self._kept.move_to_end(showtime_id)
-        return _priced(terms, basis)
+        return _priced(terms, terms_version)
 
-    async def load(self, showtime_id: bytes, basis: TermsBasis) -> ShowtimeTerms:
+    async def load(self, showtime_id: bytes, terms_version: TermsVersion) -> ShowtimeTerms:
         """The terms of an outcome, loaded. Raises `TermsUnknown`.
 
         Cancelling the wait does not cancel the load.
         """
         # They may have arrived since the caller looked.
-        known = self.known(showtime_id, basis)
+        known = self.known(showtime_id, terms_version)
         if known is not None:
             return known
-        key = (showtime_id, basis.layout_version, basis.version)
+        key = (showtime_id, terms_version.layout_version, terms_version.version)
         loading = self._loading.get(key)
         if loading is None:
             # Many answers of one showtime come at once, before the first could be shown.
@@ -87,7 +87,7 @@ class DistantTerms:
         terms = await asyncio.shield(loading)
         if terms is None:
             raise TermsUnknown("they could not be loaded")
-        return _priced(terms, basis)
+        return _priced(terms, terms_version)
 
     async def stop(self) -> None:
         """Load nothing more; those that wait learn that the terms are unknown."""
@@ -121,13 +121,16 @@ class DistantTerms:
         return terms
 
 
-def _fits(terms: ShowtimeTerms, basis: TermsBasis) -> bool:
-    return terms.plan.version == basis.layout_version and terms.version >= basis.version
+def _fits(terms: ShowtimeTerms, terms_version: TermsVersion) -> bool:
+    return (
+        terms.plan.version == terms_version.layout_version
+        and terms.version >= terms_version.version
+    )
 
 
-def _priced(terms: ShowtimeTerms, basis: TermsBasis) -> ShowtimeTerms:
+def _priced(terms: ShowtimeTerms, terms_version: TermsVersion) -> ShowtimeTerms:
     """The terms with the prices of the answer, and not with a newer version than the answer's."""
-    version = basis.version or terms.version
-    if terms.version == version and terms.prices_minor == basis.prices_minor:
+    version = terms_version.version or terms.version
+    if terms.version == version and terms.prices_minor == terms_version.prices_minor:
         return terms
-    return msgspec.structs.replace(terms, prices_minor=basis.prices_minor, version=version)
+    return msgspec.structs.replace(terms, prices_minor=terms_version.prices_minor, version=version)

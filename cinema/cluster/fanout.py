@@ -24,7 +24,7 @@ from cinema.cluster.outbound import (
     RECENT_CHANGES,
     Change,
     OutboundFeed,
-    Position,
+    SentPosition,
     decode_changes,
     encode_changes,
 )
@@ -70,7 +70,7 @@ log = structlog.get_logger(__name__)
 
 _encode = msgspec.msgpack.Encoder().encode
 _ids = msgspec.msgpack.Decoder(list[bytes]).decode
-_positions = msgspec.msgpack.Decoder(list[Position]).decode
+_positions = msgspec.msgpack.Decoder(list[SentPosition]).decode
 _after = msgspec.msgpack.Decoder(tuple[bytes, int]).decode
 
 

@@ -37,11 +37,11 @@ from cinema.cluster.wire import (
     NotOwner,
     SentOutcome,
     Tell,
-    TermsBasis,
+    TermsVersion,
     Told,
-    basis_of,
     received,
     sent,
+    terms_version_of,
 )
 from cinema.domain.membership import View
 from cinema.domain.showtime.commands import ChangePlan, Command, ExpireDue, MoveShowtime
@@ -96,7 +96,7 @@ class Release(msgspec.Struct, frozen=True, array_like=True):
     showtime_id: bytes
 
 
-class _Errand:
+class _ForwardedErrand:
     """A message of this node for another's showtime; `reply` is called once, whatever happens.
 
     `in_doubt`: a peer may have carried the command out and can no longer say so; the text says
@@ -166,7 +166,7 @@ class _Errand:
     def told(self, outcome: Told) -> None:
         self._forwarder.came_back(self, outcome.outcome)
 
-    def elsewhere(self, answer: NotOwner) -> None:
+    def not_owner(self, answer: NotOwner) -> None:
         self._forwarder.misdirected(self, answer)
 
     def lost(self, *, sent: bool) -> None:
@@ -200,7 +200,7 @@ class _ReplyToPeer:
         self._forwarder.pay(self)
         self._link.send(Told(self._ref, sent(outcome)))
 
-    def elsewhere(self, version: int, owner: bytes | None) -> None:
+    def not_owner(self, version: int, owner: bytes | None) -> None:
         """The message was not carried out here; its sender may send it to another node."""
         self._forwarder.pay(self)
         self._link.send(NotOwner(self._ref, version, owner))
@@ -233,8 +233,8 @@ class Forwarder:
         self._peers = peers
         self._terms = terms
         self._fanout = fanout
-        self._parked: list[_Errand] = []
-        self._waking: list[_Errand] = []
+        self._parked: list[_ForwardedErrand] = []
+        self._waking: list[_ForwardedErrand] = []
         self._is_waking = False
         self._early: list[tuple[Link, Tell, int]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -307,7 +307,7 @@ class Forwarder:
             return
         self.load.waiting += 1
         deadline_ns = deadline_ns or self.clock.boot_ns() + self.kernel.deadline_ns
-        self._send(_Errand(self, showtime_id, message, reply, deadline_ns))
+        self._send(_ForwardedErrand(self, showtime_id, message, reply, deadline_ns))
 
     async def ask(self, showtime_id: bytes, message: Message) -> Outcome:
         """See `Kernel.ask`."""
@@ -342,7 +342,7 @@ class Forwarder:
 
     # --- there and back
 
-    def _send(self, errand: _Errand) -> None:
+    def _send(self, errand: _ForwardedErrand) -> None:
         owner = self.placement.owner_of(errand.showtime_id)
         if owner is None or errand.hops >= HOPS_MAX or self._stopped:
             self.park(errand)
@@ -352,21 +352,25 @@ class Forwarder:
             self.metrics.forwarded += 1
             self._peers.peer(owner).send(errand)
 
-    def came_back(self, errand: _Errand, outcome: SentOutcome) -> None:
+    def came_back(self, errand: _ForwardedErrand, outcome: SentOutcome) -> None:
         """The owner answered: show it with the terms that this node looks up itself."""
-        basis = basis_of(outcome)
-        terms = None if basis is None else self._terms.known(errand.showtime_id, basis)
-        if basis is not None and terms is None:
-            self._tasks.start("distant-terms", self._show_later(errand, outcome, basis))
+        terms_version = terms_version_of(outcome)
+        terms = (
+            None if terms_version is None else self._terms.known(errand.showtime_id, terms_version)
+        )
+        if terms_version is not None and terms is None:
+            self._tasks.start("distant-terms", self._show_later(errand, outcome, terms_version))
             return
         errand.answer(received(outcome, terms))
 
-    async def _show_later(self, errand: _Errand, outcome: SentOutcome, basis: TermsBasis) -> None:
+    async def _show_later(
+        self, errand: _ForwardedErrand, outcome: SentOutcome, terms_version: TermsVersion
+    ) -> None:
         shown: Outcome | None = None
         left_ns = errand.deadline_ns + LATE_ANSWER_NS - self.clock.boot_ns()
         try:
             async with asyncio.timeout(left_ns / 1e9):
-                terms = await self._terms.load(errand.showtime_id, basis)
+                terms = await self._terms.load(errand.showtime_id, terms_version)
             shown = received(outcome, terms)
         except (TermsUnknown, TimeoutError) as error:
             reason = str(error) or type(error).__name__
@@ -377,7 +381,7 @@ class Forwarder:
                 shown = TRY_AGAIN
             errand.answer(shown)
 
-    def misdirected(self, errand: _Errand, answer: NotOwner) -> None:
+    def misdirected(self, errand: _ForwardedErrand, answer: NotOwner) -> None:
         """The peer is not the owner: continue by the newer view, or wait for one."""
         self.metrics.misdirected += 1
         if answer.version > self.placement.view.version:
@@ -390,7 +394,7 @@ class Forwarder:
         else:
             self.park(errand)
 
-    def park(self, errand: _Errand) -> None:
+    def park(self, errand: _ForwardedErrand) -> None:
         """Try again with the next view, or shortly; until its deadline."""
         if not self.may_repeat(errand):
             errand.answer(TRY_AGAIN)
@@ -399,7 +403,7 @@ class Forwarder:
         self._parked.append(errand)
         self._wake_later()
 
-    def may_repeat(self, errand: _Errand) -> bool:
+    def may_repeat(self, errand: _ForwardedErrand) -> bool:
         """Whether there is time left to send it again."""
         return not self._stopped and errand.deadline_ns > self.clock.boot_ns()
 
@@ -561,7 +565,7 @@ class Forwarder:
         """
         if isinstance(letter.reply, _ReplyToPeer):
             owner = self.placement.owner_of(showtime_id)
-            letter.reply.elsewhere(
+            letter.reply.not_owner(
                 self.placement.view.version, None if owner is None else owner.node_id
             )
             return

@@ -25,7 +25,7 @@ class Change(msgspec.Struct, frozen=True, gc=False, array_like=True):
     event: AnyEvent
 
 
-class Position(msgspec.Struct, frozen=True, gc=False, array_like=True):
+class SentPosition(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """How far a showtime's changes have been sent."""
 
     showtime_id: bytes
@@ -65,11 +65,11 @@ class OutboundFeed:
         self.interested_until_s = 0.0
 
     @property
-    def position(self) -> Position | None:
+    def position(self) -> SentPosition | None:
         """The position of the feed; None until the showtime has given one."""
         if not self._began:
             return None
-        return Position(self._showtime_id, self._epoch, self._seq)
+        return SentPosition(self._showtime_id, self._epoch, self._seq)
 
     def begin(self) -> None:
         """Ask the showtime for its changes, unless they come already."""

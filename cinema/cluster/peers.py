@@ -81,7 +81,7 @@ class Errand(Protocol):
     def told(self, outcome: Told) -> None:
         """The peer answered."""
 
-    def elsewhere(self, answer: NotOwner) -> None:
+    def not_owner(self, answer: NotOwner) -> None:
         """The peer is not the owner."""
 
     def lost(self, *, sent: bool) -> None:
@@ -253,7 +253,7 @@ class Peer:
                 case NotOwner(ref):
                     errand = self._errands.pop(ref, None)
                     if errand is not None:
-                        errand.elsewhere(frame)
+                        errand.not_owner(frame)
                 case Answered(ref, payload):
                     self._settle(ref, payload)
                 case Failed(ref, reason):

@@ -37,7 +37,7 @@ _ENTRY_BYTES: Final = _CUSTOMER_BYTES + _COUNT_BYTES
 Counts = dict[bytes, int]
 
 
-class _Told:
+class _CountsTold:
     """What another node knows of this one's counts, by the number of the answer that told it."""
 
     __slots__ = ("counts", "version")
@@ -48,7 +48,7 @@ class _Told:
 
 
 class UnpaidCounts:
-    """Keeps `UnpaidSeats.elsewhere`, and answers the other nodes' questions for `here`.
+    """Keeps `UnpaidSeats.on_other_nodes`, and answers the other nodes' questions for `here`.
 
     A question names the last answer its node has, so that an answer holds only what changed since.
     The counts of a node that is no longer a member are dropped. For a node that does not answer,
@@ -69,9 +69,9 @@ class UnpaidCounts:
         self._total: Counts = {}
         self._of_node: dict[bytes, Counts] = {}
         self._heard: dict[bytes, int] = {}
-        self._told: dict[bytes, _Told] = {}
+        self._told: dict[bytes, _CountsTold] = {}
         self._versions = 0
-        unpaid.elsewhere = self._total
+        unpaid.on_other_nodes = self._total
         peers.answer(TOPIC, self.answer)
 
     def start(self) -> None:
@@ -145,7 +145,7 @@ class UnpaidCounts:
         is_whole = told is None or told.version != int.from_bytes(question, "big")
         before = {} if is_whole or told is None else told.counts
         changes = await self._changes(before)
-        next_told = _Told()
+        next_told = _CountsTold()
         self._versions += 1
         next_told.version = self._versions
         next_told.counts = {one: n for one, n in {**before, **changes}.items() if n}

@@ -27,7 +27,7 @@ from cinema.actors.messages import (
 from cinema.domain.rejections import Rejection
 from cinema.domain.showtime.events import AnyEvent
 from cinema.domain.showtime.packed import SeatGroup
-from cinema.domain.showtime.prices import PriceBasis
+from cinema.domain.showtime.prices import PriceInputs
 from cinema.domain.showtime.state import HoldStatus
 from cinema.domain.showtime.terms import ShowtimeTerms
 
@@ -36,7 +36,7 @@ FRAMES_UNKNOWN: Final = "frames_unknown"
 log = structlog.get_logger(__name__)
 
 
-class TermsBasis(msgspec.Struct, frozen=True, gc=False, array_like=True):
+class TermsVersion(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """The part of a showtime's terms that an outcome shows, and how new they are.
 
     `version` is 0 from builds that did not say it.
@@ -55,7 +55,7 @@ class SentAccepted(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1
     epoch: int
     at_us: int
     replayed: bool
-    basis: TermsBasis
+    terms_version: TermsVersion
 
 
 class SentSeats(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
@@ -66,7 +66,7 @@ class SentSeats(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
     seats: bytes
     mine: frozenset[int]
     paused: bool
-    basis: TermsBasis
+    terms_version: TermsVersion
 
 
 class SentHold(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
@@ -77,8 +77,8 @@ class SentHold(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
     group: SeatGroup
     epoch: int
     seq: int
-    basis: TermsBasis
-    price_basis: PriceBasis | None = None
+    terms_version: TermsVersion
+    price_inputs: PriceInputs | None = None
 
 
 class SentRejection(msgspec.Struct, frozen=True, array_like=True, tag=4):
@@ -106,7 +106,7 @@ class SentWaitlist(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=7
     epoch: int
     seq: int
     entries: tuple[EntrySeen, ...]
-    basis: TermsBasis
+    terms_version: TermsVersion
 
 
 SentOutcome = (
@@ -208,13 +208,13 @@ def sent(outcome: Outcome) -> SentOutcome:
     """An outcome as it goes over the wire."""
     match outcome:
         case Accepted(event, seq, epoch, at_us, terms, replayed):
-            return SentAccepted(event, seq, epoch, at_us, replayed, _basis(terms))
+            return SentAccepted(event, seq, epoch, at_us, replayed, _terms_version(terms))
         case SeatsSeen(epoch, seq, seats, mine, paused, terms):
-            return SentSeats(epoch, seq, seats, mine, paused, _basis(terms))
-        case HoldSeen(hold_id, status, group, epoch, seq, terms, price_basis):
-            return SentHold(hold_id, status, group, epoch, seq, _basis(terms), price_basis)
+            return SentSeats(epoch, seq, seats, mine, paused, _terms_version(terms))
+        case HoldSeen(hold_id, status, group, epoch, seq, terms, price_inputs):
+            return SentHold(hold_id, status, group, epoch, seq, _terms_version(terms), price_inputs)
         case WaitlistSeen(epoch, seq, entries, terms):
-            return SentWaitlist(epoch, seq, entries, _basis(terms))
+            return SentWaitlist(epoch, seq, entries, _terms_version(terms))
         case Rejection():
             details = None if outcome.details is None else dict(outcome.details)
             return SentRejection(outcome.code, outcome.message, details)
@@ -226,15 +226,15 @@ def sent(outcome: Outcome) -> SentOutcome:
             assert_never(outcome)
 
 
-def basis_of(outcome: SentOutcome) -> TermsBasis | None:
+def terms_version_of(outcome: SentOutcome) -> TermsVersion | None:
     """What terms an outcome needs to be received; None if it needs none."""
     if isinstance(outcome, SentAccepted | SentSeats | SentHold | SentWaitlist):
-        return outcome.basis
+        return outcome.terms_version
     return None
 
 
 def received(outcome: SentOutcome, terms: ShowtimeTerms | None) -> Outcome:
-    """An outcome that came over the wire; `terms` are those of its basis, if it has one."""
+    """An outcome that came over the wire; `terms` are those of its version, if it has one."""
     match outcome:
         case SentRejection(code, message, details):
             return Rejection(code=code, message=message, details=details)
@@ -249,13 +249,13 @@ def received(outcome: SentOutcome, terms: ShowtimeTerms | None) -> Outcome:
             return Accepted(event, seq, epoch, at_us, terms, replayed)
         case SentSeats(epoch, seq, seats, mine, paused):
             return SeatsSeen(epoch, seq, seats, mine, paused, terms)
-        case SentHold(hold_id, status, group, epoch, seq, price_basis=price_basis):
-            return HoldSeen(hold_id, status, group, epoch, seq, terms, price_basis)
+        case SentHold(hold_id, status, group, epoch, seq, price_inputs=price_inputs):
+            return HoldSeen(hold_id, status, group, epoch, seq, terms, price_inputs)
         case SentWaitlist(epoch, seq, entries):
             return WaitlistSeen(epoch, seq, entries, terms)
         case _:
             assert_never(outcome)
 
 
-def _basis(terms: ShowtimeTerms) -> TermsBasis:
-    return TermsBasis(terms.plan.version, terms.prices_minor, terms.version)
+def _terms_version(terms: ShowtimeTerms) -> TermsVersion:
+    return TermsVersion(terms.plan.version, terms.prices_minor, terms.version)

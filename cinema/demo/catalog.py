@@ -24,7 +24,7 @@ from cinema.features.catalog.shapes import (
 _MADE_AT_US: Final = 1_767_225_600_000_000
 
 
-class Film(NamedTuple):
+class DemoFilm(NamedTuple):
     """A film of the demo; runtime, date and rating are those of its first release."""
 
     title: str
@@ -37,7 +37,7 @@ class Film(NamedTuple):
 
 
 FILMS: Final = (
-    Film(
+    DemoFilm(
         "Metropolis",
         153,
         date(1927, 1, 10),
@@ -46,7 +46,7 @@ FILMS: Final = (
         ("Science Fiction", "Drama"),
         "In a city of towers and machines, the ruler's son finds those who keep it running.",
     ),
-    Film(
+    DemoFilm(
         "Casablanca",
         102,
         date(1943, 1, 23),
@@ -55,7 +55,7 @@ FILMS: Final = (
         ("Drama", "Romance", "War"),
         "A café owner in wartime Morocco meets the woman he once lost, and her husband.",
     ),
-    Film(
+    DemoFilm(
         "The Godfather",
         175,
         date(1972, 3, 24),
@@ -64,7 +64,7 @@ FILMS: Final = (
         ("Crime", "Drama"),
         "The youngest son of a New York mafia family is drawn into the business he shunned.",
     ),
-    Film(
+    DemoFilm(
         "Pulp Fiction",
         154,
         date(1994, 10, 14),
@@ -73,7 +73,7 @@ FILMS: Final = (
         ("Crime", "Thriller"),
         "Two hit men, a boxer and a pair of robbers cross paths in Los Angeles.",
     ),
-    Film(
+    DemoFilm(
         "The Matrix",
         136,
         date(1999, 3, 31),
@@ -82,7 +82,7 @@ FILMS: Final = (
         ("Science Fiction", "Action"),
         "A programmer learns that the world he lives in is a simulation.",
     ),
-    Film(
+    DemoFilm(
         "Amélie",
         122,
         date(2001, 4, 25),
@@ -91,7 +91,7 @@ FILMS: Final = (
         ("Comedy", "Romance"),
         "A shy waitress in Montmartre decides to change the lives of those around her.",
     ),
-    Film(
+    DemoFilm(
         "Spirited Away",
         125,
         date(2001, 7, 20),
@@ -100,7 +100,7 @@ FILMS: Final = (
         ("Animation", "Fantasy", "Family"),
         "A girl works in a bathhouse for spirits to free her parents from a spell.",
     ),
-    Film(
+    DemoFilm(
         "Inception",
         148,
         date(2010, 7, 16),
@@ -109,7 +109,7 @@ FILMS: Final = (
         ("Science Fiction", "Action", "Thriller"),
         "A thief who steals secrets from dreams is asked to plant an idea instead.",
     ),
-    Film(
+    DemoFilm(
         "Mad Max: Fury Road",
         120,
         date(2015, 5, 15),
@@ -118,7 +118,7 @@ FILMS: Final = (
         ("Action", "Science Fiction"),
         "A drifter and a rebel flee a tyrant across the desert.",
     ),
-    Film(
+    DemoFilm(
         "Parasite",
         132,
         date(2019, 5, 30),
@@ -127,7 +127,7 @@ FILMS: Final = (
         ("Thriller", "Drama", "Comedy"),
         "A poor family moves, one by one, into the household of a rich one.",
     ),
-    Film(
+    DemoFilm(
         "Oppenheimer",
         180,
         date(2023, 7, 21),
@@ -136,7 +136,7 @@ FILMS: Final = (
         ("Drama", "History", "Biography"),
         "The physicist who led the making of the atomic bomb, and what came of it for him.",
     ),
-    Film(
+    DemoFilm(
         "Dune: Part Two",
         166,
         date(2024, 3, 1),
@@ -148,7 +148,7 @@ FILMS: Final = (
 )
 
 
-class House(NamedTuple):
+class DemoCinema(NamedTuple):
     """A cinema, with the short names of its screens' plans, and how it is run."""
 
     cinema: Cinema
@@ -195,7 +195,7 @@ def _every_year(month: int, day: int, opens: str, closes: str) -> list[DayHours]
 
 _YEARS: Final = range(2026, 2036)
 
-AURORA: Final = House(
+AURORA: Final = DemoCinema(
     _cinema("Kino Aurora", "Lindenufer 12", "Berlin", "DE", "Europe/Berlin", "EUR"),
     ("classic", "grand", "studio"),
     CinemaSettings(
@@ -214,7 +214,7 @@ AURORA: Final = House(
         invoice_prefix="BER-",
     ),
 )
-MERIDIAN: Final = House(
+MERIDIAN: Final = DemoCinema(
     _cinema("The Meridian", "214 Harbor Lane", "New York", "US", "America/New_York", "USD"),
     ("scope", "lounge"),
     CinemaSettings(
@@ -253,7 +253,7 @@ def movies() -> list[Movie]:
     ]
 
 
-def screen_id(house: House, plan: str) -> UUID:
+def screen_id(house: DemoCinema, plan: str) -> UUID:
     """The id of a cinema's screen with this plan."""
     return demo_id("screen", f"{house.cinema.name}/{plan}")
 

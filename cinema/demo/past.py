@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from cinema.demo.catalog import FILMS, HOUSES, Film, demo_id, screen_id
+from cinema.demo.catalog import FILMS, HOUSES, DemoFilm, demo_id, screen_id
 from cinema.demo.programme import of_days_before
 from cinema.demo.store import DemoShowtime
 from cinema.domain.ids import RANDOM_BITS, new_id
@@ -47,7 +47,7 @@ VISITS_MOST: Final = 5
 OWN: Final = demo_id("user", CUSTOMER)
 """The account that visitors of the demo sign in with: what it says of films is up to them."""
 
-_FILMS: Final[Mapping[UUID, Film]] = {demo_id("movie", film.title): film for film in FILMS}
+_FILMS: Final[Mapping[UUID, DemoFilm]] = {demo_id("movie", film.title): film for film in FILMS}
 
 Ending = Literal["booked", "released", "expired"]
 ENDINGS: Final[tuple[Ending, ...]] = ("booked", "released", "expired")
@@ -181,7 +181,7 @@ def parties(shown: Sequence[DemoShowtime]) -> Iterator[tuple[DemoShowtime, list[
         yield showtime, sorted(found, key=lambda one: (one.at_us, one.customer))
 
 
-def _wanted(film: Film, local: datetime) -> float:
+def _wanted(film: DemoFilm, local: datetime) -> float:
     rank = FILMS.index(film)
     weekend = 1.5 if local.weekday() >= 4 else 1.0
     prime = 1.4 if local.hour in _PRIME_HOURS else 0.7
@@ -194,7 +194,7 @@ def _ahead(luck: Random) -> timedelta:
     return _SALES_END + share * (_SALES_BEGIN - _SALES_END)
 
 
-def _choose(luck: Random, among: Sequence[Person], film: Film) -> Person | None:
+def _choose(luck: Random, among: Sequence[Person], film: DemoFilm) -> Person | None:
     if not among:
         return None
     weights = [8.0 if one.genres & set(film.genres) else 1.0 for one in among]

@@ -54,14 +54,14 @@ async def add_past(
 ) -> None:
     """Make what is missing of the past; if the database fails, a later start goes on."""
     try:
-        await _Past(pool, address, branches, rules).make(bcrypt_cost, now)
+        await _PastMaker(pool, address, branches, rules).make(bcrypt_cost, now)
     except (StoreUnavailable, CommitAborted, CommitUnknown) as problem:
         log.warning(DEMO_PAST_NOT_MADE, reason=type(problem).__name__)
     except Refused as refused:
         log.warning(DEMO_PAST_NOT_MADE, reason=refused.rejection.code)
 
 
-class _Past:
+class _PastMaker:
     def __init__(
         self, pool: Pool, address: DatabaseAddress, branches: RowBranches, rules: SaleRules
     ) -> None:

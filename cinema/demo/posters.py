@@ -12,7 +12,7 @@ from math import atan2, cos, hypot, pi, sin
 from typing import TYPE_CHECKING, Final, NamedTuple
 from unicodedata import normalize
 
-from cinema.demo.catalog import Film
+from cinema.demo.catalog import DemoFilm
 from cinema.integrations.images import WIDTHS
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class _Style(NamedTuple):
     motif: Callable[[ImageDraw, _Style], None]
 
 
-def posters(film: Film) -> list[bytes]:
+def posters(film: DemoFilm) -> list[bytes]:
     """The poster of a film as WebP, in each of `WIDTHS`."""
     from PIL.Image import Resampling
 
@@ -59,7 +59,7 @@ def posters(film: Film) -> list[bytes]:
     return [made[width] for width in WIDTHS]
 
 
-def drawn(film: Film) -> Image:
+def drawn(film: DemoFilm) -> Image:
     """The poster of a film, at the largest width."""
     from PIL import Image, ImageDraw
 
@@ -70,7 +70,7 @@ def drawn(film: Film) -> Image:
     picture = column.resize((WIDTH, HEIGHT))
     draw = ImageDraw.Draw(picture)
     style.motif(draw, style)
-    _type(draw, film, style)
+    set_type(draw, film, style)
     return picture
 
 
@@ -79,7 +79,7 @@ def _between(first: Color, second: Color, share: float) -> Color:
     return red, green, blue
 
 
-def _type(draw: ImageDraw, film: Film, style: _Style) -> None:
+def set_type(draw: ImageDraw, film: DemoFilm, style: _Style) -> None:
     """The title over the lower edge, as large as it fits, and a line below it."""
     from PIL import ImageFont
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from cinema.demo.catalog import House, demo_id
+from cinema.demo.catalog import DemoCinema, demo_id
 from cinema.domain.pricing.book import (
     BookSettings,
     Conditions,
@@ -49,7 +49,7 @@ SETTINGS: Final = BookSettings(
 """No fees and no taxes: what a seat costs an adult is what its seat map says, but for the rules."""
 
 
-def rules(house: House) -> list[Rule]:
+def rules(house: DemoCinema) -> list[Rule]:
     """The rules of a cinema."""
     return [
         _rule(house, "Cinema day", "time", 10, -2000, Conditions(weekdays=(2,))),
@@ -67,13 +67,13 @@ def rules(house: House) -> list[Rule]:
     ]
 
 
-def rule_id(house: House, name: str) -> UUID:
+def rule_id(house: DemoCinema, name: str) -> UUID:
     """The id of a cinema's rule."""
     return demo_id("price rule", f"{house.cinema.name}/{name}")
 
 
 def _rule(
-    house: House, name: str, group: Group, priority: int, percent: int, when: Conditions
+    house: DemoCinema, name: str, group: Group, priority: int, percent: int, when: Conditions
 ) -> Rule:
     return Rule(
         id=rule_id(house, name),

@@ -14,8 +14,8 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from cinema.demo.catalog import FILMS, HOUSES, Film, demo_id, screen_id
-from cinema.demo.catalog import House as DemoHouse
+from cinema.demo.catalog import FILMS, HOUSES, DemoFilm, demo_id, screen_id
+from cinema.demo.catalog import DemoCinema as DemoHouse
 from cinema.demo.plans import demo_plans
 from cinema.demo.store import DemoShowtime
 from cinema.domain.money import Money
@@ -23,10 +23,10 @@ from cinema.domain.times import to_us
 from cinema.features.catalog.shapes import Hours
 from cinema.features.schedules.rules import (
     WEEKDAYS,
-    House,
     HouseFilm,
     HouseScreen,
-    Taken,
+    PlannedCinema,
+    TakenSlot,
     planned,
     problem_of,
 )
@@ -86,7 +86,7 @@ def _of_day(house: DemoHouse, day: date) -> Iterator[DemoShowtime]:
     films = films_of(day)
     plan = house.plans[0]
     matinee = _times(house, films[0], _opening(house, day))
-    taken = Taken(
+    taken = TakenSlot(
         id=UUID(int=0),
         screen_id=screen_id(house, plan),
         movie_id=demo_id("movie", films[0].title),
@@ -105,7 +105,7 @@ def _of_day(house: DemoHouse, day: date) -> Iterator[DemoShowtime]:
         yield _planned(house, plans[show.screen_id], by_id[show.movie_id], show)
 
 
-def films_of(day: date) -> list[Film]:
+def films_of(day: date) -> list[DemoFilm]:
     """The films of a day, that of the matinee first; within a week each has its turn."""
     return [FILMS[(5 * day.toordinal() + at) % len(FILMS)] for at in range(FILMS_A_DAY)]
 
@@ -120,7 +120,7 @@ def _opening(house: DemoHouse, day: date) -> datetime:
     return datetime.combine(day, time.fromisoformat(hours.opens), zone).astimezone(UTC)
 
 
-def _times(house: DemoHouse, film: Film, starts_at: datetime) -> Timetable:
+def _times(house: DemoHouse, film: DemoFilm, starts_at: datetime) -> Timetable:
     return timetable(
         starts_at,
         film.runtime_minutes,
@@ -130,7 +130,7 @@ def _times(house: DemoHouse, film: Film, starts_at: datetime) -> Timetable:
     )
 
 
-def _request(house: DemoHouse, day: date, films: list[Film]) -> PlanInput:
+def _request(house: DemoHouse, day: date, films: list[DemoFilm]) -> PlanInput:
     """What a manager would ask for; a film is the more in demand the later it came out."""
     currency = house.cinema.currency
     return PlanInput(
@@ -159,7 +159,7 @@ def _request(house: DemoHouse, day: date, films: list[Film]) -> PlanInput:
     )
 
 
-def _versions(film: Film) -> list[VersionInput]:
+def _versions(film: DemoFilm) -> list[VersionInput]:
     if film.title not in _IMAX_FILMS:
         return [VersionInput(language=film.language)]
     return [
@@ -168,8 +168,8 @@ def _versions(film: Film) -> list[VersionInput]:
     ]
 
 
-def _facts(house: DemoHouse, films: list[Film], taken: Taken) -> House:
-    return House(
+def _facts(house: DemoHouse, films: list[DemoFilm], taken: TakenSlot) -> PlannedCinema:
+    return PlannedCinema(
         zone=ZoneInfo(house.cinema.time_zone),
         ads_minutes=house.settings.ads_minutes,
         cleaning_minutes=house.settings.cleaning_minutes,
@@ -195,13 +195,13 @@ def _seats() -> dict[str, int]:
     }
 
 
-def _planned(house: DemoHouse, plan: str, film: Film, show: PlannedShow) -> DemoShowtime:
+def _planned(house: DemoHouse, plan: str, film: DemoFilm, show: PlannedShow) -> DemoShowtime:
     times = _times(house, film, show.starts_at)
     return _showtime(house, plan, film, times, show.format, show.base_price.amount)
 
 
 def _showtime(
-    house: DemoHouse, plan: str, film: Film, times: Timetable, shown_in: str, price_minor: int
+    house: DemoHouse, plan: str, film: DemoFilm, times: Timetable, shown_in: str, price_minor: int
 ) -> DemoShowtime:
     screen = screen_id(house, plan)
     price_minor += _LOUNGE_SURCHARGE_MINOR if plan == "lounge" else 0

@@ -32,7 +32,7 @@ class JobFailed(Exception):
     """A job cannot be done, however often it is tried; whoever may see the job reads the text."""
 
 
-class Attempt(Protocol):
+class JobAttempt(Protocol):
     """One attempt at a job (`features/jobs`), as its handler sees it.
 
     `position` is what the last report said, by whichever attempt, and so are the counts: a handler
@@ -77,7 +77,7 @@ class JobKind(msgspec.Struct, frozen=True, kw_only=True):
     for ten minutes.
     """
 
-    run: Callable[[Attempt], Awaitable[Mapping[str, Any] | None]]
+    run: Callable[[JobAttempt], Awaitable[Mapping[str, Any] | None]]
     at_once: int = 2
 
 

@@ -23,12 +23,12 @@ class Match(Generic[T]):
         self.showtime_id = showtime_id
 
 
-class _Segment(Generic[T]):
+class _PathSegment(Generic[T]):
     __slots__ = ("children", "literal", "methods", "parameter", "parameter_is_text", "showtime_at")
 
     def __init__(self) -> None:
-        self.children: dict[str, _Segment[T]] = {}
-        self.parameter: _Segment[T] | None = None
+        self.children: dict[str, _PathSegment[T]] = {}
+        self.parameter: _PathSegment[T] | None = None
         self.parameter_is_text = False
         self.methods: dict[str, T] = {}
         self.showtime_at: int | None = None
@@ -42,7 +42,7 @@ class Router(Generic[T]):
     """A trie over path segments; a literal segment wins over a parameter."""
 
     def __init__(self) -> None:
-        self._root: _Segment[T] = _Segment()
+        self._root: _PathSegment[T] = _PathSegment()
 
     def add(self, method: str, path: str, target: T, *, literal: bool = False) -> None:
         """Register `target`; two targets for one method and path are an error."""
@@ -53,13 +53,13 @@ class Router(Generic[T]):
                 name, _, kind = segment[1:-1].partition(":")
                 names.append(name)
                 if node.parameter is None:
-                    node.parameter = _Segment()
+                    node.parameter = _PathSegment()
                     node.parameter_is_text = kind == "text"
                 elif node.parameter_is_text != (kind == "text"):
                     raise ValueError(f"{path}: {name} is both an id and text")
                 node = node.parameter
             else:
-                node = node.children.setdefault(segment, _Segment())
+                node = node.children.setdefault(segment, _PathSegment())
         if method in node.methods:
             raise ValueError(f"{method} {path} is routed twice")
         node.methods[method] = target
@@ -86,7 +86,7 @@ class Router(Generic[T]):
         count = len(segments)
         while position < count:
             segment = segments[position]
-            child: _Segment[T] | None = node.children.get(segment)
+            child: _PathSegment[T] | None = node.children.get(segment)
             if child is None and "%" in segment:
                 segment = unquote(segment, errors="replace")
                 child = node.children.get(segment)

@@ -32,7 +32,7 @@ _LOG_TAIL_BYTES = 2000
 
 _FEWEST_CONNECTIONS = 100
 
-_DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
+DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
 _CONFIGURATION = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -141,7 +141,7 @@ class EmbeddedPostgres:
         switch = "on" if self._durable else "off"
         settings = {
             **_CONFIGURATION,
-            **dict.fromkeys(_DURABILITY, switch),
+            **dict.fromkeys(DURABILITY, switch),
             "max_connections": str(self._connections),
             "unix_socket_directories": str(socket_folder),
             **self._settings,

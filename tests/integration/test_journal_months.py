@@ -460,7 +460,7 @@ async def test_what_is_appended_while_late_ones_are_moved_moves_along(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     late, epoch, others = await _late_month(stage, retention)
-    copy = journal_months._copy
+    copy = journal_months.copy_rows
 
     async def copy_and_then_append(*arguments: Any) -> None:
         await copy(*arguments)
@@ -468,7 +468,7 @@ async def test_what_is_appended_while_late_ones_are_moved_moves_along(
         # And one that was sealed has an owner again.
         assert await stage.write(others[0], await _taken(stage, others[0]), 10)
 
-    monkeypatch.setattr(journal_months, "_copy", copy_and_then_append)
+    monkeypatch.setattr(journal_months, "copy_rows", copy_and_then_append)
     await months.let_go(LONG_AFTER)
     seqs: dict[bytes, list[int]] = {}
     for showtime_id, seq in await rows_of(watcher, f"{OLD.table}_late"):
@@ -504,7 +504,7 @@ async def test_a_node_that_dies_while_it_moves_late_ones_leaves_all_as_it_was(
 ) -> None:
     late, epoch, others = await _late_month(stage, retention)
     before = await rows_of(watcher, OLD.table)
-    copy, attach = journal_months._copy, journal_months._attach
+    copy, attach = journal_months.copy_rows, journal_months.attach
 
     async def die(connection: Any) -> None:
         pid = connection.get_server_pid()
@@ -517,11 +517,11 @@ async def test_a_node_that_dies_while_it_moves_late_ones_leaves_all_as_it_was(
                 await copy(connection, *arguments)
                 await die(connection)
 
-            patch.setattr(journal_months, "_copy", copy_and_die)
+            patch.setattr(journal_months, "copy_rows", copy_and_die)
         else:
             # Behind the drop, within the transaction.
             patch.setattr(
-                journal_months, "_attach", lambda _: "select pg_terminate_backend(pg_backend_pid())"
+                journal_months, "attach", lambda _: "select pg_terminate_backend(pg_backend_pid())"
             )
         with pytest.raises(Exception, match=r"."):
             await months.let_go(LONG_AFTER)
@@ -529,7 +529,7 @@ async def test_a_node_that_dies_while_it_moves_late_ones_leaves_all_as_it_was(
     assert await rows_of(watcher, OLD.table) == before
     assert await stage.write(late, epoch, 10)
     # The next one begins anew, on top of the copy that was left.
-    assert attach is journal_months._attach
+    assert attach is journal_months.attach
     await months.let_go(LONG_AFTER)
     assert (await names(watcher))[0] == f"{OLD.table}_late"
     assert await rows_of(watcher, f"{OLD.table}_late") == [(late, seq) for seq in range(1, 12)]

@@ -22,8 +22,8 @@ from cinema.storage.journal import sql
 from cinema.storage.journal.array_text import joined
 from cinema.storage.journal.months import Month, bytes_of
 from cinema.storage.journal.postgres import (
-    _LANE_SETTINGS,
-    _POOL_SETTINGS,
+    LANE_SETTINGS,
+    POOL_SETTINGS,
     PostgresJournal,
     PostgresLane,
 )
@@ -125,7 +125,7 @@ async def test_a_lanes_statements_never_read_a_whole_table(
     watcher: asyncpg.Connection[asyncpg.Record], count: int, analyzed: bool
 ) -> None:
     await _fill_heads(watcher, count, analyzed=analyzed)
-    for name, value in _LANE_SETTINGS.items():
+    for name, value in LANE_SETTINGS.items():
         await watcher.execute(f"set {name} = '{value}'")
     statements = {
         "append": (sql.APPEND, _EVENTS),
@@ -159,7 +159,7 @@ async def test_a_lanes_statements_never_read_a_whole_table(
 
 
 async def _as_pool(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    for name, value in _POOL_SETTINGS.items():
+    for name, value in POOL_SETTINGS.items():
         await connection.execute(f"set {name} = '{value}'")
 
 

@@ -86,7 +86,7 @@ async def test_only_its_user_may_enter_and_nothing_is_kept(
 def test_stop_ends_it_even_when_it_is_frozen(
     own_redis: LocalRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_server, "_STOP_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(redis_server, "STOP_TIMEOUT_S", 0.1)
     process = psutil.Process(own_redis.pid)
     own_redis.send(signal.SIGSTOP)
     own_redis.stop()
@@ -144,7 +144,7 @@ def test_a_long_path_is_no_hindrance(tmp_path: Path) -> None:
 def test_without_a_program_the_message_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_server, "_WHEEL", "no_such_wheel")
+    monkeypatch.setattr(redis_server, "WHEEL", "no_such_wheel")
     old = tmp_path / "redis-server"
     old.write_text("#!/bin/sh\necho 'Redis server v=5.0.14 sha=00000000'\n")
     old.chmod(0o755)

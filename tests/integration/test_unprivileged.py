@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cinema.local import unprivileged
-from cinema.local.unprivileged import CannotDropPrivileges, Identity, postgres_identity
+from cinema.local.unprivileged import CannotDropPrivileges, PostgresUser, postgres_identity
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to drop")
 
@@ -29,11 +29,11 @@ def place() -> Iterator[Path]:
         yield folder
 
 
-def identity(place: Path) -> Identity:
+def identity(place: Path) -> PostgresUser:
     return postgres_identity(place / "home" / "bin", place / "home" / "data")
 
 
-def capabilities(found: Identity) -> str:
+def capabilities(found: PostgresUser) -> str:
     (ambient,) = [part for part in found.prefix if part.startswith("--ambient-caps=")]
     return ambient.removeprefix("--ambient-caps=")
 
@@ -56,7 +56,7 @@ def test_where_that_is_not_to_be_had_the_greater_one_is(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (place / "home").chmod(0o700)
-    monkeypatch.setattr(unprivileged, "_bounding_set", lambda: 1 << unprivileged.DAC_OVERRIDE)
+    monkeypatch.setattr(unprivileged, "bounding_set", lambda: 1 << unprivileged.DAC_OVERRIDE)
     assert capabilities(identity(place)) == "-all,+dac_override"
 
 
@@ -71,7 +71,7 @@ def test_without_either_root_is_told_what_to_do(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (place / "home").chmod(0o700)
-    monkeypatch.setattr(unprivileged, "_bounding_set", lambda: 0)
+    monkeypatch.setattr(unprivileged, "bounding_set", lambda: 0)
     with pytest.raises(CannotDropPrivileges, match="set DATABASE_URL"):
         identity(place)
 

@@ -17,10 +17,10 @@ from cinema.domain.sale_rules import SaleRules
 from cinema.domain.seatmap import SeatPlan
 from cinema.domain.showtime.events import (
     AnyEvent,
-    Conditions,
     PlanChanged,
     SalesPaused,
     SalesResumed,
+    ShowConditions,
     ShowtimeCancelled,
     TermsChanged,
 )
@@ -49,9 +49,9 @@ PRICES = ready_book(
 """Prices rise with the seats that are taken, which every owner has to count in the same way."""
 
 
-def conditions(terms: ShowtimeTerms) -> Conditions:
+def conditions(terms: ShowtimeTerms) -> ShowConditions:
     """What the row of a showtime says that is sold by these terms."""
-    return Conditions(
+    return ShowConditions(
         movie_id=terms.movie_id,
         screen_id=terms.screen_id,
         starts_at_us=terms.starts_at_us,

@@ -10,8 +10,8 @@ import msgspec
 from cinema.actors.actor import Phase, ShowtimeActor
 from cinema.actors.kernel import Kernel
 from cinema.actors.messages import IN_DOUBT, TRY_AGAIN, Accepted, Letter, Outcome
-from cinema.actors.outbox import Doubt
-from cinema.actors.restore import Restored
+from cinema.actors.output_gate import Doubt
+from cinema.actors.restore import RestoredShowtime
 from cinema.cluster.node import ClusterNode
 from cinema.domain.showtime.commands import Command
 from cinema.domain.showtime.decisions import Archived
@@ -220,7 +220,7 @@ class _Stubborn(ShowtimeActor):
         self._kernel.under_way[command.command_id] = command  # type: ignore[attr-defined]
         super()._execute(letter, command, now_us)
 
-    def _outcome(self, restored: Restored, doubt: Doubt) -> Outcome:
+    def _outcome(self, restored: RestoredShowtime, doubt: Doubt) -> Outcome:
         outcome = super()._outcome(restored, doubt)
         if outcome is not TRY_AGAIN:
             return outcome

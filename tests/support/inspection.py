@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cinema.cluster.placement import Placement
     from cinema.cluster.ring import Ring
     from cinema.domain.membership import Member, View
-    from cinema.features.accounts.admission import Admission
+    from cinema.features.accounts.admission import TokenAdmission
     from cinema.features.accounts.link_store import LinksRepository
     from cinema.http.connections.proxies import TrustedProxies
     from cinema.http.server import Edge
@@ -306,12 +306,12 @@ def let_every_turn_come_too_late(turns: Turns) -> None:
     turns._late_s = -1.0
 
 
-def refusals_remembered(admission: Admission) -> int:
+def refusals_remembered(admission: TokenAdmission) -> int:
     """How many refused tokens are kept."""
     return len(admission._refused)
 
 
-def forget_everybody(admission: Admission) -> None:
+def forget_everybody(admission: TokenAdmission) -> None:
     """Have the admission forget all it knows, as it does when it falls behind."""
     admission._forget_all()
 

@@ -13,7 +13,6 @@ import msgspec
 from cinema.domain.seatmap import grid_layout, parse_layout
 from cinema.domain.showtime.events import (
     BookingCancelled,
-    Conditions,
     HoldBooked,
     Offer,
     PaymentEnded,
@@ -23,6 +22,7 @@ from cinema.domain.showtime.events import (
     SalesPaused,
     SalesResumed,
     SeatsChanged,
+    ShowConditions,
     ShowtimeCancelled,
     TermsChanged,
 )
@@ -373,7 +373,7 @@ def offered() -> Happened:
 
 def terms_change(version: int = 2, **changes: Any) -> Happened:
     """Other terms; `changes` are those of the conditions that a test looks at."""
-    usual = Conditions(
+    usual = ShowConditions(
         movie_id=some_id(),
         screen_id=some_id(),
         starts_at_us=BOOKED_AT_US,

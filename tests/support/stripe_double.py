@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import stripe
 
-from cinema.integrations.stripe.double.deliveries import Deliveries
+from cinema.integrations.stripe.double.deliveries import WebhookPosts
 from cinema.integrations.stripe.double.server import StripeDouble
 
 
@@ -29,7 +29,7 @@ class HandClock:
 
 @asynccontextmanager
 async def running_double(
-    *, unix_s: HandClock | None = None, deliveries: Deliveries | None = None
+    *, unix_s: HandClock | None = None, deliveries: WebhookPosts | None = None
 ) -> AsyncIterator[StripeDouble]:
     """A double that serves."""
     double = StripeDouble(unix_s=unix_s or HandClock(), deliveries=deliveries)

@@ -21,6 +21,18 @@ def test_each_name_of_the_glossary_is_given_once() -> None:
     assert given["Answer"] == 0, "say whose answer it is: see Reply, Outcome and Refused"
 
 
+def test_every_class_has_a_name_of_its_own() -> None:
+    """A name that two modules give to different things has to be looked up each time."""
+    places: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "cinema").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.ClassDef):
+                found = places.setdefault(node.name.removeprefix("_"), [])
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert len(places) > 1000
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
 def names_in(path: Path) -> Iterator[str]:
     """Classes and aliases of types in a module; private ones without their underscore."""
     for name in own_names_in(path):

@@ -39,6 +39,24 @@ def test_what_is_private_to_a_class_is_patched_only_by_inspection() -> None:
     assert strays == set()
 
 
+def test_what_is_private_to_a_module_is_not_imported_or_patched() -> None:
+    strays = {
+        f"{path.relative_to(TESTS)}:{line} uses {name}"
+        for path in TESTS.rglob("*.py")
+        if not any(path.match(one) for one in INSPECTING)
+        for name, line in [*patched(path), *imported_from_the_house(path)]
+        if is_private(name)
+    }
+    assert strays == set()
+
+
+def imported_from_the_house(path: Path) -> Iterator[tuple[str, int]]:
+    """The names that a module imports from `cinema`, and where."""
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("cinema."):
+            yield from ((one.name, node.lineno) for one in node.names)
+
+
 def test_nothing_is_patched_by_a_dotted_path() -> None:
     """`docs/development.md` says what may be patched; a path as a text is found by no tool."""
     strays = {

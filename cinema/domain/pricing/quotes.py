@@ -27,7 +27,7 @@ from cinema.domain.pricing.amounts import (
 from cinema.domain.pricing.book import Discount, Effect, GroupDiscount, Promo
 from cinema.domain.pricing.promos import out_of_place
 from cinema.domain.pricing.rules import Candidate, ReadyShowtime, at_moment
-from cinema.domain.pricing.showing import Moment, Ticket
+from cinema.domain.pricing.showing import AskedTicket, Moment
 
 StepCode = Literal[
     "BASE",
@@ -62,7 +62,7 @@ class Step(msgspec.Struct, frozen=True, gc=False):
 class SeatLine(msgspec.Struct, frozen=True):
     """One seat: `list_minor` before group discount and codes, `price_minor` what it costs."""
 
-    ticket: Ticket
+    ticket: AskedTicket
     list_minor: int
     price_minor: int
     tax_minor: int
@@ -82,7 +82,7 @@ class FeeLine(msgspec.Struct, frozen=True):
     rate: int = 0
 
 
-class Product(msgspec.Struct, frozen=True):
+class OrderedProduct(msgspec.Struct, frozen=True):
     """So many of a product that is sold with tickets; `rate` is that of the tax `tax`.
 
     It says its rate itself: products are sold at today's rates, also with an older book.
@@ -99,12 +99,12 @@ class Product(msgspec.Struct, frozen=True):
 class ProductLine(msgspec.Struct, frozen=True):
     """A product, so many times; no discount counts for it."""
 
-    product: Product
+    product: OrderedProduct
     amount_minor: int
     tax_minor: int
 
 
-class TaxLine(msgspec.Struct, frozen=True):
+class RateTax(msgspec.Struct, frozen=True):
     """The tax in all lines of one rate, rounded once."""
 
     name: str
@@ -125,14 +125,14 @@ class PromoLine(msgspec.Struct, frozen=True):
     refused: str = ""
 
 
-class Quote(msgspec.Struct, frozen=True, kw_only=True):
+class TicketQuote(msgspec.Struct, frozen=True, kw_only=True):
     """What tickets cost; `total_minor` is the sum of all lines, and contains the taxes."""
 
     book_version: int
     currency: str
     seats: tuple[SeatLine, ...]
     fees: tuple[FeeLine, ...]
-    taxes: tuple[TaxLine, ...]
+    taxes: tuple[RateTax, ...]
     promos: tuple[PromoLine, ...]
     total_minor: int
     products: tuple[ProductLine, ...] = ()
@@ -141,7 +141,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
 _Unit = tuple[int, tuple[Step, ...]]
 
 
-class _Draft:
+class _QuoteDraft:
     """The seats of a quote while discounts are taken off; `prices` and `steps` go by seat."""
 
     def __init__(self, units: Sequence[_Unit]) -> None:
@@ -159,10 +159,10 @@ class _Draft:
 def quote(
     show: ReadyShowtime,
     moment: Moment,
-    tickets: Sequence[Ticket],
+    tickets: Sequence[AskedTicket],
     promos: Sequence[Promo] = (),
-    products: Sequence[Product] = (),
-) -> Quote:
+    products: Sequence[OrderedProduct] = (),
+) -> TicketQuote:
     """What the tickets cost for whoever holds their seats at a moment, with these codes.
 
     And the `products` beside them. The types of the tickets must be the book's (`refused_tickets`).
@@ -257,10 +257,10 @@ def _less(price_minor: int, discount: Discount) -> int:
 def _discounted(
     show: ReadyShowtime,
     moment: Moment,
-    tickets: Sequence[Ticket],
+    tickets: Sequence[AskedTicket],
     units: Sequence[_Unit],
     promos: Sequence[Promo],
-) -> _Draft:
+) -> _QuoteDraft:
     """The seats after group discount and codes; if one excludes the other, what costs less."""
     fitting, refused = [], []
     for promo in promos:
@@ -290,7 +290,7 @@ def _discounted(
 
 
 def _group_of(
-    show: ReadyShowtime, tickets: Sequence[Ticket]
+    show: ReadyShowtime, tickets: Sequence[AskedTicket]
 ) -> tuple[GroupDiscount, list[int]] | None:
     """The discount for the largest group that the paid tickets make, and its seats."""
     types = show.ready.types
@@ -310,8 +310,8 @@ def _taken_off(
     units: Sequence[_Unit],
     group: tuple[GroupDiscount, list[int]] | None,
     promos: Sequence[Promo],
-) -> _Draft:
-    draft = _Draft(units)
+) -> _QuoteDraft:
+    draft = _QuoteDraft(units)
     if group is not None:
         one, seats = group
         for seat in seats:
@@ -341,11 +341,11 @@ def _taken_off(
 
 def _taxed(
     show: ReadyShowtime,
-    tickets: Sequence[Ticket],
+    tickets: Sequence[AskedTicket],
     units: Sequence[_Unit],
-    draft: _Draft,
-    products: Sequence[Product],
-) -> Quote:
+    draft: _QuoteDraft,
+    products: Sequence[OrderedProduct],
+) -> TicketQuote:
     """The quote with its fees, and with the tax of each rate shared out to its lines."""
     ready = show.ready
     book, settings = ready.book, ready.book.settings
@@ -365,10 +365,10 @@ def _taxed(
         tax = included_tax(gross, rate)
         for at, part in zip(lines, shared_out(tax, [amounts[at] for at in lines]), strict=True):
             taxes[at] = part
-        tax_lines.append(TaxLine(name, rate, gross, tax))
+        tax_lines.append(RateTax(name, rate, gross, tax))
     seats = len(tickets)
     beside = seats + len(fees)
-    return Quote(
+    return TicketQuote(
         book_version=book.version,
         currency=book.currency,
         seats=tuple(
@@ -399,7 +399,7 @@ def _taxed(
 
 
 def _rates_beside(
-    rates: Sequence[tuple[str, int] | None], products: Sequence[Product]
+    rates: Sequence[tuple[str, int] | None], products: Sequence[OrderedProduct]
 ) -> list[tuple[str, int] | None]:
     """The taxes of products: at a rate that is there already under another name, by that name.
 

@@ -45,7 +45,7 @@ class Moment(msgspec.Struct, frozen=True):
     total_seats: int
 
 
-class Ticket(msgspec.Struct, frozen=True):
+class AskedTicket(msgspec.Struct, frozen=True):
     """A seat that is asked for: its category, the type of its ticket, and what it is called."""
 
     category: str

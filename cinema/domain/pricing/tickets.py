@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from cinema.domain.pricing.book import Channel
 from cinema.domain.pricing.rules import ReadyBook
-from cinema.domain.pricing.showing import Ticket
+from cinema.domain.pricing.showing import AskedTicket
 from cinema.domain.rejections import Rejection
 
 
 def refused_tickets(
-    ready: ReadyBook, tickets: Sequence[Ticket], channel: Channel
+    ready: ReadyBook, tickets: Sequence[AskedTicket], channel: Channel
 ) -> Rejection | None:
     """Why these tickets cannot be booked together; None if they can.
 

@@ -13,7 +13,7 @@ from cinema.domain.showtime.named_seats import part
 from cinema.domain.showtime.outcomes import NOT_FOUND, Decision
 from cinema.domain.showtime.packed import SeatGroup, unpack
 from cinema.domain.showtime.recall import Recalled
-from cinema.domain.showtime.sales import basis_kept, sale_of
+from cinema.domain.showtime.sales import price_inputs_kept, sale_of
 from cinema.domain.showtime.state import ShowtimeState
 from cinema.domain.showtime.terms import ShowtimeTerms
 
@@ -55,7 +55,7 @@ def book_hold(
         taxes=sale.taxes,
         lines=sale.lines,
         promo_code=sale.promo_code,
-        **basis_kept(state, command.hold_id, group),
+        **price_inputs_kept(state, command.hold_id, group),
     )
 
 

@@ -17,7 +17,7 @@ import msgspec
 
 from cinema.domain.sale_rules import SaleRules
 from cinema.domain.seatmap import SeatPlan
-from cinema.domain.showtime.events import Conditions, OrderLine
+from cinema.domain.showtime.events import OrderLine, ShowConditions
 
 
 class Sale(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
@@ -171,7 +171,7 @@ class ChangeTerms(Command, frozen=True, kw_only=True, gc=False, array_like=True,
     """
 
     seen: tuple[int, ...]
-    conditions: Conditions
+    conditions: ShowConditions
     rules: SaleRules
     layout_version: int = 0
     job_id: bytes = b""

@@ -206,7 +206,7 @@ class SalesResumed(Event, frozen=True, gc=False, array_like=True, tag=10):
     offers: Offers = ()
 
 
-class Conditions(msgspec.Struct, frozen=True, gc=False, array_like=True):
+class ShowConditions(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What a showtime sells and when, as its row in the catalogue has it.
 
     `price_overrides` gives categories a price of their own, minor units; `rules` is the JSON of the
@@ -240,7 +240,7 @@ class TermsChanged(Event, frozen=True, gc=False, array_like=True, tag=12):
     """
 
     version: int
-    conditions: Conditions
+    conditions: ShowConditions
     promised_start_us: int
     free_refund_until_us: int
     told_starts_us: tuple[int, int] = (0, 0)

@@ -64,7 +64,7 @@ def mark_of(packed: bytes) -> bytes:
     return packed[-_MARK.size :] if (len(packed) - HEAD_BYTES) % SEAT_BYTES else b""
 
 
-def price_basis(packed: bytes) -> tuple[int, int]:
+def book_and_taken(packed: bytes) -> tuple[int, int]:
     """The version of the book by which a hold was priced, and the seats taken; zeros without."""
     mark = mark_of(packed)
     if not mark:

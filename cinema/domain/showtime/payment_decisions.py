@@ -25,7 +25,7 @@ from cinema.domain.showtime.named_seats import unavailable
 from cinema.domain.showtime.outcomes import NOT_FOUND, NOTHING, Decision, Recall
 from cinema.domain.showtime.packed import SeatGroup, customer_of, unpack
 from cinema.domain.showtime.recall import Recalled, ended_hold
-from cinema.domain.showtime.sales import basis_kept, sale_of
+from cinema.domain.showtime.sales import price_inputs_kept, sale_of
 from cinema.domain.showtime.state import (
     ENDED_BOOKED,
     ENDED_EXPIRED,
@@ -88,7 +88,7 @@ def start_payment(
         taxes=sale.taxes,
         lines=sale.lines,
         promo_code=sale.promo_code,
-        **basis_kept(state, command.hold_id, group),
+        **price_inputs_kept(state, command.hold_id, group),
     )
 
 

@@ -13,8 +13,8 @@ import msgspec
 
 from cinema.domain.pricing.showing import Moment
 from cinema.domain.seatmap import SeatPlan
-from cinema.domain.showtime.events import Conditions, SoldBy
-from cinema.domain.showtime.packed import SeatGroup, price_basis, unpack
+from cinema.domain.showtime.events import ShowConditions, SoldBy
+from cinema.domain.showtime.packed import SeatGroup, book_and_taken, unpack
 from cinema.domain.showtime.state import ShowtimeState, decode_sold_by
 from cinema.domain.showtime.tariffs import Tariffs
 from cinema.domain.showtime.terms import ShowtimeTerms
@@ -38,7 +38,7 @@ def prices_now(state: ShowtimeState, terms: ShowtimeTerms, now_us: int) -> tuple
     return memo.tariff.prices_minor
 
 
-class PriceBasis(msgspec.Struct, frozen=True, gc=False, array_like=True):
+class PriceInputs(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """From what the prices of a hold follow, whatever has changed since it was placed.
 
     `book_version` is 0 if it was priced by no book; `categories` are those of its seats.
@@ -56,15 +56,15 @@ class PriceBasis(msgspec.Struct, frozen=True, gc=False, array_like=True):
     categories: tuple[str, ...]
 
 
-def basis_of(
+def price_inputs_of(
     state: ShowtimeState, terms: ShowtimeTerms, hold_id: bytes, packed: bytes, group: SeatGroup
-) -> PriceBasis:
-    """The basis of the prices of a live hold."""
+) -> PriceInputs:
+    """From what the prices of a live hold follow."""
     kept = state.sold_by.get(hold_id)
     sold_by = sold_now(terms) if kept is None else decode_sold_by(kept)
-    book_version, taken = price_basis(packed)
+    book_version, taken = book_and_taken(packed)
     plan, former = terms.plan, dict(sold_by.categories)
-    return PriceBasis(
+    return PriceInputs(
         book_version,
         group.placed_at_us,
         taken,
@@ -96,7 +96,7 @@ def sold_now(terms: ShowtimeTerms) -> SoldBy:
 
 
 def sold_before(
-    state: ShowtimeState, terms: ShowtimeTerms, wanted: Conditions | None, plan: SeatPlan
+    state: ShowtimeState, terms: ShowtimeTerms, wanted: ShowConditions | None, plan: SeatPlan
 ) -> SoldBy | None:
     """What holds must remember of the terms before other conditions, or another plan, are used.
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from cinema.domain.limits import PRICE_LIMIT_MINOR
 from cinema.domain.rejections import Rejection
 from cinema.domain.showtime.commands import Sale
-from cinema.domain.showtime.packed import SeatGroup, price_basis
+from cinema.domain.showtime.packed import SeatGroup, book_and_taken
 from cinema.domain.showtime.state import ShowtimeState, decode_sold_by
 from cinema.domain.showtime.terms import ShowtimeTerms
 
@@ -25,7 +25,7 @@ def sale_of(
 
     The showtime cannot quote, but it takes no amounts that cannot be right.
     """
-    book_version, _ = price_basis(state.holds[hold_id])
+    book_version, _ = book_and_taken(state.holds[hold_id])
     labels = tuple([terms.plan.labels[seat] for seat in group.seats])
     if offered is None:
         return Sale(
@@ -49,13 +49,13 @@ def sale_of(
     return offered
 
 
-def basis_kept(state: ShowtimeState, hold_id: bytes, group: SeatGroup) -> dict[str, Any]:
+def price_inputs_kept(state: ShowtimeState, hold_id: bytes, group: SeatGroup) -> dict[str, Any]:
     """From what the prices of a hold follow, as its booking remembers it.
 
     What the terms still say need not be said again.
     """
     kept: dict[str, Any] = {}
-    book_version, taken = price_basis(state.holds[hold_id])
+    book_version, taken = book_and_taken(state.holds[hold_id])
     if book_version:
         kept = {"book_version": book_version, "priced_at_us": group.placed_at_us, "taken": taken}
     sold_by = state.sold_by.get(hold_id)

@@ -82,7 +82,7 @@ _WAITING_BEFORE: Final = Struct("<16sqi")
 _BESIDE: Final = Struct("<qqq")
 
 
-class Waiting(NamedTuple):
+class AwaitedPayment(NamedTuple):
     """What is known of a payment that is waited for.
 
     Its booking, until when it should come, and how many seconds before the start that is (-1: it
@@ -102,11 +102,11 @@ class Waiting(NamedTuple):
         return self.fees_minor, self.tax_minor, self.fees_tax_minor
 
 
-def waiting_for(packed: bytes) -> Waiting:
+def waiting_for(packed: bytes) -> AwaitedPayment:
     """What `ShowtimeState.paying` knows of a payment."""
     if len(packed) == _WAITING_BEFORE.size:
-        return Waiting(*_WAITING_BEFORE.unpack(packed))
-    return Waiting(*_WAITING.unpack(packed))
+        return AwaitedPayment(*_WAITING_BEFORE.unpack(packed))
+    return AwaitedPayment(*_WAITING.unpack(packed))
 
 
 _UNPAID: Final = 8
@@ -115,7 +115,7 @@ _UNPAID: Final = 8
 _WITH_FEES: Final = 16
 """Another one, if the booking had fees or taxes: these follow behind it."""
 
-_COUNTING_FROM: Final = 24
+COUNTING_FROM: Final = 24
 """Live holds from which on a count by customer costs less than looking at each hold."""
 
 
@@ -204,7 +204,7 @@ class ShowtimeState:
     def live_holds_of(self, customer: bytes) -> int:
         """How many live holds a customer has; counted only once there are many holds."""
         if self._holders is None:
-            if len(self.holds) <= _COUNTING_FROM:
+            if len(self.holds) <= COUNTING_FROM:
                 return len([1 for packed in self.holds.values() if packed.startswith(customer)])
             self._holders = {}
             for packed in self.holds.values():
@@ -283,7 +283,7 @@ def count_unpaid(counts: dict[bytes, int], packed: bytes, change: int) -> None:
         del counts[customer]
 
 
-class Ended(NamedTuple):
+class EndedHold(NamedTuple):
     """How a hold ended: its status, its packed group, and the booking for which it was not paid."""
 
     status: int
@@ -291,25 +291,25 @@ class Ended(NamedTuple):
     booking_id: bytes | None
 
 
-def ended_as(ended: bytes) -> Ended:
+def ended_as(ended: bytes) -> EndedHold:
     """How a hold ended, from the bytes in which that is kept."""
     status = ended[0]
     if status & _WITH_FEES:
-        return Ended(status & ~(_UNPAID | _WITH_FEES), ended[17 + _BESIDE.size :], ended[1:17])
+        return EndedHold(status & ~(_UNPAID | _WITH_FEES), ended[17 + _BESIDE.size :], ended[1:17])
     if status & _UNPAID:
-        return Ended(status & ~_UNPAID, ended[17:], ended[1:17])
-    return Ended(status, ended[1:], None)
+        return EndedHold(status & ~_UNPAID, ended[17:], ended[1:17])
+    return EndedHold(status, ended[1:], None)
 
 
 def beside_ended(ended: bytes) -> tuple[int, int, int]:
-    """`Waiting.beside` of a booking that was not paid in time."""
+    """`AwaitedPayment.beside` of a booking that was not paid in time."""
     if not ended[0] & _WITH_FEES:
         return 0, 0, 0
     fees_minor, tax_minor, fees_tax_minor = _BESIDE.unpack_from(ended, 17)
     return fees_minor, tax_minor, fees_tax_minor
 
 
-def _ended_unpaid(status: int, waiting: Waiting) -> bytes:
+def _ended_unpaid(status: int, waiting: AwaitedPayment) -> bytes:
     """How a hold ended that waited for a payment, without the hold itself."""
     if not any(waiting.beside):
         return bytes((status | _UNPAID,)) + waiting.booking_id

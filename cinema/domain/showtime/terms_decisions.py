@@ -17,8 +17,8 @@ from cinema.domain.showtime.commands import (
     MoveShowtime,
 )
 from cinema.domain.showtime.events import (
-    Conditions,
     PlanChanged,
+    ShowConditions,
     ShowtimeCancelled,
     TermsChanged,
 )
@@ -134,7 +134,7 @@ def change_layout(
 
 
 def _starting(
-    state: ShowtimeState, terms: ShowtimeTerms, wanted: Conditions, now_us: int, *, in_use: bool
+    state: ShowtimeState, terms: ShowtimeTerms, wanted: ShowConditions, now_us: int, *, in_use: bool
 ) -> TermsChanged:
     """The change, with the start that was promised, and the time until which all can be given back.
 

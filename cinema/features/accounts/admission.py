@@ -62,7 +62,7 @@ class _RefusedToken(msgspec.Struct, frozen=True):
     until_s: float
 
 
-class Admission:
+class TokenAdmission:
     """Admits tokens; after a revocation, demotion, disabling or deletion for five seconds at most.
 
     That holds on every node, because each one reads the feed by itself. A node that has not read it

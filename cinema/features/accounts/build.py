@@ -14,7 +14,7 @@ from cinema.features.accounts import (
     user_routes,
 )
 from cinema.features.accounts import routes as auth_routes
-from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.admission import TokenAdmission
 from cinema.features.accounts.audit_store import AuditRepository
 from cinema.features.accounts.challenge_store import ChallengesRepository
 from cinema.features.accounts.changes_store import AccountStandings
@@ -80,7 +80,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     stack.push_async_callback(close_pool, feed)
     needs_factor = _roles_with_factor(settings)
     admission = offered.add(
-        Admission(
+        TokenAdmission(
             TokenVerifier(keys, clock=node.unix_s),
             AccountStandings(pool, feed),
             clock=node.unix_s,

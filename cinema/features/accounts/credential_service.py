@@ -9,7 +9,7 @@ from uuid import UUID
 
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import refuse
-from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.admission import TokenAdmission
 from cinema.features.accounts.confirmation import Confirmation
 from cinema.features.accounts.link_rules import CHANGE, RESET, UNDO, VERIFY, digest_of_link
 from cinema.features.accounts.link_store import LinksRepository, RequestedMail
@@ -49,7 +49,7 @@ class CredentialsService:
         hasher: PasswordHasher,
         throttles: Throttles,
         factors: FactorsService,
-        admission: Admission,
+        admission: TokenAdmission,
         *,
         new_id: Callable[[], UUID],
         clock: Callable[[], float],

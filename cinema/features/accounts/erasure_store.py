@@ -12,7 +12,7 @@ import msgspec
 from cinema.features.accounts.audit_store import AuditEntry, note
 from cinema.features.accounts.export_revocation import revoke_exports
 from cinema.features.accounts.guest_store import ERASE_CLAIMED, ERASE_UNCLAIMED
-from cinema.features.accounts.letters import DELETION_SCHEDULED, Letter, Post
+from cinema.features.accounts.letters import DELETION_SCHEDULED, AccountLetter, Post
 from cinema.features.accounts.passwords import NO_PASSWORD
 from cinema.features.accounts.session_store import END_ALL_SESSIONS, Proof, Unproven
 from cinema.features.accounts.shapes import Client
@@ -197,7 +197,7 @@ class ErasureRepository:
             await running.execute(_SCHEDULE, user_id, erase_at, now)
             await running.fetch(END_ALL_SESSIONS, user_id, now, None)
             entry_id = await self._note(running, "erasure_scheduled", user_id, client, now)
-            letter = Letter(
+            letter = AccountLetter(
                 kind=DELETION_SCHEDULED,
                 to=row["email"],
                 language=row["language"],

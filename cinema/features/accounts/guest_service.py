@@ -15,7 +15,7 @@ from cinema.domain.principal import (
     Principal,
 )
 from cinema.domain.rejections import refuse
-from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.admission import TokenAdmission
 from cinema.features.accounts.guest_store import GuestsRepository, NotClaimed
 from cinema.features.accounts.shapes import (
     Claim,
@@ -43,7 +43,7 @@ class GuestsService:
         guests: GuestsRepository,
         issuer: TokenIssuer,
         verifier: TokenVerifier,
-        admission: Admission,
+        admission: TokenAdmission,
         throttles: Throttles,
         *,
         unpaid_seats: Callable[[bytes], int],

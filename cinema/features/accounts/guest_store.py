@@ -119,7 +119,7 @@ returning id
 """Erases guests with the address of an account that have not been claimed and have ended."""
 
 
-class Claimed(msgspec.Struct, frozen=True):
+class ClaimedGuest(msgspec.Struct, frozen=True):
     """A guest that an account has claimed, and how many bookings it has."""
 
     guest_id: UUID
@@ -170,7 +170,7 @@ class GuestsRepository:
 
     async def claim(
         self, account: UUID, guest_id: UUID | None, client: Client, now: datetime
-    ) -> list[Claimed] | NotClaimed:
+    ) -> list[ClaimedGuest] | NotClaimed:
         """Claim the guests with the address of an account, and the given one, for the account.
 
         Refuses RETRY, OUTCOME_UNKNOWN.
@@ -189,7 +189,7 @@ class GuestsRepository:
                 if guest["email_key"] not in {None, key}:
                     return NotClaimed("other_email")
             rows = await running.fetch(_CLAIM, account, key, guest_id, now)
-            claimed = [Claimed(row["id"], row["bookings"]) for row in rows]
+            claimed = [ClaimedGuest(row["id"], row["bookings"]) for row in rows]
             for one in claimed:
                 await self._note(
                     *(running, "guest_claimed", account, one.guest_id, client, now), one.bookings

@@ -11,8 +11,8 @@ import msgspec
 
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.audit_store import AuditEntry, note
-from cinema.features.accounts.letters import INVITATION, Letter, Post
-from cinema.features.accounts.link_rules import Link
+from cinema.features.accounts.letters import INVITATION, AccountLetter, Post
+from cinema.features.accounts.link_rules import MailLink
 from cinema.features.accounts.shapes import Client, User
 from cinema.features.accounts.store import USER_COLUMNS, is_reserved, user_of
 from cinema.features.accounts.user_store import LOCK_ADMINS, Act
@@ -72,7 +72,7 @@ select $1, id from cinemas where id = any($2::uuid[])
 class NewInvitation(msgspec.Struct, frozen=True, kw_only=True):
     """The person who is invited, and their role."""
 
-    link: Link
+    link: MailLink
     email: str
     email_key: str
     role: str
@@ -133,7 +133,7 @@ class InvitationsRepository:
                 after={"role": new.role, "cinema_ids": cinema_ids},
             )
             await note(running, entry, act.client)
-            letter = Letter(
+            letter = AccountLetter(
                 kind=INVITATION,
                 to=new.email,
                 language=DEFAULT_LANGUAGE,

@@ -28,7 +28,7 @@ EXPORT: Final = "account_export"
 DELETION_SCHEDULED: Final = "account_deletion_scheduled"
 
 
-class Letter(msgspec.Struct, frozen=True, kw_only=True):
+class AccountLetter(msgspec.Struct, frozen=True, kw_only=True):
     """One message to one address; a second one with the same `dedupe` is not sent."""
 
     kind: str
@@ -41,7 +41,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 class Post(Protocol):
     """Takes a letter in the transaction of the change that it is about: both happen, or neither."""
 
-    async def __call__(self, running: PooledConnection, letter: Letter, /) -> None: ...
+    async def __call__(self, running: PooledConnection, letter: AccountLetter, /) -> None: ...
 
 
 class MessagePost:
@@ -50,7 +50,7 @@ class MessagePost:
     def __init__(self, messages: MessagesRepository) -> None:
         self._messages = messages
 
-    async def __call__(self, running: PooledConnection, letter: Letter, /) -> None:
+    async def __call__(self, running: PooledConnection, letter: AccountLetter, /) -> None:
         """Enqueue a letter."""
         await self._messages.enqueue(
             running,
@@ -63,5 +63,5 @@ class MessagePost:
         )
 
 
-async def no_post(_running: PooledConnection, _letter: Letter) -> None:
+async def no_post(_running: PooledConnection, _letter: AccountLetter) -> None:
     """Sends nothing."""

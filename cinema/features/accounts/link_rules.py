@@ -51,7 +51,7 @@ class LinkTimes(msgspec.Struct, frozen=True, kw_only=True):
         return now + timedelta(seconds=lives_s[purpose])
 
 
-class Link(msgspec.Struct, frozen=True):
+class MailLink(msgspec.Struct, frozen=True):
     """A link: the mail gets its address, the database its digest; its token is not stored."""
 
     purpose: str
@@ -68,11 +68,11 @@ class Links:
     def __init__(self, base_url: str) -> None:
         self._base = base_url.rstrip("/")
 
-    def make(self, purpose: str) -> Link:
+    def make(self, purpose: str) -> MailLink:
         """A link that nobody can guess."""
         token = secrets.token_urlsafe(TOKEN_BYTES)
         url = f"{self._base}/{PAGES[purpose]}#token={token}"
-        return Link(purpose, digest_of_link(purpose, token), url)
+        return MailLink(purpose, digest_of_link(purpose, token), url)
 
 
 def digest_of_link(purpose: str, token: str) -> bytes:

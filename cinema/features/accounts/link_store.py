@@ -20,10 +20,18 @@ from cinema.features.accounts.letters import (
     PASSWORD_RESET,
     SECOND_FACTOR_OFF,
     VERIFICATION,
-    Letter,
+    AccountLetter,
     Post,
 )
-from cinema.features.accounts.link_rules import CHANGE, RESET, UNDO, VERIFY, Link, Links, LinkTimes
+from cinema.features.accounts.link_rules import (
+    CHANGE,
+    RESET,
+    UNDO,
+    VERIFY,
+    Links,
+    LinkTimes,
+    MailLink,
+)
 from cinema.features.accounts.passwords import NO_PASSWORD
 from cinema.features.accounts.session_store import END_ALL_SESSIONS
 from cinema.features.accounts.shapes import Client, User
@@ -181,7 +189,7 @@ class RequestedMail(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
+class FoundLink(msgspec.Struct, frozen=True, kw_only=True):
     """What a valid link is for."""
 
     purpose: str
@@ -242,7 +250,7 @@ class LinksRepository:
         if row is not None:
             await self._send(running, VERIFY, row, row["email"], row["email_key"], now)
 
-    async def look(self, digests: Sequence[bytes], now: datetime) -> Found | None:
+    async def look(self, digests: Sequence[bytes], now: datetime) -> FoundLink | None:
         """What a link is for; None if it is not valid. Refuses RETRY."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_LOOK, digests, now)
@@ -336,7 +344,7 @@ class LinksRepository:
         expires_at = await self._add(running, link, UUID(row["id"]), to, key, now)
         # A name is any text that somebody has chosen, and this may be a stranger's address.
         is_theirs = purpose == RESET and row["email_verified"]
-        letter = Letter(
+        letter = AccountLetter(
             kind=_LETTERS[purpose],
             to=to,
             language=row["language"],
@@ -350,7 +358,13 @@ class LinksRepository:
         await self._post(running, letter)
 
     async def _add(
-        self, running: PooledConnection, link: Link, user_id: UUID, to: str, key: str, now: datetime
+        self,
+        running: PooledConnection,
+        link: MailLink,
+        user_id: UUID,
+        to: str,
+        key: str,
+        now: datetime,
     ) -> datetime:
         expires_at = self._times.end(link.purpose, now)
         add = _ADD_UNDO if link.purpose == UNDO else _ADD
@@ -398,7 +412,7 @@ class LinksRepository:
         return ended
 
     async def _change_email(
-        self, running: PooledConnection, found: Found, client: Client, now: datetime
+        self, running: PooledConnection, found: FoundLink, client: Client, now: datetime
     ) -> Record | None:
         user_id = found.user_id
         before = await running.fetchrow(_BEFORE, user_id)
@@ -420,7 +434,7 @@ class LinksRepository:
         return row
 
     async def _undo(
-        self, running: PooledConnection, found: Found, client: Client, now: datetime
+        self, running: PooledConnection, found: FoundLink, client: Client, now: datetime
     ) -> Record | None:
         user_id = found.user_id
         row = await running.fetchrow(_UNDO, user_id, found.email, found.email_key, NO_PASSWORD, now)
@@ -473,7 +487,7 @@ class LinksRepository:
         entry_id: UUID,
         **payload: object,
     ) -> None:
-        letter = Letter(
+        letter = AccountLetter(
             kind=kind,
             to=to,
             language=row["language"],
@@ -486,8 +500,8 @@ class LinksRepository:
 _LETTERS: Final = {RESET: PASSWORD_RESET, VERIFY: VERIFICATION, CHANGE: EMAIL_CHANGE}
 
 
-def _found(row: Record) -> Found:
-    return Found(
+def _found(row: Record) -> FoundLink:
+    return FoundLink(
         purpose=row["purpose"],
         user_id=row["user_id"],
         email=row["email"],

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from cinema.domain.principal import ADMIN, Principal
 from cinema.domain.rejections import refuse
-from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.admission import TokenAdmission
 from cinema.features.accounts.confirmation import Confirmation
 from cinema.features.accounts.erasure_store import ErasureRepository, StillOpen
 from cinema.features.accounts.session_store import Unproven
@@ -34,7 +34,7 @@ class ProfileService:
         erasure: ErasureRepository,
         confirmation: Confirmation,
         factors: FactorsService,
-        admission: Admission,
+        admission: TokenAdmission,
         *,
         grace_s: int,
         clock: Callable[[], float],

@@ -76,13 +76,13 @@ class TooFast(msgspec.Struct, frozen=True):
     retry_after_s: int
 
 
-class Ended(msgspec.Struct, frozen=True):
+class SessionOver(msgspec.Struct, frozen=True):
     """The session has ended; the client is told the `reason`."""
 
     reason: str
 
 
-Step: TypeAlias = Rotate | Repeat | Reuse | TooFast | Ended
+Step: TypeAlias = Rotate | Repeat | Reuse | TooFast | SessionOver
 
 
 def digest_of(secret: bytes) -> bytes:
@@ -103,13 +103,13 @@ def use_token(
     the current key's first, each with as many as the family has rotations, and at least one.
     """
     if family.revoked or family.disabled or family.digest is None:
-        return Ended(REFRESH_INVALID)
+        return SessionOver(REFRESH_INVALID)
     if now >= family.expires_at:
-        return Ended(REFRESH_EXPIRED)
+        return SessionOver(REFRESH_EXPIRED)
     if digest_of(secret) == family.digest:
         expires_at = times.end(family.created_at, now)
         if now >= expires_at:
-            return Ended(REFRESH_EXPIRED)
+            return SessionOver(REFRESH_EXPIRED)
         recent = _recent(family.rotations, now, times)
         if len(recent) >= ROTATIONS_LIMIT:
             return TooFast(times.grace_s)

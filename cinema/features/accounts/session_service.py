@@ -14,16 +14,16 @@ import structlog
 from cinema.domain.ids import format_id
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused, refuse
-from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.admission import TokenAdmission
 from cinema.features.accounts.refresh_tokens import Presented, RefreshTokens
 from cinema.features.accounts.session_rules import (
     REFRESH_INVALID,
     REFRESH_REUSED,
-    Ended,
     Family,
     Repeat,
     Reuse,
     Rotate,
+    SessionOver,
     SessionTimes,
     Step,
     TooFast,
@@ -57,7 +57,7 @@ class SessionsService:
         sessions: SessionsRepository,
         tokens: RefreshTokens,
         issuer: TokenIssuer,
-        admission: Admission,
+        admission: TokenAdmission,
         throttles: Throttles,
         times: SessionTimes,
         *,
@@ -128,7 +128,7 @@ class SessionsService:
             case TooFast(retry_after_s=retry_after_s):
                 kind = self._throttles.refresh_session.namespace
                 raise self._throttles.refusal(kind, retry_after_s)
-            case Ended(reason=reason):
+            case SessionOver(reason=reason):
                 raise self._refusal(reason)
             case never:
                 assert_never(never)

@@ -11,13 +11,13 @@ import msgspec
 
 from cinema.domain.limits_catalog import IDEMPOTENT_CLEANUP_PAGE, SESSIONS_KEPT
 from cinema.features.accounts.audit_store import AuditEntry, note
-from cinema.features.accounts.letters import SESSION_REUSED, Letter, Post
+from cinema.features.accounts.letters import SESSION_REUSED, AccountLetter, Post
 from cinema.features.accounts.session_rules import (
-    Ended,
     Family,
     Repeat,
     Reuse,
     Rotate,
+    SessionOver,
     Step,
     TooFast,
     digest_of,
@@ -235,7 +235,7 @@ class SessionsRepository:
                     await self._end_reused(
                         running, session_id, row, client, now=now, entry_id=entry_id
                     )
-                case Repeat() | TooFast() | Ended():
+                case Repeat() | TooFast() | SessionOver():
                     pass
                 case never:
                     assert_never(never)
@@ -264,7 +264,7 @@ class SessionsRepository:
             after={"session_id": session},
         )
         await note(running, entry, client)
-        letter = Letter(
+        letter = AccountLetter(
             kind=SESSION_REUSED,
             to=row["email"],
             language=row["language"],

@@ -38,7 +38,7 @@ class Standings(Protocol):
         """The present state of these accounts, without those that have ended. Refuses RETRY."""
 
 
-class _Look:
+class _SharedLook:
     """One holder's look-up, for the `askers` who wait for it.
 
     `overtaken` if the account has changed since the database was asked.
@@ -81,8 +81,8 @@ class SharedLooks:
         self._is_running = False
         # A look is in here until its last asker has the answer. The feed may tell of a change after
         # the answer has come and before an asker wakes up.
-        self._asked: list[tuple[Holder, _Look]] = []
-        self._waiting: dict[Holder, _Look] = {}
+        self._asked: list[tuple[Holder, _SharedLook]] = []
+        self._waiting: dict[Holder, _SharedLook] = {}
 
     async def standing(self, user_id: bytes, session_id: bytes) -> Standing | None:
         """The state of an account, asked again if a known change has overtaken the answer.
@@ -103,14 +103,14 @@ class SharedLooks:
             if user_ids is None or user_id in user_ids:
                 look.overtaken = True
 
-    async def _look(self, holder: Holder) -> _Look:
+    async def _look(self, holder: Holder) -> _SharedLook:
         if not self._is_running:
             return await self._ask_alone(holder)
         look = self._waiting.get(holder)
         if look is None:
             if len(self._waiting) >= self._waiting_limit:
                 raise refuse("OVERLOADED")
-            look = self._waiting[holder] = _Look()
+            look = self._waiting[holder] = _SharedLook()
         look.askers += 1
         try:
             async with asyncio.timeout(self._wait_s):
@@ -121,10 +121,10 @@ class SharedLooks:
             look.askers -= 1
         return look
 
-    async def _ask_alone(self, holder: Holder) -> _Look:
+    async def _ask_alone(self, holder: Holder) -> _SharedLook:
         """Ask in the caller's own task, so that it waits for nothing but the statement."""
         self._is_running = True
-        look = _Look()
+        look = _SharedLook()
         self._begin([(holder, look)])
         try:
             look.answer = (await self._source.standings([holder])).get(holder)
@@ -137,7 +137,7 @@ class SharedLooks:
     async def _ask_for_the_waiting(self) -> None:
         """Ask until nobody waits. A failure is the answer to all: the next would fail like it."""
         rejection = Rejection(code="RETRY")
-        page: list[tuple[Holder, _Look]] = []
+        page: list[tuple[Holder, _SharedLook]] = []
         try:
             while self._waiting:
                 page = list(islice(self._waiting.items(), self._page))
@@ -156,6 +156,6 @@ class SharedLooks:
             self._waiting = {}
             self._is_running = False
 
-    def _begin(self, page: list[tuple[Holder, _Look]]) -> None:
+    def _begin(self, page: list[tuple[Holder, _SharedLook]]) -> None:
         """Note that the statement for these begins now."""
         self._asked = [one for one in self._asked if one[1].askers] + page

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused, refuse
-from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.admission import TokenAdmission
 from cinema.features.accounts.challenge_rules import (
     CHALLENGE_S,
     digest_of_challenge,
@@ -52,7 +52,7 @@ class FactorsService:
         factors: FactorsRepository,
         challenges: ChallengesRepository,
         confirmation: Confirmation,
-        admission: Admission,
+        admission: TokenAdmission,
         *,
         required: frozenset[str],
         clock: Callable[[], float],

@@ -23,7 +23,7 @@ from cinema.features.accounts.letters import (
     SECOND_FACTOR_ON,
     SECOND_FACTOR_REPLACED,
     SECOND_FACTOR_RESET,
-    Letter,
+    AccountLetter,
     Post,
 )
 from cinema.features.accounts.session_store import END_ALL_SESSIONS
@@ -327,7 +327,7 @@ class FactorsRepository:
         payload = {"first_name": row["first_name"], "at": entry.at}
         if entry.actor_id == entry.target_id:
             payload["address"] = client.address
-        letter = Letter(
+        letter = AccountLetter(
             kind=kind,
             to=row["email"],
             language=row["language"],

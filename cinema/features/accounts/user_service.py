@@ -13,7 +13,7 @@ from cinema.domain.paging import BY_MOMENT, Page, after, page
 from cinema.domain.principal import MANAGER, STAFF, Principal
 from cinema.domain.rejections import refuse
 from cinema.domain.times import from_us, to_us
-from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.admission import TokenAdmission
 from cinema.features.accounts.audit_store import AuditFilter, AuditRepository
 from cinema.features.accounts.shapes import (
     AdminUser,
@@ -39,7 +39,7 @@ class UsersService:
         users: UsersRepository,
         audit: AuditRepository,
         factors: FactorsRepository,
-        admission: Admission,
+        admission: TokenAdmission,
         *,
         new_id: Callable[[], UUID],
         clock: Callable[[], float],

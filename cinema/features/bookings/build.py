@@ -40,7 +40,7 @@ from cinema.features.bookings.reminder_jobs import REMINDER_MESSAGE, UNPAID_MESS
 from cinema.features.bookings.reminder_store import RemindersRepository
 from cinema.features.bookings.routes import BookingParts
 from cinema.features.bookings.rows import BOOKING_BRANCHES
-from cinema.features.bookings.service import BookingsService, UnpaidSeats
+from cinema.features.bookings.service import BookingsService, UnpaidBounds
 from cinema.features.bookings.staff_routes import StaffParts
 from cinema.features.bookings.staff_service import StaffBookingsService
 from cinema.features.bookings.staff_store import StaffBookingsRepository
@@ -81,7 +81,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
             offered[LoyaltyService],
             offered[ConcessionsService],
             billing,
-            unpaid_seats=UnpaidSeats(
+            unpaid_seats=UnpaidBounds(
                 by_customer=settings.unpaid_seats_per_customer,
                 by_staff=settings.unpaid_seats_per_staff,
             ),

@@ -13,14 +13,14 @@ from cinema.actors.asking import command_key, refusal_of
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.messages import Accepted, Outcome, ReadSeats, SeatsSeen
 from cinema.domain.idempotency import IdempotencyKey
-from cinema.domain.pricing.showing import Ticket
+from cinema.domain.pricing.showing import AskedTicket
 from cinema.domain.pricing.tariffs import ADULT
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused, refuse
 from cinema.domain.showtime.booking_decisions import BOOKING_CHANGED
 from cinema.domain.showtime.commands import ChangeSeats
 from cinema.domain.showtime.events import SeatsChanged, paid_more
-from cinema.domain.showtime.prices import PriceBasis, sold_now
+from cinema.domain.showtime.prices import PriceInputs, sold_now
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.domain.times import from_us
 from cinema.features.accounts.authority import serves
@@ -28,11 +28,11 @@ from cinema.features.accounts.shapes import Client
 from cinema.features.bookings.rules import PricedBy, booked_seats, new_prices
 from cinema.features.bookings.service import act_of, check_tender, check_undisputed, check_until
 from cinema.features.bookings.shapes import Booking, Payment, PaymentInput, SeatChangeInput
-from cinema.features.bookings.store import BookingsRepository, Sale
+from cinema.features.bookings.store import BookingsRepository, SoldBooking
 from cinema.features.ledger.cards import check_code
 from cinema.features.ledger.methods import COUNTER, DEMO, MethodRegistry
 from cinema.features.ledger.refund_rules import paid_status
-from cinema.features.ledger.tills import Taken, Tills
+from cinema.features.ledger.tills import Tendered, Tills
 from cinema.features.pricing.sale_service import SalesService
 from cinema.features.refusals import found, granted
 from cinema.features.seats.service import money
@@ -118,7 +118,7 @@ class SeatChangesService:
     async def _sent(
         self,
         principal: Principal,
-        sale: Sale,
+        sale: SoldBooking,
         command: ChangeSeats,
         payment: PaymentInput | None,
     ) -> Accepted:
@@ -152,7 +152,7 @@ class SeatChangesService:
             await self._tills.not_taken(payment_id)
         return accepted
 
-    async def _offered(self, sale: Sale, command: ChangeSeats) -> tuple[ChangeSeats, int]:
+    async def _offered(self, sale: SoldBooking, command: ChangeSeats) -> tuple[ChangeSeats, int]:
         """The command with the prices of the chosen seats, and what they cost more. Refuses RETRY.
 
         Where none can be worked out the showtime refuses, or repeats its answer.
@@ -165,11 +165,13 @@ class SeatChangesService:
         if not all(left in seats and chosen in plan.index for left, chosen in pairs):
             return command, 0
         left = [seats[label] for label, _ in pairs]
-        tickets = [Ticket(seat.category, seat.type) for seat in left] + [
-            Ticket(plan.categories[plan.category_of[plan.index[label]]], seat.type)
+        tickets = [AskedTicket(seat.category, seat.type) for seat in left] + [
+            AskedTicket(plan.categories[plan.category_of[plan.index[label]]], seat.type)
             for seat, (_, label) in zip(left, pairs, strict=True)
         ]
-        listed = await self._sales.listed(seen.terms, _basis(sale.basis(), seen.terms), tickets)
+        listed = await self._sales.listed(
+            seen.terms, _price_inputs(sale.prices_from(), seen.terms), tickets
+        )
         before, after = listed.minor[: len(left)], listed.minor[len(left) :]
         new = new_prices(
             [(seat.price_minor, seat.tax_minor) for seat in left],
@@ -200,17 +202,17 @@ class SeatChangesService:
             raise refuse("UNKNOWN_PAYMENT_METHOD", AT_ONCE, method=payment.method)
 
     async def _take(
-        self, principal: Principal, sale: Sale, payment: PaymentInput, payment_id: UUID
+        self, principal: Principal, sale: SoldBooking, payment: PaymentInput, payment_id: UUID
     ) -> None:
         """Note whose drawer the money goes into. Refuses CASH_SESSION_REQUIRED."""
         assert sale.cinema_id is not None
-        how = Taken(tender=payment.tender or "cash", reference=payment.reference)
+        how = Tendered(tender=payment.tender or "cash", reference=payment.reference)
         now = from_us(self._dispatch.clock.now_us())
         person = UUID(bytes=principal.user_id)
         await self._tills.take(payment_id, sale.cinema_id, person, how, now)
 
     async def _changed(
-        self, booking_id: UUID, accepted: Accepted, event: SeatsChanged, sale: Sale
+        self, booking_id: UUID, accepted: Accepted, event: SeatsChanged, sale: SoldBooking
     ) -> Booking:
         """The booking after the change, made from the event: the database may be away by now.
 
@@ -259,13 +261,13 @@ def _is_paid_by(accepted: Accepted, command: ChangeSeats) -> bool:
     return isinstance(event, SeatsChanged) and event.payment_id == command.payment_id
 
 
-def _basis(kept: PricedBy | None, terms: ShowtimeTerms) -> PriceBasis:
+def _price_inputs(kept: PricedBy | None, terms: ShowtimeTerms) -> PriceInputs:
     """From what the prices of a booking follow; without that, what they follow from now.
 
     The builds that did not keep it sold by the plain book.
     """
     sold_by = sold_now(terms) if kept is None else kept.sold_by
-    return PriceBasis(
+    return PriceInputs(
         0 if kept is None else kept.book_version,
         0 if kept is None else kept.at_us,
         0 if kept is None else kept.taken,

@@ -40,12 +40,12 @@ from cinema.features.bookings.service import (
     paying,
 )
 from cinema.features.bookings.shapes import Booking, BookingInput, ExchangeInput, PaymentInput
-from cinema.features.bookings.store import BookingsRepository, Sale, SoldSeat
+from cinema.features.bookings.store import BookingsRepository, SoldBooking, SoldSeat
 from cinema.features.ledger.cards import check_code
 from cinema.features.ledger.methods import COUNTER, FREE, MethodRegistry
 from cinema.features.ledger.refund_rules import given_back
 from cinema.features.ledger.rules import EXCHANGE
-from cinema.features.ledger.tills import Taken, Tills
+from cinema.features.ledger.tills import Tendered, Tills
 from cinema.features.refusals import found, granted
 
 COMMIT_WITHIN: Final = timedelta(seconds=60)
@@ -157,7 +157,7 @@ class ExchangesService:
         self,
         principal: Principal,
         request: ExchangeInput,
-        sale: Sale,
+        sale: SoldBooking,
         start: StartPayment,
         *,
         at_counter: bool,
@@ -180,7 +180,7 @@ class ExchangesService:
 
     async def _worked_out(
         self,
-        sale: Sale,
+        sale: SoldBooking,
         seats: dict[str, SoldSeat],
         booking_id: UUID,
         request: ExchangeInput,
@@ -226,7 +226,7 @@ class ExchangesService:
             commit_until=now + COMMIT_WITHIN,
         )
 
-    def _gives(self, sale: Sale, seats: dict[str, SoldSeat]) -> int:
+    def _gives(self, sale: SoldBooking, seats: dict[str, SoldSeat]) -> int:
         """What goes back of a booking now, as if it were cancelled."""
         share = sale.share_at(from_us(self._dispatch.clock.now_us()))
         price_minor = sum(seat.price_minor for seat in seats.values())
@@ -235,7 +235,11 @@ class ExchangesService:
         return min(given_back(price_minor, share) + fees_minor, left_minor)
 
     def _giving_up(
-        self, exchange: Exchange, sale: Sale, seats: dict[str, SoldSeat], customer: bytes | None
+        self,
+        exchange: Exchange,
+        sale: SoldBooking,
+        seats: dict[str, SoldSeat],
+        customer: bytes | None,
     ) -> CancelBooking:
         return CancelBooking(
             command_id=self._next_id(),
@@ -342,14 +346,14 @@ class ExchangesService:
     async def _take(
         self,
         principal: Principal,
-        sale: Sale,
+        sale: SoldBooking,
         payment: PaymentInput | None,
         exchange: Exchange,
     ) -> None:
         """Note whose drawer the money goes into; without one the exchange ends here."""
         assert payment is not None
         assert sale.cinema_id is not None
-        how = Taken(tender=payment.tender or "cash", reference=payment.reference)
+        how = Tendered(tender=payment.tender or "cash", reference=payment.reference)
         now = from_us(self._dispatch.clock.now_us())
         person = UUID(bytes=principal.user_id)
         try:
@@ -359,7 +363,7 @@ class ExchangesService:
             raise
 
 
-def _check_given_up(sale: Sale, *, at_counter: bool) -> None:
+def _check_given_up(sale: SoldBooking, *, at_counter: bool) -> None:
     """Whether a booking can be given up for another one.
 
     Refuses PAYMENT_IN_PROGRESS, BOOKING_ENDED, PAYMENT_DISPUTED, ALREADY_USED, PRODUCTS_IN_BOOKING.

@@ -10,7 +10,7 @@ Telemetry: the log event below.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -23,10 +23,11 @@ from cinema.domain.rejections import refuse
 from cinema.domain.showtime.commands import CancelBooking
 from cinema.features.bookings.store import BookingsRepository, BookingToCancel, CancelledShowtime
 from cinema.features.concessions.service import ConcessionsService
-from cinema.features.feature import Attempt, JobFailed
+from cinema.features.feature import JobAttempt, JobFailed
+from cinema.features.messages.enqueuing import Enqueue
 from cinema.features.refusals import granted
 from cinema.features.seats.service import money
-from cinema.storage.database.transactions import Pool, PooledConnection, transaction
+from cinema.storage.database.transactions import Pool, transaction
 
 BOOKING_NOT_CANCELLED: Final = "booking_not_cancelled"
 
@@ -39,21 +40,6 @@ PAGE: Final = 50
 log = structlog.get_logger(__name__)
 
 
-class Post(Protocol):
-    """Enqueues a message in the transaction of what it is about (`MessagesRepository.enqueue`)."""
-
-    async def __call__(
-        self,
-        transaction: PooledConnection,
-        *,
-        kind: str,
-        to: str,
-        language: str,
-        payload: Mapping[str, Any],
-        dedupe_key: str,
-    ) -> object: ...
-
-
 class BookingsOfCancelled:
     """Does jobs of the kind `SHOWTIME_CANCELLATION`."""
 
@@ -63,7 +49,7 @@ class BookingsOfCancelled:
         bookings: BookingsRepository,
         concessions: ConcessionsService,
         pool: Pool,
-        post: Post,
+        post: Enqueue,
     ) -> None:
         self._dispatch = dispatch
         self._bookings = bookings
@@ -71,7 +57,7 @@ class BookingsOfCancelled:
         self._pool = pool
         self._post = post
 
-    async def run(self, attempt: Attempt) -> Mapping[str, Any]:
+    async def run(self, attempt: JobAttempt) -> Mapping[str, Any]:
         """Cancel the remaining bookings and inform everybody; begin after the last reported one."""
         showtime_id = UUID(attempt.input["showtime_id"])
         showtime = await self._bookings.cancelled_showtime(showtime_id)
@@ -86,7 +72,7 @@ class BookingsOfCancelled:
         return {"cancelled": attempt.done, "failed": attempt.failed}
 
     async def _settle(
-        self, attempt: Attempt, showtime: CancelledShowtime, booking: BookingToCancel
+        self, attempt: JobAttempt, showtime: CancelledShowtime, booking: BookingToCancel
     ) -> None:
         """Cancel one booking; the customer is informed even if they were faster."""
         is_cancelled = not booking.is_live or await self._cancel(attempt.id, showtime.id, booking)

@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
 
 from cinema.domain.rejections import Refused
 from cinema.features.bookings.mail_store import BookingMailsRepository, Happening, MailedBooking
+from cinema.features.messages.enqueuing import Enqueue
 from cinema.features.seats.service import money
 from cinema.storage.database.transactions import Pool, PooledConnection, transaction
 from cinema.telemetry.logging import LogLimit
@@ -47,23 +48,6 @@ REST_S: Final = 0.1
 log = structlog.get_logger(__name__)
 
 
-class Post(Protocol):
-    """Enqueues a message in the transaction of what it is about (`MessagesRepository.enqueue`)."""
-
-    async def __call__(
-        self,
-        transaction: PooledConnection,
-        *,
-        kind: str,
-        to: str,
-        language: str,
-        payload: Mapping[str, Any],
-        dedupe_key: str,
-        send_at: datetime | None = None,
-        drop_after: datetime | None = None,
-    ) -> object: ...
-
-
 class BookingMails:
     """Tells customers what they have booked; on every node. `base_url` is that of the pages."""
 
@@ -71,7 +55,7 @@ class BookingMails:
         self,
         bookings: BookingMailsRepository,
         pool: Pool,
-        post: Post,
+        post: Enqueue,
         *,
         base_url: str,
         now: Callable[[], datetime],

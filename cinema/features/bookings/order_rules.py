@@ -6,7 +6,7 @@ import secrets
 from typing import Final
 from uuid import UUID
 
-from cinema.features.accounts.link_rules import TOKEN_BYTES, Link, digest_of_link
+from cinema.features.accounts.link_rules import TOKEN_BYTES, MailLink, digest_of_link
 
 ORDER: Final = "order"
 
@@ -24,11 +24,11 @@ class OrderLinks:
         """The page of a booking, for whoever is signed in."""
         return f"{self._base}/bookings/{booking_id}"
 
-    def make(self, booking_id: UUID) -> Link:
+    def make(self, booking_id: UUID) -> MailLink:
         """A new link to a booking, with a random token."""
         token = secrets.token_urlsafe(TOKEN_BYTES)
         url = f"{self._base}/orders/{booking_id}#token={token}"
-        return Link(ORDER, digest_of_order(booking_id, token), url)
+        return MailLink(ORDER, digest_of_order(booking_id, token), url)
 
 
 def digest_of_order(booking_id: UUID, token: str) -> bytes:

@@ -12,8 +12,8 @@ import msgspec
 from cinema.domain.rejections import Refused, refuse
 from cinema.features.accounts.guest_rules import GuestTimes
 from cinema.features.accounts.guest_store import give_email
-from cinema.features.accounts.letters import Letter, Post
-from cinema.features.accounts.link_rules import Link
+from cinema.features.accounts.letters import AccountLetter, Post
+from cinema.features.accounts.link_rules import MailLink
 from cinema.storage.database.transactions import Pool, connection, transaction
 
 ORDER_LINK: Final = "order_link"
@@ -124,7 +124,7 @@ class OrdersRepository:
         async with connection(self._pool) as writing:
             return [row["booking_id"] for row in await writing.fetch(_CLAIM, now, until, limit)]
 
-    async def mail(self, booking_id: UUID, link: Link, now: datetime) -> None:
+    async def mail(self, booking_id: UUID, link: MailLink, now: datetime) -> None:
         """Enqueue the mail with a link, once; not if the guest's address was deleted."""
         async with transaction(self._pool) as running:
             owed = await running.fetchrow(_MAIL, booking_id, now, link.digest)
@@ -134,7 +134,7 @@ class OrdersRepository:
             if row is None:
                 return
             payload = {name: row[name] or "" for name in ("code", "title", "cinema", "starts")}
-            letter = Letter(
+            letter = AccountLetter(
                 kind=ORDER_LINK,
                 to=row["email"],
                 language=owed["language"],

@@ -19,9 +19,10 @@ from uuid import UUID
 import structlog
 
 from cinema.domain.rejections import Refused
-from cinema.features.bookings.mail_jobs import Post, about_booking
+from cinema.features.bookings.mail_jobs import about_booking
 from cinema.features.bookings.mail_store import MailedBooking
 from cinema.features.bookings.reminder_store import RemindersRepository
+from cinema.features.messages.enqueuing import Enqueue
 from cinema.features.seats.service import money
 from cinema.storage.database.transactions import Pool, PooledConnection, transaction
 from cinema.telemetry.logging import LogLimit
@@ -59,7 +60,7 @@ class Reminders:
         self,
         reminders: RemindersRepository,
         pool: Pool,
-        post: Post,
+        post: Enqueue,
         *,
         base_url: str,
         now: Callable[[], datetime],

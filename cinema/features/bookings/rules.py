@@ -54,7 +54,7 @@ class LineRow(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class PricedBy(msgspec.Struct, frozen=True, gc=False):
-    """From what the prices of a booking follow, as its row has it; see `PriceBasis`."""
+    """From what the prices of a booking follow, as its row has it; see `PriceInputs`."""
 
     book_version: int
     at_us: int

@@ -54,7 +54,7 @@ from cinema.features.bookings.shapes import (
     Payment,
     PaymentInput,
 )
-from cinema.features.bookings.store import BookingsRepository, Sale
+from cinema.features.bookings.store import BookingsRepository, SoldBooking
 from cinema.features.concessions.service import ConcessionsService
 from cinema.features.giftcards.rules import Card
 from cinema.features.giftcards.service import GiftCardsService, check_currency
@@ -64,7 +64,7 @@ from cinema.features.ledger.parts import PART_METHODS, POINTS
 from cinema.features.ledger.refund_rules import Share, paid_status
 from cinema.features.ledger.rules import EXCHANGE
 from cinema.features.ledger.service import AttemptsService
-from cinema.features.ledger.tills import Taken, Tills
+from cinema.features.ledger.tills import Tendered, Tills
 from cinema.features.loyalty.service import LoyaltyService
 from cinema.features.pricing.code_service import CodesService
 from cinema.features.pricing.promo_store import terms_of
@@ -97,7 +97,7 @@ EMAIL_NEEDED: Final = "A guest's booking needs an e-mail address: the link to it
 NO_EMAIL_NEEDED: Final = "Only guests send an e-mail address: your account has one."
 
 
-class UnpaidSeats(msgspec.Struct, frozen=True, kw_only=True):
+class UnpaidBounds(msgspec.Struct, frozen=True, kw_only=True):
     """How many seats may be reserved and not paid, over all showtimes."""
 
     by_customer: int
@@ -122,7 +122,7 @@ class BookingsService:
         concessions: ConcessionsService,
         billing: BillingRepository,
         *,
-        unpaid_seats: UnpaidSeats,
+        unpaid_seats: UnpaidBounds,
         next_id: Callable[[], bytes],
     ) -> None:
         self._dispatch = dispatch
@@ -338,13 +338,13 @@ class BookingsService:
             check_currency(card, seen.terms.currency)
         if booking.payment_method == POINTS:
             await self._loyalty.check_usable(principal, seen.terms.currency)
-        if seen.basis is None:
+        if seen.price_inputs is None:
             # Its owner is of a build that does not tell. It is replaced in a moment.
             if request.tickets or request.promo_code or request.concessions or is_free:
                 raise refuse("RETRY")
             return booking, None
         named = [(one.seat, one.type) for one in request.tickets]
-        hold = await self._sales.priced(seen, seen.basis)
+        hold = await self._sales.priced(seen, seen.price_inputs)
         types = types_of(named, hold.labels, seen.terms.plan)
         channel: Channel = "counter" if booking.payment_method == COUNTER else "online"
         products = await self._concessions.sold(
@@ -354,7 +354,7 @@ class BookingsService:
         promos: tuple[Promo, ...] = ()
         if request.promo_code is not None:
             promo = await self._codes.usable_for(
-                request.promo_code, hold.show, principal.user_id, hold.basis.at_us
+                request.promo_code, hold.show, principal.user_id, hold.price_inputs.at_us
             )
             promos = (promo_of(promo.code, terms_of(promo)),)
         sale = self._sales.sale(hold, types, channel, promos, products)
@@ -380,7 +380,9 @@ class BookingsService:
     ) -> tuple[HoldSeen | None, bytes]:
         """The hold and its customer: the caller, or a guest that the caller has claimed."""
         for customer in (principal.user_id, *principal.guest_ids):
-            question = ReadHold(hold_id=request.hold_id.bytes, customer=customer, with_basis=True)
+            question = ReadHold(
+                hold_id=request.hold_id.bytes, customer=customer, with_price_inputs=True
+            )
             outcome = await self._dispatch.ask(request.showtime_id.bytes, question)
             if isinstance(outcome, HoldSeen):
                 return outcome, customer
@@ -420,7 +422,7 @@ class BookingsService:
         cinema_id = await self._bookings.cinema_of(request.showtime_id)
         if cinema_id is None:
             return False  # The showtime says so.
-        how = Taken(tender=request.payment.tender or "cash", reference=request.payment.reference)
+        how = Tendered(tender=request.payment.tender or "cash", reference=request.payment.reference)
         now = from_us(self._dispatch.clock.now_us())
         try:
             await self._tills.take(payment_id, cinema_id, UUID(bytes=principal.user_id), how, now)
@@ -517,7 +519,7 @@ class BookingsService:
     async def _cancel(
         self,
         booking_id: UUID,
-        sale: Sale,
+        sale: SoldBooking,
         customer: UUID | None,
         labels: list[str] | None,
         key: IdempotencyKey | None,
@@ -536,7 +538,7 @@ class BookingsService:
     async def give_back(
         self,
         booking_id: UUID,
-        sale: Sale,
+        sale: SoldBooking,
         customer: UUID | None,
         labels: list[str] | None,
         key: IdempotencyKey | None,
@@ -610,7 +612,11 @@ class BookingsService:
         return left if at_counter else min(UNPAID_RESERVATION_SEATS, left)
 
     async def _give_up(
-        self, booking_id: UUID, sale: Sale, labels: list[str] | None, key: IdempotencyKey | None
+        self,
+        booking_id: UUID,
+        sale: SoldBooking,
+        labels: list[str] | None,
+        key: IdempotencyKey | None,
     ) -> Booking | None:
         """End a booking that nobody has paid; None if it is paid by now."""
         if labels is not None:
@@ -639,7 +645,7 @@ class BookingsService:
             raise refuse("BOOKING_ENDED")
         return await self._ended(booking_id, outcome, sale)
 
-    async def _ended(self, booking_id: UUID, outcome: Outcome, sale: Sale) -> Booking:
+    async def _ended(self, booking_id: UUID, outcome: Outcome, sale: SoldBooking) -> Booking:
         """The booking after it was given up or cancelled; a repeated key may mean either.
 
         It is made from the event: the database may be away by now. Then nothing else was given
@@ -700,13 +706,13 @@ def act_of(
     )
 
 
-def check_undisputed(sale: Sale) -> None:
+def check_undisputed(sale: SoldBooking) -> None:
     """Refuses PAYMENT_DISPUTED for a confirmed booking about whose payment a bank decides."""
     if sale.is_disputed and sale.status == "confirmed":
         raise refuse("PAYMENT_DISPUTED")
 
 
-def check_unused(sale: Sale, labels: Sequence[str] | None = None) -> None:
+def check_unused(sale: SoldBooking, labels: Sequence[str] | None = None) -> None:
     """Refuses ALREADY_USED for seats (None for all) with whose tickets somebody was let in."""
     used = [seat for seat in sale.used_seats if labels is None or seat in labels]
     if used and not sale.is_called_off:
@@ -818,7 +824,7 @@ def booked(outcome: Outcome) -> Booking | Rejection:
     )
 
 
-def _given_up(outcome: Outcome, sale: Sale) -> Booking | Rejection:
+def _given_up(outcome: Outcome, sale: SoldBooking) -> Booking | Rejection:
     """The booking after its customer has given it up unpaid."""
     if not isinstance(outcome, Accepted) or not isinstance(outcome.event, PaymentEnded):
         return refusal_of(outcome)
@@ -842,7 +848,7 @@ def _given_up(outcome: Outcome, sale: Sale) -> Booking | Rejection:
 def _cancelled(
     accepted: Accepted,
     event: BookingCancelled,
-    sale: Sale,
+    sale: SoldBooking,
     refunded_minor: int,
     now_minor: int,
     waiting_minor: int,
@@ -878,7 +884,9 @@ def _cancelled(
     )
 
 
-def _seats_of(sale: Sale, terms: ShowtimeTerms, seats: Seats, prices: Prices) -> list[BookedSeat]:
+def _seats_of(
+    sale: SoldBooking, terms: ShowtimeTerms, seats: Seats, prices: Prices
+) -> list[BookedSeat]:
     types, labels = sale.type_of(), terms.plan.labels
     of_seats = [types.get(labels[seat], ADULT) for seat in seats]
     return booked_seats(terms, seats, prices, of_seats, sale.currency)

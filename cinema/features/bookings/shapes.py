@@ -258,7 +258,7 @@ class BookedShowtime(msgspec.Struct, frozen=True, kw_only=True):
     screen: str
 
 
-class Buyer(msgspec.Struct, frozen=True, kw_only=True):
+class BookingBuyer(msgspec.Struct, frozen=True, kw_only=True):
     """Whose booking it is, as staff see it: enough to recognise somebody who stands before them.
 
     Guests have no name. Who has been erased has neither name nor `email`. What was sold at the
@@ -275,7 +275,7 @@ class ManagedBooking(msgspec.Struct, frozen=True, kw_only=True):
 
     booking: Booking
     showtime: BookedShowtime
-    customer: Buyer
+    customer: BookingBuyer
     notes: int
 
 

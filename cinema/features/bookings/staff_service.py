@@ -18,7 +18,7 @@ from cinema.domain.principal import Principal
 from cinema.domain.rejections import refuse
 from cinema.domain.times import from_us, to_us
 from cinema.features.accounts.authority import own_cinemas, serves
-from cinema.features.accounts.letters import Letter
+from cinema.features.accounts.letters import AccountLetter
 from cinema.features.accounts.shapes import Client, email_key
 from cinema.features.accounts.throttles import Throttles
 from cinema.features.accounts.user_store import Act
@@ -26,9 +26,9 @@ from cinema.features.bookings.order_rules import OrderLinks
 from cinema.features.bookings.rules import masked
 from cinema.features.bookings.shapes import (
     Booking,
+    BookingBuyer,
     BookingNote,
     BookingSearch,
-    Buyer,
     ManagedBooking,
     NoteInput,
     SentAgain,
@@ -126,7 +126,7 @@ class StaffBookingsService:
         link = self._links.make(booking_id) if looked.is_guest else None
         url = self._links.page(booking_id) if link is None else link.url
         starts_at = looked.starts_at.astimezone(ZoneInfo(looked.time_zone))
-        letter = Letter(
+        letter = AccountLetter(
             kind=AGAIN,
             to=looked.email,
             language=looked.language,
@@ -194,7 +194,7 @@ def _managed(looked: Looked, booking: Booking) -> ManagedBooking:
     return ManagedBooking(
         booking=booking,
         showtime=looked.showtime,
-        customer=Buyer(
+        customer=BookingBuyer(
             kind="guest" if looked.is_guest else "account",
             name=looked.name,
             email=None if looked.email is None else masked(looked.email),

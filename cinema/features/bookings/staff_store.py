@@ -10,8 +10,8 @@ from uuid import UUID
 import msgspec
 
 from cinema.domain.idempotency import IdempotencyKey
-from cinema.features.accounts.letters import Letter, Post
-from cinema.features.accounts.link_rules import Link
+from cinema.features.accounts.letters import AccountLetter, Post
+from cinema.features.accounts.link_rules import MailLink
 from cinema.features.accounts.user_store import Act
 from cinema.features.bookings.shapes import BookedShowtime, BookingNote
 from cinema.features.bookings.store import audited
@@ -241,7 +241,9 @@ class StaffBookingsRepository:
         rows = await self._reads.fetch(_SHOWN, list(booking_ids), list(AT_COUNTER))
         return {row["id"]: Looked(**dict(row)) for row in rows}
 
-    async def send_again(self, looked: Looked, letter: Letter, link: Link | None, act: Act) -> bool:
+    async def send_again(
+        self, looked: Looked, letter: AccountLetter, link: MailLink | None, act: Act
+    ) -> bool:
         """Enqueue a mail about a booking; with a `link`, a guest's, which replaces the former.
 
         False if the guest was erased meanwhile. Refuses RETRY, OUTCOME_UNKNOWN.

@@ -274,7 +274,7 @@ _PARTS: Final = msgspec.json.Decoder(list[tuple[UUID, str, int, int]])
 _PRICED_BY: Final = msgspec.json.Decoder(PricedBy)
 
 
-class Sale(msgspec.Struct, frozen=True, kw_only=True):
+class SoldBooking(msgspec.Struct, frozen=True, kw_only=True):
     """What commands need of a booking, and the account that it belongs to.
 
     Only `status` changes, and with it `method`: what is done has to be right if either is old.
@@ -333,7 +333,7 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
         """The types of its tickets by seat."""
         return _TYPES.decode(self.types)
 
-    def basis(self) -> PricedBy | None:
+    def prices_from(self) -> PricedBy | None:
         """From what its prices follow."""
         return None if self.priced_by is None else _PRICED_BY.decode(self.priced_by)
 
@@ -350,7 +350,7 @@ class Sale(msgspec.Struct, frozen=True, kw_only=True):
         return share_at(_POLICY.decode(self.refund_policy), (starts_at - now).total_seconds())
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class ShowtimePlace(msgspec.Struct, frozen=True, kw_only=True):
     """Where and when a showtime is, and in which currency it is sold."""
 
     cinema_id: UUID
@@ -529,17 +529,17 @@ class BookingsRepository:
             payment_id: UUID | None = await reading.fetchval(_COUNTS, booking_id)
         return payment_id
 
-    async def place_of(self, showtime_id: UUID) -> Place | None:
+    async def place_of(self, showtime_id: UUID) -> ShowtimePlace | None:
         """Where and when a showtime is, if there is one."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_PLACE, showtime_id)
-        return None if row is None else Place(**dict(row))
+        return None if row is None else ShowtimePlace(**dict(row))
 
-    async def sale_of(self, booking_id: UUID) -> Sale | None:
+    async def sale_of(self, booking_id: UUID) -> SoldBooking | None:
         """What commands need of a booking, from the primary."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_SALE, booking_id)
-        return None if row is None else Sale(**dict(row))
+        return None if row is None else SoldBooking(**dict(row))
 
     async def refunded(self, booking_id: UUID, seq: int) -> tuple[int, int, int] | None:
         """What went back of a booking up to an event, with it, and what of it has not arrived."""

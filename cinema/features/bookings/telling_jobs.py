@@ -16,9 +16,10 @@ from uuid import UUID
 
 from cinema.domain.limits import FREE_REFUND_S
 from cinema.domain.times import from_us
-from cinema.features.bookings.jobs import PAGE, Post
+from cinema.features.bookings.jobs import PAGE
 from cinema.features.bookings.store import BookingsRepository, BookingToTell, MovedShowtime
-from cinema.features.feature import Attempt
+from cinema.features.feature import JobAttempt
+from cinema.features.messages.enqueuing import Enqueue
 from cinema.storage.database.transactions import Pool, transaction
 
 MESSAGE: Final = "showtime_moved"
@@ -31,7 +32,7 @@ class BookingsOfMoved:
         self,
         bookings: BookingsRepository,
         pool: Pool,
-        post: Post,
+        post: Enqueue,
         *,
         now: Callable[[], datetime],
     ) -> None:
@@ -40,7 +41,7 @@ class BookingsOfMoved:
         self._post = post
         self._now = now
 
-    async def run(self, attempt: Attempt) -> Mapping[str, Any]:
+    async def run(self, attempt: JobAttempt) -> Mapping[str, Any]:
         """Tell everybody who had booked; begin after the last one who was told."""
         given = attempt.input
         showtime_id, booked_by = UUID(given["showtime_id"]), from_us(given["changed_at_us"])
@@ -61,7 +62,7 @@ class BookingsOfMoved:
         return {"told": attempt.done}
 
     async def _tell(
-        self, attempt: Attempt, showtime: MovedShowtime, booking: BookingToTell
+        self, attempt: JobAttempt, showtime: MovedShowtime, booking: BookingToTell
     ) -> None:
         async with transaction(self._pool) as running:
             if booking.email is not None:

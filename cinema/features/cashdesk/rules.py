@@ -24,7 +24,7 @@ class Taking(msgspec.Struct, frozen=True, gc=False):
     refunded: int
 
 
-class Moved(msgspec.Struct, frozen=True, gc=False):
+class MovedCash(msgspec.Struct, frozen=True, gc=False):
     """Cash that was moved other than for sales, as a positive amount."""
 
     kind: MovementKind
@@ -85,7 +85,7 @@ def _total(tender: Tender, takings: Sequence[Taking]) -> MethodTotal:
     )
 
 
-def drawer(opening: int, moved: Iterable[Moved], takings: Iterable[Taking]) -> Drawer:
+def drawer(opening: int, moved: Iterable[MovedCash], takings: Iterable[Taking]) -> Drawer:
     """What a session comes to."""
     by_kind = {"pay_in": 0, "pay_out": 0, "bank_drop": 0}
     for one in moved:

@@ -21,7 +21,7 @@ Reason = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$
 MovementKind = Literal["pay_in", "pay_out", "bank_drop"]
 
 
-class Difference(msgspec.Struct, frozen=True, gc=False):
+class SignedMoney(msgspec.Struct, frozen=True, gc=False):
     """An amount of money that may be negative, in minor units."""
 
     amount: int
@@ -78,9 +78,9 @@ class CashSession(msgspec.Struct, frozen=True, kw_only=True):
     opening: Money
     opened_at: datetime
     opened_by: UUID
-    expected: Difference | None = None
+    expected: SignedMoney | None = None
     counted: Money | None = None
-    variance: Difference | None = None
+    variance: SignedMoney | None = None
     note: str = ""
     closed_at: datetime | None = None
     closed_by: UUID | None = None

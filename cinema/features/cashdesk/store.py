@@ -22,7 +22,7 @@ from cinema.features.accounts.audit_store import AuditEntry, note
 from cinema.features.accounts.user_store import Act
 from cinema.features.cashdesk.rules import (
     Drawer,
-    Moved,
+    MovedCash,
     Taking,
     business_date,
     day_to_open,
@@ -34,15 +34,15 @@ from cinema.features.cashdesk.shapes import (
     CashSession,
     CloseInput,
     DayReport,
-    Difference,
     Movement,
     MovementInput,
     SessionInput,
     SessionTotal,
+    SignedMoney,
 )
 from cinema.features.ledger.refund_store import pay_out
 from cinema.features.ledger.shapes import Refund
-from cinema.features.ledger.tills import Taken
+from cinema.features.ledger.tills import Tendered
 from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import (
     Pool,
@@ -340,7 +340,7 @@ class CashDeskRepository:
         payment_id: UUID,
         cinema_id: UUID,
         person: UUID,
-        how: Taken,
+        how: Tendered,
         at: datetime,
     ) -> None:
         """Note that the open session of a person takes the money of a payment.
@@ -359,7 +359,7 @@ class CashDeskRepository:
         self,
         refund_id: UUID,
         cinema_id: UUID,
-        how: Taken,
+        how: Tendered,
         act: Act,
         key: IdempotencyKey | None,
     ) -> Refund:
@@ -394,7 +394,7 @@ class CashDeskRepository:
         sale_id: UUID,
         cinema_id: UUID,
         person: UUID,
-        how: Taken,
+        how: Tendered,
         amount_minor: int,
         at: datetime,
     ) -> None:
@@ -495,7 +495,7 @@ async def _drawer(running: PooledConnection, row: Record) -> Drawer:
     paid_out = await running.fetch(_PAID_OUT, row["id"])
     return drawer(
         row["opening_minor"],
-        [Moved(one["kind"], one["amount_minor"]) for one in moved],
+        [MovedCash(one["kind"], one["amount_minor"]) for one in moved],
         [
             *[Taking(one["tender"], one["amount_minor"], 0) for one in takings],
             *[Taking(one["tender"], 0, one["amount_minor"]) for one in paid_out],
@@ -583,9 +583,9 @@ def _session(row: Record, expected_minor: int | None = None) -> CashSession:
         opening=Money(row["opening_minor"], currency),
         opened_at=row["opened_at"],
         opened_by=row["opened_by"],
-        expected=None if expected is None else Difference(expected, currency),
+        expected=None if expected is None else SignedMoney(expected, currency),
         counted=None if counted is None else Money(counted, currency),
-        variance=None if counted is None else Difference(counted - expected, currency),
+        variance=None if counted is None else SignedMoney(counted - expected, currency),
         note=row["note"],
         closed_at=row["closed_at"],
         closed_by=row["closed_by"],

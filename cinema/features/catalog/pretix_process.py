@@ -47,7 +47,7 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True, tag="exported"):
     plan: msgspec.Raw
 
 
-class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
+class NoLayout(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     """Why there is no layout."""
 
     message: str
@@ -55,7 +55,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
 
 
 Task = ImportTask | ExportTask
-TaskResult = Imported | Exported | Failed
+TaskResult = Imported | Exported | NoLayout
 
 
 def answer_to(task: Task, content: bytes) -> TaskResult:
@@ -67,9 +67,9 @@ def answer_to(task: Task, content: bytes) -> TaskResult:
         layout, report = layout_of(*read_plan(content), task.screen_at)
         parse_layout(layout, 1)
     except UnusablePlan as unusable:
-        return Failed(message=str(unusable), path=unusable.path)
+        return NoLayout(message=str(unusable), path=unusable.path)
     except LayoutError as error:
-        return Failed(message=error.message, path="$.zones")
+        return NoLayout(message=error.message, path="$.zones")
     return Imported(layout=layout, report=report)
 
 

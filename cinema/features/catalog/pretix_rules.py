@@ -117,7 +117,7 @@ class UnusablePlan(Exception):
         self.path = path
 
 
-class _Place(NamedTuple):
+class _SeatInPlan(NamedTuple):
     x: float
     y: float
     number: str
@@ -129,7 +129,7 @@ class _Row(msgspec.Struct, kw_only=True):
     zone: str
     name: str
     path: str
-    seats: list[_Place]
+    seats: list[_SeatInPlan]
     lettered: bool = False
     numbers: list[int] = []
     label: str = ""
@@ -274,7 +274,7 @@ def _rows(plan: PretixPlan, notes: _Notes, sign: float) -> Iterator[_Row]:
                 raise UnusablePlan(f"A row has at most {MAX_SEATS_PER_ROW} seats.", path)
             x, y = zone.position.x + row.position.x, zone.position.y + row.position.y
             seats = [
-                _Place(
+                _SeatInPlan(
                     sign * (x + seat.position.x),
                     sign * (y + seat.position.y),
                     str(seat.seat_number).strip(),
@@ -452,7 +452,7 @@ class _Categories:
         self._known: dict[str, tuple[str, bool, bool]] = {}
         self._names: set[str] = set()
 
-    def of(self, seat: _Place) -> tuple[str, bool, bool]:
+    def of(self, seat: _SeatInPlan) -> tuple[str, bool, bool]:
         """The category, and whether the seat is accessible, and a companion's."""
         known = self._known.get(seat.category)
         if known is None:

@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from cinema.domain.limits import PRICE_LIMIT_MINOR
-from cinema.domain.pricing.quotes import Product as Sold
+from cinema.domain.pricing.quotes import OrderedProduct as Sold
 from cinema.domain.rejections import Refused, refuse
 from cinema.features.concessions.shapes import ConcessionChoice, Product, ProductFields
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.money import Money
-from cinema.domain.pricing.quotes import Product as Sold
+from cinema.domain.pricing.quotes import OrderedProduct as Sold
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.authority import require_own_cinema, serves

@@ -135,7 +135,7 @@ _FIELDS: Final = msgspec.json.Decoder(ProductFields)
 _RATES: Final = msgspec.json.Decoder(dict[str, int])
 
 
-class _Line(msgspec.Struct, frozen=True):
+class _KeptLine(msgspec.Struct, frozen=True):
     """What is needed of a line of a booking (`features/bookings/rules.py`)."""
 
     kind: str
@@ -144,7 +144,7 @@ class _Line(msgspec.Struct, frozen=True):
     quantity: int = 1
 
 
-_LINES: Final = msgspec.json.Decoder(list[_Line])
+_LINES: Final = msgspec.json.Decoder(list[_KeptLine])
 
 
 class SellingCinema(msgspec.Struct, frozen=True):

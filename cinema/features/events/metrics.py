@@ -10,7 +10,7 @@ from typing import get_args
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from cinema.features.events.shapes import EventType
-from cinema.features.events.store import Backlog
+from cinema.features.events.store import OutboxBacklog
 
 
 class EventCounts:
@@ -23,7 +23,7 @@ class EventCounts:
         self.waiting = 0
         self.late_s = 0.0
 
-    def note(self, backlog: Backlog, now: datetime) -> None:
+    def note(self, backlog: OutboxBacklog, now: datetime) -> None:
         """Remember what waits at a time."""
         self.waiting = backlog.waiting
         late = (now - backlog.oldest_at).total_seconds() if backlog.oldest_at else 0.0

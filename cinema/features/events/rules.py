@@ -15,7 +15,7 @@ OF_BOOKINGS: Final = ("booking.", "ticket.")
 """How the kinds begin that are about a booking; all others are about a showtime."""
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
+class OutboxEvent(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the outbox, with the cinema of its showtime and what that charges in.
 
     `seq` is 0 where no event of the journal led to it.
@@ -47,7 +47,7 @@ class RefundTold(msgspec.Struct, frozen=True, kw_only=True):
     cinema_id: UUID | None
 
 
-class NewEvent(msgspec.Struct, frozen=True, kw_only=True):
+class NewPublicEvent(msgspec.Struct, frozen=True, kw_only=True):
     """A public event that has no number yet."""
 
     type: EventType
@@ -68,7 +68,7 @@ class Unclear(Exception):
     """A row of the outbox that does not say what its kind has to say."""
 
 
-def event_of(told: Told) -> NewEvent:
+def event_of(told: OutboxEvent) -> NewPublicEvent:
     """The event that a row of the outbox becomes. Raises `Unclear`."""
     type_, make = KINDS[told.kind]
     try:
@@ -77,7 +77,7 @@ def event_of(told: Told) -> NewEvent:
         booking_id = UUID(told.payload["booking_id"]) if of_booking else None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Unclear(f"{type(error).__name__}: {error}") from error
-    return NewEvent(
+    return NewPublicEvent(
         type=type_,
         showtime_id=told.showtime_id,
         booking_id=booking_id,
@@ -88,7 +88,7 @@ def event_of(told: Told) -> NewEvent:
     )
 
 
-def refund_event(refund: RefundTold, at: datetime) -> NewEvent | None:
+def refund_event(refund: RefundTold, at: datetime) -> NewPublicEvent | None:
     """The event of a refund's present status; None if it is none that anybody waits for."""
     type_: EventType
     if refund.status == "succeeded":
@@ -100,7 +100,7 @@ def refund_event(refund: RefundTold, at: datetime) -> NewEvent | None:
     else:
         # Staff ask for a failed refund again: what comes of it is told.
         return None
-    return NewEvent(
+    return NewPublicEvent(
         type=type_,
         showtime_id=refund.showtime_id,
         booking_id=refund.booking_id,
@@ -117,7 +117,7 @@ def refund_event(refund: RefundTold, at: datetime) -> NewEvent | None:
     )
 
 
-def numbered(events: Sequence[NewEvent]) -> list[tuple[int, int]]:
+def numbered(events: Sequence[NewPublicEvent]) -> list[tuple[int, int]]:
     """For each event the how manieth of its subject it is here, and how many the subject has."""
     counts: dict[UUID, int] = {}
     nths = []

@@ -15,9 +15,9 @@ import msgspec
 
 from cinema.features.events.rules import (
     KINDS,
-    NewEvent,
+    NewPublicEvent,
+    OutboxEvent,
     RefundTold,
-    Told,
     Unclear,
     event_of,
     numbered,
@@ -64,7 +64,7 @@ group by subject order by subject
 on conflict (subject) do update
 set events = c.events + excluded.events, last_at = greatest(c.last_at, excluded.last_at)
 returning subject, events"""
-_ADD: Final = """
+ADD_EVENTS: Final = """
 insert into public_events (id, type, cinema_id, showtime_id, booking_id, sequence, journal_seq,
     data, at)
 select id, type, cinema_id, showtime_id, booking_id, sequence, journal_seq, data::jsonb, at
@@ -122,7 +122,7 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
     is_full: bool
 
 
-class Backlog(msgspec.Struct, frozen=True):
+class OutboxBacklog(msgspec.Struct, frozen=True):
     """How many rows of the outbox wait, and since when the oldest does."""
 
     waiting: int
@@ -180,11 +180,11 @@ class EventsRepository:
             rows = await reading.fetch(_PAGE, after, type_, cinema_id, limit)
         return [shown_event(row) for row in rows]
 
-    async def backlog(self) -> Backlog:
+    async def backlog(self) -> OutboxBacklog:
         """What waits to be told."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_WAITING, list(KINDS))
-        return Backlog(*row) if row else Backlog(0, None)
+        return OutboxBacklog(*row) if row else OutboxBacklog(0, None)
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Delete a bounded number of old events; returns how many."""
@@ -214,7 +214,7 @@ def shown_event(row: Record) -> PublicEvent:
     )
 
 
-def _clear(rows: Sequence[Told]) -> tuple[list[NewEvent], list[tuple[int, str, str]]]:
+def _clear(rows: Sequence[OutboxEvent]) -> tuple[list[NewPublicEvent], list[tuple[int, str, str]]]:
     """The events of rows, and the rows that none can be made of: id, kind, and why."""
     events, unclear = [], []
     for row in rows:
@@ -225,13 +225,13 @@ def _clear(rows: Sequence[Told]) -> tuple[list[NewEvent], list[tuple[int, str, s
     return events, unclear
 
 
-async def _add(running: PooledConnection, events: Sequence[NewEvent]) -> None:
+async def _add(running: PooledConnection, events: Sequence[NewPublicEvent]) -> None:
     subjects, moments = [one.subject for one in events], [one.at for one in events]
     counted = await running.fetch(_COUNT_ON, subjects, moments)
     totals = {UUID(bytes=row["subject"].bytes): row["events"] for row in counted}
     places = numbered(events)
     await running.execute(
-        _ADD,
+        ADD_EVENTS,
         [uuid4() for _ in events],
         [one.type for one in events],
         [one.cinema_id for one in events],
@@ -244,8 +244,8 @@ async def _add(running: PooledConnection, events: Sequence[NewEvent]) -> None:
     )
 
 
-def _told(row: Record) -> Told:
-    return Told(
+def _told(row: Record) -> OutboxEvent:
+    return OutboxEvent(
         id=row["id"],
         showtime_id=UUID(bytes=row["showtime_id"].bytes),
         seq=row["seq"],

@@ -6,9 +6,9 @@ is told twice is done once. The step that notes the money makes the card and wri
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -22,6 +22,7 @@ from cinema.features.giftcards.order_rules import TEXTS_KEPT, source_of_refund
 from cinema.features.giftcards.rules import Card, NewCode, shown_code, whole_years_later
 from cinema.features.giftcards.shapes import YEARS_MIN, CardOrderInput, OrderStatus
 from cinema.features.ledger.rules import account_of
+from cinema.features.messages.enqueuing import Enqueue
 from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import (
     Pool,
@@ -256,21 +257,6 @@ with gone as (
 select count(*) from gone"""
 
 
-class Post(Protocol):
-    """Enqueues a message in the transaction of what it is about (`MessagesRepository.enqueue`)."""
-
-    async def __call__(
-        self,
-        transaction: PooledConnection,
-        *,
-        kind: str,
-        to: str,
-        language: str,
-        payload: Mapping[str, Any],
-        dedupe_key: str,
-    ) -> object: ...
-
-
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
     """An order as it is kept for a repetition of its request."""
 
@@ -323,7 +309,7 @@ class StoredOrder(msgspec.Struct, frozen=True, kw_only=True):
 class CardOrdersRepository:
     """Reads and writes orders of gift cards."""
 
-    def __init__(self, pool: Pool, post: Post) -> None:
+    def __init__(self, pool: Pool, post: Enqueue) -> None:
         self._pool = pool
         self._post = post
 

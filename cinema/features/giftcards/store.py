@@ -38,7 +38,7 @@ from cinema.features.ledger.methods import RefundOrder
 from cinema.features.ledger.refund_store import GIVES, Goodwill
 from cinema.features.ledger.rules import REVENUE
 from cinema.features.ledger.store import PUT_ASIDE_BY_OTHERS
-from cinema.features.ledger.tills import SalesOfTills, Taken
+from cinema.features.ledger.tills import SalesOfTills, Tendered
 from cinema.storage.database.driver import Record
 from cinema.storage.database.reads import PrimaryReads, Reads
 from cinema.storage.database.transactions import (
@@ -445,7 +445,7 @@ class GiftCardsRepository:
     ) -> None:
         payment = request.payment
         if payment.method == "counter":
-            how = Taken(tender=payment.tender or "cash", reference=payment.reference)
+            how = Tendered(tender=payment.tender or "cash", reference=payment.reference)
             assert act.by is not None
             await self._tills.take_for(
                 running, made.id, made.cinema_id, act.by, how, made.total.amount, act.at

@@ -20,7 +20,7 @@ import structlog
 from cinema.domain.rejections import Refused
 from cinema.features.invoices.metrics import InvoiceCounts
 from cinema.features.invoices.rules import Due
-from cinema.features.invoices.store import InvoicesRepository, Round
+from cinema.features.invoices.store import InvoicesRepository, IssuingRound
 from cinema.telemetry.logging import LogLimit
 
 INVOICE_NOT_ISSUED: Final = "invoice_not_issued"
@@ -120,7 +120,7 @@ class Issuing:
             self._counts.failures += 1
             await self._invoices.put_off(due[0], repr(error))
 
-    def _done(self, done: Round) -> None:
+    def _done(self, done: IssuingRound) -> None:
         for document in done.issued:
             self._counts.issued[document.kind] += 1
         for due, problem in done.failed:

@@ -9,7 +9,7 @@ from datetime import datetime
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from cinema.features.invoices.checking_store import Checked
-from cinema.features.invoices.store import Waiting
+from cinema.features.invoices.store import WaitingDocuments
 
 
 class InvoiceCounts:
@@ -22,7 +22,7 @@ class InvoiceCounts:
         self.failing = 0
         self.late_s = 0.0
 
-    def note(self, waiting: Waiting, now: datetime) -> None:
+    def note(self, waiting: WaitingDocuments, now: datetime) -> None:
         """Remember what waits at a time."""
         self.waiting, self.failing = waiting.count, waiting.failing
         late = (now - waiting.oldest_at).total_seconds() if waiting.oldest_at else 0.0

@@ -30,7 +30,7 @@ _COLUMNS_MM: Final = (58.0, 50.0, 20.0, 42.0)
 _TAX_COLUMNS_MM: Final = (29.0, 47.0, 47.0, 47.0)
 
 
-class _Sheet(AnyScript):
+class _DocumentSheet(AnyScript):
     """Pages with the number of their document at the foot."""
 
     def __init__(self, document: Document, language: str, fonts: Fonts | None) -> None:
@@ -69,7 +69,7 @@ class _Printer:
         self._document = document
         self._language = language
         self._words = words.WORDS[language]
-        self._sheet = _Sheet(document, language, fonts)
+        self._sheet = _DocumentSheet(document, language, fonts)
 
     def pdf(self) -> bytes:
         self._sheet.add_page()

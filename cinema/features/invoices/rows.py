@@ -16,12 +16,12 @@ from cinema.domain.showtime.events import (
     paid_more,
     refund_of,
 )
-from cinema.features.invoices.rules import ChosenSeat, Refund, Supplement
+from cinema.features.invoices.rules import ChosenSeat, RefundedItems, Supplement
 from cinema.storage.journal.branches import Happened, RowBranch
 
 
-class DueRow(msgspec.Struct, frozen=True, gc=False):
-    """A document that is due; `what` is the JSON of a `Refund`, null for an invoice."""
+class DueDocumentRow(msgspec.Struct, frozen=True, gc=False):
+    """A document that is due; `what` is the JSON of a `RefundedItems`, null for an invoice."""
 
     booking_id: str
     what: msgspec.Raw
@@ -31,7 +31,7 @@ class DueRow(msgspec.Struct, frozen=True, gc=False):
 _NOTHING: Final = msgspec.Raw(b"{}")
 
 
-def _due(happened: Happened) -> Sequence[DueRow]:
+def _due(happened: Happened) -> Sequence[DueDocumentRow]:
     event, what = happened.event, _NOTHING
     assert isinstance(event, HoldBooked | BookingCancelled | SeatsChanged)
     if isinstance(event, SeatsChanged):
@@ -42,20 +42,20 @@ def _due(happened: Happened) -> Sequence[DueRow]:
     elif isinstance(event, BookingCancelled):
         labels = happened.terms.plan.labels
         prices = zip(event.cancelled, event.cancelled_prices, strict=True)
-        refund = Refund(
+        refund = RefundedItems(
             seats=tuple((labels[seat], price) for seat, price in prices),
             amount_minor=refund_of(event),
             whole=not event.seats,
             products_minor=event.products_minor,
         )
         what = msgspec.Raw(msgspec.json.encode(refund))
-    return [DueRow(event.booking_id.hex(), what, happened.at_us)]
+    return [DueDocumentRow(event.booking_id.hex(), what, happened.at_us)]
 
 
-def _changed(happened: Happened, event: SeatsChanged) -> Refund | Supplement | None:
+def _changed(happened: Happened, event: SeatsChanged) -> RefundedItems | Supplement | None:
     """What was paid more is invoiced beside what was sold; if it is less, that is corrected."""
     if event.refund_minor:
-        return Refund(seats=(), amount_minor=event.refund_minor, whole=False)
+        return RefundedItems(seats=(), amount_minor=event.refund_minor, whole=False)
     if not paid_more(event):
         return None
     plan, types = happened.terms.plan, event.types or (ADULT,) * len(event.chosen)

@@ -73,7 +73,7 @@ class QuotedLine(msgspec.Struct, frozen=True):
     quantity: int = 1
 
 
-class Sale(msgspec.Struct, frozen=True, kw_only=True):
+class InvoicedSale(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known of a booking when a document of it is made; `rate` is that of tickets."""
 
     cinema_id: UUID
@@ -98,7 +98,7 @@ SoldAs = Mapping[str, str]
 """The seats for which tickets were sold, by those that they are for now, where these are others."""
 
 
-class Refund(msgspec.Struct, frozen=True, omit_defaults=True):
+class RefundedItems(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an event gave back: seats with what was paid for each; `whole` if none is left.
 
     `products_minor` of the amount is for products.
@@ -144,7 +144,7 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     showtime_id: UUID
     seq: int | None
     booking_id: UUID
-    what: Refund | Supplement | None
+    what: RefundedItems | Supplement | None
     due_at: datetime
     attempts: int = 0
 
@@ -153,7 +153,7 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """A document that has no number yet."""
 
     kind: DocumentKind
-    sale: Sale
+    sale: InvoicedSale
     items: tuple[Sold, ...]
     before: Mapping[int, int] = {}
     corrects: Reference | None = None
@@ -205,12 +205,12 @@ def _ticket_rate(
     return 0
 
 
-def invoice(sale: Sale) -> Draft:
+def invoice(sale: InvoicedSale) -> Draft:
     """The invoice of a booking: all that was sold with it."""
     return Draft(kind=INVOICE, sale=sale, items=sale.sold)
 
 
-def supplement(sale: Sale, more: Supplement, first: Document) -> Draft:
+def supplement(sale: InvoicedSale, more: Supplement, first: Document) -> Draft:
     """The invoice of what was paid for other seats, beside the one of the booking."""
     shares = shared_out(more.amount_minor, [seat.more_minor for seat in more.seats])
     return Draft(
@@ -229,7 +229,9 @@ def supplement(sale: Sale, more: Supplement, first: Document) -> Draft:
     )
 
 
-def corrections(sale: Sale, refund: Refund, issued: Sequence[Document]) -> list[Draft]:
+def corrections(
+    sale: InvoicedSale, refund: RefundedItems, issued: Sequence[Document]
+) -> list[Draft]:
     """The documents of a refund, one for each invoice of which it gives something back.
 
     `issued` are the documents of the booking so far, its invoice first. They are cancellations if
@@ -355,7 +357,7 @@ def _shares(
     return shares
 
 
-def number_of(sale: Sale, kind: DocumentKind, year: int, seq: int) -> str:
+def number_of(sale: InvoicedSale, kind: DocumentKind, year: int, seq: int) -> str:
     """The number as it is printed, such as `BER-2026-17` or `BER-CN-2026-3`.
 
     A cinema without a prefix has one made of its id, so that it is never that of another one.
@@ -365,7 +367,7 @@ def number_of(sale: Sale, kind: DocumentKind, year: int, seq: int) -> str:
     return "-".join(part for part in (prefix, mark, str(year), str(seq)) if part)
 
 
-def day_of(sale: Sale, at: datetime) -> date:
+def day_of(sale: InvoicedSale, at: datetime) -> date:
     """The day at the cinema."""
     return at.astimezone(ZoneInfo(sale.time_zone)).date()
 
@@ -446,7 +448,7 @@ def _by_rate(items: Sequence[Sold]) -> dict[int, int]:
     return gross
 
 
-class Made(msgspec.Struct, frozen=True):
+class MadeDocument(msgspec.Struct, frozen=True):
     """A document with the place of its number, and the event that asked for it, if one did."""
 
     document: Document
@@ -463,14 +465,14 @@ class Desk:
 
     def __init__(
         self,
-        sales: Mapping[UUID, Sale],
+        sales: Mapping[UUID, InvoicedSale],
         issued: Mapping[UUID, Sequence[Document]],
         counters: Counters,
         *,
         now: datetime,
         new_id: Callable[[], UUID],
     ) -> None:
-        self.made: list[Made] = []
+        self.made: list[MadeDocument] = []
         self._sales = sales
         self._issued = {booking_id: list(some) for booking_id, some in issued.items()}
         self._before = counters
@@ -512,7 +514,7 @@ class Desk:
         made = document(draft, self._new_id(), seq, self._now)
         # Only now is the number taken: what could not be made takes none.
         self._last[key] = seq
-        self.made.append(Made(made, sale.cinema_id, seq, event_seq))
+        self.made.append(MadeDocument(made, sale.cinema_id, seq, event_seq))
         return made
 
 

@@ -16,10 +16,10 @@ from cinema.features.invoices.rules import (
     Counters,
     Desk,
     Due,
-    Made,
+    InvoicedSale,
+    MadeDocument,
     QuotedLine,
-    Refund,
-    Sale,
+    RefundedItems,
     Sold,
     Supplement,
     backoff_s,
@@ -43,7 +43,7 @@ LOCK_NUMBER: Final = ISSUING_LOCK
 """Names the right to issue documents, among the advisory locks of the database."""
 
 # Whoever has it issues; it goes with the transaction, however that ends.
-_LOCK: Final = "select pg_try_advisory_xact_lock($1)"
+ONE_AT_A_TIME: Final = "select pg_try_advisory_xact_lock($1)"
 _DUE: Final = """
 select showtime_id, seq, booking_id, what::text, due_at, attempts
 from invoices_due where next_try_at <= $1
@@ -162,12 +162,12 @@ order by issued_at desc, id desc limit $8"""
 
 _SEATS: Final = msgspec.json.Decoder(list[tuple[str, str, str, int]])
 _LINES: Final = msgspec.json.Decoder(list[QuotedLine])
-_REFUND: Final = msgspec.json.Decoder(Refund)
+_REFUND: Final = msgspec.json.Decoder(RefundedItems)
 _SUPPLEMENT: Final = msgspec.json.Decoder(Supplement)
 _DOCUMENT: Final = msgspec.json.Decoder(Document)
 
 
-class Waiting(msgspec.Struct, frozen=True):
+class WaitingDocuments(msgspec.Struct, frozen=True):
     """How many documents wait, how many of them have failed, and since when the oldest waits."""
 
     count: int
@@ -175,7 +175,7 @@ class Waiting(msgspec.Struct, frozen=True):
     oldest_at: datetime | None
 
 
-class Round(msgspec.Struct, frozen=True, kw_only=True):
+class IssuingRound(msgspec.Struct, frozen=True, kw_only=True):
     """What a round has done: the documents issued, and what could not be issued and why.
 
     It is not `ours` if another node is issuing.
@@ -209,15 +209,15 @@ class InvoicesRepository:
         # The order of the showtimes' events, whatever has failed and comes late.
         return sorted(due, key=lambda one: (one.due_at, one.showtime_id, one.seq or 0))
 
-    async def issue(self, due: Sequence[Due]) -> Round:
+    async def issue(self, due: Sequence[Due]) -> IssuingRound:
         """Issue documents in one transaction, as far as they are due still and can be made.
 
         What cannot be made is put off, and keeps none of the others. Refuses RETRY, and
         OUTCOME_UNKNOWN if it may have been done.
         """
         async with transaction(self._pool) as running:
-            if not await running.fetchval(_LOCK, LOCK_NUMBER):
-                return Round(ours=False)
+            if not await running.fetchval(ONE_AT_A_TIME, LOCK_NUMBER):
+                return IssuingRound(ours=False)
             now = self._now()
             desk = await self._desk(running, {one.booking_id for one in due}, now)
             done, failed = [], []
@@ -232,7 +232,7 @@ class InvoicesRepository:
             await running.execute(_FROZEN, [one.document.booking.id for one in desk.made])
             for one, problem in failed:
                 await _put_off(running, one, now, problem)
-        return Round(issued=[one.document for one in desk.made], failed=failed)
+        return IssuingRound(issued=[one.document for one in desk.made], failed=failed)
 
     async def put_off(self, due: Due, problem: str) -> None:
         """Try a document again later. Refuses RETRY, OUTCOME_UNKNOWN."""
@@ -263,11 +263,11 @@ class InvoicesRepository:
         }
         return Desk(sales, issued, counters, now=now, new_id=_rising(self._new_id))
 
-    async def waiting(self) -> Waiting:
+    async def waiting(self) -> WaitingDocuments:
         """What waits to be issued."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_STATE)
-        return Waiting(*row) if row else Waiting(0, 0, None)
+        return WaitingDocuments(*row) if row else WaitingDocuments(0, 0, None)
 
     async def of_payment(
         self, payment_id: UUID, user_id: UUID | None, cinema_ids: Sequence[UUID]
@@ -381,7 +381,7 @@ async def _write(running: PooledConnection, desk: Desk) -> None:
     await running.execute(_INSERT, *(list(column) for column in columns))
 
 
-def columns_of(made: Made) -> tuple[object, ...]:
+def columns_of(made: MadeDocument) -> tuple[object, ...]:
     """The columns of a document, in the order of `_INSERT`."""
     one = made.document
     return (
@@ -421,7 +421,7 @@ def _due(row: Record) -> Due:
     )
 
 
-def _what(text: str) -> Refund | Supplement | None:
+def _what(text: str) -> RefundedItems | Supplement | None:
     """What a document is about; an empty object for the invoice of a booking."""
     if text == "{}":
         return None
@@ -433,14 +433,14 @@ def _rate_of(items: Sequence[Sold], rate: int) -> int:
     return next((item.rate for item in items if item.kind == "seat" and item.rate), rate)
 
 
-def _sale(row: Record) -> Sale:
+def _sale(row: Record) -> InvoicedSale:
     name = f"{row['first_name']} {row['last_name']}".strip()
     items = sold(
         _SEATS.decode(row["seats"] or "[]"),
         None if row["lines"] is None else _LINES.decode(row["lines"]),
         row["rate"],
     )
-    return Sale(
+    return InvoicedSale(
         cinema_id=row["cinema_id"],
         prefix=row["invoice_prefix"],
         time_zone=row["time_zone"],

@@ -22,7 +22,7 @@ from cinema.domain.rejections import Refused
 from cinema.features.feature import JobFailed, JobKind
 from cinema.features.jobs.metrics import JobCounts
 from cinema.features.jobs.rules import FAILURES_LIMIT, LEASE_S, RENEW_S, SILENCE_S, backoff_s
-from cinema.features.jobs.store import Claimed, JobsRepository
+from cinema.features.jobs.store import ClaimedJob, JobsRepository
 from cinema.storage.database.transactions import PooledConnection
 from cinema.storage.journal.store import StoreUnavailable
 from cinema.telemetry.logging import LogLimit
@@ -50,7 +50,7 @@ class RunningAttempt:
     def __init__(
         self,
         jobs: JobsRepository,
-        claimed: Claimed,
+        claimed: ClaimedJob,
         now: Callable[[], datetime],
         limit: asyncio.Timeout,
         silence_s: float,
@@ -138,7 +138,7 @@ class JobQueue:
         self._look_at = now()
         self._limit = LogLimit()
 
-    async def claim(self, limit: int) -> Sequence[Claimed]:
+    async def claim(self, limit: int) -> Sequence[ClaimedJob]:
         """Claim jobs that are due; no other node gets them while this node lives."""
         now = self._now()
         if now >= self._look_at:
@@ -152,7 +152,7 @@ class JobQueue:
             self._counts.running += 1
         return claimed
 
-    async def work(self, job: Claimed) -> None:
+    async def work(self, job: ClaimedJob) -> None:
         """Make one attempt, and note its outcome."""
         try:
             if job.is_orphan:
@@ -165,7 +165,7 @@ class JobQueue:
             self._under_way[job.kind] -= 1
             self._counts.running -= 1
 
-    async def _attempt(self, job: Claimed) -> None:
+    async def _attempt(self, job: ClaimedJob) -> None:
         limit = asyncio.timeout(self._silence_s)
         attempt = RunningAttempt(self._jobs, job, self._now, limit, self._silence_s)
         try:
@@ -196,7 +196,7 @@ class JobQueue:
         else:
             await self._end(job, "done", result=result or {})
 
-    async def _renew(self, job: Claimed, attempt: RunningAttempt) -> None:
+    async def _renew(self, job: ClaimedJob, attempt: RunningAttempt) -> None:
         """Renew the lease while the handler runs, and end the handler if the job is lost."""
         kept_until = self._now() + timedelta(seconds=LEASE_S)
         while not attempt.is_lost:
@@ -211,7 +211,7 @@ class JobQueue:
             if not is_ours:
                 attempt.lose()
 
-    async def _not_done(self, job: Claimed, reason: str) -> None:
+    async def _not_done(self, job: ClaimedJob, reason: str) -> None:
         """Note that it has to be tried again later, or give it up."""
         failures = job.failures + 1
         if failures >= FAILURES_LIMIT:
@@ -224,7 +224,7 @@ class JobQueue:
 
     async def _end(
         self,
-        job: Claimed,
+        job: ClaimedJob,
         status: str,
         *,
         result: Mapping[str, Any] | None = None,
@@ -243,11 +243,11 @@ class JobQueue:
         else:
             log.warning(JOB_ENDED, **_named(job), status=status, reason=error)
 
-    def _stopped(self, job: Claimed) -> None:
+    def _stopped(self, job: ClaimedJob) -> None:
         self._counts.count(job.kind, "stopped")
         log.info(JOB_STOPPED, **_named(job))
 
-    async def _give_back(self, job: Claimed) -> None:
+    async def _give_back(self, job: ClaimedJob) -> None:
         """Give the job back, so that another node continues at once."""
         self._counts.count(job.kind, "given_back")
         now = self._now()
@@ -258,7 +258,7 @@ class JobQueue:
             return
 
 
-def _named(job: Claimed) -> dict[str, Any]:
+def _named(job: ClaimedJob) -> dict[str, Any]:
     return {
         "job": str(job.id),
         "kind": job.kind,

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from cinema.features.jobs.store import QueueState
+from cinema.features.jobs.store import JobQueueState
 
 
 class JobCounts:
@@ -25,7 +25,7 @@ class JobCounts:
         """One attempt came to its end."""
         self.outcomes[kind, outcome] += 1
 
-    def note(self, state: QueueState, now: datetime) -> None:
+    def note(self, state: JobQueueState, now: datetime) -> None:
         """The queue looked like this at a moment; what is to be done later is not late."""
         self.living, self.failed = state.living, state.failed
         late = (now - state.oldest_at).total_seconds() if state.oldest_at else 0.0

@@ -128,7 +128,7 @@ class Enqueued(msgspec.Struct, frozen=True):
     is_new: bool
 
 
-class Claimed(msgspec.Struct, frozen=True, kw_only=True):
+class ClaimedJob(msgspec.Struct, frozen=True, kw_only=True):
     """A job with the number of its attempt; `is_orphan` if the attempt before has not ended."""
 
     id: UUID
@@ -146,7 +146,7 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     is_orphan: bool
 
 
-class QueueState(msgspec.Struct, frozen=True):
+class JobQueueState(msgspec.Struct, frozen=True):
     """How many jobs are live and how many failed; since when the oldest could be claimed."""
 
     living: int
@@ -210,7 +210,7 @@ class JobsRepository:
 
     async def claim(
         self, now: datetime, node: str, free: Mapping[str, int], limit: int
-    ) -> list[Claimed]:
+    ) -> list[ClaimedJob]:
         """Claim up to `limit` jobs that are due, of each kind at most as many as in `free`."""
         async with connection(self._pool) as writing:
             rows = await writing.fetch(
@@ -218,7 +218,7 @@ class JobsRepository:
             )
         return [_claimed(row) for row in rows]
 
-    async def renew(self, job: Claimed, now: datetime) -> bool:
+    async def renew(self, job: ClaimedJob, now: datetime) -> bool:
         """Renew the lease of a job; False if another attempt has it now."""
         async with connection(self._pool) as writing:
             renewed = await writing.fetchval(_RENEW, job.id, job.attempts, _lease_end(now))
@@ -226,7 +226,7 @@ class JobsRepository:
 
     async def report(
         self,
-        job: Claimed,
+        job: ClaimedJob,
         now: datetime,
         *,
         done: int | None,
@@ -245,7 +245,7 @@ class JobsRepository:
 
     async def end(
         self,
-        job: Claimed,
+        job: ClaimedJob,
         status: str,
         now: datetime,
         *,
@@ -260,18 +260,18 @@ class JobsRepository:
             return bool(await writing.fetchval(_END, *values))
 
     async def put_off(
-        self, job: Claimed, until: datetime, now: datetime, error: str | None = None
+        self, job: ClaimedJob, until: datetime, now: datetime, error: str | None = None
     ) -> None:
         """Note that a job has to be continued: after a failure, or, without `error`, elsewhere."""
         failures = 0 if error is None else 1
         async with connection(self._pool) as writing:
             await writing.execute(_PUT_OFF, job.id, job.attempts, failures, until, now, error)
 
-    async def state(self) -> QueueState:
+    async def state(self) -> JobQueueState:
         """The state of the queue."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_QUEUE)
-        return QueueState(*row) if row else QueueState(0, 0, None)
+        return JobQueueState(*row) if row else JobQueueState(0, 0, None)
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Delete a bounded number of jobs that ended long ago; returns how many."""
@@ -308,8 +308,8 @@ def _uuid(value: UUID | None) -> UUID | None:
     return None if value is None else UUID(bytes=value.bytes)
 
 
-def _claimed(row: Record) -> Claimed:
-    return Claimed(
+def _claimed(row: Record) -> ClaimedJob:
+    return ClaimedJob(
         id=UUID(bytes=row["id"].bytes),
         kind=row["kind"],
         owner_id=_uuid(row["owner_id"]),

@@ -24,7 +24,7 @@ TerminalReference = Annotated[
 ]
 
 
-class Taken(msgspec.Struct, frozen=True, kw_only=True):
+class Tendered(msgspec.Struct, frozen=True, kw_only=True):
     """How money is taken at the counter."""
 
     tender: Literal["cash", "terminal"] = "cash"
@@ -35,7 +35,7 @@ class Tills(Protocol):
     """The open cash sessions of those who take money."""
 
     async def take(
-        self, payment_id: UUID, cinema_id: UUID, person: UUID, how: Taken, at: datetime
+        self, payment_id: UUID, cinema_id: UUID, person: UUID, how: Tendered, at: datetime
     ) -> None:
         """Note, before a payment is decided, whose drawer it goes into. It may be repeated.
 
@@ -46,7 +46,7 @@ class Tills(Protocol):
         self,
         refund_id: UUID,
         cinema_id: UUID,
-        how: Taken,
+        how: Tendered,
         act: Act,
         key: IdempotencyKey | None,
     ) -> Refund:
@@ -68,7 +68,7 @@ class SalesOfTills(Protocol):
         sale_id: UUID,
         cinema_id: UUID,
         person: UUID,
-        how: Taken,
+        how: Tendered,
         amount_minor: int,
         at: datetime,
     ) -> None:

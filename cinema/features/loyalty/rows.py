@@ -11,17 +11,17 @@ from cinema.domain.showtime.events import HoldBooked, SeatsChanged
 from cinema.storage.journal.branches import Happened, RowBranch
 
 
-class DueRow(msgspec.Struct, frozen=True, gc=False):
+class EarningRow(msgspec.Struct, frozen=True, gc=False):
     """A booking that was confirmed, or has other seats."""
 
     booking_id: str
     confirmed: bool
 
 
-def _due(happened: Happened) -> Sequence[DueRow]:
+def _due(happened: Happened) -> Sequence[EarningRow]:
     event = happened.event
     assert isinstance(event, HoldBooked | SeatsChanged)
-    return [DueRow(event.booking_id.hex(), isinstance(event, HoldBooked))]
+    return [EarningRow(event.booking_id.hex(), isinstance(event, HoldBooked))]
 
 
 # The rate is that of the confirmation: what is paid or goes back later counts by the same.

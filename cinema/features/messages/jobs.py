@@ -23,7 +23,7 @@ from cinema.features.messages.metrics import MessageCounts
 from cinema.features.messages.off_links import address_digest
 from cinema.features.messages.rules import ATTEMPTS_LIMIT, DEAD_AFTER, OPTIONAL, backoff_s
 from cinema.features.messages.shapes import MessageStatus
-from cinema.features.messages.store import MessagesRepository, Waiting
+from cinema.features.messages.store import MessagesRepository, WaitingMessage
 from cinema.integrations.mail import MailSender, NotSent
 from cinema.integrations.sms import SmsSender
 from cinema.storage.encryption import CannotOpen
@@ -108,7 +108,7 @@ class Outgoing:
         """Hand short messages on in this way; without one they are dropped."""
         self._sms = sender
 
-    async def claim(self, limit: int) -> Sequence[Waiting]:
+    async def claim(self, limit: int) -> Sequence[WaitingMessage]:
         """Claim messages that are due, oldest first; no other worker gets them for a while."""
         now = self._now()
         if now >= self._look_at:
@@ -116,13 +116,13 @@ class Outgoing:
             self._counts.note(await self._messages.state(), now)
         return await self._messages.claim(now, now + timedelta(seconds=CLAIM_S), limit)
 
-    async def claim_patient(self, limit: int) -> Sequence[Waiting]:
+    async def claim_patient(self, limit: int) -> Sequence[WaitingMessage]:
         """The same for messages that nobody waits for."""
         now = self._now()
         until = now + timedelta(seconds=CLAIM_S)
         return await self._messages.claim(now, until, limit, patient=True)
 
-    async def work(self, message: Waiting) -> None:
+    async def work(self, message: WaitingMessage) -> None:
         """Send one message, and note the outcome."""
         if message.drop_after is not None and message.drop_after <= self._now():
             await self._end(message, "dropped")
@@ -148,7 +148,7 @@ class Outgoing:
             return
         await self._end(message, "sent")
 
-    async def _ready(self, message: Waiting) -> Callable[[], Awaitable[None]] | None:
+    async def _ready(self, message: WaitingMessage) -> Callable[[], Awaitable[None]] | None:
         """What sends a message; None if nobody wants it any more.
 
         Raises `CannotOpen`, `CannotWrite`, `UnicodeError`. Refuses what may be tried again.
@@ -176,13 +176,15 @@ class Outgoing:
         )
         return partial(self._sender.send, letter)
 
-    async def _is_off(self, message: Waiting) -> bool:
+    async def _is_off(self, message: WaitingMessage) -> bool:
         """Whether its recipient wants none of this kind, also if they have said so since."""
         if message.kind not in OPTIONAL:
             return False
         return await self._choices.is_off(address_digest(message.to), message.kind)
 
-    async def _enclosed(self, message: Waiting, payload: Mapping[str, Any]) -> Sequence[Enclosure]:
+    async def _enclosed(
+        self, message: WaitingMessage, payload: Mapping[str, Any]
+    ) -> Sequence[Enclosure]:
         """The files of a mail; for most none after too many attempts to make them."""
         enclose = self._enclosures.get(message.kind)
         if enclose is None:
@@ -191,7 +193,7 @@ class Outgoing:
             return ()
         return await enclose(payload, message.language)
 
-    async def _not_sent(self, message: Waiting, error: NotSent) -> None:
+    async def _not_sent(self, message: WaitingMessage, error: NotSent) -> None:
         now, reason = self._now(), str(error)
         wait = timedelta(seconds=backoff_s(message.attempts, self._luck()))
         if error.for_good or now + wait - message.send_at > DEAD_AFTER:
@@ -209,7 +211,7 @@ class Outgoing:
         await self._messages.put_off(message, now + wait, reason)
 
     async def _end(
-        self, message: Waiting, status: MessageStatus, reason: str | None = None
+        self, message: WaitingMessage, status: MessageStatus, reason: str | None = None
     ) -> None:
         self._counts.count(_counted(message), status)
         if status == "dead":
@@ -229,16 +231,16 @@ class PatientOutgoing:
     def __init__(self, outgoing: Outgoing) -> None:
         self._outgoing = outgoing
 
-    async def claim(self, limit: int) -> Sequence[Waiting]:
+    async def claim(self, limit: int) -> Sequence[WaitingMessage]:
         """Claim messages that are due, oldest first; no other worker gets them for a while."""
         return await self._outgoing.claim_patient(limit)
 
-    async def work(self, message: Waiting) -> None:
+    async def work(self, message: WaitingMessage) -> None:
         """Send one message, and note the outcome."""
         await self._outgoing.work(message)
 
 
-def _counted(message: Waiting) -> str:
+def _counted(message: WaitingMessage) -> str:
     """The kind as metrics name it: those by telephone have a name of their own."""
     return message.kind if message.channel == "mail" else f"{message.kind}_by_{message.channel}"
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from cinema.features.messages.store import QueueState
+from cinema.features.messages.store import MessageQueueState
 
 
 class MessageCounts:
@@ -24,7 +24,7 @@ class MessageCounts:
         """Count one attempt that has ended."""
         self.outcomes[kind, outcome] += 1
 
-    def note(self, state: QueueState, now: datetime) -> None:
+    def note(self, state: MessageQueueState, now: datetime) -> None:
         """Remember the queue at a time; messages that are to be sent later are not late."""
         self.waiting, self.dead = state.waiting, state.dead
         late = (now - state.oldest_at).total_seconds() if state.oldest_at else 0.0

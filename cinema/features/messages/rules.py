@@ -28,7 +28,7 @@ ATTEMPTS_LIMIT: Final = 40
 processes that ended while they sent."""
 
 
-class Kind(msgspec.Struct, frozen=True, kw_only=True):
+class KindOfMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of message; `example` is a payload with all values that its templates need.
 
     An `optional` one is not sent to who has turned it off. What the law or somebody's safety asks
@@ -60,27 +60,31 @@ _BOOKING: Final = {
 
 _NOTICE: Final = {**_TO, "at": "2026-06-01T17:31:00Z", "address": "192.0.2.7"}
 
-KINDS: Final[Mapping[str, Kind]] = {
+KINDS: Final[Mapping[str, KindOfMessage]] = {
     kind.name: kind
     for kind in (
-        Kind(name="account_verification", example=_LINK),
-        Kind(name="account_password_reset", example=_LINK),
-        Kind(name="account_password_changed", example={**_TO, "at": "2026-06-01T17:31:00Z"}),
-        Kind(name="account_email_change", example=_LINK),
-        Kind(name="account_email_changed", example=_LINK),
-        Kind(name="account_session_reused", example=_NOTICE),
-        Kind(name="account_second_factor_on", example=_NOTICE),
-        Kind(name="account_second_factor_off", example=_NOTICE),
-        Kind(name="account_second_factor_replaced", example=_NOTICE),
-        Kind(name="account_second_factor_reset", example={**_TO, "at": "2026-06-01T17:31:00Z"}),
-        Kind(name="account_recovery_code_used", example=_NOTICE),
-        Kind(name="account_code_used_again", example=_NOTICE),
-        Kind(name="account_recovery_codes_renewed", example=_NOTICE),
-        Kind(
+        KindOfMessage(name="account_verification", example=_LINK),
+        KindOfMessage(name="account_password_reset", example=_LINK),
+        KindOfMessage(
+            name="account_password_changed", example={**_TO, "at": "2026-06-01T17:31:00Z"}
+        ),
+        KindOfMessage(name="account_email_change", example=_LINK),
+        KindOfMessage(name="account_email_changed", example=_LINK),
+        KindOfMessage(name="account_session_reused", example=_NOTICE),
+        KindOfMessage(name="account_second_factor_on", example=_NOTICE),
+        KindOfMessage(name="account_second_factor_off", example=_NOTICE),
+        KindOfMessage(name="account_second_factor_replaced", example=_NOTICE),
+        KindOfMessage(
+            name="account_second_factor_reset", example={**_TO, "at": "2026-06-01T17:31:00Z"}
+        ),
+        KindOfMessage(name="account_recovery_code_used", example=_NOTICE),
+        KindOfMessage(name="account_code_used_again", example=_NOTICE),
+        KindOfMessage(name="account_recovery_codes_renewed", example=_NOTICE),
+        KindOfMessage(
             name="account_invitation",
             example={"url": _LINK["url"], "expires_at": _LINK["expires_at"], "role": "staff"},
         ),
-        Kind(
+        KindOfMessage(
             name="order_link",
             example={
                 "code": "K7M2Q9XA",
@@ -91,7 +95,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 "url": "https://tickets.example.com/orders/019a0c1e#token=Zm9v",
             },
         ),
-        Kind(
+        KindOfMessage(
             name="booking_again",
             example={
                 **_TO,
@@ -103,7 +107,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 "url": "https://tickets.example.com/orders/019a0c1e#token=Zm9v",
             },
         ),
-        Kind(
+        KindOfMessage(
             name="booking_confirmed",
             example={
                 **_BOOKING,
@@ -114,8 +118,8 @@ KINDS: Final[Mapping[str, Kind]] = {
             },
             optional=True,
         ),
-        Kind(name="booking_receipt", example={**_BOOKING, "total": "24.00 EUR"}),
-        Kind(
+        KindOfMessage(name="booking_receipt", example={**_BOOKING, "total": "24.00 EUR"}),
+        KindOfMessage(
             name="payment_due",
             example={
                 **_BOOKING,
@@ -125,7 +129,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             },
             optional=True,
         ),
-        Kind(
+        KindOfMessage(
             name="booking_reminder",
             example={
                 **_BOOKING,
@@ -136,7 +140,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             optional=True,
             by_sms=True,
         ),
-        Kind(
+        KindOfMessage(
             name="booking_changed",
             example={
                 **_BOOKING,
@@ -146,12 +150,14 @@ KINDS: Final[Mapping[str, Kind]] = {
                 "chosen": "G1",
             },
         ),
-        Kind(
+        KindOfMessage(
             name="booking_cancelled",
             example={**_BOOKING, "seats": "F7, F8", "left": "F9", "refund": "24.00 EUR"},
         ),
-        Kind(name="refund_sent", example={**_BOOKING, "amount": "24.00 EUR"}, optional=True),
-        Kind(
+        KindOfMessage(
+            name="refund_sent", example={**_BOOKING, "amount": "24.00 EUR"}, optional=True
+        ),
+        KindOfMessage(
             name="showtime_cancelled",
             example={
                 **_TO,
@@ -163,7 +169,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 "refund": "24.00 EUR",
             },
         ),
-        Kind(
+        KindOfMessage(
             name="showtime_moved",
             example={
                 **_TO,
@@ -178,7 +184,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 "refund_until": "2026-06-03 09:30",
             },
         ),
-        Kind(
+        KindOfMessage(
             name="payment_returned",
             example={
                 **_TO,
@@ -190,7 +196,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 "why": "SEAT_UNAVAILABLE",
             },
         ),
-        Kind(
+        KindOfMessage(
             name="gift_card_receipt",
             example={
                 **_TO,
@@ -202,7 +208,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 "recipient": "Grace",
             },
         ),
-        Kind(
+        KindOfMessage(
             name="gift_card_sent",
             example={
                 "name": "Grace",
@@ -214,7 +220,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 "expires_at": "2029-06-01T17:31:00Z",
             },
         ),
-        Kind(
+        KindOfMessage(
             name="waitlist_offer",
             example={
                 **_TO,
@@ -228,8 +234,10 @@ KINDS: Final[Mapping[str, Kind]] = {
             optional=True,
             by_sms=True,
         ),
-        Kind(name="account_export", example=_LINK),
-        Kind(name="account_deletion_scheduled", example={**_TO, "at": "2026-06-08T17:31:00Z"}),
+        KindOfMessage(name="account_export", example=_LINK),
+        KindOfMessage(
+            name="account_deletion_scheduled", example={**_TO, "at": "2026-06-08T17:31:00Z"}
+        ),
     )
 }
 

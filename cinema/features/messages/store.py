@@ -99,7 +99,7 @@ PAYLOAD_LIMIT_BYTES: Final = 60_000
 """Bound of a payload: it has a few lines, the rest is in the templates."""
 
 
-class Waiting(msgspec.Struct, frozen=True, kw_only=True):
+class WaitingMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A claimed message, with the number of its attempt."""
 
     id: UUID
@@ -113,7 +113,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
 
 
-class QueueState(msgspec.Struct, frozen=True):
+class MessageQueueState(msgspec.Struct, frozen=True):
     """How many messages wait and how many are dead; since when the oldest could be sent."""
 
     waiting: int
@@ -191,13 +191,13 @@ class MessagesRepository:
 
     async def claim(
         self, now: datetime, until: datetime, limit: int, *, patient: bool = False
-    ) -> list[Waiting]:
+    ) -> list[WaitingMessage]:
         """Claim up to `limit` messages that are due, until a time: of `PATIENT`, or the others."""
         statement = _CLAIM_PATIENT if patient else _CLAIM_USUAL
         async with connection(self._pool) as writing:
             rows = await writing.fetch(statement, now, until, limit)
         return [
-            Waiting(
+            WaitingMessage(
                 id=UUID(bytes=row["id"].bytes),
                 kind=row["kind"],
                 to=row["recipient"],
@@ -211,28 +211,28 @@ class MessagesRepository:
             for row in rows
         ]
 
-    def payload_of(self, message: Waiting) -> dict[str, Any]:
+    def payload_of(self, message: WaitingMessage) -> dict[str, Any]:
         """The values for the templates of a message. Raises `CannotOpen`."""
         plain = self._cipher.open(message.body, place=_place(message.id.bytes))
         return msgspec.json.decode(plain, type=dict[str, Any])
 
     async def end(
-        self, message: Waiting, status: MessageStatus, now: datetime, reason: str | None
+        self, message: WaitingMessage, status: MessageStatus, now: datetime, reason: str | None
     ) -> None:
         """Note the outcome of a message; its content is deleted, unless it is dead."""
         async with connection(self._pool) as writing:
             await writing.execute(_END, message.id, message.attempts, status, now, reason)
 
-    async def put_off(self, message: Waiting, until: datetime, reason: str) -> None:
+    async def put_off(self, message: WaitingMessage, until: datetime, reason: str) -> None:
         """Note that the message has to be tried again later."""
         async with connection(self._pool) as writing:
             await writing.execute(_PUT_OFF, message.id, message.attempts, until, reason)
 
-    async def state(self) -> QueueState:
+    async def state(self) -> MessageQueueState:
         """The state of the queue."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_QUEUE)
-        return QueueState(*row) if row else QueueState(0, 0, None)
+        return MessageQueueState(*row) if row else MessageQueueState(0, 0, None)
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Delete a bounded number of messages that ended long ago; returns how many."""

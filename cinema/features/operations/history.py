@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from cinema.actors.activation import TermsSource
+from cinema.actors.activation import TermsLoader
 from cinema.actors.asking import refusal_of
 from cinema.actors.messages import Outcome, ReadSeats, SeatsSeen
 from cinema.domain.cursors import encode_cursor
@@ -51,7 +51,7 @@ at the longest `COMMAND_DEADLINE_MS`."""
 ReadSeatMap = Callable[[bytes, ReadSeats], Awaitable[Outcome]]
 
 
-class Plans(TermsSource, Protocol):
+class Plans(TermsLoader, Protocol):
     """Terms, and the former seat plans of a showtime."""
 
     async def load_plan(self, showtime_id: bytes, version: int) -> SeatPlan | None:

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from cinema.actors.activation import TermsSource
+from cinema.actors.activation import TermsLoader
 from cinema.actors.restore import DamagedJournal, replayed
 from cinema.domain.ids import format_id
 from cinema.domain.membership import Member
@@ -71,7 +71,7 @@ class ControlService:
     """
 
     def __init__(
-        self, node: ControlNode, cluster: Cluster, journal: JournalStore, terms: TermsSource
+        self, node: ControlNode, cluster: Cluster, journal: JournalStore, terms: TermsLoader
     ) -> None:
         self._node = node
         self._cluster = cluster

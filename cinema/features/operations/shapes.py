@@ -216,15 +216,15 @@ class LogLevelInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 # --- what nodes ask each other
 
 
-class Ask(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class NodeQuestion(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """One question to a node; the tag is the name of the type."""
 
 
-class AskStatus(Ask, frozen=True, kw_only=True):
+class AskStatus(NodeQuestion, frozen=True, kw_only=True):
     """`NodeStatus`."""
 
 
-class AskActors(Ask, frozen=True, kw_only=True):
+class AskActors(NodeQuestion, frozen=True, kw_only=True):
     """One page of `ActorShown`, after a position in the order."""
 
     order: ActorOrder
@@ -236,23 +236,23 @@ class AskActors(Ask, frozen=True, kw_only=True):
     min_mailbox: int = 0
 
 
-class AskShowtime(Ask, frozen=True, kw_only=True):
+class AskShowtime(NodeQuestion, frozen=True, kw_only=True):
     """`ShowtimeShown` if the node has it in memory, else None."""
 
     showtime_id: bytes
 
 
-class AskPassivate(Ask, frozen=True, kw_only=True):
+class AskPassivate(NodeQuestion, frozen=True, kw_only=True):
     """`Passivated`."""
 
     showtime_id: bytes
 
 
-class AskDrain(Ask, frozen=True, kw_only=True):
+class AskDrain(NodeQuestion, frozen=True, kw_only=True):
     """`Draining`."""
 
 
-class AskLogLevel(Ask, frozen=True, kw_only=True):
+class AskLogLevel(NodeQuestion, frozen=True, kw_only=True):
     """`LogLevel`; sets it if one is given."""
 
     level: LevelName | None = None

@@ -17,13 +17,13 @@ from cinema.features.accounts.shapes import Client
 from cinema.features.accounts.user_store import Act
 from cinema.features.bookings.service import BookingsService
 from cinema.features.bookings.shapes import Booking
-from cinema.features.bookings.store import BookingsRepository, Sale
+from cinema.features.bookings.store import BookingsRepository, SoldBooking
 from cinema.features.giftcards.service import GiftCardsService
 from cinema.features.giftcards.shapes import NewCard
 from cinema.features.ledger.refund_rules import ALL, NOTHING, Share, given_back
 from cinema.features.ledger.refund_store import Goodwill, RefundsRepository
 from cinema.features.ledger.shapes import Refund
-from cinema.features.ledger.tills import Taken, Tills
+from cinema.features.ledger.tills import Tendered, Tills
 from cinema.features.payments.shapes import (
     GivenBack,
     PayOutInput,
@@ -135,7 +135,7 @@ class RefundsService:
         _, cinema_id = found(await self._refunds.find(refund_id))
         if not serves(principal, cinema_id):
             raise refuse("NOT_FOUND")
-        how = Taken(tender=request.tender, reference=request.reference)
+        how = Tendered(tender=request.tender, reference=request.reference)
         act = self._act(principal, client)
         return await self._tills.pay_out(refund_id, found(cinema_id), how, act, key)
 
@@ -143,7 +143,7 @@ class RefundsService:
         self,
         principal: Principal,
         request: RefundInput,
-        sale: Sale,
+        sale: SoldBooking,
         client: Client,
         key: IdempotencyKey | None,
     ) -> Booking:
@@ -168,7 +168,7 @@ class RefundsService:
         self,
         principal: Principal,
         request: RefundInput,
-        sale: Sale,
+        sale: SoldBooking,
         client: Client,
         key: IdempotencyKey | None,
     ) -> GivenBack:
@@ -202,7 +202,7 @@ class RefundsService:
             raise refuse("IDEMPOTENCY_MISMATCH")
         return await self._cards.of_refund(known[0].id)
 
-    async def _for_card(self, principal: Principal, request: RefundInput, sale: Sale) -> int:
+    async def _for_card(self, principal: Principal, request: RefundInput, sale: SoldBooking) -> int:
         """How much goes on a card. Refuses as for money that goes back otherwise."""
         share = ALL
         if principal.role == STAFF:
@@ -221,7 +221,7 @@ class RefundsService:
         self,
         principal: Principal,
         request: RefundInput,
-        sale: Sale,
+        sale: SoldBooking,
         client: Client,
         key: IdempotencyKey | None,
     ) -> Booking:
@@ -259,14 +259,14 @@ class RefundsService:
         )
 
     async def _quoted_now(
-        self, booking_id: UUID, sale: Sale, labels: list[str] | None
+        self, booking_id: UUID, sale: SoldBooking, labels: list[str] | None
     ) -> RefundQuote:
         if sale.status not in {"pending", "confirmed"}:
             raise refuse("BOOKING_ENDED")
         return await self._quoted(booking_id, sale, labels, sale.share_at(self._now()))
 
     async def _quoted(
-        self, booking_id: UUID, sale: Sale, labels: list[str] | None, share: Share
+        self, booking_id: UUID, sale: SoldBooking, labels: list[str] | None, share: Share
     ) -> RefundQuote:
         seats = await self._bookings.live_seats(booking_id) if sale.status == "confirmed" else {}
         wanted = list(seats) if labels is None else labels
@@ -291,7 +291,7 @@ class RefundsService:
             percent=share.of_price_bp // 100,
         )
 
-    def _require_house(self, principal: Principal, sale: Sale) -> None:
+    def _require_house(self, principal: Principal, sale: SoldBooking) -> None:
         if not serves(principal, sale.cinema_id):
             raise refuse("NOT_FOUND")
 
@@ -299,7 +299,7 @@ class RefundsService:
         if principal.role == STAFF:
             raise refuse("FORBIDDEN", BEYOND_POLICY)
 
-    def _too_high(self, sale: Sale) -> Exception:
+    def _too_high(self, sale: SoldBooking) -> Exception:
         if sale.status not in {"confirmed", "cancelled"}:
             return refuse("BOOKING_ENDED", "Nobody has paid this booking.")
         # Without seats, nothing goes back of what a gift card has paid beside another method.

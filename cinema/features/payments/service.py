@@ -14,7 +14,7 @@ from cinema.domain.rejections import Rejection, refuse
 from cinema.features.accounts.authority import serves, sight_of
 from cinema.features.bookings.service import booked, check_tender
 from cinema.features.bookings.shapes import Booking, Payment
-from cinema.features.bookings.store import BookingsRepository, Sale
+from cinema.features.bookings.store import BookingsRepository, SoldBooking
 from cinema.features.giftcards.service import GiftCardsService, check_currency
 from cinema.features.ledger.cards import GIFT_CARD, check_code
 from cinema.features.ledger.methods import (
@@ -29,7 +29,7 @@ from cinema.features.ledger.parts import POINTS
 from cinema.features.ledger.rules import EXCHANGE
 from cinema.features.ledger.service import AttemptsService
 from cinema.features.ledger.store import Payable
-from cinema.features.ledger.tills import Taken, Tills
+from cinema.features.ledger.tills import Tendered, Tills
 from cinema.features.loyalty.service import LoyaltyService, no_points
 from cinema.features.payments.shapes import PaymentOfBooking, ProcessInput
 from cinema.features.payments.store import PaymentsRepository
@@ -112,7 +112,7 @@ class PaymentsService:
         self,
         principal: Principal,
         request: ProcessInput,
-        sale: Sale,
+        sale: SoldBooking,
         booking: Payable,
         attempt: Attempt,
     ) -> Outcome:
@@ -122,7 +122,7 @@ class PaymentsService:
         """
         if request.method != COUNTER:
             return await self._attempts.confirm(booking, attempt, request.method)
-        how = Taken(tender=request.tender or "cash", reference=request.reference)
+        how = Tendered(tender=request.tender or "cash", reference=request.reference)
         person, cinema_id = UUID(bytes=principal.user_id), found(sale.cinema_id)
         await self._tills.take(attempt.id, cinema_id, person, how, self._now())
         outcome = await self._attempts.confirm(booking, attempt, request.method)
@@ -131,7 +131,7 @@ class PaymentsService:
         return outcome
 
     async def _prepared(
-        self, principal: Principal, request: ProcessInput, sale: Sale, booking: Payable
+        self, principal: Principal, request: ProcessInput, sale: SoldBooking, booking: Payable
     ) -> Callable[[UUID], Awaitable[None]] | None:
         """What is done with an attempt before it puts money aside here, for methods that do."""
         if request.code is not None:
@@ -156,7 +156,7 @@ class PaymentsService:
 
         return choose
 
-    async def _points(self, principal: Principal, sale: Sale, booking: Payable) -> None:
+    async def _points(self, principal: Principal, sale: SoldBooking, booking: Payable) -> None:
         """Let the customer of a booking pay with points, once nothing else is under way.
 
         Refuses FORBIDDEN, POINTS_UNUSABLE, PAYMENT_IN_PROGRESS, RETRY.
@@ -205,7 +205,7 @@ class PaymentsService:
     async def _decided_now(self, booking_id: UUID) -> Booking:
         return await self._decided(booking_id, found(await self._bookings.sale_of(booking_id)))
 
-    async def _decided(self, booking_id: UUID, sale: Sale) -> Booking:
+    async def _decided(self, booking_id: UUID, sale: SoldBooking) -> Booking:
         if sale.status == "pending":
             # An attempt ended, or another one was putting money aside.
             raise refuse("PAYMENT_IN_PROGRESS", "Another payment is under way. Try again.")

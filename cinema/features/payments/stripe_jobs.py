@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Final, Protocol
+from typing import Final
 from uuid import UUID
 
 import structlog
@@ -25,6 +25,7 @@ import structlog
 from cinema.domain.rejections import Refused
 from cinema.features.ledger.methods import UNDER_WAY, Attempt
 from cinema.features.ledger.store import AttemptsRepository
+from cinema.features.messages.enqueuing import Enqueue
 from cinema.features.payments.stripe_method import StripeMethod
 from cinema.features.payments.stripe_metrics import StripeCounts
 from cinema.features.payments.stripe_reconciliation import Reconciliation
@@ -37,7 +38,7 @@ from cinema.integrations.stripe.client import (
     StripeRefused,
     StripeUnavailable,
 )
-from cinema.storage.database.transactions import Pool, PooledConnection, transaction
+from cinema.storage.database.transactions import Pool, transaction
 from cinema.storage.journal.store import StoreUnavailable
 from cinema.telemetry.logging import LogLimit
 
@@ -67,21 +68,6 @@ MESSAGE: Final = "payment_returned"
 log = structlog.get_logger(__name__)
 
 
-class Post(Protocol):
-    """Enqueues a message in the transaction of what it is about (`MessagesRepository.enqueue`)."""
-
-    async def __call__(
-        self,
-        transaction: PooledConnection,
-        *,
-        kind: str,
-        to: str,
-        language: str,
-        payload: dict[str, Any],
-        dedupe_key: str,
-    ) -> object: ...
-
-
 class StripeTasks:
     """The queue of tasks, for a `Worker`."""
 
@@ -95,7 +81,7 @@ class StripeTasks:
         tasks: StripeRepository,
         counts: StripeCounts,
         pool: Pool,
-        post: Post,
+        post: Enqueue,
         *,
         now: Callable[[], datetime],
     ) -> None:

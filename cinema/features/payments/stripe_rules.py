@@ -65,7 +65,7 @@ EVENT_LIMIT_BYTES: Final = 256 << 10
 _NAME_CHARS: Final = 255
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
+class StripeNotice(msgspec.Struct, frozen=True, kw_only=True):
     """An event, as far as it counts."""
 
     id: str
@@ -83,7 +83,7 @@ class _Data(msgspec.Struct):
     object: _Object
 
 
-class _Event(msgspec.Struct):
+class _StripeEvent(msgspec.Struct):
     id: str
     type: str
     data: _Data
@@ -91,10 +91,10 @@ class _Event(msgspec.Struct):
     account: str | None = None
 
 
-_EVENTS: Final = msgspec.json.Decoder(_Event)
+_EVENTS: Final = msgspec.json.Decoder(_StripeEvent)
 
 
-def told(body: bytes) -> Told:
+def told(body: bytes) -> StripeNotice:
     """The event in a body whose signature was checked. Refuses MALFORMED_JSON."""
     try:
         event = _EVENTS.decode(body)
@@ -103,7 +103,7 @@ def told(body: bytes) -> Told:
     names = (event.id, event.type, event.data.object.id)
     if not all(0 < len(name) <= _NAME_CHARS for name in names):
         raise refuse("MALFORMED_JSON", "This is not an event of Stripe.")
-    return Told(
+    return StripeNotice(
         id=event.id,
         kind=event.type,
         object_id=event.data.object.id,

@@ -97,14 +97,14 @@ class QuotesService:
             raise refuse("PAYMENT_IN_PROGRESS")
         if seen.status != "active":
             raise refuse("HOLD_ENDED", status=seen.status)
-        if seen.basis is None:
+        if seen.price_inputs is None:
             # Its owner is of a build that does not tell. It is replaced in a moment.
             raise refuse("RETRY")
-        hold, terms = await self._sales.priced(seen, seen.basis), seen.terms
+        hold, terms = await self._sales.priced(seen, seen.price_inputs), seen.terms
         _check_channel(caller, request.channel, terms.cinema_id)
         chosen = for_seats(hold.labels, request.tickets, terms.plan)
         types = {label: one.type for label, one in zip(hold.labels, chosen, strict=True)}
-        tickets = tickets_of_hold(hold.labels, hold.basis.categories, types)
+        tickets = tickets_of_hold(hold.labels, hold.price_inputs.categories, types)
         granted(refused_tickets(hold.show.ready, tickets, request.channel))
         products = await self._concessions.sold(
             request.concessions, UUID(bytes=terms.cinema_id), terms.currency
@@ -112,11 +112,11 @@ class QuotesService:
         promos: tuple[Promo, ...] = ()
         if request.promo_code is not None:
             promo = await self._codes.usable_for(
-                request.promo_code, hold.show, caller.user_id, hold.basis.at_us
+                request.promo_code, hold.show, caller.user_id, hold.price_inputs.at_us
             )
             promos = (promo_of(promo.code, terms_of(promo)),)
         made = quote(hold.show, hold.moment, tickets, promos, products)
-        taken_percent = hold.basis.taken * 100 // hold.basis.seat_count
+        taken_percent = hold.price_inputs.taken * 100 // hold.price_inputs.seat_count
         return shown_quote(request.showtime_id, taken_percent, made)
 
     async def validate(self, request: PromoCheck, address: str) -> ValidPromo:

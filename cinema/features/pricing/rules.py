@@ -8,8 +8,8 @@ from uuid import UUID
 
 from cinema.domain.money import Money
 from cinema.domain.pricing.book import BookSettings, Conditions, Effect, Promo
-from cinema.domain.pricing.quotes import Quote as Made
-from cinema.domain.pricing.showing import Ticket
+from cinema.domain.pricing.quotes import TicketQuote as Made
+from cinema.domain.pricing.showing import AskedTicket
 from cinema.domain.pricing.tariffs import ADULT
 from cinema.domain.rejections import Refused, refuse
 from cinema.domain.seatmap import SeatPlan
@@ -167,7 +167,7 @@ def promo_of(code: str, terms: PromoTerms) -> Promo:
 # --- quotes
 
 
-def tickets_of(request: QuoteInput, plan: SeatPlan) -> list[Ticket]:
+def tickets_of(request: QuoteInput, plan: SeatPlan) -> list[AskedTicket]:
     """The tickets that are asked for, each with its category.
 
     Refuses UNKNOWN_SEAT, DUPLICATE_SEAT, UNKNOWN_CATEGORY, VALIDATION_ERROR.
@@ -186,12 +186,12 @@ def tickets_of(request: QuoteInput, plan: SeatPlan) -> list[Ticket]:
     if len(types) > quantity:
         raise _invalid("$.tickets", "There are more tickets than seats.")
     types += [ADULT] * (quantity - len(types))
-    return [Ticket(category, one) for one in types]
+    return [AskedTicket(category, one) for one in types]
 
 
 def for_seats(
     labels: Sequence[str], choices: Sequence[TicketChoice], plan: SeatPlan
-) -> list[Ticket]:
+) -> list[AskedTicket]:
     """A ticket for each of these seats.
 
     Refuses UNKNOWN_SEAT, DUPLICATE_SEAT, VALIDATION_ERROR.
@@ -218,7 +218,9 @@ def for_seats(
         raise _invalid("$.tickets", "There are more tickets than seats.")
     types |= dict(zip(free, others, strict=False))
     return [
-        Ticket(plan.categories[plan.category_of[plan.index[label]]], types.get(label, ADULT), label)
+        AskedTicket(
+            plan.categories[plan.category_of[plan.index[label]]], types.get(label, ADULT), label
+        )
         for label in labels
     ]
 
@@ -329,10 +331,10 @@ def types_of(
 
 def tickets_of_hold(
     labels: Sequence[str], categories: Sequence[str], types: Mapping[str, str]
-) -> list[Ticket]:
+) -> list[AskedTicket]:
     """The tickets of a hold, in the order of its seats; those that are not named are for adults."""
     return [
-        Ticket(category, types.get(label, ADULT), label)
+        AskedTicket(category, types.get(label, ADULT), label)
         for label, category in zip(labels, categories, strict=True)
     ]
 

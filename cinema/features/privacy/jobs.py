@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from cinema.features.feature import Attempt, JobFailed
+from cinema.features.feature import JobAttempt, JobFailed
 from cinema.features.personal import Disclose
 from cinema.features.privacy.rules import PIECE_BYTES, SIZE_LIMIT_BYTES, export_link
-from cinema.features.privacy.store import ExportsRepository, Made
+from cinema.features.privacy.store import ExportsRepository, MadeFile
 from cinema.features.privacy.zip_pieces import ZipPieces
 
 STEP_BYTES: Final = 64 * 1024
@@ -46,7 +46,7 @@ class ExportMaker:
         self._piece_bytes = piece_bytes
         self._size_limit_bytes = size_limit_bytes
 
-    async def run(self, attempt: Attempt) -> Mapping[str, Any]:
+    async def run(self, attempt: JobAttempt) -> Mapping[str, Any]:
         """One attempt; the job's parts are the features."""
         user_id = attempt.owner_id
         if user_id is None:
@@ -55,13 +55,13 @@ class ExportMaker:
         if made is None:
             await attempt.report(total=len(self._disclosures))
             size_bytes = await self._write(attempt, user_id)
-            made = Made(size_bytes, self._now() + timedelta(days=self._link_days))
+            made = MadeFile(size_bytes, self._now() + timedelta(days=self._link_days))
             await self._exports.finish(
                 attempt, user_id, export_link(self._base_url, attempt.id), made, self._now()
             )
         return {"size_bytes": made.size_bytes, "expires_at": made.expires_at}
 
-    async def _write(self, attempt: Attempt, user_id: UUID) -> int:
+    async def _write(self, attempt: JobAttempt, user_id: UUID) -> int:
         number = size_bytes = 0
 
         async def keep(pieces: Iterable[bytes]) -> None:

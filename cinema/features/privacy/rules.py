@@ -6,7 +6,7 @@ import secrets
 from typing import Final
 from uuid import UUID
 
-from cinema.features.accounts.link_rules import TOKEN_BYTES, Link, digest_of_link
+from cinema.features.accounts.link_rules import TOKEN_BYTES, MailLink, digest_of_link
 
 KIND: Final = "account_export"
 """The kind of the job."""
@@ -27,11 +27,11 @@ DOWNLOADS_PER_HOUR: Final = 30
 """How often one link may be used in an hour, by programs that check mails and by its owner."""
 
 
-def export_link(base_url: str, export_id: UUID) -> Link:
+def export_link(base_url: str, export_id: UUID) -> MailLink:
     """A link to one export that nobody can guess; as in other links, the token is behind `#`."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
     url = f"{base_url.rstrip('/')}/exports/{export_id}#token={token}"
-    return Link(PURPOSE, digest_of(export_id, token), url)
+    return MailLink(PURPOSE, digest_of(export_id, token), url)
 
 
 def digest_of(export_id: UUID, token: str) -> bytes:

@@ -14,10 +14,10 @@ import msgspec
 
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.audit_store import AuditEntry, note
-from cinema.features.accounts.letters import EXPORT, Letter, Post
-from cinema.features.accounts.link_rules import Link
+from cinema.features.accounts.letters import EXPORT, AccountLetter, Post
+from cinema.features.accounts.link_rules import MailLink
 from cinema.features.accounts.shapes import Client
-from cinema.features.feature import Attempt, JobFailed
+from cinema.features.feature import JobAttempt, JobFailed
 from cinema.features.jobs.store import Enqueued, JobsRepository
 from cinema.features.privacy.rules import KIND
 from cinema.features.privacy.shapes import Ready
@@ -71,7 +71,7 @@ FORGOTTEN_AT_ONCE: Final = 10
 DAY: Final = timedelta(days=1)
 
 
-class Made(msgspec.Struct, frozen=True):
+class MadeFile(msgspec.Struct, frozen=True):
     """A file that is ready, and until when."""
 
     size_bytes: int
@@ -133,19 +133,19 @@ class ExportsRepository:
         row = await running.fetchrow(_RECENT, user_id, KIND, now - DAY)
         return (0, now) if row is None else (row[0], row[1] or now)
 
-    async def begin(self, attempt: Attempt, user_id: UUID, now: datetime) -> Made | None:
+    async def begin(self, attempt: JobAttempt, user_id: UUID, now: datetime) -> MadeFile | None:
         """Begin anew, unless an earlier attempt has made the file. Raises `JobFailed`."""
         async with transaction(self._pool) as running:
             await self._account(running, user_id)
             await attempt.report(within=running)
             row = await running.fetchrow(_FIND, attempt.id)
             if row is not None and row["digest"] is not None:
-                return Made(row["size_bytes"], row["expires_at"])
+                return MadeFile(row["size_bytes"], row["expires_at"])
             await running.execute(_DROP, attempt.id)
             await running.execute(_ADD, attempt.id, user_id, now)
         return None
 
-    async def add(self, attempt: Attempt, number: int, piece: bytes) -> None:
+    async def add(self, attempt: JobAttempt, number: int, piece: bytes) -> None:
         """Store the next piece."""
         piece_id = self._new_id()
         sealed = self._cipher.seal(piece, place=_place(piece_id.bytes))
@@ -155,10 +155,10 @@ class ExportsRepository:
 
     async def finish(
         self,
-        attempt: Attempt,
+        attempt: JobAttempt,
         user_id: UUID,
-        link: Link,
-        made: Made,
+        link: MailLink,
+        made: MadeFile,
         now: datetime,
     ) -> None:
         """Make the link valid, and enqueue its mail. Raises `JobFailed`."""
@@ -171,7 +171,7 @@ class ExportsRepository:
             await running.execute(_DROP_OTHERS, user_id, attempt.id)
             client = Client(request_id=attempt.request_id)
             await self._note(running, "export_made", None, user_id, client, now)
-            letter = Letter(
+            letter = AccountLetter(
                 kind=EXPORT,
                 to=account["email"],
                 language=account["language"],

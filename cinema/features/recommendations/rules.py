@@ -14,11 +14,11 @@ import msgspec
 from cinema.features.catalog.shapes import Movie
 from cinema.features.recommendations.model.facts import (
     DAY_S,
-    Act,
     ActKind,
-    Candidate,
     Customer,
+    CustomerAct,
     Film,
+    FilmCandidate,
     Slot,
 )
 from cinema.features.recommendations.model.history import history
@@ -72,12 +72,12 @@ class Visit(msgspec.Struct, frozen=True):
     slot: Slot
 
 
-class Known(msgspec.Struct, frozen=True, kw_only=True):
+class KnownCustomer(msgspec.Struct, frozen=True, kw_only=True):
     """All that is stored of whoever asks, and the films that it is about."""
 
     preferences: Preferences = Preferences()
     feedback: Sequence[Said] = ()
-    acts: Sequence[Act] = ()
+    acts: Sequence[CustomerAct] = ()
     visits: Sequence[Visit] = ()
     films: Mapping[UUID, Film] = {}
 
@@ -101,7 +101,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """What the model is asked."""
 
     customer: Customer
-    candidates: Sequence[Candidate]
+    candidates: Sequence[FilmCandidate]
 
 
 def film_of(movie: Movie) -> Film:
@@ -116,7 +116,7 @@ def slot_of(moment: datetime, time_zone: str) -> Slot:
 
 
 def choice_for(
-    known: Known, programme: Iterable[OnShow], cinema_id: UUID | None, now: datetime
+    known: KnownCustomer, programme: Iterable[OnShow], cinema_id: UUID | None, now: datetime
 ) -> Choice:
     """Films that can be booked where the customer goes, but for those seen or hidden.
 
@@ -127,7 +127,7 @@ def choice_for(
     acts = [
         *known.acts,
         *(
-            Act(UUID(int=0), said.movie_id, ACT_OF_FEEDBACK[said.kind], said.at_s)
+            CustomerAct(UUID(int=0), said.movie_id, ACT_OF_FEEDBACK[said.kind], said.at_s)
             for said in known.feedback
             if said.kind in ACT_OF_FEEDBACK
         ),
@@ -153,20 +153,20 @@ def choice_for(
     return Choice(customer=customer, candidates=candidates)
 
 
-def _cinemas_of(known: Known) -> set[UUID]:
+def _cinemas_of(known: KnownCustomer) -> set[UUID]:
     return set(known.preferences.cinema_ids) or {one.cinema_id for one in known.visits}
 
 
 def _candidates(
     shown: Iterable[OnShow], cinemas: Collection[UUID], now: datetime
-) -> list[Candidate]:
+) -> list[FilmCandidate]:
     found = []
     for one in shown:
         showings = coming(one, cinemas, now)
         if showings:
             days_shown = max(0.0, (now - one.first_at).total_seconds() / DAY_S)
             slots = sorted({showing.slot for showing in showings})
-            found.append(Candidate(film=film_of(one.movie), days_shown=days_shown, slots=slots))
+            found.append(FilmCandidate(film=film_of(one.movie), days_shown=days_shown, slots=slots))
     return found
 
 

@@ -12,14 +12,14 @@ from uuid import UUID
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import refuse
 from cinema.features.recommendations.model.facts import Model
-from cinema.features.recommendations.model.paging import Placed, make_page
+from cinema.features.recommendations.model.paging import PlacedFilm, make_page
 from cinema.features.recommendations.model.reasons import Reason, reason_for
 from cinema.features.recommendations.model.scoring import ARMS, Scorer
 from cinema.features.recommendations.rules import (
     NEXT_SHOWTIMES,
     Choice,
     Experiment,
-    Known,
+    KnownCustomer,
     OnShow,
     assigned,
     choice_for,
@@ -105,7 +105,7 @@ class RecommendationsService:
         self, by: Principal | None, query: RecommendationQuery
     ) -> list[Recommendation]:
         """Films that the caller may like, those liked most first. Refuses RETRY."""
-        now, known = self._now(), Known()
+        now, known = self._now(), KnownCustomer()
         if by is not None:
             known = await self._store.known(UUID(bytes=by.user_id), _ids(by), now)
         films = {one.movie.id: one for one in await self._programme.films()}
@@ -123,7 +123,7 @@ class RecommendationsService:
             ids = [one.id for one in exposures]
         return await self._shown(page, reasons, ids, films, choice, now)
 
-    def _exposures(self, page: Sequence[Placed], reasons: Sequence[Reason]) -> list[Exposure]:
+    def _exposures(self, page: Sequence[PlacedFilm], reasons: Sequence[Reason]) -> list[Exposure]:
         return [
             Exposure(
                 id=self._new_id(),
@@ -138,7 +138,7 @@ class RecommendationsService:
 
     async def _shown(
         self,
-        page: Sequence[Placed],
+        page: Sequence[PlacedFilm],
         reasons: Sequence[Reason],
         ids: Sequence[UUID | None],
         films: dict[UUID, OnShow],

@@ -10,7 +10,13 @@ from uuid import UUID
 import msgspec
 
 from cinema.features.catalog.movie_store import movie_of
-from cinema.features.recommendations.model.facts import DAY_S, Act, ActKind, Film, Popularity
+from cinema.features.recommendations.model.facts import (
+    DAY_S,
+    ActKind,
+    CustomerAct,
+    Film,
+    Popularity,
+)
 from cinema.features.recommendations.model.history import (
     ACT_WEIGHTS,
     HISTORY_HALF_LIFE_DAYS,
@@ -20,11 +26,11 @@ from cinema.features.recommendations.model.popularity import (
     LATELY_DAYS,
     POPULARITY_HALF_LIFE_DAYS,
 )
-from cinema.features.recommendations.model.task import Task
+from cinema.features.recommendations.model.task import ModelTask
 from cinema.features.recommendations.rules import (
     AHEAD_DAYS,
     Assigned,
-    Known,
+    KnownCustomer,
     OnShow,
     Said,
     Showing,
@@ -261,12 +267,12 @@ class RecommendationsRepository:
             for row in await self._reads.fetch(_MOVIES, list(showings))
         ]
 
-    async def known(self, user_id: UUID, ids: Sequence[UUID], now: datetime) -> Known:
+    async def known(self, user_id: UUID, ids: Sequence[UUID], now: datetime) -> KnownCustomer:
         """What is known of a customer, whose bookings have any of `ids`. Refuses RETRY."""
         async with connection(self._pool) as reading:
             preferences = _preferences_of(await reading.fetchrow(_PREFERENCES, user_id))
             said = await reading.fetch(_FEEDBACK, user_id)
-            acts: list[Act] = []
+            acts: list[CustomerAct] = []
             visits: list[Visit] = []
             if not preferences.opt_out:
                 for row in await reading.fetch(_BOOKINGS, ids, BOOKINGS_OF_ONE):
@@ -275,12 +281,12 @@ class RecommendationsRepository:
                         slot = slot_of(row["starts_at"], row["time_zone"])
                         visits.append(Visit(row["cinema_id"], slot))
                 acts += [
-                    Act(user_id, row["movie_id"], ActKind.LIKED, row["at"].timestamp())
+                    CustomerAct(user_id, row["movie_id"], ActKind.LIKED, row["at"].timestamp())
                     for row in await reading.fetch(_RATED, user_id, LIKED_RATING)
                 ]
                 oldest = now - timedelta(days=KEPT_DAYS)
                 acts += [
-                    Act(user_id, row["movie_id"], ActKind.SEAT_MAP, row["at"].timestamp())
+                    CustomerAct(user_id, row["movie_id"], ActKind.SEAT_MAP, row["at"].timestamp())
                     for row in await reading.fetch(_SEAT_MAPS, ids, oldest)
                 ]
             about = {act.movie_id for act in acts} | {row["movie_id"] for row in said}
@@ -288,7 +294,7 @@ class RecommendationsRepository:
         if preferences.opt_out:
             # What was said about films takes them off the list, and counts for nothing else.
             said = [row for row in said if row["kind"] in {"hide", "seen"}]
-        return Known(
+        return KnownCustomer(
             preferences=preferences,
             feedback=[Said(row["movie_id"], row["kind"], row["at"].timestamp()) for row in said],
             acts=acts,
@@ -421,7 +427,7 @@ class ModelRepository:
         async with connection(self._pool) as keeping:
             return await keeping.fetchval(_KEEP, version, now, content) is not None
 
-    async def task(self, candidates: Sequence[UUID], now: datetime) -> Task:
+    async def task(self, candidates: Sequence[UUID], now: datetime) -> ModelTask:
         """What the model is built from. Refuses RETRY."""
         places: dict[UUID, int] = {}
         histories: dict[UUID, dict[int, float]] = {}
@@ -453,7 +459,7 @@ class ModelRepository:
             {new_places[place]: weight for place, weight in history.items() if place in new_places}
             for history in histories.values()
         ]
-        return Task(
+        return ModelTask(
             films=[found[movie_id] for movie_id in films],
             histories=[history for history in kept if history],
             candidates=[movie_id for movie_id in candidates if movie_id in found],
@@ -506,7 +512,7 @@ def _of_films(popularity: Popularity, films: Container[UUID]) -> Popularity:
     )
 
 
-def _acts_of(user_id: UUID, row: Record) -> list[Act]:
+def _acts_of(user_id: UUID, row: Record) -> list[CustomerAct]:
     movie_id, cinema_id = row["movie_id"], row["cinema_id"]
     moments = [(ActKind.BOOKED, row["created_at"])]
     if row["status"] == "confirmed":
@@ -514,7 +520,7 @@ def _acts_of(user_id: UUID, row: Record) -> list[Act]:
     else:
         moments.append((ActKind.CANCELLED, row["cancelled_at"] or row["created_at"]))
     return [
-        Act(user_id, movie_id, kind, moment.timestamp(), cinema_id)
+        CustomerAct(user_id, movie_id, kind, moment.timestamp(), cinema_id)
         for kind, moment in moments
         if moment is not None
     ]

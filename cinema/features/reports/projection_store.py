@@ -39,7 +39,7 @@ select h.position as forgotten, coalesce((select max(position) from public_event
 from public_event_horizon h"""
 _EVENTS: Final = """
 select position, showtime_id from public_events where position > $1 order by position limit $2"""
-_REACH: Final = "update projections set position = $2 where name = $1"
+REACH: Final = "update projections set position = $2 where name = $1"
 _BEGIN_AGAIN: Final = """
 update projections set position = $2, rebuilt_to = '00000000-0000-0000-0000-000000000000'
 where name = $1"""
@@ -168,7 +168,7 @@ class ProjectionRepository:
                 return Followed(showtimes=0)
             showtimes, reached = taken_together(events, SHOWTIMES_AT_ONCE)
             await running.execute(_COUNT, showtimes, KINDS)
-            await running.execute(_REACH, NAME, reached)
+            await running.execute(REACH, NAME, reached)
         is_full = len(events) == EVENTS_AT_ONCE or reached < events[-1][0]
         return Followed(showtimes=len(showtimes), is_full=is_full)
 

@@ -48,7 +48,7 @@ order by id desc limit $4"""
 _RETURN: Final = msgspec.json.Decoder(Return)
 
 
-class Film(msgspec.Struct, frozen=True):
+class FilmDay(msgspec.Struct, frozen=True):
     """A film at a cinema, and the day there."""
 
     cinema: str
@@ -64,14 +64,14 @@ class ReturnsRepository:
         self._pool = pool
         self._new_id = new_id
 
-    async def film(self, cinema_id: UUID, movie_id: UUID, now: datetime) -> Film | None:
+    async def film(self, cinema_id: UUID, movie_id: UUID, now: datetime) -> FilmDay | None:
         """A film at a cinema."""
         async with connection(self._pool) as reading:
             row = await reading.fetchrow(_HEAD, cinema_id, movie_id, now)
-        return None if row is None else Film(*row)
+        return None if row is None else FilmDay(*row)
 
     async def figures(
-        self, cinema_id: UUID, movie_id: UUID, film: Film, first: date, last: date
+        self, cinema_id: UUID, movie_id: UUID, film: FilmDay, first: date, last: date
     ) -> Return:
         """What a return of these days would say now, with the corrections."""
         async with connection(self._pool) as reading:
@@ -81,7 +81,7 @@ class ReturnsRepository:
         self,
         cinema_id: UUID,
         movie_id: UUID,
-        film: Film,
+        film: FilmDay,
         first: date,
         last: date,
         now: datetime,
@@ -119,7 +119,12 @@ class ReturnsRepository:
 
 
 async def _made(
-    reading: PooledConnection, cinema_id: UUID, movie_id: UUID, film: Film, first: date, last: date
+    reading: PooledConnection,
+    cinema_id: UUID,
+    movie_id: UUID,
+    film: FilmDay,
+    first: date,
+    last: date,
 ) -> Return:
     rows = await reading.fetch(_EARLIER, cinema_id, movie_id)
     earlier: Sequence[Return] = [_RETURN.decode(row["content"]) for row in rows]

@@ -14,14 +14,14 @@ from uuid import UUID
 import structlog
 
 from cinema.domain.rejections import refuse
-from cinema.features.feature import Attempt, JobFailed, JobKind
+from cinema.features.feature import JobAttempt, JobFailed, JobKind
 from cinema.features.schedules.metrics import ScheduleCounts
-from cinema.features.schedules.rules import House, planned, problem_of, unmet_wishes
+from cinema.features.schedules.rules import PlannedCinema, planned, problem_of, unmet_wishes
 from cinema.features.schedules.shapes import Made, PlanInput
 from cinema.features.schedules.solver_process import SolverEnded, solved
 from cinema.features.schedules.store import SchedulesRepository
 from cinema.features.showtimes.planner.problem import Problem
-from cinema.features.showtimes.planner.task import Progress
+from cinema.features.showtimes.planner.task import PlanProgress
 from cinema.features.showtimes.planner.worth import unmet
 from cinema.storage.database.transactions import PooledConnection
 
@@ -33,7 +33,9 @@ CRASHES_LIMIT: Final = 3
 
 log = structlog.get_logger(__name__)
 
-Solve = Callable[[Problem, float, Callable[[Progress], Awaitable[None]]], Awaitable[Progress]]
+Solve = Callable[
+    [Problem, float, Callable[[PlanProgress], Awaitable[None]]], Awaitable[PlanProgress]
+]
 
 
 class Planning:
@@ -57,7 +59,7 @@ class Planning:
         """One at a time: a solver takes a whole processor."""
         return JobKind(run=self.run, at_once=1)
 
-    async def run(self, attempt: Attempt) -> Mapping[str, Any]:
+    async def run(self, attempt: JobAttempt) -> Mapping[str, Any]:
         """Make the plan. Raises `JobFailed` where no repetition helps."""
         plan_id = UUID(attempt.input["plan_id"])
         request = await self._schedules.request(plan_id)
@@ -68,7 +70,7 @@ class Planning:
             raise JobFailed("A movie is gone.")
         problem = problem_of(request, house, self._now())
 
-        async def tell(progress: Progress) -> None:
+        async def tell(progress: PlanProgress) -> None:
             await self._note(attempt, plan_id, request, house, problem, progress)
 
         try:
@@ -91,7 +93,7 @@ class Planning:
         )
         return {"plan_id": str(plan_id), "showtimes": len(made.shows)}
 
-    async def _house(self, request: PlanInput) -> House | None:
+    async def _house(self, request: PlanInput) -> PlannedCinema | None:
         """The cinema now, with all showtimes that any of its days may touch."""
         first = datetime.combine(request.date_from, datetime.min.time(), UTC) - timedelta(days=2)
         last = datetime.combine(request.date_to, datetime.min.time(), UTC) + timedelta(days=4)
@@ -100,12 +102,12 @@ class Planning:
 
     async def _note(
         self,
-        attempt: Attempt,
+        attempt: JobAttempt,
         plan_id: UUID,
         request: PlanInput,
-        house: House,
+        house: PlannedCinema,
         problem: Problem,
-        progress: Progress,
+        progress: PlanProgress,
     ) -> None:
         done = int(100 * progress.done)
 
@@ -115,7 +117,7 @@ class Planning:
         made = _made(request, house, problem, progress)
         await self._schedules.note(plan_id, progress.done, made, report, done=progress.is_last)
 
-    async def _ended(self, attempt: Attempt, plan_id: UUID, end: SolverEnded) -> None:
+    async def _ended(self, attempt: JobAttempt, plan_id: UUID, end: SolverEnded) -> None:
         self._counts.solver_ends += 1
         crashes = int(attempt.position.get("crashes", 0)) + 1
         log.warning(SOLVER_ENDED, plan=str(plan_id), crashes=crashes, reason=str(end))
@@ -124,7 +126,9 @@ class Planning:
             raise JobFailed("The solver ended several times before it was done.") from end
 
 
-def _made(request: PlanInput, house: House, problem: Problem, progress: Progress) -> Made:
+def _made(
+    request: PlanInput, house: PlannedCinema, problem: Problem, progress: PlanProgress
+) -> Made:
     """What has been found, in the words of the request."""
     shows = list(progress.shows)
     bound = progress.bound

@@ -23,11 +23,11 @@ from cinema.features.schedules.shapes import (
 )
 from cinema.features.showtimes.planner.problem import (
     Day,
-    Film,
+    FilmDemand,
     Fixed,
+    PlannedScreen,
+    PlanRules,
     Problem,
-    Rules,
-    Screen,
     Show,
     Version,
     ends,
@@ -76,7 +76,7 @@ class HouseFilm(msgspec.Struct, frozen=True, kw_only=True):
     languages: Sequence[str]
 
 
-class Taken(msgspec.Struct, frozen=True, kw_only=True):
+class TakenSlot(msgspec.Struct, frozen=True, kw_only=True):
     """A showtime that is there already."""
 
     id: UUID
@@ -88,7 +88,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     language: str
 
 
-class House(msgspec.Struct, frozen=True, kw_only=True):
+class PlannedCinema(msgspec.Struct, frozen=True, kw_only=True):
     """The cinema for which a plan is made, as it is now."""
 
     zone: tzinfo
@@ -98,10 +98,10 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     opening_exceptions: Sequence[DayHours] = ()
     screens: Sequence[HouseScreen]
     films: Mapping[UUID, HouseFilm]
-    taken: Sequence[Taken]
+    taken: Sequence[TakenSlot]
 
 
-class ScreenFacts(msgspec.Struct, frozen=True, kw_only=True):
+class ScreenVersion(msgspec.Struct, frozen=True, kw_only=True):
     """What a showtime takes from its screen."""
 
     screen_no: int
@@ -114,9 +114,9 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
     time_zone: str
     ads_minutes: int
     cleaning_minutes: int
-    screens: Mapping[UUID, ScreenFacts]
+    screens: Mapping[UUID, ScreenVersion]
     runtimes: Mapping[UUID, int]
-    taken: Sequence[Taken]
+    taken: Sequence[TakenSlot]
 
 
 class Addition(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +124,7 @@ class Addition(msgspec.Struct, frozen=True, kw_only=True):
 
     id: UUID
     show: PlannedShow
-    screen: ScreenFacts
+    screen: ScreenVersion
     times: Timetable
 
 
@@ -140,7 +140,7 @@ class Conflict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def conflicts_of(shows: Sequence[PlannedShow], calendar: Calendar, now: datetime) -> list[Conflict]:
     """The shows that cannot be made any more, by start; the first `CONFLICTS_LIMIT`."""
-    on_screen: dict[UUID, list[Taken]] = defaultdict(list)
+    on_screen: dict[UUID, list[TakenSlot]] = defaultdict(list)
     for one in calendar.taken:
         on_screen[one.screen_id].append(one)
     found: list[Conflict] = []
@@ -163,7 +163,7 @@ def times_of(show: PlannedShow, calendar: Calendar) -> Timetable:
 
 
 def _conflict(
-    show: PlannedShow, calendar: Calendar, taken: Sequence[Taken], now: datetime
+    show: PlannedShow, calendar: Calendar, taken: Sequence[TakenSlot], now: datetime
 ) -> Conflict | None:
     def because(reason: Reason, showtime_id: UUID | None = None) -> Conflict:
         return Conflict(
@@ -195,14 +195,14 @@ def days_of(request: PlanInput) -> list[date]:
     return [request.date_from + timedelta(days=ahead) for ahead in range(count)]
 
 
-def problem_of(request: PlanInput, house: House, now: datetime) -> Problem:
+def problem_of(request: PlanInput, house: PlannedCinema, now: datetime) -> Problem:
     """What the planner is asked. Nothing is planned to start at `now` or before."""
     dates = days_of(request)
     days = [_day(request, house, day, now) for day in dates]
     films = tuple(_film(request, house, place, dates, days) for place in range(len(request.films)))
     screens = {one.screen_id: frozenset(one.formats) for one in request.screens}
     problem = Problem(
-        rules=Rules(
+        rules=PlanRules(
             grid=request.grid_minutes,
             ads=house.ads_minutes,
             cleaning=house.cleaning_minutes,
@@ -214,7 +214,7 @@ def problem_of(request: PlanInput, house: House, now: datetime) -> Problem:
         ),
         days=tuple(days),
         screens=tuple(
-            Screen(seats=one.seats, formats=screens.get(one.id, frozenset({"2D"})))
+            PlannedScreen(seats=one.seats, formats=screens.get(one.id, frozenset({"2D"})))
             for one in house.screens
         ),
         films=films,
@@ -223,7 +223,7 @@ def problem_of(request: PlanInput, house: House, now: datetime) -> Problem:
 
 
 def planned(
-    request: PlanInput, house: House, problem: Problem, shows: Sequence[Show]
+    request: PlanInput, house: PlannedCinema, problem: Problem, shows: Sequence[Show]
 ) -> list[PlannedShow]:
     """The showtimes that a schedule means, by start."""
     dates = days_of(request)
@@ -276,7 +276,7 @@ def _at(day: date, clock: str | time, zone: tzinfo) -> datetime:
     return datetime.combine(day, shown, zone).astimezone(UTC)
 
 
-def _hours(request: PlanInput, house: House, day: date) -> Hours | None:
+def _hours(request: PlanInput, house: PlannedCinema, day: date) -> Hours | None:
     """When the cinema is open: as the request says, or else its settings, or else as most are."""
     for exceptions, week in (
         (request.opening_exceptions, request.opening_hours),
@@ -291,7 +291,7 @@ def _hours(request: PlanInput, house: House, day: date) -> Hours | None:
     return DEFAULT_HOURS
 
 
-def _span(request: PlanInput, house: House, day: date) -> tuple[datetime, datetime] | None:
+def _span(request: PlanInput, house: PlannedCinema, day: date) -> tuple[datetime, datetime] | None:
     """When the cinema opens and closes on a day of its programme."""
     hours, zone = _hours(request, house, day), house.zone
     if hours is None:
@@ -300,7 +300,7 @@ def _span(request: PlanInput, house: House, day: date) -> tuple[datetime, dateti
     return _at(day, hours.opens, zone), _at(day + later, hours.closes, zone)
 
 
-def _day(request: PlanInput, house: House, day: date, now: datetime) -> Day:
+def _day(request: PlanInput, house: PlannedCinema, day: date, now: datetime) -> Day:
     zone, midnight = house.zone, _midnight(day, house.zone)
     span, following = _span(request, house, day), _span(request, house, day + timedelta(days=1))
     opens = closes = 0
@@ -324,8 +324,8 @@ def _day(request: PlanInput, house: House, day: date, now: datetime) -> Day:
 
 
 def _film(
-    request: PlanInput, house: House, place: int, dates: Sequence[date], days: Sequence[Day]
-) -> Film:
+    request: PlanInput, house: PlannedCinema, place: int, dates: Sequence[date], days: Sequence[Day]
+) -> FilmDemand:
     one = request.films[place]
     facts = house.films[one.movie_id]
     profile = FAMILY_SHARES if one.children else EVENING_SHARES
@@ -333,7 +333,7 @@ def _film(
         Version(format=version.format, language=version.language, share=version.share)
         for version in one.versions
     ) or (Version(format="2D", language=facts.languages[0] if facts.languages else "und"),)
-    return Film(
+    return FilmDemand(
         minutes=facts.runtime_minutes,
         demand=tuple(
             tuple(
@@ -353,7 +353,7 @@ def _film(
     )
 
 
-def _fixed(request: PlanInput, house: House, problem: Problem) -> list[Fixed]:
+def _fixed(request: PlanInput, house: PlannedCinema, problem: Problem) -> list[Fixed]:
     """Showtimes that are there, in the days that they touch; they count in one of them."""
     screens = {one.id: place for place, one in enumerate(house.screens)}
     films = {one.movie_id: place for place, one in enumerate(request.films)}
@@ -385,7 +385,7 @@ def _fixed(request: PlanInput, house: House, problem: Problem) -> list[Fixed]:
     return found
 
 
-def _version(film: Film, taken: Taken) -> int | None:
+def _version(film: FilmDemand, taken: TakenSlot) -> int | None:
     for place, version in enumerate(film.versions):
         if (version.format, version.language) == (taken.format, taken.language):
             return place

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from cinema.features.showtimes.planner.problem import Problem
-from cinema.features.showtimes.planner.task import Progress, Task
+from cinema.features.showtimes.planner.task import PlanProgress, PlanTask
 
 COMMAND: Final = (sys.executable, "-m", "cinema.features.showtimes.planner")
 
@@ -31,11 +31,11 @@ class SolverEnded(Exception):
 async def solved(
     problem: Problem,
     seconds: float,
-    tell: Callable[[Progress], Awaitable[None]],
+    tell: Callable[[PlanProgress], Awaitable[None]],
     *,
     command: Sequence[str] = COMMAND,
     limit: asyncio.Timeout | None = None,
-) -> Progress:
+) -> PlanProgress:
     """The best schedule that the process finds; `tell` is awaited for each better one.
 
     The process ends with this call, however that ends. It has its time and overtime, or as long as
@@ -48,18 +48,18 @@ async def solved(
         stderr=asyncio.subprocess.DEVNULL,
         limit=LINE_LIMIT_BYTES,
     )
-    last: Progress | None = None
+    last: PlanProgress | None = None
     try:
         if process.stdin is None or process.stdout is None:
             raise SolverEnded("it has no pipes")
         # The pipe stays open: its end is what ends the process.
-        process.stdin.write(msgspec.json.encode(Task(problem=problem, seconds=seconds)) + b"\n")
+        process.stdin.write(msgspec.json.encode(PlanTask(problem=problem, seconds=seconds)) + b"\n")
         with suppress(TimeoutError):
             async with limit or asyncio.timeout(OVERTIME_FACTOR * seconds + OVERTIME_S):
                 with suppress(BrokenPipeError, ConnectionResetError):
                     await process.stdin.drain()
                 while line := await process.stdout.readline():
-                    last = msgspec.json.decode(line, type=Progress)
+                    last = msgspec.json.decode(line, type=PlanProgress)
                     if last.is_last:
                         return last
                     await tell(last)

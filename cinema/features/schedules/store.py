@@ -18,11 +18,11 @@ from cinema.features.catalog.shapes import DayHours, WeekHours
 from cinema.features.schedules.rules import (
     Addition,
     Calendar,
-    House,
     HouseFilm,
     HouseScreen,
-    ScreenFacts,
-    Taken,
+    PlannedCinema,
+    ScreenVersion,
+    TakenSlot,
 )
 from cinema.features.schedules.shapes import (
     Made,
@@ -172,7 +172,7 @@ class SchedulesRepository:
 
     async def house(
         self, cinema_id: UUID, movie_ids: Sequence[UUID], first: datetime, last: datetime
-    ) -> House | None:
+    ) -> PlannedCinema | None:
         """The cinema as a plan sees it, with the showtimes between two moments."""
         async with connection(self._pool) as reading:
             cinema = await reading.fetchrow(_CINEMA, cinema_id)
@@ -181,7 +181,7 @@ class SchedulesRepository:
             taken = await reading.fetch(_TAKEN, cinema_id, first, last)
         if cinema is None:
             return None
-        return House(
+        return PlannedCinema(
             zone=ZoneInfo(cinema["time_zone"]),
             ads_minutes=cinema["ads_minutes"],
             cleaning_minutes=cinema["cleaning_minutes"],
@@ -304,7 +304,7 @@ class SchedulesRepository:
             ads_minutes=cinema["ads_minutes"],
             cleaning_minutes=cinema["cleaning_minutes"],
             screens={
-                _id(row): ScreenFacts(
+                _id(row): ScreenVersion(
                     screen_no=row["screen_no"], layout_version=row["layout_version"]
                 )
                 for row in screens
@@ -363,8 +363,8 @@ def _id(row: Record, column: str = "id") -> UUID:
     return UUID(bytes=row[column].bytes)
 
 
-def _taken(row: Record) -> Taken:
-    return Taken(
+def _taken(row: Record) -> TakenSlot:
+    return TakenSlot(
         id=_id(row),
         screen_id=_id(row, "screen_id"),
         movie_id=_id(row, "movie_id"),

@@ -105,13 +105,13 @@ class SeatsService:
         return granted(outcome if isinstance(outcome, SeatsSeen) else refusal_of(outcome))
 
     async def held(self, showtime_id: bytes, caller: Principal, hold_id: bytes) -> HoldSeen:
-        """A hold of the caller, or of a guest that the caller has claimed, with its price basis.
+        """A hold of the caller, or of a guest that the caller has claimed, with its price inputs.
 
         Refuses NOT_FOUND.
         """
         outcome: Outcome = NOT_FOUND
         for customer in (caller.user_id, *caller.guest_ids):
-            question = ReadHold(hold_id=hold_id, customer=customer, with_basis=True)
+            question = ReadHold(hold_id=hold_id, customer=customer, with_price_inputs=True)
             outcome = await self._dispatch.ask(showtime_id, question)
             if outcome != NOT_FOUND:
                 break

@@ -28,7 +28,7 @@ from cinema.features.catalog.deletion_store import (
     Deletable,
     DeletionsRepository,
 )
-from cinema.features.feature import Attempt, JobFailed
+from cinema.features.feature import JobAttempt, JobFailed
 from cinema.features.refusals import granted
 
 PAGE: Final = 50
@@ -62,7 +62,7 @@ class Deletions:
         self._deletions = deletions
         self._now = now
 
-    async def run(self, attempt: Attempt) -> Mapping[str, Any]:
+    async def run(self, attempt: JobAttempt) -> Mapping[str, Any]:
         """Close the sales, look again, cancel, delete; begin with the phase that was reported."""
         work = _Work(self._dispatch, self._deletions, self._now, attempt)
         while True:
@@ -86,7 +86,7 @@ class _Work:
         dispatch: Dispatch,
         deletions: DeletionsRepository,
         now: Callable[[], datetime],
-        attempt: Attempt,
+        attempt: JobAttempt,
     ) -> None:
         self._dispatch = dispatch
         self._deletions = deletions

@@ -258,7 +258,7 @@ def _jobs(happened: Happened) -> Sequence[JobRow]:
 JOBS: Final = job_branch("jobs_of_showtimes", (ShowtimeCancelled, TermsChanged, PlanChanged), _jobs)
 
 
-class Place(msgspec.Struct, frozen=True, gc=False):
+class StartAndScreen(msgspec.Struct, frozen=True, gc=False):
     """When and where a showtime is, as partners are told."""
 
     starts_at: str
@@ -268,8 +268,8 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 class MoveTold(msgspec.Struct, frozen=True, gc=False):
     """The outbox row of a showtime that was moved; `free_refund_until` if it was moved far."""
 
-    before: Place
-    after: Place
+    before: StartAndScreen
+    after: StartAndScreen
     free_refund_until: str | None
 
 
@@ -300,8 +300,8 @@ def _told(happened: Happened) -> Sequence[OutboxRow]:
     return [OutboxRow(SHOWTIME_RESCHEDULED if is_far else SHOWTIME_MOVED, _json(moved))]
 
 
-def _place(starts_at_us: int, screen_id: bytes) -> Place:
-    return Place(from_us(starts_at_us).isoformat(), format_id(screen_id))
+def _place(starts_at_us: int, screen_id: bytes) -> StartAndScreen:
+    return StartAndScreen(from_us(starts_at_us).isoformat(), format_id(screen_id))
 
 
 def _json(value: msgspec.Struct) -> msgspec.Raw:

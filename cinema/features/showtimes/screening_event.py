@@ -19,7 +19,7 @@ _STATUS: Final = {
 }
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class ScreeningFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What film a showtime shows, and where."""
 
     film: str
@@ -33,7 +33,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     screen: str
 
 
-def screening_event(showtime: Showtime, place: Place) -> dict[str, Any]:
+def screening_event(showtime: Showtime, place: ScreeningFacts) -> dict[str, Any]:
     """The document; its times are those of the cinema's clock, its prices in major units."""
     zone = ZoneInfo(place.time_zone)
 

@@ -22,8 +22,8 @@ from cinema.domain.rejections import Rejection, refuse
 from cinema.domain.sale_rules import SaleRules, effective_rules
 from cinema.domain.showtime.commands import CancelShowtime, ChangeLayout, ChangeTerms
 from cinema.domain.showtime.events import (
-    Conditions,
     PlanChanged,
+    ShowConditions,
     ShowtimeCancelled,
     TermsChanged,
 )
@@ -307,9 +307,9 @@ def _cancelled(showtime_id: UUID, outcome: Outcome) -> Cancellation | Rejection:
     )
 
 
-def _conditions(request: ShowtimeInput, times: Timetable) -> Conditions:
+def _conditions(request: ShowtimeInput, times: Timetable) -> ShowConditions:
     """What the row of a showtime says that is as `request` has it."""
-    return Conditions(
+    return ShowConditions(
         movie_id=request.movie_id.bytes,
         screen_id=request.screen_id.bytes,
         starts_at_us=to_us(times.starts_at),

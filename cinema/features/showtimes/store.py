@@ -14,7 +14,7 @@ from cinema.domain.money import Money
 from cinema.domain.rejections import refuse
 from cinema.domain.sale_rules import Rules, ShowtimeRules
 from cinema.features.showtimes.rules import Timetable, early_access_at
-from cinema.features.showtimes.screening_event import Place
+from cinema.features.showtimes.screening_event import ScreeningFacts
 from cinema.features.showtimes.shapes import (
     Cancellation,
     Sales,
@@ -394,10 +394,10 @@ class ShowtimesRepository:
         row = await self._reads.fetchrow(_BY_ID, showtime_id)
         return None if row is None else _showtime(row)
 
-    async def place(self, showtime_id: UUID) -> Place | None:
+    async def place(self, showtime_id: UUID) -> ScreeningFacts | None:
         """What film a showtime shows, and where."""
         row = await self._reads.fetchrow(_PLACE, showtime_id)
-        return None if row is None else Place(**dict(row))
+        return None if row is None else ScreeningFacts(**dict(row))
 
     async def list(
         self, wanted: ShowtimeFilter, *, after: tuple[datetime, UUID] | None, limit: int

@@ -16,10 +16,10 @@ from cinema.features.tickets.metrics import ADMITTED, ScanCounts
 from cinema.features.tickets.rules import (
     GROUP,
     Asked,
-    Claim,
     Known,
     ScanCode,
     Scanner,
+    TicketClaim,
     checks_of,
     corrected,
     first_of,
@@ -53,7 +53,7 @@ OFFLINE: Final = "offline "
 the same nonce, as something else. No nonce has a space."""
 
 
-class _Told(msgspec.Struct, frozen=True):
+class _OfflineAnswer(msgspec.Struct, frozen=True):
     """What is answered to one uploaded scan, as it is kept."""
 
     outcome: ScanOutcome
@@ -123,7 +123,7 @@ class OfflineService:
         known = await self._scans.all_known([one for one in claims if one is not None])
         times = [corrected(one.at, request.sent_at, now) for one in request.scans]
         passed = await self._passed(scanner, request.scans)
-        told: dict[int, _Told] = {}
+        told: dict[int, _OfflineAnswer] = {}
         for number in sorted(range(len(times)), key=times.__getitem__):
             scan, claim = request.scans[number], claims[number]
             those = [] if claim is None else _of_code(claim, known)
@@ -139,12 +139,12 @@ class OfflineService:
         self,
         scanner: Scanner,
         scan: OfflineScan,
-        claim: Claim | None,
+        claim: TicketClaim | None,
         known: Sequence[Known],
         done: Collection[UUID],
         at: datetime,
         now: datetime,
-    ) -> _Told:
+    ) -> _OfflineAnswer:
         """Write one scan down; the tickets in `done` had their answer with a connection."""
         once = once_of(scanner, OFFLINE + scan.nonce, scan)
         codes = [_refusal(scanner, scan, claim, one, at) for one in known]
@@ -156,7 +156,7 @@ class OfflineService:
             those = list(known[:1])
         fresh = [one for one in those if code or one.id not in done]
 
-        def told(met: Sequence[Meeting | None]) -> _Told:
+        def told(met: Sequence[Meeting | None]) -> _OfflineAnswer:
             conflicts = [
                 ScanConflict(
                     ticket_id=one.id,
@@ -177,7 +177,7 @@ class OfflineService:
                 ticket_ids=[] if code in {"TICKET_FORGED", "WRONG_CINEMA"} else _ids(those),
                 code=code,
             )
-            return _Told(outcome, conflicts)
+            return _OfflineAnswer(outcome, conflicts)
 
         try:
             text = await self._scans.uploaded(
@@ -198,7 +198,7 @@ class OfflineService:
             text = kept.answer
         else:
             self._counts.outcomes[code or ADMITTED] += 1
-        return msgspec.json.decode(text, type=_Told)
+        return msgspec.json.decode(text, type=_OfflineAnswer)
 
     async def _passed(
         self, scanner: Scanner, scans: Sequence[OfflineScan]
@@ -219,7 +219,7 @@ class OfflineService:
 
 
 def _refusal(
-    scanner: Scanner, scan: OfflineScan, claim: Claim | None, known: Known, at: datetime
+    scanner: Scanner, scan: OfflineScan, claim: TicketClaim | None, known: Known, at: datetime
 ) -> ScanCode | None:
     """As at the door, except that a ticket may be inside: the times will tell who was first."""
     if claim is None:
@@ -237,7 +237,7 @@ def _refusal(
     return None if code in {"ALREADY_USED", "TICKET_NOT_INSIDE"} else code
 
 
-def _of_code(claim: Claim, known: Sequence[Known]) -> Sequence[Known]:
+def _of_code(claim: TicketClaim, known: Sequence[Known]) -> Sequence[Known]:
     whole = ticket_id_of(claim)
     of_it = [one for one in known if ticket_id(one.booking_id, GROUP) == whole]
     if claim.place != GROUP:
@@ -245,7 +245,7 @@ def _of_code(claim: Claim, known: Sequence[Known]) -> Sequence[Known]:
     return wanted_of(claim, of_it)
 
 
-def ticket_id_of(claim: Claim) -> UUID:
+def ticket_id_of(claim: TicketClaim) -> UUID:
     """The id of the code for the whole booking of a code."""
     return ticket_id(claim.ticket_id, GROUP)
 

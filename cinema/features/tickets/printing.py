@@ -31,7 +31,7 @@ _TEXT_MM: Final = _WIDTH_MM - _CODE_MM - 3 * _GAP_MM
 _GREY: Final = 110
 
 
-class _Sheet(AnyScript):
+class _TicketSheet(AnyScript):
     """Pages with the code of the booking at the foot."""
 
     def __init__(self, printed: PrintedTickets, fonts: Fonts | None) -> None:
@@ -163,7 +163,7 @@ class _Sheet(AnyScript):
 
 def pdf_of(printed: PrintedTickets, fonts: Fonts | None = None) -> bytes:
     """The tickets as a PDF; `fonts` serve for one."""
-    return _Sheet(printed, fonts).pdf()
+    return _TicketSheet(printed, fonts).pdf()
 
 
 def prepare() -> Callable[[bytes], bytes]:

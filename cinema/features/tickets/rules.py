@@ -50,7 +50,7 @@ def bookings_of(ticket: UUID) -> tuple[UUID, UUID]:
     return UUID(int=ticket.int & ~_PLACES), UUID(int=ticket.int | _PLACES)
 
 
-class Claim(msgspec.Struct, frozen=True):
+class TicketClaim(msgspec.Struct, frozen=True):
     """What a code says: which ticket, of which showtime, issued how often."""
 
     ticket_id: UUID
@@ -63,7 +63,7 @@ class Claim(msgspec.Struct, frozen=True):
         return place_of(self.ticket_id)
 
 
-def signed_part(key_id: int, claim: Claim) -> bytes:
+def signed_part(key_id: int, claim: TicketClaim) -> bytes:
     """The bytes of a code that its signature covers; `claim.showtime` begins the showtime's id."""
     head = bytes((VERSION, key_id)) + claim.ticket_id.bytes + claim.showtime
     return head + bytes((claim.generation,))
@@ -86,9 +86,9 @@ def bytes_of(text: str) -> bytes | None:
     return token if token[0] == VERSION and text_of(token) == tidy else None
 
 
-def claim_in(token: bytes) -> Claim:
+def claim_in(token: bytes) -> TicketClaim:
     """What the bytes of a code say, whoever has signed them."""
-    return Claim(UUID(bytes=token[2:18]), token[18:26], token[26])
+    return TicketClaim(UUID(bytes=token[2:18]), token[18:26], token[26])
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,7 +161,7 @@ class Scanner(msgspec.Struct, frozen=True, kw_only=True):
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What a scanner asks for; `serves` says whether it is of the ticket's cinema."""
 
-    claim: Claim
+    claim: TicketClaim
     serves: bool
     showtime_id: UUID | None
     screen_id: UUID | None

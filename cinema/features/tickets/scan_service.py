@@ -18,10 +18,10 @@ from cinema.features.tickets.metrics import ADMITTED, ScanCounts
 from cinema.features.tickets.rules import (
     GROUP,
     Asked,
-    Claim,
     Known,
     ScanCode,
     Scanner,
+    TicketClaim,
     bounded,
     checks_of,
     first_of,
@@ -219,7 +219,7 @@ def once_of(scanner: Scanner, nonce: str, request: msgspec.Struct) -> Once:
 
 
 def asked_of(
-    scanner: Scanner, request: ScanInput, claim: Claim, known: Known, at: datetime
+    scanner: Scanner, request: ScanInput, claim: TicketClaim, known: Known, at: datetime
 ) -> Asked:
     """What a scanner asks for a ticket."""
     return Asked(
@@ -233,7 +233,7 @@ def asked_of(
     )
 
 
-def wanted_of(claim: Claim, known: Sequence[Known]) -> Sequence[Known]:
+def wanted_of(claim: TicketClaim, known: Sequence[Known]) -> Sequence[Known]:
     """The tickets that a code stands for; of a booking those that it still has."""
     if claim.place != GROUP:
         return known

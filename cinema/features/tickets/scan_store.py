@@ -11,7 +11,7 @@ import msgspec
 
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.user_store import Act
-from cinema.features.tickets.rules import GROUP, Claim, Known, Scanner, bookings_of
+from cinema.features.tickets.rules import GROUP, Known, Scanner, TicketClaim, bookings_of
 from cinema.features.tickets.shapes import Direction
 from cinema.features.tickets.store import KNOWN, TOLD, audited, known_of, tell
 from cinema.storage.database.driver import Record
@@ -198,14 +198,14 @@ class ScansRepository:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def known(self, claim: Claim) -> list[Known]:
+    async def known(self, claim: TicketClaim) -> list[Known]:
         """The ticket of a code, or all those of a booking; nothing if there are none."""
         low, high = bookings_of(claim.ticket_id)
         async with connection(self._pool) as reading:
             rows = await reading.fetch(_OF_CODE, low, high, claim.place)
         return [known_of(row) for row in rows]
 
-    async def known_once(self, claim: Claim, once: Once) -> tuple[list[Known], Kept | None]:
+    async def known_once(self, claim: TicketClaim, once: Once) -> tuple[list[Known], Kept | None]:
         """See `known`; or the answer that this scan has had, if there are such tickets."""
         low, high = bookings_of(claim.ticket_id)
         async with connection(self._pool) as reading:
@@ -216,7 +216,7 @@ class ScansRepository:
             return [], kept_of(rows[0])
         return [known_of(row) for row in rows], None
 
-    async def all_known(self, claims: Sequence[Claim]) -> list[Known]:
+    async def all_known(self, claims: Sequence[TicketClaim]) -> list[Known]:
         """All tickets of the bookings of codes."""
         spans = {bookings_of(claim.ticket_id) for claim in claims}
         async with connection(self._pool) as reading:

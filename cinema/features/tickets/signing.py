@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from cinema.features.tickets.rules import (
     SIGNED_BYTES,
-    Claim,
+    TicketClaim,
     bytes_of,
     claim_in,
     signed_part,
@@ -48,11 +48,11 @@ class TicketKeys:
     def token(self, ticket: UUID, showtime_id: UUID, generation: int) -> str:
         """The code of a ticket, signed by the newest key."""
         newest = self._keys[0]
-        claim = Claim(ticket, showtime_id.bytes[:8], generation)
+        claim = TicketClaim(ticket, showtime_id.bytes[:8], generation)
         signed = signed_part(newest.key_id, claim)
         return text_of(signed + newest.private.sign(signed))
 
-    def claim(self, text: str) -> Claim | None:
+    def claim(self, text: str) -> TicketClaim | None:
         """What a code says; None if it is none, or none that one of the keys has signed."""
         token = bytes_of(text)
         if token is None:

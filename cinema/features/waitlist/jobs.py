@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -19,8 +19,9 @@ import structlog
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.messages import HoldSeen, Outcome, ReadHold, Unavailable
 from cinema.domain.rejections import Refused
+from cinema.features.messages.enqueuing import Enqueue
 from cinema.features.waitlist.store import OffersRepository, OfferToTell
-from cinema.storage.database.transactions import Pool, PooledConnection, transaction
+from cinema.storage.database.transactions import Pool, transaction
 from cinema.telemetry.logging import LogLimit
 
 OFFERS_NOT_TOLD: Final = "waitlist_offers_not_told"
@@ -35,22 +36,6 @@ PAGE: Final = 50
 log = structlog.get_logger(__name__)
 
 
-class Post(Protocol):
-    """Enqueues a message in the transaction of what it is about (`MessagesRepository.enqueue`)."""
-
-    async def __call__(
-        self,
-        transaction: PooledConnection,
-        *,
-        kind: str,
-        to: str,
-        language: str,
-        payload: Mapping[str, Any],
-        dedupe_key: str,
-        drop_after: datetime | None = None,
-    ) -> object: ...
-
-
 class OffersTold:
     """Writes the mails of offers; on every node. `base_url` is that of the pages."""
 
@@ -59,7 +44,7 @@ class OffersTold:
         dispatch: Dispatch,
         offers: OffersRepository,
         pool: Pool,
-        post: Post,
+        post: Enqueue,
         *,
         base_url: str,
         now: Callable[[], datetime],

@@ -45,7 +45,7 @@ class OfferToTell(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
-class Addressee(msgspec.Struct, frozen=True, kw_only=True):
+class OfferAddressee(msgspec.Struct, frozen=True, kw_only=True):
     """To whom the mail about an offer goes, and what it says; times are those at the cinema."""
 
     email: str
@@ -79,7 +79,9 @@ class OffersRepository:
         async with connection(self._pool) as writing:
             await writing.fetchval(_TAKE, offer.hold_id)
 
-    async def addressee(self, running: PooledConnection, offer: OfferToTell) -> Addressee | None:
+    async def addressee(
+        self, running: PooledConnection, offer: OfferToTell
+    ) -> OfferAddressee | None:
         """To whom to write; None if there is no address."""
         row = await running.fetchrow(_ADDRESSEE, offer.showtime_id, offer.user_id, offer.expires_at)
-        return None if row is None else Addressee(**dict(row))
+        return None if row is None else OfferAddressee(**dict(row))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.admission import TokenAdmission
 from cinema.features.accounts.throttles import Throttles
 from cinema.features.feature import Feature
 from cinema.features.node_parts import Listed, NodeParts, Offered
@@ -22,8 +22,8 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
         WatchHub(
             node.dispatch,
             offered[SeatsService],
-            offered[Admission].verify,
-            offered[Admission].look_up,
+            offered[TokenAdmission].verify,
+            offered[TokenAdmission].look_up,
             node.writer.allows_origin,
             _options(node),
             holds=offered[HoldLimits],

@@ -18,7 +18,7 @@ from cinema.features.seats.hold_limits import HoldLimits
 from cinema.features.seats.service import SeatsService
 from cinema.features.watching.feed import WatchedShowtime
 from cinema.features.watching.options import WatchOptions
-from cinema.features.watching.session import PlaceFollowing, Session
+from cinema.features.watching.session import PlaceFollowing, SocketSession
 from cinema.features.watching.socket import (
     CLOSE_WAIT_S,
     GOING_AWAY,
@@ -212,7 +212,7 @@ class WatchHub:
             return
         self._sockets.add(socket)
         try:
-            await Session(self, context, response, socket, place).run()
+            await SocketSession(self, context, response, socket, place).run()
         except Exception:
             # The handshake is over, so only a close frame can tell what went wrong.
             log.exception(SOCKET_FAILED, request_id=context.request_id)

@@ -99,7 +99,7 @@ class Hub(Protocol):
         """Send what a watching socket has missed."""
 
 
-class Session:
+class SocketSession:
     """One socket's conversation: reads on only while its commands in flight are bounded."""
 
     def __init__(

@@ -21,7 +21,7 @@ import structlog
 from cinema.domain.rejections import Refused
 from cinema.features.webhooks.metrics import WebhookCounts
 from cinema.features.webhooks.rules import GIVEN_UP_AFTER, GONE, backoff_s, signed_headers
-from cinema.features.webhooks.store import Claimed, WebhooksRepository
+from cinema.features.webhooks.store import ClaimedDelivery, WebhooksRepository
 from cinema.integrations.webhooks.sender import NotDelivered
 from cinema.storage.encryption import CannotOpen
 from cinema.telemetry.logging import LogLimit
@@ -100,7 +100,7 @@ class Deliveries:
         self._look_at: datetime | None = None
         self._failures = LogLimit()
 
-    async def claim(self, limit: int) -> Sequence[Claimed]:
+    async def claim(self, limit: int) -> Sequence[ClaimedDelivery]:
         """Claim what is due; no other node gets it for a while."""
         now = self._now()
         if self._look_at is None or now >= self._look_at:
@@ -108,7 +108,7 @@ class Deliveries:
             self._counts.note(await self._webhooks.state(), now)
         return await self._webhooks.claim(now, now + timedelta(seconds=CLAIM_S), limit)
 
-    async def work(self, claimed: Claimed) -> None:
+    async def work(self, claimed: ClaimedDelivery) -> None:
         """Send one event, and note the outcome."""
         now, event = self._now(), claimed.event
         try:
@@ -124,7 +124,7 @@ class Deliveries:
             self._counts.outcomes["delivered"] += 1
             await self._webhooks.delivered(claimed, self._now(), status)
 
-    async def _failed(self, claimed: Claimed, error: NotDelivered) -> None:
+    async def _failed(self, claimed: ClaimedDelivery, error: NotDelivered) -> None:
         now, reason = self._now(), str(error)
         wait = timedelta(seconds=backoff_s(claimed.attempts, self._luck()))
         given_up = now - claimed.first_due_at >= GIVEN_UP_AFTER

@@ -241,7 +241,7 @@ with gone as (
 select count(*) from gone"""
 
 
-class Claimed(msgspec.Struct, frozen=True, kw_only=True):
+class ClaimedDelivery(msgspec.Struct, frozen=True, kw_only=True):
     """An event that is to be sent now, with the number of its attempt, and the sealed secrets."""
 
     id: UUID
@@ -273,7 +273,7 @@ class ReplayMade(msgspec.Struct, frozen=True):
     last: int | None
 
 
-class _Made(msgspec.Struct):
+class _MadeEndpoint(msgspec.Struct):
     """What is kept of the answer to a creation: the secret is not."""
 
     id: UUID
@@ -296,7 +296,7 @@ class WebhooksRepository:
         """A new endpoint, or that of an earlier request. Refuses WEBHOOK_LIMIT."""
         sealed = self._cipher.seal(secret, place=_place(webhook.id))
 
-        async def effect(running: PooledConnection) -> _Made:
+        async def effect(running: PooledConnection) -> _MadeEndpoint:
             await running.execute("select position from webhook_mark for update")
             if await running.fetchval(_COUNT) >= WEBHOOKS_LIMIT:
                 raise refuse("WEBHOOK_LIMIT")
@@ -306,9 +306,9 @@ class WebhooksRepository:
             )
             after = {"url": webhook.url, "types": webhook.types}
             await note(running, _entry(act, "webhook_created", webhook.id, after), act.client)
-            return _Made(webhook.id)
+            return _MadeEndpoint(webhook.id)
 
-        return (await run_once(self._pool, key, act.at, _Made, effect)).id
+        return (await run_once(self._pool, key, act.at, _MadeEndpoint, effect)).id
 
     async def secret(self, webhook_id: UUID) -> bytes | None:
         """The newest secret. Refuses RETRY if no key opens it."""
@@ -378,13 +378,13 @@ class WebhooksRepository:
             handed: int = await writing.fetchval(_HAND_OUT, now, limit)
         return handed
 
-    async def claim(self, now: datetime, until: datetime, limit: int) -> list[Claimed]:
+    async def claim(self, now: datetime, until: datetime, limit: int) -> list[ClaimedDelivery]:
         """Claim what is due; no other node gets it until then."""
         async with connection(self._pool) as writing:
             rows = await writing.fetch(_CLAIM, now, until, limit)
         return [_claimed(row) for row in rows]
 
-    def secrets_of(self, claimed: Claimed, now: datetime) -> list[bytes]:
+    def secrets_of(self, claimed: ClaimedDelivery, now: datetime) -> list[bytes]:
         """The secrets that sign now, newest first. Raises `CannotOpen`."""
         secrets = [self._cipher.open(claimed.secret, place=_place(claimed.endpoint_id))]
         if claimed.previous_secret is not None and now < (claimed.previous_until or now):
@@ -392,14 +392,14 @@ class WebhooksRepository:
             secrets.append(self._cipher.open(claimed.previous_secret, place=place))
         return secrets
 
-    async def delivered(self, claimed: Claimed, now: datetime, status: int) -> None:
+    async def delivered(self, claimed: ClaimedDelivery, now: datetime, status: int) -> None:
         """Note that the receiver has it."""
         async with connection(self._pool) as writing:
             await writing.execute(_DELIVERED, claimed.id, claimed.attempts, now, status)
 
     async def failed(
         self,
-        claimed: Claimed,
+        claimed: ClaimedDelivery,
         now: datetime,
         again_at: datetime,
         status: int | None,
@@ -519,8 +519,8 @@ def _shown(row: Record) -> Webhook:
     )
 
 
-def _claimed(row: Record) -> Claimed:
-    return Claimed(
+def _claimed(row: Record) -> ClaimedDelivery:
+    return ClaimedDelivery(
         id=UUID(bytes=row["delivery_id"].bytes),
         endpoint_id=UUID(bytes=row["endpoint_id"].bytes),
         attempts=row["attempts"],

@@ -22,7 +22,7 @@ from cinema.features.website.rules import (
     is_a_page,
     is_checkout,
 )
-from cinema.features.website.service import File, WebsiteService
+from cinema.features.website.service import SiteFile, WebsiteService
 from cinema.features.website.shapes import Site
 from cinema.http.conditional import has_seen
 from cinema.http.context import RequestContext
@@ -131,7 +131,7 @@ def _medium(path: str, *, takes_cards: bool) -> Medium:
     return _CHECKOUT if takes_cards and is_checkout(path) else _PAGE
 
 
-def _answer(file: File, medium: Medium, context: RequestContext, **headers: str) -> Reply:
+def _answer(file: SiteFile, medium: Medium, context: RequestContext, **headers: str) -> Reply:
     """The file in the best coding that the client takes, or 304."""
     request = context.request
     coding, body = file.best(accepted(request.headers.get(hdrs.ACCEPT_ENCODING, "")))

@@ -15,7 +15,7 @@ BUILT: Final = Path(__file__).with_name("built")
 """Where `bin/web build` puts the pages; the package and the image carry them with it."""
 
 
-class File(msgspec.Struct, frozen=True):
+class SiteFile(msgspec.Struct, frozen=True):
     """A file, its type, its tag, and its body in each coding that it has."""
 
     content_type: str
@@ -37,8 +37,8 @@ class WebsiteService:
     def __init__(self, site: Site, folder: Path = BUILT) -> None:
         self.site = site
         self.is_built = (folder / PAGE).is_file()
-        self.worker: File | None = None
-        self._assets: dict[str, File] = {}
+        self.worker: SiteFile | None = None
+        self._assets: dict[str, SiteFile] = {}
         if not self.is_built:
             self.page = _file(PAGE, NOT_BUILT.encode())
             return
@@ -49,12 +49,12 @@ class WebsiteService:
             if ending(path.name) in TYPES:
                 self._assets[path.name] = _read(path)
 
-    def asset(self, name: str) -> File | None:
+    def asset(self, name: str) -> SiteFile | None:
         """A file that the page names."""
         return self._assets.get(name)
 
 
-def _read(path: Path) -> File:
+def _read(path: Path) -> SiteFile:
     coded = [
         (coding, beside.read_bytes())
         for coding, suffix in CODINGS
@@ -63,6 +63,6 @@ def _read(path: Path) -> File:
     return _file(path.name, path.read_bytes(), tuple(coded))
 
 
-def _file(name: str, body: bytes, coded: tuple[tuple[str, bytes], ...] = ()) -> File:
+def _file(name: str, body: bytes, coded: tuple[tuple[str, bytes], ...] = ()) -> SiteFile:
     tag = f'"{blake2b(body, digest_size=12).hexdigest()}"'
-    return File(TYPES[ending(name)], tag, body, coded)
+    return SiteFile(TYPES[ending(name)], tag, body, coded)

@@ -126,7 +126,7 @@ def openapi_document(
     }
 
 
-class Document:
+class ServedDocument:
     """The document as it is served."""
 
     def __init__(self, document: Json) -> None:
@@ -142,7 +142,7 @@ class Document:
     tag="Operations",
     hidden=True,
 )
-async def get_openapi(document: Document, context: RequestContext) -> Reply:
+async def get_openapi(document: ServedDocument, context: RequestContext) -> Reply:
     """The document, or 304 if the client has it already."""
     return tagged(context.request, document.tag, document.body, JSON_REVALIDATED)
 

@@ -30,7 +30,7 @@ ANSWER_LIMIT_BYTES: Final = 32 << 20
 _ENVIRONMENT: Final = {"MALLOC_ARENA_MAX": "1"}
 
 
-class _Head(msgspec.Struct):
+class _AnswerHead(msgspec.Struct):
     sizes: list[int] = []
     reason: str = ""
     message: str = ""
@@ -69,7 +69,7 @@ def _pictures(answer: bytes) -> list[bytes]:
     """The pictures of an answer; a process that died has not said all of it."""
     line, _, rest = answer.partition(b"\n")
     try:
-        head = msgspec.json.decode(line, type=_Head)
+        head = msgspec.json.decode(line, type=_AnswerHead)
     except msgspec.DecodeError:
         raise UnusableImage("TOO_COSTLY", "This picture takes too much time or memory.") from None
     if head.reason:

@@ -33,7 +33,7 @@ OUTCOMES: Final = (HIT, MISS, CHANGED, JOINED)
 this node was just reading it."""
 
 
-class _Kept(msgspec.Struct, frozen=True, array_like=True):
+class _KeptValue(msgspec.Struct, frozen=True, array_like=True):
     """A value as it is kept; its key stands in it, since nothing else says that it is the one."""
 
     key: str
@@ -44,7 +44,7 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(_Kept).decode
+_decode: Final = msgspec.msgpack.Decoder(_KeptValue).decode
 
 
 class Cached(Generic[T]):
@@ -155,7 +155,7 @@ class VersionedCache:
         loaded = await load()
         if loaded is not None:
             until_unix_s = self._unix_s() + kind.ttl_s
-            value = _encode(_Kept(key, kind.form, versions, until_unix_s, _encode(loaded)))
+            value = _encode(_KeptValue(key, kind.form, versions, until_unix_s, _encode(loaded)))
             for store in self._stores:
                 await store.put(key, value, kind.ttl_s)
         return loaded
@@ -165,7 +165,7 @@ class VersionedCache:
         self.outcomes[name] = self.outcomes.get(name, 0) + 1
 
 
-def _read(raw: bytes | None) -> _Kept | None:
+def _read(raw: bytes | None) -> _KeptValue | None:
     """What is in a value of a store; None if it is not ours, or damaged."""
     if raw is None:
         return None

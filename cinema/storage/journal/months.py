@@ -194,7 +194,7 @@ class _Adding:
                 f"returning *) insert into {month.table} select * from strayed"
             )
             await connection.execute(f"set local lock_timeout = '{SHORT_LOCK}'")
-            await connection.execute(_attach(month))
+            await connection.execute(attach(month))
         log.debug(JOURNAL_MONTH_ADDED, month=month.table)
         return True
 
@@ -235,7 +235,7 @@ class JournalMonths:
                     and month.ends <= ended_before - LATE_AFTER
                     and len(late) <= LATE_SHOWTIMES_LIMIT
                 ):
-                    await _copy(connection, month, late)
+                    await copy_rows(connection, month, late)
                     await _patiently(month, _Exchanging(connection, month))
 
     async def _alone(self, connection: AnyConnection) -> bool:
@@ -282,12 +282,12 @@ class _Exchanging:
             # What was appended since, and all of who became late since.
             await connection.execute(_copying(month, slim, "", "order by j.seq"), late)
             await connection.execute(f"drop table {month.table}")
-            await connection.execute(_attach(slim))
+            await connection.execute(attach(slim))
         log.info(JOURNAL_MONTH_SLIMMED, month=month.table, showtimes=len(late))
         return True
 
 
-async def _copy(connection: AnyConnection, month: Month, late: Iterable[UUID]) -> None:
+async def copy_rows(connection: AnyConnection, month: Month, late: Iterable[UUID]) -> None:
     """Copy what is late into a table of its own, in steps; an unfinished copy is started again."""
     slim = msgspec.structs.replace(month, slim=True)
     async with connection.transaction():
@@ -341,7 +341,7 @@ async def _create(connection: AnyConnection, month: Month) -> None:
     )
 
 
-def _attach(month: Month) -> str:
+def attach(month: Month) -> str:
     return (
         f"alter table showtime_journal attach partition {month.table} "
         f"for values from ('{month.first_id}') to ('{month.end_id}')"

@@ -50,7 +50,7 @@ LANE_LOCK_TIMEOUT_S: Final = 0.1
 Takeovers hold a head for one commit; a session that holds it longer is an operator's, or frozen.
 """
 
-_LANE_SETTINGS: Final = {
+LANE_SETTINGS: Final = {
     "application_name": "cinema-lane",
     # The statements join a handful of ids to indexed tables; without statistics (a fresh
     # database) the planner would rather read whole tables.
@@ -60,7 +60,7 @@ _LANE_SETTINGS: Final = {
     "jit": "off",
 }
 
-_POOL_SETTINGS: Final = {
+POOL_SETTINGS: Final = {
     "application_name": "cinema-kernel",
     # A month of the journal is empty when its plans are made, and full when they are used.
     "enable_seqscan": "off",
@@ -109,7 +109,7 @@ class PostgresLane:
             connection = await self._connected()
         except _FAILURES as error:
             raise CommitAborted(_NOT_CONNECTED) from error
-        query, arguments = _append_call(batch, self._branches)
+        query, arguments = append_call(batch, self._branches)
         statement = self._appends.get(query)
         if statement is None:
             statement = await self._prepared(connection, query)
@@ -209,7 +209,7 @@ class PostgresLane:
             async with asyncio.timeout(self._timeout_s):
                 connection: LaneConnection = await self._address.connect(
                     server_settings={
-                        **_LANE_SETTINGS,
+                        **LANE_SETTINGS,
                         "synchronous_commit": self._synchronous_commit,
                         **_bounds(self._timeout_s, self._lock_timeout_s),
                     },
@@ -295,7 +295,7 @@ class PostgresJournal:
             size=connections,
             timeout_s=statement_timeout_s,
             server_settings={
-                **_POOL_SETTINGS,
+                **POOL_SETTINGS,
                 "synchronous_commit": synchronous_commit,
                 "lock_timeout": str(int(lock_timeout_s * 1000)),
             },
@@ -436,7 +436,7 @@ _APPENDS: Final = (
 )
 
 
-def _append_call(batch: Sequence[Append], branches: RowBranches) -> tuple[str, list[Any]]:
+def append_call(batch: Sequence[Append], branches: RowBranches) -> tuple[str, list[Any]]:
     """The statement for a batch, with its arguments."""
     one_each, present = True, 0
     for part in batch:

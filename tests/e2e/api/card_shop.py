@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from cinema.integrations.stripe.double.deliveries import Endpoint
+from cinema.integrations.stripe.double.deliveries import WebhookTarget
 from cinema.integrations.stripe.double.server import StripeDouble
 from cinema.settings import Secret
 from tests.e2e.api.house import PATIENCE_S, Answer, Clocks, House, open_house
@@ -153,5 +153,5 @@ async def open_card_shop(
     ):
         clock.follow(clocks.now_s)
         url = f"http://127.0.0.1:{house.port}/api/v1/webhooks/stripe"
-        double.deliveries.endpoint = Endpoint(url, WEBHOOK_SECRET)
+        double.deliveries.endpoint = WebhookTarget(url, WEBHOOK_SECRET)
         yield CardShop(house, double, clocks)

@@ -17,7 +17,7 @@ from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused
 from cinema.domain.times import from_us
 from cinema.features.bookings.pending_jobs import UnpaidBookings
-from cinema.features.bookings.store import BookingsRepository, Sale
+from cinema.features.bookings.store import BookingsRepository, SoldBooking
 from cinema.features.cashdesk.store import CashDeskRepository
 from cinema.features.payments.service import PaymentsService
 from cinema.features.payments.shapes import ProcessInput
@@ -57,7 +57,7 @@ class _Overtaken(BookingsRepository):
         super().__init__(pool)
         self._meanwhile = meanwhile
 
-    async def sale_of(self, booking_id: UUID) -> Sale | None:
+    async def sale_of(self, booking_id: UUID) -> SoldBooking | None:
         sale = await super().sale_of(booking_id)
         meanwhile, self._meanwhile = self._meanwhile, None
         if meanwhile is not None:

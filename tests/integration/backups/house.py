@@ -17,10 +17,10 @@ from cinema.backups import restore
 from cinema.backups.base import take_base
 from cinema.backups.errors import BackupError
 from cinema.backups.folder import BackupFolder, Base
-from cinema.backups.follow import Follower, Schedule
+from cinema.backups.follow import ArchiveFollower, BackupSchedule
 from cinema.backups.plan import plan_restore
 from cinema.backups.programs import Source
-from cinema.backups.restore import Places, Restored
+from cinema.backups.restore import Restored, RestorePlaces
 from cinema.local.embedded_postgres import EmbeddedPostgres, running_address
 from cinema.local.postgres_home import PostgresHome, clean_environment
 
@@ -80,8 +80,8 @@ class House:
     async def following(self, *, keep: int = 9) -> AsyncIterator[None]:
         """Archive while the body runs, to the end of what was written in it."""
         stopping = asyncio.Event()
-        follower = Follower(
-            lambda: self.source, self.folder, self.uploads, Schedule(every=NEVER, keep=keep)
+        follower = ArchiveFollower(
+            lambda: self.source, self.folder, self.uploads, BackupSchedule(every=NEVER, keep=keep)
         )
         task = asyncio.create_task(follower.run(stopping))
         try:
@@ -109,7 +109,7 @@ class House:
     ) -> Restored:
         """Restore over the stopped server, and start it."""
         plan = plan_restore(self.folder, to_time=to_time, **chosen)
-        places = Places(data=self.data, uploads=self.uploads, old=self.root / old)
+        places = RestorePlaces(data=self.data, uploads=self.uploads, old=self.root / old)
         done = await asyncio.to_thread(restore.restore, self.folder, plan, places)
         await self.start()
         return done

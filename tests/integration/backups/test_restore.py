@@ -14,7 +14,7 @@ from cinema.backups import restore as restoring
 from cinema.backups.errors import BackupError
 from cinema.backups.folder import BackupFolder
 from cinema.backups.plan import plan_restore
-from cinema.backups.restore import Places
+from cinema.backups.restore import RestorePlaces
 from cinema.domain.epochs import EPOCHS_PER_ERA
 from cinema.domain.membership import View
 from cinema.local.embedded_postgres import EmbeddedPostgres, EmbeddedPostgresError
@@ -109,7 +109,9 @@ async def test_an_abandoned_restore_does_not_hide_what_is_archived_later(house: 
     async with house.following():
         await house.archived()
         early = await house.write("early")
-    elsewhere = Places(data=house.root / "trial", uploads=house.root / "trial.uploads", old=None)
+    elsewhere = RestorePlaces(
+        data=house.root / "trial", uploads=house.root / "trial.uploads", old=None
+    )
     plan = plan_restore(house.folder, to_time=early)
     await asyncio.to_thread(restoring.restore, house.folder, plan, elsewhere)
     async with house.following():
@@ -175,7 +177,7 @@ async def test_a_history_that_was_given_up_is_not_replayed_along_the_new_one(
 async def test_data_that_is_there_is_not_overwritten(house: House) -> None:
     await house.take()
     await house.stop()
-    places = Places(data=house.data, uploads=house.uploads, old=None)
+    places = RestorePlaces(data=house.data, uploads=house.uploads, old=None)
     before = digests(house.data)
     plan = plan_restore(house.folder, to_time=None)
     with pytest.raises(BackupError, match="would be overwritten"):
@@ -185,7 +187,7 @@ async def test_data_that_is_there_is_not_overwritten(house: House) -> None:
     (full / "thesis.txt").write_text("years of work")
     with pytest.raises(BackupError, match="not empty"):
         restoring.restore(
-            house.folder, plan, Places(data=house.data, uploads=house.uploads, old=full)
+            house.folder, plan, RestorePlaces(data=house.data, uploads=house.uploads, old=full)
         )
     assert digests(house.data) == before
 
@@ -208,7 +210,7 @@ async def test_old_data_can_be_put_back(house: House) -> None:
 async def test_nothing_is_restored_under_a_running_postgres(house: House) -> None:
     await house.take()
     plan = plan_restore(house.folder, to_time=None)
-    places = Places(data=house.data, uploads=house.uploads, old=house.root / "old")
+    places = RestorePlaces(data=house.data, uploads=house.uploads, old=house.root / "old")
     with pytest.raises(BackupError, match="a Postgres runs on"):
         restoring.restore(house.folder, plan, places)
     await house.write("still there")

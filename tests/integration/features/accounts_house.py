@@ -14,7 +14,7 @@ from cinema.domain.idempotency import ANONYMOUS, IdempotencyKey, idempotency_key
 from cinema.domain.ids import RANDOM_BITS, new_id, parse_id
 from cinema.domain.principal import InvalidToken, Principal
 from cinema.domain.rejections import Refused
-from cinema.features.accounts.admission import Admission
+from cinema.features.accounts.admission import TokenAdmission
 from cinema.features.accounts.audit_store import AuditRepository
 from cinema.features.accounts.challenge_store import ChallengesRepository
 from cinema.features.accounts.changes_store import AccountStandings
@@ -23,7 +23,7 @@ from cinema.features.accounts.credential_service import CredentialsService
 from cinema.features.accounts.erasure_store import ErasureRepository
 from cinema.features.accounts.invitation_service import InvitationsService
 from cinema.features.accounts.invitation_store import InvitationsRepository
-from cinema.features.accounts.letters import Letter
+from cinema.features.accounts.letters import AccountLetter
 from cinema.features.accounts.link_jobs import MailPreparation
 from cinema.features.accounts.link_rules import Links, LinkTimes
 from cinema.features.accounts.link_store import LinksRepository
@@ -82,8 +82,8 @@ class House:
         self.pool = pool
         self.clock = clock
         self.hasher = hasher
-        self.letters: list[Letter] = []
-        self.admission = Admission(
+        self.letters: list[AccountLetter] = []
+        self.admission = TokenAdmission(
             TokenVerifier(SigningKeys([KEY]), clock=clock),
             AccountStandings(pool, pool),
             clock=clock,
@@ -227,7 +227,7 @@ class House:
             return False
         return True
 
-    async def _post(self, running: PooledConnection, letter: Letter) -> None:
+    async def _post(self, running: PooledConnection, letter: AccountLetter) -> None:
         assert running.is_in_transaction()
         self.letters.append(letter)
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from cinema.features.ids import IdSource
 from cinema.features.invoices import store
-from cinema.features.invoices.rules import Made
+from cinema.features.invoices.rules import MadeDocument
 from cinema.features.invoices.store import InvoicesRepository
 from cinema.storage.database.pool import open_pool
 from cinema.storage.database.reads import PrimaryReads
@@ -27,7 +27,7 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _stay(_made: Made) -> tuple[object, ...]:
+def _stay(_made: MadeDocument) -> tuple[object, ...]:
     say("numbers taken")
     time.sleep(600)  # Until it is killed.
     raise AssertionError

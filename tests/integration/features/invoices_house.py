@@ -17,7 +17,7 @@ from cinema.features.invoices.checking_jobs import Checking
 from cinema.features.invoices.checking_store import ChecksRepository
 from cinema.features.invoices.jobs import Issuing
 from cinema.features.invoices.metrics import CheckCounts, InvoiceCounts
-from cinema.features.invoices.rules import Refund
+from cinema.features.invoices.rules import RefundedItems
 from cinema.features.invoices.shapes import Document
 from cinema.features.invoices.store import InvoicesRepository
 from cinema.storage.database.reads import PrimaryReads
@@ -124,7 +124,7 @@ class Till:
     async def give_back(self, booked: Booked, *seats: str) -> None:
         """Give back some seats, all that are left unless they are named."""
         given = {seat: booked.left.pop(seat) for seat in seats or list(booked.left)}
-        refund = Refund(tuple(given.items()), sum(given.values()), not booked.left)
+        refund = RefundedItems(tuple(given.items()), sum(given.values()), not booked.left)
         await self.pool.execute(
             _GIVE_BACK,
             *(booked.id, booked.showtime_id, next(self._seqs), list(given)),

@@ -10,7 +10,7 @@ import sys
 import time
 from datetime import UTC, datetime
 
-from cinema.features.feature import Attempt, JobKind
+from cinema.features.feature import JobAttempt, JobKind
 from cinema.features.jobs.jobs import JobQueue
 from cinema.features.jobs.metrics import JobCounts
 from cinema.features.jobs.store import JobsRepository
@@ -23,7 +23,7 @@ STEPS = 5
 def counting(pool: Pool, stay_at: int) -> JobKind:
     """Steps that are rows: each written once with its report, told once more without."""
 
-    async def count(attempt: Attempt) -> None:
+    async def count(attempt: JobAttempt) -> None:
         await attempt.report(total=STEPS)
         for step in range(attempt.done, STEPS):
             async with transaction(pool) as running:

@@ -16,7 +16,7 @@ import pytest
 
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused, refuse
-from cinema.features.accounts.letters import Letter
+from cinema.features.accounts.letters import AccountLetter
 from cinema.features.accounts.link_rules import digest_of_link
 from cinema.features.accounts.passwords import PasswordHasher
 from cinema.features.accounts.personal_store import AccountFacts
@@ -74,7 +74,7 @@ class Office:
             MessageFacts(house.pool, ChoicesRepository(house.pool, Cipher([b"k" * 32]))).disclose,
         ]
 
-    async def post(self, running: PooledConnection, letter: Letter, /) -> None:
+    async def post(self, running: PooledConnection, letter: AccountLetter, /) -> None:
         assert running.is_in_transaction()
         self.house.letters.append(letter)
 

@@ -17,7 +17,7 @@ from cinema.domain.rejections import Refused, refuse
 from cinema.features.accounts.guest_rules import GuestTimes
 from cinema.features.accounts.guest_service import GuestsService
 from cinema.features.accounts.guest_store import GuestsRepository
-from cinema.features.accounts.letters import Letter
+from cinema.features.accounts.letters import AccountLetter
 from cinema.features.accounts.passwords import PasswordHasher
 from cinema.features.accounts.shapes import Claim, ClaimInput, DeleteInput, GuestToken
 from cinema.features.accounts.signing_keys import SigningKeys
@@ -45,7 +45,7 @@ class Desk:
         self.house = house
         self.clock = house.clock
         self.held: dict[bytes, int] = {}
-        self.letters: list[Letter] = []
+        self.letters: list[AccountLetter] = []
         self.failures: list[Refused] = []
         self.guests = GuestsRepository(house.pool, new_id=fresh_id, times=TIMES)
         keys = SigningKeys([KEY])
@@ -63,7 +63,7 @@ class Desk:
         links = OrderLinks("https://tickets.example/")
         self.owed = OwedMails(self.orders, links, now=self.now)
 
-    async def _post(self, running: PooledConnection, letter: Letter) -> None:
+    async def _post(self, running: PooledConnection, letter: AccountLetter) -> None:
         assert running.is_in_transaction()
         if self.failures:
             raise self.failures.pop()

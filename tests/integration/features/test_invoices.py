@@ -53,7 +53,7 @@ async def test_numbers_have_no_gaps_though_nobody_waits_for_the_other(
     till: Till, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the lock that lets one node issue at a time the counters themselves decide."""
-    monkeypatch.setattr(store, "_LOCK", "select $1::bigint > 0")
+    monkeypatch.setattr(store, "ONE_AT_A_TIME", "select $1::bigint > 0")
     draw = random.Random(seed)
     showtime_ids = [*await till.showtimes(), *await till.showtimes()]
     for _ in range(40):

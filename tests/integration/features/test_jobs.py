@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused, refuse
-from cinema.features.feature import Attempt, JobFailed, JobKind
+from cinema.features.feature import JobAttempt, JobFailed, JobKind
 from cinema.features.jobs.jobs import (
     JOB_ENDED,
     JOB_NOT_DONE,
@@ -51,7 +51,7 @@ def principal(role: str, user_id: UUID = SOMEBODY, *cinemas: UUID) -> Principal:
     return Principal(user_id.bytes, role, bytes(16), 0.0, frozenset(one.bytes for one in cinemas))
 
 
-async def count(attempt: Attempt) -> dict[str, Any]:
+async def count(attempt: JobAttempt) -> dict[str, Any]:
     """Counts to what the input says, a step a report."""
     until = attempt.input.get("until", 1)
     await attempt.report(total=until)
@@ -70,9 +70,9 @@ class Held:
         self.begun = asyncio.Event()
         self.go = asyncio.Event()
         self.cancelled = False
-        self.attempt: Attempt | None = None
+        self.attempt: JobAttempt | None = None
 
-    async def run(self, attempt: Attempt) -> None:
+    async def run(self, attempt: JobAttempt) -> None:
         self.attempt = attempt
         self.begun.set()
         try:
@@ -219,7 +219,7 @@ async def test_a_step_of_an_attempt_that_was_taken_for_dead_is_rolled_back(yard:
     reached = asyncio.Event()
     go = asyncio.Event()
 
-    async def step(attempt: Attempt) -> None:
+    async def step(attempt: JobAttempt) -> None:
         async with transaction(yard.pool) as running:
             await running.execute("insert into steps values (1)")
             reached.set()
@@ -288,7 +288,7 @@ async def test_a_handler_that_goes_on_after_every_failure_does_not_outlive_its_j
 ) -> None:
     reports = 0
 
-    async def stubborn(attempt: Attempt) -> None:
+    async def stubborn(attempt: JobAttempt) -> None:
         nonlocal reports
         while True:
             reports += 1
@@ -375,7 +375,7 @@ async def test_a_handler_whose_lease_cannot_be_renewed_ends_with_the_lease(yard:
 async def test_after_a_failure_a_job_is_tried_again_later_and_later(
     yard: Yard, error: Exception, told: str, level: str
 ) -> None:
-    async def fail(_attempt: Attempt) -> None:
+    async def fail(_attempt: JobAttempt) -> None:
         raise error
 
     job_id = (await yard.enqueue()).id
@@ -393,7 +393,7 @@ async def test_after_a_failure_a_job_is_tried_again_later_and_later(
 async def test_a_job_that_fails_again_and_again_is_given_up_until_an_admin_continues_it(
     yard: Yard,
 ) -> None:
-    async def fail(_attempt: Attempt) -> None:
+    async def fail(_attempt: JobAttempt) -> None:
         raise refuse("RETRY")
 
     job_id = (await yard.enqueue()).id
@@ -411,7 +411,7 @@ async def test_a_job_that_fails_again_and_again_is_given_up_until_an_admin_conti
 
 
 async def test_progress_forgives_failures(yard: Yard) -> None:
-    async def limp(attempt: Attempt) -> None:
+    async def limp(attempt: JobAttempt) -> None:
         await attempt.report(done=attempt.done + 1)
         raise refuse("RETRY")
 
@@ -425,7 +425,7 @@ async def test_progress_forgives_failures(yard: Yard) -> None:
 
 
 async def test_counts_never_fall(yard: Yard) -> None:
-    async def begin_again(attempt: Attempt) -> None:
+    async def begin_again(attempt: JobAttempt) -> None:
         await attempt.report(done=5, failed=2)
         await attempt.report(done=1, failed=0)
         assert (attempt.done, attempt.failed) == (5, 2)
@@ -447,7 +447,7 @@ async def test_a_job_that_ends_its_node_each_time_is_given_up(yard: Yard) -> Non
 
 
 async def test_what_no_repetition_helps_is_given_up_at_once_with_its_reason(yard: Yard) -> None:
-    async def refuse_it(_attempt: Attempt) -> None:
+    async def refuse_it(_attempt: JobAttempt) -> None:
         raise JobFailed("There is nothing to count.")
 
     job_id = (await yard.enqueue()).id
@@ -468,7 +468,7 @@ async def test_a_handler_that_says_nothing_is_given_up(yard: Yard) -> None:
 
 
 async def test_a_failed_job_is_not_continued_beside_one_that_does_its_work(yard: Yard) -> None:
-    async def refuse_it(_attempt: Attempt) -> None:
+    async def refuse_it(_attempt: JobAttempt) -> None:
         raise JobFailed("no")
 
     first = await yard.enqueue(only_one="ada")
@@ -546,7 +546,7 @@ async def test_the_queue_is_looked_at_now_and_then(yard: Yard) -> None:
 
 
 async def test_ended_jobs_are_forgotten_and_failed_ones_later(yard: Yard) -> None:
-    async def refuse_it(_attempt: Attempt) -> None:
+    async def refuse_it(_attempt: JobAttempt) -> None:
         raise JobFailed("no")
 
     kinds = {"count": JobKind(run=count), "fail": JobKind(run=refuse_it)}

@@ -29,7 +29,7 @@ from cinema.features.messages.letters import Enclosure, Letters
 from cinema.features.messages.metrics import MessageCounts
 from cinema.features.messages.off_links import address_digest
 from cinema.features.messages.rules import ATTEMPTS_LIMIT, KINDS
-from cinema.features.messages.store import DEAD_KEPT, KEPT, MessagesRepository, Waiting
+from cinema.features.messages.store import DEAD_KEPT, KEPT, MessagesRepository, WaitingMessage
 from cinema.integrations.mail.smtp import SmtpSender
 from cinema.integrations.sms.http import HttpSms
 from cinema.jobs.worker import AT_ONCE, Worker
@@ -487,7 +487,7 @@ async def test_a_message_that_no_key_opens_is_dead_and_keeps_no_other(office: Of
 class _CannotRead(MessagesRepository):
     """Has a bug that one message meets."""
 
-    def payload_of(self, message: Waiting) -> dict[str, Any]:
+    def payload_of(self, message: WaitingMessage) -> dict[str, Any]:
         if message.to == "bug@example.com":
             raise ZeroDivisionError
         return super().payload_of(message)

@@ -121,7 +121,7 @@ async def test_what_fails_in_between_leaves_all_as_it_was_and_is_done_again(
     await tell(pool, showtime_id)
     before = await mark(pool)
     with monkeypatch.context() as broken:
-        broken.setattr(projection_store, "_REACH", "select 1 / ($2::bigint * 0), $1::text")
+        broken.setattr(projection_store, "REACH", "select 1 / ($2::bigint * 0), $1::text")
         with pytest.raises(Exception, match=r".+"):
             await ProjectionRepository(pool).follow()
     assert (await counted(pool), await mark(pool)) == ({}, before)

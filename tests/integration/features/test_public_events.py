@@ -85,7 +85,7 @@ async def test_what_fails_in_between_leaves_all_as_it_was(
 ) -> None:
     await tell(pool, confirmed(1), confirmed(1))
     with monkeypatch.context() as broken:
-        broken.setattr(store, "_ADD", "select 1 / 0, $1, $2, $3, $4, $5, $6, $7, $8, $9")
+        broken.setattr(store, "ADD_EVENTS", "select 1 / 0, $1, $2, $3, $4, $5, $6, $7, $8, $9")
         with pytest.raises(Exception, match=r".+"):
             await EventsRepository(pool).publish(NOW, 10)
     assert await pool.fetchval("select count(*) from outbox") == 2

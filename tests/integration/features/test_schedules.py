@@ -31,7 +31,7 @@ from cinema.features.schedules.solver_process import SolverEnded
 from cinema.features.schedules.store import KEPT, SchedulesRepository
 from cinema.features.showtimes.planner.greedy import greedy
 from cinema.features.showtimes.planner.problem import Problem
-from cinema.features.showtimes.planner.task import Progress
+from cinema.features.showtimes.planner.task import PlanProgress
 from cinema.features.showtimes.planner.worth import worth
 from cinema.storage.database.transactions import Pool
 from tests.integration.features.catalog_house import ADMIN, House, showing
@@ -41,20 +41,20 @@ pytestmark = pytest.mark.postgres
 
 DAY = date(2026, 6, 3)
 
-Tell = Callable[[Progress], Awaitable[None]]
+Tell = Callable[[PlanProgress], Awaitable[None]]
 
 
-def found(problem: Problem, *, is_last: bool = True) -> Progress:
+def found(problem: Problem, *, is_last: bool = True) -> PlanProgress:
     shows = greedy(problem)
     done = 1.0 if is_last else 0.5
-    return Progress(done=done, shows=tuple(shows), value=worth(problem, shows), is_last=is_last)
+    return PlanProgress(done=done, shows=tuple(shows), value=worth(problem, shows), is_last=is_last)
 
 
-async def at_once(problem: Problem, _seconds: float, _tell: Tell) -> Progress:
+async def at_once(problem: Problem, _seconds: float, _tell: Tell) -> PlanProgress:
     return found(problem)
 
 
-async def dying(_problem: Problem, _seconds: float, _tell: Tell) -> Progress:
+async def dying(_problem: Problem, _seconds: float, _tell: Tell) -> PlanProgress:
     raise SolverEnded("exit code -9")
 
 
@@ -130,7 +130,7 @@ async def test_a_plan_shows_the_best_so_far_while_it_is_made(office: Office) -> 
     assert (plan.status, plan.shows) == ("queued", [])
     seen: list[SchedulePlan] = []
 
-    async def solve(problem: Problem, seconds: float, tell: Tell) -> Progress:
+    async def solve(problem: Problem, seconds: float, tell: Tell) -> PlanProgress:
         assert seconds == office.request.seconds
         await tell(found(problem, is_last=False))
         seen.append(await office.service.plan(ADMIN, plan.id))
@@ -173,7 +173,7 @@ async def test_after_a_crash_the_plan_is_made_by_the_next_attempt(office: Office
 async def test_a_plan_that_is_given_up_meanwhile_gets_no_result(office: Office) -> None:
     plan = await office.plan()
 
-    async def solve(problem: Problem, _seconds: float, _tell: Tell) -> Progress:
+    async def solve(problem: Problem, _seconds: float, _tell: Tell) -> PlanProgress:
         assert (await office.service.cancel(ADMIN, plan.id)).status == "cancelled"
         return found(problem)
 

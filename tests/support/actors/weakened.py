@@ -13,8 +13,8 @@ from cinema.actors.actor import ShowtimeActor
 from cinema.actors.kernel import Kernel
 from cinema.actors.lane import CommitLane
 from cinema.actors.messages import OnOutcome, Outcome
-from cinema.actors.outbox import Outbox, Waiting
-from cinema.actors.restore import Restored, replayed
+from cinema.actors.output_gate import OutputGate, WaitingAnswer
+from cinema.actors.restore import RestoredShowtime, replayed
 from cinema.storage.journal.store import Append, CommitAborted, CommitUnknown, SnapshotSave
 from tests.support.actors.scripted_store import RecordingJournal, RecordingLane
 
@@ -55,7 +55,9 @@ class _TrustingLane(RecordingLane):
 
 
 class _LoadsFirst(Activation):
-    async def take_over(self, actor: ShowtimeActor, serving_epoch: int | None) -> Restored | None:
+    async def take_over(
+        self, actor: ShowtimeActor, serving_epoch: int | None
+    ) -> RestoredShowtime | None:
         showtime_id = actor.showtime_id
         loaded = await self._store.load(showtime_id)
         terms = await self.terms(showtime_id)
@@ -93,7 +95,7 @@ class WaitsForNoLease(Kernel):
         self._activation.__class__ = _Impatient
 
 
-class _Knowing(Outbox):
+class _Knowing(OutputGate):
     """An outbox that knows its actor."""
 
     actor: ShowtimeActor
@@ -112,7 +114,7 @@ class _Changed(Kernel):
 
 
 class _WithoutLease(_Knowing):
-    def _leave(self, actor: ShowtimeActor, waiting: Waiting) -> None:
+    def _leave(self, actor: ShowtimeActor, waiting: WaitingAnswer) -> None:
         self.send(actor, waiting.reply, waiting.outcome)
 
 
@@ -134,7 +136,7 @@ class AcknowledgesBeforeDurable(_Changed):
 
 
 class _Careless(_Knowing):
-    def _enter(self, actor: ShowtimeActor, waiting: Waiting) -> None:
+    def _enter(self, actor: ShowtimeActor, waiting: WaitingAnswer) -> None:
         self._leave(actor, waiting)
 
 
@@ -153,7 +155,9 @@ class TakesOverFromAnybodyAsFromItself(Kernel):
 
 
 class _AsFromItself(Activation):
-    async def take_over(self, actor: ShowtimeActor, serving_epoch: int | None) -> Restored | None:
+    async def take_over(
+        self, actor: ShowtimeActor, serving_epoch: int | None
+    ) -> RestoredShowtime | None:
         self._impatient = serving_epoch is not None
         return await super().take_over(actor, serving_epoch)
 

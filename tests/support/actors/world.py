@@ -24,7 +24,7 @@ from cinema.domain.showtime.commands import (
     HoldSeats,
     ReleaseHold,
 )
-from cinema.domain.showtime.events import Conditions
+from cinema.domain.showtime.events import ShowConditions
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.storage.journal.memory import WrittenRow
 from tests.support import inspection
@@ -309,7 +309,7 @@ def cancel(customer: bytes, booking_id: bytes, *labels: str) -> CancelBooking:
 
 def change_terms(terms: ShowtimeTerms, *, seen: int = 0, **changes: Any) -> ChangeTerms:
     """Sell by other conditions than `terms`, whose version was `seen` (0: theirs)."""
-    before = Conditions(
+    before = ShowConditions(
         movie_id=terms.movie_id,
         screen_id=terms.screen_id,
         starts_at_us=terms.starts_at_us,

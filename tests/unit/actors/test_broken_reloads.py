@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from cinema.actors.actor import Phase
-from cinema.actors.restore import Restored
+from cinema.actors.restore import RestoredShowtime
 from cinema.storage.journal.store import CommitAborted, CommitUnknown
 from tests.support.actors.bugs import break_down_once
 from tests.support.actors.virtual_time import in_virtual_time, settle
@@ -57,7 +57,7 @@ async def test_a_doubt_that_cannot_be_settled_stays_one_and_keeps_no_other_waiti
         mails = [node.tell(showtime, hold(ANNA, label)) for label in ("A1", "A2")]
         call = await node.store.next("append")
         node.store.held.clear()
-        break_down_once(monkeypatch, Restored, "settled")
+        break_down_once(monkeypatch, RestoredShowtime, "settled")
         call.execute()
         call.fail(CommitUnknown("connection lost"))
         await settle()

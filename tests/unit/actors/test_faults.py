@@ -13,7 +13,7 @@ from cinema.actors import timers
 from cinema.actors.actor import Phase
 from cinema.actors.backlog import Backlog
 from cinema.actors.messages import ReadSeats, SeatsSeen, Watch
-from cinema.actors.outbox import Outbox
+from cinema.actors.output_gate import OutputGate
 from cinema.actors.timers import DueQueue
 from cinema.domain.seatmap import Layout, LayoutRow, grid_layout, parse_layout
 from cinema.domain.showtime.commands import ChangePlan
@@ -276,7 +276,7 @@ async def test_a_commit_that_one_actor_cannot_take_note_of_is_settled_for_it_alo
         node = await world.node()
         for one in (showtime, other):
             await node.ask(one, release(ANNA, some_id()))
-        break_down_once(monkeypatch, Outbox, "confirmed_to")
+        break_down_once(monkeypatch, OutputGate, "confirmed_to")
         mails = [node.tell(one, hold(ANNA, "A1")) for one in (showtime, other)]
         await settle()
         # It is durable, so it is acknowledged, once the journal has been asked.

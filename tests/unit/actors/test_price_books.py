@@ -119,7 +119,7 @@ async def test_a_hold_tells_what_its_prices_follow_from_to_whom_asks() -> None:
         question = ReadHold(hold_id=held.hold_id, customer=held.customer)
         seen = await node.ask(showtime, question)
         assert isinstance(seen, HoldSeen)
-        assert seen.basis is None
-        seen = await node.ask(showtime, msgspec.structs.replace(question, with_basis=True))
-        assert (seen.basis.book_version, seen.basis.taken) == (4, 0)
-        assert seen.basis.categories == ("regular",)
+        assert seen.price_inputs is None
+        seen = await node.ask(showtime, msgspec.structs.replace(question, with_price_inputs=True))
+        assert (seen.price_inputs.book_version, seen.price_inputs.taken) == (4, 0)
+        assert seen.price_inputs.categories == ("regular",)

@@ -185,7 +185,7 @@ async def test_seats_at_other_nodes_count_as_those_say() -> None:
     async with audited_world() as world:
         showtime = world.showtime()
         node = await world.node()
-        node.kernel.unpaid.elsewhere = {ANNA: 3}
+        node.kernel.unpaid.on_other_nodes = {ANNA: 3}
         assert refused(await node.ask(showtime, bounded(ANNA, "A1", "A2")))["unpaid"] == 3
         accepted(await node.ask(showtime, bounded(ANNA, "A1")))
 

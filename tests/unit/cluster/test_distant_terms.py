@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from cinema.cluster.distant_terms import DistantTerms, TermsUnknown
-from cinema.cluster.wire import TermsBasis
+from cinema.cluster.wire import TermsVersion
 from cinema.storage.journal.store import StoreUnavailable
 from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.support.actors.world import PLAN, World
 
-BASIS = TermsBasis(PLAN.version, (1000,) * len(PLAN.categories))
+TERMS_VERSION = TermsVersion(PLAN.version, (1000,) * len(PLAN.categories))
 
 
 class Source:
@@ -36,7 +36,7 @@ class Source:
 
 async def _within(seconds: float, terms: DistantTerms, showtime: bytes) -> Any:
     async with asyncio.timeout(seconds):
-        return await terms.load(showtime, BASIS)
+        return await terms.load(showtime, TERMS_VERSION)
 
 
 @in_virtual_time
@@ -53,7 +53,7 @@ async def test_one_who_gives_up_does_not_answer_for_the_others() -> None:
     source.may_answer.set()
     assert (await patient).showtime_id == source.showtime
     assert source.loads == 1
-    assert terms.known(source.showtime, BASIS) is not None
+    assert terms.known(source.showtime, TERMS_VERSION) is not None
     await terms.stop()
 
 
@@ -64,11 +64,11 @@ async def test_when_they_cannot_be_loaded_all_learn_it_and_the_next_tries_again(
     source.world.terms.error = StoreUnavailable("away")
     source.may_answer.set()
     both = await asyncio.gather(
-        *(terms.load(source.showtime, BASIS) for _ in range(2)), return_exceptions=True
+        *(terms.load(source.showtime, TERMS_VERSION) for _ in range(2)), return_exceptions=True
     )
     assert [type(one) for one in both] == [TermsUnknown] * 2
     source.world.terms.error = None
-    assert (await terms.load(source.showtime, BASIS)).showtime_id == source.showtime
+    assert (await terms.load(source.showtime, TERMS_VERSION)).showtime_id == source.showtime
     assert source.loads == 2
     await terms.stop()
 
@@ -81,9 +81,9 @@ async def test_an_answer_is_not_shown_as_newer_than_it_is(told: int, version: in
     source.may_answer.set()
     showtime = source.world.showtime(version=5)
     terms = DistantTerms(source)
-    basis = TermsBasis(BASIS.layout_version, BASIS.prices_minor, told)
-    assert (await terms.load(showtime, basis)).version == version
-    known = terms.known(showtime, basis)
+    terms_version = TermsVersion(TERMS_VERSION.layout_version, TERMS_VERSION.prices_minor, told)
+    assert (await terms.load(showtime, terms_version)).version == version
+    known = terms.known(showtime, terms_version)
     assert known is not None
     assert known.version == version
     await terms.stop()
@@ -93,7 +93,7 @@ async def test_an_answer_is_not_shown_as_newer_than_it_is(told: int, version: in
 async def test_a_stop_leaves_nobody_waiting() -> None:
     source = Source()
     terms = DistantTerms(source)
-    waiting = asyncio.ensure_future(terms.load(source.showtime, BASIS))
+    waiting = asyncio.ensure_future(terms.load(source.showtime, TERMS_VERSION))
     await settle()
     await terms.stop()
     with pytest.raises(TermsUnknown):

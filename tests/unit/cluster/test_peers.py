@@ -56,7 +56,7 @@ class Kept:
     def told(self, outcome: Told) -> None:
         self.came.append(outcome.outcome)
 
-    def elsewhere(self, answer: NotOwner) -> None:
+    def not_owner(self, answer: NotOwner) -> None:
         self.came.append(answer.owner)
 
     def lost(self, *, sent: bool) -> None:

@@ -66,10 +66,10 @@ async def test_a_dead_nodes_counts_vanish_with_it() -> None:
             await places[0].ask(cluster.showtime_of(places[0]), bounded(ANNA, "A1", "A2", "A3"))
         )
         await asyncio.sleep(LATE_S)
-        assert places[1].kernel.unpaid.elsewhere == {ANNA: 3}
+        assert places[1].kernel.unpaid.on_other_nodes == {ANNA: 3}
         cluster.kill(places[0])
         await asyncio.sleep(10 * EVERY_S)
-        assert places[1].kernel.unpaid.elsewhere == {}
+        assert places[1].kernel.unpaid.on_other_nodes == {}
 
 
 @in_virtual_time
@@ -95,18 +95,18 @@ async def test_answers_hold_what_changed_a_page_at_a_time(
         here.update(dict.fromkeys(customers, 2))
         for _ in range(3):
             await counts.look()
-        assert asking.kernel.unpaid.elsewhere == here
+        assert asking.kernel.unpaid.on_other_nodes == here
         assert sizes == [3, 3, 2]
         del here[customers[0]]
         here[customers[1]] = 7
         await counts.look()
-        assert asking.kernel.unpaid.elsewhere == here
+        assert asking.kernel.unpaid.on_other_nodes == here
         # An answer that got lost: the next one is whole again.
         here[customers[2]] = 9
         await told.answer(asking.node_id, (10**6).to_bytes(8, "big"))
         for _ in range(3):
             await counts.look()
-        assert asking.kernel.unpaid.elsewhere == here
+        assert asking.kernel.unpaid.on_other_nodes == here
         here.clear()
 
 
@@ -120,8 +120,8 @@ async def test_a_node_that_does_not_answer_counts_as_it_last_said() -> None:
         await counts.look()
         cluster.network.swallows_answers = True
         await counts.look()
-        assert asking.kernel.unpaid.elsewhere == {ANNA: 2}
+        assert asking.kernel.unpaid.on_other_nodes == {ANNA: 2}
         cluster.network.swallows_answers = False
         telling.kernel.unpaid.here.clear()
         await counts.look()
-        assert asking.kernel.unpaid.elsewhere == {}
+        assert asking.kernel.unpaid.on_other_nodes == {}

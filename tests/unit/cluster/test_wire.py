@@ -32,13 +32,13 @@ from cinema.cluster.wire import (
     SentAccepted,
     SentHold,
     Tell,
-    TermsBasis,
+    TermsVersion,
     Told,
-    basis_of,
     decode_frames,
     encode_frames,
     received,
     sent,
+    terms_version_of,
 )
 from cinema.domain.rejections import Rejection
 from cinema.domain.seatmap import grid_layout, parse_layout
@@ -154,9 +154,9 @@ def test_every_message_arrives_as_it_was_sent(message: Any, ref: int, version: i
 def test_every_outcome_arrives_as_the_owner_told_it(outcome: Outcome) -> None:
     (told,) = arrived(Told(3, sent(outcome)))
     assert told.ref == 3
-    basis = basis_of(told.outcome)
-    assert basis in {None, TermsBasis(7, TERMS.prices_minor, TERMS.version)}
-    shown = received(told.outcome, None if basis is None else TERMS)
+    terms_version = terms_version_of(told.outcome)
+    assert terms_version in {None, TermsVersion(7, TERMS.prices_minor, TERMS.version)}
+    shown = received(told.outcome, None if terms_version is None else TERMS)
     assert shown == outcome
     assert type(shown) is type(outcome)
     if isinstance(outcome, Accepted):
@@ -208,7 +208,7 @@ def test_frames_of_a_later_version_with_more_fields_are_understood() -> None:
 
 def test_frames_look_as_they_did_in_the_first_version() -> None:
     """A cluster runs two versions during a deploy: what is said may grow, and never change."""
-    basis = [7, [1250], 1]
+    terms_version = [7, [1250], 1]
     held = SeatsHeld(b"h", b"a", (1, 2), (1250, 1250), 99)
     accepted = Accepted(held, 5, 2, 77, msgspec.structs.replace(TERMS, prices_minor=(1250,)))
     said = {
@@ -218,7 +218,7 @@ def test_frames_look_as_they_did_in_the_first_version() -> None:
         Told(6, sent(accepted)): [
             2,
             6,
-            [1, [1, b"h", b"a", [1, 2], [1250, 1250], 99, 0, 0], 5, 2, 77, False, basis],
+            [1, [1, b"h", b"a", [1, 2], [1250, 1250], 99, 0, 0], 5, 2, 77, False, terms_version],
         ],
         NotOwner(7, 3, None): [3, 7, 3, None],
         Ask(8, "ping", b""): [4, 8, "ping", b""],
@@ -233,17 +233,17 @@ def test_frames_look_as_they_did_in_the_first_version() -> None:
 
 
 def test_holds_of_a_version_without_price_books_are_received() -> None:
-    basis = [7, [1250], 1]
-    said = [2, 6, [1, [1, b"h", b"a", [1], [1250], 99], 5, 2, 77, False, basis]]
+    terms_version = [7, [1250], 1]
+    said = [2, 6, [1, [1, b"h", b"a", [1], [1250], 99], 5, 2, 77, False, terms_version]]
     (came,) = decode_frames(msgspec.msgpack.encode([said]))
     assert isinstance(came, Told)
     assert isinstance(came.outcome, SentAccepted)
     assert came.outcome.event == SeatsHeld(b"h", b"a", (1,), (1250,), 99, 0, 0)
-    said = [2, 7, [3, b"h", "active", [b"a", 1, 2, [0], [1250]], 2, 5, basis]]
+    said = [2, 7, [3, b"h", "active", [b"a", 1, 2, [0], [1250]], 2, 5, terms_version]]
     (came,) = decode_frames(msgspec.msgpack.encode([said]))
     assert isinstance(came, Told)
     assert isinstance(came.outcome, SentHold)
-    assert came.outcome.price_basis is None
+    assert came.outcome.price_inputs is None
 
 
 def test_readers_of_seats_may_have_no_guests_yet_or_more_to_say() -> None:
@@ -255,7 +255,7 @@ def test_readers_of_seats_may_have_no_guests_yet_or_more_to_say() -> None:
 def test_terms_of_a_node_that_does_not_say_their_version_are_of_any() -> None:
     """As before terms could change; and such a node leaves the version out of account."""
     said = msgspec.msgpack.encode([7, [1250]])
-    assert msgspec.msgpack.decode(said, type=TermsBasis) == TermsBasis(7, (1250,), 0)
+    assert msgspec.msgpack.decode(said, type=TermsVersion) == TermsVersion(7, (1250,), 0)
 
 
 def test_an_outcome_that_shows_seats_cannot_be_shown_without_terms() -> None:

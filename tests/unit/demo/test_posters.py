@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from cinema.demo import posters as room
-from cinema.demo.catalog import FILMS, Film
+from cinema.demo.catalog import FILMS, DemoFilm
 from cinema.integrations.images import WIDTHS
 
 THUMB = (39, 58)
@@ -32,13 +32,13 @@ def test_pictures_have_the_widths_and_form_of_posters_and_are_the_same_each_time
 
 @pytest.mark.parametrize("film", FILMS, ids=[film.title for film in FILMS])
 def test_the_title_is_there_and_keeps_within_the_margins(
-    film: Film, monkeypatch: pytest.MonkeyPatch
+    film: DemoFilm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the motif, only the type differs from the sky."""
     style = room.STYLES[film.title]._replace(motif=lambda *_: None)
     monkeypatch.setitem(room.STYLES, film.title, style)
     written = room.drawn(film)
-    monkeypatch.setattr(room, "_type", lambda *_: None)
+    monkeypatch.setattr(room, "set_type", lambda *_: None)
     box = ImageChops.difference(written, room.drawn(film)).getbbox()
     assert box is not None
     left, top, right, bottom = box

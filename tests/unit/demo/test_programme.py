@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from cinema.demo.catalog import AURORA, FILMS, HOUSES, House, screen_id
+from cinema.demo.catalog import AURORA, FILMS, HOUSES, DemoCinema, screen_id
 from cinema.demo.programme import programme
 from cinema.demo.store import DemoShowtime
 
@@ -41,7 +41,7 @@ def test_no_two_showtimes_share_a_screen(now: datetime) -> None:
             assert one.times.clear_at <= following.times.starts_at
 
 
-def hours_of(house: House, day: date) -> tuple[datetime, datetime]:
+def hours_of(house: DemoCinema, day: date) -> tuple[datetime, datetime]:
     """When a cinema opens and closes on a day of its programme."""
     settings, zone = house.settings, ZoneInfo(house.cinema.time_zone)
     week = msgspec.structs.astuple(settings.opening_hours)

@@ -26,7 +26,7 @@ from cinema.storage.journal.branches import (
     RowBranch,
     RowBranches,
 )
-from cinema.storage.journal.postgres import _append_call
+from cinema.storage.journal.postgres import append_call
 from cinema.storage.journal.store import Append, NewEvent
 from tests.support.stores import (
     BRANCHES,
@@ -173,9 +173,9 @@ def test_holds_alone_are_appended_as_if_there_were_no_branches() -> None:
         ([one, two], sql.APPEND_ONE_EACH),
         ([one, longer], sql.APPEND),
     ]:
-        query, arguments = _append_call(batch(*parts), BRANCHES)
+        query, arguments = append_call(batch(*parts), BRANCHES)
         assert query == text
-        assert (query, arguments) == _append_call(batch(*parts), RowBranches())
+        assert (query, arguments) == append_call(batch(*parts), RowBranches())
         assert len(set(re.findall(r"\$\d+", query))) == len(arguments)
     assert SeatsHeld not in BRANCHES.events
 
@@ -187,7 +187,7 @@ def test_a_batch_has_the_clauses_and_parameters_of_the_branches_that_are_there()
         append(some_id(), 1, 3, cancellation(made)),
         append(some_id(), 1, 0, events=2),
     )
-    query, arguments = _append_call(parts, BRANCHES)
+    query, arguments = append_call(parts, BRANCHES)
     names = [one.name for one in BRANCHES.branches if one.name not in OTHERS]
     assert re.findall(r"write_(\w+) as", query) == names
     numbers = {int(number) for number in re.findall(r"\$(\d+)", query)}
@@ -253,7 +253,7 @@ def test_branches_that_cannot_go_into_one_statement_are_refused(branches: list[R
 def test_text_of_clients_is_in_parameters_only() -> None:
     nasty = "'); drop table bookings; -- \\ \" \u2028"
     made = msgspec.structs.replace(booking("A1", code=nasty), request_key=b"\x00\xff")
-    query, arguments = _append_call([append(some_id(), 1, 0, made)], BRANCHES)
+    query, arguments = append_call([append(some_id(), 1, 0, made)], BRANCHES)
     assert nasty not in query
     (row,) = next(
         rows

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from cinema.features.recommendations.model.building import build
-from cinema.features.recommendations.model.task import Task
+from cinema.features.recommendations.model.task import ModelTask
 
 NICENESS: Final = 10
 """Selling seats comes first."""
@@ -25,7 +25,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     # Threads of the linear algebra would take what other work needs, and each reserves memory.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    task = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Task)
+    task = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=ModelTask)
     model = build(
         [{task.films[place].id: weight for place, weight in one.items()} for one in task.histories],
         {film.id: film for film in task.films},

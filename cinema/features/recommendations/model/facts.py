@@ -26,7 +26,7 @@ class ActKind(Enum):
     CANCELLED = "cancelled"
 
 
-class Act(msgspec.Struct, frozen=True, gc=False):
+class CustomerAct(msgspec.Struct, frozen=True, gc=False):
     """An act of a customer; `cinema_id` where it was booked."""
 
     customer_id: UUID
@@ -51,7 +51,7 @@ class Slot(msgspec.Struct, frozen=True, gc=False, order=True):
     hour: int
 
 
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+class FilmCandidate(msgspec.Struct, frozen=True, kw_only=True):
     """A film that could be shown to a customer, the days since it began, when it runs next."""
 
     film: Film
@@ -59,7 +59,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     slots: Sequence[Slot] = ()
 
 
-class Past(msgspec.Struct, frozen=True, kw_only=True):
+class FilmHistory(msgspec.Struct, frozen=True, kw_only=True):
     """What a customer has had to do with a film.
 
     `weight` is decayed; `saw` says that the customer booked it and did not give that back.
@@ -73,7 +73,7 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
 class Customer(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of whoever asks, and of nobody else; a new customer has nothing."""
 
-    history: Mapping[UUID, Past] = {}
+    history: Mapping[UUID, FilmHistory] = {}
     genres: frozenset[str] = frozenset()
     slots: Mapping[Slot, int] = {}
     cinemas: frozenset[UUID] = frozenset()

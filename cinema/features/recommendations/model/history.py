@@ -7,7 +7,13 @@ from math import exp2
 from typing import Final
 from uuid import UUID
 
-from cinema.features.recommendations.model.facts import DAY_S, Act, ActKind, Film, Past
+from cinema.features.recommendations.model.facts import (
+    DAY_S,
+    ActKind,
+    CustomerAct,
+    Film,
+    FilmHistory,
+)
 
 ACT_WEIGHTS: Final = {
     ActKind.BOOKED: 3.0,
@@ -25,13 +31,13 @@ LIKED_RATING: Final = 4
 HISTORY_HALF_LIFE_DAYS: Final = 180.0
 
 
-def act_weight(act: Act, now_s: float) -> float:
+def act_weight(act: CustomerAct, now_s: float) -> float:
     """What an act counts today. One that clocks say is in the future counts as if it were now."""
     age_days = max(0.0, now_s - act.at_s) / DAY_S
     return ACT_WEIGHTS[act.kind] * exp2(-age_days / HISTORY_HALF_LIFE_DAYS)
 
 
-def film_weights(acts: Iterable[Act], now_s: float) -> dict[UUID, float]:
+def film_weights(acts: Iterable[CustomerAct], now_s: float) -> dict[UUID, float]:
     """The weight of each film in the acts of one customer."""
     weights: dict[UUID, float] = {}
     for act in acts:
@@ -39,7 +45,9 @@ def film_weights(acts: Iterable[Act], now_s: float) -> dict[UUID, float]:
     return weights
 
 
-def history(acts: Iterable[Act], films: Mapping[UUID, Film], now_s: float) -> dict[UUID, Past]:
+def history(
+    acts: Iterable[CustomerAct], films: Mapping[UUID, Film], now_s: float
+) -> dict[UUID, FilmHistory]:
     """The films of one customer. Those that are not in `films` any more are left out."""
     acts = list(acts)
     booked: dict[UUID, int] = {}
@@ -47,7 +55,7 @@ def history(acts: Iterable[Act], films: Mapping[UUID, Film], now_s: float) -> di
         step = {ActKind.BOOKED: 1, ActKind.CANCELLED: -1}.get(act.kind, 0)
         booked[act.movie_id] = booked.get(act.movie_id, 0) + step
     return {
-        movie_id: Past(film=films[movie_id], weight=weight, saw=booked[movie_id] > 0)
+        movie_id: FilmHistory(film=films[movie_id], weight=weight, saw=booked[movie_id] > 0)
         for movie_id, weight in film_weights(acts, now_s).items()
         if movie_id in films
     }

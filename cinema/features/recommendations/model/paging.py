@@ -21,7 +21,7 @@ BLOCK: Final = 10
 GENRE_CAP: Final = 3
 
 
-class Placed(msgspec.Struct, frozen=True, kw_only=True):
+class PlacedFilm(msgspec.Struct, frozen=True, kw_only=True):
     """A film on a page."""
 
     scored: Scored
@@ -29,9 +29,9 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
     explored: bool
 
 
-def make_page(order: Sequence[Scored], limit: int, random: Random) -> list[Placed]:
+def make_page(order: Sequence[Scored], limit: int, random: Random) -> list[PlacedFilm]:
     """At most `limit` films; the same for the same order and the same state of `random`."""
-    page: list[Placed] = []
+    page: list[PlacedFilm] = []
     left = list(order)
     while left and len(page) < limit:
         block = _block(left, min(BLOCK, limit - len(page)), random)
@@ -41,23 +41,23 @@ def make_page(order: Sequence[Scored], limit: int, random: Random) -> list[Place
     return page
 
 
-def _block(order: Sequence[Scored], places: int, random: Random) -> list[Placed]:
+def _block(order: Sequence[Scored], places: int, random: Random) -> list[PlacedFilm]:
     # Both are drawn always, so that a page of the same seed differs in nothing else.
     explores, place = random.random() < places / BLOCK, random.randrange(places)
     by_score = _capped(order, places)
     kept, last = by_score[:-1], by_score[-1]
     others = _fitting(order, kept) if len(order) > len(by_score) else []
     if not others:
-        return [Placed(scored=one, propensity=1.0, explored=False) for one in by_score]
+        return [PlacedFilm(scored=one, propensity=1.0, explored=False) for one in by_score]
     chance = places / BLOCK
     by_chance = chance / len(others)
-    block = [Placed(scored=one, propensity=1.0, explored=False) for one in kept]
+    block = [PlacedFilm(scored=one, propensity=1.0, explored=False) for one in kept]
     if not explores:
         propensity = 1 - chance + (by_chance if last in others else 0.0)
-        return [*block, Placed(scored=last, propensity=propensity, explored=False)]
+        return [*block, PlacedFilm(scored=last, propensity=propensity, explored=False)]
     drawn = random.choice(others)
     propensity = by_chance + (1 - chance if drawn is last else 0.0)
-    block.insert(place, Placed(scored=drawn, propensity=propensity, explored=True))
+    block.insert(place, PlacedFilm(scored=drawn, propensity=propensity, explored=True))
     return block
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Final
 from uuid import UUID
 
-from cinema.features.recommendations.model.facts import DAY_S, Act, ActKind, Popularity
+from cinema.features.recommendations.model.facts import DAY_S, ActKind, CustomerAct, Popularity
 
 POPULARITY_HALF_LIFE_DAYS: Final = 7.0
 
@@ -17,7 +17,7 @@ LATELY_DAYS: Final = 28.0
 """Bookings of these days are what `popular_at` speaks of."""
 
 
-def count_popularity(acts: Iterable[Act], now_s: float) -> Popularity:
+def count_popularity(acts: Iterable[CustomerAct], now_s: float) -> Popularity:
     """Popularity at `now_s`; acts after it are not looked at."""
     chain: dict[UUID, float] = {}
     cinemas: dict[UUID, dict[UUID, float]] = {}

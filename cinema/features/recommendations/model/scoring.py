@@ -16,7 +16,13 @@ from uuid import UUID
 import msgspec
 
 from cinema.features.recommendations.model.content import likeness, profile
-from cinema.features.recommendations.model.facts import Candidate, Customer, Model, Past, Slot
+from cinema.features.recommendations.model.facts import (
+    Customer,
+    FilmCandidate,
+    FilmHistory,
+    Model,
+    Slot,
+)
 from cinema.features.recommendations.model.popularity import (
     POPULARITY_HALF_LIFE_DAYS,
     shares,
@@ -65,7 +71,7 @@ ARMS: Final = {
 class Scored(msgspec.Struct, frozen=True, kw_only=True):
     """A candidate with its score, and how much of it comes from each signal."""
 
-    candidate: Candidate
+    candidate: FilmCandidate
     score: float
     parts: Mapping[str, float]
 
@@ -83,7 +89,7 @@ class Scorer:
         }
 
     def order(
-        self, candidates: Sequence[Candidate], customer: Customer, weights: Weights = WEIGHTS
+        self, candidates: Sequence[FilmCandidate], customer: Customer, weights: Weights = WEIGHTS
     ) -> list[Scored]:
         """All candidates, the best first; ties in the order of ids."""
         signals = self.signals(candidates, customer)
@@ -110,7 +116,7 @@ class Scorer:
         return sorted(scored, key=lambda one: (-one.score, one.candidate.film.id))
 
     def signals(
-        self, candidates: Sequence[Candidate], customer: Customer
+        self, candidates: Sequence[FilmCandidate], customer: Customer
     ) -> dict[str, list[float]]:
         """Each signal for each candidate."""
         popular = demand(candidates, shares(self.model.popularity, customer.cinemas))
@@ -147,12 +153,12 @@ class Scorer:
             total = [one + weight * part for one, part in zip(total, row, strict=True)]
         return total
 
-    def _known(self, customer: Customer) -> list[Past]:
+    def _known(self, customer: Customer) -> list[FilmHistory]:
         known = [one for one in customer.history.values() if one.film.id in self._rows]
         return nlargest(HISTORY_FILMS, known, key=lambda one: (abs(one.weight), one.film.id))
 
 
-def demand(candidates: Sequence[Candidate], share: Mapping[UUID, float]) -> list[float]:
+def demand(candidates: Sequence[FilmCandidate], share: Mapping[UUID, float]) -> list[float]:
     """The logarithm of how popular each candidate is for the time that it had for it.
 
     Bookings decay, so a film that has just begun cannot have many. It is compared with what it

@@ -10,7 +10,7 @@ import msgspec
 from cinema.features.recommendations.model.facts import Film, Popularity
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True):
+class ModelTask(msgspec.Struct, frozen=True, kw_only=True):
     """Build a model of these. A history has the weights of films by their place in `films`."""
 
     films: Sequence[Film]

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 import msgspec
 
 from cinema.features.showtimes.planner.greedy import greedy
-from cinema.features.showtimes.planner.task import Progress, Task
+from cinema.features.showtimes.planner.task import PlanProgress, PlanTask
 from cinema.features.showtimes.planner.worth import worth
 
 NICENESS = 10
@@ -32,12 +32,12 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     # Threads of the linear algebra are of no use here, and each reserves memory.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    task = msgspec.json.decode(sys.stdin.buffer.readline(), type=Task)
+    task = msgspec.json.decode(sys.stdin.buffer.readline(), type=PlanTask)
     threading.Thread(target=_end_with_input, daemon=True).start()
     if find_spec("scipy") is None:
         shows = greedy(task.problem)
         value = worth(task.problem, shows)
-        last = Progress(done=1.0, shows=tuple(shows), value=value)
+        last = PlanProgress(done=1.0, shows=tuple(shows), value=value)
     else:
         from cinema.features.showtimes.planner.solver import solve
 
@@ -45,7 +45,7 @@ def main() -> None:
     _tell(msgspec.structs.replace(last, is_last=True))
 
 
-def _tell(progress: Progress) -> None:
+def _tell(progress: PlanProgress) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(progress) + b"\n")
     sys.stdout.buffer.flush()
 

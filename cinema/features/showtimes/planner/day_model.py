@@ -29,7 +29,7 @@ RANKED_MIN: Final = 0.1
 """A smaller part of a show does not hint that the schedule should have it."""
 
 
-class Kind(NamedTuple):
+class ScreenKind(NamedTuple):
     """Screens that are alike on a day."""
 
     screens: tuple[int, ...]
@@ -277,17 +277,19 @@ class DayModel:
         return counts
 
 
-def _kinds(problem: Problem, day: int) -> list[Kind]:
+def _kinds(problem: Problem, day: int) -> list[ScreenKind]:
     """Screens with the same seats and formats, and nothing fixed on them, are alike."""
     busy = {one.screen for one in problem.fixed if one.day == day}
     alike: dict[object, list[int]] = defaultdict(list)
     for place, screen in enumerate(problem.screens):
         key = place if place in busy else (screen.seats, screen.formats)
         alike[key].append(place)
-    return [Kind(tuple(places), problem.screens[places[0]].seats) for places in alike.values()]
+    return [
+        ScreenKind(tuple(places), problem.screens[places[0]].seats) for places in alike.values()
+    ]
 
 
-def _columns(problem: Problem, day: int, kinds: Sequence[Kind]) -> Iterable[Column]:
+def _columns(problem: Problem, day: int, kinds: Sequence[ScreenKind]) -> Iterable[Column]:
     for place, kind in enumerate(kinds):
         screen = kind.screens[0]
         for film in range(len(problem.films)):

@@ -28,7 +28,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     share: float = 1.0
 
 
-class Film(msgspec.Struct, frozen=True, kw_only=True):
+class FilmDemand(msgspec.Struct, frozen=True, kw_only=True):
     """A film: `demand[day][part]` visitors who want it, each worth `weight`.
 
     `shows_min` and `shows_max` bound its shows on each day on which anybody wants to see it,
@@ -45,7 +45,7 @@ class Film(msgspec.Struct, frozen=True, kw_only=True):
     prime_min: int = 0
 
 
-class Screen(msgspec.Struct, frozen=True, kw_only=True):
+class PlannedScreen(msgspec.Struct, frozen=True, kw_only=True):
     """A room: how many it seats, and what formats it can show."""
 
     seats: int
@@ -80,7 +80,7 @@ class Fixed(msgspec.Struct, frozen=True, kw_only=True):
     version: int | None = None
 
 
-class Rules(msgspec.Struct, frozen=True, kw_only=True):
+class PlanRules(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for the whole house; minutes unless named otherwise.
 
     At most `starts_at_once` shows start within one step of the grid, and shows of one film start
@@ -101,10 +101,10 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """One cinema and some days."""
 
-    rules: Rules
+    rules: PlanRules
     days: tuple[Day, ...]
-    screens: tuple[Screen, ...]
-    films: tuple[Film, ...]
+    screens: tuple[PlannedScreen, ...]
+    films: tuple[FilmDemand, ...]
     fixed: tuple[Fixed, ...] = ()
 
 

@@ -26,7 +26,7 @@ from cinema.features.showtimes.planner.day_model import DayModel
 from cinema.features.showtimes.planner.greedy import completed
 from cinema.features.showtimes.planner.highs import Program, Relaxed
 from cinema.features.showtimes.planner.problem import Problem, Show
-from cinema.features.showtimes.planner.task import Progress
+from cinema.features.showtimes.planner.task import PlanProgress
 from cinema.features.showtimes.planner.worth import worth_of_day
 
 SHORT_SHARE: Final = 0.6
@@ -58,7 +58,7 @@ BETTER: Final = 1e-6
 """A schedule is better by more than this, for the same reason."""
 
 
-class _Day:
+class _DaySearch:
     """One day: its program, the best schedule found, and how hard was looked."""
 
     def __init__(self, problem: Problem, day: int) -> None:
@@ -163,16 +163,16 @@ def solve(
     *,
     seconds: float,
     clock: Callable[[], float],
-    report: Callable[[Progress], None],
-) -> Progress:
+    report: Callable[[PlanProgress], None],
+) -> PlanProgress:
     """The best schedule found in about `seconds` by `clock`; never one that greedy would beat."""
     ends = clock() + seconds
-    days = [_Day(problem, day) for day in range(len(problem.days))]
+    days = [_DaySearch(problem, day) for day in range(len(problem.days))]
 
-    def state(done: float) -> Progress:
+    def state(done: float) -> PlanProgress:
         bounds = [one.bound for one in days]
         known = [bound for bound in bounds if bound is not None]
-        return Progress(
+        return PlanProgress(
             done=done,
             shows=tuple(sorted(show for one in days for show in one.shows)),
             value=sum(one.value for one in days),

@@ -7,14 +7,14 @@ import msgspec
 from cinema.features.showtimes.planner.problem import Problem, Show
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True):
+class PlanTask(msgspec.Struct, frozen=True, kw_only=True):
     """Solve this in about so many seconds."""
 
     problem: Problem
     seconds: float
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
+class PlanProgress(msgspec.Struct, frozen=True, kw_only=True):
     """The best so far: `done` goes from 0 to 1, and `is_last` comes with the last one.
 
     `bound` is None until all relaxations are solved, and without a solver.

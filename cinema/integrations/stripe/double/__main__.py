@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 
-from cinema.integrations.stripe.double.deliveries import Endpoint
+from cinema.integrations.stripe.double.deliveries import WebhookTarget
 from cinema.integrations.stripe.double.server import TEST_KEY, StripeDouble
 
 
@@ -38,7 +38,7 @@ def main() -> None:
     given = parser.parse_args()
     key = os.environ.get("STRIPE_SECRET_KEY", TEST_KEY)
     secret = os.environ.get("STRIPE_WEBHOOK_SECRET", "")
-    endpoint = Endpoint(given.webhook, secret) if given.webhook else None
+    endpoint = WebhookTarget(given.webhook, secret) if given.webhook else None
     asyncio.run(serve(StripeDouble(secret_key=key, endpoint=endpoint), given.host, given.port))
 
 

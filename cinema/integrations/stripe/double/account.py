@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from cinema.domain.money import CURRENCY_DIGITS
 from cinema.integrations.stripe.amounts import AMOUNT_LIMIT, least_amount
-from cinema.integrations.stripe.double.cards import MESSAGES, OWN_CODES, Card, card_of
+from cinema.integrations.stripe.double.cards import MESSAGES, OWN_CODES, CardBehaviour, card_of
 from cinema.integrations.stripe.double.errors import ApiError, invalid, missing
 from cinema.integrations.stripe.double.forms import metadata, only, whole
 
@@ -45,7 +45,7 @@ class Account:
         self.refunds: dict[str, Object] = {}
         self.disputes: dict[str, Object] = {}
         self.events: dict[str, Object] = {}
-        self._cards: dict[str, Card] = {}
+        self._cards: dict[str, CardBehaviour] = {}
 
     # Payment intents
 
@@ -168,7 +168,7 @@ class Account:
         self._happened("payment_intent.canceled", intent)
         return intent
 
-    def _authorised(self, intent: Object, card: Card) -> Object:
+    def _authorised(self, intent: Object, card: CardBehaviour) -> Object:
         """What the bank says to it."""
         if card.decline is not None:
             own = card.decline in OWN_CODES
@@ -197,7 +197,7 @@ class Account:
         self._happened("payment_intent.payment_failed", intent)
         return intent
 
-    def _succeeded(self, intent: Object, card: Card) -> Object:
+    def _succeeded(self, intent: Object, card: CardBehaviour) -> Object:
         charge = self._new_charge(intent, "succeeded")
         intent["status"] = "succeeded"
         intent["amount_received"] = intent["amount"]

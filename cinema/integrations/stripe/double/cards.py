@@ -11,7 +11,7 @@ from cinema.integrations.stripe.double.errors import ApiError, invalid
 RefundWay = Literal["succeeds", "pending", "fails"]
 
 
-class Card(msgspec.Struct, frozen=True, kw_only=True):
+class CardBehaviour(msgspec.Struct, frozen=True, kw_only=True):
     """What happens when somebody pays with it.
 
     `decline` is the code of a decline, after the authentication if it asks for one. A refund that
@@ -26,31 +26,31 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     """No card but a debit: it is `processing` until it is settled."""
 
 
-_GOOD: Final = Card()
+_GOOD: Final = CardBehaviour()
 
-CARDS: Final[dict[str, Card]] = {
+CARDS: Final[dict[str, CardBehaviour]] = {
     "4242424242424242": _GOOD,
     "4000056655665556": _GOOD,
     "5555555555554444": _GOOD,
-    "4000000000000002": Card(decline="generic_decline"),
-    "4000000000009995": Card(decline="insufficient_funds"),
-    "4000000000009987": Card(decline="lost_card"),
-    "4000000000009979": Card(decline="stolen_card"),
-    "4000000000000069": Card(decline="expired_card"),
-    "4000000000000127": Card(decline="incorrect_cvc"),
-    "4000000000000119": Card(decline="processing_error"),
-    "4000002500003155": Card(asks_3ds=True),
-    "4000002760003184": Card(asks_3ds=True),
-    "4000000000003220": Card(asks_3ds=True),
-    "4000008260003178": Card(asks_3ds=True, decline="insufficient_funds"),
-    "4000008400001629": Card(asks_3ds=True, decline="generic_decline"),
-    "4000000000000259": Card(disputed=True),
-    "4000000000007726": Card(refund="pending"),
-    "4000000000005126": Card(refund="fails"),
+    "4000000000000002": CardBehaviour(decline="generic_decline"),
+    "4000000000009995": CardBehaviour(decline="insufficient_funds"),
+    "4000000000009987": CardBehaviour(decline="lost_card"),
+    "4000000000009979": CardBehaviour(decline="stolen_card"),
+    "4000000000000069": CardBehaviour(decline="expired_card"),
+    "4000000000000127": CardBehaviour(decline="incorrect_cvc"),
+    "4000000000000119": CardBehaviour(decline="processing_error"),
+    "4000002500003155": CardBehaviour(asks_3ds=True),
+    "4000002760003184": CardBehaviour(asks_3ds=True),
+    "4000000000003220": CardBehaviour(asks_3ds=True),
+    "4000008260003178": CardBehaviour(asks_3ds=True, decline="insufficient_funds"),
+    "4000008400001629": CardBehaviour(asks_3ds=True, decline="generic_decline"),
+    "4000000000000259": CardBehaviour(disputed=True),
+    "4000000000007726": CardBehaviour(refund="pending"),
+    "4000000000005126": CardBehaviour(refund="fails"),
 }
 """By number."""
 
-METHODS: Final[dict[str, Card]] = {
+METHODS: Final[dict[str, CardBehaviour]] = {
     "pm_card_visa": _GOOD,
     "pm_card_mastercard": _GOOD,
     "pm_card_visa_chargeDeclined": CARDS["4000000000000002"],
@@ -61,7 +61,7 @@ METHODS: Final[dict[str, Card]] = {
     "pm_card_createDispute": CARDS["4000000000000259"],
     "pm_card_pendingRefund": CARDS["4000000000007726"],
     "pm_card_refundFail": CARDS["4000000000005126"],
-    "pm_debit": Card(later=True),
+    "pm_debit": CardBehaviour(later=True),
 }
 """By the name of the ready-made payment method; `pm_debit` is the double's own."""
 
@@ -76,7 +76,7 @@ MESSAGES: Final = {
 }
 
 
-def card_of(method: str, number: str) -> Card:
+def card_of(method: str, number: str) -> CardBehaviour:
     """The card of a ready-made payment method, or of a number. Raises `ApiError`."""
     if number:
         card = CARDS.get(number.replace(" ", ""))

@@ -19,14 +19,14 @@ TIMEOUT_S: Final = 20.0
 Event = dict[str, Any]
 
 
-class Endpoint(msgspec.Struct, frozen=True):
+class WebhookTarget(msgspec.Struct, frozen=True):
     """Where events go, and the secret that signs them."""
 
     url: str
     secret: str
 
 
-class Deliveries:
+class WebhookPosts:
     """Posts events to one endpoint. While `held`, they wait for `release`.
 
     `attempts` counts what was posted, `taken` what was answered with 2xx, by the event's id.
@@ -34,7 +34,7 @@ class Deliveries:
 
     def __init__(
         self,
-        endpoint: Endpoint | None,
+        endpoint: WebhookTarget | None,
         *,
         now_s: Callable[[], int],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,

@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import web
 
 from cinema.integrations.stripe.double.account import Account, Object
-from cinema.integrations.stripe.double.deliveries import Deliveries, Endpoint
+from cinema.integrations.stripe.double.deliveries import WebhookPosts, WebhookTarget
 from cinema.integrations.stripe.double.errors import ApiError, invalid
 from cinema.integrations.stripe.double.faults import Faults
 from cinema.integrations.stripe.double.forms import decoded, only, whole
@@ -34,7 +34,7 @@ class _StripeAnswer(msgspec.Struct, frozen=True):
     body: bytes
 
 
-class _Once(msgspec.Struct):
+class _KeyedRequest(msgspec.Struct):
     """A request with an idempotency key; `answer` once it has one."""
 
     fingerprint: tuple[str, str, str]
@@ -48,21 +48,21 @@ class StripeDouble:
         self,
         *,
         secret_key: str = TEST_KEY,
-        endpoint: Endpoint | None = None,
+        endpoint: WebhookTarget | None = None,
         unix_s: Callable[[], float] = time.time,
-        deliveries: Deliveries | None = None,
+        deliveries: WebhookPosts | None = None,
     ) -> None:
         if not secret_key.startswith(("sk_test_", "rk_test_")):
             raise ValueError("the double takes no live keys")
         self.secret_key = secret_key
         self._unix_s = unix_s
-        self.deliveries = deliveries or Deliveries(endpoint, now_s=self._now_s)
+        self.deliveries = deliveries or WebhookPosts(endpoint, now_s=self._now_s)
         self.account = Account(self._now_s, self.deliveries.tell)
         self.faults = Faults()
         self.calls: list[tuple[str, str]] = []
         """Method and path of each call of the API, with and without an effect."""
         self._called = asyncio.Condition()
-        self._once: dict[str, _Once] = {}
+        self._once: dict[str, _KeyedRequest] = {}
         self._runner: web.AppRunner | None = None
         self.url = ""
 
@@ -142,7 +142,7 @@ class StripeDouble:
         once = self._once.get(key)
         if once is not None:
             return _repeated(once, key, fingerprint)
-        once = self._once[key] = _Once(fingerprint)
+        once = self._once[key] = _KeyedRequest(fingerprint)
         if wait is not None:
             await wait.wait()
         answer = self._answer(request, text)
@@ -269,7 +269,7 @@ class StripeDouble:
         return web.Response(text=text, content_type="text/html")
 
 
-def _repeated(once: _Once, key: str, fingerprint: tuple[str, str, str]) -> _StripeAnswer:
+def _repeated(once: _KeyedRequest, key: str, fingerprint: tuple[str, str, str]) -> _StripeAnswer:
     if once.fingerprint != fingerprint:
         text = (
             "Keys for idempotent requests can only be used with the same parameters they were "

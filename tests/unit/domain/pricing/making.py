@@ -19,9 +19,9 @@ from cinema.domain.pricing.book import (
     Rule,
     TicketType,
 )
-from cinema.domain.pricing.quotes import Quote, quote
+from cinema.domain.pricing.quotes import TicketQuote, quote
 from cinema.domain.pricing.rules import ReadyShowtime, ready_book, ready_showtime
-from cinema.domain.pricing.showing import Moment, ShowtimeFacts, Ticket, local_start
+from cinema.domain.pricing.showing import AskedTicket, Moment, ShowtimeFacts, local_start
 from cinema.domain.times import to_us
 
 MOVIE, OTHER_MOVIE = UUID(int=1), UUID(int=2)
@@ -87,12 +87,12 @@ def moment(hours_before: int = 48, taken: int = 0, total: int = 100) -> Moment:
     return Moment(to_us(START) - hours_before * HOUR_US, taken, total)
 
 
-def tickets(*asked: str) -> list[Ticket]:
+def tickets(*asked: str) -> list[AskedTicket]:
     """Tickets of types; `vip:child` names a category too."""
     made = []
     for number, one in enumerate(asked, 1):
         category, _, kind = one.rpartition(":")
-        made.append(Ticket(category or "regular", kind, f"A{number}"))
+        made.append(AskedTicket(category or "regular", kind, f"A{number}"))
     return made
 
 
@@ -127,7 +127,7 @@ def asked(
     at: Moment | None = None,
     base_minor: int = 1000,
     **more: Any,
-) -> Quote:
+) -> TicketQuote:
     """The quote for tickets of types."""
     return quote(ready(of, base_minor, **more), at or moment(), tickets(*kinds), promos)
 

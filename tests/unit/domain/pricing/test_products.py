@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cinema.domain.pricing.amounts import included_tax
 from cinema.domain.pricing.book import PriceBook
-from cinema.domain.pricing.quotes import Product, Quote, TaxLine, quote
+from cinema.domain.pricing.quotes import OrderedProduct, RateTax, TicketQuote, quote
 from cinema.features.pricing.rules import sale_of_quote
 from tests.unit.domain.pricing.making import book, fee, group, moment, promo, ready, tickets
 from tests.unit.domain.pricing.random_books import ASKED, BASES, books
@@ -16,14 +16,16 @@ RATES = {"food": 700, "standard": 1900}
 
 
 def beside(
-    of: PriceBook, *products: Product, kinds: tuple[str, ...] = ("adult",), base: int = 1000
-) -> Quote:
+    of: PriceBook, *products: OrderedProduct, kinds: tuple[str, ...] = ("adult",), base: int = 1000
+) -> TicketQuote:
     """The quote of tickets with products."""
     return quote(ready(of, base), moment(), tickets(*kinds), (promo(5000, "percent"),), products)
 
 
-def popcorn(quantity: int = 1, each: int = 650, tax: str = "standard", rate: int = 1900) -> Product:
-    return Product("popcorn", "Popcorn", quantity, each, tax, rate)
+def popcorn(
+    quantity: int = 1, each: int = 650, tax: str = "standard", rate: int = 1900
+) -> OrderedProduct:
+    return OrderedProduct("popcorn", "Popcorn", quantity, each, tax, rate)
 
 
 def test_no_discount_counts_for_products() -> None:
@@ -37,9 +39,9 @@ def test_no_discount_counts_for_products() -> None:
 def test_tax_is_rounded_once_for_each_rate_over_tickets_fees_and_products() -> None:
     """By hand: 500 + 333 + 100 = 933 at 7 % have 61.04, so 61; 650 at 19 % have 103.78."""
     of = book(tax_rates=RATES, ticket_tax="food", fees=(fee(100, tax="food"),))
-    water = Product("water", "Water", 1, 333, "food", 700)
+    water = OrderedProduct("water", "Water", 1, 333, "food", 700)
     made = beside(of, water, popcorn())
-    assert made.taxes == (TaxLine("food", 700, 933, 61), TaxLine("standard", 1900, 650, 104))
+    assert made.taxes == (RateTax("food", 700, 933, 61), RateTax("standard", 1900, 650, 104))
     assert made.seats[0].tax_minor + made.fees[0].tax_minor + made.products[0].tax_minor == 61
     assert made.products[1].tax_minor == 104
 
@@ -48,14 +50,14 @@ def test_a_rate_that_is_there_under_another_name_is_not_rounded_twice() -> None:
     """By hand: 500 + 333 = 833 at 7 % have 54.50, so 54; apart they have 33 and 22."""
     of = book(tax_rates=RATES, ticket_tax="food")
     made = beside(of, popcorn(1, 333, "snacks", 700))
-    assert made.taxes == (TaxLine("food", 700, 833, 54),)
+    assert made.taxes == (RateTax("food", 700, 833, 54),)
     assert included_tax(500, 700) + included_tax(333, 700) == 55
 
 
 def test_a_product_has_the_rate_of_now_and_may_have_none() -> None:
     of = book(tax_rates=RATES, ticket_tax="standard")
     made = beside(of, popcorn(1, 650, "standard", 1600), popcorn(1, 100, "", 1900))
-    assert made.taxes == (TaxLine("standard", 1600, 650, 90), TaxLine("standard", 1900, 500, 80))
+    assert made.taxes == (RateTax("standard", 1600, 650, 90), RateTax("standard", 1900, 500, 80))
     assert [line.tax_minor for line in made.products] == [90, 0]
 
 
@@ -78,7 +80,7 @@ def test_a_sale_keeps_products_beside_fees() -> None:
 
 PRODUCTS = st.lists(
     st.builds(
-        Product,
+        OrderedProduct,
         code=st.just("x"),
         name=st.just("X"),
         quantity=st.integers(1, 50),
@@ -92,7 +94,7 @@ PRODUCTS = st.lists(
 
 @given(of=books(), kinds=ASKED, base=BASES, products=PRODUCTS)
 def test_products_change_nothing_else_and_all_lines_add_up(
-    of: PriceBook, kinds: list[str], base: int, products: list[Product]
+    of: PriceBook, kinds: list[str], base: int, products: list[OrderedProduct]
 ) -> None:
     show, asked = ready(of, base), tickets(*kinds)
     alone, made = quote(show, moment(), asked), quote(show, moment(), asked, (), products)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cinema.domain.pricing.book import PriceBook, Promo
-from cinema.domain.pricing.quotes import Quote, quote, refund_due
+from cinema.domain.pricing.quotes import TicketQuote, quote, refund_due
 from cinema.domain.pricing.rules import ready_book, ready_showtime
 from tests.unit.domain.pricing.making import (
     asked,
@@ -67,7 +67,7 @@ def test_the_order_of_rules_and_codes_does_not_count(
     assert set(first.promos) == set(second.promos)
 
 
-def _seats(made: Quote) -> list[int]:
+def _seats(made: TicketQuote) -> list[int]:
     return [one.list_minor for one in made.seats]
 
 

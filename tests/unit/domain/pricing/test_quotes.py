@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from cinema.domain.pricing.book import Promo, Rule
-from cinema.domain.pricing.quotes import PromoLine, Quote, TaxLine, quote, refund_due
+from cinema.domain.pricing.quotes import PromoLine, RateTax, TicketQuote, quote, refund_due
 from cinema.domain.times import to_us
 from tests.unit.domain.pricing.making import (
     CINEMA,
@@ -274,7 +274,7 @@ def test_tax_is_rounded_once_for_each_rate_and_shared_out_to_its_lines() -> None
     )
     made = asked(of, "adult", "adult", "adult", base_minor=950)
     # 2850 × 7 / 107 is 186.45; of each seat alone it would be 62.15. 150 × 19 / 119 is 23.95.
-    assert made.taxes == (TaxLine("reduced", 700, 2850, 186), TaxLine("standard", 1900, 150, 24))
+    assert made.taxes == (RateTax("reduced", 700, 2850, 186), RateTax("standard", 1900, 150, 24))
     assert [line.tax_minor for line in made.seats] == [62, 62, 62]
     assert [
         (line.code, line.quantity, line.amount_minor, line.refundable, line.tax_minor)
@@ -287,12 +287,12 @@ def test_tax_of_yen() -> None:
     of = book(currency="JPY", tax_rates={"standard": 1000}, ticket_tax="standard")
     made = asked(of, "adult", base_minor=1800)
     assert made.currency == "JPY"
-    assert made.taxes == (TaxLine("standard", 1000, 1800, 164),)  # 163.64
+    assert made.taxes == (RateTax("standard", 1000, 1800, 164),)  # 163.64
 
 
 def test_a_rate_that_the_cinema_no_longer_has_is_shown_with_nothing() -> None:
     made = asked(book(ticket_tax="gone"), "adult")
-    assert made.taxes == (TaxLine("gone", 0, 1000, 0),)
+    assert made.taxes == (RateTax("gone", 0, 1000, 0),)
 
 
 # --- promo codes
@@ -382,7 +382,7 @@ def test_no_discount_is_more_than_all_of_it() -> None:
 # --- part cancellation
 
 
-def of_adults(count: int) -> Quote:
+def of_adults(count: int) -> TicketQuote:
     return asked(book(group_discounts=(group(10, 1000),)), *["adult"] * count)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from cinema.domain.pricing.book import PriceBook, is_plain, plain_book
 from cinema.domain.pricing.categories import category_prices
 from cinema.domain.pricing.quotes import quote
-from cinema.domain.pricing.showing import Moment, Ticket
+from cinema.domain.pricing.showing import AskedTicket, Moment
 from cinema.domain.pricing.tariffs import ADULT, tariff_at
 from cinema.domain.times import to_us
 from tests.unit.domain.pricing.making import HOUR_US, START, book, moment, ready, rule
@@ -49,7 +49,7 @@ def test_prices_of_a_tariff_are_quotes_as_long_as_it_counts(
     show = ready(of)
 
     def quoted(now: Moment) -> tuple[int, ...]:
-        tickets = [Ticket(category, ADULT) for category in CATEGORIES]
+        tickets = [AskedTicket(category, ADULT) for category in CATEGORIES]
         return tuple(line.list_minor for line in quote(show, now, tickets).seats)
 
     taken = data.draw(st.integers(0, total))

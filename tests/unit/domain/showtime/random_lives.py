@@ -41,7 +41,7 @@ from cinema.domain.showtime.commands import (
 from cinema.domain.showtime.decisions import Decision, Nothing, Replay
 from cinema.domain.showtime.events import Event, HoldBooked, SeatsHeld, TermsChanged
 from cinema.domain.showtime.packed import unpack
-from cinema.domain.showtime.prices import basis_of
+from cinema.domain.showtime.prices import price_inputs_of
 from cinema.domain.showtime.state import ENDED_NAMES, NEVER_US, ended_as, waiting_for
 from cinema.domain.showtime.terms import ShowtimeTerms
 from tests.unit.domain.showtime.oracle import (
@@ -90,7 +90,7 @@ class Showtime(RuleBasedStateMachine):
         self._limits = pytest.MonkeyPatch()
         self._limits.setattr(state_module, "ENDED_HOLDS_KEPT", 1)
         self._limits.setattr(state_module, "REPLY_RECORDS_KEPT", 1)
-        self._limits.setattr(state_module, "_COUNTING_FROM", 1)
+        self._limits.setattr(state_module, "COUNTING_FROM", 1)
         self._limits.setattr(expiry, "EXPIRIES_PER_COMMAND", 2)
         self.now_us = second(0)
         self.made = 0
@@ -102,7 +102,7 @@ class Showtime(RuleBasedStateMachine):
         layout = self.layout = self.layouts[0]
         self.office = BoxOffice(Room.of(layout, self._price_of()), self.rules_)
         self.book_version = 0
-        self.basis: dict[bytes, tuple[int, int, int, int, int]] = {}
+        self.price_inputs: dict[bytes, tuple[int, int, int, int, int]] = {}
         self.world = World(self._terms(layout))
 
     def teardown(self) -> None:
@@ -636,7 +636,7 @@ class Showtime(RuleBasedStateMachine):
             self.payments.append(command)
         if isinstance(decision, SeatsHeld):
             taken = self.office.taken() if self.book_version else 0
-            self.basis[decision.hold_id] = (
+            self.price_inputs[decision.hold_id] = (
                 *(self.book_version, self.now_us, taken),
                 *(self.office.seat_count(), self._base_minor()),
             )
@@ -685,9 +685,13 @@ class Showtime(RuleBasedStateMachine):
         assert state.taken == self.office.taken()
         assert not state.sold_by.keys() - state.holds.keys()
         for hold_id, packed in state.holds.items():
-            basis = basis_of(state, self.world.terms, hold_id, packed, unpack(packed))
-            what = (basis.book_version, basis.at_us, basis.taken)
-            assert (*what, basis.seat_count, basis.base_price_minor) == self.basis[hold_id]
+            price_inputs = price_inputs_of(state, self.world.terms, hold_id, packed, unpack(packed))
+            what = (price_inputs.book_version, price_inputs.at_us, price_inputs.taken)
+            assert (
+                *what,
+                price_inputs.seat_count,
+                price_inputs.base_price_minor,
+            ) == self.price_inputs[hold_id]
 
     @invariant()
     def every_ended_hold_says_how_it_ended(self) -> None:

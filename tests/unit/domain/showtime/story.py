@@ -48,7 +48,7 @@ from cinema.domain.showtime.decisions import (
     due_expiries,
     with_offers,
 )
-from cinema.domain.showtime.events import AnyEvent, Conditions, Event, encode_recorded
+from cinema.domain.showtime.events import AnyEvent, Event, ShowConditions, encode_recorded
 from cinema.domain.showtime.state import ShowtimeState, evolve
 from cinema.domain.showtime.terms import TERMS_EVENTS, ShowtimeTerms, terms_after
 from tests.unit.domain.seat_drawing import draw_plan
@@ -347,9 +347,9 @@ RULES = SaleRules(
 )
 
 
-def conditions(**changes: Any) -> Conditions:
+def conditions(**changes: Any) -> ShowConditions:
     """What the row of the usual showtime says, with these changes."""
-    usual = Conditions(
+    usual = ShowConditions(
         movie_id=id_of("film"),
         screen_id=id_of("screen"),
         starts_at_us=second(7200),

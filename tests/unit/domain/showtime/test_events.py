@@ -10,7 +10,6 @@ import pytest
 from cinema.domain.showtime.events import (
     AnyEvent,
     BookingCancelled,
-    Conditions,
     Event,
     HoldBooked,
     HoldExpired,
@@ -30,6 +29,7 @@ from cinema.domain.showtime.events import (
     SeatsChanged,
     SeatsHeld,
     SeatsUnblocked,
+    ShowConditions,
     ShowtimeCancelled,
     SoldBy,
     TermsChanged,
@@ -55,7 +55,7 @@ _UNTIL = "cf00060a243be18600"
 _CODE = "a8" + b"7KXQ2MPA".hex()
 _DEMO_EUR = "a464656d6f a3455552"
 
-CONDITIONS = Conditions(
+CONDITIONS = ShowConditions(
     movie_id=HOLD,
     screen_id=ANN,
     starts_at_us=1,

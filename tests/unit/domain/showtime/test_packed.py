@@ -7,11 +7,11 @@ from cinema.domain.limits import PRICE_LIMIT_MINOR
 from cinema.domain.seatmap import MAX_SEATS
 from cinema.domain.showtime.packed import (
     SeatGroup,
+    book_and_taken,
     customer_of,
     expiry_of,
     mark_of,
     pack,
-    price_basis,
     priced_by,
     seats_in,
     unpack,
@@ -39,7 +39,7 @@ def test_a_group_comes_back_as_it_was_packed(
     assert customer_of(packed) == customer
     assert expiry_of(packed) == expires_at_us
     assert len(packed) == 32 + 6 * len(seats)
-    assert (seats_in(packed), mark_of(packed), price_basis(packed)) == (len(seats), b"", (0, 0))
+    assert (seats_in(packed), mark_of(packed), book_and_taken(packed)) == (len(seats), b"", (0, 0))
 
 
 @given(
@@ -51,7 +51,7 @@ def test_a_group_with_a_mark_is_the_same_group(count: int, version: int, taken: 
     marked = pack(b"0123456789abcdef", 1, 2, seats, prices, priced_by(version, taken))
     assert (unpack(marked), seats_in(marked)) == (unpack(plain), count)
     assert (expiry_of(marked), customer_of(marked)) == (expiry_of(plain), customer_of(plain))
-    assert price_basis(marked) == (version, taken)
+    assert book_and_taken(marked) == (version, taken)
     assert pack(*unpack(marked), mark_of(marked)) == marked
 
 

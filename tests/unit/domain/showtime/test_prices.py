@@ -12,8 +12,8 @@ from cinema.domain.pricing.book import BookSettings, Conditions, Effect, PriceBo
 from cinema.domain.pricing.rules import ReadyBook, ready_book
 from cinema.domain.showtime.commands import MoveShowtime, with_plan
 from cinema.domain.showtime.events import PlanChanged, SeatsHeld, SoldBy
-from cinema.domain.showtime.packed import price_basis, unpack
-from cinema.domain.showtime.prices import PriceBasis, basis_of, prices_now
+from cinema.domain.showtime.packed import book_and_taken, unpack
+from cinema.domain.showtime.prices import PriceInputs, price_inputs_of, prices_now
 from cinema.domain.showtime.snapshot import decode_snapshot, encode_snapshot
 from cinema.domain.showtime.state import Surplus
 from tests.unit.domain.seat_drawing import draw_plan
@@ -76,15 +76,15 @@ def held(story: Story) -> SeatsHeld:
     return event
 
 
-def basis(story: Story, name: str = "hold") -> PriceBasis:
+def price_inputs(story: Story, name: str = "hold") -> PriceInputs:
     packed = story.state.holds[id_of(name)]
-    return basis_of(story.state, story.terms, id_of(name), packed, unpack(packed))
+    return price_inputs_of(story.state, story.terms, id_of(name), packed, unpack(packed))
 
 
 def test_a_hold_without_a_book_costs_what_its_category_costs() -> None:
     story = given().when(hold("A1 B1"))
     assert (held(story).prices, held(story).book_version, held(story).taken) == ((1000, 1250), 0, 0)
-    assert price_basis(story.state.holds[id_of("hold")]) == (0, 0)
+    assert book_and_taken(story.state.holds[id_of("hold")]) == (0, 0)
 
 
 def test_a_hold_costs_what_the_book_says_at_its_moment() -> None:
@@ -145,18 +145,18 @@ def test_a_format_and_a_category_cost_what_the_book_says() -> None:
 
 def test_another_version_is_for_new_holds_only() -> None:
     story = sold(hold("A1"))
-    before = basis(story)
+    before = price_inputs(story)
     of = price_book(rule(1, "time", 500), version=4)
     story.terms = msgspec.structs.replace(story.terms, book=of, book_version=4)
     for command in (extend(), hold("A2", "new", by="bob")):
         story.when(command, 5)
     assert (
-        basis(story)
+        price_inputs(story)
         == before
-        == PriceBasis(3, START_US, 0, 8, id_of("film"), 1000, (), "2D", second(7200), ("regular",))
+        == PriceInputs(3, START_US, 0, 8, id_of("film"), 1000, (), "2D", second(7200), ("regular",))
     )
     assert held(story).prices == (1500,)
-    assert (basis(story, "new").book_version, basis(story, "new").taken) == (4, 1)
+    assert (price_inputs(story, "new").book_version, price_inputs(story, "new").taken) == (4, 1)
 
 
 @pytest.mark.parametrize(
@@ -171,15 +171,15 @@ def test_another_version_is_for_new_holds_only() -> None:
 )
 def test_a_hold_keeps_what_it_was_sold_by(step: Any) -> None:
     story = sold(hold("A1 B1"), hold("A2", "ends"))
-    before = basis(story)
+    before = price_inputs(story)
     story.when(step, 1)
-    assert basis(story) == before
+    assert price_inputs(story) == before
     story.when(hold("A3", "new"), 2)
-    assert basis(story, "new") != msgspec.structs.replace(
+    assert price_inputs(story, "new") != msgspec.structs.replace(
         before, at_us=second(2), taken=3, categories=("regular",)
     )
     story.when(extend(), 3).when(release("B1"), 4)
-    assert basis(story) == msgspec.structs.replace(before, categories=("regular",))
+    assert price_inputs(story) == msgspec.structs.replace(before, categories=("regular",))
     again = decode_snapshot(encode_snapshot(story.state, Surplus(story.state, START_US)))
     assert contents(again) == contents(story.state)
     story.when(release(None, "ends"), 5)
@@ -205,7 +205,7 @@ def move(*rows: str, version: int, seen: int) -> MoveShowtime:
 def test_a_hold_keeps_its_categories_on_another_screen() -> None:
     """Each screen has other categories under the same labels, and the first ones count."""
     story = sold(hold("A1 B1"))
-    before = basis(story)
+    before = price_inputs(story)
     story.when(move("rrrr", "rrrr", version=7, seen=1), 1)
     event = story.happened[0]
     assert isinstance(event, PlanChanged)
@@ -213,25 +213,25 @@ def test_a_hold_keeps_its_categories_on_another_screen() -> None:
     assert event.moved.before == SoldBy(
         id_of("film"), 1000, (), "2D", second(7200), ROOM.seat_count, (("B1", "premium"),)
     )
-    assert basis(story) == before
+    assert price_inputs(story) == before
     story.when(hold("A2", "second"), 2)
-    second_before = basis(story, "second")
+    second_before = price_inputs(story, "second")
     story.when(move("pppp", "vvvv", "rr", version=8, seen=2), 3)
-    assert basis(story) == before
-    assert basis(story, "second") == second_before
+    assert price_inputs(story) == before
+    assert price_inputs(story, "second") == second_before
     story.when(change_terms(seen=(3,), screen_id=id_of("screen 8"), base_price_minor=1), 4)
-    assert basis(story) == before
-    assert basis(story, "second") == second_before
+    assert price_inputs(story) == before
+    assert price_inputs(story, "second") == second_before
 
 
 def test_a_pending_booking_keeps_its_mark() -> None:
     story = sold(hold("A1"), pay())
-    assert price_basis(story.state.holds[id_of("hold")]) == (3, 0)
+    assert book_and_taken(story.state.holds[id_of("hold")]) == (3, 0)
     story.when(change_terms(starts_at_us=second(7260)), 1)
-    assert price_basis(story.state.holds[id_of("hold")]) == (3, 0)
+    assert book_and_taken(story.state.holds[id_of("hold")]) == (3, 0)
     reserved = sold(hold("A1"), pay(before_start_s=60))
     reserved.when(change_terms(starts_at_us=second(7260)), 1)
-    assert price_basis(reserved.state.holds[id_of("hold")]) == (3, 0)
+    assert book_and_taken(reserved.state.holds[id_of("hold")]) == (3, 0)
 
 
 def test_terms_say_the_format_and_the_zone() -> None:

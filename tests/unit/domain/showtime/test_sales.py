@@ -17,7 +17,7 @@ from cinema.domain.showtime.events import (
 from cinema.domain.showtime.packed import unpack
 from cinema.domain.showtime.replan import moved_event
 from cinema.domain.showtime.snapshot import decode_snapshot, encode_snapshot
-from cinema.domain.showtime.state import Surplus, Waiting, ended_as, waiting_for
+from cinema.domain.showtime.state import AwaitedPayment, Surplus, ended_as, waiting_for
 from tests.unit.domain.showtime.story import (
     START_US,
     Story,
@@ -144,7 +144,7 @@ def test_a_reservation_that_moves_with_its_start_costs_the_same() -> None:
     story = given(hold("A1 A2")).when(pay(sale=TWO, before_start_s=60), 1)
     story.when(change_terms(starts_at_us=second(7260)), 2)
     waiting = waiting_for(story.state.paying[HOLD])
-    assert waiting == Waiting(BOOKING, second(7200), 60, 100, 114, 16)
+    assert waiting == AwaitedPayment(BOOKING, second(7200), 60, 100, 114, 16)
 
 
 def test_what_waited_for_a_payment_before_there_were_fees_is_read() -> None:

@@ -16,7 +16,7 @@ from cinema.domain.showtime.events import (
     SeatsChanged,
     paid_more,
 )
-from cinema.domain.showtime.packed import mark_of, price_basis, unpack
+from cinema.domain.showtime.packed import book_and_taken, mark_of, unpack
 from cinema.domain.showtime.snapshot import decode_snapshot, encode_snapshot
 from cinema.domain.showtime.state import ENDED_BOOKED, Surplus, ended_as
 from tests.unit.domain.showtime.story import (
@@ -135,7 +135,7 @@ def test_a_hold_keeps_the_mark_of_its_prices() -> None:
     story.state.holds[id_of("more")] = packed
     story.when(change("A2", "A4", seen=TWO), 5)
     assert mark_of(story.state.holds[id_of("more")]) == mark_of(packed)
-    assert price_basis(story.state.holds[id_of("more")]) == (7, 9)
+    assert book_and_taken(story.state.holds[id_of("more")]) == (7, 9)
 
 
 def test_a_hold_that_is_being_paid_keeps_its_seats() -> None:

@@ -35,8 +35,8 @@ from cinema.domain.showtime.events import (
     WaitlistJoined,
     WaitlistLeft,
 )
-from cinema.domain.showtime.packed import price_basis, unpack
-from cinema.domain.showtime.prices import basis_of
+from cinema.domain.showtime.packed import book_and_taken, unpack
+from cinema.domain.showtime.prices import price_inputs_of
 from cinema.domain.showtime.waiting import Entry, Wish, seats_for, unpacked_entry
 from tests.unit.domain.seat_drawing import draw_plan, draw_status
 from tests.unit.domain.showtime.story import (
@@ -427,11 +427,11 @@ def test_offers_of_changed_terms_are_sold_by_these() -> None:
     assert made.prices == story.terms.prices_minor[:1]
     assert made.prices != PRICES_MINOR[:1]
     packed = story.state.holds[made.hold_id]
-    basis = basis_of(story.state, story.terms, made.hold_id, packed, unpack(packed))
-    assert basis.base_price_minor == 2000
+    price_inputs = price_inputs_of(story.state, story.terms, made.hold_id, packed, unpack(packed))
+    assert price_inputs.base_price_minor == 2000
     old = story.state.holds[id_of("other")]
-    basis = basis_of(story.state, story.terms, id_of("other"), old, unpack(old))
-    assert basis.base_price_minor == 1000
+    price_inputs = price_inputs_of(story.state, story.terms, id_of("other"), old, unpack(old))
+    assert price_inputs.base_price_minor == 1000
 
 
 def test_nobody_waits_for_a_cancelled_showtime() -> None:
@@ -522,8 +522,8 @@ def test_offers_are_priced_by_the_book_and_remember_it() -> None:
     first, then = offers(story)
     assert (first.book_version, first.taken, then.taken) == (7, 8, 9)
     assert (first.prices, then.prices) == ((1000,), (1500,))
-    assert price_basis(story.state.holds[first.hold_id]) == (7, 8)
-    assert price_basis(story.state.holds[then.hold_id]) == (7, 9)
+    assert book_and_taken(story.state.holds[first.hold_id]) == (7, 8)
+    assert book_and_taken(story.state.holds[then.hold_id]) == (7, 9)
 
 
 # --- bounds

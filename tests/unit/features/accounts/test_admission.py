@@ -18,7 +18,7 @@ from cinema.domain.limits_catalog import (
 )
 from cinema.domain.principal import InvalidToken, Principal
 from cinema.domain.rejections import Refused, refuse
-from cinema.features.accounts.admission import REVOCATIONS_UNREAD, Admission
+from cinema.features.accounts.admission import REVOCATIONS_UNREAD, TokenAdmission
 from cinema.features.accounts.changes_store import AccountChanges, Standing
 from cinema.features.accounts.shared_looks import Holder
 from cinema.features.accounts.signing_keys import SigningKeys
@@ -99,7 +99,7 @@ class Door:
         self.clock = Clock()
         self.accounts = Accounts()
         self.issuer = TokenIssuer(SigningKeys([KEY]), ttl_s=TTL_S, clock=self.clock)
-        self.admission = Admission(
+        self.admission = TokenAdmission(
             TokenVerifier(SigningKeys([KEY]), clock=self.clock),
             self.accounts,
             clock=self.clock,
@@ -408,7 +408,7 @@ async def test_expired_tokens_leave_memory_before_live_ones() -> None:
 
 async def test_token_whose_key_is_taken_out_while_it_is_looked_up_is_refused(door: Door) -> None:
     keys = SigningKeys([KEY])
-    admission = Admission(
+    admission = TokenAdmission(
         TokenVerifier(keys, clock=door.clock),
         door.accounts,
         clock=door.clock,

@@ -15,11 +15,11 @@ from cinema.features.accounts.session_rules import (
     REFRESH_EXPIRED,
     REFRESH_INVALID,
     ROTATIONS_LIMIT,
-    Ended,
     Family,
     Repeat,
     Reuse,
     Rotate,
+    SessionOver,
     SessionTimes,
     Step,
     TooFast,
@@ -101,8 +101,8 @@ def test_later_use_of_an_old_token_ends_the_session_for_thief_and_owner() -> Non
     told = Told()
     second = told.rotate(told.first, 100)
     assert told.use(told.first, 110.001) == Reuse()
-    assert told.use(second, 111) == Ended(REFRESH_INVALID)
-    assert told.use(told.first, 112) == Ended(REFRESH_INVALID)
+    assert told.use(second, 111) == SessionOver(REFRESH_INVALID)
+    assert told.use(told.first, 112) == SessionOver(REFRESH_INVALID)
 
 
 def test_grace_counts_from_the_first_use_of_that_token_not_from_the_last_rotation() -> None:
@@ -152,7 +152,7 @@ def test_rotation_from_before_the_clock_was_set_back_stays_in_its_place() -> Non
 def test_session_ends_after_seven_idle_days() -> None:
     told = Told()
     assert isinstance(told.use(told.first, 7 * 86_400 - 0.001), Rotate)
-    assert told.use(told.first, 14 * 86_400) == Ended(REFRESH_EXPIRED)
+    assert told.use(told.first, 14 * 86_400) == SessionOver(REFRESH_EXPIRED)
 
 
 def test_session_ends_after_thirty_days_however_often_it_is_used() -> None:
@@ -162,7 +162,7 @@ def test_session_ends_after_thirty_days_however_often_it_is_used() -> None:
         secret = told.rotate(secret, day * 86_400)
     assert told.family.expires_at == START + timedelta(days=30)
     secret = told.rotate(secret, 30 * 86_400 - 1)
-    assert told.use(secret, 30 * 86_400) == Ended(REFRESH_EXPIRED)
+    assert told.use(secret, 30 * 86_400) == SessionOver(REFRESH_EXPIRED)
 
 
 def test_shorter_total_time_in_the_settings_counts_for_sessions_that_are_there() -> None:
@@ -171,7 +171,7 @@ def test_shorter_total_time_in_the_settings_counts_for_sessions_that_are_there()
     step = use_token(
         told.family, told.first, TOKENS.lines(told.first, 1), START + timedelta(days=2), shorter
     )
-    assert step == Ended(REFRESH_EXPIRED)
+    assert step == SessionOver(REFRESH_EXPIRED)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_shorter_total_time_in_the_settings_counts_for_sessions_that_are_there()
 def test_session_that_may_not_go_on_is_ended_for_any_token(change: dict[str, object]) -> None:
     told = Told()
     told.family = msgspec.structs.replace(told.family, **change)
-    assert told.use(told.first, 1) == Ended(REFRESH_INVALID)
+    assert told.use(told.first, 1) == SessionOver(REFRESH_INVALID)
 
 
 def test_repetition_over_a_change_of_keys_gets_what_the_old_key_derived() -> None:
@@ -209,7 +209,7 @@ def test_of_any_uses_exactly_the_late_repetitions_end_the_session(
         secret = known[max(0, len(known) - 1 - back)]
         step = told.use(secret, at_ms / 1000)
         if over:
-            assert step == Ended(REFRESH_INVALID)
+            assert step == SessionOver(REFRESH_INVALID)
         elif secret == known[-1]:
             assert isinstance(step, Rotate)
             first_used_ms[secret] = at_ms

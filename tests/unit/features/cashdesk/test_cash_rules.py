@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cinema.features.cashdesk.rules import (
-    Moved,
+    MovedCash,
     Taking,
     business_date,
     day_to_open,
@@ -59,7 +59,7 @@ def test_who_opens_after_the_close_works_for_the_next_day() -> None:
 def test_only_cash_is_in_the_drawer() -> None:
     comes_to = drawer(
         10_000,
-        [Moved("pay_in", 500), Moved("pay_out", 300), Moved("bank_drop", 2_000)],
+        [MovedCash("pay_in", 500), MovedCash("pay_out", 300), MovedCash("bank_drop", 2_000)],
         [Taking("cash", 4_000, 1_000), Taking("terminal", 9_000, 0), Taking("cash", 0, 250)],
     )
     assert comes_to.expected == 10_000 + 500 - 300 - 2_000 + 4_000 - 1_000 - 250

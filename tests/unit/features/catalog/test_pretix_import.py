@@ -29,9 +29,9 @@ from cinema.features.catalog.pretix_export import plan_of
 from cinema.features.catalog.pretix_process import (
     Exported,
     ExportTask,
-    Failed,
     Imported,
     ImportTask,
+    NoLayout,
     answer_to,
 )
 from cinema.features.catalog.pretix_rules import (
@@ -566,11 +566,11 @@ def test_the_process_answers_with_a_layout_a_plan_or_a_refusal() -> None:
     out = answer_to(ExportTask(name="Room"), msgspec.json.encode(made.layout))
     assert isinstance(out, Exported)
     assert msgspec.json.decode(out.plan)["name"] == "Room"
-    assert answer_to(ImportTask(screen_at="top"), b"[]") == Failed(
+    assert answer_to(ImportTask(screen_at="top"), b"[]") == NoLayout(
         message="Expected `object`, got `array`", path="$"
     )
     # Rows with numbers have three digits.
     nameless = plan(zone(*(row("", ["A"], y=at * 30) for at in range(MAX_ROWS))))
     refused = answer_to(ImportTask(screen_at="top"), msgspec.json.encode(nameless))
-    assert isinstance(refused, Failed)
+    assert isinstance(refused, NoLayout)
     assert refused.path == "$.zones"

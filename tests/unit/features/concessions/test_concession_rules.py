@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from cinema.domain.pricing.quotes import Product as Sold
+from cinema.domain.pricing.quotes import OrderedProduct as Sold
 from cinema.domain.rejections import Refused
 from cinema.features.concessions.rules import (
     PICK_UP_ALPHABET,

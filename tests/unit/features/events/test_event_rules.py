@@ -11,9 +11,9 @@ import pytest
 
 from cinema.features.events.rules import (
     KINDS,
-    NewEvent,
+    NewPublicEvent,
+    OutboxEvent,
     RefundTold,
-    Told,
     Unclear,
     event_of,
     numbered,
@@ -54,8 +54,8 @@ PAYLOADS: dict[str, dict[str, Any]] = {
 }
 
 
-def told(kind: str, **changes: Any) -> Told:
-    return Told(
+def told(kind: str, **changes: Any) -> OutboxEvent:
+    return OutboxEvent(
         id=1,
         showtime_id=SHOWTIME,
         seq=7,
@@ -164,8 +164,8 @@ def test_a_refund_is_told_by_its_status(status: str, before: str | None, type_: 
 
 
 def test_events_of_a_subject_are_counted_in_their_order() -> None:
-    def event(booking: int | None) -> NewEvent:
-        return NewEvent(
+    def event(booking: int | None) -> NewPublicEvent:
+        return NewPublicEvent(
             type="booking.changed",
             showtime_id=SHOWTIME,
             booking_id=None if booking is None else UUID(int=100 + booking),

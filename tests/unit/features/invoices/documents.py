@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from cinema.features.invoices.rules import Desk, Due, Refund, Sale, Sold, Supplement
+from cinema.features.invoices.rules import Desk, Due, InvoicedSale, RefundedItems, Sold, Supplement
 from cinema.features.invoices.shapes import (
     BookingOfDocument,
     Buyer,
@@ -37,9 +37,9 @@ def seats(*prices: int, rate: int = 700) -> tuple[Sold, ...]:
     )
 
 
-def sale(*sold: Sold, **changes: Any) -> Sale:
+def sale(*sold: Sold, **changes: Any) -> InvoicedSale:
     """A sale of these items."""
-    made = Sale(
+    made = InvoicedSale(
         cinema_id=CINEMA_ID,
         prefix="BER-",
         time_zone="Europe/Berlin",
@@ -64,18 +64,20 @@ def sale(*sold: Sold, **changes: Any) -> Sale:
     return msgspec.structs.replace(made, **changes)
 
 
-def desk(*sales: Sale, now: datetime = NOW, issued: Any = None, counters: Any = None) -> Desk:
+def desk(
+    *sales: InvoicedSale, now: datetime = NOW, issued: Any = None, counters: Any = None
+) -> Desk:
     known = {one.booking.id: one for one in sales}
     return Desk(known, issued or {}, counters or {}, now=now, new_id=new_id)
 
 
-def due(one: Sale, seq: int = 1, what: Refund | Supplement | None = None) -> Due:
+def due(one: InvoicedSale, seq: int = 1, what: RefundedItems | Supplement | None = None) -> Due:
     return Due(
         showtime_id=one.showtime.id, seq=seq, booking_id=one.booking.id, what=what, due_at=NOW
     )
 
 
-def documents(one: Sale, *refunds: Refund | Supplement) -> list[Document]:
+def documents(one: InvoicedSale, *refunds: RefundedItems | Supplement) -> list[Document]:
     """The invoice of a sale, and the documents of its refunds and other seats."""
     at = desk(one)
     at.take(due(one))

@@ -13,7 +13,7 @@ from cinema.features.invoices.rules import (
     CannotIssue,
     ChosenSeat,
     QuotedLine,
-    Refund,
+    RefundedItems,
     Sold,
     SoldAs,
     Supplement,
@@ -69,8 +69,8 @@ def test_each_kind_has_numbers_of_its_own() -> None:
     at = desk(one, other, third)
     at.take(due(one))
     at.take(due(other))
-    at.take(due(one, 2, Refund((("A2", 100),), 100, False)))
-    at.take(due(other, 3, Refund((("A1", 100),), 100, True)))
+    at.take(due(one, 2, RefundedItems((("A2", 100),), 100, False)))
+    at.take(due(other, 3, RefundedItems((("A1", 100),), 100, True)))
     at.take(due(third))
     assert [made.document.number for made in at.made] == [
         "BER-2026-1",
@@ -102,7 +102,7 @@ def test_a_cinema_without_a_prefix_has_one_of_its_own() -> None:
 
 def test_a_part_given_back_has_a_credit_note() -> None:
     first, note = documents(
-        sale(*seats(1250, 950)), Refund(seats=(("A2", 950),), amount_minor=950, whole=False)
+        sale(*seats(1250, 950)), RefundedItems(seats=(("A2", 950),), amount_minor=950, whole=False)
     )
     assert note.kind == "credit_note"
     assert note.corrects is not None
@@ -113,7 +113,7 @@ def test_a_part_given_back_has_a_credit_note() -> None:
 def test_all_given_back_is_a_cancellation_with_the_lines_of_the_invoice() -> None:
     first, ended = documents(
         sale(*seats(1250, 950)),
-        Refund(seats=(("A1", 1250), ("A2", 950)), amount_minor=2200, whole=True),
+        RefundedItems(seats=(("A1", 1250), ("A2", 950)), amount_minor=2200, whole=True),
     )
     assert (ended.kind, ended.lines, ended.taxes) == ("cancellation", first.lines, first.taxes)
 
@@ -121,26 +121,28 @@ def test_all_given_back_is_a_cancellation_with_the_lines_of_the_invoice() -> Non
 def test_what_is_left_given_back_is_another_credit_note() -> None:
     made = documents(
         sale(*seats(1250, 950)),
-        Refund((("A2", 950),), 950, False),
-        Refund((("A1", 1250),), 1250, True),
+        RefundedItems((("A2", 950),), 950, False),
+        RefundedItems((("A1", 1250),), 1250, True),
     )
     assert [one.kind for one in made] == ["invoice", "credit_note", "credit_note"]
     assert made[0].tax.amount == made[1].tax.amount + made[2].tax.amount
 
 
 def test_half_the_price_given_back_is_shared_out_to_the_seats() -> None:
-    _, note = documents(sale(*seats(1001, 1000)), Refund((("A1", 1001), ("A2", 1000)), 1000, True))
+    _, note = documents(
+        sale(*seats(1001, 1000)), RefundedItems((("A1", 1001), ("A2", 1000)), 1000, True)
+    )
     assert note.kind == "credit_note"
     assert [line.gross.amount for line in note.lines] == [500, 500]
 
 
 def test_what_gives_nothing_back_has_no_document() -> None:
-    assert len(documents(sale(*seats(1000)), Refund((("A1", 1000),), 0, True))) == 1
-    assert len(documents(sale(*seats(0, 0)), Refund((("A1", 0),), 0, False))) == 1
+    assert len(documents(sale(*seats(1000)), RefundedItems((("A1", 1000),), 0, True))) == 1
+    assert len(documents(sale(*seats(0, 0)), RefundedItems((("A1", 0),), 0, False))) == 1
 
 
 def test_a_free_booking_that_ends_is_cancelled() -> None:
-    _, ended = documents(sale(*seats(0)), Refund((("A1", 0),), 0, True))
+    _, ended = documents(sale(*seats(0)), RefundedItems((("A1", 0),), 0, True))
     assert (ended.kind, ended.total.amount) == ("cancellation", 0)
 
 
@@ -155,7 +157,7 @@ def test_an_invoice_is_made_once() -> None:
 def test_a_refund_of_what_has_no_invoice_makes_that_first() -> None:
     one = sale(*seats(1000))
     at = desk(one)
-    at.take(due(one, 9, Refund((("A1", 1000),), 1000, True)))
+    at.take(due(one, 9, RefundedItems((("A1", 1000),), 1000, True)))
     assert [(made.document.kind, made.event_seq) for made in at.made] == [
         ("invoice", None),
         ("cancellation", 9),
@@ -169,7 +171,7 @@ def test_a_refund_that_does_not_fit_takes_no_number() -> None:
     at = desk(one, other)
     at.take(due(one))
     with pytest.raises(CannotIssue, match="B1"):
-        at.take(due(one, 2, Refund((("B1", 1000),), 1000, False)))
+        at.take(due(one, 2, RefundedItems((("B1", 1000),), 1000, False)))
     with pytest.raises(CannotIssue):
         at.take(due(sale()))
     at.take(due(other))
@@ -180,9 +182,9 @@ def test_no_more_is_given_back_than_is_left() -> None:
     """Some was given back out of goodwill before; the payment service gives the rest then."""
     made = documents(
         sale(*seats(1000, 500)),
-        Refund((), 600, False),
-        Refund((("A1", 1000), ("A2", 500)), 1500, True),
-        Refund((), 1, False),
+        RefundedItems((), 600, False),
+        RefundedItems((("A1", 1000), ("A2", 500)), 1500, True),
+        RefundedItems((), 1, False),
     )
     assert [one.total.amount for one in made] == [1500, 600, 900]
     assert [line.gross.amount for line in made[1].lines] == [400, 200]
@@ -193,8 +195,8 @@ def test_what_goes_back_beside_the_seats_is_of_the_fees_and_then_of_the_rest() -
     other = Sold("fee", "", "", "", "Glasses", 100, 1900)
     _, first, second = documents(
         sale(*seats(1000, 500), FEE, other),
-        Refund((("A1", 1000),), 1100, False),
-        Refund((("A2", 500),), 650, True),
+        RefundedItems((("A1", 1000),), 1100, False),
+        RefundedItems((("A2", 500),), 650, True),
     )
     assert [(line.name or line.seat, line.gross.amount) for line in first.lines] == [
         ("A1", 1000),
@@ -206,12 +208,14 @@ def test_what_goes_back_beside_the_seats_is_of_the_fees_and_then_of_the_rest() -
         ("Booking fee", 90),
         ("Glasses", 60),
     ]
-    (_, generous) = documents(sale(*seats(1000, 500)), Refund((("A2", 500),), 800, False))
+    (_, generous) = documents(sale(*seats(1000, 500)), RefundedItems((("A2", 500),), 800, False))
     assert [(line.seat, line.gross.amount) for line in generous.lines] == [("A1", 300), ("A2", 500)]
 
 
 def test_fees_of_one_name_are_told_apart() -> None:
-    made = documents(sale(*seats(0), FEE, FEE), Refund((), 200, False), Refund((), 100, False))
+    made = documents(
+        sale(*seats(0), FEE, FEE), RefundedItems((), 200, False), RefundedItems((), 100, False)
+    )
     assert [[line.gross.amount for line in one.lines] for one in made] == [
         [0, 150, 150],
         [100, 100],
@@ -245,7 +249,7 @@ def test_corrections_never_exceed_the_invoice_and_add_up_to_it(
         some = order[start:cut]
         paid = sum(one.gross_minor for one in some)
         refunds.append(
-            Refund(
+            RefundedItems(
                 tuple((one.seat, one.gross_minor) for one in some),
                 paid * percent // 100,
                 cut == len(order),
@@ -307,7 +311,7 @@ def test_what_cost_nothing_has_no_rate() -> None:
 
 def test_a_ticket_with_another_seat_is_given_back_as_it_was_sold() -> None:
     """`A1` was changed to `A2`, and that ticket's to `B7`: each is named by its line."""
-    refund = Refund((("B7", 1500),), 1200, whole=False, sold_as={"A2": "A1", "B7": "A2"})
+    refund = RefundedItems((("B7", 1500),), 1200, whole=False, sold_as={"A2": "A1", "B7": "A2"})
     _, made = documents(sale(*seats(1000, 1200)), refund)
     assert [(line.seat, line.gross.amount) for line in made.lines] == [("A2", 1200)]
 
@@ -350,7 +354,7 @@ def test_a_ticket_that_was_changed_twice_is_named_by_the_seat_that_was_sold() ->
 
 
 def test_a_dearer_seat_given_back_is_credited_of_both_its_invoices() -> None:
-    refund = Refund((("B1", 1250),), 1250, whole=False, sold_as={"B1": "A1"})
+    refund = RefundedItems((("B1", 1250),), 1250, whole=False, sold_as={"B1": "A1"})
     first, second, *notes = documents(
         sale(*seats(1000, 1000), FEE), more(("A1", "B1", 250)), refund
     )
@@ -362,7 +366,7 @@ def test_a_dearer_seat_given_back_is_credited_of_both_its_invoices() -> None:
 
 
 def test_a_changed_booking_given_back_as_a_whole_cancels_each_invoice() -> None:
-    refund = Refund((("B1", 1250), ("A2", 1000)), 2250, whole=True, sold_as={"B1": "A1"})
+    refund = RefundedItems((("B1", 1250), ("A2", 1000)), 2250, whole=True, sold_as={"B1": "A1"})
     first, second, *ended = documents(sale(*seats(1000, 1000)), more(("A1", "B1", 250)), refund)
     assert [(one.kind, one.number) for one in ended] == [
         ("cancellation", "BER-CX-2026-1"),
@@ -401,7 +405,7 @@ def test_invoices_and_their_corrections_come_to_what_was_paid_and_not_given_back
             paid += amount
         else:
             amount = data.draw(st.integers(0, 3000))
-            steps.append(Refund(((seat, amount),), amount, whole=False, sold_as=sold_as))
+            steps.append(RefundedItems(((seat, amount),), amount, whole=False, sold_as=sold_as))
             back = min(paid, back + amount)
     made = documents(sale(*seats(*prices, rate=rate)), *steps)
     invoices = [one for one in made if one.kind == "invoice"]
@@ -443,22 +447,24 @@ def test_products_are_items_with_how_many_there_are() -> None:
     ("refund", "shares"),
     [
         # A part of the price of both, and all of what a policy gives.
-        (Refund((("A1", 1250),), 1275, True, products_minor=650), [625, 0, 650]),
-        (Refund((("A1", 1250),), 2550, True, products_minor=1300), [1250, 0, 1300]),
+        (RefundedItems((("A1", 1250),), 1275, True, products_minor=650), [625, 0, 650]),
+        (RefundedItems((("A1", 1250),), 2550, True, products_minor=1300), [1250, 0, 1300]),
         # They were handed out: the fee goes back before them.
-        (Refund((("A1", 1250),), 1400, True), [1250, 150, 0]),
-        (Refund((("A1", 1250),), 1500, True), [1250, 150, 100]),
+        (RefundedItems((("A1", 1250),), 1400, True), [1250, 150, 0]),
+        (RefundedItems((("A1", 1250),), 1500, True), [1250, 150, 100]),
         # More of them than there is.
-        (Refund((("A1", 1250),), 2600, True, products_minor=9999), [1250, 50, 1300]),
+        (RefundedItems((("A1", 1250),), 2600, True, products_minor=9999), [1250, 50, 1300]),
     ],
 )
-def test_products_give_back_what_was_given_back_for_them(refund: Refund, shares: list[int]) -> None:
+def test_products_give_back_what_was_given_back_for_them(
+    refund: RefundedItems, shares: list[int]
+) -> None:
     _, note = documents(sale(*seats(1250), FEE, POPCORN), refund)
     given = {line.kind: line.gross.amount for line in note.lines}
     assert [given.get(kind, 0) for kind in ("seat", "fee", "product")] == shares
 
 
 def test_a_booking_with_products_that_is_taken_back_as_a_whole_is_a_cancellation() -> None:
-    refund = Refund((("A1", 1250),), 2700, True, products_minor=1300)
+    refund = RefundedItems((("A1", 1250),), 2700, True, products_minor=1300)
     first, ended = documents(sale(*seats(1250), FEE, POPCORN), refund)
     assert (ended.kind, ended.total, ended.tax) == ("cancellation", first.total, first.tax)

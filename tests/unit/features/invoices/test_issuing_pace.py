@@ -8,7 +8,7 @@ import pytest
 
 from cinema.features.invoices.jobs import HURRY_FROM_S, LONGEST_REST_S, REST_S, Issuing
 from cinema.features.invoices.metrics import InvoiceCounts
-from cinema.features.invoices.store import InvoicesRepository, Waiting
+from cinema.features.invoices.store import InvoicesRepository, WaitingDocuments
 
 NOW = datetime(2026, 6, 2, 12, 0, tzinfo=UTC)
 
@@ -28,6 +28,6 @@ def test_a_rest_is_nine_times_the_work_unless_documents_are_late(
     took_s: float, late_s: float, rest_s: float
 ) -> None:
     counts = InvoiceCounts()
-    counts.note(Waiting(1000, 0, NOW - timedelta(seconds=late_s)), NOW)
+    counts.note(WaitingDocuments(1000, 0, NOW - timedelta(seconds=late_s)), NOW)
     issuing = Issuing(InvoicesRepository.__new__(InvoicesRepository), counts, now=lambda: NOW)
     assert issuing.rest_s(took_s) == pytest.approx(rest_s)

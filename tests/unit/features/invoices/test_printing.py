@@ -13,7 +13,7 @@ import pytest
 from cinema.domain.money import Money
 from cinema.features.invoices import scripts, words
 from cinema.features.invoices.printing import pdf_of
-from cinema.features.invoices.rules import ChosenSeat, Refund, Sale, Sold, Supplement
+from cinema.features.invoices.rules import ChosenSeat, InvoicedSale, RefundedItems, Sold, Supplement
 from cinema.features.invoices.scripts import MISSING
 from cinema.features.invoices.service import ANSWER_LIMIT_BYTES, PROGRAM
 from cinema.features.invoices.shapes import Buyer, Document, Seller
@@ -31,7 +31,7 @@ def pages_of(pdf: bytes) -> list[str]:
     return [" ".join(text.split()) for text in texts]
 
 
-def shown_at(film: str, one: Sale) -> Sale:
+def shown_at(film: str, one: InvoicedSale) -> InvoicedSale:
     return msgspec.structs.replace(
         one, showtime=msgspec.structs.replace(one.showtime, film=film, screen="Großer Saal")
     )
@@ -78,13 +78,15 @@ def test_it_comes_in_german() -> None:
 
 def test_corrections_name_their_invoice() -> None:
     made = documents(
-        sale(*seats(1250, 950)), Refund((("A2", 950),), 950, False), Refund((), 0, True)
+        sale(*seats(1250, 950)),
+        RefundedItems((("A2", 950),), 950, False),
+        RefundedItems((), 0, True),
     )
     text = printed(made[1], "en")
     assert "Credit note" in text
     assert "Corrects invoice BER-2026-1 of 2026-06-01" in text
     assert "Total given back: 9.50 EUR" in text
-    _, ended = documents(sale(*seats(100)), Refund((("A1", 100),), 100, True))
+    _, ended = documents(sale(*seats(100)), RefundedItems((("A1", 100),), 100, True))
     assert "Stornorechnung" in printed(ended, "de")
 
 

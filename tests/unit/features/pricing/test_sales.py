@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from cinema.domain.pricing.book import Channel, PriceBook
 from cinema.domain.pricing.quotes import quote
-from cinema.domain.pricing.showing import Moment, Ticket
+from cinema.domain.pricing.showing import AskedTicket, Moment
 from cinema.domain.pricing.tickets import refused_tickets
 from cinema.domain.rejections import Refused
-from cinema.domain.showtime.prices import PriceBasis
+from cinema.domain.showtime.prices import PriceInputs
 from cinema.features.bookings.service import CODE_ALPHABET, booking_code
 from cinema.features.pricing.book_service import Books
 from cinema.features.pricing.rules import sale_of_quote, tickets_of_hold, types_of
@@ -70,13 +70,13 @@ MOMENTS = st.builds(moment, st.integers(0, 120), st.integers(0, 100))
 def hold_of(showtime: SaleShowtime, at: Moment, kinds: list[str], first: int) -> HoldPriced:
     """A hold of seats from a number on, for these categories."""
     facts = showtime.show.facts
-    basis = PriceBasis(
+    price_inputs = PriceInputs(
         *(showtime.show.ready.book.version, at.at_us, at.taken_seats, at.total_seats),
         *(facts.movie_id, facts.base_minor, (), facts.format, facts.starts_at_us),
         tuple(kind.rpartition(":")[0] or "regular" for kind in kinds),
     )
     labels = tuple(f"A{number}" for number in range(first, first + len(kinds)))
-    return HoldPriced(showtime=showtime, basis=basis, labels=labels)
+    return HoldPriced(showtime=showtime, price_inputs=price_inputs, labels=labels)
 
 
 @given(
@@ -95,7 +95,7 @@ def test_what_is_remembered_of_a_sale_is_what_it_would_be_made_anew(
             hold = hold_of(showtime, at, kinds, first)
             named = zip(hold.labels, kinds, strict=True)
             types = {label: kind.rpartition(":")[2] for label, kind in named}
-            tickets = tickets_of_hold(hold.labels, hold.basis.categories, types)
+            tickets = tickets_of_hold(hold.labels, hold.price_inputs.categories, types)
             refused = refused_tickets(showtime.show.ready, tickets, channel)
             if refused is None:
                 made = sale_of_quote(quote(showtime.show, at, tickets), hold.labels)
@@ -160,8 +160,8 @@ def test_a_code_that_gives_way_is_not_used_and_one_that_is_missed_is_refused() -
 
 def test_seats_that_are_not_named_are_for_adults() -> None:
     assert tickets_of_hold(("A1", "B1"), ("regular", "premium"), {"B1": "child"}) == [
-        Ticket("regular", "adult", "A1"),
-        Ticket("premium", "child", "B1"),
+        AskedTicket("regular", "adult", "A1"),
+        AskedTicket("premium", "child", "B1"),
     ]
 
 

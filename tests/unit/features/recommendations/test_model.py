@@ -16,13 +16,13 @@ from cinema.features.recommendations.model.building import build
 from cinema.features.recommendations.model.content import genre_weights, likeness, profile
 from cinema.features.recommendations.model.facts import (
     DAY_S,
-    Act,
     ActKind,
-    Candidate,
     Customer,
+    CustomerAct,
     Film,
+    FilmCandidate,
+    FilmHistory,
     Model,
-    Past,
     Popularity,
     Slot,
 )
@@ -51,17 +51,19 @@ def film(number: int, *genres: str) -> Film:
     return Film(id=UUID(int=number), title=f"Film {number}", genres=genres)
 
 
-def act(kind: ActKind, days: float = 0.0, movie: int = 1, cinema: UUID | None = None) -> Act:
-    return Act(UUID(int=500), UUID(int=movie), kind, NOW_S - days * DAY_S, cinema)
+def act(
+    kind: ActKind, days: float = 0.0, movie: int = 1, cinema: UUID | None = None
+) -> CustomerAct:
+    return CustomerAct(UUID(int=500), UUID(int=movie), kind, NOW_S - days * DAY_S, cinema)
 
 
-def past(one: Film, weight: float = 4.0, *, saw: bool = True) -> Past:
-    return Past(film=one, weight=weight, saw=saw)
+def past(one: Film, weight: float = 4.0, *, saw: bool = True) -> FilmHistory:
+    return FilmHistory(film=one, weight=weight, saw=saw)
 
 
 def scored(number: int, genre: str | None = None, score: float = 0.0) -> Scored:
     one = film(number, *([] if genre is None else [genre]))
-    return Scored(candidate=Candidate(film=one, days_shown=1.0), score=score, parts={})
+    return Scored(candidate=FilmCandidate(film=one, days_shown=1.0), score=score, parts={})
 
 
 def test_what_a_customer_did_counts_by_its_kind_and_half_after_half_a_year() -> None:
@@ -135,9 +137,9 @@ def test_a_cinema_with_few_bookings_has_the_popularity_of_the_chain() -> None:
 
 def test_a_film_that_has_just_begun_is_not_taken_for_one_that_nobody_wants() -> None:
     old, new, dull = (
-        Candidate(film=film(1), days_shown=60),
-        Candidate(film=film(2), days_shown=0),
-        Candidate(film=film(3), days_shown=60),
+        FilmCandidate(film=film(1), days_shown=60),
+        FilmCandidate(film=film(2), days_shown=0),
+        FilmCandidate(film=film(3), days_shown=60),
     )
     first, second, third = demand([old, new, dull], {UUID(int=1): 0.9, UUID(int=3): 0.001})
     assert first > second > third
@@ -226,7 +228,7 @@ def test_what_others_with_the_same_taste_saw_comes_first_and_new_films_by_their_
     model = taste_model([new_drama, new_western])
     customer = Customer(history={UUID(int=1): past(film(1, "Drama"))})
     candidates = [
-        Candidate(film=one, days_shown=1)
+        FilmCandidate(film=one, days_shown=1)
         for one in (film(7, "Western"), new_western, film(2, "Drama"), new_drama)
     ]
     scorer = Scorer(model)
@@ -248,7 +250,7 @@ def test_without_numpy_popularity_and_content_serve(monkeypatch: pytest.MonkeyPa
     assert model.rows == model.columns == []
     customer = Customer(history={UUID(int=1): past(film(1, "Drama"))})
     candidates = [
-        Candidate(film=one, days_shown=9) for one in (film(7, "Western"), film(2, "Drama"))
+        FilmCandidate(film=one, days_shown=9) for one in (film(7, "Western"), film(2, "Drama"))
     ]
     order = Scorer(model).order(candidates, customer)
     assert [one.candidate.film.id.int for one in order] == [2, 7]
@@ -263,8 +265,8 @@ def test_a_film_at_a_usual_time_comes_before_one_at_another() -> None:
     assert usual_share([Slot(0, 20)], customer.slots) == 0.0
     assert usual_share([friday], {}) == 0.0
     candidates = [
-        Candidate(film=film(1), days_shown=9, slots=[tuesday]),
-        Candidate(film=film(2), days_shown=9, slots=[friday]),
+        FilmCandidate(film=film(1), days_shown=9, slots=[tuesday]),
+        FilmCandidate(film=film(2), days_shown=9, slots=[friday]),
     ]
     order = Scorer(Model(built_at_s=NOW_S)).order(candidates, customer)
     assert order[0].candidate.film.id == UUID(int=2)
@@ -346,7 +348,7 @@ PARTS = dict.fromkeys(("ease", "popularity", "content", "freshness", "usual"), 0
 
 
 def told(customer: Customer, model: Model, days_shown: float = 30.0, **parts: float) -> str:
-    one = Candidate(film=film(2, "Drama"), days_shown=days_shown, slots=[Slot(4, 20)])
+    one = FilmCandidate(film=film(2, "Drama"), days_shown=days_shown, slots=[Slot(4, 20)])
     found = Scored(candidate=one, score=0.0, parts={**PARTS, **parts})
     return reason_for(found, customer, Scorer(model)).code
 
@@ -411,7 +413,7 @@ def test_a_reason_names_only_what_is_the_customers_own(
     customer = Customer(history=known, genres=genres, slots={Slot(2, 19): 4})
     scorer = Scorer(model)
     candidates = [
-        Candidate(film=one, days_shown=3, slots=[Slot(2, 19)])
+        FilmCandidate(film=one, days_shown=3, slots=[Slot(2, 19)])
         for one in films.values()
         if one.id not in known
     ]

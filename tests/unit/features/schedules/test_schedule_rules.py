@@ -15,11 +15,11 @@ from cinema.features.catalog.shapes import DayHours, Hours, WeekHours
 from cinema.features.schedules.rules import (
     CONFLICTS_LIMIT,
     Calendar,
-    House,
     HouseFilm,
     HouseScreen,
-    ScreenFacts,
-    Taken,
+    PlannedCinema,
+    ScreenVersion,
+    TakenSlot,
     conflicts_of,
     planned,
     problem_of,
@@ -55,8 +55,8 @@ def a_request(day: date, days: int = 1, **changes: Any) -> PlanInput:
     return msgspec.structs.replace(request, **changes)
 
 
-def a_house(taken: list[Taken] | None = None, zone: ZoneInfo = BERLIN) -> House:
-    return House(
+def a_house(taken: list[TakenSlot] | None = None, zone: ZoneInfo = BERLIN) -> PlannedCinema:
+    return PlannedCinema(
         zone=zone,
         ads_minutes=20,
         cleaning_minutes=15,
@@ -66,8 +66,8 @@ def a_house(taken: list[Taken] | None = None, zone: ZoneInfo = BERLIN) -> House:
     )
 
 
-def taken(start: datetime, minutes: int = 135, **changes: Any) -> Taken:
-    one = Taken(
+def taken(start: datetime, minutes: int = 135, **changes: Any) -> TakenSlot:
+    one = TakenSlot(
         id=UUID(int=9),
         screen_id=LARGE,
         movie_id=MOVIE,
@@ -280,7 +280,7 @@ def a_calendar(**changes: Any) -> Calendar:
         time_zone="Europe/Berlin",
         ads_minutes=20,
         cleaning_minutes=15,
-        screens={LARGE: ScreenFacts(screen_no=1, layout_version=1)},
+        screens={LARGE: ScreenVersion(screen_no=1, layout_version=1)},
         runtimes={MOVIE: 100},
         taken=[],
     )

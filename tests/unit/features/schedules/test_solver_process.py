@@ -9,13 +9,13 @@ import msgspec
 import pytest
 
 from cinema.features.schedules.solver_process import SolverEnded, solved
-from cinema.features.showtimes.planner.task import Progress, Task
+from cinema.features.showtimes.planner.task import PlanProgress, PlanTask
 from cinema.features.showtimes.planner.worth import violations, worth
 from tests.unit.features.showtimes.planner.problems import a_problem
 
 pytestmark = pytest.mark.process
 
-STARTED = msgspec.json.encode(Progress(done=0.5, shows=(), value=7.0)).decode()
+STARTED = msgspec.json.encode(PlanProgress(done=0.5, shows=(), value=7.0)).decode()
 
 
 def saying(*lines: str, then: str = "") -> list[str]:
@@ -34,11 +34,11 @@ class Told:
     """What a process has told; `limit` ends with the first word if asked to."""
 
     def __init__(self) -> None:
-        self.lines: list[Progress] = []
+        self.lines: list[PlanProgress] = []
         self.limit = asyncio.timeout(None)
         self.ends_limit = False
 
-    async def __call__(self, progress: Progress) -> None:
+    async def __call__(self, progress: PlanProgress) -> None:
         self.lines.append(progress)
         if self.ends_limit:
             self.limit.reschedule(asyncio.get_running_loop().time())
@@ -93,7 +93,7 @@ async def test_the_process_ends_when_its_input_does() -> None:
     )
     try:
         assert process.stdin is not None
-        task = Task(problem=a_problem(), seconds=600)
+        task = PlanTask(problem=a_problem(), seconds=600)
         process.stdin.write(msgspec.json.encode(task) + b"\n")
         process.stdin.write_eof()
         async with asyncio.timeout(PATIENCE_S):

@@ -16,10 +16,10 @@ from cinema.features.tickets.rules import (
     GROUP,
     PRECEDENCE,
     Asked,
-    Claim,
     Known,
     ScanCode,
     Scanner,
+    TicketClaim,
     checks_of,
     corrected,
     first_of,
@@ -63,7 +63,7 @@ TICKET = Known(
     scanner=None,
 )
 ASKED = Asked(
-    claim=Claim(ticket_id(BOOKING, 0), SHOWTIME.bytes[:8], 3),
+    claim=TicketClaim(ticket_id(BOOKING, 0), SHOWTIME.bytes[:8], 3),
     serves=True,
     showtime_id=None,
     screen_id=None,
@@ -74,7 +74,7 @@ ASKED = Asked(
 IN = {"inside": True, "entered_at": NOON}
 
 WRONG: dict[ScanCode, tuple[dict[str, Any], dict[str, Any]]] = {
-    "TICKET_FORGED": ({}, {"claim": Claim(ASKED.claim.ticket_id, OTHER.bytes[:8], 3)}),
+    "TICKET_FORGED": ({}, {"claim": TicketClaim(ASKED.claim.ticket_id, OTHER.bytes[:8], 3)}),
     "TICKET_REVOKED": ({"generation": 4}, {}),
     "TICKET_CANCELLED": ({"live": False}, {}),
     "TICKET_UNPAID": ({"booking_status": "pending"}, {}),
@@ -136,7 +136,7 @@ def test_a_showtime_that_was_called_off_lets_nobody_in() -> None:
 
 
 def test_the_code_of_a_booking_has_a_generation_of_its_own() -> None:
-    claim = Claim(ticket_id(BOOKING, GROUP), SHOWTIME.bytes[:8], 5)
+    claim = TicketClaim(ticket_id(BOOKING, GROUP), SHOWTIME.bytes[:8], 5)
     assert refusal_of(TICKET, replace(ASKED, claim=claim)) is None
     older = replace(claim, generation=3)
     assert refusal_of(TICKET, replace(ASKED, claim=older)) == "TICKET_REVOKED"

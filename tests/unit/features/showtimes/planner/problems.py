@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from cinema.features.showtimes.planner.problem import (
     Day,
-    Film,
+    FilmDemand,
     Fixed,
+    PlannedScreen,
+    PlanRules,
     Problem,
-    Rules,
-    Screen,
     Version,
 )
 
@@ -33,9 +33,9 @@ def a_day(**changes: Any) -> Day:
     return msgspec.structs.replace(day, **changes)
 
 
-def a_film(**changes: Any) -> Film:
+def a_film(**changes: Any) -> FilmDemand:
     """A film of two hours that 40 people want to see in each part of one day."""
-    film = Film(
+    film = FilmDemand(
         minutes=120,
         demand=((40.0,) * 5,),
         versions=(Version(format="2D", language="de"),),
@@ -46,9 +46,9 @@ def a_film(**changes: Any) -> Film:
 def a_problem(**changes: Any) -> Problem:
     """One film on one screen of 100 seats for a day."""
     problem = Problem(
-        rules=Rules(),
+        rules=PlanRules(),
         days=(a_day(),),
-        screens=(Screen(seats=100, formats=PLAIN),),
+        screens=(PlannedScreen(seats=100, formats=PLAIN),),
         films=(a_film(),),
     )
     return msgspec.structs.replace(problem, **changes)
@@ -71,7 +71,7 @@ def problems(draw: st.DrawFn, *, tiny: bool = False) -> Problem:
         for _ in range(1 if tiny else draw(st.integers(1, 2)))
     )
     screens = tuple(
-        Screen(
+        PlannedScreen(
             seats=draw(st.sampled_from((10, 10, 25, 40))),
             formats=draw(st.sampled_from((PLAIN, BOTH))),
         )
@@ -81,7 +81,7 @@ def problems(draw: st.DrawFn, *, tiny: bool = False) -> Problem:
         draw(_films(len(days), parts)) for _ in range(draw(st.integers(1, 2 if tiny else 4)))
     )
     return Problem(
-        rules=Rules(
+        rules=PlanRules(
             grid=grid,
             ads=draw(st.sampled_from((0, 10))),
             cleaning=draw(st.sampled_from((0, 15))),
@@ -99,7 +99,7 @@ def problems(draw: st.DrawFn, *, tiny: bool = False) -> Problem:
 
 
 @st.composite
-def _films(draw: st.DrawFn, days: int, parts: int) -> Film:
+def _films(draw: st.DrawFn, days: int, parts: int) -> FilmDemand:
     versions = draw(
         st.sampled_from(
             (
@@ -112,7 +112,7 @@ def _films(draw: st.DrawFn, days: int, parts: int) -> Film:
             )
         )
     )
-    return Film(
+    return FilmDemand(
         minutes=draw(st.sampled_from((25, 40, 55, 70))),
         demand=tuple(
             tuple(float(draw(st.integers(0, 50))) for _ in range(parts)) for _ in range(days)
@@ -128,7 +128,10 @@ def _films(draw: st.DrawFn, days: int, parts: int) -> Film:
 
 @st.composite
 def _fixed(
-    draw: st.DrawFn, days: tuple[Day, ...], screens: tuple[Screen, ...], films: tuple[Film, ...]
+    draw: st.DrawFn,
+    days: tuple[Day, ...],
+    screens: tuple[PlannedScreen, ...],
+    films: tuple[FilmDemand, ...],
 ) -> list[Fixed]:
     """No two on one screen: what is there already does not overlap."""
     found = []

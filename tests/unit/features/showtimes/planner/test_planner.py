@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 
 from cinema.features.showtimes.planner.greedy import greedy
-from cinema.features.showtimes.planner.problem import Problem, Rules, Screen, Show
+from cinema.features.showtimes.planner.problem import PlannedScreen, PlanRules, Problem, Show
 from cinema.features.showtimes.planner.solver import solve
 from cinema.features.showtimes.planner.starts import formats_of, starts
-from cinema.features.showtimes.planner.task import Progress
+from cinema.features.showtimes.planner.task import PlanProgress
 from cinema.features.showtimes.planner.worth import violations, worth
 from tests.unit.features.showtimes.planner.problems import PLAIN, a_film, a_problem, problems
 
@@ -24,9 +24,9 @@ SOLVED = 40
 """Problems that are solved: each takes as long as a hundred rules that are looked at."""
 
 
-def solved(problem: Problem, seconds: float = 1000) -> tuple[Progress, list[Progress]]:
+def solved(problem: Problem, seconds: float = 1000) -> tuple[PlanProgress, list[PlanProgress]]:
     """By a clock that stands still: the solver stops when it can do no better."""
-    reports: list[Progress] = []
+    reports: list[PlanProgress] = []
     last = solve(problem, seconds=seconds, clock=lambda: 0.0, report=reports.append)
     return last, reports
 
@@ -80,8 +80,8 @@ def every_schedule(problem: Problem) -> Iterator[list[Show]]:
 
 
 def test_screens_that_are_alike_do_not_start_one_film_together() -> None:
-    screens = (Screen(seats=10, formats=PLAIN),) * 3
-    problem = a_problem(screens=screens, rules=Rules(film_gap=20, show_cost=0))
+    screens = (PlannedScreen(seats=10, formats=PLAIN),) * 3
+    problem = a_problem(screens=screens, rules=PlanRules(film_gap=20, show_cost=0))
     last, _ = solved(problem)
     assert len(last.shows) > 3
     assert violations(problem, last.shows) == []
@@ -89,7 +89,7 @@ def test_screens_that_are_alike_do_not_start_one_film_together() -> None:
 
 def test_greedy_shows_every_film_once_before_any_twice() -> None:
     films = (a_film(weight=5.0), a_film(demand=((2.0,) * 5,)), a_film(demand=((3.0,) * 5,)))
-    shows = greedy(a_problem(films=films, screens=(Screen(seats=100, formats=PLAIN),)))
+    shows = greedy(a_problem(films=films, screens=(PlannedScreen(seats=100, formats=PLAIN),)))
     assert {show.film for show in shows} == {0, 1, 2}
 
 

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from cinema.features.showtimes.planner.problem import Fixed, Problem, Rules, Screen, Show, Version
+from cinema.features.showtimes.planner.problem import (
+    Fixed,
+    PlannedScreen,
+    PlanRules,
+    Problem,
+    Show,
+    Version,
+)
 from cinema.features.showtimes.planner.worth import Unmet, attendance, unmet, violations, worth
 from tests.unit.features.showtimes.planner.problems import BOTH, PLAIN, a_day, a_film, a_problem
 
@@ -53,7 +60,7 @@ def best_seating(wanted: list[int], seats: list[int], spill: float) -> float:
 
 
 def test_a_schedule_is_worth_its_visitors_less_its_costs() -> None:
-    problem = a_problem(rules=Rules(show_cost=3, missing_price=50, spill=0.5))
+    problem = a_problem(rules=PlanRules(show_cost=3, missing_price=50, spill=0.5))
     # 40 at their time, 40 from each neighbour in the other 60 seats.
     assert worth(problem, [AT_SIX]) == 40 + 0.5 * 60 - 3
     assert worth(problem, []) == 0
@@ -61,7 +68,7 @@ def test_a_schedule_is_worth_its_visitors_less_its_costs() -> None:
 
 def test_weights_and_shares_count() -> None:
     film = a_film(weight=2.0, versions=(Version(format="2D", language="de", share=0.25),))
-    problem = a_problem(films=(film,), rules=Rules(show_cost=0, spill=0))
+    problem = a_problem(films=(film,), rules=PlanRules(show_cost=0, spill=0))
     assert worth(problem, [AT_SIX]) == 2.0 * 10
 
 
@@ -78,7 +85,7 @@ def test_wishes_that_are_not_met_have_a_price() -> None:
 def test_fixed_showtimes_meet_wishes_and_seat_visitors() -> None:
     fixed = Fixed(day=0, screen=0, starts=1080, clear=1235, film=0, version=0)
     problem = a_problem(
-        films=(a_film(shows_min=1, prime_min=1),), fixed=(fixed,), rules=Rules(spill=0)
+        films=(a_film(shows_min=1, prime_min=1),), fixed=(fixed,), rules=PlanRules(spill=0)
     )
     assert unmet(problem, []) == []
     assert worth(problem, []) == 40
@@ -99,7 +106,9 @@ class Broken:
     words: str
 
 
-TWO = a_problem(screens=(Screen(seats=100, formats=PLAIN), Screen(seats=50, formats=PLAIN)))
+TWO = a_problem(
+    screens=(PlannedScreen(seats=100, formats=PLAIN), PlannedScreen(seats=50, formats=PLAIN))
+)
 BROKEN = {
     "day": Broken(a_problem(), [Show(1, 1080, 0, 0, 0)], "no such day"),
     "screen": Broken(a_problem(), [Show(0, 1080, -1, 0, 0)], "no such day"),
@@ -121,18 +130,18 @@ BROKEN = {
     ),
     "at once": Broken(
         a_problem(
-            screens=(Screen(seats=9, formats=PLAIN),) * 2,
+            screens=(PlannedScreen(seats=9, formats=PLAIN),) * 2,
             films=(a_film(), a_film()),
-            rules=Rules(starts_at_once=1),
+            rules=PlanRules(starts_at_once=1),
         ),
         [AT_SIX, Show(0, 1080, 1, 1, 0)],
         "2 shows start at 1080",
     ),
     "at once with a fixed one": Broken(
         a_problem(
-            screens=(Screen(seats=9, formats=PLAIN),) * 2,
+            screens=(PlannedScreen(seats=9, formats=PLAIN),) * 2,
             fixed=(Fixed(day=0, screen=1, starts=1095, clear=1200),),
-            rules=Rules(starts_at_once=1),
+            rules=PlanRules(starts_at_once=1),
         ),
         [AT_SIX],
         "2 shows start at 1080",
@@ -140,7 +149,7 @@ BROKEN = {
     "gap": Broken(TWO, [AT_SIX, Show(0, 1080, 1, 0, 0)], "starts at 1080 and at 1080"),
     "gap to a fixed one": Broken(
         a_problem(
-            screens=(Screen(seats=9, formats=PLAIN),) * 2,
+            screens=(PlannedScreen(seats=9, formats=PLAIN),) * 2,
             fixed=(Fixed(day=0, screen=1, starts=1061, clear=1200, film=0),),
         ),
         [AT_SIX],
@@ -172,7 +181,7 @@ def test_what_keeps_every_rule_is_not_complained_of() -> None:
     film = a_film(versions=(Version(format="3D", language="de"),), children=True)
     problem = a_problem(
         films=(film,),
-        screens=(Screen(seats=100, formats=BOTH), Screen(seats=50, formats=BOTH)),
+        screens=(PlannedScreen(seats=100, formats=BOTH), PlannedScreen(seats=50, formats=BOTH)),
         days=(a_day(closes=1220), a_day()),
     )
     shows = [Show(0, 1080, 0, 0, 0), Show(0, 1060, 1, 0, 0)]

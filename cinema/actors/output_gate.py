@@ -28,7 +28,7 @@ OF_EXCHANGES: Final = frozenset({"EXCHANGE_ENDED", "BOOKING_CHANGED"})
 log = structlog.get_logger(__name__)
 
 
-class Waiting(msgspec.Struct, frozen=True, gc=False):
+class WaitingAnswer(msgspec.Struct, frozen=True, gc=False):
     """An answer that may leave once the journal is durable up to `seq`.
 
     `event_seq` and `command_id` are those of the event it tells of, 0 and empty without one.
@@ -45,7 +45,7 @@ class Waiting(msgspec.Struct, frozen=True, gc=False):
     leased: bool
 
 
-class WaitingForPlan(Waiting, frozen=True, gc=False):
+class WaitingForPlan(WaitingAnswer, frozen=True, gc=False):
     """An answer that names seats of a plan which is not durable either, up to `seq`."""
 
 
@@ -59,10 +59,10 @@ class Doubt(msgspec.Struct, frozen=True):
 
 
 # 20,000 outboxes are empty most of the time: then they have no list either.
-_Queue: TypeAlias = list[Waiting] | tuple[()]
+_Queue: TypeAlias = list[WaitingAnswer] | tuple[()]
 
 
-class Outbox:
+class OutputGate:
     """Answers of one actor on their way out, in the order of their seqs.
 
     `durable_seq` is how far the journal is known to be durable, `lease_until_ns` how long the epoch
@@ -95,7 +95,7 @@ class Outbox:
 
     def acknowledge(self, seq: int, reply: OnOutcome, outcome: Outcome, command_id: bytes) -> None:
         """The answer that tells of the event `seq`, just decided."""
-        self._wait(Waiting(seq, reply, outcome, seq, command_id, False))
+        self._wait(WaitingAnswer(seq, reply, outcome, seq, command_id, False))
 
     def repeat(
         self,
@@ -111,18 +111,18 @@ class Outbox:
         It names seats of the plan that the event `plan_seq` pinned.
         """
         if plan_seq > max(self.durable_seq, event_seq):
-            waiting: Waiting = WaitingForPlan(
+            waiting: WaitingAnswer = WaitingForPlan(
                 plan_seq, reply, outcome, event_seq, command_id, False
             )
         else:
-            waiting = Waiting(event_seq, reply, outcome, event_seq, command_id, False)
+            waiting = WaitingAnswer(event_seq, reply, outcome, event_seq, command_id, False)
         self._enter(actor, waiting)
 
     def answer(self, actor: ShowtimeActor, seq: int, reply: OnOutcome, outcome: Outcome) -> None:
         """An answer about the state at `seq`."""
-        self._enter(actor, Waiting(seq, reply, outcome, 0, b"", True))
+        self._enter(actor, WaitingAnswer(seq, reply, outcome, 0, b"", True))
 
-    def _enter(self, actor: ShowtimeActor, waiting: Waiting) -> None:
+    def _enter(self, actor: ShowtimeActor, waiting: WaitingAnswer) -> None:
         if waiting.seq <= self.durable_seq:
             self._leave(actor, waiting)
             return
@@ -130,7 +130,7 @@ class Outbox:
             waiting = msgspec.structs.replace(waiting, seq=self._waiting[-1].seq)
         self._wait(waiting)
 
-    def _wait(self, waiting: Waiting) -> None:
+    def _wait(self, waiting: WaitingAnswer) -> None:
         if self._waiting:
             self._waiting.append(waiting)
         else:
@@ -247,12 +247,12 @@ class Outbox:
                 self.send(actor, one.reply, IN_DOUBT if one.event_seq else TRY_AGAIN)
         self.lease_unknown(actor)
 
-    def _may_tell(self, waiting: Waiting) -> bool:
+    def _may_tell(self, waiting: WaitingAnswer) -> bool:
         """Whether an answer may leave although the events before it are given up."""
         needed_seq = waiting.seq if isinstance(waiting, WaitingForPlan) else waiting.event_seq
         return bool(waiting.event_seq) and needed_seq <= self.durable_seq
 
-    def _leave(self, actor: ShowtimeActor, waiting: Waiting) -> None:
+    def _leave(self, actor: ShowtimeActor, waiting: WaitingAnswer) -> None:
         if waiting.leased and actor.clock.boot_ns() >= self.lease_until_ns:
             if self._lease_waiting:
                 self._lease_waiting.append(waiting)
