@@ -129,7 +129,7 @@ async def _users(known: set[str], bcrypt_cost: int, now: datetime) -> list[DemoU
     roles = [role for role, (email, _) in DEMO_ACCOUNTS.items() if email not in known]
     if not roles:
         return []
-    hasher = PasswordHasher(bcrypt_cost)
+    hasher = PasswordHasher(bcrypt_cost, wait_s=None)
     try:
         hashes = await asyncio.gather(
             *(hasher.hash(DEMO_ACCOUNTS[role][1], OURSELVES) for role in roles)

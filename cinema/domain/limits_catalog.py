@@ -66,6 +66,10 @@ HASHING_QUEUE: Final = 64
 HASHING_SHARE: Final = 8
 """Passwords of one address that may wait (default of the setting): a second's work."""
 
+HASHING_WAIT_S: Final = 10.0
+"""How long a password waits for a thread at most, then its login is OVERLOADED. Less than the
+balancers wait for an answer, and many times what a full queue takes."""
+
 HASHING_RETRY_AFTER_S: Final = 2
 """`Retry-After` for a client if the queue of passwords is full."""
 

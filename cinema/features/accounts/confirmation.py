@@ -38,7 +38,9 @@ class Confirmation:
         """
         known = found(await self._accounts.credentials_by_id(UUID(bytes=principal.user_id)))
         async with self._logins.attempt(known.user.email, client.address):
-            if not await self._hasher.matches(password, known.password_hash, client.address):
+            if not await self._hasher.matches(
+                password, known.password_hash, client.address, client.has_left
+            ):
                 raise refuse(FAILED)
             if then is not None:
                 await then()

@@ -88,7 +88,7 @@ class CredentialsService:
         if link is None:
             raise refuse("INVALID_LINK")
         check_password(request.new_password, link.email, path="$.new_password")
-        hashed = await self._hasher.hash(request.new_password, client.address)
+        hashed = await self._hasher.hash(request.new_password, client.address, client.has_left)
         done = await self._links.reset_password(digest, hashed, client, self._now())
         if done is None:
             raise refuse("INVALID_LINK")
@@ -105,7 +105,7 @@ class CredentialsService:
         """
         known = await self._confirmation.confirmed(principal, request.current_password, client)
         check_password(request.new_password, known.user.email, path="$.new_password")
-        hashed = await self._hasher.hash(request.new_password, client.address)
+        hashed = await self._hasher.hash(request.new_password, client.address, client.has_left)
         async with self._throttles.mail_request(PASSWORD_CHANGE, known.user.email, client.address):
             ended = _changed(
                 await self._links.change_password(

@@ -4,24 +4,42 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import Callable
 
 
 class NoRoom(Exception):
-    """Too many requests wait already, of this asker or of all."""
+    """Too many requests wait already, of this asker or of all; or this one has waited too long."""
+
+
+class _Turn:
+    """A place in the line; `ready` ends the wait."""
+
+    __slots__ = ("has_left", "ready")
+
+    def __init__(self, ready: asyncio.Future[None], has_left: Callable[[], bool]) -> None:
+        self.ready = ready
+        self.has_left = has_left
+
+
+def stays() -> bool:
+    """That an asker has not left; for those that wait in any case."""
+    return False
 
 
 class FairTurns:
     """At most `at_once` have a turn; the askers that wait take turns in rotation.
 
     An asker may have `share` requests waiting. When `queue_limit` wait in all, an asker with fewer
-    takes the place of the last request of the asker with most; that one ends with `NoRoom`.
+    takes the place of the last request of the asker with most; that one ends with `NoRoom`. So does
+    a request that has waited for `wait_s` (None: for ever), and one whose asker has left meanwhile.
     """
 
-    def __init__(self, at_once: int, *, queue_limit: int, share: int) -> None:
+    def __init__(self, at_once: int, *, queue_limit: int, share: int, wait_s: float | None) -> None:
         self._free = at_once
         self._queue_limit = queue_limit
         self._share = share
-        self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._wait_s = wait_s
+        self._queues: OrderedDict[str, deque[_Turn]] = OrderedDict()
         self._waiting = 0
 
     @property
@@ -29,28 +47,42 @@ class FairTurns:
         """How many requests wait for their turn."""
         return self._waiting
 
-    async def begin(self, asker: str) -> None:
-        """Wait for a turn; raises `NoRoom`. `end` must follow, unless the wait is cancelled."""
+    async def begin(self, asker: str, has_left: Callable[[], bool] = stays) -> None:
+        """Wait for a turn; raises `NoRoom`. `end` must follow, unless the wait is cancelled.
+
+        `has_left` is asked when the turn of one that has waited comes, or its place is wanted.
+        """
         if self._free and not self._waiting:
             self._free -= 1
             return
+        if self._is_full(asker):
+            self._drop_who_left()
         queue = self._queues.get(asker, ())
         if len(queue) >= self._share:
             raise NoRoom
         if self._waiting >= self._queue_limit:
             self._drop_for(len(queue))
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        turn = _Turn(loop.create_future(), has_left)
         self._queues.setdefault(asker, deque()).append(turn)
         self._waiting += 1
+        bound = (
+            None
+            if self._wait_s is None
+            else loop.call_later(self._wait_s, self._give_up, asker, turn)
+        )
         try:
-            await turn
+            await turn.ready
         except asyncio.CancelledError:
-            if turn.cancelled():
+            if turn.ready.cancelled():
                 self._leave(asker, turn)
-            elif turn.exception() is None:
+            elif turn.ready.exception() is None:
                 # The turn came at the same moment: the next one gets it.
                 self.end()
             raise
+        finally:
+            if bound is not None:
+                bound.cancel()
 
     def end(self) -> None:
         """End a turn: the first request of the next asker gets the next."""
@@ -60,30 +92,45 @@ class FairTurns:
             turn = self._take(asker, queue, 0)
             if queue:
                 self._queues.move_to_end(asker)
-            if not turn.cancelled():
+            if turn.has_left():
+                _refuse(turn)
+            elif not turn.ready.cancelled():
                 self._free -= 1
-                turn.set_result(None)
+                turn.ready.set_result(None)
+
+    def _is_full(self, asker: str) -> bool:
+        return self._waiting >= self._queue_limit or len(self._queues.get(asker, ())) >= self._share
+
+    def _drop_who_left(self) -> None:
+        for asker, queue in list(self._queues.items()):
+            for turn in [one for one in queue if one.has_left()]:
+                self._give_up(asker, turn)
 
     def _drop_for(self, newcomer_waiting: int) -> None:
         asker, queue = max(self._queues.items(), key=lambda item: len(item[1]))
         if len(queue) <= newcomer_waiting + 1:
             raise NoRoom
-        turn = self._take(asker, queue, -1)
-        if not turn.cancelled():
-            turn.set_exception(NoRoom())
+        _refuse(self._take(asker, queue, -1))
 
-    def _leave(self, asker: str, turn: asyncio.Future[None]) -> None:
+    def _give_up(self, asker: str, turn: _Turn) -> None:
+        self._leave(asker, turn)
+        _refuse(turn)
+
+    def _leave(self, asker: str, turn: _Turn) -> None:
         """Remove a request that no longer waits, unless it was already removed."""
         queue = self._queues.get(asker)
         if queue is not None and turn in queue:
             self._take(asker, queue, queue.index(turn))
 
-    def _take(
-        self, asker: str, queue: deque[asyncio.Future[None]], at: int
-    ) -> asyncio.Future[None]:
+    def _take(self, asker: str, queue: deque[_Turn], at: int) -> _Turn:
         turn = queue[at]
         del queue[at]
         self._waiting -= 1
         if not queue:
             del self._queues[asker]
         return turn
+
+
+def _refuse(turn: _Turn) -> None:
+    if not turn.ready.done():
+        turn.ready.set_exception(NoRoom())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -11,6 +12,7 @@ from cinema.domain.limits_catalog import USER_AGENT_CHARS
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.refresh_cookie import RefreshCookie
 from cinema.features.accounts.shapes import Authenticated, Client, SignedIn
+from cinema.http.connections.connection import has_hung_up
 from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.context import RequestContext
 from cinema.http.responses import Reply, success
@@ -37,7 +39,8 @@ class FrontDoor:
         said = context.request.headers.get(USER_AGENT, "")[:USER_AGENT_CHARS]
         agent = "".join(one if one.isprintable() else "?" for one in said)
         agent = agent.encode(errors="replace").decode()
-        return Client(self._proxies.client_address(context.request), agent, context.request_id)
+        address = self._proxies.client_address(context.request)
+        return Client(address, agent, context.request_id, partial(has_hung_up, context.request))
 
     def token(self, context: RequestContext) -> str:
         """The refresh token of a request; empty if there is none.

@@ -97,7 +97,9 @@ class InvitationsService:
         check_password(request.password, email)
         invited = Invited(
             id=self._new_id(),
-            password_hash=await self._hasher.hash(request.password, client.address),
+            password_hash=await self._hasher.hash(
+                request.password, client.address, client.has_left
+            ),
             first_name=request.first_name.strip(),
             last_name=request.last_name.strip(),
         )

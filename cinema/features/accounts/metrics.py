@@ -37,7 +37,7 @@ def throttle_families(
         )
         yield CounterMetricFamily(
             "cinema_passwords_refused",
-            "Passwords not hashed because too many waited.",
+            "Passwords not hashed: too many waited, or for too long, or the client had hung up.",
             value=hasher.refused,
         )
 

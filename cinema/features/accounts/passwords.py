@@ -22,9 +22,10 @@ from cinema.domain.limits_catalog import (
     HASHING_RETRY_AFTER_S,
     HASHING_SHARE,
     HASHING_THREADS,
+    HASHING_WAIT_S,
 )
 from cinema.domain.rejections import refuse
-from cinema.features.accounts.fair_turns import FairTurns, NoRoom
+from cinema.features.accounts.fair_turns import FairTurns, NoRoom, stays
 
 COST_MIN: Final = 10
 
@@ -46,7 +47,9 @@ class PasswordHasher:
 
     An address is refused with OVERLOADED if it has `share` requests waiting, or if the queue is
     full and no other address has more in it. So one address can neither fill the queue nor keep
-    the others waiting. Addresses count as for throttles, IPv6 by /64.
+    the others waiting. Addresses count as for throttles, IPv6 by /64. Nobody waits longer than
+    `wait_s`, and a client that hangs up in the queue (`has_left`) gets no hash: both are refused
+    with OVERLOADED too.
 
     A password goes through NFKC (keyboards write the same character differently), SHA-256 and
     base64 before bcrypt, which would otherwise ignore all beyond 72 bytes and stop at a zero byte.
@@ -59,11 +62,12 @@ class PasswordHasher:
         threads: int = HASHING_THREADS,
         queue_limit: int = HASHING_QUEUE,
         share: int = HASHING_SHARE,
+        wait_s: float | None = HASHING_WAIT_S,
     ) -> None:
         if cost < COST_MIN:
             raise ValueError(f"a bcrypt cost below {COST_MIN} is too weak")
         self._cost = cost
-        self._turns = FairTurns(threads, queue_limit=queue_limit, share=share)
+        self._turns = FairTurns(threads, queue_limit=queue_limit, share=share, wait_s=wait_s)
         self._threads = ThreadPoolExecutor(
             threads,
             thread_name_prefix="passwords",
@@ -78,13 +82,21 @@ class PasswordHasher:
         """Passwords that wait for a thread."""
         return self._turns.waiting
 
-    async def hash(self, password: str, address: str) -> str:
+    async def hash(self, password: str, address: str, has_left: Callable[[], bool] = stays) -> str:
         """The text to store for a password that came from `address`."""
         return await self._run(
-            address, lambda: bcrypt.hashpw(_digest(password), bcrypt.gensalt(self._cost)).decode()
+            address,
+            has_left,
+            lambda: bcrypt.hashpw(_digest(password), bcrypt.gensalt(self._cost)).decode(),
         )
 
-    async def matches(self, password: str, stored: str | None, address: str) -> bool:
+    async def matches(
+        self,
+        password: str,
+        stored: str | None,
+        address: str,
+        has_left: Callable[[], bool] = stays,
+    ) -> bool:
         """Whether this is the password; the hash is None without an account.
 
         It takes as long as a hash of the configured cost, also for no account and `NO_PASSWORD`, so
@@ -92,7 +104,9 @@ class PasswordHasher:
         """
         is_set = stored is not None and stored != NO_PASSWORD
         against = stored if stored is not None and is_set else self._nobody
-        equal = await self._run(address, lambda: self._compare(_digest(password), against))
+        equal = await self._run(
+            address, has_left, lambda: self._compare(_digest(password), against)
+        )
         return equal and is_set
 
     def is_outdated(self, stored: str) -> bool:
@@ -110,9 +124,9 @@ class PasswordHasher:
             bcrypt.hashpw(digest, bcrypt.gensalt(cost))
         return equal
 
-    async def _run(self, address: str, work: Callable[[], T]) -> T:
+    async def _run(self, address: str, has_left: Callable[[], bool], work: Callable[[], T]) -> T:
         try:
-            await self._turns.begin(address_key(address))
+            await self._turns.begin(address_key(address), has_left)
         except NoRoom:
             self.refused += 1
             raise refuse("OVERLOADED", retry_after_s=HASHING_RETRY_AFTER_S) from None

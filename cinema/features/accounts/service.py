@@ -99,7 +99,9 @@ class AccountsService:
             id=self._new_id(),
             email=tidy_email(request.email),
             email_key=unique,
-            password_hash=await self._hasher.hash(request.password, client.address),
+            password_hash=await self._hasher.hash(
+                request.password, client.address, client.has_left
+            ),
             first_name=request.first_name.strip(),
             last_name=request.last_name.strip(),
             created_at=self._now(),
@@ -108,13 +110,13 @@ class AccountsService:
         version = 0
         user_id = UUID(user.id)
         if user_id != new.id and key is not None:
-            version = await self._check_repetition(user, request, client.address, key)
+            version = await self._check_repetition(user, request, client, key)
         signed_in = await self._sign_in(user_id, version, client)
         await self._logins.remember(request.email, client.address)
         return signed_in
 
     async def _check_repetition(
-        self, user: User, request: RegisterInput, address: str, key: IdempotencyKey
+        self, user: User, request: RegisterInput, client: Client, key: IdempotencyKey
     ) -> int:
         """Check the password of a repetition; returns its version.
 
@@ -123,15 +125,18 @@ class AccountsService:
         A wrong password counts as a failed login. It also invalidates the key: after one wrong
         guess even the right password is refused in the same way.
         """
+        address = client.address
         try:
             async with self._logins.attempt(request.email, address):
                 known = await self._accounts.credentials_by_id(UUID(user.id))
                 stored = None if known is None else known.password_hash
-                is_right = await self._hasher.matches(request.password, stored, address)
+                is_right = await self._hasher.matches(
+                    request.password, stored, address, client.has_left
+                )
                 if not is_right or known is None or known.disabled:
                     raise refuse(FAILED)
                 # A registration has no field for a code: such an account needs a login.
-                await self._factors.needed(UUID(known.user.id), "", Client(address))
+                await self._factors.needed(UUID(known.user.id), "", client)
                 return known.password_version
         except Refused as refused:
             if refused.rejection.code != FAILED:
@@ -151,13 +156,15 @@ class AccountsService:
             unique = email_key(request.email)
             known = None if unique is None else await self._accounts.credentials_by_email(unique)
             stored = None if known is None else known.password_hash
-            is_right = await self._hasher.matches(request.password, stored, address)
+            is_right = await self._hasher.matches(
+                request.password, stored, address, client.has_left
+            )
             if not is_right or known is None or known.disabled:
                 self._note_failure(request.email, address)
                 raise refuse(FAILED)
             user_id, version = UUID(known.user.id), known.password_version
             proof = await self._factors.needed(user_id, request.code, client, login_version=version)
-            await self._renew_hash(known, request.password, address)
+            await self._renew_hash(known, request.password, client)
             with self._failures_noted(request.email, address):
                 return await self._let_in(user_id, version, client, proof, leaving=known.leaving)
 
@@ -221,7 +228,7 @@ class AccountsService:
             raise refuse(FAILED)
         return signed_in
 
-    async def _renew_hash(self, known: Credentials, password: str, address: str) -> None:
+    async def _renew_hash(self, known: Credentials, password: str, client: Client) -> None:
         """Hash the password again if its hash does not have the configured cost.
 
         A password that was changed or hashed again meanwhile stays as it is. If there is no room
@@ -230,7 +237,7 @@ class AccountsService:
         if not self._hasher.is_outdated(known.password_hash):
             return
         with suppress(Refused):
-            renewed = await self._hasher.hash(password, address)
+            renewed = await self._hasher.hash(password, client.address, client.has_left)
             await self._accounts.replace_hash(UUID(known.user.id), known.password_hash, renewed)
 
     @contextmanager

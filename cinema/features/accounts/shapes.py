@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -372,12 +373,20 @@ class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
     refresh_expires_in: int
 
 
+def _stays() -> bool:
+    return False
+
+
 class Client(msgspec.Struct, frozen=True):
-    """Where a request came from: the client's address and user agent, and the request's id."""
+    """Where a request came from: the client's address and user agent, and the request's id.
+
+    `has_left` says whether the client has hung up, so that nothing dear is done for nobody.
+    """
 
     address: str = ""
     agent: str = ""
     request_id: str = ""
+    has_left: Callable[[], bool] = _stays
 
 
 def tidy_email(email: str) -> str:

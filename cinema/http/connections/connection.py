@@ -123,6 +123,11 @@ class Connection(TasklessConnection):
         self._half_closed = False
         self._frames: MaskedFrames | None = None
 
+    @property
+    def has_hung_up(self) -> bool:
+        """Whether the client is gone, or has closed its side: mostly it is gone then too."""
+        return self._half_closed or self.transport is None
+
     def set_parser(
         self, parser: WebSocketReader, data_received_cb: Callable[[], None] | None = None
     ) -> None:
@@ -465,6 +470,12 @@ class ConnectionServer(Server):
             refuse_unparsed=self._refuse_unparsed,
             head_timeout_s=self._head_timeout_s,
         )
+
+
+def has_hung_up(request: BaseRequest) -> bool:
+    """Whether the client of a request has hung up, as far as this can be seen."""
+    connection = request.protocol
+    return isinstance(connection, Connection) and connection.has_hung_up
 
 
 def _explain(error: BaseException) -> Rejection:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
 
 import aiohttp
+import bcrypt
+import msgspec
+import pytest
 
-from tests.e2e.api.house import open_house
+from cinema.domain.limits_catalog import HASHING_THREADS
+from tests.e2e.api.house import PATIENCE_S, House, open_house
+from tests.support.inspection import connections_of
 
 
 async def test_six_hundred_sockets_of_one_address_are_not_let_in(database: str) -> None:
@@ -123,3 +129,50 @@ async def test_proven_address_may_hold_twice_as_many(database: str) -> None:
             assert (await house.hold("ada", showtime, *seats)).status == 201
         answer = await house.hold("ada", showtime, "C3", "C4", "C5", "C6", "C7")
         assert answer.details == {"limit": "unpaid_seats", "value": 20, "unpaid": 16}
+
+
+async def test_nobody_hashes_for_a_client_that_hung_up_while_its_login_waited(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[bytes] = []
+    release = threading.Event()
+
+    def held_up(password: bytes, _: bytes) -> bool:
+        tried.append(password)
+        release.wait(PATIENCE_S)
+        return False
+
+    body = {"email": "nobody@example.com", "password": "secret-secret"}
+    try:
+        async with open_house(database) as house:
+            monkeypatch.setattr(bcrypt, "checkpw", held_up)
+            threads = [
+                asyncio.ensure_future(house.ask(None, "POST", "auth/login", body))
+                for _ in range(HASHING_THREADS)
+            ]
+            await house.until(lambda: len(tried) == HASHING_THREADS)
+            await until_metric(house, "cinema_passwords_waiting 0.0")
+            sent = msgspec.json.encode(body)
+            head = f"Host: a\r\nContent-Type: application/json\r\nContent-Length: {len(sent)}"
+            _, writer = await asyncio.open_connection("127.0.0.1", house.port)
+            writer.write(f"POST /api/v1/auth/login HTTP/1.1\r\n{head}\r\n\r\n".encode() + sent)
+            await until_metric(house, "cinema_passwords_waiting 1.0")
+            writer.close()
+            await writer.wait_closed()
+            edge = house.node.edge
+            await house.until(lambda: any(one.has_hung_up for one in connections_of(edge)))
+            release.set()
+            assert [one.status for one in await asyncio.gather(*threads)] == [401, 401]
+            await until_metric(house, "cinema_passwords_refused_total 1.0")
+            assert len(tried) == HASHING_THREADS
+    finally:
+        release.set()
+
+
+async def until_metric(house: House, line: str) -> None:
+    """Ask for the metrics until they have this line."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            async with house.client.get(f"http://127.0.0.1:{house.port}/metrics") as answer:
+                if line in (await answer.text()).splitlines():
+                    return

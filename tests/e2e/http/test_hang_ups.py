@@ -10,9 +10,12 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from aiohttp.web import BaseRequest
 
 from cinema.http.connections import connection as connections
-from cinema.http.connections.connection import Connection
+from cinema.http.connections.connection import Connection, has_hung_up
+from cinema.http.context import RequestContext
+from cinema.http.responses import Reply, success
 from cinema.http.server import EdgeOptions
 from tests.e2e.http.edge import (
     BODY_LIMIT_BYTES,
@@ -20,6 +23,7 @@ from tests.e2e.http.edge import (
     Client,
     Server,
     request,
+    route,
     serving,
     until,
 )
@@ -219,3 +223,31 @@ async def test_connection_lost_while_requests_wait_is_looked_at_no_more(
     for _ in range(50):
         await asyncio.sleep(0)
     assert len(looks) == looked
+
+
+@pytest.mark.parametrize("how", ["half-closes", "closes", "resets"])
+async def test_handler_can_see_that_its_client_has_hung_up(how: str) -> None:
+    seen: list[BaseRequest] = []
+    release = asyncio.Event()
+
+    async def wait(context: RequestContext) -> Reply:
+        seen.append(context.request)
+        await release.wait()
+        return success("done")
+
+    options = EdgeOptions(request_timeout_s=2 * PATIENCE_S)
+    waiting = route("GET", "/waiting", wait)
+    async with serving(options, taskless=False, more=[waiting]) as server:
+        async with server.client() as client:
+            client.send(request("GET", "/waiting"))
+            await client.writer.drain()
+            await until(lambda: bool(seen))
+            assert not has_hung_up(seen[0])
+            if how == "half-closes":
+                client.writer.write_eof()
+            elif how == "closes":
+                client.writer.close()
+            else:
+                reset(client)
+            await until(lambda: has_hung_up(seen[0]))
+        release.set()

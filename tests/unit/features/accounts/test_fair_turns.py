@@ -9,14 +9,17 @@ from cinema.features.accounts.fair_turns import FairTurns, NoRoom
 class Desk:
     """Askers at one desk, who note when their turn comes and end it when they are told."""
 
-    def __init__(self, *, queue_limit: int = 8, share: int = 4) -> None:
-        self.turns = FairTurns(1, queue_limit=queue_limit, share=share)
+    def __init__(
+        self, *, queue_limit: int = 8, share: int = 4, wait_s: float | None = None
+    ) -> None:
+        self.turns = FairTurns(1, queue_limit=queue_limit, share=share, wait_s=wait_s)
         self.served: list[str] = []
         self.refused: list[str] = []
+        self.gone: set[str] = set()
 
     async def ask(self, asker: str) -> None:
         try:
-            await self.turns.begin(asker)
+            await self.turns.begin(asker, lambda: asker in self.gone)
         except NoRoom:
             self.refused.append(asker)
         else:
@@ -127,7 +130,7 @@ async def test_who_is_dropped_while_it_stops_waiting_gives_no_turn_away() -> Non
 
 @pytest.mark.parametrize("at_once", [1, 2, 3])
 async def test_as_many_turns_at_once_as_there_are(at_once: int) -> None:
-    turns = FairTurns(at_once, queue_limit=8, share=8)
+    turns = FairTurns(at_once, queue_limit=8, share=8, wait_s=None)
     waiting = [asyncio.create_task(turns.begin("a")) for _ in range(5)]
     await asyncio.sleep(0)
     assert sum(one.done() for one in waiting) == at_once
@@ -147,3 +150,59 @@ async def test_newcomer_may_take_the_place_of_one_who_is_just_leaving() -> None:
     assert desk.refused == []
     assert await desk.serve_all() == ["a", "b", "c"]
     assert newcomer.done()
+
+
+async def test_who_has_waited_for_the_time_is_refused_and_leaves_the_place() -> None:
+    desk = Desk(wait_s=0.0)
+    await asyncio.gather(*await desk.queue("xab"))
+    assert (desk.served, desk.refused) == (["x"], ["a", "b"])
+    assert desk.turns.waiting == 0
+    desk.turns.end()
+    await desk.queue("y")
+    assert desk.served == ["x", "y"]
+
+
+async def test_who_is_served_in_time_is_not_refused_later() -> None:
+    desk = Desk(wait_s=3600.0)
+    await desk.queue("xab")
+    assert await desk.serve_all() == ["x", "a", "b"]
+    assert desk.refused == []
+    assert not [one for one in asyncio.all_tasks() if one is not asyncio.current_task()]
+
+
+async def test_turn_of_who_has_left_goes_to_the_next() -> None:
+    desk = Desk()
+    await desk.queue("xaab")
+    desk.gone.add("a")
+    assert await desk.serve_all() == ["x", "b"]
+    assert desk.refused == ["a", "a"]
+
+
+async def test_who_has_left_makes_room_for_others_in_a_full_queue() -> None:
+    desk = Desk(queue_limit=2)
+    await desk.queue("xab")
+    desk.gone.add("a")
+    await desk.queue("c")
+    assert desk.refused == ["a"]
+    assert await desk.serve_all() == ["x", "b", "c"]
+
+
+async def test_who_has_left_makes_room_in_the_share_of_the_asker() -> None:
+    turns = FairTurns(1, queue_limit=8, share=1, wait_s=None)
+    await turns.begin("a")
+    gone = [True]
+    left = asyncio.ensure_future(turns.begin("a", lambda: gone[0]))
+    await asyncio.sleep(0)
+    stayed = asyncio.ensure_future(turns.begin("a"))
+    await asyncio.sleep(0)
+    with pytest.raises(NoRoom):
+        await left
+    turns.end()
+    await stayed
+
+
+async def test_who_is_alone_is_served_though_it_may_have_left() -> None:
+    desk = Desk()
+    desk.gone.add("a")
+    await desk.queue("a")
+    assert desk.served == ["a"]

@@ -170,6 +170,36 @@ async def test_work_of_who_waits_no_more_keeps_its_thread_until_it_is_done() -> 
     assert await waiting
 
 
+async def test_no_hash_is_made_for_who_has_hung_up_in_the_queue(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    costs = recorded(monkeypatch)
+    hasher = PasswordHasher(10, threads=1)
+    first = asyncio.ensure_future(hasher.hash("secret-secret", "a"))
+    await asyncio.sleep(0)
+    left = asyncio.ensure_future(hasher.hash("secret-secret", "b", lambda: True))
+    other = asyncio.ensure_future(hasher.matches("secret-secret", None, "c", lambda: False))
+    assert await first
+    assert not await other
+    with pytest.raises(Refused) as refused:
+        await left
+    assert refused.value.rejection.code == "OVERLOADED"
+    assert (len(costs), hasher.refused) == (3, 1), "one for nobody, when it was made"
+    hasher.close()
+
+
+async def test_password_that_waits_too_long_is_overloaded() -> None:
+    hasher = PasswordHasher(10, threads=1, wait_s=0.0)
+    first = asyncio.ensure_future(hasher.hash("secret-secret", "a"))
+    await asyncio.sleep(0)
+    with pytest.raises(Refused) as refused:
+        await hasher.hash("secret-secret", "b")
+    assert refused.value.rejection.details == {"retry_after_s": 2}
+    assert hasher.waiting == 0
+    assert await first
+    hasher.close()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="a thread has a niceness only on Linux")
 async def test_threads_that_hash_give_way_to_the_others(hasher: PasswordHasher) -> None:
     ours = os.getpriority(os.PRIO_PROCESS, 0)
