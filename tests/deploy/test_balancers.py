@@ -448,3 +448,21 @@ async def test_haproxy_bounds_the_connections_of_one_address(
                 assert line.split()[1] == (b"200" if allowed else b"429")
     finally:
         haproxy.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 needs no set-up on Linux alone")
+async def test_nginx_counts_ipv4_clients_of_a_listener_of_both_one_by_one(
+    tmp_path: Path, nodes: list[StandIn]
+) -> None:
+    """There they come as ::ffff:127.0.0.2, which the /64 of all of them begins with."""
+    nginx = Nginx(tmp_path)
+    nginx.of_both = True
+    try:
+        await nginx.start(node.node for node in nodes)
+        for address in ("127.0.0.2", "127.0.0.3"):
+            connector = aiohttp.TCPConnector(local_addr=(address, 0))
+            async with aiohttp.ClientSession(timeout=TIMEOUT, connector=connector) as client:
+                answer = await client.get(f"{nginx.url}/client")
+                assert await answer.text() == address
+    finally:
+        nginx.stop()

@@ -91,9 +91,13 @@ class Balancer(ABC):
 
 
 class Nginx(Balancer):
-    """`deploy/nginx/cinema.conf`."""
+    """`deploy/nginx/cinema.conf`.
+
+    With `of_both` it listens for IPv4 and IPv6 at once, and says at `/client` as whom it counts one.
+    """
 
     name = "nginx"
+    of_both = False
 
     def command(self, nodes: list[RingNode], *, with_tls: bool) -> list[str]:
         """An nginx.conf around the file, with all it writes in our folder."""
@@ -111,6 +115,10 @@ class Nginx(Balancer):
         if not self.limits_clients:
             assert "rate=200r/s" in text
             text = text.replace("rate=200r/s", "rate=100000r/s")
+        if self.of_both:
+            tells = "location = /client { return 200 $cinema_client; }"
+            both = f"listen [::]:{self.port} ipv6only=off; {tells}"
+            text = text.replace("listen 8080;", both)
         text = text.replace("listen 8080;", f"listen 127.0.0.1:{self.port};")
         if with_tls:
             certificate, key = self.certificate()
