@@ -93,7 +93,7 @@ class Balancer(ABC):
 class Nginx(Balancer):
     """`deploy/nginx/cinema.conf`.
 
-    With `of_both` it listens for IPv4 and IPv6 at once, and says at `/client` as whom it counts one.
+    With `of_both` it listens for IPv4 and IPv6 at once, and says at `/client` whom it counts.
     """
 
     name = "nginx"

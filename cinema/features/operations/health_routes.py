@@ -19,8 +19,16 @@ from cinema.telemetry.metrics import Metrics
 
 TAG: Final = "Operations"
 CHECK_FAILED: Final = "readiness_check_failed"
-FORWARDED: Final = istr("Forwarded")
-"""RFC 7239's replacement for `X-Forwarded-For`."""
+
+OF_PROXIES: Final = (
+    FORWARDED_FOR,
+    *map(istr, ("Forwarded", "Via", "X-Forwarded-Host", "X-Forwarded-Server", "X-Real-IP")),
+    *map(istr, ("X-Client-IP", "X-Cluster-Client-IP", "True-Client-IP", "CF-Connecting-IP")),
+)
+"""Headers with which proxies say for whom they ask, or that they do; a scraper sends none of them.
+
+`X-Forwarded-Proto` is not among them, since the sidecars of a mesh add it to all there is.
+"""
 
 CHECK_TIMEOUT_S: Final = 2.0
 """A probe waits at most this long for one check: a slower part is not ready."""
@@ -96,7 +104,7 @@ async def readyz(parts: HealthParts, _: RequestContext) -> Reply:
     operation_id="metrics",
     summary="Prometheus metrics",
     description="For scrapers in the same network: 404 for any other spelling of the path, and for "
-    "requests that a proxy forwards (`X-Forwarded-For`, `Forwarded`).",
+    "requests that a proxy forwards (`X-Forwarded-For`, `Forwarded`, `Via`, `X-Real-IP` and others).",
     tag=TAG,
     media_type="text/plain",
     over_http=True,
@@ -106,7 +114,7 @@ async def readyz(parts: HealthParts, _: RequestContext) -> Reply:
 async def render_metrics(parts: HealthParts, context: RequestContext) -> Reply:
     """All metrics in the text format."""
     headers = context.request.headers
-    if FORWARDED_FOR in headers or FORWARDED in headers:
+    if any(one in headers for one in OF_PROXIES):
         # A scraper asks the node directly; requests that a proxy forwards come from outside.
         raise refuse("NOT_FOUND")
     return Reply(200, parts.metrics.render(), medium=PROMETHEUS)

@@ -334,7 +334,9 @@ async def test_metrics_are_reached_by_their_literal_path_alone(server: Server, t
     assert (await server.ask(request("POST", "/metrics"))).status == 405
 
 
-@pytest.mark.parametrize("header", ["x_forwarded_for", "forwarded"])
+@pytest.mark.parametrize(
+    "header", ["x_forwarded_for", "forwarded", "via", "x_real_ip", "cf_connecting_ip"]
+)
 async def test_metrics_are_not_for_what_a_proxy_forwards(server: Server, header: str) -> None:
     answer = await server.ask(request("GET", "/metrics", **{header: "for=192.0.2.1"}))
     assert answer.code == "NOT_FOUND"
