@@ -153,7 +153,6 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
         logins,
         sessions,
         factors,
-        erasure,
         new_id=node.next_uuid,
         log_key=keys.newest.secret,
     )

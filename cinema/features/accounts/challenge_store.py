@@ -35,8 +35,7 @@ delete from login_challenges where digest in (
 """
 
 _FIND: Final = """
-select account.id as user_id, account.email, account.password_version,
-    account.erase_at is not null as leaving
+select account.id as user_id, account.email, account.password_version
 from login_challenges challenge join users account on account.id = challenge.user_id
 where digest = $1 and expires_at > $2 and tries < $3
     and account.password_version = challenge.password_version and account.disabled_at is null
@@ -59,7 +58,6 @@ class Challenge(msgspec.Struct, frozen=True):
     user_id: UUID
     email: str
     password_version: int
-    leaving: bool
 
 
 class ChallengesRepository:

@@ -1,4 +1,4 @@
-"""Deleting an account: the request, its withdrawal, and the erasure itself."""
+"""Deleting an account: the request, and the erasure; a session that opens cancels it."""
 
 from __future__ import annotations
 
@@ -67,12 +67,6 @@ where id = $2 and deleted_at is null for update
 """  # noqa: S608  (columns named above)
 
 _SCHEDULE: Final = "update users set erase_at = $2, updated_at = $3, updated_by = $1 where id = $1"
-
-_WITHDRAW: Final = """
-update users set erase_at = null, updated_at = $2, updated_by = $1
-where id = $1 and erase_at is not null
-returning true
-"""
 
 _DUE: Final = f"""
 select id, email, email_key, email_verified, created_at from users
@@ -206,12 +200,6 @@ class ErasureRepository:
             )
             await self._post(running, letter)
         return True
-
-    async def withdraw(self, user_id: UUID, client: Client, now: datetime) -> None:
-        """Cancel the erasure of an account. Refuses RETRY, OUTCOME_UNKNOWN."""
-        async with transaction(self._pool) as running:
-            if await running.fetchval(_WITHDRAW, user_id, now):
-                await self._note(running, "erasure_withdrawn", user_id, client, now)
 
     async def erase_due(self, now: datetime, limit: int) -> int:
         """Erase some accounts that are due, and for which nothing is open; returns how many.

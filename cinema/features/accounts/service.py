@@ -16,7 +16,6 @@ import structlog
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused, refuse
-from cinema.features.accounts.erasure_store import ErasureRepository
 from cinema.features.accounts.login_throttle import FAILED, LoginThrottle
 from cinema.features.accounts.password_policy import check_password
 from cinema.features.accounts.passwords import PasswordHasher
@@ -58,7 +57,6 @@ class AccountsService:
         logins: LoginThrottle,
         sessions: SessionsService,
         factors: FactorsService,
-        erasure: ErasureRepository,
         *,
         new_id: NewId,
         log_key: bytes,
@@ -70,7 +68,6 @@ class AccountsService:
         self._logins = logins
         self._sessions = sessions
         self._factors = factors
-        self._erasure = erasure
         self._new_id = new_id
         self._log_key = log_key
         self.logins: Counter[str] = Counter(succeeded=0, failed=0)
@@ -166,7 +163,7 @@ class AccountsService:
             proof = await self._factors.needed(user_id, request.code, client, login_version=version)
             await self._renew_hash(known, request.password, client)
             with self._failures_noted(request.email, address):
-                return await self._let_in(user_id, version, client, proof, leaving=known.leaving)
+                return await self._let_in(user_id, version, client, proof)
 
     async def answer_challenge(self, request: ChallengeInput, client: Client) -> SignedIn:
         """A new session, for the code of a login that already had the right password.
@@ -187,7 +184,6 @@ class AccountsService:
                     challenge.password_version,
                     client,
                     proof,
-                    leaving=challenge.leaving,
                 )
 
     async def me(self, principal: Principal) -> User:
@@ -200,16 +196,9 @@ class AccountsService:
         password_version: int,
         client: Client,
         proof: Proof | None,
-        *,
-        leaving: bool,
     ) -> SignedIn:
-        """Open the session of a login that has passed all checks.
-
-        If the account is `leaving`, the login cancels its erasure.
-        """
+        """Open the session of a login that has passed all checks."""
         signed_in = await self._sign_in(user_id, password_version, client, proof)
-        if leaving:
-            await self._erasure.withdraw(user_id, client, self._now())
         self.logins["succeeded"] += 1
         return signed_in
 

@@ -90,6 +90,7 @@ class SessionsService:
             expires_at=self._times.end(now, now),
             secret=secret,
             password_version=password_version,
+            entry_id=self._new_id(),
         )
         user = await self._sessions.open(new, client, proof)
         if not isinstance(user, User):

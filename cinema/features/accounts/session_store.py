@@ -31,15 +31,17 @@ ENDED_SESSIONS_KEPT_S: Final = 3600
 """How long an ended session is kept for operators to see; it is refused with or without the row."""
 
 SESSION_REUSE: Final = "session_reuse"
+ERASURE_WITHDRAWN: Final = "erasure_withdrawn"
 
 Proof: TypeAlias = Callable[[PooledConnection], Awaitable[str | None]]
 """Checks what a login needs beside the password; the reason if that is missing. It runs in the
 transaction that opens the session, so that a code is used up only together with that."""
 
+# A stronger lock than for reading, since the row may change below: two that share it could not.
 _LOCK_ACCOUNT: Final = """
 select true from users
 where id = $1 and password_version = $2 and disabled_at is null
-for share
+for no key update
 """
 
 # The lock waits for a running change of the password, and a later change will see this session.
@@ -47,7 +49,7 @@ _OPEN: Final = f"""
 with account as (
     select {USER_COLUMNS} from users
     where id = $2 and password_version = $8 and disabled_at is null
-    for share
+    for no key update
 ), opened as (
     insert into sessions (
         id, user_id, created_at, last_used_at, expires_at, refresh_digest, address, agent
@@ -56,6 +58,14 @@ with account as (
 )
 select * from account
 """  # noqa: S608  (columns named in the store)
+
+# Whoever signs in wants to stay. With the session or not at all: a session of an account that is
+# erased in some days would be a promise that nobody keeps.
+_WITHDRAW_ERASURE: Final = """
+update users set erase_at = null, updated_at = $2, updated_by = $1
+where id = $1 and erase_at is not null
+returning true
+"""
 
 # A separate statement, because the new row is not visible to the statement that inserts it.
 _END_OLDEST: Final = """
@@ -134,7 +144,10 @@ limit $3
 
 
 class NewSession(msgspec.Struct, frozen=True, kw_only=True):
-    """A session to open with a password of that version; `secret` is that of its first token."""
+    """A session to open with a password of that version; `secret` is that of its first token.
+
+    `entry_id` is for the row of the audit log if it cancels an erasure.
+    """
 
     id: UUID
     user_id: UUID
@@ -142,6 +155,7 @@ class NewSession(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
     secret: bytes
     password_version: int
+    entry_id: UUID
 
 
 class Unproven(msgspec.Struct, frozen=True):
@@ -170,8 +184,8 @@ class SessionsRepository:
     ) -> User | Unproven | None:
         """Store a session and read its user; delete expired ones, end the oldest if too many.
 
-        None if the account has another password now, is disabled or gone. Refuses RETRY,
-        OUTCOME_UNKNOWN.
+        It cancels the erasure of the account, if one is scheduled. None if the account has another
+        password now, is disabled or gone. Refuses RETRY, OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
             if proof is not None:
@@ -194,6 +208,15 @@ class SessionsRepository:
             )
             if row is None:
                 return None
+            if await running.fetchval(_WITHDRAW_ERASURE, new.user_id, new.opened_at):
+                entry = AuditEntry(
+                    id=new.entry_id,
+                    at=new.opened_at,
+                    action=ERASURE_WITHDRAWN,
+                    actor_id=new.user_id,
+                    target_id=new.user_id,
+                )
+                await note(running, entry, client)
             await running.execute(_END_OLDEST, new.user_id, new.opened_at, SESSIONS_KEPT)
             await running.execute(_CLEAN_UP, new.opened_at, IDEMPOTENT_CLEANUP_PAGE)
         return user_of(row)

@@ -53,8 +53,7 @@ _SPOILT = bytes(FINGERPRINT_BYTES)
 """A fingerprint that no request has."""
 
 _CREDENTIALS = f"""
-select {USER_COLUMNS}, password_hash, password_version, disabled_at is not null as disabled,
-    erase_at is not null as leaving
+select {USER_COLUMNS}, password_hash, password_version, disabled_at is not null as disabled
 from users
 """  # noqa: S608
 _CREDENTIALS_BY_EMAIL = f"{_CREDENTIALS} where email_key = $1"
@@ -87,13 +86,12 @@ class NewUser(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
-    """An account with its password hash; `leaving` if it will be erased."""
+    """An account with its password hash."""
 
     user: User
     password_hash: str
     password_version: int
     disabled: bool
-    leaving: bool = False
 
 
 class AccountsRepository:
@@ -178,7 +176,6 @@ class AccountsRepository:
             password_hash=row["password_hash"],
             password_version=row["password_version"],
             disabled=row["disabled"],
-            leaving=row["leaving"],
         )
 
 

@@ -104,7 +104,7 @@ async def readyz(parts: HealthParts, _: RequestContext) -> Reply:
     operation_id="metrics",
     summary="Prometheus metrics",
     description="For scrapers in the same network: 404 for any other spelling of the path, and for "
-    "requests that a proxy forwards (`X-Forwarded-For`, `Forwarded`, `Via`, `X-Real-IP` and others).",
+    "requests that a proxy forwards (`X-Forwarded-For`, `Forwarded`, `Via`, `X-Real-IP` and more).",
     tag=TAG,
     media_type="text/plain",
     over_http=True,

@@ -165,7 +165,6 @@ class House:
             logins,
             self.sessions,
             self.factors,
-            self.erasure,
             new_id=_new_id,
             log_key=KEY,
             clock=clock,

@@ -13,8 +13,9 @@ import pytest
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused
 from cinema.features.accounts.passwords import PasswordHasher
+from cinema.features.accounts.session_store import Unproven
 from cinema.features.accounts.shapes import DeleteInput, LoginInput, ProfilePatch, SignedIn
-from cinema.storage.database.transactions import Pool
+from cinema.storage.database.transactions import Pool, PooledConnection
 from tests.integration.features.accounts_house import (
     ADMIN,
     HERE,
@@ -23,6 +24,7 @@ from tests.integration.features.accounts_house import (
     House,
     ann,
     refusal,
+    request_key,
 )
 
 pytestmark = pytest.mark.postgres
@@ -120,10 +122,41 @@ async def test_signing_in_before_keeps_the_account(house: House) -> None:
     assert [one["action"] for one in actions] == ["erasure_scheduled", "erasure_withdrawn"]
 
 
-async def test_withdrawing_what_was_not_wished_leaves_no_trace(house: House) -> None:
+async def test_each_session_that_opens_keeps_the_account(house: House) -> None:
+    """Also that of a login that had looked at the account before it was given up."""
     made = await house.accounts.register(ann(), HERE)
-    await house.erasure.withdraw(UUID(made.user.id), HERE, now_of(house))
-    assert await house.count("audit_log") == 0
+    await give_up(house, made)
+    assert await house.sessions.open(UUID(made.user.id), 0, HERE)
+    assert await house.erasure.erase_due(now_of(house) + timedelta(days=99), 10) == 0
+
+
+async def test_repeated_registration_keeps_the_account_as_a_login_does(house: House) -> None:
+    key = request_key(ann())
+    await give_up(house, await house.accounts.register(ann(), HERE, key))
+    again = await house.accounts.register(ann(), HERE, key)
+    assert await house.lives(again.access_token)
+    assert await house.erasure.erase_due(now_of(house) + timedelta(days=99), 10) == 0
+
+
+async def test_session_that_does_not_open_keeps_nothing(house: House) -> None:
+    made = await house.accounts.register(ann(), HERE)
+    await give_up(house, made)
+
+    async def wrong_code(_: PooledConnection) -> str:
+        return "INVALID_CODE"
+
+    user_id = UUID(made.user.id)
+    assert await house.sessions.open(user_id, 0, HERE, wrong_code) == Unproven("INVALID_CODE")
+    assert await house.sessions.open(user_id, 1, HERE) is None
+    assert await house.erasure.erase_due(now_of(house) + timedelta(days=7), 10) == 1
+
+
+async def test_signing_in_twice_at_once_withdraws_once(house: House) -> None:
+    await give_up(house, await house.accounts.register(ann(), HERE))
+    both = await asyncio.gather(*(house.accounts.login(LOGIN, HERE) for _ in range(2)))
+    assert len({one.refresh_token for one in both}) == 2
+    actions = await house.pool.fetch("select action from audit_log order by at, id")
+    assert [one["action"] for one in actions] == ["erasure_scheduled", "erasure_withdrawn"]
 
 
 async def test_giving_up_takes_the_password(house: House) -> None:
