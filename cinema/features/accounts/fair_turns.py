@@ -6,6 +6,8 @@ import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
+from cinema.features.accounts.shapes import stays
+
 
 class NoRoom(Exception):
     """Too many requests wait already, of this asker or of all; or this one has waited too long."""
@@ -19,11 +21,6 @@ class _Turn:
     def __init__(self, ready: asyncio.Future[None], has_left: Callable[[], bool]) -> None:
         self.ready = ready
         self.has_left = has_left
-
-
-def stays() -> bool:
-    """That an asker has not left; for those that wait in any case."""
-    return False
 
 
 class FairTurns:

@@ -25,7 +25,8 @@ from cinema.domain.limits_catalog import (
     HASHING_WAIT_S,
 )
 from cinema.domain.rejections import refuse
-from cinema.features.accounts.fair_turns import FairTurns, NoRoom, stays
+from cinema.features.accounts.fair_turns import FairTurns, NoRoom
+from cinema.features.accounts.shapes import stays
 
 COST_MIN: Final = 10
 

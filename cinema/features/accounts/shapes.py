@@ -373,7 +373,8 @@ class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
     refresh_expires_in: int
 
 
-def _stays() -> bool:
+def stays() -> bool:
+    """That a client has not left; for those that wait in any case."""
     return False
 
 
@@ -386,7 +387,7 @@ class Client(msgspec.Struct, frozen=True):
     address: str = ""
     agent: str = ""
     request_id: str = ""
-    has_left: Callable[[], bool] = _stays
+    has_left: Callable[[], bool] = stays
 
 
 def tidy_email(email: str) -> str:
