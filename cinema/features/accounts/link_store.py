@@ -36,6 +36,7 @@ from cinema.features.accounts.passwords import NO_PASSWORD
 from cinema.features.accounts.session_store import END_ALL_SESSIONS
 from cinema.features.accounts.shapes import Client, User
 from cinema.features.accounts.store import USER_COLUMNS, is_reserved, user_of
+from cinema.features.messages.choice_store import FORGET_PHONE
 from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
 
@@ -262,8 +263,8 @@ class LinksRepository:
         """Set a password with a link; returns the account and how many sessions ended.
 
         None if the link is not valid. If nobody had verified the address before, an authenticator
-        of the account goes too: it may be of a stranger, who would keep the owner of the address
-        out with it.
+        and a telephone of the account go too: they may be of a stranger, who would keep the owner
+        of the address out with the one, and read of their bookings on the other.
 
         Refuses RETRY, OUTCOME_UNKNOWN.
         """
@@ -277,6 +278,7 @@ class LinksRepository:
                 return None
             ended = await self._password_changed(running, row, client, now, "password_reset", None)
             if not row["was_verified"]:
+                await running.execute(FORGET_PHONE, found.user_id)
                 await self._forget_strangers_factor(running, row, client, now)
         return user_of(row), ended
 
@@ -305,9 +307,9 @@ class LinksRepository:
     ) -> User | None:
         """Verify, change or restore an address with a link; None if the link is not valid.
 
-        Restoring also removes the password, and an authenticator that was set up since, because the
-        person who changed the address knew both; and it cancels the erasure of the account. Refuses
-        EMAIL_TAKEN, RETRY, OUTCOME_UNKNOWN.
+        Restoring also removes the password, the telephone, and an authenticator that was set up
+        since, because the person who changed the address had all of them in hand; and it cancels the
+        erasure of the account. Refuses EMAIL_TAKEN, RETRY, OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
             used = await running.fetchrow(_USE, digests, now)
@@ -445,6 +447,8 @@ class LinksRepository:
         was_on = bool(await running.fetchval(_FORGET_FACTOR, user_id, found.made_at))
         await running.execute(_FORGET_CODES, user_id, found.made_at)
         await self._forget_begun(running, user_id)
+        # Nobody knows since when it has this number.
+        await running.execute(FORGET_PHONE, user_id)
         # What was asked for since went to the other address.
         await revoke_exports(running, user_id, now, since=found.made_at)
         ended = len(await running.fetch(END_ALL_SESSIONS, user_id, now, None))

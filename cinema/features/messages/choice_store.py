@@ -28,7 +28,8 @@ _PHONE: Final = "select number, kinds from message_phones where user_id = $1"
 _SET_PHONE: Final = """
 insert into message_phones (user_id, number, kinds) values ($1, $2, $3)
 on conflict (user_id) do update set number = excluded.number, kinds = excluded.kinds"""
-_NO_PHONE: Final = "delete from message_phones where user_id = $1"
+FORGET_PHONE: Final = "delete from message_phones where user_id = $1"
+"""Sends an account nothing by telephone any more; also where its owner takes it back."""
 _NUMBER: Final = """
 select p.user_id, p.number from message_phones p join users u on u.id = p.user_id
 where u.email_key = $1 and $2 = any(p.kinds)"""
@@ -96,7 +97,7 @@ class ChoicesRepository:
             await running.execute(_OTHERS_ON, digest, list(off))
             await running.execute(_OFF, digest, list(off), now)
             if chosen.phone is None or not chosen.sms:
-                await running.execute(_NO_PHONE, user_id)
+                await running.execute(FORGET_PHONE, user_id)
             else:
                 number = self._cipher.seal(chosen.phone.encode(), place=_place(user_id))
                 await running.execute(_SET_PHONE, user_id, number, sorted(set(chosen.sms)))

@@ -26,7 +26,9 @@ from cinema.features.accounts.shapes import (
     SignedIn,
     UserPatch,
 )
+from cinema.features.messages.choice_store import Choices, ChoicesRepository
 from cinema.storage.database.transactions import Pool
+from cinema.storage.encryption import Cipher
 from tests.integration.features.accounts_house import ADMIN, HERE, THERE, Clock, House, ann, refusal
 from tests.integration.features.factors_house import Phone, begin, enrolled
 
@@ -115,6 +117,44 @@ async def test_authenticator_that_the_thief_has_set_up_goes_with_the_undo(house:
         assert await refusal(house.accounts.login(request, THERE)) == "INVALID_CREDENTIALS"
     request = LoginInput(email=OWNER, password=NEW, code=phone.next_code())
     assert await house.accounts.login(request, HERE)
+
+
+async def forgotten(house: House) -> None:
+    await house.credentials.forgot_password(OWNER, HERE)
+    await house.mails.round()
+
+
+async def with_telephone(house: House, signed: SignedIn) -> None:
+    chosen = Choices(off=[], sms=["booking_reminder"], phone="+4930123456")
+    choices = ChoicesRepository(house.pool, Cipher([b"e" * 32]))
+    assert await choices.choose(UUID(signed.user.id), chosen, datetime.now(UTC))
+
+
+async def test_telephone_of_the_thief_goes_with_the_undo(house: House) -> None:
+    """Otherwise it would still be told of the owner's bookings."""
+    thief = await registered(house)
+    owners = await changed_to(house, thief, "thief@example.com")
+    await with_telephone(house, thief)
+    assert await use(house, owners) == OWNER
+    assert await house.count("message_phones") == 0
+
+
+async def test_telephone_of_a_stranger_goes_when_the_owner_of_the_address_comes(
+    house: House,
+) -> None:
+    await with_telephone(house, await registered(house))
+    await forgotten(house)
+    await new_password(house)
+    assert await house.count("message_phones") == 0
+
+
+async def test_telephone_of_an_owner_who_forgot_the_password_stays(house: House) -> None:
+    signed = await registered(house)
+    await use(house, house.link("account_verification"))
+    await with_telephone(house, signed)
+    await forgotten(house)
+    await new_password(house)
+    assert await house.count("message_phones") == 1
 
 
 async def test_account_that_the_thief_deletes_stays_when_its_owner_undoes_the_change(
