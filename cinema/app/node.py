@@ -50,11 +50,16 @@ from cinema.jobs.secret_files import SecretFile, SecretFiles
 from cinema.jobs.worker import AT_ONCE, Worker
 from cinema.settings import Secret, Settings, encryption_keys
 from cinema.storage.database.address import DatabaseAddress
-from cinema.storage.database.durability import DurabilityWatch, require_durability
+from cinema.storage.database.durability import (
+    Durability,
+    DurabilityWatch,
+    require_durability,
+)
 from cinema.storage.database.failures import UNREACHABLE
 from cinema.storage.database.migrate import migrate
 from cinema.storage.database.pool import close_pool, open_pool
 from cinema.storage.database.read_replica import ReplicaReads, open_replica_pool
+from cinema.storage.database.server_log import warn_of_server_log
 from cinema.storage.database.transactions import Pool
 from cinema.storage.encryption import Cipher
 from cinema.storage.journal.clock import DatabaseClock
@@ -132,6 +137,14 @@ class Node:
         await self.control.stop()
 
 
+async def _look_at_database(dsn: str, *, production: bool) -> Durability:
+    """What Postgres may lose, and in production also what its log would tell."""
+    durability = await require_durability(dsn, production=production)
+    if production:
+        await warn_of_server_log(dsn)
+    return durability
+
+
 @asynccontextmanager
 async def running_node(
     settings: Settings,
@@ -152,7 +165,7 @@ async def running_node(
     async with AsyncExitStack() as stack:
         address = DatabaseAddress(settings.database_url)
         production = settings.production
-        durability = await require_durability(address.dsn, production=production)
+        durability = await _look_at_database(address.dsn, production=production)
         revision = await migrate(address.dsn, report=report)
         if revision is not None:
             log.info(DATABASE_MIGRATED, revision=revision)

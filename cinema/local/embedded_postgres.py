@@ -33,6 +33,14 @@ _LOG_TAIL_BYTES = 2000
 _FEWEST_CONNECTIONS = 100
 
 DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
+WITHOUT_VALUES = {
+    "log_error_verbosity": "terse",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
+    "log_min_error_statement": "panic",
+}
+"""No personal data in the log: neither values nor the rows that errors quote."""
+
 _CONFIGURATION = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -44,11 +52,7 @@ _CONFIGURATION = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "cluster_name": "cinema",
-    # No personal data in the log: neither values nor the rows that errors quote.
-    "log_error_verbosity": "terse",
-    "log_parameter_max_length": "0",
-    "log_parameter_max_length_on_error": "0",
-    "log_min_error_statement": "panic",
+    **WITHOUT_VALUES,
 }
 
 

@@ -17,6 +17,7 @@ import yaml
 from cinema.cluster.ring import DEFAULT_WEIGHT
 from cinema.http.limits import KEPT_CONNECTIONS_S
 from cinema.local.cluster.plan import CONNECTIONS_BESIDES_POOL, CONNECTIONS_TO_SPARE, longest_stop_s
+from cinema.local.embedded_postgres import WITHOUT_VALUES
 from cinema.settings import Settings, fields, load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -148,6 +149,13 @@ def test_postgres_takes_the_connections_of_all_nodes_and_one_more(
     limit = int(re.search(r"max_connections=(\d+)", str(services["postgres"]["command"]))[1])
     of_a_node = Settings().database_pool_size + CONNECTIONS_BESIDES_POOL
     assert (len(NODES) + 1) * of_a_node + CONNECTIONS_TO_SPARE <= limit
+
+
+def test_log_of_postgres_tells_as_little_as_that_of_the_embedded_one(
+    services: dict[str, Any],
+) -> None:
+    said = {f"-c{name}={value}" for name, value in WITHOUT_VALUES.items()}
+    assert said < {*services["postgres"]["command"]}
 
 
 def test_postgres_is_new_enough(services: dict[str, Any]) -> None:

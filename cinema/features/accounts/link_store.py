@@ -308,7 +308,7 @@ class LinksRepository:
         """Verify, change or restore an address with a link; None if the link is not valid.
 
         Restoring also removes the password, the telephone, and an authenticator that was set up
-        since, because the person who changed the address had all of them in hand; and it cancels the
+        since, because whoever changed the address had all of them in hand; and it cancels the
         erasure of the account. Refuses EMAIL_TAKEN, RETRY, OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as running:
