@@ -418,7 +418,7 @@ async def test_password_that_changed_during_a_login_is_not_overwritten(
     changed = await house.hasher.hash("another horse", HERE.address)
     hash_again = dearer.hasher.hash
 
-    async def change_first(password: str, address: str) -> str:
+    async def change_first(password: str, address: str, _: object) -> str:
         await house.pool.execute("update users set password_hash = $1", changed)
         return await hash_again(password, address)
 
@@ -433,7 +433,7 @@ async def test_no_room_to_hash_again_keeps_nobody_out(
     await house.accounts.register(ann(), HERE)
     old = await hash_of(house, "ann@example.com")
 
-    async def no_room(_password: str, _address: str) -> str:
+    async def no_room(*_: object) -> str:
         raise refuse("OVERLOADED", retry_after_s=2)
 
     monkeypatch.setattr(dearer.hasher, "hash", no_room)
