@@ -122,6 +122,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
         ChallengesRepository(pool),
         confirmation,
         admission,
+        throttles,
         required=needs_factor,
         clock=node.unix_s,
     )

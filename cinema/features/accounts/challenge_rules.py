@@ -12,9 +12,12 @@ CHALLENGE_S: Final = 300
 CHALLENGE_TRIES: Final = 5
 """Codes that may be tried with one challenge; the throttle of logins counts them too."""
 
-CHALLENGES_KEPT: Final = 20
-"""Open challenges of one account: more than somebody with the password but no code can begin
-while the owner types theirs."""
+CHALLENGES_PER_ADDRESS: Final = 10
+"""Challenges of one account that an address may begin while the first of them is valid. Otherwise
+somebody with the password but no code could begin so many that the owner's would be gone."""
+
+CHALLENGES_KEPT: Final = 100
+"""Open challenges of one account: those of ten addresses."""
 
 TOKEN_BYTES: Final = 32
 

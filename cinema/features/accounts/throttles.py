@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 import msgspec
 from limits import RateLimitItem
@@ -20,6 +21,7 @@ from cinema.domain.addresses import address_key
 from cinema.domain.ids import format_id
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused, refuse
+from cinema.features.accounts.challenge_rules import CHALLENGE_S, CHALLENGES_PER_ADDRESS
 from cinema.features.accounts.shapes import account_key
 from cinema.storage.redis.throttle_counts import limit_of
 
@@ -66,6 +68,7 @@ class Throttles:
         self.login_account = limit_of(
             "login_account", rules.login_failures_per_account_per_hour, HOUR_S
         )
+        self.login_challenge = limit_of("login_challenge", CHALLENGES_PER_ADDRESS, CHALLENGE_S)
         self.register = limit_of("register", rules.registrations_per_hour_per_address, HOUR_S)
         self.guest = limit_of("guest", rules.guests_per_hour_per_address, HOUR_S)
         self.guest_booking = limit_of(
@@ -91,6 +94,10 @@ class Throttles:
     async def count_write(self, principal: Principal) -> None:
         """Count a write of a signed-in caller. Refuses RATE_LIMITED."""
         await self.count(self.writes, format_id(principal.user_id))
+
+    async def count_challenge(self, user_id: UUID, address: str) -> None:
+        """Count a login that has the password and waits for a code. Refuses RATE_LIMITED."""
+        await self.count(self.login_challenge, pair_digest(user_id.bytes, address).hex())
 
     @asynccontextmanager
     async def mail_request(self, purpose: str, email: str, address: str) -> AsyncIterator[None]:

@@ -28,6 +28,7 @@ from cinema.features.accounts.shapes import (
     TotpInput,
     User,
 )
+from cinema.features.accounts.throttles import Throttles
 from cinema.features.accounts.totp_rules import (
     address_of,
     matching_step,
@@ -53,6 +54,7 @@ class FactorsService:
         challenges: ChallengesRepository,
         confirmation: Confirmation,
         admission: TokenAdmission,
+        throttles: Throttles,
         *,
         required: frozenset[str],
         clock: Callable[[], float],
@@ -62,6 +64,7 @@ class FactorsService:
         self._challenges = challenges
         self._confirmation = confirmation
         self._admission = admission
+        self._throttles = throttles
         self._required = required
         self._clock = clock
 
@@ -142,21 +145,22 @@ class FactorsService:
         """What an account has to show beside the password; None without an authenticator.
 
         Refuses MFA_REQUIRED without a code, RETRY. A login with the password of that version gets
-        a challenge then, and may meet OUTCOME_UNKNOWN too.
+        a challenge then, and may meet RATE_LIMITED and OUTCOME_UNKNOWN too.
         """
         if not await self._factors.is_on(user_id):
             return None
         if not code and login_version is not None:
-            raise await self._challenge(user_id, login_version)
+            raise await self._challenge(user_id, login_version, client)
         if not code:
             raise refuse(MFA_REQUIRED)
         return self.proof(user_id, code, client)
 
-    async def _challenge(self, user_id: UUID, password_version: int) -> Refused:
+    async def _challenge(self, user_id: UUID, password_version: int, client: Client) -> Refused:
         """MFA_REQUIRED with a token that replaces the password while the code is typed.
 
-        Refuses RETRY, OUTCOME_UNKNOWN.
+        Refuses RATE_LIMITED, RETRY, OUTCOME_UNKNOWN.
         """
+        await self._throttles.count_challenge(user_id, client.address)
         token = new_challenge()
         digest = digest_of_challenge(token)
         await self._challenges.add(digest, user_id, password_version, self._now())

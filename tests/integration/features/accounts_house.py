@@ -116,6 +116,7 @@ class House:
             self.challenges,
             confirmation,
             self.admission,
+            throttles,
             required=needs_factor,
             clock=clock,
         )

@@ -17,6 +17,7 @@ from cinema.features.accounts.challenge_rules import (
     CHALLENGE_S,
     CHALLENGE_TRIES,
     CHALLENGES_KEPT,
+    CHALLENGES_PER_ADDRESS,
 )
 from cinema.features.accounts.letters import no_post
 from cinema.features.accounts.passwords import PasswordHasher
@@ -435,6 +436,24 @@ async def test_challenges_of_an_account_are_bounded_and_the_oldest_go(house: Hou
     assert await house.count("login_challenges") == CHALLENGES_KEPT
     assert await house.challenges.find(bytes(32), now_of(house)) is None
     assert await house.challenges.find(bytes([1] * 32), now_of(house))
+
+
+async def test_who_has_the_password_but_no_code_does_not_push_the_owners_login_out(
+    house: House,
+) -> None:
+    phone, _ = await enrolled(house, await house.accounts.register(ann(), HERE))
+    token = await challenged(house)
+    request = LoginInput(email="ann@example.com", password=PASSWORD)
+    for _ in range(CHALLENGES_PER_ADDRESS):
+        assert await refusal(house.accounts.login(request, THERE)) == "MFA_REQUIRED"
+    assert await refusal(house.accounts.login(request, THERE)) == "RATE_LIMITED"
+    # Neither the way with the code at once nor another address waits for that.
+    assert await challenged(house)
+    assert await answer(house, token, phone.next_code())
+    with_code = LoginInput(email="ann@example.com", password=PASSWORD, code="000000")
+    assert await refusal(house.accounts.login(with_code, THERE)) == "INVALID_CREDENTIALS"
+    house.clock.now_s += CHALLENGE_S
+    assert await refusal(house.accounts.login(request, THERE)) == "MFA_REQUIRED"
 
 
 async def test_neither_unknown_accounts_nor_wrong_passwords_get_a_challenge(house: House) -> None:
