@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from ipaddress import ip_network
 from typing import Final
 
 from multidict import istr
 
-from cinema.domain.addresses import ADDRESSES_KEPT, address_key, parsed_address
+from cinema.domain.addresses import ADDRESSES_KEPT, address_key, parsed_address, parsed_network
 from cinema.http.connections.request import HttpRequest
 
 FORWARDED_FOR: Final = istr("X-Forwarded-For")
@@ -27,7 +26,7 @@ class TrustedProxies:
     """Networks whose `X-Forwarded-*` headers are trusted; headers of others are ignored."""
 
     def __init__(self, networks: Iterable[str] = ()) -> None:
-        self._networks = tuple(ip_network(network, strict=False) for network in networks)
+        self._networks = tuple(parsed_network(network) for network in networks)
         self._key_behind = lru_cache(maxsize=ADDRESSES_KEPT)(self._key_of_hops)
 
     @property

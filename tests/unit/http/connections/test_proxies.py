@@ -38,6 +38,16 @@ def test_client_is_the_nearest_address_nobody_vouches_for(
     assert TRUSTED.client_address(asked(remote, **headers)) == client
 
 
+@pytest.mark.parametrize("network", ["::ffff:10.0.0.0/104", "::ffff:a00:0/104"])
+@pytest.mark.parametrize("remote", ["10.0.0.1", "::ffff:10.0.0.1"])
+def test_networks_that_are_written_as_ipv6_are_those_of_ipv4(network: str, remote: str) -> None:
+    proxies = TrustedProxies([network])
+    forwarded = asked(remote, x_forwarded_for="198.51.100.9", x_forwarded_proto="https")
+    assert proxies.client_address(forwarded) == "198.51.100.9"
+    assert proxies.is_https(forwarded)
+    assert proxies.client_address(asked("11.0.0.1", x_forwarded_for="1.2.3.4")) == "11.0.0.1"
+
+
 def test_hops_as_long_as_a_client_likes_are_not_remembered() -> None:
     proxies = TrustedProxies(["10.0.0.0/8"])
     for one in range(3):
