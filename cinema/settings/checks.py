@@ -6,7 +6,6 @@ import ipaddress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
-from cinema.domain.addresses import parsed_network
 from cinema.settings.control_tokens import parsed_tokens, problems_of_tokens
 from cinema.settings.encryption_keys import problems_of_encryption_keys, problems_of_ticket_keys
 from cinema.settings.experiments import problems_of_experiment
@@ -31,6 +30,8 @@ SHORTEST_PASSWORD_CHARS = 12
 
 WIDEST_PROXIES = {4: 8, 6: 7}
 """Shortest prefix of trusted networks by version: the largest private ones have these."""
+
+_IPV4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
 def problems_together(settings: Settings) -> Iterator[str]:
@@ -197,7 +198,11 @@ def _is_everybody(networks: Iterable[str]) -> bool:
     """Whether these networks together contain one that is larger than any private network."""
     of_version: dict[int, list[Any]] = {4: [], 6: []}
     for text in networks:
-        network = parsed_network(text)
+        network: ipaddress.IPv4Network | ipaddress.IPv6Network
+        network = ipaddress.ip_network(text, strict=False)
+        if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_IPV4_MAPPED):
+            address = network.network_address.ipv4_mapped
+            network = ipaddress.IPv4Network(f"{address}/{network.prefixlen - 96}")
         of_version[network.version].append(network)
     return any(
         network.prefixlen < WIDEST_PROXIES[version]
