@@ -38,7 +38,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     sender: MailSender = MailboxFolder(settings.data_dir / "mailbox")
     if settings.smtp_url:
         sender = _smtp(settings.smtp_url)
-    counts, choices = MessageCounts(), ChoicesRepository(node.pool, node.cipher)
+    counts, choices = MessageCounts(), ChoicesRepository(node.pool, node.cipher, messages)
     links = OffLinks(node.cipher, node.base_url)
     letters = Letters(settings.mail_from, links)
     outgoing = offered.add(Outgoing(messages, choices, letters, sender, counts, now=now))

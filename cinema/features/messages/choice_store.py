@@ -8,6 +8,7 @@ belong to accounts alone.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -15,8 +16,15 @@ from uuid import UUID
 import msgspec
 
 from cinema.features.messages.off_links import key_of
-from cinema.storage.database.transactions import Pool, connection, transaction
-from cinema.storage.encryption import Cipher
+from cinema.features.messages.rules import TELEPHONE_SET
+from cinema.features.messages.store import MessagesRepository
+from cinema.storage.database.transactions import (
+    Pool,
+    PooledConnection,
+    connection,
+    transaction,
+)
+from cinema.storage.encryption import CannotOpen, Cipher
 from cinema.storage.resealing import SealedColumn
 
 _IS_OFF: Final = """
@@ -25,6 +33,9 @@ _DIGEST: Final = """
 select sha256(convert_to(email_key, 'UTF8')) from users where id = $1 and deleted_at is null"""
 _OF_ADDRESS: Final = "select kind from messages_off where address_digest = $1 order by kind"
 _PHONE: Final = "select number, kinds from message_phones where user_id = $1"
+# An address that nobody has verified may be somebody else's.
+_OWNER: Final = """
+select email, language, first_name from users where id = $1 and email_verified"""
 _SET_PHONE: Final = """
 insert into message_phones (user_id, number, kinds) values ($1, $2, $3)
 on conflict (user_id) do update set number = excluded.number, kinds = excluded.kinds"""
@@ -52,9 +63,13 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
 class ChoicesRepository:
     """Reads and writes who wants which messages."""
 
-    def __init__(self, pool: Pool, cipher: Cipher) -> None:
+    def __init__(
+        self, pool: Pool, cipher: Cipher, messages: MessagesRepository | None = None
+    ) -> None:
+        """With `messages`, people are told when their account gets another telephone."""
         self._pool = pool
         self._cipher = cipher
+        self._messages = messages
 
     async def is_off(self, address_digest: bytes, kind: str) -> bool:
         """Whether an address wants no mails of a kind. Refuses RETRY."""
@@ -99,9 +114,31 @@ class ChoicesRepository:
             if chosen.phone is None or not chosen.sms:
                 await running.execute(FORGET_PHONE, user_id)
             else:
+                await self._tell_of(running, user_id, chosen.phone, now)
                 number = self._cipher.seal(chosen.phone.encode(), place=_place(user_id))
                 await running.execute(_SET_PHONE, user_id, number, sorted(set(chosen.sms)))
         return True
+
+    async def _tell_of(
+        self, running: PooledConnection, user_id: UUID, phone: str, now: datetime
+    ) -> None:
+        """Enqueue a mail about another telephone, one a day: who sets one need not be the owner."""
+        if self._messages is None:
+            return
+        before = await running.fetchrow(_PHONE, user_id)
+        with suppress(CannotOpen):
+            if before is not None and self._opened(user_id, before["number"]) == phone:
+                return
+        owner = await running.fetchrow(_OWNER, user_id)
+        if owner is not None:
+            await self._messages.enqueue(
+                running,
+                kind=TELEPHONE_SET,
+                to=owner["email"],
+                language=owner["language"],
+                payload={"first_name": owner["first_name"], "at": now},
+                dedupe_key=f"{TELEPHONE_SET}:{user_id}:{now:%Y-%m-%d}",
+            )
 
     async def turn_off(self, address_digest: bytes, kind: str, now: datetime) -> None:
         """Send an address no mails of a kind. Refuses RETRY, OUTCOME_UNKNOWN."""

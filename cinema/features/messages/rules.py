@@ -42,6 +42,9 @@ class KindOfMessage(msgspec.Struct, frozen=True, kw_only=True):
     by_sms: bool = False
 
 
+TELEPHONE_SET: Final = "account_telephone_set"
+"""Tells an account that messages about its bookings go to another telephone from now on."""
+
 _TO: Final = {"first_name": "Ada"}
 _LINK: Final = {
     **_TO,
@@ -71,6 +74,7 @@ KINDS: Final[Mapping[str, KindOfMessage]] = {
         KindOfMessage(name="account_email_change", example=_LINK),
         KindOfMessage(name="account_email_changed", example=_LINK),
         KindOfMessage(name="account_session_reused", example=_NOTICE),
+        KindOfMessage(name=TELEPHONE_SET, example={**_TO, "at": "2026-06-01T17:31:00Z"}),
         KindOfMessage(name="account_second_factor_on", example=_NOTICE),
         KindOfMessage(name="account_second_factor_off", example=_NOTICE),
         KindOfMessage(name="account_second_factor_replaced", example=_NOTICE),

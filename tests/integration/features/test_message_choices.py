@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import itertools
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +13,11 @@ import pytest
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused
 from cinema.features.messages.choice_service import ChoicesService
-from cinema.features.messages.choice_store import ChoicesRepository
+from cinema.features.messages.choice_store import Choices, ChoicesRepository
 from cinema.features.messages.off_links import OffLinks, address_digest
-from cinema.features.messages.rules import BY_SMS, OPTIONAL
+from cinema.features.messages.rules import BY_SMS, OPTIONAL, TELEPHONE_SET
 from cinema.features.messages.shapes import ChoicesInput
+from cinema.features.messages.store import MessagesRepository
 from cinema.storage.encryption import Cipher
 
 pytestmark = pytest.mark.postgres
@@ -35,7 +37,11 @@ class Desk:
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
         self.pool = pool
-        self.store = ChoicesRepository(pool, CIPHER)
+        numbers = itertools.count(1)
+        messages = MessagesRepository(
+            pool, CIPHER, new_id=lambda: next(numbers).to_bytes(16, "big"), now=lambda: NOW
+        )
+        self.store = ChoicesRepository(pool, CIPHER, messages)
         self.links = OffLinks(CIPHER, "https://tickets.example")
         self.service = self.serving(sends_sms=True)
 
@@ -185,3 +191,30 @@ async def test_a_server_without_short_messages_says_so(desk: Desk) -> None:
     with pytest.raises(Refused) as refused:
         await service.choose(principal(), wanted)
     assert refused.value.rejection.code == "VALIDATION_ERROR"
+
+
+async def test_owner_of_an_account_is_told_of_another_telephone_once_a_day(desk: Desk) -> None:
+    """Whoever has only a token, without the password, could read along else."""
+
+    async def told(phone: str, *, days: int = 0) -> list[tuple[str, str]]:
+        chosen = Choices(off=[], sms=["booking_reminder"], phone=phone)
+        assert await desk.store.choose(ADA, chosen, NOW + timedelta(days=days))
+        rows = await desk.pool.fetch("select kind, recipient from messages order by id")
+        return [(row["kind"], row["recipient"]) for row in rows]
+
+    assert await told("+4930123456") == [], "the address may be somebody else's"
+    await desk.pool.execute("update users set email_verified = true")
+    assert await told("+4930123456") == [], "it is the same one"
+    mail = (TELEPHONE_SET, "Ada@Bücher.example")
+    assert await told("+4930999999") == [mail]
+    assert await told("+4930888888") == [mail]
+    assert await told("+4930777777", days=1) == [mail, mail]
+
+
+async def test_telephone_that_no_key_opens_any_more_counts_as_another(desk: Desk) -> None:
+    await desk.pool.execute("update users set email_verified = true where id = $1", ADA)
+    sealed = "insert into message_phones (user_id, number, kinds) values ($1, $2, $3)"
+    await desk.pool.execute(sealed, ADA, b"of a key that is gone", ["booking_reminder"])
+    chosen = Choices(off=[], sms=["booking_reminder"], phone="+4930123456")
+    assert await desk.store.choose(ADA, chosen, NOW)
+    assert await desk.pool.fetchval("select count(*) from messages") == 1
