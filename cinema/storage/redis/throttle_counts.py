@@ -140,7 +140,7 @@ class ThrottleCounts:
         self._rest_until_s = -math.inf
         self.is_lost = False
         if redis_url:
-            self._pool = _pool(redis_url)
+            self._pool = _pool(redis_url, timeout_s)
             # Options go to the client as they are, which takes a pool though their type has none.
             options: dict[str, Any] = {"connection_pool": self._pool}
             storage = RedisStorage(
@@ -199,12 +199,12 @@ class ThrottleCounts:
         return answer
 
 
-def _pool(redis_url: str) -> BlockingConnectionPool:
+def _pool(redis_url: str, timeout_s: float) -> BlockingConnectionPool:
     """A bounded pool with the connections of `redis_client`, which do not try again."""
-    kept = redis_client(redis_url, timeout_s=SHARED_TIMEOUT_S).connection_pool
+    kept = redis_client(redis_url, timeout_s=timeout_s).connection_pool
     return BlockingConnectionPool(
         connection_class=kept.connection_class,
         max_connections=SHARED_CONNECTIONS,
-        timeout=SHARED_TIMEOUT_S,
+        timeout=timeout_s,
         **kept.connection_kwargs,
     )
