@@ -137,6 +137,7 @@ def _made(
         # Rounding may put a schedule a hair above its bound.
         gap = max(0.0, bound - progress.value) / max(1.0, abs(bound))
     return Made(
+        time_zone=house.zone.key,
         method="greedy" if bound is None else "solver",
         objective=round(progress.value, 2),
         bound=None if bound is None else round(bound, 2),

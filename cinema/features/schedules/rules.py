@@ -59,7 +59,9 @@ SPILL: Final = 0.4
 CONFLICTS_LIMIT: Final = 100
 """Conflicts that are told; whoever has so many makes a new plan."""
 
-Reason = Literal["started", "movie_gone", "movie_changed", "screen_gone", "screen_occupied"]
+Reason = Literal[
+    "started", "cinema_changed", "movie_gone", "movie_changed", "screen_gone", "screen_occupied"
+]
 
 
 class HouseScreen(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +93,7 @@ class TakenSlot(msgspec.Struct, frozen=True, kw_only=True):
 class PlannedCinema(msgspec.Struct, frozen=True, kw_only=True):
     """The cinema for which a plan is made, as it is now."""
 
-    zone: tzinfo
+    zone: ZoneInfo
     ads_minutes: int
     cleaning_minutes: int
     opening_hours: WeekHours | None = None
@@ -109,9 +111,14 @@ class ScreenVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Calendar(msgspec.Struct, frozen=True, kw_only=True):
-    """What a plan meets when it is applied."""
+    """What a plan meets when it is applied.
+
+    `planned_zone` is the time zone in which it was made; null in plans that did not note it.
+    """
 
     time_zone: str
+    planned_zone: str | None
+    currency: str
     ads_minutes: int
     cleaning_minutes: int
     screens: Mapping[UUID, ScreenVersion]
@@ -144,9 +151,13 @@ def conflicts_of(shows: Sequence[PlannedShow], calendar: Calendar, now: datetime
     for one in calendar.taken:
         on_screen[one.screen_id].append(one)
     found: list[Conflict] = []
-    for show in shows:
-        conflict = _conflict(show, calendar, on_screen[show.screen_id], now)
-        if conflict is not None:
+    clear: dict[UUID, datetime] = {}
+    for show in sorted(shows, key=lambda one: one.starts_at):
+        before = clear.get(show.screen_id, show.starts_at)
+        conflict = _conflict(show, calendar, on_screen[show.screen_id], before, now)
+        if conflict is None:
+            clear[show.screen_id] = times_of(show, calendar).clear_at
+        else:
             found.append(conflict)
     return found[:CONFLICTS_LIMIT]
 
@@ -163,8 +174,14 @@ def times_of(show: PlannedShow, calendar: Calendar) -> Timetable:
 
 
 def _conflict(
-    show: PlannedShow, calendar: Calendar, taken: Sequence[TakenSlot], now: datetime
+    show: PlannedShow,
+    calendar: Calendar,
+    taken: Sequence[TakenSlot],
+    clear_at: datetime,
+    now: datetime,
 ) -> Conflict | None:
+    """What is in the way of a show; the one before it leaves its screen at `clear_at`."""
+
     def because(reason: Reason, showtime_id: UUID | None = None) -> Conflict:
         return Conflict(
             reason=reason,
@@ -176,6 +193,9 @@ def _conflict(
 
     if show.starts_at <= now:
         return because("started")
+    is_elsewhere = calendar.planned_zone not in {None, calendar.time_zone}
+    if is_elsewhere or show.base_price.currency != calendar.currency:
+        return because("cinema_changed")
     if show.screen_id not in calendar.screens:
         return because("screen_gone")
     if show.movie_id not in calendar.runtimes:
@@ -186,7 +206,8 @@ def _conflict(
     for one in taken:
         if one.starts_at < times.clear_at and times.starts_at < one.clear_at:
             return because("screen_occupied", one.id)
-    return None
+    # Shows of one plan are in each other's way only if cleaning takes longer than it did.
+    return because("cinema_changed") if show.starts_at < clear_at else None
 
 
 def days_of(request: PlanInput) -> list[date]:

@@ -127,8 +127,9 @@ class UnmetWish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
-    """What has been found for a plan so far."""
+    """What has been found for a plan so far, on the clock of `time_zone`."""
 
+    time_zone: str | None = None
     method: Method | None = None
     objective: float | None = None
     bound: float | None = None

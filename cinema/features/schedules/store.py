@@ -56,6 +56,9 @@ select id, time_zone, currency, ads_minutes, cleaning_minutes, opening_hours::te
     opening_exceptions::text
 from cinemas where id = $1 and deleted_at is null"""
 
+# The lock keeps its clock and its currency as they are while a plan is applied.
+_KEPT_CINEMA: Final = f"{_CINEMA} for key share"
+
 # The lock lets two requests for plans of one cinema count one after the other.
 _WAITING: Final = """
 select (select count(*) from schedule_plans plan join jobs job on job.id = plan.job_id
@@ -277,7 +280,8 @@ class SchedulesRepository:
             plan = _plan(row)
             if plan.status == "applied":
                 return plan
-            additions = decide(plan, await self._calendar(running, plan))
+            calendar = await self._calendar(running, plan, _made(row).time_zone)
+            additions = decide(plan, calendar)
             await running.execute(
                 _INSERT_SHOWS,
                 plan.cinema_id,
@@ -288,12 +292,14 @@ class SchedulesRepository:
             await running.execute(_APPLIED, plan_id, now)
             return msgspec.structs.replace(plan, status="applied", applied_at=now)
 
-    async def _calendar(self, running: PooledConnection, plan: SchedulePlan) -> Calendar:
+    async def _calendar(
+        self, running: PooledConnection, plan: SchedulePlan, planned_zone: str | None
+    ) -> Calendar:
         screen_ids = list({show.screen_id for show in plan.shows})
         movie_ids = list({show.movie_id for show in plan.shows})
         first = min((show.starts_at for show in plan.shows), default=plan.created_at)
         last = max((show.ends_at for show in plan.shows), default=plan.created_at)
-        cinema = await running.fetchrow(_CINEMA, plan.cinema_id)
+        cinema = await running.fetchrow(_KEPT_CINEMA, plan.cinema_id)
         if cinema is None:
             raise refuse("NOT_FOUND")
         screens = await running.fetch(_LOCKED_SCREENS, plan.cinema_id, screen_ids)
@@ -301,6 +307,8 @@ class SchedulesRepository:
         taken = await running.fetch(_TAKEN, plan.cinema_id, first, last + timedelta(days=1))
         return Calendar(
             time_zone=cinema["time_zone"],
+            planned_zone=planned_zone,
+            currency=cinema["currency"],
             ads_minutes=cinema["ads_minutes"],
             cleaning_minutes=cinema["cleaning_minutes"],
             screens={
@@ -375,8 +383,12 @@ def _taken(row: Record) -> TakenSlot:
     )
 
 
+def _made(row: Record) -> Made:
+    return Made() if row["made"] is None else msgspec.json.decode(row["made"], type=Made)
+
+
 def _plan(row: Record) -> SchedulePlan:
-    made = Made() if row["made"] is None else msgspec.json.decode(row["made"], type=Made)
+    made = _made(row)
     return SchedulePlan(
         id=_id(row),
         cinema_id=_id(row, "cinema_id"),

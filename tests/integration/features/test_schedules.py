@@ -212,6 +212,47 @@ async def test_what_has_changed_since_refuses_all_of_a_plan(
     assert office.counts.conflicts == 1
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update cinemas set currency = 'USD'",
+        "update cinemas set time_zone = 'America/New_York'",
+    ],
+)
+async def test_a_cinema_that_sells_or_counts_otherwise_now_refuses_all_of_a_plan(
+    office: Office, change: str
+) -> None:
+    plan = await office.made()
+    await office.pool.execute(change)
+    code, details = await office.refusal(plan)
+    assert code == "SCHEDULE_CONFLICT"
+    assert [one["reason"] for one in details["conflicts"]] == ["cinema_changed"] * len(plan.shows)
+    assert await office.pool.fetchval("select count(*) from showtimes") == 0
+
+
+async def test_shows_that_no_longer_fit_behind_each_other_are_named(office: Office) -> None:
+    plan = await office.made()
+    assert len(plan.shows) > 1
+    await office.pool.execute("update cinemas set cleaning_minutes = 240")
+    code, details = await office.refusal(plan)
+    assert code == "SCHEDULE_CONFLICT"
+    told = [(one["reason"], one["starts_at"]) for one in details["conflicts"]]
+    assert told
+    assert {reason for reason, _ in told} == {"cinema_changed"}
+    assert msgspec.to_builtins(plan.shows[0].starts_at) not in {starts for _, starts in told}
+
+
+async def test_a_plan_is_not_applied_while_its_cinema_changes(office: Office) -> None:
+    plan = await office.made()
+    async with office.pool.acquire() as other, other.transaction():
+        await other.execute("select from cinemas for update")
+        await other.execute("update cinemas set currency = 'USD'")
+        applying = asyncio.ensure_future(office.refusal(plan))
+        while not await other.fetchval("select count(*) from pg_locks where not granted"):
+            assert not applying.done()
+    assert (await applying)[0] == "SCHEDULE_CONFLICT"
+
+
 async def test_a_plan_whose_time_has_come_is_refused(office: Office) -> None:
     plan = await office.made()
     office.house.now = plan.shows[0].starts_at

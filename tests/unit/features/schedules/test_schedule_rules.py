@@ -278,6 +278,8 @@ SHOW = PlannedShow(
 def a_calendar(**changes: Any) -> Calendar:
     calendar = Calendar(
         time_zone="Europe/Berlin",
+        planned_zone="Europe/Berlin",
+        currency="EUR",
         ads_minutes=20,
         cleaning_minutes=15,
         screens={LARGE: ScreenVersion(screen_no=1, layout_version=1)},
@@ -294,6 +296,8 @@ def a_calendar(**changes: Any) -> Calendar:
         ({"runtimes": {}}, "movie_gone"),
         ({"runtimes": {MOVIE: 101}}, "movie_changed"),
         ({"ads_minutes": 25}, "movie_changed"),
+        ({"currency": "USD"}, "cinema_changed"),
+        ({"time_zone": "Europe/London"}, "cinema_changed"),
         ({"taken": [taken(START + timedelta(minutes=134))]}, "screen_occupied"),
         ({"taken": [taken(START - timedelta(minutes=134))]}, "screen_occupied"),
     ],
@@ -304,6 +308,21 @@ def test_each_change_of_the_calendar_that_is_in_the_way_is_told(
     (conflict,) = conflicts_of([SHOW], a_calendar(**changes), NOW)
     assert (conflict.reason, conflict.movie_id, conflict.starts_at) == (reason, MOVIE, START)
     assert (conflict.showtime_id is not None) == (reason == "screen_occupied")
+
+
+def test_a_plan_that_did_not_note_its_time_zone_is_applied() -> None:
+    assert conflicts_of([SHOW], a_calendar(planned_zone=None), NOW) == []
+
+
+@pytest.mark.parametrize(("minutes", "fits"), [(15, True), (16, False)])
+def test_a_show_begins_when_the_one_before_it_has_left_a_clean_screen(
+    minutes: int, fits: bool
+) -> None:
+    later = {"starts_at": START + timedelta(minutes=135), "ends_at": START + timedelta(minutes=255)}
+    shows = [msgspec.structs.replace(SHOW, **later), SHOW]
+    conflicts = conflicts_of(shows, a_calendar(cleaning_minutes=minutes), NOW)
+    told = [(one.reason, one.starts_at) for one in conflicts]
+    assert told == ([] if fits else [("cinema_changed", later["starts_at"])])
 
 
 def test_a_show_that_should_have_started_is_in_the_way_of_itself() -> None:
