@@ -42,6 +42,12 @@ _SHOWTIME: Final = (
     "cancel_reason, version"
 )
 
+# The lock keeps the cinema's clock and currency as they are until the showtime is there. A deletion
+# locks cinemas before screens, too.
+_KEEP_CINEMA = """
+select from cinemas where id = (select cinema_id from screens where id = $1) for key share
+"""
+
 # The lock lets showtimes of one screen be scheduled one after the other: two at once would wait
 # for each other in the exclusion constraint, and Postgres would call that a deadlock.
 _FACTS = """
@@ -246,6 +252,7 @@ class ShowtimesRepository:
         """
 
         async def insert(running: PooledConnection) -> Showtime:
+            await running.execute(_KEEP_CINEMA, request.screen_id)
             row = await running.fetchrow(_FACTS, request.screen_id)
             if row is None:
                 raise refuse("UNKNOWN_REFERENCE", "There is no such screen.", path="$.screen_id")

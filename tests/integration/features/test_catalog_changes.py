@@ -287,6 +287,41 @@ async def test_a_screen_waits_for_the_deletion_of_its_cinema(house: House) -> No
     assert await refusal(second) == ("UNKNOWN_REFERENCE", "$.cinema_id")
 
 
+async def test_a_showtime_waits_for_the_change_of_its_cinema(house: House) -> None:
+    cinema = await house.cinema()
+    movie, screen = await house.movie(), await house.screen(cinema)
+    async with house.pool.acquire() as connection, connection.transaction():
+        await connection.execute("select from cinemas where id = $1 for update", cinema.id)
+        second = asyncio.ensure_future(house.show(movie, screen))
+        waiting = "select count(*) from pg_locks where not granted"
+        while not await connection.fetchval(waiting):
+            assert not second.done()
+        await connection.execute("update cinemas set currency = 'USD'")
+    assert await refusal(second) == ("VALIDATION_ERROR", "$.base_price.currency")
+
+
+async def test_a_cinema_changes_its_clock_only_behind_the_showtimes_that_are_being_made(
+    house: House,
+) -> None:
+    cinema = await house.cinema()
+    movie, screen = await house.movie(), await house.screen(cinema)
+    there = CinemaInput(
+        name="Aurora", city="Berlin", country="DE", time_zone="Asia/Tokyo", currency="EUR"
+    )
+    async with house.pool.acquire() as connection, connection.transaction():
+        # The showtime has looked at the clock and waits for its film.
+        await connection.execute("select from movies for update")
+        made = asyncio.ensure_future(house.show(movie, screen))
+        waiting = "select count(*) from pg_locks where not granted"
+        while not await connection.fetchval(waiting):
+            assert not made.done()
+        change = asyncio.ensure_future(house.catalog.change_cinema(ADMIN, cinema.id, there, FIRST))
+        while await connection.fetchval(waiting) < 2:
+            assert not change.done()
+    assert (await made).screen_id == screen.id
+    assert (await refusal(change))[0] == "CINEMA_IN_USE"
+
+
 async def test_repeated_deletion_under_one_key_answers_the_same(house: House) -> None:
     movie = await house.movie()
     key = idempotency_key(ADMIN.user_id, "deleteMovie", (movie.id.bytes,), "k")
