@@ -169,7 +169,7 @@ class SchedulesService:
             raise refuse("VALIDATION_ERROR", message, path="$.date")
         cinema = found(await self._catalog.find_cinema(cinema_id))
         day = query.date or self._now().astimezone(ZoneInfo(cinema.time_zone)).date()
-        return await self._schedules.schedule(cinema_id, cinema.time_zone, day)
+        return found(await self._schedules.schedule(cinema_id, day))
 
     async def _check_references(self, request: PlanInput) -> None:
         cinema = await self._schedules.cinema(request.cinema_id)

@@ -321,10 +321,15 @@ class SchedulesRepository:
             taken=[_taken(row) for row in taken],
         )
 
-    async def schedule(self, cinema_id: UUID, time_zone: str, day: date) -> Schedule:
+    async def schedule(self, cinema_id: UUID, day: date) -> Schedule | None:
         """What a cinema shows on a day of its own calendar, by start."""
 
-        async def load() -> Schedule:
+        async def load() -> Schedule | None:
+            # What is kept for others must not rest on what the caller has seen of the cinema.
+            cinema = await self._reads.fetchrow(_CINEMA, cinema_id)
+            if cinema is None:
+                return None
+            time_zone: str = cinema["time_zone"]
             zone = ZoneInfo(time_zone)
             rows = await self._reads.fetch(
                 _SCHEDULE, cinema_id, day, *_around(day), SHOWTIMES_LIMIT
@@ -337,7 +342,7 @@ class SchedulesRepository:
             )
 
         what = f"{cinema_id}:{day}"
-        return await self._cache.read(_CACHED_SCHEDULE, what, load) or await load()
+        return await self._cache.read(_CACHED_SCHEDULE, what, load)
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Delete plans that were asked for long ago, a bounded number; returns how many."""

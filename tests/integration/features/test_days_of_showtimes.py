@@ -39,7 +39,8 @@ class Days:
         """Starts on the clock of the cinema; both lists say the same."""
         query = ShowtimeQuery(date=day, cinema_id=self.cinema_id)
         listed = [one.starts_at for one in (await self.house.showtimes.showtimes(query)).items]
-        schedule = await self._schedules.schedule(self.cinema_id, ZONE, day)
+        schedule = await self._schedules.schedule(self.cinema_id, day)
+        assert schedule is not None
         assert [one.starts_at.astimezone(UTC) for one in schedule.showtimes] == listed
         return [f"{one.astimezone(BERLIN):%d %H:%M %z}" for one in listed]
 

@@ -199,7 +199,9 @@ async def test_no_list_reads_a_whole_table(pool: Pool, database: str) -> None:
         assert rows_of or name == "film-cinema", name
     day = there.today.date() + timedelta(days=2)
     schedules = SchedulesRepository(pool, reads)
-    assert (await schedules.schedule(there.cinema_ids[3], "Europe/Berlin", day)).showtimes
+    shown = await schedules.schedule(there.cinema_ids[3], day)
+    assert shown is not None
+    assert shown.showtimes
     look("schedule")
     calendars, until = CalendarRepository(pool, reads), there.today + timedelta(days=14)
     assert await calendars.of_cinema(there.cinema_ids[3], there.today, until, 1000)

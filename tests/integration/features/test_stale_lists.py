@@ -33,7 +33,8 @@ from tests.integration.features.catalog_house import ADMIN, START, House
 pytestmark = pytest.mark.postgres
 
 ROUNDS = 25
-DAY = START.date()
+DAY = START.date() + timedelta(days=1)
+"""The first showtime begins at its midnight, where the cinema is."""
 
 Read = Callable[["Node"], Awaitable[Any]]
 
@@ -172,7 +173,7 @@ class World:
             lambda node: node.house.catalog.screens(cinema_id, PageQuery()),
             lambda node: node.house.showtimes.showtimes(ShowtimeQuery(cinema_id=cinema_id)),
             lambda node: node.house.showtimes.showtimes_of_movie(movie_id, ShowtimeQuery()),
-            lambda node: node.schedules.schedule(cinema_id, "Europe/Berlin", DAY),
+            lambda node: node.schedules.schedule(cinema_id, DAY),
         ]
         return self.draw.choice(kinds)
 
@@ -245,6 +246,24 @@ async def test_no_old_answer_comes_back_through_redis(
         await slow_reads_and_writes(world)
         outcomes = _outcomes(world)
     assert min(outcomes["hit"], outcomes["miss"], outcomes["changed"]) > 0
+
+
+async def test_a_schedule_is_kept_with_the_clock_that_its_cinema_has_now(
+    database: str, pool: Pool
+) -> None:
+    async with two_nodes(database, pool) as world:
+        await world.open()
+        cinema_id = world.cinema.id
+        for node in world.nodes:
+            before = await node.schedules.schedule(cinema_id, DAY)
+            assert before is not None
+            assert [one.local_start for one in before.showtimes] == ["00:00"]
+        await pool.execute("update cinemas set time_zone = 'Asia/Tokyo'")
+        for node in world.nodes:
+            shown = await node.schedules.schedule(cinema_id, DAY)
+            assert shown is not None
+            assert shown.time_zone == "Asia/Tokyo"
+            assert [one.local_start for one in shown.showtimes] == ["07:00"], shown
 
 
 def _outcomes(world: World) -> dict[str, int]:
