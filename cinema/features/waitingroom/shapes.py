@@ -25,11 +25,11 @@ DeviceSecret = Annotated[
     Meta(
         min_length=22,
         max_length=128,
-        pattern=r"^[\x21-\x7e]+\Z",
+        pattern="^[!-~]+$",
         description="A random secret of at least 128 bits that the device keeps.",
     ),
 ]
-Proof = Annotated[str, Meta(max_length=64, pattern=r"^[\x21-\x7e]*\Z")]
+Proof = Annotated[str, Meta(max_length=64, pattern="^[!-~]*$")]
 
 
 class RoomInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
