@@ -167,7 +167,7 @@ class ChangeTerms(Command, frozen=True, kw_only=True, gc=False, array_like=True,
     `seen` are the versions of its row that the sender may have had before it; `rules` are those
     that come of the conditions' own, the screen's and the settings'. If the conditions are for
     another screen, `layout_version` is the version of its layout. The job `job_id` tells customers
-    what they have to know of the change; without it nobody is told.
+    what they have to know of the change; without it nobody is told. It is changed `by` a user.
     """
 
     seen: tuple[int, ...]
@@ -175,6 +175,7 @@ class ChangeTerms(Command, frozen=True, kw_only=True, gc=False, array_like=True,
     rules: SaleRules
     layout_version: int = 0
     job_id: bytes = b""
+    by: bytes = b""
 
 
 class CancelShowtime(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=12):
@@ -188,6 +189,7 @@ class CancelShowtime(Command, frozen=True, kw_only=True, gc=False, array_like=Tr
     reason: str
     job_id: bytes
     unless_booked: bool = False
+    by: bytes = b""
 
 
 class ChangeLayout(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=13):
@@ -198,6 +200,7 @@ class ChangeLayout(Command, frozen=True, kw_only=True, gc=False, array_like=True
 
     seen: tuple[int, ...]
     layout_version: int
+    by: bytes = b""
 
 
 class StartPayment(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=14):
@@ -322,6 +325,7 @@ class ChangePlan(Command, frozen=True, kw_only=True, gc=False, array_like=True):
     plan: SeatPlan
     prices_minor: tuple[int, ...] = ()
     seen: tuple[int, ...] = ()
+    by: bytes = b""
 
 
 class MoveShowtime(ChangeTerms, frozen=True, kw_only=True, gc=False, array_like=True):
@@ -373,5 +377,6 @@ def with_plan(command: NeedsLayout, plan: SeatPlan, version: int) -> ChangePlan 
             fingerprint=command.fingerprint,
             plan=plan,
             seen=(version,),
+            by=command.by,
         )
     return MoveShowtime(**(msgspec.structs.asdict(command) | {"seen": (version,)}), plan=plan)

@@ -236,7 +236,7 @@ class TermsChanged(Event, frozen=True, gc=False, array_like=True, tag=12):
     `told_starts_us` are the earliest and the latest start at which those who have seats now may
     have got them; zeros from builds that did not say it. The job `job_id` tells those who have
     booked; it is empty if they need not be told, or there are none. `before` is for those who hold
-    seats now: their prices stay.
+    seats now: their prices stay. It was changed `by` a user, or by nobody who is known.
     """
 
     version: int
@@ -247,6 +247,7 @@ class TermsChanged(Event, frozen=True, gc=False, array_like=True, tag=12):
     job_id: bytes = b""
     before: SoldBy | None = None
     offers: Offers = ()
+    by: bytes = b""
 
 
 class PlanChanged(Event, frozen=True, gc=False, array_like=True, tag=11):
@@ -254,7 +255,8 @@ class PlanChanged(Event, frozen=True, gc=False, array_like=True, tag=11):
 
     `terms_version` is the version of the showtime's row, 0 from builds that did not raise it.
     `moved` says what else changed if the plan is that of another screen; otherwise `before` is as
-    in `TermsChanged`. `offers` are seats of the new plan; those of `moved` are empty.
+    in `TermsChanged`, and so is `by`. `offers` are seats of the new plan; those of `moved` are
+    empty.
     """
 
     old_layout_version: int
@@ -265,6 +267,7 @@ class PlanChanged(Event, frozen=True, gc=False, array_like=True, tag=11):
     moved: TermsChanged | None = None
     before: SoldBy | None = None
     offers: Offers = ()
+    by: bytes = b""
 
 
 class ShowtimeCancelled(Event, frozen=True, gc=False, array_like=True, tag=13):
@@ -272,7 +275,8 @@ class ShowtimeCancelled(Event, frozen=True, gc=False, array_like=True, tag=13):
 
     `bookings` so many are still to be cancelled, which the job `job_id` does. `unpaid` are the
     bookings of those holds that were being paid: they end with the event, and the job tells their
-    customers. It is empty if there are none of either. `version` is that of the showtime's row.
+    customers. It is empty if there are none of either. `version` is that of the showtime's row,
+    `by` as in `TermsChanged`.
     """
 
     version: int
@@ -282,6 +286,7 @@ class ShowtimeCancelled(Event, frozen=True, gc=False, array_like=True, tag=13):
     bookings: int
     job_id: bytes
     unpaid: tuple[bytes, ...] = ()
+    by: bytes = b""
 
 
 class PaymentStarted(Event, frozen=True, gc=False, array_like=True, tag=14):

@@ -110,4 +110,5 @@ def change_plan(
         tuple(seat_mapping(old, new)),
         terms.version + 1,
         before=sold_before(state, terms, None, new),
+        by=command.by,
     )

@@ -66,7 +66,8 @@ def change_terms(
         refusal = _lacks(state, terms.plan, plan)
         if refusal is not None:
             return refusal
-    changed = msgspec.structs.replace(changed, before=sold_before(state, terms, wanted, plan))
+    before = sold_before(state, terms, wanted, plan)
+    changed = msgspec.structs.replace(changed, before=before, by=command.by)
     if (state.bookings or state.paying) and (is_moved or _is_far(changed, terms)):
         changed = msgspec.structs.replace(changed, job_id=command.job_id)
     return _moved(terms.plan, plan, changed) if is_moved else changed
@@ -94,6 +95,7 @@ def _moved(old: SeatPlan, new: SeatPlan, changed: TermsChanged) -> PlanChanged:
         tuple(seat_mapping(old, new)),
         changed.version,
         changed,
+        by=changed.by,
     )
 
 
@@ -180,4 +182,5 @@ def cancel_showtime(
         len(state.bookings),
         command.job_id if state.bookings or state.paying else b"",
         tuple([waiting_for(waiting).booking_id for waiting in state.paying.values()]),
+        command.by,
     )

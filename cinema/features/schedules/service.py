@@ -150,7 +150,7 @@ class SchedulesService:
                 for show in plan.shows
             ]
 
-        plan = await self._schedules.apply(plan_id, now, decide)
+        plan = await self._schedules.apply(plan_id, now, UUID(bytes=principal.user_id), decide)
         if was.status != "applied" and plan.applied_at == now:
             self._counts.applied += 1
             log.info(

@@ -129,11 +129,11 @@ with made as (
     insert into showtimes (
         id, movie_id, cinema_id, screen_id, screen_no, layout_version, starts_at, ends_at,
         clear_at, local_date, base_price_minor, currency, format, language, sales_opens_at,
-        sales_closes_at, rules, created_at
+        sales_closes_at, rules, created_at, created_by
     )
     select id, movie_id, $1, screen_id, screen_no, layout_version, starts_at, ends_at,
         clear_at, local_date, base_price_minor, currency, format, language, sales_opens_at,
-        sales_closes_at, $2::text::jsonb, $3
+        sales_closes_at, $2::text::jsonb, $3, $5
     from jsonb_to_recordset($4::text::jsonb) as show (
         id uuid, movie_id uuid, screen_id uuid, screen_no integer, layout_version integer,
         starts_at timestamptz, ends_at timestamptz, clear_at timestamptz, local_date date,
@@ -266,6 +266,7 @@ class SchedulesRepository:
         self,
         plan_id: UUID,
         now: datetime,
+        by: UUID,
         decide: Callable[[SchedulePlan, Calendar], Sequence[Addition]],
     ) -> SchedulePlan:
         """Make the showtimes of a plan, all or none; a plan that was applied stays as it is.
@@ -288,6 +289,7 @@ class SchedulesRepository:
                 msgspec.json.encode(Rules()).decode(),
                 now,
                 msgspec.json.encode([_row(one) for one in additions]).decode(),
+                by,
             )
             await running.execute(_APPLIED, plan_id, now)
             return msgspec.structs.replace(plan, status="applied", applied_at=now)

@@ -123,6 +123,7 @@ class _Work:
                     reason="",
                     job_id=b"",
                     unless_booked=True,
+                    by=attempt.owner_id.bytes if attempt.owner_id else b"",
                 ),
             )
             if refused == "SHOWTIME_IN_USE":

@@ -35,8 +35,13 @@ or not to take place."""
 
 
 class Switched(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """New values of a showtime; None leaves a value as it is."""
+    """New values of a showtime; None leaves a value as it is.
 
+    Except who has changed it: without `changed_by` nobody is known.
+    """
+
+    changed_at_us: int
+    changed_by: str | None = None
     layout_version: int | None = None
     paused: bool | None = None
     version: int | None = None
@@ -62,13 +67,18 @@ class Switched(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 def _switched(happened: Happened) -> Sequence[Switched]:
-    event = happened.event
+    event, at_us = happened.event, happened.at_us
     if isinstance(event, PlanChanged):
-        version = event.terms_version or None
-        planned = Switched(layout_version=event.layout_version, version=version)
         if event.moved is None:
-            return [planned]
-        moved = _terms(event.moved)
+            return [
+                Switched(
+                    changed_at_us=at_us,
+                    changed_by=_who(event.by),
+                    layout_version=event.layout_version,
+                    version=event.terms_version or None,
+                )
+            ]
+        moved = _terms(event.moved, at_us)
         screen_id = format_id(event.moved.conditions.screen_id)
         return [
             msgspec.structs.replace(moved, layout_version=event.layout_version, screen_id=screen_id)
@@ -76,22 +86,30 @@ def _switched(happened: Happened) -> Sequence[Switched]:
     if isinstance(event, ShowtimeCancelled):
         return [
             Switched(
+                changed_at_us=at_us,
+                changed_by=_who(event.by),
                 version=event.version,
-                cancelled_at_us=happened.at_us,
+                cancelled_at_us=at_us,
                 cancel_reason=event.reason,
                 cancelled_bookings=event.bookings,
                 cancel_job_id=format_id(event.job_id) if event.job_id else None,
             )
         ]
     if isinstance(event, TermsChanged):
-        return [_terms(event)]
-    version = happened.terms.version + 1
-    return [Switched(paused=isinstance(event, SalesPaused), version=version)]
+        return [_terms(event, at_us)]
+    version, paused = happened.terms.version + 1, isinstance(event, SalesPaused)
+    return [Switched(changed_at_us=at_us, paused=paused, version=version)]
 
 
-def _terms(event: TermsChanged) -> Switched:
+def _who(by: bytes) -> str | None:
+    return format_id(by) if by else None
+
+
+def _terms(event: TermsChanged, at_us: int) -> Switched:
     now = event.conditions
     return Switched(
+        changed_at_us=at_us,
+        changed_by=_who(event.by),
         version=event.version,
         movie_id=format_id(now.movie_id),
         starts_at_us=now.starts_at_us,
@@ -145,6 +163,8 @@ _SET: Final = ",\n        ".join(
         "screen_no = coalesce((select screen_no from screens where id = r.screen_id), t.screen_no)",
         "sales_paused = coalesce(r.paused, t.sales_paused)",
         "status = case when r.cancelled_at_us is null then t.status else 'cancelled' end",
+        "updated_by = r.changed_by",
+        _moment("updated_at", "changed_at_us"),
         _moment("cancelled_at", "cancelled_at_us"),
         _moment("starts_at", "starts_at_us"),
         _moment("ends_at", "ends_at_us"),
@@ -160,7 +180,8 @@ SWITCHED: Final = RowBranch(
     name="switched",
     events=(PlanChanged, SalesPaused, SalesResumed, TermsChanged, ShowtimeCancelled),
     rows=_switched,
-    columns="layout_version int, paused boolean, version int, cancelled_at_us bigint, "
+    columns="changed_at_us bigint, changed_by uuid, layout_version int, paused boolean, "
+    "version int, cancelled_at_us bigint, "
     "cancel_reason text, cancelled_bookings int, cancel_job_id uuid, movie_id uuid, "
     "screen_id uuid, starts_at_us bigint, ends_at_us bigint, clear_at_us bigint, "
     "local_date date, base_price_minor bigint, price_overrides jsonb, "

@@ -86,7 +86,12 @@ class ShowtimesService:
         require_own_cinema(principal, screen.cinema_id)
         now = self._now()
         return await self._showtimes.schedule(
-            UUID(bytes=self._new_id()), request, lambda facts: _plan(request, facts, now), now, key
+            UUID(bytes=self._new_id()),
+            request,
+            lambda facts: _plan(request, facts, now),
+            now,
+            key,
+            UUID(bytes=principal.user_id),
         )
 
     async def change_showtime(
@@ -131,6 +136,7 @@ class ShowtimesService:
                 rules=effective_rules(self._defaults, facts.screen_rules, request.rules),
                 layout_version=layout_version,
                 job_id=self._new_id(),
+                by=principal.user_id,
             ),
         )
         return granted(_changed(showtime_id, request, facts, outcome))
@@ -168,6 +174,7 @@ class ShowtimesService:
                 # That layout is current on the screen that this version of the showtime has.
                 seen=(facts.version,),
                 layout_version=layout_version,
+                by=principal.user_id,
             ),
         )
         return granted(_on_layout(showtime_id, layout_version, outcome))
@@ -204,6 +211,7 @@ class ShowtimesService:
                 seen=tuple(sorted(seen)),
                 reason=reason,
                 job_id=self._new_id(),
+                by=principal.user_id,
             ),
         )
         if isinstance(outcome, Accepted) and outcome.event is None:

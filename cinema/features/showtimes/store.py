@@ -76,11 +76,11 @@ _INSERT = f"""
 insert into showtimes (
     id, movie_id, cinema_id, screen_id, screen_no, layout_version, starts_at, ends_at, clear_at,
     local_date, base_price_minor, currency, price_overrides, format, language, sales_opens_at,
-    sales_closes_at, rules, created_at
+    sales_closes_at, rules, created_at, created_by
 ) values (
     $1, $2, $3, $4, $5, $6, $7, $8, $9,
     $10, $11, $12, $13::text::jsonb, $14, $15, $16,
-    $17, $18::text::jsonb, $19
+    $17, $18::text::jsonb, $19, $20
 )
 returning {_SHOWTIME}
 """
@@ -244,6 +244,7 @@ class ShowtimesRepository:
         plan: Callable[[ScreenFacts], Timetable],
         now: datetime,
         key: IdempotencyKey | None,
+        by: UUID,
     ) -> Showtime:
         """The new showtime and its head row, in one transaction.
 
@@ -284,6 +285,7 @@ class ShowtimesRepository:
                 times.sales_closes_at,
                 msgspec.json.encode(request.rules).decode(),
                 now,
+                by,
             )
             await running.execute(_INSERT_HEAD, showtime_id)
             if row is None:

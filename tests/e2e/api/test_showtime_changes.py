@@ -12,7 +12,7 @@ import pytest
 
 from cinema.domain.showtime.commands import ChangeLayout
 from tests.e2e.api.house import BASE_PRICE, LAYOUT, PATIENCE_S, UNKNOWN_ID, Answer, House
-from tests.e2e.api.showtimes import change, moved, shown, wish
+from tests.e2e.api.showtimes import cancel, change, moved, shown, wish
 from tests.support import inspection
 from tests.support.told import TOLD
 
@@ -54,6 +54,35 @@ async def test_a_change_is_what_everybody_sees_and_what_is_sold(house: House) ->
         "regular": 1500,
         "premium": 900,
     }
+
+
+_WHO = "select version, created_by, updated_by, updated_at from showtimes where id = $1"
+
+
+async def test_a_row_says_who_made_it_and_who_changed_it_last(house: House) -> None:
+    screen_id = await house.screen(grid={"rows": 2, "columns": 4})
+    showtime_id = await house.showtime(screen_id=screen_id)
+
+    async def is_changed(version: int, person: str) -> bool:
+        row = await house.database.fetchrow(_WHO, UUID(showtime_id))
+        assert row["updated_at"] is not None
+        people = (UUID(house.people["admin"]), UUID(house.people[person]))
+        return (row["version"], row["created_by"], row["updated_by"]) == (version, *people)
+
+    made = await house.database.fetchrow(_WHO, UUID(showtime_id))
+    assert tuple(made) == (1, UUID(house.people["admin"]), None, None)
+    assert (await change(house, showtime_id, base_price=price(1500))).status == 200
+    assert await is_changed(2, "manager")
+    assert (await change(house, showtime_id, person="admin", format="3D")).status == 200
+    assert await is_changed(3, "admin")
+    await replace_layout(house, screen_id, 1, 3, 5)
+    assert (await choose_layout(house, showtime_id, 2)).status == 200
+    assert await is_changed(4, "manager")
+    other_id = await house.screen(grid={"rows": 3, "columns": 5})
+    assert (await change(house, showtime_id, person="admin", screen_id=other_id)).status == 200
+    assert await is_changed(5, "admin")
+    assert (await cancel(house, showtime_id, seen='"5"')).status == 200
+    assert await is_changed(6, "manager")
 
 
 async def test_a_change_survives_its_actor(house: House) -> None:

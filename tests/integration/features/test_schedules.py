@@ -293,7 +293,8 @@ async def test_showtimes_of_a_plan_have_heads_and_are_sold_from_then_on(office: 
     plan = await office.made()
     await office.service.apply(ADMIN, plan.id)
     rows = await office.pool.fetch(
-        "select s.sales_opens_at, s.starts_at, s.clear_at, s.ends_at, s.local_date, h.epoch"
+        "select s.sales_opens_at, s.starts_at, s.clear_at, s.ends_at, s.local_date, h.epoch,"
+        " s.created_by"
         " from showtimes s join showtime_heads h on h.showtime_id = s.id"
     )
     assert len(rows) == len(plan.shows)
@@ -302,6 +303,7 @@ async def test_showtimes_of_a_plan_have_heads_and_are_sold_from_then_on(office: 
         assert row["clear_at"] - row["ends_at"] == timedelta(minutes=25)
         assert row["ends_at"] - row["starts_at"] == timedelta(minutes=110)
         assert row["epoch"] == 0
+        assert row["created_by"] == UUID(bytes=ADMIN.user_id)
     assert {row["local_date"] for row in rows} <= {DAY, DAY + timedelta(days=1)}
 
 

@@ -132,16 +132,16 @@ STORED: list[tuple[AnyEvent, str]] = [
     (SalesResumed(), "920a 90"),
     (SalesResumed(OFFERS), f"920a {_OFFERS}"),
     (
-        PlanChanged(1, 2, 3, (0, -1, 2), 7, before=SOLD_BY, offers=OFFERS),
-        f"990b 01 02 03 9300ff02 07 c0 {_SOLD_BY} {_OFFERS}",
+        PlanChanged(1, 2, 3, (0, -1, 2), 7, before=SOLD_BY, offers=OFFERS, by=ANN),
+        f"9a0b 01 02 03 9300ff02 07 c0 {_SOLD_BY} {_OFFERS} {_ANN}",
     ),
     (
-        TermsChanged(2, CONDITIONS, UNTIL_US, 0, (1, 2), KEY, SOLD_BY, OFFERS),
-        f"990c 02 {_CONDITIONS} {_UNTIL} 00 920102 {_binary(KEY)} {_SOLD_BY} {_OFFERS}",
+        TermsChanged(2, CONDITIONS, UNTIL_US, 0, (1, 2), KEY, SOLD_BY, OFFERS, ANN),
+        f"9a0c 02 {_CONDITIONS} {_UNTIL} 00 920102 {_binary(KEY)} {_SOLD_BY} {_OFFERS} {_ANN}",
     ),
     (
-        ShowtimeCancelled(3, "ill", (HOLD,), (0, 300), 4, KEY, (BOOKING,)),
-        f"980d 03 a3696c6c 91{_HOLD} 9200cd012c 04 {_binary(KEY)} 91{_BOOKING}",
+        ShowtimeCancelled(3, "ill", (HOLD,), (0, 300), 4, KEY, (BOOKING,), ANN),
+        f"990d 03 a3696c6c 91{_HOLD} 9200cd012c 04 {_binary(KEY)} 91{_BOOKING} {_ANN}",
     ),
     (
         PaymentStarted(
@@ -214,6 +214,20 @@ def test_changes_of_terms_of_former_builds_are_read() -> None:
     payload = _payload(f"950c 02 {_CONDITIONS} {_UNTIL} 00")
     recorded = Recorded(KEY, b"finger-8", TermsChanged(2, CONDITIONS, UNTIL_US, 0, (0, 0), b""))
     assert decode_recorded(payload) == recorded
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        f"990b 01 02 03 9300ff02 07 c0 {_SOLD_BY} {_OFFERS}",
+        f"990c 02 {_CONDITIONS} {_UNTIL} 00 920102 {_binary(KEY)} {_SOLD_BY} {_OFFERS}",
+        f"980d 03 a3696c6c 91{_HOLD} 9200cd012c 04 {_binary(KEY)} 91{_BOOKING}",
+    ],
+)
+def test_changes_of_builds_that_did_not_say_whose_they_are_are_read(stored: str) -> None:
+    event = decode_recorded(_payload(stored)).event
+    assert isinstance(event, PlanChanged | TermsChanged | ShowtimeCancelled)
+    assert event.by == b""
 
 
 def test_events_from_before_holds_waited_for_payments_are_read() -> None:
