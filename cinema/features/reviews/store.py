@@ -88,6 +88,14 @@ insert into reviews (id, movie_id, user_id, rating, text, status, created_at)
 values ($1, $2, $3, $4, $5, $6, $7)
 on conflict (user_id, movie_id) where deleted_at is null do nothing
 returning true"""
+# The one before is gone only if the new one could be added, so this sees what became of it.
+_WAIT_AS_BEFORE: Final = """
+update reviews set status = 'pending'
+where id = $1 and status = 'published' and (
+    select before.status from reviews before
+    where before.user_id = $2 and before.movie_id = $3 and before.deleted_at is not null
+    order by before.deleted_at desc limit 1
+) <> 'published'"""
 _OTHER: Final = """
 select id from reviews where user_id = $1 and movie_id = $2 and deleted_at is null"""
 _LOCK_OWN: Final = """
@@ -172,7 +180,10 @@ class ReviewsRepository:
         now: datetime,
         key: IdempotencyKey | None,
     ) -> OwnReview:
-        """A new review. Refuses REVIEW_NOT_ALLOWED, ALREADY_REVIEWED."""
+        """A new review; it waits if the last one that its author took away was not published.
+
+        Refuses REVIEW_NOT_ALLOWED, ALREADY_REVIEWED.
+        """
 
         async def insert(running: PooledConnection) -> OwnReview:
             if needs_scan:
@@ -185,6 +196,7 @@ class ReviewsRepository:
             if not await running.fetchval(_ADD, *values):
                 other_id = await running.fetchval(_OTHER, user_id, movie_id)
                 raise refuse("ALREADY_REVIEWED", review_id=str(other_id))
+            await running.execute(_WAIT_AS_BEFORE, review_id, user_id, movie_id)
             return _own(_some(await running.fetchrow(_OWN_BY_ID, review_id)))
 
         return await run_once(self._pool, key, now, OwnReview, insert)

@@ -181,6 +181,24 @@ async def test_a_review_that_is_deleted_is_gone_and_may_be_written_anew(house: H
     assert await shown(house) == [other["id"]]
 
 
+@pytest.mark.parametrize("before", ["pending", "rejected"])
+async def test_nobody_comes_past_a_moderator_by_writing_anew(house: House, before: str) -> None:
+    await seen(house, "ada")
+    review = await written(house, "ada", RUDE)
+    if before == "rejected":
+        path, no = f"admin/reviews/{review['id']}", {"status": "rejected", "reason": "Rude."}
+        assert (await house.ask("admin", "PATCH", path, no)).status == 200
+    for _ in range(2):
+        assert (await house.ask("ada", "DELETE", f"reviews/{review['id']}")).status == 200
+        review = await written(house, "ada")
+        assert review["status"] == "pending"
+    assert (await shown(house), await rating(house)) == ([], (None, 0))
+    path = f"admin/reviews/{review['id']}"
+    assert (await house.ask("admin", "PATCH", path, {"status": "published"})).status == 200
+    assert (await house.ask("ada", "DELETE", f"reviews/{review['id']}")).status == 200
+    assert (await written(house, "ada"))["status"] == "published"
+
+
 @pytest.mark.parametrize(
     "body",
     [
