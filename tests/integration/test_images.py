@@ -129,6 +129,12 @@ def bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + data + chunk(b"IEND", b"")
 
 
+def webp_of(width: int, height: int) -> bytes:
+    """A small WebP that says it has this size."""
+    content = drawn(kind="WEBP")
+    return content[:26] + struct.pack("<HH", width, height) + content[30:]
+
+
 def cut(content: bytes) -> bytes:
     return content[: len(content) // 2]
 
@@ -152,6 +158,8 @@ BAD = {
     "png-in-a-jpeg": (b"\xff\xd8\xff" + drawn(), "DAMAGED"),
     "bomb": (bomb(60_000, 60_000), "TOO_MANY_PIXELS"),
     "just-too-many": (bomb(8000, 5001), "TOO_MANY_PIXELS"),
+    "too-many-of-webp": (webp_of(5000, 5001), "TOO_MANY_PIXELS"),
+    "what-webp-may-have": (webp_of(5000, 5000), "DAMAGED"),
     "animated-webp": (several_frames("WEBP"), "SEVERAL_FRAMES"),
     "animated-png": (several_frames("PNG"), "SEVERAL_FRAMES"),
     "one-pixel": (drawn((1, 1)), "TOO_SMALL"),
@@ -186,9 +194,13 @@ async def test_a_process_makes_the_pictures() -> None:
 @pytest.mark.process
 @pytest.mark.slow
 async def test_the_largest_pictures_fit_into_a_process() -> None:
-    """Forty megapixels: the slowest and largest of all that is accepted, so about a second each."""
-    for mode, kind in (("RGBA", "PNG"), ("CMYK", "JPEG")):
-        content = drawn((8000, 5000), mode, kind)
+    """The slowest and largest of all that is accepted, so about a second each."""
+    for mode, kind, size in (
+        ("RGBA", "PNG", (8000, 5000)),
+        ("CMYK", "JPEG", (8000, 5000)),
+        ("RGBA", "WEBP", (5000, 5000)),
+    ):
+        content = drawn(size, mode, kind)
         made = await ImageProcesses(time_limit_s=60).make(content)
         assert [opened(one).width for one in made] == list(WIDTHS)
 

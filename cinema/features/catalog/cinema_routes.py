@@ -192,6 +192,7 @@ async def get_settings(catalog: CatalogService, context: RequestContext) -> Repl
     response=SettingsOfCinema,
     response_example=examples.SETTINGS_SEEN,
     if_match=True,
+    etag=True,
     errors=("RETRY", "OUTCOME_UNKNOWN"),
 )
 async def change_settings(catalog: CatalogService, context: RequestContext) -> Reply:

@@ -6,9 +6,10 @@ from typing import Final
 
 from cinema.domain.principal import ADMIN
 from cinema.features.catalog import examples
+from cinema.features.catalog.movie_routes import tag_of
 from cinema.features.catalog.poster_service import MEDIA_TYPE, PostersService
 from cinema.features.catalog.shapes import Movie
-from cinema.http.conditional import tagged, version_tag
+from cinema.http.conditional import tagged
 from cinema.http.connections.upload import Upload
 from cinema.http.context import RequestContext
 from cinema.http.responses import Medium, Reply, header_lines, success
@@ -27,10 +28,10 @@ PICTURE: Final = Medium(
     operation_id="setPoster",
     summary="Give a film a poster",
     description="A form with the field `file`: one JPEG, PNG or WebP picture, of at most "
-    "`MAX_UPLOAD_SIZE_MB` and 40 megapixels, at least 342 pixels wide and not more than 4 times as "
-    "long as wide. WebP pictures of it are made, 342, 780 and 1560 pixels wide, without what the "
-    "file tells beside them (place, camera). `poster_url` names the middle one; the others have "
-    "the same name with another width.",
+    "`MAX_UPLOAD_SIZE_MB` and 40 megapixels (25 as WebP, which takes more memory), at least 342 "
+    "pixels wide and not more than 4 times as long as wide. WebP pictures of it are made, 342, 780 "
+    "and 1560 pixels wide, without what the file tells beside them (place, camera). `poster_url` "
+    "names the middle one; the others have the same name with another width.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN}),
@@ -47,7 +48,7 @@ async def set_poster(posters: PostersService, context: RequestContext) -> Reply:
     movie = await posters.set_poster(
         context.principal, movie_id, context.body.content, context.request_key
     )
-    return success(movie, extra=header_lines(etag=version_tag(movie.version)))
+    return success(movie, extra=header_lines(etag=tag_of(movie)))
 
 
 @Operation(

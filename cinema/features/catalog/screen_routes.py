@@ -157,7 +157,8 @@ async def get_layout(catalog: CatalogService, context: RequestContext) -> Reply:
     operation_id="replaceLayout",
     summary="Give a screen new seats",
     description="Makes the next version of the layout; existing showtimes keep theirs. `If-Match` "
-    "names the version that it replaces, so that no change is lost.",
+    "names the version that it replaces, so that no change is lost; the `ETag` is that of the new "
+    "layout.",
     tag=TAG,
     auth="bearer",
     roles=frozenset({ADMIN, MANAGER}),
@@ -166,13 +167,15 @@ async def get_layout(catalog: CatalogService, context: RequestContext) -> Reply:
     response=Screen,
     response_example=examples.SCREEN_CHANGED,
     if_match=True,
+    etag=True,
     errors=("RETRY", "OUTCOME_UNKNOWN"),
 )
 async def replace_layout(catalog: CatalogService, context: RequestContext) -> Reply:
     """Give a screen the next version of its layout."""
     (screen_id,) = context.ids
     seen = versions_seen(context.request)
-    return success(await catalog.replace_layout(context.principal, screen_id, context.body, seen))
+    screen = await catalog.replace_layout(context.principal, screen_id, context.body, seen)
+    return success(screen, extra=header_lines(etag=version_tag(screen.layout_version)))
 
 
 ROUTES: Final = (

@@ -135,6 +135,7 @@ async def get_product(parts: ConcessionParts, context: RequestContext) -> Reply:
     response=Product,
     response_example=examples.PRODUCT_CHANGED,
     if_match=True,
+    etag=True,
     errors=("RETRY", "OUTCOME_UNKNOWN"),
 )
 async def change_product(parts: ConcessionParts, context: RequestContext) -> Reply:

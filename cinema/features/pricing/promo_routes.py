@@ -108,6 +108,7 @@ async def get_promo(parts: PromoParts, context: RequestContext) -> Reply:
     response=PromoCode,
     response_example=examples.PROMO_CHANGED,
     if_match=True,
+    etag=True,
     errors=("UNKNOWN_REFERENCE", "RETRY", "OUTCOME_UNKNOWN"),
 )
 async def change_promo(parts: PromoParts, context: RequestContext) -> Reply:

@@ -97,6 +97,7 @@ async def get_settings(parts: PricingParts, context: RequestContext) -> Reply:
     response=SettingsOfPrices,
     response_example=examples.SETTINGS_SEEN,
     if_match=True,
+    etag=True,
     errors=("RETRY", "OUTCOME_UNKNOWN"),
 )
 async def change_settings(parts: PricingParts, context: RequestContext) -> Reply:
@@ -190,6 +191,7 @@ async def get_rule(parts: PricingParts, context: RequestContext) -> Reply:
     response=PriceRule,
     response_example=examples.RULE_CHANGED,
     if_match=True,
+    etag=True,
     errors=("RETRY", "OUTCOME_UNKNOWN"),
 )
 async def change_rule(parts: PricingParts, context: RequestContext) -> Reply:

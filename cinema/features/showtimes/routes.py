@@ -118,6 +118,7 @@ async def get_showtime(showtimes: ShowtimesService, context: RequestContext) -> 
     response=Showtime,
     response_example=examples.SHOWTIME_CHANGED,
     if_match=True,
+    etag=True,
     errors=(
         "UNKNOWN_REFERENCE",
         "UNKNOWN_CATEGORY",
@@ -155,6 +156,7 @@ async def change_showtime(showtimes: ShowtimesService, context: RequestContext) 
     response=LayoutChanged,
     response_example=examples.LAYOUT_CHANGED,
     if_match=True,
+    etag=True,
     errors=(
         "UNKNOWN_REFERENCE",
         "UNKNOWN_CATEGORY",

@@ -26,6 +26,9 @@ CPU_LIMIT_S = 5
 
 PIXELS_LIMIT = 40_000_000
 
+WEBP_PIXELS_LIMIT = 25_000_000
+"""The library decodes WebP as if it moved, with four pictures in memory at a time."""
+
 WIDTH_LEAST = 342
 """The narrowest picture that is made: a smaller original would only be blown up."""
 
@@ -90,8 +93,10 @@ def _decoded(content: bytes, widest: int) -> Image.Image:
     # The library's own bound is another one, and told as an error among many.
     Image.MAX_IMAGE_PIXELS = None
     original = Image.open(io.BytesIO(content), formats=[kind])
-    if original.width * original.height > PIXELS_LIMIT:
-        raise Unusable("TOO_MANY_PIXELS", "This picture has more than 40 megapixels.")
+    limit = WEBP_PIXELS_LIMIT if kind == "WEBP" else PIXELS_LIMIT
+    if original.width * original.height > limit:
+        text = f"A {kind} picture has at most {limit // 1_000_000} megapixels."
+        raise Unusable("TOO_MANY_PIXELS", text)
     if getattr(original, "n_frames", 1) != 1:
         raise Unusable("SEVERAL_FRAMES", "Send a picture that does not move.")
     # Decodes a JPEG at half its size or less, where that is still wide enough.

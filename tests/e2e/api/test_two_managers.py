@@ -78,6 +78,7 @@ async def test_of_two_who_saw_the_same_one_changes_it_and_nothing_is_lost(
     assert answers[loser].error == (412, "PRECONDITION_FAILED")
     newer_tag, now = await seen()
     assert newer_tag != tag
+    assert answers[1 - loser].headers["ETag"] == newer_tag
     assert now == {**was, **form.changes[1 - loser]}
     # Whoever was too late looks again, and changes what there is now.
     assert (await write(loser, tag, now)).status == 412

@@ -166,6 +166,9 @@ def test_whoever_replaces_or_deletes_something_has_seen_it(route: Route) -> None
     assert headers["If-Match"]["required"]
     assert "If-None-Match" not in headers
     assert "304" not in operation(route)["responses"]
+    if route.method == "PUT":
+        # Whoever has changed a row can change it again without another look.
+        assert "ETag" in operation(route)["responses"]["200"]["headers"]
 
 
 def test_query_parameters_come_from_the_type() -> None:
