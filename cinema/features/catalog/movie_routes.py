@@ -17,16 +17,6 @@ from cinema.http.routes import Operation
 TAG: Final = "Movies"
 
 
-def tag_of(movie: Movie) -> str:
-    """The tag of a film: its version, and what is beside it."""
-    average, count = movie.rating.average, movie.rating.count
-    return (
-        version_tag(movie.version)
-        if average is None
-        else version_tag(movie.version, count, average)
-    )
-
-
 @Operation(
     method="GET",
     path="/api/v1/movies",
@@ -82,7 +72,7 @@ async def get_movie(catalog: CatalogService, context: RequestContext) -> Reply:
     """One film, with its version for a tag."""
     (movie_id,) = context.ids
     movie = await catalog.movie(movie_id)
-    return tagged(context.request, tag_of(movie), success_body(movie))
+    return tagged(context.request, version_tag(movie.version, *movie.beside), success_body(movie))
 
 
 @Operation(
@@ -108,7 +98,7 @@ async def replace_movie(catalog: CatalogService, context: RequestContext) -> Rep
     (movie_id,) = context.ids
     seen = versions_seen(context.request)
     movie = await catalog.change_movie(context.principal, movie_id, context.body, seen)
-    return success(movie, extra=header_lines(etag=tag_of(movie)))
+    return success(movie, extra=header_lines(etag=version_tag(movie.version, *movie.beside)))
 
 
 @Operation(

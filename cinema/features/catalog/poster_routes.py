@@ -6,10 +6,9 @@ from typing import Final
 
 from cinema.domain.principal import ADMIN
 from cinema.features.catalog import examples
-from cinema.features.catalog.movie_routes import tag_of
 from cinema.features.catalog.poster_service import MEDIA_TYPE, PostersService
 from cinema.features.catalog.shapes import Movie
-from cinema.http.conditional import tagged
+from cinema.http.conditional import tagged, version_tag
 from cinema.http.connections.upload import Upload
 from cinema.http.context import RequestContext
 from cinema.http.responses import Medium, Reply, header_lines, success
@@ -48,7 +47,7 @@ async def set_poster(posters: PostersService, context: RequestContext) -> Reply:
     movie = await posters.set_poster(
         context.principal, movie_id, context.body.content, context.request_key
     )
-    return success(movie, extra=header_lines(etag=tag_of(movie)))
+    return success(movie, extra=header_lines(etag=version_tag(movie.version, *movie.beside)))
 
 
 @Operation(

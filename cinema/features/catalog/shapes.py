@@ -95,6 +95,12 @@ class Movie(msgspec.Struct, frozen=True, kw_only=True):
     rating: Rating = UNRATED
     version: int = 1
 
+    @property
+    def beside(self) -> tuple[float, ...]:
+        """What it shows that changes without another version."""
+        average, count = self.rating.average, self.rating.count
+        return () if average is None else (count, average)
+
 
 class CinemaInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A cinema as an admin enters it; `time_zone` is a name of the IANA database."""
