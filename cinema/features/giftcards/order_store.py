@@ -19,7 +19,14 @@ from cinema.domain.rejections import refuse
 from cinema.features.accounts.audit_store import AuditEntry, note
 from cinema.features.accounts.user_store import Act
 from cinema.features.giftcards.order_rules import TEXTS_KEPT, source_of_refund
-from cinema.features.giftcards.rules import Card, NewCode, shown_code, whole_years_later
+from cinema.features.giftcards.rules import (
+    DISPUTED,
+    REPLACED_MOST,
+    Card,
+    NewCode,
+    shown_code,
+    whole_years_later,
+)
 from cinema.features.giftcards.shapes import YEARS_MIN, CardOrderInput, OrderStatus
 from cinema.features.ledger.rules import account_of
 from cinema.features.messages.enqueuing import Enqueue
@@ -36,9 +43,6 @@ from cinema.storage.database.transactions import (
 
 RECEIPT: Final = "gift_card_receipt"
 LETTER: Final = "gift_card_sent"
-
-DISPUTED: Final = "PAYMENT_DISPUTED"
-"""Why a card is out of use whose payment a bank decides about."""
 
 _CINEMA: Final = """
 select currency, time_zone from cinemas where id = $1 and deleted_at is null"""
@@ -86,6 +90,16 @@ where id = $1 and status = 'open'"""
 _NOTE: Final = """
 update gift_card_orders set reference = coalesce($2, reference), error_code = $3
 where id = $1 and status = 'open'"""
+CARDS_OF_ORDER: Final = f"""chain (id, replaced_by, hops) as (
+    select c.id, c.replaced_by, 0 from gift_card_orders o join gift_cards c on c.id = o.card_id
+    where o.id = $1
+    union all
+    select c.id, c.replaced_by, chain.hops + 1
+    from chain join gift_cards c on c.id = chain.replaced_by
+    where chain.hops < {REPLACED_MOST}
+)"""
+"""The card of the order $1, and those that have taken its place one after the other."""
+
 # Also one that was given up: its money has come after all, and nothing is lost by it.
 _SETTLE: Final = """
 with paid as (
@@ -94,12 +108,12 @@ with paid as (
         attempts = 0
     where o.id = $1 and o.status in ('open', 'cancelled')
     returning o.id, o.cinema_id, o.buyer_id, o.amount_minor, o.currency, o.method,
-        o.recipient_email, o.recipient_name
+        o.recipient_email, o.recipient_name, o.disputed_at
 ), made as (
     insert into gift_cards (id, sale_id, code_digest, last_four, cinema_id, currency, sold_minor,
-        balance_minor, method, sold_at, sold_by, expires_at)
+        balance_minor, method, sold_at, sold_by, expires_at, disabled_at, disabled_reason)
     select $3, p.id, $4, $5, p.cinema_id, p.currency, p.amount_minor, p.amount_minor, p.method, $2,
-        p.buyer_id, $6
+        p.buyer_id, $6, p.disputed_at, case when p.disputed_at is not null then $8 end
     from paid p
 ), entered as (
     insert into gift_card_entries (card_id, kind, source, amount_minor, at)
@@ -198,29 +212,34 @@ with undone as (
 )
 select count(*) from undone"""
 
-_BLOCK: Final = """
+# The order is locked first, and what is done about its cards is a statement of its own afterwards:
+# whoever has put another card in the place of one waits here, or was waited for and is seen.
+_LOCK: Final = "select 1 from gift_card_orders where id = $1 for update"
+_DISPUTED: Final = """
+update gift_card_orders set disputed_at = coalesce(disputed_at, $2) where id = $1"""
+_NOT_DISPUTED: Final = """
+update gift_card_orders set disputed_at = null where id = $1 and status <> 'charged_back'"""
+_BLOCK: Final = f"""
+with recursive {CARDS_OF_ORDER}
 update gift_cards c set disabled_at = $2, disabled_reason = $3
-from gift_card_orders o
-where o.id = $1 and c.id = o.card_id and c.disabled_at is null"""
-_UNBLOCK: Final = """
-with usable as (
+from chain where c.id = chain.id and c.disabled_at is null"""
+_UNBLOCK: Final = f"""
+with recursive {CARDS_OF_ORDER}, usable as (
     update gift_cards c set disabled_at = null, disabled_reason = null
-    from gift_card_orders o
-    where o.id = $1 and c.id = o.card_id and c.disabled_by is null and c.disabled_reason = $3
-        and o.status = 'paid' and c.replaced_by is null
+    from chain join gift_card_orders o on o.id = $1
+    where c.id = chain.id and chain.replaced_by is null and o.status = 'paid'
+        and c.disabled_by is null and c.disabled_reason = $3
     returning c.id
 )
 update gift_card_orders o set due_at = greatest(o.deliver_at, $2)
-from usable where o.id = $1 and o.delivered_at is null"""
-# What is still on the card goes; what it has paid already is lost. A card that has taken its place
-# has what was on it.
-_CHARGE_BACK: Final = """
-with lost as (
-    select o.id, coalesce(c.replaced_by, c.id) as card_id, o.currency, o.method,
+from usable where o.id = $1 and o.card_id = usable.id and o.delivered_at is null"""
+# What is still on the card goes; what it has paid already is lost.
+_CHARGE_BACK: Final = f"""
+with recursive {CARDS_OF_ORDER}, lost as (
+    select o.id, chain.id as card_id, o.currency, o.method,
         least(o.amount_minor, $3::bigint) as amount_minor
-    from gift_card_orders o join gift_cards c on c.id = o.card_id
+    from gift_card_orders o join chain on chain.replaced_by is null
     where o.id = $1 and o.status = 'paid'
-    for update of o
 ), taken as (
     update gift_cards c
     set last_taken_minor = least(c.balance_minor, l.amount_minor),
@@ -394,7 +413,7 @@ class CardOrdersRepository:
         async with transaction(self._pool) as running:
             row = await running.fetchrow(
                 *(_SETTLE, order.id, now, card_id, new.digest, new.last_four, expires_at),
-                account_of(order.method),
+                *(account_of(order.method), DISPUTED),
             )
             if row is None:
                 return False
@@ -450,6 +469,7 @@ class CardOrdersRepository:
         """Take the card of an order away, whose money goes back; False if it was used."""
 
         async def take(running: PooledConnection) -> bool:
+            await running.execute(_LOCK, order.id)
             return bool(await running.fetchval(_TAKE_BACK, order.id, act.at, act.by))
 
         return await self._noted(take, order, act)
@@ -510,17 +530,23 @@ class CardOrdersRepository:
     # --- disputes
 
     async def block(self, order_id: UUID, now: datetime) -> None:
-        """Nobody uses a card while a bank decides about its payment."""
-        await self._run(_BLOCK, order_id, now, DISPUTED)
+        """Nobody uses the card of an order, or one in its place, while a bank decides."""
+        async with transaction(self._pool) as running:
+            await running.execute(_DISPUTED, order_id, now)
+            await running.execute(_BLOCK, order_id, now, DISPUTED)
 
     async def unblock(self, order_id: UUID, now: datetime) -> None:
         """The bank has decided: the money stays, and the card can be used."""
-        await self._run(_UNBLOCK, order_id, now, DISPUTED)
+        async with transaction(self._pool) as running:
+            await running.execute(_NOT_DISPUTED, order_id)
+            await running.execute(_UNBLOCK, order_id, now, DISPUTED)
 
     async def charge_back(self, order: StoredOrder, away_minor: int, now: datetime) -> None:
-        """A bank has taken the money of an order: what is on the card goes, the rest is lost."""
+        """A bank has taken the money of an order: what is on its card goes, the rest is lost."""
         account = account_of(order.method)
-        await self._run(_CHARGE_BACK, order.id, now, away_minor, account, DISPUTED)
+        async with transaction(self._pool) as running:
+            await running.execute(_DISPUTED, order.id, now)
+            await running.execute(_CHARGE_BACK, order.id, now, away_minor, account, DISPUTED)
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Empty the texts of orders that were sent or came to nothing long ago; how many."""

@@ -17,6 +17,12 @@ ALPHABET: Final = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 CODE_CHARS: Final = 16
 GROUP_CHARS: Final = 4
 
+REPLACED_MOST: Final = 100
+"""Cards that are followed from one to that in its place; `replace` keeps each one step away."""
+
+DISPUTED: Final = "PAYMENT_DISPUTED"
+"""Why a card is out of use whose payment a bank decides about."""
+
 RADIX: Final = 3
 """A primitive root of 31: each of the places has a weight of its own."""
 

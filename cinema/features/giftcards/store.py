@@ -20,7 +20,9 @@ from cinema.domain.rejections import refuse
 from cinema.features.accounts.audit_store import AuditEntry, note
 from cinema.features.accounts.user_store import Act
 from cinema.features.giftcards.rules import (
+    DISPUTED,
     GROUP_CHARS,
+    REPLACED_MOST,
     Card,
     code_digest,
     code_of,
@@ -82,18 +84,41 @@ order by id limit $4"""
 _ENTRIES: Final = """
 select kind, amount_minor, booking_id, at from gift_card_entries
 where card_id = $1 order by at, kind, source limit $2"""
+# Whoever disables a blocked card keeps it out of use, whatever the bank decides.
 _DISABLE: Final = f"""
 update gift_cards set disabled_at = $2, disabled_by = $3, disabled_reason = $4
-where id = $1 and disabled_at is null
+where id = $1 and (disabled_at is null or disabled_by is null and disabled_reason = $5)
 returning {_SHOWN}"""
 
-_LOCK: Final = "select cinema_id, currency, balance_minor, expires_at from gift_cards where id = $1"
+# One that was replaced stands for that in its place: so each card has at most one after it.
+_NEWEST: Final = f"""
+with recursive chain (id, replaced_by, hops) as (
+    select id, replaced_by, 0 from gift_cards where id = $1
+    union all
+    select c.id, c.replaced_by, chain.hops + 1
+    from chain join gift_cards c on c.id = chain.replaced_by
+    where chain.hops < {REPLACED_MOST}
+)
+select id from chain where replaced_by is null"""
+_LOCK_ORDER: Final = f"""
+with recursive chain (id, hops) as (
+    select $1::uuid, 0
+    union all
+    select c.id, chain.hops + 1 from chain join gift_cards c on c.replaced_by = chain.id
+    where chain.hops < {REPLACED_MOST}
+)
+select disputed_at is not null as is_disputed from gift_card_orders
+where card_id in (select id from chain) for update"""
+_LOCK: Final = """
+select cinema_id, currency, balance_minor, expires_at from gift_cards
+where id = $1 and replaced_by is null for update"""
+# One whose payment a bank decides about is out of use from its first moment.
 _REPLACE: Final = """
 with moved as (
     insert into gift_cards (id, sale_id, code_digest, last_four, cinema_id, currency, sold_minor,
-        balance_minor, method, sold_at, sold_by, expires_at)
+        balance_minor, method, sold_at, sold_by, expires_at, disabled_at, disabled_reason)
     select $2, $3, $4, $5, cinema_id, currency, balance_minor, balance_minor, 'replacement', $6,
-        $7, $8
+        $7, $8, case when $10::text is not null then $6::timestamptz end, $10
     from gift_cards where id = $1
     returning balance_minor
 ), written as (
@@ -310,6 +335,8 @@ with gone as (
 )
 select count(*) from gone"""
 
+REPLACED_NOW: Final = "This gift card was replaced in this moment."
+
 FIRST_ID: Final = UUID(int=0)
 
 ENTRIES_SHOWN: Final = 1000
@@ -490,20 +517,27 @@ class GiftCardsRepository:
     ) -> CardSale:
         """A card with a new code and what was on the other, which is out of use from now on.
 
-        What goes back to the other goes to this one. A repetition is answered with the same.
+        One that was replaced stands for the card that has taken its place. What goes back to them
+        goes to the new one. A repetition is answered with the same. Refuses RETRY.
         """
 
         async def move(running: PooledConnection) -> StoredSale:
-            row = _some(await running.fetchrow(f"{_LOCK} for update", card_id))
+            # The order comes before its cards, as for a dispute about it.
+            is_disputed = await running.fetchval(_LOCK_ORDER, card_id)
+            newest = await running.fetchval(_NEWEST, card_id)
+            row = await running.fetchrow(_LOCK, newest)
+            if row is None:
+                raise refuse("RETRY", REPLACED_NOW)
             expires_at = max(row["expires_at"], act.at + USABLE_AFTER_REFUND)
             amount = Money(row["balance_minor"], row["currency"])
             code = code_of(seed, 0)
             await running.execute(
-                *(_REPLACE, card_id, new_id, sale_id, code_digest(digest_key, code)),
+                *(_REPLACE, newest, new_id, sale_id, code_digest(digest_key, code)),
                 *(code[-GROUP_CHARS:], act.at, act.by, expires_at, reason),
+                DISPUTED if is_disputed else None,
             )
-            await running.execute(_REPLACE_BEFORE, card_id, new_id)
-            await _note(running, "gift_card_replaced", card_id, act, {"replaced_by": str(new_id)})
+            await running.execute(_REPLACE_BEFORE, newest, new_id)
+            await _note(running, "gift_card_replaced", newest, act, {"replaced_by": str(new_id)})
             made = CardSale(
                 id=sale_id,
                 cinema_id=row["cinema_id"],
@@ -519,7 +553,7 @@ class GiftCardsRepository:
     async def disable(self, card_id: UUID, reason: str, act: Act) -> GiftCard | None:
         """The card, out of use from now on; None if it was already."""
         async with transaction(self._pool) as running:
-            row = await running.fetchrow(_DISABLE, card_id, act.at, act.by, reason)
+            row = await running.fetchrow(_DISABLE, card_id, act.at, act.by, reason, DISPUTED)
             if row is None:
                 return None
             await _note(running, "gift_card_disabled", card_id, act, {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -245,3 +246,109 @@ async def test_a_card_is_blocked_while_a_bank_decides_about_its_payment(
         assert ledger["revenue"] == 1000, "what was used is lost"
         assert sum(ledger.values()) == 0
     assert await shop.house.database.fetchval(is_blocked) is (outcome == "lost")
+
+
+async def replaced(shop: CardShop, card_id: str) -> str:
+    """A new card in the place of one; its id."""
+    path = f"gift-cards/{card_id}/replace"
+    answer = await shop.house.ask("manager", "POST", path, {"reason": "Lost."})
+    assert answer.status == 201, answer
+    return str(answer.data["cards"][0]["id"])
+
+
+async def is_disabled(shop: CardShop, card_id: str) -> bool:
+    shown = await get(shop.house, "manager", f"gift-cards/{card_id}")
+    return bool(shown["status"] == "disabled")
+
+
+@pytest.mark.parametrize("outcome", ["won", "lost"])
+@pytest.mark.parametrize("when", ["before", "from the first", "meanwhile", "between"])
+async def test_a_dispute_is_about_whatever_card_stands_in_the_place_of_the_first(
+    shop: CardShop, when: str, outcome: str
+) -> None:
+    bought = await bought_by_card(shop)
+    first = bought["card"]["id"]
+    (intent,) = shop.account.intents.values()
+    second = first
+    if when != "meanwhile":
+        second = await replaced(shop, first)
+    third = second
+    if when in {"before", "from the first"}:
+        third = await replaced(shop, second if when == "before" else first)
+    dispute = shop.account.dispute(intent["id"])
+    noted = "select disputed_at is not null from gift_card_orders"
+    await until(shop.house, noted)
+    await shop.idle()
+    assert await is_disabled(shop, third)
+    if when == "meanwhile":
+        second = await replaced(shop, first)
+    last = third if when in {"before", "from the first"} else await replaced(shop, second)
+    assert await is_disabled(shop, last)
+    assert await left(shop.house, last) == 5000
+    shop.account.close_dispute(dispute["id"], outcome)
+    if outcome == "won":
+        await until(shop.house, f"select not coalesce(({noted}), false)")
+        await shop.idle()
+        assert [await is_disabled(shop, one) for one in (first, last)] == [True, False]
+        assert await left(shop.house, last) == 5000
+        assert await accounts(shop.house) == {"stripe": 5000, "gift_cards": -5000}
+    else:
+        await until_status(shop, bought, "charged_back")
+        await shop.idle()
+        assert await is_disabled(shop, await replaced(shop, last))
+        assert await left(shop.house, last) == 0
+        assert await accounts(shop.house) == {}
+
+
+async def test_a_card_that_a_manager_disables_stays_so_when_the_bank_has_decided(
+    shop: CardShop,
+) -> None:
+    bought = await bought_by_card(shop)
+    card_id = bought["card"]["id"]
+    (intent,) = shop.account.intents.values()
+    dispute = shop.account.dispute(intent["id"])
+    await until(shop.house, "select disabled_at is not null from gift_cards")
+    await shop.idle()
+    path = f"gift-cards/{card_id}/disable"
+    off = await shop.house.ask("manager", "POST", path, {"reason": "Stolen."})
+    assert off.data["disabled_reason"] == "Stolen."
+    shop.account.close_dispute(dispute["id"], "won")
+    await until(shop.house, "select disputed_at is null from gift_card_orders")
+    await shop.idle()
+    assert await is_disabled(shop, card_id)
+    new = await replaced(shop, card_id)
+    assert not await is_disabled(shop, new)
+
+
+async def test_a_card_is_blocked_from_the_first_moment_if_its_payment_is_disputed_before_it_is_known(
+    shop: CardShop,
+) -> None:
+    bought = await ordered(shop)
+    shop.double.deliveries.held = True
+    intent = shop.pay(bought)
+    shop.double.deliveries.lose()
+    shop.double.deliveries.held = False
+    dispute = shop.account.dispute(intent["id"])
+    await until(shop.house, "select disputed_at is not null from gift_card_orders")
+    await due(shop.house, bought["id"])
+    await until_status(shop, bought, "paid")
+    assert await shop.house.database.fetchval(
+        "select bool_and(disabled_at is not null) from gift_cards"
+    )
+    shop.account.close_dispute(dispute["id"], "won")
+    await until(shop.house, "select delivered_at is not null from gift_card_orders")
+    assert (await seen(shop, bought))["card"]["status"] == "active"
+
+
+async def test_two_who_replace_a_card_at_once_leave_one_with_the_money(shop: CardShop) -> None:
+    bought = await bought_by_card(shop)
+    path = f"gift-cards/{bought['card']['id']}/replace"
+    answers = await asyncio.gather(
+        *(shop.house.ask("manager", "POST", path, {"reason": "Lost."}) for _ in range(6))
+    )
+    assert {answer.status for answer in answers} == {201}
+    rows = await shop.house.database.fetch(
+        "select balance_minor, disabled_at is null as is_usable, replaced_by is null as is_last"
+        " from gift_cards order by balance_minor"
+    )
+    assert [tuple(row) for row in rows] == [(0, False, False)] * 6 + [(5000, True, True)]
