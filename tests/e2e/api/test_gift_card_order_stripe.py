@@ -320,7 +320,7 @@ async def test_a_card_that_a_manager_disables_stays_so_when_the_bank_has_decided
     assert not await is_disabled(shop, new)
 
 
-async def test_a_card_is_blocked_from_the_first_moment_if_its_payment_is_disputed_before_it_is_known(
+async def test_a_card_whose_payment_is_disputed_before_it_is_known_is_made_out_of_use(
     shop: CardShop,
 ) -> None:
     bought = await ordered(shop)
