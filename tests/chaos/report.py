@@ -65,6 +65,7 @@ def table(outcome: Outcome) -> str:
             f"Failures: {dict(told.most_common())}. Ends of nodes: {outcome.ends}. "
             f"Exceptions in logs: {outcome.surprises or 'none'}."
         ),
+        f"Payments: {dict(sorted(outcome.payments.items()))}.",
     ]
     return "\n".join(lines)
 

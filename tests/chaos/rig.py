@@ -18,11 +18,14 @@ import msgspec
 from benchmarks.postgres import Postgres, find_postgres
 from benchmarks.server import samples_of
 from cinema.domain.membership import Member
+from cinema.integrations.stripe.double.server import StripeDouble
 from cinema.local.cluster.ports import Ports
 from cinema.local.embedded_postgres import EmbeddedPostgres
 from cinema.local.postgres_home import DATABASE, USER
 from cinema.local.postmaster import find_postmaster
 from cinema.local.redis_server import LocalRedis
+from tests.chaos.paying import SETTINGS as SETTINGS_OF_PAYING
+from tests.chaos.paying import ToAnyNode
 from tests.support.postgres_proxy import PostgresProxy
 from tests.support.server_process import SECRET, ServerProcess
 
@@ -77,11 +80,13 @@ class Rig:
         data_dir: Path,
         redis: LocalRedis,
         proxy: PostgresProxy,
+        stripe: StripeDouble,
         seed: int,
     ) -> None:
         self.servers = servers
         self.redis = redis
         self.proxy = proxy
+        self.stripe = stripe
         self.data_dir = data_dir
         self.dsn = f"postgresql://{USER}@/{DATABASE}?host={proxy.socket_folder}"
         self.ends: list[End] = []
@@ -249,6 +254,10 @@ async def rigged(folder: Path, seed: int) -> AsyncIterator[Rig]:
         proxy = PostgresProxy(socket_folder, DATABASE, USER)
         stack.push_async_callback(proxy.close)
         await proxy.listen()
+        deliveries = ToAnyNode(random.Random(seed))
+        stripe = StripeDouble(deliveries=deliveries)
+        stack.push_async_callback(stripe.stop)
+        await stripe.start()
         servers = [
             ServerProcess(
                 folder / f"node{number}",
@@ -256,11 +265,15 @@ async def rigged(folder: Path, seed: int) -> AsyncIterator[Rig]:
                 CLUSTER_PORT=str(ports.reserve(HOST, 0)),
                 DATABASE_URL=proxy.dsn,
                 REDIS_URL=redis.url,
+                STRIPE_SECRET_KEY=stripe.secret_key,
+                STRIPE_API_BASE=stripe.url,
                 **SETTINGS,
+                **SETTINGS_OF_PAYING,
             )
             for number in range(1, NODES + 1)
         ]
-        rig = Rig(servers, postgres, data_dir, redis, proxy, seed)
+        deliveries.send_to([server.url for server in servers])
+        rig = Rig(servers, postgres, data_dir, redis, proxy, stripe, seed)
         stack.push_async_callback(rig.stop)
         await rig.start()
         yield rig

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import msgspec
 
 from benchmarks.house import House, Screen
@@ -22,10 +21,11 @@ from tests.chaos.account import (
     steps_of,
 )
 from tests.chaos.faults import Slot, carry_out, schedule
+from tests.chaos.paying import SHOWTIMES as SHOWTIMES_PAID
+from tests.chaos.paying import Payers
 from tests.chaos.rig import DECLARED_DEAD, Rig, rigged
 from tests.support.history import check
 from tests.support.load import Showtime, http_session
-from tests.support.money import money_faults
 from tests.support.stage import Stage
 
 SHOWTIMES = 24
@@ -77,6 +77,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     events: int = 0
     frames: int = 0
     zombies: int = 0
+    payments: dict[str, int] = {}
     ends: dict[str, int] = {}
     surprises: dict[str, int] = {}
     wrong: list[str] = []
@@ -118,6 +119,7 @@ class Chaos:
 
     async def _round(self, number: int, slots: list[Slot]) -> None:
         ids = await self._house.showtimes(self._screen, SHOWTIMES, RULES)
+        paid = await self._house.showtimes(self._screen, SHOWTIMES_PAID, RULES)
         labels = tuple(self._screen.labels)
         sockets = min(SOCKETS, self._options.clients // (2 * CLIENTS_A_SOCKET))
         history = ChaosHistory()
@@ -132,7 +134,11 @@ class Chaos:
             stage.showtimes = [Showtime(one, labels) for one in ids]
             await stage.enrol()
             http = self._options.clients - sockets * CLIENTS_A_SOCKET
-            async with stage.load(http, sockets, PAUSE_S):
+            payers = Payers(
+                *(self._rig.stripe, [server.url for server in self._rig.servers]),
+                *(paid, labels, session, self._options.seed * 1000 + number),
+            )
+            async with payers.paying(self._rig.dsn), stage.load(http, sockets, PAUSE_S):
                 await asyncio.sleep(WARM_UP_S)
                 times = [await self._slot(number, slot) for slot in slots]
                 for earlier, later in itertools.pairwise(times):
@@ -140,6 +146,9 @@ class Chaos:
                 times[-1].ended_ns = time.monotonic_ns()
             self._say(f"round {number}: {len(history.attempts):,} requests; checking")
             await self._verify(stage)
+            self.outcome.wrong += await payers.check(self._rig.dsn)
+            for what, many in payers.told.items():
+                self.outcome.payments[what] = self.outcome.payments.get(what, 0) + many
         self._note(history, times, ids)
 
     async def _slot(self, number: int, slot: Slot) -> SlotTimes:
@@ -168,17 +177,8 @@ class Chaos:
         ledgers = await stage.ledgers(self._rig.dsn)
         self.outcome.events += sum(len(ledger.entries) for ledger in ledgers)
         wrong += await asyncio.to_thread(check, stage.history, ledgers)
-        wrong += await self._money_faults()
         if wrong:
             write_history(stage, self._folder / "history.jsonl")
-
-    async def _money_faults(self) -> list[str]:
-        """Bookings whose rows and ledger differ: nobody pays twice, or for nothing."""
-        database = await asyncpg.connect(self._rig.dsn)
-        try:
-            return [f"money: {fault}" for fault in await money_faults(database)]
-        finally:
-            await database.close()
 
     def _note(self, history: ChaosHistory, times: list[SlotTimes], showtimes: list[str]) -> None:
         outcome = self.outcome

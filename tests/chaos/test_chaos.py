@@ -23,3 +23,5 @@ async def test_five_hundred_clients_are_never_told_anything_untrue(tmp_path: Pat
     assert {slot.kind for slot in outcome.slots} == {"calm", *KINDS, TOGETHER}
     assert outcome.zombies >= 1
     assert outcome.acknowledged > 1000
+    assert outcome.payments["paid and confirmed"] > 0
+    assert outcome.payments["refunded"] > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from cinema.storage.database.pool import AnyConnection
@@ -67,10 +68,57 @@ select currency, sum(amount) as sum from ledger_lines group by currency having s
 """Currencies in which money came from nowhere, or went there."""
 
 
+UNPAID = """
+select b.id::text, b.status, b.total_minor, count(p.id) as paying
+from bookings b left join payments p on p.booking_id = b.id
+    and p.status in ('succeeded', 'partially_refunded') and p.amount_minor > p.refunded_minor
+where b.status = 'confirmed' and b.total_minor > 0
+group by b.id having count(p.id) = 0"""
+"""Confirmed, and nobody has paid for them."""
+
+PAID_TWICE = """
+select s.showtime_id::text, s.seat, array_agg(s.booking_id::text) as bookings
+from booking_seats s join bookings b on b.id = s.booking_id
+where s.live and b.status = 'confirmed'
+group by s.showtime_id, s.seat having count(*) > 1"""
+"""Seats that were sold to two."""
+
+AT_REST = """
+select 'payment ' || p.status as what, p.id::text from payments p
+where p.status in ('created', 'pending')
+union all select 'booking', id::text from bookings where status = 'pending'
+union all select 'refund', id::text from refunds where status = 'pending'
+union all select kind, name from stripe_tasks where ended_at is null and kind not in ('day', 'look')
+union all select 'document', booking_id::text from invoices_due
+union all select 'invoice', b.id::text from bookings b
+where b.status = 'confirmed' and b.total_minor > 0 and not exists (
+    select from invoices i where i.booking_id = b.id and i.kind = 'invoice'
+)
+limit 20"""
+"""What is under way: nothing is so for ever, and each confirmed booking gets its invoice."""
+
+SALES = """
+select b.id::text, b.status, b.total_minor, (
+    select coalesce(sum(l.amount), 0)::bigint from ledger_lines l
+    where l.booking_id = b.id and l.account = 'stripe'
+) as stripe
+from bookings b where b.id = any($1::uuid[])"""
+
+
+async def at_rest(database: AnyConnection) -> list[str]:
+    """What is not at rest."""
+    return [f"{row['what']} {row['id']}" for row in await database.fetch(AT_REST)]
+
+
+async def sales(database: AnyConnection, bookings: Sequence[str]) -> list[Any]:
+    """Bookings with what they cost and what the ledger says that Stripe has of them."""
+    return list(await database.fetch(SALES, bookings))
+
+
 async def money_faults(database: AnyConnection) -> list[dict[str, Any]]:
     """What is wrong with the money: each statement sees all of it at one moment."""
     return [
         dict(row)
-        for query in (FAULTS, TILL_FAULTS, UNBALANCED)
+        for query in (FAULTS, TILL_FAULTS, UNBALANCED, UNPAID, PAID_TWICE)
         for row in await database.fetch(query)
     ]
