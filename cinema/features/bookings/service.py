@@ -652,7 +652,7 @@ class BookingsService:
         back, as far as anybody knows.
         """
         if isinstance(outcome, Accepted) and isinstance(outcome.event, PaymentEnded):
-            return granted(_given_up(outcome, sale))
+            return _given_up(outcome.terms, outcome.event, sale)
         if not isinstance(outcome, Accepted) or not isinstance(outcome.event, BookingCancelled):
             refusal: Booking | Rejection = refusal_of(outcome)
             return granted(refusal)
@@ -824,11 +824,8 @@ def booked(outcome: Outcome) -> Booking | Rejection:
     )
 
 
-def _given_up(outcome: Outcome, sale: SoldBooking) -> Booking | Rejection:
+def _given_up(terms: ShowtimeTerms, event: PaymentEnded, sale: SoldBooking) -> Booking:
     """The booking after its customer has given it up unpaid."""
-    if not isinstance(outcome, Accepted) or not isinstance(outcome.event, PaymentEnded):
-        return refusal_of(outcome)
-    event, terms = outcome.event, outcome.terms
     return Booking(
         id=UUID(bytes=event.booking_id),
         code=sale.code,

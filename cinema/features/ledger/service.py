@@ -226,10 +226,6 @@ class AttemptsService:
         """The attempt of an id."""
         return await self._attempts.find(attempt_id)
 
-    async def by_reference(self, method: str, reference: str) -> Attempt | None:
-        """The attempt that a provider calls so."""
-        return await self._attempts.by_reference(method, reference)
-
     async def confirm(
         self, booking: Payable, attempt: Attempt, method: str | None = None
     ) -> Outcome:

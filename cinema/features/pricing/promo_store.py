@@ -140,7 +140,8 @@ class PromosRepository:
                 act.at,
                 act.by,
             )
-            changed = _promo(_some(row))
+            assert row is not None
+            changed = _promo(row)
             await _note(running, "promo_code_changed", promo_id, act, before, changed)
             return changed
 
@@ -223,12 +224,6 @@ def _promo(row: Record) -> PromoCode:
     return PromoCode(
         id=row["id"], code=row["code"], uses=row["uses"], version=row["version"], **fields
     )
-
-
-def _some(row: Record | None) -> Record:
-    if row is None:
-        raise LookupError("the statement returned no row")
-    return row
 
 
 def _json(value: object) -> str:

@@ -126,7 +126,9 @@ class PricesRepository:
             before = _settings(row).settings
             await running.execute(_CHANGE_SETTINGS, cinema_id, _json(settings), act.at, act.by)
             await _note(running, "price_settings_changed", cinema_id, act, before, settings)
-            return _settings(_some(await running.fetchrow(_SETTINGS, cinema_id)))
+            changed = await running.fetchrow(_SETTINGS, cinema_id)
+            assert changed is not None
+            return _settings(changed)
 
     # --- rules
 
@@ -157,7 +159,8 @@ class PricesRepository:
                 _ADD_RULE, rule_id, request.cinema_id, text, act.at, act.by
             )
             await _note(running, "price_rule_added", rule_id, act, {}, _fields(request))
-            return _rule(_some(row))
+            assert row is not None
+            return _rule(row)
 
         return await run_once(self._pool, key, act.at, PriceRule, insert)
 
@@ -173,7 +176,8 @@ class PricesRepository:
             await _note(
                 running, "price_rule_changed", rule_id, act, _fields(before), _fields(request)
             )
-            return _rule(_some(row))
+            assert row is not None
+            return _rule(row)
 
     async def delete_rule(
         self, rule_id: UUID, seen: Collection[int], act: Act, key: IdempotencyKey | None
@@ -260,12 +264,6 @@ def _rule(row: Record) -> PriceRule:
     return PriceRule(
         id=row["id"], cinema_id=row["cinema_id"], version=row["version"], **_fields(fields)
     )
-
-
-def _some(row: Record | None) -> Record:
-    if row is None:
-        raise LookupError("the statement returned no row")
-    return row
 
 
 def _json(value: object) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from tests.e2e.api.billing import documents_of
+from tests.e2e.api.gift_cards import accounts, credited, left, pay_by_card, sell
 from tests.e2e.api.house import UNKNOWN_ID, Answer, Clocks, House, open_house
 from tests.e2e.api.paying import get, give_up, process, reserve, verify
 from tests.support.told import TOLD
@@ -162,6 +163,42 @@ async def test_staff_reserve_for_groups_until_a_moment_that_they_name(house: Hou
     assert (paid.status, paid.data["status"]) == (200, "confirmed")
     (invoice,) = await documents_of(house, "staff", group["id"], 1)
     assert (len(invoice["lines"]), invoice["total"]["amount"]) == (12, group["total"]["amount"])
+
+
+@pytest.mark.parametrize("is_paid", [True, False], ids=["paid", "given up"])
+async def test_a_group_pays_a_deposit_by_a_card_that_staff_sell_for_it(
+    database: str, clocks: Clocks, is_paid: bool
+) -> None:
+    async with open_house(database, clocks=clocks) as house:
+        await verify(house, "staff")
+        await house.till("staff")
+        showtime_id = await house.showtime()
+        await house.move(showtime_id, starts_in=timedelta(minutes=50))
+        group = await reserve(house, "staff", showtime_id, "A1", "A2", "A3", "A4")
+        at_counter = {"method": "counter", "tender": "cash"}
+        (sold,) = (await sell(house, 1000, by="staff", payment=at_counter)).data["cards"]
+        deposit = await pay_by_card(house, "staff", group["id"], sold["code"])
+        assert (deposit.status, deposit.data["status"]) == (200, "pending")
+        due = group["total"]["amount"] - 1000
+        assert deposit.data["payment"]["due"]["amount"] == due
+        assert deposit.data["payment"]["pay_until"] == group["payment"]["pay_until"]
+        assert await left(house, sold["id"]) == 0
+        if is_paid:
+            paid = await process(house, "staff", group["id"])
+            assert (paid.status, paid.data["status"]) == (200, "confirmed")
+            (invoice,) = await documents_of(house, "staff", group["id"], 1)
+            assert invoice["total"] == group["total"]
+            of_group = await accounts(house, group["id"])
+            assert (of_group["cash"], of_group["gift_cards"]) == (due, 1000)
+            assert (await accounts(house))["cash"] == group["total"]["amount"]
+        else:
+            clocks.ahead_s = 20 * 60 + 5
+            assert await give_up(house, clocks, database) == 1
+            await credited(house, database)
+            assert await house.statuses(showtime_id) == {}
+            assert await left(house, sold["id"]) == 1000
+            assert await documents_of(house, "staff", group["id"], 0) == []
+            assert await accounts(house) == {"cash": 1000, "gift_cards": -1000}
 
 
 async def test_staff_reserve_no_more_than_all_they_may(house: House) -> None:

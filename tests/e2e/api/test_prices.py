@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.api.house import UNKNOWN_ID, Answer, House, open_house
+from tests.e2e.api.paying import verify
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -153,6 +154,36 @@ async def test_a_quote_for_a_hold_is_what_it_is_booked_for(house: House) -> None
     over = await house.ask("ada", "POST", "pricing/calculate", asked)
     assert over.error == (409, "HOLD_ENDED")
     await without_rules(house)
+
+
+async def test_a_quote_for_a_hold_counts_a_code_and_none_is_made_while_it_is_paid(
+    house: House,
+) -> None:
+    await verify(house, "ada")
+    showtime_id = await house.showtime()
+    held = (await house.hold("ada", showtime_id, "A1")).data
+    name = f"held-{house.cinema_id[-8:]}"
+    code: dict[str, Any] = {
+        "code": name,
+        "discount": {"kind": "amount", "value": 300},
+        "currency": "EUR",
+    }
+    code["cinema_ids"] = [house.cinema_id]
+    made = await house.ask("manager", "POST", "pricing/promocodes", code)
+    assert made.status == 201, made
+    asked: dict[str, Any] = {"showtime_id": showtime_id, "hold_id": held["hold_id"]}
+    with_code = await house.ask(
+        *("ada", "POST", "pricing/calculate"), {**asked, "promo_code": name}
+    )
+    assert with_code.data["total"]["amount"] == held["total"]["amount"] - 300
+    unknown = await house.ask(
+        *("ada", "POST", "pricing/calculate"), {**asked, "promo_code": "NONE"}
+    )
+    assert unknown.error[1] == "UNKNOWN_PROMO_CODE"
+    reserved = await house.book("ada", showtime_id, held["hold_id"], method="counter_later")
+    assert reserved.status == 201, reserved
+    paying = await house.ask("ada", "POST", "pricing/calculate", asked)
+    assert paying.error == (409, "PAYMENT_IN_PROGRESS")
 
 
 async def test_a_manager_changes_and_deletes_a_rule_that_nobody_else_changed(house: House) -> None:

@@ -230,6 +230,21 @@ async def test_metrics_tell_what_became_of_refunds_and_how_long_they_have_waited
         assert await _told(house, "cinema_refund_calls_total", outcome=outcome) == count
 
 
+async def test_a_manager_gives_back_more_than_seats_cost_and_never_more_than_was_paid(
+    house: House,
+) -> None:
+    showtime_id = await house.showtime()
+    booking_id = await house.booked("ada", showtime_id, "A1", "A2", "A3")
+    assert (await _refund(house, "staff", booking_id, seats=["A1"], amount=1300)).status == 403
+    more = await _refund(house, "manager", booking_id, seats=["A1"], amount=1300)
+    assert more.data["payment"]["refunded"]["amount"] == 1300
+    rest = await _refund(house, "manager", booking_id, seats=["A2"], amount=1701)
+    assert rest.data["payment"]["refunded"]["amount"] == 3000
+    beyond = await _refund(house, "manager", booking_id, amount=1)
+    assert beyond.error == (409, "REFUND_TOO_HIGH")
+    assert await faults_of(house) == []
+
+
 async def test_staff_give_back_by_the_policy_and_managers_beyond(house: House) -> None:
     await _policy(house, (1, 50))
     showtime_id = await house.showtime()
