@@ -26,7 +26,7 @@ from cinema.features.ledger.methods import (
 from cinema.features.ledger.metrics import RefundCounts
 from cinema.features.ledger.refund_jobs import LOGGED_FROM, LONGEST_S, REFUND_DELAYED, RefundQueue
 from cinema.features.ledger.refund_store import DueRefund
-from cinema.features.ledger.service import AttemptsService
+from cinema.features.ledger.service import PUT_ASIDE, AttemptsService
 from cinema.features.ledger.store import Payable
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -166,6 +166,35 @@ async def test_what_is_put_aside_goes_back_if_the_showtime_refuses() -> None:
     assert isinstance(refused, Rejection)
     assert refused.code == "BOOKING_ENDED"
     assert world.noted == [("failed", "BOOKING_ENDED")]
+
+
+class NoneUnderWay(World):
+    """A booking whose last attempt ends while somebody asks to pay."""
+
+    enough_by: Attempt | None = None
+
+    async def under_way_by(self, _booking: UUID, _methods: Sequence[str]) -> None:
+        return None
+
+    async def add(self, *_: object) -> None:
+        return None
+
+    async def enough(self, _booking: UUID) -> Attempt | None:
+        return self.enough_by
+
+
+async def test_whoever_asks_to_pay_what_is_paid_is_told_by_which_attempt() -> None:
+    world = NoneUnderWay()
+    resumed = await service(world).resume(payable(), AtOnce(COUNTER))
+    assert resumed is None
+    world.enough_by = attempt("gift_card", reserved=True)
+    assert await service(world).resume(payable(), AtOnce(COUNTER)) == (world.enough_by, PUT_ASIDE)
+
+
+@pytest.mark.parametrize("found", [None, attempt(status="failed")])
+async def test_an_attempt_that_has_ended_is_not_begun(found: Attempt | None) -> None:
+    world = World(rows=cast("Any", [found]))
+    assert await service(world).begin(ATTEMPT) is None
 
 
 async def test_methods_that_ask_nobody_stand_as_they_began() -> None:

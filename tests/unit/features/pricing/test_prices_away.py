@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from cinema.actors.messages import HoldSeen
 from cinema.domain.pricing.book import PriceBook
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused, refuse
 from cinema.domain.showtime.prices import PriceBasis
-from cinema.features.pricing import book_service, sale_service
+from cinema.features.pricing import book_service, jobs, sale_service
 from cinema.features.pricing.book_service import Books
 from cinema.features.pricing.code_service import CodesService
 from cinema.features.pricing.quote_service import QuotesService
@@ -21,6 +25,7 @@ from cinema.features.pricing.sale_service import SalesService
 from cinema.features.pricing.shapes import PromoCode, QuoteInput
 from tests.unit.domain.pricing.making import book
 
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 CINEMA, BOOKING = UUID(int=1), UUID(int=2)
 ANYTHING = cast("Any", None)
 REFUSED = [("OUTCOME_UNKNOWN", "RETRY"), ("UNKNOWN_PROMO_CODE", "UNKNOWN_PROMO_CODE")]
@@ -152,3 +157,35 @@ async def test_a_hold_whose_prices_are_not_told_is_asked_for_again() -> None:
     caller = Principal(user_id=bytes(16), role="customer", session_id=bytes(16), expires_at_s=0.0)
     with pytest.raises(Refused, match="RETRY"):
         await quotes.calculate(caller, QuoteInput(showtime_id=CINEMA, hold_id=BOOKING), "")
+
+
+class Ended:
+    """Uses whose bookings have ended, in a database that is away at first."""
+
+    def __init__(self) -> None:
+        self.rounds = 0
+        self.all_done = asyncio.Event()
+
+    async def return_ended(self, _now: object, _limit: int) -> int:
+        self.rounds += 1
+        if self.rounds == 1:
+            raise refuse("RETRY")
+        if self.rounds == 4:
+            self.all_done.set()
+        return 1 if self.rounds < 4 else 0
+
+
+async def test_uses_are_given_back_once_the_database_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs, "RETURN_PERIOD_S", 0.0)
+    ended = Ended()
+    sweep = jobs.UsesGivenBack(cast("Any", ended), now=lambda: NOW)
+    with capture_logs() as logs:
+        running = asyncio.create_task(sweep.run())
+        async with asyncio.timeout(30):
+            await ended.all_done.wait()
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+    assert [one["reason"] for one in logs if one["event"] == jobs.USES_NOT_RETURNED] == ["RETRY"]
