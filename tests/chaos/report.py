@@ -40,7 +40,9 @@ def table(outcome: Outcome) -> str:
         (
             f"Seed {outcome.seed}, {outcome.clients} clients: {outcome.requests:,} requests, "
             f"{outcome.acknowledged:,} acknowledged commands, {outcome.events:,} events, "
-            f"{outcome.frames:,} watchers' frames; {outcome.zombies} nodes ended themselves."
+            f"{outcome.frames:,} watchers' frames; {outcome.zombies} nodes ended themselves. "
+            f"{outcome.let_in:,} tickets let in by {outcome.scans:,} scans; "
+            f"{outcome.mails:,} mails, {outcome.mails_again:,} of them more than once."
         ),
         "",
         *HEADING,

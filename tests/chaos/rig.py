@@ -6,6 +6,7 @@ import asyncio
 import random
 import signal
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -54,6 +55,9 @@ SETTINGS = {
     "UNPAID_SEATS_PER_CUSTOMER": "1000000",
     "UNPAID_SEATS_PER_UNVERIFIED": "1000000",
     "DEMO_DATA": "false",
+    # What one node has signed or sealed, any other can read.
+    "TICKET_SIGNING_KEYS": b64encode(bytes(range(32))).decode(),
+    "ENCRYPTION_KEYS": b64encode(bytes(range(32, 64))).decode(),
     "LOG_LEVEL": "info",
 }
 
@@ -237,8 +241,8 @@ class Rig:
 
 
 @asynccontextmanager
-async def rigged(folder: Path, seed: int) -> AsyncIterator[Rig]:
-    """A cluster that works, stopped at the end."""
+async def rigged(folder: Path, seed: int, **settings: str) -> AsyncIterator[Rig]:
+    """A cluster that works, stopped at the end; `settings` are added to `SETTINGS`."""
     data_dir = folder / "data"
     data_dir.mkdir(parents=True, exist_ok=True)
     postgres = EmbeddedPostgres(data_dir, connections=CONNECTIONS)
@@ -269,6 +273,7 @@ async def rigged(folder: Path, seed: int) -> AsyncIterator[Rig]:
                 STRIPE_API_BASE=stripe.url,
                 **SETTINGS,
                 **SETTINGS_OF_PAYING,
+                **settings,
             )
             for number in range(1, NODES + 1)
         ]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,15 @@ from tests.chaos.account import (
     account_of,
     steps_of,
 )
+from tests.chaos.doors import VISITORS, Doors, Foyer
 from tests.chaos.faults import Slot, carry_out, schedule
 from tests.chaos.paying import SHOWTIMES as SHOWTIMES_PAID
 from tests.chaos.paying import Payers
+from tests.chaos.post import Post
 from tests.chaos.rig import DECLARED_DEAD, Rig, rigged
 from tests.support.history import check
 from tests.support.load import Showtime, http_session
+from tests.support.mail_server import HOST
 from tests.support.stage import Stage
 
 SHOWTIMES = 24
@@ -76,6 +80,10 @@ class Outcome(msgspec.Struct, kw_only=True):
     acknowledged: int = 0
     events: int = 0
     frames: int = 0
+    scans: int = 0
+    let_in: int = 0
+    mails: int = 0
+    mails_again: int = 0
     zombies: int = 0
     payments: dict[str, int] = {}
     ends: dict[str, int] = {}
@@ -87,21 +95,25 @@ class Chaos:
     """One cluster and all rounds on it."""
 
     def __init__(
-        self, options: Options, rig: Rig, folder: Path, say: Callable[[str], None]
+        self, options: Options, rig: Rig, post: Post, folder: Path, say: Callable[[str], None]
     ) -> None:
         self.outcome = Outcome(seed=options.seed, clients=options.clients)
         self._options = options
         self._rig = rig
+        self._post = post
         self._folder = folder
         self._say = say
         self._start_ns = 0
         self._house: House
         self._screen: Screen
+        self._foyer: Foyer
 
     async def run(self) -> None:
         """All rounds; ends early at the first one that finds something."""
-        self._house = await House.open(self._rig, 1)
+        self._house = await House.open(self._rig, VISITORS)
         self._screen = await self._house.screen("Screen", ROWS, COLUMNS)
+        async with self._database() as database:
+            self._foyer = await Foyer.build(self._house, database)
         began_s = time.monotonic()
         self._start_ns = time.monotonic_ns()
         for number, slots in self._rounds(began_s):
@@ -133,19 +145,25 @@ class Chaos:
             )
             stage.showtimes = [Showtime(one, labels) for one in ids]
             await stage.enrol()
+            doors = await self._foyer.doors(session, self._rig.servers, RULES, number)
             http = self._options.clients - sockets * CLIENTS_A_SOCKET
             payers = Payers(
                 *(self._rig.stripe, [server.url for server in self._rig.servers]),
                 *(paid, labels, session, self._options.seed * 1000 + number),
             )
-            async with payers.paying(self._rig.dsn), stage.load(http, sockets, PAUSE_S):
+            async with (
+                payers.paying(self._rig.dsn),
+                stage.load(http, sockets, PAUSE_S),
+                doors.open(),
+                self._post.moody(),
+            ):
                 await asyncio.sleep(WARM_UP_S)
                 times = [await self._slot(number, slot) for slot in slots]
                 for earlier, later in itertools.pairwise(times):
                     earlier.ended_ns = later.began_ns
                 times[-1].ended_ns = time.monotonic_ns()
             self._say(f"round {number}: {len(history.attempts):,} requests; checking")
-            await self._verify(stage)
+            await self._verify(stage, doors)
             self.outcome.wrong += await payers.check(self._rig.dsn)
             for what, many in payers.told.items():
                 self.outcome.payments[what] = self.outcome.payments.get(what, 0) + many
@@ -164,7 +182,7 @@ class Chaos:
         await asyncio.sleep(CALM_S)
         return times
 
-    async def _verify(self, stage: Stage) -> None:
+    async def _verify(self, stage: Stage, doors: Doors) -> None:
         wrong = self.outcome.wrong
         try:
             await stage.settle()
@@ -177,8 +195,21 @@ class Chaos:
         ledgers = await stage.ledgers(self._rig.dsn)
         self.outcome.events += sum(len(ledger.entries) for ledger in ledgers)
         wrong += await asyncio.to_thread(check, stage.history, ledgers)
+        async with self._database() as database:
+            wrong += await doors.check(database)
+            wrong += await self._post.check(database)
+        self.outcome.scans += len(doors.scans)
+        self.outcome.let_in += doors.admitted
         if wrong:
             write_history(stage, self._folder / "history.jsonl")
+
+    @asynccontextmanager
+    async def _database(self) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+        database = await asyncpg.connect(self._rig.dsn)
+        try:
+            yield database
+        finally:
+            await database.close()
 
     def _note(self, history: ChaosHistory, times: list[SlotTimes], showtimes: list[str]) -> None:
         outcome = self.outcome
@@ -190,6 +221,7 @@ class Chaos:
         outcome.requests += len(history.attempts)
         outcome.acknowledged += history.acknowledged
         outcome.frames += len(history.frames)
+        outcome.mails, outcome.mails_again = len(self._post.times), self._post.again
 
     def _note_ends(self) -> None:
         outcome = self.outcome
@@ -252,8 +284,13 @@ def write_history(stage: Stage, path: Path) -> None:
 async def cause_chaos(options: Options, folder: Path, say: Callable[[str], None]) -> Outcome:
     """A cluster of its own in `folder`, the rounds, and what came of them."""
     say(f"seed {options.seed}: starting")
-    async with rigged(folder, options.seed) as rig:
-        chaos = Chaos(options, rig, folder, say)
+    post = Post(options.seed)
+    async with AsyncExitStack() as stack:
+        await post.start()
+        stack.push_async_callback(post.stop)
+        address = f"smtp://{HOST}:{post.port}"
+        rig = await stack.enter_async_context(rigged(folder, options.seed, SMTP_URL=address))
+        chaos = Chaos(options, rig, post, folder, say)
         await chaos.run()
         chaos.outcome.wrong += await rig.stop()
         return chaos.outcome

@@ -25,3 +25,5 @@ async def test_five_hundred_clients_are_never_told_anything_untrue(tmp_path: Pat
     assert outcome.acknowledged > 1000
     assert outcome.payments["paid and confirmed"] > 0
     assert outcome.payments["refunded"] > 0
+    assert outcome.let_in
+    assert outcome.mails
