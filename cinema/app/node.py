@@ -31,6 +31,7 @@ from cinema.features.feature import Feature
 from cinema.features.giftcards.order_service import CardOrdersService
 from cinema.features.ids import IdSource
 from cinema.features.jobs.jobs import JobQueue
+from cinema.features.jobs.store import DUE as JOBS_DUE
 from cinema.features.ledger.service import AttemptsService
 from cinema.features.node_parts import NodeParts, Offered
 from cinema.features.seats.hold_limits import HoldLimits
@@ -46,6 +47,7 @@ from cinema.http.throttling import EdgeLimits
 from cinema.http.turn_metrics import turn_families
 from cinema.http.turns import Turns
 from cinema.jobs.housekeeping import Housekeeping
+from cinema.jobs.lookout import Lookout
 from cinema.jobs.secret_files import SecretFile, SecretFiles
 from cinema.jobs.worker import AT_ONCE, Worker
 from cinema.settings import Secret, Settings, encryption_keys
@@ -197,9 +199,9 @@ async def running_node(
         dispatch: Dispatch = kernel if cluster is None else cluster.forwarder
         control = Control(settings, kernel, cluster, journal, terms, sink, stopping.set)
         metrics = Metrics()
-        writer = ReplyWriter(allowed_origins=settings.allowed_origins, hsts=settings.production)
         cipher = Cipher(encryption_keys(settings.encryption_keys))
         replica = DatabaseAddress(settings.database_read_url)
+        lookout = Lookout(pool)
         parts = NodeParts(
             settings=settings,
             pool=pool,
@@ -212,7 +214,7 @@ async def running_node(
             sink=sink,
             metrics=metrics,
             proxies=TrustedProxies(settings.trusted_proxies),
-            writer=writer,
+            writer=ReplyWriter(allowed_origins=settings.allowed_origins, hsts=settings.production),
             turns=Turns(asyncio.get_running_loop()),
             cipher=cipher,
             objects=object_store(settings),
@@ -221,6 +223,7 @@ async def running_node(
             next_id=IdSource(clock.now_us).next_id,
             unix_s=unix_s,
             stack=stack,
+            looking=lookout.rest,
         )
         offered = Offered(control.service)
         features = await build_features(parts, offered)
@@ -228,9 +231,9 @@ async def running_node(
         background = Tasks(kernel.metrics.task_failures)
         # They end before what they use is closed.
         stack.push_async_callback(background.cancel)
-        _start(features, background, metrics)
+        _start(parts, lookout, features, background, metrics)
         _complete_demo(settings, pool, address, background)
-        jobs = _work_off(job_queue(parts, offered, features), kernel, stack)
+        jobs = _work_off(job_queue(parts, offered, features), parts, stack)
         sweeps = {name: sweep for one in features for name, sweep in one.sweeps.items()}
         housekeeping = Housekeeping(
             journal, pool, dispatch, settings.journal_retention_days, sweeps
@@ -262,8 +265,15 @@ async def running_node(
         )
 
 
-def _start(features: Sequence[Feature], background: Tasks, metrics: Metrics) -> None:
+def _start(
+    parts: NodeParts,
+    lookout: Lookout,
+    features: Sequence[Feature],
+    background: Tasks,
+    metrics: Metrics,
+) -> None:
     """Start what features have running besides requests, and show what they count."""
+    background.keep("lookout", lookout.run)
     for feature in features:
         for families in feature.metrics:
             metrics.add_collector(families)
@@ -271,7 +281,9 @@ def _start(features: Sequence[Feature], background: Tasks, metrics: Metrics) -> 
             background.keep(name, task)
         for name, queue in feature.queues.items():
             at_once = feature.at_once.get(name, AT_ONCE)
-            background.keep(name, Worker(name, queue, at_once).run)
+            question = feature.questions.get(name)
+            rest = asyncio.sleep if question is None else parts.looking(question)
+            background.keep(name, Worker(name, queue, at_once, rest).run)
 
 
 async def _seed_demo(settings: Settings, pool: Pool, report: Report) -> None:
@@ -309,11 +321,13 @@ def _demo_accounts(settings: Settings) -> Mapping[str, tuple[str, str]]:
     return DEMO_ACCOUNTS
 
 
-def _work_off(queue: JobQueue, kernel: Kernel, stack: AsyncExitStack) -> Tasks:
+def _work_off(queue: JobQueue, parts: NodeParts, stack: AsyncExitStack) -> Tasks:
     """Start the worker of jobs; it ends before all else does, since jobs need the rest."""
+    kernel = parts.kernel
     jobs = Tasks(kernel.metrics.task_failures)
     stack.push_async_callback(jobs.cancel)
-    jobs.keep("jobs", Worker("jobs", queue).run)
+    rest = parts.rest(JOBS_DUE, parts.common_time)
+    jobs.keep("jobs", Worker("jobs", queue, rest=rest).run)
     return jobs
 
 

@@ -18,6 +18,21 @@ Sweep = Callable[[datetime, int], Awaitable[int]]
 """Deletes at most this many rows that nobody needs at that time; returns how many it deleted."""
 
 
+Rest = Callable[[float], Awaitable[None]]
+"""Waits for so many seconds at most, while there is nothing to do (`cinema/jobs/lookout.py`)."""
+
+
+class Question(msgspec.Struct, frozen=True):
+    """Asks in SQL whether a loop has something to do; `{0}` and so on stand for the `values`.
+
+    It may say yes too often, and never no while there is something: a loop that is asked for waits
+    for a yes.
+    """
+
+    text: str
+    values: tuple[Callable[[], object], ...] = ()
+
+
 class Queue(Protocol):
     """Work that waits in Postgres and is given to one node at a time (`cinema/jobs/worker.py`)."""
 
@@ -85,7 +100,8 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of one feature.
 
     `tasks` run, and `queues` are worked off, as long as the node runs, each under its name;
-    `at_once` says how many pieces of a queue a node does at the same time, if not the usual number.
+    `at_once` says how many pieces of a queue a node does at the same time, if not the usual number,
+    and `questions` whether there is something in a queue.
     `fallback` answers reads at addresses that no feature knows; one feature may have one.
     `jobs` tells how the jobs of each kind are done. Features ask for a job in a transaction
     (`JobsRepository.enqueue`). A kind never changes its name. `personal` gives what the feature
@@ -102,5 +118,6 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     personal: tuple[Disclose, ...] = ()
     queues: Mapping[str, Queue] = {}
     at_once: Mapping[str, int] = {}
+    questions: Mapping[str, Question] = {}
     sweeps: Mapping[str, Sweep] = {}
     secrets: Mapping[str, Callable[[str], None]] = {}

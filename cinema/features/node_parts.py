@@ -15,7 +15,7 @@ from cinema.actors.kernel import Kernel
 from cinema.cluster.node import ClusterNode
 from cinema.domain.sale_rules import SaleRules
 from cinema.domain.times import from_us
-from cinema.features.feature import Feature
+from cinema.features.feature import Feature, Question, Rest
 from cinema.features.personal import Disclose
 from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.connections.wire import ReplyWriter
@@ -62,6 +62,11 @@ class NodeParts(msgspec.Struct, frozen=True, kw_only=True):
     next_id: Callable[[], bytes]
     unix_s: Callable[[], float]
     stack: AsyncExitStack
+    looking: Callable[[Question], Rest]
+
+    def rest(self, due: str, *values: Callable[[], object]) -> Rest:
+        """How a loop rests that has something to do when `due` is so (`Question`)."""
+        return self.looking(Question(due, values))
 
     def next_uuid(self) -> UUID:
         """A new id as features outside the hot path use it."""

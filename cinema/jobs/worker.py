@@ -9,7 +9,7 @@ import structlog
 
 from cinema.actors.tasks import Tasks
 from cinema.domain.rejections import Refused
-from cinema.features.feature import Queue
+from cinema.features.feature import Queue, Rest
 from cinema.storage.journal.store import StoreUnavailable
 from cinema.telemetry.logging import LogLimit
 
@@ -32,10 +32,13 @@ class Worker:
     others while there is room.
     """
 
-    def __init__(self, name: str, queue: Queue, at_once: int = AT_ONCE) -> None:
+    def __init__(
+        self, name: str, queue: Queue, at_once: int = AT_ONCE, rest: Rest = asyncio.sleep
+    ) -> None:
         self._name = name
         self._queue = queue
         self._at_once = at_once
+        self._rest = rest
         self._pieces = Tasks()
         self._under_way: set[asyncio.Task[None]] = set()
         self._limit = LogLimit()
@@ -80,7 +83,7 @@ class Worker:
                 self._under_way, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
             )
         elif timeout_s is not None:
-            await asyncio.sleep(timeout_s)
+            await self._rest(timeout_s)
 
     async def _work(self, piece: Any) -> None:
         """One piece; a bug in it keeps no other."""

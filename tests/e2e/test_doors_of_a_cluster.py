@@ -163,9 +163,7 @@ async def test_fifty_scanners_at_one_ticket_let_one_in_though_the_node_dies_that
     headers = [devices[number % len(devices)] for number in range(SCANNERS)]
     async with asyncio.TaskGroup() as group, locking.transaction():
         await locking.execute("lock table ticket_entries in share row exclusive mode")
-        scans = [
-            group.create_task(doors.scan(ticket["token"], one, 0)) for one in headers[::NODES]
-        ]
+        scans = [group.create_task(doors.scan(ticket["token"], one, 0)) for one in headers[::NODES]]
         await doors.waiting(1)
         for node in range(1, NODES):
             scans += [

@@ -67,7 +67,10 @@ def limited_events() -> dict[str, bool]:
     for _, tree in sources():
         for node in ast.walk(tree):
             match node:
-                case ast.Call(func=ast.Attribute(attr="write"), args=[called, ast.Name(name), *_]):
+                case ast.Call(
+                    func=ast.Attribute(attr="write") | ast.Name("Rounds"),
+                    args=[called, ast.Name(name), *_],
+                ):
                     if is_log(called):
                         limited.add(known[name])
                 case ast.Call(func=ast.Attribute(attr=level) as called, args=[ast.Name(name), *_]):

@@ -28,11 +28,13 @@ from cinema.features.bookings.exchange_service import ExchangesService
 from cinema.features.bookings.exchange_store import ExchangesRepository
 from cinema.features.bookings.jobs import BookingsOfCancelled
 from cinema.features.bookings.mail_jobs import CHANGED_MESSAGE, CONFIRMED_MESSAGE, BookingMails
+from cinema.features.bookings.mail_store import DUE as BOOKING_MAILS_DUE
 from cinema.features.bookings.mail_store import BookingMailsRepository
 from cinema.features.bookings.order_jobs import OwedMails
 from cinema.features.bookings.order_routes import OrderParts
 from cinema.features.bookings.order_rules import OrderLinks
 from cinema.features.bookings.order_service import OrdersService
+from cinema.features.bookings.order_store import DUE as ORDER_LINKS_DUE
 from cinema.features.bookings.order_store import OrdersRepository
 from cinema.features.bookings.pending_jobs import UnpaidBookings
 from cinema.features.bookings.personal_store import BookingFacts
@@ -48,7 +50,7 @@ from cinema.features.bookings.store import BookingsRepository
 from cinema.features.bookings.telling_jobs import BookingsOfMoved
 from cinema.features.cashdesk.store import CashDeskRepository
 from cinema.features.concessions.service import ConcessionsService
-from cinema.features.feature import Feature, JobKind
+from cinema.features.feature import Feature, JobKind, Question
 from cinema.features.giftcards.service import GiftCardsService
 from cinema.features.ledger.exchange_method import ExchangeMethod
 from cinema.features.ledger.service import AttemptsService
@@ -125,6 +127,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
         offered[MessagesRepository].enqueue,
         base_url=node.base_url,
         now=node.now,
+        rest=node.rest(BOOKING_MAILS_DUE),
     )
     reminders_kept = RemindersRepository(node.pool)
     reminders = Reminders(
@@ -151,6 +154,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
         },
         personal=(BookingFacts(node.pool).disclose,),
         queues={"order-links": OwedMails(orders, links, now=now)},
+        questions={"order-links": Question(ORDER_LINKS_DUE, (now,))},
         tasks={
             "booking-mails": mails.run,
             "reminders": reminders.run,

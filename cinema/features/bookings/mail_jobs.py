@@ -17,12 +17,12 @@ from uuid import UUID
 
 import structlog
 
-from cinema.domain.rejections import Refused
 from cinema.features.bookings.mail_store import BookingMailsRepository, Happening, MailedBooking
+from cinema.features.feature import Rest
 from cinema.features.messages.enqueuing import Enqueue
+from cinema.features.rounds import Rounds
 from cinema.features.seats.service import money
 from cinema.storage.database.transactions import Pool, PooledConnection, transaction
-from cinema.telemetry.logging import LogLimit
 
 BOOKING_MAILS_NOT_WRITTEN: Final = "booking_mails_not_written"
 
@@ -59,25 +59,20 @@ class BookingMails:
         *,
         base_url: str,
         now: Callable[[], datetime],
+        rest: Rest = asyncio.sleep,
     ) -> None:
         self._bookings = bookings
         self._pool = pool
         self._post = post
         self._base_url = base_url
         self._now = now
-        self._limit = LogLimit(lines=5, period_s=60.0)
+        self._rounds = Rounds(
+            log.warning, BOOKING_MAILS_NOT_WRITTEN, PERIOD_S, more_s=REST_S, rest=rest
+        )
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        while True:
-            rest_s = PERIOD_S
-            try:
-                if await self.page():
-                    rest_s = REST_S
-            except Refused as refused:
-                reason = refused.rejection.code
-                self._limit.write(log.warning, BOOKING_MAILS_NOT_WRITTEN, reason=reason)
-            await asyncio.sleep(rest_s)
+        await self._rounds.run(self.page)
 
     async def page(self) -> bool:
         """Write the mails of one page of events; whether there may be more. Refuses RETRY."""

@@ -29,6 +29,11 @@ select position, id, booking_id, type, data::text from public_events where posit
 order by position limit $2"""
 _MOVE: Final = "update booking_mail_mark set position = $1"
 
+DUE: Final = """exists (
+    select from booking_mail_mark mark join public_events e on e.position > mark.position
+)"""
+"""Whether something has happened behind the mark."""
+
 # What is on the account of staff who sold it at the counter was printed there.
 MAILED: Final = """
 select b.id, b.code, b.status, b.total_minor, b.currency, b.pay_until,

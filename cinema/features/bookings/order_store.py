@@ -39,6 +39,10 @@ where o.booking_id = due.booking_id
 returning o.booking_id
 """
 
+DUE: Final = """exists (
+    select from guest_orders where mailed_at is null and next_try_at <= {0}::timestamptz
+)"""
+
 _MAIL: Final = """
 update guest_orders set mailed_at = $2, digest = $3
 where booking_id = $1 and mailed_at is null

@@ -10,7 +10,6 @@ event below, and that of messages.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -18,14 +17,13 @@ from uuid import UUID
 
 import structlog
 
-from cinema.domain.rejections import Refused
 from cinema.features.bookings.mail_jobs import about_booking
 from cinema.features.bookings.mail_store import MailedBooking
 from cinema.features.bookings.reminder_store import RemindersRepository
 from cinema.features.messages.enqueuing import Enqueue
+from cinema.features.rounds import Rounds
 from cinema.features.seats.service import money
 from cinema.storage.database.transactions import Pool, PooledConnection, transaction
-from cinema.telemetry.logging import LogLimit
 
 REMINDERS_NOT_WRITTEN: Final = "reminders_not_written"
 
@@ -70,17 +68,15 @@ class Reminders:
         self._post = post
         self._base_url = base_url
         self._now = now
-        self._limit = LogLimit(lines=5, period_s=60.0)
+        self._rounds = Rounds(log.warning, REMINDERS_NOT_WRITTEN, PERIOD_S)
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        while True:
-            try:
-                await self.round()
-            except Refused as refused:
-                reason = refused.rejection.code
-                self._limit.write(log.warning, REMINDERS_NOT_WRITTEN, reason=reason)
-            await asyncio.sleep(PERIOD_S)
+        await self._rounds.run(self._write_all)
+
+    async def _write_all(self) -> bool:
+        await self.round()
+        return False
 
     async def round(self) -> None:
         """Write what is due now. Refuses RETRY."""

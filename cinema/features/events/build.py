@@ -8,6 +8,7 @@ from cinema.features.events import routes as event_routes
 from cinema.features.events.jobs import Publishing
 from cinema.features.events.metrics import EventCounts
 from cinema.features.events.service import EventsService
+from cinema.features.events.store import DUE as EVENTS_DUE
 from cinema.features.events.store import EventsRepository
 from cinema.features.events.stream_jobs import Streaming
 from cinema.features.events.tail import EventTail
@@ -20,8 +21,9 @@ from cinema.storage.redis.event_stream import EventStream
 async def build(node: NodeParts, offered: Offered) -> Feature:
     store, counts = EventsRepository(node.pool), EventCounts()
     tail = offered.add(EventTail())
+    rest = node.rest(EVENTS_DUE, lambda: tail.position)
     tasks = {
-        "public-events": Publishing(store, tail, counts, now=node.common_time).run,
+        "public-events": Publishing(store, tail, counts, now=node.common_time, rest=rest).run,
     }
     if node.settings.redis_url:
         stream = EventStream(node.settings.redis_url)

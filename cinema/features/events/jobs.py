@@ -19,6 +19,7 @@ from cinema.domain.rejections import Refused
 from cinema.features.events.metrics import EventCounts
 from cinema.features.events.store import EventsRepository
 from cinema.features.events.tail import EventTail
+from cinema.features.feature import Rest
 from cinema.telemetry.logging import LogLimit
 
 EVENTS_NOT_PUBLISHED: Final = "events_not_published"
@@ -53,18 +54,20 @@ class Publishing:
         counts: EventCounts,
         *,
         now: Callable[[], datetime],
+        rest: Rest = asyncio.sleep,
     ) -> None:
         self._events = events
         self._tail = tail
         self._counts = counts
         self._now = now
+        self._rest = rest
         self._limit = LogLimit(lines=5, period_s=60.0)
 
     async def run(self) -> None:
         """Run as long as the node runs."""
         clock, looked_s = asyncio.get_running_loop().time, -LOOK_EVERY_S
         while True:
-            rest_s = PERIOD_S
+            rest, rest_s = self._rest, PERIOD_S
             began_s = clock()
             try:
                 if began_s >= looked_s + LOOK_EVERY_S:
@@ -72,11 +75,11 @@ class Publishing:
                     await self.look()
                 began_s = clock()
                 if await self.publish():
-                    rest_s = min(REST_LIMIT_S, RESTS * (clock() - began_s))
+                    rest, rest_s = asyncio.sleep, min(REST_LIMIT_S, RESTS * (clock() - began_s))
             except Refused as refused:
                 reason = refused.rejection.code
                 self._limit.write(log.warning, EVENTS_NOT_PUBLISHED, reason=reason)
-            await asyncio.sleep(rest_s)
+            await rest(rest_s)
 
     async def round(self) -> None:
         """Tell all that there is to tell."""

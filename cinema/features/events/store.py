@@ -86,6 +86,15 @@ _LAST: Final = """
 select coalesce((select max(position) from public_events), (
     select position from public_event_horizon
 ))"""
+DUE: Final = f"""(
+    exists (
+        select from outbox where died_at is null and kind in ({", ".join(map(repr, KINDS))})
+    )
+    or exists (select from refunds where told is distinct from status)
+    or ({_LAST}) > {{0}}::bigint
+)"""  # noqa: S608  (constants of this module)
+"""Whether there is something to tell, or somebody has told of something behind a position."""
+
 _HORIZON: Final = "select position from public_event_horizon"
 _WAITING: Final = """
 select count(*), min(written_at) from outbox where kind = any($1) and died_at is null"""

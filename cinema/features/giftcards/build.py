@@ -7,13 +7,14 @@ from typing import Final
 from cinema.features.accounts.front_door import FrontDoor
 from cinema.features.accounts.throttles import Throttles
 from cinema.features.cashdesk.store import CashDeskRepository
-from cinema.features.feature import Feature
+from cinema.features.feature import Feature, Question
 from cinema.features.giftcards import order_routes as card_order_routes
 from cinema.features.giftcards import routes as card_routes
 from cinema.features.giftcards.jobs import CardsCredited
 from cinema.features.giftcards.method import GiftCardMethod
 from cinema.features.giftcards.order_routes import CardOrderParts
 from cinema.features.giftcards.order_service import CardOrdersService
+from cinema.features.giftcards.order_store import DUE as CARD_ORDERS_DUE
 from cinema.features.giftcards.order_store import CardOrdersRepository
 from cinema.features.giftcards.personal_store import GiftCardFacts
 from cinema.features.giftcards.routes import CardParts
@@ -55,6 +56,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
         ),
         tasks={"gift-cards": CardsCredited(store, now=now).run},
         queues={"gift-card-orders": orders},
+        questions={"gift-card-orders": Question(CARD_ORDERS_DUE, (now,))},
         sweeps={"gift-card-choices": store.forget, "gift-card-orders": order_rows.forget},
         personal=(GiftCardFacts(node.pool).disclose,),
     )

@@ -77,6 +77,7 @@ with claimed as (
     returning *
 )
 select {_ORDER} from claimed o left join gift_cards c on c.id = o.card_id"""
+DUE: Final = "exists (select from gift_card_orders where due_at <= {0}::timestamptz)"
 _PUT_OFF: Final = """
 update gift_card_orders set due_at = $3, error_code = coalesce($4, error_code)
 where id = $1 and status = $2 and due_at is not null"""

@@ -19,6 +19,7 @@ from cinema.features.invoices.routes import InvoiceParts
 from cinema.features.invoices.rows import INVOICE_BRANCHES
 from cinema.features.invoices.service import PROGRAM as PRINTING_DOCUMENTS
 from cinema.features.invoices.service import InvoicesService
+from cinema.features.invoices.store import IS_DUE as INVOICES_DUE
 from cinema.features.invoices.store import InvoicesRepository
 from cinema.features.messages.jobs import Outgoing
 from cinema.features.messages.letters import Enclosure
@@ -50,7 +51,10 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
         ),
         metrics=(counts.families, checked.families),
         personal=(InvoiceFacts(node.pool, invoices.pdf).disclose,),
-        tasks={"invoices": Issuing(store, counts, now=now).run, "invoice-checks": checking.run},
+        tasks={
+            "invoices": Issuing(store, counts, now=now, rest=node.rest(INVOICES_DUE, now)).run,
+            "invoice-checks": checking.run,
+        },
     )
 
 

@@ -18,6 +18,7 @@ from typing import Final
 import structlog
 
 from cinema.domain.rejections import Refused
+from cinema.features.feature import Rest
 from cinema.features.invoices.metrics import InvoiceCounts
 from cinema.features.invoices.rules import Due
 from cinema.features.invoices.store import InvoicesRepository, IssuingRound
@@ -61,10 +62,12 @@ class Issuing:
         counts: InvoiceCounts,
         *,
         now: Callable[[], datetime],
+        rest: Rest = asyncio.sleep,
     ) -> None:
         self._invoices = invoices
         self._counts = counts
         self._now = now
+        self._rest = rest
         self._limit = LogLimit()
 
     async def run(self) -> None:
@@ -81,7 +84,10 @@ class Issuing:
             except Refused as refused:
                 full = False
                 self._limit.write(log.warning, INVOICE_NOT_ISSUED, reason=refused.rejection.code)
-            await asyncio.sleep(self.rest_s(clock() - began_s) if full else PERIOD_S)
+            if full:
+                await asyncio.sleep(self.rest_s(clock() - began_s))
+            else:
+                await self._rest(PERIOD_S)
 
     def rest_s(self, took_s: float) -> float:
         """How long to rest behind a full page that took so long."""

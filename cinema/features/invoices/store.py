@@ -48,6 +48,7 @@ _DUE: Final = """
 select showtime_id, seq, booking_id, what::text, due_at, attempts
 from invoices_due where next_try_at <= $1
 order by next_try_at, showtime_id, seq limit $2"""
+IS_DUE: Final = "exists (select from invoices_due where next_try_at <= {0}::timestamptz)"
 _STILL_DUE: Final = """
 select due.showtime_id, due.seq
 from unnest($1::uuid[], $2::bigint[]) as asked (showtime_id, seq)

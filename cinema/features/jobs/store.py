@@ -31,6 +31,9 @@ update jobs set status = 'cancelled', ended_at = $3, updated_at = $3, node = ''
 where kind = $1 and only_one = $2 and status in ('queued', 'running')
 returning id"""
 
+DUE: Final = """exists (
+    select from jobs where status in ('queued', 'running') and due_at <= {0}::timestamptz
+)"""
 # Whoever claims a job has it alone until `due_at`, which is $2. One that still ran was its node's
 # last: that counts as a failure, for it may have been the job that ended the node.
 _CLAIM: Final = """

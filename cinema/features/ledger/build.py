@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from cinema.features.feature import Feature
+from cinema.features.feature import Feature, Question
 from cinema.features.ledger import routes as ledger_routes
 from cinema.features.ledger.methods import MethodRegistry
 from cinema.features.ledger.metrics import RefundCounts
 from cinema.features.ledger.refund_jobs import RefundQueue
+from cinema.features.ledger.refund_store import DUE as REFUNDS_DUE
 from cinema.features.ledger.refund_store import RefundsRepository
 from cinema.features.ledger.rows import LEDGER_BRANCHES
 from cinema.features.ledger.service import AttemptsService, LedgerService
@@ -31,6 +32,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
         metrics=(counts.families,),
         sweeps={"recognised-revenue": ledger.recognise},
         queues={"refunds": queue},
+        questions={"refunds": Question(REFUNDS_DUE, (node.common_time,))},
     )
 
 

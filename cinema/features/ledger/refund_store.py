@@ -82,6 +82,9 @@ update refunds r set next_try_at = $2, attempts = r.attempts + 1
 from due where r.id = due.id
 returning r.id, r.payment_id, r.booking_id, r.kind, r.amount_minor, r.currency, r.reference,
     r.attempts, r.asked_again"""
+DUE: Final = """exists (
+    select from refunds where status = 'pending' and next_try_at <= {0}::timestamptz
+)"""
 # One that is asked for the first time belongs to whoever asks.
 _HURRY: Final = """
 update refunds set next_try_at = $2

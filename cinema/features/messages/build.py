@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from cinema.features.feature import Feature
+from cinema.features.feature import Feature, Question
 from cinema.features.messages import choice_routes
 from cinema.features.messages import routes as message_routes
 from cinema.features.messages.choice_service import ChoicesService
@@ -16,8 +16,8 @@ from cinema.features.messages.metrics import MessageCounts
 from cinema.features.messages.off_links import OffLinks
 from cinema.features.messages.personal_store import MessageFacts
 from cinema.features.messages.service import MessagesService
+from cinema.features.messages.store import DUE_PATIENT, DUE_USUAL, MessagesRepository
 from cinema.features.messages.store import SEALED as SEALED_MESSAGES
-from cinema.features.messages.store import MessagesRepository
 from cinema.features.node_parts import Listed, NodeParts, Offered
 from cinema.http.routes import bound
 from cinema.integrations.mail import MailSender
@@ -58,6 +58,10 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
         metrics=(counts.families,),
         queues={"messages": outgoing, "receipts": PatientOutgoing(outgoing)},
         at_once={"receipts": PATIENT_AT_ONCE},
+        questions={
+            "messages": Question(DUE_USUAL, (now,)),
+            "receipts": Question(DUE_PATIENT, (now,)),
+        },
         personal=(MessageFacts(node.pool, choices).disclose,),
         sweeps={"messages": messages.forget},
         secrets={

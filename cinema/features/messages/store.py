@@ -64,6 +64,12 @@ returning m.id, m.kind, m.recipient, m.channel, m.language, m.body, m.send_at, m
 # The conditions of two indexes.
 _CLAIM_USUAL: Final = _CLAIM % f"kind <> '{PATIENT}'"
 _CLAIM_PATIENT: Final = _CLAIM % f"kind = '{PATIENT}'"
+_IS_DUE: Final = (
+    "exists (select from messages where status = 'waiting' and next_try_at <= {0}::timestamptz"
+    " and %s)"
+)
+DUE_USUAL: Final = _IS_DUE % f"kind <> '{PATIENT}'"
+DUE_PATIENT: Final = _IS_DUE % f"kind = '{PATIENT}'"
 # An attempt whose claim has expired notes nothing: another attempt is under way, or done.
 _END: Final = """
 update messages

@@ -11,7 +11,7 @@ from cinema.features.bookings.order_service import OrdersService
 from cinema.features.bookings.service import BookingsService
 from cinema.features.bookings.store import BookingsRepository
 from cinema.features.cashdesk.store import CashDeskRepository
-from cinema.features.feature import Feature
+from cinema.features.feature import Feature, Question
 from cinema.features.giftcards.order_service import CardOrdersService
 from cinema.features.giftcards.service import GiftCardsService
 from cinema.features.ledger.refund_store import RefundsRepository
@@ -33,6 +33,7 @@ from cinema.features.payments.stripe_metrics import StripeCounts
 from cinema.features.payments.stripe_reconciliation import Reconciliation
 from cinema.features.payments.stripe_routes import StripeParts
 from cinema.features.payments.stripe_service import StripePayments
+from cinema.features.payments.stripe_store import DUE as STRIPE_DUE
 from cinema.features.payments.stripe_store import StripeRepository
 from cinema.http.routes import bound
 from cinema.integrations.stripe.client import StripeClient
@@ -106,6 +107,7 @@ def _stripe(node: NodeParts, offered: Offered) -> Feature:
         routes=bound(stripe_routes.ROUTES, StripeParts(payments, DifferencesService(tasks))),
         metrics=(counts.families,),
         queues={"stripe": work},
+        questions={"stripe": Question(STRIPE_DUE, (now,))},
         sweeps={"stripe-tasks": tasks.forget},
         secrets={
             "STRIPE_SECRET_KEY": lambda text: client.use_key(

@@ -46,6 +46,9 @@ from (
 ) due
 where task.kind = due.kind and task.name = due.name
 returning task.kind, task.name, task.detail::text, task.attempts, task.created_at"""
+DUE: Final = """exists (
+    select from stripe_tasks where ended_at is null and due_at <= {0}::timestamptz
+)"""
 _MINE: Final = "where kind = $1 and name = $2 and attempts = $3 and ended_at is null"
 _END: Final = f"update stripe_tasks set ended_at = $4, outcome = $5 {_MINE}"  # noqa: S608
 _PUT_OFF: Final = f"""

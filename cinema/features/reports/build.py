@@ -14,7 +14,7 @@ from cinema.features.reports.figure_service import FiguresService
 from cinema.features.reports.figure_store import FiguresRepository
 from cinema.features.reports.funnel_store import FunnelRepository
 from cinema.features.reports.metrics import FigureCounts
-from cinema.features.reports.projection_store import ProjectionRepository
+from cinema.features.reports.projection_store import IS_BEHIND, ProjectionRepository
 from cinema.features.reports.service import ReportsService
 from cinema.features.reports.store import ReturnsRepository
 from cinema.http.routes import bound
@@ -40,7 +40,9 @@ async def build(node: NodeParts, _offered: Offered) -> Feature:
         metrics=(counts.families,),
         tasks={
             "report-figures": FiguresKept(
-                projection, FunnelRepository(node.pool), counts, now=node.common_time
+                *(projection, FunnelRepository(node.pool), counts),
+                now=node.common_time,
+                rest=node.rest(IS_BEHIND),
             ).run
         },
     )

@@ -17,6 +17,7 @@ from typing import Final
 import structlog
 
 from cinema.domain.rejections import Refused
+from cinema.features.feature import Rest
 from cinema.features.reports.funnel_store import AT_ONCE, FunnelRepository
 from cinema.features.reports.metrics import FigureCounts
 from cinema.features.reports.projection_store import ProjectionRepository
@@ -49,11 +50,13 @@ class FiguresKept:
         counts: FigureCounts,
         *,
         now: Callable[[], datetime],
+        rest: Rest = asyncio.sleep,
     ) -> None:
         self._projection = projection
         self._funnels = funnels
         self._counts = counts
         self._now = now
+        self._rest = rest
         self._limit = LogLimit(lines=5, period_s=60.0)
 
     async def run(self) -> None:
@@ -61,7 +64,7 @@ class FiguresKept:
         clock = asyncio.get_running_loop().time
         looked_s = -DOORS_EVERY_S
         while True:
-            rest_s, began_s = PERIOD_S, clock()
+            rest, rest_s, began_s = self._rest, PERIOD_S, clock()
             try:
                 if began_s >= looked_s + DOORS_EVERY_S:
                     looked_s = began_s
@@ -69,11 +72,11 @@ class FiguresKept:
                     await self.count_funnels()
                 began_s = clock()
                 if await self.step():
-                    rest_s = min(PERIOD_S, RESTS * (clock() - began_s))
+                    rest, rest_s = asyncio.sleep, min(PERIOD_S, RESTS * (clock() - began_s))
             except Refused as refused:
                 reason = refused.rejection.code
                 self._limit.write(log.warning, FIGURES_NOT_COUNTED, reason=reason)
-            await asyncio.sleep(rest_s)
+            await rest(rest_s)
 
     async def round(self) -> None:
         """Count all that there is to count."""

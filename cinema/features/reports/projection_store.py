@@ -37,6 +37,10 @@ _BOUNDS: Final = """
 select h.position as forgotten, coalesce((select max(position) from public_events), h.position)
     as last
 from public_event_horizon h"""
+IS_BEHIND: Final = f"""exists (
+    select from projections p, ({_BOUNDS}) bounds
+    where p.name = '{NAME}' and (p.position <> bounds.last or p.rebuilt_to is not null)
+)"""
 _EVENTS: Final = """
 select position, showtime_id from public_events where position > $1 order by position limit $2"""
 REACH: Final = "update projections set position = $2 where name = $1"

@@ -18,8 +18,8 @@ from cinema.features.waitingroom.page_files import page_files
 from cinema.features.waitingroom.personal_store import PlaceFacts
 from cinema.features.waitingroom.routes import RoomParts
 from cinema.features.waitingroom.service import PlaceTokens, WaitingRoomService
+from cinema.features.waitingroom.store import ANY_OPEN, RoomsRepository
 from cinema.features.waitingroom.store import SEALED as SEALED_SEEDS
-from cinema.features.waitingroom.store import RoomsRepository
 from cinema.features.watching.hub import WatchHub
 from cinema.http.routes import bound
 
@@ -40,6 +40,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
         new_id=new_id,
         random=secrets.token_bytes,
         now=now,
+        rest=node.rest(ANY_OPEN),
     )
     # Before the first request: a node that did not know of a room would let everybody in.
     await paced.look()

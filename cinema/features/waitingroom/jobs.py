@@ -22,6 +22,7 @@ from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused
 from cinema.domain.seatmap import AVAILABLE, HELD
 from cinema.domain.times import to_us
+from cinema.features.feature import Rest
 from cinema.features.waitingroom.feed import PlaceFeed
 from cinema.features.waitingroom.gate import Gates, RoomGate
 from cinema.features.waitingroom.rules import SEED_BYTES, commitment
@@ -61,6 +62,7 @@ class RoomsPaced:
         new_id: Callable[[], UUID],
         random: Callable[[int], bytes],
         now: Callable[[], datetime],
+        rest: Rest = asyncio.sleep,
     ) -> None:
         self._store = store
         self._gates = gates
@@ -69,6 +71,7 @@ class RoomsPaced:
         self._new_id = new_id
         self._random = random
         self._now = now
+        self._rest = rest
         self._limit = LogLimit(lines=5, period_s=60.0)
         self._rounds = 0
         self.admitted = 0
@@ -77,7 +80,7 @@ class RoomsPaced:
     async def run(self) -> None:
         """Run as long as the node runs."""
         while True:
-            await asyncio.sleep(ROUND_S)
+            await self._rest(ROUND_S)
             try:
                 await self.round()
             except Refused as refused:

@@ -30,6 +30,7 @@ numbered, waiting, shopping, admissions_per_s, paced_at"""
 _PLACE: Final = "id, room_id, customer_id, device_digest, number, state, ended_by, valid_until"
 _SHOWTIME: Final = "select cinema_id, sales_opens_at from showtimes where id = $1"
 _OPEN_ROOMS: Final = f"select {_ROOM} from waiting_rooms where closed_at is null"
+ANY_OPEN: Final = "exists (select from waiting_rooms where closed_at is null)"
 # While the places have no order yet, its start can be moved; afterwards only its bounds change.
 _PUT: Final = f"""
 insert into waiting_rooms as room (

@@ -14,6 +14,7 @@ from cinema.features.waitlist.jobs import MESSAGE as OFFER_MESSAGE
 from cinema.features.waitlist.jobs import OffersTold
 from cinema.features.waitlist.rows import WAITLIST_BRANCHES
 from cinema.features.waitlist.service import WaitlistService
+from cinema.features.waitlist.store import ANY as ANY_OFFER
 from cinema.features.waitlist.store import OffersRepository
 from cinema.http.routes import bound
 
@@ -27,6 +28,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
         offered[MessagesRepository].enqueue,
         base_url=node.base_url,
         now=node.common_time,
+        rest=node.rest(ANY_OFFER),
     )
     offered[Outgoing].ask_before(OFFER_MESSAGE, told.is_open)
     return Feature(

@@ -18,11 +18,11 @@ import structlog
 
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.messages import HoldSeen, Outcome, ReadHold, Unavailable
-from cinema.domain.rejections import Refused
+from cinema.features.feature import Rest
 from cinema.features.messages.enqueuing import Enqueue
+from cinema.features.rounds import Rounds
 from cinema.features.waitlist.store import OffersRepository, OfferToTell
 from cinema.storage.database.transactions import Pool, transaction
-from cinema.telemetry.logging import LogLimit
 
 OFFERS_NOT_TOLD: Final = "waitlist_offers_not_told"
 
@@ -48,6 +48,7 @@ class OffersTold:
         *,
         base_url: str,
         now: Callable[[], datetime],
+        rest: Rest = asyncio.sleep,
     ) -> None:
         self._dispatch = dispatch
         self._offers = offers
@@ -55,17 +56,15 @@ class OffersTold:
         self._post = post
         self._base_url = base_url
         self._now = now
-        self._limit = LogLimit(lines=5, period_s=60.0)
+        self._rounds = Rounds(log.warning, OFFERS_NOT_TOLD, PERIOD_S, rest=rest)
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        while True:
-            await asyncio.sleep(PERIOD_S)
-            try:
-                await self.round()
-            except Refused as refused:
-                reason = refused.rejection.code
-                self._limit.write(log.warning, OFFERS_NOT_TOLD, reason=reason)
+        await self._rounds.run(self._tell_all)
+
+    async def _tell_all(self) -> bool:
+        await self.round()
+        return False
 
     async def round(self) -> int:
         """Tell all of whom it is known whether they have seats; how many. Refuses RETRY."""

@@ -16,6 +16,7 @@ _DUE: Final = """
 select hold_id, showtime_id, user_id, offered_at, expires_at from waitlist_offers
 where $1::timestamptz is null or (offered_at, hold_id) > ($1, $2)
 order by offered_at, hold_id limit $3"""
+ANY: Final = "exists (select from waitlist_offers)"
 _TAKE: Final = "delete from waitlist_offers where hold_id = $1 returning true"
 
 # The account of a guest may be claimed by now.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from cinema.features.accounts.front_door import FrontDoor
-from cinema.features.feature import Feature
+from cinema.features.feature import Feature, Question
 from cinema.features.node_parts import Listed, NodeParts, Offered
 from cinema.features.webhooks import routes as webhook_routes
 from cinema.features.webhooks.jobs import AT_ONCE as WEBHOOKS_AT_ONCE
@@ -13,9 +13,9 @@ from cinema.features.webhooks.jobs import Deliveries, HandingOut
 from cinema.features.webhooks.metrics import WebhookCounts
 from cinema.features.webhooks.routes import WebhookParts
 from cinema.features.webhooks.service import WebhooksService
+from cinema.features.webhooks.store import FRESH, WAITING, WebhooksRepository
 from cinema.features.webhooks.store import SEALED as SEALED_WEBHOOKS
 from cinema.features.webhooks.store import SEALED_PREVIOUS as SEALED_WEBHOOKS_BEFORE
-from cinema.features.webhooks.store import WebhooksRepository
 from cinema.http.routes import bound
 from cinema.integrations.webhooks.networks import networks
 from cinema.integrations.webhooks.sender import WebhookSender
@@ -30,8 +30,9 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     return Feature(
         routes=bound(webhook_routes.ROUTES, WebhookParts(service, offered[FrontDoor])),
         metrics=(counts.families,),
-        tasks={"webhooks-handed-out": HandingOut(store, now=now).run},
+        tasks={"webhooks-handed-out": HandingOut(store, now=now, rest=node.rest(FRESH)).run},
         queues={"webhooks": Deliveries(store, sender, counts, now=now)},
+        questions={"webhooks": Question(WAITING, (now,))},
         at_once={"webhooks": WEBHOOKS_AT_ONCE},
         sweeps={"webhook-deliveries": store.forget},
     )

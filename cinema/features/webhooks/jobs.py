@@ -18,7 +18,8 @@ from typing import Final, Protocol
 import msgspec
 import structlog
 
-from cinema.domain.rejections import Refused
+from cinema.features.feature import Rest
+from cinema.features.rounds import Rounds
 from cinema.features.webhooks.metrics import WebhookCounts
 from cinema.features.webhooks.rules import GIVEN_UP_AFTER, GONE, backoff_s, signed_headers
 from cinema.features.webhooks.store import ClaimedDelivery, WebhooksRepository
@@ -60,22 +61,25 @@ class Sender(Protocol):
 class HandingOut:
     """Makes a delivery of each event for each receiver that wants it; on every node."""
 
-    def __init__(self, webhooks: WebhooksRepository, *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        webhooks: WebhooksRepository,
+        *,
+        now: Callable[[], datetime],
+        rest: Rest = asyncio.sleep,
+    ) -> None:
         self._webhooks = webhooks
         self._now = now
-        self._limit = LogLimit(lines=5, period_s=60.0)
+        self._rounds = Rounds(
+            log.warning, WEBHOOKS_NOT_HANDED_OUT, PERIOD_S, more_s=REST_S, rest=rest
+        )
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        while True:
-            rest_s = PERIOD_S
-            try:
-                if await self._webhooks.hand_out(self._now(), PAGE) == PAGE:
-                    rest_s = REST_S
-            except Refused as refused:
-                reason = refused.rejection.code
-                self._limit.write(log.warning, WEBHOOKS_NOT_HANDED_OUT, reason=reason)
-            await asyncio.sleep(rest_s)
+        await self._rounds.run(self._page)
+
+    async def _page(self) -> bool:
+        return await self._webhooks.hand_out(self._now(), PAGE) == PAGE
 
 
 class Deliveries:

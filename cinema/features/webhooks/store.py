@@ -104,6 +104,16 @@ with mark as (
     where exists (select from fresh)
 )
 select count(*) from fresh"""
+FRESH: Final = """exists (
+    select from webhook_mark mark join public_events e on e.position > mark.position
+)"""
+"""Whether something has happened that was not handed out."""
+
+WAITING: Final = """exists (
+    select from webhook_deliveries where status = 'waiting' and next_try_at <= {0}::timestamptz
+)"""
+"""Whether something is due for any receiver, though perhaps not its turn."""
+
 # One that is not the first of its subject waits for that. A receiver that fails gets one at a time.
 _CLAIM: Final = f"""
 update webhook_deliveries d
