@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from cinema.features.example_ids import PLACE_ID, ROOM_ID, SHOWTIME_ID
+from cinema.features.example_ids import CINEMA_ID, MOVIE_ID, PLACE_ID, ROOM_ID, SHOWTIME_ID
 
 _TOKEN: Final = "AfQmEZk8ZB0Jt2wQ3nVqXoRkT1m5aYb7cGd9eFhIjKlMnOpQrStUvWxYz012"  # noqa: S105
 
@@ -18,6 +18,7 @@ ENTRY_INPUT: Final[dict[str, Any]] = {"token": _TOKEN, "device_secret": "mPZ1cN0
 
 GATHERING: Final[dict[str, Any]] = {
     "showtime_id": SHOWTIME_ID,
+    "movie_id": None,
     "id": ROOM_ID,
     "status": "gathering",
     "starts_at": "2026-06-01T10:00:00Z",
@@ -28,6 +29,16 @@ GATHERING: Final[dict[str, Any]] = {
     "commitment": "d8b8a44c4ee7e4e6a5c0fd3e0f7c4f5ba0f2b1d5c7a9b3f1e8d6c4a2b0f9e7d5",
     "seed": None,
     "place": None,
+}
+FILM_ROOM: Final[dict[str, Any]] = {
+    "cinema_id": CINEMA_ID,
+    "movie_id": MOVIE_ID,
+    "showtime_ids": [SHOWTIME_ID],
+    **{
+        name: value
+        for name, value in GATHERING.items()
+        if name not in {"showtime_id", "movie_id", "place"}
+    },
 }
 JOINED: Final[dict[str, Any]] = {
     **GATHERING,

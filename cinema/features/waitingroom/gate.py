@@ -111,9 +111,13 @@ class _Look:
 
 
 class Gates:
-    """The gates of all rooms, by raw ids of showtimes; `by_showtime` is what holds look into."""
+    """The gates of all rooms; `by_showtime`, by raw ids, is what holds look into.
+
+    A film's room has one gate in front of all its showtimes that have none of their own.
+    """
 
     def __init__(self, inside: InsideLookup, *, now_us: Callable[[], int]) -> None:
+        self.by_room: dict[UUID, RoomGate] = {}
         self.by_showtime: dict[bytes, RoomGate] = {}
         self.now_us = now_us
         self.refused = 0
@@ -123,30 +127,59 @@ class Gates:
 
     def use(self, rooms: Sequence[Room]) -> None:
         """These are the rooms from now on."""
-        coming = {room.showtime_id.bytes: room for room in rooms}
-        for showtime_id in self.by_showtime.keys() - coming.keys():
-            del self.by_showtime[showtime_id]
-        for room in rooms:
-            self.put(room)
+        by_room = {room.id: self._gate(room) for room in rooms}
+        self.by_room.clear()
+        self.by_room.update(by_room)
+        self._stand()
 
     def put(self, room: Room) -> RoomGate:
         """A room that was opened or changed."""
-        gate = self.by_showtime.get(room.showtime_id.bytes)
-        if gate is None or gate.room.id != room.id:
-            gate = self.by_showtime[room.showtime_id.bytes] = RoomGate(room, self)
+        gate = self.by_room[room.id] = self._gate(room)
+        self._stand()
+        return gate
+
+    def drop(self, room_id: UUID) -> None:
+        """A room that was closed."""
+        self.by_room.pop(room_id, None)
+        self._stand()
+
+    def of_film(self, cinema_id: UUID, movie_id: UUID) -> RoomGate | None:
+        """The gate of a film's room."""
+        for gate in self.by_room.values():
+            if (gate.room.cinema_id, gate.room.movie_id) == (cinema_id, movie_id):
+                return gate
+        return None
+
+    def showtimes_of(self, gate: RoomGate) -> list[UUID]:
+        """The showtimes that a gate is in front of."""
+        at = self.by_showtime
+        return [one for one in gate.room.showtime_ids if at.get(one.bytes) is gate]
+
+    def _gate(self, room: Room) -> RoomGate:
+        gate = self.by_room.get(room.id)
+        if gate is None:
+            return RoomGate(room, self)
         gate.room = room
         return gate
 
-    def drop(self, showtime_id: UUID) -> None:
-        """A room that was closed."""
-        self.by_showtime.pop(showtime_id.bytes, None)
+    def _stand(self) -> None:
+        """Put the gates in front of their showtimes; a showtime's own before that of its film."""
+        films_first = sorted(self.by_room.values(), key=lambda one: one.room.movie_id is None)
+        standing = {
+            showtime_id.bytes: gate
+            for gate in films_first
+            for showtime_id in gate.room.showtime_ids
+        }
+        for showtime_id in self.by_showtime.keys() - standing.keys():
+            del self.by_showtime[showtime_id]
+        self.by_showtime.update(standing)
 
     def note_inside(self, inside: Sequence[Inside]) -> None:
         """Exactly these are inside of the rooms that are known."""
         of_rooms: dict[UUID, dict[bytes, int]] = {}
         for one in inside:
             of_rooms.setdefault(one.room_id, {})[one.customer_id.bytes] = to_us(one.valid_until)
-        for gate in self.by_showtime.values():
+        for gate in self.by_room.values():
             gate.replace_inside(of_rooms.get(gate.room.id, {}))
 
     def look_again(
@@ -188,7 +221,7 @@ class Gates:
 
     def _settle(self, look: _Look) -> None:
         gate = look.gate
-        is_current = self.by_showtime.get(gate.room.showtime_id.bytes) is gate
+        is_current = self.by_room.get(gate.room.id) is gate
         if is_current and not gate.lets_in(look.principal):
             self.refused += 1
             look.answer(QUEUE_REQUIRED)

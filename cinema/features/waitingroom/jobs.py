@@ -91,14 +91,14 @@ class RoomsPaced:
     async def look(self) -> None:
         """Learn which rooms there are, and who is inside. Refuses RETRY. Raises `CannotOpen`."""
         self._gates.use(await self._store.rooms())
-        closed = [one.room.id for one in self._gates.by_showtime.values() if one.is_closed]
+        closed = [one.room.id for one in self._gates.by_room.values() if one.is_closed]
         self._gates.note_inside(await self._store.inside(closed) if closed else ())
 
     async def round(self) -> None:
         """Look, and do what is due in each room. Refuses RETRY. Raises `CannotOpen`."""
         self._rounds += 1
         await self.look()
-        due = list(self._gates.by_showtime.values())
+        due = list(self._gates.by_room.values())
         if due and self._rounds % CLOSE_PAST_EVERY == 0:
             await self._store.close_past(self._now())
         # Those that were paced longest ago come first.
@@ -123,12 +123,12 @@ class RoomsPaced:
             return
         if room.paced_at is not None and now - room.paced_at < timedelta(seconds=ROUND_S * 0.8):
             return
-        seen = await self._seats(room.showtime_id.bytes, None)
-        terms, now_us = seen.terms, to_us(now)
-        sells = terms.sales_opens_at_us <= now_us < terms.sales_closes_at_us and not seen.paused
-        free = seen.seats.count(AVAILABLE) if sells else 0
-        held = seen.seats.count(HELD)
-        done = await self._store.pace(room.id, free, held, self._now())
+        showtimes = self._gates.showtimes_of(gate)
+        free, held = 0, 0
+        for showtime_id in showtimes:
+            free_there, held_there = await self._seats_of(showtime_id, to_us(now))
+            free, held = free + free_there, held + held_there
+        done = await self._store.pace(room.id, showtimes, free, held, self._now())
         if done is None:
             return
         gate.room = done.room
@@ -140,6 +140,13 @@ class RoomsPaced:
             await self._store.arm_again(
                 room.id, self._new_id(), seed, commitment(seed), now, QUIET_S
             )
+
+    async def _seats_of(self, showtime_id: UUID, now_us: int) -> tuple[int, int]:
+        """Seats of a showtime that are free and on sale, and held ones. Refuses RETRY."""
+        seen = await self._seats(showtime_id.bytes, None)
+        terms = seen.terms
+        sells = terms.sales_opens_at_us <= now_us < terms.sales_closes_at_us and not seen.paused
+        return (seen.seats.count(AVAILABLE) if sells else 0), seen.seats.count(HELD)
 
     def _note_failure(self, reason: str) -> None:
         self._limit.write(log.warning, ROOMS_NOT_PACED, reason=reason)

@@ -19,7 +19,7 @@ def room_families(
     """As Prometheus families; every node reports the same gauges, and its own counts."""
 
     def families() -> Iterator[Metric]:
-        open_rooms = [one.room for one in gates.by_showtime.values() if one.is_closed]
+        open_rooms = [one.room for one in gates.by_room.values() if one.is_closed]
         places = GaugeMetricFamily(
             "cinema_queue_places",
             "Places in all waiting rooms that are on, by what their owners do.",

@@ -10,8 +10,8 @@ from cinema.features.personal import PAGE_ROWS, PersonalFile, json_list
 from cinema.storage.database.transactions import Pool, connection
 
 _PLACES: Final = """
-select place.id, room.showtime_id, place.number, place.state, place.ended_by, place.joined_at,
-    place.entered_at, place.ended_at
+select place.id, room.showtime_id, room.movie_id, place.number, place.state, place.ended_by,
+    place.joined_at, place.entered_at, place.ended_at
 from waiting_places place join waiting_rooms room on room.id = place.room_id
 where place.customer_id = any(
         select $1::uuid union all select id from guests where claimed_by = $1

@@ -15,6 +15,7 @@ from cinema.features.waitingroom.page_files import PageFile
 from cinema.features.waitingroom.service import WaitingRoomService
 from cinema.features.waitingroom.shapes import (
     EntryInput,
+    FilmRoom,
     JoinInput,
     OrderedPlace,
     PlaceLeft,
@@ -91,6 +92,48 @@ async def get_room(parts: RoomParts, context: RequestContext) -> Reply:
     """The room, and a place."""
     (showtime_id,) = context.ids
     return success(await parts.rooms.room(showtime_id, context.query.token))
+
+
+@Operation(
+    method="PUT",
+    path="/api/v1/cinemas/{cinema_id}/movies/{movie_id}/queue",
+    operation_id="putFilmRoom",
+    summary="Open, change or close the waiting room of a film at a cinema",
+    description="One room, and one order, for all showtimes of the film at this cinema, also those "
+    "that are planned later; its places are got, looked at and used under any of them. As many "
+    "people are let in as these showtimes have seats for together. A showtime that has a room of "
+    "its own stays out of it. Otherwise as `PUT /showtimes/{showtime_id}/queue`.",
+    tag=TAG,
+    auth="bearer",
+    roles=frozenset({ADMIN, MANAGER}),
+    request=RoomInput,
+    request_example=examples.ROOM_INPUT,
+    response=FilmRoom,
+    response_example=examples.FILM_ROOM,
+    errors=("RETRY", "OUTCOME_UNKNOWN"),
+)
+async def put_film_room(parts: RoomParts, context: RequestContext) -> Reply:
+    """Open, change or close a film's room."""
+    cinema_id, movie_id = context.ids
+    rooms = parts.rooms
+    return success(await rooms.put_film(cinema_id, movie_id, context.principal, context.body))
+
+
+@Operation(
+    method="GET",
+    path="/api/v1/cinemas/{cinema_id}/movies/{movie_id}/queue",
+    operation_id="getFilmRoom",
+    summary="Look at the waiting room of a film at a cinema",
+    description="For a place in it, ask for the room of any of its `showtime_ids`.",
+    tag=TAG,
+    response=FilmRoom,
+    response_example=examples.FILM_ROOM,
+    errors=("RETRY",),
+)
+async def get_film_room(parts: RoomParts, context: RequestContext) -> Reply:
+    """A film's room."""
+    cinema_id, movie_id = context.ids
+    return success(await parts.rooms.film_room(cinema_id, movie_id))
 
 
 @Operation(
@@ -237,6 +280,7 @@ def _file(parts: RoomParts, name: str, context: RequestContext) -> Reply:
 
 
 ROUTES: Final = (
-    *(put_room, get_room, join_room, enter_showtime, leave_room, list_order),
+    *(put_room, get_room, put_film_room, get_film_room),
+    *(join_room, enter_showtime, leave_room, list_order),
     *(page, page_styles, page_script),
 )

@@ -31,6 +31,7 @@ from cinema.features.waitingroom.rules import (
 from cinema.features.waitingroom.shapes import (
     PLACES_MAX,
     EntryInput,
+    FilmRoom,
     JoinInput,
     OrderedPlace,
     Place,
@@ -40,7 +41,7 @@ from cinema.features.waitingroom.shapes import (
     RoomStatus,
     WaitingRoom,
 )
-from cinema.features.waitingroom.store import KeptPlace, NotJoined, Room, RoomsRepository
+from cinema.features.waitingroom.store import KeptPlace, NotJoined, Room, RoomOf, RoomsRepository
 from cinema.storage.encryption import CannotOpen, Cipher
 
 ADDRESS_SHARE: Final = "queue_address"
@@ -50,29 +51,36 @@ SHARE_RETRY_AFTER_S: Final = 60
 
 
 class PlaceTokens:
-    """Names of places that nobody can make up; each is good at one showtime."""
+    """Names of places that nobody can make up; each is good at the showtimes of its room."""
 
     def __init__(self, cipher: Cipher) -> None:
         self._cipher = cipher
 
-    def token(self, showtime_id: UUID, place_id: UUID) -> str:
-        """The token of a place."""
-        sealed = self._cipher.seal(place_id.bytes, place=_sealed_for(showtime_id))
+    def token(self, subject: UUID, place_id: UUID) -> str:
+        """The token of a place in a room of this showtime or film."""
+        sealed = self._cipher.seal(place_id.bytes, place=_sealed_for(subject))
         return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
 
-    def place_of(self, showtime_id: UUID, token: str) -> UUID:
+    def place_of(self, subject: UUID, token: str) -> UUID:
         """The place of a token. Refuses NOT_FOUND."""
         try:
             sealed = base64.b64decode(
                 token + "=" * (-len(token) % 4), altchars=b"-_", validate=True
             )
-            return UUID(bytes=self._cipher.open(sealed, place=_sealed_for(showtime_id)))
+            return UUID(bytes=self._cipher.open(sealed, place=_sealed_for(subject)))
         except (CannotOpen, binascii.Error, ValueError):
             raise refuse("NOT_FOUND", "This waiting room has no such place.") from None
 
 
-def _sealed_for(showtime_id: UUID) -> bytes:
-    return b"waiting_places:" + showtime_id.bytes
+def _sealed_for(subject: UUID) -> bytes:
+    return b"waiting_places:" + subject.bytes
+
+
+def _subject(room: Room) -> UUID:
+    """The showtime or the film of a room, by which its tokens are sealed."""
+    subject = room.showtime_id if room.movie_id is None else room.movie_id
+    assert subject is not None
+    return subject
 
 
 class WaitingRoomService:
@@ -112,24 +120,52 @@ class WaitingRoomService:
         require_own_cinema(by, showtime.cinema_id)
         now = self._now()
         if request.mode == "off":
-            await self._store.close(showtime_id, now)
-            self._gates.drop(showtime_id)
+            room_id = await self._store.close(showtime_id, now)
+            if room_id is not None:
+                self._gates.drop(room_id)
             return _no_room(showtime_id)
+        room = await self._opened(request, showtime, now, showtime_id=showtime_id)
+        return self._shown(self._gates.put(room).room, showtime_id, None)
+
+    async def put_film(
+        self, cinema_id: UUID, movie_id: UUID, by: Principal, request: RoomInput
+    ) -> FilmRoom:
+        """Open, change or close the room of a film at a cinema. Refuses NOT_FOUND, FORBIDDEN."""
+        now = self._now()
+        require_own_cinema(by, cinema_id)
+        if request.mode == "off":
+            room_id = await self._store.close_film(cinema_id, movie_id, now)
+            if room_id is not None:
+                self._gates.drop(room_id)
+            return _no_film_room(cinema_id, movie_id)
+        showtimes = await self._store.film(cinema_id, movie_id, now)
+        room = await self._opened(request, showtimes, now, movie_id=movie_id)
+        return self._film_shown(self._gates.put(room), movie_id)
+
+    async def _opened(
+        self,
+        request: RoomInput,
+        place: RoomOf,
+        now: datetime,
+        *,
+        showtime_id: UUID | None = None,
+        movie_id: UUID | None = None,
+    ) -> Room:
         starts_at = None
         if request.mode == "on":
-            starts_at = request.starts_at or max(now, showtime.sales_opens_at or now)
+            starts_at = request.starts_at or max(now, place.sales_opens_at or now)
         seed = self._random(SEED_BYTES)
-        room = await self._store.put(
+        return await self._store.put(
             self._new_id(),
             showtime_id,
-            showtime.cinema_id,
+            movie_id,
+            place.cinema_id,
             request,
             starts_at,
             seed,
             commitment(seed),
             now,
         )
-        return self._shown(self._gates.put(room).room, None)
 
     # --- customers
 
@@ -142,9 +178,17 @@ class WaitingRoomService:
             return _no_room(showtime_id)
         place = None
         if token is not None:
-            place_id = self._tokens.place_of(showtime_id, token)
+            place_id = self._tokens.place_of(_subject(gate.room), token)
             place = await self._place(gate.room, place_id, token)
-        return self._shown(gate.room, place)
+        return self._shown(gate.room, showtime_id, place)
+
+    async def film_room(self, cinema_id: UUID, movie_id: UUID) -> FilmRoom:
+        """The room of a film at a cinema. Refuses NOT_FOUND, RETRY."""
+        gate = self._gates.of_film(cinema_id, movie_id)
+        if gate is None:
+            await self._store.film(cinema_id, movie_id, self._now())
+            return _no_film_room(cinema_id, movie_id)
+        return self._film_shown(gate, movie_id)
 
     async def join(
         self, showtime_id: UUID, by: Principal | None, request: JoinInput, address: str
@@ -177,8 +221,8 @@ class WaitingRoomService:
             raise refuse("QUEUE_FULL" if place.why == "full" else "QUEUE_CLOSED")
         self.joined += 1
         self._remember(place)
-        token = self._tokens.token(showtime_id, place.id)
-        return self._shown(room, self._place_shown(room, place, token))
+        token = self._tokens.token(_subject(room), place.id)
+        return self._shown(room, showtime_id, self._place_shown(room, place, token))
 
     async def enter(self, showtime_id: UUID, by: Principal, request: EntryInput) -> WaitingRoom:
         """Let the caller in with an admitted place; once, and again for the same caller.
@@ -187,7 +231,7 @@ class WaitingRoomService:
         """
         gate = self._joinable(showtime_id)
         room, people = gate.room, _people(by)
-        place_id = self._tokens.place_of(showtime_id, request.token)
+        place_id = self._tokens.place_of(_subject(room), request.token)
         device = None
         if request.device_secret is not None:
             device = device_digest(request.device_secret)
@@ -199,7 +243,7 @@ class WaitingRoomService:
         assert entered.customer_id is not None
         assert entered.valid_until is not None
         gate.admit(entered.customer_id.bytes, to_us(entered.valid_until))
-        return self._shown(room, self._place_shown(room, entered, request.token))
+        return self._shown(room, showtime_id, self._place_shown(room, entered, request.token))
 
     async def _entered_before(
         self, place_id: UUID, room: Room, people: list[UUID], device: bytes | None
@@ -253,7 +297,7 @@ class WaitingRoomService:
 
         All who wait ask for it in these seconds. Refuses RETRY.
         """
-        rooms = [one.room for one in self._gates.by_showtime.values()]
+        rooms = [one.room for one in self._gates.by_room.values()]
         self._learned &= {room.id for room in rooms}
         for room in rooms:
             if room.shuffled_at is None or room.id in self._learned:
@@ -343,16 +387,12 @@ class WaitingRoomService:
             return poll_for_start_s(left_s, place_id)
         return poll_after_s(position, room.admissions_per_s)
 
-    def _shown(self, room: Room, place: Place | None) -> WaitingRoom:
-        status: RoomStatus = "open"
-        if room.starts_at is None:
-            status = "armed"
-        elif room.shuffled_at is None:
-            status = "gathering"
+    def _shown(self, room: Room, showtime_id: UUID, place: Place | None) -> WaitingRoom:
         return WaitingRoom(
-            showtime_id=room.showtime_id,
+            showtime_id=showtime_id,
+            movie_id=room.movie_id,
             id=room.id,
-            status=status,
+            status=_status(room),
             starts_at=room.starts_at,
             shoppers=room.shoppers,
             waiting=room.waiting,
@@ -363,6 +403,29 @@ class WaitingRoomService:
             place=place,
         )
 
+    def _film_shown(self, gate: RoomGate, movie_id: UUID) -> FilmRoom:
+        room = gate.room
+        return FilmRoom(
+            cinema_id=room.cinema_id,
+            movie_id=movie_id,
+            showtime_ids=self._gates.showtimes_of(gate),
+            id=room.id,
+            status=_status(room),
+            starts_at=room.starts_at,
+            shoppers=room.shoppers,
+            waiting=room.waiting,
+            shopping=room.shopping,
+            work_bits=room.work_bits,
+            commitment=room.seed_digest.hex(),
+            seed=None if room.shuffled_at is None else room.seed.hex(),
+        )
+
+
+def _status(room: Room) -> RoomStatus:
+    if room.starts_at is None:
+        return "armed"
+    return "gathering" if room.shuffled_at is None else "open"
+
 
 def _people(by: Principal | None) -> list[UUID]:
     """The caller, and then the guests that they have claimed."""
@@ -371,9 +434,27 @@ def _people(by: Principal | None) -> list[UUID]:
     return [UUID(bytes=one) for one in (by.user_id, *by.guest_ids)]
 
 
+def _no_film_room(cinema_id: UUID, movie_id: UUID) -> FilmRoom:
+    return FilmRoom(
+        cinema_id=cinema_id,
+        movie_id=movie_id,
+        showtime_ids=[],
+        id=None,
+        status="off",
+        starts_at=None,
+        shoppers=0,
+        waiting=0,
+        shopping=0,
+        work_bits=0,
+        commitment=None,
+        seed=None,
+    )
+
+
 def _no_room(showtime_id: UUID) -> WaitingRoom:
     return WaitingRoom(
         showtime_id=showtime_id,
+        movie_id=None,
         id=None,
         status="off",
         starts_at=None,

@@ -109,6 +109,9 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 class WaitingRoom(msgspec.Struct, frozen=True, kw_only=True):
     """A showtime's waiting room, and the `place` that was asked for.
 
+    With a `movie_id` it is that of the film at this cinema, and the place is good for each of its
+    showtimes that has no room of its own.
+
     `off`: seats can be held without a place. `armed`: the same, until too many come. `gathering`:
     places are given, and shuffled at `starts_at`. `open`: people are let in. `commitment` is the
     SHA-256 of `seed`, both in hexadecimal; the seed is shown once the places are shuffled: their
@@ -116,6 +119,7 @@ class WaitingRoom(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     showtime_id: UUID
+    movie_id: UUID | None
     id: UUID | None
     status: RoomStatus
     starts_at: datetime | None
@@ -126,6 +130,23 @@ class WaitingRoom(msgspec.Struct, frozen=True, kw_only=True):
     commitment: str | None
     seed: str | None
     place: Place | None
+
+
+class FilmRoom(msgspec.Struct, frozen=True, kw_only=True):
+    """The waiting room of a film at a cinema, in front of `showtime_ids`; see `WaitingRoom`."""
+
+    cinema_id: UUID
+    movie_id: UUID
+    showtime_ids: list[UUID]
+    id: UUID | None
+    status: RoomStatus
+    starts_at: datetime | None
+    shoppers: int
+    waiting: int
+    shopping: int
+    work_bits: int
+    commitment: str | None
+    seed: str | None
 
 
 class PlaceLeft(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,21 +23,36 @@ from cinema.storage.resealing import SealedColumn
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
-_ROOM: Final = """
-id, showtime_id, cinema_id, mode, starts_at, shoppers, entry_seconds, shopping_seconds,
-places_per_address, work_bits, holds_per_second, seed, seed_digest, shuffled_at, admitted_to,
-numbered, waiting, shopping, admissions_per_s, paced_at"""
+SHOWTIMES_OF_FILM: Final = 200
+"""Showtimes that a film's room is in front of, the next ones; each round reads their seats."""
+
+_TO_COME: Final = """
+    from showtimes s
+    where s.cinema_id = room.cinema_id and s.movie_id = room.movie_id
+        and s.ends_at > now() and s.status <> 'cancelled'"""
+_ROOM: Final = f"""
+room.id, room.showtime_id, room.movie_id, room.cinema_id, room.mode, room.starts_at, room.shoppers,
+room.entry_seconds, room.shopping_seconds, room.places_per_address, room.work_bits,
+room.holds_per_second, room.seed, room.seed_digest, room.shuffled_at, room.admitted_to,
+room.numbered, room.waiting, room.shopping, room.admissions_per_s, room.paced_at,
+case when room.movie_id is null then array[room.showtime_id] else array(
+    select s.id {_TO_COME} order by s.starts_at, s.id limit {SHOWTIMES_OF_FILM}
+) end as showtime_ids"""
 _PLACE: Final = "id, room_id, customer_id, device_digest, number, state, ended_by, valid_until"
 _SHOWTIME: Final = "select cinema_id, sales_opens_at from showtimes where id = $1"
-_OPEN_ROOMS: Final = f"select {_ROOM} from waiting_rooms where closed_at is null"
+_FILM: Final = """
+select cinema_id, min(sales_opens_at) as sales_opens_at from showtimes
+where cinema_id = $1 and movie_id = $2 and ends_at > $3 and status <> 'cancelled'
+group by cinema_id"""
+_OPEN_ROOMS: Final = f"select {_ROOM} from waiting_rooms room where room.closed_at is null"
 ANY_OPEN: Final = "exists (select from waiting_rooms where closed_at is null)"
 # While the places have no order yet, its start can be moved; afterwards only its bounds change.
 _PUT: Final = f"""
 insert into waiting_rooms as room (
     id, showtime_id, cinema_id, mode, starts_at, shoppers, entry_seconds, shopping_seconds,
-    places_per_address, work_bits, holds_per_second, seed, seed_digest, created_at
+    places_per_address, work_bits, holds_per_second, seed, seed_digest, created_at, movie_id
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 on conflict (showtime_id) where closed_at is null do update
 set mode = excluded.mode, shoppers = excluded.shoppers, entry_seconds = excluded.entry_seconds,
     shopping_seconds = excluded.shopping_seconds, work_bits = excluded.work_bits,
@@ -48,8 +63,17 @@ set mode = excluded.mode, shoppers = excluded.shoppers, entry_seconds = excluded
         else room.starts_at
     end
 returning {_ROOM}"""
+_PUT_FILM: Final = _PUT.replace(
+    "on conflict (showtime_id) where closed_at is null",
+    "on conflict (cinema_id, movie_id) where closed_at is null and movie_id is not null",
+)
 _CLOSE: Final = """
-update waiting_rooms set closed_at = $2 where showtime_id = $1 and closed_at is null"""
+update waiting_rooms set closed_at = $2 where showtime_id = $1 and closed_at is null
+returning id"""
+_CLOSE_FILM: Final = """
+update waiting_rooms set closed_at = $3
+where cinema_id = $1 and movie_id = $2 and closed_at is null
+returning id"""
 _OPEN_BY_LOAD: Final = """
 update waiting_rooms set starts_at = $2
 where id = $1 and mode = 'by_load' and starts_at is null and closed_at is null"""
@@ -62,10 +86,10 @@ returning true"""
 _ARM_AGAIN: Final = """
 insert into waiting_rooms (
     id, showtime_id, cinema_id, mode, shoppers, entry_seconds, shopping_seconds,
-    places_per_address, work_bits, holds_per_second, seed, seed_digest, created_at
+    places_per_address, work_bits, holds_per_second, seed, seed_digest, created_at, movie_id
 )
 select $2, showtime_id, cinema_id, mode, shoppers, entry_seconds, shopping_seconds,
-    places_per_address, work_bits, holds_per_second, $3, $4, $5
+    places_per_address, work_bits, holds_per_second, $3, $4, $5, movie_id
 from waiting_rooms where id = $1"""
 
 _MINE: Final = f"""
@@ -125,10 +149,10 @@ where room_id = any($1::uuid[]) and state = 'inside'"""
 _INSIDE_OF: Final = f"{_INSIDE} and customer_id = any($2::uuid[])"
 
 _TAKE: Final = f"""
-select {_ROOM} from waiting_rooms
-where id = $1 and closed_at is null and starts_at <= $2
-    and (paced_at is null or paced_at <= $3)
-for no key update skip locked"""
+select {_ROOM} from waiting_rooms room
+where room.id = $1 and room.closed_at is null and room.starts_at <= $2
+    and (room.paced_at is null or room.paced_at <= $3)
+for no key update of room skip locked"""
 _END_DUE: Final = """
 update waiting_places place
 set state = 'ended', ended_at = $2, ended_by = due.why
@@ -136,7 +160,7 @@ from (
     select one.id, case
         when one.state = 'inside' and exists (
             select from bookings b
-            where b.user_id = one.customer_id and b.showtime_id = $3
+            where b.user_id = one.customer_id and b.showtime_id = any($3::uuid[])
                 and b.created_at >= one.entered_at
         ) then 'booked'
         when one.valid_until > $2 then null
@@ -177,11 +201,11 @@ where id = any(array(
 ))
 returning number"""
 _NOTE: Final = f"""
-update waiting_rooms
+update waiting_rooms room
 set shuffled_at = coalesce(shuffled_at, $2), shuffled = shuffled + $3, numbered = $4,
     admitted_to = greatest(admitted_to, $5), places = $6, waiting = $7, shopping = $8,
     admissions_per_s = $9, paced_at = $2
-where id = $1
+where room.id = $1
 returning {_ROOM}"""
 _COUNT_GATHERING: Final = """
 update waiting_rooms room set places = counted.places, waiting = counted.places
@@ -196,11 +220,16 @@ _FORGET: Final = """
 delete from waiting_rooms where id in (
     select id from waiting_rooms where closed_at < $1 order by closed_at limit $2
 )"""
-# The start of a showtime ends its room.
+# The end of a showtime ends its room, that of the last one a film's.
 _CLOSE_PAST: Final = """
-update waiting_rooms set closed_at = $1
-where closed_at is null and showtime_id in (
-    select id from showtimes where ends_at <= $1 or status = 'cancelled'
+update waiting_rooms room set closed_at = $1
+where room.closed_at is null and (
+    room.showtime_id in (select id from showtimes where ends_at <= $1 or status = 'cancelled')
+    or room.movie_id is not null and not exists (
+        select from showtimes s
+        where s.cinema_id = room.cinema_id and s.movie_id = room.movie_id
+            and s.ends_at > $1 and s.status <> 'cancelled'
+    )
 )"""
 
 KEPT: Final = timedelta(days=30)
@@ -221,11 +250,17 @@ SEALED: Final = SealedColumn(table="waiting_rooms", key="id", column="seed", pla
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
-    """A room as it was at a look; `seed` must not be told before `shuffled_at`."""
+    """A room as it was at a look; `seed` must not be told before `shuffled_at`.
+
+    It is that of `showtime_id`, or of `movie_id` at its cinema, and then in front of all
+    `showtime_ids` that have no room of their own.
+    """
 
     id: UUID
-    showtime_id: UUID
+    showtime_id: UUID | None
+    movie_id: UUID | None
     cinema_id: UUID
+    showtime_ids: tuple[UUID, ...]
     mode: Literal["on", "by_load"]
     starts_at: datetime | None
     shoppers: int
@@ -275,7 +310,7 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RoomOf(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a showtime is, and when its sale begins."""
+    """Where a showtime is, or those of a film, and when their sale begins."""
 
     cinema_id: UUID
     sales_opens_at: datetime | None
@@ -308,10 +343,17 @@ class RoomsRepository:
             rows = await reading.fetch(_OPEN_ROOMS)
         return [self._room(row) for row in rows]
 
+    async def film(self, cinema_id: UUID, movie_id: UUID, now: datetime) -> RoomOf:
+        """The showtimes of a film that a cinema still has. Refuses NOT_FOUND, RETRY."""
+        async with connection(self._pool) as reading:
+            row = await reading.fetchrow(_FILM, cinema_id, movie_id, now)
+        return RoomOf(**dict(found(row, "This cinema has no showtime of this film to come.")))
+
     async def put(
         self,
         room_id: UUID,
-        showtime_id: UUID,
+        showtime_id: UUID | None,
+        movie_id: UUID | None,
         cinema_id: UUID,
         request: RoomInput,
         starts_at: datetime | None,
@@ -322,7 +364,7 @@ class RoomsRepository:
         """Open a room, or change the one that is there. Refuses RETRY, OUTCOME_UNKNOWN."""
         async with transaction(self._pool) as writing:
             row = await writing.fetchrow(
-                _PUT,
+                _PUT if movie_id is None else _PUT_FILM,
                 room_id,
                 showtime_id,
                 cinema_id,
@@ -337,13 +379,21 @@ class RoomsRepository:
                 self._cipher.seal(seed, place=_seed_place(room_id)),
                 seed_digest,
                 now,
+                movie_id,
             )
         return self._room(found(row))
 
-    async def close(self, showtime_id: UUID, now: datetime) -> None:
-        """Close a showtime's room, if there is one. Refuses RETRY, OUTCOME_UNKNOWN."""
+    async def close(self, showtime_id: UUID, now: datetime) -> UUID | None:
+        """Close a showtime's room; its id, if there is one. Refuses RETRY, OUTCOME_UNKNOWN."""
         async with transaction(self._pool) as writing:
-            await writing.execute(_CLOSE, showtime_id, now)
+            room_id: UUID | None = await writing.fetchval(_CLOSE, showtime_id, now)
+        return room_id
+
+    async def close_film(self, cinema_id: UUID, movie_id: UUID, now: datetime) -> UUID | None:
+        """Close a film's room; its id, if there is one. Refuses RETRY, OUTCOME_UNKNOWN."""
+        async with transaction(self._pool) as writing:
+            room_id: UUID | None = await writing.fetchval(_CLOSE_FILM, cinema_id, movie_id, now)
+        return room_id
 
     async def open_by_load(self, room_id: UUID, now: datetime) -> None:
         """Open a room that waited for load. Refuses RETRY, OUTCOME_UNKNOWN."""
@@ -457,7 +507,9 @@ class RoomsRepository:
         async with transaction(self._pool) as writing:
             await writing.execute(_COUNT_GATHERING, room_id)
 
-    async def pace(self, room_id: UUID, free: int, held: int, now: datetime) -> Round | None:
+    async def pace(
+        self, room_id: UUID, showtimes: Sequence[UUID], free: int, held: int, now: datetime
+    ) -> Round | None:
         """End what is over, order who came, and let some in; None if another node has just.
 
         Refuses RETRY, OUTCOME_UNKNOWN. Raises `CannotOpen`.
@@ -467,12 +519,18 @@ class RoomsRepository:
             row = await writing.fetchrow(_TAKE, room_id, now, before)
             if row is None:
                 return None
-            return await self._round(writing, self._room(row), free, held, now)
+            return await self._round(writing, self._room(row), showtimes, free, held, now)
 
     async def _round(
-        self, writing: PooledConnection, room: Room, free: int, held: int, now: datetime
+        self,
+        writing: PooledConnection,
+        room: Room,
+        showtimes: Sequence[UUID],
+        free: int,
+        held: int,
+        now: datetime,
     ) -> Round:
-        ended = [row[0] for row in await writing.fetch(_END_DUE, room.id, now, room.showtime_id)]
+        ended = [row[0] for row in await writing.fetch(_END_DUE, room.id, now, showtimes)]
         shuffled, numbered = 0, room.numbered
         if room.shuffled_at is None:
             done = await writing.execute(
@@ -510,6 +568,7 @@ class RoomsRepository:
 
     def _room(self, row: Record) -> Room:
         fields = dict(row)
+        fields["showtime_ids"] = tuple(fields["showtime_ids"])
         fields["seed"] = self._cipher.open(fields["seed"], place=_seed_place(fields["id"]))
         return Room(**fields)
 

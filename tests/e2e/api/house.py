@@ -235,13 +235,14 @@ class House:
         self,
         *,
         screen_id: str | None = None,
+        movie_id: str | None = None,
         sales: dict[str, str] | None = None,
         **rules: Any,
     ) -> str:
         """The id of a new showtime; orphans are allowed unless `rules` say otherwise."""
         starts_at = datetime.now(UTC) + timedelta(days=next(self._days))
         body = {
-            "movie_id": self.movie_id,
+            "movie_id": movie_id or self.movie_id,
             "screen_id": screen_id or self.screen_id,
             "starts_at": starts_at.isoformat(),
             "base_price": BASE_PRICE,

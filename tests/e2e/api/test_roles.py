@@ -157,6 +157,7 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
     plan, hook = f"schedule/plans/{UNKNOWN_ID}", f"admin/webhooks/{UNKNOWN_ID}"
     shown = f"showtimes/{facts['showtime']}"
     held = f"{shown}/holds/{facts['hold']}"
+    shown_film = f"cinemas/{house.cinema_id}/movies/{house.movie_id}"
     booking: dict[str, Any] = {
         "showtime_id": facts["showtime"],
         "hold_id": facts["hold"],
@@ -591,6 +592,8 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "putWaitingRoom": Call(
             "PUT", f"showtimes/{facts['third']}/queue", MANAGERS, 200, {"mode": "off"}
         ),
+        "putFilmRoom": Call("PUT", f"{shown_film}/queue", MANAGERS, 200, {"mode": "off"}),
+        "getFilmRoom": Call("GET", f"{shown_film}/queue", ANYBODY),
         "getWaitingRoom": Call("GET", f"{shown}/queue", ANYBODY),
         "joinWaitingRoom": Call(
             "POST", f"{shown}/queue", ANYBODY, 409, {"device_secret": "x" * 22}

@@ -357,6 +357,93 @@ async def test_what_cannot_be_is_refused(house: House) -> None:
     assert cursor.error == (400, "VALIDATION_ERROR")
 
 
+async def film(house: House, showtimes: int = 2) -> tuple[str, list[str]]:
+    """The path of the room of a film of its own, and its showtimes."""
+    body = {"title": "Solaris", "runtime_minutes": 60}
+    movie_id = (await house.ask("admin", "POST", "movies", body)).data["id"]
+    path = f"cinemas/{house.cinema_id}/movies/{movie_id}/queue"
+    return path, [await house.showtime(movie_id=movie_id) for _ in range(showtimes)]
+
+
+async def test_a_films_room_has_one_place_for_all_its_showtimes(house: House) -> None:
+    path, (first, second) = await film(house)
+    assert (await house.ask(None, "GET", path)).data["status"] == "off"
+    opened = (await house.ask("manager", "PUT", path, {"mode": "on"})).data
+    assert (opened["status"], opened["showtime_ids"]) == ("gathering", [first, second])
+    for showtime_id in (first, second):
+        assert (await house.hold("ada", showtime_id, "A1")).error == NEEDED
+    joined = (await join(house, "ada", first)).data
+    assert (joined["movie_id"], joined["id"]) == (opened["movie_id"], opened["id"])
+    again = (await join(house, "ada", second)).data
+    assert (again["showtime_id"], again["place"]["id"]) == (second, joined["place"]["id"])
+    token = joined["place"]["token"]
+    await status_is(house, second, token, "admitted")
+    assert (await enter(house, "ada", second, token)).data["place"]["status"] == "inside"
+    assert (await house.hold("ada", first, "A1")).status == 201
+    assert (await house.hold("bob", second, "A3")).error == NEEDED
+    await house.booked("ada", second, "A1")
+    await status_is(house, first, token, "ended")
+    assert (await look(house, first, token))["place"]["ended_by"] == "booked"
+    seen = (await house.ask(None, "GET", path)).data
+    assert sha256(bytes.fromhex(seen["seed"])).hexdigest() == opened["commitment"]
+    # A showtime that is planned now is behind the room within a round; another film's is not.
+    third = await house.showtime(movie_id=opened["movie_id"])
+
+    async def is_behind() -> bool:
+        return bool((await look(house, third))["status"] == "open")
+
+    await until(is_behind)
+    assert (await look(house, await house.showtime()))["status"] == "off"
+    assert (await house.ask("manager", "PUT", path, {"mode": "off"})).data["status"] == "off"
+    assert (await house.hold("bob", second, "A3")).status == 201
+
+
+async def test_a_films_room_lets_in_as_many_as_its_showtimes_have_seats_for(house: House) -> None:
+    path, (first, second) = await film(house)
+    for showtime_id in (first, second):
+        await house.booked("admin", showtime_id, *LABELS[:-1])
+    await house.ask("manager", "PUT", path, {"mode": "on"})
+    people = ("ada", "bob", "guest")
+    tokens = [
+        (await join(house, one, showtime_id)).data["place"]["token"]
+        for one, showtime_id in zip(people, (first, first, second), strict=True)
+    ]
+
+    async def states() -> list[str]:
+        return [(await look(house, first, one))["place"]["status"] for one in tokens]
+
+    async def two_are_called() -> bool:
+        return sorted(await states()) == ["admitted", "admitted", "waiting"]
+
+    await until(two_are_called)
+
+
+async def test_a_showtimes_own_room_comes_before_its_films(house: House) -> None:
+    path, (first, second) = await film(house)
+    await house.ask("manager", "PUT", path, {"mode": "on"})
+    own = (await put(house, first)).data
+    assert own["movie_id"] is None
+    seen = (await house.ask(None, "GET", path)).data
+    assert seen["showtime_ids"] == [second]
+    assert (await look(house, first))["id"] == own["id"]
+    assert (await look(house, second))["id"] == seen["id"] != own["id"]
+    await put(house, first, mode="off")
+    assert (await look(house, first))["id"] == seen["id"]
+
+
+async def test_only_managers_of_the_cinema_switch_a_films_room_and_it_needs_showtimes(
+    house: House,
+) -> None:
+    path, _ = await film(house, 1)
+    on = {"mode": "on"}
+    assert (await house.ask("manager elsewhere", "PUT", path, on)).error == BEHIND
+    elsewhere = f"cinemas/{house.cinema_id}/movies/{UNKNOWN_ID}/queue"
+    for method, body in (("PUT", on), ("GET", None)):
+        answer = await house.ask("manager", method, elsewhere, body)
+        assert answer.error == (404, "NOT_FOUND")
+    assert (await house.ask("manager", "PUT", elsewhere, {"mode": "off"})).data["status"] == "off"
+
+
 async def test_the_page_is_light_and_needs_nothing_else(house: House) -> None:
     sizes = 0
     for name in ("queue.html", "queue.css", "queue.js"):
@@ -414,6 +501,8 @@ async def test_old_rooms_are_forgotten_and_the_past_closes_rooms(
 ) -> None:
     showtime_id = await clocked.showtime()
     await put(clocked, showtime_id)
+    path, _ = await film(clocked)
+    await clocked.ask("manager", "PUT", path, {"mode": "on"})
     await join(clocked, "ada", showtime_id)
     async with asyncpg.create_pool(clocked.address, min_size=1, max_size=1) as pool:
         store = RoomsRepository(pool, Cipher([bytes.fromhex("ab" * 32)]))
@@ -421,5 +510,6 @@ async def test_old_rooms_are_forgotten_and_the_past_closes_rooms(
         await store.close_past(now)
         assert await store.rooms() == []
         assert await store.forget(now + KEPT, 10) == 0
+        assert await store.forget(now + KEPT + timedelta(seconds=1), 10) == 1
         assert await store.forget(now + KEPT + timedelta(seconds=1), 10) == 1
         assert await pool.fetchval("select count(*) from waiting_places") == 0

@@ -88,9 +88,17 @@ function save(next) {
   }
 }
 
-function newSecret() {
+// One for all showtimes: those of a film may have one room, and then this device has one place.
+function deviceSecret() {
   const bytes = crypto.getRandomValues(new Uint8Array(24));
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_");
+  const fresh = btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_");
+  try {
+    const known = localStorage.getItem("cinema.queue.device") ?? fresh;
+    localStorage.setItem("cinema.queue.device", known);
+    return known;
+  } catch {
+    return fresh;
+  }
 }
 
 async function digest(text) {
@@ -135,7 +143,7 @@ function goIn() {
 
 async function join(room) {
   say(words.joining);
-  if (!mine.secret) save({ secret: newSecret() });
+  if (!mine.secret) save({ secret: deviceSecret() });
   const body = { device_secret: mine.secret, proof: await work(room.id, room.work_bits) };
   const { status, room: joined, code } = await ask(address, body);
   if (status === 201) {

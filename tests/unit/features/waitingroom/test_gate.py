@@ -25,6 +25,8 @@ ADA, BOB, GUEST = UUID(int=11), UUID(int=12), UUID(int=13)
 OPEN = Room(
     id=ROOM,
     showtime_id=SHOWTIME,
+    movie_id=None,
+    showtime_ids=(SHOWTIME,),
     cinema_id=CINEMA,
     mode="on",
     starts_at=NOW,
@@ -131,8 +133,8 @@ def test_a_new_room_knows_nobody_and_a_changed_one_knows_all() -> None:
     gates.use([])
     assert gates.by_showtime == {}
     gates.put(OPEN)
-    gates.drop(SHOWTIME)
-    gates.drop(SHOWTIME)
+    gates.drop(ROOM)
+    gates.drop(ROOM)
     assert gates.by_showtime == {}
 
 
@@ -154,7 +156,7 @@ async def test_a_room_that_closes_meanwhile_lets_them_go_on() -> None:
     street = Street()
     gate = street.gates.put(OPEN)
     street.ask(gate, person(BOB), "bob")
-    street.gates.drop(SHOWTIME)
+    street.gates.drop(ROOM)
     await street.settle(1)
     assert street.went == ["bob"]
 
@@ -196,3 +198,38 @@ async def test_looks_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     await street.settle(3)
     assert street.went[1:] == ["0: QUEUE_REQUIRED", "1: QUEUE_REQUIRED"]
     assert [len(one) for one in street.looks] == [1, 1]
+
+
+FILM = msgspec.structs.replace(
+    OPEN,
+    id=UUID(int=4),
+    showtime_id=None,
+    movie_id=UUID(int=5),
+    showtime_ids=(SHOWTIME, UUID(int=6)),
+)
+
+
+def test_a_films_gate_stands_before_all_its_showtimes_but_those_with_their_own() -> None:
+    gates, other = Street().gates, UUID(int=6)
+    film = gates.put(FILM)
+    assert gates.showtimes_of(film) == [SHOWTIME, other]
+    own = gates.put(OPEN)
+    assert (gates.by_showtime[SHOWTIME.bytes], gates.by_showtime[other.bytes]) == (own, film)
+    assert gates.showtimes_of(film) == [other]
+    gates.use([OPEN, FILM])
+    assert gates.showtimes_of(film) == [other]
+    gates.drop(ROOM)
+    assert gates.showtimes_of(film) == [SHOWTIME, other]
+    gates.use([msgspec.structs.replace(FILM, showtime_ids=(SHOWTIME,))])
+    assert gates.by_showtime == {SHOWTIME.bytes: film}
+    assert gates.of_film(CINEMA, UUID(int=5)) is film
+    assert gates.of_film(UUID(int=7), UUID(int=5)) is None
+
+
+def test_who_is_inside_of_a_films_room_holds_at_each_of_its_showtimes() -> None:
+    gates = Street().gates
+    gate = gates.put(FILM)
+    gate.admit(ADA.bytes, to_us(NOW + timedelta(minutes=1)))
+    for showtime_id in FILM.showtime_ids:
+        assert gates.by_showtime[showtime_id.bytes].lets_in(person(ADA))
+        assert not gates.by_showtime[showtime_id.bytes].lets_in(person(BOB))
