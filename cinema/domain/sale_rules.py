@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -11,6 +12,32 @@ from cinema.domain.seatmap import MAX_SEATS
 
 EARLY_ACCESS_MINUTES: Final = 30 * 24 * 60
 """Longest time between the opening to members and that to everybody."""
+
+
+Channel = Literal["web", "app", "box_office"]
+
+WEB: Final = 1
+APP: Final = 2
+BOX_OFFICE: Final = 3
+CHANNEL_CODES: Final[dict[Channel, int]] = {
+    "web": WEB,
+    "app": APP,
+    "box_office": BOX_OFFICE,
+}
+"""What events call the channels; 0 is none. A code is never used again for another."""
+
+
+class ChannelQuota(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Seats of a showtime that are kept for one channel of sale.
+
+    What it has not sold by `released_at` goes to all; without that, nothing does.
+    """
+
+    channel: Channel
+    seats: Annotated[int, Meta(ge=0, le=MAX_SEATS)]
+    released_at: Annotated[datetime, Meta(tz=True)] | None = None
 
 
 class Rules(
@@ -31,10 +58,17 @@ class ShowtimeRules(
 ):
     """The rules that a showtime has of its own.
 
-    Members can hold seats `early_access_minutes` before sales open to everybody.
+    Members can hold seats `early_access_minutes` before sales open to everybody. `channels` keeps
+    seats for channels of sale, each named once; the other seats are for whoever comes.
     """
 
     early_access_minutes: Annotated[int, Meta(ge=0, le=EARLY_ACCESS_MINUTES)] | None = None
+    channels: Annotated[tuple[ChannelQuota, ...], Meta(max_length=8)] | None = None
+
+    def __post_init__(self) -> None:
+        named = [quota.channel for quota in self.channels or ()]
+        if len(set(named)) < len(named):
+            raise ValueError("name each channel once")
 
 
 class SaleRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,11 +85,12 @@ class SaleRules(msgspec.Struct, frozen=True, kw_only=True):
     payment_window_s: int = 600
     payment_grace_s: int = 600
     early_access_minutes: int = 0
+    channels: tuple[ChannelQuota, ...] = ()
 
 
 def effective_rules(defaults: SaleRules, *layers: Rules) -> SaleRules:
     """The defaults with the layers on top; if several layers name a rule, the last one counts."""
-    named: dict[str, int | bool] = {}
+    named: dict[str, Any] = {}
     for layer in layers:
         named |= {
             name: value

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from cinema.domain.sale_rules import SaleRules
+from cinema.domain.sale_rules import BOX_OFFICE, WEB, SaleRules
 from cinema.domain.seatmap import SeatPlan
 from cinema.domain.showtime.events import OrderLine, ShowConditions
 
@@ -55,7 +55,8 @@ class HoldSeats(Command, frozen=True, kw_only=True, gc=False, array_like=True, t
 
     Under the limits of a till instead of a customer's: `by_staff`, or where the showtime's cinema
     is one of `staff_cinemas`; `staff_unpaid_limit` goes with the latter. A `member` may come before
-    sales open to everybody, if the showtime has early access.
+    sales open to everybody, if the showtime has early access. A till is a `channel` of its own. A
+    `presale` hold was let in before sales open by a code that has been used for it.
     """
 
     hold_id: bytes
@@ -66,6 +67,8 @@ class HoldSeats(Command, frozen=True, kw_only=True, gc=False, array_like=True, t
     staff_cinemas: frozenset[bytes] = frozenset()
     staff_unpaid_limit: int = 0
     member: bool = False
+    channel: int = WEB
+    presale: bool = False
 
 
 class HoldBestAvailable(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=2):
@@ -81,11 +84,18 @@ class HoldBestAvailable(Command, frozen=True, kw_only=True, gc=False, array_like
     staff_cinemas: frozenset[bytes] = frozenset()
     staff_unpaid_limit: int = 0
     member: bool = False
+    channel: int = WEB
+    presale: bool = False
 
 
 def sells(command: HoldSeats | HoldBestAvailable, cinema_id: bytes) -> bool:
     """Whether a hold is under the limits of a till; elsewhere staff are customers."""
     return command.by_staff or cinema_id in command.staff_cinemas
+
+
+def channel_of(command: HoldSeats | HoldBestAvailable, cinema_id: bytes) -> int:
+    """Through which channel seats are sold."""
+    return BOX_OFFICE if sells(command, cinema_id) else command.channel
 
 
 class ExtendHold(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=3):

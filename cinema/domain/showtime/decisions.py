@@ -3,15 +3,15 @@
 `decide` reads the state and changes nothing. When several refusals apply, the first of this order
 is given (each has a test): the key's (`IDEMPOTENCY_MISMATCH`), impossible seats (`UNKNOWN_SEAT`,
 `DUPLICATE_SEAT`, `UNKNOWN_CATEGORY`), sales (`SHOWTIME_CANCELLED`, `SALES_CLOSED`,
-`SALES_PAUSED`), limits (`HOLD_LIMIT`), seats (`SEAT_UNAVAILABLE`, `NOT_ENOUGH_SEATS`), rules
-(`COMPANION_ONLY`, `ORPHAN_SEAT`); for an existing hold or booking: `NOT_FOUND`, `HOLD_ENDED` or
-`BOOKING_ENDED`, `PAYMENT_IN_PROGRESS`, `SHOWTIME_STARTED`, impossible seats, `SEAT_NOT_INCLUDED`,
-limits, `HOLD_CHANGED`; for other seats of a booking: as for a booking and then as for seats of a
-hold, and last `BOOKING_CHANGED`, `PAYMENT_REQUIRED`; for other terms:
+`SALES_PAUSED`), limits (`HOLD_LIMIT`), quotas (`CHANNEL_SOLD_OUT`), seats (`SEAT_UNAVAILABLE`,
+`NOT_ENOUGH_SEATS`), rules (`COMPANION_ONLY`, `ORPHAN_SEAT`); for an existing hold or booking:
+`NOT_FOUND`, `HOLD_ENDED` or `BOOKING_ENDED`, `PAYMENT_IN_PROGRESS`, `SHOWTIME_STARTED`, impossible
+seats, `SEAT_NOT_INCLUDED`, limits, `HOLD_CHANGED`; for other seats of a booking: as for a booking
+and then as for seats of a hold, and last `BOOKING_CHANGED`, `PAYMENT_REQUIRED`; for other terms:
 `SHOWTIME_CANCELLED`, `PRECONDITION_FAILED`, `SHOWTIME_STARTED`, `UNKNOWN_CATEGORY`,
-`SHOWTIME_IN_USE`; for the wait list: as for a
-hold up to `SALES_PAUSED`, `WAITLIST_CLOSED`, the number of seats, `ALREADY_WAITING`, the other
-limits, `NOT_ENOUGH_SEATS`, `SEATS_AVAILABLE`, `WAITLIST_FULL`.
+`SHOWTIME_IN_USE`; for the wait list: as for a hold up to `SALES_PAUSED`, `WAITLIST_CLOSED`, the
+number of seats, `ALREADY_WAITING`, the other limits, `NOT_ENOUGH_SEATS`, `SEATS_AVAILABLE`,
+`WAITLIST_FULL`.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class SeatsHeld(Event, frozen=True, gc=False, array_like=True, tag=1):
     """Seats were free and are now held by one customer; `prices` in minor units, one a seat.
 
     They are those of adults by `book_version` of the cinema's price book, 0 for none, when `taken`
-    seats were held or booked.
+    seats were held or booked. `channel` is the one that has sold them, 0 without quotas.
     """
 
     hold_id: bytes
@@ -31,6 +31,7 @@ class SeatsHeld(Event, frozen=True, gc=False, array_like=True, tag=1):
     expires_at_us: int
     book_version: int = 0
     taken: int = 0
+    channel: int = 0
 
 
 class HoldExtended(Event, frozen=True, gc=False, array_like=True, tag=2):
@@ -56,6 +57,7 @@ class Offer(msgspec.Struct, frozen=True, gc=False, array_like=True):
     expires_at_us: int
     book_version: int = 0
     taken: int = 0
+    channel: int = 0
 
 
 Offers = tuple[Offer, ...]

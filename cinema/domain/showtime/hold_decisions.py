@@ -8,12 +8,14 @@ from cinema.domain.best_available import find_best_available
 from cinema.domain.ids import format_id
 from cinema.domain.rejections import Rejection
 from cinema.domain.seating_rules import companion_violations, orphaned_seats
-from cinema.domain.seatmap import SeatPlan
+from cinema.domain.seatmap import AVAILABLE, SeatPlan
+from cinema.domain.showtime.channels import left_for, sold_out
 from cinema.domain.showtime.commands import (
     ExtendHold,
     HoldBestAvailable,
     HoldSeats,
     ReleaseHold,
+    channel_of,
     sells,
 )
 from cinema.domain.showtime.events import HoldExtended, HoldReleased, SeatsHeld
@@ -54,7 +56,7 @@ def hold_seats(
         orphans = orphaned_seats(plan, status, seats)
         if orphans:
             return Rejection(code="ORPHAN_SEAT", details={"seats": _labels(plan, orphans)})
-    return _held(state, terms, command.hold_id, command.customer, seats, now_us)
+    return _held(state, terms, command, seats, now_us)
 
 
 def hold_best_available(
@@ -85,32 +87,32 @@ def hold_best_available(
     )
     if seats is None:
         return Rejection(code="NOT_ENOUGH_SEATS", details={"quantity": command.quantity})
-    return _held(state, terms, command.hold_id, command.customer, tuple(seats), now_us)
+    return _held(state, terms, command, tuple(seats), now_us)
 
 
 def _held(
     state: ShowtimeState,
     terms: ShowtimeTerms,
-    hold_id: bytes,
-    customer: bytes,
+    command: HoldSeats | HoldBestAvailable,
     seats: tuple[int, ...],
     now_us: int,
 ) -> SeatsHeld:
+    hold_id, customer = command.hold_id, command.customer
     category_of, lifetime_s = terms.plan.category_of, min(terms.hold_ttl_s, terms.hold_max_s)
     expires_at_us = now_us + lifetime_s * 1_000_000
-    if terms.book is None:
-        prices = terms.prices_minor
-        seat_prices = tuple([prices[category_of[seat]] for seat in seats])
-        return SeatsHeld(hold_id, customer, seats, seat_prices, expires_at_us)
-    prices = prices_now(state, terms, now_us)
+    book_version, taken, prices = 0, 0, terms.prices_minor
+    if terms.book is not None:
+        book_version, taken, prices = (
+            terms.book_version,
+            state.taken,
+            prices_now(state, terms, now_us),
+        )
+    seat_prices = tuple([prices[category_of[seat]] for seat in seats])
+    if not terms.channels:
+        return SeatsHeld(hold_id, customer, seats, seat_prices, expires_at_us, book_version, taken)
+    channel = channel_of(command, terms.cinema_id)
     return SeatsHeld(
-        hold_id,
-        customer,
-        seats,
-        tuple([prices[category_of[seat]] for seat in seats]),
-        expires_at_us,
-        terms.book_version,
-        state.taken,
+        hold_id, customer, seats, seat_prices, expires_at_us, book_version, taken, channel
     )
 
 
@@ -124,7 +126,7 @@ def _refuse_sale(
     if state.cancelled:
         return Rejection(code="SHOWTIME_CANCELLED")
     if not terms.sales_opens_at_us <= now_us < terms.sales_closes_at_us and not (
-        terms.early_access_minutes and _comes_early(terms, command, now_us)
+        now_us < terms.sales_opens_at_us and _comes_early(terms, command, now_us)
     ):
         return _sales_closed(terms)
     if state.paused:
@@ -139,12 +141,29 @@ def _refuse_sale(
         name = "live_holds_per_staff" if by_staff else "live_holds_per_customer"
         message = f"At most {most_holds} holds at a time for this showtime: book or release one."
         return limit_refusal(name, most_holds, message)
-    return None
+    return _refuse_channel(state, terms, command, count, now_us) if terms.channels else None
+
+
+def _refuse_channel(
+    state: ShowtimeState,
+    terms: ShowtimeTerms,
+    command: HoldSeats | HoldBestAvailable,
+    count: int,
+    now_us: int,
+) -> Rejection | None:
+    """Why the channel of a hold has not so many seats; never because the room has too few."""
+    channel = channel_of(command, terms.cinema_id)
+    left = left_for(terms.channels, state.seats, state.channels, channel, now_us)
+    if count <= left or left == state.seats.count(AVAILABLE):
+        return None
+    return sold_out(channel, left)
 
 
 def _comes_early(terms: ShowtimeTerms, command: HoldSeats | HoldBestAvailable, now_us: int) -> bool:
-    """Whether sales are open to members, and the caller is one, or sells to one at the counter."""
-    if not _early_access_us(terms) <= now_us < terms.sales_opens_at_us:
+    """Whether a code lets the caller in; or sales are open to members, the caller or a customer."""
+    if command.presale:
+        return True
+    if not terms.early_access_minutes or now_us < _early_access_us(terms):
         return False
     return command.member or sells(command, terms.cinema_id)
 

@@ -14,8 +14,10 @@ import msgspec
 
 from cinema.domain.limits import OFFER_TTL_S
 from cinema.domain.pricing.showing import Moment
+from cinema.domain.sale_rules import WEB
 from cinema.domain.seatmap import AVAILABLE, BOOKED, HELD
 from cinema.domain.showtime.changes import seat_changes
+from cinema.domain.showtime.channels import channels_after, left_for
 from cinema.domain.showtime.commands import AnyCommand
 from cinema.domain.showtime.events import (
     Offer,
@@ -51,7 +53,14 @@ def with_offers(
         terms = terms_after(terms, command, event)
     if now_us >= waitlist_ends_us(terms.starts_at_us, terms.sales_closes_at_us):
         return event
-    offers = _offers(state, terms, _seats_after(state, event), now_us)
+    seats = _seats_after(state, event)
+    channels = bytearray()
+    if terms.channels:
+        channels = channels_after(state.channels or bytes(len(state.seats)), event)
+        for seat, status in enumerate(seats):
+            if status == AVAILABLE:
+                channels[seat] = 0
+    offers = _offers(state, terms, seats, channels, now_us)
     return msgspec.structs.replace(event, offers=offers) if offers else event
 
 
@@ -68,8 +77,17 @@ def _seats_after(state: ShowtimeState, event: Offering) -> bytearray:
     return seats
 
 
-def _offers(state: ShowtimeState, terms: ShowtimeTerms, seats: bytearray, now_us: int) -> Offers:
-    """What each who waits is offered, if all of it is there; `seats` changes with each offer."""
+def _offers(
+    state: ShowtimeState,
+    terms: ShowtimeTerms,
+    seats: bytearray,
+    channels: bytearray,
+    now_us: int,
+) -> Offers:
+    """What each who waits is offered, if all of it is there for them.
+
+    `seats` and `channels` change with each offer.
+    """
     offers: list[Offer] = []
     in_vain: set[Wish] = set()
     free = seats.count(AVAILABLE)
@@ -80,6 +98,10 @@ def _offers(state: ShowtimeState, terms: ShowtimeTerms, seats: bytearray, now_us
         entry_id, _, wish = unpacked_entry(packed)
         # What was not there for somebody further up is not there for anybody behind.
         if wish.quantity > free or wish in in_vain:
+            continue
+        if terms.channels and wish.quantity > left_for(
+            terms.channels, seats, channels, WEB, now_us
+        ):
             continue
         found = seats_for(terms.plan, seats, wish, protect_orphans=terms.protect_orphans)
         if found is None:
@@ -101,10 +123,13 @@ def _offers(state: ShowtimeState, terms: ShowtimeTerms, seats: bytearray, now_us
                 now_us + OFFER_TTL_S * 1_000_000,
                 terms.book_version if terms.book is not None else 0,
                 taken if terms.book is not None else 0,
+                WEB if terms.channels else 0,
             )
         )
         for seat in found:
             seats[seat] = HELD
+            if terms.channels:
+                channels[seat] = WEB
         free -= len(found)
     return tuple(offers)
 

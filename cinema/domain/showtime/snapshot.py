@@ -12,7 +12,7 @@ import msgspec
 from cinema.domain.seatmap import BOOKED, HELD
 from cinema.domain.showtime.events import decode_recorded
 from cinema.domain.showtime.records import ArchiveFilter, ReplyRecord
-from cinema.domain.showtime.state import NOTHING_YET, ShowtimeState, Surplus
+from cinema.domain.showtime.state import NO_CHANNELS, NOTHING_YET, ShowtimeState, Surplus
 
 FORMAT = 1
 
@@ -42,6 +42,7 @@ class _Stored(msgspec.Struct, frozen=True, array_like=True):
     sold_by: dict[bytes, bytes] = {}
     waitlist: dict[bytes, bytes] = {}
     offered: dict[bytes, bytes] = {}
+    channels: bytes = b""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -74,6 +75,7 @@ def encode_snapshot(state: ShowtimeState, surplus: Surplus) -> bytes:
             sold_by=dict(state.sold_by),
             waitlist=dict(state.waitlist),
             offered=dict(state.offered),
+            channels=bytes(state.channels),
         )
     )
 
@@ -102,6 +104,7 @@ def decode_snapshot(payload: bytes) -> ShowtimeState:
     state.sold_by = stored.sold_by or NOTHING_YET
     state.waitlist = stored.waitlist or NOTHING_YET
     state.offered = stored.offered or NOTHING_YET
+    state.channels = bytearray(stored.channels) if stored.channels else NO_CHANNELS
     state.ended = stored.ended or NOTHING_YET
     for record in stored.records:
         state.records.add(decode_recorded(record.payload).command_id, record)

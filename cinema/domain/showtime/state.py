@@ -16,6 +16,7 @@ import msgspec
 
 from cinema.domain.limits import ENDED_HOLDS_KEPT, IDEMPOTENCY_TTL_S, REPLY_RECORDS_KEPT
 from cinema.domain.seatmap import AVAILABLE, BLOCKED, BOOKED, HELD
+from cinema.domain.showtime.channels import carry, moved
 from cinema.domain.showtime.events import (
     AnyEvent,
     BookingCancelled,
@@ -125,6 +126,9 @@ decode_sold_by = msgspec.msgpack.Decoder(SoldBy).decode
 NOTHING_YET: Final[Mapping[Any, Any]] = MappingProxyType({})
 """Stands for an empty dict: most of 20,000 residents have no booking, or no ended hold, yet."""
 
+NO_CHANNELS: Final = bytearray()
+"""The channels of all showtimes that have sold without quotas; nothing is added to it."""
+
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -142,6 +146,7 @@ class ShowtimeState:
     their prices follow from if the terms have changed since; `tariffs` is a memo of
     `prices.prices_now`. `waitlist` maps the customers who wait for seats to their packed entries,
     in order; `offered` those of live holds that were offered to theirs, maybe of ended ones too.
+    `channels` has one byte a seat once some were sold under quotas (`channels.py`).
     `epoch` is the one under which it was brought into memory; `archive_generation` changes whenever
     what the archive said before may no longer be so.
     """
@@ -153,6 +158,7 @@ class ShowtimeState:
         "at_us",
         "bookings",
         "cancelled",
+        "channels",
         "ended",
         "epoch",
         "holds",
@@ -184,6 +190,7 @@ class ShowtimeState:
         self.terms_version = 0
         self.told_starts_us = (0, 0)
         self.seats = bytearray(seat_count)
+        self.channels = NO_CHANNELS
         self.taken = 0
         self.tariffs: Tariffs | None = None
         self.sold_by: Mapping[bytes, bytes] = NOTHING_YET
@@ -398,6 +405,8 @@ def change(  # noqa: C901, PLR0912, PLR0915
     match event:
         case SeatsHeld(hold_id, customer, seats, prices, expires_at_us, book_version, taken):
             _set(state.seats, seats, HELD)
+            if event.channel:
+                _sell_through(state, seats, event.channel)
             state.taken += len(seats)
             packed = pack(customer, at_us, expires_at_us, seats, prices)
             if book_version:
@@ -474,6 +483,8 @@ def _offer(state: ShowtimeState, at_us: int, offers: Offers) -> None:
     }
     for offer in offers:
         _set(state.seats, offer.seats, HELD)
+        if offer.channel:
+            _sell_through(state, offer.seats, offer.channel)
         state.taken += len(offer.seats)
         packed = pack(offer.customer, at_us, offer.expires_at_us, offer.seats, offer.prices)
         if offer.book_version:
@@ -514,6 +525,10 @@ def _book(state: ShowtimeState, at_us: int, event: HoldBooked) -> None:
 
 
 def _change_seats(state: ShowtimeState, at_us: int, event: SeatsChanged) -> None:
+    channels = state.channels
+    if channels:
+        channels = bytearray(channels)
+        carry(channels, event)
     _free(state, event.left)
     for hold in event.holds:
         _free(state, hold.used)
@@ -522,6 +537,7 @@ def _change_seats(state: ShowtimeState, at_us: int, event: SeatsChanged) -> None
         else:
             state.end_hold(hold.hold_id, ENDED_BOOKED)
     _set(state.seats, event.chosen, BOOKED)
+    state.channels = channels
     state.taken += len(event.chosen)
     booked_at_us = unpack(state.bookings[event.booking_id]).placed_at_us
     packed = pack(event.customer, booked_at_us, at_us, event.seats, event.prices)
@@ -580,9 +596,18 @@ def _set(seats: bytearray, indexes: tuple[int, ...], status: int) -> None:
         seats[index] = status
 
 
+def _sell_through(state: ShowtimeState, indexes: tuple[int, ...], channel: int) -> None:
+    """Seats count for a channel of sale."""
+    if not state.channels:
+        state.channels = bytearray(len(state.seats))
+    _set(state.channels, indexes, channel)
+
+
 def _free(state: ShowtimeState, indexes: tuple[int, ...]) -> None:
     """Seats that were held or booked are not any longer."""
     _set(state.seats, indexes, AVAILABLE)
+    if state.channels:
+        _set(state.channels, indexes, 0)
     state.taken -= len(indexes)
 
 
@@ -647,6 +672,8 @@ def _change_plan(state: ShowtimeState, at_us: int, event: PlanChanged) -> None:
         if new >= 0:
             seats[new] = state.seats[old]
     state.seats = seats
+    if state.channels:
+        state.channels = moved(state.channels, mapping, event.seat_count)
     state.holds = {key: moved_group(packed, mapping) for key, packed in state.holds.items()}
     state.bookings = {key: moved_group(packed, mapping) for key, packed in state.bookings.items()}
     state.ended = {key: moved_ended(ended, mapping) for key, ended in state.ended.items()}

@@ -8,7 +8,7 @@ import msgspec
 
 from cinema.domain.pricing.categories import category_prices
 from cinema.domain.pricing.rules import ReadyBook
-from cinema.domain.sale_rules import SaleRules
+from cinema.domain.sale_rules import ChannelQuota, SaleRules
 from cinema.domain.seatmap import SeatPlan
 from cinema.domain.showtime.commands import AnyCommand, ChangePlan, ChangeTerms, MoveShowtime
 from cinema.domain.showtime.events import (
@@ -38,7 +38,8 @@ class ShowtimeTerms(msgspec.Struct, frozen=True, gc=False):
     `book` is the price book of the cinema at `book_version`, None if that is a plain one; then
     `prices_minor` are the prices. It changes without an event: what is sold says by which version.
 
-    Members can hold seats `early_access_minutes` before sales open.
+    Members can hold seats `early_access_minutes` before sales open. `channels` are the quotas of
+    channels of sale.
     """
 
     showtime_id: bytes
@@ -72,6 +73,7 @@ class ShowtimeTerms(msgspec.Struct, frozen=True, gc=False):
     book: ReadyBook | None = None
     book_version: int = 0
     early_access_minutes: int = 0
+    channels: tuple[ChannelQuota, ...] = ()
 
 
 TERMS_EVENTS: Final = frozenset(

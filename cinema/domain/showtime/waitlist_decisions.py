@@ -5,6 +5,8 @@ from __future__ import annotations
 from cinema.domain.ids import format_id
 from cinema.domain.limits import WAITLIST_ENTRIES
 from cinema.domain.rejections import Rejection
+from cinema.domain.sale_rules import WEB
+from cinema.domain.showtime.channels import left_for
 from cinema.domain.showtime.commands import JoinWaitlist, LeaveWaitlist
 from cinema.domain.showtime.events import WaitlistJoined, WaitlistLeft
 from cinema.domain.showtime.hold_decisions import limit_refusal
@@ -45,12 +47,19 @@ def join_waitlist(
         message = "This screen has no such seats: waiting for them is in vain."
         details = {"quantity": command.quantity}
         return Rejection(code="NOT_ENOUGH_SEATS", message=message, details=details)
-    if seats_for(plan, state.seats, wish, protect_orphans=False) is not None:
+    if seats_for(plan, state.seats, wish, protect_orphans=False) is not None and (
+        not terms.channels or command.quantity <= _left(state, terms, now_us)
+    ):
         return Rejection(code="SEATS_AVAILABLE")
     waiting = len(state.waitlist)
     if waiting >= WAITLIST_ENTRIES:
         return Rejection(code="WAITLIST_FULL", details={"value": WAITLIST_ENTRIES})
     return WaitlistJoined(command.entry_id, command.customer, *wish, waiting + 1)
+
+
+def _left(state: ShowtimeState, terms: ShowtimeTerms, now_us: int) -> int:
+    """How many seats there are for those who wait, who are customers on the web."""
+    return left_for(terms.channels, state.seats, state.channels, WEB, now_us)
 
 
 def _refuse_time(state: ShowtimeState, terms: ShowtimeTerms, now_us: int) -> Rejection | None:

@@ -16,6 +16,7 @@ from cinema.domain.ids import format_id
 from cinema.domain.money import Money
 from cinema.domain.principal import ADMIN, Principal
 from cinema.domain.rejections import Rejection, refuse
+from cinema.domain.sale_rules import APP, WEB
 from cinema.domain.showtime.commands import (
     ExtendHold,
     HoldBestAvailable,
@@ -69,6 +70,19 @@ class HoldGate(Protocol):
         """Find out, then either `go_on` or `answer` with a refusal."""
 
 
+class PresaleCodes(Protocol):
+    """Uses a code for a hold, and sends it (`PresaleService.hold`)."""
+
+    def __call__(
+        self,
+        showtime_id: bytes,
+        command: HoldSeats | HoldBestAvailable,
+        code: str,
+        answer: HoldAnswer,
+        /,
+    ) -> None: ...
+
+
 class SeatsService:
     """Use cases of one showtime's seats.
 
@@ -89,10 +103,15 @@ class SeatsService:
         self._unpaid = unpaid
         self._next_id = next_id
         self._gates: Mapping[bytes, HoldGate] = {}
+        self._presale: PresaleCodes | None = None
 
     def guard_by(self, gates: Mapping[bytes, HoldGate]) -> None:
         """Ask these before holds, by raw ids of showtimes; the mapping changes as gates do."""
         self._gates = gates
+
+    def presell_by(self, presale: PresaleCodes) -> None:
+        """Give it the holds that come with a presale code."""
+        self._presale = presale
 
     # --- seats
 
@@ -170,6 +189,7 @@ class SeatsService:
                 staff_cinemas=staff_cinemas,
                 staff_unpaid_limit=limits.unpaid_seats_per_staff,
                 member=principal.verified,
+                channel=APP if request.channel == "app" else WEB,
             )
         else:
             wanted = request.best_available
@@ -188,7 +208,11 @@ class SeatsService:
                 staff_cinemas=staff_cinemas,
                 staff_unpaid_limit=limits.unpaid_seats_per_staff,
                 member=principal.verified,
+                channel=APP if request.channel == "app" else WEB,
             )
+        if request.presale_code is not None and self._presale is not None:
+            self._presale(showtime_id, command, request.presale_code, answer)
+            return
         self._dispatch.tell(showtime_id, command, answer)
 
     def read_hold(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -29,11 +29,23 @@ class BestAvailable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     accessible: bool = False
 
 
+PresaleCodeText = Annotated[
+    str, Meta(min_length=6, max_length=64, pattern=r"^[\x21-\x7e]+\Z", examples=["FRIENDS-2026"])
+]
+
+
 class HoldInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which seats to hold: either `seats` by label, or `best_available`."""
+    """Which seats to hold: either `seats` by label, or `best_available`.
+
+    An app says that it is one by its `channel`, which counts where channels of sale have quotas.
+    What staff of the cinema hold is the box office's. With a `presale_code` seats can be held
+    before sales open; afterwards it counts for nothing.
+    """
 
     seats: SeatLabels | None = None
     best_available: BestAvailable | None = None
+    channel: Literal["web", "app"] = "web"
+    presale_code: PresaleCodeText | None = None
 
     def __post_init__(self) -> None:
         if (self.seats is None) == (self.best_available is None):

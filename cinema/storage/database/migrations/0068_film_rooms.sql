@@ -1,3 +1,6 @@
+-- contract: 0044
+-- Nothing is taken away; the mark is for a column that may be empty.
+--
 -- Waiting rooms for all showtimes of a film at a cinema, those without a room of their own. Such a room has
 -- `movie_id` instead of `showtime_id`.
 alter table waiting_rooms

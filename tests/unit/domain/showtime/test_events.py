@@ -84,8 +84,8 @@ _LINES = "9199 a3666565 a173 a153 32 01 c3 cd076c 00 08"
 _BASIS = f"070105{_SOLD_BY}"
 _CHANGED = f"9194{_HOLD}910191039104 91a56368696c64 9134 {_PAYMENT} a464656d6f 06 cd02bc"
 
-OFFERS = (Offer(HOLD, ANN, (1,), (300,), UNTIL_US, 7, 5),)
-_OFFERS = f"9197 {_HOLD} {_ANN} 9101 91cd012c {_UNTIL} 07 05"
+OFFERS = (Offer(HOLD, ANN, (1,), (300,), UNTIL_US, 7, 5, 1),)
+_OFFERS = f"9198 {_HOLD} {_ANN} 9101 91cd012c {_UNTIL} 07 05 01"
 
 _SOLD = f"32 3c 08 91a56368696c64 9134 {_LINES} a354454e"
 
@@ -93,8 +93,8 @@ _SOLD = f"32 3c 08 91a56368696c64 9134 {_LINES} a354454e"
 # the prices 1000 and 70000; ff is -1.
 STORED: list[tuple[AnyEvent, str]] = [
     (
-        SeatsHeld(HOLD, ANN, (0, 300), (1000, 70_000), UNTIL_US, 300, 5),
-        f"9801 {_HOLD} {_ANN} 9200cd012c 92cd03e8ce00011170 {_UNTIL} cd012c 05",
+        SeatsHeld(HOLD, ANN, (0, 300), (1000, 70_000), UNTIL_US, 300, 5, 3),
+        f"9901 {_HOLD} {_ANN} 9200cd012c 92cd03e8ce00011170 {_UNTIL} cd012c 05 03",
     ),
     (
         HoldExtended(HOLD, ANN, (0,), (1000,), UNTIL_US),
@@ -206,6 +206,12 @@ def test_a_change_of_plan_from_before_terms_could_change_is_read() -> None:
 def test_holds_of_builds_without_price_books_are_read() -> None:
     payload = _payload(f"9601 {_HOLD} {_ANN} 9200cd012c 92cd03e8ce00011170 {_UNTIL}")
     held = SeatsHeld(HOLD, ANN, (0, 300), (1000, 70_000), UNTIL_US, 0, 0)
+    assert decode_recorded(payload).event == held
+
+
+def test_holds_of_builds_without_channels_are_read() -> None:
+    payload = _payload(f"9801 {_HOLD} {_ANN} 9200cd012c 92cd03e8ce00011170 {_UNTIL} 07 05")
+    held = SeatsHeld(HOLD, ANN, (0, 300), (1000, 70_000), UNTIL_US, 7, 5, 0)
     assert decode_recorded(payload).event == held
 
 

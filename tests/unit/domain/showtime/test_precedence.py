@@ -12,6 +12,7 @@ import pytest
 
 from cinema.domain.limits import WAITLIST_ENTRIES
 from cinema.domain.rejections import Rejection
+from cinema.domain.sale_rules import ChannelQuota
 from cinema.domain.showtime.commands import AnyCommand
 from tests.unit.domain.showtime.story import (
     block,
@@ -38,6 +39,7 @@ from tests.unit.domain.showtime.story import (
 CLOSED = {"sales_closes_at_us": second(1)}
 OTHER_SEATS = sale("A2", 1)
 ONE_SEAT = {"seats_per_hold": 1}
+KEPT = {"channels": (ChannelQuota(channel="box_office", seats=8),)}
 STARTED = {"starts_at_us": second(1)}
 
 NEW_HOLDS: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyCommand]] = [
@@ -55,7 +57,8 @@ NEW_HOLDS: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyCommand]] =
     ("SHOWTIME_CANCELLED", "SALES_CLOSED", [cancel_showtime()], CLOSED, hold("A3")),
     ("SALES_CLOSED", "SALES_PAUSED", [pause()], CLOSED, hold("A3")),
     ("SALES_PAUSED", "HOLD_LIMIT", [pause()], ONE_SEAT, hold("A3 A4")),
-    ("HOLD_LIMIT", "SEAT_UNAVAILABLE", [block("A3")], ONE_SEAT, hold("A3 A4")),
+    ("HOLD_LIMIT", "CHANNEL_SOLD_OUT", [], ONE_SEAT | KEPT, hold("A3 A4")),
+    ("CHANNEL_SOLD_OUT", "SEAT_UNAVAILABLE", [block("A3")], KEPT, hold("A3 A4")),
     ("SEAT_UNAVAILABLE", "COMPANION_ONLY", [block("A3")], {}, hold("A2 A3")),
     ("COMPANION_ONLY", "ORPHAN_SEAT", [], {}, hold("A2 A4 A5")),
     ("ORPHAN_SEAT", "nothing", [], {}, hold("A4 A5")),
@@ -74,7 +77,8 @@ BEST_AVAILABLE: list[tuple[str, str, list[AnyCommand], dict[str, Any], AnyComman
     ("SHOWTIME_CANCELLED", "SALES_CLOSED", [cancel_showtime()], CLOSED, hold_best(1)),
     ("SALES_CLOSED", "SALES_PAUSED", [pause()], CLOSED, hold_best(1)),
     ("SALES_PAUSED", "HOLD_LIMIT", [pause()], ONE_SEAT, hold_best(2)),
-    ("HOLD_LIMIT", "NOT_ENOUGH_SEATS", [], ONE_SEAT, hold_best(7)),
+    ("HOLD_LIMIT", "CHANNEL_SOLD_OUT", [], ONE_SEAT | KEPT, hold_best(2)),
+    ("CHANNEL_SOLD_OUT", "NOT_ENOUGH_SEATS", [], KEPT, hold_best(5)),
     ("NOT_ENOUGH_SEATS", "nothing", [], {}, hold_best(5)),
 ]
 

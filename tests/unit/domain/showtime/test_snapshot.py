@@ -47,6 +47,21 @@ BEFORE_WAITLISTS = bytes.fromhex(
 STORED = b"\xdc\x00\x14" + BEFORE_WAITLISTS[3:] + b"\x80\x80"
 """The same with nobody who waits, or was offered seats: two more fields."""
 
+_HELD_BEFORE = bytes.fromhex("c45493"), bytes.fromhex("9801"), bytes.fromhex("86000000") + b"\x91"
+_HELD = bytes.fromhex("c45593"), bytes.fromhex("9901"), bytes.fromhex("8600000000") + b"\x91"
+_REPLY = slice(STORED.index(_HELD_BEFORE[0]), STORED.index(_HELD_BEFORE[2]) + 5)
+WRITTEN = (
+    b"\xdc\x00\x15"
+    + STORED[3 : _REPLY.start]
+    + STORED[_REPLY]
+    .replace(_HELD_BEFORE[0], _HELD[0])
+    .replace(_HELD_BEFORE[1], _HELD[1])
+    .replace(_HELD_BEFORE[2], _HELD[2])
+    + STORED[_REPLY.stop :]
+    + b"\xc4\x00"
+)
+"""The same with no seats that were sold under quotas: one more field, also in the stored hold."""
+
 _SOLD_BY_BYTES = 58
 
 BEFORE_BOOKS = b"\xdc\x00\x11" + BEFORE_WAITLISTS[3:-_SOLD_BY_BYTES]
@@ -80,16 +95,22 @@ def _everything() -> Story:
 
 def test_the_stored_form_of_a_snapshot_is_stable() -> None:
     state = _everything().state
-    assert encode_snapshot(state, Surplus(state, START_US)) == STORED
+    assert encode_snapshot(state, Surplus(state, START_US)) == WRITTEN
 
 
 def test_a_stored_snapshot_is_read_back_whole() -> None:
-    state = decode_snapshot(STORED)
+    state = decode_snapshot(WRITTEN)
     assert contents(state) == contents(_everything().state)
     assert state.next_due_us == second(600)
     assert id_of("archived") in state.archive_filter
     assert state.stored_reply(id_of("k")) is not None
     assert (state.seq, state.paused, state.layout_version) == (8, True, 2)
+
+
+def test_a_snapshot_from_before_channels_had_quotas_is_read_back() -> None:
+    state, now = decode_snapshot(STORED), decode_snapshot(WRITTEN)
+    assert contents(state) | {"records": 0} == contents(now) | {"records": 0}
+    assert not state.channels
 
 
 def test_a_snapshot_from_before_terms_could_change_is_read_back() -> None:

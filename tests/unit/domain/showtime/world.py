@@ -62,6 +62,7 @@ def contents(state: ShowtimeState) -> dict[str, Any]:
         "sold_by": state.sold_by,
         "waitlist": list(state.waitlist.items()),
         "offered": list(state.offered.items()),
+        "channels": bytes(state.channels),
         "holds": list(state.holds.items()),
         "bookings": list(state.bookings.items()),
         "paying": list(state.paying.items()),
