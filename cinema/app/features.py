@@ -26,6 +26,7 @@ from cinema.features.messages.build import MESSAGES
 from cinema.features.node_parts import Listed, NodeParts, Offered
 from cinema.features.operations.build import OPERATIONS
 from cinema.features.payments.build import PAYMENTS
+from cinema.features.presale.build import PRESALE
 from cinema.features.pricing.build import PRICING
 from cinema.features.privacy.build import PRIVACY
 from cinema.features.recommendations.build import RECOMMENDATIONS
@@ -65,6 +66,7 @@ FEATURES: Final[dict[str, Listed]] = {
     "reports": REPORTS,
     "reviews": REVIEWS,
     "recommendations": RECOMMENDATIONS,
+    "presale": PRESALE,
     "waitingroom": WAITINGROOM,
     "waitlist": WAITLIST,
     "schedules": SCHEDULES,

@@ -592,6 +592,18 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "putWaitingRoom": Call(
             "PUT", f"showtimes/{facts['third']}/queue", MANAGERS, 200, {"mode": "off"}
         ),
+        "listPresaleCodes": Call("GET", f"{shown}/presale-codes", MANAGERS),
+        "addPresaleCode": Call(
+            *("POST", f"{shown}/presale-codes", MANAGERS, 201),
+            body={"code": uuid4().hex, "starts_at": later(0), "max_uses": 1},
+        ),
+        "changePresaleCode": Call(
+            *("PUT", f"{shown}/presale-codes/{facts['presale code']}", MANAGERS, 200),
+            body={"starts_at": later(0), "max_uses": 1},
+        ),
+        "deletePresaleCode": Call(
+            "DELETE", f"{shown}/presale-codes/{facts['presale code']}", MANAGERS
+        ),
         "putFilmRoom": Call("PUT", f"{shown_film}/queue", MANAGERS, 200, {"mode": "off"}),
         "getFilmRoom": Call("GET", f"{shown_film}/queue", ANYBODY),
         "getWaitingRoom": Call("GET", f"{shown}/queue", ANYBODY),
@@ -633,7 +645,10 @@ async def facts_of(house: House, owner: str, person: str | None = None) -> dict[
     booking = (await house.ask("admin", "GET", f"bookings/{booking_id}")).data
     till = {"cinema_id": house.cinema_id, "till": uuid4().hex, "opening": BASE_PRICE}
     cashier = {"manager": "admin"}.get(person or owner, "manager")
+    presale = {"code": uuid4().hex, "starts_at": later(0), "max_uses": 1}
+    codes = f"showtimes/{showtime_id}/presale-codes"
     return {
+        "presale code": (await house.ask("admin", "POST", codes, presale)).data["id"],
         "till": (await house.ask(cashier, "POST", "cash-sessions", till)).data["id"],
         "rule": (await house.ask("admin", "POST", "pricing/rules", rule)).data["id"],
         "promo": (await house.ask("admin", "POST", "pricing/promocodes", promo)).data["id"],

@@ -1,0 +1,1 @@
+"""Codes with which customers hold seats before sales open."""
