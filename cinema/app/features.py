@@ -34,6 +34,7 @@ from cinema.features.reports.build import REPORTS
 from cinema.features.reviews.build import REVIEWS
 from cinema.features.schedules.build import SCHEDULES
 from cinema.features.seats.build import SEATS
+from cinema.features.series.build import SERIES
 from cinema.features.showtimes.build import SHOWTIMES
 from cinema.features.tickets.build import TICKETS
 from cinema.features.waitingroom.build import WAITINGROOM
@@ -67,6 +68,7 @@ FEATURES: Final[dict[str, Listed]] = {
     "reviews": REVIEWS,
     "recommendations": RECOMMENDATIONS,
     "presale": PRESALE,
+    "series": SERIES,
     "waitingroom": WAITINGROOM,
     "waitlist": WAITLIST,
     "schedules": SCHEDULES,

@@ -87,6 +87,7 @@ ERROR_TABLE: Final[dict[str, ErrorKind]] = {
     "PRODUCTS_IN_BOOKING": ErrorKind(
         409, "This booking has products: have them handed out first, or cancel it and book anew."
     ),
+    "SERIES_ENDED": ErrorKind(409, "This series was not booked: nothing of it is held."),
     "EXCHANGE_ENDED": ErrorKind(
         409, "This exchange was given up meanwhile: hold the new seats and begin again."
     ),

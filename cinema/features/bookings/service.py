@@ -62,7 +62,7 @@ from cinema.features.ledger.cards import check_code
 from cinema.features.ledger.methods import COUNTER, COUNTER_LATER, FREE
 from cinema.features.ledger.parts import PART_METHODS, POINTS
 from cinema.features.ledger.refund_rules import Share, paid_status
-from cinema.features.ledger.rules import EXCHANGE
+from cinema.features.ledger.rules import EXCHANGE, SERIES
 from cinema.features.ledger.service import AttemptsService
 from cinema.features.ledger.tills import Tendered, Tills
 from cinema.features.loyalty.service import LoyaltyService
@@ -679,7 +679,7 @@ class BookingsService:
             cinema_id = await self._bookings.cinema_of(request.showtime_id)
             if cinema_id is not None and not serves(principal, cinema_id):
                 raise refuse("FORBIDDEN", "You do not work at this showtime's cinema.")
-        elif method == EXCHANGE or self._attempts.methods.find(method) is None:
+        elif method in {EXCHANGE, SERIES} or self._attempts.methods.find(method) is None:
             raise refuse("UNKNOWN_PAYMENT_METHOD", method=method)
         elif method == POINTS:
             self._loyalty.check_customer(principal)

@@ -20,6 +20,9 @@ FEES: Final = "fees"
 EXCHANGE: Final = "exchange"
 """Money on its way from one booking to another: 0 behind each statement."""
 
+SERIES: Final = "series"
+"""The method of bookings that wait for their series; none is ever paid by it."""
+
 ACCOUNTS: Final = frozenset(
     {
         *(CUSTOMER, DEFERRED, REVENUE, TAX, FEES, EXCHANGE),
@@ -36,6 +39,7 @@ ACCOUNT_OF: Final[Mapping[str, str]] = MappingProxyType(
         "free": "demo",
         "gift_card": "gift_cards",
         "points": "points",
+        "series": "demo",
         "stripe": "stripe",
     }
 )

@@ -26,7 +26,7 @@ from cinema.features.ledger.methods import (
     Progress,
 )
 from cinema.features.ledger.parts import POINTS
-from cinema.features.ledger.rules import EXCHANGE
+from cinema.features.ledger.rules import EXCHANGE, SERIES
 from cinema.features.ledger.service import AttemptsService
 from cinema.features.ledger.store import Payable
 from cinema.features.ledger.tills import Tendered, Tills
@@ -216,6 +216,6 @@ class PaymentsService:
     def _method(self, name: str, *, at_counter: bool) -> PaymentMethod:
         if name == COUNTER and not at_counter:
             raise refuse("FORBIDDEN", "Only staff of the cinema can take money at the counter.")
-        if name in {COUNTER_LATER, FREE, EXCHANGE}:
+        if name in {COUNTER_LATER, FREE, EXCHANGE, SERIES}:
             raise refuse("UNKNOWN_PAYMENT_METHOD", method=name)
         return self._attempts.methods.get(name)

@@ -21,7 +21,7 @@ from cinema.domain.times import from_us
 from cinema.features.presale.store import LOOK_AFTER, PresaleRepository, Use
 from cinema.telemetry.logging import LogLimit
 
-USES_NOT_RETURNED: Final = "presale_uses_not_returned"
+PRESALE_USES_NOT_RETURNED: Final = "presale_uses_not_returned"
 
 PERIOD_S: Final = 5.0
 """Time between two looks."""
@@ -52,7 +52,9 @@ class UsesReturned:
             try:
                 await self.round()
             except Refused as refused:
-                self._limit.write(log.warning, USES_NOT_RETURNED, reason=refused.rejection.code)
+                self._limit.write(
+                    log.warning, PRESALE_USES_NOT_RETURNED, reason=refused.rejection.code
+                )
 
     async def round(self) -> int:
         """Look at a page of uses; how many. Refuses RETRY."""

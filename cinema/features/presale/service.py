@@ -11,10 +11,10 @@ import msgspec
 import structlog
 
 from cinema.actors.dispatch import Dispatch
-from cinema.actors.messages import Accepted, NoShowtime, Unavailable
+from cinema.actors.messages import NoShowtime, Outcome
 from cinema.actors.tasks import Tasks
 from cinema.domain.principal import Principal
-from cinema.domain.rejections import Refused, Rejection
+from cinema.domain.rejections import Refused, Rejection, refuse
 from cinema.domain.showtime.commands import HoldBestAvailable, HoldSeats
 from cinema.features.accounts.authority import require_own_cinema
 from cinema.features.presale.shapes import PresaleCode, PresaleGone, PresaleInput, PresaleTerms
@@ -22,7 +22,7 @@ from cinema.features.presale.store import PresaleRepository, Use
 from cinema.features.refusals import found
 from cinema.features.seats.service import HoldAnswer
 
-HOLD_FAILED: Final = "presale_hold_failed"
+PRESALE_HOLD_FAILED: Final = "presale_hold_failed"
 
 AT_ONCE: Final = 1_000
 """Holds with a code that are under way on a node; more are refused as OVERLOADED."""
@@ -107,12 +107,13 @@ class PresaleService:
         code: str,
         answer: HoldAnswer,
     ) -> None:
+        outcome: Outcome
         try:
             outcome = await self._outcome(showtime_id, command, code)
         except Refused as refused:
             outcome = refused.rejection
         except Exception:
-            log.exception(HOLD_FAILED)
+            log.exception(PRESALE_HOLD_FAILED)
             outcome = _INTERNAL
         finally:
             self._under_way -= 1
@@ -120,7 +121,7 @@ class PresaleService:
 
     async def _outcome(
         self, showtime_id: bytes, command: HoldSeats | HoldBestAvailable, code: str
-    ) -> Accepted | Rejection | Unavailable | NoShowtime:
+    ) -> Outcome:
         # The command's id is the same for a request that is repeated under its key.
         use = Use(
             UUID(bytes=command.command_id),
@@ -130,11 +131,10 @@ class PresaleService:
         )
         used = await self._store.use(use, code_key(code), self._now())
         if isinstance(used, str):
-            return Rejection(code="PRESALE_CODE_REFUSED", details={"reason": used})
+            raise refuse("PRESALE_CODE_REFUSED", reason=used)
         if used:
             command = msgspec.structs.replace(command, presale=True)
         outcome = await self._dispatch.ask(showtime_id, command)
-        assert isinstance(outcome, Accepted | Rejection | Unavailable | NoShowtime)
         if used and isinstance(outcome, Rejection | NoShowtime):
             await self._store.give_back(use.id)
         return outcome

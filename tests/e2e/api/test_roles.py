@@ -592,6 +592,16 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "putWaitingRoom": Call(
             "PUT", f"showtimes/{facts['third']}/queue", MANAGERS, 200, {"mode": "off"}
         ),
+        # No showtime of these is known.
+        "bookSeries": Call(
+            *("POST", "series", SIGNED_IN, 404),
+            body={
+                "showtime_ids": [str(uuid4()), str(uuid4())],
+                "seats": ["A1"],
+                "payment": {"method": "demo"},
+            },
+        ),
+        "getSeries": Call("GET", f"series/{uuid4()}", SIGNED_IN, 404),
         "listPresaleCodes": Call("GET", f"{shown}/presale-codes", MANAGERS),
         "addPresaleCode": Call(
             *("POST", f"{shown}/presale-codes", MANAGERS, 201),

@@ -1,0 +1,1 @@
+"""Series: seats of several showtimes that are booked together, all or none."""

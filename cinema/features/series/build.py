@@ -1,0 +1,38 @@
+"""How this feature is built."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cinema.features.bookings.store import BookingsRepository
+from cinema.features.cashdesk.store import CashDeskRepository
+from cinema.features.feature import Feature
+from cinema.features.ledger.service import AttemptsService
+from cinema.features.node_parts import Listed, NodeParts, Offered
+from cinema.features.pricing.sale_service import SalesService
+from cinema.features.seats.service import SeatsService
+from cinema.features.series import routes as series_routes
+from cinema.features.series.jobs import OpenSeries
+from cinema.features.series.method import SeriesMethod
+from cinema.features.series.service import SeriesService
+from cinema.features.series.store import SeriesRepository
+from cinema.http.routes import bound
+
+
+async def build(node: NodeParts, offered: Offered) -> Feature:
+    now, store = node.common_time, SeriesRepository(node.pool)
+    methods = offered[AttemptsService].methods
+    series = SeriesService(
+        *(node.dispatch, store, offered[SeatsService], BookingsRepository(node.pool, node.reads)),
+        *(offered[SalesService], methods, offered[CashDeskRepository]),
+        next_id=node.next_id,
+    )
+    methods.add(SeriesMethod(node.pool, now=now))
+    return Feature(
+        routes=bound(series_routes.ROUTES, series),
+        tasks={"open-series": OpenSeries(series, store, now=now).run},
+        sweeps={"series": store.forget},
+    )
+
+
+SERIES: Final = Listed(build)

@@ -1,0 +1,80 @@
+"""Routes of series."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cinema.features.seats.hold_routes import COMMAND_ERRORS, NAMED_SEATS_ERRORS
+from cinema.features.series import examples
+from cinema.features.series.service import SeriesService
+from cinema.features.series.shapes import Series, SeriesInput
+from cinema.http.context import RequestContext
+from cinema.http.responses import Reply, success
+from cinema.http.routes import Operation
+
+TAG: Final = "Series"
+
+
+@Operation(
+    method="POST",
+    path="/api/v1/series",
+    throttle="holds",
+    operation_id="bookSeries",
+    summary="Book seats of several showtimes, all or none",
+    description="The same seats everywhere, or the best of each showtime. If one of them refuses, "
+    "the answer names it (`details.showtime_id`), and nothing is held or booked anywhere. It costs "
+    "what its bookings cost together, and is paid at once; each of them is a booking like any "
+    "other from then on.",
+    tag=TAG,
+    auth="bearer",
+    request=SeriesInput,
+    request_example=examples.SERIES_INPUT,
+    response=Series,
+    response_example=examples.SERIES,
+    status=201,
+    errors=(
+        *COMMAND_ERRORS,
+        *NAMED_SEATS_ERRORS,
+        "FORBIDDEN",
+        "UNKNOWN_PAYMENT_METHOD",
+        "UNKNOWN_CATEGORY",
+        "CASH_SESSION_REQUIRED",
+        "QUEUE_REQUIRED",
+        "SALES_CLOSED",
+        "SALES_PAUSED",
+        "HOLD_LIMIT",
+        "CHANNEL_SOLD_OUT",
+        "SEAT_UNAVAILABLE",
+        "NOT_ENOUGH_SEATS",
+        "COMPANION_ONLY",
+        "ORPHAN_SEAT",
+        "HOLD_ENDED",
+        "HOLD_CHANGED",
+        "SERIES_ENDED",
+    ),
+    idempotent=True,
+)
+async def book_series(series: SeriesService, context: RequestContext) -> Reply:
+    """A new series."""
+    made = await series.book(context.principal, context.body, context.request_key)
+    return success(made, status=201)
+
+
+@Operation(
+    method="GET",
+    path="/api/v1/series/{series_id}",
+    operation_id="getSeries",
+    summary="Get a series",
+    tag=TAG,
+    auth="bearer",
+    response=Series,
+    response_example=examples.SERIES,
+    errors=("RETRY",),
+)
+async def get_series(series: SeriesService, context: RequestContext) -> Reply:
+    """One series."""
+    (series_id,) = context.ids
+    return success(await series.series(context.principal, series_id))
+
+
+ROUTES: Final = (book_series, get_series)

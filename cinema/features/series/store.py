@@ -1,0 +1,162 @@
+"""Series in Postgres: the row that decides about all bookings of one, and what is left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final, Literal
+from uuid import UUID
+
+import msgspec
+
+from cinema.storage.database.driver import Record
+from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
+
+# ruff: noqa: S608  (statements are put together from the constants of this module alone)
+
+State = Literal["pending", "committed", "aborted", "done"]
+
+_FIELDS: Final = """id, state, customer_id, payment_method, total_minor, currency, request_key,
+    fingerprint, started_at, commit_until"""
+_PARTS: Final = """showtime_id, hold_id, booking_id, code, payment_id"""
+_BEGIN: Final = f"""
+insert into series ({_FIELDS})
+values ($1, 'pending', $2, $3, $4, $5, $6, $7, $8, $9)
+on conflict (request_key) where state <> 'aborted' do nothing
+returning true"""
+_ADD_PARTS: Final = f"""
+insert into series_bookings (series_id, place, {_PARTS})
+select $1, part.place, part.showtime_id, part.hold_id, part.booking_id, part.code, part.payment_id
+from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[]) with ordinality
+    as part (showtime_id, hold_id, booking_id, code, payment_id, place)"""
+_BY_KEY: Final = f"select {_FIELDS} from series where request_key = $1 and state <> 'aborted'"
+_BY_ID: Final = f"select {_FIELDS} from series where id = $1"
+_PARTS_OF: Final = f"""
+select series_id, {_PARTS} from series_bookings where series_id = any($1::uuid[])
+order by series_id, place"""
+# This row alone decides. If somebody aborts it in this moment, one waits for the other.
+_COMMIT: Final = """
+update series set state = 'committed', decided_at = $2
+where id = $1 and state = 'pending' and commit_until > $2
+returning true"""
+_ABORT: Final = """
+update series set state = 'aborted', decided_at = $2 where id = $1 and state = 'pending'"""
+_DONE: Final = "update series set state = 'done' where id = $1 and state = 'committed'"
+_OPEN: Final = f"""
+select {_FIELDS} from series
+where state = 'committed' or (state = 'pending' and commit_until < $1)
+order by commit_until limit $2"""
+_FORGET: Final = """
+delete from series where id in (
+    select id from series where state in ('done', 'aborted') and started_at < $1
+    order by started_at limit $2
+)"""
+
+KEPT: Final = timedelta(days=400)
+"""For so long it is known which bookings were made together."""
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One booking of a series."""
+
+    showtime_id: UUID
+    hold_id: UUID
+    booking_id: UUID
+    code: str
+    payment_id: UUID
+
+
+class KeptSeries(msgspec.Struct, frozen=True, kw_only=True):
+    """A series; see the table."""
+
+    id: UUID
+    state: State = "pending"
+    customer_id: UUID
+    payment_method: str
+    total_minor: int
+    currency: str
+    request_key: bytes | None
+    fingerprint: bytes | None
+    started_at: datetime
+    commit_until: datetime
+    parts: Sequence[Part]
+
+
+class SeriesRepository:
+    """Reads and writes series, always on the primary."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def begin(self, series: KeptSeries) -> bool:
+        """A new series; False if its key has one. Refuses RETRY, OUTCOME_UNKNOWN."""
+        parts = series.parts
+        async with transaction(self._pool) as writing:
+            begun = await writing.fetchval(
+                *(_BEGIN, series.id, series.customer_id, series.payment_method),
+                *(series.total_minor, series.currency, series.request_key, series.fingerprint),
+                *(series.started_at, series.commit_until),
+            )
+            if not begun:
+                return False
+            await writing.execute(
+                _ADD_PARTS,
+                series.id,
+                [part.showtime_id for part in parts],
+                [part.hold_id for part in parts],
+                [part.booking_id for part in parts],
+                [part.code for part in parts],
+                [part.payment_id for part in parts],
+            )
+        return True
+
+    async def by_key(self, request_key: bytes) -> KeptSeries | None:
+        """The series that a request has begun, unless it was aborted. Refuses RETRY."""
+        return await self._one(_BY_KEY, request_key)
+
+    async def find(self, series_id: UUID) -> KeptSeries | None:
+        """The series of an id. Refuses RETRY."""
+        return await self._one(_BY_ID, series_id)
+
+    async def commit(self, series_id: UUID, now: datetime) -> bool:
+        """Decide that all of it is booked; False if somebody has aborted it, or it is too late.
+
+        Refuses RETRY, OUTCOME_UNKNOWN.
+        """
+        async with transaction(self._pool) as writing:
+            return bool(await writing.fetchval(_COMMIT, series_id, now))
+
+    async def abort(self, series_id: UUID, now: datetime) -> None:
+        """Nobody can commit it from here on, unless it is committed. Refuses RETRY."""
+        async with connection(self._pool) as writing:
+            await writing.execute(_ABORT, series_id, now)
+
+    async def done(self, series_id: UUID) -> None:
+        """All of it is booked. Refuses RETRY."""
+        async with connection(self._pool) as writing:
+            await writing.execute(_DONE, series_id)
+
+    async def open(self, now: datetime, limit: int) -> Sequence[KeptSeries]:
+        """What is committed and not done, or was to be committed by now. Refuses RETRY."""
+        async with connection(self._pool) as reading:
+            return await _whole(reading, await reading.fetch(_OPEN, now, limit))
+
+    async def forget(self, now: datetime, limit: int) -> int:
+        """Delete series of long ago; their bookings stay. Refuses RETRY."""
+        async with transaction(self._pool) as writing:
+            done = await writing.execute(_FORGET, now - KEPT, limit)
+        return int(done.split()[-1])
+
+    async def _one(self, statement: str, value: object) -> KeptSeries | None:
+        async with connection(self._pool) as reading:
+            found = await _whole(reading, await reading.fetch(statement, value))
+        return found[0] if found else None
+
+
+async def _whole(reading: PooledConnection, rows: Sequence[Record]) -> list[KeptSeries]:
+    """Series of these rows, with their bookings."""
+    parts: dict[UUID, list[Part]] = {row["id"]: [] for row in rows}
+    for row in await reading.fetch(_PARTS_OF, list(parts)):
+        fields = dict(row)
+        parts[fields.pop("series_id")].append(Part(**fields))
+    return [KeptSeries(**dict(row), parts=parts[row["id"]]) for row in rows]

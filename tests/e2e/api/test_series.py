@@ -1,0 +1,189 @@
+"""Seats of several showtimes that are booked together, all or none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+
+from cinema.features.series.store import SeriesRepository
+from tests.e2e.api.house import PATIENCE_S, UNKNOWN_ID, Answer, Clocks, House, open_house
+from tests.e2e.api.money import faults_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def clocked(database: str, clocks: Clocks) -> AsyncIterator[House]:
+    """A house whose time the test moves."""
+    async with open_house(database, clocks=clocks) as house:
+        yield house
+
+
+async def book(
+    house: House,
+    person: str,
+    showtimes: list[str],
+    *seats: str,
+    key: str | None = None,
+    method: str = "demo",
+    **more: Any,
+) -> Answer:
+    body: dict[str, Any] = {"showtime_ids": showtimes, "payment": {"method": method}, **more}
+    if seats:
+        body["seats"] = list(seats)
+    return await house.ask(person, "POST", "series", body, key=key)
+
+
+async def statuses(house: House, showtimes: list[str]) -> list[dict[str, str]]:
+    return [await house.statuses(one) for one in showtimes]
+
+
+async def test_the_same_seats_of_all_showtimes_are_booked_and_paid(house: House) -> None:
+    showtimes = [await house.showtime() for _ in range(3)]
+    answer = await book(house, "ada", showtimes, "A1", "A2", key="mine")
+    assert answer.status == 201, answer
+    series = answer.data
+    assert (series["status"], series["total"]["amount"]) == ("confirmed", 6000)
+    assert [one["showtime_id"] for one in series["bookings"]] == showtimes
+    for booking in series["bookings"]:
+        assert (booking["status"], booking["payment"]["method"]) == ("confirmed", "demo")
+        assert booking["payment"]["amount"]["amount"] == 2000
+    assert await statuses(house, showtimes) == [{"A1": "booked", "A2": "booked"}] * 3
+    again = await book(house, "ada", showtimes, "A2", "A1", key="mine")
+    assert again.data == series
+    other = await book(house, "ada", showtimes, "A4", key="mine")
+    assert other.error == (422, "IDEMPOTENCY_MISMATCH")
+    path = f"series/{series['id']}"
+    assert (await house.ask("ada", "GET", path)).data == series
+    assert (await house.ask("bob", "GET", path)).error == (404, "NOT_FOUND")
+    # From now on each is a booking like any other.
+    booking = series["bookings"][0]["id"]
+    assert (await house.ask("ada", "DELETE", f"bookings/{booking}")).status == 200
+    shown = (await house.ask("ada", "GET", path)).data
+    assert [one["status"] for one in shown["bookings"]] == ["cancelled", "confirmed", "confirmed"]
+    assert await faults_of(house) == []
+
+
+async def test_the_best_seats_of_each_showtime_may_be_others(house: House) -> None:
+    showtimes = [await house.showtime() for _ in range(2)]
+    best = await book(house, "ada", showtimes, best_available={"quantity": 2})
+    assert best.status == 201
+    first = [seat["label"] for seat in best.data["bookings"][0]["seats"]]
+    await house.ask("bob", "GET", "auth/me")
+    second = await book(house, "bob", showtimes, best_available={"quantity": 2})
+    assert [seat["label"] for seat in second.data["bookings"][0]["seats"]] != first
+
+
+async def test_one_showtime_that_refuses_leaves_nothing_anywhere(house: House) -> None:
+    showtimes = [await house.showtime() for _ in range(3)]
+    await house.held("bob", showtimes[1], "A1")
+    refused = await book(house, "ada", showtimes, "A1", "A2", key="again")
+    assert refused.error == (409, "SEAT_UNAVAILABLE")
+    assert refused.details["showtime_id"] == showtimes[1]
+    assert await statuses(house, showtimes) == [{}, {"A1": "held"}, {}]
+    # The key has had no success, and so no effect.
+    assert (await book(house, "ada", showtimes, "A4", key="again")).status == 201
+
+
+async def test_of_two_series_that_cross_one_gets_all_or_both_get_nothing(house: House) -> None:
+    showtimes = [await house.showtime() for _ in range(3)]
+    answers = await asyncio.gather(
+        book(house, "ada", showtimes, "A1"),
+        book(house, "bob", showtimes[::-1], "A1"),
+        book(house, "admin", showtimes[1:] + showtimes[:1], "A1"),
+    )
+    won = [answer for answer in answers if answer.status == 201]
+    assert len(won) <= 1
+    expected = {"A1": "booked"} if won else {}
+    assert await statuses(house, showtimes) == [expected] * 3
+
+
+async def test_what_is_not_decided_in_time_is_free_again_and_what_is_decided_is_booked(
+    clocked: House, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service stops behind the row, once before it is decided, and once after."""
+    showtimes = [await clocked.showtime() for _ in range(2)]
+
+    async def stop(*_: Any) -> bool:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SeriesRepository, "commit", stop)
+        patched.setattr(SeriesRepository, "abort", stop)
+        with pytest.raises(Exception):  # noqa: B017, PT011  (the connection ends somehow)
+            await book(clocked, "ada", showtimes, "A1")
+    assert await statuses(clocked, showtimes) == [{"A1": "held"}] * 2
+    (series,) = await clocked.database.fetch("select id, state from series")
+    assert series["state"] == "pending"
+    clocks.ahead_s += 61
+    async with asyncio.timeout(3 * PATIENCE_S):
+        while await statuses(clocked, showtimes) != [{}, {}]:
+            pass
+    commit = SeriesRepository.commit
+
+    async def decide_and_stop(self: SeriesRepository, series_id: UUID, now: datetime) -> bool:
+        assert await commit(self, series_id, now)
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SeriesRepository, "commit", decide_and_stop)
+        with pytest.raises(Exception):  # noqa: B017, PT011
+            await book(clocked, "ada", showtimes, "A1")
+    async with asyncio.timeout(3 * PATIENCE_S):
+        while await statuses(clocked, showtimes) != [{"A1": "booked"}] * 2:
+            pass
+    states = await clocked.database.fetch("select state from series order by started_at")
+    assert states[0]["state"] == "aborted"
+    assert await faults_of(clocked) == []
+
+
+async def test_a_booking_that_is_given_up_before_the_decision_calls_the_series_off(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    showtimes = [await house.showtime() for _ in range(2)]
+    commit = SeriesRepository.commit
+
+    async def give_up_first(self: SeriesRepository, series_id: UUID, now: datetime) -> bool:
+        (booking, _) = await house.database.fetch(
+            "select booking_id from series_bookings where series_id = $1 order by place", series_id
+        )
+        given_up = await house.ask("ada", "DELETE", f"bookings/{booking['booking_id']}")
+        assert given_up.status == 200, given_up
+        return await commit(self, series_id, now)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SeriesRepository, "commit", give_up_first)
+        refused = await book(house, "ada", showtimes, "A1")
+    assert refused.error == (503, "RETRY")
+    assert await statuses(house, showtimes) == [{}, {}]
+    assert await faults_of(house) == []
+
+
+async def test_what_cannot_be_is_refused_and_holds_nothing(house: House) -> None:
+    showtimes = [await house.showtime() for _ in range(2)]
+    later = (datetime.now(UTC) + timedelta(hours=12)).isoformat()
+    closed = await house.showtime(sales={"opens_at": later})
+    for person, named, more, error in (
+        ("ada", [*showtimes, closed], {}, (409, "SALES_CLOSED")),
+        ("ada", [*showtimes, UNKNOWN_ID], {}, (404, "NOT_FOUND")),
+        ("ada", showtimes[:1], {}, (400, "VALIDATION_ERROR")),
+        ("ada", [showtimes[0], showtimes[0]], {}, (400, "VALIDATION_ERROR")),
+        ("ada", showtimes, {"method": "counter"}, (403, "FORBIDDEN")),
+        ("ada", showtimes, {"method": "series"}, (422, "UNKNOWN_PAYMENT_METHOD")),
+        ("ada", showtimes, {"method": "points"}, (422, "UNKNOWN_PAYMENT_METHOD")),
+        ("staff", showtimes, {"method": "counter"}, (409, "CASH_SESSION_REQUIRED")),
+        ("guest", showtimes, {}, (403, "FORBIDDEN")),
+    ):
+        answer = await book(house, person, named, "A1", **more)
+        assert answer.error == error, (person, named, answer)
+    hold_id = await house.held("ada", showtimes[0], "B1")
+    alone = await house.book("ada", showtimes[0], hold_id, method="series")
+    assert alone.error == (422, "UNKNOWN_PAYMENT_METHOD")
+    await house.ask("ada", "DELETE", f"showtimes/{showtimes[0]}/holds/{hold_id}")
+    assert await statuses(house, showtimes) == [{}, {}]
