@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.results import Figure, Outcome, Timeline
+from benchmarks.results import Fairness, Figure, Outcome, Timeline
 
 COLOURS = {"cinema": "#b3261e", "bare": "#8a8f98", "rowlock": "#4a6fa5", "one": "#c9a227"}
 
@@ -51,7 +51,42 @@ def draw(outcome: Outcome, folder: Path) -> Path:
     plt.close(panels)
     if outcome.timeline is not None:
         draw_timeline(outcome.timeline, folder / f"{outcome.scenario}-time.svg")
+    if outcome.fairness is not None:
+        draw_fairness(outcome.fairness, folder / f"{outcome.scenario}-fairness.svg")
     return path
+
+
+def draw_fairness(fairness: Fairness, path: Path) -> None:
+    """Draw who came when against their number, and the numbers against when they went in."""
+    from matplotlib import pyplot as plt
+
+    panel, (drawn, called) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    drawn.plot(
+        [turn.came for turn in fairness.turns],
+        [turn.number for turn in fairness.turns],
+        ".",
+        color="#4a6fa5",
+        ms=1.5,
+    )
+    drawn.set_xlabel("came before the start, in this order")
+    drawn.set_ylabel("number in the line")
+    drawn.set_title("the draw: a cloud, if coming early is worth nothing", fontsize=8)
+    inside = [turn for turn in fairness.turns if turn.entered_s is not None]
+    called.plot(
+        [turn.number for turn in inside],
+        [turn.entered_s for turn in inside if turn.entered_s is not None],
+        ".",
+        color="#b3261e",
+        ms=2,
+    )
+    called.set_xlabel("number in the line")
+    called.set_ylabel("went in, s after the start")
+    called.set_title("the turns: rising, if nobody overtakes", fontsize=8)
+    for axis in (drawn, called):
+        axis.spines[["top", "right"]].set_visible(False)
+    panel.suptitle(fairness.title, fontsize=9)
+    panel.savefig(path, metadata={"Date": None})
+    plt.close(panel)
 
 
 def draw_timeline(timeline: Timeline, path: Path) -> None:

@@ -105,6 +105,24 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     failed_s: list[float] = []
 
 
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """One client of a rush: who came how early, and which number they got.
+
+    `entered_s` is when they went in, after the start; None if they never did.
+    """
+
+    came: int
+    number: int
+    entered_s: float | None
+
+
+class Fairness(msgspec.Struct, frozen=True, kw_only=True):
+    """The turns of a rush, one a client."""
+
+    title: str
+    turns: list[Turn]
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Everything one scenario has to say."""
 
@@ -115,6 +133,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str] = []
     problems: list[str] = []
     timeline: Timeline | None = None
+    fairness: Fairness | None = None
 
 
 class Results(msgspec.Struct, frozen=True, kw_only=True):

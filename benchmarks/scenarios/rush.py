@@ -14,7 +14,7 @@ import msgspec
 from benchmarks.house import House
 from benchmarks.load.histogram import Histogram
 from benchmarks.load.watching import allow_open_files
-from benchmarks.results import Figures, Measurement, Outcome, Target
+from benchmarks.results import Fairness, Figures, Measurement, Outcome, Target, Turn
 from benchmarks.server import HOST, Server
 from benchmarks.session import Bench, Options, Scenario
 from cinema.features.waitingroom.rules import shuffled
@@ -55,6 +55,7 @@ class Crowd:
         self.busy = 0
         self.unexpected: dict[str, int] = {}
         self.joined: list[str] = []
+        self.entered_at_s: dict[str, float] = {}
         self.booked: list[str] = []
         self.sold_at_s = 0.0
         self.over = asyncio.Event()
@@ -104,6 +105,7 @@ class Crowd:
         if status != 200:
             self._note(f"entry {status}")
             return
+        self.entered_at_s[place["id"]] = time.monotonic()
         wish: dict[str, object] = {"best_available": {"quantity": 1}}
         status, held = await self.ask(token, "POST", f"{self._path}/holds", wish)
         if status != 201:
@@ -137,8 +139,8 @@ class Crowd:
 
 async def rush(
     server: Server, house: House, showtime: str, clients: int, figures: Figures
-) -> tuple[float, float]:
-    """One sale; returns how long it took to sell all, and how long the slowest answer took."""
+) -> tuple[float, float, list[Turn]]:
+    """One sale: how long it took to sell all, how long the slowest answer took, and all turns."""
     base = f"http://{HOST}:{server.port}/api/v1"
     connector = aiohttp.TCPConnector(limit=0)
     timeout = aiohttp.ClientTimeout(total=GIVE_UP_S)
@@ -169,19 +171,37 @@ async def rush(
     sold_s = (crowd.sold_at_s or time.monotonic()) - start_s
     for what, count in sorted(crowd.unexpected.items()):
         figures.problem(f"{what}: {count}")
-    await _check(server, crowd, opened["commitment"], seen["seed"], figures)
+    places = await _check(server, crowd, opened["commitment"], seen["seed"], figures)
     figures.add("cinema", "until all is sold", "s", Measurement(value=sold_s))
     figures.add("cinema", "slowest answer", "s", Measurement(value=crowd.slowest_s))
     answer_ms = crowd.answers.quantile(0.99) / 1e6
     figures.add("cinema", "answers 503, sent again", "", Measurement(value=crowd.busy))
     figures.add("cinema", "answer, p99", "ms", Measurement(value=answer_ms))
-    return sold_s, crowd.slowest_s
+    return sold_s, crowd.slowest_s, _turns(crowd, places, start_s)
+
+
+def _turns(crowd: Crowd, places: list[str], start_s: float) -> list[Turn]:
+    """Who came when, which number they got, and when they went in."""
+    numbers = {place: number for number, place in enumerate(places, 1)}
+    entered = crowd.entered_at_s
+    return [
+        Turn(
+            came=came,
+            number=numbers[place],
+            entered_s=round(entered[place] - start_s, 3) if place in entered else None,
+        )
+        for came, place in enumerate(crowd.joined, 1)
+        if place in numbers
+    ]
 
 
 async def _check(
     server: Server, crowd: Crowd, promised: str, seed: str | None, figures: Figures
-) -> None:
-    """Each seat is sold once, and the order is that of the seed that was promised."""
+) -> list[str]:
+    """Each seat is sold once, and the order is that of the seed that was promised.
+
+    Returns the places in that order.
+    """
     connection = await asyncpg.connect(server.postgres.dsn)
     try:
         sold = await connection.fetchval(SOLD, crowd.showtime)
@@ -193,7 +213,7 @@ async def _check(
         figures.problem(f"{sold} of {SEATS} seats sold")
     if committed != promised or seed is None:
         figures.problem("the seed is not the one that was promised")
-        return
+        return []
     places = [row["id"] for row in rows]
     if places != shuffled(bytes.fromhex(seed), places):
         figures.problem("the order is not that of the seed")
@@ -208,6 +228,7 @@ async def _check(
         share = 100 * count / max(1, len(crowd.booked))
         measure = f"came in quarter {number}"
         figures.add("cinema", measure, "% of buyers", Measurement(value=share))
+    return [str(place) for place in places]
 
 
 async def run_rush(bench: Bench) -> Outcome:
@@ -216,12 +237,13 @@ async def run_rush(bench: Bench) -> Outcome:
     clients = CLIENTS_QUICK if bench.options.quick else CLIENTS
     allow_open_files(clients + 200)
     sold_s, slowest_s = 0.0, 0.0
+    turns: list[Turn] = []
     async with bench.cinema() as server:
         house = await House.open(server, clients)
         screen = await house.screen("Screen of the rush", ROWS, COLUMNS)
         for _ in range(runs(bench.options)):
             (showtime,) = await house.showtimes(screen, 1)
-            sold, slowest = await rush(server, house, showtime, clients, figures)
+            sold, slowest, turns = await rush(server, house, showtime, clients, figures)
             sold_s, slowest_s = max(sold_s, sold), max(slowest_s, slowest)
             bench.step()
     return Outcome(
@@ -249,6 +271,7 @@ async def run_rush(bench: Bench) -> Outcome:
             "the clients run in the process of the benchmark, on the same cores",
         ],
         problems=figures.problems,
+        fairness=Fairness(title=f"rush: {clients} clients, one point each", turns=turns),
     )
 
 
