@@ -22,7 +22,7 @@ from cinema.domain.sale_rules import (
 from cinema.domain.seatmap import AVAILABLE
 from cinema.domain.showtime.channels import left_for
 from cinema.domain.showtime.commands import HoldSeats
-from cinema.domain.showtime.events import HoldReleased, Offer, SeatsHeld
+from cinema.domain.showtime.events import HoldReleased, Offer, PlanChanged, SeatsChanged, SeatsHeld
 from cinema.domain.showtime.snapshot import decode_snapshot, encode_snapshot
 from cinema.domain.showtime.state import Surplus
 from cinema.domain.times import from_us
@@ -39,8 +39,10 @@ from tests.unit.domain.showtime.story import (
     hold_best,
     id_of,
     join,
+    pause,
     release,
     second,
+    terms,
 )
 
 ROOM = ("rrrrrrrr",)
@@ -59,8 +61,6 @@ def kept(*quotas: ChannelQuota, **more: Any) -> dict[str, Any]:
 
 
 def room(*quotas: ChannelQuota, steps: tuple[Any, ...] = (), **more: Any) -> Story:
-    from tests.unit.domain.showtime.story import terms
-
     return given(*steps, its_terms=terms(*ROOM, **kept(*quotas, **more)))
 
 
@@ -138,6 +138,61 @@ def test_channels_move_with_their_seats_to_another_plan_and_survive_a_snapshot()
     assert not isinstance(story.decision, Rejection)
     assert list(story.state.channels).count(WEB) == 1
     assert story.state.channels[story.terms.plan.index["A2"]] == WEB
+
+
+def test_a_seat_of_a_booking_that_was_held_for_it_counts_once() -> None:
+    steps = (hold("A1", "hold"), book(), hold("A8", "other"))
+    story = room(quota("web", 4), quota("box_office", 4), steps=steps)
+    assert left(story, WEB) == 2
+    story.when(change("A1", "A8", 1000))
+    assert not isinstance(story.decision, Rejection)
+    assert left(story, WEB) == 3
+
+
+@pytest.mark.parametrize("web", [2, 3])
+def test_offers_of_another_plan_or_other_seats_keep_to_the_quotas_too(web: int) -> None:
+    """On a larger plan there are seats, of which the web may have one if its quota says so."""
+    steps = (
+        hold("A1 A2", "web"),
+        hold("A3 A4", "till", by="staff", **AT_THE_TILL),
+        join(1, by="bob"),
+    )
+    quotas = (quota("web", web), quota("box_office", 8 - web))
+    story = given(*steps, its_terms=terms("rrrr", **kept(*quotas)))
+    story.when(change_plan("rrrrrrrr"))
+    event = story.decision
+    assert isinstance(event, PlanChanged)
+    assert [offer.customer for offer in event.offers] == [id_of("bob")] * (web - 2)
+    assert left(story, BOX_OFFICE) == 8 - web - 2
+
+
+def test_seats_that_a_booking_leaves_are_offered_within_the_quotas() -> None:
+    steps = (
+        hold("A1", "hold"),
+        book(),
+        hold("A2 A3 A4", "rest"),
+        join(1, by="bob"),
+        hold("A5 A6 A7", "till", by="staff", **AT_THE_TILL),
+    )
+    story = given(*steps[:3], its_terms=terms("rrrrrrrr", **kept(quota("web", 4))))
+    for step in (steps[4], hold("A8", "last", by="staff", **AT_THE_TILL), steps[3]):
+        story.when(step)
+        assert not isinstance(story.decision, Rejection), story.decision
+    story.when(change("A1", "A2", 1000))
+    event = story.decision
+    assert isinstance(event, SeatsChanged)
+    assert [offer.seats for offer in event.offers] == [(0,)]
+    assert list(story.state.channels[:2]) == [WEB, WEB]
+
+
+def test_a_code_lets_a_hold_in_before_sales_open_and_not_after_they_close() -> None:
+    times = {"sales_opens_at_us": second(60), "sales_closes_at_us": second(120)}
+    for command in (hold("A1", presale=True), hold_best(1, presale=True)):
+        for at_s, is_open in ((0, True), (60, True), (119, True), (120, False)):
+            story = given(**times).when(command, at_s)
+            assert isinstance(story.decision, SeatsHeld) == is_open
+    story = given(pause(), **times)
+    story.when(hold("A1", presale=True)).then_refused("SALES_PAUSED")
 
 
 def test_seats_sold_before_there_were_quotas_count_for_none() -> None:
