@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from cinema.features.bookings.service import BookingsService
 from cinema.features.bookings.store import BookingsRepository
 from cinema.features.cashdesk.store import CashDeskRepository
 from cinema.features.feature import Feature
 from cinema.features.ledger.service import AttemptsService
 from cinema.features.node_parts import Listed, NodeParts, Offered
-from cinema.features.pricing.sale_service import SalesService
 from cinema.features.seats.service import SeatsService
 from cinema.features.series import routes as series_routes
 from cinema.features.series.jobs import OpenSeries
@@ -24,7 +24,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     methods = offered[AttemptsService].methods
     series = SeriesService(
         *(node.dispatch, store, offered[SeatsService], BookingsRepository(node.pool, node.reads)),
-        *(offered[SalesService], methods, offered[CashDeskRepository]),
+        *(offered[BookingsService], methods, offered[CashDeskRepository]),
         next_id=node.next_id,
     )
     methods.add(SeriesMethod(node.pool, now=now))

@@ -29,10 +29,10 @@ from cinema.features.accounts.authority import serves
 from cinema.features.bookings.change_service import PAY_AT_ONCE
 from cinema.features.bookings.service import BookingsService, booking_code, check_tender, paying
 from cinema.features.bookings.shapes import BookingInput, PaymentInput
-from cinema.features.bookings.store import BookingsRepository, Place
+from cinema.features.bookings.store import BookingsRepository, ShowtimePlace
 from cinema.features.ledger.methods import COUNTER, MethodRegistry
 from cinema.features.ledger.rules import SERIES
-from cinema.features.ledger.tills import Taken, Tills
+from cinema.features.ledger.tills import Tendered, Tills
 from cinema.features.refusals import found, granted
 from cinema.features.seats.service import HoldOutcome, SeatsService, hold_of, money
 from cinema.features.seats.shapes import Hold, HoldInput
@@ -110,7 +110,7 @@ class SeriesService:
             raise
         return await self._decide(principal, request, kept, places, starts)
 
-    async def _places(self, principal: Principal, request: SeriesInput) -> list[Place]:
+    async def _places(self, principal: Principal, request: SeriesInput) -> list[ShowtimePlace]:
         """Where the showtimes are.
 
         Refuses NOT_FOUND, FORBIDDEN, UNKNOWN_PAYMENT_METHOD, VALIDATION_ERROR.
@@ -195,7 +195,7 @@ class SeriesService:
         self,
         principal: Principal,
         request: SeriesInput,
-        places: Sequence[Place],
+        places: Sequence[ShowtimePlace],
         starts: Sequence[StartPayment],
         key: IdempotencyKey | None,
     ) -> KeptSeries:
@@ -229,7 +229,7 @@ class SeriesService:
         principal: Principal,
         request: SeriesInput,
         kept: KeptSeries,
-        places: Sequence[Place],
+        places: Sequence[ShowtimePlace],
         starts: Sequence[StartPayment],
     ) -> Series:
         """Have all showtimes wait, and then decide by the row; whatever is not known it says."""
@@ -322,11 +322,11 @@ class SeriesService:
         principal: Principal,
         request: SeriesInput,
         kept: KeptSeries,
-        places: Sequence[Place],
+        places: Sequence[ShowtimePlace],
     ) -> None:
         """Note whose drawer the money goes into. Refuses CASH_SESSION_REQUIRED."""
         payment = request.payment
-        how = Taken(tender=payment.tender or "cash", reference=payment.reference)
+        how = Tendered(tender=payment.tender or "cash", reference=payment.reference)
         person = UUID(bytes=principal.user_id)
         for part, place in zip(kept.parts, places, strict=True):
             await self._tills.take(part.payment_id, place.cinema_id, person, how, self._now())
