@@ -16,6 +16,7 @@ USER: Final[dict[str, Any]] = {
     "role": "customer",
     "email_verified": False,
     "created_at": "2026-05-01T09:00:00Z",
+    "cinema_ids": [],
 }
 CREDENTIALS: Final = {"email": "ada@example.com", "password": "correct horse battery"}
 GUEST: Final[dict[str, Any]] = {

@@ -48,7 +48,7 @@ Password = Annotated[
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """An account, without secrets."""
+    """An account, without secrets; staff and managers have the cinemas where they work."""
 
     id: str
     email: str
@@ -57,6 +57,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     role: Literal["customer", "staff", "manager", "admin"]
     email_verified: bool
     created_at: datetime
+    cinema_ids: list[UUID]
 
 
 class RegisterInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -129,7 +130,6 @@ class AdminUser(User, frozen=True, kw_only=True):
 
     disabled: bool
     mfa_on: bool
-    cinema_ids: list[UUID]
     created_by: UUID | None
     updated_at: datetime | None
     updated_by: UUID | None

@@ -24,7 +24,9 @@ Welcome: TypeAlias = Callable[[PooledConnection, UUID, datetime], Awaitable[None
 
 USER_COLUMNS: Final = (
     "users.id::text as id, users.email, users.first_name, users.last_name, users.role,"
-    " users.email_verified, users.created_at"
+    " users.email_verified, users.created_at,"
+    " array(select cinema_id from cinema_managers where user_id = users.id order by cinema_id)"
+    " as cinema_ids"
 )
 """The columns from which `user_of` makes a `User`."""
 

@@ -64,6 +64,7 @@ async def test_staff_and_managers_belong_to_cinemas_until_they_are_given_others(
         promoted = await house.promote(made.user.id, role, *own)
         assert promoted.cinema_ids == own
         again = await house.accounts.login(LOGIN, HERE)
+        assert again.user.cinema_ids == own
         principal = await house.admission.look_up(again.access_token)
         assert (principal.role, principal.cinema_ids) == (role, {one.bytes for one in own})
 

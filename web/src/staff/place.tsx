@@ -1,6 +1,7 @@
-/** Where somebody works: chosen once, and remembered by this browser. */
+/** Where somebody works: one of their cinemas, remembered by this browser; admins choose among all. */
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useEffect, useState } from "react";
+import { useSession } from "../api/session";
 import { useWords } from "../i18n";
 import { type Cinema, cinemasQuery } from "../ui/queries";
 
@@ -12,11 +13,22 @@ export function useWorkplace(): {
   choose: (id: string) => void;
 } {
   const cinemas = useQuery(cinemasQuery);
+  const session = useSession();
   const [chosen, setChosen] = useState(() => localStorage.getItem(STORED));
+  const own = session.kind === "user" ? session.user.cinema_ids : [];
   const all = cinemas.data ?? [];
+  const theirs = all.filter((one) => own.includes(one.id));
+  // Of who belongs to none, the server says what they may see.
+  const open = theirs.length > 0 ? theirs : all;
+  const cinema = open.find((one) => one.id === chosen) ?? open[0];
+  const isTheirs = theirs.length > 0;
+  useEffect(() => {
+    // The scanner starts without a connection too, and then nobody says whose cinema it is.
+    if (isTheirs && cinema) localStorage.setItem(STORED, cinema.id);
+  }, [isTheirs, cinema]);
   return {
-    cinemas: all,
-    cinema: all.find((one) => one.id === chosen) ?? all[0],
+    cinemas: open,
+    cinema,
     choose: (id) => {
       localStorage.setItem(STORED, id);
       setChosen(id);
