@@ -1,60 +1,35 @@
 /** What tickets cost in a cinema: rules, ticket types, and a look at what comes of them. */
 import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { ApiError, api, ask, newKey, REPEATED, type Schemas, whole } from "../api/client";
+import { api, ask, newKey, REPEATED, type Schemas, whole } from "../api/client";
 import { money } from "../format";
 import { type Key, useWords, type Words } from "../i18n";
-import { StaffOnly } from "../staff/door";
-import { useWorkplace, WorkplaceField } from "../staff/place";
 import { Confirm } from "../ui/form";
 import type { Cinema } from "../ui/queries";
-import { Empty, Failure, Skeleton, useTitle } from "../ui/state";
+import { Empty } from "../ui/state";
+import { Answer, HousePage } from "./frame";
 import { GROUPS, inOrder } from "./price-parts";
 import { PricePreview } from "./price-preview";
 import { RuleDialog } from "./price-rule";
 import { PriceSettings } from "./price-settings";
-import "../styles/manage.css";
 
 type Rule = Schemas["PriceRule"];
 
-const MANAGERS = ["manager", "admin"] as const;
-
 export function PricesPage() {
   const { t } = useWords();
-  useTitle(t("prices.title"));
   return (
-    <StaffOnly roles={MANAGERS}>
-      <Prices />
-    </StaffOnly>
-  );
-}
-
-function Prices() {
-  const { t } = useWords();
-  const place = useWorkplace();
-  const { cinema } = place;
-  return (
-    <>
-      <header className="page-head">
-        <h1>{t("prices.title")}</h1>
-      </header>
-      <div className="office">
-        <div className="office-main">
-          {cinema && <Rules key={cinema.id} cinema={cinema} />}
-          {cinema && <PriceSettings key={`settings ${cinema.id}`} cinema={cinema} />}
-        </div>
-        <div className="office-side">
-          <WorkplaceField {...place} />
-          {cinema && <PricePreview key={cinema.id} cinema={cinema} />}
-        </div>
-      </div>
-    </>
+    <HousePage title={t("prices.title")} side={(cinema) => <PricePreview cinema={cinema} />}>
+      {(cinema) => (
+        <>
+          <Rules cinema={cinema} />
+          <PriceSettings cinema={cinema} />
+        </>
+      )}
+    </HousePage>
   );
 }
 
 function Rules({ cinema }: { cinema: Cinema }) {
-  const { t } = useWords();
-  const [isAdding, setAdding] = useState(false);
   const rules = useInfiniteQuery({
     queryKey: ["price-rules", cinema.id],
     queryFn: ({ pageParam }) => {
@@ -69,11 +44,17 @@ function Rules({ cinema }: { cinema: Cinema }) {
   useEffect(() => {
     if (hasNextPage && !isFetchingNextPage) void fetchNextPage();
   }, [hasNextPage, isFetchingNextPage, fetchNextPage]);
-  if (rules.error instanceof ApiError && rules.error.status === 403)
-    return <p className="warning">{t("scan.forbidden")}</p>;
-  if (rules.isError) return <Failure error={rules.error} again={() => rules.refetch()} />;
-  if (rules.data === undefined) return <Skeleton className="list-skeleton" />;
-  const all = inOrder(rules.data.pages.flatMap((page) => page.data));
+  return (
+    <Answer of={rules}>
+      {({ pages }) => <InGroups cinema={cinema} rules={pages.flatMap((page) => page.data)} />}
+    </Answer>
+  );
+}
+
+function InGroups({ cinema, rules }: { cinema: Cinema; rules: Rule[] }) {
+  const { t } = useWords();
+  const [isAdding, setAdding] = useState(false);
+  const all = inOrder(rules);
   return (
     <section aria-labelledby="rules">
       <div className="section-head">

@@ -4,44 +4,21 @@ import { useState } from "react";
 import { ApiError, api, ask, newKey, REPEATED, type Schemas, whole } from "../api/client";
 import { minorOf, moment, money } from "../format";
 import { useWords } from "../i18n";
-import { StaffOnly } from "../staff/door";
-import { useWorkplace, WorkplaceField } from "../staff/place";
 import { Field, type Fields, Form, Refusal } from "../ui/form";
 import type { Cinema } from "../ui/queries";
-import { Empty, Failure, Skeleton, useTitle } from "../ui/state";
+import { Empty } from "../ui/state";
+import { Answer, HousePage } from "./frame";
 
 type Promo = Schemas["PromoCode"];
 
-const MANAGERS = ["manager", "admin"] as const;
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 export function PromosPage() {
   const { t } = useWords();
-  useTitle(t("promos.title"));
   return (
-    <StaffOnly roles={MANAGERS}>
-      <Promos />
-    </StaffOnly>
-  );
-}
-
-function Promos() {
-  const { t } = useWords();
-  const place = useWorkplace();
-  const { cinema } = place;
-  return (
-    <>
-      <header className="page-head">
-        <h1>{t("promos.title")}</h1>
-      </header>
-      <div className="office">
-        <div className="office-main">{cinema && <List cinema={cinema} />}</div>
-        <div className="office-side">
-          <WorkplaceField {...place} />
-          {cinema && <Adding key={cinema.id} cinema={cinema} />}
-        </div>
-      </div>
-    </>
+    <HousePage title={t("promos.title")} side={(cinema) => <Adding cinema={cinema} />}>
+      {(cinema) => <List cinema={cinema} />}
+    </HousePage>
   );
 }
 
@@ -56,25 +33,27 @@ function List({ cinema }: { cinema: Cinema }) {
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.meta.next_cursor ?? null,
   });
-  if (promos.error instanceof ApiError && promos.error.status === 403)
-    return <p className="warning">{t("scan.forbidden")}</p>;
-  if (promos.isError) return <Failure error={promos.error} again={() => promos.refetch()} />;
-  if (promos.data === undefined) return <Skeleton className="list-skeleton" />;
-  const all = promos.data.pages.flatMap((page) => page.data);
-  if (all.length === 0) return <Empty title={t("promos.none")} text={t("promos.noneText")} />;
   return (
-    <>
-      <ul className="rows panel">
-        {all.map((one) => (
-          <PromoRow key={one.id} promo={one} cinema={cinema} />
-        ))}
-      </ul>
-      {promos.hasNextPage && (
-        <button type="button" className="button quiet" onClick={() => promos.fetchNextPage()}>
-          {t("bookings.more")}
-        </button>
-      )}
-    </>
+    <Answer of={promos}>
+      {({ pages }) =>
+        pages[0]?.data.length === 0 ? (
+          <Empty title={t("promos.none")} text={t("promos.noneText")} />
+        ) : (
+          <>
+            <ul className="rows panel">
+              {pages.flatMap((page) =>
+                page.data.map((one) => <PromoRow key={one.id} promo={one} cinema={cinema} />),
+              )}
+            </ul>
+            {promos.hasNextPage && (
+              <button type="button" className="button quiet" onClick={() => promos.fetchNextPage()}>
+                {t("bookings.more")}
+              </button>
+            )}
+          </>
+        )
+      }
+    </Answer>
   );
 }
 

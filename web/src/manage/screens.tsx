@@ -4,60 +4,39 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, ask, newKey, REPEATED, type Schemas } from "../api/client";
 import { useWords } from "../i18n";
-import { StaffOnly } from "../staff/door";
-import { useWorkplace, WorkplaceField } from "../staff/place";
 import { Confirm, Field, type Fields, Form } from "../ui/form";
 import { type Cinema, screensQuery } from "../ui/queries";
-import { Dialog, Empty, Failure, Skeleton, useTitle } from "../ui/state";
-import "../styles/manage.css";
+import { Dialog, Empty } from "../ui/state";
+import { Answer, HousePage } from "./frame";
 
 type Screen = Schemas["Screen"];
 
-const MANAGERS = ["manager", "admin"] as const;
-
 export function ScreensPage() {
   const { t } = useWords();
-  useTitle(t("screens.title"));
   return (
-    <StaffOnly roles={MANAGERS}>
-      <Screens />
-    </StaffOnly>
-  );
-}
-
-function Screens() {
-  const { t } = useWords();
-  const place = useWorkplace();
-  const { cinema } = place;
-  return (
-    <>
-      <header className="page-head">
-        <h1>{t("screens.title")}</h1>
-      </header>
-      <div className="office">
-        <div className="office-main">{cinema && <List cinema={cinema} />}</div>
-        <div className="office-side">
-          <WorkplaceField {...place} />
-          {cinema && <Adding key={cinema.id} cinema={cinema} />}
-        </div>
-      </div>
-    </>
+    <HousePage title={t("screens.title")} side={(cinema) => <Adding cinema={cinema} />}>
+      {(cinema) => <List cinema={cinema} />}
+    </HousePage>
   );
 }
 
 function List({ cinema }: { cinema: Cinema }) {
   const { t } = useWords();
   const screens = useQuery(screensQuery(cinema.id));
-  if (screens.isError) return <Failure error={screens.error} again={() => screens.refetch()} />;
-  if (screens.data === undefined) return <Skeleton className="list-skeleton" />;
-  if (screens.data.length === 0)
-    return <Empty title={t("screens.none")} text={t("screens.noneText")} />;
   return (
-    <ul className="rows panel">
-      {screens.data.map((one) => (
-        <ScreenRow key={one.id} screen={one} />
-      ))}
-    </ul>
+    <Answer of={screens}>
+      {(all) =>
+        all.length === 0 ? (
+          <Empty title={t("screens.none")} text={t("screens.noneText")} />
+        ) : (
+          <ul className="rows panel">
+            {all.map((one) => (
+              <ScreenRow key={one.id} screen={one} />
+            ))}
+          </ul>
+        )
+      }
+    </Answer>
   );
 }
 
