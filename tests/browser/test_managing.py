@@ -63,8 +63,11 @@ def test_an_admin_finds_an_account_disables_it_and_invites_another(
 
 
 STAFF = ["Box office", "Scanner", "Bookings"]
-MANAGER = [*STAFF, "Timetable", "Screens", "Prices", "Promo codes", "Reports"]
-ADMIN = [*MANAGER, "Films", "Cinemas", "Accounts", "Reviews", "Webhooks", "Audit log", "Live"]
+MANAGER = [*STAFF, "Timetable", "Screens", "Prices", "Promo codes", "Cash days", "Reports"]
+ADMIN = [
+    *(*MANAGER, "Films", "Cinemas", "Accounts", "Reviews"),
+    *("Messages", "Webhooks", "Audit log", "Live"),
+]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import {
   redirect,
 } from "@tanstack/react-router";
 import { ACCOUNT_PARTS, type AccountPart } from "./account/parts";
-import { REVIEW_STATUSES } from "./admin/parts";
+import { MESSAGE_STATUSES, REVIEW_STATUSES } from "./admin/parts";
 import { loadAnew, receiveGuest } from "./api/session";
 import type { When } from "./bookings/queries";
 import { FilmPage } from "./films/film";
@@ -205,6 +205,18 @@ const prices = createRoute({
   component: lazyRouteComponent(() => import("./manage/prices"), "PricesPage"),
 });
 
+const cashDays = createRoute({
+  getParentRoute: () => root,
+  path: "/manage/cash-days",
+  component: lazyRouteComponent(() => import("./manage/cash-days"), "CashDaysPage"),
+});
+
+const cashDay = createRoute({
+  getParentRoute: () => root,
+  path: "/manage/cash-days/$cinemaId/$day",
+  component: lazyRouteComponent(() => import("./manage/cash-day"), "CashDayPage"),
+});
+
 const adminCinemas = createRoute({
   getParentRoute: () => root,
   path: "/admin/cinemas",
@@ -247,6 +259,15 @@ const webhooks = createRoute({
   getParentRoute: () => root,
   path: "/admin/webhooks",
   component: lazyRouteComponent(() => import("./admin/webhooks"), "WebhooksPage"),
+});
+
+const messages = createRoute({
+  getParentRoute: () => root,
+  path: "/admin/messages",
+  component: lazyRouteComponent(() => import("./admin/messages"), "MessagesPage"),
+  validateSearch: (asked: Asked): { status?: (typeof MESSAGE_STATUSES)[number] } => ({
+    status: MESSAGE_STATUSES.find((one) => one === asked.status),
+  }),
 });
 
 const moderation = createRoute({
@@ -328,6 +349,8 @@ const tree = root.addChildren([
   reports,
   timetable,
   prices,
+  cashDays,
+  cashDay,
   screens,
   screen,
   adminFilms,
@@ -336,6 +359,7 @@ const tree = root.addChildren([
   users,
   moderation,
   live,
+  messages,
   webhooks,
   audit,
 ]);

@@ -5,3 +5,10 @@ export const REVIEW_STATUSES: Schemas["ModeratedReview"]["status"][] = [
   "published",
   "rejected",
 ];
+
+export const MESSAGE_STATUSES: Schemas["SentMessage"]["status"][] = [
+  "dead",
+  "waiting",
+  "sent",
+  "dropped",
+];

@@ -9,6 +9,7 @@ import { Field, type Fields, Form, Newest, Refusal, STEADY } from "../ui/form";
 import { type Cinema, type Movie, type Showtime, showtimeQuery } from "../ui/queries";
 import { Dialog, Skeleton } from "../ui/state";
 import type { Room } from "./board";
+import { QueueSwitch } from "./queue-switch";
 import { instantOf, inTheWay, MINUTE_MS, timeIn } from "./timetable-parts";
 
 /** What the dialog begins with. */
@@ -122,7 +123,7 @@ function Loaded(props: LoadedProps) {
   const { wish, cinema, show, showtime, again } = props;
   const { t, language } = useWords();
   const done = useDone(props.close);
-  const [isCancelling, setCancelling] = useState(false);
+  const [part, setPart] = useState<"facts" | "queue" | "cancel">("facts");
   const [round, setRound] = useState(0);
   const changed = useMutation({
     mutationFn: (body: Omit<Schemas["ShowtimeInput"], "movie_id">) => {
@@ -146,7 +147,9 @@ function Loaded(props: LoadedProps) {
     onSuccess: done,
   });
   const { amount, currency } = showtime.base_price;
-  if (isCancelling) return <Cancelling {...props} done={done} back={() => setCancelling(false)} />;
+  const back = () => setPart("facts");
+  if (part === "cancel") return <Cancelling {...props} done={done} back={back} />;
+  if (part === "queue") return <QueueSwitch showtimeId={show.id} cinema={cinema} back={back} />;
   const minutes = (Date.parse(showtime.ends_at) - Date.parse(showtime.starts_at)) / MINUTE_MS;
   return (
     <Shared
@@ -176,7 +179,10 @@ function Loaded(props: LoadedProps) {
           setRound(round + 1);
         }}
       />
-      <button type="button" className="button danger" onClick={() => setCancelling(true)}>
+      <button type="button" className="button quiet" onClick={() => setPart("queue")}>
+        {t("queue.title")}
+      </button>
+      <button type="button" className="button danger" onClick={() => setPart("cancel")}>
         {t("table.cancel")}
       </button>
     </Shared>

@@ -25,6 +25,8 @@ const TEXTS: Partial<Record<string, Key>> = {
   SHOWTIME_STARTED: "form.started",
   SHOWTIME_CANCELLED: "form.cancelled",
   SCHEDULE_CONFLICT: "form.calendar",
+  EARLIER_DAY_OPEN: "cash.earlier",
+  BUSINESS_DAY_CLOSED: "cash.isClosed",
 };
 
 /** What a refusal means here; of what only the server knows, its own words. */

@@ -140,6 +140,9 @@ function StaffNav() {
           <Link to="/manage/promo-codes" className="link">
             {t("promos.title")}
           </Link>
+          <Link to="/manage/cash-days" className="link">
+            {t("cash.title")}
+          </Link>
           <Link to="/manage/reports" className="link">
             {t("reports.title")}
           </Link>
@@ -158,6 +161,9 @@ function StaffNav() {
           </Link>
           <Link to="/admin/reviews" className="link">
             {t("reviews.title")}
+          </Link>
+          <Link to="/admin/messages" className="link">
+            {t("sent.title")}
           </Link>
           <Link to="/admin/webhooks" className="link">
             {t("hooks.title")}
