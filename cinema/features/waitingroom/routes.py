@@ -174,7 +174,8 @@ async def join_room(parts: RoomParts, context: RequestContext) -> Reply:
     operation_id="enterShowtime",
     summary="Go in, when it is your turn",
     description="Uses a place that is `admitted`, once: from then on it is the caller's, who may "
-    "hold seats until `until`. Repeated by the same caller, it answers the same.",
+    "hold seats until `until`. Repeated by the same caller, it answers the same. A guest's place "
+    "goes to another guest who knows the secret of the same device.",
     tag=TAG,
     auth="bearer",
     guests=True,

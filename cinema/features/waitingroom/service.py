@@ -12,7 +12,7 @@ from uuid import UUID
 
 from cinema.actors.dispatch import Dispatch
 from cinema.domain.paging import BY_NUMBER, Page, PageQuery, after, page
-from cinema.domain.principal import Principal
+from cinema.domain.principal import GUEST, Principal
 from cinema.domain.rejections import refuse
 from cinema.domain.times import to_us
 from cinema.features.accounts.authority import require_own_cinema
@@ -225,7 +225,7 @@ class WaitingRoomService:
         return self._shown(room, showtime_id, self._place_shown(room, place, token))
 
     async def enter(self, showtime_id: UUID, by: Principal, request: EntryInput) -> WaitingRoom:
-        """Let the caller in with an admitted place; once, and again for the same caller.
+        """Let the caller in with an admitted place; once, and again for the same caller or device.
 
         Refuses NOT_FOUND, QUEUE_CLOSED, QUEUE_NOT_YET, QUEUE_PLACE_ENDED.
         """
@@ -236,10 +236,14 @@ class WaitingRoomService:
         if request.device_secret is not None:
             device = device_digest(request.device_secret)
         entered = await self._store.enter(place_id, room, people, device, self._now())
+        if entered is not None:
+            self.entered += 1
+        elif device is not None and by.role == GUEST:
+            entered = await self._store.enter_anew(
+                place_id, room.id, people[0], device, self._now()
+            )
         if entered is None:
             entered = await self._entered_before(place_id, room, people, device)
-        else:
-            self.entered += 1
         assert entered.customer_id is not None
         assert entered.valid_until is not None
         gate.admit(entered.customer_id.bytes, to_us(entered.valid_until))

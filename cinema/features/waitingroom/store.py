@@ -139,6 +139,17 @@ set state = 'inside', customer_id = coalesce(place.customer_id, ($3::uuid[])[1])
     entered_at = $5, valid_until = $6
 from owned where place.id = owned.id and not exists (select from others)
 returning {", ".join(f"place.{column}" for column in _PLACE.split(", "))}"""
+# A guest who loads the page anew is another one, on the same device.
+_ENTER_ANEW: Final = f"""
+update waiting_places place set customer_id = $3
+where place.id = $1 and place.room_id = $2 and place.state = 'inside' and place.valid_until > $5
+    and place.device_digest = $4
+    and exists (select from guests where guests.id = place.customer_id)
+    and not exists (
+        select from waiting_places other
+        where other.room_id = $2 and other.state <> 'ended' and other.customer_id = $3
+    )
+returning {", ".join(f"place.{column}" for column in _PLACE.split(", "))}"""
 _LEAVE: Final = """
 update waiting_places set state = 'ended', ended_by = 'left', ended_at = $3
 where room_id = $1 and customer_id = any($2::uuid[]) and state <> 'ended'
@@ -476,6 +487,17 @@ class RoomsRepository:
         until = now + timedelta(seconds=room.shopping_seconds)
         async with transaction(self._pool) as writing:
             row = await writing.fetchrow(_ENTER, place_id, room.id, customers, device, now, until)
+        return None if row is None else KeptPlace(**dict(row))
+
+    async def enter_anew(
+        self, place_id: UUID, room_id: UUID, guest: UUID, device: bytes, now: datetime
+    ) -> KeptPlace | None:
+        """Give a guest's place to another guest of the same device, for the time that is left.
+
+        None if it is not such a place. Refuses RETRY, OUTCOME_UNKNOWN.
+        """
+        async with transaction(self._pool) as writing:
+            row = await writing.fetchrow(_ENTER_ANEW, place_id, room_id, guest, device, now)
         return None if row is None else KeptPlace(**dict(row))
 
     async def leave(self, room_id: UUID, customers: Sequence[UUID], now: datetime) -> UUID:

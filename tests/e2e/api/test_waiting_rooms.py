@@ -178,6 +178,35 @@ async def test_a_place_is_its_owners_and_is_used_once(house: House) -> None:
     assert (await enter(house, "bob", showtime_id, of_bob)).status == 200
 
 
+async def test_a_guest_who_is_another_one_on_the_same_device_goes_on_in_its_place(
+    house: House,
+) -> None:
+    showtime_id = await house.showtime()
+    await put(house, showtime_id)
+    secret = "s" * 22
+    token = (await join(house, None, showtime_id, device_secret=secret)).data["place"]["token"]
+    await status_is(house, showtime_id, token, "admitted")
+    first = (await enter(house, "guest", showtime_id, token, secret)).data["place"]
+    made = await house.ask(None, "POST", "auth/guest")
+    again = {"Authorization": f"Bearer {made.data['access_token']}"}
+
+    async def go_in(with_secret: str) -> Answer:
+        body = {"token": token, "device_secret": with_secret}
+        path = f"showtimes/{showtime_id}/queue/entry"
+        return await house.ask(None, "POST", path, body, headers=again)
+
+    assert (await go_in("t" * 22)).error == (409, "QUEUE_PLACE_ENDED")
+    with_account = await enter(house, "ada", showtime_id, token, secret)
+    assert with_account.error == (409, "QUEUE_PLACE_ENDED")
+    entered = (await go_in(secret)).data["place"]
+    assert (entered["status"], entered["until"]) == ("inside", first["until"])
+    assert (await enter(house, "guest", showtime_id, token)).error == (409, "QUEUE_PLACE_ENDED")
+    held = await house.ask(
+        None, "POST", f"showtimes/{showtime_id}/holds", {"seats": ["A1"]}, headers=again
+    )
+    assert held.status == 201
+
+
 async def test_one_place_used_by_many_at_once_lets_one_in(house: House) -> None:
     showtime_id = await house.showtime()
     await put(house, showtime_id)
