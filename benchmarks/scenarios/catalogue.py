@@ -11,6 +11,7 @@ from benchmarks.scenarios.lists import CATALOGUE
 from benchmarks.scenarios.logins import LOGINS
 from benchmarks.scenarios.outbox import OUTBOX
 from benchmarks.scenarios.overload import OVERLOAD
+from benchmarks.scenarios.pages import PAGES
 from benchmarks.scenarios.pricing import PRICING
 from benchmarks.scenarios.promo_rush import PROMO_RUSH
 from benchmarks.scenarios.recommend import RECOMMEND
@@ -54,6 +55,7 @@ SCENARIOS = {
         PROMO_RUSH,
         RUSH,
         SCAN,
+        PAGES,
         OUTBOX,
         REPORTS,
     )
