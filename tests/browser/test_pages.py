@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from collections.abc import Callable
@@ -14,13 +13,13 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.backstage import Backstage
+from tests.browser.houses import House
+from tests.browser.pages import faults_of
 from tests.browser.steps import hold_best, open_seats, sign_in_as
 from tests.browser.windows import visitor
-from tests.support.server_process import ROOT, ServerProcess
+from tests.support.server_process import ServerProcess
 
-AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
-FIRST_SCRIPTS_BYTES = 150_000
-STYLES_BYTES = 20_000
 WIDTHS = (390, 1280)
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
@@ -35,17 +34,7 @@ def test_no_page_has_a_fault(browser: Browser, server: ServerProcess, width: int
             look_at(f"{name}, {theme}", page)
 
     def look_at(name: str, page: Page) -> None:
-        page.evaluate(AXE.read_text())
-        result = page.evaluate(
-            "async () => await axe.run(document, { resultTypes: ['violations'] })"
-        )
-        faults = [
-            f"{one['id']}: {one['nodes'][0]['html'][:200]} {one['nodes'][0]['failureSummary']}"
-            for one in result["violations"]
-        ]
-        too_wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
-        if too_wide > 0:
-            faults.append(f"{too_wide} pixels wider than the screen")
+        faults = faults_of(page)
         if faults:
             found[name] = faults
 
@@ -157,6 +146,7 @@ def test_no_page_has_a_fault(browser: Browser, server: ServerProcess, width: int
         sign_in_as(page, "admin")
         look_at_catalogue(page, look)
         look_at_planning(page, look)
+        look_at_days(page, Backstage(page, server), look)
     assert found == {}
 
 
@@ -215,6 +205,37 @@ def look_at_planning(page: Page, look: Callable[[str, Page], None]) -> None:
     look("a price rule", page)
 
 
+def look_at_days(page: Page, backstage: Backstage, look: Callable[[str, Page], None]) -> None:
+    house = House(backstage)
+    for till in ("Bar", "Foyer"):
+        opening = {"amount": 5000, "currency": "EUR"}
+        body = {"cinema_id": house.cinema_id, "till": till, "opening": opening}
+        session = backstage.ask("admin", "POST", "cash-sessions", body)
+        if till == "Bar":
+            path = f"cash-sessions/{session['id']}/close"
+            backstage.ask("admin", "POST", path, {"counted": opening})
+            day = f"cinemas/{house.cinema_id}/business-days/{session['business_date']}"
+            backstage.ask("admin", "POST", f"{day}/close")
+    page.goto("/manage/cash-days")
+    page.get_by_label("Cinema").select_option(label=house.label)
+    page.get_by_text("Close these tills first: Foyer").wait_for()
+    look("cash days", page)
+    page.get_by_role("link", name="Show the report: Report 1").click()
+    page.get_by_role("heading", name="Report 1").wait_for()
+    look("report of a day", page)
+    page.goto("/admin/messages")
+    page.locator(".mail h3").wait_for()
+    page.locator(".rows, .empty").first.wait_for()
+    look("messages", page)
+    house.showtime()
+    page.goto(f"/manage/timetable?day={house.day()}")
+    page.locator(".board-show").click()
+    page.get_by_role("button", name="Waiting room").click()
+    page.get_by_label("Waiting room").select_option("by_load")
+    page.get_by_text("More settings").click()
+    look("a waiting room", page)
+
+
 def test_the_link_in_a_mail_turns_its_kind_off_and_on_again(
     browser: Browser, server: ServerProcess
 ) -> None:
@@ -237,16 +258,6 @@ def test_the_link_in_a_mail_turns_its_kind_off_and_on_again(
         page.goto("/messages/off?cut#token=AAAA")
         page.get_by_role("button", name="Turn them off").click()
         page.get_by_text("This link is not whole").wait_for()
-
-
-def test_the_first_load_is_small(pages: Path) -> None:
-    page = (pages / "index.html").read_text()
-    names = re.findall(r'(?:src|href)="/assets/([^"]+)"', page)
-    sizes = {name: len(gzip.compress((pages / "assets" / name).read_bytes(), 9)) for name in names}
-    scripts = sum(size for name, size in sizes.items() if name.endswith(".js"))
-    styles = sum(size for name, size in sizes.items() if name.endswith(".css"))
-    assert 0 < scripts <= FIRST_SCRIPTS_BYTES, sizes
-    assert 0 < styles <= STYLES_BYTES, sizes
 
 
 def test_every_file_that_a_browser_loads_is_compressed_beforehand(pages: Path) -> None:

@@ -33,10 +33,11 @@ export function SeatMap({ grid, store, toggle }: MapProps) {
   const [stop, setStop] = useState(() => firstStop(grid, store));
   const map = useRef<SVGSVGElement>(null);
   const frame = useRef<HTMLDivElement>(null);
+  /** At this zoom the whole room is seen, even if its seats are too small for a finger. */
+  const fitting = useCallback(() => ((frame.current?.clientWidth ?? 0) - 16) / grid.width, [grid]);
   useLayoutEffect(() => {
-    const width = (frame.current?.clientWidth ?? 0) - 16;
-    setZoom(Math.min(Math.max(SMALLEST, width / grid.width), COMFORTABLE));
-  }, [grid]);
+    setZoom(Math.min(Math.max(SMALLEST, fitting()), COMFORTABLE));
+  }, [fitting]);
 
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.altKey || event.metaKey) return;
@@ -62,13 +63,17 @@ export function SeatMap({ grid, store, toggle }: MapProps) {
   return (
     <div className="map-frame">
       <div className="zoom">
-        <button type="button" onClick={() => setZoom(Math.max(SMALLEST, zoom / STEP))}>
+        <button type="button" onClick={() => setZoom(Math.max(Math.min(SMALLEST, fitting()), zoom / STEP))}>
           <span aria-hidden="true">−</span>
           <span className="unseen">{t("seats.zoomOut")}</span>
         </button>
         <button type="button" onClick={() => setZoom(Math.min(LARGEST, zoom * STEP))}>
           <span aria-hidden="true">+</span>
           <span className="unseen">{t("seats.zoomIn")}</span>
+        </button>
+        <button type="button" onClick={() => setZoom(Math.min(fitting(), COMFORTABLE))}>
+          <span aria-hidden="true">⤢</span>
+          <span className="unseen">{t("seats.zoomFit")}</span>
         </button>
       </div>
       <div className="map-scroll" ref={frame}>
