@@ -183,6 +183,12 @@ def test_the_best_seats_can_be_found_and_given_back(page: Page) -> None:
     page.get_by_role("button", name="Find the best seats").click()
     page.get_by_text("You are keeping").wait_for()
     expect(page.locator("[data-seat].mine")).to_have_count(3)
+    # Other seats instead, whether they were chosen before or are chosen now.
+    page.locator("[data-seat].available").first.click()
+    page.get_by_label("How many?").select_option("2")
+    page.get_by_role("button", name="Find the best seats").click()
+    page.get_by_text("You are keeping").wait_for()
+    expect(page.locator("[data-seat].mine")).to_have_count(2)
     page.get_by_role("button", name="Give back").click()
     expect(page.locator("[data-seat].mine")).to_have_count(0)
 

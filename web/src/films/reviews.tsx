@@ -36,7 +36,7 @@ async function ownReview(filmId: string): Promise<OwnReview | null> {
 }
 
 export function Reviews({ film }: { film: Movie }) {
-  const { t, language } = useWords();
+  const { t, many, language } = useWords();
   const session = useSession();
   const isUser = session.kind === "user";
   const reviews = useInfiniteQuery({
@@ -70,7 +70,7 @@ export function Reviews({ film }: { film: Movie }) {
         ) : (
           <>
             <Stars rating={average} />
-            {t("reviews.average", { average: number.format(average), n: count })}
+            {many("reviews.average", count, { average: number.format(average) })}
           </>
         )}
       </p>

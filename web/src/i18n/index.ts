@@ -29,11 +29,15 @@ export function fill(text: string, values: Values = {}): string {
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
 
+/** Texts with a form for one and a form for more. */
+export type Counted = StemOf<Key>;
+type StemOf<Name> = Name extends `${infer Stem}_one` ? Stem : never;
+
 export interface Words {
   language: Language;
   t: (key: Key, values?: Values) => string;
   /** The form for a number; `key` has the variants `_one` and `_other`. */
-  many: (key: "home.found" | "seats.chosen", n: number) => string;
+  many: (key: Counted, n: number, values?: Values) => string;
 }
 
 export function useWords(): Words {
@@ -47,6 +51,6 @@ export function useWords(): Words {
   return {
     language,
     t: (key, values) => fill(texts[key], values),
-    many: (key, n) => fill(texts[`${key}_${n === 1 ? "one" : "other"}` as Key], { n }),
+    many: (key, n, values) => fill(texts[`${key}_${n === 1 ? "one" : "other"}`], { ...values, n }),
   };
 }

@@ -2,7 +2,7 @@
 import { queryOptions } from "@tanstack/react-query";
 import { api, ask, newKey, type Schemas } from "../api/client";
 import { currentSession, ready, setSession } from "../api/session";
-import { keep } from "./kept";
+import { keep, keptAt } from "./kept";
 import type { QueuePlace } from "./queue";
 
 export type Hold = Schemas["Hold"];
@@ -61,5 +61,5 @@ export async function extendHold({ showtime_id, hold_id }: Hold): Promise<Hold> 
 export async function giveBack({ showtime_id, hold_id }: Hold): Promise<void> {
   const params = { path: { showtime_id, hold_id }, header: { "Idempotency-Key": newKey() } };
   await ask(api.DELETE("/api/v1/showtimes/{showtime_id}/holds/{hold_id}", { params }));
-  keep(null);
+  if (keptAt(showtime_id) === hold_id) keep(null);
 }

@@ -63,7 +63,10 @@ export function SeatMap({ grid, store, toggle }: MapProps) {
   return (
     <div className="map-frame">
       <div className="zoom">
-        <button type="button" onClick={() => setZoom(Math.max(Math.min(SMALLEST, fitting()), zoom / STEP))}>
+        <button
+          type="button"
+          onClick={() => setZoom(Math.max(Math.min(SMALLEST, fitting()), zoom / STEP))}
+        >
           <span aria-hidden="true">−</span>
           <span className="unseen">{t("seats.zoomOut")}</span>
         </button>

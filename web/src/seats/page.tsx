@@ -194,6 +194,8 @@ function Choosing({
       queries.setQueryData(holdQuery(showtimeId, held.hold_id).queryKey, held);
       store.granted(held.seats.map((seat) => seat.label));
       setShort(false);
+      // Other seats instead: the former ones are for sale again.
+      if (kept !== null) giveBack(kept).catch(() => undefined);
       if (!("seats" in wish)) setHoldId(held.hold_id);
       else if (exchange === undefined)
         void navigate({ to: "/showtimes/$showtimeId/checkout", params: { showtimeId } });

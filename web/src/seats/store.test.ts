@@ -62,6 +62,16 @@ test("seats that are being held for us are not lost when the socket is faster th
   expect([store.lookOf("A1"), store.seen().chosen]).toEqual(["mine", []]);
 });
 
+test("seats that were found for us stand in for those that were chosen", () => {
+  const store = new SeatStore(seats("A1", "A2"), 1, 5);
+  store.toggle("A1");
+  store.ask([]);
+  store.granted(["A2"]);
+  expect(store.seen()).toMatchObject({ chosen: [], lost: [] });
+  store.apply(delta(5, 6, { A2: "held" }));
+  expect([store.lookOf("A1"), store.lookOf("A2")]).toEqual(["available", "mine"]);
+});
+
 test("seats that were refused to us and are taken are lost", () => {
   const store = new SeatStore(seats("A1", "A2"), 1, 5);
   store.choose(["A1", "A2"]);

@@ -102,13 +102,14 @@ export class SeatStore {
     this.asked = new Set(labels);
   }
 
+  /** These seats are held for us, instead of what was chosen. */
   granted(labels: Iterable<string>): void {
     this.asked.clear();
-    for (const label of labels) {
-      this.mine.add(label);
-      this.chosen.delete(label);
-      this.tell(label);
-    }
+    const held = [...labels];
+    for (const label of held) this.mine.add(label);
+    const left = new Set([...held, ...this.chosen]);
+    this.chosen.clear();
+    for (const label of left) this.tell(label);
     this.show({ lost: [] });
   }
 

@@ -1,8 +1,9 @@
 /** The box office: a showtime, how many, paid; and the till that it goes into. */
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
+import { serverNow } from "../api/client";
 import { type User, useSession } from "../api/session";
-import { clock, money } from "../format";
+import { clock, dayIn, dayName, money } from "../format";
 import { useWords } from "../i18n";
 import { Empty, Failure, Skeleton, useTitle } from "../ui/state";
 import { StaffOnly } from "./door";
@@ -101,13 +102,21 @@ function Today({ cinema, choose }: TodayProps) {
   const shows = useQuery(showsQuery(cinema));
   if (shows.isError) return <Failure error={shows.error} again={() => shows.refetch()} />;
   if (shows.data === undefined) return <Skeleton className="list-skeleton" />;
-  if (shows.data.length === 0) return <Empty title={t("sale.none")} text={t("sale.noneText")} />;
+  const now = serverNow();
+  const today = dayIn(cinema.time_zone, now);
+  const open = shows.data.filter((one) => Date.parse(one.ends_at) > now);
+  if (open.length === 0) return <Empty title={t("sale.none")} text={t("sale.noneText")} />;
   return (
     <ul className="times shows" aria-label={t("sale.today")}>
-      {shows.data.map((one) => (
+      {open.map((one) => (
         <li key={one.id}>
           <button type="button" className="time" onClick={() => choose(one)}>
-            <strong>{clock(cinema.time_zone, one.starts_at, language)}</strong>
+            <strong>
+              {clock(cinema.time_zone, one.starts_at, language)}
+              {dayIn(cinema.time_zone, one.starts_at) !== today && (
+                <small> {dayName(dayIn(cinema.time_zone, one.starts_at), language)}</small>
+              )}
+            </strong>
             <span>{one.movie_title}</span>
             <span>
               {one.screen_name} · {money(one.base_price, language)}
