@@ -90,7 +90,7 @@ function Messages() {
 }
 
 function Row({ message }: { message: Message }) {
-  const { t, language } = useWords();
+  const { t, many, language } = useWords();
   const queries = useQueryClient();
   const { kind, to, channel, attempts, created_at, next_try_at, ended_at, last_error } = message;
   const again = useMutation({
@@ -102,7 +102,7 @@ function Row({ message }: { message: Message }) {
   });
   const facts = [
     t("sent.asked", { when: moment(ZONE, created_at, language) }),
-    attempts > 0 && t("hooks.tries", { n: attempts }),
+    attempts > 0 && many("hooks.tries", attempts),
     next_try_at && t("sent.next", { when: moment(ZONE, next_try_at, language) }),
     ended_at && t("sent.ended", { when: moment(ZONE, ended_at, language) }),
     last_error,

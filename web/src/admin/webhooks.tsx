@@ -234,7 +234,7 @@ function Sent({ hook, close }: { hook: Webhook; close: () => void }) {
 }
 
 function DeliveryRow({ hookId, delivery }: { hookId: string; delivery: Delivery }) {
-  const { t, language } = useWords();
+  const { t, many, language } = useWords();
   const queries = useQueryClient();
   const again = useMutation({
     mutationFn: () => {
@@ -249,7 +249,7 @@ function DeliveryRow({ hookId, delivery }: { hookId: string; delivery: Delivery 
   });
   const at = delivery.ended_at ?? delivery.next_try_at;
   const facts = [
-    t("hooks.tries", { n: delivery.attempts }),
+    many("hooks.tries", delivery.attempts),
     at && moment(ZONE, at, language),
     delivery.last_status,
     delivery.last_error,

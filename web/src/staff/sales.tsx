@@ -111,12 +111,10 @@ function Today({ cinema, choose }: TodayProps) {
       {open.map((one) => (
         <li key={one.id}>
           <button type="button" className="time" onClick={() => choose(one)}>
-            <strong>
-              {clock(cinema.time_zone, one.starts_at, language)}
-              {dayIn(cinema.time_zone, one.starts_at) !== today && (
-                <small> {dayName(dayIn(cinema.time_zone, one.starts_at), language)}</small>
-              )}
-            </strong>
+            <strong>{clock(cinema.time_zone, one.starts_at, language)}</strong>
+            {dayIn(cinema.time_zone, one.starts_at) !== today && (
+              <span>{dayName(dayIn(cinema.time_zone, one.starts_at), language)}</span>
+            )}
             <span>{one.movie_title}</span>
             <span>
               {one.screen_name} · {money(one.base_price, language)}
