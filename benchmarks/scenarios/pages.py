@@ -79,6 +79,7 @@ class Others:
     def __init__(self, server: Server, house: House) -> None:
         self._base = f"http://{HOST}:{server.port}/api/v1"
         self._house = house
+        self.refused = 0
 
     async def hold(self, session: aiohttp.ClientSession, showtime: str, seat: str) -> str:
         """The address of a hold."""
@@ -109,7 +110,7 @@ class Others:
                     await asyncio.sleep(max(0.0, due_s - time.monotonic()))
                     address = await self.hold(session, showtime, seat)
                     async with session.delete(address, headers=self._headers) as reply:
-                        assert reply.status == 200
+                        self.refused += reply.status != 200
 
     @property
     def _headers(self) -> dict[str, str]:
@@ -211,6 +212,8 @@ async def run_pages(bench: Bench) -> Outcome:
                 figures.add("cinema", measure, unit, Measurement(value=value))
             bench.step()
         await browser.close()
+    if others.refused:
+        figures.problem(f"{others.refused} holds were not given back: fewer changes than wanted")
     wanted = (LCP_MS, SHIFT, CLICK_MS, PAINT_MS)
     return Outcome(
         scenario="pages",
