@@ -1,4 +1,4 @@
--- Codes with which customers hold seats before sales open (docs/adr/081-presale-codes.md). Each bound is the condition
+-- Codes with which customers hold seats before sales open (docs/adr/084-presale-codes.md). Each bound is the condition
 -- of an update, for all holds in `presale_codes.uses` and for each customer in `presale_customers.uses`.
 create table presale_codes (
     id uuid primary key,

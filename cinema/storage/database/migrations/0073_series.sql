@@ -1,4 +1,4 @@
--- Seats of several showtimes that are booked together (docs/adr/082-series.md). The state says whether all of them are
+-- Seats of several showtimes that are booked together (docs/adr/085-series.md). The state says whether all of them are
 -- booked or none.
 create table series (
     id uuid primary key,
