@@ -43,6 +43,7 @@ from cinema.features.bookings.reminder_store import RemindersRepository
 from cinema.features.bookings.routes import BookingParts
 from cinema.features.bookings.rows import BOOKING_BRANCHES
 from cinema.features.bookings.service import BookingsService, UnpaidBounds
+from cinema.features.bookings.showtime_store import ShowtimeBookingsRepository
 from cinema.features.bookings.staff_routes import StaffParts
 from cinema.features.bookings.staff_service import StaffBookingsService
 from cinema.features.bookings.staff_store import StaffBookingsRepository
@@ -107,9 +108,10 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
     offered[AttemptsService].methods.add(ExchangeMethod(node.pool, now=now))
     by_link = offered.add(OrdersService(orders, bookings, throttles, now=now))
+    of_showtimes = ShowtimeBookingsRepository(node.pool)
     of_cancelled = BookingsOfCancelled(
         node.dispatch,
-        store,
+        of_showtimes,
         offered[ConcessionsService],
         node.pool,
         offered[MessagesRepository].enqueue,
@@ -120,7 +122,9 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     staff = StaffBookingsService(
         *(of_staff, store, links, throttles), new_id=node.next_uuid, now=now
     )
-    of_moved = BookingsOfMoved(store, node.pool, offered[MessagesRepository].enqueue, now=now)
+    of_moved = BookingsOfMoved(
+        of_showtimes, node.pool, offered[MessagesRepository].enqueue, now=now
+    )
     mails = BookingMails(
         BookingMailsRepository(node.pool),
         node.pool,

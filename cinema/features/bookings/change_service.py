@@ -25,8 +25,9 @@ from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.domain.times import from_us
 from cinema.features.accounts.authority import serves
 from cinema.features.accounts.shapes import Client
+from cinema.features.bookings.checks import check_tender, check_undisputed, check_until
 from cinema.features.bookings.rules import PricedBy, booked_seats, new_prices
-from cinema.features.bookings.service import act_of, check_tender, check_undisputed, check_until
+from cinema.features.bookings.service import act_of
 from cinema.features.bookings.shapes import Booking, Payment, PaymentInput, SeatChangeInput
 from cinema.features.bookings.store import BookingsRepository, SoldBooking
 from cinema.features.ledger.cards import check_code

@@ -28,17 +28,15 @@ from cinema.domain.times import from_us
 from cinema.features.accounts.authority import serves
 from cinema.features.accounts.shapes import Client
 from cinema.features.bookings.change_service import PAY_AT_ONCE, UNPAID
-from cinema.features.bookings.exchange_store import Exchange, ExchangesRepository
-from cinema.features.bookings.service import (
-    BookingsService,
-    act_of,
-    booking_code,
+from cinema.features.bookings.checks import (
     check_tender,
     check_undisputed,
     check_until,
     check_unused,
-    paying,
 )
+from cinema.features.bookings.exchange_store import Exchange, ExchangesRepository
+from cinema.features.bookings.outcomes import paying
+from cinema.features.bookings.service import BookingsService, act_of, booking_code
 from cinema.features.bookings.shapes import Booking, BookingInput, ExchangeInput, PaymentInput
 from cinema.features.bookings.store import BookingsRepository, SoldBooking, SoldSeat
 from cinema.features.ledger.cards import check_code

@@ -21,7 +21,11 @@ from cinema.actors.messages import Accepted, Unavailable
 from cinema.domain.idempotency import ANONYMOUS, idempotency_key
 from cinema.domain.rejections import refuse
 from cinema.domain.showtime.commands import CancelBooking
-from cinema.features.bookings.store import BookingsRepository, BookingToCancel, CancelledShowtime
+from cinema.features.bookings.showtime_store import (
+    BookingToCancel,
+    CancelledShowtime,
+    ShowtimeBookingsRepository,
+)
 from cinema.features.concessions.service import ConcessionsService
 from cinema.features.feature import JobAttempt, JobFailed
 from cinema.features.messages.enqueuing import Enqueue
@@ -46,7 +50,7 @@ class BookingsOfCancelled:
     def __init__(
         self,
         dispatch: Dispatch,
-        bookings: BookingsRepository,
+        bookings: ShowtimeBookingsRepository,
         concessions: ConcessionsService,
         pool: Pool,
         post: Enqueue,

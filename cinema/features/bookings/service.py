@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 from uuid import UUID
@@ -13,46 +13,50 @@ import msgspec
 from cinema.actors.asking import NOT_FOUND, command_key, refusal_of
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.messages import (
-    OUTCOME_UNKNOWN,
     Accepted,
     HoldSeen,
     Outcome,
     ReadHold,
-    Unavailable,
 )
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.paging import BY_MOMENT, Page, after, page
 from cinema.domain.pricing.book import Channel, Promo
-from cinema.domain.pricing.tariffs import ADULT, MEMBER
 from cinema.domain.principal import GUEST, Principal
 from cinema.domain.rejections import Refused, Rejection, refuse
 from cinema.domain.showtime.commands import AbandonPayment, BookHold, CancelBooking, StartPayment
 from cinema.domain.showtime.events import (
     BookingCancelled,
-    HoldBooked,
     PaymentEnded,
-    PaymentStarted,
-    Prices,
-    Seats,
     refund_of,
 )
 from cinema.domain.showtime.sales import HOLD_CHANGED
-from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.domain.times import from_us, to_us
 from cinema.features.accounts.authority import COUNTER_ROLES, serves, sight_of
-from cinema.features.accounts.shapes import Client, email_key, tidy_email
+from cinema.features.accounts.shapes import Client, email_key
 from cinema.features.accounts.throttles import Throttles
 from cinema.features.accounts.user_store import Act
 from cinema.features.bookings.billing_store import BillingRepository
+from cinema.features.bookings.checks import (
+    address_of_guest,
+    check_members,
+    check_tender,
+    check_undisputed,
+    check_until,
+    check_unused,
+)
 from cinema.features.bookings.order_store import NewOrder, OrdersRepository
-from cinema.features.bookings.rules import booked_seats, line_rows, shown_lines
+from cinema.features.bookings.outcomes import (
+    booked,
+    cancelled_booking,
+    given_up,
+    goes_on,
+    may_use,
+    paying,
+)
 from cinema.features.bookings.shapes import (
-    BookedSeat,
     Booking,
     BookingInput,
     BookingQuery,
-    Payment,
-    PaymentInput,
 )
 from cinema.features.bookings.store import BookingsRepository, SoldBooking
 from cinema.features.concessions.service import ConcessionsService
@@ -61,7 +65,7 @@ from cinema.features.giftcards.service import GiftCardsService, check_currency
 from cinema.features.ledger.cards import check_code
 from cinema.features.ledger.methods import COUNTER, COUNTER_LATER, FREE
 from cinema.features.ledger.parts import PART_METHODS, POINTS
-from cinema.features.ledger.refund_rules import Share, paid_status
+from cinema.features.ledger.refund_rules import Share
 from cinema.features.ledger.rules import EXCHANGE, SERIES
 from cinema.features.ledger.service import AttemptsService
 from cinema.features.ledger.tills import Tendered, Tills
@@ -72,7 +76,6 @@ from cinema.features.pricing.rules import promo_of, types_of
 from cinema.features.pricing.sale_service import SalesService
 from cinema.features.pricing.shapes import PromoCode
 from cinema.features.refusals import found, granted
-from cinema.features.seats.service import money
 
 CODE_ALPHABET: Final = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 CODE_CHARS: Final = 8
@@ -93,7 +96,6 @@ LANGUAGE_CHARS: Final = 100
 QUOTES_A_BOOKING: Final = 3
 """How often a hold is quoted that changes while it is being booked."""
 
-EMAIL_NEEDED: Final = "A guest's booking needs an e-mail address: the link to it is sent there."
 NO_EMAIL_NEEDED: Final = "Only guests send an e-mail address: your account has one."
 
 
@@ -159,7 +161,7 @@ class BookingsService:
             await self._check_payment(principal, request)
             await self._expect_billing(request, booking_id)
             return await self._book(principal, request, key, booking_id)
-        email, unique = _address(request.email)
+        email, unique = address_of_guest(request.email)
         await self._check_payment(principal, request)
         guest_id, now = UUID(bytes=principal.user_id), from_us(self._dispatch.clock.now_us())
         async with self._throttles.guest_sale(unique):
@@ -296,7 +298,7 @@ class BookingsService:
             if has_code:
                 await self._concessions.give_back(booking_id)
             raise
-        is_used = _may_use(answer, booking.booking_id)
+        is_used = may_use(answer, booking.booking_id)
         if reserved and not is_used:
             await self._codes.give_back(booking_id)
         if has_code and not is_used:
@@ -358,7 +360,7 @@ class BookingsService:
             )
             promos = (promo_of(promo.code, terms_of(promo)),)
         sale = self._sales.sale(hold, types, channel, promos, products)
-        _check_members(principal, sale.types)
+        check_members(principal, sale.types)
         promo = promo if sale.promo_code else None
         if not sale.total_minor:
             # Nobody has to pay, now or later.
@@ -526,9 +528,9 @@ class BookingsService:
     ) -> Booking:
         """Cancel in the name of `customer`, None for the counter."""
         if sale.status == "pending":
-            given_up = await self._give_up(booking_id, sale, labels, key)
-            if given_up is not None:
-                return given_up
+            unpaid = await self._give_up(booking_id, sale, labels, key)
+            if unpaid is not None:
+                return unpaid
         if customer is not None:
             check_undisputed(sale)
             check_unused(sale, labels)
@@ -652,7 +654,7 @@ class BookingsService:
         back, as far as anybody knows.
         """
         if isinstance(outcome, Accepted) and isinstance(outcome.event, PaymentEnded):
-            return _given_up(outcome.terms, outcome.event, sale)
+            return given_up(outcome.terms, outcome.event, sale)
         if not isinstance(outcome, Accepted) or not isinstance(outcome.event, BookingCancelled):
             refusal: Booking | Rejection = refusal_of(outcome)
             return granted(refusal)
@@ -661,7 +663,7 @@ class BookingsService:
         refunded = min(before_minor + now_minor, sale.amount_minor), now_minor, 0
         with suppress(Refused):
             refunded = await self._bookings.refunded(booking_id, outcome.seq) or refunded
-        return _cancelled(outcome, outcome.event, sale, *refunded)
+        return cancelled_booking(outcome, outcome.event, sale, *refunded)
 
     async def _check_payment(self, principal: Principal, request: BookingInput) -> None:
         method = request.payment.method
@@ -704,186 +706,3 @@ def act_of(
         client=client,
         entry_id=UUID(bytes=next_id()),
     )
-
-
-def check_undisputed(sale: SoldBooking) -> None:
-    """Refuses PAYMENT_DISPUTED for a confirmed booking about whose payment a bank decides."""
-    if sale.is_disputed and sale.status == "confirmed":
-        raise refuse("PAYMENT_DISPUTED")
-
-
-def check_unused(sale: SoldBooking, labels: Sequence[str] | None = None) -> None:
-    """Refuses ALREADY_USED for seats (None for all) with whose tickets somebody was let in."""
-    used = [seat for seat in sale.used_seats if labels is None or seat in labels]
-    if used and not sale.is_called_off:
-        raise refuse("ALREADY_USED", seats=used)
-
-
-def check_tender(method: str, tender: str | None, reference: str, path: str) -> None:
-    """Refuses VALIDATION_ERROR for what is said of a till where none is."""
-    for name, value in (("tender", tender), ("reference", reference)):
-        if value and method != COUNTER:
-            text = "Only payments with the method `counter` have this."
-            raise refuse("VALIDATION_ERROR", text, path=f"{path}.{name}")
-
-
-def check_until(payment: PaymentInput, path: str) -> None:
-    """Refuses VALIDATION_ERROR for a moment until which is to be paid what is paid at once."""
-    if payment.pay_until is not None and payment.method != COUNTER_LATER:
-        text = "Only reservations with the method `counter_later` have this."
-        raise refuse("VALIDATION_ERROR", text, path=f"{path}.pay_until")
-
-
-def _check_members(principal: Principal, types: Sequence[str]) -> None:
-    """Refuses TICKETS_NOT_ALLOWED for guests with tickets for members."""
-    if principal.role == GUEST and MEMBER in types:
-        text = "Tickets for members need an account: sign in, or choose other tickets."
-        raise refuse("TICKETS_NOT_ALLOWED", text, reason="ACCOUNT", ticket_type=MEMBER)
-
-
-def _address(email: str | None) -> tuple[str, str]:
-    """The e-mail address of a guest, and its unique form. Refuses VALIDATION_ERROR."""
-    unique = None if email is None else email_key(email)
-    if email is None or unique is None:
-        text = "This is not an e-mail address." if email else EMAIL_NEEDED
-        raise refuse("VALIDATION_ERROR", text, path="$.email")
-    return tidy_email(email), unique
-
-
-def goes_on(outcome: Outcome, *, has_key: bool) -> bool:
-    """Whether a booking certainly goes on after a cancellation: a part of it, or a refused one.
-
-    A command with a key may be under way a second time.
-    """
-    if isinstance(outcome, Accepted):
-        return not isinstance(outcome.event, BookingCancelled) or bool(outcome.event.seats)
-    if isinstance(outcome, Unavailable):
-        return outcome.code != OUTCOME_UNKNOWN and not has_key
-    return True
-
-
-def _may_use(outcome: Outcome, booking_id: bytes) -> bool:
-    """Whether a booking may have been made, and so uses its code.
-
-    A repeated key is answered with another booking.
-    """
-    if isinstance(outcome, Accepted):
-        event = outcome.event
-        return isinstance(event, HoldBooked | PaymentStarted) and event.booking_id == booking_id
-    return isinstance(outcome, Unavailable) and outcome.code == OUTCOME_UNKNOWN
-
-
-def paying(
-    booking: BookHold,
-    before_start_s: int | None = None,
-    seats_limit: int = 0,
-    *,
-    for_exchange: bool = False,
-) -> StartPayment:
-    """A booking that waits for its payment, instead of one that is paid."""
-    return StartPayment(
-        command_id=booking.command_id,
-        fingerprint=booking.fingerprint,
-        hold_id=booking.hold_id,
-        customer=booking.customer,
-        booking_id=booking.booking_id,
-        code=booking.code,
-        payment_id=booking.payment_id,
-        payment_method=booking.payment_method,
-        before_start_s=before_start_s,
-        seats_limit=seats_limit,
-        sale=booking.sale,
-        for_exchange=for_exchange,
-    )
-
-
-def booked(outcome: Outcome) -> Booking | Rejection:
-    """The booking in an outcome, confirmed or pending; refuses if the outcome is a refusal."""
-    if not isinstance(outcome, Accepted) or not isinstance(
-        outcome.event, HoldBooked | PaymentStarted
-    ):
-        return refusal_of(outcome)
-    accepted, event = outcome, outcome.event
-    terms = accepted.terms
-    total = money(sum(event.prices) + event.fees_minor, event.currency)
-    payment = Payment(UUID(bytes=event.payment_id), event.payment_method, "succeeded", total)
-    if isinstance(event, PaymentStarted):
-        payment = msgspec.structs.replace(
-            payment, status="pending", pay_until=from_us(event.pay_until_us)
-        )
-    return Booking(
-        id=UUID(bytes=event.booking_id),
-        code=event.code,
-        showtime_id=UUID(bytes=terms.showtime_id),
-        status="pending" if isinstance(event, PaymentStarted) else "confirmed",
-        seats=booked_seats(terms, event.seats, event.prices, event.types, event.currency),
-        total=total,
-        created_at=from_us(accepted.at_us),
-        payment=payment,
-        lines=shown_lines(line_rows(event.lines), event.currency),
-    )
-
-
-def _given_up(terms: ShowtimeTerms, event: PaymentEnded, sale: SoldBooking) -> Booking:
-    """The booking after its customer has given it up unpaid."""
-    return Booking(
-        id=UUID(bytes=event.booking_id),
-        code=sale.code,
-        showtime_id=UUID(bytes=terms.showtime_id),
-        status="expired" if event.expired else "cancelled",
-        seats=_seats_of(sale, terms, event.seats, event.prices),
-        total=money(sale.amount_minor, sale.currency),
-        created_at=sale.created_at,
-        payment=Payment(
-            sale.payment_id, sale.method, "failed", money(sale.amount_minor, sale.currency)
-        ),
-        lines=sale.shown_lines(),
-        pick_up=sale.pick_up(),
-    )
-
-
-def _cancelled(
-    accepted: Accepted,
-    event: BookingCancelled,
-    sale: SoldBooking,
-    refunded_minor: int,
-    now_minor: int,
-    waiting_minor: int,
-) -> Booking:
-    """The booking after a cancellation, which has given `now_minor` back.
-
-    One that has ended shows what it was worth before.
-    """
-    terms = accepted.terms
-    whole = not event.seats
-    seats, prices = event.seats, event.prices
-    if whole:
-        seats, prices = event.cancelled, event.cancelled_prices
-    total_minor = sale.amount_minor - refunded_minor + (now_minor if whole else 0)
-    return Booking(
-        id=UUID(bytes=event.booking_id),
-        code=sale.code,
-        showtime_id=UUID(bytes=terms.showtime_id),
-        status="cancelled" if whole else "confirmed",
-        seats=_seats_of(sale, terms, seats, prices),
-        total=money(total_minor, sale.currency),
-        created_at=sale.created_at,
-        payment=Payment(
-            sale.payment_id,
-            sale.method,
-            paid_status(sale.amount_minor, refunded_minor),
-            money(sale.amount_minor, sale.currency),
-            money(refunded_minor, sale.currency) if refunded_minor else None,
-            refund_pending=money(waiting_minor, sale.currency) if waiting_minor else None,
-        ),
-        lines=sale.shown_lines(),
-        pick_up=sale.pick_up(),
-    )
-
-
-def _seats_of(
-    sale: SoldBooking, terms: ShowtimeTerms, seats: Seats, prices: Prices
-) -> list[BookedSeat]:
-    types, labels = sale.type_of(), terms.plan.labels
-    of_seats = [types.get(labels[seat], ADULT) for seat in seats]
-    return booked_seats(terms, seats, prices, of_seats, sale.currency)

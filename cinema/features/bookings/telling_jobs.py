@@ -17,7 +17,11 @@ from uuid import UUID
 from cinema.domain.limits import FREE_REFUND_S
 from cinema.domain.times import from_us
 from cinema.features.bookings.jobs import PAGE
-from cinema.features.bookings.store import BookingsRepository, BookingToTell, MovedShowtime
+from cinema.features.bookings.showtime_store import (
+    BookingToTell,
+    MovedShowtime,
+    ShowtimeBookingsRepository,
+)
 from cinema.features.feature import JobAttempt
 from cinema.features.messages.enqueuing import Enqueue
 from cinema.storage.database.transactions import Pool, transaction
@@ -30,7 +34,7 @@ class BookingsOfMoved:
 
     def __init__(
         self,
-        bookings: BookingsRepository,
+        bookings: ShowtimeBookingsRepository,
         pool: Pool,
         post: Enqueue,
         *,

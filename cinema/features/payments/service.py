@@ -12,7 +12,8 @@ from cinema.actors.messages import Accepted, Outcome
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Rejection, refuse
 from cinema.features.accounts.authority import serves, sight_of
-from cinema.features.bookings.service import booked, check_tender
+from cinema.features.bookings.checks import check_tender
+from cinema.features.bookings.outcomes import booked
 from cinema.features.bookings.shapes import Booking, Payment
 from cinema.features.bookings.store import BookingsRepository, SoldBooking
 from cinema.features.giftcards.service import GiftCardsService, check_currency

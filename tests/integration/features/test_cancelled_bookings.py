@@ -16,7 +16,7 @@ from cinema.actors.messages import TRY_AGAIN, Accepted, Outcome
 from cinema.domain.rejections import Rejection
 from cinema.domain.showtime.commands import CancelBooking
 from cinema.features.bookings.jobs import BookingsOfCancelled, refund_of
-from cinema.features.bookings.store import BookingsRepository
+from cinema.features.bookings.showtime_store import ShowtimeBookingsRepository
 from cinema.features.concessions.service import ConcessionsService
 from cinema.features.concessions.store import ConcessionsRepository
 from cinema.features.feature import JobKind
@@ -76,7 +76,7 @@ class Office:
         concessions = ConcessionsService(
             ConcessionsRepository(pool), new_id=lambda: b"", now=lambda: NOW
         )
-        bookings = BookingsRepository(pool)
+        bookings = ShowtimeBookingsRepository(pool)
         job = BookingsOfCancelled(dispatch, bookings, concessions, pool, messages.enqueue)
         self.queue = self.yard.node({"cancel": JobKind(run=job.run)})
 
@@ -196,7 +196,7 @@ async def test_only_who_has_paid_is_promised_money(office: Office) -> None:
         " values ($1, $1, 'counter_later', $2, 1250, 'EUR', now())",
         [(paid, "succeeded"), (unpaid, "failed")],
     )
-    bookings = BookingsRepository(office.pool)
+    bookings = ShowtimeBookingsRepository(office.pool)
     showtime = await bookings.cancelled_showtime(SHOWTIME)
     assert showtime is not None
     found = await bookings.to_cancel(showtime, UUID(int=0), 10)

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from cinema.domain.times import to_us
-from cinema.features.bookings.store import BookingsRepository
+from cinema.features.bookings.showtime_store import ShowtimeBookingsRepository
 from cinema.features.bookings.telling_jobs import BookingsOfMoved
 from cinema.features.feature import JobKind
 from cinema.features.messages.store import MessagesRepository
@@ -63,7 +63,9 @@ class Office:
             new_id=lambda: next(serials).to_bytes(16, "big"),
             now=lambda: NOW,
         )
-        job = BookingsOfMoved(BookingsRepository(pool), pool, self._post, now=lambda: self.yard.now)
+        job = BookingsOfMoved(
+            ShowtimeBookingsRepository(pool), pool, self._post, now=lambda: self.yard.now
+        )
         self.queue = self.yard.node({"move": JobKind(run=job.run)})
 
     async def _post(self, running: Any, **message: Any) -> object:

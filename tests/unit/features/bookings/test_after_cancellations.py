@@ -9,7 +9,7 @@ import pytest
 from cinema.actors.messages import OUTCOME_UNKNOWN, TRY_AGAIN, Accepted, Outcome, Unavailable
 from cinema.domain.rejections import Rejection
 from cinema.domain.showtime.events import BookingCancelled
-from cinema.features.bookings.service import goes_on
+from cinema.features.bookings.outcomes import goes_on
 
 NOBODY: Any = None
 
