@@ -140,6 +140,37 @@ async def test_a_guests_booking(house: House) -> None:
 
 
 @pytest.mark.asyncio(loop_scope="function")
+async def test_a_refund_by_staff(house: House) -> None:
+    showtime_id = await house.showtime()
+    booking_id = await house.booked("ada", showtime_id, "A1", "A2")
+
+    async def refused(person: str, seats: list[str], currency: str = "EUR") -> str:
+        body = {"booking_id": booking_id, "reason": "Projector failed.", "seats": seats}
+        body |= {"amount": {"amount": 1_000_000, "currency": currency}}
+        return str((await house.ask(person, "POST", "payments/refund", body)).error[1])
+
+    await house.database.execute(
+        "insert into disputes (id, payment_id, booking_id, status, is_open, amount_minor, currency,"
+        " opened_at, updated_at)"
+        " select 'dp_1', id, booking_id, 'needs_response', true, 100, 'EUR', now(), now()"
+        " from payments where booking_id = $1",
+        uuid.UUID(booking_id),
+    )
+    found = [
+        await refused("staff elsewhere", ["A5", "A5"], "USD"),
+        await refused("staff", ["A5", "A5"], "USD"),
+    ]
+    await house.database.execute("update disputes set is_open = false")
+    found += [
+        await refused("staff", ["A5", "A5"], "USD"),
+        await refused("staff", ["A5", "A5"]),
+        await refused("staff", ["A1", "A5"]),
+        await refused("staff", ["A1"]),
+    ]
+    assert found == documented("a refund of seats and an amount by staff")
+
+
+@pytest.mark.asyncio(loop_scope="function")
 async def test_a_mail_that_is_sent_again(house: House) -> None:
     showtime_id = await house.showtime()
     guests = [await guest_of(house) for _ in range(3)]
