@@ -71,7 +71,8 @@ class Lookout:
 
         async def rest(period_s: float) -> None:
             clock = asyncio.get_running_loop()
-            loop.rests_until_s = clock.time() + period_s
+            # The look behind its end would make the rest longer than the period.
+            loop.rests_until_s = clock.time() + period_s - self._period_s
             loop.waiting = clock.create_future()
             timer = clock.call_later(max(self._safety_s, period_s), loop.wake)
             try:

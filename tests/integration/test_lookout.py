@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from cinema.features.feature import Question, Rest
-from cinema.jobs.lookout import LOOKOUT_FAILED, Lookout
+from cinema.jobs.lookout import LOOKOUT_FAILED, PERIOD_S, Lookout
 from cinema.storage.database.pool import close_pool
 from cinema.storage.database.transactions import Pool
 
@@ -90,12 +90,12 @@ async def test_only_those_are_woken_whose_answer_changes(things: Pool) -> None:
 async def test_what_stays_due_is_looked_at_in_the_own_period(things: Pool) -> None:
     await things.execute("insert into things values (15)")
     lookout = Lookout(things, safety_s=NEVER_S)
-    often = Sleeper(lookout.rest(Question(DUE, (lambda: 10,))), period_s=0.0)
+    each_look = Sleeper(lookout.rest(Question(DUE, (lambda: 10,))), period_s=PERIOD_S)
     seldom = Sleeper(lookout.rest(Question(DUE, (lambda: 10,))))
-    async with asleep(often, seldom):
+    async with asleep(each_look, seldom):
         for _ in range(3):
             await look(lookout)
-        assert (often.times, seldom.times) == (3, 0)
+        assert (each_look.times, seldom.times) == (3, 0)
 
 
 async def test_values_are_those_of_the_moment(things: Pool) -> None:
