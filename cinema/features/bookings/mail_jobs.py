@@ -66,13 +66,14 @@ class BookingMails:
         self._post = post
         self._base_url = base_url
         self._now = now
-        self._rounds = Rounds(
-            log.warning, BOOKING_MAILS_NOT_WRITTEN, PERIOD_S, more_s=REST_S, rest=rest
-        )
+        self._rest = rest
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        await self._rounds.run(self.page)
+        rounds = Rounds(
+            log.warning, BOOKING_MAILS_NOT_WRITTEN, PERIOD_S, more_s=REST_S, rest=self._rest
+        )
+        await rounds.run(self.page)
 
     async def page(self) -> bool:
         """Write the mails of one page of events; whether there may be more. Refuses RETRY."""

@@ -68,11 +68,11 @@ class Reminders:
         self._post = post
         self._base_url = base_url
         self._now = now
-        self._rounds = Rounds(log.warning, REMINDERS_NOT_WRITTEN, PERIOD_S)
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        await self._rounds.run(self._write_all)
+        rounds = Rounds(log.warning, REMINDERS_NOT_WRITTEN, PERIOD_S)
+        await rounds.run(self._write_all)
 
     async def _write_all(self) -> bool:
         await self.round()

@@ -56,11 +56,12 @@ class OffersTold:
         self._post = post
         self._base_url = base_url
         self._now = now
-        self._rounds = Rounds(log.warning, OFFERS_NOT_TOLD, PERIOD_S, rest=rest)
+        self._rest = rest
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        await self._rounds.run(self._tell_all)
+        rounds = Rounds(log.warning, OFFERS_NOT_TOLD, PERIOD_S, rest=self._rest)
+        await rounds.run(self._tell_all)
 
     async def _tell_all(self) -> bool:
         await self.round()

@@ -70,13 +70,14 @@ class HandingOut:
     ) -> None:
         self._webhooks = webhooks
         self._now = now
-        self._rounds = Rounds(
-            log.warning, WEBHOOKS_NOT_HANDED_OUT, PERIOD_S, more_s=REST_S, rest=rest
-        )
+        self._rest = rest
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        await self._rounds.run(self._page)
+        rounds = Rounds(
+            log.warning, WEBHOOKS_NOT_HANDED_OUT, PERIOD_S, more_s=REST_S, rest=self._rest
+        )
+        await rounds.run(self._page)
 
     async def _page(self) -> bool:
         return await self._webhooks.hand_out(self._now(), PAGE) == PAGE
