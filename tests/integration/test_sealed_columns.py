@@ -29,6 +29,8 @@ NOT_SEALED = {
     "login_addresses.address",
     "recommendation_model.content",
     "refunds.fingerprint",
+    "series.fingerprint",
+    "series.request_key",
     "refunds.request_key",
     "showtime_archive.key",
     "showtime_archive.payload",

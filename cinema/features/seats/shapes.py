@@ -30,7 +30,7 @@ class BestAvailable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 PresaleCodeText = Annotated[
-    str, Meta(min_length=6, max_length=64, pattern=r"^[\x21-\x7e]+\Z", examples=["FRIENDS-2026"])
+    str, Meta(min_length=6, max_length=64, pattern=r"^[!-~]+$", examples=["FRIENDS-2026"])
 ]
 
 

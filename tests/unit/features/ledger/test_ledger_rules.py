@@ -66,7 +66,14 @@ def test_a_ticket_is_earned_when_its_showtime_starts() -> None:
 
 
 def test_each_method_has_an_account_that_the_table_knows() -> None:
-    names = {*MethodRegistry(demo=True).names(), "stripe", "gift_card", "points", "exchange"}
+    names = {
+        *MethodRegistry(demo=True).names(),
+        "stripe",
+        "gift_card",
+        "points",
+        "exchange",
+        "series",
+    }
     assert names == set(ACCOUNT_OF)
     assert set(ACCOUNT_OF.values()) < ACCOUNTS
     assert set(ASK_NOBODY) < names
