@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -41,6 +42,7 @@ from cinema.cluster.wire import (
     terms_version_of,
 )
 from cinema.domain.rejections import Rejection
+from cinema.domain.sale_rules import ChannelQuota
 from cinema.domain.seatmap import grid_layout, parse_layout
 from cinema.domain.showtime.commands import ExpireDue, HoldSeats
 from cinema.domain.showtime.events import AnyEvent, SeatsHeld
@@ -75,6 +77,13 @@ TERMS = ShowtimeTerms(
 )
 
 _SIMPLE: dict[Any, st.SearchStrategy[Any]] = {
+    # Its seats have bounds, which whoever receives it looks at.
+    ChannelQuota: st.builds(
+        ChannelQuota,
+        channel=st.sampled_from(["web", "app", "box_office"]),
+        seats=st.integers(0, 500),
+        released_at=st.none() | st.datetimes(timezones=st.just(UTC)),
+    ),
     int: st.integers(-(2**63), 2**64 - 1),
     bytes: st.binary(max_size=20),
     str: st.text(max_size=20),
@@ -200,7 +209,22 @@ def test_what_is_a_nodes_own_business_cannot_be_received() -> None:
 def test_frames_of_a_later_version_with_more_fields_are_understood() -> None:
     (came,) = decode_frames(msgspec.msgpack.encode([[7, 12, "news", None]]))
     assert came == Notice(12)
-    hold = [1, b"c" * 16, b"", b"h" * 16, b"a" * 16, ["A1"], 0, False, [], 0, False, "news"]
+    hold = [
+        1,
+        b"c" * 16,
+        b"",
+        b"h" * 16,
+        b"a" * 16,
+        ["A1"],
+        0,
+        False,
+        [],
+        0,
+        False,
+        1,
+        False,
+        "news",
+    ]
     (came,) = decode_frames(msgspec.msgpack.encode([[1, 4, 2, 500, b"i" * 16, hold]]))
     wish = HoldSeats(command_id=b"c" * 16, hold_id=b"h" * 16, customer=b"a" * 16, labels=["A1"])
     assert came == Tell(4, 2, 500, b"i" * 16, wish)
@@ -218,7 +242,7 @@ def test_frames_look_as_they_did_in_the_first_version() -> None:
         Told(6, sent(accepted)): [
             2,
             6,
-            [1, [1, b"h", b"a", [1, 2], [1250, 1250], 99, 0, 0], 5, 2, 77, False, terms_version],
+            [1, [1, b"h", b"a", [1, 2], [1250, 1250], 99, 0, 0, 0], 5, 2, 77, False, terms_version],
         ],
         NotOwner(7, 3, None): [3, 7, 3, None],
         Ask(8, "ping", b""): [4, 8, "ping", b""],
