@@ -17,7 +17,8 @@ FAILURES_A_MINUTE: Final = 5
 class Rounds:
     """Calls a job as long as the node runs, with a rest of `period_s` behind each call.
 
-    If the job says that there may be more, the rest is `more_s`. What it refuses is logged with
+    If the job says that there may be more, the rest is `more_s`, or `rests_for` times as long as
+    the call took if that is longer. What it refuses is logged with
     `write` as `failed`, and tried again behind a rest.
     """
 
@@ -28,24 +29,27 @@ class Rounds:
         period_s: float,
         *,
         more_s: float = 0.0,
+        rests_for: float = 0.0,
         rest: Rest = asyncio.sleep,
     ) -> None:
         self._write = write
         self._failed = failed
         self._period_s = period_s
         self._more_s = more_s
+        self._rests_for = rests_for
         self._rest = rest
         self._limit = LogLimit(lines=FAILURES_A_MINUTE, period_s=60.0)
 
     async def run(self, work: Callable[[], Awaitable[bool]]) -> None:
         """Until cancelled."""
+        clock = asyncio.get_running_loop().time
         while True:
-            is_more = False
+            is_more, began_s = False, clock()
             try:
                 is_more = await work()
             except Refused as refused:
                 self._limit.write(self._write, self._failed, reason=refused.rejection.code)
             if is_more:
-                await asyncio.sleep(self._more_s)
+                await asyncio.sleep(max(self._more_s, self._rests_for * (clock() - began_s)))
             else:
                 await self._rest(self._period_s)

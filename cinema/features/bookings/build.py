@@ -128,7 +128,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     mails = BookingMails(
         BookingMailsRepository(node.pool),
         node.pool,
-        offered[MessagesRepository].enqueue,
+        offered[MessagesRepository].enqueue_all,
         base_url=node.base_url,
         now=node.now,
         rest=node.rest(BOOKING_MAILS_DUE),

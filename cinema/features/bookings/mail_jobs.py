@@ -3,7 +3,8 @@
 Every node looks each second, and one at a time writes: the mails are enqueued in the transaction
 that moves the mark behind their events, so each is written once, and nothing is added to the
 statement of a booking. A mail is looked at again when it is sent: `is_live` says whether the
-booking can still be used. Bounds: `PAGE` events in a transaction, `REST_S` between two full ones.
+booking can still be used. Bounds: `PAGE` events in a transaction, one statement for their mails,
+`REST_S` and `RESTS_FOR` between two full pages.
 Telemetry: the log event below, and that of messages.
 """
 
@@ -19,7 +20,8 @@ import structlog
 
 from cinema.features.bookings.mail_store import BookingMailsRepository, Happening, MailedBooking
 from cinema.features.feature import Rest
-from cinema.features.messages.enqueuing import Enqueue
+from cinema.features.messages.enqueuing import EnqueueAll
+from cinema.features.messages.shapes import NewMessage
 from cinema.features.rounds import Rounds
 from cinema.features.seats.service import money
 from cinema.storage.database.transactions import Pool, PooledConnection, transaction
@@ -43,7 +45,9 @@ PAGE: Final = 100
 """Events in one transaction, which takes a tenth of a second at most."""
 
 REST_S: Final = 0.1
-"""Rest between two full pages, so that a backlog leaves the database to the seats."""
+RESTS_FOR: Final = 3.0
+"""Rest between two full pages, at the least, and so many times as long as the last one took: a
+backlog leaves the database to the seats."""
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +59,7 @@ class BookingMails:
         self,
         bookings: BookingMailsRepository,
         pool: Pool,
-        post: Enqueue,
+        post: EnqueueAll,
         *,
         base_url: str,
         now: Callable[[], datetime],
@@ -71,7 +75,10 @@ class BookingMails:
     async def run(self) -> None:
         """Run as long as the node runs."""
         rounds = Rounds(
-            log.warning, BOOKING_MAILS_NOT_WRITTEN, PERIOD_S, more_s=REST_S, rest=self._rest
+            *(log.warning, BOOKING_MAILS_NOT_WRITTEN, PERIOD_S),
+            more_s=REST_S,
+            rests_for=RESTS_FOR,
+            rest=self._rest,
         )
         await rounds.run(self.page)
 
@@ -97,6 +104,7 @@ class BookingMails:
         exchanged = await self._bookings.exchanged(running, ended) if ended else frozenset()
         refunds = [UUID(one.data["refund_id"]) for one in happenings if "refund_id" in one.data]
         sent = await self._bookings.sent_refunds(running, refunds) if refunds else frozenset()
+        mails: list[NewMessage] = []
         for one in happenings:
             booking = bookings.get(one.booking_id)
             if booking is None:
@@ -104,40 +112,24 @@ class BookingMails:
             match one.type:
                 case "booking.confirmed":
                     if booking.status == "confirmed" and not booking.is_called_off:
-                        await self._confirmed(running, booking)
+                        mails += self._confirmed(booking)
                 case "booking.changed":
                     if booking.status == "confirmed" and not booking.is_called_off:
-                        await self._changed(running, booking, one)
+                        mails.append(self._changed(booking, one))
                 case "booking.cancelled":
                     # Of a cancelled showtime all are told by another job.
                     if not booking.is_called_off and booking.id not in exchanged:
-                        await self._cancelled(running, booking, one)
+                        mails.append(self._cancelled(booking, one))
                 case "refund.succeeded":
                     if UUID(one.data["refund_id"]) in sent:
-                        await self._refunded(running, booking, one)
+                        mails.append(self._refunded(booking, one))
+        if mails:
+            await self._post(running, mails)
 
-    async def _confirmed(self, running: PooledConnection, booking: MailedBooking) -> None:
+    def _confirmed(self, booking: MailedBooking) -> list[NewMessage]:
         about = about_booking(booking, self._base_url)
         total = str(money(booking.total_minor, booking.currency))
-        if booking.has_account:
-            # Guests have a mail of their own, with a link.
-            await self._post(
-                running,
-                kind=CONFIRMED_MESSAGE,
-                to=booking.email,
-                language=booking.language,
-                payload={
-                    **about,
-                    "address": booking.address,
-                    "screen": booking.screen,
-                    "seats": booking.seats or "",
-                    "total": total,
-                },
-                dedupe_key=f"{CONFIRMED_MESSAGE}:{booking.id}",
-                drop_after=booking.ends_at,
-            )
-        await self._post(
-            running,
+        receipt = NewMessage(
             kind=RECEIPT_MESSAGE,
             to=booking.email,
             language=booking.language,
@@ -145,12 +137,27 @@ class BookingMails:
             dedupe_key=f"{RECEIPT_MESSAGE}:{booking.id}",
             send_at=self._now() + RECEIPT_AFTER,
         )
+        if not booking.has_account:
+            # Guests have a mail of their own, with a link.
+            return [receipt]
+        confirmed = NewMessage(
+            kind=CONFIRMED_MESSAGE,
+            to=booking.email,
+            language=booking.language,
+            payload={
+                **about,
+                "address": booking.address,
+                "screen": booking.screen,
+                "seats": booking.seats or "",
+                "total": total,
+            },
+            dedupe_key=f"{CONFIRMED_MESSAGE}:{booking.id}",
+            drop_after=booking.ends_at,
+        )
+        return [confirmed, receipt]
 
-    async def _changed(
-        self, running: PooledConnection, booking: MailedBooking, event: Happening
-    ) -> None:
-        await self._post(
-            running,
+    def _changed(self, booking: MailedBooking, event: Happening) -> NewMessage:
+        return NewMessage(
             kind=CHANGED_MESSAGE,
             to=booking.email,
             language=booking.language,
@@ -165,11 +172,8 @@ class BookingMails:
             drop_after=booking.ends_at,
         )
 
-    async def _cancelled(
-        self, running: PooledConnection, booking: MailedBooking, event: Happening
-    ) -> None:
-        await self._post(
-            running,
+    def _cancelled(self, booking: MailedBooking, event: Happening) -> NewMessage:
+        return NewMessage(
             kind=CANCELLED_MESSAGE,
             to=booking.email,
             language=booking.language,
@@ -182,11 +186,8 @@ class BookingMails:
             dedupe_key=f"{CANCELLED_MESSAGE}:{event.id}",
         )
 
-    async def _refunded(
-        self, running: PooledConnection, booking: MailedBooking, event: Happening
-    ) -> None:
-        await self._post(
-            running,
+    def _refunded(self, booking: MailedBooking, event: Happening) -> NewMessage:
+        return NewMessage(
             kind=REFUND_MESSAGE,
             to=booking.email,
             language=booking.language,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from cinema.features.messages.shapes import NewMessage
 from cinema.storage.database.transactions import PooledConnection
 
 
@@ -23,4 +24,12 @@ class Enqueue(Protocol):
         dedupe_key: str,
         send_at: datetime | None = None,
         drop_after: datetime | None = None,
+    ) -> object: ...
+
+
+class EnqueueAll(Protocol):
+    """Enqueues messages by one statement (`MessagesRepository.enqueue_all`)."""
+
+    async def __call__(
+        self, transaction: PooledConnection, messages: Sequence[NewMessage], /
     ) -> object: ...

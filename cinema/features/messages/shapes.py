@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -12,6 +13,18 @@ from msgspec import Meta
 from cinema.domain.paging import PageQuery
 
 MessageStatus = Literal["waiting", "sent", "dropped", "dead"]
+
+
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """A mail to be enqueued; see `MessagesRepository.enqueue`."""
+
+    kind: str
+    to: str
+    language: str
+    payload: Mapping[str, Any]
+    dedupe_key: str
+    send_at: datetime | None = None
+    drop_after: datetime | None = None
 
 
 class SentMessage(msgspec.Struct, frozen=True, kw_only=True):

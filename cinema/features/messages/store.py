@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -11,7 +11,7 @@ import msgspec
 
 from cinema.features.messages.off_links import key_of
 from cinema.features.messages.rules import BY_SMS, KINDS, PATIENT, language_of
-from cinema.features.messages.shapes import Channel, MessageStatus, SentMessage
+from cinema.features.messages.shapes import Channel, MessageStatus, NewMessage, SentMessage
 from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import Pool, PooledConnection, connection
 from cinema.storage.encryption import Cipher
@@ -20,10 +20,13 @@ from cinema.storage.resealing import SealedColumn
 _ENQUEUE: Final = """
 insert into messages (id, dedupe_key, kind, recipient, language, body, created_at, send_at,
     next_try_at, drop_after, channel)
-values ($1, $2, $3, $4, $5, $6, $7::timestamptz, coalesce($8::timestamptz, $7),
-    coalesce($8, $7), $9, $10)
+select m.id, m.dedupe_key, m.kind, m.recipient, m.language, m.body, $1,
+    coalesce(m.send_at, $1), coalesce(m.send_at, $1), m.drop_after, m.channel
+from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[],
+    $8::timestamptz[], $9::timestamptz[], $10::text[]
+) as m (id, dedupe_key, kind, recipient, language, body, send_at, drop_after, channel)
 on conflict (dedupe_key) do nothing
-returning true"""
+returning dedupe_key"""
 _HAS_PHONE: Final = """
 select exists (
     select from message_phones p join users u on u.id = p.user_id
@@ -166,34 +169,53 @@ class MessagesRepository:
         all that a client accepts. The mail is not sent before `send_at`, and not at all after
         `drop_after`, because a link that has expired is useless.
         """
-        if kind not in KINDS:
-            raise ValueError(f"there is no message of the kind {kind!r}")
-        plain = msgspec.json.encode(payload)
-        if len(plain) > PAYLOAD_LIMIT_BYTES:
-            raise ValueError(f"the payload of a {kind!r} is too large")
-        channels: list[tuple[Channel, str]] = [("mail", dedupe_key)]
-        asks_sms = self._sends_sms and kind in BY_SMS
-        if asks_sms and await transaction.fetchval(_HAS_PHONE, key_of(to), kind):
-            channels.append(("sms", f"{dedupe_key}:sms"))
-        written = []
-        for channel, key in channels:
-            message_id = self._new_id()
-            written.append(
-                await transaction.fetchval(
-                    _ENQUEUE,
-                    UUID(bytes=message_id),
-                    key,
-                    kind,
-                    to,
-                    language_of(language),
-                    self._cipher.seal(plain, place=_place(message_id)),
-                    self._now(),
-                    send_at,
-                    drop_after,
-                    channel,
-                )
-            )
-        return bool(written[0])
+        message = NewMessage(
+            kind=kind,
+            to=to,
+            language=language,
+            payload=payload,
+            dedupe_key=dedupe_key,
+            send_at=send_at,
+            drop_after=drop_after,
+        )
+        return dedupe_key in await self.enqueue_all(transaction, [message])
+
+    async def enqueue_all(
+        self, transaction: PooledConnection, messages: Sequence[NewMessage]
+    ) -> frozenset[str]:
+        """Enqueue mails by one statement; the keys of those that were not enqueued before."""
+        rows = []
+        for message in messages:
+            kind = message.kind
+            if kind not in KINDS:
+                raise ValueError(f"there is no message of the kind {kind!r}")
+            plain = msgspec.json.encode(message.payload)
+            if len(plain) > PAYLOAD_LIMIT_BYTES:
+                raise ValueError(f"the payload of a {kind!r} is too large")
+            channels: list[tuple[Channel, str]] = [("mail", message.dedupe_key)]
+            asks_sms = self._sends_sms and kind in BY_SMS
+            if asks_sms and await transaction.fetchval(_HAS_PHONE, key_of(message.to), kind):
+                channels.append(("sms", f"{message.dedupe_key}:sms"))
+            rows += [self._row(message, plain, *channel) for channel in channels]
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        written = await transaction.fetch(_ENQUEUE, self._now(), *columns)
+        return frozenset(row["dedupe_key"] for row in written)
+
+    def _row(
+        self, message: NewMessage, plain: bytes, channel: Channel, key: str
+    ) -> tuple[object, ...]:
+        message_id = self._new_id()
+        return (
+            UUID(bytes=message_id),
+            key,
+            message.kind,
+            message.to,
+            language_of(message.language),
+            self._cipher.seal(plain, place=_place(message_id)),
+            message.send_at,
+            message.drop_after,
+            channel,
+        )
 
     async def claim(
         self, now: datetime, until: datetime, limit: int, *, patient: bool = False
