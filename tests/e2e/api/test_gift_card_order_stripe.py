@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -352,3 +353,22 @@ async def test_two_who_replace_a_card_at_once_leave_one_with_the_money(shop: Car
         " from gift_cards order by balance_minor"
     )
     assert [tuple(row) for row in rows] == [(0, False, False)] * 6 + [(5000, True, True)]
+
+
+async def test_a_card_that_is_replaced_while_a_dispute_is_noted_does_not_escape_it(
+    shop: CardShop,
+) -> None:
+    bought = await bought_by_card(shop)
+    noting = await asyncpg.connect(shop.house.address)
+    try:
+        async with noting.transaction():
+            await noting.execute("update gift_card_orders set disputed_at = now()")
+            replacing = asyncio.create_task(replaced(shop, bought["card"]["id"]))
+            await until(
+                shop.house,
+                "select exists (select from pg_stat_activity where wait_event_type = 'Lock'"
+                " and datname = current_database())",
+            )
+        assert await is_disabled(shop, await replacing)
+    finally:
+        await noting.close()
