@@ -17,5 +17,6 @@ CODE: Final[dict[str, Any]] = {
     "showtime_id": SHOWTIME_ID,
     **CODE_INPUT,
     "uses": 17,
+    "version": 1,
 }
 GONE: Final[dict[str, Any]] = {"id": PRESALE_CODE_ID}

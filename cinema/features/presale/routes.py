@@ -8,8 +8,9 @@ from cinema.domain.principal import ADMIN, MANAGER
 from cinema.features.presale import examples
 from cinema.features.presale.service import PresaleService
 from cinema.features.presale.shapes import PresaleCode, PresaleGone, PresaleInput, PresaleTerms
+from cinema.http.conditional import version_tag, versions_seen
 from cinema.http.context import RequestContext
-from cinema.http.responses import Reply, success
+from cinema.http.responses import Reply, header_lines, success
 from cinema.http.routes import Operation
 
 TAG: Final = "Presale"
@@ -62,7 +63,8 @@ async def add_code(presale: PresaleService, context: RequestContext) -> Reply:
     path="/api/v1/showtimes/{showtime_id}/presale-codes/{code_id}",
     operation_id="changePresaleCode",
     summary="Change a presale code",
-    description="Its text and its uses stay. With bounds below its uses it is used up.",
+    description="Its text and its uses stay. With bounds below its uses it is used up. `If-Match` "
+    "names the `version` that you have seen.",
     tag=TAG,
     auth="bearer",
     roles=WRITERS,
@@ -70,12 +72,16 @@ async def add_code(presale: PresaleService, context: RequestContext) -> Reply:
     request_example=examples.TERMS,
     response=PresaleCode,
     response_example=examples.CODE,
+    if_match=True,
+    etag=True,
     errors=("RETRY", "OUTCOME_UNKNOWN"),
 )
 async def change_code(presale: PresaleService, context: RequestContext) -> Reply:
     """A code by other terms."""
     showtime_id, code_id = context.ids
-    return success(await presale.change(showtime_id, code_id, context.principal, context.body))
+    seen = versions_seen(context.request)
+    code = await presale.change(showtime_id, code_id, context.principal, context.body, seen)
+    return success(code, extra=header_lines(etag=version_tag(code.version)))
 
 
 @Operation(
@@ -89,12 +95,14 @@ async def change_code(presale: PresaleService, context: RequestContext) -> Reply
     roles=WRITERS,
     response=PresaleGone,
     response_example=examples.GONE,
+    if_match=True,
     errors=("RETRY", "OUTCOME_UNKNOWN"),
 )
 async def delete_code(presale: PresaleService, context: RequestContext) -> Reply:
     """No code any longer."""
     showtime_id, code_id = context.ids
-    return success(await presale.delete(showtime_id, code_id, context.principal))
+    seen = versions_seen(context.request)
+    return success(await presale.delete(showtime_id, code_id, context.principal, seen))
 
 
 ROUTES: Final = (list_codes, add_code, change_code, delete_code)

@@ -19,7 +19,7 @@ from cinema.domain.showtime.commands import HoldBestAvailable, HoldSeats
 from cinema.features.accounts.authority import require_own_cinema
 from cinema.features.presale.shapes import PresaleCode, PresaleGone, PresaleInput, PresaleTerms
 from cinema.features.presale.store import PresaleRepository, Use
-from cinema.features.refusals import found
+from cinema.features.pricing.service import Seen, versions
 from cinema.features.seats.service import HoldAnswer
 
 PRESALE_HOLD_FAILED: Final = "presale_hold_failed"
@@ -73,16 +73,27 @@ class PresaleService:
         )
 
     async def change(
-        self, showtime_id: UUID, code_id: UUID, by: Principal, terms: PresaleTerms
+        self, showtime_id: UUID, code_id: UUID, by: Principal, terms: PresaleTerms, seen: Seen
     ) -> PresaleCode:
-        """A code by other terms; its text and its uses stay. Refuses NOT_FOUND, FORBIDDEN."""
-        require_own_cinema(by, await self._store.cinema_of(showtime_id))
-        return found(await self._store.change(code_id, showtime_id, terms))
+        """A code by other terms; its text and its uses stay.
 
-    async def delete(self, showtime_id: UUID, code_id: UUID, by: Principal) -> PresaleGone:
-        """Nobody can use a code any longer. Refuses NOT_FOUND, FORBIDDEN."""
+        Refuses NOT_FOUND, FORBIDDEN, PRECONDITION_REQUIRED, PRECONDITION_FAILED.
+        """
         require_own_cinema(by, await self._store.cinema_of(showtime_id))
-        return PresaleGone(id=found(await self._store.delete(code_id, showtime_id, self._now())))
+        at, by_id = self._now(), UUID(bytes=by.user_id)
+        return await self._store.change(code_id, showtime_id, terms, versions(seen), at, by_id)
+
+    async def delete(
+        self, showtime_id: UUID, code_id: UUID, by: Principal, seen: Seen
+    ) -> PresaleGone:
+        """Nobody can use a code any longer.
+
+        Refuses NOT_FOUND, FORBIDDEN, PRECONDITION_REQUIRED, PRECONDITION_FAILED.
+        """
+        require_own_cinema(by, await self._store.cinema_of(showtime_id))
+        at, by_id = self._now(), UUID(bytes=by.user_id)
+        await self._store.delete(code_id, showtime_id, versions(seen), at, by_id)
+        return PresaleGone(id=code_id)
 
     # --- holds
 

@@ -41,6 +41,7 @@ class PresaleCode(msgspec.Struct, frozen=True, kw_only=True):
     max_uses: int
     uses_per_customer: int
     uses: int
+    version: int
 
 
 class PresaleGone(msgspec.Struct, frozen=True, kw_only=True):

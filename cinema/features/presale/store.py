@@ -6,12 +6,12 @@ second waits for the row and then finds the bound. Nothing is counted first and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
-from cinema.domain.rejections import refuse
+from cinema.domain.rejections import Refused, refuse
 from cinema.features.presale.shapes import PresaleCode, PresaleInput, PresaleTerms
 from cinema.features.refusals import found
 from cinema.storage.database.driver import Record
@@ -19,7 +19,7 @@ from cinema.storage.database.transactions import Pool, PooledConnection, connect
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
-_CODE: Final = "id, showtime_id, code, starts_at, max_uses, uses_per_customer, uses"
+_CODE: Final = "id, showtime_id, code, starts_at, max_uses, uses_per_customer, uses, version"
 _SHOWTIME: Final = "select cinema_id from showtimes where id = $1"
 _LIST: Final = f"""
 select {_CODE} from presale_codes where showtime_id = $1 and deleted_at is null
@@ -37,13 +37,16 @@ select exists (
     select from presale_codes where showtime_id = $1 and code_key = $2 and deleted_at is null
 )"""
 _CHANGE: Final = f"""
-update presale_codes set starts_at = $3, max_uses = $4, uses_per_customer = $5
-where id = $1 and showtime_id = $2 and deleted_at is null
+update presale_codes set starts_at = $6, max_uses = $7, uses_per_customer = $8, updated_at = $4,
+    updated_by = $5, version = version + 1
+where id = $1 and showtime_id = $2 and deleted_at is null and version = any($3::int[])
 returning {_CODE}"""
 _DELETE: Final = """
-update presale_codes set deleted_at = $3
-where id = $1 and showtime_id = $2 and deleted_at is null
-returning id"""
+update presale_codes set deleted_at = $4, updated_at = $4, updated_by = $5, version = version + 1
+where id = $1 and showtime_id = $2 and deleted_at is null and version = any($3::int[])
+returning true"""
+_VERSION: Final = """
+select version from presale_codes where id = $1 and showtime_id = $2 and deleted_at is null"""
 
 _IS_OPEN: Final = "select sales_opens_at <= $2 from showtimes where id = $1"
 _USED_ALREADY: Final = "select true from presale_uses where id = $1"
@@ -153,21 +156,42 @@ class PresaleRepository:
         return _code(row)
 
     async def change(
-        self, code_id: UUID, showtime_id: UUID, terms: PresaleTerms
-    ) -> PresaleCode | None:
-        """A code as it is from now on. Refuses RETRY, OUTCOME_UNKNOWN."""
+        self,
+        code_id: UUID,
+        showtime_id: UUID,
+        terms: PresaleTerms,
+        seen: Collection[int],
+        now: datetime,
+        by: UUID,
+    ) -> PresaleCode:
+        """A code as it is from now on.
+
+        Refuses NOT_FOUND, PRECONDITION_FAILED, RETRY, OUTCOME_UNKNOWN.
+        """
         async with transaction(self._pool) as writing:
             row = await writing.fetchrow(
-                *(_CHANGE, code_id, showtime_id, terms.starts_at),
+                *(_CHANGE, code_id, showtime_id, list(seen), now, by, terms.starts_at),
                 *(terms.max_uses, terms.uses_per_customer),
             )
-        return None if row is None else _code(row)
+            if row is None:
+                raise await self._unseen(writing, code_id, showtime_id)
+        return _code(row)
 
-    async def delete(self, code_id: UUID, showtime_id: UUID, now: datetime) -> UUID | None:
-        """Nobody can use it from now on; None if there is none. Refuses RETRY, OUTCOME_UNKNOWN."""
+    async def delete(
+        self, code_id: UUID, showtime_id: UUID, seen: Collection[int], now: datetime, by: UUID
+    ) -> None:
+        """Nobody can use it from now on.
+
+        Refuses NOT_FOUND, PRECONDITION_FAILED, RETRY, OUTCOME_UNKNOWN.
+        """
         async with transaction(self._pool) as writing:
-            gone: UUID | None = await writing.fetchval(_DELETE, code_id, showtime_id, now)
-        return gone
+            gone = await writing.fetchval(_DELETE, code_id, showtime_id, list(seen), now, by)
+            if gone is None:
+                raise await self._unseen(writing, code_id, showtime_id)
+
+    async def _unseen(self, writing: PooledConnection, code_id: UUID, showtime_id: UUID) -> Refused:
+        version: int = found(await writing.fetchval(_VERSION, code_id, showtime_id))
+        return refuse("PRECONDITION_FAILED", version=version)
 
     # --- uses
 

@@ -27,7 +27,9 @@ from cinema.domain.showtime.commands import (
 from cinema.domain.times import from_us
 from cinema.features.accounts.authority import serves
 from cinema.features.bookings.change_service import PAY_AT_ONCE
-from cinema.features.bookings.service import BookingsService, booking_code, check_tender, paying
+from cinema.features.bookings.checks import check_tender
+from cinema.features.bookings.outcomes import paying
+from cinema.features.bookings.service import BookingsService, booking_code
 from cinema.features.bookings.shapes import BookingInput, PaymentInput
 from cinema.features.bookings.store import BookingsRepository, ShowtimePlace
 from cinema.features.ledger.methods import COUNTER, MethodRegistry
@@ -37,7 +39,7 @@ from cinema.features.refusals import found, granted
 from cinema.features.seats.service import HoldOutcome, SeatsService, hold_of, money
 from cinema.features.seats.shapes import Hold, HoldInput
 from cinema.features.series.shapes import Series, SeriesInput, SeriesStatus
-from cinema.features.series.store import KeptSeries, Part, SeriesRepository
+from cinema.features.series.store import KeptSeries, SeriesPart, SeriesRepository
 
 COMMIT_WITHIN: Final = timedelta(seconds=60)
 """From when on any node may abort a series that was begun: longer than a request takes."""
@@ -211,7 +213,7 @@ class SeriesService:
             started_at=now,
             commit_until=now + COMMIT_WITHIN,
             parts=[
-                Part(
+                SeriesPart(
                     showtime_id=showtime_id,
                     hold_id=UUID(bytes=start.hold_id),
                     booking_id=UUID(bytes=start.booking_id),
@@ -345,7 +347,7 @@ class SeriesService:
         return from_us(self._dispatch.clock.now_us())
 
 
-def _first_refusal(parts: Sequence[Part], outcomes: Sequence[Outcome]) -> Rejection | None:
+def _first_refusal(parts: Sequence[SeriesPart], outcomes: Sequence[Outcome]) -> Rejection | None:
     """Why one of the showtimes does not wait, and which; None if all do."""
     for part, outcome in zip(parts, outcomes, strict=True):
         if not isinstance(outcome, Accepted):

@@ -56,7 +56,7 @@ KEPT: Final = timedelta(days=400)
 """For so long it is known which bookings were made together."""
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class SeriesPart(msgspec.Struct, frozen=True, kw_only=True):
     """One booking of a series."""
 
     showtime_id: UUID
@@ -79,7 +79,7 @@ class KeptSeries(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: bytes | None
     started_at: datetime
     commit_until: datetime
-    parts: Sequence[Part]
+    parts: Sequence[SeriesPart]
 
 
 class SeriesRepository:
@@ -155,8 +155,8 @@ class SeriesRepository:
 
 async def _whole(reading: PooledConnection, rows: Sequence[Record]) -> list[KeptSeries]:
     """Series of these rows, with their bookings."""
-    parts: dict[UUID, list[Part]] = {row["id"]: [] for row in rows}
+    parts: dict[UUID, list[SeriesPart]] = {row["id"]: [] for row in rows}
     for row in await reading.fetch(_PARTS_OF, list(parts)):
         fields = dict(row)
-        parts[fields.pop("series_id")].append(Part(**fields))
+        parts[fields.pop("series_id")].append(SeriesPart(**fields))
     return [KeptSeries(**dict(row), parts=parts[row["id"]]) for row in rows]

@@ -148,15 +148,23 @@ async def test_codes_are_changed_and_deleted_by_managers_of_the_cinema(house: Ho
     assert (await add(house, showtime_id)).error == (409, "NAME_TAKEN")
     path = f"showtimes/{showtime_id}/presale-codes/{code['id']}"
     terms = {"starts_at": code["starts_at"], "max_uses": 1, "uses_per_customer": 5}
-    changed = (await house.ask("manager", "PUT", path, terms)).data
-    assert changed == {**code, **terms}
+    assert (await house.ask("manager", "PUT", path, terms)).error == (428, "PRECONDITION_REQUIRED")
+    seen = {"If-Match": f'"{code["version"]}"'}
+    changed = (await house.ask("manager", "PUT", path, terms, headers=seen)).data
+    assert changed == {**code, **terms, "version": 2}
+    for method, body in (("PUT", terms), ("DELETE", None)):
+        stale = await house.ask("manager", method, path, body, headers=seen)
+        assert (stale.error, stale.details) == ((412, "PRECONDITION_FAILED"), {"version": 2})
+    seen = {"If-Match": '"2"'}
     assert (await hold(house, "ada", showtime_id, "A1")).status == 201
     used_up = await hold(house, "ada", showtime_id, "A3")
     assert used_up.details == {"reason": "used_up"}
     for method, body in (("PUT", terms), ("DELETE", None)):
-        answer = await house.ask("manager elsewhere", method, path, body)
+        answer = await house.ask("manager elsewhere", method, path, body, headers=seen)
         assert answer.error == (403, "FORBIDDEN")
-    assert (await house.ask("manager", "DELETE", path)).data == {"id": code["id"]}
-    assert (await house.ask("manager", "DELETE", path)).error == (404, "NOT_FOUND")
+    deleted = await house.ask("manager", "DELETE", path, headers=seen)
+    assert deleted.data == {"id": code["id"]}
+    gone = await house.ask("manager", "DELETE", path, headers=seen)
+    assert gone.error == (404, "NOT_FOUND")
     assert (await hold(house, "bob", showtime_id, "A3")).details == {"reason": "unknown"}
     assert (await add(house, showtime_id)).status == 201

@@ -610,9 +610,11 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
         "changePresaleCode": Call(
             *("PUT", f"{shown}/presale-codes/{facts['presale code']}", MANAGERS, 200),
             body={"starts_at": later(0), "max_uses": 1},
+            headers={"If-Match": '"1"'},
         ),
         "deletePresaleCode": Call(
-            "DELETE", f"{shown}/presale-codes/{facts['presale code']}", MANAGERS
+            *("DELETE", f"{shown}/presale-codes/{facts['presale code']}", MANAGERS),
+            headers={"If-Match": '"1", "2"'},
         ),
         "putFilmRoom": Call("PUT", f"{shown_film}/queue", MANAGERS, 200, {"mode": "off"}),
         "getFilmRoom": Call("GET", f"{shown_film}/queue", ANYBODY),

@@ -146,7 +146,7 @@ WITHOUT_VERSIONS = {
     # What is one's own.
     *("putBilling", "putMessageChoices", "replacePreferences"),
     # A switch, not a description that is changed.
-    "putWaitingRoom",
+    *("putWaitingRoom", "putFilmRoom"),
     # The picture has an address of its own, and nothing else of the product changes.
     "removeProductImage",
 }

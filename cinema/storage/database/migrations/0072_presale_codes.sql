@@ -9,8 +9,11 @@ create table presale_codes (
     max_uses integer not null check (max_uses > 0),
     uses_per_customer integer not null check (uses_per_customer > 0),
     uses integer not null default 0 check (uses >= 0),
+    version integer not null default 1,
     created_at timestamptz not null,
     created_by uuid not null,
+    updated_at timestamptz,
+    updated_by uuid,
     deleted_at timestamptz
 );
 create unique index presale_codes_by_key on presale_codes (showtime_id, code_key) where deleted_at is null;

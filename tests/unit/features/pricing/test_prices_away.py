@@ -16,7 +16,7 @@ from cinema.actors.messages import HoldSeen
 from cinema.domain.pricing.book import PriceBook
 from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused, refuse
-from cinema.domain.showtime.prices import PriceBasis
+from cinema.domain.showtime.prices import PriceInputs
 from cinema.features.pricing import book_service, jobs, sale_service
 from cinema.features.pricing.book_service import Books
 from cinema.features.pricing.code_service import CodesService
@@ -78,7 +78,7 @@ async def test_the_showtimes_that_were_sold_last_are_kept(monkeypatch: pytest.Mo
     sales = SalesService(Books(cast("Any", prices)))
     made = []
     for movie in (1, 2, 1, 3, 1, 2):
-        basis = PriceBasis(1, 0, 0, 10, bytes([movie]) * 16, 1000, (), "2d", 0, ())
+        basis = PriceInputs(1, 0, 0, 10, bytes([movie]) * 16, 1000, (), "2d", 0, ())
         made.append((await sales.priced(cast("Any", Seen()), basis)).showtime)
     assert [made[at] is made[0] for at in (2, 4)] == [True, True]
     assert made[5] is not made[1]
@@ -89,7 +89,7 @@ async def test_the_sales_of_a_showtime_that_are_kept_are_few(
 ) -> None:
     monkeypatch.setattr(sale_service, "SALES_KEPT", 1)
     sales = SalesService(Books(cast("Any", Prices(newest=9))))
-    basis = PriceBasis(1, 0, 0, 10, bytes(16), 1000, (), "2d", 0, ("regular",))
+    basis = PriceInputs(1, 0, 0, 10, bytes(16), 1000, (), "2d", 0, ("regular",))
     hold = await sales.priced(cast("Any", Seen()), basis)
     for type_ in ("adult", "complimentary", "adult"):
         sales.sale(hold, {"A1": type_}, "counter")
