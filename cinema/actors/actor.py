@@ -638,7 +638,7 @@ class ShowtimeActor:
         self._plan_seq = 0
         self._note_snapshot(restored.snapshot_seq)
         # Showtimes that fill alike would all come to their snapshots in the same moment.
-        self._snapshot_at_seq -= self._snapshot_interval() // 256 * self.showtime_id[-1]
+        self._snapshot_at_seq += self._snapshot_interval() // 128 * (self.showtime_id[-1] // 8)
         self.armed_us = NEVER_US
         self.phase = Phase.SERVING
         self.closed = False

@@ -75,7 +75,9 @@ class BookingMails:
     async def run(self) -> None:
         """Run as long as the node runs."""
         rounds = Rounds(
-            *(log.warning, BOOKING_MAILS_NOT_WRITTEN, PERIOD_S),
+            log.warning,
+            BOOKING_MAILS_NOT_WRITTEN,
+            PERIOD_S,
             more_s=REST_S,
             rests_for=RESTS_FOR,
             rest=self._rest,
