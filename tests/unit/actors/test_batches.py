@@ -183,7 +183,7 @@ async def test_showtimes_that_fill_alike_come_to_their_snapshots_one_after_the_o
 async def test_a_statement_takes_few_snapshots_if_each_has_much_for_the_archive() -> None:
     async with audited_world() as world:
         events = 2 * (ARCHIVED_PER_BATCH + ENDED_HOLDS_KEPT)
-        showtimes = [world.showtime() for _ in range(2)]
+        showtimes = [world.showtime(showtime_id=some_id()[:-1] + b"\0") for _ in range(2)]
         node = await world.node(snapshot_every_events=events, batch_limit_events=events)
         node.store.held.add("keep")
         for showtime in showtimes:
