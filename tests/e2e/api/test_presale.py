@@ -97,11 +97,12 @@ async def test_many_at_once_use_a_code_as_often_as_it_may_be_used(house: House) 
     answers = await asyncio.gather(
         *(
             hold(house, person, showtime_id, label)
-            for person, label in zip(people, LABELS[::2], strict=False)
+            # None of row C, where a seat is for companions.
+            for person, label in zip(people, LABELS[:16], strict=False)
         )
     )
     won = [person for person, answer in zip(people, answers, strict=False) if answer.status == 201]
-    assert len(won) == 3
+    assert len(won) == 3, [answer.error for answer in answers if answer.status != 201]
     assert all(won.count(person) <= 2 for person in people)
     assert {answer.error for answer in answers if answer.status != 201} == {REFUSED}
     assert await uses(house, showtime_id) == 3
