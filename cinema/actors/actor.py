@@ -575,12 +575,17 @@ class ShowtimeActor:
         """The store did not answer whether the epoch is current."""
         self._outbox.lease_unknown(self)
 
-    def fenced(self) -> None:
-        """The head carries another epoch: somebody else owns the showtime."""
+    def fenced(self, *, beside: bool = False) -> None:
+        """The head carries another epoch: somebody else owns the showtime.
+
+        What is in flight had no effect then; if this was learned `beside` the lane, it may have
+        been written before.
+        """
         if not self.is_serving and self.phase is not Phase.PASSIVATING:
             return
         self._kernel.metrics.fenced += 1
-        self.backlog.in_flight_seq = 0
+        if not beside:
+            self.backlog.in_flight_seq = 0
         self._break(None, "fenced")
 
     def append_refused(self, reason: str, why: Rejection | None = None) -> None:
@@ -730,7 +735,7 @@ class ShowtimeActor:
         )
 
     def snapshot_saved(self, pending: PendingSnapshot, stored: bool | None) -> None:
-        """The lane tried; None: nobody knows whether it succeeded."""
+        """It was tried; None: nobody knows whether it succeeded."""
         if self.pending_snapshot is not pending:
             return
         self.pending_snapshot = None
@@ -741,7 +746,7 @@ class ShowtimeActor:
                 self._break(self.epoch, "release_unknown")
             return
         if not stored:
-            self.fenced()
+            self.fenced(beside=True)
             return
         if save.payload is not None:
             pending.surplus.remove_from(self.state)

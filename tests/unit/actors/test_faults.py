@@ -141,6 +141,34 @@ async def test_a_snapshot_that_waits_its_turn_is_dropped_with_its_state(
         assert second not in world.journal.snapshots
 
 
+@pytest.mark.parametrize("happened", [True, False])
+@in_virtual_time
+async def test_an_event_on_its_way_is_in_doubt_if_a_snapshot_is_the_first_to_be_fenced(
+    happened: bool,
+) -> None:
+    async with audited_world() as world:
+        showtime = world.showtime()
+        node = await world.warm_node(showtime, snapshot_every_events=1)
+        node.store.held.add("keep")
+        await node.ask(showtime, hold(ANNA, "A1"))
+        save = await node.store.next("keep")
+        node.store.held.add("append")
+        second = node.tell(showtime, hold(ANNA, "A2"))
+        call = await node.store.next("append")
+        node.store.held.clear()
+        if happened:
+            call.execute()
+        await world.journal.take_over(showtime)
+        if not happened:
+            call.execute()
+        save.finish()
+        await settle()
+        call.reply()
+        # The lease of the other owner is waited for.
+        await second.answered.wait()
+        assert second.code == ("OK" if happened else "RETRY")
+
+
 @in_virtual_time
 async def test_a_snapshot_waits_for_the_batch_that_holds_its_last_event() -> None:
     async with audited_world() as world:
