@@ -93,7 +93,16 @@ def check(world: World) -> None:
             world.violate(f"{showtime_id.hex()[-4:]} cannot be replayed: {error!r}")
     check_money(world, booked)
     check_exchanges(world, booked, journals)
+    _check_keepers(world)
     _check_health(world)
+
+
+def _check_keepers(world: World) -> None:
+    """Only owners write snapshots: one that is true all the same would show nowhere else."""
+    for showtime_id, epoch, head_epoch in world.database.keepers:
+        if epoch != head_epoch:
+            name = showtime_id.hex()[-4:]
+            world.violate(f"{name}: an owner of {epoch} keeps a snapshot of {head_epoch}")
 
 
 def _check_health(world: World) -> None:

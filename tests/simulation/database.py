@@ -82,7 +82,11 @@ class Call:
 
 
 class Database:
-    """The server and the network before it."""
+    """The server and the network before it.
+
+    `keepers` has a showtime, an epoch and that of the head for each snapshot written beside the
+    commits.
+    """
 
     def __init__(
         self,
@@ -98,6 +102,7 @@ class Database:
         self.fates = Fates()
         self.ways: dict[str, Way] = {}
         self.delays: dict[tuple[str, str], tuple[str, int]] = {}
+        self.keepers: list[tuple[bytes, int, int]] = []
         self.slowness = 1.0
         self.down = False
         self.on_stage: Callable[[Sender, str, Stage], None] = _nothing_happens

@@ -71,6 +71,7 @@ HOLES: dict[str, Hole] = {
             found_by=72,
             journal=weakened.TrustingSnapshots,
         ),
+        Hole(name="snapshot-kept-by-former-owner", found_by=119, journal=more.KeepsForFormerOwners),
         Hole(name="append-again-after-doubt", found_by=59, kernel=weakened.AppendsAgainAfterDoubt),
         Hole(name="doubt-is-failure", found_by=59, kernel=weakened.CallsDoubtsFailures),
         Hole(name="epoch-not-compared", found_by=1, journal=more.EpochsNotCompared),
@@ -82,7 +83,7 @@ HOLES: dict[str, Hole] = {
         ),
         Hole(
             name="snapshot-before-durable",
-            found_by=2,
+            found_by=4,
             journal=more.SnapshotsOfAnySeq,
             kernel=more.UnsafeSnapshots,
         ),

@@ -84,8 +84,18 @@ class SimulatedStore:
         )
 
     async def keep_snapshots(self, saves: Sequence[SnapshotSave]) -> set[bytes]:
-        label = " ".join(_shown(save) for save in saves)
-        return await self._run("keep", label, self._journal.keep_snapshots, saves)
+        """What befalls a lane's `save` befalls this one too."""
+        label = " ".join(["beside", *(_shown(save) for save in saves)])
+        return await self._database.run(self._sender, "save", label, lambda: self._kept(saves))
+
+    def _kept(self, saves: Sequence[SnapshotSave]) -> set[bytes]:
+        kept: set[bytes] = at_once(self._journal.keep_snapshots(saves))
+        for save in saves:
+            if save.showtime_id in kept:
+                self._database.keepers.append(
+                    (save.showtime_id, save.epoch, self._journal.heads[save.showtime_id].epoch)
+                )
+        return kept
 
     async def sweep_archive(self, kind: int, before_us: int, limit: int) -> int:
         return await self._run("sweep", "", self._journal.sweep_archive, kind, before_us, limit)

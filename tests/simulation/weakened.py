@@ -155,6 +155,18 @@ class _AnySeqLane(RecordingLane):
         return super()._save(save)
 
 
+class KeepsForFormerOwners(RecordingJournal):
+    """A snapshot beside the commits is kept for whoever sends it."""
+
+    async def keep_snapshots(self, saves: Sequence[SnapshotSave]) -> set[bytes]:
+        return await super().keep_snapshots(
+            [
+                msgspec.structs.replace(save, epoch=self.heads[save.showtime_id].epoch)
+                for save in saves
+            ]
+        )
+
+
 class UnfencedTruncation(RecordingJournal):
     """Events are deleted and replaced by whoever's snapshot, whatever the head row says."""
 
