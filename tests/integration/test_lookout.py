@@ -9,7 +9,15 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from structlog.testing import capture_logs
 
+from cinema.features.bookings.mail_store import DUE as MAILS_DUE
+from cinema.features.bookings.order_store import DUE as ORDER_LINKS_DUE
+from cinema.features.events.store import DUE as EVENTS_DUE
 from cinema.features.feature import Question, Rest
+from cinema.features.ledger.refund_store import DUE as REFUNDS_DUE
+from cinema.features.messages.store import DUE_PATIENT, DUE_USUAL
+from cinema.features.payments.stripe_store import DUE as STRIPE_DUE
+from cinema.features.reports.projection_store import IS_BEHIND
+from cinema.features.webhooks.store import FRESH
 from cinema.jobs.lookout import LOOKOUT_FAILED, PERIOD_S, Lookout
 from cinema.storage.database.pool import close_pool
 from cinema.storage.database.transactions import Pool
@@ -132,3 +140,34 @@ async def test_all_look_by_themselves_while_postgres_cannot_say(things: Pool) ->
                 await look(lookout)
         assert [one.times for one in sleepers] == [4, 2]
         assert {one["event"] for one in logs} == {LOOKOUT_FAILED}
+
+
+async def test_no_question_reads_a_large_table(pool: Pool) -> None:
+    """When there is nothing to do, which is when it takes longest to find that out."""
+    many = "generate_series(1, 2000) as n"
+    await pool.execute(
+        "insert into public_events (id, type, showtime_id, sequence, data, at) "
+        f"select gen_random_uuid(), 'booking.confirmed', gen_random_uuid(), 1, '{{}}', now() from {many}"
+    )
+    await pool.execute(
+        "insert into refunds (id, payment_id, booking_id, showtime_id, kind, amount_minor, currency, "
+        "status, told, next_try_at, created_at) "
+        "select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), "
+        f"'goodwill', 1, 'EUR', 'succeeded', 'succeeded', now(), now() from {many}"
+    )
+    for mark in ("webhook_mark", "booking_mail_mark", "projections"):
+        await pool.execute(f"update {mark} set position = (select max(position) from public_events)")
+    await pool.execute("update projections set rebuilt_to = null")
+    await pool.execute("analyze public_events, refunds")
+    behind = "9223372036854775807", "now()"
+    questions = (
+        *(MAILS_DUE, ORDER_LINKS_DUE, EVENTS_DUE, REFUNDS_DUE, DUE_PATIENT, DUE_USUAL, STRIPE_DUE),
+        *(IS_BEHIND, FRESH),
+    )
+    for question in questions:
+        value = behind[0] if "bigint" in question else behind[1]
+        asked = "select " + question.format(value)
+        assert await pool.fetchval(asked) is False, asked
+        plan = "\n".join(row[0] for row in await pool.fetch("explain " + asked))
+        assert "Seq Scan on public_events" not in plan, plan
+        assert "Seq Scan on refunds" not in plan, plan

@@ -29,8 +29,9 @@ select position, id, booking_id, type, data::text from public_events where posit
 order by position limit $2"""
 _MOVE: Final = "update booking_mail_mark set position = $1"
 
-DUE: Final = """exists (
-    select from booking_mail_mark mark join public_events e on e.position > mark.position
+# Not by `exists`: see `FRESH` of webhooks.
+DUE: Final = """coalesce(
+    (select max(position) from public_events) > (select position from booking_mail_mark), false
 )"""
 """Whether something has happened behind the mark."""
 
