@@ -28,6 +28,10 @@ PERIOD_S: Final = 0.5
 SAFETY_S: Final = 15.0
 """Longest rest of a loop, for what its question might not see."""
 
+LOOK_S: Final = 1.0
+"""Longest look. If a table is locked for longer, by a `vacuum full` say, all loops look by
+themselves, and those that do not need it go on."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -54,9 +58,15 @@ class Lookout:
     """The looks of one node; on every node."""
 
     def __init__(
-        self, pool: Pool, *, period_s: float = PERIOD_S, safety_s: float = SAFETY_S
+        self,
+        pool: Pool,
+        *,
+        period_s: float = PERIOD_S,
+        safety_s: float = SAFETY_S,
+        look_s: float = LOOK_S,
     ) -> None:
         self._pool = pool
+        self._look_s = look_s
         self._period_s = period_s
         self._safety_s = safety_s
         self._loops: list[_Resting] = []
@@ -105,7 +115,9 @@ class Lookout:
             return []
         values = [value() for loop in self._loops for value in loop.question.values]
         async with connection(self._pool) as reading:
-            answers: list[bool] = await reading.fetchval(self._statement, *values)
+            answers: list[bool] = await reading.fetchval(
+                self._statement, *values, timeout=self._look_s
+            )
         return answers
 
 

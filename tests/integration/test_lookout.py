@@ -19,12 +19,13 @@ from cinema.features.payments.stripe_store import DUE as STRIPE_DUE
 from cinema.features.reports.projection_store import IS_BEHIND
 from cinema.features.webhooks.store import FRESH
 from cinema.jobs.lookout import LOOKOUT_FAILED, PERIOD_S, Lookout
-from cinema.storage.database.pool import close_pool
+from cinema.storage.database.pool import close_pool, open_pool
 from cinema.storage.database.transactions import Pool
 
 pytestmark = pytest.mark.postgres
 
 NEVER_S = 3600.0
+PATIENCE_S = 60.0
 A_WHILE = 20
 """Steps of the loop in which whoever was woken goes on."""
 
@@ -142,21 +143,39 @@ async def test_all_look_by_themselves_while_postgres_cannot_say(things: Pool) ->
         assert {one["event"] for one in logs} == {LOOKOUT_FAILED}
 
 
+async def test_a_locked_table_delays_no_other_loop(database: str) -> None:
+    """Whoever has the lock keeps it, and no statement gives up by itself."""
+    pool = await open_pool(database, size=4, command_timeout_s=NEVER_S, transaction_timeout_ms=0)
+    async with pool as things, asyncio.timeout(PATIENCE_S):
+        await things.execute("create table others (due int)")
+        lookout = Lookout(things, safety_s=NEVER_S, look_s=0.1)
+        locked = Question("exists (select from others)")
+        sleepers = [Sleeper(lookout.rest(one), 0.0) for one in (locked, Question("true"))]
+        async with asleep(*sleepers), things.acquire() as vacuum, vacuum.transaction():
+            await vacuum.execute("lock table others")
+            with capture_logs() as logs:
+                await look(lookout)
+            assert [one["event"] for one in logs] == [LOOKOUT_FAILED]
+            assert [one.times for one in sleepers] == [1, 1]
+
+
 async def test_no_question_reads_a_large_table(pool: Pool) -> None:
     """When there is nothing to do, which is when it takes longest to find that out."""
     many = "generate_series(1, 2000) as n"
     await pool.execute(
-        "insert into public_events (id, type, showtime_id, sequence, data, at) "
-        f"select gen_random_uuid(), 'booking.confirmed', gen_random_uuid(), 1, '{{}}', now() from {many}"
+        "insert into public_events (id, type, showtime_id, sequence, data, at) select "
+        f"gen_random_uuid(), 'booking.confirmed', gen_random_uuid(), 1, '{{}}', now() from {many}"
     )
     await pool.execute(
-        "insert into refunds (id, payment_id, booking_id, showtime_id, kind, amount_minor, currency, "
-        "status, told, next_try_at, created_at) "
+        "insert into refunds (id, payment_id, booking_id, showtime_id, kind, amount_minor, "
+        "currency, status, told, next_try_at, created_at) "
         "select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), "
         f"'goodwill', 1, 'EUR', 'succeeded', 'succeeded', now(), now() from {many}"
     )
     for mark in ("webhook_mark", "booking_mail_mark", "projections"):
-        await pool.execute(f"update {mark} set position = (select max(position) from public_events)")
+        await pool.execute(
+            f"update {mark} set position = (select max(position) from public_events)"
+        )
     await pool.execute("update projections set rebuilt_to = null")
     await pool.execute("analyze public_events, refunds")
     behind = "9223372036854775807", "now()"
