@@ -126,7 +126,14 @@ class RoomsPaced:
         showtimes = self._gates.showtimes_of(gate)
         free, held = 0, 0
         for showtime_id in showtimes:
-            free_there, held_there = await self._seats_of(showtime_id, to_us(now))
+            try:
+                free_there, held_there = await self._seats_of(showtime_id, to_us(now))
+            except Refused as refused:
+                if room.movie_id is None:
+                    raise
+                # The other showtimes of the film have seats all the same.
+                self._note_failure(refused.rejection.code)
+                continue
             free, held = free + free_there, held + held_there
         done = await self._store.pace(room.id, showtimes, free, held, self._now())
         if done is None:

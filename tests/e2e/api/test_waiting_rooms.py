@@ -14,6 +14,8 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from cinema.actors.kernel import Kernel
+from cinema.actors.messages import Outcome, ReadSeats, Unavailable
 from cinema.features.waitingroom.rules import shuffled
 from cinema.features.waitingroom.store import KEPT, RoomsRepository
 from cinema.storage.encryption import Cipher
@@ -445,6 +447,22 @@ async def test_a_films_room_lets_in_as_many_as_its_showtimes_have_seats_for(hous
         return sorted(await states()) == ["admitted", "admitted", "waiting"]
 
     await until(two_are_called)
+
+
+async def test_a_showtime_that_cannot_be_read_leaves_its_films_room_the_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, (first, second) = await film(house)
+    read_seats = Kernel.read_seats
+
+    async def read(kernel: Kernel, showtime_id: bytes, query: ReadSeats) -> Outcome:
+        if showtime_id == UUID(second).bytes:
+            return Unavailable("RETRY")
+        return await read_seats(kernel, showtime_id, query)
+
+    monkeypatch.setattr(Kernel, "read_seats", read)
+    await house.ask("manager", "PUT", path, {"mode": "on"})
+    await admitted(house, "ada", first)
 
 
 async def test_a_showtimes_own_room_comes_before_its_films(house: House) -> None:
