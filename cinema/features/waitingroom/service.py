@@ -239,9 +239,7 @@ class WaitingRoomService:
         if entered is not None:
             self.entered += 1
         elif device is not None and by.role == GUEST:
-            entered = await self._store.enter_anew(
-                place_id, room.id, people[0], device, self._now()
-            )
+            entered = await self._store.enter_anew(place_id, room, people[0], device, self._now())
         if entered is None:
             entered = await self._entered_before(place_id, room, people, device)
         assert entered.customer_id is not None

@@ -139,12 +139,18 @@ set state = 'inside', customer_id = coalesce(place.customer_id, ($3::uuid[])[1])
     entered_at = $5, valid_until = $6
 from owned where place.id = owned.id and not exists (select from others)
 returning {", ".join(f"place.{column}" for column in _PLACE.split(", "))}"""
-# A guest who loads the page anew is another one, on the same device.
+# A guest who loads the page anew is another one, on the same device. Who has booked is done, though
+# the next round has yet to say so: otherwise guests could book one after the other with one place.
 _ENTER_ANEW: Final = f"""
 update waiting_places place set customer_id = $3
 where place.id = $1 and place.room_id = $2 and place.state = 'inside' and place.valid_until > $5
     and place.device_digest = $4
     and exists (select from guests where guests.id = place.customer_id)
+    and not exists (
+        select from bookings b
+        where b.user_id = place.customer_id and b.created_at >= place.entered_at
+            and b.showtime_id = any($6::uuid[])
+    )
     and not exists (
         select from waiting_places other
         where other.room_id = $2 and other.state <> 'ended' and other.customer_id = $3
@@ -490,14 +496,16 @@ class RoomsRepository:
         return None if row is None else KeptPlace(**dict(row))
 
     async def enter_anew(
-        self, place_id: UUID, room_id: UUID, guest: UUID, device: bytes, now: datetime
+        self, place_id: UUID, room: Room, guest: UUID, device: bytes, now: datetime
     ) -> KeptPlace | None:
         """Give a guest's place to another guest of the same device, for the time that is left.
 
         None if it is not such a place. Refuses RETRY, OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as writing:
-            row = await writing.fetchrow(_ENTER_ANEW, place_id, room_id, guest, device, now)
+            row = await writing.fetchrow(
+                _ENTER_ANEW, place_id, room.id, guest, device, now, room.showtime_ids
+            )
         return None if row is None else KeptPlace(**dict(row))
 
     async def leave(self, room_id: UUID, customers: Sequence[UUID], now: datetime) -> UUID:

@@ -209,6 +209,24 @@ async def test_a_guest_who_is_another_one_on_the_same_device_goes_on_in_its_plac
     assert held.status == 201
 
 
+async def test_a_guest_who_has_booked_leaves_no_place_to_another_one_on_the_same_device(
+    house: House,
+) -> None:
+    showtime_id = await house.showtime()
+    await put(house, showtime_id)
+    secret = "s" * 22
+    token = (await join(house, None, showtime_id, device_secret=secret)).data["place"]["token"]
+    await status_is(house, showtime_id, token, "admitted")
+    await enter(house, "guest", showtime_id, token, secret)
+    made = await house.ask(None, "POST", "auth/guest")
+    again = {"Authorization": f"Bearer {made.data['access_token']}"}
+    await house.booked("guest", showtime_id, "A1")
+    body = {"token": token, "device_secret": secret}
+    path = f"showtimes/{showtime_id}/queue/entry"
+    entered = await house.ask(None, "POST", path, body, headers=again)
+    assert entered.error == (409, "QUEUE_PLACE_ENDED")
+
+
 async def test_one_place_used_by_many_at_once_lets_one_in(house: House) -> None:
     showtime_id = await house.showtime()
     await put(house, showtime_id)
