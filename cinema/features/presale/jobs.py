@@ -58,23 +58,24 @@ class UsesReturned:
 
     async def round(self) -> int:
         """Look at a page of uses; how many. Refuses RETRY."""
-        due = await self._store.due(self._now(), PAGE)
+        at = self._now()
+        due = await self._store.due(at, PAGE)
         for use in due:
-            await self._look(use)
+            await self._look(use, at)
         return len(due)
 
-    async def _look(self, use: Use) -> None:
+    async def _look(self, use: Use, at: datetime) -> None:
         question = ReadHold(hold_id=use.hold_id.bytes, customer=use.customer_id.bytes)
         outcome = await self._dispatch.ask(use.showtime_id.bytes, question)
         if isinstance(outcome, Unavailable):
             await self._store.look_again(use.id, self._now() + LOOK_AFTER)
         elif not isinstance(outcome, HoldSeen):
             assert refusal_of(outcome) == NOT_FOUND
-            await self._store.give_back(use.id)
+            await self._store.give_back(use.id, at)
         elif outcome.status == "booked":
             await self._store.look_again(use.id, None)
         elif outcome.status in {"active", "paying"}:
             ends_at = from_us(outcome.group.expires_at_us)
             await self._store.look_again(use.id, max(ends_at, self._now()) + BEHIND)
         else:
-            await self._store.give_back(use.id)
+            await self._store.give_back(use.id, at)

@@ -18,7 +18,7 @@ from cinema.domain.rejections import Refused, Rejection, refuse
 from cinema.domain.showtime.commands import HoldBestAvailable, HoldSeats
 from cinema.features.accounts.authority import require_own_cinema
 from cinema.features.presale.shapes import PresaleCode, PresaleGone, PresaleInput, PresaleTerms
-from cinema.features.presale.store import PresaleRepository, Use
+from cinema.features.presale.store import LOOK_AFTER, PresaleRepository, Use
 from cinema.features.pricing.service import Seen, versions
 from cinema.features.seats.service import HoldAnswer
 
@@ -140,12 +140,14 @@ class PresaleService:
             UUID(bytes=command.customer),
             UUID(bytes=command.hold_id),
         )
-        used = await self._store.use(use, code_key(code), self._now())
+        now = self._now()
+        used = await self._store.use(use, code_key(code), now)
         if isinstance(used, str):
             raise refuse("PRESALE_CODE_REFUSED", reason=used)
-        if used:
-            command = msgspec.structs.replace(command, presale=True)
+        if used is not None:
+            command = msgspec.structs.replace(command, hold_id=used.bytes, presale=True)
         outcome = await self._dispatch.ask(showtime_id, command)
-        if used and isinstance(outcome, Rejection | NoShowtime):
-            await self._store.give_back(use.id)
+        if used == use.hold_id and isinstance(outcome, Rejection | NoShowtime):
+            # A repetition gives nothing back: what it repeats may have the hold.
+            await self._store.give_back(use.id, now + LOOK_AFTER)
         return outcome

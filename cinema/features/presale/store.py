@@ -49,7 +49,14 @@ _VERSION: Final = """
 select version from presale_codes where id = $1 and showtime_id = $2 and deleted_at is null"""
 
 _IS_OPEN: Final = "select sales_opens_at <= $2 from showtimes where id = $1"
-_USED_ALREADY: Final = "select true from presale_uses where id = $1"
+# A repetition in that time has the hold of the first request, whose answer the showtime still knows,
+# and is under way for as long as that one was.
+_USED_ALREADY: Final = """
+update presale_uses
+set look_at = greatest(look_at + interval '1 microsecond', $3)
+where id = $1 and look_at is not null and used_at > $2
+returning hold_id"""
+_USED_BEFORE: Final = "select true from presale_uses where id = $1"
 _USE: Final = """
 update presale_codes set uses = uses + 1
 where showtime_id = $1 and code_key = $2 and deleted_at is null and starts_at <= $3
@@ -72,7 +79,7 @@ end
 from presale_codes where showtime_id = $1 and code_key = $2 and deleted_at is null"""
 _GIVE_BACK: Final = """
 with gone as (
-    delete from presale_uses where id = $1 and look_at is not null returning code_id, customer_id
+    delete from presale_uses where id = $1 and look_at <= $2 returning code_id, customer_id
 ), of_customer as (
     update presale_customers mine set uses = mine.uses - 1
     from gone where mine.code_id = gone.code_id and mine.customer_id = gone.customer_id
@@ -93,6 +100,9 @@ CODES_OF_SHOWTIME: Final = 500
 
 LOOK_AFTER: Final = timedelta(seconds=60)
 """When a use is looked at whose hold nobody has heard of: no command is under way for so long."""
+
+REPEATED_FOR: Final = timedelta(hours=1)
+"""So long a repetition gets the same hold; less than showtimes know the answers to keys."""
 
 KEPT: Final = timedelta(days=30)
 """For so long after the showtime its codes are kept."""
@@ -195,10 +205,11 @@ class PresaleRepository:
 
     # --- uses
 
-    async def use(self, use: Use, key: str, now: datetime) -> bool | Why:
-        """Take a use for a hold; False if sales are open and none is needed, or why there is none.
+    async def use(self, use: Use, key: str, now: datetime) -> UUID | Why | None:
+        """Take a use for a hold: the id that the hold is to have, or why there is none.
 
-        The same use again takes no other. Refuses RETRY, OUTCOME_UNKNOWN.
+        None if sales are open and none is needed, or if its hold was decided long ago. The same use
+        again takes no other, and is for the same hold. Refuses RETRY, OUTCOME_UNKNOWN.
         """
         try:
             async with transaction(self._pool) as writing:
@@ -206,11 +217,17 @@ class PresaleRepository:
         except _NotUsed as refused:
             return refused.why
 
-    async def _use(self, writing: PooledConnection, use: Use, key: str, now: datetime) -> bool:
+    async def _use(
+        self, writing: PooledConnection, use: Use, key: str, now: datetime
+    ) -> UUID | None:
         if await writing.fetchval(_IS_OPEN, use.showtime_id, now) is not False:
-            return False
-        if await writing.fetchval(_USED_ALREADY, use.id):
-            return True
+            return None
+        look_at = now + LOOK_AFTER
+        hold_id: UUID | None = await writing.fetchval(
+            _USED_ALREADY, use.id, now - REPEATED_FOR, look_at
+        )
+        if hold_id is not None or await writing.fetchval(_USED_BEFORE, use.id):
+            return hold_id
         row = await writing.fetchrow(_USE, use.showtime_id, key, now)
         if row is None:
             why = await writing.fetchval(_WHY_NOT, use.showtime_id, key, now)
@@ -218,19 +235,21 @@ class PresaleRepository:
         code_id, limit = row
         if not await writing.fetchval(_USE_OF_CUSTOMER, code_id, use.customer_id, limit):
             raise _NotUsed("used_by_you")
-        look_at = now + LOOK_AFTER
         noted = await writing.fetchval(
             _NOTE_USE, use.id, code_id, use.showtime_id, use.customer_id, use.hold_id, now, look_at
         )
         if not noted:
             # The same request at the same time: what this one has taken goes back.
             raise refuse("RETRY")
-        return True
+        return use.hold_id
 
-    async def give_back(self, use_id: UUID) -> None:
-        """There is no hold for a use, or it has ended; once. Refuses RETRY, OUTCOME_UNKNOWN."""
+    async def give_back(self, use_id: UUID, now: datetime) -> None:
+        """There is no hold for a use that was to be looked at by now, or it has ended; once.
+
+        Nothing, if it was repeated meanwhile. Refuses RETRY, OUTCOME_UNKNOWN.
+        """
         async with transaction(self._pool) as writing:
-            await writing.execute(_GIVE_BACK, use_id)
+            await writing.execute(_GIVE_BACK, use_id, now)
 
     async def due(self, now: datetime, limit: int) -> Sequence[Use]:
         """Uses to be looked at. Refuses RETRY."""

@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
 
+from cinema.actors.kernel import Kernel
+from cinema.actors.messages import Outcome, Unavailable
 from tests.e2e.api.house import LABELS, PATIENCE_S, UNKNOWN_ID, Answer, Clocks, House, open_house
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -121,6 +124,43 @@ async def test_a_hold_that_is_refused_gives_the_use_back_and_a_repeated_one_take
     assert (await hold(house, "bob", showtime_id, "A1")).error == (409, "SEAT_UNAVAILABLE")
     assert await uses(house, showtime_id) == 1
     assert (await hold(house, "bob", showtime_id, "A3")).status == 201
+
+
+async def test_a_key_that_is_used_for_another_hold_gives_no_use_back(house: House) -> None:
+    showtime_id = await opening(house)
+    await add(house, showtime_id, max_uses=1)
+    assert (await hold(house, "ada", showtime_id, "A1", key="one")).status == 201
+    other = await hold(house, "ada", showtime_id, "A3", key="one")
+    assert other.error == (422, "IDEMPOTENCY_MISMATCH")
+    assert await uses(house, showtime_id) == 1
+    assert (await hold(house, "bob", showtime_id, "A3")).error == REFUSED
+
+
+async def test_the_use_of_a_hold_that_was_tried_twice_stays_as_long_as_the_hold(
+    clocked: House, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    showtime_id = await opening(clocked)
+    await add(clocked, showtime_id)
+
+    async def away(*_: Any) -> Outcome:
+        return Unavailable(code="RETRY", retry_after_s=1)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Kernel, "ask", away)
+        tried = await hold(clocked, "ada", showtime_id, "A1", key="tried")
+        assert tried.error == (503, "RETRY")
+    held = await hold(clocked, "ada", showtime_id, "A1", key="tried")
+    assert held.status == 201
+    noted = "select hold_id::text, look_at from presale_uses where showtime_id = $1"
+    (before,) = await clocked.database.fetch(noted, UUID(showtime_id))
+    assert before["hold_id"] == held.data["hold_id"]
+    clocks.ahead_s += 61
+    async with asyncio.timeout(3 * PATIENCE_S):
+        while True:
+            (after,) = await clocked.database.fetch(noted, UUID(showtime_id))
+            if after != before:
+                break
+    assert await uses(clocked, showtime_id) == 1
 
 
 async def test_a_hold_that_ends_without_a_booking_gives_its_use_back(
