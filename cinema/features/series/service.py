@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -236,6 +237,7 @@ class SeriesService:
     ) -> Series:
         """Have all showtimes wait, and then decide by the row; whatever is not known it says."""
         refused: Rejection | None = None
+        is_asked = False
         try:
             if kept.payment_method == COUNTER:
                 await self._take(principal, request, kept, places)
@@ -246,20 +248,38 @@ class SeriesService:
                 )
             )
             refused = _first_refusal(kept.parts, outcomes)
-            if refused is None and await self._store.commit(kept.id, self._now()):
-                return await self._complete(kept)
+            is_asked = refused is None
+            if is_asked and await self._store.commit(kept.id, self._now()):
+                return await self._promised(kept)
         except Refused as failed:
             refused = failed.rejection
-        # Nobody commits it behind this, or it is committed.
-        await self._store.abort(kept.id, self._now())
-        decided = found(await self._store.find(kept.id))
+        try:
+            # Nobody commits it behind this, or it is committed.
+            await self._store.abort(kept.id, self._now())
+            decided = found(await self._store.find(kept.id))
+        except Refused:
+            if is_asked:
+                raise refuse("OUTCOME_UNKNOWN") from None
+            raise
         if decided.state != "aborted":
-            return await self.settled(decided)
+            return await self._promised(decided)
         await self._abandon(decided)
         if refused is None or refused.code == "OUTCOME_UNKNOWN":
             # It is known by now: it did not happen, and will not.
             raise refuse("RETRY")
         return granted(refused)
+
+    async def _promised(self, kept: KeptSeries) -> Series:
+        """A series that is committed; what its showtimes do not answer now is booked soon.
+
+        It is never refused as if nothing had happened. Refuses OUTCOME_UNKNOWN.
+        """
+        with suppress(Refused):
+            return await self._complete(kept)
+        try:
+            return await self._shown(msgspec.structs.replace(kept, state="committed"))
+        except Refused:
+            raise refuse("OUTCOME_UNKNOWN") from None
 
     async def settled(self, kept: KeptSeries) -> Series:
         """A series that may be decided; aborts one that is not, in time.

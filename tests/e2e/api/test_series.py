@@ -11,6 +11,10 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
+from cinema.actors.kernel import Kernel
+from cinema.actors.messages import Outcome, Unavailable
+from cinema.domain.rejections import refuse
+from cinema.domain.showtime.commands import ConfirmPayment
 from cinema.features.series.store import SeriesRepository
 from tests.e2e.api.house import PATIENCE_S, UNKNOWN_ID, Answer, Clocks, House, open_house
 from tests.e2e.api.money import faults_of
@@ -163,6 +167,50 @@ async def test_a_booking_that_is_given_up_before_the_decision_calls_the_series_o
     assert refused.error == (503, "RETRY")
     assert await statuses(house, showtimes) == [{}, {}]
     assert await faults_of(house) == []
+
+
+async def test_what_is_decided_is_no_refusal_although_a_showtime_does_not_answer(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    showtimes = [await house.showtime() for _ in range(2)]
+    ask = Kernel.ask
+
+    async def away(self: Kernel, showtime_id: bytes, message: Any) -> Outcome:
+        if isinstance(message, ConfirmPayment):
+            return Unavailable(code="RETRY", retry_after_s=1)
+        return await ask(self, showtime_id, message)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Kernel, "ask", away)
+        answer = await book(house, "ada", showtimes, "A1")
+    assert (answer.status, answer.data["status"]) == (201, "confirmed"), answer
+    async with asyncio.timeout(3 * PATIENCE_S):
+        while await statuses(house, showtimes) != [{"A1": "booked"}] * 2:
+            pass
+    assert await faults_of(house) == []
+
+
+async def test_an_answer_that_is_lost_with_the_database_is_not_called_a_refusal(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    showtimes = [await house.showtime() for _ in range(2)]
+    commit = SeriesRepository.commit
+
+    async def lost(self: SeriesRepository, series_id: UUID, now: datetime) -> bool:
+        assert await commit(self, series_id, now)
+        raise refuse("OUTCOME_UNKNOWN")
+
+    async def away(*_: Any) -> None:
+        raise refuse("RETRY")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SeriesRepository, "commit", lost)
+        patched.setattr(SeriesRepository, "abort", away)
+        answer = await book(house, "ada", showtimes, "A1")
+    assert answer.error == (503, "OUTCOME_UNKNOWN")
+    async with asyncio.timeout(3 * PATIENCE_S):
+        while await statuses(house, showtimes) != [{"A1": "booked"}] * 2:
+            pass
 
 
 async def test_what_cannot_be_is_refused_and_holds_nothing(house: House) -> None:
