@@ -15,7 +15,7 @@ import structlog
 
 from cinema.domain.rejections import Refused
 from cinema.features.series.service import SeriesService
-from cinema.features.series.store import SeriesRepository
+from cinema.features.series.store import FIRST, KeptSeries, SeriesRepository
 from cinema.telemetry.logging import LogLimit
 
 SERIES_NOT_ENDED: Final = "series_not_ended"
@@ -49,17 +49,23 @@ class OpenSeries:
                 self._limit.write(log.warning, SERIES_NOT_ENDED, reason=refused.rejection.code)
 
     async def round(self) -> int:
-        """End a page of them; how many. Refuses RETRY."""
-        ended = 0
-        for series in await self._store.open(self._now(), PAGE):
-            try:
-                await self._service.settled(series)
-            except Refused as refused:
-                reason = refused.rejection.code
-                if reason != "SERIES_ENDED":
-                    self._limit.write(
-                        log.warning, SERIES_NOT_ENDED, series=str(series.id), reason=reason
-                    )
-                    continue
-            ended += 1
+        """End all that can be ended now; how many. Refuses RETRY."""
+        ended, after, now = 0, FIRST, self._now()
+        while page := await self._store.open(now, PAGE, after):
+            for series in page:
+                ended += await self._end(series)
+                after = series.commit_until, series.id
         return ended
+
+    async def _end(self, series: KeptSeries) -> bool:
+        """End one of them; a showtime that does not answer keeps only its own waiting."""
+        try:
+            await self._service.settled(series)
+        except Refused as refused:
+            reason = refused.rejection.code
+            if reason != "SERIES_ENDED":
+                self._limit.write(
+                    log.warning, SERIES_NOT_ENDED, series=str(series.id), reason=reason
+                )
+                return False
+        return True

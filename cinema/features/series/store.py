@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 from uuid import UUID
 
@@ -44,13 +44,17 @@ update series set state = 'aborted', decided_at = $2 where id = $1 and state = '
 _DONE: Final = "update series set state = 'done' where id = $1 and state = 'committed'"
 _OPEN: Final = f"""
 select {_FIELDS} from series
-where state = 'committed' or (state = 'pending' and commit_until < $1)
-order by commit_until limit $2"""
+where (state = 'committed' or (state = 'pending' and commit_until < $1))
+    and (commit_until, id) > ($3, $4)
+order by commit_until, id limit $2"""
 _FORGET: Final = """
 delete from series where id in (
     select id from series where state in ('done', 'aborted') and started_at < $1
     order by started_at limit $2
 )"""
+
+FIRST: Final = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
+"""Before all series, by `commit_until` and id."""
 
 KEPT: Final = timedelta(days=400)
 """For so long it is known which bookings were made together."""
@@ -136,10 +140,12 @@ class SeriesRepository:
         async with connection(self._pool) as writing:
             await writing.execute(_DONE, series_id)
 
-    async def open(self, now: datetime, limit: int) -> Sequence[KeptSeries]:
+    async def open(
+        self, now: datetime, limit: int, after: tuple[datetime, UUID] = FIRST
+    ) -> Sequence[KeptSeries]:
         """What is committed and not done, or was to be committed by now. Refuses RETRY."""
         async with connection(self._pool) as reading:
-            return await _whole(reading, await reading.fetch(_OPEN, now, limit))
+            return await _whole(reading, await reading.fetch(_OPEN, now, limit, *after))
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Delete series of long ago; their bookings stay. Refuses RETRY."""

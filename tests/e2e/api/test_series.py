@@ -15,6 +15,7 @@ from cinema.actors.kernel import Kernel
 from cinema.actors.messages import Outcome, Unavailable
 from cinema.domain.rejections import refuse
 from cinema.domain.showtime.commands import ConfirmPayment
+from cinema.features.series import jobs
 from cinema.features.series.store import SeriesRepository
 from tests.e2e.api.house import PATIENCE_S, UNKNOWN_ID, Answer, Clocks, House, open_house
 from tests.e2e.api.money import faults_of
@@ -188,6 +189,34 @@ async def test_what_is_decided_is_no_refusal_although_a_showtime_does_not_answer
         while await statuses(house, showtimes) != [{"A1": "booked"}] * 2:
             pass
     assert await faults_of(house) == []
+
+
+async def test_series_of_a_showtime_that_does_not_answer_keep_no_others_waiting(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    showtimes = [await house.showtime() for _ in range(3)]
+    ask = Kernel.ask
+
+    async def away(self: Kernel, showtime_id: bytes, message: Any) -> Outcome:
+        if isinstance(message, ConfirmPayment) and showtime_id in silent:
+            return Unavailable(code="RETRY", retry_after_s=1)
+        return await ask(self, showtime_id, message)
+
+    silent = {UUID(one).bytes for one in showtimes}
+    with monkeypatch.context() as patched:
+        patched.setattr(jobs, "PAGE", 1)
+        patched.setattr(Kernel, "ask", away)
+        for first, seat in ((0, "A1"), (1, "A5")):
+            answer = await book(house, "ada", showtimes[first : first + 2], seat)
+            assert answer.status == 201, answer
+        silent -= {UUID(one).bytes for one in showtimes[1:]}
+        async with asyncio.timeout(3 * PATIENCE_S):
+            while (await statuses(house, showtimes))[2] != {"A5": "booked"}:
+                pass
+        assert (await house.statuses(showtimes[0])) == {"A1": "held"}
+    async with asyncio.timeout(3 * PATIENCE_S):
+        while (await house.statuses(showtimes[0])) != {"A1": "booked"}:
+            pass
 
 
 async def test_an_answer_that_is_lost_with_the_database_is_not_called_a_refusal(
