@@ -49,8 +49,8 @@ _VERSION: Final = """
 select version from presale_codes where id = $1 and showtime_id = $2 and deleted_at is null"""
 
 _IS_OPEN: Final = "select sales_opens_at <= $2 from showtimes where id = $1"
-# A repetition in that time has the hold of the first request, whose answer the showtime still knows,
-# and is under way for as long as that one was.
+# A repetition in that time has the hold of the first request, whose answer the showtime still
+# knows, and is under way for as long as that one was.
 _USED_ALREADY: Final = """
 update presale_uses
 set look_at = greatest(look_at + interval '1 microsecond', $3)
