@@ -689,7 +689,11 @@ class ShowtimeActor:
         """Prepare a snapshot when enough has changed, and write it once its seq is durable."""
         if self.pending_snapshot is None:
             self.pending_snapshot = self._prepared()
-        if self.pending_snapshot.save.seq <= self._outbox.durable_seq:
+        save = self.pending_snapshot.save
+        if save.payload is None or save.truncate:
+            # It is the lane's, which has it already.
+            return
+        if save.seq <= self._outbox.durable_seq:
             self._kernel.saver.save(self, self.pending_snapshot)
 
     def leave(self) -> None:

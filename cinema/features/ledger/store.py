@@ -56,6 +56,10 @@ cross join lateral (
 ) aside
 where b.id = $2 and b.status in ('pending', 'expired')
     and not exists (select from exchanges e where e.to_booking_id = b.id)
+    and not exists (
+        select from series_bookings part join series whole on whole.id = part.series_id
+        where part.booking_id = b.id and whole.state in ('pending', 'committed')
+    )
     and (aside.amount_minor < b.total_minor or b.total_minor = 0)
 on conflict do nothing
 returning {_ATTEMPT}"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
@@ -26,6 +27,10 @@ PRESALE_HOLD_FAILED: Final = "presale_hold_failed"
 
 AT_ONCE: Final = 1_000
 """Holds with a code that are under way on a node; more are refused as OVERLOADED."""
+
+USED_AT_ONCE: Final = 3
+"""Uses that are being taken on a node: all of one code wait for one row, and must not do so with
+everybody's connections."""
 
 _OVERLOADED: Final = Rejection(code="OVERLOADED")
 _INTERNAL: Final = Rejection(code="INTERNAL")
@@ -56,6 +61,7 @@ class PresaleService:
         self._new_id = new_id
         self._now = now
         self._under_way = 0
+        self._using = asyncio.Semaphore(USED_AT_ONCE)
 
     # --- managers
 
@@ -141,7 +147,8 @@ class PresaleService:
             UUID(bytes=command.hold_id),
         )
         now = self._now()
-        used = await self._store.use(use, code_key(code), now)
+        async with self._using:
+            used = await self._store.use(use, code_key(code), now)
         if isinstance(used, str):
             raise refuse("PRESALE_CODE_REFUSED", reason=used)
         if used is not None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
@@ -19,6 +19,7 @@ from cinema.features.series import jobs
 from cinema.features.series.store import SeriesRepository
 from tests.e2e.api.house import PATIENCE_S, UNKNOWN_ID, Answer, Clocks, House, open_house
 from tests.e2e.api.money import faults_of
+from tests.e2e.api.paying import process, reserve, verify
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -264,3 +265,36 @@ async def test_what_cannot_be_is_refused_and_holds_nothing(house: House) -> None
     assert alone.error == (422, "UNKNOWN_PAYMENT_METHOD")
     await house.ask("ada", "DELETE", f"showtimes/{showtimes[0]}/holds/{hold_id}")
     assert await statuses(house, showtimes) == [{}, {}]
+
+
+@pytest.mark.parametrize("state", ["pending", "committed"])
+async def test_a_booking_of_a_series_is_not_paid_alone_while_that_is_decided(
+    house: House, state: str
+) -> None:
+    await verify(house, "ada")
+    showtime_id = await house.showtime()
+    booking = await reserve(house, "ada", showtime_id, "A1")
+    series_id, stored = (
+        uuid4(),
+        await house.database.fetchrow(
+            "select user_id, hold_id, payment_id from bookings where id = $1", UUID(booking["id"])
+        ),
+    )
+    await house.database.execute(
+        "insert into series (id, state, customer_id, payment_method, total_minor, currency, "
+        "started_at, commit_until) values ($1, $2, $3, 'demo', 1000, 'EUR', now(), "
+        "now() + interval '1 day')",
+        *(series_id, state, stored["user_id"]),
+    )
+    await house.database.execute(
+        "insert into series_bookings (series_id, place, showtime_id, hold_id, booking_id, code, "
+        "payment_id) values ($1, 0, $2, $3, $4, 'CODE', $5)",
+        *(series_id, UUID(showtime_id), stored["hold_id"], UUID(booking["id"]), uuid4()),
+    )
+    await house.database.execute(
+        "update payments set method = 'series' where booking_id = $1", UUID(booking["id"])
+    )
+    for person, method in (("ada", "demo"), ("staff", "counter")):
+        answer = await process(house, person, booking["id"], method=method)
+        assert answer.status == 409, answer
+    assert (await house.ask("ada", "GET", f"bookings/{booking['id']}")).data["status"] == "pending"
