@@ -24,7 +24,7 @@ import asyncpg
 from cinema.features.ledger.refund_jobs import CLAIM_S
 from cinema.features.payments.stripe_jobs import LEASE
 from cinema.features.payments.stripe_service import CONFIRM_LEASE
-from cinema.integrations.stripe.double.deliveries import Deliveries, Endpoint, Event
+from cinema.integrations.stripe.double.deliveries import Event, WebhookPosts, WebhookTarget
 from cinema.integrations.stripe.double.errors import ApiError
 from cinema.integrations.stripe.double.faults import Fault
 from cinema.integrations.stripe.double.server import StripeDouble
@@ -81,7 +81,7 @@ _people = count(0xC000, PAYERS + EARLY)
 _keys = count(1)
 
 
-class ToAnyNode(Deliveries):
+class ToAnyNode(WebhookPosts):
     """Events that are lost, doubled and overtaken, each sent to any of the nodes."""
 
     def __init__(self, draw: random.Random) -> None:
@@ -96,7 +96,7 @@ class ToAnyNode(Deliveries):
 
     def _choose(self) -> None:
         url = self._draw.choice(list(self._urls))
-        self.endpoint = Endpoint(f"{url}{API}/webhooks/stripe", WEBHOOK_SECRET)
+        self.endpoint = WebhookTarget(f"{url}{API}/webhooks/stripe", WEBHOOK_SECRET)
 
     async def _deliver(self, event: Event) -> None:
         fate = self._draw.random()
@@ -108,7 +108,7 @@ class ToAnyNode(Deliveries):
             await self.post(event)
 
     async def post(self, event: Event) -> bool:
-        """See `Deliveries.post`."""
+        """See `WebhookPosts.post`."""
         self._choose()
         return await super().post(event)
 
