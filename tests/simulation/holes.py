@@ -116,7 +116,7 @@ HOLES: dict[str, Hole] = {
             found_by=9,
             cluster=more.DeniesAfterLoss,
         ),
-        Hole(name="tries-again-unasked", found_by=296, kernel=more.TriesAgainBehindTheClientsBack),
+        Hole(name="tries-again-unasked", found_by=550, kernel=more.TriesAgainBehindTheClientsBack),
         Hole(name="sells-by-old-terms", found_by=0, kernel=more.SellsByOldTerms),
         Hole(name="forgets-who-waits", found_by=1, kernel=more.ForgetsWhoWaits),
         Hole(name="sells-what-is-cancelled", found_by=5, kernel=more.SellsWhatIsCancelled),
