@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from cinema.actors.backlog import Backlog
+from cinema.actors.messages import TruncateJournal
 from cinema.domain.limits import ARCHIVED_PER_BATCH, ENDED_HOLDS_KEPT, SNAPSHOTS_PER_BATCH
 from tests.support.actors.virtual_time import in_virtual_time, settle
 from tests.support.actors.world import (
@@ -155,6 +156,19 @@ async def test_commits_do_not_wait_for_the_snapshot_of_a_showtime_that_stays() -
             assert accepted(await node.ask(showtime, hold(ANNA, label)))
         await settle()
         assert world.journal.snapshots[showtime][0] == 8
+
+
+@in_virtual_time
+async def test_what_a_lane_saves_is_not_saved_beside_it_too() -> None:
+    async with audited_world() as world:
+        showtime = world.showtime()
+        node = await world.warm_node(showtime)
+        # One turn: the snapshot for the truncation waits in the lane while the hold is committed.
+        truncated = node.tell(showtime, TruncateJournal())
+        held = node.tell(showtime, hold(ANNA, "A1"))
+        await settle()
+        assert [truncated.code, held.code] == ["OK", "OK"]
+        assert (node.store.count("keep"), node.store.count("save")) == (0, 1)
 
 
 @in_virtual_time
