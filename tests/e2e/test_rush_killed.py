@@ -115,7 +115,8 @@ class Rush:
         while True:
             _, room = await self.ask(person, "GET", f"{path}/queue?token={token}")
             self.most_inside = max(self.most_inside, room["shopping"])
-            if room["place"]["status"] != "waiting":
+            # Another node than the one that opened the room knows it a second later.
+            if room["place"] is not None and room["place"]["status"] != "waiting":
                 break
             if self.sold.is_set():
                 return

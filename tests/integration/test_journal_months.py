@@ -136,18 +136,20 @@ def test_an_id_is_of_the_month_it_was_made_in() -> None:
 
 
 async def test_a_migrated_database_has_this_month_and_the_next_ones(database: str) -> None:
+    # The database is a copy, and may be one of the month before.
+    await migrate(database)
     connection = await asyncpg.connect(database)
-    now = Month.of(await connection.fetchval("select now()"))
-    expected = [now]
+    expected = [Month.of(await connection.fetchval("select now()"))]
     for _ in range(MONTHS_AHEAD):
         expected.append(expected[-1].next)
-    assert await attached_months(connection) == expected
+    attached = await attached_months(connection)
+    assert attached[-len(expected) :] == expected
     await connection.execute(f"drop table {expected[-1].table}")
     await connection.close()
     # Every start looks, not only the one that migrates.
     await asyncio.gather(*(migrate(database) for _ in range(3)))
     connection = await asyncpg.connect(database)
-    assert await attached_months(connection) == expected
+    assert await attached_months(connection) == attached
     await connection.close()
 
 

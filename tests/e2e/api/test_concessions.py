@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
@@ -300,8 +301,11 @@ async def test_what_is_handed_out_is_handed_out_once(house: House) -> None:
     popcorn = await product(house, **POPCORN)
     showtime_id = await house.showtime()
     made = (await book(house, showtime_id, ("A1",), {popcorn: 2})).data
-    code, starts = made["pick_up"]["code"], await get(house, None, f"showtimes/{showtime_id}")
-    path = f"cinemas/{house.cinema_id}/pick-ups?date={starts['starts_at'][:10]}"
+    code, shown = made["pick_up"]["code"], await get(house, None, f"showtimes/{showtime_id}")
+    cinema = await get(house, None, f"cinemas/{house.cinema_id}")
+    starts_at = datetime.fromisoformat(shown["starts_at"])
+    date = starts_at.astimezone(ZoneInfo(cinema["time_zone"])).date()
+    path = f"cinemas/{house.cinema_id}/pick-ups?date={date}"
     (listed,) = await get(house, "staff", path)
     assert (listed["code"], listed["booking_id"], listed["status"]) == (code, made["id"], "open")
     assert listed["items"] == [{"product_id": popcorn, "name": "Popcorn", "quantity": 2}]
