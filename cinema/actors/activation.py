@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from cinema.actors.neighbours import ALONE, Neighbours
 from cinema.actors.restore import DamagedJournal, RestoredShowtime, replayed
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from cinema.actors.actor import ShowtimeActor
 
 
+NextPage: TypeAlias = Callable[[], Awaitable[Sequence[bytes] | None]]
+"""The next of some showtimes each time, None behind the last. Raises `StoreUnavailable`."""
+
+
 class TermsLoader(Protocol):
     """Where a showtime's terms come from. May raise what a lost connection raises."""
 
@@ -45,6 +49,25 @@ class _Bumped(NamedTuple):
     restored: RestoredShowtime
     sent_ns: int
     serve_from_ns: int
+
+
+class _Search:
+    """Looks through all heads, a page each time, for those that none of `living` owns."""
+
+    def __init__(self, store: JournalStore, living: Sequence[bytes]) -> None:
+        self._store = store
+        self._living = living
+        self._after: bytes | None = None
+        self._is_over = False
+
+    async def next_page(self) -> Sequence[bytes] | None:
+        """See `NextPage`."""
+        if self._is_over:
+            return None
+        page = await self._store.left_behind(self._living, self._after, LEFT_BEHIND_PAGE)
+        self._after = page.after
+        self._is_over = page.after is None
+        return page.left
 
 
 class Activation:
@@ -131,29 +154,35 @@ class Activation:
         actor.resume(held.restored, held.sent_ns + self._lease_ns)
         return held.restored
 
-    async def inherit(self, heir: bytes) -> int:
+    def left_behind(self) -> NextPage:
+        """Looks through all heads for what dead nodes have left."""
+        living = [*self.neighbours.living_others]
+        if self.neighbours.node_id is not None:
+            living.append(self.neighbours.node_id)
+        return _Search(self._store, living).next_page
+
+    async def inherit(self, heir: bytes, next_page: NextPage) -> int:
         """Fence dead nodes off from all showtimes that are now this node's; returns how many.
 
         Their leases end together. So a later activation neither waits for a lease nor
         raises the epoch again: no node serves the epoch raised here before that activation.
+        `next_page` names what dead nodes have left, whosever it is now.
         """
         count = 0
         living = [heir, *self.neighbours.living_others]
         slices = Slices(self._clock.boot_ns)
         mine: list[bytes] = []
-        after: bytes | None = None
-        while True:
-            left_behind = await self._store.left_behind(living, after, LEFT_BEHIND_PAGE)
-            for one in left_behind.left:
+        while (page := await next_page()) is not None:
+            for one in page:
                 if self.neighbours.owns(one):
                     mine.append(one)
                 await slices.give_way()
-            after = left_behind.after
-            while len(mine) >= INHERITED_AT_ONCE or (mine and after is None):
+            while len(mine) >= INHERITED_AT_ONCE:
                 count += await self._inherit_some(mine[:INHERITED_AT_ONCE], living, heir)
                 del mine[:INHERITED_AT_ONCE]
-            if after is None:
-                return count
+        if mine:
+            count += await self._inherit_some(mine, living, heir)
+        return count
 
     async def _inherit_some(
         self, showtime_ids: Sequence[bytes], living: Sequence[bytes], heir: bytes

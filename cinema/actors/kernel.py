@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from cinema.actors.activation import Activation, TermsLoader
+from cinema.actors.activation import Activation, NextPage, TermsLoader
 from cinema.actors.actor import Phase, ShowtimeActor
 from cinema.actors.archive import archived_today
 from cinema.actors.books import SeenBooks
@@ -33,7 +33,7 @@ from cinema.actors.saver import SnapshotSaver
 from cinema.actors.settings import KernelMetrics, KernelSettings
 from cinema.actors.slices import Slices
 from cinema.actors.tasks import Tasks
-from cinema.actors.timers import DueQueue, DueSweep
+from cinema.actors.timers import DueNews, DueQueue, DueSweep
 from cinema.actors.unpaid import UnpaidSeats
 from cinema.domain.limits import (
     DUE_PER_STEP,
@@ -189,6 +189,10 @@ class Kernel:
         """Be one node of several from now on."""
         self._neighbours = self._activation.neighbours = neighbours
 
+    def search_with(self, news: DueNews) -> None:
+        """Let one node search for what comes due in the name of all."""
+        self._due_sweep.news = news
+
     # --- messages
 
     def tell(
@@ -309,9 +313,13 @@ class Kernel:
         finally:
             del self._releases[showtime_id]
 
-    async def inherit(self, heir: bytes) -> int:
+    def left_behind(self) -> NextPage:
+        """What dead nodes have left, whosever it is now; see `Activation.left_behind`."""
+        return self._activation.left_behind()
+
+    async def inherit(self, heir: bytes, next_page: NextPage | None = None) -> int:
         """Fence dead nodes off from what is now this node's; see `Activation.inherit`."""
-        return await self._activation.inherit(heir)
+        return await self._activation.inherit(heir, next_page or self.left_behind())
 
     async def showtimes_of_others(self) -> list[bytes]:
         """The showtimes in memory that are another node's; looks at all, slice by slice."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
 
 import structlog
 
 from cinema.domain.limits import (
+    DUE_SHARED_LIMIT,
+    DUE_SWEEP_AHEAD_S,
     DUE_SWEEP_GOES_ON_S,
     DUE_SWEEP_PAGE,
     DUE_SWEEP_PAGES,
@@ -51,43 +53,101 @@ class DueQueue:
         return due
 
 
+class DueNews(Protocol):
+    """What nodes find for each other, so that not each of them searches."""
+
+    @property
+    def ahead_s(self) -> float:
+        """How far ahead this node is to search."""
+
+    async def told(self) -> Sequence[bytes] | None:
+        """The showtimes of this node that another one has found, until after the next search.
+
+        None if none has, or none can say: then this node searches.
+        """
+
+    def found(self, until_us: int, showtime_ids: Sequence[bytes]) -> None:
+        """This node has found all that come due until a moment, whichever node's they are."""
+
+
+class _NoNews:
+    """A node without a cluster searches for itself."""
+
+    ahead_s = DUE_SWEEP_AHEAD_S
+
+    async def told(self) -> Sequence[bytes] | None:
+        return None
+
+    def found(self, _until_us: int, _showtime_ids: Sequence[bytes]) -> None:
+        """Nobody asks."""
+
+
+NO_NEWS: Final = _NoNews()
+
+
 class DueSweep:
     """Wakes showtimes that are not in memory shortly before one of their holds comes due.
 
     Together with the head's deadline, which every append writes, this covers showtimes that were
-    passivated and those whose owner died. `wake` says whether it had to.
+    passivated and those whose owner died. `wake` says whether it had to. `news` is what other nodes
+    have found.
     """
 
     def __init__(self, store: JournalStore, clock: Clock, wake: Callable[[bytes], bool]) -> None:
+        self.news: DueNews = NO_NEWS
         self._store = store
         self._clock = clock
         self._wake = wake
         self._after: tuple[int, bytes] | None = None
+        self._until_us = 0
+        self._found: list[bytes] = []
 
     async def run(self) -> None:
         """Look again and again; a store that does not answer is asked again."""
         limit = LogLimit(lines=SWEEP_FAILURES_LOGGED)
         while True:
             try:
-                await self.sweep()
+                await self.look()
             except StoreUnavailable as error:
                 limit.write(log.warning, DUE_SWEEP_FAILED, reason=str(error))
             except Exception:
                 log.exception(DUE_SWEEP_FAILED)
             await asyncio.sleep(DUE_SWEEP_S if self._after is None else DUE_SWEEP_GOES_ON_S)
 
-    async def sweep(self) -> None:
-        """One look, page by page: rows of residents must not hide those of others.
+    async def look(self) -> None:
+        """Wake what another node has found, or search."""
+        told = await self.news.told()
+        if told is None:
+            await self.sweep()
+            return
+        self._after = None
+        woken = 0
+        for showtime_id in told:
+            woken += self._wake(showtime_id)
+            if woken >= DUE_SWEEP_PAGE:
+                # The others are still due at the next look.
+                return
 
-        It ends after the page in which it has woken enough, or after many pages. The next look
+    async def sweep(self) -> None:
+        """One search, page by page: rows of residents must not hide those of others.
+
+        It ends after the page in which it has woken enough, or after many pages. The next one
         continues there, and starts again once all have been seen. So each row of a backlog is read
         once in each pass, however long that takes.
         """
-        before_us = self._clock.now_us() + int(2 * DUE_SWEEP_S * 1_000_000)
+        before_us = self._clock.now_us() + int(self.news.ahead_s * 1_000_000)
+        if self._after is None:
+            self._until_us, self._found = before_us, []
         woken = 0
         for _ in range(DUE_SWEEP_PAGES):
             due = await self._store.due(before_us, self._after, DUE_SWEEP_PAGE)
             self._after = due[-1] if len(due) == DUE_SWEEP_PAGE else None
+            if len(self._found) <= DUE_SHARED_LIMIT:
+                self._found += [showtime_id for _, showtime_id in due]
             woken += sum(self._wake(showtime_id) for _, showtime_id in due)
-            if self._after is None or woken >= DUE_SWEEP_PAGE:
+            if self._after is None:
+                if len(self._found) <= DUE_SHARED_LIMIT:
+                    self.news.found(self._until_us, self._found)
+                return
+            if woken >= DUE_SWEEP_PAGE:
                 return

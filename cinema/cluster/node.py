@@ -21,6 +21,7 @@ from cinema.cluster.membership import Membership
 from cinema.cluster.outbound import RECENT_CHANGES
 from cinema.cluster.peers import ASKS_AT_ONCE, Dial, PeerLost, PeerRefused, Peers, PeerUnproven
 from cinema.cluster.placement import Placement
+from cinema.cluster.scout import Scout
 from cinema.domain.membership import Member, View
 from cinema.storage.journal.store import JournalStore, StoreUnavailable
 from cinema.storage.membership.views import HeartbeatStore, ViewStore, ViewsUnavailable
@@ -125,6 +126,7 @@ class ClusterNode:
             self.fanout,
         )
         self.handover = Handover(kernel)
+        self.scout = Scout(kernel, self.placement, self.peers)
         self.draining = False
         self._known = False  # whether other nodes may know of this one
         self.cluster_port = 0
@@ -133,6 +135,7 @@ class ClusterNode:
         self._tasks = Tasks(failures)
         self.peers.answer(PING_TOPIC, _pong)
         kernel.join(self.forwarder)
+        kernel.search_with(self.scout)
 
     def accept(self) -> Link:
         """A protocol for a connection to the cluster port."""
@@ -205,13 +208,13 @@ class ClusterNode:
         before = self.placement.view
         self.forwarder.follow(view)
         if view.member(self.placement.node_id) is not None and _somebody_died(before, view):
-            self._tasks.start("inherit", self._inherit())
+            self._tasks.start("inherit", self._inherit(view.version))
         self.handover.view_changed()
         self.fanout.view_changed()
 
-    async def _inherit(self) -> None:
+    async def _inherit(self, version: int) -> None:
         try:
-            count = await self.kernel.inherit(self.placement.node_id)
+            count = await self.scout.inherit(version)
         except StoreUnavailable as error:
             # Each showtime is taken over when it is asked for, and waits for its own lease then.
             log.warning(INHERITANCE_FAILED, reason=str(error))

@@ -116,6 +116,15 @@ DUE_SWEEP_PAGE: Final = 500
 DUE_SWEEP_PAGES: Final = 20
 """Pages of one search; the next one continues where it ended, so a backlog is read once."""
 
+DUE_SWEEP_AHEAD_S: Final = 2 * DUE_SWEEP_S
+"""How far ahead a node searches for itself: what comes due before its next search, and a margin."""
+
+DUE_SHARED_AHEAD_S: Final = 3 * DUE_SWEEP_S
+"""The same for others too: they ask for what was found up to one period later."""
+
+DUE_SHARED_LIMIT: Final = DUE_SWEEP_PAGE * DUE_SWEEP_PAGES
+"""Showtimes that one node finds for all others; in a larger backlog each searches by itself."""
+
 LEAVING_POLL_S: Final = 0.002
 """First wait for a showtime that moves to another node to settle, about as long as a commit."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -278,6 +278,18 @@ class SmallCluster:
         for place in made:
             await place.membership.refresh()
         return made
+
+    async def many(self, count: int, **settings: Any) -> list[Place]:
+        """Many nodes that are in one view from the start, without heartbeats and handovers."""
+        made = [await self.place(**settings) for _ in range(count)]
+        await self.show(View(version=1, members=tuple(one.me for one in made)), made)
+        return made
+
+    async def show(self, view: View, places: Iterable[Place]) -> None:
+        """Make a view the newest, and let some nodes go by it."""
+        self.views.view = view
+        for place in places:
+            await place.membership.refresh()
 
     def kill(self, place: Place) -> None:
         """End a node as a killed process ends."""
