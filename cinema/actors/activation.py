@@ -107,10 +107,12 @@ class Activation:
     async def look(self, showtime_id: bytes) -> RestoredShowtime | None:
         """A showtime as it is stored, without owning it; None if there is nothing to see."""
         try:
-            return await self._seen(showtime_id)
+            seen = await self._seen(showtime_id)
         except DamagedJournal:
             # Its owner may have changed the plan behind the terms: then all of it fits now.
-            return await self._seen(showtime_id)
+            seen = await self._seen(showtime_id)
+        await self._store.confirmed()
+        return seen
 
     async def _seen(self, showtime_id: bytes) -> RestoredShowtime | None:
         read = await self._read(showtime_id)
@@ -259,8 +261,11 @@ class Activation:
             read = await self._read(actor.showtime_id)
             if read is None or read[0].epoch <= actor.epoch:
                 return False
+            older = await self._older(actor, read[0])
+            # An event may be there that its standby has not: nobody's commit came behind it yet.
+            await self._store.confirmed()
             try:
-                actor.settle(replayed(*read, await self._older(actor, read[0])))
+                actor.settle(replayed(*read, older))
             except DamagedJournal as error:
                 # Its owner may have changed the plan behind the terms, and judges the journal.
                 raise StoreUnavailable(str(error)) from error

@@ -61,7 +61,9 @@ from cinema.storage.database.failures import UNREACHABLE
 from cinema.storage.database.migrate import migrate
 from cinema.storage.database.pool import close_pool, open_pool
 from cinema.storage.database.read_replica import ReplicaReads, open_replica_pool
+from cinema.storage.database.reads import ConfirmedReads, PrimaryReads
 from cinema.storage.database.server_log import warn_of_server_log
+from cinema.storage.database.standby import Confirmation
 from cinema.storage.database.transactions import Pool
 from cinema.storage.encryption import Cipher
 from cinema.storage.journal.clock import DatabaseClock
@@ -175,7 +177,12 @@ async def running_node(
             address, size=settings.database_pool_size, synchronous_commit=durability.commits
         )
         stack.push_async_callback(close_pool, pool)
-        watch = DurabilityWatch(address, production=production, risks=durability.risks)
+        watch = DurabilityWatch(
+            address,
+            production=production,
+            risks=durability.risks,
+            has_standby=durability.has_standby,
+        )
         await _seed_demo(settings, pool, report)
         clock = clock or DatabaseClock()
         journal = await PostgresJournal.open(
@@ -185,6 +192,7 @@ async def running_node(
             statement_timeout_s=settings.command_deadline_ms / 1000,
             lock_timeout_s=TAKEOVER_LOCK_S,
             synchronous_commit=durability.commits,
+            has_standby=lambda: watch.has_standby,
         )
         stack.push_async_callback(journal.close)
         await clock.synchronise(journal.pool)
@@ -202,11 +210,13 @@ async def running_node(
         cipher = Cipher(encryption_keys(settings.encryption_keys))
         replica = DatabaseAddress(settings.database_read_url)
         lookout = Lookout(pool)
+        reads, sold = await _reads(settings, replica, pool, watch, stack)
         parts = NodeParts(
             settings=settings,
             pool=pool,
             database=address,
-            reads=await _replica(settings, replica, pool, stack),
+            reads=reads,
+            sold=sold,
             kernel=kernel,
             cluster=cluster,
             dispatch=dispatch,
@@ -234,10 +244,7 @@ async def running_node(
         _start(parts, lookout, features, background, metrics)
         _complete_demo(settings, pool, address, background)
         jobs = _work_off(job_queue(parts, offered, features), parts, stack)
-        sweeps = {name: sweep for one in features for name, sweep in one.sweeps.items()}
-        housekeeping = Housekeeping(
-            journal, pool, dispatch, settings.journal_retention_days, sweeps
-        )
+        housekeeping = _housekeeping(parts, journal, features)
         background.keep("housekeeping", housekeeping.run)
         takers = {
             "ENCRYPTION_KEYS": lambda text: cipher.replace(encryption_keys(text)),
@@ -331,6 +338,14 @@ def _work_off(queue: JobQueue, parts: NodeParts, stack: AsyncExitStack) -> Tasks
     return jobs
 
 
+def _housekeeping(
+    parts: NodeParts, journal: PostgresJournal, features: Sequence[Feature]
+) -> Housekeeping:
+    sweeps = {name: sweep for one in features for name, sweep in one.sweeps.items()}
+    kept_days = parts.settings.journal_retention_days
+    return Housekeeping(journal, parts.pool, parts.dispatch, kept_days, sweeps)
+
+
 def _edge(parts: NodeParts, offered: Offered, features: Sequence[Feature]) -> Edge:
     """The edge for clients: the routes of all features, and the document that describes them."""
     holds, throttles = offered[HoldLimits], offered[Throttles]
@@ -375,16 +390,24 @@ def _secret_files(
     return files
 
 
-async def _replica(
-    settings: Settings, address: DatabaseAddress, pool: Pool, stack: AsyncExitStack
-) -> ReplicaReads | None:
-    """Reads on the replica, if there is one; the kernel does not use it."""
+async def _reads(
+    settings: Settings,
+    address: DatabaseAddress,
+    pool: Pool,
+    watch: DurabilityWatch,
+    stack: AsyncExitStack,
+) -> tuple[ReplicaReads | None, ConfirmedReads]:
+    """Reads on the replica, if there is one, and those of what was sold; not for the kernel."""
+    confirmation = Confirmation(
+        pool, lambda: watch.has_standby, timeout_s=settings.command_deadline_ms / 1000
+    )
     if not settings.database_read_url:
-        return None
+        return None, ConfirmedReads(PrimaryReads(pool), confirmation)
     replica = await open_replica_pool(address, size=settings.database_pool_size)
     # A read loses nothing when it is cut off, so the stop does not wait for it.
     stack.callback(replica.terminate)
-    return ReplicaReads(pool, replica)
+    reads = ReplicaReads(pool, replica, confirmation)
+    return reads, ConfirmedReads(reads, confirmation)
 
 
 async def _keep_clock(clock: DatabaseClock, journal: PostgresJournal) -> None:

@@ -262,6 +262,8 @@ class FanOut:
 
     async def _from_journal(self, inbound: InboundFeed) -> list[Change]:
         rows = await self._journal.history(inbound.showtime_id, inbound.seq, HEAL_PAGE)
+        if rows:
+            await self._journal.confirmed()
         return [Change(row.epoch, row.seq, decode_recorded(row.payload).event) for row in rows]
 
     async def _run_journal(self) -> None:

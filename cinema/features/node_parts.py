@@ -25,6 +25,7 @@ from cinema.settings import Settings, url_of
 from cinema.storage.database.address import DatabaseAddress
 from cinema.storage.database.durability import DurabilityWatch
 from cinema.storage.database.read_replica import ReplicaReads
+from cinema.storage.database.reads import Reads
 from cinema.storage.database.transactions import Pool
 from cinema.storage.encryption import Cipher
 from cinema.storage.journal.branches import RowBranch
@@ -39,6 +40,7 @@ Limits = TypeVar("Limits", bound=msgspec.Struct)
 class NodeParts(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of the node that features use.
 
+    `sold` reads what was sold: all of it is on the synchronous standby, if there is one.
     `demo_accounts` are those that the demo has, by role: address and password.
     """
 
@@ -46,6 +48,7 @@ class NodeParts(msgspec.Struct, frozen=True, kw_only=True):
     pool: Pool
     database: DatabaseAddress
     reads: ReplicaReads | None
+    sold: Reads
     kernel: Kernel
     cluster: ClusterNode | None
     dispatch: Dispatch

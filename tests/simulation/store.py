@@ -67,6 +67,9 @@ class SimulatedStore:
     async def load(self, showtime_id: bytes) -> Loaded | None:
         return await self._run("load", _of(showtime_id), self._journal.load, showtime_id)
 
+    async def confirmed(self) -> None:
+        """There is no standby."""
+
     async def recall(self, showtime_id: bytes, key: bytes) -> ArchiveRow | None:
         return await self._run("recall", _of(showtime_id), self._journal.recall, showtime_id, key)
 

@@ -68,6 +68,16 @@ class Pair:
         postmaster.send(signal.SIGQUIT)
         assert await asyncio.to_thread(postmaster.wait_gone, TIMEOUT_S)
 
+    async def lose_standby(self) -> None:
+        """Stop the standby: commits wait for it."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGINT)
+        await asyncio.to_thread(self._process.wait, TIMEOUT_S)
+
+    async def bring_standby_back(self) -> None:
+        """Start it again, where it was."""
+        await asyncio.to_thread(self._launch)
+
     async def promote(self) -> None:
         """Make the standby the primary."""
         standby = await asyncpg.connect(self.standby_dsn)

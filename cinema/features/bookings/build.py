@@ -67,7 +67,7 @@ from cinema.http.routes import bound
 
 async def build(node: NodeParts, offered: Offered) -> Feature:
     settings, throttles = node.settings, offered[Throttles]
-    store = BookingsRepository(node.pool, node.reads)
+    store = BookingsRepository(node.pool, node.sold)
     orders = OrdersRepository(node.pool, offered[MessagePost], times=offered[GuestTimes])
     billing = BillingRepository(node.pool)
     bookings = offered.add(
@@ -118,7 +118,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
     unpaid = UnpaidBookings(node.dispatch, store, offered[AttemptsService], now=now)
     links = OrderLinks(node.base_url)
-    of_staff = StaffBookingsRepository(node.pool, offered[MessagePost], node.reads)
+    of_staff = StaffBookingsRepository(node.pool, offered[MessagePost], node.sold)
     staff = StaffBookingsService(
         *(of_staff, store, links, throttles), new_id=node.next_uuid, now=now
     )

@@ -38,14 +38,13 @@ from cinema.features.payments.stripe_store import StripeRepository
 from cinema.http.routes import bound
 from cinema.integrations.stripe.client import StripeClient
 from cinema.settings import stripe_key, webhook_secrets
-from cinema.storage.database.reads import PrimaryReads
 
 
 async def build(node: NodeParts, offered: Offered) -> Feature:
     payments = PaymentsService(
         offered[AttemptsService],
-        PaymentsRepository(node.reads or PrimaryReads(node.pool)),
-        BookingsRepository(node.pool, node.reads),
+        PaymentsRepository(node.sold),
+        BookingsRepository(node.pool, node.sold),
         offered[CashDeskRepository],
         offered[GiftCardsService],
         offered[LoyaltyService],
@@ -53,7 +52,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
     refunds = RefundsService(
         offered[RefundsRepository],
-        BookingsRepository(node.pool, node.reads),
+        BookingsRepository(node.pool, node.sold),
         offered[BookingsService],
         offered[CashDeskRepository],
         offered[GiftCardsService],

@@ -23,7 +23,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     now, store = node.common_time, SeriesRepository(node.pool)
     methods = offered[AttemptsService].methods
     series = SeriesService(
-        *(node.dispatch, store, offered[SeatsService], BookingsRepository(node.pool, node.reads)),
+        *(node.dispatch, store, offered[SeatsService], BookingsRepository(node.pool, node.sold)),
         *(offered[BookingsService], methods, offered[CashDeskRepository]),
         next_id=node.next_id,
     )

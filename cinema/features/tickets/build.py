@@ -38,7 +38,7 @@ from cinema.settings import encryption_keys, pass_identity, problems_of_ticket_k
 
 async def build(node: NodeParts, offered: Offered) -> Feature:
     now, keys = node.common_time, TicketKeys(_ticket_keys(node.settings.ticket_signing_keys))
-    store, scans = TicketsRepository(node.pool, node.reads), ScansRepository(node.pool)
+    store, scans = TicketsRepository(node.pool, node.sold), ScansRepository(node.pool)
     counts = ScanCounts()
     tickets = TicketsService(store, keys, offered[ForkServer], new_id=node.next_uuid, now=now)
     tickets.offer_passes(_passes(node.settings.wallet_pass_certificate))

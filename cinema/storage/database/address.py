@@ -8,6 +8,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import asyncpg
 
+from cinema.storage.database.standby import WatchedConnection
+
 CONNECTING_AT_ONCE: Final = 4
 """Connections that one process opens at the same time. After a restart of Postgres all connections
 of all nodes are missing. If all of them were asked for at once, a busy machine would finish none in
@@ -43,6 +45,8 @@ class DatabaseAddress:
         `timeout` among the options begins when it is this one's turn.
         """
         async with self._connecting:
+            # Pools name the class that they were made with.
+            options["connection_class"] = WatchedConnection
             made: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(self.dsn, **options)
         return made
 

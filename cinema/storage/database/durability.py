@@ -40,7 +40,8 @@ _DURABILITY: Final = """
 select current_setting('server_version_num')::int / 10000 as major_version,
        current_setting('fsync') as fsync,
        current_setting('full_page_writes') as full_page_writes,
-       current_setting('synchronous_commit') as synchronous_commit
+       current_setting('synchronous_commit') as synchronous_commit,
+       current_setting('synchronous_standby_names') <> '' as has_standby
 """
 
 _RISKS: Final = {
@@ -62,10 +63,14 @@ class UnusableDatabase(Exception):
 
 
 class Durability(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of a new session: `risks`, and the `synchronous_commit` that ours replace."""
+    """The settings of a new session: `risks`, and the `synchronous_commit` that ours replace.
+
+    `has_standby`: commits wait for a synchronous standby.
+    """
 
     risks: tuple[str, ...]
     commits: str
+    has_standby: bool
 
 
 async def look_at_durability(dsn: str, *, production: bool) -> Durability:
@@ -91,7 +96,9 @@ async def look_at_durability(dsn: str, *, production: bool) -> Durability:
     )
     seen_on_standbys = row["synchronous_commit"] == COMMITS_SEEN_ON_STANDBYS
     return Durability(
-        risks=risks, commits=COMMITS_SEEN_ON_STANDBYS if seen_on_standbys else COMMITS
+        risks=risks,
+        commits=COMMITS_SEEN_ON_STANDBYS if seen_on_standbys else COMMITS,
+        has_standby=row["has_standby"],
     )
 
 
@@ -117,16 +124,23 @@ async def require_durability(dsn: str, *, production: bool) -> Durability:
 class DurabilityWatch:
     """Notices when the server's settings become unsafe, or safe again; logs each change once.
 
-    `risks` is what the last look found. `changes` counts looks that found a risk where there was
-    none of that kind before; `failures` those that got no answer, which change nothing else.
+    `risks` and `has_standby` are what the last look found. `changes` counts looks that found a risk
+    where there was none of that kind before; `failures` those that got no answer, which change
+    nothing else.
     """
 
     def __init__(
-        self, dsn: str | DatabaseAddress, *, production: bool, risks: tuple[str, ...] = ()
+        self,
+        dsn: str | DatabaseAddress,
+        *,
+        production: bool,
+        risks: tuple[str, ...] = (),
+        has_standby: bool = False,
     ) -> None:
         self._address = address_of(dsn)
         self._production = production
         self.risks = risks
+        self.has_standby = has_standby
         self.changes = 0
         self.failures = 0
 
@@ -139,7 +153,8 @@ class DurabilityWatch:
     async def look(self) -> None:
         """Check once; if Postgres cannot be asked, nothing changes."""
         try:
-            found = (await look_at_durability(self._address.dsn, production=self._production)).risks
+            seen = await look_at_durability(self._address.dsn, production=self._production)
+            self.has_standby, found = seen.has_standby, seen.risks
         except UnsafeDatabase as error:
             found = (str(error),)
         except (*UNREACHABLE, asyncpg.PostgresError) as error:

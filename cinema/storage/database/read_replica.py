@@ -2,7 +2,8 @@
 
 Before each read the primary says how far its log is flushed: every acknowledged write, of any node
 and any session, lies before that. The replica serves once it has replayed as far, on the same
-timeline; else the primary does. Positions are asked for in batches, one question in flight.
+timeline; else the primary does. Positions are asked for in batches, one question in flight. A
+replica shows a commit before the synchronous standby has it, so its answer also waits for that one.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from cinema.storage.database.failures import UNREACHABLE
 from cinema.storage.database.pool import keep_session
 from cinema.storage.database.reads import Query, T
 from cinema.storage.database.shared_question import SharedQuestion
+from cinema.storage.database.standby import Confirmation, Unconfirmed
 from cinema.storage.database.transactions import Pool, PooledConnection, connection
 
 REPLICA_UNUSED: Final = "replica_unused"
@@ -39,7 +41,7 @@ READ_TIMEOUT_S: Final = 5.0
 
 _POLL_S: Final = (0.001, 0.01)
 
-OUTCOMES: Final = ("replica", "behind", "unreachable", "unfit", "resting")
+OUTCOMES: Final = ("replica", "behind", "unreachable", "unfit", "unconfirmed", "resting")
 """Where a read went: to the replica, or to the primary because the replica was …"""
 
 _PRIMARY: Final = """
@@ -129,9 +131,15 @@ class ReplicaReads:
     """See `Reads`; `outcomes` counts where they went."""
 
     def __init__(
-        self, primary: Pool, replica: Pool, *, clock_s: Callable[[], float] = time.monotonic
+        self,
+        primary: Pool,
+        replica: Pool,
+        confirmation: Confirmation | None = None,
+        *,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._primary = primary
+        self._confirmation = confirmation
         self._replica = replica
         self._clock_s = clock_s
         self._position = PrimaryPosition(primary)
@@ -157,6 +165,8 @@ class ReplicaReads:
                 self._rest("behind", error)
             except _Unfit as error:
                 self._rest("unfit", error)
+            except Unconfirmed as error:
+                self._rest("unconfirmed", error)
             # Whatever the error was, only the primary may refuse.
             except (asyncpg.PostgresError, *UNREACHABLE) as error:
                 self._rest("unreachable", error)
@@ -171,7 +181,10 @@ class ReplicaReads:
         position = await self._position.now()
         async with self._replica.acquire(timeout=CONNECT_TIMEOUT_S) as reading:
             await self._catch_up(reading, position)
-            return await query(reading)
+            found = await query(reading)
+        if self._confirmation is not None:
+            await self._confirmation.wait()
+        return found
 
     async def _catch_up(self, reading: PooledConnection, position: Position) -> None:
         """Wait a little until this connection's server has replayed up to a position."""

@@ -7,6 +7,8 @@ from typing import Protocol, TypeVar
 
 import asyncpg
 
+from cinema.domain.rejections import refuse
+from cinema.storage.database.standby import Confirmation, Unconfirmed
 from cinema.storage.database.transactions import Pool, PooledConnection, connection
 
 T = TypeVar("T")
@@ -22,6 +24,34 @@ class Reads(Protocol):
 
     async def fetchrow(self, statement: str, *values: object) -> asyncpg.Record | None:
         """The first row, if any. Refuses RETRY when no server can be reached."""
+
+
+class ConfirmedReads:
+    """Reads of which a failover to the synchronous standby takes nothing back."""
+
+    def __init__(self, reads: Reads, confirmation: Confirmation) -> None:
+        self._reads = reads
+        self._confirmation = confirmation
+
+    async def fetch(self, statement: str, *values: object) -> list[asyncpg.Record]:
+        """See `Reads.fetch`."""
+        rows = await self._reads.fetch(statement, *values)
+        if rows:
+            await self._confirm()
+        return rows
+
+    async def fetchrow(self, statement: str, *values: object) -> asyncpg.Record | None:
+        """See `Reads.fetchrow`."""
+        row = await self._reads.fetchrow(statement, *values)
+        if row is not None:
+            await self._confirm()
+        return row
+
+    async def _confirm(self) -> None:
+        try:
+            await self._confirmation.wait()
+        except Unconfirmed as error:
+            raise refuse("RETRY") from error
 
 
 class PrimaryReads:

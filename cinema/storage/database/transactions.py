@@ -22,6 +22,7 @@ from cinema.domain.limits_catalog import (
 )
 from cinema.domain.rejections import refuse
 from cinema.storage.database.failures import UNREACHABLE, translated
+from cinema.storage.database.standby import unconfirmed_of
 
 # Text, because the driver's classes are generic for type checkers only.
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -71,10 +72,16 @@ async def borrowed(pool: Pool) -> AsyncIterator[PooledConnection]:
 
 @asynccontextmanager
 async def connection(pool: Pool) -> AsyncIterator[PooledConnection]:
-    """A connection for reading; errors of the driver are translated."""
+    """A connection; errors of the driver are translated.
+
+    OUTCOME_UNKNOWN if something was committed and the standby has not confirmed it.
+    """
     with translated():
-        async with borrowed(pool) as reading:
-            yield reading
+        async with borrowed(pool) as acquired:
+            unconfirmed = unconfirmed_of(acquired)
+            yield acquired
+            if unconfirmed_of(acquired) != unconfirmed:
+                raise refuse("OUTCOME_UNKNOWN")
 
 
 @asynccontextmanager

@@ -138,6 +138,9 @@ class MemoryJournal:
         tail = rows[bisect_right(rows, snapshot_seq, key=lambda row: row.seq) :]
         return Loaded(head.epoch, head.seq, snapshot, snapshot_seq, tuple(tail))
 
+    async def confirmed(self) -> None:
+        """See `JournalStore.confirmed`: there is no standby."""
+
     async def recall(self, showtime_id: bytes, key: bytes) -> ArchiveRow | None:
         """See `JournalStore.recall`."""
         await asyncio.sleep(0)

@@ -14,6 +14,13 @@ from cinema.domain.showtime.state import NEVER_US
 from cinema.storage.database.address import DatabaseAddress, address_of
 from cinema.storage.database.durability import COMMITS
 from cinema.storage.database.immediate_pool import open_immediate_pool
+from cinema.storage.database.standby import (
+    Confirmation,
+    HasStandby,
+    Unconfirmed,
+    never,
+    unconfirmed_of,
+)
 from cinema.storage.journal import sql
 from cinema.storage.journal.array_text import ids_text, integers_text, joined
 from cinema.storage.journal.branches import NO_BRANCHES, RowBranches
@@ -109,6 +116,7 @@ class PostgresLane:
             connection = await self._connected()
         except _FAILURES as error:
             raise CommitAborted(_NOT_CONNECTED) from error
+        unconfirmed = unconfirmed_of(connection)
         query, arguments = append_call(batch, self._branches)
         statement = self._appends.get(query)
         if statement is None:
@@ -135,6 +143,8 @@ class PostgresLane:
         except BaseException:
             self._discard(connection)
             raise
+        if unconfirmed_of(connection) != unconfirmed:
+            raise CommitUnknown("the standby has not confirmed it")
         matched = rows[0][0] if rows else ()
         return {batch[position - 1].showtime_id for position in matched}
 
@@ -262,9 +272,11 @@ class PostgresJournal:
         statement_timeout_s: float,
         lane_lock_timeout_s: float = LANE_LOCK_TIMEOUT_S,
         synchronous_commit: str = COMMITS,
+        has_standby: HasStandby = never,
     ) -> None:
         self._address = address_of(dsn)
         self._pool = pool
+        self._confirmation = Confirmation(pool, has_standby, timeout_s=statement_timeout_s)
         self._branches = branches
         self._timeout_s = statement_timeout_s
         self._lane_lock_timeout_s = lane_lock_timeout_s
@@ -281,6 +293,7 @@ class PostgresJournal:
         lock_timeout_s: float,
         lane_lock_timeout_s: float = LANE_LOCK_TIMEOUT_S,
         synchronous_commit: str = COMMITS,
+        has_standby: HasStandby = never,
     ) -> PostgresJournal:
         """Connect; the caller closes.
 
@@ -307,6 +320,7 @@ class PostgresJournal:
             statement_timeout_s=statement_timeout_s,
             lane_lock_timeout_s=lane_lock_timeout_s,
             synchronous_commit=synchronous_commit,
+            has_standby=has_standby,
         )
 
     @property
@@ -379,6 +393,13 @@ class PostgresJournal:
         tail = zip(seqs or (), epochs or (), moments or (), payloads or (), strict=True)
         return Loaded(epoch, seq, snapshot, snapshot_seq, tuple(JournalRow(*row) for row in tail))
 
+    async def confirmed(self) -> None:
+        """See `JournalStore.confirmed`."""
+        try:
+            await self._confirmation.wait()
+        except Unconfirmed as error:
+            raise StoreUnavailable(str(error)) from error
+
     async def recall(self, showtime_id: bytes, key: bytes) -> ArchiveRow | None:
         """See `JournalStore.recall`."""
         rows = await self._fetch(sql.RECALL, UUID(showtime_id), key)
@@ -412,10 +433,14 @@ class PostgresJournal:
     async def _fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         try:
             async with asyncio.timeout(self._timeout_s), self._pool.acquire() as connection:
+                unconfirmed = unconfirmed_of(connection)
                 rows: list[asyncpg.Record] = await connection.fetch(query, *arguments)
-                return rows
+                cut_short = unconfirmed_of(connection) != unconfirmed
         except _FAILURES as error:
             raise StoreUnavailable(str(error) or type(error).__name__) from error
+        if cut_short:
+            raise StoreUnavailable("the standby has not confirmed it")
+        return rows
 
 
 def _bounds(timeout_s: float, lock_timeout_s: float) -> dict[str, str]:

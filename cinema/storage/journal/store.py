@@ -229,6 +229,13 @@ class JournalStore(Protocol):
     async def load(self, showtime_id: bytes) -> Loaded | None:
         """Head, snapshot and tail in one statement; also the strong read of a cold showtime."""
 
+    async def confirmed(self) -> None:
+        """Wait until a synchronous standby, if there is one, has all that could be read before.
+
+        What `load` and `history` show may lack its word, and be lost in a failover. What was read
+        behind a takeover has it: that has waited for the standby itself.
+        """
+
     async def recall(self, showtime_id: bytes, key: bytes) -> ArchiveRow | None:
         """The archive's rows for an id."""
 

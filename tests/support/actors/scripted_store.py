@@ -122,8 +122,8 @@ class Call:
 class ScriptedStore:
     """One node's way to the journal: passes everything on, unless told otherwise.
 
-    Names of statements: append, confirm, save, take_over, left_behind, inherit, load, recall,
-    truncate, due, history, sweep.
+    Names of statements: append, confirm, save, take_over, left_behind, inherit, load, confirmed,
+    recall, truncate, due, history, sweep.
     """
 
     def __init__(self, journal: RecordingJournal) -> None:
@@ -200,6 +200,9 @@ class ScriptedStore:
 
     async def load(self, showtime_id: bytes) -> Loaded | None:
         return await self._pass("load", showtime_id, self.journal.load, showtime_id)
+
+    async def confirmed(self) -> None:
+        await self._pass("confirmed", None, self.journal.confirmed)
 
     async def recall(self, showtime_id: bytes, key: bytes) -> ArchiveRow | None:
         return await self._pass("recall", key, self.journal.recall, showtime_id, key)

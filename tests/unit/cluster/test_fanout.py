@@ -280,6 +280,22 @@ async def test_while_redis_is_away_the_journal_tells() -> None:
 
 
 @in_virtual_time
+async def test_a_change_that_the_standby_lacks_is_not_told_from_the_journal() -> None:
+    async with small_cluster() as cluster:
+        showtime, owner, watching, feed = await _watched(cluster)
+        cluster.bus.go_away()
+        watching.store.down["confirmed"] = cluster.unreachable()
+        await settle()
+        await _change(owner, showtime)
+        await asyncio.sleep(4 * JOURNAL_EVERY_S)
+        assert watching.store.count("confirmed")
+        assert _seqs(feed) == []
+        del watching.store.down["confirmed"]
+        await asyncio.sleep(2 * JOURNAL_EVERY_S)
+        assert _seqs(feed) == [2]
+
+
+@in_virtual_time
 async def test_an_owner_without_room_for_another_watched_showtime_leaves_it_to_the_journal() -> (
     None
 ):
