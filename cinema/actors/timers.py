@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from cinema.actors.slices import Slices
 from cinema.domain.limits import (
     DUE_SHARED_LIMIT,
     DUE_SWEEP_AHEAD_S,
@@ -138,13 +139,15 @@ class DueSweep:
         before_us = self._clock.now_us() + int(self.news.ahead_s * 1_000_000)
         if self._after is None:
             self._until_us, self._found = before_us, []
-        woken = 0
+        woken, slices = 0, Slices(self._clock.boot_ns)
         for _ in range(DUE_SWEEP_PAGES):
             due = await self._store.due(before_us, self._after, DUE_SWEEP_PAGE)
             self._after = due[-1] if len(due) == DUE_SWEEP_PAGE else None
             if len(self._found) <= DUE_SHARED_LIMIT:
                 self._found += [showtime_id for _, showtime_id in due]
-            woken += sum(self._wake(showtime_id) for _, showtime_id in due)
+            for _, showtime_id in due:
+                woken += self._wake(showtime_id)
+                await slices.give_way()
             if self._after is None:
                 if len(self._found) <= DUE_SHARED_LIMIT:
                     self.news.found(self._until_us, self._found)

@@ -75,10 +75,6 @@ from cinema.telemetry.metrics import Metrics
 DATABASE_MIGRATED: Final = "database_migrated"
 CLOCK_SYNC_FAILED: Final = "clock_sync_failed"
 
-KERNEL_CONNECTIONS: Final = 8
-"""Connections for takeovers and loads, in addition to one for each lane. With fewer, activations at
-the same time would wait for each other more than for Postgres."""
-
 CLOCK_FAILURES_LOGGED_S: Final = 600.0
 """In this time at most three failed comparisons with Postgres time are logged."""
 
@@ -188,7 +184,7 @@ async def running_node(
         journal = await PostgresJournal.open(
             address,
             row_branches(),
-            connections=KERNEL_CONNECTIONS,
+            connections=settings.kernel_pool_size,
             statement_timeout_s=settings.command_deadline_ms / 1000,
             lock_timeout_s=TAKEOVER_LOCK_S,
             synchronous_commit=durability.commits,

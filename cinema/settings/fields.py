@@ -143,6 +143,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_pool_size: Annotated[
         int, _about("most connections to Postgres", "connections", low=3, high=90)
     ] = 12
+    kernel_pool_size: Annotated[
+        int,
+        _about(
+            "most connections for showtimes that come into memory, besides those of commit lanes",
+            "connections",
+            low=2,
+            high=32,
+        ),
+    ] = 8
     catalog_cache_mb: Annotated[
         int,
         _about(

@@ -16,7 +16,7 @@ import yaml
 
 from cinema.cluster.ring import DEFAULT_WEIGHT
 from cinema.http.limits import KEPT_CONNECTIONS_S
-from cinema.local.cluster.plan import CONNECTIONS_BESIDES_POOL, CONNECTIONS_TO_SPARE, longest_stop_s
+from cinema.local.cluster.plan import connections_needed, longest_stop_s
 from cinema.local.embedded_postgres import WITHOUT_VALUES
 from cinema.settings import Settings, fields, load_settings
 
@@ -147,8 +147,7 @@ def test_postgres_takes_the_connections_of_all_nodes_and_one_more(
     services: dict[str, Any],
 ) -> None:
     limit = int(re.search(r"max_connections=(\d+)", str(services["postgres"]["command"]))[1])
-    of_a_node = Settings().database_pool_size + CONNECTIONS_BESIDES_POOL
-    assert (len(NODES) + 1) * of_a_node + CONNECTIONS_TO_SPARE <= limit
+    assert connections_needed(Settings(nodes=len(NODES) + 1)) <= limit
 
 
 def test_log_of_postgres_tells_as_little_as_that_of_the_embedded_one(

@@ -10,9 +10,10 @@ import msgspec
 
 from cinema.local.cluster.ports import Ports
 from cinema.settings import Settings, fields, reachable
+from cinema.settings.connections import connections_of_node
 
-CONNECTIONS_BESIDES_POOL: Final = 24
-"""Connections of a node for lanes, takeovers and the cluster, at most; the pool comes on top."""
+CONNECTIONS_OF_A_START: Final = 4
+"""What a node takes besides while it starts: migrations, and the demo's past."""
 
 CONNECTIONS_TO_SPARE: Final = 20
 """For migrations, backups and people, and what Postgres keeps for superusers."""
@@ -94,7 +95,7 @@ def longest_stop_s(settings: Settings) -> float:
 
 def connections_needed(settings: Settings) -> int:
     """How many connections Postgres has to take for all nodes at their busiest."""
-    of_one = settings.database_pool_size + settings.commit_lanes + CONNECTIONS_BESIDES_POOL
+    of_one = connections_of_node(settings) + CONNECTIONS_OF_A_START
     return settings.nodes * of_one + CONNECTIONS_TO_SPARE
 
 

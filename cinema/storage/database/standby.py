@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
 
@@ -32,7 +32,16 @@ class Unconfirmed(Exception):
     """The standby has not confirmed what was read or written; it may be lost in a failover."""
 
 
-class WatchedConnection(asyncpg.Connection):  # type: ignore[type-arg]
+if TYPE_CHECKING:
+
+    class _Connection(asyncpg.Connection[asyncpg.Record]):
+        def _process_log_message(self, fields: dict[str, str], last_query: str) -> None: ...
+
+else:
+    _Connection = asyncpg.Connection
+
+
+class WatchedConnection(_Connection):
     """Counts its commits whose wait for a standby was cut short."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
