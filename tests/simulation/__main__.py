@@ -24,8 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.weakened is not None:
         return _search_holes(options.weakened, options.start, options.seeds, options.jobs)
     if options.seed is not None:
-        return _replay(options.seed, whole=options.trace)
-    return _run_all(options.start, options.seeds, options.jobs)
+        return _replay(options.seed, options.nodes, whole=options.trace)
+    return _run_all(options.start, options.seeds, options.jobs, options.nodes)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--start", type=int, default=0, help="the first seed (default: 0)")
     parser.add_argument("--jobs", type=int, default=1, help="processes at once (default: 1)")
     parser.add_argument("--seed", type=int, help="run only this one, and print its hash")
+    parser.add_argument("--nodes", type=int, default=0, help="only clusters of so many nodes")
     parser.add_argument("--trace", action="store_true", help="with --seed: print all that happens")
     parser.add_argument(
         "--weakened",
@@ -48,9 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _verdicts(start: int, seeds: int, jobs: int, hole: Hole | None = None) -> Iterator[Verdict]:
+def _verdicts(
+    start: int, seeds: int, jobs: int, hole: Hole | None = None, nodes: int = 0
+) -> Iterator[Verdict]:
     """Verdicts in the order of seeds, whatever the number of jobs."""
-    run = partial(simulate_with, hole)
+    run = partial(simulate_with, hole, nodes)
     chosen = range(start, start + seeds) if hole is None else hole.seeds(start, seeds)
     if jobs == 1:
         yield from map(run, chosen)
@@ -63,22 +66,22 @@ def _verdicts(start: int, seeds: int, jobs: int, hole: Hole | None = None) -> It
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def simulate_with(hole: Hole | None, seed: int) -> Verdict:
+def simulate_with(hole: Hole | None, nodes: int, seed: int) -> Verdict:
     """One seed with the real server, or with a weakened one."""
-    return simulate(seed) if hole is None else hole.simulate(seed)
+    return simulate(seed, nodes=nodes) if hole is None else hole.simulate(seed)
 
 
-def _run_all(start: int, seeds: int, jobs: int) -> int:
+def _run_all(start: int, seeds: int, jobs: int, nodes: int) -> int:
     began_s = time.monotonic()
     failed: list[int] = []
     attempts = events = 0
-    for verdict in _verdicts(start, seeds, jobs):
+    for verdict in _verdicts(start, seeds, jobs, nodes=nodes):
         attempts += verdict.attempts
         events += verdict.events
         if verdict.violations:
             failed.append(verdict.seed)
             if len(failed) == 1:
-                _explain(verdict)
+                _explain(verdict, nodes)
             else:
                 _print_violations(verdict)
     took_s = time.monotonic() - began_s
@@ -87,9 +90,9 @@ def _run_all(start: int, seeds: int, jobs: int) -> int:
     return 1 if failed else 0
 
 
-def _explain(verdict: Verdict) -> None:
+def _explain(verdict: Verdict, nodes: int) -> None:
     """Print what a failed run violated, and what led to it as a replay shows it."""
-    replay = simulate(verdict.seed, keep_trace=True)
+    replay = simulate(verdict.seed, nodes=nodes, keep_trace=True)
     if replay.digest == verdict.digest:
         _print_lines_before(replay, verdict.violations[0][0])
         _print_violations(verdict)
@@ -107,9 +110,9 @@ def _explain(verdict: Verdict) -> None:
     print(f"seed {verdict.seed}: hash {verdict.digest}")
 
 
-def _replay(seed: int, *, whole: bool) -> int:
+def _replay(seed: int, nodes: int, *, whole: bool) -> int:
     """Run one seed with all its lines, and print what there is to see."""
-    verdict = simulate(seed, keep_trace=True)
+    verdict = simulate(seed, nodes=nodes, keep_trace=True)
     if whole:
         for now_ns, line in verdict.lines:
             print(shown(now_ns, line))

@@ -145,13 +145,20 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     offer_ttl_s: int = OFFER_TTL_S[0]
 
 
+SHOWTIMES_PER_NODE: Final = 0.4
+"""In large clusters: most nodes own none at a time, and those move often."""
+
 Kind = Literal["any", "clustered", "watched", "truncated"]
 """Which seeds: clusters, the duels that readers watch, or kernels alone that truncate often."""
 
 
-def profile_of(seed: int) -> Profile:
-    """The profile of a seed."""
-    profile = draw_profile(random.Random(f"{seed} profile"))
+def profile_of(seed: int, nodes: int = 0) -> Profile:
+    """The profile of a seed; with `nodes` one of a cluster of so many."""
+    profile = draw_profile(random.Random(f"{seed} profile"), large=nodes > 0)
+    if nodes:
+        profile = msgspec.structs.replace(
+            profile, nodes=nodes, showtimes=max(1, int(nodes * SHOWTIMES_PER_NODE))
+        )
     if profile.readers:
         return profile
     profile = _managed(random.Random(f"{seed} managers"), profile)
@@ -223,9 +230,9 @@ def is_of_kind(profile: Profile, kind: Kind) -> bool:
             assert_never(kind)
 
 
-def draw_profile(rng: random.Random) -> Profile:
-    """A profile; the same for the same state of `rng`."""
-    clustered = rng.random() < 0.5
+def draw_profile(rng: random.Random, *, large: bool = False) -> Profile:
+    """A profile; the same for the same state of `rng`. A `large` one is a cluster."""
+    clustered = rng.random() < 0.5 or large
     tiny = rng.random() < 0.5
     settings = KernelSettings(
         commit_lanes=rng.choice((1, 1, 2)),

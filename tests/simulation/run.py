@@ -47,6 +47,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 def simulate(
     seed: int,
     *,
+    nodes: int = 0,
     keep_trace: bool = False,
     chaos_only: bool = False,
     journal_type: type[RecordingJournal] = RecordingJournal,
@@ -55,12 +56,14 @@ def simulate(
 ) -> Verdict:
     """Run a seed; the same seed gives the same digests in every process.
 
-    With `chaos_only` it ends when the faults do, in a fourth of the time, and nothing is checked.
+    With `nodes` it is one of a cluster of so many. With `chaos_only` it ends when the faults do, in
+    a fourth of the time, and nothing is checked.
     """
     began_s = time.perf_counter()
     gc.disable()  # A collection ends forgotten coroutines, at moments that nobody can replay.
     world = World(
         seed,
+        nodes=nodes,
         keep_trace=keep_trace,
         journal_type=journal_type,
         kernel_type=kernel_type,

@@ -26,6 +26,8 @@ pytestmark = pytest.mark.no_cover
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 20
+LARGE_NODES = 20
+LARGE_SEEDS = 3
 FOUND_BY = {hole.found_by for hole in HOLES.values()}
 SEARCHED = 400
 """Seeds in which a hole is looked for, from the one that found it last."""
@@ -49,6 +51,13 @@ def played(seed: int) -> Verdict:
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_nothing_is_violated(seed: int) -> None:
     verdict = played(seed)
+    assert verdict.violations == ()
+    assert verdict.attempts > 0
+
+
+@pytest.mark.parametrize("seed", range(LARGE_SEEDS))
+def test_nothing_is_violated_among_many_nodes(seed: int) -> None:
+    verdict = simulate(seed, nodes=LARGE_NODES)
     assert verdict.violations == ()
     assert verdict.attempts > 0
 

@@ -65,13 +65,14 @@ class World:
         self,
         seed: int,
         *,
+        nodes: int = 0,
         keep_trace: bool = False,
         journal_type: type[RecordingJournal] = RecordingJournal,
         kernel_type: type[Kernel] = Kernel,
         cluster_type: type[ClusterNode] = ClusterNode,
     ) -> None:
         self.seed = seed
-        self.profile: Profile = profile_of(seed)
+        self.profile: Profile = profile_of(seed, nodes)
         profile = self.profile
         self.scheduler = Scheduler()
         self.trace = Trace(lambda: self.scheduler.now_ns, keep=keep_trace)
