@@ -63,7 +63,7 @@ from cinema.storage.database.pool import close_pool, open_pool
 from cinema.storage.database.read_replica import ReplicaReads, open_replica_pool
 from cinema.storage.database.reads import ConfirmedReads, PrimaryReads
 from cinema.storage.database.server_log import warn_of_server_log
-from cinema.storage.database.standby import Confirmation
+from cinema.storage.database.standby import StandbyWait
 from cinema.storage.database.transactions import Pool
 from cinema.storage.encryption import Cipher
 from cinema.storage.journal.clock import DatabaseClock
@@ -394,7 +394,7 @@ async def _reads(
     stack: AsyncExitStack,
 ) -> tuple[ReplicaReads | None, ConfirmedReads]:
     """Reads on the replica, if there is one, and those of what was sold; not for the kernel."""
-    confirmation = Confirmation(
+    confirmation = StandbyWait(
         pool, lambda: watch.has_standby, timeout_s=settings.command_deadline_ms / 1000
     )
     if not settings.database_read_url:

@@ -104,7 +104,7 @@ class _Estate:
         self.is_lost = False
 
 
-class _Found:
+class _DueFound:
     """All that comes due until a moment; `shares` are by owner, once they were made by a view."""
 
     def __init__(self, until_us: int, showtime_ids: Sequence[bytes]) -> None:
@@ -122,7 +122,7 @@ class Scout:
         self._clock = kernel.clock
         self._placement = placement
         self._peers = peers
-        self._found = _Found(0, ())
+        self._found = _DueFound(0, ())
         self._sharing = asyncio.Lock()
         self._estate = _Estate(0)
         self._news = asyncio.Event()
@@ -161,7 +161,7 @@ class Scout:
 
     def found(self, until_us: int, showtime_ids: Sequence[bytes]) -> None:
         """See `DueNews.found`."""
-        self._found = _Found(until_us, showtime_ids)
+        self._found = _DueFound(until_us, showtime_ids)
 
     async def _tell_due(self, peer_id: bytes, payload: bytes) -> bytes:
         version = _due_question(payload).version
@@ -176,7 +176,7 @@ class Scout:
             raise PeerRefused("another view")
         return _encode(_DueAnswer(found.until_us, found.shares.get(peer_id, [])))
 
-    async def _share(self, found: _Found) -> None:
+    async def _share(self, found: _DueFound) -> None:
         """Put what was found under its owners."""
         version = self._placement.view.version
         if found.version == version:
@@ -209,7 +209,9 @@ class Scout:
                 self._tell_news()
                 raise
         try:
-            return await self._kernel.inherit(me, _Told(self._peers, scouts[0], version).next_page)
+            return await self._kernel.inherit(
+                me, _ToldEstate(self._peers, scouts[0], version).next_page
+            )
         except _NotTold:
             return await self._kernel.inherit(me)
 
@@ -270,7 +272,7 @@ class Scout:
         return estate.is_over or estate.is_lost or len(estate.left) > seen
 
 
-class _Told:
+class _ToldEstate:
     """What the scout says that dead nodes have left to this node."""
 
     def __init__(self, peers: Peers, scout: Member, version: int) -> None:

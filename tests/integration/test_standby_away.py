@@ -22,7 +22,7 @@ from cinema.storage.database.migrate import migrate
 from cinema.storage.database.pool import open_pool
 from cinema.storage.database.read_replica import ReplicaReads, open_replica_pool
 from cinema.storage.database.reads import ConfirmedReads, PrimaryReads
-from cinema.storage.database.standby import Confirmation, Unconfirmed
+from cinema.storage.database.standby import StandbyWait, Unconfirmed
 from cinema.storage.database.transactions import connection, transaction
 from cinema.storage.journal.postgres import PostgresJournal
 from cinema.storage.journal.store import CommitUnknown, StoreUnavailable, Takeover
@@ -172,7 +172,7 @@ async def test_what_the_standby_lacks_is_seen_and_nothing_rests_on_it(tmp_path: 
         await _with_an_unconfirmed_event(bench)
         with pytest.raises(StoreUnavailable):
             await bench.journal.confirmed()
-        confirmation = Confirmation(bench.pool, _always, timeout_s=TIMEOUT_S)
+        confirmation = StandbyWait(bench.pool, _always, timeout_s=TIMEOUT_S)
         heads = "select seq from showtime_heads where showtime_id = $1"
         reads = ConfirmedReads(PrimaryReads(bench.pool), confirmation)
         with pytest.raises(Refused, match="RETRY"):
@@ -203,14 +203,14 @@ async def test_it_counts_once_the_standby_is_back(tmp_path: Path) -> None:
         await _with_an_unconfirmed_event(bench)
         await bench.pair.bring_standby_back()
         await bench.patient.confirmed()
-        confirmation = Confirmation(bench.pool, _always, timeout_s=PATIENCE_S)
+        confirmation = StandbyWait(bench.pool, _always, timeout_s=PATIENCE_S)
         reads = ConfirmedReads(PrimaryReads(bench.pool), confirmation)
         assert len(await reads.fetch("select seq from showtime_heads")) == 1
 
 
 async def test_a_wait_that_an_operator_cancels_acknowledges_nothing(tmp_path: Path) -> None:
     async with _bench(tmp_path) as bench:
-        confirmation = Confirmation(bench.pool, _always, timeout_s=PATIENCE_S)
+        confirmation = StandbyWait(bench.pool, _always, timeout_s=PATIENCE_S)
 
         async def write() -> None:
             async with transaction(bench.pool) as running:
@@ -256,7 +256,7 @@ async def test_another_replica_shows_it_and_is_not_used(tmp_path: Path) -> None:
                     return False
 
             await _until(replayed)
-            confirmation = Confirmation(bench.pool, _always, timeout_s=TIMEOUT_S)
+            confirmation = StandbyWait(bench.pool, _always, timeout_s=TIMEOUT_S)
             reads = ReplicaReads(bench.pool, replica, confirmation)
             with pytest.raises(Refused, match="RETRY"):
                 await ConfirmedReads(reads, confirmation).fetchrow(heads, showtime_id)

@@ -22,7 +22,7 @@ from cinema.storage.database.failures import UNREACHABLE
 from cinema.storage.database.pool import keep_session
 from cinema.storage.database.reads import Query, T
 from cinema.storage.database.shared_question import SharedQuestion
-from cinema.storage.database.standby import Confirmation, Unconfirmed
+from cinema.storage.database.standby import StandbyWait, Unconfirmed
 from cinema.storage.database.transactions import Pool, PooledConnection, connection
 
 REPLICA_UNUSED: Final = "replica_unused"
@@ -134,7 +134,7 @@ class ReplicaReads:
         self,
         primary: Pool,
         replica: Pool,
-        confirmation: Confirmation | None = None,
+        confirmation: StandbyWait | None = None,
         *,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:

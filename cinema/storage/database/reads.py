@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 import asyncpg
 
 from cinema.domain.rejections import refuse
-from cinema.storage.database.standby import Confirmation, Unconfirmed
+from cinema.storage.database.standby import StandbyWait, Unconfirmed
 from cinema.storage.database.transactions import Pool, PooledConnection, connection
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ class Reads(Protocol):
 class ConfirmedReads:
     """Reads of which a failover to the synchronous standby takes nothing back."""
 
-    def __init__(self, reads: Reads, confirmation: Confirmation) -> None:
+    def __init__(self, reads: Reads, confirmation: StandbyWait) -> None:
         self._reads = reads
         self._confirmation = confirmation
 

@@ -34,14 +34,14 @@ class Unconfirmed(Exception):
 
 if TYPE_CHECKING:
 
-    class _Connection(asyncpg.Connection[asyncpg.Record]):
+    class _DriversConnection(asyncpg.Connection[asyncpg.Record]):
         def _process_log_message(self, fields: dict[str, str], last_query: str) -> None: ...
 
 else:
-    _Connection = asyncpg.Connection
+    _DriversConnection = asyncpg.Connection
 
 
-class WatchedConnection(_Connection):
+class WatchedConnection(_DriversConnection):
     """Counts its commits whose wait for a standby was cut short."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -66,7 +66,7 @@ def never() -> bool:
     return False
 
 
-class Confirmation:
+class StandbyWait:
     """Waits until the standby has everything that could be read before.
 
     Without a standby there is nothing to wait for. With one it costs a commit, which all that ask

@@ -15,8 +15,8 @@ from cinema.storage.database.address import DatabaseAddress, address_of
 from cinema.storage.database.durability import COMMITS
 from cinema.storage.database.immediate_pool import open_immediate_pool
 from cinema.storage.database.standby import (
-    Confirmation,
     HasStandby,
+    StandbyWait,
     Unconfirmed,
     never,
     unconfirmed_of,
@@ -276,7 +276,7 @@ class PostgresJournal:
     ) -> None:
         self._address = address_of(dsn)
         self._pool = pool
-        self._confirmation = Confirmation(pool, has_standby, timeout_s=statement_timeout_s)
+        self._confirmation = StandbyWait(pool, has_standby, timeout_s=statement_timeout_s)
         self._branches = branches
         self._timeout_s = statement_timeout_s
         self._lane_lock_timeout_s = lane_lock_timeout_s
