@@ -109,7 +109,7 @@ HOLES: dict[str, Hole] = {
             kernel=weakened.LeaseOnAClockThatStops,
         ),
         Hole(name="clock-taken-for-exact", found_by=10, kernel=more.CertainClock),
-        Hole(name="gaps-not-healed", kind="clustered", found_by=57, cluster=more.GapsStay),
+        Hole(name="gaps-not-healed", kind="clustered", found_by=84, cluster=more.GapsStay),
         Hole(
             name="denied-after-lost-connection",
             kind="clustered",
