@@ -122,12 +122,13 @@ class DueSweep:
             await self.sweep()
             return
         self._after = None
-        woken = 0
+        woken, slices = 0, Slices(self._clock.boot_ns)
         for showtime_id in told:
             woken += self._wake(showtime_id)
             if woken >= DUE_SWEEP_PAGE:
                 # The others are still due at the next look.
                 return
+            await slices.give_way()
 
     async def sweep(self) -> None:
         """One search, page by page: rows of residents must not hide those of others.

@@ -207,7 +207,10 @@ class ClusterNode:
     def _follow(self, view: View) -> None:
         before = self.placement.view
         self.forwarder.follow(view)
-        if view.member(self.placement.node_id) is not None and _somebody_died(before, view):
+        is_member = view.member(self.placement.node_id) is not None
+        has_lost = is_member and _somebody_died(before, view)
+        self.scout.view_changed(has_lost=has_lost)
+        if has_lost:
             self._tasks.start("inherit", self._inherit(view.version))
         self.handover.view_changed()
         self.fanout.view_changed()

@@ -46,8 +46,6 @@ ESTATE_ANSWER_S: Final = 0.5
 ESTATE_KEPT_S: Final = 30.0
 """How long the scout remembers an estate that it has looked through."""
 
-_ID_BYTES: Final = 16
-
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -63,7 +61,7 @@ class _DueAnswer(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _EstateQuestion(msgspec.Struct, frozen=True, array_like=True):
-    """What dead nodes have left by the view of `version`; `seen` bytes of `estate` were told."""
+    """What dead nodes have left by the view of `version`; `seen` pages of `estate` were told."""
 
     version: int
     estate: int
@@ -93,25 +91,36 @@ class _NotTold(Exception):
     """The scout does not say what dead nodes have left."""
 
 
-class _Estate:
-    """What dead nodes have left by the view of `version`, end to end, as far as it is known."""
+class _Finds:
+    """Some showtimes of all nodes; `shares` are by owner, by the view of `version`.
 
-    def __init__(self, version: int) -> None:
-        self.version = version
-        self.left = bytearray()
-        self.looked = 0
-        self.is_over = False
-        self.is_lost = False
+    Owners are looked up once for all that ask: with many nodes that takes longer than the search.
+    """
 
-
-class _DueFound:
-    """All that comes due until a moment; `shares` are by owner, once they were made by a view."""
-
-    def __init__(self, until_us: int, showtime_ids: Sequence[bytes]) -> None:
-        self.until_us = until_us
+    def __init__(self, showtime_ids: Sequence[bytes]) -> None:
         self.showtime_ids = showtime_ids
         self.version = -1
         self.shares: dict[bytes, list[bytes]] = {}
+        self.sharing = asyncio.Lock()
+
+
+class _DueFound(_Finds):
+    """All that comes due until a moment."""
+
+    def __init__(self, until_us: int, showtime_ids: Sequence[bytes]) -> None:
+        super().__init__(showtime_ids)
+        self.until_us = until_us
+
+
+class _Estate:
+    """What dead nodes have left by the view of `version`, page by page, as far as it is known."""
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+        self.pages: list[_Finds] = []
+        self.looked = 0
+        self.is_over = False
+        self.is_lost = False
 
 
 class Scout:
@@ -123,7 +132,6 @@ class Scout:
         self._placement = placement
         self._peers = peers
         self._found = _DueFound(0, ())
-        self._sharing = asyncio.Lock()
         self._estate = _Estate(0)
         self._news = asyncio.Event()
         peers.answer(DUE_TOPIC, self._tell_due)
@@ -131,6 +139,22 @@ class Scout:
 
     def _scouts(self) -> tuple[Member, ...]:
         return self._placement.view.owners()[:SCOUTS]
+
+    async def _share(self, found: _Finds) -> None:
+        """Put what was found under its owners by the present view, if no other one comes first."""
+        async with found.sharing:
+            version = self._placement.view.version
+            if found.version == version:
+                return
+            found.shares, found.version = {}, -1
+            slices = Slices(self._clock.boot_ns)
+            for showtime_id in found.showtime_ids:
+                owner = self._placement.owner_of(showtime_id)
+                if owner is not None:
+                    found.shares.setdefault(owner.node_id, []).append(showtime_id)
+                await slices.give_way()
+            if self._placement.view.version == version:
+                found.version = version
 
     # --- what comes due
 
@@ -152,10 +176,12 @@ class Scout:
     async def _ask_due(self, member: Member) -> Sequence[bytes] | None:
         question = _encode(_DueQuestion(self._placement.view.version))
         try:
-            answer = await self._peers.peer(member).ask(DUE_TOPIC, question, DUE_ANSWER_S)
-        except (PeerLost, PeerRefused):
+            told = _due_answer(
+                await self._peers.peer(member).ask(DUE_TOPIC, question, DUE_ANSWER_S)
+            )
+        except (PeerLost, PeerRefused, msgspec.MsgspecError):
+            # Another build may have another answer.
             return None
-        told = _due_answer(answer)
         next_look_us = self._clock.now_us() + int(DUE_SWEEP_S * 1_000_000)
         return told.showtime_ids if told.until_us >= next_look_us else None
 
@@ -168,46 +194,36 @@ class Scout:
         found = self._found
         if found.until_us < self._clock.now_us():
             raise PeerRefused("this node does not search")
-        async with self._sharing:
-            if found.version != version:
-                await self._share(found)
+        await self._share(found)
         if found.version != version:
             # Nobody might wake a showtime that each takes for the other's.
             raise PeerRefused("another view")
         return _encode(_DueAnswer(found.until_us, found.shares.get(peer_id, [])))
 
-    async def _share(self, found: _DueFound) -> None:
-        """Put what was found under its owners."""
-        version = self._placement.view.version
-        if found.version == version:
-            return
-        found.shares, found.version = {}, -1
-        slices = Slices(self._clock.boot_ns)
-        for showtime_id in found.showtime_ids:
-            owner = self._placement.owner_of(showtime_id)
-            if owner is not None:
-                found.shares.setdefault(owner.node_id, []).append(showtime_id)
-            await slices.give_way()
-        if self._placement.view.version == version:
-            found.version = version
-
     # --- what dead nodes have left
+
+    def view_changed(self, *, has_lost: bool) -> None:
+        """Another view; if somebody has died by it, `inherit` comes next."""
+        scouts = self._scouts()
+        if has_lost and scouts and scouts[0].node_id == self._placement.node_id:
+            self._estate = _Estate(self._placement.view.version)
+        self._tell_news()
 
     async def inherit(self, version: int) -> int:
         """Fence off those that are missing in the view of `version`; see `Kernel.inherit`.
 
         Raises `StoreUnavailable`.
         """
-        me = self._placement.node_id
-        scouts = self._scouts()
-        if not scouts or scouts[0].node_id == me:
-            estate = self._estate = _Estate(version)
+        me, estate, scouts = self._placement.node_id, self._estate, self._scouts()
+        if estate.version == version:
             try:
                 return await self._kernel.inherit(me, self._recorded(estate))
             except BaseException:
                 estate.is_lost = True
                 self._tell_news()
                 raise
+        if not scouts or scouts[0].node_id == me:
+            return await self._kernel.inherit(me)
         try:
             return await self._kernel.inherit(
                 me, _ToldEstate(self._peers, scouts[0], version).next_page
@@ -225,8 +241,8 @@ class Scout:
             if page is None:
                 estate.is_over = True
                 asyncio.get_running_loop().call_later(ESTATE_KEPT_S, self._forget, estate)
-            else:
-                estate.left += b"".join(page)
+            elif page:
+                estate.pages.append(_Finds(page))
             self._tell_news()
             return page
 
@@ -251,25 +267,27 @@ class Scout:
         estate = self._estate
         if estate.version < question.version or estate.is_lost:
             raise PeerRefused("this node has not looked")
-        begin = question.seen if estate.version == question.estate else 0
-        page = bytes(estate.left[begin : begin + LEFT_BEHIND_PAGE * _ID_BYTES])
-        end = begin + len(page)
-        is_over = estate.is_over and end == len(estate.left)
-        mine = []
-        slices = Slices(self._clock.boot_ns)
-        for at in range(0, len(page), _ID_BYTES):
-            owner = self._placement.owner_of(page[at : at + _ID_BYTES])
-            if owner is not None and owner.node_id == peer_id:
-                mine.append(page[at : at + _ID_BYTES])
-            await slices.give_way()
-        return _encode(_EstateAnswer(estate.version, end, estate.looked, is_over, mine))
+        seen, mine, told = self._seen(estate, question), list[bytes](), 0
+        while seen < len(estate.pages) and told < LEFT_BEHIND_PAGE:
+            page = estate.pages[seen]
+            await self._share(page)
+            mine += page.shares.get(peer_id, ())
+            told += len(page.showtime_ids)
+            seen += 1
+        is_over = estate.is_over and seen == len(estate.pages)
+        return _encode(_EstateAnswer(estate.version, seen, estate.looked, is_over, mine))
 
     def _knows_more(self, question: _EstateQuestion) -> bool:
+        """Whether there is something to say, be it that this node has not looked for it."""
         estate = self._estate
         if estate.version < question.version:
-            return False
-        seen = question.seen if estate.version == question.estate else 0
-        return estate.is_over or estate.is_lost or len(estate.left) > seen
+            return self._placement.view.version >= question.version
+        is_more = len(estate.pages) > self._seen(estate, question)
+        return is_more or estate.is_over or estate.is_lost
+
+    @staticmethod
+    def _seen(estate: _Estate, question: _EstateQuestion) -> int:
+        return question.seen if estate.version == question.estate else 0
 
 
 class _ToldEstate:
@@ -300,9 +318,10 @@ class _ToldEstate:
     async def _ask(self) -> _EstateAnswer:
         question = _encode(_EstateQuestion(self._version, self._estate, self._seen))
         try:
-            answer = await self._peers.peer(self._scout).ask(
-                ESTATE_TOPIC, question, ESTATE_WAIT_S + ESTATE_ANSWER_S
+            return _estate_answer(
+                await self._peers.peer(self._scout).ask(
+                    ESTATE_TOPIC, question, ESTATE_WAIT_S + ESTATE_ANSWER_S
+                )
             )
-        except (PeerLost, PeerRefused) as error:
+        except (PeerLost, PeerRefused, msgspec.MsgspecError) as error:
             raise _NotTold from error
-        return _estate_answer(answer)

@@ -29,7 +29,7 @@ from cinema.http.routes import bound
 
 async def build(node: NodeParts, offered: Offered) -> Feature:
     now = node.common_time
-    store = GiftCardsRepository(node.pool, node.cipher, offered[CashDeskRepository], node.reads)
+    store = GiftCardsRepository(node.pool, node.cipher, offered[CashDeskRepository], node.sold)
     cards = offered.add(
         GiftCardsService(
             store,

@@ -26,14 +26,13 @@ from cinema.features.messages.letters import Enclosure
 from cinema.features.node_parts import Listed, NodeParts, Offered
 from cinema.http.routes import bound
 from cinema.integrations.forks import ForkServer
-from cinema.storage.database.reads import PrimaryReads
 
 
 async def build(node: NodeParts, offered: Offered) -> Feature:
     now = node.common_time
     store = InvoicesRepository(
         node.pool,
-        node.reads or PrimaryReads(node.pool),
+        node.sold,
         new_id=node.next_uuid,
         now=now,
     )

@@ -21,8 +21,8 @@ from cinema.http.routes import bound
 async def build(node: NodeParts, offered: Offered) -> Feature:
     methods = MethodRegistry(demo=node.settings.demo_payment)
     attempts = AttemptsRepository(node.pool)
-    refunds = offered.add(RefundsRepository(node.pool, node.reads))
-    ledger, counts = LedgerRepository(node.pool, node.reads), RefundCounts()
+    refunds = offered.add(RefundsRepository(node.pool, node.sold))
+    ledger, counts = LedgerRepository(node.pool, node.sold), RefundCounts()
     offered.add(
         AttemptsService(node.dispatch, attempts, refunds, methods, counts, next_id=node.next_id)
     )

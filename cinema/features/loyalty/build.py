@@ -19,7 +19,7 @@ from cinema.http.routes import bound
 
 async def build(node: NodeParts, offered: Offered) -> Feature:
     now = node.common_time
-    store = PointsRepository(node.pool, node.reads)
+    store = PointsRepository(node.pool, node.sold)
     loyalty = offered.add(LoyaltyService(store, now=now))
     offered[AttemptsService].methods.add(PointsMethod(store, now=now))
     return Feature(

@@ -27,7 +27,10 @@ class Reads(Protocol):
 
 
 class ConfirmedReads:
-    """Reads of which a failover to the synchronous standby takes nothing back."""
+    """Reads of which a failover to the synchronous standby takes nothing back.
+
+    That there is nothing counts as well: a commit may have taken it away.
+    """
 
     def __init__(self, reads: Reads, confirmation: StandbyWait) -> None:
         self._reads = reads
@@ -36,15 +39,13 @@ class ConfirmedReads:
     async def fetch(self, statement: str, *values: object) -> list[asyncpg.Record]:
         """See `Reads.fetch`."""
         rows = await self._reads.fetch(statement, *values)
-        if rows:
-            await self._confirm()
+        await self._confirm()
         return rows
 
     async def fetchrow(self, statement: str, *values: object) -> asyncpg.Record | None:
         """See `Reads.fetchrow`."""
         row = await self._reads.fetchrow(statement, *values)
-        if row is not None:
-            await self._confirm()
+        await self._confirm()
         return row
 
     async def _confirm(self) -> None:

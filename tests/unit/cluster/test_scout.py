@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 import structlog
 
 from cinema.actors import activation, timers
-from cinema.cluster import scout
+from cinema.cluster import placement, scout
 from cinema.cluster.peers import PeerRefused
+from cinema.cluster.ring import Ring, RingNode
 from cinema.domain.limits import DUE_SWEEP_S
 from cinema.storage.journal.store import StoreUnavailable
 from tests.support.actors.virtual_time import in_virtual_time
@@ -105,6 +107,35 @@ async def test_a_hundred_nodes_look_through_all_heads_once_when_one_dies(
         assert {one: cluster.world.journal.heads[one].owner for one in heads} == owners
 
 
+@in_virtual_time
+async def test_the_scout_looks_owners_up_once_for_all_that_ask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(placement, "OWNERS_KEPT", 5)
+    async with small_cluster() as cluster:
+        places = await cluster.many(NODES)
+        dead, first = places[7], places[0]
+        heads = [cluster.showtime_of(dead) for _ in range(40)]
+        for one in heads:
+            await dead.ask(one, hold(ANNA, "A1"))
+        cluster.kill(dead)
+        asked: list[bytes] = []
+        owner_of = Ring.owner_of
+
+        def counted(ring: Ring, showtime_id: bytes) -> RingNode | None:
+            if ring is first.node.placement.ring:
+                asked.append(showtime_id)
+            return owner_of(ring, showtime_id)
+
+        monkeypatch.setattr(Ring, "owner_of", counted)
+        living = [one for one in places if one is not dead]
+        await cluster.show(cluster.views.view.without(frozenset({dead.node_id})), living)
+        await asyncio.sleep(3)
+        assert await _inherited(cluster, heads)
+        # Once for itself, and once for all others.
+        assert max(Counter(asked).values()) <= 2
+
+
 # --- what comes due
 
 
@@ -177,6 +208,20 @@ async def test_a_node_that_goes_by_another_view_searches_for_itself() -> None:
 
 
 @in_virtual_time
+async def test_an_answer_that_cannot_be_read_is_none() -> None:
+    async with small_cluster() as cluster:
+        places = await cluster.members(4)
+        due_us = await _idle_holds(cluster, places)
+        for one in places:
+            one.node.peers.answer(scout.DUE_TOPIC, _nonsense)
+        await _all_end_in_time(cluster, due_us)
+
+
+async def _nonsense(_peer_id: bytes, _payload: bytes) -> bytes:
+    return msgspec.msgpack.encode("of a later build")
+
+
+@in_virtual_time
 async def test_a_backlog_that_is_too_large_is_searched_by_each_node(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -226,6 +271,46 @@ async def test_each_looks_for_itself_when_the_scout_cannot(statement: str) -> No
         of_others = [one for one in showtimes if not places[0].owns(one)]
         assert of_others
         assert await _inherited(cluster, of_others)
+
+
+@in_virtual_time
+async def test_nobody_waits_for_a_scout_that_has_missed_nobody() -> None:
+    async with small_cluster() as cluster:
+        first, second, _ = await cluster.members(3)
+        question = msgspec.msgpack.encode([cluster.views.view.version, 0, 0])
+        with pytest.raises(PeerRefused, match="not looked"):
+            await second.node.peers.peer(first.me).ask(
+                scout.ESTATE_TOPIC, question, scout.ESTATE_WAIT_S / 4
+            )
+
+
+@in_virtual_time
+async def test_a_node_that_starts_again_hears_from_the_scout_what_its_former_self_has_left() -> (
+    None
+):
+    async with small_cluster() as cluster:
+        first, _, dead = await cluster.members(3)
+        showtimes = [cluster.showtime_of(dead) for _ in range(12)]
+        for one in showtimes:
+            await dead.ask(one, hold(ANNA, "A1"))
+        cluster.kill(dead)
+        again = await cluster.place()
+        cluster.network.listeners[dead.me.cluster_port] = again.node.accept
+        await again.node.join(msgspec.structs.replace(dead.me, node_id=again.node_id))
+        await first.membership.refresh()
+        await asyncio.sleep(scout.ESTATE_WAIT_S / 2)
+        assert again.store.count("left_behind") == 0
+        assert await _inherited(cluster, [one for one in showtimes if again.owns(one)])
+
+
+@in_virtual_time
+async def test_an_estate_that_cannot_be_read_is_looked_for() -> None:
+    async with small_cluster() as cluster:
+        places = await cluster.members(3)
+        places[0].node.peers.answer(scout.ESTATE_TOPIC, _nonsense)
+        showtimes = await _left(cluster, places[2], 12)
+        await asyncio.sleep(10)
+        assert await _inherited(cluster, showtimes)
 
 
 @in_virtual_time
