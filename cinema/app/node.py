@@ -51,6 +51,7 @@ from cinema.jobs.lookout import Lookout
 from cinema.jobs.secret_files import SecretFile, SecretFiles
 from cinema.jobs.worker import AT_ONCE, Worker
 from cinema.settings import Secret, Settings, encryption_keys
+from cinema.settings.connections import FOR_SESSIONS
 from cinema.storage.database.address import DatabaseAddress
 from cinema.storage.database.durability import (
     Durability,
@@ -60,6 +61,7 @@ from cinema.storage.database.durability import (
 from cinema.storage.database.failures import UNREACHABLE
 from cinema.storage.database.migrate import migrate
 from cinema.storage.database.pool import close_pool, open_pool
+from cinema.storage.database.pooler import require_pooler
 from cinema.storage.database.read_replica import ReplicaReads, open_replica_pool
 from cinema.storage.database.reads import ConfirmedReads, PrimaryReads
 from cinema.storage.database.server_log import warn_of_server_log
@@ -169,10 +171,8 @@ async def running_node(
         revision = await migrate(address.dsn, report=report)
         if revision is not None:
             log.info(DATABASE_MIGRATED, revision=revision)
-        pool = await open_pool(
-            address, size=settings.database_pool_size, synchronous_commit=durability.commits
-        )
-        stack.push_async_callback(close_pool, pool)
+        pooler = DatabaseAddress(settings.database_pooler_url)
+        pool, sessions = await _pools(settings, address, pooler, durability, stack)
         watch = DurabilityWatch(
             address,
             production=production,
@@ -199,7 +199,7 @@ async def running_node(
         tasks.keep("clock-sync", partial(_keep_clock, clock, journal))
         tasks.keep("durability-watch", watch.run)
         await kernel.start()
-        cluster = await open_cluster(settings, pool, kernel, journal, terms, stack)
+        cluster = await open_cluster(settings, sessions, kernel, journal, terms, stack)
         dispatch: Dispatch = kernel if cluster is None else cluster.forwarder
         control = Control(settings, kernel, cluster, journal, terms, sink, stopping.set)
         metrics = Metrics()
@@ -210,6 +210,7 @@ async def running_node(
         parts = NodeParts(
             settings=settings,
             pool=pool,
+            sessions=sessions,
             database=address,
             reads=reads,
             sold=sold,
@@ -246,6 +247,7 @@ async def running_node(
             "ENCRYPTION_KEYS": lambda text: cipher.replace(encryption_keys(text)),
             "DATABASE_URL": address.replace,
             "DATABASE_READ_URL": replica.replace,
+            "DATABASE_POOLER_URL": pooler.replace,
         }
         background.keep("secret-files", SecretFiles(_secret_files(settings, takers, features)).run)
         edge = _edge(parts, offered, features)
@@ -339,7 +341,9 @@ def _housekeeping(
 ) -> Housekeeping:
     sweeps = {name: sweep for one in features for name, sweep in one.sweeps.items()}
     kept_days = parts.settings.journal_retention_days
-    return Housekeeping(journal, parts.pool, parts.dispatch, kept_days, sweeps)
+    return Housekeeping(
+        journal, parts.pool, parts.dispatch, kept_days, sweeps, sessions=parts.sessions
+    )
 
 
 def _edge(parts: NodeParts, offered: Offered, features: Sequence[Feature]) -> Edge:
@@ -384,6 +388,35 @@ def _secret_files(
         if secret.file is not None:
             files.append(SecretFile(variable, secret.file, secret, take))
     return files
+
+
+async def _pools(
+    settings: Settings,
+    address: DatabaseAddress,
+    pooler: DatabaseAddress,
+    durability: Durability,
+    stack: AsyncExitStack,
+) -> tuple[Pool, Pool]:
+    """Connections for transactions, and those for work that needs a session of its own.
+
+    Without a pooler these are the same.
+    """
+    commits = durability.commits
+    is_pooled = bool(settings.database_pooler_url)
+    if is_pooled:
+        await require_pooler(pooler.dsn, address.dsn, synchronous_commit=commits)
+    pool = await open_pool(
+        pooler if is_pooled else address,
+        size=settings.database_pool_size,
+        synchronous_commit=commits,
+        behind_pooler=is_pooled,
+    )
+    stack.push_async_callback(close_pool, pool)
+    if not is_pooled:
+        return pool, pool
+    sessions = await open_pool(address, size=FOR_SESSIONS, synchronous_commit=commits)
+    stack.push_async_callback(close_pool, sessions)
+    return pool, sessions
 
 
 async def _reads(

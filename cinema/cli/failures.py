@@ -16,6 +16,7 @@ from cinema.local.postgres_home import EmbeddedPostgresError
 from cinema.local.redis_server import LocalRedisError
 from cinema.storage.database.durability import UnsafeDatabase, UnusableDatabase
 from cinema.storage.database.migrate import MigrationError
+from cinema.storage.database.pooler import UnfitPooler
 
 FAILED: Final = 1
 
@@ -30,6 +31,7 @@ _PLAIN: Final = (
     MigrationError,
     NotReady,
     SecretWrong,
+    UnfitPooler,
     UnsafeDatabase,
     UnusableDatabase,
 )

@@ -40,12 +40,16 @@ Limits = TypeVar("Limits", bound=msgspec.Struct)
 class NodeParts(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of the node that features use.
 
+    Each transaction in `pool` may be in another session. Work that needs one session, because it
+    changes it or keeps a lock in it, takes a connection of `sessions`.
+
     `sold` reads what was sold: all of it is on the synchronous standby, if there is one.
     `demo_accounts` are those that the demo has, by role: address and password.
     """
 
     settings: Settings
     pool: Pool
+    sessions: Pool
     database: DatabaseAddress
     reads: ReplicaReads | None
     sold: Reads

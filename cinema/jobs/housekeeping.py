@@ -45,7 +45,8 @@ log = structlog.get_logger()
 class Housekeeping:
     """One round every `PERIOD_S`, on every node; rows that another node works on are left out.
 
-    `sweeps` are those of the features, by name.
+    `sweeps` are those of the features, by name. `sessions` are connections that keep their session,
+    where those of `pool` do not.
     """
 
     def __init__(
@@ -55,6 +56,8 @@ class Housekeeping:
         dispatch: Dispatch,
         retention_days: int,
         sweeps: Mapping[str, Sweep],
+        *,
+        sessions: Pool | None = None,
     ) -> None:
         self._journal = journal
         self._dispatch = dispatch
@@ -62,7 +65,7 @@ class Housekeeping:
         self._outbox = Outbox(pool)
         # The kernel's connections use plans that do not depend on the size of tables.
         self._retention = Retention(journal.pool)
-        self._months = JournalMonths(pool)
+        self._months = JournalMonths(sessions or pool)
         self._retention_us = retention_days * _DAY_US
 
     async def run(self) -> None:

@@ -50,6 +50,8 @@ def problems_together(settings: Settings) -> Iterator[str]:
     yield from _problems_of_addresses(settings)
     if settings.database_read_url and not settings.database_url:
         yield "DATABASE_READ_URL needs DATABASE_URL: the embedded Postgres has no replica"
+    if settings.database_pooler_url and not settings.database_url:
+        yield "DATABASE_POOLER_URL needs DATABASE_URL: the embedded Postgres has no pooler"
     yield from problems_of_signing_keys(settings.jwt_secret_key)
     if settings.redis_url:
         yield from _problems_of_a_cluster(settings)
@@ -87,6 +89,10 @@ def _problems_of_addresses(settings: Settings) -> Iterator[str]:
     schemes = {
         "DATABASE_URL": (settings.database_url, ("postgresql://", "postgres://")),
         "DATABASE_READ_URL": (settings.database_read_url, ("postgresql://", "postgres://")),
+        "DATABASE_POOLER_URL": (
+            settings.database_pooler_url,
+            ("postgresql://", "postgres://"),
+        ),
         "REDIS_URL": (settings.redis_url, ("redis://", "rediss://", "unix://")),
         "PUBLIC_URL": (settings.public_url, ("http://", "https://")),
         "S3_URL": (settings.s3_url, ("s3://",)),
@@ -151,6 +157,7 @@ def _problems_of_passwords(settings: Settings) -> Iterator[str]:
     for name, url in (
         ("DATABASE_URL", settings.database_url),
         ("DATABASE_READ_URL", settings.database_read_url),
+        ("DATABASE_POOLER_URL", settings.database_pooler_url),
         ("REDIS_URL", settings.redis_url),
     ):
         parts = urlsplit(url)

@@ -9,11 +9,18 @@ from cinema.settings.fields import Settings
 FOR_QUESTIONS: Final = 2
 """For what must not wait behind other work: changes of accounts, and versions of the catalogue."""
 
+FOR_SESSIONS: Final = 2
+"""Behind a pooler: for work that needs a session of its own. One may build a model for a minute."""
+
 FOR_LOOKS: Final = 1
 """For the look at the server's settings every 30 s, which needs a connection of its own."""
 
 
 def connections_of_node(settings: Settings) -> int:
-    """The most that a node has open at a time, once it has started; a replica's are others."""
-    pools = settings.database_pool_size + settings.kernel_pool_size + FOR_QUESTIONS
+    """The most that a node has open at a time, once it has started.
+
+    Those to a replica are others, and so are those to a pooler.
+    """
+    for_work = FOR_SESSIONS if settings.database_pooler_url else settings.database_pool_size
+    pools = for_work + settings.kernel_pool_size + FOR_QUESTIONS
     return pools + settings.commit_lanes + FOR_LOOKS

@@ -140,8 +140,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Secret,
         _about("a replica of DATABASE_URL for reads of the catalogue and of bookings"),
     ] = Secret()
+    database_pooler_url: Annotated[
+        Secret,
+        _about(
+            "a pooler of transactions in front of DATABASE_URL, for requests and jobs; what needs"
+            " sessions of its own goes past it"
+        ),
+    ] = Secret()
     database_pool_size: Annotated[
-        int, _about("most connections to Postgres", "connections", low=3, high=90)
+        int, _about("most connections to Postgres, or to its pooler", "connections", low=3, high=90)
     ] = 12
     kernel_pool_size: Annotated[
         int,

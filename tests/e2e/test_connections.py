@@ -92,3 +92,5 @@ def test_the_defaults_and_what_a_hundred_nodes_take() -> None:
     assert connections_of_node(Settings()) == 24
     frugal = Settings(database_pool_size=4, kernel_pool_size=2)
     assert 100 * connections_of_node(frugal) == 1000
+    pooled = Settings(kernel_pool_size=2, database_pooler_url=Secret("postgresql://pooler/cinema"))
+    assert 100 * connections_of_node(pooled) == 800

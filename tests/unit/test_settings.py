@@ -259,6 +259,10 @@ def test_sound_production_settings_are_accepted_with_the_demo_off() -> None:
             {"DATABASE_READ_URL": "postgresql://reader:change-me-please@db/cinema"},
             "DATABASE_READ_URL has a password",
         ),
+        (
+            {"DATABASE_POOLER_URL": "postgresql://cinema:change-me-please@pooler/cinema"},
+            "DATABASE_POOLER_URL has a password",
+        ),
         ({"REDIS_URL": "redis://redis:6379/0", "NODE_HOST": "a"}, "REDIS_URL must have"),
         ({"REDIS_URL": "redis://:redis@redis/0", "NODE_HOST": "a"}, "REDIS_URL has a password"),
         (

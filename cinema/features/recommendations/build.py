@@ -35,7 +35,9 @@ async def build(node: NodeParts, _offered: Offered) -> Feature:
         random=random.Random(),
         experiment=_experiment(node.settings.recommendation_experiment),
     )
-    models = Models(ModelRepository(node.pool), programme, current, building(), now=now)
+    models = Models(
+        ModelRepository(node.pool, node.sessions), programme, current, building(), now=now
+    )
     return Feature(
         routes=bound(recommendation_routes.ROUTES, service),
         personal=(RecommendationFacts(node.pool).disclose,),

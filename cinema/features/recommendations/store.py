@@ -399,10 +399,14 @@ class RecommendationsRepository:
 
 
 class ModelRepository:
-    """The model's row, and what it is built from."""
+    """The model's row, and what it is built from.
 
-    def __init__(self, pool: Pool) -> None:
+    `sessions` are connections that keep their session, where those of `pool` do not.
+    """
+
+    def __init__(self, pool: Pool, sessions: Pool | None = None) -> None:
         self._pool = pool
+        self._sessions = sessions or pool
 
     async def version(self) -> int:
         """The version of the model; 0 before the first. Refuses RETRY."""
@@ -431,7 +435,7 @@ class ModelRepository:
         """What the model is built from. Refuses RETRY."""
         places: dict[UUID, int] = {}
         histories: dict[UUID, dict[int, float]] = {}
-        async with whole_session(self._pool) as reading:
+        async with whole_session(self._sessions) as reading:
             await reading.execute(f"set transaction_timeout = '{READ_LIMIT_S:.0f}s'")
             async with reading.transaction(readonly=True):
                 async for row in reading.cursor(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import asyncpg
 import structlog
@@ -21,9 +21,25 @@ AnyConnection: TypeAlias = (
 _CONNECT_TIMEOUT_S = 10.0
 _CLOSE_TIMEOUT_S = 3.0
 
+TRANSACTION_TIMEOUT_MS: Final = 4000
+"""How long a transaction of a request may last, or idle."""
+
 POOL_CUT_OFF = "pool_cut_off"
 
 log = structlog.get_logger(__name__)
+
+
+def session_settings(
+    synchronous_commit: str, transaction_timeout_ms: int = TRANSACTION_TIMEOUT_MS
+) -> dict[str, str]:
+    """What a session of ours has, by the names and in the units of `pg_settings`."""
+    timeout = str(transaction_timeout_ms)
+    return {
+        "jit": "off",
+        "synchronous_commit": synchronous_commit,
+        "idle_in_transaction_session_timeout": timeout,
+        "transaction_timeout": timeout,
+    }
 
 
 async def open_pool(
@@ -32,17 +48,21 @@ async def open_pool(
     size: int,
     application_name: str = "cinema",
     command_timeout_s: float = DATABASE_WAIT_S,
-    transaction_timeout_ms: int = 4000,
+    transaction_timeout_ms: int = TRANSACTION_TIMEOUT_MS,
     synchronous_commit: str = COMMITS,
+    behind_pooler: bool = False,
 ) -> asyncpg.Pool[asyncpg.Record]:
     """A pool of at most `size` connections, two of them open from the start.
 
     A transaction that lasts, or idles, longer than `transaction_timeout_ms` is ended by Postgres,
     so that a frozen process cannot keep its successor from the rows. A Postgres that
     is frozen itself, or cut off, is waited for `command_timeout_s` for each statement. What a use
-    of a connection leaves in its session stays there: see `whole_session`.
+    of a connection leaves in its session stays there: see `whole_session`. `behind_pooler` the
+    sessions have their settings from the pooler: see `require_pooler`.
     """
-    timeout = str(transaction_timeout_ms)
+    settings = {"application_name": application_name, "timezone": "UTC"}
+    if not behind_pooler:
+        settings |= session_settings(synchronous_commit, transaction_timeout_ms)
     address = address_of(dsn)
     pool: asyncpg.Pool[asyncpg.Record] = await asyncpg.create_pool(
         address.dsn,
@@ -52,14 +72,7 @@ async def open_pool(
         timeout=_CONNECT_TIMEOUT_S,
         command_timeout=command_timeout_s,
         reset=keep_session,
-        server_settings={
-            "application_name": application_name,
-            "timezone": "UTC",
-            "jit": "off",
-            "synchronous_commit": synchronous_commit,
-            "idle_in_transaction_session_timeout": timeout,
-            "transaction_timeout": timeout,
-        },
+        server_settings=settings,
     )
     return pool
 
