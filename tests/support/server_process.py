@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import aiohttp
 import psutil
@@ -54,6 +55,8 @@ SETTINGS = {
 class ServerProcess:
     """One server; `start` again after a kill works on the same data and port."""
 
+    module: ClassVar[str] = "cinema"
+
     def __init__(self, folder: Path, port: int = 0, **settings: str) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
@@ -77,7 +80,7 @@ class ServerProcess:
         """Start without waiting."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "cinema", "serve", "--port", str(self.port)],
+                [sys.executable, "-P", "-m", self.module, "serve", "--port", str(self.port)],
                 env={
                     "PATH": os.environ["PATH"],
                     "PYTHONPATH": str(ROOT),
