@@ -200,20 +200,23 @@ class _Adding:
 
 
 class JournalMonths:
-    """Keeps the journal's months for a node; see `make_months` and `let_go`."""
+    """Keeps the journal's months for a node; see `make_months` and `let_go`.
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    `sessions` are connections that keep their session: a lock is in it.
+    """
+
+    def __init__(self, sessions: Pool) -> None:
+        self._sessions = sessions
 
     async def make(self) -> None:
         """See `make_months`; leaves it to another node that is at it."""
-        async with whole_session(self._pool) as connection:
+        async with whole_session(self._sessions) as connection:
             if await self._alone(connection):
                 await make_months(connection)
 
     async def attached(self) -> list[Month]:
         """The months that have a table, in order."""
-        async with borrowed(self._pool) as connection:
+        async with borrowed(self._sessions) as connection:
             return await attached_months(connection)
 
     async def let_go(self, ended_before: datetime) -> None:
@@ -221,7 +224,7 @@ class JournalMonths:
 
         `ended_before` is where retention ends: showtimes that ended before it need no events.
         """
-        async with whole_session(self._pool) as connection:
+        async with whole_session(self._sessions) as connection:
             if not await self._alone(connection):
                 return
             for month in await attached_months(connection):
