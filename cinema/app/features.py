@@ -42,6 +42,7 @@ from cinema.features.waitlist.build import WAITLIST
 from cinema.features.watching.build import WATCHING
 from cinema.features.webhooks.build import WEBHOOKS
 from cinema.features.website.build import WEBSITE
+from cinema.http.errors import error_table
 from cinema.integrations.forks import ForkServer
 from cinema.storage.journal.branches import RowBranches
 
@@ -78,6 +79,9 @@ FEATURES: Final[dict[str, Listed]] = {
     "operations": OPERATIONS,
 }
 """Each is built with what the earlier ones offer; `cinema/features` has a folder of each name."""
+
+ERRORS: Final = error_table(one.errors for one in FEATURES.values())
+"""The answer for each code with which a client may be refused."""
 
 SEALED_COLUMNS: Final = tuple(column for one in FEATURES.values() for column in one.sealed)
 """The columns that features keep sealed; `cinema reseal` goes through all of them."""

@@ -17,7 +17,7 @@ from cinema.actors.dispatch import Dispatch
 from cinema.actors.kernel import Kernel
 from cinema.actors.tasks import Tasks
 from cinema.app.cluster import open_cluster
-from cinema.app.features import build_features, job_queue, row_branches, silent_branches
+from cinema.app.features import ERRORS, build_features, job_queue, row_branches, silent_branches
 from cinema.app.operators import Control
 from cinema.app.settings_parts import kernel_settings, object_store, sale_rules
 from cinema.cluster.node import ClusterNode
@@ -209,6 +209,7 @@ async def running_node(
         reads, sold = await _reads(settings, replica, pool, watch, stack)
         parts = NodeParts(
             settings=settings,
+            errors=ERRORS,
             pool=pool,
             sessions=sessions,
             database=address,
@@ -351,6 +352,7 @@ def _edge(parts: NodeParts, offered: Offered, features: Sequence[Feature]) -> Ed
     holds, throttles = offered[HoldLimits], offered[Throttles]
     edge = Edge(
         edge_options(parts.settings),
+        errors=parts.errors,
         verify_token=offered[TokenAdmission].verify,
         look_up_token=offered[TokenAdmission].look_up,
         metrics=parts.metrics,
@@ -369,7 +371,9 @@ def _edge(parts: NodeParts, offered: Offered, features: Sequence[Feature]) -> Ed
         from cinema.demo.seed import accounts_note
 
         note = accounts_note()
-    document = openapi.openapi_document(routes, version=__version__, server_url=url, note=note)
+    document = openapi.openapi_document(
+        routes, parts.errors, version=__version__, server_url=url, note=note
+    )
     edge.add_routes([*routes, *bound(openapi.ROUTES, openapi.ServedDocument(document))])
     for feature in features:
         if feature.fallback is not None:

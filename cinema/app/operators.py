@@ -11,6 +11,7 @@ import structlog
 from cinema import __version__
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.kernel import Kernel
+from cinema.app.features import ERRORS
 from cinema.cluster.node import ClusterNode
 from cinema.features.operations import action_routes, history_routes, intervention_routes
 from cinema.features.operations import routes as control_routes
@@ -82,6 +83,7 @@ class Control:
             options = control_options(settings)
             self.edge = Edge(
                 options,
+                errors=ERRORS,
                 verify_token=operators.verify,
                 signatures=operators,
                 writer=ProvingWriter(operators, hsts=options.require_https),
@@ -97,7 +99,7 @@ class Control:
                 *bound(history_routes.ROUTES, history),
                 *bound(intervention_routes.ROUTES, interventions),
             )
-            document = ControlDocument(routes, version=__version__)
+            document = ControlDocument(routes, ERRORS, version=__version__)
             self.edge.add_routes((*routes, *bound(control_routes.DOCUMENT_ROUTES, document)))
 
     def count(self, metrics: Metrics, hub: WatchHub) -> None:

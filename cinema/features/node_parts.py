@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from cinema.features.feature import Feature, Question, Rest
 from cinema.features.personal import Disclose
 from cinema.http.connections.proxies import TrustedProxies
 from cinema.http.connections.wire import ReplyWriter
+from cinema.http.errors import ErrorTable
 from cinema.http.turns import Turns
 from cinema.integrations.objects import ObjectStore
 from cinema.settings import Settings, url_of
@@ -48,6 +50,7 @@ class NodeParts(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     settings: Settings
+    errors: ErrorTable
     pool: Pool
     sessions: Pool
     database: DatabaseAddress
@@ -129,12 +132,13 @@ Build = Callable[[NodeParts, Offered], Awaitable[Feature]]
 class Listed(NamedTuple):
     """A feature as the list has it: how it is built, and what is known before anything is.
 
-    `rows` are those that it writes with events: features need the kernel, and the kernel needs the
-    rows. `sealed` are the columns that it keeps sealed, `programs` what it does in processes that
-    are forked (`integrations/forks.py`).
+    `errors` are the codes of its refusals. `rows` are those that it writes with events: features
+    need the kernel, and the kernel needs the rows. `sealed` are the columns that it keeps sealed,
+    `programs` what it does in processes that are forked (`integrations/forks.py`).
     """
 
     build: Build
+    errors: ErrorTable = MappingProxyType({})
     rows: tuple[RowBranch, ...] = ()
     sealed: tuple[SealedColumn, ...] = ()
     programs: tuple[str, ...] = ()

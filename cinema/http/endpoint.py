@@ -75,7 +75,7 @@ def _awaited(taskless: TasklessHandler) -> Handler:
 def _in_a_task(handler: Handler, steps: Steps) -> Serve:
     admit, take_input, send, finish = steps.admit, steps.take_input, steps.send, steps.finish
     path, more_lines, count_write = steps.path, steps.more_lines, steps.count_write
-    admit_late = steps.admit_late
+    admit_late, errors = steps.admit_late, steps.errors
 
     async def serve(
         request: BaseRequest, params: tuple[bytes, ...], showtime_id: str | None
@@ -108,7 +108,7 @@ def _in_a_task(handler: Handler, steps: Steps) -> Serve:
         if isinstance(outcome, Reply):
             reply = outcome
         elif isinstance(outcome, Rejection):
-            reply = rejected(outcome, request_id)
+            reply = rejected(errors, outcome, request_id)
         else:
             finish(context, outcome.status, None, showtime_id, started_s)
             return outcome

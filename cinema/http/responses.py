@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from cinema.domain.rejections import Rejection
-from cinema.http.errors import ERROR_TABLE
+from cinema.http.errors import ErrorTable
 
 ENCODER: Final = msgspec.json.Encoder()
 
@@ -129,20 +129,22 @@ class _ErrorEnvelope(msgspec.Struct, frozen=True, gc=False):
     request_id: str
 
 
-def error_envelope(rejection: Rejection, request_id: str) -> bytes:
+def error_envelope(errors: ErrorTable, rejection: Rejection, request_id: str) -> bytes:
     """The bytes of the contract's error envelope."""
-    kind = ERROR_TABLE[rejection.code]
+    kind = errors[rejection.code]
     error = _Error(rejection.code, rejection.message or kind.message, rejection.details or {})
     return ENCODER.encode(_ErrorEnvelope(False, error, request_id))
 
 
-def rejected(rejection: Rejection, request_id: str, extra: bytes = b"") -> Reply:
+def rejected(
+    errors: ErrorTable, rejection: Rejection, request_id: str, extra: bytes = b""
+) -> Reply:
     """The reply that tells a client why it was refused.
 
     A code that is not in the table is a bug and raises KeyError.
     """
     code = rejection.code
-    kind = ERROR_TABLE[code]
+    kind = errors[code]
     retry_after_s = kind.retry_after_s
     if retry_after_s is not None:
         if rejection.details is not None:
@@ -150,4 +152,4 @@ def rejected(rejection: Rejection, request_id: str, extra: bytes = b"") -> Reply
         extra = b"Retry-After: %d\r\n%b" % (retry_after_s, extra)
     if kind.status == 401:
         extra = b'WWW-Authenticate: Bearer realm="cinema"\r\n' + extra
-    return Reply(kind.status, error_envelope(rejection, request_id), extra, JSON, code)
+    return Reply(kind.status, error_envelope(errors, rejection, request_id), extra, JSON, code)

@@ -22,6 +22,7 @@ from cinema.http.connections.request import HttpRequest, TasklessRequest
 from cinema.http.connections.upload import Uploads
 from cinema.http.connections.wire import ORIGIN, Finished, ReplyWriter
 from cinema.http.endpoint import Endpoint, compose
+from cinema.http.errors import ErrorTable
 from cinema.http.limits import LISTEN_BACKLOG
 from cinema.http.request_ids import new_request_id
 from cinema.http.responses import Reply, header_lines, rejected
@@ -103,6 +104,7 @@ class Signatures(Protocol):
 class Edge:
     """Serves a table of routes; `start` may be called for several addresses.
 
+    Handlers refuse with codes of `errors`.
     Tokens that `verify_token` answers with None are looked up by `look_up_token`. With `signatures`
     calls may be signed instead. `writer`, `proxies` and `turns` may be shared with other code that
     serves the same clients in this loop; by default the edge has its own.
@@ -112,6 +114,7 @@ class Edge:
         self,
         options: EdgeOptions,
         *,
+        errors: ErrorTable,
         verify_token: Callable[[str], Principal | None],
         look_up_token: Callable[[str], Awaitable[Principal]] | None = None,
         signatures: Signatures | None = None,
@@ -131,6 +134,7 @@ class Edge:
         self.proxies = proxies or TrustedProxies(options.trusted_proxies)
         self._log = AccessLog(write_log, asyncio.get_running_loop().call_later)
         self._around = EdgeParts(
+            errors=errors,
             writer=self.writer,
             access_log=self._log,
             verify_token=verify_token,
@@ -288,7 +292,7 @@ class Edge:
         rejection = Rejection(
             code="BAD_REQUEST", details={"reason": "The header Host is not valid."}
         )
-        return self._send(request, rejected(rejection, request_id), request_id)
+        return self._send(request, self._rejected(rejection, request_id), request_id)
 
     async def _answer_unrouted(
         self, request: BaseRequest, methods: Mapping[str, Endpoint] | None
@@ -300,10 +304,10 @@ class Edge:
         ):
             reply = self._options(request, allowed_methods(methods or ()))
         elif methods is None:
-            reply = rejected(Rejection(code="NOT_FOUND"), request_id)
+            reply = self._rejected(Rejection(code="NOT_FOUND"), request_id)
         else:
             allowed = allowed_methods(methods)
-            reply = rejected(
+            reply = self._rejected(
                 Rejection(code="METHOD_NOT_ALLOWED", details={"allowed": allowed.split(", ")}),
                 request_id,
                 header_lines(allow=allowed),
@@ -320,13 +324,18 @@ class Edge:
     def _refuse_unparsed(self, request: BaseRequest, rejection: Rejection) -> StreamResponse:
         """Answer bytes that never became a request."""
         request_id = new_request_id()
-        return self._send(request, rejected(rejection, request_id), request_id)
+        return self._send(request, self._rejected(rejection, request_id), request_id)
 
     def _refuse_late(self, request: HttpRequest) -> Finished:
         """Answer a request that has waited too long for its turn, without reading it."""
         self._turns.refused += 1
         request_id = request_id_of(request)
-        return self._send(request, rejected(Rejection(code="OVERLOADED"), request_id), request_id)
+        return self._send(
+            request, self._rejected(Rejection(code="OVERLOADED"), request_id), request_id
+        )
+
+    def _rejected(self, rejection: Rejection, request_id: str, extra: bytes = b"") -> Reply:
+        return rejected(self._around.errors, rejection, request_id, extra)
 
     def _send(self, request: HttpRequest, reply: Reply, request_id: str) -> Finished:
         """Write, count and log a reply that no endpoint made."""

@@ -20,6 +20,7 @@ from cinema.http.connections.upload import Upload, Uploads
 from cinema.http.connections.wire import ReplyWriter
 from cinema.http.context import Call
 from cinema.http.decoding import checked_idempotency_key, json_decoder, query_decoder
+from cinema.http.errors import ErrorTable
 from cinema.http.request_ids import clean_request_id, new_request_id
 from cinema.http.routes import Route
 from cinema.http.throttling import CountWrite, EdgeLimits, hold_check, write_count
@@ -77,6 +78,7 @@ class LookUp(Exception):
 class EdgeParts(msgspec.Struct, frozen=True, kw_only=True):
     """What all endpoints of a server share."""
 
+    errors: ErrorTable
     writer: ReplyWriter
     access_log: AccessLog
     verify_token: Callable[[str], Principal | None]
@@ -105,6 +107,7 @@ class Steps:
         "admit",
         "admit_late",
         "count_write",
+        "errors",
         "finish",
         "more_lines",
         "path",
@@ -114,6 +117,7 @@ class Steps:
 
     def __init__(self, route: Route, around: EdgeParts, metrics: RouteMetrics) -> None:
         self.path = route.path
+        self.errors = around.errors
         self.admit = _gate(route, around)
         self.admit_late = _late_gate(route, around)
         self.count_write: CountWrite | None = write_count(route, around.limits)

@@ -149,10 +149,12 @@ class TasklessCall(Call):
         request = self.request
         request_id = self.request_id
         try:
-            reply = outcome if isinstance(outcome, Reply) else rejected(outcome, request_id)
+            reply = outcome
+            if not isinstance(reply, Reply):
+                reply = rejected(steps.errors, reply, request_id)
         except Exception:
             log.exception(REQUEST_FAILED, request_id=request_id, route=steps.path)
-            reply = rejected(INTERNAL, request_id)
+            reply = rejected(steps.errors, INTERNAL, request_id)
         keep_alive = False
         try:
             more = b"" if steps.more_lines is None else steps.more_lines(self.params)

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 import yaml
 
-from cinema.http.errors import ERROR_TABLE
+from cinema.app.features import ERRORS
 from cinema.telemetry.metrics import LATENCY_BOUNDS_US
 from tests.deploy.alert_cases import CASES, Case
 from tests.support.programs import program
@@ -83,8 +83,8 @@ def test_error_codes_asked_for_exist(title: str, expression: str) -> None:
     for use in uses(expression):
         code = use.matchers.get("code")
         outcome = use.matchers.get("outcome", "")
-        assert code is None or set(code.split("|")) <= ERROR_TABLE.keys()
-        assert not outcome.isupper() or outcome in ERROR_TABLE
+        assert code is None or set(code.split("|")) <= ERRORS.keys()
+        assert not outcome.isupper() or outcome in ERRORS
 
 
 @pytest.mark.parametrize(("title", "expression"), EXPRESSIONS)

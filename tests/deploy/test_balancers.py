@@ -18,9 +18,9 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from cinema.app.features import ERRORS
 from cinema.cluster.ring import Ring, RingNode
 from cinema.http.connections.listening import ignore_new_connections
-from cinema.http.errors import ERROR_TABLE
 from tests.deploy.nodes import StandIn, stand_ins
 from tests.support.balancers import BALANCERS, Balancer, HAProxy, HAProxyOfPods, Nginx
 
@@ -30,7 +30,7 @@ _RANDOM = random.Random(18)
 SHOWTIMES = [UUID(bytes=_RANDOM.randbytes(16)) for _ in range(100)]
 POLL_S = 0.05
 TIMEOUT = aiohttp.ClientTimeout(total=20)
-LIMITED = ERROR_TABLE["RATE_LIMITED"]
+LIMITED = ERRORS["RATE_LIMITED"]
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ async def test_a_request_that_may_have_happened_is_sent_once(
     await balancer.start(node.node for node in nodes)
     for node in nodes:
         node.breaks_off = True
-    kind = ERROR_TABLE["OUTCOME_UNKNOWN"]
+    kind = ERRORS["OUTCOME_UNKNOWN"]
     async with client.post(balancer.url + holds(SHOWTIMES[0]), json={"seats": ["A1"]}) as answer:
         body = await answer.json()
         assert answer.status == kind.status
@@ -205,7 +205,7 @@ async def test_where_no_node_answers_the_refusal_has_the_form_of_the_contract(
         await node.stop()
     async with client.post(balancer.url + holds(SHOWTIMES[0])) as answer:
         error = (await answer.json())["error"]
-        kind = ERROR_TABLE[error["code"]]
+        kind = ERRORS[error["code"]]
         assert error["code"] in {"RETRY", "OUTCOME_UNKNOWN"}
         assert (answer.status, error["message"]) == (kind.status, kind.message)
         assert answer.headers["Retry-After"] == str(kind.retry_after_s)

@@ -12,9 +12,9 @@ from uuid import UUID
 
 import pytest
 
+from cinema.app.features import ERRORS
 from cinema.cli.main import main
 from cinema.cluster.ring import Ring, RingNode
-from cinema.http.errors import ERROR_TABLE
 from cinema.settings import fields
 from tests.support.telemetry import known_series, listed_events
 
@@ -41,7 +41,7 @@ def test_links_lead_somewhere(link: str) -> None:
 
 def test_settings_and_error_codes_exist() -> None:
     of_systemd = {"LimitNOFILE"}
-    known = {field.variable for field in fields()} | ERROR_TABLE.keys() | of_systemd
+    known = {field.variable for field in fields()} | ERRORS.keys() | of_systemd
     named = {name for code in CODE for name in re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", code)}
     assert named
     assert named <= known

@@ -22,6 +22,7 @@ from cinema.features.accounts.confirmation import Confirmation
 from cinema.features.accounts.credential_routes import CredentialParts
 from cinema.features.accounts.credential_service import CredentialsService
 from cinema.features.accounts.erasure_store import ErasureRepository
+from cinema.features.accounts.errors import ERRORS
 from cinema.features.accounts.front_door import FrontDoor
 from cinema.features.accounts.guest_routes import GuestParts
 from cinema.features.accounts.guest_rules import GuestTimes
@@ -266,4 +267,4 @@ def signing_secrets(text: str) -> list[bytes]:
     return [key.encode() for key in signing_keys(text)]
 
 
-ACCOUNTS: Final = Listed(build, sealed=(SEALED_FACTORS, SEALED_NEXT))
+ACCOUNTS: Final = Listed(build, errors=ERRORS, sealed=(SEALED_FACTORS, SEALED_NEXT))

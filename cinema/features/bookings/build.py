@@ -22,6 +22,7 @@ from cinema.features.bookings.billing_service import BillingService
 from cinema.features.bookings.billing_store import BillingRepository
 from cinema.features.bookings.change_routes import ChangeParts
 from cinema.features.bookings.change_service import SeatChangesService
+from cinema.features.bookings.errors import ERRORS
 from cinema.features.bookings.exchange_jobs import OpenExchanges
 from cinema.features.bookings.exchange_routes import ExchangeParts
 from cinema.features.bookings.exchange_service import ExchangesService
@@ -175,4 +176,4 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-BOOKINGS: Final = Listed(build, rows=BOOKING_BRANCHES)
+BOOKINGS: Final = Listed(build, errors=ERRORS, rows=BOOKING_BRANCHES)

@@ -6,6 +6,7 @@ from typing import Final
 
 from cinema.features.accounts.front_door import FrontDoor
 from cinema.features.cashdesk import routes as cash_routes
+from cinema.features.cashdesk.errors import ERRORS
 from cinema.features.cashdesk.routes import DeskParts
 from cinema.features.cashdesk.service import CashDeskService
 from cinema.features.cashdesk.store import CashDeskRepository
@@ -25,4 +26,4 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     return Feature(routes=bound(cash_routes.ROUTES, DeskParts(desk, offered[FrontDoor])))
 
 
-CASHDESK: Final = Listed(build)
+CASHDESK: Final = Listed(build, errors=ERRORS)

@@ -12,6 +12,7 @@ from cinema.features.catalog import (
     screen_routes,
 )
 from cinema.features.catalog.deletion_store import DeletionsRepository
+from cinema.features.catalog.errors import ERRORS
 from cinema.features.catalog.jobs import CatalogFigures
 from cinema.features.catalog.layout_service import LayoutsService
 from cinema.features.catalog.layout_store import LayoutsRepository
@@ -80,4 +81,4 @@ async def _cache(node: NodeParts) -> tuple[Cache, tuple[Families, ...]]:
     return cache, (cache_families(cache, memory, shared, versions),)
 
 
-CATALOG: Final = Listed(build)
+CATALOG: Final = Listed(build, errors=ERRORS)

@@ -8,6 +8,7 @@ from cinema.features.accounts.front_door import FrontDoor
 from cinema.features.catalog.poster_service import PostersService
 from cinema.features.concessions import image_routes as product_image_routes
 from cinema.features.concessions import routes as concession_routes
+from cinema.features.concessions.errors import ERRORS
 from cinema.features.concessions.image_routes import ImageParts
 from cinema.features.concessions.image_service import ProductImagesService
 from cinema.features.concessions.routes import ConcessionParts
@@ -33,4 +34,4 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-CONCESSIONS: Final = Listed(build)
+CONCESSIONS: Final = Listed(build, errors=ERRORS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from cinema.features.events import routes as event_routes
+from cinema.features.events.errors import ERRORS
 from cinema.features.events.jobs import Publishing
 from cinema.features.events.metrics import EventCounts
 from cinema.features.events.service import EventsService
@@ -37,4 +38,4 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-EVENTS: Final = Listed(build)
+EVENTS: Final = Listed(build, errors=ERRORS)

@@ -10,6 +10,7 @@ from cinema.features.cashdesk.store import CashDeskRepository
 from cinema.features.feature import Feature, Question
 from cinema.features.giftcards import order_routes as card_order_routes
 from cinema.features.giftcards import routes as card_routes
+from cinema.features.giftcards.errors import ERRORS
 from cinema.features.giftcards.jobs import CardsCredited
 from cinema.features.giftcards.method import GiftCardMethod
 from cinema.features.giftcards.order_routes import CardOrderParts
@@ -62,4 +63,4 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-GIFTCARDS: Final = Listed(build, sealed=(SEALED_CARD_KEYS,))
+GIFTCARDS: Final = Listed(build, errors=ERRORS, sealed=(SEALED_CARD_KEYS,))

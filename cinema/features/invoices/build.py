@@ -12,6 +12,7 @@ from cinema.features.feature import Feature
 from cinema.features.invoices import routes as invoice_routes
 from cinema.features.invoices.checking_jobs import Checking
 from cinema.features.invoices.checking_store import ChecksRepository
+from cinema.features.invoices.errors import ERRORS
 from cinema.features.invoices.jobs import Issuing
 from cinema.features.invoices.metrics import CheckCounts, InvoiceCounts
 from cinema.features.invoices.personal_store import InvoiceFacts
@@ -57,4 +58,6 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-INVOICES: Final = Listed(build, rows=INVOICE_BRANCHES, programs=(PRINTING_DOCUMENTS,))
+INVOICES: Final = Listed(
+    build, errors=ERRORS, rows=INVOICE_BRANCHES, programs=(PRINTING_DOCUMENTS,)
+)

@@ -6,6 +6,7 @@ from typing import Final
 
 from cinema.features.feature import Feature
 from cinema.features.jobs import routes as job_routes
+from cinema.features.jobs.errors import ERRORS
 from cinema.features.jobs.metrics import JobCounts
 from cinema.features.jobs.service import JobsService
 from cinema.features.jobs.store import JobsRepository
@@ -23,4 +24,4 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-JOBS: Final = Listed(build)
+JOBS: Final = Listed(build, errors=ERRORS)

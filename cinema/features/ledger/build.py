@@ -6,6 +6,7 @@ from typing import Final
 
 from cinema.features.feature import Feature, Question
 from cinema.features.ledger import routes as ledger_routes
+from cinema.features.ledger.errors import ERRORS
 from cinema.features.ledger.methods import MethodRegistry
 from cinema.features.ledger.metrics import RefundCounts
 from cinema.features.ledger.refund_jobs import RefundQueue
@@ -36,4 +37,4 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-LEDGER: Final = Listed(build, rows=LEDGER_BRANCHES)
+LEDGER: Final = Listed(build, errors=ERRORS, rows=LEDGER_BRANCHES)

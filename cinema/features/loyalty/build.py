@@ -7,6 +7,7 @@ from typing import Final
 from cinema.features.feature import Feature
 from cinema.features.ledger.service import AttemptsService
 from cinema.features.loyalty import routes as loyalty_routes
+from cinema.features.loyalty.errors import ERRORS
 from cinema.features.loyalty.jobs import PointsCredited
 from cinema.features.loyalty.method import PointsMethod
 from cinema.features.loyalty.personal_store import LoyaltyFacts
@@ -29,4 +30,4 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-LOYALTY: Final = Listed(build, rows=LOYALTY_BRANCHES)
+LOYALTY: Final = Listed(build, errors=ERRORS, rows=LOYALTY_BRANCHES)

@@ -10,6 +10,7 @@ from cinema.features.messages import routes as message_routes
 from cinema.features.messages.choice_service import ChoicesService
 from cinema.features.messages.choice_store import SEALED as SEALED_PHONES
 from cinema.features.messages.choice_store import ChoicesRepository
+from cinema.features.messages.errors import ERRORS
 from cinema.features.messages.jobs import PATIENT_AT_ONCE, Outgoing, PatientOutgoing
 from cinema.features.messages.letters import Letters
 from cinema.features.messages.metrics import MessageCounts
@@ -76,4 +77,4 @@ def _smtp(url: str) -> SmtpSender:
     return SmtpSender(**smtp_server(url)._asdict())
 
 
-MESSAGES: Final = Listed(build, sealed=(SEALED_MESSAGES, SEALED_PHONES))
+MESSAGES: Final = Listed(build, errors=ERRORS, sealed=(SEALED_MESSAGES, SEALED_PHONES))

@@ -13,6 +13,7 @@ from cinema.features.feature import Feature
 from cinema.features.node_parts import Listed, NodeParts, Offered
 from cinema.features.operations import health_routes, live_routes
 from cinema.features.operations.cluster_metrics import cluster_families
+from cinema.features.operations.errors import ERRORS
 from cinema.features.operations.health_routes import HealthParts
 from cinema.features.operations.kernel_metrics import kernel_families, log_families
 from cinema.features.operations.live_service import LOOK_S, LiveService
@@ -92,4 +93,4 @@ def _existing(folder: Path) -> Path:
     return folder
 
 
-OPERATIONS: Final = Listed(build)
+OPERATIONS: Final = Listed(build, errors=ERRORS)

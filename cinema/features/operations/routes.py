@@ -21,6 +21,7 @@ from cinema.features.operations.shapes import (
 )
 from cinema.http.context import RequestContext
 from cinema.http.document.openapi import openapi_document
+from cinema.http.errors import ErrorTable
 from cinema.http.responses import Reply, success
 from cinema.http.routes import Auth, Operation, Route
 
@@ -127,8 +128,8 @@ ROUTES: Final = (get_nodes, get_ring, list_actors, get_showtime)
 class ControlDocument:
     """The OpenAPI document of this endpoint, as it is served."""
 
-    def __init__(self, routes: Iterable[Route], *, version: str) -> None:
-        document = openapi_document(routes, version=version)
+    def __init__(self, routes: Iterable[Route], errors: ErrorTable, *, version: str) -> None:
+        document = openapi_document(routes, errors, version=version)
         document["info"] |= {"title": "cinema, control endpoint", "description": _INTRODUCTION}
         document["components"]["securitySchemes"]["bearer"] = {
             "type": "http",

@@ -23,6 +23,7 @@ from cinema.features.node_parts import Listed, NodeParts, Offered
 from cinema.features.payments import refund_routes, stripe_routes
 from cinema.features.payments import routes as payment_routes
 from cinema.features.payments.difference_service import DifferencesService
+from cinema.features.payments.errors import ERRORS
 from cinema.features.payments.refund_routes import RefundParts
 from cinema.features.payments.refund_service import RefundsService
 from cinema.features.payments.service import PaymentsService
@@ -117,4 +118,4 @@ def _stripe(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-PAYMENTS: Final = Listed(build)
+PAYMENTS: Final = Listed(build, errors=ERRORS)

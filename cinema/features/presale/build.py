@@ -8,6 +8,7 @@ from cinema.actors.tasks import Tasks
 from cinema.features.feature import Feature
 from cinema.features.node_parts import Listed, NodeParts, Offered
 from cinema.features.presale import routes as presale_routes
+from cinema.features.presale.errors import ERRORS
 from cinema.features.presale.jobs import UsesReturned
 from cinema.features.presale.service import PresaleService
 from cinema.features.presale.store import PresaleRepository
@@ -28,4 +29,4 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-PRESALE: Final = Listed(build)
+PRESALE: Final = Listed(build, errors=ERRORS)

@@ -13,6 +13,7 @@ from cinema.features.pricing import promo_routes
 from cinema.features.pricing import routes as pricing_routes
 from cinema.features.pricing.book_service import Books
 from cinema.features.pricing.code_service import CodesService
+from cinema.features.pricing.errors import ERRORS
 from cinema.features.pricing.jobs import NewPrices, UsesGivenBack
 from cinema.features.pricing.promo_routes import PromoParts
 from cinema.features.pricing.promo_service import PromosService
@@ -64,4 +65,4 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-PRICING: Final = Listed(build, rows=PRICING_BRANCHES)
+PRICING: Final = Listed(build, errors=ERRORS, rows=PRICING_BRANCHES)

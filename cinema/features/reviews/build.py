@@ -9,6 +9,7 @@ from cinema.features.catalog.store import CatalogRepository
 from cinema.features.feature import Feature
 from cinema.features.node_parts import Listed, NodeParts, Offered
 from cinema.features.reviews import routes as review_routes
+from cinema.features.reviews.errors import ERRORS
 from cinema.features.reviews.personal_store import ReviewFacts
 from cinema.features.reviews.routes import ReviewParts
 from cinema.features.reviews.rules import WordList
@@ -35,4 +36,4 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-REVIEWS: Final = Listed(build)
+REVIEWS: Final = Listed(build, errors=ERRORS)

@@ -9,6 +9,7 @@ from cinema.features.feature import Feature
 from cinema.features.jobs.store import JobsRepository
 from cinema.features.node_parts import Listed, NodeParts, Offered
 from cinema.features.schedules import routes as schedule_routes
+from cinema.features.schedules.errors import ERRORS
 from cinema.features.schedules.jobs import Planning
 from cinema.features.schedules.metrics import ScheduleCounts
 from cinema.features.schedules.service import KIND, SchedulesService
@@ -36,4 +37,4 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-SCHEDULES: Final = Listed(build)
+SCHEDULES: Final = Listed(build, errors=ERRORS)

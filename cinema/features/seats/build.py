@@ -8,6 +8,7 @@ from cinema.features.accounts.throttles import Throttles
 from cinema.features.feature import Feature
 from cinema.features.node_parts import Listed, NodeParts, Offered
 from cinema.features.seats import hold_routes, seat_routes
+from cinema.features.seats.errors import ERRORS
 from cinema.features.seats.hold_limits import HoldLimits, HoldRates
 from cinema.features.seats.service import SeatsService, UnpaidLimits
 from cinema.http.routes import bound
@@ -23,4 +24,4 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     return Feature(routes=(*bound(seat_routes.ROUTES, seats), *bound(hold_routes.ROUTES, seats)))
 
 
-SEATS: Final = Listed(build)
+SEATS: Final = Listed(build, errors=ERRORS)

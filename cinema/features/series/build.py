@@ -12,6 +12,7 @@ from cinema.features.ledger.service import AttemptsService
 from cinema.features.node_parts import Listed, NodeParts, Offered
 from cinema.features.seats.service import SeatsService
 from cinema.features.series import routes as series_routes
+from cinema.features.series.errors import ERRORS
 from cinema.features.series.jobs import OpenSeries
 from cinema.features.series.method import SeriesMethod
 from cinema.features.series.service import SeriesService
@@ -35,4 +36,4 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-SERIES: Final = Listed(build)
+SERIES: Final = Listed(build, errors=ERRORS)

@@ -12,6 +12,7 @@ from cinema.features.showtimes import calendar_routes
 from cinema.features.showtimes import routes as showtime_routes
 from cinema.features.showtimes.calendar_service import CalendarsService
 from cinema.features.showtimes.calendar_store import CalendarRepository
+from cinema.features.showtimes.errors import ERRORS
 from cinema.features.showtimes.jobs import Deletions
 from cinema.features.showtimes.rows import SHOWTIME_BRANCHES
 from cinema.features.showtimes.service import ShowtimesService
@@ -44,4 +45,4 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-SHOWTIMES: Final = Listed(build, rows=SHOWTIME_BRANCHES)
+SHOWTIMES: Final = Listed(build, errors=ERRORS, rows=SHOWTIME_BRANCHES)

@@ -19,6 +19,7 @@ from cinema.features.tickets import routes as ticket_routes
 from cinema.features.tickets.device_routes import DeviceParts
 from cinema.features.tickets.device_service import DevicesService
 from cinema.features.tickets.device_store import DevicesRepository
+from cinema.features.tickets.errors import ERRORS
 from cinema.features.tickets.metrics import ScanCounts
 from cinema.features.tickets.offline_service import OfflineService
 from cinema.features.tickets.routes import TicketParts
@@ -84,4 +85,4 @@ def _passes(text: str) -> ApplePasses | None:
     return None if identity is None else ApplePasses(identity)
 
 
-TICKETS: Final = Listed(build, rows=TICKET_BRANCHES, programs=(PRINTING_TICKETS,))
+TICKETS: Final = Listed(build, errors=ERRORS, rows=TICKET_BRANCHES, programs=(PRINTING_TICKETS,))

@@ -10,6 +10,7 @@ from cinema.features.feature import Feature
 from cinema.features.node_parts import Listed, NodeParts, Offered
 from cinema.features.seats.service import SeatsService
 from cinema.features.waitingroom import routes as room_routes
+from cinema.features.waitingroom.errors import ERRORS
 from cinema.features.waitingroom.feed import PlaceFeed
 from cinema.features.waitingroom.gate import Gates
 from cinema.features.waitingroom.jobs import RoomsPaced
@@ -54,4 +55,4 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-WAITINGROOM: Final = Listed(build, sealed=(SEALED_SEEDS,))
+WAITINGROOM: Final = Listed(build, errors=ERRORS, sealed=(SEALED_SEEDS,))

@@ -10,6 +10,7 @@ from cinema.features.messages.store import MessagesRepository
 from cinema.features.node_parts import Listed, NodeParts, Offered
 from cinema.features.seats.service import UnpaidLimits
 from cinema.features.waitlist import routes as waitlist_routes
+from cinema.features.waitlist.errors import ERRORS
 from cinema.features.waitlist.jobs import MESSAGE as OFFER_MESSAGE
 from cinema.features.waitlist.jobs import OffersTold
 from cinema.features.waitlist.rows import WAITLIST_BRANCHES
@@ -36,4 +37,4 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-WAITLIST: Final = Listed(build, rows=WAITLIST_BRANCHES)
+WAITLIST: Final = Listed(build, errors=ERRORS, rows=WAITLIST_BRANCHES)

@@ -26,6 +26,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
             offered[TokenAdmission].look_up,
             node.writer.allows_origin,
             _options(node),
+            errors=node.errors,
             holds=offered[HoldLimits],
             throttles=offered[Throttles],
             turns=node.turns,

@@ -11,7 +11,7 @@ import msgspec
 from cinema.domain.rejections import Rejection
 from cinema.domain.seatmap import STATUS_NAMES, SeatPlan
 from cinema.features.seats.shapes import Hold
-from cinema.http.errors import ERROR_TABLE
+from cinema.http.errors import ErrorTable
 
 Ref = int | str
 
@@ -77,9 +77,9 @@ def welcome_message(ref: Ref | None, user_id: str) -> bytes:
     return _encode({"type": "result", "ref": ref, "data": {"user_id": user_id}})
 
 
-def error_message(ref: Ref | None, rejection: Rejection) -> bytes:
+def error_message(errors: ErrorTable, ref: Ref | None, rejection: Rejection) -> bytes:
     """The refusal of a command, or of a message that was not one."""
-    kind = ERROR_TABLE[rejection.code]
+    kind = errors[rejection.code]
     error: dict[str, Any] = {
         "code": rejection.code,
         "message": rejection.message or kind.message,

@@ -31,6 +31,7 @@ from cinema.features.watching.socket_places import SocketPlace, SocketPlaces
 from cinema.http.connections.request import HttpRequest
 from cinema.http.connections.wire import ORIGIN
 from cinema.http.context import RequestContext
+from cinema.http.errors import ErrorTable
 from cinema.http.responses import Reply, header_lines, rejected
 from cinema.http.steps import OWNER
 from cinema.http.targets import HOST, authority
@@ -56,12 +57,14 @@ class WatchHub:
         allows_origin: Callable[[str | None], bool],
         options: WatchOptions,
         *,
+        errors: ErrorTable,
         holds: HoldLimits,
         throttles: Throttles,
         turns: Turns,
         key_of: Callable[[HttpRequest], str],
     ) -> None:
         self._dispatch = dispatch
+        self.errors = errors
         self.seats = seats
         self.known = verify_token
         self._look_up_token = look_up_token
@@ -167,7 +170,9 @@ class WatchHub:
             upgrade = header_lines(
                 upgrade="websocket", connection="Upgrade", sec_websocket_version=VERSION
             )
-            return rejected(Rejection(code="UPGRADE_REQUIRED"), context.request_id, upgrade)
+            return rejected(
+                self.errors, Rejection(code="UPGRADE_REQUIRED"), context.request_id, upgrade
+            )
         response.headers["Server"] = "cinema"
         response.headers["X-Request-ID"] = context.request_id
         owner_of = self.options.owner_of

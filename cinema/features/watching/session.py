@@ -49,6 +49,7 @@ from cinema.features.watching.socket import (
 from cinema.features.watching.socket_places import SocketPlace
 from cinema.http.context import RequestContext
 from cinema.http.decoding import UNREADABLE, invalid, unreadable
+from cinema.http.errors import ErrorTable
 from cinema.http.turns import Turns
 
 BAD_MESSAGES_LIMIT: Final = 20
@@ -80,6 +81,7 @@ class PlaceFollowing(Protocol):
 class Hub(Protocol):
     """What a session needs of its hub, which documents each method."""
 
+    errors: ErrorTable
     seats: SeatsService
     known: Callable[[str], Principal | None]
     holds: HoldLimits
@@ -176,9 +178,12 @@ class SocketSession:
         else:
             await self._command(message)
 
+    def _refuse(self, ref: Ref | None, rejection: Rejection) -> None:
+        self._socket.send(error_message(self._hub.errors, ref, rejection))
+
     async def _note_bad(self, ref: Ref | None, rejection: Rejection) -> None:
         self._bad_messages += 1
-        self._socket.send(error_message(ref, rejection))
+        self._refuse(ref, rejection)
         await asyncio.sleep(0)
 
     async def _sign_in(self, message: AuthMessage) -> None:
@@ -187,10 +192,10 @@ class SocketSession:
             self._place.sign_in(principal.user_id)
         except InvalidToken as invalid:
             self._bad_messages += 1
-            self._socket.send(error_message(message.ref, _unauthenticated(invalid.code)))
+            self._refuse(message.ref, _unauthenticated(invalid.code))
             return
         except Refused as refused:
-            self._socket.send(error_message(message.ref, refused.rejection))
+            self._refuse(message.ref, refused.rejection)
             return
         self._token = message.token
         self._socket.send(welcome_message(message.ref, format_id(principal.user_id)))
@@ -209,7 +214,7 @@ class SocketSession:
         try:
             seen = await self._hub.seats.seats(self._showtime_id, None)
         except Refused as refused:
-            self._socket.send(error_message(message.ref, refused.rejection))
+            self._refuse(message.ref, refused.rejection)
             return
         plan = seen.terms.plan
         taken = taken_seats(plan, seen.seats)
@@ -223,7 +228,7 @@ class SocketSession:
             self._unfollow()
             self._unfollow = None
         if places is None:
-            socket.send(error_message(ref, Rejection(code="NOT_FOUND")))
+            self._refuse(ref, Rejection(code="NOT_FOUND"))
             return
         try:
             self._unfollow = await places.follow(
@@ -232,7 +237,7 @@ class SocketSession:
                 lambda data: socket.send(queue_message(ref, data)),
             )
         except Refused as refused:
-            socket.send(error_message(ref, refused.rejection))
+            self._refuse(ref, refused.rejection)
 
     async def _pause(self) -> None:
         """Let one socket not ask faster for what is large, or costs a look at the database."""
@@ -257,7 +262,7 @@ class SocketSession:
         if self._paid_for:
             self._paid_for -= 1
         elif await self._turn_is_late():
-            self._socket.send(error_message(ref, OVERLOADED))
+            self._refuse(ref, OVERLOADED)
             return
         if self._token is None:
             await self._note_bad(ref, _unauthenticated("NO_TOKEN"))
@@ -268,10 +273,10 @@ class SocketSession:
             self._hub.holds.check(principal, self._place.address_key)
             self._tell(message, principal)
         except InvalidToken as invalid:
-            self._socket.send(error_message(ref, _unauthenticated(invalid.code)))
+            self._refuse(ref, _unauthenticated(invalid.code))
             return
         except Refused as refused:
-            self._socket.send(error_message(ref, refused.rejection))
+            self._refuse(ref, refused.rejection)
             return
         while self._in_flight >= self._hub.options.commands_in_flight:
             self._room = self._loop.create_future()
@@ -313,7 +318,7 @@ class SocketSession:
                 room.set_result(None)
             hold = hold_of(outcome)
             if isinstance(hold, Rejection):
-                socket.send(error_message(ref, hold))
+                self._refuse(ref, hold)
             else:
                 socket.send(result_message(ref, hold))
 

@@ -8,6 +8,7 @@ from cinema.features.accounts.front_door import FrontDoor
 from cinema.features.feature import Feature, Question
 from cinema.features.node_parts import Listed, NodeParts, Offered
 from cinema.features.webhooks import routes as webhook_routes
+from cinema.features.webhooks.errors import ERRORS
 from cinema.features.webhooks.jobs import AT_ONCE as WEBHOOKS_AT_ONCE
 from cinema.features.webhooks.jobs import Deliveries, HandingOut
 from cinema.features.webhooks.metrics import WebhookCounts
@@ -38,4 +39,4 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-WEBHOOKS: Final = Listed(build, sealed=(SEALED_WEBHOOKS, SEALED_WEBHOOKS_BEFORE))
+WEBHOOKS: Final = Listed(build, errors=ERRORS, sealed=(SEALED_WEBHOOKS, SEALED_WEBHOOKS_BEFORE))

@@ -12,7 +12,7 @@ from cinema.http.conditional import tagged
 from cinema.http.connections.upload import FIELD, Upload
 from cinema.http.context import RequestContext
 from cinema.http.document.assets import content_tag
-from cinema.http.errors import ERROR_TABLE
+from cinema.http.errors import ErrorKind, ErrorTable
 from cinema.http.responses import JSON_REVALIDATED, Reply
 from cinema.http.routes import WRITES, Operation, Route
 from cinema.http.steps import DEVICE_TOKEN, LINK_TOKEN, OWNER, SHOWTIME_PATH
@@ -110,7 +110,12 @@ _TAGS: Final = {
 
 
 def openapi_document(
-    routes: Iterable[Route], *, version: str, server_url: str = "", note: str = ""
+    routes: Iterable[Route],
+    errors: ErrorTable,
+    *,
+    version: str,
+    server_url: str = "",
+    note: str = "",
 ) -> Json:
     """The whole document; hidden routes are left out. `note` follows the introduction."""
     shown = [route for route in routes if not route.hidden]
@@ -121,7 +126,9 @@ def openapi_document(
     paths: dict[str, Json] = {}
     for route in shown:
         path = _PARAMETER.sub(r"{\1}", route.path)
-        paths.setdefault(path, {})[route.method.lower()] = _operation(route, schema_of, components)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(
+            route, errors, schema_of, components
+        )
     used = {route.tag for route in shown}
     return {
         "openapi": "3.1.0",
@@ -164,8 +171,8 @@ async def get_openapi(document: ServedDocument, context: RequestContext) -> Repl
 ROUTES: Final = (get_openapi,)
 
 
-def error_codes(route: Route) -> list[str]:
-    """All codes that an operation may answer, in order of precedence."""
+def error_codes(route: Route, errors: ErrorTable) -> list[str]:
+    """All codes that an operation may answer, in the order of `errors`."""
     codes = {"INTERNAL", *route.errors}
     of_accounts = route.path.startswith("/api/")
     if "{" in route.path:
@@ -189,15 +196,17 @@ def error_codes(route: Route) -> list[str]:
         codes |= {"VALIDATION_ERROR", "IDEMPOTENCY_MISMATCH"}
     if route.if_match:
         codes |= {"PRECONDITION_REQUIRED", "PRECONDITION_FAILED"}
-    return [code for code in ERROR_TABLE if code in codes]
+    return [code for code in errors if code in codes]
 
 
-def _operation(route: Route, schema_of: dict[str, Json], components: dict[str, Any]) -> Json:
+def _operation(
+    route: Route, errors: ErrorTable, schema_of: dict[str, Json], components: dict[str, Any]
+) -> Json:
     operation: Json = {
         "operationId": route.operation_id,
         "summary": route.summary,
         "tags": [route.tag],
-        "responses": {str(route.status): _success(route, schema_of), **_refusals(route)},
+        "responses": {str(route.status): _success(route, schema_of), **_refusals(route, errors)},
     }
     if route.later_status is not None:
         operation["responses"][str(route.later_status)] = _success(route, schema_of)
@@ -317,36 +326,36 @@ def _success(route: Route, schema_of: dict[str, Json]) -> Json:
     return response
 
 
-def _refusals(route: Route) -> dict[str, Json]:
-    by_status: dict[int, list[str]] = {}
-    for code in error_codes(route):
-        by_status.setdefault(ERROR_TABLE[code].status, []).append(code)
+def _refusals(route: Route, errors: ErrorTable) -> dict[str, Json]:
+    by_status: dict[int, dict[str, ErrorKind]] = {}
+    for code in error_codes(route, errors):
+        by_status.setdefault(errors[code].status, {})[code] = errors[code]
     return {str(status): _refusal(codes) for status, codes in sorted(by_status.items())}
 
 
-def _refusal(codes: Sequence[str]) -> Json:
+def _refusal(errors: ErrorTable) -> Json:
     schema = {
         "allOf": [
             {"$ref": _REF.format(name="Error")},
-            {"properties": {"error": {"properties": {"code": {"enum": list(codes)}}}}},
+            {"properties": {"error": {"properties": {"code": {"enum": list(errors)}}}}},
         ]
     }
     examples = {
         code: {
-            "summary": ERROR_TABLE[code].message,
+            "summary": kind.message,
             "value": {
                 "success": False,
-                "error": {"code": code, "message": ERROR_TABLE[code].message, "details": {}},
+                "error": {"code": code, "message": kind.message, "details": {}},
                 "request_id": _REQUEST_ID,
             },
         }
-        for code in codes
+        for code, kind in errors.items()
     }
     refusal: Json = {
-        "description": "\n".join(f"- `{code}`: {ERROR_TABLE[code].message}" for code in codes),
+        "description": "\n".join(f"- `{code}`: {kind.message}" for code, kind in errors.items()),
         "content": {JSON_TYPE: {"schema": schema, "examples": examples}},
     }
-    if any(ERROR_TABLE[code].retry_after_s is not None for code in codes):
+    if any(kind.retry_after_s is not None for kind in errors.values()):
         refusal["headers"] = {
             "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}
         }

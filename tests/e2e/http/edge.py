@@ -18,6 +18,8 @@ from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
 from cinema.features.operations import health_routes
 from cinema.http.context import Call, RequestContext
+from cinema.features.seats.errors import ERRORS as SEATS_ERRORS
+from cinema.http.errors import error_table
 from cinema.http.responses import Reply, success
 from cinema.http.routes import Handler, Route, TasklessHandler, bound
 from cinema.http.server import Edge, EdgeOptions
@@ -199,6 +201,7 @@ async def serving(
     metrics = Metrics()
     edge = Edge(
         options,
+        errors=error_table([SEATS_ERRORS]),
         verify_token=gatekeeper.verify,
         metrics=metrics,
         write_log=log.append,

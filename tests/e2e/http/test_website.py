@@ -13,6 +13,7 @@ import pytest
 from cinema.features.website import routes
 from cinema.features.website.service import WebsiteService
 from cinema.features.website.shapes import DemoAccount, Site
+from cinema.http.errors import error_table
 from cinema.http.routes import bound
 from cinema.http.server import Edge, EdgeOptions
 from cinema.telemetry.metrics import Metrics
@@ -48,6 +49,7 @@ async def site(folder: Path) -> AsyncIterator[aiohttp.ClientSession]:
 async def served(website: WebsiteService) -> AsyncIterator[aiohttp.ClientSession]:
     edge = Edge(
         EdgeOptions(),
+        errors=error_table(),
         verify_token=lambda _: None,
         metrics=Metrics(),
         write_log=lambda _: None,

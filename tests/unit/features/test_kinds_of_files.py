@@ -21,6 +21,7 @@ from cinema.app.features import FEATURES
 ROOT = Path(cinema.__file__).parents[1]
 
 HEIGHTS = {
+    "errors": 0,
     "shapes": 0,
     "rules": 1,
     "store": 2,

@@ -11,15 +11,15 @@ import jsonschema_rs
 import msgspec
 import pytest
 
+from cinema.app.features import ERRORS
 from cinema.http.connections.upload import Upload
 from cinema.http.document.assets import Asset
 from cinema.http.document.openapi import error_codes, openapi_document
-from cinema.http.errors import ERROR_TABLE
 from cinema.http.routes import Deprecation, Route
 from tests.support.bound_routes import ROUTES
 
 SHOWN = [route for route in ROUTES if not route.hidden]
-DOCUMENT = openapi_document(ROUTES, version="1.2.3")
+DOCUMENT = openapi_document(ROUTES, ERRORS, version="1.2.3")
 
 
 def operation(route: Route) -> dict[str, Any]:
@@ -101,10 +101,10 @@ def test_examples_have_the_documented_form(route: Route) -> None:
 def test_errors_and_authentication_are_documented(route: Route) -> None:
     described = operation(route)
     assert ("security" in described) == (route.auth != "none")
-    for code in error_codes(route):
-        answer = described["responses"][str(ERROR_TABLE[code].status)]
+    for code in error_codes(route, ERRORS):
+        answer = described["responses"][str(ERRORS[code].status)]
         assert code in answer["content"]["application/json"]["examples"]
-    assert set(route.errors) <= set(error_codes(route))
+    assert set(route.errors) <= set(error_codes(route, ERRORS))
     assert described["tags"][0] in {tag["name"] for tag in DOCUMENT["tags"]}
     names = re.findall(r"\{(\w+)", route.path)
     documented = [one["name"] for one in described.get("parameters", []) if one["in"] == "path"]
@@ -128,14 +128,14 @@ def test_guests_are_let_in_only_where_a_route_says_so() -> None:
     }
     for route in SHOWN:
         if route.auth in {"bearer", "optional"}:
-            assert ("FORBIDDEN" in error_codes(route)) or route.guests
+            assert ("FORBIDDEN" in error_codes(route, ERRORS)) or route.guests
 
 
 def test_links_have_a_scheme_of_their_own_where_there_are_any() -> None:
     (order,) = [route for route in SHOWN if route.operation_id == "getOrder"]
     assert operation(order)["security"] == [{"link": []}]
     assert DOCUMENT["components"]["securitySchemes"]["link"]["name"] == "Link-Token"
-    without = openapi_document([SHOWN[0]], version="1")
+    without = openapi_document([SHOWN[0]], ERRORS, version="1")
     assert set(without["components"]["securitySchemes"]) == {"bearer"}
 
 
@@ -161,7 +161,7 @@ CHANGES = [
 @pytest.mark.parametrize("route", CHANGES, ids=lambda route: f"{route.method} {route.path}")
 def test_whoever_replaces_or_deletes_something_has_seen_it(route: Route) -> None:
     assert route.if_match
-    assert {"PRECONDITION_REQUIRED", "PRECONDITION_FAILED"} <= set(error_codes(route))
+    assert {"PRECONDITION_REQUIRED", "PRECONDITION_FAILED"} <= set(error_codes(route, ERRORS))
     headers = {one["name"]: one for one in operation(route)["parameters"] if one["in"] == "header"}
     assert headers["If-Match"]["required"]
     assert "If-None-Match" not in headers
@@ -192,7 +192,7 @@ def test_a_deprecated_operation_says_what_to_use_instead() -> None:
     ending = Deprecation(since=date(2026, 1, 1), sunset=date(2026, 2, 1), instead="`GET /new`")
     shown = next(one for one in SHOWN if one.method == "GET" and one.description)
     old = msgspec.structs.replace(shown, deprecation=ending)
-    document = openapi_document([old], version="1")
+    document = openapi_document([old], ERRORS, version="1")
     described = next(iter(document["paths"].values()))["get"]
     assert described["deprecated"] is True
     assert described["description"].endswith(

@@ -7,12 +7,12 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from cinema.app.features import ERRORS
 from cinema.http.document.openapi import error_codes, openapi_document
-from cinema.http.errors import ERROR_TABLE
 from cinema.http.routes import Route
 from tests.support.bound_routes import CONTROL_ROUTES as ROUTES
 
-DOCUMENT = openapi_document(ROUTES, version="1.2.3")
+DOCUMENT = openapi_document(ROUTES, ERRORS, version="1.2.3")
 
 
 def complaints(schema: dict[str, Any], value: Any) -> list[str]:
@@ -29,8 +29,8 @@ def test_examples_have_the_documented_form(route: Route) -> None:
         bodies.append(described["requestBody"]["content"]["application/json"])
     for body in bodies:
         assert complaints(body["schema"], body["example"]) == []
-    for code in error_codes(route):
-        assert str(ERROR_TABLE[code].status) in described["responses"]
+    for code in error_codes(route, ERRORS):
+        assert str(ERRORS[code].status) in described["responses"]
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: str(route.operation_id))

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
+from cinema.features.tickets.errors import ERRORS
 from cinema.features.tickets.rules import (
     EARLIEST,
     FORCED,
@@ -26,7 +27,6 @@ from cinema.features.tickets.rules import (
     refusal_of,
     ticket_id,
 )
-from cinema.http.errors import ERROR_TABLE
 
 BOOKING = UUID("019a0c1e-7000-7abc-8def-0123456789ab")
 SHOWTIME = UUID("019a0c1e-7000-7000-8000-0000000000e1")
@@ -119,7 +119,7 @@ def test_of_two_the_first_in_the_order_is_told(first: ScanCode, then: ScanCode) 
 def test_the_order_is_that_of_the_codes_and_of_the_documentation() -> None:
     assert get_args(ScanCode) == PRECEDENCE
     assert list(WRONG) == list(PRECEDENCE[:-1])
-    assert [code for code in ERROR_TABLE if code in PRECEDENCE] == list(PRECEDENCE)
+    assert [code for code in ERRORS if code in PRECEDENCE] == list(PRECEDENCE)
 
 
 def test_what_is_not_known_is_forged() -> None:
