@@ -30,7 +30,6 @@ OF_REQUESTS: Final = {
     "HTTPS_REQUIRED": ErrorKind(403, "Use https for this service."),
     "NOT_FOUND": ErrorKind(404, "There is nothing here, or it is not yours."),
     "METHOD_NOT_ALLOWED": ErrorKind(405, "This method is not allowed here."),
-    "UPGRADE_REQUIRED": ErrorKind(426, "This address speaks WebSocket."),
     "ORIGIN_NOT_ALLOWED": ErrorKind(403, "Pages of this origin may not connect."),
     "UNAUTHENTICATED": ErrorKind(401, "Sign in first: a valid access token is required."),
     "FORBIDDEN": ErrorKind(403, "Your role does not allow this."),

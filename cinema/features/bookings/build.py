@@ -50,7 +50,7 @@ from cinema.features.bookings.staff_service import StaffBookingsService
 from cinema.features.bookings.staff_store import StaffBookingsRepository
 from cinema.features.bookings.store import BookingsRepository
 from cinema.features.bookings.telling_jobs import BookingsOfMoved
-from cinema.features.cashdesk.store import CashDeskRepository
+from cinema.features.cashdesk.till_store import TillsRepository
 from cinema.features.concessions.service import ConcessionsService
 from cinema.features.feature import Feature, JobKind, Question
 from cinema.features.giftcards.service import GiftCardsService
@@ -80,7 +80,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
             offered[AttemptsService],
             offered[SalesService],
             offered[CodesService],
-            offered[CashDeskRepository],
+            offered[TillsRepository],
             offered[GiftCardsService],
             offered[LoyaltyService],
             offered[ConcessionsService],
@@ -98,13 +98,13 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
 
     changes = SeatChangesService(
         *(node.dispatch, store, offered[AttemptsService].methods, offered[SalesService]),
-        offered[CashDeskRepository],
+        offered[TillsRepository],
         next_id=node.next_id,
     )
     exchanges = ExchangesRepository(node.pool)
     exchanging = ExchangesService(
         *(node.dispatch, exchanges, store, bookings, offered[AttemptsService].methods),
-        offered[CashDeskRepository],
+        offered[TillsRepository],
         next_id=node.next_id,
     )
     offered[AttemptsService].methods.add(ExchangeMethod(node.pool, now=now))

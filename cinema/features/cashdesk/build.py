@@ -6,10 +6,12 @@ from typing import Final
 
 from cinema.features.accounts.front_door import FrontDoor
 from cinema.features.cashdesk import routes as cash_routes
+from cinema.features.cashdesk.day_store import BusinessDaysRepository
 from cinema.features.cashdesk.errors import ERRORS
 from cinema.features.cashdesk.routes import DeskParts
 from cinema.features.cashdesk.service import CashDeskService
-from cinema.features.cashdesk.store import CashDeskRepository
+from cinema.features.cashdesk.store import CashSessionsRepository
+from cinema.features.cashdesk.till_store import TillsRepository
 from cinema.features.feature import Feature
 from cinema.features.node_parts import Listed, NodeParts, Offered
 from cinema.http.routes import bound
@@ -17,8 +19,10 @@ from cinema.integrations.fiscal import NoSigner
 
 
 async def build(node: NodeParts, offered: Offered) -> Feature:
+    offered.add(TillsRepository(node.pool))
     desk = CashDeskService(
-        offered.add(CashDeskRepository(node.pool)),
+        CashSessionsRepository(node.pool),
+        BusinessDaysRepository(node.pool),
         NoSigner(),
         new_id=node.next_id,
         now=node.now,

@@ -16,6 +16,7 @@ from cinema.domain.rejections import refuse
 from cinema.features.accounts.authority import require_own_cinema, serves
 from cinema.features.accounts.shapes import Client
 from cinema.features.accounts.user_store import Act
+from cinema.features.cashdesk.day_store import BusinessDaysRepository
 from cinema.features.cashdesk.shapes import (
     BusinessDay,
     CashSession,
@@ -26,7 +27,7 @@ from cinema.features.cashdesk.shapes import (
     SessionInput,
     SessionQuery,
 )
-from cinema.features.cashdesk.store import CashDeskRepository
+from cinema.features.cashdesk.store import CashSessionsRepository
 from cinema.features.refusals import found, granted
 from cinema.integrations.fiscal import FiscalSigner
 
@@ -41,13 +42,15 @@ class CashDeskService:
 
     def __init__(
         self,
-        desk: CashDeskRepository,
+        sessions: CashSessionsRepository,
+        days: BusinessDaysRepository,
         signer: FiscalSigner,
         *,
         new_id: Callable[[], bytes],
         now: Callable[[], datetime],
     ) -> None:
-        self._desk = desk
+        self._sessions = sessions
+        self._days = days
         self._signer = signer
         self._new_id = new_id
         self._now = now
@@ -61,7 +64,7 @@ class CashDeskService:
         """
         if not serves(by, request.cinema_id):
             raise refuse("FORBIDDEN", "You do not work at this cinema.")
-        return await self._desk.open(
+        return await self._sessions.open(
             UUID(bytes=self._new_id()), request, self._act(by, client), key
         )
 
@@ -70,7 +73,7 @@ class CashDeskService:
         if not serves(by, query.cinema_id):
             raise refuse("FORBIDDEN", "You do not work at this cinema.")
         position = granted(after(query.cursor, BY_TEXT))
-        rows = await self._desk.of_cinema(
+        rows = await self._sessions.of_cinema(
             query.cinema_id,
             None if _manages(by) else UUID(bytes=by.user_id),
             is_open=None if query.status is None else query.status == "open",
@@ -82,7 +85,7 @@ class CashDeskService:
 
     async def session(self, by: Principal, session_id: UUID) -> CashSession:
         """A session. Refuses NOT_FOUND, also for those of others."""
-        session = found(await self._desk.find(session_id, with_expected=_manages(by)))
+        session = found(await self._sessions.find(session_id, with_expected=_manages(by)))
         own = session.opened_by.bytes == by.user_id
         if not serves(by, session.cinema_id) or not (own or _manages(by)):
             raise refuse("NOT_FOUND")
@@ -91,7 +94,7 @@ class CashDeskService:
     async def movements(self, by: Principal, session_id: UUID) -> list[Movement]:
         """What was moved in a session. Refuses NOT_FOUND."""
         await self.session(by, session_id)
-        return await self._desk.movements(session_id)
+        return await self._sessions.movements(session_id)
 
     async def move(
         self,
@@ -106,7 +109,7 @@ class CashDeskService:
         Refuses NOT_FOUND, CASH_SESSION_CLOSED, VALIDATION_ERROR, NOT_ENOUGH_CASH.
         """
         await self.session(by, session_id)
-        return await self._desk.move(
+        return await self._sessions.move(
             UUID(bytes=self._new_id()), session_id, request, self._act(by, client), key
         )
 
@@ -123,14 +126,14 @@ class CashDeskService:
         Refuses NOT_FOUND, CASH_SESSION_CLOSED, VALIDATION_ERROR, RETRY.
         """
         await self.session(by, session_id)
-        return await self._desk.close(session_id, request, self._act(by, client), key)
+        return await self._sessions.close(session_id, request, self._act(by, client), key)
 
     async def days(self, by: Principal, cinema_id: UUID, query: DayQuery) -> Page[BusinessDay]:
         """Closed days of a cinema, newest first. Refuses FORBIDDEN."""
         require_own_cinema(by, cinema_id)
         position = granted(after(query.cursor, BY_NUMBER))
         before = NUMBERS_END if position is None else position[0]
-        rows = await self._desk.days(cinema_id, before, query.limit + 1)
+        rows = await self._days.days(cinema_id, before, query.limit + 1)
         items = rows[: query.limit]
         more = len(rows) > query.limit
         cursor = encode_cursor(items[-1].report.number, cinema_id) if more else None
@@ -139,7 +142,7 @@ class CashDeskService:
     async def day(self, by: Principal, cinema_id: UUID, day: str) -> BusinessDay:
         """The report of a day. Refuses NOT_FOUND, FORBIDDEN."""
         require_own_cinema(by, cinema_id)
-        return found(await self._desk.day(cinema_id, _day(day)))
+        return found(await self._days.day(cinema_id, _day(day)))
 
     async def close_day(
         self,
@@ -160,7 +163,7 @@ class CashDeskService:
             signature = await self._signer.sign("business_day", report)
             return None if signature is None else msgspec.json.encode(signature).decode()
 
-        return await self._desk.close_day(cinema_id, _day(day), self._act(by, client), key, sign)
+        return await self._days.close_day(cinema_id, _day(day), self._act(by, client), key, sign)
 
     def _act(self, by: Principal, client: Client) -> Act:
         return Act(

@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from cinema.domain.rejections import Refused
-from cinema.features.giftcards.store import GiftCardsRepository
+from cinema.features.giftcards.use_store import CardUsesRepository
 from cinema.telemetry.logging import LogLimit
 
 GIFT_CARDS_NOT_CREDITED: Final = "gift_cards_not_credited"
@@ -32,8 +32,8 @@ log = structlog.get_logger(__name__)
 class CardsCredited:
     """Decides about money that was put aside; on every node."""
 
-    def __init__(self, cards: GiftCardsRepository, *, now: Callable[[], datetime]) -> None:
-        self._cards = cards
+    def __init__(self, uses: CardUsesRepository, *, now: Callable[[], datetime]) -> None:
+        self._uses = uses
         self._now = now
         self._limit = LogLimit(lines=5, period_s=60.0)
 
@@ -50,7 +50,7 @@ class CardsCredited:
     async def round(self) -> int:
         """Decide all that can be decided now; how many. Refuses RETRY."""
         decided = 0
-        while count := await self._cards.decide(self._now(), DECIDED_AT_ONCE):
+        while count := await self._uses.decide(self._now(), DECIDED_AT_ONCE):
             decided += count
-        await self._cards.hand_on(self._now(), DECIDED_AT_ONCE)
+        await self._uses.hand_on(self._now(), DECIDED_AT_ONCE)
         return decided

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from cinema.features.giftcards.store import ChosenCard, GiftCardsRepository
+from cinema.features.giftcards.use_store import CardUsesRepository, ChosenCard
 from cinema.features.ledger.cards import GIFT_CARD
 from cinema.features.ledger.methods import Attempt, Progress, RefundOrder, RefundProgress
 
@@ -26,18 +26,18 @@ class GiftCardMethod:
     waits = True
     settles: frozenset[str] = frozenset()
 
-    def __init__(self, cards: GiftCardsRepository, *, now: Callable[[], datetime]) -> None:
-        self._cards = cards
+    def __init__(self, uses: CardUsesRepository, *, now: Callable[[], datetime]) -> None:
+        self._uses = uses
         self._now = now
 
     async def start(self, attempt: Attempt) -> Progress:
         """See `PaymentMethod.start`: as much as there is on the card, at most what is wanted."""
         now = self._now()
-        return _progress(await self._cards.reserve(attempt.id, now), now)
+        return _progress(await self._uses.reserve(attempt.id, now), now)
 
     async def status(self, attempt: Attempt) -> Progress:
         """See `PaymentMethod.status`."""
-        return _progress(await self._cards.chosen(attempt.id), self._now())
+        return _progress(await self._uses.chosen(attempt.id), self._now())
 
     async def cancel(self, _attempt: Attempt) -> Progress:
         """See `PaymentMethod.cancel`: nobody can book by what is put aside once it has failed."""
@@ -45,7 +45,7 @@ class GiftCardMethod:
 
     async def refund(self, attempt: Attempt, order: RefundOrder) -> RefundProgress:
         """See `PaymentMethod.refund`."""
-        if await self._cards.refund(attempt.id, order, self._now()):
+        if await self._uses.refund(attempt.id, order, self._now()):
             return RefundProgress(status="succeeded")
         return RefundProgress(status="failed", error_code="GIFT_CARD_DISABLED")
 

@@ -29,6 +29,7 @@ from cinema.features.giftcards.order_rules import (
     wait_after,
 )
 from cinema.features.giftcards.order_store import CardOrdersRepository, StoredOrder
+from cinema.features.giftcards.return_store import CardReturnsRepository
 from cinema.features.giftcards.rules import shown_code
 from cinema.features.giftcards.service import GiftCardsService
 from cinema.features.giftcards.shapes import (
@@ -78,6 +79,7 @@ class CardOrdersService:
     def __init__(
         self,
         orders: CardOrdersRepository,
+        returns: CardReturnsRepository,
         cards: GiftCardsService,
         methods: MethodRegistry,
         throttles: Throttles,
@@ -87,6 +89,7 @@ class CardOrdersService:
         now: Callable[[], datetime],
     ) -> None:
         self._orders = orders
+        self._returns = returns
         self._cards = cards
         self._methods = methods
         self._throttles = throttles
@@ -168,10 +171,10 @@ class CardOrdersService:
         act = Act(by=UUID(bytes=by.user_id), at=self._now(), client=client, entry_id=self._new_id())
         if order.status == "paid":
             self._check_return(by, order)
-            if not await self._orders.take_back(order, act):
+            if not await self._returns.take_back(order, act):
                 raise refuse("GIFT_CARD_NOT_RETURNABLE", reason="used")
         elif order.status == "refund_failed" and self._is_managers(by, order):
-            await self._orders.again(order, act)
+            await self._returns.again(order, act)
         order = found(await self._orders.find(order_id))
         if order.status == "refunding":
             await self._refund(order)
@@ -218,7 +221,7 @@ class CardOrdersService:
         order = await self._orders.find(refund.id)
         if order is None:
             return False
-        if not await self._orders.undo_refund(order, refund.again, refund.error_code, self._now()):
+        if not await self._returns.undo_refund(order, refund.again, refund.error_code, self._now()):
             return False
         log.warning(GIFT_CARD_REFUND_FAILED, order=str(order.id), reason=refund.error_code)
         return True
@@ -234,11 +237,11 @@ class CardOrdersService:
             return False
         now = self._now()
         if lost_minor is not None:
-            await self._orders.charge_back(order, lost_minor, now)
+            await self._returns.charge_back(order, lost_minor, now)
         elif status == "open":
-            await self._orders.block(order_id, now)
+            await self._returns.block(order_id, now)
         else:
-            await self._orders.unblock(order_id, now)
+            await self._returns.unblock(order_id, now)
         log.warning(GIFT_CARD_PAYMENT_DISPUTED, order=str(order_id), status=status)
         return True
 
@@ -296,12 +299,12 @@ class CardOrdersService:
 
     async def _note_refund(self, order: StoredOrder, progress: RefundProgress) -> None:
         if progress.status == "succeeded":
-            await self._orders.refunded(order, progress.reference, self._now())
+            await self._returns.refunded(order, progress.reference, self._now())
         elif progress.status == "failed":
-            await self._orders.refund_failed(order, progress.reference, progress.error_code)
+            await self._returns.refund_failed(order, progress.reference, progress.error_code)
             log.warning(GIFT_CARD_REFUND_FAILED, order=str(order.id), reason=progress.error_code)
         else:
-            await self._orders.refund_under_way(order, progress.reference)
+            await self._returns.refund_under_way(order, progress.reference)
             until = self._now() + REFUND_PENDING
             await self._orders.put_off(order, until, progress.error_code)
 

@@ -38,6 +38,7 @@ from cinema.features.giftcards.shapes import (
     NewCard,
 )
 from cinema.features.giftcards.store import FoundCard, GiftCardsRepository
+from cinema.features.giftcards.use_store import CardUsesRepository
 from cinema.features.ledger.refund_store import Goodwill
 from cinema.features.refusals import found, granted
 
@@ -56,6 +57,7 @@ class GiftCardsService:
     def __init__(
         self,
         cards: GiftCardsRepository,
+        uses: CardUsesRepository,
         throttles: Throttles,
         *,
         demo: bool,
@@ -63,6 +65,7 @@ class GiftCardsService:
         now: Callable[[], datetime],
     ) -> None:
         self._cards = cards
+        self._uses = uses
         self._throttles = throttles
         self._demo = demo
         self._new_id = new_id
@@ -125,13 +128,13 @@ class GiftCardsService:
         standing = known.card.standing_at(self._now())
         if standing == "active":
             return known
-        if booking_id is not None and await self._cards.pays(known.id, booking_id):
+        if booking_id is not None and await self._uses.pays(known.id, booking_id):
             return known
         raise refuse("GIFT_CARD_UNUSABLE", UNUSABLE[standing], reason=standing)
 
     async def choose(self, payment_id: UUID, card_id: UUID) -> None:
         """Note which card an attempt to pay is by. Refuses PAYMENT_IN_PROGRESS, RETRY."""
-        if not await self._cards.choose(payment_id, card_id, self._now()):
+        if not await self._uses.choose(payment_id, card_id, self._now()):
             message = "Another gift card pays a part of this booking: pay the rest another way."
             raise refuse("PAYMENT_IN_PROGRESS", message)
 
@@ -192,13 +195,13 @@ class GiftCardsService:
         """A new card with money of a booking; None if not so much is left. Refuses RETRY."""
         code, card_id = await self._code_of_refund(goodwill.id), self._new_id()
         digest = code_digest(await self._digest_key(), code)
-        if not await self._cards.give(goodwill, card_id, digest, code[-GROUP_CHARS:]):
+        if not await self._uses.give(goodwill, card_id, digest, code[-GROUP_CHARS:]):
             return None
         return NewCard(card_id, shown_code(code), code[-GROUP_CHARS:])
 
     async def of_refund(self, refund_id: UUID) -> NewCard | None:
         """The card that a refund has made, for a repetition of its request."""
-        card_id = await self._cards.of_refund(refund_id)
+        card_id = await self._uses.of_refund(refund_id)
         if card_id is None:
             return None
         code = await self._code_of_refund(refund_id)

@@ -10,7 +10,7 @@ from cinema.features.accounts.front_door import FrontDoor
 from cinema.features.bookings.order_service import OrdersService
 from cinema.features.bookings.service import BookingsService
 from cinema.features.bookings.store import BookingsRepository
-from cinema.features.cashdesk.store import CashDeskRepository
+from cinema.features.cashdesk.till_store import TillsRepository
 from cinema.features.feature import Feature, Question
 from cinema.features.giftcards.order_service import CardOrdersService
 from cinema.features.giftcards.service import GiftCardsService
@@ -46,7 +46,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
         offered[AttemptsService],
         PaymentsRepository(node.sold),
         BookingsRepository(node.pool, node.sold),
-        offered[CashDeskRepository],
+        offered[TillsRepository],
         offered[GiftCardsService],
         offered[LoyaltyService],
         now=node.common_time,
@@ -55,7 +55,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
         offered[RefundsRepository],
         BookingsRepository(node.pool, node.sold),
         offered[BookingsService],
-        offered[CashDeskRepository],
+        offered[TillsRepository],
         offered[GiftCardsService],
         new_id=node.next_uuid,
         now=node.common_time,

@@ -6,7 +6,7 @@ from typing import Final
 
 from cinema.features.bookings.service import BookingsService
 from cinema.features.bookings.store import BookingsRepository
-from cinema.features.cashdesk.store import CashDeskRepository
+from cinema.features.cashdesk.till_store import TillsRepository
 from cinema.features.feature import Feature
 from cinema.features.ledger.service import AttemptsService
 from cinema.features.node_parts import Listed, NodeParts, Offered
@@ -25,7 +25,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     methods = offered[AttemptsService].methods
     series = SeriesService(
         *(node.dispatch, store, offered[SeatsService], BookingsRepository(node.pool, node.sold)),
-        *(offered[BookingsService], methods, offered[CashDeskRepository]),
+        *(offered[BookingsService], methods, offered[TillsRepository]),
         next_id=node.next_id,
     )
     methods.add(SeriesMethod(node.pool, now=now))

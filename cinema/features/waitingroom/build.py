@@ -17,6 +17,8 @@ from cinema.features.waitingroom.jobs import RoomsPaced
 from cinema.features.waitingroom.metrics import room_families
 from cinema.features.waitingroom.page_files import page_files
 from cinema.features.waitingroom.personal_store import PlaceFacts
+from cinema.features.waitingroom.place_store import PlacesRepository
+from cinema.features.waitingroom.round_store import RoundsRepository
 from cinema.features.waitingroom.routes import RoomParts
 from cinema.features.waitingroom.service import PlaceTokens, WaitingRoomService
 from cinema.features.waitingroom.store import ANY_OPEN, RoomsRepository
@@ -28,16 +30,24 @@ from cinema.http.routes import bound
 async def build(node: NodeParts, offered: Offered) -> Feature:
     now, new_id = node.common_time, node.next_uuid
     store = RoomsRepository(node.pool, node.cipher)
-    gates = Gates(store.inside, now_us=node.kernel.clock.now_us)
+    places = PlacesRepository(node.pool)
+    gates = Gates(places.inside, now_us=node.kernel.clock.now_us)
     rooms = WaitingRoomService(
-        *(store, gates, node.dispatch, PlaceTokens(node.cipher), offered[Throttles]),
+        *(store, places, gates, node.dispatch, PlaceTokens(node.cipher), offered[Throttles]),
         new_id=new_id,
         random=secrets.token_bytes,
         now=now,
     )
     feed = offered[WatchHub].places = PlaceFeed(rooms)
     paced = RoomsPaced(
-        *(store, gates, offered[SeatsService].seats, feed),
+        *(
+            store,
+            places,
+            RoundsRepository(node.pool, node.cipher),
+            gates,
+            offered[SeatsService].seats,
+            feed,
+        ),
         new_id=new_id,
         random=secrets.token_bytes,
         now=now,

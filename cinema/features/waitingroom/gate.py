@@ -19,7 +19,8 @@ from cinema.domain.rejections import Refused, Rejection
 from cinema.domain.times import to_us
 from cinema.features.accounts.authority import COUNTER_ROLES
 from cinema.features.seats.service import HoldAnswer
-from cinema.features.waitingroom.store import Inside, Room
+from cinema.features.waitingroom.place_store import Inside
+from cinema.features.waitingroom.store import Room
 
 LOOK_PAUSE_S: Final = 0.05
 """Shortest time between two looks at who is inside."""

@@ -25,8 +25,10 @@ from cinema.domain.times import to_us
 from cinema.features.feature import Rest
 from cinema.features.waitingroom.feed import PlaceFeed
 from cinema.features.waitingroom.gate import Gates, RoomGate
+from cinema.features.waitingroom.place_store import PlacesRepository
+from cinema.features.waitingroom.round_store import ROUND_S, RoundsRepository
 from cinema.features.waitingroom.rules import SEED_BYTES, commitment
-from cinema.features.waitingroom.store import ROUND_S, Room, RoomsRepository
+from cinema.features.waitingroom.store import Room, RoomsRepository
 from cinema.storage.encryption import CannotOpen
 from cinema.telemetry.logging import LogLimit
 
@@ -55,6 +57,8 @@ class RoomsPaced:
     def __init__(
         self,
         store: RoomsRepository,
+        places: PlacesRepository,
+        rounds: RoundsRepository,
         gates: Gates,
         seats: SeatsReader,
         feed: PlaceFeed,
@@ -65,6 +69,8 @@ class RoomsPaced:
         rest: Rest = asyncio.sleep,
     ) -> None:
         self._store = store
+        self._places = places
+        self._pacing = rounds
         self._gates = gates
         self._seats = seats
         self._feed = feed
@@ -92,7 +98,7 @@ class RoomsPaced:
         """Learn which rooms there are, and who is inside. Refuses RETRY. Raises `CannotOpen`."""
         self._gates.use(await self._store.rooms())
         closed = [one.room.id for one in self._gates.by_room.values() if one.is_closed]
-        self._gates.note_inside(await self._store.inside(closed) if closed else ())
+        self._gates.note_inside(await self._places.inside(closed) if closed else ())
 
     async def round(self) -> None:
         """Look, and do what is due in each room. Refuses RETRY. Raises `CannotOpen`."""
@@ -119,7 +125,7 @@ class RoomsPaced:
                 await self._store.open_by_load(room.id, now)
             return
         if now < room.starts_at:
-            await self._store.gather(room.id)
+            await self._pacing.gather(room.id)
             return
         if room.paced_at is not None and now - room.paced_at < timedelta(seconds=ROUND_S * 0.8):
             return
@@ -135,7 +141,7 @@ class RoomsPaced:
                 self._note_failure(refused.rejection.code)
                 continue
             free, held = free + free_there, held + held_there
-        done = await self._store.pace(room.id, showtimes, free, held, self._now())
+        done = await self._pacing.pace(room.id, showtimes, free, held, self._now())
         if done is None:
             return
         gate.room = done.room

@@ -19,6 +19,7 @@ from cinema.features.accounts.authority import require_own_cinema
 from cinema.features.accounts.throttles import Throttles, address_digest
 from cinema.features.refusals import found, granted
 from cinema.features.waitingroom.gate import Gates, RoomGate
+from cinema.features.waitingroom.place_store import KeptPlace, NotJoined, PlacesRepository
 from cinema.features.waitingroom.rules import (
     SEED_BYTES,
     commitment,
@@ -41,7 +42,7 @@ from cinema.features.waitingroom.shapes import (
     RoomStatus,
     WaitingRoom,
 )
-from cinema.features.waitingroom.store import KeptPlace, NotJoined, Room, RoomOf, RoomsRepository
+from cinema.features.waitingroom.store import Room, RoomOf, RoomsRepository
 from cinema.storage.encryption import CannotOpen, Cipher
 
 ADDRESS_SHARE: Final = "queue_address"
@@ -89,6 +90,7 @@ class WaitingRoomService:
     def __init__(
         self,
         store: RoomsRepository,
+        places: PlacesRepository,
         gates: Gates,
         dispatch: Dispatch,
         tokens: PlaceTokens,
@@ -99,6 +101,7 @@ class WaitingRoomService:
         now: Callable[[], datetime],
     ) -> None:
         self._store = store
+        self._places = places
         self._gates = gates
         self._dispatch = dispatch
         self._tokens = tokens
@@ -212,7 +215,7 @@ class WaitingRoomService:
         if room.work_bits and not has_work(room.id, bound_to, request.proof, room.work_bits):
             raise refuse("PROOF_REQUIRED", room_id=str(room.id), work_bits=room.work_bits)
         digest = bytes.fromhex(address_digest(address))
-        place = await self._store.join(
+        place = await self._places.join(
             room.id, self._new_id(), customers, device, digest, self._now()
         )
         if isinstance(place, NotJoined):
@@ -235,11 +238,11 @@ class WaitingRoomService:
         device = None
         if request.device_secret is not None:
             device = device_digest(request.device_secret)
-        entered = await self._store.enter(place_id, room, people, device, self._now())
+        entered = await self._places.enter(place_id, room, people, device, self._now())
         if entered is not None:
             self.entered += 1
         elif device is not None and by.role == GUEST:
-            entered = await self._store.enter_anew(place_id, room, people[0], device, self._now())
+            entered = await self._places.enter_anew(place_id, room, people[0], device, self._now())
         if entered is None:
             entered = await self._entered_before(place_id, room, people, device)
         assert entered.customer_id is not None
@@ -250,7 +253,7 @@ class WaitingRoomService:
     async def _entered_before(
         self, place_id: UUID, room: Room, people: list[UUID], device: bytes | None
     ) -> KeptPlace:
-        place = found(await self._store.place(place_id))
+        place = found(await self._places.place(place_id))
         if place.room_id != room.id or place.state == "ended":
             raise refuse("QUEUE_PLACE_ENDED")
         if place.customer_id is None:
@@ -275,7 +278,7 @@ class WaitingRoomService:
     async def leave(self, showtime_id: UUID, by: Principal) -> PlaceLeft:
         """Give a place up. Refuses NOT_FOUND, QUEUE_CLOSED."""
         gate, people = self._joinable(showtime_id), _people(by)
-        place_id = await self._store.leave(gate.room.id, people, self._now())
+        place_id = await self._places.leave(gate.room.id, people, self._now())
         for customer in people:
             gate.leave(customer.bytes)
         self._numbers.pop(place_id, None)
@@ -289,7 +292,7 @@ class WaitingRoomService:
         room = self._joinable(showtime_id).room
         position = granted(after(query.cursor, BY_NUMBER))
         behind = 0 if position is None else max(0, min(position[0], PLACES_MAX))
-        rows = await self._store.order(room.id, behind, query.limit + 1)
+        rows = await self._places.order(room.id, behind, query.limit + 1)
         return page(
             [OrderedPlace(*one) for one in rows], query.limit, lambda one: (one.number, one.id)
         )
@@ -304,7 +307,7 @@ class WaitingRoomService:
         for room in rooms:
             if room.shuffled_at is None or room.id in self._learned:
                 continue
-            for place_id, number in await self._store.order(room.id, 0, PLACES_MAX):
+            for place_id, number in await self._places.order(room.id, 0, PLACES_MAX):
                 if place_id in self._numbers:
                     self._numbers[place_id] = (room.id, number)
             self._learned.add(room.id)
@@ -325,7 +328,7 @@ class WaitingRoomService:
             if room.shuffled_at is None or (number is not None and number > room.admitted_to):
                 self._numbers.move_to_end(place_id)
                 return self._waiting(room, place_id, number, token)
-        place = found(await self._store.place(place_id), "This waiting room has no such place.")
+        place = found(await self._places.place(place_id), "This waiting room has no such place.")
         if place.room_id != room.id:
             # It was of a room that has closed since.
             return Place(

@@ -11,6 +11,7 @@ from cinema.features.node_parts import Listed, NodeParts, Offered
 from cinema.features.seats.hold_limits import HoldLimits
 from cinema.features.seats.service import SeatsService
 from cinema.features.watching import routes as watch_routes
+from cinema.features.watching.errors import ERRORS
 from cinema.features.watching.hub import WatchHub
 from cinema.features.watching.metrics import watch_families
 from cinema.features.watching.options import WatchOptions
@@ -51,4 +52,4 @@ def _options(node: NodeParts) -> WatchOptions:
     )
 
 
-WATCHING: Final = Listed(build)
+WATCHING: Final = Listed(build, errors=ERRORS)

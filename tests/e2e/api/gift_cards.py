@@ -8,9 +8,8 @@ from typing import Any
 import asyncpg
 
 from cinema.domain.times import from_us
-from cinema.features.cashdesk.store import CashDeskRepository
 from cinema.features.giftcards.jobs import CardsCredited
-from cinema.features.giftcards.store import GiftCardsRepository
+from cinema.features.giftcards.use_store import CardUsesRepository
 from cinema.storage.encryption import Cipher
 from tests.e2e.api.house import PATIENCE_S, Answer, House
 
@@ -70,7 +69,7 @@ async def left(house: House, card_id: str) -> int:
 async def credited(house: House, database: str) -> int:
     """What a node does every few seconds."""
     async with asyncpg.create_pool(database, min_size=1, max_size=1) as pool:
-        store = GiftCardsRepository(pool, NOBODY_SEALS, CashDeskRepository(pool))
+        store = CardUsesRepository(pool)
         now = from_us(house.node.kernel.clock.now_us())
         return await CardsCredited(store, now=lambda: now).round()
 

@@ -16,8 +16,7 @@ import pytest_asyncio
 
 from cinema.actors.messages import OUTCOME_UNKNOWN, Outcome, Unavailable
 from cinema.domain.rejections import Refused, refuse
-from cinema.features.cashdesk.store import CashDeskRepository
-from cinema.features.giftcards.store import GiftCardsRepository
+from cinema.features.giftcards.use_store import CardUsesRepository
 from cinema.features.ledger.methods import (
     Attempt,
     MethodRegistry,
@@ -30,7 +29,6 @@ from cinema.features.ledger.service import AttemptsService
 from tests.e2e.api import points
 from tests.e2e.api.bank import Bank
 from tests.e2e.api.gift_cards import (
-    NOBODY_SEALS,
     accounts,
     book_by_card,
     card,
@@ -371,7 +369,7 @@ async def test_money_that_comes_to_a_card_while_it_is_replaced_is_handed_on(
         *(sold["id"], new["id"]),
     )
     async with asyncpg.create_pool(database, min_size=2, max_size=2) as pool:
-        store = GiftCardsRepository(pool, NOBODY_SEALS, CashDeskRepository(pool))
+        store = CardUsesRepository(pool)
         now = datetime.now(UTC)
         refund = asyncio.create_task(store.refund(UUID(made["payment"]["id"]), order, now))
         async with asyncio.timeout(PATIENCE_S):

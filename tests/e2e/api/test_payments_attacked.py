@@ -18,7 +18,7 @@ from cinema.domain.rejections import Refused
 from cinema.domain.times import from_us
 from cinema.features.bookings.pending_jobs import UnpaidBookings
 from cinema.features.bookings.store import BookingsRepository, SoldBooking
-from cinema.features.cashdesk.store import CashDeskRepository
+from cinema.features.cashdesk.till_store import TillsRepository
 from cinema.features.payments.service import PaymentsService
 from cinema.features.payments.shapes import ProcessInput
 from cinema.features.payments.store import PaymentsRepository
@@ -85,7 +85,7 @@ async def test_a_payment_of_what_was_paid_and_cancelled_meanwhile_confirms_nothi
             house.node.attempts,
             PaymentsRepository(PrimaryReads(pool)),
             _Overtaken(pool, meanwhile),
-            CashDeskRepository(pool),
+            TillsRepository(pool),
             NO_CARDS,
             NO_POINTS,
             now=lambda: datetime.now(UTC),

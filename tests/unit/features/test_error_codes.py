@@ -80,8 +80,9 @@ def test_a_feature_that_has_codes_lists_them() -> None:
 
 def test_http_declares_what_it_refuses_or_several_features_do() -> None:
     in_http = set(texts(PACKAGE / "http"))
+    of_features = {name: set(texts(PACKAGE / "features" / name)) for name in FEATURES}
     for code in OF_HTTP:
-        users = [name for name in FEATURES if code in set(texts(PACKAGE / "features" / name))]
+        users = [name for name, used in of_features.items() if code in used]
         assert code in in_http or len(users) > 1, f"{code} belongs to {users}"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from cinema.features.giftcards.method import GiftCardMethod
 from cinema.features.giftcards.rules import Card
-from cinema.features.giftcards.store import ChosenCard
+from cinema.features.giftcards.use_store import ChosenCard
 from cinema.features.ledger.methods import Attempt, Progress
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -16,7 +16,8 @@ from cinema.domain.rejections import Rejection, refuse
 from cinema.domain.times import to_us
 from cinema.features.waitingroom import gate as gates_module
 from cinema.features.waitingroom.gate import Gates, RoomGate
-from cinema.features.waitingroom.store import Inside, Room
+from cinema.features.waitingroom.place_store import Inside
+from cinema.features.waitingroom.store import Room
 
 NOW = datetime(2026, 6, 1, 10, tzinfo=UTC)
 SHOWTIME, ROOM, CINEMA = UUID(int=1), UUID(int=2), UUID(int=3)
