@@ -8,14 +8,18 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from tests.e2e.api.card_orders import order
+from tests.e2e.api.doors import open_doors, scan, tickets_of
+from tests.e2e.api.gift_cards import book_by_card, card
 from tests.e2e.api.guests import guest_of, new_email
-from tests.e2e.api.house import UNKNOWN_ID, House, open_house
+from tests.e2e.api.house import UNKNOWN_ID, Clocks, House, open_house
 from tests.e2e.api.paying import reserve, verify
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -35,6 +39,7 @@ async def house(database: str) -> AsyncIterator[House]:
         promo_guesses_per_hour_per_address=1,
         guest_bookings_per_hour_per_email=1,
         mails_per_hour_per_email=1,
+        gift_card_looks_per_minute=1,
     ) as house:
         yield house
 
@@ -50,9 +55,55 @@ async def sells_children(house: House) -> None:
 
 def documented(operation: str) -> list[str]:
     """The order of refusals of an operation, as clients read it."""
-    text = (Path(__file__).parents[3] / "docs" / "errors.md").read_text()
-    (codes,) = re.findall(rf"^- {operation}: (.+(?:\n  .+)*)", text, re.MULTILINE)
+    (codes,) = re.findall(rf"^- {operation}: (.+(?:\n  .+)*)", page(), re.MULTILINE)
     return re.findall(r"`([A-Z_]+)`", codes)
+
+
+def reasons(code: str) -> list[str]:
+    """The order of the reasons of a refusal, as clients read it."""
+    (told,) = re.findall(
+        rf"^`{code}` says in `details.reason` why: (.+(?:\n.+)*)", page(), re.MULTILINE
+    )
+    return re.findall(r"`([a-z_]+)`", told)
+
+
+def page() -> str:
+    return (Path(__file__).parents[3] / "docs" / "errors.md").read_text()
+
+
+async def disputed(house: House, *bookings: str) -> None:
+    """Have the banks of customers ask for the money of bookings."""
+    await house.database.executemany(
+        "insert into disputes (id, payment_id, booking_id, status, is_open, amount_minor, currency,"
+        " opened_at, updated_at)"
+        " select 'dp_' || id, id, booking_id, 'needs_response', true, 100, 'EUR', now(), now()"
+        " from payments where booking_id = $1",
+        [(uuid.UUID(booking_id),) for booking_id in bookings],
+    )
+
+
+async def decided(house: House) -> None:
+    """Have the banks decide."""
+    await house.database.execute("update disputes set is_open = false")
+
+
+async def with_popcorn(house: House, showtime_id: str, seat: str) -> str:
+    """A booking of a seat and a product."""
+    popcorn = {"cinema_id": house.cinema_id, "name": "Popcorn", "category": "popcorn", "price": 650}
+    product = (await house.ask("manager", "POST", "concessions", popcorn)).data
+    body = {
+        "showtime_id": showtime_id,
+        "hold_id": await house.held("ada", showtime_id, seat),
+        "payment": {"method": "demo"},
+        "concessions": [{"product_id": product["id"], "quantity": 1}],
+    }
+    return str((await house.ask("ada", "POST", "bookings", body)).data["id"])
+
+
+async def let_in(house: House, booking_id: str) -> None:
+    """Let somebody in with the tickets of a booking."""
+    for ticket in await tickets_of(house, "ada", booking_id):
+        assert (await scan(house, ticket["token"])).status == 200
 
 
 @pytest.mark.asyncio(loop_scope="function")
@@ -149,18 +200,12 @@ async def test_a_refund_by_staff(house: House) -> None:
         body |= {"amount": {"amount": 1_000_000, "currency": currency}}
         return str((await house.ask(person, "POST", "payments/refund", body)).error[1])
 
-    await house.database.execute(
-        "insert into disputes (id, payment_id, booking_id, status, is_open, amount_minor, currency,"
-        " opened_at, updated_at)"
-        " select 'dp_1', id, booking_id, 'needs_response', true, 100, 'EUR', now(), now()"
-        " from payments where booking_id = $1",
-        uuid.UUID(booking_id),
-    )
+    await disputed(house, booking_id)
     found = [
         await refused("staff elsewhere", ["A5", "A5"], "USD"),
         await refused("staff", ["A5", "A5"], "USD"),
     ]
-    await house.database.execute("update disputes set is_open = false")
+    await decided(house)
     found += [
         await refused("staff", ["A5", "A5"], "USD"),
         await refused("staff", ["A5", "A5"]),
@@ -198,3 +243,165 @@ async def test_a_mail_that_is_sent_again(house: House) -> None:
         await again(sent),
     ]
     assert [one.error[1] for one in answers] == documented("a mail that staff send again")
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_giving_back_ones_booking(house: House) -> None:
+    showtime_id = await open_doors(house)
+    booking_id = await house.booked("ada", showtime_id, "A1")
+    await let_in(house, booking_id)
+    await disputed(house, booking_id)
+
+    async def given_back(person: str) -> str:
+        path = f"bookings/{booking_id}?seats=A1,Z9"
+        return str((await house.ask(person, "DELETE", path)).error[1])
+
+    found = [await given_back("bob"), await given_back("ada")]
+    await decided(house)
+    found.append(await given_back("ada"))
+    assert found == documented("giving back one's booking")
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_asking_for_other_seats(house: House) -> None:
+    showtime_id = await house.showtime()
+    booking_id = await house.booked("ada", showtime_id, "A1")
+    await verify(house, "ada")
+    waiting = str((await reserve(house, "ada", showtime_id, "A3"))["id"])
+    await house.held("bob", showtime_id, "B1")
+    await disputed(house, booking_id)
+
+    async def changed(person: str, booking_id: str, left: list[str], method: str = "demo") -> str:
+        body = {"from": left, "to": ["B1"], "payment": {"method": method}}
+        return str((await house.ask(person, "POST", f"bookings/{booking_id}/seats", body)).error[1])
+
+    found = [
+        await changed("bob", waiting, ["A3", "A5"], "counter"),
+        await changed("ada", waiting, ["A3", "A5"], "counter"),
+        await changed("ada", waiting, ["A3"], "counter"),
+        await changed("ada", waiting, ["A3"], "cheque"),
+        await changed("ada", waiting, ["A3"]),
+        await changed("staff", booking_id, ["A1"], "counter"),
+    ]
+    await decided(house)
+    found.append(await changed("staff", booking_id, ["A1"], "counter"))
+    assert found == documented("asking for other seats")
+
+
+async def far_showtime(house: House) -> str:
+    """A showtime of a cinema at which staff may not do anything."""
+    cinema = {"name": "Far", "city": "Far", "country": "DE", "time_zone": "Europe/Berlin"}
+    far = (await house.ask("admin", "POST", "cinemas", {**cinema, "currency": "EUR"})).data["id"]
+    screen = {"cinema_id": far, "name": "One", "grid": {"rows": 2, "columns": 8}}
+    screen_id = (await house.ask("admin", "POST", "screens", screen)).data["id"]
+    return str(await house.showtime(screen_id=screen_id))
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_an_exchange(house: House) -> None:
+    soon_id, later_id = await open_doors(house), await house.showtime()
+    new_id, far_id = await house.showtime(), await far_showtime(house)
+    faulty = await with_popcorn(house, soon_id, "A1")
+    ended = await house.booked("ada", later_id, "A1")
+    plain = await house.booked("ada", later_id, "A3")
+    await verify(house, "ada")
+    waiting = str((await reserve(house, "ada", later_id, "A5"))["id"])
+
+    async def exchanged(
+        person: str,
+        booking_id: str,
+        showtime_id: str,
+        method: str | None = None,
+        *,
+        hold_id: str = UNKNOWN_ID,
+        key: str | None = None,
+    ) -> Any:
+        body: dict[str, Any] = {"showtime_id": showtime_id, "hold_id": hold_id}
+        if method is not None:
+            body["payment"] = {"method": method}
+        return await house.ask(person, "POST", f"bookings/{booking_id}/exchange", body, key=key)
+
+    hold_id = await house.held("ada", new_id, "A1")
+    assert (await exchanged("ada", ended, new_id, hold_id=hold_id, key="one")).status == 200
+    await let_in(house, faulty)
+    await disputed(house, ended, faulty)
+    dear = await house.held("ada", new_id, "B1")
+    answers = [
+        await exchanged("bob", ended, later_id, "cheque"),
+        await exchanged("ada", ended, later_id, "cheque", key="one"),
+        await exchanged("ada", waiting, later_id, "counter"),
+        await exchanged("ada", waiting, new_id, "counter"),
+        await exchanged("ada", waiting, new_id, "cheque"),
+        await exchanged("ada", waiting, new_id),
+        await exchanged("ada", ended, new_id),
+        await exchanged("ada", faulty, new_id),
+    ]
+    await decided(house)
+    answers += [
+        await exchanged("ada", faulty, new_id),
+        await exchanged("staff", faulty, far_id),
+        await exchanged("staff", plain, far_id),
+        await exchanged("ada", plain, new_id),
+        await exchanged("ada", plain, new_id, hold_id=dear),
+    ]
+    assert [one.error[1] for one in answers] == documented("an exchange")
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_booking_by_gift_card(house: House) -> None:
+    showtime_id = await house.showtime()
+    good, disabled = await card(house), await card(house)
+    path = f"gift-cards/{disabled['id']}/disable"
+    assert (await house.ask("manager", "POST", path, {"reason": "Stolen."})).status == 200
+
+    async def booked(person: str, code: str) -> str:
+        answer = await book_by_card(house, person, showtime_id, UNKNOWN_ID, code)
+        return str(answer.error[1])
+
+    unknown = await booked("ada", "2" * 16)
+    assert [
+        await booked("ada", disabled["code"]),
+        unknown,
+        await booked("bob", disabled["code"]),
+        await booked("bob", good["code"]),
+    ] == documented("a booking by gift card")
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_booking_with_points(house: House) -> None:
+    showtime_id, guest = await house.showtime(), await guest_of(house)
+    hold_id = await house.held("ada", showtime_id, "A1")
+    body: dict[str, Any] = {"showtime_id": showtime_id, "payment": {"method": "points"}}
+    body["tickets"] = [{"seat": "Z9", "type": "dog"}]
+    unknown = body | {"hold_id": UNKNOWN_ID}
+    answers = [
+        await guest.ask("POST", "bookings", unknown | {"email": new_email()}),
+        await house.ask("ada", "POST", "bookings", unknown),
+        await house.ask("ada", "POST", "bookings", body | {"hold_id": hold_id}),
+    ]
+    assert [one.error[1] for one in answers] == documented("a booking with points")
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_why_a_card_is_not_given_back(database: str) -> None:
+    clocks = Clocks()
+    async with open_house(database, clocks=clocks) as house:
+        stolen, used = (await order(house)).data, (await order(house)).data
+        showtime_id = await house.showtime()
+        for one, seat in ((stolen, "A1"), (used, "A3")):
+            hold_id = await house.held("bob", showtime_id, seat)
+            paid = await book_by_card(house, "bob", showtime_id, hold_id, one["card"]["code"])
+            assert paid.status == 201
+        path = f"gift-cards/{stolen['card']['id']}/disable"
+        assert (await house.ask("manager", "POST", path, {"reason": "Stolen."})).status == 200
+        clocks.ahead_s += timedelta(days=15).total_seconds()
+
+        async def given_back(bought: Any, by: str = "ada") -> Any:
+            return (await house.ask(by, "DELETE", f"gift-cards/orders/{bought['id']}")).details
+
+        found = [
+            await given_back(stolen),
+            await given_back(used),
+            await given_back(used, "manager"),
+        ]
+    assert [one["reason"] for one in found] == reasons("GIFT_CARD_NOT_RETURNABLE")
