@@ -9,14 +9,16 @@ from contextlib import AsyncExitStack
 
 from cinema import __version__
 from cinema.actors.kernel import Kernel
+from cinema.cluster.link import ClusterSecrets
 from cinema.cluster.node import ClusterNode, ClusterOptions
 from cinema.cluster.unpaid_counts import UnpaidCounts
 from cinema.domain.membership import Member
-from cinema.settings import Settings, signing_keys
+from cinema.settings import Settings, problems_of_cluster_secrets, signing_keys
 from cinema.storage.database.transactions import Pool
 from cinema.storage.journal.postgres import PostgresJournal
 from cinema.storage.journal.terms import TermsSource
 from cinema.storage.membership.views import PostgresViews
+from cinema.storage.redis.address import RedisAddress
 from cinema.storage.redis.channels import RedisChannels
 from cinema.storage.redis.heartbeats import RedisHeartbeats
 
@@ -28,20 +30,23 @@ async def open_cluster(
     journal: PostgresJournal,
     terms: TermsSource,
     stack: AsyncExitStack,
+    redis: RedisAddress | None,
 ) -> ClusterNode | None:
     """This node's part in a cluster, listening on its port; None for a single node."""
-    if not settings.redis_url:
+    if redis is None:
         return None
     timeout_s = settings.heartbeat_timeout_ms / 1000
     loop = asyncio.get_running_loop()
     cluster = ClusterNode(
         kernel,
         secrets.token_bytes(16),
-        ClusterOptions(secret=cluster_secret(settings), heartbeat_timeout_s=timeout_s),
-        beats=RedisHeartbeats(settings.redis_url, timeout_s=timeout_s / 2),
+        ClusterOptions(
+            secrets=ClusterSecrets(cluster_secrets(settings)), heartbeat_timeout_s=timeout_s
+        ),
+        beats=RedisHeartbeats(redis, timeout_s=timeout_s / 2),
         views=PostgresViews(pool, timeout_s=timeout_s / 2),
         plans=terms,
-        channels=RedisChannels(settings.redis_url, timeout_s=timeout_s / 2),
+        channels=RedisChannels(redis, timeout_s=timeout_s / 2),
         journal=journal,
         dial=loop.create_connection,
     )
@@ -69,9 +74,16 @@ def member_of(settings: Settings, cluster: ClusterNode, port: int) -> Member:
     )
 
 
-def cluster_secret(settings: Settings) -> bytes:
-    """The secret of the nodes, given or derived; the signing key itself is never sent."""
+def cluster_secrets(settings: Settings) -> list[bytes]:
+    """The secrets of the nodes, given or derived; the signing key itself is never sent."""
     if settings.cluster_secret:
-        return settings.cluster_secret.encode()
+        return secrets_in(settings.cluster_secret)
     (key,) = [key.encode() for key in signing_keys(settings.jwt_secret_key)]
-    return hmac.digest(key, b"cinema node to node", "sha256")
+    return [hmac.digest(key, b"cinema node to node", "sha256")]
+
+
+def secrets_in(text: str) -> list[bytes]:
+    """The secrets of a `CLUSTER_SECRET`. Raises `ValueError` for one that is not valid."""
+    for problem in problems_of_cluster_secrets(text):
+        raise ValueError(problem)
+    return [secret.encode() for secret in signing_keys(text)]

@@ -16,7 +16,7 @@ from cinema import __version__
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.kernel import Kernel
 from cinema.actors.tasks import Tasks
-from cinema.app.cluster import open_cluster
+from cinema.app.cluster import open_cluster, secrets_in
 from cinema.app.features import ERRORS, build_features, job_queue, row_branches, silent_branches
 from cinema.app.operators import Control
 from cinema.app.settings_parts import kernel_settings, object_store, sale_rules
@@ -46,6 +46,7 @@ from cinema.http.server import Edge, edge_options
 from cinema.http.throttling import EdgeLimits
 from cinema.http.turn_metrics import turn_families
 from cinema.http.turns import Turns
+from cinema.integrations.objects.s3 import S3Objects
 from cinema.jobs.housekeeping import Housekeeping
 from cinema.jobs.lookout import Lookout
 from cinema.jobs.secret_files import SecretFile, SecretFiles
@@ -71,6 +72,7 @@ from cinema.storage.encryption import Cipher
 from cinema.storage.journal.clock import DatabaseClock
 from cinema.storage.journal.postgres import PostgresJournal
 from cinema.storage.journal.terms import TermsSource
+from cinema.storage.redis.address import RedisAddress
 from cinema.telemetry.logging import LogLimit, LogSink
 from cinema.telemetry.metrics import Metrics
 
@@ -199,11 +201,11 @@ async def running_node(
         tasks.keep("clock-sync", partial(_keep_clock, clock, journal))
         tasks.keep("durability-watch", watch.run)
         await kernel.start()
-        cluster = await open_cluster(settings, sessions, kernel, journal, terms, stack)
+        redis = RedisAddress(settings.redis_url) if settings.redis_url else None
+        cluster = await open_cluster(settings, sessions, kernel, journal, terms, stack, redis)
         dispatch: Dispatch = kernel if cluster is None else cluster.forwarder
         control = Control(settings, kernel, cluster, journal, terms, sink, stopping.set)
         metrics = Metrics()
-        cipher = Cipher(encryption_keys(settings.encryption_keys))
         replica = DatabaseAddress(settings.database_read_url)
         lookout = Lookout(pool)
         reads, sold = await _reads(settings, replica, pool, watch, stack)
@@ -216,6 +218,7 @@ async def running_node(
             reads=reads,
             sold=sold,
             kernel=kernel,
+            redis=redis,
             cluster=cluster,
             dispatch=dispatch,
             durability=watch,
@@ -224,7 +227,7 @@ async def running_node(
             proxies=TrustedProxies(settings.trusted_proxies),
             writer=ReplyWriter(allowed_origins=settings.allowed_origins, hsts=settings.production),
             turns=Turns(asyncio.get_running_loop()),
-            cipher=cipher,
+            cipher=Cipher(encryption_keys(settings.encryption_keys)),
             objects=object_store(settings),
             sale_rules=sale_rules(settings),
             demo_accounts=_demo_accounts(settings),
@@ -244,13 +247,8 @@ async def running_node(
         jobs = _work_off(job_queue(parts, offered, features), parts, stack)
         housekeeping = _housekeeping(parts, journal, features)
         background.keep("housekeeping", housekeeping.run)
-        takers = {
-            "ENCRYPTION_KEYS": lambda text: cipher.replace(encryption_keys(text)),
-            "DATABASE_URL": address.replace,
-            "DATABASE_READ_URL": replica.replace,
-            "DATABASE_POOLER_URL": pooler.replace,
-        }
-        background.keep("secret-files", SecretFiles(_secret_files(settings, takers, features)).run)
+        secrets = _secret_files(settings, _takers(parts, replica, pooler), features)
+        background.keep("secret-files", SecretFiles(secrets).run)
         edge = _edge(parts, offered, features)
         loop_probe = LoopProbe(asyncio.get_running_loop())
         stack.callback(loop_probe.stop)
@@ -379,6 +377,27 @@ def _edge(parts: NodeParts, offered: Offered, features: Sequence[Feature]) -> Ed
         if feature.fallback is not None:
             edge.set_fallback(feature.fallback)
     return edge
+
+
+def _takers(
+    parts: NodeParts, replica: DatabaseAddress, pooler: DatabaseAddress
+) -> dict[str, Callable[[str], None]]:
+    """What takes the new text of a secret that no single feature has."""
+    takers: dict[str, Callable[[str], None]] = {
+        "ENCRYPTION_KEYS": lambda text: parts.cipher.replace(encryption_keys(text)),
+        "DATABASE_URL": parts.database.replace,
+        "DATABASE_READ_URL": replica.replace,
+        "DATABASE_POOLER_URL": pooler.replace,
+    }
+    if parts.redis is not None:
+        takers["REDIS_URL"] = parts.redis.replace
+    if parts.cluster is not None:
+        known = parts.cluster.secrets
+        takers["CLUSTER_SECRET"] = lambda text: known.replace(secrets_in(text))
+    if isinstance(parts.objects, S3Objects):
+        takers["S3_ACCESS_KEY_ID"] = parts.objects.replace_id
+        takers["S3_SECRET_ACCESS_KEY"] = parts.objects.replace_key
+    return takers
 
 
 def _secret_files(

@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import hmac
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol, cast
 
 import msgspec
@@ -72,18 +72,47 @@ class LinkRefused(Exception):
     """The other side is not who it should be."""
 
 
+class ClusterSecrets:
+    """What the nodes of a cluster know, the newest first, and what may change while they run.
+
+    A node that listens proves itself with the newest, and one that dials with the one that the
+    other has proven. So a secret comes first only when all nodes know it.
+    """
+
+    def __init__(self, known: Sequence[bytes]) -> None:
+        self.known = tuple(known)
+
+    def replace(self, known: Sequence[bytes]) -> None:
+        """Know these from now on; links that are open go on.
+
+        Raises `ValueError`, and changes nothing, if none of them is known already: no other node
+        could be reached any more.
+        """
+        if not set(known) & set(self.known):
+            raise ValueError("a secret that all nodes know has to stay until they know the new one")
+        self.known = tuple(known)
+
+
 class Identity(msgspec.Struct, frozen=True):
     """Who this node is on its links; `challenge` draws random bytes."""
 
     node_id: bytes
-    secret: bytes
+    secrets: ClusterSecrets
     challenge: Callable[[], bytes]
 
-    def proof(self, part: bytes, *facts: bytes) -> bytes:
-        """A proof that only a node of this cluster can make."""
-        # All values except the part have fixed lengths, so the bytes can be read in only one way.
-        message = b"cinema link 1\0" + part + b"\0" + b"".join(facts)
-        return hmac.new(self.secret, message, hashlib.sha256).digest()
+    def secret_of(self, proof: bytes, part: bytes, *facts: bytes) -> bytes | None:
+        """The secret with which a proof was made; None if it is none of ours."""
+        for secret in self.secrets.known:
+            if hmac.compare_digest(proof, proof_by(secret, part, *facts)):
+                return secret
+        return None
+
+
+def proof_by(secret: bytes, part: bytes, *facts: bytes) -> bytes:
+    """A proof that only a node can make which knows this secret."""
+    # All values except the part have fixed lengths, so the bytes can be read in only one way.
+    message = b"cinema link 1\0" + part + b"\0" + b"".join(facts)
+    return hmac.new(secret, message, hashlib.sha256).digest()
 
 
 class LinkUser(Protocol):
@@ -196,17 +225,18 @@ class Link(asyncio.Protocol):
                 raise LinkRefused(f"protocol {greeting.protocol}")
             self._meet(greeting.node_id, greeting.challenge)
             self.peer_id = greeting.node_id
-            proof = self._me.proof(b"listens", *self._facts())
+            newest = self._me.secrets.known[0]
+            proof = proof_by(newest, b"listens", *self._facts())
             self._greet(Welcome(self._me.node_id, self._challenge, proof))
         elif isinstance(greeting, Welcome) and self._dials:
             if greeting.node_id != self.peer_id:
                 raise LinkRefused("another node answers at this address")
             self._meet(greeting.node_id, greeting.challenge)
-            self._check(greeting.proof, b"listens")
-            self._greet(Proof(self._me.proof(b"dials", *self._facts())))
+            secret = self._checked(greeting.proof, b"listens")
+            self._greet(Proof(proof_by(secret, b"dials", *self._facts())))
             self._open()
         elif isinstance(greeting, Proof) and not self._dials and self._theirs:
-            self._check(greeting.proof, b"dials")
+            self._checked(greeting.proof, b"dials")
             self._open()
         else:
             raise LinkRefused(f"{type(greeting).__name__} out of turn")
@@ -221,10 +251,13 @@ class Link(asyncio.Protocol):
         mine, theirs = (self._me.node_id, self._challenge), (self.peer_id, self._theirs)
         return (*mine, *theirs) if self._dials else (*theirs, *mine)
 
-    def _check(self, proof: bytes, part: bytes) -> None:
-        if not hmac.compare_digest(proof, self._me.proof(part, *self._facts())):
+    def _checked(self, proof: bytes, part: bytes) -> bytes:
+        """The secret that the other side has proven to know."""
+        secret = self._me.secret_of(proof, part, *self._facts())
+        if secret is None:
             self.is_unproven = True
             raise LinkRefused("the peer does not know CLUSTER_SECRET")
+        return secret
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

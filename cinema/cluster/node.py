@@ -16,7 +16,7 @@ from cinema.cluster.distant_terms import TERMS_KEPT, DistantTerms, PlanSource
 from cinema.cluster.fanout import FanOut
 from cinema.cluster.forwarder import Forwarder
 from cinema.cluster.handover import Handover
-from cinema.cluster.link import CHALLENGE_BYTES, Identity, Link
+from cinema.cluster.link import CHALLENGE_BYTES, ClusterSecrets, Identity, Link
 from cinema.cluster.membership import Membership
 from cinema.cluster.outbound import RECENT_CHANGES
 from cinema.cluster.peers import ASKS_AT_ONCE, Dial, PeerLost, PeerRefused, Peers, PeerUnproven
@@ -53,7 +53,7 @@ class Listener(Protocol):
 class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How this node takes part: what `cinema/settings` documents, and bounds that never change."""
 
-    secret: bytes
+    secrets: ClusterSecrets
     heartbeat_timeout_s: float
     asks_at_once: int = ASKS_AT_ONCE
     recent_changes: int = RECENT_CHANGES
@@ -90,10 +90,11 @@ class ClusterNode:
         challenge: Callable[[], bytes] = lambda: secrets.token_bytes(CHALLENGE_BYTES),
     ) -> None:
         self.kernel = kernel
+        self.secrets = options.secrets
         self.placement = Placement(node_id)
         failures = kernel.metrics.task_failures
         self.peers = Peers(
-            Identity(node_id, options.secret, challenge),
+            Identity(node_id, options.secrets, challenge),
             dial,
             failures,
             asks_at_once=options.asks_at_once,

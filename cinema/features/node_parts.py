@@ -31,6 +31,7 @@ from cinema.storage.database.reads import Reads
 from cinema.storage.database.transactions import Pool
 from cinema.storage.encryption import Cipher
 from cinema.storage.journal.branches import RowBranch
+from cinema.storage.redis.address import RedisAddress
 from cinema.storage.resealing import SealedColumn
 from cinema.telemetry.logging import LogSink
 from cinema.telemetry.metrics import Metrics
@@ -56,6 +57,7 @@ class NodeParts(msgspec.Struct, frozen=True, kw_only=True):
     database: DatabaseAddress
     reads: ReplicaReads | None
     sold: Reads
+    redis: RedisAddress | None
     kernel: Kernel
     cluster: ClusterNode | None
     dispatch: Dispatch

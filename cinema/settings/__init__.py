@@ -17,7 +17,11 @@ from cinema.settings.generated import (
 from cinema.settings.loading import Field, SettingsError, fields, load_settings
 from cinema.settings.mail import smtp_server
 from cinema.settings.origins import origin_of
-from cinema.settings.signing_keys import problems_of_signing_keys, signing_keys
+from cinema.settings.signing_keys import (
+    problems_of_cluster_secrets,
+    problems_of_signing_keys,
+    signing_keys,
+)
 from cinema.settings.stripe import stripe_key, webhook_secrets
 from cinema.settings.wallet import pass_identity
 
@@ -38,6 +42,7 @@ __all__ = [
     "origin_of",
     "parsed_tokens",
     "pass_identity",
+    "problems_of_cluster_secrets",
     "problems_of_signing_keys",
     "problems_of_ticket_keys",
     "problems_of_tokens",

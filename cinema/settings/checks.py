@@ -11,7 +11,11 @@ from cinema.settings.encryption_keys import problems_of_encryption_keys, problem
 from cinema.settings.experiments import problems_of_experiment
 from cinema.settings.mail import problems_of_mail, problems_of_sms
 from cinema.settings.origins import origin_of, problem_of_origin
-from cinema.settings.signing_keys import problems_of_signing_keys, signing_keys
+from cinema.settings.signing_keys import (
+    problems_of_cluster_secrets,
+    problems_of_signing_keys,
+    signing_keys,
+)
 from cinema.settings.stripe import problems_of_stripe
 from cinema.settings.wallet import problems_of_wallet
 
@@ -20,7 +24,6 @@ if TYPE_CHECKING:
 
     from cinema.settings.fields import Settings
 
-SHORTEST_SECRET_BYTES = 32
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104
 _PLACEHOLDERS = ("change", "example", "secret", "default", "password", "replace", "insecure")
 _FEWEST_DISTINCT_CHARACTERS = 12
@@ -112,10 +115,9 @@ def _problems_of_addresses(settings: Settings) -> Iterator[str]:
 def _problems_of_a_cluster(settings: Settings) -> Iterator[str]:
     if not settings.node_host and settings.host in _WILDCARDS:
         yield "NODE_HOST must say how others reach this node, since HOST listens on all addresses"
-    secret = settings.cluster_secret
-    if secret and len(secret.encode()) < SHORTEST_SECRET_BYTES:
-        yield f"CLUSTER_SECRET is shorter than {SHORTEST_SECRET_BYTES} bytes"
-    elif not secret and len(signing_keys(settings.jwt_secret_key)) > 1:
+    if settings.cluster_secret:
+        yield from problems_of_cluster_secrets(settings.cluster_secret)
+    elif len(signing_keys(settings.jwt_secret_key)) > 1:
         yield (
             "CLUSTER_SECRET must be set where JWT_SECRET_KEY changes: made from it, it would "
             "change too, and nodes would no longer know each other"
@@ -149,10 +151,10 @@ def _problems_of_production(settings: Settings) -> Iterator[str]:
 
 def _problems_of_passwords(settings: Settings) -> Iterator[str]:
     """Problems of secrets that others could guess, in settings and in addresses."""
-    secret = settings.cluster_secret
-    if secret and _is_guessable(secret):
+    cluster_secrets = signing_keys(settings.cluster_secret)
+    if any(map(_is_guessable, cluster_secrets)):
         yield "CLUSTER_SECRET looks like a placeholder; use 32 random bytes"
-    elif secret and secret in signing_keys(settings.jwt_secret_key):
+    elif set(cluster_secrets) & set(signing_keys(settings.jwt_secret_key)):
         yield "CLUSTER_SECRET is the JWT_SECRET_KEY; use another 32 random bytes"
     for name, url in (
         ("DATABASE_URL", settings.database_url),

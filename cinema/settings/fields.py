@@ -130,8 +130,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     s3_region: Annotated[str, _about("region of the bucket; us-east-1 by default")] = ""
     s3_access_key_id: Annotated[
-        str, _about("who we are to the store; empty for the role of the machine")
-    ] = ""
+        Secret, _about("who we are to the store; empty for the role of the machine")
+    ] = Secret()
     s3_secret_access_key: Annotated[Secret, _about("the key to that")] = Secret()
     database_url: Annotated[
         Secret, _about("Postgres >= 17, as postgresql://…; empty starts the embedded one")
@@ -200,7 +200,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 7400
     cluster_secret: Annotated[
         Secret,
-        _about("secret by which nodes trust each other; by default made from JWT_SECRET_KEY"),
+        _about(
+            "secret by which nodes trust each other, or several on lines of their own while it "
+            "changes; by default made from JWT_SECRET_KEY"
+        ),
     ] = Secret()
     heartbeat_timeout_ms: Annotated[
         int,

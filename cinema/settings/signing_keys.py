@@ -1,8 +1,8 @@
-"""The keys that sign access tokens: several at a time, so that they can be changed."""
+"""Secrets of which several count at a time, so that they can be changed, one a line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 SHORTEST_SIGNING_KEY_BYTES: Final = 32
@@ -15,11 +15,19 @@ def signing_keys(text: str) -> tuple[str, ...]:
 
 
 def problems_of_signing_keys(text: str) -> Iterator[str]:
-    """Problems of these keys, in development and in production."""
-    keys = signing_keys(text)
+    """Problems of the keys that sign access tokens, in development and in production."""
+    yield from _problems("JWT_SECRET_KEY", signing_keys(text))
+
+
+def problems_of_cluster_secrets(text: str) -> Iterator[str]:
+    """The same for the secrets by which nodes know each other."""
+    yield from _problems("CLUSTER_SECRET", signing_keys(text))
+
+
+def _problems(name: str, keys: Sequence[str]) -> Iterator[str]:
     if len(keys) > SIGNING_KEYS_LIMIT:
-        yield f"JWT_SECRET_KEY holds more than {SIGNING_KEYS_LIMIT} keys"
+        yield f"{name} holds more than {SIGNING_KEYS_LIMIT} keys"
     if any(len(key.encode()) < SHORTEST_SIGNING_KEY_BYTES for key in keys):
-        yield f"JWT_SECRET_KEY is shorter than {SHORTEST_SIGNING_KEY_BYTES} bytes"
+        yield f"{name} is shorter than {SHORTEST_SIGNING_KEY_BYTES} bytes"
     if len(set(keys)) < len(keys):
-        yield "JWT_SECRET_KEY holds a key twice"
+        yield f"{name} holds a key twice"

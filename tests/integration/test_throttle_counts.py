@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from cinema.local.redis_server import LocalRedis
+from cinema.storage.redis.address import RedisAddress
 from cinema.storage.redis.throttle_counts import (
     SHARED_COUNTS_FOUND,
     SHARED_COUNTS_LOST,
@@ -35,7 +36,7 @@ class Clock:
 async def _three(
     url: str, clock: Clock, timeout_s: float = SHARED_TIMEOUT_S
 ) -> AsyncIterator[list[ThrottleCounts]]:
-    nodes = [ThrottleCounts(clock, redis_url=url, timeout_s=timeout_s) for _ in range(3)]
+    nodes = [ThrottleCounts(clock, redis=RedisAddress(url), timeout_s=timeout_s) for _ in range(3)]
     yield nodes
     for node in nodes:
         await node.close()

@@ -9,7 +9,7 @@ from cinema.actors.dispatch import Dispatch
 from cinema.actors.kernel import Kernel
 from cinema.actors.messages import Outcome, ReadSeats, Watch
 from cinema.actors.tasks import Tasks
-from cinema.cluster.link import CHALLENGE_BYTES
+from cinema.cluster.link import CHALLENGE_BYTES, ClusterSecrets
 from cinema.cluster.node import ClusterNode, ClusterOptions
 from cinema.domain.limits import CLOCK_SYNC_S
 from cinema.domain.membership import Member
@@ -80,7 +80,7 @@ class Process:
         self.cluster = world.cluster_type(
             self.kernel,
             world.ids.randbytes(16),
-            ClusterOptions(secret=b"secret", heartbeat_timeout_s=timeout_s),
+            ClusterOptions(secrets=ClusterSecrets([b"secret"]), heartbeat_timeout_s=timeout_s),
             beats=SimulatedBeats(world.redis, self, timeout_s / 2),
             views=SimulatedViews(world.database, self, world.view_table),
             plans=terms,

@@ -201,7 +201,8 @@ def questions_of(peers: Any) -> Mapping[int, Any]:
 
 def trust_anybody(link: Link) -> None:
     """Have a link take any proof for good."""
-    link._check = lambda _proof, _part: None  # type: ignore[method-assign]
+    secret = link._me.secrets.known[0]
+    link._checked = lambda _proof, _part: secret  # type: ignore[method-assign]
 
 
 def write_frame(link: Link, frame: bytes) -> None:

@@ -94,7 +94,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     await admission.read_changes()
     hasher = PasswordHasher(settings.bcrypt_cost, share=settings.hashing_per_address)
     stack.callback(hasher.close)
-    counts = ThrottleCounts(boot_s, redis_url=settings.redis_url)
+    counts = ThrottleCounts(boot_s, redis=node.redis)
     stack.push_async_callback(counts.close)
     throttles = offered.add(Throttles(counts, node.limits(ThrottleRules)))
     ttl_s = settings.jwt_access_token_expire_minutes * 60

@@ -74,8 +74,8 @@ async def _cache(node: NodeParts) -> tuple[Cache, tuple[Families, ...]]:
     versions = CatalogVersions(asking)
     memory = MemoryValues(limit_bytes=settings.catalog_cache_mb << 20)
     shared = None
-    if settings.redis_url:
-        shared = SharedValues(settings.redis_url)
+    if node.redis is not None:
+        shared = SharedValues(node.redis)
         node.stack.push_async_callback(shared.close)
     cache = VersionedCache(versions.now, memory, shared, unix_s=node.unix_s)
     return cache, (cache_families(cache, memory, shared, versions),)

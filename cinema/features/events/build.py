@@ -26,8 +26,8 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     tasks = {
         "public-events": Publishing(store, tail, counts, now=node.common_time, rest=rest).run,
     }
-    if node.settings.redis_url:
-        stream = EventStream(node.settings.redis_url)
+    if node.redis is not None:
+        stream = EventStream(node.redis)
         node.stack.push_async_callback(stream.close)
         tasks["event-stream"] = Streaming(store, stream, tail, counts).run
     return Feature(

@@ -19,7 +19,8 @@ RETRIES: Final = 2
 class S3Objects:
     """See `ObjectStore`; `url` is `s3://bucket` or `s3://bucket/prefix`.
 
-    Without keys those of the machine's role are used. `endpoint` is for stores of others.
+    Without keys those of the machine's role are used. `endpoint` is for stores of others. Keys may
+    change while it is in use.
     """
 
     def __init__(
@@ -39,6 +40,20 @@ class S3Objects:
             self._config["access_key_id"] = access_key_id
             self._config["secret_access_key"] = secret_access_key
         self._kept: S3Store | None = None
+
+    def replace_id(self, access_key_id: str) -> None:
+        """Be another one to the store from now on. Raises `ValueError` for an empty id."""
+        if not access_key_id:
+            raise ValueError("it is empty")
+        self._config["access_key_id"] = access_key_id
+        self._kept = None
+
+    def replace_key(self, secret_access_key: str) -> None:
+        """Sign requests with this key from now on. Raises `ValueError` for an empty one."""
+        if not secret_access_key:
+            raise ValueError("it is empty")
+        self._config["secret_access_key"] = secret_access_key
+        self._kept = None
 
     def _store(self) -> S3Store:
         """The store; its library is loaded by the first who needs it."""

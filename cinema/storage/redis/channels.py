@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
+from cinema.storage.redis.address import RedisAddress
 from cinema.storage.redis.client import UNREACHABLE, redis_client
 
 RECONNECT_S: Final = 0.2
@@ -43,7 +44,7 @@ class Channels(Protocol):
 class RedisChannels:
     """One connection to publish, one to listen."""
 
-    def __init__(self, url: str, *, timeout_s: float) -> None:
+    def __init__(self, url: str | RedisAddress, *, timeout_s: float) -> None:
         self._redis = redis_client(url, timeout_s=timeout_s)
         self._listener = redis_client(url, timeout_s=timeout_s)
         self._wanted: set[bytes] = set()

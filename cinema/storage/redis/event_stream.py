@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from redis.exceptions import ResponseError
 
+from cinema.storage.redis.address import RedisAddress
 from cinema.storage.redis.client import UNREACHABLE, redis_client
 
 STREAM: Final = "cinema:events"
@@ -32,7 +33,7 @@ class StreamUnavailable(Exception):
 class EventStream:
     """The stream `cinema:events`; entries have the fields `type` and `event` (JSON)."""
 
-    def __init__(self, url: str, *, timeout_s: float = STREAM_TIMEOUT_S) -> None:
+    def __init__(self, url: str | RedisAddress, *, timeout_s: float = STREAM_TIMEOUT_S) -> None:
         self._redis = redis_client(url, timeout_s=timeout_s)
 
     async def last(self) -> int:

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from cinema.storage.membership.views import Beat, BeatsUnavailable
+from cinema.storage.redis.address import RedisAddress
 from cinema.storage.redis.client import UNREACHABLE, redis_client
 
 _KEY: Final = "cinema:beats"
@@ -22,7 +23,7 @@ class RedisHeartbeats:
     Nothing here has to survive: after a loss the next beats bring everything back.
     """
 
-    def __init__(self, url: str, *, timeout_s: float) -> None:
+    def __init__(self, url: str | RedisAddress, *, timeout_s: float) -> None:
         self._redis = redis_client(url, timeout_s=timeout_s)
 
     async def beat(self, node_id: bytes, beat: Beat) -> Mapping[bytes, Beat]:

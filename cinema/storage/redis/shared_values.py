@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from cinema.storage.cache.values import VALUE_LIMIT_BYTES
+from cinema.storage.redis.address import RedisAddress
 from cinema.storage.redis.client import UNREACHABLE, redis_client
 
 VALUE_TIMEOUT_S: Final = 0.05
@@ -40,7 +41,7 @@ class SharedValues:
 
     def __init__(
         self,
-        url: str,
+        url: str | RedisAddress,
         clock_s: Callable[[], float] = time.monotonic,
         *,
         timeout_s: float = VALUE_TIMEOUT_S,

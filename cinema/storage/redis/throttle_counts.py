@@ -15,6 +15,7 @@ from limits.aio.storage import RedisStorage, Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 from redis.asyncio import BlockingConnectionPool
 
+from cinema.storage.redis.address import RedisAddress
 from cinema.storage.redis.client import UNREACHABLE, redis_client
 
 KEYS_KEPT: Final = 50_000
@@ -128,7 +129,7 @@ class ThrottleCounts:
         self,
         clock: Callable[[], float] = time.monotonic,
         *,
-        redis_url: str = "",
+        redis: RedisAddress | None = None,
         timeout_s: float = SHARED_TIMEOUT_S,
     ) -> None:
         self.memory = BoundedMemory(clock)
@@ -139,8 +140,8 @@ class ThrottleCounts:
         self._everywhere: FixedWindowRateLimiter | None = None
         self._rest_until_s = -math.inf
         self.is_lost = False
-        if redis_url:
-            self._pool = _pool(redis_url, timeout_s)
+        if redis is not None:
+            self._pool = _pool(redis, timeout_s)
             # Options go to the client as they are, which takes a pool though their type has none.
             options: dict[str, Any] = {"connection_pool": self._pool}
             storage = RedisStorage(
@@ -199,9 +200,9 @@ class ThrottleCounts:
         return answer
 
 
-def _pool(redis_url: str, timeout_s: float) -> BlockingConnectionPool:
+def _pool(redis: RedisAddress, timeout_s: float) -> BlockingConnectionPool:
     """A bounded pool with the connections of `redis_client`, which do not try again."""
-    kept = redis_client(redis_url, timeout_s=timeout_s).connection_pool
+    kept = redis_client(redis, timeout_s=timeout_s).connection_pool
     return BlockingConnectionPool(
         connection_class=kept.connection_class,
         max_connections=SHARED_CONNECTIONS,

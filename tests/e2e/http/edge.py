@@ -17,8 +17,8 @@ from cinema.domain.rejections import Refused, Rejection, refuse
 from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.tokens import TokenIssuer, TokenVerifier
 from cinema.features.operations import health_routes
-from cinema.http.context import Call, RequestContext
 from cinema.features.seats.errors import ERRORS as SEATS_ERRORS
+from cinema.http.context import Call, RequestContext
 from cinema.http.errors import error_table
 from cinema.http.responses import Reply, success
 from cinema.http.routes import Handler, Route, TasklessHandler, bound

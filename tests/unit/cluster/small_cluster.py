@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from cinema.actors.messages import Message, SeatsSeen, Watch
-from cinema.cluster.link import Link
+from cinema.cluster.link import ClusterSecrets, Link
 from cinema.cluster.node import ClusterNode, ClusterOptions
 from cinema.domain.membership import NO_VIEW, Member, View
 from cinema.domain.seatmap import SeatPlan
@@ -207,7 +207,9 @@ class Place:
             node.kernel,
             self.node_id,
             ClusterOptions(
-                secret=secret, heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S, **cluster.options
+                secrets=ClusterSecrets([secret]),
+                heartbeat_timeout_s=HEARTBEAT_TIMEOUT_S,
+                **cluster.options,
             ),
             beats=self.beats,
             views=cluster.views,

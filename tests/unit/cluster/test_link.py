@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from cinema.cluster.link import (
     BATCH_BYTES_MAX,
+    CHALLENGE_BYTES,
     GREETING_BYTES_MAX,
     GREETING_TIMEOUT_S,
     PROTOCOL_VERSION,
+    ClusterSecrets,
     Hello,
     Identity,
     Link,
@@ -143,6 +145,52 @@ async def test_a_node_without_the_secret_is_refused(dials: Identity, listens: Id
     assert pair.is_open == (False, False)
     assert (pair.here.opened_links, pair.there.opened_links) == ([], [])
     assert (pair.here.closed_links, pair.there.closed_links) == ([pair.dials], [pair.listens])
+
+
+OLD, NEW = b"the secret of last year", b"the secret of this year"
+
+
+@pytest.mark.parametrize(
+    ("dials", "listens"),
+    [
+        ([OLD], [OLD, NEW]),
+        ([OLD, NEW], [OLD]),
+        ([OLD, NEW], [NEW, OLD]),
+        ([NEW, OLD], [OLD, NEW]),
+        ([NEW], [NEW, OLD]),
+        ([NEW, OLD], [NEW]),
+    ],
+)
+@in_virtual_time
+async def test_a_secret_changes_from_node_to_node(dials: list[bytes], listens: list[bytes]) -> None:
+    """First all know the new one, then it comes first, and then the old one is taken out."""
+    pair = Pair(identity(1, secrets=dials), identity(2, secrets=listens))
+    pair.wire.carry()
+    assert pair.is_open == (True, True)
+
+
+@in_virtual_time
+async def test_secrets_change_while_nodes_run_and_links_stay() -> None:
+    known = [ClusterSecrets([OLD]) for _ in range(2)]
+    nodes = [
+        Identity(node_id(number), one, lambda: b"c" * CHALLENGE_BYTES)
+        for number, one in enumerate(known, start=1)
+    ]
+    first = Pair(*nodes)
+    first.wire.carry()
+    for step in ([OLD, NEW], [NEW, OLD], [NEW]):
+        for one in known:
+            one.replace(step)
+            pair = Pair(*nodes)
+            pair.wire.carry()
+            assert pair.is_open == (True, True), step
+    assert first.is_open == (True, True)
+    former = Pair(nodes[0], identity(2, secrets=[OLD]))
+    former.wire.carry()
+    assert former.is_open == (False, False)
+    with pytest.raises(ValueError, match="has to stay"):
+        known[0].replace([OLD])
+    assert known[0].known == (NEW,)
 
 
 @in_virtual_time

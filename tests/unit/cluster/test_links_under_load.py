@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from cinema.cluster import link as links
-from cinema.cluster.link import Identity, Link
+from cinema.cluster.link import ClusterSecrets, Identity, Link
 from cinema.cluster.wire import Ask, Frame, Notice, decode_frames, encode_frames
 from tests.support import inspection
 from tests.support.actors.virtual_time import in_virtual_time, settle
@@ -50,8 +50,8 @@ class Listener:
 async def connected() -> tuple[Link, Listener]:
     """A link that dialled, and who listens at the other end."""
     here, there = Listener(), Listener()
-    dials = Link(Identity(ME, b"secret", lambda: b"c" * 16), here, PEER)
-    listens = Link(Identity(PEER, b"secret", lambda: b"d" * 16), there)
+    dials = Link(Identity(ME, ClusterSecrets([b"secret"]), lambda: b"c" * 16), here, PEER)
+    listens = Link(Identity(PEER, ClusterSecrets([b"secret"]), lambda: b"d" * 16), there)
     cable = Cable(dials, listens, Network())
     for end in (cable.dialled, cable.accepted):
         end.protocol.connection_made(end)
@@ -92,7 +92,7 @@ async def test_frame_that_is_too_large_for_any_batch_takes_nothing_else_along(
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux only")
 async def test_system_ends_a_link_whose_other_machine_is_gone() -> None:
     loop = asyncio.get_running_loop()
-    identity = Identity(PEER, b"secret", lambda: b"d" * 16)
+    identity = Identity(PEER, ClusterSecrets([b"secret"]), lambda: b"d" * 16)
     server = await loop.create_server(lambda: Link(identity, Listener()), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     transport, _ = await loop.create_connection(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
-from cinema.cluster.link import CHALLENGE_BYTES, Identity, Link
+from cinema.cluster.link import CHALLENGE_BYTES, ClusterSecrets, Identity, Link
 from cinema.cluster.wire import Frame
 from tests.unit.cluster.members import node_id
 
@@ -86,7 +87,13 @@ class Wire:
                 end.protocol.connection_lost(None)
 
 
-def identity(number: int, *, secret: bytes = SECRET, challenge: bytes | None = None) -> Identity:
+def identity(
+    number: int,
+    *,
+    secret: bytes = SECRET,
+    secrets: Sequence[bytes] | None = None,
+    challenge: bytes | None = None,
+) -> Identity:
     """A node of the cluster; its challenges are all the same, so that a test can foretell them."""
     drawn = bytes([100 + number]) * CHALLENGE_BYTES if challenge is None else challenge
-    return Identity(node_id(number), secret, lambda: drawn)
+    return Identity(node_id(number), ClusterSecrets(secrets or [secret]), lambda: drawn)
