@@ -25,3 +25,10 @@ def found(value: T | None, message: str = "") -> T:
     if value is None:
         raise refuse("NOT_FOUND", message)
     return value
+
+
+def lost_update(version: int | None) -> Refused:
+    """Why a row of a seen version was not found: it is gone, or has another version now."""
+    if version is None:
+        return refuse("NOT_FOUND")
+    return refuse("PRECONDITION_FAILED", version=version)

@@ -15,7 +15,7 @@ from cinema.features.accounts.letters import INVITATION, AccountLetter, Post
 from cinema.features.accounts.link_rules import MailLink
 from cinema.features.accounts.shapes import Client, User
 from cinema.features.accounts.store import USER_COLUMNS, is_reserved, user_of
-from cinema.features.accounts.user_store import LOCK_ADMINS, Act
+from cinema.features.accounts.user_store import LOCK_ADMINS, Act, note_act
 from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
 
@@ -124,15 +124,9 @@ class InvitationsRepository:
                 act.at,
                 new.expires_at,
             )
-            entry = AuditEntry(
-                id=act.entry_id,
-                at=act.at,
-                action="invitation",
-                actor_id=act.by,
-                target_id=None,
-                after={"role": new.role, "cinema_ids": cinema_ids},
+            await note_act(
+                running, act, "invitation", None, after={"role": new.role, "cinema_ids": cinema_ids}
             )
-            await note(running, entry, act.client)
             letter = AccountLetter(
                 kind=INVITATION,
                 to=new.email,

@@ -122,6 +122,28 @@ class Act(msgspec.Struct, frozen=True, kw_only=True):
     entry_id: UUID
 
 
+async def note_act(
+    running: PooledConnection,
+    act: Act,
+    action: str,
+    target_id: UUID | None,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    """Write what somebody did into the audit log, in the transaction of it (`AuditEntry`)."""
+    entry = AuditEntry(
+        id=act.entry_id,
+        at=act.at,
+        action=action,
+        actor_id=act.by,
+        target_id=target_id,
+        before=before or {},
+        after=after or {},
+    )
+    await note(running, entry, act.client)
+
+
 class UsersRepository:
     """Accounts, for admins."""
 
@@ -225,16 +247,9 @@ async def _set_cinemas(
 async def _noted(running: PooledConnection, action: str, before: AdminUser, act: Act) -> AdminUser:
     after = await _find(running, UUID(before.id))
     assert after is not None, "a locked row stays"
-    entry = AuditEntry(
-        id=act.entry_id,
-        at=act.at,
-        action=action,
-        actor_id=act.by,
-        target_id=UUID(before.id),
-        before=_audited(before),
-        after=_audited(after),
+    await note_act(
+        running, act, action, UUID(before.id), before=_audited(before), after=_audited(after)
     )
-    await note(running, entry, act.client)
     return after
 
 

@@ -12,8 +12,7 @@ import msgspec
 from cinema.domain.limits import FREE_REFUND_S, IDEMPOTENCY_TTL_S
 from cinema.domain.money import Money
 from cinema.domain.rejections import Refused, refuse
-from cinema.features.accounts.audit_store import AuditEntry, note
-from cinema.features.accounts.user_store import Act
+from cinema.features.accounts.user_store import Act, note_act
 from cinema.features.bookings.rules import PLACES_SOLD, LineRow, PricedBy, shown_lines
 from cinema.features.bookings.shapes import (
     BookedLine,
@@ -455,15 +454,7 @@ async def audited(
     after: Mapping[str, Any],
 ) -> None:
     """Note what staff do with a booking in the audit log, in a transaction."""
-    entry = AuditEntry(
-        id=act.entry_id,
-        at=act.at,
-        action=action,
-        actor_id=act.by,
-        target_id=booking_id,
-        after=after,
-    )
-    await note(running, entry, act.client)
+    await note_act(running, act, action, booking_id, after=after)
 
 
 def _booking(row: Record) -> Booking:

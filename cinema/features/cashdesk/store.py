@@ -16,8 +16,7 @@ import msgspec
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.money import Money
 from cinema.domain.rejections import refuse
-from cinema.features.accounts.audit_store import AuditEntry, note
-from cinema.features.accounts.user_store import Act
+from cinema.features.accounts.user_store import Act, note_act
 from cinema.features.cashdesk.rules import (
     Drawer,
     MovedCash,
@@ -336,15 +335,7 @@ async def noted(
     running: PooledConnection, action: str, target_id: UUID, act: Act, after: object
 ) -> None:
     """Write an act at the cash desk into the audit log."""
-    entry = AuditEntry(
-        id=act.entry_id,
-        at=act.at,
-        action=action,
-        actor_id=act.by,
-        target_id=target_id,
-        after=_plain(after),
-    )
-    await note(running, entry, act.client)
+    await note_act(running, act, action, target_id, after=_plain(after))
 
 
 def _plain(after: object) -> dict[str, Any]:

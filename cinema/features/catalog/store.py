@@ -33,6 +33,7 @@ from cinema.features.catalog.shapes import (
     SettingsOfCinema,
     UpcomingShowtime,
 )
+from cinema.features.refusals import lost_update
 from cinema.storage.cache.versioned import Cache, Cached, NoCache, question
 from cinema.storage.database.driver import InvalidParameterValueError, Record
 from cinema.storage.database.reads import PrimaryReads, Reads
@@ -244,7 +245,7 @@ class CatalogRepository:
             await _check_poster(running, movie.poster_url)
             row = await running.fetchrow(_CHANGE_MOVIE, *values, list(seen))
             if row is None:
-                raise _lost_update(await running.fetchrow(_MOVIE_BY_ID, movie_id))
+                raise _lost(await running.fetchrow(_MOVIE_BY_ID, movie_id))
             await index_titles(running, [(movie_id, fold(movie.title))])
             return movie_of(row)
 
@@ -396,7 +397,7 @@ class CatalogRepository:
                 _RENAME_SCREEN, screen_id, change.name, now, by, list(seen), rules
             )
             if row is None:
-                raise _lost_update(await running.fetchrow(_SCREEN_BY_ID, screen_id))
+                raise _lost(await running.fetchrow(_SCREEN_BY_ID, screen_id))
             return _screen(row)
 
     async def replace_layout(
@@ -563,15 +564,12 @@ def _known_zone() -> Iterator[None]:
 def check_version(row: Record | None, seen: Collection[int]) -> Record:
     """The row, if its sender has seen this version. Refuses NOT_FOUND, PRECONDITION_FAILED."""
     if row is None or row["version"] not in seen:
-        raise _lost_update(row)
+        raise _lost(row)
     return row
 
 
-def _lost_update(row: Record | None) -> Refused:
-    """Why a row of a seen version was not found: it is gone, or has another version now."""
-    if row is None:
-        return refuse("NOT_FOUND")
-    return refuse("PRECONDITION_FAILED", version=row["version"])
+def _lost(row: Record | None) -> Refused:
+    return lost_update(None if row is None else row["version"])
 
 
 async def _check_unused(running: PooledConnection, cinema_id: UUID, now: datetime) -> None:

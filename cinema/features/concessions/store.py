@@ -10,9 +10,8 @@ from uuid import UUID
 import msgspec
 
 from cinema.domain.idempotency import IdempotencyKey
-from cinema.domain.rejections import Refused, refuse
-from cinema.features.accounts.audit_store import AuditEntry, note
-from cinema.features.accounts.user_store import Act
+from cinema.domain.rejections import refuse
+from cinema.features.accounts.user_store import Act, note_act
 from cinema.features.concessions.rules import PRODUCTS_LIMIT
 from cinema.features.concessions.shapes import (
     PickUp,
@@ -23,6 +22,7 @@ from cinema.features.concessions.shapes import (
     ProductGone,
     ProductInput,
 )
+from cinema.features.refusals import lost_update
 from cinema.storage.database.driver import Record
 from cinema.storage.database.reads import PrimaryReads, Reads
 from cinema.storage.database.transactions import (
@@ -356,29 +356,20 @@ class ConcessionsRepository:
 async def _locked(running: PooledConnection, product_id: UUID, seen: Collection[int]) -> Product:
     row = await running.fetchrow(_LOCK, product_id)
     if row is None or row["version"] not in seen:
-        raise _lost(None if row is None else row["version"])
+        raise lost_update(None if row is None else row["version"])
     return _product(row)
 
 
 async def _note(
     running: PooledConnection, action: str, target_id: UUID, act: Act, before: object, after: object
 ) -> None:
-    entry = AuditEntry(
-        id=act.entry_id,
-        at=act.at,
-        action=action,
-        actor_id=act.by,
-        target_id=target_id,
+    await note_act(
+        running,
+        act,
+        action,
+        target_id,
         before=msgspec.to_builtins(before),
         after=msgspec.to_builtins(after),
-    )
-    await note(running, entry, act.client)
-
-
-def _lost(version: int | None) -> Refused:
-    """Why a product of a seen version was not found: it is gone, or has another version now."""
-    return (
-        refuse("NOT_FOUND") if version is None else refuse("PRECONDITION_FAILED", version=version)
     )
 
 

@@ -10,8 +10,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from cinema.features.accounts.audit_store import AuditEntry, note
-from cinema.features.accounts.user_store import Act
+from cinema.features.accounts.user_store import Act, note_act
 from cinema.features.giftcards.order_rules import source_of_refund
 from cinema.features.giftcards.order_store import StoredOrder
 from cinema.features.giftcards.rules import (
@@ -181,15 +180,13 @@ class CardReturnsRepository:
         async with transaction(self._pool) as running:
             if not await step(running):
                 return False
-            entry = AuditEntry(
-                id=act.entry_id,
-                at=act.at,
-                action="gift_card_returned",
-                actor_id=act.by,
-                target_id=order.id,
+            await note_act(
+                running,
+                act,
+                "gift_card_returned",
+                order.id,
                 after={"card": str(order.card_id), "amount_minor": order.amount_minor},
             )
-            await note(running, entry, act.client)
             return True
 
     async def refunded(self, order: StoredOrder, reference: str | None, now: datetime) -> None:

@@ -17,8 +17,7 @@ import msgspec
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.money import Money
 from cinema.domain.rejections import refuse
-from cinema.features.accounts.audit_store import AuditEntry, note
-from cinema.features.accounts.user_store import Act
+from cinema.features.accounts.user_store import Act, note_act
 from cinema.features.giftcards.rules import (
     DISPUTED,
     GROUP_CHARS,
@@ -243,7 +242,7 @@ class GiftCardsRepository:
                 "amount": msgspec.to_builtins(request.amount),
                 "method": payment.method,
             }
-            await _note(running, "gift_cards_sold", sale_id, act, after)
+            await note_act(running, act, "gift_cards_sold", sale_id, after=after)
             return StoredSale(sale=made, seed=self._cipher.seal(seed, place=_of_sale(made.id)))
 
         stored = await run_once(self._pool, key, act.at, StoredSale, insert)
@@ -323,7 +322,9 @@ class GiftCardsRepository:
                 DISPUTED if is_disputed else None,
             )
             await running.execute(_REPLACE_BEFORE, newest, new_id)
-            await _note(running, "gift_card_replaced", newest, act, {"replaced_by": str(new_id)})
+            await note_act(
+                running, act, "gift_card_replaced", newest, after={"replaced_by": str(new_id)}
+            )
             made = CardSale(
                 id=sale_id,
                 cinema_id=row["cinema_id"],
@@ -342,7 +343,7 @@ class GiftCardsRepository:
             row = await running.fetchrow(_DISABLE, card_id, act.at, act.by, reason, DISPUTED)
             if row is None:
                 return None
-            await _note(running, "gift_card_disabled", card_id, act, {})
+            await note_act(running, act, "gift_card_disabled", card_id)
             return _gift_card(row, act.at)
 
     async def by_code(self, digest: bytes) -> FoundCard | None:
@@ -403,20 +404,6 @@ def _gift_card(row: Record, now: datetime) -> GiftCard:
         disabled_reason=row["disabled_reason"],
         replaced_by=row["replaced_by"],
     )
-
-
-async def _note(
-    running: PooledConnection, action: str, target_id: UUID, act: Act, after: dict[str, object]
-) -> None:
-    entry = AuditEntry(
-        id=act.entry_id,
-        at=act.at,
-        action=action,
-        actor_id=act.by,
-        target_id=target_id,
-        after=after,
-    )
-    await note(running, entry, act.client)
 
 
 def _some(row: Record | None) -> Record:

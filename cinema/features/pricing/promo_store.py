@@ -10,8 +10,7 @@ import msgspec
 
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.rejections import Refused, refuse
-from cinema.features.accounts.audit_store import AuditEntry, note
-from cinema.features.accounts.user_store import Act
+from cinema.features.accounts.user_store import Act, note_act
 from cinema.features.pricing.rules import promo_key
 from cinema.features.pricing.shapes import Gone, PromoCode, PromoInput, PromoTerms
 from cinema.storage.database.driver import Record
@@ -206,16 +205,14 @@ async def _note(
     before: PromoCode | None,
     after: PromoCode | None,
 ) -> None:
-    entry = AuditEntry(
-        id=act.entry_id,
-        at=act.at,
-        action=action,
-        actor_id=act.by,
-        target_id=promo_id,
+    await note_act(
+        running,
+        act,
+        action,
+        promo_id,
         before={} if before is None else msgspec.to_builtins(before),
         after={} if after is None else msgspec.to_builtins(after),
     )
-    await note(running, entry, act.client)
 
 
 def _promo(row: Record) -> PromoCode:

@@ -13,9 +13,8 @@ import msgspec
 
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.pricing.book import RULES_LIMIT, BookSettings, PriceBook
-from cinema.domain.rejections import Refused, refuse
-from cinema.features.accounts.audit_store import AuditEntry, note
-from cinema.features.accounts.user_store import Act
+from cinema.domain.rejections import refuse
+from cinema.features.accounts.user_store import Act, note_act
 from cinema.features.pricing.shapes import (
     Gone,
     PriceRule,
@@ -23,6 +22,7 @@ from cinema.features.pricing.shapes import (
     RuleInput,
     SettingsOfPrices,
 )
+from cinema.features.refusals import lost_update
 from cinema.storage.database.driver import Record
 from cinema.storage.database.reads import PrimaryReads, Reads
 from cinema.storage.database.transactions import (
@@ -121,7 +121,7 @@ class PricesRepository:
         async with transaction(self._pool) as running:
             row = await running.fetchrow(_LOCK_SETTINGS, cinema_id)
             if row is None or row["settings_version"] not in seen:
-                raise _lost(None if row is None else row["settings_version"])
+                raise lost_update(None if row is None else row["settings_version"])
             allow(msgspec.json.decode(row["tax_rates"], type=dict[str, int]))
             before = _settings(row).settings
             await running.execute(_CHANGE_SETTINGS, cinema_id, _json(settings), act.at, act.by)
@@ -219,29 +219,20 @@ async def _locked_rule(
 ) -> PriceRule:
     row = await running.fetchrow(_LOCK_RULE, rule_id)
     if row is None or row["version"] not in seen:
-        raise _lost(None if row is None else row["version"])
+        raise lost_update(None if row is None else row["version"])
     return _rule(row)
 
 
 async def _note(
     running: PooledConnection, action: str, target_id: UUID, act: Act, before: object, after: object
 ) -> None:
-    entry = AuditEntry(
-        id=act.entry_id,
-        at=act.at,
-        action=action,
-        actor_id=act.by,
-        target_id=target_id,
+    await note_act(
+        running,
+        act,
+        action,
+        target_id,
         before=msgspec.to_builtins(before),
         after=msgspec.to_builtins(after),
-    )
-    await note(running, entry, act.client)
-
-
-def _lost(version: int | None) -> Refused:
-    """Why a row of a seen version was not found: it is gone, or has another version now."""
-    return (
-        refuse("NOT_FOUND") if version is None else refuse("PRECONDITION_FAILED", version=version)
     )
 
 

@@ -9,8 +9,7 @@ from uuid import UUID
 
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.rejections import refuse
-from cinema.features.accounts.audit_store import AuditEntry, note
-from cinema.features.accounts.user_store import Act
+from cinema.features.accounts.user_store import Act, note_act
 from cinema.features.reviews.rules import REPORTS_TO_WAIT
 from cinema.features.reviews.shapes import (
     ModeratedReview,
@@ -248,16 +247,14 @@ class ReviewsRepository:
             if before is None:
                 return None
             await running.execute(_DECIDE, review_id, status, reason, act.at, act.by)
-            entry = AuditEntry(
-                id=act.entry_id,
-                at=act.at,
-                action=f"review_{status}",
-                actor_id=act.by,
-                target_id=review_id,
+            await note_act(
+                running,
+                act,
+                f"review_{status}",
+                review_id,
                 before={"status": before},
                 after={"status": status},
             )
-            await note(running, entry, act.client)
             return _moderated(_some(await running.fetchrow(_BY_ID, review_id)))
 
     async def forget(self, now: datetime, limit: int) -> int:

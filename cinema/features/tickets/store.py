@@ -9,8 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from cinema.features.accounts.audit_store import AuditEntry, note
-from cinema.features.accounts.user_store import Act
+from cinema.features.accounts.user_store import Act, note_act
 from cinema.features.bookings.rules import PLACES_SOLD
 from cinema.features.ledger.disputes import IS_DISPUTED
 from cinema.features.showtimes.icalendar import CalendarShow
@@ -330,12 +329,4 @@ async def audited(
     running: PooledConnection, action: str, target: UUID, act: Act, **after: object
 ) -> None:
     """Note what staff or an owner did with a ticket, in the transaction of it."""
-    entry = AuditEntry(
-        id=act.entry_id,
-        at=act.at,
-        action=action,
-        actor_id=act.by,
-        target_id=target,
-        after=after,
-    )
-    await note(running, entry, act.client)
+    await note_act(running, act, action, target, after=after)
