@@ -10,12 +10,18 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import jwt
 import pytest
+import structlog
 
+from cinema.local.redis_server import LocalRedis
 from cinema.settings import Secret
+from cinema.storage.redis.client import redis_client
 from tests.e2e.api.house import open_site
 from tests.support.mail_server import HOST, mail_server
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+
+PATIENCE_S = 60.0
+"""A busy machine looks at files, and signs in to Redis, late."""
 
 OLD, NEW = "o7fJ2mX9vLc4RzT8wKp1bNd6hYs3gAe5", "n7fJ2mX9vLc4RzT8wKp1bNd6hYs3gAe5"
 
@@ -116,3 +122,54 @@ async def test_mails_leave_by_the_server_that_the_file_names_by_then(
                 if new.mails:
                     break
             assert new.mails
+
+
+async def test_secrets_between_services_change_as_their_files_do(
+    database: str, tmp_path: Path, own_redis: LocalRedis
+) -> None:
+    operator = redis_client(own_redis.url, timeout_s=PATIENCE_S)
+    known = ("ACL", "SETUSER", "node", "on", f">{OLD}", f">{NEW}", "~*", "&*", "+@all")
+    await operator.execute_command(*known)
+
+    def address(password: str) -> str:
+        return own_redis.url.replace("unix://", f"unix://node:{password}@", 1)
+
+    before = {
+        "redis_url": address(OLD),
+        "cluster_secret": OLD,
+        "s3_access_key_id": "old",
+        "s3_secret_access_key": OLD,
+    }
+    after = {
+        "redis_url": address(NEW),
+        "cluster_secret": f"{OLD}\n{NEW}",
+        "s3_access_key_id": "new",
+        "s3_secret_access_key": NEW,
+    }
+
+    async def write(texts: dict[str, str]) -> None:
+        for name, text in texts.items():
+            await asyncio.to_thread((tmp_path / name).write_text, text)
+
+    await write(before)
+    settings = {name: Secret(text, tmp_path / name) for name, text in before.items()}
+    where = {"host": "127.0.0.1", "cluster_port": 0, "s3_url": "s3://files"}
+    with structlog.testing.capture_logs() as lines:
+        async with open_site(database, **settings, **where) as site:
+            await write(after)
+            async with asyncio.timeout(PATIENCE_S):
+                while {name.upper() for name in after} != {
+                    line["variable"] for line in lines if line["event"] == "secret_reloaded"
+                }:
+                    async with site.client.get("movies") as reply:
+                        assert reply.status == 200
+            assert site.node.cluster is not None
+            assert site.node.cluster.secrets.known == (OLD.encode(), NEW.encode())
+            await operator.execute_command("ACL", "SETUSER", "node", f"<{OLD}")
+            await operator.execute_command("CLIENT", "KILL", "USER", "node")
+            person = {"email": "ann@example.org", "password": "eleven green bicycles"}
+            async with asyncio.timeout(PATIENCE_S):
+                while b"user=node" not in await operator.execute_command("CLIENT", "LIST"):
+                    async with site.client.post("auth/login", json=person) as reply:
+                        assert reply.status in {401, 429}
+    await operator.aclose()
