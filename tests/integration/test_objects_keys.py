@@ -77,6 +77,8 @@ async def test_a_bucket_is_used_with_new_keys_once_the_old_ones_have_ended(endpo
             with pytest.raises(ValueError, match="empty"):
                 wrong("")
         objects.replace_id(new[0])
+        with pytest.raises(ObjectsUnavailable):
+            await objects.get(NAME)
         objects.replace_key(new[1])
         assert await objects.get(NAME) == b"a picture"
     finally:
