@@ -16,6 +16,7 @@ import pytest
 
 from cinema.cli.main import main
 from cinema.features.accounts.passwords import PasswordHasher
+from cinema.local.embedded_postgres import running_address
 
 pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
@@ -150,6 +151,36 @@ async def test_what_cannot_be_done_changes_nothing_and_says_why(
     assert failed.code == 1
     assert told in failed.err
     assert failed.out == ""
+
+
+async def test_an_address_that_somebody_may_still_have_back_is_not_taken(
+    create: Create, empty_database: str
+) -> None:
+    """Whoever has changed the address of an account can undo that for a week."""
+    await asyncio.to_thread(create, "other@chain.example", "--password-file", "-")
+    connection = await asyncpg.connect(empty_database)
+    await connection.execute(
+        "insert into account_links"
+        " (digest, purpose, user_id, email, email_key, created_at, expires_at)"
+        " select sha256('a link'), 'email_undo', id, $1, lower($1), now(), now() + '7 days'"
+        " from users",
+        EMAIL,
+    )
+    await connection.close()
+    refused = await asyncio.to_thread(create, EMAIL, "--password-file", "-")
+    assert (refused.code, refused.out) == (1, "")
+    assert (await the_only_user(empty_database))["email"] == "other@chain.example"
+
+
+def test_without_a_database_the_embedded_one_is_started_and_stopped(
+    create: Create, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("DATABASE_URL")
+    assert create(EMAIL, "--password-file", "-").code == 0
+    assert running_address(tmp_path / "data") is None
+    again = create(EMAIL, "--password-file", "-")
+    assert again.code == 1
+    assert "has an account already" in again.err
 
 
 def test_a_terminal_is_asked_twice(create: Create, monkeypatch: pytest.MonkeyPatch) -> None:

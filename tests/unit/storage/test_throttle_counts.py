@@ -1,4 +1,13 @@
-from cinema.storage.redis.throttle_counts import BoundedMemory, ThrottleCounts, limit_of
+import structlog
+
+from cinema.storage.redis.address import RedisAddress
+from cinema.storage.redis.throttle_counts import (
+    SHARED_COUNTS_LOST,
+    SHARED_REST_S,
+    BoundedMemory,
+    ThrottleCounts,
+    limit_of,
+)
 
 
 class Clock:
@@ -28,6 +37,7 @@ async def test_window_begins_with_the_first_and_counts_never_fall_below_zero() -
     assert await memory.get("a") == 0
     assert await memory.get_expiry("never") == clock.now_s
     assert await memory.check()
+    assert memory.base_exceptions is ValueError
     assert await memory.reset() == 1
     assert len(memory) == 0
 
@@ -38,4 +48,17 @@ async def test_without_redis_memory_alone_counts() -> None:
     assert [await counts.take(limit, "a") for _ in range(3)] == [None, None, 60]
     await counts.forget(limit, "a")
     assert await counts.take(limit, "a") is None
+    await counts.close()
+
+
+async def test_a_redis_that_stays_away_is_told_of_once() -> None:
+    clock = Clock()
+    counts = ThrottleCounts(clock, redis=RedisAddress("redis://127.0.0.1:1"))
+    limit = limit_of("login", 2, 60)
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(2):
+            assert await counts.take(limit, "a") is None
+            clock.now_s += SHARED_REST_S
+    assert counts.is_lost
+    assert [line["event"] for line in lines] == [SHARED_COUNTS_LOST]
     await counts.close()

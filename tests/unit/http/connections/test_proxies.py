@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 from aiohttp.test_utils import make_mocked_request
 from aiohttp.web import BaseRequest
@@ -76,3 +78,10 @@ def test_without_trusted_proxies_headers_are_ignored() -> None:
 )
 def test_scheme_is_believed_from_trusted_proxies_only(remote: str, proto: str, https: bool) -> None:
     assert TRUSTED.is_https(asked(remote, x_forwarded_proto=proto)) == https
+
+
+def test_https_to_us_needs_nobodys_word() -> None:
+    context = ssl.create_default_context()
+    secure = make_mocked_request("GET", "/", sslcontext=context)
+    assert TrustedProxies(()).is_https(secure)
+    assert not TrustedProxies(()).is_https(asked("10.0.0.1", x_forwarded_proto="https"))
