@@ -133,7 +133,8 @@ class HoldBooked(Event, frozen=True, gc=False, array_like=True, tag=5):
 
     The hold was priced by `book_version` of the price book at `priced_at_us`, when `taken` seats
     were held or booked; zeros without a book. `sold_by` is what its prices follow from besides, if
-    that is no longer in the terms.
+    that is no longer in the terms. `channel` is the one that sells the seats of a hold that had
+    ended, 0 without quotas.
     """
 
     hold_id: bytes
@@ -157,6 +158,7 @@ class HoldBooked(Event, frozen=True, gc=False, array_like=True, tag=5):
     priced_at_us: int = 0
     taken: int = 0
     sold_by: SoldBy | None = None
+    channel: int = 0
 
 
 class BookingCancelled(Event, frozen=True, gc=False, array_like=True, tag=6):

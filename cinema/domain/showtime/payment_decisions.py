@@ -7,6 +7,7 @@ from typing import Final
 from cinema.domain.ids import format_id
 from cinema.domain.limits import EXCHANGE_GRACE_S
 from cinema.domain.rejections import Rejection
+from cinema.domain.sale_rules import WEB
 from cinema.domain.seatmap import AVAILABLE
 from cinema.domain.showtime.commands import (
     AbandonPayment,
@@ -103,6 +104,7 @@ def confirm_payment(
     if command.booking_id in state.bookings:
         return NOTHING
     packed = state.paying.get(command.hold_id)
+    channel = 0
     if packed is not None:
         waiting = waiting_for(packed)
         if waiting.booking_id != command.booking_id:
@@ -115,6 +117,9 @@ def confirm_payment(
             return ended
         group = _late(state, terms, command, now_us, ended_as(ended).packed)
         beside = beside_ended(ended)
+        if terms.channels or state.channels:
+            # Who pays late and whose hold has left the memory is a customer on the web.
+            channel = state.late_channels.get(command.hold_id, WEB if terms.channels else 0)
     if not isinstance(group, SeatGroup):
         return group
     fees_minor, tax_minor, fees_tax_minor = beside
@@ -132,6 +137,7 @@ def confirm_payment(
         fees_minor=fees_minor,
         tax_minor=tax_minor,
         fees_tax_minor=fees_tax_minor,
+        channel=channel,
     )
 
 

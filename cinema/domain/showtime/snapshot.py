@@ -43,6 +43,7 @@ class _Stored(msgspec.Struct, frozen=True, array_like=True):
     waitlist: dict[bytes, bytes] = {}
     offered: dict[bytes, bytes] = {}
     channels: bytes = b""
+    late_channels: dict[bytes, int] = {}
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -76,6 +77,9 @@ def encode_snapshot(state: ShowtimeState, surplus: Surplus) -> bytes:
             waitlist=dict(state.waitlist),
             offered=dict(state.offered),
             channels=bytes(state.channels),
+            late_channels={
+                key: channel for key, channel in state.late_channels.items() if key not in leaving
+            },
         )
     )
 
@@ -105,6 +109,7 @@ def decode_snapshot(payload: bytes) -> ShowtimeState:
     state.waitlist = stored.waitlist or NOTHING_YET
     state.offered = stored.offered or NOTHING_YET
     state.channels = bytearray(stored.channels) if stored.channels else NO_CHANNELS
+    state.late_channels = stored.late_channels or NOTHING_YET
     state.ended = stored.ended or NOTHING_YET
     for record in stored.records:
         state.records.add(decode_recorded(record.payload).command_id, record)

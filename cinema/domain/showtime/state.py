@@ -146,7 +146,8 @@ class ShowtimeState:
     their prices follow from if the terms have changed since; `tariffs` is a memo of
     `prices.prices_now`. `waitlist` maps the customers who wait for seats to their packed entries,
     in order; `offered` those of live holds that were offered to theirs, maybe of ended ones too.
-    `channels` has one byte a seat once some were sold under quotas (`channels.py`).
+    `channels` has one byte a seat once some were sold under quotas (`channels.py`); `late_channels`
+    are those of holds that ended while they waited for their payment, which may still come.
     `epoch` is the one under which it was brought into memory; `archive_generation` changes whenever
     what the archive said before may no longer be so.
     """
@@ -162,6 +163,7 @@ class ShowtimeState:
         "ended",
         "epoch",
         "holds",
+        "late_channels",
         "layout_version",
         "next_due_us",
         "offered",
@@ -191,6 +193,7 @@ class ShowtimeState:
         self.told_starts_us = (0, 0)
         self.seats = bytearray(seat_count)
         self.channels = NO_CHANNELS
+        self.late_channels: Mapping[bytes, int] = NOTHING_YET
         self.taken = 0
         self.tariffs: Tariffs | None = None
         self.sold_by: Mapping[bytes, bytes] = NOTHING_YET
@@ -371,6 +374,7 @@ class Surplus:
             # One that was booked or given back meanwhile says something else by now: it stays.
             if state.ended.get(hold_id, b"")[:1] == packed[:1]:
                 state.ended = _without(state.ended, hold_id)
+                _forget_channel(state, hold_id)
         state.records.drop_oldest(self.reply_count)
         # One snapshot at a time is under way: nothing else has come into the filter meanwhile.
         state.archive_filter = self.archive_filter(state)
@@ -455,6 +459,7 @@ def change(  # noqa: C901, PLR0912, PLR0915
         case PaymentStarted():
             _start_payment(state, event)
         case PaymentEnded(hold_id=hold_id, seats=seats, expired=expired):
+            _keep_channel(state, hold_id, seats)
             _free(state, seats)
             state.end_hold(hold_id, ENDED_EXPIRED if expired else ENDED_RELEASED)
             _offer(state, at_us, event.offers)
@@ -504,6 +509,7 @@ def _forget_payment(state: ShowtimeState, at_us: int, event: PaymentReturned) ->
         state.end_hold(event.hold_id, ENDED_RELEASED)
     if event.hold_id in state.ended:
         state.ended = _without(state.ended, event.hold_id)
+    _forget_channel(state, event.hold_id)
     status = ENDED_EXPIRED if event.expired else ENDED_RELEASED
     packed = pack(event.customer, at_us, at_us, event.seats, event.prices)
     state.ended = _with(state.ended, event.hold_id, bytes((status,)) + packed)
@@ -521,6 +527,9 @@ def _book(state: ShowtimeState, at_us: int, event: HoldBooked) -> None:
         if event.hold_id in state.ended:
             state.ended = _without(state.ended, event.hold_id)
         state.ended = _with(state.ended, event.hold_id, bytes((ENDED_BOOKED,)) + packed)
+        if event.channel:
+            _sell_through(state, event.seats, event.channel)
+        _forget_channel(state, event.hold_id)
     state.bookings = _with(state.bookings, event.booking_id, packed)
 
 
@@ -601,6 +610,17 @@ def _sell_through(state: ShowtimeState, indexes: tuple[int, ...], channel: int) 
     if not state.channels:
         state.channels = bytearray(len(state.seats))
     _set(state.channels, indexes, channel)
+
+
+def _keep_channel(state: ShowtimeState, hold_id: bytes, seats: Seats) -> None:
+    """A hold ends unpaid: should its payment come late, it is sold through the same channel."""
+    if state.channels and seats and state.channels[seats[0]]:
+        state.late_channels = _with(state.late_channels, hold_id, state.channels[seats[0]])
+
+
+def _forget_channel(state: ShowtimeState, hold_id: bytes) -> None:
+    if hold_id in state.late_channels:
+        state.late_channels = _without(state.late_channels, hold_id)
 
 
 def _free(state: ShowtimeState, indexes: tuple[int, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given as examples
 from hypothesis import strategies as st
@@ -22,7 +23,14 @@ from cinema.domain.sale_rules import (
 from cinema.domain.seatmap import AVAILABLE
 from cinema.domain.showtime.channels import left_for
 from cinema.domain.showtime.commands import HoldSeats
-from cinema.domain.showtime.events import HoldReleased, Offer, PlanChanged, SeatsChanged, SeatsHeld
+from cinema.domain.showtime.events import (
+    HoldBooked,
+    HoldReleased,
+    Offer,
+    PlanChanged,
+    SeatsChanged,
+    SeatsHeld,
+)
 from cinema.domain.showtime.snapshot import decode_snapshot, encode_snapshot
 from cinema.domain.showtime.state import Surplus
 from cinema.domain.times import from_us
@@ -30,16 +38,20 @@ from tests.support.sale_rules import DEFAULTS
 from tests.unit.domain.showtime.story import (
     START_US,
     Story,
+    abandon,
     book,
     cancel,
     change,
     change_plan,
+    give_back,
     given,
     hold,
     hold_best,
     id_of,
     join,
+    paid,
     pause,
+    pay,
     release,
     second,
     terms,
@@ -112,6 +124,35 @@ def test_a_hold_that_expires_gives_its_seats_back_to_its_channel() -> None:
     story = room(quota("web", 3), quota("box_office", 5), steps=(hold("A1 A2 A3", "web"),))
     story.when(hold("A4", "till", by="staff", **AT_THE_TILL), 601)
     assert (left(story, WEB), left(story, BOX_OFFICE)) == (3, 4)
+
+
+@pytest.mark.parametrize(("by", "code"), [("ann", WEB), ("till", BOX_OFFICE)])
+def test_a_payment_that_comes_late_counts_for_the_channel_of_its_hold(by: str, code: int) -> None:
+    extra = AT_THE_TILL if by == "till" else {}
+    steps = (hold("A1 A2", "late", by=by, **extra), pay("late", by=by))
+    story = room(quota("web", 3), quota("box_office", 3), steps=steps)
+    story.when(abandon("late", by=by), 1300)
+    assert (left(story, WEB), left(story, BOX_OFFICE)) == (5, 5)
+    restored = decode_snapshot(encode_snapshot(story.state, Surplus(story.state, START_US)))
+    assert restored.late_channels == {id_of("late"): code}
+    story.when(paid(2, "late", by=by), 1301)
+    assert isinstance(story.decision, HoldBooked)
+    assert story.state.channels.count(code) == 2
+    assert not story.state.late_channels
+
+
+def test_a_late_payment_whose_hold_nobody_remembers_counts_for_the_web() -> None:
+    steps = (hold("A1", "late"), pay("late"), abandon("late", expired=False))
+    story = given(*steps, its_terms=terms(*ROOM, **kept()))
+    story.terms = msgspec.structs.replace(story.terms, channels=(quota("box_office", 8),))
+    story.when(paid(1, "late"))
+    assert isinstance(story.decision, HoldBooked)
+    assert story.state.channels.count(WEB) == 1
+
+
+def test_money_that_goes_back_leaves_no_channel_behind() -> None:
+    steps = (hold("A1", "late"), pay("late"), abandon("late", expired=False), give_back("late"))
+    assert not room(quota("web", 3), steps=steps).state.late_channels
 
 
 def test_more_quotas_than_seats_are_sold_as_they_come() -> None:

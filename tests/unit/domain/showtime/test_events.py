@@ -109,10 +109,11 @@ STORED: list[tuple[AnyEvent, str]] = [
     (
         HoldBooked(
             *(HOLD, ANN, (0,), (1000,), BOOKING, "7KXQ2MPA", PAYMENT, "demo", "EUR"),
-            *(False, 50, 60, 8, ("child",), (52,), LINES, "TEN", 7, 1, 5, SOLD_BY),
+            *(False, 50, 60, 8, ("child",), (52,), LINES, "TEN", 7, 1, 5, SOLD_BY, 2),
         ),
-        f"dc001605 {_HOLD} {_ANN} 9100 91cd03e8 {_BOOKING} {_CODE} {_PAYMENT}{_DEMO_EUR}c2{_SOLD}"
-        + _BASIS,
+        f"dc001705 {_HOLD} {_ANN} 9100 91cd03e8 {_BOOKING} {_CODE} {_PAYMENT}{_DEMO_EUR}c2{_SOLD}"
+        + _BASIS
+        + "02",
     ),
     (
         BookingCancelled(BOOKING, ANN, (0,), (1000,), (), ()),
@@ -259,6 +260,7 @@ def test_bookings_of_builds_that_did_not_keep_what_their_prices_follow_from_are_
     event = decode_recorded(_payload(booked + _SOLD)).event
     assert isinstance(event, HoldBooked)
     assert (event.promo_code, event.book_version, event.sold_by) == ("TEN", 0, None)
+    assert event.channel == 0
 
 
 def test_cancellations_from_before_refund_policies_give_all_back() -> None:

@@ -50,7 +50,7 @@ STORED = b"\xdc\x00\x14" + BEFORE_WAITLISTS[3:] + b"\x80\x80"
 _HELD_BEFORE = bytes.fromhex("c45493"), bytes.fromhex("9801"), bytes.fromhex("86000000") + b"\x91"
 _HELD = bytes.fromhex("c45593"), bytes.fromhex("9901"), bytes.fromhex("8600000000") + b"\x91"
 _REPLY = slice(STORED.index(_HELD_BEFORE[0]), STORED.index(_HELD_BEFORE[2]) + 5)
-WRITTEN = (
+BEFORE_LATE_CHANNELS = (
     b"\xdc\x00\x15"
     + STORED[3 : _REPLY.start]
     + STORED[_REPLY]
@@ -61,6 +61,9 @@ WRITTEN = (
     + b"\xc4\x00"
 )
 """The same with no seats that were sold under quotas: one more field, also in the stored hold."""
+
+WRITTEN = b"\xdc\x00\x16" + BEFORE_LATE_CHANNELS[3:] + b"\x80"
+"""The same with no holds that ended unpaid under quotas: one more field."""
 
 _SOLD_BY_BYTES = 58
 
@@ -105,6 +108,12 @@ def test_a_stored_snapshot_is_read_back_whole() -> None:
     assert id_of("archived") in state.archive_filter
     assert state.stored_reply(id_of("k")) is not None
     assert (state.seq, state.paused, state.layout_version) == (8, True, 2)
+
+
+def test_a_snapshot_from_before_late_payments_had_channels_is_read_back() -> None:
+    state = decode_snapshot(BEFORE_LATE_CHANNELS)
+    assert contents(state) == contents(decode_snapshot(WRITTEN))
+    assert not state.late_channels
 
 
 def test_a_snapshot_from_before_channels_had_quotas_is_read_back() -> None:

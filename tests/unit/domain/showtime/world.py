@@ -63,6 +63,7 @@ def contents(state: ShowtimeState) -> dict[str, Any]:
         "waitlist": list(state.waitlist.items()),
         "offered": list(state.offered.items()),
         "channels": bytes(state.channels),
+        "late_channels": dict(state.late_channels),
         "holds": list(state.holds.items()),
         "bookings": list(state.bookings.items()),
         "paying": list(state.paying.items()),
