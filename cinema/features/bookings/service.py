@@ -322,6 +322,7 @@ class BookingsService:
         request: BookingInput,
         booking: BookHold,
         card: Card | None,
+        sold_at: Channel = "online",
     ) -> tuple[BookHold, PromoCode | None]:
         """The command with the customer of the hold and what its tickets cost; the code it uses.
 
@@ -348,7 +349,7 @@ class BookingsService:
         named = [(one.seat, one.type) for one in request.tickets]
         hold = await self._sales.priced(seen, seen.price_inputs)
         types = types_of(named, hold.labels, seen.terms.plan)
-        channel: Channel = "counter" if booking.payment_method == COUNTER else "online"
+        channel: Channel = "counter" if booking.payment_method == COUNTER else sold_at
         products = await self._concessions.sold(
             request.concessions, UUID(bytes=seen.terms.cinema_id), seen.terms.currency
         )
@@ -371,10 +372,15 @@ class BookingsService:
         return msgspec.structs.replace(booking, sale=sale), promo
 
     async def offered(
-        self, principal: Principal, request: BookingInput, booking: BookHold
+        self,
+        principal: Principal,
+        request: BookingInput,
+        booking: BookHold,
+        *,
+        sold_at: Channel = "online",
     ) -> BookHold:
         """The command with the customer of the hold and what its tickets cost; see `_offer`."""
-        offer, _ = await self._offer(principal, request, booking, None)
+        offer, _ = await self._offer(principal, request, booking, None, sold_at)
         return offer
 
     async def _hold(

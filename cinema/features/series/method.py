@@ -17,7 +17,7 @@ _ABORT: Final = """
 with of_booking as (
     select series_id from series_bookings where booking_id = $1
 ), aborted as (
-    update series set state = 'aborted', decided_at = $2
+    update series set state = 'aborted', to_free = true, decided_at = $2
     where id = (select series_id from of_booking) and state = 'pending'
     returning true
 )

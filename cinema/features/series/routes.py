@@ -38,6 +38,7 @@ TAG: Final = "Series"
         "FORBIDDEN",
         "UNKNOWN_PAYMENT_METHOD",
         "UNKNOWN_CATEGORY",
+        "TICKETS_NOT_ALLOWED",
         "CASH_SESSION_REQUIRED",
         "QUEUE_REQUIRED",
         "SALES_CLOSED",

@@ -25,6 +25,7 @@ from cinema.domain.showtime.commands import (
     ReleaseHold,
     StartPayment,
 )
+from cinema.domain.showtime.payment_decisions import IS_BOOKED
 from cinema.domain.times import from_us
 from cinema.features.accounts.authority import serves
 from cinema.features.bookings.change_service import PAY_AT_ONCE
@@ -104,7 +105,8 @@ class SeriesService:
         places = await self._places(principal, request)
         holds = await self._hold_all(principal, request)
         try:
-            starts = [await self._offer(principal, hold) for hold in holds]
+            at_counter = request.payment.method == COUNTER
+            starts = [await self._offer(principal, hold, at_counter=at_counter) for hold in holds]
             kept = self._worked_out(principal, request, places, starts, key)
             if not await self._store.begin(kept):
                 raise refuse("RETRY", "The same request is being worked on.")
@@ -136,7 +138,9 @@ class SeriesService:
 
     async def _hold_all(self, principal: Principal, request: SeriesInput) -> list[Hold]:
         """A hold at each showtime, or none: what was held is let go."""
-        asked = HoldInput(seats=request.seats, best_available=request.best_available)
+        asked = HoldInput(
+            seats=request.seats, best_available=request.best_available, channel=request.channel
+        )
         outcomes = await asyncio.gather(
             *(self._held(principal, showtime_id, asked) for showtime_id in request.showtime_ids)
         )
@@ -168,11 +172,11 @@ class SeriesService:
             assert hold_id is not None
             await self._release(showtime_id, hold_id, customer)
 
-    async def _release(self, showtime_id: bytes, hold_id: bytes, customer: bytes) -> None:
+    async def _release(self, showtime_id: bytes, hold_id: bytes, customer: bytes) -> Outcome:
         command = ReleaseHold(command_id=self._next_id(), hold_id=hold_id, customer=customer)
-        await self._dispatch.ask(showtime_id, command)
+        return await self._dispatch.ask(showtime_id, command)
 
-    async def _offer(self, principal: Principal, hold: Hold) -> StartPayment:
+    async def _offer(self, principal: Principal, hold: Hold, *, at_counter: bool) -> StartPayment:
         """The command for one showtime, quoted. Refuses RETRY if the hold is not there any more."""
         hold_id = UUID(hold.hold_id)
         booking = BookHold(
@@ -189,7 +193,9 @@ class SeriesService:
             hold_id=hold_id,
             payment=PaymentInput(method=SERIES),
         )
-        offer = await self._selling.offered(principal, asked, booking)
+        offer = await self._selling.offered(
+            principal, asked, booking, sold_at="counter" if at_counter else "online"
+        )
         if offer.sale is None:
             raise refuse("RETRY")
         return paying(msgspec.structs.replace(offer, payment_method=SERIES), for_exchange=True)
@@ -298,6 +304,7 @@ class SeriesService:
 
     async def _complete(self, kept: KeptSeries) -> Series:
         """Book all of it; however often, and by whomever. Refuses RETRY."""
+        unpaid = []
         for part in kept.parts:
             named = (kept.id.bytes, part.booking_id.bytes)
             key = idempotency_key(ANONYMOUS, CONFIRMATION, named, "")
@@ -315,29 +322,47 @@ class SeriesService:
             outcome = await self._dispatch.ask(part.showtime_id.bytes, command)
             if isinstance(outcome, Unavailable):
                 return granted(refusal_of(outcome))
-            # What is refused is a showtime that does not take place: nobody has paid for it.
-        await self._store.done(kept.id)
-        return await self._shown(msgspec.structs.replace(kept, state="done"))
+            if not isinstance(outcome, Accepted) and outcome != IS_BOOKED:
+                # The showtime does not take place: nobody has paid for it.
+                unpaid.append(part)
+        for part in unpaid:
+            await self._tills.not_taken(part.payment_id)
+        await self._store.done(kept.id, [part.booking_id for part in unpaid])
+        return await self._shown(found(await self._store.find(kept.id)))
 
     async def _abandon(self, kept: KeptSeries) -> None:
-        """Free the seats of all showtimes that wait or hold them; the till has taken nothing."""
+        """Free the seats of all showtimes that wait or hold them; the till has taken nothing.
+
+        What is not free now the row says, and a job frees it.
+        """
+        is_free = True
         for part in kept.parts:
             await self._tills.not_taken(part.payment_id)
-            named = (kept.id.bytes, part.booking_id.bytes)
-            key = idempotency_key(ANONYMOUS, ABANDONMENT, named, "")
-            command = AbandonPayment(
-                command_id=key.digest,
-                hold_id=part.hold_id.bytes,
-                customer=kept.customer_id.bytes,
-                booking_id=part.booking_id.bytes,
-                expired=False,
+            is_free &= await self._abandon_part(kept, part)
+        if is_free:
+            await self._store.freed(kept.id)
+
+    async def _abandon_part(self, kept: KeptSeries, part: SeriesPart) -> bool:
+        """Free the seats of one showtime; False if they may still be held."""
+        named = (kept.id.bytes, part.booking_id.bytes)
+        key = idempotency_key(ANONYMOUS, ABANDONMENT, named, "")
+        command = AbandonPayment(
+            command_id=key.digest,
+            hold_id=part.hold_id.bytes,
+            customer=kept.customer_id.bytes,
+            booking_id=part.booking_id.bytes,
+            expired=False,
+        )
+        outcome = await self._dispatch.ask(part.showtime_id.bytes, command)
+        if not isinstance(outcome, Accepted | Unavailable):
+            # It does not wait: it may still be a hold.
+            outcome = await self._release(
+                part.showtime_id.bytes, part.hold_id.bytes, kept.customer_id.bytes
             )
-            outcome = await self._dispatch.ask(part.showtime_id.bytes, command)
-            if not isinstance(outcome, Accepted | Unavailable):
-                # It does not wait: it may still be a hold.
-                await self._release(
-                    part.showtime_id.bytes, part.hold_id.bytes, kept.customer_id.bytes
-                )
+        if isinstance(outcome, Rejection):
+            # It began to wait in between.
+            return outcome.code != "PAYMENT_IN_PROGRESS"
+        return not isinstance(outcome, Unavailable)
 
     async def _take(
         self,

@@ -29,11 +29,15 @@ class SeriesPayment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class SeriesInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The showtimes, each once, and the seats: the same `seats` in all, or the best of each."""
+    """The showtimes, each once, and the seats: the same `seats` in all, or the best of each.
+
+    An app says that it is one by its `channel`, as for a hold.
+    """
 
     showtime_ids: Annotated[list[UUID], Meta(min_length=2, max_length=SHOWTIMES_MAX)]
     seats: SeatLabels | None = None
     best_available: BestAvailable | None = None
+    channel: Literal["web", "app"] = "web"
     payment: SeriesPayment
 
     def __post_init__(self) -> None:

@@ -18,6 +18,7 @@ State = Literal["pending", "committed", "aborted", "done"]
 
 _FIELDS: Final = """id, state, customer_id, payment_method, total_minor, currency, request_key,
     fingerprint, started_at, commit_until"""
+_KEPT: Final = f"{_FIELDS}, to_free"
 _PARTS: Final = """showtime_id, hold_id, booking_id, code, payment_id"""
 _BEGIN: Final = f"""
 insert into series ({_FIELDS})
@@ -29,8 +30,8 @@ insert into series_bookings (series_id, place, {_PARTS})
 select $1, part.place, part.showtime_id, part.hold_id, part.booking_id, part.code, part.payment_id
 from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[]) with ordinality
     as part (showtime_id, hold_id, booking_id, code, payment_id, place)"""
-_BY_KEY: Final = f"select {_FIELDS} from series where request_key = $1 and state <> 'aborted'"
-_BY_ID: Final = f"select {_FIELDS} from series where id = $1"
+_BY_KEY: Final = f"select {_KEPT} from series where request_key = $1 and state <> 'aborted'"
+_BY_ID: Final = f"select {_KEPT} from series where id = $1"
 _PARTS_OF: Final = f"""
 select series_id, {_PARTS} from series_bookings where series_id = any($1::uuid[])
 order by series_id, place"""
@@ -40,11 +41,18 @@ update series set state = 'committed', decided_at = $2
 where id = $1 and state = 'pending' and commit_until > $2
 returning true"""
 _ABORT: Final = """
-update series set state = 'aborted', decided_at = $2 where id = $1 and state = 'pending'"""
-_DONE: Final = "update series set state = 'done' where id = $1 and state = 'committed'"
+update series set state = 'aborted', to_free = true, decided_at = $2
+where id = $1 and state = 'pending'"""
+_FREED: Final = "update series set to_free = false where id = $1 and to_free"
+# Nobody has paid for a booking whose showtime was cancelled in between.
+_DONE: Final = """
+update series set state = 'done', total_minor = total_minor - coalesce((
+    select sum(total_minor) from bookings where id = any($2::uuid[])
+), 0)
+where id = $1 and state = 'committed'"""
 _OPEN: Final = f"""
-select {_FIELDS} from series
-where (state = 'committed' or (state = 'pending' and commit_until < $1))
+select {_KEPT} from series
+where (state = 'committed' or (state = 'pending' and commit_until < $1) or to_free)
     and (commit_until, id) > ($3, $4)
 order by commit_until, id limit $2"""
 _FORGET: Final = """
@@ -71,7 +79,7 @@ class SeriesPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeptSeries(msgspec.Struct, frozen=True, kw_only=True):
-    """A series; see the table."""
+    """A series; see the table. `to_free`: it was aborted, and seats may still be held for it."""
 
     id: UUID
     state: State = "pending"
@@ -84,6 +92,7 @@ class KeptSeries(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime
     commit_until: datetime
     parts: Sequence[SeriesPart]
+    to_free: bool = False
 
 
 class SeriesRepository:
@@ -135,15 +144,26 @@ class SeriesRepository:
         async with connection(self._pool) as writing:
             await writing.execute(_ABORT, series_id, now)
 
-    async def done(self, series_id: UUID) -> None:
-        """All of it is booked. Refuses RETRY."""
+    async def freed(self, series_id: UUID) -> None:
+        """No seat is held any more for a series that was aborted. Refuses RETRY."""
         async with connection(self._pool) as writing:
-            await writing.execute(_DONE, series_id)
+            await writing.execute(_FREED, series_id)
+
+    async def done(self, series_id: UUID, unpaid: Sequence[UUID]) -> None:
+        """All of it is booked but the bookings that are `unpaid`, which it does not cost.
+
+        Refuses RETRY.
+        """
+        async with connection(self._pool) as writing:
+            await writing.execute(_DONE, series_id, unpaid)
 
     async def open(
         self, now: datetime, limit: int, after: tuple[datetime, UUID] = FIRST
     ) -> Sequence[KeptSeries]:
-        """What is committed and not done, or was to be committed by now. Refuses RETRY."""
+        """What is committed and not done, was to be committed by now, or has seats to free.
+
+        Refuses RETRY.
+        """
         async with connection(self._pool) as reading:
             return await _whole(reading, await reading.fetch(_OPEN, now, limit, *after))
 

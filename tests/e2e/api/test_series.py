@@ -14,12 +14,14 @@ import pytest_asyncio
 from cinema.actors.kernel import Kernel
 from cinema.actors.messages import Outcome, Unavailable
 from cinema.domain.rejections import refuse
-from cinema.domain.showtime.commands import ConfirmPayment
+from cinema.domain.showtime.commands import AbandonPayment, ConfirmPayment
 from cinema.features.series import jobs
 from cinema.features.series.store import SeriesRepository
-from tests.e2e.api.house import PATIENCE_S, UNKNOWN_ID, Answer, Clocks, House, open_house
+from tests.e2e.api.books import TYPES, sells_by
+from tests.e2e.api.house import LABELS, PATIENCE_S, UNKNOWN_ID, Answer, Clocks, House, open_house
 from tests.e2e.api.money import faults_of
 from tests.e2e.api.paying import process, reserve, verify
+from tests.e2e.api.showtimes import cancel
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -169,6 +171,111 @@ async def test_a_booking_that_is_given_up_before_the_decision_calls_the_series_o
     assert refused.error == (503, "RETRY")
     assert await statuses(house, showtimes) == [{}, {}]
     assert await faults_of(house) == []
+
+
+async def test_seats_of_a_series_that_was_called_off_are_free_though_its_node_has_died(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It dies behind the row; and a first look at the row finds a showtime away."""
+    showtimes = [await house.showtime() for _ in range(2)]
+    abort, ask = SeriesRepository.abort, Kernel.ask
+    is_away = True
+
+    async def abort_and_stop(self: SeriesRepository, series_id: UUID, now: datetime) -> bool:
+        await abort(self, series_id, now)
+        raise asyncio.CancelledError
+
+    async def away(self: Kernel, showtime_id: bytes, message: Any) -> Outcome:
+        nonlocal is_away
+        is_there = showtime_id == UUID(showtimes[1]).bytes
+        if is_away and is_there and isinstance(message, AbandonPayment):
+            is_away = False
+            return Unavailable(code="RETRY", retry_after_s=1)
+        return await ask(self, showtime_id, message)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Kernel, "ask", away)
+        patched.setattr(SeriesRepository, "commit", abort_and_stop)
+        with pytest.raises(Exception):  # noqa: B017, PT011  (the connection ends somehow)
+            await book(house, "ada", showtimes, "A1")
+        async with asyncio.timeout(3 * PATIENCE_S):
+            while await statuses(house, showtimes) != [{}, {}]:
+                pass
+    assert not is_away
+    left = "select count(*) from series where to_free"
+    async with asyncio.timeout(3 * PATIENCE_S):
+        while await house.database.fetchval(left):
+            pass
+    assert await faults_of(house) == []
+
+
+async def test_a_booking_that_is_given_up_frees_the_seats_of_the_others_of_its_series(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node that has begun it dies, and the customer gives one of the bookings up."""
+    showtimes = [await house.showtime() for _ in range(2)]
+
+    async def stop(*_: Any) -> bool:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SeriesRepository, "commit", stop)
+        with pytest.raises(Exception):  # noqa: B017, PT011
+            await book(house, "ada", showtimes, "A1")
+    assert await statuses(house, showtimes) == [{"A1": "held"}] * 2
+    bookings = (await house.ask("ada", "GET", "bookings?limit=100")).data
+    (first,) = [one["id"] for one in bookings if one["showtime_id"] == showtimes[0]]
+    assert (await house.ask("ada", "DELETE", f"bookings/{first}")).status == 200
+    async with asyncio.timeout(3 * PATIENCE_S):
+        while await statuses(house, showtimes) != [{}, {}]:
+            pass
+
+
+async def test_a_series_costs_nothing_for_a_showtime_that_was_cancelled_before_its_booking(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    showtimes = [await house.showtime() for _ in range(2)]
+    commit = SeriesRepository.commit
+
+    async def cancel_behind(self: SeriesRepository, series_id: UUID, now: datetime) -> bool:
+        is_committed = await commit(self, series_id, now)
+        assert (await cancel(house, showtimes[0])).status in {200, 202}
+        return is_committed
+
+    await house.till("staff")
+    with monkeypatch.context() as patched:
+        patched.setattr(SeriesRepository, "commit", cancel_behind)
+        answer = await book(house, "staff", showtimes, "A1", method="counter")
+    assert (answer.status, answer.data["status"]) == (201, "confirmed"), answer
+    paid = [one["payment"]["status"] == "succeeded" for one in answer.data["bookings"]]
+    assert paid == [False, True]
+    assert answer.data["total"]["amount"] == 1000
+    shown = (await house.ask("staff", "GET", f"series/{answer.data['id']}")).data
+    assert shown["total"]["amount"] == 1000
+    unpaid = answer.data["bookings"][0]["payment"]["id"]
+    takings = "select count(*) from cash_takings where payment_id = $1"
+    assert await house.database.fetchval(takings, UUID(unpaid)) == 0
+    assert await faults_of(house) == []
+
+
+async def test_a_series_at_the_counter_is_sold_as_the_counter_sells(house: House) -> None:
+    showtimes = [await house.showtime() for _ in range(2)]
+    adult, *others = TYPES
+    await house.till("staff")
+    await sells_by(house, showtimes[0], ticket_types=[{**adult, "channels": ["counter"]}, *others])
+    at_counter = await book(house, "staff", showtimes, "A1", method="counter")
+    assert at_counter.status == 201, at_counter
+    online = await book(house, "ada", showtimes, "A3")
+    assert online.error == (422, "TICKETS_NOT_ALLOWED")
+    await sells_by(house, showtimes[0])
+
+
+async def test_a_series_of_an_app_is_sold_by_the_quota_of_apps(house: House) -> None:
+    kept = [{"channel": "app", "seats": len(LABELS)}]
+    showtimes = [await house.showtime(channels=kept) for _ in range(2)]
+    refused = await book(house, "ada", showtimes, "A1")
+    assert refused.error == (409, "CHANNEL_SOLD_OUT")
+    assert (await book(house, "ada", showtimes, "A1", channel="app")).status == 201
 
 
 async def test_what_is_decided_is_no_refusal_although_a_showtime_does_not_answer(
