@@ -85,9 +85,15 @@ with gone as (
     from gone where mine.code_id = gone.code_id and mine.customer_id = gone.customer_id
 )
 update presale_codes code set uses = code.uses - 1 from gone where code.id = gone.code_id"""
-_DUE: Final = """
-select id, showtime_id, customer_id, hold_id from presale_uses
-where look_at <= $1 order by look_at limit $2"""
+# Nodes that do this at the same time take different rows. Those of one that dies are due at $2.
+_CLAIM: Final = """
+update presale_uses set look_at = $2
+where id = any(array(
+    select id from presale_uses where look_at <= $1 order by look_at limit $3
+    for update skip locked
+))
+returning id, showtime_id, customer_id, hold_id"""
+_HOLDER: Final = "select user_id from bookings where showtime_id = $1 and hold_id = $2"
 _LOOK_AGAIN: Final = "update presale_uses set look_at = $2 where id = $1 and look_at is not null"
 _FORGET: Final = """
 delete from presale_codes where id in (
@@ -251,10 +257,19 @@ class PresaleRepository:
         async with transaction(self._pool) as writing:
             await writing.execute(_GIVE_BACK, use_id, now)
 
-    async def due(self, now: datetime, limit: int) -> Sequence[Use]:
-        """Uses to be looked at. Refuses RETRY."""
+    async def claim(self, now: datetime, until: datetime, limit: int) -> Sequence[Use]:
+        """Uses to be looked at, which no other node gets before `until`.
+
+        Refuses RETRY, OUTCOME_UNKNOWN.
+        """
+        async with transaction(self._pool) as writing:
+            return [Use(*row) for row in await writing.fetch(_CLAIM, now, until, limit)]
+
+    async def holder(self, use: Use) -> UUID | None:
+        """Whose booking the hold of a use has become, paid or not. Refuses RETRY."""
         async with connection(self._pool) as reading:
-            return [Use(*row) for row in await reading.fetch(_DUE, now, limit)]
+            holder: UUID | None = await reading.fetchval(_HOLDER, use.showtime_id, use.hold_id)
+        return holder
 
     async def look_again(self, use_id: UUID, at: datetime | None) -> None:
         """When to look at a use again; None: it is booked, and stays. Refuses RETRY."""

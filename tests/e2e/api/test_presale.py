@@ -181,6 +181,24 @@ async def test_a_hold_that_ends_without_a_booking_gives_its_use_back(
     await until_used(clocked, showtime_id, 1)
 
 
+async def test_the_use_of_a_hold_that_staff_hand_over_stays_with_the_booking(
+    clocked: House, clocks: Clocks
+) -> None:
+    showtime_id, old_id = await opening(clocked), await clocked.showtime()
+    await add(clocked, showtime_id)
+    booking_id = await clocked.booked("ada", old_id, "A1")
+    held = (await hold(clocked, "staff", showtime_id, "A1")).data["hold_id"]
+    body = {"showtime_id": showtime_id, "hold_id": held}
+    answer = await clocked.ask("staff", "POST", f"bookings/{booking_id}/exchange", body)
+    assert answer.status == 200, answer
+    clocks.ahead_s += 61
+    looked = "select count(*) from presale_uses where showtime_id = $1 and look_at is null"
+    async with asyncio.timeout(3 * PATIENCE_S):
+        while not await clocked.database.fetchval(looked, UUID(showtime_id)):
+            # Without the use nobody would ever say that it stays.
+            assert await uses(clocked, showtime_id) == 1
+
+
 async def test_codes_are_changed_and_deleted_by_managers_of_the_cinema(house: House) -> None:
     showtime_id = await opening(house)
     assert (await add(house, showtime_id, "manager elsewhere")).error == (403, "FORBIDDEN")
