@@ -13,12 +13,15 @@ from cinema.telemetry.logging import LogLimit
 FAILURES_A_MINUTE: Final = 5
 """Lines of the log while Postgres is away."""
 
+REST_MOST_S: Final = 60.0
+"""The longest rest of a job that has more to do: one call that hung must not keep it for hours."""
+
 
 class Rounds:
     """Calls a job as long as the node runs, with a rest of `period_s` behind each call.
 
     If the job says that there may be more, the rest is `more_s`, or `rests_for` times as long as
-    the call took if that is longer. What it refuses is logged with
+    the call took if that is longer, and at most `REST_MOST_S`. What it refuses is logged with
     `write` as `failed`, and tried again behind a rest.
     """
 
@@ -50,6 +53,7 @@ class Rounds:
             except Refused as refused:
                 self._limit.write(self._write, self._failed, reason=refused.rejection.code)
             if is_more:
-                await asyncio.sleep(max(self._more_s, self._rests_for * (clock() - began_s)))
+                took_s = clock() - began_s
+                await asyncio.sleep(max(self._more_s, min(REST_MOST_S, self._rests_for * took_s)))
             else:
                 await self._rest(self._period_s)
