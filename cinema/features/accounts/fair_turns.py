@@ -18,7 +18,7 @@ class _Turn:
 
     __slots__ = ("has_left", "ready")
 
-    def __init__(self, ready: asyncio.Future[None], has_left: Callable[[], bool]) -> None:
+    def __init__(self, ready: asyncio.Future[None], has_left: Callable[[], bool | None]) -> None:
         self.ready = ready
         self.has_left = has_left
 
@@ -44,10 +44,11 @@ class FairTurns:
         """How many requests wait for their turn."""
         return self._waiting
 
-    async def begin(self, asker: str, has_left: Callable[[], bool] = stays) -> None:
+    async def begin(self, asker: str, has_left: Callable[[], bool | None] = stays) -> None:
         """Wait for a turn; raises `NoRoom`. `end` must follow, unless the wait is cancelled.
 
-        `has_left` is asked when the turn of one that has waited comes, or its place is wanted.
+        `has_left` is asked when the turn of one that has waited comes, or its place is wanted. One
+        that may have left (None) lets the others go first, and gives its place up if it is wanted.
         """
         if self._free and not self._waiting:
             self._free -= 1
@@ -84,13 +85,19 @@ class FairTurns:
     def end(self) -> None:
         """End a turn: the first request of the next asker gets the next."""
         self._free += 1
+        let_pass = 0
         while self._queues and self._free:
             asker, queue = next(iter(self._queues.items()))
             turn = self._take(asker, queue, 0)
             if queue:
                 self._queues.move_to_end(asker)
-            if turn.has_left():
+            has_left = turn.has_left()
+            if has_left:
                 _refuse(turn)
+            elif has_left is None and let_pass < self._waiting:
+                let_pass += 1
+                self._queues.setdefault(asker, deque()).append(turn)
+                self._waiting += 1
             elif not turn.ready.cancelled():
                 self._free -= 1
                 turn.ready.set_result(None)
@@ -100,7 +107,7 @@ class FairTurns:
 
     def _drop_who_left(self) -> None:
         for asker, queue in list(self._queues.items()):
-            for turn in [one for one in queue if one.has_left()]:
+            for turn in [one for one in queue if one.has_left() is not False]:
                 self._give_up(asker, turn)
 
     def _drop_for(self, newcomer_waiting: int) -> None:

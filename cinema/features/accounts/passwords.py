@@ -83,7 +83,9 @@ class PasswordHasher:
         """Passwords that wait for a thread."""
         return self._turns.waiting
 
-    async def hash(self, password: str, address: str, has_left: Callable[[], bool] = stays) -> str:
+    async def hash(
+        self, password: str, address: str, has_left: Callable[[], bool | None] = stays
+    ) -> str:
         """The text to store for a password that came from `address`."""
         return await self._run(
             address,
@@ -96,7 +98,7 @@ class PasswordHasher:
         password: str,
         stored: str | None,
         address: str,
-        has_left: Callable[[], bool] = stays,
+        has_left: Callable[[], bool | None] = stays,
     ) -> bool:
         """Whether this is the password; the hash is None without an account.
 
@@ -125,7 +127,9 @@ class PasswordHasher:
             bcrypt.hashpw(digest, bcrypt.gensalt(cost))
         return equal
 
-    async def _run(self, address: str, has_left: Callable[[], bool], work: Callable[[], T]) -> T:
+    async def _run(
+        self, address: str, has_left: Callable[[], bool | None], work: Callable[[], T]
+    ) -> T:
         try:
             await self._turns.begin(address_key(address), has_left)
         except NoRoom:

@@ -381,13 +381,14 @@ def stays() -> bool:
 class Client(msgspec.Struct, frozen=True):
     """Where a request came from: the client's address and user agent, and the request's id.
 
-    `has_left` says whether the client has hung up, so that nothing dear is done for nobody.
+    `has_left` says whether the client has hung up, so that nothing dear is done for nobody; None if
+    it has closed its side, and may be gone.
     """
 
     address: str = ""
     agent: str = ""
     request_id: str = ""
-    has_left: Callable[[], bool] = stays
+    has_left: Callable[[], bool | None] = stays
 
 
 def tidy_email(email: str) -> str:

@@ -124,9 +124,15 @@ class Connection(TasklessConnection):
         self._frames: MaskedFrames | None = None
 
     @property
-    def has_hung_up(self) -> bool:
-        """Whether the client is gone, or has closed its side: mostly it is gone then too."""
-        return self._half_closed or self.transport is None
+    def has_hung_up(self) -> bool | None:
+        """Whether the client is gone; None if it has closed its side.
+
+        It may still wait for the answer then (RFC 9293, 3.6). Nothing tells it from one that is
+        gone until something is sent to it.
+        """
+        if self.transport is None:
+            return True
+        return None if self._half_closed else False
 
     def set_parser(
         self, parser: WebSocketReader, data_received_cb: Callable[[], None] | None = None
@@ -472,10 +478,10 @@ class ConnectionServer(Server):
         )
 
 
-def has_hung_up(request: BaseRequest) -> bool:
-    """Whether the client of a request has hung up, as far as this can be seen."""
+def has_hung_up(request: BaseRequest) -> bool | None:
+    """Whether the client of a request has hung up; None if it may have."""
     connection = request.protocol
-    return isinstance(connection, Connection) and connection.has_hung_up
+    return connection.has_hung_up if isinstance(connection, Connection) else False
 
 
 def _explain(error: BaseException) -> Rejection:

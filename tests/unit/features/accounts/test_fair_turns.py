@@ -178,6 +178,36 @@ async def test_turn_of_who_has_left_goes_to_the_next() -> None:
     assert desk.refused == ["a", "a"]
 
 
+async def test_who_may_have_left_lets_others_go_first_and_has_a_turn_all_the_same() -> None:
+    turns = FairTurns(1, queue_limit=9, share=3, wait_s=None)
+    await turns.begin("a")
+    maybe = [asyncio.ensure_future(turns.begin("b", lambda: None)) for _ in range(2)]
+    await asyncio.sleep(0)
+    staying = asyncio.ensure_future(turns.begin("c"))
+    await asyncio.sleep(0)
+    turns.end()
+    await staying
+    assert not any(one.done() for one in maybe)
+    for left in (1, 0):
+        turns.end()
+        await asyncio.sleep(0)
+        assert turns.waiting == left
+    await asyncio.gather(*maybe)
+
+
+async def test_who_may_have_left_gives_up_a_place_that_is_wanted() -> None:
+    turns = FairTurns(1, queue_limit=1, share=3, wait_s=None)
+    await turns.begin("a")
+    maybe = asyncio.ensure_future(turns.begin("b", lambda: None))
+    await asyncio.sleep(0)
+    staying = asyncio.ensure_future(turns.begin("c"))
+    await asyncio.sleep(0)
+    with pytest.raises(NoRoom):
+        await maybe
+    turns.end()
+    await staying
+
+
 async def test_who_has_left_makes_room_for_others_in_a_full_queue() -> None:
     desk = Desk(queue_limit=2)
     await desk.queue("xab")
