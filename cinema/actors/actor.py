@@ -465,8 +465,12 @@ class ShowtimeActor:
     def _query(self, letter: Letter, query: Query, now_us: int) -> None:
         state, reply = self.state, letter.reply
         match query:
-            case ReadSeats(customer=customer, guests=guests):
-                seen = seats_seen(*(state, self.terms, self.epoch), customer, guests, now_us=now_us)
+            case ReadSeats(customer=customer, guests=guests, with_holders=with_holders):
+                seen = seats_seen(
+                    *(state, self.terms, self.epoch, customer, guests),
+                    with_holders=with_holders,
+                    now_us=now_us,
+                )
                 self._outbox.answer(self, state.seq, reply, seen)
             case ReadHold():
                 hold = hold_seen(state, self.terms, self.epoch, query, letter.recalled)

@@ -270,6 +270,7 @@ class Kernel:
                     *(restored.state, self.books.newest(restored.terms), restored.epoch),
                     query.customer,
                     query.guests,
+                    with_holders=query.with_holders,
                     now_us=max(self.clock.now_us(), restored.state.at_us),
                 )
         return await self.ask(showtime_id, query)

@@ -37,11 +37,13 @@ class SeatFeed(Protocol):
 class ReadSeats(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=101):
     """The seat map, linearizable, with the seats of `customer` marked as theirs.
 
-    Seats of `guests` are marked too: the customer has claimed them.
+    Seats of `guests` are marked too: the customer has claimed them. `with_holders` to know who
+    holds seats.
     """
 
     customer: bytes | None = None
     guests: tuple[bytes, ...] = ()
+    with_holders: bool = False
 
 
 class ReadHold(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=102):
@@ -90,7 +92,11 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
 
 
 class SeatsSeen(msgspec.Struct, frozen=True, gc=False):
-    """The seat map at `(epoch, seq)`: one status byte a seat, and the customer's own seats."""
+    """The seat map at `(epoch, seq)`: one status byte a seat, and the customer's own seats.
+
+    `holders` are the customers with live holds, for who asked for them; builds before this version
+    do not tell them.
+    """
 
     epoch: int
     seq: int
@@ -98,6 +104,7 @@ class SeatsSeen(msgspec.Struct, frozen=True, gc=False):
     mine: frozenset[int]
     paused: bool
     terms: ShowtimeTerms
+    holders: frozenset[bytes] = frozenset()
 
 
 class HoldSeen(msgspec.Struct, frozen=True, gc=False):

@@ -34,6 +34,7 @@ def seats_seen(
     customer: bytes | None,
     guests: tuple[bytes, ...] = (),
     *,
+    with_holders: bool = False,
     now_us: int,
 ) -> SeatsSeen:
     """The seat map of a state, with the seats of one customer, and of their guests, marked.
@@ -50,7 +51,10 @@ def seats_seen(
     prices_minor = prices_now(state, terms, now_us)
     if prices_minor is not terms.prices_minor:
         terms = msgspec.structs.replace(terms, prices_minor=prices_minor)
-    return SeatsSeen(epoch, state.seq, bytes(state.seats), mine, state.paused, terms)
+    holders: frozenset[bytes] = frozenset()
+    if with_holders:
+        holders = frozenset(map(customer_of, state.holds.values()))
+    return SeatsSeen(epoch, state.seq, bytes(state.seats), mine, state.paused, terms, holders)
 
 
 def hold_seen(

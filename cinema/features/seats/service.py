@@ -123,6 +123,11 @@ class SeatsService:
         outcome = await self._dispatch.read_seats(showtime_id, query)
         return granted(outcome if isinstance(outcome, SeatsSeen) else refusal_of(outcome))
 
+    async def seats_and_holders(self, showtime_id: bytes) -> SeatsSeen:
+        """The seat map, and who holds seats. Refuses NOT_FOUND, RETRY."""
+        outcome = await self._dispatch.read_seats(showtime_id, ReadSeats(with_holders=True))
+        return granted(outcome if isinstance(outcome, SeatsSeen) else refusal_of(outcome))
+
     async def held(self, showtime_id: bytes, caller: Principal, hold_id: bytes) -> HoldSeen:
         """A hold of the caller, or of a guest that the caller has claimed, with its price inputs.
 

@@ -45,7 +45,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
             places,
             RoundsRepository(node.pool, node.cipher),
             gates,
-            offered[SeatsService].seats,
+            offered[SeatsService].seats_and_holders,
             feed,
         ),
         new_id=new_id,

@@ -18,9 +18,8 @@ from uuid import UUID
 import structlog
 
 from cinema.actors.messages import SeatsSeen
-from cinema.domain.principal import Principal
 from cinema.domain.rejections import Refused
-from cinema.domain.seatmap import AVAILABLE, HELD
+from cinema.domain.seatmap import AVAILABLE
 from cinema.domain.times import to_us
 from cinema.features.feature import Rest
 from cinema.features.waitingroom.feed import PlaceFeed
@@ -46,9 +45,9 @@ log = structlog.get_logger(__name__)
 
 
 class SeatsReader(Protocol):
-    """Reads seat maps (`SeatsService.seats`)."""
+    """Reads seat maps and who holds (`SeatsService.seats_and_holders`)."""
 
-    async def __call__(self, showtime_id: bytes, caller: Principal | None, /) -> SeatsSeen: ...
+    async def __call__(self, showtime_id: bytes, /) -> SeatsSeen: ...
 
 
 class RoomsPaced:
@@ -130,18 +129,21 @@ class RoomsPaced:
         if room.paced_at is not None and now - room.paced_at < timedelta(seconds=ROUND_S * 0.8):
             return
         showtimes = self._gates.showtimes_of(gate)
-        free, held = 0, 0
+        free = 0
+        holders: set[bytes] = set()
         for showtime_id in showtimes:
             try:
-                free_there, held_there = await self._seats_of(showtime_id, to_us(now))
+                free_there, holding_there = await self._seats_of(showtime_id, to_us(now))
             except Refused as refused:
                 if room.movie_id is None:
                     raise
                 # The other showtimes of the film have seats all the same.
                 self._note_failure(refused.rejection.code)
                 continue
-            free, held = free + free_there, held + held_there
-        done = await self._pacing.pace(room.id, showtimes, free, held, self._now())
+            free += free_there
+            holders |= holding_there
+        holding = [UUID(bytes=one) for one in holders]
+        done = await self._pacing.pace(room.id, showtimes, free, holding, self._now())
         if done is None:
             return
         gate.room = done.room
@@ -154,12 +156,12 @@ class RoomsPaced:
                 room.id, self._new_id(), seed, commitment(seed), now, QUIET_S
             )
 
-    async def _seats_of(self, showtime_id: UUID, now_us: int) -> tuple[int, int]:
-        """Seats of a showtime that are free and on sale, and held ones. Refuses RETRY."""
-        seen = await self._seats(showtime_id.bytes, None)
+    async def _seats_of(self, showtime_id: UUID, now_us: int) -> tuple[int, frozenset[bytes]]:
+        """Seats of a showtime that are free and on sale, and who holds some. Refuses RETRY."""
+        seen = await self._seats(showtime_id.bytes)
         terms = seen.terms
         sells = terms.sales_opens_at_us <= now_us < terms.sales_closes_at_us and not seen.paused
-        return (seen.seats.count(AVAILABLE) if sells else 0), seen.seats.count(HELD)
+        return (seen.seats.count(AVAILABLE) if sells else 0), seen.holders
 
     def _note_failure(self, reason: str) -> None:
         self._limit.write(log.warning, ROOMS_NOT_PACED, reason=reason)

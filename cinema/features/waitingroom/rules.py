@@ -50,11 +50,12 @@ def shuffled(seed: bytes, places: Iterable[UUID]) -> list[UUID]:
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
     """What a round of admissions is decided on.
 
-    `free` and `held` are seats; `waiting` have a number; `shopping` were called in or are inside.
+    `free` are seats; `waiting` have a number; `shopping` were called in or are inside, and so many
+    of these are `holding` seats.
     """
 
     free: int
-    held: int
+    holding: int
     waiting: int
     shopping: int
     limit: int
@@ -63,10 +64,11 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
 def to_admit(sight: Sight) -> int:
     """How many more may come in: never more shoppers than the limit, nor than there are seats.
 
-    Each hold has a seat at least, so `shopping - held` or more have none yet, and each of them
-    needs one of those that are free. Holds that end make seats free, and let others in.
+    Who shops and holds nothing needs one of the seats that are free. What staff hold, or others
+    who came before the room, says nothing of shoppers. Holds that end make seats free, and let
+    others in.
     """
-    without_seats = max(0, sight.shopping - sight.held)
+    without_seats = max(0, sight.shopping - sight.holding)
     return max(0, min(sight.waiting, sight.limit - sight.shopping, sight.free - without_seats))
 
 

@@ -10,7 +10,9 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from cinema.actors.asking import refusal_of
 from cinema.actors.dispatch import Dispatch
+from cinema.actors.messages import NoShowtime, ReadSeats, SeatsSeen
 from cinema.domain.paging import BY_NUMBER, Page, PageQuery, after, page
 from cinema.domain.principal import GUEST, Principal
 from cinema.domain.rejections import refuse
@@ -242,13 +244,48 @@ class WaitingRoomService:
         if entered is not None:
             self.entered += 1
         elif device is not None and by.role == GUEST:
-            entered = await self._places.enter_anew(place_id, room, people[0], device, self._now())
+            entered = await self._enter_anew(gate, place_id, people[0], device)
         if entered is None:
             entered = await self._entered_before(place_id, room, people, device)
         assert entered.customer_id is not None
         assert entered.valid_until is not None
         gate.admit(entered.customer_id.bytes, to_us(entered.valid_until))
         return self._shown(room, showtime_id, self._place_shown(room, entered, request.token))
+
+    async def _enter_anew(
+        self, gate: RoomGate, place_id: UUID, guest: UUID, device: bytes
+    ) -> KeptPlace | None:
+        """Go on in the place of the guest whom this device was before, who must hold nothing.
+
+        Otherwise one place would bring in as many as its device makes guests. None if it is no
+        such place. Refuses QUEUE_PLACE_ENDED, RETRY.
+        """
+        room, place = gate.room, await self._places.place(place_id)
+        if place is None or place.state != "inside" or place.device_digest != device:
+            return None
+        before = place.customer_id
+        if before is None or before == guest:
+            return None
+        for showtime_id in room.showtime_ids:
+            if await self._has_seats(showtime_id, before):
+                raise refuse(
+                    "QUEUE_PLACE_ENDED",
+                    "This place is in use: seats are held with it. Release them, or book them.",
+                )
+        entered = await self._places.enter_anew(place_id, room, guest, device, before, self._now())
+        if entered is not None:
+            gate.leave(before.bytes)
+        return entered
+
+    async def _has_seats(self, showtime_id: UUID, customer: UUID) -> bool:
+        """Whether somebody holds or has booked seats of a showtime. Refuses RETRY."""
+        query = ReadSeats(customer=customer.bytes)
+        outcome = await self._dispatch.read_seats(showtime_id.bytes, query)
+        if isinstance(outcome, NoShowtime):
+            return False
+        return bool(
+            granted(outcome if isinstance(outcome, SeatsSeen) else refusal_of(outcome)).mine
+        )
 
     async def _entered_before(
         self, place_id: UUID, room: Room, people: list[UUID], device: bytes | None

@@ -37,7 +37,11 @@ _FILM: Final = """
 select cinema_id, min(sales_opens_at) as sales_opens_at from showtimes
 where cinema_id = $1 and movie_id = $2 and ends_at > $3 and status <> 'cancelled'
 group by cinema_id"""
-_OPEN_ROOMS: Final = f"select {ROOM_COLUMNS} from waiting_rooms room where room.closed_at is null"
+# A room of a kind that only later versions know must not keep this one from the others.
+_OPEN_ROOMS: Final = f"""
+select {ROOM_COLUMNS} from waiting_rooms room
+where room.closed_at is null and num_nonnulls(room.showtime_id, room.movie_id) = 1
+    and room.mode in ('on', 'by_load')"""
 ANY_OPEN: Final = "exists (select from waiting_rooms where closed_at is null)"
 # While the places have no order yet, its start can be moved; afterwards only its bounds change.
 _PUT: Final = f"""

@@ -17,7 +17,7 @@ import pytest_asyncio
 from cinema.actors.kernel import Kernel
 from cinema.actors.messages import Outcome, ReadSeats, Unavailable
 from cinema.features.waitingroom.rules import shuffled
-from cinema.features.waitingroom.store import KEPT, RoomsRepository
+from cinema.features.waitingroom.store import HANDED_ON_MAX, KEPT, RoomsRepository
 from cinema.storage.encryption import Cipher
 from tests.e2e.api.house import LABELS, PATIENCE_S, UNKNOWN_ID, Answer, Clocks, House, open_house
 from tests.e2e.api.sockets import watching
@@ -225,6 +225,33 @@ async def test_a_guest_who_has_booked_leaves_no_place_to_another_one_on_the_same
     path = f"showtimes/{showtime_id}/queue/entry"
     entered = await house.ask(None, "POST", path, body, headers=again)
     assert entered.error == (409, "QUEUE_PLACE_ENDED")
+
+
+async def test_a_guest_who_holds_seats_leaves_no_place_to_another_one_on_the_same_device(
+    house: House,
+) -> None:
+    """And one place does not go on for ever, though nobody holds anything."""
+    showtime_id = await house.showtime()
+    await put(house, showtime_id)
+    secret = "s" * 22
+    token = (await join(house, None, showtime_id, device_secret=secret)).data["place"]["token"]
+    await status_is(house, showtime_id, token, "admitted")
+    await enter(house, "guest", showtime_id, token, secret)
+    held = await house.held("guest", showtime_id, "A1")
+
+    async def another() -> Answer:
+        made = await house.ask(None, "POST", "auth/guest")
+        headers = {"Authorization": f"Bearer {made.data['access_token']}"}
+        body = {"token": token, "device_secret": secret}
+        path = f"showtimes/{showtime_id}/queue/entry"
+        return await house.ask(None, "POST", path, body, headers=headers)
+
+    assert (await another()).error == (409, "QUEUE_PLACE_ENDED")
+    await house.ask("guest", "DELETE", f"showtimes/{showtime_id}/holds/{held}")
+    for _ in range(HANDED_ON_MAX):
+        assert (await another()).status == 200
+    assert (await house.hold("guest", showtime_id, "A3")).error == NEEDED
+    assert (await another()).error == (409, "QUEUE_PLACE_ENDED")
 
 
 async def test_one_place_used_by_many_at_once_lets_one_in(house: House) -> None:
@@ -465,6 +492,50 @@ async def test_a_films_room_lets_in_as_many_as_its_showtimes_have_seats_for(hous
         return sorted(await states()) == ["admitted", "admitted", "waiting"]
 
     await until(two_are_called)
+
+
+async def test_seats_that_staff_hold_let_nobody_in(house: House) -> None:
+    showtime_id = await house.showtime()
+    await house.held("admin", showtime_id, *LABELS[:-1])
+    await put(house, showtime_id)
+    for one in ("ada", "bob"):
+        await join(house, one, showtime_id)
+
+    async def rounds_behind(shopping: int) -> tuple[int, int]:
+        """How many are called after two more rounds."""
+        paced = "select paced_at, shopping from waiting_rooms where showtime_id = $1"
+        seen: set[datetime] = set()
+        while True:
+            row = await house.database.fetchrow(paced, UUID(showtime_id))
+            if row["shopping"] >= shopping:
+                seen.add(row["paced_at"])
+            if len(seen) == 3:
+                return row["shopping"], len(seen)
+
+    async with asyncio.timeout(3 * PATIENCE_S):
+        assert (await rounds_behind(1))[0] == 1
+
+
+async def test_a_room_of_a_kind_that_is_not_known_yet_leaves_the_others_alone(
+    house: House,
+) -> None:
+    """As the next version may have them while both run."""
+    showtime_id, later = await house.showtime(), await house.showtime()
+    await put(house, showtime_id)
+    await put(house, later)
+    await house.database.execute("alter table waiting_rooms drop constraint waiting_rooms_of_one")
+    drawn = "update waiting_rooms set showtime_id = null where showtime_id = $1"
+    try:
+        await house.database.execute(drawn, UUID(later))
+        await admitted(house, "ada", showtime_id)
+    finally:
+        await house.database.execute(
+            "delete from waiting_rooms where showtime_id is null and movie_id is null"
+        )
+        await house.database.execute(
+            "alter table waiting_rooms add constraint waiting_rooms_of_one"
+            " check (num_nonnulls(showtime_id, movie_id) = 1) not valid"
+        )
 
 
 async def test_a_showtime_that_cannot_be_read_leaves_its_films_room_the_others(

@@ -32,6 +32,7 @@ from cinema.cluster.wire import (
     NotOwner,
     SentAccepted,
     SentHold,
+    SentSeats,
     Tell,
     TermsVersion,
     Told,
@@ -236,7 +237,7 @@ def test_frames_look_as_they_did_in_the_first_version() -> None:
     held = SeatsHeld(b"h", b"a", (1, 2), (1250, 1250), 99)
     accepted = Accepted(held, 5, 2, 77, msgspec.structs.replace(TERMS, prices_minor=(1250,)))
     said = {
-        Tell(1, 2, 3, b"i", ReadSeats(customer=None)): [1, 1, 2, 3, b"i", [101, None, []]],
+        Tell(1, 2, 3, b"i", ReadSeats(customer=None)): [1, 1, 2, 3, b"i", [101, None, [], False]],
         Told(4, sent(Unavailable("RETRY", 2))): [2, 4, [5, "RETRY", 2]],
         Told(5, sent(NO_SHOWTIME)): [2, 5, [6]],
         Told(6, sent(accepted)): [
@@ -271,9 +272,20 @@ def test_holds_of_a_version_without_price_books_are_received() -> None:
 
 
 def test_readers_of_seats_may_have_no_guests_yet_or_more_to_say() -> None:
-    for said in ([101, b"c"], [101, b"c", []], [101, b"c", [], "news"]):
+    for said in ([101, b"c"], [101, b"c", []], [101, b"c", [], False, "news"]):
         (came,) = decode_frames(msgspec.msgpack.encode([[1, 1, 2, 3, b"i", said]]))
         assert came == Tell(1, 2, 3, b"i", ReadSeats(customer=b"c"))
+
+
+def test_a_node_that_does_not_say_who_holds_seats_is_read_as_if_nobody_did() -> None:
+    seen = SeatsSeen(1, 2, b"\1", frozenset(), False, TERMS, frozenset({b"c"}))
+    fields = msgspec.msgpack.decode(msgspec.msgpack.encode(sent(seen)))
+    told, before = (
+        msgspec.msgpack.decode(msgspec.msgpack.encode(one), type=SentSeats)
+        for one in (fields, fields[:-1])
+    )
+    assert received(told, TERMS) == seen
+    assert received(before, TERMS) == msgspec.structs.replace(seen, holders=frozenset())
 
 
 def test_terms_of_a_node_that_does_not_say_their_version_are_of_any() -> None:

@@ -82,7 +82,7 @@ def test_no_place_in_the_order_is_likelier_for_an_early_or_late_id() -> None:
 
 
 def sight(**changes: int) -> Sight:
-    fields = {"free": 100, "held": 0, "waiting": 1000, "shopping": 0, "limit": 50, **changes}
+    fields = {"free": 100, "holding": 0, "waiting": 1000, "shopping": 0, "limit": 50, **changes}
     return Sight(**fields)
 
 
@@ -94,10 +94,10 @@ def sight(**changes: int) -> Sight:
         (sight(shopping=20), 30),
         (sight(free=10), 10),
         (sight(free=10, shopping=4), 6),
-        (sight(free=10, shopping=4, held=4), 10),
-        (sight(free=10, shopping=40, held=60), 10),
-        (sight(free=0, shopping=0, held=60), 0),
-        (sight(free=5, shopping=60, held=0), 0),
+        (sight(free=10, shopping=4, holding=4), 10),
+        (sight(free=10, shopping=40, holding=40), 10),
+        (sight(free=0, shopping=6, holding=6), 0),
+        (sight(free=5, shopping=60, holding=0), 0),
         (sight(limit=10, shopping=12), 0),
     ],
 )
@@ -173,10 +173,10 @@ class Sale(RuleBasedStateMachine):
 
     @rule()
     def pace(self) -> None:
-        held = sum(self.shopping.values())
+        holding = sum(1 for seats in self.shopping.values() if seats)
         seen = Sight(
             free=self.free,
-            held=held,
+            holding=holding,
             waiting=len(self.waiting),
             shopping=len(self.shopping),
             limit=self.limit,
@@ -210,6 +210,11 @@ class Sale(RuleBasedStateMachine):
         place = data.draw(st.sampled_from(sorted(self.shopping)))
         seats = self.shopping.pop(place)
         self.free += 0 if books else seats
+
+    @precondition(lambda self: self.free)
+    @rule(data=st.data())
+    def somebody_at_the_till_holds(self, data: st.DataObject) -> None:
+        self.free -= data.draw(st.integers(1, self.free))
 
     @invariant()
     def nobody_is_too_many(self) -> None:
