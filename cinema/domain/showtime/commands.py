@@ -325,6 +325,10 @@ class LeaveWaitlist(Command, frozen=True, kw_only=True, gc=False, array_like=Tru
     customer: bytes
 
 
+class OfferFree(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=21):
+    """Offer free seats to those who wait: a quota was released, and no event says so."""
+
+
 class ChangePlan(Command, frozen=True, kw_only=True, gc=False, array_like=True):
     """Pin another version of the seat plan; a `ChangeLayout` becomes this.
 
@@ -369,6 +373,7 @@ SentCommand = (
     | ChangeSeats
     | JoinWaitlist
     | LeaveWaitlist
+    | OfferFree
 )
 AnyCommand = SentCommand | ChangePlan | MoveShowtime | ExpireDue
 

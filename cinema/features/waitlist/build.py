@@ -13,6 +13,7 @@ from cinema.features.waitlist import routes as waitlist_routes
 from cinema.features.waitlist.errors import ERRORS
 from cinema.features.waitlist.jobs import MESSAGE as OFFER_MESSAGE
 from cinema.features.waitlist.jobs import OffersTold
+from cinema.features.waitlist.release_jobs import ReleasedOffered
 from cinema.features.waitlist.rows import WAITLIST_BRANCHES
 from cinema.features.waitlist.service import WaitlistService
 from cinema.features.waitlist.store import ANY as ANY_OFFER
@@ -22,9 +23,10 @@ from cinema.http.routes import bound
 
 async def build(node: NodeParts, offered: Offered) -> Feature:
     waitlists = WaitlistService(node.dispatch, unpaid=offered[UnpaidLimits], next_id=node.next_id)
+    offers = OffersRepository(node.pool)
     told = OffersTold(
         node.dispatch,
-        OffersRepository(node.pool),
+        offers,
         node.pool,
         offered[MessagesRepository].enqueue,
         base_url=node.base_url,
@@ -32,8 +34,10 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
         rest=node.rest(ANY_OFFER),
     )
     offered[Outgoing].ask_before(OFFER_MESSAGE, told.is_open)
+    released = ReleasedOffered(offers, node.dispatch, next_id=node.next_id, now=node.common_time)
     return Feature(
-        routes=bound(waitlist_routes.ROUTES, waitlists), tasks={"waitlist-offers": told.run}
+        routes=bound(waitlist_routes.ROUTES, waitlists),
+        tasks={"waitlist-offers": told.run, "released-quotas": released.run},
     )
 
 

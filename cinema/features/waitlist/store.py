@@ -17,6 +17,18 @@ select hold_id, showtime_id, user_id, offered_at, expires_at from waitlist_offer
 where $1::timestamptz is null or (offered_at, hold_id) > ($1, $2)
 order by offered_at, hold_id limit $3"""
 ANY: Final = "exists (select from waitlist_offers)"
+_RELEASED: Final = """
+select s.id from showtimes s
+where s.ends_at > $1 and jsonb_typeof(s.rules -> 'channels') = 'array'
+    and s.status <> 'cancelled' and s.id > $3
+    and exists (
+        select from jsonb_array_elements(
+            case jsonb_typeof(s.rules -> 'channels') when 'array' then s.rules -> 'channels' end
+        ) quota
+        where (quota ->> 'released_at')::timestamptz > $1
+            and (quota ->> 'released_at')::timestamptz <= $2
+    )
+order by s.id limit $4"""
 _TAKE: Final = "delete from waitlist_offers where hold_id = $1 returning true"
 
 # The account of a guest may be claimed by now.
@@ -70,6 +82,17 @@ class OffersRepository:
         async with connection(self._pool) as reading:
             rows = await reading.fetch(_DUE, offered_at, hold_id, limit)
         return [OfferToTell(**dict(row)) for row in rows]
+
+    async def released(
+        self, after: datetime, until: datetime, behind: UUID, limit: int
+    ) -> Sequence[UUID]:
+        """Showtimes with quotas that were released in this time, in order, from an id on.
+
+        Refuses RETRY.
+        """
+        async with connection(self._pool) as reading:
+            rows = await reading.fetch(_RELEASED, after, until, behind, limit)
+        return [row[0] for row in rows]
 
     async def take(self, running: PooledConnection, offer: OfferToTell) -> bool:
         """Take an offer away with the caller's transaction; False if somebody else has."""

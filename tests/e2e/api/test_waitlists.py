@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from cinema.domain.limits import OFFER_TTL_S
 from tests.e2e.api.guests import FILES_EVERY_S, mails, text_of
-from tests.e2e.api.house import LABELS, PATIENCE_S, UNKNOWN_ID, Answer, House, open_house
+from tests.e2e.api.house import LABELS, PATIENCE_S, UNKNOWN_ID, Answer, Clocks, House, open_house
 from tests.e2e.api.sockets import watching
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -227,3 +227,20 @@ async def test_a_mail_tells_of_the_offer_once(posting: tuple[House, Path]) -> No
     assert await house.database.fetchval("select count(*) from waitlist_offers") == 0
     kinds = await house.database.fetch("select kind, status, dedupe_key from messages")
     assert [row["kind"] for row in kinds] == ["waitlist_offer"] * 2
+
+
+async def test_what_a_quota_leaves_when_its_time_comes_is_offered_to_who_waits(
+    database: str, clocks: Clocks
+) -> None:
+    async with open_house(database, clocks=clocks) as house:
+        released_at = datetime.now(UTC) + timedelta(hours=2)
+        kept = {"channel": "box_office", "seats": len(LABELS)}
+        showtime_id = await house.showtime(
+            channels=[{**kept, "released_at": released_at.isoformat()}]
+        )
+        path = f"showtimes/{showtime_id}/waitlist"
+        assert (await house.ask("ada", "POST", path, {"quantity": 2})).status == 201
+        clocks.ahead_s += 7210
+        async with asyncio.timeout(3 * PATIENCE_S):
+            while (await house.ask("ada", "GET", path)).data["status"] != "offered":
+                pass

@@ -22,7 +22,7 @@ from cinema.domain.sale_rules import (
 )
 from cinema.domain.seatmap import AVAILABLE
 from cinema.domain.showtime.channels import left_for
-from cinema.domain.showtime.commands import HoldSeats
+from cinema.domain.showtime.commands import HoldSeats, OfferFree
 from cinema.domain.showtime.events import (
     HoldBooked,
     HoldReleased,
@@ -30,6 +30,7 @@ from cinema.domain.showtime.events import (
     PlanChanged,
     SeatsChanged,
     SeatsHeld,
+    SeatsUnblocked,
 )
 from cinema.domain.showtime.snapshot import decode_snapshot, encode_snapshot
 from cinema.domain.showtime.state import Surplus
@@ -260,6 +261,19 @@ def test_what_becomes_free_is_offered_only_as_far_as_the_web_may_sell() -> None:
     assert [(offer.customer, offer.channel) for offer in event.offers] == [(id_of("bob"), WEB)]
     assert isinstance(event.offers[0], Offer)
     assert (left(story, WEB), left(story, BOX_OFFICE)) == (0, 2)
+
+
+def test_what_a_quota_leaves_when_it_is_released_is_offered_to_who_waits() -> None:
+    steps = (hold("A1 A2 A3 A4", "web"), join(2, by="bob"))
+    story = room(quota("box_office", 4, until_s=60), steps=steps)
+    story.when(OfferFree(command_id=id_of("early")), 59).then_nothing()
+    story.when(OfferFree(command_id=id_of("now")), 60)
+    event = story.decision
+    assert isinstance(event, SeatsUnblocked)
+    assert event.seats == ()
+    assert [(offer.customer, len(offer.seats)) for offer in event.offers] == [(id_of("bob"), 2)]
+    story.when(OfferFree(command_id=id_of("again")), 61).then_nothing()
+    room(quota("web", 1)).when(OfferFree(command_id=id_of("nobody"))).then_nothing()
 
 
 def test_who_finds_only_seats_of_other_channels_can_wait() -> None:
