@@ -21,6 +21,7 @@ from cinema.domain.sale_rules import (
     effective_rules,
 )
 from cinema.domain.seatmap import AVAILABLE
+from cinema.domain.showtime import state as state_module
 from cinema.domain.showtime.channels import left_for
 from cinema.domain.showtime.commands import HoldSeats, OfferFree
 from cinema.domain.showtime.events import (
@@ -149,6 +150,34 @@ def test_a_late_payment_whose_hold_nobody_remembers_counts_for_the_web() -> None
     story.when(paid(1, "late"))
     assert isinstance(story.decision, HoldBooked)
     assert story.state.channels.count(WEB) == 1
+
+
+def test_channels_of_ended_holds_leave_memory_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state_module, "ENDED_HOLDS_KEPT", 0)
+    steps = (hold("A1", "late"), pay("late"), abandon("late", expired=False))
+    state = room(quota("web", 3), steps=steps).state
+    surplus = Surplus(state, START_US)
+    assert not decode_snapshot(encode_snapshot(state, surplus)).late_channels
+    assert state.late_channels
+    surplus.remove_from(state)
+    assert not state.late_channels
+
+
+def test_a_late_payment_keeps_its_channel_though_there_are_no_quotas_any_more() -> None:
+    steps = (hold("A1", "late"), pay("late"), abandon("late", expired=False))
+    story = room(quota("app", 3), steps=steps)
+    story.terms = msgspec.structs.replace(story.terms, channels=())
+    story.when(paid(1, "late"))
+    assert isinstance(story.decision, HoldBooked)
+    assert story.decision.channel == WEB
+
+
+def test_a_hold_of_before_there_were_quotas_ends_unpaid_without_a_channel() -> None:
+    story = given(hold("A1", "late"), pay("late"), its_terms=terms(*ROOM, **kept()))
+    story.terms = msgspec.structs.replace(story.terms, channels=(quota("web", 3),))
+    story.when(hold("A3", "other")).when(abandon("late", expired=False))
+    assert story.state.channels
+    assert not story.state.late_channels
 
 
 def test_money_that_goes_back_leaves_no_channel_behind() -> None:
