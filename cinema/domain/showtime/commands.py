@@ -158,7 +158,11 @@ class BlockSeats(Command, frozen=True, kw_only=True, gc=False, array_like=True, 
 
 
 class UnblockSeats(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=8):
-    """Put blocked seats back on sale."""
+    """Put blocked seats back on sale.
+
+    Without any, and without a key: offer what is free to those who wait, since a quota was released
+    and no event says so. Earlier builds refuse that.
+    """
 
     labels: list[str]
 
@@ -325,10 +329,6 @@ class LeaveWaitlist(Command, frozen=True, kw_only=True, gc=False, array_like=Tru
     customer: bytes
 
 
-class OfferFree(Command, frozen=True, kw_only=True, gc=False, array_like=True, tag=21):
-    """Offer free seats to those who wait: a quota was released, and no event says so."""
-
-
 class ChangePlan(Command, frozen=True, kw_only=True, gc=False, array_like=True):
     """Pin another version of the seat plan; a `ChangeLayout` becomes this.
 
@@ -373,7 +373,6 @@ SentCommand = (
     | ChangeSeats
     | JoinWaitlist
     | LeaveWaitlist
-    | OfferFree
 )
 AnyCommand = SentCommand | ChangePlan | MoveShowtime | ExpireDue
 

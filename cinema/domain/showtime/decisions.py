@@ -41,7 +41,6 @@ from cinema.domain.showtime.commands import (
     JoinWaitlist,
     LeaveWaitlist,
     MoveShowtime,
-    OfferFree,
     PauseSales,
     ReleaseHold,
     ResumeSales,
@@ -84,7 +83,7 @@ from cinema.domain.showtime.staff_decisions import (
 from cinema.domain.showtime.state import ShowtimeState
 from cinema.domain.showtime.terms import ShowtimeTerms
 from cinema.domain.showtime.terms_decisions import cancel_showtime, change_layout, change_terms
-from cinema.domain.showtime.waitlist_decisions import join_waitlist, leave_waitlist, offer_free
+from cinema.domain.showtime.waitlist_decisions import join_waitlist, leave_waitlist
 
 
 def decide(
@@ -148,7 +147,6 @@ _DECIDERS: Final[dict[type, _Decider]] = {
     ReturnPayment: return_payment,
     JoinWaitlist: join_waitlist,
     LeaveWaitlist: leave_waitlist,
-    OfferFree: offer_free,
 }
 
 __all__ = [

@@ -194,7 +194,7 @@ class SeatsBlocked(Event, frozen=True, gc=False, array_like=True, tag=7):
 
 
 class SeatsUnblocked(Event, frozen=True, gc=False, array_like=True, tag=8):
-    """Blocked seats were put back on sale; none, if only quotas were released (`OfferFree`)."""
+    """Blocked seats were put back on sale; none, if quotas were released."""
 
     seats: Seats
     offers: Offers = ()

@@ -4,7 +4,7 @@ So nobody sees them free in between, and no other command can take them. The lis
 in its order, and whoever cannot be given all of their seats keeps the place. Nothing else can make
 seats that would do for somebody who waits: an entry begins only where there are none, and holds and
 bookings only make fewer (`seats_for`). Quotas that are released by the time alone are no event: a
-job has the seats offered soon after (`OfferFree`).
+job has the seats offered soon after (`UnblockSeats` without any).
 """
 
 from __future__ import annotations

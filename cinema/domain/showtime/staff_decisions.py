@@ -23,6 +23,7 @@ from cinema.domain.showtime.events import (
     SeatsUnblocked,
 )
 from cinema.domain.showtime.named_seats import seats_named, unavailable
+from cinema.domain.showtime.offers import with_offers
 from cinema.domain.showtime.outcomes import NOTHING, Decision
 from cinema.domain.showtime.prices import sold_before
 from cinema.domain.showtime.recall import Recalled
@@ -52,10 +53,18 @@ def unblock_seats(
     state: ShowtimeState,
     terms: ShowtimeTerms,
     command: UnblockSeats,
-    _now_us: int,
+    now_us: int,
     _recalled: Recalled | None,
 ) -> Decision:
-    """Puts the blocked seats among those named back on sale."""
+    """Puts the blocked seats among those named back on sale.
+
+    With no seats it offers those who wait what is kept for no channel any longer.
+    """
+    if not command.labels and not command.fingerprint:
+        event = SeatsUnblocked(())
+        if state.waitlist:
+            event = with_offers(state, terms, command, event, now_us)
+        return event if event.offers else NOTHING
     seats = seats_named(terms.plan, command.labels)
     if isinstance(seats, Rejection):
         return seats

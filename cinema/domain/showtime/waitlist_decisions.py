@@ -1,4 +1,4 @@
-"""Decisions about the wait list: to wait for seats, or no longer, and to offer what is free."""
+"""Decisions about the wait list: to wait for seats, and to wait no longer."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from cinema.domain.limits import WAITLIST_ENTRIES
 from cinema.domain.rejections import Rejection
 from cinema.domain.sale_rules import WEB
 from cinema.domain.showtime.channels import left_for
-from cinema.domain.showtime.commands import JoinWaitlist, LeaveWaitlist, OfferFree
-from cinema.domain.showtime.events import SeatsUnblocked, WaitlistJoined, WaitlistLeft
+from cinema.domain.showtime.commands import JoinWaitlist, LeaveWaitlist
+from cinema.domain.showtime.events import WaitlistJoined, WaitlistLeft
 from cinema.domain.showtime.hold_decisions import limit_refusal
-from cinema.domain.showtime.offers import with_offers
-from cinema.domain.showtime.outcomes import NOT_FOUND, NOTHING, Decision
+from cinema.domain.showtime.outcomes import NOT_FOUND, Decision
 from cinema.domain.showtime.recall import Recalled
 from cinema.domain.showtime.state import ShowtimeState
 from cinema.domain.showtime.terms import ShowtimeTerms
@@ -119,20 +118,3 @@ def leave_waitlist(
     if packed is None:
         return NOT_FOUND
     return WaitlistLeft(entry_id_of(packed), command.customer)
-
-
-def offer_free(
-    state: ShowtimeState,
-    terms: ShowtimeTerms,
-    command: OfferFree,
-    now_us: int,
-    _recalled: Recalled | None,
-) -> Decision:
-    """Offers those who wait what is kept for no channel any longer; nothing, if it does for none.
-
-    It is recorded as seats that come on sale, none, with what is offered.
-    """
-    if not state.waitlist:
-        return NOTHING
-    event = with_offers(state, terms, command, SeatsUnblocked(()), now_us)
-    return event if event.offers else NOTHING

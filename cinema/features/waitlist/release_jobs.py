@@ -19,7 +19,7 @@ import structlog
 
 from cinema.actors.dispatch import Dispatch
 from cinema.actors.messages import Unavailable
-from cinema.domain.showtime.commands import OfferFree
+from cinema.domain.showtime.commands import UnblockSeats
 from cinema.features.feature import Rest
 from cinema.features.rounds import Rounds
 from cinema.features.waitlist.store import OffersRepository
@@ -74,7 +74,7 @@ class ReleasedOffered:
         until, behind, is_done = self._now() - BEHIND, _FIRST, True
         while page := await self._store.released(self._looked_to, until, behind, PAGE):
             for showtime_id in page:
-                command = OfferFree(command_id=self._next_id())
+                command = UnblockSeats(command_id=self._next_id(), labels=[])
                 outcome = await self._dispatch.ask(showtime_id.bytes, command)
                 is_done &= not isinstance(outcome, Unavailable)
             behind = page[-1]

@@ -23,7 +23,7 @@ from cinema.domain.sale_rules import (
 from cinema.domain.seatmap import AVAILABLE
 from cinema.domain.showtime import state as state_module
 from cinema.domain.showtime.channels import left_for
-from cinema.domain.showtime.commands import HoldSeats, OfferFree
+from cinema.domain.showtime.commands import HoldSeats
 from cinema.domain.showtime.events import (
     HoldBooked,
     HoldReleased,
@@ -57,6 +57,7 @@ from tests.unit.domain.showtime.story import (
     release,
     second,
     terms,
+    unblock,
 )
 
 ROOM = ("rrrrrrrr",)
@@ -295,14 +296,14 @@ def test_what_becomes_free_is_offered_only_as_far_as_the_web_may_sell() -> None:
 def test_what_a_quota_leaves_when_it_is_released_is_offered_to_who_waits() -> None:
     steps = (hold("A1 A2 A3 A4", "web"), join(2, by="bob"))
     story = room(quota("box_office", 4, until_s=60), steps=steps)
-    story.when(OfferFree(command_id=id_of("early")), 59).then_nothing()
-    story.when(OfferFree(command_id=id_of("now")), 60)
+    story.when(unblock(""), 59).then_nothing()
+    story.when(unblock(""), 60)
     event = story.decision
     assert isinstance(event, SeatsUnblocked)
     assert event.seats == ()
     assert [(offer.customer, len(offer.seats)) for offer in event.offers] == [(id_of("bob"), 2)]
-    story.when(OfferFree(command_id=id_of("again")), 61).then_nothing()
-    room(quota("web", 1)).when(OfferFree(command_id=id_of("nobody"))).then_nothing()
+    story.when(unblock(""), 61).then_nothing()
+    room(quota("web", 1)).when(unblock("")).then_nothing()
 
 
 def test_who_finds_only_seats_of_other_channels_can_wait() -> None:
