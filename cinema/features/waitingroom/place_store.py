@@ -20,6 +20,9 @@ from cinema.storage.database.transactions import Pool, connection, transaction
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
+HANDED_ON_MAX: Final = 3
+"""So often guests who load the page anew keep the place of their device."""
+
 _PLACE: Final = "id, room_id, customer_id, device_digest, number, state, ended_by, valid_until"
 
 _MINE: Final = f"""
@@ -72,9 +75,10 @@ returning {", ".join(f"place.{column}" for column in _PLACE.split(", "))}"""
 # A guest who loads the page anew is another one, on the same device. Who has booked is done, though
 # the next round has yet to say so: otherwise guests could book one after the other with one place.
 _ENTER_ANEW: Final = f"""
-update waiting_places place set customer_id = $3
+update waiting_places place set customer_id = $3, handed_on = place.handed_on + 1
 where place.id = $1 and place.room_id = $2 and place.state = 'inside' and place.valid_until > $5
     and place.device_digest = $4
+    and place.customer_id = $7 and place.handed_on < {HANDED_ON_MAX}
     and exists (select from guests where guests.id = place.customer_id)
     and not exists (
         select from bookings b
@@ -184,15 +188,16 @@ class PlacesRepository:
         return None if row is None else KeptPlace(**dict(row))
 
     async def enter_anew(
-        self, place_id: UUID, room: Room, guest: UUID, device: bytes, now: datetime
+        self, place_id: UUID, room: Room, guest: UUID, device: bytes, before: UUID, now: datetime
     ) -> KeptPlace | None:
-        """Give a guest's place to another guest of the same device, for the time that is left.
+        """Give the place of the guest `before` to another one of the same device, for its time.
 
         None if it is not such a place. Refuses RETRY, OUTCOME_UNKNOWN.
         """
         async with transaction(self._pool) as writing:
             row = await writing.fetchrow(
-                _ENTER_ANEW, place_id, room.id, guest, device, now, room.showtime_ids
+                *(_ENTER_ANEW, place_id, room.id, guest, device, now, room.showtime_ids),
+                before,
             )
         return None if row is None else KeptPlace(**dict(row))
 

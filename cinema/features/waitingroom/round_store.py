@@ -63,6 +63,7 @@ where place.id = late.id"""
 _COUNT: Final = """
 select count(*) filter (where state = 'waiting' and number is not null) as waiting,
     count(*) filter (where state in ('admitted', 'inside')) as shopping,
+    count(*) filter (where state = 'inside' and customer_id = any($2::uuid[])) as holding,
     count(*) as places
 from waiting_places where room_id = $1"""
 _ADMIT: Final = """
@@ -113,9 +114,16 @@ class RoundsRepository:
             await writing.execute(_COUNT_GATHERING, room_id)
 
     async def pace(
-        self, room_id: UUID, showtimes: Sequence[UUID], free: int, held: int, now: datetime
+        self,
+        room_id: UUID,
+        showtimes: Sequence[UUID],
+        free: int,
+        holders: Sequence[UUID],
+        now: datetime,
     ) -> Round | None:
         """End what is over, order who came, and let some in; None if another node has just.
+
+        `free` seats there are at its showtimes, and `holders` hold some.
 
         Refuses RETRY, OUTCOME_UNKNOWN. Raises `CannotOpen`.
         """
@@ -125,7 +133,7 @@ class RoundsRepository:
             if row is None:
                 return None
             return await self._round(
-                writing, room_of(row, self._cipher), showtimes, free, held, now
+                writing, room_of(row, self._cipher), showtimes, free, holders, now
             )
 
     async def _round(
@@ -134,7 +142,7 @@ class RoundsRepository:
         room: Room,
         showtimes: Sequence[UUID],
         free: int,
-        held: int,
+        holders: Sequence[UUID],
         now: datetime,
     ) -> Round:
         ended = [row[0] for row in await writing.fetch(_END_DUE, room.id, now, showtimes)]
@@ -145,10 +153,10 @@ class RoundsRepository:
             )
             numbered = shuffled = _count(done)
         numbered += _count(await writing.execute(_NUMBER, room.id, numbered))
-        counted = found(await writing.fetchrow(_COUNT, room.id))
+        counted = found(await writing.fetchrow(_COUNT, room.id, holders))
         sight = Sight(
             free=free,
-            held=held,
+            holding=counted["holding"],
             waiting=counted["waiting"],
             shopping=counted["shopping"],
             limit=room.shoppers,

@@ -16,8 +16,9 @@ import pytest_asyncio
 
 from cinema.actors.kernel import Kernel
 from cinema.actors.messages import Outcome, ReadSeats, Unavailable
+from cinema.features.waitingroom.place_store import HANDED_ON_MAX
 from cinema.features.waitingroom.rules import shuffled
-from cinema.features.waitingroom.store import HANDED_ON_MAX, KEPT, RoomsRepository
+from cinema.features.waitingroom.store import KEPT, RoomsRepository
 from cinema.storage.encryption import Cipher
 from tests.e2e.api.house import LABELS, PATIENCE_S, UNKNOWN_ID, Answer, Clocks, House, open_house
 from tests.e2e.api.sockets import watching
