@@ -54,7 +54,8 @@ from cinema.features.cashdesk.till_store import TillsRepository
 from cinema.features.concessions.service import ConcessionsService
 from cinema.features.feature import Feature, JobKind, Question
 from cinema.features.giftcards.service import GiftCardsService
-from cinema.features.ledger.exchange_method import ExchangeMethod
+from cinema.features.ledger.methods import ByDecision
+from cinema.features.ledger.rules import EXCHANGE
 from cinema.features.ledger.service import AttemptsService
 from cinema.features.loyalty.service import LoyaltyService
 from cinema.features.messages.jobs import Outgoing
@@ -107,7 +108,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
         offered[TillsRepository],
         next_id=node.next_id,
     )
-    offered[AttemptsService].methods.add(ExchangeMethod(node.pool, now=now))
+    offered[AttemptsService].methods.add(ByDecision(EXCHANGE, exchanges.abort_for, now=now))
     by_link = offered.add(OrdersService(orders, bookings, throttles, now=now))
     of_showtimes = ShowtimeBookingsRepository(node.pool)
     of_cancelled = BookingsOfCancelled(

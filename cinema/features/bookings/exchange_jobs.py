@@ -6,7 +6,6 @@ event below.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
@@ -16,6 +15,7 @@ import structlog
 from cinema.domain.rejections import Refused
 from cinema.features.bookings.exchange_service import ExchangesService
 from cinema.features.bookings.exchange_store import ExchangesRepository
+from cinema.features.rounds import Rounds
 from cinema.telemetry.logging import LogLimit
 
 EXCHANGE_NOT_ENDED: Final = "exchange_not_ended"
@@ -45,12 +45,11 @@ class OpenExchanges:
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        while True:
-            await asyncio.sleep(PERIOD_S)
-            try:
-                await self.round()
-            except Refused as refused:
-                self._limit.write(log.warning, EXCHANGE_NOT_ENDED, reason=refused.rejection.code)
+        await Rounds(log.warning, EXCHANGE_NOT_ENDED, PERIOD_S).run(self._look)
+
+    async def _look(self) -> bool:
+        await self.round()
+        return False
 
     async def round(self) -> int:
         """End a page of them; how many. Refuses RETRY."""

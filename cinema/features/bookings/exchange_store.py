@@ -31,6 +31,15 @@ _BY_ID: Final = f"select {_FIELDS} from exchanges where id = $1"
 # If somebody decides it in this moment, this waits for them.
 _ABORT: Final = """
 update exchanges set state = 'aborted', decided_at = $2 where id = $1 and state = 'pending'"""
+_ABORT_FOR: Final = """
+with aborted as (
+    update exchanges set state = 'aborted', decided_at = $2
+    where to_booking_id = $1 and state = 'pending'
+    returning true
+)
+select coalesce((select 'aborted' from aborted), (
+    select state from exchanges where to_booking_id = $1
+))"""
 _DONE: Final = "update exchanges set state = 'done' where id = $1 and state = 'committed'"
 _OPEN: Final = f"""
 select {_FIELDS} from exchanges
@@ -110,6 +119,12 @@ class ExchangesRepository:
         """Nobody can commit it from here on, unless it is committed."""
         async with connection(self._pool) as writing:
             await writing.execute(_ABORT, exchange_id, now)
+
+    async def abort_for(self, to_booking_id: UUID, now: datetime) -> str | None:
+        """The same for the exchange that a new booking waits for; its state from here on."""
+        async with connection(self._pool) as writing:
+            state: str | None = await writing.fetchval(_ABORT_FOR, to_booking_id, now)
+        return state
 
     async def done(self, exchange_id: UUID) -> None:
         """The new seats are booked."""

@@ -7,7 +7,7 @@ A method that asks a provider is added in three places: its class, which has the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Final, Literal, Protocol
 from uuid import UUID
@@ -149,6 +149,45 @@ class AtOnce:
     async def refund(self, _attempt: Attempt, _order: RefundOrder) -> RefundProgress:
         """Given back by whoever has the money."""
         return RefundProgress(status="succeeded")
+
+
+class ByDecision:
+    """The method of bookings that wait until a row of another kind is decided.
+
+    Nobody chooses it: whatever has that row does, and ends the bookings by what it says. `abort`
+    aborts the row of a booking unless it is decided, and answers its state; None without a row.
+    """
+
+    waits = True
+    settles: frozenset[str] = frozenset()
+
+    def __init__(
+        self,
+        name: str,
+        abort: Callable[[UUID, datetime], Awaitable[str | None]],
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.name = name
+        self._abort = abort
+        self._now = now
+
+    async def start(self, _attempt: Attempt) -> Progress:
+        """See `PaymentMethod.start`: whatever has the row does all that is to be done."""
+        return Progress(status="pending")
+
+    async def status(self, attempt: Attempt) -> Progress:
+        """See `PaymentMethod.status`."""
+        return await self.start(attempt)
+
+    async def cancel(self, attempt: Attempt) -> Progress:
+        """See `PaymentMethod.cancel`; what is committed is booked by whoever looks at such rows."""
+        state = await self._abort(attempt.booking_id, self._now())
+        return Progress(status="cancelled" if state in {None, "aborted"} else "pending")
+
+    async def refund(self, _attempt: Attempt, _order: RefundOrder) -> RefundProgress:
+        """See `PaymentMethod.refund`: money is asked of the methods that have it."""
+        return RefundProgress(status="failed", error_code=self.name)
 
 
 class MethodRegistry:

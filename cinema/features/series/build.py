@@ -8,13 +8,14 @@ from cinema.features.bookings.service import BookingsService
 from cinema.features.bookings.store import BookingsRepository
 from cinema.features.cashdesk.till_store import TillsRepository
 from cinema.features.feature import Feature
+from cinema.features.ledger.methods import ByDecision
+from cinema.features.ledger.rules import SERIES as WAITS_FOR_SERIES
 from cinema.features.ledger.service import AttemptsService
 from cinema.features.node_parts import Listed, NodeParts, Offered
 from cinema.features.seats.service import SeatsService
 from cinema.features.series import routes as series_routes
 from cinema.features.series.errors import ERRORS
 from cinema.features.series.jobs import OpenSeries
-from cinema.features.series.method import SeriesMethod
 from cinema.features.series.service import SeriesService
 from cinema.features.series.store import SeriesRepository
 from cinema.http.routes import bound
@@ -28,7 +29,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
         *(offered[BookingsService], methods, offered[TillsRepository]),
         next_id=node.next_id,
     )
-    methods.add(SeriesMethod(node.pool, now=now))
+    methods.add(ByDecision(WAITS_FOR_SERIES, store.abort_for, now=now))
     return Feature(
         routes=bound(series_routes.ROUTES, series),
         tasks={"open-series": OpenSeries(series, store, now=now).run},

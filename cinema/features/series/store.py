@@ -43,6 +43,17 @@ returning true"""
 _ABORT: Final = """
 update series set state = 'aborted', to_free = true, decided_at = $2
 where id = $1 and state = 'pending'"""
+_ABORT_FOR: Final = """
+with of_booking as (
+    select series_id from series_bookings where booking_id = $1
+), aborted as (
+    update series set state = 'aborted', to_free = true, decided_at = $2
+    where id = (select series_id from of_booking) and state = 'pending'
+    returning true
+)
+select coalesce((select 'aborted' from aborted), (
+    select state from series where id = (select series_id from of_booking)
+))"""
 _FREED: Final = "update series set to_free = false where id = $1 and to_free"
 # Nobody has paid for a booking whose showtime was cancelled in between.
 _DONE: Final = """
@@ -143,6 +154,12 @@ class SeriesRepository:
         """Nobody can commit it from here on, unless it is committed. Refuses RETRY."""
         async with connection(self._pool) as writing:
             await writing.execute(_ABORT, series_id, now)
+
+    async def abort_for(self, booking_id: UUID, now: datetime) -> str | None:
+        """The same for the series that a booking waits for; its state from here on."""
+        async with connection(self._pool) as writing:
+            state: str | None = await writing.fetchval(_ABORT_FOR, booking_id, now)
+        return state
 
     async def freed(self, series_id: UUID) -> None:
         """No seat is held any more for a series that was aborted. Refuses RETRY."""

@@ -12,12 +12,12 @@ from structlog.testing import capture_logs
 
 from cinema.actors.messages import OUTCOME_UNKNOWN, Accepted, Outcome, Unavailable
 from cinema.domain.rejections import Rejection, refuse
-from cinema.features.ledger.exchange_method import ExchangeMethod
 from cinema.features.ledger.methods import (
     COUNTER,
     COUNTER_LATER,
     AtOnce,
     Attempt,
+    ByDecision,
     MethodRegistry,
     Progress,
     RefundOrder,
@@ -203,11 +203,40 @@ async def test_methods_that_ask_nobody_stand_as_they_began() -> None:
     assert (await now.status(attempt(COUNTER))).status == "succeeded"
 
 
-async def test_an_exchange_waits_until_it_is_decided_and_refunds_nothing_itself() -> None:
-    method = ExchangeMethod(cast("Any", None), now=lambda: NOW)
-    assert (await method.status(attempt("exchange"))).status == "pending"
+@pytest.mark.parametrize(
+    ("state", "answer"),
+    [
+        (None, "cancelled"),
+        ("aborted", "cancelled"),
+        ("committed", "pending"),
+        ("done", "pending"),
+    ],
+)
+async def test_what_waits_for_a_decision_ends_only_if_it_was_not_committed(
+    state: str | None, answer: str
+) -> None:
+    asked: list[tuple[UUID, datetime]] = []
+
+    async def abort(booking_id: UUID, now: datetime) -> str | None:
+        asked.append((booking_id, now))
+        return state
+
+    method = ByDecision("exchange", abort, now=lambda: NOW)
+    waiting = attempt("exchange")
+    assert (await method.start(waiting)).status == "pending"
+    assert (await method.status(waiting)).status == "pending"
+    assert (await method.cancel(waiting)).status == answer
+    assert asked == [(BOOKING, NOW)]
+
+
+async def test_what_waits_for_a_decision_refunds_nothing_itself() -> None:
+    async def abort(_booking_id: UUID, _now: datetime) -> str | None:
+        raise AssertionError("a refund decides nothing")
+
+    method = ByDecision("exchange", abort, now=lambda: NOW)
     order = RefundOrder(id=UUID(int=9), booking_id=BOOKING, amount_minor=1, currency="EUR")
-    assert (await method.refund(attempt("exchange"), order)).status == "failed"
+    refund = await method.refund(attempt("exchange"), order)
+    assert (refund.status, refund.error_code) == ("failed", "exchange")
 
 
 class Queue:
