@@ -12,6 +12,7 @@ from cinema.features.bookings.build import BOOKINGS
 from cinema.features.cashdesk.build import CASHDESK
 from cinema.features.catalog.build import CATALOG
 from cinema.features.concessions.build import CONCESSIONS
+from cinema.features.deposits.build import DEPOSITS
 from cinema.features.events.build import EVENTS
 from cinema.features.feature import Feature
 from cinema.features.giftcards.build import GIFTCARDS
@@ -63,6 +64,7 @@ FEATURES: Final[dict[str, Listed]] = {
     "bookings": BOOKINGS,
     "watching": WATCHING,
     "payments": PAYMENTS,
+    "deposits": DEPOSITS,
     "invoices": INVOICES,
     "tickets": TICKETS,
     "reports": REPORTS,

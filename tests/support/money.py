@@ -25,7 +25,8 @@ with lines as (
             where status in ('succeeded', 'refunded', 'partially_refunded')) as paid,
         sum(refunded_minor) as refunded,
         count(*) filter (
-            where status in ('succeeded', 'partially_refunded') and not for_change) as kept
+            where status in ('succeeded', 'partially_refunded')
+                and not for_change and not reserved) as kept
     from payments group by booking_id
 ), back as (
     select booking_id, sum(amount_minor) as asked,
@@ -51,6 +52,7 @@ TILL_FAULTS = """
 with moved as (
     select t.tender, p.amount_minor from cash_takings t join payments p on p.id = t.payment_id
     where p.status in ('succeeded', 'partially_refunded', 'refunded')
+    union all select tender, amount_minor from cash_takings where amount_minor is not null
     union all select tender, -amount_minor from cash_payouts
 )
 select tender, coalesce(sum(m.amount_minor), 0) as moved, (

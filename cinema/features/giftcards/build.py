@@ -32,7 +32,9 @@ from cinema.http.routes import bound
 
 async def build(node: NodeParts, offered: Offered) -> Feature:
     now = node.common_time
-    store = GiftCardsRepository(node.pool, node.cipher, offered[TillsRepository], node.sold)
+    store = offered.add(
+        GiftCardsRepository(node.pool, node.cipher, offered[TillsRepository], node.sold)
+    )
     uses = CardUsesRepository(node.pool)
     cards = offered.add(
         GiftCardsService(

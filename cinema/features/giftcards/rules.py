@@ -93,6 +93,11 @@ def seed_of_order(key: bytes, order_id: UUID) -> bytes:
     return hmac.digest(key, b"order:" + order_id.bytes, "sha256")
 
 
+def seed_of_deposit(key: bytes, card_id: UUID) -> bytes:
+    """The same for a card that has the deposit of a group."""
+    return hmac.digest(key, b"deposit:" + card_id.bytes, "sha256")
+
+
 def tidy_code(text: str) -> str | None:
     """A code as it was typed, without spaces and dashes; None if it cannot be one."""
     code = "".join(text.split()).replace("-", "").upper()
@@ -110,6 +115,12 @@ def shown_code(code: str) -> str:
 def code_digest(key: bytes, code: str) -> bytes:
     """What is kept of a code; without the key nobody can try codes against it."""
     return hmac.digest(key, code.encode(), "sha256")
+
+
+def new_code(key: bytes, seed: bytes, number: int = 0) -> NewCode:
+    """A code that follows from a secret, with what is kept of it."""
+    code = code_of(seed, number)
+    return NewCode(code=code, digest=code_digest(key, code), last_four=code[-GROUP_CHARS:])
 
 
 def whole_years_later(moment: datetime, years: int) -> datetime:

@@ -23,6 +23,8 @@ from cinema.features.giftcards.rules import (
     NewCode,
     code_digest,
     code_of,
+    new_code,
+    seed_of_deposit,
     seed_of_order,
     seed_of_refund,
     shown_code,
@@ -210,8 +212,12 @@ class GiftCardsService:
     async def code_of_order(self, order_id: UUID) -> NewCode:
         """The code of the card that an order has made, or will make; the same each time."""
         key = await self._digest_key()
-        code = code_of(seed_of_order(key, order_id), 0)
-        return NewCode(code=code, digest=code_digest(key, code), last_four=code[-GROUP_CHARS:])
+        return new_code(key, seed_of_order(key, order_id))
+
+    async def code_of_deposit(self, card_id: UUID) -> NewCode:
+        """The code of the card that has a deposit; the same each time."""
+        key = await self._digest_key()
+        return new_code(key, seed_of_deposit(key, card_id))
 
     async def _code_of_refund(self, refund_id: UUID) -> str:
         return code_of(seed_of_refund(await self._digest_key(), refund_id), 0)

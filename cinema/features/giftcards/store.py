@@ -23,12 +23,15 @@ from cinema.features.giftcards.rules import (
     GROUP_CHARS,
     REPLACED_MOST,
     Card,
+    NewCode,
     code_digest,
     code_of,
+    new_code,
     whole_years_later,
 )
 from cinema.features.giftcards.shapes import (
     CardEntry,
+    CardPayment,
     CardSale,
     CardSaleInput,
     GiftCard,
@@ -224,19 +227,9 @@ class GiftCardsRepository:
                 text = f"This cinema's currency is {currency}."
                 raise refuse("VALIDATION_ERROR", text, path="$.amount.currency")
             made = _sale(sale_id, card_ids, request, act.at)
-            await self._take(running, made, request, act)
-            codes = [code_of(seed, number) for number in range(len(card_ids))]
-            amount_minor, payment = request.amount.amount, request.payment
-            await running.execute(
-                *(_ADD, list(card_ids), [code_digest(digest_key, code) for code in codes]),
-                *(sale_id, request.cinema_id, currency, amount_minor, payment.method, act.at),
-                *(act.by, made.expires_at, [code[-GROUP_CHARS:] for code in codes]),
-            )
-            await running.execute(_ADD_ENTRIES, list(card_ids), amount_minor, act.at)
-            account = ACCOUNT_OF_SALE.get(payment.method, payment.tender or "cash")
-            await running.execute(
-                _ADD_TO_LEDGER, sale_id, currency, act.at, account, made.total.amount
-            )
+            codes = [new_code(digest_key, seed, number) for number in range(len(card_ids))]
+            payment = request.payment
+            await self.issue(running, made, codes, payment, act)
             after = {
                 "quantity": len(card_ids),
                 "amount": msgspec.to_builtins(request.amount),
@@ -248,14 +241,36 @@ class GiftCardsRepository:
         stored = await run_once(self._pool, key, act.at, StoredSale, insert)
         return self._with_codes(stored)
 
+    async def issue(
+        self,
+        running: PooledConnection,
+        made: CardSale,
+        codes: Sequence[NewCode],
+        payment: CardPayment,
+        act: Act,
+    ) -> None:
+        """Write the cards of a sale and what was paid for them, in the caller's transaction.
+
+        Refuses CASH_SESSION_REQUIRED.
+        """
+        await self._take(running, made, payment, act)
+        card_ids, currency = [card.id for card in made.cards], made.amount.currency
+        await running.execute(
+            *(_ADD, card_ids, [code.digest for code in codes], made.id, made.cinema_id),
+            *(currency, made.amount.amount, payment.method, act.at, act.by, made.expires_at),
+            [code.last_four for code in codes],
+        )
+        await running.execute(_ADD_ENTRIES, card_ids, made.amount.amount, act.at)
+        account = ACCOUNT_OF_SALE.get(payment.method, payment.tender or "cash")
+        await running.execute(_ADD_TO_LEDGER, made.id, currency, act.at, account, made.total.amount)
+
     def _with_codes(self, stored: StoredSale) -> CardSale:
         seed = self._cipher.open(stored.seed, place=_of_sale(stored.sale.id))
         return with_codes(stored.sale, seed)
 
     async def _take(
-        self, running: PooledConnection, made: CardSale, request: CardSaleInput, act: Act
+        self, running: PooledConnection, made: CardSale, payment: CardPayment, act: Act
     ) -> None:
-        payment = request.payment
         if payment.method == "counter":
             how = Tendered(tender=payment.tender or "cash", reference=payment.reference)
             assert act.by is not None

@@ -134,6 +134,16 @@ KINDS: Final[Mapping[str, KindOfMessage]] = {
             optional=True,
         ),
         KindOfMessage(
+            name="deposit_rest_due",
+            example={
+                **_BOOKING,
+                "deposit": "100.00 EUR",
+                "keeps": "20.00 EUR",
+                "rest": "300.00 EUR",
+                "until": "2026-05-29 17:30",
+            },
+        ),
+        KindOfMessage(
             name="booking_reminder",
             example={
                 **_BOOKING,

@@ -73,6 +73,7 @@ OF_THE_HOUSE = frozenset(
     {
         *("listLedgerOfBooking", "refundPayment", "getScanList", "getAttendance"),
         *("blockTicket", "unblockTicket", "unscanTicket"),
+        *("takeDeposit", "getDeposit"),
         *("getManagedBooking", "resendBooking", "listBookingNotes", "addBookingNote"),
     }
 )
@@ -580,6 +581,12 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
             "GET", f"admin/bookings?showtime_id={facts['showtime']}", AT_THE_COUNTER | ELSEWHERE
         ),
         "getManagedBooking": Call("GET", managed, AT_THE_COUNTER),
+        # It is paid, and without a deposit.
+        "takeDeposit": Call(
+            *("POST", f"bookings/{facts['booking']}/deposit", AT_THE_COUNTER, 409),
+            {"percent": 25, "payment": {"method": "demo"}},
+        ),
+        "getDeposit": Call("GET", f"bookings/{facts['booking']}/deposit", AT_THE_COUNTER, 404),
         "resendBooking": Call("POST", f"{managed}/resend", AT_THE_COUNTER),
         "listBookingNotes": Call("GET", f"{managed}/notes", AT_THE_COUNTER),
         "addBookingNote": Call("POST", f"{managed}/notes", AT_THE_COUNTER, 201, {"text": "Late."}),
