@@ -6,7 +6,6 @@ event below.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
@@ -14,6 +13,7 @@ from typing import Final
 import structlog
 
 from cinema.domain.rejections import Refused
+from cinema.features.rounds import Rounds
 from cinema.features.series.service import SeriesService
 from cinema.features.series.store import FIRST, KeptSeries, SeriesRepository
 from cinema.telemetry.logging import LogLimit
@@ -41,12 +41,11 @@ class OpenSeries:
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        while True:
-            await asyncio.sleep(PERIOD_S)
-            try:
-                await self.round()
-            except Refused as refused:
-                self._limit.write(log.warning, SERIES_NOT_ENDED, reason=refused.rejection.code)
+        await Rounds(log.warning, SERIES_NOT_ENDED, PERIOD_S).run(self._look)
+
+    async def _look(self) -> bool:
+        await self.round()
+        return False
 
     async def round(self) -> int:
         """End all that can be ended now; how many. Refuses RETRY."""
