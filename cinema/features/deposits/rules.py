@@ -10,7 +10,7 @@ import msgspec
 NotTaken = Literal["ended", "has_deposit", "part_paid", "too_small"]
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class ToPay(msgspec.Struct, frozen=True, kw_only=True):
     """What has to be known of a booking before a deposit for it is taken."""
 
     status: str
@@ -37,7 +37,7 @@ def agreed(total_minor: int, percent: int, kept_percent: int) -> Agreed:
     return Agreed(amount_minor=amount_minor, keeps_minor=share_of(amount_minor, kept_percent))
 
 
-def why_not(standing: Standing, deposit: Agreed) -> NotTaken | None:
+def why_not(standing: ToPay, deposit: Agreed) -> NotTaken | None:
     """Why no deposit can be taken; first what cannot be mended. None if it can."""
     if standing.has_deposit:
         return "has_deposit"

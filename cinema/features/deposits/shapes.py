@@ -14,7 +14,7 @@ from cinema.domain.money import Money
 from cinema.features.ledger.tills import Tender, TerminalReference
 
 DepositStatus = Literal["taken", "used", "given_up", "returned"]
-Outcome = Literal["used", "given_up", "returned"]
+DepositEnd = Literal["used", "given_up", "returned"]
 
 
 class DepositPayment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

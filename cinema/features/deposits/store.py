@@ -18,8 +18,8 @@ from cinema.domain.money import Money
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.audit_store import AuditEntry, note
 from cinema.features.accounts.user_store import Act
-from cinema.features.deposits.rules import Agreed, Standing, agreed, remind_at, why_not
-from cinema.features.deposits.shapes import DepositInput, Outcome
+from cinema.features.deposits.rules import Agreed, ToPay, agreed, remind_at, why_not
+from cinema.features.deposits.shapes import DepositEnd, DepositInput
 from cinema.features.giftcards.rules import NewCode, whole_years_later
 from cinema.features.giftcards.shapes import YEARS_MIN, CardPayment, CardSale, NewCard
 from cinema.features.giftcards.store import GiftCardsRepository
@@ -161,7 +161,7 @@ class KeptDeposit(msgspec.Struct, frozen=True, kw_only=True):
     remind_at: datetime | None
     taken_at: datetime
     taken_by: UUID
-    outcome: Outcome | None
+    outcome: DepositEnd | None
     ended_at: datetime | None
     pay_until: datetime | None
     left_on: UUID
@@ -250,12 +250,10 @@ class DepositsRepository:
             to=email,
             language="" if contact is None else contact.language,
             payload={
-                "first_name": "",
                 "film": row["film"],
                 "cinema": row["cinema"],
                 "starts": row["starts"],
                 "code": row["code"],
-                "url": "",
                 "booking_id": str(booking_id),
                 "deposit": str(Money(terms.amount_minor, currency)),
                 "keeps": str(Money(terms.keeps_minor, currency)) if terms.keeps_minor else "",
@@ -284,10 +282,10 @@ class DepositsRepository:
         async with connection(self._pool) as reading:
             return [row["id"] for row in await reading.fetch(_UNSEEN, booking_id)]
 
-    async def settle(self, booking_id: UUID, now: datetime) -> Outcome | None:
+    async def settle(self, booking_id: UUID, now: datetime) -> DepositEnd | None:
         """Note what has become of a deposit, and keep what was agreed; None if that is open."""
         async with connection(self._pool) as writing:
-            outcome: Outcome | None = await writing.fetchval(_SETTLE, booking_id, now)
+            outcome: DepositEnd | None = await writing.fetchval(_SETTLE, booking_id, now)
         return outcome
 
     async def is_due(self, booking_id: UUID, until: str) -> bool:
@@ -296,8 +294,8 @@ class DepositsRepository:
             return bool(await reading.fetchval(_IS_DUE, booking_id, until))
 
 
-def _standing(row: Record) -> Standing:
-    return Standing(
+def _standing(row: Record) -> ToPay:
+    return ToPay(
         status=row["status"],
         total_minor=row["total_minor"],
         part_paid=row["part_paid"],

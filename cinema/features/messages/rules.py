@@ -136,7 +136,10 @@ KINDS: Final[Mapping[str, KindOfMessage]] = {
         KindOfMessage(
             name="deposit_rest_due",
             example={
-                **_BOOKING,
+                "film": "Stalker",
+                "cinema": "Kino Aurora",
+                "starts": "2026-06-01 20:00",
+                "code": "7KXQ2MPA",
                 "deposit": "100.00 EUR",
                 "keeps": "20.00 EUR",
                 "rest": "300.00 EUR",

@@ -88,6 +88,7 @@ _TAGS: Final = {
     "Gift cards": "Codes with a balance that pays bookings.",
     "Loyalty": "Points that customers earn and pay with.",
     "Concessions": "What is sold with tickets, such as popcorn.",
+    "Deposits": "A part of a group's booking that is paid long before the rest.",
     "Cash desk": "Tills, the cash in them, and the close of a business day.",
     "Orders": "Bookings of guests, which they see and cancel with the link in their mail.",
     "Invoices": "Numbered documents of what was sold and given back; they never change.",

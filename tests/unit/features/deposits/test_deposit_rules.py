@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cinema.features.deposits.rules import Agreed, Standing, agreed, remind_at, share_of, why_not
+from cinema.features.deposits.rules import Agreed, ToPay, agreed, remind_at, share_of, why_not
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -47,7 +47,7 @@ def test_why_no_deposit_can_be_taken(
     standing: dict[str, Any] = {"status": "pending", "total_minor": 4000}
     standing |= {"part_paid": False, "has_deposit": False, **changed}
     deposit = Agreed(amount_minor=amount, keeps_minor=0)
-    assert why_not(Standing(**standing), deposit) == reason
+    assert why_not(ToPay(**standing), deposit) == reason
 
 
 def test_nobody_is_reminded_of_what_is_due_sooner_than_that() -> None:
