@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any, cast
+from uuid import UUID
 
 import asyncpg
 
@@ -56,9 +57,16 @@ async def looked(house: House, database: str) -> int:
         return await OpenDeposits(service, deposits).round()
 
 
+async def is_due(database: str, booking_id: str, until: str) -> bool:
+    """What is asked before the mail about the rest is sent."""
+    async with asyncpg.create_pool(database, min_size=1, max_size=1) as pool:
+        nobody = cast("Any", None)
+        return await DepositsRepository(pool, nobody, nobody).is_due(UUID(booking_id), until)
+
+
 async def until_ended(house: House, clocks: Clocks, database: str, booking_id: str) -> Any:
     """The deposit once it is decided; nodes look until then."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(3 * PATIENCE_S):
         while True:
             await give_up(house, clocks, database)
             await credited(house, database)

@@ -11,7 +11,7 @@ import pytest
 from cinema.domain.rejections import refuse
 from cinema.features.ledger.cards import GIFT_CARD
 from tests.e2e.api.billing import documents_of
-from tests.e2e.api.deposits import deposit_of, looked, take, until_ended
+from tests.e2e.api.deposits import deposit_of, is_due, looked, take, until_ended
 from tests.e2e.api.gift_cards import accounts, card, left, pay_by_card
 from tests.e2e.api.house import UNKNOWN_ID, Clocks, House, open_house
 from tests.e2e.api.paying import get, process, reserve, verify
@@ -248,3 +248,22 @@ async def test_the_contact_is_reminded_before_the_rest_is_due(house: House) -> N
     assert message["recipient"] == "School@Example.org"
     assert (message["kind"], message["language"]) == ("deposit_rest_due", "de")
     assert message["send_at"] == due - timedelta(hours=1)
+
+
+async def test_the_mail_is_sent_only_while_the_rest_is_due_at_the_moment_that_it_names(
+    database: str, clocks: Clocks
+) -> None:
+    async with open_house(database, clocks=clocks) as house:
+        booking = await group(house)
+        until = await house.database.fetchval(
+            "select to_char(b.pay_until at time zone c.time_zone, 'YYYY-MM-DD HH24:MI')"
+            " from bookings b join showtimes t on t.id = b.showtime_id"
+            " join cinemas c on c.id = t.cinema_id where b.id = $1",
+            booking["id"],
+        )
+        assert not await is_due(database, booking["id"], until)
+        assert (await take(house, booking["id"])).status == 201
+        assert await is_due(database, booking["id"], until)
+        assert not await is_due(database, booking["id"], "2026-01-01 20:00")
+        assert (await process(house, "staff", booking["id"])).data["status"] == "confirmed"
+        assert not await is_due(database, booking["id"], until)
