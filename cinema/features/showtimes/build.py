@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from cinema.features.catalog.deletion_store import DELETION, DeletionsRepository
 from cinema.features.catalog.store import CatalogRepository
 from cinema.features.feature import Feature, JobKind
 from cinema.features.node_parts import Listed, NodeParts, Offered
-from cinema.features.showtimes import calendar_routes
+from cinema.features.showtimes import availability_routes, calendar_routes
 from cinema.features.showtimes import routes as showtime_routes
+from cinema.features.showtimes.availability_service import AvailabilityService
+from cinema.features.showtimes.availability_store import AvailabilityRepository
 from cinema.features.showtimes.calendar_service import CalendarsService
 from cinema.features.showtimes.calendar_store import CalendarRepository
 from cinema.features.showtimes.errors import ERRORS
@@ -35,11 +38,18 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
         CalendarRepository(node.pool, node.reads),
         now=node.now,
     )
+    availability = AvailabilityService(
+        AvailabilityRepository(node.pool, node.reads),
+        node.dispatch,
+        now=node.now,
+        steady_s=time.monotonic,
+    )
     deleting = Deletions(node.dispatch, offered[DeletionsRepository], now=node.now)
     return Feature(
         routes=(
             *bound(showtime_routes.ROUTES, showtimes),
             *bound(calendar_routes.ROUTES, calendars),
+            *bound(availability_routes.ROUTES, availability),
         ),
         jobs={DELETION: JobKind(run=deleting.run)},
     )

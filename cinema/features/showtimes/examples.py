@@ -49,3 +49,5 @@ CANCELLATION: Final = {
     "job_id": JOB_ID,
 }
 SHOWTIME_CHANGED: Final = SHOWTIME | {"version": 2}
+SHOWTIME_AVAILABILITY: Final = {"showtime_id": SHOWTIME_ID, "level": "few_left"}
+MOVIE_AVAILABILITY: Final = {"movie_id": MOVIE_ID, "level": "sold_out"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date as Date  # noqa: N812  (a field below is named `date`)
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -17,6 +17,19 @@ from cinema.domain.sale_rules import ShowtimeRules
 from cinema.features.catalog.shapes import Instant, LanguageTag, PriceMinor, SeatCategory
 
 ShowtimeStatus = Literal["scheduled", "rescheduled", "cancelled"]
+AvailabilityLevel = Literal["available", "few_left", "sold_out"]
+
+_ID: Final = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_IDS_MAX: Final = 100
+IdList = Annotated[
+    str,
+    Meta(
+        pattern=f"^{_ID}(,{_ID}){{0,{_IDS_MAX - 1}}}$",
+        max_length=37 * _IDS_MAX - 1,
+        description=f"Up to {_IDS_MAX} ids with commas between them.",
+        examples=["019a0c1e-7000-7000-8000-000000000004"],
+    ),
+]
 
 
 class SalesInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -131,3 +144,41 @@ class ShowtimeQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     movie_id: UUID | None = None
     limit: Limit = PAGE_DEFAULT
     cursor: Cursor | None = None
+
+
+class ShowtimeAvailabilityQuery(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
+    """Which showtimes a page shows."""
+
+    ids: IdList
+
+    def asked(self) -> list[UUID]:
+        """The ids."""
+        return [UUID(one) for one in self.ids.split(",")]
+
+
+class MovieAvailabilityQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which films a page shows, and which of their showtimes count; the day is each cinema's."""
+
+    ids: IdList
+    date: Date | None = None
+    cinema_id: UUID | None = None
+
+    def asked(self) -> list[UUID]:
+        """The ids."""
+        return [UUID(one) for one in self.ids.split(",")]
+
+
+class ShowtimeAvailability(msgspec.Struct, frozen=True, kw_only=True):
+    """`few_left`: at most four seats, or one in ten, are free."""
+
+    showtime_id: UUID
+    level: AvailabilityLevel
+
+
+class MovieAvailability(msgspec.Struct, frozen=True, kw_only=True):
+    """The best level of a film's showtimes."""
+
+    movie_id: UUID
+    level: AvailabilityLevel

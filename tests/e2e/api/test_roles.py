@@ -237,6 +237,12 @@ def calls(house: House, facts: dict[str, str], number: int) -> dict[str, Call]:
             "POST", f"admin/users/{house.people['bob']}/promote", ADMINS, 200, {"role": "customer"}
         ),
         "listMovies": Call("GET", "movies", ANYBODY),
+        "getAvailabilityOfMovies": Call(
+            "GET", f"movies/availability?ids={house.movie_id}", ANYBODY
+        ),
+        "getAvailabilityOfShowtimes": Call(
+            "GET", f"showtimes/availability?ids={facts['showtime']}", ANYBODY
+        ),
         "getMovie": Call("GET", f"movies/{house.movie_id}", ANYBODY),
         "listShowtimesOfMovie": Call("GET", f"movies/{house.movie_id}/showtimes", ANYBODY),
         "listReviewsOfMovie": Call("GET", f"movies/{house.movie_id}/reviews", ANYBODY),

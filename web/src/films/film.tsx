@@ -1,11 +1,12 @@
 /** A film, and when it is shown where: each time on the cinema's own clock. */
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { lazy, Suspense } from "react";
+import { lazy, type ReactNode, Suspense } from "react";
 import { clock, dayIn, dayName, runtime } from "../format";
 import { useWords } from "../i18n";
 import { type Cinema, cinemasQuery, filmQuery, type Showtime, showtimesQuery } from "../ui/queries";
 import { Empty, Failure, Skeleton, useTitle } from "../ui/state";
+import { Fullness, useFullness } from "./fullness";
 import { Poster } from "./poster";
 
 // Whoever comes for a time does not wait for what others have said.
@@ -65,6 +66,8 @@ function Programme({ showtimes, cinemas }: { showtimes: Showtime[]; cinemas: Cin
   const sold = showtimes.filter((one) => one.status !== "cancelled");
   const days = [...new Set(sold.map(dayOf))].sort();
   const day = asked !== undefined && days.includes(asked) ? asked : days[0];
+  const shown = sold.filter((one) => dayOf(one) === day);
+  const levels = useFullness(shown.map((one) => one.id));
   if (day === undefined) return <Empty title={t("film.none")} text={t("film.noneText")} />;
   return (
     <>
@@ -84,14 +87,16 @@ function Programme({ showtimes, cinemas }: { showtimes: Showtime[]; cinemas: Cin
         ))}
       </nav>
       {cinemas.map((cinema) => {
-        const here = sold.filter((one) => one.cinema_id === cinema.id && dayOf(one) === day);
+        const here = shown.filter((one) => one.cinema_id === cinema.id);
         if (here.length === 0) return null;
         return (
           <section key={cinema.id} className="at-cinema">
             <h3>{t("film.soldHere", { cinema: cinema.name, city: cinema.city })}</h3>
             <ul className="times">
               {here.map((one) => (
-                <Time key={one.id} showtime={one} zone={cinema.time_zone} />
+                <Time key={one.id} showtime={one} zone={cinema.time_zone}>
+                  <Fullness level={levels.get(one.id)} />
+                </Time>
               ))}
             </ul>
           </section>
@@ -106,9 +111,10 @@ interface TimeProps {
   zone: string;
   /** The booking that is exchanged for it. */
   exchange?: string;
+  children?: ReactNode;
 }
 
-export function Time({ showtime, zone, exchange }: TimeProps) {
+export function Time({ showtime, zone, exchange, children }: TimeProps) {
   const { t, language } = useWords();
   const languages = new Intl.DisplayNames(language, { type: "language" });
   return (
@@ -124,6 +130,7 @@ export function Time({ showtime, zone, exchange }: TimeProps) {
           {showtime.format} {t("film.in", { language: languages.of(showtime.language) ?? "" })}
         </span>
         <span>{t("film.until", { time: clock(zone, showtime.ends_at, language) })}</span>
+        {children}
       </Link>
     </li>
   );

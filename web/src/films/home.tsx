@@ -1,12 +1,13 @@
 /** What is on: films with their posters, found by search and filters that stand in the address. */
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect, useState } from "react";
+import { lazy, type ReactNode, Suspense, useEffect, useState } from "react";
 import { useSession } from "../api/session";
 import { dayIn, dayName, runtime } from "../format";
 import { useWords } from "../i18n";
 import { cinemasQuery, type FilmFilters, filmsQuery, type Movie } from "../ui/queries";
 import { Empty, Failure, Skeleton, useTitle } from "../ui/state";
+import { Fullness, useFilmFullness } from "./fullness";
 import { Poster } from "./poster";
 
 // Whoever comes for the first time does not load it.
@@ -26,6 +27,7 @@ export function HomePage() {
   const everything = useQuery(filmsQuery({}));
   const cinemas = useQuery(cinemasQuery);
   const session = useSession();
+  const levels = useFilmFullness(films.data?.map((film) => film.id) ?? [], filters);
   useTitle(undefined);
 
   const change = (next: FilmFilters) =>
@@ -96,7 +98,9 @@ export function HomePage() {
           </p>
           <ul className="films">
             {films.data.map((film, index) => (
-              <FilmCard key={film.id} film={film} eager={index < 4} />
+              <FilmCard key={film.id} film={film} eager={index < 4}>
+                <Fullness level={levels.get(film.id)} />
+              </FilmCard>
             ))}
           </ul>
         </>
@@ -105,7 +109,13 @@ export function HomePage() {
   );
 }
 
-function FilmCard({ film, eager }: { film: Movie; eager: boolean }) {
+interface CardProps {
+  film: Movie;
+  eager: boolean;
+  children: ReactNode;
+}
+
+function FilmCard({ film, eager, children }: CardProps) {
   return (
     <li>
       <Link to="/films/$filmId" params={{ filmId: film.id }} className="film-card">
@@ -114,6 +124,7 @@ function FilmCard({ film, eager }: { film: Movie; eager: boolean }) {
         <p>
           {runtime(film.runtime_minutes)} · {film.genres.slice(0, 2).join(", ")}
         </p>
+        {children}
       </Link>
     </li>
   );

@@ -45,6 +45,8 @@ export const de: Texts = {
   "film.until": "bis {time}",
   "film.poster": "Plakat von {title}",
   "film.soldHere": "{cinema}, {city}",
+  "fullness.few_left": "Fast voll",
+  "fullness.sold_out": "Ausverkauft",
   "seats.title": "Plätze auswählen",
   "seats.screen": "Leinwand",
   "seats.map": "Saalplan",

@@ -43,6 +43,8 @@ export const en = {
   "film.until": "until {time}",
   "film.poster": "Poster of {title}",
   "film.soldHere": "{cinema}, {city}",
+  "fullness.few_left": "Few left",
+  "fullness.sold_out": "Sold out",
   "seats.title": "Choose your seats",
   "seats.screen": "Screen",
   "seats.map": "Seat map",

@@ -13,6 +13,7 @@ const PUBLIC = [
   "cinemas",
   "films",
   "film",
+  "fullness",
   "reviews",
   "showtimes",
   "showtime",

@@ -1,0 +1,44 @@
+"""How full a showtime is, in one word."""
+
+from __future__ import annotations
+
+import pytest
+
+from cinema.domain.seatmap import AVAILABLE, BLOCKED, BOOKED, HELD
+from cinema.features.showtimes.availability_rules import best_of, level_of, may_change_by_itself
+from cinema.features.showtimes.shapes import AvailabilityLevel
+
+
+def room(*, free: int = 0, held: int = 0, booked: int = 0, blocked: int = 0) -> bytes:
+    counts = {AVAILABLE: free, HELD: held, BOOKED: booked, BLOCKED: blocked}
+    return b"".join(bytes([status]) * count for status, count in counts.items())
+
+
+@pytest.mark.parametrize(
+    ("seats", "level"),
+    [
+        (room(booked=90, blocked=10), "sold_out"),
+        (room(booked=90, held=10), "sold_out"),
+        (room(), "sold_out"),
+        (room(free=1, booked=99), "few_left"),
+        (room(free=10, booked=90), "few_left"),
+        (room(free=11, booked=89), "available"),
+        # Seats that are not sold at all make no room fuller.
+        (room(free=11, booked=89, blocked=100), "available"),
+        (room(free=4, booked=4), "few_left"),
+        (room(free=5, booked=3), "available"),
+    ],
+)
+def test_a_room_is_called_by_its_free_seats(seats: bytes, level: AvailabilityLevel) -> None:
+    assert level_of(seats) == level
+
+
+def test_only_held_seats_become_free_by_themselves() -> None:
+    assert may_change_by_itself(room(free=1, held=1))
+    assert not may_change_by_itself(room(free=1, booked=1, blocked=1))
+
+
+def test_the_emptiest_showtime_speaks_for_all() -> None:
+    assert best_of(["sold_out", "few_left"]) == "few_left"
+    assert best_of(["few_left", "sold_out", "available"]) == "available"
+    assert best_of(["sold_out"]) == "sold_out"
