@@ -5,8 +5,18 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { defineConfig, type Plugin } from "vite";
 
 const SMALLEST_BYTES = 1024;
-/** What the scanner starts with, and loads later. */
-const SCANNER = ["index.html", "src/scan/page.tsx", "src/scan/camera.ts", "src/i18n/de.ts"];
+/** Pages that start without a connection: their address, and what they load, at once or later. */
+const KEPT_PAGES = {
+  scanner: {
+    shell: "/staff/scan",
+    parts: ["src/scan/page.tsx", "src/scan/camera.ts"],
+  },
+  tickets: {
+    shell: "/bookings",
+    parts: ["src/bookings/list.tsx", "src/bookings/booking.tsx"],
+  },
+};
+const ALWAYS = ["index.html", "src/i18n/de.ts"];
 
 type Manifest = Record<
   string,
@@ -25,25 +35,30 @@ function filesOf(manifest: Manifest, names: readonly string[], seen = new Set<st
   });
 }
 
-/** The scanner's service worker, with the names of the files that it keeps. */
-function scannerWorker(): Plugin {
+/** The service workers of these pages, with the names of the files that they keep. */
+function workers(): Plugin {
   let folder = "";
   return {
-    name: "scanner-worker",
+    name: "workers",
     apply: "build",
     configResolved(config) {
       folder = config.build.outDir;
     },
     writeBundle() {
       const manifest = JSON.parse(readFileSync(join(folder, ".vite", "manifest.json"), "utf8"));
-      const files = [...new Set(filesOf(manifest, SCANNER))].sort().map((file) => `/${file}`);
       const page = readFileSync(join(folder, "index.html"));
-      const source = readFileSync("src/scan/worker.js", "utf8");
-      const version = createHash("sha256").update(page).update(files.join()).update(source);
-      const worker = source
-        .replace('"__FILES__"', JSON.stringify(files))
-        .replace("__VERSION__", version.digest("hex").slice(0, 16));
-      writeFileSync(join(folder, "scanner.js"), worker);
+      const source = readFileSync("src/offline/worker.js", "utf8");
+      for (const [kind, { shell, parts }] of Object.entries(KEPT_PAGES)) {
+        const found = filesOf(manifest, [...ALWAYS, ...parts]).map((file) => `/${file}`);
+        const files = [...new Set(found)].sort();
+        const version = createHash("sha256").update(page).update(files.join()).update(source);
+        const worker = source
+          .replace("__SHELL__", shell)
+          .replace("__KIND__", kind)
+          .replace('"__FILES__"', JSON.stringify(files))
+          .replace("__VERSION__", version.digest("hex").slice(0, 16));
+        writeFileSync(join(folder, `${kind}.js`), worker);
+      }
     },
   };
 }
@@ -74,7 +89,7 @@ function precompressed(): Plugin {
 const server = process.env.CINEMA ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
-  plugins: [scannerWorker(), precompressed()],
+  plugins: [workers(), precompressed()],
   build: {
     outDir: process.env.OUT_DIR ?? "dist",
     emptyOutDir: true,

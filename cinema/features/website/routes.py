@@ -88,9 +88,20 @@ async def asset(website: WebsiteService, context: RequestContext) -> Reply:
 )
 async def scanner_worker(website: WebsiteService, context: RequestContext) -> Reply:
     """The service worker of one page; a browser asks each time whether there is a newer one."""
-    if website.worker is None:
-        raise refuse("NOT_FOUND")
-    return _answer(website.worker, _WORKER, context)
+    return _worker("scanner.js", website, context)
+
+
+@Operation(
+    method="GET",
+    path="/tickets.js",
+    operation_id="ticketsWorker",
+    summary="What starts tickets without a connection",
+    tag=TAG,
+    hidden=True,
+)
+async def tickets_worker(website: WebsiteService, context: RequestContext) -> Reply:
+    """The service worker of bookings."""
+    return _worker("tickets.js", website, context)
 
 
 @Operation(
@@ -124,6 +135,13 @@ async def page(website: WebsiteService, context: RequestContext) -> Reply:
     return _answer(website.page, medium, context, permissions_policy=PERMISSIONS)
 
 
+def _worker(name: str, website: WebsiteService, context: RequestContext) -> Reply:
+    worker = website.worker(name)
+    if worker is None:
+        raise refuse("NOT_FOUND")
+    return _answer(worker, _WORKER, context)
+
+
 def _medium(path: str, *, takes_cards: bool) -> Medium:
     """Each page may run what it needs, and no more."""
     if path == SCANNER:
@@ -145,5 +163,5 @@ def _answer(file: SiteFile, medium: Medium, context: RequestContext, **headers: 
     return Reply(200, body, extra, medium)
 
 
-ROUTES: Final = (home, asset, scanner_worker, get_site)
+ROUTES: Final = (home, asset, scanner_worker, tickets_worker, get_site)
 FALLBACK_ROUTES: Final = (page,)

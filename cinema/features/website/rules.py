@@ -29,9 +29,9 @@ POLICY: Final = (
     "font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
-WORKER: Final = "scanner.js"
+WORKERS: Final = ("scanner.js", "tickets.js")
 WORKER_POLICY: Final = "default-src 'none'; connect-src 'self'; script-src 'self'"
-"""What starts the scanner without a connection fetches its files, and nothing from elsewhere."""
+"""What starts a page without a connection fetches its files, and nothing from elsewhere."""
 
 _STRIPE_SCRIPTS: Final = "https://js.stripe.com https://*.js.stripe.com"
 _CHECKOUT: Final = re.compile(r"/showtimes/[^/]+/checkout")

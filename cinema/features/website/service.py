@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from cinema.features.website.rules import ASSETS, CODINGS, NOT_BUILT, PAGE, TYPES, WORKER, ending
+from cinema.features.website.rules import ASSETS, CODINGS, NOT_BUILT, PAGE, TYPES, WORKERS, ending
 from cinema.features.website.shapes import Site
 
 BUILT: Final = Path(__file__).with_name("built")
@@ -37,14 +37,16 @@ class WebsiteService:
     def __init__(self, site: Site, folder: Path = BUILT) -> None:
         self.site = site
         self.is_built = (folder / PAGE).is_file()
-        self.worker: SiteFile | None = None
+        self._workers: dict[str, SiteFile] = {}
         self._assets: dict[str, SiteFile] = {}
         if not self.is_built:
             self.page = _file(PAGE, NOT_BUILT.encode())
             return
         self.page = _read(folder / PAGE)
         # Pages that an earlier version has built have none.
-        self.worker = _read(folder / WORKER) if (folder / WORKER).is_file() else None
+        self._workers = {
+            name: _read(folder / name) for name in WORKERS if (folder / name).is_file()
+        }
         for path in sorted((folder / ASSETS).iterdir()):
             if ending(path.name) in TYPES:
                 self._assets[path.name] = _read(path)
@@ -52,6 +54,10 @@ class WebsiteService:
     def asset(self, name: str) -> SiteFile | None:
         """A file that the page names."""
         return self._assets.get(name)
+
+    def worker(self, name: str) -> SiteFile | None:
+        """What starts pages of one kind without a connection."""
+        return self._workers.get(name)
 
 
 def _read(path: Path) -> SiteFile:

@@ -32,7 +32,8 @@ SITE = Site(
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "assets").mkdir()
     (tmp_path / "index.html").write_text(PAGE)
-    (tmp_path / "scanner.js").write_text(WORKER)
+    for name in ("scanner.js", "tickets.js"):
+        (tmp_path / name).write_text(WORKER)
     (tmp_path / "assets" / "app-1a2b.js").write_text(SCRIPT)
     (tmp_path / "assets" / "app-1a2b.js.gz").write_bytes(gzip.compress(SCRIPT.encode()))
     (tmp_path / "assets" / "reader-1a2b.wasm").write_bytes(b"\0asm")
@@ -89,17 +90,18 @@ async def test_only_the_scanner_may_run_compiled_code(site: aiohttp.ClientSessio
             assert "'unsafe-eval'" not in policy
 
 
-async def test_what_starts_the_scanner_offline_is_asked_for_each_time_and_fetches_ours_alone(
-    site: aiohttp.ClientSession, tmp_path: Path
+@pytest.mark.parametrize("name", ["scanner.js", "tickets.js"])
+async def test_what_starts_a_page_offline_is_asked_for_each_time_and_fetches_ours_alone(
+    site: aiohttp.ClientSession, tmp_path: Path, name: str
 ) -> None:
-    async with site.get("/scanner.js") as reply:
+    async with site.get(f"/{name}") as reply:
         assert (reply.status, await reply.text()) == (200, WORKER)
         assert reply.headers["Content-Type"].startswith("text/javascript")
         assert reply.headers["Cache-Control"] == "no-cache"
         policy = reply.headers["Content-Security-Policy"]
         assert policy == "default-src 'none'; connect-src 'self'; script-src 'self'"
     async for client in served(WebsiteService(Site(), tmp_path / "nothing")):
-        async with client.get("/scanner.js", headers=BROWSER) as reply:
+        async with client.get(f"/{name}", headers=BROWSER) as reply:
             assert reply.status == 404
 
 

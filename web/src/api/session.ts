@@ -10,8 +10,15 @@ export type Session =
   | { kind: "guest"; token: string }
   | { kind: "user"; token: string; user: User };
 
-/** Says only that a cookie may be there, so that visitors without one ask for nothing in vain. */
+/** Whose cookie may be there, so that visitors without one ask for nothing in vain. */
 const HINT = "cinema.signed-in";
+/** The tickets that `bookings/kept.ts` keeps for that account. */
+export const KEPT_TICKETS = "cinema.tickets";
+
+/** The account that has signed in here last and not signed out, as far as is known without the server. */
+export function hintedUser(): string | null {
+  return localStorage.getItem(HINT);
+}
 
 let session: Session = { kind: "unknown" };
 let refreshing: Promise<boolean> | null = null;
@@ -27,8 +34,11 @@ export function tokenOf(one: Session): string | null {
 
 export function setSession(next: Session): void {
   session = next;
-  if (next.kind === "user") localStorage.setItem(HINT, "yes");
+  const hinted = hintedUser();
+  if (next.kind === "user") localStorage.setItem(HINT, next.user.id);
   else if (next.kind === "nobody") localStorage.removeItem(HINT);
+  // What is kept is of one account, and ends with it.
+  if (hinted !== null && hinted !== hintedUser()) indexedDB.deleteDatabase(KEPT_TICKETS);
   for (const listener of listeners) listener();
 }
 
@@ -75,7 +85,7 @@ export function receiveGuest(): void {
 /** Find out who it is, once, before the first request with a token. */
 export async function ready(): Promise<void> {
   if (session.kind !== "unknown") return;
-  if (localStorage.getItem(HINT) === null) setSession({ kind: "nobody" });
+  if (hintedUser() === null) setSession({ kind: "nobody" });
   else await refresh();
 }
 

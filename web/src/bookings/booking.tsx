@@ -8,9 +8,11 @@ import { useWords } from "../i18n";
 import { Refusal } from "../ui/form";
 import { save } from "../ui/links";
 import { Empty, Failure, Skeleton, useTitle } from "../ui/state";
+import { AwayBooking, UNTIL_THERE, useKeeping, useKept } from "./away";
 import { Cancelling, type Ways } from "./cancelling";
 import { BookingCard } from "./card";
-import { bookingQuery, codeQuery } from "./queries";
+import { dropTicket } from "./kept";
+import { type Booking, bookingQuery, codeQuery } from "./queries";
 
 const route = getRouteApi("/bookings/$bookingId");
 
@@ -20,7 +22,12 @@ export function BookingPage() {
   const { t } = useWords();
   const session = useSession();
   const queries = useQueryClient();
-  const booking = useQuery({ ...bookingQuery(bookingId), enabled: session.kind !== "nobody" });
+  const booking = useQuery({
+    ...bookingQuery(bookingId),
+    ...UNTIL_THERE,
+    enabled: session.kind !== "nobody",
+  });
+  const kept = useKept(booking)?.find((one) => one.id === bookingId);
   const [isAsking, setAsking] = useState(false);
   useTitle(t("booking.title"));
 
@@ -36,6 +43,7 @@ export function BookingPage() {
       </Empty>
     );
   }
+  if (kept) return <AwayBooking ticket={kept} />;
   if (booking.isError) return <Failure error={booking.error} again={() => booking.refetch()} />;
   if (booking.data === undefined) return <Skeleton className="checkout-skeleton" />;
   const { code, status } = booking.data;
@@ -57,7 +65,7 @@ export function BookingPage() {
         {isNew && session.kind === "guest" && <p>{t("booking.mailed")}</p>}
       </header>
       <BookingCard booking={booking.data}>
-        {status === "confirmed" && <Code bookingId={bookingId} />}
+        {status === "confirmed" && <Code booking={booking.data} />}
       </BookingCard>
       <Files bookingId={bookingId} code={code} hasTickets={status === "confirmed"} />
       {(status === "confirmed" || status === "pending") && (
@@ -82,6 +90,8 @@ export function BookingPage() {
           ways={ways}
           done={(left) => {
             queries.setQueryData(bookingQuery(bookingId).queryKey, left);
+            // What was given back opens no door any more, with a connection or without.
+            if (left.status !== "confirmed") void dropTicket(bookingId).catch(() => undefined);
             void queries.invalidateQueries({ queryKey: ["bookings"] });
             void queries.invalidateQueries({ queryKey: ["code", bookingId] });
           }}
@@ -93,9 +103,10 @@ export function BookingPage() {
 }
 
 /** What scanners at the door read. Without it the booking's code still does at the counter. */
-function Code({ bookingId }: { bookingId: string }) {
+function Code({ booking }: { booking: Booking }) {
   const { t } = useWords();
-  const picture = useQuery(codeQuery(bookingId));
+  const picture = useQuery(codeQuery(booking.id));
+  useKeeping(booking, picture.data);
   if (picture.isPending) return <Skeleton className="qr" />;
   return picture.data ? <img className="qr" src={picture.data} alt={t("booking.qr")} /> : null;
 }

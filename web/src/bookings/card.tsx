@@ -3,13 +3,29 @@ import type { ReactNode } from "react";
 import { Poster } from "../films/poster";
 import { moment, money } from "../format";
 import { useWords } from "../i18n";
+import type { Cinema, Movie, Showtime } from "../ui/queries";
 import { Skeleton } from "../ui/state";
 import { useShow } from "./list";
 import type { Booking } from "./queries";
 
 export function BookingCard({ booking, children }: { booking: Booking; children?: ReactNode }) {
+  return (
+    <Ticket booking={booking} {...useShow(booking.showtime_id)}>
+      {children}
+    </Ticket>
+  );
+}
+
+interface TicketProps {
+  booking: Booking;
+  showtime: Showtime | undefined;
+  film: Movie | undefined;
+  cinema: Cinema | undefined;
+  children?: ReactNode;
+}
+
+export function Ticket({ booking, showtime, film, cinema, children }: TicketProps) {
   const { t, language } = useWords();
-  const { showtime, film, cinema } = useShow(booking.showtime_id);
   const { code, seats, total, status } = booking;
   return (
     <div className="ticket">

@@ -7,6 +7,7 @@ import { moment, money } from "../format";
 import { useWords } from "../i18n";
 import { cinemasQuery, filmQuery, showtimeQuery } from "../ui/queries";
 import { Empty, Failure, Skeleton, useTitle } from "../ui/state";
+import { AwayBookings, UNTIL_THERE, useKept } from "./away";
 import { type Booking, bookingsQuery, type When } from "./queries";
 
 const route = getRouteApi("/bookings");
@@ -52,7 +53,9 @@ export function BookingsPage() {
 
 function Bookings({ when }: { when: When }) {
   const { t } = useWords();
-  const bookings = useInfiniteQuery(bookingsQuery(when));
+  const bookings = useInfiniteQuery({ ...bookingsQuery(when), ...UNTIL_THERE });
+  const kept = useKept(bookings);
+  if (kept !== null && kept.length > 0) return <AwayBookings tickets={kept} />;
   if (bookings.isError) return <Failure error={bookings.error} again={() => bookings.refetch()} />;
   if (bookings.data === undefined) return <Skeleton className="list-skeleton" />;
   const all = bookings.data.pages.flatMap((page) => page.data);

@@ -146,6 +146,8 @@ export const de: Texts = {
   "checkout.settlingText":
     "Ihre Bank bearbeitet die Zahlung. Danach kommt eine Mail mit Ihren Karten.",
   "booking.thanks": "Viel Vergnügen im Kino!",
+  "away.text":
+    "Es gibt keine Verbindung. So stand es, als du zuletzt nachgesehen hast; der Code öffnet die Tür trotzdem.",
   "booking.title": "Ihre Buchung",
   "booking.code": "Buchungscode",
   "booking.show": "Zeigen Sie diesen Code am Einlass.",

@@ -142,6 +142,8 @@ export const en = {
   "checkout.settlingText":
     "Your bank works on the payment. A mail with your tickets comes when it is done.",
   "booking.thanks": "Enjoy the film!",
+  "away.text":
+    "There is no connection. This is how it stood when you last looked; the code opens the door all the same.",
   "booking.title": "Your booking",
   "booking.code": "Booking code",
   "booking.show": "Show this code at the entrance.",

@@ -1,8 +1,10 @@
-// Keeps the scanner's page and its files for a start without a connection, and nothing else: its scope
-// is that one address, and what the API answers is never kept. The build puts in the names of the files.
-const SHELL = "/staff/scan";
+// Keeps one page and its files for a start without a connection, and nothing else: its scope is the
+// address of that page, and what the API answers is never kept. The build makes one of it for the scanner
+// and one for tickets, and puts in the address and the names of the files.
+const SHELL = "__SHELL__";
 const FILES = "__FILES__";
-const CACHE = "scanner-__VERSION__";
+const KIND = "__KIND__-";
+const CACHE = `${KIND}__VERSION__`;
 
 addEventListener("install", (event) => {
   const page = new Request(SHELL, { headers: { Accept: "text/html" }, cache: "reload" });
@@ -12,7 +14,7 @@ addEventListener("install", (event) => {
 addEventListener("activate", (event) => {
   // Only now is no page open that needs the files of the build before.
   const drop = async () => {
-    const names = (await caches.keys()).filter((name) => name.startsWith("scanner-"));
+    const names = (await caches.keys()).filter((name) => name.startsWith(KIND));
     await Promise.all(names.filter((name) => name !== CACHE).map((name) => caches.delete(name)));
     await clients.claim();
   };
@@ -25,7 +27,8 @@ addEventListener("fetch", (event) => {
   // The server varies its answers by what is accepted; here there is one of each.
   const one = { ignoreVary: true };
   const kept = (name) => caches.open(CACHE).then((cache) => cache.match(name, one));
-  if (event.request.mode === "navigate" && pathname === SHELL) {
+  const isPage = pathname === SHELL || pathname.startsWith(`${SHELL}/`);
+  if (event.request.mode === "navigate" && isPage) {
     const shown = fetch(event.request).catch(async (error) => {
       const page = await kept(SHELL);
       if (page === undefined) throw error;
