@@ -9,6 +9,8 @@ import { Field, type Fields, Form, Newest, Refusal, STEADY } from "../ui/form";
 import { type Cinema, type Movie, type Showtime, showtimeQuery } from "../ui/queries";
 import { Dialog, Skeleton } from "../ui/state";
 import type { Room } from "./board";
+import { Channels } from "./channels";
+import { Presale } from "./presale";
 import { QueueSwitch } from "./queue-switch";
 import { instantOf, inTheWay, MINUTE_MS, timeIn } from "./timetable-parts";
 
@@ -123,7 +125,7 @@ function Loaded(props: LoadedProps) {
   const { wish, cinema, show, showtime, again } = props;
   const { t, language } = useWords();
   const done = useDone(props.close);
-  const [part, setPart] = useState<"facts" | "queue" | "cancel">("facts");
+  const [part, setPart] = useState<"facts" | "queue" | "presale" | "channels" | "cancel">("facts");
   const [round, setRound] = useState(0);
   const changed = useMutation({
     mutationFn: (body: Omit<Schemas["ShowtimeInput"], "movie_id">) => {
@@ -150,6 +152,9 @@ function Loaded(props: LoadedProps) {
   const back = () => setPart("facts");
   if (part === "cancel") return <Cancelling {...props} done={done} back={back} />;
   if (part === "queue") return <QueueSwitch showtimeId={show.id} cinema={cinema} back={back} />;
+  if (part === "presale") return <Presale showtimeId={show.id} cinema={cinema} back={back} />;
+  if (part === "channels")
+    return <Channels showtime={showtime} cinema={cinema} done={done} again={again} back={back} />;
   const minutes = (Date.parse(showtime.ends_at) - Date.parse(showtime.starts_at)) / MINUTE_MS;
   return (
     <Shared
@@ -181,6 +186,12 @@ function Loaded(props: LoadedProps) {
       />
       <button type="button" className="button quiet" onClick={() => setPart("queue")}>
         {t("queue.title")}
+      </button>
+      <button type="button" className="button quiet" onClick={() => setPart("presale")}>
+        {t("presale.title")}
+      </button>
+      <button type="button" className="button quiet" onClick={() => setPart("channels")}>
+        {t("channels.title")}
       </button>
       <button type="button" className="button danger" onClick={() => setPart("cancel")}>
         {t("table.cancel")}

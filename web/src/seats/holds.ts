@@ -35,7 +35,7 @@ export async function enter(showtimeId: string, place: QueuePlace): Promise<void
   await ask(api.POST("/api/v1/showtimes/{showtime_id}/queue/entry", { params, body }));
 }
 
-export type Wish = { key: string } & (
+export type Wish = { key: string; presale_code?: string } & (
   | { seats: string[] }
   | { best_available: Schemas["BestAvailable"] }
 );

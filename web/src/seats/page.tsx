@@ -10,7 +10,7 @@ import {
   useState,
   useSyncExternalStore,
 } from "react";
-import { ApiError, api, ask, newKey, REPEATED, type Schemas } from "../api/client";
+import { ApiError, api, ask, newKey, REPEATED, type Schemas, serverNow } from "../api/client";
 import { useSession } from "../api/session";
 import { moment, money, sum } from "../format";
 import { useVisit } from "../foryou/events";
@@ -73,7 +73,12 @@ export function SeatsPage() {
       {seats.data === undefined || layout.isPending ? (
         <Skeleton className="map-skeleton" />
       ) : (
-        <Choosing key={showtimeId} seats={seats.data} layout={layout.data?.layout ?? null} />
+        <Choosing
+          key={showtimeId}
+          seats={seats.data}
+          layout={layout.data?.layout ?? null}
+          opensAt={showtime.data?.sales.opens_at}
+        />
       )}
     </div>
   );
@@ -113,6 +118,12 @@ export function Heading({
   );
 }
 
+const PRESALE: Partial<Record<string, Key>> = {
+  not_yet: "presale.notYet",
+  used_up: "presale.usedUp",
+  used_by_you: "presale.usedByYou",
+};
+
 /** What a refusal of a hold means, for a person. */
 function refusalText(error: Error, { t }: Words): string {
   if (!(error instanceof ApiError)) return t(keyOf(error));
@@ -120,11 +131,13 @@ function refusalText(error: Error, { t }: Words): string {
   const texts: Partial<Record<string, Key>> = {
     SEAT_UNAVAILABLE: "seats.lost",
     ORPHAN_SEAT: "seats.orphan",
+    CHANNEL_SOLD_OUT: "seats.channel",
     COMPANION_ONLY: "seats.companionOnly",
     NOT_ENOUGH_SEATS: "seats.noBest",
     HOLD_LIMIT: "seats.limit",
     SALES_CLOSED: "seats.closed",
     SALES_PAUSED: "seats.paused",
+    PRESALE_CODE_REFUSED: PRESALE[String(error.details.reason)] ?? "presale.unknown",
     QUEUE_NOT_YET: "seats.queueOver",
     QUEUE_PLACE_ENDED: "seats.queueOver",
   };
@@ -143,13 +156,13 @@ function useEntry(showtimeId: string, failed: (error: Error) => void) {
   }, [showtimeId, place]);
 }
 
-function Choosing({
-  seats,
-  layout,
-}: {
+interface ChoosingProps {
   seats: Schemas["SeatMap"];
   layout: Schemas["Layout"] | null;
-}) {
+  opensAt: string | undefined;
+}
+
+function Choosing({ seats, layout, opensAt }: ChoosingProps) {
   const words = useWords();
   const { t, many, language } = words;
   const { showtime_id: showtimeId } = seats;
@@ -162,6 +175,9 @@ function Choosing({
   const [isShort, setShort] = useState(false);
   const { chosen, lost, line, isSoldOut } = useSyncExternalStore(store.watch, store.seen);
   const [note, setNote] = useState("");
+  const [code, setCode] = useState("");
+  const isBefore = opensAt !== undefined && Date.parse(opensAt) > serverNow();
+  const presale = isBefore && code.trim() !== "" ? { presale_code: code.trim() } : {};
   const [holdId, setHoldId] = useState(() => keptAt(showtimeId));
   const prices = useMemo(() => new Map(seats.seats.map((one) => [one.label, one.price])), [seats]);
 
@@ -234,9 +250,26 @@ function Choosing({
   return (
     <>
       <Waiting showtimeId={showtimeId} isWanted={kept === null && (isSoldOut || isShort)} />
+      {isBefore && (
+        <section className="panel" aria-labelledby="presale">
+          <h2 id="presale">{t("presale.before")}</h2>
+          <label className="field">
+            <span>{t("presale.yours")}</span>
+            <input
+              value={code}
+              autoComplete="off"
+              maxLength={64}
+              onChange={(event) => setCode(event.target.value)}
+            />
+            <small>{t("presale.yoursHint")}</small>
+          </label>
+        </section>
+      )}
       <BestSeats
         isBusy={hold.isPending}
-        find={(quantity) => hold.mutate({ key: newKey(), best_available: { quantity } })}
+        find={(quantity) =>
+          hold.mutate({ key: newKey(), best_available: { quantity }, ...presale })
+        }
       />
       <p className={`line ${line}`} role="status">
         {t(
@@ -292,7 +325,7 @@ function Choosing({
               type="button"
               className="button"
               disabled={chosen.length === 0 || hold.isPending || line !== "live"}
-              onClick={() => hold.mutate({ key: newKey(), seats: [...chosen] })}
+              onClick={() => hold.mutate({ key: newKey(), seats: [...chosen], ...presale })}
             >
               {t(hold.isPending ? "seats.holding" : "seats.continue")}
             </button>
