@@ -7,6 +7,7 @@ from typing import Final
 from cinema.features.accounts.front_door import FrontDoor
 from cinema.features.bookings.store import BookingsRepository
 from cinema.features.deposits import routes as deposit_routes
+from cinema.features.deposits.errors import ERRORS
 from cinema.features.deposits.jobs import OpenDeposits
 from cinema.features.deposits.routes import DepositParts
 from cinema.features.deposits.service import DepositsService
@@ -39,4 +40,4 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     )
 
 
-DEPOSITS: Final = Listed(build)
+DEPOSITS: Final = Listed(build, errors=ERRORS)

@@ -1,4 +1,4 @@
--- Deposits of groups (docs/adr/087-deposits.md). The money is on the card; of it `keeps_minor` stay with the cinema if
+-- Deposits of groups (docs/adr/090-deposits.md). The money is on the card; of it `keeps_minor` stay with the cinema if
 -- nobody pays the rest. Without an `outcome` it waits for that, or is still to be put aside.
 create table deposits (
     booking_id uuid primary key,
