@@ -39,7 +39,7 @@ def _looked_at(page: Page, backstage: Backstage) -> str:
     address = f"/bookings/{booking['id']}"
     page.goto(address)
     page.locator("img.qr").wait_for()
-    page.wait_for_function(IS_KEPT)
+    backstage.until(lambda: page.evaluate(IS_KEPT) is True)
     return address
 
 
@@ -70,7 +70,7 @@ def test_whoever_has_signed_out_leaves_no_ticket_behind(page: Page, backstage: B
     address = _looked_at(page, backstage)
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("link", name="Sign in").first.wait_for()
-    page.wait_for_function(IS_FORGOTTEN)
+    backstage.until(lambda: page.evaluate(IS_FORGOTTEN) is True)
     page.context.set_offline(True)
     page.goto(address)
     page.locator("main").get_by_role("link", name="Sign in").wait_for()
@@ -83,7 +83,8 @@ def test_a_ticket_that_was_given_back_is_not_kept(page: Page, backstage: Backsta
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Cancel and get").click()
     expect(page.locator("img.qr")).to_have_count(0)
-    page.wait_for_function(IS_DROPPED, arg=address.removeprefix("/bookings/"))
+    booking_id = address.removeprefix("/bookings/")
+    backstage.until(lambda: page.evaluate(IS_DROPPED, booking_id) is True)
     page.context.set_offline(True)
     page.goto("/bookings")
     expect(page.locator("main h1")).to_be_visible()
