@@ -64,7 +64,7 @@ HOLES: dict[str, Hole] = {
         Hole(name="no-lease-wait", found_by=2, kernel=weakened.WaitsForNoLease),
         Hole(name="answers-without-lease", found_by=13, kernel=weakened.RefusesWithoutLease),
         Hole(name="success-before-durable", found_by=0, kernel=weakened.AcknowledgesBeforeDurable),
-        Hole(name="answers-before-durable", found_by=0, kernel=weakened.AnswersBeforeDurable),
+        Hole(name="answers-before-durable", found_by=3, kernel=weakened.AnswersBeforeDurable),
         Hole(
             name="snapshot-by-former-owner",
             kind="watched",
@@ -72,8 +72,8 @@ HOLES: dict[str, Hole] = {
             journal=weakened.TrustingSnapshots,
         ),
         Hole(name="snapshot-kept-by-former-owner", found_by=119, journal=more.KeepsForFormerOwners),
-        Hole(name="append-again-after-doubt", found_by=59, kernel=weakened.AppendsAgainAfterDoubt),
-        Hole(name="doubt-is-failure", found_by=59, kernel=weakened.CallsDoubtsFailures),
+        Hole(name="append-again-after-doubt", found_by=136, kernel=weakened.AppendsAgainAfterDoubt),
+        Hole(name="doubt-is-failure", found_by=90, kernel=weakened.CallsDoubtsFailures),
         Hole(name="epoch-not-compared", found_by=1, journal=more.EpochsNotCompared),
         Hole(
             name="truncation-by-former-owner",
