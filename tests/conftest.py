@@ -88,8 +88,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None if any("browser" in argument for argument in config.args) else True
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that take minutes begin first; chaos, which asks for the whole machine, comes last."""
+    """Files that take minutes begin first; chaos, which asks for the whole machine, comes last.
+
+    What Hypothesis draws is not traced: it would take several times as long, and coverage is to
+    depend on no chance.
+    """
+    for item in items:
+        if item.get_closest_marker("hypothesis") is not None:
+            item.add_marker(pytest.mark.no_cover)
     order = {name: rank for rank, name in enumerate(LONGEST_FILES)}
 
     def rank(item: pytest.Item) -> int:
