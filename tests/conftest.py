@@ -22,6 +22,7 @@ from cinema.local.redis_server import LocalRedis
 from cinema.storage.database.migrate import migrate
 from cinema.storage.database.pool import open_pool
 from tests.support.coverage_files import drop_broken_files
+from tests.support.memory import folder_in_memory
 
 # A shared machine may be slow at any moment; that is no defect of the code under test.
 hypothesis.settings.register_profile("cinema", deadline=None)
@@ -115,8 +116,11 @@ def postgres_server() -> Iterator[str]:
     if given:
         yield given
         return
-    with tempfile.TemporaryDirectory(prefix="cinema-test-") as folder:
-        server = EmbeddedPostgres(Path(folder), durable=False)
+    with tempfile.TemporaryDirectory(prefix="cinema-test-", dir=folder_in_memory()) as folder:
+        # What is kept of its log may lie in memory.
+        server = EmbeddedPostgres(
+            Path(folder), durable=False, settings={"max_wal_size": "128MB", "min_wal_size": "64MB"}
+        )
         try:
             yield server.start()
         finally:
@@ -146,7 +150,9 @@ async def empty_database(postgres_server: str) -> AsyncIterator[str]:
 async def database(postgres_server: str, template_database: str) -> AsyncIterator[str]:
     """The address of a migrated database of the test's own."""
     name = f"cinema_test_{os.getpid()}_{next(_numbers)}"
-    await _execute(postgres_server, f"create database {name} template {template_database}")
+    await _execute(
+        postgres_server, f"create database {name} template {template_database} strategy file_copy"
+    )
     yield _address(postgres_server, name)
     await _execute(postgres_server, f"drop database {name} with (force)")
 
@@ -155,7 +161,12 @@ async def database(postgres_server: str, template_database: str) -> AsyncIterato
 def shared_database(postgres_server: str, template_database: str) -> Iterator[str]:
     """The address of a migrated database for all tests of a file."""
     name = f"cinema_shared_{os.getpid()}_{next(_numbers)}"
-    _run(_execute(postgres_server, f"create database {name} template {template_database}"))
+    _run(
+        _execute(
+            postgres_server,
+            f"create database {name} template {template_database} strategy file_copy",
+        )
+    )
     yield _address(postgres_server, name)
     _run(_execute(postgres_server, f"drop database {name} with (force)"))
 

@@ -23,7 +23,9 @@ truncate showtime_heads, showtime_journal, showtime_snapshots, showtime_archive,
 def contract_database(postgres_server: str, template_database: str) -> Iterator[str]:
     """One database for all of the suite: a clone for each test would take most of its time."""
     name = f"cinema_contract_{os.getpid()}"
-    _execute(postgres_server, f"create database {name} template {template_database}")
+    _execute(
+        postgres_server, f"create database {name} template {template_database} strategy file_copy"
+    )
     yield urlunsplit(urlsplit(postgres_server)._replace(path=f"/{name}"))
     _execute(postgres_server, f"drop database {name} with (force)")
 

@@ -21,7 +21,9 @@ async def site(postgres_server: str, template_database: str) -> AsyncIterator[Si
     name = f"cinema_site_{os.getpid()}_{next(_numbers)}"
     server = await asyncpg.connect(postgres_server)
     try:
-        await server.execute(f"create database {name} template {template_database}")
+        await server.execute(
+            f"create database {name} template {template_database} strategy file_copy"
+        )
         async with open_site(urlunsplit(urlsplit(postgres_server)._replace(path=f"/{name}"))) as it:
             yield it
         await server.execute(f"drop database {name} with (force)")

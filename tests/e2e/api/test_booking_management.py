@@ -39,7 +39,7 @@ async def posting(
     """A house with a database and a mailbox of its own."""
     name = f"cinema_management_{os.getpid()}"
     server = await asyncpg.connect(postgres_server)
-    await server.execute(f"create database {name} template {template_database}")
+    await server.execute(f"create database {name} template {template_database} strategy file_copy")
     address = urlunsplit(urlsplit(postgres_server)._replace(path=f"/{name}"))
     folder = tmp_path_factory.mktemp("management")
     async with open_house(

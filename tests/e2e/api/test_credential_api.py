@@ -53,7 +53,7 @@ async def posting(
     """A house with a database of its own: another node would take its mails."""
     name = f"cinema_posting_{os.getpid()}"
     server = await asyncpg.connect(postgres_server)
-    await server.execute(f"create database {name} template {template_database}")
+    await server.execute(f"create database {name} template {template_database} strategy file_copy")
     address = urlunsplit(urlsplit(postgres_server)._replace(path=f"/{name}"))
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)

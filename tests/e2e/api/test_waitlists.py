@@ -30,7 +30,7 @@ async def posting(
     """A house with a database of its own, which another node would take the mails of."""
     name = f"cinema_waitlists_{os.getpid()}"
     server = await asyncpg.connect(postgres_server)
-    await server.execute(f"create database {name} template {template_database}")
+    await server.execute(f"create database {name} template {template_database} strategy file_copy")
     address = urlunsplit(urlsplit(postgres_server)._replace(path=f"/{name}"))
     folder = tmp_path_factory.mktemp("waitlists")
     async with open_house(address, data_dir=folder) as house:

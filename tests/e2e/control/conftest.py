@@ -21,7 +21,9 @@ async def house_desk(postgres_server: str, template_database: str) -> AsyncItera
     name = f"cinema_control_{os.getpid()}_{next(_numbers)}"
     server = await asyncpg.connect(postgres_server)
     try:
-        await server.execute(f"create database {name} template {template_database}")
+        await server.execute(
+            f"create database {name} template {template_database} strategy file_copy"
+        )
         address = urlunsplit(urlsplit(postgres_server)._replace(path=f"/{name}"))
         async with open_desk(address) as opened:
             yield opened
