@@ -19,6 +19,7 @@ from cinema.settings import announced
 from tests.support.local_cluster import LocalCluster
 from tests.support.served import STOP_TIMEOUT_S, serving
 from tests.support.server_process import ROOT, free_port
+from tests.support.waiting import look_again
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -101,7 +102,7 @@ async def test_any_node_of_a_cluster_answers_for_all(tmp_path: Path) -> None:
         async with asyncio.timeout(STOP_TIMEOUT_S):
             # A view takes a moment to reach everybody.
             while versions(seen := await each("nodes")) != {3}:
-                pass
+                await look_again()
         assert len({node["node_id"] for node in seen[0]}) == 3
         for nodes in seen:
             assert [node["node_id"] for node in nodes] == [node["node_id"] for node in seen[0]]

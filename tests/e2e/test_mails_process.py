@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.mail_server import HOST, mail_server
 from tests.support.server_process import ServerProcess
+from tests.support.waiting import look_again
 
 pytestmark = [pytest.mark.postgres, pytest.mark.process, pytest.mark.slow]
 
@@ -30,7 +31,7 @@ async def _register(server: ServerProcess) -> None:
 
 async def _sent(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     while await connection.fetchval("select status from messages") != "sent":
-        pass
+        await look_again()
 
 
 async def test_a_mail_that_was_being_sent_at_a_kill_is_sent_again_as_the_same(

@@ -19,6 +19,7 @@ from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.tokens import TokenIssuer
 from tests.support.server_process import SECRET, ServerProcess, running
 from tests.support.told import TOLD
+from tests.support.waiting import look_again
 
 pytestmark = [pytest.mark.postgres, pytest.mark.process, pytest.mark.slow]
 
@@ -125,7 +126,7 @@ async def _until(
 ) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while await connection.fetchval(question) < at_least:
-            pass
+            await look_again()
 
 
 async def test_every_booking_is_cancelled_refunded_and_told_once_though_the_server_is_killed(

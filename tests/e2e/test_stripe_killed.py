@@ -22,6 +22,7 @@ from cinema.integrations.stripe.double.faults import Fault
 from cinema.integrations.stripe.double.server import StripeDouble
 from tests.support.server_process import SECRET, ServerProcess, running
 from tests.support.told import TOLD
+from tests.support.waiting import look_again
 
 pytestmark = [pytest.mark.postgres, pytest.mark.process, pytest.mark.slow]
 
@@ -168,7 +169,7 @@ class Box:
         """Wait for what the database must say."""
         async with asyncio.timeout(PATIENCE_S):
             while not await self.database.fetchval(question, *values):
-                pass
+                await look_again()
 
     async def is_booked_once(self, booking_id: str) -> None:
         """One intent has paid, nothing went back, and the books say so."""

@@ -18,6 +18,7 @@ from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.tokens import TokenIssuer
 from cinema.features.waitingroom.rules import shuffled
 from tests.support.server_process import SECRET, ServerProcess, running
+from tests.support.waiting import look_again
 
 pytestmark = [pytest.mark.postgres, pytest.mark.process, pytest.mark.slow]
 
@@ -87,7 +88,7 @@ class Clients:
 async def until(database: asyncpg.Connection[asyncpg.Record], question: str) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not await database.fetchval(question):
-            pass
+            await look_again()
 
 
 async def test_a_node_killed_in_the_middle_of_a_round_loses_no_place(

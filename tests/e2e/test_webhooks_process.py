@@ -23,6 +23,7 @@ from cinema.storage.database.pool import close_pool, open_pool
 from cinema.storage.encryption import Cipher
 from tests.support.receivers import Received, receiver
 from tests.support.server_process import ServerProcess
+from tests.support.waiting import look_again
 
 pytestmark = [pytest.mark.postgres, pytest.mark.process, pytest.mark.slow]
 
@@ -106,7 +107,7 @@ async def test_what_was_not_told_or_not_acknowledged_at_a_kill_comes_in_order(
                 while await connection.fetchval(
                     "select exists (select from webhook_deliveries where status <> 'delivered')"
                 ):
-                    pass
+                    await look_again()
         finally:
             await connection.close()
             await server.stop()

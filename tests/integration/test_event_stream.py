@@ -17,6 +17,7 @@ from cinema.features.events.tail import EventTail
 from cinema.local.redis_server import LocalRedis
 from cinema.storage.database.transactions import Pool
 from cinema.storage.redis.event_stream import STREAM, EventStream, StreamUnavailable
+from tests.support.waiting import look_again
 
 pytestmark = pytest.mark.postgres
 
@@ -129,7 +130,7 @@ async def test_a_node_writes_as_soon_as_it_hears_of_an_event(pool: Pool, redis_u
     tail.advance(await EventsRepository(pool).last())
     async with asyncio.timeout(PATIENT_S):
         while not await entries(redis_url):
-            pass
+            await look_again()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await stream.close()

@@ -24,6 +24,7 @@ from cinema.storage.journal.months import Month, attached_months, bytes_of
 from cinema.storage.journal.store import ENDED_HOLD, STORED_REPLY
 from tests.support.catalog_rows import INSERT_SHOWTIMES
 from tests.support.stores import Stage, archive_row, booking, postgres_stage, snapshot, some_id
+from tests.support.waiting import look_again
 
 pytestmark = pytest.mark.postgres
 
@@ -152,7 +153,7 @@ async def _left_alone(connection: asyncpg.Connection[asyncpg.Record]) -> None:
             "select count(*) from pg_stat_activity where datname = current_database() "
             "and backend_type = 'client backend' and pid <> pg_backend_pid()"
         ):
-            pass
+            await look_again()
 
 
 async def test_a_round_looks_up_what_it_lets_go_of_and_reads_no_table_whole(

@@ -10,6 +10,7 @@ import pytest
 
 from cinema.storage.database.immediate_pool import open_immediate_pool
 from cinema.storage.database.transactions import Pool
+from tests.support.waiting import look_again
 
 pytestmark = pytest.mark.postgres
 
@@ -22,7 +23,7 @@ async def _under_way(database: str) -> None:
     """Wait until Postgres has begun: it takes no notice of a cancellation that comes before."""
     watching = await asyncpg.connect(database)
     while not await watching.fetchval(ASLEEP, SLEEP):
-        pass
+        await look_again()
     await watching.close()
 
 

@@ -33,6 +33,7 @@ from cinema.storage.journal.retention import BEGINNING, Retention
 from cinema.storage.journal.sql import SEAL
 from cinema.storage.journal.store import Append, NewEvent
 from tests.support.stores import Stage, postgres_stage, snapshot
+from tests.support.waiting import look_again
 
 pytestmark = pytest.mark.postgres
 
@@ -271,7 +272,7 @@ async def _until_waiting(watcher: Any) -> None:
         while not await watcher.fetchval(
             "select count(*) from pg_locks where not granted and pid <> pg_backend_pid()"
         ):
-            pass
+            await look_again()
 
 
 async def _taken(stage: Stage, showtime_id: bytes) -> int:

@@ -54,6 +54,7 @@ from tests.support.stores import (
     switch,
     terms_change,
 )
+from tests.support.waiting import look_again
 
 pytestmark = pytest.mark.postgres
 
@@ -241,6 +242,7 @@ async def _until_waiting(watcher: asyncpg.Connection[asyncpg.Record], name: str)
             )
             if pid is not None:
                 return int(pid)
+            await look_again()
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ from cinema.features.accounts.signing_keys import SigningKeys
 from cinema.features.accounts.tokens import TokenIssuer
 from tests.support.local_cluster import LocalCluster
 from tests.support.server_process import SECRET
+from tests.support.waiting import look_again
 
 PATIENCE_S = 60.0
 
@@ -100,7 +101,7 @@ class Houses:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 while not await connection.fetchval(question, *values):
-                    pass
+                    await look_again()
         finally:
             await connection.close()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.e2e.api.house import PATIENCE_S, House
 from tests.e2e.api.paying import get
+from tests.support.waiting import look_again
 
 
 async def invoice_of(house: House, person: str, payment_id: str) -> Any:
@@ -16,6 +17,7 @@ async def invoice_of(house: House, person: str, payment_id: str) -> Any:
             answer = await house.ask(person, "GET", f"payments/{payment_id}/invoice")
             if answer.status != 409:
                 return answer.data
+            await look_again()
 
 
 async def documents_of(house: House, person: str, booking_id: str, count: int) -> list[Any]:
@@ -26,3 +28,4 @@ async def documents_of(house: House, person: str, booking_id: str, count: int) -
             assert len(found) <= count
             if len(found) == count:
                 return [await get(house, person, f"invoices/{one['id']}") for one in found]
+            await look_again()

@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.e2e.api.guests import mails, text_of
 from tests.e2e.api.house import Answer, House
+from tests.support.waiting import look_again
 
 BUSY_S = 60.0
 """A busy machine takes long to come to an order, or to write a mail."""
@@ -33,7 +34,7 @@ async def until(house: House, question: str, *values: Any) -> None:
     """Wait until a question to the database is answered with true."""
     async with asyncio.timeout(BUSY_S):
         while not await house.database.fetchval(question, *values):
-            await house.ask(None, "GET", "movies?limit=1")
+            await look_again()
 
 
 async def text_to(house: House, mailbox: Path, email: str) -> str:
@@ -48,7 +49,7 @@ async def text_to(house: House, mailbox: Path, email: str) -> str:
             if texts:
                 (text,) = texts
                 return text
-            await house.ask(None, "GET", "movies?limit=1")
+            await look_again()
 
 
 async def sent(house: House) -> int:

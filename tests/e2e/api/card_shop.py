@@ -18,6 +18,7 @@ from cinema.settings import Secret
 from tests.e2e.api.house import PATIENCE_S, Answer, Clocks, House, open_house
 from tests.e2e.api.paying import give_up, process
 from tests.support.stripe_double import HandClock, running_double
+from tests.support.waiting import look_again
 
 WEBHOOK_SECRET = "whsec_of_the_house"
 
@@ -71,13 +72,13 @@ class CardShop:
         """Wait for what must come."""
         async with asyncio.timeout(PATIENCE_S):
             while await self.status(booking) != status:
-                pass
+                await look_again()
 
     async def until_found(self, question: str, *values: Any) -> None:
         """Wait until a question to the database is answered with true."""
         async with asyncio.timeout(PATIENCE_S):
             while not await self.house.database.fetchval(question, *values):
-                pass
+                await look_again()
 
     async def give_up(self) -> int:
         """What a node does every few seconds about bookings that nobody has paid."""
@@ -126,7 +127,9 @@ async def database_of_a_module(postgres_server: str, template_database: str) -> 
     name = f"cinema_cards_{os.getpid()}_{next(_numbers)}"
     server = await asyncpg.connect(postgres_server)
     try:
-        await server.execute(f"create database {name} template {template_database}")
+        await server.execute(
+            f"create database {name} template {template_database} strategy file_copy"
+        )
         yield urlunsplit(urlsplit(postgres_server)._replace(path=f"/{name}"))
         await server.execute(f"drop database {name} with (force)")
     finally:

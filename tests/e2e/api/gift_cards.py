@@ -12,6 +12,7 @@ from cinema.features.giftcards.jobs import CardsCredited
 from cinema.features.giftcards.use_store import CardUsesRepository
 from cinema.storage.encryption import Cipher
 from tests.e2e.api.house import PATIENCE_S, Answer, House
+from tests.support.waiting import look_again
 
 NOBODY_SEALS = Cipher([bytes(32)])
 
@@ -81,7 +82,7 @@ async def refunded(house: House, booking_id: str) -> None:
             "select exists (select from refunds where booking_id = $1 and status = 'pending')",
             booking_id,
         ):
-            await house.ask(None, "GET", "movies?limit=1")
+            await look_again()
 
 
 async def accounts(house: House, booking_id: str | None = None) -> dict[str, int]:

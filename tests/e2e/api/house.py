@@ -27,6 +27,7 @@ from cinema.settings import Secret, Settings
 from cinema.storage.journal.clock import DatabaseClock
 from cinema.telemetry.logging import LogSink
 from tests.support import inspection
+from tests.support.waiting import look_again
 
 KEY = "0123456789abcdef" * 2
 ORIGIN = "https://tickets.example"
@@ -337,7 +338,7 @@ class House:
         """Ask the server for something simple until something else holds."""
         async with asyncio.timeout(PATIENCE_S):
             while not holds():
-                await self.ask(None, "GET", "movies?limit=1")
+                await look_again()
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.e2e.api.house import PATIENCE_S, Answer, House
+from tests.support.waiting import look_again
 
 FIELDS = ("movie_id", "screen_id", "starts_at", "base_price", "format", "language", "rules")
 
@@ -64,3 +65,4 @@ async def ended(house: House, job_id: str) -> Any:
             job = (await house.ask("manager", "GET", f"jobs/{job_id}")).data
             if job["ended_at"] is not None:
                 return job
+            await look_again()

@@ -23,6 +23,7 @@ from tests.e2e.api.doors import read_codes
 from tests.e2e.api.guests import account_of, guest_of, new_email, text_of
 from tests.e2e.api.house import House
 from tests.support.mail_server import HOST, MailServer, mail_server
+from tests.support.waiting import look_again
 
 pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
 
@@ -98,7 +99,7 @@ class Town(NamedTuple):
         """Wait until the database says yes."""
         async with asyncio.timeout(BUSY_S):
             while not await self.house.database.fetchval(question, *values):
-                pass
+                await look_again()
 
     async def press(self, mail: EmailMessage) -> int:
         """What a program of mail does when its button is pressed (RFC 8058); the status."""

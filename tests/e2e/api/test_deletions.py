@@ -9,6 +9,7 @@ import pytest
 
 from cinema.domain.showtime.commands import CancelShowtime
 from tests.e2e.api.house import LAYOUT, PATIENCE_S, Answer, House
+from tests.support.waiting import look_again
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -36,6 +37,7 @@ async def ended(house: House, job_id: str) -> Any:
             job = (await house.ask("admin", "GET", f"jobs/{job_id}")).data
             if job["ended_at"] is not None:
                 return job
+            await look_again()
 
 
 async def shown(house: House, showtime_id: str) -> tuple[str, bool]:

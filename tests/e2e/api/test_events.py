@@ -15,6 +15,7 @@ from cinema.features.events.tail import WAITERS_LIMIT
 from cinema.storage.database.pool import close_pool, open_pool
 from tests.e2e.api.doors import open_doors, scan, sold
 from tests.e2e.api.house import PATIENCE_S, UNKNOWN_ID, Answer, House, open_house
+from tests.support.waiting import look_again
 
 pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="function")]
 
@@ -187,7 +188,7 @@ async def test_a_node_that_stops_lets_nobody_wait(database: str) -> None:
         tail = house.node.tail
         async with asyncio.timeout(PATIENCE_S):
             while not tail.waiting:
-                await house.ask(None, "GET", "movies?limit=1")
+                await look_again()
         tail.close()
         async with asyncio.timeout(PATIENCE_S):
             assert (await waiting).data == []

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from tests.e2e.api.house import PATIENCE_S, Clocks, House, open_house
+from tests.support.waiting import look_again
 
 PUBLIC_URL = "https://tickets.example"
 DAY_S = 86_400
@@ -43,7 +44,7 @@ async def made(house: House, folder: Path, person: str) -> Link:
     # Documents are printed for it, and printing gives way to all else.
     async with asyncio.timeout(6 * PATIENCE_S):
         while (await house.ask(person, "GET", f"jobs/{asked.data['id']}")).data["status"] != "done":
-            pass
+            await look_again()
         address = f"{house.people[person]}@example.com"
         while True:
             mails = [
@@ -58,14 +59,14 @@ async def made(house: House, folder: Path, person: str) -> Link:
                     for url in [w for w in text.get_content().split() if w.startswith(page)]:
                         export_id, _, token = url.removeprefix(page).partition("#token=")
                         return Link(f"auth/exports/{export_id}", {"Link-Token": token})
-            await house.ask(None, "GET", "movies?limit=1")
+            await look_again()
 
 
 async def test_an_export_is_asked_for_mailed_and_downloaded(own: House, tmp_path: Path) -> None:
     await own.booked("ada", await own.showtime(), "A1")
     async with asyncio.timeout(PATIENCE_S):
         while not await own.database.fetchval("select count(*) from invoices"):
-            await own.ask(None, "GET", "movies?limit=1")
+            await look_again()
     link = await made(own, tmp_path, "ada")
     async with own.client.get(link.path, headers=link.headers) as reply:
         assert reply.status == 200
@@ -121,7 +122,7 @@ async def test_too_many_exports_are_refused_with_the_time_to_wait(
         job = (await own.ask("ada", "POST", "auth/me/export")).data
         async with asyncio.timeout(PATIENCE_S):
             while (await own.ask("ada", "GET", f"jobs/{job['id']}")).data["status"] != "done":
-                pass
+                await look_again()
     refused = await own.ask("ada", "POST", "auth/me/export")
     assert refused.error == (429, "RATE_LIMITED")
     assert DAY_S - 60 < int(refused.headers["Retry-After"]) <= DAY_S

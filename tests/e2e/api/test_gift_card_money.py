@@ -39,6 +39,7 @@ from tests.e2e.api.gift_cards import (
 )
 from tests.e2e.api.house import PATIENCE_S, Clocks, House, open_house
 from tests.e2e.api.paying import give_up, process
+from tests.support.waiting import look_again
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 
@@ -377,7 +378,7 @@ async def test_money_that_comes_to_a_card_while_it_is_replaced_is_handed_on(
                 "select exists (select from pg_stat_activity"
                 " where wait_event_type = 'Lock' and query like '%refunded%')"
             ):
-                await house.ask(None, "GET", "movies?limit=1")
+                await look_again()
         await replacing.commit()
         assert await refund
     assert await left(house, sold["id"]) == 400, "it did not know of the other one"

@@ -25,6 +25,7 @@ from tests.e2e.api.gift_cards import (
 from tests.e2e.api.house import PATIENCE_S, Clocks, House, open_house
 from tests.e2e.api.paying import get, give_up, process, reserve, verify
 from tests.e2e.api.showtimes import cancel as cancel_showtime
+from tests.support.waiting import look_again
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 
@@ -399,7 +400,7 @@ async def test_a_cancelled_showtime_gives_cards_back_what_they_paid_and_put_asid
     assert await left(house, part["id"]) == 300
     async with asyncio.timeout(PATIENCE_S):
         while await left(house, whole["id"]) != 1000:
-            await house.ask(None, "GET", "movies?limit=1")
+            await look_again()
     await refunded(house, paid["id"])
     assert await accounts(house, paid["id"]) == await accounts(house, pending["id"]) == {}
 

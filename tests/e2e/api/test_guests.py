@@ -31,6 +31,7 @@ from tests.e2e.api.guests import (
 )
 from tests.e2e.api.house import KEY, PATIENCE_S, UNKNOWN_ID, Clocks, House, open_house
 from tests.e2e.api.sockets import watching
+from tests.support.waiting import look_again
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -44,7 +45,7 @@ async def posting(
     """A house with a database of its own, which another node would take the mails of."""
     name = f"cinema_guests_{os.getpid()}"
     server = await asyncpg.connect(postgres_server)
-    await server.execute(f"create database {name} template {template_database}")
+    await server.execute(f"create database {name} template {template_database} strategy file_copy")
     address = urlunsplit(urlsplit(postgres_server)._replace(path=f"/{name}"))
     folder = tmp_path_factory.mktemp("guests")
     async with open_house(
@@ -357,6 +358,7 @@ async def test_link_fetches_the_invoice_of_its_booking(own: House, mailbox: Path
     async with asyncio.timeout(20):
         while (shown := await own.ask(None, "GET", path, headers=header)).status == 409:
             assert shown.error == (409, "INVOICE_NOT_READY")
+            await look_again()
     booking = (await guest.ask("GET", f"bookings/{booking_id}")).data
     of_payment = await guest.ask("GET", f"payments/{booking['payment']['id']}/invoice")
     assert shown.data == of_payment.data
@@ -594,5 +596,5 @@ async def test_claim_waits_for_the_change_of_an_address(own: House) -> None:
         waits = "select count(*) from pg_locks where not granted"
         async with asyncio.timeout(PATIENCE_S):
             while not await own.database.fetchval(waits):
-                pass
+                await look_again()
     assert (await claiming).data == {"guests": 0, "bookings": 0}

@@ -14,6 +14,7 @@ import pytest_asyncio
 from cinema.actors.kernel import Kernel
 from cinema.actors.messages import Outcome, Unavailable
 from tests.e2e.api.house import LABELS, PATIENCE_S, UNKNOWN_ID, Answer, Clocks, House, open_house
+from tests.support.waiting import look_again
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -64,7 +65,7 @@ async def uses(house: House, showtime_id: str) -> int:
 async def until_used(house: House, showtime_id: str, count: int) -> None:
     async with asyncio.timeout(3 * PATIENCE_S):
         while await uses(house, showtime_id) != count:
-            pass
+            await look_again()
 
 
 async def test_with_a_code_seats_are_held_and_booked_before_sales_open(house: House) -> None:
@@ -160,6 +161,7 @@ async def test_the_use_of_a_hold_that_was_tried_twice_stays_as_long_as_the_hold(
             (after,) = await clocked.database.fetch(noted, UUID(showtime_id))
             if after != before:
                 break
+            await look_again()
     assert await uses(clocked, showtime_id) == 1
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.api.house import UNKNOWN_ID, Answer, House, open_house
 from tests.e2e.api.paying import verify
+from tests.support.waiting import look_again
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -83,7 +84,7 @@ async def test_a_new_rule_is_for_new_holds_wherever_the_showtime_is_sold(house: 
 
     async with asyncio.timeout(20):
         while await shown() == usual:
-            pass
+            await look_again()
     assert await shown() == usual + 700
     after = (await house.hold("bob", showtime_id, "A2")).data
     assert after["total"]["amount"] == usual + 700

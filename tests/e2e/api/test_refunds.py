@@ -22,6 +22,7 @@ from tests.e2e.api.money import faults_of
 from tests.e2e.api.paying import get, give_up, process
 from tests.e2e.api.showtimes import cancel as cancel_showtime
 from tests.e2e.api.showtimes import ended
+from tests.support.waiting import look_again
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 
@@ -74,7 +75,7 @@ async def _settled(house: House) -> None:
         while await house.database.fetchval(
             "select count(*) from refunds where status = 'pending'"
         ):
-            await house.ask(None, "GET", "movies?limit=1")
+            await look_again()
 
 
 async def _erased(house: House, person: str) -> bool:
@@ -222,7 +223,7 @@ async def test_metrics_tell_what_became_of_refunds_and_how_long_they_have_waited
     clocks.ahead_s += 100_000
     async with asyncio.timeout(20):
         while await _told(house, "cinema_refunds_oldest_seconds", status="failed") < 100_000:
-            await house.ask(None, "GET", "movies?limit=1")
+            await look_again()
     for status, count in (("failed", 1), ("pending", 0), ("at_counter", 0)):
         assert await _told(house, "cinema_refunds_waiting", status=status) == count
     assert await _told(house, "cinema_refunds_oldest_seconds", status="pending") == 0

@@ -17,6 +17,7 @@ import pytest
 
 from cinema.demo.seed import DEMO_ACCOUNTS
 from tests.e2e.api.house import UNKNOWN_ID, Answer, House, open_site
+from tests.support.waiting import look_again
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
@@ -59,6 +60,7 @@ async def until(house: House, plan_id: str, *statuses: str) -> dict[str, Any]:
             if plan["status"] in statuses:
                 return dict(plan)
             assert plan["status"] in {"queued", "running"}, plan
+            await look_again()
 
 
 async def apply(house: House, plan_id: str, person: str = "manager") -> Answer:
@@ -174,7 +176,7 @@ async def a_solver(house: House) -> psutil.Process:
     """The process that solves, as soon as there is one."""
     async with asyncio.timeout(PLAN_PATIENCE_S):
         while not (found := solvers()):
-            await house.ask(None, "GET", "movies?limit=1")
+            await look_again()
     return found[0]
 
 
@@ -190,7 +192,7 @@ async def test_a_plan_that_is_given_up_ends_its_process(house: House) -> None:
     assert refused.details == {"status": "cancelled"}
     async with asyncio.timeout(PLAN_PATIENCE_S):
         while solvers():
-            await house.ask(None, "GET", "movies?limit=1")
+            await look_again()
     assert await shown(house) == []
 
 
@@ -310,6 +312,7 @@ async def test_a_plan_of_a_week_for_the_demo(database: str) -> None:
         plan = await ask("POST", "schedule/generate", request)
         async with asyncio.timeout(PLAN_PATIENCE_S):
             while plan["status"] in {"queued", "running"}:
+                await look_again()
                 plan = await ask("GET", f"schedule/plans/{plan['id']}")
         assert plan["status"] == "done"
         assert len(plan["shows"]) > 20

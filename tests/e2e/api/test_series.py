@@ -22,6 +22,7 @@ from tests.e2e.api.house import LABELS, PATIENCE_S, UNKNOWN_ID, Answer, Clocks, 
 from tests.e2e.api.money import faults_of
 from tests.e2e.api.paying import process, reserve, verify
 from tests.e2e.api.showtimes import cancel
+from tests.support.waiting import look_again
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -132,7 +133,7 @@ async def test_what_is_not_decided_in_time_is_free_again_and_what_is_decided_is_
     clocks.ahead_s += 61
     async with asyncio.timeout(3 * PATIENCE_S):
         while await statuses(clocked, showtimes) != [{}, {}]:
-            pass
+            await look_again()
     commit = SeriesRepository.commit
 
     async def decide_and_stop(self: SeriesRepository, series_id: UUID, now: datetime) -> bool:
@@ -145,7 +146,7 @@ async def test_what_is_not_decided_in_time_is_free_again_and_what_is_decided_is_
             await book(clocked, "ada", showtimes, "A1")
     async with asyncio.timeout(3 * PATIENCE_S):
         while await statuses(clocked, showtimes) != [{"A1": "booked"}] * 2:
-            pass
+            await look_again()
     states = await clocked.database.fetch("select state from series order by started_at")
     assert states[0]["state"] == "aborted"
     assert await faults_of(clocked) == []
@@ -200,12 +201,12 @@ async def test_seats_of_a_series_that_was_called_off_are_free_though_its_node_ha
             await book(house, "ada", showtimes, "A1")
         async with asyncio.timeout(3 * PATIENCE_S):
             while await statuses(house, showtimes) != [{}, {}]:
-                pass
+                await look_again()
     assert not is_away
     left = "select count(*) from series where to_free"
     async with asyncio.timeout(3 * PATIENCE_S):
         while await house.database.fetchval(left):
-            pass
+            await look_again()
     assert await faults_of(house) == []
 
 
@@ -228,7 +229,7 @@ async def test_a_booking_that_is_given_up_frees_the_seats_of_the_others_of_its_s
     assert (await house.ask("ada", "DELETE", f"bookings/{first}")).status == 200
     async with asyncio.timeout(3 * PATIENCE_S):
         while await statuses(house, showtimes) != [{}, {}]:
-            pass
+            await look_again()
 
 
 async def test_a_series_costs_nothing_for_a_showtime_that_was_cancelled_before_its_booking(
@@ -295,7 +296,7 @@ async def test_what_is_decided_is_no_refusal_although_a_showtime_does_not_answer
     assert (answer.status, answer.data["status"]) == (201, "confirmed"), answer
     async with asyncio.timeout(3 * PATIENCE_S):
         while await statuses(house, showtimes) != [{"A1": "booked"}] * 2:
-            pass
+            await look_again()
     assert await faults_of(house) == []
 
 
@@ -320,11 +321,11 @@ async def test_series_of_a_showtime_that_does_not_answer_keep_no_others_waiting(
         silent -= {UUID(one).bytes for one in showtimes[1:]}
         async with asyncio.timeout(3 * PATIENCE_S):
             while (await statuses(house, showtimes))[2] != {"A5": "booked"}:
-                pass
+                await look_again()
         assert (await house.statuses(showtimes[0])) == {"A1": "held"}
     async with asyncio.timeout(3 * PATIENCE_S):
         while (await house.statuses(showtimes[0])) != {"A1": "booked"}:
-            pass
+            await look_again()
 
 
 async def test_an_answer_that_is_lost_with_the_database_is_not_called_a_refusal(
@@ -347,7 +348,7 @@ async def test_an_answer_that_is_lost_with_the_database_is_not_called_a_refusal(
     assert answer.error == (503, "OUTCOME_UNKNOWN")
     async with asyncio.timeout(3 * PATIENCE_S):
         while await statuses(house, showtimes) != [{"A1": "booked"}] * 2:
-            pass
+            await look_again()
 
 
 async def test_what_cannot_be_is_refused_and_holds_nothing(house: House) -> None:

@@ -15,6 +15,7 @@ from tests.e2e.api.house import BASE_PRICE, LAYOUT, PATIENCE_S, UNKNOWN_ID, Answ
 from tests.e2e.api.showtimes import cancel, change, moved, shown, wish
 from tests.support import inspection
 from tests.support.told import TOLD
+from tests.support.waiting import look_again
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -162,7 +163,7 @@ async def told_of(house: House, showtime_id: str) -> tuple[list[str], list[Any],
             " and ended_at is null)",
             showtime_id,
         ):
-            await house.ask(None, "GET", "movies?limit=1")
+            await look_again()
     mails = await house.database.fetch(
         "select recipient from messages where kind = 'showtime_moved' and dedupe_key like any("
         "select '%' || id || '%' from bookings where showtime_id = $1) order by id",

@@ -25,6 +25,7 @@ from tests.e2e.api.house import UNKNOWN_ID, Answer
 from tests.e2e.api.money import faults_of
 from tests.e2e.api.paying import get, verify
 from tests.support.told import TOLD
+from tests.support.waiting import look_again
 
 pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="module")]
 
@@ -260,7 +261,7 @@ async def ended_at_its_second_bound(
     # Reading the showtime lets its timer end what is overdue.
     async with asyncio.timeout(10):
         while await shop.house.statuses(showtime_id):
-            pass
+            await look_again()
     assert await shop.status(booking) == "expired"
     # The look that was due by then is over; the next one comes in a minute.
     await shop.until_found(

@@ -16,6 +16,7 @@ import pytest
 from cinema.domain.limits_catalog import HASHING_THREADS
 from tests.e2e.api.house import PATIENCE_S, House, open_house
 from tests.support.inspection import connections_of
+from tests.support.waiting import look_again
 
 
 async def test_six_hundred_sockets_of_one_address_are_not_let_in(database: str) -> None:
@@ -190,3 +191,4 @@ async def until_metric(house: House, line: str) -> None:
             async with house.client.get(f"http://127.0.0.1:{house.port}/metrics") as answer:
                 if line in (await answer.text()).splitlines():
                     return
+            await look_again()

@@ -22,6 +22,7 @@ from cinema.features.waitingroom.store import KEPT, RoomsRepository
 from cinema.storage.encryption import Cipher
 from tests.e2e.api.house import LABELS, PATIENCE_S, UNKNOWN_ID, Answer, Clocks, House, open_house
 from tests.e2e.api.sockets import watching
+from tests.support.waiting import look_again
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -61,7 +62,7 @@ async def until(seen: Callable[[], Awaitable[bool]]) -> None:
     """Look again until it is so: rounds come once a second."""
     async with asyncio.timeout(3 * PATIENCE_S):
         while not await seen():
-            pass
+            await look_again()
 
 
 async def status_is(house: House, showtime_id: str, token: str, status: str) -> None:

@@ -28,6 +28,7 @@ from tests.e2e.api.sockets import (
     watching,
 )
 from tests.support import inspection
+from tests.support.waiting import look_again
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -150,6 +151,7 @@ async def test_client_that_leaves_before_it_is_let_in_is_no_error(
     async with asyncio.timeout(PATIENCE_S):
         after = before
         while after == before:
+            await look_again()
             after = counted(await metrics(house))
     assert set(after) - set(before) <= {"499", "101"}
     assert house.node.hub.socket_count == 0

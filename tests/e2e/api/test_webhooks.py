@@ -16,6 +16,7 @@ from cinema.features.webhooks.rules import DISABLED_AFTER, GIVEN_UP_AFTER
 from cinema.features.webhooks.store import IN_FLIGHT, WEBHOOKS_LIMIT
 from tests.e2e.api.house import PATIENCE_S, UNKNOWN_ID, Answer, Clocks, House, open_house
 from tests.support.receivers import Received, Receiver, receiver
+from tests.support.waiting import look_again
 
 pytestmark = [pytest.mark.postgres, pytest.mark.asyncio(loop_scope="function")]
 
@@ -60,7 +61,7 @@ async def deliveries(house: House, webhook_id: str, query: str = "") -> list[dic
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(2 * PATIENCE_S):
         while not await holds():
-            pass
+            await look_again()
 
 
 async def hurry(house: House) -> None:

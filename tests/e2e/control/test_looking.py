@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.api.house import UNKNOWN_ID
 from tests.e2e.control.desk import Desk
+from tests.support.waiting import look_again
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -131,5 +132,5 @@ async def test_a_watched_showtime_stays_in_memory(desk: Desk) -> None:
         assert one["showtime_id"] == showtime
     async with asyncio.timeout(5):
         while (await desk.get(f"showtimes/{showtime}"))["memory"]["watched"]:
-            pass
+            await look_again()
     assert (await desk.ask("POST", f"showtimes/{showtime}/passivate")).data["was_resident"] is True

@@ -12,6 +12,7 @@ import pytest
 from cinema.http.connections.listening import ignore_new_connections
 from cinema.http.server import EdgeOptions
 from tests.e2e.http.edge import request, serving
+from tests.support.waiting import look_again
 
 ASK = request("GET", "/healthz")
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's filters of Linux")
@@ -70,7 +71,7 @@ async def test_a_kept_connection_is_answered_once_more_and_told() -> None:
         assert "connection" not in (await client.ask(ASK)).headers
         draining = asyncio.ensure_future(server.edge.drain(5.0))
         while await accepts(server.port):
-            pass
+            await look_again()
         assert not draining.done()
         assert (await client.ask(ASK)).headers["connection"] == "close"
         assert await client.ends()

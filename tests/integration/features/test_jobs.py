@@ -34,6 +34,7 @@ from cinema.features.jobs.store import (
 )
 from cinema.storage.database.transactions import transaction
 from tests.integration.features.jobs_house import NOW, Yard
+from tests.support.waiting import look_again
 
 pytestmark = pytest.mark.postgres
 
@@ -148,7 +149,7 @@ async def _until_somebody_waits(yard: Yard) -> None:
     """Until a statement waits for another session's lock."""
     waiting = "select exists (select from pg_locks where not granted)"
     while not await yard.pool.fetchval(waiting):
-        pass
+        await look_again()
 
 
 async def test_nodes_never_have_the_same_job(yard: Yard) -> None:
@@ -264,7 +265,7 @@ async def _is_due(yard: Yard, job_id: UUID, after_s: float) -> bool:
 
 async def _until(what: Callable[[], Any]) -> None:
     while not await what():
-        pass
+        await look_again()
 
 
 async def test_a_job_that_is_called_off_ends_its_handler(yard: Yard) -> None:
