@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.load import Customer, customers, enrol
 from tests.support.local_cluster import LocalCluster
-from tests.support.server_process import SECRET, START_TIMEOUT_S, embedded_dsn
+from tests.support.server_process import SECRET, START_TIMEOUT_S, STOP_TIMEOUT_S, embedded_dsn
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -218,7 +218,7 @@ async def test_nothing_but_postgres_survives_a_killed_supervisor(tmp_path: Path)
         children = [*cluster.nodes(), cluster.redis()]
         cluster.process.kill()
         await cluster.ended()
-        gone, alive = await asyncio.to_thread(psutil.wait_procs, children, 10)
+        gone, alive = await asyncio.to_thread(psutil.wait_procs, children, STOP_TIMEOUT_S)
         assert len(gone) == 4
         assert not alive
         assert not cluster.left_behind(without="postgres")

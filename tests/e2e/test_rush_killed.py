@@ -100,11 +100,17 @@ class Rush:
         _, made = await self.ask(self.admin, "POST", "showtimes", showtime)
         self.showtime_id = made["id"]
 
+    async def queue(self, person: uuid.UUID, path: str, body: Any) -> tuple[int, Any]:
+        """An answer of a node that knows the room: others than the one that opened it do later."""
+        while True:
+            status, room = await self.ask(
+                person, "POST", f"showtimes/{self.showtime_id}/queue{path}", body
+            )
+            if status != 409 or room["code"] != "QUEUE_CLOSED":
+                return status, room
+
     async def join(self, person: uuid.UUID) -> str:
-        status, room = 409, None
-        while status == 409:
-            # Another node than the one that opened the room knows it a second later.
-            status, room = await self.ask(person, "POST", f"showtimes/{self.showtime_id}/queue", {})
+        status, room = await self.queue(person, "", {})
         assert status == 201, room
         self.places.append(uuid.UUID(room["place"]["id"]))
         return str(room["place"]["token"])
@@ -120,7 +126,7 @@ class Rush:
                 break
             if self.sold.is_set():
                 return
-        status, inside = await self.ask(person, "POST", f"{path}/queue/entry", {"token": token})
+        status, inside = await self.queue(person, "/entry", {"token": token})
         assert status == 200, inside
         wish = {"best_available": {"quantity": 1}}
         status, held = await self.ask(person, "POST", f"{path}/holds", wish)

@@ -121,7 +121,10 @@ async def test_a_node_killed_in_the_middle_of_a_round_loses_no_place(
                 watching, "select count(*) = 10 from waiting_places where state = 'admitted'"
             )
             rows = await watching.fetch(_PLACES)
-            seen = await clients.queue("GET")
+            async with asyncio.timeout(PATIENCE_S):
+                # The node shows what it has done once it knows that it is stored.
+                while (seen := await clients.queue("GET"))["seed"] is None:
+                    pass
             assert seen["commitment"] == opened["commitment"]
             assert [row["id"] for row in rows] == shuffled(bytes.fromhex(seen["seed"]), places)
             assert [row["number"] for row in rows] == list(range(1, CLIENTS + 1))

@@ -11,9 +11,10 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import asyncpg
@@ -33,6 +34,13 @@ KEY = "0123456789abcdef" * 2
 ORIGIN = "https://tickets.example"
 PATIENCE_S = 10.0
 """How long a test waits for what must come; it never comes to that when all is well."""
+
+TIME_ZONE = "Europe/Berlin"
+DAY_BEGINS_AT = 6
+"""Where a house is, and the hour at which its business days begin."""
+
+LONGEST_TEST = timedelta(minutes=15)
+"""Longer than any test of one house takes."""
 
 UNKNOWN_ID = "019a0c1e-7000-7000-8000-0000000000ff"
 
@@ -114,6 +122,19 @@ class Clocks:
         """Unix time as tokens see it."""
         return time.time() + self.ahead_s
 
+    def end_the_day_that_ends_soon(self) -> None:
+        """Move on if a business day of a house would end while a test runs."""
+        local = datetime.fromtimestamp(self.now_s(), ZoneInfo(TIME_ZONE))
+        begins = local.replace(hour=DAY_BEGINS_AT, minute=0, second=0, microsecond=0)
+        left = begins - local
+        if timedelta(0) < left <= LONGEST_TEST:
+            self.ahead_s += left.total_seconds() + 1.0
+
+    def business_day(self) -> date:
+        """The day of a house: what happens at night belongs to the evening before."""
+        local = datetime.fromtimestamp(self.now_s(), ZoneInfo(TIME_ZONE))
+        return (local - timedelta(hours=DAY_BEGINS_AT)).date()
+
 
 class _MovedClock(DatabaseClock):
     """Postgres time, ahead by what `clocks` say."""
@@ -147,6 +168,7 @@ class House:
     def __init__(self, site: Site) -> None:
         self.node = site.node
         self.port = site.port
+        self.clocks = site.clocks
         self.client = site.client
         self.address = site.address
         self.database = site.database
@@ -212,7 +234,7 @@ class House:
             "name": "House",
             "city": "Berlin",
             "country": "DE",
-            "time_zone": "Europe/Berlin",
+            "time_zone": TIME_ZONE,
             "currency": "EUR",
         }
         film = {"title": "Film", "runtime_minutes": 90}

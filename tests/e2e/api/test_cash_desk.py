@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import asyncpg
 import msgspec
 import pytest
 
-from tests.e2e.api.house import UNKNOWN_ID, Answer, House
+from cinema.domain.times import from_us
+from tests.e2e.api.house import UNKNOWN_ID, Answer, House, Site
 from tests.e2e.api.paying import reserve, verify
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+@pytest.fixture(autouse=True)
+def whole_day(site: Site) -> None:
+    """A business day that does not end in the middle of a test."""
+    site.clocks.end_the_day_that_ends_soon()
+
+
+def today(house: House) -> date:
+    return house.clocks.business_day()
+
+
 def eur(amount: int) -> dict[str, Any]:
     return {"amount": amount, "currency": "EUR"}
-
-
-def today() -> date:
-    """The business day of the house, which begins at six in Berlin."""
-    return (datetime.now(UTC).astimezone(ZoneInfo("Europe/Berlin")) - timedelta(hours=6)).date()
 
 
 async def opened(house: House, person: str = "staff", till: str = "Till 1", **more: Any) -> Any:
@@ -62,7 +67,7 @@ async def close_day(
 async def test_a_till_is_opened_moved_counted_and_closed(house: House) -> None:
     session = await opened(house)
     assert (session["status"], session["expected"]) == ("open", None)
-    assert session["business_date"] == today().isoformat()
+    assert session["business_date"] == today(house).isoformat()
     assert (await move(house, "staff", session, "pay_in", 500)).status == 201
     assert (await move(house, "staff", session, "pay_out", 200)).status == 201
     assert (await move(house, "staff", session, "bank_drop", 10_000)).status == 201
@@ -139,7 +144,7 @@ async def test_others_do_not_see_a_till(house: House) -> None:
         assert (await open_till(house, person, "x")).error == (403, "FORBIDDEN")
         listed = await house.ask(person, "GET", f"cash-sessions?cinema_id={house.cinema_id}")
         assert listed.error == (403, "FORBIDDEN")
-        assert (await close_day(house, today(), person)).status == 403
+        assert (await close_day(house, today(house), person)).status == 403
     assert (await house.ask("ada", "GET", path)).error == (403, "FORBIDDEN")
     assert (await house.ask("admin", "GET", f"cash-sessions/{UNKNOWN_ID}")).status == 404
     nowhere = {"cinema_id": UNKNOWN_ID, "till": "x", "opening": eur(1)}
@@ -160,20 +165,20 @@ async def test_lists_go_back_in_time(house: House) -> None:
     assert (last.data, last.envelope["meta"]["next_cursor"]) == (sessions[:1], None)
     assert (await house.ask("staff", "GET", query)).data == sessions[:0:-1]
     assert (await house.ask("manager", "GET", f"{query}&status=open")).data == []
-    on = f"{query}&business_date={today()}&status=closed"
+    on = f"{query}&business_date={today(house)}&status=closed"
     assert len((await house.ask("manager", "GET", on)).data) == 3
     assert (await house.ask("manager", "GET", f"{query}&business_date=2020-01-01")).data == []
 
 
 async def test_a_day_is_closed_once_with_a_numbered_report(house: House) -> None:
     session = await opened(house)
-    waiting = await close_day(house, today())
+    waiting = await close_day(house, today(house))
     assert waiting.error == (409, "CASH_SESSION_OPEN")
     assert waiting.details["sessions"] == [{"id": session["id"], "till": "Till 1"}]
     await move(house, "staff", session, "pay_in", 40)
     await close(house, "staff", session, 10_050)
-    day = (await close_day(house, today(), key="day")).data
-    assert (await close_day(house, today(), key="day")).data == day
+    day = (await close_day(house, today(house), key="day")).data
+    assert (await close_day(house, today(house), key="day")).data == day
     report = day["report"]
     assert (report["number"], report["previous"]) == (1, "")
     assert (report["expected"], report["counted"], report["variance"]) == (10_040, 10_050, 10)
@@ -183,15 +188,21 @@ async def test_a_day_is_closed_once_with_a_numbered_report(house: House) -> None
     )
     assert day["digest"] == hashlib.sha256(text.encode()).hexdigest()
     assert msgspec.json.decode(text) == report
-    assert (await close_day(house, today())).error == (409, "BUSINESS_DAY_CLOSED")
+    assert (await close_day(house, today(house))).error == (
+        409,
+        "BUSINESS_DAY_CLOSED",
+    )
     path = f"cinemas/{house.cinema_id}/business-days"
-    assert (await house.ask("manager", "GET", f"{path}/{today()}")).data == day
+    assert (await house.ask("manager", "GET", f"{path}/{today(house)}")).data == day
     # Whoever works on does so for tomorrow, which cannot be closed today.
     late = await opened(house)
-    assert late["business_date"] == (today() + timedelta(days=1)).isoformat()
+    assert late["business_date"] == (today(house) + timedelta(days=1)).isoformat()
     await close(house, "staff", late, 10_000)
-    ahead = await close_day(house, today() + timedelta(days=1))
-    assert (ahead.error, ahead.details) == ((422, "IN_THE_FUTURE"), {"today": today().isoformat()})
+    ahead = await close_day(house, today(house) + timedelta(days=1))
+    assert (ahead.error, ahead.details) == (
+        (422, "IN_THE_FUTURE"),
+        {"today": today(house).isoformat()},
+    )
 
 
 async def test_days_are_closed_in_order_and_their_reports_hang_together(house: House) -> None:
@@ -203,19 +214,19 @@ async def test_days_are_closed_in_order_and_their_reports_hang_together(house: H
         await house.database.execute(
             "update cash_sessions set business_date = $2 where id = $1",
             session["id"],
-            today() - timedelta(days=days_ago),
+            today(house) - timedelta(days=days_ago),
         )
         await house.database.execute("set session_replication_role = origin")
-    early = await close_day(house, today() - timedelta(days=2))
+    early = await close_day(house, today(house) - timedelta(days=2))
     assert (early.error, early.details["business_date"]) == (
         (409, "EARLIER_DAY_OPEN"),
-        (today() - timedelta(days=3)).isoformat(),
+        (today(house) - timedelta(days=3)).isoformat(),
     )
-    first = (await close_day(house, today() - timedelta(days=3))).data
-    second = (await close_day(house, today() - timedelta(days=2))).data
+    first = (await close_day(house, today(house) - timedelta(days=3))).data
+    second = (await close_day(house, today(house) - timedelta(days=2))).data
     assert [one["report"]["number"] for one in (first, second)] == [1, 2]
     assert second["report"]["previous"] == first["digest"]
-    behind = await close_day(house, today() - timedelta(days=4))
+    behind = await close_day(house, today(house) - timedelta(days=4))
     assert behind.error == (409, "BUSINESS_DAY_CLOSED")
     path = f"cinemas/{house.cinema_id}/business-days"
     page = await house.ask("manager", "GET", f"{path}?limit=1")
@@ -226,7 +237,7 @@ async def test_days_are_closed_in_order_and_their_reports_hang_together(house: H
 
 
 async def test_many_who_close_a_day_make_one_report(house: House) -> None:
-    answers = await asyncio.gather(*(close_day(house, today()) for _ in range(6)))
+    answers = await asyncio.gather(*(close_day(house, today(house)) for _ in range(6)))
     assert sorted(answer.status for answer in answers) == [200] + [409] * 5
     numbers = await house.database.fetch(
         "select number from business_days where cinema_id = $1", house.cinema_id
@@ -251,7 +262,7 @@ async def test_what_is_closed_is_never_changed(house: House) -> None:
     session = await opened(house)
     await move(house, "staff", session, "pay_in", 1)
     await close(house, "staff", session, 10_001)
-    await close_day(house, today())
+    await close_day(house, today(house))
     for statement in (
         "update cash_sessions set counted_minor = 0 where cinema_id = $1",
         "delete from cash_sessions where cinema_id = $1",
@@ -267,7 +278,7 @@ async def test_what_is_done_at_a_till_is_in_the_audit_log(house: House) -> None:
     session = await opened(house)
     await move(house, "staff", session, "pay_in", 1)
     await close(house, "staff", session, 10_001)
-    await close_day(house, today())
+    await close_day(house, today(house))
     rows = await house.database.fetch(
         "select action, after::text from audit_log where target_id = any($1) order by at, id",
         [session["id"], house.cinema_id],
@@ -313,7 +324,7 @@ async def test_sales_go_into_the_open_session(house: House) -> None:
     assert await accounts(house, by_card.data["id"]) == ["terminal"]
     closed = (await close(house, "staff", session, 11_000)).data
     assert (closed["expected"], closed["variance"]) == (eur(11_000), eur(0))
-    report = (await close_day(house, today())).data["report"]
+    report = (await close_day(house, today(house))).data["report"]
     assert report["tenders"] == report["sessions"][0]["tenders"]
     assert report["tenders"] == [
         {"tender": "cash", "payments": 1, "taken": 1000, "refunds": 0, "refunded": 0},
@@ -367,7 +378,8 @@ async def test_a_sale_that_is_refused_is_in_no_drawer(house: House) -> None:
 async def test_a_till_is_not_closed_while_a_sale_is_being_decided(house: House) -> None:
     session = await opened(house)
     payment = "insert into cash_takings values (gen_random_uuid(), $1, 'cash', '', $2)"
-    await house.database.execute(payment, session["id"], datetime.now(UTC))
+    now = from_us(house.node.kernel.clock.now_us())
+    await house.database.execute(payment, session["id"], now)
     assert (await close(house, "staff", session, 10_000)).error == (503, "RETRY")
     # A crash between two lines is over after the longest time that a sale can take.
     await house.database.execute(
@@ -439,7 +451,7 @@ async def test_cash_goes_back_out_of_an_open_drawer(house: House) -> None:
     assert {tuple(one) for one in lines} == {("customer", 1000), ("cash", -1000)}
     closed = (await close(house, "staff", session, 1000)).data
     assert closed["variance"] == eur(0)
-    report = (await close_day(house, today())).data["report"]
+    report = (await close_day(house, today(house))).data["report"]
     assert report["tenders"] == [
         {"tender": "cash", "payments": 1, "taken": 2000, "refunds": 1, "refunded": 1000}
     ]

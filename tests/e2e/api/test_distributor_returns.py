@@ -17,10 +17,10 @@ async def test_a_refund_after_a_return_is_a_correction_in_the_next(house: House)
     kept = await house.booked("ada", showtime_id, "A1")
     given_back = await house.booked("ada", showtime_id, "A2")
     # As if it had been shown yesterday.
-    await house.database.execute(
-        "update showtimes set local_date = current_date - 3 where id = $1", showtime_id
+    day: date = await house.database.fetchval(
+        "update showtimes set local_date = current_date - 3 where id = $1 returning local_date",
+        showtime_id,
     )
-    day = date.fromisoformat(str(await house.database.fetchval("select current_date - 3")))
     week = {"from": str(day - timedelta(days=1)), "to": str(day)}
     path = f"cinemas/{house.cinema_id}/distributor-returns"
     query = f"cinema_id={house.cinema_id}&film={house.movie_id}&from={week['from']}&to={week['to']}"

@@ -8,9 +8,10 @@ import io
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
@@ -30,7 +31,7 @@ from cinema.features.reports.metrics import FigureCounts
 from cinema.features.reports.projection_store import ProjectionRepository
 from tests.e2e.api.books import sells_by
 from tests.e2e.api.doors import open_doors, scan, sold
-from tests.e2e.api.house import GUEST_EMAIL, PATIENCE_S, House, Site
+from tests.e2e.api.house import GUEST_EMAIL, PATIENCE_S, TIME_ZONE, House, Site
 from tests.e2e.api.money import faults_of
 from tests.e2e.api.paying import verify
 
@@ -65,7 +66,7 @@ class Counting:
 
     def _now(self) -> datetime:
         """Later than what anybody has written, whatever the clocks say."""
-        return datetime.now(UTC) + timedelta(seconds=5)
+        return datetime.fromtimestamp(self._house.clocks.now_s() + 5, UTC)
 
     async def all(self) -> None:
         """Return once all that has happened is in the figures."""
@@ -414,6 +415,8 @@ async def test_days_are_business_days_and_move_with_the_showtime(
 async def test_today_and_the_weeks_are_those_of_the_cinema(
     house: House, counting: Counting
 ) -> None:
+    house.clocks.end_the_day_that_ends_soon()
+    noon = datetime.combine(house.clocks.business_day(), time(12), ZoneInfo(TIME_ZONE))
     showtimes = [await house.showtime() for _ in range(4)]
     for showtime_id in showtimes:
         await house.booked("ada", showtime_id, "A1")
@@ -421,13 +424,10 @@ async def test_today_and_the_weeks_are_those_of_the_cinema(
     # At noon on its clock, however late it is.
     for days, showtime_id in zip((0, 6, 7, 13), showtimes, strict=True):
         await house.database.execute(
-            "update showtimes t set starts_at = noon.at - $2::int * interval '1 day',"
-            " ends_at = noon.at - $2::int * interval '1 day' + interval '1 hour',"
-            " clear_at = noon.at - $2::int * interval '1 day' + interval '1 hour'"
-            " from (select (((now() at time zone 'Europe/Berlin') - interval '6 hours')::date"
-            "  + time '12:00') at time zone 'Europe/Berlin' as at) noon where t.id = $1",
+            "update showtimes set starts_at = $2, ends_at = $3, clear_at = $3 where id = $1",
             showtime_id,
-            days,
+            noon - timedelta(days=days),
+            noon - timedelta(days=days) + timedelta(hours=1),
         )
     board = (await house.ask("manager", "GET", f"admin/dashboard?cinema_id={house.cinema_id}")).data
     sums = {

@@ -27,9 +27,12 @@ RUNTIME = {"runtime_minutes": 100}
 PLAN_PATIENCE_S = 240.0
 """A process of low priority starts and imports a solver, on a machine that tests keep busy."""
 
+TODAY = datetime.now(UTC).date()
+"""Read once: a plan is looked up by the same date, though midnight may have passed."""
+
 
 def a_day(ahead: int) -> str:
-    return (datetime.now(UTC).date() + timedelta(days=ahead)).isoformat()
+    return (TODAY + timedelta(days=ahead)).isoformat()
 
 
 def a_request(house: House, ahead: int = 20, **changes: Any) -> dict[str, Any]:

@@ -840,7 +840,7 @@ async def compared(address: str, seen: list[Any]) -> None:
             shop.account.confirm_intent(other["id"], {"payment_method": "pm_card_visa"})
         shop.double.deliveries.lose()
         for _ in range(2):
-            await compare_today(shop)
+            await compare_days(shop)
         seen.append(await get(shop.house, "admin", "admin/payments/differences?resolved=true"))
         seen.append(await get(shop.house, "admin", "admin/payments/differences"))
         seen.append(await shop.status(late))
@@ -851,7 +851,7 @@ async def compared(address: str, seen: list[Any]) -> None:
         shop.double.deliveries.held = True
         shop.account.close_dispute(dispute, "won")
         shop.double.deliveries.lose()
-        await compare_today(shop)
+        await compare_days(shop)
         seen.append((await get(shop.house, "ada", f"bookings/{good['id']}"))["disputed"])
         page = await shop.house.ask("admin", "GET", "admin/payments/differences?limit=2")
         seen.append(len(page.data))
@@ -860,9 +860,17 @@ async def compared(address: str, seen: list[Any]) -> None:
         seen.append(len(await get(shop.house, "admin", rest)))
 
 
-async def compare_today(shop: CardShop) -> None:
-    """What is done an hour after the end of a day."""
-    name = datetime.fromtimestamp(shop.clocks.now_s(), UTC).date().isoformat()
+async def compare_days(shop: CardShop) -> None:
+    """What is done an hour after the end of a day, for each on which something was paid.
+
+    They are two if a day ends in the middle of the test.
+    """
+    moments = {one["created"] for one in shop.account.intents.values()} | {shop.clocks.now_s()}
+    for day in sorted({datetime.fromtimestamp(one, UTC).date() for one in moments}):
+        await compare(shop, day.isoformat())
+
+
+async def compare(shop: CardShop, name: str) -> None:
     await shop.house.database.execute(
         "insert into stripe_tasks (kind, name, created_at, due_at) values ('day', $1, now(), now())"
         " on conflict (kind, name) do update set ended_at = null, due_at = now()",
