@@ -15,7 +15,21 @@ pytestmark = [pytest.mark.postgres, pytest.mark.process, pytest.mark.slow]
 
 _ENDED = "select count(*) = $1 from exchanges where state in ('aborted', 'done')"
 _EXCHANGE_ROWS = "lock table exchanges in exclusive mode"
-_HEAD = "select from showtime_heads where showtime_id = $1 for update"
+_DECISION = "select pg_advisory_xact_lock(1)"
+# A lane waits for a lock only a tenth of a second, but sleeps as long as its statement may take.
+_SLEEPING_DECISION = """
+create function wait_for_the_test() returns trigger language plpgsql as $$
+begin
+    while not pg_try_advisory_xact_lock(1) loop
+        perform pg_sleep(0.01);
+    end loop;
+    return new;
+end $$;
+create trigger wait_for_the_test before update on exchanges for each row
+    when (new.state = 'committed') execute function wait_for_the_test()"""
+_DECIDING = "from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"
+_DECIDES = f"select exists (select {_DECIDING})"
+_END_DECISION = f"select pg_terminate_backend(pid) {_DECIDING}"
 _BOOKING = "select from bookings where showtime_id = $1 for update"
 
 
@@ -34,6 +48,7 @@ async def test_whoever_is_killed_leaves_one_of_both_bookings(
     """The other node ends what the killed one has left."""
     async with two_houses(tmp_path / "data", database, 3, 4) as houses:
         old_id, new_id = houses.showtimes
+        await houses.database.execute(_SLEEPING_DECISION)
         booking_id = await booked(houses, old_id, "A1")
         hold_id = await houses.held("customer", new_id, "A5")
         body = {"showtime_id": new_id, "hold_id": hold_id}
@@ -54,20 +69,24 @@ async def _stopped_at(
     houses: Houses, point: str, exchange: Callable[[], asyncio.Task[Any]]
 ) -> asyncio.Task[Any]:
     """Begin an exchange, and kill the node that was asked when it has come so far."""
-    old_id, new_id = houses.showtimes
+    _, new_id = houses.showtimes
     if point == "begun":
         await houses.lock(_EXCHANGE_ROWS)
         asked = exchange()
         await houses.until_somebody_waits_for("exchanges")
     else:
-        await houses.lock(_HEAD, old_id)
+        await houses.lock(_DECISION)
         asked = exchange()
         await houses.until(WAITS, new_id)
+        await houses.until(_DECIDES)
     if point == "old seats given up":
         await houses.lock(_BOOKING, new_id)
-        await houses.release(_HEAD)
+        await houses.release(_DECISION)
         await houses.until("select exists (select from exchanges where state = 'committed')")
     await houses.kill(1)
+    if point == "new seats wait":
+        # The decision was on its way, and the node died before it was carried out.
+        await houses.database.execute(_END_DECISION)
     await houses.release_all()
     return asked
 
