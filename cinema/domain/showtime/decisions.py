@@ -99,7 +99,7 @@ def decide(
         if known is not None:
             return known
     decision = _DECIDERS[type(command)](state, terms, command, now_us, recalled)
-    if state.waitlist and isinstance(decision, Offering):
+    if state.waitlist and isinstance(decision, Offering) and not decision.offers:
         return with_offers(state, terms, command, decision, now_us)
     return decision
 

@@ -306,6 +306,19 @@ def test_what_a_quota_leaves_when_it_is_released_is_offered_to_who_waits() -> No
     room(quota("web", 1)).when(unblock("")).then_nothing()
 
 
+def test_all_who_wait_are_offered_the_best_of_what_a_quota_leaves_in_their_order() -> None:
+    waiting = [join(2, by=name) for name in ("bob", "cat")]
+    story = room(quota("box_office", 7, until_s=60), steps=(hold("A1", "web"), *waiting))
+    story.when(unblock(""), 60)
+    event = story.decision
+    assert isinstance(event, SeatsUnblocked)
+    assert [(offer.customer, len(offer.seats)) for offer in event.offers] == [
+        (id_of("bob"), 2),
+        (id_of("cat"), 2),
+    ]
+    assert not story.state.waitlist
+
+
 def test_who_finds_only_seats_of_other_channels_can_wait() -> None:
     story = room(quota("box_office", 4), steps=(hold("A1 A2 A3 A4", "web"),))
     story.when(join(1))
