@@ -172,7 +172,12 @@ class AvailabilityService:
 
     async def _read(self, showtime_id: UUID, at_s: float) -> None:
         async with self._places:
-            outcome = await self._dispatch.read_seats(showtime_id.bytes, ReadSeats())
+            try:
+                outcome = await self._dispatch.read_seats(showtime_id.bytes, ReadSeats())
+            except asyncio.CancelledError:
+                # Whoever asks next does not wait for it too: all looks wait for each other.
+                self._keep(showtime_id, _Seen(at_s=at_s))
+                raise
         if not isinstance(outcome, SeatsSeen):
             self._keep(showtime_id, _Seen(at_s=at_s))
             return

@@ -128,10 +128,12 @@ class Counted:
     def __init__(self, dispatch: Dispatch) -> None:
         self._dispatch = dispatch
         self.read: list[UUID] = []
+        self.asked = asyncio.Event()
         self.is_busy = self.hangs = False
 
     async def read_seats(self, showtime_id: bytes, query: ReadSeats) -> Outcome:
         self.read.append(UUID(bytes=showtime_id))
+        self.asked.set()
         if self.hangs:
             await asyncio.Event().wait()
         if self.is_busy:
@@ -217,7 +219,19 @@ async def test_a_look_that_takes_too_long_is_given_up(
     assert await looks.service.of_movies([UUID(house.movie_id)], day=None, cinema_id=None) == []
     looks.kernel.hangs = False
     monkeypatch.setattr(availability_service, "PATIENCE_S", PATIENCE_S)
+    looks.later()
     assert await looks.level(showtime_id) == "available"
+
+
+async def test_whoever_asks_next_does_not_wait_for_a_showtime_that_hangs(house: House) -> None:
+    looks, showtime_id = Looks(house), await house.showtime()
+    looks.kernel.hangs = True
+    asking = asyncio.create_task(looks.level(showtime_id))
+    async with asyncio.timeout(PATIENCE_S):
+        await looks.kernel.asked.wait()
+        asking.cancel()
+        assert await looks.level(showtime_id) is None
+    assert len(looks.kernel.read) == 1
 
 
 async def test_only_so_many_showtimes_are_remembered(
