@@ -23,7 +23,9 @@ from cinema.storage.database.transactions import Pool, connection, transaction
 HANDED_ON_MAX: Final = 3
 """So often guests who load the page anew keep the place of their device."""
 
-_PLACE: Final = "id, room_id, customer_id, device_digest, number, state, ended_by, valid_until"
+_PLACE: Final = (
+    "id, room_id, customer_id, device_digest, number, state, ended_by, valid_until, handed_on"
+)
 
 _MINE: Final = f"""
     select {_PLACE} from waiting_places
@@ -116,6 +118,7 @@ class KeptPlace(msgspec.Struct, frozen=True, kw_only=True):
     state: PlaceStatus
     ended_by: EndedBy | None
     valid_until: datetime | None
+    handed_on: int
 
 
 class Inside(NamedTuple):

@@ -21,7 +21,12 @@ from cinema.features.accounts.authority import require_own_cinema
 from cinema.features.accounts.throttles import Throttles, address_digest
 from cinema.features.refusals import found, granted
 from cinema.features.waitingroom.gate import Gates, RoomGate
-from cinema.features.waitingroom.place_store import KeptPlace, NotJoined, PlacesRepository
+from cinema.features.waitingroom.place_store import (
+    HANDED_ON_MAX,
+    KeptPlace,
+    NotJoined,
+    PlacesRepository,
+)
 from cinema.features.waitingroom.rules import (
     SEED_BYTES,
     commitment,
@@ -264,7 +269,7 @@ class WaitingRoomService:
         if place is None or place.state != "inside" or place.device_digest != device:
             return None
         before = place.customer_id
-        if before is None or before == guest:
+        if before is None or before == guest or place.handed_on >= HANDED_ON_MAX:
             return None
         for showtime_id in room.showtime_ids:
             if await self._has_seats(showtime_id, before):
