@@ -44,7 +44,7 @@ async def open_cluster(
             secrets=ClusterSecrets(cluster_secrets(settings)), heartbeat_timeout_s=timeout_s
         ),
         beats=RedisHeartbeats(redis, timeout_s=timeout_s / 2),
-        views=PostgresViews(pool, timeout_s=timeout_s / 2),
+        views=PostgresViews(pool, timeout_s=timeout_s / 2, has_standby=journal.has_standby),
         plans=terms,
         channels=RedisChannels(redis, timeout_s=timeout_s / 2),
         journal=journal,

@@ -16,6 +16,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from cinema.domain.membership import View
 from cinema.domain.rejections import Refused
 from cinema.storage.database.durability import look_at_durability
 from cinema.storage.database.migrate import migrate
@@ -26,6 +27,7 @@ from cinema.storage.database.standby import StandbyWait, Unconfirmed
 from cinema.storage.database.transactions import connection, transaction
 from cinema.storage.journal.postgres import PostgresJournal
 from cinema.storage.journal.store import CommitUnknown, StoreUnavailable, Takeover
+from cinema.storage.membership.views import PostgresViews, ViewsUnavailable
 from tests.support.standby import Pair, replicated
 from tests.support.stores import append, some_id
 
@@ -240,6 +242,24 @@ async def test_a_wait_that_an_operator_cancels_acknowledges_nothing(tmp_path: Pa
         # All of it has been done, which is why it is not known.
         assert await bench.loaded() == (2, 2)
         assert await bench.pool.fetchval("select n from written") == 1
+
+
+async def test_nobody_follows_a_view_that_a_failover_would_take_back(tmp_path: Path) -> None:
+    async with _bench(tmp_path) as bench:
+        node_id, view = b"1" * 16, View(version=1)
+        patient, views = (
+            PostgresViews(bench.pool, timeout_s=timeout_s, has_standby=_always)
+            for timeout_s in (PATIENCE_S, TIMEOUT_S)
+        )
+        lost = await bench.cut_short("cinema", patient.propose(view, node_id))
+        assert isinstance(lost, ViewsUnavailable)
+        # It is there for everybody who reads, and nodes that followed it could agree on no later
+        # one: in the standby's table that version is still free.
+        assert await bench.watching.fetchval("select max(version) from cluster_views") == 1
+        with pytest.raises(ViewsUnavailable):
+            await views.latest()
+        await bench.pair.bring_standby_back()
+        assert await patient.latest() == view
 
 
 async def test_another_replica_shows_it_and_is_not_used(tmp_path: Path) -> None:

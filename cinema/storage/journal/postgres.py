@@ -276,6 +276,7 @@ class PostgresJournal:
     ) -> None:
         self._address = address_of(dsn)
         self._pool = pool
+        self.has_standby = has_standby
         self._confirmation = StandbyWait(pool, has_standby, timeout_s=statement_timeout_s)
         self._branches = branches
         self._timeout_s = statement_timeout_s

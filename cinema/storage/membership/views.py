@@ -15,6 +15,13 @@ import msgspec
 
 from cinema.domain.membership import NO_VIEW, Member, View
 from cinema.storage.database.failures import UNREACHABLE
+from cinema.storage.database.standby import (
+    HasStandby,
+    StandbyWait,
+    Unconfirmed,
+    never,
+    unconfirmed_of,
+)
 from cinema.storage.database.transactions import Pool, PooledConnection
 
 VIEWS_KEPT: Final = 100
@@ -79,11 +86,17 @@ class HeartbeatStore(Protocol):
 
 
 class PostgresViews:
-    """Views in the table `cluster_views`."""
+    """Views in the table `cluster_views`.
 
-    def __init__(self, pool: Pool, *, timeout_s: float) -> None:
+    A view that a failover could take back is not shown: nodes that followed it could agree on no
+    later one, since to the others its version would still be free.
+    """
+
+    def __init__(self, pool: Pool, *, timeout_s: float, has_standby: HasStandby = never) -> None:
         self._pool = pool
         self._timeout_s = timeout_s
+        self._confirmation = StandbyWait(pool, has_standby, timeout_s=timeout_s)
+        self._confirmed = 0
 
     async def latest(self) -> View:
         """See `ViewStore.latest`."""
@@ -94,15 +107,24 @@ class PostgresViews:
             raise ViewsUnavailable(str(error) or type(error).__name__) from error
         if row is None:
             return NO_VIEW
+        if row["version"] > self._confirmed:
+            try:
+                await self._confirmation.wait()
+            except Unconfirmed as error:
+                raise ViewsUnavailable(str(error)) from error
+            self._confirmed = row["version"]
         return View(version=row["version"], members=_decode(row["members"]))
 
     async def propose(self, view: View, node_id: bytes) -> bool:
         """See `ViewStore.propose`."""
         try:
             async with self._connected() as connection:
+                unconfirmed = unconfirmed_of(connection)
                 taken = await connection.fetchval(
                     _PROPOSE, view.version, _encode(view.members), node_id
                 )
+                if unconfirmed_of(connection) != unconfirmed:
+                    raise ViewsUnavailable("the standby has not confirmed it")
                 if taken is not None and view.version > VIEWS_KEPT:
                     await connection.execute(_FORGET, view.version - VIEWS_KEPT)
         except _UNKNOWN as error:
