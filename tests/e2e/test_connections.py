@@ -93,4 +93,4 @@ def test_the_defaults_and_what_a_hundred_nodes_take() -> None:
     frugal = Settings(database_pool_size=4, kernel_pool_size=2)
     assert 100 * connections_of_node(frugal) == 1000
     pooled = Settings(kernel_pool_size=2, database_pooler_url=Secret("postgresql://pooler/cinema"))
-    assert 100 * connections_of_node(pooled) == 800
+    assert 100 * connections_of_node(pooled) == 900

@@ -13,6 +13,8 @@ from redis.asyncio import Redis
 
 from cinema.domain.membership import NO_VIEW, Member, View
 from cinema.local.redis_server import LocalRedis
+from cinema.settings.connections import FOR_SESSIONS
+from cinema.storage.database.pool import open_pool
 from cinema.storage.membership.views import (
     VIEWS_KEPT,
     Beat,
@@ -68,6 +70,18 @@ async def test_views_say_so_when_all_connections_are_in_use(
             with pytest.raises(ViewsUnavailable):
                 await views.propose(View(version=1), ONE)
     assert await views.latest() == NO_VIEW
+
+
+@pytest.mark.postgres
+async def test_views_do_not_wait_for_a_model_and_a_month_of_the_journal(
+    database: str,
+) -> None:
+    sessions = await open_pool(database, size=FOR_SESSIONS)
+    try:
+        async with sessions.acquire(), sessions.acquire():
+            assert await PostgresViews(sessions, timeout_s=5.0).latest() == NO_VIEW
+    finally:
+        sessions.terminate()
 
 
 @pytest.mark.postgres
