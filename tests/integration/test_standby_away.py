@@ -244,6 +244,26 @@ async def test_a_wait_that_an_operator_cancels_acknowledges_nothing(tmp_path: Pa
         assert await bench.pool.fetchval("select n from written") == 1
 
 
+async def test_no_setting_of_the_server_hides_that_a_wait_was_cut_short(tmp_path: Path) -> None:
+    async with _bench(tmp_path) as bench:
+        await bench.watching.execute("alter system set client_min_messages = 'error'")
+        await bench.watching.execute("select pg_reload_conf()")
+        hidden = "select current_setting('client_min_messages') = 'error'"
+        await _until(lambda: bench.watching.fetchval(hidden))
+
+        async def write() -> None:
+            async with transaction(bench.pool) as running:
+                await running.execute("create table written (n int)")
+
+        lost = await bench.cut_short("cinema-lane", bench.append(1))
+        assert isinstance(lost, CommitUnknown)
+        lost = await bench.cut_short("cinema-kernel", bench.patient.take_over(bench.showtime_id))
+        assert isinstance(lost, StoreUnavailable)
+        lost = await bench.cut_short("cinema", write())
+        assert isinstance(lost, Refused)
+        assert lost.rejection.code == "OUTCOME_UNKNOWN"
+
+
 async def test_nobody_follows_a_view_that_a_failover_would_take_back(tmp_path: Path) -> None:
     async with _bench(tmp_path) as bench:
         node_id, view = b"1" * 16, View(version=1)

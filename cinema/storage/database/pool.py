@@ -12,6 +12,7 @@ from asyncpg.pool import PoolConnectionProxy
 from cinema.domain.limits_catalog import DATABASE_WAIT_S
 from cinema.storage.database.address import DatabaseAddress, address_of
 from cinema.storage.database.durability import COMMITS
+from cinema.storage.database.standby import WARNS
 
 # Text, because the driver's classes are generic for type checkers only.
 AnyConnection: TypeAlias = (
@@ -35,6 +36,7 @@ def session_settings(
     """What a session of ours has, by the names and in the units of `pg_settings`."""
     timeout = str(transaction_timeout_ms)
     return {
+        **WARNS,
         "jit": "off",
         "synchronous_commit": synchronous_commit,
         "idle_in_transaction_session_timeout": timeout,

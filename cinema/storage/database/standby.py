@@ -24,6 +24,9 @@ HasStandby: TypeAlias = Callable[[], bool]
 _WAIT_CUT_SHORT: Final = "SyncRepWaitForLSN"
 """The function of Postgres that warns; its texts are in the language of the server."""
 
+WARNS: Final = {"client_min_messages": "notice"}
+"""What our sessions set, whatever the server's default: else the warning may not come."""
+
 # It writes to the log, so that its commit waits as any other; and to nothing else.
 _COMMIT: Final = "select pg_logical_emit_message(true, 'cinema', '')"
 

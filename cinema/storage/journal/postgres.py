@@ -15,6 +15,7 @@ from cinema.storage.database.address import DatabaseAddress, address_of
 from cinema.storage.database.durability import COMMITS
 from cinema.storage.database.immediate_pool import open_immediate_pool
 from cinema.storage.database.standby import (
+    WARNS,
     HasStandby,
     StandbyWait,
     Unconfirmed,
@@ -220,6 +221,7 @@ class PostgresLane:
                 connection: LaneConnection = await self._address.connect(
                     server_settings={
                         **LANE_SETTINGS,
+                        **WARNS,
                         "synchronous_commit": self._synchronous_commit,
                         **_bounds(self._timeout_s, self._lock_timeout_s),
                     },
@@ -310,6 +312,7 @@ class PostgresJournal:
             timeout_s=statement_timeout_s,
             server_settings={
                 **POOL_SETTINGS,
+                **WARNS,
                 "synchronous_commit": synchronous_commit,
                 "lock_timeout": str(int(lock_timeout_s * 1000)),
             },
