@@ -147,14 +147,20 @@ class AvailabilityService:
     def _is_fresh(self, seen: _Seen) -> bool:
         return self._steady_s() - seen.at_s < FRESH_S
 
+    def _stale(self, showtime_ids: Sequence[UUID]) -> list[UUID]:
+        return [
+            one
+            for one in showtime_ids
+            if (seen := self._seen.get(one)) is None or not self._is_fresh(seen)
+        ]
+
     async def _look(self, showtime_ids: Sequence[UUID]) -> None:
         """See to it that these are fresh, as far as can be. Two requests never ask twice."""
+        # Who needs no look waits for nobody's.
+        if not self._stale(showtime_ids):
+            return
         async with self._looking:
-            stale = [
-                one
-                for one in showtime_ids
-                if (seen := self._seen.get(one)) is None or not self._is_fresh(seen)
-            ]
+            stale = self._stale(showtime_ids)
             if not stale:
                 return
             at_s = self._steady_s()

@@ -234,6 +234,21 @@ async def test_whoever_asks_next_does_not_wait_for_a_showtime_that_hangs(house: 
     assert len(looks.kernel.read) == 1
 
 
+async def test_who_asks_for_what_is_known_does_not_wait_for_the_look_of_another(
+    house: House,
+) -> None:
+    looks, known, cold = Looks(house), await house.showtime(), await house.showtime()
+    assert await looks.level(known) == "available"
+    looks.kernel.hangs = True
+    looking = asyncio.create_task(looks.level(cold))
+    while UUID(cold) not in looks.kernel.read:
+        await asyncio.sleep(0)
+    assert await looks.level(known) == "available"
+    assert not looking.done()
+    looking.cancel()
+    await asyncio.wait((looking,))
+
+
 async def test_only_so_many_showtimes_are_remembered(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
