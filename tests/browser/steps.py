@@ -82,3 +82,12 @@ def go_to_work(page: Page, link: str, title: str, cinema: str = "Kino Aurora, Be
     page.get_by_role("navigation", name="For staff").get_by_role("link", name=link).click()
     page.get_by_role("heading", name=title, level=1, exact=True).wait_for()
     page.get_by_role("combobox", name="Cinema").select_option(label=cinema)
+
+
+def is_kept(page: Page, address: str) -> bool:
+    """Whether that page starts without a connection by now; a promise alone says nothing."""
+    state = (
+        "(scope) => navigator.serviceWorker.getRegistration(scope)"
+        ".then((one) => one?.active?.state ?? null)"
+    )
+    return page.evaluate(state, address) == "activated"

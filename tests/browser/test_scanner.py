@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Error, Page, expect
 
 from tests.browser.backstage import Backstage
 from tests.browser.camera import film_of_code
-from tests.browser.steps import go_to_work, sign_in_as
+from tests.browser.steps import go_to_work, is_kept, sign_in_as
 from tests.browser.windows import FLAGS, visitor
 from tests.support.server_process import ServerProcess
 
@@ -101,7 +101,7 @@ def test_the_page_starts_without_a_connection_and_nothing_else_is_kept(
 ) -> None:
     showtime_id, (ticket, _) = _sold(backstage)
     _at_the_door(page, showtime_id)
-    page.wait_for_function("() => navigator.serviceWorker.ready.then(() => true)")
+    backstage.until(lambda: is_kept(page, "/staff/scan"))
     page.context.set_offline(True)
     page.goto("/staff/scan")
     page.get_by_label("Showtime").select_option(showtime_id)
@@ -133,7 +133,7 @@ def test_whoever_has_signed_out_cannot_scan_without_a_connection(
 ) -> None:
     showtime_id, _ = _sold(backstage)
     _at_the_door(page, showtime_id)
-    page.wait_for_function("() => navigator.serviceWorker.ready.then(() => true)")
+    backstage.until(lambda: is_kept(page, "/staff/scan"))
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("link", name="Sign in").first.wait_for()
     page.context.set_offline(True)

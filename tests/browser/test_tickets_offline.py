@@ -5,12 +5,8 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 from tests.browser.backstage import FILM, Backstage
-from tests.browser.steps import sign_in_as
+from tests.browser.steps import is_kept, sign_in_as
 
-IS_KEPT = (
-    "() => navigator.serviceWorker.getRegistration('/bookings')"
-    ".then((one) => one?.active?.state === 'activated')"
-)
 IS_FORGOTTEN = (
     "() => indexedDB.databases().then((all) => all.every((one) => one.name !== 'cinema.tickets'))"
 )
@@ -39,7 +35,7 @@ def _looked_at(page: Page, backstage: Backstage) -> str:
     address = f"/bookings/{booking['id']}"
     page.goto(address)
     page.locator("img.qr").wait_for()
-    backstage.until(lambda: page.evaluate(IS_KEPT) is True)
+    backstage.until(lambda: is_kept(page, "/bookings"))
     return address
 
 
@@ -91,3 +87,16 @@ def test_a_ticket_that_was_given_back_is_not_kept(page: Page, backstage: Backsta
     expect(page.locator(f'a[href="{address}"]')).to_have_count(0)
     page.goto(address)
     expect(page.locator("img.qr")).to_have_count(0)
+
+
+def test_a_ticket_of_a_booking_that_was_cancelled_elsewhere_is_forgotten_when_it_is_seen(
+    page: Page, backstage: Backstage
+) -> None:
+    address = _looked_at(page, backstage)
+    booking_id = address.removeprefix("/bookings/")
+    assert page.evaluate(IS_DROPPED, booking_id) is False
+    backstage.ask("customer", "DELETE", f"bookings/{booking_id}")
+    page.reload()
+    page.locator(".ticket").wait_for()
+    expect(page.locator("img.qr")).to_have_count(0)
+    backstage.until(lambda: page.evaluate(IS_DROPPED, booking_id) is True)

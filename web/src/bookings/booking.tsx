@@ -12,7 +12,7 @@ import { AwayBooking, UNTIL_THERE, useKeeping, useKept } from "./away";
 import { Cancelling, type Ways } from "./cancelling";
 import { BookingCard } from "./card";
 import { dropTicket } from "./kept";
-import { type Booking, bookingQuery, codeQuery } from "./queries";
+import { bookingQuery, codeQuery } from "./queries";
 
 const route = getRouteApi("/bookings/$bookingId");
 
@@ -28,6 +28,7 @@ export function BookingPage() {
     enabled: session.kind !== "nobody",
   });
   const kept = useKept(booking)?.find((one) => one.id === bookingId);
+  useKeeping(booking.data);
   const [isAsking, setAsking] = useState(false);
   useTitle(t("booking.title"));
 
@@ -65,7 +66,7 @@ export function BookingPage() {
         {isNew && session.kind === "guest" && <p>{t("booking.mailed")}</p>}
       </header>
       <BookingCard booking={booking.data}>
-        {status === "confirmed" && <Code booking={booking.data} />}
+        {status === "confirmed" && <Code bookingId={bookingId} />}
       </BookingCard>
       <Files bookingId={bookingId} code={code} hasTickets={status === "confirmed"} />
       {(status === "confirmed" || status === "pending") && (
@@ -103,10 +104,9 @@ export function BookingPage() {
 }
 
 /** What scanners at the door read. Without it the booking's code still does at the counter. */
-function Code({ booking }: { booking: Booking }) {
+function Code({ bookingId }: { bookingId: string }) {
   const { t } = useWords();
-  const picture = useQuery(codeQuery(booking.id));
-  useKeeping(booking, picture.data);
+  const picture = useQuery(codeQuery(bookingId));
   if (picture.isPending) return <Skeleton className="qr" />;
   return picture.data ? <img className="qr" src={picture.data} alt={t("booking.qr")} /> : null;
 }
