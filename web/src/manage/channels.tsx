@@ -5,7 +5,7 @@ import { dayIn } from "../format";
 import { useWords } from "../i18n";
 import { Field, type Fields, Form, Newest } from "../ui/form";
 import type { Cinema, Showtime } from "../ui/queries";
-import { instantOf, timeIn } from "./timetable-parts";
+import { instantAt, timeIn } from "./timetable-parts";
 
 const CHANNELS = ["web", "app", "box_office"] as const;
 const SEATS_MOST = 50_000;
@@ -29,7 +29,8 @@ export function Channels({ showtime, cinema, done, again, back }: ChannelsProps)
         const date = fields[`${channel}_date`];
         const time = fields[`${channel}_time`];
         if (seats === 0) return [];
-        const until = date && time ? instantOf(cinema.time_zone, date, time) : null;
+        const day = dayIn(cinema.time_zone, showtime.starts_at);
+        const until = instantAt(cinema.time_zone, { date, time }, day);
         return [
           {
             channel,

@@ -1,12 +1,12 @@
 /** Presale codes of a showtime: made, bounded anew, ended; how often each was used. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { api, ask, type Schemas } from "../api/client";
-import { moment } from "../format";
+import { api, ask, type Schemas, serverNow } from "../api/client";
+import { dayIn, moment } from "../format";
 import { useWords } from "../i18n";
 import { Field, Form, Refusal } from "../ui/form";
 import type { Cinema } from "../ui/queries";
 import { Answer } from "./frame";
-import { instantOf } from "./timetable-parts";
+import { instantAt } from "./timetable-parts";
 
 type Code = Schemas["PresaleCode"];
 
@@ -135,7 +135,8 @@ function Adding({ showtimeId, cinema }: { showtimeId: string; cinema: Cinema }) 
   return (
     <Form
       submit={({ code = "", date, time, max_uses, uses_per_customer }, form) => {
-        const at = date && time ? instantOf(cinema.time_zone, date, time) : Date.now();
+        const today = dayIn(cinema.time_zone, serverNow());
+        const at = instantAt(cinema.time_zone, { date, time }, today) ?? serverNow();
         const body = {
           code: code.trim(),
           starts_at: new Date(at).toISOString(),

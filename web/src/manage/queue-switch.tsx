@@ -1,13 +1,13 @@
 /** The waiting room of a showtime: opened, changed, closed; how many wait is asked for as long as one looks. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, ask, type Schemas } from "../api/client";
-import { moment } from "../format";
+import { api, ask, type Schemas, serverNow } from "../api/client";
+import { dayIn, moment } from "../format";
 import { useWords } from "../i18n";
 import { Field, type Fields, Form, Refusal } from "../ui/form";
 import type { Cinema } from "../ui/queries";
 import { Skeleton } from "../ui/state";
-import { instantOf } from "./timetable-parts";
+import { instantAt } from "./timetable-parts";
 
 type Room = Schemas["WaitingRoom"];
 
@@ -49,13 +49,11 @@ function Switch({ room, cinema, back }: { room: Room; cinema: Cinema; back: () =
   const [mode, setMode] = useState<Mode>(() => modeOf(room));
   const put = useMutation({
     mutationFn: (fields: Fields) => {
-      const { date, time } = fields;
+      const today = dayIn(cinema.time_zone, serverNow());
+      const at = mode === "on" ? instantAt(cinema.time_zone, fields, today) : null;
       const body = {
         mode,
-        starts_at:
-          mode === "on" && date && time
-            ? new Date(instantOf(cinema.time_zone, date, time)).toISOString()
-            : null,
+        starts_at: at === null ? null : new Date(at).toISOString(),
         ...(mode !== "off" && {
           shoppers: Number(fields.shoppers),
           entry_seconds: Number(fields.entry_seconds),

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import {
   dayAfter,
   hoursOf,
+  instantAt,
   instantOf,
   inTheWay,
   minutesOf,
@@ -28,6 +29,17 @@ test("a day and a time are a moment in the cinema's zone", () => {
   expect(moment("2026-10-25", "02:30")).toBe("2026-10-25T00:30:00.000Z");
   expect(timeIn("Europe/Berlin", Date.parse("2026-06-04T18:15:00Z"))).toBe("20:15");
   expect(timeIn("Europe/Berlin", Date.parse("2026-06-04T22:00:00Z"))).toBe("00:00");
+});
+
+test("a day alone begins at midnight, and a time alone is one of today", () => {
+  const moment = (date: string, time: string) => {
+    const at = instantAt("Europe/Berlin", { date, time }, "2026-06-04");
+    return at === null ? null : new Date(at).toISOString();
+  };
+  expect(moment("2026-06-09", "20:15")).toBe("2026-06-09T18:15:00.000Z");
+  expect(moment("2026-06-09", "")).toBe("2026-06-08T22:00:00.000Z");
+  expect(moment("", "20:15")).toBe("2026-06-04T18:15:00.000Z");
+  expect(moment("", "")).toBeNull();
 });
 
 test("hours reach from ten, or the first showtime, until all have ended", () => {

@@ -47,6 +47,12 @@ export function instantOf(zone: string, day: string, time: string): number {
   return right.length > 0 ? Math.min(...right) : Math.max(...found);
 }
 
+/** What two fields say that may be empty: without a time that day from its beginning, without a day `today`. */
+export function instantAt(zone: string, fields: Partial<Record<string, string>>, today: string) {
+  const { date, time } = fields;
+  return date || time ? instantOf(zone, date || today, time || "00:00") : null;
+}
+
 /** The time on the clock of a zone, as `18:05`. */
 export function timeIn(zone: string, atMs: number): string {
   return new Date(shownIn(zone, atMs)).toISOString().slice(11, 16);
