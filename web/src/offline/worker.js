@@ -8,7 +8,17 @@ const CACHE = `${KIND}__VERSION__`;
 
 addEventListener("install", (event) => {
   const page = new Request(SHELL, { headers: { Accept: "text/html" }, cache: "reload" });
-  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll([page, ...FILES])));
+  const keep = async () => {
+    const cache = await caches.open(CACHE);
+    await cache.addAll([page, ...FILES]);
+    // While servers are exchanged, the page may be of another build than this worker and its files.
+    const text = await (await cache.match(SHELL, { ignoreVary: true })).text();
+    const named = text.match(/\/assets\/[^"]+/g) ?? [];
+    if (named.every((name) => FILES.includes(name))) return;
+    await caches.delete(CACHE);
+    throw new Error("This page is of another build.");
+  };
+  event.waitUntil(keep());
 });
 
 addEventListener("activate", (event) => {
