@@ -10,8 +10,8 @@ FOR_QUESTIONS: Final = 2
 """For what must not wait behind other work: changes of accounts, and versions of the catalogue."""
 
 FOR_SESSIONS: Final = 3
-"""Behind a pooler: for work that needs a session of its own. One may build a model for a minute, and
-another copy a month of the journal meanwhile: views of the cluster must not wait for both."""
+"""Behind a pooler: for work that needs a session of its own. One may build a model for a minute,
+and another copy a month of the journal meanwhile: views of the cluster must not wait for both."""
 
 FOR_LOOKS: Final = 1
 """For the look at the server's settings every 30 s, which needs a connection of its own."""

@@ -15,6 +15,7 @@ from cinema.features.showtimes.availability_service import AvailabilityService
 from cinema.features.showtimes.availability_store import AvailabilityRepository
 from tests.e2e.api.house import LABELS, PATIENCE_S, UNKNOWN_ID, House
 from tests.e2e.api.showtimes import cancel, shown
+from tests.support.waiting import look_again
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -241,8 +242,9 @@ async def test_who_asks_for_what_is_known_does_not_wait_for_the_look_of_another(
     assert await looks.level(known) == "available"
     looks.kernel.hangs = True
     looking = asyncio.create_task(looks.level(cold))
-    while UUID(cold) not in looks.kernel.read:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(PATIENCE_S):
+        while UUID(cold) not in looks.kernel.read:
+            await look_again()
     assert await looks.level(known) == "available"
     assert not looking.done()
     looking.cancel()
