@@ -27,7 +27,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
         node.pool, offered[GiftCardsRepository], offered[MessagesRepository].enqueue
     )
     deposits = DepositsService(
-        *(store, BookingsRepository(node.pool, node.reads), offered[GiftCardsService]),
+        *(store, BookingsRepository(node.pool, node.sold), offered[GiftCardsService]),
         offered[AttemptsService],
         demo=node.settings.demo_payment,
         new_id=node.next_uuid,

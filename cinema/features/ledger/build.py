@@ -7,6 +7,7 @@ from typing import Final
 from cinema.features.feature import Feature, Question
 from cinema.features.ledger import routes as ledger_routes
 from cinema.features.ledger.errors import ERRORS
+from cinema.features.ledger.left_jobs import LeftAside
 from cinema.features.ledger.methods import MethodRegistry
 from cinema.features.ledger.metrics import RefundCounts
 from cinema.features.ledger.refund_jobs import RefundQueue
@@ -31,6 +32,7 @@ async def build(node: NodeParts, offered: Offered) -> Feature:
     return Feature(
         routes=bound(ledger_routes.ROUTES, LedgerService(ledger)),
         metrics=(counts.families,),
+        tasks={"put-aside-left": LeftAside(attempts, now=node.common_time).run},
         sweeps={"recognised-revenue": ledger.recognise},
         queues={"refunds": queue},
         questions={"refunds": Question(REFUNDS_DUE, (node.common_time,))},

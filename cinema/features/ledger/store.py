@@ -80,6 +80,17 @@ update payments set status = $2, reference = coalesce($3, reference),
     error_code = coalesce($4, error_code), updated_at = $5
 where id = $1 and status in ('created', 'pending')
 returning {_ATTEMPT}"""
+# An attempt that was added in the moment in which its booking ended: the end has not seen it, nor
+# will another come. Whoever puts money aside is done with it long before.
+_END_LEFT: Final = """
+with left_over as (
+    select p.id from payments p join bookings b on b.id = p.booking_id
+    where p.status in ('created', 'pending') and p.reserved and b.status <> 'pending'
+        and coalesce(p.updated_at, p.created_at) < $2
+    order by p.id limit $3 for update of p skip locked
+)
+update payments p set status = 'failed', error_code = 'BOOKING_ENDED', updated_at = $1
+from left_over where p.id = left_over.id"""
 _PAYABLE: Final = """
 select b.id, b.showtime_id, b.user_id, b.hold_id, b.code, b.status, b.total_minor, b.currency,
     coalesce(b.payment_id, (
@@ -97,6 +108,9 @@ select id, kind, source, currency, at, accounts, amounts from ledger where booki
 order by id limit $2"""
 _CINEMA_OF: Final = """
 select t.cinema_id from bookings b left join showtimes t on t.id = b.showtime_id where b.id = $1"""
+
+LEFT_AFTER: Final = timedelta(minutes=1)
+"""Longer than a request that puts money aside, and tells the showtime of it, can take."""
 
 TRANSACTIONS_SHOWN: Final = 1000
 """A booking has a few; each of its seats can go back alone."""
@@ -209,6 +223,15 @@ class AttemptsRepository:
         """End an attempt, unless it has put money aside."""
         async with connection(self._pool) as writing:
             await writing.execute(_GIVE_WAY, attempt_id, reason, now)
+
+    async def end_left(self, now: datetime, limit: int) -> int:
+        """End attempts that keep money aside for bookings that have ended; how many.
+
+        Their methods then give it back. Refuses RETRY.
+        """
+        async with connection(self._pool) as writing:
+            done = await writing.execute(_END_LEFT, now, now - LEFT_AFTER, limit)
+        return int(done.split()[-1])
 
     async def heirs(self, attempt_id: UUID) -> list[UUID]:
         """The bookings that are paid by money of this attempt since they were exchanged."""

@@ -7,10 +7,15 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
+from cinema.domain.times import from_us
 from cinema.features.giftcards.rules import ALPHABET, CODE_CHARS
+from cinema.features.ledger.left_jobs import LeftAside
+from cinema.features.ledger.store import AttemptsRepository
+from tests.e2e.api import points
 from tests.e2e.api.bank import Bank
 from tests.e2e.api.gift_cards import (
     accounts,
@@ -360,6 +365,53 @@ async def test_an_abandoned_booking_gives_the_card_back_what_it_has_put_aside(
     ended = await get(house, "ada", f"bookings/{made['id']}")
     assert (ended["status"], ended["payment"]["status"]) == ("expired", "failed")
     assert await accounts(house, made["id"]) == {}
+
+
+@pytest.mark.parametrize("method", ["gift_card", "points"])
+async def test_what_is_put_aside_in_the_moment_in_which_a_booking_ends_goes_back(
+    house: House, clocks: Clocks, database: str, method: str
+) -> None:
+    sold = await card(house, 400)
+    await points.give(house, "ada", 300)
+    showtime_id = await house.showtime()
+    hold_id = await house.held("ada", showtime_id, "A1")
+    made = (await house.book("ada", showtime_id, hold_id, method="stripe")).data
+    booking_id = UUID(made["id"])
+    clocks.ahead_s += 601
+    assert await give_up(house, clocks, database) == 1
+    # Whoever has added it has seen the booking as it was before.
+    await house.database.execute(
+        "insert into payments (id, booking_id, method, status, amount_minor, currency, created_at)"
+        " values ($1, $1, $2, 'created', 1000, 'EUR', $3)",
+        *(booking_id, method, from_us(clocks.database.now_us())),
+    )
+    attempt = await house.node.attempts.find(booking_id)
+    assert attempt is not None
+    if method == "gift_card":
+        await house.database.execute(
+            "insert into gift_card_uses (payment_id, card_id, chosen_at) values ($1, $2, now())",
+            *(booking_id, UUID(sold["id"])),
+        )
+    begun = await house.node.attempts.begin(attempt.id)
+    assert begun is not None
+    assert begun.reserved
+    async with asyncpg.create_pool(database, min_size=1, max_size=1) as pool:
+        left_aside = LeftAside(
+            AttemptsRepository(pool), now=lambda: from_us(clocks.database.now_us())
+        )
+        await left_aside.look()
+        kept = await house.node.attempts.find(attempt.id)
+        assert kept is not None
+        assert kept.status == "pending", "a request may be under way"
+        clocks.ahead_s += 61
+        assert not await left_aside.look()
+    ended = await house.node.attempts.find(attempt.id)
+    assert ended is not None
+    assert ended.status == "failed"
+    await credited(house, database)
+    assert await left(house, sold["id"]) == 400
+    await points.credited(house, database)
+    assert await points.left(house, "ada") == 300
 
 
 async def test_a_rest_that_comes_too_late_buys_nothing_and_goes_back(
