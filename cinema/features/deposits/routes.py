@@ -35,7 +35,7 @@ class DepositParts(msgspec.Struct, frozen=True):
     "of it is one booking and one invoice. If nobody pays the rest, `kept_percent` of the deposit "
     "stays with the cinema, and what is left is on a gift card. A booking has one deposit: "
     "otherwise the refusal says why there can be none (`details.reason`: `has_deposit`, `ended`, "
-    "`part_paid`, `too_small`).",
+    "`waits` for a series or an exchange, `part_paid`, `too_small`).",
     tag=TAG,
     auth="bearer",
     roles=COUNTER_ROLES,

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-NotTaken = Literal["ended", "has_deposit", "part_paid", "too_small"]
+NotTaken = Literal["ended", "has_deposit", "part_paid", "too_small", "waits"]
 
 
 class ToPay(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +17,7 @@ class ToPay(msgspec.Struct, frozen=True, kw_only=True):
     total_minor: int
     part_paid: bool
     has_deposit: bool
+    waits: bool
 
 
 class Agreed(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +44,8 @@ def why_not(standing: ToPay, deposit: Agreed) -> NotTaken | None:
         return "has_deposit"
     if standing.status != "pending":
         return "ended"
+    if standing.waits:
+        return "waits"
     if standing.part_paid:
         return "part_paid"
     if not 0 < deposit.amount_minor < standing.total_minor:

@@ -68,9 +68,9 @@ class DepositsService:
         if payment.method == "demo" and not self._demo:
             raise refuse("UNKNOWN_PAYMENT_METHOD", method=payment.method)
         email = _address(request)
-        if await self._attempts.make_way(booking_id, GIFT_CARD) != "stopped":
-            message = "Another payment is under way and cannot be stopped now. Try again soon."
-            raise refuse("PAYMENT_IN_PROGRESS", message)
+        # Nothing is stopped for a deposit that there is, or that cannot be.
+        if await self._deposits.why_not(booking_id, request) is None:
+            await self._make_way(booking_id)
         card_id, act = self._new_id(), self._act(by, client)
         code = await self._cards.code_of_deposit(card_id)
         card_id = await self._deposits.take(booking_id, card_id, code, request, email, act, key)
@@ -101,6 +101,8 @@ class DepositsService:
         booking = found(await self._attempts.payable(booking_id))
         if booking.status != "pending":
             return False
+        if await self._attempts.has_put_aside(booking_id, GIFT_CARD):
+            return True
         if await self._attempts.make_way(booking_id, GIFT_CARD) != "stopped":
             return False
 
@@ -116,6 +118,11 @@ class DepositsService:
             # Something else was put aside in this moment, and with it this is all of the money.
             await self._attempts.confirm_reserved(booking_id, attempt.id)
         return progress.reserved
+
+    async def _make_way(self, booking_id: UUID) -> None:
+        if await self._attempts.make_way(booking_id, GIFT_CARD) != "stopped":
+            message = "Another payment is under way and cannot be stopped now. Try again soon."
+            raise refuse("PAYMENT_IN_PROGRESS", message)
 
     async def _require_counter(self, by: Principal, booking_id: UUID) -> None:
         sale = found(await self._bookings.sale_of(booking_id))

@@ -18,12 +18,20 @@ from cinema.domain.money import Money
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.audit_store import AuditEntry, note
 from cinema.features.accounts.user_store import Act
-from cinema.features.deposits.rules import Agreed, ToPay, agreed, remind_at, why_not
+from cinema.features.deposits.rules import (
+    Agreed,
+    NotTaken,
+    ToPay,
+    agreed,
+    remind_at,
+    why_not,
+)
 from cinema.features.deposits.shapes import DepositEnd, DepositInput
 from cinema.features.giftcards.rules import NewCode, whole_years_later
 from cinema.features.giftcards.shapes import YEARS_MIN, CardPayment, CardSale, NewCard
 from cinema.features.giftcards.store import GiftCardsRepository
 from cinema.features.messages.enqueuing import Enqueue
+from cinema.features.refusals import found
 from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import (
     Pool,
@@ -45,6 +53,10 @@ select b.status, b.total_minor, b.currency, b.code, b.pay_until, t.cinema_id,
         select from payments p
         where p.booking_id = b.id and p.reserved and p.status in ('created', 'pending')
     ) as part_paid,
+    exists (select from exchanges e where e.to_booking_id = b.id) or exists (
+        select from series_bookings part join series whole on whole.id = part.series_id
+        where part.booking_id = b.id and (whole.state in ('pending', 'committed') or whole.to_free)
+    ) as waits,
     m.title as film, c.name as cinema,
     to_char(t.starts_at at time zone c.time_zone, 'YYYY-MM-DD HH24:MI') as starts,
     to_char(b.pay_until at time zone c.time_zone, 'YYYY-MM-DD HH24:MI') as until
@@ -61,7 +73,8 @@ on conflict (booking_id) do nothing
 returning true"""
 # Attempts of a booking that its card pays, and what the card has done for them.
 _USES: Final = """
-    select bool_or(u.state = 'used') as is_used, bool_or(u.state = 'reserved') as is_aside
+    select bool_or(u.state = 'used') as is_used, bool_or(u.state = 'reserved') as is_aside,
+        bool_or(u.state <> 'chosen') as was_aside
     from payments p join gift_card_uses u on u.payment_id = p.id
     where p.booking_id = d.booking_id and u.card_id = d.card_id"""
 _FIND: Final = """
@@ -75,19 +88,23 @@ _OPEN: Final = f"""
 select d.booking_id, d.card_id, d.taken_at, b.status, coalesce(uses.is_aside, false) as is_aside
 from deposits d
 join bookings b on b.id = d.booking_id
+join gift_cards c on c.id = d.card_id
 left join lateral ({_USES}) uses on true
 where d.ended_at is null and (d.taken_at, d.booking_id) > ($1, $2)
-    and (b.status <> 'pending' or not coalesce(uses.is_aside, false))
+    and (
+        b.status <> 'pending'
+        or (not coalesce(uses.is_aside, false) and c.disabled_at is null and c.replaced_by is null)
+    )
 order by d.taken_at, d.booking_id limit $3"""
 # Money that was put aside in the moment in which the booking ended: its end has not seen it.
 _UNSEEN: Final = """
 select p.id from payments p
 join deposits d on d.booking_id = p.booking_id
-join gift_card_uses u on u.payment_id = p.id and u.card_id = d.card_id
 join bookings b on b.id = p.booking_id
 where d.booking_id = $1 and d.ended_at is null and p.status in ('created', 'pending')
-    and b.status in ('cancelled', 'expired')"""
-# Nothing is kept of whoever was called off, or may step back because the showtime was moved.
+    and p.method = 'gift_card' and b.status <> 'pending'"""
+# Nothing is kept of whoever was called off, or may step back because the showtime was moved, nor of
+# money that was never put aside: the booking had ended before. What still may be is waited for.
 _SETTLE: Final = f"""
 with d as (
     select * from deposits where booking_id = $1 and ended_at is null for update
@@ -95,12 +112,15 @@ with d as (
     select d.booking_id, d.card_id, d.currency, b.showtime_id,
         case
             when uses.is_used then 'used'
-            when uses.is_aside or b.status = 'pending' then null
+            when uses.is_aside or b.status = 'pending' or exists (
+                select from payments p where p.booking_id = d.booking_id
+                    and p.method = 'gift_card' and p.status in ('created', 'pending')
+            ) then null
             when b.status in ('cancelled', 'expired') then 'given_up'
             else 'returned'
         end as outcome,
         case
-            when b.status not in ('cancelled', 'expired') then 0
+            when b.status not in ('cancelled', 'expired') or uses.was_aside is not true then 0
             when t.cancelled_at is not null or t.free_refund_until > $2 then 0
             else d.keeps_minor
         end as keeps_minor
@@ -187,6 +207,12 @@ class DepositsRepository:
         self._cards = cards
         self._post = post
 
+    async def why_not(self, booking_id: UUID, request: DepositInput) -> NotTaken | None:
+        """Why no deposit can be taken now; None if it can. Refuses NOT_FOUND, RETRY."""
+        async with connection(self._pool) as reading:
+            row = found(await reading.fetchrow(_BOOKING, booking_id))
+        return why_not(_standing(row), _agreed(row, request))
+
     async def take(
         self,
         booking_id: UUID,
@@ -203,10 +229,8 @@ class DepositsRepository:
         """
 
         async def insert(running: PooledConnection) -> UUID:
-            row = await running.fetchrow(_BOOKING, booking_id)
-            if row is None:
-                raise refuse("NOT_FOUND")
-            terms = agreed(row["total_minor"], request.percent, request.kept_percent)
+            row = found(await running.fetchrow(_BOOKING, booking_id))
+            terms = _agreed(row, request)
             reason = why_not(_standing(row), terms)
             remind = None
             if email is not None:
@@ -294,12 +318,17 @@ class DepositsRepository:
             return bool(await reading.fetchval(_IS_DUE, booking_id, until))
 
 
+def _agreed(row: Record, request: DepositInput) -> Agreed:
+    return agreed(row["total_minor"], request.percent, request.kept_percent)
+
+
 def _standing(row: Record) -> ToPay:
     return ToPay(
         status=row["status"],
         total_minor=row["total_minor"],
         part_paid=row["part_paid"],
         has_deposit=row["has_deposit"],
+        waits=row["waits"],
     )
 
 

@@ -35,7 +35,7 @@ from cinema.features.ledger.metrics import RefundCounts
 from cinema.features.ledger.parts import PART_METHODS
 from cinema.features.ledger.refund_rules import Undone
 from cinema.features.ledger.refund_store import RefundsRepository
-from cinema.features.ledger.rules import account_of
+from cinema.features.ledger.rules import EXCHANGE, SERIES, account_of
 from cinema.features.ledger.shapes import LedgerTransaction
 from cinema.features.ledger.store import AttemptsRepository, LedgerRepository, Payable
 from cinema.features.refusals import found
@@ -149,6 +149,9 @@ class AttemptsService:
         for attempt in await self._attempts.under_way(booking_id):
             if attempt.reserved or attempt.method == method:
                 continue
+            if attempt.method in {EXCHANGE, SERIES}:
+                # That is no payment to be replaced: a row decides, and calling it off ends more.
+                return "under_way"
             if attempt.method in PART_METHODS:
                 # Whoever began it has not gone on, or puts money aside in this moment.
                 await self._attempts.give_way(attempt.id, "PAID_OTHERWISE", self._now())

@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from cinema.features.ledger.methods import Attempt, Progress
+from cinema.features.ledger.parts import PART_METHODS
 from cinema.features.ledger.shapes import LedgerLine, LedgerTransaction
 from cinema.storage.database.driver import Record
 from cinema.storage.database.reads import PrimaryReads, Reads
@@ -82,10 +83,11 @@ where id = $1 and status in ('created', 'pending')
 returning {_ATTEMPT}"""
 # An attempt that was added in the moment in which its booking ended: the end has not seen it, nor
 # will another come. Whoever puts money aside is done with it long before.
-_END_LEFT: Final = """
+_END_LEFT: Final = f"""
 with left_over as (
     select p.id from payments p join bookings b on b.id = p.booking_id
-    where p.status in ('created', 'pending') and p.reserved and b.status <> 'pending'
+    where p.status in ('created', 'pending') and b.status <> 'pending'
+        and (p.reserved or p.method in ({", ".join(f"'{name}'" for name in PART_METHODS)}))
         and coalesce(p.updated_at, p.created_at) < $2
     order by p.id limit $3 for update of p skip locked
 )
@@ -225,7 +227,7 @@ class AttemptsRepository:
             await writing.execute(_GIVE_WAY, attempt_id, reason, now)
 
     async def end_left(self, now: datetime, limit: int) -> int:
-        """End attempts that keep money aside for bookings that have ended; how many.
+        """End attempts that keep money aside, or could, for bookings that have ended; how many.
 
         Their methods then give it back. Refuses RETRY.
         """

@@ -11,12 +11,13 @@ import asyncpg
 from cinema.domain.times import from_us
 from cinema.features.accounts.throttles import Throttles
 from cinema.features.bookings.store import BookingsRepository
-from cinema.features.cashdesk.store import CashDeskRepository
+from cinema.features.cashdesk.till_store import TillsRepository
 from cinema.features.deposits.jobs import OpenDeposits
 from cinema.features.deposits.service import DepositsService
 from cinema.features.deposits.store import DepositsRepository
 from cinema.features.giftcards.service import GiftCardsService
 from cinema.features.giftcards.store import GiftCardsRepository
+from cinema.features.giftcards.use_store import CardUsesRepository
 from tests.e2e.api.gift_cards import NOBODY_SEALS, credited
 from tests.e2e.api.house import PATIENCE_S, Answer, Clocks, House
 from tests.e2e.api.paying import give_up
@@ -40,13 +41,18 @@ async def deposit_of(house: House, booking_id: str, person: str = "staff") -> An
 async def looked(house: House, database: str) -> int:
     """What a node does every few seconds."""
     async with asyncpg.create_pool(database, min_size=1, max_size=2) as pool:
-        store = GiftCardsRepository(pool, NOBODY_SEALS, CashDeskRepository(pool))
+        store = GiftCardsRepository(pool, NOBODY_SEALS, TillsRepository(pool))
 
         def now() -> Any:
             return from_us(house.node.kernel.clock.now_us())
 
         new_id = cast("Any", None)
-        cards = GiftCardsService(store, cast("Throttles", None), demo=True, new_id=new_id, now=now)
+        cards = GiftCardsService(
+            *(store, CardUsesRepository(pool), cast("Throttles", None)),
+            demo=True,
+            new_id=new_id,
+            now=now,
+        )
         deposits = DepositsRepository(pool, store, cast("Any", None))
         service = DepositsService(
             *(deposits, BookingsRepository(pool), cards, house.node.attempts),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from cinema.domain.rejections import refuse
 from cinema.features.ledger.cards import GIFT_CARD
+from cinema.features.ledger.methods import UNDER_WAY
+from tests.e2e.api.bank import Bank
 from tests.e2e.api.billing import documents_of
 from tests.e2e.api.deposits import deposit_of, is_due, looked, take, until_ended
 from tests.e2e.api.gift_cards import accounts, card, left, pay_by_card
@@ -193,6 +196,59 @@ async def test_a_booking_has_one_deposit_however_often_it_is_asked_for(house: Ho
     assert (await take(house, booking["id"], key="k")).data == await deposit_of(
         house, booking["id"]
     )
+
+
+async def test_a_deposit_that_there_is_stops_no_payment_of_the_rest(house: House) -> None:
+    house.node.attempts.methods.add(Bank())
+    booking = await group(house)
+    assert (await take(house, booking["id"], key="first")).status == 201
+    begun = await process(house, "staff", booking["id"], method="stripe")
+    assert (begun.status, begun.data["payment"]["status"]) == (200, "pending")
+    assert (await take(house, booking["id"], key="first")).status == 201
+    assert (await take(house, booking["id"])).details["reason"] == "has_deposit"
+    rest = await house.node.attempts.find(UUID(begun.data["payment"]["id"]))
+    assert rest is not None
+    assert rest.status in UNDER_WAY
+
+
+async def test_a_booking_of_a_series_that_is_being_decided_takes_no_deposit(house: House) -> None:
+    booking = await group(house)
+    await house.database.execute(
+        """
+        with whole as (
+            insert into series (id, customer_id, payment_method, total_minor, currency, started_at,
+                commit_until)
+            select $1, user_id, 'demo', total_minor, currency, now(), now() + interval '1 hour'
+            from bookings where id = $1
+        )
+        insert into series_bookings (
+            series_id, place, showtime_id, hold_id, booking_id, code, payment_id
+        )
+        select $1, 0, showtime_id, hold_id, id, code, $1 from bookings where id = $1""",
+        UUID(booking["id"]),
+    )
+    refused = await take(house, booking["id"])
+    assert (refused.error, refused.details["reason"]) == (NOT_TAKEN, "waits")
+
+
+async def test_a_card_that_nobody_may_use_is_not_tried_again_and_again(
+    database: str, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_house(database, clocks=clocks) as house:
+        booking = await group(house)
+
+        async def nobody(*_values: Any) -> None:
+            raise refuse("RETRY")
+
+        with monkeypatch.context() as away:
+            away.setattr(house.node.attempts, "resume", nobody)
+            assert (await take(house, booking["id"])).status == 201
+            await house.database.execute("update gift_cards set disabled_at = now()")
+        count = "select count(*) from payments where booking_id = $1"
+        before = await house.database.fetchval(count, booking["id"])
+        for _ in range(3):
+            await looked(house, database)
+        assert await house.database.fetchval(count, booking["id"]) == before
 
 
 async def test_two_who_take_a_deposit_at_once_take_one(house: House) -> None:

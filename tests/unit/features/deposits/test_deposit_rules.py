@@ -36,6 +36,7 @@ def test_what_is_kept_is_never_more_than_the_deposit_and_that_never_more_than_th
         ({}, 0, "too_small"),
         ({}, 4000, "too_small"),
         ({"part_paid": True}, 1000, "part_paid"),
+        ({"part_paid": True, "waits": True}, 1000, "waits"),
         ({"part_paid": True, "status": "expired"}, 1000, "ended"),
         ({"status": "confirmed"}, 1000, "ended"),
         ({"status": "confirmed", "has_deposit": True}, 1000, "has_deposit"),
@@ -45,7 +46,7 @@ def test_why_no_deposit_can_be_taken(
     changed: dict[str, Any], amount: int, reason: str | None
 ) -> None:
     standing: dict[str, Any] = {"status": "pending", "total_minor": 4000}
-    standing |= {"part_paid": False, "has_deposit": False, **changed}
+    standing |= {"part_paid": False, "has_deposit": False, "waits": False, **changed}
     deposit = Agreed(amount_minor=amount, keeps_minor=0)
     assert why_not(ToPay(**standing), deposit) == reason
 
