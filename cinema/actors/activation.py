@@ -158,9 +158,8 @@ class Activation:
 
     def left_behind(self) -> NextPage:
         """Looks through all heads for what dead nodes have left."""
-        living = [*self.neighbours.living_others]
-        if self.neighbours.node_id is not None:
-            living.append(self.neighbours.node_id)
+        everybody = (*self.neighbours.living_others, self.neighbours.node_id)
+        living = [node_id for node_id in everybody if node_id is not None]
         return _Search(self._store, living).next_page
 
     async def inherit(self, heir: bytes, next_page: NextPage) -> int:

@@ -414,6 +414,21 @@ async def test_what_is_put_aside_in_the_moment_in_which_a_booking_ends_goes_back
     assert await points.left(house, "ada") == 300
 
 
+async def test_who_gives_up_what_was_paid_in_this_moment_gets_the_money_back(
+    house: House, bank: Bank
+) -> None:
+    showtime_id = await house.showtime()
+    hold_id = await house.held("ada", showtime_id, "A1")
+    made = (await house.book("ada", showtime_id, hold_id, method="stripe")).data
+    # Its bank has not told of it yet.
+    bank.pay(made)
+    ended = await house.ask("ada", "DELETE", f"bookings/{made['id']}")
+    assert (ended.status, ended.data["status"]) == (200, "cancelled")
+    await refunded(house, made["id"])
+    assert [amount for _, amount in bank.refunds.values()] == [made["total"]["amount"]]
+    assert await accounts(house, made["id"]) == {}
+
+
 async def test_a_rest_that_comes_too_late_buys_nothing_and_goes_back(
     house: House, clocks: Clocks, database: str, bank: Bank
 ) -> None:

@@ -221,11 +221,13 @@ async def _nonsense(_peer_id: bytes, _payload: bytes) -> bytes:
     return msgspec.msgpack.encode("of a later build")
 
 
+@pytest.mark.parametrize(("page", "limit"), [(500, 3), (2, 1)])
 @in_virtual_time
 async def test_a_backlog_that_is_too_large_is_searched_by_each_node(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, page: int, limit: int
 ) -> None:
-    monkeypatch.setattr(timers, "DUE_SHARED_LIMIT", 3)
+    monkeypatch.setattr(timers, "DUE_SWEEP_PAGE", page)
+    monkeypatch.setattr(timers, "DUE_SHARED_LIMIT", limit)
     async with small_cluster() as cluster:
         places = await cluster.members(2)
         due_us = await _idle_holds(cluster, places * 4)

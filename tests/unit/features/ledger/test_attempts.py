@@ -127,6 +127,20 @@ async def test_nothing_makes_way_whose_money_may_still_come() -> None:
     assert world.noted == []
 
 
+@pytest.mark.parametrize("name", ["exchange", "series"])
+async def test_what_a_row_decides_about_makes_way_for_no_payment(name: str) -> None:
+    asked: list[UUID] = []
+
+    async def abort(booking_id: UUID, _now: datetime) -> str:
+        asked.append(booking_id)
+        return "aborted"
+
+    world = World(rows=[attempt(name)])
+    by_row = cast("Any", ByDecision(name, abort, now=lambda: NOW))
+    assert await service(world, by_row).make_way(BOOKING, "gift_card") == "under_way"
+    assert (asked, world.noted) == ([], [])
+
+
 async def test_a_provider_that_is_not_set_up_any_more_says_nothing() -> None:
     assert await service(World(rows=[attempt()])).stop(BOOKING) == "under_way"
 

@@ -45,6 +45,11 @@ def test_pieces_end_to_end_are_a_zip_of_all_files(
         }
 
 
+def test_one_that_ends_with_a_full_piece_has_no_empty_one_behind_it() -> None:
+    (whole,) = pieces_of({"a.json": [b"[]"]}, 10_000)
+    assert pieces_of({"a.json": [b"[]"]}, len(whole)) == [whole]
+
+
 def test_one_that_is_given_up_within_a_file_is_let_go() -> None:
     with ZipPieces(10, AT) as zipped:
         zipped.begin("a.json")
