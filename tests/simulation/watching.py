@@ -103,6 +103,7 @@ class Watcher:
         self._world = world
         self._joining = False
         self._early: list[Frame] = []
+        self._is_lost = False
         self._snapshot_ns = 0
 
     async def run(self) -> None:
@@ -146,6 +147,7 @@ class Watcher:
             return
         self.seats = None
         self._early = []
+        self._is_lost = False
         self._joining = True
         attempt = await self._world.request(
             self.showtime_id, Watch(feed=connection), connection.process.name
@@ -158,7 +160,7 @@ class Watcher:
             # It may still be answered: only another socket begins anew for certain.
             connection.cut()
             return
-        if not isinstance(seen, SeatsSeen):
+        if not isinstance(seen, SeatsSeen) or self._is_lost:
             return
         self.seats = bytearray(seen.seats)
         self.epoch, self.seq = seen.epoch, seen.seq
@@ -188,8 +190,9 @@ class Watcher:
         self._world.mirrors.append((self.showtime_id, seq, bytes(self.seats), self.name))
 
     def lose(self, connection: Connection) -> None:
-        """The node says that changes were missed."""
+        """The node says that changes were missed; on a real socket behind the snapshot."""
         self.seats = None
+        self._is_lost = True
 
     def is_up_to_date(self) -> bool:
         """Whether the copy is of the last change there was."""
