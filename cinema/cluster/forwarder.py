@@ -131,8 +131,11 @@ class _ForwardedErrand:
     def frame(self, ref: int) -> Tell:
         forwarder = self._forwarder
         self.hops += 1
-        left_ms = max(1, (self.deadline_ns - forwarder.clock.boot_ns()) // 1_000_000)
-        return Tell(ref, forwarder.placement.view.version, left_ms, self.showtime_id, self.message)
+        clock = forwarder.clock
+        left_ms = max(1, (self.deadline_ns - clock.boot_ns()) // 1_000_000)
+        until_us = clock.now_us() + left_ms * 1000
+        version = forwarder.placement.view.version
+        return Tell(ref, version, left_ms, self.showtime_id, self.message, until_us)
 
     def answer(self, outcome: Outcome) -> None:
         """A failure of one caller must not harm the others whose answers came with it."""
@@ -466,7 +469,13 @@ class Forwarder:
     def serve(self, link: Link, tell: Tell) -> None:
         """See `Service.serve`."""
         self.metrics.served += 1
-        self._serve(link, tell, self.clock.boot_ns() + tell.wait_ms * 1_000_000)
+        left_ns = tell.wait_ms * 1_000_000
+        if tell.until_us:
+            left_ns = min(left_ns, (tell.until_us - self.clock.now_us()) * 1000)
+            if left_ns <= 0:
+                link.send(Told(tell.ref, sent(TRY_AGAIN)))
+                return
+        self._serve(link, tell, self.clock.boot_ns() + left_ns)
 
     def _serve(self, link: Link, tell: Tell, deadline_ns: int) -> None:
         if not link.is_open:

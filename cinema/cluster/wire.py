@@ -122,13 +122,18 @@ SentOutcome = (
 
 
 class Tell(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
-    """A message for a showtime of the peer, by the view of `version`; `wait_ms` are left."""
+    """A message for a showtime of the peer, by the view of `version`; `wait_ms` are left.
+
+    `until_us` is the same in common time, 0 from a build that does not say it: what a broken link
+    kept for longer must have no effect, for its sender was perhaps refused elsewhere meanwhile.
+    """
 
     ref: int
     version: int
     wait_ms: int
     showtime_id: bytes
     message: SentMessage
+    until_us: int = 0
 
 
 class Told(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):

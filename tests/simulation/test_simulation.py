@@ -55,6 +55,12 @@ def test_nothing_is_violated(seed: int) -> None:
     assert verdict.attempts > 0
 
 
+@pytest.mark.parametrize("seed", [227, 1285])
+def test_a_seed_that_found_a_fault_finds_it_no_more(seed: int) -> None:
+    """Changes that were lost while a watcher joined; a command that a broken link kept too long."""
+    assert simulate(seed).violations == ()
+
+
 @pytest.mark.parametrize("seed", range(LARGE_SEEDS))
 def test_nothing_is_violated_among_many_nodes(seed: int) -> None:
     verdict = simulate(seed, nodes=LARGE_NODES)

@@ -237,7 +237,11 @@ def test_frames_look_as_they_did_in_the_first_version() -> None:
     held = SeatsHeld(b"h", b"a", (1, 2), (1250, 1250), 99)
     accepted = Accepted(held, 5, 2, 77, msgspec.structs.replace(TERMS, prices_minor=(1250,)))
     said = {
-        Tell(1, 2, 3, b"i", ReadSeats(customer=None)): [1, 1, 2, 3, b"i", [101, None, [], False]],
+        Tell(1, 2, 3, b"i", ReadSeats(customer=None), 8): [
+            *(1, 1, 2, 3, b"i"),
+            [101, None, [], False],
+            8,
+        ],
         Told(4, sent(Unavailable("RETRY", 2))): [2, 4, [5, "RETRY", 2]],
         Told(5, sent(NO_SHOWTIME)): [2, 5, [6]],
         Told(6, sent(accepted)): [
