@@ -64,7 +64,7 @@ from cinema.storage.database.migrate import migrate
 from cinema.storage.database.pool import close_pool, open_pool
 from cinema.storage.database.pooler import require_pooler
 from cinema.storage.database.read_replica import ReplicaReads, open_replica_pool
-from cinema.storage.database.reads import ConfirmedReads, PrimaryReads
+from cinema.storage.database.reads import ConfirmedReads, PrimaryReads, Reads
 from cinema.storage.database.server_log import warn_of_server_log
 from cinema.storage.database.standby import StandbyWait
 from cinema.storage.database.transactions import Pool
@@ -448,7 +448,7 @@ async def _reads(
     pool: Pool,
     watch: DurabilityWatch,
     stack: AsyncExitStack,
-) -> tuple[ReplicaReads | None, ConfirmedReads]:
+) -> tuple[ReplicaReads | None, Reads]:
     """Reads on the replica, if there is one, and those of what was sold; not for the kernel."""
     confirmation = StandbyWait(
         pool, lambda: watch.has_standby, timeout_s=settings.command_deadline_ms / 1000
@@ -459,7 +459,7 @@ async def _reads(
     # A read loses nothing when it is cut off, so the stop does not wait for it.
     stack.callback(replica.terminate)
     reads = ReplicaReads(pool, replica, confirmation)
-    return reads, ConfirmedReads(reads, confirmation)
+    return reads, reads.confirmed(confirmation)
 
 
 async def _keep_clock(clock: DatabaseClock, journal: PostgresJournal) -> None:

@@ -15,7 +15,13 @@ from cinema.features.catalog.movie_store import index_missing
 from cinema.features.catalog.shapes import Cinema, CinemaSettings, Movie, Screen
 from cinema.features.catalog.store import INSERT_MOVIE, movie_values
 from cinema.features.showtimes.rules import Timetable
-from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
+from cinema.storage.database.transactions import (
+    Pool,
+    PooledConnection,
+    changing,
+    connection,
+    transaction,
+)
 
 _KNOWN_USERS = "select email_key from users where email_key = any($1::text[])"
 
@@ -160,7 +166,7 @@ class DemoRepository:
 
     async def show_poster(self, movie_id: UUID, url: str) -> None:
         """Let a film show a poster, if it still has none."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_SHOW_POSTER, movie_id, url)
 
     async def insert_missing(

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from cinema.storage.database.transactions import Pool, connection
+from cinema.storage.database.transactions import Pool, changing
 from cinema.storage.encryption import CannotOpen, Cipher
 
 RESEALED_AT_ONCE: Final = 100
@@ -60,7 +60,7 @@ async def _reseal(
     renew = f"update {table} set {column} = $3 where {key} = $1 and {column} = $2"  # noqa: S608
     after = UUID(int=0)
     while True:
-        async with connection(pool) as writing:
+        async with changing(pool) as writing:
             rows = await writing.fetch(page, after, page_rows)
             for row in rows:
                 after, before = row[0], row[1]

@@ -21,6 +21,7 @@ from cinema.storage.database.read_replica import (
     ReplicaReads,
     open_replica_pool,
 )
+from cinema.storage.database.standby import StandbyWait
 from cinema.storage.database.transactions import Pool
 from tests.support.replica import WAIT_S, Pair, ask, caught_up, pause
 
@@ -32,6 +33,7 @@ class Node:
 
     def __init__(self, primary: Pool, replica: Pool) -> None:
         self.now_s = 1000.0
+        self.primary, self.replica = primary, replica
         self.reads = ReplicaReads(primary, replica, clock_s=lambda: self.now_s)
 
     async def names(self) -> list[str]:
@@ -99,6 +101,33 @@ class open_pool_of:  # noqa: N801
 async def write(pair: Pair, name: str) -> None:
     """Acknowledged, by whatever node."""
     await ask(pair.dsn, "insert into kept (name) values ($1)", name)
+
+
+class CountedWait(StandbyWait):
+    """Counts how often somebody waits for the standby, which has everything."""
+
+    def __init__(self) -> None:
+        self.waits = 0
+
+    async def wait(self) -> None:
+        self.waits += 1
+
+
+async def test_what_must_be_confirmed_is_confirmed_once_wherever_it_is_read(
+    pair: Pair, node: Node
+) -> None:
+    await write(pair, "one")
+    await caught_up(pair)
+    wait, names = CountedWait(), "select name from kept"
+    reads = ReplicaReads(node.primary, node.replica, wait, clock_s=lambda: node.now_s)
+    confirmed = reads.confirmed(wait)
+    assert len(await confirmed.fetch(names)) == 1
+    assert await confirmed.fetchrow(names) is not None
+    assert (reads.outcomes["replica"], wait.waits) == (2, 2)
+    await pause(pair)
+    await write(pair, "two")
+    assert len(await confirmed.fetch(names)) == 2
+    assert (reads.outcomes["behind"], wait.waits) == (1, 3)
 
 
 async def test_a_replica_that_keeps_up_serves(pair: Pair, node: Node) -> None:

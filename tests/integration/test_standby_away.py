@@ -24,7 +24,7 @@ from cinema.storage.database.pool import open_pool
 from cinema.storage.database.read_replica import ReplicaReads, open_replica_pool
 from cinema.storage.database.reads import ConfirmedReads, PrimaryReads
 from cinema.storage.database.standby import StandbyWait, Unconfirmed
-from cinema.storage.database.transactions import connection, transaction
+from cinema.storage.database.transactions import changing, connection, transaction
 from cinema.storage.journal.postgres import PostgresJournal
 from cinema.storage.journal.store import CommitUnknown, StoreUnavailable, Takeover
 from cinema.storage.membership.views import PostgresViews, ViewsUnavailable
@@ -244,6 +244,23 @@ async def test_a_wait_that_an_operator_cancels_acknowledges_nothing(tmp_path: Pa
         assert await bench.pool.fetchval("select n from written") == 1
 
 
+async def test_of_a_write_that_is_cut_off_while_it_waits_nobody_says_that_it_was_not_done(
+    tmp_path: Path,
+) -> None:
+    async with _bench(tmp_path) as bench:
+
+        async def write() -> None:
+            async with changing(bench.pool) as writing:
+                await writing.execute("create table written (n int)")
+
+        running = asyncio.ensure_future(write())
+        waiting = await bench.waiting("cinema")
+        await bench.watching.execute("select pg_terminate_backend($1)", waiting)
+        with pytest.raises(Refused, match="OUTCOME_UNKNOWN"):
+            await running
+        assert await bench.watching.fetchval("select to_regclass('written') is not null")
+
+
 async def test_no_setting_of_the_server_hides_that_a_wait_was_cut_short(tmp_path: Path) -> None:
     async with _bench(tmp_path) as bench:
         await bench.watching.execute("alter system set client_min_messages = 'error'")
@@ -306,7 +323,7 @@ async def test_another_replica_shows_it_and_is_not_used(tmp_path: Path) -> None:
             async def asked_and_refused() -> bool:
                 reads = ReplicaReads(bench.pool, replica, confirmation)
                 with pytest.raises(Refused, match="RETRY"):
-                    await ConfirmedReads(reads, confirmation).fetchrow(heads, showtime_id)
+                    await reads.confirmed(confirmation).fetchrow(heads, showtime_id)
                 assert reads.outcomes["replica"] == 0
                 # Until then it was behind: the primary also writes for itself.
                 return reads.outcomes["unconfirmed"] == 1

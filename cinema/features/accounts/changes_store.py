@@ -9,7 +9,7 @@ import msgspec
 
 from cinema.domain.limits_catalog import ACCOUNT_CHANGES_PAGE, GUESTS_OF_ACCOUNT
 from cinema.storage.database.driver import UUID
-from cinema.storage.database.transactions import Pool, connection
+from cinema.storage.database.transactions import Pool, changing, connection
 
 # Each holder by the indexes alone: a join of all at once could be planned as a scan of the tables.
 _STANDINGS: Final = """
@@ -129,7 +129,7 @@ class AccountStandings:
 
     async def forget_changes(self, kept_s: float) -> bool:
         """Delete a page of changes older than that; True if there may be more. Refuses RETRY."""
-        async with connection(self._feed) as writing:
+        async with changing(self._feed) as writing:
             gone = await writing.fetchval(_FORGET, kept_s, ACCOUNT_CHANGES_PAGE)
         return bool(gone == ACCOUNT_CHANGES_PAGE)
 

@@ -15,7 +15,13 @@ from cinema.features.accounts.audit_store import AuditEntry, note
 from cinema.features.accounts.guest_rules import LOOKED_AT_AFTER, GuestTimes
 from cinema.features.accounts.shapes import Client, Guest
 from cinema.storage.database.driver import Record
-from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
+from cinema.storage.database.transactions import (
+    Pool,
+    PooledConnection,
+    changing,
+    connection,
+    transaction,
+)
 
 _BEGIN: Final = """
 insert into guests (id, created_at, expires_at, look_at) values ($1, $2, $3, $4)
@@ -153,7 +159,7 @@ class GuestsRepository:
 
     async def renew(self, guest_id: UUID, expires_at: datetime) -> Guest | None:
         """Extend a guest until then; None if it has ended. Refuses RETRY."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             row = await writing.fetchrow(_RENEW, guest_id, expires_at, expires_at + LOOKED_AT_AFTER)
         return _guest(row)
 
@@ -165,7 +171,7 @@ class GuestsRepository:
 
     async def end(self, guest_id: UUID, now: datetime) -> None:
         """End a guest: its tokens become invalid. Refuses RETRY."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_END, guest_id, now)
 
     async def claim(

@@ -38,7 +38,13 @@ from cinema.features.accounts.shapes import Client, User
 from cinema.features.accounts.store import USER_COLUMNS, is_reserved, user_of
 from cinema.features.messages.choice_store import FORGET_PHONE
 from cinema.storage.database.driver import Record
-from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
+from cinema.storage.database.transactions import (
+    Pool,
+    PooledConnection,
+    changing,
+    connection,
+    transaction,
+)
 
 REQUESTS_AT_ONCE: Final = 20
 """Mails that a job prepares in one transaction."""
@@ -219,7 +225,7 @@ class LinksRepository:
 
     async def ask(self, asked: RequestedMail) -> None:
         """Store the request for a mail, unless the password has changed. Refuses RETRY."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(
                 _ASK,
                 asked.id,

@@ -10,7 +10,7 @@ from cinema.domain.limits_catalog import (
     LOGIN_ADDRESS_NOTED_S,
     LOGIN_ADDRESSES_KEPT,
 )
-from cinema.storage.database.transactions import Pool, connection
+from cinema.storage.database.transactions import Pool, changing, connection
 
 _KNOWS = """
 select exists (
@@ -56,7 +56,7 @@ class LoginAddresses:
     async def note(self, account: bytes, address: bytes, now: datetime) -> None:
         """Remember a login; writes at most once a day for the same address."""
         noted_before = now - timedelta(seconds=LOGIN_ADDRESS_NOTED_S)
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(
                 _NOTE, account, address, now, noted_before, LOGIN_ADDRESSES_KEPT - 1
             )

@@ -25,7 +25,13 @@ from cinema.features.accounts.session_rules import (
 from cinema.features.accounts.shapes import Client, Session, User
 from cinema.features.accounts.store import USER_COLUMNS, user_of
 from cinema.storage.database.driver import Record
-from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
+from cinema.storage.database.transactions import (
+    Pool,
+    PooledConnection,
+    changing,
+    connection,
+    transaction,
+)
 
 ENDED_SESSIONS_KEPT_S: Final = 3600
 """How long an ended session is kept for operators to see; it is refused with or without the row."""
@@ -298,24 +304,24 @@ class SessionsRepository:
 
     async def end(self, session_id: UUID, user_id: UUID, now: datetime) -> bool:
         """End a session of an account; False if there was none. Refuses RETRY."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             ended = await writing.fetchval(_END, session_id, user_id, now)
         return ended is not None
 
     async def end_presented(self, session_id: UUID, now: datetime) -> UUID | None:
         """End the session of a refresh token; returns its owner. Refuses RETRY."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             owner: UUID | None = await writing.fetchval(_END_ANYBODYS, session_id, now)
         return owner
 
     async def end_all(self, user_id: UUID, now: datetime, *, but: UUID | None = None) -> int:
         """End all sessions of an account, maybe except one; returns how many. Refuses RETRY."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             return len(await writing.fetch(END_ALL_SESSIONS, user_id, now, but))
 
     async def forget_ended(self, now: datetime, limit: int) -> int:
         """Delete a bounded number of sessions that ended a while ago; returns how many."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             before = now - timedelta(seconds=ENDED_SESSIONS_KEPT_S)
             gone: int = await writing.fetchval(_FORGET_ENDED, before, limit)
         return gone

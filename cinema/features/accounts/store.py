@@ -16,6 +16,7 @@ from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import (
     Pool,
     PooledConnection,
+    changing,
     connection,
     run_once,
 )
@@ -130,7 +131,7 @@ class AccountsRepository:
 
     async def spoil_key(self, key: IdempotencyKey) -> None:
         """Invalidate a key: every repetition with it is a different request from now on."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_SPOIL_KEY, key.digest, _SPOILT)
 
     async def find_user(self, user_id: UUID) -> User | None:
@@ -149,7 +150,7 @@ class AccountsRepository:
 
     async def replace_hash(self, user_id: UUID, before: str, after: str) -> None:
         """Replace the hash `before` of a password, if it is still that one."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_REPLACE_HASH, user_id, before, after)
 
     async def change_profile(
@@ -162,7 +163,7 @@ class AccountsRepository:
         now: datetime,
     ) -> User | None:
         """Change what is not None; returns the account, if there is one. Refuses RETRY."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             row = await writing.fetchrow(
                 _CHANGE_PROFILE, user_id, first_name, last_name, language, now
             )

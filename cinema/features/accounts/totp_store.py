@@ -35,7 +35,13 @@ from cinema.features.accounts.totp_rules import (
     recovery_digest,
 )
 from cinema.features.accounts.user_store import LOCK_ADMINS, Act
-from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
+from cinema.storage.database.transactions import (
+    Pool,
+    PooledConnection,
+    changing,
+    connection,
+    transaction,
+)
 from cinema.storage.encryption import Cipher
 from cinema.storage.resealing import SealedColumn
 
@@ -145,7 +151,7 @@ class FactorsRepository:
         Refuses RETRY.
         """
         sealed = self._cipher.seal(secret, place=_place(user_id))
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             return bool(await writing.fetchval(_BEGIN, user_id, sealed, now))
 
     async def begin_replacement(

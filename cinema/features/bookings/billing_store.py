@@ -8,7 +8,7 @@ from uuid import UUID
 
 from cinema.features.bookings.shapes import Billing
 from cinema.storage.database.locks import ISSUING_LOCK
-from cinema.storage.database.transactions import Pool, connection, transaction
+from cinema.storage.database.transactions import Pool, changing, transaction
 
 KEPT: Final = timedelta(hours=1)
 """What was named for a booking that is not made by then was named for none."""
@@ -54,6 +54,6 @@ class BillingRepository:
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Delete a bounded number of those of bookings that ended or were not made; how many."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             gone: int = await writing.fetchval(_FORGET, now - KEPT, limit)
         return gone

@@ -11,7 +11,7 @@ import msgspec
 
 from cinema.features.ledger.refund_store import ACCOUNT, AT_ONCE, FIRST_STATUS
 from cinema.storage.database.driver import Record
-from cinema.storage.database.transactions import Pool, connection
+from cinema.storage.database.transactions import Pool, changing, connection
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
@@ -104,7 +104,7 @@ class ExchangesRepository:
 
     async def begin(self, exchange: Exchange) -> bool:
         """A new exchange; False if its key has one."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             return bool(await writing.fetchval(_BEGIN, *msgspec.structs.astuple(exchange)))
 
     async def by_key(self, request_key: bytes) -> Exchange | None:
@@ -117,23 +117,23 @@ class ExchangesRepository:
 
     async def abort(self, exchange_id: UUID, now: datetime) -> None:
         """Nobody can commit it from here on, unless it is committed."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_ABORT, exchange_id, now)
 
     async def abort_for(self, to_booking_id: UUID, now: datetime) -> str | None:
         """The same for the exchange that a new booking waits for; its state from here on."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             state: str | None = await writing.fetchval(_ABORT_FOR, to_booking_id, now)
         return state
 
     async def done(self, exchange_id: UUID) -> None:
         """The new seats are booked."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_DONE, exchange_id)
 
     async def give_back(self, exchange_id: UUID, now: datetime) -> None:
         """There are no new seats: all that was paid for them goes back, once."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_GIVE_BACK, exchange_id, now)
 
     async def open(self, now: datetime, limit: int) -> Sequence[Exchange]:

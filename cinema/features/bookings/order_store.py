@@ -14,7 +14,7 @@ from cinema.features.accounts.guest_rules import GuestTimes
 from cinema.features.accounts.guest_store import give_email
 from cinema.features.accounts.letters import AccountLetter, Post
 from cinema.features.accounts.link_rules import MailLink
-from cinema.storage.database.transactions import Pool, connection, transaction
+from cinema.storage.database.transactions import Pool, changing, connection, transaction
 
 ORDER_LINK: Final = "order_link"
 
@@ -125,7 +125,7 @@ class OrdersRepository:
 
     async def claim(self, now: datetime, until: datetime, limit: int) -> Sequence[UUID]:
         """Claim bookings whose mail is owed, oldest first, until a time."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             return [row["booking_id"] for row in await writing.fetch(_CLAIM, now, until, limit)]
 
     async def mail(self, booking_id: UUID, link: MailLink, now: datetime) -> None:
@@ -160,6 +160,6 @@ class OrdersRepository:
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Delete a bounded number of requests that led to no booking; returns how many."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             gone: int = await writing.fetchval(_FORGET, now - NOT_BOOKED_AFTER, limit)
         return gone

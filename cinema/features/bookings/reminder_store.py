@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from cinema.features.bookings.mail_store import COUNTER_METHODS, MAILED, MailedBooking
-from cinema.storage.database.transactions import Pool, PooledConnection, connection
+from cinema.storage.database.transactions import Pool, PooledConnection, changing, connection
 
 REMINDING: Final = 0x72_65_6D_69_6E_64
 """Names the right to write reminders, among the advisory locks of the database."""
@@ -136,6 +136,6 @@ class RemindersRepository:
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Delete a bounded number of notes about showtimes that are over; returns how many."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             gone: int = await writing.fetchval(_FORGET, now - KEPT, limit)
         return gone

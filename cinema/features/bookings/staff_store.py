@@ -21,6 +21,7 @@ from cinema.storage.database.reads import PrimaryReads, Reads
 from cinema.storage.database.transactions import (
     Pool,
     PooledConnection,
+    changing,
     connection,
     run_once,
     transaction,
@@ -283,7 +284,7 @@ class StaffBookingsRepository:
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Delete a bounded number of old notes; how many."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             gone: int = await writing.fetchval(_FORGET, now - NOTES_KEPT, limit)
         return gone
 

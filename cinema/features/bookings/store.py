@@ -37,7 +37,13 @@ from cinema.features.ledger.refund_rules import (
 from cinema.features.ledger.refund_store import CARRIED
 from cinema.storage.database.driver import Record
 from cinema.storage.database.reads import PrimaryReads, Reads
-from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
+from cinema.storage.database.transactions import (
+    Pool,
+    PooledConnection,
+    changing,
+    connection,
+    transaction,
+)
 
 # A booking has many attempts to pay: this one counts, with those that it completes and those that
 # have paid for dearer seats since. Builds that had one did not name it.
@@ -404,7 +410,7 @@ class BookingsRepository:
 
         A key that led to no booking becomes free again once no command with it can be under way.
         """
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             reserved = await writing.fetchval(
                 _RESERVE_KEY,
                 request_key,
@@ -439,7 +445,7 @@ class BookingsRepository:
 
     async def forget_keys(self, now: datetime, limit: int) -> int:
         """Delete a bounded number of expired keys; returns how many."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             gone: int = await writing.fetchval(
                 _FORGET_KEYS, now - timedelta(seconds=IDEMPOTENCY_TTL_S), limit
             )

@@ -17,7 +17,7 @@ from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import (
     Pool,
     PooledConnection,
-    connection,
+    changing,
     run_once,
     transaction,
 )
@@ -139,7 +139,7 @@ class TillsRepository:
 
     async def not_taken(self, payment_id: UUID) -> None:
         """Forget a taking whose payment was refused."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_NOT_TAKEN, payment_id)
 
 

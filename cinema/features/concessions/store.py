@@ -28,6 +28,7 @@ from cinema.storage.database.reads import PrimaryReads, Reads
 from cinema.storage.database.transactions import (
     Pool,
     PooledConnection,
+    changing,
     connection,
     run_once,
     transaction,
@@ -280,13 +281,13 @@ class ConcessionsRepository:
 
     async def give_back(self, booking_id: UUID) -> None:
         """Forget the code of a booking that was certainly not made."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_GIVE_BACK, booking_id)
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Delete a bounded number of orders whose bookings never came; returns how many."""
         oldest = now - LOOKED_BACK
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             gone: int = await writing.fetchval(_FORGET, now - UNDER_WAY, oldest, limit)
         return gone
 
@@ -349,7 +350,7 @@ class ConcessionsRepository:
 
     async def release(self, booking_id: UUID, token: bytes) -> None:
         """The cancellation has ended, and the booking has not."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_RELEASE, booking_id, token)
 
 

@@ -36,6 +36,7 @@ from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import (
     Pool,
     PooledConnection,
+    changing,
     connection,
     run_once,
 )
@@ -308,7 +309,7 @@ class DepositsRepository:
 
     async def settle(self, booking_id: UUID, now: datetime) -> DepositEnd | None:
         """Note what has become of a deposit, and keep what was agreed; None if that is open."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             outcome: DepositEnd | None = await writing.fetchval(_SETTLE, booking_id, now)
         return outcome
 

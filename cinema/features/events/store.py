@@ -25,7 +25,13 @@ from cinema.features.events.rules import (
 )
 from cinema.features.events.shapes import PublicEvent
 from cinema.storage.database.driver import Record
-from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
+from cinema.storage.database.transactions import (
+    Pool,
+    PooledConnection,
+    changing,
+    connection,
+    transaction,
+)
 
 PUBLISHING: Final = 0x65_76_65_6E_74_73
 """Names the right to write events, among the advisory locks of the database."""
@@ -199,13 +205,13 @@ class EventsRepository:
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Delete a bounded number of old events; returns how many."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             gone: int = await writing.fetchval(_FORGET, now - KEPT, limit)
         return gone
 
     async def forget_counts(self, now: datetime, limit: int) -> int:
         """Delete a bounded number of counts of what nothing happens to any longer; how many."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             gone: int = await writing.fetchval(_FORGET_COUNTS, now - COUNTS_KEPT, limit)
         return gone
 

@@ -31,6 +31,7 @@ from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import (
     Pool,
     PooledConnection,
+    changing,
     connection,
     run_once,
     transaction,
@@ -342,7 +343,7 @@ class CardOrdersRepository:
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Empty the texts of orders that were sent or came to nothing long ago; how many."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             gone: int = await writing.fetchval(_FORGET, now, now - TEXTS_KEPT, limit)
         return gone
 
@@ -351,7 +352,7 @@ class CardOrdersRepository:
             return [_order(row) for row in await acquired.fetch(statement, *values)]
 
     async def _run(self, statement: str, *values: object) -> None:
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(statement, *values)
 
 

@@ -18,12 +18,7 @@ from cinema.features.giftcards.rules import (
     REPLACED_MOST,
 )
 from cinema.features.ledger.rules import account_of
-from cinema.storage.database.transactions import (
-    Pool,
-    PooledConnection,
-    connection,
-    transaction,
-)
+from cinema.storage.database.transactions import Pool, PooledConnection, changing, transaction
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
@@ -210,7 +205,7 @@ class CardReturnsRepository:
         self, order: StoredOrder, again: int, error_code: str | None, now: datetime
     ) -> bool:
         """A refund has failed after all; False if that is known, or another one was asked for."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             undone = await writing.fetchval(
                 *(_UNDO, order.id, again, error_code, source_of_refund(order.id, again), now),
                 account_of(order.method),
@@ -237,5 +232,5 @@ class CardReturnsRepository:
             await running.execute(_CHARGE_BACK, order.id, now, away_minor, account, DISPUTED)
 
     async def _run(self, statement: str, *values: object) -> None:
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(statement, *values)

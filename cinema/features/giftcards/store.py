@@ -44,6 +44,7 @@ from cinema.storage.database.reads import PrimaryReads, Reads
 from cinema.storage.database.transactions import (
     Pool,
     PooledConnection,
+    changing,
     connection,
     run_once,
     transaction,
@@ -191,7 +192,7 @@ class GiftCardsRepository:
     async def key(self, new_id: UUID, new_secret: bytes) -> bytes:
         """The key of all digests; the new one, if there was none."""
         if self._key is None:
-            async with connection(self._pool) as running:
+            async with changing(self._pool) as running:
                 row = await running.fetchrow(_READ_KEY)
                 if row is None:
                     sealed = self._cipher.seal(new_secret, place=_place(new_id))

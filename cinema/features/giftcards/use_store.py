@@ -24,10 +24,7 @@ from cinema.features.giftcards.store import USABLE_AFTER_REFUND, card_of
 from cinema.features.ledger.methods import RefundOrder
 from cinema.features.ledger.refund_store import GIVES, Goodwill
 from cinema.features.ledger.store import PUT_ASIDE_BY_OTHERS
-from cinema.storage.database.transactions import (
-    Pool,
-    connection,
-)
+from cinema.storage.database.transactions import Pool, changing, connection
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
@@ -252,7 +249,7 @@ class CardUsesRepository:
 
     async def choose(self, payment_id: UUID, card_id: UUID, now: datetime) -> bool:
         """Note which card an attempt to pay is by; False if another one has paid a part of it."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             return bool(await writing.fetchval(_CHOOSE, payment_id, card_id, now))
 
     async def reserve(self, payment_id: UUID, now: datetime) -> ChosenCard | None:
@@ -260,7 +257,7 @@ class CardUsesRepository:
 
         It may be repeated. None if no card was chosen for it.
         """
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_RESERVE, payment_id, now)
         return await self.chosen(payment_id)
 
@@ -284,7 +281,7 @@ class CardUsesRepository:
 
     async def refund(self, payment_id: UUID, order: RefundOrder, now: datetime) -> bool:
         """Put money back on the card of an attempt, once; False if that card is disabled."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             done = await writing.fetchval(
                 *(_REFUND, payment_id, order.id, order.booking_id, order.amount_minor, now),
                 now + USABLE_AFTER_REFUND,
@@ -295,7 +292,7 @@ class CardUsesRepository:
         """Make a card with money of a booking; False if not so much is left. Refuses RETRY."""
         act = goodwill.act
         expires_at = whole_years_later(act.at, YEARS_MIN)
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             made = await writing.fetchval(
                 *(_GIVE, goodwill.id, goodwill.booking_id, goodwill.amount_minor, act.at, act.by),
                 *(goodwill.reason, goodwill.request_key, act.entry_id, act.client.request_id),
@@ -312,18 +309,18 @@ class CardUsesRepository:
 
     async def decide(self, now: datetime, limit: int) -> int:
         """Give back what bookings that have ended put aside, and note what was used; how many."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             decided: int = await writing.fetchval(_DECIDE, now, limit)
         return decided
 
     async def hand_on(self, now: datetime, limit: int) -> int:
         """Move what came to cards after they were replaced; from how many."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             moved: int = await writing.fetchval(_HAND_ON, now, limit)
         return moved
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Delete choices that came to nothing; how many."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             gone: int = await writing.fetchval(_FORGET, now - CHOICE_KEPT, limit)
         return gone

@@ -11,7 +11,7 @@ import msgspec
 
 from cinema.domain.ids import new_id
 from cinema.domain.times import to_us
-from cinema.storage.database.transactions import Pool, connection
+from cinema.storage.database.transactions import Pool, changing, connection
 
 EVERY: Final = timedelta(hours=24)
 
@@ -116,7 +116,7 @@ class ChecksRepository:
 
     async def claim(self, now: datetime) -> bool:
         """Whether a check is due, for the one node that asks first."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             return bool(await writing.fetchval(_CLAIM, now, now - EVERY))
 
     async def gaps(self) -> list[Gap]:
@@ -156,7 +156,7 @@ class ChecksRepository:
 
     async def note(self, checked: Checked) -> None:
         """Keep what a check has found."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_NOTE, checked.at, checked.gaps, checked.missing)
 
     async def latest(self) -> Checked | None:

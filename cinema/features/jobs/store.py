@@ -13,7 +13,7 @@ from cinema.domain.rejections import refuse
 from cinema.features.jobs.rules import LEASE_S
 from cinema.features.jobs.shapes import AdminJob
 from cinema.storage.database.driver import Record
-from cinema.storage.database.transactions import Pool, PooledConnection, connection
+from cinema.storage.database.transactions import Pool, PooledConnection, changing, connection
 
 _ENQUEUE: Final = """
 insert into jobs (id, kind, only_one, owner_id, cinema_id, input, total, due_at, request_id,
@@ -215,7 +215,7 @@ class JobsRepository:
         self, now: datetime, node: str, free: Mapping[str, int], limit: int
     ) -> list[ClaimedJob]:
         """Claim up to `limit` jobs that are due, of each kind at most as many as in `free`."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             rows = await writing.fetch(
                 _CLAIM, now, _lease_end(now), node, list(free), list(free.values()), limit
             )
@@ -223,7 +223,7 @@ class JobsRepository:
 
     async def renew(self, job: ClaimedJob, now: datetime) -> bool:
         """Renew the lease of a job; False if another attempt has it now."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             renewed = await writing.fetchval(_RENEW, job.id, job.attempts, _lease_end(now))
         return bool(renewed)
 
@@ -243,7 +243,7 @@ class JobsRepository:
         values = (job.id, job.attempts, _lease_end(now), now, done, failed, total, text)
         if within is not None:
             return bool(await within.fetchval(_REPORT, *values))
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             return bool(await writing.fetchval(_REPORT, *values))
 
     async def end(
@@ -259,7 +259,7 @@ class JobsRepository:
         """Note the outcome of a job; False if another attempt has it now."""
         text = None if result is None else msgspec.json.encode(result).decode()
         values = (job.id, job.attempts, status, now, text, reason, error)
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             return bool(await writing.fetchval(_END, *values))
 
     async def put_off(
@@ -267,7 +267,7 @@ class JobsRepository:
     ) -> None:
         """Note that a job has to be continued: after a failure, or, without `error`, elsewhere."""
         failures = 0 if error is None else 1
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_PUT_OFF, job.id, job.attempts, failures, until, now, error)
 
     async def state(self) -> JobQueueState:
@@ -278,7 +278,7 @@ class JobsRepository:
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Delete a bounded number of jobs that ended long ago; returns how many."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             gone: int = await writing.fetchval(_FORGET, now - KEPT, now - FAILED_KEPT, limit)
         return gone
 
@@ -299,7 +299,7 @@ class JobsRepository:
 
     async def revive(self, job_id: UUID) -> bool:
         """Continue a failed job; False if it has not failed, or a newer one is live."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             return bool(await writing.fetchval(_REVIVE, job_id, self._now()))
 
 

@@ -23,7 +23,7 @@ from cinema.features.ledger.rules import ACCOUNT_OF, REFUND_FAILED
 from cinema.features.ledger.shapes import Refund
 from cinema.storage.database.driver import Record
 from cinema.storage.database.reads import PrimaryReads, Reads
-from cinema.storage.database.transactions import Pool, PooledConnection, connection
+from cinema.storage.database.transactions import Pool, PooledConnection, changing, connection
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
@@ -370,7 +370,7 @@ class RefundsRepository:
 
     async def claim(self, now: datetime, until: datetime, limit: int) -> list[DueRefund]:
         """Claim refunds that are due; no other node gets them until then."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             rows = await writing.fetch(_CLAIM, now, until, limit)
         return [DueRefund(**dict(row)) for row in rows]
 
@@ -384,24 +384,24 @@ class RefundsRepository:
     ) -> None:
         """Ask again later."""
         values = (due.id, due.attempts, until, reference, error_code)
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_PUT_OFF, *values)
 
     async def hurry(self, payment_id: UUID, now: datetime) -> None:
         """Ask for the refunds of an attempt now that its provider works on."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_HURRY, payment_id, now)
 
     async def fail(self, refund_id: UUID, reference: str | None, error_code: str | None) -> None:
         """The provider has refused it: staff have to look at it."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_FAIL, refund_id, reference, error_code)
 
     async def settle(
         self, refund_id: UUID, reference: str | None, account: str, now: datetime
     ) -> bool:
         """The money is back; False if that was known before."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             return bool(await writing.fetchval(_SETTLE, refund_id, now, reference, account))
 
     async def undo(
@@ -409,7 +409,7 @@ class RefundsRepository:
     ) -> Literal["pending", "succeeded"] | None:
         """Note that a refund has failed after all; what it was before, None if that was known."""
         values = (refund.id, refund.reference, refund.error_code, now, refund.again, account)
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             former: Literal["pending", "succeeded"] | None = await writing.fetchval(_UNDO, *values)
         return former
 
@@ -422,7 +422,7 @@ class RefundsRepository:
         now: datetime,
     ) -> bool:
         """All money of an attempt goes back; False if it does already, or has paid its booking."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             made = await writing.fetchval(_UNWANTED, attempt_id, refund_id, reason, now, account)
         return bool(made)
 
@@ -434,7 +434,7 @@ class RefundsRepository:
         False if all of that was given back already, or that was known.
         """
         values = (attempt_id, away_minor, refund_id, reference, now)
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             return bool(await writing.fetchval(_LOSE, *values))
 
     async def by_key(self, request_key: bytes) -> tuple[Refund, bytes] | None:
@@ -464,7 +464,7 @@ class RefundsRepository:
     async def try_again(self, refund_id: UUID, act: Act) -> Refund | None:
         """Ask for a failed refund again; None if it is not one (any longer)."""
         client = act.client
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             row = await writing.fetchrow(
                 *(_TRY_AGAIN, refund_id, act.at, act.entry_id, act.by),
                 *(client.request_id, client.address),
@@ -474,13 +474,13 @@ class RefundsRepository:
     async def note(self, booking_id: UUID, after: Mapping[str, Any], act: Act) -> None:
         """Note in the audit log that staff give seats of a booking back."""
         values = (act.entry_id, act.at, act.by, booking_id, msgspec.json.encode(after).decode())
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_AUDIT, *values, act.client.request_id, act.client.address)
 
     async def give(self, goodwill: Goodwill) -> Refund | None:
         """Give money back; None if not so much is left. Refuses RETRY."""
         act = goodwill.act
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             row = await writing.fetchrow(
                 *(_GOODWILL, goodwill.id, goodwill.booking_id, goodwill.amount_minor, act.at),
                 *(act.by, goodwill.reason, goodwill.request_key, act.entry_id),

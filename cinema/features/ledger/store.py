@@ -18,7 +18,7 @@ from cinema.features.ledger.parts import PART_METHODS
 from cinema.features.ledger.shapes import LedgerLine, LedgerTransaction
 from cinema.storage.database.driver import Record
 from cinema.storage.database.reads import PrimaryReads, Reads
-from cinema.storage.database.transactions import Pool, connection
+from cinema.storage.database.transactions import Pool, changing, connection
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
@@ -223,7 +223,7 @@ class AttemptsRepository:
 
     async def give_way(self, attempt_id: UUID, reason: str, now: datetime) -> None:
         """End an attempt, unless it has put money aside."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_GIVE_WAY, attempt_id, reason, now)
 
     async def end_left(self, now: datetime, limit: int) -> int:
@@ -231,7 +231,7 @@ class AttemptsRepository:
 
         Their methods then give it back. Refuses RETRY.
         """
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             done = await writing.execute(_END_LEFT, now, now - LEFT_AFTER, limit)
         return int(done.split()[-1])
 
@@ -262,7 +262,7 @@ class LedgerRepository:
     async def recognise(self, now: datetime, limit: int) -> int:
         """Count as earned what was sold for showtimes that have started; how many showtimes."""
         until = now - RECOGNISED_AFTER
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             written: int = await writing.fetchval(
                 _RECOGNISE, now, until - RECOGNISED_WITHIN, until, limit
             )

@@ -19,7 +19,7 @@ from cinema.features.ledger.store import PUT_ASIDE_BY_OTHERS
 from cinema.features.loyalty.rules import Earning, months_later
 from cinema.features.loyalty.shapes import Expiring, PointsBalance, PointsEntry
 from cinema.storage.database.reads import PrimaryReads, Reads
-from cinema.storage.database.transactions import Pool, connection
+from cinema.storage.database.transactions import Pool, changing, connection
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
@@ -317,7 +317,7 @@ class PointsRepository:
 
     async def expire(self, now: datetime, limit: int) -> int:
         """Take what has expired; how many accounts were looked at."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             looked: int = await writing.fetchval(_EXPIRE_DUE, limit, now, None)
         return looked
 
@@ -325,7 +325,7 @@ class PointsRepository:
 
     async def reserve(self, payment_id: UUID, now: datetime) -> PointsStanding | None:
         """Put points aside for an attempt: all that it wants, or all there are. May be repeated."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             row = await writing.fetchrow(_OF_ATTEMPT, payment_id)
             if row is not None:
                 await writing.fetchval(_EXPIRE_ONE, row["customer_id"], now, row["currency"])
@@ -340,14 +340,14 @@ class PointsRepository:
 
     async def decide(self, now: datetime, limit: int) -> int:
         """Give back what bookings that have ended put aside, and note what was used; how many."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             decided: int = await writing.fetchval(_DECIDE, now, limit)
         return decided
 
     async def refund(self, payment_id: UUID, order: RefundOrder, now: datetime) -> None:
         """Give points of an attempt back, once."""
         until = now + USABLE_AFTER_REFUND
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(
                 _REFUND, payment_id, order.id, order.booking_id, order.amount_minor, now, until
             )
@@ -366,7 +366,7 @@ class PointsRepository:
         What is due was read before its facts, so whatever comes later is due again.
         """
         booking_id = due.booking_id
-        async with connection(self._pool) as running:
+        async with changing(self._pool) as running:
             row = await running.fetchrow(_FACTS, booking_id)
             earner_id = None if row is None else row["earner_id"] or row["customer_id"]
             percent = None if row is None else row["percent"] or due.percent

@@ -21,6 +21,7 @@ from cinema.features.messages.store import MessagesRepository
 from cinema.storage.database.transactions import (
     Pool,
     PooledConnection,
+    changing,
     connection,
     transaction,
 )
@@ -142,12 +143,12 @@ class ChoicesRepository:
 
     async def turn_off(self, address_digest: bytes, kind: str, now: datetime) -> None:
         """Send an address no mails of a kind. Refuses RETRY, OUTCOME_UNKNOWN."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_OFF, address_digest, [kind], now)
 
     async def turn_on(self, address_digest: bytes, kind: str) -> None:
         """Send an address mails of a kind again. Refuses RETRY, OUTCOME_UNKNOWN."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_ON, address_digest, kind)
 
     def _opened(self, user_id: UUID, number: bytes) -> str:

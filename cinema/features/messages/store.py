@@ -13,7 +13,7 @@ from cinema.features.messages.off_links import key_of
 from cinema.features.messages.rules import BY_SMS, KINDS, PATIENT, language_of
 from cinema.features.messages.shapes import Channel, MessageStatus, NewMessage, SentMessage
 from cinema.storage.database.driver import Record
-from cinema.storage.database.transactions import Pool, PooledConnection, connection
+from cinema.storage.database.transactions import Pool, PooledConnection, changing, connection
 from cinema.storage.encryption import Cipher
 from cinema.storage.resealing import SealedColumn
 
@@ -222,7 +222,7 @@ class MessagesRepository:
     ) -> list[WaitingMessage]:
         """Claim up to `limit` messages that are due, until a time: of `PATIENT`, or the others."""
         statement = _CLAIM_PATIENT if patient else _CLAIM_USUAL
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             rows = await writing.fetch(statement, now, until, limit)
         return [
             WaitingMessage(
@@ -248,12 +248,12 @@ class MessagesRepository:
         self, message: WaitingMessage, status: MessageStatus, now: datetime, reason: str | None
     ) -> None:
         """Note the outcome of a message; its content is deleted, unless it is dead."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_END, message.id, message.attempts, status, now, reason)
 
     async def put_off(self, message: WaitingMessage, until: datetime, reason: str) -> None:
         """Note that the message has to be tried again later."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_PUT_OFF, message.id, message.attempts, until, reason)
 
     async def state(self) -> MessageQueueState:
@@ -264,7 +264,7 @@ class MessagesRepository:
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Delete a bounded number of messages that ended long ago; returns how many."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             gone: int = await writing.fetchval(_FORGET, now - KEPT, now - DEAD_KEPT, limit)
         return gone
 
@@ -285,7 +285,7 @@ class MessagesRepository:
 
     async def revive(self, message_id: UUID) -> bool:
         """Make a dead message due; False if it is not dead."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             return bool(await writing.fetchval(_REVIVE, message_id, self._now()))
 
 

@@ -19,7 +19,7 @@ from cinema.features.payments.shapes import Difference
 from cinema.integrations.stripe.amounts import minor_amount
 from cinema.integrations.stripe.objects import Dispute
 from cinema.storage.database.driver import Record
-from cinema.storage.database.transactions import Pool, connection
+from cinema.storage.database.transactions import Pool, changing, connection
 
 TaskKind = Literal["event", "look", "settle", "return", "day"]
 
@@ -242,14 +242,14 @@ class StripeRepository:
     async def claim(self, lease: timedelta, settle_lease: timedelta, limit: int) -> Sequence[Task]:
         """Tasks that are due, for this caller alone as long as the lease of their kind lasts."""
         now = self._now()
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             rows = await writing.fetch(_CLAIM, now, now + lease, now + settle_lease, limit)
         return [_task(row) for row in rows]
 
     async def claim_one(self, kind: TaskKind, name: str, lease: timedelta) -> Task | None:
         """One task, if it is due and nobody has it."""
         now = self._now()
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             row = await writing.fetchrow(_CLAIM_ONE, kind, name, now, now + lease)
         return None if row is None else _task(row)
 
@@ -369,11 +369,11 @@ class StripeRepository:
         return int(await self._value(_NOT_THERE, payment_id))
 
     async def _run(self, statement: str, *values: object) -> None:
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(statement, *values)
 
     async def _value(self, statement: str, *values: object) -> Any:
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             return await writing.fetchval(statement, *values)
 
 

@@ -21,7 +21,13 @@ from cinema.features.feature import JobAttempt, JobFailed
 from cinema.features.jobs.store import Enqueued, JobsRepository
 from cinema.features.privacy.rules import KIND
 from cinema.features.privacy.shapes import Ready
-from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
+from cinema.storage.database.transactions import (
+    Pool,
+    PooledConnection,
+    changing,
+    connection,
+    transaction,
+)
 from cinema.storage.encryption import Cipher
 from cinema.storage.resealing import SealedColumn
 
@@ -225,7 +231,7 @@ class ExportsRepository:
         gone = 0
         while gone < limit:
             at_once = min(FORGOTTEN_AT_ONCE, limit - gone)
-            async with connection(self._pool) as writing:
+            async with changing(self._pool) as writing:
                 some: int = await writing.fetchval(_FORGET, now, now - UNFINISHED_KEPT, at_once)
             gone += some
             if some < at_once:

@@ -24,6 +24,7 @@ from cinema.storage.database.reads import PrimaryReads, Reads
 from cinema.storage.database.transactions import (
     Pool,
     PooledConnection,
+    changing,
     connection,
     run_once,
     transaction,
@@ -259,7 +260,7 @@ class ReviewsRepository:
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Delete a bounded number of reviews that their authors took away long ago; how many."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             gone: int = await writing.fetchval(_FORGET, now - DELETED_KEPT, limit)
         return gone
 

@@ -37,6 +37,7 @@ from cinema.storage.database.reads import PrimaryReads, Reads
 from cinema.storage.database.transactions import (
     Pool,
     PooledConnection,
+    changing,
     connection,
     run_once,
     transaction,
@@ -348,7 +349,7 @@ class SchedulesRepository:
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Delete plans that were asked for long ago, a bounded number; returns how many."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             gone: int = await writing.fetchval(_FORGET, now - KEPT, limit)
         return gone
 

@@ -10,7 +10,13 @@ from uuid import UUID
 import msgspec
 
 from cinema.storage.database.driver import Record
-from cinema.storage.database.transactions import Pool, PooledConnection, connection, transaction
+from cinema.storage.database.transactions import (
+    Pool,
+    PooledConnection,
+    changing,
+    connection,
+    transaction,
+)
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
 
@@ -152,18 +158,18 @@ class SeriesRepository:
 
     async def abort(self, series_id: UUID, now: datetime) -> None:
         """Nobody can commit it from here on, unless it is committed. Refuses RETRY."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_ABORT, series_id, now)
 
     async def abort_for(self, booking_id: UUID, now: datetime) -> str | None:
         """The same for the series that a booking waits for; its state from here on."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             state: str | None = await writing.fetchval(_ABORT_FOR, booking_id, now)
         return state
 
     async def freed(self, series_id: UUID) -> None:
         """No seat is held any more for a series that was aborted. Refuses RETRY."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_FREED, series_id)
 
     async def done(self, series_id: UUID, unpaid: Sequence[UUID]) -> None:
@@ -171,7 +177,7 @@ class SeriesRepository:
 
         Refuses RETRY.
         """
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_DONE, series_id, unpaid)
 
     async def open(

@@ -18,6 +18,7 @@ from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import (
     Pool,
     PooledConnection,
+    changing,
     connection,
     transaction,
 )
@@ -264,7 +265,7 @@ class ScansRepository:
             values += [once.nonce, once.fingerprint, answer(set(places))]
             once = None
         if once is None and force is None:
-            async with connection(self._pool) as writing:
+            async with changing(self._pool) as writing:
                 return {row["place"] for row in await writing.fetch(statement, *values)}
         async with transaction(self._pool) as running:
             passed = {row["place"] for row in await running.fetch(statement, *values)}
@@ -290,7 +291,7 @@ class ScansRepository:
         """Note that tickets of one booking were not let in. Raises `AnsweredBefore`."""
         places = [one.place for one in tickets]
         values = [*_what(tickets, scanner, at, now), places, direction, code, False]
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             if once is None:
                 await writing.execute(_NOTE, *values)
             elif not await writing.fetchval(
@@ -351,7 +352,7 @@ class ScansRepository:
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Delete a bounded number of scans that are long over; how many."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             gone: int = await writing.fetchval(_FORGET_SCANS, now - SCANS_KEPT, limit)
             gone += await writing.fetchval(_FORGET_ANSWERS, now - SCANS_KEPT, limit)
         return gone

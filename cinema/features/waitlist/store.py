@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from cinema.storage.database.transactions import Pool, PooledConnection, connection
+from cinema.storage.database.transactions import Pool, PooledConnection, changing, connection
 
 _MINUTE: Final = "YYYY-MM-DD HH24:MI"
 _DUE: Final = """
@@ -100,7 +100,7 @@ class OffersRepository:
 
     async def forget(self, offer: OfferToTell) -> None:
         """Take away an offer of which nobody need be told. Refuses RETRY, OUTCOME_UNKNOWN."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.fetchval(_TAKE, offer.hold_id)
 
     async def addressee(

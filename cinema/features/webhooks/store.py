@@ -25,6 +25,7 @@ from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import (
     Pool,
     PooledConnection,
+    changing,
     connection,
     run_once,
     transaction,
@@ -386,13 +387,13 @@ class WebhooksRepository:
 
     async def hand_out(self, now: datetime, limit: int) -> int:
         """Make deliveries of the next events; how many events it were."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             handed: int = await writing.fetchval(_HAND_OUT, now, limit)
         return handed
 
     async def claim(self, now: datetime, until: datetime, limit: int) -> list[ClaimedDelivery]:
         """Claim what is due; no other node gets it until then."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             rows = await writing.fetch(_CLAIM, now, until, limit)
         return [_claimed(row) for row in rows]
 
@@ -406,7 +407,7 @@ class WebhooksRepository:
 
     async def delivered(self, claimed: ClaimedDelivery, now: datetime, status: int) -> None:
         """Note that the receiver has it."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             await writing.execute(_DELIVERED, claimed.id, claimed.attempts, now, status)
 
     async def failed(
@@ -421,7 +422,7 @@ class WebhooksRepository:
         gone: bool,
     ) -> bool:
         """Note that it has not; whether that has disabled the endpoint."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             disabled = await writing.fetchval(
                 *(_FAILED, claimed.id, claimed.attempts, now, again_at, status, reason),
                 *(given_up, gone, now - DISABLED_AFTER),
@@ -477,7 +478,7 @@ class WebhooksRepository:
 
     async def forget(self, now: datetime, limit: int) -> int:
         """Delete a bounded number of deliveries that ended long ago; returns how many."""
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             gone: int = await writing.fetchval(_FORGET, now - KEPT, limit)
         return gone
 

@@ -20,7 +20,7 @@ import structlog
 from cinema.storage.database.address import DatabaseAddress, address_of
 from cinema.storage.database.failures import UNREACHABLE
 from cinema.storage.database.pool import keep_session
-from cinema.storage.database.reads import Query, T
+from cinema.storage.database.reads import Query, Reads, T, confirm
 from cinema.storage.database.shared_question import SharedQuestion
 from cinema.storage.database.standby import StandbyWait, Unconfirmed
 from cinema.storage.database.transactions import Pool, PooledConnection, connection
@@ -155,7 +155,23 @@ class ReplicaReads:
         """See `Reads.fetchrow`."""
         return await self._read(lambda reading: reading.fetchrow(statement, *values))
 
+    def confirmed(self, confirmation: StandbyWait) -> Reads:
+        """The same reads, of which no failover takes anything back; each is confirmed once."""
+        return _ConfirmedReads(self, confirmation)
+
+    async def read_confirmed(self, query: Query[T], confirmation: StandbyWait) -> T:
+        """What a query finds; the replica's answer is confirmed. Refuses RETRY."""
+        found, is_confirmed = await self._find(query)
+        if not is_confirmed:
+            await confirm(confirmation)
+        return found
+
     async def _read(self, query: Query[T]) -> T:
+        found, _ = await self._find(query)
+        return found
+
+    async def _find(self, query: Query[T]) -> tuple[T, bool]:
+        """What a query finds, and whether the standby has it."""
         if self._clock_s() < self._rests_until_s:
             self.outcomes["resting"] += 1
         else:
@@ -173,9 +189,9 @@ class ReplicaReads:
             else:
                 self.outcomes["replica"] += 1
                 self._reason = ""
-                return found
+                return found, self._confirmation is not None
         async with connection(self._primary) as reading:
-            return await query(reading)
+            return await query(reading), False
 
     async def _read_on_replica(self, query: Query[T]) -> T:
         position = await self._position.now()
@@ -214,3 +230,23 @@ class ReplicaReads:
         if outcome != self._reason:
             self._reason = outcome
             log.warning(REPLICA_UNUSED, outcome=outcome, reason=str(error) or repr(error))
+
+
+class _ConfirmedReads:
+    """See `ReplicaReads.confirmed`."""
+
+    def __init__(self, reads: ReplicaReads, confirmation: StandbyWait) -> None:
+        self._reads = reads
+        self._confirmation = confirmation
+
+    async def fetch(self, statement: str, *values: object) -> list[asyncpg.Record]:
+        """See `Reads.fetch`."""
+        return await self._reads.read_confirmed(
+            lambda reading: reading.fetch(statement, *values), self._confirmation
+        )
+
+    async def fetchrow(self, statement: str, *values: object) -> asyncpg.Record | None:
+        """See `Reads.fetchrow`."""
+        return await self._reads.read_confirmed(
+            lambda reading: reading.fetchrow(statement, *values), self._confirmation
+        )

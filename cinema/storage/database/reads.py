@@ -49,10 +49,15 @@ class ConfirmedReads:
         return row
 
     async def _confirm(self) -> None:
-        try:
-            await self._confirmation.wait()
-        except Unconfirmed as error:
-            raise refuse("RETRY") from error
+        await confirm(self._confirmation)
+
+
+async def confirm(confirmation: StandbyWait) -> None:
+    """Wait until the standby has what was read. Refuses RETRY."""
+    try:
+        await confirmation.wait()
+    except Unconfirmed as error:
+        raise refuse("RETRY") from error
 
 
 class PrimaryReads:

@@ -85,6 +85,18 @@ async def connection(pool: Pool) -> AsyncIterator[PooledConnection]:
 
 
 @asynccontextmanager
+async def changing(pool: Pool) -> AsyncIterator[PooledConnection]:
+    """A connection for statements that write, each a transaction of its own.
+
+    OUTCOME_UNKNOWN also if it is lost meanwhile: the statement may be done, and only its answer is
+    not there. RETRY means that it had no effect.
+    """
+    async with connection(pool) as acquired:
+        with translated(lost="OUTCOME_UNKNOWN"):
+            yield acquired
+
+
+@asynccontextmanager
 async def whole_session(pool: Pool) -> AsyncIterator[PooledConnection]:
     """A connection for work that changes its session: what it leaves there ends with it."""
     async with connection(pool) as acquired:

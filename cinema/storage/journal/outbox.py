@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from cinema.domain.showtime.events import Event
-from cinema.storage.database.transactions import Pool, connection
+from cinema.storage.database.transactions import Pool, changing
 from cinema.storage.journal.branches import Happened, RowBranch
 
 # Numbered in the order of the events: those of one showtime follow each other by id as by seq.
@@ -64,6 +64,6 @@ class Outbox:
 
         Returns how many were old enough.
         """
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             gone: int = await writing.fetchval(_FORGET, before, limit)
         return gone

@@ -15,7 +15,7 @@ from typing import Final
 from asyncpg.pgproto.pgproto import UUID
 
 from cinema.domain.limits import TRUNCATED_AT_ONCE
-from cinema.storage.database.transactions import Pool, connection
+from cinema.storage.database.transactions import Pool, changing, connection
 from cinema.storage.journal import sql
 
 BEGINNING: Final = (datetime(1, 1, 1, tzinfo=UTC), bytes(16))
@@ -48,7 +48,7 @@ class Retention:
         end later than noted count as done here: their new end is noted.
         """
         ids = [UUID(one) for one in showtime_ids]
-        async with connection(self._pool) as writing:
+        async with changing(self._pool) as writing:
             rows = await writing.fetch(sql.SEAL, ids, before)
         return {row[0].bytes for row in rows}
 
@@ -56,7 +56,7 @@ class Retention:
         """Delete the events of a showtime with no owner and a complete snapshot, in steps."""
         gone: int | None = self._deleted_at_once
         while gone == self._deleted_at_once:
-            async with connection(self._pool) as writing:
+            async with changing(self._pool) as writing:
                 _, gone = await writing.fetchrow(
                     sql.DRAIN, UUID(showtime_id), self._deleted_at_once
                 ) or (0, None)
