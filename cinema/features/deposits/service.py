@@ -87,9 +87,6 @@ class DepositsService:
         """Do what is to be done with a deposit; False if that is for later. Refuses RETRY."""
         if deposit.status == "pending":
             return await self._put_aside(deposit.booking_id, deposit.card_id)
-        for attempt_id in await self._deposits.unseen(deposit.booking_id):
-            attempt = found(await self._attempts.find(attempt_id))
-            await self._attempts.end(attempt, "failed", "BOOKING_ENDED")
         return await self._deposits.settle(deposit.booking_id, self._now()) is not None
 
     async def is_due(self, payload: Mapping[str, Any]) -> bool:

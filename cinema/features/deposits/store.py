@@ -97,15 +97,9 @@ where d.ended_at is null and (d.taken_at, d.booking_id) > ($1, $2)
         or (not coalesce(uses.is_aside, false) and c.disabled_at is null and c.replaced_by is null)
     )
 order by d.taken_at, d.booking_id limit $3"""
-# Money that was put aside in the moment in which the booking ended: its end has not seen it.
-_UNSEEN: Final = """
-select p.id from payments p
-join deposits d on d.booking_id = p.booking_id
-join bookings b on b.id = p.booking_id
-where d.booking_id = $1 and d.ended_at is null and p.status in ('created', 'pending')
-    and p.method = 'gift_card' and b.status <> 'pending'"""
 # Nothing is kept of whoever was called off, or may step back because the showtime was moved, nor of
-# money that was never put aside: the booking had ended before. What still may be is waited for.
+# money that was never put aside: the booking had ended before. What still may be is waited for: the
+# ledger ends attempts that the end of their booking has not seen (`ledger/left_jobs.py`).
 _SETTLE: Final = f"""
 with d as (
     select * from deposits where booking_id = $1 and ended_at is null for update
@@ -301,11 +295,6 @@ class DepositsRepository:
         async with connection(self._pool) as reading:
             rows = await reading.fetch(_OPEN, *after, limit)
         return [OpenDeposit(**dict(row)) for row in rows]
-
-    async def unseen(self, booking_id: UUID) -> list[UUID]:
-        """Attempts with money of a deposit that the end of its booking has not seen."""
-        async with connection(self._pool) as reading:
-            return [row["id"] for row in await reading.fetch(_UNSEEN, booking_id)]
 
     async def settle(self, booking_id: UUID, now: datetime) -> DepositEnd | None:
         """Note what has become of a deposit, and keep what was agreed; None if that is open."""

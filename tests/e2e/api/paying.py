@@ -9,6 +9,8 @@ import asyncpg
 from cinema.domain.times import from_us
 from cinema.features.bookings.pending_jobs import UnpaidBookings
 from cinema.features.bookings.store import BookingsRepository
+from cinema.features.ledger.left_jobs import LeftAside
+from cinema.features.ledger.store import AttemptsRepository
 from tests.e2e.api.house import Answer, Clocks, House
 
 
@@ -51,3 +53,10 @@ async def give_up(house: House, clocks: Clocks, database: str) -> int:
             now=lambda: from_us(clocks.database.now_us()),
         )
         return await jobs.round()
+
+
+async def end_left(clocks: Clocks, database: str) -> bool:
+    """What a node does now and then with attempts whose bookings have ended."""
+    async with asyncpg.create_pool(database, min_size=1, max_size=1) as pool:
+        left = LeftAside(AttemptsRepository(pool), now=lambda: from_us(clocks.database.now_us()))
+        return await left.look()

@@ -17,7 +17,7 @@ from tests.e2e.api.billing import documents_of
 from tests.e2e.api.deposits import deposit_of, is_due, looked, take, until_ended
 from tests.e2e.api.gift_cards import accounts, card, left, pay_by_card
 from tests.e2e.api.house import UNKNOWN_ID, Clocks, House, open_house
-from tests.e2e.api.paying import get, process, reserve, verify
+from tests.e2e.api.paying import end_left, get, process, reserve, verify
 from tests.support.money import money_faults
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -179,6 +179,10 @@ async def test_money_that_the_end_of_the_booking_has_not_seen_comes_back(
         await house.database.execute(
             "update bookings set status = 'expired' where id = $1", booking["id"]
         )
+        await looked(house, database)
+        assert (await deposit_of(house, booking["id"]))["status"] == "taken", "it is waited for"
+        clocks.ahead_s += 61
+        await end_left(clocks, database)
         deposit = await until_ended(house, clocks, database, booking["id"])
         assert (deposit["status"], deposit["kept"]["amount"]) == ("given_up", KEEPS)
         assert deposit["card"]["balance"]["amount"] == DEPOSIT - KEEPS

@@ -7,14 +7,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
 from cinema.domain.times import from_us
 from cinema.features.giftcards.rules import ALPHABET, CODE_CHARS
-from cinema.features.ledger.left_jobs import LeftAside
-from cinema.features.ledger.store import AttemptsRepository
 from tests.e2e.api import points
 from tests.e2e.api.bank import Bank
 from tests.e2e.api.gift_cards import (
@@ -28,7 +25,7 @@ from tests.e2e.api.gift_cards import (
     sell,
 )
 from tests.e2e.api.house import PATIENCE_S, Clocks, House, open_house
-from tests.e2e.api.paying import get, give_up, process, reserve, verify
+from tests.e2e.api.paying import end_left, get, give_up, process, reserve, verify
 from tests.e2e.api.showtimes import cancel as cancel_showtime
 from tests.support.waiting import look_again
 
@@ -395,16 +392,12 @@ async def test_what_is_put_aside_in_the_moment_in_which_a_booking_ends_goes_back
     begun = await house.node.attempts.begin(attempt.id)
     assert begun is not None
     assert begun.reserved
-    async with asyncpg.create_pool(database, min_size=1, max_size=1) as pool:
-        left_aside = LeftAside(
-            AttemptsRepository(pool), now=lambda: from_us(clocks.database.now_us())
-        )
-        await left_aside.look()
-        kept = await house.node.attempts.find(attempt.id)
-        assert kept is not None
-        assert kept.status == "pending", "a request may be under way"
-        clocks.ahead_s += 61
-        assert not await left_aside.look()
+    await end_left(clocks, database)
+    kept = await house.node.attempts.find(attempt.id)
+    assert kept is not None
+    assert kept.status == "pending", "a request may be under way"
+    clocks.ahead_s += 61
+    assert not await end_left(clocks, database)
     ended = await house.node.attempts.find(attempt.id)
     assert ended is not None
     assert ended.status == "failed"
