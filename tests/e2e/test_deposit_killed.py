@@ -22,14 +22,7 @@ DEPOSIT, KEEPS = 500, 250
 
 async def reserved(houses: Houses) -> str:
     """The id of a reservation for a group by the admin, who has a till."""
-    await houses.ask(
-        *("admin", "POST", "cash-sessions"),
-        {
-            "cinema_id": houses.cinema_id,
-            "till": "1",
-            "opening": {"amount": 0, "currency": "EUR"},
-        },
-    )
+    await houses.open_till()
     showtime_id = houses.showtimes[0]
     hold_id = await houses.held("admin", showtime_id, "A1", "A2")
     body = {"showtime_id": showtime_id, "hold_id": hold_id, "payment": {"method": "counter_later"}}

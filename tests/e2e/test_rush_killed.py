@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
-import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,11 +14,10 @@ import aiohttp
 import asyncpg
 import pytest
 
-from cinema.features.accounts.signing_keys import SigningKeys
-from cinema.features.accounts.tokens import TokenIssuer
 from cinema.features.waitingroom.rules import shuffled
 from tests.support.local_cluster import LocalCluster
-from tests.support.server_process import POLL_S, SECRET, embedded_dsn
+from tests.support.server_process import POLL_S, embedded_dsn
+from tests.support.staffed_house import Badges, build_showtimes, open_account
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -31,13 +29,6 @@ SEATS = ROWS * COLUMNS
 KILLED_AT = (SEATS // 4, SEATS // 2)
 """With so many bookings a node is killed."""
 
-_OPEN_ACCOUNT = """
-with account as (
-    insert into users (id, email, email_key, email_verified, password_hash, role, created_at)
-    values ($1::uuid, $3, $3, true, 'none', $2, now())
-)
-insert into sessions (id, user_id, created_at, expires_at)
-values ($1::uuid, $1, now(), now() + interval '1 day')"""
 _PLACES = "select id, number, state from waiting_places order by number"
 
 
@@ -47,7 +38,7 @@ class Rush:
     def __init__(self, cluster: LocalCluster, session: aiohttp.ClientSession) -> None:
         self._cluster = cluster
         self._session = session
-        self._tokens = TokenIssuer(SigningKeys([SECRET.encode()]), ttl_s=3600, clock=time.time)
+        self._badges = Badges()
         self.admin = uuid.uuid4()
         self.people = [uuid.uuid4() for _ in range(CLIENTS)]
         self.showtime_id = ""
@@ -62,8 +53,8 @@ class Rush:
     ) -> tuple[int, Any]:
         """An answer of any node, under one key however often it takes."""
         role = "admin" if person == self.admin else "customer"
-        token = self._tokens.issue(user_id=person.bytes, role=role, session_id=person.bytes).text
-        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": secrets.token_hex(8)}
+        key = {"Idempotency-Key": secrets.token_hex(8)}
+        headers = {**self._badges.header(person, role), **key}
         address = f"{self._cluster.url}/api/v1/{path}"
         while True:
             try:
@@ -80,25 +71,13 @@ class Rush:
     async def build(self, database: asyncpg.Connection[asyncpg.Record]) -> None:
         for number, person in enumerate([self.admin, *self.people]):
             role = "customer" if number else "admin"
-            await database.execute(_OPEN_ACCOUNT, person, role, f"{number}@example.org")
-        cinema = {"name": "Kino", "city": "Berlin", "country": "DE", "currency": "EUR"}
-        cinema["time_zone"] = "Europe/Berlin"
-        _, made = await self.ask(self.admin, "POST", "cinemas", cinema)
-        grid = {"rows": ROWS, "columns": COLUMNS}
-        hall = {"cinema_id": made["id"], "name": "One", "grid": grid}
-        _, screen = await self.ask(self.admin, "POST", "screens", hall)
-        film = {"title": "Stalker", "runtime_minutes": 161}
-        _, movie = await self.ask(self.admin, "POST", "movies", film)
-        showtime = {
-            "movie_id": movie["id"],
-            "screen_id": screen["id"],
-            "base_price": {"amount": 1000, "currency": "EUR"},
-            "language": "ru",
-            "starts_at": (datetime.now(UTC) + timedelta(days=3)).isoformat(),
-            "rules": {"protect_orphans": False},
-        }
-        _, made = await self.ask(self.admin, "POST", "showtimes", showtime)
-        self.showtime_id = made["id"]
+            await open_account(database, person, role, f"{number}@example.org")
+
+        async def ask(method: str, path: str, body: Any) -> Any:
+            _, made = await self.ask(self.admin, method, path, body)
+            return made
+
+        _, self.showtime_id = await build_showtimes(ask, 3, rows=ROWS, columns=COLUMNS)
 
     async def queue(self, person: uuid.UUID, path: str, body: Any) -> tuple[int, Any]:
         """An answer of a node that knows the room: others than the one that opened it do later."""

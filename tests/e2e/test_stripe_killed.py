@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-import uuid
 from collections.abc import AsyncIterator, Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,32 +14,21 @@ import aiohttp
 import asyncpg
 import pytest
 
-from cinema.features.accounts.signing_keys import SigningKeys
-from cinema.features.accounts.tokens import TokenIssuer
 from cinema.integrations.stripe.double.deliveries import WebhookPosts, WebhookTarget
 from cinema.integrations.stripe.double.faults import Fault
 from cinema.integrations.stripe.double.server import StripeDouble
-from tests.support.server_process import SECRET, ServerProcess, running
+from tests.support.server_process import ServerProcess, running
+from tests.support.staffed_house import PATIENCE_S, Database, StaffedHouse
 from tests.support.told import TOLD
-from tests.support.waiting import look_again
 
 pytestmark = [pytest.mark.postgres, pytest.mark.process, pytest.mark.slow]
 
-PATIENCE_S = 30.0
 WEBHOOK_SECRET = "whsec_of_a_server_that_is_killed"
-
-_OPEN_ACCOUNT = """
-with account as (
-    insert into users (id, email, email_key, email_verified, password_hash, role, created_at)
-    values ($1::uuid, $3, $3, true, 'none', $2, now())
-)
-insert into sessions (id, user_id, created_at, expires_at)
-values ($1::uuid, $1, now(), now() + interval '1 day')"""
 
 Booking = dict[str, Any]
 
 
-class Box:
+class Box(StaffedHouse):
     """A server with a cinema, a Stripe, and people."""
 
     def __init__(
@@ -48,60 +36,17 @@ class Box:
         server: ServerProcess,
         double: StripeDouble,
         session: aiohttp.ClientSession,
-        database: asyncpg.Connection[asyncpg.Record],
+        database: Database,
     ) -> None:
+        super().__init__(lambda: [server.url], session, database)
         self.server = server
         self.double = double
-        self.database = database
-        self._session = session
-        self._tokens = TokenIssuer(SigningKeys([SECRET.encode()]), ttl_s=3600, clock=time.time)
-        self._people: dict[str, uuid.UUID] = {}
-        self.showtime_id = ""
-        self.cinema_id = ""
-
-    async def ask(self, role: str, method: str, path: str, body: Any = None) -> Any:
-        """The `data` of a success; there is one person of each role."""
-        person = self._people[role]
-        token = self._tokens.issue(user_id=person.bytes, role=role, session_id=person.bytes).text
-        async with self._session.request(
-            method,
-            f"{self.server.url}/api/v1/{path}",
-            json=body,
-            headers={"Authorization": f"Bearer {token}"},
-        ) as reply:
-            answer = await reply.json()
-            assert answer["success"], answer
-            return answer["data"]
-
-    async def build(self) -> None:
-        """People, and a showtime to sell."""
-        for role in ("customer", "admin"):
-            self._people[role] = uuid.uuid4()
-            email = f"{role}@example.org"
-            await self.database.execute(_OPEN_ACCOUNT, self._people[role], role, email)
-        cinema = {"name": "Kino", "city": "Berlin", "country": "DE", "currency": "EUR"}
-        cinema["time_zone"] = "Europe/Berlin"
-        self.cinema_id = cinema_id = (await self.ask("admin", "POST", "cinemas", cinema))["id"]
-        hall = {"cinema_id": cinema_id, "name": "One", "grid": {"rows": 4, "columns": 8}}
-        film = {"title": "Stalker", "runtime_minutes": 161}
-        showtime = {
-            "movie_id": (await self.ask("admin", "POST", "movies", film))["id"],
-            "screen_id": (await self.ask("admin", "POST", "screens", hall))["id"],
-            "starts_at": (datetime.now(UTC) + timedelta(days=3)).isoformat(),
-            "base_price": {"amount": 1000, "currency": "EUR"},
-            "language": "ru",
-            "rules": {"protect_orphans": False},
-        }
-        self.showtime_id = (await self.ask("admin", "POST", "showtimes", showtime))["id"]
-        change = {"amount": 0, "currency": "EUR"}
-        till = {"cinema_id": cinema_id, "till": "Till 1", "opening": change}
-        await self.ask("admin", "POST", "cash-sessions", till)
 
     async def book(self, seat: str, method: str = "stripe") -> Booking:
         """A booking that waits for its payment."""
-        path = f"showtimes/{self.showtime_id}/holds"
-        hold = await self.ask("customer", "POST", path, {"seats": [seat]})
-        body = {"showtime_id": self.showtime_id, "hold_id": hold["hold_id"]}
+        (showtime_id,) = self.showtimes
+        hold_id = await self.held("customer", showtime_id, seat)
+        body = {"showtime_id": showtime_id, "hold_id": hold_id}
         booking: Booking = await self.ask(
             "customer", "POST", "bookings", {**body, "payment": {"method": method}}
         )
@@ -141,11 +86,7 @@ class Box:
         async with self.database.transaction():
             await self.database.execute(f"lock table {table} in share mode")
             waiting = asyncio.ensure_future(begin)
-            await self.until(
-                "select exists (select from pg_locks where relation = $1::regclass and not granted"
-                " and database = (select oid from pg_database where datname = current_database()))",
-                table,
-            )
+            await self.until_somebody_waits_for(table)
             self.server.send(signal.SIGKILL)
             await self.server.ended()
         await asyncio.gather(waiting, return_exceptions=True)
@@ -164,12 +105,6 @@ class Box:
         await self.database.execute(
             "update gift_card_orders set due_at = now() where due_at is not null"
         )
-
-    async def until(self, question: str, *values: Any) -> None:
-        """Wait for what the database must say."""
-        async with asyncio.timeout(PATIENCE_S):
-            while not await self.database.fetchval(question, *values):
-                await look_again()
 
     async def is_booked_once(self, booking_id: str) -> None:
         """One intent has paid, nothing went back, and the books say so."""
@@ -228,7 +163,8 @@ async def box(tmp_path: Path, database: str) -> AsyncIterator[Box]:
     connection = await asyncpg.connect(database)
     async with aiohttp.ClientSession() as session, running(server):
         box = Box(server, double, session, connection)
-        await box.build()
+        await box.build(3)
+        await box.open_till()
         yield box
     await connection.close()
     await double.stop()

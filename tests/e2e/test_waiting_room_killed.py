@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,10 +13,9 @@ import aiohttp
 import asyncpg
 import pytest
 
-from cinema.features.accounts.signing_keys import SigningKeys
-from cinema.features.accounts.tokens import TokenIssuer
 from cinema.features.waitingroom.rules import shuffled
-from tests.support.server_process import SECRET, ServerProcess, running
+from tests.support.server_process import ServerProcess, running
+from tests.support.staffed_house import Badges, build_showtimes, open_account
 from tests.support.waiting import look_again
 
 pytestmark = [pytest.mark.postgres, pytest.mark.process, pytest.mark.slow]
@@ -27,13 +25,6 @@ PATIENCE_S = 180.0
 
 CLIENTS = 40
 
-_OPEN_ACCOUNT = """
-with account as (
-    insert into users (id, email, email_key, email_verified, password_hash, role, created_at)
-    values ($1::uuid, $3, $3, true, 'none', $2, now())
-)
-insert into sessions (id, user_id, created_at, expires_at)
-values ($1::uuid, $1, now(), now() + interval '1 day')"""
 _ROUND_WAITS = """
 select exists (
     select from pg_stat_activity
@@ -48,14 +39,12 @@ class Clients:
     def __init__(self, server: ServerProcess, session: aiohttp.ClientSession) -> None:
         self._server = server
         self._session = session
-        self._tokens = TokenIssuer(SigningKeys([SECRET.encode()]), ttl_s=3600, clock=time.time)
+        self._badges = Badges()
         self.admin = uuid.uuid4()
         self.showtime_id = ""
 
     async def ask(self, method: str, path: str, body: Any = None) -> Any:
-        user = self.admin.bytes
-        token = self._tokens.issue(user_id=user, role="admin", session_id=user).text
-        return await self._send(method, path, body, {"Authorization": f"Bearer {token}"})
+        return await self._send(method, path, body, self._badges.header(self.admin, "admin"))
 
     async def queue(self, method: str, body: Any = None) -> Any:
         """The waiting room, to somebody nobody knows."""
@@ -69,20 +58,8 @@ class Clients:
             return answer["data"]
 
     async def build(self, database: asyncpg.Connection[asyncpg.Record]) -> None:
-        await database.execute(_OPEN_ACCOUNT, self.admin, "admin", "admin@example.org")
-        cinema = {"name": "Kino", "city": "Berlin", "country": "DE", "currency": "EUR"}
-        cinema["time_zone"] = "Europe/Berlin"
-        cinema_id = (await self.ask("POST", "cinemas", cinema))["id"]
-        hall = {"cinema_id": cinema_id, "name": "One", "grid": {"rows": 4, "columns": 8}}
-        film = {"title": "Stalker", "runtime_minutes": 161}
-        showtime = {
-            "movie_id": (await self.ask("POST", "movies", film))["id"],
-            "screen_id": (await self.ask("POST", "screens", hall))["id"],
-            "base_price": {"amount": 1000, "currency": "EUR"},
-            "language": "ru",
-            "starts_at": (datetime.now(UTC) + timedelta(days=3)).isoformat(),
-        }
-        self.showtime_id = (await self.ask("POST", "showtimes", showtime))["id"]
+        await open_account(database, self.admin, "admin", "admin@example.org")
+        _, self.showtime_id = await build_showtimes(self.ask, 3)
 
 
 async def until(database: asyncpg.Connection[asyncpg.Record], question: str) -> None:
