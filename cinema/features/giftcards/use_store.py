@@ -22,8 +22,8 @@ from cinema.features.giftcards.shapes import (
 )
 from cinema.features.giftcards.store import USABLE_AFTER_REFUND, card_of
 from cinema.features.ledger.methods import RefundOrder
+from cinema.features.ledger.parts import CAN_PUT_ASIDE, HOW_IT_STANDS, PUT_ASIDE, WANTED, decided
 from cinema.features.ledger.refund_store import GIVES, Goodwill
-from cinema.features.ledger.store import PUT_ASIDE_BY_OTHERS
 from cinema.storage.database.transactions import Pool, changing, connection
 
 # ruff: noqa: S608  (statements are put together from the constants of this module alone)
@@ -35,19 +35,13 @@ on conflict (payment_id) do update
 set card_id = excluded.card_id, chosen_at = excluded.chosen_at
 where u.state = 'chosen' or u.card_id = excluded.card_id
 returning true"""
-# Locks the attempt first. An event that ends its booking waits for this row and then finds what is
-# put aside; or it came before, and nothing is put aside.
 _RESERVE: Final = f"""
 with attempt as (
     select p.id, p.booking_id, p.currency, u.card_id
     from payments p join gift_card_uses u on u.payment_id = p.id
-    where p.id = $1 and p.status in ('created', 'pending') and not p.reserved
-        and u.state = 'chosen'
+    where {CAN_PUT_ASIDE} and u.state = 'chosen'
     for update
-), wanted as (
-    select a.*, b.total_minor - aside.amount_minor as amount_minor, aside.ids
-    from attempt a join bookings b on b.id = a.booking_id
-    cross join lateral ({PUT_ASIDE_BY_OTHERS}) aside
+), wanted as ({WANTED}
 ), taken as (
     update gift_cards c
     set last_taken_minor = least(c.balance_minor, a.amount_minor),
@@ -63,15 +57,9 @@ with attempt as (
 ), written as (
     insert into gift_card_entries (card_id, kind, source, booking_id, amount_minor, at)
     select card_id, 'reserved', payment_id, booking_id, -amount_minor, $2 from taken
-)
-update payments p set amount_minor = t.amount_minor, reserved = true, status = 'pending',
-    completes = t.ids, updated_at = $2
-from taken t where p.id = t.payment_id"""
-_CHOSEN: Final = """
-select p.reserved and p.status in ('created', 'pending') as is_reserved,
-    p.amount_minor + coalesce((
-        select sum(part.amount_minor) from payments part where part.id = any(p.completes)
-    ), 0) >= b.total_minor as pays_all,
+){PUT_ASIDE}"""
+_CHOSEN: Final = f"""
+select {HOW_IT_STANDS},
     p.currency as wanted, c.currency, c.balance_minor, c.expires_at, c.disabled_at
 from payments p
 join bookings b on b.id = p.booking_id
@@ -83,19 +71,9 @@ select exists (
     select from payments p join gift_card_uses u on u.payment_id = p.id
     where p.booking_id = $2 and u.card_id = $1 and u.state in ('reserved', 'used')
 )"""
-# What an attempt has become is written by the event that decides about its booking. Cards are
-# locked in the order of their ids: two nodes may give back to the same ones.
-_DECIDE: Final = """
-with decided as (
-    update gift_card_uses u
-    set state = case when p.status in ('failed', 'cancelled') then 'returned' else 'used' end
-    from payments p
-    where p.id = u.payment_id and u.payment_id = any(array(
-        select one.payment_id from gift_card_uses one
-        join payments attempt on attempt.id = one.payment_id
-        where one.state = 'reserved' and attempt.status not in ('created', 'pending')
-        order by one.payment_id limit $2 for update of one skip locked
-    ))
+# Cards are locked in the order of their ids: two nodes may give back to the same ones.
+_DECIDE: Final = f"""
+with decided as ({decided("gift_card_uses")}
     returning u.payment_id, u.amount_minor, u.state, p.booking_id, (
         select coalesce(c.replaced_by, c.id) from gift_cards c where c.id = u.card_id
     ) as card_id

@@ -25,13 +25,6 @@ from cinema.storage.database.transactions import Pool, changing, connection
 _ATTEMPT: Final = """id, booking_id, method, status, amount_minor, refunded_minor, currency,
     reference, created_at, reserved, completes"""
 _FIND: Final = f"select {_ATTEMPT} from payments where id = $1"
-PUT_ASIDE_BY_OTHERS: Final = """
-    select coalesce(sum(part.amount_minor), 0)::bigint as amount_minor,
-        coalesce(array_agg(part.id order by part.created_at, part.id), '{}') as ids
-    from payments part
-    where part.booking_id = a.booking_id and part.id <> a.id and part.reserved
-        and part.status in ('created', 'pending')"""
-"""What others have put aside for the booking of an attempt `a`, for SQL."""
 _BY_REFERENCE: Final = f"select {_ATTEMPT} from payments where method = $1 and reference = $2"
 _UNDER_WAY: Final = f"""
 select {_ATTEMPT} from payments

@@ -15,7 +15,7 @@ import msgspec
 
 from cinema.domain.money import Money
 from cinema.features.ledger.methods import RefundOrder
-from cinema.features.ledger.store import PUT_ASIDE_BY_OTHERS
+from cinema.features.ledger.parts import CAN_PUT_ASIDE, HOW_IT_STANDS, PUT_ASIDE, WANTED, decided
 from cinema.features.loyalty.rules import Earning, months_later
 from cinema.features.loyalty.shapes import Expiring, PointsBalance, PointsEntry
 from cinema.storage.database.reads import PrimaryReads, Reads
@@ -98,17 +98,12 @@ _OF_ATTEMPT: Final = """
 select coalesce(g.claimed_by, b.user_id) as customer_id, p.currency
 from payments p join bookings b on b.id = p.booking_id left join guests g on g.id = b.user_id
 where p.id = $1"""
-# Locks the attempt first, as gift cards do; an event that ends its booking waits, or was before.
 _RESERVE: Final = f"""
 with attempt as (
     select p.id, p.booking_id, p.currency from payments p
-    where p.id = $1 and p.status in ('created', 'pending') and not p.reserved
-        and p.method = 'points'
+    where {CAN_PUT_ASIDE} and p.method = 'points'
     for update
-), wanted as (
-    select a.*, b.total_minor - aside.amount_minor as amount_minor, aside.ids
-    from attempt a join bookings b on b.id = a.booking_id
-    cross join lateral ({PUT_ASIDE_BY_OTHERS}) aside
+), wanted as ({WANTED}
 ), taken as (
     update loyalty_accounts l
     set last_minor = least(l.balance_minor, w.amount_minor),
@@ -117,24 +112,18 @@ with attempt as (
     from wanted w
     where l.customer_id = $3 and l.currency = w.currency and l.balance_minor > 0
         and w.amount_minor > 0
-    returning w.id, w.booking_id, w.ids, l.currency, l.last_minor as amount_minor
+    returning w.id as payment_id, w.booking_id, w.ids, l.currency, l.last_minor as amount_minor
 ), used as (
     insert into loyalty_uses (payment_id, customer_id, currency, amount_minor)
-    select id, $3, currency, amount_minor from taken
+    select payment_id, $3, currency, amount_minor from taken
 ), written as (
     insert into loyalty_entries (
         customer_id, currency, kind, source, booking_id, amount_minor, at
     )
-    select $3, currency, 'reserved', id, booking_id, -amount_minor, $2 from taken
-)
-update payments p set amount_minor = t.amount_minor, reserved = true, status = 'pending',
-    completes = t.ids, updated_at = $2
-from taken t where p.id = t.id"""
-_STANDING: Final = """
-select p.reserved and p.status in ('created', 'pending') as is_reserved,
-    p.amount_minor + coalesce((
-        select sum(part.amount_minor) from payments part where part.id = any(p.completes)
-    ), 0) >= b.total_minor as pays_all,
+    select $3, currency, 'reserved', payment_id, booking_id, -amount_minor, $2 from taken
+){PUT_ASIDE}"""
+_STANDING: Final = f"""
+select {HOW_IT_STANDS},
     coalesce((
         select l.balance_minor from loyalty_accounts l
         where l.customer_id = coalesce(g.claimed_by, b.user_id) and l.currency = p.currency
@@ -143,18 +132,8 @@ from payments p
 join bookings b on b.id = p.booking_id
 left join guests g on g.id = b.user_id
 where p.id = $1"""
-# As with gift cards: what an attempt has become is written by the event that decides.
-_DECIDE: Final = """
-with decided as (
-    update loyalty_uses u
-    set state = case when p.status in ('failed', 'cancelled') then 'returned' else 'used' end
-    from payments p
-    where p.id = u.payment_id and u.payment_id = any(array(
-        select one.payment_id from loyalty_uses one
-        join payments attempt on attempt.id = one.payment_id
-        where one.state = 'reserved' and attempt.status not in ('created', 'pending')
-        order by one.payment_id limit $2 for update of one skip locked
-    ))
+_DECIDE: Final = f"""
+with decided as ({decided("loyalty_uses")}
     returning u.payment_id, u.customer_id, u.currency, u.amount_minor, u.state, p.booking_id
 ), written as (
     insert into loyalty_entries (
