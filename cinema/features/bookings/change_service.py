@@ -30,10 +30,11 @@ from cinema.features.bookings.rules import PricedBy, booked_seats, new_prices
 from cinema.features.bookings.service import act_of
 from cinema.features.bookings.shapes import Booking, Payment, PaymentInput, SeatChangeInput
 from cinema.features.bookings.store import BookingsRepository, SoldBooking
+from cinema.features.cashdesk.shapes import Tendered
+from cinema.features.cashdesk.till_store import TillsRepository
 from cinema.features.ledger.cards import check_code
 from cinema.features.ledger.methods import COUNTER, DEMO, MethodRegistry
 from cinema.features.ledger.refund_rules import paid_status
-from cinema.features.ledger.tills import Tendered, Tills
 from cinema.features.pricing.sale_service import SalesService
 from cinema.features.refusals import found, granted
 from cinema.features.seats.service import money
@@ -57,7 +58,7 @@ class SeatChangesService:
         bookings: BookingsRepository,
         methods: MethodRegistry,
         sales: SalesService,
-        tills: Tills,
+        tills: TillsRepository,
         *,
         next_id: Callable[[], bytes],
     ) -> None:

@@ -39,11 +39,12 @@ from cinema.features.bookings.outcomes import paying
 from cinema.features.bookings.service import BookingsService, act_of, booking_code
 from cinema.features.bookings.shapes import Booking, BookingInput, ExchangeInput, PaymentInput
 from cinema.features.bookings.store import BookingsRepository, SoldBooking, SoldSeat
+from cinema.features.cashdesk.shapes import Tendered
+from cinema.features.cashdesk.till_store import TillsRepository
 from cinema.features.ledger.cards import check_code
 from cinema.features.ledger.methods import COUNTER, FREE, MethodRegistry
 from cinema.features.ledger.refund_rules import given_back
 from cinema.features.ledger.rules import EXCHANGE
-from cinema.features.ledger.tills import Tendered, Tills
 from cinema.features.refusals import found, granted
 
 COMMIT_WITHIN: Final = timedelta(seconds=60)
@@ -81,7 +82,7 @@ class ExchangesService:
         bookings: BookingsRepository,
         selling: BookingsService,
         methods: MethodRegistry,
-        tills: Tills,
+        tills: TillsRepository,
         *,
         next_id: Callable[[], bytes],
     ) -> None:

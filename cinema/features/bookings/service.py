@@ -59,6 +59,8 @@ from cinema.features.bookings.shapes import (
     BookingQuery,
 )
 from cinema.features.bookings.store import BookingsRepository, SoldBooking
+from cinema.features.cashdesk.shapes import Tendered
+from cinema.features.cashdesk.till_store import TillsRepository
 from cinema.features.concessions.service import ConcessionsService
 from cinema.features.giftcards.rules import Card
 from cinema.features.giftcards.service import GiftCardsService, check_currency
@@ -68,7 +70,6 @@ from cinema.features.ledger.parts import PART_METHODS, POINTS
 from cinema.features.ledger.refund_rules import Share
 from cinema.features.ledger.rules import EXCHANGE, SERIES
 from cinema.features.ledger.service import AttemptsService
-from cinema.features.ledger.tills import Tendered, Tills
 from cinema.features.loyalty.service import LoyaltyService
 from cinema.features.pricing.code_service import CodesService
 from cinema.features.pricing.promo_store import terms_of
@@ -118,7 +119,7 @@ class BookingsService:
         attempts: AttemptsService,
         sales: SalesService,
         codes: CodesService,
-        tills: Tills,
+        tills: TillsRepository,
         cards: GiftCardsService,
         loyalty: LoyaltyService,
         concessions: ConcessionsService,

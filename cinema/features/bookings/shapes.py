@@ -16,10 +16,10 @@ from cinema.domain.paging import PageQuery
 from cinema.domain.pricing.book import Code
 from cinema.domain.pricing.tariffs import ADULT
 from cinema.features.accounts.shapes import account_key
+from cinema.features.cashdesk.shapes import Tender, TerminalReference
 from cinema.features.concessions.shapes import ConcessionChoices, PickUp
 from cinema.features.ledger.cards import CardCode
 from cinema.features.ledger.methods import AttemptStatus
-from cinema.features.ledger.tills import Tender, TerminalReference
 from cinema.features.seats.shapes import SeatLabel
 
 LineKind = Literal["group_discount", "promo", "fee", "product", "tax"]

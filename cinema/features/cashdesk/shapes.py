@@ -18,6 +18,14 @@ TillName = Annotated[
     Meta(min_length=1, max_length=40, pattern=r"^\S(.*\S)?$", examples=["Till 1"]),
 ]
 Reason = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")]
+Tender = Annotated[
+    Literal["cash", "terminal"],
+    Meta(description="What was taken at the counter; only with the method `counter`."),
+]
+TerminalReference = Annotated[
+    str,
+    Meta(max_length=64, description="What the terminal calls its payment, for the cash report."),
+]
 MovementKind = Literal["pay_in", "pay_out", "bank_drop"]
 
 
@@ -26,6 +34,13 @@ class SignedMoney(msgspec.Struct, frozen=True, gc=False):
 
     amount: int
     currency: str
+
+
+class Tendered(msgspec.Struct, frozen=True, kw_only=True):
+    """How money is taken at the counter."""
+
+    tender: Literal["cash", "terminal"] = "cash"
+    reference: str = ""
 
 
 class SessionInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

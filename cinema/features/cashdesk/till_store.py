@@ -9,10 +9,10 @@ from uuid import UUID
 from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.user_store import Act
+from cinema.features.cashdesk.shapes import Tendered
 from cinema.features.cashdesk.store import SESSION_COLUMNS, drawer_of, noted
 from cinema.features.ledger.refund_store import pay_out
 from cinema.features.ledger.shapes import Refund
-from cinema.features.ledger.tills import Tendered
 from cinema.storage.database.driver import Record
 from cinema.storage.database.transactions import (
     Pool,
@@ -57,7 +57,7 @@ where opened_by = $1 and closed_at is null for update"""
 
 
 class TillsRepository:
-    """Money that comes into drawers, and goes out of them (`Tills`, `SalesOfTills`)."""
+    """Money that comes into drawers, and goes out of them."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -70,15 +70,13 @@ class TillsRepository:
         how: Tendered,
         at: datetime,
     ) -> None:
-        """Note that the open session of a person takes the money of a payment.
+        """Note, before a payment is decided, that a person's open session takes its money.
 
-        Refuses CASH_SESSION_REQUIRED without a session at this cinema. Once the payment has
-        succeeded, its till stays.
+        It may be repeated; once the payment has succeeded, its till stays. Refuses
+        CASH_SESSION_REQUIRED without a session at this cinema.
         """
         async with transaction(self._pool) as running:
-            row = await running.fetchrow(_OPEN_OF, person)
-            if row is None or row["cinema_id"] != cinema_id:
-                raise refuse("CASH_SESSION_REQUIRED")
+            row = await _open_session(running, _OPEN_OF, person, cinema_id)
             _check_till(row, await running.fetchval(_CURRENCY, cinema_id))
             await running.execute(_TAKE, payment_id, row["id"], how.tender, how.reference, at)
 
@@ -96,9 +94,7 @@ class TillsRepository:
         """
 
         async def hand_out(running: PooledConnection) -> Refund:
-            row = await running.fetchrow(_OPEN_TO_PAY_OUT, act.by)
-            if row is None or row["cinema_id"] != cinema_id:
-                raise refuse("CASH_SESSION_REQUIRED")
+            row = await _open_session(running, _OPEN_TO_PAY_OUT, act.by, cinema_id)
             refund = await pay_out(running, refund_id, how.tender, how.reference, act.at)
             if refund is None:
                 raise refuse("REFUND_NOT_AT_COUNTER")
@@ -129,9 +125,7 @@ class TillsRepository:
 
         Refuses CASH_SESSION_REQUIRED without a session at this cinema.
         """
-        row = await running.fetchrow(_OPEN_OF, person)
-        if row is None or row["cinema_id"] != cinema_id:
-            raise refuse("CASH_SESSION_REQUIRED")
+        row = await _open_session(running, _OPEN_OF, person, cinema_id)
         _check_till(row, await running.fetchval(_CURRENCY, cinema_id))
         await running.execute(
             *(_TAKE_FOR, sale_id, row["id"], how.tender, how.reference, at, amount_minor)
@@ -141,6 +135,16 @@ class TillsRepository:
         """Forget a taking whose payment was refused."""
         async with changing(self._pool) as writing:
             await writing.execute(_NOT_TAKEN, payment_id)
+
+
+async def _open_session(
+    running: PooledConnection, statement: str, person: UUID | None, cinema_id: UUID
+) -> Record:
+    """The open session of a person, locked. Refuses CASH_SESSION_REQUIRED: none at this cinema."""
+    row = await running.fetchrow(statement, person)
+    if row is None or row["cinema_id"] != cinema_id:
+        raise refuse("CASH_SESSION_REQUIRED")
+    return row
 
 
 def _check_till(session: Record, currency: str) -> None:

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from cinema.domain.limits_catalog import EMAIL_CHARS_MAX
 from cinema.domain.money import Money
-from cinema.features.ledger.tills import Tender, TerminalReference
+from cinema.features.cashdesk.shapes import Tender, TerminalReference
 
 DepositStatus = Literal["taken", "used", "given_up", "returned"]
 DepositEnd = Literal["used", "given_up", "returned"]

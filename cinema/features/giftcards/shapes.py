@@ -12,8 +12,8 @@ from msgspec import Meta
 from cinema.domain.limits_catalog import EMAIL_CHARS_MAX
 from cinema.domain.money import Money
 from cinema.domain.paging import PageQuery
+from cinema.features.cashdesk.shapes import Tender, TerminalReference
 from cinema.features.ledger.cards import CardCode
-from cinema.features.ledger.tills import Tender, TerminalReference
 
 Standing = Literal["active", "empty", "expired", "disabled"]
 

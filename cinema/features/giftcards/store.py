@@ -18,6 +18,8 @@ from cinema.domain.idempotency import IdempotencyKey
 from cinema.domain.money import Money
 from cinema.domain.rejections import refuse
 from cinema.features.accounts.user_store import Act, note_act
+from cinema.features.cashdesk.shapes import Tendered
+from cinema.features.cashdesk.till_store import TillsRepository
 from cinema.features.giftcards.rules import (
     DISPUTED,
     GROUP_CHARS,
@@ -38,7 +40,6 @@ from cinema.features.giftcards.shapes import (
     NewCard,
 )
 from cinema.features.ledger.rules import REVENUE
-from cinema.features.ledger.tills import SalesOfTills, Tendered
 from cinema.storage.database.driver import Record
 from cinema.storage.database.reads import PrimaryReads, Reads
 from cinema.storage.database.transactions import (
@@ -179,7 +180,7 @@ class GiftCardsRepository:
     """Reads and writes gift cards."""
 
     def __init__(
-        self, pool: Pool, cipher: Cipher, tills: SalesOfTills, reads: Reads | None = None
+        self, pool: Pool, cipher: Cipher, tills: TillsRepository, reads: Reads | None = None
     ) -> None:
         self._pool = pool
         self._cipher = cipher

@@ -18,12 +18,13 @@ from cinema.features.accounts.user_store import Act
 from cinema.features.bookings.service import BookingsService
 from cinema.features.bookings.shapes import Booking
 from cinema.features.bookings.store import BookingsRepository, SoldBooking
+from cinema.features.cashdesk.shapes import Tendered
+from cinema.features.cashdesk.till_store import TillsRepository
 from cinema.features.giftcards.service import GiftCardsService
 from cinema.features.giftcards.shapes import NewCard
 from cinema.features.ledger.refund_rules import ALL, NOTHING, Share, given_back
 from cinema.features.ledger.refund_store import Goodwill, RefundsRepository
 from cinema.features.ledger.shapes import Refund
-from cinema.features.ledger.tills import Tendered, Tills
 from cinema.features.payments.shapes import (
     GivenBack,
     PayOutInput,
@@ -46,7 +47,7 @@ class RefundsService:
         refunds: RefundsRepository,
         bookings: BookingsRepository,
         selling: BookingsService,
-        tills: Tills,
+        tills: TillsRepository,
         cards: GiftCardsService,
         *,
         new_id: Callable[[], UUID],

@@ -16,6 +16,8 @@ from cinema.features.bookings.checks import check_tender
 from cinema.features.bookings.outcomes import booked
 from cinema.features.bookings.shapes import Booking, Payment
 from cinema.features.bookings.store import BookingsRepository, SoldBooking
+from cinema.features.cashdesk.shapes import Tendered
+from cinema.features.cashdesk.till_store import TillsRepository
 from cinema.features.giftcards.service import GiftCardsService, check_currency
 from cinema.features.ledger.cards import GIFT_CARD, check_code
 from cinema.features.ledger.methods import (
@@ -30,7 +32,6 @@ from cinema.features.ledger.parts import POINTS
 from cinema.features.ledger.rules import EXCHANGE, SERIES
 from cinema.features.ledger.service import AttemptsService
 from cinema.features.ledger.store import Payable
-from cinema.features.ledger.tills import Tendered, Tills
 from cinema.features.loyalty.service import LoyaltyService, no_points
 from cinema.features.payments.shapes import PaymentOfBooking, ProcessInput
 from cinema.features.payments.store import PaymentsRepository
@@ -46,7 +47,7 @@ class PaymentsService:
         attempts: AttemptsService,
         payments: PaymentsRepository,
         bookings: BookingsRepository,
-        tills: Tills,
+        tills: TillsRepository,
         cards: GiftCardsService,
         loyalty: LoyaltyService,
         *,

@@ -13,11 +13,11 @@ from cinema.domain.idempotency import fields_given
 from cinema.domain.money import Money
 from cinema.domain.paging import PageQuery
 from cinema.features.bookings.shapes import Booking
+from cinema.features.cashdesk.shapes import Tender, TerminalReference
 from cinema.features.giftcards.shapes import NewCard
 from cinema.features.ledger.cards import CardCode
 from cinema.features.ledger.methods import AttemptStatus
 from cinema.features.ledger.shapes import RefundStatus
-from cinema.features.ledger.tills import Tender, TerminalReference
 
 
 class ProcessInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -34,9 +34,10 @@ from cinema.features.bookings.outcomes import paying
 from cinema.features.bookings.service import BookingsService, booking_code
 from cinema.features.bookings.shapes import BookingInput, PaymentInput
 from cinema.features.bookings.store import BookingsRepository, ShowtimePlace
+from cinema.features.cashdesk.shapes import Tendered
+from cinema.features.cashdesk.till_store import TillsRepository
 from cinema.features.ledger.methods import COUNTER, MethodRegistry
 from cinema.features.ledger.rules import SERIES
-from cinema.features.ledger.tills import Tendered, Tills
 from cinema.features.refusals import found, granted
 from cinema.features.seats.service import HoldOutcome, SeatsService, hold_of, money
 from cinema.features.seats.shapes import Hold, HoldInput
@@ -71,7 +72,7 @@ class SeriesService:
         bookings: BookingsRepository,
         selling: BookingsService,
         methods: MethodRegistry,
-        tills: Tills,
+        tills: TillsRepository,
         *,
         next_id: Callable[[], bytes],
     ) -> None:

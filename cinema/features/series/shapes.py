@@ -12,7 +12,7 @@ from msgspec import Meta
 from cinema.domain.idempotency import fields_given
 from cinema.domain.money import Money
 from cinema.features.bookings.shapes import Booking
-from cinema.features.ledger.tills import Tender, TerminalReference
+from cinema.features.cashdesk.shapes import Tender, TerminalReference
 from cinema.features.seats.shapes import BestAvailable, SeatLabels
 
 SHOWTIMES_MAX: Final = 20
