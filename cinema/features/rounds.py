@@ -17,12 +17,23 @@ REST_MOST_S: Final = 60.0
 """The longest rest of a job that has more to do: one call that hung must not keep it for hours."""
 
 
+def in_proportion(
+    rests_for: float, *, least_s: float = 0.0, most_s: float = REST_MOST_S
+) -> Callable[[float], float]:
+    """A rest that is so many times as long as the call before it took, within bounds."""
+
+    def rest_s(took_s: float) -> float:
+        return max(least_s, min(most_s, rests_for * took_s))
+
+    return rest_s
+
+
 class Rounds:
     """Calls a job as long as the node runs, with a rest of `period_s` behind each call.
 
-    If the job says that there may be more, the rest is `more_s`, or `rests_for` times as long as
-    the call took if that is longer, and at most `REST_MOST_S`. What it refuses is logged with
-    `write` as `failed`, and tried again behind a rest.
+    If the job answers True there may be more to do, and the rest is what `behind_more` makes of the
+    seconds that the call took: none, unless it is given. What it refuses is logged with `write` as
+    `failed`, and tried again behind a rest.
     """
 
     def __init__(
@@ -31,29 +42,26 @@ class Rounds:
         failed: str,
         period_s: float,
         *,
-        more_s: float = 0.0,
-        rests_for: float = 0.0,
+        behind_more: Callable[[float], float] = lambda _took_s: 0.0,
         rest: Rest = asyncio.sleep,
     ) -> None:
         self._write = write
         self._failed = failed
         self._period_s = period_s
-        self._more_s = more_s
-        self._rests_for = rests_for
+        self._behind_more = behind_more
         self._rest = rest
         self._limit = LogLimit(lines=FAILURES_A_MINUTE, period_s=60.0)
 
-    async def run(self, work: Callable[[], Awaitable[bool]]) -> None:
+    async def run(self, work: Callable[[], Awaitable[object]]) -> None:
         """Until cancelled."""
         clock = asyncio.get_running_loop().time
         while True:
             is_more, began_s = False, clock()
             try:
-                is_more = await work()
+                is_more = await work() is True
             except Refused as refused:
                 self._limit.write(self._write, self._failed, reason=refused.rejection.code)
             if is_more:
-                took_s = clock() - began_s
-                await asyncio.sleep(max(self._more_s, min(REST_MOST_S, self._rests_for * took_s)))
+                await asyncio.sleep(self._behind_more(clock() - began_s))
             else:
                 await self._rest(self._period_s)

@@ -45,11 +45,7 @@ class OpenExchanges:
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        await Rounds(log.warning, EXCHANGE_NOT_ENDED, PERIOD_S).run(self._look)
-
-    async def _look(self) -> bool:
-        await self.round()
-        return False
+        await Rounds(log.warning, EXCHANGE_NOT_ENDED, PERIOD_S).run(self.round)
 
     async def round(self) -> int:
         """End a page of them; how many. Refuses RETRY."""

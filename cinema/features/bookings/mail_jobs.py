@@ -22,7 +22,7 @@ from cinema.features.bookings.mail_store import BookingMailsRepository, Happenin
 from cinema.features.feature import Rest
 from cinema.features.messages.enqueuing import EnqueueAll
 from cinema.features.messages.shapes import NewMessage
-from cinema.features.rounds import Rounds
+from cinema.features.rounds import Rounds, in_proportion
 from cinema.features.seats.service import money
 from cinema.storage.database.transactions import Pool, PooledConnection, transaction
 
@@ -78,8 +78,7 @@ class BookingMails:
             log.warning,
             BOOKING_MAILS_NOT_WRITTEN,
             PERIOD_S,
-            more_s=REST_S,
-            rests_for=RESTS_FOR,
+            behind_more=in_proportion(RESTS_FOR, least_s=REST_S),
             rest=self._rest,
         )
         await rounds.run(self.page)

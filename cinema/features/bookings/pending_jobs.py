@@ -7,7 +7,6 @@ event below.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Callable
 from datetime import datetime
@@ -23,6 +22,7 @@ from cinema.domain.rejections import Refused
 from cinema.domain.showtime.commands import AbandonPayment
 from cinema.features.bookings.store import BookingsRepository, UnpaidBooking
 from cinema.features.ledger.service import AttemptsService
+from cinema.features.rounds import Rounds
 from cinema.telemetry.logging import LogLimit
 
 BOOKING_NOT_GIVEN_UP: Final = "booking_not_given_up"
@@ -57,13 +57,7 @@ class UnpaidBookings:
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        while True:
-            await asyncio.sleep(PERIOD_S)
-            try:
-                await self.round()
-            except Refused as refused:
-                reason = refused.rejection.code
-                self._limit.write(log.warning, BOOKING_NOT_GIVEN_UP, reason=reason)
+        await Rounds(log.warning, BOOKING_NOT_GIVEN_UP, PERIOD_S).run(self.round)
 
     async def round(self) -> int:
         """Give up all that is due now; how many. Refuses RETRY."""

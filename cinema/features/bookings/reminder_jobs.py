@@ -72,11 +72,7 @@ class Reminders:
     async def run(self) -> None:
         """Run as long as the node runs."""
         rounds = Rounds(log.warning, REMINDERS_NOT_WRITTEN, PERIOD_S)
-        await rounds.run(self._write_all)
-
-    async def _write_all(self) -> bool:
-        await self.round()
-        return False
+        await rounds.run(self.round)
 
     async def round(self) -> None:
         """Write what is due now. Refuses RETRY."""

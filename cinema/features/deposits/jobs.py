@@ -36,11 +36,7 @@ class OpenDeposits:
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        await Rounds(log.warning, DEPOSIT_NOT_ENDED, PERIOD_S).run(self._look)
-
-    async def _look(self) -> bool:
-        await self.round()
-        return False
+        await Rounds(log.warning, DEPOSIT_NOT_ENDED, PERIOD_S).run(self.round)
 
     async def round(self) -> int:
         """Do all that can be done now; with how many. Refuses RETRY."""

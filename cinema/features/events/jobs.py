@@ -15,11 +15,11 @@ from typing import Final
 
 import structlog
 
-from cinema.domain.rejections import Refused
 from cinema.features.events.metrics import EventCounts
 from cinema.features.events.store import EventsRepository
 from cinema.features.events.tail import EventTail
 from cinema.features.feature import Rest
+from cinema.features.rounds import Rounds, in_proportion
 from cinema.telemetry.logging import LogLimit
 
 EVENTS_NOT_PUBLISHED: Final = "events_not_published"
@@ -61,25 +61,26 @@ class Publishing:
         self._counts = counts
         self._now = now
         self._rest = rest
+        self._look_at_s = 0.0
         self._limit = LogLimit(lines=5, period_s=60.0)
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        clock, looked_s = asyncio.get_running_loop().time, -LOOK_EVERY_S
-        while True:
-            rest, rest_s = self._rest, PERIOD_S
-            began_s = clock()
-            try:
-                if began_s >= looked_s + LOOK_EVERY_S:
-                    looked_s = began_s
-                    await self.look()
-                began_s = clock()
-                if await self.publish():
-                    rest, rest_s = asyncio.sleep, min(REST_LIMIT_S, RESTS * (clock() - began_s))
-            except Refused as refused:
-                reason = refused.rejection.code
-                self._limit.write(log.warning, EVENTS_NOT_PUBLISHED, reason=reason)
-            await rest(rest_s)
+        rounds = Rounds(
+            log.warning,
+            EVENTS_NOT_PUBLISHED,
+            PERIOD_S,
+            behind_more=in_proportion(RESTS, most_s=REST_LIMIT_S),
+            rest=self._rest,
+        )
+        await rounds.run(self._step)
+
+    async def _step(self) -> bool:
+        now_s = asyncio.get_running_loop().time()
+        if now_s >= self._look_at_s:
+            self._look_at_s = now_s + LOOK_EVERY_S
+            await self.look()
+        return await self.publish()
 
     async def round(self) -> None:
         """Tell all that there is to tell."""

@@ -8,16 +8,14 @@ Telemetry: the log event below.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
 import structlog
 
-from cinema.domain.rejections import Refused
 from cinema.features.giftcards.use_store import CardUsesRepository
-from cinema.telemetry.logging import LogLimit
+from cinema.features.rounds import Rounds
 
 GIFT_CARDS_NOT_CREDITED: Final = "gift_cards_not_credited"
 
@@ -35,17 +33,10 @@ class CardsCredited:
     def __init__(self, uses: CardUsesRepository, *, now: Callable[[], datetime]) -> None:
         self._uses = uses
         self._now = now
-        self._limit = LogLimit(lines=5, period_s=60.0)
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        while True:
-            await asyncio.sleep(PERIOD_S)
-            try:
-                await self.round()
-            except Refused as refused:
-                reason = refused.rejection.code
-                self._limit.write(log.warning, GIFT_CARDS_NOT_CREDITED, reason=reason)
+        await Rounds(log.warning, GIFT_CARDS_NOT_CREDITED, PERIOD_S).run(self.round)
 
     async def round(self) -> int:
         """Decide all that can be decided now; how many. Refuses RETRY."""

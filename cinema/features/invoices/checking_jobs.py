@@ -8,19 +8,18 @@ to look. Bounds: those of `checking_store.py`. Telemetry: the log events below, 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
 import structlog
 
-from cinema.domain.rejections import Refused
 from cinema.features.invoices.checking_store import Checked, ChecksRepository, Gap, Unbilled
 from cinema.features.invoices.jobs import PAGE
 from cinema.features.invoices.metrics import CheckCounts
 from cinema.features.invoices.rules import Due
 from cinema.features.invoices.store import InvoicesRepository
+from cinema.features.rounds import Rounds
 
 INVOICE_GAP_FOUND: Final = "invoice_gap_found"
 INVOICE_MISSED: Final = "invoice_missed"
@@ -50,12 +49,7 @@ class Checking:
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        while True:
-            try:
-                await self.round()
-            except Refused as refused:
-                log.warning(INVOICES_NOT_CHECKED, reason=refused.rejection.code)
-            await asyncio.sleep(PERIOD_S)
+        await Rounds(log.warning, INVOICES_NOT_CHECKED, PERIOD_S).run(self.round)
 
     async def round(self) -> None:
         """Check if it is due; remember what was found last. Refuses RETRY."""

@@ -22,6 +22,7 @@ from cinema.features.feature import Rest
 from cinema.features.invoices.metrics import InvoiceCounts
 from cinema.features.invoices.rules import Due
 from cinema.features.invoices.store import InvoicesRepository, IssuingRound
+from cinema.features.rounds import Rounds
 from cinema.telemetry.logging import LogLimit
 
 INVOICE_NOT_ISSUED: Final = "invoice_not_issued"
@@ -68,26 +69,24 @@ class Issuing:
         self._counts = counts
         self._now = now
         self._rest = rest
+        self._is_full, self._look_at_s = False, 0.0
         self._limit = LogLimit()
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        clock, looked_s = asyncio.get_running_loop().time, -LOOK_EVERY_S
-        full = False
-        while True:
-            began_s = clock()
-            try:
-                if not full or began_s >= looked_s + LOOK_EVERY_S:
-                    looked_s = began_s
-                    await self.look()
-                full = await self.issue()
-            except Refused as refused:
-                full = False
-                self._limit.write(log.warning, INVOICE_NOT_ISSUED, reason=refused.rejection.code)
-            if full:
-                await asyncio.sleep(self.rest_s(clock() - began_s))
-            else:
-                await self._rest(PERIOD_S)
+        rounds = Rounds(
+            log.warning, INVOICE_NOT_ISSUED, PERIOD_S, behind_more=self.rest_s, rest=self._rest
+        )
+        await rounds.run(self._page)
+
+    async def _page(self) -> bool:
+        now_s, was_full = asyncio.get_running_loop().time(), self._is_full
+        self._is_full = False
+        if not was_full or now_s >= self._look_at_s:
+            self._look_at_s = now_s + LOOK_EVERY_S
+            await self.look()
+        self._is_full = await self.issue()
+        return self._is_full
 
     def rest_s(self, took_s: float) -> float:
         """How long to rest behind a full page that took so long."""

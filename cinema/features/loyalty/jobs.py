@@ -8,16 +8,14 @@ the rest. Telemetry: the log event below.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
 import structlog
 
-from cinema.domain.rejections import Refused
 from cinema.features.loyalty.store import PointsRepository
-from cinema.telemetry.logging import LogLimit
+from cinema.features.rounds import Rounds
 
 POINTS_NOT_CREDITED: Final = "points_not_credited"
 
@@ -36,17 +34,10 @@ class PointsCredited:
     def __init__(self, points: PointsRepository, *, now: Callable[[], datetime]) -> None:
         self._points = points
         self._now = now
-        self._limit = LogLimit(lines=5, period_s=60.0)
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        while True:
-            await asyncio.sleep(PERIOD_S)
-            try:
-                await self.round()
-            except Refused as refused:
-                reason = refused.rejection.code
-                self._limit.write(log.warning, POINTS_NOT_CREDITED, reason=reason)
+        await Rounds(log.warning, POINTS_NOT_CREDITED, PERIOD_S).run(self.round)
 
     async def round(self) -> int:
         """Do all that can be done now; how much it was. Refuses RETRY."""

@@ -21,7 +21,7 @@ from cinema.actors.messages import HoldSeen, Outcome, ReadHold, Unavailable
 from cinema.domain.times import from_us
 from cinema.features.feature import Rest
 from cinema.features.presale.store import LOOK_AFTER, PresaleRepository, Use
-from cinema.features.rounds import Rounds
+from cinema.features.rounds import Rounds, in_proportion
 
 PRESALE_USES_NOT_RETURNED: Final = "presale_uses_not_returned"
 
@@ -58,7 +58,11 @@ class UsesReturned:
     async def run(self) -> None:
         """Run as long as the node runs."""
         rounds = Rounds(
-            log.warning, PRESALE_USES_NOT_RETURNED, PERIOD_S, rests_for=RESTS_FOR, rest=self._rest
+            log.warning,
+            PRESALE_USES_NOT_RETURNED,
+            PERIOD_S,
+            behind_more=in_proportion(RESTS_FOR),
+            rest=self._rest,
         )
         await rounds.run(self._is_more)
 

@@ -10,7 +10,6 @@ five seconds. Bound: `RETURNED_AT_ONCE`. Telemetry: the log events below.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final
@@ -19,11 +18,10 @@ import structlog
 
 from cinema.domain.pricing.book import is_plain
 from cinema.domain.pricing.rules import ReadyBook
-from cinema.domain.rejections import Refused
 from cinema.features.pricing.book_service import Books
 from cinema.features.pricing.promo_use_store import PromoUsesRepository
 from cinema.features.pricing.store import PricesRepository
-from cinema.telemetry.logging import LogLimit
+from cinema.features.rounds import Rounds
 
 BOOK_CHANGED: Final = "price_book_changed"
 BOOKS_NOT_FOLLOWED: Final = "price_books_not_followed"
@@ -55,17 +53,10 @@ class NewPrices:
         self._books = books
         self._versions = versions
         self._price_by = price_by
-        self._limit = LogLimit(lines=5, period_s=60.0)
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        while True:
-            await asyncio.sleep(PERIOD_S)
-            try:
-                await self.round()
-            except Refused as refused:
-                reason = refused.rejection.code
-                self._limit.write(log.warning, BOOKS_NOT_FOLLOWED, reason=reason)
+        await Rounds(log.warning, BOOKS_NOT_FOLLOWED, PERIOD_S).run(self.round)
 
     async def round(self) -> int:
         """Price by all versions that are new; how many these are. Refuses RETRY."""
@@ -85,17 +76,10 @@ class UsesGivenBack:
     def __init__(self, uses: PromoUsesRepository, *, now: Callable[[], datetime]) -> None:
         self._uses = uses
         self._now = now
-        self._limit = LogLimit(lines=5, period_s=60.0)
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        while True:
-            await asyncio.sleep(RETURN_PERIOD_S)
-            try:
-                await self.round()
-            except Refused as refused:
-                reason = refused.rejection.code
-                self._limit.write(log.warning, USES_NOT_RETURNED, reason=reason)
+        await Rounds(log.warning, USES_NOT_RETURNED, RETURN_PERIOD_S).run(self.round)
 
     async def round(self) -> int:
         """Return all that is to be returned now; how many. Refuses RETRY."""

@@ -16,12 +16,11 @@ from typing import Final
 
 import structlog
 
-from cinema.domain.rejections import Refused
 from cinema.features.feature import Rest
 from cinema.features.reports.funnel_store import AT_ONCE, FunnelRepository
 from cinema.features.reports.metrics import FigureCounts
 from cinema.features.reports.projection_store import ProjectionRepository
-from cinema.telemetry.logging import LogLimit
+from cinema.features.rounds import Rounds, in_proportion
 
 FIGURES_NOT_COUNTED: Final = "figures_not_counted"
 FIGURES_BEGUN_AGAIN: Final = "figures_begun_again"
@@ -57,26 +56,26 @@ class FiguresKept:
         self._counts = counts
         self._now = now
         self._rest = rest
-        self._limit = LogLimit(lines=5, period_s=60.0)
+        self._doors_at_s = 0.0
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        clock = asyncio.get_running_loop().time
-        looked_s = -DOORS_EVERY_S
-        while True:
-            rest, rest_s, began_s = self._rest, PERIOD_S, clock()
-            try:
-                if began_s >= looked_s + DOORS_EVERY_S:
-                    looked_s = began_s
-                    await self.look_at_doors()
-                    await self.count_funnels()
-                began_s = clock()
-                if await self.step():
-                    rest, rest_s = asyncio.sleep, min(PERIOD_S, RESTS * (clock() - began_s))
-            except Refused as refused:
-                reason = refused.rejection.code
-                self._limit.write(log.warning, FIGURES_NOT_COUNTED, reason=reason)
-            await rest(rest_s)
+        rounds = Rounds(
+            log.warning,
+            FIGURES_NOT_COUNTED,
+            PERIOD_S,
+            behind_more=in_proportion(RESTS, most_s=PERIOD_S),
+            rest=self._rest,
+        )
+        await rounds.run(self._look)
+
+    async def _look(self) -> bool:
+        now_s = asyncio.get_running_loop().time()
+        if now_s >= self._doors_at_s:
+            self._doors_at_s = now_s + DOORS_EVERY_S
+            await self.look_at_doors()
+            await self.count_funnels()
+        return await self.step()
 
     async def round(self) -> None:
         """Count all that there is to count."""

@@ -41,11 +41,7 @@ class OpenSeries:
 
     async def run(self) -> None:
         """Run as long as the node runs."""
-        await Rounds(log.warning, SERIES_NOT_ENDED, PERIOD_S).run(self._look)
-
-    async def _look(self) -> bool:
-        await self.round()
-        return False
+        await Rounds(log.warning, SERIES_NOT_ENDED, PERIOD_S).run(self.round)
 
     async def round(self) -> int:
         """End all that can be ended now; how many. Refuses RETRY."""

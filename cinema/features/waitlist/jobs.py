@@ -61,11 +61,7 @@ class OffersTold:
     async def run(self) -> None:
         """Run as long as the node runs."""
         rounds = Rounds(log.warning, OFFERS_NOT_TOLD, PERIOD_S, rest=self._rest)
-        await rounds.run(self._tell_all)
-
-    async def _tell_all(self) -> bool:
-        await self.round()
-        return False
+        await rounds.run(self.round)
 
     async def round(self) -> int:
         """Tell all of whom it is known whether they have seats; how many. Refuses RETRY."""

@@ -58,25 +58,21 @@ class ReleasedOffered:
         self._next_id = next_id
         self._now = now
         self._rest = rest
-        self._looked_to = now() - LOOK_BACK
+        self.rounded_to = now() - LOOK_BACK
 
     async def run(self) -> None:
         """Run as long as the node runs."""
         rounds = Rounds(log.warning, RELEASED_NOT_OFFERED, PERIOD_S, rest=self._rest)
-        await rounds.run(self._look)
-
-    async def _look(self) -> bool:
-        await self.round()
-        return False
+        await rounds.run(self.round)
 
     async def round(self) -> None:
         """Look once. Refuses RETRY."""
         until, behind, is_done = self._now() - BEHIND, _FIRST, True
-        while page := await self._store.released(self._looked_to, until, behind, PAGE):
+        while page := await self._store.released(self.rounded_to, until, behind, PAGE):
             for showtime_id in page:
                 command = UnblockSeats(command_id=self._next_id(), labels=[])
                 outcome = await self._dispatch.ask(showtime_id.bytes, command)
                 is_done &= not isinstance(outcome, Unavailable)
             behind = page[-1]
         if is_done:
-            self._looked_to = until
+            self.rounded_to = until

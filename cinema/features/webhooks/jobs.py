@@ -75,7 +75,11 @@ class HandingOut:
     async def run(self) -> None:
         """Run as long as the node runs."""
         rounds = Rounds(
-            log.warning, WEBHOOKS_NOT_HANDED_OUT, PERIOD_S, more_s=REST_S, rest=self._rest
+            log.warning,
+            WEBHOOKS_NOT_HANDED_OUT,
+            PERIOD_S,
+            behind_more=lambda _took_s: REST_S,
+            rest=self._rest,
         )
         await rounds.run(self._page)
 
