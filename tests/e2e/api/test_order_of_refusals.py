@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from tests.e2e.api.card_orders import order
 from tests.e2e.api.doors import open_doors, scan, tickets_of
-from tests.e2e.api.gift_cards import book_by_card, card
+from tests.e2e.api.gift_cards import book_by_card, card, pay_by_card
 from tests.e2e.api.guests import guest_of, new_email
 from tests.e2e.api.house import UNKNOWN_ID, Clocks, House, open_house
 from tests.e2e.api.paying import reserve, verify
@@ -365,6 +365,70 @@ async def test_a_booking_by_gift_card(house: House) -> None:
         await booked("bob", disabled["code"]),
         await booked("bob", good["code"]),
     ] == documented("a booking by gift card")
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_paying_a_booking_by_gift_card(house: House) -> None:
+    showtime_id = await house.showtime()
+    good, disabled, small = await card(house), await card(house), await card(house, 400)
+    other = await card(house, 400)
+    path = f"gift-cards/{disabled['id']}/disable"
+    assert (await house.ask("manager", "POST", path, {"reason": "Stolen."})).status == 200
+    await verify(house, "ada", "bob")
+    ended = (await reserve(house, "ada", showtime_id, "A1"))["id"]
+    assert (await house.ask("ada", "DELETE", f"bookings/{ended}")).status == 200
+    adas = (await reserve(house, "ada", showtime_id, "A3"))["id"]
+    bobs = (await reserve(house, "bob", showtime_id, "A5"))["id"]
+    for person, booking_id, part in (("ada", adas, small), ("bob", bobs, other)):
+        paid = await pay_by_card(house, person, booking_id, part["code"])
+        assert paid.data["status"] == "pending", paid
+
+    async def refused(person: str, booking_id: str, code: str | None = None) -> str:
+        body = {"booking_id": booking_id, "method": "gift_card"}
+        body |= {} if code is None else {"code": code}
+        return str((await house.ask(person, "POST", "payments/process", body)).error[1])
+
+    found = [
+        await refused("bob", ended),
+        await refused("ada", ended),
+        await refused("ada", ended, "2" * 16),
+    ]
+    unknown = await refused("ada", adas, "2" * 16)
+    found += [
+        await refused("ada", adas, disabled["code"]),
+        unknown,
+        await refused("bob", bobs, disabled["code"]),
+        await refused("bob", bobs, good["code"]),
+    ]
+    assert found == documented("paying a booking by gift card")
+
+
+@pytest.mark.asyncio(loop_scope="function")
+async def test_holding_seats(house: House) -> None:
+    opens_at = (datetime.now(UTC) + timedelta(hours=12)).isoformat()
+    starts_at = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    presale = {"code": "FRIENDS-2026", "starts_at": starts_at, "max_uses": 10}
+
+    async def selling() -> str:
+        showtime_id = await house.showtime(sales={"opens_at": opens_at})
+        path = f"showtimes/{showtime_id}/presale-codes"
+        assert (await house.ask("manager", "POST", path, presale)).status == 201
+        return showtime_id
+
+    async def refused(showtime_id: str, wish: dict[str, Any], code: str = "WRONG-CODE") -> str:
+        body = {**wish, "presale_code": code}
+        path = f"showtimes/{showtime_id}/holds"
+        return str((await house.ask("ada", "POST", path, body)).error[1])
+
+    crowded, calm = await selling(), await selling()
+    room = await house.ask("manager", "PUT", f"showtimes/{crowded}/queue", {"mode": "on"})
+    assert room.status == 200, room
+    unknown: dict[str, Any] = {"seats": ["Z9"]}
+    best: dict[str, Any] = {"best_available": {"quantity": 1, "category": "sofa"}}
+    for wish, first in ((unknown, "UNKNOWN_SEAT"), (best, "UNKNOWN_CATEGORY")):
+        found = [await refused(crowded, wish), await refused(calm, wish)]
+        assert found == documented("holding seats")
+        assert await refused(calm, wish, presale["code"]) == first
 
 
 @pytest.mark.asyncio(loop_scope="function")
